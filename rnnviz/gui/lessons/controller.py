@@ -1,4 +1,4 @@
-"""Leads through a lesson: sets each step up, points at its part of the window, and checks its statements."""
+"""Lesson controller: applies each step's config, highlights a widget, and checks the step's statements."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast, get_args
@@ -36,7 +36,7 @@ _LAYOUT = "lesson"
 
 
 class LessonHost(Protocol):
-    """The window, as far as a lesson sets it up."""
+    """The window as lessons see it."""
 
     session: Session
     document: Document
@@ -47,7 +47,7 @@ class LessonHost(Protocol):
 
 
 class Guide(QObject):
-    """One lesson at a time, or none. The reader may change anything at any time and come back."""
+    """Controls at most one open lesson. The user may change the config and selection at any time."""
 
     def __init__(self, window: "LessonHost", parent: QWidget, settings: Settings, appearance: ThemeManager) -> None:
         super().__init__(parent)
@@ -63,26 +63,26 @@ class Guide(QObject):
 
     @property
     def lesson(self) -> "GuidedLesson | None":
-        """The lesson that is open."""
+        """The open lesson, or None."""
         return self._lesson
 
     @property
     def spotlight(self) -> "Spotlight":
-        """What lights up a part, once a lesson has been opened."""
+        """The highlight frame. Exists once a lesson was opened."""
         return self._light.spotlight
 
     @property
     def pane(self) -> "LessonPane | None":
-        """The pane, once a lesson has been opened."""
+        """The lesson's pane, or None before the first lesson."""
         return self._pane
 
     def handlers(self) -> dict[str, Callable[[], object]]:
-        """What the commands of lessons do."""
+        """Functions of the lesson commands, by command id."""
         steps = (self.next, self.back, self.again, self.leave)
         return dict(zip(_COMMANDS, steps, strict=True))
 
     def attend(self, actions: Actions) -> None:
-        """Follow the window from now on, and offer the commands as far as they do anything."""
+        """Connect the controller to the window, and keep the enabled state of its commands up to date."""
         self._actions = actions
         window = self._window
         self._column.splitterMoved.connect(self._save_layout)
@@ -94,7 +94,7 @@ class Guide(QObject):
         self._offer()
 
     def open(self, entry: LessonEntry) -> None:
-        """Open a lesson where it was left. One that is not as it must be is a dialog, and nothing else changes."""
+        """Open a lesson at the step last shown. An invalid lesson opens an error dialog and changes nothing."""
         from rnnviz.lessons.content import read_lesson
 
         try:
@@ -119,7 +119,7 @@ class Guide(QObject):
                 self.open(entry)
 
     def next(self) -> None:
-        """Go on: to the next step, after the last one to the next lesson, and after that away."""
+        """Go to the next step, after the last one to the next lesson, and close the last lesson."""
         if self._lesson is None or self._entry is None:
             return
         if self._at + 1 < len(self._lesson.steps):
@@ -133,17 +133,17 @@ class Guide(QObject):
             self.open(following)
 
     def back(self) -> None:
-        """Go back one step."""
+        """Go to the previous step."""
         if self._lesson is not None and self._at > 0:
             self._enter(self._at - 1)
 
     def again(self) -> None:
-        """Set the present step up again, whatever the reader has changed."""
+        """Apply the current step's config and selection again."""
         if self._lesson is not None:
             self._enter(self._at, scroll=False)
 
     def leave(self) -> None:
-        """Close the lesson; the config stays as it is."""
+        """Close the lesson. The config stays."""
         if self._lesson is None:
             return
         self._lesson = self._entry = self._config = None
@@ -156,7 +156,7 @@ class Guide(QObject):
         self._offer()
 
     def close(self) -> None:
-        """End what goes on beside the window; the lesson counts as open."""
+        """Stop the worker thread. The settings keep the lesson as open."""
         if self._pane is not None:
             self.spotlight.put_out()
             self._checker.rest()
@@ -167,7 +167,7 @@ class Guide(QObject):
 
     @property
     def step(self) -> "LessonStep | None":
-        """The step that is shown."""
+        """The current step, or None."""
         return None if self._lesson is None else self._lesson.steps[self._at]
 
     @property
@@ -197,7 +197,7 @@ class Guide(QObject):
         self._apply_theme(self._appearance.theme)
 
     def _enter(self, number: int, *, scroll: bool = True) -> None:
-        """Show a step and set it up; the rest follows when its run is there."""
+        """Show a step and apply its config. `_follow` continues when the run finishes."""
         from rnnviz.gui.lessons.engine_fallback import runnable
 
         assert self._lesson is not None
@@ -228,11 +228,11 @@ class Guide(QObject):
 
     @property
     def _fresh(self) -> bool:
-        """Whether the result that is shown is of the present config."""
+        """Whether the result belongs to the current config."""
         return self._window.session.result is not None and not self._window.control.auto_run.stale
 
     def _follow(self) -> None:
-        """Once the run is there, arrive at the step and check its statements."""
+        """After the run, apply the step's selection and check its statements."""
         step, result = self.step, self._window.session.result
         if step is None or self._pane is None:
             return
@@ -247,7 +247,7 @@ class Guide(QObject):
         self._checker.ask(result, step.statements, self._window.session.location)
 
     def _arrive(self) -> None:
-        """Put the cursor and the colors where the step wants them, and light its part up."""
+        """Apply the step's selection, engine and colors, and highlight its widget."""
         step, session = self.step, self._window.session
         assert step is not None
         assert session.result is not None
@@ -261,7 +261,7 @@ class Guide(QObject):
         self._point()
 
     def _point(self) -> None:
-        """Light up the part that the step speaks of."""
+        """Highlight the widget that the step refers to."""
         step = self.step
         if step is not None and step.look.part is not None:
             self._light.point_at(step.look.part, step.look.line)

@@ -1,4 +1,4 @@
-"""Puts the spotlight on a part of the window by its name, and out again."""
+"""Highlighter of widgets by the names that lessons use."""
 
 from typing import TYPE_CHECKING
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from rnnviz.gui.lessons.widget_lookup import HighlightTarget
 
 _ARITHMETIC = 340
-"""How many pixels a cell's equations, or the terms of a small network's, need to be seen together."""
+"""Minimum height in pixels for a cell's equations, or for the terms of a small network."""
 
 
 class Light(QObject):
-    """The spotlight of one window; Esc puts it out."""
+    """Owns the highlight frame of one window. Esc hides it."""
 
     def __init__(self, window: "HighlightTarget", parent: QWidget, actions: Actions) -> None:
         super().__init__(parent)
@@ -36,9 +36,9 @@ class Light(QObject):
         self._heed_escape()
 
     def point_at(self, part: str, line: str | None = None) -> None:
-        """Bring a part into sight and light it up; `part` is one of `lesson_parts.PARTS`.
+        """Make a widget visible and highlight it. `part` is one of `lesson_parts.PARTS`.
 
-        `line` is the line of the arithmetic that is shown term by term, by the symbol of what it gives.
+        `line` is the symbol of the equation whose terms are shown.
         """
         from rnnviz.gui.lessons.widget_lookup import target_of
 

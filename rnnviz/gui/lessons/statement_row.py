@@ -1,4 +1,4 @@
-"""One statement of a step: whether it holds, and the numbers on both sides."""
+"""Row of one statement: its text, its truth value, and its numbers."""
 
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QAction, QFontDatabase, QGuiApplication, QPainter, QPaintEvent, QPen
@@ -12,17 +12,17 @@ from rnnviz.lessons.statements.result import Operand, Pair, StatementResult
 
 _ICON, _MARGIN = 16, 8
 _ONE_LINE = 32
-"""How many characters a line of the narrow pane has room for, beside the sign between text and number."""
+"""Characters that fit into a line of the narrow pane, next to the comparison sign."""
 _LOOKS: dict[bool | None, tuple[str, str, str, str]] = {
     True: ("check", "right", "right_surface", "True"),
     False: ("cross", "wrong", "wrong_surface", "False"),
     None: ("clock", "muted", "raised", "Not checked"),
 }
-"""Icon, color, surface and word by the statement's truth."""
+"""Icon, color, background and word by the statement's truth value."""
 
 
 class StatementRow(QWidget):
-    """A statement in words, its mark, and the numbers behind it."""
+    """A statement with its mark and the numbers of both sides."""
 
     def __init__(self, claim: Statement, theme: Theme = LIGHT, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -61,27 +61,26 @@ class StatementRow(QWidget):
 
     @property
     def shown_numbers(self) -> tuple[str, ...]:
-        """The lines of numbers, as they are there."""
+        """The visible lines of numbers."""
         labels = (self._numbers.itemAt(place).widget() for place in range(self._numbers.count()))
         return tuple(label.text() for label in labels if isinstance(label, QLabel))
 
     def show_waiting(self, why: str) -> None:
-        """The statement is not checked yet, for the reason given; the numbers of the last run are until then."""
+        """Mark the statement as not checked, for the reason `why`. Numbers of the last run stay."""
         self.finding, self._waiting = None, why
         self._mark()
 
     def show_finding(self, finding: StatementResult, *, own: bool) -> None:
-        """Show what checking resulted in; `own` says that it was checked on a config of the reader's."""
+        """Show a result. `own` marks one for a changed config."""
         self.finding, self._own = finding, own
         self._write()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._theme, self._icons = theme, Icons(theme)
         self._write()
 
     def copy_text(self) -> str:
-        """The statement and its numbers, with every digit."""
+        """The statement and its numbers, in full precision."""
         lines = [self.claim.text, f"{self.claim.expression}: {self.mark.text()}"]
         for pair in () if self.finding is None else self.finding.pairs:
             lines += [f"{side.text}\t{side.full or side.shown}" for side in (pair.left, pair.right)]
@@ -157,5 +156,5 @@ class StatementRow(QWidget):
 
 
 def _told(pair: Pair) -> list[Operand]:
-    """The sides that say something that their text does not."""
+    """The sides whose value differs from their text."""
     return [side for side in (pair.left, pair.right) if side.text not in (side.shown, side.full, f"'{side.shown}'")]

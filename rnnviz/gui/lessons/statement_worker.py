@@ -1,4 +1,4 @@
-"""Checks a step's statements on a separate thread, so that a large run keeps no window waiting."""
+"""Worker thread that checks a step's statements, so that a large run does not block the window."""
 
 from dataclasses import dataclass
 from threading import Lock
@@ -13,7 +13,7 @@ from rnnviz.verify.result import RunResult
 
 @dataclass(frozen=True, eq=False)
 class StatementRequest:
-    """Some statements about a run, and where the selection is in it."""
+    """Statements about a result, with the selection."""
 
     result: RunResult
     statements: tuple[Statement, ...]
@@ -21,7 +21,7 @@ class StatementRequest:
 
 
 class _Worker(QObject):
-    """Lives on the thread."""
+    """Checks statements on the thread."""
 
     answered = Signal(object, object)
 
@@ -31,13 +31,13 @@ class _Worker(QObject):
         self._waiting: StatementRequest | None = None
 
     def put(self, question: StatementRequest | None) -> None:
-        """Let this question wait in place of any other; called from the window's thread."""
+        """Replace the pending request. Called on the window's thread."""
         with self._lock:
             self._waiting = question
 
     @Slot()
     def answer(self) -> None:
-        """Answer the question that waits, if any."""
+        """Answer the pending request, if any."""
         with self._lock:
             question, self._waiting = self._waiting, None
         if question is not None:
@@ -53,7 +53,7 @@ def _checked(question: StatementRequest, claim: Statement) -> StatementResult:
 
 
 class Checker(QObject):
-    """Answers what was asked last. Its thread runs from the first question until `rest`."""
+    """Answers the latest request. Its thread runs from the first request until `rest`."""
 
     answered = Signal(object)
     """The `StatementResult`s in the order of the statements."""
@@ -72,10 +72,10 @@ class Checker(QObject):
         self._examiner.answered.connect(self._on_answered, Qt.ConnectionType.QueuedConnection)
 
     def ask(self, result: RunResult, claims: tuple[Statement, ...], where: Location) -> None:
-        """Have statements checked; an earlier question is not answered any more.
+        """Request a check of statements in place of earlier requests.
 
-        Nothing is done if the same was asked last, with nothing forgotten since: a place says nothing new of statements
-        that do not follow the selection.
+        No effect for the same request as before, unless `forget` was called: statements that do not use the
+        selection stay valid.
         """
         follows = any(claim.follows_selection for claim in claims)
         # Not the result itself, whose files would stay as long as it does.
@@ -90,12 +90,12 @@ class Checker(QObject):
         self._asked.emit()
 
     def forget(self) -> None:
-        """Answer nothing that was asked before, and hold on to no result."""
+        """Drop all requests, and release the result."""
         self._last, self._asked_last = None, ()
         self._examiner.put(None)
 
     def rest(self) -> None:
-        """Answer nothing more, and wait for the thread to end."""
+        """Stop, and wait for the thread."""
         self.forget()
         self._thread.quit()
         self._thread.wait()

@@ -1,4 +1,4 @@
-"""The window of a sweep: its rows as a table and as a heat map, running it, and the way to a row's run."""
+"""Sweep window: rows as a table and a heat map, with buttons to run the sweep and open a row."""
 
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QShortcut
@@ -17,17 +17,17 @@ from rnnviz.sweeps.results import SweepRow, SweepTable
 from rnnviz.sweeps.text import called, counted
 
 _REFRESH_MS = 150
-"""So often at most is what rows change drawn again while they come."""
+"""Minimum interval between updates while rows arrive."""
 
 
 class SweepWindow(QWidget):
-    """Says what the user wants; who runs the sweep shows it what comes."""
+    """Shows a sweep and its progress. The user's requests are signals."""
 
     run_requested = Signal()
     stop_requested = Signal()
     save_requested = Signal()
     row_opened = Signal(object)
-    """The `SweepRow` whose run is asked for."""
+    """The `SweepRow` whose run is requested."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, Qt.WindowType.Window)
@@ -69,7 +69,7 @@ class SweepWindow(QWidget):
         self.resize(1120, 620)
 
     def show_sweep(self, opened: OpenedSweep) -> None:
-        """Show another sweep, or the results of one."""
+        """Show another sweep, or its results."""
         self.opened = opened
         self.figures = opened.figures
         self.setWindowTitle(f"{opened.path.name}: sweep")
@@ -83,14 +83,14 @@ class SweepWindow(QWidget):
         self.show_running(self._running)
 
     def take(self, rows: list[SweepRow]) -> None:
-        """Rows have come."""
+        """Add new rows."""
         for row in rows:
             self.figures.put(row)
         if not self._later.isActive():
             self._later.start()
 
     def show_running(self, running: bool) -> None:
-        """Whether the sweep runs."""
+        """Set whether the sweep is running."""
         self._running = running
         can_run = self.opened is not None and self.opened.sweep is not None
         self.run_action.setEnabled(can_run and not running)
@@ -99,28 +99,27 @@ class SweepWindow(QWidget):
         self._refresh()
 
     def say(self, text: str) -> None:
-        """A passing remark, until another row is chosen."""
+        """Show a message until another row is selected."""
         self._reason.setText(text)
 
     @property
     def said(self) -> str:
-        """What is reported for the chosen row."""
+        """Description of the selected row."""
         return self._reason.text()
 
     @property
     def counted(self) -> str:
-        """How many rows have which verdict."""
+        """Number of rows by verdict, as text."""
         return self._counts.text()
 
     def choose(self, place: int) -> None:
-        """Choose one of the sweep's rows in the table."""
+        """Select a row of the sweep in the table."""
         index = self.model.index(self.model.row_of(place), 0)
         flags = QItemSelectionModel.SelectionFlag
         self.table.selectionModel().setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
         self.table.scrollTo(index)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         icons = Icons(theme)
         for action in (self.run_action, self.stop_action, self.save_action):
             action.setIcon(icons[action.objectName()])
@@ -129,7 +128,7 @@ class SweepWindow(QWidget):
         self.heat.apply_theme(theme)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """No one waits for the rows any more; those that are done are kept."""
+        """Stop the sweep. Finished rows are kept."""
         self.stop_requested.emit()
         super().closeEvent(event)
 

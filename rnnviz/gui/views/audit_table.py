@@ -22,7 +22,7 @@ _UNAUDITED = "The step audit of this run did not run, so it is unknown which eng
 
 
 class AuditTable(ResultView):
-    """Engines on the left, tolerances on the right; `title_changed` has the new text of the tab."""
+    """Engines at the left, tolerances at the right. `title_changed` has the new text of the tab."""
 
     title = "Audit"
 
@@ -96,16 +96,16 @@ class AuditTable(ResultView):
 
     @property
     def reasons(self) -> str:
-        """The reasons of wrong engines."""
+        """Reasons of the engines that fail the audit."""
         return self._reasons.text()
 
     @property
     def remark(self) -> str:
-        """The remark on the tolerances."""
+        """Remark on the tolerances."""
         return self._remark.text()
 
     def copy_text(self) -> str:
-        """The table in use."""
+        """Content of the table in use."""
         if self._result is None:
             return ""
         if self.tolerances.hasFocus() or not self.model.rows:

@@ -1,4 +1,4 @@
-"""How the differences of all values are spread over orders of magnitude."""
+"""Histogram of the differences of all values."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from rnnviz.verify.result import RunResult
 
 @dataclass(frozen=True)
 class _Quantity:
-    """A measure of the difference of two values."""
+    """A measure of the difference between two values."""
 
     name: str
     title: str
@@ -44,7 +44,7 @@ _QUANTITIES = (
 
 
 class ErrorHistogram(ResultView):
-    """A bar for each factor of two, from exact zero to the worst; a bar leads to its first value."""
+    """One bar for each power of two, from zero to the largest error. A bar leads to its first value."""
 
     title = "Error histogram"
 
@@ -81,20 +81,20 @@ class ErrorHistogram(ResultView):
 
     @property
     def said(self) -> str:
-        """What is reported for the chosen bar, or of all."""
+        """Description of the selected bar, or of all bars."""
         return self._said.text()
 
     @property
     def bars(self) -> tuple[HistogramBar, ...]:
-        """What is drawn."""
+        """The bars of the histogram, or None."""
         return () if self._bars is None else self._bars.bars
 
     def choose(self, quantity: str) -> None:
-        """Count "error ratio" or "ulp"."""
+        """Select the quantity: `violation` or `ulp`."""
         self._choice.setCurrentIndex(self._choice.findData(quantity))
 
     def copy_text(self) -> str:
-        """A row for each bar."""
+        """One row for each bar."""
         rows = [("above", "up to", "values", "first at")]
         rows += [
             (
@@ -113,7 +113,7 @@ class ErrorHistogram(ResultView):
         self._count()
 
     def show_location(self, location: Location) -> None:
-        """The spread does not depend on the selection."""
+        """The histogram does not depend on the selection."""
 
     def apply_theme(self, theme: Theme) -> None:
         palette = theme.palette()
@@ -129,7 +129,7 @@ class ErrorHistogram(ResultView):
         self._tell()
 
     def _tell(self) -> None:
-        """Say the chosen bar in words; while none is, how many values are equal and how many outside."""
+        """Describe the selected bar, or else count the equal values and the mismatches."""
         bars, comparison, place = self._bars, self._comparison, self.chart.chosen_place
         if bars is None or comparison is None:
             return
@@ -153,6 +153,6 @@ class ErrorHistogram(ResultView):
 
 
 def _share(count: int, total: int) -> str:
-    """A part of all values in percent: "0 %", "0.02 %", "37 %"."""
+    """Share of the values in percent: "0 %", "0.02 %", "37 %"."""
     percent = 100.0 * count / total
     return f"{percent:.0f} %" if count in (0, total) or 1.0 <= percent < 99.5 else f"{number_format.error(percent)} %"

@@ -1,4 +1,4 @@
-"""Errors over time on a logarithmic axis that also shows zero."""
+"""Plot of errors over time, on a logarithmic axis with a position for zero."""
 
 from dataclasses import replace
 
@@ -23,13 +23,13 @@ from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 
 _MOST_LANES = 16
-"""More lanes than these, besides the selection's, are drawn as one curve: the largest of them."""
+"""Maximum number of other lanes drawn separately. More lanes are drawn as one curve, their maximum."""
 
 
 class ErrorPlot(ResultView):
-    """The selection's lane is highlighted, the other lanes are thin; a line says what is tolerated.
+    """The selected lane is emphasized, other lanes are thin. A line marks the tolerance.
 
-    Where steps were audited, what each engine is off by within one step is beside what has added up.
+    If steps were audited, the error of single steps is drawn next to the accumulated error.
     """
 
     title = "Error over time"
@@ -92,7 +92,7 @@ class ErrorPlot(ResultView):
 
     @property
     def quantity(self) -> str:
-        """ "error ratio", "error", "mismatched" or "audit"."""
+        """The quantity: `violation`, `error`, `mismatched` or `audit`."""
         return self._quantity.name
 
     @property
@@ -101,22 +101,22 @@ class ErrorPlot(ResultView):
 
     @property
     def scale(self) -> LogScale:
-        """Where numbers are on the vertical axis."""
+        """Scale of the vertical axis."""
         return self.plot.scale_of_values
 
     @property
     def limit(self) -> float | None:
-        """Where the line of the tolerance is on the vertical axis; None if there is none."""
+        """Position of the tolerance on the vertical axis, or None."""
         return self.plot.limit
 
     @property
     def lane_curve(self) -> NDArray[np.float64]:
-        """The highest positions on the vertical axis of the selection's lane as they are drawn, for each block."""
+        """Highest drawn positions of the selected lane on the vertical axis, for each block."""
         return np.zeros(0) if self.curves.mine is None else np.asarray(self.curves.mine.high)
 
     @property
     def beside(self) -> dict[str, NDArray[np.float64]]:
-        """The highest positions of the curves that are beside the selection's lane, by their names."""
+        """Highest drawn positions of the additional curves of the selected lane, by name."""
         if self._series is None:
             return {}
         pairs = zip(self._series.companions, self.curves.beside, strict=True)
@@ -124,20 +124,20 @@ class ErrorPlot(ResultView):
 
     @property
     def told(self) -> str:
-        """The value at the selection, in words."""
+        """The selected value as text."""
         return self._at_cursor.text()
 
     @property
     def keys(self) -> tuple[LegendKey, ...]:
-        """The legend, where there is more than one kind of curve."""
+        """The legend; empty for a single kind of curve."""
         return tuple(self._keys)
 
     def choose(self, quantity: str) -> None:
-        """Draw another quantity."""
+        """Select the quantity."""
         self._choice.setCurrentIndex(self._choice.findData(quantity))
 
     def copy_text(self) -> str:
-        """Every quantity of the selection's lane at the time steps in sight."""
+        """Every quantity of the selected lane at the visible time steps."""
         if self._comparison is None or self._result is None:
             return ""
         seen = self.plot.timesteps_in_sight
@@ -178,7 +178,7 @@ class ErrorPlot(ResultView):
             key.show_line(pen, theme)
 
     def _measure(self) -> None:
-        """Place every lane's numbers on the axis, which is the same whatever lane the selection is in."""
+        """Compute the positions of every lane on the axis, which is the same for all lanes."""
         comparison, result, quantity = self._comparison, self._result, self._quantity
         self._choice.setToolTip(quantity.why)
         series = None if comparison is None or result is None else error_series(result, comparison, quantity)
@@ -193,7 +193,7 @@ class ErrorPlot(ResultView):
         self._tell()
 
     def _name_curves(self) -> None:
-        """Make a legend where curves of more than one kind are side by side."""
+        """Create a legend if there is more than one kind of curve."""
         series = self._series
         names = [] if series is None or not series.companions else [series.main, *series.companions]
         while len(self._keys) > len(names):
@@ -206,11 +206,11 @@ class ErrorPlot(ResultView):
             self._legend.addWidget(key)
             self._keys.append(key)
         for key, named, pen in zip(self._keys, names, self._pens, strict=True):
-            key.rename(named.name, f"The cursor's lane: {self._quantity.why}")
+            key.rename(named.name, f"The selected lane: {self._quantity.why}")
             key.show_line(pen, self._theme)
 
     def _make_room(self) -> None:
-        """Keep the room of the longest texts, so that nothing moves with the selection."""
+        """Reserve the width of the longest texts, so that nothing moves with the selection."""
         result, series = self._result, self._series
         self._at_cursor.setVisible(series is not None)
         self._others.setVisible(False)
@@ -224,7 +224,7 @@ class ErrorPlot(ResultView):
         self._at_cursor.setFixedWidth(self._at_cursor.fontMetrics().horizontalAdvance(longest) + 4)
 
     def _draw(self) -> None:
-        """Draw the part in sight, as finely as there are pixels for it, and let the selection's lane be out."""
+        """Draw the visible time steps at the resolution of the screen, with the selected lane emphasized."""
         series, scale = self._series, self.scale
         if series is None:
             self.curves.clear()
@@ -250,7 +250,7 @@ class ErrorPlot(ResultView):
 
     @property
     def _pens(self) -> list[QPen]:
-        """The legend's: of the selection's lane, and of what is beside it."""
+        """Pens of the legend: the selected lane, then its additional curves."""
         curves, beside = self.curves, range(len(self._keys) - 1)
         return [curves.wide, *(curves.companion(place) for place in beside)] if self._keys else []
 

@@ -1,4 +1,4 @@
-"""Tables of known bugs, and of the errors of one of them by lane."""
+"""Table models of known bugs, and of the errors of one of them by lane."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -53,7 +53,6 @@ class MistakesModel(WordsModel):
         self.apply_theme(LIGHT)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Use the colors of a theme."""
         icons = Icons(theme)
         self._looks = {
             Detection.COMPUTED: (icons.colored("pin", "accent"), theme.color("accent")),
@@ -65,7 +64,6 @@ class MistakesModel(WordsModel):
             self.dataChanged.emit(self.index(0, 0), self.index(len(self.rows) - 1, len(self.headings) - 1))
 
     def show_mistakes(self, result: RunResult | None, entries: tuple[MistakeEntry, ...]) -> None:
-        """Show other known bugs."""
         self.entries = entries
         self.show_rows([] if result is None else [(entry.cause, detection(result, entry).value) for entry in entries])
 
@@ -92,7 +90,7 @@ class SpreadModel(WordsModel):
         self.lanes: list[LaneSpread] = []
 
     def show_lanes(self, lanes: Sequence[LaneSpread]) -> None:
-        """Show other lanes, the top layer first, as the network is drawn."""
+        """Set the lanes, with the top layer first."""
         self.lanes = list(reversed(lanes))
         self.show_rows([self._words(lane, number_format.error(lane.worst)) for lane in self.lanes])
 
@@ -126,7 +124,7 @@ class SpreadModel(WordsModel):
 
 
 class SpreadStrip(QStyledItemDelegate):
-    """Draws how far a lane is outside the tolerance at each time step, logarithmically, all lanes on one scale."""
+    """Draws the error ratio of a lane at each time step, on a logarithmic scale shared by all lanes."""
 
     def __init__(self, model: SpreadModel, parent: QWidget) -> None:
         super().__init__(parent)
@@ -134,7 +132,6 @@ class SpreadStrip(QStyledItemDelegate):
         self.apply_theme(LIGHT)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Use the colors of a theme."""
         self._colors = np.array([theme.color("raised").rgb(), theme.color("wrong").rgb()], np.uint32)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: AnyIndex) -> None:
@@ -144,7 +141,7 @@ class SpreadStrip(QStyledItemDelegate):
             painter.drawImage(room, self.strip(index.row(), room.width(), room.height()))
 
     def strip(self, row: int, width: int, height: int) -> QImage:
-        """Columns of pixels, one or more for each time step; where time steps share a column, the largest."""
+        """Pixel columns of a lane. Time steps that share a column show their maximum."""
         lanes = self._model.lanes
         most = max((lane.worst for lane in lanes if np.isfinite(lane.worst)), default=1.0)
         part = pixel_maxima(lanes[row].heights(most), width)

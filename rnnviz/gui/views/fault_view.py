@@ -1,4 +1,4 @@
-"""Known bugs: whether this run detects each of them, and how the errors of one spread."""
+"""View of the known bugs: whether this run detects each, and how the errors of one spread."""
 
 from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QStackedLayout, QVBoxLayout, QWidget
@@ -22,12 +22,12 @@ _SAID = {
 
 
 class WhatIf(ResultView):
-    """A list of known bugs, with a description of the selected one and, if computed, its errors by lane."""
+    """A list of known bugs, with a description of the selected one and its errors by lane, if computed."""
 
     title = "What if?"
 
     mistake_requested = Signal(str)
-    """The user asks for a run with the engine of a known bug."""
+    """Request for a run with the engine of a known bug."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -105,17 +105,16 @@ class WhatIf(ResultView):
 
     @property
     def said(self) -> str:
-        """The text on the selected known bug."""
+        """Description of the selected known bug."""
         return self._sentence.text if self._detail.currentIndex() == 1 else self._said.text()
 
     def choose(self, name: str) -> None:
-        """Select a known bug."""
         for row, entry in enumerate(self.model.entries):
             if entry.name == name:
                 self.table.selectRow(row)
 
     def copy_text(self) -> str:
-        """The table in use."""
+        """Content of the table in use."""
         if self._result is None:
             return ""
         return (self.lanes if self.lanes.hasFocus() else self.table).copy_text()

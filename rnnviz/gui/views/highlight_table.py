@@ -1,4 +1,4 @@
-"""A table of numbers in which rows are highlighted."""
+"""Table of numbers with highlighted rows."""
 
 from collections.abc import Sequence
 
@@ -12,21 +12,19 @@ _UNDER, _STROKE, _DASHES = 4.0, 2.0, (4.0, 3.0)
 
 
 class HighlightTable(NumberTable):
-    """Draws the frames that the lanes have, around runs of rows."""
+    """Draws the same highlight frames as the lanes, around ranges of rows."""
 
     def __init__(self) -> None:
         super().__init__()
         self._theme = LIGHT
         self.lit: tuple[range, ...] = ()
-        """The rows that are framed."""
+        """The highlighted rows."""
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._theme = theme
         super().apply_theme(theme)
 
     def show_highlight(self, rows: Sequence[range]) -> None:
-        """Frame these rows."""
         if tuple(rows) != self.lit:
             self.lit = tuple(rows)
             self.viewport().update()

@@ -1,4 +1,4 @@
-"""Which slice of `out` is which lane, and which part of `state` is which lane's last vector, as a map to click."""
+"""Clickable map of `out` and `state`: which lane each slice and each array belongs to."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -24,13 +24,13 @@ from rnnviz.verify.result import RunResult
 
 _MARGIN = 6
 _REACH = 4
-"""Pixels above and below a lane's axis that belong to it."""
+"""Tolerance in pixels above and below a lane's axis for the pointer."""
 
 
 class StateMap(ResultView):
-    """The parts of `out` and `state`, what the cursor's vector is of them, and every lane's final state.
+    """The parts of `out` and `state`, the slices with the selected vector, and the final state of every lane.
 
-    What one points at is lit up wherever it is shown, here and in the other views.
+    The part under the pointer is highlighted here and in the other views.
     """
 
     title = "Final state and output"
@@ -81,20 +81,19 @@ class StateMap(ResultView):
 
     @property
     def told(self) -> str:
-        """What the cursor's vector is of out and of state."""
+        """The slices of `out` and `state` that contain the selected vector."""
         return (self._empty if self._result is None else self._here).text()
 
     @property
     def engine(self) -> str:
-        """Whose final states are shown."""
+        """The engine whose final states are shown."""
         return self._engine.currentData() or ""
 
     def choose_engine(self, engine: str) -> None:
-        """Show another engine's final states."""
         self._engine.setCurrentIndex(self._engine.findData(engine))
 
     def copy_text(self) -> str:
-        """Every place with all its numbers, in full precision."""
+        """Every row with all its numbers in full precision."""
         return self.rows.text()
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
@@ -117,7 +116,6 @@ class StateMap(ResultView):
         self._refresh()
 
     def show_highlight(self, lit: Sequence[Region]) -> None:
-        """Frame what is in these regions."""
         if lit != self._asked:
             self._asked = ()
         self.chart.show_highlight(lit)
@@ -133,7 +131,7 @@ class StateMap(ResultView):
         self.list.viewport().update()
 
     def _show_parts(self) -> None:
-        """Show what there is to show of a result, or say that there is none."""
+        """Show the parts of a result, or a text without one."""
         for widget in (self._engine, self.chart, self._here, self.list):
             widget.setVisible(self._result is not None)
         self._empty.setVisible(self._result is None)
@@ -154,7 +152,7 @@ class StateMap(ResultView):
         self._here.setText(" = ".join(["h", *parts]) if parts else "h is in neither output nor state")
 
     def _on_chosen(self, index: QModelIndex, x: int | None) -> None:
-        """Go to a place, or to the timestep under the pointer on a lane's axis."""
+        """Request the location of a row, or the time step under the pointer on a lane's axis."""
         row = self.rows.rows[index.row()]
         if isinstance(row, LaneRow):
             where, timestep = row.last, self._location.timestep
@@ -177,7 +175,7 @@ class StateMap(ResultView):
             self._light((vector_region(self._result.inputs.network, part.where, array=array),))
 
     def _on_pointed(self, index: QModelIndex | None, point: QPoint | None) -> None:
-        """Light up a row's place; on a lane's axis the timestep under the pointer, beside it the whole lane."""
+        """Highlight a row: the time step under the pointer on a lane's axis, else the whole lane."""
         if index is None:
             self._light(())
             return
@@ -190,18 +188,18 @@ class StateMap(ResultView):
         self._light(() if region is None else (region,))
 
     def _light(self, lit: tuple[Region, ...]) -> None:
-        """Ask for these lights; to put out those that others asked for is not this view's to ask."""
+        """Request highlights. Clears only highlights that this view requested."""
         if lit or self._asked:
             self._asked = lit
             self.lit_requested.emit(lit)
 
 
 class _ClickedList(QListView):
-    """A list that tells where on a row it was clicked; by the keyboard, nowhere."""
+    """A list that emits the x of a click within its row; None for the keyboard."""
 
     chosen = Signal(QModelIndex, object)
     pointed = Signal(object, object)
-    """The index that the pointer is on and where, or that the keyboard is on and None, or twice None."""
+    """Index and point under the pointer; index and None for the keyboard; None and None without either."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How the map from final states to `out` is drawn."""
+"""Delegate that draws the map from final states to `out`."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ _BAND = 12
 _TIE = 14
 _GAP = 6
 _LABELS = 8
-"""The top layer's rows have the longest labels."""
+"""Length of the longest label, in characters; the top layer has it."""
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _DASHES = (3.0, 2.0)
@@ -31,7 +31,7 @@ _MARKS = {
 
 
 class StatePainter(QStyledItemDelegate):
-    """Draws a lane as a time axis with its last step filled, and the places below it, tied by a bracket."""
+    """Draws a lane as a time axis with its last step filled, and its vectors below, joined by a bracket."""
 
     def __init__(self, rows: StateRows, view: QListView) -> None:
         super().__init__(view)
@@ -40,12 +40,11 @@ class StatePainter(QStyledItemDelegate):
         self.use_font(view.font())
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._theme = theme
         self._icons = Icons(theme)
 
     def use_font(self, font: QFont) -> None:
-        """Write in this font."""
+        """Set the font."""
         self._font = font
         self._bold = QFont(font)
         self._bold.setBold(True)
@@ -59,7 +58,7 @@ class StatePainter(QStyledItemDelegate):
         return QSize(100, line + 4)
 
     def band(self, rect: QRect) -> QRect:
-        """Where a lane row has its time axis."""
+        """Rectangle of the time axis in a lane's row."""
         side = self._metrics.horizontalAdvance("0") + _GAP
         end = self._metrics.horizontalAdvance(str(self._rows.timesteps - 1)) + _GAP
         return QRect(
@@ -70,7 +69,7 @@ class StatePainter(QStyledItemDelegate):
         )
 
     def timestep_at(self, rect: QRect, x: int) -> int:
-        """The time step under a point of a lane row, the nearest one outside the axis."""
+        """Time step at x in a lane's row, or the nearest one outside the axis."""
         band, timesteps = self.band(rect), self._rows.timesteps
         return min(max((x - band.left()) * timesteps // band.width(), 0), timesteps - 1)
 
@@ -143,7 +142,7 @@ class StatePainter(QStyledItemDelegate):
             painter.drawLine(QPointF(x, frame.top() - 2), QPointF(x, frame.bottom() + 2))
 
     def _frame(self, painter: QPainter, rect: QRectF) -> None:
-        """The frame that a highlighted region has in the lanes."""
+        """Draw the highlight frame of the lanes."""
         over = QPen(self._theme.color("accent"), 2.0)
         over.setDashPattern(_DASHES)
         painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -197,12 +196,12 @@ class StatePainter(QStyledItemDelegate):
             painter.drawText(QRect(x, text.top(), 40, text.height()), _LEFT, " …")
 
     def _label_width(self) -> int:
-        """The room for the longest label, so that the same units are below each other."""
+        """Width of the longest label, so that the units align."""
         longest = max((row.place.text for row in self._rows.rows[:_LABELS] if isinstance(row, PlaceRow)), key=len)
         return self._metrics.horizontalAdvance(longest)
 
     def _paint_tie(self, painter: QPainter, rect: QRect, row: PlaceRow) -> None:
-        """The half of a bracket round the two rows that must be equal."""
+        """Draw half of the bracket around the two rows that must be equal."""
         if not row.tie:
             return
         x, middle = rect.left() + _MARGIN + 5.5, rect.center().y() + 0.5

@@ -1,4 +1,4 @@
-"""The rows of the map from final states to `out`: for each lane its time axis, then the places of its last vector."""
+"""Rows of the map from final states to `out`: a time axis for each lane, then the vectors of its final state."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ _ROOT = QModelIndex()
 _IN_TOOLTIP = 8
 
 UNTOLD = "not available"
-"""What is where an engine has no numbers."""
+"""Text for an engine without numbers."""
 
 _WHY = {
-    "out": "The slice of out that holds this vector.",
-    "hidden": "The hidden vector that this layer computed last; only the top layer is in out.",
+    "out": "The slice of the output with this hidden state.",
+    "hidden": "The last hidden state of this layer. The output contains only the top layer.",
     "state": "The final hidden state: Gluon returns it as state[0].",
     "cell": "The final cell state of an LSTM: Gluon returns it as state[1].",
 }
@@ -33,7 +33,7 @@ _WHY = {
 
 @dataclass(frozen=True)
 class LaneRow:
-    """A lane's title and time axis; `last` is its last computed step."""
+    """A lane's title and time axis. `last` is its last computed step."""
 
     last: Location
     title: str
@@ -41,7 +41,7 @@ class LaneRow:
 
 @dataclass(frozen=True)
 class PlaceRow:
-    """One place of a lane's last vector; `tie` is "first" or "second" of the two that must be equal, or empty."""
+    """A final state in `out` or `state`. `tie` is "first" or "second" of two that must be equal, else empty."""
 
     place: Place
     tie: str
@@ -51,10 +51,10 @@ Row = LaneRow | PlaceRow
 
 
 class StateRows(QAbstractListModel):
-    """Reads the numbers of a row when it is drawn, so that a deep network costs no more than what is in sight."""
+    """Reads the numbers of a row when it is drawn, so that a deep network costs no more than its visible rows."""
 
     mark_changed = Signal(int)
-    """Whether, or where, the selection is on a row. Its words are the same: dataChanged would measure every row."""
+    """The selection mark of a row changed. `dataChanged` would measure every row again."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,13 +93,13 @@ class StateRows(QAbstractListModel):
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             if isinstance(row, LaneRow):
                 return f"{row.title}, final state and {self._other(row)}: {self.agreement(row)}"
-            here = ", at the cursor" if self.at_cursor(row) else ""
+            here = ", selected" if self.at_cursor(row) else ""
             return f"{row.place.text} = {self.numbers(row, _IN_TOOLTIP)}{here}"
         if role == Qt.ItemDataRole.ToolTipRole:
             if isinstance(row, LaneRow):
                 found, final = self.agreement(row), f"The final state is the one at t = {row.last.timestep}."
                 worst = f"\nThe two {found}, the most in unit {found.unit}." if found.verdict == "different" else ""
-                return f"{row.title}. {final}{worst}\nClick the axis to go to a timestep."
+                return f"{row.title}. {final}{worst}\nClick the axis to go to a time step."
             values = self.values(row)
             shown = [] if values is None else [numbers.full(value) for value in values[:_IN_TOOLTIP]]
             more = "" if values is None or len(values) <= _IN_TOOLTIP else ", …"
@@ -107,7 +107,7 @@ class StateRows(QAbstractListModel):
         return None
 
     def _move(self, location: Location) -> None:
-        """Follow the selection, and report the rows that show it: before, or."""
+        """Follow the selection, and report the rows whose mark changes."""
         before = [self.at_cursor(row) for row in self.rows]
         moved = location.timestep != self.location.timestep
         self.location = location
@@ -117,13 +117,13 @@ class StateRows(QAbstractListModel):
                 self.mark_changed.emit(place)
 
     def values(self, row: PlaceRow) -> FloatArray | None:
-        """(H,): the numbers in a place."""
+        """Values of a row, of shape (H,)."""
         if self._trace is None or self._result is None:
             return None
         return values_at(self._trace, self._result.inputs.network, row.place)
 
     def numbers(self, row: PlaceRow, count: int) -> str:
-        """The first few numbers as they are shown."""
+        """The first `count` values as text."""
         values = self.values(row)
         if values is None:
             return UNTOLD
@@ -131,7 +131,7 @@ class StateRows(QAbstractListModel):
         return f"{shown} …" if len(values) > count else shown
 
     def agreement(self, row: LaneRow) -> Agreement:
-        """Whether the places of a lane's last vector hold the same numbers."""
+        """Whether all copies of a lane's final state are equal."""
         if row.last not in self._agreements:
             assert self._trace is not None, "rows are there for a trace only"
             assert self._result is not None, "rows are there for a result only"
@@ -141,14 +141,14 @@ class StateRows(QAbstractListModel):
         return self._agreements[row.last]
 
     def at_cursor(self, row: Row) -> bool:
-        """Whether the selection is in a row's lane, or for a place at its very step."""
+        """Whether the selection is in a row's lane, and for a vector also at its time step."""
         here = self.location
         where = row.last if isinstance(row, LaneRow) else row.place.where
         same_lane = (where.layer, where.direction) == (here.layer, here.direction)
         return same_lane and (isinstance(row, LaneRow) or where.timestep == here.timestep)
 
     def region(self, row: Row, timestep: int | None = None) -> Region | None:
-        """What a row shows: a vector, or of a lane's axis one time step, or all of it."""
+        """Region of a row: a vector, one time step of a lane's axis, or the whole lane."""
         if self._result is None:
             return None
         network = self._result.inputs.network
@@ -159,7 +159,6 @@ class StateRows(QAbstractListModel):
         return vector_region(network, row.last.moved(timestep=timestep))
 
     def show_highlight(self, lit: Sequence[Region]) -> None:
-        """Light up the rows that show any of these regions."""
         before = [self.lit_times(row) for row in self.rows]
         self._lit = lit
         for place, row in enumerate(self.rows):
@@ -167,7 +166,7 @@ class StateRows(QAbstractListModel):
                 self.mark_changed.emit(place)
 
     def lit_times(self, row: Row) -> list[range]:
-        """The highlighted time steps of a row's lane; of a place its own, if that is highlighted."""
+        """Highlighted time steps of a lane's row, or of a vector's row its own if highlighted."""
         if isinstance(row, PlaceRow):
             where = row.place.where
             lit = is_highlighted(self._lit, where, "c" if row.place.kind == "cell" else "h")
@@ -181,7 +180,7 @@ class StateRows(QAbstractListModel):
         ]
 
     def text(self) -> str:
-        """Every place with all its numbers, for copying."""
+        """Every row with all its numbers, for copying."""
         lines = []
         for row in self.rows:
             if isinstance(row, PlaceRow):

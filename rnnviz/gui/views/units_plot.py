@@ -1,4 +1,4 @@
-"""Units over time: the selection's by every engine, and those that the user has pinned."""
+"""View of units over time: the selected unit of every engine, and pinned units."""
 
 from collections.abc import Sequence
 from typing import get_args
@@ -26,7 +26,7 @@ from rnnviz.verify.result import RunResult
 
 
 class UnitsPlot(ResultView):
-    """The reference is solid, the others dashed; a legend shows the values at the selection."""
+    """The reference is solid, candidates are dashed. A legend shows the values at the selection."""
 
     title = "Units over time"
 
@@ -80,7 +80,7 @@ class UnitsPlot(ResultView):
 
     @property
     def pinned(self) -> tuple[int, ...]:
-        """The units that stay while the selection moves."""
+        """The pinned units."""
         return self._pin.pinned
 
     @property
@@ -90,11 +90,11 @@ class UnitsPlot(ResultView):
 
     @property
     def heading(self) -> str:
-        """What is shown, and whether it is still being computed."""
+        """Unit and quantity, and whether they are still being computed."""
         return self._heading.text()
 
     def curve(self, engine: str, unit: int) -> Outline | None:
-        """What is drawn of a unit by an engine; None if nothing is."""
+        """Outline of a unit and engine, or None."""
         for line in self._lines:
             if (line.engine, line.unit) == (engine, unit) and line.curve.visible:
                 return line.curve.outline
@@ -102,11 +102,11 @@ class UnitsPlot(ResultView):
 
     @property
     def strange(self) -> str:
-        """At how many time steps there is no number that a curve could show; empty if there are none."""
+        """Number of time steps without a finite value, as text; empty if there are none."""
         return self._strange.text()
 
     def copy_text(self) -> str:
-        """What the plot shows: every curve at the time steps in sight, in full precision."""
+        """Every curve at the visible time steps, in full precision."""
         if self._result is None:
             return ""
         name = "" if self.choice.quantity == "value" else f"{self.choice.quantity} "
@@ -196,13 +196,13 @@ class UnitsPlot(ResultView):
         self._refresh()
 
     def hideEvent(self, event: QHideEvent) -> None:
-        """Compute nothing more: a window that closes hides what is in it."""
+        """Stop computing. A closing window hides its views."""
         self._lines.rest()
         self._shown = None
         super().hideEvent(event)
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Compute what was left."""
+        """Resume the computation."""
         super().showEvent(event)
         self._refresh()
 
@@ -215,7 +215,7 @@ class UnitsPlot(ResultView):
         self._built = None
 
     def _build(self, result: RunResult, pinned: tuple[int, ...]) -> None:
-        """Make the curves and the legend; which unit of which lane they show is reported as they are read."""
+        """Create curves and legend. `read` sets their lane and unit."""
         built = self._built
         self._clear()
         self._built = built
@@ -238,7 +238,7 @@ class UnitsPlot(ResultView):
         return self._lines.add(engine, pinned, color, depth, dashes=self._dashes(engine), shown=shown)
 
     def _dashes(self, engine: str) -> tuple[float, ...]:
-        """None for the reference; of others those of their place, so that it takes no colors to distinguish them."""
+        """Dash pattern of an engine, empty for the reference. Engines thus differ in more than color."""
         assert self._result is not None
         others = [name for name in self._result.traces if name != self._result.reference.engine]
         return DASHES[others.index(engine) % len(DASHES)] if engine in others else ()

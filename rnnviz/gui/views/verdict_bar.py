@@ -188,12 +188,12 @@ class VerdictLine(ResultView):
 
     @property
     def _being_audited(self) -> bool:
-        """Whether the shown result is of the active run, which audits it."""
+        """Whether the active run is auditing the shown result."""
         unjudged = self._result is not None and self._result.judgment is None
         return unjudged and self._stage is not None and self._stage.after_computed
 
     def _offer(self, words: VerdictWords | None) -> None:
-        """Show the buttons that would make the verdict say more."""
+        """Show the buttons that apply to the verdict."""
         coverage = None if words is None else words.coverage
         self._audit_all.setVisible(coverage is not None and coverage < 1.0)
         if coverage is not None and coverage < 1.0:
@@ -204,7 +204,7 @@ class VerdictLine(ResultView):
             self._remedy.explain(_REMEDY.format(change=remedy))
 
     def _fit_buttons(self) -> None:
-        """Shorten the labels of the buttons if the text has too little room."""
+        """Shorten the labels of the buttons if the text does not fit."""
         taken = _ICON + 2 * _MARGIN + 4 * len(self._links)
         taken += sum(button.sizeHint().width() + 4 for button in self._links if not button.isHidden())
         offered = [button for button in self._actions if not button.isHidden()]

@@ -134,10 +134,10 @@ def test_the_keyboard_reaches_every_place(qtbot, view: StateMap) -> None:
 def test_the_place_of_the_cursor_is_highlighted(view: StateMap) -> None:
     view.show_result(made_result(bidirectional=True), "manual")
     view.show_location(Location(0, 1, 0))
-    here = [text for text, row in place_rows(view).items() if view.rows.index(row).data().endswith("at the cursor")]
+    here = [text for text, row in place_rows(view).items() if view.rows.index(row).data().endswith("selected")]
     assert here == ["out[0][0][4:8]", "state[0][1][0]"]
     view.show_location(Location(0, 1, 1))
-    assert not any(view.rows.index(row).data().endswith("at the cursor") for row in place_rows(view).values())
+    assert not any(view.rows.index(row).data().endswith("selected") for row in place_rows(view).values())
 
 
 def test_an_lstm_shows_its_final_cell_state(view: StateMap) -> None:

@@ -164,7 +164,7 @@ def test_numbers_that_no_curve_can_show_are_marked_and_told(view: UnitsPlot) -> 
     view.show_result(made_result(edits={"manual": edit}, timesteps=8), "manual")
     view.show_location(Location(0, 0, 2, 0, 1))
     assert {word: gaps.runs.tolist() for word, gaps in view.gaps.items()} == {"NaN": [[2, 3]], "infinity": [[6, 6]]}
-    assert view.strange == "NaN at 2 timesteps, infinity at 1 timestep"
+    assert view.strange == "NaN at 2 time steps, infinity at 1 time step"
     assert [key.value for key in view.keys][1] == "NaN"
     low, high = view.plot.view_box.viewRange()[1]
     assert np.isfinite([low, high]).all()

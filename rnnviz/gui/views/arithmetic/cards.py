@@ -1,4 +1,4 @@
-"""All lines of an arithmetic as a column of cards, of which one is chosen."""
+"""Column of cards: every equation of a value, one of them selected."""
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
@@ -13,7 +13,7 @@ from rnnviz.gui.views.arithmetic.view_model import Page
 
 
 class Cards(QScrollArea):
-    """`chosen` emits the symbol of another line, `followed` the source of a number."""
+    """`chosen` emits the symbol of a newly selected line, `followed` the source of a number."""
 
     chosen = Signal(str)
     followed = Signal(object)
@@ -41,7 +41,6 @@ class Cards(QScrollArea):
         self.verticalScrollBar().rangeChanged.connect(self._show_chosen)
 
     def show_page(self, page: Page) -> None:
-        """Show the lines of another page."""
         contents = card_contents(page)
         while len(self.cards) < len(contents):
             self._add()
@@ -63,13 +62,12 @@ class Cards(QScrollArea):
             self.setMinimumWidth(wide + 20)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in the theme's colors."""
         self._theme = theme
         for card in self.cards:
             card.apply_theme(theme)
 
     def reveal(self, place: int) -> None:
-        """Bring a card into sight and choose its line."""
+        """Scroll to a card and select it."""
         self.cards[place].setFocus(Qt.FocusReason.OtherFocusReason)
         self.ensureWidgetVisible(self.cards[place], 0, 2)
         self._choose(place)
@@ -99,11 +97,11 @@ class Cards(QScrollArea):
 
 
 _STORED: dict[Step, str] = {"stored_c": "own c", "stored": "own h"}
-"""The symbol that the line of an engine's own value gives."""
+"""Symbols of the lines with an engine's stored values."""
 
 
 def card_contents(page: Page) -> tuple[CardContent, ...]:
-    """A card for each line of a page; the last are those of the engines' own c and h."""
+    """Contents of the cards of a page. The last ones are the engines' stored c and h."""
     first = page.arithmetics[0]
     engines = tuple(display_name(arithmetic.engine) for arithmetic in page.arithmetics)
     names = {gate.symbol: gate.gate.name for gate in first.gates}
@@ -127,7 +125,7 @@ def card_contents(page: Page) -> tuple[CardContent, ...]:
 
 
 def parting_line(page: Page) -> int | None:
-    """The first line that shows the divergence; an input is read by the first gate."""
+    """Index of the first line that shows the divergence. For an input, this is the first gate."""
     parting = page.parting
     if parting is None:
         return None
@@ -142,7 +140,7 @@ def _line_of(parting: Divergence) -> str:
 
 
 def _sources(page: Page, line: EquationLine) -> tuple[Place | None, ...]:
-    """The source of each token's number; the result has none."""
+    """The source of each token's number; None for the result."""
     first = page.arithmetics[0]
     return tuple(
         None if place == 0 or token.value is None else token_source(first, token)

@@ -1,4 +1,4 @@
-"""What the view asks to have worked out, and when: the last question counts, however quickly the selection runs."""
+"""Debouncer of page requests during fast changes of the selection."""
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -9,10 +9,10 @@ _LATER_MS = 8
 
 
 class Debouncer(QObject):
-    """Holds the question that was asked last until it is answered or dropped."""
+    """Holds the latest request until it is answered or dropped."""
 
     answered = Signal(object)
-    """A `Page` about the same engines as the question: its answer, or that to an earlier one."""
+    """A `Page` for the requested engines. It may answer an earlier request."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -24,25 +24,25 @@ class Debouncer(QObject):
         self._soon.timeout.connect(self._ask)
 
     def ask(self, question: PageRequest) -> None:
-        """Have a question answered beside the window, in place of an earlier one."""
+        """Request a page from the worker, in place of an earlier request."""
         self.question = question
         # Not anew while the cursor runs: it might never come to an end.
         if not self._soon.isActive():
             self._soon.start()
 
     def answer_now(self, question: PageRequest) -> Page:
-        """The answer at once, which takes a few milliseconds."""
+        """Build a page at once. This takes a few milliseconds."""
         self._soon.stop()
         self.question = question
         return self._reckoner.answer_now(question)
 
     def rest(self) -> None:
-        """Work out nothing more."""
+        """Cancel the computation; the request remains."""
         self._soon.stop()
         self._reckoner.rest()
 
     def forget(self) -> None:
-        """Drop the question, and hold on to no result."""
+        """Drop the request, and release the cached results."""
         self.question = None
         self._reckoner.forget()
 

@@ -12,7 +12,7 @@ _ORDERS: tuple[tuple[str, Order, str], ...] = (
 
 
 class Listing(QWidget):
-    """`changed` reports another order or number."""
+    """Emits `changed` for another order or number."""
 
     changed = Signal()
 
@@ -51,7 +51,7 @@ class Listing(QWidget):
         return self.count.value() or None
 
     def show_ledger(self, ledger: TermTable) -> None:
-        """Enable the options for a table; the products of a state are always all listed, in one order."""
+        """Enable the options for a table. Products of a state are always listed completely, in one order."""
         for control in (self.orders, self.count):
             control.setEnabled(ledger.shared)
         if ledger.shared and self.count.maximum() != ledger.terms:

@@ -1,4 +1,4 @@
-"""The ledger as a table, with a waterfall of bars that runs down its rows."""
+"""Table of the terms of a line, with a waterfall chart of their running sums."""
 
 from typing import Any
 
@@ -16,17 +16,17 @@ from rnnviz.gui.views.number_table import NumberTable
 
 _PAD = 6
 _COMFORTABLE_BAR = 90
-"""Pixels of the bars that names of engines do not take."""
+"""Minimum width of the bars, in pixels, that wider headings leave."""
 _AROUND_TITLE, _WIDEST_TITLE = 10, 160
-"""Pixels beside a name above a column, and of a column that is widened for its name."""
+"""Pixels: the margin of a heading, and the maximum width of a column widened for its heading."""
 _LEAST_BAR = 1.5
 
 
 class LedgerTable(NumberTable):
-    """A click on a name, or Enter on its row, follows where the row's number came from."""
+    """A click on a name, or Enter on its row, follows the source of the number."""
 
     followed = Signal(object)
-    """A `Place`."""
+    """The `Place` of a row's source."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -42,7 +42,6 @@ class LedgerTable(NumberTable):
         self.setItemDelegate(self._bars)
 
     def show_page(self, page: Page) -> None:
-        """Show the ledger of another page."""
         engines = tuple(arithmetic.engine for arithmetic in page.arithmetics)
         fresh = self.ledger.show_ledger(page.ledger, engines, page.parted_sum)
         self._bars.look()
@@ -59,7 +58,7 @@ class LedgerTable(NumberTable):
         self._fit()
 
     def _fit(self) -> None:
-        """Give the columns their room: where there is too little, bars are left out first, then a name is cut short."""
+        """Set the column widths. Without enough room, the bars are hidden first, then names are elided."""
         self._fitted = widest = self.ledger.widest()
         if not widest:
             return
@@ -73,7 +72,7 @@ class LedgerTable(NumberTable):
         self._title_sums()
 
     def _title_sums(self) -> None:
-        """Write the engines' names above their sums; what the bars can spare of the room is theirs."""
+        """Write the engines' names above their sums. Spare width of the bars goes to these columns."""
         titles = self.ledger.full_titles
         if len(titles) < 2:
             return
@@ -92,29 +91,28 @@ class LedgerTable(NumberTable):
         self.ledger.show_titles(tuple(shown))
 
     def copy_text(self) -> str:
-        """The chosen rows with their headings, or all of them if at most one is chosen, and all of each engine's."""
+        """The selected rows with headings, or all rows if at most one is selected; with all engines' numbers."""
         chosen = sorted({index.row() for index in self.selectionModel().selectedRows()})
         return self.ledger.copied(chosen if len(chosen) > 1 else range(self.ledger.rowCount()))
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._bars.apply_theme(theme)
         self.ledger.apply_theme(theme)
         super().apply_theme(theme)
 
     @property
     def rows_in_room(self) -> int:
-        """How many rows can be seen without scrolling."""
+        """Number of rows that are visible without scrolling."""
         return max(1, self.viewport().height() // self.verticalHeader().defaultSectionSize())
 
     def follow(self, row: int) -> None:
-        """Go to where a row's number came from."""
+        """Follow the source of a row's number."""
         source = self.ledger.row(row).source
         if source is not None:
             self.followed.emit(source)
 
     def event(self, event: QEvent) -> bool:
-        """Accept Enter before the window's commands see it."""
+        """Handle Enter before the window's shortcuts."""
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and _goes(event):
             event.accept()
             return True
@@ -134,7 +132,7 @@ class LedgerTable(NumberTable):
             self.follow(index.row())
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        """The second click must not follow a link of the page to which the first one led."""
+        """Ignore the second click, which would follow a link of the newly shown page."""
         event.accept()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
@@ -150,7 +148,7 @@ def _goes(event: QKeyEvent) -> bool:
 
 
 class _Bars(QStyledItemDelegate):
-    """From the sum before a row to the sum after it, the engines' bars below each other where they differ."""
+    """Draws bars from the sum before a row to the sum after it, one below the other where engines differ."""
 
     def __init__(self, model: LedgerModel) -> None:
         super().__init__()
@@ -166,7 +164,7 @@ class _Bars(QStyledItemDelegate):
         self._ground = theme.color("base")
 
     def look(self) -> None:
-        """Take the range of what the model shows now."""
+        """Update the range of the axis from the model."""
         self._low, self._high = self._model.reach
 
     def paint(

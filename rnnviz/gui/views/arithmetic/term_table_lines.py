@@ -1,4 +1,4 @@
-"""The lines of the table of terms: one for the numbers that the engines share, another where a candidate differs."""
+"""Lines of the term table: one for numbers that the engines share, another where a candidate differs."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ _HEADINGS: dict[Field, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class TermTableColumn:
-    """A column; `engine` is the index of the engine of a running sum."""
+    """A column. `engine` is the index of the engine of a running sum."""
 
     field: Field
     engine: int = 0
@@ -38,10 +38,10 @@ class TermTableColumn:
 
 @dataclass(frozen=True)
 class TermTableLine:
-    """A row's numbers as `texts`, one for each column.
+    """A line with one text per column.
 
-    The first line of a row has every engine's running sum and the first engine's other numbers. Another line has the
-    numbers of another engine. `parts` marks the first row where the running sums diverge.
+    The first line of a row has every engine's running sum, and the first engine's other numbers. A further line has
+    another engine's numbers. `parts` marks the first row where the running sums diverge.
     """
 
     row: TermRow
@@ -51,7 +51,7 @@ class TermTableLine:
 
 
 def heading(field: Field, ledger: TermTable | None) -> tuple[str, str]:
-    """The heading of a column and its tooltip."""
+    """Heading of a column, and its tooltip."""
     if ledger is not None and not ledger.shared and field == "factor":
         return "first", "The first number of the product."
     if ledger is not None and not ledger.shared and field == "input":
@@ -60,7 +60,7 @@ def heading(field: Field, ledger: TermTable | None) -> tuple[str, str]:
 
 
 def columns_of(ledger: TermTable, engines: int) -> tuple[TermTableColumn, ...]:
-    """The columns: one set of terms for all engines, and a running sum for each."""
+    """Columns: one set of terms for all engines, and a running sum for each engine."""
     fields: list[Field] = ["name", "factor", "input", "product"]
     if ledger.scaled:
         fields.append("added")
@@ -71,14 +71,14 @@ def columns_of(ledger: TermTable, engines: int) -> tuple[TermTableColumn, ...]:
 def lines_of(
     ledger: TermTable, columns: tuple[TermTableColumn, ...], split_at: int | None
 ) -> tuple[TermTableLine, ...]:
-    """The lines; `split_at` is the first row where the running sums diverge."""
+    """Lines of the table. `split_at` is the first row where the running sums diverge."""
     return tuple(
         line for at, row in enumerate(ledger.rows) for line in _lines(ledger, row, columns, parts=at == split_at)
     )
 
 
 def value_of(ledger: TermTable, row: TermRow, column: TermTableColumn, engine: int) -> float | None:
-    """The number of an engine in a column, None where it has none."""
+    """Number of an engine in a column, or None."""
     own: TermValues = row.figures[column.engine if column.field == "stop" else engine]
     match column.field:
         case "name" | "bar":
@@ -90,7 +90,7 @@ def value_of(ledger: TermTable, row: TermRow, column: TermTableColumn, engine: i
 
 
 def copied(ledger: TermTable, engines: Sequence[str], rows: Iterable[TermRow]) -> str:
-    """Rows as text with tabs: the weights once, then all of each engine's numbers, in full."""
+    """Rows as tab-separated text in full precision: weights once, then the numbers of each engine."""
     fields = [column.field for column in columns_of(ledger, 1)][1:-1]
     common: tuple[Field, ...] = ("factor",) if ledger.shared else ()
     columns = [(TermTableColumn(field), "") for field in common] + [
@@ -133,5 +133,5 @@ def _text(ledger: TermTable, row: TermRow, column: TermTableColumn, engine: int,
 
 
 def _name(ledger: TermTable, row: TermRow) -> str:
-    """A short form: the card names the line's result."""
+    """Short name of a row. The card contains the name of the line's result."""
     return row.name.replace(f"_{ledger.line}", "") if row.kind in ("part", "total") else row.name.replace(", ", ",")

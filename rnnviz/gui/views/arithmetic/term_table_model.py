@@ -29,13 +29,13 @@ AnyIndex: TypeAlias = QModelIndex | QPersistentModelIndex
 _ROOT = QModelIndex()
 _Roles = Qt.ItemDataRole
 _LEAST_NUMBER, _LEAST_BAR = "-0.000", "0000"
-"""No column of numbers, and none of bars, is narrower than these."""
+"""Minimum widths of a column of numbers and of the bars, as texts."""
 _SHORT_TITLE = 7
-"""This many characters of an engine's title have room above every sum: "● gluon"."""
+"""Characters of a heading that fit above every sum, such as "● gluon"."""
 
 
 class LedgerModel(QAbstractTableModel):
-    """`cell` has the format of a cell; the figures of `row` are the values of its bars."""
+    """`cell` returns the format of a cell; the figures of `row` are the values of its bars."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -48,19 +48,18 @@ class LedgerModel(QAbstractTableModel):
         self.apply_theme(LIGHT)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in the theme's colors."""
         self._muted, self._link, self._wrong = (theme.color(role) for role in ("muted", "accent", "wrong"))
         self._strange = {number_format.NAN: theme.color("nan"), number_format.INFINITY: theme.color("infinite")}
         self._mark = Icons(theme).colored("cross", "wrong")
 
     @property
     def ledger(self) -> TermTable | None:
-        """What is shown."""
+        """The table of terms, or None."""
         return self._ledger
 
     @property
     def lines(self) -> tuple[TermTableLine, ...]:
-        """The ledger's rows as they are listed."""
+        """The lines of the table."""
         return self._lines
 
     @property
@@ -75,11 +74,11 @@ class LedgerModel(QAbstractTableModel):
 
     @property
     def full_titles(self) -> tuple[str, ...]:
-        """The headings of the running sums: each engine's sign and name."""
+        """Headings of the running sums: mark and name of each engine."""
         return _titles(self._engines)
 
     def show_ledger(self, ledger: TermTable, engines: tuple[str, ...], split_at: int | None = None) -> bool:
-        """Show another ledger, whose running sums diverge first in the row `split_at`; True if the columns change."""
+        """Show another table, whose running sums first diverge in row `split_at`; True if the columns change."""
         columns = columns_of(ledger, len(engines))
         lines = lines_of(ledger, columns, split_at)
         shared = None if self._ledger is None else self._ledger.shared
@@ -98,18 +97,18 @@ class LedgerModel(QAbstractTableModel):
         return not same
 
     def show_titles(self, titles: tuple[str, ...]) -> None:
-        """Write these above the running sums, as much of each title as there is room for."""
+        """Set the headings of the running sums, elided to fit."""
         if titles != self._titles:
             self._titles = titles
             sums = self.sum_columns
             self.headerDataChanged.emit(Qt.Orientation.Horizontal, sums.start, sums.stop - 1)
 
     def row(self, line: int) -> TermRow:
-        """The entry that a line is of."""
+        """The row of terms that a line belongs to."""
         return self._lines[line].row
 
     def copied(self, lines: Iterable[int]) -> str:
-        """The entries of some lines as text with tabs, with every number of every engine in full."""
+        """Rows of some lines as tab-separated text, with every engine's numbers in full precision."""
         if self._ledger is None:
             return ""
         rows = dict.fromkeys(self.row(line) for line in lines)
@@ -117,7 +116,7 @@ class LedgerModel(QAbstractTableModel):
 
     @property
     def reach(self) -> tuple[float, float]:
-        """The least and largest sum on the way, and 0: what the bars' axis shows."""
+        """Range of the bars' axis: the least and the largest running sum, and 0."""
         found = [0.0]
         for row in self._ledger.rows if self._ledger is not None else ():
             for own in row.figures:
@@ -163,7 +162,7 @@ class LedgerModel(QAbstractTableModel):
         return None
 
     def cell(self, row: int, column: int) -> TableCell:
-        """The format of a cell: the first divergence is bold and marked, equal sums of the candidate are muted."""
+        """Format of a cell: the first divergence is bold and marked, equal sums of the candidate are muted."""
         at, line = self._columns[column], self._lines[row]
         text, entry = line.texts[column], line.row
         if at.field == "name":
@@ -177,7 +176,7 @@ class LedgerModel(QAbstractTableModel):
         return TableCell(text, strange, bold=bold)
 
     def told(self, row: int) -> str:
-        """Every figure of a line's entry in full, each engine's running sum, and where its input came from."""
+        """Tooltip of a row: every number in full precision, each engine's running sum, and the input's source."""
         entry = self.row(row)
         lines = [entry.name]
         for engine, own in zip(map(display_name, self._engines), entry.figures, strict=True):
@@ -198,7 +197,7 @@ class LedgerModel(QAbstractTableModel):
         return "\n".join(lines)
 
     def widest(self) -> list[str]:
-        """For each column a text as wide as it may need; never a narrower one while the columns stay."""
+        """The widest text of each column. Widths only grow while the columns stay the same."""
         return self._widest
 
     def _name_cell(self, line: TermTableLine, text: str) -> TableCell:
@@ -217,7 +216,7 @@ class LedgerModel(QAbstractTableModel):
         return "" if value is None else number_format.full(value)
 
     def _read(self, line: TermTableLine, column: TermTableColumn, text: str) -> str:
-        """What a screen reader says of a cell."""
+        """Accessible text of a cell."""
         if column.field == "name":
             whose = f" of {display_name(self._engines[line.engine])}" if line.engine else ""
             return f"term {line.row.name}{whose}" + (", first divergence" if line.row.parts else "")
@@ -240,7 +239,7 @@ def _as_wide(
     titles: tuple[str, ...],
     before: list[str],
 ) -> list[str]:
-    """For each column a text that is as wide as its widest, with what was the widest before."""
+    """The widest text of each column, including `before`."""
     found = []
     for place, column in enumerate(columns):
         # What is marked and what is a sum stands in bold, which is wider.
@@ -262,5 +261,5 @@ def _as_wide(
 
 
 def _width(text: str) -> float:
-    """In digits: the point that represents what bold takes is half of one."""
+    """Width in digits. A decimal point counts as half a digit, as the extra width of bold text does."""
     return len(text) - 0.5 * text.endswith(".")

@@ -1,4 +1,4 @@
-"""The arithmetic of the selected value, with links to the sources of its numbers."""
+"""View of the selected value's arithmetic, with links to the sources of its numbers."""
 
 from dataclasses import replace
 
@@ -24,25 +24,25 @@ from rnnviz.gui.views.base import ResultView
 from rnnviz.verify.result import RunResult
 
 _LEAST_TERMS = 32
-"""This many terms are listed whatever the room: a small network's are all there, to be followed with a pencil."""
+"""Minimum number of listed terms. A small network's terms are thus complete."""
 _EMPTY = "Press F5 to see how the selected value is computed, term by term."
 _OTHER_ROWS = 8
-"""Rows of a ledger beside its terms: biases, halves, what is not listed, and the whole."""
+"""Rows of the table in addition to its terms: biases, parts, remaining terms, total."""
 
 
 class ArithmeticView(ResultView):
-    """Cards with the equations, the chosen one's ledger and activation; or the end of a trail.
+    """Cards with equations, and the terms and activation of the selected line; or a number's source.
 
-    The numbers are worked out beside the window, the last place asked for first; until they are there the picture
-    before stays. A view that is out of sight works them out at once, as when a picture of it is made.
+    A worker computes the page of the latest request; the previous page stays visible until then. A hidden view
+    computes at once, for example for a picture.
     """
 
     title = "Arithmetic"
 
     place_requested = Signal(object)
-    """A `Place`: a link was followed."""
+    """The `Place` of a followed link."""
     shown = Signal()
-    """What was asked for last is in sight."""
+    """The latest requested page is visible."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -92,43 +92,43 @@ class ArithmeticView(ResultView):
 
     @property
     def page(self) -> Page | None:
-        """What is in sight, or will be again when one comes back from the end of a trail."""
+        """The page of equations, also while a source covers it."""
         return self._page
 
     @property
     def complete(self) -> bool:
-        """Whether what is in sight is what was asked for last."""
+        """Whether the latest requested page is visible."""
         asked = self._inquiry.question
         return asked is None or self.ends or (self._page is not None and self._page.question.same_as(asked))
 
     @property
     def place(self) -> Place:
-        """Whose number is shown."""
+        """The place of the shown number."""
         return self._place
 
     @property
     def ends(self) -> bool:
-        """Whether the end of a trail is shown: a number that no step computed."""
+        """Whether the shown number has no equations: an input value or an initial state."""
         return self._result is not None and step_of(self._place) is None
 
     def copy_text(self) -> str:
-        """The whole arithmetic of every engine as text; at the end of a trail what is said there."""
+        """The whole arithmetic of every engine, or the text of the source."""
         if self._result is None:
             return ""
         return self.end.text if self.ends else report(explain_value(self._result, self._location))
 
     def choose_line(self, line: str) -> None:
-        """Show what another line is made of: a gate's symbol, "c", or "h"."""
+        """Select a line by its symbol: a gate's, "c" or "h"."""
         self._line = line
         self._ask()
 
     def show_parting(self) -> None:
-        """Show the line in which the engines diverge."""
+        """Select the line in which the engines diverge."""
         if self._page is not None and (place := parting_line(self._page)) is not None:
             self.cards.reveal(place)
 
     def show_trail(self, places: tuple[Place, ...], at: int) -> None:
-        """Show the place where one is on a trail, and the way to it."""
+        """Show a place of a navigation history, with its breadcrumbs."""
         self._place = places[at]
         self.crumbs.show_trail(places, at)
         match self._place:
@@ -171,7 +171,7 @@ class ArithmeticView(ResultView):
         self._refresh()
 
     def _keeps(self, result: RunResult) -> bool:
-        """Whether the place is still the one that is looked at: the selection's, or the end of a trail."""
+        """Whether the place still belongs to the selection, or is a source without equations."""
         inside = lies_in(self._place, result.shape, result.inputs.network.input_size)
         return inside and step_of(self._place) in (None, self._location)
 
@@ -235,7 +235,7 @@ class ArithmeticView(ResultView):
             self._show(page)
 
     def _show(self, page: Page) -> None:
-        """Show a page; one that was asked for earlier, while the selection runs, in passing."""
+        """Show a page, even one that answers an earlier request while the selection moves."""
         self._page = page
         if page.question.same_as(self._inquiry.question):
             self._line = page.ledger.line
@@ -260,19 +260,19 @@ class ArithmeticView(ResultView):
     # Qt
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Catch up with what changed out of sight."""
+        """Apply the changes that were made while the view was hidden."""
         super().showEvent(event)
         self._refresh()
 
     def hideEvent(self, event: QHideEvent) -> None:
-        """Work out nothing more: a window that closes hides what is in it."""
+        """Stop the worker. A closing window hides its views."""
         self._inquiry.rest()
         if not self.complete:
             self._inquiry.question = None
         super().hideEvent(event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """List as many terms as there is room for."""
+        """List as many terms as fit."""
         super().resizeEvent(event)
         self._refresh()
 

@@ -1,4 +1,4 @@
-"""The page of the view: one frozen answer to one frozen request."""
+"""Page of the arithmetic view: an immutable answer to an immutable request."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ from rnnviz.verify.result import RunResult
 class PageRequest:
     """A value to explain, the candidate to compare, and the line to show in detail.
 
-    `line` is the symbol that the line gives; a cell without this line shows its first. `top` is the number of listed
-    terms, None for the default.
+    `line` is the symbol of the line's result; a cell without this line shows its first. `top` is the number of
+    listed terms, None for the default.
     """
 
     result: RunResult
@@ -31,7 +31,7 @@ class PageRequest:
     top: int | None
 
     def same_as(self, other: "PageRequest | None") -> bool:
-        """Whether the answer would be the same."""
+        """Whether both requests have the same answer."""
         return other is not None and self.result is other.result and self._rest == other._rest
 
     @property
@@ -41,10 +41,10 @@ class PageRequest:
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """One value's arithmetic for the reference and a candidate.
+    """Arithmetic of one value for the reference and a candidate.
 
-    `lines` are the equations and last the stored c and h, each once for every one of the `arithmetics`; None for an
-    engine that gives no c. `parted_sum` is the first row of the terms where the running sums diverge.
+    `lines` contains the equations, then the stored c and h; each entry has one line for each of the `arithmetics`,
+    None for an engine without c. `parted_sum` is the first row of the terms where the running sums diverge.
     """
 
     question: PageRequest
@@ -57,14 +57,14 @@ class Page:
 
     @property
     def arithmetics(self) -> tuple[StepBreakdown, ...]:
-        """The reference's and the candidate's."""
+        """Arithmetic of the reference and, if there is one, of the candidate."""
         return tuple(self.explanation.arithmetics.values())
 
 
 class PageBuilder:
-    """Builds pages; caches what the next request about the same result or value needs. For one thread.
+    """Builds pages and caches intermediate values for the next request. Not thread-safe.
 
-    `interrupt` is called repeatedly in long computations, and may raise to cancel.
+    `interrupt` is called often in long computations, and may raise to cancel.
     """
 
     def __init__(self, interrupt: Callable[[], None]) -> None:
@@ -74,11 +74,11 @@ class PageBuilder:
         self._explained: tuple[Location, str | None, Explanation] | None = None
 
     def forget(self) -> None:
-        """Hold on to no result."""
+        """Release the cached results."""
         self._result, self._cells, self._explained = None, {}, None
 
     def compose(self, question: PageRequest) -> Page:
-        """The page that answers a question."""
+        """Build the page for a request."""
         explanation = self._explain(question)
         each = tuple(explanation.arithmetics.values())
         parting = explanation.partings.get(question.candidate or "")

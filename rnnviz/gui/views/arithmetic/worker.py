@@ -1,4 +1,4 @@
-"""Answers what was asked last, on a separate thread: an earlier question that is not begun is never answered."""
+"""Worker thread of the arithmetic view. It answers the latest request and drops earlier ones."""
 
 from contextlib import suppress
 from threading import Event, Lock
@@ -9,11 +9,11 @@ from rnnviz.gui.views.arithmetic.view_model import Page, PageBuilder, PageReques
 
 
 class _CancelledError(Exception):
-    """No one waits for the answer any more."""
+    """The request was replaced or dropped."""
 
 
 class _Mailbox:
-    """The question that waits, shared by both threads; `closed` while none is to be answered."""
+    """The pending request, shared by both threads. A closed mailbox drops requests."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -21,24 +21,24 @@ class _Mailbox:
         self._question: PageRequest | None = None
 
     def put(self, question: PageRequest | None) -> None:
-        """Let this one wait in place of any other."""
+        """Replace the pending request."""
         with self._lock:
             self._question = question
 
     def take(self) -> PageRequest | None:
-        """The one that waits, which then waits no more."""
+        """Remove and return the pending request."""
         with self._lock:
             question, self._question = self._question, None
             return question
 
     def check(self) -> None:
-        """Give up what no one waits for."""
+        """Raise `_CancelledError` if a newer request is pending."""
         if self.closed.is_set():
             raise _CancelledError
 
 
 class _Worker(QObject):
-    """Lives on the thread."""
+    """Builds pages on the thread."""
 
     answered = Signal(object)
 
@@ -48,7 +48,7 @@ class _Worker(QObject):
 
     @Slot()
     def answer(self) -> None:
-        """Answer the question that waits, if any."""
+        """Answer the pending request, if any."""
         question = self._desk.take()
         if question is not None:
             with suppress(_CancelledError):
@@ -56,7 +56,7 @@ class _Worker(QObject):
 
 
 class ArithmeticWorker(QObject):
-    """Its thread runs from the first question until `rest`."""
+    """Owns the thread, which runs from the first request until `rest`."""
 
     answered = Signal(object)
     """A `Page`."""
@@ -75,19 +75,19 @@ class ArithmeticWorker(QObject):
         self._clerk.answered.connect(self.answered, Qt.ConnectionType.QueuedConnection)
 
     def ask(self, question: PageRequest) -> None:
-        """Have a question answered later, in place of one that waits."""
+        """Request a page in place of the pending request."""
         self._desk.put(question)
         if not self._thread.isRunning():
             self._thread.start()
         self._asked.emit()
 
     def answer_now(self, question: PageRequest) -> Page:
-        """The answer at once, which takes a few milliseconds; nothing that was asked before is answered any more."""
+        """Build a page at once, in a few milliseconds, and drop the pending request."""
         self.rest()
         return self._composer.compose(question)
 
     def rest(self) -> None:
-        """Answer nothing more, and wait for the thread to end: no longer than a block of a long way takes."""
+        """Cancel, and wait for the thread, at most for one block of a long computation."""
         self._desk.put(None)
         self._desk.closed.set()
         self._thread.quit()
@@ -95,6 +95,6 @@ class ArithmeticWorker(QObject):
         self._desk.closed.clear()
 
     def forget(self) -> None:
-        """Rest, and hold on to no result."""
+        """Stop, and release the cached results."""
         self.rest()
         self._composer.forget()

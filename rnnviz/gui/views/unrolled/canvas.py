@@ -1,4 +1,4 @@
-"""The parts that draw the lanes, side by side, and the camera that moves over them."""
+"""Canvas of the lanes: headers, lanes, color bars and time axis with a common viewport."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,11 +26,11 @@ from rnnviz.quantities.highlights import Region
 
 _LANE_SCROLL = 40
 _AROUND = 4.0
-"""Pixels that stay in view above and below the selection's cell."""
+"""Minimum distance of the selected cell from the upper and lower edge, in pixels."""
 
 
 class UnrolledCanvas(QWidget):
-    """Headers, lanes, color bars and the time axis, with one camera for all of them."""
+    """Lays out the parts of the canvas, and moves one camera for all of them."""
 
     pointed = Signal(object)
     opened = Signal(object)
@@ -43,7 +43,7 @@ class UnrolledCanvas(QWidget):
         self._shown: RenderState | None = None
         self._cell: CellGeometry | None = None
         self.geometry_in_view: Geometry | None = None
-        """Where everything lies at the moment, in pixels of `box`."""
+        """The current geometry in pixels of `box`, or None."""
         self._fitted = True
         self._pointer_here, self._numbers_found = False, False
         self.canvas = LanesCanvas()
@@ -92,7 +92,6 @@ class UnrolledCanvas(QWidget):
         self._bar.valueChanged.connect(self._scroll_to)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._theme = theme
         self.canvas.setBackground(theme.color("base"))
         self.axis.apply_theme(theme)
@@ -100,7 +99,7 @@ class UnrolledCanvas(QWidget):
         self.ranges.apply_theme(theme)
 
     def show_lanes(self, shown: RenderState | None, cursor: CellGeometry) -> None:
-        """Draw these lanes; the camera stays where it is, or fitted."""
+        """Show other lanes. The camera stays where it is, or fitted."""
         self._shown, self._cell = shown, cursor
         self._headers.make_room(shown)
         self.color_bar.make_room(shown)
@@ -118,8 +117,10 @@ class UnrolledCanvas(QWidget):
         self._relook()
 
     def show_cursor(self, shown: RenderState | None, cell: CellGeometry) -> None:
-        """Move the selection, and the camera no further than it takes to see it; `shown` may be split at another
-        step."""
+        """Move the selection, and scroll only as far as needed to show it.
+
+        `shown` may be split at another time step.
+        """
         self._shown, self._cell = shown, cell
         geometry = self.geometry_in_view
         if geometry is None or shown is None:
@@ -139,37 +140,36 @@ class UnrolledCanvas(QWidget):
                 self.names.move_split(shown, geometry)
 
     def show_highlight(self, lit: Sequence[Region]) -> None:
-        """Frame other regions."""
         self.lit.light(lit, self.geometry_in_view, self._theme)
 
     def fit(self) -> None:
-        """Show the whole sequence; every lane too, unless its numbers need more height than there is."""
+        """Show the whole sequence, and every lane unless numbers need more height."""
         self._fitted = True
         self._relook()
 
     def chosen_camera(self) -> Camera | None:
-        """Where the camera was moved to, or None while everything is shown."""
+        """The camera, or None while everything is shown."""
         return None if self._fitted or self.geometry_in_view is None else self.geometry_in_view.camera
 
     def look_with(self, camera: Camera) -> None:
-        """Move the camera as near to this one as the data allows."""
+        """Set the camera, limited to the data."""
         self._move(camera)
 
     def zoom_time(self, factor: float, x: float) -> None:
-        """Show the time axis `factor` times as large around a place."""
+        """Scale the time axis by `factor` around x."""
         geometry = self.geometry_in_view
         if geometry is not None:
             self._move(geometry.camera.zoomed_time(factor, geometry.time_at(x), room_of(geometry)))
 
     def zoom_around(self, factor: float, timestep: int) -> None:
-        """The same around a time step if it is in view, else around the middle."""
+        """Scale the time axis around a time step if it is visible, else around the center."""
         geometry = self.geometry_in_view
         if geometry is not None:
             x = geometry.x_of(timestep)
             self.zoom_time(factor, x if 0.0 <= x <= geometry.width else geometry.width / 2.0)
 
     def show_times(self, times: range) -> None:
-        """Show some time steps with as much again on either side."""
+        """Show some time steps, with as many before and after."""
         geometry = self.geometry_in_view
         if geometry is not None:
             room = room_of(geometry)
@@ -206,7 +206,7 @@ class UnrolledCanvas(QWidget):
             self.pointed.emit(cell)
 
     def _double_click(self, x: float, y: float) -> None:
-        """Open a number; where there are none, show everything."""
+        """Explain the number at a point, or show everything while no numbers are visible."""
         geometry = self.geometry_in_view
         cell = None if geometry is None or not geometry.numbered else geometry.hit(x, y)
         if cell is None:
@@ -225,7 +225,7 @@ class UnrolledCanvas(QWidget):
             self._numbers_found = True
 
     def _relook(self) -> None:
-        """Look at what is shown in the place that there is now."""
+        """Update the geometry for the current size."""
         width, height = self.box.width(), self.box.height()
         if self._shown is None or width < 1.0 or height < 1.0:
             self.geometry_in_view = None
@@ -277,7 +277,7 @@ class UnrolledCanvas(QWidget):
         self._hint()
 
     def _hint(self) -> None:
-        """Say how to reach numbers where there are none, to who is looking and has not found it out."""
+        """Show how to zoom to numbers, until the user has done so once."""
         geometry = self.geometry_in_view
         wanted = self._pointer_here and not self._numbers_found and geometry is not None and not geometry.numbered
         self.axis.show_hint(wanted)

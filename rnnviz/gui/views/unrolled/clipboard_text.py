@@ -1,4 +1,4 @@
-"""What is in view as data: the outlined cells, and the numbers as a table."""
+"""Visible data as text: mismatching cells, and a table of numbers."""
 
 from rnnviz.core import number_format
 from rnnviz.core.axis_label_text import feature_title, visible
@@ -12,7 +12,7 @@ from rnnviz.gui.views.unrolled.visible_values import block_in_view
 
 
 def outlines_in_view(shown: RenderState, geometry: Geometry) -> list[CellGeometry]:
-    """Every mismatching cell of the shown sample in view."""
+    """Every visible mismatch of the shown sample."""
     cells = []
     for band in geometry.bands_in_view():
         block = block_in_view(shown, geometry, band)
@@ -26,7 +26,7 @@ def outlines_in_view(shown: RenderState, geometry: Geometry) -> list[CellGeometr
 
 
 def table_in_view(shown: RenderState, geometry: Geometry) -> str:
-    """The lanes whose numbers are in view, in full precision, separated by tabs; empty if no number is."""
+    """Lanes with visible numbers as a tab-separated table in full precision; empty without any."""
     lines = []
     for band in geometry.bands_in_view():
         if not geometry.font_pixels(band):

@@ -1,4 +1,4 @@
-"""The selection: thin items above the lanes, so that moving it paints no more than what it covers."""
+"""Selection mark: thin items above the lanes, so that a move repaints only a small area."""
 
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QPainter, QPen
@@ -13,7 +13,7 @@ _SMALLEST_BOX = 7.0
 
 
 class _Stroke(QGraphicsObject):
-    """A rectangle in the selection's two tones, which takes no clicks."""
+    """A rectangle in the two tones of the selection. It ignores clicks."""
 
     def __init__(self, parent: QGraphicsItem, width: float) -> None:
         super().__init__(parent)
@@ -22,7 +22,6 @@ class _Stroke(QGraphicsObject):
         self.rect = QRectF()
 
     def place(self, rect: QRectF, theme: Theme) -> None:
-        """Are there."""
         if rect != self.rect:
             self.prepareGeometryChange()
             self.rect = rect
@@ -42,7 +41,7 @@ class _Stroke(QGraphicsObject):
 
 
 class _Line(_Stroke):
-    """A vertical line; the two edges of a column that is wide enough for a line not to strike out what it shows."""
+    """A vertical line, or the two edges of a column that is wide enough to keep its content visible."""
 
     def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
         if self.rect.isNull():
@@ -55,7 +54,7 @@ class _Line(_Stroke):
 
 
 class CursorItem:
-    """A line through all lanes at one time step, and a box around one cell."""
+    """A line through all lanes at the selected time step, and a box around the selected cell."""
 
     def __init__(self, parent: QGraphicsItem) -> None:
         # Two lines would repaint all that lies between them.
@@ -65,12 +64,11 @@ class CursorItem:
             item.setZValue(10 + depth)
 
     def hide(self) -> None:
-        """Are nowhere."""
         for item in (self.left, self.right, self.box):
             item.place(QRectF(), LIGHT)
 
     def stand(self, cell: CellGeometry, geometry: Geometry, theme: Theme, *, parting: bool = False) -> None:
-        """Are at a cell; `parting` what lies before its time step from the rest, with a line on that edge."""
+        """Move to a cell. With `parting`, the line is at the left edge of its time step."""
         x, y, width, height = geometry.rect(cell)
         bottom = geometry.height
         if width >= _WIDE_COLUMN:

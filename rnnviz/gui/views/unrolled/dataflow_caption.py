@@ -1,4 +1,4 @@
-"""What happens in the step that is lit up, in words, beneath the lanes."""
+"""Caption below the lanes that describes the highlighted stage of a step."""
 
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtWidgets import QLabel
@@ -10,7 +10,7 @@ _SIDE, _UP = 12, 4
 
 
 class FlowCaption(QLabel):
-    """Lies over the time axis' title while a step is lit up, so that no lane is moved or covered by it."""
+    """Covers the title of the time axis while a step is highlighted, so that no lane moves."""
 
     def __init__(self, lanes: UnrolledView, player: Player) -> None:
         super().__init__(lanes)
@@ -28,14 +28,14 @@ class FlowCaption(QLabel):
         player.numbers_in_view = lambda: lanes.geometry_in_view is not None and lanes.geometry_in_view.numbered
 
     def tell(self, words: str) -> None:
-        """Say this from now on, or nothing."""
+        """Set the text; an empty one hides the caption."""
         self._words = words
         self.setAccessibleDescription(words)
         self._place()
         self.setVisible(bool(words))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Stay at the bottom."""
+        """Keep the caption at the bottom."""
         if event.type() == QEvent.Type.Resize:
             self._place()
         return False

@@ -1,4 +1,4 @@
-"""What is to be shown of the lanes, piece by piece as the user chooses it, and what that results in for a result."""
+"""Display options of the lanes: engine, quantity, unit order, theme."""
 
 from typing import get_args
 
@@ -13,7 +13,7 @@ from rnnviz.verify.result import RunResult
 
 
 class DisplayOptions:
-    """The result, and which engine, quantity, order and theme it is looked at in; keeps what was read and computed."""
+    """Options and result of the view, with its caches."""
 
     def __init__(self, ordering: Ordering) -> None:
         self.result: RunResult | None = None
@@ -27,7 +27,6 @@ class DisplayOptions:
         self._gates: LaneGates | None = None
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
-        """Look at a result."""
         if result is not self.result:
             # Not cleared: a piece of the earlier result may be drawn at this moment, and would come in after.
             self._cache, self._turn = ChunkCache(), self._turn + 1
@@ -36,12 +35,9 @@ class DisplayOptions:
         self.result, self._candidate = result, candidate
 
     def take_quantity(self, color_by: Quantity) -> bool:
-        """Look at another quantity; whether it is another.
+        """Set the quantity, and return whether it changed.
 
-        Raises
-        ------
-        ValueError
-            If there is no such quantity.
+        Raises ValueError for an unknown quantity.
         """
         if color_by not in get_args(Quantity):
             allowed = '", "'.join(get_args(Quantity))
@@ -50,24 +46,15 @@ class DisplayOptions:
         return before != color_by
 
     def take_engine(self, name: str) -> None:
-        """Look at another engine's values.
-
-        Raises
-        ------
-        KeyError
-            If that engine was not run.
-        """
+        """Set the engine. Raises KeyError if it was not run."""
         if self.result is not None:
             self.result[name]
         self._engine = name
 
     def take_other(self, name: str | None) -> bool:
-        """Look at another engine's values, too, from the selection on; whether it is another.
+        """Set the engine drawn from the selection on, and return whether it changed.
 
-        Raises
-        ------
-        KeyError
-            If that engine was not run.
+        Raises KeyError if the engine was not run.
         """
         if self.result is not None and name is not None:
             self.result[name]
@@ -75,7 +62,7 @@ class DisplayOptions:
         return before != name
 
     def shown(self, location: Location) -> RenderState | None:
-        """What all that results in at a place; None without a result."""
+        """The render state at a location; None without a result."""
         result = self.result
         if result is None:
             return None

@@ -1,7 +1,7 @@
-"""The heat map of all lanes: painted from the pieces that are there, while those that are not are drawn beside.
+"""Heat map layer of all lanes, painted from cached tiles while a thread renders the missing ones.
 
-What is missing is was in for, so that the picture moves at once and sharpens when it can: by images of the same
-numbers at another scale, or, when something else is to be shown of the lanes, by the whole picture as it was.
+Until a tile is ready, an image of the same values at another scale replaces it. After a change of the content, the
+previous picture stays. The picture thus moves at once and sharpens later.
 """
 
 from math import ceil, floor
@@ -20,16 +20,16 @@ from rnnviz.gui.views.unrolled.tile_renderer import TileRenderer
 from rnnviz.gui.views.unrolled.tiles import COLUMNS, ROWS, Request, Tile, TileKey, TileStyle
 
 _AT_ONCE = 1 << 18
-"""This many pixels and cells are drawn within the frame: fewer than a frame's time, and quicker than a second frame."""
+"""Maximum cost of tiles that are rendered within the paint event: less than one frame."""
 _FIRST_AT_ONCE = 1 << 21
-"""The same where nothing would be in: a moment's wait is better than an empty picture."""
+"""The maximum if there is nothing else to show: a short delay is better than an empty picture."""
 _TAKEN_AT_ONCE = 1 << 26
-"""This many are drawn at most to complete a part of a picture that is taken of the window."""
+"""The maximum for a picture of the window."""
 _SCREENS_KEPT = 4
 
 
 class _Place(NamedTuple):
-    """Where a lane lies on the screen: its scales, and its first pixel in pixels of the screen."""
+    """A lane on the screen: its scales, and its first pixel in screen pixels."""
 
     lane: Lane
     times: Scale
@@ -39,12 +39,12 @@ class _Place(NamedTuple):
 
 
 class HeatmapLayer(QObject):
-    """Paints heat maps of what is shown, and shows when more of it has come."""
+    """Paints the heat maps of the visible lanes, and reports new tiles."""
 
     arrived = Signal()
-    """Something that was missing in view is there."""
+    """A missing tile is available."""
     computing_changed = Signal(object)
-    """The frozen set of lanes in view whose numbers are still being computed."""
+    """Frozen set of the visible lanes that are still being computed."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -58,19 +58,19 @@ class HeatmapLayer(QObject):
         self._settled: tuple[tuple[TileStyle, ...], Scene] | None = None
         self._behind: frozenset[Lane] | None = frozenset()
         self.computing = frozenset[Lane]()
-        """The lanes in view whose numbers are still being computed."""
+        """The visible lanes that are still being computed."""
         self._density = 1.0
         self._prepared: tuple[RenderState, Geometry, float] | None = None
 
     @property
     def complete(self) -> bool:
-        """Whether nothing was missing in the picture that was prepared last."""
+        """Whether all tiles of the last prepared picture are available."""
         return not self._missing
 
     def prepare(self, shown: RenderState, geometry: Geometry, density: float, taken: QRectF | None = None) -> None:
-        """Find out what is missing in view.
+        """Request the missing tiles of the visible part.
 
-        Where a picture is `taken` of a part, that is not left before it is complete, unless that would take seconds.
+        For a picture `taken` of a part, they are rendered at once, unless that would take seconds.
         """
         prepared = shown, geometry, density
         if taken is None and not self._missing and prepared == self._prepared:
@@ -112,7 +112,7 @@ class HeatmapLayer(QObject):
                 self.store.keep_widest(look, band.lane)
 
     def _absent(self, shown: RenderState, geometry: Geometry, part: QRectF) -> tuple[list[Request], list[Request]]:
-        """The pieces of a part of what is in view that are not there, and those that are next to come into it."""
+        """Missing tiles of a part, and those next to it."""
         missing: list[Request] = []
         ahead: list[Request] = []
         if geometry.boxes:
@@ -141,7 +141,7 @@ class HeatmapLayer(QObject):
         return TileKey(look, place.lane, place.times.size, place.units.size, density, across, down)
 
     def paint(self, painter: QPainter, shown: RenderState, geometry: Geometry, band: Band, exposed: QRectF) -> None:
-        """Paint a lane, as far as it is exposed."""
+        """Paint the exposed part of a lane."""
         density = self._density
         place = _place(geometry, band, density)
         times, units, x, y = place.times, place.units, place.x, place.y
@@ -162,7 +162,7 @@ class HeatmapLayer(QObject):
         painter.restore()
 
     def forget(self) -> None:
-        """Nothing is shown any more."""
+        """Cancel all requests, and release the tiles of the result."""
         self._missing.clear()
         self._settled = self._prepared = self._standing = None
         self._tell_computing(frozenset())
@@ -170,7 +170,7 @@ class HeatmapLayer(QObject):
         self.store.drop_before(self._turn + 1)
 
     def rest(self) -> None:
-        """No one looks: draw nothing until somebody does."""
+        """Stop the thread until the next request."""
         self._drawer.close()
 
     def _take(self, drawn: list[tuple[TileKey, Tile]]) -> None:
@@ -191,7 +191,7 @@ class HeatmapLayer(QObject):
             self.computing_changed.emit(lanes)
 
     def _paint_part(self, painter: QPainter, look: TileStyle, place: _Place, part: QRectF) -> set[int]:
-        """Paint the pixels `part` of a lane; the special colors that occur."""
+        """Paint the pixels `part` of a lane, and return the special colors in it."""
         special = set[int]()
         found: list[tuple[int, int, Tile]] = []
         complete = True
@@ -213,7 +213,7 @@ class HeatmapLayer(QObject):
         return special
 
     def _stand_in(self, painter: QPainter, look: TileStyle, place: _Place, part: QRectF) -> None:
-        """Paint what there is of a part of a lane at other scales, the best of it last."""
+        """Paint tiles of other scales, the best ones last."""
         own = Sheet(place.times.size, place.units.size, max(1, round(self._density)))
         chosen: list[tuple[Sheet, list[TileKey]]] = []
         for sheet, keys in self.store.sheets(look, place.lane):
@@ -241,7 +241,7 @@ class HeatmapLayer(QObject):
 
 
 def _place(geometry: Geometry, band: Band, density: float) -> _Place:
-    """The pieces stop relative to each other: only where they are drawn depends on the camera."""
+    """The placement of a lane. Tiles keep their relative positions; only the offset depends on the camera."""
     return _Place(
         band.lane,
         Scale(geometry.pitch * density, geometry.picture.timesteps),
@@ -252,16 +252,16 @@ def _place(geometry: Geometry, band: Band, density: float) -> _Place:
 
 
 def _lie_alike(one: Scene, other: Scene) -> bool:
-    """Whether the same place is the same cell in two pictures, however wide their numbers are."""
+    """Whether each position is the same cell in both scenes, whatever the width of their numbers."""
     return (one.lanes, one.timesteps) == (other.lanes, other.timesteps)
 
 
 def _pixels(times: Scale, steps: range) -> tuple[int, int]:
-    """The pixels of some time steps: one that two sides share belongs to the right one with its first cell."""
+    """Pixels of some time steps. A pixel shared by two sides belongs to the right one."""
     begin = times.span(steps.start)[0]
     return begin, times.pixels if steps.stop == times.cells else times.span(steps.stop)[0]
 
 
 def _indices(begin: float, end: float, size: int) -> range:
-    """Which of the pieces of that size the pixels from `begin` to before `end` lie on."""
+    """Indices of the tiles that contain the pixels from `begin` to before `end`."""
     return range(floor(begin / size), max(floor(begin / size), ceil(end / size - 1e-6) - 1) + 1)

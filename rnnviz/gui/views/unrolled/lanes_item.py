@@ -1,4 +1,4 @@
-"""All lanes as one item of the scene, painted in the window's pixels."""
+"""Graphics item that paints all lanes in the window's pixels."""
 
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QBackingStore, QPainter, QPen
@@ -16,20 +16,20 @@ from rnnviz.gui.views.unrolled.visible_values import Number, block_in_view, numb
 _ARROW, _PILL = 24.0, QRectF(0.0, 0.0, 34.0, 14.0)
 _SHORTEST_WITH_ARROW = 24.0
 _SPLIT_REACH = 2.0
-"""Rounding to pixels of the screen may move the split by this much."""
+"""Tolerance in pixels for the split after rounding to screen pixels."""
 
 
 class LanesItem(QGraphicsObject):
-    """Paints what a geometry has in view, and only the part that has to be painted again."""
+    """Paints the exposed part of the visible lanes."""
 
     special_seen = Signal()
-    """A number that is none, or beyond the scale, has been painted for the first time."""
+    """A special value has been painted for the first time."""
 
     computing_changed = Signal(object)
-    """The frozen set of lanes in view whose numbers are still being computed."""
+    """Frozen set of the visible lanes that are still being computed."""
 
     completed = Signal()
-    """All that is in view has been painted, for the first time since it was to be shown."""
+    """The visible lanes are painted completely, for the first time after a change."""
 
     def __init__(self, parent: QGraphicsItem) -> None:
         super().__init__(parent)
@@ -38,13 +38,12 @@ class LanesItem(QGraphicsObject):
         self._shown: RenderState | None = None
         self._geometry: Geometry | None = None
         self.complete = False
-        """Whether all that is in view has been painted on the screen."""
+        """Whether the visible lanes are painted completely on the screen."""
         self._heat = HeatmapLayer(self)
         self._heat.arrived.connect(self.update)
         self._heat.computing_changed.connect(self.computing_changed)
 
     def show_lanes(self, shown: RenderState | None, geometry: Geometry | None) -> None:
-        """Paint this."""
         if _size(geometry) != _size(self._geometry):
             self.prepareGeometryChange()
         self._shown, self._geometry = shown, geometry
@@ -55,15 +54,15 @@ class LanesItem(QGraphicsObject):
 
     @property
     def computing(self) -> frozenset[Lane]:
-        """The lanes in view whose numbers are still being computed."""
+        """The visible lanes that are still being computed."""
         return self._heat.computing
 
     def rest(self) -> None:
-        """No one looks: draw nothing beside the window until somebody does."""
+        """Stop the rendering thread until the next paint."""
         self._heat.rest()
 
     def move_split(self, shown: RenderState, geometry: Geometry) -> None:
-        """Part the two engines elsewhere, and paint no more than what changes from one to the other."""
+        """Move the split between two engines, and repaint only the changed part."""
         before, self._shown = self._shown, shown
         self.complete = False
         if before is not None and before.split != shown.split:
@@ -71,7 +70,7 @@ class LanesItem(QGraphicsObject):
             self.update(QRectF(left - _SPLIT_REACH, 0.0, right - left + 2.0 * _SPLIT_REACH, geometry.height))
 
     def numbers(self) -> list[Number]:
-        """Every number that is written in view."""
+        """All visible numbers."""
         shown, geometry = self._shown, self._geometry
         if shown is None or geometry is None:
             return []
@@ -122,7 +121,7 @@ class LanesItem(QGraphicsObject):
 
     @staticmethod
     def _paint_direction(painter: QPainter, shown: RenderState, geometry: Geometry, band: Band) -> None:
-        """The direction of computation, in the corner at which it ends, on its own ground."""
+        """Draw the direction of computation in the corner where it ends, on a background."""
         if band.lane.layer is None or band.height < _SHORTEST_WITH_ARROW:
             return
         theme, backward = shown.theme, band.lane.backward
@@ -142,7 +141,7 @@ class LanesItem(QGraphicsObject):
 
 
 def _on_screen(painter: QPainter, widget: QWidget | None) -> bool:
-    """Whether the window itself is painted, and again when more has come; a picture that is taken of it is not."""
+    """Whether the window itself is painted, which repaints later; a picture of it does not."""
     if widget is None:
         return False
     shown: QBackingStore | None = widget.window().backingStore()

@@ -1,4 +1,4 @@
-"""The images that were drawn, within a budget, and which of them lie on one sheet: a lane in one look at one scale."""
+"""Cache of rendered tiles within a memory budget, grouped in sheets: a lane in one style at one scale."""
 
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ _NEWEST = 3
 
 
 class Sheet(NamedTuple):
-    """Pixels to a time step and to a unit, and of the screen's to one of the window's."""
+    """Pixels per time step and per unit, and screen pixels per window pixel."""
 
     times: float
     units: float
@@ -20,7 +20,7 @@ class Sheet(NamedTuple):
 
 
 class TileStore:
-    """Images by their keys; the least recently used go first."""
+    """Least-recently-used cache of tiles."""
 
     def __init__(self) -> None:
         self._budget, self._used = LEAST_BYTES, 0
@@ -34,12 +34,12 @@ class TileStore:
         return len(self._tiles)
 
     def make_room(self, needed: int) -> None:
-        """Keep at least this many bytes: a picture that does not fit would be drawn again and again."""
+        """Set the minimum budget in bytes. A visible part that exceeds it would be rendered repeatedly."""
         self._budget = max(needed, LEAST_BYTES)
         self._shrink()
 
     def put(self, key: TileKey, tile: Tile) -> None:
-        """Keep an image."""
+        """Add a tile."""
         if key in self._tiles:
             return
         self._tiles[key] = tile
@@ -48,7 +48,7 @@ class TileStore:
         self._shrink()
 
     def get(self, key: TileKey) -> Tile | None:
-        """The image, if it is there."""
+        """The tile, or None."""
         tile = self._tiles.get(key)
         if tile is not None:
             self._tiles.move_to_end(key)
@@ -56,11 +56,11 @@ class TileStore:
         return tile
 
     def knows(self, key: TileKey) -> bool:
-        """Whether there is any image of its lane in its look."""
+        """Whether there is any tile of the same lane and style."""
         return (key.look, key.lane) in self._sheets
 
     def sheets(self, look: TileStyle, lane: Lane) -> Iterator[tuple[Sheet, frozenset[TileKey]]]:
-        """Where images of a lane can be found: the sheets used last, and then the one on which most is to be seen."""
+        """Sheets with tiles of a lane: recently used ones first, then the one that shows most."""
         sheets = self._sheets.get((look, lane), OrderedDict())
         newest = list(reversed(sheets))[:_NEWEST]
         widest = min(sheets, key=lambda sheet: sheet.times / sheet.density, default=None)
@@ -68,13 +68,13 @@ class TileStore:
             yield sheet, frozenset(sheets[sheet])
 
     def keep_widest(self, look: TileStyle, lane: Lane) -> None:
-        """Count the sheet on which most is to be seen as used: it is in for whatever else is missing."""
+        """Mark the sheet that shows most as used, because it replaces missing tiles."""
         sheets = self._sheets.get((look, lane), OrderedDict())
         for key in sheets[min(sheets, key=lambda sheet: sheet.times / sheet.density)] if sheets else ():
             self._tiles.move_to_end(key)
 
     def drop_before(self, turn: int) -> None:
-        """Forget the images of earlier results."""
+        """Remove the tiles of earlier results."""
         for key in [key for key in self._tiles if key.look.turn < turn]:
             self._drop(key)
 

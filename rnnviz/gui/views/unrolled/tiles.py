@@ -1,7 +1,7 @@
-"""The heat map in pieces at the resolution of the screen.
+"""Tiles of the heat map at the resolution of the screen.
 
-Pieces lie on a grid of pixels that does not move while the picture pans, so that panning draws what is there
-and makes only the pieces that come into view: the cost of a frame does not grow with T·H.
+Tiles are on a fixed grid of pixels, so that panning reuses them and renders only those that become visible. The cost of
+a frame does not grow with T·H.
 """
 
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ COLUMNS, ROWS = 256, 256
 
 @dataclass(frozen=True, eq=False)
 class Paint:
-    """How numbers become pixels: the scale of hidden lanes, that of the input, and the theme's colors for each."""
+    """Mapping from values to pixels: the scales of hidden lanes and input, with the theme's colors."""
 
     theme: Theme
     hidden: ColorScale
@@ -39,11 +39,11 @@ class Paint:
         object.__setattr__(self, "input_table", color_table(self.theme, self.input))
 
     def of(self, lane: Lane) -> tuple[ColorScale, PixelArray]:
-        """The scale and the colors of a lane."""
+        """Scale and color table of a lane."""
         return (self.input, self.input_table) if lane.layer is None else (self.hidden, self.hidden_table)
 
     def inks(self, lane: Lane) -> list[QColor]:
-        """The color of a text on each of the colors of a lane."""
+        """Text color for each color of a lane."""
         return self._input_inks if lane.layer is None else self._hidden_inks
 
     @cached_property
@@ -56,10 +56,10 @@ class Paint:
 
 
 class TileStyle(NamedTuple):
-    """What shows the images of one source in one paint from those of all others.
+    """Everything that determines the images of one source, other than lane and scale.
 
-    `turn` counts the results that were shown: images of an earlier one are stale. `low` and `high` are the ends of the
-    hidden lanes' scale.
+    `turn` counts the shown results: tiles of an earlier one are stale. `low` and `high` are the ends of the hidden
+    lanes' scale.
     """
 
     turn: int
@@ -74,7 +74,7 @@ class TileStyle(NamedTuple):
 
 
 class TileKey(NamedTuple):
-    """One piece: whose and of which lane, in pixels that are this many to a time step and to a unit, and its place."""
+    """One tile: style, lane, pixels per time step and per unit, and position on the grid."""
 
     look: TileStyle
     lane: Lane
@@ -87,7 +87,7 @@ class TileKey(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """An image, and the indices of the special colors that occur in it."""
+    """An image, and the indices of the special colors in it."""
 
     image: QImage
     special: frozenset[int]
@@ -95,7 +95,7 @@ class Tile:
 
 @dataclass(frozen=True, eq=False)
 class Tiles:
-    """Makes the images of one source; any thread may. `seen` gathers the special colors of those that were shown."""
+    """Renders the tiles of one source. Thread-safe. `seen` collects the special colors of painted tiles."""
 
     source: LaneSource
     paint: Paint
@@ -104,7 +104,7 @@ class Tiles:
 
 
 class Request(NamedTuple):
-    """A piece that is to be drawn."""
+    """A tile to render."""
 
     key: TileKey
     tiles: Tiles
@@ -113,7 +113,7 @@ class Request(NamedTuple):
 
     @property
     def cost(self) -> float:
-        """How many pixels it has and how many cells they show, at most, each of those counted by its effort."""
+        """Upper bound of the pixels, plus the cells weighted by their cost."""
         pixels = min(COLUMNS, self.times.pixels) * min(ROWS, self.units.pixels)
         read = pixels * (1.0 + 1.0 / min(self.times.size, 1.0) / min(self.units.size, 1.0))
         return read + pixels / (self.times.size * self.units.size) * (self.tiles.source.effort(self.key.lane) - 1.0)

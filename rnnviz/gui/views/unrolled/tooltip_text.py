@@ -1,4 +1,4 @@
-"""What a cell is, in words and in full precision."""
+"""Tooltip of a cell."""
 
 from rnnviz.core import number_format
 from rnnviz.core.axis_label_text import IN_FULL, feature_in_words, timestep_in_words
@@ -11,7 +11,7 @@ from rnnviz.verify.metrics import abs_error, violation
 
 
 def describe(shown: RenderState, cell: CellGeometry) -> str:
-    """Lane, time, unit, every engine's value and how far each candidate is off; several lines."""
+    """Lane, time step, unit, every engine's value in full precision, and each candidate's error; several lines."""
     lane, t, unit = cell
     result = shown.result
     timesteps = result.shape[2]

@@ -1,4 +1,4 @@
-"""The unrolled network: every lane on one time axis, from the whole sequence down to single numbers."""
+"""View of the unrolled network: every lane on one time axis, from the whole sequence down to single numbers."""
 
 from collections.abc import Sequence
 
@@ -31,18 +31,18 @@ _FOCUS = 2
 
 
 class UnrolledView(ResultView):
-    """Lanes of one sample, bottom layer at the bottom; zoomed in, boxes with numbers and arrows.
+    """Lanes of one sample, with the first layer at the bottom. Zoomed in, boxes with numbers and arrows.
 
-    The values are those of the reference unless `show_engine` names another engine.
+    Values are the reference's unless `show_engine` sets another engine.
     """
 
     title = "unrolled network"
 
     order_requested = Signal(str)
-    """Another order of units is wanted."""
+    """Request for another unit order."""
 
     picture_completed = Signal()
-    """Nothing in view is was in for any more."""
+    """The visible part is complete, without placeholders."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -74,52 +74,52 @@ class UnrolledView(ResultView):
 
     @property
     def shown_engine(self) -> str | None:
-        """The engine whose values are drawn."""
+        """Engine whose values are drawn."""
         return None if self._shown is None else self._shown.engine
 
     @property
     def swiped_to(self) -> str | None:
-        """The engine whose values are drawn from the selection's time step on, if it is not the shown one's."""
+        """Engine whose values are drawn from the selected time step on, or None."""
         return None if self._shown is None or self._shown.right is None else self._shown.right.engine
 
     @property
     def geometry_in_view(self) -> Geometry | None:
-        """Where everything lies at the moment, in pixels of `box`."""
+        """The current geometry in pixels of `box`, or None."""
         return self._stage.geometry_in_view
 
     @property
     def picture_complete(self) -> bool:
-        """Whether what was asked for last is on the screen as it is, and nothing is in for any of it."""
+        """Whether the latest requested picture is on the screen, without placeholders."""
         return self._stage.lanes.complete
 
     @property
     def computing(self) -> frozenset[Lane]:
-        """The lanes in view whose numbers are still being computed."""
+        """The visible lanes that are still being computed."""
         return self._stage.lanes.computing
 
     def visible_numbers(self) -> list[Number]:
-        """Every number that is written in view, with its cell: what is painted."""
+        """All painted numbers with their cells."""
         return self._stage.lanes.numbers()
 
     def visible_outlines(self) -> list[CellGeometry]:
-        """Every mismatching cell of the shown sample in view."""
+        """Every visible mismatch of the shown sample."""
         geometry = self.geometry_in_view
         return [] if self._shown is None or geometry is None else outlines_in_view(self._shown, geometry)
 
     def swipe_names(self) -> list[Name]:
-        """The names above the lanes while two engines share them, from left to right."""
+        """The visible names of two engines, from left to right; empty for one engine."""
         return self._stage.names.names()
 
     def hint(self) -> str:
-        """What is said under the lanes on how to reach numbers; empty while nothing is."""
+        """The hint on zooming below the lanes; may be empty."""
         return self._stage.axis.hint
 
     def lane_flags(self) -> list[Flag]:
-        """The headers of all lanes, from the top down."""
+        """The headers of all lanes from the top down."""
         return [] if self._shown is None else [flag_of(self._shown, lane) for lane, _ in self._shown.picture().lanes]
 
     def description_at(self, place: QPointF) -> str:
-        """What the tooltip says at a place of the canvas."""
+        """Tooltip at a point of the canvas."""
         shown, geometry = self._shown, self.geometry_in_view
         if shown is None or geometry is None:
             return ""
@@ -135,7 +135,7 @@ class UnrolledView(ResultView):
         return "" if cell is None else describe(shown, cell)
 
     def copy_text(self) -> str:
-        """The numbers in view as a table, in full precision; where there are none, what is at the selection."""
+        """The visible numbers as a table in full precision, or else the selected values."""
         shown, geometry = self._shown, self.geometry_in_view
         if shown is None or geometry is None:
             return ""
@@ -150,7 +150,7 @@ class UnrolledView(ResultView):
         self.ranges.choose_by(choices)
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
-        """Show a finished run; the part in view stays if the new result has the same shape."""
+        """Show a finished run. The visible part stays if the new result has the same shape."""
         before = self._chosen.result and self._chosen.result.shape
         self._chosen.show_result(result, candidate)
         if result is not None:
@@ -160,7 +160,7 @@ class UnrolledView(ResultView):
             self.fit()
 
     def show_location(self, location: Location) -> None:
-        """Move the selection, and the view no further than it takes to see it; another sample changes the lanes."""
+        """Move the selection, and scroll only as far as needed. Another sample changes the lanes."""
         other_sample = location.sample != self._location.sample
         self._location = location
         if other_sample:
@@ -171,61 +171,48 @@ class UnrolledView(ResultView):
         self.ranges.follow(self._shown, self._location)
 
     def show_highlight(self, lit: Sequence[Region]) -> None:
-        """Frame these regions."""
         self._stage.show_highlight(lit)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._chosen.theme = theme
         self._stage.apply_theme(theme)
         self._renew()
 
     def show_color_by(self, color_by: Quantity) -> None:
-        """Show the hidden lanes by another quantity.
+        """Set the quantity of the hidden lanes.
 
-        "error ratio" colors their values by the error ratio of the tolerance. By "difference" the numbers are the
-        candidate's less the reference's, whichever engine is shown; any other quantity is computed from the shown
-        engine's values. What the network does not have is shown by value.
+        `violation` colors the values by error ratio. `difference` shows candidate minus reference, whichever
+        engine is shown; other quantities are computed from the shown engine's values. Quantities that the
+        network lacks are replaced by the value.
         """
         if self._chosen.take_quantity(color_by):
             self._renew()
 
     def show_order(self, name: OrderName) -> None:
-        """Let the units of each hidden lane be in another order, as soon as it is found; see `ordering.ORDERS`."""
+        """Set the unit order, applied when it is computed; see `unit_order.ORDERS`."""
         self._ordering.choose(name)
         self._renew()
 
     @property
     def order_text(self) -> str:
-        """What is said below the lanes' names of the order of their units."""
+        """Text of the order label."""
         return self._stage.order.text
 
     def step_unit(self, by: int) -> None:
-        """Ask for the unit above (-1) or below the selection's, in the order in which they are."""
+        """Select the unit above (-1) or below (1) in the shown order."""
         if self._shown is not None:
             self.location_requested.emit(unit_beside(self._shown, self._location, by))
 
     def show_engine(self, name: str) -> None:
-        """Draw the values of another engine of the result.
-
-        Raises
-        ------
-        KeyError
-            If that engine was not run.
-        """
+        """Draw the values of another engine. Raises KeyError if it was not run."""
         self._chosen.take_engine(name)
         self._renew()
 
     def show_swipe(self, other: str | None) -> None:
-        """Draw another engine's values from the selection's time step on: moving the selection wipes from one to the
-        other.
+        """Draw another engine's values from the selected time step on; None draws one engine.
 
-        None draws one engine everywhere. It shows while colors show values, and where the result has both engines.
-
-        Raises
-        ------
-        KeyError
-            If that engine was not run.
+        No effect while a quantity other than values is shown, or without values of both engines. Raises
+        KeyError if the engine was not run.
         """
         if self._chosen.take_other(other):
             self._renew()
@@ -233,11 +220,11 @@ class UnrolledView(ResultView):
     # Moving
 
     def fit(self) -> None:
-        """Show the whole sequence; every lane too, unless its numbers need more height than there is."""
+        """Show the whole sequence, and every lane unless numbers need more height."""
         self._stage.fit()
 
     def zoom_time(self, factor: float) -> None:
-        """Show the time axis `factor` times as large, around the selection if it is in view, else the middle."""
+        """Scale the time axis around the selection if it is visible, else around the center."""
         self._stage.zoom_around(factor, self._location.timestep)
 
     def _point(self, cell: CellGeometry) -> None:
@@ -253,7 +240,7 @@ class UnrolledView(ResultView):
         self.show_location(self._location)
 
     def _renew(self) -> None:
-        """Read the numbers again: another result, engine, sample, coloring or theme."""
+        """Read the numbers again for another result, engine, sample, quantity or theme."""
         self._shown = self._chosen.shown(self._location)
         self._stage.order.show_order(self._ordering.name, finding=self._ordering.finding)
         self.setAccessibleDescription("" if self._shown is None else self._shown.words())
@@ -261,7 +248,7 @@ class UnrolledView(ResultView):
         self.ranges.follow(self._shown, self._location)
 
     def hideEvent(self, event: QHideEvent) -> None:
-        """Draw nothing more: a window that closes hides what is in it."""
+        """Stop rendering. A closing window hides its views."""
         self._stage.lanes.rest()
         self._ordering.rest()
         self.ranges.rest()
@@ -271,9 +258,9 @@ class UnrolledView(ResultView):
         return QSize(760, 520)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Enter explains, + and - zoom time, 0 shows everything; with Ctrl they are the window's.
+        """Enter explains, + and - zoom time, 0 shows everything. With Ctrl they are the window's shortcuts.
 
-        Shift with an arrow chooses a range from the selection on, and Escape gives it up.
+        Shift with an arrow selects a range from the selection on, and Escape clears it.
         """
         if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             event.ignore()
@@ -289,7 +276,7 @@ class UnrolledView(ResultView):
             event.ignore()
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Show whether the keyboard is here."""
+        """Draw the focus frame."""
         super().paintEvent(event)
         painter = QPainter(self)
         painter.fillRect(self.rect(), self._chosen.theme.color("base"))
