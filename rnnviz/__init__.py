@@ -100,8 +100,8 @@ def load_config(path: str | PathLike[str]) -> "Config":
 def run(config: "Config", trusted: "Collection[str]" = ()) -> "RunResult":
     """Run every engine of the config in a separate process, and compare them.
 
-    The arrays of the result are read-only maps of files that vanish with the result. An engine that is a file of
-    one's own runs only if its name is in `trusted`.
+    The arrays of the result are read-only maps of files that vanish with the result. A custom step runs
+    only if its name is in `trusted`.
 
     Raises
     ------
@@ -119,12 +119,10 @@ def run(config: "Config", trusted: "Collection[str]" = ()) -> "RunResult":
 def show(run: "RunResult") -> None:
     """Open the window on a finished run, and return when it is closed.
 
-    Where others handle Qt's events, as Jupyter and IPython do after `%gui qt`, it returns at once, and the window
-    stays until it is closed.
+    If Qt's event loop already runs, as in Jupyter and IPython after `%gui qt`, the function returns at once.
 
-    What is changed in the window is kept a second later, and if Python ends before the window is closed, the next
-    window offers to restore it. The process stays yours: an exception in the window is printed as any other, in no
-    its own dialog, a crash outside Python is not logged, and with the screen the last second is lost.
+    The window saves its changes after a second. If Python ends before the window is closed, the next window offers to
+    restore them. Exceptions in the window are printed to the standard error. Native crashes are not logged.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The configuration of one run: five frozen sections, validated once, here.
+"""Config of a run: five frozen sections, validated on creation.
 
 The contract is the TOML file that these sections mirror; only `cell`, `input_size` and `hidden_size` have
 no default.

@@ -28,7 +28,7 @@ def is_own(name: str) -> bool:
 
 
 def is_recording(name: str) -> bool:
-    """Whether the engine of that name is what somebody recorded elsewhere."""
+    """Whether the name is that of recorded outputs."""
     return name.startswith(RECORDING)
 
 

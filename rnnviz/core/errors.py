@@ -1,7 +1,7 @@
-"""The errors that a person can act on: one sentence each, naming the thing, its value and what is allowed.
+"""Errors that users can act on: one sentence with the thing, its value and the allowed values.
 
-What they name, such as a path or a key, may come out of a file that somebody else wrote. A sentence stays in its line,
-does nothing to a terminal and fits a screen, whatever that is.
+Paths and keys in a sentence may come from an untrusted file. They are escaped and shortened, so that a sentence is one
+line without control characters.
 """
 
 from pathlib import Path

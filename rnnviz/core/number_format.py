@@ -91,7 +91,7 @@ def count(value: int) -> str:
 
 
 def ulp(value: int) -> str:
-    """A distance in floats: "1", "12,345", "4.3e+9"; "none" where one side is NaN, which lies in no order."""
+    """A distance in floats: "1", "12,345", "4.3e+9"; "none" if one number is NaN, which has no order."""
     if value == UNDEFINED_ULP:
         return "none"
     return count(value) if value < _LARGEST_PLAIN_ULP else error(value)

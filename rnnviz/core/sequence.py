@@ -77,7 +77,7 @@ def one_hot(places: NDArray[np.intp], features: int, dtype: str) -> FloatArray:
 
 
 def _impulse(start: int, shape: tuple[int, int, int]) -> FloatArray:
-    """One at t = 0 in feature n mod I of sample n, zero ever after: what follows is the network's memory."""
+    """One at t = 0 in feature n mod I of sample n, zero afterwards: later outputs are the impulse response."""
     x = np.zeros(shape)
     if start == 0:
         samples = np.arange(shape[1])

@@ -1,7 +1,7 @@
 """Trace: the arrays that one engine produced in one run, in memory-mapped `.npy` files.
 
 A trace may be larger than memory. It is written by the process that holds the engines and opened read-only
-by everybody else. The arrays are time first, so that one time step of one lane lies together on disk.
+by all others. The arrays are time first, so that one time step of one lane lies together on disk.
 
 A small trace is one file, a record of its arrays and the engine's name, because a short run takes no longer than it
 takes to make a file for each.

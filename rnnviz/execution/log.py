@@ -64,7 +64,7 @@ class _LogFile(RotatingFileHandler):
             self.stream = None
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """A disk that is full must not disturb anybody."""
+        """Ignore a full disk."""
 
 
 def log_tail() -> str:
@@ -97,7 +97,7 @@ def shapes(config: Config) -> str:
     """A summary of a run for the log: names and shapes only."""
     network, sequence = config.network, config.sequence
     engines = ", ".join(
-        "a recording" if is_recording(name) else "an own recurrence" if is_own(name) else name
+        "a recording" if is_recording(name) else "a custom step" if is_own(name) else name
         for name in config.compare.engines
     )
     # A file decides these, and is read by the run.

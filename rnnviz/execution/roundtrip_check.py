@@ -171,7 +171,7 @@ def _check_cells(engine: Engine, inputs: Inputs, trace: Trace) -> None:
 
 
 def _empty_trace(engine: Engine, inputs: Inputs) -> Trace:
-    """A trace of NaN, which cannot be mistaken for a result."""
+    """A trace of NaN, which cannot pass for a result."""
     network = inputs.network
 
     def empty(*shape: int) -> FloatArray:

@@ -225,7 +225,7 @@ def _ask(process: BaseProcess, connection: Connection, request: RunRequest, fold
 
 
 def _lives(process: BaseProcess) -> bool:
-    """Unlike `is_alive`, right even where somebody else has waited for the process."""
+    """Like `is_alive`, but correct after another caller has waited for the process."""
     return not wait([process.sentinel], 0)
 
 

@@ -162,7 +162,7 @@ class _GateRows:
         return (*rows, self._bias("i2h"), self._bias("h2h"))
 
     def total(self, *, parts: bool) -> TermRow:
-        """The argument of the activation, as the arithmetic has it."""
+        """The pre-activation of the arithmetic."""
         gate = self._gates[0]
         name = f"u_{gate.symbol} + r · v_{gate.symbol}" if gate.scaled else "u + v"
         figures = tuple(TermValues(product=g.pre.sum, stop=g.pre.sum) for g in self._gates)

@@ -1,9 +1,8 @@
-"""The guided lessons: texts in steps, each of which sets up the window, points at a part of it, and statements
-something.
+"""Guided lessons: texts in steps with a config, a selection, a highlighted part of the window, and statements.
 
 A lesson is a Markdown file. Its first line is `# Title`; what follows up to the first `## Step title` is its summary.
 Each step is prose with one fenced block marked `step`, which is TOML: the config that the step is about, as the name of
-one of the config lessons and changes of its keys, the selection, what to light up, and the statements.
+one of the config lessons and changes of its keys, the selection, the highlighted part, and the statements.
 """
 
 import re

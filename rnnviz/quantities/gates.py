@@ -1,7 +1,7 @@
 """Gates, pre-activations and cell states over time, computed for what is asked for and never stored.
 
-They follow from an engine's own hidden states and the true parameters, in float64: what the cell's equations give for
-each step by itself. Of a right engine that is what it computed, to rounding; of a wrong one it is what it should have.
+They follow from an engine's own hidden states and the true parameters, in float64: the cell's equations
+for each step separately. They equal the values of a correct engine within rounding.
 """
 
 from collections import OrderedDict

@@ -1,7 +1,7 @@
 """Long series as a plot of this many pixels shows them: the smallest and the largest value of each column of pixels.
 
-A spike of one time step survives at every zoom. What is read of a trace is about as much as there are pixels: a long
-trace keeps its smallest and largest values in blocks beside it.
+A spike of one time step survives at every zoom. The number of values read is proportional to the number of
+pixels: a long trace has pyramids of its smallest and largest values.
 """
 
 from collections.abc import Sequence

@@ -44,7 +44,7 @@ class Vector:
 
 
 def difference(reference: FloatArray, candidate: FloatArray, rtol: float, atol: float) -> Difference:
-    """Hold two vectors against each other."""
+    """Difference of two vectors (H,)."""
     error, limit = abs_error(reference, candidate), tolerance(reference, rtol, atol)
     signed = np.where(candidate < reference, -error, error)
     signed[np.isnan(reference) != np.isnan(candidate)] = np.nan

@@ -117,7 +117,7 @@ class ClusterScheduler:
 
 
 async def _meet(address: str) -> None:
-    """Raise an OSError or a ValueError unless somebody listens at an address."""
+    """Raise an OSError or a ValueError unless a scheduler listens at an address."""
     comm = await connect(address, timeout=_CONNECT_SECONDS)
     await comm.close()
 

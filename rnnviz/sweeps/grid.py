@@ -52,7 +52,7 @@ class Point:
 class Sweep:
     """Every combination of the axes' values, each put into the tables `base` of a config.
 
-    The last axis is "engine": each is held, alone, against the reference.
+    The last axis is "engine": each engine alone is compared with the reference.
     """
 
     base: Mapping[str, Any]

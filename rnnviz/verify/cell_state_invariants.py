@@ -23,9 +23,9 @@ _BLOCK_VALUES = 1 << 18
 
 
 def cell_checks(inputs: Inputs, trace: Trace) -> list[Check]:
-    """Hold `cell` and `state_c`, where the trace has them, against the hidden states of the same trace.
+    """Compare `cell` and `state_c`, where the trace has them, with the hidden states of the same trace.
 
-    Of more than `FULL` cell states, each lane's last ones are looked at, and the check says how many those are.
+    Of more than `FULL` cell states, only each lane's last ones are compared; the check says how many.
     """
     checks: list[Check] = []
     if trace.partial:

@@ -71,7 +71,7 @@ class CellStates:
         self._negligible = max(_FAR_BELOW * self._eps, _NEGLIGIBLE)
         self._checkpoints = _Checkpoints(budget)
         self.interrupt: Callable[[], None] = _go_on
-        """Called before each block of a long way; may raise to give it up. What was found on the way is kept."""
+        """Called before each block of a long way; may raise to give it up. Earlier results are kept."""
         self._prepared: tuple[tuple[int, int, tuple[int, int]], AuditedLayer] | None = None
 
     @property

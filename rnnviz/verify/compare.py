@@ -36,7 +36,7 @@ def compare(
 ) -> Comparison:
     """Compare every hidden value of two traces of one network, block by block, each of which `watch` sees as well.
 
-    What a recording lacks is not compared; `watch` sees it with a difference of None.
+    Values that a recording lacks are not compared; `watch` gets None as their difference.
 
     Large arrays over time are files in `folder`, if given.
 
@@ -100,7 +100,7 @@ def compared(reference: Trace, candidate: Trace, layer: int, direction: int) -> 
 
 
 def _blocks(reference: Trace, candidate: Trace) -> Iterator[tuple[int, int, slice]]:
-    """Every lane in slices of time, in the order of computation; what is compared and what is not lie apart."""
+    """Slices of time of every lane, in the order of computation. A slice is compared or missing as a whole."""
     layers, directions, timesteps, samples, units = reference.shape
     length = max(1, _BLOCK_VALUES // (samples * units))
     for layer in range(layers):

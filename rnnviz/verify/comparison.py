@@ -28,12 +28,12 @@ class Mismatch:
 class Comparison(Displayed, OverTime):
     """A candidate compared with the reference.
 
-    `max_abs_error`, `max_error_ratio`, `max_ulp` and `smallest_passing_atol` speak of the pairs in which both
-    numbers are finite; `nonfinite_apart` counts the places where a NaN or an infinity is on one side only
-    or differs. `smallest_passing_atol` is the smallest atol with which every finite pair would pass at this rtol.
+    `max_abs_error`, `max_error_ratio`, `max_ulp` and `smallest_passing_atol` cover the pairs in which both
+    numbers are finite. `nonfinite_apart` counts the pairs with a NaN or an infinity in one engine only, or with
+    different ones. `smallest_passing_atol` is the smallest atol with which every finite pair would pass at this rtol.
 
     The arrays over time have the shape (L, D, T), over all samples and units: the largest absolute error, the
-    largest error ratio (infinite where numbers that are not finite are apart), and how many values mismatch.
+    largest error ratio (infinite where non-finite values differ), and how many values mismatch.
     `violation_by_column` (L, D, N, H) is the largest error ratio of each unit of each sample over time.
 
     `elements` counts the pairs that were compared, `unrecorded` those of which a recording lacks a number. Where

@@ -49,9 +49,9 @@ def undetectable(inputs: Inputs) -> tuple[str, ...]:
 
 
 def suggested_config(inputs: Inputs, blind: tuple[str, ...], load: Load) -> Config | None:
-    """The config with the smallest change that reveals what any change does of `blind`; None if none reveals more.
+    """The config with the smallest change that detects the most bugs of `blind`; None if no change detects more.
 
-    What has no effect stays hidden, such as a transposed weight of a single unit. The network itself stays as it is.
+    Bugs without an effect are undetectable, such as a transposed weight of a single unit. The network is unchanged.
     """
     changes = list(_changes(inputs.config))
     fewest = len(blind) - 1

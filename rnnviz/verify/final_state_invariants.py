@@ -88,7 +88,7 @@ def values_at(trace: Trace, network: Network, place: Place) -> FloatArray | None
 
 
 def agreement(trace: Trace, network: Network, last: Location, rtol: float, atol: float) -> Agreement:
-    """Hold a lane's part of `state` against where else the vector is, in out or among the hidden states."""
+    """Compare a lane's part of `state` with the same vector in out or in the hidden states."""
     source, state = (values_at(trace, network, place) for place in places(network, last)[:2])
     if source is None or state is None:
         return Agreement("missing")

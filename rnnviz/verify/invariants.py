@@ -15,7 +15,7 @@ from rnnviz.verify.verdict import CheckOutcome
 class Check:
     """One statement about one engine's numbers, whether it holds, and by how much.
 
-    `accumulates` says that its two sides were computed apart, so that rounding adds up between them.
+    `accumulates` says that its two arrays were computed separately, so that rounding accumulates between them.
     """
 
     name: str

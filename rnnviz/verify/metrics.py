@@ -137,8 +137,8 @@ def _ordered(array: FloatArray) -> NDArray[np.signedinteger[Any]]:
 def signed_difference(reference: FloatArray, candidate: FloatArray) -> NDArray[np.float64]:
     """candidate - reference in float64, for arrays of one shape.
 
-    Two NaNs, or two infinities of one sign, in the same place do not differ: 0. A NaN on one side alone gives NaN, for
-    it is off in no direction; an infinity gives the infinity that ordinary arithmetic does.
+    Two NaNs and two infinities of one sign do not differ: 0. One NaN gives NaN, which has no sign. One infinity gives
+    the infinity of ordinary arithmetic.
     """
     r, c = np.asarray(reference, np.float64), np.asarray(candidate, np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -176,10 +176,10 @@ def block_difference(reference: FloatArray, candidate: FloatArray, rtol: float, 
 
 
 class BlockDifferences:
-    """The differences of one block after another, in memory that is used again: each is gone with the next one.
+    """Differences of blocks in reused buffers: each result is valid until the next call.
 
-    Finite float32 numbers, which is what nearly all are, take a short way: in float64 neither their differences nor
-    their limits overflow, so that nothing has to be looked at twice. What comes out is that of `block_difference`.
+    Finite float32 values take a fast path, since neither their differences nor their tolerances overflow in float64.
+    The results equal those of `block_difference`.
     """
 
     def __init__(self, rtol: float, atol: float) -> None:

@@ -12,7 +12,7 @@ from rnnviz.verify.compare import Comparison
 from rnnviz.verify.metrics import UlpArray, abs_error, tolerance, ulp_distance, violation_of
 
 LARGEST = 100_000
-"""How many rows are gathered: more than anybody reads, and few enough to be sorted at once."""
+"""Limit of the collected rows: more than users read, few enough to sort at once."""
 
 _BLOCK_VALUES = 1 << 20
 

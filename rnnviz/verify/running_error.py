@@ -23,7 +23,7 @@ the audit's sharpness. None of this is the worst case, n · eps/2 · Σ |terms|,
 known bugs: the audit allows eight bounds instead. Equal terms, added one by one, are the exception: within one binade
 all their roundings are the same, which adds up to n/6 · eps · |v| at most. Eight times √n covers that up to some
 thousand terms; beyond, (n - 1024) / 48 takes the place of √n, which it equals at n = 4,096. The 1 covers inputs whose
-terms are all tiny, where the rounding of the activation's argument is absolute.
+terms are all tiny, where the rounding of the pre-activation is absolute.
 
 An activation's own rounding is eps and not eps · |f(p)|: sigmoid(a) computed as (1 + tanh(a/2)) / 2 is off by
 half an eps near 0, where the result itself is far smaller than one, and is correct still.
@@ -38,7 +38,7 @@ within p ± 8 δ(p). For small δ that is f'(p) · δ; for large δ it is never 
 where the function is saturated in all of the interval it is nothing, whatever δ is.
 
 Numbers that are not finite have bounds, too. An infinite bound says that nothing is known: finite terms may have
-left the working precision's range on the way, in one order of summation and not in another, so that a right engine
+left the working precision's range on the way, in one order of summation and not in another, so that a correct engine
 may hold any number there, an infinity or a NaN. A NaN or an infinity with a finite bound is certain: it follows from
 operands that are not finite whatever the order.
 """
@@ -53,7 +53,7 @@ from numpy.typing import NDArray
 from rnnviz.core.mmap_arrays import FloatArray
 
 ALLOWED = 8.0
-"""How many bounds a right step may be off; with random weights right engines stay below 2."""
+"""How many bounds a right step may be off; with random weights correct engines stay below 2."""
 
 _UNDERFLOW = 2.0**-126
 

@@ -71,7 +71,7 @@ def test_what_is_no_number_has_a_bar_of_its_own_only_if_there_is_any() -> None:
     last = violation_bars(comparison_of(**MIXED)).bars[-1]
     assert (last.low, last.count, last.first) == (inf, 1, Location(0, 0, 2, 0, 0))
     assert "infinite" in last.words
-    assert ulp_bars(comparison_of(**MIXED)).bars[-1].words == "no distance: NaN on one side"
+    assert ulp_bars(comparison_of(**MIXED)).bars[-1].words == "no distance: NaN in one engine"
     assert violation_bars(comparison_of(large=0.25)).bars[-1].high < inf
 
 
@@ -91,7 +91,7 @@ def test_bars_of_violations_are_those_of_the_octaves_from_the_first_filled_one_t
     spreads = replace(comparison_of(), violations=spread(-3, 2, {0: 3, 1: 5, 6: 2, 7: 4}))
     bars = violation_bars(spreads)
     unit = "times the tolerance"
-    infinite = "infinite: not a number on one side, or a tolerance of 0"
+    infinite = "infinite: NaN in one engine, or a tolerance of 0"
     expected = [
         (0.0, "exactly 0", 0.0, 0.0, 3, False),
         (1.6, f"up to 0.25 {unit}", 0.0, 0.25, 5, False),
@@ -136,7 +136,7 @@ def test_bars_of_distances_are_those_of_the_octaves_from_one_float_on() -> None:
     assert list(shown)[:4] == ["exactly 0", "1 ULP", "2 ULP", "3–4 ULP"]
     assert shown["5–8 ULP"] == (pytest.approx(4.6), 2, False)
     assert bars.bars[-2].words == "9.2e+18–1.8e+19 ULP"
-    assert bars.bars[-1].words == "no distance: NaN on one side"
+    assert bars.bars[-1].words == "no distance: NaN in one engine"
     assert (bars.limit, bars.total, len(bars.bars)) == (None, 11, 67)
     assert [text for _, text in bars.ticks[:6]] == ["0", "∞", "1", "2", "3–4", "5–8"]
     assert [x for x, _ in bars.ticks[:6]] == pytest.approx([0.5, bars.bars[-1].x + 0.5, 2.1, 3.1, 4.1, 5.1])

@@ -1,4 +1,4 @@
-"""Parameters as a mistaken reader takes them: biases left out, gates in another framework's order."""
+"""Parameters as a faulty reader takes them: biases left out, gates in another framework's order."""
 
 from collections.abc import Callable
 from dataclasses import replace

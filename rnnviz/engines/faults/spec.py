@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from rnnviz.core.parameters import LayerParameters
 
 ParameterChange: TypeAlias = Callable[[str, LayerParameters], LayerParameters]
-"""change(cell, p): one layer's parameters as a mistaken reader takes them."""
+"""change(cell, p): one layer's parameters as a faulty reader takes them."""
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def engines_in(path: Path) -> tuple[str, ...]:
 
 
 def check_recording(recording: Recording, inputs: Inputs) -> None:
-    """Hold every array's shape and type against what is run, before a number is read.
+    """Check every array's shape and type against the run, before a number is read.
 
     Raises
     ------

@@ -30,11 +30,11 @@ _LOCAL_HEADER = struct.Struct("<26xHH")
 class KerasFile:
     """A `.keras` archive, or an `.h5` file; its config, as JSON, is None where there is none.
 
-    What an archive holds may be in a folder, too: the config is the one beside the weights then.
+    The content of an archive may be in a folder, too. The config is then next to the weights.
     """
 
     def __init__(self, path: Path) -> None:
-        """Read the config, and hold an archive against its checksums.
+        """Read the config, and verify the checksums of an archive.
 
         Raises
         ------

@@ -81,7 +81,7 @@ class Calls:
     def below(self, name: str) -> str | None:
         """The recurrent layer whose whole output a layer reads, where both are called once.
 
-        What goes from one layer's final state to the other's initial one makes two networks of them.
+        A final state that is another layer's initial state makes two networks of them.
         """
         calls = self._calls[name]
         if len(calls) != 1 or len(calls[0].sequence) != 1:

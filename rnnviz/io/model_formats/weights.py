@@ -62,7 +62,7 @@ def widened(array: NDArray[np.generic], dtype: str) -> FloatArray:
 
 
 def _check_network(entry: Entry, network: Network) -> None:
-    """Hold the shapes of all arrays against those that the network needs, before any of them is read."""
+    """Check the shapes of all arrays against the network, before any of them is read."""
     if entry.reverse and not network.reverse:
         raise InputError(
             f"network.reverse = false is not allowed: {entry.name} reads the sequence from its end, so it must be true."

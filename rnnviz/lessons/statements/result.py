@@ -32,7 +32,7 @@ _SIGN_OF_CALL = {"equal": "=", "close": "≈"}
 
 @dataclass(frozen=True)
 class Operand:
-    """One side of a comparison: its text in the statement, and its numbers as the notebook prints them.
+    """One operand of a comparison: its text in the statement, and its numbers as the notebook prints them.
 
     `full` has every digit, or is "" where there are too many numbers.
     """
@@ -44,7 +44,7 @@ class Operand:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two sides and the sign between them; `apart` is their largest difference, "" where that says nothing."""
+    """Two operands and the operator; `apart` is their largest difference, "" where that says nothing."""
 
     left: Operand
     sign: str

@@ -1,4 +1,4 @@
-"""One layer in one direction by hand: its first steps spelled out, then every step of every sample."""
+"""One layer in one direction with NumPy: its first steps spelled out, then every step of every sample."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ def lanes_of(network: Network) -> list[Lane]:
 
 
 def lane_cells(lane: Lane, timesteps: int, known: Recorded) -> Iterator[NotebookCell]:
-    """Compute a lane by hand and hold it against what Gluon returned, and below the top against the run."""
+    """Compute a lane with NumPy; compare it with Gluon's output, and below the top layer with the run."""
     yield prose(
         f"## Layer {lane.layer}, {DIRECTIONS[lane.backward]} {ARROWS[lane.backward]}",
         f"It reads {_read(lane)}, and goes from $t = {lane.timestep(0)}$ to $t = {lane.last}$.",
@@ -88,7 +88,7 @@ def lane_cells(lane: Lane, timesteps: int, known: Recorded) -> Iterator[Notebook
     )
     held = "compare" if known.insists_on_gluon else "tell_difference"
     yield code(
-        f"print(h_{lane.side}[{lane.last}][0])  # by hand",
+        f"print(h_{lane.side}[{lane.last}][0])  # NumPy",
         f"print(state[0][{lane.row}][0])  # Gluon",
         *(
             f"{held}('final {name} of {lane.name}', {_final(lane, name)}, state[{place}][{lane.row}])"
@@ -123,7 +123,7 @@ def _spelled_step(lane: Lane, step: int) -> Iterator[str]:
         initial = ", ".join(f"initial_state[{place}][{lane.row}][0]" for place in range(len(states)))
         yield f"{', '.join(states)} = {initial}"
     yield from spelled_out(lane.network.kind, f"{lane.side}_")
-    yield "print(h)  # by hand"
+    yield "print(h)  # NumPy"
     if lane.on_top:
         index = f"[0][{at}]" if lane.network.layout == "NTC" else f"[{at}][0]"
         yield f"print(out{index}{lane.part_of_out})  # Gluon"

@@ -23,8 +23,9 @@ def introduction(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
     verdicts = [f"> {literally(str(verdict_sentence(result, c.candidate)))}" for c in result.comparisons]
     yield prose(
         f"# {network_in_words(result.config.network)}",
-        "Every number of this network once more: `out` and `state` by Gluon's layer, then by hand, layer by layer and "
-        "direction by direction. Each cell that compares fails if the two are further apart than the tolerance.",
+        "Every number of this network once more: `out` and `state` by Gluon's layer, then with NumPy, "
+        "layer by layer and direction by direction. Each cell that compares fails if the two differ by more than the "
+        "tolerance.",
         f"The run that rnnviz {literally(__version__)} made of it found:",
         *verdicts,
         *([literally(known.why)] if known.why else []),
@@ -142,7 +143,7 @@ def gluon_layer(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
 def one_step(network: Network) -> Iterator[NotebookCell]:
     """The cell's equations, and the function that is called for every step."""
     yield prose(
-        "## One step by hand",
+        "## One step with NumPy",
         "With $u = W_{i2h}\\,x + b_{i2h}$ and $v = W_{h2h}\\,h_{t-1} + b_{h2h}$:",
         fenced("\n".join(network.kind.equations)),
     )
@@ -168,7 +169,7 @@ def layer_input(network: Network, layer: int) -> Iterator[NotebookCell]:
 
 
 def outcome(network: Network, known: Recorded) -> Iterator[NotebookCell]:
-    """out by hand, against Gluon's, and the note about how out and state fit together."""
+    """out with NumPy, compared with Gluon's, and the note about how out and state fit together."""
     top = network.num_layers - 1
     batch_first = network.layout == "NTC"
     sides = [f"{side}{top}" for side in "lr"[: network.directions]]
@@ -176,10 +177,10 @@ def outcome(network: Network, known: Recorded) -> Iterator[NotebookCell]:
     held = "compare" if known.insists_on_gluon else "tell_difference"
     yield prose("## `out`", "The hidden states of the top layer, concatenated if it has two directions.")
     yield code(
-        f"out_by_hand = {joined}{'.swapaxes(0, 1)' if batch_first else ''}",
-        "print(out_by_hand[0][0])  # by hand, sample 0 at t = 0",
+        f"out_numpy = {joined}{'.swapaxes(0, 1)' if batch_first else ''}",
+        "print(out_numpy[0][0])  # NumPy, sample 0 at t = 0",
         "print(out[0][0])  # Gluon",
-        f"{held}('out', out_by_hand, out)",
+        f"{held}('out', out_numpy, out)",
     )
     at, row = "out[:, {}]" if batch_first else "out[{}]", top * network.directions
     forward, backward = f"{at.format('T - 1')}[:, :H]", f"{at.format('0')}[:, H:]"

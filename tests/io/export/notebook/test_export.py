@@ -29,8 +29,8 @@ def test_a_notebook_computes_what_an_independent_recurrence_does(tmp_path: Path,
         expected = recurrence(result.inputs)
         out = expected.output.swapaxes(0, 1) if layout == "NTC" else expected.output
         tolerance = 1e-5 if dtype == "float32" else 1e-12
-        np.testing.assert_allclose(names["out_by_hand"], out, rtol=0, atol=tolerance)
-        assert names["out_by_hand"].dtype == dtype
+        np.testing.assert_allclose(names["out_numpy"], out, rtol=0, atol=tolerance)
+        assert names["out_numpy"].dtype == dtype
         for layer, (direction, side) in product(range(layers), enumerate("lr"[: 1 + bidirectional])):
             own = names[f"h_{side}{layer}"]
             np.testing.assert_allclose(own, expected.hidden[layer, direction], rtol=0, atol=tolerance)
