@@ -92,7 +92,7 @@ def test_code_that_a_config_names_runs_only_if_it_is_trusted(tmp_path: Path) -> 
     network = {"cell": "gru", "input_size": 2, "hidden_size": 3}
     config = rnnviz.Config.from_mapping({"network": network}).with_engines(("manual", mine))
     for trusted in ((), {"other.py"}):
-        with pytest.raises(rnnviz.InputError, match="which is code that would run"):
+        with pytest.raises(rnnviz.InputError, match="which is Python code"):
             rnnviz.run(config, trusted)
     assert not ran.exists()
     assert rnnviz.run(config, {mine}).verdict == "agree"

@@ -138,8 +138,8 @@ def _check_engines(config: Config, trusted: frozenset[str]) -> None:
         if entry.own is not None and name not in trusted:
             raise ConfigError(
                 key,
-                f'{key} names "{name}", which is code that would run on this machine: it is run only when you '
-                f"ask for it yourself, with --engines on the command line or when the window asks.",
+                f'{key} names "{name}", which is Python code: it runs only if you name it with --engines, '
+                f"or allow it in the window.",
             )
 
 

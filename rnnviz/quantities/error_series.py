@@ -96,14 +96,14 @@ def error_series(result: RunResult, comparison: Comparison, quantity: ErrorQuant
     if quantity is STEP_AUDIT:
         if not audits:
             return None
-        limit = ALLOWED, f"{ALLOWED:g} rounding bounds, the most a right step may be off"
+        limit = ALLOWED, f"{ALLOWED:g} rounding bounds, the limit of a correct step"
         first, *others = _named(audits, lambda audit: audit.ratio_over_time, "{}")
         return ErrorSeries(first, tuple(others), limit)
     if quantity is ERROR:
         atol = number_format.full(comparison.atol)
         limit = comparison.atol, f"atol {atol}; values away from 0 are allowed more"
         steps = _named(audits, lambda audit: audit.error_over_time, "{}, one step")
-        apart = Named("added up", comparison.error_over_time)
+        apart = Named("accumulated", comparison.error_over_time)
         return ErrorSeries(apart, tuple(steps), limit if comparison.atol > 0.0 else None)
     if quantity is MISMATCHED:
         return ErrorSeries(Named("mismatches", comparison.mismatched_over_time.astype(np.float64)))

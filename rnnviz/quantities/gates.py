@@ -49,7 +49,7 @@ def gate_quantities(cell: Cell) -> tuple[GateQuantity, ...]:
     found = [GateQuantity(gate.symbol, gate.name, -1.0 if gate.activation == "tanh" else 0.0, 1.0) for gate in gates]
     if cell.has_cell_state:
         found.append(GateQuantity("c", "cell state"))
-    found += [GateQuantity(_PRE + gate.symbol, f"argument of {gate.symbol}'s {gate.activation}") for gate in cell.gates]
+    found += [GateQuantity(_PRE + gate.symbol, f"pre-activation of {gate.symbol}") for gate in cell.gates]
     return (
         *found,
         GateQuantity("change", "change from the previous step"),

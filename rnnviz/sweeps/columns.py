@@ -48,24 +48,24 @@ QUANTITIES = (
     SweepQuantity(
         "max_error_ratio",
         "violation",
-        "The largest |difference| of any value in units of its tolerance: above 1 the engines do not agree.",
+        "Largest error ratio: |difference| ÷ tolerance. Above 1 the engines do not agree.",
         lambda row: None if row.finding is None else row.finding.max_error_ratio,
         1.0,
     ),
     SweepQuantity(
         "max_abs_error",
         "difference",
-        "The largest |difference| of any value.",
+        "Largest |difference|.",
         lambda row: None if row.finding is None else row.finding.max_abs_error,
     ),
     SweepQuantity(
         "audit_worst_ratio",
         "audit ratio",
-        f"The worst step of either engine in units of its rounding bound: above {ALLOWED:g} the engine is wrong.",
+        f"Worst step of either engine in rounding bounds. Above {ALLOWED:g} the engine is wrong.",
         lambda row: None if row.finding is None else row.finding.audit_worst_ratio,
         ALLOWED,
     ),
-    SweepQuantity("reference", "reference time", "How long the reference took.", reference_seconds),
+    SweepQuantity("reference", "reference time", "Time that the reference took.", reference_seconds),
     SweepQuantity("engine", "engine time", "Time that the candidate engine took.", engine_seconds),
 )
 

@@ -98,7 +98,7 @@ def _check(name: str, trace: Trace, pairs: Iterator[tuple[FloatArray, BoundedArr
         wrong = ~(same | (error <= allowed)) & np.isfinite(expected.bound)
         looked, outside = looked + error.size, outside + int(wrong.sum())
         worst = max(worst, float(error.max(where=wrong, initial=0.0)))
-    of = f"{looked:,} values" if looked == size else f"{looked:,} values looked at, of {size:,},"
+    of = f"{looked:,} values" if looked == size else f"{looked:,} checked values (of {size:,})"
     if outside:
         return Check(
             name, trace.engine, False, f"{outside:,} of {of} differ by more than rounding, by up to {worst:.2g}"

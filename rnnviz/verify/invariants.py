@@ -66,7 +66,7 @@ def notebook_checks(trace: Trace, rtol: float, atol: float) -> list[Check]:
     """Consistency checks of the `out` and `state` of one engine.
 
     The forward final state is the output at t = T-1, the backward one the output at t = 0; the first H
-    features of out are forward, the others backward; the top layer's hidden sequence is out; `state` holds
+    features of out are forward, the others backward; the top layer's hidden states is out; `state` holds
     each layer's last computed hidden state. Nothing is said of what the engine did not return.
     """
     layers, directions, _, _, size = trace.shape
@@ -88,11 +88,11 @@ def notebook_checks(trace: Trace, rtol: float, atol: float) -> list[Check]:
     if told >= {"hidden", "output"}:
         if directions == 2:
             checks += [
-                check("out[..., :H] is the top layer's forward hidden sequence", out_forward, top[0]),
-                check("out[..., H:] is the top layer's backward hidden sequence", out_backward, top[1]),
+                check("out[..., :H] is the top layer's forward hidden states", out_forward, top[0]),
+                check("out[..., H:] is the top layer's backward hidden states", out_backward, top[1]),
             ]
         else:
-            checks.append(check("out is the top layer's hidden sequence", out_forward, top[0]))
+            checks.append(check("out is the top layer's hidden states", out_forward, top[0]))
     if not told >= {"hidden", "state_h"}:
         return checks
     last_computed = np.stack([trace.hidden[:, d, 0 if trace.backward(d) else -1] for d in range(directions)], axis=1)

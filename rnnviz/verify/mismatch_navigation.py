@@ -54,7 +54,7 @@ def _next_step(comparison: Comparison, here: Location, forward: bool) -> Locatio
         found = _first_time(counts[layer, direction], times, rising=rising)
         if found is not None:
             return Location(layer, direction, found, reverse=comparison.reverse)
-    raise ValueError("Nothing mismatches.")
+    raise ValueError("There are no mismatches.")
 
 
 def _first_time(counts: NDArray[np.int64], times: range, *, rising: bool) -> int | None:

@@ -44,7 +44,7 @@ def test_each_quantity_is_the_largest_or_the_number_of_what_stands_at_a_timestep
     limit = 1e-4 + 1e-3 * np.abs(result["gluon"].hidden.astype(np.float64))
     expected = {
         VIOLATION: ("violation", (error / limit).max(axis=(3, 4)), (1.0, "tolerance")),
-        ERROR: ("added up", error.max(axis=(3, 4)), (1e-4, "atol 0.0001; values away from 0 are allowed more")),
+        ERROR: ("accumulated", error.max(axis=(3, 4)), (1e-4, "atol 0.0001; values away from 0 are allowed more")),
         MISMATCHED: ("mismatches", (error > limit).sum(axis=(3, 4)), None),
     }
     for quantity, (name, values, tolerated) in expected.items():
@@ -65,7 +65,7 @@ def test_the_steps_own_errors_stand_beside_those_that_add_up_the_candidates_firs
         assert [one.name for one in named] == [f"mine.py{suffix}", f"gluon{suffix}"]
         for one, audited in zip(named, audits.values(), strict=True):
             np.testing.assert_array_equal(one.values, getattr(audited, figure))
-    assert found.limit == (8.0, "8 rounding bounds, the most a right step may be off")
+    assert found.limit == (8.0, "8 rounding bounds, the limit of a correct step")
 
 
 def test_there_is_a_curve_for_every_lane_of_all_that_is_drawn(result: RunResult) -> None:

@@ -183,14 +183,14 @@ def test_a_cells_quantities_have_their_names_and_limits() -> None:
         GateQuantity("g", "candidate", -1.0, 1.0),
         GateQuantity("o", "output gate", 0.0, 1.0),
         GateQuantity("c", "cell state"),
-        GateQuantity("pre_i", "argument of i's sigmoid"),
-        GateQuantity("pre_f", "argument of f's sigmoid"),
-        GateQuantity("pre_g", "argument of g's tanh"),
-        GateQuantity("pre_o", "argument of o's sigmoid"),
+        GateQuantity("pre_i", "pre-activation of i"),
+        GateQuantity("pre_f", "pre-activation of f"),
+        GateQuantity("pre_g", "pre-activation of g"),
+        GateQuantity("pre_o", "pre-activation of o"),
         change,
         norm,
     )
-    assert gate_quantities(CELLS["rnn_relu"]) == (GateQuantity("pre_h", "argument of h's relu"), change, norm)
+    assert gate_quantities(CELLS["rnn_relu"]) == (GateQuantity("pre_h", "pre-activation of h"), change, norm)
 
 
 def test_the_error_of_a_quantity_that_a_cell_lacks_lists_those_that_it_has() -> None:

@@ -14,9 +14,9 @@ from tests.verify.traces import SHAPES, Shape, random_trace
 RTOL, ATOL = 1e-6, 1e-5
 FORWARD_FINAL = "the forward final state is the output at t = T-1"
 BACKWARD_FINAL = "the backward final state is the output at t = 0"
-OUT_FORWARD = "out[..., :H] is the top layer's forward hidden sequence"
-OUT_BACKWARD = "out[..., H:] is the top layer's backward hidden sequence"
-OUT = "out is the top layer's hidden sequence"
+OUT_FORWARD = "out[..., :H] is the top layer's forward hidden states"
+OUT_BACKWARD = "out[..., H:] is the top layer's backward hidden states"
+OUT = "out is the top layer's hidden states"
 
 
 def state(index: int, layer: int, word: str = "") -> str:

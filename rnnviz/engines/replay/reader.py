@@ -133,7 +133,7 @@ def _owner(asked: RecordingName, names: Iterable[str]) -> str:
     if asked.engine:
         if asked.engine not in engines:
             there = f"it holds {_listed(engines)}" if engines else "no array in it has an engine's name"
-            raise InputError(f'{asked.path} holds nothing of an engine "{asked.engine}": {there}.')
+            raise InputError(f'{asked.path} has no arrays of the engine "{asked.engine}": {there}.')
         return asked.engine
     if any(kind in names for kind in _TELLING):
         return ""
@@ -144,7 +144,7 @@ def _owner(asked: RecordingName, names: Iterable[str]) -> str:
         )
     if len(engines) > 1:
         choices = _listed(engines, "or", before=f"{asked._replace(engine='')}#")
-        raise InputError(f"{asked.path} holds what {_listed(engines)} computed: name one of them, {choices}.")
+        raise InputError(f"{asked.path} has outputs of {_listed(engines)}: name one of them, {choices}.")
     return engines[0]
 
 

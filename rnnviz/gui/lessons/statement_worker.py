@@ -49,7 +49,7 @@ def _checked(question: StatementRequest, claim: Statement) -> StatementResult:
     try:
         return check_statement(question.result, claim, question.where)
     except Exception as error:  # noqa: BLE001 - the window must live on, and say that this claim was not answered
-        return StatementResult(claim, None, (), f"This should not have happened: {type(error).__name__}: {error}.")
+        return StatementResult(claim, None, (), f"internal error: {type(error).__name__}: {error}")
 
 
 class Checker(QObject):

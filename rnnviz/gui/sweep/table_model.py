@@ -225,7 +225,7 @@ _FIRST_WRONG = _Column(
     True,
 )
 _REASON = _Column(
-    "in words",
+    "result",
     "The verdict in one sentence.",
     _reason,
     _reason,

@@ -18,7 +18,7 @@ _INTRO = (
     "Every time step is recomputed in float64 from the engine's own previous state. Correct: error ≤ "
     f"{ALLOWED:g} × rounding bound."
 )
-_UNAUDITED = "The step audit of this run did not run, so it is unknown which engine is wrong."
+_UNAUDITED = "The step audit did not run, so it is unknown which engine is wrong."
 
 
 class AuditTable(ResultView):

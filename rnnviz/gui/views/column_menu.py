@@ -26,8 +26,8 @@ class GateColumns(QToolButton):
         self.setAutoRaise(True)
         self.setAccessibleName("Columns of gates")
         self.setToolTip(
-            "Choose the gates and states that have columns beside h: computed from the reference's values. "
-            "A click with the right button on the table's headings opens this as well."
+            "Add columns for gates and states, computed from the reference's values. "
+            "A right click on the headings opens the same menu."
         )
         self._menu = QMenu(self)
         self._menu.setToolTipsVisible(True)

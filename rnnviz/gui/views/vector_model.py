@@ -133,8 +133,8 @@ class VectorModel(QAbstractTableModel):
             return [self._unit, *engines, "difference", "ULP"][section]
         if role == _Roles.ToolTipRole:
             why = [f"Values of {engine}." for engine in engines]
-            apart = f"{candidate} - {reference}", f"How many floats lie between {reference} and {candidate}."
-            return [f"The {self._unit}'s index, from 0.", *why, *apart][section]
+            apart = f"{candidate} - {reference}", f"Number of floats between {reference} and {candidate}."
+            return [f"Index of the {self._unit}, from 0.", *why, *apart][section]
         return None
 
     def data(self, index: AnyIndex, role: int = _Roles.DisplayRole) -> Any:
@@ -218,7 +218,7 @@ class VectorModel(QAbstractTableModel):
             lines.append(f"{candidate} - {reference}: {number_format.full(difference.signed[row])}")
             lines.append(f"ULP: {self._text(row, self._compared_columns - 1, full=True)}")
             state = "mismatch" if difference.mismatched[row] else "within the tolerance"
-            lines.append(f"difference / tolerance: {number_format.error(difference.violation[row])} ({state})")
+            lines.append(f"error ratio: {number_format.error(difference.violation[row])} ({state})")
         for column, added in enumerate(self._added, self._compared_columns):
             lines.append(f"{added.name}: {self._text(row, column, full=True)}")
         return "\n".join(lines)

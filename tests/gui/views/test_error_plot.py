@@ -157,7 +157,7 @@ def test_each_engines_error_within_a_step_stands_beside_what_has_added_up(view: 
     view.show_result(result, "manual")
     view.choose("error")
     view.show_location(Location(0, 1, 2))
-    assert [key.text() for key in view.keys] == ["added up", "manual, one step", "gluon, one step"]
+    assert [key.text() for key in view.keys] == ["accumulated", "manual, one step", "gluon, one step"]
     assert result.judgment is not None
     for name in ("manual", "gluon"):
         errors = result.judgment.audits[name].error_over_time[0, 1]

@@ -32,7 +32,7 @@ class Breadcrumbs(QWidget):
         self._at = 0
         self._wide = 0
         self.back = _button("Back", "Return to the number that used this one (Alt+Left).")
-        self.forward = _button("Forward", "Go again to where you came back from (Alt+Right).")
+        self.forward = _button("Forward", "Return to the number before Back (Alt+Right).")
         self.back.clicked.connect(self.back_requested)
         self.forward.clicked.connect(self.forward_requested)
         self._row = QHBoxLayout(self)
@@ -153,8 +153,8 @@ class Breadcrumbs(QWidget):
             font.setBold(here)
             button.setFont(font)
         words = in_words(self._places[at])
-        button.setToolTip(words if here else f"{words}: go there.")
-        button.setAccessibleName(f"{words}, where you are" if here else words)
+        button.setToolTip(words if here else f"Go to {words}.")
+        button.setAccessibleName(f"{words}, selected" if here else words)
 
 
 def crumb_text(place: Place, before: Place | None) -> str:

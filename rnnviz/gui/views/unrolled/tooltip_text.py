@@ -56,6 +56,6 @@ def describe(shown: RenderState, cell: CellGeometry) -> str:
             r, c = reference.reshape(1), trace.hidden[index].reshape(1)
             error = abs_error(r, c)[0]
             share = violation(r, c, comparison.rtol, comparison.atol)[0]
-            line += f"   difference {number_format.error(error)}, {number_format.error(share)} times the tolerance"
+            line += f"   difference {number_format.error(error)}, error ratio {number_format.error(share)}"
         lines.append(line)
     return "\n".join(lines)
