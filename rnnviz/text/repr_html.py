@@ -79,7 +79,8 @@ def network_in_words(config: Config) -> str:
             plural(network.num_layers, "layer"),
         )
     )
-    return f"{network.cell}: {sizes}{' in both directions' if network.bidirectional else ''}, {network.dtype}"
+    directions = " in both directions" if network.bidirectional else ", backward" if network.reverse else ""
+    return f"{network.cell}: {sizes}{directions}, {network.dtype}"
 
 
 def _figures(comparison: Comparison) -> dict[str, str]:
@@ -89,13 +90,13 @@ def _figures(comparison: Comparison) -> dict[str, str]:
         "Mismatches": number_format.count(comparison.mismatched),
         "Tolerance (atol, rtol)": f"{number_format.full(comparison.atol)}, {number_format.full(comparison.rtol)}",
         "Max abs difference": number_format.error(comparison.max_abs_error),
-        "Position of the max": str(comparison.max_abs_error_at) if comparison.max_abs_error else "",
+        "Position of the max": comparison.max_abs_error_at.short if comparison.max_abs_error else "",
         "Max error ratio": number_format.error(comparison.max_error_ratio),
         "Max distance (ulp)": number_format.ulp(comparison.max_ulp),
         "First mismatch": "none",
     }
     if first is not None:
-        figures["First mismatch"] = str(first.where)
+        figures["First mismatch"] = first.where.short
         values = number_format.format_pair(first.reference, first.candidate)
         figures["Reference value there"], figures["Candidate value there"] = values
     return figures

@@ -44,8 +44,8 @@ def test_inspect_lists_every_layer_with_what_is_to_be_known_of_it(
     lines = capsys.readouterr().out.splitlines()
     assert [line.split() for line in lines[:3]] == [
         ["name", "cell", "input", "hidden", "layers", "directions", "biases", "initial", "state", "type"],
-        ["encoder.lstm", "lstm", "3", "4", "2", "2", "yes", "unknown", "float32"],
-        ["rnn", "rnn", "3", "4", "1", "1", "yes", "unknown", "float32"],
+        ["encoder.lstm", "lstm", "3", "4", "2", "both", "yes", "unknown", "float32"],
+        ["rnn", "rnn", "3", "4", "1", "forward", "yes", "unknown", "float32"],
     ]
     assert lines[3] == '  the file does not contain the activation: give cell = "rnn_tanh" or cell = "rnn_relu"'
     assert lines[4].split()[:2] == ["broken", "?"]
@@ -197,10 +197,32 @@ def test_an_initial_state_that_the_file_leaves_open_must_be_chosen(
     assert main(["convert", str(open_state), str(tmp_path / "converted.npz")]) == 0
 
 
+@pytest.mark.parametrize(
+    ("bidirectional", "reverse", "shown"),
+    [(False, False, "forward"), (False, True, "backward"), (True, False, "both"), (None, False, "?")],
+)
+def test_a_table_shows_the_directions(bidirectional: bool | None, reverse: bool, shown: str) -> None:
+    entry = Entry("enc", "lstm", 3, 4, 1, bidirectional, "float32", reverse=reverse)
+    assert table([entry]).splitlines()[1].split()[5] == shown
+
+
 def test_a_table_has_biases_initial_state_skipped_steps_and_assumptions() -> None:
     entry = Entry("enc", "lstm", 3, 4, 1, False, "float32", biases=False, initial_state="stored", batch_size=5)
     lines = table([replace(entry, masking="those of zeros", assumptions=("every step is computed",))]).splitlines()
-    assert lines[1].split() == ["enc", "lstm", "3", "4", "1", "1", "no", *["stored", "for", "5", "samples", "float32"]]
+    assert lines[1].split() == [
+        "enc",
+        "lstm",
+        "3",
+        "4",
+        "1",
+        "forward",
+        "no",
+        "stored",
+        "for",
+        "5",
+        "samples",
+        "float32",
+    ]
     assert lines[2:] == ["  skipped time steps: those of zeros", "  assumption: every step is computed"]
 
 

@@ -115,5 +115,5 @@ def test_each_cell_has_its_own_quantities() -> None:
 
 
 def test_a_quantity_that_the_cell_lacks_is_refused(long: tuple[Inputs, Trace]) -> None:
-    with pytest.raises(KeyError, match=r"which has .*norm"):
+    with pytest.raises(KeyError, match=r"it has .*norm"):
         whole(*long, "q", 0, 0, 0)

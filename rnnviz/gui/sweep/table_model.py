@@ -20,7 +20,7 @@ from rnnviz.sweeps.text import ROW_MARKS, short_key, value_text
 _Roles = Qt.ItemDataRole
 _ROOT = QModelIndex()
 _NOTHING = ""
-_FIRST_SAMPLE = "manual at layer 0, forward, t = 0, sample 0, unit 0"
+_FIRST_SAMPLE = "manual at L0→ t=0 n=0 u=0"
 _SPACE = "\u2002"
 """Padding of a text column that follows right-aligned numbers."""
 _VERDICT_ROLES = {"agree": "right", "drift": "doubtful", "disagree": "wrong", "refused": "muted", "failed": "wrong"}
@@ -200,7 +200,7 @@ def _wrong(row: SweepRow) -> FirstWrong | None:
 
 def _wrong_text(row: SweepRow) -> str:
     wrong = _wrong(row)
-    return _NOTHING if wrong is None else f"{display_name(wrong.engine)} at {wrong.where}"
+    return _NOTHING if wrong is None else f"{display_name(wrong.engine)} at {wrong.where.short}"
 
 
 def _reason(row: SweepRow) -> str:

@@ -38,6 +38,21 @@ def test_a_notebook_computes_what_an_independent_recurrence_does(tmp_path: Path,
         assert printed.startswith("Without MXNet")
 
 
+@pytest.mark.parametrize("layout", ["NTC", "TNC"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_notebook_of_a_backward_network_computes_what_the_manual_engine_does(
+    tmp_path: Path, cell: str, layout: str
+) -> None:
+    result = made_result(cell=cell, layout=layout, num_layers=2, reverse=True)
+    manual = result["manual"]
+    write_notebook(result, tmp_path / "run.ipynb")
+    names, _ = run(code_of(tmp_path / "run.ipynb"))
+    np.testing.assert_allclose(names["out_by_hand"], manual.output_in(layout), rtol=0, atol=1e-5)
+    for layer in range(2):
+        np.testing.assert_allclose(names[f"h_l{layer}"], manual.hidden[layer, 0], rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(names["state"][0], manual.state_h, strict=True)
+
+
 def test_steps_that_are_spelled_out_give_what_the_loop_gives(tmp_path: Path) -> None:
     for timesteps in (1, 2, 5):
         result = made_result(cell="lstm", timesteps=timesteps, bidirectional=True)

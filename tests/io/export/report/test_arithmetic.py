@@ -8,7 +8,7 @@ import pytest
 from rnnviz.core.trace import Trace
 from rnnviz.io.export.report.arithmetic import ReportArithmetic, first_disagreement
 from rnnviz.io.export.report.export import report_html
-from rnnviz.io.export.report.tables import Number
+from rnnviz.io.export.report.tables import Figure
 from rnnviz.verify.result import RunResult
 from tests.factories import evaluated, made_result
 from tests.io.export.report.reading import parsed, section, text_of
@@ -28,7 +28,7 @@ def view_of(cell: str) -> tuple[ReportArithmetic, RunResult]:
     return view, result
 
 
-def value(number: Number | None) -> float:
+def value(number: Figure | None) -> float:
     assert number is not None
     return float(number.full)
 
@@ -56,7 +56,7 @@ def test_a_value_changed_in_one_place_is_found_there_and_nowhere_else() -> None:
     view, result = view_of("gru")
     assert view.place == "layer 1, backward, t = 3, sample 1, unit 2"
     assert view.engines == ("gluon", "manual")
-    outcome = {row.name: [float(cell.full) for cell in row.cells if isinstance(cell, Number)] for row in view.outcome}
+    outcome = {row.name: [float(cell.full) for cell in row.cells if isinstance(cell, Figure)] for row in view.outcome}
     assert outcome["h of the engine"] == [float(result[name].hidden[WHERE]) for name in ("gluon", "manual")]
     assert outcome["difference"][1] == pytest.approx(0.25, abs=1e-6)
     assert abs(outcome["difference"][0]) < outcome["allowed for rounding"][0]

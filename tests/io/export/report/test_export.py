@@ -117,7 +117,7 @@ def test_the_verdict_and_the_figures_are_those_of_the_comparison(kind: str) -> N
             assert numbers([own[name]]) == [value]
         first = comparison.first_mismatch
         if first is not None:
-            assert text_of(own["First mismatch"]) == str(first.where)
+            assert text_of(own["First mismatch"]) == first.where.short
             held = numbers([own["Reference value there"], own["Candidate value there"]])
             np.testing.assert_array_equal(held, [first.reference, first.candidate])
     assert ("NaN or infinite in the candidate" in figures) == (kind == "not a number")
@@ -133,7 +133,7 @@ def test_the_audit_names_the_wrong_step_and_the_diagnosis() -> None:
     audits = table(section(document, "audit"), "The step audit of each engine")
     assert [text_of(cells[0]) for cells in audits.values()] == ["✔ no errors", "✘ wrong"]
     cells = audits[engine]
-    assert text_of(cells[3]) == str(wrong.where)
+    assert text_of(cells[3]) == wrong.where.short
     assert numbers(cells[4:6]) == [wrong.value, wrong.expected]
     assert text_of(cells[6]) == "hidden-to-hidden bias missing"
 
