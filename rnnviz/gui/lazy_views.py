@@ -13,7 +13,7 @@ from rnnviz.gui.commands.explain_controller import ExplainController
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.views.base import ResultView
 
-ARITHMETIC, MISMATCHES, PRINTED = "Arithmetic", "Mismatches", "Program output"
+ARITHMETIC, MISMATCHES, OUTPUT = "Arithmetic", "Mismatches", "Output"
 TABS = (
     ARITHMETIC,
     "Units over time",
@@ -22,8 +22,8 @@ TABS = (
     MISMATCHES,
     "Audit",
     "Error histogram",
-    "What if?",
-    PRINTED,
+    "Known bugs",
+    OUTPUT,
 )
 """The titles of the views, from left to right."""
 _MODULES = (
@@ -37,7 +37,7 @@ _MODULES = (
     "fault_view",
     "stdout_view",
 )
-EAGER = frozenset({"Checks", "Audit", PRINTED})
+EAGER = frozenset({"Checks", "Audit", OUTPUT})
 """Views that follow a result while hidden, because their tab title shows a part of it."""
 
 
@@ -68,8 +68,8 @@ class LazyViews(QObject):
             self._mismatches,
             self._audit,
             self._histogram,
-            self._what_if,
-            self._printed,
+            self._known_bugs,
+            self._output,
         )
         self._left: dict[str, Callable[[], ResultView]] = dict(zip(TABS, makers, strict=True))
         self._steps = self._in_small_steps()
@@ -149,16 +149,16 @@ class LazyViews(QObject):
 
         return ErrorHistogram()
 
-    def _what_if(self) -> ResultView:
+    def _known_bugs(self) -> ResultView:
         from rnnviz.gui.views.fault_view import WhatIf
 
         view = WhatIf()
         view.mistake_requested.connect(self._compute_mistake)
         return view
 
-    def _printed(self) -> ResultView:
+    def _output(self) -> ResultView:
         from rnnviz.gui.views.stdout_view import StdoutView
 
         view = StdoutView()
-        view.presence_changed.connect(lambda present: self._arrangement.show_tab(PRINTED, present=present))
+        view.presence_changed.connect(lambda present: self._arrangement.show_tab(OUTPUT, present=present))
         return view

@@ -29,7 +29,7 @@ from rnnviz.gui.jobs.progress import RunProgress
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.jobs.task_queue import TaskQueue
-from rnnviz.gui.lazy_views import ARITHMETIC, EAGER, MISMATCHES, PRINTED, TABS, LazyViews
+from rnnviz.gui.lazy_views import ARITHMETIC, EAGER, MISMATCHES, OUTPUT, TABS, LazyViews
 from rnnviz.gui.lessons.controller import Guide
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.panels.config_panel import ConfigPanel
@@ -85,8 +85,8 @@ class MainWindow(DropWindow):
         self.code_trust = CodeTrust(self, settings)
         self.control = RunControl(self.session, self.runner, self.progress, self.panel, self.code_trust, self)
         self.sweeps = SweepCommands(self, self.document, self.control, self.code_trust, recent)
-        self._what_if = FaultCommands(self.session, self.document, self.control, self)
-        self._late = LazyViews(self.arrangement, self.explaining, self._what_if.compute, self)
+        self._known_bugs = FaultCommands(self.session, self.document, self.control, self)
+        self._late = LazyViews(self.arrangement, self.explaining, self._known_bugs.compute, self)
         self._late.made.connect(self._add_tab)
         self._late.completed.connect(self.completed)
         self.results = ResultCommands(self, self.session, self.document, self.arrangement, self._following, self.jobs)
@@ -155,7 +155,7 @@ class MainWindow(DropWindow):
             self.explaining.add(view)
         self._following = ViewSynchronizer(self.session, self.views, eager=(self.verdict,), parent=self)
         self.arrangement = MainLayout(self.panel, self.verdict, side, TABS)
-        self.arrangement.show_tab(PRINTED, present=False)
+        self.arrangement.show_tab(OUTPUT, present=False)
         self.explaining.wanted.connect(lambda: self.arrangement.select_tab(ARITHMETIC))
         self.setCentralWidget(self.arrangement)
 

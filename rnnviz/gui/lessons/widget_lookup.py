@@ -25,7 +25,7 @@ TAB_OF = {
     "mismatches": "Mismatches",
     "audit": "Audit",
     "error-histogram": "Error histogram",
-    "what-if": "What if?",
+    "known-bugs": "Known bugs",
 }
 """Titles of the views in tabs, by the names that lessons use."""
 VIEW_OF = {"vector": "Selected vector", "state-map": "Final state and output", "verdict": "Verdict"}

@@ -24,7 +24,7 @@ _SAID = {
 class WhatIf(ResultView):
     """A list of known bugs, with a description of the selected one and its errors by lane, if computed."""
 
-    title = "What if?"
+    title = "Known bugs"
 
     mistake_requested = Signal(str)
     """Request for a run with the engine of a known bug."""

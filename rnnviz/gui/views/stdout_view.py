@@ -14,7 +14,7 @@ from rnnviz.verify.result import RunResult
 class StdoutView(ResultView):
     """The output of each engine under its name. `presence_changed` reports whether there is any."""
 
-    title = "Program output"
+    title = "Output"
 
     presence_changed = Signal(bool)
 
