@@ -58,7 +58,7 @@ def wait(signal: SignalInstance) -> None:
     signal.connect(loop.quit)
     QTimer.singleShot(_GIVE_UP_MS, loop, lambda: loop.exit(1))
     if loop.exec():
-        raise TimeoutError(f"Nothing came of what a scene began within {_GIVE_UP_MS // 1000} s.")
+        raise TimeoutError(f"The scene did not finish within {_GIVE_UP_MS // 1000} s.")
 
 
 def settle(milliseconds: int = _SETTLED_MS) -> None:

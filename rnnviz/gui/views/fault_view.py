@@ -14,8 +14,8 @@ from rnnviz.quantities.error_propagation import spread, spread_sentence
 from rnnviz.verify.result import RunResult
 
 _SAID = {
-    Detection.UNDETECTABLE: "Undetectable: with these settings, an engine with this bug has no errors.",
-    Detection.DETECTABLE: "Detectable: with these settings, an engine with this bug is found wrong.",
+    Detection.UNDETECTABLE: "Undetectable: this bug would go undetected with these settings.",
+    Detection.DETECTABLE: "Detectable: an engine with this bug is found wrong with these settings.",
     Detection.UNKNOWN: "Unknown until the step audit is done.",
     Detection.COMPUTED: "This engine is the reference of the run.",
 }

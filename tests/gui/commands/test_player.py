@@ -87,10 +87,10 @@ def test_a_short_sequence_is_played_stage_by_stage_in_words_and_lights(qtbot: An
     player.stepper.status_changed.connect(told.append)
     session.highlight_changed.connect(lambda lit: parts.append({region.part for region in lit}))
     player.toggle()
-    assert told == ["reads x[1] and h0 and c0 of layer 0 ←"]
+    assert told == ["reads x[t=1] and h0 and c0 of layer 0 ←"]
     with qtbot.waitSignal(player.playing_changed, timeout=10_000):
         pass
-    assert [words.split()[0] for words in told] == ["reads", "computes", "h[1]", "reads", "computes", "h[0]"]
+    assert [words.split()[0] for words in told] == ["reads", "computes", "h[t=1]", "reads", "computes", "h[t=0]"]
     assert parts == [{"read"}, {"read", "computed"}, {"carried", "next"}, {"read"}, {"read", "computed"}, {"carried"}]
     assert session.location == Location(0, 1, 0, 1, 2)
 

@@ -141,10 +141,10 @@ def test_a_step_is_told_beneath_the_lanes_and_joined_by_arrows(shown: MainWindow
     shown.session.set_location(Location(1, 1, 1))
     press(".")
     press(".")
-    assert caption.text() == "computes the gates i f g o, and from them c[1] and h[1] of layer 1 ←"
+    assert caption.text() == "computes the gates i f g o, and from them c[t=1] and h[t=1] of layer 1 ←"
     assert [frame.tag for frame in shown.lanes.lit.frames] == ["read", "read", "read h, c", "computed h, c"]
     press(",")
-    assert caption.text() == "reads h[1] of layer 0 → and 0 ← and h[2], c[2] of layer 1 ←"
+    assert caption.text() == "reads h[t=1] of layer 0 → and 0 ← and h[t=2], c[t=2] of layer 1 ←"
     press(Qt.Key.Key_Up)
     press(Qt.Key.Key_Down)
     assert not caption.isVisible()
