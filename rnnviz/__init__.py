@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rnnviz.core.errors import ConfigError, EngineError, InputError
     from rnnviz.core.trace import Trace
     from rnnviz.core.trace_index import Location
-    from rnnviz.verify.comparison import Comparison, Mismatch
+    from rnnviz.verify.compare import Comparison, Mismatch
     from rnnviz.verify.result import RunResult
 
 __version__ = "0.1.0"
@@ -43,13 +43,13 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Comparison": "verify.comparison",
+    "Comparison": "verify.compare",
     "Config": "core.config",
     "ConfigError": "core.errors",
     "EngineError": "core.errors",
     "InputError": "core.errors",
     "Location": "core.trace_index",
-    "Mismatch": "verify.comparison",
+    "Mismatch": "verify.compare",
     "RunResult": "verify.result",
     "Trace": "core.trace",
 }

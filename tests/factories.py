@@ -15,10 +15,10 @@ from rnnviz.engines.faults.engine import MistakeEngine
 from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.inputs import load_inputs
-from rnnviz.quantities.max_abs import largest_magnitude
 from rnnviz.verify.audit import audit
 from rnnviz.verify.compare import compare
-from rnnviz.verify.invariants import notebook_checks
+from rnnviz.verify.invariants import consistency_checks
+from rnnviz.verify.metrics import largest_magnitude
 from rnnviz.verify.result import Judgment, RunResult
 
 Edit = Callable[[Trace], None]
@@ -65,7 +65,7 @@ def made_result(
         inputs=inputs,
         traces=traces,
         comparisons=tuple(compare(reference, traces[name], rtol, atol) for name in engines[1:]),
-        checks=tuple(check for trace in traces.values() for check in notebook_checks(trace, rtol, atol)),
+        checks=tuple(check for trace in traces.values() for check in consistency_checks(trace, rtol, atol)),
         seconds=dict.fromkeys(engines, 0.01) | {f"{engines[0]}.fused": 0.002},
         versions={name: f"{name} 1.0" for name in engines},
         extents=dict.fromkeys(engines, 1.0) | {"input": largest_magnitude(inputs.sequence)},

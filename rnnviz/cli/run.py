@@ -77,7 +77,7 @@ def _text(result: RunResult, options: Namespace) -> str:
         return json_text(result)
     if options.quiet:
         return ""
-    from rnnviz.core.display_names import display_name
+    from rnnviz.core.engine_spec import display_name
     from rnnviz.text.verdict_text import report
 
     printed = (f"\n{display_name(engine)} printed:\n{text.rstrip()}\n" for engine, text in result.printed.items())

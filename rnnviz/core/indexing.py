@@ -1,5 +1,7 @@
 """Indices of a hidden state in the order of computation, in `out` and in `state`."""
 
+from collections.abc import Iterator
+
 from rnnviz.core.config import Network
 from rnnviz.core.trace_index import DIRECTIONS, Location
 
@@ -12,6 +14,13 @@ def first_timestep(backward: bool, timesteps: int) -> int:
 def last_timestep(backward: bool, timesteps: int) -> int:
     """The time step at which a lane ends and leaves its final state: T-1, or 0 of a backward lane."""
     return 0 if backward else timesteps - 1
+
+
+def time_blocks(times: slice | range, length: int, *, backward: bool) -> Iterator[slice]:
+    """Slices of at most `length` time steps of `times`, in the order of computation."""
+    starts = range(times.start, times.stop, length)
+    for start in reversed(starts) if backward else starts:
+        yield slice(start, min(start + length, times.stop))
 
 
 def read_after(network: Network, where: Location, timesteps: int) -> int | None:

@@ -1,7 +1,10 @@
 """Interface of the engines."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from rnnviz.core.inputs import Inputs
@@ -60,3 +63,11 @@ class Engine(Protocol):
         InputError
             If a file that the engine is named by is wrong.
         """
+
+
+def file_version(path: Path) -> str:
+    """The file's name and when it was saved, so that two runs of one file can be distinguished."""
+    with suppress(OSError):
+        saved = datetime.fromtimestamp(path.stat().st_mtime).isoformat(" ", "seconds")
+        return f"{path.name}, saved {saved}"
+    return path.name

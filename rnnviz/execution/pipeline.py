@@ -24,10 +24,10 @@ from rnnviz.execution.evaluate import evaluate
 from rnnviz.execution.events import Stage, StageKind
 from rnnviz.execution.request import RunRequest
 from rnnviz.multiscale.builder import ComparedPyramids, build_values, needs_pyramid
-from rnnviz.quantities.max_abs import largest_magnitude
 from rnnviz.verify.cell_state_invariants import cell_checks, cell_equality
 from rnnviz.verify.compare import Comparison, compare
-from rnnviz.verify.invariants import Check, equality, notebook_checks
+from rnnviz.verify.invariants import Check, consistency_checks, equality
+from rnnviz.verify.metrics import largest_magnitude
 from rnnviz.verify.result import Judgment
 from rnnviz.verify.tolerances import tolerances
 
@@ -103,7 +103,7 @@ def compute(request: RunRequest, folder: Path, tell: Tell) -> Outcome:
         traces[name] = trace
         extents[name] = max(largest_magnitude(lane) for layer in trace.hidden for lane in layer)
         rtol, atol = tolerances(config, trace)
-        checks += notebook_checks(trace, rtol, atol)
+        checks += consistency_checks(trace, rtol, atol)
         if is_recording(name) or is_own(name):
             checks += cell_checks(inputs, trace)
         checks += [equality(e.name, name, e.left, e.right, rtol, atol, accumulates=True) for e in report.equalities]

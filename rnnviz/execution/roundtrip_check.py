@@ -27,7 +27,7 @@ from rnnviz.engines.external_weights import FileWeightsEngine, load_file_engine,
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.verify.audit import audit
 from rnnviz.verify.cell_states import CellStates
-from rnnviz.verify.invariants import notebook_checks
+from rnnviz.verify.invariants import consistency_checks
 from rnnviz.verify.running_error import ALLOWED
 
 _SEQUENCE = SequenceSource(source="normal", batch_size=2, timesteps=3)
@@ -148,7 +148,7 @@ def check_computes(engine: Engine, inputs: Inputs) -> None:
         raise EngineError(
             f"{engine.version} computes {wrong.value:.9g} from it at {wrong.where}, expected {wrong.expected:.9g}."
         )
-    for check in notebook_checks(trace, *inputs.config.tolerances):
+    for check in consistency_checks(trace, *inputs.config.tolerances):
         if not check.holds:
             raise EngineError(f"{engine.version} computes inconsistent results from it: the check {check.name} fails.")
     _check_cells(engine, inputs, trace)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnviz.core.axis_label_text import feature_in_words, timestep_in_words
+from rnnviz.core.axis_labels import feature_in_words, timestep_in_words
 from rnnviz.core.inputs import Inputs
 from rnnviz.explain.provenance import InitialPlace, InputPlace, in_words, notation
 

@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from rnnviz.core.axis_label_text import feature_index
-from rnnviz.core.axis_labels import UNNAMED, Names
+from rnnviz.core.axis_labels import UNNAMED, Names, feature_index
 from rnnviz.core.trace_index import DIRECTIONS, Lane, Location
 from rnnviz.explain.terms import Kind
 

@@ -10,7 +10,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.quantities.catalog import Quantity, quantity_for
 from rnnviz.quantities.highlights import Region
 from rnnviz.quantities.unit_order import OrderName
-from rnnviz.verify.mismatch_navigation import neighbor_mismatch
+from rnnviz.verify.mismatches import neighbor_mismatch
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import VERDICTS
 

@@ -11,8 +11,15 @@ from typing import Protocol
 from rnnviz.core.multiscale import NO_PYRAMID, Level, LevelArray, Pyramid
 from rnnviz.core.trace_index import Lane
 from rnnviz.multiscale.chunk_cache import ChunkCache, Tile
-from rnnviz.multiscale.chunked_compute import CancelledError, ChunkedCompute, Wanted, always, concat_tiles
-from rnnviz.multiscale.raw_reader import CellReader, copy_and_unmap
+from rnnviz.multiscale.raw_reader import (
+    CancelledError,
+    CellReader,
+    ChunkedCompute,
+    Wanted,
+    always,
+    concat_tiles,
+    copy_and_unmap,
+)
 from rnnviz.quantities.catalog import Quantity
 from rnnviz.quantities.gate_cache import LaneGates
 from rnnviz.quantities.level_of_detail import Bins, BoolArray, bin_extremes, bin_marks, block_extremes, block_marks

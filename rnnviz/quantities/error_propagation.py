@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core import number_format
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.indexing import first_timestep, lane_text
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import plural
 from rnnviz.text.verdict_details import how_many, mismatches, quoted_names
 from rnnviz.text.verdict_text import TextPart, fill
 from rnnviz.verify.compare import Comparison
-from rnnviz.verify.mismatch_navigation import mismatching_at
+from rnnviz.verify.mismatches import mismatching_at
 from rnnviz.verify.result import RunResult
 
 # Text between asterisks is strong.

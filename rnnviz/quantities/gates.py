@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from rnnviz.core.cells import CELLS, Cell
+from rnnviz.core.indexing import time_blocks
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
@@ -125,9 +126,7 @@ class GateReader:
         network = self.inputs.network
         widest = max(network.directions * network.hidden_size, network.input_size) * (samples.stop - samples.start)
         length = max(1, _BLOCK_VALUES // widest)
-        starts = range(times.start, times.stop, length)
-        for start in reversed(starts) if network.backward(direction) else starts:
-            yield slice(start, min(start + length, times.stop))
+        return time_blocks(times, length, backward=network.backward(direction))
 
     def rows_of(self, layer: int, direction: int, symbol: str, units: slice) -> _Rows:
         """The parameters of some units' rows of one gate, kept for the next block."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from rnnviz.core import number_format
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import join_words, plural
 from rnnviz.text.verdict_details import covered, how_many

@@ -9,11 +9,11 @@ from html import escape
 
 from rnnviz.core import number_format
 from rnnviz.core.config import Config
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.words import plural
 from rnnviz.text import verdict_details
 from rnnviz.text.verdict_text import MARKS, TextPart, verdict_sentence
-from rnnviz.verify.comparison import Comparison
+from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import Verdict
 

@@ -12,7 +12,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.verify.audit_sampling import SampleUnitBlock
-from rnnviz.verify.comparison import Comparison
+from rnnviz.verify.compare import Comparison
 from rnnviz.verify.metrics import violation
 from rnnviz.verify.per_timestep import OverTime, over_time
 from rnnviz.verify.running_error import ALLOWED, BoundedArray, storage_bound

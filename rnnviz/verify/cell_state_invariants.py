@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnnviz.core.display_names import display_name
-from rnnviz.core.indexing import last_timestep
+from rnnviz.core.engine_spec import display_name
+from rnnviz.core.indexing import last_timestep, time_blocks
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
@@ -80,9 +80,7 @@ def _last(inputs: Inputs, direction: int) -> slice:
 def _blocks(inputs: Inputs, direction: int) -> Iterator[slice]:
     """All time steps of a lane in the order of computation."""
     length = max(1, _BLOCK_VALUES // (inputs.batch_size * inputs.network.hidden_size))
-    starts = range(0, inputs.timesteps, length)
-    for start in reversed(starts) if inputs.network.backward(direction) else starts:
-        yield slice(start, min(start + length, inputs.timesteps))
+    return time_blocks(range(inputs.timesteps), length, backward=inputs.network.backward(direction))
 
 
 def _check(name: str, trace: Trace, pairs: Iterator[tuple[FloatArray, BoundedArray]], size: int) -> Check:

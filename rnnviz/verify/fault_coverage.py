@@ -23,7 +23,7 @@ from rnnviz.engines.faults.engine import run_deviation, trace_in_memory
 from rnnviz.engines.faults.registry import known_bugs_of
 from rnnviz.engines.faults.spec import Fault
 from rnnviz.verify.audit import audit
-from rnnviz.verify.invariants import notebook_checks
+from rnnviz.verify.invariants import consistency_checks
 
 _PARTS = ((3, 32, 30_000_000), (64, 512, 100_000_000))
 """Samples, timesteps and multiplications of the parts on which a known bug is made: mostly the first one reveals it."""
@@ -145,7 +145,7 @@ def _reveals(inputs: Inputs, deviation: Fault) -> bool:
     trace = _made(inputs, deviation)
     return (
         _glance(inputs, trace)
-        or not all(check.holds for check in notebook_checks(trace, *inputs.config.tolerances))
+        or not all(check.holds for check in consistency_checks(trace, *inputs.config.tolerances))
         or bool(audit(inputs, trace, full=True).wrong)
     )
 

@@ -222,3 +222,20 @@ def _ulp(reference: FloatArray, candidate: FloatArray, out: NDArray[np.int32]) -
     # With one sign in each pair the bits are as far apart as the floats.
     np.subtract(c, r, out=out)
     return np.abs(out, out=out).view(np.uint32)
+
+
+_BLOCK_VALUES = 1 << 18
+
+
+def largest_magnitude(array: FloatArray) -> float:
+    """The largest finite |value|, read block by block along the first axis; 0 if there is none."""
+    largest = 0.0
+    length = max(1, _BLOCK_VALUES // max(1, array[0].size))
+    for start in range(0, len(array), length):
+        block = np.asarray(array[start : start + length])
+        # A NaN on the way makes both of them NaN.
+        most = max(float(block.max()), -float(block.min()))
+        if not most < np.inf:
+            most = float(np.abs(block[np.isfinite(block)]).max(initial=0.0))
+        largest = max(largest, most)
+    return largest

@@ -19,7 +19,7 @@ from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import find_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
-from rnnviz.verify.invariants import notebook_checks
+from rnnviz.verify.invariants import consistency_checks
 from tests.oracles.computed import assert_near, computed, empty_trace
 from tests.oracles.recurrence import recurrence
 from tests.strategies import configs
@@ -136,7 +136,7 @@ def test_every_mistake_is_found_by_the_audit_or_breaks_a_check(cell: str, bidire
     assert audit(inputs, right).verdict == "right"
     for mistake in known_bugs_of(inputs.network):
         trace = mistaken(mistake.name, inputs)
-        broken = [c for c in notebook_checks(trace, *inputs.config.tolerances) if not c.holds]
+        broken = [c for c in consistency_checks(trace, *inputs.config.tolerances) if not c.holds]
         found = audit(inputs, trace)
         assert found.wrong or broken, mistake.name
         if found.wrong:

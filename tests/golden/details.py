@@ -11,7 +11,7 @@ from rnnviz.text import verdict_details
 from rnnviz.text.audit_rows import audit_rows, tolerance_remark
 from rnnviz.text.repr_html import comparison_in_words
 from rnnviz.verify.audit import WrongStep
-from rnnviz.verify.comparison import Mismatch
+from rnnviz.verify.compare import Mismatch
 from rnnviz.verify.result import Judgment, RunResult
 from tests.factories import evaluated, made_result, setting
 

@@ -12,8 +12,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane
 from rnnviz.multiscale import reader as module
 from rnnviz.multiscale.chunk_cache import ChunkCache, Tile
-from rnnviz.multiscale.chunked_compute import CancelledError
-from rnnviz.multiscale.raw_reader import CellReader
+from rnnviz.multiscale.raw_reader import CancelledError, CellReader
 from rnnviz.multiscale.reader import MultiscaleReader
 from rnnviz.quantities.gate_cache import LaneGates
 from rnnviz.quantities.level_of_detail import Bins, every_cell

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Lane
-from rnnviz.multiscale.chunked_compute import CancelledError
+from rnnviz.multiscale.raw_reader import CancelledError
 from rnnviz.multiscale.reader import MultiscaleReader
 from rnnviz.quantities.catalog import Quantity, choices_of, gate_quantity, quantity_for
 from rnnviz.quantities.gate_cache import LaneGates

@@ -16,7 +16,7 @@ from rnnviz.text.repr_html import (
     run_in_words,
 )
 from rnnviz.text.verdict_text import verdict_sentence
-from rnnviz.verify.comparison import Mismatch
+from rnnviz.verify.compare import Mismatch
 from tests.factories import made_result, setting
 
 MINE = "/far/away/<mine>.py"

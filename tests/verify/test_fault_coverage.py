@@ -17,7 +17,7 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.lessons.configs import lessons
 from rnnviz.verify.audit import audit
 from rnnviz.verify.fault_coverage import suggested_config, undetectable
-from rnnviz.verify.invariants import notebook_checks
+from rnnviz.verify.invariants import consistency_checks
 from tests.oracles.computed import empty_trace
 from tests.verify.audit_helpers import with_parameters
 
@@ -39,7 +39,7 @@ def shows(mistake: KnownBug, inputs: Inputs) -> bool:
     """Whether the whole run, with that mistake made in it, is found wrong."""
     trace = empty_trace(inputs, cell=True)
     run_deviation(mistake.variants[inputs.network.cell][0], inputs, trace, lambda done: None)
-    checks = notebook_checks(trace, *inputs.config.tolerances)
+    checks = consistency_checks(trace, *inputs.config.tolerances)
     return bool(audit(inputs, trace, full=True).wrong) or not all(check.holds for check in checks)
 
 

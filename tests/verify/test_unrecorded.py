@@ -15,7 +15,7 @@ from rnnviz.lessons.statements.errors import UnansweredError
 from rnnviz.lessons.statements.namespace import Namespace
 from rnnviz.quantities.vectors import vector_at
 from rnnviz.text.verdict_text import verdict_sentence
-from rnnviz.verify.final_state_invariants import agreement, lanes, places, values_at
+from rnnviz.verify.invariants import agreement, lanes, places, values_at
 from rnnviz.verify.result import RunResult
 from tests.factories import made_result
 

@@ -7,8 +7,7 @@ import numpy as np
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.engines.base import EngineReport, Progress
-from rnnviz.engines.file_stamp import file_version
+from rnnviz.engines.base import EngineReport, Progress, file_version
 from rnnviz.engines.layers import layer_output
 from rnnviz.engines.replay.reader import Recording, check_recording, computed_in, open_recording, precision
 

@@ -8,8 +8,7 @@ from PySide6.QtCore import QObject, Signal
 
 from rnnviz.core import number_format
 from rnnviz.core.config import Config
-from rnnviz.core.display_names import display_name
-from rnnviz.core.engine_spec import is_recording, recording_name
+from rnnviz.core.engine_spec import display_name, is_recording, recording_name
 from rnnviz.execution.events import Failed
 from rnnviz.execution.request import AuditMode
 from rnnviz.gui.app_state import Session

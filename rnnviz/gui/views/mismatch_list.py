@@ -10,7 +10,7 @@ from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.elided_label import ElidedLabel
 from rnnviz.gui.views.mismatch_model import MismatchModel
 from rnnviz.gui.views.number_table import NumberTable
-from rnnviz.verify.mismatch_rows import MismatchRows, mismatch_rows
+from rnnviz.verify.mismatches import MismatchRows, mismatch_rows
 from rnnviz.verify.result import RunResult
 
 

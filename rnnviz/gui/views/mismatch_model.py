@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
 
 from rnnviz.core import number_format
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.gui.views.cell_painter import TableCell
 from rnnviz.gui.views.number_table import FULL_ROLE, AnyIndex
-from rnnviz.verify.mismatch_rows import MismatchRows
+from rnnviz.verify.mismatches import MismatchRows
 
 _Roles = Qt.ItemDataRole
 _ROOT = QModelIndex()

@@ -7,8 +7,8 @@ import numpy as np
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
 
 from rnnviz.core import number_format
-from rnnviz.core.axis_label_text import shortened, visible
-from rnnviz.core.display_names import display_name
+from rnnviz.core.axis_labels import shortened, visible
+from rnnviz.core.engine_spec import display_name
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.cell_painter import TableCell

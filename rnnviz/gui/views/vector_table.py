@@ -6,7 +6,7 @@ from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QTabBar, QVBoxLayout, QWidget
 
-from rnnviz.core.axis_label_text import timestep_in_words
+from rnnviz.core.axis_labels import timestep_in_words
 from rnnviz.core.indexing import initial_text, input_text, lane_text, passage_text
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.provenance import CellPlace, InitialPlace, InputPlace, Place, quantity_place

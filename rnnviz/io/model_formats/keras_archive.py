@@ -13,8 +13,8 @@ from typing import IO, Any
 import h5py
 
 from rnnviz.core.errors import InputError, damaged
+from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.core.progress import advance, expect
-from rnnviz.core.zip_errors import ZIP_DAMAGE
 from rnnviz.io.model_formats.keras_h5 import DAMAGE, HEADER_SECONDS, text_attribute
 from rnnviz.io.model_formats.keras_members import CONFIG, WEIGHTS, config_beside
 from rnnviz.io.model_formats.layered_file import UnreadableError

@@ -10,7 +10,7 @@ from pathlib import Path
 from rnnviz.core.config import Config, InitialStateSource, Network, ParameterSource, SequenceSource
 from rnnviz.core.errors import InputError, printable
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.npz_file import NpzFile, read_npz
+from rnnviz.core.npz import NpzFile, read_npz
 from rnnviz.core.parameters import Parameters, check_shapes
 from rnnviz.core.progress import expect
 from rnnviz.io.model_formats.assumptions import open_state

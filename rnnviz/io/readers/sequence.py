@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.errors import ConfigError, InputError
-from rnnviz.core.npy_header import check_numeric
-from rnnviz.core.npz_file import NpzFile
+from rnnviz.core.npz import NpzFile, check_numeric
 from rnnviz.core.schema import display_value, listed
 from rnnviz.core.sequence_config import SequenceSource
 from rnnviz.io.readers.arrays import open_npy, read_csv

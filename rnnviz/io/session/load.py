@@ -13,8 +13,8 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
+from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.core.regular_file import check_regular
-from rnnviz.core.zip_errors import ZIP_DAMAGE
 from rnnviz.io.config_toml import parse_config, with_paths
 from rnnviz.io.readers.plain_text import LARGEST_TEXT
 from rnnviz.io.session.manifest import Manifest, parse_manifest

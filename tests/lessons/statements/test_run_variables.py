@@ -14,7 +14,7 @@ from rnnviz.lessons.statements.parser import parse_statement
 from rnnviz.lessons.statements.result import StatementResult, check_statement, check_statements, shown_value
 from rnnviz.lessons.statements.run_variables import audit_of, engine_name, judgment, run_variable
 from rnnviz.lessons.statements.symbols import is_engine, is_name
-from rnnviz.verify.comparison import Mismatch
+from rnnviz.verify.compare import Mismatch
 from rnnviz.verify.result import RunResult
 from tests.factories import evaluated, made_result, setting
 

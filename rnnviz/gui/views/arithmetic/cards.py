@@ -3,7 +3,7 @@
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.explain.divergence import Divergence, Step
 from rnnviz.explain.equations import EquationLine
 from rnnviz.explain.provenance import Place, token_source

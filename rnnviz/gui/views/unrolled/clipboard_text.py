@@ -1,9 +1,8 @@
 """Visible data as text: mismatching cells, and a table of numbers."""
 
 from rnnviz.core import number_format
-from rnnviz.core.axis_label_text import feature_title, visible
-from rnnviz.core.axis_labels import UNNAMED
-from rnnviz.core.display_names import display_name
+from rnnviz.core.axis_labels import UNNAMED, feature_title, visible
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry
 from rnnviz.gui.views.unrolled.header import flag_of

@@ -7,7 +7,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsWidget, QStyleOptionGraphicsItem, QWidget
 
 from rnnviz.core import number_format
-from rnnviz.core.axis_label_text import feature_title
+from rnnviz.core.axis_labels import feature_title
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS, Lane
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.boxes import number_font

@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from rnnviz.core import number_format
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import Lane, lanes_of
 from rnnviz.gui.theme.palettes import Theme

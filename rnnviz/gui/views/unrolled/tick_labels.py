@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import ceil, floor
 from typing import NamedTuple
 
-from rnnviz.core.axis_label_text import visible
+from rnnviz.core.axis_labels import visible
 
 _GAP = 6.0
 _GAP_OF_CHARACTERS = 1.0

@@ -16,7 +16,7 @@ from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.unrolled.colormap import STEPS, UNTOLD, ColorScale, PixelArray, color_table, hatch, on
 from rnnviz.gui.views.unrolled.mismatch_overlay import OUTLINED_CELL, REACH, mark_cells, mark_region
 from rnnviz.gui.views.unrolled.pixel_grid import Scale
-from rnnviz.multiscale.chunked_compute import Wanted, always
+from rnnviz.multiscale.raw_reader import Wanted, always
 from rnnviz.multiscale.reader import LaneSource
 from rnnviz.quantities.catalog import Quantity
 from rnnviz.quantities.unit_order import OrderKey

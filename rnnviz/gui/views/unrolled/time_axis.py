@@ -9,8 +9,7 @@ from PySide6.QtGui import QFont, QFontMetricsF, QPainter
 from PySide6.QtWidgets import QApplication
 
 from rnnviz.core import number_format
-from rnnviz.core.axis_label_text import IN_FULL, timestep_in_words
-from rnnviz.core.axis_labels import Names
+from rnnviz.core.axis_labels import IN_FULL, Names, timestep_in_words
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.tick_labels import Metrics, StepName, StepNames, tick_step

@@ -1,8 +1,8 @@
 """Tooltip of a cell."""
 
 from rnnviz.core import number_format
-from rnnviz.core.axis_label_text import IN_FULL, feature_in_words, timestep_in_words
-from rnnviz.core.display_names import display_name
+from rnnviz.core.axis_labels import IN_FULL, feature_in_words, timestep_in_words
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.render_state import RenderState

@@ -6,7 +6,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction, QActionGroup, QCursor
 from PySide6.QtWidgets import QMenu, QWidget
 
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.number_format import count
 from rnnviz.gui.jobs.latest_task import LatestTask
 from rnnviz.quantities.unit_order import ORDERS, SAMPLED, LaneOrders, OrderKey, OrderName, find_orders, order_effort

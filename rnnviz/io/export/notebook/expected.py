@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace import Trace
 from rnnviz.verify import tolerances as recorded_tolerances
 from rnnviz.verify.result import RunResult

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from rnnviz import __version__
 from rnnviz.core.config import Network
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.inputs import Inputs
 from rnnviz.io.config_toml import dump_config
 from rnnviz.io.export.notebook.cell_code import GLUON_LAYERS, SIGMOID, step_function

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rnnviz.core import number_format
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.digit_format import align_decimals, format_distinct, format_short
 from rnnviz.explain.divergence import Divergence
@@ -14,7 +14,7 @@ from rnnviz.explain.provenance import notation, own_previous, previous_cell
 from rnnviz.explain.step_breakdown import StepBreakdown
 from rnnviz.explain.term_table import ledger
 from rnnviz.io.export.report.tables import Figure, ReportRow, error
-from rnnviz.verify.comparison import Comparison
+from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.running_error import ALLOWED
 

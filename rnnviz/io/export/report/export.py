@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from rnnviz.core import number_format
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.io.atomic import atomic_write
 from rnnviz.io.config_toml import dump_config
 from rnnviz.io.export.json_summary import versions

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from rnnviz.core import number_format
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import join_words
 from rnnviz.text import verdict_details
 from rnnviz.text.audit_rows import AUDIT_WORDS
 from rnnviz.text.verdict_text import MARKS, likely_causes
 from rnnviz.verify.audit import Audit
-from rnnviz.verify.comparison import Comparison
+from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import Judgment, RunResult
 from rnnviz.verify.running_error import ALLOWED
 from rnnviz.verify.verdict import AuditVerdict
