@@ -92,7 +92,7 @@ def parts(window: MainWindow, folder: Path) -> QWidget:
         window.verdict,
         window.lanes,
         sides["VectorTable"],
-        sides["StateMap"],
+        sides["OutputMap"],
         window.arrangement.tabs,
         window.statusBar(),
     )

@@ -34,7 +34,7 @@ _MODULES = (
     "mismatch_list",
     "audit_table",
     "error_histogram",
-    "fault_view",
+    "known_bugs_view",
     "stdout_view",
 )
 EAGER = frozenset({"Checks", "Audit", OUTPUT})
@@ -150,9 +150,9 @@ class LazyViews(QObject):
         return ErrorHistogram()
 
     def _known_bugs(self) -> ResultView:
-        from rnnviz.gui.views.fault_view import WhatIf
+        from rnnviz.gui.views.known_bugs_view import KnownBugsView
 
-        view = WhatIf()
+        view = KnownBugsView()
         view.mistake_requested.connect(self._compute_mistake)
         return view
 

@@ -9,9 +9,9 @@ from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.command_bindings import handlers
 from rnnviz.gui.commands.explain_controller import ExplainController
-from rnnviz.gui.commands.fault_commands import FaultCommands
 from rnnviz.gui.commands.file_commands import FileCommands
 from rnnviz.gui.commands.help_commands import HelpCommands
+from rnnviz.gui.commands.known_bug_commands import KnownBugCommands
 from rnnviz.gui.commands.lane_commands import bind_lanes
 from rnnviz.gui.commands.menus import Submenus, fill_menu_bar
 from rnnviz.gui.commands.player import Player
@@ -30,7 +30,7 @@ from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.jobs.task_queue import TaskQueue
 from rnnviz.gui.lazy_views import ARITHMETIC, EAGER, MISMATCHES, OUTPUT, TABS, LazyViews
-from rnnviz.gui.lessons.controller import Guide
+from rnnviz.gui.lessons.controller import LessonController
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.panels.config_panel import ConfigPanel
 from rnnviz.gui.recovery.session_commands import SessionCommands
@@ -42,9 +42,9 @@ from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.theme_manager import ThemeManager
 from rnnviz.gui.view_sync import ViewSynchronizer
 from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.output_map import StateMap
+from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.gui.views.vector_table import VectorTable
-from rnnviz.gui.views.verdict_bar import VerdictLine
+from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.gui.welcome.commands import WelcomeController
 from rnnviz.lessons.configs import lessons
 from rnnviz.verify.result import RunResult
@@ -85,12 +85,12 @@ class MainWindow(DropWindow):
         self.code_trust = CodeTrust(self, settings)
         self.control = RunControl(self.session, self.runner, self.progress, self.panel, self.code_trust, self)
         self.sweeps = SweepCommands(self, self.document, self.control, self.code_trust, recent)
-        self._known_bugs = FaultCommands(self.session, self.document, self.control, self)
+        self._known_bugs = KnownBugCommands(self.session, self.document, self.control, self)
         self._late = LazyViews(self.arrangement, self.explaining, self._known_bugs.compute, self)
         self._late.made.connect(self._add_tab)
         self._late.completed.connect(self.completed)
         self.results = ResultCommands(self, self.session, self.document, self.arrangement, self._following, self.jobs)
-        self.guide = Guide(self, self, settings, appearance)
+        self.guide = LessonController(self, self, settings, appearance)
         self.help = HelpCommands(self, self.control, appearance)
         self.welcome = WelcomeController(self, self, settings, recent)
         self.actions_ = Actions(self, handlers(self))
@@ -147,8 +147,8 @@ class MainWindow(DropWindow):
 
     def _make_views(self) -> None:
         self.panel = ConfigPanel(self.session.config)
-        self.verdict = VerdictLine()
-        side = (VectorTable(self._settings), StateMap())
+        self.verdict = VerdictBar()
+        side = (VectorTable(self._settings), OutputMap())
         self.views: list[ResultView] = [self.verdict, *side]
         for view in self.views:
             view.setAccessibleName(view.accessibleName() or view.title)
@@ -162,12 +162,12 @@ class MainWindow(DropWindow):
     def _make_lanes(self) -> None:
         """Create the lanes after the first paint: the import of pyqtgraph takes a third of the start."""
         from rnnviz.engines.registry import ENGINES
-        from rnnviz.gui.views.unrolled.dataflow_caption import FlowCaption
+        from rnnviz.gui.views.unrolled.dataflow_caption import DataflowCaption
         from rnnviz.gui.views.unrolled.view import UnrolledView
 
         self.lanes = UnrolledView()
         bind_lanes(self.session, self.lanes)
-        FlowCaption(self.lanes, self.player)
+        DataflowCaption(self.lanes, self.player)
         self._add_view(self.lanes)
         self.arrangement.set_lanes(self.lanes)
         self.panel.set_engines({entry.name: entry.unavailable for entry in ENGINES.values()})

@@ -14,7 +14,7 @@ from rnnviz.gui.commands.selection import SelectionCommands
 from rnnviz.gui.commands.toolbar import ToolBar
 from rnnviz.gui.document import Document
 from rnnviz.gui.jobs.run_control import RunControl
-from rnnviz.gui.lessons.controller import Guide
+from rnnviz.gui.lessons.controller import LessonController
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.recovery.session_commands import SessionCommands
 from rnnviz.gui.sweep.commands import SweepCommands
@@ -44,7 +44,7 @@ class CommandHost(Protocol):
     selection: SelectionCommands
     player: Player
     explaining: ExplainController
-    guide: Guide
+    guide: LessonController
     files: FileCommands
     sessions: SessionCommands
     sweeps: SweepCommands

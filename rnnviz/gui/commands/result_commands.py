@@ -9,7 +9,7 @@ from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands import clipboard as copying
 from rnnviz.gui.commands.dialogs import show_error_dialog, show_text_dialog
 from rnnviz.gui.document import Document
-from rnnviz.gui.export.exporter import Exporter, Format
+from rnnviz.gui.export.exporter import Exporter, ExportFormat
 from rnnviz.gui.jobs.task_queue import TaskQueue
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.view_sync import ViewSynchronizer
@@ -72,7 +72,7 @@ class ResultCommands(QObject):
         if self._session.result is not None:
             self._exporter.report(self._session.result, lanes, lambda: self._make_ready(lanes), self._stem)
 
-    def export_numbers(self, kind: Format) -> None:
+    def export_numbers(self, kind: ExportFormat) -> None:
         """Export the result's numbers."""
         if self._session.result is not None:
             self._exporter.numbers(kind, self._session.result, self._stem)

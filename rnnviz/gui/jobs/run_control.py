@@ -20,7 +20,7 @@ from rnnviz.gui.jobs.runner import Runner
 from rnnviz.verify.result import RunResult
 
 
-class ErrorPlace(Protocol):
+class ErrorDisplay(Protocol):
     """A widget that shows errors of config keys."""
 
     def show_error(self, key: str, sentence: str) -> bool:
@@ -48,7 +48,7 @@ class RunControl(QObject):
         session: Session,
         runner: Runner,
         progress: RunProgress,
-        errors: ErrorPlace,
+        errors: ErrorDisplay,
         code_trust: CodeTrust,
         parent: QObject | None = None,
     ) -> None:

@@ -14,7 +14,7 @@ from rnnviz.gui.commands.dialogs import show_error_dialog
 from rnnviz.gui.document import Document
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
-from rnnviz.gui.lessons.left_column import LessonColumn
+from rnnviz.gui.lessons.left_column import LeftColumn
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.panels.config_panel import ConfigPanel
 from rnnviz.gui.settings import Settings
@@ -46,7 +46,7 @@ class LessonHost(Protocol):
     runner: Runner
 
 
-class Guide(QObject):
+class LessonController(QObject):
     """Controls at most one open lesson. The user may change the config and selection at any time."""
 
     def __init__(self, window: "LessonHost", parent: QWidget, settings: Settings, appearance: ThemeManager) -> None:
@@ -162,7 +162,7 @@ class Guide(QObject):
             self._checker.rest()
 
     @property
-    def _column(self) -> LessonColumn:
+    def _column(self) -> LeftColumn:
         return self._window.arrangement.column
 
     @property
@@ -178,15 +178,15 @@ class Guide(QObject):
     def _make_pane(self) -> None:
         if self._pane is not None:
             return
-        from rnnviz.gui.lessons.highlighter import Light
+        from rnnviz.gui.lessons.highlighter import Highlighter
         from rnnviz.gui.lessons.pane import LessonPane
-        from rnnviz.gui.lessons.statement_worker import Checker
+        from rnnviz.gui.lessons.statement_worker import StatementWorker
 
         self._pane = pane = LessonPane()
         assert self._actions is not None
         # The window has all its parts by now, and is one whose parts can be lit up.
-        self._light = Light(cast("HighlightTarget", self._window), self._parent, self._actions)
-        self._checker = Checker(self)
+        self._light = Highlighter(cast("HighlightTarget", self._window), self._parent, self._actions)
+        self._checker = StatementWorker(self)
         self._checker.answered.connect(self._on_findings)
         pane.next_requested.connect(self.next)
         pane.back_requested.connect(self.back)

@@ -19,7 +19,7 @@ _ARITHMETIC = 340
 """Minimum height in pixels for a cell's equations, or for the terms of a small network."""
 
 
-class Light(QObject):
+class Highlighter(QObject):
     """Owns the highlight frame of one window. Esc hides it."""
 
     def __init__(self, window: "HighlightTarget", parent: QWidget, actions: Actions) -> None:

@@ -12,7 +12,7 @@ _SHARE_OF_WINDOW = 6
 _LESSON_SHARE, _PANEL_SHARE = 2, 1
 
 
-class LessonColumn(QSplitter):
+class LeftColumn(QSplitter):
     """Widens for a lesson, and restores its width afterwards."""
 
     def __init__(self, panel: QWidget) -> None:

@@ -18,7 +18,7 @@ def no_break(text: str) -> str:
     return _EQUATION.sub("\\1\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}", text)
 
 
-class Prose(QTextBrowser):
+class LessonText(QTextBrowser):
     """Renders Markdown in the window's font and colors. The layout sets its width, its content its height."""
 
     part_requested = Signal(str)

@@ -4,7 +4,7 @@ from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
-from rnnviz.gui.lessons.lesson_text import Prose
+from rnnviz.gui.lessons.lesson_text import LessonText
 from rnnviz.gui.lessons.scroll_hint import ScrollHint
 from rnnviz.gui.lessons.statement_counter import StatementCounter
 from rnnviz.gui.lessons.statement_row import StatementRow
@@ -68,7 +68,7 @@ class LessonPane(QWidget):
         self.next.clicked.connect(self.next_requested)
         self.tally = StatementCounter()
         self.tally.clicked.connect(self._reveal_claim)
-        self.prose = Prose()
+        self.prose = LessonText()
         self.prose.part_requested.connect(self.part_requested)
         self._claims = QVBoxLayout()
         self._claims.setSpacing(8)

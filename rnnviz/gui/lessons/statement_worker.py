@@ -52,7 +52,7 @@ def _checked(question: StatementRequest, claim: Statement) -> StatementResult:
         return StatementResult(claim, None, (), f"internal error: {type(error).__name__}: {error}")
 
 
-class Checker(QObject):
+class StatementWorker(QObject):
     """Answers the latest request. Its thread runs from the first request until `rest`."""
 
     answered = Signal(object)

@@ -13,7 +13,7 @@ from rnnviz.core.memory_budget import readable
 from rnnviz.gui.commands.dialogs import ask_new_file
 from rnnviz.gui.commands.recent_files import RecentFiles
 from rnnviz.gui.jobs.run_control import RunControl
-from rnnviz.gui.jobs.task_queue import Progress, Task, TaskQueue
+from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
 from rnnviz.gui.recovery.view_state import ViewStateHost, ViewStateRestorer, view_choices_of, view_state_of
 from rnnviz.io.session.types import ENDING, SavedDocument, SavedSession
 
@@ -61,7 +61,7 @@ class SessionCommands(QObject):
             self._read.emit(path, read_session(path, self.unpacks_to, progress))
             return f"Opened {path}."
 
-        self._window.jobs.start(Task(f"opening {path.name}", work))
+        self._window.jobs.start(BackgroundTask(f"opening {path.name}", work))
 
     def ask_save(self) -> None:
         """Ask where to save a session that references its input files."""
@@ -76,7 +76,7 @@ class SessionCommands(QObject):
             self._collected.emit(files, size)
             return ""
 
-        self._window.jobs.start(Task("collecting files", work))
+        self._window.jobs.start(BackgroundTask("collecting files", work))
 
     def save(self, path: Path, *, copies: bool | None = None, then: Callable[[], None] = lambda: None) -> None:
         """Save a session, then call `then`. `copies` None: as saved before.
@@ -100,7 +100,7 @@ class SessionCommands(QObject):
             self._with_copies.add(path)
         else:
             self._with_copies.discard(path)
-        self._window.jobs.start(Task(f"saving {path.name}", work))
+        self._window.jobs.start(BackgroundTask(f"saving {path.name}", work))
 
     def files_of_its_own(self, config: Config) -> list[str]:
         """Input files that were unpacked from a session and are deleted with the window."""

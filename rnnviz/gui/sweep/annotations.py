@@ -22,7 +22,7 @@ _SMALLEST_GAP, _SMALLEST_MARK = 6.0, 13.0
 _WAITING = "·"
 
 
-class CellMarks(pg.GraphicsObject):
+class CellAnnotations(pg.GraphicsObject):
     """Draws in pixels at any zoom, visible cells only."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from rnnviz.sweeps.axes import ColorRange
 _BAR, _PAD, _TICK = 12.0, 8.0, 4.0
 
 
-class ColorScale(QWidget):
+class HeatmapColorBar(QWidget):
     """A horizontal bar with the smallest value at the left."""
 
     def __init__(self, parent: QWidget | None = None) -> None:

@@ -11,7 +11,7 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QFontMetrics, QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QApplication, QWidget
 
-from rnnviz.gui.sweep.annotations import CellMarks
+from rnnviz.gui.sweep.annotations import CellAnnotations
 from rnnviz.gui.sweep.colormap import pixels
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.sweeps.axes import NO_ROW, Cells, ColorRange
@@ -29,7 +29,7 @@ _FEWEST_IN_SIGHT = 2.0
 _LEAST_LABEL, _LONGEST_LABEL, _LABEL_GAP = 48, 130, 8
 
 
-class HeatMap(pg.PlotWidget):
+class Heatmap(pg.PlotWidget):
     """Draws `Cells`. The wheel zooms, dragging pans, a click or an arrow key selects a cell, Enter opens it."""
 
     chosen = Signal(int, int)
@@ -56,7 +56,7 @@ class HeatMap(pg.PlotWidget):
         self.view_box.disableAutoRange()
         self._image = pg.ImageItem(axisOrder="row-major")
         self.addItem(self._image)
-        self.marks = CellMarks()
+        self.marks = CellAnnotations()
         self.addItem(self.marks, ignoreBounds=True)
         self.setFrameShape(pg.PlotWidget.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

@@ -8,8 +8,8 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal, SignalInstance
 from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QToolTip, QVBoxLayout, QWidget
 
 from rnnviz.core import number_format
-from rnnviz.gui.sweep.colorbar import ColorScale
-from rnnviz.gui.sweep.heatmap import HeatMap
+from rnnviz.gui.sweep.colorbar import HeatmapColorBar
+from rnnviz.gui.sweep.heatmap import Heatmap
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.elided_label import ElidedLabel
@@ -24,7 +24,7 @@ _MOST_OFFERED = 100
 """Maximum number of values of a key that are listed separately."""
 
 
-class HeatPanel(QWidget):
+class HeatmapPanel(QWidget):
     """Shows a sweep on two axes. Each cell shows the worst of its rows."""
 
     row_chosen = Signal(int)
@@ -43,9 +43,9 @@ class HeatPanel(QWidget):
         for quantity in QUANTITIES:
             self.quantity.addItem(quantity.title, quantity.name)
             self.quantity.setItemData(self.quantity.count() - 1, quantity.why, Qt.ItemDataRole.ToolTipRole)
-        self.map = HeatMap()
+        self.map = Heatmap()
         self.map.setAccessibleName("Heat map of the sweep; arrows choose a cell, Enter opens its run")
-        self.scale = ColorScale()
+        self.scale = HeatmapColorBar()
         self._said = ElidedLabel()
         choices = QGridLayout()
         choices.setSpacing(6)

@@ -5,7 +5,7 @@ from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSplitter, QToolBar, QVBoxLayout, QWidget
 
 from rnnviz.core import number_format
-from rnnviz.gui.sweep.heatmap_panel import HeatPanel
+from rnnviz.gui.sweep.heatmap_panel import HeatmapPanel
 from rnnviz.gui.sweep.table_model import SweepModel
 from rnnviz.gui.sweep.worker import OpenedSweep
 from rnnviz.gui.theme.icons import Icons
@@ -52,7 +52,7 @@ class SweepWindow(QWidget):
             enter = QShortcut(QKeySequence(key), self.table, context=Qt.ShortcutContext.WidgetShortcut)
             enter.activated.connect(lambda: self._open_index(self.table.currentIndex()))
         self.table.selectionModel().currentRowChanged.connect(self._on_current)
-        self.heat = HeatPanel()
+        self.heat = HeatmapPanel()
         self.heat.row_chosen.connect(self.choose)
         self.heat.row_activated.connect(self._open_place)
         self._counts = ElidedLabel(bold=True)

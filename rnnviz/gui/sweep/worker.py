@@ -20,7 +20,7 @@ from rnnviz.sweeps.toml import load_sweep
 if TYPE_CHECKING:
     from rnnviz.sweeps.scheduler import Scheduler
 
-_TELL_SECONDS = 0.1
+_EMIT_INTERVAL = 0.1
 """Interval between signals with new rows."""
 
 
@@ -176,7 +176,7 @@ class SweepWorker(QObject):
         last = 0.0
         for row in rows:
             bundle.append(row)
-            if monotonic() - last >= _TELL_SECONDS:
+            if monotonic() - last >= _EMIT_INTERVAL:
                 self.came.emit(bundle)
                 bundle, last = [], monotonic()
         if bundle:

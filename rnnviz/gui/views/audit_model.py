@@ -10,7 +10,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.cell_painter import TableCell
-from rnnviz.gui.views.checks_model import WordsModel
+from rnnviz.gui.views.checks_model import TextTableModel
 from rnnviz.gui.views.number_table import FULL_ROLE, AnyIndex
 from rnnviz.text.audit_rows import AUDIT_WORDS, AuditRow, ToleranceRow
 from rnnviz.verify.running_error import ALLOWED
@@ -19,7 +19,7 @@ from rnnviz.verify.verdict import AuditVerdict
 _Roles = Qt.ItemDataRole
 
 
-class AuditModel(WordsModel):
+class AuditModel(TextTableModel):
     """One row for each engine."""
 
     headings = ("verdict", "engine", f"worst step (limit {ALLOWED:g})", "first wrong or worst step", "audited")
@@ -101,7 +101,7 @@ class AuditModel(WordsModel):
         return [f"{found[0]}000", *(f"{text}0" for text in found[1:])]
 
 
-class TolerancesModel(WordsModel):
+class TolerancesModel(TextTableModel):
     """One pair of tolerances in each row."""
 
     headings = ("tolerance", "rtol", "atol")

@@ -19,7 +19,7 @@ _Roles = Qt.ItemDataRole
 _ROOT = QModelIndex()
 
 
-class WordsModel(QAbstractTableModel):
+class TextTableModel(QAbstractTableModel):
     """Rows of texts under headings. A subclass formats the cells."""
 
     headings: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ class WordsModel(QAbstractTableModel):
         return None
 
 
-class ChecksModel(WordsModel):
+class ChecksModel(TextTableModel):
     """One consistency check in each row, failed ones first."""
 
     headings = ("result", "engine", "check", "detail")
@@ -103,7 +103,7 @@ class ChecksModel(WordsModel):
         return [f"{CheckOutcome.FAILED}00000", *(f"{text}0" for text in found[1:])]
 
 
-class EnginesModel(WordsModel):
+class EnginesModel(TextTableModel):
     """Time and version of each engine, with a row for each timed part."""
 
     headings = ("engine", "time", "version")

@@ -11,7 +11,7 @@ from rnnviz.quantities.catalog import Choice, Quantity, per_unit_choices
 PART = "vector-columns"
 
 
-class GateColumns(QToolButton):
+class ColumnMenuButton(QToolButton):
     """Opens the menu. The selected columns stay for other cells, as far as these have them."""
 
     changed = Signal()

@@ -15,9 +15,9 @@ from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.elided_label import ElidedLabel
 from rnnviz.gui.views.number_table import AnyIndex
-from rnnviz.gui.views.output_map_chart import StateChart
-from rnnviz.gui.views.output_map_painter import StatePainter
-from rnnviz.gui.views.output_map_rows import LaneRow, StateRows
+from rnnviz.gui.views.output_map_chart import OutputMapChart
+from rnnviz.gui.views.output_map_painter import OutputMapPainter
+from rnnviz.gui.views.output_map_rows import LaneRow, OutputMapRows
 from rnnviz.quantities.highlights import Region, vector_region
 from rnnviz.quantities.output_layout import MapPart
 from rnnviz.verify.result import RunResult
@@ -27,7 +27,7 @@ _REACH = 4
 """Tolerance in pixels above and below a lane's axis for the pointer."""
 
 
-class StateMap(ResultView):
+class OutputMap(ResultView):
     """The parts of `out` and `state`, the slices with the selected vector, and the final state of every lane.
 
     The part under the pointer is highlighted here and in the other views.
@@ -49,12 +49,12 @@ class StateMap(ResultView):
         self._engine = ElidedComboBox("Final states by", why, 12)
         self._engine.currentIndexChanged.connect(self._refresh)
 
-        self.chart = StateChart()
+        self.chart = OutputMapChart()
         self.chart.pointed.connect(self._on_part)
         self.chart.chosen.connect(lambda part: self._go(part.where, part.where.timestep))
-        self.rows = StateRows()
+        self.rows = OutputMapRows()
         self.list = _ClickedList()
-        self.painter = StatePainter(self.rows, self.list)
+        self.painter = OutputMapPainter(self.rows, self.list)
         self.list.setModel(self.rows)
         self.list.setItemDelegate(self.painter)
         self.list.setAccessibleName(self.title)

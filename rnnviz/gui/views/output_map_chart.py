@@ -18,7 +18,7 @@ _GAP, _PADDING, _CELL_PADDING = 5, 3, 3
 _DASHES = (3.0, 2.0)
 
 
-class StateChart(QWidget):
+class OutputMapChart(QWidget):
     """A row for `out` at the selected time step, and one for each array of `state`. Every part is a lane."""
 
     pointed = Signal(object)

@@ -11,7 +11,7 @@ from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.cell_painter import MARK_SIZE, blend
 from rnnviz.gui.views.number_table import AnyIndex
-from rnnviz.gui.views.output_map_rows import UNTOLD, LaneRow, PlaceRow, StateRows
+from rnnviz.gui.views.output_map_rows import NOT_AVAILABLE, LaneRow, OutputMapRows, PlaceRow
 
 _MARGIN = 8
 _BAND = 12
@@ -30,10 +30,10 @@ _MARKS = {
 }
 
 
-class StatePainter(QStyledItemDelegate):
+class OutputMapPainter(QStyledItemDelegate):
     """Draws a lane as a time axis with its last step filled, and its vectors below, joined by a bracket."""
 
-    def __init__(self, rows: StateRows, view: QListView) -> None:
+    def __init__(self, rows: OutputMapRows, view: QListView) -> None:
         super().__init__(view)
         self._rows = rows
         self.apply_theme(LIGHT)
@@ -178,7 +178,7 @@ class StatePainter(QStyledItemDelegate):
         x = text.left() + self._label_width() + _GAP
         room = text.right() + 1 - x
         if values is None:
-            words = self._metrics.elidedText(UNTOLD, Qt.TextElideMode.ElideRight, room)
+            words = self._metrics.elidedText(NOT_AVAILABLE, Qt.TextElideMode.ElideRight, room)
             painter.setPen(theme.color("muted"))
             painter.drawText(QRect(x, text.top(), room, text.height()), _LEFT, words)
             return

@@ -20,7 +20,7 @@ from rnnviz.verify.tolerances import tolerances
 _ROOT = QModelIndex()
 _IN_TOOLTIP = 8
 
-UNTOLD = "not available"
+NOT_AVAILABLE = "not available"
 """Text for an engine without numbers."""
 
 _WHY = {
@@ -50,7 +50,7 @@ class PlaceRow:
 Row = LaneRow | PlaceRow
 
 
-class StateRows(QAbstractListModel):
+class OutputMapRows(QAbstractListModel):
     """Reads the numbers of a row when it is drawn, so that a deep network costs no more than its visible rows."""
 
     mark_changed = Signal(int)
@@ -126,7 +126,7 @@ class StateRows(QAbstractListModel):
         """The first `count` values as text."""
         values = self.values(row)
         if values is None:
-            return UNTOLD
+            return NOT_AVAILABLE
         shown = " ".join(numbers.short(value) for value in values[:count])
         return f"{shown} …" if len(values) > count else shown
 

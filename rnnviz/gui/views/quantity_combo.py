@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QComboBox, QWidget
 from rnnviz.quantities.catalog import Quantity, per_unit_choices
 
 
-class QuantityChoice(QComboBox):
+class QuantityCombo(QComboBox):
     """Lists the quantities of the current cell. The selected one stays for other cells that have it."""
 
     chosen = Signal()

@@ -21,7 +21,7 @@ class _CancelledError(Exception):
 
 
 @dataclass(frozen=True, eq=False)
-class _Order:
+class _Request:
     result: RunResult
     keys: tuple[SeriesKey, ...]
 
@@ -33,10 +33,10 @@ class _Worker(QObject):
 
     def __init__(self) -> None:
         super().__init__()
-        self.wanted: _Order | None = None
+        self.wanted: _Request | None = None
 
     @Slot(object)
-    def read(self, order: _Order) -> None:
+    def read(self, order: _Request) -> None:
         """Compute all series of a request until a newer one arrives."""
 
         def check() -> None:
@@ -48,7 +48,7 @@ class _Worker(QObject):
                 self.found.emit(order.result, key, gate_series(order.result, key, check))
 
 
-class SeriesReader(QObject):
+class SeriesWorker(QObject):
     """Caches the latest series of one result. Its thread runs from the first long series until `rest`."""
 
     arrived = Signal()
@@ -77,7 +77,7 @@ class SeriesReader(QObject):
             for key in missing:
                 self._keep(key, gate_series(result, key, lambda: None))
             missing = []
-        self._hand.wanted = _Order(result, tuple(missing)) if missing else None
+        self._hand.wanted = _Request(result, tuple(missing)) if missing else None
         if missing:
             if not self._thread.isRunning():
                 self._thread.start()

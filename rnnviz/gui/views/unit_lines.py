@@ -12,7 +12,7 @@ from rnnviz.core import number_format
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.curve import Curve
-from rnnviz.gui.views.series_worker import SeriesReader
+from rnnviz.gui.views.series_worker import SeriesWorker
 from rnnviz.gui.views.time_plot import GapMarks, TimePlot
 from rnnviz.quantities.catalog import Quantity
 from rnnviz.quantities.gate_series import SeriesKey, series_key
@@ -75,7 +75,7 @@ class UnitLines:
             number_format.INFINITY: GapMarks(plot, number_format.INFINITY, "infinite"),
         }
         self._quantity: Quantity = "value"
-        self._series = SeriesReader(plot)
+        self._series = SeriesWorker(plot)
         self.arrived = self._series.arrived
         plot.seen_changed.connect(self.draw)
 

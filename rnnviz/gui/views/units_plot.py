@@ -17,7 +17,7 @@ from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.elided_label import ElidedLabel
 from rnnviz.gui.views.legend import LegendKey
 from rnnviz.gui.views.pin_button import PinButton
-from rnnviz.gui.views.quantity_combo import QuantityChoice
+from rnnviz.gui.views.quantity_combo import QuantityCombo
 from rnnviz.gui.views.time_plot import TimePlot
 from rnnviz.gui.views.unit_lines import DASHES, UnitLine, UnitLines
 from rnnviz.quantities.catalog import Quantity
@@ -43,7 +43,7 @@ class UnitsPlot(ResultView):
 
         self._heading = ElidedLabel(bold=True)
         self._strange = ElidedLabel()
-        self.choice = QuantityChoice("Quantity of the curves: h, a gate, a state or a change.")
+        self.choice = QuantityCombo("Quantity of the curves: h, a gate, a state or a change.")
         self.choice.chosen.connect(self._show_anew)
         self._legend = QHBoxLayout()
         self._legend.setSpacing(2)

@@ -13,7 +13,7 @@ from rnnviz.explain.provenance import CellPlace, InitialPlace, InputPlace, Place
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.column_menu import GateColumns
+from rnnviz.gui.views.column_menu import ColumnMenuButton
 from rnnviz.gui.views.elided_label import ElidedLabel
 from rnnviz.gui.views.highlight_table import HighlightTable
 from rnnviz.gui.views.vector_model import VectorModel
@@ -74,7 +74,7 @@ class VectorTable(ResultView):
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
         self.table.activated.connect(self._on_activated)
         self.table.stepped.connect(self._on_stepped)
-        self.columns = GateColumns(settings)
+        self.columns = ColumnMenuButton(settings)
         self.columns.changed.connect(self._on_columns)
         for part in (self.table, self.table.horizontalHeader()):
             part.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)

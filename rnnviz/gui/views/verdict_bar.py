@@ -48,7 +48,7 @@ _AUDIT_ALL = "{share} of the values were checked. Rerun and check all of them (m
 _REMEDY = "Reruns with this change of the settings: {change}. More known bugs then become detectable."
 
 
-class VerdictLine(ResultView):
+class VerdictBar(ResultView):
     """A banner of fixed height, so that views below it do not move.
 
     It shows the first that applies: a run is active (its result is being audited, or not there yet); a run failed;

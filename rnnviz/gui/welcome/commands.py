@@ -11,7 +11,7 @@ from rnnviz.gui.commands.help_commands import HelpCommands
 from rnnviz.gui.commands.recent_files import RecentFiles
 from rnnviz.gui.document import Document
 from rnnviz.gui.jobs.runner import Runner
-from rnnviz.gui.lessons.controller import Guide
+from rnnviz.gui.lessons.controller import LessonController
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.settings import Settings
 from rnnviz.io.resources import resource_path
@@ -27,7 +27,7 @@ class WelcomeHost(Protocol):
     arrangement: MainLayout
     document: Document
     files: FileCommands
-    guide: Guide
+    guide: LessonController
     help: HelpCommands
     runner: Runner
     session: Session

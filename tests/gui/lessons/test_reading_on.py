@@ -8,7 +8,7 @@ from PySide6.QtGui import QTextCursor
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from rnnviz.gui.views.arithmetic.term_table import LedgerTable
+from rnnviz.gui.views.arithmetic.term_table import TermTableView
 from tests.gui.lessons.conftest import LESSON, Read
 
 LINKED = LESSON.replace("is `state`.", "is `state`; [the seed](part:panel.parameters) makes it.")
@@ -109,7 +109,7 @@ def counted(qtbot, window, make_entry):
 def test_all_that_a_small_networks_number_adds_up_is_in_sight(counted, qtbot, run_config):
     reading, _ = counted
     run_config({"cell": "rnn_relu", "input_size": 3, "hidden_size": 2}, sequence={"timesteps": 1})
-    table = reading.window.findChild(LedgerTable)
+    table = reading.window.findChild(TermTableView)
     qtbot.waitUntil(lambda: table.model().rowCount() == 10)
     first, last = (table.visualRect(table.model().index(row, 0)) for row in (0, 9))
     assert last.height() > 10

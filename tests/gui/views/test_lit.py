@@ -12,7 +12,7 @@ from rnnviz.core.config import Network
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.theme.palettes import THEMES
-from rnnviz.gui.views.output_map import StateMap
+from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.gui.views.vector_table import VectorTable
@@ -24,7 +24,7 @@ from tests.factories import made_result
 def shown(qtbot: Any, window: MainWindow) -> MainWindow:
     """A window on a stacked bidirectional LSTM, with the pointer elsewhere."""
     window.session.set_result(made_result(cell="lstm", num_layers=3, bidirectional=True, timesteps=4))
-    chart = view(window, StateMap).chart
+    chart = view(window, OutputMap).chart
     qtbot.waitUntil(lambda: chart.height() == chart.sizeHint().height())
     QTest.mouseMove(window.verdict)
     qtbot.waitUntil(lambda: window.session.lit == () and not chart.underMouse())
@@ -39,7 +39,7 @@ def point_at(chart: Any, text: str) -> None:
     QTest.mouseMove(chart, chart.rect_of(text).center().toPoint())
 
 
-def lit_rows(state_map: StateMap) -> list[str]:
+def lit_rows(state_map: OutputMap) -> list[str]:
     rows = state_map.rows
     return [
         rows.index(i).data().split(" = ")[0].split(",")[0] for i, row in enumerate(rows.rows) if rows.lit_times(row)
@@ -47,7 +47,7 @@ def lit_rows(state_map: StateMap) -> list[str]:
 
 
 def test_pointing_at_a_part_of_state_lights_up_every_place_of_it(qtbot: Any, shown: MainWindow) -> None:
-    state_map, lanes, table = view(shown, StateMap), shown.lanes, view(shown, VectorTable)
+    state_map, lanes, table = view(shown, OutputMap), shown.lanes, view(shown, VectorTable)
     shown.session.set_location(Location(2, 1, 0, 0))
     point_at(state_map.chart, "state[0][5][0]")
     assert state_map.chart.lit_parts() == ["out[0][0][4:8]", "state[0][5][0]"]
@@ -71,7 +71,7 @@ def test_pointing_at_a_part_of_state_lights_up_every_place_of_it(qtbot: Any, sho
 
 
 def test_a_lane_in_the_list_lights_up_whole_and_a_point_on_its_axis_alone(shown: MainWindow) -> None:
-    state_map = view(shown, StateMap)
+    state_map = view(shown, OutputMap)
     rect = state_map.list.visualRect(state_map.rows.index(0))
     QTest.mouseMove(state_map.list.viewport(), QPoint(rect.left() + 12, rect.top() + 8))
     assert shown.session.lit == (lane_region(Network("lstm", 3, 4), 2, 0, 4),)
@@ -81,7 +81,7 @@ def test_a_lane_in_the_list_lights_up_whole_and_a_point_on_its_axis_alone(shown:
 
 
 def test_the_keyboard_lights_up_and_leads_to_every_part(qtbot: Any, shown: MainWindow) -> None:
-    chart = view(shown, StateMap).chart
+    chart = view(shown, OutputMap).chart
     chart.setFocus(Qt.FocusReason.TabFocusReason)
     assert chart.lit_parts()[0] == "out[0][0][:4]"
     for key in (Qt.Key.Key_Right, Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Right):
@@ -151,7 +151,7 @@ def test_a_step_is_told_beneath_the_lanes_and_joined_by_arrows(shown: MainWindow
 
 
 def test_the_map_puts_out_no_lights_but_its_own(shown: MainWindow, press: Any) -> None:
-    state_map = view(shown, StateMap)
+    state_map = view(shown, OutputMap)
     press(".")
     lit = shown.session.lit
     assert lit

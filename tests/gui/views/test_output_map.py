@@ -8,25 +8,25 @@ from rnnviz.core import number_format
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
-from rnnviz.gui.views.output_map import StateMap
+from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.gui.views.output_map_rows import LaneRow, PlaceRow
 from tests.factories import made_result
 
 
 @pytest.fixture
-def view(qtbot) -> StateMap:
-    view = StateMap()
+def view(qtbot) -> OutputMap:
+    view = OutputMap()
     qtbot.addWidget(view)
     view.resize(300, 700)
     view.show()
     return view
 
 
-def place_rows(view: StateMap) -> dict[str, int]:
+def place_rows(view: OutputMap) -> dict[str, int]:
     return {row.place.text: i for i, row in enumerate(view.rows.rows) if isinstance(row, PlaceRow)}
 
 
-def lane_row(view: StateMap, layer: int, direction: int) -> int:
+def lane_row(view: OutputMap, layer: int, direction: int) -> int:
     return next(
         i
         for i, row in enumerate(view.rows.rows)
@@ -34,7 +34,7 @@ def lane_row(view: StateMap, layer: int, direction: int) -> int:
     )
 
 
-def test_an_empty_view_says_what_to_do(view: StateMap) -> None:
+def test_an_empty_view_says_what_to_do(view: OutputMap) -> None:
     assert "Press F5" in view.told
     assert not view.list.isVisible()
 
@@ -43,7 +43,7 @@ def test_an_empty_view_says_what_to_do(view: StateMap) -> None:
     ("layout", "out", "ends"),
     [("NTC", "out[1][2][4:8]", "out[1][0][4:8]"), ("TNC", "out[2][1][4:8]", "out[0][1][4:8]")],
 )
-def test_the_cursors_place_is_told_in_the_layout(view: StateMap, layout: str, out: str, ends: str) -> None:
+def test_the_cursors_place_is_told_in_the_layout(view: OutputMap, layout: str, out: str, ends: str) -> None:
     view.show_result(made_result(num_layers=2, bidirectional=True, layout=layout), "manual")
     view.show_location(Location(1, 1, 2, 1))
     assert view.told == f"h = {out}"
@@ -56,7 +56,7 @@ def test_the_cursors_place_is_told_in_the_layout(view: StateMap, layout: str, ou
     assert view.told == "h = state[0][0][1]"
 
 
-def test_each_lane_has_its_places_with_the_numbers_of_the_trace(view: StateMap) -> None:
+def test_each_lane_has_its_places_with_the_numbers_of_the_trace(view: OutputMap) -> None:
     result = made_result(num_layers=2, bidirectional=True)
     view.show_result(result, "manual")
     view.show_location(Location(0, 0, 0, 1))
@@ -80,7 +80,7 @@ def test_each_lane_has_its_places_with_the_numbers_of_the_trace(view: StateMap) 
         assert np.array_equal(np.array(copied[text].split("\t"), np.float32), values)
 
 
-def test_a_state_that_is_not_the_output_is_told_of_its_engine_and_lane_alone(view: StateMap) -> None:
+def test_a_state_that_is_not_the_output_is_told_of_its_engine_and_lane_alone(view: OutputMap) -> None:
     def edit(trace: Trace) -> None:
         trace.state_h[1, 0, 2] += np.float32(0.5)
 
@@ -96,7 +96,7 @@ def test_a_state_that_is_not_the_output_is_told_of_its_engine_and_lane_alone(vie
     assert view.rows.index(lane_row(view, 0, 1)).data().endswith(": equal")
 
 
-def test_clicking_a_place_asks_for_its_lane_and_step(qtbot, view: StateMap) -> None:
+def test_clicking_a_place_asks_for_its_lane_and_step(qtbot, view: OutputMap) -> None:
     view.show_result(made_result(num_layers=2, bidirectional=True), "manual")
     view.show_location(Location(0, 0, 2, 1, 3))
     rect = view.list.visualRect(view.rows.index(place_rows(view)["state[0][3][1]"]))
@@ -105,7 +105,7 @@ def test_clicking_a_place_asks_for_its_lane_and_step(qtbot, view: StateMap) -> N
     assert asked.args == [Location(1, 1, 0, 1, 3)]
 
 
-def test_clicking_a_lanes_axis_asks_for_the_timestep_there(qtbot, view: StateMap) -> None:
+def test_clicking_a_lanes_axis_asks_for_the_timestep_there(qtbot, view: OutputMap) -> None:
     view.show_result(made_result(timesteps=5), "manual")
     rect = view.list.visualRect(view.rows.index(0))
     band = view.painter.band(rect)
@@ -116,7 +116,7 @@ def test_clicking_a_lanes_axis_asks_for_the_timestep_there(qtbot, view: StateMap
         assert asked.args == [Location(0, 0, timestep)]
 
 
-def test_the_keyboard_reaches_every_place(qtbot, view: StateMap) -> None:
+def test_the_keyboard_reaches_every_place(qtbot, view: OutputMap) -> None:
     view.show_result(made_result(bidirectional=True), "manual")
     view.show_location(Location(0, 0, 2, 0, 1))
     view.list.setCurrentIndex(view.rows.index(0))
@@ -131,7 +131,7 @@ def test_the_keyboard_reaches_every_place(qtbot, view: StateMap) -> None:
     assert asked.args == [Location(0, 1, 2, 0, 1)]
 
 
-def test_the_place_of_the_cursor_is_highlighted(view: StateMap) -> None:
+def test_the_place_of_the_cursor_is_highlighted(view: OutputMap) -> None:
     view.show_result(made_result(bidirectional=True), "manual")
     view.show_location(Location(0, 1, 0))
     here = [text for text, row in place_rows(view).items() if view.rows.index(row).data().endswith("selected")]
@@ -140,7 +140,7 @@ def test_the_place_of_the_cursor_is_highlighted(view: StateMap) -> None:
     assert not any(view.rows.index(row).data().endswith("selected") for row in place_rows(view).values())
 
 
-def test_an_lstm_shows_its_final_cell_state(view: StateMap) -> None:
+def test_an_lstm_shows_its_final_cell_state(view: OutputMap) -> None:
     result = made_result(cell="lstm")
     view.show_result(result, "manual")
     row = view.rows.rows[place_rows(view)["state[1][0][0]"]]
@@ -151,7 +151,7 @@ def test_an_lstm_shows_its_final_cell_state(view: StateMap) -> None:
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
 def test_a_deep_network_scrolls_and_draws_only_what_is_seen(
-    view: StateMap, theme, monkeypatch: pytest.MonkeyPatch
+    view: OutputMap, theme, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     view.apply_theme(theme)
     view.show_result(made_result(num_layers=30, bidirectional=True, timesteps=2), "manual")
@@ -163,7 +163,7 @@ def test_a_deep_network_scrolls_and_draws_only_what_is_seen(
     assert view.list.verticalScrollBar().maximum() > 0
 
 
-def test_the_chosen_engine_stays_while_the_engines_do(view: StateMap) -> None:
+def test_the_chosen_engine_stays_while_the_engines_do(view: OutputMap) -> None:
     view.show_result(made_result(), "manual")
     view.choose_engine("manual")
     view.show_result(made_result(timesteps=3), "manual")

@@ -8,7 +8,7 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.arithmetic.activation import ActivationPlot
 from rnnviz.gui.views.arithmetic.cards import Cards
-from rnnviz.gui.views.arithmetic.term_table import LedgerTable
+from rnnviz.gui.views.arithmetic.term_table import TermTableView
 from rnnviz.gui.views.arithmetic.view_model import Page
 
 _PLOT_SHARE, _PLOT_LESS = 7, 40
@@ -20,7 +20,7 @@ class Body(QSplitter):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
-        self.cards, self.table, self.plot = Cards(), LedgerTable(), ActivationPlot()
+        self.cards, self.table, self.plot = Cards(), TermTableView(), ActivationPlot()
         self._by_hand = False
         for place, part in enumerate((self.cards, self.table, self.plot)):
             self.addWidget(part)

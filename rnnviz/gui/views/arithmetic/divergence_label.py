@@ -10,7 +10,7 @@ from rnnviz.gui.views.arithmetic.view_model import Page
 _PAD = 6
 
 
-class PartingNote(QAbstractButton):
+class DivergenceLabel(QAbstractButton):
     """Shows the divergence as a marked link, or in muted text that there is none."""
 
     def __init__(self, parent: QWidget | None = None) -> None:

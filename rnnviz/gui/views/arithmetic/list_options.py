@@ -11,7 +11,7 @@ _ORDERS: tuple[tuple[str, Order, str], ...] = (
 )
 
 
-class Listing(QWidget):
+class ListOptions(QWidget):
     """Emits `changed` for another order or number."""
 
     changed = Signal()

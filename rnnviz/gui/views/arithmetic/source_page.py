@@ -12,7 +12,7 @@ from rnnviz.gui.theme.palettes import Theme
 _LARGER = 1.7
 
 
-class EndPage(QWidget):
+class SourcePage(QWidget):
     """Shows the name and the number in large type, with details below."""
 
     def __init__(self, parent: QWidget | None = None) -> None:

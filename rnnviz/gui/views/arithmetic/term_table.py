@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QWidget
 from rnnviz.explain.term_table import TermRow
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.views.arithmetic.term_table_model import LedgerModel
+from rnnviz.gui.views.arithmetic.term_table_model import TermTableModel
 from rnnviz.gui.views.arithmetic.view_model import Page
 from rnnviz.gui.views.cell_painter import INSET
 from rnnviz.gui.views.number_table import NumberTable
@@ -22,7 +22,7 @@ _AROUND_TITLE, _WIDEST_TITLE = 10, 160
 _LEAST_BAR = 1.5
 
 
-class LedgerTable(NumberTable):
+class TermTableView(NumberTable):
     """A click on a name, or Enter on its row, follows the source of the number."""
 
     followed = Signal(object)
@@ -30,7 +30,7 @@ class LedgerTable(NumberTable):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.ledger = LedgerModel()
+        self.ledger = TermTableModel()
         self.setModel(self.ledger)
         self._bars = _Bars(self.ledger)
         self._bar_column: int | None = None
@@ -150,7 +150,7 @@ def _goes(event: QKeyEvent) -> bool:
 class _Bars(QStyledItemDelegate):
     """Draws bars from the sum before a row to the sum after it, one below the other where engines differ."""
 
-    def __init__(self, model: LedgerModel) -> None:
+    def __init__(self, model: TermTableModel) -> None:
         super().__init__()
         self._model = model
         self._low, self._high = 0.0, 0.0

@@ -34,7 +34,7 @@ _SHORT_TITLE = 7
 """Characters of a heading that fit above every sum, such as "● gluon"."""
 
 
-class LedgerModel(QAbstractTableModel):
+class TermTableModel(QAbstractTableModel):
     """`cell` returns the format of a cell; the figures of `row` are the values of its bars."""
 
     def __init__(self, parent: QObject | None = None) -> None:

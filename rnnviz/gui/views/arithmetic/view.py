@@ -16,9 +16,9 @@ from rnnviz.gui.views.arithmetic.body import Body
 from rnnviz.gui.views.arithmetic.breadcrumbs import Breadcrumbs
 from rnnviz.gui.views.arithmetic.cards import parting_line
 from rnnviz.gui.views.arithmetic.debouncer import Debouncer
-from rnnviz.gui.views.arithmetic.divergence_label import PartingNote
-from rnnviz.gui.views.arithmetic.list_options import Listing
-from rnnviz.gui.views.arithmetic.source_page import EndPage
+from rnnviz.gui.views.arithmetic.divergence_label import DivergenceLabel
+from rnnviz.gui.views.arithmetic.list_options import ListOptions
+from rnnviz.gui.views.arithmetic.source_page import SourcePage
 from rnnviz.gui.views.arithmetic.view_model import Page, PageRequest
 from rnnviz.gui.views.base import ResultView
 from rnnviz.verify.result import RunResult
@@ -57,11 +57,11 @@ class ArithmeticView(ResultView):
         self._inquiry.answered.connect(self._on_answer)
 
         self.crumbs = Breadcrumbs()
-        self.note = PartingNote()
-        self.listing = Listing()
+        self.note = DivergenceLabel()
+        self.listing = ListOptions()
         self._body = body = Body()
         self.cards, self.table, self.plot = body.cards, body.table, body.plot
-        self.end = EndPage()
+        self.end = SourcePage()
         self._empty = QLabel(_EMPTY)
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setWordWrap(True)

@@ -9,8 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QScrollBar, QWidget
 
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.unrolled.colorbar import ColorBar
-from rnnviz.gui.views.unrolled.cursor_item import CursorItem
-from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, layout_for, room_of
+from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, layout_for, limits_of
 from rnnviz.gui.views.unrolled.header import Headers
 from rnnviz.gui.views.unrolled.highlight_item import HighlightItem
 from rnnviz.gui.views.unrolled.lanes_item import LanesItem
@@ -19,6 +18,7 @@ from rnnviz.gui.views.unrolled.mouse import LanesBox, LanesCanvas
 from rnnviz.gui.views.unrolled.order_label import OrderLabel
 from rnnviz.gui.views.unrolled.range_marks import RangeMarks
 from rnnviz.gui.views.unrolled.render_state import RenderState
+from rnnviz.gui.views.unrolled.selection_item import SelectionItem
 from rnnviz.gui.views.unrolled.swipe_names import SwipeNames
 from rnnviz.gui.views.unrolled.time_axis import TimeAxis
 from rnnviz.gui.views.unrolled.viewport import FEWEST_STEPS, Camera
@@ -68,7 +68,7 @@ class UnrolledCanvas(QWidget):
         # Queued, for it comes in the middle of painting.
         self.lanes.special_seen.connect(self.color_bar.update, Qt.ConnectionType.QueuedConnection)
         self.ranges = RangeMarks(self.box)
-        self._cursor, self.lit = CursorItem(self.box), HighlightItem(self.box)
+        self._cursor, self.lit = SelectionItem(self.box), HighlightItem(self.box)
         for part in (self._headers, self.color_bar):
             self.lanes.computing_changed.connect(part.show_computing, Qt.ConnectionType.QueuedConnection)
         self._bar = QScrollBar(Qt.Orientation.Vertical)
@@ -125,7 +125,7 @@ class UnrolledCanvas(QWidget):
         geometry = self.geometry_in_view
         if geometry is None or shown is None:
             return
-        room = room_of(geometry)
+        room = limits_of(geometry)
         camera = geometry.camera.showing(cell.timestep, room)
         _, y, _, height = geometry.rect(cell)
         over, under = max(_AROUND - y, 0.0), max(y + height + _AROUND - geometry.height, 0.0)
@@ -159,7 +159,7 @@ class UnrolledCanvas(QWidget):
         """Scale the time axis by `factor` around x."""
         geometry = self.geometry_in_view
         if geometry is not None:
-            self._move(geometry.camera.zoomed_time(factor, geometry.time_at(x), room_of(geometry)))
+            self._move(geometry.camera.zoomed_time(factor, geometry.time_at(x), limits_of(geometry)))
 
     def zoom_around(self, factor: float, timestep: int) -> None:
         """Scale the time axis around a time step if it is visible, else around the center."""
@@ -172,7 +172,7 @@ class UnrolledCanvas(QWidget):
         """Show some time steps, with as many before and after."""
         geometry = self.geometry_in_view
         if geometry is not None:
-            room = room_of(geometry)
+            room = limits_of(geometry)
             span = min(max(3.0 * len(times), FEWEST_STEPS), room.whole)
             start = (times.start + times.stop - 1) / 2.0 - span / 2.0
             self._move(replace(geometry.camera, start=start, span=span).within(room))
@@ -183,22 +183,22 @@ class UnrolledCanvas(QWidget):
             return
         band = geometry.stack.nearest(y + geometry.camera.scroll)
         share = (y - geometry.top_of(band)) / band.height
-        camera = geometry.camera.zoomed_lanes(factor, room_of(geometry))
+        camera = geometry.camera.zoomed_lanes(factor, limits_of(geometry))
         zoomed = layout_for(geometry.picture, geometry.width, geometry.height, camera)
         after = zoomed.stack.band(band.lane)
         self._move(
-            zoomed.camera.panned(0.0, after.top + share * after.height - y - zoomed.camera.scroll, room_of(zoomed))
+            zoomed.camera.panned(0.0, after.top + share * after.height - y - zoomed.camera.scroll, limits_of(zoomed))
         )
 
     def _pan(self, right: float, down: float) -> None:
         geometry = self.geometry_in_view
         if geometry is not None:
-            self._move(geometry.camera.panned(-right / geometry.pitch, -down, room_of(geometry)))
+            self._move(geometry.camera.panned(-right / geometry.pitch, -down, limits_of(geometry)))
 
     def _scroll_to(self, value: int) -> None:
         geometry = self.geometry_in_view
         if geometry is not None:
-            self._move(geometry.camera.panned(0.0, value - geometry.camera.scroll, room_of(geometry)))
+            self._move(geometry.camera.panned(0.0, value - geometry.camera.scroll, limits_of(geometry)))
 
     def _point(self, x: float, y: float) -> None:
         cell = None if self.geometry_in_view is None else self.geometry_in_view.hit(x, y)

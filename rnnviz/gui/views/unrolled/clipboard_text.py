@@ -5,7 +5,7 @@ from rnnviz.core.axis_labels import UNNAMED, feature_title, visible
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry
-from rnnviz.gui.views.unrolled.header import flag_of
+from rnnviz.gui.views.unrolled.header import header_of
 from rnnviz.gui.views.unrolled.render_state import RenderState
 from rnnviz.gui.views.unrolled.visible_values import block_in_view
 
@@ -32,7 +32,7 @@ def table_in_view(shown: RenderState, geometry: Geometry) -> str:
             continue
         block = block_in_view(shown, geometry, band)
         steps = [_column(shown, band.lane, t) for t in block.timesteps]
-        title = flag_of(shown, band.lane).title
+        title = header_of(shown, band.lane).title
         if block.differs:
             title = f"{title}: {' '.join(shown.subtraction())}"
         elif shown.gate is not None and band.lane.layer is not None:

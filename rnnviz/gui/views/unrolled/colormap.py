@@ -21,14 +21,14 @@ IndexArray: TypeAlias = NDArray[np.uint8]
 PixelArray: TypeAlias = NDArray[np.uint32]
 
 STEPS = 250
-BELOW, ABOVE, NAN, POSITIVE, NEGATIVE, UNTOLD = range(STEPS, STEPS + 6)
+BELOW, ABOVE, NAN, POSITIVE, NEGATIVE, MISSING = range(STEPS, STEPS + 6)
 SPECIAL_WORDS = {
     BELOW: "< scale",
     ABOVE: "> scale",
     NAN: "NaN",
     POSITIVE: "+infinity",
     NEGATIVE: "-infinity",
-    UNTOLD: "no value",
+    MISSING: "no value",
 }
 _SMALLEST_VIOLATION = 1e-3
 _HATCH, _SPARSE = 4, 12
@@ -120,7 +120,7 @@ def color_table(theme: Theme, scale: ColorScale) -> PixelArray:
     table[:STEPS] |= (rgb[:, 0] << 16) | (rgb[:, 1] << 8) | rgb[:, 2]
     for index, color in ((BELOW, below), (ABOVE, above), (NAN, theme.nan)):
         table[index] = pixel(color)
-    table[UNTOLD] = pixel(theme.raised)
+    table[MISSING] = pixel(theme.raised)
     table[POSITIVE] = table[NEGATIVE] = pixel(theme.infinite)
     return table
 
@@ -140,7 +140,7 @@ def hatch(pixels: PixelArray, indices: IndexArray, left: int, top: int, theme: T
     pixels[(indices == NAN) & diagonal] = ground
     pixels[(indices == POSITIVE) & upright] = ground
     pixels[(indices == NEGATIVE) & level] = ground
-    pixels[(indices == UNTOLD) & ((x - y) % (_SPARSE * scale) < scale)] = pixel(theme.border)
+    pixels[(indices == MISSING) & ((x - y) % (_SPARSE * scale) < scale)] = pixel(theme.border)
     pixels[((indices == ABOVE) | (indices == BELOW)) & upright & level] = ground
 
 

@@ -9,7 +9,7 @@ from rnnviz.gui.views.unrolled.view import UnrolledView
 _SIDE, _UP = 12, 4
 
 
-class FlowCaption(QLabel):
+class DataflowCaption(QLabel):
     """Covers the title of the time axis while a step is highlighted, so that no lane moves."""
 
     def __init__(self, lanes: UnrolledView, player: Player) -> None:

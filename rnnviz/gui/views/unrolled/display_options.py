@@ -4,8 +4,8 @@ from typing import get_args
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.unrolled.render_state import RenderState, shown_of
-from rnnviz.gui.views.unrolled.unit_order_worker import Ordering
+from rnnviz.gui.views.unrolled.render_state import RenderState, render_state_of
+from rnnviz.gui.views.unrolled.unit_order_worker import UnitOrderWorker
 from rnnviz.multiscale.chunk_cache import ChunkCache
 from rnnviz.quantities.catalog import Quantity
 from rnnviz.quantities.gate_cache import LaneGates
@@ -15,7 +15,7 @@ from rnnviz.verify.result import RunResult
 class DisplayOptions:
     """Options and result of the view, with its caches."""
 
-    def __init__(self, ordering: Ordering) -> None:
+    def __init__(self, ordering: UnitOrderWorker) -> None:
         self.result: RunResult | None = None
         self.theme: Theme = LIGHT
         self._ordering = ordering
@@ -68,7 +68,7 @@ class DisplayOptions:
             return None
         engine = self._engine if self._engine in result.traces else result.reference.engine
         assert engine is not None
-        return shown_of(
+        return render_state_of(
             result,
             engine,
             self._other if self._other in result.traces else None,

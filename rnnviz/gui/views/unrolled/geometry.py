@@ -9,7 +9,7 @@ from rnnviz.core.trace_index import Lane
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.layout import TALLEST_ROW, Band, Stack, hidden_row, number_row, stack_lanes
 from rnnviz.gui.views.unrolled.pixel_grid import Scale
-from rnnviz.gui.views.unrolled.viewport import Camera, Room
+from rnnviz.gui.views.unrolled.viewport import Camera, CameraLimits
 from rnnviz.quantities.unit_order import LaneOrders, UnitOrder
 
 DIGIT_SHARE = 0.62
@@ -207,10 +207,10 @@ def _fitting_zoom(picture: Scene, width: float, height: float) -> float:
     return 1.0
 
 
-def viewport_limits(picture: Scene, width: float, height: float, stack: Stack, numbers: bool) -> Room:
+def viewport_limits(picture: Scene, width: float, height: float, stack: Stack, numbers: bool) -> CameraLimits:
     """Limits of the camera for this scene. The initial state is shown only next to numbers."""
     row = hidden_row(stack_at_rest(picture, height))
-    return Room(
+    return CameraLimits(
         width=width,
         height=height,
         timesteps=picture.timesteps,
@@ -222,7 +222,7 @@ def viewport_limits(picture: Scene, width: float, height: float, stack: Stack, n
     )
 
 
-def room_of(geometry: Geometry) -> Room:
+def limits_of(geometry: Geometry) -> CameraLimits:
     """Limits of the camera of a geometry."""
     numbers = hidden_row(geometry.stack) >= number_row()
     return viewport_limits(geometry.picture, geometry.width, geometry.height, geometry.stack, numbers)

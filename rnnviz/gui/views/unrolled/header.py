@@ -25,7 +25,7 @@ _LONGEST = "layer 000", "backward", "1,000,000 differ"
 
 
 @dataclass(frozen=True)
-class Flag:
+class LaneHeader:
     """Content of a lane's header. `agrees` is None for the input and for lanes without comparison."""
 
     lane: Lane
@@ -37,19 +37,19 @@ class Flag:
         return f"{self.title}: {self.verdict}" if self.verdict else self.title
 
 
-def flag_of(shown: RenderState, lane: Lane) -> Flag:
+def header_of(shown: RenderState, lane: Lane) -> LaneHeader:
     """Content of a lane's header. Mismatches are counted over all samples."""
     if lane.layer is None:
-        return Flag(lane, _INPUT, "", None)
+        return LaneHeader(lane, _INPUT, "", None)
     title = f"layer {lane.layer} {ARROWS[lane.backward]} {DIRECTIONS[lane.backward]}"
     mismatched = shown.mismatched(lane)
     if mismatched is None:
-        return Flag(lane, title, "", None)
+        return LaneHeader(lane, title, "", None)
     both = shown.compared(lane)
     if not both:
-        return Flag(lane, title, "not recorded", None)
+        return LaneHeader(lane, title, "not recorded", None)
     at = "" if len(both) == shown.result.shape[2] else f" at t = {both.start}"
-    return Flag(
+    return LaneHeader(
         lane, title, f"{number_format.count(mismatched)} differ{at}" if mismatched else f"agrees{at}", not mismatched
     )
 
@@ -86,7 +86,7 @@ class Headers(QGraphicsWidget):
         """Set the width to that of the headers."""
         lanes = () if shown is None else shown.picture().lanes
         self._digits = max((len(str(rows - 1)) for _, rows in lanes), default=1)
-        verdicts = [] if shown is None else [flag_of(shown, lane).verdict for lane, _ in lanes]
+        verdicts = [] if shown is None else [header_of(shown, lane).verdict for lane, _ in lanes]
         self._longest = max([_LONGEST[2], *verdicts], key=len)
         if shown is not None and shown.gate is not None:
             self._longest = max(self._longest, computing(shown), key=len)
@@ -108,7 +108,7 @@ class Headers(QGraphicsWidget):
             self._paint_units(painter, shown, band, geometry)
 
     def _paint_flag(self, painter: QPainter, shown: RenderState, band: Band, geometry: Geometry) -> None:
-        flag, theme = flag_of(shown, band.lane), shown.theme
+        flag, theme = header_of(shown, band.lane), shown.theme
         bold = QFont(self.font())
         bold.setBold(True)
         metrics = QFontMetricsF(bold)
@@ -154,7 +154,7 @@ class Headers(QGraphicsWidget):
         if lines > 1 and flag.verdict:
             self._paint_verdict(painter, shown, flag, QRectF(0.0, y + line, right, line))
 
-    def _paint_verdict(self, painter: QPainter, shown: RenderState, flag: Flag, line: QRectF) -> None:
+    def _paint_verdict(self, painter: QPainter, shown: RenderState, flag: LaneHeader, line: QRectF) -> None:
         if flag.lane in self._computing:
             painter.setFont(self.font())
             painter.setPen(shown.theme.color("accent"))
@@ -214,7 +214,7 @@ class Headers(QGraphicsWidget):
         metrics = QFontMetricsF(number_font(scaled(_UNIT_FONT)))
         return max(map(metrics.horizontalAdvance, texts), default=0.0)
 
-    def _tone(self, shown: RenderState, flag: Flag) -> QColor:
+    def _tone(self, shown: RenderState, flag: LaneHeader) -> QColor:
         return shown.theme.color("right" if flag.agrees else "wrong")
 
     def _text_width(self) -> float:

@@ -15,7 +15,7 @@ from rnnviz.gui.views.unrolled.geometry import Geometry, Scene
 from rnnviz.gui.views.unrolled.layout import Band
 from rnnviz.gui.views.unrolled.pixel_grid import Scale
 from rnnviz.gui.views.unrolled.render_state import RenderState, split_at
-from rnnviz.gui.views.unrolled.tile_cache import Sheet, TileStore
+from rnnviz.gui.views.unrolled.tile_cache import Sheet, TileCache
 from rnnviz.gui.views.unrolled.tile_renderer import TileRenderer
 from rnnviz.gui.views.unrolled.tiles import COLUMNS, ROWS, Request, Tile, TileKey, TileStyle
 
@@ -48,7 +48,7 @@ class HeatmapLayer(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.store = TileStore()
+        self.store = TileCache()
         self._drawer = TileRenderer(self)
         self._drawer.drawn.connect(self._take)
         self._missing: set[TileKey] = set()

@@ -11,7 +11,7 @@ from rnnviz.gui.views.unrolled.heatmap import HeatmapLayer
 from rnnviz.gui.views.unrolled.layout import Band
 from rnnviz.gui.views.unrolled.render_state import RenderState
 from rnnviz.gui.views.unrolled.shapes import arrow
-from rnnviz.gui.views.unrolled.visible_values import Number, block_in_view, numbers_of
+from rnnviz.gui.views.unrolled.visible_values import CellNumber, block_in_view, numbers_of
 
 _ARROW, _PILL = 24.0, QRectF(0.0, 0.0, 34.0, 14.0)
 _SHORTEST_WITH_ARROW = 24.0
@@ -69,7 +69,7 @@ class LanesItem(QGraphicsObject):
             left, right = sorted(geometry.edge(shown_at.split) for shown_at in (before, shown))
             self.update(QRectF(left - _SPLIT_REACH, 0.0, right - left + 2.0 * _SPLIT_REACH, geometry.height))
 
-    def numbers(self) -> list[Number]:
+    def numbers(self) -> list[CellNumber]:
         """All visible numbers."""
         shown, geometry = self._shown, self._geometry
         if shown is None or geometry is None:

@@ -202,7 +202,7 @@ class RenderState:
         return compared(self.result.reference, self.result[self.candidate], lane.layer, lane.direction)
 
 
-def shown_of(
+def render_state_of(
     result: RunResult,
     engine: str,
     other: str | None,

@@ -19,7 +19,7 @@ _LONGEST = 400
 """Maximum number of measured characters of a label."""
 
 
-class StepName(NamedTuple):
+class TickLabel(NamedTuple):
     """A label as written: its time step, its text and its position."""
 
     timestep: int
@@ -37,7 +37,7 @@ class Metrics:
     elide: Callable[[str, float], str]
 
 
-class StepNames:
+class TickLabels:
     """Labels of a sequence. Only visible ones are measured."""
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -74,7 +74,7 @@ class StepNames:
             self._typical = metrics.height, widest
         return self._typical[1]
 
-    def in_view(self, start: float, span: float, width: float, metrics: Metrics) -> list[StepName]:
+    def in_view(self, start: float, span: float, width: float, metrics: Metrics) -> list[TickLabel]:
         """Labels on an axis of `width` pixels that shows `span` time steps from `start`.
 
         Each is centered below its time step, or as near as the ends of the axis permit.
@@ -98,7 +98,7 @@ class StepNames:
                 # Half a character at the end of the axis is none.
                 continue
             wide = min(metrics.advance(text), right - left)
-            found.append(StepName(timestep, text, min(max(x - wide / 2.0, left), right - wide), wide))
+            found.append(TickLabel(timestep, text, min(max(x - wide / 2.0, left), right - wide), wide))
         return found
 
 

@@ -19,7 +19,7 @@ class Sheet(NamedTuple):
     density: int
 
 
-class TileStore:
+class TileCache:
     """Least-recently-used cache of tiles."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 from rnnviz.gui.views.unrolled.tiles import Request, Tile, TileKey
 from rnnviz.multiscale.raw_reader import CancelledError
 
-_TOLD_EVERY = 0.025
+_EMIT_INTERVAL = 0.025
 """Minimum number of seconds between signals, each of which repaints the picture."""
 
 
@@ -59,7 +59,7 @@ class _Worker(QObject):
         while (request := self._board.take()) is not None:
             with contextlib.suppress(CancelledError):
                 done.append((request.key, request.draw(self._board.go_on)))
-            if done and perf_counter() - told >= _TOLD_EVERY:
+            if done and perf_counter() - told >= _EMIT_INTERVAL:
                 self.drawn.emit(done)
                 done, told = [], perf_counter()
         if done:

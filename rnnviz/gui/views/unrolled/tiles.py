@@ -13,7 +13,7 @@ from PySide6.QtGui import QColor, QImage
 
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.theme.palettes import Theme
-from rnnviz.gui.views.unrolled.colormap import STEPS, UNTOLD, ColorScale, PixelArray, color_table, hatch, on
+from rnnviz.gui.views.unrolled.colormap import MISSING, STEPS, ColorScale, PixelArray, color_table, hatch, on
 from rnnviz.gui.views.unrolled.mismatch_overlay import OUTLINED_CELL, REACH, mark_cells, mark_region
 from rnnviz.gui.views.unrolled.pixel_grid import Scale
 from rnnviz.multiscale.raw_reader import Wanted, always
@@ -141,7 +141,7 @@ class Request(NamedTuple):
         told = self.tiles.source.told(lane)
         if len(told) < times.cells:
             first = across.starts[inner[1]]
-            indices[:, (first < told.start) | (first >= told.stop)] = UNTOLD
+            indices[:, (first < told.start) | (first >= told.stop)] = MISSING
         pixels = table[indices]
         hatch(pixels, indices, left, top, paint.theme, density)
         special = np.unique(indices[indices >= STEPS]).tolist() if indices.max() >= STEPS else ()

@@ -12,7 +12,7 @@ from rnnviz.core import number_format
 from rnnviz.core.axis_labels import IN_FULL, Names, timestep_in_words
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.views.unrolled.tick_labels import Metrics, StepName, StepNames, tick_step
+from rnnviz.gui.views.unrolled.tick_labels import Metrics, TickLabel, TickLabels, tick_step
 
 LABEL = "time step"
 HINT = "Scroll to zoom time, Ctrl+scroll to zoom lanes; zoom in to read numbers"
@@ -39,7 +39,7 @@ class TimeAxis(pg.AxisItem):
         self._timesteps = 0
         self._initial: tuple[int, ...] = ()
         self._initial_name = "h0"
-        self._names = StepNames(())
+        self._names = TickLabels(())
         self._number_height = scaled(self.style["tickTextHeight"])
         self.setStyle(tickTextHeight=self._number_height)
 
@@ -47,13 +47,13 @@ class TimeAxis(pg.AxisItem):
         """Set the labels of the time steps, on a line below their numbers; empty for no line."""
         if names is self._names.names:
             return
-        self._names = StepNames(names)
+        self._names = TickLabels(names)
         line = _metrics().height if self._names else 0.0
         self.setStyle(tickTextHeight=self._number_height + round(line))
         self.update()
 
     @property
-    def names_in_view(self) -> list[StepName]:
+    def names_in_view(self) -> list[TickLabel]:
         """The visible labels with their positions, from left to right."""
         low, high = self.range
         return self._names.in_view(low, high - low, self.size().width(), _metrics())

@@ -17,7 +17,7 @@ _AT_ONCE = 3e6
 _KEPT = 8
 
 
-class Ordering(QObject):
+class UnitOrderWorker(QObject):
     """The unit orders of one result, by engine and sample."""
 
     found = Signal()

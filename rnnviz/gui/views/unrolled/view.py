@@ -13,14 +13,14 @@ from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.clipboard_text import outlines_in_view, table_in_view
 from rnnviz.gui.views.unrolled.display_options import DisplayOptions
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry
-from rnnviz.gui.views.unrolled.header import Flag, flag_of
+from rnnviz.gui.views.unrolled.header import LaneHeader, header_of
 from rnnviz.gui.views.unrolled.hit_actions import cell_at, place_of, pointed_at, unit_beside
 from rnnviz.gui.views.unrolled.range_selection import RangeSelection
 from rnnviz.gui.views.unrolled.render_state import RenderState
 from rnnviz.gui.views.unrolled.swipe_names import Name
 from rnnviz.gui.views.unrolled.tooltip_text import describe
-from rnnviz.gui.views.unrolled.unit_order_worker import Ordering
-from rnnviz.gui.views.unrolled.visible_values import Number
+from rnnviz.gui.views.unrolled.unit_order_worker import UnitOrderWorker
+from rnnviz.gui.views.unrolled.visible_values import CellNumber
 from rnnviz.quantities.catalog import Quantity
 from rnnviz.quantities.highlights import Region
 from rnnviz.quantities.unit_order import OrderName
@@ -47,7 +47,7 @@ class UnrolledView(ResultView):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._location = Location()
-        self._ordering = Ordering(self)
+        self._ordering = UnitOrderWorker(self)
         self._ordering.found.connect(self._on_order)
         self._ordering.requested.connect(self.order_requested)
         self._chosen = DisplayOptions(self._ordering)
@@ -97,7 +97,7 @@ class UnrolledView(ResultView):
         """The visible lanes that are still being computed."""
         return self._stage.lanes.computing
 
-    def visible_numbers(self) -> list[Number]:
+    def visible_numbers(self) -> list[CellNumber]:
         """All painted numbers with their cells."""
         return self._stage.lanes.numbers()
 
@@ -114,9 +114,9 @@ class UnrolledView(ResultView):
         """The hint on zooming below the lanes; may be empty."""
         return self._stage.axis.hint
 
-    def lane_flags(self) -> list[Flag]:
+    def lane_headers(self) -> list[LaneHeader]:
         """The headers of all lanes from the top down."""
-        return [] if self._shown is None else [flag_of(self._shown, lane) for lane, _ in self._shown.picture().lanes]
+        return [] if self._shown is None else [header_of(self._shown, lane) for lane, _ in self._shown.picture().lanes]
 
     def description_at(self, place: QPointF) -> str:
         """Tooltip at a point of the canvas."""

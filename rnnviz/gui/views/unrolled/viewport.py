@@ -7,7 +7,7 @@ FEWEST_STEPS = 3.0
 
 
 @dataclass(frozen=True)
-class Room:
+class CameraLimits:
     """Limits of the camera.
 
     `width` and `height` are those of the picture in pixels. `before` and `after` are 1 if the initial state has a
@@ -46,25 +46,25 @@ class Camera:
     zoom: float = 1.0
     scroll: float = 0.0
 
-    def fitted(self, room: Room) -> "Camera":
+    def fitted(self, room: CameraLimits) -> "Camera":
         """A camera on the whole sequence, at the top of the lanes."""
         return Camera(span=room.whole, zoom=self.zoom).within(room)
 
-    def zoomed_time(self, factor: float, around: float, room: Room) -> "Camera":
+    def zoomed_time(self, factor: float, around: float, room: CameraLimits) -> "Camera":
         """Scale time by `factor`; the time `around` stays in place."""
         span = min(max(self.span / factor, min(FEWEST_STEPS, room.whole)), room.whole)
         share = (around - self.start) / self.span
         return replace(self, span=span, start=around - share * span).within(room)
 
-    def panned(self, columns: float, pixels: float, room: Room) -> "Camera":
+    def panned(self, columns: float, pixels: float, room: CameraLimits) -> "Camera":
         """Move by columns to the right and by pixels down."""
         return replace(self, start=self.start + columns, scroll=self.scroll + pixels).within(room)
 
-    def zoomed_lanes(self, factor: float, room: Room) -> "Camera":
+    def zoomed_lanes(self, factor: float, room: CameraLimits) -> "Camera":
         """Scale the height of the lanes by `factor`, within limits."""
         return replace(self, zoom=min(max(self.zoom * factor, 1.0), max(room.deepest, 1.0)))
 
-    def showing(self, timestep: int, room: Room) -> "Camera":
+    def showing(self, timestep: int, room: CameraLimits) -> "Camera":
         """Move only as far as needed to show a time step with some of its neighbors."""
         if self.start <= timestep - 0.5 and timestep + 0.5 <= self.start + self.span:
             return self
@@ -75,7 +75,7 @@ class Camera:
             start = high - self.span
         return replace(self, start=start).within(room)
 
-    def within(self, room: Room) -> "Camera":
+    def within(self, room: CameraLimits) -> "Camera":
         """The nearest camera inside the data."""
         span = min(self.span, room.whole)
         low, high = -0.5, room.timesteps - 0.5

@@ -8,7 +8,7 @@ import numpy as np
 from rnnviz.core import number_format
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import Lane
-from rnnviz.gui.views.unrolled.colormap import UNTOLD, IndexArray
+from rnnviz.gui.views.unrolled.colormap import MISSING, IndexArray
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry
 from rnnviz.gui.views.unrolled.layout import Band
 from rnnviz.gui.views.unrolled.render_state import EngineSide, RenderState
@@ -17,7 +17,7 @@ from rnnviz.quantities.level_of_detail import BoolArray, every_cell
 _SHORTER = {"infinity": "inf", "-infinity": "-inf"}
 
 
-class Number(NamedTuple):
+class CellNumber(NamedTuple):
     """A number as written on its cell."""
 
     cell: CellGeometry
@@ -44,7 +44,7 @@ class Block:
         """Text of each cell, as far as it fits: three decimals, or two digits of a difference."""
         return [
             [
-                "" if index == UNTOLD else fitting(value, digits, differs=self.differs)
+                "" if index == MISSING else fitting(value, digits, differs=self.differs)
                 for value, index in zip(row, indices, strict=True)
             ]
             for row, indices in zip(self.values, self.indices, strict=True)
@@ -79,7 +79,7 @@ def block_in_view(shown: RenderState, geometry: Geometry, band: Band) -> Block:
         parts = [_read(side, band.lane, part, rows) for side, part in shown.parts(band.lane, steps)]
         values, colored, marks = (np.concatenate(kind, axis=1) for kind in zip(*parts, strict=True))
         indices = scale.indices(colored)
-        indices[:, _untold(shown, band.lane, steps)] = UNTOLD
+        indices[:, _untold(shown, band.lane, steps)] = MISSING
     else:
         values = np.zeros((len(rows), 0))
         indices, marks = np.zeros(values.shape, np.uint8), np.zeros(values.shape, np.bool_)
@@ -121,10 +121,10 @@ def _read(side: EngineSide, lane: Lane, steps: range, rows: range) -> tuple[Floa
     return patch.values, colored, np.zeros(patch.values.shape, np.bool_) if patch.marks is None else patch.marks
 
 
-def numbers_of(block: Block, digits: int) -> list[Number]:
+def numbers_of(block: Block, digits: int) -> list[CellNumber]:
     """Every number of a block with its cell."""
     return [
-        Number(CellGeometry(block.band.lane, timestep, unit), text)
+        CellNumber(CellGeometry(block.band.lane, timestep, unit), text)
         for unit, row in zip(block.units, block.texts(digits), strict=True)
         for timestep, text in zip(block.timesteps, row, strict=True)
     ]

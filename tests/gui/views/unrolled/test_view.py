@@ -40,7 +40,7 @@ def colors(view: UnrolledView) -> set[str]:
 
 def test_an_empty_view_draws_nothing_and_asks_for_nothing(qtbot: Any, view: UnrolledView) -> None:
     assert view.visible_numbers() == []
-    assert view.lane_flags() == []
+    assert view.lane_headers() == []
     assert view.copy_text() == ""
     with qtbot.assertNotEmitted(view.location_requested):
         qtbot.mouseClick(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(300, 200))
@@ -157,12 +157,12 @@ def test_one_mismatch_among_many_cells_on_a_pixel_is_seen(view: UnrolledView) ->
 
 def test_lanes_are_flagged_over_all_samples(view: UnrolledView) -> None:
     view.show_result(small(bidirectional=True, edits={"manual": spoil}), "manual")
-    assert [str(flag) for flag in view.lane_flags()] == [
+    assert [str(flag) for flag in view.lane_headers()] == [
         "layer 0 ← backward: agrees",
         "layer 0 → forward: 2 differ",
         "input",
     ]
-    assert [flag.agrees for flag in view.lane_flags()] == [True, False, None]
+    assert [flag.agrees for flag in view.lane_headers()] == [True, False, None]
 
 
 def test_colors_by_violation_leave_the_numbers_as_they_are(view: UnrolledView) -> None:

@@ -15,7 +15,7 @@ from rnnviz.engines.registry import MistakeEntry
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.cell_painter import TableCell
-from rnnviz.gui.views.checks_model import WordsModel
+from rnnviz.gui.views.checks_model import TextTableModel
 from rnnviz.gui.views.number_table import FULL_ROLE, AnyIndex
 from rnnviz.quantities.error_propagation import LaneSpread
 from rnnviz.quantities.plot_series import pixel_maxima
@@ -42,7 +42,7 @@ def detection(result: RunResult, entry: MistakeEntry) -> Detection:
     return Detection.UNDETECTABLE if entry.name in result.judgment.undetectable else Detection.DETECTABLE
 
 
-class MistakesModel(WordsModel):
+class KnownBugsModel(TextTableModel):
     """One known bug in each row, in the order of the catalog."""
 
     headings = ("known bug", "detection")
@@ -80,7 +80,7 @@ class MistakesModel(WordsModel):
         return [f"{found[0]}0", f"{Detection.UNDETECTABLE}0000"]
 
 
-class SpreadModel(WordsModel):
+class SpreadModel(TextTableModel):
     """One lane in each row; the second column is a chart of the error ratio over time."""
 
     headings = ("lane", "error ratio over time", "first at", "mismatches", "max ratio")

@@ -1,4 +1,4 @@
-"""What if?: the mistakes that this network can have, what the run says of each, and how a computed one spreads."""
+"""List of known bugs: detection by the run, and the spread of a computed one."""
 
 import pytest
 from PySide6.QtCore import Qt
@@ -9,8 +9,8 @@ from rnnviz.core.trace_index import Location
 from rnnviz.engines.faults.registry import KNOWN_BUGS
 from rnnviz.engines.registry import known_mistakes
 from rnnviz.gui.theme.palettes import THEMES
-from rnnviz.gui.views.fault_model import Detection
-from rnnviz.gui.views.fault_view import WhatIf
+from rnnviz.gui.views.known_bugs_model import Detection
+from rnnviz.gui.views.known_bugs_view import KnownBugsView
 from rnnviz.verify.result import RunResult
 from tests.factories import evaluated, made_result
 
@@ -18,8 +18,8 @@ MISTAKE = "bug:h2h-transposed"
 
 
 @pytest.fixture
-def view(qtbot) -> WhatIf:
-    view = WhatIf()
+def view(qtbot) -> KnownBugsView:
+    view = KnownBugsView()
     qtbot.addWidget(view)
     view.resize(900, 220)
     view.show()
@@ -31,11 +31,11 @@ def computed() -> RunResult:
     return evaluated(made_result(("gluon", "manual", MISTAKE), num_layers=2))
 
 
-def shown(view: WhatIf) -> list[str]:
+def shown(view: KnownBugsView) -> list[str]:
     return [label.text() for label in view.findChildren(QLabel) if label.isVisible()]
 
 
-def test_every_mistake_that_the_network_can_have_is_listed(view: WhatIf) -> None:
+def test_every_mistake_that_the_network_can_have_is_listed(view: KnownBugsView) -> None:
     result = evaluated(made_result(cell="gru"))
     view.show_result(result, "manual")
     listed = [row[0] for row in view.model.rows]
@@ -45,7 +45,7 @@ def test_every_mistake_that_the_network_can_have_is_listed(view: WhatIf) -> None
     assert KNOWN_BUGS["concat-swapped"].cause not in listed
 
 
-def test_it_says_which_mistakes_the_run_could_not_reveal(view: WhatIf) -> None:
+def test_it_says_which_mistakes_the_run_could_not_reveal(view: KnownBugsView) -> None:
     view.show_result(evaluated(made_result(), blind=("h2h-transposed",)), "manual")
     found = dict(zip((entry.name for entry in view.model.entries), (r[1] for r in view.model.rows), strict=True))
     assert found["h2h-transposed"] == Detection.UNDETECTABLE
@@ -57,19 +57,19 @@ def test_it_says_which_mistakes_the_run_could_not_reveal(view: WhatIf) -> None:
     assert view.said.startswith("Detectable")
 
 
-def test_before_the_audit_nobody_knows(view: WhatIf) -> None:
+def test_before_the_audit_nobody_knows(view: KnownBugsView) -> None:
     view.show_result(made_result(), "manual")
     assert {row[1] for row in view.model.rows} == {Detection.UNKNOWN}
 
 
-def test_the_chosen_mistake_is_told_with_its_origin(view: WhatIf) -> None:
+def test_the_chosen_mistake_is_told_with_its_origin(view: KnownBugsView) -> None:
     view.show_result(evaluated(made_result()), "manual")
     view.choose("h2h-transposed")
     assert "Hidden-to-hidden weight transposed" in shown(view)
     assert KNOWN_BUGS["h2h-transposed"].origin in shown(view)
 
 
-def test_the_button_asks_for_the_mistakes_engine(qtbot, view: WhatIf) -> None:
+def test_the_button_asks_for_the_mistakes_engine(qtbot, view: KnownBugsView) -> None:
     view.show_result(evaluated(made_result()), "manual")
     view.choose("h2h-transposed")
     with qtbot.waitSignal(view.mistake_requested) as asked:
@@ -77,7 +77,7 @@ def test_the_button_asks_for_the_mistakes_engine(qtbot, view: WhatIf) -> None:
     assert asked.args == [MISTAKE]
 
 
-def test_arrows_read_on_and_enter_asks(qtbot, view: WhatIf) -> None:
+def test_arrows_read_on_and_enter_asks(qtbot, view: KnownBugsView) -> None:
     view.show_result(evaluated(made_result()), "manual")
     view.activateWindow()
     view.table.setFocus()
@@ -91,7 +91,9 @@ def test_arrows_read_on_and_enter_asks(qtbot, view: WhatIf) -> None:
     assert asked.args == [MISTAKE]
 
 
-def test_a_computed_mistake_shows_where_it_begins_and_how_it_spreads(qtbot, view: WhatIf, computed: RunResult) -> None:
+def test_a_computed_bug_shows_where_it_begins_and_how_it_spreads(
+    qtbot, view: KnownBugsView, computed: RunResult
+) -> None:
     view.show_result(computed, "manual")
     assert view.chosen is not None
     assert view.chosen.engine == MISTAKE
@@ -112,7 +114,7 @@ def test_a_computed_mistake_shows_where_it_begins_and_how_it_spreads(qtbot, view
         view.table.activated.emit(view.table.currentIndex())
 
 
-def test_the_strip_shows_when_a_lane_is_reached(view: WhatIf, computed: RunResult) -> None:
+def test_the_strip_shows_when_a_lane_is_reached(view: KnownBugsView, computed: RunResult) -> None:
     view.show_result(computed, "manual")
     for row, lane in enumerate(view.spread_model.lanes):
         strip = view.lanes.itemDelegateForColumn(1).strip(row, 5, 10)
@@ -120,7 +122,7 @@ def test_the_strip_shows_when_a_lane_is_reached(view: WhatIf, computed: RunResul
         assert filled == (lane.violation > 1.0).tolist()
 
 
-def test_the_chosen_mistake_stays_when_its_result_arrives(view: WhatIf, computed: RunResult) -> None:
+def test_the_chosen_mistake_stays_when_its_result_arrives(view: KnownBugsView, computed: RunResult) -> None:
     view.show_result(evaluated(made_result(num_layers=2)), "manual")
     view.choose("h2h-transposed")
     view.show_result(computed, "manual")
@@ -130,13 +132,13 @@ def test_the_chosen_mistake_stays_when_its_result_arrives(view: WhatIf, computed
     assert view.table.currentIndex().row() == [entry.name for entry in view.model.entries].index("h2h-transposed")
 
 
-def test_a_mistake_that_is_the_reference_is_not_asked_for_again(view: WhatIf) -> None:
+def test_a_mistake_that_is_the_reference_is_not_asked_for_again(view: KnownBugsView) -> None:
     view.show_result(made_result((MISTAKE, "manual")), "manual")
     view.choose("h2h-transposed")
     assert not view.button.isEnabled()
 
 
-def test_what_is_copied_is_the_table_in_use(view: WhatIf, computed: RunResult) -> None:
+def test_what_is_copied_is_the_table_in_use(view: KnownBugsView, computed: RunResult) -> None:
     view.show_result(computed, "manual")
     assert view.copy_text().startswith("known bug\tdetection\n")
     view.activateWindow()
@@ -147,7 +149,7 @@ def test_what_is_copied_is_the_table_in_use(view: WhatIf, computed: RunResult) -
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
-def test_it_is_drawn_in_both_themes(view: WhatIf, computed: RunResult, theme) -> None:
+def test_it_is_drawn_in_both_themes(view: KnownBugsView, computed: RunResult, theme) -> None:
     view.show_result(computed, "manual")
     view.apply_theme(theme)
     strip = view.lanes.itemDelegateForColumn(1).strip(1, 50, 10)
@@ -155,7 +157,7 @@ def test_it_is_drawn_in_both_themes(view: WhatIf, computed: RunResult, theme) ->
     view.grab()
 
 
-def test_without_a_result_it_says_what_to_do(view: WhatIf, computed: RunResult) -> None:
+def test_without_a_result_it_says_what_to_do(view: KnownBugsView, computed: RunResult) -> None:
     view.show_result(computed, "manual")
     view.show_result(None, None)
     assert view.model.rows == []

@@ -53,7 +53,7 @@ class _Line(_Stroke):
                 painter.drawLine(round(x), round(self.rect.top()), round(x), round(self.rect.bottom()))
 
 
-class CursorItem:
+class SelectionItem:
     """A line through all lanes at the selected time step, and a box around the selected cell."""
 
     def __init__(self, parent: QGraphicsItem) -> None:

@@ -1,15 +1,15 @@
-"""What if? A known mistake chosen in its tab is computed, shown in the lanes, and named in the verdict."""
+"""Run of a known bug from its tab: lanes, verdict."""
 
 from typing import Any
 
 from PySide6.QtCore import Qt
 
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.views.fault_view import WhatIf
+from rnnviz.gui.views.known_bugs_view import KnownBugsView
 
 
-def tab(window: MainWindow) -> WhatIf:
-    (view,) = [view for view in window.views if isinstance(view, WhatIf)]
+def tab(window: MainWindow) -> KnownBugsView:
+    (view,) = [view for view in window.views if isinstance(view, KnownBugsView)]
     window.arrangement.tabs.setCurrentWidget(view)
     return view
 

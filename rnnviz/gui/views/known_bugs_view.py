@@ -7,7 +7,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.engines.registry import MistakeEntry, known_mistakes
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.fault_model import Detection, MistakesModel, SpreadModel, SpreadStrip, detection
+from rnnviz.gui.views.known_bugs_model import Detection, KnownBugsModel, SpreadModel, SpreadStrip, detection
 from rnnviz.gui.views.linked_text import LinkedText
 from rnnviz.gui.views.number_table import NumberTable
 from rnnviz.quantities.error_propagation import spread, spread_sentence
@@ -21,7 +21,7 @@ _SAID = {
 }
 
 
-class WhatIf(ResultView):
+class KnownBugsView(ResultView):
     """A list of known bugs, with a description of the selected one and its errors by lane, if computed."""
 
     title = "Known bugs"
@@ -37,7 +37,7 @@ class WhatIf(ResultView):
         self._empty = QLabel("Press F5 to see which known bugs this run detects, and how their errors spread.")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setWordWrap(True)
-        self.model = MistakesModel()
+        self.model = KnownBugsModel()
         self.table = NumberTable()
         self.table.setModel(self.model)
         self.table.setAccessibleName("Known bugs; Enter computes the selected one")

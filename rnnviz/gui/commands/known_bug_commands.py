@@ -10,7 +10,7 @@ from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.verify.result import RunResult
 
 
-class FaultCommands(QObject):
+class KnownBugCommands(QObject):
     """Adds a known bug to the candidates, runs, and selects it as the candidate."""
 
     def __init__(self, session: Session, document: Document, control: RunControl, parent: QObject) -> None:
