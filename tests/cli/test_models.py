@@ -18,6 +18,8 @@ from rnnviz.io.model_formats.rnn_entry import Entry
 from tests.io.model_formats.samples import write_keras_weights
 from tests.io.model_formats.sources import in_torch_names, network, random_arrays, weights_of
 
+pytestmark = pytest.mark.usefixtures("shared_worker", "no_subprocess")
+
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:

@@ -9,6 +9,8 @@ import pytest
 
 from rnnviz.cli import main
 
+pytestmark = pytest.mark.usefixtures("shared_worker")
+
 TEXT = """
 [network]
 cell = "gru"
