@@ -30,7 +30,7 @@ PAGES = {
     "MismatchList": "verdicts#mismatches",
     "AuditTable": "step-audit",
     "KnownBugsView": "known-bugs",
-    "StdoutView": "own-recurrences",
+    "StdoutView": "custom-steps",
     "ModelDialog": "models",
     "SweepWindow": "sweeps",
     "ShortcutsDialog": "keys",
