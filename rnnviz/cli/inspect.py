@@ -64,11 +64,11 @@ def arrays_in_subprocess(path: Path) -> dict[str, tuple[int, ...]]:
 def _in_subprocess(read: Callable[[Path], Read], path: Path) -> Read:
     from rnnviz.execution.subprocess_call import call_in_subprocess
 
-    with progress_bar(quiet=False) as tell:
+    with progress_bar(quiet=False) as notify:
         return call_in_subprocess(
             *(read, path),
             what=f"{path} could not be read",
-            tell=lambda done: tell(f"reading {path.name}", done),
+            notify=lambda done: notify(f"reading {path.name}", done),
         )
 
 

@@ -54,11 +54,17 @@ def _pyramids(config: Config, itemsize: int) -> int:
 def check_demand(config: Config, folder: Path) -> None:
     """Refuse a run that this machine cannot hold.
 
+    Parameters
+    ----------
+    config : Config
+        The config of the run.
+    folder : Path
+        The folder of the run's files.
+
     Raises
     ------
     ConfigError
-        If the memory or the disk below `folder` is too small; the sentence says how much the run would take
-        and which size contributes most.
+        If the memory or the disk is too small. The sentence has the size of the run and its largest part.
     """
     check_memory(config)
     needed = demand(config)

@@ -62,12 +62,24 @@ class NpyHeader:
 
 
 def read_npy_header(file: IO[bytes], size: int) -> NpyHeader:
-    """Read the header at the beginning of a file of `size` bytes; nothing is unpickled.
+    """Read the header of an `.npy` file; nothing is unpickled.
+
+    Parameters
+    ----------
+    file : binary file
+        The file, at its beginning.
+    size : int
+        Bytes of the file.
+
+    Returns
+    -------
+    NpyHeader
+        Shape, order, dtype and offset of the values.
 
     Raises
     ------
     ValueError
-        If it is none that numpy writes, or an array of numbers would not fill the file exactly.
+        If NumPy does not write this header, or the array does not fill the file exactly.
     """
     version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]
     readers = {(1, 0): (2, np.lib.format.read_array_header_1_0), (2, 0): (4, np.lib.format.read_array_header_2_0)}
@@ -87,7 +99,20 @@ def read_npy_header(file: IO[bytes], size: int) -> NpyHeader:
 
 
 def check_numeric(dtype: np.dtype[Any], name: str) -> None:
-    """Raises an InputError if `dtype` is not one of real numbers; `name` is the array's in the sentence."""
+    """Refuse a dtype other than real numbers.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Type of an array.
+    name : str
+        Name of the array in the sentence.
+
+    Raises
+    ------
+    InputError
+        If the type is not one of real numbers.
+    """
     if dtype.hasobject:
         raise InputError(f"{name} holds Python objects, which are never unpickled: it must hold numbers.")
     if dtype.kind not in "fiub":
@@ -116,12 +141,24 @@ class NpzFile:
                     self.headers[info.filename.removesuffix(_ENDING)] = header
 
     def pieces(self, name: str) -> Iterator[tuple[int, FloatArray]]:
-        """An array of numbers, flat, in the order of the file: the place of each piece's first number, and the piece.
+        """Read an array piece by piece, in the order of the file.
+
+        Parameters
+        ----------
+        name : str
+            Name of the array.
+
+        Yields
+        ------
+        int
+            Flat index of the first value of the piece.
+        ndarray of shape (K,)
+            The values.
 
         Raises
         ------
         InputError
-            If the array holds no real numbers, or does not hold what its checksum says, which is known at its end.
+            If the values are not real numbers, or the checksum at the end differs.
         """
         header = self._of_numbers(name)
         with self._opened() as archive, archive.open(f"{name}{_ENDING}") as file:
@@ -141,7 +178,23 @@ class NpzFile:
                 raise ValueError(f"{name} is longer than it says")
 
     def read(self, name: str) -> FloatArray:
-        """One of the arrays, in its own type; how far it is, is reported (see `progress`). Raises as `pieces` does."""
+        """Read an array, and report the progress (see `progress`).
+
+        Parameters
+        ----------
+        name : str
+            Name of the array.
+
+        Returns
+        -------
+        ndarray of the header's shape
+            The array in its own type.
+
+        Raises
+        ------
+        InputError
+            As `pieces`.
+        """
         header = self._of_numbers(name)
         with self._told():
             numbers = np.empty(prod(header.shape), header.dtype)
@@ -196,15 +249,26 @@ class NpzFile:
 def read_npz(
     path: Path, prefix: str = "", check: Callable[[Mapping[str, tuple[int, ...]]], None] = lambda shapes: None
 ) -> dict[str, FloatArray]:
-    """The numbers in an `.npz` file by name; whole numbers as float64.
+    """Read the arrays of an `.npz` file.
 
-    In a file that holds names under `prefix`, as a run's own archive does, only those are read, without it.
-    `check` gets their shapes before any number is read, and raises an InputError where they do not fit.
+    Parameters
+    ----------
+    path : Path
+        The file.
+    prefix : str
+        If names begin with it, only those are read, and the prefix is removed.
+    check : callable
+        Gets the shapes by name before any value is read; raises an InputError to refuse them.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Arrays of the file's shapes, floating; integers as float64.
 
     Raises
     ------
     InputError
-        If the file is missing, called anything but `.npz` or no `.npz` file, or an array in it is not numeric.
+        If the file is missing, does not end with `.npz`, is damaged, or an array is not numeric.
     """
     if path.suffix.lower() != ".npz":
         raise InputError(f'{path} has the ending "{path.suffix}": it must be an .npz file.')

@@ -107,12 +107,19 @@ def alphabet(symbols: Sequence[str]) -> Sequence[str]:
 
 
 def check_sequence(source: SequenceSource, weights: str | None) -> None:
-    """Check what several keys must satisfy together; `weights` is parameters.path.
+    """Check keys that depend on each other.
+
+    Parameters
+    ----------
+    source : SequenceSource
+        The table `sequence`.
+    weights : str, optional
+        The key `parameters.path`.
 
     Raises
     ------
     ConfigError
-        If a key is given that nothing reads, or one is missing.
+        If a key has no effect, or one is missing.
     """
     if (source.source == "text") != (source.text is not None):
         raise ConfigError(

@@ -108,9 +108,19 @@ class Trace:
         return self.reverse or direction == 1
 
     def recorded(self, layer: int, direction: int) -> range:
-        """The time steps of a lane whose hidden states are there; of a recording not always all.
+        """The time steps of a lane with hidden states: all, except in a recording.
 
-        `output` alone shows those of the top layer, and `state` the last that each lane computes.
+        `output` alone has those of the top layer, and `state` the last one of each lane.
+
+        Parameters
+        ----------
+        layer, direction : int
+            The lane.
+
+        Returns
+        -------
+        range
+            Time steps, empty if there are none.
         """
         layers, _, timesteps, *_ = self.shape
         if "hidden" not in self.missing or (layer == layers - 1 and "output" not in self.missing):
@@ -121,15 +131,48 @@ class Trace:
         return range(last, last + 1)
 
     def holds(self, layer: int, direction: int, timestep: int) -> bool:
-        """Whether the hidden states of a step are there."""
+        """Whether the trace has the hidden states of a step.
+
+        Parameters
+        ----------
+        layer, direction, timestep : int
+            The step.
+
+        Returns
+        -------
+        bool
+            False only in a recording.
+        """
         return timestep in self.recorded(layer, direction)
 
     def output_in(self, layout: str) -> FloatArray:
-        """`out` as a view in the layout "NTC" or "TNC"."""
+        """`out` in a layout.
+
+        Parameters
+        ----------
+        layout : {"NTC", "TNC"}
+            Batch first or time first.
+
+        Returns
+        -------
+        ndarray of shape (N, T, D·H) or (T, N, D·H)
+            A view of `output`.
+        """
         return self.output.swapaxes(0, 1) if layout == "NTC" else self.output
 
     def lane(self, layer: int, direction: int, sample: int) -> FloatArray:
-        """(T, H): one layer and direction of one sample, a view."""
+        """Hidden states of one lane and sample.
+
+        Parameters
+        ----------
+        layer, direction, sample : int
+            The lane, and the index in the batch.
+
+        Returns
+        -------
+        ndarray of shape (T, H)
+            A view of `hidden`.
+        """
         lane: FloatArray = self.hidden[layer, direction, :, sample, :]
         return lane
 
@@ -137,9 +180,25 @@ class Trace:
 def create_trace(
     folder: Path, engine: str, network: Network, timesteps: int, batch_size: int, *, cell: bool = False
 ) -> Trace:
-    """A writable trace in a new folder; pages reach the disk as they are written.
+    """Create a writable trace in a new folder.
 
-    `cell` asks for the cell states' array, which an LSTM engine that knows them fills.
+    Parameters
+    ----------
+    folder : Path
+        The folder, which must not exist.
+    engine : str
+        Name of the engine.
+    network : Network
+        The network.
+    timesteps, batch_size : int
+        T and N.
+    cell : bool
+        Whether to allocate `cell` (L, D, T, N, H) for an LSTM.
+
+    Returns
+    -------
+    Trace
+        Memory-mapped arrays of zeros.
 
     Raises
     ------
@@ -173,7 +232,19 @@ def create_trace(
 
 
 def open_trace(folder: Path, *, writable: bool = False) -> Trace:
-    """The trace in `folder`, mapped, and read-only unless it is to be filled: opening reads no numbers.
+    """Open the trace in a folder; no values are read.
+
+    Parameters
+    ----------
+    folder : Path
+        A folder of `create_trace`.
+    writable : bool
+        Whether to map the arrays for writing.
+
+    Returns
+    -------
+    Trace
+        Memory-mapped arrays.
 
     Raises
     ------
@@ -202,7 +273,21 @@ def open_trace(folder: Path, *, writable: bool = False) -> Trace:
 
 
 def with_missing(trace: Trace, missing: Iterable[str], precision: str = "", computed_in: str = "") -> Trace:
-    """The trace as one that lacks these arrays and was recorded or computed in other types, however often it is opened.
+    """Mark arrays of a trace as missing, and record the types of a recording.
+
+    Parameters
+    ----------
+    trace : Trace
+        The trace, whose folder stores the marks.
+    missing : iterable of str
+        Names of missing arrays.
+    precision, computed_in : str
+        Types in which the values were recorded and computed; empty for the network's own.
+
+    Returns
+    -------
+    Trace
+        The marked trace.
 
     Raises
     ------

@@ -54,14 +54,28 @@ class Engine(Protocol):
         """The library and its version, for a bug report."""
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
-        """Fill the writable `trace` from `inputs`.
+        """Compute the network.
+
+        Parameters
+        ----------
+        inputs : Inputs
+            Sequence (T, N, I), parameters and initial state.
+        trace : Trace
+            The writable trace to fill.
+        progress : callable
+            Gets the fraction that is done.
+
+        Returns
+        -------
+        EngineReport
+            Times, consistency checks and missing arrays.
 
         Raises
         ------
         EngineError
             If the engine cannot compute this network; the sentence says why.
         InputError
-            If a file that the engine is named by is wrong.
+            If the file that the engine is named by is not valid.
         """
 
 

@@ -139,10 +139,10 @@ def check_computes(engine: Engine, inputs: Inputs) -> None:
         If the engine fails, or a step, a final state or an output is wrong; the sentence says where.
     """
     trace = _empty_trace(engine, inputs)
-    with stage(0.0, 0.5) as tell:
-        engine.run(inputs, trace, tell)
-    with stage(0.5, 1.0) as tell:
-        found = audit(inputs, trace, full=True, progress=tell)
+    with stage(0.0, 0.5) as notify:
+        engine.run(inputs, trace, notify)
+    with stage(0.5, 1.0) as notify:
+        found = audit(inputs, trace, full=True, progress=notify)
     if found.first_wrong is not None:
         wrong = found.first_wrong
         raise EngineError(

@@ -32,7 +32,24 @@ _request_ids = itertools.count(1)
 def new_request(
     config: Config, load: Load, audit: AuditMode = "auto", trusted: frozenset[str] = frozenset()
 ) -> RunRequest:
-    """A request with an id above all earlier ones."""
+    """Create a request with an id above all earlier ones.
+
+    Parameters
+    ----------
+    config : Config
+        The network, its inputs and its engines.
+    load : Load
+        Loads the inputs of the config, in the worker.
+    audit : {"auto", "full", "off"}
+        The steps to recompute in float64.
+    trusted : frozenset of str
+        Names of the custom steps that may run.
+
+    Returns
+    -------
+    RunRequest
+        The request.
+    """
     return RunRequest(next(_request_ids), config, load, audit, trusted)
 
 
@@ -241,7 +258,7 @@ def _start_child(warm: tuple[str, ...], threads: int | None, folder: Path) -> tu
 def run(
     config: Config,
     load: Load,
-    tell: Callable[[Stage, float], None] = lambda stage, fraction: None,
+    notify: Callable[[Stage, float], None] = lambda stage, fraction: None,
     audit: AuditMode = "auto",
     trusted: frozenset[str] = frozenset(),
 ) -> RunResult:
@@ -253,7 +270,7 @@ def run(
         The network, its input and its engines.
     load : Load
         Loads the inputs of the config, in the worker.
-    `tell` : callable
+    notify : callable
         Called with the stage and the fraction of it that is done.
     audit : {"auto", "full", "off"}
         The steps to recompute in float64.
@@ -278,7 +295,7 @@ def run(
         for event in supervisor.events(request):
             match event:
                 case Progressed(_, stage, fraction):
-                    tell(stage, fraction)
+                    notify(stage, fraction)
                 case Finished(_, result):
                     return result
                 case Failed(_, "input", sentence):

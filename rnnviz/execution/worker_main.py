@@ -20,7 +20,7 @@ def main(connection: Connection, warm: tuple[str, ...], storage: Path) -> None:
         from rnnviz.execution import worker
 
         worker.begin()
-    except BaseException:  # noqa: BLE001 - whatever it is, nothing can be done but to tell it and end
+    except BaseException:  # noqa: BLE001 - whatever it is, nothing can be done but to notify it and end
         print_exc()
         sys.stderr.flush()
         os._exit(1)

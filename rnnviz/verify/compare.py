@@ -139,7 +139,17 @@ class ComparisonAccumulator:
     def add(
         self, layer: int, direction: int, start: int, r: FloatArray, c: FloatArray, difference: BlockDifference
     ) -> None:
-        """Add a block of time steps (B, N, H) that begins at `start`."""
+        """Add a block of time steps.
+
+        Parameters
+        ----------
+        layer, direction, start : int
+            The lane, and the first time step.
+        r, c : ndarray of shape (B, N, H)
+            Hidden states of the reference and the candidate.
+        difference : BlockDifference
+            Their errors.
+        """
         error, violation, ulp = difference.error, difference.violation, difference.ulp
         times = slice(start, start + len(r))
         over_time = _over_time(violation)
@@ -172,7 +182,15 @@ class ComparisonAccumulator:
             self._pass(error, r)
 
     def skip(self, layer: int, direction: int, times: slice) -> None:
-        """Mark time steps without compared values as NaN."""
+        """Mark time steps without compared values as NaN.
+
+        Parameters
+        ----------
+        layer, direction : int
+            The lane.
+        times : slice
+            The time steps.
+        """
         self._violation_over_time[layer, direction, times] = np.nan
         self._error_over_time[layer, direction, times] = np.nan
 
@@ -234,16 +252,32 @@ def compare(
     *,
     folder: Path | None = None,
 ) -> Comparison:
-    """Compare every hidden value of two traces of one network, block by block, each of which `watch` sees as well.
+    """Compare every hidden value of two traces of one network, block by block.
 
-    Values that a recording lacks are not compared; `watch` gets None as their difference.
+    Values that a recording lacks are not compared.
 
-    Large arrays over time are files in `folder`, if given.
+    Parameters
+    ----------
+    reference, candidate : Trace
+        Two traces of one network and sequence.
+    rtol, atol : float
+        Relative and absolute tolerance.
+    progress : callable
+        Gets the fraction that is done.
+    watch : callable
+        Gets every block and its errors; see `Watch`.
+    folder : Path, optional
+        Stores large arrays over time (L, D, T) as files.
+
+    Returns
+    -------
+    Comparison
+        Errors, mismatches and histograms.
 
     Raises
     ------
     OSError
-        If the folder takes no more.
+        If the disk is full.
     """
     layers, directions, timesteps, *_ = reference.shape
     dtypes = dict(zip(Comparison.NAMES, ("float64", "float64", "int64"), strict=True))
@@ -293,7 +327,20 @@ def compare(
 
 
 def compared(reference: Trace, candidate: Trace, layer: int, direction: int) -> range:
-    """The time steps of a lane at which both traces have hidden states."""
+    """Time steps of a lane at which both traces have hidden states.
+
+    Parameters
+    ----------
+    reference, candidate : Trace
+        Two traces of one network.
+    layer, direction : int
+        The lane.
+
+    Returns
+    -------
+    range
+        Time steps, empty if there are none.
+    """
     told = [trace.recorded(layer, direction) for trace in (reference, candidate)]
     start = max(part.start for part in told)
     return range(start, max(start, min(part.stop for part in told)))

@@ -45,7 +45,24 @@ def equality(
     *,
     accumulates: bool = False,
 ) -> Check:
-    """Check that two arrays hold the same numbers, within the comparison's tolerance."""
+    """Check that two arrays are equal within the tolerance.
+
+    Parameters
+    ----------
+    name, engine : str
+        Name of the check, and the engine whose arrays they are.
+    left, right : ndarray
+        Two arrays of one shape, such as (N, H). The tolerance is relative to `right`.
+    rtol, atol : float
+        Relative and absolute tolerance.
+    accumulates : bool
+        Whether rounding accumulates between the arrays.
+
+    Returns
+    -------
+    Check
+        The outcome, with the number of differing values and the largest difference.
+    """
     worst, outside = 0.0, 0
     for a, b in zip(_blocks(left), _blocks(right), strict=True):
         if np.array_equal(a, b):
@@ -70,9 +87,21 @@ def _blocks(array: FloatArray) -> Iterable[FloatArray]:
 def consistency_checks(trace: Trace, rtol: float, atol: float) -> list[Check]:
     """Consistency checks of the `out` and `state` of one engine.
 
-    The forward final state is the output at t = T-1, the backward one the output at t = 0; the first H
-    features of out are forward, the others backward; the top layer's hidden states is out; `state` holds
-    each layer's last computed hidden state. Nothing is said of what the engine did not return.
+    The forward final state is the output at t = T-1, the backward one the output at t = 0. The first H features of out
+    are forward, the others backward. The hidden states of the top layer are out. `state` has each layer's last computed
+    hidden state. Arrays that the engine did not return are not checked.
+
+    Parameters
+    ----------
+    trace : Trace
+        The trace of the engine.
+    rtol, atol : float
+        Relative and absolute tolerance.
+
+    Returns
+    -------
+    list of Check
+        One check for each pair of arrays.
     """
     layers, directions, _, _, size = trace.shape
     top, state = trace.hidden[-1], trace.state_h.reshape(layers, directions, *trace.state_h.shape[1:])
@@ -148,7 +177,20 @@ class Agreement:
 
 
 def lanes(network: Network, timesteps: int, sample: int) -> list[Location]:
-    """Each lane's last computed step, from the top layer down, forward first."""
+    """Last computed step of each lane, from the top layer down, forward first.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    timesteps, sample : int
+        T, and the index in the batch.
+
+    Returns
+    -------
+    list of Location
+        L·D locations.
+    """
     return [
         Location(
             layer, direction, last_timestep(network.backward(direction), timesteps), sample, reverse=network.reverse
@@ -159,7 +201,20 @@ def lanes(network: Network, timesteps: int, sample: int) -> list[Location]:
 
 
 def places(network: Network, last: Location) -> list[Place]:
-    """Where the vector of a lane's last step is: what it is compared with first, then `state`."""
+    """Arrays with the hidden state of a lane's last step: out or hidden, `state` and, for an LSTM, the cell state.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    last : Location
+        The last computed step of a lane.
+
+    Returns
+    -------
+    list of Place
+        Two places, or three for an LSTM.
+    """
     if in_out(network, last):
         source = Place("out", last, out_text(network, last))
     else:
@@ -171,7 +226,22 @@ def places(network: Network, last: Location) -> list[Place]:
 
 
 def values_at(trace: Trace, network: Network, place: Place) -> FloatArray | None:
-    """(H,): the numbers of an engine in one place; None where it has none."""
+    """Values of an engine in one place.
+
+    Parameters
+    ----------
+    trace : Trace
+        The trace of the engine.
+    network : Network
+        The network.
+    place : Place
+        The place.
+
+    Returns
+    -------
+    ndarray of shape (H,), optional
+        None if the trace lacks them.
+    """
     where = place.where
     row = state_row(network, where)
     if {"out": "output", "state": "state_h"}.get(place.kind) in trace.missing:
@@ -188,7 +258,24 @@ def values_at(trace: Trace, network: Network, place: Place) -> FloatArray | None
 
 
 def agreement(trace: Trace, network: Network, last: Location, rtol: float, atol: float) -> Agreement:
-    """Compare a lane's part of `state` with the same vector in out or in the hidden states."""
+    """Compare a lane's part of `state` with the same vector in out or in the hidden states.
+
+    Parameters
+    ----------
+    trace : Trace
+        The trace of the engine.
+    network : Network
+        The network.
+    last : Location
+        The last computed step of a lane.
+    rtol, atol : float
+        Relative and absolute tolerance.
+
+    Returns
+    -------
+    Agreement
+        The verdict, and the largest difference.
+    """
     source, state = (values_at(trace, network, place) for place in places(network, last)[:2])
     if source is None or state is None:
         return Agreement("missing")

@@ -65,7 +65,24 @@ def mismatch_rows(
     lanes: list[tuple[int, int]] | None = None,
     largest: int = LARGEST,
 ) -> MismatchRows:
-    """Gather the mismatches of the given (layer, direction) lanes, or of all, in the order of computation."""
+    """Collect the mismatches of a comparison in the order of computation.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The comparison of the two traces.
+    reference, candidate : Trace
+        The traces.
+    lanes : list of (layer, direction), optional
+        Lanes to include; all by default.
+    largest : int
+        Limit of the number of rows.
+
+    Returns
+    -------
+    MismatchRows
+        Locations (K, 5), and values and errors (K,).
+    """
     layers, directions, *_ = reference.shape
     if lanes is None:
         lanes = [(layer, direction) for layer in range(layers) for direction in range(directions)]
@@ -127,7 +144,22 @@ _PIECE = 1 << 14
 
 
 def mismatching_at(comparison: Comparison, reference: Trace, candidate: Trace, where: Location) -> NDArray[np.bool_]:
-    """(N, H): which values mismatch in the lane and time step of `where`."""
+    """Mismatches of one step.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The comparison of the two traces.
+    reference, candidate : Trace
+        The traces.
+    where : Location
+        The lane and the time step.
+
+    Returns
+    -------
+    ndarray of bool of shape (N, H)
+        True for each mismatch.
+    """
     index = where.layer, where.direction, where.timestep
     r, c = reference.hidden[index], candidate.hidden[index]
     return np.asarray(~(abs_error(r, c) <= tolerance(r, comparison.rtol, comparison.atol)))
@@ -136,10 +168,25 @@ def mismatching_at(comparison: Comparison, reference: Trace, candidate: Trace, w
 def neighbor_mismatch(
     comparison: Comparison, reference: Trace, candidate: Trace, here: Location, *, forward: bool
 ) -> Location | None:
-    """The mismatch after `here` in the order of computation (before it, if not `forward`), round the end.
+    """The next or previous mismatch in the order of computation, which continues at the other end.
 
-    None if nothing mismatches. The order is by layer from the bottom, direction, step of that direction's
-    recurrence, sample, unit.
+    The order is by layer from the bottom, direction, computed step, sample, unit.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The comparison of the two traces.
+    reference, candidate : Trace
+        The traces.
+    here : Location
+        The selected value.
+    forward : bool
+        Whether to find the next one.
+
+    Returns
+    -------
+    Location, optional
+        None if there are no mismatches.
     """
     if not comparison.mismatched:
         return None

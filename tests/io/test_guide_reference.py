@@ -23,7 +23,7 @@ from rnnviz.io.export.notebook import literals
 from rnnviz.io.guide_pages import guide_groups, guide_pages
 from rnnviz.io.resources import resource_path
 from rnnviz.sweeps import grid
-from rnnviz.verify import audit_sampling, diagnosis, mismatch_rows
+from rnnviz.verify import audit_sampling, diagnosis, mismatches
 
 ROW = re.compile(r"^\| (.+) \|$", re.MULTILINE)
 CODE = re.compile(r"`([^`]+)`")
@@ -217,7 +217,7 @@ def test_limits_are_those_of_the_program():
         f"{auto_run.AUTOMATIC_VALUES:,} numbers",
         f"{audit_sampling.FULL:,} hidden values",
         f"{diagnosis._MOST_VALUES:,} hidden values; pairs of bugs up to {diagnosis._MOST_VALUES_OF_PAIRS:,}",
-        f"{mismatch_rows.LARGEST:,}",
+        f"{mismatches.LARGEST:,}",
         f"{grid.MOST_ROWS:,}",
         f"{literals.WRITTEN_OUT} numbers",
         f"{widget_render._LARGEST_SIDE:,} pixels",

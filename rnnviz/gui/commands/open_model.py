@@ -45,9 +45,9 @@ class ModelCommands(QObject):
 
         def work(progress: Progress) -> str:
             what = f"{path} could not be read"
-            entries = call_in_subprocess(entries_of, path, what=what, tell=progress)
+            entries = call_in_subprocess(entries_of, path, what=what, notify=progress)
             if not entries:
-                raise nothing_recognized(path, call_in_subprocess(arrays_of, path, what=what, tell=progress))
+                raise nothing_recognized(path, call_in_subprocess(arrays_of, path, what=what, notify=progress))
             self._read.emit(path, entries)
             return ""
 

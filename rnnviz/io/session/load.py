@@ -159,7 +159,7 @@ def _check_named(config: Config, stored: Mapping[str, StoredFile]) -> None:
 
 
 def _unpack(
-    archive: ZipFile, copies: list[ZipInfo], folder: Callable[[], Path], path: Path, tell: Callable[[float], None]
+    archive: ZipFile, copies: list[ZipInfo], folder: Callable[[], Path], path: Path, notify: Callable[[float], None]
 ) -> Path:
     total, done = max(sum(info.file_size for info in copies), 1), 0
     try:
@@ -173,7 +173,7 @@ def _unpack(
             with archive.open(info) as source, file.open("xb") as copy:
                 while piece := source.read(_CHUNK):
                     done += copy.write(piece)
-                    tell(min(done / total, 1.0))
+                    notify(min(done / total, 1.0))
     except BaseException as error:
         shutil.rmtree(target, ignore_errors=True)
         if isinstance(error, OSError):
