@@ -67,7 +67,7 @@ def violation_bars(comparison: Comparison) -> Bars:
 def ulp_bars(comparison: Comparison) -> Bars:
     """How the distances in floats are spread."""
     histogram = comparison.ulps
-    bars = _bars(histogram, _hull(histogram, 1, 1), "ULP", "no distance: NaN in one engine", None)
+    bars = _bars(histogram, _hull(histogram, 1, 1), "ulp", "no distance: NaN in one engine", None)
     ticks = tuple((bar.x + 0.5, _whole(bar.low, bar.high)) for bar in bars if bar.high > 0.0 and not isinf(bar.low))
     return Bars(bars, (*_end_ticks(bars), *ticks), None, histogram.total)
 
@@ -101,8 +101,8 @@ def _bars(
 
 
 def _words(low: float, high: float, unit: str) -> str:
-    if unit == "ULP":
-        return f"{_whole(low, high)} ULP"
+    if unit == "ulp":
+        return f"{_whole(low, high)} ulp"
     if low == 0.0:
         return f"up to {number_format.error(high)} {unit}"
     if isinf(high):

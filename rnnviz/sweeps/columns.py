@@ -47,7 +47,7 @@ def _seconds(row: SweepRow, engine: str) -> float | None:
 QUANTITIES = (
     SweepQuantity(
         "max_error_ratio",
-        "violation",
+        "error ratio",
         "Largest error ratio: |difference| ÷ tolerance. Above 1 the engines do not agree.",
         lambda row: None if row.finding is None else row.finding.max_error_ratio,
         1.0,

@@ -53,7 +53,7 @@ def test_equal_engines_show_zero_and_the_limit() -> None:
         "above 1, up to 2 times the tolerance",
     ]
     assert bars.limit == pytest.approx(bars.bars[2].x)
-    assert [bar.words for bar in ulp_bars(comparison_of()).bars] == ["exactly 0", "1 ULP"]
+    assert [bar.words for bar in ulp_bars(comparison_of()).bars] == ["exactly 0", "1 ulp"]
 
 
 def test_decades_stand_where_their_values_do() -> None:
@@ -77,7 +77,7 @@ def test_what_is_no_number_has_a_bar_of_its_own_only_if_there_is_any() -> None:
 
 def test_distances_in_floats_are_told_as_whole_numbers() -> None:
     words = [bar.words for bar in ulp_bars(comparison_of(large=0.25)).bars]
-    assert words[:5] == ["exactly 0", "1 ULP", "2 ULP", "3–4 ULP", "5–8 ULP"]
+    assert words[:5] == ["exactly 0", "1 ulp", "2 ulp", "3–4 ulp", "5–8 ulp"]
 
 
 def spread(lowest: int, highest: int, counts: dict[int, int]) -> Histogram:
@@ -133,9 +133,9 @@ def test_bars_of_distances_are_those_of_the_octaves_from_one_float_on() -> None:
     spreads = replace(comparison_of(), ulps=spread(-1, 63, {0: 1, 4: 2, 65: 1, 66: 7}))
     bars = ulp_bars(spreads)
     shown = {bar.words: (bar.x, bar.count, bar.outside) for bar in bars.bars}
-    assert list(shown)[:4] == ["exactly 0", "1 ULP", "2 ULP", "3–4 ULP"]
-    assert shown["5–8 ULP"] == (pytest.approx(4.6), 2, False)
-    assert bars.bars[-2].words == "9.2e+18–1.8e+19 ULP"
+    assert list(shown)[:4] == ["exactly 0", "1 ulp", "2 ulp", "3–4 ulp"]
+    assert shown["5–8 ulp"] == (pytest.approx(4.6), 2, False)
+    assert bars.bars[-2].words == "9.2e+18–1.8e+19 ulp"
     assert bars.bars[-1].words == "no distance: NaN in one engine"
     assert (bars.limit, bars.total, len(bars.bars)) == (None, 11, 67)
     assert [text for _, text in bars.ticks[:6]] == ["0", "∞", "1", "2", "3–4", "5–8"]

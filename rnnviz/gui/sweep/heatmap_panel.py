@@ -36,10 +36,10 @@ class HeatmapPanel(QWidget):
         super().__init__(parent)
         self._figures: SweepFigures | None = None
         self._cells: Cells | None = None
-        self.across = _choice("Across", "Key that varies along the columns.")
-        self.down = _choice("Down", "Key that varies along the rows.")
-        self.only = _choice("Rows", "Shows all rows, or only those with one value of another key.")
-        self.quantity = _choice("Colors", "Quantity that colors the cells.")
+        self.across = _choice("Columns", "Key that varies along the columns.")
+        self.down = _choice("Rows", "Key that varies along the rows.")
+        self.only = _choice("Show", "Shows all rows, or only those with one value of another key.")
+        self.quantity = _choice("Color by", "Quantity that colors the cells.")
         for quantity in QUANTITIES:
             self.quantity.addItem(quantity.title, quantity.name)
             self.quantity.setItemData(self.quantity.count() - 1, quantity.why, Qt.ItemDataRole.ToolTipRole)

@@ -17,6 +17,7 @@ from rnnviz.sweeps.results import SweepRow, SweepTable
 from rnnviz.sweeps.text import called, counted
 
 _REFRESH_MS = 150
+_WAITING = "not computed yet."
 """Minimum interval between updates while rows arrive."""
 
 
@@ -51,7 +52,7 @@ class SweepWindow(QWidget):
         for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             enter = QShortcut(QKeySequence(key), self.table, context=Qt.ShortcutContext.WidgetShortcut)
             enter.activated.connect(lambda: self._open_index(self.table.currentIndex()))
-        self.table.selectionModel().currentRowChanged.connect(self._on_current)
+        self.table.selectionModel().currentRowChanged.connect(self._show_reason)
         self.heat = HeatmapPanel()
         self.heat.row_chosen.connect(self.choose)
         self.heat.row_activated.connect(self._open_place)
@@ -176,13 +177,16 @@ class SweepWindow(QWidget):
         told = counted(figures.counts)
         self._counts.setText(f"{told} · {number_format.count(waiting)} waiting" if waiting else told)
         self.save_action.setEnabled(figures.done > 0)
+        if self.said.endswith(_WAITING):
+            self._show_reason()
 
-    def _on_current(self, current: QModelIndex, _previous: QModelIndex) -> None:
+    def _show_reason(self) -> None:
+        current = self.table.currentIndex()
         if current.isValid():
             row = self.model.row(current.row())
             name = called(self.figures.keys, row.point.values)
             found = row.finding
-            self._reason.setText(f"{name}: {'not computed yet.' if found is None else found.reason}")
+            self._reason.setText(f"{name}: {_WAITING if found is None else found.reason}")
 
     def _open_index(self, index: QModelIndex) -> None:
         if index.isValid():

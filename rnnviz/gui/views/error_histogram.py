@@ -36,7 +36,7 @@ _QUANTITIES = (
     ),
     _Quantity(
         "ulp",
-        "ULP",
+        "ulp",
         "Number of floats between the two values. Near 0 it is large even for small differences.",
         ulp_bars,
     ),

@@ -34,7 +34,7 @@ class MismatchModel(QAbstractTableModel):
         """Set the rows; the sort order stays."""
         self.beginResetModel()
         self._rows = rows
-        self.headings = (*_PLACES, display_name(reference), display_name(candidate), "difference", "error ratio", "ULP")
+        self.headings = (*_PLACES, display_name(reference), display_name(candidate), "difference", "error ratio", "ulp")
         self._order, self._places = self._sorted(), None
         self.endResetModel()
 

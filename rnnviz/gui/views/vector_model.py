@@ -128,9 +128,9 @@ class VectorModel(QAbstractTableModel):
         engines = [label for label, _ in self._vector.columns]
         reference, candidate = self._compared
         if role == _Roles.DisplayRole:
-            return [self._unit, *map(display_name, engines), "Δ", "ULP"][section]
+            return [self._unit, *map(display_name, engines), "Δ", "ulp"][section]
         if role in (FULL_ROLE, _Roles.AccessibleTextRole):
-            return [self._unit, *engines, "difference", "ULP"][section]
+            return [self._unit, *engines, "difference", "ulp"][section]
         if role == _Roles.ToolTipRole:
             why = [f"Values of {engine}." for engine in engines]
             apart = f"{candidate} - {reference}", f"Number of floats between {reference} and {candidate}."
@@ -216,7 +216,7 @@ class VectorModel(QAbstractTableModel):
         if difference is not None:
             reference, candidate = self._compared
             lines.append(f"{candidate} - {reference}: {number_format.full(difference.signed[row])}")
-            lines.append(f"ULP: {self._text(row, self._compared_columns - 1, full=True)}")
+            lines.append(f"ulp: {self._text(row, self._compared_columns - 1, full=True)}")
             state = "mismatch" if difference.mismatched[row] else "within the tolerance"
             lines.append(f"error ratio: {number_format.error(difference.violation[row])} ({state})")
         for column, added in enumerate(self._added, self._compared_columns):

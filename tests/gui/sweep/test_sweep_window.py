@@ -94,8 +94,8 @@ def test_results_are_sorted_and_a_click_on_a_row_runs_its_config(
     assert shown.counted == "✔ 2 agree · ✘ 2 disagree · – 2 refused"
     assert not shown.run_action.isEnabled()
     assert texts(shown, "hidden_size") == ["4", "4", "4", "6", "6", "6"]
-    click_heading(shown, "violation")
-    click_heading(shown, "violation")
+    click_heading(shown, "error ratio")
+    click_heading(shown, "error ratio")
     assert texts(shown, "verdict")[:4] == ["✘ disagree"] * 2 + ["✔ agree"] * 2
     worst = max((row for row in results.rows if row.finding), key=lambda row: row.finding.max_error_ratio or 0.0)
     before = bare_window.session.config
@@ -128,7 +128,7 @@ def test_the_heat_map_shows_number_and_verdict_of_each_cell(shown: SweepWindow, 
     assert (heat.across.currentText(), heat.down.currentText()) == ("engine", "hidden_size")
     marks = heat.map.marks
     assert [marks.text(0, column, number=False) for column in range(3)] == ["✔", "✘", "–"]
-    assert marks.text(0, 0, number=True) == f"✔ {texts(shown, 'violation')[0]}"
+    assert marks.text(0, 0, number=True) == f"✔ {texts(shown, 'error ratio')[0]}"
     picture = heat.map.grab().toImage()
     corners = [heat.map.cell_rect(0, column).topLeft() + QPointF(8, 8) for column in range(3)]
     right, wrong, refused = (picture.pixelColor(corner.toPoint()) for corner in corners)
@@ -150,7 +150,7 @@ def test_a_cell_is_chosen_by_keys_and_opened_by_a_click(
     QTest.keyClick(heat.map, Qt.Key.Key_Down)
     QTest.keyClick(heat.map, Qt.Key.Key_Right)
     assert heat.map.chosen_cell == (1, 1)
-    assert heat.said.startswith("hidden_size 6, engine bug:no-h2h-bias: disagree, violation ")
+    assert heat.said.startswith("hidden_size 6, engine bug:no-h2h-bias: disagree, error ratio ")
     assert shown.model.place(shown.table.currentIndex().row()) == 4
     with qtbot.waitSignal(bare_window.runner.finished, timeout=20_000):
         at = heat.map.cell_rect(0, 0).center().toPoint()
@@ -177,12 +177,15 @@ def test_a_sweep_is_run_and_opened_again_with_its_rows(
     path.write_text(SWEEP, encoding="utf-8")
     shown = opened(path)
     assert shown.counted == "no row yet · 4 waiting"
+    shown.table.selectRow(0)
+    waiting = shown.said
     assert bare_window.sweeps.runner is not None
     with qtbot.waitSignal(bare_window.sweeps.runner.ended, timeout=30_000):
         shown.run_action.trigger()
         assert not shown.run_action.isEnabled()
         assert shown.stop_action.isEnabled()
     assert shown.counted == "✔ 2 agree · ✘ 2 disagree"
+    assert shown.said != waiting
     assert not shown.stop_action.isEnabled()
     with qtbot.waitSignal(bare_window.sweeps.runner.saved):
         bare_window.sweeps.runner.save(shown.figures.table, tmp_path / "rows.json")

@@ -67,7 +67,7 @@ def test_another_engine_has_a_column_that_the_difference_does_not_speak_of(view:
 
     view.show_result(made_result(("gluon", "manual", "torch"), edits={"manual": edit}), "manual")
     headings = [view.model.headerData(c, Qt.Orientation.Horizontal) for c in range(view.model.columnCount())]
-    assert headings == ["unit", "gluon", "manual", "torch", "Δ", "ULP"]
+    assert headings == ["unit", "gluon", "manual", "torch", "Δ", "ulp"]
     assert marked(view) == [(1, 0), (1, 2), (1, 4), (1, 5)]
     view.show_result(made_result(("gluon", "manual", "torch"), edits={"manual": edit}), "torch")
     assert marked(view) == []
@@ -129,7 +129,7 @@ def test_moving_in_time_keeps_the_rows_that_were_chosen_for_copying(view: Vector
     view.show_location(Location(0, 0, 2, 0, 1))
     values = result["gluon"].hidden[0, 0, 2, 0]
     lines = view.copy_text().splitlines()
-    assert lines[0] == "unit\tgluon\tmanual\tdifference\tULP"
+    assert lines[0] == "unit\tgluon\tmanual\tdifference\tulp"
     assert [line.split("\t")[0] for line in lines[1:]] == ["1", "3"]
     assert [np.float32(line.split("\t")[1]) for line in lines[1:]] == [values[1], values[3]]
 
