@@ -1,4 +1,4 @@
-"""Factories of results and judgments with chosen values, made in this process."""
+"""Factories of results and judgments with chosen values, computed in this process."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -26,7 +26,7 @@ Diagnosis = tuple[tuple[str, ...], ...]
 
 
 def setting(index: tuple[int, ...], value: float) -> Edit:
-    """Sets one hidden value."""
+    """An edit that sets one hidden value."""
 
     def edit(trace: Trace) -> None:
         trace.hidden[index] = value
@@ -34,7 +34,7 @@ def setting(index: tuple[int, ...], value: float) -> Edit:
     return edit
 
 
-def made_result(
+def make_result(
     engines: tuple[str, ...] = ("gluon", "manual"),
     *,
     edits: Mapping[str, Edit] | None = None,
@@ -43,9 +43,9 @@ def made_result(
     compare_with: Mapping[str, Any] | None = None,
     **network: Any,
 ) -> RunResult:
-    """A result in which every engine has the textbook's numbers, but for what its edit does to its trace.
+    """A result in which every engine has the values of `manual`, except for its edit.
 
-    Engines called bug:NAME make that mistake.
+    Engines called bug:NAME simulate that known bug.
     """
     tables = {
         "network": {"cell": "rnn_tanh", "input_size": 3, "hidden_size": 4, **network},
@@ -73,7 +73,7 @@ def made_result(
     )
 
 
-def evaluated(
+def with_judgment(
     result: RunResult,
     *,
     coverage: float = 1.0,
@@ -81,7 +81,7 @@ def evaluated(
     blind: tuple[str, ...] = (),
     remedy: Config | None = None,
 ) -> RunResult:
-    """The result with every step audited, whatever `coverage` says of it."""
+    """The result with every step audited; `coverage` is only reported."""
     audits = {
         name: audit(result.inputs, trace, result.comparisons, traces=result.traces, full=True)
         for name, trace in result.traces.items()
@@ -92,7 +92,7 @@ def evaluated(
 
 
 def _trace(inputs: Inputs, name: str) -> Trace:
-    """What an engine computes: the textbook's numbers, or those of a known mistake."""
+    """The trace of an engine: the values of `manual`, or of a known bug."""
     network, samples = inputs.network, inputs.batch_size
     dtype = network.dtype
     state = network.state_shape(samples)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "tests/README.md")
 ENDINGS = (".md", ".toml", ".html", ".xml", ".desktop", ".txt", ".json")
 RETIRED = [
     (re.compile(entry["pattern"], re.IGNORECASE), entry["use"])

@@ -61,7 +61,7 @@ class Mistaken:
         return EngineReport()
 
 
-FILE = "a user's file"
+FILE = "custom step"
 THERE = [*(name for name, entry in ENGINES.items() if entry.unavailable is None), FILE]
 """Every engine that can be had here."""
 

@@ -10,7 +10,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.quantities.error_series import ERROR, MISMATCHED, STEP_AUDIT, VIOLATION, ErrorQuantity, error_series
 from rnnviz.verify.audit import audit
 from rnnviz.verify.result import RunResult
-from tests.factories import evaluated, made_result
+from tests.factories import make_result, with_judgment
 
 MINE = "/far/away/mine.py"
 
@@ -23,7 +23,7 @@ def spoil(trace: Trace) -> None:
 
 @pytest.fixture(scope="module")
 def result() -> RunResult:
-    made = made_result(
+    made = make_result(
         ("gluon", MINE, "torch"),
         edits={MINE: spoil},
         num_layers=3,
@@ -31,7 +31,7 @@ def result() -> RunResult:
         batch_size=3,
         compare_with={"atol": 1e-4, "rtol": 1e-3},
     )
-    return evaluated(made)
+    return with_judgment(made)
 
 
 def apart(result: RunResult) -> np.ndarray:

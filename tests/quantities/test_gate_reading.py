@@ -13,7 +13,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.quantities import gates
 from rnnviz.quantities.gates import GateQuantity, GateReader, gate_blocks, gate_lane, gate_quantities
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.oracles.gates import gates_of
 
 T, N, H = 6, 3, 4
@@ -24,7 +24,7 @@ def result_of(cell: str, dtype: str = "float64") -> RunResult:
     """Both directions of two layers, whose dimensions all differ; the engine does not know its cell states."""
     if (cell, dtype) not in _RESULTS:
         sizes = {"timesteps": T, "batch_size": N, "input_size": 5, "hidden_size": H}
-        made = made_result(cell=cell, num_layers=2, bidirectional=True, dtype=dtype, **sizes)
+        made = make_result(cell=cell, num_layers=2, bidirectional=True, dtype=dtype, **sizes)
         traces = {name: replace(trace, cell=None) for name, trace in made.traces.items()}
         _RESULTS[cell, dtype] = replace(made, traces=traces)
     return _RESULTS[cell, dtype]

@@ -12,7 +12,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.quantities.histogram_bins import Bars, ulp_bars, violation_bars
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.histogram import Histogram
-from tests.factories import made_result
+from tests.factories import make_result
 
 
 def comparison_of(**edits: float) -> Comparison:
@@ -20,7 +20,7 @@ def comparison_of(**edits: float) -> Comparison:
         for t, amount in enumerate(edits.values()):
             trace.hidden[0, 0, t, 0, 0] += np.float32(amount)
 
-    return made_result(edits={"manual": edit}).comparison("manual")
+    return make_result(edits={"manual": edit}).comparison("manual")
 
 
 MIXED = {"small": 1e-7, "large": 0.25, "nan": np.nan}

@@ -17,11 +17,11 @@ from rnnviz.text.repr_html import (
 )
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.compare import Mismatch
-from tests.factories import made_result, setting
+from tests.factories import make_result, setting
 
 MINE = "/far/away/<mine>.py"
 AT = Location(0, 0, 3, 1, 2)
-RESULT = made_result(("gluon", "manual", MINE), edits={MINE: setting(AT.index, 2.5)}, timesteps=5)
+RESULT = make_result(("gluon", "manual", MINE), edits={MINE: setting(AT.index, 2.5)}, timesteps=5)
 
 
 class Seen(HTMLParser):

@@ -10,7 +10,7 @@ from hypothesis import given
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.verify.invariants import Agreement, Place, agreement, consistency_checks, equality, lanes, places, values_at
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.verify.traces import SHAPES, Shape, random_trace
 
 RTOL, ATOL = 1e-6, 1e-5
@@ -164,7 +164,7 @@ def test_a_difference_as_large_as_the_tolerance_is_within_it() -> None:
 
 @pytest.mark.parametrize("layout", ["NTC", "TNC"])
 def test_every_place_of_a_lane_holds_its_last_computed_vector(layout: str) -> None:
-    result = made_result(cell="gru", num_layers=3, bidirectional=True, layout=layout)
+    result = make_result(cell="gru", num_layers=3, bidirectional=True, layout=layout)
     network, trace = result.inputs.network, result["manual"]
     for last in lanes(network, 5, sample=1):
         for place in places(network, last):
@@ -173,7 +173,7 @@ def test_every_place_of_a_lane_holds_its_last_computed_vector(layout: str) -> No
 
 
 def test_the_top_layer_stands_in_out_and_the_others_among_the_hidden_vectors() -> None:
-    network = made_result(num_layers=2, bidirectional=True).inputs.network
+    network = make_result(num_layers=2, bidirectional=True).inputs.network
     texts = [[place.text for place in places(network, last)] for last in lanes(network, 5, sample=1)]
     assert texts == [
         ["out[1][4][:4]", "state[0][2][1]"],
@@ -184,7 +184,7 @@ def test_the_top_layer_stands_in_out_and_the_others_among_the_hidden_vectors() -
 
 
 def test_an_lstm_has_its_final_cell_state_too() -> None:
-    result = made_result(cell="lstm")
+    result = make_result(cell="lstm")
     last = lanes(result.inputs.network, 5, sample=0)[0]
     cell = places(result.inputs.network, last)[2]
     assert (cell.kind, cell.where, cell.text) == ("cell", last, "state[1][0][0]")
@@ -197,7 +197,7 @@ def test_one_changed_number_of_the_state_sets_its_own_lane_apart() -> None:
     def edit(trace: Trace) -> None:
         trace.state_h[1, 0, 2] += np.float32(0.5)
 
-    result = made_result(edits={"manual": edit}, bidirectional=True)
+    result = make_result(edits={"manual": edit}, bidirectional=True)
     network = result.inputs.network
     found = {last.direction: agreement(result["manual"], network, last, 1e-6, 1e-5) for last in lanes(network, 5, 0)}
     assert found[0].verdict == "equal"
@@ -213,7 +213,7 @@ def test_a_difference_as_large_as_the_tolerance_is_near_and_the_tolerance_is_rel
         trace.hidden[layer, 0, 4, 1] = trace.output[4, 1] = (-1.0, 2.0, 0.5, 0.25)
         trace.state_h[layer, 1] = (-1.0, 2.5, 0.625, 0.25)
 
-    result = made_result(edits={"manual": edit}, num_layers=2)
+    result = make_result(edits={"manual": edit}, num_layers=2)
     last = Location(layer, 0, 4, 1)
 
     def found(rtol: float, atol: float) -> Agreement:
@@ -224,7 +224,7 @@ def test_a_difference_as_large_as_the_tolerance_is_near_and_the_tolerance_is_rel
 
 
 def test_of_vectors_that_a_recording_lacks_only_the_last_ones_have_numbers() -> None:
-    result = made_result(cell="lstm", num_layers=2)
+    result = make_result(cell="lstm", num_layers=2)
     network = result.inputs.network
     trace = replace(result["manual"], missing=frozenset({"hidden", "output"}), state_c=None)
     for timestep, there in ((3, False), (4, True)):

@@ -17,7 +17,7 @@ from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.gui.views.mismatch_list import MismatchList
 from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.gui.views.vector_table import VectorTable
-from tests.factories import made_result
+from tests.factories import make_result
 
 TOP, BELOW = Location(layer=1, timestep=4, unit=2), Location(timestep=4, unit=1)
 INPUT = InputPlace(4, 0, 2)
@@ -25,7 +25,7 @@ INPUT = InputPlace(4, 0, 2)
 
 @pytest.fixture
 def session(qapp: Any) -> Session:
-    result = made_result(cell="lstm", num_layers=2)
+    result = make_result(cell="lstm", num_layers=2)
     session = Session(result.config)
     session.set_result(result)
     session.set_location(TOP)
@@ -71,12 +71,12 @@ def test_a_cursor_that_moves_by_other_means_begins_a_trail(session: Session, tra
 
 
 def test_a_trail_survives_another_run_of_the_same_network_only(session: Session, trail: NavigationHistory) -> None:
-    session.set_result(made_result(cell="lstm", num_layers=2))
+    session.set_result(make_result(cell="lstm", num_layers=2))
     trail.visit(BELOW)
     trail.visit(INPUT)
-    session.set_result(made_result(cell="lstm", num_layers=2))
+    session.set_result(make_result(cell="lstm", num_layers=2))
     assert trail.place == INPUT
-    session.set_result(made_result(cell="gru", num_layers=2))
+    session.set_result(make_result(cell="gru", num_layers=2))
     assert trail.places == (session.location,)
 
 

@@ -10,7 +10,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.player import Player, speed
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 
 
 def session_on(result: RunResult) -> Session:
@@ -26,7 +26,7 @@ def test_a_sequence_is_played_in_twelve_seconds_or_at_two_steps_a_second() -> No
 
 
 def test_no_step_is_skipped_while_there_is_a_frame_for_each(qtbot: Any) -> None:
-    session = session_on(made_result(timesteps=400))
+    session = session_on(make_result(timesteps=400))
     # A clock that says that every frame is late.
     player = Player(session, clock=count(0.0, 0.5).__next__)
     seen: list[int] = []
@@ -38,7 +38,7 @@ def test_no_step_is_skipped_while_there_is_a_frame_for_each(qtbot: Any) -> None:
 
 
 def test_a_late_frame_of_a_long_sequence_skips_steps_and_holds_the_pace(qtbot: Any) -> None:
-    session = session_on(made_result(timesteps=12_000, batch_size=1, hidden_size=1))
+    session = session_on(make_result(timesteps=12_000, batch_size=1, hidden_size=1))
     times = iter([0.0, 0.016, 0.032, 0.132, 0.148, *[0.148] * 1000])
     player = Player(session, clock=times.__next__)
     seen = [0]
@@ -50,7 +50,7 @@ def test_a_late_frame_of_a_long_sequence_skips_steps_and_holds_the_pace(qtbot: A
 
 
 def test_playing_goes_on_when_its_run_has_been_audited_and_ends_with_another_run(qtbot: Any) -> None:
-    result = made_result(timesteps=6)
+    result = make_result(timesteps=6)
     session = session_on(result)
     player = Player(session)
     player.toggle()
@@ -59,13 +59,13 @@ def test_playing_goes_on_when_its_run_has_been_audited_and_ends_with_another_run
     session.set_result(replace(result, seconds={"gluon": 1.0}))
     assert player.playing
     assert (player.stepper.stage, session.lit) == (stage, lit)
-    session.set_result(made_result(timesteps=6))
+    session.set_result(make_result(timesteps=6))
     assert not player.playing
     assert (player.stepper.stage, session.lit) == (None, ())
 
 
 def test_playing_ends_at_the_end_and_begins_again_at_the_start(qtbot: Any) -> None:
-    session = session_on(made_result(timesteps=12_000, batch_size=1, hidden_size=1))
+    session = session_on(make_result(timesteps=12_000, batch_size=1, hidden_size=1))
     player = Player(session, clock=count(0.0, 5.0).__next__)
     with qtbot.waitSignal(player.playing_changed, check_params_cb=lambda playing: not playing):
         player.toggle()
@@ -73,12 +73,12 @@ def test_playing_ends_at_the_end_and_begins_again_at_the_start(qtbot: Any) -> No
     player.toggle()
     assert player.playing
     assert session.location.timestep == 0
-    session.set_result(made_result())
+    session.set_result(make_result())
     assert not player.playing
 
 
 def test_a_short_sequence_is_played_stage_by_stage_in_words_and_lights(qtbot: Any) -> None:
-    session = session_on(made_result(cell="lstm", timesteps=2, bidirectional=True))
+    session = session_on(make_result(cell="lstm", timesteps=2, bidirectional=True))
     session.set_location(Location(0, 1, 1, 1, 2))
     player = Player(session)
     player.set_factor(2.0)
@@ -96,7 +96,7 @@ def test_a_short_sequence_is_played_stage_by_stage_in_words_and_lights(qtbot: An
 
 
 def test_stages_go_back_as_they_came_and_a_moved_cursor_puts_out_the_lights() -> None:
-    session = session_on(made_result(timesteps=3, num_layers=2))
+    session = session_on(make_result(timesteps=3, num_layers=2))
     player = Player(session)
     player.set_order("layers")
     told: list[str] = []
@@ -115,7 +115,7 @@ def test_stages_go_back_as_they_came_and_a_moved_cursor_puts_out_the_lights() ->
 
 
 def test_at_speed_the_cursor_alone_moves_and_backward_is_the_other_way(qtbot: Any) -> None:
-    session = session_on(made_result(timesteps=4))
+    session = session_on(make_result(timesteps=4))
     player = Player(session)
     player.set_factor(16.0)
     lit: list[object] = []
@@ -130,7 +130,7 @@ def test_at_speed_the_cursor_alone_moves_and_backward_is_the_other_way(qtbot: An
 
 
 def test_stages_are_for_what_can_be_followed() -> None:
-    player = Player(session_on(made_result(timesteps=25, batch_size=1)))
+    player = Player(session_on(make_result(timesteps=25, batch_size=1)))
     assert not player.in_stages
     player.numbers_in_view = lambda: True
     assert player.in_stages

@@ -6,7 +6,7 @@ import pytest
 from rnnviz.core.trace import Trace
 from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.gui.views.verdicts import PLACE
 
 
@@ -24,4 +24,4 @@ def mismatching() -> RunResult:
     def edit(trace: Trace) -> None:
         trace.hidden[PLACE.index] += np.float32(0.25)
 
-    return made_result(edits={"manual": edit}, bidirectional=True)
+    return make_result(edits={"manual": edit}, bidirectional=True)

@@ -9,7 +9,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.error_histogram import ErrorHistogram
-from tests.factories import made_result
+from tests.factories import make_result
 
 PLACE = Location(0, 1, 3, 1, 2)
 
@@ -25,7 +25,7 @@ def view(qtbot) -> ErrorHistogram:
     qtbot.addWidget(view)
     view.resize(900, 220)
     view.show()
-    view.show_result(made_result(edits={"manual": nudge}, bidirectional=True), "manual")
+    view.show_result(make_result(edits={"manual": nudge}, bidirectional=True), "manual")
     return view
 
 

@@ -12,7 +12,7 @@ from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.known_bugs_model import Detection
 from rnnviz.gui.views.known_bugs_view import KnownBugsView
 from rnnviz.verify.result import RunResult
-from tests.factories import evaluated, made_result
+from tests.factories import make_result, with_judgment
 
 MISTAKE = "bug:h2h-transposed"
 
@@ -28,7 +28,7 @@ def view(qtbot) -> KnownBugsView:
 
 @pytest.fixture
 def computed() -> RunResult:
-    return evaluated(made_result(("gluon", "manual", MISTAKE), num_layers=2))
+    return with_judgment(make_result(("gluon", "manual", MISTAKE), num_layers=2))
 
 
 def shown(view: KnownBugsView) -> list[str]:
@@ -36,7 +36,7 @@ def shown(view: KnownBugsView) -> list[str]:
 
 
 def test_every_mistake_that_the_network_can_have_is_listed(view: KnownBugsView) -> None:
-    result = evaluated(made_result(cell="gru"))
+    result = with_judgment(make_result(cell="gru"))
     view.show_result(result, "manual")
     listed = [row[0] for row in view.model.rows]
     assert listed == [entry.cause for entry in known_mistakes(result.inputs.network)]
@@ -46,7 +46,7 @@ def test_every_mistake_that_the_network_can_have_is_listed(view: KnownBugsView) 
 
 
 def test_it_says_which_mistakes_the_run_could_not_reveal(view: KnownBugsView) -> None:
-    view.show_result(evaluated(made_result(), blind=("h2h-transposed",)), "manual")
+    view.show_result(with_judgment(make_result(), blind=("h2h-transposed",)), "manual")
     found = dict(zip((entry.name for entry in view.model.entries), (r[1] for r in view.model.rows), strict=True))
     assert found["h2h-transposed"] == Detection.UNDETECTABLE
     assert set(found.values()) == {Detection.UNDETECTABLE, Detection.DETECTABLE}
@@ -58,19 +58,19 @@ def test_it_says_which_mistakes_the_run_could_not_reveal(view: KnownBugsView) ->
 
 
 def test_before_the_audit_nobody_knows(view: KnownBugsView) -> None:
-    view.show_result(made_result(), "manual")
+    view.show_result(make_result(), "manual")
     assert {row[1] for row in view.model.rows} == {Detection.UNKNOWN}
 
 
 def test_the_chosen_mistake_is_told_with_its_origin(view: KnownBugsView) -> None:
-    view.show_result(evaluated(made_result()), "manual")
+    view.show_result(with_judgment(make_result()), "manual")
     view.choose("h2h-transposed")
     assert "Hidden-to-hidden weight transposed" in shown(view)
     assert KNOWN_BUGS["h2h-transposed"].origin in shown(view)
 
 
 def test_the_button_asks_for_the_mistakes_engine(qtbot, view: KnownBugsView) -> None:
-    view.show_result(evaluated(made_result()), "manual")
+    view.show_result(with_judgment(make_result()), "manual")
     view.choose("h2h-transposed")
     with qtbot.waitSignal(view.mistake_requested) as asked:
         qtbot.mouseClick(view.button, Qt.MouseButton.LeftButton)
@@ -78,7 +78,7 @@ def test_the_button_asks_for_the_mistakes_engine(qtbot, view: KnownBugsView) -> 
 
 
 def test_arrows_read_on_and_enter_asks(qtbot, view: KnownBugsView) -> None:
-    view.show_result(evaluated(made_result()), "manual")
+    view.show_result(with_judgment(make_result()), "manual")
     view.activateWindow()
     view.table.setFocus()
     with qtbot.assertNotEmitted(view.mistake_requested):
@@ -123,7 +123,7 @@ def test_the_strip_shows_when_a_lane_is_reached(view: KnownBugsView, computed: R
 
 
 def test_the_chosen_mistake_stays_when_its_result_arrives(view: KnownBugsView, computed: RunResult) -> None:
-    view.show_result(evaluated(made_result(num_layers=2)), "manual")
+    view.show_result(with_judgment(make_result(num_layers=2)), "manual")
     view.choose("h2h-transposed")
     view.show_result(computed, "manual")
     assert view.chosen is not None
@@ -133,7 +133,7 @@ def test_the_chosen_mistake_stays_when_its_result_arrives(view: KnownBugsView, c
 
 
 def test_a_mistake_that_is_the_reference_is_not_asked_for_again(view: KnownBugsView) -> None:
-    view.show_result(made_result((MISTAKE, "manual")), "manual")
+    view.show_result(make_result((MISTAKE, "manual")), "manual")
     view.choose("h2h-transposed")
     assert not view.button.isEnabled()
 

@@ -17,13 +17,13 @@ from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.quantities.highlights import Region, highlighted_rows, lane_region
-from tests.factories import made_result
+from tests.factories import make_result
 
 
 @pytest.fixture
 def shown(qtbot: Any, window: MainWindow) -> MainWindow:
     """A window on a stacked bidirectional LSTM, with the pointer elsewhere."""
-    window.session.set_result(made_result(cell="lstm", num_layers=3, bidirectional=True, timesteps=4))
+    window.session.set_result(make_result(cell="lstm", num_layers=3, bidirectional=True, timesteps=4))
     chart = view(window, OutputMap).chart
     qtbot.waitUntil(lambda: chart.height() == chart.sizeHint().height())
     QTest.mouseMove(window.verdict)
@@ -97,7 +97,7 @@ def test_the_keyboard_lights_up_and_leads_to_every_part(qtbot: Any, shown: MainW
 def test_another_result_puts_everything_out(shown: MainWindow) -> None:
     shown.session.set_highlight((lane_region(Network("lstm", 3, 4), 2, 1, 4),))
     assert shown.lanes.lit.frames
-    shown.session.set_result(made_result(timesteps=1))
+    shown.session.set_result(make_result(timesteps=1))
     assert shown.session.lit == ()
     assert shown.lanes.lit.frames == []
 
@@ -121,7 +121,7 @@ def test_a_frame_is_seen_and_nothing_is_left_of_it(qtbot: Any, theme: Any) -> No
     lanes.resize(700, 400)
     lanes.apply_theme(theme)
     lanes.show()
-    result = made_result(timesteps=200, num_layers=2)
+    result = make_result(timesteps=200, num_layers=2)
     lanes.show_result(result, "manual")
     qtbot.waitUntil(lambda: lanes.picture_complete)
 

@@ -10,7 +10,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.gui.views.output_map_rows import LaneRow, PlaceRow
-from tests.factories import made_result
+from tests.factories import make_result
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_an_empty_view_says_what_to_do(view: OutputMap) -> None:
     [("NTC", "out[1][2][4:8]", "out[1][0][4:8]"), ("TNC", "out[2][1][4:8]", "out[0][1][4:8]")],
 )
 def test_the_cursors_place_is_told_in_the_layout(view: OutputMap, layout: str, out: str, ends: str) -> None:
-    view.show_result(made_result(num_layers=2, bidirectional=True, layout=layout), "manual")
+    view.show_result(make_result(num_layers=2, bidirectional=True, layout=layout), "manual")
     view.show_location(Location(1, 1, 2, 1))
     assert view.told == f"h = {out}"
     assert ends in place_rows(view)
@@ -57,7 +57,7 @@ def test_the_cursors_place_is_told_in_the_layout(view: OutputMap, layout: str, o
 
 
 def test_each_lane_has_its_places_with_the_numbers_of_the_trace(view: OutputMap) -> None:
-    result = made_result(num_layers=2, bidirectional=True)
+    result = make_result(num_layers=2, bidirectional=True)
     view.show_result(result, "manual")
     view.show_location(Location(0, 0, 0, 1))
     trace = result["gluon"]
@@ -84,7 +84,7 @@ def test_a_state_that_is_not_the_output_is_told_of_its_engine_and_lane_alone(vie
     def edit(trace: Trace) -> None:
         trace.state_h[1, 0, 2] += np.float32(0.5)
 
-    view.show_result(made_result(edits={"manual": edit}, bidirectional=True), "manual")
+    view.show_result(make_result(edits={"manual": edit}, bidirectional=True), "manual")
     backward = view.rows.index(lane_row(view, 0, 1))
     assert backward.data().endswith(": equal")
     view.choose_engine("manual")
@@ -97,7 +97,7 @@ def test_a_state_that_is_not_the_output_is_told_of_its_engine_and_lane_alone(vie
 
 
 def test_clicking_a_place_asks_for_its_lane_and_step(qtbot, view: OutputMap) -> None:
-    view.show_result(made_result(num_layers=2, bidirectional=True), "manual")
+    view.show_result(make_result(num_layers=2, bidirectional=True), "manual")
     view.show_location(Location(0, 0, 2, 1, 3))
     rect = view.list.visualRect(view.rows.index(place_rows(view)["state[0][3][1]"]))
     with qtbot.waitSignal(view.location_requested) as asked:
@@ -106,7 +106,7 @@ def test_clicking_a_place_asks_for_its_lane_and_step(qtbot, view: OutputMap) -> 
 
 
 def test_clicking_a_lanes_axis_asks_for_the_timestep_there(qtbot, view: OutputMap) -> None:
-    view.show_result(made_result(timesteps=5), "manual")
+    view.show_result(make_result(timesteps=5), "manual")
     rect = view.list.visualRect(view.rows.index(0))
     band = view.painter.band(rect)
     for timestep in range(5):
@@ -117,7 +117,7 @@ def test_clicking_a_lanes_axis_asks_for_the_timestep_there(qtbot, view: OutputMa
 
 
 def test_the_keyboard_reaches_every_place(qtbot, view: OutputMap) -> None:
-    view.show_result(made_result(bidirectional=True), "manual")
+    view.show_result(make_result(bidirectional=True), "manual")
     view.show_location(Location(0, 0, 2, 0, 1))
     view.list.setCurrentIndex(view.rows.index(0))
     for _ in range(4):
@@ -132,7 +132,7 @@ def test_the_keyboard_reaches_every_place(qtbot, view: OutputMap) -> None:
 
 
 def test_the_place_of_the_cursor_is_highlighted(view: OutputMap) -> None:
-    view.show_result(made_result(bidirectional=True), "manual")
+    view.show_result(make_result(bidirectional=True), "manual")
     view.show_location(Location(0, 1, 0))
     here = [text for text, row in place_rows(view).items() if view.rows.index(row).data().endswith("selected")]
     assert here == ["out[0][0][4:8]", "state[0][1][0]"]
@@ -141,7 +141,7 @@ def test_the_place_of_the_cursor_is_highlighted(view: OutputMap) -> None:
 
 
 def test_an_lstm_shows_its_final_cell_state(view: OutputMap) -> None:
-    result = made_result(cell="lstm")
+    result = make_result(cell="lstm")
     view.show_result(result, "manual")
     row = view.rows.rows[place_rows(view)["state[1][0][0]"]]
     assert isinstance(row, PlaceRow)
@@ -154,7 +154,7 @@ def test_a_deep_network_scrolls_and_draws_only_what_is_seen(
     view: OutputMap, theme, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     view.apply_theme(theme)
-    view.show_result(made_result(num_layers=30, bidirectional=True, timesteps=2), "manual")
+    view.show_result(make_result(num_layers=30, bidirectional=True, timesteps=2), "manual")
     read: list[str] = []
     values = view.rows.values
     monkeypatch.setattr(view.rows, "values", lambda row: (read.append(row.place.text), values(row))[1])
@@ -164,9 +164,9 @@ def test_a_deep_network_scrolls_and_draws_only_what_is_seen(
 
 
 def test_the_chosen_engine_stays_while_the_engines_do(view: OutputMap) -> None:
-    view.show_result(made_result(), "manual")
+    view.show_result(make_result(), "manual")
     view.choose_engine("manual")
-    view.show_result(made_result(timesteps=3), "manual")
+    view.show_result(make_result(timesteps=3), "manual")
     assert view.engine == "manual"
-    view.show_result(made_result(("gluon", "torch")), "torch")
+    view.show_result(make_result(("gluon", "torch")), "torch")
     assert view.engine == "gluon"

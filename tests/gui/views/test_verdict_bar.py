@@ -11,7 +11,7 @@ from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.gui.views.verdicts import PLACE, button, evaluated, shown
 
 
@@ -21,11 +21,11 @@ def test_an_empty_strip_says_what_to_do(line: VerdictBar) -> None:
 
 
 def test_agreement_is_said_in_words_with_the_figures_behind_it(line: VerdictBar) -> None:
-    line.show_result(made_result(), "manual")
+    line.show_result(make_result(), "manual")
     assert line.says == "agree"
     assert line.text == "gluon and manual agree: all 40 values are equal"
     assert "1.3e-6 · |gluon|" in shown(line)
-    assert verdict_sentence(made_result(), "manual").notes[-1] in line.toolTip()
+    assert verdict_sentence(make_result(), "manual").notes[-1] in line.toolTip()
     assert line.text in line.accessibleName()
     assert not button(line, "next").isVisible()
 
@@ -78,7 +78,7 @@ def test_a_run_that_goes_on_says_what_it_does_and_what_is_shown_meanwhile(line: 
     line.show_running(Stage(StageKind.READING_INPUTS))
     assert line.says == "running"
     assert line.text == "Running: reading the inputs"
-    line.show_result(made_result(), "manual")
+    line.show_result(make_result(), "manual")
     line.show_running(Stage(StageKind.COMPUTING, "gluon"))
     assert line.says == "running"
     assert "Shown: ✔ gluon and manual agree" in shown(line)
@@ -87,7 +87,7 @@ def test_a_run_that_goes_on_says_what_it_does_and_what_is_shown_meanwhile(line: 
 
 
 def test_an_error_leaves_the_last_verdict_in_sight_and_can_be_dismissed(qtbot, line: VerdictBar) -> None:
-    line.show_result(made_result(), "manual")
+    line.show_result(make_result(), "manual")
     line.show_running(Stage(StageKind.COMPUTING, "gluon"))
     line.show_error("The process that computes ended.")
     assert line.says == "error"
@@ -99,7 +99,7 @@ def test_an_error_leaves_the_last_verdict_in_sight_and_can_be_dismissed(qtbot, l
 
 def test_another_result_ends_the_message_of_failure(line: VerdictBar) -> None:
     line.show_error("The process that computes ended.")
-    line.show_result(made_result(), "manual")
+    line.show_result(make_result(), "manual")
     assert line.says == "agree"
 
 
@@ -137,7 +137,7 @@ def test_a_narrow_strip_drops_the_notes_before_the_place(line: VerdictBar, misma
 
 
 def test_engine_names_are_text_and_not_markup(line: VerdictBar) -> None:
-    result = made_result(("gluon", "<b>&mine.py"))
+    result = make_result(("gluon", "<b>&mine.py"))
     line.show_result(result, "<b>&mine.py")
     assert line.text.startswith("gluon and <b>&mine.py agree")
     assert "&lt;b&gt;&amp;mine.py" in shown(line)
@@ -157,15 +157,15 @@ def test_each_state_has_the_themes_surface(line: VerdictBar, mismatching: RunRes
         return line.grab().toImage().pixelColor(line.width() // 2, 4).name()
 
     assert surface() == theme.raised
-    line.show_result(made_result(), "manual")
+    line.show_result(make_result(), "manual")
     assert surface() == theme.right_surface
     line.show_result(mismatching, "manual")
     assert surface() == theme.wrong_surface
     line.show_stale(True)
     assert surface() == theme.doubtful_surface
     line.show_stale(False)
-    line.show_result(evaluated(made_result(), blind=True), "manual")
+    line.show_result(evaluated(make_result(), blind=True), "manual")
     assert surface() == theme.doubtful_surface
-    line.show_result(made_result(), "manual")
+    line.show_result(make_result(), "manual")
     line.show_running(Stage(StageKind.AUDITING, "gluon"))
     assert surface() == theme.raised

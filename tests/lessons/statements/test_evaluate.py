@@ -13,9 +13,9 @@ from rnnviz.lessons.statements.namespace import Namespace
 from rnnviz.lessons.statements.parser import parse_expression
 from rnnviz.lessons.statements.symbols import AUDITED
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 
-RESULT = made_result(
+RESULT = make_result(
     ("gluon", "bug:no-h2h-bias", "manual"),
     cell="lstm",
     hidden_size=4,
@@ -24,7 +24,7 @@ RESULT = made_result(
     batch_size=6,
     layout="TNC",
 )
-BATCH_FIRST = made_result(cell="rnn_tanh", num_layers=2)
+BATCH_FIRST = make_result(cell="rnn_tanh", num_layers=2)
 OWN, OTHER = RESULT["gluon"], RESULT["bug:no-h2h-bias"]
 FORGET_BIAS = {side: RESULT.inputs.parameters[f"r1_{side}_bias"][4:8] for side in ("i2h", "h2h")}
 FORGET = {side: RESULT.inputs.parameters[f"r1_{side}_weight"][4:8] for side in ("i2h", "h2h")}

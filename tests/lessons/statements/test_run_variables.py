@@ -16,12 +16,12 @@ from rnnviz.lessons.statements.run_variables import audit_of, engine_name, judgm
 from rnnviz.lessons.statements.symbols import is_engine, is_name
 from rnnviz.verify.compare import Mismatch
 from rnnviz.verify.result import RunResult
-from tests.factories import evaluated, made_result, setting
+from tests.factories import make_result, setting, with_judgment
 
 PLACE = Location(0, 1, 3, 1, 2)
 EDITS = {"torch": setting(PLACE.index, 2.5), "onnx": setting((0, 0, 1, 0, 0), -3.0)}
-RESULT = made_result(("gluon", "manual", "torch", "onnx"), edits=EDITS, bidirectional=True)
-JUDGED = evaluated(
+RESULT = make_result(("gluon", "manual", "torch", "onnx"), edits=EDITS, bidirectional=True)
+JUDGED = with_judgment(
     RESULT,
     diagnoses={"torch": (("a", "b"), ("c",)), "onnx": (("b",), ("d",))},
     blind=("e", "f"),
@@ -192,7 +192,7 @@ def test_numbers_that_cannot_be_read_leave_a_statement_unanswered(monkeypatch: p
 
 
 def test_what_a_recording_holds_is_told_and_what_it_lacks_is_not() -> None:
-    made = made_result(("manual", "recording:/far/golden.npz"), num_layers=2)
+    made = make_result(("manual", "recording:/far/golden.npz"), num_layers=2)
     (name, trace) = list(made.traces.items())[1]
 
     def reason(holds: str, *missing: str) -> str:

@@ -14,7 +14,7 @@ from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.gui.views.number_table import FULL_ROLE
 from tests.explain.arithmetics import explained
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.gui.views.arithmetic.seen import WHERE, card, column, row, text
 
 
@@ -58,7 +58,7 @@ def test_any_network_can_be_shown(view: ArithmeticView, case: Any) -> None:
     view.hide()
     inputs, trace, where = case
     shape = trace.shape
-    made = made_result(
+    made = make_result(
         cell=inputs.network.cell,
         input_size=inputs.network.input_size,
         hidden_size=shape[4],

@@ -7,7 +7,7 @@ import pytest
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.provenance import InitialPlace, InputPlace
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.gui.views.arithmetic.seen import WHERE
 
 
@@ -86,12 +86,12 @@ def test_hiding_the_view_gives_up_what_is_on_its_way(qtbot: Any, view: Arithmeti
 def test_the_end_of_a_trail_stays_while_the_network_is_run_again(view: ArithmeticView, show: Any) -> None:
     show(cell="lstm")
     view.show_trail((WHERE, InputPlace(2, 1, 0)), 1)
-    other = made_result(cell="lstm", num_layers=2, bidirectional=True)
+    other = make_result(cell="lstm", num_layers=2, bidirectional=True)
     view.show_result(other, "manual")
     view.show_location(WHERE)
     assert view.ends
     assert view.end.isVisible()
-    view.show_result(made_result(input_size=3, timesteps=2, batch_size=1), "manual")
+    view.show_result(make_result(input_size=3, timesteps=2, batch_size=1), "manual")
     assert not view.ends
 
 

@@ -18,7 +18,7 @@ from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.tiles import Request, Tile
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.gui.conftest import own_threads, threads_left
 
 
@@ -27,7 +27,7 @@ def spoil(trace: Trace) -> None:
 
 
 def long_result(**changes: Any) -> RunResult:
-    return made_result(**{"hidden_size": 64, "timesteps": 1500, "edits": {"manual": spoil}, **changes})
+    return make_result(**{"hidden_size": 64, "timesteps": 1500, "edits": {"manual": spoil}, **changes})
 
 
 @pytest.fixture

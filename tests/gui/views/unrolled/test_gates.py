@@ -15,7 +15,7 @@ from rnnviz.gui.views.unrolled import heatmap
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.quantities.gate_cache import LaneGates
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.oracles.gates import gates_of
 
 LANE = Lane(0, 0)
@@ -28,7 +28,7 @@ def spoil(trace: Trace) -> None:
 
 def small(cell: str = "lstm", **changes: Any) -> RunResult:
     network = {"cell": cell, "hidden_size": 6, "input_size": 5, "timesteps": 4, "edits": {"manual": spoil}}
-    return made_result(**{**network, **changes})
+    return make_result(**{**network, **changes})
 
 
 def texts(view: UnrolledView, lane: Lane = LANE) -> dict[tuple[int, int], str]:

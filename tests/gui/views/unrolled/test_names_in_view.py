@@ -13,13 +13,13 @@ from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 
 LONG = "a label that is longer than anybody would wish for, and goes on and on"
 
 
 def named(timesteps: Sequence[str], features: Sequence[str] = ()) -> RunResult:
-    result = made_result(timesteps=len(timesteps), input_size=3, hidden_size=4)
+    result = make_result(timesteps=len(timesteps), input_size=3, hidden_size=4)
     return replace(result, inputs=replace(result.inputs, names=Names(timesteps, features)))
 
 

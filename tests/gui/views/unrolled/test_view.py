@@ -15,7 +15,7 @@ from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.theme.palettes import DARK, LIGHT, THEMES
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.gui.views.unrolled.seen import long_result, small, spoil
 
 
@@ -93,7 +93,7 @@ def test_another_engine_sample_or_result_changes_the_numbers(view: UnrolledView)
 
 
 def test_a_long_sequence_shows_numbers_only_when_zoomed_in(view: UnrolledView) -> None:
-    result = made_result(hidden_size=10, timesteps=400)
+    result = make_result(hidden_size=10, timesteps=400)
     view.show_result(result, "manual")
     assert view.visible_numbers() == []
     view.show_location(Location(timestep=200))
@@ -115,7 +115,7 @@ def test_a_click_selects_the_cell_under_it(qtbot: Any, view: UnrolledView, name:
 
 
 def test_a_click_selects_the_cell_in_a_heat_map_too(qtbot: Any, view: UnrolledView) -> None:
-    view.show_result(made_result(hidden_size=10, timesteps=40, num_layers=2), "manual")
+    view.show_result(make_result(hidden_size=10, timesteps=40, num_layers=2), "manual")
     assert click(qtbot, view, CellGeometry(Lane(1, 0), 33, 4)) == Location(1, 0, 33, 0, 4)
 
 
@@ -251,7 +251,7 @@ def test_what_is_copied_reads_back_to_the_same_floats(view: UnrolledView) -> Non
 
 @pytest.mark.slow
 def test_frames_leave_the_count_of_references_to_none_alone(view: UnrolledView) -> None:
-    view.show_result(made_result(hidden_size=10, timesteps=40, bidirectional=True), "manual")
+    view.show_result(make_result(hidden_size=10, timesteps=40, bidirectional=True), "manual")
 
     def frames(count: int) -> None:
         for frame in range(count):
