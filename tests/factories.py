@@ -11,7 +11,7 @@ import rnnviz.text.repr_html  # noqa: F401 (gives results their representations)
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
-from rnnviz.engines.faults.engine import MistakeEngine
+from rnnviz.engines.faults.engine import KnownBugEngine
 from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.inputs import load_inputs
@@ -105,6 +105,6 @@ def _trace(inputs: Inputs, name: str) -> Trace:
         state_c=np.zeros(state, dtype) if lstm else None,
         cell=np.zeros(inputs.hidden_shape, dtype) if lstm and ManualEngine().provides_cell_state else None,
     )
-    engine = MistakeEngine(name) if name.startswith(PREFIX) else ManualEngine()
+    engine = KnownBugEngine(name) if name.startswith(PREFIX) else ManualEngine()
     engine.run(inputs, trace, lambda _: None)
     return trace

@@ -19,7 +19,7 @@ from rnnviz.core.initial_state import State
 from rnnviz.core.inputs import Inputs, Load
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
-from rnnviz.engines.faults.engine import run_deviation, trace_in_memory
+from rnnviz.engines.faults.engine import run_fault, trace_in_memory
 from rnnviz.engines.faults.registry import known_bugs_of
 from rnnviz.engines.faults.spec import Fault
 from rnnviz.verify.audit import audit
@@ -42,10 +42,10 @@ def undetectable(inputs: Inputs) -> tuple[str, ...]:
     """The names of the known bugs that these inputs cannot reveal, in the catalog's order."""
     blind = known_bugs_of(inputs.network)
     for part in _parts(inputs):
-        blind = [mistake for mistake in blind if not _reveals(part, mistake.variants[inputs.network.cell][0])]
+        blind = [bug for bug in blind if not _reveals(part, bug.variants[inputs.network.cell][0])]
         if not blind:
             break
-    return tuple(mistake.name for mistake in blind)
+    return tuple(bug.name for bug in blind)
 
 
 def suggested_config(inputs: Inputs, blind: tuple[str, ...], load: Load) -> Config | None:
@@ -133,16 +133,16 @@ def _part(inputs: Inputs, samples: NDArray[np.intp], steps: int) -> Inputs:
     return Inputs(inputs.config, sequence, inputs.parameters, state)
 
 
-def _reveals(inputs: Inputs, deviation: Fault) -> bool:
+def _reveals(inputs: Inputs, fault: Fault) -> bool:
     """Whether a step is wrong or a check broken; what costs least is looked at first, since most known bugs show
     soon."""
-    if _idle(inputs, deviation):
+    if _idle(inputs, fault):
         return False
     if inputs.network.num_layers > 1:
         bottom = _bottom_layer(inputs)
-        if _glance(bottom, _made(bottom, deviation)):
+        if _glance(bottom, _made(bottom, fault)):
             return True
-    trace = _made(inputs, deviation)
+    trace = _made(inputs, fault)
     return (
         _glance(inputs, trace)
         or not all(check.holds for check in consistency_checks(trace, *inputs.config.tolerances))
@@ -150,14 +150,14 @@ def _reveals(inputs: Inputs, deviation: Fault) -> bool:
     )
 
 
-def _idle(inputs: Inputs, deviation: Fault) -> bool:
-    """Whether the deviation changes nothing but parameters, and those not at all."""
-    if deviation != Fault(parameters=deviation.parameters):
+def _idle(inputs: Inputs, fault: Fault) -> bool:
+    """Whether the fault changes nothing but parameters, and those not at all."""
+    if fault != Fault(parameters=fault.parameters):
         return False
     network = inputs.network
     for layer, direction in product(range(network.num_layers), range(network.directions)):
         right = inputs.parameters.layer(layer, direction)
-        changed = reduce(lambda p, change: change(network.cell, p), deviation.parameters, right)
+        changed = reduce(lambda p, change: change(network.cell, p), fault.parameters, right)
         for name, array in vars(right).items():
             if getattr(changed, name) is not array and not np.array_equal(getattr(changed, name), array):
                 return False
@@ -172,9 +172,9 @@ def _bottom_layer(inputs: Inputs) -> Inputs:
     return Inputs(replace(inputs.config, network=network), inputs.sequence, parameters, state)
 
 
-def _made(inputs: Inputs, deviation: Fault) -> Trace:
+def _made(inputs: Inputs, fault: Fault) -> Trace:
     trace = trace_in_memory(inputs)
-    run_deviation(deviation, inputs, trace, lambda _: None)
+    run_fault(fault, inputs, trace, lambda _: None)
     return trace
 
 

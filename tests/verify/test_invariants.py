@@ -79,7 +79,7 @@ def test_a_network_in_one_direction_has_its_own_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mistake", "expected"),
+    ("bug", "expected"),
     [
         (
             "directions swapped in out",
@@ -88,9 +88,9 @@ def test_a_network_in_one_direction_has_its_own_words() -> None:
         ("backward state taken at T-1", {BACKWARD_FINAL, state(1, 0, "backward "), state(3, 1, "backward ")}),
     ],
 )
-def test_the_notebooks_surprises_would_be_seen(mistake: str, expected: set[str]) -> None:
+def test_the_notebooks_surprises_would_be_seen(bug: str, expected: set[str]) -> None:
     trace = random_trace((2, 2, 4, 2, 3))
-    if mistake.startswith("directions"):
+    if bug.startswith("directions"):
         wrong = replace(trace, output=np.roll(trace.output, 3, axis=-1))
     else:
         states = np.array(trace.state_h)

@@ -1,4 +1,4 @@
-"""Engines that compute with a deviation."""
+"""Engines that compute with a fault."""
 
 import numpy as np
 
@@ -8,41 +8,41 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Progress
-from rnnviz.engines.faults.faulty_cell import mistaken_layer
+from rnnviz.engines.faults.faulty_cell import faulty_layer
 from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX
 from rnnviz.engines.faults.spec import Fault
 from rnnviz.engines.layers import layer_output, run_stack
 
 
-class MistakeEngine:
+class KnownBugEngine:
     """The engine `bug:NAME`."""
 
     provides_cell_state = True
     version = f"numpy {np.__version__}"
 
     def __init__(self, name: str) -> None:
-        self._mistake = KNOWN_BUGS[name.removeprefix(PREFIX)]
+        self._bug = KNOWN_BUGS[name.removeprefix(PREFIX)]
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run`."""
-        unsupported_reason = self._mistake.unsupported_reason(inputs.network)
+        unsupported_reason = self._bug.unsupported_reason(inputs.network)
         if unsupported_reason is not None:
             raise EngineError(unsupported_reason)
-        run_deviation(self._mistake.variants[inputs.network.cell][0], inputs, trace, progress)
+        run_fault(self._bug.variants[inputs.network.cell][0], inputs, trace, progress)
         return EngineReport()
 
 
-def run_deviation(deviation: Fault, inputs: Inputs, trace: Trace, progress: Progress) -> None:
-    """Fill the trace as a network with that deviation does."""
-    join = _backward_first if deviation.concat_swapped else layer_output
+def run_fault(fault: Fault, inputs: Inputs, trace: Trace, progress: Progress) -> None:
+    """Fill the trace as a network with that fault does."""
+    join = _backward_first if fault.concat_swapped else layer_output
     with np.errstate(all="ignore"):
-        if deviation.batch_as_time:
+        if fault.batch_as_time:
             exchanged = _exchange(inputs)
-            mistaken = trace_in_memory(exchanged)
-            run_stack(exchanged, mistaken, mistaken_layer(deviation), progress, join)
-            _put_back(mistaken, trace)
+            faulty = trace_in_memory(exchanged)
+            run_stack(exchanged, faulty, faulty_layer(fault), progress, join)
+            _put_back(faulty, trace)
         else:
-            run_stack(inputs, trace, mistaken_layer(deviation), progress, join)
+            run_stack(inputs, trace, faulty_layer(fault), progress, join)
 
 
 def _backward_first(hidden: FloatArray, out: FloatArray | None = None) -> FloatArray:
@@ -69,13 +69,13 @@ def trace_in_memory(inputs: Inputs) -> Trace:
     )
 
 
-def _put_back(mistaken: Trace, trace: Trace) -> None:
-    trace.hidden[:] = mistaken.hidden.swapaxes(2, 3)
-    trace.output[:] = mistaken.output.swapaxes(0, 1)
-    if trace.cell is not None and mistaken.cell is not None:
-        trace.cell[:] = mistaken.cell.swapaxes(2, 3)
+def _put_back(faulty: Trace, trace: Trace) -> None:
+    trace.hidden[:] = faulty.hidden.swapaxes(2, 3)
+    trace.output[:] = faulty.output.swapaxes(0, 1)
+    if trace.cell is not None and faulty.cell is not None:
+        trace.cell[:] = faulty.cell.swapaxes(2, 3)
     # The state has one row for each timestep where one for each sample is wanted.
-    places = np.arange(trace.state_h.shape[1]) % mistaken.state_h.shape[1]
-    trace.state_h[:] = mistaken.state_h[:, places]
-    if trace.state_c is not None and mistaken.state_c is not None:
-        trace.state_c[:] = mistaken.state_c[:, places]
+    places = np.arange(trace.state_h.shape[1]) % faulty.state_h.shape[1]
+    trace.state_h[:] = faulty.state_h[:, places]
+    if trace.state_c is not None and faulty.state_c is not None:
+        trace.state_c[:] = faulty.state_c[:, places]

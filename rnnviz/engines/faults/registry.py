@@ -76,8 +76,8 @@ _WRONG_ACTIVATION = {
 }
 
 KNOWN_BUGS: dict[str, KnownBug] = {
-    mistake.name: mistake
-    for mistake in (
+    bug.name: bug
+    for bug in (
         KnownBug(
             "no-i2h-bias",
             "input-to-hidden bias missing",
@@ -196,4 +196,4 @@ KNOWN_BUGS: dict[str, KnownBug] = {
 
 def known_bugs_of(network: Network) -> list[KnownBug]:
     """The known bugs that the network can have, in the catalog's order."""
-    return [mistake for mistake in KNOWN_BUGS.values() if mistake.unsupported_reason(network) is None]
+    return [bug for bug in KNOWN_BUGS.values() if bug.unsupported_reason(network) is None]

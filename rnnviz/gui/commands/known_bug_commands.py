@@ -24,12 +24,12 @@ class KnownBugCommands(QObject):
     def compute(self, engine: str) -> None:
         """Run the engine of a known bug. It replaces another known bug among the candidates."""
         # The registry is imported only after the first paint.
-        from rnnviz.engines.registry import is_mistake
+        from rnnviz.engines.registry import is_known_bug
 
         self._awaited = engine
         compare = self._session.config.compare
         if engine not in compare.engines:
-            others = (name for name in compare.candidates if not is_mistake(name))
+            others = (name for name in compare.candidates if not is_known_bug(name))
             changed = replace(compare, candidates=(*others, engine))
             name = f"comparing with {engine}"
             self._document.edit(replace(self._session.config, compare=changed), name)
