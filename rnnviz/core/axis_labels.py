@@ -38,7 +38,7 @@ _MARKS = {" ": "\N{OPEN BOX}", "\n": "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}"
 
 
 def visible(name: str) -> str:
-    """The name with marks for what one does not see: a lone space, a line's end, a control character."""
+    """The name with marks for invisible characters: a lone space, a line's end, a control character."""
     if name.isspace():
         return "".join(_MARKS.get(character, ascii(character)[1:-1]) for character in name)
     return "".join(

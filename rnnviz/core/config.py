@@ -217,7 +217,7 @@ class Config:
         return config.checked()
 
     def checked(self) -> "Config":
-        """The same config, once what several keys must satisfy together has been checked.
+        """Check keys that depend on each other, and return the config.
 
         Raises
         ------

@@ -11,7 +11,7 @@ _LONGEST_SENTENCE = 1_500
 
 
 def printable(text: str) -> str:
-    """A text as it can be printed in a line: what is not printable is escaped."""
+    """The text with escaped control characters, for one line."""
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
@@ -38,7 +38,7 @@ class ConfigError(InputError):
 
 
 def damaged(path: Path, kind: str, why: str) -> InputError:
-    """The error of a file that is not what its format says; see `in_short` for `why`."""
+    """The error of a damaged file; see `in_short` for `why`."""
     return InputError(f"{path} is not a valid {kind} file: {in_short(why)}.")
 
 
@@ -70,7 +70,7 @@ def first_line(error: Exception) -> str:
 
 
 def last_line(error: Exception) -> str:
-    """The last line that is not empty, which in a long account is what went wrong; the type if it says nothing."""
+    """The last line that is not empty, which has the cause in a long message; else the error's type."""
     return _lines(error)[-1]
 
 

@@ -18,7 +18,7 @@ from rnnviz.core.parameters import Parameters
 class Inputs:
     """The numbers of one run: the same for every engine.
 
-    `config` says what was really read: a sequence from a file brings its own batch size and time steps.
+    `config` has the final sizes: a sequence from a file determines T and N.
     `sequence` is x of shape (T, N, I); the initial state's arrays are (L·D, N, H).
     `names` are those of its time steps and features, where they have some.
     `assumptions` are the clauses that a run of a model file takes for granted.

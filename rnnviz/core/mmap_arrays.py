@@ -185,7 +185,7 @@ def _array_in(mapped: mmap.mmap, dtype: str | np.dtype[Any], shape: tuple[int, .
 
 
 def release_pages(array: NDArray[Any]) -> None:
-    """Let go of the memory in which a mapped array, or a part of one, is: what is read again comes from the file.
+    """Release the pages of a mapped array, or of a part of one. Later reads load them from the file again.
 
     Nothing happens to an array in its own memory. A process that reads all of a long file would else hold all of it.
     """

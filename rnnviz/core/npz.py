@@ -52,7 +52,7 @@ class NpyHeader:
 
     @property
     def numeric(self) -> bool:
-        """Whether it holds real numbers, and not texts, records or what would have to be unpickled."""
+        """Whether the values are real numbers, not texts, records or pickled objects."""
         return self.dtype.kind in "biuf"
 
     @property

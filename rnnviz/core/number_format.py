@@ -63,7 +63,7 @@ def error(value: Number) -> str:
 
 
 def format_ceil(value: Number) -> str:
-    """A limit in two digits, rounded up, so that what needs `value` passes with the limit as it is read."""
+    """A limit in two digits, rounded up, so that `value` is within the displayed limit."""
     number = float(value)
     if not _finite(number):
         return error(number)

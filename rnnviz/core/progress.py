@@ -59,7 +59,7 @@ def expect(whole: int) -> None:
 
 
 def advance(part: int) -> None:
-    """So much more is done of what was expected."""
+    """Report that another `part` of the expected work is done."""
     watch = _present.get()
     if watch is not None and watch.whole > 0:
         watch.done += part

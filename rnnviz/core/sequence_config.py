@@ -171,4 +171,4 @@ _READ_WITH: dict[str, tuple[str, Callable[[SequenceSource], bool]]] = {
     "embedding": ("sequence.vocabulary", _has_vocabulary),
     "embedding_path": ("sequence.vocabulary", _has_vocabulary),
 }
-"""The keys that only some sources read: what each goes with, and whether it is there."""
+"""Keys that only some sources read, each with the required key and a test of it."""

@@ -35,9 +35,9 @@ class Trace:
     hidden:
         (L, D, T, N, H): every hidden state of every layer, direction, timestep and sample.
     output:
-        (T, N, D·H): what the engine itself returned as `out`, time first whatever the layout.
+        (T, N, D·H): the engine's `out`, time first in both layouts.
     state_h, state_c:
-        (L·D, N, H): what the engine itself returned as its final state; `state_c` only for an LSTM.
+        (L·D, N, H): the engine's final state; `state_c` only for an LSTM.
     cell:
         (L, D, T, N, H): the cell states, where the engine knows them.
     missing:
@@ -54,7 +54,7 @@ class Trace:
     folder:
         Where the arrays are mapped from, if they are.
     pyramids:
-        Coarser copies of what was made of `hidden`, by name; none of a short trace.
+        Coarser copies of `hidden` and of its errors, by name; none for a short trace.
     """
 
     engine: str

@@ -1,4 +1,4 @@
-"""One place in a trace: what a comparison reports and what the window's selection points at."""
+"""Location of one value in a trace, such as the first mismatch or the selected value."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any

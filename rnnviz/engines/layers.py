@@ -1,4 +1,4 @@
-"""Layers on layers, in one or both directions: what surrounds a recurrence, any user who computes it.
+"""Stacked layers in one or both directions, around any implementation of one layer.
 
 Index k = layer·D + direction; the next layer reads concat(forward, backward) on the feature axis at the same t.
 """
@@ -18,7 +18,7 @@ from rnnviz.engines.base import Progress
 
 @dataclass(frozen=True, eq=False)
 class LayerTask:
-    """One layer in one direction, and where what is computed goes.
+    """One layer in one direction: its inputs, and the arrays for its results.
 
     `x` is the layer's input (T, N, I); `h0`, and `c0` of an LSTM, are the states before the first step (N, H); `hidden`
     and, where the cell states are wanted, `cells` are (T, N, H) and are filled. A backward layer starts at t = T-1, so

@@ -1,4 +1,4 @@
-"""An ONNX model as it is in its file, run by ONNX Runtime, which also shows what each layer computed on the way."""
+"""An ONNX model from its file, run by ONNX Runtime, with the output of each layer."""
 
 from pathlib import Path
 

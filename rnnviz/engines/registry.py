@@ -1,4 +1,4 @@
-"""The engines by name: what there is, and why something is not there.
+"""Engines by name, and reasons for missing ones.
 
 Nothing heavy is imported before an engine is loaded, so that a window can list engines at once.
 """
@@ -160,7 +160,7 @@ def is_known_bug(name: str) -> bool:
 
 
 def recordings_in(path: Path) -> tuple[str, ...]:
-    """The names by which a config asks for what is recorded in an `.npz` file: one for each engine in it.
+    """Engine names of the recorded outputs in an `.npz` file, one for each engine in it.
 
     Raises
     ------
@@ -227,7 +227,7 @@ def fallback_engine(network: Network, taken: Collection[str]) -> str | None:
 def with_fallback_reference(config: Config) -> tuple[Config, str]:
     """A config that names no reference by one that can run here, and the sentence that says so, "" if nothing changes.
 
-    Where none can, the config stays as it is, and running it says what is missing.
+    If none can, the config is unchanged, and its run reports the missing engine.
     """
     usual = ENGINES[Compare().reference]
     name = None if usual.unavailable is None else fallback_engine(config.network, config.compare.candidates)

@@ -1,4 +1,4 @@
-"""The program's log: what happened in words, with names and shapes, and none of the user's numbers and texts.
+"""Log of events, names and shapes, without the user's values and texts.
 
 Messages of exceptions are omitted, because they may contain either; the frames show where an exception arose.
 """

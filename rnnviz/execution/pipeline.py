@@ -1,4 +1,4 @@
-"""One run from its config to what the numbers say: the same with and without a window.
+"""One run from its config to its judgment, with and without a window.
 
 The pipeline runs in the process that holds the engines and leaves everything in a folder.
 """

@@ -159,7 +159,7 @@ class Supervisor:
                 yield self._died(request, process, last_stage)
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or error
-                sentence = f"The run was computed, but what it left in {folder} cannot be opened: {reason}."
+                sentence = f"The run was computed, but its files in {folder} cannot be opened: {reason}."
                 yield Failed(request.id, "engine", sentence)
         finally:
             self._settle(request, process, answered)

@@ -35,7 +35,7 @@ Message: TypeAlias = tuple[str, Any]
 
 
 def begin() -> None:
-    """Take from the system what has to be had before anything is computed.
+    """Allocate system resources before the first run.
 
     Raises
     ------

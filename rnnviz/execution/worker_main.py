@@ -1,4 +1,4 @@
-"""The first thing that a process which is to compute does: it imports what it needs, or ends.
+"""Entry point of the worker process, which ends if an import fails.
 
 Nothing heavy is imported with this module, as the process unpickles a function of it before anything can be caught.
 """

@@ -46,7 +46,7 @@ _INDICES = ("layer", "timestep", "sample", "unit")
 class StepView:
     """The highlighted part of the window and the display options of the lanes. None changes nothing.
 
-    `line` is the line of the arithmetic that is shown term by term, by the symbol of what it gives.
+    `line` is the symbol of the line of the arithmetic that is shown term by term.
     """
 
     part: str | None = None
@@ -57,7 +57,7 @@ class StepView:
 
 @dataclass(frozen=True)
 class LessonStep:
-    """One step; `prose` is Markdown, and `config` what the window is to run.
+    """One step; `prose` is Markdown, `config` the config of the run.
 
     `selection` holds the indices that the step moves the selection to, by the names of a `Location`.
     """

@@ -1,4 +1,4 @@
-"""Which guided lessons there are: their titles and summaries, without what is in them."""
+"""Index of the guided lessons: titles and summaries."""
 
 from dataclasses import dataclass
 from functools import cache

@@ -71,7 +71,7 @@ class CellReader:
         return Tile(np.ascontiguousarray(values.T), None if marks is None else marks.T)
 
     def told(self, layer: int | None, direction: int) -> range:
-        """The time steps of a lane that have numbers; a recording may lack what the others follow from."""
+        """The time steps of a lane that have numbers; a recording may lack some."""
         if layer is None:
             return range(self._result.shape[2])
         trace = self._result[self._engine]
@@ -133,7 +133,7 @@ def copy_and_unmap(stored: NDArray[Any]) -> NDArray[Any]:
 _TIMES, _UNITS = 64, 128
 
 Wanted: TypeAlias = Callable[[], bool]
-"""Whether what is being read is still wanted."""
+"""Returns False to cancel the computation."""
 
 
 class CancelledError(Exception):

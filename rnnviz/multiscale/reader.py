@@ -1,6 +1,6 @@
 """The lanes of the unrolled network, read at the resolution at which they are shown.
 
-This is the one place where a picture reads a trace. A lane is never loaded as a whole: what is needed is reduced
+This is the one place where a picture reads a trace. A lane is never loaded as a whole: the visible part is reduced
 chunk by chunk, from the coarsest copy of a long trace that will do, and the reduced chunks are kept within a fixed
 budget.
 """

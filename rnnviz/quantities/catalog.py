@@ -29,14 +29,14 @@ Quantity: TypeAlias = Literal[
     "pre_z",
     "pre_n",
 ]
-"""h itself, what a comparison says of it, and every quantity that some cell has beside it."""
+"""h, results of a comparison, and all other quantities of the cells."""
 
 GATES, STATES, ARGUMENTS = "Gates", "States", "Before the activation"
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One quantity that is offered: its name, what it is, and the group that it is in."""
+    """A quantity in the menu: name, title and group."""
 
     name: Quantity
     title: str
@@ -44,7 +44,7 @@ class Choice:
 
     @property
     def text(self) -> str:
-        """Its name with what it is, in few words."""
+        """The name with a short description."""
         return f"{self.name} of h" if self.name in ("change", "norm") else f"{self.name}  {self.title}"
 
 
@@ -78,7 +78,7 @@ def gate_quantity(quantity: Quantity, cell: str) -> GateQuantity | None:
 
 
 def heading_of(quantity: Quantity, cell: str) -> tuple[str, ...]:
-    """A quantity's name and what it is, in as few words as fit over a color bar, line by line."""
+    """A quantity's name and short description over a color bar, line by line."""
     if quantity == "change":
         return "change", "from last step"
     if quantity == "norm":

@@ -64,7 +64,7 @@ QUANTITIES = (VIOLATION, ERROR, MISMATCHED, STEP_AUDIT)
 
 @dataclass(frozen=True)
 class Named:
-    """Values of shape (L, D, T) and what they are, in a word or two. NaN where nothing is known."""
+    """Values (L, D, T) and their short name. NaN where they are unknown."""
 
     name: str
     values: Values

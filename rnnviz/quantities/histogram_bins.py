@@ -1,4 +1,4 @@
-"""A histogram made ready to be drawn and read: which bins are shown, where they are, and what they say."""
+"""Bars of a histogram: visible bins, positions and labels."""
 
 from dataclasses import dataclass
 from math import ceil, floor, isinf, log2, log10
@@ -30,7 +30,7 @@ class HistogramBar:
 
 @dataclass(frozen=True)
 class Bars:
-    """All bars from left to right, what is below them, and where the limit is, in widths of a bar."""
+    """All bars from left to right, the ticks, and the position of the limit, in widths of a bar."""
 
     bars: tuple[HistogramBar, ...]
     ticks: tuple[tuple[float, str], ...]

@@ -10,7 +10,7 @@ from rnnviz.core.trace_index import ARROWS, Location
 
 @dataclass(frozen=True)
 class MapPart:
-    """One vector within an array: where it was computed, what it is called, and its features within the array."""
+    """A vector in an array: its location, label, and features in the array."""
 
     where: Location
     text: str

@@ -31,7 +31,7 @@ _own = threading.local()
 
 @dataclass(frozen=True)
 class _Sent:
-    """A row on its way to a worker, which must compute what this process would."""
+    """A row on its way to a worker, which must compute the same as this process."""
 
     task: Task
     version: str = __version__

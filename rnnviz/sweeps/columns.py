@@ -1,4 +1,4 @@
-"""A sweep's rows as columns of numbers, filled in as the rows come: what tables sort by and heat maps show."""
+"""A sweep's rows as columns of numbers, filled in as the rows arrive, for sorting and heat maps."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -146,7 +146,7 @@ def order(keys: NDArray[np.float64], *, ascending: bool) -> NDArray[np.intp]:
 
 
 def ranks(texts: Sequence[str]) -> NDArray[np.float64]:
-    """A number for each text, larger for what comes later in the alphabet; NaN for an empty one."""
+    """The alphabetical rank of each text; NaN for an empty one."""
     places = {text: float(rank) for rank, text in enumerate(sorted(set(texts)))}
     places[""] = nan
     return np.array([places[text] for text in texts])

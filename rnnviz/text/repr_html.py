@@ -27,7 +27,7 @@ _CELL = f"text-align: left; padding: 2px 16px 2px 0; border: 0; border-bottom: {
 
 
 def run_html(result: RunResult) -> str:
-    """A run: each candidate's verdict with what is behind it, and a table with a column for each."""
+    """A run: each candidate's verdict with details, and a table with a column for each."""
     parts = [
         f"<div>{escape(line)}</div>" for line in (network_in_words(result.config), *verdict_details.assumptions(result))
     ]
@@ -42,7 +42,7 @@ def run_html(result: RunResult) -> str:
 
 
 def comparison_html(comparison: Comparison) -> str:
-    """A comparison by itself: what it says by the tolerance alone, and its figures."""
+    """A comparison: its verdict by the tolerance alone, and its figures."""
     sentence = (TextPart(comparison_in_words(comparison)),)
     columns = {display_name(comparison.candidate): _figures(comparison)}
     return _whole(

@@ -1,4 +1,4 @@
-"""The known bugs: what each one is, and which convention or habit it comes from."""
+"""Catalog of the known bugs, with their causes and origins."""
 
 from dataclasses import dataclass
 from typing import Literal

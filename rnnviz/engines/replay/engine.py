@@ -80,7 +80,7 @@ def _copy(recording: Recording, kind: str, target: FloatArray, copied: Callable[
 
 
 def _complete(inputs: Inputs, trace: Trace, recorded: frozenset[str]) -> frozenset[str]:
-    """Fill what follows from the recorded arrays, and name those of the trace that no one recorded.
+    """Fill arrays that follow from the recorded ones, and return the names of the missing ones.
 
     Where a top layer's vector is in `output` and in `state`, the one in `output` is taken.
     """

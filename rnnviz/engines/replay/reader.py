@@ -33,7 +33,7 @@ _LISTED = 6
 
 @dataclass(frozen=True)
 class Recording:
-    """One engine's arrays in an archive: `arrays` gives the names in the file by what they are.
+    """One engine's arrays in an archive: `arrays` maps the names of a trace to those in the file.
 
     `computed_in` is the name of the text that says in which type they were computed, "" if there is none.
     """

@@ -9,7 +9,7 @@ STEP_SECONDS = 10.0
 
 
 PRINTED_LIMIT = 20_000
-"""How many characters of what the user's code prints are kept."""
+"""Limit of the characters of a custom step's output."""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class OwnRecurrence:
     """The `step` of one file.
 
     Whatever may run code of the user's is done inside of `watched`, so that a watchman knows when it began: calls of
-    step, and also what is asked of the objects that it returns or raises.
+    step, and methods of the objects that it returns or raises.
     """
 
     def __init__(self, path: Path, watched: AbstractContextManager[object] | None = None) -> None:

@@ -85,7 +85,7 @@ class CapturedOutput(io.TextIOBase):
 class CallWatchdog:
     """Ends the process when a call into the user's code takes too long, and says where it was.
 
-    It is a context manager: what runs inside of it is the user's.
+    A context manager around the user's code.
     """
 
     def __init__(self, path: Path, teller: MessageWriter, seconds: float) -> None:

@@ -27,7 +27,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Function:
-    """`call` gets the context, then the arguments; `least` and `most` say how many, `keywords` what may be named."""
+    """`call` gets the context, then the arguments; `least` and `most` limit them, `keywords` are allowed."""
 
     call: Callable[..., Value]
     least: int = 1

@@ -1,4 +1,4 @@
-"""The names of a statement and what they stand for in one run, looked up when they are asked for."""
+"""Values of the names of a statement in one run, computed on access."""
 
 from typing import Any
 
@@ -98,7 +98,7 @@ class Namespace:
         return trace.hidden[lane] if method == "h" else self._gate(trace, str(quantity), lane)
 
     def _gate(self, trace: Trace, name: str, lane: tuple[int, int]) -> FloatArray:
-        """(T, N, H), or (T, N, 1) of what is not per unit."""
+        """(T, N, H), or (T, N, 1) for a quantity that is not per unit."""
         network = self._result.config.network
         known = [quantity.name for quantity in QUANTITIES[network.cell]]
         if name not in known:

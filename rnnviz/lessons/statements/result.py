@@ -93,7 +93,7 @@ def check_statements(
 
 
 def _pairs(node: ast.expr) -> Iterator[tuple[ast.expr, str, ast.expr]]:
-    """The comparisons that an expression rests on, without what is wrapped around them."""
+    """The comparisons in an expression, without the functions around them."""
     match node:
         case ast.Compare():
             left = node.left
@@ -127,7 +127,7 @@ def shown_value(value: Value) -> str:
 
 
 def _short(value: number_format.Number) -> str:
-    """Three decimals, but for what they would make zero."""
+    """Three decimals, or more for small numbers."""
     return number_format.error(value) if 0.0 < abs(float(value)) < 0.5e-3 else number_format.short(value)
 
 
