@@ -169,7 +169,7 @@ def test_a_run_too_large_for_a_notebook_is_refused_before_any_engine_computes(
         file.write("[sequence]\ntimesteps = 400000\n")
     outputs = ("--notebook", str(tmp_path / "n.ipynb"), "--json", str(tmp_path / "n.json"))
     assert main(["run", config, "--engines", ENGINES, "--quiet", *outputs]) == WRONG_INPUT
-    assert capsys.readouterr().err.startswith("rnnviz: A notebook of this run would hold ")
+    assert capsys.readouterr().err.startswith("rnnviz: A notebook of this run would contain ")
     assert [path.name for path in tmp_path.iterdir()] == ["config.toml"]
 
 

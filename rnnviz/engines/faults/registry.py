@@ -118,7 +118,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
         KnownBug(
             "reverse-not-realigned",
             "backward outputs left in the order of computation",
-            "A Keras layer with go_backwards=True returns its sequence reversed, and the caller has to turn it round.",
+            "A Keras layer with go_backwards=True returns its sequence reversed, and the caller has to reverse it.",
             _of(_ALL, Fault(backward="not_realigned")),
             needs="backward",
         ),

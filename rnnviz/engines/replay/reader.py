@@ -167,5 +167,5 @@ def _check_array(archive: NpzFile, name: str, wanted: tuple[str, tuple[int, ...]
     if header.dtype.newbyteorder("=").name not in _TYPES:
         raise InputError(
             f"{name} in {archive.path} holds values of the type {header.dtype}: a recording holds "
-            f"{_listed(_TYPES, 'or')}, so that numbers of another kind, such as fixed-point ones, are to be converted."
+            f"{_listed(_TYPES, 'or')}. Convert other numbers, such as fixed-point ones."
         )

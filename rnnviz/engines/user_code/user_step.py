@@ -61,7 +61,7 @@ class OwnRecurrence:
         exec(self._compiled(), vars(module))  # noqa: S102 - it is what they asked for
         step = getattr(module, "step", None)
         if not callable(step):
-            raise RecurrenceError(f"{self._path} defines no step(x, state, p), which every recurrence must define.")
+            raise RecurrenceError(f"{self._path} does not define step(x, state, p), the function of a custom step.")
         code = getattr(step, "__code__", None)
         if isinstance(code, CodeType):
             self._definition = f"{self._path}, line {code.co_firstlineno}"
@@ -153,7 +153,7 @@ class OwnRecurrence:
 def _cause(error: BaseException) -> str:
     """The error's type and its text, in one line; both may be the user's code as well."""
     if isinstance(error, SystemExit):
-        return "the recurrence called sys.exit, which would end the run"
+        return "the custom step called sys.exit, which would end the run"
     name, text = BaseException.__name__, ""
     with suppress(BaseException):
         name = str(type(error).__name__)

@@ -112,9 +112,7 @@ class CallWatchdog:
                 line = self._line()
                 at = f"{self._path}, line {line}" if line else str(self._path)
                 self._teller.tell(
-                    Failed(
-                        f"{at}: the recurrence was stopped, since it did not come back within {self._seconds:.0f} s."
-                    )
+                    Failed(f"{at}: the custom step was stopped: it did not return within {self._seconds:.0f} s.")
                 )
                 _end()
             if began is None and now - last > _ALIVE_INTERVAL and now - self._ended < _OUTSIDE_SECONDS:

@@ -143,7 +143,7 @@ def _stored(path: str, dataset: h5py.Dataset, size: int) -> StoredArray:
         return StoredArray(path, tuple(shape), dtype, _problem(path, dataset, dtype, size))
     except DAMAGE:
         # What numpy has no type for, among others.
-        return StoredArray(path, (), "unknown", f"{path} holds what is not read")
+        return StoredArray(path, (), "unknown", f"{path} has an unsupported type")
 
 
 def _problem(path: str, dataset: h5py.Dataset, dtype: str, size: int) -> str:

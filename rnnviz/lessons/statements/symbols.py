@@ -24,7 +24,7 @@ OUTCOMES = {
     "wrong": "the engines that are wrong",
     "undetectable": "the known bugs that this run could not reveal",
     "diagnosis": "the known bugs that explain an engine that is wrong",
-    "checks": "whether each of the notebook's checks holds",
+    "checks": "whether each consistency check passes",
     "rtol": "the relative tolerance, the largest of any candidate's",
     "atol": "the absolute tolerance, the largest of any candidate's",
 }

@@ -143,8 +143,8 @@ def test_what_is_no_float_is_refused_with_what_may_be_recorded(tmp_path: Path, d
     path, inputs = tmp_path / "a.npz", network_inputs()
     hidden = recorded(inputs)["hidden"].astype(dtype)
     assert refusal(path, inputs, hidden=hidden) == (
-        f"hidden in {path} holds values of the type {np.dtype(dtype)}: a recording holds float16, float32 or float64, "
-        f"so that numbers of another kind, such as fixed-point ones, are to be converted."
+        f"hidden in {path} holds values of the type {np.dtype(dtype)}: a recording holds float16, float32 or float64. "
+        f"Convert other numbers, such as fixed-point ones."
     )
 
 

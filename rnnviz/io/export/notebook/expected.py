@@ -7,6 +7,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.verify import tolerances as recorded_tolerances
 from rnnviz.verify.result import RunResult
 
+_UNCHECKED = "differences are printed but not checked"
 _GLUON = "gluon"
 
 
@@ -37,12 +38,15 @@ def recorded(result: RunResult) -> Recorded:
     if not whole:
         return Recorded(trace, False, False, "No engine of the run has all hidden states, so none is compared here.")
     if not right:
-        return Recorded(trace, False, False, "Every engine of the run is wrong, so that none has to be met here.")
+        return Recorded(trace, False, False, f"Every engine of the run is wrong: {_UNCHECKED}.")
     names = {own.engine for own in right}
     if any(c.mismatched for c in result.comparisons if {c.reference, c.candidate} <= names):
         engines = " and ".join(map(display_name, sorted(names)))
         return Recorded(
-            trace, False, False, f"In the run {engines} differ by more than the tolerance, so that neither must be met."
+            trace,
+            False,
+            False,
+            f"In the run {engines} differ by more than the tolerance: {_UNCHECKED}.",
         )
     if result.wrong(_GLUON):
         return Recorded(trace, True, False, "Gluon is wrong in this run: its difference is printed but not checked.")

@@ -73,7 +73,7 @@ def lane_cells(lane: Lane, timesteps: int, known: Recorded) -> Iterator[Notebook
     """Compute a lane with NumPy; compare it with Gluon's output, and below the top layer with the run."""
     yield prose(
         f"## Layer {lane.layer}, {DIRECTIONS[lane.backward]} {ARROWS[lane.backward]}",
-        f"It reads {_read(lane)}, and goes from $t = {lane.timestep(0)}$ to $t = {lane.last}$.",
+        f"It reads {_read(lane)}, from $t = {lane.timestep(0)}$ to $t = {lane.last}$.",
     )
     for step in range(min(timesteps, _SPELLED_OUT)):
         before = "the initial state" if step == 0 else f"the state at $t = {lane.timestep(step - 1)}$"
@@ -83,10 +83,10 @@ def lane_cells(lane: Lane, timesteps: int, known: Recorded) -> Iterator[Notebook
     yield code(*_every_step(lane))
     final = "hc"[: len(lane.network.kind.state_names)]
     yield prose(
-        f"> NOTE: the final state is the hidden state that was computed last, the one at $t = {lane.last}$"
+        f"> NOTE: the final state is the last computed hidden state, at $t = {lane.last}$"
         + (", and for an LSTM its cell state." if lane.network.kind.has_cell_state else ".")
     )
-    held = "compare" if known.insists_on_gluon else "tell_difference"
+    held = "compare" if known.insists_on_gluon else "print_difference"
     yield code(
         f"print(h_{lane.side}[{lane.last}][0])  # NumPy",
         f"print(state[0][{lane.row}][0])  # Gluon",
@@ -96,10 +96,10 @@ def lane_cells(lane: Lane, timesteps: int, known: Recorded) -> Iterator[Notebook
         ),
     )
     if not lane.on_top:
-        yield prose("Gluon returns no more than that of a layer below the top; the run has all of it.")
+        yield prose("Gluon returns only the final state of a layer below the top. The run has every hidden state.")
         yield code(
             assignment(f"recorded_{lane.side}", known.trace.hidden[lane.layer, lane.direction]),
-            f"{'compare' if known.insists else 'tell_difference'}("
+            f"{'compare' if known.insists else 'print_difference'}("
             f"'h of {lane.name}', h_{lane.side}, recorded_{lane.side})",
         )
 

@@ -46,7 +46,7 @@ def introduction(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
         *UNPACKED,
         "",
         "",
-        "def tell_difference(what, one, other):",
+        "def print_difference(what, one, other):",
         '    """Print by how much two arrays differ at most."""',
         "    with np.errstate(invalid='ignore'):",
         "        print(f'{what}: the largest difference is {np.max(np.abs(one - other)):.2g}')",
@@ -54,7 +54,7 @@ def introduction(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
         "",
         "def compare(what, one, other):",
         '    """Print by how much two arrays differ at most, and fail if that is more than the tolerance."""',
-        "    tell_difference(what, one, other)",
+        "    print_difference(what, one, other)",
         "    np.testing.assert_allclose(one, other, rtol=rtol, atol=atol)",
     )
 
@@ -96,15 +96,13 @@ def gluon_layer(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
     trace = known.trace
     engine = literally(display_name(trace.engine))
     finals = {"h": trace.state_h, **({"c": trace.state_c} if trace.state_c is not None else {})}
-    yield prose("## Gluon's layer", f"First what the run has of it, as {engine} computed it.")
+    yield prose("## Gluon's layer", f"First the recorded output and final state, computed by {engine}.")
     yield code(
         assignment("recorded_out", trace.output_in(network.layout)),
         *(assignment(f"recorded_{name}", array) for name, array in finals.items()),
         f"recorded_state = [{', '.join(f'recorded_{name}' for name in finals)}]",
     )
-    yield prose(
-        "Then the layer itself. Where MXNet cannot be installed, what the run has stands in for what it returns."
-    )
+    yield prose("Then the layer itself. Without MXNet, the recorded arrays replace its results.")
     yield code(
         "try:",
         "    if 'bool' not in vars(np):",
@@ -115,7 +113,7 @@ def gluon_layer(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
         "    mx = None",
         "    print(f'Without MXNet ({error}), out and state are those of the run.')",
     )
-    held = "compare" if known.insists_on_gluon else "tell_difference"
+    held = "compare" if known.insists_on_gluon else "print_difference"
     # Gluon has no layer that reads from the end only: input and output are reversed in time.
     order = "" if not network.reverse else "[:, ::-1]" if network.layout == "NTC" else "[::-1]"
     lines = (
@@ -155,16 +153,16 @@ def layer_input(network: Network, layer: int) -> Iterator[NotebookCell]:
     """The input of a layer, time first."""
     if layer == 0:
         if network.layout == "NTC":
-            yield prose("Time comes first, so that `x0[t]` is what every sample reads at $t$.")
+            yield prose("Time is the first axis: `x0[t]` is the input of every sample at $t$.")
         yield code("x0 = dat.swapaxes(0, 1)" if network.layout == "NTC" else "x0 = dat")
     elif network.bidirectional:
         yield prose(
-            f"## What layer {layer} reads",
+            f"## Input of layer {layer}",
             f"> NOTE: layer {layer} reads both directions of layer {layer - 1}, side by side at the same $t$.",
         )
         yield code(f"x{layer} = np.concatenate([h_l{layer - 1}, h_r{layer - 1}], axis=-1)")
     else:
-        yield prose(f"## What layer {layer} reads", f"It reads the hidden states of layer {layer - 1}.")
+        yield prose(f"## Input of layer {layer}", f"The hidden states of layer {layer - 1}.")
         yield code(f"x{layer} = h_l{layer - 1}")
 
 
@@ -174,7 +172,7 @@ def outcome(network: Network, known: Recorded) -> Iterator[NotebookCell]:
     batch_first = network.layout == "NTC"
     sides = [f"{side}{top}" for side in "lr"[: network.directions]]
     joined = f"np.concatenate([{', '.join(f'h_{side}' for side in sides)}], axis=-1)"
-    held = "compare" if known.insists_on_gluon else "tell_difference"
+    held = "compare" if known.insists_on_gluon else "print_difference"
     yield prose("## `out`", "The hidden states of the top layer, concatenated if it has two directions.")
     yield code(
         f"out_numpy = {joined}{'.swapaxes(0, 1)' if batch_first else ''}",

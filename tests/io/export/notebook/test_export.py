@@ -47,7 +47,7 @@ def test_a_notebook_of_a_backward_network_computes_what_the_manual_engine_does(
     manual = result["manual"]
     write_notebook(result, tmp_path / "run.ipynb")
     names, _ = run(code_of(tmp_path / "run.ipynb"))
-    np.testing.assert_allclose(names["out_by_hand"], manual.output_in(layout), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(names["out_numpy"], manual.output_in(layout), rtol=0, atol=1e-5)
     for layer in range(2):
         np.testing.assert_allclose(names[f"h_l{layer}"], manual.hidden[layer, 0], rtol=0, atol=1e-5)
     np.testing.assert_array_equal(names["state"][0], manual.state_h, strict=True)
@@ -121,7 +121,7 @@ def test_a_run_too_large_for_a_notebook_is_refused_and_a_file_stays(
     path = tmp_path / "run.ipynb"
     path.write_text("kept", encoding="utf-8")
     monkeypatch.setattr(writing, "_MOST_BYTES", 1 << 20)
-    with pytest.raises(InputError, match="would hold 2 MiB of numbers, and at most 1 MiB are allowed"):
+    with pytest.raises(InputError, match="would contain 2 MiB of numbers, and at most 1 MiB are allowed"):
         write_notebook(make_result(timesteps=1000, batch_size=10, hidden_size=40), path)
     assert [(entry.name, entry.read_text(encoding="utf-8")) for entry in tmp_path.iterdir()] == [("run.ipynb", "kept")]
 
@@ -146,7 +146,7 @@ def test_a_notebook_holds_itself_against_an_engine_that_is_right(tmp_path: Path)
     run(code_of(tmp_path / "run.ipynb"))
     prose = prose_of(tmp_path / "run.ipynb")
     assert "bug:no-h2h-bias is wrong" in prose
-    assert "as manual computed it" in prose
+    assert "computed by manual" in prose
 
 
 def test_where_every_engine_is_wrong_differences_are_told_and_nothing_is_insisted_on(tmp_path: Path) -> None:
