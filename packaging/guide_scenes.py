@@ -61,7 +61,7 @@ def wait(signal: SignalInstance) -> None:
         raise TimeoutError(f"The scene did not finish within {_GIVE_UP_MS // 1000} s.")
 
 
-def settle(milliseconds: int = _SETTLED_MS) -> None:
+def finish_pending(milliseconds: int = _SETTLED_MS) -> None:
     """Let the program go on for so long: views that were drawn once may still make room for longer labels."""
     loop = QEventLoop()
     QTimer.singleShot(milliseconds, loop, loop.quit)
@@ -93,7 +93,7 @@ def parts(window: MainWindow, folder: Path) -> QWidget:
         window.lanes,
         sides["VectorTable"],
         sides["OutputMap"],
-        window.arrangement.tabs,
+        window.main_layout.tabs,
         window.statusBar(),
     )
     _Numbers(window, numbered)
@@ -165,7 +165,7 @@ def model(window: MainWindow, folder: Path) -> QWidget:
     save_file({**lstm_weights("encoder.lstm.", 8, 6, 2), **lstm_weights("decoder.lstm.", 6, 12, 1)}, str(path))
     window.files.open(path)
     for _ in range(100):
-        settle(100)
+        finish_pending(100)
         dialogs = [dialog for dialog in window.findChildren(QDialog) if dialog.windowTitle().startswith("Open transl")]
         if dialogs:
             return dialogs[0]
@@ -207,7 +207,7 @@ def take_scene(name: str, theme: str, folder: Path, path: Path) -> bool:
     wait(window.completed)
     window.warm_up()
     shown = SCENES[name](window, folder)
-    settle()
+    finish_pending()
     done = with_few_colors(shown.grab().toImage()).save(str(path))
     for dialog in window.findChildren(QDialog):
         dialog.close()

@@ -213,10 +213,10 @@ class MainLayout(QWidget):
         sizes = {name: splitter.sizes() for name, splitter in self._splitters.items()}
         return {name: parts[0] / sum(parts) for name, parts in sizes.items() if sum(parts) > 0}
 
-    def restore_shares(self, look: SavedViewState) -> None:
+    def restore_shares(self, state: SavedViewState) -> None:
         """Restore the splitter shares of a session."""
         for name, splitter in self._splitters.items():
-            share, room = getattr(look, name), sum(splitter.sizes())
+            share, room = getattr(state, name), sum(splitter.sizes())
             if share is not None and room > 0:
                 splitter.setSizes([round(share * room), room - round(share * room)])
 

@@ -28,7 +28,7 @@ class ResultCommands(QObject):
         window: QWidget,
         session: Session,
         document: Document,
-        arrangement: MainLayout,
+        main_layout: MainLayout,
         following: ViewSynchronizer,
         jobs: TaskQueue,
     ) -> None:
@@ -36,7 +36,7 @@ class ResultCommands(QObject):
         self._window = window
         self._session = session
         self._document = document
-        self._arrangement = arrangement
+        self._main_layout = main_layout
         self._following = following
         self._exporter = Exporter(window, jobs)
         jobs.done.connect(self.message)
@@ -91,9 +91,9 @@ class ResultCommands(QObject):
     def _make_ready(self, view: ResultView | None) -> None:
         """Update a view, or all visible ones, before a picture is taken."""
         if view is not None:
-            self._arrangement.prepare(view)
+            self._main_layout.prepare(view)
             self._following.catch_up(view)
-        self._following.settle()
+        self._following.finish_pending()
 
     def _visit(self, *, forward: bool) -> None:
         if not self._session.go_to_mismatch(forward=forward):

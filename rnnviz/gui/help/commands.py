@@ -44,11 +44,11 @@ Keys are class names, so that no view is imported for this table.
 class GuideCommands(QObject):
     """Creates the guide window on first use."""
 
-    def __init__(self, parent: QWidget, appearance: ThemeManager) -> None:
+    def __init__(self, parent: QWidget, theme_manager: ThemeManager) -> None:
         super().__init__(parent)
-        self._parent, self._appearance = parent, appearance
+        self._parent, self._theme_manager = parent, theme_manager
         self._window: GuideWindow | None = None
-        appearance.add(self._apply_theme)
+        theme_manager.add(self._apply_theme)
 
     @property
     def window(self) -> "GuideWindow | None":
@@ -69,7 +69,7 @@ class GuideCommands(QObject):
             from rnnviz.gui.help.window import GuideWindow
 
             self._window = GuideWindow(self._parent)
-            self._window.apply_theme(self._appearance.theme)
+            self._window.apply_theme(self._theme_manager.theme)
         page, _, anchor = where.partition("#")
         self._window.show()
         self._window.raise_()

@@ -40,7 +40,7 @@ class LessonHost(Protocol):
 
     session: Session
     document: Document
-    arrangement: MainLayout
+    main_layout: MainLayout
     control: RunControl
     panel: ConfigPanel
     runner: Runner
@@ -49,10 +49,10 @@ class LessonHost(Protocol):
 class LessonController(QObject):
     """Controls at most one open lesson. The user may change the config and selection at any time."""
 
-    def __init__(self, window: "LessonHost", parent: QWidget, settings: Settings, appearance: ThemeManager) -> None:
+    def __init__(self, window: "LessonHost", parent: QWidget, settings: Settings, theme_manager: ThemeManager) -> None:
         super().__init__(parent)
         self._window, self._parent = window, parent
-        self._settings, self._appearance = settings, appearance
+        self._settings, self._theme_manager = settings, theme_manager
         self._actions: Actions | None = None
         self._pane: LessonPane | None = None
         self._entry: LessonEntry | None = None
@@ -69,7 +69,7 @@ class LessonController(QObject):
     @property
     def spotlight(self) -> "Spotlight":
         """The highlight frame. Exists once a lesson was opened."""
-        return self._light.spotlight
+        return self._highlighter.spotlight
 
     @property
     def pane(self) -> "LessonPane | None":
@@ -81,7 +81,7 @@ class LessonController(QObject):
         steps = (self.next, self.back, self.again, self.leave)
         return dict(zip(_COMMANDS, steps, strict=True))
 
-    def attend(self, actions: Actions) -> None:
+    def bind(self, actions: Actions) -> None:
         """Connect the controller to the window, and keep the enabled state of its commands up to date."""
         self._actions = actions
         window = self._window
@@ -90,7 +90,7 @@ class LessonController(QObject):
         window.session.location_changed.connect(lambda _location: self._follow())
         window.control.auto_run.changed.connect(self._follow)
         window.control.error_changed.connect(self._on_error)
-        self._appearance.add(self._apply_theme)
+        self._theme_manager.add(self._apply_theme)
         self._offer()
 
     def open(self, entry: LessonEntry) -> None:
@@ -149,21 +149,21 @@ class LessonController(QObject):
         self._lesson = self._entry = self._config = None
         self._arriving = False
         self._settings.open_lesson = ""
-        self._checker.forget()
-        self.spotlight.put_out()
-        self._window.arrangement.restore_tabs()
+        self._checker.reset()
+        self.spotlight.clear()
+        self._window.main_layout.restore_tabs()
         self._column.close_pane()
         self._offer()
 
     def close(self) -> None:
         """Stop the worker thread. The settings keep the lesson as open."""
         if self._pane is not None:
-            self.spotlight.put_out()
-            self._checker.rest()
+            self.spotlight.clear()
+            self._checker.stop()
 
     @property
     def _column(self) -> LeftColumn:
-        return self._window.arrangement.column
+        return self._window.main_layout.column
 
     @property
     def step(self) -> "LessonStep | None":
@@ -185,16 +185,16 @@ class LessonController(QObject):
         self._pane = pane = LessonPane()
         assert self._actions is not None
         # The window has all its parts by now, and is one whose parts can be lit up.
-        self._light = Highlighter(cast("HighlightTarget", self._window), self._parent, self._actions)
+        self._highlighter = Highlighter(cast("HighlightTarget", self._window), self._parent, self._actions)
         self._checker = StatementWorker(self)
-        self._checker.answered.connect(self._on_findings)
+        self._checker.results_ready.connect(self._on_findings)
         pane.next_requested.connect(self.next)
         pane.back_requested.connect(self.back)
         pane.again_requested.connect(self.again)
-        pane.light_requested.connect(self._point)
-        pane.part_requested.connect(self._light.point_at)
+        pane.highlight_requested.connect(self._point)
+        pane.part_requested.connect(self._highlighter.highlight)
         pane.close_requested.connect(self.leave)
-        self._apply_theme(self._appearance.theme)
+        self._apply_theme(self._theme_manager.theme)
 
     def _enter(self, number: int, *, scroll: bool = True) -> None:
         """Show a step and apply its config. `_follow` continues when the run finishes."""
@@ -207,8 +207,8 @@ class LessonController(QObject):
         step = self._lesson.steps[number]
         self._settings.set_lesson_step(self._entry.name, number)
         self._config, note = runnable(step.config)
-        self.spotlight.put_out()
-        self._checker.forget()
+        self.spotlight.clear()
+        self._checker.reset()
         if scroll:
             last = "Finish" if self._following is None else "Next lesson"
             self._pane.show_step(self._lesson, number, note, last)
@@ -237,7 +237,7 @@ class LessonController(QObject):
         if step is None or self._pane is None:
             return
         if result is None or not self._fresh:
-            self._checker.forget()
+            self._checker.reset()
             coming = self._window.runner.busy or self._window.control.auto_run.due
             self._pane.show_waiting("the run has not finished" if coming else "the config has changed since the run")
             return
@@ -264,7 +264,7 @@ class LessonController(QObject):
         """Highlight the widget that the step refers to."""
         step = self.step
         if step is not None and step.look.part is not None:
-            self._light.point_at(step.look.part, step.look.line)
+            self._highlighter.highlight(step.look.part, step.look.line)
 
     def _show_changes(self, _config: Config | None = None) -> None:
         if self._pane is not None and self._config is not None:

@@ -29,13 +29,13 @@ class Highlighter(QObject):
         window.session.location_changed.connect(lambda _location: self.spotlight.refresh())
         # Esc stops a run while one goes on; else nothing but the light is there to go.
         self._dark = QShortcut(QKeySequence(Qt.Key.Key_Escape), parent)
-        self._dark.activated.connect(self.spotlight.put_out)
+        self._dark.activated.connect(self.spotlight.clear)
         self.spotlight.changed.connect(self._heed_escape)
         self._stop.changed.connect(self._heed_escape)
-        self._stop.triggered.connect(self.spotlight.put_out)
+        self._stop.triggered.connect(self.spotlight.clear)
         self._heed_escape()
 
-    def point_at(self, part: str, line: str | None = None) -> None:
+    def highlight(self, part: str, line: str | None = None) -> None:
         """Make a widget visible and highlight it. `part` is one of `lesson_parts.PARTS`.
 
         `line` is the symbol of the equation whose terms are shown.
@@ -44,13 +44,13 @@ class Highlighter(QObject):
 
         # A text that is about the arithmetic also leads to the panel: what it speaks of must not move then.
         if part == "arithmetic":
-            self._window.arrangement.expand_tabs(scaled(_ARITHMETIC))
+            self._window.main_layout.expand_tabs(scaled(_ARITHMETIC))
         elif not part.startswith("panel"):
-            self._window.arrangement.restore_tabs()
+            self._window.main_layout.restore_tabs()
         target = target_of(self._window, part)
         if line is not None:
             self._choose(line)
-        self.spotlight.light(target.widget, target.area, f"Look at {PARTS[part]}.")
+        self.spotlight.highlight(target.widget, target.area, f"Look at {PARTS[part]}.")
 
     def _choose(self, line: str) -> None:
         from rnnviz.gui.views.arithmetic.view import ArithmeticView

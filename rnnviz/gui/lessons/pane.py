@@ -32,7 +32,7 @@ class LessonPane(QWidget):
     back_requested = Signal()
     again_requested = Signal()
     """Request to apply the step again."""
-    light_requested = Signal()
+    highlight_requested = Signal()
     """Request to highlight the widget that the step refers to."""
     part_requested = Signal(str)
     """Request to highlight the widget of a link, one of `lesson_parts.PARTS`."""
@@ -55,7 +55,7 @@ class LessonPane(QWidget):
         self.step_title = QLabel()
         self.step_title.setWordWrap(True)
         self.look = link_button("", "Frames the element of the window that this step explains.")
-        self.look.clicked.connect(self.light_requested)
+        self.look.clicked.connect(self.highlight_requested)
         self.note = _note_label()
         self.changed_note = _note_label()
         self.again = QPushButton("Reset this step")
@@ -66,8 +66,8 @@ class LessonPane(QWidget):
         self.back.clicked.connect(self.back_requested)
         self.next = QPushButton("Next")
         self.next.clicked.connect(self.next_requested)
-        self.tally = StatementCounter()
-        self.tally.clicked.connect(self._reveal_claim)
+        self.counter = StatementCounter()
+        self.counter.clicked.connect(self._reveal_claim)
         self.prose = LessonText()
         self.prose.part_requested.connect(self.part_requested)
         self._claims = QVBoxLayout()
@@ -136,7 +136,7 @@ class LessonPane(QWidget):
         self.back.setIcon(icons["previous"])
         self.next.setIcon(icons["next"])
         self.again.setIcon(icons["undo"])
-        self.tally.apply_theme(theme)
+        self.counter.apply_theme(theme)
         self.more.apply_theme(theme)
         self.prose.apply_theme(theme)
         for row in self.rows:
@@ -160,7 +160,7 @@ class LessonPane(QWidget):
         bar.setValue(bar.value() + lines * bar.singleStep())
 
     def _count(self) -> None:
-        self.tally.show_findings(tuple(row.finding for row in self.rows))
+        self.counter.show_findings(tuple(row.finding for row in self.rows))
 
     def _reveal_claim(self) -> None:
         """Scroll to the first statement that is false or not checked, else to the first."""
@@ -216,7 +216,7 @@ class LessonPane(QWidget):
         buttons = QHBoxLayout()
         buttons.addWidget(self.back)
         buttons.addStretch(1)
-        buttons.addWidget(self.tally)
+        buttons.addWidget(self.counter)
         buttons.addStretch(1)
         buttons.addWidget(self.next)
         layout = QVBoxLayout(self)

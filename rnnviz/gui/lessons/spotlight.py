@@ -56,25 +56,25 @@ class Spotlight(QWidget):
         return self._target
 
     @property
-    def lit(self) -> QRect:
+    def highlighted(self) -> QRect:
         """The highlighted area in the window's coordinates; empty without a visible one."""
         target = self._target
         if target is None or not target.isVisible():
             return QRect()
-        lit = self._area()
+        highlighted = self._area()
         widget: QWidget | None = target
         # What stands in a scrolled panel is in sight as far as the panel is.
         while widget is not None and widget is not self._window:
-            lit = lit.intersected(widget.rect()).translated(widget.pos())
+            highlighted = highlighted.intersected(widget.rect()).translated(widget.pos())
             widget = widget.parentWidget()
-        return lit
+        return highlighted
 
     @property
     def fading(self) -> bool:
         """Whether the fade-in is running."""
         return self._fade.state() == QVariantAnimation.State.Running
 
-    def light(self, target: QWidget, area: Area | None = None, words: str = "") -> None:
+    def highlight(self, target: QWidget, area: Area | None = None, words: str = "") -> None:
         """Highlight a widget, or an area of it. `words` is announced to a screen reader."""
         self._release()
         self._target = target
@@ -85,7 +85,7 @@ class Spotlight(QWidget):
             widget.installEventFilter(self)
             self._watched.append(widget)
             widget = widget.parentWidget()
-        target.destroyed.connect(self.put_out)
+        target.destroyed.connect(self.clear)
         if words:
             QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(target, words))
         self.refresh()
@@ -96,7 +96,7 @@ class Spotlight(QWidget):
             self._fade.start()
         self.changed.emit(True)
 
-    def put_out(self) -> None:
+    def clear(self) -> None:
         """Hide the frame."""
         if self._target is not None:
             self._release()
@@ -106,14 +106,14 @@ class Spotlight(QWidget):
 
     def refresh(self) -> None:
         """Move the frame to the widget's current position."""
-        lit = self.lit
-        if lit.isEmpty():
+        highlighted = self.highlighted
+        if highlighted.isEmpty():
             self.hide()
             return
-        around = lit.adjusted(-_GLOW, -_GLOW, _GLOW, _GLOW).intersected(self._window.rect())
+        around = highlighted.adjusted(-_GLOW, -_GLOW, _GLOW, _GLOW).intersected(self._window.rect())
         self.setGeometry(around)
         # Without the inside nothing beneath is painted twice: a picture that plays costs what it costs without a frame.
-        inner = lit.translated(-around.topLeft()).adjusted(_GLOW, _GLOW, -_GLOW, -_GLOW)
+        inner = highlighted.translated(-around.topLeft()).adjusted(_GLOW, _GLOW, -_GLOW, -_GLOW)
         self.setMask(QRegion(self.rect()) - QRegion(inner))
         self.show()
         self.raise_()
@@ -132,7 +132,7 @@ class Spotlight(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        line = QRectF(self.lit.translated(-self.geometry().topLeft())).adjusted(-_AWAY, -_AWAY, _AWAY, _AWAY)
+        line = QRectF(self.highlighted.translated(-self.geometry().topLeft())).adjusted(-_AWAY, -_AWAY, _AWAY, _AWAY)
         # A part at the window's edge keeps its frame in sight.
         line = line.intersected(QRectF(self.rect()).adjusted(_LINE, _LINE, -_LINE, -_LINE))
         color = self._theme.color("accent")
@@ -148,7 +148,7 @@ class Spotlight(QWidget):
 
     def _release(self) -> None:
         if self._target is not None:
-            self._target.destroyed.disconnect(self.put_out)
+            self._target.destroyed.disconnect(self.clear)
         for widget in self._watched:
             widget.removeEventFilter(self)
         self._watched.clear()

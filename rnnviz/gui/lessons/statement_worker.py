@@ -23,39 +23,39 @@ class StatementRequest:
 class _Worker(QObject):
     """Checks statements on the thread."""
 
-    answered = Signal(object, object)
+    results_ready = Signal(object, object)
 
     def __init__(self) -> None:
         super().__init__()
         self._lock = Lock()
         self._waiting: StatementRequest | None = None
 
-    def put(self, question: StatementRequest | None) -> None:
+    def put(self, request: StatementRequest | None) -> None:
         """Replace the pending request. Called on the window's thread."""
         with self._lock:
-            self._waiting = question
+            self._waiting = request
 
     @Slot()
     def answer(self) -> None:
         """Answer the pending request, if any."""
         with self._lock:
-            question, self._waiting = self._waiting, None
-        if question is not None:
-            findings = tuple(_checked(question, claim) for claim in question.statements)
-            self.answered.emit(question, findings)
+            request, self._waiting = self._waiting, None
+        if request is not None:
+            findings = tuple(_checked(request, claim) for claim in request.statements)
+            self.results_ready.emit(request, findings)
 
 
-def _checked(question: StatementRequest, claim: Statement) -> StatementResult:
+def _checked(request: StatementRequest, claim: Statement) -> StatementResult:
     try:
-        return check_statement(question.result, claim, question.where)
+        return check_statement(request.result, claim, request.where)
     except Exception as error:  # noqa: BLE001 - the window must live on, and say that this claim was not answered
         return StatementResult(claim, None, (), f"internal error: {type(error).__name__}: {error}")
 
 
 class StatementWorker(QObject):
-    """Answers the latest request. Its thread runs from the first request until `rest`."""
+    """Answers the latest request. Its thread runs from the first request until `stop`."""
 
-    answered = Signal(object)
+    results_ready = Signal(object)
     """The `StatementResult`s in the order of the statements."""
 
     _asked = Signal()
@@ -69,12 +69,12 @@ class StatementWorker(QObject):
         self._examiner = _Worker()
         self._examiner.moveToThread(self._thread)
         self._asked.connect(self._examiner.answer, Qt.ConnectionType.QueuedConnection)
-        self._examiner.answered.connect(self._on_answered, Qt.ConnectionType.QueuedConnection)
+        self._examiner.results_ready.connect(self._on_answered, Qt.ConnectionType.QueuedConnection)
 
     def ask(self, result: RunResult, claims: tuple[Statement, ...], where: Location) -> None:
         """Request a check of statements in place of earlier requests.
 
-        No effect for the same request as before, unless `forget` was called: statements that do not use the
+        No effect for the same request as before, unless `reset` was called: statements that do not use the
         selection stay valid.
         """
         follows = any(claim.follows_selection for claim in claims)
@@ -89,18 +89,18 @@ class StatementWorker(QObject):
             self._thread.start()
         self._asked.emit()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Drop all requests, and release the result."""
         self._last, self._asked_last = None, ()
         self._examiner.put(None)
 
-    def rest(self) -> None:
+    def stop(self) -> None:
         """Stop, and wait for the thread."""
-        self.forget()
+        self.reset()
         self._thread.quit()
         self._thread.wait()
 
-    def _on_answered(self, question: StatementRequest, findings: tuple[StatementResult, ...]) -> None:
-        if question is self._last:
+    def _on_answered(self, request: StatementRequest, findings: tuple[StatementResult, ...]) -> None:
+        if request is self._last:
             self._last = None
-            self.answered.emit(findings)
+            self.results_ready.emit(findings)

@@ -44,7 +44,7 @@ class HighlightTarget(Protocol):
     """The window as the lookup sees it."""
 
     session: Session
-    arrangement: MainLayout
+    main_layout: MainLayout
     panel: ConfigPanel
     toolbar: ToolBar
     lanes: UnrolledView
@@ -62,8 +62,8 @@ class Target:
 def target_of(window: HighlightTarget, part: str) -> Target:
     """Make the widget of a name visible and return it. `part` is one of `lesson_parts.PARTS`."""
     if part in TAB_OF:
-        window.arrangement.select_tab(TAB_OF[part])
-        return Target(window.arrangement.tabs)
+        window.main_layout.select_tab(TAB_OF[part])
+        return Target(window.main_layout.tabs)
     if part in VIEW_OF:
         return Target(next(view for view in window.views if view.title == VIEW_OF[part]))
     if part in SECTION_OF:

@@ -42,7 +42,7 @@ class Autosave(QObject):
             session.order_changed,
             session.swipe_changed,
             window.document.changed,
-            window.arrangement.tab_chosen,
+            window.main_layout.tab_chosen,
         ):
             signal.connect(lambda _new=None: self._want(DELAY_MS))
         session.location_changed.connect(lambda _new: self._want(MOVED_MS))

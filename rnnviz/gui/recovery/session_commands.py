@@ -43,7 +43,7 @@ class SessionCommands(QObject):
     def __init__(self, window: SessionHost, parent: QWidget, recent: RecentFiles) -> None:
         super().__init__(parent)
         self._window, self._parent, self._recent = window, parent, recent
-        self._restoring: ViewStateRestorer | None = None
+        self._restorer: ViewStateRestorer | None = None
         self._with_copies: set[Path] = set()
         self.unpacks_to: Callable[[], Path] = _temporary
         """Folder for the input files unpacked from a session."""
@@ -121,9 +121,9 @@ class SessionCommands(QObject):
 
     def show(self, session: SavedSession, take: Callable[[Config], None]) -> None:
         """Show a session and run it; `take` passes its config to the document."""
-        self._restoring = self._restoring or ViewStateRestorer(self._window, self)
+        self._restorer = self._restorer or ViewStateRestorer(self._window, self)
         take(session.config)
-        self._restoring.begin(session.look, session.choices)
+        self._restorer.begin(session.look, session.choices)
         self._window.control.run()
         self.restored.emit()
 

@@ -100,7 +100,7 @@ class SweepCommands(QObject):
         window.stop_requested.connect(self._runner.stop)
         window.save_requested.connect(self._ask_save)
         window.row_opened.connect(self._open_row)
-        self._runner.came.connect(window.take)
+        self._runner.rows_received.connect(window.take)
         self._runner.busy_changed.connect(window.show_running)
         return window
 

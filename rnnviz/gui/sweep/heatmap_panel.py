@@ -74,7 +74,7 @@ class HeatmapPanel(QWidget):
         self.setMinimumWidth(scaled(320))
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         """Description of the selected cell, or of all cells."""
         return self._said.text()
 

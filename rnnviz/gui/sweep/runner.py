@@ -13,7 +13,7 @@ class SweepRunner(QObject):
 
     opened = Signal(object)
     """An `OpenedSweep`."""
-    came = Signal(object)
+    rows_received = Signal(object)
     """A list of new `SweepRow`s."""
     ended = Signal(bool)
     """The sweep ended; True if the user stopped it."""
@@ -40,7 +40,7 @@ class SweepRunner(QObject):
         self._starting.connect(worker.run, queued)
         self._saving.connect(worker.save, queued)
         worker.opened.connect(self.opened, queued)
-        worker.came.connect(self.came, queued)
+        worker.rows_received.connect(self.rows_received, queued)
         worker.saved.connect(self.saved, queued)
         worker.ended.connect(self._on_ended, queued)
         worker.failed.connect(self._on_failed, queued)

@@ -104,7 +104,7 @@ class SweepWindow(QWidget):
         self._reason.setText(text)
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         """Description of the selected row."""
         return self._reason.text()
 
@@ -177,7 +177,7 @@ class SweepWindow(QWidget):
         told = counted(figures.counts)
         self._counts.setText(f"{told} · {number_format.count(waiting)} waiting" if waiting else told)
         self.save_action.setEnabled(figures.done > 0)
-        if self.said.endswith(_WAITING):
+        if self.description.endswith(_WAITING):
             self._show_reason()
 
     def _show_reason(self) -> None:

@@ -99,7 +99,7 @@ class SweepWorker(QObject):
 
     opened = Signal(object)
     """An `OpenedSweep`."""
-    came = Signal(object)
+    rows_received = Signal(object)
     """A list of new `SweepRow`s."""
     ended = Signal()
     """The sweep is complete or was stopped."""
@@ -163,7 +163,7 @@ class SweepWorker(QObject):
         path = journal_of(job.path)
         with Journal(path) as journal:
             sweeping = Sweeping(job.sweep, self._halt.running(job.points), read_journal(path), load_inputs, job.trusted)
-            self.came.emit(sweeping.told)
+            self.rows_received.emit(sweeping.told)
             with LocalScheduler(sweeping.warm) as scheduler:
                 self._halt.watch(scheduler)
                 try:
@@ -177,10 +177,10 @@ class SweepWorker(QObject):
         for row in rows:
             bundle.append(row)
             if monotonic() - last >= _EMIT_INTERVAL:
-                self.came.emit(bundle)
+                self.rows_received.emit(bundle)
                 bundle, last = [], monotonic()
         if bundle:
-            self.came.emit(bundle)
+            self.rows_received.emit(bundle)
 
 
 def _open_sweep(path: Path, halt: StopToken) -> OpenedSweep:

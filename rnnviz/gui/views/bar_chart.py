@@ -91,7 +91,7 @@ class BarChart(QWidget):
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         place = self._place_at(event.position())
         bar = None if place is None or self._bars is None else self._bars.bars[place]
-        self.setToolTip("" if bar is None else told(bar))
+        self.setToolTip("" if bar is None else bar_tooltip(bar))
         self.setCursor(Qt.CursorShape.PointingHandCursor if bar and bar.count else Qt.CursorShape.ArrowCursor)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
@@ -240,7 +240,7 @@ class BarChart(QWidget):
             )
 
 
-def told(bar: HistogramBar) -> str:
+def bar_tooltip(bar: HistogramBar) -> str:
     """Tooltip of a bar."""
     values = "1 value" if bar.count == 1 else f"{number_format.count(bar.count)} values"
     return f"{bar.words[:1].upper()}{bar.words[1:]}: {values}"

@@ -23,7 +23,7 @@ class ResultView(QWidget):
     explanation_requested = Signal(object)
     """A `Place` of `rnnviz.explain.provenance`, whose arithmetic is to be shown."""
 
-    lit_requested = Signal(object)
+    highlight_requested = Signal(object)
     """A tuple of `Region`: the regions that the pointer highlights, empty to clear them."""
 
     title = ""
@@ -37,10 +37,10 @@ class ResultView(QWidget):
         """Show a location, always inside the result. May take a few milliseconds at most."""
         raise NotImplementedError
 
-    def show_highlight(self, lit: Sequence[Region]) -> None:
+    def show_highlight(self, highlighted: Sequence[Region]) -> None:
         """Highlight the regions that the view shows, if any."""
 
-    def settle(self) -> None:
+    def finish_pending(self) -> None:
         """Finish pending updates at once, as before a picture is taken."""
 
     def save_state(self) -> tuple[str, ...] | None:

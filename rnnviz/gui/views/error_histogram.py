@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QStackedLayout, QV
 from rnnviz.core import number_format
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import Theme
-from rnnviz.gui.views.bar_chart import BarChart, told
+from rnnviz.gui.views.bar_chart import BarChart, bar_tooltip
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.elided_label import ElidedLabel
 from rnnviz.quantities.histogram_bins import Bars, HistogramBar, ulp_bars, violation_bars
@@ -80,7 +80,7 @@ class ErrorHistogram(ResultView):
         self._pages.addWidget(full)
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         """Description of the selected bar, or of all bars."""
         return self._said.text()
 
@@ -143,7 +143,7 @@ class ErrorHistogram(ResultView):
         else:
             bar = bars.bars[place]
             first = "" if bar.first is None else f" ({_share(bar.count, bars.total)}), first at {bar.first}"
-            self._said.setText(f"{told(bar)}{first}")
+            self._said.setText(f"{bar_tooltip(bar)}{first}")
         self.chart.setAccessibleDescription(self._said.text())
 
     def _go(self, place: int) -> None:

@@ -44,8 +44,8 @@ class ErrorPlot(ResultView):
         self._lane: tuple[int, int] | None = None
 
         self._heading = ElidedLabel(bold=True)
-        self._at_cursor = ElidedLabel()
-        self._at_cursor.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self._selection_label = ElidedLabel()
+        self._selection_label.setAlignment(Qt.AlignmentFlag.AlignRight)
         self._others = QLabel()
         self._keys: list[LegendKey] = []
         self._legend = QHBoxLayout()
@@ -73,7 +73,7 @@ class ErrorPlot(ResultView):
         top.addWidget(self._heading, 1)
         top.addWidget(self._others)
         top.addLayout(self._legend)
-        top.addWidget(self._at_cursor)
+        top.addWidget(self._selection_label)
         top.addWidget(self._choice)
         full = QWidget()
         layout = QVBoxLayout(full)
@@ -112,7 +112,7 @@ class ErrorPlot(ResultView):
     @property
     def lane_curve(self) -> NDArray[np.float64]:
         """Highest drawn positions of the selected lane on the vertical axis, for each block."""
-        return np.zeros(0) if self.curves.mine is None else np.asarray(self.curves.mine.high)
+        return np.zeros(0) if self.curves.selected is None else np.asarray(self.curves.selected.high)
 
     @property
     def beside(self) -> dict[str, NDArray[np.float64]]:
@@ -123,9 +123,9 @@ class ErrorPlot(ResultView):
         return {companion.name: np.asarray(outline.high) for companion, outline in pairs}
 
     @property
-    def told(self) -> str:
+    def value_text(self) -> str:
         """The selected value as text."""
-        return self._at_cursor.text()
+        return self._selection_label.text()
 
     @property
     def keys(self) -> tuple[LegendKey, ...]:
@@ -170,7 +170,7 @@ class ErrorPlot(ResultView):
         self._theme = theme
         palette = theme.palette()
         palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
-        for label in (self._empty, self._unaudited, self._others, self._at_cursor):
+        for label in (self._empty, self._unaudited, self._others, self._selection_label):
             label.setPalette(palette)
         self.plot.apply_theme(theme)
         self.curves.apply_theme(theme)
@@ -212,7 +212,7 @@ class ErrorPlot(ResultView):
     def _make_room(self) -> None:
         """Reserve the width of the longest texts, so that nothing moves with the selection."""
         result, series = self._result, self._series
-        self._at_cursor.setVisible(series is not None)
+        self._selection_label.setVisible(series is not None)
         self._others.setVisible(False)
         if result is None or series is None:
             return
@@ -221,7 +221,7 @@ class ErrorPlot(ResultView):
         lane = lane_text(result.inputs.network, last).capitalize()
         self._heading.setMinimumWidth(self._heading.fontMetrics().horizontalAdvance(f"{lane} ") if self._keys else 0)
         longest = f"t = {timesteps - 1}" if self._keys else f"t = {timesteps - 1}: -0.0e-000"
-        self._at_cursor.setFixedWidth(self._at_cursor.fontMetrics().horizontalAdvance(longest) + 4)
+        self._selection_label.setFixedWidth(self._selection_label.fontMetrics().horizontalAdvance(longest) + 4)
 
     def _draw(self) -> None:
         """Draw the visible time steps at the resolution of the screen, with the selected lane emphasized."""
@@ -258,7 +258,7 @@ class ErrorPlot(ResultView):
         series, result, where = self._series, self._result, self._location
         if result is None:
             return
-        self.plot.show_cursor(where.timestep)
+        self.plot.show_selection(where.timestep)
         lane = lane_text(result.inputs.network, where)
         # Beside a legend there is room for the lane's name alone.
         self._heading.setText(lane.capitalize() if self._keys else f"{lane.capitalize()}, over all samples and units")
@@ -270,7 +270,7 @@ class ErrorPlot(ResultView):
         for key, value in zip(self._keys, shown, strict=False):
             key.show_value(value)
         # The legend tells the values where there is one.
-        self._at_cursor.setText(f"t = {where.timestep}" if self._keys else f"t = {where.timestep}: {shown[0]}")
+        self._selection_label.setText(f"t = {where.timestep}" if self._keys else f"t = {where.timestep}: {shown[0]}")
         names = (named.name for named in (series.main, *series.companions))
         described = ", ".join(f"{name} {value}" for name, value in zip(names, shown, strict=True))
         self.plot.setAccessibleDescription(

@@ -17,7 +17,7 @@ class HighlightTable(NumberTable):
     def __init__(self) -> None:
         super().__init__()
         self._theme = LIGHT
-        self.lit: tuple[range, ...] = ()
+        self.highlighted: tuple[range, ...] = ()
         """The highlighted rows."""
 
     def apply_theme(self, theme: Theme) -> None:
@@ -25,17 +25,17 @@ class HighlightTable(NumberTable):
         super().apply_theme(theme)
 
     def show_highlight(self, rows: Sequence[range]) -> None:
-        if tuple(rows) != self.lit:
-            self.lit = tuple(rows)
+        if tuple(rows) != self.highlighted:
+            self.highlighted = tuple(rows)
             self.viewport().update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
-        if not self.lit:
+        if not self.highlighted:
             return
         painter = QPainter(self.viewport())
         left, width = -self.horizontalOffset(), self.horizontalHeader().length()
-        for rows in self.lit:
+        for rows in self.highlighted:
             top = self.rowViewportPosition(rows.start)
             bottom = self.rowViewportPosition(rows.stop - 1) + self.rowHeight(rows.stop - 1)
             rect = QRectF(left, top, width, bottom - top).adjusted(2.0, 2.0, -2.0, -2.0)

@@ -63,7 +63,7 @@ class KnownBugsModel(TextTableModel):
         if self.rows:
             self.dataChanged.emit(self.index(0, 0), self.index(len(self.rows) - 1, len(self.headings) - 1))
 
-    def show_mistakes(self, result: RunResult | None, entries: tuple[KnownBugEntry, ...]) -> None:
+    def show_bugs(self, result: RunResult | None, entries: tuple[KnownBugEntry, ...]) -> None:
         self.entries = entries
         self.show_rows([] if result is None else [(entry.cause, detection(result, entry).value) for entry in entries])
 

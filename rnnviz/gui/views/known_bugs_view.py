@@ -26,7 +26,7 @@ class KnownBugsView(ResultView):
 
     title = "Known bugs"
 
-    mistake_requested = Signal(str)
+    bug_requested = Signal(str)
     """Request for a run with the engine of a known bug."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -104,7 +104,7 @@ class KnownBugsView(ResultView):
         return next((entry for entry in self.model.entries if entry.name == self._name), None)
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         """Description of the selected known bug."""
         return self._sentence.text if self._detail.currentIndex() == 1 else self._said.text()
 
@@ -142,7 +142,7 @@ class KnownBugsView(ResultView):
         entries = () if result is None else known_bug_entries(result.inputs.network)
         self._pages.setCurrentIndex(1 if entries else 0)
         self._refreshing = True
-        self.model.show_mistakes(result, entries)
+        self.model.show_bugs(result, entries)
         self.table.fit_columns(self.model.widest(), growing=(0,), shrinking=0)
         names = [entry.name for entry in entries]
         if entries and self._name not in names:
@@ -189,7 +189,7 @@ class KnownBugsView(ResultView):
     def _ask(self) -> None:
         entry, result = self.chosen, self._result
         if entry is not None and result is not None and entry.engine not in result.traces:
-            self.mistake_requested.emit(entry.engine)
+            self.bug_requested.emit(entry.engine)
 
     def _go(self, index: QModelIndex) -> None:
         first = self.spread_model.lanes[index.row()].first

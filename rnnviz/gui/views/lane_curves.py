@@ -27,12 +27,12 @@ class LaneCurves:
         self._others: list[Curve] = []
         self._beside: list[Curve] = []
         self._mine: list[Curve] = []
-        self.mine: Outline | None = None
+        self.selected: Outline | None = None
         """The drawn outline of the selected lane, or None."""
         self.beside: tuple[Outline, ...] = ()
         self.others: tuple[Outline, ...] = ()
 
-    def draw(self, mine: Outline, beside: Sequence[Outline], others: Sequence[Outline]) -> None:
+    def draw(self, selected: Outline, beside: Sequence[Outline], others: Sequence[Outline]) -> None:
         """Draw other outlines. NaN leaves gaps."""
         dashed = len(self._plot.timesteps_in_sight) <= _DASHED_UP_TO
         turned, self._dashed = dashed != self._dashed, dashed
@@ -44,13 +44,13 @@ class LaneCurves:
             self._mine.append(self._plot.add_curve(self.wide, depth=10.0))
         elif turned:
             self.apply_theme(self._theme)
-        self.mine, self.beside, self.others = mine, tuple(beside), tuple(others)
+        self.selected, self.beside, self.others = selected, tuple(beside), tuple(others)
         curves = (*self._others, *self._beside, *self._mine)
-        for curve, outline in zip(curves, (*others, *beside, mine), strict=True):
+        for curve, outline in zip(curves, (*others, *beside, selected), strict=True):
             curve.show_outline(outline)
 
     def clear(self) -> None:
-        self.mine, self.beside, self.others = None, (), ()
+        self.selected, self.beside, self.others = None, (), ()
         for curves in (self._others, self._beside, self._mine):
             for curve in curves:
                 self._plot.remove_curve(curve)

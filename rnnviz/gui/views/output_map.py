@@ -80,7 +80,7 @@ class OutputMap(ResultView):
         self._show_parts()
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The slices of `out` and `state` that contain the selected vector."""
         return (self._empty if self._result is None else self._here).text()
 
@@ -115,11 +115,11 @@ class OutputMap(ResultView):
         self._location = location
         self._refresh()
 
-    def show_highlight(self, lit: Sequence[Region]) -> None:
-        if lit != self._asked:
+    def show_highlight(self, highlighted: Sequence[Region]) -> None:
+        if highlighted != self._asked:
             self._asked = ()
-        self.chart.show_highlight(lit)
-        self.rows.show_highlight(lit)
+        self.chart.show_highlight(highlighted)
+        self.rows.show_highlight(highlighted)
 
     def apply_theme(self, theme: Theme) -> None:
         palette = theme.palette()
@@ -169,15 +169,15 @@ class OutputMap(ResultView):
 
     def _on_part(self, part: MapPart | None) -> None:
         if self._result is None or part is None:
-            self._light(())
+            self._highlight(())
         else:
             array: Literal["h", "c"] = "c" if part.array == "c" else "h"
-            self._light((vector_region(self._result.inputs.network, part.where, array=array),))
+            self._highlight((vector_region(self._result.inputs.network, part.where, array=array),))
 
     def _on_pointed(self, index: QModelIndex | None, point: QPoint | None) -> None:
         """Highlight a row: the time step under the pointer on a lane's axis, else the whole lane."""
         if index is None:
-            self._light(())
+            self._highlight(())
             return
         row, timestep = self.rows.rows[index.row()], None
         if isinstance(row, LaneRow) and point is not None:
@@ -185,13 +185,13 @@ class OutputMap(ResultView):
             if self.painter.band(rect).adjusted(0, -_REACH, 0, _REACH).contains(point):
                 timestep = self.painter.timestep_at(rect, point.x())
         region = self.rows.region(row, timestep)
-        self._light(() if region is None else (region,))
+        self._highlight(() if region is None else (region,))
 
-    def _light(self, lit: tuple[Region, ...]) -> None:
+    def _highlight(self, highlighted: tuple[Region, ...]) -> None:
         """Request highlights. Clears only highlights that this view requested."""
-        if lit or self._asked:
-            self._asked = lit
-            self.lit_requested.emit(lit)
+        if highlighted or self._asked:
+            self._asked = highlighted
+            self.highlight_requested.emit(highlighted)
 
 
 class _ClickedList(QListView):

@@ -31,7 +31,7 @@ class OutputMapChart(QWidget):
         self._theme = LIGHT
         self._result: RunResult | None = None
         self._location = Location()
-        self._lit: Sequence[Region] = ()
+        self._highlighted: Sequence[Region] = ()
         self._at: MapPart | None = None
         self.rows: tuple[MapRow, ...] = ()
         """The rows of the chart."""
@@ -59,20 +59,20 @@ class OutputMapChart(QWidget):
 
     def _states(self) -> list[tuple[MapPart, bool]]:
         """The rows of `state`."""
-        return [(part, self._at_cursor(part)) for row in self.rows[1:] for part in row.parts]
+        return [(part, self._is_selected(part)) for row in self.rows[1:] for part in row.parts]
 
-    def _at_cursor(self, part: MapPart) -> bool:
+    def _is_selected(self, part: MapPart) -> bool:
         return part.where.index[:3] == self._location.index[:3]
 
-    def show_highlight(self, lit: Sequence[Region]) -> None:
-        self._lit = lit
+    def show_highlight(self, highlighted: Sequence[Region]) -> None:
+        self._highlighted = highlighted
         self.update()
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
         self.update()
 
-    def lit_parts(self) -> list[str]:
+    def highlighted_parts(self) -> list[str]:
         """Names of the highlighted parts."""
         return [part.text for row in self.rows for part in row.parts if self._is_lit(part)]
 
@@ -81,7 +81,7 @@ class OutputMapChart(QWidget):
         return next(rect for part, rect in self._rects() if part.text == text)
 
     def _is_lit(self, part: MapPart) -> bool:
-        return is_highlighted(self._lit, part.where, part.array)
+        return is_highlighted(self._highlighted, part.where, part.array)
 
     # Where things lie
 
@@ -215,16 +215,16 @@ class OutputMapChart(QWidget):
             bar = self._row_rect(number)
             painter.setPen(self._theme.color("muted"))
             painter.drawText(QRectF(0.0, bar.top(), bar.left(), bar.height()), _LEFT, row.name)
-        lit = []
+        highlighted = []
         for part, rect in self._rects():
             self._paint_part(painter, part, rect)
             if self._is_lit(part):
-                lit.append(rect)
+                highlighted.append(rect)
         if len(self.rows) > 1:
             self._paint_indices(painter)
             self._paint_lanes(painter)
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        for rect in lit:
+        for rect in highlighted:
             over = QPen(self._theme.color("accent"), 2.0)
             over.setDashPattern(_DASHES)
             for pen in (QPen(self._theme.color("base"), 3.0), over):
@@ -242,7 +242,7 @@ class OutputMapChart(QWidget):
         result, where = self._result, part.where
         assert result is not None
         painter.setPen(QPen(self._theme.color("border"), 1.0))
-        painter.setBrush(blend(self._theme, "accent", 0.25) if self._at_cursor(part) else self._theme.color("raised"))
+        painter.setBrush(blend(self._theme, "accent", 0.25) if self._is_selected(part) else self._theme.color("raised"))
         painter.drawRect(rect)
         if part in self.rows[0].parts:
             painter.setPen(self._theme.color("text"))

@@ -84,7 +84,7 @@ class OutputMapPainter(QStyledItemDelegate):
             self._paint_lane(painter, rect, row)
         else:
             self._paint_place(painter, rect, row)
-            if self._rows.lit_times(row):
+            if self._rows.highlighted_times(row):
                 self._frame(painter, QRectF(rect).adjusted(2.5, 1.0, -2.5, -1.0))
         if drawn.state & QStyle.StateFlag.State_HasFocus:
             painter.setPen(QPen(self._theme.color("accent"), 1.0))
@@ -129,12 +129,12 @@ class OutputMapPainter(QStyledItemDelegate):
         painter.setBrush(theme.color("accent"))
         painter.drawRect(QRectF(start, frame.top(), cell, frame.height()))
         self._paint_arrow(painter, frame, cell, backward=row.last.backward)
-        for times in self._rows.lit_times(row):
+        for times in self._rows.highlighted_times(row):
             step = frame.width() / timesteps
             wide = max(6.0, len(times) * step)
             left = min(frame.left() + times.start * step, frame.right() - wide)
             self._frame(painter, QRectF(left, frame.top() - 2.0, wide, frame.height() + 4.0))
-        if self._rows.at_cursor(row):
+        if self._rows.is_selected(row):
             x = frame.left() + (self._rows.location.timestep + 0.5) * frame.width() / timesteps
             painter.setPen(QPen(theme.color("outline_under"), 4.0))
             painter.drawLine(QPointF(x, frame.top() - 2), QPointF(x, frame.bottom() + 2))
@@ -166,7 +166,7 @@ class OutputMapPainter(QStyledItemDelegate):
 
     def _paint_place(self, painter: QPainter, rect: QRect, row: PlaceRow) -> None:
         theme = self._theme
-        here = self._rows.at_cursor(row)
+        here = self._rows.is_selected(row)
         if here:
             painter.fillRect(rect.adjusted(_MARGIN // 2, 0, -_MARGIN // 2, 0), blend(theme, "accent", 0.2))
             painter.fillRect(QRect(rect.left() + _MARGIN // 2, rect.top(), 3, rect.height()), theme.color("accent"))

@@ -64,7 +64,7 @@ class OutputMapRows(QAbstractListModel):
         self._trace: Trace | None = None
         self._shown: tuple[Any, ...] | None = None
         self._agreements: dict[Location, Agreement] = {}
-        self._lit: Sequence[Region] = ()
+        self._highlighted: Sequence[Region] = ()
 
     @property
     def timesteps(self) -> int:
@@ -93,7 +93,7 @@ class OutputMapRows(QAbstractListModel):
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             if isinstance(row, LaneRow):
                 return f"{row.title}, final state and {self._other(row)}: {self.agreement(row)}"
-            here = ", selected" if self.at_cursor(row) else ""
+            here = ", selected" if self.is_selected(row) else ""
             return f"{row.place.text} = {self.numbers(row, _IN_TOOLTIP)}{here}"
         if role == Qt.ItemDataRole.ToolTipRole:
             if isinstance(row, LaneRow):
@@ -108,11 +108,11 @@ class OutputMapRows(QAbstractListModel):
 
     def _move(self, location: Location) -> None:
         """Follow the selection, and report the rows whose mark changes."""
-        before = [self.at_cursor(row) for row in self.rows]
+        before = [self.is_selected(row) for row in self.rows]
         moved = location.timestep != self.location.timestep
         self.location = location
         for place, (row, was) in enumerate(zip(self.rows, before, strict=True)):
-            now = self.at_cursor(row)
+            now = self.is_selected(row)
             if was != now or (now and moved and isinstance(row, LaneRow)):
                 self.mark_changed.emit(place)
 
@@ -140,7 +140,7 @@ class OutputMapRows(QAbstractListModel):
             self._agreements[row.last] = agreement(self._trace, network, row.last, rtol, atol)
         return self._agreements[row.last]
 
-    def at_cursor(self, row: Row) -> bool:
+    def is_selected(self, row: Row) -> bool:
         """Whether the selection is in a row's lane, and for a vector also at its time step."""
         here = self.location
         where = row.last if isinstance(row, LaneRow) else row.place.where
@@ -158,22 +158,22 @@ class OutputMapRows(QAbstractListModel):
             return lane_region(network, row.last.layer, row.last.direction, self.timesteps)
         return vector_region(network, row.last.moved(timestep=timestep))
 
-    def show_highlight(self, lit: Sequence[Region]) -> None:
-        before = [self.lit_times(row) for row in self.rows]
-        self._lit = lit
+    def show_highlight(self, highlighted: Sequence[Region]) -> None:
+        before = [self.highlighted_times(row) for row in self.rows]
+        self._highlighted = highlighted
         for place, row in enumerate(self.rows):
-            if self.lit_times(row) != before[place]:
+            if self.highlighted_times(row) != before[place]:
                 self.mark_changed.emit(place)
 
-    def lit_times(self, row: Row) -> list[range]:
+    def highlighted_times(self, row: Row) -> list[range]:
         """Highlighted time steps of a lane's row, or of a vector's row its own if highlighted."""
         if isinstance(row, PlaceRow):
             where = row.place.where
-            lit = is_highlighted(self._lit, where, "c" if row.place.kind == "cell" else "h")
-            return [range(where.timestep, where.timestep + 1)] if lit else []
+            highlighted = is_highlighted(self._highlighted, where, "c" if row.place.kind == "cell" else "h")
+            return [range(where.timestep, where.timestep + 1)] if highlighted else []
         return [
             range(max(region.times.start, 0), min(region.times.stop, self.timesteps))
-            for region in self._lit
+            for region in self._highlighted
             if (region.lane.layer, region.lane.direction) == (row.last.layer, row.last.direction)
             and region.times.stop > 0
             and region.times.start < self.timesteps

@@ -49,9 +49,9 @@ class _Worker(QObject):
 
 
 class SeriesWorker(QObject):
-    """Caches the latest series of one result. Its thread runs from the first long series until `rest`."""
+    """Caches the latest series of one result. Its thread runs from the first long series until `stop`."""
 
-    arrived = Signal()
+    series_ready = Signal()
     """A requested series is available."""
 
     _asked = Signal(object)
@@ -70,7 +70,7 @@ class SeriesWorker(QObject):
     def ask(self, result: RunResult, keys: Sequence[SeriesKey]) -> None:
         """Request series, and cancel earlier requests. Short series are available at once."""
         if result is not self._result:
-            self.forget()
+            self.reset()
             self._result = result
         missing = [key for key in dict.fromkeys(keys) if key not in self._known]
         if sum(series_effort(result, key) for key in missing) <= _AT_ONCE:
@@ -89,13 +89,13 @@ class SeriesWorker(QObject):
             self._known.move_to_end(key)
         return self._known.get(key)
 
-    def rest(self) -> None:
+    def stop(self) -> None:
         """Cancel, and wait for the thread, at most for one block."""
         self._hand.wanted = None
         self._thread.quit()
         self._thread.wait()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Stop, and release the result and the cached series."""
         self._hand.wanted = None
         self._result = None
@@ -104,7 +104,7 @@ class SeriesWorker(QObject):
     def _take(self, result: RunResult, key: SeriesKey, values: FloatArray) -> None:
         if result is self._result:
             self._keep(key, values)
-            self.arrived.emit()
+            self.series_ready.emit()
 
     def _keep(self, key: SeriesKey, values: FloatArray) -> None:
         self._known[key] = values

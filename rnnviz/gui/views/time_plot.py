@@ -59,7 +59,7 @@ class TimePlot(pg.PlotWidget):
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
 
     @property
-    def cursor_timestep(self) -> float:
+    def selected_timestep(self) -> float:
         """Time step of the selection line."""
         return float(self._cursor.value())
 
@@ -77,7 +77,7 @@ class TimePlot(pg.PlotWidget):
         """Show the whole sequence."""
         self.view_box.setXRange(-0.5, max(self._timesteps, 1) - 0.5, padding=0)
 
-    def show_cursor(self, timestep: int) -> None:
+    def show_selection(self, timestep: int) -> None:
         """Move the selection line."""
         self._cursor_under.setValue(timestep)
         self._cursor.setValue(timestep)

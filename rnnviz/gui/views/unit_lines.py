@@ -76,7 +76,7 @@ class UnitLines:
         }
         self._quantity: Quantity = "value"
         self._series = SeriesWorker(plot)
-        self.arrived = self._series.arrived
+        self.series_ready = self._series.series_ready
         plot.seen_changed.connect(self.draw)
 
     def __iter__(self) -> Iterator[UnitLine]:
@@ -88,10 +88,10 @@ class UnitLines:
         self._lines.clear()
         self._result = None
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Clear the curves until other values are read, because T may change."""
         self._result = None
-        self._series.forget()
+        self._series.reset()
 
     def add(
         self, engine: str, pinned: int | None, color: str, depth: float, *, dashes: tuple[float, ...], shown: bool
@@ -105,7 +105,7 @@ class UnitLines:
     def read(self, result: RunResult, location: Location, quantity: Quantity = "value") -> None:
         """Read the values of every curve for the whole sequence, independent of the selected time step.
 
-        The curve of a gate appears when its computation ends, as `arrived` reports.
+        The curve of a gate appears when its computation ends, as `series_ready` reports.
         """
         self._result, self._location, self._quantity = result, location, quantity
         for line in self._lines:
@@ -119,7 +119,7 @@ class UnitLines:
         self._plot.show_values(*finite_range(ends))
         self.draw()
 
-    def strange(self) -> str:
+    def nonfinite(self) -> str:
         """Number of time steps without a finite value, as text; empty if there are none."""
         told = []
         lines = [(line.whole, self._told(line)) for line in self._lines if line.whole is not None]
@@ -178,9 +178,9 @@ class UnitLines:
         values = self._series.get(self._key(line))
         return None if values is None else values[times.start : times.stop]
 
-    def rest(self) -> None:
+    def stop(self) -> None:
         """Stop computing until the next `read`."""
-        self._series.rest()
+        self._series.stop()
 
     def _key(self, line: UnitLine) -> SeriesKey:
         return series_key(line.engine, self._location, line.unit, self._quantity)

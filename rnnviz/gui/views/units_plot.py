@@ -55,7 +55,7 @@ class UnitsPlot(ResultView):
         self.plot.timestep_requested.connect(self._on_timestep)
         self.plot.explanation_requested.connect(self._on_explanation)
         self._lines = UnitLines(self.plot)
-        self._lines.arrived.connect(self._show_anew)
+        self._lines.series_ready.connect(self._show_anew)
         self.gaps = self._lines.gaps
         self._empty = QLabel("Press F5 to see the selected unit over time, of every engine.")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -101,7 +101,7 @@ class UnitsPlot(ResultView):
         return None
 
     @property
-    def strange(self) -> str:
+    def nonfinite(self) -> str:
         """Number of time steps without a finite value, as text; empty if there are none."""
         return self._strange.text()
 
@@ -132,7 +132,7 @@ class UnitsPlot(ResultView):
         known, self._result, self._candidate = result is self._result, result, candidate
         if not known:
             self._shown = None
-            self._lines.forget()
+            self._lines.reset()
         if result is not None and not known:
             self._pin.fit(result.shape[-1])
             self._location = self._location.within(result.shape)
@@ -175,15 +175,15 @@ class UnitsPlot(ResultView):
         if shown != self._shown:
             self._shown = shown
             self._lines.read(result, where, self.choice.quantity)
-            strange = self._lines.strange()
-            self._strange.setText(strange)
-            self._strange.setVisible(bool(strange))
+            nonfinite = self._lines.nonfinite()
+            self._strange.setText(nonfinite)
+            self._strange.setVisible(bool(nonfinite))
             text = f"Unit {where.unit}, {lane_text(result.inputs.network, where)}, sample {where.sample}"
             if self.choice.quantity != "value":
                 text = f"{self.choice.quantity} of {text[0].lower()}{text[1:]}"
             self._heading.setText(text if self._lines.complete else f"{text}: computing {self.choice.quantity} …")
             self._pin.show_unit(where.unit)
-        self.plot.show_cursor(where.timestep)
+        self.plot.show_selection(where.timestep)
         for key, line in self._keys:
             value = self._lines.value(line, where.timestep)
             there = self._lines.has_value(line, where.timestep)
@@ -197,7 +197,7 @@ class UnitsPlot(ResultView):
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Stop computing. A closing window hides its views."""
-        self._lines.rest()
+        self._lines.stop()
         self._shown = None
         super().hideEvent(event)
 

@@ -54,7 +54,7 @@ class VectorTable(ResultView):
         self._following = False
         self._fitted: list[str] = []
         self._gates: GateVectors | None = None
-        self._lit: Sequence[Region] = ()
+        self._highlighted: Sequence[Region] = ()
 
         self._heading = ElidedLabel("No vector yet", bold=True, selectable=True)
         self._passage = ElidedLabel(selectable=True)
@@ -152,8 +152,8 @@ class VectorTable(ResultView):
         if self.model.columnCount() != before:
             self._fit_columns()
 
-    def show_highlight(self, lit: Sequence[Region]) -> None:
-        self._lit = lit
+    def show_highlight(self, highlighted: Sequence[Region]) -> None:
+        self._highlighted = highlighted
         self._frame()
 
     def apply_theme(self, theme: Theme) -> None:
@@ -220,7 +220,7 @@ class VectorTable(ResultView):
     def _frame(self) -> None:
         result = self._result
         rows = (
-            highlighted_rows(self._lit, result.inputs.network, result.shape[2], self._location, self._kind)
+            highlighted_rows(self._highlighted, result.inputs.network, result.shape[2], self._location, self._kind)
             if result
             else []
         )

@@ -54,14 +54,14 @@ def test_playing_goes_on_when_its_run_has_been_audited_and_ends_with_another_run
     session = session_on(result)
     player = Player(session)
     player.toggle()
-    stage, lit = player.stepper.stage, session.lit
-    assert lit
+    stage, highlighted = player.stepper.stage, session.highlighted
+    assert highlighted
     session.set_result(replace(result, seconds={"gluon": 1.0}))
     assert player.playing
-    assert (player.stepper.stage, session.lit) == (stage, lit)
+    assert (player.stepper.stage, session.highlighted) == (stage, highlighted)
     session.set_result(make_result(timesteps=6))
     assert not player.playing
-    assert (player.stepper.stage, session.lit) == (None, ())
+    assert (player.stepper.stage, session.highlighted) == (None, ())
 
 
 def test_playing_ends_at_the_end_and_begins_again_at_the_start(qtbot: Any) -> None:
@@ -85,7 +85,7 @@ def test_a_short_sequence_is_played_stage_by_stage_in_words_and_lights(qtbot: An
     told: list[str] = []
     parts: list[set[str]] = []
     player.stepper.status_changed.connect(told.append)
-    session.highlight_changed.connect(lambda lit: parts.append({region.part for region in lit}))
+    session.highlight_changed.connect(lambda highlighted: parts.append({region.part for region in highlighted}))
     player.toggle()
     assert told == ["reads x[t=1] and h0 and c0 of layer 0 ←"]
     with qtbot.waitSignal(player.playing_changed, timeout=10_000):
@@ -109,7 +109,7 @@ def test_stages_go_back_as_they_came_and_a_moved_cursor_puts_out_the_lights() ->
         player.step(-1)
     assert told[11:] == forth[-2::-1]
     session.set_location(Location(0, 0, 2))
-    assert session.lit == ()
+    assert session.highlighted == ()
     assert told[-1] == ""
     assert player.stepper.stage is None
 
@@ -118,15 +118,15 @@ def test_at_speed_the_cursor_alone_moves_and_backward_is_the_other_way(qtbot: An
     session = session_on(make_result(timesteps=4))
     player = Player(session)
     player.set_factor(16.0)
-    lit: list[object] = []
-    session.highlight_changed.connect(lit.append)
+    highlighted: list[object] = []
+    session.highlight_changed.connect(highlighted.append)
     for backward, seen in ((False, [1, 2, 3]), (True, [2, 1, 0])):
         visited: list[int] = []
         session.location_changed.connect(lambda where, visited=visited: visited.append(where.timestep))
         with qtbot.waitSignal(player.playing_changed, check_params_cb=lambda playing: not playing):
             player.toggle(backward=backward)
         assert visited[:3] == seen
-    assert lit == []
+    assert highlighted == []
 
 
 def test_stages_are_for_what_can_be_followed() -> None:

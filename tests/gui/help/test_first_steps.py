@@ -112,8 +112,8 @@ class Reader:
 
     def explain(self) -> None:
         QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_E)
-        assert self.window.arrangement.tabs.currentIndex() == 0
-        assert self.window.arrangement.tabs.currentWidget().isVisible()
+        assert self.window.main_layout.tabs.currentIndex() == 0
+        assert self.window.main_layout.tabs.currentWidget().isVisible()
 
     def export(self, way: list[str], name: str) -> None:
         *headings, entry = way

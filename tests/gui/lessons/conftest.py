@@ -83,10 +83,10 @@ class Read:
         return [row.mark.text() for row in self.pane.rows]
 
     @property
-    def lit(self) -> Any:
+    def highlighted(self) -> Any:
         return self.window.guide.spotlight.target
 
-    def settle(self) -> None:
+    def finish_pending(self) -> None:
         """Wait until the run that is shown is the one that is wanted, judged, and every claim is checked on it."""
 
         def settled() -> bool:
@@ -98,7 +98,7 @@ class Read:
 
     def open(self) -> None:
         self.window.guide.open(self.entry)
-        self.settle()
+        self.finish_pending()
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def test_the_first_lesson_ends_with_any_number_of_a_network_of_the_readers_own(q
     own = changed(window.session.config, timesteps=4)
     own = replace(own, parameters=replace(own.parameters, seed=99), network=replace(own.network, num_layers=layers))
     window.document.edit(own)
-    reading.settle()
+    reading.finish_pending()
     hidden = window.session.result["gluon"].hidden
     of_own = [f"{mark} for your config" for mark in ("True", "True", "False")]
     for place in np.argwhere(hidden > 0)[::7].tolist():

@@ -39,7 +39,7 @@ def middle(view: ErrorHistogram, place: int) -> QPoint:
 
 
 def test_it_says_how_many_values_are_equal_and_how_many_outside(view: ErrorHistogram) -> None:
-    assert view.said.startswith("98 % of 80 values are equal, 1 outside the tolerance")
+    assert view.description.startswith("98 % of 80 values are equal, 1 outside the tolerance")
 
 
 def test_a_click_on_a_bar_goes_to_its_first_value(qtbot, view: ErrorHistogram) -> None:
@@ -47,15 +47,15 @@ def test_a_click_on_a_bar_goes_to_its_first_value(qtbot, view: ErrorHistogram) -
     with qtbot.waitSignal(view.location_requested) as asked:
         qtbot.mouseClick(view.chart, Qt.MouseButton.LeftButton, pos=middle(view, place))
     assert asked.args == [PLACE]
-    assert "1 value" in view.said
-    assert view.said.endswith(f"first at {PLACE}")
+    assert "1 value" in view.description
+    assert view.description.endswith(f"first at {PLACE}")
 
 
 def test_an_empty_bar_leads_nowhere(qtbot, view: ErrorHistogram) -> None:
     place = next(place for place, bar in enumerate(view.bars) if not bar.count)
     with qtbot.assertNotEmitted(view.location_requested):
         qtbot.mouseClick(view.chart, Qt.MouseButton.LeftButton, pos=middle(view, place))
-    assert view.said.endswith(": 0 values")
+    assert view.description.endswith(": 0 values")
 
 
 def test_arrows_choose_a_bar_and_enter_goes_there(qtbot, view: ErrorHistogram) -> None:
@@ -64,12 +64,12 @@ def test_arrows_choose_a_bar_and_enter_goes_there(qtbot, view: ErrorHistogram) -
     for _ in range(bar_of(view, PLACE) + 1):
         QTest.keyClick(view.chart, Qt.Key.Key_Right)
     assert view.chart.chosen_place == bar_of(view, PLACE)
-    assert view.chart.accessibleDescription() == view.said
+    assert view.chart.accessibleDescription() == view.description
     with qtbot.waitSignal(view.location_requested) as asked:
         QTest.keyClick(view.chart, Qt.Key.Key_Return)
     assert asked.args == [PLACE]
     QTest.keyClick(view.chart, Qt.Key.Key_Home)
-    assert view.said.startswith("Exactly 0: 78 values (98 %)")
+    assert view.description.startswith("Exactly 0: 78 values (98 %)")
     QTest.keyClick(view.chart, Qt.Key.Key_Left)
     assert view.chart.chosen_place == 0
 

@@ -83,12 +83,12 @@ def test_the_value_at_the_cursor_is_told_in_words(view: ErrorPlot) -> None:
     view.show_result(make_result(edits={"manual": nudge}, bidirectional=True), "manual")
     view.choose("error")
     view.show_location(Location(0, 1, 2))
-    assert view.told == "t = 2: 0.25"
+    assert view.value_text == "t = 2: 0.25"
     view.show_location(Location(0, 1, 1))
-    assert view.told == "t = 1: 0"
+    assert view.value_text == "t = 1: 0"
     view.choose("violation")
     view.show_location(Location(0, 1, 4))
-    assert view.told == "t = 4: infinity"
+    assert view.value_text == "t = 4: infinity"
 
 
 def test_a_click_asks_for_the_timestep(qtbot, view: ErrorPlot) -> None:

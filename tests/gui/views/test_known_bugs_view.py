@@ -52,9 +52,9 @@ def test_it_says_which_mistakes_the_run_could_not_reveal(view: KnownBugsView) ->
     assert set(found.values()) == {Detection.UNDETECTABLE, Detection.DETECTABLE}
     assert view.chosen is not None
     assert view.chosen.name == "h2h-transposed"
-    assert view.said.startswith("Undetectable")
+    assert view.description.startswith("Undetectable")
     view.choose("no-h2h-bias")
-    assert view.said.startswith("Detectable")
+    assert view.description.startswith("Detectable")
 
 
 def test_before_the_audit_nobody_knows(view: KnownBugsView) -> None:
@@ -72,7 +72,7 @@ def test_the_chosen_mistake_is_told_with_its_origin(view: KnownBugsView) -> None
 def test_the_button_asks_for_the_mistakes_engine(qtbot, view: KnownBugsView) -> None:
     view.show_result(with_judgment(make_result()), "manual")
     view.choose("h2h-transposed")
-    with qtbot.waitSignal(view.mistake_requested) as asked:
+    with qtbot.waitSignal(view.bug_requested) as asked:
         qtbot.mouseClick(view.button, Qt.MouseButton.LeftButton)
     assert asked.args == [MISTAKE]
 
@@ -81,12 +81,12 @@ def test_arrows_read_on_and_enter_asks(qtbot, view: KnownBugsView) -> None:
     view.show_result(with_judgment(make_result()), "manual")
     view.activateWindow()
     view.table.setFocus()
-    with qtbot.assertNotEmitted(view.mistake_requested):
+    with qtbot.assertNotEmitted(view.bug_requested):
         QTest.keyClick(view.table, Qt.Key.Key_Down)
         QTest.keyClick(view.table, Qt.Key.Key_Down)
     assert view.chosen is not None
     assert view.chosen.engine == MISTAKE
-    with qtbot.waitSignal(view.mistake_requested) as asked:
+    with qtbot.waitSignal(view.bug_requested) as asked:
         QTest.keyClick(view.table, Qt.Key.Key_Return)
     assert asked.args == [MISTAKE]
 
@@ -99,7 +99,7 @@ def test_a_computed_bug_shows_where_it_begins_and_how_it_spreads(
     assert view.chosen.engine == MISTAKE
     first = computed.comparison(MISTAKE).first_mismatch
     assert first is not None
-    assert view.said.startswith(f"First mismatch: {first.where}")
+    assert view.description.startswith(f"First mismatch: {first.where}")
     assert not view.button.isVisible()
     assert [row[0] for row in view.spread_model.rows] == ["layer 1", "layer 0"]
     counts = computed.comparison(MISTAKE).lane_mismatched[::-1, 0]
@@ -110,7 +110,7 @@ def test_a_computed_bug_shows_where_it_begins_and_how_it_spreads(
     [where] = asked.args
     assert isinstance(where, Location)
     assert (where.layer, where.direction) == (1, 0)
-    with qtbot.assertNotEmitted(view.mistake_requested):
+    with qtbot.assertNotEmitted(view.bug_requested):
         view.table.activated.emit(view.table.currentIndex())
 
 
@@ -128,7 +128,7 @@ def test_the_chosen_mistake_stays_when_its_result_arrives(view: KnownBugsView, c
     view.show_result(computed, "manual")
     assert view.chosen is not None
     assert view.chosen.name == "h2h-transposed"
-    assert view.said.startswith("First mismatch: ")
+    assert view.description.startswith("First mismatch: ")
     assert view.table.currentIndex().row() == [entry.name for entry in view.model.entries].index("h2h-transposed")
 
 

@@ -35,7 +35,7 @@ def lane_row(view: OutputMap, layer: int, direction: int) -> int:
 
 
 def test_an_empty_view_says_what_to_do(view: OutputMap) -> None:
-    assert "Press F5" in view.told
+    assert "Press F5" in view.summary
     assert not view.list.isVisible()
 
 
@@ -46,14 +46,14 @@ def test_an_empty_view_says_what_to_do(view: OutputMap) -> None:
 def test_the_cursors_place_is_told_in_the_layout(view: OutputMap, layout: str, out: str, ends: str) -> None:
     view.show_result(make_result(num_layers=2, bidirectional=True, layout=layout), "manual")
     view.show_location(Location(1, 1, 2, 1))
-    assert view.told == f"h = {out}"
+    assert view.summary == f"h = {out}"
     assert ends in place_rows(view)
     view.show_location(Location(1, 1, 0, 1))
-    assert view.told == f"h = {ends} = state[0][3][1]"
+    assert view.summary == f"h = {ends} = state[0][3][1]"
     view.show_location(Location(0, 0, 2, 1))
-    assert view.told == "h is in neither output nor state"
+    assert view.summary == "h is in neither output nor state"
     view.show_location(Location(0, 0, 4, 1))
-    assert view.told == "h = state[0][0][1]"
+    assert view.summary == "h = state[0][0][1]"
 
 
 def test_each_lane_has_its_places_with_the_numbers_of_the_trace(view: OutputMap) -> None:

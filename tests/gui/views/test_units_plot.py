@@ -51,7 +51,7 @@ def test_the_curves_are_the_traces_of_the_cursors_unit(view: UnitsPlot) -> None:
         assert np.array_equal(drawn.times, np.arange(5))
         assert np.array_equal(drawn.low, result[engine].hidden[1, 1, :, 1, 3])
     assert view.curve("gluon", 0) is None
-    assert view.plot.cursor_timestep == 2
+    assert view.plot.selected_timestep == 2
 
 
 def test_a_gate_is_drawn_told_and_copied_in_place_of_h(view: UnitsPlot) -> None:
@@ -164,12 +164,12 @@ def test_numbers_that_no_curve_can_show_are_marked_and_told(view: UnitsPlot) -> 
     view.show_result(make_result(edits={"manual": edit}, timesteps=8), "manual")
     view.show_location(Location(0, 0, 2, 0, 1))
     assert {word: gaps.runs.tolist() for word, gaps in view.gaps.items()} == {"NaN": [[2, 3]], "infinity": [[6, 6]]}
-    assert view.strange == "NaN at 2 time steps, infinity at 1 time step"
+    assert view.nonfinite == "NaN at 2 time steps, infinity at 1 time step"
     assert [key.value for key in view.keys][1] == "NaN"
     low, high = view.plot.view_box.viewRange()[1]
     assert np.isfinite([low, high]).all()
     view.show_location(Location(0, 0, 2, 0, 0))
-    assert view.strange == ""
+    assert view.nonfinite == ""
 
 
 def test_one_timestep_is_seen(view: UnitsPlot) -> None:
@@ -185,7 +185,7 @@ def test_moving_in_time_reads_no_curve_anew(view: UnitsPlot) -> None:
     before = view.curve("manual", 0)
     view.show_location(Location(0, 0, 3))
     assert view.curve("manual", 0) is before
-    assert view.plot.cursor_timestep == 3
+    assert view.plot.selected_timestep == 3
     view.show_location(Location(0, 0, 3, 1))
     assert view.curve("manual", 0) is not before
 
@@ -221,7 +221,7 @@ def test_a_gap_of_a_long_sequence_is_marked_to_the_timestep_once_it_is_looked_at
         trace.hidden[0, 0, 60_001, 0, 0] = np.nan
 
     view.show_result(make_result(edits={"manual": edit}, timesteps=100_000, batch_size=1, hidden_size=2), "manual")
-    assert view.strange.startswith("NaN at up to ")
+    assert view.nonfinite.startswith("NaN at up to ")
     view.plot.view_box.setXRange(60_000, 60_100, padding=0)
     assert view.gaps["NaN"].runs.tolist() == [[60_001, 60_001]]
 

@@ -50,7 +50,7 @@ class Breadcrumbs(QWidget):
         """The visible names, the oldest first."""
         return [button.text() for button in self._buttons]
 
-    def show_trail(self, places: Sequence[Place], at: int) -> None:
+    def show_history(self, places: Sequence[Place], at: int) -> None:
         """Show a history; `at` is the index of the current place."""
         self._places, self._at = tuple(places), at
         widths = self._widths()

@@ -51,7 +51,7 @@ class Cards(QScrollArea):
             card.deleteLater()
         for card, content in zip(self.cards, contents, strict=True):
             line = content.lines[0].result.text
-            card.show_content(content, checked=content.detailed and line == page.ledger.line)
+            card.show_content(content, checked=content.detailed and line == page.term_table.line)
         chosen = next((place for place, card in enumerate(self.cards) if card.checked), None)
         if chosen != self._chosen:
             self._chosen = chosen
@@ -106,7 +106,7 @@ def card_contents(page: Page) -> tuple[CardContent, ...]:
     engines = tuple(display_name(arithmetic.engine) for arithmetic in page.arithmetics)
     names = {gate.symbol: gate.gate.name for gate in first.gates}
     names = {"c": "cell state", "h": "hidden value", "own c": "stored", "own h": "stored"} | names
-    marked = parting_line(page)
+    marked = divergence_line(page)
     contents = []
     for place, lines in enumerate(page.lines):
         having = [(engine, line) for engine, line in zip(engines, lines, strict=True) if line is not None]
@@ -124,19 +124,19 @@ def card_contents(page: Page) -> tuple[CardContent, ...]:
     return tuple(contents)
 
 
-def parting_line(page: Page) -> int | None:
+def divergence_line(page: Page) -> int | None:
     """Index of the first line that shows the divergence. For an input, this is the first gate."""
-    parting = page.parting
-    if parting is None:
+    divergence = page.divergence
+    if divergence is None:
         return None
     symbols = [next(line.result.text for line in lines if line is not None) for lines in page.lines]
-    return 0 if parting.step == "input" else symbols.index(_STORED.get(parting.step) or _line_of(parting))
+    return 0 if divergence.step == "input" else symbols.index(_STORED.get(divergence.step) or _line_of(divergence))
 
 
-def _line_of(parting: Divergence) -> str:
-    if parting.gate is not None:
-        return parting.gate
-    return "c" if parting.step in ("previous", "c") else "h"
+def _line_of(divergence: Divergence) -> str:
+    if divergence.gate is not None:
+        return divergence.gate
+    return "c" if divergence.step in ("previous", "c") else "h"
 
 
 def _sources(page: Page, line: EquationLine) -> tuple[Place | None, ...]:

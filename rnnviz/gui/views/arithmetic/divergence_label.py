@@ -27,7 +27,7 @@ class DivergenceLabel(QAbstractButton):
 
     def show_page(self, page: Page) -> None:
         sentences = page.explanation.sentences
-        parts = page.parting is not None or len(sentences) > 1
+        parts = page.divergence is not None or len(sentences) > 1
         told = sentences[-1] if sentences else ""
         if told == self.text() and parts == self._parts:
             return

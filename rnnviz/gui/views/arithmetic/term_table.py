@@ -30,9 +30,9 @@ class TermTableView(NumberTable):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.ledger = TermTableModel()
-        self.setModel(self.ledger)
-        self._bars = _Bars(self.ledger)
+        self.term_model = TermTableModel()
+        self.setModel(self.term_model)
+        self._bars = _Bars(self.term_model)
         self._bar_column: int | None = None
         self._fitted: list[str] = []
         self.setAccessibleName("Terms of the chosen line")
@@ -43,14 +43,14 @@ class TermTableView(NumberTable):
 
     def show_page(self, page: Page) -> None:
         engines = tuple(arithmetic.engine for arithmetic in page.arithmetics)
-        fresh = self.ledger.show_ledger(page.ledger, engines, page.parted_sum)
-        self._bars.look()
-        if fresh or self._bar_column != self.ledger.bar_column:
+        fresh = self.term_model.show_terms(page.term_table, engines, page.divergent_sum)
+        self._bars.update_range()
+        if fresh or self._bar_column != self.term_model.bar_column:
             if self._bar_column is not None:
                 self._pictures.discard(self._bar_column)
-            self._bar_column = self.ledger.bar_column
+            self._bar_column = self.term_model.bar_column
             self.show_pictures(self._bar_column)
-        if fresh or self.ledger.widest() != self._fitted:
+        if fresh or self.term_model.widest() != self._fitted:
             self._fit()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -59,10 +59,10 @@ class TermTableView(NumberTable):
 
     def _fit(self) -> None:
         """Set the column widths. Without enough room, the bars are hidden first, then names are elided."""
-        self._fitted = widest = self.ledger.widest()
+        self._fitted = widest = self.term_model.widest()
         if not widest:
             return
-        bar = self.ledger.bar_column
+        bar = self.term_model.bar_column
         needed = sum(self.fontMetrics().horizontalAdvance(text) + 2 * INSET for text in widest)
         drawn = needed <= self.viewport().width()
         # Another cell can have its sums where the bars were.
@@ -73,14 +73,14 @@ class TermTableView(NumberTable):
 
     def _title_sums(self) -> None:
         """Write the engines' names above their sums. Spare width of the bars goes to these columns."""
-        titles = self.ledger.full_titles
+        titles = self.term_model.full_titles
         if len(titles) < 2:
             return
-        header, bar = self.horizontalHeader(), self.ledger.bar_column
+        header, bar = self.horizontalHeader(), self.term_model.bar_column
         metrics = header.fontMetrics()
         spare = 0 if self.isColumnHidden(bar) else max(0, header.sectionSize(bar) - scaled(_COMFORTABLE_BAR))
         shown = []
-        for place, (column, title) in enumerate(zip(self.ledger.sum_columns, titles, strict=True)):
+        for place, (column, title) in enumerate(zip(self.term_model.sum_columns, titles, strict=True)):
             wanted = min(metrics.horizontalAdvance(title) + _AROUND_TITLE, scaled(_WIDEST_TITLE))
             given = min(max(0, wanted - header.sectionSize(column)), spare // (len(titles) - place))
             spare -= given
@@ -88,16 +88,16 @@ class TermTableView(NumberTable):
             header.resizeSection(bar, header.sectionSize(bar) - given)
             room = header.sectionSize(column) - _AROUND_TITLE + 2
             shown.append(metrics.elidedText(title, Qt.TextElideMode.ElideMiddle, room))
-        self.ledger.show_titles(tuple(shown))
+        self.term_model.show_titles(tuple(shown))
 
     def copy_text(self) -> str:
         """The selected rows with headings, or all rows if at most one is selected; with all engines' numbers."""
         chosen = sorted({index.row() for index in self.selectionModel().selectedRows()})
-        return self.ledger.copied(chosen if len(chosen) > 1 else range(self.ledger.rowCount()))
+        return self.term_model.copied(chosen if len(chosen) > 1 else range(self.term_model.rowCount()))
 
     def apply_theme(self, theme: Theme) -> None:
         self._bars.apply_theme(theme)
-        self.ledger.apply_theme(theme)
+        self.term_model.apply_theme(theme)
         super().apply_theme(theme)
 
     @property
@@ -107,7 +107,7 @@ class TermTableView(NumberTable):
 
     def follow(self, row: int) -> None:
         """Follow the source of a row's number."""
-        source = self.ledger.row(row).source
+        source = self.term_model.row(row).source
         if source is not None:
             self.followed.emit(source)
 
@@ -138,7 +138,7 @@ class TermTableView(NumberTable):
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         super().mouseMoveEvent(event)
         index = self.indexAt(event.position().toPoint())
-        on_link = index.isValid() and index.column() == 0 and self.ledger.row(index.row()).source is not None
+        on_link = index.isValid() and index.column() == 0 and self.term_model.row(index.row()).source is not None
         self.viewport().setCursor(Qt.CursorShape.PointingHandCursor if on_link else Qt.CursorShape.ArrowCursor)
 
 
@@ -163,7 +163,7 @@ class _Bars(QStyledItemDelegate):
         self._whole, self._axis, self._text = theme.color("text"), theme.color("border"), theme.color("muted")
         self._ground = theme.color("base")
 
-    def look(self) -> None:
+    def update_range(self) -> None:
         """Update the range of the axis from the model."""
         self._low, self._high = self._model.reach
 

@@ -39,7 +39,7 @@ class TermTableModel(QAbstractTableModel):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._ledger: TermTable | None = None
+        self._term_table: TermTable | None = None
         self._lines: tuple[TermTableLine, ...] = ()
         self._engines: tuple[str, ...] = ()
         self._titles: tuple[str, ...] = ()
@@ -53,9 +53,9 @@ class TermTableModel(QAbstractTableModel):
         self._mark = Icons(theme).colored("cross", "wrong")
 
     @property
-    def ledger(self) -> TermTable | None:
+    def term_table(self) -> TermTable | None:
         """The table of terms, or None."""
-        return self._ledger
+        return self._term_table
 
     @property
     def lines(self) -> tuple[TermTableLine, ...]:
@@ -77,22 +77,22 @@ class TermTableModel(QAbstractTableModel):
         """Headings of the running sums: mark and name of each engine."""
         return _titles(self._engines)
 
-    def show_ledger(self, ledger: TermTable, engines: tuple[str, ...], split_at: int | None = None) -> bool:
+    def show_terms(self, term_table: TermTable, engines: tuple[str, ...], split_at: int | None = None) -> bool:
         """Show another table, whose running sums first diverge in row `split_at`; True if the columns change."""
-        columns = columns_of(ledger, len(engines))
-        lines = lines_of(ledger, columns, split_at)
-        shared = None if self._ledger is None else self._ledger.shared
-        same = columns == self._columns and engines == self._engines and ledger.shared == shared
+        columns = columns_of(term_table, len(engines))
+        lines = lines_of(term_table, columns, split_at)
+        shared = None if self._term_table is None else self._term_table.shared
+        same = columns == self._columns and engines == self._engines and term_table.shared == shared
         count = len(self._lines)
-        self._widest = _as_wide(lines, columns, ledger, _titles(engines), self._widest if same else [])
+        self._widest = _as_wide(lines, columns, term_table, _titles(engines), self._widest if same else [])
         if same and len(lines) == count:
-            self._ledger, self._lines = ledger, lines
+            self._term_table, self._lines = term_table, lines
             self.dataChanged.emit(self.index(0, 0), self.index(count - 1, len(columns) - 1))
             return False
         self.beginResetModel()
         if not same:
             self._titles = ()
-        self._ledger, self._lines, self._engines, self._columns = ledger, lines, engines, columns
+        self._term_table, self._lines, self._engines, self._columns = term_table, lines, engines, columns
         self.endResetModel()
         return not same
 
@@ -109,16 +109,16 @@ class TermTableModel(QAbstractTableModel):
 
     def copied(self, lines: Iterable[int]) -> str:
         """Rows of some lines as tab-separated text, with every engine's numbers in full precision."""
-        if self._ledger is None:
+        if self._term_table is None:
             return ""
         rows = dict.fromkeys(self.row(line) for line in lines)
-        return copied(self._ledger, tuple(map(display_name, self._engines)), rows)
+        return copied(self._term_table, tuple(map(display_name, self._engines)), rows)
 
     @property
     def reach(self) -> tuple[float, float]:
         """Range of the bars' axis: the least and the largest running sum, and 0."""
         found = [0.0]
-        for row in self._ledger.rows if self._ledger is not None else ():
+        for row in self._term_table.rows if self._term_table is not None else ():
             for own in row.figures:
                 if own.stop is not None and abs(own.stop) < number_format.LARGEST_PLAIN**2:
                     found.append(own.stop)
@@ -134,7 +134,7 @@ class TermTableModel(QAbstractTableModel):
         if orientation != Qt.Orientation.Horizontal or section >= len(self._columns):
             return None
         column = self._columns[section]
-        text, why = heading(column.field, self._ledger)
+        text, why = heading(column.field, self._term_table)
         own = column.field == "stop" and len(self._engines) > 1
         if role == _Roles.DisplayRole:
             if len(self._engines) < 2:
@@ -156,7 +156,7 @@ class TermTableModel(QAbstractTableModel):
         if role == FULL_ROLE:
             return line.row.name if column.field == "name" else self._full(line, column)
         if role == _Roles.ToolTipRole:
-            return self.told(index.row())
+            return self.row_tooltip(index.row())
         if role == _Roles.AccessibleTextRole:
             return self._read(line, column, text)
         return None
@@ -169,13 +169,13 @@ class TermTableModel(QAbstractTableModel):
             return self._name_cell(line, text)
         if (line.parts and at.field == "stop") or (entry.parts and at.field in ("input", "product")):
             return TableCell(text, self._wrong, bold=True)
-        strange = self._strange.get(text.removeprefix("-"))
+        nonfinite = self._strange.get(text.removeprefix("-"))
         bold = entry.kind == "total" or (entry.kind == "part" and at.field == "product")
-        if strange is None and at.engine and text == line.texts[column - at.engine]:
+        if nonfinite is None and at.engine and text == line.texts[column - at.engine]:
             return TableCell(text, self._muted, bold=bold)
-        return TableCell(text, strange, bold=bold)
+        return TableCell(text, nonfinite, bold=bold)
 
-    def told(self, row: int) -> str:
+    def row_tooltip(self, row: int) -> str:
         """Tooltip of a row: every number in full precision, each engine's running sum, and the input's source."""
         entry = self.row(row)
         lines = [entry.name]
@@ -210,9 +210,9 @@ class TermTableModel(QAbstractTableModel):
         return TableCell(text, color, bold=entry.kind == "total", left=True)
 
     def _full(self, line: TermTableLine, column: TermTableColumn) -> str:
-        if self._ledger is None or (line.engine and column.field == "stop"):
+        if self._term_table is None or (line.engine and column.field == "stop"):
             return ""
-        value = value_of(self._ledger, line.row, column, line.engine)
+        value = value_of(self._term_table, line.row, column, line.engine)
         return "" if value is None else number_format.full(value)
 
     def _read(self, line: TermTableLine, column: TermTableColumn, text: str) -> str:
@@ -220,7 +220,7 @@ class TermTableModel(QAbstractTableModel):
         if column.field == "name":
             whose = f" of {display_name(self._engines[line.engine])}" if line.engine else ""
             return f"term {line.row.name}{whose}" + (", first divergence" if line.row.parts else "")
-        words, _ = heading(column.field, self._ledger)
+        words, _ = heading(column.field, self._term_table)
         if column.field == "stop" and len(self._engines) > 1:
             words = f"{display_name(self._engines[column.engine])} {words}"
         said = f"{words} {text.removeprefix(APART)}"
@@ -235,7 +235,7 @@ def _titles(engines: tuple[str, ...]) -> tuple[str, ...]:
 def _as_wide(
     lines: tuple[TermTableLine, ...],
     columns: tuple[TermTableColumn, ...],
-    ledger: TermTable,
+    term_table: TermTable,
     titles: tuple[str, ...],
     before: list[str],
 ) -> list[str]:
@@ -255,7 +255,7 @@ def _as_wide(
                 # First, as a title is the widest of as many characters.
                 texts = [*(title for title in titles if len(title) <= _SHORT_TITLE), _LEAST_NUMBER, *texts]
             case _:
-                texts += [_LEAST_NUMBER, heading(column.field, ledger)[0]]
+                texts += [_LEAST_NUMBER, heading(column.field, term_table)[0]]
         found.append(max([*before[place : place + 1], *texts], key=_width))
     return found
 

@@ -14,7 +14,7 @@ from rnnviz.explain.report import report
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.arithmetic.body import Body
 from rnnviz.gui.views.arithmetic.breadcrumbs import Breadcrumbs
-from rnnviz.gui.views.arithmetic.cards import parting_line
+from rnnviz.gui.views.arithmetic.cards import divergence_line
 from rnnviz.gui.views.arithmetic.debouncer import Debouncer
 from rnnviz.gui.views.arithmetic.divergence_label import DivergenceLabel
 from rnnviz.gui.views.arithmetic.list_options import ListOptions
@@ -53,12 +53,12 @@ class ArithmeticView(ResultView):
         self._place: Place = self._location
         self._line = ""
         self._page: Page | None = None
-        self._inquiry = Debouncer(self)
-        self._inquiry.answered.connect(self._on_answer)
+        self._debouncer = Debouncer(self)
+        self._debouncer.page_ready.connect(self._on_answer)
 
         self.crumbs = Breadcrumbs()
         self.note = DivergenceLabel()
-        self.listing = ListOptions()
+        self.list_options = ListOptions()
         self._body = body = Body()
         self.cards, self.table, self.plot = body.cards, body.table, body.plot
         self.end = SourcePage()
@@ -73,7 +73,7 @@ class ArithmeticView(ResultView):
         top.addWidget(self.crumbs)
         top.addWidget(self.note, 100)
         top.addStretch(1)
-        top.addWidget(self.listing)
+        top.addWidget(self.list_options)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 2, 6, 2)
         layout.setSpacing(2)
@@ -84,8 +84,8 @@ class ArithmeticView(ResultView):
         self.cards.followed.connect(self.place_requested)
         self.table.followed.connect(self.place_requested)
         self.table.stepped.connect(self._on_stepped)
-        self.listing.changed.connect(self._ask)
-        self.note.clicked.connect(self.show_parting)
+        self.list_options.changed.connect(self._ask)
+        self.note.clicked.connect(self.show_divergence)
         self.show_result(None, None)
 
     # What is shown
@@ -98,8 +98,8 @@ class ArithmeticView(ResultView):
     @property
     def complete(self) -> bool:
         """Whether the latest requested page is visible."""
-        asked = self._inquiry.question
-        return asked is None or self.ends or (self._page is not None and self._page.question.same_as(asked))
+        asked = self._debouncer.request
+        return asked is None or self.ends or (self._page is not None and self._page.request.same_as(asked))
 
     @property
     def place(self) -> Place:
@@ -122,15 +122,15 @@ class ArithmeticView(ResultView):
         self._line = line
         self._ask()
 
-    def show_parting(self) -> None:
+    def show_divergence(self) -> None:
         """Select the line in which the engines diverge."""
-        if self._page is not None and (place := parting_line(self._page)) is not None:
+        if self._page is not None and (place := divergence_line(self._page)) is not None:
             self.cards.reveal(place)
 
-    def show_trail(self, places: tuple[Place, ...], at: int) -> None:
+    def show_history(self, places: tuple[Place, ...], at: int) -> None:
         """Show a place of a navigation history, with its breadcrumbs."""
         self._place = places[at]
-        self.crumbs.show_trail(places, at)
+        self.crumbs.show_history(places, at)
         match self._place:
             case GatePlace():
                 self._line = self._place.gate
@@ -147,27 +147,27 @@ class ArithmeticView(ResultView):
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         if result is not self._result:
-            self._inquiry.forget()
+            self._debouncer.reset()
         if result is None:
             self._page = None
         elif self._result is None or result.inputs.network.cell != self._result.inputs.network.cell:
             # Another cell begins with its first gate: an RNN's h is not what an LSTM's h is made of.
             self._line = ""
         self._result, self._candidate = result, candidate
-        for part in (self.crumbs, self.note, self.listing):
+        for part in (self.crumbs, self.note, self.list_options):
             part.setVisible(result is not None)
         if result is not None:
             self._location = self._location.within(result.shape)
         if result is None or not self._keeps(result):
             self._place = self._location
-            self.crumbs.show_trail((self._place,), 0)
+            self.crumbs.show_history((self._place,), 0)
         self._refresh()
 
     def show_location(self, location: Location) -> None:
         if location != self._location:
             self._location = location
             self._place = location
-            self.crumbs.show_trail((location,), 0)
+            self.crumbs.show_history((location,), 0)
         self._refresh()
 
     def _keeps(self, result: RunResult) -> bool:
@@ -175,10 +175,10 @@ class ArithmeticView(ResultView):
         inside = lies_in(self._place, result.shape, result.inputs.network.input_size)
         return inside and step_of(self._place) in (None, self._location)
 
-    def settle(self) -> None:
-        asked = self._inquiry.question
+    def finish_pending(self) -> None:
+        asked = self._debouncer.request
         if asked is not None and not self.complete:
-            self._show(self._inquiry.answer_now(asked))
+            self._show(self._debouncer.answer_now(asked))
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
@@ -197,15 +197,15 @@ class ArithmeticView(ResultView):
             # A place in a newer result, which a view out of sight is shown when it is seen.
             return
         if result is None:
-            self._inquiry.question = None
+            self._debouncer.request = None
             self._empty.setText(_EMPTY)
             self._pages.setCurrentWidget(self._empty)
         elif isinstance(self._place, InputPlace | InitialPlace):
-            self._inquiry.question = None
+            self._debouncer.request = None
             self.end.show_origin(origin(result.inputs, self._place))
             self._pages.setCurrentWidget(self.end)
             self.note.setVisible(False)
-            self.listing.setVisible(False)
+            self.list_options.setVisible(False)
             self.shown.emit()
         else:
             self._ask()
@@ -213,41 +213,46 @@ class ArithmeticView(ResultView):
     def _ask(self) -> None:
         if self._result is None or self.ends:
             return
-        question = PageRequest(
-            self._result, self._candidate, self._location, self._line, self.listing.order, self._top(self._location)
+        request = PageRequest(
+            self._result,
+            self._candidate,
+            self._location,
+            self._line,
+            self.list_options.order,
+            self._top(self._location),
         )
-        if self._page is not None and self._page.question.same_as(question):
-            self._inquiry.question = question
+        if self._page is not None and self._page.request.same_as(request):
+            self._debouncer.request = request
             self._show(self._page)
         elif not self.isVisible():
-            self._show(self._inquiry.answer_now(question))
-        elif not question.same_as(self._inquiry.question):
+            self._show(self._debouncer.answer_now(request))
+        elif not request.same_as(self._debouncer.request):
             self._empty.setText("")
-            self._inquiry.ask(question)
+            self._debouncer.ask(request)
 
     def _top(self, where: Location) -> int:
-        chosen = self.listing.terms
+        chosen = self.list_options.terms
         return max(_LEAST_TERMS, self.table.rows_in_room - _OTHER_ROWS) if chosen is None else chosen
 
     def _on_answer(self, page: Page) -> None:
         # It may still have been on its way when what was asked for last was there already.
-        if page.question.same_as(self._inquiry.question) or not self.complete:
+        if page.request.same_as(self._debouncer.request) or not self.complete:
             self._show(page)
 
     def _show(self, page: Page) -> None:
         """Show a page, even one that answers an earlier request while the selection moves."""
         self._page = page
-        if page.question.same_as(self._inquiry.question):
-            self._line = page.ledger.line
+        if page.request.same_as(self._debouncer.request):
+            self._line = page.term_table.line
             # A line that the cell lacks has become its first one, which need not be asked for again.
-            self._page = replace(page, question=replace(page.question, line=self._line))
-            self._inquiry.question = self._page.question
+            self._page = replace(page, request=replace(page.request, line=self._line))
+            self._debouncer.request = self._page.request
         self._body.show_page(page)
         self.note.show_page(page)
-        with QSignalBlocker(self.listing):
-            self.listing.show_ledger(page.ledger)
+        with QSignalBlocker(self.list_options):
+            self.list_options.show_terms(page.term_table)
         self.note.setVisible(True)
-        self.listing.setVisible(True)
+        self.list_options.setVisible(True)
         self._pages.setCurrentIndex(1)
         if self.complete:
             self.shown.emit()
@@ -266,9 +271,9 @@ class ArithmeticView(ResultView):
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Stop the worker. A closing window hides its views."""
-        self._inquiry.rest()
+        self._debouncer.stop()
         if not self.complete:
-            self._inquiry.question = None
+            self._debouncer.request = None
         super().hideEvent(event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:

@@ -18,18 +18,18 @@ class _Mailbox:
     def __init__(self) -> None:
         self._lock = Lock()
         self.closed = Event()
-        self._question: PageRequest | None = None
+        self._request: PageRequest | None = None
 
-    def put(self, question: PageRequest | None) -> None:
+    def put(self, request: PageRequest | None) -> None:
         """Replace the pending request."""
         with self._lock:
-            self._question = question
+            self._request = request
 
     def take(self) -> PageRequest | None:
         """Remove and return the pending request."""
         with self._lock:
-            question, self._question = self._question, None
-            return question
+            request, self._request = self._request, None
+            return request
 
     def check(self) -> None:
         """Raise `_CancelledError` if a newer request is pending."""
@@ -40,61 +40,61 @@ class _Mailbox:
 class _Worker(QObject):
     """Builds pages on the thread."""
 
-    answered = Signal(object)
+    page_ready = Signal(object)
 
     def __init__(self, desk: _Mailbox, composer: PageBuilder) -> None:
         super().__init__()
-        self._desk, self._composer = desk, composer
+        self._mailbox, self._builder = desk, composer
 
     @Slot()
     def answer(self) -> None:
         """Answer the pending request, if any."""
-        question = self._desk.take()
-        if question is not None:
+        request = self._mailbox.take()
+        if request is not None:
             with suppress(_CancelledError):
-                self.answered.emit(self._composer.compose(question))
+                self.page_ready.emit(self._builder.compose(request))
 
 
 class ArithmeticWorker(QObject):
-    """Owns the thread, which runs from the first request until `rest`."""
+    """Owns the thread, which runs from the first request until `stop`."""
 
-    answered = Signal(object)
+    page_ready = Signal(object)
     """A `Page`."""
 
     _asked = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._desk = _Mailbox()
-        self._composer = PageBuilder(self._desk.check)
+        self._mailbox = _Mailbox()
+        self._builder = PageBuilder(self._mailbox.check)
         self._thread = QThread(self)
         self._thread.setObjectName("arithmetic")
-        self._clerk = _Worker(self._desk, self._composer)
+        self._clerk = _Worker(self._mailbox, self._builder)
         self._clerk.moveToThread(self._thread)
         self._asked.connect(self._clerk.answer, Qt.ConnectionType.QueuedConnection)
-        self._clerk.answered.connect(self.answered, Qt.ConnectionType.QueuedConnection)
+        self._clerk.page_ready.connect(self.page_ready, Qt.ConnectionType.QueuedConnection)
 
-    def ask(self, question: PageRequest) -> None:
+    def ask(self, request: PageRequest) -> None:
         """Request a page in place of the pending request."""
-        self._desk.put(question)
+        self._mailbox.put(request)
         if not self._thread.isRunning():
             self._thread.start()
         self._asked.emit()
 
-    def answer_now(self, question: PageRequest) -> Page:
+    def answer_now(self, request: PageRequest) -> Page:
         """Build a page at once, in a few milliseconds, and drop the pending request."""
-        self.rest()
-        return self._composer.compose(question)
+        self.stop()
+        return self._builder.compose(request)
 
-    def rest(self) -> None:
+    def stop(self) -> None:
         """Cancel, and wait for the thread, at most for one block of a long computation."""
-        self._desk.put(None)
-        self._desk.closed.set()
+        self._mailbox.put(None)
+        self._mailbox.closed.set()
         self._thread.quit()
         self._thread.wait()
-        self._desk.closed.clear()
+        self._mailbox.closed.clear()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Stop, and release the cached results."""
-        self.rest()
-        self._composer.forget()
+        self.stop()
+        self._builder.reset()

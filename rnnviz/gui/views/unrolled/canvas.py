@@ -68,7 +68,7 @@ class UnrolledCanvas(QWidget):
         # Queued, for it comes in the middle of painting.
         self.lanes.special_seen.connect(self.color_bar.update, Qt.ConnectionType.QueuedConnection)
         self.ranges = RangeMarks(self.box)
-        self._cursor, self.lit = SelectionItem(self.box), HighlightItem(self.box)
+        self._selection, self.highlights = SelectionItem(self.box), HighlightItem(self.box)
         for part in (self._headers, self.color_bar):
             self.lanes.computing_changed.connect(part.show_computing, Qt.ConnectionType.QueuedConnection)
         self._bar = QScrollBar(Qt.Orientation.Vertical)
@@ -98,9 +98,9 @@ class UnrolledCanvas(QWidget):
         self.order.apply_theme(theme)
         self.ranges.apply_theme(theme)
 
-    def show_lanes(self, shown: RenderState | None, cursor: CellGeometry) -> None:
+    def show_lanes(self, shown: RenderState | None, selected: CellGeometry) -> None:
         """Show other lanes. The camera stays where it is, or fitted."""
-        self._shown, self._cell = shown, cursor
+        self._shown, self._cell = shown, selected
         self._headers.make_room(shown)
         self.color_bar.make_room(shown)
         self.names.make_room(shown)
@@ -116,7 +116,7 @@ class UnrolledCanvas(QWidget):
         self._grid.layout.activate()
         self._relook()
 
-    def show_cursor(self, shown: RenderState | None, cell: CellGeometry) -> None:
+    def show_selection(self, shown: RenderState | None, cell: CellGeometry) -> None:
         """Move the selection, and scroll only as far as needed to show it.
 
         `shown` may be split at another time step.
@@ -139,8 +139,8 @@ class UnrolledCanvas(QWidget):
                 self.lanes.move_split(shown, geometry)
                 self.names.move_split(shown, geometry)
 
-    def show_highlight(self, lit: Sequence[Region]) -> None:
-        self.lit.light(lit, self.geometry_in_view, self._theme)
+    def show_highlight(self, highlighted: Sequence[Region]) -> None:
+        self.highlights.set_regions(highlighted, self.geometry_in_view, self._theme)
 
     def fit(self) -> None:
         """Show the whole sequence, and every lane unless numbers need more height."""
@@ -151,7 +151,7 @@ class UnrolledCanvas(QWidget):
         """The camera, or None while everything is shown."""
         return None if self._fitted or self.geometry_in_view is None else self.geometry_in_view.camera
 
-    def look_with(self, camera: Camera) -> None:
+    def set_camera(self, camera: Camera) -> None:
         """Set the camera, limited to the data."""
         self._move(camera)
 
@@ -233,8 +233,8 @@ class UnrolledCanvas(QWidget):
             self._headers.show_lanes(None, None)
             self.color_bar.show_lanes(None, None)
             self.names.show_lanes(None, None)
-            self._cursor.hide()
-            self.lit.stand(None, self._theme)
+            self._selection.hide()
+            self.highlights.set_geometry(None, self._theme)
             return
         camera = Camera() if self.geometry_in_view is None else self.geometry_in_view.camera
         self._show(
@@ -254,8 +254,8 @@ class UnrolledCanvas(QWidget):
         name = "h0" if self._shown is None else self._shown.initial_name
         self.axis.show_timesteps(geometry.picture.timesteps, tuple(initial) if name else (), name)
         self._place_cursor()
-        self.ranges.stand(geometry)
-        self.lit.stand(geometry, self._theme)
+        self.ranges.set_geometry(geometry)
+        self.highlights.set_geometry(geometry, self._theme)
         self._adjust_bar(geometry)
         self._hint()
 
@@ -284,5 +284,5 @@ class UnrolledCanvas(QWidget):
 
     def _place_cursor(self) -> None:
         if self.geometry_in_view is not None and self._cell is not None:
-            parting = self._shown is not None and self._shown.right is not None
-            self._cursor.stand(self._cell, self.geometry_in_view, self._theme, parting=parting)
+            at_split = self._shown is not None and self._shown.right is not None
+            self._selection.move_to(self._cell, self.geometry_in_view, self._theme, at_split=at_split)

@@ -24,10 +24,10 @@ class DataflowCaption(QLabel):
         self.setAccessibleName("Stage of the step")
         self.hide()
         lanes.installEventFilter(self)
-        player.stepper.status_changed.connect(self.tell)
+        player.stepper.status_changed.connect(self.show_text)
         player.numbers_in_view = lambda: lanes.geometry_in_view is not None and lanes.geometry_in_view.numbered
 
-    def tell(self, words: str) -> None:
+    def show_text(self, words: str) -> None:
         """Set the text; an empty one hides the caption."""
         self._words = words
         self.setAccessibleDescription(words)

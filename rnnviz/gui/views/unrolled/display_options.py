@@ -18,7 +18,7 @@ class DisplayOptions:
     def __init__(self, ordering: UnitOrderWorker) -> None:
         self.result: RunResult | None = None
         self.theme: Theme = LIGHT
-        self._ordering = ordering
+        self._unit_order = ordering
         self._candidate: str | None = None
         self._engine: str | None = None
         self._other: str | None = None
@@ -31,10 +31,10 @@ class DisplayOptions:
             # Not cleared: a piece of the earlier result may be drawn at this moment, and would come in after.
             self._cache, self._turn = ChunkCache(), self._turn + 1
             self._gates = None if result is None else LaneGates(result)
-            self._ordering.forget()
+            self._unit_order.reset()
         self.result, self._candidate = result, candidate
 
-    def take_quantity(self, color_by: Quantity) -> bool:
+    def set_quantity(self, color_by: Quantity) -> bool:
         """Set the quantity, and return whether it changed.
 
         Raises ValueError for an unknown quantity.
@@ -45,13 +45,13 @@ class DisplayOptions:
         before, self._color_by = self._color_by, color_by
         return before != color_by
 
-    def take_engine(self, name: str) -> None:
+    def set_engine(self, name: str) -> None:
         """Set the engine. Raises KeyError if it was not run."""
         if self.result is not None:
             self.result[name]
         self._engine = name
 
-    def take_other(self, name: str | None) -> bool:
+    def set_other_engine(self, name: str | None) -> bool:
         """Set the engine drawn from the selection on, and return whether it changed.
 
         Raises KeyError if the engine was not run.
@@ -79,5 +79,5 @@ class DisplayOptions:
             self._cache,
             self._gates or LaneGates(result),
             self._turn,
-            self._ordering.of(result, engine, location.sample),
+            self._unit_order.of(result, engine, location.sample),
         ).with_split(location.timestep)

@@ -40,13 +40,13 @@ class Frame(NamedTuple):
     tag: str
 
 
-def frames_of(lit: Sequence[Region], geometry: Geometry) -> list[Frame]:
+def frames_of(highlighted: Sequence[Region], geometry: Geometry) -> list[Frame]:
     """Frames of the visible regions. h and c of one step share a frame.
 
     Regions that the shown network lacks are skipped, for example during a change of the network.
     """
     places: dict[tuple[object, ...], list[Region]] = {}
-    for region in lit:
+    for region in highlighted:
         places.setdefault((region.lane, region.times, region.units, region.part), []).append(region)
     view = QRectF(0.0, 0.0, geometry.width, geometry.height)
     frames = [
@@ -89,7 +89,7 @@ class HighlightItem(QGraphicsObject):
         self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
         self.setZValue(9)
         self._theme = LIGHT
-        self._lit: tuple[Region, ...] = ()
+        self._highlighted: tuple[Region, ...] = ()
         self.frames: list[Frame] = []
         """The current frames."""
         self._bounds = QRectF()
@@ -99,18 +99,18 @@ class HighlightItem(QGraphicsObject):
         self._metrics = QFontMetricsF(self._font)
         self.hide()
 
-    def light(self, lit: Sequence[Region], geometry: Geometry | None, theme: Theme) -> None:
+    def set_regions(self, highlighted: Sequence[Region], geometry: Geometry | None, theme: Theme) -> None:
         """Set the highlighted regions."""
-        self._lit = tuple(lit)
-        self.stand(geometry, theme)
+        self._highlighted = tuple(highlighted)
+        self.set_geometry(geometry, theme)
 
-    def stand(self, geometry: Geometry | None, theme: Theme) -> None:
+    def set_geometry(self, geometry: Geometry | None, theme: Theme) -> None:
         """Update the frames for a geometry."""
-        if not self._lit and not self.frames:
+        if not self._highlighted and not self.frames:
             return
         self.prepareGeometryChange()
         self._theme, self._bounds = theme, QRectF()
-        self.frames = [] if geometry is None else frames_of(self._lit, geometry)
+        self.frames = [] if geometry is None else frames_of(self._highlighted, geometry)
         for frame in self.frames:
             self._bounds |= frame.rect | self._tag_rect(frame)
         if geometry is not None:

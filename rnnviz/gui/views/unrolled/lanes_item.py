@@ -39,9 +39,9 @@ class LanesItem(QGraphicsObject):
         self._geometry: Geometry | None = None
         self.complete = False
         """Whether the visible lanes are painted completely on the screen."""
-        self._heat = HeatmapLayer(self)
-        self._heat.arrived.connect(self.update)
-        self._heat.computing_changed.connect(self.computing_changed)
+        self._heatmap = HeatmapLayer(self)
+        self._heatmap.tiles_ready.connect(self.update)
+        self._heatmap.computing_changed.connect(self.computing_changed)
 
     def show_lanes(self, shown: RenderState | None, geometry: Geometry | None) -> None:
         if _size(geometry) != _size(self._geometry):
@@ -49,17 +49,17 @@ class LanesItem(QGraphicsObject):
         self._shown, self._geometry = shown, geometry
         self.complete = False
         if shown is None:
-            self._heat.forget()
+            self._heatmap.reset()
         self.update()
 
     @property
     def computing(self) -> frozenset[Lane]:
         """The visible lanes that are still being computed."""
-        return self._heat.computing
+        return self._heatmap.computing
 
-    def rest(self) -> None:
+    def stop(self) -> None:
         """Stop the rendering thread until the next paint."""
-        self._heat.rest()
+        self._heatmap.stop()
 
     def move_split(self, shown: RenderState, geometry: Geometry) -> None:
         """Move the split between two engines, and repaint only the changed part."""
@@ -91,7 +91,7 @@ class LanesItem(QGraphicsObject):
         exposed: QRectF = option.exposedRect  # type: ignore[attr-defined]
         density, seen = painter.deviceTransform().m11(), len(shown.seen)
         on_screen = _on_screen(painter, widget)
-        self._heat.prepare(shown, geometry, density, None if on_screen else exposed)
+        self._heatmap.prepare(shown, geometry, density, None if on_screen else exposed)
         if geometry.boxes:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             paint_frames(painter, shown, geometry)
@@ -108,14 +108,14 @@ class LanesItem(QGraphicsObject):
                 paint_recurrence(painter, shown, geometry, block)
                 painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
             else:
-                self._heat.paint(painter, shown, geometry, band, exposed)
+                self._heatmap.paint(painter, shown, geometry, band, exposed)
             if numbered and block is not None:
                 paint_numbers(painter, shown, geometry, block, exposed)
             elif not geometry.boxes:
                 self._paint_direction(painter, shown, geometry, band)
         if len(shown.seen) > seen:
             self.special_seen.emit()
-        if on_screen and self._heat.complete and not self.complete:
+        if on_screen and self._heatmap.complete and not self.complete:
             self.complete = True
             self.completed.emit()
 

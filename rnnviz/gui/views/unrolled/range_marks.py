@@ -31,7 +31,7 @@ class RangeMarks(QGraphicsItem):
         self._theme = theme
         self.update()
 
-    def stand(self, geometry: Geometry) -> None:
+    def set_geometry(self, geometry: Geometry) -> None:
         """Update the marks for a geometry."""
         if self._query is not None and geometry != self._geometry:
             self.prepareGeometryChange()

@@ -30,7 +30,7 @@ class RangeSelection(QObject):
 
     def __init__(self, stage: UnrolledCanvas, parent: QWidget) -> None:
         super().__init__(parent)
-        self._stage, self._around = stage, parent
+        self._canvas, self._around = stage, parent
         self._shown: RenderState | None = None
         self._location = Location()
         self._result: RunResult | None = None
@@ -99,11 +99,11 @@ class RangeSelection(QObject):
         self.query = self.found = self._result = None
         self._task.cancel()
         self.panel.hide()
-        self._stage.ranges.show_range(None, None)
+        self._canvas.ranges.show_range(None, None)
         if held:
             self._around.setFocus()
 
-    def take_key(self, event: QKeyEvent) -> bool:
+    def handle_key(self, event: QKeyEvent) -> bool:
         """Extend a range from the selection (Shift with an arrow), or clear it (Escape)."""
         if event.key() == Qt.Key.Key_Escape and self.query is not None:
             self.clear()
@@ -121,14 +121,14 @@ class RangeSelection(QObject):
         self.choose(at.layer, at.direction, range(min(at.timestep, end), max(at.timestep, end) + 1))
         return True
 
-    def rest(self) -> None:
+    def stop(self) -> None:
         """Stop searching, and wait for the thread."""
         self._task.stop()
 
     def _ask(self, query: Query) -> None:
         assert self._result is not None
         self.query, self.found = query, None
-        self._stage.ranges.show_range(query, None)
+        self._canvas.ranges.show_range(query, None)
         self.panel.show_query(query, lane_text(self._result.inputs.network, self._place(query)))
         self._place_panel(query)
         self._task.ask(partial(select, self._result, query))
@@ -136,11 +136,11 @@ class RangeSelection(QObject):
     def _take(self, found: Selection) -> None:
         if found.query == self.query and self._result is not None:
             self.found = found
-            self._stage.ranges.show_range(found.query, found)
+            self._canvas.ranges.show_range(found.query, found)
             self.panel.show_selection(found, self._result.shape[4])
 
     def _drag(self, x: float, y: float, to: float) -> None:
-        geometry = self._stage.geometry_in_view
+        geometry = self._canvas.geometry_in_view
         if geometry is None:
             return
         begun, now = (geometry.hit(min(max(place, 0.0), geometry.width - 1.0), y) for place in (x, to))
@@ -156,7 +156,7 @@ class RangeSelection(QObject):
 
     def _go(self, match: Match) -> None:
         if self.query is not None:
-            self._stage.show_times(match.times)
+            self._canvas.show_times(match.times)
             self.location_requested.emit(self._place(self.query).moved(timestep=match.times.start))
 
     def _place(self, query: Query) -> Location:
@@ -165,7 +165,7 @@ class RangeSelection(QObject):
 
     def _place_panel(self, query: Query) -> None:
         """Move the panel to the upper corner farther from the range."""
-        geometry, stage = self._stage.geometry_in_view, self._stage
+        geometry, stage = self._canvas.geometry_in_view, self._canvas
         if geometry is None:
             return
         corner = stage.canvas.mapTo(self._around, stage.canvas.mapFromScene(stage.box.scenePos()))

@@ -257,8 +257,8 @@ def render_state_of(
                 result, result.reference.engine, candidate, sample, quantity, cache, gates, orders
             )
         drawn = result.reference.engine if quantity in ("violation", "difference") else name
-        look = TileStyle(turn, drawn, candidate, sample, quantity, theme.name, scale.low, scale.high, order)
-        return EngineSide(name, colors if quantity == "difference" else values, colors, Tiles(colors, paint, look))
+        style = TileStyle(turn, drawn, candidate, sample, quantity, theme.name, scale.low, scale.high, order)
+        return EngineSide(name, colors if quantity == "difference" else values, colors, Tiles(colors, paint, style))
 
     left, *right = (side(name) for name in engines)
     return RenderState(

@@ -67,8 +67,8 @@ class SelectionItem:
         for item in (self.left, self.right, self.box):
             item.place(QRectF(), LIGHT)
 
-    def stand(self, cell: CellGeometry, geometry: Geometry, theme: Theme, *, parting: bool = False) -> None:
-        """Move to a cell. With `parting`, the line is at the left edge of its time step."""
+    def move_to(self, cell: CellGeometry, geometry: Geometry, theme: Theme, *, at_split: bool = False) -> None:
+        """Move to a cell. With `at_split`, the line is at the left edge of its time step."""
         x, y, width, height = geometry.rect(cell)
         bottom = geometry.height
         if width >= _WIDE_COLUMN:
@@ -76,7 +76,7 @@ class SelectionItem:
             self.left.place(QRectF(round(geometry.edge(cell.timestep)), 0.0, 0.0, bottom), theme)
             self.right.place(QRectF(round(x + width + gap), 0.0, 0.0, bottom), theme)
         else:
-            line = geometry.edge(cell.timestep) if parting else x + width / 2.0
+            line = geometry.edge(cell.timestep) if at_split else x + width / 2.0
             self.left.place(QRectF(round(line), 0.0, 0.0, bottom), theme)
             self.right.place(QRectF(), theme)
         grown_x, grown_y = max(_SMALLEST_BOX - width, 0.0) / 2.0, max(_SMALLEST_BOX - height, 0.0) / 2.0

@@ -44,7 +44,7 @@ class TileCache:
             return
         self._tiles[key] = tile
         self._used += tile.image.sizeInBytes()
-        self._sheets.setdefault((key.look, key.lane), OrderedDict()).setdefault(_sheet(key), set()).add(key)
+        self._sheets.setdefault((key.style, key.lane), OrderedDict()).setdefault(_sheet(key), set()).add(key)
         self._shrink()
 
     def get(self, key: TileKey) -> Tile | None:
@@ -52,30 +52,30 @@ class TileCache:
         tile = self._tiles.get(key)
         if tile is not None:
             self._tiles.move_to_end(key)
-            self._sheets[key.look, key.lane].move_to_end(_sheet(key))
+            self._sheets[key.style, key.lane].move_to_end(_sheet(key))
         return tile
 
     def knows(self, key: TileKey) -> bool:
         """Whether there is any tile of the same lane and style."""
-        return (key.look, key.lane) in self._sheets
+        return (key.style, key.lane) in self._sheets
 
-    def sheets(self, look: TileStyle, lane: Lane) -> Iterator[tuple[Sheet, frozenset[TileKey]]]:
+    def sheets(self, style: TileStyle, lane: Lane) -> Iterator[tuple[Sheet, frozenset[TileKey]]]:
         """Sheets with tiles of a lane: recently used ones first, then the one that shows most."""
-        sheets = self._sheets.get((look, lane), OrderedDict())
+        sheets = self._sheets.get((style, lane), OrderedDict())
         newest = list(reversed(sheets))[:_NEWEST]
         widest = min(sheets, key=lambda sheet: sheet.times / sheet.density, default=None)
         for sheet in (*newest, *([] if widest is None or widest in newest else [widest])):
             yield sheet, frozenset(sheets[sheet])
 
-    def keep_widest(self, look: TileStyle, lane: Lane) -> None:
+    def keep_widest(self, style: TileStyle, lane: Lane) -> None:
         """Mark the sheet that shows most as used, because it replaces missing tiles."""
-        sheets = self._sheets.get((look, lane), OrderedDict())
+        sheets = self._sheets.get((style, lane), OrderedDict())
         for key in sheets[min(sheets, key=lambda sheet: sheet.times / sheet.density)] if sheets else ():
             self._tiles.move_to_end(key)
 
     def drop_before(self, turn: int) -> None:
         """Remove the tiles of earlier results."""
-        for key in [key for key in self._tiles if key.look.turn < turn]:
+        for key in [key for key in self._tiles if key.style.turn < turn]:
             self._drop(key)
 
     def _shrink(self) -> None:
@@ -84,13 +84,13 @@ class TileCache:
 
     def _drop(self, key: TileKey) -> None:
         self._used -= self._tiles.pop(key).image.sizeInBytes()
-        sheets = self._sheets[key.look, key.lane]
+        sheets = self._sheets[key.style, key.lane]
         keys = sheets[_sheet(key)]
         keys.remove(key)
         if not keys:
             del sheets[_sheet(key)]
         if not sheets:
-            del self._sheets[key.look, key.lane]
+            del self._sheets[key.style, key.lane]
 
 
 def _sheet(key: TileKey) -> Sheet:

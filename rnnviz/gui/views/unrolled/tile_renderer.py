@@ -49,16 +49,16 @@ class _Worker(QObject):
 
     def __init__(self, board: _Mailbox) -> None:
         super().__init__()
-        self._board = board
+        self._mailbox = board
 
     @Slot()
     def draw(self) -> None:
         """Render until no request is pending."""
         done: list[tuple[TileKey, Tile]] = []
         told = perf_counter()
-        while (request := self._board.take()) is not None:
+        while (request := self._mailbox.take()) is not None:
             with contextlib.suppress(CancelledError):
-                done.append((request.key, request.draw(self._board.go_on)))
+                done.append((request.key, request.draw(self._mailbox.go_on)))
             if done and perf_counter() - told >= _EMIT_INTERVAL:
                 self.drawn.emit(done)
                 done, told = [], perf_counter()
@@ -76,17 +76,17 @@ class TileRenderer(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._board = _Mailbox()
+        self._mailbox = _Mailbox()
         self._thread = QThread(self)
         self._thread.setObjectName("lanes")
-        self._hand = _Worker(self._board)
+        self._hand = _Worker(self._mailbox)
         self._hand.moveToThread(self._thread)
         self._asked.connect(self._hand.draw, Qt.ConnectionType.QueuedConnection)
         self._hand.drawn.connect(self.drawn, Qt.ConnectionType.QueuedConnection)
 
     def ask(self, requests: list[Request]) -> None:
         """Request tiles in order, in place of requests not in progress."""
-        self._board.replace(requests)
+        self._mailbox.replace(requests)
         if requests:
             if not self._thread.isRunning():
                 self._thread.start()
@@ -94,6 +94,6 @@ class TileRenderer(QObject):
 
     def close(self) -> None:
         """Stop, and wait for the thread, at most for one tile or one block of computed values."""
-        self._board.replace(())
+        self._mailbox.replace(())
         self._thread.quit()
         self._thread.wait()

@@ -76,7 +76,7 @@ class TileStyle(NamedTuple):
 class TileKey(NamedTuple):
     """One tile: style, lane, pixels per time step and per unit, and position on the grid."""
 
-    look: TileStyle
+    style: TileStyle
     lane: Lane
     times: float
     units: float
@@ -99,7 +99,7 @@ class Tiles:
 
     source: LaneSource
     paint: Paint
-    look: TileStyle
+    style: TileStyle
     seen: set[int] = field(default_factory=set)
 
 

@@ -62,7 +62,7 @@ class UnitOrderWorker(QObject):
             self._task.ask(partial(find_orders, result, key))
         return None
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Stop, and release the result."""
         self._task.cancel()
         self._result = self._wanted = None
@@ -95,7 +95,7 @@ class UnitOrderWorker(QObject):
         menu.aboutToHide.connect(menu.deleteLater)
         menu.popup(QCursor.pos())
 
-    def rest(self) -> None:
+    def stop(self) -> None:
         """Stop computing until the next request."""
         self._task.stop()
 

@@ -47,27 +47,27 @@ class UnrolledView(ResultView):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._location = Location()
-        self._ordering = UnitOrderWorker(self)
-        self._ordering.found.connect(self._on_order)
-        self._ordering.requested.connect(self.order_requested)
-        self._chosen = DisplayOptions(self._ordering)
+        self._unit_order = UnitOrderWorker(self)
+        self._unit_order.found.connect(self._on_order)
+        self._unit_order.requested.connect(self.order_requested)
+        self._chosen = DisplayOptions(self._unit_order)
         self._shown: RenderState | None = None
-        self._stage = UnrolledCanvas(self)
-        self.canvas, self.box, self.color_bar = self._stage.canvas, self._stage.box, self._stage.color_bar
-        self.lit = self._stage.lit
-        self.chosen_camera, self.look_with = self._stage.chosen_camera, self._stage.look_with
+        self._canvas = UnrolledCanvas(self)
+        self.canvas, self.box, self.color_bar = self._canvas.canvas, self._canvas.box, self._canvas.color_bar
+        self.highlights = self._canvas.highlights
+        self.chosen_camera, self.set_camera = self._canvas.chosen_camera, self._canvas.set_camera
         layout = QHBoxLayout(self)
         layout.setContentsMargins(_FOCUS, _FOCUS, _FOCUS, _FOCUS)
-        layout.addWidget(self._stage)
+        layout.addWidget(self._canvas)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(self.title)
         self.canvas.describe = self.description_at
-        self._stage.pointed.connect(self._point)
-        self._stage.opened.connect(self._explain)
-        self.ranges = RangeSelection(self._stage, self)
+        self._canvas.pointed.connect(self._point)
+        self._canvas.opened.connect(self._explain)
+        self.ranges = RangeSelection(self._canvas, self)
         self.ranges.location_requested.connect(self.location_requested)
-        self._stage.order.clicked.connect(lambda: self._ordering.offer(self))
-        self._stage.lanes.completed.connect(self.picture_completed, Qt.ConnectionType.QueuedConnection)
+        self._canvas.order.clicked.connect(lambda: self._unit_order.offer(self))
+        self._canvas.lanes.completed.connect(self.picture_completed, Qt.ConnectionType.QueuedConnection)
         self.apply_theme(LIGHT)
 
     # What is shown
@@ -85,21 +85,21 @@ class UnrolledView(ResultView):
     @property
     def geometry_in_view(self) -> Geometry | None:
         """The current geometry in pixels of `box`, or None."""
-        return self._stage.geometry_in_view
+        return self._canvas.geometry_in_view
 
     @property
     def picture_complete(self) -> bool:
         """Whether the latest requested picture is on the screen, without placeholders."""
-        return self._stage.lanes.complete
+        return self._canvas.lanes.complete
 
     @property
     def computing(self) -> frozenset[Lane]:
         """The visible lanes that are still being computed."""
-        return self._stage.lanes.computing
+        return self._canvas.lanes.computing
 
     def visible_numbers(self) -> list[CellNumber]:
         """All painted numbers with their cells."""
-        return self._stage.lanes.numbers()
+        return self._canvas.lanes.numbers()
 
     def visible_outlines(self) -> list[CellGeometry]:
         """Every visible mismatch of the shown sample."""
@@ -108,11 +108,11 @@ class UnrolledView(ResultView):
 
     def swipe_names(self) -> list[Name]:
         """The visible names of two engines, from left to right; empty for one engine."""
-        return self._stage.names.names()
+        return self._canvas.names.names()
 
     def hint(self) -> str:
         """The hint on zooming below the lanes; may be empty."""
-        return self._stage.axis.hint
+        return self._canvas.axis.hint
 
     def lane_headers(self) -> list[LaneHeader]:
         """The headers of all lanes from the top down."""
@@ -126,10 +126,10 @@ class UnrolledView(ResultView):
         if self.color_bar.sceneBoundingRect().contains(place):
             # Names that are too long for the bar stand here in full.
             return shown.words()
-        if told := self._stage.axis.description_at(place):
+        if told := self._canvas.axis.description_at(place):
             return told
-        if self._stage.order.sceneBoundingRect().contains(place):
-            return self._ordering.words()
+        if self._canvas.order.sceneBoundingRect().contains(place):
+            return self._unit_order.words()
         within = self.box.mapFromScene(place)
         cell = geometry.hit(within.x(), within.y())
         return "" if cell is None else describe(shown, cell)
@@ -167,15 +167,15 @@ class UnrolledView(ResultView):
             self._renew()
         if self._shown is not None:
             self._shown = self._shown.with_split(location.timestep)
-        self._stage.show_cursor(self._shown, cell_at(self._shown, self._location))
+        self._canvas.show_selection(self._shown, cell_at(self._shown, self._location))
         self.ranges.follow(self._shown, self._location)
 
-    def show_highlight(self, lit: Sequence[Region]) -> None:
-        self._stage.show_highlight(lit)
+    def show_highlight(self, highlighted: Sequence[Region]) -> None:
+        self._canvas.show_highlight(highlighted)
 
     def apply_theme(self, theme: Theme) -> None:
         self._chosen.theme = theme
-        self._stage.apply_theme(theme)
+        self._canvas.apply_theme(theme)
         self._renew()
 
     def show_color_by(self, color_by: Quantity) -> None:
@@ -185,18 +185,18 @@ class UnrolledView(ResultView):
         engine is shown; other quantities are computed from the shown engine's values. Quantities that the
         network lacks are replaced by the value.
         """
-        if self._chosen.take_quantity(color_by):
+        if self._chosen.set_quantity(color_by):
             self._renew()
 
     def show_order(self, name: OrderName) -> None:
         """Set the unit order, applied when it is computed; see `unit_order.ORDERS`."""
-        self._ordering.choose(name)
+        self._unit_order.choose(name)
         self._renew()
 
     @property
     def order_text(self) -> str:
         """Text of the order label."""
-        return self._stage.order.text
+        return self._canvas.order.text
 
     def step_unit(self, by: int) -> None:
         """Select the unit above (-1) or below (1) in the shown order."""
@@ -205,7 +205,7 @@ class UnrolledView(ResultView):
 
     def show_engine(self, name: str) -> None:
         """Draw the values of another engine. Raises KeyError if it was not run."""
-        self._chosen.take_engine(name)
+        self._chosen.set_engine(name)
         self._renew()
 
     def show_swipe(self, other: str | None) -> None:
@@ -214,18 +214,18 @@ class UnrolledView(ResultView):
         No effect while a quantity other than values is shown, or without values of both engines. Raises
         KeyError if the engine was not run.
         """
-        if self._chosen.take_other(other):
+        if self._chosen.set_other_engine(other):
             self._renew()
 
     # Moving
 
     def fit(self) -> None:
         """Show the whole sequence, and every lane unless numbers need more height."""
-        self._stage.fit()
+        self._canvas.fit()
 
     def zoom_time(self, factor: float) -> None:
         """Scale the time axis around the selection if it is visible, else around the center."""
-        self._stage.zoom_around(factor, self._location.timestep)
+        self._canvas.zoom_around(factor, self._location.timestep)
 
     def _point(self, cell: CellGeometry) -> None:
         if self._shown is not None:
@@ -242,16 +242,16 @@ class UnrolledView(ResultView):
     def _renew(self) -> None:
         """Read the numbers again for another result, engine, sample, quantity or theme."""
         self._shown = self._chosen.shown(self._location)
-        self._stage.order.show_order(self._ordering.name, finding=self._ordering.finding)
+        self._canvas.order.show_order(self._unit_order.name, finding=self._unit_order.finding)
         self.setAccessibleDescription("" if self._shown is None else self._shown.words())
-        self._stage.show_lanes(self._shown, cell_at(self._shown, self._location))
+        self._canvas.show_lanes(self._shown, cell_at(self._shown, self._location))
         self.ranges.follow(self._shown, self._location)
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Stop rendering. A closing window hides its views."""
-        self._stage.lanes.rest()
-        self._ordering.rest()
-        self.ranges.rest()
+        self._canvas.lanes.stop()
+        self._unit_order.stop()
+        self.ranges.stop()
         super().hideEvent(event)
 
     def sizeHint(self) -> QSize:
@@ -264,7 +264,7 @@ class UnrolledView(ResultView):
         """
         if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             event.ignore()
-        elif self.ranges.take_key(event):
+        elif self.ranges.handle_key(event):
             event.accept()
         elif factor := _KEY_ZOOMS.get(Qt.Key(event.key())):
             self.zoom_time(factor)

@@ -176,7 +176,7 @@ def test_pieces_of_an_earlier_result_are_dropped(qtbot: Any, view: UnrolledView,
         QApplication.processEvents()
     complete(qtbot, view)
     store = view.findChild(UnrolledCanvas).lanes.findChild(heatmap.HeatmapLayer).store
-    assert {key.look.turn for key in store._tiles} == {2}
+    assert {key.style.turn for key in store._tiles} == {2}
     view.show_result(None, None)
     assert len(store) == 0
 

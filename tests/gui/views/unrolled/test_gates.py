@@ -68,7 +68,7 @@ def test_only_what_has_an_initial_state_shows_one(view: UnrolledView) -> None:
         array = None if state is None else getattr(result.inputs.initial_state, state)[0, 0]
         assert before == ({} if array is None else {unit: number_format.short(v) for unit, v in enumerate(array)})
         if state is not None:
-            assert view._stage.axis.tickStrings([-1.0], 1.0, 1.0) == [f"{state}0"]
+            assert view._canvas.axis.tickStrings([-1.0], 1.0, 1.0) == [f"{state}0"]
 
 
 def test_a_norm_is_one_number_for_each_timestep_and_leaves_the_cursors_unit(qtbot: Any, view: UnrolledView) -> None:

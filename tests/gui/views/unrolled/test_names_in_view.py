@@ -27,7 +27,7 @@ def under(view: UnrolledView, timestep: int) -> QPointF:
     """A place of the scene on the axis below a timestep."""
     geometry = view.geometry_in_view
     assert geometry is not None
-    axis = view._stage.axis
+    axis = view._canvas.axis
     return axis.mapToScene(QPointF(geometry.x_of(timestep), axis.size().height() / 2.0))
 
 
@@ -38,18 +38,18 @@ def over(view: UnrolledView, cell: CellGeometry) -> QPointF:
 
 
 def written(view: UnrolledView) -> list[str]:
-    return [name.text for name in view._stage.axis.names_in_view]
+    return [name.text for name in view._canvas.axis.names_in_view]
 
 
 def test_the_characters_of_a_text_stand_under_the_axis_in_a_line_of_their_own(view: UnrolledView) -> None:
     view.show_result(named("hello wo"), "manual")
     assert written(view) == ["h", "e", "l", "l", "o", "␣", "w", "o"]
-    tall = view._stage.axis.size().height()
+    tall = view._canvas.axis.size().height()
     view.show_result(named(("",) * 8), "manual")
     assert written(view) == []
-    assert view._stage.axis.size().height() < tall - 8.0
+    assert view._canvas.axis.size().height() < tall - 8.0
     view.show_result(named("other tx"), "manual")
-    assert view._stage.axis.size().height() == tall
+    assert view._canvas.axis.size().height() == tall
     assert written(view)[:5] == list("other")
 
 

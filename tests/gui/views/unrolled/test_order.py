@@ -102,4 +102,4 @@ def test_what_a_larger_network_lights_has_no_place_in_the_picture_of_the_one_bef
     view.show_result(make_result(hidden_size=units, timesteps=4), "manual")
     view.show_order("activity")
     view.show_highlight((lane_region(make_result(hidden_size=6, timesteps=4).inputs.network, 0, 0, 4),))
-    assert view.lit.frames == []
+    assert view.highlights.frames == []

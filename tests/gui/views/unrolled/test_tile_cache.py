@@ -11,12 +11,12 @@ from rnnviz.gui.views.unrolled.tiles import Tile, TileKey, TileStyle
 LANE = Lane(0)
 
 
-def look(turn: int = 1) -> TileStyle:
+def style(turn: int = 1) -> TileStyle:
     return TileStyle(turn, "gluon", "manual", 0, "value", "light", -1.0, 1.0)
 
 
 def key(times: float, across: int, turn: int = 1) -> TileKey:
-    return TileKey(look(turn), LANE, times, 1.0, 1, across, 0)
+    return TileKey(style(turn), LANE, times, 1.0, 1, across, 0)
 
 
 def tile() -> Tile:
@@ -31,7 +31,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> TileCache:
 
 
 def scales(store: TileCache) -> list[float]:
-    return [sheet.times for sheet, _ in store.sheets(look(), LANE)]
+    return [sheet.times for sheet, _ in store.sheets(style(), LANE)]
 
 
 def test_the_least_recently_used_image_goes_first(store: TileCache) -> None:
@@ -68,7 +68,7 @@ def test_the_sheet_on_which_most_is_to_be_seen_outlives_others(store: TileCache)
     store.put(key(0.1, 0), tile())
     for across in range(6):
         store.put(key(2.0, across), tile())
-        store.keep_widest(look(), LANE)
+        store.keep_widest(style(), LANE)
     assert key(0.1, 0) in store
 
 
