@@ -124,13 +124,13 @@ def test_a_run_repeats_what_was_assumed_in_its_words_json_report_and_notebook(
     config.write_text(captured.out, encoding="utf-8")
     outputs = [tmp_path / "r.html", tmp_path / "r.ipynb"]
     arguments = ["--json", str(words), "--report", str(outputs[0]), "--notebook", str(outputs[1])]
-    assert main(["run", str(config), "--engines", "manual,torch", *arguments]) == 0
+    assert main(["run", str(config), "--engines", "manual,onnx", *arguments]) == 0
     assert f"Assumption: {assumption}." in capsys.readouterr().out
     assert json.loads(words.read_text(encoding="utf-8"))["assumptions"] == [assumption]
     assert assumption in outputs[0].read_text(encoding="utf-8")
     assert "Assumption: the file does not say the activation: rnn" in outputs[1].read_text(encoding="utf-8")
     place = ["--layer", "0", "--timestep", "0", "--unit", "0"]
-    assert main(["explain", str(config), *place, "--engines", "manual,torch", "--json", str(words)]) == 0
+    assert main(["explain", str(config), *place, "--engines", "manual,onnx", "--json", str(words)]) == 0
     assert capsys.readouterr().out.endswith(f"\nAssumption: {assumption}.\n")
     assert json.loads(words.read_text(encoding="utf-8"))["assumptions"] == [assumption]
 
@@ -162,7 +162,7 @@ def test_a_run_starts_from_the_state_that_a_model_stores_for_its_samples(
     assert tables["sequence"]["batch_size"] == 3
     np.save(sequence, random_arrays({"x": (3, 5, 3)})["x"])
     config.write_text(tomli_w.dumps({**tables, "sequence": {"path": str(sequence)}}), encoding="utf-8")
-    assert main(["run", str(config), "--engines", "manual,torch", "--quiet", "--npz", str(archive)]) == 0
+    assert main(["run", str(config), "--engines", "manual,onnx", "--quiet", "--npz", str(archive)]) == 0
     (expected,) = ReferenceEvaluator(model).run(None, {"X": np.load(sequence).swapaxes(0, 1)})
     with np.load(archive) as found:
         np.testing.assert_allclose(found["manual.output"].swapaxes(0, 1), expected[:, 0], atol=1e-6)
@@ -288,4 +288,4 @@ def test_a_file_without_recognized_layers_lists_its_arrays(tmp_path: Path, capsy
     (tmp_path / "c.toml").write_text(
         f'[network]\ncell = "gru"\ninput_size = 3\nhidden_size = 4\n[parameters]\npath = "{path}"\nentry = "x"\n'
     )
-    assert "12 arrays" in refusal(capsys, "run", tmp_path / "c.toml", "--engines", "manual,torch", "--quiet")
+    assert "12 arrays" in refusal(capsys, "run", tmp_path / "c.toml", "--engines", "manual,onnx", "--quiet")
