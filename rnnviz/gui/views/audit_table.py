@@ -15,8 +15,7 @@ from rnnviz.verify.running_error import ALLOWED
 from rnnviz.verify.verdict import AuditVerdict
 
 _INTRO = (
-    "Every time step is recomputed in float64 from the engine's own previous state. Correct: error ≤ "
-    f"{ALLOWED:g} × rounding bound."
+    f"Each time step is recomputed in float64 from the engine's previous state. Limit: {ALLOWED:g} rounding bounds."
 )
 _UNAUDITED = "The step audit did not run, so it is unknown which engine is wrong."
 

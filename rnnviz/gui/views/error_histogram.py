@@ -30,8 +30,8 @@ class _Quantity:
 _QUANTITIES = (
     _Quantity(
         "violation",
-        "difference / tolerance",
-        "Error ratio: |difference| ÷ tolerance of each value. Above 1 the value is a mismatch.",
+        "error ratio",
+        "|Difference| ÷ tolerance of each value. Above 1, the value is a mismatch.",
         violation_bars,
     ),
     _Quantity(
@@ -139,7 +139,7 @@ class ErrorHistogram(ResultView):
                 f"{number_format.count(comparison.mismatched) if comparison.mismatched else 'none'} outside "
                 "the tolerance"
             )
-            self._said.setText(f"{equal}, {outside}; a bar leads to its first value")
+            self._said.setText(f"{equal}, {outside}; click a bar to go to its first value")
         else:
             bar = bars.bars[place]
             first = "" if bar.first is None else f" ({_share(bar.count, bars.total)}), first at {bar.first}"
@@ -153,6 +153,6 @@ class ErrorHistogram(ResultView):
 
 
 def _share(count: int, total: int) -> str:
-    """Share of the values in percent: "0 %", "0.02 %", "37 %"."""
+    """Share of the values in percent: "0%", "0.02%", "37%"."""
     percent = 100.0 * count / total
-    return f"{percent:.0f} %" if count in (0, total) or 1.0 <= percent < 99.5 else f"{number_format.error(percent)} %"
+    return f"{percent:.0f}%" if count in (0, total) or 1.0 <= percent < 99.5 else f"{number_format.error(percent)}%"

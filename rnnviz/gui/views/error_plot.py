@@ -241,9 +241,9 @@ class ErrorPlot(ResultView):
         others = [outline(series.main.values[lane]) for lane in lanes if lane != here]
         if len(others) > _MOST_LANES:
             others = [largest_of(others)]
-            self._others.setText("thin: maximum of the other lanes")
+            self._others.setText("thin: maximum of other lanes")
         else:
-            self._others.setText("thin: the other lanes")
+            self._others.setText("thin: other lanes")
         self._others.setVisible(bool(others) and len(self._keys) < 3)
         beside = [outline(companion.values[here]) for companion in series.companions]
         self.curves.draw(outline(series.main.values[here]), beside, others)

@@ -15,7 +15,7 @@ from rnnviz.verify.result import RunResult
 
 _SAID = {
     Detection.UNDETECTABLE: "Undetectable: this bug would go undetected with these settings.",
-    Detection.DETECTABLE: "Detectable: an engine with this bug is found wrong with these settings.",
+    Detection.DETECTABLE: "Detectable: this run detects an engine with this bug.",
     Detection.UNKNOWN: "Unknown until the step audit is done.",
     Detection.COMPUTED: "This engine is the reference of the run.",
 }

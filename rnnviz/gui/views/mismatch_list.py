@@ -133,7 +133,7 @@ class MismatchList(ResultView):
         shown = f"{number_format.count(len(rows))} mismatches"
         if len(rows) < rows.total:
             shown = f"The first {number_format.count(len(rows))} of {number_format.count(rows.total)} mismatches"
-        self._said.setText(f"{shown}, in the order of computation; a heading sorts them.")
+        self._said.setText(f"{shown}, in the order of computation; click a heading to sort them.")
         self.table.fit_columns(self.model.widest(), growing=(5, 6, 7, 8, 9))
 
     def _total(self) -> int:

@@ -39,7 +39,7 @@ def middle(view: ErrorHistogram, place: int) -> QPoint:
 
 
 def test_it_says_how_many_values_are_equal_and_how_many_outside(view: ErrorHistogram) -> None:
-    assert view.description.startswith("98 % of 80 values are equal, 1 outside the tolerance")
+    assert view.description.startswith("98% of 80 values are equal, 1 outside the tolerance")
 
 
 def test_a_click_on_a_bar_goes_to_its_first_value(qtbot, view: ErrorHistogram) -> None:
@@ -69,7 +69,7 @@ def test_arrows_choose_a_bar_and_enter_goes_there(qtbot, view: ErrorHistogram) -
         QTest.keyClick(view.chart, Qt.Key.Key_Return)
     assert asked.args == [PLACE]
     QTest.keyClick(view.chart, Qt.Key.Key_Home)
-    assert view.description.startswith("Exactly 0: 78 values (98 %)")
+    assert view.description.startswith("Exactly 0: 78 values (98%)")
     QTest.keyClick(view.chart, Qt.Key.Key_Left)
     assert view.chart.chosen_place == 0
 
