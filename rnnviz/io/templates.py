@@ -7,7 +7,7 @@ from rnnviz.io.resources import resource_path
 
 
 def starter(cell: str) -> str:
-    """The text of a file that computes `cell` rightly and says what step gets and returns."""
+    """The text of a custom step that computes `cell`, with the arguments and results of `step`."""
     return resource_path("recurrences", f"{cell}.py").read_text(encoding="utf-8")
 
 

@@ -1,6 +1,6 @@
 """Guided lessons: texts in steps with a config, a selection, a highlighted part of the window, and statements.
 
-A lesson is a Markdown file. Its first line is `# Title`; what follows up to the first `## Step title` is its summary.
+A lesson is a Markdown file. Its first line is `# Title`; the text up to the first `## Step title` is its summary.
 Each step is prose with one fenced block marked `step`, which is TOML: the config that the step is about, as the name of
 one of the config lessons and changes of its keys, the selection, the highlighted part, and the statements.
 """

@@ -74,8 +74,8 @@ class Named:
 class ErrorSeries:
     """A quantity of one comparison.
 
-    `main` is drawn for every lane and `companions` beside it for one; `limit` is what is tolerated, and what to call
-    it.
+    `main` is drawn for every lane and `companions` beside it for one; `limit` is the
+    tolerance, and its label.
     """
 
     main: Named

@@ -64,7 +64,7 @@ def write_npz(
 
 @dataclass(frozen=True)
 class _Member:
-    """One array of the archive: its name, how many bytes its numbers are, and what writes it as `.npy`."""
+    """An array of the archive: name, bytes, and a function that writes it as `.npy`."""
 
     name: str
     size: int

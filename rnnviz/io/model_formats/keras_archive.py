@@ -1,4 +1,4 @@
-"""The HDF5 file of weights and the config in what Keras writes: an archive, or an HDF5 file alone."""
+"""Weights and config in a Keras file: an archive, or an HDF5 file alone."""
 
 import io
 import json

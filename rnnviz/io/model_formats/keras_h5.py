@@ -1,6 +1,6 @@
 """The arrays of an HDF5 file, known from its headers and checked before any is read.
 
-Only what the file itself holds is followed: no link to another name or file, no dataset whose numbers are elsewhere, no
+Only data in the file itself is read: no link to another name or file, no dataset whose numbers are elsewhere, no
 filter but those that every HDF5 library brings.
 """
 

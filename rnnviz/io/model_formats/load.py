@@ -92,7 +92,7 @@ def read_network(path: Path, entry: str | None, network: Network) -> StoredNetwo
     Raises
     ------
     InputError
-        If the file cannot be read, or what it holds does not fit.
+        If the file cannot be read, or its content does not fit.
     """
     weights = _WEIGHT_COPIES * 8 * network.parameter_count
     size = network.parameter_count * (8 if network.dtype == "float64" else 4)

@@ -157,7 +157,7 @@ def _cell(placed: PlacedNode, cell: str, attributes: Attributes) -> str:
 
 
 def _check_computed(placed: PlacedNode, cell: str, attributes: Attributes, constants: Constants) -> None:
-    """Refuse, by name, what the cells of Gluon do not compute."""
+    """Refuse operators that Gluon's cells lack, by name."""
     direction = _direction(attributes)
     if direction not in _SIDES:
         raise UnreadableError(f'its direction is "{direction}": it must be forward, reverse or bidirectional')

@@ -284,7 +284,7 @@ def _paired(found: Sequence[_Direction], nodes: Sequence[NodeProto]) -> list[lis
 
 
 def _rolled(directions: Sequence[_Direction], scope: GraphScope) -> NodeProto:
-    """The RNN node of one or two directions, and in `scope` what it reads and what its steps put out."""
+    """The RNN node of one or two directions, and in `scope` its inputs and the outputs of its steps."""
     first = directions[0].steps[0]
     prefix = f"{first.output} as one node"
 

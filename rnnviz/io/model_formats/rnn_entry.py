@@ -112,7 +112,7 @@ class Entry:
 
 
 class ModelFile(Protocol):
-    """An open model file: what it holds is known, and no weight has been read, where the format allows that."""
+    """An open model file with known entries. Weights are not read yet, if the format permits that."""
 
     @property
     def entries(self) -> tuple[Entry, ...]:

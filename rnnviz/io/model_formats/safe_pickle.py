@@ -206,7 +206,7 @@ class Unpickler(_Machine):  # type: ignore[misc]
         self._load_newobj()
 
     def _load_build(self) -> None:
-        """Fill the object of a program; pass over what is kept beside a dict, such as the versions of its modules."""
+        """Fill the object of a program; ignore attributes of a dict, such as the versions of its modules."""
         state = self.stack.pop()
         target = self.stack[-1]
         if isinstance(target, Record):

@@ -52,7 +52,7 @@ def read_weights(model: ModelFile, entry: Entry, network: Network, *, rounded: b
 
 
 def widened(array: NDArray[np.generic], dtype: str) -> FloatArray:
-    """Numbers as float32, or as float64 if that is what they are; `dtype` is one of `entry.DTYPES`.
+    """Values as float32, or as float64 if that is their type; `dtype` is one of `entry.DTYPES`.
 
     bfloat16, which numpy has no type for, comes as its bits in uint16.
     """

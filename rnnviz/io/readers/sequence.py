@@ -35,7 +35,7 @@ def open_sequence(source: SequenceSource, features: int) -> OpenSequence:
     Raises
     ------
     ConfigError
-        If a key of the source does not fit what the file holds.
+        If a key of the source does not fit the file.
     InputError
         If the file is missing, of another kind, damaged, not numeric, ragged, empty, or of other dimensions.
     """

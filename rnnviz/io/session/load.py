@@ -37,7 +37,7 @@ def read_session(
 ) -> SavedSession:
     """Read a session, and unpack its copies into a new folder within `folder()`, which is not asked for without any.
 
-    `progress` may raise to stop it; what was unpacked is then removed.
+    `progress` may raise to stop it; unpacked files are then removed.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def _opened(path: Path) -> Iterator[ZipFile]:
     except MemoryError as error:
         raise InputError(f"{path} needs more memory than is available: it is too large or corrupt.") from error
     except ZIP_DAMAGE as error:
-        raise InputError(f"{path} is not a valid session: its content is not what rnnviz writes.") from error
+        raise InputError(f"{path} is not a valid session: its content differs from the format of rnnviz.") from error
 
 
 def _members(archive: ZipFile, size: int) -> dict[str, ZipInfo]:

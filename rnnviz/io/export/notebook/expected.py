@@ -28,7 +28,7 @@ class Recorded:
 def recorded(result: RunResult) -> Recorded:
     """The first engine that is not known to be wrong, the reference before the others; else the reference.
 
-    A recording that lacks what an engine returns comes after those that lack nothing, and one that lacks hidden
+    A recording that lacks arrays comes after complete ones, and one that lacks hidden
     states is not chosen. Two correct engines can diverge; a third need not agree with either.
     """
     whole = [trace for trace in result.traces.values() if not trace.partial]

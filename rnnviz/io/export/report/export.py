@@ -99,7 +99,7 @@ def _environment() -> Environment:
 
 
 def _allowed(value: Any) -> Any:
-    """A text without the characters that HTML forbids; what the template itself made is left alone."""
+    """The text without characters that HTML forbids; markup of the template is unchanged."""
     if not isinstance(value, str) or hasattr(value, "__html__"):
         return value
     return _FORBIDDEN.sub(_REPLACEMENT, value)
