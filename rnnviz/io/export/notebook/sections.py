@@ -64,7 +64,7 @@ def given(inputs: Inputs) -> Iterator[NotebookCell]:
     network, kind = inputs.network, inputs.network.kind
     rows = ", ".join(f"${gate.symbol}$" for gate in kind.gates)
     order = f" The rows are those of the gates {rows}, $H$ of each." if kind.gate_count > 1 else ""
-    yield prose("## What is given")
+    yield prose("## Inputs")
     sizes = (
         *(inputs.timesteps, inputs.batch_size),
         *(network.input_size, network.hidden_size, network.num_layers, network.directions),
