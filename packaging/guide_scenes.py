@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PySide6.QtCore import QEventLoop, QPoint, QRect, QSettings, Qt, QTimer, SignalInstance
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QApplication, QDialog, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QStatusBar, QToolBar, QWidget
 from safetensors.numpy import save_file
 from sample_model import lstm_weights
 
@@ -19,9 +19,9 @@ from rnnviz.io.config_toml import parse_config
 from rnnviz.io.resources import resource_path
 from rnnviz.lessons.index import lesson_entries
 
-SIZE = 1200, 760
+SIZE = 1360, 800
 _GIVE_UP_MS = 60_000
-_SETTLED_MS = 500
+_SETTLED_MS = 1_500
 _COLORS = 256
 
 WINDOW = """
@@ -58,10 +58,10 @@ def wait(signal: SignalInstance) -> None:
     signal.connect(loop.quit)
     QTimer.singleShot(_GIVE_UP_MS, loop, lambda: loop.exit(1))
     if loop.exec():
-        raise TimeoutError(f"Nothing came of what a scene began within {_GIVE_UP_MS // 1000} s.")
+        raise TimeoutError(f"The scene did not finish within {_GIVE_UP_MS // 1000} s.")
 
 
-def settle(milliseconds: int = _SETTLED_MS) -> None:
+def finish_pending(milliseconds: int = _SETTLED_MS) -> None:
     """Let the program go on for so long: views that were drawn once may still make room for longer labels."""
     loop = QEventLoop()
     QTimer.singleShot(milliseconds, loop, loop.quit)
@@ -92,8 +92,8 @@ def parts(window: MainWindow, folder: Path) -> QWidget:
         window.verdict,
         window.lanes,
         sides["VectorTable"],
-        sides["StateMap"],
-        window.arrangement.tabs,
+        sides["OutputMap"],
+        window.main_layout.tabs,
         window.statusBar(),
     )
     _Numbers(window, numbered)
@@ -101,7 +101,7 @@ def parts(window: MainWindow, folder: Path) -> QWidget:
 
 
 class _Numbers(QWidget):
-    """Draws 1, 2, 3, ... in discs near the upper right corner of widgets of one window."""
+    """Draws 1, 2, 3, ... in discs near the upper right corner of widgets, where they cover no text."""
 
     _RADIUS = 13
 
@@ -123,7 +123,9 @@ class _Numbers(QWidget):
         radius = self._RADIUS
         for number, widget in enumerate(self._widgets, 1):
             corner = widget.mapTo(self.window(), QPoint(widget.width(), 0))
-            down = min(radius + 4, widget.height() // 2)
+            if isinstance(widget, QStatusBar):
+                corner.setX(2 * radius + 12)
+            down = 2 if isinstance(widget, QToolBar) else min(radius + 4, widget.height() // 2)
             disc = QRect(corner.x() - 2 * radius - 6, corner.y() + down - radius, 2 * radius, 2 * radius)
             painter.setPen(QPen(QColor("white"), 2.0))
             painter.setBrush(QColor("#b3261e"))
@@ -163,7 +165,7 @@ def model(window: MainWindow, folder: Path) -> QWidget:
     save_file({**lstm_weights("encoder.lstm.", 8, 6, 2), **lstm_weights("decoder.lstm.", 6, 12, 1)}, str(path))
     window.files.open(path)
     for _ in range(100):
-        settle(100)
+        finish_pending(100)
         dialogs = [dialog for dialog in window.findChildren(QDialog) if dialog.windowTitle().startswith("Open transl")]
         if dialogs:
             return dialogs[0]
@@ -205,7 +207,7 @@ def take_scene(name: str, theme: str, folder: Path, path: Path) -> bool:
     wait(window.completed)
     window.warm_up()
     shown = SCENES[name](window, folder)
-    settle()
+    finish_pending()
     done = with_few_colors(shown.grab().toImage()).save(str(path))
     for dialog in window.findChildren(QDialog):
         dialog.close()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rnnviz.core.errors import ConfigError, EngineError, InputError
     from rnnviz.core.trace import Trace
     from rnnviz.core.trace_index import Location
-    from rnnviz.verify.comparison import Comparison, Mismatch
+    from rnnviz.verify.compare import Comparison, Mismatch
     from rnnviz.verify.result import RunResult
 
 __version__ = "0.1.0"
@@ -43,13 +43,13 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Comparison": "verify.comparison",
+    "Comparison": "verify.compare",
     "Config": "core.config",
     "ConfigError": "core.errors",
     "EngineError": "core.errors",
     "InputError": "core.errors",
     "Location": "core.trace_index",
-    "Mismatch": "verify.comparison",
+    "Mismatch": "verify.compare",
     "RunResult": "verify.result",
     "Trace": "core.trace",
 }
@@ -70,14 +70,24 @@ def __dir__() -> list[str]:
 
 
 def load_config(path: str | PathLike[str]) -> "Config":
-    """Read and validate a TOML config; the paths in it are relative to its own folder.
+    """Read and validate a TOML config.
 
-    If it names no reference and the usual one cannot run here, another one is taken, and a warning says so.
+    If the config names no reference and the default one is not installed, another one is chosen, with a warning.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The TOML file. Paths in it are relative to its folder.
+
+    Returns
+    -------
+    Config
+        The config, with absolute paths.
 
     Raises
     ------
     rnnviz.InputError
-        If the file cannot be read, or a key is unknown, missing, of a wrong type or out of range.
+        If the file cannot be read, or a key is unknown, missing, of another type or out of range.
     """
     from rnnviz.engines.registry import with_fallback_reference
     from rnnviz.io.config_toml import load_config
@@ -100,13 +110,22 @@ def load_config(path: str | PathLike[str]) -> "Config":
 def run(config: "Config", trusted: "Collection[str]" = ()) -> "RunResult":
     """Run every engine of the config in a separate process, and compare them.
 
-    The arrays of the result are read-only maps of files that vanish with the result. An engine that is a file of
-    one's own runs only if its name is in `trusted`.
+    Parameters
+    ----------
+    config : Config
+        The network, its inputs and its engines.
+    trusted : collection of str
+        Names of the custom steps that may run.
+
+    Returns
+    -------
+    RunResult
+        Traces, comparisons and audits. The arrays are read-only maps of files that are removed with the result.
 
     Raises
     ------
     rnnviz.InputError
-        If a file that the config names is wrong, or the machine cannot hold the run.
+        If a file that the config names is not valid, or the machine cannot hold the run.
     rnnviz.EngineError
         If an engine is missing, failed or died.
     """
@@ -119,12 +138,15 @@ def run(config: "Config", trusted: "Collection[str]" = ()) -> "RunResult":
 def show(run: "RunResult") -> None:
     """Open the window on a finished run, and return when it is closed.
 
-    Where others handle Qt's events, as Jupyter and IPython do after `%gui qt`, it returns at once, and the window
-    stays until it is closed.
+    If Qt's event loop already runs, as in Jupyter and IPython after `%gui qt`, the function returns at once.
 
-    What is changed in the window is kept a second later, and if Python ends before the window is closed, the next
-    window offers to restore it. The process stays yours: an exception in the window is printed as any other, in no
-    its own dialog, a crash outside Python is not logged, and with the screen the last second is lost.
+    The window saves its changes after a second. If Python ends before the window is closed, the next window offers to
+    restore them. Exceptions in the window are printed to the standard error. Native crashes are not logged.
+
+    Parameters
+    ----------
+    run : RunResult
+        The run.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Factories of results and judgments with chosen values, made in this process."""
+"""Factories of results and judgments with chosen values, computed in this process."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -11,14 +11,14 @@ import rnnviz.text.repr_html  # noqa: F401 (gives results their representations)
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
-from rnnviz.engines.faults.engine import MistakeEngine
+from rnnviz.engines.faults.engine import KnownBugEngine
 from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.inputs import load_inputs
-from rnnviz.quantities.max_abs import largest_magnitude
 from rnnviz.verify.audit import audit
 from rnnviz.verify.compare import compare
-from rnnviz.verify.invariants import notebook_checks
+from rnnviz.verify.invariants import consistency_checks
+from rnnviz.verify.metrics import largest_magnitude
 from rnnviz.verify.result import Judgment, RunResult
 
 Edit = Callable[[Trace], None]
@@ -26,7 +26,7 @@ Diagnosis = tuple[tuple[str, ...], ...]
 
 
 def setting(index: tuple[int, ...], value: float) -> Edit:
-    """Sets one hidden value."""
+    """An edit that sets one hidden value."""
 
     def edit(trace: Trace) -> None:
         trace.hidden[index] = value
@@ -34,7 +34,7 @@ def setting(index: tuple[int, ...], value: float) -> Edit:
     return edit
 
 
-def made_result(
+def make_result(
     engines: tuple[str, ...] = ("gluon", "manual"),
     *,
     edits: Mapping[str, Edit] | None = None,
@@ -43,9 +43,9 @@ def made_result(
     compare_with: Mapping[str, Any] | None = None,
     **network: Any,
 ) -> RunResult:
-    """A result in which every engine has the textbook's numbers, but for what its edit does to its trace.
+    """A result in which every engine has the values of `manual`, except for its edit.
 
-    Engines called bug:NAME make that mistake.
+    Engines called bug:NAME simulate that known bug.
     """
     tables = {
         "network": {"cell": "rnn_tanh", "input_size": 3, "hidden_size": 4, **network},
@@ -65,7 +65,7 @@ def made_result(
         inputs=inputs,
         traces=traces,
         comparisons=tuple(compare(reference, traces[name], rtol, atol) for name in engines[1:]),
-        checks=tuple(check for trace in traces.values() for check in notebook_checks(trace, rtol, atol)),
+        checks=tuple(check for trace in traces.values() for check in consistency_checks(trace, rtol, atol)),
         seconds=dict.fromkeys(engines, 0.01) | {f"{engines[0]}.fused": 0.002},
         versions={name: f"{name} 1.0" for name in engines},
         extents=dict.fromkeys(engines, 1.0) | {"input": largest_magnitude(inputs.sequence)},
@@ -73,7 +73,7 @@ def made_result(
     )
 
 
-def evaluated(
+def with_judgment(
     result: RunResult,
     *,
     coverage: float = 1.0,
@@ -81,7 +81,7 @@ def evaluated(
     blind: tuple[str, ...] = (),
     remedy: Config | None = None,
 ) -> RunResult:
-    """The result with every step audited, whatever `coverage` says of it."""
+    """The result with every step audited; `coverage` is only reported."""
     audits = {
         name: audit(result.inputs, trace, result.comparisons, traces=result.traces, full=True)
         for name, trace in result.traces.items()
@@ -92,7 +92,7 @@ def evaluated(
 
 
 def _trace(inputs: Inputs, name: str) -> Trace:
-    """What an engine computes: the textbook's numbers, or those of a known mistake."""
+    """The trace of an engine: the values of `manual`, or of a known bug."""
     network, samples = inputs.network, inputs.batch_size
     dtype = network.dtype
     state = network.state_shape(samples)
@@ -105,6 +105,6 @@ def _trace(inputs: Inputs, name: str) -> Trace:
         state_c=np.zeros(state, dtype) if lstm else None,
         cell=np.zeros(inputs.hidden_shape, dtype) if lstm and ManualEngine().provides_cell_state else None,
     )
-    engine = MistakeEngine(name) if name.startswith(PREFIX) else ManualEngine()
+    engine = KnownBugEngine(name) if name.startswith(PREFIX) else ManualEngine()
     engine.run(inputs, trace, lambda _: None)
     return trace

@@ -25,7 +25,8 @@ def nothing_is_left_running() -> Iterator[None]:
     """Threads and processes that a module's tests started have ended when the last one is done."""
     threads, processes = set(threading.enumerate()), children()
     yield
-    gc.collect()
+    if threading.active_count() > len(threads) or children() - processes:
+        gc.collect()
     # A process that was killed a moment ago may still be seen; one that was forgotten stays.
     _, left = psutil.wait_procs(children() - processes, timeout=3)
     assert [process.as_dict(["pid", "cmdline"]) for process in left] == []

@@ -17,7 +17,7 @@ from rnnviz.engines import registry
 from rnnviz.io.resources import resource_path
 from rnnviz.io.templates import starter
 from rnnviz.lessons.configs import find_lesson
-from tests.factories import made_result
+from tests.factories import make_result
 
 _CLOSE_THE_WINDOW = """
 import rnnviz.gui.application as application
@@ -92,7 +92,7 @@ def test_code_that_a_config_names_runs_only_if_it_is_trusted(tmp_path: Path) -> 
     network = {"cell": "gru", "input_size": 2, "hidden_size": 3}
     config = rnnviz.Config.from_mapping({"network": network}).with_engines(("manual", mine))
     for trusted in ((), {"other.py"}):
-        with pytest.raises(rnnviz.InputError, match="which is code that would run"):
+        with pytest.raises(rnnviz.InputError, match="which is Python code"):
             rnnviz.run(config, trusted)
     assert not ran.exists()
     assert rnnviz.run(config, {mine}).verdict == "agree"
@@ -111,7 +111,7 @@ def test_every_name_is_there_and_every_function_fully_annotated() -> None:
 
 
 def test_a_run_is_shown_as_its_verdicts_and_a_table_with_the_first_mismatch() -> None:
-    result = made_result(("manual", "gluon", "bug:no-h2h-bias"))
+    result = make_result(("manual", "gluon", "bug:no-h2h-bias"))
     seen = Reading(result._repr_html_()).text
     first = result.comparison("bug:no-h2h-bias").first_mismatch
     assert first is not None
@@ -124,7 +124,7 @@ def test_a_run_is_shown_as_its_verdicts_and_a_table_with_the_first_mismatch() ->
 
 
 def test_a_comparison_is_shown_by_itself() -> None:
-    comparison = made_result(("manual", "bug:no-h2h-bias")).comparisons[0]
+    comparison = make_result(("manual", "bug:no-h2h-bias")).comparisons[0]
     seen = Reading(comparison._repr_html_()).text
     assert repr(comparison) in seen
     assert f"{comparison.mismatched} of {comparison.elements} values exceed" in seen
@@ -132,12 +132,12 @@ def test_a_comparison_is_shown_by_itself() -> None:
 
 def test_names_that_look_like_html_are_told_and_not_obeyed() -> None:
     name = "./<img src=x onerror=alert(1)>.py"
-    seen = Reading(made_result(("manual", name))._repr_html_()).text
+    seen = Reading(make_result(("manual", name))._repr_html_()).text
     assert "manual and <img src=x onerror=alert(1)>.py agree" in seen
 
 
 def test_what_is_shown_has_the_pages_own_colors_so_that_it_is_legible_on_a_dark_one() -> None:
-    styles = "; ".join(Reading(made_result()._repr_html_()).styles)
+    styles = "; ".join(Reading(make_result()._repr_html_()).styles)
     assert not re.search(r"(?<![-\w])color: (?!inherit)", styles)
     assert not re.search(r"background(-color)?: (?!none)", styles)
 

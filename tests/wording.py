@@ -1,22 +1,19 @@
-"""Search of the project's texts for retired words: `python -m tests.wording [-v] [--update]`.
+"""Search of the project's texts for retired words: `python -m tests.wording`.
 
 The texts are string literals and docstrings of `rnnviz`, and the documents. Code in them is not searched. The command
-fails where a package has more retired words than `wording_ratchet.toml` permits. `--update` lowers these limits.
+prints each finding, and fails if there is one.
 """
 
-import argparse
 import ast
 import re
 import sys
 import tomllib
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-RATCHET = Path(__file__).with_name("wording_ratchet.toml")
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "tests/README.md")
 ENDINGS = (".md", ".toml", ".html", ".xml", ".desktop", ".txt", ".json")
 RETIRED = [
     (re.compile(entry["pattern"], re.IGNORECASE), entry["use"])
@@ -33,11 +30,6 @@ class Finding:
     line: int
     words: str
     use: str
-
-    @property
-    def package(self) -> str:
-        """The folder that the file counts for: two levels, such as `rnnviz/gui`."""
-        return "/".join(self.path.relative_to(ROOT).parts[:-1][:2]) or "documents"
 
 
 def search(path: Path) -> Iterator[Finding]:
@@ -74,30 +66,13 @@ def _strings(source: str) -> Iterator[tuple[int, str]]:
             yield node.lineno, text
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Print the counts by package; 1 if one is above its limit."""
-    parser = argparse.ArgumentParser(prog="python -m tests.wording", description=__doc__)
-    parser.add_argument("-v", "--verbose", action="store_true", help="print every place")
-    parser.add_argument("--update", action="store_true", help="lower the limits to the counts")
-    options = parser.parse_args(arguments)
+def main() -> int:
+    """Print the findings; 1 if there is one."""
     found = [finding for path in texts() for finding in search(path)]
-    counts = Counter(finding.package for finding in found)
-    limits = tomllib.loads(RATCHET.read_text(encoding="utf-8")) if RATCHET.exists() else dict(counts)
-    above = {package for package, count in counts.items() if count > limits.get(package, 0)}
     for finding in found:
-        if options.verbose or finding.package in above:
-            place = f"{finding.path.relative_to(ROOT)}:{finding.line}"
-            print(f"{place}: {finding.words!r} is retired; use: {finding.use}")
-    for package, count in sorted(counts.items()):
-        print(f"{package}: {count} retired words, limit {limits.get(package, 0)}")
-    if options.update:
-        lower = {package: min(count, limits.get(package, 0)) for package, count in sorted(counts.items())}
-        lines = [f'"{package}" = {limit}\n' for package, limit in lower.items() if limit]
-        RATCHET.write_text(
-            "# Retired words that are still in use, by package. The numbers only go down.\n" + "".join(lines),
-            encoding="utf-8",
-        )
-    return int(bool(above))
+        place = f"{finding.path.relative_to(ROOT)}:{finding.line}"
+        print(f"{place}: {finding.words!r} is retired; use: {finding.use}")
+    return int(bool(found))
 
 
 if __name__ == "__main__":

@@ -89,8 +89,7 @@ class NumpyProgram:
         state:
             The state before the first step, (N, H) or (N, P) by name.
         out:
-            Where the states and the wanted values go, (T, N, H) or (T, N, P) by name. What is not among them is not
-            kept.
+            Where the states and the wanted values go, (T, N, H) or (T, N, P) by name. Other values are not kept.
         backward:
             Whether the last time step is computed first.
         progress:

@@ -24,7 +24,7 @@ the audit's sharpness. None of this is the worst case, n · eps/2 · Σ |terms|,
 known bugs: the audit allows eight bounds instead. Equal terms, added one by one, are the exception: within one binade
 all their roundings are the same, which adds up to n/6 · eps · |v| at most. Eight times √n covers that up to some
 thousand terms; beyond, (n - 1024) / 48 takes the place of √n, which it equals at n = 4,096. The 1 covers inputs whose
-terms are all tiny, where the rounding of the activation's argument is absolute.
+terms are all tiny, where the rounding of the pre-activation is absolute.
 
 The input part and the recurrent part of a gate are both pre-activations, and their sum is one more, without a further
 rounding: their bounds cover every partial sum of all their terms already.
@@ -44,7 +44,7 @@ where the function is saturated in all of the interval it is nothing, whatever �
 rising within the interval, it is furthest there or at an end.
 
 Numbers that are not finite have bounds, too. An infinite bound says that nothing is known: finite terms may have
-left the working precision's range on the way, in one order of summation and not in another, so that a right engine
+left the working precision's range on the way, in one order of summation and not in another, so that a correct engine
 may hold any number there, an infinity or a NaN. A NaN or an infinity with a finite bound is certain: it follows from
 operands that are not finite whatever the order.
 """
@@ -60,7 +60,7 @@ from rnnviz.cells.activations import Activation, FloatArray
 from rnnviz.cells.blocks import ValueOverTime
 
 ALLOWED = 8.0
-"""How many bounds a right step may be off; with random weights right engines stay below 2."""
+"""Number of bounds that a correct step may be off; with random weights correct engines stay below 2."""
 
 _UNDERFLOW = 2.0**-126
 

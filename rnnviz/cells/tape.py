@@ -82,8 +82,8 @@ class StepGradients:
         By gate, (N, H): the input parts and the recurrent parts. Where the step adds u to v, both are the gradient of
         the pre-activation. A gate whose `v` the step does not read has zeros.
     state:
-        By name, (N, H) or (N, P): the previous state, as far as the step reads it by itself. What h_{t-1} is owed by
-        the recurrent parts comes on top: see `full_gradients`.
+        By name, (N, H) or (N, P): the previous state, as far as the step reads it by itself. The recurrent parts
+        add to that of h_{t-1}: see `full_gradients`.
     parameters:
         By name, of the parameter's shape: those that the step reads by itself, and as `h2h_weight` and `h2h_bias` what
         the recurrent rows are owed by the operation `recurrent`.

@@ -28,7 +28,7 @@ def add_to(commands: Commands) -> None:
     config.add_argument(
         "--initial-state",
         metavar="STATE",
-        help="zeros, normal (random numbers) or an .npz file with h0, and c0 for an LSTM; default: that of the model",
+        help="zeros, normal (random numbers) or an .npz file with h, and c for an LSTM; default: that of the model",
     )
     config.set_defaults(answer=_config)
 

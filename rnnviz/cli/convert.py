@@ -50,7 +50,7 @@ def _convert(options: Namespace) -> Answer:
     config = _config(source, options)
     check_outputs({"OUT": target}, files_read(config))
     form.check(config.network, target)
-    with progress_bar(options.quiet) as tell, atomic_write(target) as temporary:
+    with progress_bar(options.quiet) as notify, atomic_write(target) as temporary:
         check = call_in_subprocess(
             write_verified,
             partial(load_inputs, config, of_weights),
@@ -59,7 +59,7 @@ def _convert(options: Namespace) -> Answer:
             target,
             what=f"{target} could not be written",
             seconds=_SECONDS,
-            tell=lambda done: tell(f"writing {target.name}", done),
+            notify=lambda done: notify(f"writing {target.name}", done),
         )
     if options.quiet:
         return AGREE, ""

@@ -60,8 +60,8 @@ def _explain(options: Namespace) -> Answer:
         raise InputError(f"--top must be at least 1 (got {options.top}).")
     json_path = None if options.json == "-" else options.json
     check_outputs({"--json": json_path}, {"the config": options.config, **files_read(config)})
-    with progress_bar(options.quiet) as tell:
-        result = run(config, load_inputs, tell, "off", frozenset(named))
+    with progress_bar(options.quiet) as notify:
+        result = run(config, load_inputs, notify, "off", frozenset(named))
     _check_sequence(result.config, where)
     explanation = explain_value(result, where)
     if options.json is not None:

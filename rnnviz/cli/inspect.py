@@ -64,11 +64,11 @@ def arrays_in_subprocess(path: Path) -> dict[str, tuple[int, ...]]:
 def _in_subprocess(read: Callable[[Path], Read], path: Path) -> Read:
     from rnnviz.execution.subprocess_call import call_in_subprocess
 
-    with progress_bar(quiet=False) as tell:
+    with progress_bar(quiet=False) as notify:
         return call_in_subprocess(
             *(read, path),
             what=f"{path} could not be read",
-            tell=lambda done: tell(f"reading {path.name}", done),
+            notify=lambda done: notify(f"reading {path.name}", done),
         )
 
 
@@ -94,14 +94,14 @@ def remarks(entry: Entry) -> list[str]:
 def _row(entry: Entry) -> tuple[str, ...]:
     one_gate = entry.supported and entry.cell is None and entry.cells == RNN_CELLS
     cell = "rnn" if one_gate else entry.cell or " or ".join(entry.cells) or "?"
-    directions = None if entry.bidirectional is None else 1 + entry.bidirectional
-    sizes = (entry.input_size, entry.hidden_size, entry.num_layers, directions)
+    sizes = (entry.input_size, entry.hidden_size, entry.num_layers)
     biases = {None: "?", True: "yes", False: "no"}[entry.biases]
     of_samples = "" if entry.batch_size is None else f" for {entry.batch_size} samples"
     return (
         entry.name,
         cell,
         *("?" if size is None else str(size) for size in sizes),
+        entry.directions,
         biases,
         f"{entry.initial_state}{of_samples}",
         entry.dtype or "?",

@@ -16,8 +16,8 @@ def progress_bar(quiet: bool) -> Iterator[Callable[[object, float], None]]:
     layout = "{desc} {percentage:3.0f}%|{bar}| {elapsed} / {remaining} left"
     with tqdm(total=1.0, delay=0.5, leave=False, file=sys.stderr, bar_format=layout) as bar:
 
-        def tell(stage: object, fraction: float) -> None:
+        def notify(stage: object, fraction: float) -> None:
             bar.set_description_str(str(stage), refresh=False)
             bar.update(fraction - bar.n)
 
-        yield tell
+        yield notify

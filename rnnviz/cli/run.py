@@ -62,8 +62,8 @@ def _run(options: Namespace) -> Answer:
         from rnnviz.io.export.notebook.export import load_for_notebook
 
         reading = load_for_notebook
-    with progress_bar(options.quiet) as tell:
-        result = run(config, reading, tell, options.audit, _asked_for(options))
+    with progress_bar(options.quiet) as notify:
+        result = run(config, reading, notify, options.audit, _asked_for(options))
     written = all_written(_writers(result, options))
     failed = result.verdict is Verdict.DISAGREE or (options.strict and result.verdict is not Verdict.AGREE)
     return DISAGREE if failed else AGREE if written else WRONG_INPUT, _text(result, options)
@@ -77,7 +77,7 @@ def _text(result: RunResult, options: Namespace) -> str:
         return json_text(result)
     if options.quiet:
         return ""
-    from rnnviz.core.display_names import display_name
+    from rnnviz.core.engine_spec import display_name
     from rnnviz.text.verdict_text import report
 
     printed = (f"\n{display_name(engine)} printed:\n{text.rstrip()}\n" for engine, text in result.printed.items())
@@ -145,5 +145,5 @@ def _writers(result: RunResult, options: Namespace) -> Iterator[Callable[[], obj
 
 
 def _with_bar(write: Callable[..., object], result: RunResult, path: Path, options: Namespace) -> None:
-    with progress_bar(options.quiet) as tell:
-        write(result, path, lambda done: tell(f"writing {path}", done), gates=options.gates)
+    with progress_bar(options.quiet) as notify:
+        write(result, path, lambda done: notify(f"writing {path}", done), gates=options.gates)

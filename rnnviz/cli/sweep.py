@@ -91,10 +91,10 @@ def _compute(sweeping: "Sweeping", journal: "Journal", options: Namespace) -> "l
     if not sweeping.left:
         return rows
     try:
-        with progress_bar(options.quiet) as tell, _scheduler(sweeping.warm, options) as scheduler:
+        with progress_bar(options.quiet) as notify, _scheduler(sweeping.warm, options) as scheduler:
             for row in sweeping.rows(scheduler, journal):
                 rows.append(row)
-                tell(f"{len(rows):,} of {size:,} rows", len(rows) / size)
+                notify(f"{len(rows):,} of {size:,} rows", len(rows) / size)
     except KeyboardInterrupt:
         if not options.quiet:
             print_note(

@@ -1,1 +1,1 @@
-"""What is looked at: the configuration, the parameters, the sequence, the initial state, the trace."""
+"""Config, parameters, sequence, initial state and trace."""

@@ -1,5 +1,6 @@
-"""What the time steps and the features of a sequence are called, where they are more than numbers."""
+"""Names of the time steps and the features of a sequence, and their labels."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,3 +28,47 @@ class Names:
 
 
 UNNAMED = Names()
+
+
+SHORT = 24
+"""This many characters of a name are in a line among others; hovering shows the rest."""
+IN_FULL = 1000
+"""This many are where one hovers: a longer name fits no screen."""
+_MARKS = {" ": "\N{OPEN BOX}", "\n": "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}", "\t": "\N{RIGHTWARDS ARROW TO BAR}"}
+
+
+def visible(name: str) -> str:
+    """The name with marks for invisible characters: a lone space, a line's end, a control character."""
+    if name.isspace():
+        return "".join(_MARKS.get(character, ascii(character)[1:-1]) for character in name)
+    return "".join(
+        character if character.isprintable() else _MARKS.get(character, ascii(character)[1:-1]) for character in name
+    )
+
+
+def shortened(text: str, length: int = SHORT) -> str:
+    """The text, or its beginning with an ellipsis if it is longer than `length` characters."""
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def timestep_in_words(names: Names, timestep: int, length: int = SHORT) -> str:
+    """ "t = 3", or "t = 3 'l'" where the time step has a name."""
+    name = names.timestep(timestep)
+    return f"t = {timestep} '{shortened(visible(name), length)}'" if name else f"t = {timestep}"
+
+
+def feature_title(names: Names, feature: int) -> str:
+    """The name of a feature, or else its number."""
+    return visible(names.feature(feature)) or str(feature)
+
+
+def feature_in_words(names: Names, feature: int, length: int = SHORT) -> str:
+    """ "feature 2", or "feature 2 'open'" where it has a name."""
+    name = names.feature(feature)
+    return f"feature {feature} '{shortened(visible(name), length)}'" if name else f"feature {feature}"
+
+
+def feature_index(names: Names, feature: int) -> str:
+    """The index in brackets after x[t]: a number, or the name in quotes."""
+    name = names.feature(feature)
+    return json.dumps(shortened(visible(name)), ensure_ascii=False) if name else str(feature)

@@ -1,4 +1,4 @@
-"""The configuration of one run: five frozen sections, validated once, here.
+"""Config of a run: five frozen sections, validated on creation.
 
 The contract is the TOML file that these sections mirror; only `cell`, `input_size` and `hidden_size` have
 no default.
@@ -78,11 +78,33 @@ class Network:
         return self.num_layers * self.directions, batch_size, self.hidden_size
 
     def hidden_shape(self, timesteps: int, batch_size: int) -> tuple[int, int, int, int, int]:
-        """Shape (L, D, T, N, H) of the hidden states in a trace."""
+        """Shape of the hidden states in a trace.
+
+        Parameters
+        ----------
+        timesteps, batch_size : int
+            T and N.
+
+        Returns
+        -------
+        tuple of int
+            (L, D, T, N, H).
+        """
         return self.num_layers, self.directions, timesteps, batch_size, self.hidden_size
 
     def output_shape(self, timesteps: int, batch_size: int) -> tuple[int, int, int]:
-        """Shape of out: (N, T, D·H) in layout NTC, (T, N, D·H) in layout TNC."""
+        """Shape of `out`.
+
+        Parameters
+        ----------
+        timesteps, batch_size : int
+            T and N.
+
+        Returns
+        -------
+        tuple of int
+            (N, T, D·H) in layout NTC, (T, N, D·H) in layout TNC.
+        """
         width = self.directions * self.hidden_size
         return (batch_size, timesteps, width) if self.layout == "NTC" else (timesteps, batch_size, width)
 
@@ -136,7 +158,18 @@ class Compare:
         return (self.reference, *self.candidates)
 
     def tolerances(self, rtol: float, atol: float) -> tuple[float, float]:
-        """(rtol, atol): as they were given, else these."""
+        """Tolerances of the comparison.
+
+        Parameters
+        ----------
+        rtol, atol : float
+            Defaults for tolerances that the config does not give.
+
+        Returns
+        -------
+        tuple of float
+            (rtol, atol).
+        """
         return rtol if self.rtol is None else self.rtol, atol if self.atol is None else self.atol
 
 
@@ -184,7 +217,7 @@ class Config:
         return config.checked()
 
     def checked(self) -> "Config":
-        """The same config, once what several keys must satisfy together has been checked.
+        """Check keys that depend on each other, and return the config.
 
         Raises
         ------
@@ -241,7 +274,19 @@ class Config:
         return tables
 
     def with_engines(self, engines: tuple[str, ...], reference: str | None = None) -> "Config":
-        """The same run by other engines: the first is the reference unless `reference` names one.
+        """The config with other engines.
+
+        Parameters
+        ----------
+        engines : tuple of str
+            Names of all engines.
+        reference : str, optional
+            The reference; the first of `engines` by default.
+
+        Returns
+        -------
+        Config
+            The changed config.
 
         Raises
         ------
@@ -266,7 +311,7 @@ assert list(SECTIONS) == [f.name for f in fields(Config)]
 
 
 def _network(values: Any, sequence: SequenceSource) -> Network:
-    """The network, whose input a text decides; I is 1 while only files can tell it and no other number is given."""
+    """The network. A text determines I; I is 1 until files that determine it are read."""
     if sequence.brings_input_size and isinstance(values, Mapping):
         values = {"input_size": 1, **values}
     elif sequence.text is not None:

@@ -1,10 +1,8 @@
-"""The names of engines that are files: the user's own code by its path, and a recording as recording:PATH.
-
-In an archive of several engines' arrays, recording:PATH#ENGINE names one of them.
-"""
+"""The names of engines that are files: the user's own code by its path, and a recording as recording:PATH."""
 
 import re
 from collections.abc import Callable
+from pathlib import PurePath
 from typing import NamedTuple
 
 RECORDING = "recording:"
@@ -28,7 +26,7 @@ def is_own(name: str) -> bool:
 
 
 def is_recording(name: str) -> bool:
-    """Whether the engine of that name is what somebody recorded elsewhere."""
+    """Whether the name is that of recorded outputs."""
     return name.startswith(RECORDING)
 
 
@@ -52,3 +50,11 @@ def with_file(name: str, change: Callable[[str], str]) -> str:
         recording = recording_name(name)
         return str(recording._replace(path=change(recording.path)))
     return change(name) if is_own(name) else name
+
+
+def display_name(engine: str) -> str:
+    """The engine's name, or the file name of a custom step or a recording."""
+    if is_recording(engine):
+        path, chosen = recording_name(engine)
+        return f"{PurePath(path).name}#{chosen}" if chosen else PurePath(path).name
+    return PurePath(engine).name if is_own(engine) else engine

@@ -1,7 +1,7 @@
-"""The errors that a person can act on: one sentence each, naming the thing, its value and what is allowed.
+"""Errors that users can act on: one sentence with the thing, its value and the allowed values.
 
-What they name, such as a path or a key, may come out of a file that somebody else wrote. A sentence stays in its line,
-does nothing to a terminal and fits a screen, whatever that is.
+Paths and keys in a sentence may come from an untrusted file. They are escaped and shortened, so that a sentence is one
+line without control characters.
 """
 
 from pathlib import Path
@@ -11,12 +11,12 @@ _LONGEST_SENTENCE = 1_500
 
 
 def printable(text: str) -> str:
-    """A text as it can be printed in a line: what is not printable is escaped."""
+    """The text with escaped control characters, for one line."""
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class InputError(ValueError):
-    """What the user gave is wrong: a config, a file or a command. Its text is one plain sentence."""
+    """Invalid input of the user: a config, a file or a command. Its text is one plain sentence."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(_sentence(sentence))
@@ -38,12 +38,12 @@ class ConfigError(InputError):
 
 
 def damaged(path: Path, kind: str, why: str) -> InputError:
-    """The error of a file that is not what its format says; see `in_short` for `why`."""
+    """The error of a damaged file; see `in_short` for `why`."""
     return InputError(f"{path} is not a valid {kind} file: {in_short(why)}.")
 
 
 def in_short(why: str) -> str:
-    """What a library says, without a full stop, and cut: it may hold as much of a file as it took for a name."""
+    """The message of a library, shortened and without a full stop. It may quote a file at any length."""
     said = " ".join(why[: 4 * _LONGEST_REASON].split()).rstrip(".")
     return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]} …"
 
@@ -62,3 +62,18 @@ def _sentence(text: str) -> str:
         return text
     half = _LONGEST_SENTENCE // 2
     return f"{text[:half]} … {text[-half:]}"
+
+
+def first_line(error: Exception) -> str:
+    """The first line that is not empty, or the error's type if it says nothing."""
+    return _lines(error)[0]
+
+
+def last_line(error: Exception) -> str:
+    """The last line that is not empty, which has the cause in a long message; else the error's type."""
+    return _lines(error)[-1]
+
+
+def _lines(error: Exception) -> list[str]:
+    lines = [line.strip() for line in str(error).splitlines()]
+    return list(filter(None, lines)) or [type(error).__name__]

@@ -1,4 +1,6 @@
-"""Where a hidden vector stands: in the order of computation, in `out`, and in `state`."""
+"""Indices of a hidden state in the order of computation, in `out` and in `state`."""
+
+from collections.abc import Iterator
 
 from rnnviz.core.config import Network
 from rnnviz.core.trace_index import DIRECTIONS, Location
@@ -14,8 +16,15 @@ def last_timestep(backward: bool, timesteps: int) -> int:
     return 0 if backward else timesteps - 1
 
 
+def time_blocks(times: slice | range, length: int, *, backward: bool) -> Iterator[slice]:
+    """Slices of at most `length` time steps of `times`, in the order of computation."""
+    starts = range(times.start, times.stop, length)
+    for start in reversed(starts) if backward else starts:
+        yield slice(start, min(start + length, times.stop))
+
+
 def read_after(network: Network, where: Location, timesteps: int) -> int | None:
-    """The timestep whose state this step reads; None for the initial state."""
+    """The time step whose state this step reads; None for the initial state."""
     backward = network.backward(where.direction)
     if where.timestep == first_timestep(backward, timesteps):
         return None
@@ -23,7 +32,7 @@ def read_after(network: Network, where: Location, timesteps: int) -> int | None:
 
 
 def carried_to(network: Network, where: Location, timesteps: int) -> int | None:
-    """The timestep that reads this step's state; None if it leaves as the final state."""
+    """The time step that reads this step's state; None if it is the final state."""
     backward = network.backward(where.direction)
     if where.timestep == last_timestep(backward, timesteps):
         return None
@@ -73,7 +82,7 @@ def state_text(network: Network, where: Location, *, cell: bool = False) -> str:
 
 
 def input_text(network: Network, where: Location) -> str:
-    """What a step of the first layer reads of the sequence, which has the layout of `out`: "dat[0][7]"."""
+    """The input of a step of the first layer, indexed in the layout of `out`: "dat[0][7]"."""
     return out_index(network, where).replace("out", "dat")
 
 

@@ -19,12 +19,27 @@ class State:
 
     @property
     def arrays(self) -> tuple[FloatArray, ...]:
-        """(h,) or (h, c)."""
+        """(h,) or (h, c), each of shape (L·D, N, H)."""
         return (self.h,) if self.c is None else (self.h, self.c)
 
 
 def draw_initial_state(network: Network, source: InitialStateSource, batch_size: int) -> State:
-    """Zeros, or N(0, 1) for h and then c by `numpy.random.default_rng(source.seed)`."""
+    """Draw the initial state.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    source : InitialStateSource
+        Zeros, or N(0, 1) by `numpy.random.default_rng(seed)`: first h, then c.
+    batch_size : int
+        N.
+
+    Returns
+    -------
+    State
+        h and, for an LSTM, c, each of shape (L·D, N, H).
+    """
     shape = network.state_shape(batch_size)
     generator = np.random.default_rng(source.seed)
     arrays = [
@@ -34,18 +49,47 @@ def draw_initial_state(network: Network, source: InitialStateSource, batch_size:
 
 
 def checked_state(network: Network, batch_size: int, arrays: Mapping[str, FloatArray]) -> State:
-    """A read-only state in the network's dtype; raises as `check_state` does."""
+    """Check and convert a given initial state.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    batch_size : int
+        N.
+    arrays : mapping of str to ndarray
+        "h" and, for an LSTM, "c", each of shape (L·D, N, H).
+
+    Returns
+    -------
+    State
+        Read-only arrays in the network's dtype.
+
+    Raises
+    ------
+    InputError
+        As `check_state`.
+    """
     check_state(network, batch_size, {name: array.shape for name, array in arrays.items()})
     return State(*(read_only(arrays[name], network.dtype) for name in network.kind.state_names))
 
 
 def check_state(network: Network, batch_size: int, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Check what is known of a state before its numbers are read.
+    """Check the shapes of an initial state before its values are read.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    batch_size : int
+        N.
+    shapes : mapping of str to tuple of int
+        Shapes of "h" and "c". Each must be (L·D, N, H).
 
     Raises
     ------
     InputError
-        If h, or c of an LSTM, is missing or misshapen, or c is given to a cell that has none.
+        If h, or c of an LSTM, is missing or has another shape, or the cell has no c.
     """
     shape = network.state_shape(batch_size)
     names = network.kind.state_names

@@ -18,7 +18,7 @@ from rnnviz.core.parameters import Parameters
 class Inputs:
     """The numbers of one run: the same for every engine.
 
-    `config` says what was really read: a sequence from a file brings its own batch size and time steps.
+    `config` has the final sizes: a sequence from a file determines T and N.
     `sequence` is x of shape (T, N, I); the initial state's arrays are (L·D, N, H).
     `names` are those of its time steps and features, where they have some.
     `assumptions` are the clauses that a run of a model file takes for granted.
@@ -60,12 +60,24 @@ Load: TypeAlias = Callable[[Config], Inputs]
 
 
 def with_sequence_shape(config: Config, shape: tuple[int, int, int]) -> Config:
-    """The config with the sizes that a sequence of the shape (T, N, I) brings; I only where the config leaves it open.
+    """Set the sizes of a config to those of a sequence.
+
+    Parameters
+    ----------
+    config : Config
+        The config. Its I is kept unless files determine it.
+    shape : tuple of int
+        (T, N, I) of the sequence.
+
+    Returns
+    -------
+    Config
+        The config with T, N and I.
 
     Raises
     ------
     InputError
-        If the sequence has another number of features than the network reads; the sentence says both shapes.
+        If the sequence and the network differ in I; the sentence has both shapes.
     """
     timesteps, batch_size, features = shape
     if config.sequence.brings_input_size:

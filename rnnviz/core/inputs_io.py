@@ -24,7 +24,19 @@ _SEQUENCE, _NUMBERS = "input.npy", "numbers.npy"
 
 
 def save_inputs(folder: Path, inputs: Inputs) -> Inputs:
-    """Write the inputs into a new folder and return them as they are mapped from there.
+    """Write inputs to a new folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder, which must not exist.
+    inputs : Inputs
+        Sequence (T, N, I), parameters and initial state.
+
+    Returns
+    -------
+    Inputs
+        The same arrays, mapped from the files.
 
     Raises
     ------

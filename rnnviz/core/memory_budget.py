@@ -23,7 +23,7 @@ class MemoryEstimate:
 
 
 def demand(config: Config) -> MemoryEstimate:
-    """What `config` needs at least, from its sizes alone."""
+    """Lower bound of the memory that `config` needs, from its sizes alone."""
     network, sequence = config.network, config.sequence
     itemsize = 4 if network.dtype == "float32" else 8
     steps = sequence.timesteps * sequence.batch_size
@@ -54,11 +54,17 @@ def _pyramids(config: Config, itemsize: int) -> int:
 def check_demand(config: Config, folder: Path) -> None:
     """Refuse a run that this machine cannot hold.
 
+    Parameters
+    ----------
+    config : Config
+        The config of the run.
+    folder : Path
+        The folder of the run's files.
+
     Raises
     ------
     ConfigError
-        If the memory or the disk below `folder` is too small; the sentence says how much the run would take
-        and which size contributes most.
+        If the memory or the disk is too small. The sentence has the size of the run and its largest part.
     """
     check_memory(config)
     needed = demand(config)

@@ -22,7 +22,20 @@ _IN_MEMORY_BYTES = 1 << 26
 
 
 def read_only(array: NDArray[Any], dtype: str) -> FloatArray:
-    """A contiguous view or copy of `array` in `dtype` that no one can write to."""
+    """Convert an array to contiguous and read-only.
+
+    Parameters
+    ----------
+    array : ndarray
+        An array of any shape.
+    dtype : str
+        Type of the result.
+
+    Returns
+    -------
+    ndarray of the same shape
+        A view if possible, else a copy.
+    """
     with np.errstate(over="ignore"):  # a float64 beyond float32's range becomes the infinity that is shown
         result = np.ascontiguousarray(array, dtype=dtype)
     if result is array:
@@ -32,14 +45,26 @@ def read_only(array: NDArray[Any], dtype: str) -> FloatArray:
 
 
 def create_mapped(path: Path, dtype: str | np.dtype[Any], shape: tuple[int, ...]) -> Any:
-    """A writable array of zeros in a new `.npy` file, whose pages reach the disk as they are written.
+    """Create an array of zeros in a new `.npy` file.
 
-    With a structured dtype and the shape () it is a record of several arrays.
+    Parameters
+    ----------
+    path : Path
+        The file, which must not exist.
+    dtype : str or dtype
+        Type; a structured dtype with the shape () is a record of several arrays.
+    shape : tuple of int
+        Shape.
+
+    Returns
+    -------
+    ndarray of the given shape
+        A writable memory map.
 
     Raises
     ------
     OSError
-        If the file exists, cannot be made or the disk is full.
+        If the file exists, cannot be created or the disk is full.
     """
     header = _header(dtype, shape)
     size = len(header) + prod(shape) * np.dtype(dtype).itemsize
@@ -50,7 +75,19 @@ def create_mapped(path: Path, dtype: str | np.dtype[Any], shape: tuple[int, ...]
 
 
 def allocate_array(dtype: str, shape: tuple[int, ...]) -> FloatArray:
-    """A writable array to be filled: in memory, or in a temporary file without a name where it is large.
+    """Allocate a writable array.
+
+    Parameters
+    ----------
+    dtype : str
+        Type.
+    shape : tuple of int
+        Shape.
+
+    Returns
+    -------
+    ndarray of the given shape
+        In memory, or in an unnamed temporary file if it is large. Not initialized.
 
     Raises
     ------
@@ -66,12 +103,24 @@ def allocate_array(dtype: str, shape: tuple[int, ...]) -> FloatArray:
 
 
 def store_mapped(path: Path, array: FloatArray) -> FloatArray:
-    """Write an array to a new `.npy` file and return it as it is mapped from there, read-only.
+    """Write an array to a new `.npy` file.
+
+    Parameters
+    ----------
+    path : Path
+        The file, which must not exist.
+    array : ndarray
+        An array of any shape.
+
+    Returns
+    -------
+    ndarray of the same shape
+        A read-only memory map of the file.
 
     Raises
     ------
     OSError
-        If the file exists, cannot be made or the disk is full.
+        If the file exists, cannot be created or the disk is full.
     """
     header = _header(array.dtype.str, array.shape)
     with path.open("xb+", buffering=0) as file:
@@ -84,12 +133,24 @@ def store_mapped(path: Path, array: FloatArray) -> FloatArray:
 
 
 def open_mapped(path: Path, *, writable: bool = False) -> Any:
-    """The array in a `.npy` file, mapped: opening it reads no numbers.
+    """Map the array of a `.npy` file; no values are read.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    writable : bool
+        Whether to map it for writing.
+
+    Returns
+    -------
+    ndarray of the file's shape
+        A memory map.
 
     Raises
     ------
     OSError, ValueError
-        If the file is missing or holds no array of numbers.
+        If the file is missing or is not an array of numbers.
     """
     mapped = np.load(path, mmap_mode="r+" if writable else "r", allow_pickle=False)
     # An ordinary array is quicker to slice, and keeps the map open.
@@ -97,7 +158,7 @@ def open_mapped(path: Path, *, writable: bool = False) -> Any:
 
 
 def _header(dtype: str | np.dtype[Any], shape: tuple[int, ...]) -> bytes:
-    """What a `.npy` file begins with; its length is a multiple of 64, so that the numbers are aligned."""
+    """The header of a `.npy` file. Its length is a multiple of 64, which aligns the array."""
     header = BytesIO()
     descr = np.lib.format.dtype_to_descr(np.dtype(dtype))  # type: ignore[no-untyped-call]
     np.lib.format.write_array_header_1_0(  # type: ignore[no-untyped-call]
@@ -124,7 +185,7 @@ def _array_in(mapped: mmap.mmap, dtype: str | np.dtype[Any], shape: tuple[int, .
 
 
 def release_pages(array: NDArray[Any]) -> None:
-    """Let go of the memory in which a mapped array, or a part of one, is: what is read again comes from the file.
+    """Release the pages of a mapped array, or of a part of one. Later reads load them from the file again.
 
     Nothing happens to an array in its own memory. A process that reads all of a long file would else hold all of it.
     """

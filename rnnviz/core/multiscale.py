@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rnnviz.core.mmap_arrays import create_mapped, open_mapped
 
 _FEWEST_VALUES = 1 << 22
-"""What one sample has of values at least, to have levels: fewer are reduced in a few milliseconds."""
+"""Fewest values of one sample that get levels: fewer are reduced in a few milliseconds."""
 _FEWEST_BLOCKS = 1024
 """How many blocks of time a level has at least: a picture that shows all of it is about as many pixels wide."""
 _WIDE = 2048
@@ -48,7 +48,20 @@ def levels_of(shape: tuple[int, ...]) -> tuple[Level, ...]:
 
 
 def level_shape(shape: tuple[int, ...], level: Level) -> tuple[int, ...]:
-    """(L, D, blocks of time, N, blocks of units): the last blocks may be cut off."""
+    """Shape of a level.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (L, D, T, N, U) of the array.
+    level : Level
+        Sizes of a block.
+
+    Returns
+    -------
+    tuple of int
+        (L, D, blocks of time, N, blocks of units). The last blocks may be smaller.
+    """
     layers, directions, timesteps, samples, units = shape
     return layers, directions, -(-timesteps // level.times), samples, -(-units // level.units)
 
@@ -72,12 +85,28 @@ NO_PYRAMID = Pyramid({})
 
 
 def create_pyramid(folder: Path, name: str, dtype: str, shape: tuple[int, ...]) -> Pyramid:
-    """The writable levels of an array (L, D, T, N, U) in new files of a folder that exists.
+    """Create the writable levels of an array in new files.
+
+    Parameters
+    ----------
+    folder : Path
+        An existing folder.
+    name : str
+        Name of the pyramid.
+    dtype : str
+        Type.
+    shape : tuple of int
+        (L, D, T, N, U) of the array.
+
+    Returns
+    -------
+    Pyramid
+        The levels, memory-mapped.
 
     Raises
     ------
     OSError
-        If a file cannot be made or the disk is full.
+        If a file cannot be created or the disk is full.
     """
     return Pyramid(
         {

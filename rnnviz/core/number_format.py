@@ -21,7 +21,7 @@ _LARGEST_PLAIN_ULP = 100_000
 
 NAN, INFINITY = "NaN", "infinity"
 UNDEFINED_ULP = 2**64 - 1
-"""What `ulp_distance` gives where one of the two numbers is NaN."""
+"""Result of `ulp_distance` if one of the two numbers is NaN."""
 
 
 def short(value: Number) -> str:
@@ -63,7 +63,7 @@ def error(value: Number) -> str:
 
 
 def format_ceil(value: Number) -> str:
-    """A limit in two digits, rounded up, so that what needs `value` passes with the limit as it is read."""
+    """A limit in two digits, rounded up, so that `value` is within the displayed limit."""
     number = float(value)
     if not _finite(number):
         return error(number)
@@ -91,7 +91,7 @@ def count(value: int) -> str:
 
 
 def ulp(value: int) -> str:
-    """A distance in floats: "1", "12,345", "4.3e+9"; "none" where one side is NaN, which lies in no order."""
+    """A distance in floats: "1", "12,345", "4.3e+9"; "none" if one number is NaN, which has no order."""
     if value == UNDEFINED_ULP:
         return "none"
     return count(value) if value < _LARGEST_PLAIN_ULP else error(value)

@@ -48,18 +48,38 @@ class Parameters(Mapping[str, FloatArray]):
         return len(self._arrays)
 
     def layer(self, layer: int, direction: int) -> LayerParameters:
-        """The four arrays of one layer in direction 0 (forward) or 1 (backward)."""
+        """Parameters of one lane.
+
+        Parameters
+        ----------
+        layer : int
+            Index of the layer.
+        direction : int
+            0 for forward, 1 for backward.
+
+        Returns
+        -------
+        LayerParameters
+            Weights (G·H, I) and (G·H, H), and biases (G·H,).
+        """
         prefix = f"{'lr'[direction]}{layer}_"
         return LayerParameters(*(self._arrays[prefix + kind] for kind in LayerParameters.__annotations__))
 
 
 def check_shapes(network: Network, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Check what is known of a network's parameters before their numbers are read.
+    """Check the shapes of a network's parameters before their values are read.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    shapes : mapping of str to tuple of int
+        Shapes by Gluon's names.
 
     Raises
     ------
     InputError
-        If an array is missing, superfluous or misshapen; the sentence says both shapes.
+        If an array is missing, unexpected or has another shape; the sentence has both shapes.
     """
     needed = network.parameter_shapes()
     for name, shape in needed.items():
@@ -75,9 +95,20 @@ def check_shapes(network: Network, shapes: Mapping[str, tuple[int, ...]]) -> Non
 def draw_parameters(network: Network, source: ParameterSource) -> Parameters:
     """Draw weights and biases in Gluon's order by `numpy.random.default_rng(source.seed)`.
 
-    xavier is Gluon's default: U(-w, w) with w = sqrt(3 / ((rows + columns) / 2)). orthogonal gives
-    matrices with orthonormal columns (or rows, where there are fewer of them). Everything is drawn in
-    float64, so that both dtypes start from the same numbers.
+    "xavier" is Gluon's default: U(-w, w) with w = sqrt(3 / ((rows + columns) / 2)). "orthogonal" gives matrices with
+    orthonormal columns, or rows if there are fewer. The numbers are drawn in float64 and then rounded to the dtype.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    source : ParameterSource
+        Distribution, scale and seed.
+
+    Returns
+    -------
+    Parameters
+        Weights and biases of every layer and direction.
     """
     generator = np.random.default_rng(source.seed)
     arrays = {}

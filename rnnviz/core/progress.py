@@ -10,13 +10,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeAlias
 
-Tell: TypeAlias = Callable[[float], None]
+Notify: TypeAlias = Callable[[float], None]
 """Called with the fraction that is done; it may raise to stop the work."""
 
 
 @dataclass
 class _Watch:
-    tell: Tell
+    notify: Notify
     whole: int = 0
     done: int = 0
 
@@ -25,9 +25,9 @@ _present: ContextVar[_Watch | None] = ContextVar("watch", default=None)
 
 
 @contextmanager
-def watched(tell: Tell) -> Iterator[None]:
+def watched(notify: Notify) -> Iterator[None]:
     """Show how far the work is that is done meanwhile in this thread."""
-    token = _present.set(_Watch(tell))
+    token = _present.set(_Watch(notify))
     try:
         yield
     finally:
@@ -35,20 +35,20 @@ def watched(tell: Tell) -> Iterator[None]:
 
 
 @contextmanager
-def stage(begin: float, end: float) -> Iterator[Tell]:
-    """What is done meanwhile brings the work from the fraction `begin` to `end`.
+def stage(begin: float, end: float) -> Iterator[Notify]:
+    """Report the work in the block as the fractions from `begin` to `end`.
 
-    Gives what shows how far this stage itself is, for those that know it without counting.
+    Yields a function that reports the fraction of this stage.
     """
     outer = _present.get()
 
-    def tell(fraction: float) -> None:
+    def notify(fraction: float) -> None:
         if outer is not None:
-            outer.tell(begin + (end - begin) * fraction)
+            outer.notify(begin + (end - begin) * fraction)
 
-    tell(0.0)
-    with watched(tell):
-        yield tell
+    notify(0.0)
+    with watched(notify):
+        yield notify
 
 
 def expect(whole: int) -> None:
@@ -59,8 +59,8 @@ def expect(whole: int) -> None:
 
 
 def advance(part: int) -> None:
-    """So much more is done of what was expected."""
+    """Report that another `part` of the expected work is done."""
     watch = _present.get()
     if watch is not None and watch.whole > 0:
         watch.done += part
-        watch.tell(min(1.0, watch.done / watch.whole))
+        watch.notify(min(1.0, watch.done / watch.whole))

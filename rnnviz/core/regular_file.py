@@ -9,7 +9,7 @@ _OTHERS = {stat.S_IFIFO: "pipe", stat.S_IFCHR: "device", stat.S_IFBLK: "device",
 
 
 def check_regular(path: str | os.PathLike[str]) -> None:
-    """Refuse a pipe, a device or a socket; what is missing or a folder is for the reader to refuse.
+    """Refuse a pipe, a device or a socket. The reader refuses missing files and folders.
 
     Raises
     ------

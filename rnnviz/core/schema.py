@@ -1,7 +1,7 @@
 """Declarations of config keys: type, range, default and tooltip of each.
 
 The validation of a TOML file and the forms of the window are both made from these declarations, so that
-they cannot disagree about what is allowed.
+they have the same allowed values.
 """
 
 import json
@@ -69,7 +69,7 @@ class FieldSpec:
         Raises
         ------
         ConfigError
-            If the value has the wrong type or is out of range; the sentence says what is allowed.
+            If the value has the wrong type or is out of range; the sentence has the allowed values.
         """
         if value is None and self.optional:
             return None

@@ -13,14 +13,26 @@ _BLOCK_VALUES = 1 << 18
 
 
 def draw_sequence(network: Network, source: SequenceSource) -> FloatArray:
-    """The input x of shape (T, N, I), read-only, in the network's dtype.
+    """Draw the input sequence.
 
-    Random numbers are drawn time first, so that a longer sequence begins with the shorter one's numbers.
+    Random numbers are drawn time first, so that a longer sequence begins with the numbers of a shorter one.
+
+    Parameters
+    ----------
+    network : Network
+        The network, with I and the dtype.
+    source : SequenceSource
+        The kind of sequence, T, N and the seed.
+
+    Returns
+    -------
+    ndarray of shape (T, N, I)
+        x, read-only, in the network's dtype.
 
     Raises
     ------
     OSError
-        If a long sequence, which is kept in a file, finds the disk full.
+        If the disk is full. A long sequence is stored in a file.
     """
     if source.source == "text":
         letters = alphabet(source.symbols)
@@ -63,13 +75,41 @@ def _filling(source: SequenceSource, samples: int, features: int) -> Callable[[i
 
 
 def indices(symbols: Sequence[str], letters: Sequence[str]) -> NDArray[np.intp]:
-    """(T,): the place of each symbol among the distinct `letters`, which hold it."""
+    """Indices of symbols in an alphabet.
+
+    Parameters
+    ----------
+    symbols : sequence of str
+        T symbols.
+    letters : sequence of str
+        The distinct symbols.
+
+    Returns
+    -------
+    ndarray of shape (T,)
+        The index of each symbol in `letters`.
+    """
     places = {letter: place for place, letter in enumerate(letters)}
     return np.array([places[symbol] for symbol in symbols], np.intp)
 
 
 def one_hot(places: NDArray[np.intp], features: int, dtype: str) -> FloatArray:
-    """x of shape (T, 1, I), read-only, with a single one at each time step: in the feature of that place."""
+    """One-hot vectors.
+
+    Parameters
+    ----------
+    places : ndarray of shape (T,)
+        The feature that is 1 at each time step.
+    features : int
+        I.
+    dtype : str
+        Type of the result.
+
+    Returns
+    -------
+    ndarray of shape (T, 1, I)
+        x, read-only.
+    """
     x = allocate_array(dtype, (len(places), 1, features))
     x[:] = 0.0
     x[np.arange(len(places)), 0, places] = 1.0
@@ -77,7 +117,7 @@ def one_hot(places: NDArray[np.intp], features: int, dtype: str) -> FloatArray:
 
 
 def _impulse(start: int, shape: tuple[int, int, int]) -> FloatArray:
-    """One at t = 0 in feature n mod I of sample n, zero ever after: what follows is the network's memory."""
+    """One at t = 0 in feature n mod I of sample n, zero afterwards: later outputs are the impulse response."""
     x = np.zeros(shape)
     if start == 0:
         samples = np.arange(shape[1])

@@ -10,9 +10,9 @@ from rnnviz.core.schema import LARGEST_SEED, config_field, display_value
 
 @dataclass(frozen=True)
 class SequenceSource:
-    """Where the input sequence comes from; a file or a text decides its own batch size and timesteps.
+    """Source of the input sequence. A file or a text determines the batch size and the number of time steps.
 
-    A choice that is None is its first one, unless its file tells another.
+    None means the first choice, unless the file specifies another.
     """
 
     source: str = config_field(
@@ -77,7 +77,7 @@ class SequenceSource:
 
     @property
     def symbols(self) -> Sequence[str]:
-        """What the text is read as, one for each timestep: its characters, or its words."""
+        """The symbols of the text, one for each time step: its characters or its words."""
         text = self.text or ""
         return tuple(text.split()) if self.tokens == "words" else text
 
@@ -96,7 +96,7 @@ class SequenceSource:
         return SequenceSource("file", self.batch_size, self.timesteps, self.seed, path, labels=self.labels)
 
     def sized_by_text(self) -> "SequenceSource":
-        """The source with the batch size and timesteps of its text, if it has one."""
+        """The source with the batch size and the number of time steps of its text, if it has one."""
         return self if self.text is None else replace(self, batch_size=1, timesteps=max(1, len(self.symbols)))
 
 
@@ -107,12 +107,19 @@ def alphabet(symbols: Sequence[str]) -> Sequence[str]:
 
 
 def check_sequence(source: SequenceSource, weights: str | None) -> None:
-    """Check what several keys must satisfy together; `weights` is parameters.path.
+    """Check keys that depend on each other.
+
+    Parameters
+    ----------
+    source : SequenceSource
+        The table `sequence`.
+    weights : str, optional
+        The key `parameters.path`.
 
     Raises
     ------
     ConfigError
-        If a key is given that nothing reads, or one is missing.
+        If a key has no effect, or one is missing.
     """
     if (source.source == "text") != (source.text is not None):
         raise ConfigError(
@@ -132,7 +139,7 @@ def check_sequence(source: SequenceSource, weights: str | None) -> None:
             "sequence.embedding",
             f"sequence.embedding = {display_value(source.embedding)} names an array of the file of "
             "parameters.path, which is "
-            f"missing: give it, or sequence.embedding_path for a file of its own.",
+            f"missing: give it, or sequence.embedding_path for a separate file.",
         )
     if source.embedding is not None and _ending(source.embedding_path) == ".npy":
         raise ConfigError(
@@ -164,4 +171,4 @@ _READ_WITH: dict[str, tuple[str, Callable[[SequenceSource], bool]]] = {
     "embedding": ("sequence.vocabulary", _has_vocabulary),
     "embedding_path": ("sequence.vocabulary", _has_vocabulary),
 }
-"""The keys that only some sources read: what each goes with, and whether it is there."""
+"""Keys that only some sources read, each with the required key and a test of it."""

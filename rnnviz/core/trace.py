@@ -1,7 +1,7 @@
-"""What one engine computed: a folder of memory-mapped `.npy` files.
+"""Trace: the arrays that one engine produced in one run, in memory-mapped `.npy` files.
 
 A trace may be larger than memory. It is written by the process that holds the engines and opened read-only
-by everybody else. The arrays are time first, so that one time step of one lane lies together on disk.
+by all others. The arrays are time first, so that one time step of one lane lies together on disk.
 
 A small trace is one file, a record of its arrays and the engine's name, because a short run takes no longer than it
 takes to make a file for each.
@@ -35,15 +35,15 @@ class Trace(Mapping[str, FloatArray]):
     hidden:
         (L, D, T, N, H): every hidden state of every layer, direction, timestep and sample.
     output:
-        (T, N, D·H): what the engine itself returned as `out`, time first whatever the layout.
+        (T, N, D·H): the engine's `out`, time first in both layouts.
     state_h, state_c:
-        (L·D, N, H): what the engine itself returned as its final state; `state_c` only for an LSTM.
+        (L·D, N, H): the engine's final state; `state_c` only for an LSTM.
     cell:
         (L, D, T, N, H): the cell states, where the engine knows them.
-    untold:
-        The names of arrays that a recording does not hold: what is there only follows from the others, so that
-        their agreement verifies nothing. Hidden states that do not follow are NaN, and `recorded` shows which ones are
-        there. A `state_c` that is not there is None.
+    missing:
+        Names of the arrays that a recording lacks. They are filled from the others, so that their agreement verifies
+        nothing. Hidden states without a source are NaN; `recorded` returns the time steps that have values. A missing
+        `state_c` is None.
     precision:
         The type in which the numbers were recorded; empty if it is the network's own.
     computed_in:
@@ -54,7 +54,7 @@ class Trace(Mapping[str, FloatArray]):
     folder:
         Where the arrays are mapped from, if they are.
     pyramids:
-        Coarser copies of what was made of `hidden`, by name; none of a short trace.
+        Coarser copies of `hidden` and of its errors, by name; none for a short trace.
     """
 
     engine: str
@@ -128,9 +128,19 @@ class Trace(Mapping[str, FloatArray]):
         return self.reverse or direction == 1
 
     def recorded(self, layer: int, direction: int) -> range:
-        """The time steps of a lane whose hidden states are there; of a recording not always all.
+        """The time steps of a lane with hidden states: all, except in a recording.
 
-        `output` alone shows those of the top layer, and `state` the last that each lane computes.
+        `output` alone has those of the top layer, and `state` the last one of each lane.
+
+        Parameters
+        ----------
+        layer, direction : int
+            The lane.
+
+        Returns
+        -------
+        range
+            Time steps, empty if there are none.
         """
         layers, _, timesteps, *_ = self.shape
         if "hidden" not in self.missing or (layer == layers - 1 and "output" not in self.missing):
@@ -141,15 +151,48 @@ class Trace(Mapping[str, FloatArray]):
         return range(last, last + 1)
 
     def holds(self, layer: int, direction: int, timestep: int) -> bool:
-        """Whether the hidden states of a step are there."""
+        """Whether the trace has the hidden states of a step.
+
+        Parameters
+        ----------
+        layer, direction, timestep : int
+            The step.
+
+        Returns
+        -------
+        bool
+            False only in a recording.
+        """
         return timestep in self.recorded(layer, direction)
 
     def output_in(self, layout: str) -> FloatArray:
-        """`out` as a view in the layout "NTC" or "TNC"."""
+        """`out` in a layout.
+
+        Parameters
+        ----------
+        layout : {"NTC", "TNC"}
+            Batch first or time first.
+
+        Returns
+        -------
+        ndarray of shape (N, T, D·H) or (T, N, D·H)
+            A view of `output`.
+        """
         return self.output.swapaxes(0, 1) if layout == "NTC" else self.output
 
     def lane(self, layer: int, direction: int, sample: int) -> FloatArray:
-        """(T, H): one layer and direction of one sample, a view."""
+        """Hidden states of one lane and sample.
+
+        Parameters
+        ----------
+        layer, direction, sample : int
+            The lane, and the index in the batch.
+
+        Returns
+        -------
+        ndarray of shape (T, H)
+            A view of `hidden`.
+        """
         lane: FloatArray = self.hidden[layer, direction, :, sample, :]
         return lane
 
@@ -157,9 +200,25 @@ class Trace(Mapping[str, FloatArray]):
 def create_trace(
     folder: Path, engine: str, network: Network, timesteps: int, batch_size: int, *, cell: bool = False
 ) -> Trace:
-    """A writable trace in a new folder; pages reach the disk as they are written.
+    """Create a writable trace in a new folder.
 
-    `cell` asks for the cell states' array, which an LSTM engine that knows them fills.
+    Parameters
+    ----------
+    folder : Path
+        The folder, which must not exist.
+    engine : str
+        Name of the engine.
+    network : Network
+        The network.
+    timesteps, batch_size : int
+        T and N.
+    cell : bool
+        Whether to allocate `cell` (L, D, T, N, H) for an LSTM.
+
+    Returns
+    -------
+    Trace
+        Memory-mapped arrays of zeros.
 
     Raises
     ------
@@ -193,7 +252,19 @@ def create_trace(
 
 
 def open_trace(folder: Path, *, writable: bool = False) -> Trace:
-    """The trace in `folder`, mapped, and read-only unless it is to be filled: opening reads no numbers.
+    """Open the trace in a folder; no values are read.
+
+    Parameters
+    ----------
+    folder : Path
+        A folder of `create_trace`.
+    writable : bool
+        Whether to map the arrays for writing.
+
+    Returns
+    -------
+    Trace
+        Memory-mapped arrays.
 
     Raises
     ------
@@ -222,7 +293,21 @@ def open_trace(folder: Path, *, writable: bool = False) -> Trace:
 
 
 def with_missing(trace: Trace, missing: Iterable[str], precision: str = "", computed_in: str = "") -> Trace:
-    """The trace as one that lacks these arrays and was recorded or computed in other types, however often it is opened.
+    """Mark arrays of a trace as missing, and record the types of a recording.
+
+    Parameters
+    ----------
+    trace : Trace
+        The trace, whose folder stores the marks.
+    missing : iterable of str
+        Names of missing arrays.
+    precision, computed_in : str
+        Types in which the values were recorded and computed; empty for the network's own.
+
+    Returns
+    -------
+    Trace
+        The marked trace.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""One place in a trace: what a comparison reports and what the window's selection points at."""
+"""Location of one value in a trace, such as the first mismatch or the selected value."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -61,7 +61,7 @@ class Location:
     @property
     def short(self) -> str:
         """The position in little room: "L0→ t=3 n=3 u=1"; `str` gives the long form."""
-        return f"L{self.layer}{ARROWS[self.direction]} t={self.timestep} n={self.sample} u={self.unit}"
+        return f"L{self.layer}{ARROWS[self.backward]} t={self.timestep} n={self.sample} u={self.unit}"
 
     def __str__(self) -> str:
         direction = DIRECTIONS[self.backward]

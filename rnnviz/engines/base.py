@@ -1,7 +1,10 @@
-"""What every engine can do."""
+"""Interface of the engines."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from rnnviz.core.inputs import Inputs
@@ -14,7 +17,7 @@ Progress: TypeAlias = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Equality:
-    """Two arrays of one engine that must hold the same numbers, and what that says in words."""
+    """Two arrays of one engine that must be equal, and the name of this check."""
 
     name: str
     left: FloatArray
@@ -23,11 +26,11 @@ class Equality:
 
 @dataclass(frozen=True)
 class EngineReport:
-    """What an engine shows beside its trace.
+    """Report of an engine's run, in addition to the trace.
 
     `seconds` names further things that it timed, such as `gluon.fused`; `equalities` are its own checks;
-    `printed` is what a user's code printed; `missing` names arrays of the trace, such as "output", that a recording
-    does not hold: see `Trace.untold`; `precision` is the type in which it holds the others, if that is not the
+    `printed` is the output of a custom step; `missing` names arrays of the trace, such as "output", that a recording
+    does not hold: see `Trace.missing`; `precision` is the type in which it holds the others, if that is not the
     network's, and `computed_in` the one in which they were computed, if it says so.
     """
 
@@ -51,12 +54,34 @@ class Engine(Protocol):
         """The library and its version, for a bug report."""
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
-        """Fill the writable `trace` from `inputs`.
+        """Compute the network.
+
+        Parameters
+        ----------
+        inputs : Inputs
+            Sequence (T, N, I), parameters and initial state.
+        trace : Trace
+            The writable trace to fill.
+        progress : callable
+            Gets the fraction that is done.
+
+        Returns
+        -------
+        EngineReport
+            Times, consistency checks and missing arrays.
 
         Raises
         ------
         EngineError
             If the engine cannot compute this network; the sentence says why.
         InputError
-            If a file that the engine is named by is wrong.
+            If the file that the engine is named by is not valid.
         """
+
+
+def file_version(path: Path) -> str:
+    """The file's name and when it was saved, so that two runs of one file can be distinguished."""
+    with suppress(OSError):
+        saved = datetime.fromtimestamp(path.stat().st_mtime).isoformat(" ", "seconds")
+        return f"{path.name}, saved {saved}"
+    return path.name

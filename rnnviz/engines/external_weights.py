@@ -1,6 +1,6 @@
-"""Engines that take their weights from a file, by the framework whose file it is, and not from the run's parameters.
+"""Engines that read their weights from a file with the file's own framework, instead of the run's parameters.
 
-What they compute shows what the file's own framework makes of it.
+They check the reading of the file against its framework.
 """
 
 from collections.abc import Callable

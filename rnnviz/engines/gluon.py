@@ -26,13 +26,12 @@ import mxnet as mx
 from mxnet.gluon import rnn
 
 from rnnviz.core.config import Network
-from rnnviz.core.errors import EngineError
+from rnnviz.core.errors import EngineError, last_line
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Equality, Progress
-from rnnviz.engines.error_text import last_line
 from rnnviz.engines.layerwise import fill_layer, initial_states
 
 _LAYERS = {
@@ -69,7 +68,7 @@ class GluonEngine:
 
 
 def read_parameters(path: Path, network: Network) -> Parameters:
-    """What Gluon's own layer takes from a `.params` file.
+    """The parameters that Gluon's layer reads from a `.params` file.
 
     Raises
     ------

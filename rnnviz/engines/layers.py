@@ -1,4 +1,4 @@
-"""Layers on layers, in one or both directions: what surrounds a recurrence, any user who computes it.
+"""Stacked layers in one or both directions, around any implementation of one layer.
 
 Index k = layer·D + direction; the next layer reads concat(forward, backward) on the feature axis at the same t.
 """

@@ -1,4 +1,4 @@
-"""A stack computed layer by layer by somebody else's single layers."""
+"""A stack computed layer by layer with another library's single layers."""
 
 from collections.abc import Sequence
 

@@ -14,12 +14,11 @@ from onnx import TensorProto, helper
 from rnnviz.cells import CELLS
 from rnnviz.cells.arrays import reordered_rows
 from rnnviz.core.config import Network
-from rnnviz.core.errors import EngineError
+from rnnviz.core.errors import EngineError, last_line
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Progress
-from rnnviz.engines.error_text import last_line
 from rnnviz.engines.layerwise import fill_layer, initial_states
 from rnnviz.engines.onnx_runtime import onnxruntime
 

@@ -1,4 +1,4 @@
-"""An ONNX model as it is in its file, run by ONNX Runtime, which also shows what each layer computed on the way."""
+"""An ONNX model from its file, run by ONNX Runtime, with the output of each layer."""
 
 from pathlib import Path
 
@@ -6,11 +6,10 @@ import numpy as np
 import onnx
 from onnx import ModelProto, TensorProto, helper
 
-from rnnviz.core.errors import EngineError
+from rnnviz.core.errors import EngineError, first_line, last_line
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Progress
-from rnnviz.engines.error_text import first_line, last_line
 from rnnviz.engines.onnx import open_session
 from rnnviz.engines.onnx_runtime import onnxruntime
 

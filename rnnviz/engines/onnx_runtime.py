@@ -1,4 +1,4 @@
-"""ONNX Runtime, kept from showing anybody what it is used for: the only import of onnxruntime.
+"""ONNX Runtime without telemetry: the only import of onnxruntime.
 
 From release 1.29 on its builds for Linux and macOS write an identifier to the disk and send events to their maker
 unless this variable is set before the import; those for Windows hand events to the system, which the call ends.

@@ -1,4 +1,4 @@
-"""The engines by name: what there is, and why something is not there.
+"""Engines by name, and reasons for missing ones.
 
 Nothing heavy is imported before an engine is loaded, so that a window can list engines at once.
 """
@@ -37,8 +37,8 @@ _STAND_INS = ("onnx", "torch", "manual")
 class EngineEntry:
     """One engine that can be named in a config.
 
-    `package` is the distribution that it needs beside numpy, or None; `dtypes` what it can
-    compute in; `mistake` what it does wrong on purpose; `own` the user's file that it runs.
+    `package` is the required distribution, or None; `dtypes` are the types in which it computes. `bug` is the known
+    bug that it simulates, `own` the file of its custom step.
     """
 
     name: str
@@ -46,7 +46,7 @@ class EngineEntry:
     package: str | None
     load: Callable[[], Engine]
     dtypes: tuple[str, ...] = ("float32", "float64")
-    mistake: KnownBug | None = None
+    bug: KnownBug | None = None
     own: Path | None = None
 
     @property
@@ -69,7 +69,7 @@ class EngineEntry:
                 f"{self.title} computes recurrent layers in {', '.join(self.dtypes)} only, "
                 f"but network.dtype is {network.dtype}."
             )
-        return None if self.mistake is None else self.mistake.unsupported_reason(network)
+        return None if self.bug is None else self.bug.unsupported_reason(network)
 
     @property
     def version(self) -> str | None:
@@ -118,10 +118,10 @@ ENGINES: dict[str, EngineEntry] = {
 }
 
 
-def _load_mistake(name: str) -> Engine:
-    from rnnviz.engines.faults.engine import MistakeEngine
+def _load_known_bug(name: str) -> Engine:
+    from rnnviz.engines.faults.engine import KnownBugEngine
 
-    return MistakeEngine(name)
+    return KnownBugEngine(name)
 
 
 def _load_own(path: str) -> Engine:
@@ -137,10 +137,10 @@ def _load_recording(name: str) -> Engine:
 
 
 @dataclass(frozen=True)
-class MistakeEntry:
+class KnownBugEntry:
     """One known bug as people read about it: `cause` is a noun phrase, `origin` says who makes it.
 
-    `engine` is the name by which a config asks for the engine that makes it on purpose.
+    `engine` is the name of the engine that simulates it.
     """
 
     name: str
@@ -149,18 +149,18 @@ class MistakeEntry:
     origin: str
 
 
-def known_mistakes(network: Network) -> tuple[MistakeEntry, ...]:
-    """The mistakes that the network can have, in the catalog's order."""
-    return tuple(MistakeEntry(m.name, m.engine, m.cause, m.origin) for m in known_bugs_of(network))
+def known_bug_entries(network: Network) -> tuple[KnownBugEntry, ...]:
+    """The known bugs that apply to the network, in the catalog's order."""
+    return tuple(KnownBugEntry(m.name, m.engine, m.cause, m.origin) for m in known_bugs_of(network))
 
 
-def is_mistake(name: str) -> bool:
-    """Whether the engine of that name makes a known mistake."""
+def is_known_bug(name: str) -> bool:
+    """Whether the engine of that name simulates a known bug."""
     return name.startswith(PREFIX)
 
 
 def recordings_in(path: Path) -> tuple[str, ...]:
-    """The names by which a config asks for what is recorded in an `.npz` file: one for each engine in it.
+    """Engine names of the recorded outputs in an `.npz` file, one for each engine in it.
 
     Raises
     ------
@@ -197,15 +197,15 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
         return EngineEntry(name, name, None, partial(_load_recording, name))
     if is_own(name):
         return EngineEntry(name, Path(name).name, None, partial(_load_own, name), own=Path(name))
-    if is_mistake(name):
-        mistake = KNOWN_BUGS.get(name.removeprefix(PREFIX))
-        if mistake is None:
+    if is_known_bug(name):
+        bug = KNOWN_BUGS.get(name.removeprefix(PREFIX))
+        if bug is None:
             raise ConfigError(
                 key,
                 f"{key} names {display_value(name)}, which is not a known bug: use one of {', '.join(KNOWN_BUGS)}."
                 + suggest(name, (bug.engine for bug in KNOWN_BUGS.values())),
             )
-        return EngineEntry(name, name, None, partial(_load_mistake, name), mistake=mistake)
+        return EngineEntry(name, name, None, partial(_load_known_bug, name), bug=bug)
     if name not in ENGINES:
         raise ConfigError(
             key,
@@ -227,7 +227,7 @@ def fallback_engine(network: Network, taken: Collection[str]) -> str | None:
 def with_fallback_reference(config: Config) -> tuple[Config, str]:
     """A config that names no reference by one that can run here, and the sentence that says so, "" if nothing changes.
 
-    Where none can, the config stays as it is, and running it says what is missing.
+    If none can, the config is unchanged, and its run reports the missing engine.
     """
     usual = ENGINES[Compare().reference]
     name = None if usual.unavailable is None else fallback_engine(config.network, config.compare.candidates)

@@ -45,7 +45,7 @@ class TorchEngine:
 
 
 def read_parameters(path: Path, network: Network) -> Parameters:
-    """What PyTorch's own module takes from the state_dict in a `.safetensors` file.
+    """The parameters that PyTorch's module reads from the state_dict in a `.safetensors` file.
 
     Raises
     ------

@@ -23,14 +23,35 @@ def evaluate(
     traces: Mapping[str, Trace],
     comparisons: Sequence[Comparison],
     checks: Sequence[Check],
-    tell: Callable[[Stage, float], None],
+    notify: Callable[[Stage, float], None],
 ) -> Judgment:
-    """Audit every engine of a computed run; `tell` gets the stage and the fraction of this work that is done."""
+    """Audit every engine of a computed run.
+
+    Parameters
+    ----------
+    request : RunRequest
+        The request.
+    inputs : Inputs
+        Sequence (T, N, I), parameters and initial state.
+    traces : mapping of str to Trace
+        Traces by engine.
+    comparisons : sequence of Comparison
+        One for each candidate.
+    checks : sequence of Check
+        Consistency checks of all engines.
+    notify : callable
+        Gets the stage and the fraction of it that is done.
+
+    Returns
+    -------
+    Judgment
+        Audits, diagnoses and undetectable bugs.
+    """
     audits: dict[str, Audit] = {}
     for place, (name, trace) in enumerate(traces.items()):
 
         def progress(done: float, name: str = name, place: int = place) -> None:
-            tell(Stage(StageKind.AUDITING, name), _AUDIT * (place + done) / len(traces))
+            notify(Stage(StageKind.AUDITING, name), _AUDIT * (place + done) / len(traces))
 
         audits[name] = audit(
             inputs,
@@ -47,9 +68,9 @@ def evaluate(
         broken = any(check.engine == name and not (check.holds or check.accumulates) for check in checks)
         unjudged = trace.partial or audits[name].undetermined_mismatches
         if audits[name].wrong or broken or (unjudged and _apart(name, comparisons)):
-            tell(Stage(StageKind.DIAGNOSING, name), _AUDIT)
+            notify(Stage(StageKind.DIAGNOSING, name), _AUDIT)
             diagnoses[name] = diagnose(inputs, trace, audits[name])
-    tell(Stage(StageKind.TESTING_BUGS), _AUDIT + _DIAGNOSE)
+    notify(Stage(StageKind.TESTING_BUGS), _AUDIT + _DIAGNOSE)
     blind = undetectable(inputs)
     cure = suggested_config(inputs, blind, request.load) if blind else None
     causes = {bug.name: bug.cause for bug in known_bugs_of(inputs.network)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal, TypeAlias
 
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.verify.result import RunResult
 
 FailureKind: TypeAlias = Literal["input", "engine"]
@@ -85,7 +85,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Failed:
-    """The run could not be done: what the user gave is wrong ("input"), or an engine is missing, failed or died.
+    """The run failed: the user's input is not valid ("input"), or an engine is missing, failed or died.
 
     `key` is the dotted key of the config that is wrong, where it is one; `traceback` is for a bug report.
     """

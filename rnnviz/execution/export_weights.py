@@ -50,7 +50,7 @@ def write_verified(load: Callable[[], Inputs], form: Form, temporary: Path, show
     Returns
     -------
     RoundtripCheck
-        What was verified.
+        The result of the round trip.
 
     Raises
     ------

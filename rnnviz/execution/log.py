@@ -1,4 +1,4 @@
-"""The program's log: what happened in words, with names and shapes, and none of the user's numbers and texts.
+"""Log of events, names and shapes, without the user's values and texts.
 
 Messages of exceptions are omitted, because they may contain either; the frames show where an exception arose.
 """
@@ -64,7 +64,7 @@ class _LogFile(RotatingFileHandler):
             self.stream = None
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """A disk that is full must not disturb anybody."""
+        """Ignore a full disk."""
 
 
 def log_tail() -> str:
@@ -97,7 +97,7 @@ def shapes(config: Config) -> str:
     """A summary of a run for the log: names and shapes only."""
     network, sequence = config.network, config.sequence
     engines = ", ".join(
-        "a recording" if is_recording(name) else "an own recurrence" if is_own(name) else name
+        "a recording" if is_recording(name) else "a custom step" if is_own(name) else name
         for name in config.compare.engines
     )
     # A file decides these, and is read by the run.

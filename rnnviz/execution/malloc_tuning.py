@@ -44,7 +44,7 @@ def preallocate_blas_buffers() -> None:
 
 
 def malloc_trim() -> None:
-    """Let glibc give back what it keeps, of which runs of many sizes leave a little more each; elsewhere nothing."""
+    """Let glibc release free memory, which grows with runs of different sizes. No effect on other systems."""
     if sys.platform != "linux":
         return
     malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

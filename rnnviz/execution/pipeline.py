@@ -1,4 +1,4 @@
-"""One run from its config to what the numbers say: the same with and without a window.
+"""One run from its config to its judgment, with and without a window.
 
 The pipeline runs in the process that holds the engines and leaves everything in a folder.
 """
@@ -24,14 +24,14 @@ from rnnviz.execution.evaluate import evaluate
 from rnnviz.execution.events import Stage, StageKind
 from rnnviz.execution.request import RunRequest
 from rnnviz.multiscale.builder import ComparedPyramids, build_values, needs_pyramid
-from rnnviz.quantities.max_abs import largest_magnitude
 from rnnviz.verify.cell_state_invariants import cell_checks, cell_equality
 from rnnviz.verify.compare import Comparison, compare
-from rnnviz.verify.invariants import Check, equality, notebook_checks
+from rnnviz.verify.invariants import Check, consistency_checks, equality
+from rnnviz.verify.metrics import largest_magnitude
 from rnnviz.verify.result import Judgment
 from rnnviz.verify.tolerances import tolerances
 
-Tell = Callable[[Stage, float], None]
+Notify = Callable[[Stage, float], None]
 """Called with the present stage and the fraction of the run that is done."""
 
 # How the progress bar is shared out until the run is compared; the engines take most of that time.
@@ -51,22 +51,36 @@ class Outcome:
     printed: dict[str, str]
 
 
-def compute(request: RunRequest, folder: Path, tell: Tell) -> Outcome:
-    """Run every engine of the request's config, compare them, and leave the arrays in `folder`.
+def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
+    """Run every engine of a request and compare them.
+
+    Parameters
+    ----------
+    request : RunRequest
+        The request.
+    folder : Path
+        The folder for the arrays.
+    notify : callable
+        Gets the stage and the fraction of it that is done.
+
+    Returns
+    -------
+    Outcome
+        Comparisons, checks, times and versions.
 
     Raises
     ------
     InputError
-        If the config, or a file that it names, is wrong.
+        If the config, or a file that it names, is not valid.
     EngineError
         If an engine is missing or fails.
     """
     config = request.config
     _check_engines(config, request.trusted)
     check_demand(config, folder.parent)
-    tell(Stage(StageKind.READING_INPUTS), 0.0)
+    notify(Stage(StageKind.READING_INPUTS), 0.0)
     # A large file is a small part of the bar but takes long, so its own share is shown, too.
-    with watched(lambda done: tell(Stage(StageKind.READING_INPUTS_PARTLY, percent=int(100 * done)), _READ * done)):
+    with watched(lambda done: notify(Stage(StageKind.READING_INPUTS_PARTLY, percent=int(100 * done)), _READ * done)):
         inputs = request.load(config)
     _check_recordings(inputs)
     check_demand(inputs.config, folder.parent)
@@ -83,10 +97,10 @@ def compute(request: RunRequest, folder: Path, tell: Tell) -> Outcome:
     for place, name in enumerate(names):
         start = _READ + _ENGINES * place / len(names)
         stage = Stage(StageKind.READING_RECORDING if is_recording(name) else StageKind.COMPUTING, name)
-        tell(stage, start)
+        notify(stage, start)
 
         def progress(done: float, stage: Stage = stage, start: float = start) -> None:
-            tell(stage, start + done * _ENGINES / len(names))
+            notify(stage, start + done * _ENGINES / len(names))
 
         with _at_its_key(config, name):
             engine = load_engine(name)
@@ -103,27 +117,57 @@ def compute(request: RunRequest, folder: Path, tell: Tell) -> Outcome:
         traces[name] = trace
         extents[name] = max(largest_magnitude(lane) for layer in trace.hidden for lane in layer)
         rtol, atol = tolerances(config, trace)
-        checks += notebook_checks(trace, rtol, atol)
+        checks += consistency_checks(trace, rtol, atol)
         if is_recording(name) or is_own(name):
             checks += cell_checks(inputs, trace)
         checks += [equality(e.name, name, e.left, e.right, rtol, atol, accumulates=True) for e in report.equalities]
 
-    comparisons = tuple(_compare_all(config, traces, tell))
+    comparisons = tuple(_compare_all(config, traces, notify))
     for c in comparisons:
         checks += cell_equality(traces[c.reference], traces[c.candidate], c.rtol, c.atol)
-    tell(Stage(StageKind.COMPUTED), 1.0)
+    notify(Stage(StageKind.COMPUTED), 1.0)
     return Outcome(inputs.config, comparisons, tuple(checks), seconds, versions, extents, printed)
 
 
-def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, tell: Tell) -> Judgment:
-    """Audit what `compute` left in `folder`."""
+def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: Notify) -> Judgment:
+    """Audit a computed run.
+
+    Parameters
+    ----------
+    request : RunRequest
+        The request.
+    folder : Path
+        The folder of `compute`.
+    outcome : Outcome
+        The result of `compute`.
+    notify : callable
+        Gets the stage and the fraction of it that is done.
+
+    Returns
+    -------
+    Judgment
+        Audits, diagnoses and undetectable bugs.
+    """
     inputs = open_inputs(folder / "inputs")
     traces = open_traces(outcome.config, folder)
-    return evaluate(request, inputs, traces, outcome.comparisons, outcome.checks, tell)
+    return evaluate(request, inputs, traces, outcome.comparisons, outcome.checks, notify)
 
 
 def open_traces(config: Config, folder: Path) -> dict[str, Trace]:
-    """The traces that `compute` left in `folder`, by engine, the reference first."""
+    """Open the traces of a computed run.
+
+    Parameters
+    ----------
+    config : Config
+        The config of the run.
+    folder : Path
+        The folder of `compute`.
+
+    Returns
+    -------
+    dict of str to Trace
+        Traces by engine, the reference first.
+    """
     return {name: open_trace(folder / f"engine-{place}") for place, name in enumerate(config.compare.engines)}
 
 
@@ -138,8 +182,8 @@ def _check_engines(config: Config, trusted: frozenset[str]) -> None:
         if entry.own is not None and name not in trusted:
             raise ConfigError(
                 key,
-                f'{key} names "{name}", which is code that would run on this machine: it is run only when you '
-                f"ask for it yourself, with --engines on the command line or when the window asks.",
+                f'{key} names "{name}", which is Python code: it runs only if you name it with --engines, '
+                f"or allow it in the window.",
             )
 
 
@@ -173,14 +217,14 @@ def _new_trace(engine: Engine, inputs: Inputs, folder: Path, name: str) -> Trace
     )
 
 
-def _compare_all(config: Config, traces: dict[str, Trace], tell: Tell) -> list[Comparison]:
+def _compare_all(config: Config, traces: dict[str, Trace], notify: Notify) -> list[Comparison]:
     reference, candidates = config.compare.reference, config.compare.candidates
     comparisons = []
     for place, name in enumerate(candidates):
         start = _READ + _ENGINES + _COMPARE * place / len(candidates)
 
         def progress(done: float, name: str = name, start: float = start) -> None:
-            tell(Stage(StageKind.COMPARING, name, reference), start + done * _COMPARE / len(candidates))
+            notify(Stage(StageKind.COMPARING, name, reference), start + done * _COMPARE / len(candidates))
 
         one, other = traces[reference], traces[name]
         rtol, atol = tolerances(config, one, other)

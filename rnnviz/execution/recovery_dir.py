@@ -1,4 +1,4 @@
-"""The private folder of one window while it is open: what it has not saved, and files that it unpacked.
+"""The private folder of an open window, with its unsaved session and unpacked files.
 
 The window deletes it on exit. After a crash it remains, and the next window finds it: the folder name shows
 by the id and the start of its process whether that still lives.
@@ -38,7 +38,7 @@ class RecoveryDir:
 
     @property
     def autosave(self) -> Path:
-        """Where what is not saved is kept."""
+        """Path of the unsaved session."""
         return self.folder / AUTOSAVE
 
     @property
@@ -51,7 +51,7 @@ class RecoveryDir:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def abandoned(self) -> list[Path]:
-        """The folders of windows that ended without removing them, the newest first; what is too old is removed.
+        """Folders of windows that crashed, the newest first. Old ones are removed.
 
         A few stay however old they are: a clock that was wrong when they were written, or is now, makes them look so.
         """

@@ -28,7 +28,7 @@ from rnnviz.engines.external_weights import FileWeightsEngine, load_file_engine,
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.verify.audit import audit
 from rnnviz.verify.cell_states import CellStates
-from rnnviz.verify.invariants import notebook_checks
+from rnnviz.verify.invariants import consistency_checks
 
 _SEQUENCE = SequenceSource(source="normal", batch_size=2, timesteps=3)
 """N differs from T, since equal sizes would hide exchanged axes."""
@@ -139,16 +139,16 @@ def check_computes(engine: Engine, inputs: Inputs) -> None:
         If the engine fails, or a step, a final state or an output is wrong; the sentence says where.
     """
     trace = _empty_trace(engine, inputs)
-    with stage(0.0, 0.5) as tell:
-        engine.run(inputs, trace, tell)
-    with stage(0.5, 1.0) as tell:
-        found = audit(inputs, trace, full=True, progress=tell)
+    with stage(0.0, 0.5) as notify:
+        engine.run(inputs, trace, notify)
+    with stage(0.5, 1.0) as notify:
+        found = audit(inputs, trace, full=True, progress=notify)
     if found.first_wrong is not None:
         wrong = found.first_wrong
         raise EngineError(
             f"{engine.version} computes {wrong.value:.9g} from it at {wrong.where}, expected {wrong.expected:.9g}."
         )
-    for check in notebook_checks(trace, *inputs.config.tolerances):
+    for check in consistency_checks(trace, *inputs.config.tolerances):
         if not check.holds:
             raise EngineError(f"{engine.version} computes inconsistent results from it: the check {check.name} fails.")
     _check_cells(engine, inputs, trace)
@@ -171,7 +171,7 @@ def _check_cells(engine: Engine, inputs: Inputs, trace: Trace) -> None:
 
 
 def _empty_trace(engine: Engine, inputs: Inputs) -> Trace:
-    """A trace of NaN, which cannot be mistaken for a result."""
+    """A trace of NaN, which cannot pass for a result."""
     network = inputs.network
 
     def empty(*shape: int) -> FloatArray:

@@ -17,7 +17,7 @@ import psutil
 
 _PREFIX = "rnnviz-"
 _OWNER = re.compile(rf"{_PREFIX}(\d{{1,9}})-", re.ASCII)
-"""No system has processes of longer numbers, but everybody can make a folder that is called after one."""
+"""Process ids have at most nine digits, but a folder may have any name."""
 _ATTEMPTS = 20
 
 
@@ -77,7 +77,7 @@ def remove_with(owner: object, folder: Path) -> None:
 
 
 def remove_all_of(folder: Path) -> None:
-    """Remove a folder in which somebody may still be writing, as far as it goes."""
+    """Remove a folder, as far as possible, while another process may write to it."""
     for _ in range(_ATTEMPTS):
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():

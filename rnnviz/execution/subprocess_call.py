@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from rnnviz.core.errors import EngineError, InputError
-from rnnviz.core.progress import Tell, watched
+from rnnviz.core.progress import Notify, watched
 from rnnviz.execution.process_start import describe_exit, exit_with_parent, start
 
 Outcome = TypeVar("Outcome")
@@ -29,12 +29,12 @@ def call_in_subprocess(
     what: str,
     seconds: float = 120.0,
     wanted: Callable[[], bool] = lambda: True,
-    tell: Tell = lambda fraction: None,
+    notify: Notify = lambda fraction: None,
 ) -> Outcome:
     """Call a module-level `function` in a subprocess and return its result; the arguments must be picklable.
 
     `what` is the error message's beginning, such as "weights.pt could not be read". `wanted` is called often; if it
-    returns False, the call is canceled. `tell` gets the fraction that is done, as `core.progress` reports it.
+    returns False, the call is canceled. `notify` gets the fraction that is done, as `core.progress` reports it.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def call_in_subprocess(
     EngineError
         As the function raises it, or if it fails otherwise, or no process can be started.
     CancelledError
-        If `wanted` returns False. The process has ended by then, also if `tell` raises.
+        If `wanted` returns False. The process has ended by then, also if `notify` raises.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
@@ -62,7 +62,7 @@ def call_in_subprocess(
             there = wait([ours, process.sentinel], _POLL_SECONDS)
             if not wanted():
                 raise CancelledError
-            tell(content)
+            notify(content)
             if monotonic() > end:
                 raise InputError(f"{what}: it took more than {seconds:g} seconds.")
             if there:
@@ -101,14 +101,14 @@ def _main(connection: Connection, function: Callable[..., Any], arguments: tuple
         connection.send(("failed", f"{type(error).__name__}: {error}".rstrip(".")))
 
 
-def _telling(connection: Connection) -> Tell:
+def _telling(connection: Connection) -> Notify:
     last = -_TOLD_SECONDS
 
-    def tell(fraction: float) -> None:
+    def notify(fraction: float) -> None:
         nonlocal last
         now = monotonic()
         if now - last >= _TOLD_SECONDS:
             last = now
             connection.send((_PROGRESS, fraction))
 
-    return tell
+    return notify

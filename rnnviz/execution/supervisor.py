@@ -32,7 +32,24 @@ _request_ids = itertools.count(1)
 def new_request(
     config: Config, load: Load, audit: AuditMode = "auto", trusted: frozenset[str] = frozenset()
 ) -> RunRequest:
-    """A request with an id above all earlier ones."""
+    """Create a request with an id above all earlier ones.
+
+    Parameters
+    ----------
+    config : Config
+        The network, its inputs and its engines.
+    load : Load
+        Loads the inputs of the config, in the worker.
+    audit : {"auto", "full", "off"}
+        The steps to recompute in float64.
+    trusted : frozenset of str
+        Names of the custom steps that may run.
+
+    Returns
+    -------
+    RunRequest
+        The request.
+    """
     return RunRequest(next(_request_ids), config, load, audit, trusted)
 
 
@@ -142,7 +159,7 @@ class Supervisor:
                 yield self._died(request, process, last_stage)
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or error
-                sentence = f"The run was computed, but what it left in {folder} cannot be opened: {reason}."
+                sentence = f"The run was computed, but its files in {folder} cannot be opened: {reason}."
                 yield Failed(request.id, "engine", sentence)
         finally:
             self._settle(request, process, answered)
@@ -225,7 +242,7 @@ def _ask(process: BaseProcess, connection: Connection, request: RunRequest, fold
 
 
 def _lives(process: BaseProcess) -> bool:
-    """Unlike `is_alive`, right even where somebody else has waited for the process."""
+    """Like `is_alive`, but correct after another caller has waited for the process."""
     return not wait([process.sentinel], 0)
 
 
@@ -241,7 +258,7 @@ def _start_child(warm: tuple[str, ...], threads: int | None, folder: Path) -> tu
 def run(
     config: Config,
     load: Load,
-    tell: Callable[[Stage, float], None] = lambda stage, fraction: None,
+    notify: Callable[[Stage, float], None] = lambda stage, fraction: None,
     audit: AuditMode = "auto",
     trusted: frozenset[str] = frozenset(),
 ) -> RunResult:
@@ -253,7 +270,7 @@ def run(
         The network, its input and its engines.
     load : Load
         Loads the inputs of the config, in the worker.
-    `tell` : callable
+    notify : callable
         Called with the stage and the fraction of it that is done.
     audit : {"auto", "full", "off"}
         The steps to recompute in float64.
@@ -278,7 +295,7 @@ def run(
         for event in supervisor.events(request):
             match event:
                 case Progressed(_, stage, fraction):
-                    tell(stage, fraction)
+                    notify(stage, fraction)
                 case Finished(_, result):
                     return result
                 case Failed(_, "input", sentence):

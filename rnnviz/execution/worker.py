@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from rnnviz.core.errors import ConfigError, EngineError, InputError
 from rnnviz.execution.events import Stage
 from rnnviz.execution.malloc_tuning import disable_malloc_trim, malloc_trim, preallocate_blas_buffers
-from rnnviz.execution.pipeline import Tell, compute, judge_computed
+from rnnviz.execution.pipeline import Notify, compute, judge_computed
 from rnnviz.execution.process_start import exit_with_parent
 from rnnviz.execution.request import RunRequest
 from rnnviz.execution.run_dirs import remove_all_of
@@ -35,7 +35,7 @@ Message: TypeAlias = tuple[str, Any]
 
 
 def begin() -> None:
-    """Take from the system what has to be had before anything is computed.
+    """Allocate system resources before the first run.
 
     Raises
     ------
@@ -98,28 +98,28 @@ def _warm_up(engines: tuple[str, ...]) -> None:
 def _answer(connection: Connection, request: RunRequest, folder: Path) -> None:
     last = 0.0
 
-    def tell(stage: Stage, fraction: float) -> None:
+    def notify(stage: Stage, fraction: float) -> None:
         nonlocal last
         now = monotonic()
         if now - last >= _PROGRESS_INTERVAL:
             last = now
             connection.send(("progress", (stage, fraction)))
 
-    for message in _messages(request, folder, tell):
+    for message in _messages(request, folder, notify):
         connection.send(message)
 
 
-def _messages(request: RunRequest, folder: Path, tell: Tell) -> Iterator[Message]:
+def _messages(request: RunRequest, folder: Path, notify: Notify) -> Iterator[Message]:
     """The outcome as "computed", if steps are to be audited, and with its judgment as "finished"; or "failed"."""
     try:
         audited = request.audit != "off"
         share = _COMPUTE if audited else 1.0
-        outcome = compute(request, folder, lambda stage, done: tell(stage, share * done))
+        outcome = compute(request, folder, lambda stage, done: notify(stage, share * done))
         judgment = None
         if audited:
             yield "computed", outcome
             judgment = judge_computed(
-                request, folder, outcome, lambda stage, done: tell(stage, share + (1.0 - share) * done)
+                request, folder, outcome, lambda stage, done: notify(stage, share + (1.0 - share) * done)
             )
         yield "finished", (outcome, judgment)
     except ConfigError as error:

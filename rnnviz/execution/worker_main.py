@@ -1,4 +1,4 @@
-"""The first thing that a process which is to compute does: it imports what it needs, or ends.
+"""Entry point of the worker process, which ends if an import fails.
 
 Nothing heavy is imported with this module, as the process unpickles a function of it before anything can be caught.
 """
@@ -20,7 +20,7 @@ def main(connection: Connection, warm: tuple[str, ...], storage: Path) -> None:
         from rnnviz.execution import worker
 
         worker.begin()
-    except BaseException:  # noqa: BLE001 - whatever it is, nothing can be done but to tell it and end
+    except BaseException:  # noqa: BLE001 - whatever it is, nothing can be done but to notify it and end
         print_exc()
         sys.stderr.flush()
         os._exit(1)

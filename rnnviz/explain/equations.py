@@ -67,7 +67,7 @@ class EquationLine:
 
     @property
     def result(self) -> Token:
-        """What the equation gives."""
+        """The token of the result."""
         return self.tokens[0]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnviz.core.axis_label_text import feature_in_words, timestep_in_words
+from rnnviz.core.axis_labels import feature_in_words, timestep_in_words
 from rnnviz.core.inputs import Inputs
 from rnnviz.explain.provenance import InitialPlace, InputPlace, in_words, notation
 
@@ -23,7 +23,7 @@ class InputSource:
 
 
 def origin(inputs: Inputs, place: InputPlace | InitialPlace) -> InputSource:
-    """What there is to say about a number of the sequence or of the initial state, which must lie in the run."""
+    """Source of a value of the sequence or of the initial state, which must be in the run."""
     if isinstance(place, InputPlace):
         value, names = inputs.sequence[place.timestep, place.sample, place.feature], inputs.names
         heading = "This is the input: no step computed it."

@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from rnnviz.core.axis_label_text import feature_index
-from rnnviz.core.axis_labels import UNNAMED, Names
+from rnnviz.core.axis_labels import UNNAMED, Names, feature_index
 from rnnviz.core.trace_index import DIRECTIONS, Lane, Location
 from rnnviz.explain.terms import Kind
 
@@ -57,7 +56,7 @@ class GatePlace:
 
 
 Source: TypeAlias = Location | InputPlace | InitialPlace
-"""What a term's input is: a hidden value, a number of the sequence, or one of h0."""
+"""Source of a term: a hidden value, a value of the sequence, or one of h0."""
 
 Place: TypeAlias = Source | CellPlace | GatePlace
 """Whatever a trail can lead to."""

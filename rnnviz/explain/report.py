@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from rnnviz.cells.running_error import ALLOWED
 from rnnviz.core import number_format
-from rnnviz.core.axis_label_text import timestep_in_words
-from rnnviz.core.display_names import display_name
+from rnnviz.core.axis_labels import timestep_in_words
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS, Location
 from rnnviz.explain.digit_format import align_decimals, format_short
 from rnnviz.explain.equations import EquationLine, equations

@@ -78,7 +78,7 @@ class TermTable:
     scaled: bool = False
 
     def product(self, row: TermRow, own: TermValues) -> float | None:
-        """What an engine has below the products: of a row without one what it adds. The whole is among the sums."""
+        """An engine's product in a row, or the addend of a row without one; None for the total."""
         if row.kind == "total":
             return None
         return own.added if own.product is None and not self.scaled else own.product
@@ -104,7 +104,7 @@ def ledger(
     if line in each[0].by_symbol:
         return _gate(each, line, order, top, parting)
     if line != "h" and not (line == "c" and each[0].c is not None):
-        raise KeyError(f"{line} is no line of the cell {each[0].cell.name}")
+        raise KeyError(f"{line} is not a line of the cell {each[0].cell.name}")
     return _state(each, line, parting)
 
 
@@ -164,7 +164,7 @@ class _GateRows:
         return (*rows, self._bias("i2h"), self._bias("h2h"))
 
     def total(self, *, parts: bool) -> TermRow:
-        """The argument of the activation, as the arithmetic has it."""
+        """The pre-activation of the arithmetic."""
         cell, gate = self._each[0].cell, self._gates[0]
         line = next(line for line in short_equations(cell.spec) if line.name == gate.symbol)
         # Without the activation and its bracket.
@@ -216,7 +216,7 @@ class _GateRows:
 
 
 def term_name(first: StepBreakdown, place: Source) -> str:
-    """What a term reads, with the direction where the layer below has two: "x[t=1, i=0]", "h[t=1, u=3] ←"."""
+    """The value that a term reads, with the direction if the layer below has two: "x[t=1, i=0]", "h[t=1, u=3] ←"."""
     text = notation(place)
     if isinstance(place, InputPlace) or place.layer == first.where.layer or len(first.x) == len(first.h_previous):
         return text

@@ -15,7 +15,7 @@ __all__ = ["Floats", "Kind"]
 class Term:
     """weight · input: one column of one row of a weight matrix, and the number that it is multiplied with.
 
-    `index` is the column. `contribution` is what the term adds to the activation's argument: the product, or in a
+    `index` is the column. `contribution` is the summand of the pre-activation: the product, or in a
     GRU's candidate the reset gate times the product for a term of kind h2h.
     """
 
@@ -37,7 +37,7 @@ class RemainingTerms:
 
 @dataclass(frozen=True)
 class TermBar:
-    """One step of a waterfall from 0 to the activation's argument.
+    """One step of a waterfall from 0 to the pre-activation.
 
     `term` is None for a bias, whose `kind` shows which; `start` and `stop` are the partial sums before and after.
     """
@@ -57,7 +57,7 @@ class PreActivation:
 
     @cached_property
     def sum(self) -> float:
-        """The argument of the activation."""
+        """The pre-activation."""
         with np.errstate(all="ignore"):
             return float(np.float64(self.u.total) + np.float64(self.v.factor) * self.v.total)
 

@@ -10,7 +10,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.quantities.catalog import Quantity, quantity_for
 from rnnviz.quantities.highlights import Region
 from rnnviz.quantities.unit_order import OrderName
-from rnnviz.verify.mismatch_navigation import neighbor_mismatch
+from rnnviz.verify.mismatches import neighbor_mismatch
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import VERDICTS
 
@@ -48,7 +48,7 @@ class Session(QObject):
         self.order: OrderName = "index"
         self.swiping = False
         self.engine: str | None = None
-        self.lit: tuple[Region, ...] = ()
+        self.highlighted: tuple[Region, ...] = ()
 
     def set_config(self, config: Config) -> None:
         """Set the config. The last result stays until a run replaces it."""
@@ -110,11 +110,11 @@ class Session(QObject):
             self.color_by = color_by
             self.color_by_changed.emit(color_by)
 
-    def set_highlight(self, lit: tuple[Region, ...]) -> None:
+    def set_highlight(self, highlighted: tuple[Region, ...]) -> None:
         """Highlight these regions in every view."""
-        if lit != self.lit:
-            self.lit = lit
-            self.highlight_changed.emit(lit)
+        if highlighted != self.highlighted:
+            self.highlighted = highlighted
+            self.highlight_changed.emit(highlighted)
 
     def set_order(self, order: OrderName) -> None:
         """Sort the units of each lane in this order."""

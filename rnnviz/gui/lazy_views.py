@@ -13,7 +13,7 @@ from rnnviz.gui.commands.explain_controller import ExplainController
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.views.base import ResultView
 
-ARITHMETIC, MISMATCHES, PRINTED = "Arithmetic", "Mismatches", "Program output"
+ARITHMETIC, MISMATCHES, OUTPUT = "Arithmetic", "Mismatches", "Output"
 TABS = (
     ARITHMETIC,
     "Units over time",
@@ -22,8 +22,8 @@ TABS = (
     MISMATCHES,
     "Audit",
     "Error histogram",
-    "What if?",
-    PRINTED,
+    "Known bugs",
+    OUTPUT,
 )
 """The titles of the views, from left to right."""
 _MODULES = (
@@ -34,10 +34,10 @@ _MODULES = (
     "mismatch_list",
     "audit_table",
     "error_histogram",
-    "fault_view",
+    "known_bugs_view",
     "stdout_view",
 )
-EAGER = frozenset({"Checks", "Audit", PRINTED})
+EAGER = frozenset({"Checks", "Audit", OUTPUT})
 """Views that follow a result while hidden, because their tab title shows a part of it."""
 
 
@@ -51,15 +51,15 @@ class LazyViews(QObject):
 
     def __init__(
         self,
-        arrangement: MainLayout,
-        explaining: ExplainController,
-        compute_mistake: Callable[[str], None],
+        main_layout: MainLayout,
+        explain_controller: ExplainController,
+        compute_bug: Callable[[str], None],
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._arrangement = arrangement
-        self._explaining = explaining
-        self._compute_mistake = compute_mistake
+        self._main_layout = main_layout
+        self._explain_controller = explain_controller
+        self._compute_bug = compute_bug
         makers = (
             self._arithmetic,
             self._units,
@@ -68,15 +68,15 @@ class LazyViews(QObject):
             self._mismatches,
             self._audit,
             self._histogram,
-            self._what_if,
-            self._printed,
+            self._known_bugs,
+            self._output,
         )
         self._left: dict[str, Callable[[], ResultView]] = dict(zip(TABS, makers, strict=True))
         self._steps = self._in_small_steps()
         # Fires when no event is pending, so that no view is created between a key press and its effect.
         self._idle = QTimer(self, interval=0)
         self._idle.timeout.connect(self._next)
-        arrangement.tab_chosen.connect(self.make)
+        main_layout.tab_chosen.connect(self.make)
 
     def begin(self) -> None:
         """Start to create the views in idle time."""
@@ -112,7 +112,7 @@ class LazyViews(QObject):
         from rnnviz.gui.views.arithmetic.view import ArithmeticView
 
         view = ArithmeticView()
-        self._explaining.bind_view(view)
+        self._explain_controller.bind_view(view)
         return view
 
     def _units(self) -> ResultView:
@@ -129,7 +129,7 @@ class LazyViews(QObject):
         from rnnviz.gui.views.checks_table import ChecksTable
 
         view = ChecksTable()
-        view.title_changed.connect(partial(self._arrangement.set_tab_text, view.title))
+        view.title_changed.connect(partial(self._main_layout.set_tab_text, view.title))
         return view
 
     def _mismatches(self) -> ResultView:
@@ -141,7 +141,7 @@ class LazyViews(QObject):
         from rnnviz.gui.views.audit_table import AuditTable
 
         view = AuditTable()
-        view.title_changed.connect(partial(self._arrangement.set_tab_text, view.title))
+        view.title_changed.connect(partial(self._main_layout.set_tab_text, view.title))
         return view
 
     def _histogram(self) -> ResultView:
@@ -149,16 +149,16 @@ class LazyViews(QObject):
 
         return ErrorHistogram()
 
-    def _what_if(self) -> ResultView:
-        from rnnviz.gui.views.fault_view import WhatIf
+    def _known_bugs(self) -> ResultView:
+        from rnnviz.gui.views.known_bugs_view import KnownBugsView
 
-        view = WhatIf()
-        view.mistake_requested.connect(self._compute_mistake)
+        view = KnownBugsView()
+        view.bug_requested.connect(self._compute_bug)
         return view
 
-    def _printed(self) -> ResultView:
+    def _output(self) -> ResultView:
         from rnnviz.gui.views.stdout_view import StdoutView
 
         view = StdoutView()
-        view.presence_changed.connect(lambda present: self._arrangement.show_tab(PRINTED, present=present))
+        view.presence_changed.connect(lambda present: self._main_layout.show_tab(OUTPUT, present=present))
         return view

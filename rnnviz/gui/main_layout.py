@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QSplitter, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
-from rnnviz.gui.lessons.left_column import LessonColumn
+from rnnviz.gui.lessons.left_column import LeftColumn
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.splitter_state import divide_as
 from rnnviz.gui.theme.scaling import scaled
@@ -62,7 +62,7 @@ class MainLayout(QWidget):
         work_layout.addWidget(verdict)
         work_layout.addWidget(self._pages, 1)
         self._whole = QSplitter(Qt.Orientation.Horizontal)
-        self.column = LessonColumn(panel)
+        self.column = LeftColumn(panel)
         self._whole.addWidget(self.column)
         self._whole.addWidget(work)
         layout = self._rows = QVBoxLayout(self)
@@ -213,10 +213,10 @@ class MainLayout(QWidget):
         sizes = {name: splitter.sizes() for name, splitter in self._splitters.items()}
         return {name: parts[0] / sum(parts) for name, parts in sizes.items() if sum(parts) > 0}
 
-    def restore_shares(self, look: SavedViewState) -> None:
+    def restore_shares(self, state: SavedViewState) -> None:
         """Restore the splitter shares of a session."""
         for name, splitter in self._splitters.items():
-            share, room = getattr(look, name), sum(splitter.sizes())
+            share, room = getattr(state, name), sum(splitter.sizes())
             if share is not None and room > 0:
                 splitter.setSizes([round(share * room), room - round(share * room)])
 

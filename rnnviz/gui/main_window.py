@@ -9,9 +9,9 @@ from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.command_bindings import handlers
 from rnnviz.gui.commands.explain_controller import ExplainController
-from rnnviz.gui.commands.fault_commands import FaultCommands
 from rnnviz.gui.commands.file_commands import FileCommands
 from rnnviz.gui.commands.help_commands import HelpCommands
+from rnnviz.gui.commands.known_bug_commands import KnownBugCommands
 from rnnviz.gui.commands.lane_commands import bind_lanes
 from rnnviz.gui.commands.menus import Submenus, fill_menu_bar
 from rnnviz.gui.commands.player import Player
@@ -29,8 +29,8 @@ from rnnviz.gui.jobs.progress import RunProgress
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.jobs.task_queue import TaskQueue
-from rnnviz.gui.lazy_views import ARITHMETIC, EAGER, MISMATCHES, PRINTED, TABS, LazyViews
-from rnnviz.gui.lessons.controller import Guide
+from rnnviz.gui.lazy_views import ARITHMETIC, EAGER, MISMATCHES, OUTPUT, TABS, LazyViews
+from rnnviz.gui.lessons.controller import LessonController
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.panels.config_panel import ConfigPanel
 from rnnviz.gui.recovery.session_commands import SessionCommands
@@ -42,9 +42,9 @@ from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.theme_manager import ThemeManager
 from rnnviz.gui.view_sync import ViewSynchronizer
 from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.output_map import StateMap
+from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.gui.views.vector_table import VectorTable
-from rnnviz.gui.views.verdict_bar import VerdictLine
+from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.gui.welcome.commands import WelcomeController
 from rnnviz.lessons.configs import lessons
 from rnnviz.verify.result import RunResult
@@ -62,11 +62,11 @@ class MainWindow(DropWindow):
     """All views exist, including those in tabs."""
     closed = Signal()
 
-    def __init__(self, settings: Settings, appearance: ThemeManager, runner: Runner | None = None) -> None:
+    def __init__(self, settings: Settings, theme_manager: ThemeManager, runner: Runner | None = None) -> None:
         super().__init__()
-        appearance.apply_stylesheet(self)
+        theme_manager.apply_stylesheet(self)
         self._settings = settings
-        self._appearance = appearance
+        self._theme_manager = theme_manager
         self._leaving = False
         first = lessons()[0]
         self.session = Session(first.config, self)
@@ -75,7 +75,7 @@ class MainWindow(DropWindow):
         self.jobs = TaskQueue(self)
         self.selection = SelectionCommands(self.session)
         self.player = Player(self.session, self)
-        self.explaining = ExplainController(self.session, self)
+        self.explain_controller = ExplainController(self.session, self)
         recent = RecentFiles(settings, self)
         self.sessions = SessionCommands(self, self, recent)
         self.files = FileCommands(self, self.session, self.document, recent, self.sessions)
@@ -85,17 +85,17 @@ class MainWindow(DropWindow):
         self.code_trust = CodeTrust(self, settings)
         self.control = RunControl(self.session, self.runner, self.progress, self.panel, self.code_trust, self)
         self.sweeps = SweepCommands(self, self.document, self.control, self.code_trust, recent)
-        self._what_if = FaultCommands(self.session, self.document, self.control, self)
-        self._late = LazyViews(self.arrangement, self.explaining, self._what_if.compute, self)
-        self._late.made.connect(self._add_tab)
-        self._late.completed.connect(self.completed)
-        self.results = ResultCommands(self, self.session, self.document, self.arrangement, self._following, self.jobs)
-        self.guide = Guide(self, self, settings, appearance)
-        self.help = HelpCommands(self, self.control, appearance)
+        self._known_bugs = KnownBugCommands(self.session, self.document, self.control, self)
+        self._lazy_views = LazyViews(self.main_layout, self.explain_controller, self._known_bugs.compute, self)
+        self._lazy_views.made.connect(self._add_tab)
+        self._lazy_views.completed.connect(self.completed)
+        self.results = ResultCommands(self, self.session, self.document, self.main_layout, self._following, self.jobs)
+        self.guide = LessonController(self, self, settings, theme_manager)
+        self.help = HelpCommands(self, self.control, theme_manager)
         self.welcome = WelcomeController(self, self, settings, recent)
         self.actions_ = Actions(self, handlers(self))
-        self.explaining.enable(self.actions_)
-        self.guide.attend(self.actions_)
+        self.explain_controller.enable(self.actions_)
+        self.guide.bind(self.actions_)
         self._make_menus(recent)
         self.toolbar = ToolBar(self.session, self.selection, self.player, self.actions_, lessons(), self._exports)
         self.addToolBar(self.toolbar)
@@ -104,12 +104,12 @@ class MainWindow(DropWindow):
         self.statusBar().addPermanentWidget(self.progress)
         self.statusBar().setSizeGripEnabled(False)
         self._connect()
-        self._apply_theme(appearance.theme)
+        self._apply_theme(theme_manager.theme)
         self._on_document()
         self._on_busy()
         self.resize(1280, 800)
         self.restoreGeometry(settings.geometry)
-        self.arrangement.restore(settings)
+        self.main_layout.restore(settings)
         when_painted(self, self._on_painted)
 
     def begin(self, path: Path | None) -> None:
@@ -141,55 +141,55 @@ class MainWindow(DropWindow):
     def shut_down(self) -> None:
         """Stop all threads and processes. A second call has no effect."""
         self.player.pause()
-        self._late.stop()
+        self._lazy_views.stop()
         for part in (self.runner, self.sweeps, self.jobs, self.files, self.guide, self.help):
             part.close()
 
     def _make_views(self) -> None:
         self.panel = ConfigPanel(self.session.config)
-        self.verdict = VerdictLine()
-        side = (VectorTable(self._settings), StateMap())
+        self.verdict = VerdictBar()
+        side = (VectorTable(self._settings), OutputMap())
         self.views: list[ResultView] = [self.verdict, *side]
         for view in self.views:
             view.setAccessibleName(view.accessibleName() or view.title)
-            self.explaining.add(view)
+            self.explain_controller.add(view)
         self._following = ViewSynchronizer(self.session, self.views, eager=(self.verdict,), parent=self)
-        self.arrangement = MainLayout(self.panel, self.verdict, side, TABS)
-        self.arrangement.show_tab(PRINTED, present=False)
-        self.explaining.wanted.connect(lambda: self.arrangement.select_tab(ARITHMETIC))
-        self.setCentralWidget(self.arrangement)
+        self.main_layout = MainLayout(self.panel, self.verdict, side, TABS)
+        self.main_layout.show_tab(OUTPUT, present=False)
+        self.explain_controller.wanted.connect(lambda: self.main_layout.select_tab(ARITHMETIC))
+        self.setCentralWidget(self.main_layout)
 
     def _make_lanes(self) -> None:
         """Create the lanes after the first paint: the import of pyqtgraph takes a third of the start."""
         from rnnviz.engines.registry import ENGINES
-        from rnnviz.gui.views.unrolled.dataflow_caption import FlowCaption
+        from rnnviz.gui.views.unrolled.dataflow_caption import DataflowCaption
         from rnnviz.gui.views.unrolled.view import UnrolledView
 
         self.lanes = UnrolledView()
         bind_lanes(self.session, self.lanes)
-        FlowCaption(self.lanes, self.player)
+        DataflowCaption(self.lanes, self.player)
         self._add_view(self.lanes)
-        self.arrangement.set_lanes(self.lanes)
+        self.main_layout.set_lanes(self.lanes)
         self.panel.set_engines({entry.name: entry.unavailable for entry in ENGINES.values()})
-        if self.arrangement.covered:
+        if self.main_layout.covered:
             QTimer.singleShot(0, self._on_lanes_painted)
         else:
             when_painted(self.lanes, self._on_lanes_painted)
 
     def _add_view(self, view: ResultView, *, eager: bool = False) -> None:
         view.setAccessibleName(view.accessibleName() or view.title)
-        view.apply_theme(self._appearance.theme)
+        view.apply_theme(self._theme_manager.theme)
         self.views.append(view)
         self._following.add(view, eager=eager)
-        self.explaining.add(view)
+        self.explain_controller.add(view)
         self._exports.add(view)
 
     def _add_tab(self, view: ResultView) -> None:
         self._add_view(view, eager=view.title in EAGER)
-        self.arrangement.set_tab_view(view)
+        self.main_layout.set_tab_view(view)
 
     def _make_menus(self, recent: RecentFiles) -> None:
-        menus = Submenus(self, recent, lessons(), self.views, self._appearance.choice, self._settings)
+        menus = Submenus(self, recent, lessons(), self.views, self._theme_manager.choice, self._settings)
         menus.recent.chosen.connect(self.files.open)
         menus.lessons.chosen.connect(self.files.open_lesson)
         menus.lessons.guided_chosen.connect(self.guide.open)
@@ -231,7 +231,7 @@ class MainWindow(DropWindow):
         self.toolbar.lesson_chosen.connect(self.files.open_lesson)
         self.toolbar.guided_chosen.connect(self.guide.open)
         self.player.playing_changed.connect(self.actions_.show_playing)
-        self._appearance.add(self._apply_theme)
+        self._theme_manager.add(self._apply_theme)
         self._exports.set_result_present(False)
 
     def show_message(self, text: str) -> None:
@@ -242,7 +242,7 @@ class MainWindow(DropWindow):
         # The list reads every value, so it stays empty until it is visible.
         result, candidate = self.session.result, self.session.candidate
         count = "" if result is None or candidate is None else f"  {result.comparison(candidate).mismatched:,}"
-        self.arrangement.set_tab_text(MISMATCHES, f"{MISMATCHES}{count}")
+        self.main_layout.set_tab_text(MISMATCHES, f"{MISMATCHES}{count}")
 
     def _on_painted(self) -> None:
         self.first_painted.emit()
@@ -252,7 +252,7 @@ class MainWindow(DropWindow):
     def _on_lanes_painted(self) -> None:
         if self.isVisible():
             self.usable.emit()
-            self._late.begin()
+            self._lazy_views.begin()
 
     def _on_busy(self) -> None:
         self.actions_["stop"].setEnabled(self.runner.busy or self.jobs.busy)
@@ -275,7 +275,7 @@ class MainWindow(DropWindow):
 
     def _choose_theme(self, action: QAction) -> None:
         self._settings.theme = action.data()
-        self._appearance.choose(action.data())
+        self._theme_manager.choose(action.data())
 
     def focusNextPrevChild(self, forward: bool) -> bool:
         return move_focus(self, forward=forward)
@@ -285,7 +285,7 @@ class MainWindow(DropWindow):
             event.ignore()
             return
         self._settings.geometry = self.saveGeometry()
-        self.arrangement.save(self._settings)
+        self.main_layout.save(self._settings)
         self._settings.save()
         self.shut_down()
         super().closeEvent(event)

@@ -41,7 +41,7 @@ class ViewSynchronizer(QObject):
         if eager:
             self._eager.add(view)
         view.location_requested.connect(self._session.set_location)
-        view.lit_requested.connect(self._session.set_highlight)
+        view.highlight_requested.connect(self._session.set_highlight)
         view.installEventFilter(self)
         if self._session.result is not None:
             self._behind_result.add(view)
@@ -60,11 +60,11 @@ class ViewSynchronizer(QObject):
         elif view in self._behind_location:
             self._show_location(view)
 
-    def settle(self) -> None:
+    def finish_pending(self) -> None:
         """Finish pending updates of visible views, as before a picture is taken."""
         for view in self._views:
             if view.isVisible():
-                view.settle()
+                view.finish_pending()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Show and isinstance(watched, ResultView):

@@ -86,7 +86,7 @@ def _descriptor(path: Path) -> int | None:
 
 
 def _write_through(source: Path, path: Path) -> None:
-    """Copy the bytes of a file into what cannot be replaced; a reader that ends before they do is not an error."""
+    """Copy a file into a device or a pipe. A reader that ends early is not an error."""
     descriptor = _descriptor(path)
     if descriptor is not None:
         # Opened anew, a regular file would be written from its beginning.

@@ -61,7 +61,29 @@ def load_config(path: str | os.PathLike[str], complete: Complete = unchanged) ->
 
 
 def parse_config(text: str, folder: Path, name: str = "The config", complete: Complete = unchanged) -> Config:
-    """Validate a config's text, with the paths in it relative to `folder`. Raises as `load_config` does."""
+    """Validate the text of a config.
+
+    Parameters
+    ----------
+    text : str
+        TOML.
+    folder : Path
+        The folder to which paths in the text are relative.
+    name : str
+        Name of the text in error sentences.
+    complete : callable
+        Completes a config that names no reference.
+
+    Returns
+    -------
+    Config
+        The config, with absolute paths.
+
+    Raises
+    ------
+    InputError
+        As `load_config`.
+    """
     values = parse_toml(text, name)
     config = with_paths(Config.from_mapping(values), lambda path: str(folder / path))
     return config if "reference" in values.get("compare", {}) else complete(config)
@@ -129,14 +151,40 @@ def check_paths(config: Config) -> None:
 
 
 def save_config(config: Config, path: Path) -> None:
-    """Write the config as a TOML file that says the same from its new place; raises as `check_paths` does."""
+    """Write a config as a TOML file, with paths relative to the file.
+
+    Parameters
+    ----------
+    config : Config
+        The config.
+    path : Path
+        The file.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written, or a path in the config is not UTF-8.
+    """
     check_paths(config)
     with atomic_write(path) as temporary:
         temporary.write_text(dump_config(config, path.parent), encoding="utf-8")
 
 
 def with_paths(config: Config, change: Callable[[str], str]) -> Config:
-    """The config with changed paths; `change` is called for each path, including those of engines."""
+    """Change the paths of a config.
+
+    Parameters
+    ----------
+    config : Config
+        The config.
+    change : callable
+        Gets each path, including those of engines, and returns the new one.
+
+    Returns
+    -------
+    Config
+        The changed config.
+    """
     for section, key in PATHS:
         table = getattr(config, section)
         path = getattr(table, key)

@@ -21,7 +21,7 @@ _TITLE = re.compile(r"# Lesson (?P<number>\d+): (?P<title>.+)")
 
 @dataclass(frozen=True)
 class Lesson:
-    """One lesson; `text` is the whole file, comments and all, and `name` what the command line calls it."""
+    """One lesson; `text` is the file with comments, `name` its name on the command line."""
 
     name: str
     number: int

@@ -1,9 +1,8 @@
-"""The guided lessons: texts in steps, each of which sets up the window, points at a part of it, and statements
-something.
+"""Guided lessons: texts in steps with a config, a selection, a highlighted part of the window, and statements.
 
-A lesson is a Markdown file. Its first line is `# Title`; what follows up to the first `## Step title` is its summary.
+A lesson is a Markdown file. Its first line is `# Title`; the text up to the first `## Step title` is its summary.
 Each step is prose with one fenced block marked `step`, which is TOML: the config that the step is about, as the name of
-one of the config lessons and changes of its keys, the selection, what to light up, and the statements.
+one of the config lessons and changes of its keys, the selection, the highlighted part, and the statements.
 """
 
 import re
@@ -31,13 +30,13 @@ COLORS = (
     "difference",
     *dict.fromkeys(quantity.name for quantities in QUANTITIES.values() for quantity in quantities),
 )
-"""What the lanes can be colored by; a gate only where the cell has it."""
+"""Quantities that can color the lanes; a gate only where the cell has it."""
 
 _FENCE, _MARK = "```", "```step"
-_STEP_KEYS, _LOOK_KEYS, _CLAIM_KEYS = (
-    ("config", "set", "cursor", "look", "claim"),
+_STEP_KEYS, _LOOK_KEYS, _STATEMENT_KEYS = (
+    ("config", "set", "selection", "look", "statement"),
     ("part", "colors", "engine", "line"),
-    ("says", "holds"),
+    ("text", "expression"),
 )
 _LINK = re.compile(rf"\]\({LINK_SCHEME}:([^)]*)\)")
 _INDICES = ("layer", "timestep", "sample", "unit")
@@ -45,9 +44,9 @@ _INDICES = ("layer", "timestep", "sample", "unit")
 
 @dataclass(frozen=True)
 class StepView:
-    """What a step points at: a part of the window, and how the lanes are drawn. None leaves it as it is.
+    """The highlighted part of the window and the display options of the lanes. None changes nothing.
 
-    `line` is the line of the arithmetic that is shown term by term, by the symbol of what it gives.
+    `line` is the symbol of the line of the arithmetic that is shown term by term.
     """
 
     part: str | None = None
@@ -58,21 +57,21 @@ class StepView:
 
 @dataclass(frozen=True)
 class LessonStep:
-    """One step; `prose` is Markdown, and `config` what the window is to run.
+    """One step; `prose` is Markdown, `config` the config of the run.
 
-    `cursor` holds the indices that the step moves the selection to, by the names of a `Location`.
+    `selection` holds the indices that the step moves the selection to, by the names of a `Location`.
     """
 
     title: str
     prose: str
     config: Config
-    cursor: Mapping[str, int] = field(default_factory=dict)
+    selection: Mapping[str, int] = field(default_factory=dict)
     look: StepView = StepView()
-    claims: tuple[Statement, ...] = ()
+    statements: tuple[Statement, ...] = ()
 
     def location(self, present: Location) -> Location:
         """Where the selection is to go from its present place."""
-        return present.moved(**self.cursor)
+        return present.moved(**self.selection)
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ def parse_lesson(text: str, path: Path) -> GuidedLesson:
 
 
 def _sections(text: str) -> Iterator[str]:
-    """What comes before the first step, then each step from its heading on; a heading within a fence is none."""
+    """The text before the first step, then each step from its heading on. A heading within a fence does not count."""
     lines: list[str] = []
     fenced = False
     for line in text.splitlines():
@@ -163,9 +162,9 @@ def _step(lesson: str, section: str, before: Config | None, folder: Path) -> Les
         raise InputError(f"{where}: the step block is not valid TOML: {error}.") from error
     _check_keys(where, values, _STEP_KEYS)
     look = _look(where, values.get("look", {}))
-    cursor = _cursor(where, values.get("cursor", {}))
+    selection = _selection(where, values.get("selection", {}))
     config = _config(where, values, before, folder)
-    return LessonStep(title, prose, config, cursor, look, _claims(where, values.get("claim", [])))
+    return LessonStep(title, prose, config, selection, look, _statements(where, values.get("statement", [])))
 
 
 def _settings(where: str, body: str) -> tuple[str, str]:
@@ -221,18 +220,18 @@ def _flat(where: str, changes: Any, prefix: str = "") -> Iterator[tuple[str, Any
             yield f"{prefix}{key}", value
 
 
-def _cursor(where: str, values: Any) -> dict[str, int]:
-    _check_keys(where, values, (*_INDICES, "direction"), "cursor")
+def _selection(where: str, values: Any) -> dict[str, int]:
+    _check_keys(where, values, (*_INDICES, "direction"), "selection")
     found = {}
     for key, value in values.items():
         if key == "direction":
             if value not in DIRECTIONS:
                 raise InputError(
-                    f"{where}: cursor.direction = {display_value(value)} must be {' or '.join(DIRECTIONS)}."
+                    f"{where}: selection.direction = {display_value(value)} must be {' or '.join(DIRECTIONS)}."
                 )
             found[key] = DIRECTIONS.index(value)
         elif isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise InputError(f"{where}: cursor.{key} = {display_value(value)} must be a whole number of at least 0.")
+            raise InputError(f"{where}: selection.{key} = {display_value(value)} must be a whole number of at least 0.")
         else:
             found[key] = value
     return found
@@ -248,16 +247,16 @@ def _look(where: str, values: Any) -> StepView:
     return StepView(**values)
 
 
-def _claims(where: str, values: Any) -> tuple[Statement, ...]:
+def _statements(where: str, values: Any) -> tuple[Statement, ...]:
     if not isinstance(values, list):
-        raise InputError(f"{where}: statements must be written [[claim]].")
+        raise InputError(f"{where}: statements must be written [[statement]].")
     found = []
-    for number, claim in enumerate(values, 1):
-        _check_keys(where, claim, _CLAIM_KEYS, f"statement {number}")
-        if not all(isinstance(claim.get(key), str) and claim[key].strip() for key in _CLAIM_KEYS):
-            raise InputError(f"{where}: statement {number} must have two texts, says and holds.")
+    for number, entry in enumerate(values, 1):
+        _check_keys(where, entry, _STATEMENT_KEYS, f"statement {number}")
+        if not all(isinstance(entry.get(key), str) and entry[key].strip() for key in _STATEMENT_KEYS):
+            raise InputError(f"{where}: statement {number} must have two texts, text and expression.")
         try:
-            found.append(parse_statement(claim["says"].strip(), claim["holds"].strip()))
+            found.append(parse_statement(entry["text"].strip(), entry["expression"].strip()))
         except InputError as error:
             raise InputError(f"{where}, statement {number}: {error}") from error
     return tuple(found)

@@ -1,4 +1,4 @@
-"""Which guided lessons there are: their titles and summaries, without what is in them."""
+"""Index of the guided lessons: titles and summaries."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -19,7 +19,7 @@ class LessonEntry:
 
     @property
     def heading(self) -> str:
-        """What the window is called while the lesson is open, which no config is called."""
+        """Title of the window while the lesson is open."""
         return f"Lesson: {self.title}"
 
 
@@ -37,7 +37,7 @@ def lesson_entries() -> tuple[LessonEntry, ...]:
 
 
 def _entry(number: int, path: Path) -> LessonEntry:
-    """What is before the first step; whether it is as it must be is said when the lesson is read."""
+    """Title and summary of a lesson. `read_lesson` checks the rest of the file."""
     text = path.read_text(encoding="utf-8", errors="replace")
     first, _, rest = text.partition("\n")
     summary = " ".join(rest.partition("\n## ")[0].split())

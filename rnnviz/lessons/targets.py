@@ -13,7 +13,7 @@ PARTS = {
     "mismatches": "the list of mismatches",
     "audit": "the step audit",
     "error-histogram": "the error histogram",
-    "what-if": "the known bugs",
+    "known-bugs": "the known bugs",
     "panel": "the settings panel",
     "panel.network": "the network settings",
     "panel.shapes": "the shapes of the parameters",

@@ -78,7 +78,7 @@ class ValuePyramids:
 
 
 class DifferencePyramids:
-    """What a candidate's differences from the reference reach: their ends, error ratios, and marks."""
+    """Pyramids of a candidate's differences from the reference: extremes, error ratios and marks."""
 
     def __init__(self, folder: Path, dtype: str, shape: tuple[int, ...]) -> None:
         self._low = Reduction(folder, "difference-low", dtype, shape, np.minimum, np.inf)

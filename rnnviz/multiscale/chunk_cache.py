@@ -13,7 +13,7 @@ _BYTES = 48 << 20
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """What some pixels show, (pixels of units, pixels of times): extremes, and where marks lie (None: nowhere)."""
+    """Extremes of the values behind some pixels, (unit pixels, time pixels), and their marks (None: none)."""
 
     values: FloatArray
     marks: BoolArray | None
@@ -41,7 +41,7 @@ class ChunkCache:
             return patch
 
     def put(self, key: Hashable, patch: Tile) -> None:
-        """Keep a patch; what another thread has put there meanwhile is the same."""
+        """Store a patch. Another thread may have stored an equal one."""
         with self._lock:
             before = self._patches.pop(key, None)
             self._patches[key] = patch
@@ -50,7 +50,7 @@ class ChunkCache:
                 self._used -= self._patches.popitem(last=False)[1].nbytes
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all patches."""
         with self._lock:
             self._patches.clear()
             self._used = 0

@@ -1,12 +1,13 @@
-"""The cells of a lane as they are, by any quantity, and which of them are marked: what pictures are reduced from."""
+"""Values of a lane by any quantity, and their mismatch marks: read, or computed in cached chunks."""
 
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.mmap_arrays import release_pages
-from rnnviz.multiscale.chunk_cache import Tile
+from rnnviz.multiscale.chunk_cache import ChunkCache, Tile
 from rnnviz.quantities.catalog import Quantity, gate_quantity
 from rnnviz.quantities.gate_cache import LaneGates
 from rnnviz.quantities.level_of_detail import BoolArray
@@ -16,7 +17,7 @@ from rnnviz.verify.result import RunResult
 from rnnviz.verify.step_inputs import followed
 
 _OF_HIDDEN = ("norm",)
-"""What takes nothing but the hidden state itself."""
+"""Quantities that depend on the hidden state only."""
 
 
 class CellReader:
@@ -70,7 +71,7 @@ class CellReader:
         return Tile(np.ascontiguousarray(values.T), None if marks is None else marks.T)
 
     def told(self, layer: int | None, direction: int) -> range:
-        """The time steps of a lane that have numbers; a recording may lack what the others follow from."""
+        """The time steps of a lane that have numbers; a recording may lack some."""
         if layer is None:
             return range(self._result.shape[2])
         trace = self._result[self._engine]
@@ -127,3 +128,69 @@ def copy_and_unmap(stored: NDArray[Any]) -> NDArray[Any]:
     copy = stored.copy()
     release_pages(stored)
     return copy
+
+
+_TIMES, _UNITS = 64, 128
+
+Wanted: TypeAlias = Callable[[], bool]
+"""Returns False to cancel the computation."""
+
+
+class CancelledError(Exception):
+    """The computation was canceled."""
+
+
+def always() -> bool:
+    """True: for computations that are never canceled."""
+    return True
+
+
+class ChunkedCompute:
+    """The cells of a source by pieces; `name` distinguishes them from other sources' in the cache."""
+
+    def __init__(self, source: CellReader, cache: ChunkCache, name: Hashable) -> None:
+        self._source, self._cache, self._name = source, cache, name
+
+    def read(self, layer: int | None, direction: int, times: slice, units: slice, wanted: Wanted) -> Tile:
+        """(units, times): some cells.
+
+        Raises
+        ------
+        UnwantedError
+            If they are not `wanted` any more before they are computed.
+        """
+        lines = []
+        across = range(times.start // _TIMES, -(-times.stop // _TIMES))
+        for down in range(units.start // _UNITS, -(-units.stop // _UNITS)):
+            line: dict[int, Tile] = {}
+            # In the order of computation, in which a cell state is carried from one to the next.
+            for place in reversed(across) if direction else across:
+                if not wanted():
+                    raise CancelledError
+                line[place] = self._piece(layer, direction, place, down)
+            lines.append(concat_tiles([line[place] for place in across], 1))
+        whole = concat_tiles(lines, 0)
+        left, top = times.start - across.start * _TIMES, units.start % _UNITS
+        part = slice(top, top + units.stop - units.start), slice(left, left + times.stop - times.start)
+        return Tile(whole.values[part], None if whole.marks is None else whole.marks[part])
+
+    def _piece(self, layer: int | None, direction: int, across: int, down: int) -> Tile:
+        key = self._name, layer, direction, across, down
+        piece = self._cache.get(key)
+        if piece is None:
+            timesteps, units = self._source.shape(layer)
+            times = slice(across * _TIMES, min((across + 1) * _TIMES, timesteps))
+            piece = self._source.read(layer, direction, times, slice(down * _UNITS, min((down + 1) * _UNITS, units)))
+            self._cache.put(key, piece)
+        return piece
+
+
+def concat_tiles(patches: Sequence[Tile], axis: int) -> Tile:
+    """Patches in a row along an axis, as one."""
+    if len(patches) == 1:
+        return patches[0]
+    marks = None
+    if any(patch.marks is not None for patch in patches):
+        found = [np.zeros(p.values.shape, np.bool_) if p.marks is None else p.marks for p in patches]
+        marks = np.concatenate(found, axis=axis)
+    return Tile(np.concatenate([patch.values for patch in patches], axis=axis), marks)

@@ -1,6 +1,6 @@
 """The lanes of the unrolled network, read at the resolution at which they are shown.
 
-This is the one place where a picture reads a trace. A lane is never loaded as a whole: what is needed is reduced
+This is the one place where a picture reads a trace. A lane is never loaded as a whole: the visible part is reduced
 chunk by chunk, from the coarsest copy of a long trace that will do, and the reduced chunks are kept within a fixed
 budget.
 """
@@ -11,8 +11,15 @@ from typing import Protocol
 from rnnviz.core.multiscale import NO_PYRAMID, Level, LevelArray, Pyramid
 from rnnviz.core.trace_index import Lane
 from rnnviz.multiscale.chunk_cache import ChunkCache, Tile
-from rnnviz.multiscale.chunked_compute import CancelledError, ChunkedCompute, Wanted, always, concat_tiles
-from rnnviz.multiscale.raw_reader import CellReader, copy_and_unmap
+from rnnviz.multiscale.raw_reader import (
+    CancelledError,
+    CellReader,
+    ChunkedCompute,
+    Wanted,
+    always,
+    concat_tiles,
+    copy_and_unmap,
+)
 from rnnviz.quantities.catalog import Quantity
 from rnnviz.quantities.gate_cache import LaneGates
 from rnnviz.quantities.level_of_detail import Bins, BoolArray, bin_extremes, bin_marks, block_extremes, block_marks
@@ -118,7 +125,7 @@ class MultiscaleReader:
         return Tile(bin_extremes(patch.values, times, units), marks)
 
     def level_read(self, lane: Lane, times: int, units: int) -> Level:
-        """What is read to show blocks of this many cells, powers of two: the coarsest level that makes them up."""
+        """The coarsest level whose blocks divide blocks of `times` by `units` cells, powers of two."""
         if times == units == 1 or self._computes(lane):
             return _EVERY_CELL
         low, high, marks = self._pyramids(lane)
@@ -166,7 +173,7 @@ class MultiscaleReader:
         return concat_tiles(chunks, 1), indices.start * size // block.times
 
     def _chunk_size(self, lane: Lane, level: Level, block: Level) -> int:
-        """Timesteps in a chunk: a power of two, and so a multiple of the block's."""
+        """Number of time steps in a chunk: a power of two, and so a multiple of the block's."""
         fitting = max(1, _CHUNK_VALUES // -(-self.shape(lane)[1] // level.units))
         if self._computes(lane):
             fitting = max(fitting, _COMPUTED_TIMES)

@@ -1,4 +1,4 @@
-"""What the lanes can be read by, and what each of it is called wherever it is offered or shown."""
+"""Quantities that can color the lanes, with their titles."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
@@ -29,14 +29,14 @@ Quantity: TypeAlias = Literal[
     "pre_z",
     "pre_n",
 ]
-"""h itself, what a comparison says of it, and every quantity that some cell has beside it."""
+"""h, results of a comparison, and all other quantities of the cells."""
 
 GATES, STATES, ARGUMENTS = "Gates", "States", "Before the activation"
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One quantity that is offered: its name, what it is, and the group that it is in."""
+    """A quantity in the menu: name, title and group."""
 
     name: Quantity
     title: str
@@ -44,12 +44,12 @@ class Choice:
 
     @property
     def text(self) -> str:
-        """Its name with what it is, in few words."""
+        """The name with a short description."""
         return f"{self.name} of h" if self.name in ("change", "norm") else f"{self.name}  {self.title}"
 
 
 def choices_of(cell: str) -> tuple[Choice, ...]:
-    """What there is beside h of a cell, group by group: gates, states, the arguments of activations."""
+    """Quantities of a cell other than h, by group: gates, states, pre-activations."""
     offered = []
     for quantity in QUANTITIES[cell]:
         group = STATES if quantity.name in ("c", "change", "norm") else GATES
@@ -66,19 +66,19 @@ def per_unit_choices(cell: str) -> tuple[Choice, ...]:
 
 
 def quantity_for(wanted: Quantity, cell: str, *, compared: bool) -> Quantity:
-    """What is read of a cell's lanes if `wanted` is asked for: h, if it has none, or if nothing is compared."""
+    """The `wanted` quantity, or h if the cell lacks it or nothing is compared."""
     if wanted in ("violation", "difference"):
         return wanted if compared else "value"
     return wanted if gate_quantity(wanted, cell) is not None else "value"
 
 
 def gate_quantity(quantity: Quantity, cell: str) -> GateQuantity | None:
-    """What is computed for a quantity; None if it is h, reported by a comparison, or not of that cell."""
+    """The gate quantity of that name; None for h, for results of a comparison and for other cells' quantities."""
     return next((found for found in QUANTITIES[cell] if found.name == quantity), None)
 
 
 def heading_of(quantity: Quantity, cell: str) -> tuple[str, ...]:
-    """A quantity's name and what it is, in as few words as fit over a color bar, line by line."""
+    """A quantity's name and short description over a color bar, line by line."""
     if quantity == "change":
         return "change", "from last step"
     if quantity == "norm":

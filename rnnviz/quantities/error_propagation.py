@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core import number_format
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.indexing import first_timestep, lane_text
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import plural
 from rnnviz.text.verdict_details import how_many, mismatches, quoted_names
 from rnnviz.text.verdict_text import TextPart, fill
 from rnnviz.verify.compare import Comparison
-from rnnviz.verify.mismatch_navigation import mismatching_at
+from rnnviz.verify.mismatches import mismatching_at
 from rnnviz.verify.result import RunResult
 
 # Text between asterisks is strong.
@@ -30,7 +30,7 @@ _BY = "*First mismatch:* {place}. Errors in every {lane} by t = {latest}. {misma
 class LaneSpread:
     """One lane.
 
-    `violation` (T,) is the largest violation at each timestep, above 1 where values mismatch; `first` the first
+    `violation` (T,) is the largest error ratio at each time step, above 1 where values mismatch; `first` the first
     mismatch in the order of computation, `steps` how many of the lane's steps come before it, both None if nothing
     mismatches.
     """
@@ -44,11 +44,11 @@ class LaneSpread:
 
     @property
     def worst(self) -> float:
-        """The largest violation."""
+        """The largest error ratio."""
         return float(self.violation.max())
 
     def heights(self, most: float) -> NDArray[np.float64]:
-        """(T,): how far above the limit each timestep is on a logarithmic scale up to `most`: 0 where nothing
+        """(T,): how far above the limit each time step is on a logarithmic scale up to `most`: 0 where nothing
         mismatches, a quarter just above the limit, 1 at `most` and beyond.
         """
         outside = np.clip(self.violation, 1.0, max(most, 10.0))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from rnnviz.cells.running_error import ALLOWED
 from rnnviz.core import number_format
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
@@ -64,7 +64,7 @@ QUANTITIES = (VIOLATION, ERROR, MISMATCHED, STEP_AUDIT)
 
 @dataclass(frozen=True)
 class Named:
-    """Values of shape (L, D, T) and what they are, in a word or two. NaN where nothing is known."""
+    """Values (L, D, T) and their short name. NaN where they are unknown."""
 
     name: str
     values: Values
@@ -74,8 +74,8 @@ class Named:
 class ErrorSeries:
     """A quantity of one comparison.
 
-    `main` is drawn for every lane and `companions` beside it for one; `limit` is what is tolerated, and what to call
-    it.
+    `main` is drawn for every lane and `companions` beside it for one; `limit` is the
+    tolerance, and its label.
     """
 
     main: Named
@@ -96,14 +96,14 @@ def error_series(result: RunResult, comparison: Comparison, quantity: ErrorQuant
     if quantity is STEP_AUDIT:
         if not audits:
             return None
-        limit = ALLOWED, f"{ALLOWED:g} rounding bounds, the most a right step may be off"
+        limit = ALLOWED, f"{ALLOWED:g} rounding bounds, the limit of a correct step"
         first, *others = _named(audits, lambda audit: audit.ratio_over_time, "{}")
         return ErrorSeries(first, tuple(others), limit)
     if quantity is ERROR:
         atol = number_format.full(comparison.atol)
         limit = comparison.atol, f"atol {atol}; values away from 0 are allowed more"
         steps = _named(audits, lambda audit: audit.error_over_time, "{}, one step")
-        apart = Named("added up", comparison.error_over_time)
+        apart = Named("accumulated", comparison.error_over_time)
         return ErrorSeries(apart, tuple(steps), limit if comparison.atol > 0.0 else None)
     if quantity is MISMATCHED:
         return ErrorSeries(Named("mismatches", comparison.mismatched_over_time.astype(np.float64)))

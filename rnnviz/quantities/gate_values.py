@@ -16,7 +16,7 @@ _UNITS = 64
 
 
 class GateVector:
-    """What an engine's cell has beside h at one time step of a lane."""
+    """Gates and states of an engine at one time step of a lane."""
 
     def __init__(self, read: Callable[[Quantity, slice], FloatArray], units: int) -> None:
         self._read, self._size = read, units

@@ -1,7 +1,7 @@
 """Gates, pre-activations and cell states over time, computed for what is asked for and never stored.
 
-They follow from an engine's own hidden states and the true parameters, in float64: what the cell's equations give for
-each step by itself. Of a right engine that is what it computed, to rounding; of a wrong one it is what it should have.
+They follow from an engine's own hidden states and the true parameters, in float64: the cell's equations
+for each step separately. They equal the values of a correct engine within rounding.
 """
 
 from collections import OrderedDict
@@ -17,6 +17,7 @@ from rnnviz.cells.blocks import StepBlock
 from rnnviz.cells.graph import Node, value_limits
 from rnnviz.cells.graph import trace as graph_of
 from rnnviz.core.cells import CELLS, Cell
+from rnnviz.core.indexing import time_blocks
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
@@ -32,10 +33,10 @@ _PRE = "pre_"
 
 @dataclass(frozen=True)
 class GateQuantity:
-    """What can be read of a lane beside h.
+    """A quantity of a lane other than h.
 
-    `low` and `high` are the least and largest values it can have, None where there is no limit; `per_unit` is False of
-    what a lane has once for each time step.
+    `low` and `high` are the least and largest values it can have, None where there is no limit; `per_unit` is
+    False for a quantity with one value for each time step.
     """
 
     name: str
@@ -46,7 +47,7 @@ class GateQuantity:
 
 
 def gate_quantities(cell: Cell) -> tuple[GateQuantity, ...]:
-    """What a cell has: its gates, c of an LSTM, the arguments of the activations, and what every cell has.
+    """Quantities of a cell: gates, c of an LSTM, pre-activations, and those that every cell has.
 
     An RNN's only gate is h itself, so that only its argument is listed.
     """
@@ -55,16 +56,16 @@ def gate_quantities(cell: Cell) -> tuple[GateQuantity, ...]:
     found = [GateQuantity(gate.symbol, gate.name, *value_limits(values[gate.symbol])) for gate in gates]
     if cell.has_cell_state:
         found.append(GateQuantity("c", "cell state"))
-    found += [GateQuantity(_PRE + gate.symbol, f"argument of {gate.symbol}'s {gate.activation}") for gate in cell.gates]
+    found += [GateQuantity(_PRE + gate.symbol, f"pre-activation of {gate.symbol}") for gate in cell.gates]
     return (
         *found,
         GateQuantity("change", "change from the previous step"),
-        GateQuantity("norm", "norm of the hidden vector", 0.0, per_unit=False),
+        GateQuantity("norm", "norm of the hidden state", 0.0, per_unit=False),
     )
 
 
 QUANTITIES: dict[str, tuple[GateQuantity, ...]] = {name: gate_quantities(cell) for name, cell in CELLS.items()}
-"""What can be read of the lanes of each cell, by the cell's name."""
+"""Quantities of each cell, by the cell's name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +79,7 @@ class _Rows:
 
     @property
     def nbytes(self) -> int:
-        """What the weights take."""
+        """Bytes of the weights."""
         return self.i2h.nbytes + self.h2h.nbytes
 
 
@@ -120,7 +121,7 @@ class GateReader:
             if quantity.name == name:
                 return quantity
         known = ", ".join(quantity.name for quantity in QUANTITIES[self.cell.name])
-        raise KeyError(f"{name} is no quantity of the cell {self.cell.name}: it has {known}")
+        raise KeyError(f"{name} is not a quantity of the cell {self.cell.name}: it has {known}")
 
     def _block(self, columns: SampleUnitBlock, times: slice) -> "_Block":
         return _Block(self, columns.layer, columns.direction, slice(*columns.samples), times, slice(*columns.units))
@@ -130,9 +131,7 @@ class GateReader:
         network = self.inputs.network
         widest = max(network.directions * network.hidden_size, network.input_size) * (samples.stop - samples.start)
         length = max(1, _BLOCK_VALUES // widest)
-        starts = range(times.start, times.stop, length)
-        for start in reversed(starts) if network.backward(direction) else starts:
-            yield slice(start, min(start + length, times.stop))
+        return time_blocks(times, length, backward=network.backward(direction))
 
     def rows_of(self, layer: int, direction: int, symbol: str, units: slice) -> _Rows:
         """The parameters of some units' rows of one gate, kept for the next block."""

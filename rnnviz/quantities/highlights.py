@@ -1,5 +1,4 @@
-"""Regions of the unrolled network that are highlighted: what else in the window is the very thing that one points
-at."""
+"""Highlighted regions of the unrolled network, which are the same in every view."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +10,8 @@ from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.quantities.vectors import VectorKind
 
 Part: TypeAlias = Literal["same", "read", "computed", "carried", "next"]
-"""Why a region is highlighted: it is what one points at, or a step reads it, computes it, carries it on, or reads it
-next."""
+"""Reason of a highlight: the region is under the pointer, or a step reads, computes or passes on its values, or reads
+them next."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,7 @@ def lane_region(network: Network, layer: int, direction: int, timesteps: int) ->
 
 
 def input_regions(network: Network, where: Location, part: Part = "same") -> tuple[Region, ...]:
-    """What a step reads beside its own state: x, or what each direction of the layer below computed at its time
-    step."""
+    """The layer input of a step: x, or the hidden states of the layer below at its time step."""
     if where.layer == 0:
         return (Region(INPUT, range(where.timestep, where.timestep + 1), range(network.input_size), part),)
     below = [where.moved(layer=where.layer - 1, direction=direction) for direction in range(network.directions)]

@@ -1,4 +1,4 @@
-"""A histogram made ready to be drawn and read: which bins are shown, where they are, and what they say."""
+"""Bars of a histogram: visible bins, positions and labels."""
 
 from dataclasses import dataclass
 from math import ceil, floor, isinf, log2, log10
@@ -11,7 +11,7 @@ from rnnviz.verify.histogram import Histogram
 APART = 0.6
 """How far the bars of zero and of infinity are from the others, in widths of a bar."""
 
-_INFINITE = "infinite: NaN or infinite on one side, or with a tolerance of 0"
+_INFINITE = "infinite: NaN or infinite in one engine, or with a tolerance of 0"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class HistogramBar:
 
 @dataclass(frozen=True)
 class Bars:
-    """All bars from left to right, what is below them, and where the limit is, in widths of a bar."""
+    """All bars from left to right, the ticks, and the position of the limit, in widths of a bar."""
 
     bars: tuple[HistogramBar, ...]
     ticks: tuple[tuple[float, str], ...]
@@ -53,9 +53,7 @@ def violation_bars(comparison: Comparison) -> Bars:
     histogram = comparison.violations
     below = -histogram.lowest
     shown = _hull(histogram, below, below + 1)
-    bars = _bars(
-        histogram, shown, "times the tolerance", "infinite: not a number on one side, or a tolerance of 0", 1.0
-    )
+    bars = _bars(histogram, shown, "times the tolerance", "infinite: NaN in one engine, or a tolerance of 0", 1.0)
     lowest, highest = (2.0 ** (histogram.lowest + place - 1) for place in (shown.start, shown.stop))
 
     def x(value: float) -> float:
@@ -69,7 +67,7 @@ def violation_bars(comparison: Comparison) -> Bars:
 def ulp_bars(comparison: Comparison) -> Bars:
     """How the distances in floats are spread."""
     histogram = comparison.ulps
-    bars = _bars(histogram, _hull(histogram, 1, 1), "ULP", "no distance: NaN on one side", None)
+    bars = _bars(histogram, _hull(histogram, 1, 1), "ulp", "no distance: NaN in one engine", None)
     ticks = tuple((bar.x + 0.5, _whole(bar.low, bar.high)) for bar in bars if bar.high > 0.0 and not isinf(bar.low))
     return Bars(bars, (*_end_ticks(bars), *ticks), None, histogram.total)
 
@@ -103,8 +101,8 @@ def _bars(
 
 
 def _words(low: float, high: float, unit: str) -> str:
-    if unit == "ULP":
-        return f"{_whole(low, high)} ULP"
+    if unit == "ulp":
+        return f"{_whole(low, high)} ulp"
     if low == 0.0:
         return f"up to {number_format.error(high)} {unit}"
     if isinf(high):

@@ -1,7 +1,7 @@
 """Long series as a plot of this many pixels shows them: the smallest and the largest value of each column of pixels.
 
-A spike of one time step survives at every zoom. What is read of a trace is about as much as there are pixels: a long
-trace keeps its smallest and largest values in blocks beside it.
+A spike of one time step survives at every zoom. The number of values read is proportional to the number of
+pixels: a long trace has pyramids of its smallest and largest values.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class Outline:
         return np.asarray((starts + np.minimum(starts + self.block, self.timesteps) - 1) / 2.0)
 
     def points(self) -> tuple[NDArray[np.float64], Values]:
-        """What a line runs through: one point for each time step, or two for each block of several."""
+        """Points of the line: one for each time step, or two for each block of several."""
         if self.block == 1:
             return self.times, self.low
         return np.repeat(self.times, 2), np.stack([self.low, self.high], axis=1).ravel()

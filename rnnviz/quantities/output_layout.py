@@ -1,4 +1,4 @@
-"""What `out` and `state` consist of: every part of them with the lane and the step that it is."""
+"""Layout of `out` and `state`: each part with its lane and time step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from rnnviz.core.trace_index import ARROWS, Location
 
 @dataclass(frozen=True)
 class MapPart:
-    """One vector within an array: where it was computed, what it is called, and its features within the array."""
+    """A vector in an array: its location, label, and features in the array."""
 
     where: Location
     text: str
@@ -35,7 +35,7 @@ def map_rows(network: Network, here: Location, timesteps: int) -> tuple[MapRow, 
         for direction in range(network.directions)
         for where in (Location(top, direction, here.timestep, here.sample, reverse=network.reverse),)
     )
-    rows = [MapRow(out_index(network, here), "What the network returns at the cursor's timestep: the top layer.", out)]
+    rows = [MapRow(out_index(network, here), "Output of the network at the selected time step: the top layer.", out)]
     for cell, array in enumerate(network.kind.state_names):
         parts = tuple(
             MapPart(last, state_text(network, last, cell=bool(cell)), str(index), array)

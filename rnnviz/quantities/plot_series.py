@@ -96,7 +96,7 @@ class LogScale:
         return found
 
     def text(self, position: float) -> str:
-        """What a tick says: "0", "1e-7", "1", "infinity"; empty between the decades."""
+        """Label of a tick: "0", "1e-7", "1", "infinity"; empty between the decades."""
         if position == self.zero:
             return "0"
         if position == self.infinity:

@@ -51,9 +51,9 @@ class Match:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a query found: the units that are on throughout its range, and the best other ranges, the best first.
+    """Result of a query: the units that are on throughout its range, and other ranges, the best first.
 
-    `highest` is the highest threshold at which any unit is on throughout the range; None if there is no such one.
+    `highest` is the highest threshold at which any unit is on throughout the range; None if there is none.
     """
 
     query: Query

@@ -1,4 +1,4 @@
-"""The order in which a network is computed, and what each step of it reads, computes and carries on."""
+"""Order of computation of a network: values that each step reads, computes and passes on."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -37,7 +37,7 @@ class Traversal:
         return (where.layer * self.directions + where.direction) * self.timesteps + step
 
     def at(self, index: int, here: Location) -> Location:
-        """The place of a step, the nearest one beyond the ends; `here` tells sample and unit, and the one lane."""
+        """The place of a step, the nearest one beyond the ends; `here` gives the sample, the unit and the one lane."""
         lane, step = divmod(min(max(index, 0), self.count() - 1), self.timesteps)
         if self.order == "lane":
             layer, direction = here.layer, here.direction
@@ -51,7 +51,7 @@ class Traversal:
 
 
 def stage_regions(network: Network, where: Location, timesteps: int, stage: Stage) -> tuple[Region, ...]:
-    """What a stage of a step lights up: what is read, or that and what is computed, or that and who reads it next."""
+    """Highlighted regions of a stage of a step: values read, values computed, or values passed on."""
     if stage == "carry":
         after = carried_to(network, where, timesteps)
         left = state_regions(network, where, "carried")
@@ -61,23 +61,25 @@ def stage_regions(network: Network, where: Location, timesteps: int, stage: Stag
 
 
 def stage_text(network: Network, where: Location, timesteps: int, stage: Stage) -> str:
-    """What happens now, in words, with indices in time: "reads x[3] and h[2] of layer 0 →"."""
+    """Description of the stage, with indices in time: "reads x[t=3] and h[t=2] of layer 0 →"."""
     lane, t = _lane(network, where.layer, where.direction), where.timestep
     both = network.kind.has_cell_state
     if stage == "read":
         before = read_after(network, where, timesteps)
         state = (
-            f"{'h0 and c0' if both else 'h0'}" if before is None else f"h[{before}]{f', c[{before}]' if both else ''}"
+            f"{'h0 and c0' if both else 'h0'}"
+            if before is None
+            else f"h[t={before}]{f', c[t={before}]' if both else ''}"
         )
         return f"reads {_read_below(network, where)} and {state} of {lane}"
     if stage == "compute":
         symbols = [gate.symbol for gate in network.kind.gates]
-        left = f"c[{t}] and h[{t}]" if both else f"h[{t}]"
+        left = f"c[t={t}] and h[t={t}]" if both else f"h[t={t}]"
         if symbols == ["h"]:
             return f"computes {left} of {lane}: {network.kind.equations[0]}"
         return f"computes the gates {' '.join(symbols)}, and from them {left} of {lane}"
     after = carried_to(network, where, timesteps)
-    names = f"h[{t}] and c[{t}]" if both else f"h[{t}]"
+    names = f"h[t={t}] and c[t={t}]" if both else f"h[t={t}]"
     if after is not None:
         return f"{names} of {lane} {'are' if both else 'is'} passed on to t = {after}"
     row = state_row(network, where)
@@ -88,9 +90,9 @@ def stage_text(network: Network, where: Location, timesteps: int, stage: Stage) 
 def _read_below(network: Network, where: Location) -> str:
     t = where.timestep
     if where.layer == 0:
-        return f"x[{t}]"
+        return f"x[t={t}]"
     below = " and ".join(_number(network, where.layer - 1, d) for d in range(network.directions))
-    return f"h[{t}] of layer {below}"
+    return f"h[t={t}] of layer {below}"
 
 
 def _lane(network: Network, layer: int, direction: int) -> str:

@@ -19,14 +19,14 @@ from rnnviz.verify.result import RunResult
 OrderName: TypeAlias = Literal["index", "component", "activity"]
 SAMPLED = 512
 ORDERS: dict[OrderName, tuple[str, str]] = {
-    "index": ("index", "Units stand in the order of their indices."),
+    "index": ("index", "Sorted by index."),
     "component": (
         "first component",
-        "Units stand by their weight in the first principal component of h over time, the largest on top.",
+        "Sorted by weight in the first principal component of h over time, largest first.",
     ),
     "activity": ("activity", "Sorted by mean |h| over time, largest first."),
 }
-"""What each order is called, and what it means."""
+"""Title and description of each order."""
 
 Check: TypeAlias = Callable[[], None]
 
@@ -47,7 +47,7 @@ class UnitOrder:
 
 @dataclass(frozen=True)
 class OrderKey:
-    """Which order of a result: by what, and of whose values of which sample."""
+    """Request of an order: its kind, engine and sample."""
 
     name: OrderName
     engine: str
@@ -67,7 +67,7 @@ class LaneOrders:
 
 
 def find_orders(result: RunResult, key: OrderKey, check: Check) -> LaneOrders:
-    """The orders of all lanes; `check` is called between lanes, and may raise what ends the work."""
+    """The orders of all lanes; `check` is called between lanes, and may raise an exception to cancel."""
     layers, directions, *_ = result.shape
     found = {}
     for layer in range(layers):
@@ -109,7 +109,7 @@ def activity(values: FloatArray) -> NDArray[np.float64]:
 
 
 def first_component(values: FloatArray) -> NDArray[np.float64]:
-    """(U,): each unit's weight in the first principal component, of length 1; what is not a number counts as 0.
+    """(U,): each unit's weight in the first principal component, of length 1; NaN counts as 0.
 
     Its sign is such that the weight of the largest magnitude is positive.
     """

@@ -1,4 +1,4 @@
-"""One vector as every engine has it: the hidden values at a place, and what the step there reads."""
+"""One vector of every engine: the hidden state of a step, and its inputs."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -44,7 +44,7 @@ class Vector:
 
 
 def difference(reference: FloatArray, candidate: FloatArray, rtol: float, atol: float) -> Difference:
-    """Hold two vectors against each other."""
+    """Difference of two vectors (H,)."""
     error, limit = abs_error(reference, candidate), tolerance(reference, rtol, atol)
     signed = np.where(candidate < reference, -error, error)
     signed[np.isnan(reference) != np.isnan(candidate)] = np.nan
@@ -69,8 +69,8 @@ def kinds_at(result: RunResult, where: Location) -> tuple[VectorKind, ...]:
 def vector_at(result: RunResult, candidate: str | None, where: Location, kind: VectorKind) -> Vector:
     """The vector of that kind at a place: (H,) values, or for the input (I,) or (D·H,).
 
-    Engines that do not know the cell states have no column of them, and recordings none of what they lack. Above the
-    first layer the input is what each engine's layer below computed at the same time step.
+    Engines that do not know the cell states have no column of them, and recordings none for missing values. Above the
+    first layer the input is the hidden state of the engine's layer below at the same time step.
     """
     if kind == "h0" or kind == "c0":
         state = result.inputs.initial_state

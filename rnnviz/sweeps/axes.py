@@ -93,6 +93,6 @@ class ColorRange:
 
 
 def color_range(values: NDArray[np.float64], limit: float | None) -> ColorRange:
-    """The range of what is shown; a limit is always within it."""
+    """The displayed range, which includes the limit."""
     finite = np.abs(values[~np.isnan(values)])
     return ColorRange(log_scale((finite,), *(() if limit is None else (limit,))), limit)

@@ -31,7 +31,7 @@ _own = threading.local()
 
 @dataclass(frozen=True)
 class _Sent:
-    """A row on its way to a worker, which must compute what this process would."""
+    """A row on its way to a worker, which must compute the same as this process."""
 
     task: Task
     version: str = __version__
@@ -117,7 +117,7 @@ class ClusterScheduler:
 
 
 async def _meet(address: str) -> None:
-    """Raise an OSError or a ValueError unless somebody listens at an address."""
+    """Raise an OSError or a ValueError unless a scheduler listens at an address."""
     comm = await connect(address, timeout=_CONNECT_SECONDS)
     await comm.close()
 

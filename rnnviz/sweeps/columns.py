@@ -1,4 +1,4 @@
-"""A sweep's rows as columns of numbers, filled in as the rows come: what tables sort by and heat maps show."""
+"""A sweep's rows as columns of numbers, filled in as the rows arrive, for sorting and heat maps."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -47,25 +47,25 @@ def _seconds(row: SweepRow, engine: str) -> float | None:
 QUANTITIES = (
     SweepQuantity(
         "max_error_ratio",
-        "violation",
-        "The largest |difference| of any value in units of its tolerance: above 1 the engines do not agree.",
+        "error ratio",
+        "Largest error ratio: |difference| ÷ tolerance. Above 1 the engines do not agree.",
         lambda row: None if row.finding is None else row.finding.max_error_ratio,
         1.0,
     ),
     SweepQuantity(
         "max_abs_error",
         "difference",
-        "The largest |difference| of any value.",
+        "Largest |difference|.",
         lambda row: None if row.finding is None else row.finding.max_abs_error,
     ),
     SweepQuantity(
         "audit_worst_ratio",
         "audit ratio",
-        f"The worst step of either engine in units of its rounding bound: above {ALLOWED:g} the engine is wrong.",
+        f"Worst step of either engine in rounding bounds. Above {ALLOWED:g} the engine is wrong.",
         lambda row: None if row.finding is None else row.finding.audit_worst_ratio,
         ALLOWED,
     ),
-    SweepQuantity("reference", "reference time", "How long the reference took.", reference_seconds),
+    SweepQuantity("reference", "reference time", "Time that the reference took.", reference_seconds),
     SweepQuantity("engine", "engine time", "Time that the candidate engine took.", engine_seconds),
 )
 
@@ -146,7 +146,7 @@ def order(keys: NDArray[np.float64], *, ascending: bool) -> NDArray[np.intp]:
 
 
 def ranks(texts: Sequence[str]) -> NDArray[np.float64]:
-    """A number for each text, larger for what comes later in the alphabet; NaN for an empty one."""
+    """The alphabetical rank of each text; NaN for an empty one."""
     places = {text: float(rank) for rank, text in enumerate(sorted(set(texts)))}
     places[""] = nan
     return np.array([places[text] for text in texts])

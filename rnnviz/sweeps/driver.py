@@ -111,7 +111,7 @@ class Sweeping:
 
 
 def earlier(sweep: Sweep, points: Iterable[Point], known: dict[str, SweepResult]) -> list[SweepRow]:
-    """Every point with what earlier starts found of it, failures included."""
+    """Every point with its result of earlier starts, failures included."""
     identities = Identities(sweep.audit)
     return [
         SweepRow(point, SweepResult("refused", point.refusal))

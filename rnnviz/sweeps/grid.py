@@ -19,7 +19,7 @@ SEED_KEYS = ("sequence.seed", "parameters.seed", "initial_state.seed")
 
 AUDITS = ("off", "auto", "full")
 KEYS = (*SECTIONS, "grid", "seeds", "engines", "audit")
-"""The keys of a sweep: the tables of the config that its rows start from, and what differs between them."""
+"""The keys of a sweep: the tables of the common config, and the axes."""
 
 _SEED = FieldSpec("int", "One draw of input, parameters and initial state.", minimum=0, maximum=LARGEST_SEED)
 _ENGINE = FieldSpec("text", "Engine that is compared with the reference.")
@@ -52,7 +52,7 @@ class Point:
 class Sweep:
     """Every combination of the axes' values, each put into the tables `base` of a config.
 
-    The last axis is "engine": each is held, alone, against the reference.
+    The last axis is "engine": each engine alone is compared with the reference.
     """
 
     base: Mapping[str, Any]

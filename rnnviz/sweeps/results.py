@@ -11,7 +11,7 @@ from rnnviz.sweeps.grid import Point
 from rnnviz.verify.verdict import VERDICTS
 
 ROW_VERDICTS = ("refused", *VERDICTS, "failed")
-"""From what says least to the worst: refused are values that make no run, failed is a run that was tried."""
+"""From the least informative to the worst: refused values do not result in a run, a failed run was tried."""
 
 COMPUTED = VERDICTS
 """The verdicts of rows that have numbers."""
@@ -63,7 +63,7 @@ class SweepResult:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "SweepResult":
-        """Read what `to_mapping` gave.
+        """Read the result of `to_mapping`.
 
         Raises
         ------
@@ -100,7 +100,7 @@ class SweepRow:
 
 @dataclass(frozen=True)
 class SweepTable:
-    """All rows of a sweep in the order of its axes; `keys` say what each row's values are of."""
+    """All rows of a sweep in the order of its axes; `keys` are the keys of each row's values."""
 
     keys: tuple[str, ...]
     rows: tuple[SweepRow, ...]

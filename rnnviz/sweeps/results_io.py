@@ -90,7 +90,7 @@ def _why(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"{display_key(error.args[0])} is missing in it"
     if isinstance(error, TypeError | AttributeError | LookupError):
-        return "something in it is of another kind than it must be"
+        return "a value in it has an unexpected type"
     if isinstance(error, RecursionError):
         return "its brackets are nested too deep"
     return in_short(str(error))
@@ -185,7 +185,7 @@ def _read_json(path: Path) -> SweepTable:
 def _checked_keys(keys: Sequence[Any]) -> tuple[str, ...]:
     for key in keys:
         if key not in (SEED, ENGINE) and (not isinstance(key, str) or declaration(key) is None):
-            raise InputError(f"{display_key(key)} is nothing that a sweep's rows are called by.")
+            raise InputError(f"{display_key(key)} is not a key of a sweep.")
     return tuple(keys)
 
 

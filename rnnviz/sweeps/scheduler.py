@@ -24,7 +24,7 @@ class Future(Protocol):
 
 
 class Scheduler(Protocol):
-    """Takes rows and gives them back in the order in which they are done. A `with` block ends what it started."""
+    """Computes rows and yields them in the order of completion. A `with` block ends its processes."""
 
     @property
     def ahead(self) -> int:
@@ -47,4 +47,4 @@ class Scheduler(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        """Stop, and wait until what was started has ended."""
+        """Stop, and wait for running rows."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rnnviz.core import number_format
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.sweeps.results import SweepResult, SweepRow
 from rnnviz.text.verdict_text import MARKS
 

@@ -45,7 +45,7 @@ def load_sweep(path: Path, engines: Sequence[str] | None = None, complete: Compl
 
 
 def base_of(path: Path) -> dict[str, Path]:
-    """The config that a sweep starts from, if it names one, by what `outputs.check_outputs` calls it."""
+    """The config that a sweep starts from, if it names one, by its name for `outputs.check_outputs`."""
     base = _read(path).get("base")
     return {"the config that base names": path.absolute().parent / base} if isinstance(base, str) else {}
 

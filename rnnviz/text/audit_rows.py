@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from rnnviz.cells.running_error import ALLOWED
 from rnnviz.core import number_format
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import join_words, plural
 from rnnviz.text.verdict_details import covered, how_many
@@ -84,7 +84,7 @@ def _row(result: RunResult, audit: Audit) -> AuditRow:
 
 @dataclass(frozen=True)
 class ToleranceRow:
-    """A pair of tolerances, and what it is; `found` says that the atol was found and not given."""
+    """A pair of tolerances with its description; `found` means that the atol is computed, not given."""
 
     name: str
     rtol: float
@@ -93,7 +93,7 @@ class ToleranceRow:
 
     @property
     def shown_atol(self) -> str:
-        """As it was given; what was found is rounded up, so that what is read passes, too."""
+        """The tolerances as given. A computed atol is rounded up, so that the displayed one passes, too."""
         return number_format.format_ceil(self.atol) if self.found else number_format.full(self.atol)
 
     @property

@@ -1,4 +1,4 @@
-"""What one config does otherwise than another, by its keys and in words: "use a random initial state"."""
+"""Differences of two configs, by key and as text: "use a random initial state"."""
 
 from collections import Counter
 from dataclasses import fields
@@ -28,7 +28,7 @@ _LONGEST, _NAMED = 20, 3
 
 
 def change_in_words(old: Config, new: Config) -> str:
-    """What `new` would use that `old` does not, as a command without a full stop; empty if they are equal."""
+    """The change from `old` to `new` as an imperative without a full stop; empty if they are equal."""
     changes = []
     for section in ("network", "sequence", "parameters", "initial_state", "compare"):
         before, after = getattr(old, section), getattr(new, section)
@@ -61,7 +61,7 @@ def changed_keys(wanted: Config, present: Config) -> tuple[str, ...]:
 
 
 def edit_in_words(old: Config, new: Config) -> str:
-    """What was changed, as a menu names it: "hidden size 10 → 12"; of several keys only which."""
+    """The change as a menu names it: "hidden size 10 → 12"; of several keys only their names."""
     changed = changed_keys(old, new)
     # A text's sizes follow from it and are no change of their own.
     keys = [key for key in changed if key not in _FOLLOWING] if len(changed) > 1 else list(changed)

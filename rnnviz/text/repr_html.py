@@ -9,11 +9,11 @@ from html import escape
 
 from rnnviz.core import number_format
 from rnnviz.core.config import Config
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.words import plural
 from rnnviz.text import verdict_details
 from rnnviz.text.verdict_text import MARKS, TextPart, verdict_sentence
-from rnnviz.verify.comparison import Comparison
+from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import Verdict
 
@@ -27,7 +27,7 @@ _CELL = f"text-align: left; padding: 2px 16px 2px 0; border: 0; border-bottom: {
 
 
 def run_html(result: RunResult) -> str:
-    """A run: each candidate's verdict with what is behind it, and a table with a column for each."""
+    """A run: each candidate's verdict with details, and a table with a column for each."""
     parts = [
         f"<div>{escape(line)}</div>" for line in (network_in_words(result.config), *verdict_details.assumptions(result))
     ]
@@ -42,7 +42,7 @@ def run_html(result: RunResult) -> str:
 
 
 def comparison_html(comparison: Comparison) -> str:
-    """A comparison by itself: what it says by the tolerance alone, and its figures."""
+    """A comparison: its verdict by the tolerance alone, and its figures."""
     sentence = (TextPart(comparison_in_words(comparison)),)
     columns = {display_name(comparison.candidate): _figures(comparison)}
     return _whole(
@@ -79,7 +79,8 @@ def network_in_words(config: Config) -> str:
             plural(network.num_layers, "layer"),
         )
     )
-    return f"{network.cell}: {sizes}{' in both directions' if network.bidirectional else ''}, {network.dtype}"
+    directions = " in both directions" if network.bidirectional else ", backward" if network.reverse else ""
+    return f"{network.cell}: {sizes}{directions}, {network.dtype}"
 
 
 def _figures(comparison: Comparison) -> dict[str, str]:
@@ -89,13 +90,13 @@ def _figures(comparison: Comparison) -> dict[str, str]:
         "Mismatches": number_format.count(comparison.mismatched),
         "Tolerance (atol, rtol)": f"{number_format.full(comparison.atol)}, {number_format.full(comparison.rtol)}",
         "Max abs difference": number_format.error(comparison.max_abs_error),
-        "Position of the max": str(comparison.max_abs_error_at) if comparison.max_abs_error else "",
+        "Position of the max": comparison.max_abs_error_at.short if comparison.max_abs_error else "",
         "Max error ratio": number_format.error(comparison.max_error_ratio),
         "Max distance (ulp)": number_format.ulp(comparison.max_ulp),
         "First mismatch": "none",
     }
     if first is not None:
-        figures["First mismatch"] = str(first.where)
+        figures["First mismatch"] = first.where.short
         values = number_format.format_pair(first.reference, first.candidate)
         figures["Reference value there"], figures["Candidate value there"] = values
     return figures

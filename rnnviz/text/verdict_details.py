@@ -3,7 +3,7 @@
 from math import isinf
 
 from rnnviz.core import number_format
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace import Trace
 from rnnviz.core.words import join_words, plural
 from rnnviz.text.config_diff import change_in_words

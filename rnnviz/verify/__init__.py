@@ -1,1 +1,1 @@
-"""What the numbers say: comparisons, checks and the result that gathers them. Numpy only."""
+"""Comparison, step audit, consistency checks and the result of a run. NumPy only."""

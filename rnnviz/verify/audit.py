@@ -2,13 +2,14 @@
 
 From the engine's own previous state and its own layer input, the next hidden state is computed in float64 and
 must be met within eight running rounding bounds (`running_error`). Errors of earlier steps do not add up, so the
-audit shows which of two engines is wrong, and a chaotic network, in which two right engines drift apart, is still
+audit shows which of two engines is wrong, and a chaotic network, in which two correct engines diverge, is still
 found right.
 
 The cell state of an LSTM is carried along in float64, and so is its bound, since a trace need not hold it. So that
 the bound does not grow with the length of the sequence, what is carried is narrowed every few steps to what the
 engine's own cell state can have been: what its hidden value admits, h = o · tanh(c), and its stored cell state, where
-the trace has one. What contradicts the carried state is left out, so that a wrong value makes no later step wrong.
+the trace has one. Limits that contradict the carried state are left out, so that a wrong value makes no later step
+wrong.
 
 Where eight bounds are more than `JUDGED` of the largest hidden value that a cell can have, a step within them is
 neither right nor wrong: it is *undetermined*. So it is for infinite bounds, for arguments so large that rounding alone

@@ -13,7 +13,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.verify.audit_sampling import SampleUnitBlock
-from rnnviz.verify.comparison import Comparison
+from rnnviz.verify.compare import Comparison
 from rnnviz.verify.metrics import violation
 from rnnviz.verify.per_timestep import OverTime, over_time
 from rnnviz.verify.verdict import AuditVerdict
@@ -52,7 +52,7 @@ class Undetermined:
 
 @dataclass(frozen=True)
 class Audit(OverTime):
-    """What the audit of one engine found.
+    """Result of the step audit of one engine.
 
     `worst_ratio` is the largest |h - step| / bound, infinite where a NaN or an infinity is out of place;
     `coverage` the fraction of hidden values that were looked at. `ratio_over_time` and `error_over_time`, both
@@ -218,7 +218,7 @@ class AuditAccumulator:
 def undetermined(
     cell: str, step: BoundedArray, h: FloatArray, before: FloatArray, stored_as: str = ""
 ) -> Undetermined | None:
-    """What a block (B, S, U) holds of which the audit can say nothing; None if there is nothing of that kind.
+    """The values of a block (B, S, U) that the audit cannot judge; None if it can judge all.
 
     `before` are the engine's own previous hidden values; `stored_as` is that of `AuditedLayer`.
     """

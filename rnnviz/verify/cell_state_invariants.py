@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from rnnviz.cells.running_error import ALLOWED, BoundedArray, storage_bound
-from rnnviz.core.display_names import display_name
-from rnnviz.core.indexing import last_timestep
+from rnnviz.core.engine_spec import display_name
+from rnnviz.core.indexing import last_timestep, time_blocks
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
@@ -23,9 +23,9 @@ _BLOCK_VALUES = 1 << 18
 
 
 def cell_checks(inputs: Inputs, trace: Trace) -> list[Check]:
-    """Hold `cell` and `state_c`, where the trace has them, against the hidden states of the same trace.
+    """Compare `cell` and `state_c`, where the trace has them, with the hidden states of the same trace.
 
-    Of more than `FULL` cell states, each lane's last ones are looked at, and the check says how many those are.
+    Of more than `FULL` cell states, only each lane's last ones are compared; the check says how many.
     """
     checks: list[Check] = []
     if trace.partial:
@@ -33,15 +33,15 @@ def cell_checks(inputs: Inputs, trace: Trace) -> list[Check]:
     followed = CellStates(inputs, replace(trace, cell=None)) if inputs.network.kind.has_cell_state else None
     if followed is not None and trace.cell is not None:
         pairs = _of_cell(inputs, trace.cell, followed, whole=trace.cell.size <= FULL)
-        checks.append(_check("cell follows from the hidden vectors", trace, pairs, trace.cell.size))
+        checks.append(_check("cell follows from the hidden states", trace, pairs, trace.cell.size))
     if followed is not None and trace.state_c is not None:
         pairs = _of_state(inputs, trace.state_c, followed)
-        checks.append(_check("state[1] follows from the hidden vectors", trace, pairs, trace.state_c.size))
+        checks.append(_check("state[1] follows from the hidden states", trace, pairs, trace.state_c.size))
     return checks
 
 
 def cell_equality(reference: Trace, candidate: Trace, rtol: float, atol: float) -> list[Check]:
-    """Hold the final cell states of a recording without hidden states, which they follow from, against the other's."""
+    """Compare the final cell states of a recording without hidden states with the other trace's."""
     partial = candidate if candidate.partial else reference
     if not partial.partial or reference.state_c is None or candidate.state_c is None:
         return []
@@ -80,9 +80,7 @@ def _last(inputs: Inputs, direction: int) -> slice:
 def _blocks(inputs: Inputs, direction: int) -> Iterator[slice]:
     """All time steps of a lane in the order of computation."""
     length = max(1, _BLOCK_VALUES // (inputs.batch_size * inputs.network.hidden_size))
-    starts = range(0, inputs.timesteps, length)
-    for start in reversed(starts) if inputs.network.backward(direction) else starts:
-        yield slice(start, min(start + length, inputs.timesteps))
+    return time_blocks(range(inputs.timesteps), length, backward=inputs.network.backward(direction))
 
 
 def _check(name: str, trace: Trace, pairs: Iterator[tuple[FloatArray, BoundedArray]], size: int) -> Check:
@@ -98,7 +96,7 @@ def _check(name: str, trace: Trace, pairs: Iterator[tuple[FloatArray, BoundedArr
         wrong = ~(same | (error <= allowed)) & np.isfinite(expected.bound)
         looked, outside = looked + error.size, outside + int(wrong.sum())
         worst = max(worst, float(error.max(where=wrong, initial=0.0)))
-    of = f"{looked:,} values" if looked == size else f"{looked:,} values looked at, of {size:,},"
+    of = f"{looked:,} values" if looked == size else f"{looked:,} checked values (of {size:,})"
     if outside:
         return Check(
             name, trace.engine, False, f"{outside:,} of {of} differ by more than rounding, by up to {worst:.2g}"

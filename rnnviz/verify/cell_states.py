@@ -78,12 +78,12 @@ class CellStates:
         self._negligible = max(_FAR_BELOW * self._eps, _NEGLIGIBLE)
         self._checkpoints = _Checkpoints(budget)
         self.interrupt: Callable[[], None] = _go_on
-        """Called before each block of a long way; may raise to give it up. What was found on the way is kept."""
+        """Called before each block of a long way; may raise to give it up. States found before it are kept."""
         self._prepared: tuple[tuple[int, int, tuple[int, int]], BoundedLayer] | None = None
 
     @property
     def checkpoint_bytes(self) -> int:
-        """What the checkpoints take."""
+        """Bytes of the checkpoints."""
         return self._checkpoints.used
 
     def before(self, layer: int, direction: int, timestep: int, samples: slice, units: slice) -> BoundedArray:
@@ -199,7 +199,7 @@ class CellStates:
         return exact(self._c0[_row(self._inputs, columns), samples, units].astype(np.float64), self._eps)
 
     def _stored(self, c: FloatArray) -> BoundedArray:
-        """What an engine stored may have been rounded when it was."""
+        """The stored c with the rounding bound of its storage."""
         value = np.asarray(c).astype(np.float64)
         return BoundedArray(value, np.abs(value) * self._eps + storage_bound(value, self._trace.stored_as), self._eps)
 

@@ -11,7 +11,7 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.engines.faults.engine import run_deviation, trace_in_memory
+from rnnviz.engines.faults.engine import run_fault, trace_in_memory
 from rnnviz.engines.faults.registry import KnownBug, known_bugs_of
 from rnnviz.engines.faults.replay import StepWindow, expected_and_found
 from rnnviz.engines.faults.spec import Fault
@@ -55,10 +55,7 @@ def diagnose(inputs: Inputs, trace: Trace, audit: Audit) -> tuple[tuple[str, ...
     limit = min(_ALLOWED, _distance(Fault(), inputs, trace, wrong, np.inf) / _BETTER)
     nearest = _nearest(
         inputs,
-        (
-            ((mistake.name,), _distance(deviation, inputs, trace, wrong, limit))
-            for mistake, deviation in _deviations(inputs)
-        ),
+        (((bug.name,), _distance(fault, inputs, trace, wrong, limit)) for bug, fault in _faults(inputs)),
         limit,
         trace,
     )
@@ -70,7 +67,7 @@ def diagnose(inputs: Inputs, trace: Trace, audit: Audit) -> tuple[tuple[str, ...
 def _pairs(
     inputs: Inputs, trace: Trace, wrong: Location | None, limit: float
 ) -> Iterator[tuple[tuple[str, ...], float]]:
-    for (first, one), (second, other) in combinations(list(_deviations(inputs)), 2):
+    for (first, one), (second, other) in combinations(list(_faults(inputs)), 2):
         both = one.together_with(other) if first is not second else None
         if both is not None:
             yield (first.name, second.name), _distance(both, inputs, trace, wrong, limit)
@@ -92,19 +89,19 @@ def _tolerance(inputs: Inputs, trace: Trace) -> float:
     return max(own, 2.0 * trace.eps) if trace.precision else own
 
 
-def _deviations(inputs: Inputs) -> Iterator[tuple[KnownBug, Fault]]:
-    for mistake in known_bugs_of(inputs.network):
-        for deviation in mistake.variants[inputs.network.cell]:
-            yield mistake, deviation
+def _faults(inputs: Inputs) -> Iterator[tuple[KnownBug, Fault]]:
+    for bug in known_bugs_of(inputs.network):
+        for fault in bug.variants[inputs.network.cell]:
+            yield bug, fault
 
 
-def _distance(deviation: Fault, inputs: Inputs, trace: Trace, wrong: Location | None, limit: float) -> float:
-    """How far the trace is from what the deviation gives, in tolerances; above `limit`, any number that is.
+def _distance(fault: Fault, inputs: Inputs, trace: Trace, wrong: Location | None, limit: float) -> float:
+    """How far the trace is from what the fault gives, in tolerances; above `limit`, any number that is.
 
     The tolerance of a step is that of its largest value: in a sum of large terms a small value is as rough as they.
     """
     largest, atol = 0.0, _tolerance(inputs, trace)
-    for expected, found in _evidence(deviation, inputs, trace, wrong):
+    for expected, found in _evidence(fault, inputs, trace, wrong):
         size = np.abs(found).max(axis=(1, 2), initial=1.0, where=np.isfinite(found))
         apart = abs_error(found, expected).max(axis=(1, 2)) / size / atol
         largest = max(largest, float(apart.max()))
@@ -114,28 +111,28 @@ def _distance(deviation: Fault, inputs: Inputs, trace: Trace, wrong: Location | 
 
 
 def _evidence(
-    deviation: Fault, inputs: Inputs, trace: Trace, wrong: Location | None
+    fault: Fault, inputs: Inputs, trace: Trace, wrong: Location | None
 ) -> Iterator[tuple[FloatArray, FloatArray]]:
-    """What the deviation gives and what the trace has there: what costs least and refutes most comes first."""
+    """Pairs of arrays: with the fault, and in the trace. The cheapest and most discriminating pairs come first."""
     if trace.partial:
-        yield from _returned(deviation, inputs, trace)
+        yield from _returned(fault, inputs, trace)
         return
-    if deviation.concat_swapped and _from_output(trace):
+    if fault.concat_swapped and _from_output(trace):
         trace = replace(trace, hidden=trace.hidden[:, ::-1])
     if "output" not in trace.missing:
-        yield _output(deviation, trace)
-    if not deviation.batch_as_time and "state_h" not in trace.missing:
+        yield _output(fault, trace)
+    if not fault.batch_as_time and "state_h" not in trace.missing:
         # There are as many states as timesteps, which do not fit the samples.
-        yield _final_states(deviation, inputs, trace)
+        yield _final_states(fault, inputs, trace)
     for steps in (_GLANCE, _STEPS):
-        for part in _parts(deviation, inputs, wrong, steps):
-            yield expected_and_found(deviation, inputs, trace, part)
+        for part in _parts(fault, inputs, wrong, steps):
+            yield expected_and_found(fault, inputs, trace, part)
 
 
-def _returned(deviation: Fault, inputs: Inputs, trace: Trace) -> Iterator[tuple[FloatArray, FloatArray]]:
-    """What the whole network with the deviation returns, compared with what a recording without hidden states has."""
+def _returned(fault: Fault, inputs: Inputs, trace: Trace) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Output and final states of the network with the fault, and those of a recording without hidden states."""
     made = trace_in_memory(inputs)
-    run_deviation(deviation, inputs, made, lambda _: None)
+    run_fault(fault, inputs, made, lambda _: None)
     if "output" not in trace.missing:
         yield made.output, np.asarray(trace.output)
     if "state_h" not in trace.missing:
@@ -147,8 +144,8 @@ def _from_output(trace: Trace) -> bool:
     return len(trace.hidden) == 1 and "hidden" in trace.missing and "output" not in trace.missing
 
 
-def _parts(deviation: Fault, inputs: Inputs, wrong: Location | None, steps: int) -> Iterator[StepWindow]:
-    """What is looked at of each lane, beginning with that of the first wrong step."""
+def _parts(fault: Fault, inputs: Inputs, wrong: Location | None, steps: int) -> Iterator[StepWindow]:
+    """The compared window of each lane, beginning with the lane of the first step outside its bound."""
     network = inputs.network
     lanes = [(layer, direction) for layer in range(network.num_layers) for direction in range(network.directions)]
     if wrong is None:
@@ -159,7 +156,7 @@ def _parts(deviation: Fault, inputs: Inputs, wrong: Location | None, steps: int)
         sample = wrong.sample
         step = inputs.timesteps - 1 - wrong.timestep if network.backward(wrong.direction) else wrong.timestep
     samples = inputs.batch_size
-    if deviation.batch_as_time:
+    if fault.batch_as_time:
         # Its samples are the timesteps, and its steps the samples.
         sample, step, samples = 0 if wrong is None else wrong.timestep, sample, inputs.timesteps
     chosen = dict.fromkeys((sample, 0, samples - 1, *range(min(samples, _SAMPLES))))
@@ -168,16 +165,16 @@ def _parts(deviation: Fault, inputs: Inputs, wrong: Location | None, steps: int)
         yield StepWindow(*lane, max(steps, reach), tuple(chosen)[:_SAMPLES])
 
 
-def _output(deviation: Fault, trace: Trace) -> tuple[FloatArray, FloatArray]:
-    """out is the top layer's directions as the deviation joins them."""
+def _output(fault: Fault, trace: Trace) -> tuple[FloatArray, FloatArray]:
+    """out is the top layer's directions as the fault joins them."""
     top = np.asarray(trace.hidden[-1][:, :_STEPS])
-    joined = layer_output(top[::-1] if deviation.concat_swapped else top)
+    joined = layer_output(top[::-1] if fault.concat_swapped else top)
     return joined, np.asarray(trace.output[:_STEPS])
 
 
-def _final_states(deviation: Fault, inputs: Inputs, trace: Trace) -> tuple[FloatArray, FloatArray]:
-    """The final hidden states are where the deviation takes them from."""
-    at_last = deviation.final_at_last_timestep or deviation.backward != "reversed"
+def _final_states(fault: Fault, inputs: Inputs, trace: Trace) -> tuple[FloatArray, FloatArray]:
+    """The final hidden states are where the fault takes them from."""
+    at_last = fault.final_at_last_timestep or fault.backward != "reversed"
     finals = [
         trace.hidden[layer, direction, 0 if trace.backward(direction) and not at_last else -1]
         for layer in range(inputs.network.num_layers)

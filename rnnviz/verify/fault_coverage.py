@@ -19,11 +19,11 @@ from rnnviz.core.initial_state import State
 from rnnviz.core.inputs import Inputs, Load
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
-from rnnviz.engines.faults.engine import run_deviation, trace_in_memory
+from rnnviz.engines.faults.engine import run_fault, trace_in_memory
 from rnnviz.engines.faults.registry import known_bugs_of
 from rnnviz.engines.faults.spec import Fault
 from rnnviz.verify.audit import audit
-from rnnviz.verify.invariants import notebook_checks
+from rnnviz.verify.invariants import consistency_checks
 
 _PARTS = ((3, 32, 30_000_000), (64, 512, 100_000_000))
 """Samples, timesteps and multiplications of the parts on which a known bug is made: mostly the first one reveals it."""
@@ -42,16 +42,16 @@ def undetectable(inputs: Inputs) -> tuple[str, ...]:
     """The names of the known bugs that these inputs cannot reveal, in the catalog's order."""
     blind = known_bugs_of(inputs.network)
     for part in _parts(inputs):
-        blind = [mistake for mistake in blind if not _reveals(part, mistake.variants[inputs.network.cell][0])]
+        blind = [bug for bug in blind if not _reveals(part, bug.variants[inputs.network.cell][0])]
         if not blind:
             break
-    return tuple(mistake.name for mistake in blind)
+    return tuple(bug.name for bug in blind)
 
 
 def suggested_config(inputs: Inputs, blind: tuple[str, ...], load: Load) -> Config | None:
-    """The config with the smallest change that reveals what any change does of `blind`; None if none reveals more.
+    """The config with the smallest change that detects the most bugs of `blind`; None if no change detects more.
 
-    What has no effect stays hidden, such as a transposed weight of a single unit. The network itself stays as it is.
+    Bugs without an effect are undetectable, such as a transposed weight of a single unit. The network is unchanged.
     """
     changes = list(_changes(inputs.config))
     fewest = len(blind) - 1
@@ -133,31 +133,31 @@ def _part(inputs: Inputs, samples: NDArray[np.intp], steps: int) -> Inputs:
     return Inputs(inputs.config, sequence, inputs.parameters, state)
 
 
-def _reveals(inputs: Inputs, deviation: Fault) -> bool:
+def _reveals(inputs: Inputs, fault: Fault) -> bool:
     """Whether a step is wrong or a check broken; what costs least is looked at first, since most known bugs show
     soon."""
-    if _idle(inputs, deviation):
+    if _idle(inputs, fault):
         return False
     if inputs.network.num_layers > 1:
         bottom = _bottom_layer(inputs)
-        if _glance(bottom, _made(bottom, deviation)):
+        if _glance(bottom, _made(bottom, fault)):
             return True
-    trace = _made(inputs, deviation)
+    trace = _made(inputs, fault)
     return (
         _glance(inputs, trace)
-        or not all(check.holds for check in notebook_checks(trace, *inputs.config.tolerances))
+        or not all(check.holds for check in consistency_checks(trace, *inputs.config.tolerances))
         or bool(audit(inputs, trace, full=True).wrong)
     )
 
 
-def _idle(inputs: Inputs, deviation: Fault) -> bool:
-    """Whether the deviation changes nothing but parameters, and those not at all."""
-    if deviation != Fault(parameters=deviation.parameters):
+def _idle(inputs: Inputs, fault: Fault) -> bool:
+    """Whether the fault changes nothing but parameters, and those not at all."""
+    if fault != Fault(parameters=fault.parameters):
         return False
     network = inputs.network
     for layer, direction in product(range(network.num_layers), range(network.directions)):
         right = inputs.parameters.layer(layer, direction)
-        changed = reduce(lambda p, change: change(network.cell, p), deviation.parameters, right)
+        changed = reduce(lambda p, change: change(network.cell, p), fault.parameters, right)
         for name, array in vars(right).items():
             if getattr(changed, name) is not array and not np.array_equal(getattr(changed, name), array):
                 return False
@@ -172,9 +172,9 @@ def _bottom_layer(inputs: Inputs) -> Inputs:
     return Inputs(replace(inputs.config, network=network), inputs.sequence, parameters, state)
 
 
-def _made(inputs: Inputs, deviation: Fault) -> Trace:
+def _made(inputs: Inputs, fault: Fault) -> Trace:
     trace = trace_in_memory(inputs)
-    run_deviation(deviation, inputs, trace, lambda _: None)
+    run_fault(fault, inputs, trace, lambda _: None)
     return trace
 
 

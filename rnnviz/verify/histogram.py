@@ -52,7 +52,7 @@ class Histogram:
         return int(self.counts.sum())
 
     def edges(self, place: int) -> tuple[float, float]:
-        """What the numbers of a bin lie between, the upper one among them; (0, 0) and (inf, inf) at the ends."""
+        """The limits of a bin, the upper one inclusive; (0, 0) and (inf, inf) for the first and last."""
         if place == 0:
             return 0.0, 0.0
         if place == len(self.counts) - 1:
@@ -133,7 +133,7 @@ class HistogramAccumulator:
             self._places[int(key)] = Location(layer, direction, timestep, sample, unit, reverse=self._reverse)
 
     def histogram(self) -> Histogram:
-        """What was counted so far."""
+        """The histogram of the values added so far."""
         bins = self._highest - self._lowest + 3
         counts, first = np.zeros(bins, np.int64), np.full((bins, 5), -1, np.int64)
         earliest: dict[int, tuple[int, ...]] = {}

@@ -1,12 +1,17 @@
-"""The notebook's notes as checks: how out, state and the hidden states of one engine must fit together."""
+"""Consistency checks: out, state and the hidden states of one engine must be equal where they overlap."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 
+from rnnviz.core import number_format
+from rnnviz.core.config import Network
+from rnnviz.core.indexing import in_out, last_timestep, out_columns, out_text, state_row, state_text
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
 from rnnviz.verify.metrics import abs_error, tolerance
 from rnnviz.verify.verdict import CheckOutcome
 
@@ -15,7 +20,7 @@ from rnnviz.verify.verdict import CheckOutcome
 class Check:
     """One statement about one engine's numbers, whether it holds, and by how much.
 
-    `accumulates` says that its two sides were computed apart, so that rounding adds up between them.
+    `accumulates` says that its two arrays were computed separately, so that rounding accumulates between them.
     """
 
     name: str
@@ -40,7 +45,24 @@ def equality(
     *,
     accumulates: bool = False,
 ) -> Check:
-    """Check that two arrays hold the same numbers, within the comparison's tolerance."""
+    """Check that two arrays are equal within the tolerance.
+
+    Parameters
+    ----------
+    name, engine : str
+        Name of the check, and the engine whose arrays they are.
+    left, right : ndarray
+        Two arrays of one shape, such as (N, H). The tolerance is relative to `right`.
+    rtol, atol : float
+        Relative and absolute tolerance.
+    accumulates : bool
+        Whether rounding accumulates between the arrays.
+
+    Returns
+    -------
+    Check
+        The outcome, with the number of differing values and the largest difference.
+    """
     worst, outside = 0.0, 0
     for a, b in zip(_blocks(left), _blocks(right), strict=True):
         if np.array_equal(a, b):
@@ -62,12 +84,24 @@ def _blocks(array: FloatArray) -> Iterable[FloatArray]:
     return (np.asarray(array[start : start + length]) for start in range(0, len(array), length))
 
 
-def notebook_checks(trace: Trace, rtol: float, atol: float) -> list[Check]:
-    """What the shapes of `out` and `state` promise, for one engine.
+def consistency_checks(trace: Trace, rtol: float, atol: float) -> list[Check]:
+    """Consistency checks of the `out` and `state` of one engine.
 
-    The forward final state is the output at t = T-1, the backward one the output at t = 0; the first H
-    features of out are forward, the others backward; the top layer's hidden sequence is out; `state` holds
-    each layer's last computed hidden state. Nothing is said of what the engine did not return.
+    The forward final state is the output at t = T-1, the backward one the output at t = 0. The first H features of out
+    are forward, the others backward. The hidden states of the top layer are out. `state` has each layer's last computed
+    hidden state. Arrays that the engine did not return are not checked.
+
+    Parameters
+    ----------
+    trace : Trace
+        The trace of the engine.
+    rtol, atol : float
+        Relative and absolute tolerance.
+
+    Returns
+    -------
+    list of Check
+        One check for each pair of arrays.
     """
     layers, directions, _, _, size = trace.shape
     top, state = trace.hidden[-1], trace.state_h.reshape(layers, directions, *trace.state_h.shape[1:])
@@ -88,17 +122,17 @@ def notebook_checks(trace: Trace, rtol: float, atol: float) -> list[Check]:
     if told >= {"hidden", "output"}:
         if directions == 2:
             checks += [
-                check("out[..., :H] is the top layer's forward hidden sequence", out_forward, top[0]),
-                check("out[..., H:] is the top layer's backward hidden sequence", out_backward, top[1]),
+                check("out[..., :H] is the top layer's forward hidden states", out_forward, top[0]),
+                check("out[..., H:] is the top layer's backward hidden states", out_backward, top[1]),
             ]
         else:
-            checks.append(check("out is the top layer's hidden sequence", out_forward, top[0]))
+            checks.append(check("out is the top layer's hidden states", out_forward, top[0]))
     if not told >= {"hidden", "state_h"}:
         return checks
     last_computed = np.stack([trace.hidden[:, d, 0 if trace.backward(d) else -1] for d in range(directions)], axis=1)
     checks += [
         check(
-            f"state[{layer * directions + d}] is layer {layer}'s last computed {word}hidden vector",
+            f"state[{layer * directions + d}] is layer {layer}'s last computed {word}hidden state",
             state[layer, d],
             last_computed[layer, d],
         )
@@ -106,3 +140,148 @@ def notebook_checks(trace: Trace, rtol: float, atol: float) -> list[Check]:
         for d, word in enumerate(("forward ", "backward ") if directions == 2 else ("",))
     ]
     return checks
+
+
+PlaceKind: TypeAlias = Literal["out", "hidden", "state", "cell"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """One array of H numbers that an engine returned or computed; `where` is the step that it belongs to."""
+
+    kind: PlaceKind
+    where: Location
+    text: str
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Agreement of a hidden state in two places: `verdict` is "equal", "near", "different" or "missing".
+
+    "near" means within the tolerance, "missing" that a recording lacks one of the two. `largest` is the largest
+    absolute difference, and `unit` where it is.
+    """
+
+    verdict: Literal["equal", "near", "different", "missing"]
+    largest: float = 0.0
+    unit: int = 0
+
+    def __str__(self) -> str:
+        if self.verdict == "equal":
+            return "equal"
+        if self.verdict == "missing":
+            return "not compared"
+        if self.verdict == "near":
+            return f"within {number_format.format_ceil(self.largest)}"
+        return f"differ by {number_format.error(self.largest)}"
+
+
+def lanes(network: Network, timesteps: int, sample: int) -> list[Location]:
+    """Last computed step of each lane, from the top layer down, forward first.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    timesteps, sample : int
+        T, and the index in the batch.
+
+    Returns
+    -------
+    list of Location
+        L·D locations.
+    """
+    return [
+        Location(
+            layer, direction, last_timestep(network.backward(direction), timesteps), sample, reverse=network.reverse
+        )
+        for layer in reversed(range(network.num_layers))
+        for direction in range(network.directions)
+    ]
+
+
+def places(network: Network, last: Location) -> list[Place]:
+    """Arrays with the hidden state of a lane's last step: out or hidden, `state` and, for an LSTM, the cell state.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    last : Location
+        The last computed step of a lane.
+
+    Returns
+    -------
+    list of Place
+        Two places, or three for an LSTM.
+    """
+    if in_out(network, last):
+        source = Place("out", last, out_text(network, last))
+    else:
+        source = Place("hidden", last, f"hidden, t = {last.timestep}")
+    found = [source, Place("state", last, state_text(network, last))]
+    if network.kind.has_cell_state:
+        found.append(Place("cell", last, state_text(network, last, cell=True)))
+    return found
+
+
+def values_at(trace: Trace, network: Network, place: Place) -> FloatArray | None:
+    """Values of an engine in one place.
+
+    Parameters
+    ----------
+    trace : Trace
+        The trace of the engine.
+    network : Network
+        The network.
+    place : Place
+        The place.
+
+    Returns
+    -------
+    ndarray of shape (H,), optional
+        None if the trace lacks them.
+    """
+    where = place.where
+    row = state_row(network, where)
+    if {"out": "output", "state": "state_h"}.get(place.kind) in trace.missing:
+        return None
+    if place.kind == "out":
+        return np.asarray(trace.output[where.timestep, where.sample, out_columns(network, where.direction)])
+    if place.kind == "hidden" and not trace.holds(*where.index[:3]):
+        return None
+    if place.kind == "hidden":
+        return np.asarray(trace.hidden[where.index[:-1]])
+    if place.kind == "state":
+        return np.asarray(trace.state_h[row, where.sample])
+    return None if trace.state_c is None else np.asarray(trace.state_c[row, where.sample])
+
+
+def agreement(trace: Trace, network: Network, last: Location, rtol: float, atol: float) -> Agreement:
+    """Compare a lane's part of `state` with the same vector in out or in the hidden states.
+
+    Parameters
+    ----------
+    trace : Trace
+        The trace of the engine.
+    network : Network
+        The network.
+    last : Location
+        The last computed step of a lane.
+    rtol, atol : float
+        Relative and absolute tolerance.
+
+    Returns
+    -------
+    Agreement
+        The verdict, and the largest difference.
+    """
+    source, state = (values_at(trace, network, place) for place in places(network, last)[:2])
+    if source is None or state is None:
+        return Agreement("missing")
+    error = abs_error(source, state)
+    unit = int(error.argmax())
+    if error[unit] == 0.0:
+        return Agreement("equal")
+    near = bool(np.all(error <= tolerance(source, rtol, atol)))
+    return Agreement("near" if near else "different", float(error[unit]), unit)

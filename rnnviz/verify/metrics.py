@@ -20,7 +20,18 @@ UlpArray: TypeAlias = NDArray[np.unsignedinteger[Any]]
 
 
 def abs_error(reference: FloatArray, candidate: FloatArray) -> NDArray[np.float64]:
-    """|candidate - reference|."""
+    """Absolute error |candidate - reference| in float64.
+
+    Parameters
+    ----------
+    reference, candidate : ndarray
+        Two arrays of one shape, such as (B, N, H).
+
+    Returns
+    -------
+    ndarray of the same shape, such as (B, N, H)
+        0 for two NaNs or two equal infinities, infinite for other pairs that are not finite.
+    """
     r, c = reference.astype(np.float64), candidate.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         error = np.subtract(c, r, out=c)
@@ -38,7 +49,20 @@ def _settle_nonfinite(error: FloatArray, strange: BoolArray, r: FloatArray, c: F
 
 
 def tolerance(reference: FloatArray, rtol: float, atol: float) -> NDArray[np.float64]:
-    """atol + rtol · |reference|; where the reference is not finite, atol. Never infinite: no NaN is within it."""
+    """Tolerance atol + rtol · |reference|; atol where the reference is not finite.
+
+    Parameters
+    ----------
+    reference : ndarray
+        An array of any shape, such as (B, N, H).
+    rtol, atol : float
+        Relative and absolute tolerance.
+
+    Returns
+    -------
+    ndarray of the same shape, such as (B, N, H)
+        Finite, so that NaN and infinity are never within it.
+    """
     magnitude = np.abs(reference.astype(np.float64))
     strange = ~np.isfinite(magnitude)
     if strange.any():
@@ -52,7 +76,18 @@ def tolerance(reference: FloatArray, rtol: float, atol: float) -> NDArray[np.flo
 
 
 def violation_of(error: FloatArray, limit: FloatArray) -> NDArray[np.float64]:
-    """error / limit, where 1 is the limit; with a limit of zero any error is infinite and none is zero."""
+    """Error ratio: error / limit.
+
+    Parameters
+    ----------
+    error, limit : ndarray
+        Absolute error and tolerance, of one shape, such as (B, N, H).
+
+    Returns
+    -------
+    ndarray of the same shape, such as (B, N, H)
+        1 is the limit. With a limit of zero, 0 for no error and infinite for any other.
+    """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         result = error / limit
     if not (limit > 0.0).all():
@@ -61,15 +96,39 @@ def violation_of(error: FloatArray, limit: FloatArray) -> NDArray[np.float64]:
 
 
 def violation(reference: FloatArray, candidate: FloatArray, rtol: float, atol: float) -> NDArray[np.float64]:
-    """|candidate - reference| / (atol + rtol · |reference|): above 1 the pair does not agree."""
+    """Error ratio: |candidate - reference| / (atol + rtol · |reference|).
+
+    Parameters
+    ----------
+    reference, candidate : ndarray
+        Two arrays of one shape, such as (B, N, H).
+    rtol, atol : float
+        Relative and absolute tolerance.
+
+    Returns
+    -------
+    ndarray of the same shape, such as (B, N, H)
+        Above 1, the pair is a mismatch.
+    """
     return violation_of(abs_error(reference, candidate), tolerance(reference, rtol, atol))
 
 
 def passing_atol(error: FloatArray, relative: FloatArray, least: float = 0.0) -> float:
-    """The smallest float from `least` up that, as atol, lets error <= atol + relative hold everywhere.
+    """The smallest atol with which error <= atol + relative everywhere.
 
-    Rounding is included: the sum is taken as `tolerance` takes it. `error` and `relative` are flat and not
-    negative; an infinite error, which two finite numbers at the ends of float64 have, needs an infinite atol.
+    The sum is rounded as in `tolerance`.
+
+    Parameters
+    ----------
+    error, relative : ndarray of shape (K,)
+        Absolute errors, and the relative parts of their tolerances, not negative.
+    least : float
+        Lower bound of the result.
+
+    Returns
+    -------
+    float
+        The atol; infinite if an error is infinite.
     """
     # A sum beyond the largest float is infinite, and no finite error is above it: that is right.
     with np.errstate(over="ignore"):
@@ -106,9 +165,19 @@ def _float(bits: int) -> float:
 
 
 def ulp_distance(reference: FloatArray, candidate: FloatArray) -> UlpArray:
-    """How many floats lie between the two, in their own dtype; 0 for two NaNs, the largest count for one.
+    """Distance in ulp: the number of floats between the two, in their own dtype.
 
     Source: the lexicographic order of IEEE 754 numbers (Dawson, "Comparing floating point numbers").
+
+    Parameters
+    ----------
+    reference, candidate : ndarray
+        Two arrays of one shape, such as (B, N, H).
+
+    Returns
+    -------
+    unsigned ndarray of the same shape, such as (B, N, H)
+        0 for two NaNs, the largest integer for one.
     """
     r, c = _ordered(reference), _ordered(candidate)
     # Unsigned subtraction is right even where the signed one would overflow.
@@ -135,10 +204,17 @@ def _ordered(array: FloatArray) -> NDArray[np.signedinteger[Any]]:
 
 
 def signed_difference(reference: FloatArray, candidate: FloatArray) -> NDArray[np.float64]:
-    """candidate - reference in float64, for arrays of one shape.
+    """Difference candidate - reference in float64.
 
-    Two NaNs, or two infinities of one sign, in the same place do not differ: 0. A NaN on one side alone gives NaN, for
-    it is off in no direction; an infinity gives the infinity that ordinary arithmetic does.
+    Parameters
+    ----------
+    reference, candidate : ndarray
+        Two arrays of one shape, such as (B, N, H).
+
+    Returns
+    -------
+    ndarray of the same shape, such as (B, N, H)
+        0 for two NaNs and for two equal infinities. NaN for one NaN, which has no sign.
     """
     r, c = np.asarray(reference, np.float64), np.asarray(candidate, np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -164,7 +240,20 @@ class BlockDifference:
 
 
 def block_difference(reference: FloatArray, candidate: FloatArray, rtol: float, atol: float) -> BlockDifference:
-    """The difference of any two blocks."""
+    """Errors of every pair of two blocks.
+
+    Parameters
+    ----------
+    reference, candidate : ndarray
+        Two arrays of one shape, such as (B, N, H).
+    rtol, atol : float
+        Relative and absolute tolerance.
+
+    Returns
+    -------
+    BlockDifference
+        Arrays of the same shape (B, N, H).
+    """
     error = abs_error(reference, candidate)
     finite = np.isfinite(reference) & np.isfinite(candidate)
     return BlockDifference(
@@ -176,10 +265,10 @@ def block_difference(reference: FloatArray, candidate: FloatArray, rtol: float, 
 
 
 class BlockDifferences:
-    """The differences of one block after another, in memory that is used again: each is gone with the next one.
+    """Differences of blocks in reused buffers: each result is valid until the next call.
 
-    Finite float32 numbers, which is what nearly all are, take a short way: in float64 neither their differences nor
-    their limits overflow, so that nothing has to be looked at twice. What comes out is that of `block_difference`.
+    Finite float32 values take a fast path, since neither their differences nor their tolerances overflow in float64.
+    The results equal those of `block_difference`.
     """
 
     def __init__(self, rtol: float, atol: float) -> None:
@@ -190,7 +279,18 @@ class BlockDifferences:
         self._narrow: Any = np.empty(0, np.int32)
 
     def of(self, reference: FloatArray, candidate: FloatArray) -> BlockDifference:
-        """The difference of two blocks of one shape and dtype."""
+        """Errors of every pair of two blocks; see `block_difference`.
+
+        Parameters
+        ----------
+        reference, candidate : ndarray of shape (B, N, H)
+            Blocks of one dtype.
+
+        Returns
+        -------
+        BlockDifference
+            Arrays of the same shape (B, N, H), valid until the next call.
+        """
         if not (self._plain and reference.dtype == candidate.dtype == np.float32):
             return block_difference(reference, candidate, self._rtol, self._atol)
         size = prod(reference.shape)
@@ -222,3 +322,20 @@ def _ulp(reference: FloatArray, candidate: FloatArray, out: NDArray[np.int32]) -
     # With one sign in each pair the bits are as far apart as the floats.
     np.subtract(c, r, out=out)
     return np.abs(out, out=out).view(np.uint32)
+
+
+_BLOCK_VALUES = 1 << 18
+
+
+def largest_magnitude(array: FloatArray) -> float:
+    """The largest finite |value|, read block by block along the first axis; 0 if there is none."""
+    largest = 0.0
+    length = max(1, _BLOCK_VALUES // max(1, array[0].size))
+    for start in range(0, len(array), length):
+        block = np.asarray(array[start : start + length])
+        # A NaN on the way makes both of them NaN.
+        most = max(float(block.max()), -float(block.min()))
+        if not most < np.inf:
+            most = float(np.abs(block[np.isfinite(block)]).max(initial=0.0))
+        largest = max(largest, most)
+    return largest

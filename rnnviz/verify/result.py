@@ -88,7 +88,7 @@ class RunResult(Displayed):
             if comparison.candidate == candidate:
                 return comparison
         held = ", ".join(c.candidate for c in self.comparisons)
-        raise KeyError(f"{candidate} was not held against {self.reference.engine}: {held} were")
+        raise KeyError(f"{candidate} was not compared with {self.reference.engine}: {held} were")
 
     def comparison_verdict(self, comparison: Comparison) -> Verdict:
         """The verdict on one candidate.

@@ -1,4 +1,4 @@
-"""What an engine's step had before it: its own layer input and its own previous hidden states, read from its trace.
+"""Inputs of an engine's step: its own layer input and previous hidden states, from its trace.
 
 A recording may lack some of these, and then its step cannot be followed from its own numbers.
 """

@@ -1,4 +1,4 @@
-"""What may differ between traces, of which one may be recorded in a coarser type than the network's."""
+"""Tolerances of traces, of which one may be recorded in a coarser type than the network's."""
 
 from rnnviz.core.config import DEFAULT_TOLERANCES, Config
 from rnnviz.core.trace import Trace

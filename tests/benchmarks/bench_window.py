@@ -79,7 +79,7 @@ def open_window(result: RunResult | None) -> Iterator[MainWindow]:
         application.processEvents()
         if result is not None:
             window.show_result(result)
-            settle(window)
+            finish_pending(window)
         try:
             yield window
         finally:
@@ -89,7 +89,7 @@ def open_window(result: RunResult | None) -> Iterator[MainWindow]:
             application.processEvents()
 
 
-def settle(window: MainWindow) -> None:
+def finish_pending(window: MainWindow) -> None:
     """Let everything be painted, and what is read beside the window arrive."""
     loop = QEventLoop()
     QTimer.singleShot(0, loop.quit)
@@ -141,7 +141,7 @@ def _moves(window: MainWindow, what: str, where: list[Location]) -> Figure:
 
 def _cursor(window: MainWindow, result: RunResult, count: int) -> list[Figure]:
     """With the plot of units over time in front."""
-    tabs = window.arrangement.tabs
+    tabs = window.main_layout.tabs
     tabs.setCurrentIndex([tabs.tabText(index) for index in range(tabs.count())].index("Units over time"))
     QApplication.processEvents()
     timesteps, units = result.shape[2], result.shape[4]
@@ -168,7 +168,7 @@ def _choices(window: MainWindow, result: RunResult) -> list[Figure]:
 
 
 def _tabs(window: MainWindow, result: RunResult, count: int) -> list[Figure]:
-    tabs = window.arrangement.tabs
+    tabs = window.main_layout.tabs
     shown = [index for index in range(tabs.count()) if tabs.isTabVisible(index)]
     turned = [lambda i=i: tabs.setCurrentIndex(i) for i in shown]
     found = [frames("first look at a tab", turned), frames("another tab", turned * 5)]
@@ -220,12 +220,12 @@ def measure_memory(result: RunResult, count: int = 20) -> list[Figure]:
         private, mapped = held()
         with sampled() as samples:
             window.show_result(result)
-            settle(window)
+            finish_pending(window)
             _moves(window, "cursor anywhere", places(result, count))
             _choices(window, result)
             _tabs(window, result, count)
             playing(window, 60)
-            settle(window)
+            finish_pending(window)
     above = [(p - private, m - mapped) for p, m in samples]
     return [
         figure("memory above idle", [p / _MB for p, _ in above], "MB"),

@@ -11,7 +11,7 @@ from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
 from tests.benchmarks.bench_growth import add_growth
-from tests.benchmarks.bench_window import HEIGHT, WIDTH, open_window, places, settle
+from tests.benchmarks.bench_window import HEIGHT, WIDTH, finish_pending, open_window, places
 from tests.benchmarks.growth import geometric
 from tests.benchmarks.large_results import large_result
 from tests.benchmarks.private_memory import MEGABYTE, malloc_trim, watched
@@ -56,7 +56,7 @@ def bench_growth_in_the_window(axis: str, qapp: QApplication, table: Table, quic
 def _open(window: MainWindow, result: RunResult) -> float:
     """Seconds until a result is in sight."""
     took = _seconds(lambda: window.show_result(result))
-    settle(window)
+    finish_pending(window)
     return took
 
 

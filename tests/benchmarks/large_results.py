@@ -18,7 +18,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.multiscale.builder import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import compare
-from rnnviz.verify.invariants import notebook_checks
+from rnnviz.verify.invariants import consistency_checks
 from rnnviz.verify.result import Judgment, RunResult
 
 _BLOCK = 1 << 12
@@ -54,7 +54,7 @@ def large_result(timesteps: int, units: int, layers: int, directions: int, sampl
             inputs=inputs,
             traces=traces,
             comparisons=(comparison, replace(comparison, candidate="third")),
-            checks=tuple(check for trace in traces.values() for check in notebook_checks(trace, *tolerances)),
+            checks=tuple(check for trace in traces.values() for check in consistency_checks(trace, *tolerances)),
             seconds=dict.fromkeys(traces, 1.0),
             versions=dict.fromkeys(traces, "1.0"),
             extents=dict.fromkeys(traces, 1.0) | {"input": float(np.abs(inputs.sequence).max())},

@@ -1,6 +1,8 @@
 """What these tests share."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,3 +23,13 @@ def config(tmp_path: Path) -> str:
 def rnnviz(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Called:
     monkeypatch.delenv("RNNVIZ_DEBUG", raising=False)
     return Called(capsys)
+
+
+@pytest.fixture
+def no_subprocess(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Model files are read in this process."""
+
+    def call(function: Callable[..., Any], *arguments: Any, **_: Any) -> Any:
+        return function(*arguments)
+
+    monkeypatch.setattr("rnnviz.execution.subprocess_call.call_in_subprocess", call)

@@ -21,6 +21,8 @@ from rnnviz.cli import main, run
 from rnnviz.cli.exit_codes import DISAGREE, INTERRUPTED, WRONG_INPUT
 from rnnviz.io.templates import write_starter
 
+pytestmark = pytest.mark.usefixtures("shared_worker")
+
 ROOT = Path(__file__).parents[2]
 ENGINES = "manual,bug:no-h2h-bias"
 
@@ -167,7 +169,7 @@ def test_a_run_too_large_for_a_notebook_is_refused_before_any_engine_computes(
         file.write("[sequence]\ntimesteps = 400000\n")
     outputs = ("--notebook", str(tmp_path / "n.ipynb"), "--json", str(tmp_path / "n.json"))
     assert main(["run", config, "--engines", ENGINES, "--quiet", *outputs]) == WRONG_INPUT
-    assert capsys.readouterr().err.startswith("rnnviz: A notebook of this run would hold ")
+    assert capsys.readouterr().err.startswith("rnnviz: A notebook of this run would contain ")
     assert [path.name for path in tmp_path.iterdir()] == ["config.toml"]
 
 
@@ -184,16 +186,3 @@ def test_a_file_that_cannot_be_written_takes_no_other_with_it_and_hides_no_disag
     words[3] = f"manual,{tmp_path / 'mine.py'}"
     assert main(words) == WRONG_INPUT
     assert json.loads(table.read_text(encoding="utf-8"))["verdict"] == "agree"
-
-
-def test_a_sweep_whose_table_cannot_be_written_keeps_its_verdict(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pipe, sweep = tmp_path / "pipe", tmp_path / "s.toml"
-    os.mkfifo(pipe)
-    network = '[network]\ncell = "gru"\ninput_size = 3\nhidden_size = 4\n[compare]\nreference = "manual"\n'
-    sweep.write_text(f"{network}[grid]\nsequence.timesteps = [1]\n", encoding="utf-8")
-    write_starter("gru", tmp_path / "mine.py")
-    for engine, code in (("bug:no-h2h-bias", DISAGREE), (str(tmp_path / "mine.py"), WRONG_INPUT)):
-        assert main(["sweep", str(sweep), "--engines", engine, "--csv", str(pipe), "--quiet"]) == code
-        assert "no program reads" in capsys.readouterr().err

@@ -176,7 +176,7 @@ def test_a_file_that_a_config_names_runs_only_when_it_is_asked_for(
     config = write(folder, compare={"candidates": ["mine.py"]})
     code, _, sentence = run(capsys, config)
     assert code == 2
-    assert sentence.startswith(f'rnnviz: compare.candidates names "{mine}", which is code that would run')
+    assert sentence.startswith(f'rnnviz: compare.candidates names "{mine}", which is Python code')
     assert "--engines" in sentence
     assert sentence.count("\n") == 1
     assert not ran.exists()

@@ -11,6 +11,8 @@ from rnnviz.cli import main
 from rnnviz.core.cells import CELLS
 from tests.cli.calls import Called, toml, write
 
+pytestmark = pytest.mark.usefixtures("shared_worker")
+
 
 @pytest.mark.parametrize(
     ("tables", "parts"),

@@ -1,7 +1,6 @@
 """rnnviz convert: weights into other programs' files, and what it refuses, with nothing left behind."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -112,6 +111,7 @@ def test_weights_come_back_from_every_format_and_run(
             np.testing.assert_array_equal(arrays[name], array)
 
 
+@pytest.mark.usefixtures("no_subprocess")
 def test_a_failed_proof_ends_with_3_and_leaves_the_older_file(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,11 +120,7 @@ def test_a_failed_proof_ends_with_3_and_leaves_the_older_file(
     def wrong(net: Network, parameters: Parameters, path: Path) -> None:
         right(net, Parameters(net, {name: np.array(array) * 2 for name, array in parameters.items()}), path)
 
-    def here(function: Any, *arguments: Any, **_options: Any) -> Any:
-        return function(*arguments)
-
     monkeypatch.setattr(numpy_archive, "write_weights", wrong)
-    monkeypatch.setattr("rnnviz.execution.subprocess_call.call_in_subprocess", here)
     target = tmp_path / "w.npz"
     target.write_text("older")
     error = refusal(capsys, config, target, code=3)

@@ -1,15 +1,17 @@
 """Calls that no one should make: each ends with an exit code of the contract, one sentence and every file."""
 
 import os
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.cli.calls import WRONG
+from tests.cli.calls import WRONG, Called
 from tests.cli.test_cli_program import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the lines are for a shell on Linux")
@@ -18,63 +20,61 @@ CODES = {0, 1, 2, 3, 130, 143}
 NETWORK = '[network]\ncell = "gru"\ninput_size = 3\nhidden_size = 4\n'
 QUICK = f"--engines {WRONG} --audit off"
 
-READ = (
-    "R run pipe",
-    "R run /dev/zero",
+CALLED = (
+    "run pipe",
+    "run /dev/zero",
+    "run folder",
+    "run missing.toml",
+    "run ''",
+    "run c.toml/x",
+    "run dots.toml",
+    "run deep.toml",
+    "run large.toml",
+    "run utf16.toml",
+    "run latin.toml",
+    "run circle.toml",
+    "run private.toml",
+    "run w.npz",
+    "sweep pipe",
+    "sweep /dev/zero",
+    "sweep dots.toml",
+    "sweep s.toml --journal pipe",
+    "sweep s.toml --journal /dev/full",
+    "sweep s.toml --journal notes.txt",
+    "explain pipe --layer 0 --timestep 0 --unit 0",
+    "inspect pipe",
+    "inspect /dev/zero",
+    "inspect dots.toml",
+    "config --from pipe",
+    "convert pipe out.npz",
+    "convert c.toml out.xyz",
+    "run c.toml --csv c.toml",
+    "run c.toml --json link",
+    "run c.toml --npz hard",
+    "run c.toml --report folder",
+    "run c.toml --csv a --png a",
+    "run c.toml --csv folder/../c.toml",
+    "run c.toml --csv missing/a",
+    "run c.toml --csv w.npz/a",
+    "run weights.toml --npz w.npz",
+    "run weights.toml --engines manual,./mine.py --csv mine.py",
+    "explain c.toml --layer 0 --timestep 0 --unit 0 --json c.toml",
+    "inspect w.npz --json w.npz",
+    "convert w.npz w.npz --cell gru",
+    "convert weights.toml w.npz",
+    "sweep s.toml --csv s.toml",
+    "sweep s.toml --journal s.toml",
+    "sweep s.toml --csv s.results.jsonl",
+    "sweep s.toml --json w.npz --csv w.npz",
+)
+STARTED = (
     "R run <(cat c.toml)",
-    "R run folder",
-    "R run missing.toml",
-    "R run ''",
-    "R run c.toml/x",
-    "R run dots.toml",
-    "R run deep.toml",
-    "R run large.toml",
-    "R run utf16.toml",
-    "R run latin.toml",
-    "R run circle.toml",
-    "R run private.toml",
     "R run $'a\\nb.toml'",
     "R run $'\\xff.toml'",
-    "R run w.npz",
-    "R sweep pipe",
-    "R sweep /dev/zero",
-    "R sweep dots.toml",
-    "R sweep s.toml --journal pipe",
-    "R sweep s.toml --journal /dev/full",
-    "R sweep s.toml --journal notes.txt",
-    "R explain pipe --layer 0 --timestep 0 --unit 0",
-    "R inspect pipe",
-    "R inspect /dev/zero",
-    "R inspect dots.toml",
-    "R config --from pipe",
-    "R convert pipe out.npz",
-    "R convert c.toml out.xyz",
     "cp mine.py $'\\xff.py'; R run c.toml --engines manual,$'\\xff.py'",
     "cp w.npz $'\\xff.npz'; R config --from $'\\xff.npz' --cell gru",
     "R pipe",
     "R missing.toml",
-)
-WRITTEN = (
-    "R run c.toml --csv c.toml",
-    "R run c.toml --json link",
-    "R run c.toml --npz hard",
-    "R run c.toml --report folder",
-    "R run c.toml --csv a --png a",
-    "R run c.toml --csv folder/../c.toml",
-    "R run c.toml --csv missing/a",
-    "R run c.toml --csv w.npz/a",
-    "R run weights.toml --npz w.npz",
-    "R run weights.toml --engines manual,./mine.py --csv mine.py",
-    "R explain c.toml --layer 0 --timestep 0 --unit 0 --json c.toml",
-    "R inspect w.npz --json w.npz",
-    "R convert w.npz w.npz --cell gru",
-    "R convert weights.toml w.npz",
-    "R sweep s.toml --csv s.toml",
-    "R sweep s.toml --journal s.toml",
-    "R sweep s.toml --csv s.results.jsonl",
-    "R sweep s.toml --json w.npz --csv w.npz",
-)
-STREAMS = (
     "R config > /dev/full",
     "R config lstm >&-",
     "R config lstm | true; exit ${PIPESTATUS[0]}",
@@ -150,8 +150,18 @@ def folder(tmp_path: Path) -> Path:
     return place
 
 
-def faults(line: str, folder: Path) -> list[str]:
-    """What is wrong with how a line of the shell ended."""
+def faults(line: str, code: int, said: str) -> list[str]:
+    """How the end of a call, by its exit code and standard error, breaks the contract."""
+    found = [word for word in ("Traceback", "Internal error", "Exception ignored") if word in said]
+    if code not in CODES:
+        found.append(f"exit code {code}")
+    if said.count("\n") > 1:
+        found.append("more than one line")
+    return [f"{line}: {fault}: {said}" for fault in found]
+
+
+def shell_faults(line: str, folder: Path) -> list[str]:
+    """The faults of a line of the shell, in which R is the program."""
     script = f'R() {{ "{sys.executable}" -m rnnviz "$@"; }}; {line}'
     environment = {
         **{name: value for name, value in os.environ.items() if name != "RNNVIZ_DEBUG"},
@@ -161,13 +171,7 @@ def faults(line: str, folder: Path) -> list[str]:
     done = subprocess.run(
         ["bash", "-c", script], cwd=folder, env=environment, capture_output=True, timeout=60, check=False
     )
-    said = done.stderr.decode("utf-8", "replace")
-    found = [word for word in ("Traceback", "should not have happened", "Exception ignored") if word in said]
-    if done.returncode not in CODES:
-        found.append(f"exit code {done.returncode}")
-    if said.count("\n") > 1:
-        found.append("more than one line")
-    return [f"{line}: {fault}: {said}" for fault in found]
+    return faults(line, done.returncode, done.stderr.decode("utf-8", "replace"))
 
 
 def contents(folder: Path) -> dict[str, object]:
@@ -182,20 +186,30 @@ def contents(folder: Path) -> dict[str, object]:
     return found
 
 
-@pytest.mark.parametrize(
-    "lines",
-    [
-        pytest.param(READ, id="read"),
-        pytest.param(WRITTEN, id="written"),
-        pytest.param(STREAMS, id="streams"),
-        pytest.param(RUNS, id="runs", marks=pytest.mark.slow),
-    ],
-)
-def test_every_call_ends_with_its_exit_code_one_sentence_and_every_file(lines: tuple[str, ...], folder: Path) -> None:
+@pytest.fixture
+def unchanged(folder: Path) -> Iterator[None]:
+    """Every file is as it was, and no temporary one is left."""
     before = contents(folder)
-    with ThreadPoolExecutor(2) as pool:
-        assert [fault for found in pool.map(lambda line: faults(line, folder), lines) for fault in found] == []
+    yield
     after = contents(folder)
     assert {name: after.get(name) for name in before} == before
     assert [name for name in after if name.startswith(".")] == []
     assert list((folder.parent / "temporary").iterdir()) == []
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_calls_keep_the_contract(folder: Path, rnnviz: Called, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("tempfile.tempdir", str(folder.parent / "temporary"))
+    for line in CALLED:
+        answer = rnnviz(*shlex.split(line))
+        assert faults(line, answer.code, answer.err) == []
+
+
+@pytest.mark.parametrize(
+    "lines", [pytest.param(STARTED, id="started"), pytest.param(RUNS, id="runs", marks=pytest.mark.slow)]
+)
+@pytest.mark.usefixtures("unchanged")
+def test_processes_keep_the_contract(lines: tuple[str, ...], folder: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        assert [fault for found in pool.map(lambda line: shell_faults(line, folder), lines) for fault in found] == []

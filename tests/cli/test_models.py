@@ -18,6 +18,8 @@ from rnnviz.io.model_formats.rnn_entry import Entry
 from tests.io.model_formats.samples import write_keras_weights
 from tests.io.model_formats.sources import in_torch_names, network, random_arrays, weights_of
 
+pytestmark = pytest.mark.usefixtures("shared_worker", "no_subprocess")
+
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
@@ -44,8 +46,8 @@ def test_inspect_lists_every_layer_with_what_is_to_be_known_of_it(
     lines = capsys.readouterr().out.splitlines()
     assert [line.split() for line in lines[:3]] == [
         ["name", "cell", "input", "hidden", "layers", "directions", "biases", "initial", "state", "type"],
-        ["encoder.lstm", "lstm", "3", "4", "2", "2", "yes", "unknown", "float32"],
-        ["rnn", "rnn", "3", "4", "1", "1", "yes", "unknown", "float32"],
+        ["encoder.lstm", "lstm", "3", "4", "2", "both", "yes", "unknown", "float32"],
+        ["rnn", "rnn", "3", "4", "1", "forward", "yes", "unknown", "float32"],
     ]
     assert lines[3] == '  the file does not contain the activation: give cell = "rnn_tanh" or cell = "rnn_relu"'
     assert lines[4].split()[:2] == ["broken", "?"]
@@ -122,13 +124,13 @@ def test_a_run_repeats_what_was_assumed_in_its_words_json_report_and_notebook(
     config.write_text(captured.out, encoding="utf-8")
     outputs = [tmp_path / "r.html", tmp_path / "r.ipynb"]
     arguments = ["--json", str(words), "--report", str(outputs[0]), "--notebook", str(outputs[1])]
-    assert main(["run", str(config), "--engines", "manual,torch", *arguments]) == 0
+    assert main(["run", str(config), "--engines", "manual,onnx", *arguments]) == 0
     assert f"Assumption: {assumption}." in capsys.readouterr().out
     assert json.loads(words.read_text(encoding="utf-8"))["assumptions"] == [assumption]
     assert assumption in outputs[0].read_text(encoding="utf-8")
     assert "Assumption: the file does not say the activation: rnn" in outputs[1].read_text(encoding="utf-8")
     place = ["--layer", "0", "--timestep", "0", "--unit", "0"]
-    assert main(["explain", str(config), *place, "--engines", "manual,torch", "--json", str(words)]) == 0
+    assert main(["explain", str(config), *place, "--engines", "manual,onnx", "--json", str(words)]) == 0
     assert capsys.readouterr().out.endswith(f"\nAssumption: {assumption}.\n")
     assert json.loads(words.read_text(encoding="utf-8"))["assumptions"] == [assumption]
 
@@ -160,7 +162,7 @@ def test_a_run_starts_from_the_state_that_a_model_stores_for_its_samples(
     assert tables["sequence"]["batch_size"] == 3
     np.save(sequence, random_arrays({"x": (3, 5, 3)})["x"])
     config.write_text(tomli_w.dumps({**tables, "sequence": {"path": str(sequence)}}), encoding="utf-8")
-    assert main(["run", str(config), "--engines", "manual,torch", "--quiet", "--npz", str(archive)]) == 0
+    assert main(["run", str(config), "--engines", "manual,onnx", "--quiet", "--npz", str(archive)]) == 0
     (expected,) = ReferenceEvaluator(model).run(None, {"X": np.load(sequence).swapaxes(0, 1)})
     with np.load(archive) as found:
         np.testing.assert_allclose(found["manual.output"].swapaxes(0, 1), expected[:, 0], atol=1e-6)
@@ -197,10 +199,32 @@ def test_an_initial_state_that_the_file_leaves_open_must_be_chosen(
     assert main(["convert", str(open_state), str(tmp_path / "converted.npz")]) == 0
 
 
+@pytest.mark.parametrize(
+    ("bidirectional", "reverse", "shown"),
+    [(False, False, "forward"), (False, True, "backward"), (True, False, "both"), (None, False, "?")],
+)
+def test_a_table_shows_the_directions(bidirectional: bool | None, reverse: bool, shown: str) -> None:
+    entry = Entry("enc", "lstm", 3, 4, 1, bidirectional, "float32", reverse=reverse)
+    assert table([entry]).splitlines()[1].split()[5] == shown
+
+
 def test_a_table_has_biases_initial_state_skipped_steps_and_assumptions() -> None:
     entry = Entry("enc", "lstm", 3, 4, 1, False, "float32", biases=False, initial_state="stored", batch_size=5)
     lines = table([replace(entry, masking="those of zeros", assumptions=("every step is computed",))]).splitlines()
-    assert lines[1].split() == ["enc", "lstm", "3", "4", "1", "1", "no", *["stored", "for", "5", "samples", "float32"]]
+    assert lines[1].split() == [
+        "enc",
+        "lstm",
+        "3",
+        "4",
+        "1",
+        "forward",
+        "no",
+        "stored",
+        "for",
+        "5",
+        "samples",
+        "float32",
+    ]
     assert lines[2:] == ["  skipped time steps: those of zeros", "  assumption: every step is computed"]
 
 
@@ -264,4 +288,4 @@ def test_a_file_without_recognized_layers_lists_its_arrays(tmp_path: Path, capsy
     (tmp_path / "c.toml").write_text(
         f'[network]\ncell = "gru"\ninput_size = 3\nhidden_size = 4\n[parameters]\npath = "{path}"\nentry = "x"\n'
     )
-    assert "12 arrays" in refusal(capsys, "run", tmp_path / "c.toml", "--engines", "manual,torch", "--quiet")
+    assert "12 arrays" in refusal(capsys, "run", tmp_path / "c.toml", "--engines", "manual,onnx", "--quiet")

@@ -9,6 +9,8 @@ import pytest
 
 from rnnviz.cli import main
 
+pytestmark = pytest.mark.usefixtures("shared_worker")
+
 TEXT = """
 [network]
 cell = "gru"
@@ -110,6 +112,6 @@ def test_an_archive_of_several_engines_is_refused_with_their_names(
     said, err = capsys.readouterr()
     assert said == ""
     assert err == (
-        f"rnnviz: {tmp_path}/two.npz holds what gluon and torch computed: name one of them, "
+        f"rnnviz: {tmp_path}/two.npz has outputs of gluon and torch: name one of them, "
         f"recording:{tmp_path}/two.npz#gluon or recording:{tmp_path}/two.npz#torch.\n"
     )

@@ -15,6 +15,8 @@ import psutil
 import pytest
 
 from rnnviz.cli import main
+from rnnviz.cli.exit_codes import DISAGREE, WRONG_INPUT
+from rnnviz.io.templates import write_starter
 from rnnviz.sweeps.results_io import load_sweep_results
 from rnnviz.sweeps.toml import load_sweep
 from tests.io.model_formats.sources import in_torch_names, network, weights_of
@@ -165,3 +167,16 @@ def test_ctrl_c_ends_the_children_and_keeps_what_is_done(tmp_path: Path) -> None
     assert done - int(told[1]) in (0, 1)
     _, alive = psutil.wait_procs(engines, timeout=3)
     assert alive == []
+
+
+def test_a_sweep_whose_table_cannot_be_written_keeps_its_verdict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe, sweep = tmp_path / "pipe", tmp_path / "s.toml"
+    os.mkfifo(pipe)
+    network = '[network]\ncell = "gru"\ninput_size = 3\nhidden_size = 4\n[compare]\nreference = "manual"\n'
+    sweep.write_text(f"{network}[grid]\nsequence.timesteps = [1]\n", encoding="utf-8")
+    write_starter("gru", tmp_path / "mine.py")
+    for engine, code in (("bug:no-h2h-bias", DISAGREE), (str(tmp_path / "mine.py"), WRONG_INPUT)):
+        assert main(["sweep", str(sweep), "--engines", engine, "--csv", str(pipe), "--quiet"]) == code
+        assert "no program reads" in capsys.readouterr().err

@@ -122,7 +122,7 @@ from tests.strategies import any_config_mappings
             "sequence.embedding",
             (
                 'sequence.embedding = "e" names an array of the file of parameters.path, which is '
-                "missing: give it, or sequence.embedding_path for a file of its own."
+                "missing: give it, or sequence.embedding_path for a separate file."
             ),
         ),
         (

@@ -1,4 +1,4 @@
-"""Where a hidden vector stands, held against the arrays that the sentences speak of."""
+"""Where a hidden state stands, held against the arrays that the sentences speak of."""
 
 import numpy as np
 import pytest
@@ -23,13 +23,13 @@ from rnnviz.core.indexing import (
     state_text,
 )
 from rnnviz.core.trace_index import Location
-from tests.factories import made_result
+from tests.factories import make_result
 
 
 @pytest.mark.parametrize("layout", ["NTC", "TNC"])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_the_slices_that_are_told_hold_the_values(layout: str, bidirectional: bool) -> None:
-    result = made_result(num_layers=2, bidirectional=bidirectional, layout=layout, timesteps=3)
+    result = make_result(num_layers=2, bidirectional=bidirectional, layout=layout, timesteps=3)
     network, trace = result.inputs.network, result["manual"]
     names = {"out": trace.output_in(layout), "state": [trace.state_h], "__builtins__": {}}
     for where in [Location(1, d, t, n) for d in range(network.directions) for t in range(3) for n in range(2)]:
@@ -77,7 +77,7 @@ def test_the_ends_of_a_lane_are_told() -> None:
 
 @pytest.mark.parametrize("layout", ["NTC", "TNC"])
 def test_what_a_lane_reads_is_written_as_the_arrays_are_indexed(layout: str) -> None:
-    result = made_result(cell="lstm", num_layers=2, bidirectional=True, layout=layout, timesteps=3)
+    result = make_result(cell="lstm", num_layers=2, bidirectional=True, layout=layout, timesteps=3)
     network, trace, inputs = result.inputs.network, result["manual"], result.inputs
     sequence = inputs.sequence.swapaxes(0, 1) if layout == "NTC" else inputs.sequence
     state = inputs.initial_state
@@ -103,7 +103,7 @@ def test_what_a_lane_reads_is_written_as_the_arrays_are_indexed(layout: str) -> 
 
 
 def test_the_features_of_a_direction_are_its_share_of_out() -> None:
-    result = made_result(num_layers=2, bidirectional=True)
+    result = make_result(num_layers=2, bidirectional=True)
     for direction in (0, 1):
         columns = out_columns(result.inputs.network, direction)
         assert np.array_equal(result["manual"].output[..., columns], result["manual"].hidden[1, direction])

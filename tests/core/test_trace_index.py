@@ -37,4 +37,4 @@ def test_a_place_is_told_in_words_and_in_the_contracts_form() -> None:
 def test_a_position_has_a_long_and_a_short_form() -> None:
     where = Location(2, 1, 3, 4, 5)
     assert str(where) == "layer 2, backward, t = 3, sample 4, unit 5"
-    assert (where.short, Location().short) == ("L2← t=3 n=4 u=5", "L0→ t=0 n=0 u=0")
+    assert (where.short, Location(reverse=True).short) == ("L2← t=3 n=4 u=5", "L0← t=0 n=0 u=0")

@@ -1,4 +1,4 @@
-"""Users' files: right recurrences in other code than the program's, and the known mistakes planted in them."""
+"""Users' files: right recurrences in other code than the program's, and the known bugs planted in them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -84,15 +84,15 @@ RIGHT = {
 
 @dataclass(frozen=True)
 class Planted:
-    """A user's file that makes a known mistake in one way."""
+    """A user's file that makes a known bug in one way."""
 
     cell: str
-    mistake: str
+    bug: str
     way: int
     code: str
 
     def __str__(self) -> str:
-        return f"{self.cell}-{self.mistake}-{self.way}"
+        return f"{self.cell}-{self.bug}-{self.way}"
 
     def written(self, folder: Path) -> Path:
         """The file, under a name that tells nothing."""
@@ -175,17 +175,17 @@ _GRU_CHANGES: dict[str, list[tuple[str, str]]] = {
 
 
 def planted() -> Iterator[Planted]:
-    """Every known mistake that a step can make, for every cell that can have it, in every way that is told apart."""
+    """Every known bug that a step can make, for every cell that can have it, in every way that is told apart."""
     for cell, changes in (
         ("rnn_relu", {**_RNN_CHANGES, "wrong-activation": _rnn_activations("relu")}),
         ("rnn_tanh", {**_RNN_CHANGES, "wrong-activation": _rnn_activations("tanh")}),
         ("lstm", _LSTM_CHANGES),
         ("gru", _GRU_CHANGES),
     ):
-        for mistake, ways in changes.items():
+        for bug, ways in changes.items():
             for way, (old, new) in enumerate(ways):
-                assert old in RIGHT[cell], (cell, mistake, old)
-                yield Planted(cell, mistake, way, RIGHT[cell].replace(old, new))
+                assert old in RIGHT[cell], (cell, bug, old)
+                yield Planted(cell, bug, way, RIGHT[cell].replace(old, new))
 
 
 def _rnn_activations(own: str) -> list[tuple[str, str]]:

@@ -8,13 +8,12 @@ import onnx
 import pytest
 
 from rnnviz.core.config import Network
-from rnnviz.core.errors import EngineError
+from rnnviz.core.errors import EngineError, first_line, last_line
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import read_only
 from rnnviz.core.parameters import Parameters
 from rnnviz.engines import registry
 from rnnviz.engines.base import Engine
-from rnnviz.engines.error_text import first_line, last_line
 from rnnviz.engines.external_weights import load_file_engine, unsupported_reason
 from rnnviz.engines.registry import ENGINES, load_engine
 from tests.io.model_formats.writing.saved_models import made, write

@@ -16,7 +16,7 @@ from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import ENGINES, load_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.compare import compare
-from rnnviz.verify.invariants import equality, notebook_checks
+from rnnviz.verify.invariants import consistency_checks, equality
 from tests.oracles.computed import assert_near, computed, empty_trace
 from tests.oracles.recurrence import recurrence
 from tests.strategies import configs
@@ -117,7 +117,7 @@ def test_the_chain_is_the_fused_stack_and_keeps_the_notebooks_promises(gluon: En
         "the fused stack's out is the chain's",
         *(f"the fused stack's final {name} is the chain's" for name in config.network.kind.state_names),
     ]
-    checks = notebook_checks(trace, 0.0, 0.0)
+    checks = consistency_checks(trace, 0.0, 0.0)
     checks += [equality(e.name, "gluon", e.left, e.right, 0.0, atol) for e in report.equalities]
     assert [check for check in checks if not check.holds] == []
     assert list(report.seconds) == ["gluon.fused"]

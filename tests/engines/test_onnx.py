@@ -11,7 +11,7 @@ from rnnviz.core.errors import EngineError
 from rnnviz.engines.registry import ENGINES, load_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
-from rnnviz.verify.invariants import notebook_checks
+from rnnviz.verify.invariants import consistency_checks
 from tests.oracles.computed import assert_agrees, assert_near, computed, empty_trace
 from tests.oracles.recurrence import recurrence
 from tests.strategies import configs
@@ -26,7 +26,7 @@ def test_every_number_is_that_of_a_float64_recurrence(config: Config) -> None:
     trace, report = computed(load_engine("onnx"), inputs)
     assert_agrees(trace, recurrence(inputs), 2e-5)
     assert audit(inputs, trace).verdict == "right"
-    assert all(check.holds for check in notebook_checks(trace, *config.tolerances))
+    assert all(check.holds for check in consistency_checks(trace, *config.tolerances))
     assert report.printed == ""
 
 

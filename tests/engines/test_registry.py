@@ -11,15 +11,15 @@ import pytest
 from rnnviz.core.config import Compare, Config, Network
 from rnnviz.core.errors import ConfigError, EngineError
 from rnnviz.engines import registry
-from rnnviz.engines.faults.engine import MistakeEngine
+from rnnviz.engines.faults.engine import KnownBugEngine
 from rnnviz.engines.faults.registry import KNOWN_BUGS
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import (
     ENGINES,
     EngineEntry,
     find_engine,
-    is_mistake,
-    known_mistakes,
+    is_known_bug,
+    known_bug_entries,
     load_engine,
     recordings_in,
     with_fallback_reference,
@@ -41,7 +41,7 @@ def test_an_unknown_engine_is_refused_with_the_names_that_there_are() -> None:
     assert caught.value.key == "compare.candidates"
 
 
-def test_an_unknown_mistake_is_refused_with_those_that_are_known() -> None:
+def test_an_unknown_bug_is_refused_with_those_that_are_known() -> None:
     with pytest.raises(ConfigError) as caught:
         find_engine("bug:no-bias", "compare.reference")
     assert caught.value.key == "compare.reference"
@@ -63,7 +63,7 @@ def test_a_file_that_is_not_there_is_named(name: str) -> None:
     ("name", "title", "loaded"),
     [
         ("manual", "manual", ManualEngine),
-        ("bug:no-h2h-bias", "bug:no-h2h-bias", MistakeEngine),
+        ("bug:no-h2h-bias", "bug:no-h2h-bias", KnownBugEngine),
         ("mine.py", "mine.py", OwnEngine),
         ("recording:golden.npz", "recording:golden.npz", RecordedEngine),
     ],
@@ -77,8 +77,8 @@ def test_every_kind_of_engine_is_found_under_its_name_and_loaded(
     entry = find_engine(name)
     assert (entry.name, entry.title, entry.unavailable) == (name, title, None)
     assert entry.own == (Path("mine.py") if name == "mine.py" else None)
-    assert (entry.mistake and entry.mistake.engine) == (name if name.startswith("bug:") else None)
-    assert is_mistake(name) == name.startswith("bug:")
+    assert (entry.bug and entry.bug.engine) == (name if name.startswith("bug:") else None)
+    assert is_known_bug(name) == name.startswith("bug:")
     assert isinstance(load_engine(name), loaded)
     if name == "mine.py":
         Path("deep").mkdir()
@@ -193,15 +193,15 @@ def test_listing_the_engines_imports_none_of_them() -> None:
 
 
 @pytest.mark.parametrize("cell", ["rnn_tanh", "lstm", "gru"])
-def test_the_known_mistakes_of_a_network_are_those_that_its_engine_entries_accept(cell: str) -> None:
+def test_the_known_bugs_of_a_network_are_those_that_its_engine_entries_accept(cell: str) -> None:
     network = Network(cell, 2, 3)
-    entries = known_mistakes(network)
+    entries = known_bug_entries(network)
     assert entries
     assert all(find_engine(entry.engine).unsupported_reason(network) is None for entry in entries)
     for entry in entries:
         known = KNOWN_BUGS[entry.name]
         assert (entry.engine, entry.cause, entry.origin) == (known.engine, known.cause, known.origin)
-    both = known_mistakes(replace(network, bidirectional=True))
+    both = known_bug_entries(replace(network, bidirectional=True))
     new = [entry for entry in both if entry not in entries]
     assert {"concat-swapped", "final-state-at-last-timestep"} <= {entry.name for entry in new}
     assert all(find_engine(entry.engine).unsupported_reason(network) is not None for entry in new)

@@ -1,4 +1,4 @@
-"""Every engine keeps every relation of `relations.py`, and each relation is one that a known mistake breaks."""
+"""Every engine keeps every relation of `relations.py`, and each relation is one that a known bug breaks."""
 
 from dataclasses import replace
 from functools import cache
@@ -14,7 +14,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.engines.base import Engine, EngineReport, Progress
-from rnnviz.engines.faults.engine import run_deviation
+from rnnviz.engines.faults.engine import run_fault
 from rnnviz.engines.faults.registry import KNOWN_BUGS, known_bugs_of
 from rnnviz.engines.faults.spec import Fault
 from rnnviz.engines.layers import run_stack
@@ -45,27 +45,27 @@ class Starters:
         return EngineReport()
 
 
-class Mistaken:
-    """One way to make a known mistake, also in the single lanes of a network that has two directions.
+class Faulty:
+    """One way to make a known bug, also in the single lanes of a network that has two directions.
 
     `layout`: only where the network's out has that layout.
     """
 
     provides_cell_state = True
-    version = "mistaken"
+    version = "faulty"
 
-    def __init__(self, deviation: Fault, layout: str | None = None) -> None:
-        self._deviation = deviation
+    def __init__(self, fault: Fault, layout: str | None = None) -> None:
+        self._deviation = fault
         self._layout = layout
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run`."""
         makes_it = self._layout in (None, inputs.network.layout)
-        run_deviation(self._deviation if makes_it else Fault(), inputs, trace, progress)
+        run_fault(self._deviation if makes_it else Fault(), inputs, trace, progress)
         return EngineReport()
 
 
-FILE = "a user's file"
+FILE = "custom step"
 THERE = [*(name for name, entry in ENGINES.items() if entry.unavailable is None), FILE]
 """Every engine that can be had here."""
 
@@ -169,14 +169,12 @@ BROKEN_BY = {
 
 
 @pytest.mark.parametrize("relation", BROKEN_BY)
-def test_known_mistakes_break_the_relation(relation: str) -> None:
+def test_known_bugs_break_the_relation(relation: str) -> None:
     seen = {
-        mistake.name
+        bug.name
         for cell in CELLS
-        for mistake in known_bugs_of(inputs_for(relation, cell).network)
-        if any(
-            breaks(relation, Mistaken(deviation), inputs_for(relation, cell)) for deviation in mistake.variants[cell]
-        )
+        for bug in known_bugs_of(inputs_for(relation, cell).network)
+        if any(breaks(relation, Faulty(fault), inputs_for(relation, cell)) for fault in bug.variants[cell])
     }
     assert seen == BROKEN_BY[relation]
 
@@ -185,6 +183,6 @@ def test_reading_one_layout_as_the_other_breaks_the_relation_of_layouts() -> Non
     relation = "the_layout_of_out_changes_no_number"
     assert {*BROKEN_BY, relation} == set(RELATIONS)
     inputs = inputs_for(relation, "lstm")
-    assert not breaks(relation, Mistaken(Fault()), inputs)
+    assert not breaks(relation, Faulty(Fault()), inputs)
     for layout in ("NTC", "TNC"):
-        assert breaks(relation, Mistaken(Fault(batch_as_time=True), layout), inputs)
+        assert breaks(relation, Faulty(Fault(batch_as_time=True), layout), inputs)

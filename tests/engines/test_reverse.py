@@ -15,9 +15,8 @@ from rnnviz.engines.registry import load_engine
 from rnnviz.verify.audit import audit
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.compare import compare
-from rnnviz.verify.invariants import notebook_checks
-from rnnviz.verify.mismatch_navigation import neighbor_mismatch
-from rnnviz.verify.mismatch_rows import mismatch_rows
+from rnnviz.verify.invariants import consistency_checks
+from rnnviz.verify.mismatches import mismatch_rows, neighbor_mismatch
 from tests.oracles.computed import Answer, assert_agrees, computed
 from tests.oracles.recurrence import recurrence
 from tests.verify.audit_helpers import engine_or_skip, inputs_of, with_sequence
@@ -65,7 +64,7 @@ def test_an_engine_equals_the_oracle_on_the_reversed_input(
     np.testing.assert_array_equal(trace.state_h, trace.hidden[:, 0, 0])
     for equality in report.equalities:
         np.testing.assert_allclose(equality.left, equality.right, atol=2e-6)
-    assert all(check.holds for check in notebook_checks(trace, 1e-6, 1e-6))
+    assert all(check.holds for check in consistency_checks(trace, 1e-6, 1e-6))
     if not rounded or dtype == "float32":
         assert audit(inputs, trace).verdict == "right"
 

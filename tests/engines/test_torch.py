@@ -12,7 +12,7 @@ from rnnviz.engines import registry
 from rnnviz.engines.registry import load_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
-from rnnviz.verify.invariants import notebook_checks
+from rnnviz.verify.invariants import consistency_checks
 from tests.oracles.computed import assert_agrees, assert_near, computed, empty_trace
 from tests.oracles.recurrence import recurrence
 from tests.strategies import configs
@@ -26,7 +26,7 @@ def test_every_number_is_that_of_a_float64_recurrence(config: Config) -> None:
     trace, _ = computed(load_engine("torch"), inputs)
     assert_agrees(trace, recurrence(inputs), 2e-5 if config.network.dtype == "float32" else 1e-12)
     assert audit(inputs, trace).verdict == "right"
-    assert all(check.holds for check in notebook_checks(trace, *config.tolerances))
+    assert all(check.holds for check in consistency_checks(trace, *config.tolerances))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -80,7 +80,7 @@ def test_what_is_wanted_no_more_is_stopped_and_its_process_is_gone() -> None:
     with pytest.raises(CancelledError):
         call_in_subprocess(hang, what="x", wanted=lambda: False)
     with pytest.raises(LookupError):
-        call_in_subprocess(hang, what="x", tell=refuse_to_wait)
+        call_in_subprocess(hang, what="x", notify=refuse_to_wait)
     assert active_children() == before
 
 
@@ -92,7 +92,7 @@ def do_half(whole: int) -> str:
 
 def test_who_waits_is_told_how_far_it_is() -> None:
     told: list[float] = []
-    assert call_in_subprocess(do_half, 10, what="x", tell=told.append) == "done"
+    assert call_in_subprocess(do_half, 10, what="x", notify=told.append) == "done"
     assert sorted(set(told)) == [0.0, 0.5]
     assert told == sorted(told)
 

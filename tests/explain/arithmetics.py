@@ -16,7 +16,7 @@ from rnnviz.explain.provenance import InitialPlace, InputPlace, Source
 from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown, explain
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.oracles.computed import computed
 from tests.strategies import configs
 
@@ -79,7 +79,7 @@ def tidy(shape: tuple[int, ...], seed: int) -> np.ndarray:
 
 def tidy_result(engines: tuple[str, ...] = ("gluon", "manual"), **network: object) -> RunResult:
     """A result whose inputs, parameters and hidden values are all eighths: no engine computed it."""
-    made = made_result(engines, dtype="float64", timesteps=4, **network)
+    made = make_result(engines, dtype="float64", timesteps=4, **network)
     inputs = made.inputs
     lstm = inputs.network.kind.has_cell_state
     shapes = {name: array.shape for name, array in inputs.parameters.items()}

@@ -17,7 +17,7 @@ from rnnviz.explain.digit_format import align_decimals, format_distinct, format_
 from rnnviz.explain.explanation import Explanation, cell_states_of, explain_value
 from rnnviz.explain.report import report
 from rnnviz.explain.term_table import SHOWN_TERMS
-from tests.factories import Edit, made_result
+from tests.factories import Edit, make_result
 
 NEXT = Location(layer=1, direction=0, timestep=2, sample=1, unit=1)
 """A step above the first layer that reads an own previous step."""
@@ -25,7 +25,7 @@ NEXT = Location(layer=1, direction=0, timestep=2, sample=1, unit=1)
 
 def explained(where: Location = NEXT, edit: Edit | None = None, **network: Any) -> Explanation:
     network = {"cell": "lstm", "num_layers": 2, "bidirectional": True, **network}
-    result = made_result(edits={} if edit is None else {"manual": edit}, **network)
+    result = make_result(edits={} if edit is None else {"manual": edit}, **network)
     return explain_value(result, where, cell_states_of(result))
 
 

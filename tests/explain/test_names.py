@@ -9,10 +9,10 @@ from rnnviz.explain.explanation import explain_value
 from rnnviz.explain.input_source import origin
 from rnnviz.explain.provenance import InputPlace, in_words
 from rnnviz.explain.report import report
-from tests.factories import made_result
+from tests.factories import make_result
 
 NAMES = Names(("Mon", "", "Wed", "Thu", "Fri"), ("open", "", "close"))
-RESULT = made_result(cell="lstm", num_layers=2)
+RESULT = make_result(cell="lstm", num_layers=2)
 NAMED = replace(RESULT, inputs=replace(RESULT.inputs, names=NAMES))
 
 

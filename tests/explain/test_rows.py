@@ -198,7 +198,7 @@ def test_a_grus_hidden_value_is_what_is_new_and_what_is_kept() -> None:
 
 @pytest.mark.parametrize(("cell", "line"), [("rnn_tanh", "c"), ("gru", "c"), ("gru", "i"), ("lstm", "r")])
 def test_a_line_that_the_cell_does_not_have_is_refused(cell: str, line: str) -> None:
-    with pytest.raises(KeyError, match=rf"^'{line} is no line of the cell {cell}'$"):
+    with pytest.raises(KeyError, match=rf"^'{line} is not a line of the cell {cell}'$"):
         ledger(arithmetics(cell), line)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.engines.faults.engine import MistakeEngine
+from rnnviz.engines.faults.engine import KnownBugEngine
 from rnnviz.explain.equations import equations
 from rnnviz.explain.provenance import (
     CellPlace,
@@ -186,10 +186,10 @@ def test_every_engine_meets_the_arithmetic_within_the_audits_bound(engine: str, 
         assert max(ratios) == pytest.approx(audit(inputs, trace).worst_ratio, rel=1e-6)
 
 
-@pytest.mark.parametrize(("cell", "mistake"), [("gru", "reset-before-matmul"), ("lstm", "no-h2h-bias")])
-def test_a_mistake_shows_as_a_difference_from_the_true_arithmetic(cell: str, mistake: str) -> None:
+@pytest.mark.parametrize(("cell", "bug"), [("gru", "reset-before-matmul"), ("lstm", "no-h2h-bias")])
+def test_a_bug_shows_as_a_difference_from_the_true_arithmetic(cell: str, bug: str) -> None:
     inputs = inputs_of({"timesteps": 3}, cell=cell, hidden_size=4)
-    trace = computed(MistakeEngine(f"bug:{mistake}"), inputs)[0]
+    trace = computed(KnownBugEngine(f"bug:{bug}"), inputs)[0]
     arithmetic = explain(inputs, trace, Location(timestep=1))
     assert not arithmetic.right
     assert abs(arithmetic.difference) > 1e-4

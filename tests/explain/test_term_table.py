@@ -23,13 +23,13 @@ from rnnviz.explain.provenance import (
 from rnnviz.explain.step_breakdown import StepBreakdown
 from rnnviz.explain.term_table import TermTable, ledger
 from tests.explain.arithmetics import activated, argument_of, arithmetic_of, explained
-from tests.factories import made_result
+from tests.factories import make_result
 
 WHERE = Location(layer=1, timestep=2, sample=1, unit=1)
 
 
 def arithmetics(where: Location = WHERE, **network: object) -> list[StepBreakdown]:
-    result = made_result(num_layers=2, bidirectional=True, **network)
+    result = make_result(num_layers=2, bidirectional=True, **network)
     return list(explain_value(result, where).arithmetics.values())
 
 
@@ -89,7 +89,7 @@ def test_rows_stand_in_the_order_of_evaluation_or_by_what_they_add() -> None:
 
 
 def test_a_term_in_which_the_engines_part_is_listed_though_it_weighs_little() -> None:
-    result = made_result(cell="lstm", hidden_size=4, edits={"manual": lambda trace: trace.hidden.__iadd__(0.1)})
+    result = make_result(cell="lstm", hidden_size=4, edits={"manual": lambda trace: trace.hidden.__iadd__(0.1)})
     explanation = explain_value(result, Location(timestep=2))
     each = tuple(explanation.arithmetics.values())
     parting = explanation.partings["manual"]
@@ -102,7 +102,7 @@ def test_a_term_in_which_the_engines_part_is_listed_though_it_weighs_little() ->
 
 
 def test_an_unknown_line_is_refused() -> None:
-    with pytest.raises(KeyError, match="c is no line of the cell gru"):
+    with pytest.raises(KeyError, match="c is not a line of the cell gru"):
         ledger(arithmetics(cell="gru"), "c")
 
 

@@ -24,7 +24,7 @@ from rnnviz.engines.user_code.user_step import OwnRecurrence, RecurrenceError
 from rnnviz.gui.commands.recent_files import RecentFiles
 from rnnviz.gui.settings import MOTION_CHOICES, THEME_CHOICES, Settings
 from rnnviz.gui.splitter_state import divide_as
-from rnnviz.gui.views.column_menu import GateColumns
+from rnnviz.gui.views.column_menu import ColumnMenuButton
 from rnnviz.io.config_toml import dump_config, load_config, parse_config
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.model_formats.rlimits import limited_memory
@@ -177,7 +177,7 @@ def _begin_with(path: Path) -> None:
     assert settings.motion in MOTION_CHOICES
     assert settings.lesson_step(settings.open_lesson) >= 0
     assert settings.welcome in (True, False)
-    GateColumns(settings).show_cell("lstm")
+    ColumnMenuButton(settings).show_cell("lstm")
     files = RecentFiles(settings)
     assert files.paths() == []
     files.add(path)

@@ -11,9 +11,9 @@ from rnnviz.text import verdict_details
 from rnnviz.text.audit_rows import audit_rows, tolerance_remark
 from rnnviz.text.repr_html import comparison_in_words
 from rnnviz.verify.audit import WrongStep
-from rnnviz.verify.comparison import Mismatch
+from rnnviz.verify.compare import Mismatch
 from rnnviz.verify.result import Judgment, RunResult
-from tests.factories import evaluated, made_result, setting
+from tests.factories import make_result, setting, with_judgment
 
 MINE = "/far/away/mine.py"
 WRONG = setting((0, 0, 1, 0, 0), 9.0)
@@ -85,7 +85,7 @@ COMPARISONS: tuple[tuple[Any, tuple[dict[str, Any], ...]], ...] = (
 
 def lines() -> Iterator[str]:
     """A line for each case: the function, its fields and its text."""
-    result = made_result(("gluon", MINE))
+    result = make_result(("gluon", MINE))
     for say, cases in COMPARISONS:
         for fields in cases:
             comparison = replace(result.comparisons[0], **fields)
@@ -116,7 +116,7 @@ def of_audits(result: RunResult) -> Iterator[str]:
         own = with_audit(result, **fields)
         yield f"audit_coverage {fields}: {said(verdict_details.audit_coverage(own, ('gluon', MINE)))}"
     yield f"audit_coverage off: {said(verdict_details.audit_coverage(result, ('gluon', MINE)))}"
-    wrong = made_result(("gluon", MINE), edits={MINE: WRONG})
+    wrong = make_result(("gluon", MINE), edits={MINE: WRONG})
     yield f"audit_coverage off, mismatch: {said(verdict_details.audit_coverage(wrong, ('gluon', MINE)))}"
     step = with_audit(result, wrong=2, first_wrong=WrongStep(Location(), 0.25001, 0.25))
     assert step.judgment is not None
@@ -143,7 +143,7 @@ def with_trace(result: RunResult, **fields: Any) -> RunResult:
 
 def with_audit(result: RunResult, **fields: Any) -> RunResult:
     """The result with an audit that has other fields for the candidate."""
-    found = evaluated(result)
+    found = with_judgment(result)
     assert found.judgment is not None
     audits = {**found.judgment.audits, MINE: replace(found.judgment.audits[MINE], **fields)}
     return replace(found, judgment=replace(found.judgment, audits=audits))

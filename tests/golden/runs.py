@@ -9,7 +9,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.verify.compare import compare
 from rnnviz.verify.result import RunResult
-from tests.factories import Edit, evaluated, made_result
+from tests.factories import Edit, make_result, with_judgment
 
 WHERE = Location(0, 1, 3, 1, 2)
 ELSEWHERE = Location(1, 0, 2, 0, 0)
@@ -32,7 +32,7 @@ def other_state(trace: Trace) -> None:
 
 def made(engines: tuple[str, ...] = ("gluon", "manual"), **options: object) -> RunResult:
     """A result of a bidirectional network with two layers."""
-    return made_result(engines, **{"bidirectional": True, "num_layers": 2, **options})
+    return make_result(engines, **{"bidirectional": True, "num_layers": 2, **options})
 
 
 def nearly(steps: int) -> Edit:
@@ -56,25 +56,25 @@ def recorded(missing: frozenset[str]) -> RunResult:
 def remedied(result: RunResult, *bugs: str) -> RunResult:
     """The result with undetectable bugs, and the config that would reveal more."""
     remedy = replace(result.config, parameters=replace(result.config.parameters, bias="zeros"))
-    return evaluated(result, blind=bugs, remedy=remedy)
+    return with_judgment(result, blind=bugs, remedy=remedy)
 
 
 RUNS: dict[str, Callable[[], RunResult]] = {
     "agree-unaudited": made,
-    "agree-audited": lambda: evaluated(made()),
-    "agree-sampled": lambda: evaluated(made(), coverage=0.3875),
+    "agree-audited": lambda: with_judgment(made()),
+    "agree-sampled": lambda: with_judgment(made(), coverage=0.3875),
     "agree-undetectable-bugs": lambda: remedied(made(), "no-i2h-bias", "no-h2h-bias"),
     "agree-recording-lacks-values": lambda: recorded(frozenset({"hidden", "state_h"})),
     "agree-nan": lambda: made(edits={"gluon": edited(np.nan), "manual": edited(np.nan)}),
     "differ-unaudited": lambda: made(edits={"manual": edited(9.0)}),
     "differ-nan": lambda: made(edits={"manual": edited(np.nan)}),
     "differ-no-tolerance": lambda: made(edits={"gluon": edited(0.0), "manual": edited(9.0)}, compare_with=EXACT),
-    "drift": lambda: evaluated(made(edits={"manual": nearly(2)}, compare_with=EXACT)),
-    "wrong": lambda: evaluated(made(edits={"gluon": edited(9.0)}), diagnoses={"gluon": (("no-h2h-bias",),)}),
-    "wrong-both": lambda: evaluated(
+    "drift": lambda: with_judgment(made(edits={"manual": nearly(2)}, compare_with=EXACT)),
+    "wrong": lambda: with_judgment(made(edits={"gluon": edited(9.0)}), diagnoses={"gluon": (("no-h2h-bias",),)}),
+    "wrong-both": lambda: with_judgment(
         made(edits={"gluon": edited(9.0), "manual": edited(9.0, ELSEWHERE)}),
         diagnoses={"gluon": (("no-h2h-bias", "h2h-transposed"),), "manual": (("no-i2h-bias",), ("concat-swapped",))},
     ),
-    "wrong-checks": lambda: evaluated(made(edits={"manual": other_state})),
-    "three-engines": lambda: evaluated(made(("gluon", "manual", "torch"), edits={"torch": edited(9.0)})),
+    "wrong-checks": lambda: with_judgment(made(edits={"manual": other_state})),
+    "three-engines": lambda: with_judgment(made(("gluon", "manual", "torch"), edits={"torch": edited(9.0)})),
 }

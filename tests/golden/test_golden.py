@@ -1,10 +1,13 @@
 """Texts of representative results: `make golden` writes them again after a change of wording."""
 
 import re
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from rnnviz.io.export.report.export import report_html
 from rnnviz.text.repr_html import run_html
 from rnnviz.text.verdict_text import plain, report, verdict_sentence
 from rnnviz.verify.result import RunResult
@@ -13,7 +16,7 @@ from tests.golden.runs import RUNS
 
 FOLDER = Path(__file__).parent
 # Libraries of linear algebra round differently: digits that depend on them are masked.
-_DIGITS = re.compile(r"\d\.\d{3,}(e[-+]\d+)?|\b\d\.?\d*e[-+]\d+(?= ulp)|\b[\d,]+(?= ulp)")
+_DIGITS = re.compile(r"\d+\.\d{3,}(e[-+]\d+)?|\b\d\.?\d*e[-+]\d+(?= ulp)|\b[\d,]+(?= ulp)")
 
 
 def text(result: RunResult) -> str:
@@ -27,14 +30,28 @@ def masked(found: str) -> str:
     return _DIGITS.sub("#", found)
 
 
-@pytest.mark.parametrize("name", [*RUNS, "details"])
+def report_text() -> str:
+    """The body of the HTML report of a run that disagrees, without its figures and the version."""
+    html = report_html(RUNS["wrong"](), [], datetime(2026, 2, 3, 4, 5, tzinfo=UTC))
+    body = html[html.index("<body>") :]
+    return masked(re.sub(r"by rnnviz [\d.]+\d", "by rnnviz #", re.sub(r"<data [^>]*>[^L<]*</data>", "#", body)))
+
+
+FOUND: dict[str, Callable[[], str]] = {
+    **{name: lambda name=name: masked(text(RUNS[name]())) for name in RUNS},  # type: ignore[misc]
+    "details": lambda: "\n".join((*lines(), "")),
+    "report-wrong": report_text,
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
 def test_texts_are_as_in_the_golden_files(name: str, request: pytest.FixtureRequest) -> None:
     path = FOLDER / f"{name}.txt"
-    found = "\n".join((*lines(), "")) if name == "details" else masked(text(RUNS[name]()))
+    found = FOUND[name]()
     if request.config.getoption("--golden"):
         path.write_text(found, encoding="utf-8")
     assert found == path.read_text(encoding="utf-8"), "run `make golden` if the new text is meant"
 
 
 def test_every_golden_file_has_its_result() -> None:
-    assert {path.stem for path in FOLDER.glob("*.txt")} == {*RUNS, "details"}
+    assert {path.stem for path in FOLDER.glob("*.txt")} == set(FOUND)

@@ -12,7 +12,7 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.panels.widgets import NoWheelComboBox
-from rnnviz.gui.views.output_map import StateMap
+from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.gui.views.output_map_rows import LaneRow, PlaceRow
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.lessons.content import guided_lessons
@@ -78,7 +78,7 @@ class Seen:
 
     def __init__(self, window: MainWindow) -> None:
         self._session = window.session
-        self._map = next(view for view in window.views if isinstance(view, StateMap))
+        self._map = next(view for view in window.views if isinstance(view, OutputMap))
         self._table = next(view for view in window.views if isinstance(view, VectorTable))
 
     def column(self, where: Location, column: int) -> list[str]:

@@ -23,13 +23,13 @@ def test_the_window_comes_back_as_it_was(make_window, supervisor):
     window = make_window(supervisor)
     # The screen in memory is small, and a window never comes back larger than the screen.
     window.resize(window.minimumSizeHint())
-    splitter = window.arrangement._whole
+    splitter = window.main_layout._whole
     splitter.setSizes([300, 400])
     size, divided = window.size(), splitter.sizes()
     window.close()
     again = make_window(supervisor, None)
     assert again.size() == size
-    assert again.arrangement._whole.sizes() == divided
+    assert again.main_layout._whole.sizes() == divided
 
 
 @pytest.mark.parametrize("junk", [b"\x00\xff\x13", b"", b"@ByteArray(half", b"[window]\ngeometry=@Variant(\\0\\0)\n"])
@@ -76,7 +76,7 @@ def test_values_of_another_kind_count_as_not_set(make_window, settings, supervis
     assert settings.recent == ()
     window = make_window(supervisor, None)
     assert window.size() == QSize(1280, 800)
-    assert all(size > 100 for size in window.arrangement._whole.sizes())
+    assert all(size > 100 for size in window.main_layout._whole.sizes())
 
 
 # As Qt packs it: a mark, a version, the number of sizes, and behind the sizes and a flag how wide a handle is.
@@ -148,8 +148,8 @@ def test_a_change_of_theme_takes_several_turns_in_which_the_window_stays_as_it_w
 
     watch = Watch()
     window.lanes.installEventFilter(watch)
-    window._appearance.add(draw)
-    window._appearance.add(draw)
+    window._theme_manager.add(draw)
+    window._theme_manager.add(draw)
     window.findChild(QAction, "theme_dark").trigger()
     assert log == []
     qtbot.waitUntil(lambda: "painted" in log, timeout=20_000)
@@ -157,21 +157,21 @@ def test_a_change_of_theme_takes_several_turns_in_which_the_window_stays_as_it_w
 
 
 def test_the_desktop_is_followed_while_it_is_asked_for(qtbot, qapp, monkeypatch):
-    appearance = ThemeManager("desktop")
+    theme_manager = ThemeManager("desktop")
     themes = []
-    appearance.theme_changed.connect(themes.append)
-    assert appearance.theme is LIGHT
+    theme_manager.theme_changed.connect(themes.append)
+    assert theme_manager.theme is LIGHT
     hints = QApplication.styleHints()
     monkeypatch.setattr(ThemeManager, "_desktop_is_dark", lambda self: True)
     hints.colorSchemeChanged.emit(Qt.ColorScheme.Dark)
     qtbot.waitUntil(lambda: themes == [DARK])
-    appearance.choose("light")
+    theme_manager.choose("light")
     qtbot.waitUntil(lambda: themes == [DARK, LIGHT])
     hints.colorSchemeChanged.emit(Qt.ColorScheme.Dark)
     assert themes == [DARK, LIGHT]
-    appearance.choose("desktop")
-    assert appearance.theme is DARK
-    appearance.choose("light")
+    theme_manager.choose("desktop")
+    assert theme_manager.theme is DARK
+    theme_manager.choose("light")
     qtbot.waitUntil(lambda: len(themes) == 3)
 
 

@@ -20,7 +20,7 @@ from rnnviz.gui.gc_timer import GcTimer
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_what_is_changed_in_a_shown_window_is_left_to_the_next_one_where_python_
     qtbot: Any, show: Callable[[RunResult], MainWindow], left: Callable[[], list[str]]
 ) -> None:
     hooks = sys.excepthook, threading.excepthook, sys.unraisablehook, faulthandler.is_enabled()
-    window = show(made_result())
+    window = show(make_result())
     window.document.edit(Config.from_mapping({"network": {"cell": "gru", "input_size": 2, "hidden_size": 7}}))
     with qtbot.waitSignal(application._windows[window].autosave.saved):
         pass
@@ -68,7 +68,7 @@ def test_what_is_changed_in_a_shown_window_is_left_to_the_next_one_where_python_
 def test_a_shown_window_that_is_closed_leaves_nothing(
     show: Callable[[RunResult], MainWindow], left: Callable[[], list[str]]
 ) -> None:
-    window = show(made_result())
+    window = show(make_result())
     window.document.edit(Config.from_mapping({"network": {"cell": "gru", "input_size": 2, "hidden_size": 7}}))
     assert left() == ["owner.json"]
     window.close()
@@ -78,7 +78,7 @@ def test_a_shown_window_that_is_closed_leaves_nothing(
 def test_a_window_that_is_closed_keeps_neither_itself_nor_its_run(
     qtbot: Any, show: Callable[[RunResult], MainWindow]
 ) -> None:
-    results = [made_result()]
+    results = [make_result()]
     kept = ref(results[0])
     window = show(results[0])
     assert window.session.result is results[0]
@@ -98,7 +98,7 @@ def test_python_searches_for_garbage_as_before_once_the_last_shown_window_is_clo
     collector.setParent(None)
     before = gc.get_threshold()
     try:
-        first, second = show(made_result()), show(made_result())
+        first, second = show(make_result()), show(make_result())
         qtbot.waitUntil(lambda: gc.get_threshold()[0] == 200_000)
         first.close()
         assert gc.get_threshold()[0] == 200_000

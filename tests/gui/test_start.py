@@ -123,7 +123,7 @@ def test_the_lanes_come_before_the_engines_and_these_before_the_views_behind_tab
     window.usable.connect(lambda: order.append(f"usable {window.lanes.isVisible()}"))
     window.usable.connect(window.warm_up)
     window.runner._warming.connect(lambda: order.append("engines"))
-    window._late.made.connect(lambda _view: order.append("view"))
+    window._lazy_views.made.connect(lambda _view: order.append("view"))
     with qtbot.waitSignal(window.completed, timeout=20_000):
         window.show()
     assert order == ["first picture False", "usable True", "engines", *["view"] * len(TABS)]
@@ -134,7 +134,7 @@ def test_the_lanes_come_before_the_engines_and_these_before_the_views_behind_tab
 def test_a_window_that_is_closed_early_starts_nothing_any_more(qtbot, window, turns):
     order: list[str] = []
     window.usable.connect(lambda: order.append("usable"))
-    window._late.made.connect(lambda _view: order.append("view"))
+    window._lazy_views.made.connect(lambda _view: order.append("view"))
     window.closed.connect(lambda: order.append("closed"))
 
     def close(left: int) -> None:

@@ -101,7 +101,7 @@ def test_lessons_files_remedies_and_drops_are_one_step_each_with_a_name(window, 
     window.verdict.remedy_requested.emit(replace(CONFIG, sequence=replace(CONFIG.sequence, timesteps=9)))
     assert "9 time steps" in document.undone
     document.undo()
-    window._what_if.compute("bug:h2h-transposed")
+    window._known_bugs.compute("bug:h2h-transposed")
     assert document.undone == "comparing with bug:h2h-transposed"
     document.undo()
     assert not document.can_undo

@@ -4,7 +4,7 @@ import weakref
 
 
 def test_no_view_keeps_an_earlier_result_and_its_files(qtbot, window, run_config, collector):
-    tabs = window.arrangement.tabs
+    tabs = window.main_layout.tabs
     for place in range(tabs.count()):
         tabs.setCurrentIndex(place)
         qtbot.waitUntil(lambda: not window.runner.busy)
@@ -21,7 +21,7 @@ def test_no_view_keeps_an_earlier_result_and_its_files(qtbot, window, run_config
 
 
 def test_a_view_catches_up_when_its_tab_is_chosen(qtbot, window, run_config):
-    tabs = window.arrangement.tabs
+    tabs = window.main_layout.tabs
     titles = [tabs.tabText(place).partition("  ")[0] for place in range(tabs.count())]
     tabs.setCurrentIndex(titles.index("Units over time"))
     units = tabs.currentWidget()

@@ -225,7 +225,7 @@ def test_a_candidate_that_is_wrong_is_shown_before_one_that_is_right(run_config,
 
 
 def test_the_lanes_grow_with_the_window_at_least_as_much_as_what_is_beside_them(qtbot, window):
-    lanes, side = window.lanes.width(), window.arrangement._side.width()
+    lanes, side = window.lanes.width(), window.main_layout._side.width()
     window.resize(window.width() + 700, window.height())
-    qtbot.waitUntil(lambda: window.lanes.width() + window.arrangement._side.width() > lanes + side + 600)
-    assert window.lanes.width() - lanes > window.arrangement._side.width() - side
+    qtbot.waitUntil(lambda: window.lanes.width() + window.main_layout._side.width() > lanes + side + 600)
+    assert window.lanes.width() - lanes > window.main_layout._side.width() - side

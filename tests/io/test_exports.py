@@ -22,7 +22,7 @@ from rnnviz.io.export.json_summary import write_json
 from rnnviz.io.export.npz import write_npz
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result, setting
+from tests.factories import make_result, setting
 from tests.full_disk import files_of_at_most
 from tests.profiles import examples
 
@@ -42,7 +42,7 @@ def test_every_hidden_value_is_a_row_that_reads_back_to_the_same_float(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str, block: int
 ) -> None:
     monkeypatch.setattr(table, "_BLOCK_ROWS", block)
-    result = made_result(
+    result = make_result(
         ("gluon", "manual", "onnx"),
         edits={"manual": setting((1, 1, 2, 0, 3), 0.75), "onnx": setting((0, 0, 4, 1, 0), -3.0)},
         dtype=dtype,
@@ -81,7 +81,7 @@ def test_any_float_reads_back_from_the_table(tmp_path: Path, values: list[float]
         trace.hidden[0, 0, 0, 1] = values[2:4]
         trace.hidden[0, 0, 1, 0] = values[4:]
 
-    result = made_result(edits={"manual": edit}, timesteps=2, hidden_size=2, dtype="float64")
+    result = make_result(edits={"manual": edit}, timesteps=2, hidden_size=2, dtype="float64")
     write_csv(result, tmp_path / "out.csv")
     _, rows = rows_of(tmp_path / "out.csv")
     np.testing.assert_array_equal([float(row[6]) for row in rows[:6]], values)
@@ -93,13 +93,13 @@ def test_any_float_reads_back_from_the_table(tmp_path: Path, values: list[float]
 def test_progress_counts_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table, "_BLOCK_ROWS", 8)
     told: list[float] = []
-    write_csv(made_result(), tmp_path / "out.csv", told.append)
+    write_csv(make_result(), tmp_path / "out.csv", told.append)
     assert told == [0.2, 0.4, 0.6, 0.8, 1.0]
 
 
 @pytest.mark.parametrize("layout", ["NTC", "TNC"])
 def test_progress_through_the_archive_rises_to_one_in_small_steps(tmp_path: Path, layout: str) -> None:
-    result = made_result(layout=layout, timesteps=3000, batch_size=30, hidden_size=100, input_size=1)
+    result = make_result(layout=layout, timesteps=3000, batch_size=30, hidden_size=100, input_size=1)
     told: list[float] = []
     write_npz(result, tmp_path / "out.npz", told.append)
     assert told == sorted(told)
@@ -109,7 +109,7 @@ def test_progress_through_the_archive_rises_to_one_in_small_steps(tmp_path: Path
 
 
 def test_the_archive_holds_no_more_of_a_recording_than_the_recording_does(tmp_path: Path) -> None:
-    result = made_result(("manual", "recording:golden.npz"))
+    result = make_result(("manual", "recording:golden.npz"))
     trace = replace(result["recording:golden.npz"], missing=frozenset({"output", "state_h"}))
     write_npz(replace(result, traces={**result.traces, "recording:golden.npz": trace}), tmp_path / "out.npz")
     with np.load(tmp_path / "out.npz", allow_pickle=False) as archive:
@@ -134,7 +134,7 @@ def test_a_writing_that_is_stopped_leaves_nothing_and_an_existing_file_as_it_was
 
     write = write_csv if kind == "csv" else write_npz
     with pytest.raises(KeyboardInterrupt):
-        write(made_result(hidden_size=9), path, stop)
+        write(make_result(hidden_size=9), path, stop)
     assert {entry: entry.read_bytes() for entry in tmp_path.iterdir()} == ({} if old is None else {path: old})
 
 
@@ -160,7 +160,7 @@ def expected_arrays(result: RunResult) -> dict[str, Any]:
 @pytest.mark.parametrize("layout", ["NTC", "TNC"])
 @pytest.mark.parametrize("cell", ["rnn_relu", "lstm", "gru"])
 def test_the_archive_holds_the_contracts_arrays(tmp_path: Path, cell: str, layout: str) -> None:
-    result = made_result(cell=cell, layout=layout, num_layers=2, bidirectional=True, dtype="float64")
+    result = make_result(cell=cell, layout=layout, num_layers=2, bidirectional=True, dtype="float64")
     write_npz(result, tmp_path / "out.npz")
     expected = expected_arrays(result)
     assert ("manual.cell" in expected) == ("gluon.cell_state" in expected) == (cell == "lstm")
@@ -173,7 +173,7 @@ def test_the_archive_holds_the_contracts_arrays(tmp_path: Path, cell: str, layou
 
 
 def test_the_parameters_of_an_archive_can_be_read_again(tmp_path: Path) -> None:
-    result = made_result(cell="lstm")
+    result = make_result(cell="lstm")
     write_npz(result, tmp_path / "out.npz")
     with np.load(tmp_path / "out.npz") as archive:
         names = [name for name in archive.files if name.startswith("parameters.")]
@@ -201,14 +201,14 @@ def test_the_parameters_of_an_archive_can_be_read_again(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_a_sentence(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "missing" / f"out.{kind}"
     with pytest.raises(InputError, match="cannot be written: No such file or directory"):
-        WRITERS[kind](made_result(), path)
+        WRITERS[kind](make_result(), path)
 
 
 @pytest.mark.parametrize("kind", WRITERS)
 def test_a_full_disk_leaves_the_existing_file_as_it_was(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"out.{kind}"
     path.write_text("old", encoding="utf-8")
-    result = made_result(timesteps=50, batch_size=50, hidden_size=20)
+    result = make_result(timesteps=50, batch_size=50, hidden_size=20)
     with pytest.raises(InputError) as caught, files_of_at_most(1_000):
         WRITERS[kind](result, path)
     assert str(caught.value).startswith(f"{path} cannot be written: ")

@@ -12,7 +12,7 @@ from rnnviz.io.export import csv as table
 from rnnviz.io.export import gate_columns
 from rnnviz.io.export.csv import write_csv
 from rnnviz.io.export.npz import write_npz
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.oracles.gates import gates_of
 
 ENGINES = {
@@ -27,7 +27,7 @@ ENGINES = {
 def result(request):
     """A right engine and one with a mistake; the right one's cell states are known."""
     cell, bidirectional = request.param
-    return made_result(("gluon", ENGINES[cell]), cell=cell, num_layers=2, bidirectional=bidirectional, dtype="float64")
+    return make_result(("gluon", ENGINES[cell]), cell=cell, num_layers=2, bidirectional=bidirectional, dtype="float64")
 
 
 def columns(path: Path) -> dict[str, list[str]]:
@@ -79,7 +79,7 @@ def test_the_archive_has_every_gate_as_an_array_like_the_hidden_values(result, t
 
 def test_gates_are_in_the_networks_dtype_whichever_engine_knows_its_cell_states(tmp_path, monkeypatch):
     monkeypatch.setattr(gate_columns, "gate_blocks", in_blocks_of(gate_columns.gate_blocks, 3))
-    result = made_result(cell="lstm", timesteps=8, bidirectional=True, dtype="float32")
+    result = make_result(cell="lstm", timesteps=8, bidirectional=True, dtype="float32")
     write_npz(result, tmp_path / "out.npz", gates=True)
     expected = gates_of(result.inputs, result["manual"].hidden)
     with np.load(tmp_path / "out.npz") as archive:
@@ -95,7 +95,7 @@ def in_blocks_of(gate_blocks, length):
 @pytest.mark.parametrize("write", [write_csv, write_npz])
 def test_progress_rises_to_one_and_stopping_leaves_the_earlier_file(tmp_path, monkeypatch, write):
     monkeypatch.setattr(table, "_BLOCK_ROWS", 64)
-    result = made_result(cell="gru", timesteps=20)
+    result = make_result(cell="gru", timesteps=20)
     told: list[float] = []
     write(result, tmp_path / "out", told.append, gates=True)
     assert told == sorted(told)

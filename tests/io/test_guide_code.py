@@ -150,3 +150,19 @@ def test_the_readme_is_performed_from_a_checkout(folder, capsys):
     asked: list[list[str]] = []
     assert perform(text, folder, capsys, asked.append) == [0, 1]
     assert [words[0] for words in asked] == ["run", "test"]
+
+
+def test_the_outputs_in_the_readme_are_printed(folder, capsys):
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    text = text.replace(".venv/bin/rnnviz ", "").replace("resources/models/sample-lstm.safetensors", SAMPLE)
+    shown = re.findall(r"^```sh\n([^`]*)^```\n\n```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(shown) == 2
+    for commands, output in shown:
+        for line in commands.splitlines():
+            words, _, target = line.partition(" > ")
+            main(shlex.split(words))
+            printed = capsys.readouterr().out
+            if target:
+                Path(target).write_text(printed, encoding="utf-8")
+        # The last digits differ between processors.
+        assert re.sub(r"[\d.,e+-]+", "#", printed) == re.sub(r"[\d.,e+-]+", "#", output)

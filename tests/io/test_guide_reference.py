@@ -23,7 +23,7 @@ from rnnviz.io.export.notebook import literals
 from rnnviz.io.guide_pages import guide_groups, guide_pages
 from rnnviz.io.resources import resource_path
 from rnnviz.sweeps import grid
-from rnnviz.verify import audit_sampling, diagnosis, mismatch_rows
+from rnnviz.verify import audit_sampling, diagnosis, mismatches
 
 ROW = re.compile(r"^\| (.+) \|$", re.MULTILINE)
 CODE = re.compile(r"`([^`]+)`")
@@ -139,7 +139,7 @@ def test_every_consistency_check_is_listed(tmp_path: Path):
     fused = {name for name in listed if name.startswith("the fused stack")}
     forms = {re.sub(r"^state\[\d\] is layer \d's", "state[k] is layer j's", name) for name in met}
     forms = {re.sub(r"that of \w+$", "that of ENGINE", form) for form in forms}
-    one = "state[k] is layer j's last computed hidden vector"
+    one = "state[k] is layer j's last computed hidden state"
     assert {one if form == one.replace("layer j", "layer k") else form for form in listed} - fused == forms
     assert len(fused) == 3
 
@@ -217,7 +217,7 @@ def test_limits_are_those_of_the_program():
         f"{auto_run.AUTOMATIC_VALUES:,} numbers",
         f"{audit_sampling.FULL:,} hidden values",
         f"{diagnosis._MOST_VALUES:,} hidden values; pairs of bugs up to {diagnosis._MOST_VALUES_OF_PAIRS:,}",
-        f"{mismatch_rows.LARGEST:,}",
+        f"{mismatches.LARGEST:,}",
         f"{grid.MOST_ROWS:,}",
         f"{literals.WRITTEN_OUT} numbers",
         f"{widget_render._LARGEST_SIDE:,} pixels",

@@ -158,7 +158,7 @@ def test_a_state_of_another_shape_is_refused_before_a_number_of_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     np.savez_compressed(tmp_path / "s.npz", h=np.zeros((1, 10**6, 4)), c=np.zeros((1, 16, 4)))
-    monkeypatch.setattr("rnnviz.core.npz_file.NpzFile.read", lambda *_: pytest.fail("it was read"))
+    monkeypatch.setattr("rnnviz.core.npz.NpzFile.read", lambda *_: pytest.fail("it was read"))
     assert "(1, 1000000, 4)" in refusal(config(initial_state={"path": str(tmp_path / "s.npz")})).sentence
 
 

@@ -12,7 +12,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.io.export.csv import write_csv
 from rnnviz.io.export.npz import write_npz
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.full_disk import small_disk
 
 pytestmark = pytest.mark.slow
@@ -68,7 +68,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def larger_than_the_disk() -> RunResult:
     """Eight megabytes of numbers for each engine."""
-    return made_result(timesteps=2000, batch_size=10, hidden_size=100)
+    return make_result(timesteps=2000, batch_size=10, hidden_size=100)
 
 
 @pytest.mark.parametrize("kind", ["csv", "npz"])

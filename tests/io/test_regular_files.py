@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rnnviz.core.errors import InputError
-from rnnviz.core.npz_file import NpzFile
+from rnnviz.core.npz import NpzFile
 from rnnviz.core.regular_file import check_regular
 from rnnviz.io.config_toml import load_config
 from rnnviz.io.model_formats.formats import open_model

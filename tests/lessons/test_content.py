@@ -28,7 +28,7 @@ config = "vanilla-t2"
 [set]
 "sequence.timesteps" = 3
 network.hidden_size = 4
-[cursor]
+[selection]
 layer = 0
 direction = "backward"
 timestep = 2
@@ -36,12 +36,12 @@ timestep = 2
 part = "lanes"
 colors = "violation"
 engine = "manual"
-[[claim]]
-says = "There are three."
-holds = "T == 3"
-[[claim]]
-says = "The output is the state."
-holds = "equal(out[0][-1], state[0][0][0])"
+[[statement]]
+text = "There are three."
+expression = "T == 3"
+[[statement]]
+text = "The output is the state."
+expression = "equal(out[0][-1], state[0][0][0])"
 ```
 
 After the block.
@@ -70,11 +70,11 @@ def test_a_lesson_is_read_as_it_is_written() -> None:
     )
     assert first.look == StepView("lanes", "violation", "manual")
     assert first.location(Location(sample=5, unit=3)) == Location(0, 1, 2, 5, 3)
-    assert [(claim.says, claim.holds) for claim in first.claims] == [
+    assert [(statement.text, statement.expression) for statement in first.statements] == [
         ("There are three.", "T == 3"),
         ("The output is the state.", "equal(out[0][-1], state[0][0][0])"),
     ]
-    assert (second.prose, second.look, second.claims) == ("", StepView(), ())
+    assert (second.prose, second.look, second.statements) == ("", StepView(), ())
 
 
 def test_a_step_goes_on_with_the_config_of_the_one_before() -> None:
@@ -105,15 +105,15 @@ WRONG = {
     step(""): "names no config: the first step must name one",
     step('config = "vanila"'): 'Unknown lesson "vanila". Did you mean "vanilla-t',
     step("config = 3"): "config = 3 must be the name of a config",
-    step(FIRST + "color = 1"): "color is not a known key: it must be one of config, set, cursor, look, claim",
+    step(FIRST + "color = 1"): "color is not a known key: it must be one of config, set, selection, look, statement",
     step(FIRST + "set = 1"): "set = 1 must be a table",
     step(FIRST + '[set]\n"network.size" = 1'): "network.size = 1 is not a known key",
     step(FIRST + '[set]\n"sequence.timesteps" = 0'): "sequence.timesteps = 0 is not allowed",
     step(FIRST + "[set]\ntimesteps = 2"): "timesteps = 2 is not a key of a config",
-    step(FIRST + "[cursor]\ntime = 1"): "cursor.time is not a known key",
-    step(FIRST + "[cursor]\nunit = -1"): "cursor.unit = -1 must be a whole number",
-    step(FIRST + "[cursor]\nunit = true"): "cursor.unit = true must be a whole number",
-    step(FIRST + '[cursor]\ndirection = "left"'): 'cursor.direction = "left" must be forward or backward',
+    step(FIRST + "[selection]\ntime = 1"): "selection.time is not a known key",
+    step(FIRST + "[selection]\nunit = -1"): "selection.unit = -1 must be a whole number",
+    step(FIRST + "[selection]\nunit = true"): "selection.unit = true must be a whole number",
+    step(FIRST + '[selection]\ndirection = "left"'): 'selection.direction = "left" must be forward or backward',
     step(FIRST + '[look]\npart = "window"'): 'look.part = "window" must be one of lanes, lane, vector',
     step(FIRST).replace("## Only", "## Only\nSee [there](part:cellar).", 1): (
         'Lesson 03-two-steps, step "Only": the link part:cellar must lead to one of lanes, lane, vector'
@@ -121,11 +121,11 @@ WRONG = {
     step(FIRST + '[look]\ncolors = "red"'): 'look.colors = "red" must be one of value, violation',
     step(FIRST + "[look]\nengine = 1"): "look.engine = 1 must be the name of an engine",
     step(FIRST + "look = 1"): "look = 1 must be a table",
-    step(FIRST + "claim = 1"): "statements must be written [[claim]]",
-    step(FIRST + '[[claim]]\nsays = "x"'): "statement 1 must have two texts",
-    step(FIRST + '[[claim]]\nsays = "x"\nholds = " "'): "statement 1 must have two texts",
-    step(FIRST + '[[claim]]\nsay = "x"'): "statement 1.say is not a known key",
-    step(FIRST + '[[claim]]\nsays = "x"\nholds = "T"\n[[claim]]\nsays = "x"\nholds = "open(T)"'): (
+    step(FIRST + "statement = 1"): "statements must be written [[statement]]",
+    step(FIRST + '[[statement]]\ntext = "x"'): "statement 1 must have two texts",
+    step(FIRST + '[[statement]]\ntext = "x"\nexpression = " "'): "statement 1 must have two texts",
+    step(FIRST + '[[statement]]\ntext_ = "x"'): "statement 1.text_ is not a known key",
+    step(FIRST + '[[statement]]\ntext = "x"\nexpression = "T"\n[[statement]]\ntext = "x"\nexpression = "open(T)"'): (
         'Lesson 03-two-steps, step "Only", statement 2: open is not a known function'
     ),
 }

@@ -94,11 +94,11 @@ class Monkey:
         for what, found in (
             ("actions", f"{self.done.total():,}"),
             ("by kind", often),
-            ("runs that came to their end", f"{self.runs:,}"),
-            ("different configs among them that the command line repeated", f"{self.checked:,}"),
-            ("verdicts of these that it found otherwise", f"{self.wrong:,}"),
-            ("configs whose files changed before it came to them", f"{self.unlike:,}"),
-            ("exceptions, warnings of Qt, and what was left behind", f"{self.alarms:,}"),
+            ("finished runs", f"{self.runs:,}"),
+            ("different configs that the command line repeated", f"{self.checked:,}"),
+            ("different verdicts on the command line", f"{self.wrong:,}"),
+            ("configs whose files had changed before", f"{self.unlike:,}"),
+            ("exceptions, warnings of Qt, and remains", f"{self.alarms:,}"),
             (f"frames of more than {limit}", f"{len(self.heart.frozen):,}"),
             ("the longest frame", f"{longest.seconds * 1e3:.0f} ms"),
         ):

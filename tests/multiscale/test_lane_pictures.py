@@ -12,14 +12,13 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane
 from rnnviz.multiscale import reader as module
 from rnnviz.multiscale.chunk_cache import ChunkCache, Tile
-from rnnviz.multiscale.chunked_compute import CancelledError
-from rnnviz.multiscale.raw_reader import CellReader
+from rnnviz.multiscale.raw_reader import CancelledError, CellReader
 from rnnviz.multiscale.reader import MultiscaleReader
 from rnnviz.quantities.gate_cache import LaneGates
 from rnnviz.quantities.level_of_detail import Bins, every_cell
 from rnnviz.quantities.unit_order import LaneOrders, OrderKey, UnitOrder
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.oracles.gates import gates_of
 from tests.verify.pyramids import pyramid_result, with_short_levels
 
@@ -43,7 +42,7 @@ def spoil(trace: Trace) -> None:
 
 @pytest.fixture(scope="module")
 def result() -> RunResult:
-    return made_result(edits={"manual": spoil}, cell="lstm", **SIZES)
+    return make_result(edits={"manual": spoil}, cell="lstm", **SIZES)
 
 
 @pytest.fixture(scope="module")
@@ -257,7 +256,7 @@ def test_coarser_copies_are_read_where_they_make_up_the_pixels(
     orders = {(layer, direction): UnitOrder(np.arange(7, -1, -1)) for layer in range(2) for direction in range(2)}
     upside_down = LaneOrders(OrderKey("activity", "manual", 0), orders)
     turned = MultiscaleReader(result, "manual", "manual", SAMPLE, quantity, orders=upside_down)
-    plain = made_result(edits={"manual": spoil}, **sizes)
+    plain = make_result(edits={"manual": spoil}, **sizes)
     exact = MultiscaleReader(plain, "manual", "manual", SAMPLE, quantity)
     whole = every_cell(0, 8)
     levels = {(1, 1): (1, 1), (2, 1): (1, 1), (1, 8): (1, 1), (4, 1): (4, 1), (4, 4): (4, 4), (8, 8): (4, 4)}

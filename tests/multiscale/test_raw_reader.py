@@ -10,7 +10,7 @@ from rnnviz.multiscale.raw_reader import CellReader
 from rnnviz.quantities.catalog import Quantity
 from rnnviz.quantities.gate_cache import LaneGates
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.oracles.gates import gates_of
 
 T, N, H, SAMPLE = 7, 3, 4, 2
@@ -28,7 +28,7 @@ def spoil(trace: Trace) -> None:
 
 @pytest.fixture(scope="module")
 def result() -> RunResult:
-    return made_result(
+    return make_result(
         edits={"manual": spoil},
         cell="lstm",
         timesteps=T,

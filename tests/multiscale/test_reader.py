@@ -11,7 +11,7 @@ from rnnviz.multiscale.reader import MultiscaleReader
 from rnnviz.quantities.level_of_detail import Bins, every_cell
 from rnnviz.verify.metrics import violation
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.profiles import examples
 
 
@@ -22,7 +22,7 @@ def spoil(trace: Trace) -> None:
 
 @pytest.fixture(scope="module")
 def result() -> RunResult:
-    return made_result(num_layers=2, bidirectional=True, timesteps=40, edits={"manual": spoil})
+    return make_result(num_layers=2, bidirectional=True, timesteps=40, edits={"manual": spoil})
 
 
 def test_lanes_stand_from_the_last_layer_down_to_the_input() -> None:
@@ -72,7 +72,7 @@ def test_a_pixel_of_many_cells_shows_the_largest_difference_of_either_sign() -> 
         trace.hidden[0, 0, 9, 0, 1] -= 0.25
         trace.hidden[0, 0, 10, 0, 1] += 0.125
 
-    lanes = MultiscaleReader(made_result(timesteps=16, edits={"manual": edit}), "gluon", "manual", 0, "difference")
+    lanes = MultiscaleReader(make_result(timesteps=16, edits={"manual": edit}), "gluon", "manual", 0, "difference")
     values = lanes.read(Lane(0, 0), Bins(np.array([0, 8]), 16), Bins(np.array([0]), 4)).values
     assert values[0] == pytest.approx([0.0, -0.25])
 
@@ -96,7 +96,7 @@ def test_the_one_mark_and_the_one_nan_are_seen_at_every_resolution(
 
 
 def test_a_lane_of_many_chunks_reads_as_one() -> None:
-    long = made_result(timesteps=9000, hidden_size=16, batch_size=1)
+    long = make_result(timesteps=9000, hidden_size=16, batch_size=1)
     lanes = MultiscaleReader(long, "gluon", None, 0)
     values = lanes.read(Lane(0, 0), Bins(np.arange(8, 9000, 8), 9000), every_cell(0, 16)).values
     cells = long["gluon"].hidden[0, 0, 8:, 0].T.reshape(16, -1, 8)

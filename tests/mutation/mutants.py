@@ -16,8 +16,8 @@ from mutmut.mutation.file_mutation import MutatedFile, mutate_file_contents
 from mutmut.utils.format_utils import mangled_name_from_mutant_name, orig_function_and_class_names_from_key
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("model", "engines", "analysis")
-"""What is mutated of rnnviz."""
+PACKAGES = ("core", "engines", "verify")
+"""Mutated packages of rnnviz."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Gates and cell states in plain Python, one number at a time, from the hidden vectors that an engine left."""
+"""Gates and cell states in plain Python, one number at a time, from the hidden states that an engine left."""
 
 import math
 

@@ -10,7 +10,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.quantities.error_propagation import spread, spread_sentence
 from rnnviz.text.verdict_text import plain
 from rnnviz.verify.result import RunResult
-from tests.factories import Edit, made_result
+from tests.factories import Edit, make_result
 
 
 def touching(*places: Location, amount: float = 0.25) -> Edit:
@@ -27,7 +27,7 @@ def sentence(result: RunResult) -> str:
 
 def test_each_lane_knows_its_first_mismatch_in_its_own_order() -> None:
     places = [Location(0, 0, 3, 1, 2), Location(0, 0, 4, 0, 0), Location(1, 1, 3, 0, 1), Location(1, 1, 1, 0, 0)]
-    result = made_result(edits={"manual": touching(*places)}, num_layers=2, bidirectional=True)
+    result = make_result(edits={"manual": touching(*places)}, num_layers=2, bidirectional=True)
     lanes = spread(result, "manual")
     assert [lane.name for lane in lanes] == [
         "layer 0, forward",
@@ -43,7 +43,7 @@ def test_each_lane_knows_its_first_mismatch_in_its_own_order() -> None:
 
 
 def test_heights_part_what_is_outside_from_what_is_not() -> None:
-    result = made_result(edits={"manual": touching(Location(0, 0, 3), amount=0.25)})
+    result = make_result(edits={"manual": touching(Location(0, 0, 3), amount=0.25)})
     [lane] = spread(result, "manual")
     heights = lane.heights(lane.worst)
     assert heights[3] == 1.0
@@ -97,7 +97,7 @@ def test_heights_part_what_is_outside_from_what_is_not() -> None:
 def test_the_sentence_says_where_it_first_shows_and_by_when_it_is_everywhere(
     network: dict[str, int | bool], places: list[Location], said: str
 ) -> None:
-    result = made_result(edits={"manual": touching(*places)}, **network)
+    result = make_result(edits={"manual": touching(*places)}, **network)
     assert sentence(result).startswith(f"First mismatch: {places[0]}.{said} exceed")
     parts = spread_sentence(result, "manual", spread(result, "manual"))
     assert [part.where for part in parts if part.where] == [places[0]]
@@ -107,7 +107,7 @@ def test_a_mistake_in_the_final_states_alone_shows_in_the_checks() -> None:
     def edit(trace: Trace) -> None:
         trace.state_h[0] += 1.0
 
-    wrong, right = made_result(edits={"manual": edit}), made_result()
+    wrong, right = make_result(edits={"manual": edit}), make_result()
     said = sentence(wrong)
     assert said.startswith("All hidden values agree, but 2 consistency checks fail: manual: ")
     assert sentence(right) == "No mismatch: every value agrees with gluon within the tolerance."

@@ -10,7 +10,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.quantities.error_series import ERROR, MISMATCHED, STEP_AUDIT, VIOLATION, ErrorQuantity, error_series
 from rnnviz.verify.audit import audit
 from rnnviz.verify.result import RunResult
-from tests.factories import evaluated, made_result
+from tests.factories import make_result, with_judgment
 
 MINE = "/far/away/mine.py"
 
@@ -23,7 +23,7 @@ def spoil(trace: Trace) -> None:
 
 @pytest.fixture(scope="module")
 def result() -> RunResult:
-    made = made_result(
+    made = make_result(
         ("gluon", MINE, "torch"),
         edits={MINE: spoil},
         num_layers=3,
@@ -31,7 +31,7 @@ def result() -> RunResult:
         batch_size=3,
         compare_with={"atol": 1e-4, "rtol": 1e-3},
     )
-    return evaluated(made)
+    return with_judgment(made)
 
 
 def apart(result: RunResult) -> np.ndarray:
@@ -44,7 +44,7 @@ def test_each_quantity_is_the_largest_or_the_number_of_what_stands_at_a_timestep
     limit = 1e-4 + 1e-3 * np.abs(result["gluon"].hidden.astype(np.float64))
     expected = {
         VIOLATION: ("violation", (error / limit).max(axis=(3, 4)), (1.0, "tolerance")),
-        ERROR: ("added up", error.max(axis=(3, 4)), (1e-4, "atol 0.0001; values away from 0 are allowed more")),
+        ERROR: ("accumulated", error.max(axis=(3, 4)), (1e-4, "atol 0.0001; values away from 0 are allowed more")),
         MISMATCHED: ("mismatches", (error > limit).sum(axis=(3, 4)), None),
     }
     for quantity, (name, values, tolerated) in expected.items():
@@ -65,7 +65,7 @@ def test_the_steps_own_errors_stand_beside_those_that_add_up_the_candidates_firs
         assert [one.name for one in named] == [f"mine.py{suffix}", f"gluon{suffix}"]
         for one, audited in zip(named, audits.values(), strict=True):
             np.testing.assert_array_equal(one.values, getattr(audited, figure))
-    assert found.limit == (8.0, "8 rounding bounds, the most a right step may be off")
+    assert found.limit == (8.0, "8 rounding bounds, the limit of a correct step")
 
 
 def test_there_is_a_curve_for_every_lane_of_all_that_is_drawn(result: RunResult) -> None:

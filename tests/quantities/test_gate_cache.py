@@ -12,7 +12,7 @@ from rnnviz.quantities.catalog import Quantity
 from rnnviz.quantities.gate_cache import Extent, LaneGates
 from rnnviz.quantities.gates import GateReader
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.oracles.gates import gates_of
 
 SIZES = {"batch_size": 3, "input_size": 5, "hidden_size": 4, "num_layers": 2, "bidirectional": True}
@@ -36,19 +36,19 @@ def with_hidden(result: RunResult, name: str, hidden: np.ndarray, cell: np.ndarr
     ],
 )
 def test_the_effort_is_that_of_the_products(cell: str, layer: int, quantity: Quantity, effort: float) -> None:
-    result = made_result(cell=cell, **SIZES)
+    result = make_result(cell=cell, **SIZES)
     unknown = with_hidden(result, "manual", result["manual"].hidden)
     assert LaneGates(unknown).effort("manual", layer, quantity) == effort
 
 
 def test_a_cell_state_that_an_engine_knows_only_has_to_be_read() -> None:
-    result = made_result(cell="lstm", **SIZES)
+    result = make_result(cell="lstm", **SIZES)
     assert LaneGates(result).effort("manual", 0, "c") == 1.0
 
 
 @pytest.mark.parametrize("quantity", ["pre_g", "c", "f"])
 def test_of_a_small_result_every_number_is_looked_at_in_every_lane(quantity: Quantity) -> None:
-    result = made_result(cell="lstm", timesteps=6, dtype="float64", **SIZES)
+    result = make_result(cell="lstm", timesteps=6, dtype="float64", **SIZES)
     for layer in range(2):
         for direction in range(2):
             hidden = np.array(result["manual"].hidden)
@@ -63,7 +63,7 @@ def test_of_a_small_result_every_number_is_looked_at_in_every_lane(quantity: Qua
 
 
 def test_a_quantity_that_has_no_finite_number_reaches_nowhere() -> None:
-    result = made_result(timesteps=3, **SIZES)
+    result = make_result(timesteps=3, **SIZES)
     edited = with_hidden(result, "manual", np.full_like(result["manual"].hidden, np.nan))
     assert LaneGates(edited).extent("manual", "norm") == Extent(0.0, exact=True)
 
@@ -72,7 +72,7 @@ def test_a_quantity_that_has_no_finite_number_reaches_nowhere() -> None:
 def test_up_to_a_number_of_products_everything_is_looked_at(
     cell: str, quantity: Quantity, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    result = made_result(timesteps=6, cell=cell, **SIZES)
+    result = make_result(timesteps=6, cell=cell, **SIZES)
     # Two layers, two directions, 6 timesteps, 3 samples and 4 units; the wider layer reads 8 and 4 numbers for each.
     products = times * 2 * 2 * 6 * 3 * 4 * (8 + 4)
     monkeypatch.setattr(lane_gates, "_EXACTLY", products)
@@ -85,7 +85,7 @@ def test_a_long_lane_of_few_products_is_looked_at_everywhere(monkeypatch: pytest
     monkeypatch.setattr(lane_gates, "_SAMPLED_TIMES", 3)
     hidden = np.zeros((2, 2, 20, 3, 4))
     hidden[1, 1, 6, 2, 3] = -2.0
-    result = with_hidden(made_result(timesteps=20, dtype="float64", **SIZES), "manual", hidden)
+    result = with_hidden(make_result(timesteps=20, dtype="float64", **SIZES), "manual", hidden)
     assert LaneGates(result).extent("manual", "norm") == Extent(2.0, exact=True)
 
 
@@ -109,7 +109,7 @@ def rounded(value: float) -> float:
 def test_of_a_large_result_both_ends_and_the_middle_are_looked_at_in_some_samples(
     timesteps: int, times: list[int]
 ) -> None:
-    result = made_result(timesteps=timesteps, dtype="float64", **SIZES)
+    result = make_result(timesteps=timesteps, dtype="float64", **SIZES)
     shape = result.shape
     for lane in ((0, 0), (0, 1), (1, 0), (1, 1)):
         for t in range(timesteps):
@@ -123,7 +123,7 @@ def test_of_a_large_result_both_ends_and_the_middle_are_looked_at_in_some_sample
 
 @pytest.mark.usefixtures("few_are_looked_at")
 def test_of_a_large_result_some_units_are_looked_at() -> None:
-    result = made_result(timesteps=12, dtype="float64", **SIZES)
+    result = make_result(timesteps=12, dtype="float64", **SIZES)
     for unit in range(4):
         hidden = np.zeros(result.shape)
         hidden[1, 0, 0, 1, unit] = 3.0
@@ -136,7 +136,7 @@ def test_of_a_large_result_some_units_are_looked_at() -> None:
 @pytest.mark.usefixtures("few_are_looked_at")
 @pytest.mark.parametrize("direction", [0, 1])
 def test_a_cell_state_is_looked_at_where_its_lane_begins(direction: int) -> None:
-    result = made_result(cell="lstm", timesteps=9, dtype="float64", **SIZES)
+    result = make_result(cell="lstm", timesteps=9, dtype="float64", **SIZES)
     for t in range(9):
         cell = np.zeros(result.shape)
         cell[1, direction, t, 0, 1] = -0.3
@@ -152,7 +152,7 @@ def test_a_cell_state_is_looked_at_where_its_lane_begins(direction: int) -> None
     [(0.8, 1.0), (0.8001, 2.0), (1.6, 2.0), (1.7, 5.0), (4.0, 5.0), (4.1, 10.0), (80.0, 100.0), (0.02, 0.05)],
 )
 def test_a_round_number_a_quarter_above_what_was_seen_is_told(largest: float, told: float) -> None:
-    result = made_result(cell="lstm", timesteps=9, dtype="float64", **SIZES)
+    result = make_result(cell="lstm", timesteps=9, dtype="float64", **SIZES)
     cell = np.full(result.shape, largest)
     edited = with_hidden(result, "manual", np.array(result["manual"].hidden), cell)
     assert LaneGates(edited).extent("manual", "c").largest == pytest.approx(told, rel=1e-12)
@@ -173,7 +173,7 @@ def readers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_each_thread_keeps_the_reader_of_the_engine_that_it_looked_at_last(readers: list[str]) -> None:
-    result = made_result(cell="gru", timesteps=6, dtype="float64", **SIZES)
+    result = make_result(cell="gru", timesteps=6, dtype="float64", **SIZES)
     doubled = with_hidden(result, "gluon", 2.0 * result["gluon"].hidden)
     gates = LaneGates(doubled)
 
@@ -193,7 +193,7 @@ def test_each_thread_keeps_the_reader_of_the_engine_that_it_looked_at_last(reade
 
 
 def test_how_far_a_quantity_reaches_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    gates = LaneGates(made_result(timesteps=6, **SIZES))
+    gates = LaneGates(make_result(timesteps=6, **SIZES))
     first = {(engine, name): gates.extent(engine, name) for engine in ("gluon", "manual") for name in ("norm", "pre_h")}
     monkeypatch.setattr(GateReader, "samples", None)
     for (engine, name), extent in first.items():

@@ -11,7 +11,7 @@ from rnnviz.quantities import gate_values as gate_vector
 from rnnviz.quantities.gate_series import SeriesKey, gate_series, series_effort, series_key
 from rnnviz.quantities.gate_values import GateVector, GateVectors
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.oracles.gates import gates_of
 
 SHAPE = {"num_layers": 2, "bidirectional": True, "dtype": "float64", "hidden_size": 4, "input_size": 5}
@@ -19,7 +19,7 @@ SHAPE = {"num_layers": 2, "bidirectional": True, "dtype": "float64", "hidden_siz
 
 @pytest.fixture(scope="module")
 def result() -> RunResult:
-    return made_result(cell="lstm", timesteps=7, batch_size=3, **SHAPE)
+    return make_result(cell="lstm", timesteps=7, batch_size=3, **SHAPE)
 
 
 def test_a_series_is_that_of_its_unit_in_blocks_of_any_length(
@@ -38,7 +38,7 @@ def test_a_series_is_that_of_its_unit_in_blocks_of_any_length(
 
 
 def test_a_series_is_in_the_precision_of_the_trace_and_its_work_can_be_ended() -> None:
-    single = made_result(cell="gru")
+    single = make_result(cell="gru")
     key = series_key("gluon", Location(), 1, "z")
     assert gate_series(single, key, lambda: None).dtype == np.float32
 

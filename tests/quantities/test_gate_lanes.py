@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Lane
-from rnnviz.multiscale.chunked_compute import CancelledError
+from rnnviz.multiscale.raw_reader import CancelledError
 from rnnviz.multiscale.reader import MultiscaleReader
 from rnnviz.quantities.catalog import Quantity, choices_of, gate_quantity, quantity_for
 from rnnviz.quantities.gate_cache import LaneGates
 from rnnviz.quantities.gates import QUANTITIES
 from rnnviz.quantities.level_of_detail import Bins, every_cell
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.oracles.gates import gates_of
 from tests.profiles import examples
 
@@ -32,7 +32,7 @@ def spoil(trace: Trace) -> None:
 def result_of(cell: str) -> RunResult:
     if cell not in _RESULTS:
         network = {"cell": cell, "num_layers": 2, "bidirectional": True, "dtype": "float64"}
-        _RESULTS[cell] = made_result(timesteps=40, edits={"manual": spoil}, **network)
+        _RESULTS[cell] = make_result(timesteps=40, edits={"manual": spoil}, **network)
     return _RESULTS[cell]
 
 
@@ -114,7 +114,7 @@ def test_a_mismatch_is_marked_whatever_the_lanes_show(quantity: Quantity, width:
 
 
 def test_long_lanes_are_computed_in_chunks_and_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    result = made_result(cell="lstm", timesteps=9000, hidden_size=16, batch_size=1, bidirectional=True)
+    result = make_result(cell="lstm", timesteps=9000, hidden_size=16, batch_size=1, bidirectional=True)
     computed: list[int] = []
     read = LaneGates.read
 
@@ -135,7 +135,7 @@ def test_long_lanes_are_computed_in_chunks_and_only_once(monkeypatch: pytest.Mon
 
 
 def test_computing_ends_where_it_is_not_wanted_any_more() -> None:
-    result = made_result(cell="lstm", timesteps=9000, hidden_size=16, batch_size=1)
+    result = make_result(cell="lstm", timesteps=9000, hidden_size=16, batch_size=1)
     answers = iter([True, True, False])
     with pytest.raises(CancelledError):
         MultiscaleReader(result, "gluon", None, 0, "i").read(
@@ -149,7 +149,7 @@ def test_colors_reach_as_far_as_the_numbers_and_a_round_number_where_only_some_a
     extent = LaneGates(small).extent("gluon", "pre_i")
     assert extent.exact
     assert extent.largest == pytest.approx(expected, abs=1e-12)
-    large = made_result(cell="lstm", timesteps=3000, hidden_size=96, batch_size=1)
+    large = make_result(cell="lstm", timesteps=3000, hidden_size=96, batch_size=1)
     extent = LaneGates(large).extent("gluon", "pre_i")
     assert not extent.exact
     assert f"{extent.largest:e}"[0] in "125"

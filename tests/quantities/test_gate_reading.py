@@ -13,7 +13,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.quantities import gates
 from rnnviz.quantities.gates import GateQuantity, GateReader, gate_blocks, gate_lane, gate_quantities
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.oracles.gates import gates_of
 
 T, N, H = 6, 3, 4
@@ -24,7 +24,7 @@ def result_of(cell: str, dtype: str = "float64") -> RunResult:
     """Both directions of two layers, whose dimensions all differ; the engine does not know its cell states."""
     if (cell, dtype) not in _RESULTS:
         sizes = {"timesteps": T, "batch_size": N, "input_size": 5, "hidden_size": H}
-        made = made_result(cell=cell, num_layers=2, bidirectional=True, dtype=dtype, **sizes)
+        made = make_result(cell=cell, num_layers=2, bidirectional=True, dtype=dtype, **sizes)
         traces = {name: replace(trace, cell=None) for name, trace in made.traces.items()}
         _RESULTS[cell, dtype] = replace(made, traces=traces)
     return _RESULTS[cell, dtype]
@@ -176,21 +176,21 @@ def test_weights_are_read_once_while_there_is_room_for_them(
 
 def test_a_cells_quantities_have_their_names_and_limits() -> None:
     change = GateQuantity("change", "change from the previous step", None, None, True)
-    norm = GateQuantity("norm", "norm of the hidden vector", 0.0, None, False)
+    norm = GateQuantity("norm", "norm of the hidden state", 0.0, None, False)
     assert gate_quantities(CELLS["lstm"]) == (
         GateQuantity("i", "input gate", 0.0, 1.0),
         GateQuantity("f", "forget gate", 0.0, 1.0),
         GateQuantity("g", "candidate", -1.0, 1.0),
         GateQuantity("o", "output gate", 0.0, 1.0),
         GateQuantity("c", "cell state"),
-        GateQuantity("pre_i", "argument of i's sigmoid"),
-        GateQuantity("pre_f", "argument of f's sigmoid"),
-        GateQuantity("pre_g", "argument of g's tanh"),
-        GateQuantity("pre_o", "argument of o's sigmoid"),
+        GateQuantity("pre_i", "pre-activation of i"),
+        GateQuantity("pre_f", "pre-activation of f"),
+        GateQuantity("pre_g", "pre-activation of g"),
+        GateQuantity("pre_o", "pre-activation of o"),
         change,
         norm,
     )
-    assert gate_quantities(CELLS["rnn_relu"]) == (GateQuantity("pre_h", "argument of h's relu"), change, norm)
+    assert gate_quantities(CELLS["rnn_relu"]) == (GateQuantity("pre_h", "pre-activation of h"), change, norm)
 
 
 def test_the_error_of_a_quantity_that_a_cell_lacks_lists_those_that_it_has() -> None:
@@ -198,5 +198,5 @@ def test_the_error_of_a_quantity_that_a_cell_lacks_lists_those_that_it_has() -> 
     with pytest.raises(KeyError) as refused:
         gate_lane(result.inputs, result["manual"], 0, 0, 0, "f", slice(0, 1), slice(0, 1))
     assert refused.value.args == (
-        "f is no quantity of the cell gru: it has r, z, n, pre_r, pre_z, pre_n, change, norm",
+        "f is not a quantity of the cell gru: it has r, z, n, pre_r, pre_z, pre_n, change, norm",
     )

@@ -12,7 +12,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.quantities.histogram_bins import Bars, ulp_bars, violation_bars
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.histogram import Histogram
-from tests.factories import made_result
+from tests.factories import make_result
 
 
 def comparison_of(**edits: float) -> Comparison:
@@ -20,7 +20,7 @@ def comparison_of(**edits: float) -> Comparison:
         for t, amount in enumerate(edits.values()):
             trace.hidden[0, 0, t, 0, 0] += np.float32(amount)
 
-    return made_result(edits={"manual": edit}).comparison("manual")
+    return make_result(edits={"manual": edit}).comparison("manual")
 
 
 MIXED = {"small": 1e-7, "large": 0.25, "nan": np.nan}
@@ -53,7 +53,7 @@ def test_equal_engines_show_zero_and_the_limit() -> None:
         "above 1, up to 2 times the tolerance",
     ]
     assert bars.limit == pytest.approx(bars.bars[2].x)
-    assert [bar.words for bar in ulp_bars(comparison_of()).bars] == ["exactly 0", "1 ULP"]
+    assert [bar.words for bar in ulp_bars(comparison_of()).bars] == ["exactly 0", "1 ulp"]
 
 
 def test_decades_stand_where_their_values_do() -> None:
@@ -71,13 +71,13 @@ def test_what_is_no_number_has_a_bar_of_its_own_only_if_there_is_any() -> None:
     last = violation_bars(comparison_of(**MIXED)).bars[-1]
     assert (last.low, last.count, last.first) == (inf, 1, Location(0, 0, 2, 0, 0))
     assert "infinite" in last.words
-    assert ulp_bars(comparison_of(**MIXED)).bars[-1].words == "no distance: NaN on one side"
+    assert ulp_bars(comparison_of(**MIXED)).bars[-1].words == "no distance: NaN in one engine"
     assert violation_bars(comparison_of(large=0.25)).bars[-1].high < inf
 
 
 def test_distances_in_floats_are_told_as_whole_numbers() -> None:
     words = [bar.words for bar in ulp_bars(comparison_of(large=0.25)).bars]
-    assert words[:5] == ["exactly 0", "1 ULP", "2 ULP", "3–4 ULP", "5–8 ULP"]
+    assert words[:5] == ["exactly 0", "1 ulp", "2 ulp", "3–4 ulp", "5–8 ulp"]
 
 
 def spread(lowest: int, highest: int, counts: dict[int, int]) -> Histogram:
@@ -91,7 +91,7 @@ def test_bars_of_violations_are_those_of_the_octaves_from_the_first_filled_one_t
     spreads = replace(comparison_of(), violations=spread(-3, 2, {0: 3, 1: 5, 6: 2, 7: 4}))
     bars = violation_bars(spreads)
     unit = "times the tolerance"
-    infinite = "infinite: not a number on one side, or a tolerance of 0"
+    infinite = "infinite: NaN in one engine, or a tolerance of 0"
     expected = [
         (0.0, "exactly 0", 0.0, 0.0, 3, False),
         (1.6, f"up to 0.25 {unit}", 0.0, 0.25, 5, False),
@@ -133,10 +133,10 @@ def test_bars_of_distances_are_those_of_the_octaves_from_one_float_on() -> None:
     spreads = replace(comparison_of(), ulps=spread(-1, 63, {0: 1, 4: 2, 65: 1, 66: 7}))
     bars = ulp_bars(spreads)
     shown = {bar.words: (bar.x, bar.count, bar.outside) for bar in bars.bars}
-    assert list(shown)[:4] == ["exactly 0", "1 ULP", "2 ULP", "3–4 ULP"]
-    assert shown["5–8 ULP"] == (pytest.approx(4.6), 2, False)
-    assert bars.bars[-2].words == "9.2e+18–1.8e+19 ULP"
-    assert bars.bars[-1].words == "no distance: NaN on one side"
+    assert list(shown)[:4] == ["exactly 0", "1 ulp", "2 ulp", "3–4 ulp"]
+    assert shown["5–8 ulp"] == (pytest.approx(4.6), 2, False)
+    assert bars.bars[-2].words == "9.2e+18–1.8e+19 ulp"
+    assert bars.bars[-1].words == "no distance: NaN in one engine"
     assert (bars.limit, bars.total, len(bars.bars)) == (None, 11, 67)
     assert [text for _, text in bars.ticks[:6]] == ["0", "∞", "1", "2", "3–4", "5–8"]
     assert [x for x, _ in bars.ticks[:6]] == pytest.approx([0.5, bars.bars[-1].x + 0.5, 2.1, 3.1, 4.1, 5.1])

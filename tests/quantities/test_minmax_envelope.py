@@ -13,7 +13,7 @@ from rnnviz.core.trace import Trace, open_trace
 from rnnviz.core.trace_index import Location
 from rnnviz.multiscale.builder import build_values
 from rnnviz.quantities.minmax_envelope import Outline, block_for, drop_collinear, largest_of, outline_of, unit_outline
-from tests.factories import made_result
+from tests.factories import make_result
 
 
 @given(st.integers(1, 3000), st.data())
@@ -85,7 +85,7 @@ def test_the_largest_of_several_ignores_what_is_not_known() -> None:
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Trace:
     """A trace that is long enough to keep its ends beside it, with one value that sticks out and one that is none."""
-    made = made_result(timesteps=70_000, batch_size=1, hidden_size=64)["manual"]
+    made = make_result(timesteps=70_000, batch_size=1, hidden_size=64)["manual"]
     hidden = made.hidden
     hidden[0, 0, 40_001, 0, 7] = 9.0
     hidden[0, 0, 60_001, 0, 7] = np.nan

@@ -8,13 +8,13 @@ import pytest
 from rnnviz.core.trace_index import Location
 from rnnviz.quantities.output_layout import lane_label, map_rows, nearest_part
 from rnnviz.text.network_title import network_in_words
-from tests.factories import made_result
+from tests.factories import make_result
 
 
 @pytest.mark.parametrize("layout", ["NTC", "TNC"])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_every_part_is_the_vector_of_the_step_that_it_names(layout: str, bidirectional: bool) -> None:
-    result = made_result(cell="lstm", num_layers=2, bidirectional=bidirectional, layout=layout, timesteps=3)
+    result = make_result(cell="lstm", num_layers=2, bidirectional=bidirectional, layout=layout, timesteps=3)
     trace = result["manual"]
     names = {"out": trace.output_in(layout), "state": [trace.state_h, trace.state_c], "__builtins__": {}}
     rows = map_rows(result.inputs.network, Location(0, 0, 1, 1), 3)
@@ -30,14 +30,14 @@ def test_every_part_is_the_vector_of_the_step_that_it_names(layout: str, bidirec
     assert [part.label for part in rows[1].parts] == [str(index) for index in range(lanes)]
 
 
-NETWORK = made_result(cell="lstm", num_layers=2, bidirectional=True).inputs.network
+NETWORK = make_result(cell="lstm", num_layers=2, bidirectional=True).inputs.network
 ONE_WAY = replace(NETWORK, bidirectional=False, num_layers=1, cell="gru")
 AT = Location(0, 1, 3, 1, 2)
 
 
 def test_the_rows_say_what_they_are_and_the_parts_of_out_which_features() -> None:
     out, hidden, cell = map_rows(NETWORK, AT, 5)
-    assert out.why == "What the network returns at the cursor's timestep: the top layer."
+    assert out.why == "Output of the network at the selected time step: the top layer."
     assert hidden.why == "The final hidden states, one of each layer and direction."
     assert cell.why == "The final cell states, one of each layer and direction."
     assert [part.label for part in out.parts] == ["[:4]", "[4:8]"]

@@ -18,11 +18,11 @@ from rnnviz.quantities.plot_series import (
     runs,
     unit_over_time,
 )
-from tests.factories import made_result
+from tests.factories import make_result
 
 
 def test_a_unit_over_time_is_the_lanes_column() -> None:
-    result = made_result(num_layers=2, bidirectional=True)
+    result = make_result(num_layers=2, bidirectional=True)
     values = unit_over_time(result["manual"], Location(1, 1, 0, 1), 2, range(1, 4))
     assert np.array_equal(values, result["manual"].hidden[1, 1, 1:4, 1, 2])
     assert values.flags.c_contiguous

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from rnnviz.quantities import range_query as selection
 from rnnviz.quantities.range_query import MOST, Match, Query, select
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.profiles import examples
 from tests.verify.traces import trace_of
 
@@ -27,7 +27,7 @@ VALUES = arrays(
 )
 LANE = (1, 1, 2)
 """The layer, direction and sample that are looked at; in all others every unit is on."""
-MADE = made_result(timesteps=1, batch_size=3, hidden_size=UNITS, num_layers=2, bidirectional=True)
+MADE = make_result(timesteps=1, batch_size=3, hidden_size=UNITS, num_layers=2, bidirectional=True)
 
 
 def result_of(values: np.ndarray) -> RunResult:

@@ -67,18 +67,18 @@ def test_the_words_say_what_the_regions_show() -> None:
     lstm = Network("lstm", 5, 10, num_layers=2, bidirectional=True)
     told = [stage_text(lstm, Location(0, 0, 3), 8, stage) for stage in ("read", "compute", "carry")]
     assert told == [
-        "reads x[3] and h[2], c[2] of layer 0 →",
-        "computes the gates i f g o, and from them c[3] and h[3] of layer 0 →",
-        "h[3] and c[3] of layer 0 → are passed on to t = 4",
+        "reads x[t=3] and h[t=2], c[t=2] of layer 0 →",
+        "computes the gates i f g o, and from them c[t=3] and h[t=3] of layer 0 →",
+        "h[t=3] and c[t=3] of layer 0 → are passed on to t = 4",
     ]
     assert (
-        stage_text(lstm, Location(1, 1, 7), 8, "read") == "reads h[7] of layer 0 → and 0 ← and h0 and c0 of layer 1 ←"
+        stage_text(lstm, Location(1, 1, 7), 8, "read") == "reads h[t=7] of layer 0 → and 0 ← and h0 and c0 of layer 1 ←"
     )
     assert stage_text(lstm, Location(1, 1, 0), 8, "carry").endswith("returned as state[0][3] and state[1][3]")
     relu = Network("rnn_relu", 5, 10)
-    assert stage_text(relu, Location(0, 0, 0), 1, "read") == "reads x[0] and h0 of layer 0"
-    assert stage_text(relu, Location(0, 0, 0), 1, "compute") == "computes h[0] of layer 0: h = relu(u + v)"
-    assert stage_text(relu, Location(0, 0, 0), 1, "carry") == "h[0] of layer 0 is returned as state[0][0]"
+    assert stage_text(relu, Location(0, 0, 0), 1, "read") == "reads x[t=0] and h0 of layer 0"
+    assert stage_text(relu, Location(0, 0, 0), 1, "compute") == "computes h[t=0] of layer 0: h = relu(u + v)"
+    assert stage_text(relu, Location(0, 0, 0), 1, "carry") == "h[t=0] of layer 0 is returned as state[0][0]"
 
 
 @pytest.mark.parametrize("order", ["lane", "layers"])
@@ -103,27 +103,27 @@ def test_a_step_has_its_number_in_the_order_and_the_ends_hold(order) -> None:
             "gru",
             Location(1, 0, 0),
             [
-                "reads h[0] of layer 0 and h0 of layer 1",
-                "computes the gates r z n, and from them h[0] of layer 1",
-                "h[0] of layer 1 is passed on to t = 1",
+                "reads h[t=0] of layer 0 and h0 of layer 1",
+                "computes the gates r z n, and from them h[t=0] of layer 1",
+                "h[t=0] of layer 1 is passed on to t = 1",
             ],
         ),
         (
             "gru",
             Location(0, 0, 7),
             [
-                "reads x[7] and h[6] of layer 0",
-                "computes the gates r z n, and from them h[7] of layer 0",
-                "h[7] of layer 0 is returned as state[0][0]",
+                "reads x[t=7] and h[t=6] of layer 0",
+                "computes the gates r z n, and from them h[t=7] of layer 0",
+                "h[t=7] of layer 0 is returned as state[0][0]",
             ],
         ),
         (
             "lstm",
             Location(1, 0, 7),
             [
-                "reads h[7] of layer 0 and h[6], c[6] of layer 1",
-                "computes the gates i f g o, and from them c[7] and h[7] of layer 1",
-                "h[7] and c[7] of layer 1 are returned as state[0][1] and state[1][1]",
+                "reads h[t=7] of layer 0 and h[t=6], c[t=6] of layer 1",
+                "computes the gates i f g o, and from them c[t=7] and h[t=7] of layer 1",
+                "h[t=7] and c[t=7] of layer 1 are returned as state[0][1] and state[1][1]",
             ],
         ),
     ],

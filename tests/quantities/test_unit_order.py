@@ -25,12 +25,12 @@ from rnnviz.quantities.unit_order import (
     sampled_times,
 )
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.profiles import examples
 from tests.verify.pyramids import pyramid_result, with_short_levels
 
 VALUES = arrays(np.float64, st.tuples(st.integers(1, 12), st.integers(1, 9)), elements=st.floats(-1e3, 1e3))
-RESULT = made_result(timesteps=48, hidden_size=12, num_layers=1, batch_size=1)
+RESULT = make_result(timesteps=48, hidden_size=12, num_layers=1, batch_size=1)
 
 
 def orders(units: np.ndarray) -> LaneOrders:
@@ -69,7 +69,7 @@ def test_a_lanes_order_is_that_of_the_shown_sample() -> None:
     def edit(trace: Trace) -> None:
         trace.hidden[0, 1, :, 1, 2] = 5.0
 
-    result = made_result(bidirectional=True, edits={"gluon": edit})
+    result = make_result(bidirectional=True, edits={"gluon": edit})
     found = find_orders(result, OrderKey("activity", "gluon", 1), lambda: None)
     assert found.of(0, 1).units[0] == 2
     assert found.of(None, 0) is None
@@ -81,7 +81,7 @@ def test_of_a_long_lane_timesteps_at_equal_distances_are_looked_at(
 ) -> None:
     monkeypatch.setattr(ordering, "SAMPLED", 3)
     assert list(range(timesteps))[sampled_times(timesteps)] == looked_at
-    result = made_result(timesteps=timesteps, num_layers=2, bidirectional=True, hidden_size=6)
+    result = make_result(timesteps=timesteps, num_layers=2, bidirectional=True, hidden_size=6)
     checks: list[None] = []
     for name in ("activity", "component", "index"):
         found = find_orders(result, OrderKey(name, "manual", 1), lambda: checks.append(None))
@@ -102,7 +102,7 @@ def test_of_a_long_lane_timesteps_at_equal_distances_are_looked_at(
     ],
 )
 def test_the_effort_is_that_of_all_lanes(timesteps: int, name: str, products: int) -> None:
-    result = made_result(timesteps=timesteps, num_layers=2, bidirectional=True, batch_size=1)
+    result = make_result(timesteps=timesteps, num_layers=2, bidirectional=True, batch_size=1)
     assert order_effort(result, OrderKey(name, "gluon", 0)) == 4 * products
 
 
@@ -139,7 +139,7 @@ def spoiled(timestep: int, unit: int) -> RunResult:
     def spoil(trace: Trace) -> None:
         trace.hidden[0, 0, timestep, 0, unit] += 0.5
 
-    return made_result(timesteps=48, hidden_size=12, batch_size=1, edits={"manual": spoil})
+    return make_result(timesteps=48, hidden_size=12, batch_size=1, edits={"manual": spoil})
 
 
 @settings(max_examples=examples(60), deadline=None)

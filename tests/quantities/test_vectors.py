@@ -8,11 +8,11 @@ import pytest
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.quantities.vectors import Vector, difference, kinds_at, vector_at
-from tests.factories import made_result
+from tests.factories import make_result
 
 
 def test_a_hidden_vector_has_a_column_for_each_engine_the_shown_candidate_beside_the_reference() -> None:
-    result = made_result(("gluon", "manual", "torch"), num_layers=2, bidirectional=True)
+    result = make_result(("gluon", "manual", "torch"), num_layers=2, bidirectional=True)
     where = Location(1, 1, 2, 1, 3)
     vector = vector_at(result, "torch", where, "hidden")
     assert [label for label, _ in vector.columns] == ["gluon", "torch", "manual"]
@@ -24,7 +24,7 @@ def test_one_changed_number_is_the_one_that_mismatches() -> None:
     def edit(trace: Trace) -> None:
         trace.hidden[0, 0, 2, 1, 3] += np.float32(0.25)
 
-    result = made_result(edits={"manual": edit})
+    result = make_result(edits={"manual": edit})
     apart = vector_at(result, "manual", Location(0, 0, 2, 1), "hidden").difference
     assert apart is not None
     assert apart.mismatched.tolist() == [False, False, False, True]
@@ -43,7 +43,7 @@ def test_the_difference_to_nan_is_nan_and_that_of_two_nans_is_zero() -> None:
 
 
 def test_the_first_layer_reads_the_sequence_and_the_next_one_both_directions_below() -> None:
-    result = made_result(num_layers=2, bidirectional=True)
+    result = make_result(num_layers=2, bidirectional=True)
     first = vector_at(result, "manual", Location(0, 1, 2, 1), "input")
     assert [label for label, _ in first.columns] == ["every engine"]
     assert np.array_equal(first.columns[0][1], result.inputs.sequence[2, 1])
@@ -55,7 +55,7 @@ def test_the_first_layer_reads_the_sequence_and_the_next_one_both_directions_bel
 
 
 def test_the_initial_state_is_there_at_the_step_that_reads_it() -> None:
-    result = made_result(cell="lstm", bidirectional=True, timesteps=3)
+    result = make_result(cell="lstm", bidirectional=True, timesteps=3)
     assert {"h0", "c0"} <= set(kinds_at(result, Location(0, 1, 2)))
     assert not {"h0", "c0"} & set(kinds_at(result, Location(0, 0, 2)))
     state = result.inputs.initial_state
@@ -63,16 +63,16 @@ def test_the_initial_state_is_there_at_the_step_that_reads_it() -> None:
     where = Location(0, 1, 2, 1)
     assert np.array_equal(vector_at(result, "manual", where, "h0").columns[0][1], state.h[1, 1])
     assert np.array_equal(vector_at(result, "manual", where, "c0").columns[0][1], state.c[1, 1])
-    assert "c0" not in kinds_at(made_result(timesteps=1), Location())
+    assert "c0" not in kinds_at(make_result(timesteps=1), Location())
 
 
 def test_the_cell_state_is_shown_of_the_engines_that_know_it() -> None:
-    result = made_result(cell="lstm")
+    result = make_result(cell="lstm")
     assert "cell" in kinds_at(result, Location())
     cell = result["manual"].cell
     assert cell is not None
     assert np.array_equal(dict(vector_at(result, "manual", Location(), "cell").columns)["manual"], cell[0, 0, 0, 0])
-    assert "cell" not in kinds_at(made_result(), Location())
+    assert "cell" not in kinds_at(make_result(), Location())
 
 
 def test_each_figure_of_a_difference_is_that_of_its_component() -> None:
@@ -92,7 +92,7 @@ def test_the_tolerance_is_that_of_the_shown_candidates_comparison() -> None:
     def edit(trace: Trace) -> None:
         trace.hidden[0, 0, 2, 1] += np.float32([0.25, 0.0, -0.5, 0.0])
 
-    result = made_result(edits={"manual": edit}, compare_with={"rtol": 0.25, "atol": 0.375})
+    result = make_result(edits={"manual": edit}, compare_with={"rtol": 0.25, "atol": 0.375})
     apart = vector_at(result, "manual", Location(0, 0, 2, 1), "hidden").difference
     assert apart is not None
     limit = 0.375 + 0.25 * np.abs(result["gluon"].hidden[0, 0, 2, 1].astype(np.float64))
@@ -100,7 +100,7 @@ def test_the_tolerance_is_that_of_the_shown_candidates_comparison() -> None:
 
 
 def test_a_place_has_the_kinds_of_vectors_that_its_cell_and_its_engines_know() -> None:
-    plain, lstm = made_result(timesteps=3, bidirectional=True), made_result(cell="lstm", timesteps=3)
+    plain, lstm = make_result(timesteps=3, bidirectional=True), make_result(cell="lstm", timesteps=3)
     assert kinds_at(plain, Location(0, 1, 2)) == ("hidden", "input", "h0")
     assert kinds_at(plain, Location(0, 1, 0)) == ("hidden", "input")
     assert kinds_at(lstm, Location()) == ("hidden", "cell", "input", "h0", "c0")
@@ -118,7 +118,7 @@ def test_a_place_has_the_kinds_of_vectors_that_its_cell_and_its_engines_know() -
 
 
 def test_the_initial_state_and_the_sequence_are_every_engines() -> None:
-    result = made_result(cell="lstm", num_layers=2, bidirectional=True, timesteps=3)
+    result = make_result(cell="lstm", num_layers=2, bidirectional=True, timesteps=3)
     state = result.inputs.initial_state
     for kind, array in (("h0", state.h), ("c0", state.c)):
         vector = vector_at(result, "manual", Location(1, 1, 2, 1), kind)
@@ -129,7 +129,7 @@ def test_the_initial_state_and_the_sequence_are_every_engines() -> None:
 
 
 def test_without_a_candidate_the_columns_stand_alone() -> None:
-    result = made_result(("gluon", "manual"))
+    result = make_result(("gluon", "manual"))
     vector = vector_at(result, None, Location(0, 0, 1), "hidden")
     assert [label for label, _ in vector.columns] == ["gluon", "manual"]
     assert vector.difference is None
@@ -137,7 +137,7 @@ def test_without_a_candidate_the_columns_stand_alone() -> None:
 
 
 def test_a_layer_reads_a_vector_of_both_directions_only_where_a_recording_has_both() -> None:
-    result = made_result(num_layers=2, bidirectional=True)
+    result = make_result(num_layers=2, bidirectional=True)
     # Only the states that the lanes end with are recorded: forward at t = 4, backward at t = 0.
     partial = replace(result["gluon"], missing=frozenset({"hidden", "output"}))
     result = replace(result, traces={**result.traces, "gluon": partial})
@@ -153,7 +153,7 @@ def test_a_layer_reads_a_vector_of_both_directions_only_where_a_recording_has_bo
 
 
 def test_a_layer_above_one_that_was_recorded_at_its_end_reads_its_vector_there() -> None:
-    result = made_result(num_layers=3)
+    result = make_result(num_layers=3)
     partial = replace(result["gluon"], missing=frozenset({"hidden"}))
     result = replace(result, traces={**result.traces, "gluon": partial})
     for timestep in (0, 4):

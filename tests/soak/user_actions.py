@@ -171,7 +171,7 @@ class User:
             self._window.session.set_engine(self._one_of(list(result.traces)))
 
     def _tab(self) -> None:
-        tabs = self._window.arrangement.tabs
+        tabs = self._window.main_layout.tabs
         places = [place for place in range(tabs.count()) if tabs.isTabVisible(place)]
         tabs.setCurrentIndex(self._one_of(places))
 

@@ -11,7 +11,7 @@ from rnnviz.engines.faults.registry import KNOWN_BUGS
 from rnnviz.text.audit_rows import AuditRow, ToleranceRow, audit_rows, tolerance_rows
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import AuditVerdict
-from tests.factories import Edit, evaluated, made_result
+from tests.factories import Edit, make_result, with_judgment
 
 
 def touching(*places: Location, out: float = 0.0, state: float = 0.0) -> Edit:
@@ -37,11 +37,11 @@ def row_of(result: RunResult, engine: str = "manual") -> AuditRow:
 
 
 def test_without_an_audit_there_are_no_rows() -> None:
-    assert audit_rows(made_result()) == []
+    assert audit_rows(make_result()) == []
 
 
 def test_a_right_engine_shows_where_it_was_farthest_from_its_step_and_gives_no_reason() -> None:
-    result = evaluated(made_result(("gluon", "manual", "onnx")), coverage=0.25)
+    result = with_judgment(make_result(("gluon", "manual", "onnx")), coverage=0.25)
     assert [row.engine for row in audit_rows(result)] == ["gluon", "manual", "onnx"]
     assert result.judgment is not None
     audit = result.judgment.audits["onnx"]
@@ -54,7 +54,7 @@ def test_a_right_engine_shows_where_it_was_farthest_from_its_step_and_gives_no_r
         reason="",
         audited=True,
     )
-    assert row_of(evaluated(made_result())).coverage == "all"
+    assert row_of(with_judgment(make_result())).coverage == "all"
 
 
 PLACES = (Location(0, 0, 4, 1, 2), Location(0, 0, 4, 1, 3))
@@ -71,7 +71,7 @@ PLACES = (Location(0, 0, 4, 1, 2), Location(0, 0, 4, 1, 3))
     ],
 )
 def test_a_wrong_engine_shows_its_first_wrong_step_and_gives_every_reason(edit: Edit, steps: int, checks: int) -> None:
-    result = evaluated(made_result(edits={"manual": edit}), diagnoses={"manual": (("no-h2h-bias",),)})
+    result = with_judgment(make_result(edits={"manual": edit}), diagnoses={"manual": (("no-h2h-bias",),)})
     row, other = row_of(result), row_of(result, "gluon")
     assert (row.verdict, other.verdict, other.reason) == (AuditVerdict.WRONG, AuditVerdict.RIGHT, "")
     assert result.judgment is not None
@@ -84,7 +84,7 @@ def test_a_wrong_engine_shows_its_first_wrong_step_and_gives_every_reason(edit: 
 
 
 def test_an_engine_that_was_not_audited_has_no_row_and_one_without_a_step_to_look_at_says_so() -> None:
-    result = evaluated(made_result())
+    result = with_judgment(make_result())
     assert result.judgment is not None
     audits = {"manual": replace(result.judgment.audits["manual"], audited=0)}
     unseen = replace(result, judgment=replace(result.judgment, audits=audits))
@@ -95,7 +95,7 @@ def test_an_engine_that_was_not_audited_has_no_row_and_one_without_a_step_to_loo
 
 
 def test_the_tolerances_that_were_used_and_that_would_do_are_told_so_that_what_is_read_passes() -> None:
-    result = made_result(edits={"manual": touching(PLACES[0])}, compare_with={"rtol": 0.0, "atol": 1e-5})
+    result = make_result(edits={"manual": touching(PLACES[0])}, compare_with={"rtol": 0.0, "atol": 1e-5})
     comparison = replace(result.comparison("manual"), smallest_passing_atol=0.123456)
     used, found = tolerance_rows(comparison)
     assert used == ToleranceRow("used", 0.0, 1e-5)

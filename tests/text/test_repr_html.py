@@ -16,12 +16,12 @@ from rnnviz.text.repr_html import (
     run_in_words,
 )
 from rnnviz.text.verdict_text import verdict_sentence
-from rnnviz.verify.comparison import Mismatch
-from tests.factories import made_result, setting
+from rnnviz.verify.compare import Mismatch
+from tests.factories import make_result, setting
 
 MINE = "/far/away/<mine>.py"
 AT = Location(0, 0, 3, 1, 2)
-RESULT = made_result(("gluon", "manual", MINE), edits={MINE: setting(AT.index, 2.5)}, timesteps=5)
+RESULT = make_result(("gluon", "manual", MINE), edits={MINE: setting(AT.index, 2.5)}, timesteps=5)
 
 
 class Seen(HTMLParser):
@@ -73,10 +73,10 @@ def test_a_run_is_its_network_its_verdicts_what_stands_behind_them_and_a_table()
         "Mismatches": ["0", "1"],
         "Tolerance (atol, rtol)": ["1e-5, 1.3e-6"] * 2,
         "Max abs difference": ["0", f"{2.5 - was:.1f}"],
-        "Position of the max": ["", str(AT)],
+        "Position of the max": ["", AT.short],
         "Max error ratio": ["0", table["Max error ratio"][1]],
         "Max distance (ulp)": ["0", table["Max distance (ulp)"][1]],
-        "First mismatch": ["none", str(AT)],
+        "First mismatch": ["none", AT.short],
         "Reference value there": ["", f"{was:.3f}"],
         "Candidate value there": ["", "2.500"],
     }
@@ -128,6 +128,7 @@ def test_a_run_in_words_is_a_line_for_its_network_and_for_each_candidate() -> No
     [
         ({"cell": "lstm", "num_layers": 2, "bidirectional": True, "dtype": "float64"},
          "lstm: 3 features, 4 units, 2 layers in both directions, float64"),
+        ({"cell": "gru", "reverse": True}, "gru: 3 features, 4 units, 1 layer, backward, float32"),
         ({"cell": "gru", "hidden_size": 1}, "gru: 3 features, 1 unit, 1 layer, float32"),
         ({"cell": "gru", "hidden_size": 1200, "input_size": 1}, "gru: 1 feature, 1,200 units, 1 layer, float32"),
     ],

@@ -7,7 +7,7 @@ import pytest
 from rnnviz.text.verdict_details import others
 from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, fill, likely_causes, plain, report, verdict_sentence
 from rnnviz.verify.verdict import Verdict
-from tests.factories import evaluated, made_result
+from tests.factories import make_result, with_judgment
 from tests.golden.runs import ELSEWHERE, EXACT, RUNS, WHERE, edited, made, recorded, remedied
 
 VERDICTS = {
@@ -69,7 +69,7 @@ def test_undetectable_bugs_do_not_matter_while_an_engine_is_wrong() -> None:
 
 
 def test_likely_causes_are_the_phrases_of_known_bugs() -> None:
-    found = evaluated(made_result(), diagnoses={"gluon": (("no-h2h-bias", "h2h-transposed"), ("unknown",))})
+    found = with_judgment(make_result(), diagnoses={"gluon": (("no-h2h-bias", "h2h-transposed"), ("unknown",))})
     assert found.judgment is not None
     causes = found.judgment.causes
     both = f"{causes['no-h2h-bias']} and {causes['h2h-transposed']}"
@@ -116,7 +116,7 @@ def test_the_smallest_passing_atol_passes_as_it_is_shown() -> None:
 
 
 def test_the_coverage_is_the_least_and_recordings_do_not_reduce_it() -> None:
-    result = evaluated(made())
+    result = with_judgment(made())
     assert result.judgment is not None
     audits = {**result.judgment.audits, "manual": replace(result.judgment.audits["manual"], audited=40)}
     uneven = replace(result, judgment=replace(result.judgment, audits=audits))
@@ -130,7 +130,7 @@ def test_the_coverage_is_the_least_and_recordings_do_not_reduce_it() -> None:
 
 def test_a_custom_step_is_named_by_its_file() -> None:
     mine = "/somewhere/far/my_rnn.py"
-    words = verdict_sentence(evaluated(made(("gluon", mine), edits={mine: edited(9.0)})), mine)
+    words = verdict_sentence(with_judgment(made(("gluon", mine), edits={mine: edited(9.0)})), mine)
     assert plain(words.sentence).startswith("my_rnn.py is wrong")
     assert not any("somewhere" in note for note in words.notes)
 

@@ -60,11 +60,11 @@ def audit_of(engine: Engine, inputs: Inputs) -> Audit:
 
 
 Touch = Callable[[int, int, int, FloatArray], None]
-"""touch(layer, direction, t, h): what is done to a hidden vector (N, H) before anything reads it."""
+"""touch(layer, direction, t, h): what is done to a hidden state (N, H) before anything reads it."""
 
 
 def touched_trace(inputs: Inputs, touch: Touch) -> Trace:
-    """The trace of a right float64 recurrence in whose hidden vectors somebody writes while it runs."""
+    """The trace of a right float64 recurrence in whose hidden states somebody writes while it runs."""
     trace = empty_trace(inputs, cell=True)
     lane = iter([(layer, d) for layer in range(inputs.network.num_layers) for d in range(inputs.network.directions)])
 

@@ -11,7 +11,7 @@ from rnnviz.core.multiscale import open_pyramids
 from rnnviz.multiscale.builder import ComparedPyramids, build_values
 from rnnviz.verify.metrics import block_difference
 from rnnviz.verify.result import RunResult
-from tests.factories import Edit, made_result
+from tests.factories import Edit, make_result
 
 
 def with_short_levels(patch: pytest.MonkeyPatch) -> None:
@@ -22,7 +22,7 @@ def with_short_levels(patch: pytest.MonkeyPatch) -> None:
 
 def pyramid_result(folder: Path, block: int, edits: Mapping[str, Edit], **sizes: Any) -> RunResult:
     """A made result whose reference is gluon and candidate manual, with pyramids filled `block` timesteps at a time."""
-    result = made_result(edits=edits, **sizes)
+    result = make_result(edits=edits, **sizes)
     traces = []
     for name, trace in result.traces.items():
         (folder / name).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Cell states belong to the hidden vectors beside them: those of right engines do, and a single other one does not."""
+"""Cell states belong to the hidden states beside them: those of right engines do, and a single other one does not."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ from tests.oracles.computed import computed
 from tests.strategies import configs
 from tests.verify.audit_helpers import inputs_of
 
-CELL, STATE = "cell follows from the hidden vectors", "state[1] follows from the hidden vectors"
+CELL, STATE = "cell follows from the hidden states", "state[1] follows from the hidden states"
 
 
 def run_of(**network: object) -> tuple[Inputs, Trace]:
@@ -76,7 +76,7 @@ def test_of_many_cell_states_the_last_of_each_lane_are_looked_at(monkeypatch: py
     monkeypatch.setattr(module, "FULL", 336)
     assert cell_checks(inputs, trace)[0].detail == "all 336 values agree, to rounding"
     monkeypatch.setattr(module, "FULL", 335)
-    assert cell_checks(inputs, trace)[0].detail == "all 48 values looked at, of 336, agree, to rounding"
+    assert cell_checks(inputs, trace)[0].detail == "all 48 checked values (of 336) agree, to rounding"
     trace.cell[:, 0, -1] += np.float32(0.5)
     assert list(details(inputs, trace)) == [CELL]
 

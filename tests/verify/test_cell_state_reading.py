@@ -27,7 +27,7 @@ T, N, H = 40, 3, 4
 
 
 def lstm(forget_bias: float, dtype: str = "float64", timesteps: int = T) -> tuple[Inputs, Trace]:
-    """Two layers in both directions, and a trace of random hidden vectors: c follows from any."""
+    """Two layers in both directions, and a trace of random hidden states: c follows from any."""
     network = {"cell": "lstm", "hidden_size": H, "num_layers": 2, "bidirectional": True, "dtype": dtype}
     inputs = inputs_of({"timesteps": timesteps, "batch_size": N}, **network)
 

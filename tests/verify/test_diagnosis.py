@@ -1,4 +1,4 @@
-"""What explains a wrong engine: the known mistakes by their names, whoever makes them and in whatever code."""
+"""What explains a wrong engine: the known bugs by their names, whoever makes them and in whatever code."""
 
 from itertools import combinations
 from pathlib import Path
@@ -13,7 +13,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.engines.base import Engine
-from rnnviz.engines.faults.engine import run_deviation
+from rnnviz.engines.faults.engine import run_fault
 from rnnviz.engines.faults.registry import KNOWN_BUGS, known_bugs_of
 from rnnviz.engines.faults.spec import Fault
 from rnnviz.engines.layers import run_stack
@@ -34,9 +34,9 @@ CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
 Diagnosis = tuple[tuple[str, ...], ...]
 
 
-def made(deviation: Fault, inputs: Inputs) -> Trace:
+def made(fault: Fault, inputs: Inputs) -> Trace:
     trace = empty_trace(inputs, cell=True)
-    run_deviation(deviation, inputs, trace, lambda done: None)
+    run_fault(fault, inputs, trace, lambda done: None)
     return trace
 
 
@@ -49,7 +49,7 @@ def diagnosis_of(inputs: Inputs, trace: Trace) -> Diagnosis:
     ("bidirectional", "layers", "dtype"),
     [(False, 1, "float64"), (False, 3, "float32"), (True, 1, "float32"), (True, 3, "float64")],
 )
-def test_every_way_of_every_mistake_is_diagnosed_by_its_name_alone(
+def test_every_way_of_every_bug_is_diagnosed_by_its_name_alone(
     cell: str, bidirectional: bool, layers: int, dtype: str
 ) -> None:
     inputs = inputs_of(
@@ -60,18 +60,18 @@ def test_every_way_of_every_mistake_is_diagnosed_by_its_name_alone(
         num_layers=layers,
         dtype=dtype,
     )
-    for mistake in known_bugs_of(inputs.network):
-        for way, deviation in enumerate(mistake.variants[cell]):
-            assert diagnosis_of(inputs, made(deviation, inputs)) == ((mistake.name,),), (mistake.name, way)
+    for bug in known_bugs_of(inputs.network):
+        for way, fault in enumerate(bug.variants[cell]):
+            assert diagnosis_of(inputs, made(fault, inputs)) == ((bug.name,),), (bug.name, way)
 
 
 @given(config=configs(), data=st.data())
-def test_a_mistake_that_can_be_seen_is_among_its_own_diagnoses(config: Config, data: st.DataObject) -> None:
+def test_a_bug_that_can_be_seen_is_among_its_own_diagnoses(config: Config, data: st.DataObject) -> None:
     inputs = load_inputs(config)
-    mistake = data.draw(st.sampled_from(known_bugs_of(config.network)))
-    if mistake.name not in undetectable(inputs):
-        trace = made(mistake.variants[config.network.cell][0], inputs)
-        assert (mistake.name,) in diagnosis_of(inputs, trace)
+    bug = data.draw(st.sampled_from(known_bugs_of(config.network)))
+    if bug.name not in undetectable(inputs):
+        trace = made(bug.variants[config.network.cell][0], inputs)
+        assert (bug.name,) in diagnosis_of(inputs, trace)
 
 
 def computed_by(path: Path, inputs: Inputs) -> Trace:
@@ -87,13 +87,13 @@ SIZES = ({"num_layers": 1}, {"num_layers": 2, "bidirectional": True})
 @pytest.mark.parametrize("mine", list(planted()), ids=str)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.slow
-def test_a_mistake_planted_in_a_users_file_is_diagnosed_by_its_name(mine: Planted, dtype: str, tmp_path: Path) -> None:
+def test_a_bug_planted_in_a_users_file_is_diagnosed_by_its_name(mine: Planted, dtype: str, tmp_path: Path) -> None:
     for more in SIZES if dtype == "float32" else SIZES[1:]:
         inputs = inputs_of({"timesteps": 4, "batch_size": 3}, cell=mine.cell, hidden_size=6, dtype=dtype, **more)
         trace = computed_by(mine.written(tmp_path), inputs)
         found = audit(inputs, trace)
         assert found.verdict == "wrong"
-        assert diagnose(inputs, trace, found) == ((mine.mistake,),)
+        assert diagnose(inputs, trace, found) == ((mine.bug,),)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -108,7 +108,7 @@ def test_a_users_right_file_is_right(cell: str, dtype: str, tmp_path: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mine", list(planted()), ids=str)
-def test_a_planted_mistake_is_diagnosed_by_a_whole_run(mine: Planted, tmp_path: Path) -> None:
+def test_a_planted_bug_is_diagnosed_by_a_whole_run(mine: Planted, tmp_path: Path) -> None:
     path = str(mine.written(tmp_path))
     config = Config.from_mapping(
         {
@@ -123,12 +123,12 @@ def test_a_planted_mistake_is_diagnosed_by_a_whole_run(mine: Planted, tmp_path: 
     judgment = judge_computed(request, tmp_path / "run", outcome, lambda stage, done: None)
     assert judgment.audits["manual"].verdict == "right"
     assert judgment.audits[path].verdict == "wrong"
-    assert judgment.diagnoses == {path: ((mine.mistake,),)}
+    assert judgment.diagnoses == {path: ((mine.bug,),)}
 
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.slow
-def test_two_mistakes_at_once_are_named_together_where_no_single_one_explains(cell: str) -> None:
+def test_two_bugs_at_once_are_named_together_where_no_single_one_explains(cell: str) -> None:
     inputs = inputs_of({"timesteps": 5, "batch_size": 4}, cell=cell, hidden_size=7, bidirectional=True, dtype="float64")
     tried = 0
     for one, other in combinations(known_bugs_of(inputs.network), 2):
@@ -161,14 +161,14 @@ def test_a_right_engine_and_one_that_nothing_explains_have_no_diagnosis(cell: st
     assert diagnosis_of(inputs, strange) == ()
 
 
-def test_an_engine_that_computes_too_roughly_makes_no_mistake_of_the_catalogue() -> None:
+def test_an_engine_that_computes_too_roughly_makes_no_bug_of_the_catalogue() -> None:
     inputs = inputs_of({"timesteps": 6}, cell="rnn_relu", hidden_size=10, num_layers=2, dtype="float64")
     trace, _ = computed(engine_or_skip("gluon"), inputs)
     assert audit(inputs, trace).verdict == "wrong"
     assert diagnosis_of(inputs, trace) == ()
 
 
-def test_a_nan_turned_into_zero_makes_no_mistake_of_the_catalogue() -> None:
+def test_a_nan_turned_into_zero_makes_no_bug_of_the_catalogue() -> None:
     inputs = inputs_of({"timesteps": 3}, cell="rnn_relu", hidden_size=10)
     sequence = np.array(inputs.sequence)
     sequence[1, 4, 2] = np.nan
@@ -178,7 +178,7 @@ def test_a_nan_turned_into_zero_makes_no_mistake_of_the_catalogue() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_mistake_smaller_than_the_tolerance_is_diagnosed_all_the_same(dtype: str) -> None:
+def test_a_bug_smaller_than_the_tolerance_is_diagnosed_all_the_same(dtype: str) -> None:
     inputs = inputs_of({"timesteps": 6}, {"scale": 0.003}, cell="gru", hidden_size=12, dtype=dtype)
     trace = made(KNOWN_BUGS["no-h2h-bias"].variants["gru"][0], inputs)
     assert diagnosis_of(inputs, trace) == (("no-h2h-bias",),)
@@ -196,19 +196,19 @@ def test_a_users_tolerance_does_not_change_the_diagnosis() -> None:
 @pytest.mark.parametrize("name", ["no-i2h-bias", "h2h-transposed", "state-not-carried", "wrong-activation"])
 def test_a_chaotic_network_is_diagnosed_step_by_step(name: str) -> None:
     inputs = inputs_of({"timesteps": 60}, {"scale": 2.0}, cell="rnn_tanh", hidden_size=64)
-    mistake = KNOWN_BUGS[name]
+    bug = KNOWN_BUGS[name]
     engine: Engine = ManualEngine()
     assert audit(inputs, computed(engine, inputs)[0]).verdict == "right"
-    deviation = mistake.variants["rnn_tanh"][0]
+    fault = bug.variants["rnn_tanh"][0]
     # Another order of summation, as another person's code has it.
-    trace = made(deviation, inputs)
+    trace = made(fault, inputs)
     trace.hidden[:] += np.float32(3e-7) * np.sign(np.sin(np.arange(trace.hidden.size))).reshape(trace.shape)
     trace.output[:] = trace.hidden[0, 0]
     trace.state_h[:] = trace.hidden[:, 0, -1]
     assert diagnosis_of(inputs, trace) == ((name,),)
 
 
-def test_a_mistake_that_first_shows_late_is_diagnosed() -> None:
+def test_a_bug_that_first_shows_late_is_diagnosed() -> None:
     inputs = inputs_of({"timesteps": 200, "batch_size": 5}, cell="rnn_relu", hidden_size=6)
     sequence = np.zeros_like(inputs.sequence)
     sequence[150, 3] = 1.0

@@ -1,4 +1,4 @@
-"""What a run could not show: the mistakes that its inputs hide, and the smallest change that brings them out."""
+"""What a run could not show: the bugs that its inputs hide, and the smallest change that brings them out."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
-from rnnviz.engines.faults.engine import run_deviation
+from rnnviz.engines.faults.engine import run_fault
 from rnnviz.engines.faults.registry import KnownBug, known_bugs_of
 from rnnviz.io.inputs import load_inputs
 from rnnviz.lessons.configs import lessons
 from rnnviz.verify.audit import audit
 from rnnviz.verify.fault_coverage import suggested_config, undetectable
-from rnnviz.verify.invariants import notebook_checks
+from rnnviz.verify.invariants import consistency_checks
 from tests.oracles.computed import empty_trace
 from tests.verify.audit_helpers import with_parameters
 
@@ -25,7 +25,7 @@ CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
 
 
 def config_of(cell: str, **tables: dict[str, Any]) -> Config:
-    """A network in which every mistake shows, but for what `tables` change."""
+    """A network in which every bug shows, but for what `tables` change."""
     base: dict[str, dict[str, Any]] = {
         "network": {"cell": cell, "input_size": 4, "hidden_size": 6, "bidirectional": True},
         "sequence": {"timesteps": 4, "batch_size": 3},
@@ -35,11 +35,11 @@ def config_of(cell: str, **tables: dict[str, Any]) -> Config:
     return Config.from_mapping({name: {**values, **tables.get(name, {})} for name, values in base.items()})
 
 
-def shows(mistake: KnownBug, inputs: Inputs) -> bool:
-    """Whether the whole run, with that mistake made in it, is found wrong."""
+def shows(bug: KnownBug, inputs: Inputs) -> bool:
+    """Whether the whole run, with that bug made in it, is found wrong."""
     trace = empty_trace(inputs, cell=True)
-    run_deviation(mistake.variants[inputs.network.cell][0], inputs, trace, lambda done: None)
-    checks = notebook_checks(trace, *inputs.config.tolerances)
+    run_fault(bug.variants[inputs.network.cell][0], inputs, trace, lambda done: None)
+    checks = consistency_checks(trace, *inputs.config.tolerances)
     return bool(audit(inputs, trace, full=True).wrong) or not all(check.holds for check in checks)
 
 
@@ -79,9 +79,9 @@ def any_config() -> st.SearchStrategy[Config]:
 
 
 @given(config=any_config())
-def test_a_mistake_is_found_exactly_where_the_run_is_not_blind_to_it(config: Config) -> None:
+def test_a_bug_is_found_exactly_where_the_run_is_not_blind_to_it(config: Config) -> None:
     inputs = load_inputs(config)
-    hidden = tuple(mistake.name for mistake in known_bugs_of(config.network) if not shows(mistake, inputs))
+    hidden = tuple(bug.name for bug in known_bugs_of(config.network) if not shows(bug, inputs))
     assert undetectable(inputs) == hidden
 
 
@@ -234,6 +234,6 @@ LESSONS_ABOUT_IT = {"vanilla-t1": {"h2h-transposed", "state-not-carried"}}
 """With one timestep from a zero state the recurrence's own weights multiply nothing, which is what the lesson says."""
 
 
-def test_lessons_hide_no_mistake_but_where_they_are_about_that() -> None:
+def test_lessons_hide_no_bug_but_where_they_are_about_that() -> None:
     for lesson in lessons():
         assert set(undetectable(load_inputs(lesson.config))) <= LESSONS_ABOUT_IT.get(lesson.name, set()), lesson.name

@@ -1,4 +1,4 @@
-"""Each of the notebook's facts is a check that fails exactly when that fact is broken."""
+"""Consistency checks of out, state and the hidden states."""
 
 import math
 from dataclasses import replace
@@ -8,30 +8,32 @@ import pytest
 from hypothesis import given
 
 from rnnviz.core.trace import Trace
-from rnnviz.verify.invariants import equality, notebook_checks
+from rnnviz.core.trace_index import Location
+from rnnviz.verify.invariants import Agreement, Place, agreement, consistency_checks, equality, lanes, places, values_at
+from tests.factories import make_result
 from tests.verify.traces import SHAPES, Shape, random_trace
 
 RTOL, ATOL = 1e-6, 1e-5
 FORWARD_FINAL = "the forward final state is the output at t = T-1"
 BACKWARD_FINAL = "the backward final state is the output at t = 0"
-OUT_FORWARD = "out[..., :H] is the top layer's forward hidden sequence"
-OUT_BACKWARD = "out[..., H:] is the top layer's backward hidden sequence"
-OUT = "out is the top layer's hidden sequence"
+OUT_FORWARD = "out[..., :H] is the top layer's forward hidden states"
+OUT_BACKWARD = "out[..., H:] is the top layer's backward hidden states"
+OUT = "out is the top layer's hidden states"
 
 
 def state(index: int, layer: int, word: str = "") -> str:
-    return f"state[{index}] is layer {layer}'s last computed {word}hidden vector"
+    return f"state[{index}] is layer {layer}'s last computed {word}hidden state"
 
 
 def broken(trace: Trace) -> set[str]:
-    return {check.name for check in notebook_checks(trace, RTOL, ATOL) if not check.holds}
+    return {check.name for check in consistency_checks(trace, RTOL, ATOL) if not check.holds}
 
 
 @given(shape=SHAPES)
 def test_a_trace_that_fits_together_passes_every_check(shape: Shape) -> None:
     layers, directions, *_ = shape
     trace = random_trace(shape, "float32")
-    names = [check.name for check in notebook_checks(trace, 0.0, 0.0)]
+    names = [check.name for check in consistency_checks(trace, 0.0, 0.0)]
     assert broken(trace) == set()
     assert len(names) == len(set(names)) == (2 if directions == 1 else 4) + layers * directions
 
@@ -77,7 +79,7 @@ def test_a_network_in_one_direction_has_its_own_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mistake", "expected"),
+    ("bug", "expected"),
     [
         (
             "directions swapped in out",
@@ -86,9 +88,9 @@ def test_a_network_in_one_direction_has_its_own_words() -> None:
         ("backward state taken at T-1", {BACKWARD_FINAL, state(1, 0, "backward "), state(3, 1, "backward ")}),
     ],
 )
-def test_the_notebooks_surprises_would_be_seen(mistake: str, expected: set[str]) -> None:
+def test_the_notebooks_surprises_would_be_seen(bug: str, expected: set[str]) -> None:
     trace = random_trace((2, 2, 4, 2, 3))
-    if mistake.startswith("directions"):
+    if bug.startswith("directions"):
         wrong = replace(trace, output=np.roll(trace.output, 3, axis=-1))
     else:
         states = np.array(trace.state_h)
@@ -141,7 +143,7 @@ STATES = {state(k, k // 2, ("forward ", "backward ")[k % 2]) for k in range(4)}
 )
 def test_nothing_is_checked_that_a_recording_does_not_hold(missing: set[str], expected: set[str]) -> None:
     trace = replace(random_trace((2, 2, 4, 2, 3)), engine="recorded", missing=frozenset(missing))
-    checks = notebook_checks(trace, RTOL, ATOL)
+    checks = consistency_checks(trace, RTOL, ATOL)
     assert {check.name for check in checks} == expected
     assert {check.engine for check in checks} <= {"recorded"}
 
@@ -158,3 +160,76 @@ def test_a_difference_as_large_as_the_tolerance_is_within_it() -> None:
     assert equality("n", "e", left, right, 0.0, 0.25).holds
     assert not equality("n", "e", left, right, 0.0, math.nextafter(0.25, 0)).holds
     assert equality("n", "e", left, right, 0.125, 0.125).holds
+
+
+@pytest.mark.parametrize("layout", ["NTC", "TNC"])
+def test_every_place_of_a_lane_holds_its_last_computed_vector(layout: str) -> None:
+    result = make_result(cell="gru", num_layers=3, bidirectional=True, layout=layout)
+    network, trace = result.inputs.network, result["manual"]
+    for last in lanes(network, 5, sample=1):
+        for place in places(network, last):
+            assert np.array_equal(values_at(trace, network, place), trace.hidden[last.index[:-1]])
+        assert str(agreement(trace, network, last, 0.0, 0.0)) == "equal"
+
+
+def test_the_top_layer_stands_in_out_and_the_others_among_the_hidden_vectors() -> None:
+    network = make_result(num_layers=2, bidirectional=True).inputs.network
+    texts = [[place.text for place in places(network, last)] for last in lanes(network, 5, sample=1)]
+    assert texts == [
+        ["out[1][4][:4]", "state[0][2][1]"],
+        ["out[1][0][4:8]", "state[0][3][1]"],
+        ["hidden, t = 4", "state[0][0][1]"],
+        ["hidden, t = 0", "state[0][1][1]"],
+    ]
+
+
+def test_an_lstm_has_its_final_cell_state_too() -> None:
+    result = make_result(cell="lstm")
+    last = lanes(result.inputs.network, 5, sample=0)[0]
+    cell = places(result.inputs.network, last)[2]
+    assert (cell.kind, cell.where, cell.text) == ("cell", last, "state[1][0][0]")
+    trace = result["manual"]
+    assert trace.state_c is not None
+    assert np.array_equal(values_at(trace, result.inputs.network, cell), trace.state_c[0, 0])
+
+
+def test_one_changed_number_of_the_state_sets_its_own_lane_apart() -> None:
+    def edit(trace: Trace) -> None:
+        trace.state_h[1, 0, 2] += np.float32(0.5)
+
+    result = make_result(edits={"manual": edit}, bidirectional=True)
+    network = result.inputs.network
+    found = {last.direction: agreement(result["manual"], network, last, 1e-6, 1e-5) for last in lanes(network, 5, 0)}
+    assert found[0].verdict == "equal"
+    assert (found[1].verdict, found[1].unit) == ("different", 2)
+    assert str(found[1]) == "differ by 0.5"
+    near = agreement(result["manual"], network, Location(0, 1, 0), 0.0, 1.0)
+    assert (near.verdict, str(near)) == ("near", "within 0.5")
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_a_difference_as_large_as_the_tolerance_is_near_and_the_tolerance_is_relative_to_the_source(layer: int) -> None:
+    def edit(trace: Trace) -> None:
+        trace.hidden[layer, 0, 4, 1] = trace.output[4, 1] = (-1.0, 2.0, 0.5, 0.25)
+        trace.state_h[layer, 1] = (-1.0, 2.5, 0.625, 0.25)
+
+    result = make_result(edits={"manual": edit}, num_layers=2)
+    last = Location(layer, 0, 4, 1)
+
+    def found(rtol: float, atol: float) -> Agreement:
+        return agreement(result["manual"], result.inputs.network, last, rtol, atol)
+
+    assert found(0.0, 0.5) == found(0.25, 0.0) == Agreement("near", 0.5, 1)
+    assert found(0.0, 0.499) == found(0.24, 0.0) == Agreement("different", 0.5, 1)
+
+
+def test_of_vectors_that_a_recording_lacks_only_the_last_ones_have_numbers() -> None:
+    result = make_result(cell="lstm", num_layers=2)
+    network = result.inputs.network
+    trace = replace(result["manual"], missing=frozenset({"hidden", "output"}), state_c=None)
+    for timestep, there in ((3, False), (4, True)):
+        values = values_at(trace, network, Place("hidden", Location(0, 0, timestep, 1), "hidden"))
+        assert (values is not None) == there
+    assert values_at(trace, network, Place("cell", Location(0, 0, 4, 1), "state")) is None
+    assert values_at(trace, network, Place("out", Location(1, 0, 4, 1), "out")) is None
+    assert values_at(trace, network, Place("state", Location(1, 0, 4, 1), "state")) is not None

@@ -24,6 +24,7 @@ from tests.verify.faulty_traces import Spoil, one_step, permuted_gates, plain_tr
 CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
 BOUNDED = ("rnn_tanh", "lstm", "gru")
 ENDS = {"float32": 3e38, "float64": 1e308}
+SEEDS = [*range(12), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(12, 48))]
 
 
 def drawn(seed: int) -> Inputs:
@@ -62,9 +63,9 @@ def manual(inputs: Inputs) -> Trace:
         return replace(computed(ManualEngine(), inputs)[0], engine="manual")
 
 
-@pytest.mark.parametrize("seed", range(48))
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("engine", ["plain", "torch"])
-def test_right_engines_are_not_accused_at_any_magnitude(engine: str, seed: int) -> None:
+def test_engines_pass_at_any_magnitude(engine: str, seed: int) -> None:
     inputs = drawn(seed)
     with np.errstate(all="ignore"):
         other = plain_trace(inputs) if engine == "plain" else computed(engine_or_skip(engine), inputs)[0]
@@ -90,8 +91,8 @@ SPOILED: dict[str, Callable[[int], Spoil]] = {
 CHANGED = {"no bias": without("h2h_bias"), "gates": permuted_gates((1, 0, 2))}
 
 
-@pytest.mark.parametrize("seed", range(48))
-def test_no_spoiled_engine_passes_as_drift_or_agreement_above_the_tolerance(seed: int) -> None:
+@pytest.mark.parametrize("seed", SEEDS)
+def test_faulty_traces_above_the_tolerance_disagree(seed: int) -> None:
     inputs = drawn(seed)
     reference, t = manual(inputs), inputs.timesteps // 2
     spoiled = {name: plain_trace(inputs, spoil(t)) for name, spoil in SPOILED.items()}

@@ -1,4 +1,4 @@
-"""Errors, tolerances and ULPs of pairs of floats, extremes included."""
+"""Errors between two arrays, element by element."""
 
 import math
 
@@ -6,9 +6,19 @@ import numpy as np
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
-from rnnviz.verify.metrics import abs_error, passing_atol, tolerance, ulp_distance, violation, violation_of
+from rnnviz.verify import metrics as extent
+from rnnviz.verify.metrics import (
+    abs_error,
+    largest_magnitude,
+    passing_atol,
+    tolerance,
+    ulp_distance,
+    violation,
+    violation_of,
+)
 
 DTYPES = ("float32", "float64")
 LARGEST = np.finfo(np.float64).max
@@ -193,3 +203,15 @@ def test_the_smallest_passing_atol_is_exact_to_the_last_bit_at_every_scale() -> 
         atol = passing_atol(error, relative)
         assert (error <= atol + relative).all()
         assert atol == 0.0 or (error > np.nextafter(atol, 0.0) + relative).any()
+
+
+@given(arrays(np.float64, array_shapes(max_dims=3, max_side=6), elements=st.floats()), st.integers(1, 20))
+def test_the_extent_is_the_largest_finite_magnitude(array: np.ndarray, block: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(extent, "_BLOCK_VALUES", block)
+        found = largest_magnitude(array)
+    assert found == max((abs(value) for value in array.flat if math.isfinite(value)), default=0.0)
+
+
+def test_an_array_without_a_finite_number_has_no_extent() -> None:
+    assert largest_magnitude(np.array([math.nan, math.inf, -math.inf])) == 0.0

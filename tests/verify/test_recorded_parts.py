@@ -18,7 +18,7 @@ from tests.verify.audit_helpers import inputs_of
 
 SHAPE = (3, 2, 5, 3, 4)
 """(L, D, T, N, H), all different."""
-UNTOLD = ({"hidden"}, {"hidden", "output"}, {"hidden", "state_h"}, {"hidden", "output", "state_h"}, {"output"})
+NOT_AVAILABLE = ({"hidden"}, {"hidden", "output"}, {"hidden", "state_h"}, {"hidden", "output", "state_h"}, {"output"})
 
 
 def run_of(cell: str = "gru", **network: object) -> tuple[Inputs, Trace]:
@@ -46,7 +46,7 @@ def part_of(trace: Trace, missing: set[str]) -> Trace:
     return replace(trace, engine="recording:part.npz", hidden=hidden, missing=frozenset(missing))
 
 
-@pytest.mark.parametrize("missing", UNTOLD, ids=lambda names: " ".join(sorted(names)))
+@pytest.mark.parametrize("missing", NOT_AVAILABLE, ids=lambda names: " ".join(sorted(names)))
 @pytest.mark.parametrize("block", [1, 24, 1 << 17])
 def test_what_both_have_is_compared_and_the_rest_is_seen_without_a_difference(
     missing: set[str], block: int, monkeypatch: pytest.MonkeyPatch

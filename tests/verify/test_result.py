@@ -9,7 +9,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.verify.invariants import Check
 from rnnviz.verify.result import Judgment, RunResult
 from rnnviz.verify.verdict import VERDICTS
-from tests.factories import evaluated, made_result
+from tests.factories import make_result, with_judgment
 
 
 def wrong_state(trace: Trace) -> None:
@@ -25,14 +25,14 @@ def nan_value(trace: Trace) -> None:
 
 
 def test_traces_and_comparisons_are_found_by_the_engines_name() -> None:
-    result = made_result(("gluon", "manual", "onnx"))
+    result = make_result(("gluon", "manual", "onnx"))
     assert result["onnx"].engine == "onnx"
     assert result.reference.engine == "gluon"
     assert result.comparison("onnx").candidate == "onnx"
     assert result.shape == result.reference.shape
     with pytest.raises(KeyError, match="torch was not run: this run holds gluon, manual, onnx"):
         result["torch"]
-    with pytest.raises(KeyError, match="gluon was not held against gluon: manual, onnx were"):
+    with pytest.raises(KeyError, match="gluon was not compared with gluon: manual, onnx were"):
         result.comparison("gluon")
 
 
@@ -41,21 +41,21 @@ def verdicts(result: RunResult) -> dict[str, str]:
 
 
 def test_without_an_audit_a_difference_is_a_mismatch_and_the_worst_verdict_counts() -> None:
-    result = made_result(("gluon", "manual", "onnx"), edits={"onnx": wrong_value})
+    result = make_result(("gluon", "manual", "onnx"), edits={"onnx": wrong_value})
     assert verdicts(result) == {"manual": "agree", "onnx": "disagree"}
     assert result.verdict == "disagree"
-    assert made_result().verdict == "agree"
+    assert make_result().verdict == "agree"
     assert VERDICTS == ("agree", "drift", "disagree")
 
 
 @pytest.mark.parametrize("edit", [wrong_value, wrong_state, nan_value])
 def test_a_wrong_reference_agrees_with_nobody(edit: object) -> None:
-    result = made_result(("gluon", "manual", "onnx"), edits={"gluon": edit})
+    result = make_result(("gluon", "manual", "onnx"), edits={"gluon": edit})
     assert verdicts(result) == {"manual": "disagree", "onnx": "disagree"}
 
 
 def test_a_broken_check_is_a_mismatch_although_every_hidden_value_agrees() -> None:
-    result = made_result(("gluon", "manual", "onnx"), edits={"onnx": wrong_state})
+    result = make_result(("gluon", "manual", "onnx"), edits={"onnx": wrong_state})
     assert result.comparison("onnx").mismatched == 0
     assert verdicts(result) == {"manual": "agree", "onnx": "disagree"}
     assert result.wrong("onnx")
@@ -64,7 +64,7 @@ def test_a_broken_check_is_a_mismatch_although_every_hidden_value_agrees() -> No
 
 def decreed(result: RunResult, *wrong: str) -> RunResult:
     """The result as if its audit had found a wrong step in these engines and in no other."""
-    result = evaluated(result)
+    result = with_judgment(result)
     assert result.judgment is not None
     audits = {
         name: replace(found, wrong=int(name in wrong), first_wrong=None)
@@ -83,7 +83,7 @@ def decreed(result: RunResult, *wrong: str) -> RunResult:
     ],
 )
 def test_a_difference_between_right_steps_is_a_drift(wrong: tuple[str, ...], expected: dict[str, str]) -> None:
-    result = made_result(("gluon", "manual", "onnx"), edits={"onnx": wrong_value})
+    result = make_result(("gluon", "manual", "onnx"), edits={"onnx": wrong_value})
     # The checks would tell of the edit as well: here the audit alone is to speak.
     result = decreed(replace(result, checks=()), *wrong)
     assert verdicts(result) == expected
@@ -94,12 +94,12 @@ def test_a_difference_between_right_steps_is_a_drift(wrong: tuple[str, ...], exp
 
 
 def test_a_number_that_is_not_finite_on_one_side_is_a_mismatch_though_every_step_were_right() -> None:
-    result = decreed(replace(made_result(edits={"manual": nan_value}), checks=()))
+    result = decreed(replace(make_result(edits={"manual": nan_value}), checks=()))
     assert result.verdict == "disagree"
 
 
 def test_where_a_recording_lacks_steps_a_difference_is_a_mismatch_though_every_audited_step_is_right() -> None:
-    result = decreed(replace(made_result(edits={"manual": wrong_value}), checks=()))
+    result = decreed(replace(make_result(edits={"manual": wrong_value}), checks=()))
     [comparison] = result.comparisons
     assert result.comparison_verdict(comparison) == "drift"
     assert result.comparison_verdict(replace(comparison, unrecorded=1)) == "disagree"
@@ -107,13 +107,13 @@ def test_where_a_recording_lacks_steps_a_difference_is_a_mismatch_though_every_a
 
 def test_a_second_way_to_compute_may_drift_where_the_engines_do() -> None:
     broken = Check("the fused layer", "manual", holds=False, detail="", accumulates=True)
-    drifting = replace(made_result(edits={"manual": wrong_value}), checks=(broken,))
+    drifting = replace(make_result(edits={"manual": wrong_value}), checks=(broken,))
     assert drifting.wrong("manual")
     assert not drifting.wrong("gluon")
     assert not decreed(drifting).wrong("manual")
     assert decreed(replace(drifting, checks=(replace(broken, accumulates=False),))).wrong("manual")
-    assert decreed(replace(made_result(), checks=(broken,))).wrong("manual")
-    assert not decreed(replace(made_result(), checks=(replace(broken, holds=True),))).wrong("manual")
+    assert decreed(replace(make_result(), checks=(broken,))).wrong("manual")
+    assert not decreed(replace(make_result(), checks=(replace(broken, holds=True),))).wrong("manual")
 
 
 def test_a_known_bug_without_a_cause_is_named() -> None:

@@ -15,15 +15,15 @@ from rnnviz.lessons.statements.errors import UnansweredError
 from rnnviz.lessons.statements.namespace import Namespace
 from rnnviz.quantities.vectors import vector_at
 from rnnviz.text.verdict_text import verdict_sentence
-from rnnviz.verify.final_state_invariants import agreement, lanes, places, values_at
+from rnnviz.verify.invariants import agreement, lanes, places, values_at
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 
 GOLDEN = "recording:/far/away/golden.npz"
 
 
 def result_without(*missing: str) -> RunResult:
-    result = made_result(("manual", GOLDEN), bidirectional=True)
+    result = make_result(("manual", GOLDEN), bidirectional=True)
     trace = replace(result[GOLDEN], missing=frozenset(missing))
     return replace(result, traces={**result.traces, GOLDEN: trace})
 

@@ -1,1 +1,1 @@
-"""The known bugs that people make when they write a recurrent network by hand, as engines that make them."""
+"""Known bugs of implementations of recurrent networks, as engines that simulate them."""

@@ -17,35 +17,35 @@ from rnnviz.engines.faults.spec import Fault
 from rnnviz.engines.layers import LayerTask, RunLayer, layer_output, run_stack
 
 
-class MistakeEngine:
+class KnownBugEngine:
     """The engine `bug:NAME`."""
 
     provides_cell_state = True
     version = f"numpy {np.__version__}"
 
     def __init__(self, name: str) -> None:
-        self._mistake = KNOWN_BUGS[name.removeprefix(PREFIX)]
+        self._bug = KNOWN_BUGS[name.removeprefix(PREFIX)]
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run`."""
-        unsupported_reason = self._mistake.unsupported_reason(inputs.network)
+        unsupported_reason = self._bug.unsupported_reason(inputs.network)
         if unsupported_reason is not None:
             raise EngineError(unsupported_reason)
-        run_deviation(self._mistake.variants[inputs.network.cell][0], inputs, trace, progress)
+        run_fault(self._bug.variants[inputs.network.cell][0], inputs, trace, progress)
         return EngineReport()
 
 
-def run_deviation(deviation: Fault, inputs: Inputs, trace: Trace, progress: Progress) -> None:
-    """Fill the trace as a network with that deviation does."""
-    join = _backward_first if deviation.concat_swapped else layer_output
+def run_fault(fault: Fault, inputs: Inputs, trace: Trace, progress: Progress) -> None:
+    """Fill the trace as a network with that fault does."""
+    join = _backward_first if fault.concat_swapped else layer_output
     with np.errstate(all="ignore"):
-        if deviation.batch_as_time:
+        if fault.batch_as_time:
             exchanged = _exchange(inputs)
-            mistaken = trace_in_memory(exchanged)
-            run_stack(exchanged, mistaken, faulty_layer(deviation), progress, join)
-            _put_back(mistaken, trace)
+            faulty = trace_in_memory(exchanged)
+            run_stack(exchanged, faulty, faulty_layer(fault), progress, join)
+            _put_back(faulty, trace)
         else:
-            run_stack(inputs, trace, faulty_layer(deviation), progress, join)
+            run_stack(inputs, trace, faulty_layer(fault), progress, join)
 
 
 def faulty_layer(fault: Fault, carried: FloatArray | None = None) -> RunLayer:
@@ -106,11 +106,11 @@ def trace_in_memory(inputs: Inputs) -> Trace:
     )
 
 
-def _put_back(mistaken: Trace, trace: Trace) -> None:
+def _put_back(faulty: Trace, trace: Trace) -> None:
     # The state has one row for each time step where one for each sample is wanted.
     places = np.arange(trace.shape[3]) % trace.shape[2]
     for name, array in trace.items():
         if name.startswith("state."):
-            array[:] = mistaken[name][:, places]
+            array[:] = faulty[name][:, places]
         else:
-            array[:] = mistaken[name].swapaxes(-3, -2)
+            array[:] = faulty[name].swapaxes(-3, -2)

@@ -29,7 +29,7 @@ def h2h_transposed(cell: str, p: LayerParameters) -> LayerParameters:
 
 
 def read_in_order(order: tuple[str, ...]) -> ParameterChange:
-    """The rows of the weights and biases, read as if the gates were in `order`."""
+    """The rows of the weights and biases, read with the gates in `order`."""
 
     def change(cell: str, p: LayerParameters) -> LayerParameters:
         return _every_array(p, lambda array: reordered_rows(array, order, CELLS[cell].gate_symbols))

@@ -1,4 +1,4 @@
-"""The known bugs: what each one is, and which convention or habit it comes from."""
+"""Catalog of the known bugs, with their causes and origins."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -82,8 +82,8 @@ _WRONG_ACTIVATION = {
 }
 
 KNOWN_BUGS: dict[str, KnownBug] = {
-    mistake.name: mistake
-    for mistake in (
+    bug.name: bug
+    for bug in (
         KnownBug(
             "no-i2h-bias",
             "input-to-hidden bias missing",
@@ -99,7 +99,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
         KnownBug(
             "h2h-transposed",
             "hidden-to-hidden weight transposed",
-            "Keras and TensorFlow store kernels as (input, output), and a square matrix does not tell by its shape.",
+            "Keras and TensorFlow store kernels as (input, output), and the shape of a square matrix does not show it.",
             _of(_ALL, Fault(parameters=(change.h2h_transposed,))),
         ),
         KnownBug(
@@ -124,7 +124,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
         KnownBug(
             "reverse-not-realigned",
             "backward outputs left in the order of computation",
-            "A Keras layer with go_backwards=True returns its sequence reversed, and the caller has to turn it round.",
+            "A Keras layer with go_backwards=True returns its sequence reversed, and the caller has to reverse it.",
             _of(_ALL, Fault(backward="not_realigned")),
             needs="backward",
         ),
@@ -187,7 +187,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
         KnownBug(
             "h2h-bias-outside-reset",
             "hidden-to-hidden bias of the candidate outside the reset gate",
-            "Ports that add both biases up front, which is right for every other gate.",
+            "Ports that add both biases up front, which is correct for every other gate.",
             _of(("gru",), Fault(parameters=(change.n_bias_outside_reset,))),
         ),
         KnownBug(
@@ -202,4 +202,4 @@ KNOWN_BUGS: dict[str, KnownBug] = {
 
 def known_bugs_of(network: Network) -> list[KnownBug]:
     """The known bugs that the network can have, in the catalog's order."""
-    return [mistake for mistake in KNOWN_BUGS.values() if mistake.unsupported_reason(network) is None]
+    return [bug for bug in KNOWN_BUGS.values() if bug.unsupported_reason(network) is None]

@@ -1,4 +1,4 @@
-"""What a deviation would have made of one lane, given everything that an engine itself computed around it.
+"""Recomputation of one lane with a known bug, from the engine's own layer input and previous hidden states.
 
 Taking the layer's input and every previous hidden state from the engine's own trace keeps lanes and steps apart: a
 known bug is recognized from a few steps of each lane, however large the network and however chaotic.
@@ -26,25 +26,23 @@ class StepWindow:
     samples: tuple[int, ...]
 
 
-def expected_and_found(
-    deviation: Fault, inputs: Inputs, trace: Trace, part: StepWindow
-) -> tuple[FloatArray, FloatArray]:
-    """What the deviation makes of each of the lane's first steps, and what the trace has there, both (S, N, H)."""
+def expected_and_found(fault: Fault, inputs: Inputs, trace: Trace, part: StepWindow) -> tuple[FloatArray, FloatArray]:
+    """Hidden states of the lane's first steps with the bug, and those in the trace, both (S, N, H)."""
     layer, direction = part.layer, part.direction
     network = inputs.network
     k = layer * network.directions + direction
-    x, found = _layer_input(deviation, inputs, trace, layer), trace.hidden[layer, direction]
+    x, found = _layer_input(fault, inputs, trace, layer), trace.hidden[layer, direction]
     initial = zip(network.kind.state_names, inputs.initial_state.arrays, strict=True)
     state = {name: array[k] for name, array in initial}
-    if deviation.batch_as_time:
+    if fault.batch_as_time:
         x, found = x.swapaxes(0, 1), found.swapaxes(0, 1)
         places = np.arange(inputs.timesteps) % inputs.batch_size
         state = {name: array[places] for name, array in state.items()}
     samples = [sample for sample in part.samples if sample < x.shape[1]]
-    read, stored = _first_steps(deviation, len(x), part.steps, backward=network.backward(direction))
+    read, stored = _first_steps(fault, len(x), part.steps, backward=network.backward(direction))
     x, found = np.asarray(x[read][:, samples]), np.asarray(found[stored][:, samples])
     hidden = np.empty_like(found)
-    carried = found[::-1] if network.backward(direction) and deviation.backward == "not_realigned" else found
+    carried = found[::-1] if network.backward(direction) and fault.backward == "not_realigned" else found
     task = LayerTask(
         cell=network.cell,
         parameters=inputs.parameters.layer(layer, direction),
@@ -54,25 +52,25 @@ def expected_and_found(
         backward=network.backward(direction),
     )
     with np.errstate(all="ignore"):
-        faulty_layer(deviation, carried)(task, lambda _: None)
+        faulty_layer(fault, carried)(task, lambda _: None)
     return hidden, found
 
 
-def _layer_input(deviation: Fault, inputs: Inputs, trace: Trace, layer: int) -> FloatArray:
-    """(T, N, I): the sequence, or the layer below as the deviation joins it."""
+def _layer_input(fault: Fault, inputs: Inputs, trace: Trace, layer: int) -> FloatArray:
+    """(T, N, I): the sequence, or the layer below as the fault joins it."""
     if layer == 0:
         return inputs.sequence
     below = trace.hidden[layer - 1]
     if len(below) == 1:
         only: FloatArray = below[0]
         return only
-    return np.concatenate(below[::-1] if deviation.concat_swapped else below, axis=-1)
+    return np.concatenate(below[::-1] if fault.concat_swapped else below, axis=-1)
 
 
-def _first_steps(deviation: Fault, length: int, steps: int, *, backward: bool) -> tuple[slice, slice]:
+def _first_steps(fault: Fault, length: int, steps: int, *, backward: bool) -> tuple[slice, slice]:
     """Which time steps the first steps read, and where they are stored."""
     steps = min(steps, length)
     start, end = slice(steps), slice(length - steps, length)
-    if not backward or deviation.backward == "not_reversed":
+    if not backward or fault.backward == "not_reversed":
         return start, start
-    return end, start if deviation.backward == "not_realigned" else end
+    return end, start if fault.backward == "not_realigned" else end

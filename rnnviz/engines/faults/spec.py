@@ -28,7 +28,7 @@ class Fault:
     forgotten:
         Which of the states "h" and "c" a step does not get from the one before it.
     forgotten_is:
-        What it gets in their place: zeros, or the initial state once more.
+        Replacement of these states: zeros, or the initial state.
     backward:
         How the backward direction goes: through a reversed sequence and back in place, through the sequence as
         it is, or through a reversed one without being put back in place.

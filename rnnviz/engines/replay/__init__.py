@@ -1,1 +1,1 @@
-"""A recording: what somebody else computed of the network, read from an `.npz` file."""
+"""Recorded outputs from an `.npz` file, as an engine."""

@@ -7,14 +7,13 @@ import numpy as np
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.engines.base import EngineReport, Progress
-from rnnviz.engines.file_stamp import file_version
+from rnnviz.engines.base import EngineReport, Progress, file_version
 from rnnviz.engines.layers import layer_output
 from rnnviz.engines.replay.reader import Recording, check_recording, computed_in, open_recording, precision
 
 
 class RecordedEngine:
-    """What was recorded elsewhere, named by recording:PATH or recording:PATH#ENGINE."""
+    """Engine that returns recorded outputs, named by recording:PATH or recording:PATH#ENGINE."""
 
     def __init__(self, name: str) -> None:
         """Raises as `open_recording` does."""
@@ -32,7 +31,7 @@ class RecordedEngine:
         return file_version(self._recording.archive.path)
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
-        """See `Engine.run`. What was not recorded is instructed to be untold, also where it follows from what was.
+        """See `Engine.run`. Reports arrays that the recording lacks as missing, even if they follow from others.
 
         Raises
         ------
@@ -81,7 +80,7 @@ def _copy(recording: Recording, kind: str, target: FloatArray, copied: Callable[
 
 
 def _complete(inputs: Inputs, trace: Trace, recorded: frozenset[str]) -> frozenset[str]:
-    """Fill what follows from the recorded arrays, and name those of the trace that no one recorded.
+    """Fill arrays that follow from the recorded ones, and return the names of the missing ones.
 
     Where a top layer's vector is in `output` and in `state`, the one in `output` is taken.
     """

@@ -1,4 +1,4 @@
-"""What a recording holds: whose arrays, and whether they are those of a network and a sequence.
+"""Reader of recorded outputs; checks their shapes against a network and a sequence.
 
 The arrays have the names that a run's own archive gives them: `hidden` (L, D, T, N, H), `output` in the network's
 layout, `state` (L·D, N, H) and, for an LSTM, `cell` (L, D, T, N, H) and `cell_state` (L·D, N, H); each alone, or after
@@ -20,7 +20,7 @@ from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import RecordingName, recording_name
 from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.npz_file import NpzFile
+from rnnviz.core.npz import NpzFile
 from rnnviz.core.schema import display_key
 from rnnviz.core.words import join_words
 
@@ -33,7 +33,7 @@ _LISTED = 6
 
 @dataclass(frozen=True)
 class Recording:
-    """One engine's arrays in an archive: `arrays` gives the names in the file by what they are.
+    """One engine's arrays in an archive: `arrays` maps the names of a trace to those in the file.
 
     `computed_in` is the name of the text that says in which type they were computed, "" if there is none.
     """
@@ -78,7 +78,7 @@ def engines_in(path: Path) -> tuple[str, ...]:
 
 
 def check_recording(recording: Recording, inputs: Inputs) -> None:
-    """Hold every array's shape and type against what is run, before a number is read.
+    """Check every array's shape and type against the run, before a number is read.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def _owner(asked: RecordingName, names: Iterable[str]) -> str:
     if asked.engine:
         if asked.engine not in engines:
             there = f"it holds {_listed(engines)}" if engines else "no array in it has an engine's name"
-            raise InputError(f'{asked.path} holds nothing of an engine "{asked.engine}": {there}.')
+            raise InputError(f'{asked.path} has no arrays of the engine "{asked.engine}": {there}.')
         return asked.engine
     if any(kind in names for kind in _TELLING):
         return ""
@@ -144,7 +144,7 @@ def _owner(asked: RecordingName, names: Iterable[str]) -> str:
         )
     if len(engines) > 1:
         choices = _listed(engines, "or", before=f"{asked._replace(engine='')}#")
-        raise InputError(f"{asked.path} holds what {_listed(engines)} computed: name one of them, {choices}.")
+        raise InputError(f"{asked.path} has outputs of {_listed(engines)}: name one of them, {choices}.")
     return engines[0]
 
 
@@ -167,5 +167,5 @@ def _check_array(archive: NpzFile, name: str, wanted: tuple[str, tuple[int, ...]
     if header.dtype.newbyteorder("=").name not in _TYPES:
         raise InputError(
             f"{name} in {archive.path} holds values of the type {header.dtype}: a recording holds "
-            f"{_listed(_TYPES, 'or')}, so that numbers of another kind, such as fixed-point ones, are to be converted."
+            f"{_listed(_TYPES, 'or')}. Convert other numbers, such as fixed-point ones."
         )

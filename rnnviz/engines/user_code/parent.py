@@ -14,8 +14,7 @@ import rnnviz
 from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
-from rnnviz.engines.base import EngineReport, Progress
-from rnnviz.engines.file_stamp import file_version
+from rnnviz.engines.base import EngineReport, Progress, file_version
 from rnnviz.engines.user_code.protocol import (
     PRINTED_LIMIT,
     STEP_SECONDS,
@@ -76,7 +75,7 @@ class OwnEngine:
 
 
 class _Printed:
-    """What the user's code printed, up to a limit."""
+    """Text that the user's code printed, up to a limit."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []

@@ -1,4 +1,4 @@
-"""What the process that runs a user's file shows: one JSON object a line on its standard output."""
+"""Messages of the process that runs a custom step: one JSON object a line on its standard output."""
 
 import json
 from dataclasses import asdict, dataclass, fields
@@ -9,7 +9,7 @@ STEP_SECONDS = 10.0
 
 
 PRINTED_LIMIT = 20_000
-"""How many characters of what the user's code prints are kept."""
+"""Limit of the characters of a custom step's output."""
 
 
 @dataclass(frozen=True)

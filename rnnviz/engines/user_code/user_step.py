@@ -20,7 +20,7 @@ from rnnviz.engines.base import Progress
 from rnnviz.engines.layers import LayerTask, RunLayer
 
 _MODULE = "__recurrence__"
-"""What the user's file is imported as: no name that a module of theirs could have."""
+"""Module name under which the user's file is imported; unlikely to be in use."""
 
 
 _LONGEST_TEXT = 500
@@ -36,7 +36,7 @@ class OwnRecurrence:
     """The `step` of one file.
 
     Whatever may run code of the user's is done inside of `watched`, so that a watchman knows when it began: calls of
-    step, and also what is asked of the objects that it returns or raises.
+    step, and methods of the objects that it returns or raises.
     """
 
     def __init__(self, path: Path, watched: AbstractContextManager[object] | None = None) -> None:
@@ -61,7 +61,7 @@ class OwnRecurrence:
         exec(self._compiled(), vars(module))  # noqa: S102 - it is what they asked for
         step = getattr(module, "step", None)
         if not callable(step):
-            raise RecurrenceError(f"{self._path} defines no step(x, state, p), which every recurrence must define.")
+            raise RecurrenceError(f"{self._path} does not define step(x, state, p), the function of a custom step.")
         code = getattr(step, "__code__", None)
         if isinstance(code, CodeType):
             self._definition = f"{self._path}, line {code.co_firstlineno}"
@@ -80,7 +80,7 @@ class OwnRecurrence:
             at = f"{self._path}, line {error.lineno}" if error.lineno else str(self._path)
             raise RecurrenceError(f"{at}: {type(error).__name__}: {error.msg}.") from error
         except ValueError as error:
-            raise RecurrenceError(f"{self._path} is no Python file: {error}.") from error
+            raise RecurrenceError(f"{self._path} is not a Python file: {error}.") from error
 
     def run_layer(self) -> RunLayer:
         """The step as a way to run one layer; see `engines.layers.RunLayer`."""
@@ -154,7 +154,7 @@ class OwnRecurrence:
 def _cause(error: BaseException) -> str:
     """The error's type and its text, in one line; both may be the user's code as well."""
     if isinstance(error, SystemExit):
-        return "the recurrence called sys.exit, which would end the run"
+        return "the custom step called sys.exit, which would end the run"
     name, text = BaseException.__name__, ""
     with suppress(BaseException):
         name = str(type(error).__name__)

@@ -85,7 +85,7 @@ class CapturedOutput(io.TextIOBase):
 class CallWatchdog:
     """Ends the process when a call into the user's code takes too long, and says where it was.
 
-    It is a context manager: what runs inside of it is the user's.
+    A context manager around the user's code.
     """
 
     def __init__(self, path: Path, teller: MessageWriter, seconds: float) -> None:
@@ -112,9 +112,7 @@ class CallWatchdog:
                 line = self._line()
                 at = f"{self._path}, line {line}" if line else str(self._path)
                 self._teller.tell(
-                    Failed(
-                        f"{at}: the recurrence was stopped, since it did not come back within {self._seconds:.0f} s."
-                    )
+                    Failed(f"{at}: the custom step was stopped: it did not return within {self._seconds:.0f} s.")
                 )
                 _end()
             if began is None and now - last > _ALIVE_INTERVAL and now - self._ended < _OUTSIDE_SECONDS:

@@ -4,7 +4,7 @@ from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtGui import QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QWidget
 
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.theme.elided_combo import ElidedComboBox
 from rnnviz.quantities.catalog import Quantity, choices_of

@@ -14,7 +14,7 @@ from rnnviz.gui.commands.selection import SelectionCommands
 from rnnviz.gui.commands.toolbar import ToolBar
 from rnnviz.gui.document import Document
 from rnnviz.gui.jobs.run_control import RunControl
-from rnnviz.gui.lessons.controller import Guide
+from rnnviz.gui.lessons.controller import LessonController
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.recovery.session_commands import SessionCommands
 from rnnviz.gui.sweep.commands import SweepCommands
@@ -40,11 +40,11 @@ class Zoomable(Protocol):
 class CommandHost(Protocol):
     """The window as the commands see it. Its lanes exist before any command can run."""
 
-    arrangement: MainLayout
+    main_layout: MainLayout
     selection: SelectionCommands
     player: Player
-    explaining: ExplainController
-    guide: Guide
+    explain_controller: ExplainController
+    guide: LessonController
     files: FileCommands
     sessions: SessionCommands
     sweeps: SweepCommands
@@ -105,7 +105,7 @@ def handlers(window: CommandHost) -> dict[str, Callable[[], object]]:
         "sample_next": lambda: move(sample=1),
         "mismatch_next": window.results.next_mismatch,
         "mismatch_previous": window.results.previous_mismatch,
-        **window.explaining.handlers(),
+        **window.explain_controller.handlers(),
         **window.guide.handlers(),
         "quantity_next": lambda: window.toolbar.colors.step(1),
         "quantity_previous": lambda: window.toolbar.colors.step(-1),
@@ -113,9 +113,9 @@ def handlers(window: CommandHost) -> dict[str, Callable[[], object]]:
         "zoom_in": lambda: window.lanes.zoom_time(_ZOOM),
         "zoom_out": lambda: window.lanes.zoom_time(1.0 / _ZOOM),
         "fit": lambda: window.lanes.fit(),
-        "part_next": lambda: move_to_part((window.toolbar, *window.arrangement.parts), forward=True),
-        "part_previous": lambda: move_to_part((window.toolbar, *window.arrangement.parts), forward=False),
-        "enlarge_tabs": window.arrangement.enlarge_tabs,
+        "part_next": lambda: move_to_part((window.toolbar, *window.main_layout.parts), forward=True),
+        "part_previous": lambda: move_to_part((window.toolbar, *window.main_layout.parts), forward=False),
+        "enlarge_tabs": window.main_layout.enlarge_tabs,
         "guide": window.help.guide.open_for_focus,
         "welcome": window.welcome.show,
         "keys": window.help.show_keys,

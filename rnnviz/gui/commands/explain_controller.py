@@ -34,7 +34,7 @@ class ExplainController(QObject):
     def bind_view(self, view: "ArithmeticView") -> None:
         """Connect the arithmetic view to the navigation history in both directions."""
         trail, crumbs = self.trail, view.crumbs
-        trail.changed.connect(lambda _place: view.show_trail(trail.places, trail.at))
+        trail.changed.connect(lambda _place: view.show_history(trail.places, trail.at))
         view.place_requested.connect(trail.visit)
         crumbs.back_requested.connect(trail.back)
         crumbs.forward_requested.connect(trail.forward)

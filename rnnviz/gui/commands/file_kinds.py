@@ -7,7 +7,7 @@ from pathlib import Path
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import RecordingName
 from rnnviz.core.errors import InputError
-from rnnviz.core.npz_file import NpzFile
+from rnnviz.core.npz import NpzFile
 from rnnviz.core.words import join_words
 from rnnviz.io.model_formats.formats import ENDINGS, is_model_file
 from rnnviz.io.model_formats.named_arrays import is_weight

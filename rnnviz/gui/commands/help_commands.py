@@ -18,9 +18,9 @@ class HelpCommands(QObject):
     message = Signal(str)
     """A text for the status bar."""
 
-    def __init__(self, window: QWidget, control: RunControl, appearance: ThemeManager) -> None:
+    def __init__(self, window: QWidget, control: RunControl, theme_manager: ThemeManager) -> None:
         super().__init__(window)
-        self.guide = GuideCommands(window, appearance)
+        self.guide = GuideCommands(window, theme_manager)
         self._window = window
         self._control = control
 

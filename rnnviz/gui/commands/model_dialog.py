@@ -35,7 +35,7 @@ _INITIAL_STATES = {
 _CHOICES = (("Zeros", "zeros"), ("Random", "normal"), ("File…", None))
 _FILE = len(_CHOICES) - 1
 _CHOOSE = "Choose…"
-_NUMBERS = range(2, 6)
+_NUMBERS = range(2, 5)
 _AFTER_NUMBERS = (_NUMBERS.stop, len(_HEADINGS) - 1)
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _WHY_NOT = "Cannot run: "
@@ -197,14 +197,14 @@ class _PaddedDelegate(QStyledItemDelegate):
 
 
 def _row(entry: Entry) -> list[str]:
-    directions = None if entry.bidirectional is None else 1 + entry.bidirectional
-    sizes = (entry.input_size, entry.hidden_size, entry.num_layers, directions)
+    sizes = (entry.input_size, entry.hidden_size, entry.num_layers)
     cells = entry.cells if entry.cell is None else (entry.cell,)
     name = entry.name if entry.supported else f"{entry.name} (cannot run)"
     return [
         name,
         " or ".join(CELLS[cell].title if cell in CELLS else cell for cell in cells) or "?",
         *("?" if size is None else str(size) for size in sizes),
+        entry.directions,
         {None: "?", True: "yes", False: "no"}[entry.biases],
         _INITIAL_STATES[entry.initial_state],
         entry.dtype or "?",

@@ -12,7 +12,7 @@ from rnnviz.gui.commands.dialogs import show_error_dialog
 from rnnviz.gui.commands.model_dialog import ModelDialog
 from rnnviz.gui.commands.recent_files import RecentFiles
 from rnnviz.gui.document import Document
-from rnnviz.gui.jobs.task_queue import Progress, Task, TaskQueue
+from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
 from rnnviz.io.model_formats.load import arrays_of, config_of, entries_of, nothing_recognized
 from rnnviz.io.model_formats.rnn_entry import Entry
 
@@ -45,14 +45,14 @@ class ModelCommands(QObject):
 
         def work(progress: Progress) -> str:
             what = f"{path} could not be read"
-            entries = call_in_subprocess(entries_of, path, what=what, tell=progress)
+            entries = call_in_subprocess(entries_of, path, what=what, notify=progress)
             if not entries:
-                raise nothing_recognized(path, call_in_subprocess(arrays_of, path, what=what, tell=progress))
+                raise nothing_recognized(path, call_in_subprocess(arrays_of, path, what=what, notify=progress))
             self._read.emit(path, entries)
             return ""
 
         self._waiting = self._waiting or self._make_waiting(path)
-        self._jobs.start(Task(f"reading {path.name}", work))
+        self._jobs.start(BackgroundTask(f"reading {path.name}", work))
 
     def close(self) -> None:
         """Stop reading."""

@@ -4,8 +4,7 @@ from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSlider, QToolButton, QWidget
 
-from rnnviz.core.axis_label_text import timestep_in_words
-from rnnviz.core.axis_labels import UNNAMED
+from rnnviz.core.axis_labels import UNNAMED, timestep_in_words
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions

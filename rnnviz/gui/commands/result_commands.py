@@ -9,7 +9,7 @@ from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands import clipboard as copying
 from rnnviz.gui.commands.dialogs import show_error_dialog, show_text_dialog
 from rnnviz.gui.document import Document
-from rnnviz.gui.export.exporter import Exporter, Format
+from rnnviz.gui.export.exporter import Exporter, ExportFormat
 from rnnviz.gui.jobs.task_queue import TaskQueue
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.view_sync import ViewSynchronizer
@@ -28,7 +28,7 @@ class ResultCommands(QObject):
         window: QWidget,
         session: Session,
         document: Document,
-        arrangement: MainLayout,
+        main_layout: MainLayout,
         following: ViewSynchronizer,
         jobs: TaskQueue,
     ) -> None:
@@ -36,7 +36,7 @@ class ResultCommands(QObject):
         self._window = window
         self._session = session
         self._document = document
-        self._arrangement = arrangement
+        self._main_layout = main_layout
         self._following = following
         self._exporter = Exporter(window, jobs)
         jobs.done.connect(self.message)
@@ -72,7 +72,7 @@ class ResultCommands(QObject):
         if self._session.result is not None:
             self._exporter.report(self._session.result, lanes, lambda: self._make_ready(lanes), self._stem)
 
-    def export_numbers(self, kind: Format) -> None:
+    def export_numbers(self, kind: ExportFormat) -> None:
         """Export the result's numbers."""
         if self._session.result is not None:
             self._exporter.numbers(kind, self._session.result, self._stem)
@@ -91,9 +91,9 @@ class ResultCommands(QObject):
     def _make_ready(self, view: ResultView | None) -> None:
         """Update a view, or all visible ones, before a picture is taken."""
         if view is not None:
-            self._arrangement.prepare(view)
+            self._main_layout.prepare(view)
             self._following.catch_up(view)
-        self._following.settle()
+        self._following.finish_pending()
 
     def _visit(self, *, forward: bool) -> None:
         if not self._session.go_to_mismatch(forward=forward):

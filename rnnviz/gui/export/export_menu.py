@@ -6,7 +6,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QWidget
 
-from rnnviz.gui.export.exporter import FORMATS, Format
+from rnnviz.gui.export.exporter import FORMATS, ExportFormat
 from rnnviz.gui.export.widget_render import SCALES
 from rnnviz.gui.views.base import ResultView
 
@@ -17,7 +17,7 @@ class ExportMenu(QMenu):
     picture_chosen = Signal(object, int)
     """A `ResultView`, or None for the whole window, and the scale."""
     numbers_chosen = Signal(object)
-    """A `Format`."""
+    """A `ExportFormat`."""
     report_chosen = Signal()
 
     def __init__(self, views: Sequence[ResultView], parent: QWidget | None = None) -> None:
@@ -47,7 +47,7 @@ class ExportMenu(QMenu):
         action.triggered.connect(lambda _checked=False: self.report_chosen.emit())
         return action
 
-    def _add_numbers(self, kind: Format) -> QAction:
+    def _add_numbers(self, kind: ExportFormat) -> QAction:
         action = self.addAction(kind.title)
         action.setObjectName(f"export_{kind.id}")
         action.setToolTip(kind.why)

@@ -13,14 +13,14 @@ from rnnviz.gui.commands.dialogs import ask_new_file, show_error_dialog
 from rnnviz.gui.export.incremental_grab import IncrementalGrab
 from rnnviz.gui.export.weights import FILTERS, write_weights
 from rnnviz.gui.export.widget_render import png_of, write_picture
-from rnnviz.gui.jobs.task_queue import Progress, Task, TaskQueue
+from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
 from rnnviz.io.export.report.picture import LANES_IN_WORDS, ReportPicture
 from rnnviz.io.outputs import check_outputs, files_read
 from rnnviz.verify.result import RunResult
 
 
 @dataclass(frozen=True)
-class Format:
+class ExportFormat:
     """A file format for the numbers of a run; `write` returns a summary of the file."""
 
     id: str
@@ -60,7 +60,7 @@ _TABLES, _ARRAYS, _SUMMARIES = "Tables (*.csv)", "Arrays (*.npz)", "Summaries (*
 _GATES = "gates, cell states and pre-activations,\nrecomputed in float64 from each engine's own states."
 
 FORMATS = (
-    Format(
+    ExportFormat(
         "notebook",
         "ipynb",
         "Note&book…",
@@ -68,8 +68,8 @@ FORMATS = (
         "Notebooks (*.ipynb)",
         _write_notebook,
     ),
-    Format("csv", "csv", "Table (&CSV)…", "One row for each hidden value.", _TABLES, _write_csv),
-    Format(
+    ExportFormat("csv", "csv", "Table (&CSV)…", "One row for each hidden value.", _TABLES, _write_csv),
+    ExportFormat(
         "csv_gates",
         "csv",
         "Table with &gates and cell states (CSV)…",
@@ -77,8 +77,8 @@ FORMATS = (
         _TABLES,
         partial(_write_csv, gates=True),
     ),
-    Format("npz", "npz", "Arrays (&NPZ)…", "Arrays of every engine, inputs and config.", _ARRAYS, _write_npz),
-    Format(
+    ExportFormat("npz", "npz", "Arrays (&NPZ)…", "Arrays of every engine, inputs and config.", _ARRAYS, _write_npz),
+    ExportFormat(
         "npz_gates",
         "npz",
         "Arrays with gates and cell s&tates (NPZ)…",
@@ -86,8 +86,8 @@ FORMATS = (
         _ARRAYS,
         partial(_write_npz, gates=True),
     ),
-    Format("json", "json", "Summary (&JSON)…", "Verdict, figures and checks.", _SUMMARIES, _write_json),
-    Format(
+    ExportFormat("json", "json", "Summary (&JSON)…", "Verdict, figures and checks.", _SUMMARIES, _write_json),
+    ExportFormat(
         "weights",
         "params",
         "Weights as a &model file…",
@@ -109,7 +109,7 @@ class Exporter:
         self._window = window
         self._jobs = jobs
 
-    def numbers(self, kind: Format, result: RunResult, name: str) -> None:
+    def numbers(self, kind: ExportFormat, result: RunResult, name: str) -> None:
         """Export the numbers of a result. `name` is the suggested file name."""
 
         def write(path: Path) -> None:
@@ -117,7 +117,7 @@ class Exporter:
                 check_outputs({"an export": path}, files_read(result.config))
                 return f"Saved {path} ({kind.write(result, path, progress)})."
 
-            self._jobs.start(Task(f"writing {path.name}", work))
+            self._jobs.start(BackgroundTask(f"writing {path.name}", work))
 
         ask_new_file(self._window, "Export", kind.filters, kind.ending, f"{name}.{kind.ending}", write)
 
@@ -134,7 +134,7 @@ class Exporter:
                     progress(0.5)
                     return f"Saved {path} ({write_report(result, path, [picture]):,} bytes)."
 
-                self._jobs.start(Task(f"writing {path.name}", work))
+                self._jobs.start(BackgroundTask(f"writing {path.name}", work))
 
             ask_new_file(self._window, "Export report", "Reports (*.html)", "html", f"{name}.html", write)
 
@@ -149,7 +149,7 @@ class Exporter:
                     write_picture(image, path, progress)
                     return f"Saved {path} ({image.width():,} × {image.height():,} pixels)."
 
-                self._jobs.start(Task(f"writing {path.name}", work))
+                self._jobs.start(BackgroundTask(f"writing {path.name}", work))
 
             ask_new_file(self._window, "Export picture", "Pictures (*.png)", "png", f"{name}.png", write)
 

@@ -11,7 +11,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.export.widget_render import png_of, render_widget, write_picture
 from rnnviz.gui.theme.palettes import THEMES, ThemeName
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.gui.views.verdict_bar import VerdictLine
+from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.io.export.report.picture import LANES_IN_WORDS, ReportPicture
 from rnnviz.verify.result import RunResult
 
@@ -50,7 +50,7 @@ def _draw(result: RunResult, theme: str, width: int, height: int, scale: int) ->
     layout = QVBoxLayout(sheet)
     candidate = max(result.comparisons, key=lambda comparison: comparison.mismatched)
     first = candidate.first_mismatch
-    for view, stretch in ((VerdictLine(), 0), (UnrolledView(), 1)):
+    for view, stretch in ((VerdictBar(), 0), (UnrolledView(), 1)):
         layout.addWidget(view, stretch)
         view.apply_theme(colors)
         view.show_result(result, candidate.candidate)

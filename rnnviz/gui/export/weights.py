@@ -40,6 +40,6 @@ def write_weights(result: RunResult, path: Path, progress: Progress) -> str:
             path,
             what=f"{path} could not be written",
             seconds=_SECONDS,
-            tell=progress,
+            notify=progress,
         )
     return check.short

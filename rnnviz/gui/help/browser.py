@@ -1,4 +1,4 @@
-"""One page of the guide: pictures in the colors of the theme, headings as targets of links."""
+"""Browser for one page of the guide, with pictures in the colors of the theme and anchors for headings."""
 
 from functools import lru_cache
 from typing import Any
@@ -14,7 +14,7 @@ from rnnviz.io.resources import resource_path
 
 _MARGIN = 18.0
 _WIDEST = 900
-"""Longer lines are hard to read."""
+"""Maximum line width in pixels, because longer lines are hard to read."""
 _REDRAW_MS = 80
 _LIGHT, _DARK = "-light.png", "-dark.png"
 
@@ -23,7 +23,7 @@ class GuideBrowser(QTextBrowser):
     """Shows one page; a link to another page emits `page_wanted`."""
 
     page_wanted = Signal(str, str)
-    """The name of a page, and the anchor of a heading on it or ""."""
+    """Name of a page, and the anchor of one of its headings or ""."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -45,11 +45,11 @@ class GuideBrowser(QTextBrowser):
 
     @property
     def page(self) -> GuidePage | None:
-        """The page that is shown."""
+        """The current page."""
         return self._page
 
     def show_page(self, page: GuidePage, anchor: str = "", words: list[str] | None = None) -> None:
-        """Show a page scrolled to one of its headings or to its top; `words` are highlighted."""
+        """Show a page from a heading, or from its top, with `words` highlighted."""
         self._page, self._words = page, words or []
         self._render()
         self._scroll_to(anchor)

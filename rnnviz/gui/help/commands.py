@@ -1,4 +1,4 @@
-"""Opens the guide at the page for the pane in use."""
+"""Commands that open the guide at the page for the focused pane."""
 
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,10 @@ PAGES = {
     "LessonPane": "window#lessons",
     "ToolBar": "window#toolbar",
     "ConfigPanel": "configs",
-    "VerdictLine": "verdicts",
+    "VerdictBar": "verdicts",
     "UnrolledView": "window#lanes",
     "VectorTable": "window#hidden-state-at-the-selection",
-    "StateMap": "window#output-and-state",
+    "OutputMap": "window#output-and-state",
     "ArithmeticView": "window#arithmetic",
     "UnitsPlot": "window#plots",
     "ErrorPlot": "window#plots",
@@ -29,26 +29,26 @@ PAGES = {
     "ChecksTable": "consistency-checks",
     "MismatchList": "verdicts#mismatches",
     "AuditTable": "step-audit",
-    "WhatIf": "known-bugs",
-    "StdoutView": "own-recurrences",
+    "KnownBugsView": "known-bugs",
+    "StdoutView": "custom-steps",
     "ModelDialog": "models",
     "SweepWindow": "sweeps",
     "ShortcutsDialog": "keys",
 }
-"""The page, and after a # the heading, about widgets of a class and their children.
+"""Page, optionally with "#" and a heading, for widgets of a class and their children.
 
-The classes are named, so that no view is imported for this table.
+Keys are class names, so that no view is imported for this table.
 """
 
 
 class GuideCommands(QObject):
-    """One guide window, created when it is first needed."""
+    """Creates the guide window on first use."""
 
-    def __init__(self, parent: QWidget, appearance: ThemeManager) -> None:
+    def __init__(self, parent: QWidget, theme_manager: ThemeManager) -> None:
         super().__init__(parent)
-        self._parent, self._appearance = parent, appearance
+        self._parent, self._theme_manager = parent, theme_manager
         self._window: GuideWindow | None = None
-        appearance.add(self._apply_theme)
+        theme_manager.add(self._apply_theme)
 
     @property
     def window(self) -> "GuideWindow | None":
@@ -56,7 +56,7 @@ class GuideCommands(QObject):
         return self._window
 
     def open_for_focus(self) -> None:
-        """Open the guide at the page for the pane that has the keyboard focus."""
+        """Open the guide at the page for the pane with the keyboard focus."""
         self.open(page_for(QApplication.focusWidget()))
 
     def open_first_steps(self) -> None:
@@ -64,12 +64,12 @@ class GuideCommands(QObject):
         self.open(FIRST_STEPS)
 
     def open(self, where: str) -> None:
-        """Open the guide at a page, or at a heading, as `PAGES` writes it."""
+        """Open the guide at an entry of `PAGES`: a page, or a heading on it."""
         if self._window is None:
             from rnnviz.gui.help.window import GuideWindow
 
             self._window = GuideWindow(self._parent)
-            self._window.apply_theme(self._appearance.theme)
+            self._window.apply_theme(self._theme_manager.theme)
         page, _, anchor = where.partition("#")
         self._window.show()
         self._window.raise_()
@@ -78,7 +78,7 @@ class GuideCommands(QObject):
         self._window.browser.setFocus()
 
     def close(self) -> None:
-        """Close the guide together with the main window."""
+        """Close the guide."""
         if self._window is not None:
             self._window.close()
 
@@ -88,7 +88,7 @@ class GuideCommands(QObject):
 
 
 def guide_beside(widget: QWidget | None) -> GuideCommands | None:
-    """The guide of the window that a widget belongs to, or None."""
+    """The guide of the window that contains a widget, or None."""
     while widget is not None:
         found = widget.findChild(GuideCommands, options=Qt.FindChildOption.FindDirectChildrenOnly)
         if found is not None:
@@ -98,7 +98,7 @@ def guide_beside(widget: QWidget | None) -> GuideCommands | None:
 
 
 def page_for(widget: QWidget | None) -> str:
-    """The page about a widget, or about the nearest parent that has one."""
+    """The page for a widget, or for its nearest ancestor that has one."""
     while widget is not None:
         page = PAGES.get(type(widget).__name__)
         if page is not None:

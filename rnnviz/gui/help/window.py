@@ -1,4 +1,4 @@
-"""The guide's window: the grouped list of pages, or the results of a search, and one page."""
+"""Guide window: the list of pages or search results, and one page."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ KEYS = {
     "back": ("Alt+Left", "Go to the previous page."),
     "forward": ("Alt+Right", "Go to the next page."),
 }
-"""The keys of this window alone, and their effect."""
+"""Shortcuts of this window, and their tooltips."""
 _SIZE = QSize(1080, 760)
 _INDEX_WIDTH = 300
 _INDENT = "    "
@@ -42,7 +42,7 @@ class _Place:
 
 
 class GuideWindow(QWidget):
-    """A separate window, so that one can read a step and do it."""
+    """A separate window, so that the guide stays visible next to the main window."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, Qt.WindowType.Window)
@@ -84,11 +84,10 @@ class GuideWindow(QWidget):
         self._list()
 
     def open(self, page: str, anchor: str = "") -> None:
-        """Show a page, from one of its headings on; a page that is not there is the index."""
+        """Show a page from a heading on; the index replaces a missing page."""
         self._visit(_Place(page if page in guide_pages() else INDEX, anchor))
 
     def apply_theme(self, theme: Theme) -> None:
-        """Use the colors of this theme."""
         self._theme = theme
         self._list()
         icons = Icons(theme)
@@ -136,7 +135,7 @@ class GuideWindow(QWidget):
         self.search.selectAll()
 
     def _list(self) -> None:
-        """List the pages, or what the search finds."""
+        """List the pages, or the search results."""
         self._delay.stop()
         self.places.clear()
         words = tuple(self.search.text().split())
@@ -209,7 +208,7 @@ class GuideWindow(QWidget):
             self._mark_present()
 
     def _mark_present(self) -> None:
-        """Mark the page that is read in the list of pages."""
+        """Select the current page in the list."""
         if self._at < 0 or self.search.text().strip():
             return
         present = self._visited[self._at].page

@@ -6,7 +6,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from rnnviz.core.config import Config
-from rnnviz.core.zip_errors import ZIP_DAMAGE
+from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.gui.app_state import Session
 
 AUTOMATIC_VALUES = 50_000

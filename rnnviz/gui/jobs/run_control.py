@@ -8,8 +8,7 @@ from PySide6.QtCore import QObject, Signal
 
 from rnnviz.core import number_format
 from rnnviz.core.config import Config
-from rnnviz.core.display_names import display_name
-from rnnviz.core.engine_spec import is_recording, recording_name
+from rnnviz.core.engine_spec import display_name, is_recording, recording_name
 from rnnviz.execution.events import Failed
 from rnnviz.execution.request import AuditMode
 from rnnviz.gui.app_state import Session
@@ -21,7 +20,7 @@ from rnnviz.gui.jobs.runner import Runner
 from rnnviz.verify.result import RunResult
 
 
-class ErrorPlace(Protocol):
+class ErrorDisplay(Protocol):
     """A widget that shows errors of config keys."""
 
     def show_error(self, key: str, sentence: str) -> bool:
@@ -49,7 +48,7 @@ class RunControl(QObject):
         session: Session,
         runner: Runner,
         progress: RunProgress,
-        errors: ErrorPlace,
+        errors: ErrorDisplay,
         code_trust: CodeTrust,
         parent: QObject | None = None,
     ) -> None:

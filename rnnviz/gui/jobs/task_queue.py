@@ -22,7 +22,7 @@ class _CancelledError(Exception):
 
 
 @dataclass(frozen=True)
-class Task:
+class BackgroundTask:
     """A task. `work` returns the message for its end.
 
     It receives a function to call often with the completed fraction, which raises to cancel the task. `work` then
@@ -42,7 +42,7 @@ class _Worker(QObject):
     stopped = Signal(str)
 
     @Slot(object, object)
-    def do(self, job: Task, unwanted: Event) -> None:
+    def do(self, job: BackgroundTask, unwanted: Event) -> None:
         """Run one task until it ends or is canceled."""
 
         emitted = -_INTERVAL
@@ -113,7 +113,7 @@ class TaskQueue(QObject):
         """Whether a task runs or waits."""
         return self._open > 0
 
-    def start(self, job: Task) -> None:
+    def start(self, job: BackgroundTask) -> None:
         """Add a task."""
         if not self._thread.isRunning():
             self._thread.start()

@@ -1,1 +1,1 @@
-"""Guided lessons beside the network that they speak of."""
+"""Guided lessons in the window."""

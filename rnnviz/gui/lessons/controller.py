@@ -1,4 +1,4 @@
-"""Leads through a lesson: sets each step up, points at its part of the window, and checks its statements."""
+"""Lesson controller: applies each step's config, highlights a widget, and checks the step's statements."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast, get_args
@@ -14,7 +14,7 @@ from rnnviz.gui.commands.dialogs import show_error_dialog
 from rnnviz.gui.document import Document
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
-from rnnviz.gui.lessons.left_column import LessonColumn
+from rnnviz.gui.lessons.left_column import LeftColumn
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.panels.config_panel import ConfigPanel
 from rnnviz.gui.settings import Settings
@@ -36,23 +36,23 @@ _LAYOUT = "lesson"
 
 
 class LessonHost(Protocol):
-    """The window, as far as a lesson sets it up."""
+    """The window as lessons see it."""
 
     session: Session
     document: Document
-    arrangement: MainLayout
+    main_layout: MainLayout
     control: RunControl
     panel: ConfigPanel
     runner: Runner
 
 
-class Guide(QObject):
-    """One lesson at a time, or none. The reader may change anything at any time and come back."""
+class LessonController(QObject):
+    """Controls at most one open lesson. The user may change the config and selection at any time."""
 
-    def __init__(self, window: "LessonHost", parent: QWidget, settings: Settings, appearance: ThemeManager) -> None:
+    def __init__(self, window: "LessonHost", parent: QWidget, settings: Settings, theme_manager: ThemeManager) -> None:
         super().__init__(parent)
         self._window, self._parent = window, parent
-        self._settings, self._appearance = settings, appearance
+        self._settings, self._theme_manager = settings, theme_manager
         self._actions: Actions | None = None
         self._pane: LessonPane | None = None
         self._entry: LessonEntry | None = None
@@ -63,26 +63,26 @@ class Guide(QObject):
 
     @property
     def lesson(self) -> "GuidedLesson | None":
-        """The lesson that is open."""
+        """The open lesson, or None."""
         return self._lesson
 
     @property
     def spotlight(self) -> "Spotlight":
-        """What lights up a part, once a lesson has been opened."""
-        return self._light.spotlight
+        """The highlight frame. Exists once a lesson was opened."""
+        return self._highlighter.spotlight
 
     @property
     def pane(self) -> "LessonPane | None":
-        """The pane, once a lesson has been opened."""
+        """The lesson's pane, or None before the first lesson."""
         return self._pane
 
     def handlers(self) -> dict[str, Callable[[], object]]:
-        """What the commands of lessons do."""
+        """Functions of the lesson commands, by command id."""
         steps = (self.next, self.back, self.again, self.leave)
         return dict(zip(_COMMANDS, steps, strict=True))
 
-    def attend(self, actions: Actions) -> None:
-        """Follow the window from now on, and offer the commands as far as they do anything."""
+    def bind(self, actions: Actions) -> None:
+        """Connect the controller to the window, and keep the enabled state of its commands up to date."""
         self._actions = actions
         window = self._window
         self._column.splitterMoved.connect(self._save_layout)
@@ -90,11 +90,11 @@ class Guide(QObject):
         window.session.location_changed.connect(lambda _location: self._follow())
         window.control.auto_run.changed.connect(self._follow)
         window.control.error_changed.connect(self._on_error)
-        self._appearance.add(self._apply_theme)
+        self._theme_manager.add(self._apply_theme)
         self._offer()
 
     def open(self, entry: LessonEntry) -> None:
-        """Open a lesson where it was left. One that is not as it must be is a dialog, and nothing else changes."""
+        """Open a lesson at the step last shown. An invalid lesson opens an error dialog and changes nothing."""
         from rnnviz.lessons.content import read_lesson
 
         try:
@@ -119,7 +119,7 @@ class Guide(QObject):
                 self.open(entry)
 
     def next(self) -> None:
-        """Go on: to the next step, after the last one to the next lesson, and after that away."""
+        """Go to the next step, after the last one to the next lesson, and close the last lesson."""
         if self._lesson is None or self._entry is None:
             return
         if self._at + 1 < len(self._lesson.steps):
@@ -133,41 +133,41 @@ class Guide(QObject):
             self.open(following)
 
     def back(self) -> None:
-        """Go back one step."""
+        """Go to the previous step."""
         if self._lesson is not None and self._at > 0:
             self._enter(self._at - 1)
 
     def again(self) -> None:
-        """Set the present step up again, whatever the reader has changed."""
+        """Apply the current step's config and selection again."""
         if self._lesson is not None:
             self._enter(self._at, scroll=False)
 
     def leave(self) -> None:
-        """Close the lesson; the config stays as it is."""
+        """Close the lesson. The config stays."""
         if self._lesson is None:
             return
         self._lesson = self._entry = self._config = None
         self._arriving = False
         self._settings.open_lesson = ""
-        self._checker.forget()
-        self.spotlight.put_out()
-        self._window.arrangement.restore_tabs()
+        self._checker.reset()
+        self.spotlight.clear()
+        self._window.main_layout.restore_tabs()
         self._column.close_pane()
         self._offer()
 
     def close(self) -> None:
-        """End what goes on beside the window; the lesson counts as open."""
+        """Stop the worker thread. The settings keep the lesson as open."""
         if self._pane is not None:
-            self.spotlight.put_out()
-            self._checker.rest()
+            self.spotlight.clear()
+            self._checker.stop()
 
     @property
-    def _column(self) -> LessonColumn:
-        return self._window.arrangement.column
+    def _column(self) -> LeftColumn:
+        return self._window.main_layout.column
 
     @property
     def step(self) -> "LessonStep | None":
-        """The step that is shown."""
+        """The current step, or None."""
         return None if self._lesson is None else self._lesson.steps[self._at]
 
     @property
@@ -178,26 +178,26 @@ class Guide(QObject):
     def _make_pane(self) -> None:
         if self._pane is not None:
             return
-        from rnnviz.gui.lessons.highlighter import Light
+        from rnnviz.gui.lessons.highlighter import Highlighter
         from rnnviz.gui.lessons.pane import LessonPane
-        from rnnviz.gui.lessons.statement_worker import Checker
+        from rnnviz.gui.lessons.statement_worker import StatementWorker
 
         self._pane = pane = LessonPane()
         assert self._actions is not None
         # The window has all its parts by now, and is one whose parts can be lit up.
-        self._light = Light(cast("HighlightTarget", self._window), self._parent, self._actions)
-        self._checker = Checker(self)
-        self._checker.answered.connect(self._on_findings)
+        self._highlighter = Highlighter(cast("HighlightTarget", self._window), self._parent, self._actions)
+        self._checker = StatementWorker(self)
+        self._checker.results_ready.connect(self._on_findings)
         pane.next_requested.connect(self.next)
         pane.back_requested.connect(self.back)
         pane.again_requested.connect(self.again)
-        pane.light_requested.connect(self._point)
-        pane.part_requested.connect(self._light.point_at)
+        pane.highlight_requested.connect(self._point)
+        pane.part_requested.connect(self._highlighter.highlight)
         pane.close_requested.connect(self.leave)
-        self._apply_theme(self._appearance.theme)
+        self._apply_theme(self._theme_manager.theme)
 
     def _enter(self, number: int, *, scroll: bool = True) -> None:
-        """Show a step and set it up; the rest follows when its run is there."""
+        """Show a step and apply its config. `_follow` continues when the run finishes."""
         from rnnviz.gui.lessons.engine_fallback import runnable
 
         assert self._lesson is not None
@@ -207,8 +207,8 @@ class Guide(QObject):
         step = self._lesson.steps[number]
         self._settings.set_lesson_step(self._entry.name, number)
         self._config, note = runnable(step.config)
-        self.spotlight.put_out()
-        self._checker.forget()
+        self.spotlight.clear()
+        self._checker.reset()
         if scroll:
             last = "Finish" if self._following is None else "Next lesson"
             self._pane.show_step(self._lesson, number, note, last)
@@ -228,26 +228,26 @@ class Guide(QObject):
 
     @property
     def _fresh(self) -> bool:
-        """Whether the result that is shown is of the present config."""
+        """Whether the result belongs to the current config."""
         return self._window.session.result is not None and not self._window.control.auto_run.stale
 
     def _follow(self) -> None:
-        """Once the run is there, arrive at the step and check its statements."""
+        """After the run, apply the step's selection and check its statements."""
         step, result = self.step, self._window.session.result
         if step is None or self._pane is None:
             return
         if result is None or not self._fresh:
-            self._checker.forget()
+            self._checker.reset()
             coming = self._window.runner.busy or self._window.control.auto_run.due
             self._pane.show_waiting("the run has not finished" if coming else "the config has changed since the run")
             return
         if self._arriving:
             self._arriving = False
             self._arrive()
-        self._checker.ask(result, step.claims, self._window.session.location)
+        self._checker.ask(result, step.statements, self._window.session.location)
 
     def _arrive(self) -> None:
-        """Put the cursor and the colors where the step wants them, and light its part up."""
+        """Apply the step's selection, engine and colors, and highlight its widget."""
         step, session = self.step, self._window.session
         assert step is not None
         assert session.result is not None
@@ -261,10 +261,10 @@ class Guide(QObject):
         self._point()
 
     def _point(self) -> None:
-        """Light up the part that the step speaks of."""
+        """Highlight the widget that the step refers to."""
         step = self.step
         if step is not None and step.look.part is not None:
-            self._light.point_at(step.look.part, step.look.line)
+            self._highlighter.highlight(step.look.part, step.look.line)
 
     def _show_changes(self, _config: Config | None = None) -> None:
         if self._pane is not None and self._config is not None:

@@ -1,4 +1,4 @@
-"""Puts the spotlight on a part of the window by its name, and out again."""
+"""Highlighter of widgets by the names that lessons use."""
 
 from typing import TYPE_CHECKING
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from rnnviz.gui.lessons.widget_lookup import HighlightTarget
 
 _ARITHMETIC = 340
-"""How many pixels a cell's equations, or the terms of a small network's, need to be seen together."""
+"""Minimum height in pixels for a cell's equations, or for the terms of a small network."""
 
 
-class Light(QObject):
-    """The spotlight of one window; Esc puts it out."""
+class Highlighter(QObject):
+    """Owns the highlight frame of one window. Esc hides it."""
 
     def __init__(self, window: "HighlightTarget", parent: QWidget, actions: Actions) -> None:
         super().__init__(parent)
@@ -29,28 +29,28 @@ class Light(QObject):
         window.session.location_changed.connect(lambda _location: self.spotlight.refresh())
         # Esc stops a run while one goes on; else nothing but the light is there to go.
         self._dark = QShortcut(QKeySequence(Qt.Key.Key_Escape), parent)
-        self._dark.activated.connect(self.spotlight.put_out)
+        self._dark.activated.connect(self.spotlight.clear)
         self.spotlight.changed.connect(self._heed_escape)
         self._stop.changed.connect(self._heed_escape)
-        self._stop.triggered.connect(self.spotlight.put_out)
+        self._stop.triggered.connect(self.spotlight.clear)
         self._heed_escape()
 
-    def point_at(self, part: str, line: str | None = None) -> None:
-        """Bring a part into sight and light it up; `part` is one of `lesson_parts.PARTS`.
+    def highlight(self, part: str, line: str | None = None) -> None:
+        """Make a widget visible and highlight it. `part` is one of `lesson_parts.PARTS`.
 
-        `line` is the line of the arithmetic that is shown term by term, by the symbol of what it gives.
+        `line` is the symbol of the equation whose terms are shown.
         """
         from rnnviz.gui.lessons.widget_lookup import target_of
 
         # A text that is about the arithmetic also leads to the panel: what it speaks of must not move then.
         if part == "arithmetic":
-            self._window.arrangement.expand_tabs(scaled(_ARITHMETIC))
+            self._window.main_layout.expand_tabs(scaled(_ARITHMETIC))
         elif not part.startswith("panel"):
-            self._window.arrangement.restore_tabs()
+            self._window.main_layout.restore_tabs()
         target = target_of(self._window, part)
         if line is not None:
             self._choose(line)
-        self.spotlight.light(target.widget, target.area, f"Look at {PARTS[part]}.")
+        self.spotlight.highlight(target.widget, target.area, f"Look at {PARTS[part]}.")
 
     def _choose(self, line: str) -> None:
         from rnnviz.gui.views.arithmetic.view import ArithmeticView

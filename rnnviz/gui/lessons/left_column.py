@@ -1,4 +1,4 @@
-"""The window's left column: the panel, and above it the lesson while one is open."""
+"""Left column of the window: the settings panel, and the open lesson above it."""
 
 from PySide6.QtCore import QByteArray, Qt
 from PySide6.QtWidgets import QSplitter, QWidget
@@ -7,13 +7,13 @@ from rnnviz.gui.splitter_state import divide_as
 from rnnviz.gui.theme.scaling import scaled
 
 _LESSON_WIDTH, _WIDEST_AT_FIRST = 340, 460
-"""What a line of prose needs at least, and what is wide enough for it."""
+"""Minimum width of a lesson, and maximum initial width, in pixels."""
 _SHARE_OF_WINDOW = 6
 _LESSON_SHARE, _PANEL_SHARE = 2, 1
 
 
-class LessonColumn(QSplitter):
-    """Makes room for a lesson and gives it back."""
+class LeftColumn(QSplitter):
+    """Widens for a lesson, and restores its width afterwards."""
 
     def __init__(self, panel: QWidget) -> None:
         super().__init__(Qt.Orientation.Vertical)
@@ -25,11 +25,11 @@ class LessonColumn(QSplitter):
 
     @property
     def is_open(self) -> bool:
-        """Whether a lesson is shown."""
+        """Whether a lesson is visible."""
         return self._pane is not None and not self._pane.isHidden()
 
     def open(self, pane: QWidget, state: QByteArray) -> None:
-        """Show the lesson's pane above the panel, divided as in `state` if it can be understood."""
+        """Show the lesson above the panel with the splitter `state`, if it is valid."""
         if self.is_open:
             return
         if self._pane is None:
@@ -47,7 +47,7 @@ class LessonColumn(QSplitter):
         self._widen(max(self.width(), wide))
 
     def close_pane(self) -> None:
-        """Leave the whole column to the panel, as wide as it was."""
+        """Hide the lesson and restore the previous width."""
         if self._pane is not None and self.is_open:
             self._pane.hide()
             self.setMinimumWidth(0)

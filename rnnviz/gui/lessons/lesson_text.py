@@ -1,4 +1,4 @@
-"""A step's text, as tall as it is, so that what is below scrolls with it."""
+"""Text of a lesson step in its full height, inside the scroll area of the pane."""
 
 import re
 
@@ -14,15 +14,15 @@ _EQUATION = re.compile(r"\b(\w+) = (?=\S)")
 
 
 def no_break(text: str) -> str:
-    """The text with "t = 5" on one line: the pane is narrow, and an equation in two parts reads badly."""
+    """Replace spaces in equations such as "t = 5" by no-break spaces, because the pane is narrow."""
     return _EQUATION.sub("\\1\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}", text)
 
 
-class Prose(QTextBrowser):
-    """Renders Markdown in the window's font and colors. Its width is what it is given, its height what it needs."""
+class LessonText(QTextBrowser):
+    """Renders Markdown in the window's font and colors. The layout sets its width, its content its height."""
 
     part_requested = Signal(str)
-    """A link to a part of the window was followed: its name."""
+    """Name of the widget in a followed link."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -39,7 +39,6 @@ class Prose(QTextBrowser):
         self.viewport().setAutoFillBackground(False)
 
     def show_markdown(self, markdown: str) -> None:
-        """Show another text."""
         self._markdown = markdown
         # Keys scroll what holds the text; Tab stops at it where there are links to go to.
         linked = f"]({LINK_SCHEME}:" in markdown
@@ -47,7 +46,6 @@ class Prose(QTextBrowser):
         self._render()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Write in these colors."""
         self._theme = theme
         self._render()
 
@@ -63,7 +61,7 @@ class Prose(QTextBrowser):
             self._fit()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        """The wheel scrolls what holds the text."""
+        """Leave the wheel to the surrounding scroll area."""
         event.ignore()
 
     def _go(self, link: QUrl) -> None:

@@ -1,10 +1,10 @@
-"""The lesson's pane: one step's text and statements, and the way to the next."""
+"""Pane of a lesson: text and statements of one step, and navigation between steps."""
 
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
-from rnnviz.gui.lessons.lesson_text import Prose
+from rnnviz.gui.lessons.lesson_text import LessonText
 from rnnviz.gui.lessons.scroll_hint import ScrollHint
 from rnnviz.gui.lessons.statement_counter import StatementCounter
 from rnnviz.gui.lessons.statement_row import StatementRow
@@ -18,7 +18,7 @@ from rnnviz.lessons.targets import PARTS
 
 _MARGIN = 12
 _NAMED = 3
-"""How many changed keys are named before the others are counted."""
+"""Maximum number of changed keys that are listed by name."""
 _SCROLLED = {
     Qt.Key.Key_Up: -1,
     Qt.Key.Key_Down: 1,
@@ -26,16 +26,16 @@ _SCROLLED = {
 
 
 class LessonPane(QWidget):
-    """Shows a step and what its statements resulted in; what the reader asks for is a signal."""
+    """Shows a step and the results of its statements. The user's requests are signals."""
 
     next_requested = Signal()
     back_requested = Signal()
     again_requested = Signal()
-    """Set the step up again: the config, the selection, the light."""
-    light_requested = Signal()
-    """Light up the part that the step speaks of."""
+    """Request to apply the step again."""
+    highlight_requested = Signal()
+    """Request to highlight the widget that the step refers to."""
     part_requested = Signal(str)
-    """Light up another part, which the text has a link to: one of `lesson_parts.PARTS`."""
+    """Request to highlight the widget of a link, one of `lesson_parts.PARTS`."""
     close_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -55,7 +55,7 @@ class LessonPane(QWidget):
         self.step_title = QLabel()
         self.step_title.setWordWrap(True)
         self.look = link_button("", "Frames the element of the window that this step explains.")
-        self.look.clicked.connect(self.light_requested)
+        self.look.clicked.connect(self.highlight_requested)
         self.note = _note_label()
         self.changed_note = _note_label()
         self.again = QPushButton("Reset this step")
@@ -66,9 +66,9 @@ class LessonPane(QWidget):
         self.back.clicked.connect(self.back_requested)
         self.next = QPushButton("Next")
         self.next.clicked.connect(self.next_requested)
-        self.tally = StatementCounter()
-        self.tally.clicked.connect(self._reveal_claim)
-        self.prose = Prose()
+        self.counter = StatementCounter()
+        self.counter.clicked.connect(self._reveal_claim)
+        self.prose = LessonText()
         self.prose.part_requested.connect(self.part_requested)
         self._claims = QVBoxLayout()
         self._claims.setSpacing(8)
@@ -78,7 +78,7 @@ class LessonPane(QWidget):
         self.apply_theme(LIGHT)
 
     def show_step(self, lesson: GuidedLesson, number: int, note: str, last: str) -> None:
-        """Show a step, counted from 0; `note` is a remark on it, `last` what Next says after the last step."""
+        """Show a step by its index. `note` is a remark; `last` labels the Next button of the last step."""
         step, count = lesson.steps[number], len(lesson.steps)
         self.lesson_title.setText(lesson.title)
         self.lesson_title.setToolTip(lesson.summary)
@@ -95,7 +95,7 @@ class LessonPane(QWidget):
         finished = number + 1 == count
         self.next.setText(last if finished else "Next")
         self.next.setToolTip("Finish this lesson." if finished else "Continues with the next step (Ctrl+PgDown).")
-        self._make_rows(step.claims)
+        self._make_rows(step.statements)
         self._count()
         self.scroll_area.verticalScrollBar().setValue(0)
         self.more.follow(self.prose, self.rows)
@@ -104,12 +104,12 @@ class LessonPane(QWidget):
         QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, said))
 
     def show_note(self, note: str) -> None:
-        """Show a remark above the text, such as what keeps the step from being run; "" for none."""
+        """Show a remark above the text, such as a missing engine; "" hides it."""
         self.note.setText(note)
         self.note.setVisible(bool(note))
 
     def show_changed(self, keys: tuple[str, ...]) -> None:
-        """Show which of the step's keys the reader has changed, and offer the way back; none if nothing is."""
+        """List the config keys that differ from the step, with a button that resets them."""
         named = ", ".join(keys[:_NAMED])
         further = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
         self.changed_note.setText(f"You have changed {named}{further}." if keys else "")
@@ -118,26 +118,25 @@ class LessonPane(QWidget):
         self.again.setVisible(bool(keys))
 
     def show_waiting(self, why: str) -> None:
-        """No statement is checked at present."""
+        """Mark all statements as not checked, for the reason `why`."""
         for row in self.rows:
             row.show_waiting(why)
         self._count()
 
     def show_findings(self, findings: tuple[StatementResult, ...], *, own: bool) -> None:
-        """Show what the statements resulted in; `own` says that they were checked on a config of the reader's."""
+        """Show the results of the statements. `own` marks results for a changed config."""
         for row, finding in zip(self.rows, findings, strict=True):
             row.show_finding(finding, own=own)
         self._count()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._theme = theme
         icons = Icons(theme)
         self.close_button.setIcon(icons["close"])
         self.back.setIcon(icons["previous"])
         self.next.setIcon(icons["next"])
         self.again.setIcon(icons["undo"])
-        self.tally.apply_theme(theme)
+        self.counter.apply_theme(theme)
         self.more.apply_theme(theme)
         self.prose.apply_theme(theme)
         for row in self.rows:
@@ -152,7 +151,7 @@ class LessonPane(QWidget):
             )
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Let the arrows scroll from wherever in the pane the focus is."""
+        """Scroll with the arrow keys from any widget of the pane."""
         lines = _SCROLLED.get(Qt.Key(event.key()))
         if lines is None:
             super().keyPressEvent(event)
@@ -161,10 +160,10 @@ class LessonPane(QWidget):
         bar.setValue(bar.value() + lines * bar.singleStep())
 
     def _count(self) -> None:
-        self.tally.show_findings(tuple(row.finding for row in self.rows))
+        self.counter.show_findings(tuple(row.finding for row in self.rows))
 
     def _reveal_claim(self) -> None:
-        """Scroll to the first statement that does not hold, else to the first."""
+        """Scroll to the first statement that is false or not checked, else to the first."""
         doubtful = (row for row in self.rows if row.finding is None or not row.finding.holds)
         row = next(doubtful, self.rows[0])
         self.scroll_area.verticalScrollBar().setValue(row.mapTo(self.scroll_area.widget(), QPoint()).y())
@@ -217,7 +216,7 @@ class LessonPane(QWidget):
         buttons = QHBoxLayout()
         buttons.addWidget(self.back)
         buttons.addStretch(1)
-        buttons.addWidget(self.tally)
+        buttons.addWidget(self.counter)
         buttons.addStretch(1)
         buttons.addWidget(self.next)
         layout = QVBoxLayout(self)
@@ -233,7 +232,7 @@ class LessonPane(QWidget):
 
 
 def _inset(item: QWidget | QHBoxLayout) -> QHBoxLayout:
-    """What is away from the pane's edges; the text in between has a scroll bar at the edge."""
+    """Add the pane's horizontal margins to an item. The scroll area has none."""
     inset = QHBoxLayout()
     inset.setContentsMargins(_MARGIN, 0, _MARGIN, 0)
     if isinstance(item, QWidget):

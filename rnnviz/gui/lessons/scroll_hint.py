@@ -1,4 +1,4 @@
-"""What of a step is still to be read further down: a scroll bar alone does not say that there are statements."""
+"""Hint that text or statements of a step continue below the visible part."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,13 @@ from PySide6.QtWidgets import QScrollArea, QToolButton, QWidget
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 
 _KEPT_IN_SIGHT = 36
-"""How many pixels of what was read last stay in sight when one scrolls: about two lines."""
+"""Overlap in pixels of successive pages: about two lines."""
 _CLIPPED = 4
-"""This many pixels of something may be out of sight before it counts as such: less is its margin."""
+"""Pixels of a widget's margin that may be hidden before it counts as below."""
 
 
 class ScrollHint(QToolButton):
-    """Is below the text, keeps its room, and is seen while some of the text or of the statements is further down."""
+    """Names the hidden items. Its layout space stays reserved while it is hidden."""
 
     def __init__(self, area: QScrollArea) -> None:
         super().__init__()
@@ -37,12 +37,11 @@ class ScrollHint(QToolButton):
         self._count()
 
     def follow(self, text: QWidget, claims: Sequence[QWidget]) -> None:
-        """Count these; they are in what the area scrolls."""
+        """Set the text and the statements inside the scroll area."""
         self._text, self._claims = text, claims
         self._count()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self.setStyleSheet(
             f"QToolButton {{ color: {theme.accent}; border: 1px solid {theme.window}; border-radius: 4px;"
             f" padding: 1px 5px; }} QToolButton:focus {{ border-color: {theme.accent}; }}"

@@ -1,4 +1,4 @@
-"""A soft frame around the part of the window that a lesson speaks of."""
+"""Frame around the widget that a lesson refers to."""
 
 from collections.abc import Callable
 
@@ -10,10 +10,10 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.reduced_motion import motion_reduced
 
 _GLOW = 7
-"""How far the glow reaches outside the line, in pixels."""
+"""Width of the glow outside the line, in pixels."""
 _LINE = 2.0
 _AWAY = 3
-"""How far the line stands outside the part: texts reach to the edges of many."""
+"""Distance of the line from the widget, because texts reach its edges."""
 _FADE_MS = 240
 _FOLLOWED = (
     QEvent.Type.Resize,
@@ -24,14 +24,14 @@ _FOLLOWED = (
 )
 
 Area = Callable[[], QRect]
-"""Where the part lies at the moment, in its widget's own pixels."""
+"""Returns the rectangle to highlight in the widget's coordinates."""
 
 
 class Spotlight(QWidget):
-    """Is over the window and is nothing but the frame: the mouse and every repaint below pass it by."""
+    """Overlay of the window that only draws the frame. Mouse events pass through it."""
 
     changed = Signal(bool)
-    """Whether a part is highlighted."""
+    """Whether a widget is highlighted."""
 
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
@@ -52,30 +52,30 @@ class Spotlight(QWidget):
 
     @property
     def target(self) -> QWidget | None:
-        """The widget that is highlighted, or that holds what is."""
+        """The highlighted widget, or the one that contains the highlighted area."""
         return self._target
 
     @property
-    def lit(self) -> QRect:
-        """What is highlighted, in the window's pixels; empty if nothing is, or if it is out of sight."""
+    def highlighted(self) -> QRect:
+        """The highlighted area in the window's coordinates; empty without a visible one."""
         target = self._target
         if target is None or not target.isVisible():
             return QRect()
-        lit = self._area()
+        highlighted = self._area()
         widget: QWidget | None = target
         # What stands in a scrolled panel is in sight as far as the panel is.
         while widget is not None and widget is not self._window:
-            lit = lit.intersected(widget.rect()).translated(widget.pos())
+            highlighted = highlighted.intersected(widget.rect()).translated(widget.pos())
             widget = widget.parentWidget()
-        return lit
+        return highlighted
 
     @property
     def fading(self) -> bool:
-        """Whether the frame still appears."""
+        """Whether the fade-in is running."""
         return self._fade.state() == QVariantAnimation.State.Running
 
-    def light(self, target: QWidget, area: Area | None = None, words: str = "") -> None:
-        """Light up a widget, or an area of it; `words` are instructed to a screen reader."""
+    def highlight(self, target: QWidget, area: Area | None = None, words: str = "") -> None:
+        """Highlight a widget, or an area of it. `words` is announced to a screen reader."""
         self._release()
         self._target = target
         self._area = target.rect if area is None else area
@@ -85,7 +85,7 @@ class Spotlight(QWidget):
             widget.installEventFilter(self)
             self._watched.append(widget)
             widget = widget.parentWidget()
-        target.destroyed.connect(self.put_out)
+        target.destroyed.connect(self.clear)
         if words:
             QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(target, words))
         self.refresh()
@@ -96,8 +96,8 @@ class Spotlight(QWidget):
             self._fade.start()
         self.changed.emit(True)
 
-    def put_out(self) -> None:
-        """Light up nothing."""
+    def clear(self) -> None:
+        """Hide the frame."""
         if self._target is not None:
             self._release()
             self._fade.stop()
@@ -105,27 +105,26 @@ class Spotlight(QWidget):
             self.changed.emit(False)
 
     def refresh(self) -> None:
-        """Follow the part to where it lies now."""
-        lit = self.lit
-        if lit.isEmpty():
+        """Move the frame to the widget's current position."""
+        highlighted = self.highlighted
+        if highlighted.isEmpty():
             self.hide()
             return
-        around = lit.adjusted(-_GLOW, -_GLOW, _GLOW, _GLOW).intersected(self._window.rect())
+        around = highlighted.adjusted(-_GLOW, -_GLOW, _GLOW, _GLOW).intersected(self._window.rect())
         self.setGeometry(around)
         # Without the inside nothing beneath is painted twice: a picture that plays costs what it costs without a frame.
-        inner = lit.translated(-around.topLeft()).adjusted(_GLOW, _GLOW, -_GLOW, -_GLOW)
+        inner = highlighted.translated(-around.topLeft()).adjusted(_GLOW, _GLOW, -_GLOW, -_GLOW)
         self.setMask(QRegion(self.rect()) - QRegion(inner))
         self.show()
         self.raise_()
         self.update()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._theme = theme
         self.update()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Follow the part when it, or what it is in, moves."""
+        """Follow the widget when it or one of its ancestors moves."""
         if event.type() in _FOLLOWED and watched is not self:
             self.refresh()
         return False
@@ -133,7 +132,7 @@ class Spotlight(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        line = QRectF(self.lit.translated(-self.geometry().topLeft())).adjusted(-_AWAY, -_AWAY, _AWAY, _AWAY)
+        line = QRectF(self.highlighted.translated(-self.geometry().topLeft())).adjusted(-_AWAY, -_AWAY, _AWAY, _AWAY)
         # A part at the window's edge keeps its frame in sight.
         line = line.intersected(QRectF(self.rect()).adjusted(_LINE, _LINE, -_LINE, -_LINE))
         color = self._theme.color("accent")
@@ -149,7 +148,7 @@ class Spotlight(QWidget):
 
     def _release(self) -> None:
         if self._target is not None:
-            self._target.destroyed.disconnect(self.put_out)
+            self._target.destroyed.disconnect(self.clear)
         for widget in self._watched:
             widget.removeEventFilter(self)
         self._watched.clear()

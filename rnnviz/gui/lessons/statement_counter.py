@@ -1,4 +1,4 @@
-"""How many of a step's statements hold: seen also while the statements themselves are scrolled out of sight."""
+"""Counter of the true statements of a step, visible also when the statements are scrolled out of view."""
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QToolButton, QWidget
@@ -11,7 +11,7 @@ _LOOKS = {True: ("check", "right"), False: ("cross", "wrong"), None: ("clock", "
 
 
 class StatementCounter(QToolButton):
-    """Counts findings; a click on it is a wish to see them."""
+    """Counts true statements. A click requests to show them."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -24,7 +24,7 @@ class StatementCounter(QToolButton):
         self.setToolTip("Number of this step's statements that are true for the shown values. Click to see them.")
 
     def show_findings(self, findings: tuple[StatementResult | None, ...]) -> None:
-        """Count them; None is one that is still to come. Without any there is nothing to show."""
+        """Count the results; None is one not checked yet. The counter is hidden without statements."""
         self.setVisible(bool(findings))
         held = [None if finding is None else finding.holds for finding in findings]
         self._state = False if False in held else None if None in held else True
@@ -34,7 +34,6 @@ class StatementCounter(QToolButton):
         self._mark()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._theme, self._icons = theme, Icons(theme)
         self._mark()
 

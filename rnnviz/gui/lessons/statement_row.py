@@ -1,4 +1,4 @@
-"""One statement of a step: whether it holds, and the numbers on both sides."""
+"""Row of one statement: its text, its truth value, and its numbers."""
 
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QAction, QFontDatabase, QGuiApplication, QPainter, QPaintEvent, QPen
@@ -12,17 +12,17 @@ from rnnviz.lessons.statements.result import Operand, Pair, StatementResult
 
 _ICON, _MARGIN = 16, 8
 _ONE_LINE = 32
-"""How many characters a line of the narrow pane has room for, beside the sign between text and number."""
+"""Characters that fit into a line of the narrow pane, next to the comparison sign."""
 _LOOKS: dict[bool | None, tuple[str, str, str, str]] = {
     True: ("check", "right", "right_surface", "True"),
     False: ("cross", "wrong", "wrong_surface", "False"),
     None: ("clock", "muted", "raised", "Not checked"),
 }
-"""Icon, color, surface and word by the statement's truth."""
+"""Icon, color, background and word by the statement's truth value."""
 
 
 class StatementRow(QWidget):
-    """A statement in words, its mark, and the numbers behind it."""
+    """A statement with its mark and the numbers of both sides."""
 
     def __init__(self, claim: Statement, theme: Theme = LIGHT, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -33,13 +33,13 @@ class StatementRow(QWidget):
         self._waiting = "the run has not finished"
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self.setToolTip(f"Checked on the values of this run: {claim.holds}")
+        self.setToolTip(f"Checked on the values of this run: {claim.expression}")
         self._icon = QLabel()
         self._icon.setFixedWidth(_ICON)
         self.mark = QLabel()
         self.mark.setTextFormat(Qt.TextFormat.PlainText)
         self.mark.setWordWrap(True)
-        self._says = QLabel(no_break(claim.says))
+        self._says = QLabel(no_break(claim.text))
         self._says.setTextFormat(Qt.TextFormat.PlainText)
         self._says.setWordWrap(True)
         self._numbers = QVBoxLayout()
@@ -61,28 +61,27 @@ class StatementRow(QWidget):
 
     @property
     def shown_numbers(self) -> tuple[str, ...]:
-        """The lines of numbers, as they are there."""
+        """The visible lines of numbers."""
         labels = (self._numbers.itemAt(place).widget() for place in range(self._numbers.count()))
         return tuple(label.text() for label in labels if isinstance(label, QLabel))
 
     def show_waiting(self, why: str) -> None:
-        """The statement is not checked yet, for the reason given; the numbers of the last run are until then."""
+        """Mark the statement as not checked, for the reason `why`. Numbers of the last run stay."""
         self.finding, self._waiting = None, why
         self._mark()
 
     def show_finding(self, finding: StatementResult, *, own: bool) -> None:
-        """Show what checking resulted in; `own` says that it was checked on a config of the reader's."""
+        """Show a result. `own` marks one for a changed config."""
         self.finding, self._own = finding, own
         self._write()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._theme, self._icons = theme, Icons(theme)
         self._write()
 
     def copy_text(self) -> str:
-        """The statement and its numbers, with every digit."""
-        lines = [self.claim.says, f"{self.claim.holds}: {self.mark.text()}"]
+        """The statement and its numbers, in full precision."""
+        lines = [self.claim.text, f"{self.claim.expression}: {self.mark.text()}"]
         for pair in () if self.finding is None else self.finding.pairs:
             lines += [f"{side.text}\t{side.full or side.shown}" for side in (pair.left, pair.right)]
         return "\n".join(lines)
@@ -118,7 +117,7 @@ class StatementRow(QWidget):
             text = f"{words} for your config" if self._own else words
         self.mark.setText(text)
         self.mark.setStyleSheet(f"color: {self._theme.color(color).name()}; font-weight: 600;")
-        self.setAccessibleName(f"{text}: {self.claim.says}")
+        self.setAccessibleName(f"{text}: {self.claim.text}")
         self.update()
 
     def _write_numbers(self) -> None:
@@ -157,5 +156,5 @@ class StatementRow(QWidget):
 
 
 def _told(pair: Pair) -> list[Operand]:
-    """The sides that say something that their text does not."""
+    """The sides whose value differs from their text."""
     return [side for side in (pair.left, pair.right) if side.text not in (side.shown, side.full, f"'{side.shown}'")]

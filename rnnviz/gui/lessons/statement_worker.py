@@ -1,4 +1,4 @@
-"""Checks a step's statements on a separate thread, so that a large run keeps no window waiting."""
+"""Worker thread that checks a step's statements, so that a large run does not block the window."""
 
 from dataclasses import dataclass
 from threading import Lock
@@ -13,49 +13,49 @@ from rnnviz.verify.result import RunResult
 
 @dataclass(frozen=True, eq=False)
 class StatementRequest:
-    """Some statements about a run, and where the selection is in it."""
+    """Statements about a result, with the selection."""
 
     result: RunResult
-    claims: tuple[Statement, ...]
+    statements: tuple[Statement, ...]
     where: Location
 
 
 class _Worker(QObject):
-    """Lives on the thread."""
+    """Checks statements on the thread."""
 
-    answered = Signal(object, object)
+    results_ready = Signal(object, object)
 
     def __init__(self) -> None:
         super().__init__()
         self._lock = Lock()
         self._waiting: StatementRequest | None = None
 
-    def put(self, question: StatementRequest | None) -> None:
-        """Let this question wait in place of any other; called from the window's thread."""
+    def put(self, request: StatementRequest | None) -> None:
+        """Replace the pending request. Called on the window's thread."""
         with self._lock:
-            self._waiting = question
+            self._waiting = request
 
     @Slot()
     def answer(self) -> None:
-        """Answer the question that waits, if any."""
+        """Answer the pending request, if any."""
         with self._lock:
-            question, self._waiting = self._waiting, None
-        if question is not None:
-            findings = tuple(_checked(question, claim) for claim in question.claims)
-            self.answered.emit(question, findings)
+            request, self._waiting = self._waiting, None
+        if request is not None:
+            findings = tuple(_checked(request, claim) for claim in request.statements)
+            self.results_ready.emit(request, findings)
 
 
-def _checked(question: StatementRequest, claim: Statement) -> StatementResult:
+def _checked(request: StatementRequest, claim: Statement) -> StatementResult:
     try:
-        return check_statement(question.result, claim, question.where)
+        return check_statement(request.result, claim, request.where)
     except Exception as error:  # noqa: BLE001 - the window must live on, and say that this claim was not answered
-        return StatementResult(claim, None, (), f"This should not have happened: {type(error).__name__}: {error}.")
+        return StatementResult(claim, None, (), f"internal error: {type(error).__name__}: {error}")
 
 
-class Checker(QObject):
-    """Answers what was asked last. Its thread runs from the first question until `rest`."""
+class StatementWorker(QObject):
+    """Answers the latest request. Its thread runs from the first request until `stop`."""
 
-    answered = Signal(object)
+    results_ready = Signal(object)
     """The `StatementResult`s in the order of the statements."""
 
     _asked = Signal()
@@ -69,15 +69,15 @@ class Checker(QObject):
         self._examiner = _Worker()
         self._examiner.moveToThread(self._thread)
         self._asked.connect(self._examiner.answer, Qt.ConnectionType.QueuedConnection)
-        self._examiner.answered.connect(self._on_answered, Qt.ConnectionType.QueuedConnection)
+        self._examiner.results_ready.connect(self._on_answered, Qt.ConnectionType.QueuedConnection)
 
     def ask(self, result: RunResult, claims: tuple[Statement, ...], where: Location) -> None:
-        """Have statements checked; an earlier question is not answered any more.
+        """Request a check of statements in place of earlier requests.
 
-        Nothing is done if the same was asked last, with nothing forgotten since: a place says nothing new of statements
-        that do not follow the selection.
+        No effect for the same request as before, unless `reset` was called: statements that do not use the
+        selection stay valid.
         """
-        follows = any(claim.follows_cursor for claim in claims)
+        follows = any(claim.follows_selection for claim in claims)
         # Not the result itself, whose files would stay as long as it does.
         asked = claims, result.request_id, result.judgment is not None, where if follows else None
         if asked == self._asked_last:
@@ -89,18 +89,18 @@ class Checker(QObject):
             self._thread.start()
         self._asked.emit()
 
-    def forget(self) -> None:
-        """Answer nothing that was asked before, and hold on to no result."""
+    def reset(self) -> None:
+        """Drop all requests, and release the result."""
         self._last, self._asked_last = None, ()
         self._examiner.put(None)
 
-    def rest(self) -> None:
-        """Answer nothing more, and wait for the thread to end."""
-        self.forget()
+    def stop(self) -> None:
+        """Stop, and wait for the thread."""
+        self.reset()
         self._thread.quit()
         self._thread.wait()
 
-    def _on_answered(self, question: StatementRequest, findings: tuple[StatementResult, ...]) -> None:
-        if question is self._last:
+    def _on_answered(self, request: StatementRequest, findings: tuple[StatementResult, ...]) -> None:
+        if request is self._last:
             self._last = None
-            self.answered.emit(findings)
+            self.results_ready.emit(findings)

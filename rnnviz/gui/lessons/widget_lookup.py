@@ -1,4 +1,4 @@
-"""Where each part of the window is that a lesson can speak of."""
+"""Widgets and areas of the window by the names that lessons use."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,11 +25,11 @@ TAB_OF = {
     "mismatches": "Mismatches",
     "audit": "Audit",
     "error-histogram": "Error histogram",
-    "what-if": "What if?",
+    "known-bugs": "Known bugs",
 }
-"""The parts behind tabs, and their views' titles."""
+"""Titles of the views in tabs, by the names that lessons use."""
 VIEW_OF = {"vector": "Selected vector", "state-map": "Final state and output", "verdict": "Verdict"}
-"""The parts that are views always in sight, and their titles."""
+"""Titles of the views outside tabs, by the names that lessons use."""
 SECTION_OF = {
     "panel.network": "network",
     "panel.sequence": "sequence",
@@ -37,14 +37,14 @@ SECTION_OF = {
     "panel.initial-state": "initial_state",
     "panel.comparison": "compare",
 }
-"""The parts of the panel, and the config's sections that they show."""
+"""Config sections of the panel's forms, by the names that lessons use."""
 
 
 class HighlightTarget(Protocol):
-    """The window, as far as its parts can be lit up."""
+    """The window as the lookup sees it."""
 
     session: Session
-    arrangement: MainLayout
+    main_layout: MainLayout
     panel: ConfigPanel
     toolbar: ToolBar
     lanes: UnrolledView
@@ -53,17 +53,17 @@ class HighlightTarget(Protocol):
 
 @dataclass(frozen=True)
 class Target:
-    """A widget to light up, and the area of it that is meant, if not all."""
+    """A widget to highlight, and optionally an area of it."""
 
     widget: QWidget
     area: Area | None = None
 
 
 def target_of(window: HighlightTarget, part: str) -> Target:
-    """The part of that name, one of `lesson_parts.PARTS`, once it has been brought into sight."""
+    """Make the widget of a name visible and return it. `part` is one of `lesson_parts.PARTS`."""
     if part in TAB_OF:
-        window.arrangement.select_tab(TAB_OF[part])
-        return Target(window.arrangement.tabs)
+        window.main_layout.select_tab(TAB_OF[part])
+        return Target(window.main_layout.tabs)
     if part in VIEW_OF:
         return Target(next(view for view in window.views if view.title == VIEW_OF[part]))
     if part in SECTION_OF:
@@ -80,7 +80,7 @@ def _lane(window: HighlightTarget) -> Target:
 
 
 def _lane_area(window: HighlightTarget) -> QRect:
-    """The cursor's lane in the canvas's pixels; the whole canvas while nothing is drawn in it."""
+    """The selected lane in the canvas's coordinates, or the whole canvas without a result."""
     lanes, where = window.lanes, window.session.location
     geometry = lanes.geometry_in_view
     if geometry is None:

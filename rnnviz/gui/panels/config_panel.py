@@ -149,7 +149,6 @@ class ConfigPanel(QWidget):
             self._fields[key].refresh()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Set the colors."""
         self._theme = theme
         self.summary.apply_theme(theme)
         for field in self._fields.values():

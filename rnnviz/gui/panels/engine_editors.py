@@ -12,7 +12,7 @@ from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from rnnviz.core.config import Compare
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.gui.panels.add_recording_button import AddRecordingButton
 from rnnviz.gui.panels.editors import Editor
 from rnnviz.gui.panels.widgets import ElidedCheckBox, NoWheelComboBox

@@ -102,7 +102,6 @@ class Field:
         self.editor.controls[0].setAccessibleDescription(sentence or self.state.why or self.config_field.why)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Set the colors."""
         self._theme = theme
         self._paint(bool(self.wrong or self.failed))
         self.refresh()

@@ -80,7 +80,6 @@ class NetworkSummary(QWidget):
             self._list_shapes()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Set the colors."""
         self._theme = theme
         for text in self._captions.values():
             palette = QPalette(text.palette())

@@ -6,7 +6,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from rnnviz.core.errors import InputError
-from rnnviz.gui.jobs.task_queue import Progress, Task, TaskQueue
+from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.io.session.types import SavedDocument, SavedSession
 
@@ -42,7 +42,7 @@ class Autosave(QObject):
             session.order_changed,
             session.swipe_changed,
             window.document.changed,
-            window.arrangement.tab_chosen,
+            window.main_layout.tab_chosen,
         ):
             signal.connect(lambda _new=None: self._want(DELAY_MS))
         session.location_changed.connect(lambda _new: self._want(MOVED_MS))
@@ -84,7 +84,7 @@ class Autosave(QObject):
             _write(session, path)
             return ""
 
-        self._jobs.start(Task("autosaving the session", work))
+        self._jobs.start(BackgroundTask("autosaving the session", work))
 
     def _present(self) -> SavedSession | None:
         """The session to save; None if there is nothing to lose."""

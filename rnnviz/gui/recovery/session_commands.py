@@ -13,7 +13,7 @@ from rnnviz.core.memory_budget import readable
 from rnnviz.gui.commands.dialogs import ask_new_file
 from rnnviz.gui.commands.recent_files import RecentFiles
 from rnnviz.gui.jobs.run_control import RunControl
-from rnnviz.gui.jobs.task_queue import Progress, Task, TaskQueue
+from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
 from rnnviz.gui.recovery.view_state import ViewStateHost, ViewStateRestorer, view_choices_of, view_state_of
 from rnnviz.io.session.types import ENDING, SavedDocument, SavedSession
 
@@ -43,7 +43,7 @@ class SessionCommands(QObject):
     def __init__(self, window: SessionHost, parent: QWidget, recent: RecentFiles) -> None:
         super().__init__(parent)
         self._window, self._parent, self._recent = window, parent, recent
-        self._restoring: ViewStateRestorer | None = None
+        self._restorer: ViewStateRestorer | None = None
         self._with_copies: set[Path] = set()
         self.unpacks_to: Callable[[], Path] = _temporary
         """Folder for the input files unpacked from a session."""
@@ -61,7 +61,7 @@ class SessionCommands(QObject):
             self._read.emit(path, read_session(path, self.unpacks_to, progress))
             return f"Opened {path}."
 
-        self._window.jobs.start(Task(f"opening {path.name}", work))
+        self._window.jobs.start(BackgroundTask(f"opening {path.name}", work))
 
     def ask_save(self) -> None:
         """Ask where to save a session that references its input files."""
@@ -76,7 +76,7 @@ class SessionCommands(QObject):
             self._collected.emit(files, size)
             return ""
 
-        self._window.jobs.start(Task("collecting files", work))
+        self._window.jobs.start(BackgroundTask("collecting files", work))
 
     def save(self, path: Path, *, copies: bool | None = None, then: Callable[[], None] = lambda: None) -> None:
         """Save a session, then call `then`. `copies` None: as saved before.
@@ -100,7 +100,7 @@ class SessionCommands(QObject):
             self._with_copies.add(path)
         else:
             self._with_copies.discard(path)
-        self._window.jobs.start(Task(f"saving {path.name}", work))
+        self._window.jobs.start(BackgroundTask(f"saving {path.name}", work))
 
     def files_of_its_own(self, config: Config) -> list[str]:
         """Input files that were unpacked from a session and are deleted with the window."""
@@ -121,9 +121,9 @@ class SessionCommands(QObject):
 
     def show(self, session: SavedSession, take: Callable[[Config], None]) -> None:
         """Show a session and run it; `take` passes its config to the document."""
-        self._restoring = self._restoring or ViewStateRestorer(self._window, self)
+        self._restorer = self._restorer or ViewStateRestorer(self._window, self)
         take(session.config)
-        self._restoring.begin(session.look, session.choices)
+        self._restorer.begin(session.look, session.choices)
         self._window.control.run()
         self.restored.emit()
 

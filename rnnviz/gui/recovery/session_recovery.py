@@ -119,7 +119,7 @@ class SessionRecovery(QObject):
             self._bar.restore_requested.connect(self._restore)
             self._bar.discard_requested.connect(self._discard)
             self._bar.later_requested.connect(self._bar.hide)
-            self._window.arrangement.add_top_bar(self._bar)
+            self._window.main_layout.add_top_bar(self._bar)
         folder = self._left[0]
         when = datetime.fromtimestamp(left_at(folder)).strftime("%H:%M on %d %B")
         title = _title(folder)

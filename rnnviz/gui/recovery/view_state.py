@@ -23,7 +23,7 @@ class Lanes(Protocol):
         """The viewport, or None while the whole sequence is shown."""
 
     @property
-    def look_with(self) -> Callable[[Camera], None]:
+    def set_camera(self) -> Callable[[Camera], None]:
         """Set the viewport."""
 
 
@@ -32,7 +32,7 @@ class ViewStateHost(Protocol):
 
     session: Session
     document: Document
-    arrangement: MainLayout
+    main_layout: MainLayout
 
     @property
     def lanes(self) -> Lanes:
@@ -41,8 +41,8 @@ class ViewStateHost(Protocol):
 
 def view_state_of(window: ViewStateHost) -> SavedViewState:
     """The current view state."""
-    session, arrangement = window.session, window.arrangement
-    place, whole = session.location, arrangement.window()
+    session, main_layout = window.session, window.main_layout
+    place, whole = session.location, main_layout.window()
     shown = SavedViewState(
         place.layer,
         place.direction,
@@ -54,20 +54,20 @@ def view_state_of(window: ViewStateHost) -> SavedViewState:
         session.engine,
         session.candidate,
         session.swiping,
-        tab=arrangement.tab_in_front,
+        tab=main_layout.tab_in_front,
         width=whole.width(),
         height=whole.height(),
     )
     camera = window.lanes.chosen_camera()
     if camera is not None:
         shown = replace(shown, start=camera.start, span=camera.span, zoom=camera.zoom, scroll=camera.scroll)
-    shares = arrangement.shares().get
+    shares = main_layout.shares().get
     return replace(shown, whole=shares("whole"), upper=shares("upper"), middle=shares("middle"), side=shares("side"))
 
 
 def view_choices_of(window: ViewStateHost) -> dict[str, tuple[str, ...]]:
     """Saved states of the views that have one, by title."""
-    views = {view.title: view.save_state() for view in window.arrangement.findChildren(ResultView)}
+    views = {view.title: view.save_state() for view in window.main_layout.findChildren(ResultView)}
     return {title: choices for title, choices in views.items() if choices is not None}
 
 
@@ -77,26 +77,26 @@ class ViewStateRestorer(QObject):
     def __init__(self, window: ViewStateHost, parent: QObject) -> None:
         super().__init__(parent)
         self._window = window
-        self._look: SavedViewState | None = None
+        self._state: SavedViewState | None = None
         self._choices: dict[str, tuple[str, ...]] = {}
         window.session.result_changed.connect(self._on_result)
         window.document.changed.connect(self._cancel)
-        window.arrangement.view_added.connect(self._choose)
+        window.main_layout.view_added.connect(self._choose)
 
-    def begin(self, look: SavedViewState, choices: Mapping[str, tuple[str, ...]]) -> None:
+    def begin(self, state: SavedViewState, choices: Mapping[str, tuple[str, ...]]) -> None:
         """Start to restore a view state and states of single views. Call it after setting the session's config."""
-        self._look, self._choices = look, dict(choices)
-        window = self._window.arrangement.window()
-        if look.width is not None and look.height is not None and not window.isMaximized():
+        self._state, self._choices = state, dict(choices)
+        window = self._window.main_layout.window()
+        if state.width is not None and state.height is not None and not window.isMaximized():
             # Never larger than now or than the screen.
             room = window.screen().availableSize().expandedTo(window.size())
-            window.resize(QSize(look.width, look.height).boundedTo(room))
-        self._window.arrangement.restore_shares(look)
-        if look.tab is not None:
-            self._window.arrangement.select_tab_if_visible(look.tab)
+            window.resize(QSize(state.width, state.height).boundedTo(room))
+        self._window.main_layout.restore_shares(state)
+        if state.tab is not None:
+            self._window.main_layout.select_tab_if_visible(state.tab)
 
     def _cancel(self) -> None:
-        self._look, self._choices = None, {}
+        self._state, self._choices = None, {}
 
     def _choose(self, view: ResultView) -> None:
         """Restore the state of a view, at once or when it is created."""
@@ -105,26 +105,26 @@ class ViewStateRestorer(QObject):
             view.restore_state(choices)
 
     def _on_result(self, result: object) -> None:
-        look, self._look = self._look, None
-        if look is None or result is None:
+        state, self._state = self._state, None
+        if state is None or result is None:
             return
         session = self._window.session
         assert session.result is not None
-        if look.candidate in [comparison.candidate for comparison in session.result.comparisons]:
-            session.set_candidate(str(look.candidate))
-        session.set_swiping(look.swiping)
-        if look.engine in session.result.traces:
-            session.set_engine(str(look.engine))
-        session.set_color_by(cast(ColorBy, look.colors))
-        session.set_order(cast(OrderName, look.order))
-        session.set_location(look.location)
+        if state.candidate in [comparison.candidate for comparison in session.result.comparisons]:
+            session.set_candidate(str(state.candidate))
+        session.set_swiping(state.swiping)
+        if state.engine in session.result.traces:
+            session.set_engine(str(state.engine))
+        session.set_color_by(cast(ColorBy, state.colors))
+        session.set_order(cast(OrderName, state.order))
+        session.set_location(state.location)
         # After the lanes have their size.
-        QTimer.singleShot(0, self, lambda: self._set_viewport(look))
+        QTimer.singleShot(0, self, lambda: self._set_viewport(state))
 
-    def _set_viewport(self, look: SavedViewState) -> None:
-        start, span, zoom, scroll = look.start, look.span, look.zoom, look.scroll
+    def _set_viewport(self, state: SavedViewState) -> None:
+        start, span, zoom, scroll = state.start, state.span, state.zoom, state.scroll
         if start is not None and span is not None and zoom is not None and scroll is not None:
-            self._window.lanes.look_with(Camera(start, span, zoom, scroll))
+            self._window.lanes.set_camera(Camera(start, span, zoom, scroll))
         # The states of the views depend on selection and engine.
-        for view in self._window.arrangement.findChildren(ResultView):
+        for view in self._window.main_layout.findChildren(ResultView):
             self._choose(view)

@@ -1,4 +1,4 @@
-"""What is written on the cells of a heat map: a sign for the verdict, the number, and the frame of the chosen one."""
+"""Annotations of heat map cells: verdict mark, number, and frame of the selected cell."""
 
 from collections.abc import Callable
 from math import ceil, floor
@@ -22,8 +22,8 @@ _SMALLEST_GAP, _SMALLEST_MARK = 6.0, 13.0
 _WAITING = "·"
 
 
-class CellMarks(pg.GraphicsObject):
-    """Draws in pixels, whatever the zoom; only what is in sight."""
+class CellAnnotations(pg.GraphicsObject):
+    """Draws in pixels at any zoom, visible cells only."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,18 +34,18 @@ class CellMarks(pg.GraphicsObject):
         self._chosen: tuple[int, int] | None = None
 
     def show_cells(self, cells: Cells, ground: NDArray[np.uint8], theme: Theme, short: Callable[[float], str]) -> None:
-        """Write on other cells; `ground` (D, A, 3) are the colors that they have, and `short` writes a number."""
+        """Annotate other cells. `ground` are their colors, of shape (D, A, 3); `short` formats a number."""
         self._cells, self._ground, self._theme, self._short = cells, ground, theme, short
         self.prepareGeometryChange()
         self.update()
 
     def choose(self, cell: tuple[int, int] | None) -> None:
-        """Frame a cell (down, across)."""
+        """Set the selected cell (down, across)."""
         self._chosen = cell
         self.update()
 
     def text(self, down: int, across: int, *, number: bool) -> str:
-        """What is written on a cell: its sign, and its number if there is room for it."""
+        """Text of a cell: verdict mark, and number if it fits."""
         assert self._cells is not None
         if self._cells.rows[down, across] == NO_ROW:
             return ""
@@ -56,7 +56,6 @@ class CellMarks(pg.GraphicsObject):
         return mark if bare else f"{mark} {self._short(value)}"
 
     def boundingRect(self) -> QRectF:
-        """Every cell."""
         rows, columns = (0, 0) if self._cells is None else self._cells.shape
         return QRectF(0, 0, columns, rows)
 

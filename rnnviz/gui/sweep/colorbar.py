@@ -1,4 +1,4 @@
-"""What the colors of a heat map mean: a bar with its decades, and the limit on it."""
+"""Color bar of a heat map, with decades and the limit."""
 
 import numpy as np
 from PySide6.QtCore import QRectF, QSize, Qt
@@ -12,8 +12,8 @@ from rnnviz.sweeps.axes import ColorRange
 _BAR, _PAD, _TICK = 12.0, 8.0, 4.0
 
 
-class ColorScale(QWidget):
-    """Lies below the map, the smallest number on the left."""
+class HeatmapColorBar(QWidget):
+    """A horizontal bar with the smallest value at the left."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -21,7 +21,7 @@ class ColorScale(QWidget):
         self._title = ""
         self._theme = LIGHT
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName("What the colors mean")
+        self.setAccessibleName("Color scale")
 
     def show_range(self, color_range: ColorRange, title: str) -> None:
         """Show another range; `title` names the quantity."""
@@ -30,12 +30,11 @@ class ColorScale(QWidget):
         self.update()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._theme = theme
         self.update()
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Where decades are on the bar, 0 to 1, and what they are called."""
+        """Positions of the decades, 0 to 1, and their labels."""
         found = self._range
         if found is None:
             return []

@@ -1,4 +1,4 @@
-"""Which color a cell of the heat map has."""
+"""Colors of heat map cells."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +11,13 @@ from rnnviz.sweeps.columns import COMPUTED_PLACES
 
 STEPS = 256
 _PALE = 0.5
-"""So much of the alarming color has what is just above the limit."""
+"""Share of the warning color just above the limit."""
 
 
 def colors(theme: Theme, *, limit: bool) -> NDArray[np.uint8]:
-    """(256, 3): the colors from the smallest number to the largest.
+    """Color table from smallest to largest value, of shape (256, 3).
 
-    With a limit the map stays pale below it and changes its hue above: the limit is an edge, not a shade.
+    With a limit, colors are pale below it and change hue above, so that the limit is visible as an edge.
     """
     shares = np.linspace(0.0, 1.0, STEPS)
     if not limit:
@@ -31,7 +31,7 @@ def colors(theme: Theme, *, limit: bool) -> NDArray[np.uint8]:
 
 
 def pixels(cells: Cells, color_range: ColorRange, theme: Theme) -> NDArray[np.uint8]:
-    """(D, A, 3): the color of each cell; those without a number have the ground's."""
+    """Cell colors of shape (D, A, 3). Cells without a value have the background color."""
     table = colors(theme, limit=color_range.limit is not None)
     fractions = color_range.fractions(cells.values)
     # What is at the limit is still right, and has the last of the calm colors.

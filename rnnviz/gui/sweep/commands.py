@@ -1,4 +1,4 @@
-"""From a file to a sweep's window, and from its rows back to the main one."""
+"""Commands of sweeps: open, run, and show a row in the main window."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,10 +25,10 @@ TABLES = "Tables (*.csv *.json)"
 
 
 class SweepCommands(QObject):
-    """One sweep at a time, in a window of its own that is made when it is first wanted."""
+    """Handles one sweep at a time. Its window is created on first use."""
 
     message = Signal(str)
-    """A passing remark."""
+    """A text for the status bar."""
 
     def __init__(
         self, window: QWidget, document: Document, control: RunControl, own: CodeTrust, recent: RecentFiles
@@ -48,12 +48,12 @@ class SweepCommands(QObject):
         ask_file(self._main, "Open sweep", SWEEPS, self.open)
 
     def open(self, path: Path) -> None:
-        """Read a sweep or its results, and show it when it is there."""
+        """Read a sweep or its results, then show it."""
         self.message.emit(f"Opening {path.name}…")
         self._runner.open(path.absolute())
 
     def run(self) -> None:
-        """Compute the rows that are missing; code that the sweep names runs only after the user has been asked."""
+        """Compute the missing rows. Asks for permission before Python files of the sweep run."""
         opened = None if self.window is None else self.window.opened
         if opened is None or opened.sweep is None or self._runner.busy:
             return
@@ -66,13 +66,12 @@ class SweepCommands(QObject):
             self._runner.run(opened, self._own.trusted)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors from now on."""
         self._theme = theme
         if self.window is not None:
             self.window.apply_theme(theme)
 
     def close(self) -> None:
-        """End what runs, and close the window."""
+        """Stop all work and close the window."""
         if self.runner is not None:
             self.runner.close()
         if self.window is not None:
@@ -101,7 +100,7 @@ class SweepCommands(QObject):
         window.stop_requested.connect(self._runner.stop)
         window.save_requested.connect(self._ask_save)
         window.row_opened.connect(self._open_row)
-        self._runner.came.connect(window.take)
+        self._runner.rows_received.connect(window.take)
         self._runner.busy_changed.connect(window.show_running)
         return window
 

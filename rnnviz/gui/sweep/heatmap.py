@@ -1,4 +1,4 @@
-"""The heat map of a sweep: two axes, one quantity, and a sign for the verdict in each cell."""
+"""Heat map of a sweep: two axes, one quantity, and a verdict mark in each cell."""
 
 from collections.abc import Callable, Sequence
 from math import ceil, floor
@@ -11,7 +11,7 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QFontMetrics, QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QApplication, QWidget
 
-from rnnviz.gui.sweep.annotations import CellMarks
+from rnnviz.gui.sweep.annotations import CellAnnotations
 from rnnviz.gui.sweep.colormap import pixels
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.sweeps.axes import NO_ROW, Cells, ColorRange
@@ -29,15 +29,15 @@ _FEWEST_IN_SIGHT = 2.0
 _LEAST_LABEL, _LONGEST_LABEL, _LABEL_GAP = 48, 130, 8
 
 
-class HeatMap(pg.PlotWidget):
-    """Draws `Cells`. The wheel zooms, dragging pans; a click or the arrow keys choose a cell, Enter opens it."""
+class Heatmap(pg.PlotWidget):
+    """Draws `Cells`. The wheel zooms, dragging pans, a click or an arrow key selects a cell, Enter opens it."""
 
     chosen = Signal(int, int)
-    """The cell (down, across) that was chosen."""
+    """The selected cell (down, across)."""
     activated = Signal(int, int)
-    """The cell whose run is asked for."""
+    """The cell whose run is requested."""
     pointed = Signal(int, int)
-    """The cell under the pointer; (-1, -1) if there is none."""
+    """The cell under the pointer; (-1, -1) without one."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         self._across, self._down = _ValueAxis("bottom"), _ValueAxis("left")
@@ -56,7 +56,7 @@ class HeatMap(pg.PlotWidget):
         self.view_box.disableAutoRange()
         self._image = pg.ImageItem(axisOrder="row-major")
         self.addItem(self._image)
-        self.marks = CellMarks()
+        self.marks = CellAnnotations()
         self.addItem(self.marks, ignoreBounds=True)
         self.setFrameShape(pg.PlotWidget.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -66,13 +66,13 @@ class HeatMap(pg.PlotWidget):
 
     @property
     def chosen_cell(self) -> tuple[int, int] | None:
-        """(down, across) of the chosen cell."""
+        """The selected cell (down, across)."""
         return self._chosen
 
     def show_cells(
         self, cells: Cells, color_range: ColorRange, across: str, down: str, short: Callable[[float], str]
     ) -> None:
-        """Show other cells or other numbers in them, written by `short`; `across` and `down` name the axes."""
+        """Show other cells or values, formatted by `short`. `across` and `down` are axis titles."""
         before = None if self._cells is None else self._cells.shape
         self._cells, self._range, self._short = cells, color_range, short
         self._across.show_texts(cells.across.texts)
@@ -86,14 +86,13 @@ class HeatMap(pg.PlotWidget):
             self._fit()
 
     def choose(self, down: int, across: int) -> None:
-        """Choose a cell."""
+        """Select a cell."""
         if self._inside(down, across) and (down, across) != self._chosen:
             self._chosen = down, across
             self.marks.choose(self._chosen)
             self.chosen.emit(down, across)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._theme = theme
         self.setBackground(theme.color("base"))
         for axis in (self._across, self._down):
@@ -103,20 +102,20 @@ class HeatMap(pg.PlotWidget):
         self._draw()
 
     def cell_at(self, point: QPointF) -> tuple[int, int] | None:
-        """The cell at a point of the widget."""
+        """The cell at a point of the widget, or None."""
         at = self.view_box.mapSceneToView(self.mapToScene(point.toPoint()))
         down, across = floor(at.y()), floor(at.x())
         inside = self.view_box.sceneBoundingRect().contains(self.mapToScene(point.toPoint()))
         return (down, across) if inside and self._inside(down, across) else None
 
     def cell_rect(self, down: int, across: int) -> QRectF:
-        """Where a cell is in the widget."""
+        """Rectangle of a cell in the widget."""
         scene = self.view_box.mapViewToScene
         corners = scene(QPointF(across, down)), scene(QPointF(across + 1, down + 1))
         return QRectF(*(QPointF(self.mapFromScene(corner)) for corner in corners)).normalized()
 
     def event(self, event: QEvent) -> bool:
-        """Accept the keys that choose a cell before the window's commands see them."""
+        """Handle the keys that select a cell before the window's shortcuts."""
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
             plain = not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
             if plain and (event.key() in _KEYS or event.key() in _GO):
@@ -201,7 +200,7 @@ class HeatMap(pg.PlotWidget):
 
 
 class _ValueAxis(pg.AxisItem):
-    """A text in the middle of each value's cells, shortened where it is long; as many of them as there is room for."""
+    """Centered labels of the values, elided if long; as many as fit."""
 
     def __init__(self, orientation: str) -> None:
         super().__init__(orientation)
@@ -211,7 +210,7 @@ class _ValueAxis(pg.AxisItem):
         self.setStyle(autoReduceTextSpace=False, tickLength=0)
 
     def show_texts(self, texts: Sequence[str]) -> None:
-        """The values in their order."""
+        """Set the labels in the order of the values."""
         if texts != self._texts:
             self._texts = texts
             self.picture = None

@@ -1,4 +1,4 @@
-"""The heat map with the choice of its axes and quantity, and the chosen cell in words."""
+"""Heat map with combo boxes for axes and quantity, and a description of the selected cell."""
 
 from collections.abc import Callable
 
@@ -8,8 +8,8 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal, SignalInstance
 from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QToolTip, QVBoxLayout, QWidget
 
 from rnnviz.core import number_format
-from rnnviz.gui.sweep.colorbar import ColorScale
-from rnnviz.gui.sweep.heatmap import HeatMap
+from rnnviz.gui.sweep.colorbar import HeatmapColorBar
+from rnnviz.gui.sweep.heatmap import Heatmap
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.elided_label import ElidedLabel
@@ -21,31 +21,31 @@ from rnnviz.sweeps.text import short_key
 
 _TIMES = ("reference", "engine")
 _MOST_OFFERED = 100
-"""A key with more values than these is not offered value by value."""
+"""Maximum number of values of a key that are listed separately."""
 
 
-class HeatPanel(QWidget):
-    """Shows a sweep's rows on two axes; each cell shows the worst of its rows."""
+class HeatmapPanel(QWidget):
+    """Shows a sweep on two axes. Each cell shows the worst of its rows."""
 
     row_chosen = Signal(int)
-    """The place of the row that the chosen cell shows."""
+    """Index of the row shown in the selected cell."""
     row_activated = Signal(int)
-    """The place of the row whose run is asked for."""
+    """Index of the row whose run is requested."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._figures: SweepFigures | None = None
         self._cells: Cells | None = None
-        self.across = _choice("Across", "Key that varies along the columns.")
-        self.down = _choice("Down", "Key that varies along the rows.")
-        self.only = _choice("Rows", "Shows all rows, or only those with one value of another key.")
-        self.quantity = _choice("Colors", "Quantity that colors the cells.")
+        self.across = _choice("Columns", "Key that varies along the columns.")
+        self.down = _choice("Rows", "Key that varies along the rows.")
+        self.only = _choice("Show", "Shows all rows, or only those with one value of another key.")
+        self.quantity = _choice("Color by", "Quantity that colors the cells.")
         for quantity in QUANTITIES:
             self.quantity.addItem(quantity.title, quantity.name)
             self.quantity.setItemData(self.quantity.count() - 1, quantity.why, Qt.ItemDataRole.ToolTipRole)
-        self.map = HeatMap()
+        self.map = Heatmap()
         self.map.setAccessibleName("Heat map of the sweep; arrows choose a cell, Enter opens its run")
-        self.scale = ColorScale()
+        self.scale = HeatmapColorBar()
         self._said = ElidedLabel()
         choices = QGridLayout()
         choices.setSpacing(6)
@@ -74,12 +74,12 @@ class HeatPanel(QWidget):
         self.setMinimumWidth(scaled(320))
 
     @property
-    def said(self) -> str:
-        """What is reported for the chosen cell, or of all."""
+    def description(self) -> str:
+        """Description of the selected cell, or of all cells."""
         return self._said.text()
 
     def show_figures(self, figures: SweepFigures) -> None:
-        """Show another sweep: its two longest axes, the engines among them if there are several."""
+        """Show another sweep on its two longest axes; several engines are one of them."""
         self._figures = figures
         lengths = {dimension.key: len(dimension.texts) for dimension in figures.dimensions}
         keys = sorted(lengths, key=lambda key: (key == ENGINE and lengths[key] > 1, lengths[key]), reverse=True)
@@ -96,7 +96,7 @@ class HeatPanel(QWidget):
         self.refresh()
 
     def refresh(self) -> None:
-        """Rows have come, or another quantity is to be shown."""
+        """Update the cells after new rows, or for another quantity."""
         figures = self._figures
         if figures is None or not figures.rows:
             return
@@ -113,19 +113,18 @@ class HeatPanel(QWidget):
         self._tell()
 
     def choose_axes(self, across: str, down: str) -> None:
-        """Show two keys of the sweep."""
+        """Select the keys of the axes."""
         self.across.setCurrentIndex(self.across.findData(across))
         self.down.setCurrentIndex(self.down.findData(down))
         self._offer_rows()
         self.refresh()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self.map.apply_theme(theme)
         self.scale.apply_theme(theme)
 
     def words(self, down: int, across: int) -> str:
-        """A cell in words: its values, its verdict, its number, and how many rows it represents."""
+        """Description of a cell: values, verdict, number, and the number of its rows."""
         found, figures = self._cells, self._figures
         if found is None or figures is None or found.rows[down, across] == NO_ROW:
             return ""
@@ -150,14 +149,14 @@ class HeatPanel(QWidget):
         return number_format.duration if self._quantity.name in _TIMES else number_format.error
 
     def _on_axis(self, changed: QComboBox, other: QComboBox) -> None:
-        """The other axis makes way for a key that it shows itself."""
+        """Swap the axes if both would show the same key."""
         if changed.currentIndex() == other.currentIndex() and changed.count() > 1:
             other.setCurrentIndex((other.currentIndex() + 1) % other.count())
         self._offer_rows()
         self.refresh()
 
     def _offer_rows(self) -> None:
-        """Offer all rows, and those with each value of a key that is not an axis."""
+        """List the filters: all rows, and each value of a key that is not an axis."""
         assert self._figures is not None
         kept = self.only.currentText()
         with QSignalBlocker(self.only):

@@ -1,4 +1,4 @@
-"""Sweeps as the window sees them: wishes that never wait, and what comes of them."""
+"""Sweep runner: starts tasks on a worker thread and reports results as signals."""
 
 from pathlib import Path
 
@@ -9,18 +9,18 @@ from rnnviz.sweeps.results import SweepTable
 
 
 class SweepRunner(QObject):
-    """Owns the worker's thread. All methods and signals belong to the window's thread; none waits but `close`."""
+    """Owns the worker thread. All methods and signals belong to the window's thread; only `close` blocks."""
 
     opened = Signal(object)
     """An `OpenedSweep`."""
-    came = Signal(object)
-    """A list of `Row`s that are new."""
+    rows_received = Signal(object)
+    """A list of new `SweepRow`s."""
     ended = Signal(bool)
-    """No more rows come; whether the user stopped them."""
+    """The sweep ended; True if the user stopped it."""
     saved = Signal(object)
-    """The `Path` that was written."""
+    """The `Path` of the written file."""
     failed = Signal(str, str)
-    """What could not be done, and the sentence that says why."""
+    """Title and sentence of an error."""
     busy_changed = Signal(bool)
 
     _opening = Signal(object)
@@ -40,24 +40,24 @@ class SweepRunner(QObject):
         self._starting.connect(worker.run, queued)
         self._saving.connect(worker.save, queued)
         worker.opened.connect(self.opened, queued)
-        worker.came.connect(self.came, queued)
+        worker.rows_received.connect(self.rows_received, queued)
         worker.saved.connect(self.saved, queued)
         worker.ended.connect(self._on_ended, queued)
         worker.failed.connect(self._on_failed, queued)
 
     @property
     def busy(self) -> bool:
-        """Whether a sweep runs."""
+        """Whether a sweep is running."""
         return self._busy
 
     def open(self, path: Path) -> None:
-        """Read a sweep or its results; a sweep that runs is stopped before."""
+        """Read a sweep or its results. Stops a running sweep first."""
         self.stop()
         self._begin()
         self._opening.emit(path)
 
     def run(self, opened: OpenedSweep, trusted: frozenset[str] = frozenset()) -> None:
-        """Compute the rows that are missing; results without their sweep are left as they are."""
+        """Compute the missing rows. No effect on results without their sweep."""
         if not self._busy and opened.sweep is not None:
             self._begin()
             points = tuple(row.point for row in opened.figures.rows)
@@ -67,18 +67,18 @@ class SweepRunner(QObject):
             self._starting.emit(SweepJob(opened.path, opened.sweep, points, trusted))
 
     def stop(self) -> None:
-        """Stop the sweep that runs, if one does; `ended` follows when its processes are gone."""
+        """Stop the running sweep, if any; `ended` follows when its processes have ended."""
         if self._busy:
             self._stopped = True
             self._halt.ask()
 
     def save(self, table: SweepTable, path: Path) -> None:
-        """Write a table; while a sweep runs it is written afterwards."""
+        """Write a table. During a sweep, it is written afterwards."""
         self._begin()
         self._saving.emit(table, path)
 
     def close(self) -> None:
-        """Stop everything and wait until thread and processes are gone."""
+        """Stop everything and wait for threads and processes."""
         self._halt.leave()
         self._thread.quit()
         self._thread.wait()

@@ -1,11 +1,11 @@
-"""The window of a sweep: its rows as a table and as a heat map, running it, and the way to a row's run."""
+"""Sweep window: rows as a table and a heat map, with buttons to run the sweep and open a row."""
 
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSplitter, QToolBar, QVBoxLayout, QWidget
 
 from rnnviz.core import number_format
-from rnnviz.gui.sweep.heatmap_panel import HeatPanel
+from rnnviz.gui.sweep.heatmap_panel import HeatmapPanel
 from rnnviz.gui.sweep.table_model import SweepModel
 from rnnviz.gui.sweep.worker import OpenedSweep
 from rnnviz.gui.theme.icons import Icons
@@ -17,17 +17,18 @@ from rnnviz.sweeps.results import SweepRow, SweepTable
 from rnnviz.sweeps.text import called, counted
 
 _REFRESH_MS = 150
-"""So often at most is what rows change drawn again while they come."""
+_WAITING = "not computed yet."
+"""Minimum interval between updates while rows arrive."""
 
 
 class SweepWindow(QWidget):
-    """Says what the user wants; who runs the sweep shows it what comes."""
+    """Shows a sweep and its progress. The user's requests are signals."""
 
     run_requested = Signal()
     stop_requested = Signal()
     save_requested = Signal()
     row_opened = Signal(object)
-    """The `SweepRow` whose run is asked for."""
+    """The `SweepRow` whose run is requested."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, Qt.WindowType.Window)
@@ -51,8 +52,8 @@ class SweepWindow(QWidget):
         for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             enter = QShortcut(QKeySequence(key), self.table, context=Qt.ShortcutContext.WidgetShortcut)
             enter.activated.connect(lambda: self._open_index(self.table.currentIndex()))
-        self.table.selectionModel().currentRowChanged.connect(self._on_current)
-        self.heat = HeatPanel()
+        self.table.selectionModel().currentRowChanged.connect(self._show_reason)
+        self.heat = HeatmapPanel()
         self.heat.row_chosen.connect(self.choose)
         self.heat.row_activated.connect(self._open_place)
         self._counts = ElidedLabel(bold=True)
@@ -69,7 +70,7 @@ class SweepWindow(QWidget):
         self.resize(1120, 620)
 
     def show_sweep(self, opened: OpenedSweep) -> None:
-        """Show another sweep, or the results of one."""
+        """Show another sweep, or its results."""
         self.opened = opened
         self.figures = opened.figures
         self.setWindowTitle(f"{opened.path.name}: sweep")
@@ -83,14 +84,14 @@ class SweepWindow(QWidget):
         self.show_running(self._running)
 
     def take(self, rows: list[SweepRow]) -> None:
-        """Rows have come."""
+        """Add new rows."""
         for row in rows:
             self.figures.put(row)
         if not self._later.isActive():
             self._later.start()
 
     def show_running(self, running: bool) -> None:
-        """Whether the sweep runs."""
+        """Set whether the sweep is running."""
         self._running = running
         can_run = self.opened is not None and self.opened.sweep is not None
         self.run_action.setEnabled(can_run and not running)
@@ -99,28 +100,27 @@ class SweepWindow(QWidget):
         self._refresh()
 
     def say(self, text: str) -> None:
-        """A passing remark, until another row is chosen."""
+        """Show a message until another row is selected."""
         self._reason.setText(text)
 
     @property
-    def said(self) -> str:
-        """What is reported for the chosen row."""
+    def description(self) -> str:
+        """Description of the selected row."""
         return self._reason.text()
 
     @property
     def counted(self) -> str:
-        """How many rows have which verdict."""
+        """Number of rows by verdict, as text."""
         return self._counts.text()
 
     def choose(self, place: int) -> None:
-        """Choose one of the sweep's rows in the table."""
+        """Select a row of the sweep in the table."""
         index = self.model.index(self.model.row_of(place), 0)
         flags = QItemSelectionModel.SelectionFlag
         self.table.selectionModel().setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
         self.table.scrollTo(index)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         icons = Icons(theme)
         for action in (self.run_action, self.stop_action, self.save_action):
             action.setIcon(icons[action.objectName()])
@@ -129,7 +129,7 @@ class SweepWindow(QWidget):
         self.heat.apply_theme(theme)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """No one waits for the rows any more; those that are done are kept."""
+        """Stop the sweep. Finished rows are kept."""
         self.stop_requested.emit()
         super().closeEvent(event)
 
@@ -177,13 +177,16 @@ class SweepWindow(QWidget):
         told = counted(figures.counts)
         self._counts.setText(f"{told} · {number_format.count(waiting)} waiting" if waiting else told)
         self.save_action.setEnabled(figures.done > 0)
+        if self.description.endswith(_WAITING):
+            self._show_reason()
 
-    def _on_current(self, current: QModelIndex, _previous: QModelIndex) -> None:
+    def _show_reason(self) -> None:
+        current = self.table.currentIndex()
         if current.isValid():
             row = self.model.row(current.row())
             name = called(self.figures.keys, row.point.values)
             found = row.finding
-            self._reason.setText(f"{name}: {'not computed yet.' if found is None else found.reason}")
+            self._reason.setText(f"{name}: {_WAITING if found is None else found.reason}")
 
     def _open_index(self, index: QModelIndex) -> None:
         if index.isValid():

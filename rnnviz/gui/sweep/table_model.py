@@ -1,4 +1,4 @@
-"""The rows of a sweep as a table; a cell is put into words when it is seen."""
+"""Table model of the rows of a sweep. Texts are created only for visible cells."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
 
 from rnnviz.core import number_format
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.cell_painter import TableCell
 from rnnviz.gui.views.number_table import FULL_ROLE, AnyIndex
@@ -20,15 +20,15 @@ from rnnviz.sweeps.text import ROW_MARKS, short_key, value_text
 _Roles = Qt.ItemDataRole
 _ROOT = QModelIndex()
 _NOTHING = ""
-_FIRST_SAMPLE = "manual at layer 0, forward, t = 0, sample 0, unit 0"
+_FIRST_SAMPLE = "manual at L0→ t=0 n=0 u=0"
 _SPACE = "\u2002"
-"""Before words that follow a column of numbers, which end where these begin."""
+"""Padding of a text column that follows right-aligned numbers."""
 _VERDICT_ROLES = {"agree": "right", "drift": "doubtful", "disagree": "wrong", "refused": "muted", "failed": "wrong"}
 
 
 @dataclass(frozen=True)
 class _Column:
-    """One column: its heading, what it says on hover, and how a row is reported and sorted by it."""
+    """A column: heading, tooltip, text and sort key."""
 
     heading: str
     why: str
@@ -39,7 +39,7 @@ class _Column:
 
 
 class SweepModel(QAbstractTableModel):
-    """One row of the sweep in each, in the order of its axes until it is sorted otherwise."""
+    """One row for each run, in the order of the sweep until sorted otherwise."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class SweepModel(QAbstractTableModel):
         self._columns: tuple[_Column, ...] = ()
 
     def show_figures(self, figures: SweepFigures) -> None:
-        """Show another sweep, in its own order."""
+        """Show another sweep in its own order."""
         self.beginResetModel()
         self.figures, self._sorting = figures, None
         keys = tuple(_key_column(place, figures) for place in range(len(figures.keys)))
@@ -59,34 +59,33 @@ class SweepModel(QAbstractTableModel):
         self.endResetModel()
 
     def refresh(self) -> None:
-        """Rows have come: sort again, and show that what is in sight may differ."""
+        """Sort and update after new rows."""
         if self._sorting is not None:
             self.sort(*self._sorting)
         elif len(self._order):
             self.dataChanged.emit(self.index(0, 0), self.index(len(self._order) - 1, len(self._columns) - 1))
 
     def apply_theme(self, theme: Theme) -> None:
-        """Use these colors."""
         self._theme = theme
 
     def row(self, row: int) -> SweepRow:
-        """What is in a row of the table."""
+        """The `SweepRow` in a row of the table."""
         return self.figures.rows[int(self._order[row])]
 
     def place(self, row: int) -> int:
-        """The place among the sweep's rows of what is in a row of the table."""
+        """Index in the sweep of a row of the table."""
         return int(self._order[row])
 
     def row_of(self, place: int) -> int:
-        """The row of the table in which one of the sweep's rows is."""
+        """Row of the table for an index in the sweep."""
         return int(np.flatnonzero(self._order == place)[0])
 
     def column_of(self, heading: str) -> int:
-        """The column with a heading."""
+        """Index of the column with a heading."""
         return [column.heading for column in self._columns].index(heading)
 
     def sort(self, column: int, order_: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
-        """Sort by a column; -1 is the order of the sweep. What is chosen stays chosen."""
+        """Sort by a column; -1 restores the order of the sweep. The selection stays on its rows."""
         self.layoutAboutToBeChanged.emit()
         before = self.persistentIndexList()
         places = [self.place(index.row()) for index in before]
@@ -104,7 +103,7 @@ class SweepModel(QAbstractTableModel):
         self.layoutChanged.emit()
 
     def cell(self, row: int, column: int) -> TableCell:
-        """How a cell is drawn."""
+        """Format of a cell."""
         asked, found = self._columns[column], self.row(row)
         color = None
         if asked is _VERDICT or found.finding is None:
@@ -114,7 +113,7 @@ class SweepModel(QAbstractTableModel):
         return TableCell(text, color, bold=asked is _VERDICT and found.finding is not None, left=asked.words)
 
     def widest(self) -> list[str]:
-        """For each column a text that is as wide as any in it."""
+        """The widest text of each column."""
         found = []
         for place, column in enumerate(self._columns):
             texts = [column.heading + "00"]
@@ -201,7 +200,7 @@ def _wrong(row: SweepRow) -> FirstWrong | None:
 
 def _wrong_text(row: SweepRow) -> str:
     wrong = _wrong(row)
-    return _NOTHING if wrong is None else f"{display_name(wrong.engine)} at {wrong.where}"
+    return _NOTHING if wrong is None else f"{display_name(wrong.engine)} at {wrong.where.short}"
 
 
 def _reason(row: SweepRow) -> str:
@@ -226,7 +225,7 @@ _FIRST_WRONG = _Column(
     True,
 )
 _REASON = _Column(
-    "in words",
+    "result",
     "The verdict in one sentence.",
     _reason,
     _reason,

@@ -1,4 +1,4 @@
-"""The thread's side of sweeps: files are read and written here, and the rows of a sweep waited for."""
+"""Worker thread of sweeps: reads and writes files, and waits for the rows of a sweep."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ from rnnviz.sweeps.toml import load_sweep
 if TYPE_CHECKING:
     from rnnviz.sweeps.scheduler import Scheduler
 
-_TELL_SECONDS = 0.1
-"""Rows are reported in bundles: the window need not hear of each."""
+_EMIT_INTERVAL = 0.1
+"""Interval between signals with new rows."""
 
 
 @dataclass(frozen=True)
 class OpenedSweep:
-    """A sweep, or the results of one, which has no `sweep` to be run; `figures` belong to the window's thread."""
+    """A sweep, or results without one (`sweep` is None). `figures` belong to the window's thread."""
 
     path: Path
     figures: SweepFigures
@@ -35,7 +35,7 @@ class OpenedSweep:
 
 @dataclass(frozen=True)
 class SweepJob:
-    """A sweep that is to be run, with its points; `trusted` names the files of code that may."""
+    """A sweep to run, with its points. `trusted` lists the Python files that may run."""
 
     path: Path
     sweep: Sweep
@@ -44,11 +44,11 @@ class SweepJob:
 
 
 class _CancelledError(Exception):
-    """The window is closing; no one wants what was asked for."""
+    """The window is closing."""
 
 
 class StopToken:
-    """Lets the window's thread stop a sweep that the worker's thread waits for."""
+    """Lets the window's thread stop work on the worker thread."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -56,38 +56,38 @@ class StopToken:
         self._asked = self._leaving = False
 
     def ask(self) -> None:
-        """Stop what goes on, or what is about to begin."""
+        """Stop the current sweep, or one that is about to start."""
         with self._lock:
             self._asked = True
             if self._scheduler is not None:
                 self._scheduler.stop()
 
     def watch(self, scheduler: "Scheduler | None") -> None:
-        """`ask` stops this one."""
+        """Set the scheduler that `ask` stops."""
         with self._lock:
             self._scheduler = scheduler
             if scheduler is not None and self._asked:
                 scheduler.stop()
 
     def leave(self) -> None:
-        """Stop everything for good, files that are being read as well."""
+        """Stop everything permanently, including reading of files."""
         self._leaving = True
         self.ask()
 
     def reset(self) -> None:
-        """A wish to stop is of the past."""
+        """Clear an earlier request to stop."""
         with self._lock:
             self._asked = False
 
     def reading(self, points: Iterable[Point]) -> Iterator[Point]:
-        """The points one by one, up to the wish to leave."""
+        """Yield the points; raises once `leave` was called."""
         for point in points:
             if self._leaving:
                 raise _CancelledError
             yield point
 
     def running(self, points: Iterable[Point]) -> Iterator[Point]:
-        """The points one by one; none of them any more once it is asked to stop."""
+        """Yield the points until a stop is requested."""
         for point in self.reading(points):
             if self._asked:
                 return
@@ -95,18 +95,18 @@ class StopToken:
 
 
 class SweepWorker(QObject):
-    """Lives on a separate thread. Every wish ends with exactly one of `opened`, `saved`, `ended` and `failed`."""
+    """Runs on the thread. Each task ends with exactly one of `opened`, `saved`, `ended` and `failed`."""
 
     opened = Signal(object)
     """An `OpenedSweep`."""
-    came = Signal(object)
-    """A list of `SweepRow`s that are new."""
+    rows_received = Signal(object)
+    """A list of new `SweepRow`s."""
     ended = Signal()
-    """Every row has come, or the sweep was stopped."""
+    """The sweep is complete or was stopped."""
     saved = Signal(object)
-    """The `Path` that was written."""
+    """The `Path` of the written file."""
     failed = Signal(str, str)
-    """What could not be done, and the sentence that says why."""
+    """Title and sentence of an error."""
 
     def __init__(self, halt: StopToken) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class SweepWorker(QObject):
 
     @Slot(object)
     def open(self, path: Path) -> None:
-        """Read a sweep with what is known of its rows, or a file of results."""
+        """Read a sweep with its finished rows, or a file of results."""
 
         def read() -> None:
             if path.suffix.lower() == ".toml":
@@ -129,13 +129,13 @@ class SweepWorker(QObject):
 
     @Slot(object)
     def run(self, job: SweepJob) -> None:
-        """Compute the rows that are missing."""
+        """Compute the missing rows."""
         if self._attempt("The sweep ended early", lambda: self._run(job)):
             self.ended.emit()
 
     @Slot(object, object)
     def save(self, table: SweepTable, path: Path) -> None:
-        """Write a table as JSON or CSV, by the path's ending."""
+        """Write a table as JSON or CSV, by the ending of the path."""
 
         def write() -> None:
             from rnnviz.sweeps.results_io import write_sweep_csv, write_sweep_json
@@ -163,7 +163,7 @@ class SweepWorker(QObject):
         path = journal_of(job.path)
         with Journal(path) as journal:
             sweeping = Sweeping(job.sweep, self._halt.running(job.points), read_journal(path), load_inputs, job.trusted)
-            self.came.emit(sweeping.told)
+            self.rows_received.emit(sweeping.told)
             with LocalScheduler(sweeping.warm) as scheduler:
                 self._halt.watch(scheduler)
                 try:
@@ -176,11 +176,11 @@ class SweepWorker(QObject):
         last = 0.0
         for row in rows:
             bundle.append(row)
-            if monotonic() - last >= _TELL_SECONDS:
-                self.came.emit(bundle)
+            if monotonic() - last >= _EMIT_INTERVAL:
+                self.rows_received.emit(bundle)
                 bundle, last = [], monotonic()
         if bundle:
-            self.came.emit(bundle)
+            self.rows_received.emit(bundle)
 
 
 def _open_sweep(path: Path, halt: StopToken) -> OpenedSweep:

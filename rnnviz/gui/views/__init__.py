@@ -1,1 +1,1 @@
-"""Pictures of a result. A view never computes: it gets a result and a location, and asks for a new location."""
+"""Views of a result. A view computes nothing: it shows a result at a location and requests other locations."""

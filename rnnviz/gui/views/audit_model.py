@@ -11,7 +11,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.cell_painter import TableCell
-from rnnviz.gui.views.checks_model import WordsModel
+from rnnviz.gui.views.checks_model import TextTableModel
 from rnnviz.gui.views.number_table import FULL_ROLE, AnyIndex
 from rnnviz.text.audit_rows import AUDIT_WORDS, AuditRow, ToleranceRow
 from rnnviz.verify.verdict import AuditVerdict
@@ -19,8 +19,8 @@ from rnnviz.verify.verdict import AuditVerdict
 _Roles = Qt.ItemDataRole
 
 
-class AuditModel(WordsModel):
-    """One engine in each row."""
+class AuditModel(TextTableModel):
+    """One row for each engine."""
 
     headings = ("verdict", "engine", f"worst step (limit {ALLOWED:g})", "first wrong or worst step", "audited")
 
@@ -30,7 +30,6 @@ class AuditModel(WordsModel):
         self.apply_theme(LIGHT)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Use the colors of a theme."""
         icons = Icons(theme)
         self._looks = {
             AuditVerdict.RIGHT: (icons.colored("check", "right"), theme.color("right")),
@@ -43,7 +42,6 @@ class AuditModel(WordsModel):
             self.dataChanged.emit(self.index(0, 0), self.index(len(self.rows) - 1, len(self.headings) - 1))
 
     def show_audits(self, audits: Sequence[AuditRow]) -> None:
-        """Show other engines."""
         self._audits = list(audits)
         self.show_rows(
             [
@@ -59,16 +57,16 @@ class AuditModel(WordsModel):
         )
 
     def count(self, verdict: AuditVerdict) -> int:
-        """The number of engines with a verdict."""
+        """Number of engines with a verdict."""
         return sum(audit.verdict is verdict for audit in self._audits)
 
     @property
     def reasons(self) -> list[str]:
-        """The reasons, one for each wrong engine."""
+        """Reasons of the engines that fail the audit."""
         return [audit.reason for audit in self._audits if audit.reason]
 
     def location(self, row: int) -> Location:
-        """The position of a row."""
+        """Location of the largest step error in a row."""
         return self._audits[row].where
 
     def cell(self, row: int, column: int) -> TableCell:
@@ -103,8 +101,8 @@ class AuditModel(WordsModel):
         return [f"{found[0]}000", *(f"{text}0" for text in found[1:])]
 
 
-class TolerancesModel(WordsModel):
-    """A pair of tolerances in each row."""
+class TolerancesModel(TextTableModel):
+    """One pair of tolerances in each row."""
 
     headings = ("tolerance", "rtol", "atol")
 
@@ -113,7 +111,6 @@ class TolerancesModel(WordsModel):
         self.pairs: list[ToleranceRow] = []
 
     def show_pairs(self, pairs: Sequence[ToleranceRow]) -> None:
-        """Show other pairs."""
         self.pairs = list(pairs)
         self.show_rows([(pair.name, number_format.full(pair.rtol), pair.shown_atol) for pair in pairs])
 

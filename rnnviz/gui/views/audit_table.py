@@ -15,14 +15,13 @@ from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import AuditVerdict
 
 _INTRO = (
-    "Every time step is recomputed in float64 from the engine's own previous state. Correct: error ≤ "
-    f"{ALLOWED:g} × rounding bound."
+    f"Each time step is recomputed in float64 from the engine's previous state. Limit: {ALLOWED:g} rounding bounds."
 )
-_UNAUDITED = "The step audit of this run did not run, so it is unknown which engine is wrong."
+_UNAUDITED = "The step audit did not run, so it is unknown which engine is wrong."
 
 
 class AuditTable(ResultView):
-    """Engines on the left, tolerances on the right; `title_changed` has the new text of the tab."""
+    """Engines at the left, tolerances at the right. `title_changed` has the new text of the tab."""
 
     title = "Audit"
 
@@ -96,16 +95,16 @@ class AuditTable(ResultView):
 
     @property
     def reasons(self) -> str:
-        """The reasons of wrong engines."""
+        """Reasons of the engines that fail the audit."""
         return self._reasons.text()
 
     @property
     def remark(self) -> str:
-        """The remark on the tolerances."""
+        """Remark on the tolerances."""
         return self._remark.text()
 
     def copy_text(self) -> str:
-        """The table in use."""
+        """Content of the table in use."""
         if self._result is None:
             return ""
         if self.tolerances.hasFocus() or not self.model.rows:

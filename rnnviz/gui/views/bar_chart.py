@@ -1,4 +1,4 @@
-"""Bars with logarithmic heights, of which one is chosen by the pointer or the arrow keys."""
+"""Bar chart with logarithmic heights. The pointer or the arrow keys select a bar."""
 
 from math import ceil, log10
 
@@ -13,13 +13,13 @@ from rnnviz.quantities.histogram_bins import Bars, HistogramBar
 _PAD = 6
 _BESIDE = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _LEAST = 0.06
-"""A single count is this part of the height, so that it can be seen and pointed at."""
+"""Minimum height of a nonempty bar as a share of the plot area."""
 _KEYS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_Home: -1_000, Qt.Key.Key_End: 1_000}
 _GO = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
 
 
 class BarChart(QWidget):
-    """Draws `Bars`. `chosen` shows that another bar was chosen, `activated` that its place is asked for."""
+    """Draws `Bars`. `chosen` reports another selected bar, `activated` a request for its location."""
 
     chosen = Signal(int)
     activated = Signal(int)
@@ -35,21 +35,20 @@ class BarChart(QWidget):
 
     @property
     def chosen_place(self) -> int | None:
-        """Which bar is chosen."""
+        """Index of the selected bar, or None."""
         return self._chosen
 
     def show_bars(self, bars: Bars | None) -> None:
-        """Show other bars, none of them chosen."""
+        """Show other bars without a selection."""
         self._bars, self._chosen = bars, None
         self.update()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._theme = theme
         self.update()
 
     def choose(self, place: int) -> None:
-        """Choose a bar."""
+        """Select a bar by its index."""
         if self._bars is not None and place != self._chosen:
             self._chosen = place
             self.chosen.emit(place)
@@ -62,14 +61,14 @@ class BarChart(QWidget):
         return QSize(120, 60)
 
     def bar_rect(self, place: int) -> QRectF:
-        """Where a bar is; of no height if it is empty."""
+        """Rectangle of a bar, with height 0 if it is empty."""
         assert self._bars is not None
         ground, bar = self._ground, self._bars.bars[place]
         height = ground.height() * self._part(bar.count)
         return QRectF(self._x(bar.x), ground.bottom() - height, self._unit - self._gap, height)
 
     def event(self, event: QEvent) -> bool:
-        """Accept the keys that choose a bar before the window's commands see them."""
+        """Handle the keys that select a bar before the window's shortcuts."""
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
             plain = not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
             if plain and self._bars is not None and (event.key() in _KEYS or event.key() in _GO):
@@ -92,7 +91,7 @@ class BarChart(QWidget):
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         place = self._place_at(event.position())
         bar = None if place is None or self._bars is None else self._bars.bars[place]
-        self.setToolTip("" if bar is None else told(bar))
+        self.setToolTip("" if bar is None else bar_tooltip(bar))
         self.setCursor(Qt.CursorShape.PointingHandCursor if bar and bar.count else Qt.CursorShape.ArrowCursor)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
@@ -102,7 +101,7 @@ class BarChart(QWidget):
             self.activated.emit(place)
 
     def _place_at(self, point: QPointF) -> int | None:
-        """The bar whose column a point is in, however low the bar."""
+        """Index of the bar whose column contains a point."""
         if self._bars is None:
             return None
         at = (point.x() - self._ground.left()) / self._unit
@@ -110,7 +109,7 @@ class BarChart(QWidget):
 
     @property
     def _ground(self) -> QRectF:
-        """Where the bars are: labels are to the left and below, a count above the highest bar."""
+        """Plot area: labels are left of it and below, counts above the highest bar."""
         line = self.fontMetrics().height()
         widest = number_format.count(10**self._decades) if self._bars is not None else "0"
         left = self.fontMetrics().horizontalAdvance(widest) + 2 * _PAD
@@ -132,7 +131,7 @@ class BarChart(QWidget):
         return self._ground.left() + x * self._unit
 
     def _part(self, count: int) -> float:
-        """The part of the height that a count takes."""
+        """Height of a count as a share of the plot area."""
         if not count or self._bars is None:
             return 0.0
         highest = log10(max(self._bars.highest, 2))
@@ -154,7 +153,7 @@ class BarChart(QWidget):
         painter.end()
 
     def _paint_grid(self, painter: QPainter) -> None:
-        """A line at each power of ten that a count can reach."""
+        """Draw a line at each power of ten in the range of the counts."""
         ground, line = self._ground, self.fontMetrics().height()
         below = ground.bottom() + line
         for decade in range(self._decades + 1):
@@ -222,7 +221,7 @@ class BarChart(QWidget):
         painter.setFont(plain)
 
     def _paint_ticks(self, painter: QPainter) -> None:
-        """Those of the texts below that do not run into each other; zero and infinity always."""
+        """Write the labels that do not overlap; those of zero and infinity always."""
         assert self._bars is not None
         metrics, ground = self.fontMetrics(), self._ground
         taken: list[tuple[float, float]] = []
@@ -241,7 +240,7 @@ class BarChart(QWidget):
             )
 
 
-def told(bar: HistogramBar) -> str:
-    """What a bar says in words."""
+def bar_tooltip(bar: HistogramBar) -> str:
+    """Tooltip of a bar."""
     values = "1 value" if bar.count == 1 else f"{number_format.count(bar.count)} values"
     return f"{bar.words[:1].upper()}{bar.words[1:]}: {values}"

@@ -1,4 +1,4 @@
-"""The contract of every view: small, so that any view can be put anywhere and follows."""
+"""Base class of the views."""
 
 from collections.abc import Sequence
 
@@ -12,47 +12,44 @@ from rnnviz.verify.result import RunResult
 
 
 class ResultView(QWidget):
-    """One picture of a result at a location.
+    """One view of a result at a location.
 
-    A view computes nothing that takes time and keeps no selection: it shows what it is given and
-    sends `location_requested` (a `Location`) when the user points at another place.
+    A view computes nothing slow and has no selection. It shows a result and a location, and emits
+    `location_requested` (a `Location`) when the user selects another place.
     """
 
     location_requested = Signal(object)
 
     explanation_requested = Signal(object)
-    """A place of `analysis.explain.provenance`: the user wants to see how its number was computed."""
+    """A `Place` of `rnnviz.explain.provenance`, whose arithmetic is to be shown."""
 
-    lit_requested = Signal(object)
-    """A tuple of `Region`: what the user points at and what else is the same, or none of it."""
+    highlight_requested = Signal(object)
+    """A tuple of `Region`: the regions that the pointer highlights, empty to clear them."""
 
     title = ""
-    """What the view shows, in words: its tab's text, its accessible name, and the name of its exported picture."""
+    """Title of the view: text of its tab, accessible name, and file name of its picture."""
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
-        """Show a finished run, with `candidate` compared with the reference; None empties the view."""
+        """Show a finished run, with `candidate` compared with the reference; None clears the view."""
         raise NotImplementedError
 
     def show_location(self, location: Location) -> None:
-        """Move to a place, which always lies inside the shown result. Must take a few milliseconds at most."""
+        """Show a location, always inside the result. May take a few milliseconds at most."""
         raise NotImplementedError
 
-    def show_highlight(self, lit: Sequence[Region]) -> None:
-        """Light up what the view shows of these regions; views that show no part of a lane light up nothing."""
+    def show_highlight(self, highlighted: Sequence[Region]) -> None:
+        """Highlight the regions that the view shows, if any."""
 
-    def settle(self) -> None:
-        """Show at once what is still on its way, as before a picture is taken."""
+    def finish_pending(self) -> None:
+        """Finish pending updates at once, as before a picture is taken."""
 
     def save_state(self) -> tuple[str, ...] | None:
-        """What the user chose in this view alone, in words that `restore_state` understands: a session keeps it.
-
-        None if nothing can be chosen in it.
-        """
+        """State of this view for a session, as text; None without any."""
         return None
 
     def restore_state(self, choices: Sequence[str]) -> None:
-        """Make a session's choices again; words that mean nothing here are passed over."""
+        """Restore the state of a session; unknown entries are ignored."""
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
+        """Use the colors of a theme."""
         raise NotImplementedError

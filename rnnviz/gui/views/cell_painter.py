@@ -1,4 +1,4 @@
-"""One cell of a table: what a view's model says about it, and how it is drawn."""
+"""Painter of table cells."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 
 MARK_SIZE = 12
 INSET = 4
-"""What is kept free at either side of a text; pixels."""
+"""Horizontal padding of a cell's text in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableCell:
-    """How a cell is drawn; a number is on the right, words on the left."""
+    """Format of a cell. Numbers align at the right, words at the left."""
 
     text: str
     color: QColor | None = None
@@ -24,7 +24,7 @@ class TableCell:
 
 
 def blend(theme: Theme, role: str, part: float, ground: str = "base") -> QColor:
-    """A role's color laid thinly over another."""
+    """Blend a color role of the theme into a background role."""
     over, under = theme.color(role), theme.color(ground)
     return QColor(
         round(part * over.red() + (1.0 - part) * under.red()),
@@ -34,37 +34,36 @@ def blend(theme: Theme, role: str, part: float, ground: str = "base") -> QColor:
 
 
 class CellPainter:
-    """Draws cells; measures the width of each character once, as a table holds few kinds of them."""
+    """Draws cells. Character widths are cached, because a table contains few different ones."""
 
     def __init__(self, font: QFont) -> None:
         self.use_font(font)
         self.apply_theme(LIGHT)
 
     def use_font(self, font: QFont) -> None:
-        """Write in this font."""
+        """Set the font."""
         # Digits that move closer to their neighbors would not stand beneath each other.
         plain = QFont(font)
         plain.setKerning(False)
         self._plain, self._bold = _Face(plain), _Face(_bold(plain))
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors: a chosen row is tinted and keeps the colors of its texts."""
+        """Set the colors. A selected row is tinted; its texts keep their colors."""
         self._text = theme.color("text")
         self._chosen = blend(theme, "accent", 0.2)
         self._alternate = blend(theme, "raised", 0.6)
 
     def ground(self, row: int, *, chosen: bool) -> QColor | None:
-        """What lies below a row, if anything."""
+        """Background color of a row, or None."""
         return self._chosen if chosen else self._alternate if row % 2 else None
 
     def begin(self, painter: QPainter) -> None:
-        """Get ready for the cells of one pass."""
+        """Prepare for the cells of one paint event."""
         self._face, self._color = self._plain, self._text
         painter.setFont(self._face.font)
         painter.setPen(self._color)
 
     def paint(self, painter: QPainter, rect: QRect, cell: TableCell) -> None:
-        """Draw one cell."""
         left, right = rect.left() + INSET, rect.right() + 1 - INSET
         if cell.mark is not None:
             cell.mark.paint(painter, QRect(left, rect.top(), MARK_SIZE, rect.height()))
@@ -90,7 +89,7 @@ class CellPainter:
 
 
 class _Face:
-    """A font and the widths of its characters in pixels."""
+    """A font with the widths of its characters in pixels."""
 
     def __init__(self, font: QFont) -> None:
         self.font, self.metrics = font, QFontMetrics(font)
@@ -98,7 +97,7 @@ class _Face:
         self._widths: dict[str, int] = {}
 
     def width(self, text: str) -> int:
-        """How wide a text is."""
+        """Width of a text in pixels."""
         widths = self._widths
         try:
             return sum([widths[letter] for letter in text])

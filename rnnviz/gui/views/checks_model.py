@@ -1,4 +1,4 @@
-"""Tables of consistency checks, and of times and versions."""
+"""Table models of the consistency checks, and of times and versions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
 
 from rnnviz.core import number_format
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.cell_painter import TableCell
@@ -19,8 +19,8 @@ _Roles = Qt.ItemDataRole
 _ROOT = QModelIndex()
 
 
-class WordsModel(QAbstractTableModel):
-    """Rows of texts under headings; a subclass draws the cells."""
+class TextTableModel(QAbstractTableModel):
+    """Rows of texts under headings. A subclass formats the cells."""
 
     headings: tuple[str, ...] = ()
 
@@ -29,17 +29,17 @@ class WordsModel(QAbstractTableModel):
         self.rows: list[tuple[str, ...]] = []
 
     def show_rows(self, rows: Sequence[tuple[str, ...]]) -> None:
-        """Show other rows, each with one word for each heading."""
+        """Set the rows, each with one text per heading."""
         self.beginResetModel()
         self.rows = list(rows)
         self.endResetModel()
 
     def cell(self, row: int, column: int) -> TableCell:
-        """How a cell is drawn."""
+        """Format of a cell."""
         return TableCell(self.rows[row][column], left=True)
 
     def widest(self) -> list[str]:
-        """For each column its longest text."""
+        """The longest text of each column."""
         return [max((h, *(row[c] for row in self.rows)), key=len) for c, h in enumerate(self.headings)]
 
     def rowCount(self, parent: AnyIndex = _ROOT) -> int:
@@ -63,7 +63,7 @@ class WordsModel(QAbstractTableModel):
         return None
 
 
-class ChecksModel(WordsModel):
+class ChecksModel(TextTableModel):
     """One consistency check in each row, failed ones first."""
 
     headings = ("result", "engine", "check", "detail")
@@ -73,7 +73,6 @@ class ChecksModel(WordsModel):
         self.apply_theme(LIGHT)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Use the colors of a theme."""
         icons = Icons(theme)
         self._muted = theme.color("muted")
         self._looks = {
@@ -84,7 +83,6 @@ class ChecksModel(WordsModel):
             self.dataChanged.emit(self.index(0, 0), self.index(len(self.rows) - 1, len(self.headings) - 1))
 
     def show_checks(self, checks: Sequence[Check]) -> None:
-        """Show other checks."""
         ordered = sorted(checks, key=lambda check: check.holds)
         self.show_rows([(c.outcome.value, c.engine, c.name, c.detail) for c in ordered])
 
@@ -105,13 +103,13 @@ class ChecksModel(WordsModel):
         return [f"{CheckOutcome.FAILED}00000", *(f"{text}0" for text in found[1:])]
 
 
-class EnginesModel(WordsModel):
+class EnginesModel(TextTableModel):
     """Time and version of each engine, with a row for each timed part."""
 
     headings = ("engine", "time", "version")
 
     def show_engines(self, result: RunResult | None) -> None:
-        """Show another run's engines."""
+        """Show the engines of a run."""
         if result is None:
             self.show_rows([])
             return
@@ -124,7 +122,7 @@ class EnginesModel(WordsModel):
 
 
 def _order(result: RunResult, name: str) -> tuple[int, str]:
-    """Engines as they were run, each followed by its parts, such as gluon.fused."""
+    """Engines in the order of the run, each followed by its parts, such as gluon.fused."""
     engines = list(result.traces)
     owner = name if name in engines else next((e for e in engines if name.startswith(f"{e}.")), None)
     return len(engines) if owner is None else engines.index(owner), name

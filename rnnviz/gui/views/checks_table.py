@@ -1,4 +1,4 @@
-"""Consistency checks of every engine, and the times of the run."""
+"""View of the consistency checks, and of times and versions of the engines."""
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QStackedLayout, QWidget
@@ -16,7 +16,7 @@ _INTRO = "Values that an engine returns in several places must be equal: output,
 
 
 class ChecksTable(ResultView):
-    """Checks on the left, times and versions on the right; `title_changed` has the new text of the tab."""
+    """Checks at the left, times and versions at the right. `title_changed` has the new text of the tab."""
 
     title = "Checks"
 
@@ -48,7 +48,7 @@ class ChecksTable(ResultView):
         self._refresh()
 
     def badge(self) -> str:
-        """The count for the tab: "9 ✔", or "✘ 2 of 9"; empty without a result."""
+        """Count for the tab: "9 ✔" or "✘ 2 of 9"; empty without a result."""
         if self._result is None:
             return ""
         checks = self._result.checks
@@ -63,7 +63,7 @@ class ChecksTable(ResultView):
         return f"{self.title}  {self.badge()}".rstrip()
 
     def copy_text(self) -> str:
-        """The table in use."""
+        """Content of the table in use."""
         table = self.engines if self.engines.hasFocus() else self.table
         return table.copy_text() if self._result is not None else ""
 

@@ -1,5 +1,4 @@
-"""Which gates and states have a column in the table of the vector at the selection: a menu, and what was chosen in
-it."""
+"""Menu of gates and states that have a column in the table of the selected vector."""
 
 from collections.abc import Sequence
 
@@ -12,13 +11,13 @@ from rnnviz.quantities.catalog import Choice, Quantity, per_unit_choices
 PART = "vector-columns"
 
 
-class GateColumns(QToolButton):
-    """Opens the menu; the choice stays for networks with other cells, of which each shows what it has."""
+class ColumnMenuButton(QToolButton):
+    """Opens the menu. The selected columns stay for other cells, as far as these have them."""
 
     changed = Signal()
 
     def __init__(self, settings: Settings | None = None, parent: QWidget | None = None) -> None:
-        """`settings` hold what was chosen the last time, and keep what is chosen."""
+        """`settings` store the selected columns."""
         super().__init__(parent)
         self._settings = settings
         self._chosen: set[str] = set() if settings is None else set(settings.columns(PART))
@@ -27,8 +26,8 @@ class GateColumns(QToolButton):
         self.setAutoRaise(True)
         self.setAccessibleName("Columns of gates")
         self.setToolTip(
-            "Choose the gates and states that have columns beside h: computed from the reference's values. "
-            "A click with the right button on the table's headings opens this as well."
+            "Add columns for gates and states, computed from the reference's values. "
+            "A right click on the headings opens the same menu."
         )
         self._menu = QMenu(self)
         self._menu.setToolTipsVisible(True)
@@ -37,18 +36,18 @@ class GateColumns(QToolButton):
 
     @property
     def chosen(self) -> tuple[Choice, ...]:
-        """What the cell at hand has of what was chosen."""
+        """The selected columns that the current cell has."""
         return tuple(choice for choice in self._offered if choice.name in self._chosen)
 
     def show_cell(self, cell: str) -> None:
-        """Offer what a cell has for each unit."""
+        """List the quantities of a cell."""
         offered = per_unit_choices(cell)
         if offered != self._offered:
             self._offered = offered
             self._fill()
 
     def choose(self, quantity: Quantity, *, wanted: bool) -> None:
-        """Give a quantity a column, or take it away."""
+        """Add or remove the column of a quantity, and save the columns."""
         (self._chosen.add if wanted else self._chosen.discard)(quantity)
         if self._settings is not None:
             self._settings.set_columns(PART, tuple(sorted(self._chosen)))
@@ -56,13 +55,13 @@ class GateColumns(QToolButton):
         self.changed.emit()
 
     def choose_these(self, names: Sequence[str]) -> None:
-        """Have columns of these for now; what the settings keep stays as it is."""
+        """Show these columns without saving them."""
         self._chosen = set(names)
         self._fill()
         self.changed.emit()
 
     def pop_up(self, place: QPoint) -> None:
-        """Open the menu at a place of the screen."""
+        """Open the menu at a point of the screen."""
         self._menu.popup(place)
 
     def _fill(self) -> None:

@@ -1,4 +1,4 @@
-"""The curves of a plot: lines through outlines' points, and where these are few a dot at each."""
+"""Curves of a plot: lines, with a dot at each point where points are few."""
 
 from collections.abc import Callable
 
@@ -13,32 +13,32 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.quantities.minmax_envelope import Outline, drop_collinear
 
 _DOTS_SHOWN = 64
-"""Up to this many time steps each value has its own dot; a sequence of one step is nothing but dots."""
+"""Maximum number of visible time steps at which each value has a dot."""
 _BESIDE = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
-"""Pixels to the right and down of the thin lines that make a wide one."""
+"""Offsets in pixels (right, down) of the thin lines that form a wide one."""
 
 
 class Curve:
-    """One line. It thins nothing: an outline holds no more points than there are pixels for."""
+    """One line. An outline has at most as many points as there are pixels, so all are drawn."""
 
     def __init__(self, pen: QPen, depth: float, changed: Callable[[], None]) -> None:
         self._path = QPainterPath()
         self._dots: list[QPointF] = []
         self._changed = changed
         self.outline: Outline | None = None
-        """What is drawn."""
+        """The drawn outline, or None."""
         self.visible = True
         self.draw_with(pen, depth)
 
     def draw_with(self, pen: QPen, depth: float) -> None:
-        """Draw with another pen, at another depth; curves of greater depth lie above."""
+        """Set pen and depth. Curves of greater depth are above."""
         self.depth, self._pen = depth, pen
         self._dot = QPen(pen.color(), 2 * round(pen.widthF()) + 2, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap)
         self._dot.setCosmetic(True)
         self._changed()
 
     def show_outline(self, outline: Outline) -> None:
-        """Draw another outline; NaN and infinities leave gaps."""
+        """Draw another outline. NaN and infinities leave gaps."""
         self.outline = outline
         x, y = outline.points()
         self._dots = _finite_points(x, y) if outline.timesteps <= _DOTS_SHOWN else []
@@ -47,7 +47,6 @@ class Curve:
         self._changed()
 
     def set_visible(self, visible: bool) -> None:
-        """Draw the curve, or leave it out."""
         self.visible = visible
         self._changed()
 
@@ -65,7 +64,7 @@ class Curve:
             painter.drawPoints(self._dots)
 
     def _paint_wide(self, painter: QPainter) -> None:
-        """Draw thin lines side by side: a wide one has its outline computed, which takes ten times as long."""
+        """Draw several thin lines instead of a wide one, whose outline would take ten times as long."""
         thin = QPen(self._pen)
         thin.setWidthF(1.0)
         painter.setPen(thin)
@@ -77,9 +76,9 @@ class Curve:
 
 
 class CurvesItem(pg.GraphicsObject):
-    """All curves of a plot as one picture, which is kept until a curve or the part in sight changes.
+    """All curves of a plot as one cached picture, redrawn when a curve or the view range changes.
 
-    So the selection passes over them at no cost.
+    The selection line moves over it without a redraw.
     """
 
     def __init__(self) -> None:
@@ -88,13 +87,12 @@ class CurvesItem(pg.GraphicsObject):
         self.setCacheMode(QGraphicsItem.CacheMode.DeviceCoordinateCache)
 
     def add(self, pen: QPen, depth: float) -> Curve:
-        """A curve without values yet; those of greater depth lie above."""
+        """Add a curve without values. Curves of greater depth are above."""
         curve = Curve(pen, depth, self.update)
         self._curves.append(curve)
         return curve
 
     def remove(self, curve: Curve) -> None:
-        """Draw a curve no more."""
         self._curves.remove(curve)
         self.update()
 
@@ -102,7 +100,6 @@ class CurvesItem(pg.GraphicsObject):
         return QRectF(self.viewRect())
 
     def viewRangeChanged(self) -> None:
-        """Another part is in sight."""
         self.prepareGeometryChange()
         self.update()
 
@@ -117,7 +114,7 @@ def _finite_points(x: NDArray[np.float64], y: FloatArray) -> list[QPointF]:
 
 
 def cosmetic_pen(color: QColor, width: float, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QPen:
-    """A pen whose width is in pixels, whatever the plot's scale."""
+    """A pen with a width in pixels at any scale of the plot."""
     pen = QPen(color, width, style)
     pen.setCosmetic(True)
     return pen

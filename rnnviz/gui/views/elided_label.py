@@ -1,4 +1,4 @@
-"""Lines of text that ask for no room: what follows the selection must not move what is beside it."""
+"""Label of fixed size, so that a changing text moves no neighbor."""
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFont, QResizeEvent
@@ -6,10 +6,10 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 
 class ElidedLabel(QWidget):
-    """One line of text. Where it does not fit it ends in an ellipsis, and the whole of it is reported on hover.
+    """One line of text, elided if it does not fit. The tooltip then shows the whole text.
 
-    Another text is painted and no more: a plain label lets the whole window compute its layout again, which is felt
-    when several of them follow the selection. `selectable` texts can be marked with the pointer.
+    A new text only repaints. A QLabel would start a new layout of the window, which is slow for labels that follow
+    the selection. `selectable` texts can be selected with the mouse.
     """
 
     def __init__(
@@ -32,26 +32,25 @@ class ElidedLabel(QWidget):
         self.setText(text)
 
     def text(self) -> str:
-        """The whole text, whether or not there is room for it."""
+        """The whole text."""
         return self._text
 
     def setText(self, text: str) -> None:
-        """Show another text."""
         self._text = text
         self._label.setAccessibleName(text)
         self._fit()
 
     def explain(self, why: str) -> None:
-        """What is reported on hover, in place of a text that does not fit."""
+        """Set a tooltip that replaces the one with the whole text."""
         self._why = why
         self._fit()
 
     def setAlignment(self, alignment: Qt.AlignmentFlag) -> None:
-        """Where the text is in a room that is larger."""
+        """Align the text within a larger label."""
         self._label.setAlignment(alignment)
 
     def natural_width(self) -> int:
-        """The pixels that the whole text takes."""
+        """Width of the whole text in pixels."""
         return self.fontMetrics().horizontalAdvance(self._text)
 
     def sizeHint(self) -> QSize:

@@ -1,4 +1,4 @@
-"""How the differences of all values are spread over orders of magnitude."""
+"""Histogram of the differences of all values."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QStackedLayout, QV
 from rnnviz.core import number_format
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import Theme
-from rnnviz.gui.views.bar_chart import BarChart, told
+from rnnviz.gui.views.bar_chart import BarChart, bar_tooltip
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.elided_label import ElidedLabel
 from rnnviz.quantities.histogram_bins import Bars, HistogramBar, ulp_bars, violation_bars
@@ -19,7 +19,7 @@ from rnnviz.verify.result import RunResult
 
 @dataclass(frozen=True)
 class _Quantity:
-    """A measure of the difference of two values."""
+    """A measure of the difference between two values."""
 
     name: str
     title: str
@@ -30,13 +30,13 @@ class _Quantity:
 _QUANTITIES = (
     _Quantity(
         "violation",
-        "difference / tolerance",
-        "Error ratio: |difference| ÷ tolerance of each value. Above 1 the value is a mismatch.",
+        "error ratio",
+        "|Difference| ÷ tolerance of each value. Above 1, the value is a mismatch.",
         violation_bars,
     ),
     _Quantity(
         "ulp",
-        "ULP",
+        "ulp",
         "Number of floats between the two values. Near 0 it is large even for small differences.",
         ulp_bars,
     ),
@@ -44,7 +44,7 @@ _QUANTITIES = (
 
 
 class ErrorHistogram(ResultView):
-    """A bar for each factor of two, from exact zero to the worst; a bar leads to its first value."""
+    """One bar for each power of two, from zero to the largest error. A bar leads to its first value."""
 
     title = "Error histogram"
 
@@ -80,21 +80,21 @@ class ErrorHistogram(ResultView):
         self._pages.addWidget(full)
 
     @property
-    def said(self) -> str:
-        """What is reported for the chosen bar, or of all."""
+    def description(self) -> str:
+        """Description of the selected bar, or of all bars."""
         return self._said.text()
 
     @property
     def bars(self) -> tuple[HistogramBar, ...]:
-        """What is drawn."""
+        """The bars of the histogram, or None."""
         return () if self._bars is None else self._bars.bars
 
     def choose(self, quantity: str) -> None:
-        """Count "error ratio" or "ulp"."""
+        """Select the quantity: `violation` or `ulp`."""
         self._choice.setCurrentIndex(self._choice.findData(quantity))
 
     def copy_text(self) -> str:
-        """A row for each bar."""
+        """One row for each bar."""
         rows = [("above", "up to", "values", "first at")]
         rows += [
             (
@@ -113,7 +113,7 @@ class ErrorHistogram(ResultView):
         self._count()
 
     def show_location(self, location: Location) -> None:
-        """The spread does not depend on the selection."""
+        """The histogram does not depend on the selection."""
 
     def apply_theme(self, theme: Theme) -> None:
         palette = theme.palette()
@@ -129,7 +129,7 @@ class ErrorHistogram(ResultView):
         self._tell()
 
     def _tell(self) -> None:
-        """Say the chosen bar in words; while none is, how many values are equal and how many outside."""
+        """Describe the selected bar, or else count the equal values and the mismatches."""
         bars, comparison, place = self._bars, self._comparison, self.chart.chosen_place
         if bars is None or comparison is None:
             return
@@ -139,11 +139,11 @@ class ErrorHistogram(ResultView):
                 f"{number_format.count(comparison.mismatched) if comparison.mismatched else 'none'} outside "
                 "the tolerance"
             )
-            self._said.setText(f"{equal}, {outside}; a bar leads to its first value")
+            self._said.setText(f"{equal}, {outside}; click a bar to go to its first value")
         else:
             bar = bars.bars[place]
             first = "" if bar.first is None else f" ({_share(bar.count, bars.total)}), first at {bar.first}"
-            self._said.setText(f"{told(bar)}{first}")
+            self._said.setText(f"{bar_tooltip(bar)}{first}")
         self.chart.setAccessibleDescription(self._said.text())
 
     def _go(self, place: int) -> None:
@@ -153,6 +153,6 @@ class ErrorHistogram(ResultView):
 
 
 def _share(count: int, total: int) -> str:
-    """A part of all values in percent: "0 %", "0.02 %", "37 %"."""
+    """Share of the values in percent: "0%", "0.02%", "37%"."""
     percent = 100.0 * count / total
-    return f"{percent:.0f} %" if count in (0, total) or 1.0 <= percent < 99.5 else f"{number_format.error(percent)} %"
+    return f"{percent:.0f}%" if count in (0, total) or 1.0 <= percent < 99.5 else f"{number_format.error(percent)}%"

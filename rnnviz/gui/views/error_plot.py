@@ -1,4 +1,4 @@
-"""Errors over time on a logarithmic axis that also shows zero."""
+"""Plot of errors over time, on a logarithmic axis with a position for zero."""
 
 from dataclasses import replace
 
@@ -23,13 +23,13 @@ from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 
 _MOST_LANES = 16
-"""More lanes than these, besides the selection's, are drawn as one curve: the largest of them."""
+"""Maximum number of other lanes drawn separately. More lanes are drawn as one curve, their maximum."""
 
 
 class ErrorPlot(ResultView):
-    """The selection's lane is highlighted, the other lanes are thin; a line says what is tolerated.
+    """The selected lane is emphasized, other lanes are thin. A line marks the tolerance.
 
-    Where steps were audited, what each engine is off by within one step is beside what has added up.
+    If steps were audited, the error of single steps is drawn next to the accumulated error.
     """
 
     title = "Error over time"
@@ -44,8 +44,8 @@ class ErrorPlot(ResultView):
         self._lane: tuple[int, int] | None = None
 
         self._heading = ElidedLabel(bold=True)
-        self._at_cursor = ElidedLabel()
-        self._at_cursor.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self._selection_label = ElidedLabel()
+        self._selection_label.setAlignment(Qt.AlignmentFlag.AlignRight)
         self._others = QLabel()
         self._keys: list[LegendKey] = []
         self._legend = QHBoxLayout()
@@ -73,7 +73,7 @@ class ErrorPlot(ResultView):
         top.addWidget(self._heading, 1)
         top.addWidget(self._others)
         top.addLayout(self._legend)
-        top.addWidget(self._at_cursor)
+        top.addWidget(self._selection_label)
         top.addWidget(self._choice)
         full = QWidget()
         layout = QVBoxLayout(full)
@@ -92,7 +92,7 @@ class ErrorPlot(ResultView):
 
     @property
     def quantity(self) -> str:
-        """ "error ratio", "error", "mismatched" or "audit"."""
+        """The quantity: `violation`, `error`, `mismatched` or `audit`."""
         return self._quantity.name
 
     @property
@@ -101,43 +101,43 @@ class ErrorPlot(ResultView):
 
     @property
     def scale(self) -> LogScale:
-        """Where numbers are on the vertical axis."""
+        """Scale of the vertical axis."""
         return self.plot.scale_of_values
 
     @property
     def limit(self) -> float | None:
-        """Where the line of the tolerance is on the vertical axis; None if there is none."""
+        """Position of the tolerance on the vertical axis, or None."""
         return self.plot.limit
 
     @property
     def lane_curve(self) -> NDArray[np.float64]:
-        """The highest positions on the vertical axis of the selection's lane as they are drawn, for each block."""
-        return np.zeros(0) if self.curves.mine is None else np.asarray(self.curves.mine.high)
+        """Highest drawn positions of the selected lane on the vertical axis, for each block."""
+        return np.zeros(0) if self.curves.selected is None else np.asarray(self.curves.selected.high)
 
     @property
     def beside(self) -> dict[str, NDArray[np.float64]]:
-        """The highest positions of the curves that are beside the selection's lane, by their names."""
+        """Highest drawn positions of the additional curves of the selected lane, by name."""
         if self._series is None:
             return {}
         pairs = zip(self._series.companions, self.curves.beside, strict=True)
         return {companion.name: np.asarray(outline.high) for companion, outline in pairs}
 
     @property
-    def told(self) -> str:
-        """The value at the selection, in words."""
-        return self._at_cursor.text()
+    def value_text(self) -> str:
+        """The selected value as text."""
+        return self._selection_label.text()
 
     @property
     def keys(self) -> tuple[LegendKey, ...]:
-        """The legend, where there is more than one kind of curve."""
+        """The legend; empty for a single kind of curve."""
         return tuple(self._keys)
 
     def choose(self, quantity: str) -> None:
-        """Draw another quantity."""
+        """Select the quantity."""
         self._choice.setCurrentIndex(self._choice.findData(quantity))
 
     def copy_text(self) -> str:
-        """Every quantity of the selection's lane at the time steps in sight."""
+        """Every quantity of the selected lane at the visible time steps."""
         if self._comparison is None or self._result is None:
             return ""
         seen = self.plot.timesteps_in_sight
@@ -170,7 +170,7 @@ class ErrorPlot(ResultView):
         self._theme = theme
         palette = theme.palette()
         palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
-        for label in (self._empty, self._unaudited, self._others, self._at_cursor):
+        for label in (self._empty, self._unaudited, self._others, self._selection_label):
             label.setPalette(palette)
         self.plot.apply_theme(theme)
         self.curves.apply_theme(theme)
@@ -178,7 +178,7 @@ class ErrorPlot(ResultView):
             key.show_line(pen, theme)
 
     def _measure(self) -> None:
-        """Place every lane's numbers on the axis, which is the same whatever lane the selection is in."""
+        """Compute the positions of every lane on the axis, which is the same for all lanes."""
         comparison, result, quantity = self._comparison, self._result, self._quantity
         self._choice.setToolTip(quantity.why)
         series = None if comparison is None or result is None else error_series(result, comparison, quantity)
@@ -193,7 +193,7 @@ class ErrorPlot(ResultView):
         self._tell()
 
     def _name_curves(self) -> None:
-        """Make a legend where curves of more than one kind are side by side."""
+        """Create a legend if there is more than one kind of curve."""
         series = self._series
         names = [] if series is None or not series.companions else [series.main, *series.companions]
         while len(self._keys) > len(names):
@@ -206,13 +206,13 @@ class ErrorPlot(ResultView):
             self._legend.addWidget(key)
             self._keys.append(key)
         for key, named, pen in zip(self._keys, names, self._pens, strict=True):
-            key.rename(named.name, f"The cursor's lane: {self._quantity.why}")
+            key.rename(named.name, f"The selected lane: {self._quantity.why}")
             key.show_line(pen, self._theme)
 
     def _make_room(self) -> None:
-        """Keep the room of the longest texts, so that nothing moves with the selection."""
+        """Reserve the width of the longest texts, so that nothing moves with the selection."""
         result, series = self._result, self._series
-        self._at_cursor.setVisible(series is not None)
+        self._selection_label.setVisible(series is not None)
         self._others.setVisible(False)
         if result is None or series is None:
             return
@@ -221,10 +221,10 @@ class ErrorPlot(ResultView):
         lane = lane_text(result.inputs.network, last).capitalize()
         self._heading.setMinimumWidth(self._heading.fontMetrics().horizontalAdvance(f"{lane} ") if self._keys else 0)
         longest = f"t = {timesteps - 1}" if self._keys else f"t = {timesteps - 1}: -0.0e-000"
-        self._at_cursor.setFixedWidth(self._at_cursor.fontMetrics().horizontalAdvance(longest) + 4)
+        self._selection_label.setFixedWidth(self._selection_label.fontMetrics().horizontalAdvance(longest) + 4)
 
     def _draw(self) -> None:
-        """Draw the part in sight, as finely as there are pixels for it, and let the selection's lane be out."""
+        """Draw the visible time steps at the resolution of the screen, with the selected lane emphasized."""
         series, scale = self._series, self.scale
         if series is None:
             self.curves.clear()
@@ -241,16 +241,16 @@ class ErrorPlot(ResultView):
         others = [outline(series.main.values[lane]) for lane in lanes if lane != here]
         if len(others) > _MOST_LANES:
             others = [largest_of(others)]
-            self._others.setText("thin: maximum of the other lanes")
+            self._others.setText("thin: maximum of other lanes")
         else:
-            self._others.setText("thin: the other lanes")
+            self._others.setText("thin: other lanes")
         self._others.setVisible(bool(others) and len(self._keys) < 3)
         beside = [outline(companion.values[here]) for companion in series.companions]
         self.curves.draw(outline(series.main.values[here]), beside, others)
 
     @property
     def _pens(self) -> list[QPen]:
-        """The legend's: of the selection's lane, and of what is beside it."""
+        """Pens of the legend: the selected lane, then its additional curves."""
         curves, beside = self.curves, range(len(self._keys) - 1)
         return [curves.wide, *(curves.companion(place) for place in beside)] if self._keys else []
 
@@ -258,7 +258,7 @@ class ErrorPlot(ResultView):
         series, result, where = self._series, self._result, self._location
         if result is None:
             return
-        self.plot.show_cursor(where.timestep)
+        self.plot.show_selection(where.timestep)
         lane = lane_text(result.inputs.network, where)
         # Beside a legend there is room for the lane's name alone.
         self._heading.setText(lane.capitalize() if self._keys else f"{lane.capitalize()}, over all samples and units")
@@ -270,7 +270,7 @@ class ErrorPlot(ResultView):
         for key, value in zip(self._keys, shown, strict=False):
             key.show_value(value)
         # The legend tells the values where there is one.
-        self._at_cursor.setText(f"t = {where.timestep}" if self._keys else f"t = {where.timestep}: {shown[0]}")
+        self._selection_label.setText(f"t = {where.timestep}" if self._keys else f"t = {where.timestep}: {shown[0]}")
         names = (named.name for named in (series.main, *series.companions))
         described = ", ".join(f"{name} {value}" for name, value in zip(names, shown, strict=True))
         self.plot.setAccessibleDescription(

@@ -1,4 +1,4 @@
-"""What shows that a table, or a link within a text, has the keyboard: Qt's own styles mark neither of them."""
+"""Focus indicators of tables and of links in texts. Qt's styles draw none."""
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QFocusEvent, QPalette
@@ -8,10 +8,9 @@ from rnnviz.gui.theme.palettes import Theme
 
 
 class FramedTable(QTableView):
-    """Its frame has the accent's color while it has the keyboard."""
+    """The frame has the accent color while the table has the focus."""
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         palette = self.palette()
         # Qt draws a plain frame in the color of texts, which the cells and the headings have from elsewhere.
         palette.setColor(QPalette.ColorRole.WindowText, theme.color("accent"))
@@ -27,10 +26,10 @@ class FramedTable(QTableView):
 
 
 class LinkLabel(QLabel):
-    """A text with links. Tab reaches the first of them at once, and does not stop where there is none."""
+    """A text with links. Tab moves to the first link, and skips a text without links."""
 
     def offer_links(self, offered: bool) -> None:
-        """Whether there are any."""
+        """Set whether the text has links."""
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus if offered else Qt.FocusPolicy.ClickFocus)
 
     def focusInEvent(self, event: QFocusEvent) -> None:

@@ -1,4 +1,4 @@
-"""A table of numbers in which rows are highlighted."""
+"""Table of numbers with highlighted rows."""
 
 from collections.abc import Sequence
 
@@ -12,32 +12,30 @@ _UNDER, _STROKE, _DASHES = 4.0, 2.0, (4.0, 3.0)
 
 
 class HighlightTable(NumberTable):
-    """Draws the frames that the lanes have, around runs of rows."""
+    """Draws the same highlight frames as the lanes, around ranges of rows."""
 
     def __init__(self) -> None:
         super().__init__()
         self._theme = LIGHT
-        self.lit: tuple[range, ...] = ()
-        """The rows that are framed."""
+        self.highlighted: tuple[range, ...] = ()
+        """The highlighted rows."""
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._theme = theme
         super().apply_theme(theme)
 
     def show_highlight(self, rows: Sequence[range]) -> None:
-        """Frame these rows."""
-        if tuple(rows) != self.lit:
-            self.lit = tuple(rows)
+        if tuple(rows) != self.highlighted:
+            self.highlighted = tuple(rows)
             self.viewport().update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
-        if not self.lit:
+        if not self.highlighted:
             return
         painter = QPainter(self.viewport())
         left, width = -self.horizontalOffset(), self.horizontalHeader().length()
-        for rows in self.lit:
+        for rows in self.highlighted:
             top = self.rowViewportPosition(rows.start)
             bottom = self.rowViewportPosition(rows.stop - 1) + self.rowHeight(rows.stop - 1)
             rect = QRectF(left, top, width, bottom - top).adjusted(2.0, 2.0, -2.0, -2.0)

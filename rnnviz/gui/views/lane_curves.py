@@ -1,4 +1,4 @@
-"""The curves of a quantity over time: one lane that is highlighted, what is beside it, and the other lanes."""
+"""Curves of a quantity over time: the selected lane, its additional curves, and the other lanes."""
 
 from collections.abc import Sequence
 
@@ -12,13 +12,13 @@ from rnnviz.gui.views.time_plot import TimePlot
 from rnnviz.quantities.minmax_envelope import Outline
 
 _DASHED_UP_TO = 600
-"""More time steps in sight are drawn in solid lines: dashes would run together, and take long to draw."""
+"""Maximum number of visible time steps for dashed lines. With more, dashes merge and drawing is slow."""
 _COMPANIONS = ((1, Qt.PenStyle.DashLine), (2, Qt.PenStyle.DotLine))
-"""The color, by its place in the theme's series, and the line of each companion."""
+"""Index of the color in the theme's series, and line style, of each additional curve."""
 
 
 class LaneCurves:
-    """Owns curves of a plot, and makes new ones only when their number changes."""
+    """Owns curves of a plot, and creates new ones only if their number grows."""
 
     def __init__(self, plot: TimePlot) -> None:
         self._plot = plot
@@ -27,13 +27,13 @@ class LaneCurves:
         self._others: list[Curve] = []
         self._beside: list[Curve] = []
         self._mine: list[Curve] = []
-        self.mine: Outline | None = None
-        """What is drawn of the lane that is highlighted."""
+        self.selected: Outline | None = None
+        """The drawn outline of the selected lane, or None."""
         self.beside: tuple[Outline, ...] = ()
         self.others: tuple[Outline, ...] = ()
 
-    def draw(self, mine: Outline, beside: Sequence[Outline], others: Sequence[Outline]) -> None:
-        """Draw other positions, where NaN leaves gaps."""
+    def draw(self, selected: Outline, beside: Sequence[Outline], others: Sequence[Outline]) -> None:
+        """Draw other outlines. NaN leaves gaps."""
         dashed = len(self._plot.timesteps_in_sight) <= _DASHED_UP_TO
         turned, self._dashed = dashed != self._dashed, dashed
         wanted = len(others), len(beside), 1
@@ -44,21 +44,19 @@ class LaneCurves:
             self._mine.append(self._plot.add_curve(self.wide, depth=10.0))
         elif turned:
             self.apply_theme(self._theme)
-        self.mine, self.beside, self.others = mine, tuple(beside), tuple(others)
+        self.selected, self.beside, self.others = selected, tuple(beside), tuple(others)
         curves = (*self._others, *self._beside, *self._mine)
-        for curve, outline in zip(curves, (*others, *beside, mine), strict=True):
+        for curve, outline in zip(curves, (*others, *beside, selected), strict=True):
             curve.show_outline(outline)
 
     def clear(self) -> None:
-        """Draw nothing."""
-        self.mine, self.beside, self.others = None, (), ()
+        self.selected, self.beside, self.others = None, (), ()
         for curves in (self._others, self._beside, self._mine):
             for curve in curves:
                 self._plot.remove_curve(curve)
             curves.clear()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._theme = theme
         for curve in self._others:
             curve.draw_with(self.thin, depth=1.0)
@@ -69,17 +67,17 @@ class LaneCurves:
 
     @property
     def thin(self) -> QPen:
-        """Of the other lanes."""
+        """Pen of the other lanes."""
         # Opaque, for what shines through takes ten times as long to draw.
         return cosmetic_pen(blend(self._theme, "muted", 0.5), 1.0)
 
     @property
     def wide(self) -> QPen:
-        """Of the lane that is highlighted."""
+        """Pen of the selected lane."""
         return cosmetic_pen(self._theme.color("accent"), 2.0)
 
     def companion(self, place: int) -> QPen:
-        """Of one of the curves beside it."""
+        """Pen of an additional curve."""
         color, style = _COMPANIONS[place]
         if not self._dashed:
             return cosmetic_pen(QColor(self._theme.series[color]), 1.0)

@@ -1,4 +1,4 @@
-"""What a curve is: its line, its name, and its value at the selection."""
+"""Legend keys: a curve's line, its name, and its value at the selection."""
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
@@ -11,9 +11,9 @@ _PAD = 6
 
 
 class LegendKey(QAbstractButton):
-    """A piece of the curve's line and its name, as a button; the value at the selection is beside it.
+    """A button with a piece of the curve's line and its name, next to the value at the selection.
 
-    Checkable ones show and hide their curve: unchecked, the name is muted and the line struck.
+    Checkable keys show and hide their curve. An unchecked key has a muted name and its line crossed out.
     """
 
     def __init__(self, name: str, why: str, parent: QWidget | None = None) -> None:
@@ -31,11 +31,11 @@ class LegendKey(QAbstractButton):
 
     @property
     def value(self) -> str:
-        """The value at the selection, as it is shown."""
+        """The displayed value at the selection."""
         return self._value
 
     def rename(self, name: str, why: str) -> None:
-        """Let the key be for another curve."""
+        """Set the name and the tooltip."""
         self.setText(name)
         self.setToolTip(f"{name}: {why}")
         self.setAccessibleName(name)
@@ -43,12 +43,12 @@ class LegendKey(QAbstractButton):
         self.updateGeometry()
 
     def show_line(self, pen: QPen, theme: Theme) -> None:
-        """Draw the line with this pen, the name in the theme's colors."""
+        """Set the pen of the line, and the colors."""
         self._pen, self._theme = pen, theme
         self.update()
 
     def show_value(self, value: str) -> None:
-        """Show the value at the selection."""
+        """Set the value at the selection."""
         self._value = value
         self.setAccessibleName(f"{self.text()}: {value}")
         self.update()

@@ -1,4 +1,4 @@
-"""A sentence with links, in a fixed height of two lines whatever the width."""
+"""Sentence with links, in a fixed height of two lines."""
 
 from html import escape
 
@@ -15,14 +15,14 @@ _MORE = TextPart(" …")
 
 
 class LinkedText(QWidget):
-    """Shows a sentence on one line with a muted one below it, or, where the width is too small, the sentence on two.
+    """Shows a sentence on one line with a muted line below, or a longer sentence on two lines.
 
-    Where even two lines do not hold it, the brief sentence is in, or as many of its parts as there is room for.
+    A sentence that does not fit on two lines is replaced by its brief form, or by as many parts of it as fit.
     """
 
     location_requested = Signal(object)
     act_requested = Signal(str)
-    """A link that leads to no place was followed: what its part names as its act."""
+    """The action name of a followed link that leads to no location."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -43,25 +43,24 @@ class LinkedText(QWidget):
 
     @property
     def text(self) -> str:
-        """The whole sentence, whether or not there is room for it."""
+        """The whole sentence, even if it does not fit."""
         return plain(self._sentence)
 
     @property
     def shown(self) -> str:
-        """What there was room for: the sentence, and the muted line where it is visible."""
+        """The visible text: the sentence, and the muted line if it is visible."""
         document = QTextDocument()
         document.setHtml(self._primary.text())
         lines = [document.toPlainText()] + ([self._beneath.text()] if not self._beneath.isHidden() else [])
         return "\n".join(lines)
 
     def show_text(self, sentence: tuple[TextPart, ...], brief: tuple[TextPart, ...], secondary: str) -> None:
-        """Show a sentence; `brief` says the same in fewer words, `secondary` what is left out first."""
+        """Set the sentence, its `brief` form, and the `secondary` muted line, which is hidden first."""
         self._sentence, self._brief, self._secondary = sentence, brief, secondary
         self._primary.setAccessibleName(plain(sentence))
         self._fit()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._theme = theme
         palette = theme.palette()
         palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
@@ -140,5 +139,5 @@ class LinkedText(QWidget):
             self.act_requested.emit(part.act)
 
     def _explain(self, link: str) -> None:
-        """Let the tooltip be the link's own while the pointer is on it; without one it is the parent's."""
+        """Show the tooltip of the link under the pointer, or else the parent's."""
         self._primary.setToolTip(self._links[int(link)].tip if link else "")

@@ -1,4 +1,4 @@
-"""A plot over time with a logarithmic axis that also has a place for zero and for infinity."""
+"""Plot over time with a logarithmic axis that has positions for zero and infinity."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from rnnviz.gui.views.time_plot import TimePlot
 from rnnviz.quantities.plot_series import LogScale
 
 _ABOVE = [(0.0, 1.0), (0.0, 1.0)]
-"""The label is on its line, not in it."""
+"""Anchors that place the label above its line."""
 
 
 class LogAxis(pg.AxisItem):
@@ -24,7 +24,6 @@ class LogAxis(pg.AxisItem):
         self.scale_of_values = LogScale(-1, 1)
 
     def show_scale(self, scale: LogScale) -> None:
-        """Take another scale."""
         self.scale_of_values = scale
         self.picture = None
         self.update()
@@ -42,7 +41,7 @@ class LogAxis(pg.AxisItem):
 
 
 class LogTimePlot(TimePlot):
-    """A plot of positions on a logarithmic axis; a line says what is tolerated, another where zero is."""
+    """Draws positions on a logarithmic axis, with lines at the tolerance and at zero."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -57,16 +56,16 @@ class LogTimePlot(TimePlot):
 
     @property
     def scale_of_values(self) -> LogScale:
-        """Where numbers are on the vertical axis."""
+        """Scale of the vertical axis."""
         return self._axis.scale_of_values
 
     @property
     def limit(self) -> float | None:
-        """Where the line of what is tolerated is on the vertical axis; None if there is none."""
+        """Position of the tolerance line on the vertical axis, or None."""
         return float(self._limit.value()) if self._limit.isVisible() else None
 
     def show_scale(self, scale: LogScale, limit: tuple[float, str] | None) -> None:
-        """Take another scale, and a line at what is tolerated with the words for it."""
+        """Set the scale, and position and label of the tolerance line."""
         self._axis.show_scale(scale)
         self._floor.setValue(scale.zero)
         self._limit.setVisible(limit is not None)
@@ -81,7 +80,6 @@ class LogTimePlot(TimePlot):
         self.show_values(bottom, top)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         super().apply_theme(theme)
         self._limit.setPen(cosmetic_pen(theme.color("wrong"), 1.0, Qt.PenStyle.DashLine))
         self._limit.label.setColor(theme.color("wrong"))

@@ -1,4 +1,4 @@
-"""Every place where the candidate is outside the tolerance, to be sorted, narrowed down and visited."""
+"""Table of mismatches that can be sorted and filtered."""
 
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
@@ -10,12 +10,12 @@ from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.elided_label import ElidedLabel
 from rnnviz.gui.views.mismatch_model import MismatchModel
 from rnnviz.gui.views.number_table import NumberTable
-from rnnviz.verify.mismatch_rows import MismatchRows, mismatch_rows
+from rnnviz.verify.mismatches import MismatchRows, mismatch_rows
 from rnnviz.verify.result import RunResult
 
 
 class MismatchList(ResultView):
-    """A table of mismatches; choosing a row moves the selection there. `title_changed` shows the tab's new text."""
+    """Selecting a row moves the selection to its value. `title_changed` has the new text of the tab."""
 
     title = "Mismatches"
 
@@ -64,11 +64,11 @@ class MismatchList(ResultView):
 
     @property
     def tab_text(self) -> str:
-        """The title with how many there are."""
+        """The title with the number of mismatches."""
         return self.title if self._rows is None else f"{self.title}  {number_format.count(self._total())}"
 
     def copy_text(self) -> str:
-        """The chosen rows, or all of them."""
+        """The selected rows, or all rows."""
         return self.table.copy_text() if self._rows is not None and len(self._rows) else ""
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
@@ -103,7 +103,7 @@ class MismatchList(ResultView):
         self.table.apply_theme(theme)
 
     def _gather(self) -> None:
-        """Read the rows of the lanes that are asked for."""
+        """Read the mismatches of the selected lanes."""
         self._rows = None
         if self._result is not None and self._candidate is not None:
             layers, directions, *_ = self._result.shape
@@ -133,7 +133,7 @@ class MismatchList(ResultView):
         shown = f"{number_format.count(len(rows))} mismatches"
         if len(rows) < rows.total:
             shown = f"The first {number_format.count(len(rows))} of {number_format.count(rows.total)} mismatches"
-        self._said.setText(f"{shown}, in the order of computation; a heading sorts them.")
+        self._said.setText(f"{shown}, in the order of computation; click a heading to sort them.")
         self.table.fit_columns(self.model.widest(), growing=(5, 6, 7, 8, 9))
 
     def _total(self) -> int:
@@ -157,7 +157,7 @@ def _filter(name: str, why: str) -> QComboBox:
 
 
 def _offer(box: QComboBox, texts: list[str]) -> None:
-    """Offer other choices, and keep the present one if it is among them."""
+    """Replace the items of a combo box. The current item stays selected if it is among them."""
     if [box.itemText(place) for place in range(box.count())] == texts:
         return
     kept = texts.index(box.currentText()) if box.currentText() in texts else 0

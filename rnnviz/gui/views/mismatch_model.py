@@ -1,4 +1,4 @@
-"""The rows of the mismatch list; a cell is put into words when it is seen."""
+"""Table model of the mismatches. Texts are created only for visible cells."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
 
 from rnnviz.core import number_format
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.gui.views.cell_painter import TableCell
 from rnnviz.gui.views.number_table import FULL_ROLE, AnyIndex
-from rnnviz.verify.mismatch_rows import MismatchRows
+from rnnviz.verify.mismatches import MismatchRows
 
 _Roles = Qt.ItemDataRole
 _ROOT = QModelIndex()
@@ -19,7 +19,7 @@ _PLACES = ("layer", "direction", "t", "sample", "unit")
 
 
 class MismatchModel(QAbstractTableModel):
-    """One mismatch in each row, in the order of computation until it is sorted otherwise."""
+    """One mismatch in each row, in the order of computation until sorted otherwise."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,20 +31,20 @@ class MismatchModel(QAbstractTableModel):
         self.show_rows(None, "reference", "candidate")
 
     def show_rows(self, rows: MismatchRows | None, reference: str, candidate: str) -> None:
-        """Show other rows, sorted as those before."""
+        """Set the rows; the sort order stays."""
         self.beginResetModel()
         self._rows = rows
-        self.headings = (*_PLACES, display_name(reference), display_name(candidate), "difference", "violation", "ULP")
+        self.headings = (*_PLACES, display_name(reference), display_name(candidate), "difference", "error ratio", "ulp")
         self._order, self._places = self._sorted(), None
         self.endResetModel()
 
     def location(self, row: int) -> Location:
-        """The place of the mismatch in a row."""
+        """Location of the mismatch in a row."""
         assert self._rows is not None
         return self._rows.location(int(self._order[row]))
 
     def row_of(self, where: Location) -> int | None:
-        """The row in which a place is, or None."""
+        """Row of a location, or None."""
         place = None if self._rows is None else self._rows.row_of(where)
         if place is None:
             return None
@@ -54,18 +54,18 @@ class MismatchModel(QAbstractTableModel):
         return int(self._places[place])
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
-        """Sort by a column; -1 is the order of computation."""
+        """Sort by a column; -1 restores the order of computation."""
         self.layoutAboutToBeChanged.emit()
         self._sorting = None if column < 0 else (column, order)
         self._order, self._places = self._sorted(), None
         self.layoutChanged.emit()
 
     def cell(self, row: int, column: int) -> TableCell:
-        """How a cell is drawn."""
+        """Format of a cell."""
         return TableCell(self._text(row, column, full=False), left=column == 1)
 
     def widest(self) -> list[str]:
-        """For each column a text that is as wide as any in it."""
+        """The widest text of each column."""
         if self._rows is None or not len(self._rows):
             return list(self.headings)
         largest = [str(int(self._rows.where[:, place].max())) for place in range(5)]

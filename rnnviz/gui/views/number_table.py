@@ -1,4 +1,4 @@
-"""Tables of numbers: what a view's model says about a cell, how it is drawn, and how it is copied."""
+"""Table of numbers, with its own painting, sizing and copying."""
 
 from typing import Any
 
@@ -23,11 +23,11 @@ from rnnviz.gui.views.cell_painter import INSET, CellPainter
 from rnnviz.gui.views.focus_frame import FramedTable
 
 FULL_ROLE = Qt.ItemDataRole.UserRole
-"""The text of a cell or heading as it is copied: a number with every digit that it takes to read back."""
+"""Item role of the copied text: a number with all digits needed to read it back exactly."""
 
 _SQUEEZE = 3
 _HEADING_MARGIN = 4
-"""What the style keeps free beside a heading."""
+"""Margin of a heading in pixels, defined by the style."""
 _STEPS = {int(Qt.Key.Key_Left): -1, int(Qt.Key.Key_Right): 1}
 
 AnyIndex = QModelIndex | QPersistentModelIndex
@@ -35,13 +35,13 @@ _ROOT = QModelIndex()
 
 
 class NumberTable(FramedTable):
-    """A table whose model has a method `cell(row, column) -> Cell` beside Qt's own.
+    """A table whose model also has a method `cell(row, column) -> TableCell`.
 
-    Rows are chosen whole and copied as text with tabs, in full precision. All cells in sight are painted in one pass:
-    one by one, Qt asks a model a dozen questions for each, which a table of numbers that follows a selection feels.
+    Whole rows are selected, and copied as tab-separated text in full precision. All visible cells are painted in
+    one pass, because Qt's delegates query the model many times per cell, which is too slow while the selection
+    moves.
 
-    `stepped` is sent with -1 or 1 when an arrow asks for the time step before or after, which a table of one
-    vector has no other use for.
+    `stepped` is emitted with -1 or 1 when Left or Right requests the previous or next time step.
     """
 
     stepped = Signal(int)
@@ -71,7 +71,7 @@ class NumberTable(FramedTable):
         self._painter = CellPainter(self.font())
 
     def copy_text(self) -> str:
-        """The chosen rows with their headings, or all of them if at most one is chosen."""
+        """The selected rows with headings, or all rows if at most one is selected."""
         model = self.model()
         chosen = sorted({index.row() for index in self.selectionModel().selectedRows()})
         rows = chosen if len(chosen) > 1 else range(model.rowCount())
@@ -81,18 +81,17 @@ class NumberTable(FramedTable):
         return "".join("\t".join(line) + "\n" for line in lines)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         super().apply_theme(theme)
         self._painter.apply_theme(theme)
         self.viewport().update()
 
     def fit_columns(self, widest: list[str], growing: tuple[int, ...], shrinking: int | None = None) -> int:
-        """Give each column the room that its widest text needs; those of `growing` share out what is left.
+        """Set the column widths from the widest texts; `growing` columns share the remaining width.
 
-        Their headings come first, so that a long one is cut short only where there is no room for it. The `shrinking`
-        column, if any, gives up to half of its room where there is too little.
+        Headings come first, so that a long one is elided only without enough room. The `shrinking` column, if
+        any, gives up to half of its width if there is too little.
 
-        Returns the width in pixels that all columns need.
+        Returns the total width in pixels that the columns need.
         """
         self._widest, self._growing, self._shrinking = widest, growing, shrinking
         widths = [self.fontMetrics().horizontalAdvance(text) + 2 * INSET for text in widest]
@@ -113,7 +112,7 @@ class NumberTable(FramedTable):
         return needed
 
     def _widen_for_headings(self, widths: list[int], growing: tuple[int, ...], spare: int) -> int:
-        """Give columns what their headings lack, the same part of it to each; returns how much that is."""
+        """Widen columns for their headings, in equal proportion, and return the used width in pixels."""
         header, model = self.horizontalHeader(), self.model()
         lacking = {}
         for column in growing:
@@ -165,11 +164,11 @@ class NumberTable(FramedTable):
         painter.end()
 
     def show_pictures(self, column: int) -> None:
-        """Let the delegate of a column paint its cells, which are not texts."""
+        """Let a delegate paint the cells of a column."""
         self._pictures.add(column)
 
     def _columns_in_sight(self, touched: QRect) -> list[tuple[int, int, int]]:
-        """Index, left edge and width in pixels of each column that is to be painted, from left to right."""
+        """Index, left edge and width in pixels of each column to paint, from left to right."""
         header = self.horizontalHeader()
         spans = [
             (column, header.sectionViewportPosition(column), header.sectionSize(column))

@@ -1,4 +1,4 @@
-"""Which slice of `out` is which lane, and which part of `state` is which lane's last vector, as a map to click."""
+"""Clickable map of `out` and `state`: which lane each slice and each array belongs to."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -7,7 +7,7 @@ from PySide6.QtCore import QEvent, QModelIndex, QPoint, QSignalBlocker, Qt, Sign
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QListView, QVBoxLayout, QWidget
 
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.indexing import in_out, last_timestep, out_text, state_text
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.elided_combo import ElidedComboBox
@@ -15,22 +15,22 @@ from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.elided_label import ElidedLabel
 from rnnviz.gui.views.number_table import AnyIndex
-from rnnviz.gui.views.output_map_chart import StateChart
-from rnnviz.gui.views.output_map_painter import StatePainter
-from rnnviz.gui.views.output_map_rows import LaneRow, StateRows
+from rnnviz.gui.views.output_map_chart import OutputMapChart
+from rnnviz.gui.views.output_map_painter import OutputMapPainter
+from rnnviz.gui.views.output_map_rows import LaneRow, OutputMapRows
 from rnnviz.quantities.highlights import Region, vector_region
 from rnnviz.quantities.output_layout import MapPart
 from rnnviz.verify.result import RunResult
 
 _MARGIN = 6
 _REACH = 4
-"""Pixels above and below a lane's axis that belong to it."""
+"""Tolerance in pixels above and below a lane's axis for the pointer."""
 
 
-class StateMap(ResultView):
-    """The parts of `out` and `state`, what the cursor's vector is of them, and every lane's final state.
+class OutputMap(ResultView):
+    """The parts of `out` and `state`, the slices with the selected vector, and the final state of every lane.
 
-    What one points at is lit up wherever it is shown, here and in the other views.
+    The part under the pointer is highlighted here and in the other views.
     """
 
     title = "Final state and output"
@@ -49,12 +49,12 @@ class StateMap(ResultView):
         self._engine = ElidedComboBox("Final states by", why, 12)
         self._engine.currentIndexChanged.connect(self._refresh)
 
-        self.chart = StateChart()
+        self.chart = OutputMapChart()
         self.chart.pointed.connect(self._on_part)
         self.chart.chosen.connect(lambda part: self._go(part.where, part.where.timestep))
-        self.rows = StateRows()
+        self.rows = OutputMapRows()
         self.list = _ClickedList()
-        self.painter = StatePainter(self.rows, self.list)
+        self.painter = OutputMapPainter(self.rows, self.list)
         self.list.setModel(self.rows)
         self.list.setItemDelegate(self.painter)
         self.list.setAccessibleName(self.title)
@@ -80,21 +80,20 @@ class StateMap(ResultView):
         self._show_parts()
 
     @property
-    def told(self) -> str:
-        """What the cursor's vector is of out and of state."""
+    def summary(self) -> str:
+        """The slices of `out` and `state` that contain the selected vector."""
         return (self._empty if self._result is None else self._here).text()
 
     @property
     def engine(self) -> str:
-        """Whose final states are shown."""
+        """The engine whose final states are shown."""
         return self._engine.currentData() or ""
 
     def choose_engine(self, engine: str) -> None:
-        """Show another engine's final states."""
         self._engine.setCurrentIndex(self._engine.findData(engine))
 
     def copy_text(self) -> str:
-        """Every place with all its numbers, in full precision."""
+        """Every row with all its numbers in full precision."""
         return self.rows.text()
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
@@ -116,12 +115,11 @@ class StateMap(ResultView):
         self._location = location
         self._refresh()
 
-    def show_highlight(self, lit: Sequence[Region]) -> None:
-        """Frame what is in these regions."""
-        if lit != self._asked:
+    def show_highlight(self, highlighted: Sequence[Region]) -> None:
+        if highlighted != self._asked:
             self._asked = ()
-        self.chart.show_highlight(lit)
-        self.rows.show_highlight(lit)
+        self.chart.show_highlight(highlighted)
+        self.rows.show_highlight(highlighted)
 
     def apply_theme(self, theme: Theme) -> None:
         palette = theme.palette()
@@ -133,7 +131,7 @@ class StateMap(ResultView):
         self.list.viewport().update()
 
     def _show_parts(self) -> None:
-        """Show what there is to show of a result, or say that there is none."""
+        """Show the parts of a result, or a text without one."""
         for widget in (self._engine, self.chart, self._here, self.list):
             widget.setVisible(self._result is not None)
         self._empty.setVisible(self._result is None)
@@ -154,7 +152,7 @@ class StateMap(ResultView):
         self._here.setText(" = ".join(["h", *parts]) if parts else "h is in neither output nor state")
 
     def _on_chosen(self, index: QModelIndex, x: int | None) -> None:
-        """Go to a place, or to the timestep under the pointer on a lane's axis."""
+        """Request the location of a row, or the time step under the pointer on a lane's axis."""
         row = self.rows.rows[index.row()]
         if isinstance(row, LaneRow):
             where, timestep = row.last, self._location.timestep
@@ -171,15 +169,15 @@ class StateMap(ResultView):
 
     def _on_part(self, part: MapPart | None) -> None:
         if self._result is None or part is None:
-            self._light(())
+            self._highlight(())
         else:
             array: Literal["h", "c"] = "c" if part.array == "c" else "h"
-            self._light((vector_region(self._result.inputs.network, part.where, array=array),))
+            self._highlight((vector_region(self._result.inputs.network, part.where, array=array),))
 
     def _on_pointed(self, index: QModelIndex | None, point: QPoint | None) -> None:
-        """Light up a row's place; on a lane's axis the timestep under the pointer, beside it the whole lane."""
+        """Highlight a row: the time step under the pointer on a lane's axis, else the whole lane."""
         if index is None:
-            self._light(())
+            self._highlight(())
             return
         row, timestep = self.rows.rows[index.row()], None
         if isinstance(row, LaneRow) and point is not None:
@@ -187,21 +185,21 @@ class StateMap(ResultView):
             if self.painter.band(rect).adjusted(0, -_REACH, 0, _REACH).contains(point):
                 timestep = self.painter.timestep_at(rect, point.x())
         region = self.rows.region(row, timestep)
-        self._light(() if region is None else (region,))
+        self._highlight(() if region is None else (region,))
 
-    def _light(self, lit: tuple[Region, ...]) -> None:
-        """Ask for these lights; to put out those that others asked for is not this view's to ask."""
-        if lit or self._asked:
-            self._asked = lit
-            self.lit_requested.emit(lit)
+    def _highlight(self, highlighted: tuple[Region, ...]) -> None:
+        """Request highlights. Clears only highlights that this view requested."""
+        if highlighted or self._asked:
+            self._asked = highlighted
+            self.highlight_requested.emit(highlighted)
 
 
 class _ClickedList(QListView):
-    """A list that tells where on a row it was clicked; by the keyboard, nowhere."""
+    """A list that emits the x of a click within its row; None for the keyboard."""
 
     chosen = Signal(QModelIndex, object)
     pointed = Signal(object, object)
-    """The index that the pointer is on and where, or that the keyboard is on and None, or twice None."""
+    """Index and point under the pointer; index and None for the keyboard; None and None without either."""
 
     def __init__(self) -> None:
         super().__init__()

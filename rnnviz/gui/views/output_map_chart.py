@@ -1,4 +1,4 @@
-"""The arrays `out` and `state` as bars cut into the vectors that they consist of, to be pointed at."""
+"""Chart of the arrays `out` and `state`, divided into the vectors of the lanes."""
 
 from collections.abc import Sequence
 
@@ -18,23 +18,23 @@ _GAP, _PADDING, _CELL_PADDING = 5, 3, 3
 _DASHES = (3.0, 2.0)
 
 
-class StateChart(QWidget):
-    """A row for `out` at the selection's time step, one for each array of `state`, in which every part is a lane."""
+class OutputMapChart(QWidget):
+    """A row for `out` at the selected time step, and one for each array of `state`. Every part is a lane."""
 
     pointed = Signal(object)
-    """The `MapPart` that the pointer or the keyboard is on, or None."""
+    """The `MapPart` under the pointer or the keyboard focus, or None."""
     chosen = Signal(object)
-    """The `MapPart` that was clicked, or Enter was pressed on."""
+    """The `MapPart` that was clicked or activated with Enter."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = LIGHT
         self._result: RunResult | None = None
         self._location = Location()
-        self._lit: Sequence[Region] = ()
+        self._highlighted: Sequence[Region] = ()
         self._at: MapPart | None = None
         self.rows: tuple[MapRow, ...] = ()
-        """What is drawn."""
+        """The rows of the chart."""
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -43,7 +43,7 @@ class StateChart(QWidget):
         self.setToolTip("The lane of each slice of output and state. Point at one to highlight its places.")
 
     def show_place(self, result: RunResult | None, location: Location) -> None:
-        """Draw the arrays of a result at a place."""
+        """Show the arrays of a result at a location."""
         before, states = self.sizeHint(), self._states()
         self._result, self._location = result, location
         self.rows = () if result is None else map_rows(result.inputs.network, location, result.shape[2])
@@ -58,32 +58,30 @@ class StateChart(QWidget):
             self.update()
 
     def _states(self) -> list[tuple[MapPart, bool]]:
-        """What is drawn of the final states."""
-        return [(part, self._at_cursor(part)) for row in self.rows[1:] for part in row.parts]
+        """The rows of `state`."""
+        return [(part, self._is_selected(part)) for row in self.rows[1:] for part in row.parts]
 
-    def _at_cursor(self, part: MapPart) -> bool:
+    def _is_selected(self, part: MapPart) -> bool:
         return part.where.index[:3] == self._location.index[:3]
 
-    def show_highlight(self, lit: Sequence[Region]) -> None:
-        """Frame the parts that are in these regions."""
-        self._lit = lit
+    def show_highlight(self, highlighted: Sequence[Region]) -> None:
+        self._highlighted = highlighted
         self.update()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._theme = theme
         self.update()
 
-    def lit_parts(self) -> list[str]:
-        """The names of the parts that are framed."""
+    def highlighted_parts(self) -> list[str]:
+        """Names of the highlighted parts."""
         return [part.text for row in self.rows for part in row.parts if self._is_lit(part)]
 
     def rect_of(self, text: str) -> QRectF:
-        """Where a part is drawn, by its name."""
+        """Rectangle of a part, by its name."""
         return next(rect for part, rect in self._rects() if part.text == text)
 
     def _is_lit(self, part: MapPart) -> bool:
-        return is_highlighted(self._lit, part.where, part.array)
+        return is_highlighted(self._highlighted, part.where, part.array)
 
     # Where things lie
 
@@ -98,7 +96,7 @@ class StateChart(QWidget):
         return self.fontMetrics().height() + 2
 
     def _left(self) -> int:
-        """Room for the longest name that there may be, so that nothing moves while the selection does."""
+        """Width of the longest possible name, so that nothing moves with the selection."""
         names = [row.name for row in self.rows]
         if self._result is not None:
             _, _, timesteps, samples, _ = self._result.shape
@@ -107,7 +105,7 @@ class StateChart(QWidget):
         return max((self._wide(name) for name in names), default=0) + _GAP
 
     def _row_rect(self, number: int) -> QRectF:
-        """The bar of a row; between `out` and the states is a line of the lanes' names."""
+        """Rectangle of a row's bar. The lanes' names are between `out` and `state`."""
         line = number + (number > 0)
         left = self._left()
         return QRectF(left, line * (self._line() + _PADDING) + 0.5, max(1, self.width() - left - 1), self._line() - 1)
@@ -164,7 +162,7 @@ class StateChart(QWidget):
         self._stand_on(self._hit(pointer) if self.underMouse() else None)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Arrows lead from part to part, Enter goes there."""
+        """Arrows move between parts, Enter activates one."""
         steps = {Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1), Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0)}
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._at is not None:
             self.chosen.emit(self._at)
@@ -174,7 +172,7 @@ class StateChart(QWidget):
             super().keyPressEvent(event)
 
     def event(self, event: QEvent) -> bool:
-        """Keep the arrows from the window's commands, and say what is under the pointer when it rests."""
+        """Handle the arrow keys before the window's shortcuts, and show tooltips."""
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
             plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
             if plain and event.key() in (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down):
@@ -203,7 +201,7 @@ class StateChart(QWidget):
             return self.toolTip()
         row = next(row for row in self.rows if part in row.parts)
         lane = lane_text(self._result.inputs.network, part.where)
-        what = "cell state" if part.array == "c" else "hidden vector"
+        what = "cell state" if part.array == "c" else "hidden state"
         return f"{part.text}: the {what} of {lane} at t = {part.where.timestep}.\n{row.why}\nClick to go there."
 
     # Drawing
@@ -217,16 +215,16 @@ class StateChart(QWidget):
             bar = self._row_rect(number)
             painter.setPen(self._theme.color("muted"))
             painter.drawText(QRectF(0.0, bar.top(), bar.left(), bar.height()), _LEFT, row.name)
-        lit = []
+        highlighted = []
         for part, rect in self._rects():
             self._paint_part(painter, part, rect)
             if self._is_lit(part):
-                lit.append(rect)
+                highlighted.append(rect)
         if len(self.rows) > 1:
             self._paint_indices(painter)
             self._paint_lanes(painter)
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        for rect in lit:
+        for rect in highlighted:
             over = QPen(self._theme.color("accent"), 2.0)
             over.setDashPattern(_DASHES)
             for pen in (QPen(self._theme.color("base"), 3.0), over):
@@ -240,18 +238,18 @@ class StateChart(QWidget):
         painter.end()
 
     def _paint_part(self, painter: QPainter, part: MapPart, rect: QRectF) -> None:
-        """A part of `out` says which features and which lane it is, one of `state` its index."""
+        """Label a part: features and lane in `out`, index in `state`."""
         result, where = self._result, part.where
         assert result is not None
         painter.setPen(QPen(self._theme.color("border"), 1.0))
-        painter.setBrush(blend(self._theme, "accent", 0.25) if self._at_cursor(part) else self._theme.color("raised"))
+        painter.setBrush(blend(self._theme, "accent", 0.25) if self._is_selected(part) else self._theme.color("raised"))
         painter.drawRect(rect)
         if part in self.rows[0].parts:
             painter.setPen(self._theme.color("text"))
             self._write(painter, rect, [f"{part.label}  {lane_label(result.inputs.network, where)}", part.label])
 
     def _paint_indices(self, painter: QPainter) -> None:
-        """The parts' indices in `state`: all of them, or in little room every other one, or fewer."""
+        """Write the indices of the parts of `state`: all, or fewer if they do not fit."""
         painter.setPen(self._theme.color("text"))
         rects = dict(self._rects())
         for row in self.rows[1:]:
@@ -261,7 +259,7 @@ class StateChart(QWidget):
                 painter.drawText(rects[part].adjusted(-across, 0, across, 0), _CENTRE, part.label)
 
     def _paint_lanes(self, painter: QPainter) -> None:
-        """Above the states which lane each index is, where there is room; else the first and the last one."""
+        """Write the lane of each index above `state`, or only the first and last if they do not fit."""
         result = self._result
         assert result is not None
         network = result.inputs.network
@@ -285,7 +283,7 @@ class StateChart(QWidget):
         painter.drawText(bar, _RIGHT, lane_label(network, parts[-1][0].where))
 
     def _write(self, painter: QPainter, rect: QRectF, texts: Sequence[str]) -> None:
-        """The first of some texts that fits, or none."""
+        """Write the first of the texts that fits, if any."""
         for text in texts:
             if self._wide(text) + 2 * _CELL_PADDING <= rect.width():
                 painter.drawText(rect, _CENTRE, text)

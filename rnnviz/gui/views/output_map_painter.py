@@ -1,4 +1,4 @@
-"""How the map from final states to `out` is drawn."""
+"""Delegate that draws the map from final states to `out`."""
 
 from typing import Any
 
@@ -11,41 +11,40 @@ from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.cell_painter import MARK_SIZE, blend
 from rnnviz.gui.views.number_table import AnyIndex
-from rnnviz.gui.views.output_map_rows import UNTOLD, LaneRow, PlaceRow, StateRows
+from rnnviz.gui.views.output_map_rows import NOT_AVAILABLE, LaneRow, OutputMapRows, PlaceRow
 
 _MARGIN = 8
 _BAND = 12
 _TIE = 14
 _GAP = 6
 _LABELS = 8
-"""The top layer's rows have the longest labels."""
+"""Length of the longest label, in characters; the top layer has it."""
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _DASHES = (3.0, 2.0)
 _MARKS = {
     "equal": ("check", "right"),
     "near": ("check", "right"),
-    "apart": ("cross", "wrong"),
-    "untold": ("info", "muted"),
+    "different": ("cross", "wrong"),
+    "missing": ("info", "muted"),
 }
 
 
-class StatePainter(QStyledItemDelegate):
-    """Draws a lane as a time axis with its last step filled, and the places below it, tied by a bracket."""
+class OutputMapPainter(QStyledItemDelegate):
+    """Draws a lane as a time axis with its last step filled, and its vectors below, joined by a bracket."""
 
-    def __init__(self, rows: StateRows, view: QListView) -> None:
+    def __init__(self, rows: OutputMapRows, view: QListView) -> None:
         super().__init__(view)
         self._rows = rows
         self.apply_theme(LIGHT)
         self.use_font(view.font())
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._theme = theme
         self._icons = Icons(theme)
 
     def use_font(self, font: QFont) -> None:
-        """Write in this font."""
+        """Set the font."""
         self._font = font
         self._bold = QFont(font)
         self._bold.setBold(True)
@@ -59,7 +58,7 @@ class StatePainter(QStyledItemDelegate):
         return QSize(100, line + 4)
 
     def band(self, rect: QRect) -> QRect:
-        """Where a lane row has its time axis."""
+        """Rectangle of the time axis in a lane's row."""
         side = self._metrics.horizontalAdvance("0") + _GAP
         end = self._metrics.horizontalAdvance(str(self._rows.timesteps - 1)) + _GAP
         return QRect(
@@ -70,7 +69,7 @@ class StatePainter(QStyledItemDelegate):
         )
 
     def timestep_at(self, rect: QRect, x: int) -> int:
-        """The time step under a point of a lane row, the nearest one outside the axis."""
+        """Time step at x in a lane's row, or the nearest one outside the axis."""
         band, timesteps = self.band(rect), self._rows.timesteps
         return min(max((x - band.left()) * timesteps // band.width(), 0), timesteps - 1)
 
@@ -85,7 +84,7 @@ class StatePainter(QStyledItemDelegate):
             self._paint_lane(painter, rect, row)
         else:
             self._paint_place(painter, rect, row)
-            if self._rows.lit_times(row):
+            if self._rows.highlighted_times(row):
                 self._frame(painter, QRectF(rect).adjusted(2.5, 1.0, -2.5, -1.0))
         if drawn.state & QStyle.StateFlag.State_HasFocus:
             painter.setPen(QPen(self._theme.color("accent"), 1.0))
@@ -130,12 +129,12 @@ class StatePainter(QStyledItemDelegate):
         painter.setBrush(theme.color("accent"))
         painter.drawRect(QRectF(start, frame.top(), cell, frame.height()))
         self._paint_arrow(painter, frame, cell, backward=row.last.backward)
-        for times in self._rows.lit_times(row):
+        for times in self._rows.highlighted_times(row):
             step = frame.width() / timesteps
             wide = max(6.0, len(times) * step)
             left = min(frame.left() + times.start * step, frame.right() - wide)
             self._frame(painter, QRectF(left, frame.top() - 2.0, wide, frame.height() + 4.0))
-        if self._rows.at_cursor(row):
+        if self._rows.is_selected(row):
             x = frame.left() + (self._rows.location.timestep + 0.5) * frame.width() / timesteps
             painter.setPen(QPen(theme.color("outline_under"), 4.0))
             painter.drawLine(QPointF(x, frame.top() - 2), QPointF(x, frame.bottom() + 2))
@@ -143,7 +142,7 @@ class StatePainter(QStyledItemDelegate):
             painter.drawLine(QPointF(x, frame.top() - 2), QPointF(x, frame.bottom() + 2))
 
     def _frame(self, painter: QPainter, rect: QRectF) -> None:
-        """The frame that a highlighted region has in the lanes."""
+        """Draw the highlight frame of the lanes."""
         over = QPen(self._theme.color("accent"), 2.0)
         over.setDashPattern(_DASHES)
         painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -167,7 +166,7 @@ class StatePainter(QStyledItemDelegate):
 
     def _paint_place(self, painter: QPainter, rect: QRect, row: PlaceRow) -> None:
         theme = self._theme
-        here = self._rows.at_cursor(row)
+        here = self._rows.is_selected(row)
         if here:
             painter.fillRect(rect.adjusted(_MARGIN // 2, 0, -_MARGIN // 2, 0), blend(theme, "accent", 0.2))
             painter.fillRect(QRect(rect.left() + _MARGIN // 2, rect.top(), 3, rect.height()), theme.color("accent"))
@@ -179,7 +178,7 @@ class StatePainter(QStyledItemDelegate):
         x = text.left() + self._label_width() + _GAP
         room = text.right() + 1 - x
         if values is None:
-            words = self._metrics.elidedText(UNTOLD, Qt.TextElideMode.ElideRight, room)
+            words = self._metrics.elidedText(NOT_AVAILABLE, Qt.TextElideMode.ElideRight, room)
             painter.setPen(theme.color("muted"))
             painter.drawText(QRect(x, text.top(), room, text.height()), _LEFT, words)
             return
@@ -197,12 +196,12 @@ class StatePainter(QStyledItemDelegate):
             painter.drawText(QRect(x, text.top(), 40, text.height()), _LEFT, " …")
 
     def _label_width(self) -> int:
-        """The room for the longest label, so that the same units are below each other."""
+        """Width of the longest label, so that the units align."""
         longest = max((row.place.text for row in self._rows.rows[:_LABELS] if isinstance(row, PlaceRow)), key=len)
         return self._metrics.horizontalAdvance(longest)
 
     def _paint_tie(self, painter: QPainter, rect: QRect, row: PlaceRow) -> None:
-        """The half of a bracket round the two rows that must be equal."""
+        """Draw half of the bracket around the two rows that must be equal."""
         if not row.tie:
             return
         x, middle = rect.left() + _MARGIN + 5.5, rect.center().y() + 0.5

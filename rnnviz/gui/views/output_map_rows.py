@@ -1,4 +1,4 @@
-"""The rows of the map from final states to `out`: for each lane its time axis, then the places of its last vector."""
+"""Rows of the map from final states to `out`: a time axis for each lane, then the vectors of its final state."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.number_table import AnyIndex
 from rnnviz.quantities.highlights import Region, is_highlighted, lane_region, vector_region
-from rnnviz.verify.final_state_invariants import Agreement, Place, agreement, lanes, places, values_at
+from rnnviz.verify.invariants import Agreement, Place, agreement, lanes, places, values_at
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.tolerances import tolerances
 
 _ROOT = QModelIndex()
 _IN_TOOLTIP = 8
 
-UNTOLD = "not available"
-"""What is where an engine has no numbers."""
+NOT_AVAILABLE = "not available"
+"""Text for an engine without numbers."""
 
 _WHY = {
-    "out": "The slice of out that holds this vector.",
-    "hidden": "The hidden vector that this layer computed last; only the top layer is in out.",
+    "out": "The slice of the output with this hidden state.",
+    "hidden": "The last hidden state of this layer. The output contains only the top layer.",
     "state": "The final hidden state: Gluon returns it as state[0].",
     "cell": "The final cell state of an LSTM: Gluon returns it as state[1].",
 }
@@ -33,7 +33,7 @@ _WHY = {
 
 @dataclass(frozen=True)
 class LaneRow:
-    """A lane's title and time axis; `last` is its last computed step."""
+    """A lane's title and time axis. `last` is its last computed step."""
 
     last: Location
     title: str
@@ -41,7 +41,7 @@ class LaneRow:
 
 @dataclass(frozen=True)
 class PlaceRow:
-    """One place of a lane's last vector; `tie` is "first" or "second" of the two that must be equal, or empty."""
+    """A final state in `out` or `state`. `tie` is "first" or "second" of two that must be equal, else empty."""
 
     place: Place
     tie: str
@@ -50,11 +50,11 @@ class PlaceRow:
 Row = LaneRow | PlaceRow
 
 
-class StateRows(QAbstractListModel):
-    """Reads the numbers of a row when it is drawn, so that a deep network costs no more than what is in sight."""
+class OutputMapRows(QAbstractListModel):
+    """Reads the numbers of a row when it is drawn, so that a deep network costs no more than its visible rows."""
 
     mark_changed = Signal(int)
-    """Whether, or where, the selection is on a row. Its words are the same: dataChanged would measure every row."""
+    """The selection mark of a row changed. `dataChanged` would measure every row again."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class StateRows(QAbstractListModel):
         self._trace: Trace | None = None
         self._shown: tuple[Any, ...] | None = None
         self._agreements: dict[Location, Agreement] = {}
-        self._lit: Sequence[Region] = ()
+        self._highlighted: Sequence[Region] = ()
 
     @property
     def timesteps(self) -> int:
@@ -93,13 +93,13 @@ class StateRows(QAbstractListModel):
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             if isinstance(row, LaneRow):
                 return f"{row.title}, final state and {self._other(row)}: {self.agreement(row)}"
-            here = ", at the cursor" if self.at_cursor(row) else ""
+            here = ", selected" if self.is_selected(row) else ""
             return f"{row.place.text} = {self.numbers(row, _IN_TOOLTIP)}{here}"
         if role == Qt.ItemDataRole.ToolTipRole:
             if isinstance(row, LaneRow):
                 found, final = self.agreement(row), f"The final state is the one at t = {row.last.timestep}."
-                worst = f"\nThe two {found}, the most in unit {found.unit}." if found.verdict == "apart" else ""
-                return f"{row.title}. {final}{worst}\nClick the axis to go to a timestep."
+                worst = f"\nThe two {found}, the most in unit {found.unit}." if found.verdict == "different" else ""
+                return f"{row.title}. {final}{worst}\nClick the axis to go to a time step."
             values = self.values(row)
             shown = [] if values is None else [numbers.full(value) for value in values[:_IN_TOOLTIP]]
             more = "" if values is None or len(values) <= _IN_TOOLTIP else ", …"
@@ -107,31 +107,31 @@ class StateRows(QAbstractListModel):
         return None
 
     def _move(self, location: Location) -> None:
-        """Follow the selection, and report the rows that show it: before, or."""
-        before = [self.at_cursor(row) for row in self.rows]
+        """Follow the selection, and report the rows whose mark changes."""
+        before = [self.is_selected(row) for row in self.rows]
         moved = location.timestep != self.location.timestep
         self.location = location
         for place, (row, was) in enumerate(zip(self.rows, before, strict=True)):
-            now = self.at_cursor(row)
+            now = self.is_selected(row)
             if was != now or (now and moved and isinstance(row, LaneRow)):
                 self.mark_changed.emit(place)
 
     def values(self, row: PlaceRow) -> FloatArray | None:
-        """(H,): the numbers in a place."""
+        """Values of a row, of shape (H,)."""
         if self._trace is None or self._result is None:
             return None
         return values_at(self._trace, self._result.inputs.network, row.place)
 
     def numbers(self, row: PlaceRow, count: int) -> str:
-        """The first few numbers as they are shown."""
+        """The first `count` values as text."""
         values = self.values(row)
         if values is None:
-            return UNTOLD
+            return NOT_AVAILABLE
         shown = " ".join(numbers.short(value) for value in values[:count])
         return f"{shown} …" if len(values) > count else shown
 
     def agreement(self, row: LaneRow) -> Agreement:
-        """Whether the places of a lane's last vector hold the same numbers."""
+        """Whether all copies of a lane's final state are equal."""
         if row.last not in self._agreements:
             assert self._trace is not None, "rows are there for a trace only"
             assert self._result is not None, "rows are there for a result only"
@@ -140,15 +140,15 @@ class StateRows(QAbstractListModel):
             self._agreements[row.last] = agreement(self._trace, network, row.last, rtol, atol)
         return self._agreements[row.last]
 
-    def at_cursor(self, row: Row) -> bool:
-        """Whether the selection is in a row's lane, or for a place at its very step."""
+    def is_selected(self, row: Row) -> bool:
+        """Whether the selection is in a row's lane, and for a vector also at its time step."""
         here = self.location
         where = row.last if isinstance(row, LaneRow) else row.place.where
         same_lane = (where.layer, where.direction) == (here.layer, here.direction)
         return same_lane and (isinstance(row, LaneRow) or where.timestep == here.timestep)
 
     def region(self, row: Row, timestep: int | None = None) -> Region | None:
-        """What a row shows: a vector, or of a lane's axis one time step, or all of it."""
+        """Region of a row: a vector, one time step of a lane's axis, or the whole lane."""
         if self._result is None:
             return None
         network = self._result.inputs.network
@@ -158,30 +158,29 @@ class StateRows(QAbstractListModel):
             return lane_region(network, row.last.layer, row.last.direction, self.timesteps)
         return vector_region(network, row.last.moved(timestep=timestep))
 
-    def show_highlight(self, lit: Sequence[Region]) -> None:
-        """Light up the rows that show any of these regions."""
-        before = [self.lit_times(row) for row in self.rows]
-        self._lit = lit
+    def show_highlight(self, highlighted: Sequence[Region]) -> None:
+        before = [self.highlighted_times(row) for row in self.rows]
+        self._highlighted = highlighted
         for place, row in enumerate(self.rows):
-            if self.lit_times(row) != before[place]:
+            if self.highlighted_times(row) != before[place]:
                 self.mark_changed.emit(place)
 
-    def lit_times(self, row: Row) -> list[range]:
-        """The highlighted time steps of a row's lane; of a place its own, if that is highlighted."""
+    def highlighted_times(self, row: Row) -> list[range]:
+        """Highlighted time steps of a lane's row, or of a vector's row its own if highlighted."""
         if isinstance(row, PlaceRow):
             where = row.place.where
-            lit = is_highlighted(self._lit, where, "c" if row.place.kind == "cell" else "h")
-            return [range(where.timestep, where.timestep + 1)] if lit else []
+            highlighted = is_highlighted(self._highlighted, where, "c" if row.place.kind == "cell" else "h")
+            return [range(where.timestep, where.timestep + 1)] if highlighted else []
         return [
             range(max(region.times.start, 0), min(region.times.stop, self.timesteps))
-            for region in self._lit
+            for region in self._highlighted
             if (region.lane.layer, region.lane.direction) == (row.last.layer, row.last.direction)
             and region.times.stop > 0
             and region.times.start < self.timesteps
         ]
 
     def text(self) -> str:
-        """Every place with all its numbers, for copying."""
+        """Every row with all its numbers, for copying."""
         lines = []
         for row in self.rows:
             if isinstance(row, PlaceRow):

@@ -1,4 +1,4 @@
-"""The button that pins the selection's unit, and the units that are pinned."""
+"""Button that pins the selected unit."""
 
 from collections.abc import Iterable
 
@@ -12,10 +12,10 @@ MOST_PINNED = 4
 
 
 class PinButton(QToolButton):
-    """Pins the unit that it was shown last, or lets it go."""
+    """Pins or unpins the unit shown last."""
 
     toggled_unit = Signal()
-    """Other units are pinned now."""
+    """The pinned units changed."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -27,15 +27,15 @@ class PinButton(QToolButton):
 
     @property
     def pinned(self) -> tuple[int, ...]:
-        """The units that stay while the selection moves, in the order in which they were pinned."""
+        """The pinned units, in the order of pinning."""
         return tuple(self._pinned)
 
     def pin(self, units: Iterable[int]) -> None:
-        """Pin these in place of all others, as many as there may be."""
+        """Replace the pinned units, up to the maximum number."""
         self._pinned = list(dict.fromkeys(units))[:MOST_PINNED]
 
     def fit(self, units: int) -> None:
-        """Let go what a network of this many units lacks, and keep the room of the longest text."""
+        """Unpin units that a network of this many units lacks, and reserve the longest text's width."""
         self._pinned = [unit for unit in self._pinned if unit < units]
         self.setText(f"Unpin unit {units - 1}")
         self.ensurePolished()
@@ -44,7 +44,7 @@ class PinButton(QToolButton):
         self.show_unit(min(self._unit, units - 1))
 
     def show_unit(self, unit: int) -> None:
-        """Offer to pin the selection's unit, or to let it go."""
+        """Set the unit that the button pins or unpins."""
         self._unit = unit
         pinned, full = unit in self._pinned, len(self._pinned) >= MOST_PINNED
         self.setText(f"Unpin unit {unit}" if pinned else f"Pin unit {unit}")

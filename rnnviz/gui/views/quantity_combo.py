@@ -1,4 +1,4 @@
-"""Which quantity of a unit a view shows: h, or what the cell has beside it."""
+"""Combo box of the quantities of a unit: h, gates, states, changes, pre-activations."""
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QWidget
@@ -6,8 +6,8 @@ from PySide6.QtWidgets import QComboBox, QWidget
 from rnnviz.quantities.catalog import Quantity, per_unit_choices
 
 
-class QuantityChoice(QComboBox):
-    """Lists what the cell at hand has for each unit; what was chosen stays for networks that have it."""
+class QuantityCombo(QComboBox):
+    """Lists the quantities of the current cell. The selected one stays for other cells that have it."""
 
     chosen = Signal()
 
@@ -21,17 +21,16 @@ class QuantityChoice(QComboBox):
 
     @property
     def quantity(self) -> Quantity:
-        """What is chosen: h ("value"), or a gate, state, change or argument of an activation."""
+        """The selected quantity; "value" is h."""
         return self._quantity
 
     def choose(self, quantity: Quantity) -> None:
-        """Take another one."""
         self._quantity = quantity
         self.setCurrentIndex(self.findData(quantity))
         self.chosen.emit()
 
     def offer(self, cell: str) -> None:
-        """List what a cell has; where it lacks what was chosen, h is shown."""
+        """List the quantities of a cell. Select h if it lacks the selected one."""
         self.clear()
         self.addItem("h", "value")
         for choice in per_unit_choices(cell):

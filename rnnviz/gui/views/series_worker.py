@@ -1,4 +1,4 @@
-"""Computes series of gates on a thread beside the window's: what was asked for last, and nothing before it."""
+"""Worker thread that computes time series of gates. A newer request replaces earlier ones."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -12,32 +12,32 @@ from rnnviz.quantities.gate_series import SeriesKey, gate_series, series_effort
 from rnnviz.verify.result import RunResult
 
 _AT_ONCE = 1 << 21
-"""A series that takes no more numbers than this is there within a frame."""
+"""Maximum number of values that are computed within a frame."""
 _KEPT = 24
 
 
 class _CancelledError(Exception):
-    """Another series is asked for."""
+    """The request was replaced."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Order:
+class _Request:
     result: RunResult
     keys: tuple[SeriesKey, ...]
 
 
 class _Worker(QObject):
-    """Lives on the thread."""
+    """Computes series on the thread."""
 
     found = Signal(object, object, object)
 
     def __init__(self) -> None:
         super().__init__()
-        self.wanted: _Order | None = None
+        self.wanted: _Request | None = None
 
     @Slot(object)
-    def read(self, order: _Order) -> None:
-        """Compute all of an order, as long as it is the last one."""
+    def read(self, order: _Request) -> None:
+        """Compute all series of a request until a newer one arrives."""
 
         def check() -> None:
             if self.wanted is not order:
@@ -48,11 +48,11 @@ class _Worker(QObject):
                 self.found.emit(order.result, key, gate_series(order.result, key, check))
 
 
-class SeriesReader(QObject):
-    """The series of one result, of which the last used are kept. Its thread runs from the first long one to `rest`."""
+class SeriesWorker(QObject):
+    """Caches the latest series of one result. Its thread runs from the first long series until `stop`."""
 
-    arrived = Signal()
-    """A series that was asked for is there."""
+    series_ready = Signal()
+    """A requested series is available."""
 
     _asked = Signal(object)
 
@@ -68,35 +68,35 @@ class SeriesReader(QObject):
         self._hand.found.connect(self._take, Qt.ConnectionType.QueuedConnection)
 
     def ask(self, result: RunResult, keys: Sequence[SeriesKey]) -> None:
-        """Have these series, the short ones at once; what was asked for before is not computed any more."""
+        """Request series, and cancel earlier requests. Short series are available at once."""
         if result is not self._result:
-            self.forget()
+            self.reset()
             self._result = result
         missing = [key for key in dict.fromkeys(keys) if key not in self._known]
         if sum(series_effort(result, key) for key in missing) <= _AT_ONCE:
             for key in missing:
                 self._keep(key, gate_series(result, key, lambda: None))
             missing = []
-        self._hand.wanted = _Order(result, tuple(missing)) if missing else None
+        self._hand.wanted = _Request(result, tuple(missing)) if missing else None
         if missing:
             if not self._thread.isRunning():
                 self._thread.start()
             self._asked.emit(self._hand.wanted)
 
     def get(self, key: SeriesKey) -> FloatArray | None:
-        """(T,): a series, if it is there."""
+        """A series of shape (T,), or None until it is available."""
         if key in self._known:
             self._known.move_to_end(key)
         return self._known.get(key)
 
-    def rest(self) -> None:
-        """Compute nothing more, and wait for the thread to end: no longer than a block takes."""
+    def stop(self) -> None:
+        """Cancel, and wait for the thread, at most for one block."""
         self._hand.wanted = None
         self._thread.quit()
         self._thread.wait()
 
-    def forget(self) -> None:
-        """Hold on to no result."""
+    def reset(self) -> None:
+        """Stop, and release the result and the cached series."""
         self._hand.wanted = None
         self._result = None
         self._known.clear()
@@ -104,7 +104,7 @@ class SeriesReader(QObject):
     def _take(self, result: RunResult, key: SeriesKey, values: FloatArray) -> None:
         if result is self._result:
             self._keep(key, values)
-            self.arrived.emit()
+            self.series_ready.emit()
 
     def _keep(self, key: SeriesKey, values: FloatArray) -> None:
         self._known[key] = values

@@ -1,10 +1,10 @@
-"""What the user's own recurrences printed while they were computed."""
+"""View of the standard output of custom steps."""
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
 
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.base import ResultView
@@ -12,9 +12,9 @@ from rnnviz.verify.result import RunResult
 
 
 class StdoutView(ResultView):
-    """The text of each engine under its name. `presence_changed` shows whether there is any."""
+    """The output of each engine under its name. `presence_changed` reports whether there is any."""
 
-    title = "Program output"
+    title = "Output"
 
     presence_changed = Signal(bool)
 
@@ -31,7 +31,6 @@ class StdoutView(ResultView):
         layout.addWidget(self.text)
 
     def copy_text(self) -> str:
-        """All of it."""
         return self.text.toPlainText()
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
@@ -41,7 +40,7 @@ class StdoutView(ResultView):
         self.presence_changed.emit(bool(parts))
 
     def show_location(self, location: Location) -> None:
-        """What was printed does not depend on the selection."""
+        """The output does not depend on the selection."""
 
     def apply_theme(self, theme: Theme) -> None:
         self.text.setPalette(theme.palette())

@@ -1,4 +1,4 @@
-"""A plot over time steps: whole ones on its axis, the selection as a line, a click for another time step."""
+"""Plot over time: integer ticks, the selection as a line, a click selects a time step."""
 
 from collections.abc import Sequence
 from math import ceil, floor
@@ -17,7 +17,7 @@ from rnnviz.gui.views.curve import Curve, CurvesItem
 from rnnviz.quantities.plot_series import pixel_bands
 
 _FEWEST_PIXELS = 64
-"""So wide is a plot at least that has not been laid out yet."""
+"""Assumed width of a plot before its first layout."""
 
 
 class TimePlot(pg.PlotWidget):
@@ -25,9 +25,9 @@ class TimePlot(pg.PlotWidget):
 
     timestep_requested = Signal(int)
     explanation_requested = Signal(int)
-    """A time step: the user wants to see how the value there was computed."""
+    """The time step whose arithmetic is requested."""
     seen_changed = Signal()
-    """Other time steps are in sight, or they are on more or fewer pixels: the curves are to be outlined again."""
+    """The visible time steps or the width in pixels changed, so the curves need new outlines."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         self._time_axis = _TimestepAxis("bottom")
@@ -59,12 +59,12 @@ class TimePlot(pg.PlotWidget):
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
 
     @property
-    def cursor_timestep(self) -> float:
-        """Where the selection line is."""
+    def selected_timestep(self) -> float:
+        """Time step of the selection line."""
         return float(self._cursor.value())
 
     def show_timesteps(self, timesteps: int) -> None:
-        """Make room for T time steps; the part in sight stays unless T has changed."""
+        """Set T. The visible part stays unless T changes."""
         if timesteps == self._timesteps:
             return
         self._timesteps = timesteps
@@ -77,38 +77,37 @@ class TimePlot(pg.PlotWidget):
         """Show the whole sequence."""
         self.view_box.setXRange(-0.5, max(self._timesteps, 1) - 0.5, padding=0)
 
-    def show_cursor(self, timestep: int) -> None:
+    def show_selection(self, timestep: int) -> None:
         """Move the selection line."""
         self._cursor_under.setValue(timestep)
         self._cursor.setValue(timestep)
 
     def show_values(self, low: float, high: float) -> None:
-        """The range of the vertical axis."""
+        """Set the range of the vertical axis."""
         self.view_box.setYRange(low, high, padding=0)
         # At once: put off to the next paint, it would ask for another paint after that.
         self.view_box.updateMatrix()
 
     @property
     def timesteps_in_sight(self) -> range:
-        """The time steps between the ends of the time axis."""
+        """The visible time steps."""
         left, right = self.view_box.viewRange()[0]
         return range(max(0, ceil(left)), min(self._timesteps - 1, floor(right)) + 1)
 
     @property
     def pixels(self) -> int:
-        """How many pixels the time axis is long."""
+        """Length of the time axis in pixels."""
         return max(int(self.view_box.width()), _FEWEST_PIXELS)
 
     def add_curve(self, pen: QPen, depth: float) -> Curve:
-        """A curve without values yet; those of greater depth lie above."""
+        """Add a curve without values. Curves of greater depth are above."""
         return self._curves.add(pen, depth)
 
     def remove_curve(self, curve: Curve) -> None:
-        """Draw a curve no more."""
         self._curves.remove(curve)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw axes, ground and selection in these colors; the curves are their owner's."""
+        """Set the colors of axes, background and selection. Owners set those of their curves."""
         self._theme = theme
         self.setBackground(theme.color("base"))
         for name in ("left", "bottom"):
@@ -144,7 +143,7 @@ class _TimestepAxis(pg.AxisItem):
 
 
 class GapMarks(pg.GraphicsObject):
-    """Lanes over the time steps at which a value is not a number that a curve could show, with the word for it."""
+    """Shaded spans of time steps without a finite value, with a label."""
 
     def __init__(self, plot: TimePlot, word: str, role: str) -> None:
         super().__init__()
@@ -156,23 +155,21 @@ class GapMarks(pg.GraphicsObject):
         plot.addItem(self, ignoreBounds=True)
 
     def show_runs(self, runs: NDArray[np.int64]) -> None:
-        """(K, 2): first and last time step of each lane."""
+        """Set the spans: first and last time step of each, of shape (K, 2)."""
         self.runs = runs
         self.prepareGeometryChange()
         self.update()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._theme = theme
         self.update()
 
     def viewRangeChanged(self) -> None:
-        """The lanes fill what is in sight."""
         self.prepareGeometryChange()
         self.update()
 
     def boundingRect(self) -> QRectF:
-        """Everything in sight."""
+        """The visible part of the plot."""
         return QRectF(self._plot.view_box.viewRect())
 
     def paint(self, painter: QPainter, *_unused: Any) -> None:
@@ -192,7 +189,7 @@ class GapMarks(pg.GraphicsObject):
             self._name(painter, band, color)
 
     def _name(self, painter: QPainter, band: QRectF, color: QColor) -> None:
-        """Write the word on a lane, upright where only that fits."""
+        """Write the label on a span, vertically if it does not fit horizontally."""
         metrics = painter.fontMetrics()
         painter.setPen(color)
         if band.width() > metrics.horizontalAdvance(self._word) + 4:

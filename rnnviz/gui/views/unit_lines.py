@@ -1,4 +1,4 @@
-"""The curves of units over time: each of one engine, of the selection's unit or of a pinned one."""
+"""Curves of units over time: of one engine each, for the selected unit or a pinned one."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from rnnviz.core import number_format
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.curve import Curve
-from rnnviz.gui.views.series_worker import SeriesReader
+from rnnviz.gui.views.series_worker import SeriesWorker
 from rnnviz.gui.views.time_plot import GapMarks, TimePlot
 from rnnviz.quantities.catalog import Quantity
 from rnnviz.quantities.gate_series import SeriesKey, series_key
@@ -22,18 +22,18 @@ from rnnviz.verify.result import RunResult
 from rnnviz.verify.step_inputs import followed
 
 _DASHED_UP_TO = 600
-"""More time steps in sight are drawn in thin solid lines: dashes would run together, and take long to draw."""
+"""Maximum number of visible time steps for dashed lines. With more, dashes merge and drawing is slow."""
 DASHES = ((4.0, 4.0), (1.0, 2.0), (8.0, 3.0, 1.0, 3.0), (10.0, 2.0))
-"""Of the engines that are compared with the reference, one after the other."""
+"""Dash patterns of the candidates, in their order."""
 _TESTS: dict[str, Callable[[Any], NDArray[np.bool_]]] = {number_format.NAN: np.isnan, number_format.INFINITY: np.isinf}
 
 
 @dataclass
 class UnitLine:
-    """One curve: which engine's, of which unit, in which color, and what was read of it last.
+    """One curve: engine, unit, color, and the values read last.
 
-    `dashes` are in strokes' widths, none for the reference. `pinned` is the unit of a curve that stays while the
-    selection moves, else None.
+    `dashes` are multiples of the line width, empty for the reference. `pinned` is the unit of a pinned curve, else
+    None.
     """
 
     engine: str
@@ -47,11 +47,11 @@ class UnitLine:
 
     @property
     def legend_pen(self) -> QPen:
-        """How a piece of the curve looks in a legend."""
+        """Pen of the curve in the legend."""
         return self.pen(dashes=True)
 
     def pen(self, *, dashes: bool) -> QPen:
-        """Wide and solid below thin and dashed, so that both are seen where they are equal."""
+        """Pen of the curve. Solid curves are wide and below thin dashed ones, so that equal curves are both visible."""
         pen = QPen(self.color)
         pen.setCosmetic(True)
         if not dashes:
@@ -63,7 +63,7 @@ class UnitLine:
 
 
 class UnitLines:
-    """Owns the curves of a plot, and the lanes where these have no number to show."""
+    """Owns the curves of a plot, and the marks of time steps without a finite value."""
 
     def __init__(self, plot: TimePlot) -> None:
         self._plot = plot
@@ -75,38 +75,37 @@ class UnitLines:
             number_format.INFINITY: GapMarks(plot, number_format.INFINITY, "infinite"),
         }
         self._quantity: Quantity = "value"
-        self._series = SeriesReader(plot)
-        self.arrived = self._series.arrived
+        self._series = SeriesWorker(plot)
+        self.series_ready = self._series.series_ready
         plot.seen_changed.connect(self.draw)
 
     def __iter__(self) -> Iterator[UnitLine]:
         return iter(self._lines)
 
     def clear(self) -> None:
-        """Draw nothing."""
         for line in self._lines:
             self._plot.remove_curve(line.curve)
         self._lines.clear()
         self._result = None
 
-    def forget(self) -> None:
-        """Draw nothing again before other values are read: the plot may have other time steps by now."""
+    def reset(self) -> None:
+        """Clear the curves until other values are read, because T may change."""
         self._result = None
-        self._series.forget()
+        self._series.reset()
 
     def add(
         self, engine: str, pinned: int | None, color: str, depth: float, *, dashes: tuple[float, ...], shown: bool
     ) -> UnitLine:
-        """Add a curve, whose values `read` reads; those of greater depth lie above."""
+        """Add a curve for `read`. Curves of greater depth are above."""
         line = UnitLine(engine, pinned, color, depth, dashes, self._plot.add_curve(QPen(color), depth))
         line.curve.set_visible(shown)
         self._lines.append(line)
         return line
 
     def read(self, result: RunResult, location: Location, quantity: Quantity = "value") -> None:
-        """Read what every curve shows of the whole sequence; nothing here depends on the location's time step.
+        """Read the values of every curve for the whole sequence, independent of the selected time step.
 
-        A curve of a gate that is still being computed shows nothing, and `arrived` shows when it does.
+        The curve of a gate appears when its computation ends, as `series_ready` reports.
         """
         self._result, self._location, self._quantity = result, location, quantity
         for line in self._lines:
@@ -120,8 +119,8 @@ class UnitLines:
         self._plot.show_values(*finite_range(ends))
         self.draw()
 
-    def strange(self) -> str:
-        """At how many time steps any curve has no number to show; empty if there are none."""
+    def nonfinite(self) -> str:
+        """Number of time steps without a finite value, as text; empty if there are none."""
         told = []
         lines = [(line.whole, self._told(line)) for line in self._lines if line.whole is not None]
         for word, test in _TESTS.items():
@@ -129,12 +128,12 @@ class UnitLines:
             if count:
                 exactly = "" if lines[0][0].block == 1 else "up to "
                 told.append(
-                    f"{word} at {exactly}{number_format.count(count)} {'timestep' if count == 1 else 'timesteps'}"
+                    f"{word} at {exactly}{number_format.count(count)} {'time step' if count == 1 else 'time steps'}"
                 )
         return ", ".join(told)
 
     def draw(self) -> None:
-        """Draw the part in sight, as finely as there are pixels for it."""
+        """Draw the visible time steps at the resolution of the screen."""
         result = self._result
         if result is None:
             return
@@ -154,11 +153,11 @@ class UnitLines:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing that the curves show is still being computed."""
+        """Whether all curves are computed."""
         return all(line.whole is not None for line in self._lines)
 
     def value(self, line: UnitLine, timestep: int) -> Any:
-        """What a curve shows at a time step; None while it is being computed."""
+        """Value of a curve at a time step; None until computed."""
         if self._result is None:
             return None
         if self._quantity == "value":
@@ -167,11 +166,11 @@ class UnitLines:
         return None if values is None else values[timestep]
 
     def has_value(self, line: UnitLine, timestep: int) -> bool:
-        """Whether a curve has a number at a time step, which a recording may lack."""
+        """Whether a curve has a value at a time step. Recorded outputs may lack some."""
         return self._result is not None and timestep in self._told(line)
 
     def values(self, line: UnitLine, times: range) -> FloatArray | None:
-        """(len(times),): what a curve shows at some time steps; None while it is being computed."""
+        """Values of a curve at some time steps, of shape (len(times),); None until computed."""
         if self._result is None:
             return None
         if self._quantity == "value":
@@ -179,9 +178,9 @@ class UnitLines:
         values = self._series.get(self._key(line))
         return None if values is None else values[times.start : times.stop]
 
-    def rest(self) -> None:
-        """Compute nothing more until something else is read."""
-        self._series.rest()
+    def stop(self) -> None:
+        """Stop computing until the next `read`."""
+        self._series.stop()
 
     def _key(self, line: UnitLine) -> SeriesKey:
         return series_key(line.engine, self._location, line.unit, self._quantity)
@@ -193,7 +192,7 @@ class UnitLines:
         return None if values is None else outline_of(values, seen, self._plot.pixels)
 
     def _told(self, line: UnitLine) -> range:
-        """The time steps at which a curve has a number: of a recording perhaps not all."""
+        """Time steps at which a curve has values. Recorded outputs may lack some."""
         assert self._result is not None
         trace, where = self._result[line.engine], self._location
         if self._quantity in ("value", "norm"):
@@ -206,15 +205,15 @@ class UnitLines:
 
 
 def _nothing(result: RunResult) -> Outline:
-    """What is drawn of a curve that is still being computed."""
+    """Empty outline of a curve that is not computed yet."""
     empty = np.zeros(0)
     return Outline(0, 1, empty, empty, result.shape[2])
 
 
 def _gaps(outlines: Sequence[tuple[Outline, range]], test: Callable[[Any], NDArray[np.bool_]]) -> NDArray[np.int64]:
-    """(K, 2): first and last time step of each run at which any outline has a number that passes a test.
+    """First and last time step of each run in which any outline passes a test, of shape (K, 2).
 
-    Beside each outline are the time steps that have one: what was not recorded is not a NaN.
+    Each outline comes with the time steps that have values: a step that was not recorded is not NaN.
     """
     if not outlines:
         return np.zeros((0, 2), np.int64)
@@ -223,6 +222,6 @@ def _gaps(outlines: Sequence[tuple[Outline, range]], test: Callable[[Any], NDArr
 
 
 def _within(outline: Outline, told: range) -> NDArray[np.bool_]:
-    """(P,): which blocks hold any of some time steps."""
+    """Mask of the blocks that contain any of some time steps, of shape (P,)."""
     starts = outline.first + outline.block * np.arange(len(outline.low))
     return np.asarray((starts < told.stop) & (starts + outline.block > told.start))

@@ -1,4 +1,4 @@
-"""Units over time: the selection's by every engine, and those that the user has pinned."""
+"""View of units over time: the selected unit of every engine, and pinned units."""
 
 from collections.abc import Sequence
 from typing import get_args
@@ -8,7 +8,7 @@ from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
 from rnnviz.core import number_format
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.indexing import lane_text
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.provenance import quantity_place
@@ -17,7 +17,7 @@ from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.elided_label import ElidedLabel
 from rnnviz.gui.views.legend import LegendKey
 from rnnviz.gui.views.pin_button import PinButton
-from rnnviz.gui.views.quantity_combo import QuantityChoice
+from rnnviz.gui.views.quantity_combo import QuantityCombo
 from rnnviz.gui.views.time_plot import TimePlot
 from rnnviz.gui.views.unit_lines import DASHES, UnitLine, UnitLines
 from rnnviz.quantities.catalog import Quantity
@@ -26,7 +26,7 @@ from rnnviz.verify.result import RunResult
 
 
 class UnitsPlot(ResultView):
-    """The reference is solid, the others dashed; a legend shows the values at the selection."""
+    """The reference is solid, candidates are dashed. A legend shows the values at the selection."""
 
     title = "Units over time"
 
@@ -43,7 +43,7 @@ class UnitsPlot(ResultView):
 
         self._heading = ElidedLabel(bold=True)
         self._strange = ElidedLabel()
-        self.choice = QuantityChoice("Quantity of the curves: h, a gate, a state or a change.")
+        self.choice = QuantityCombo("Quantity of the curves: h, a gate, a state or a change.")
         self.choice.chosen.connect(self._show_anew)
         self._legend = QHBoxLayout()
         self._legend.setSpacing(2)
@@ -55,7 +55,7 @@ class UnitsPlot(ResultView):
         self.plot.timestep_requested.connect(self._on_timestep)
         self.plot.explanation_requested.connect(self._on_explanation)
         self._lines = UnitLines(self.plot)
-        self._lines.arrived.connect(self._show_anew)
+        self._lines.series_ready.connect(self._show_anew)
         self.gaps = self._lines.gaps
         self._empty = QLabel("Press F5 to see the selected unit over time, of every engine.")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -80,7 +80,7 @@ class UnitsPlot(ResultView):
 
     @property
     def pinned(self) -> tuple[int, ...]:
-        """The units that stay while the selection moves."""
+        """The pinned units."""
         return self._pin.pinned
 
     @property
@@ -90,23 +90,23 @@ class UnitsPlot(ResultView):
 
     @property
     def heading(self) -> str:
-        """What is shown, and whether it is still being computed."""
+        """Unit and quantity, and whether they are still being computed."""
         return self._heading.text()
 
     def curve(self, engine: str, unit: int) -> Outline | None:
-        """What is drawn of a unit by an engine; None if nothing is."""
+        """Outline of a unit and engine, or None."""
         for line in self._lines:
             if (line.engine, line.unit) == (engine, unit) and line.curve.visible:
                 return line.curve.outline
         return None
 
     @property
-    def strange(self) -> str:
-        """At how many time steps there is no number that a curve could show; empty if there are none."""
+    def nonfinite(self) -> str:
+        """Number of time steps without a finite value, as text; empty if there are none."""
         return self._strange.text()
 
     def copy_text(self) -> str:
-        """What the plot shows: every curve at the time steps in sight, in full precision."""
+        """Every curve at the visible time steps, in full precision."""
         if self._result is None:
             return ""
         name = "" if self.choice.quantity == "value" else f"{self.choice.quantity} "
@@ -132,7 +132,7 @@ class UnitsPlot(ResultView):
         known, self._result, self._candidate = result is self._result, result, candidate
         if not known:
             self._shown = None
-            self._lines.forget()
+            self._lines.reset()
         if result is not None and not known:
             self._pin.fit(result.shape[-1])
             self._location = self._location.within(result.shape)
@@ -175,15 +175,15 @@ class UnitsPlot(ResultView):
         if shown != self._shown:
             self._shown = shown
             self._lines.read(result, where, self.choice.quantity)
-            strange = self._lines.strange()
-            self._strange.setText(strange)
-            self._strange.setVisible(bool(strange))
+            nonfinite = self._lines.nonfinite()
+            self._strange.setText(nonfinite)
+            self._strange.setVisible(bool(nonfinite))
             text = f"Unit {where.unit}, {lane_text(result.inputs.network, where)}, sample {where.sample}"
             if self.choice.quantity != "value":
                 text = f"{self.choice.quantity} of {text[0].lower()}{text[1:]}"
             self._heading.setText(text if self._lines.complete else f"{text}: computing {self.choice.quantity} …")
             self._pin.show_unit(where.unit)
-        self.plot.show_cursor(where.timestep)
+        self.plot.show_selection(where.timestep)
         for key, line in self._keys:
             value = self._lines.value(line, where.timestep)
             there = self._lines.has_value(line, where.timestep)
@@ -196,13 +196,13 @@ class UnitsPlot(ResultView):
         self._refresh()
 
     def hideEvent(self, event: QHideEvent) -> None:
-        """Compute nothing more: a window that closes hides what is in it."""
-        self._lines.rest()
+        """Stop computing. A closing window hides its views."""
+        self._lines.stop()
         self._shown = None
         super().hideEvent(event)
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Compute what was left."""
+        """Resume the computation."""
         super().showEvent(event)
         self._refresh()
 
@@ -215,7 +215,7 @@ class UnitsPlot(ResultView):
         self._built = None
 
     def _build(self, result: RunResult, pinned: tuple[int, ...]) -> None:
-        """Make the curves and the legend; which unit of which lane they show is reported as they are read."""
+        """Create curves and legend. `read` sets their lane and unit."""
         built = self._built
         self._clear()
         self._built = built
@@ -238,7 +238,7 @@ class UnitsPlot(ResultView):
         return self._lines.add(engine, pinned, color, depth, dashes=self._dashes(engine), shown=shown)
 
     def _dashes(self, engine: str) -> tuple[float, ...]:
-        """None for the reference; of others those of their place, so that it takes no colors to distinguish them."""
+        """Dash pattern of an engine, empty for the reference. Engines thus differ in more than color."""
         assert self._result is not None
         others = [name for name in self._result.traces if name != self._result.reference.engine]
         return DASHES[others.index(engine) % len(DASHES)] if engine in others else ()

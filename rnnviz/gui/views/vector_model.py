@@ -1,4 +1,4 @@
-"""One vector as a table: a row for each component, a column for each engine, then how far two of them are apart."""
+"""Table model of a vector: a row for each component, a column for each engine, and the differences."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,8 +7,8 @@ import numpy as np
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
 
 from rnnviz.core import number_format
-from rnnviz.core.axis_label_text import shortened, visible
-from rnnviz.core.display_names import display_name
+from rnnviz.core.axis_labels import shortened, visible
+from rnnviz.core.engine_spec import display_name
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.cell_painter import TableCell
@@ -21,11 +21,11 @@ _Roles = Qt.ItemDataRole
 _ROOT = QModelIndex()
 _NUMBER = "-0.000"
 _SHORT_NAME = 12
-"""This many characters of a component's name have room in its column."""
+"""Characters of a component's name that fit into its column."""
 
 
 class VectorModel(QAbstractTableModel):
-    """Writes only the cells that are asked for; a vector of the same length replaces another without a reset."""
+    """Formats only visible cells. A vector of the same length replaces another without a model reset."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +40,6 @@ class VectorModel(QAbstractTableModel):
         self.apply_theme(LIGHT)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._theme = theme
         self._wrong = theme.color("wrong")
         self._muted = theme.color("muted")
@@ -53,8 +52,8 @@ class VectorModel(QAbstractTableModel):
     ) -> None:
         """Show another vector.
 
-        `unit` says what its components are, and `names` what each of them is called, beside its number, if anything.
-        `compared` are the reference and the candidate.
+        `unit` names the components, and `names` optionally each of them. `compared` is the reference and the
+        candidate.
         """
         same = (
             vector is not None
@@ -76,7 +75,7 @@ class VectorModel(QAbstractTableModel):
         self.endResetModel()
 
     def show_gates(self, gates: GateVector | None, added: tuple[Choice, ...]) -> None:
-        """Show these gates and states of the reference beside the same units' values."""
+        """Show gates and states of the reference in additional columns."""
         if added != self._added:
             self.beginResetModel()
             self._gates, self._added = gates, added
@@ -87,12 +86,12 @@ class VectorModel(QAbstractTableModel):
                 self._tell_all()
 
     def mismatched(self, row: int) -> bool:
-        """Whether a row is outside the tolerance."""
+        """Whether a row is a mismatch."""
         difference = self._difference
         return difference is not None and bool(difference.mismatched[row])
 
     def quantity_of(self, column: int) -> Quantity:
-        """What a column of the hidden state shows: a gate's name, or "value"."""
+        """Quantity of a column: a gate's name, or "value"."""
         place = column - self._compared_columns
         return self._added[place].name if place >= 0 else "value"
 
@@ -114,7 +113,7 @@ class VectorModel(QAbstractTableModel):
 
     @property
     def _compared_columns(self) -> int:
-        """How many columns there are before those of gates."""
+        """Number of columns before those of gates."""
         assert self._vector is not None, "an empty model has no columns"
         return 1 + len(self._vector.columns) + (2 if self._vector.difference is not None else 0)
 
@@ -129,13 +128,13 @@ class VectorModel(QAbstractTableModel):
         engines = [label for label, _ in self._vector.columns]
         reference, candidate = self._compared
         if role == _Roles.DisplayRole:
-            return [self._unit, *map(display_name, engines), "Δ", "ULP"][section]
+            return [self._unit, *map(display_name, engines), "Δ", "ulp"][section]
         if role in (FULL_ROLE, _Roles.AccessibleTextRole):
-            return [self._unit, *engines, "difference", "ULP"][section]
+            return [self._unit, *engines, "difference", "ulp"][section]
         if role == _Roles.ToolTipRole:
             why = [f"Values of {engine}." for engine in engines]
-            apart = f"{candidate} - {reference}", f"How many floats lie between {reference} and {candidate}."
-            return [f"The {self._unit}'s index, from 0.", *why, *apart][section]
+            apart = f"{candidate} - {reference}", f"Number of floats between {reference} and {candidate}."
+            return [f"Index of the {self._unit}, from 0.", *why, *apart][section]
         return None
 
     def data(self, index: AnyIndex, role: int = _Roles.DisplayRole) -> Any:
@@ -153,7 +152,7 @@ class VectorModel(QAbstractTableModel):
         return None
 
     def cell(self, row: int, column: int) -> TableCell:
-        """How a cell is drawn: one that is outside the tolerance in bold, in the wrong's color and marked."""
+        """Format of a cell: a mismatch is bold, colored and marked."""
         text = self._text(row, column, full=False)
         if self._is_marked(row, column):
             return TableCell(text, self._wrong, bold=True, mark=self._mark if column == 0 else None)
@@ -162,7 +161,7 @@ class VectorModel(QAbstractTableModel):
         return TableCell(text, self._strange.get(text.removeprefix("-")))
 
     def widest(self) -> list[str]:
-        """For each column a text as wide as it may need."""
+        """The widest possible text of each column."""
         if self._vector is None:
             return []
         # The mark takes the room of two digits and a half.
@@ -183,7 +182,7 @@ class VectorModel(QAbstractTableModel):
         return 2
 
     def _is_other(self, column: int) -> bool:
-        """Whether a column is of an engine that the difference does not speak of."""
+        """Whether a column belongs to an engine that is not compared."""
         return self._vector is not None and self._candidate_column < column <= len(self._vector.columns)
 
     def _text(self, row: int, column: int, *, full: bool) -> str:
@@ -208,7 +207,7 @@ class VectorModel(QAbstractTableModel):
         return str(distance) if full and distance != number_format.UNDEFINED_ULP else number_format.ulp(distance)
 
     def _explanation(self, row: int) -> str:
-        """Every figure of a row in full."""
+        """Tooltip of a row with all numbers in full precision."""
         vector = self._vector
         assert vector is not None, "an empty model has no cells"
         lines = [f"{self._unit} {self._text(row, 0, full=True)}"]
@@ -217,16 +216,16 @@ class VectorModel(QAbstractTableModel):
         if difference is not None:
             reference, candidate = self._compared
             lines.append(f"{candidate} - {reference}: {number_format.full(difference.signed[row])}")
-            lines.append(f"ULP: {self._text(row, self._compared_columns - 1, full=True)}")
+            lines.append(f"ulp: {self._text(row, self._compared_columns - 1, full=True)}")
             state = "mismatch" if difference.mismatched[row] else "within the tolerance"
-            lines.append(f"difference / tolerance: {number_format.error(difference.violation[row])} ({state})")
+            lines.append(f"error ratio: {number_format.error(difference.violation[row])} ({state})")
         for column, added in enumerate(self._added, self._compared_columns):
             lines.append(f"{added.name}: {self._text(row, column, full=True)}")
         return "\n".join(lines)
 
 
 def _longest_number(vector: Vector | None) -> str:
-    """A text as long as the longest number of a vector, but no shorter than most are."""
+    """A text as wide as the longest number of a vector, or as a typical number if that is wider."""
     texts = [_NUMBER]
     for _, values in vector.columns if vector is not None else ():
         finite = np.isfinite(values)

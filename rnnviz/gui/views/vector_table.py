@@ -1,4 +1,4 @@
-"""The vector at the cursor: every engine's values beside each other, and what the step there reads."""
+"""View of the selected vector: the values of every engine, and the inputs of the time step."""
 
 from collections.abc import Sequence
 
@@ -6,14 +6,14 @@ from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QTabBar, QVBoxLayout, QWidget
 
-from rnnviz.core.axis_label_text import timestep_in_words
+from rnnviz.core.axis_labels import timestep_in_words
 from rnnviz.core.indexing import initial_text, input_text, lane_text, passage_text
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.provenance import CellPlace, InitialPlace, InputPlace, Place, quantity_place
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.column_menu import GateColumns
+from rnnviz.gui.views.column_menu import ColumnMenuButton
 from rnnviz.gui.views.elided_label import ElidedLabel
 from rnnviz.gui.views.highlight_table import HighlightTable
 from rnnviz.gui.views.vector_model import VectorModel
@@ -31,20 +31,20 @@ _TABS: dict[VectorKind, tuple[str, str]] = {
 }
 
 _TAB = "tab "
-"""Comes before a vector's name among the words of a session."""
+"""Prefix of a vector's name in the saved state."""
 
 _MARGIN = 6
 _SHORT_NAME = 14
-"""So many characters of a timestep's name leave room for the rest of the heading."""
+"""Characters of a time step's label that leave room for the rest of the heading."""
 
 
 class VectorTable(ResultView):
-    """A heading that says where the cursor is, tabs for the vectors there, and one of them as a table."""
+    """A heading with the selection, tabs for its vectors, and one vector as a table."""
 
     title = "Selected vector"
 
     def __init__(self, settings: Settings | None = None, parent: QWidget | None = None) -> None:
-        """`settings` remember which columns were added."""
+        """`settings` store the added columns."""
         super().__init__(parent)
         self._result: RunResult | None = None
         self._candidate: str | None = None
@@ -54,7 +54,7 @@ class VectorTable(ResultView):
         self._following = False
         self._fitted: list[str] = []
         self._gates: GateVectors | None = None
-        self._lit: Sequence[Region] = ()
+        self._highlighted: Sequence[Region] = ()
 
         self._heading = ElidedLabel("No vector yet", bold=True, selectable=True)
         self._passage = ElidedLabel(selectable=True)
@@ -74,7 +74,7 @@ class VectorTable(ResultView):
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
         self.table.activated.connect(self._on_activated)
         self.table.stepped.connect(self._on_stepped)
-        self.columns = GateColumns(settings)
+        self.columns = ColumnMenuButton(settings)
         self.columns.changed.connect(self._on_columns)
         for part in (self.table, self.table.horizontalHeader()):
             part.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
@@ -102,25 +102,25 @@ class VectorTable(ResultView):
 
     @property
     def heading(self) -> str:
-        """Which vector is shown."""
+        """Description of the shown vector."""
         return self._heading.text()
 
     @property
     def passage(self) -> str:
-        """What the step reads and who reads it; without a result, how to come to one."""
+        """Sentence on the inputs and readers of the vector, or how to get a result."""
         return (self._empty if self._result is None else self._passage).text()
 
     @property
     def kinds(self) -> tuple[VectorKind, ...]:
-        """The vectors that there are at the cursor, in the order of the tabs."""
+        """The vectors of the selection, in the order of the tabs."""
         return self._kinds
 
     def choose(self, kind: VectorKind) -> None:
-        """Show another of the vectors at the cursor."""
+        """Show another vector of the selection."""
         self._tabs.setCurrentIndex(self._kinds.index(kind))
 
     def copy_text(self) -> str:
-        """The chosen rows, or all, in full precision."""
+        """The selected rows, or all rows, in full precision."""
         return self.table.copy_text() if self._result is not None else ""
 
     def save_state(self) -> tuple[str, ...]:
@@ -152,9 +152,8 @@ class VectorTable(ResultView):
         if self.model.columnCount() != before:
             self._fit_columns()
 
-    def show_highlight(self, lit: Sequence[Region]) -> None:
-        """Frame the components that are in these regions."""
-        self._lit = lit
+    def show_highlight(self, highlighted: Sequence[Region]) -> None:
+        self._highlighted = highlighted
         self._frame()
 
     def apply_theme(self, theme: Theme) -> None:
@@ -200,7 +199,7 @@ class VectorTable(ResultView):
         self._frame()
 
     def _show_passage(self, result: RunResult) -> None:
-        """A passage is told in fewer words where there is no room for it."""
+        """Show the passage, in a shorter form if it does not fit."""
         told = self._told(result, brief=False)
         self._passage.explain(told)
         if self._passage.fontMetrics().horizontalAdvance(told) > self.width() - 2 * _MARGIN:
@@ -214,14 +213,14 @@ class VectorTable(ResultView):
         if self._kind == "input" and where.layer == 0:
             return f"the input x = {input_text(network, where)}, read by layer 0"
         if self._kind == "input":
-            both = "forward then backward, " if network.bidirectional else ""
-            return f"what layer {where.layer - 1} computed at t = {where.timestep}, {both}read by layer {where.layer}"
+            both = "forward, then backward direction, " if network.bidirectional else ""
+            return f"the output of layer {where.layer - 1} at t = {where.timestep}, {both}read by layer {where.layer}"
         return passage_text(network, where, result.shape[2], brief=brief)
 
     def _frame(self) -> None:
         result = self._result
         rows = (
-            highlighted_rows(self._lit, result.inputs.network, result.shape[2], self._location, self._kind)
+            highlighted_rows(self._highlighted, result.inputs.network, result.shape[2], self._location, self._kind)
             if result
             else []
         )
@@ -242,7 +241,7 @@ class VectorTable(ResultView):
             self._tabs.setCurrentIndex(kinds.index(self._kind))
 
     def _choose_row(self) -> None:
-        """Choose the row of the cursor's unit; rows that were chosen for copying stay while the unit does."""
+        """Select the row of the selected unit. Rows selected for copying stay while the unit stays."""
         selection = self.table.selectionModel()
         if self._kind == "input":
             selection.clear()
@@ -268,7 +267,7 @@ class VectorTable(ResultView):
             self.location_requested.emit(self._location.moved(unit=current.row()))
 
     def _on_activated(self, index: QModelIndex) -> None:
-        """Ask how a number came about; a feature's is looked at where it was computed, by the layer below."""
+        """Request the explanation of a value; for a feature of an upper layer, of its source below."""
         if self._result is None:
             return
         where, row = self._location, index.row()

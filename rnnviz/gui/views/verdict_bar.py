@@ -4,7 +4,7 @@ from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location
 from rnnviz.execution.events import Stage, StageKind
 from rnnviz.gui.theme.icons import Icons
@@ -48,7 +48,7 @@ _AUDIT_ALL = "{share} of the values were checked. Rerun and check all of them (m
 _REMEDY = "Reruns with this change of the settings: {change}. More known bugs then become detectable."
 
 
-class VerdictLine(ResultView):
+class VerdictBar(ResultView):
     """A banner of fixed height, so that views below it do not move.
 
     It shows the first that applies: a run is active (its result is being audited, or not there yet); a run failed;
@@ -188,12 +188,12 @@ class VerdictLine(ResultView):
 
     @property
     def _being_audited(self) -> bool:
-        """Whether the shown result is of the active run, which audits it."""
+        """Whether the active run is auditing the shown result."""
         unjudged = self._result is not None and self._result.judgment is None
         return unjudged and self._stage is not None and self._stage.after_computed
 
     def _offer(self, words: VerdictWords | None) -> None:
-        """Show the buttons that would make the verdict say more."""
+        """Show the buttons that apply to the verdict."""
         coverage = None if words is None else words.coverage
         self._audit_all.setVisible(coverage is not None and coverage < 1.0)
         if coverage is not None and coverage < 1.0:
@@ -204,7 +204,7 @@ class VerdictLine(ResultView):
             self._remedy.explain(_REMEDY.format(change=remedy))
 
     def _fit_buttons(self) -> None:
-        """Shorten the labels of the buttons if the text has too little room."""
+        """Shorten the labels of the buttons if the text does not fit."""
         taken = _ICON + 2 * _MARGIN + 4 * len(self._links)
         taken += sum(button.sizeHint().width() + 4 for button in self._links if not button.isHidden())
         offered = [button for button in self._actions if not button.isHidden()]

@@ -11,7 +11,7 @@ from rnnviz.gui.commands.help_commands import HelpCommands
 from rnnviz.gui.commands.recent_files import RecentFiles
 from rnnviz.gui.document import Document
 from rnnviz.gui.jobs.runner import Runner
-from rnnviz.gui.lessons.controller import Guide
+from rnnviz.gui.lessons.controller import LessonController
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.settings import Settings
 from rnnviz.io.resources import resource_path
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 class WelcomeHost(Protocol):
     """The window as the welcome page sees it."""
 
-    arrangement: MainLayout
+    main_layout: MainLayout
     document: Document
     files: FileCommands
-    guide: Guide
+    guide: LessonController
     help: HelpCommands
     runner: Runner
     session: Session
@@ -46,7 +46,7 @@ class WelcomeController(QObject):
     @property
     def shown(self) -> bool:
         """Whether the page is visible."""
-        return self._page is not None and self._window.arrangement.covered
+        return self._page is not None and self._window.main_layout.covered
 
     @property
     def page(self) -> "WelcomePage | None":
@@ -63,7 +63,7 @@ class WelcomeController(QObject):
         page = self._page = self._page or self._make()
         page.show_recent(self._recent.paths())
         page.set_back_visible(self._window.session.result is not None)
-        self._window.arrangement.cover(page)
+        self._window.main_layout.cover(page)
         page.focus_first_lesson()
 
     def stay(self, change: Callable[[], None]) -> None:
@@ -76,7 +76,7 @@ class WelcomeController(QObject):
     def leave(self) -> None:
         """Hide the page."""
         if self.shown:
-            self._window.arrangement.uncover()
+            self._window.main_layout.uncover()
 
     def _make(self) -> "WelcomePage":
         from rnnviz.gui.welcome.page import WelcomePage

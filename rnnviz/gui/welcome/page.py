@@ -139,7 +139,8 @@ class WelcomePage(QScrollArea):
             first = lesson is lessons[0]
             # Summaries contain Markdown; this label shows plain text.
             summary = lesson.summary.replace("`", "")
-            entry = StartButton(title, f"Start here. {summary}" if first else summary, summary, first=first)
+            line = f"{summary.partition('. ')[0].rstrip('.')}."
+            entry = StartButton(title, f"Start here. {line}" if first else line, summary, first=first)
             entry.clicked.connect(lambda _checked=False, lesson=lesson: self.lesson_chosen.emit(lesson))
             column.addWidget(entry)
         column.addStretch(1)

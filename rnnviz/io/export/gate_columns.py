@@ -1,6 +1,6 @@
 """Gates and cell states in exports: their names and values, one block of time steps at a time.
 
-They are what the true arithmetic gives for each step of an engine, from that engine's own states: of a right engine
+They are computed for each step of an engine from that engine's own states: of a correct engine
 its own values, up to rounding; for a known bug or a custom step they are the values it should have computed.
 """
 

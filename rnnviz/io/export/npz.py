@@ -53,18 +53,18 @@ def write_npz(
         for member in members:
             with archive.open(f"{member.name}.npy", "w", force_zip64=True) as file:
 
-                def tell(written: int, size: int = member.size, done: int = done) -> None:
+                def notify(written: int, size: int = member.size, done: int = done) -> None:
                     # What goes before an array's numbers is no progress.
                     progress((done + min(written, size)) / total)
 
-                member.write(_Told(file, tell))
+                member.write(_Told(file, notify))
             done += member.size
     return count
 
 
 @dataclass(frozen=True)
 class _Member:
-    """One array of the archive: its name, how many bytes its numbers are, and what writes it as `.npy`."""
+    """An array of the archive: name, bytes, and a function that writes it as `.npy`."""
 
     name: str
     size: int
@@ -99,14 +99,14 @@ def _gate_members(result: RunResult) -> Iterator[_Member]:
 class _Told:
     """A file that reports the number of bytes written; numpy writes arrays in blocks of 16 MB."""
 
-    def __init__(self, file: IO[bytes], tell: Callable[[int], None]) -> None:
+    def __init__(self, file: IO[bytes], notify: Callable[[int], None]) -> None:
         self._file = file
-        self._tell = tell
+        self._notify = notify
         self._written = 0
 
     def write(self, part: bytes | memoryview) -> int:
         self._written += self._file.write(part)
-        self._tell(self._written)
+        self._notify(self._written)
         return len(part)
 
 

@@ -21,7 +21,10 @@ _HEAD_BYTES = 256
 _ZIP = b"PK\x03\x04"
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _NDARRAY_LIST = (0x112).to_bytes(8, "little")
-_LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+_LEGACY_TORCH = re.compile(
+    rb"(?:\x80[\2-\5](?:\x95.{8})?)?(?:\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19|L119547037146038801333356L\n)\.", re.DOTALL
+)
+"""The magic number of PyTorch before 1.6, pickled by any protocol."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,7 @@ def _by_content(path: Path, head: bytes) -> Format | None:
         return MXNET
     if head.startswith(_HDF5):
         return KERAS
-    if head.startswith(_LEGACY_TORCH):
+    if _LEGACY_TORCH.match(head):
         return TORCH
     if head.startswith(_ZIP):
         return _by_members(path)

@@ -29,7 +29,7 @@ class _UnsupportedError(Exception):
 
 
 def assemble(name: str, layers: Layers, tensors: Mapping[str, Tensor], *, without_bias: bool) -> Found:
-    """The network that `layers` are; without what it needs, an entry that is not supported.
+    """The network of `layers`; an unsupported entry if something is missing.
 
     `without_bias` says whether all biases may be missing.
     """

@@ -1,4 +1,4 @@
-"""The HDF5 file of weights and the config in what Keras writes: an archive, or an HDF5 file alone."""
+"""Weights and config in a Keras file: an archive, or an HDF5 file alone."""
 
 import io
 import json
@@ -13,8 +13,8 @@ from typing import IO, Any
 import h5py
 
 from rnnviz.core.errors import InputError, damaged
+from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.core.progress import advance, expect
-from rnnviz.core.zip_errors import ZIP_DAMAGE
 from rnnviz.io.model_formats.keras_h5 import DAMAGE, HEADER_SECONDS, text_attribute
 from rnnviz.io.model_formats.keras_members import CONFIG, WEIGHTS, config_beside
 from rnnviz.io.model_formats.layered_file import UnreadableError
@@ -30,11 +30,11 @@ _LOCAL_HEADER = struct.Struct("<26xHH")
 class KerasFile:
     """A `.keras` archive, or an `.h5` file; its config, as JSON, is None where there is none.
 
-    What an archive holds may be in a folder, too: the config is the one beside the weights then.
+    The content of an archive may be in a folder, too. The config is then next to the weights.
     """
 
     def __init__(self, path: Path) -> None:
-        """Read the config, and hold an archive against its checksums.
+        """Read the config, and verify the checksums of an archive.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""How a model of Keras calls its layers: what feeds them, from which states they start, and by which masks.
+"""Calls of the layers of a Keras model: inputs, initial states and masks.
 
 Source: keras/src/models/functional.py and keras/src/ops/node.py of Keras 3, and tf_keras/src/engine of Keras 2.
 """
@@ -17,7 +17,7 @@ _PASSING = frozenset(
     {"Dropout", "SpatialDropout1D", "GaussianDropout", "GaussianNoise", "AlphaDropout", "ActivityRegularization"}
     | {"Identity"}
 )
-"""Layers that hand on what they get, but for training."""
+"""Layers that return their input, except in training."""
 _MASKED = _PASSING | {
     *("Activation", "Add", "Average", "BatchNormalization", "Bidirectional", "Concatenate", "Dense", "Dot", "ELU"),
     *("GroupNormalization", "GroupedQueryAttention", "Lambda", "LayerNormalization", "LeakyReLU", "Masking", "Maximum"),
@@ -37,7 +37,7 @@ class Ref:
 
 
 State: TypeAlias = Ref | NDArray[Any] | None
-"""One of the states that a layer is called with: another layer's output, numbers, or what is not known."""
+"""One of the states that a layer is called with: another layer's output, numbers, or unknown."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Calls:
     def below(self, name: str) -> str | None:
         """The recurrent layer whose whole output a layer reads, where both are called once.
 
-        What goes from one layer's final state to the other's initial one makes two networks of them.
+        A final state that is another layer's initial state makes two networks of them.
         """
         calls = self._calls[name]
         if len(calls) != 1 or len(calls[0].sequence) != 1:
@@ -124,7 +124,7 @@ class Calls:
         return any(call.training for call in self._calls[name])
 
     def _source(self, ref: Ref) -> Ref:
-        """The output that comes from `ref` past layers that hand on what they get."""
+        """The output of `ref`, through layers that return their input."""
         for _ in range(len(self._items)):
             calls = self._calls.get(ref.layer, ())
             if ref.layer not in self._items or ref.call >= len(calls) or not _passes(self._items[ref.layer]):

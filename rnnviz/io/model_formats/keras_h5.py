@@ -1,6 +1,6 @@
 """The arrays of an HDF5 file, known from its headers and checked before any is read.
 
-Only what the file itself holds is followed: no link to another name or file, no dataset whose numbers are elsewhere, no
+Only data in the file itself is read: no link to another name or file, no dataset whose numbers are elsewhere, no
 filter but those that every HDF5 library brings.
 """
 
@@ -143,7 +143,7 @@ def _stored(path: str, dataset: h5py.Dataset, size: int) -> StoredArray:
         return StoredArray(path, tuple(shape), dtype, _problem(path, dataset, dtype, size))
     except DAMAGE:
         # What numpy has no type for, among others.
-        return StoredArray(path, (), "unknown", f"{path} holds what is not read")
+        return StoredArray(path, (), "unknown", f"{path} has an unsupported type")
 
 
 def _problem(path: str, dataset: h5py.Dataset, dtype: str, size: int) -> str:

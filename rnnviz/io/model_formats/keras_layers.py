@@ -88,7 +88,7 @@ def configured_layer(file: KerasFile, layer: Configured, matched: Matched) -> St
 
 
 def inferred_layer(file: KerasFile, found: FoundLayer, item: Item | None = None) -> StoredLayer:
-    """A layer that the config does not list, by the shapes of its weights; `item` is what it says elsewhere of it."""
+    """A layer that the config does not list, by the shapes of its weights; `item` is its other description."""
     if item is not None:
         listed = Configured((found.name,), found.place, found.name, item, Start("unknown"), assumptions=(_CALLED,))
         within = tuple(cell for side in found.sides for cell in side)
@@ -110,7 +110,7 @@ def inferred_layer(file: KerasFile, found: FoundLayer, item: Item | None = None)
 
 
 def _described(entry: Entry, cells: Sequence[StoredCell]) -> Entry:
-    """The entry with what the arrays of its cells say of it, of which the first is at the bottom."""
+    """The entry, completed from the arrays of its cells; the first is at the bottom."""
     if not cells:
         return entry
     kernel, recurrent = cells[0].kernel, cells[0].recurrent_kernel

@@ -20,10 +20,10 @@ class UnreadableError(Exception):
 
 @dataclass(frozen=True)
 class StoredLayer:
-    """An entry and what reads its parameters, by Gluon's names.
+    """An entry and a function that reads its parameters, by Gluon's names.
 
     `read_state` reads the stored initial state: "h", and "c" for an LSTM, each (L·D, N, H). Both raise an
-    UnreadableError if the file is not what it seemed to be.
+    UnreadableError if the file has another format.
     """
 
     entry: Entry
@@ -83,7 +83,7 @@ def unsupported(entry: Entry, reason: str) -> StoredLayer:
 def with_stacks(layers: Sequence[StoredLayer], below: Mapping[int, int]) -> list[StoredLayer]:
     """The layers in their order, and before the bottom layer of each chain the chain as one network.
 
-    `below[k]` is the number of the layer whose whole output the layer k reads. Only what fits is joined.
+    `below[k]` is the number of the layer whose whole output the layer k reads. Only layers that fit are joined.
     """
     fitting = {k: lower for k, lower in below.items() if _fits_on(layers[k].entry, layers[lower].entry)}
     stacks = [(chain[0], _stacked([layers[k] for k in chain])) for chain in _chains(fitting)]
@@ -130,7 +130,7 @@ def _stacked(layers: Sequence[StoredLayer]) -> StoredLayer:
 
 
 def _fits_on(upper: Entry, lower: Entry) -> bool:
-    """Whether both can be layers of one network, `upper` reading what `lower` puts out."""
+    """Whether both can be layers of one network, with the output of `lower` as the input of `upper`."""
     # What else must be known of both has to be the same, too, such as that they compute backward.
     same = ("cell", "cells", "hidden_size", "bidirectional", "dtype", "reason", "initial_state", "reverse")
     return (

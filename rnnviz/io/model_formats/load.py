@@ -10,7 +10,7 @@ from pathlib import Path
 from rnnviz.core.config import Config, InitialStateSource, Network, ParameterSource, SequenceSource
 from rnnviz.core.errors import InputError, printable
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.npz_file import NpzFile, read_npz
+from rnnviz.core.npz import NpzFile, read_npz
 from rnnviz.core.parameters import Parameters, check_shapes
 from rnnviz.core.progress import expect
 from rnnviz.io.model_formats.assumptions import open_state
@@ -92,7 +92,7 @@ def read_network(path: Path, entry: str | None, network: Network) -> StoredNetwo
     Raises
     ------
     InputError
-        If the file cannot be read, or what it holds does not fit.
+        If the file cannot be read, or its content does not fit.
     """
     weights = _WEIGHT_COPIES * 8 * network.parameter_count
     size = network.parameter_count * (8 if network.dtype == "float64" else 4)

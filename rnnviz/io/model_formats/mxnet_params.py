@@ -36,13 +36,13 @@ _TYPES = (
 
 
 def open_model(path: Path) -> ModelFile:
-    """Open a `.params` file; raises an InputError if it is damaged or holds what is not read."""
+    """Open a `.params` file; raises an InputError if it is damaged or has unsupported content."""
     unpacked = UnpackedVectors(open_tensors(path), path)
     return NamedArrays(JoinedGates(unpacked), unpacked.reasons)
 
 
 def open_tensors(path: Path) -> TensorFile:
-    """All arrays of a `.params` file; raises an InputError if it is damaged or holds what is not read."""
+    """All arrays of a `.params` file; raises an InputError if it is damaged or has unsupported content."""
     return NDArrays(path)
 
 

@@ -6,8 +6,7 @@ import numpy as np
 
 from rnnviz.core.errors import InputError, damaged, printable
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.npy_header import DAMAGE, NpyHeader, read_npy_header
-from rnnviz.core.npz_file import NpzFile
+from rnnviz.core.npz import DAMAGE, NpyHeader, NpzFile, read_npy_header
 from rnnviz.core.regular_file import check_regular
 from rnnviz.io.model_formats.named_arrays import NamedArrays
 from rnnviz.io.model_formats.rnn_entry import ModelFile

@@ -14,7 +14,7 @@ from rnnviz.io.model_formats.onnx_graph import nodes
 from rnnviz.io.model_formats.onnx_initializers import Initializers
 from rnnviz.io.model_formats.onnx_lazy import outline
 from rnnviz.io.model_formats.onnx_nodes import is_recurrent, recurrent_node, unrolled_layer
-from rnnviz.io.model_formats.onnx_unrolled import unrolled, with_rolled
+from rnnviz.io.model_formats.onnx_unrolled import single_step, unrolled, with_rolled
 from rnnviz.io.model_formats.tensors import TensorFile
 
 _LARGEST_BYTES = (1 << 31) - 1
@@ -37,8 +37,10 @@ def open_model(path: Path) -> LayeredFile:
         placed = with_rolled(list(nodes(model)), constants)
         found = [recurrent_node(node, constants) for node in placed if is_recurrent(node)]
         layers = with_stacks([node.layer for node in found], fed_by(found, constants))
-        left = unrolled(placed)
-        return LayeredFile(path, layers if left is None else [*layers, unrolled_layer(left)])
+        left, single = unrolled(placed), False
+        if left is None and not layers:
+            left, single = single_step(placed), True
+        return LayeredFile(path, layers if left is None else [*layers, unrolled_layer(left, single=single)])
     except UnreadableError as error:
         raise InputError(f"{path} cannot be read: {error}.") from error
     except MemoryError as error:

@@ -89,7 +89,7 @@ def _chain(top: int, below: Mapping[int, int]) -> list[int]:
 
 
 def _depends_on(upper: RecurrentNode, layers: Sequence[RecurrentNode]) -> bool:
-    """Whether the initial state of a layer follows from what layers below it put out."""
+    """Whether the initial state of a layer follows from the outputs of layers below."""
     names = [name for name in map(upper.placed.input, ("initial_h", "initial_c")) if name]
     ancestors = recurrent_ancestors(upper.placed.scope, names)
     return any(layer.placed.key in ancestors for layer in layers)

@@ -2,8 +2,8 @@
 
 Exporters keep a layer's weights as slices, transposes and concatenations of the framework's own arrays, and make
 initial states by expanding a constant to the size of a batch that only the caller of the model knows. Sizes that a
-model leaves open are therefore replaced by small numbers, two different ones in turn: what is the same for both holds
-for any.
+model leaves open are therefore replaced by small numbers, two different ones in turn: results that are equal for both
+are valid for any.
 """
 
 import contextlib
@@ -44,7 +44,7 @@ _LARGEST_RANK = 8
 
 @dataclass(frozen=True)
 class Value:
-    """Shape and type of a value, and what reads its elements.
+    """Shape and type of a value, and a function that reads its elements.
 
     With `origins` the elements are those of the origins: `read` gives an index for each, counted from `Values.base`.
     `open_size` is whether the value depends on a size that the model leaves open.
@@ -99,7 +99,7 @@ class Values:
         return known
 
     def index(self, scope: GraphScope, name: str) -> Value:
-        """The elements of a computed value by their places, so that what is moved from there can be followed."""
+        """The elements of a computed value by their places, so that moved elements can be traced."""
         shape, is_open = self._declared(scope, name)
         if shape is None:
             raise UnreadableError(f"is made of {name}, whose shape the model does not declare")
@@ -305,7 +305,7 @@ class Values:
 
 @dataclass(frozen=True)
 class Constants:
-    """The constants of one model, and what follows from its open sizes."""
+    """The constants of one model, and values that follow from its open sizes."""
 
     both: tuple[Values, Values]
 
@@ -354,7 +354,7 @@ def layout_of(scope: GraphScope, node: NodeProto) -> int:
 
 
 def widened_numbers(value: Value) -> FloatArray:
-    """A constant's numbers in float32, or in float64 if that is what they are."""
+    """A constant's values in float32, or in float64 if that is their type."""
     stored = value.read()
     bits = stored.view(np.uint16) if stored.dtype.name == "bfloat16" else stored
     return widened(bits, stored.dtype.name)

@@ -1,4 +1,4 @@
-"""The nodes of an ONNX model, in subgraphs and functions too, and what the names in them stand for."""
+"""Nodes of an ONNX model, including subgraphs and functions, and the values of their names."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -96,7 +96,7 @@ class GraphScope:
 
 @dataclass(frozen=True)
 class PlacedNode:
-    """A node and the names around it; `defined` is whether the file has a function that says what it computes."""
+    """A node and the names around it; `defined` is whether the file has a function that defines it."""
 
     node: NodeProto
     scope: GraphScope
@@ -104,7 +104,7 @@ class PlacedNode:
 
     @property
     def operator(self) -> tuple[str, str]:
-        """(domain, name) of what it computes; ONNX's own domain is empty."""
+        """(domain, name) of the operator; ONNX's own domain is empty."""
         domain = self.node.domain
         return "" if domain == "ai.onnx" else domain, self.node.op_type
 

@@ -85,12 +85,19 @@ def recurrent_node(placed: PlacedNode, constants: Constants) -> RecurrentNode:
         return _unread(placed, _refused(placed, cell, str(error), constants))
 
 
-def unrolled_layer(placed: PlacedNode) -> StoredLayer:
-    """A network of which the file holds single time steps alone, by the first product in them."""
-    reason = (
-        "it is unrolled into single time steps: open the weights that it was exported from, or in PyTorch export it "
-        "with dynamo=False, and nn.RNN, nn.LSTM or nn.GRU in place of a loop of cells"
-    )
+_UNROLLED = (
+    "it is unrolled into single time steps: open the weights that it was exported from, or in PyTorch export it "
+    "with dynamo=False, and nn.RNN, nn.LSTM or nn.GRU in place of a loop of cells"
+)
+_SINGLE_STEP = (
+    "it is the first time step alone, as Keras exports a model whose number of time steps is open: open the weights "
+    "that it was exported from, such as the .keras file"
+)
+
+
+def unrolled_layer(placed: PlacedNode, *, single: bool) -> StoredLayer:
+    """A network of which the file holds single time steps, or only the first one, by the first product in them."""
+    reason = _SINGLE_STEP if single else _UNROLLED
     return unsupported(Entry(placed.name, None, None, None, None, None, None), reason)
 
 
@@ -146,7 +153,7 @@ def _cell(placed: PlacedNode, cell: str, attributes: Attributes) -> str:
 
 
 def _check_computed(placed: PlacedNode, cell: str, attributes: Attributes, constants: Constants) -> None:
-    """Refuse, by name, what the cells of Gluon do not compute."""
+    """Refuse operators that Gluon's cells lack, by name."""
     direction = _direction(attributes)
     if direction not in _SIDES:
         raise UnreadableError(f'its direction is "{direction}": it must be forward, reverse or bidirectional')

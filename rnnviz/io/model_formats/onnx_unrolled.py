@@ -90,6 +90,24 @@ def unrolled(nodes: Sequence[PlacedNode]) -> PlacedNode | None:
     return None
 
 
+def single_step(nodes: Sequence[PlacedNode]) -> PlacedNode | None:
+    """The first product of a state of zeros: the first time step of a network, whose others are not in the graph."""
+    for placed in nodes:
+        if placed.node.op_type not in _PRODUCTS or len(placed.node.input) < 2:
+            continue
+        scope, name = placed.scope, placed.node.input[0]
+        for _ in range(_LONGEST_WAY):
+            scope, name, source = scope.find(name)
+            if not isinstance(source, NodeProto):
+                break
+            if source.op_type == "ConstantOfShape":
+                return placed
+            if source.op_type not in (*MOVES, "Cast") or not source.input:
+                break
+            name = source.input[0]
+    return None
+
+
 def _behind(
     placed: PlacedNode, products: dict[tuple[GraphScope, str], tuple[_Key, PlacedNode]]
 ) -> list[tuple[GraphScope, str]]:
@@ -266,7 +284,7 @@ def _paired(found: Sequence[_Direction], nodes: Sequence[NodeProto]) -> list[lis
 
 
 def _rolled(directions: Sequence[_Direction], scope: GraphScope) -> NodeProto:
-    """The RNN node of one or two directions, and in `scope` what it reads and what its steps put out."""
+    """The RNN node of one or two directions, and in `scope` its inputs and the outputs of its steps."""
     first = directions[0].steps[0]
     prefix = f"{first.output} as one node"
 

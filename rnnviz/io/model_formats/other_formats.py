@@ -1,4 +1,4 @@
-"""Formats of model files that are not read: how each is recognized, and what to save or export instead."""
+"""Unsupported formats of model files: how to recognize each, and a supported one to use instead."""
 
 import re
 from collections.abc import Callable, Collection
@@ -18,7 +18,7 @@ _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"7z\xbc\xaf")
 class OtherFormat:
     """A format that is not read.
 
-    `name` completes "is ...", and `instead` says what to do. `holds` recognizes a file from its name in lower case and
+    `name` completes "is ...", and `instead` is the fix. `holds` recognizes a file from its name in lower case and
     its first bytes, and `folder` a folder from the names in it.
     """
 

@@ -30,10 +30,10 @@ def limited_memory(allowance: int) -> Iterator[None]:
 
 @contextmanager
 def limited_time(seconds: float) -> Iterator[None]:
-    """Let the system end this process if what is done meanwhile takes longer.
+    """Let the system end this process if the block takes longer.
 
-    It is for libraries that may loop for ever over what is damaged: nothing else reaches a process in there.
-    Only on the main thread, and where the system has a timer for it.
+    For libraries that may loop forever over damaged files in native code.
+    Only on the main thread of systems with a timer.
     """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield

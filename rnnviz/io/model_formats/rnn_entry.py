@@ -77,6 +77,13 @@ class Entry:
         return asdict(self)
 
     @property
+    def directions(self) -> str:
+        """The directions as tables of entries show them: forward, backward, both, or "?"."""
+        if self.bidirectional is None:
+            return "?"
+        return "both" if self.bidirectional else "backward" if self.reverse else "forward"
+
+    @property
     def leaves_initial_state_open(self) -> bool:
         """Whether the model's own initial state is not in the file, so that the user must choose one."""
         return self.initial_state in ("input", "computed")
@@ -105,7 +112,7 @@ class Entry:
 
 
 class ModelFile(Protocol):
-    """An open model file: what it holds is known, and no weight has been read, where the format allows that."""
+    """An open model file with known entries. Weights are not read yet, if the format permits that."""
 
     @property
     def entries(self) -> tuple[Entry, ...]:

@@ -206,7 +206,7 @@ class Unpickler(_Machine):  # type: ignore[misc]
         self._load_newobj()
 
     def _load_build(self) -> None:
-        """Fill the object of a program; pass over what is kept beside a dict, such as the versions of its modules."""
+        """Fill the object of a program; ignore attributes of a dict, such as the versions of its modules."""
         state = self.stack.pop()
         target = self.stack[-1]
         if isinstance(target, Record):
@@ -266,6 +266,11 @@ class Unpickler(_Machine):  # type: ignore[misc]
 
     def persistent_load(self, pid: Any) -> PickledStorage:
         """The storage that a file describes: ("storage", its type, its key, its device, its length)."""
+        if isinstance(pid, str):
+            raise InputError(
+                f"{self._path} was saved with pickle_protocol=0, of which PyTorch itself cannot load tensors: "
+                "save it with pickle_protocol=2, the default of torch.save."
+            )
         if not (isinstance(pid, tuple) and len(pid) in (5, 6) and pid[0] == "storage"):
             raise damaged(self._path, KIND, "it refers to something else than a storage")
         _, kind, key, _, length, *view = pid

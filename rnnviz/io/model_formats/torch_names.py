@@ -65,7 +65,7 @@ _MORE_THAN_A_CELL = re.compile(
     r"(?:^|[._])weight_(?:c|p)\w*",
     re.IGNORECASE,
 )
-"""Names of arrays that change what a cell computes."""
+"""Names of arrays that change the computation of a cell."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class _Arrays:
             yield self._sorted[place]
 
     def states(self, prefix: str) -> list[str]:
-        """The names of what may be learned initial states, in the module or dict that `prefix` begins with."""
+        """Names of arrays that may be learned initial states, in the module or dict that `prefix` begins with."""
         return self._states.get(_parent(prefix), [])[:_MOST_STATES]
 
 

@@ -52,7 +52,7 @@ def read_weights(model: ModelFile, entry: Entry, network: Network, *, rounded: b
 
 
 def widened(array: NDArray[np.generic], dtype: str) -> FloatArray:
-    """Numbers as float32, or as float64 if that is what they are; `dtype` is one of `entry.DTYPES`.
+    """Values as float32, or as float64 if that is their type; `dtype` is one of `entry.DTYPES`.
 
     bfloat16, which numpy has no type for, comes as its bits in uint16.
     """
@@ -62,7 +62,7 @@ def widened(array: NDArray[np.generic], dtype: str) -> FloatArray:
 
 
 def _check_network(entry: Entry, network: Network) -> None:
-    """Hold the shapes of all arrays against those that the network needs, before any of them is read."""
+    """Check the shapes of all arrays against the network, before any of them is read."""
     if entry.reverse and not network.reverse:
         raise InputError(
             f"network.reverse = false is not allowed: {entry.name} reads the sequence from its end, so it must be true."

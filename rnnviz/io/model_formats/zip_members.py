@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rnnviz.core.errors import InputError, damaged
-from rnnviz.core.zip_errors import ZIP_DAMAGE
+from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.io.readers.chunked_read import read_pieces
 
 _DAMAGE = (*ZIP_DAMAGE, KeyError)

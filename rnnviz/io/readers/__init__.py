@@ -1,1 +1,1 @@
-"""Readers of the input sequence and what belongs to it."""
+"""Readers of the input sequence, its names and the initial state."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.npy_header import DAMAGE, check_numeric
+from rnnviz.core.npz import DAMAGE, check_numeric
 from rnnviz.core.regular_file import check_regular
 from rnnviz.core.schema import display_value
 

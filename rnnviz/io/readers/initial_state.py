@@ -8,7 +8,7 @@ import numpy as np
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
 from rnnviz.core.initial_state import State, check_state, checked_state
-from rnnviz.core.npz_file import read_npz
+from rnnviz.core.npz import read_npz
 from rnnviz.io.model_formats.load import StoredNetwork
 
 _ARCHIVED = "initial_state."

@@ -20,7 +20,7 @@ def _open_at_once(path: str, flags: int) -> int:
 
 
 def read_plain_text(path: Path, kind: str = "text") -> str:
-    """The text of a file in UTF-8, without the mark that some editors put before it; `kind` is what it must be.
+    """The text of a file in UTF-8, without a byte order mark; `kind` is the expected content.
 
     Raises
     ------

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.errors import ConfigError, InputError
-from rnnviz.core.npy_header import check_numeric
-from rnnviz.core.npz_file import NpzFile
+from rnnviz.core.npz import NpzFile, check_numeric
 from rnnviz.core.schema import display_value, listed
 from rnnviz.core.sequence_config import SequenceSource
 from rnnviz.io.readers.arrays import open_npy, read_csv
@@ -36,7 +35,7 @@ def open_sequence(source: SequenceSource, features: int) -> OpenSequence:
     Raises
     ------
     ConfigError
-        If a key of the source does not fit what the file holds.
+        If a key of the source does not fit the file.
     InputError
         If the file is missing, of another kind, damaged, not numeric, ragged, empty, or of other dimensions.
     """

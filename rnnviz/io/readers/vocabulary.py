@@ -53,8 +53,8 @@ class Vocabulary:
             if place is None:
                 raise ConfigError(
                     "sequence.text",
-                    f"sequence.text has {display_value(symbol)} at t = {timestep}, which {self.path} does not hold: "
-                    f"sequence.unknown may name the token that stands for such.",
+                    f"sequence.text has {display_value(symbol)} at t = {timestep}, which {self.path} lacks: "
+                    f"set sequence.unknown to a token that replaces it.",
                 )
             found[timestep] = place
         return found

@@ -1,4 +1,4 @@
-"""The files that a config names, with what has to go with them if they are copied."""
+"""Files that a config names, with the files that they need."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -13,8 +13,8 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
+from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.core.regular_file import check_regular
-from rnnviz.core.zip_errors import ZIP_DAMAGE
 from rnnviz.io.config_toml import parse_config, with_paths
 from rnnviz.io.readers.plain_text import LARGEST_TEXT
 from rnnviz.io.session.manifest import Manifest, parse_manifest
@@ -37,7 +37,7 @@ def read_session(
 ) -> SavedSession:
     """Read a session, and unpack its copies into a new folder within `folder()`, which is not asked for without any.
 
-    `progress` may raise to stop it; what was unpacked is then removed.
+    `progress` may raise to stop it; unpacked files are then removed.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def _opened(path: Path) -> Iterator[ZipFile]:
     except MemoryError as error:
         raise InputError(f"{path} needs more memory than is available: it is too large or corrupt.") from error
     except ZIP_DAMAGE as error:
-        raise InputError(f"{path} is not a valid session: its content is not what rnnviz writes.") from error
+        raise InputError(f"{path} is not a valid session: its content differs from the format of rnnviz.") from error
 
 
 def _members(archive: ZipFile, size: int) -> dict[str, ZipInfo]:
@@ -159,7 +159,7 @@ def _check_named(config: Config, stored: Mapping[str, StoredFile]) -> None:
 
 
 def _unpack(
-    archive: ZipFile, copies: list[ZipInfo], folder: Callable[[], Path], path: Path, tell: Callable[[float], None]
+    archive: ZipFile, copies: list[ZipInfo], folder: Callable[[], Path], path: Path, notify: Callable[[float], None]
 ) -> Path:
     total, done = max(sum(info.file_size for info in copies), 1), 0
     try:
@@ -173,7 +173,7 @@ def _unpack(
             with archive.open(info) as source, file.open("xb") as copy:
                 while piece := source.read(_CHUNK):
                     done += copy.write(piece)
-                    tell(min(done / total, 1.0))
+                    notify(min(done / total, 1.0))
     except BaseException as error:
         shutil.rmtree(target, ignore_errors=True)
         if isinstance(error, OSError):

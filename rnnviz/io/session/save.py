@@ -79,7 +79,7 @@ def _safe(file: NamedFile, name: str) -> str:
 
 
 def _copy_all(
-    archive: ZipFile, files: Sequence[NamedFile], stored: Mapping[str, StoredFile], tell: Callable[[float], None]
+    archive: ZipFile, files: Sequence[NamedFile], stored: Mapping[str, StoredFile], notify: Callable[[float], None]
 ) -> None:
     total, done = max(sum(size for file in files for _, size in file.parts), 1), 0
     for file in files:
@@ -94,7 +94,7 @@ def _copy_all(
             with opened, archive.open(info, "w", force_zip64=True) as target:
                 for written in _pieces(opened, target):
                     done += written
-                    tell(min(done / total, 1.0))
+                    notify(min(done / total, 1.0))
 
 
 def _pieces(source: IO[bytes], target: IO[bytes]) -> Iterator[int]:

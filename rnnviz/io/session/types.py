@@ -55,7 +55,7 @@ class SavedViewState:
 
 @dataclass(frozen=True)
 class SavedDocument:
-    """Where the config came from: what it is called, and the user's file, if it was in one and that is to be known."""
+    """Source of the config: its title, and the user's file, if there is one."""
 
     title: str = config_field("text", "Name of the config in the window.")
     path: str | None = config_field("path", "The user's file.", None, optional=True)
@@ -79,7 +79,7 @@ class StoredFile:
 class SavedSession:
     """One session; the paths in the config are absolute. `unpacked` is the folder of the copies, if there are any.
 
-    `choices` are what was chosen in single views, in the views' own words, by the views' titles.
+    `choices` are the options of single views, as text, by the views' titles.
     """
 
     config: Config

@@ -4,11 +4,11 @@ from rnnviz.core.errors import InputError
 
 
 class StatementError(InputError):
-    """The expression is none that a statement may be, whatever the run. Its text is one plain sentence."""
+    """The expression is not allowed in a statement. Its text is one plain sentence."""
 
 
 class UnansweredError(ValueError):
-    """The statement says nothing about this run, such as what it has no layer for. Its text is one plain sentence."""
+    """The statement does not apply to this run, which lacks a layer, for example. Its text is one plain sentence."""
 
 
 class TooLargeError(UnansweredError):

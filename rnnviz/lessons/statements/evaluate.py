@@ -38,7 +38,7 @@ class Evaluator:
         self.values: dict[int, Value] = {}
 
     def value(self, node: ast.expr) -> Value:
-        """What an expression gives.
+        """The value of an expression.
 
         Raises
         ------

@@ -19,7 +19,7 @@ Value: TypeAlias = Any
 
 @dataclass(frozen=True)
 class Context:
-    """What functions go by beside their arguments."""
+    """Budget and tolerance for functions, in addition to their arguments."""
 
     budget: Budget
     rtol: float
@@ -28,7 +28,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Function:
-    """`call` gets the context, then the arguments; `least` and `most` say how many, `keywords` what may be named."""
+    """`call` gets the context, then the arguments; `least` and `most` limit them, `keywords` are allowed."""
 
     call: Callable[..., Value]
     least: int = 1

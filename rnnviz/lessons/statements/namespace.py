@@ -1,8 +1,8 @@
-"""The names of a statement and what they stand for in one run, looked up when they are asked for."""
+"""Values of the names of a statement in one run, computed on access."""
 
 from typing import Any
 
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import DIRECTIONS, Location
@@ -10,7 +10,7 @@ from rnnviz.lessons.statements.errors import UnansweredError
 from rnnviz.lessons.statements.functions import Context
 from rnnviz.lessons.statements.limits import Budget
 from rnnviz.lessons.statements.run_variables import audit_of, engine_name, run_variable
-from rnnviz.lessons.statements.symbols import AUDITED, CURSOR, LANES, OUTCOMES, REFERENCE
+from rnnviz.lessons.statements.symbols import AUDITED, LANES, OUTCOMES, REFERENCE, SELECTION
 from rnnviz.quantities.gates import QUANTITIES, GateReader
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.step_inputs import followed
@@ -31,14 +31,14 @@ class Namespace:
         self._where = where
         self.budget = Budget()
         self.read: list[Trace] = []
-        """What has been looked at of engines so far, in order."""
+        """Traces read so far, in order."""
 
     def context(self, since: int) -> Context:
-        """What a function goes by whose arguments have been read `since`: the tolerance that a run has for these."""
+        """Context of a function whose arguments are `read[since:]`, with the run's tolerance for these traces."""
         return Context(self.budget, *tolerances(self._result.config, *self.read[since:]))
 
     def name(self, name: str) -> Any:
-        """What a name represents.
+        """The value of a name.
 
         Raises
         ------
@@ -60,14 +60,14 @@ class Namespace:
                 return sizes[name]
         if name in OUTCOMES:
             return run_variable(result, name)
-        if name in CURSOR:
+        if name in SELECTION:
             return self._where.to_json()[name]
         if name not in inputs.parameters:
             raise UnansweredError(f"This network has no {name}: it has {', '.join(inputs.parameters)}.")
         return inputs.parameters[name]
 
     def member(self, engine: str, name: str) -> Any:
-        """What an engine returned as `out` or `state`. Raises as `name` does."""
+        """An engine's `out` or `state`. Raises as `name` does."""
         trace = self._trace(engine)
         if {"out": "output", "state": "state_h"}[name] in trace.missing:
             raise UnansweredError(f"{display_name(trace.engine)} did not return {name}.")
@@ -76,7 +76,7 @@ class Namespace:
         return [trace.state_h] if trace.state_c is None else [trace.state_h, trace.state_c]
 
     def call(self, engine: str | None, method: str, arguments: list[Any]) -> Any:
-        """What one of `names.LANES` or, for `engine` None only, `names.AUDITED` gives. Raises as `name` does."""
+        """The value of a call from `LANES` or, if `engine` is None, from `AUDITED`. Raises as `name` does."""
         usage = {**LANES, **AUDITED}[method]
         if not all(isinstance(argument, str | int) and not isinstance(argument, bool) for argument in arguments):
             raise UnansweredError(f"{method} is asked for as {usage}.")
@@ -98,7 +98,7 @@ class Namespace:
         return trace.hidden[lane] if method == "h" else self._gate(trace, str(quantity), lane)
 
     def _gate(self, trace: Trace, name: str, lane: tuple[int, int]) -> FloatArray:
-        """(T, N, H), or (T, N, 1) of what is not per unit."""
+        """(T, N, H), or (T, N, 1) for a quantity that is not per unit."""
         network = self._result.config.network
         known = [quantity.name for quantity in QUANTITIES[network.cell]]
         if name not in known:

@@ -1,4 +1,4 @@
-"""What a statement may say: a small part of Python's expressions, refused as a whole where it says anything else."""
+"""Parser of statements: a subset of Python's expressions. Everything else is refused."""
 
 import ast
 import warnings
@@ -8,7 +8,7 @@ from functools import cached_property
 
 from rnnviz.lessons.statements.errors import StatementError
 from rnnviz.lessons.statements.functions import FUNCTIONS, Function
-from rnnviz.lessons.statements.symbols import AUDITED, CURSOR, LANES, MEMBERS, NAMES, is_engine, is_name
+from rnnviz.lessons.statements.symbols import AUDITED, LANES, MEMBERS, NAMES, SELECTION, is_engine, is_name
 
 LARGEST_INTEGER = 1 << 53
 _LONGEST, _DEEPEST = 1000, 40
@@ -45,25 +45,25 @@ _WORDS: dict[type[ast.AST], str] = {
 class Statement:
     """A statement in words, and the expression that is true where it holds."""
 
-    says: str
-    holds: str
+    text: str
+    expression: str
     tree: ast.expr = field(repr=False, compare=False)
 
     @cached_property
-    def follows_cursor(self) -> bool:
+    def follows_selection(self) -> bool:
         """Whether it is about the value at the selection, so that it may hold in one place and not in another."""
-        return any(isinstance(node, ast.Name) and node.id in CURSOR for node in ast.walk(self.tree))
+        return any(isinstance(node, ast.Name) and node.id in SELECTION for node in ast.walk(self.tree))
 
 
-def parse_statement(says: str, holds: str) -> Statement:
-    """The statement that `holds` writes.
+def parse_statement(text: str, expression: str) -> Statement:
+    """The statement that `expression` writes.
 
     Raises
     ------
     StatementError
         If it is not an expression, or holds anything that is not allowed: the sentence names it.
     """
-    return Statement(says, holds, parse_expression(holds))
+    return Statement(text, expression, parse_expression(expression))
 
 
 def parse_expression(text: str) -> ast.expr:

@@ -1,4 +1,4 @@
-"""What checking a statement gives: whether it holds, and the numbers on both sides."""
+"""Result of a statement: whether it is true, and the values of both operands."""
 
 import ast
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ _SIGN_OF_CALL = {"equal": "=", "close": "≈"}
 
 @dataclass(frozen=True)
 class Operand:
-    """One side of a comparison: its text in the statement, and its numbers as the notebook prints them.
+    """One operand of a comparison: its text in the statement, and its numbers as the notebook prints them.
 
     `full` has every digit, or is "" where there are too many numbers.
     """
@@ -44,7 +44,7 @@ class Operand:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two sides and the sign between them; `apart` is their largest difference, "" where that says nothing."""
+    """Two operands and the operator; `apart` is their largest difference, "" where that says nothing."""
 
     left: Operand
     sign: str
@@ -54,46 +54,46 @@ class Pair:
 
 @dataclass(frozen=True)
 class StatementResult:
-    """What a statement resulted in in a run.
+    """Result of a statement in a run.
 
     `holds` is None where the statement says nothing about the run, for the `reason` that is then a sentence.
     """
 
-    claim: Statement
+    statement: Statement
     holds: bool | None
     pairs: tuple[Pair, ...] = ()
     reason: str = ""
 
 
-def check_statement(result: RunResult, claim: Statement, where: Location = ORIGIN) -> StatementResult:
+def check_statement(result: RunResult, statement: Statement, where: Location = ORIGIN) -> StatementResult:
     """Check a statement on a run's own numbers, with the selection at `where`. May take a tenth of a second."""
-    asked = list(_pairs(claim.tree))
+    asked = list(_pairs(statement.tree))
     watched = {id(node) for left, _, right in asked for node in (left, right)}
     evaluator = Evaluator(Namespace(result, where), watched)
     try:
-        holds = truth(evaluator.value(claim.tree))
+        holds = truth(evaluator.value(statement.tree))
     except UnansweredError as error:
-        return StatementResult(claim, None, (), str(error))
+        return StatementResult(statement, None, (), str(error))
     except (MemoryError, OSError) as error:
-        return StatementResult(claim, None, (), f"The numbers could not be read: {error}.")
+        return StatementResult(statement, None, (), f"The numbers could not be read: {error}.")
     seen = evaluator.values
     pairs = [
         _pair(left, seen[id(left)], sign, right, seen[id(right)])
         for left, sign, right in asked
         if id(left) in seen and id(right) in seen
     ]
-    return StatementResult(claim, holds, tuple(pairs))
+    return StatementResult(statement, holds, tuple(pairs))
 
 
-def check_claims(
-    result: RunResult, claims: tuple[Statement, ...], where: Location = ORIGIN
+def check_statements(
+    result: RunResult, statements: tuple[Statement, ...], where: Location = ORIGIN
 ) -> tuple[StatementResult, ...]:
     """Check several statements on one run, with the selection at `where`."""
-    return tuple(check_statement(result, claim, where) for claim in claims)
+    return tuple(check_statement(result, statement, where) for statement in statements)
 
 
 def _pairs(node: ast.expr) -> Iterator[tuple[ast.expr, str, ast.expr]]:
-    """The comparisons that an expression rests on, without what is wrapped around them."""
+    """The comparisons in an expression, without the functions around them."""
     match node:
         case ast.Compare():
             left = node.left
@@ -127,7 +127,7 @@ def shown_value(value: Value) -> str:
 
 
 def _short(value: number_format.Number) -> str:
-    """Three decimals, but for what they would make zero."""
+    """Three decimals, or more for small numbers."""
     return number_format.error(value) if 0.0 < abs(float(value)) < 0.5e-3 else number_format.short(value)
 
 

@@ -1,4 +1,4 @@
-"""What a run resulted in, by the names that a statement has for it."""
+"""Results of a run under their names in statements."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from rnnviz.verify.result import Judgment, RunResult
 
 
 def run_variable(result: RunResult, name: str) -> Any:
-    """What one of the names in `names.OUTCOMES` represents.
+    """The value of one of the names in `OUTCOMES`.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def run_variable(result: RunResult, name: str) -> Any:
 
 
 def judgment(result: RunResult) -> Judgment:
-    """What the audit found. Raises an UnansweredError without one."""
+    """The judgment of the run's audit. Raises an UnansweredError without one."""
     if result.judgment is None:
         raise UnansweredError("The steps of this run have not been audited yet.")
     return result.judgment

@@ -1,10 +1,10 @@
-"""What a statement may name, and what each name represents."""
+"""Names in statements, each with its meaning."""
 
 import re
 
 ARRAYS = {
     "dat": "the sequence, in the config's layout",
-    "out": "what the reference returned, in the config's layout",
+    "out": "the reference's output, in the config's layout",
     "state": "the reference's final state: state[0] is h of (L·D, N, H), state[1] is c of an LSTM",
     "initial_state": "the state before the first step, as state is",
 }
@@ -24,36 +24,36 @@ OUTCOMES = {
     "wrong": "the engines that are wrong",
     "undetectable": "the known bugs that this run could not reveal",
     "diagnosis": "the known bugs that explain an engine that is wrong",
-    "checks": "whether each of the notebook's checks holds",
+    "checks": "whether each consistency check passes",
     "rtol": "the relative tolerance, the largest of any candidate's",
     "atol": "the absolute tolerance, the largest of any candidate's",
 }
-CURSOR = {
-    "layer": "the layer at the cursor",
-    "direction": 'the direction there, "forward" or "backward"',
-    "timestep": "the time step there",
-    "sample": "the sample there",
-    "unit": "the unit there",
+SELECTION = {
+    "layer": "the layer of the selected value",
+    "direction": 'its direction, "forward" or "backward"',
+    "timestep": "its time step",
+    "sample": "its sample",
+    "unit": "its unit",
 }
-NAMES = {**ARRAYS, **SIZES, **OUTCOMES, **CURSOR}
+NAMES = {**ARRAYS, **SIZES, **OUTCOMES, **SELECTION}
 """Every name but those of the parameters, which are Gluon's."""
 
 REFERENCE, CANDIDATE = "reference", "candidate"
-"""What an engine is also called by: the reference, and the first candidate."""
+"""Aliases of the reference engine and of the first candidate."""
 MEMBERS = ("out", "state")
-"""What an engine has: gluon.out."""
+"""Attributes of an engine: gluon.out."""
 
 LANES = {
     "h": 'h(layer, direction="forward"): a lane\'s hidden states, (T, N, H)',
     "c": 'c(layer, direction="forward"): a lane\'s cell states, (T, N, H)',
-    "gate": 'gate(name, layer, direction="forward"): what a lane has beside h, (T, N, H)',
+    "gate": 'gate(name, layer, direction="forward"): a gate or another quantity of a lane, (T, N, H)',
 }
-"""What is asked of the reference by a call, or of an engine: manual.h(0)."""
+"""Methods of an engine, manual.h(0); without an engine, of the reference."""
 AUDITED = {
     "audit": 'audit(engine): "right", "wrong" or "undetermined"',
     "ratio": "ratio(engine): the largest difference from a step as a multiple of its rounding bound; 8 is the limit",
 }
-"""What is asked of the run by a call."""
+"""Functions of the run."""
 
 _PARAMETER = re.compile(r"[lr]\d{1,4}_(i2h|h2h)_(weight|bias)")
 _ENGINE = re.compile(r"[a-z][a-z0-9_]*")

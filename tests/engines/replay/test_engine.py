@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.core import npz_file
+from rnnviz.core import npz
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs
 from rnnviz.engines.replay.engine import RecordedEngine
 from rnnviz.io.inputs import load_inputs
-from rnnviz.verify.invariants import notebook_checks
+from rnnviz.verify.invariants import consistency_checks
 from tests.engines.replay.recordings import Arrays, network_inputs, recorded
 from tests.oracles.computed import assert_agrees, computed
 from tests.oracles.recurrence import recurrence
@@ -35,7 +35,7 @@ def test_every_number_goes_to_its_place(
     order: Any = "F" if fortran else "C"
     arrays = {name: np.asarray(array, order=order) for name, array in recorded(inputs).items()}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(npz_file, "_PIECE_BYTES", bytes_at_once)
+        patch.setattr(npz, "_PIECE_BYTES", bytes_at_once)
         trace, report = computed(engine_of(tmp_path_factory.mktemp("recorded") / "a.npz", arrays), inputs)
     assert (report.missing, report.precision) == (frozenset(), "")
     assert_agrees(trace, recurrence(inputs), 1e-6 if config.network.dtype == "float32" else 0.0)
@@ -155,7 +155,7 @@ def test_the_version_is_the_file_and_when_it_was_saved(tmp_path: Path) -> None:
 def checks_of(inputs: Inputs, path: Path, *kept: str) -> int:
     engine = engine_of(path, {name: array for name, array in recorded(inputs).items() if name in kept})
     trace, report = computed(engine, inputs)
-    checks = notebook_checks(replace(trace, missing=report.missing), 0.0, 0.0)
+    checks = consistency_checks(replace(trace, missing=report.missing), 0.0, 0.0)
     assert all(check.holds for check in checks)
     return len(checks)
 

@@ -52,19 +52,19 @@ def test_of_several_engines_one_must_be_named(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         open_recording(f"recording:{path}")
     assert str(caught.value) == (
-        f"{path} holds what manual and bug:no-h2h-bias computed: name one of them, "
+        f"{path} has outputs of manual and bug:no-h2h-bias: name one of them, "
         f"recording:{path}#manual or recording:{path}#bug:no-h2h-bias."
     )
     with pytest.raises(InputError) as caught:
         open_recording(f"recording:{path}#gluon")
-    assert str(caught.value) == (f'{path} holds nothing of an engine "gluon": it holds manual and bug:no-h2h-bias.')
+    assert str(caught.value) == (f'{path} has no arrays of the engine "gluon": it holds manual and bug:no-h2h-bias.')
 
 
 def test_a_file_of_something_else_is_refused_with_what_it_holds(tmp_path: Path) -> None:
     path = save(tmp_path / "a.npz", **{f"weight_{k}": np.ones(1) for k in range(8)})
     assert said_of(path) == f"{path} holds weight_0, weight_1, weight_2, weight_3, weight_4 and 3 more: {SOUGHT}"
     assert said_of(path, "#manual") == (
-        f'{path} holds nothing of an engine "manual": no array in it has an engine\'s name.'
+        f'{path} has no arrays of the engine "manual": no array in it has an engine\'s name.'
     )
     assert engines_in(path) == ()
 
@@ -143,8 +143,8 @@ def test_what_is_no_float_is_refused_with_what_may_be_recorded(tmp_path: Path, d
     path, inputs = tmp_path / "a.npz", network_inputs()
     hidden = recorded(inputs)["hidden"].astype(dtype)
     assert refusal(path, inputs, hidden=hidden) == (
-        f"hidden in {path} holds values of the type {np.dtype(dtype)}: a recording holds float16, float32 or float64, "
-        f"so that numbers of another kind, such as fixed-point ones, are to be converted."
+        f"hidden in {path} holds values of the type {np.dtype(dtype)}: a recording holds float16, float32 or float64. "
+        f"Convert other numbers, such as fixed-point ones."
     )
 
 

@@ -77,7 +77,7 @@ ENDLESS = {
 def test_an_endless_loop_is_stopped_and_its_line_is_told(name: str, inputs: Inputs, tmp_path: Path) -> None:
     code, lines = ENDLESS[name]
     sentence = sentence_of(written(tmp_path, code), inputs, tmp_path / "trace")
-    assert any(sentence.startswith(f", line {line}: the recurrence was stopped, since it did not") for line in lines)
+    assert any(sentence.startswith(f", line {line}: the custom step was stopped: it did not") for line in lines)
 
 
 OBJECTS = {
@@ -104,7 +104,7 @@ OBJECTS = {
 def test_objects_that_never_answer_are_stopped(name: str, inputs: Inputs, tmp_path: Path) -> None:
     code = f"def endless(*_):\n    while True: pass\n{OBJECTS[name]}\n"
     sentence = sentence_of(written(tmp_path, code), inputs, tmp_path / "trace")
-    assert sentence.startswith(", line 2: the recurrence was stopped")
+    assert sentence.startswith(", line 2: the custom step was stopped")
 
 
 @pytest.mark.usefixtures("impatient")

@@ -49,9 +49,9 @@ BROKEN: dict[str, tuple[str, str]] = {
     "an error that is too long": (f"raise ValueError('{'x' * 501}')\n", f", line 1: ValueError: {'x' * 500} ..."),
     "no step": (
         "def stepp(x, state, p):\n    pass\n",
-        " defines no step(x, state, p), which every recurrence must define.",
+        " does not define step(x, state, p), the function of a custom step.",
     ),
-    "a step that is no function": ("step = 3\n", " defines no step(x, state, p), which every recurrence must define."),
+    "a step that is no function": ("step = 3\n", " does not define step(x, state, p), the function of a custom step."),
     "nothing returned": (
         "\ndef step(x, state, p):\n    pass\n",
         ", line 2: step returned nothing at forward, t = 0, but it must return the tuple (h,).",
@@ -99,11 +99,11 @@ BROKEN: dict[str, tuple[str, str]] = {
     "an array whose conversion fails": (TENSOR, ", line 3: RuntimeError: no."),
     "sys.exit while it loads": (
         "import sys\nsys.exit(0)\n",
-        ", line 2: the recurrence called sys.exit, which would end the run.",
+        ", line 2: the custom step called sys.exit, which would end the run.",
     ),
     "sys.exit in step": (
         "import sys\n\n\ndef step(x, state, p):\n    sys.exit('bye')\n",
-        ", line 5: the recurrence called sys.exit, which would end the run.",
+        ", line 5: the custom step called sys.exit, which would end the run.",
     ),
     "an error whose text raises what ends a program": (
         (

@@ -105,14 +105,14 @@ def test_whoever_does_not_come_back_is_stopped_at_the_line_where_it_is(ended: th
     watchman = CallWatchdog(path, MessageWriter(out), 0.02)
     with watchman:
         names["outer"](lambda: ended.wait(5))
-    assert heard(out) == [Failed(f"{path}, line 2: the recurrence was stopped, since it did not come back within 0 s.")]
+    assert heard(out) == [Failed(f"{path}, line 2: the custom step was stopped: it did not return within 0 s.")]
 
 
 def test_whoever_is_outside_of_its_lines_is_stopped_without_one(ended: threading.Event, tmp_path: Path) -> None:
     out = BytesIO()
     with CallWatchdog(tmp_path / "mine.py", MessageWriter(out), 0.02):
         assert ended.wait(5)
-    sentence = f"{tmp_path / 'mine.py'}: the recurrence was stopped, since it did not come back within 0 s."
+    sentence = f"{tmp_path / 'mine.py'}: the custom step was stopped: it did not return within 0 s."
     assert heard(out) == [Failed(sentence)]
 
 

@@ -116,7 +116,7 @@ def test_every_control_of_the_window_has_a_name_and_says_why(run_config, window)
     # A mismatch has more to offer than a run that agrees.
     compare = {"reference": "manual", "candidates": ["bug:no-h2h-bias"]}
     run_config({"cell": "gru", "input_size": 2, "hidden_size": 3}, compare=compare, initial_state={"source": "normal"})
-    tabs = window.arrangement.tabs
+    tabs = window.main_layout.tabs
     for place in range(tabs.count()):
         tabs.setCurrentIndex(place)
         check_names(window)
@@ -131,8 +131,8 @@ def test_tab_comes_to_every_control_from_part_to_part_as_one_reads(window):
         window.panel,
         window.verdict,
         window.lanes,
-        window.arrangement._side,
-        window.arrangement.tabs,
+        window.main_layout._side,
+        window.main_layout.tabs,
     )
     order = [next(place for place, part in enumerate(parts) if part.isAncestorOf(w) or part is w) for w in way]
     assert order == sorted(order)
@@ -218,17 +218,17 @@ def test_names_of_tables_tell_them_apart(window):
 
 def test_f6_goes_from_part_to_part_and_to_where_the_keyboard_was(window):
     window.lanes.setFocus()
-    table = window.arrangement.parts[-3].table
+    table = window.main_layout.parts[-3].table
     seen = []
-    for _ in range(len(window.arrangement.parts) + 1):
+    for _ in range(len(window.main_layout.parts) + 1):
         QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_F6)
         part = next(
             p
-            for p in (window.toolbar, *window.arrangement.parts)
+            for p in (window.toolbar, *window.main_layout.parts)
             if p.isAncestorOf(QApplication.focusWidget()) or p is QApplication.focusWidget()
         )
         seen.append(part)
-    around = [*window.arrangement.parts, window.toolbar]
+    around = [*window.main_layout.parts, window.toolbar]
     first = around.index(seen[0])
     assert seen == [*around[first:], *around[:first]]
     assert QApplication.focusWidget() is window.lanes
@@ -242,8 +242,8 @@ def test_f6_goes_from_part_to_part_and_to_where_the_keyboard_was(window):
 
 
 def test_the_views_behind_tabs_are_given_the_height_that_others_can_spare_and_give_it_back(window, press):
-    before = window.arrangement.tabs.height()
+    before = window.main_layout.tabs.height()
     press("E", Qt.KeyboardModifier.ShiftModifier)
-    assert window.arrangement.tabs.height() > 1.4 * before
+    assert window.main_layout.tabs.height() > 1.4 * before
     press("E", Qt.KeyboardModifier.ShiftModifier)
-    assert window.arrangement.tabs.height() == before
+    assert window.main_layout.tabs.height() == before

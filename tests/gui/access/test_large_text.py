@@ -66,7 +66,7 @@ def cut_texts(window: QWidget) -> list[tuple[str, str, tuple[int, int], tuple[in
 
 
 def test_no_text_of_the_window_is_cut_off(large_window, qtbot):
-    tabs = large_window.arrangement.tabs
+    tabs = large_window.main_layout.tabs
     for place in range(tabs.count()):
         if tabs.isTabVisible(place):
             tabs.setCurrentIndex(place)
@@ -79,7 +79,7 @@ def test_no_text_of_the_window_is_cut_off(large_window, qtbot):
 
 
 def test_the_picture_grows_with_the_text(large_window):
-    stage = large_window.lanes._stage
+    stage = large_window.lanes._canvas
     assert scaled(11) == 22
     assert stage.color_bar.size().width() == scaled(92)
     assert stage.axis.style["tickTextHeight"] >= QFontMetrics(QApplication.font()).height()

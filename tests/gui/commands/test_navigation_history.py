@@ -17,7 +17,7 @@ from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.gui.views.mismatch_list import MismatchList
 from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.gui.views.vector_table import VectorTable
-from tests.factories import made_result
+from tests.factories import make_result
 
 TOP, BELOW = Location(layer=1, timestep=4, unit=2), Location(timestep=4, unit=1)
 INPUT = InputPlace(4, 0, 2)
@@ -25,7 +25,7 @@ INPUT = InputPlace(4, 0, 2)
 
 @pytest.fixture
 def session(qapp: Any) -> Session:
-    result = made_result(cell="lstm", num_layers=2)
+    result = make_result(cell="lstm", num_layers=2)
     session = Session(result.config)
     session.set_result(result)
     session.set_location(TOP)
@@ -71,12 +71,12 @@ def test_a_cursor_that_moves_by_other_means_begins_a_trail(session: Session, tra
 
 
 def test_a_trail_survives_another_run_of_the_same_network_only(session: Session, trail: NavigationHistory) -> None:
-    session.set_result(made_result(cell="lstm", num_layers=2))
+    session.set_result(make_result(cell="lstm", num_layers=2))
     trail.visit(BELOW)
     trail.visit(INPUT)
-    session.set_result(made_result(cell="lstm", num_layers=2))
+    session.set_result(make_result(cell="lstm", num_layers=2))
     assert trail.place == INPUT
-    session.set_result(made_result(cell="gru", num_layers=2))
+    session.set_result(make_result(cell="gru", num_layers=2))
     assert trail.places == (session.location,)
 
 
@@ -94,18 +94,18 @@ def test_a_trail_leads_by_keys_from_the_top_layers_last_timestep_to_the_input(
 ) -> None:
     network = {"cell": "lstm", "input_size": 3, "hidden_size": 4, "num_layers": 3}
     run_config(network, sequence={"timesteps": 4, "batch_size": 1})
-    window.arrangement.tabs.setCurrentIndex(1)
+    window.main_layout.tabs.setCurrentIndex(1)
     window.session.set_location(Location(2, 0, 3, 0, 1))
     press("e")
     shown(qtbot, arithmetic)
     for layer in (1, 0):
         arithmetic.table.setFocus()
-        arithmetic.table.setCurrentIndex(arithmetic.table.ledger.index(0, 0))
+        arithmetic.table.setCurrentIndex(arithmetic.table.term_model.index(0, 0))
         qtbot.keyClick(arithmetic.table, Qt.Key.Key_Return)
         shown(qtbot, arithmetic)
         assert window.session.location == Location(layer, 0, 3, 0, 0)
     arithmetic.table.setFocus()
-    arithmetic.table.setCurrentIndex(arithmetic.table.ledger.index(2, 0))
+    arithmetic.table.setCurrentIndex(arithmetic.table.term_model.index(2, 0))
     qtbot.keyClick(arithmetic.table, Qt.Key.Key_Return)
     assert arithmetic.place == InputPlace(3, 0, 2)
     assert "This is the input" in arithmetic.end.text
@@ -135,7 +135,7 @@ def test_a_double_click_on_a_number_of_another_view_brings_its_arithmetic_to_the
         sequence={"timesteps": 3},
         compare={"candidates": ["bug:no-h2h-bias"]},
     )
-    tabs, front = window.arrangement.tabs, TABS.index(ARITHMETIC)
+    tabs, front = window.main_layout.tabs, TABS.index(ARITHMETIC)
     vector = next(view for view in window.views if isinstance(view, VectorTable))
     mismatches = next(view for view in window.views if isinstance(view, MismatchList))
     units = next(view for view in window.views if isinstance(view, UnitsPlot))
@@ -191,10 +191,10 @@ def test_a_gates_number_in_any_view_leads_to_the_line_of_that_gate(
     where = Location(0, 0, 1, 0, 2)
 
     def explained_line() -> str:
-        arithmetic.settle()
+        arithmetic.finish_pending()
         assert arithmetic.page is not None
         assert window.session.location == where
-        return arithmetic.page.ledger.line
+        return arithmetic.page.term_table.line
 
     window.session.set_location(where)
     window.session.set_color_by("f")
@@ -212,7 +212,7 @@ def test_a_gates_number_in_any_view_leads_to_the_line_of_that_gate(
     column = [vector.model.headerData(k, Qt.Orientation.Horizontal) for k in range(6)].index("o")
     vector.table.activated.emit(vector.model.index(2, column))
     assert explained_line() == "o"
-    window.arrangement.tabs.setCurrentWidget(units)
+    window.main_layout.tabs.setCurrentWidget(units)
     units.choice.choose("i")
     units.plot.explanation_requested.emit(1)
     assert explained_line() == "i"

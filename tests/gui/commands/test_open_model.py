@@ -161,7 +161,7 @@ def test_biases_initial_state_masking_and_assumptions_are_shown(chooser):
     entry = Entry("enc", "lstm", 3, 4, 1, False, "float32", biases=False, initial_state="zeros")
     dialog, _ = chooser(replace(entry, masking="those of zeros", assumptions=("every time step is computed",)))
     shown = [dialog.list.topLevelItem(0).text(column) for column in range(dialog.list.columnCount())]
-    assert shown == ["enc", "LSTM", "3", "4", "1", "1", "no", "zeros", "float32"]
+    assert shown == ["enc", "LSTM", "3", "4", "1", "forward", "no", "zeros", "float32"]
     assert "those of zeros" in dialog.note.text()
     assert "every time step is computed" in dialog.note.text()
     dialog.reject()

@@ -10,7 +10,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.player import Player, speed
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 
 
 def session_on(result: RunResult) -> Session:
@@ -26,7 +26,7 @@ def test_a_sequence_is_played_in_twelve_seconds_or_at_two_steps_a_second() -> No
 
 
 def test_no_step_is_skipped_while_there_is_a_frame_for_each(qtbot: Any) -> None:
-    session = session_on(made_result(timesteps=400))
+    session = session_on(make_result(timesteps=400))
     # A clock that says that every frame is late.
     player = Player(session, clock=count(0.0, 0.5).__next__)
     seen: list[int] = []
@@ -38,7 +38,7 @@ def test_no_step_is_skipped_while_there_is_a_frame_for_each(qtbot: Any) -> None:
 
 
 def test_a_late_frame_of_a_long_sequence_skips_steps_and_holds_the_pace(qtbot: Any) -> None:
-    session = session_on(made_result(timesteps=12_000, batch_size=1, hidden_size=1))
+    session = session_on(make_result(timesteps=12_000, batch_size=1, hidden_size=1))
     times = iter([0.0, 0.016, 0.032, 0.132, 0.148, *[0.148] * 1000])
     player = Player(session, clock=times.__next__)
     seen = [0]
@@ -50,22 +50,22 @@ def test_a_late_frame_of_a_long_sequence_skips_steps_and_holds_the_pace(qtbot: A
 
 
 def test_playing_goes_on_when_its_run_has_been_audited_and_ends_with_another_run(qtbot: Any) -> None:
-    result = made_result(timesteps=6)
+    result = make_result(timesteps=6)
     session = session_on(result)
     player = Player(session)
     player.toggle()
-    stage, lit = player.stepper.stage, session.lit
-    assert lit
+    stage, highlighted = player.stepper.stage, session.highlighted
+    assert highlighted
     session.set_result(replace(result, seconds={"gluon": 1.0}))
     assert player.playing
-    assert (player.stepper.stage, session.lit) == (stage, lit)
-    session.set_result(made_result(timesteps=6))
+    assert (player.stepper.stage, session.highlighted) == (stage, highlighted)
+    session.set_result(make_result(timesteps=6))
     assert not player.playing
-    assert (player.stepper.stage, session.lit) == (None, ())
+    assert (player.stepper.stage, session.highlighted) == (None, ())
 
 
 def test_playing_ends_at_the_end_and_begins_again_at_the_start(qtbot: Any) -> None:
-    session = session_on(made_result(timesteps=12_000, batch_size=1, hidden_size=1))
+    session = session_on(make_result(timesteps=12_000, batch_size=1, hidden_size=1))
     player = Player(session, clock=count(0.0, 5.0).__next__)
     with qtbot.waitSignal(player.playing_changed, check_params_cb=lambda playing: not playing):
         player.toggle()
@@ -73,30 +73,30 @@ def test_playing_ends_at_the_end_and_begins_again_at_the_start(qtbot: Any) -> No
     player.toggle()
     assert player.playing
     assert session.location.timestep == 0
-    session.set_result(made_result())
+    session.set_result(make_result())
     assert not player.playing
 
 
 def test_a_short_sequence_is_played_stage_by_stage_in_words_and_lights(qtbot: Any) -> None:
-    session = session_on(made_result(cell="lstm", timesteps=2, bidirectional=True))
+    session = session_on(make_result(cell="lstm", timesteps=2, bidirectional=True))
     session.set_location(Location(0, 1, 1, 1, 2))
     player = Player(session)
     player.set_factor(2.0)
     told: list[str] = []
     parts: list[set[str]] = []
     player.stepper.status_changed.connect(told.append)
-    session.highlight_changed.connect(lambda lit: parts.append({region.part for region in lit}))
+    session.highlight_changed.connect(lambda highlighted: parts.append({region.part for region in highlighted}))
     player.toggle()
-    assert told == ["reads x[1] and h0 and c0 of layer 0 ←"]
+    assert told == ["reads x[t=1] and h0 and c0 of layer 0 ←"]
     with qtbot.waitSignal(player.playing_changed, timeout=10_000):
         pass
-    assert [words.split()[0] for words in told] == ["reads", "computes", "h[1]", "reads", "computes", "h[0]"]
+    assert [words.split()[0] for words in told] == ["reads", "computes", "h[t=1]", "reads", "computes", "h[t=0]"]
     assert parts == [{"read"}, {"read", "computed"}, {"carried", "next"}, {"read"}, {"read", "computed"}, {"carried"}]
     assert session.location == Location(0, 1, 0, 1, 2)
 
 
 def test_stages_go_back_as_they_came_and_a_moved_cursor_puts_out_the_lights() -> None:
-    session = session_on(made_result(timesteps=3, num_layers=2))
+    session = session_on(make_result(timesteps=3, num_layers=2))
     player = Player(session)
     player.set_order("layers")
     told: list[str] = []
@@ -109,28 +109,28 @@ def test_stages_go_back_as_they_came_and_a_moved_cursor_puts_out_the_lights() ->
         player.step(-1)
     assert told[11:] == forth[-2::-1]
     session.set_location(Location(0, 0, 2))
-    assert session.lit == ()
+    assert session.highlighted == ()
     assert told[-1] == ""
     assert player.stepper.stage is None
 
 
 def test_at_speed_the_cursor_alone_moves_and_backward_is_the_other_way(qtbot: Any) -> None:
-    session = session_on(made_result(timesteps=4))
+    session = session_on(make_result(timesteps=4))
     player = Player(session)
     player.set_factor(16.0)
-    lit: list[object] = []
-    session.highlight_changed.connect(lit.append)
+    highlighted: list[object] = []
+    session.highlight_changed.connect(highlighted.append)
     for backward, seen in ((False, [1, 2, 3]), (True, [2, 1, 0])):
         visited: list[int] = []
         session.location_changed.connect(lambda where, visited=visited: visited.append(where.timestep))
         with qtbot.waitSignal(player.playing_changed, check_params_cb=lambda playing: not playing):
             player.toggle(backward=backward)
         assert visited[:3] == seen
-    assert lit == []
+    assert highlighted == []
 
 
 def test_stages_are_for_what_can_be_followed() -> None:
-    player = Player(session_on(made_result(timesteps=25, batch_size=1)))
+    player = Player(session_on(make_result(timesteps=25, batch_size=1)))
     assert not player.in_stages
     player.numbers_in_view = lambda: True
     assert player.in_stages

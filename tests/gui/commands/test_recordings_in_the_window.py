@@ -7,7 +7,7 @@ import numpy as np
 from PySide6.QtTest import QTest
 
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.views.output_map import StateMap
+from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.result import RunResult
@@ -40,7 +40,7 @@ def test_a_recording_with_one_changed_number_is_wrong_there_and_its_untold_state
     assert comparison.first_mismatch.where.index == (0, 0, hidden.shape[2] - 1, 0, 3)
     assert result.wrong(name)
     assert not result.wrong("manual")
-    (states,) = [view for view in window.views if isinstance(view, StateMap)]
+    (states,) = [view for view in window.views if isinstance(view, OutputMap)]
     states.choose_engine(name)
     assert "not compared" in states.rows.data(states.rows.index(0))
 
@@ -85,7 +85,7 @@ def test_lanes_that_were_not_recorded_say_so_and_the_verdict_is_not_green(
     (lanes,) = [view for view in window.views if isinstance(view, UnrolledView)]
     window.session.set_candidate(name)
     window.session.set_engine(name)
-    assert lanes.lane_flags()[0].verdict == f"agrees at t = {last}"
+    assert lanes.lane_headers()[0].verdict == f"agrees at t = {last}"
     written = {n.cell.timestep for n in lanes.visible_numbers() if n.cell.lane.layer is not None and n.text}
     assert last in written
     assert written <= {-1, last}

@@ -98,7 +98,7 @@ def test_what_a_recurrence_prints_is_shown_in_a_tab_that_is_there_only_then(
     qtbot: Any, window: MainWindow, mine: Path
 ) -> None:
     (view,) = [view for view in window.views if isinstance(view, StdoutView)]
-    tabs = window.arrangement.tabs
+    tabs = window.main_layout.tabs
     assert not tabs.isTabVisible(tabs.indexOf(view))
     window.code_trust.trust(str(mine))
     mine.write_text(starter("rnn_relu") + "\nprint('loaded', 42)\n")

@@ -24,7 +24,7 @@ from rnnviz.io.atomic import atomic_write
 from rnnviz.io.export import csv as csv_table
 from rnnviz.io.model_formats.load import entries_of, read_parameters
 from rnnviz.text.verdict_text import verdict_sentence
-from tests.factories import made_result
+from tests.factories import make_result
 
 
 @pytest.fixture
@@ -259,7 +259,7 @@ def test_closing_the_window_ends_an_export_and_leaves_nothing_of_it(qtbot, windo
 
 def test_a_snapshot_needs_no_window(tmp_path, qapp):
     for theme, scale in (("light", 1), ("dark", 2)):
-        save_png(made_result(), tmp_path / f"{theme}.png", theme, 900, 600, scale)
+        save_png(make_result(), tmp_path / f"{theme}.png", theme, 900, 600, scale)
         image = QImage(str(tmp_path / f"{theme}.png"))
         assert (image.width(), image.height()) == (900 * scale, 600 * scale)
     light, dark = (QImage(str(tmp_path / f"{theme}.png")).pixelColor(2, 2).lightness() for theme in ("light", "dark"))

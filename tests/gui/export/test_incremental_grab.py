@@ -58,7 +58,7 @@ def test_a_picture_shows_one_moment_whatever_changes_while_it_is_drawn(window, t
 
 
 def test_a_picture_has_one_theme_even_if_another_is_chosen_while_it_is_drawn(window, take):
-    _, picture, at_once = take(lambda: window._appearance.choose("dark"))
+    _, picture, at_once = take(lambda: window._theme_manager.choose("dark"))
     assert picture == at_once
     assert picture.pixelColor(2, 2) == DARK.color("window")
 
@@ -142,7 +142,7 @@ def test_a_picture_of_a_view_behind_a_tab_shows_what_came_meanwhile(window, hidd
 
 
 def test_a_picture_of_a_view_that_comes_into_sight_meanwhile_is_begun_anew(window, hidden, take_hidden):
-    _, picture, at_once = take_hidden(lambda: window.arrangement.tabs.setCurrentWidget(hidden))
+    _, picture, at_once = take_hidden(lambda: window.main_layout.tabs.setCurrentWidget(hidden))
     assert hidden.isVisible()
     assert picture == at_once
 

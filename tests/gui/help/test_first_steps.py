@@ -32,7 +32,7 @@ class Reader:
                 self.open_sample
             ),
             "Read the banner above the picture. It shows the verdict and the largest difference.": self.read_banner,
-            "In the settings panel on the left, set *timesteps* to 12. The network runs again by itself.": (
+            "In the settings panel on the left, set *time steps* to 12. The network runs again by itself.": (
                 self.set_timesteps
             ),
             "Click a cell at the left edge of the picture, and press **Right** three times. "
@@ -47,9 +47,7 @@ class Reader:
         }
         self.own = {
             "Choose *Help > Welcome*. The welcome page opens.": self.return_to_welcome,
-            "Click *Open a model…*, choose `my-model.safetensors`, and click *Open*. The network runs.": (
-                self.open_model
-            ),
+            "Click *Open a model…*, choose `my-model.pt`, and click *Open*. The network runs.": (self.open_model),
         }
 
     def steps(self, heading: str) -> list[str]:
@@ -84,7 +82,7 @@ class Reader:
     def open_model(self) -> None:
         self.click_entry("Open a model…")
         with self.qtbot.waitSignal(self.window.runner.finished, timeout=60_000):
-            self.answer("my-model.safetensors")
+            self.answer("my-model.pt")
         assert self.window.session.result.config.network.hidden_size == 6
 
     def read_banner(self) -> None:
@@ -114,8 +112,8 @@ class Reader:
 
     def explain(self) -> None:
         QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_E)
-        assert self.window.arrangement.tabs.currentIndex() == 0
-        assert self.window.arrangement.tabs.currentWidget().isVisible()
+        assert self.window.main_layout.tabs.currentIndex() == 0
+        assert self.window.main_layout.tabs.currentWidget().isVisible()
 
     def export(self, way: list[str], name: str) -> None:
         *headings, entry = way
@@ -164,4 +162,4 @@ def test_the_first_page_leads_to_a_run_of_a_model_that_pytorch_saved(bare_window
     reader.save_weights()
     for act in reader.own.values():
         act()
-    assert bare_window.session.result.config.parameters.path == str(tmp_path / "my-model.safetensors")
+    assert bare_window.session.result.config.parameters.path == str(tmp_path / "my-model.pt")

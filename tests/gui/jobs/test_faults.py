@@ -173,7 +173,7 @@ def test_runs_that_are_disturbed_at_any_moment_are_a_sentence_and_the_next_is_ri
             runs=outcomes.total(),
             sentence=outcomes["sentence"],
             stopped=outcomes["stopped"],
-            **{"right all the same": outcomes["right"], "anything else": 0},
+            **{"unaffected": outcomes["right"], "anything else": 0},
         )
         assert outcomes["stopped"] == 0 or kind in WITHOUT_AN_ANSWER
     assert disturbed.pulse.longest < 2.0

@@ -243,7 +243,7 @@ def test_mismatches_are_counted_and_visited_by_key(window, press, run_config):
     run_config(network, sequence={"timesteps": 4}, compare={"rtol": 0.0, "atol": 1e-12})
     comparison = window.session.result.comparison("manual")
     assert comparison.mismatched > 2
-    tabs = window.arrangement.tabs
+    tabs = window.main_layout.tabs
     assert f"Mismatches  {comparison.mismatched}" in [tabs.tabText(place) for place in range(tabs.count())]
     window.session.set_location(comparison.first_mismatch.where)
     press(Qt.Key.Key_N)

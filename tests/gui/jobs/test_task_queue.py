@@ -3,7 +3,7 @@
 import threading
 
 from rnnviz.core.errors import EngineError
-from rnnviz.gui.jobs.task_queue import Task, TaskQueue
+from rnnviz.gui.jobs.task_queue import BackgroundTask, TaskQueue
 
 
 class Endless:
@@ -25,11 +25,11 @@ def test_stopping_also_stops_what_waits_and_what_is_asked_for_later_is_done(qtbo
         signal.connect(ended.append)
     busy: list[bool] = []
     jobs.busy_changed.connect(busy.append)
-    jobs.start(Task("first", endless))
-    jobs.start(Task("second", lambda progress: "two"))
+    jobs.start(BackgroundTask("first", endless))
+    jobs.start(BackgroundTask("second", lambda progress: "two"))
     qtbot.waitUntil(endless.begun.is_set)
     jobs.stop()
-    jobs.start(Task("third", lambda progress: "three"))
+    jobs.start(BackgroundTask("third", lambda progress: "three"))
     qtbot.waitUntil(lambda: ended == ["first", "second", "three"])
     assert busy == [True, False]
     assert not jobs.busy
@@ -39,11 +39,11 @@ def test_stopping_also_stops_what_waits_and_what_is_asked_for_later_is_done(qtbo
 def test_a_job_with_a_defect_is_told_and_the_next_one_is_done(qtbot):
     jobs = TaskQueue()
     with qtbot.waitSignal(jobs.failed) as failed:
-        jobs.start(Task("first", lambda progress: str(1 // 0)))
+        jobs.start(BackgroundTask("first", lambda progress: str(1 // 0)))
     assert failed.args[0] == "first"
     assert "ZeroDivisionError" in failed.args[1]
     with qtbot.waitSignal(jobs.done):
-        jobs.start(Task("second", lambda progress: "two"))
+        jobs.start(BackgroundTask("second", lambda progress: "two"))
     jobs.close()
 
 
@@ -53,7 +53,7 @@ def test_a_file_that_is_not_proved_fails_with_its_sentence(qtbot):
 
     jobs = TaskQueue()
     with qtbot.waitSignal(jobs.failed) as failed:
-        jobs.start(Task("writing w.npz", refused))
+        jobs.start(BackgroundTask("writing w.npz", refused))
     assert failed.args == ["writing w.npz", "w.npz was not written."]
     jobs.close()
 
@@ -62,9 +62,9 @@ def test_jobs_are_done_in_order_and_an_abandoned_one_ends_the_thread(qtbot):
     jobs, endless = TaskQueue(), Endless()
     told: list[str] = []
     jobs.done.connect(told.append)
-    jobs.start(Task("first", lambda progress: "one"))
-    jobs.start(Task("second", lambda progress: "two"))
-    jobs.start(Task("third", endless))
+    jobs.start(BackgroundTask("first", lambda progress: "one"))
+    jobs.start(BackgroundTask("second", lambda progress: "two"))
+    jobs.start(BackgroundTask("third", endless))
     qtbot.waitUntil(lambda: told == ["one", "two"] and endless.begun.is_set())
     jobs.close()
     assert told == ["one", "two"]

@@ -19,17 +19,17 @@ What it is about.
 After *one* step `out` is `state`.
 ```step
 config = "vanilla-t1"
-[cursor]
+[selection]
 unit = 3
 sample = 2
 [look]
 part = "vector"
-[[claim]]
-says = "The output is the state."
-holds = "all(out[0][0] == state[0][0][0])"
-[[claim]]
-says = "There is one step."
-holds = "T == 1"
+[[statement]]
+text = "The output is the state."
+expression = "all(out[0][0] == state[0][0][0])"
+[[statement]]
+text = "There is one step."
+expression = "T == 1"
 ```
 
 ## The second step
@@ -37,20 +37,20 @@ Nothing is said.
 ```step
 [set]
 "sequence.timesteps" = 2
-[cursor]
+[selection]
 timestep = 1
 [look]
 part = "checks"
 colors = "violation"
-[[claim]]
-says = "The hidden size is ten."
-holds = "H == 10"
-[[claim]]
-says = "This is wrong on purpose."
-holds = "max(out) > 100"
-[[claim]]
-says = "There is a cell state."
-holds = "all(c(0) == 0)"
+[[statement]]
+text = "The hidden size is ten."
+expression = "H == 10"
+[[statement]]
+text = "This is wrong on purpose."
+expression = "max(out) > 100"
+[[statement]]
+text = "There is a cell state."
+expression = "all(c(0) == 0)"
 ```
 
 ## The third step
@@ -83,10 +83,10 @@ class Read:
         return [row.mark.text() for row in self.pane.rows]
 
     @property
-    def lit(self) -> Any:
+    def highlighted(self) -> Any:
         return self.window.guide.spotlight.target
 
-    def settle(self) -> None:
+    def finish_pending(self) -> None:
         """Wait until the run that is shown is the one that is wanted, judged, and every claim is checked on it."""
 
         def settled() -> bool:
@@ -98,7 +98,7 @@ class Read:
 
     def open(self) -> None:
         self.window.guide.open(self.entry)
-        self.settle()
+        self.finish_pending()
 
 
 @pytest.fixture

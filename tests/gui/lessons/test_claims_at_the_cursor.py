@@ -17,13 +17,13 @@ What it is about.
 config = "vanilla-t1"
 [set]
 "sequence.timesteps" = 3
-[[claim]]
-says = "It is relu(u + v)."
-holds = """close(h(layer, direction)[timestep][sample][unit], \\
+[[statement]]
+text = "It is relu(u + v)."
+expression = """close(h(layer, direction)[timestep][sample][unit], \\
                relu(gate('pre_h', layer, direction)[timestep][sample][unit]))"""
-[[claim]]
-says = "The cursor stands at the first step."
-holds = "timestep == 0"
+[[statement]]
+text = "The cursor stands at the first step."
+expression = "timestep == 0"
 ```
 '''
 
@@ -52,7 +52,7 @@ def test_the_first_lesson_ends_with_any_number_of_a_network_of_the_readers_own(q
     own = changed(window.session.config, timesteps=4)
     own = replace(own, parameters=replace(own.parameters, seed=99), network=replace(own.network, num_layers=layers))
     window.document.edit(own)
-    reading.settle()
+    reading.finish_pending()
     hidden = window.session.result["gluon"].hidden
     of_own = [f"{mark} for your config" for mark in ("True", "True", "False")]
     for place in np.argwhere(hidden > 0)[::7].tolist():

@@ -30,7 +30,7 @@ def test_a_lesson_is_set_up_and_checked_when_it_is_opened(read):
     assert window.windowTitle() == "Lesson: A lesson of the tests[*]"
     assert not window.isWindowModified()
     assert read.marks == ["True", "True"]
-    assert read.lit.title == "Selected vector"
+    assert read.highlighted.title == "Selected vector"
     vector = window.session.result["gluon"].output[0, 0]
     assert pane.rows[0].shown_numbers[1] == "[" + " ".join(f"{value:.3f}" for value in vector) + "]"
     assert pane.rows[1].shown_numbers == ("T = 1",)
@@ -39,7 +39,7 @@ def test_a_lesson_is_set_up_and_checked_when_it_is_opened(read):
 
 def test_a_claim_that_does_not_hold_and_one_that_cannot_be_asked_look_like_it(read):
     key(read.window, Qt.Key.Key_PageDown, CONTROL)
-    read.settle()
+    read.finish_pending()
     assert read.marks[:2] == ["True", "False"]
     assert read.marks[2].startswith("Not checked: The cell rnn_relu has no c")
     assert read.pane.rows[1].shown_numbers[0].startswith("max(out) = ")
@@ -51,18 +51,18 @@ def test_a_lesson_is_read_by_keys_alone_and_goes_on_where_it_was_left(read, sett
     window, pane = read.window, read.pane
     assert not window.actions_["lesson_back"].isEnabled()
     key(window, Qt.Key.Key_PageDown, CONTROL)
-    read.settle()
+    read.finish_pending()
     assert pane.place.text() == "step 2 of 3"
     assert window.session.config.sequence.timesteps == 2
     assert window.session.location.timestep == 1
     assert window.session.color_by == "violation"
-    assert window.arrangement.tabs.currentWidget().title == "Checks"
+    assert window.main_layout.tabs.currentWidget().title == "Checks"
     key(window, Qt.Key.Key_PageDown, CONTROL)
-    read.settle()
+    read.finish_pending()
     assert window.session.engine == "manual"
-    assert read.lit is None
+    assert read.highlighted is None
     key(window, Qt.Key.Key_PageUp, CONTROL)
-    read.settle()
+    read.finish_pending()
     assert pane.step_title.text() == "The second step"
     assert settings.lesson_step(read.entry.name) == 1
     window.guide.leave()
@@ -76,7 +76,7 @@ def test_after_the_last_step_comes_the_next_lesson_and_then_the_end(read, entrie
     for label in ("Next", "Next", "Next lesson"):
         assert pane.next.text() == label
         pane.next.click()
-    read.settle()
+    read.finish_pending()
     assert (pane.lesson_title.text(), pane.place.text()) == ("Another of the tests", "step 1 of 3")
     for label in ("Next", "Next", "Finish"):
         assert pane.next.text() == label
@@ -85,7 +85,7 @@ def test_after_the_last_step_comes_the_next_lesson_and_then_the_end(read, entrie
     assert settings.open_lesson == ""
     window.guide.open(entries[0])
     assert pane.place.text() == "step 1 of 3", "a lesson that was finished begins anew"
-    read.settle()
+    read.finish_pending()
 
 
 def test_the_reader_changes_the_config_sees_the_claims_on_it_and_comes_back(read):
@@ -95,19 +95,19 @@ def test_the_reader_changes_the_config_sees_the_claims_on_it_and_comes_back(read
     assert pane.again.isVisible()
     assert pane.changed_note.text() == "You have changed sequence.timesteps."
     assert read.marks[0] == "Not checked yet: the run has not finished."
-    read.settle()
+    read.finish_pending()
     assert read.marks == ["False for your config", "False for your config"]
     assert pane.rows[1].shown_numbers == ("T = 3",)
     window.session.set_location(Location(timestep=2))
     pane.again.click()
-    read.settle()
+    read.finish_pending()
     assert read.marks == ["True", "True"]
     assert not pane.again.isVisible()
     assert not pane.changed_note.isVisible()
     assert window.session.location == Location(unit=3, sample=2)
     window.document.undo()
     assert window.session.config == own
-    read.settle()
+    read.finish_pending()
 
 
 def test_a_change_that_is_not_run_by_itself_leaves_the_claims_open_until_it_is(read):
@@ -116,7 +116,7 @@ def test_a_change_that_is_not_run_by_itself_leaves_the_claims_open_until_it_is(r
     assert not window.control.auto_run.due
     assert read.marks == ["Not checked yet: the config has changed since the run."] * 2
     key(window, Qt.Key.Key_F5)
-    read.settle()
+    read.finish_pending()
     assert read.marks[1] == "False for your config"
 
 
@@ -126,59 +126,59 @@ def test_a_field_that_holds_no_config_gives_way_when_the_step_is_set_up_again(re
     line.textEdited.emit("much")
     assert read.window.panel.errors
     key(read.window, Qt.Key.Key_Home, CONTROL)
-    read.settle()
+    read.finish_pending()
     assert not read.window.panel.errors
     assert read.marks == ["True", "True"]
 
 
 def test_the_text_scrolls_by_keys_and_leaves_the_others_to_the_cursor(read):
     window, bar = read.window, read.pane.scroll_area.verticalScrollBar()
-    window.arrangement.column.setSizes([10, 1000])
+    window.main_layout.column.setSizes([10, 1000])
     read.qtbot.waitUntil(lambda: bar.maximum() > 0)
     assert QApplication.focusWidget() is read.pane.scroll_area
     key(window, Qt.Key.Key_Down)
     assert bar.value() > 0
     assert window.session.location.unit == 3
     window.document.edit(changed(window.session.config, timesteps=3))
-    read.settle()
+    read.finish_pending()
     key(window, Qt.Key.Key_Right)
     assert window.session.location.timestep == 1
 
 
 def test_tab_leads_from_the_text_over_the_claims_to_the_buttons(read):
     pane = read.pane
-    read.window.arrangement.column.setSizes([1000, 10])
+    read.window.main_layout.column.setSizes([1000, 10])
     read.qtbot.waitUntil(lambda: not pane.more.isVisible())
     pane.scroll_area.setFocus()
     way = []
     for _ in range(4):
         key(read.window, Qt.Key.Key_Tab)
         way.append(QApplication.focusWidget())
-    assert way == [*pane.rows, pane.tally, pane.next]
+    assert way == [*pane.rows, pane.counter, pane.next]
 
 
 def test_how_many_claims_hold_is_seen_while_they_are_scrolled_away(read):
     window, pane = read.window, read.pane
-    assert pane.tally.text() == "2 of 2 true"
+    assert pane.counter.text() == "2 of 2 true"
     window.guide.next()
-    assert pane.tally.text() == "not checked yet"
-    read.settle()
-    assert pane.tally.text() == "1 of 3 true"
-    assert pane.tally.accessibleName() == "Statements: 1 of 3 true"
-    window.arrangement.column.setSizes([10, 1000])
-    pane.tally.click()
+    assert pane.counter.text() == "not checked yet"
+    read.finish_pending()
+    assert pane.counter.text() == "1 of 3 true"
+    assert pane.counter.accessibleName() == "Statements: 1 of 3 true"
+    window.main_layout.column.setSizes([10, 1000])
+    pane.counter.click()
     assert QApplication.focusWidget() is pane.rows[1]
     read.qtbot.waitUntil(lambda: not pane.rows[1].visibleRegion().isEmpty())
     window.guide.next()
-    assert not pane.tally.isVisible()
-    read.settle()
+    assert not pane.counter.isVisible()
+    read.finish_pending()
 
 
 def test_escape_puts_the_light_out_and_the_link_puts_it_on(read):
     spotlight = read.window.guide.spotlight
     assert spotlight.isVisible()
     key(read.window, Qt.Key.Key_Escape)
-    assert read.lit is None
+    assert read.highlighted is None
     assert not spotlight.isVisible()
     assert read.pane.look.text() == "Look at the selected vector"
     read.pane.look.click()
@@ -190,7 +190,7 @@ def test_a_step_shows_the_line_of_the_arithmetic_that_it_works_out_by_hand(qtbot
     settings.set_lesson_step(entry.name, 3)
     Read(qtbot, window, entry).open()
     arithmetic = window.findChild(ArithmeticView)
-    qtbot.waitUntil(lambda: arithmetic.page is not None and arithmetic.page.ledger.line == "c")
+    qtbot.waitUntil(lambda: arithmetic.page is not None and arithmetic.page.term_table.line == "c")
     [card] = [card for card in arithmetic.cards.cards if card.checked]
     seen = arithmetic.cards.viewport()
     qtbot.waitUntil(lambda: seen.rect().contains(card.mapTo(seen, card.rect().center())))
@@ -243,10 +243,10 @@ def test_the_lessons_that_come_with_the_program_are_in_the_menu_and_the_toolbar(
 
 def test_a_change_of_theme_reaches_the_pane(qtbot, read):
     before = read.pane.prose.palette().text().color()
-    with qtbot.waitSignal(read.window._appearance.theme_changed):
-        read.window._appearance.choose("dark")
+    with qtbot.waitSignal(read.window._theme_manager.theme_changed):
+        read.window._theme_manager.choose("dark")
     assert read.pane.prose.palette().text().color() != before
-    read.window._appearance.choose("light")
+    read.window._theme_manager.choose("light")
 
 
 def test_the_numbers_of_a_claim_are_copied_in_full(read, clipboard):

@@ -1,12 +1,12 @@
 """How a step's text is set."""
 
-from rnnviz.gui.lessons.lesson_text import Prose, no_break
+from rnnviz.gui.lessons.lesson_text import LessonText, no_break
 
 
 def test_an_equation_stays_on_one_line(qtbot):
     assert no_break("at t = 5, so") == "at t\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}5, so"
     assert no_break("a == b") == "a == b"
-    prose = Prose()
+    prose = LessonText()
     qtbot.addWidget(prose)
     prose.show_markdown("Look at **t = 12**.")
     assert "t\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}12" in prose.document().toRawText()
@@ -14,7 +14,7 @@ def test_an_equation_stays_on_one_line(qtbot):
 
 
 def test_a_link_is_told_by_more_than_its_color(qtbot):
-    prose = Prose()
+    prose = LessonText()
     qtbot.addWidget(prose)
     prose.show_markdown("See [the seed](part:panel.parameters) there.")
     found = prose.document().find("the seed", 0)

@@ -8,7 +8,7 @@ from PySide6.QtGui import QTextCursor
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from rnnviz.gui.views.arithmetic.term_table import LedgerTable
+from rnnviz.gui.views.arithmetic.term_table import TermTableView
 from tests.gui.lessons.conftest import LESSON, Read
 
 LINKED = LESSON.replace("is `state`.", "is `state`; [the seed](part:panel.parameters) makes it.")
@@ -18,7 +18,7 @@ COUNTED = LESSON.replace('part = "vector"', 'part = "arithmetic"')
 @pytest.fixture
 def small(read):
     """The lesson in so little room that it has to be scrolled."""
-    read.window.arrangement.column.setSizes([10, 1000])
+    read.window.main_layout.column.setSizes([10, 1000])
     read.qtbot.waitUntil(lambda: read.pane.scroll_area.verticalScrollBar().maximum() > 60)
     return read
 
@@ -52,20 +52,20 @@ def test_what_is_further_down_is_counted_until_it_is_in_sight(small):
 
 def test_tab_stops_at_it_while_there_is_more_and_else_goes_on_to_the_buttons(small):
     pane, bar = small.pane, small.pane.scroll_area.verticalScrollBar()
-    pane.tally.setFocus()
-    QTest.keyClick(pane.tally, Qt.Key.Key_Backtab)
+    pane.counter.setFocus()
+    QTest.keyClick(pane.counter, Qt.Key.Key_Backtab)
     assert QApplication.focusWidget() is pane.more
     # Tab out of the claims brings the one that had the keyboard into sight, and after the last one nothing comes.
     pane.rows[-1].setFocus()
     bar.setValue(0)
     QTest.keyClick(pane.rows[-1], Qt.Key.Key_Tab)
     assert not pane.more.isVisible()
-    assert QApplication.focusWidget() is pane.tally
+    assert QApplication.focusWidget() is pane.counter
 
 
 def test_what_is_in_sight_as_a_whole_has_nothing_below(read):
     read.window.resize(read.window.width(), 1300)
-    read.window.arrangement.column.setSizes([1000, 10])
+    read.window.main_layout.column.setSizes([1000, 10])
     read.qtbot.waitUntil(lambda: read.pane.scroll_area.verticalScrollBar().maximum() == 0)
     assert not read.pane.more.isVisible()
 
@@ -82,23 +82,23 @@ def test_a_link_in_the_text_lights_the_part_that_it_names(linked):
     cursor = prose.document().find("the seed", 0)
     cursor.setPosition(cursor.selectionStart() + 2, QTextCursor.MoveMode.MoveAnchor)
     QTest.mouseClick(prose.viewport(), Qt.MouseButton.LeftButton, pos=prose.cursorRect(cursor).center())
-    assert linked.lit is linked.window.panel.reveal_section("parameters")
-    assert not linked.window.guide.spotlight.lit.isEmpty()
+    assert linked.highlighted is linked.window.panel.reveal_section("parameters")
+    assert not linked.window.guide.spotlight.highlighted.isEmpty()
 
 
 def test_a_link_is_followed_by_keys(linked):
     linked.pane.scroll_area.setFocus()
     for pressed in (Qt.Key.Key_Tab, Qt.Key.Key_Tab, Qt.Key.Key_Return):
         QTest.keyClick(QApplication.focusWidget(), pressed)
-        if linked.lit is linked.window.panel.reveal_section("parameters"):
+        if linked.highlighted is linked.window.panel.reveal_section("parameters"):
             break
-    assert linked.lit is linked.window.panel.reveal_section("parameters")
+    assert linked.highlighted is linked.window.panel.reveal_section("parameters")
 
 
 @pytest.fixture
 def counted(qtbot, window, make_entry):
     """A window whose lesson has opened at a step about the arithmetic, and the heights of the tabs before and after."""
-    tabs = window.arrangement.tabs
+    tabs = window.main_layout.tabs
     before = tabs.height()
     reading = Read(qtbot, window, make_entry(COUNTED))
     reading.open()
@@ -109,7 +109,7 @@ def counted(qtbot, window, make_entry):
 def test_all_that_a_small_networks_number_adds_up_is_in_sight(counted, qtbot, run_config):
     reading, _ = counted
     run_config({"cell": "rnn_relu", "input_size": 3, "hidden_size": 2}, sequence={"timesteps": 1})
-    table = reading.window.findChild(LedgerTable)
+    table = reading.window.findChild(TermTableView)
     qtbot.waitUntil(lambda: table.model().rowCount() == 10)
     first, last = (table.visualRect(table.model().index(row, 0)) for row in (0, 9))
     assert last.height() > 10
@@ -118,15 +118,15 @@ def test_all_that_a_small_networks_number_adds_up_is_in_sight(counted, qtbot, ru
 
 def test_the_height_that_the_arithmetic_was_lent_is_taken_back(counted, qtbot):
     reading, before = counted
-    tabs = reading.window.arrangement.tabs
+    tabs = reading.window.main_layout.tabs
     lent = tabs.height()
-    reading.window.guide._light.point_at("panel.parameters")
+    reading.window.guide._highlighter.highlight("panel.parameters")
     assert tabs.height() == lent, "what the text speaks of does not move for a link to the panel"
     reading.window.guide.next()
-    reading.settle()
+    reading.finish_pending()
     qtbot.waitUntil(lambda: tabs.height() == before)
     reading.window.guide.back()
-    reading.settle()
+    reading.finish_pending()
     qtbot.waitUntil(lambda: tabs.height() == lent)
     reading.window.guide.leave()
     qtbot.waitUntil(lambda: tabs.height() == before)
@@ -134,12 +134,12 @@ def test_the_height_that_the_arithmetic_was_lent_is_taken_back(counted, qtbot):
 
 def test_a_division_that_the_reader_makes_stays(counted, qtbot):
     reading, before = counted
-    arrangement = reading.window.arrangement
-    handle = arrangement._upper.handle(1)
+    main_layout = reading.window.main_layout
+    handle = main_layout._upper.handle(1)
     QTest.mousePress(handle, Qt.MouseButton.LeftButton, pos=handle.rect().center())
     QTest.mouseMove(handle, handle.rect().center() + QPoint(0, 22))
     QTest.mouseRelease(handle, Qt.MouseButton.LeftButton)
-    own = arrangement.tabs.height()
+    own = main_layout.tabs.height()
     reading.window.guide.leave()
     qtbot.wait(0)
-    assert arrangement.tabs.height() == own != before
+    assert main_layout.tabs.height() == own != before

@@ -14,10 +14,10 @@ def place(window, widget):
     return QRect(widget.mapTo(window, QPoint()), widget.size())
 
 
-def lit(window, spotlight, part):
+def highlighted(window, spotlight, part):
     target = target_of(window, part)
-    spotlight.light(target.widget, target.area)
-    return spotlight.lit
+    spotlight.highlight(target.widget, target.area)
+    return spotlight.highlighted
 
 
 def test_every_part_is_lit_where_it_is(window, run_config):
@@ -35,48 +35,48 @@ def test_every_part_is_lit_where_it_is(window, run_config):
     }
     assert set(PARTS) == {*simple, "lane", "panel.shapes", *TAB_OF, *VIEW_OF, *SECTION_OF}
     for part, widget in simple.items():
-        assert lit(window, spotlight, part) == place(window, widget)
+        assert highlighted(window, spotlight, part) == place(window, widget)
     for part, title in VIEW_OF.items():
-        assert lit(window, spotlight, part).size() == spotlight.target.size()
+        assert highlighted(window, spotlight, part).size() == spotlight.target.size()
         assert spotlight.target.title == title
     for part, title in TAB_OF.items():
-        assert lit(window, spotlight, part) == place(window, window.arrangement.tabs)
-        assert window.arrangement.tabs.currentWidget().title == title
+        assert highlighted(window, spotlight, part) == place(window, window.main_layout.tabs)
+        assert window.main_layout.tabs.currentWidget().title == title
     for part, section in SECTION_OF.items():
-        area = lit(window, spotlight, part)
+        area = highlighted(window, spotlight, part)
         assert spotlight.target.accessibleName() == SECTION_TITLES[section]
         assert place(window, window.panel).contains(area)
         assert area.height() > 40
     window.resize(window.width(), 620)
-    area = lit(window, spotlight, "panel.shapes")
+    area = highlighted(window, spotlight, "panel.shapes")
     shapes = window.panel.summary.shapes
     assert shapes.isVisible()
     assert area.contains(place(window, shapes))
     assert place(window, window.panel).contains(area)
-    spotlight.put_out()
+    spotlight.clear()
     spotlight.deleteLater()
 
 
 def test_the_lane_at_the_cursor_is_lit_wherever_the_cursor_goes(window, run_config):
     run_config({"cell": "gru", "input_size": 3, "hidden_size": 4, "bidirectional": True})
     spotlight = Spotlight(window)
-    forward = lit(window, spotlight, "lane")
+    forward = highlighted(window, spotlight, "lane")
     window.session.set_location(Location(direction=1))
     spotlight.refresh()
-    backward = spotlight.lit
+    backward = spotlight.highlighted
     assert forward.size() == backward.size()
     assert backward.bottom() < forward.top()
     assert place(window, window.lanes).contains(forward.united(backward))
-    spotlight.put_out()
+    spotlight.clear()
     spotlight.deleteLater()
 
 
 def test_the_frame_follows_its_part_and_leaves_the_mouse_alone(qtbot, window):
     spotlight = Spotlight(window)
-    lit(window, spotlight, "verdict")
+    highlighted(window, spotlight, "verdict")
     before = spotlight.geometry()
-    assert window.childAt(spotlight.lit.center()) is not spotlight
-    assert window.childAt(spotlight.lit.topLeft()) is not spotlight
+    assert window.childAt(spotlight.highlighted.center()) is not spotlight
+    assert window.childAt(spotlight.highlighted.topLeft()) is not spotlight
     assert not spotlight.mask().contains(spotlight.rect().center())
     window.resize(window.width() + 120, window.height())
     qtbot.waitUntil(lambda: spotlight.geometry().width() == before.width() + 120)
@@ -84,14 +84,14 @@ def test_the_frame_follows_its_part_and_leaves_the_mouse_alone(qtbot, window):
     assert not spotlight.isVisible()
     window.verdict.show()
     assert spotlight.isVisible()
-    spotlight.put_out()
+    spotlight.clear()
     assert not spotlight.isVisible()
     spotlight.deleteLater()
 
 
 def test_nothing_moves_for_who_wants_no_motion(window, monkeypatch):
     spotlight = Spotlight(window)
-    lit(window, spotlight, "verdict")
+    highlighted(window, spotlight, "verdict")
     assert spotlight.fading
 
     hint = type(window.style()).styleHint
@@ -100,8 +100,8 @@ def test_nothing_moves_for_who_wants_no_motion(window, monkeypatch):
         return 0 if which == QStyle.StyleHint.SH_Widget_Animation_Duration else hint(style, which, *others)
 
     monkeypatch.setattr(type(window.style()), "styleHint", still)
-    lit(window, spotlight, "lanes")
+    highlighted(window, spotlight, "lanes")
     assert not spotlight.fading
     assert spotlight.isVisible()
-    spotlight.put_out()
+    spotlight.clear()
     spotlight.deleteLater()

@@ -24,7 +24,7 @@ def _active(panel, qtbot) -> None:
 
 @pytest.fixture
 def archive(tmp_path: Path):
-    """Makes an archive with the hidden vectors of these engines, or of none that has a name."""
+    """Makes an archive with the hidden states of these engines, or of none that has a name."""
 
     def archive(*engines: str) -> str:
         np.savez(tmp_path / "golden.npz", **{f"{name}.hidden" if name else "hidden": np.ones(1) for name in engines})

@@ -57,7 +57,7 @@ def looked_at(qtbot, window, press, tmp_path) -> Path:
     session.set_color_by("c")
     session.set_order("activity")
     session.set_location(Location(1, 1, 30, 1, 2))
-    window.arrangement.select_tab("Units over time")
+    window.main_layout.select_tab("Units over time")
     units = window.findChild(UnitsPlot)
     for unit in (1, 3, 2):
         session.set_location(session.location.moved(unit=unit))
@@ -65,8 +65,8 @@ def looked_at(qtbot, window, press, tmp_path) -> Path:
             qtbot.mouseClick(units._pin, Qt.MouseButton.LeftButton)
     window.findChild(VectorTable).columns.choose("f", wanted=True)
     # Room for every column, or what fits depends on which bar to scroll by came first.
-    window.arrangement._middle.setSizes([560, 440])
-    window.arrangement._upper.setSizes([400, 240])
+    window.main_layout._middle.setSizes([560, 440])
+    window.main_layout._upper.setSizes([400, 240])
     window.findChild(VectorTable).choose("cell")
     window.lanes.zoom_time(3.0)
     press(Qt.Key.Key_Right, SHIFT)
@@ -77,7 +77,7 @@ def looked_at(qtbot, window, press, tmp_path) -> Path:
 
 def pictures(window) -> list[bytes]:
     """What the lanes, the vector and the tab in front look like."""
-    views = (window.lanes, *window.views[1:3], window.arrangement.tabs.currentWidget())
+    views = (window.lanes, *window.views[1:3], window.main_layout.tabs.currentWidget())
     images = [view.grab().toImage() for view in views]
     return [bytes(image.constBits()) for image in images]
 

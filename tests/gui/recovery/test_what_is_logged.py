@@ -65,7 +65,7 @@ def test_what_went_wrong_is_logged_in_readable_lines_without_names_of_files_text
     qtbot.waitUntil(lambda: handler.dialog is not None)
     handler.dialog.reject()
     text = log.log_path().read_text()
-    for words in ("the run failed: input, sequence.path", "killed by SIGKILL", "LookupError", "an own recurrence"):
+    for words in ("the run failed: input, sequence.path", "killed by SIGKILL", "LookupError", "a custom step"):
         assert words in text
     assert [line for line in text.splitlines() if not LINE.fullmatch(line) and not FRAME.fullmatch(line)] == []
     assert [secret for secret in (*SECRETS, str(tmp_path)) if secret in text] == []

@@ -94,8 +94,8 @@ def test_results_are_sorted_and_a_click_on_a_row_runs_its_config(
     assert shown.counted == "✔ 2 agree · ✘ 2 disagree · – 2 refused"
     assert not shown.run_action.isEnabled()
     assert texts(shown, "hidden_size") == ["4", "4", "4", "6", "6", "6"]
-    click_heading(shown, "violation")
-    click_heading(shown, "violation")
+    click_heading(shown, "error ratio")
+    click_heading(shown, "error ratio")
     assert texts(shown, "verdict")[:4] == ["✘ disagree"] * 2 + ["✔ agree"] * 2
     worst = max((row for row in results.rows if row.finding), key=lambda row: row.finding.max_error_ratio or 0.0)
     before = bare_window.session.config
@@ -105,7 +105,7 @@ def test_results_are_sorted_and_a_click_on_a_row_runs_its_config(
     assert bare_window.session.result is not None
     assert bare_window.session.result.config == worst.point.config
     assert bare_window.windowTitle() == f"rows.csv, row {worst.point.index + 1}[*]"
-    assert "bug:no-h2h-bias is wrong, first at layer 0" in shown.said
+    assert "bug:no-h2h-bias is wrong, first at layer 0" in shown.description
     bare_window.document.undo()
     assert bare_window.session.config == before
 
@@ -117,7 +117,7 @@ def test_enter_opens_a_row_and_a_refused_one_says_why(qtbot: Any, bare_window: M
         QTest.keyClick(shown.table, Qt.Key.Key_Return)
     assert bare_window.session.config.network.hidden_size == 6
     QTest.keyClick(shown.table, Qt.Key.Key_Down)
-    assert "engine bug:gates-z-r-n: bug:gates-z-r-n" in shown.said
+    assert "engine bug:gates-z-r-n: bug:gates-z-r-n" in shown.description
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -128,7 +128,7 @@ def test_the_heat_map_shows_number_and_verdict_of_each_cell(shown: SweepWindow, 
     assert (heat.across.currentText(), heat.down.currentText()) == ("engine", "hidden_size")
     marks = heat.map.marks
     assert [marks.text(0, column, number=False) for column in range(3)] == ["✔", "✘", "–"]
-    assert marks.text(0, 0, number=True) == f"✔ {texts(shown, 'violation')[0]}"
+    assert marks.text(0, 0, number=True) == f"✔ {texts(shown, 'error ratio')[0]}"
     picture = heat.map.grab().toImage()
     corners = [heat.map.cell_rect(0, column).topLeft() + QPointF(8, 8) for column in range(3)]
     right, wrong, refused = (picture.pixelColor(corner.toPoint()) for corner in corners)
@@ -150,7 +150,7 @@ def test_a_cell_is_chosen_by_keys_and_opened_by_a_click(
     QTest.keyClick(heat.map, Qt.Key.Key_Down)
     QTest.keyClick(heat.map, Qt.Key.Key_Right)
     assert heat.map.chosen_cell == (1, 1)
-    assert heat.said.startswith("hidden_size 6, engine bug:no-h2h-bias: disagree, violation ")
+    assert heat.description.startswith("hidden_size 6, engine bug:no-h2h-bias: disagree, error ratio ")
     assert shown.model.place(shown.table.currentIndex().row()) == 4
     with qtbot.waitSignal(bare_window.runner.finished, timeout=20_000):
         at = heat.map.cell_rect(0, 0).center().toPoint()
@@ -162,12 +162,12 @@ def test_a_cell_is_chosen_by_keys_and_opened_by_a_click(
 def test_the_map_may_show_the_rows_of_one_engine(shown: SweepWindow) -> None:
     heat = shown.heat
     heat.choose_axes("network.hidden_size", "seed")
-    assert heat.said == "Each cell shows the worst of up to 3 rows; a click opens that one."
+    assert heat.description == "Each cell shows the worst of up to 3 rows; a click opens that one."
     # An engine that cannot compute the cell hides none that is wrong.
     assert heat.map.marks.text(0, 0, number=False) == "✘"
     heat.only.setCurrentIndex(heat.only.findText("engine onnx"))
     assert heat.map.marks.text(0, 0, number=False) == "✔"
-    assert heat.said == "A click on a cell opens its run."
+    assert heat.description == "A click on a cell opens its run."
 
 
 def test_a_sweep_is_run_and_opened_again_with_its_rows(
@@ -177,12 +177,15 @@ def test_a_sweep_is_run_and_opened_again_with_its_rows(
     path.write_text(SWEEP, encoding="utf-8")
     shown = opened(path)
     assert shown.counted == "no row yet · 4 waiting"
+    shown.table.selectRow(0)
+    waiting = shown.description
     assert bare_window.sweeps.runner is not None
     with qtbot.waitSignal(bare_window.sweeps.runner.ended, timeout=30_000):
         shown.run_action.trigger()
         assert not shown.run_action.isEnabled()
         assert shown.stop_action.isEnabled()
     assert shown.counted == "✔ 2 agree · ✘ 2 disagree"
+    assert shown.description != waiting
     assert not shown.stop_action.isEnabled()
     with qtbot.waitSignal(bare_window.sweeps.runner.saved):
         bare_window.sweeps.runner.save(shown.figures.table, tmp_path / "rows.json")
@@ -206,7 +209,7 @@ def test_stop_keeps_the_rows_that_are_done(
     with qtbot.waitSignal(runner.ended, timeout=10_000) as ended:
         QTest.keyClick(shown, Qt.Key.Key_Escape)
     assert ended.args == [True]
-    assert shown.said.startswith("Stopped. Finished rows are kept")
+    assert shown.description.startswith("Stopped. Finished rows are kept")
     lines = (tmp_path / "s.results.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(lines) == shown.figures.done < 800
 
@@ -293,7 +296,7 @@ def test_code_that_a_sweep_names_is_asked_about(
     box = dialog(qtbot)
     assert str(tmp_path / "mine.py") in box.text()
     QTest.mouseClick(box.escapeButton(), Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: shown.said == "Not run: you declined to run code from the sweep.")
+    qtbot.waitUntil(lambda: shown.description == "Not run: you declined to run code from the sweep.")
     assert shown.figures.done == 0
     assert bare_window.sweeps.runner is not None
     assert not bare_window.sweeps.runner.busy

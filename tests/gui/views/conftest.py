@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from rnnviz.core.trace import Trace
-from rnnviz.gui.views.verdict_bar import VerdictLine
+from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.gui.views.verdicts import PLACE
 
 
 @pytest.fixture
-def line(qtbot) -> VerdictLine:
-    view = VerdictLine()
+def line(qtbot) -> VerdictBar:
+    view = VerdictBar()
     qtbot.addWidget(view)
     view.resize(1400, view.sizeHint().height())
     view.show()
@@ -24,4 +24,4 @@ def mismatching() -> RunResult:
     def edit(trace: Trace) -> None:
         trace.hidden[PLACE.index] += np.float32(0.25)
 
-    return made_result(edits={"manual": edit}, bidirectional=True)
+    return make_result(edits={"manual": edit}, bidirectional=True)

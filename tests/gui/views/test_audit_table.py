@@ -13,7 +13,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.audit_table import AuditTable
 from rnnviz.verify.result import RunResult
-from tests.factories import evaluated, made_result
+from tests.factories import make_result, with_judgment
 
 PLACE = Location(0, 0, 3, 1, 2)
 
@@ -36,8 +36,8 @@ def adding(amount: float):
 
 @pytest.fixture
 def wrong() -> RunResult:
-    result = made_result(("gluon", "manual", "torch"), edits={"manual": adding(0.0123456)}, num_layers=2)
-    return evaluated(result, diagnoses={"manual": (("no-h2h-bias",),)})
+    result = make_result(("gluon", "manual", "torch"), edits={"manual": adding(0.0123456)}, num_layers=2)
+    return with_judgment(result, diagnoses={"manual": (("no-h2h-bias",),)})
 
 
 def test_each_engine_has_a_row_with_its_verdict_and_its_coverage(view: AuditTable, wrong: RunResult) -> None:
@@ -63,13 +63,13 @@ def test_an_engine_is_wrong_by_its_checks_alone_too(view: AuditTable) -> None:
     def edit(trace: Trace) -> None:
         trace.state_h[0] += 1.0
 
-    view.show_result(evaluated(made_result(edits={"manual": edit})), "manual")
+    view.show_result(with_judgment(make_result(edits={"manual": edit})), "manual")
     assert view.reasons == "manual is wrong: 2 consistency checks fail."
 
 
 def test_the_tab_tells_the_verdict(qtbot, view: AuditTable, wrong: RunResult) -> None:
     with qtbot.waitSignal(view.title_changed) as told:
-        view.show_result(evaluated(made_result()), "manual")
+        view.show_result(with_judgment(make_result()), "manual")
     assert told.args == ["Audit  2 ✔"]
     with qtbot.waitSignal(view.title_changed) as told:
         view.show_result(wrong, "manual")
@@ -77,7 +77,7 @@ def test_the_tab_tells_the_verdict(qtbot, view: AuditTable, wrong: RunResult) ->
 
 
 def test_a_sampled_audit_tells_its_coverage(view: AuditTable) -> None:
-    view.show_result(evaluated(made_result(batch_size=50), coverage=0.38), "manual")
+    view.show_result(with_judgment(make_result(batch_size=50), coverage=0.38), "manual")
     assert [row[4] for row in view.model.rows] == ["38%", "38%"]
 
 
@@ -106,22 +106,22 @@ def test_the_smallest_tolerances_that_pass_can_be_copied_and_do_pass(qtbot, view
     pair = dict(part.split("=") for part in QApplication.clipboard().text().split(", "))
     limits = {name: float(value) for name, value in pair.items()}
     edits = {"manual": adding(0.0123456)}
-    assert made_result(edits=edits, num_layers=2, compare_with=limits).verdict == "agree"
+    assert make_result(edits=edits, num_layers=2, compare_with=limits).verdict == "agree"
     limits["atol"] = np.nextafter(limits["atol"], 0.0)
-    assert made_result(edits=edits, num_layers=2, compare_with=limits).verdict == "disagree"
+    assert make_result(edits=edits, num_layers=2, compare_with=limits).verdict == "disagree"
     shown = float(view.tolerances_model.rows[1][2])
     assert limits["atol"] < shown < 1.1 * limits["atol"]
 
 
 def test_what_no_tolerance_lets_pass_is_told(view: AuditTable) -> None:
-    view.show_result(made_result(edits={"manual": adding(inf)}), "manual")
+    view.show_result(make_result(edits={"manual": adding(inf)}), "manual")
     assert view.remark == "No tolerance accepts the value that is NaN or infinite in one engine only."
-    view.show_result(made_result(), "manual")
+    view.show_result(make_result(), "manual")
     assert view.remark == "Every value passes with atol = 0."
 
 
 def test_without_an_audit_it_says_so_and_has_the_tolerances_all_the_same(view: AuditTable) -> None:
-    view.show_result(made_result(), "manual")
+    view.show_result(make_result(), "manual")
     assert view.tab_text == "Audit"
     assert not view.table.isVisible()
     assert view.tolerances.isVisible()

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt
 from rnnviz.core.trace import Trace
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.checks_table import ChecksTable
-from tests.factories import made_result
+from tests.factories import make_result
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_an_empty_view_says_what_to_do_and_counts_nothing(view: ChecksTable) -> 
 
 
 def test_every_check_of_every_engine_is_listed(view: ChecksTable) -> None:
-    result = made_result(bidirectional=True)
+    result = make_result(bidirectional=True)
     view.show_result(result, "manual")
     listed = {tuple(row[1:]) for row in view.model.rows}
     assert listed == {(check.engine, check.name, check.detail) for check in result.checks}
@@ -38,8 +38,8 @@ def test_every_check_of_every_engine_is_listed(view: ChecksTable) -> None:
 
 
 def test_failed_checks_come_first_and_are_counted(qtbot, view: ChecksTable) -> None:
-    view.show_result(made_result(), "manual")
-    result = made_result(edits={"manual": broken_state})
+    view.show_result(make_result(), "manual")
+    result = make_result(edits={"manual": broken_state})
     with qtbot.waitSignal(view.title_changed) as changed:
         view.show_result(result, "manual")
     failed = [check for check in result.checks if not check.holds]
@@ -52,7 +52,7 @@ def test_failed_checks_come_first_and_are_counted(qtbot, view: ChecksTable) -> N
 
 
 def test_times_and_versions_stand_beside_the_checks_each_part_after_its_engine(view: ChecksTable) -> None:
-    view.show_result(made_result(("manual", "gluon")), "gluon")
+    view.show_result(make_result(("manual", "gluon")), "gluon")
     assert view.engines_model.rows == [
         ("manual", "10 ms", "manual 1.0"),
         ("manual.fused", "2.0 ms", ""),
@@ -61,7 +61,7 @@ def test_times_and_versions_stand_beside_the_checks_each_part_after_its_engine(v
 
 
 def test_a_row_tells_everything_on_hover_and_is_copied_with_tabs(view: ChecksTable) -> None:
-    result = made_result(edits={"manual": broken_state})
+    result = make_result(edits={"manual": broken_state})
     view.show_result(result, "manual")
     told = view.model.index(0, 2).data(Qt.ItemDataRole.ToolTipRole)
     assert view.model.rows[0][2] in told
@@ -73,7 +73,7 @@ def test_a_row_tells_everything_on_hover_and_is_copied_with_tabs(view: ChecksTab
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
 def test_both_themes_color_what_fails(view: ChecksTable, theme) -> None:
-    view.show_result(made_result(edits={"manual": broken_state}), "manual")
+    view.show_result(make_result(edits={"manual": broken_state}), "manual")
     view.apply_theme(theme)
     assert view.model.cell(0, 0).color.name() == theme.wrong
     assert view.model.cell(2, 0).color.name() == theme.right
@@ -81,7 +81,7 @@ def test_both_themes_color_what_fails(view: ChecksTable, theme) -> None:
 
 
 def test_the_table_goes_with_the_result(view: ChecksTable) -> None:
-    view.show_result(made_result(), "manual")
+    view.show_result(make_result(), "manual")
     view.show_result(None, None)
     assert view.model.rows == []
     assert view.badge() == ""

@@ -9,7 +9,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.error_histogram import ErrorHistogram
-from tests.factories import made_result
+from tests.factories import make_result
 
 PLACE = Location(0, 1, 3, 1, 2)
 
@@ -25,7 +25,7 @@ def view(qtbot) -> ErrorHistogram:
     qtbot.addWidget(view)
     view.resize(900, 220)
     view.show()
-    view.show_result(made_result(edits={"manual": nudge}, bidirectional=True), "manual")
+    view.show_result(make_result(edits={"manual": nudge}, bidirectional=True), "manual")
     return view
 
 
@@ -39,7 +39,7 @@ def middle(view: ErrorHistogram, place: int) -> QPoint:
 
 
 def test_it_says_how_many_values_are_equal_and_how_many_outside(view: ErrorHistogram) -> None:
-    assert view.said.startswith("98 % of 80 values are equal, 1 outside the tolerance")
+    assert view.description.startswith("98% of 80 values are equal, 1 outside the tolerance")
 
 
 def test_a_click_on_a_bar_goes_to_its_first_value(qtbot, view: ErrorHistogram) -> None:
@@ -47,15 +47,15 @@ def test_a_click_on_a_bar_goes_to_its_first_value(qtbot, view: ErrorHistogram) -
     with qtbot.waitSignal(view.location_requested) as asked:
         qtbot.mouseClick(view.chart, Qt.MouseButton.LeftButton, pos=middle(view, place))
     assert asked.args == [PLACE]
-    assert "1 value" in view.said
-    assert view.said.endswith(f"first at {PLACE}")
+    assert "1 value" in view.description
+    assert view.description.endswith(f"first at {PLACE}")
 
 
 def test_an_empty_bar_leads_nowhere(qtbot, view: ErrorHistogram) -> None:
     place = next(place for place, bar in enumerate(view.bars) if not bar.count)
     with qtbot.assertNotEmitted(view.location_requested):
         qtbot.mouseClick(view.chart, Qt.MouseButton.LeftButton, pos=middle(view, place))
-    assert view.said.endswith(": 0 values")
+    assert view.description.endswith(": 0 values")
 
 
 def test_arrows_choose_a_bar_and_enter_goes_there(qtbot, view: ErrorHistogram) -> None:
@@ -64,12 +64,12 @@ def test_arrows_choose_a_bar_and_enter_goes_there(qtbot, view: ErrorHistogram) -
     for _ in range(bar_of(view, PLACE) + 1):
         QTest.keyClick(view.chart, Qt.Key.Key_Right)
     assert view.chart.chosen_place == bar_of(view, PLACE)
-    assert view.chart.accessibleDescription() == view.said
+    assert view.chart.accessibleDescription() == view.description
     with qtbot.waitSignal(view.location_requested) as asked:
         QTest.keyClick(view.chart, Qt.Key.Key_Return)
     assert asked.args == [PLACE]
     QTest.keyClick(view.chart, Qt.Key.Key_Home)
-    assert view.said.startswith("Exactly 0: 78 values (98 %)")
+    assert view.description.startswith("Exactly 0: 78 values (98%)")
     QTest.keyClick(view.chart, Qt.Key.Key_Left)
     assert view.chart.chosen_place == 0
 
@@ -83,7 +83,7 @@ def test_pointing_at_a_bar_tells_it(view: ErrorHistogram) -> None:
 def test_the_ulps_can_be_counted_instead(view: ErrorHistogram) -> None:
     view.choose("ulp")
     assert sum(bar.count for bar in view.bars) == 80
-    assert any("ULP" in bar.words for bar in view.bars)
+    assert any("ulp" in bar.words for bar in view.bars)
 
 
 def test_a_higher_bar_stands_for_more_values(view: ErrorHistogram) -> None:

@@ -13,7 +13,7 @@ from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.error_plot import ErrorPlot
 from rnnviz.verify.audit import audit
 from rnnviz.verify.result import Judgment, RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_an_empty_view_shows_no_curve(view: ErrorPlot) -> None:
 def test_the_curve_is_the_comparisons_with_a_place_for_zero_and_infinity(
     view: ErrorPlot, quantity: str, array: str
 ) -> None:
-    result = made_result(edits={"manual": nudge}, bidirectional=True)
+    result = make_result(edits={"manual": nudge}, bidirectional=True)
     view.show_result(result, "manual")
     view.choose(quantity)
     view.show_location(Location(0, 1, 2))
@@ -59,7 +59,7 @@ def test_the_curve_is_the_comparisons_with_a_place_for_zero_and_infinity(
 
 
 def test_exactly_the_changed_timesteps_stand_out_of_zero(view: ErrorPlot) -> None:
-    view.show_result(made_result(edits={"manual": nudge}, bidirectional=True), "manual")
+    view.show_result(make_result(edits={"manual": nudge}, bidirectional=True), "manual")
     view.show_location(Location(0, 1, 0))
     assert np.flatnonzero(view.lane_curve != view.scale.zero).tolist() == [2, 3, 4]
     view.show_location(Location(0, 0, 0))
@@ -67,7 +67,7 @@ def test_exactly_the_changed_timesteps_stand_out_of_zero(view: ErrorPlot) -> Non
 
 
 def test_the_limit_is_a_line_that_parts_what_mismatches(view: ErrorPlot) -> None:
-    result = made_result(edits={"manual": nudge}, bidirectional=True)
+    result = make_result(edits={"manual": nudge}, bidirectional=True)
     view.show_result(result, "manual")
     view.show_location(Location(0, 1, 0))
     assert view.limit == 0.0
@@ -80,19 +80,19 @@ def test_the_limit_is_a_line_that_parts_what_mismatches(view: ErrorPlot) -> None
 
 
 def test_the_value_at_the_cursor_is_told_in_words(view: ErrorPlot) -> None:
-    view.show_result(made_result(edits={"manual": nudge}, bidirectional=True), "manual")
+    view.show_result(make_result(edits={"manual": nudge}, bidirectional=True), "manual")
     view.choose("error")
     view.show_location(Location(0, 1, 2))
-    assert view.told == "t = 2: 0.25"
+    assert view.value_text == "t = 2: 0.25"
     view.show_location(Location(0, 1, 1))
-    assert view.told == "t = 1: 0"
+    assert view.value_text == "t = 1: 0"
     view.choose("violation")
     view.show_location(Location(0, 1, 4))
-    assert view.told == "t = 4: infinity"
+    assert view.value_text == "t = 4: infinity"
 
 
 def test_a_click_asks_for_the_timestep(qtbot, view: ErrorPlot) -> None:
-    view.show_result(made_result(timesteps=9), "manual")
+    view.show_result(make_result(timesteps=9), "manual")
     plot = view.plot
     point = plot.mapFromScene(plot.view_box.mapViewToScene(QPointF(6.3, plot.view_box.viewRect().center().y())))
     with qtbot.waitSignal(view.location_requested) as asked:
@@ -101,9 +101,9 @@ def test_a_click_asks_for_the_timestep(qtbot, view: ErrorPlot) -> None:
 
 
 def test_the_other_lanes_are_drawn_until_they_are_too_many(view: ErrorPlot) -> None:
-    view.show_result(made_result(num_layers=2, bidirectional=True), "manual")
+    view.show_result(make_result(num_layers=2, bidirectional=True), "manual")
     assert len(view.curves.others) == 3
-    view.show_result(made_result(edits={"manual": nudge}, num_layers=20, bidirectional=True), "manual")
+    view.show_result(make_result(edits={"manual": nudge}, num_layers=20, bidirectional=True), "manual")
     view.show_location(Location(19, 0, 0))
     [envelope] = view.curves.others
     assert np.flatnonzero(envelope.high != view.scale.zero).tolist() == [2, 3, 4]
@@ -111,7 +111,7 @@ def test_the_other_lanes_are_drawn_until_they_are_too_many(view: ErrorPlot) -> N
 
 
 def test_equal_engines_lie_on_zero_beneath_the_tolerance(view: ErrorPlot) -> None:
-    view.show_result(made_result(), "manual")
+    view.show_result(make_result(), "manual")
     assert np.all(view.lane_curve == view.scale.zero)
     assert view.limit is not None
     assert view.limit > view.scale.zero
@@ -120,7 +120,7 @@ def test_equal_engines_lie_on_zero_beneath_the_tolerance(view: ErrorPlot) -> Non
 
 
 def test_the_axis_reads_zero_at_its_floor(view: ErrorPlot) -> None:
-    view.show_result(made_result(edits={"manual": nudge}, bidirectional=True), "manual")
+    view.show_result(make_result(edits={"manual": nudge}, bidirectional=True), "manual")
     low, high = view.plot.view_box.viewRange()[1]
     axis = view.plot.getAxis("left")
     [(spacing, places)] = axis.tickValues(low, high, 150)
@@ -131,7 +131,7 @@ def test_the_axis_reads_zero_at_its_floor(view: ErrorPlot) -> None:
 
 
 def test_what_is_copied_is_the_lane_in_full(view: ErrorPlot) -> None:
-    result = made_result(edits={"manual": nudge}, bidirectional=True)
+    result = make_result(edits={"manual": nudge}, bidirectional=True)
     view.show_result(result, "manual")
     view.show_location(Location(0, 1, 0))
     rows = [line.split("\t") for line in view.copy_text().splitlines()]
@@ -153,11 +153,11 @@ def evaluated(result: RunResult, *, gap: int | None = None) -> RunResult:
 
 
 def test_each_engines_error_within_a_step_stands_beside_what_has_added_up(view: ErrorPlot) -> None:
-    result = evaluated(made_result(edits={"manual": nudge}, bidirectional=True))
+    result = evaluated(make_result(edits={"manual": nudge}, bidirectional=True))
     view.show_result(result, "manual")
     view.choose("error")
     view.show_location(Location(0, 1, 2))
-    assert [key.text() for key in view.keys] == ["added up", "manual, one step", "gluon, one step"]
+    assert [key.text() for key in view.keys] == ["accumulated", "manual, one step", "gluon, one step"]
     assert result.judgment is not None
     for name in ("manual", "gluon"):
         errors = result.judgment.audits[name].error_over_time[0, 1]
@@ -168,7 +168,7 @@ def test_each_engines_error_within_a_step_stands_beside_what_has_added_up(view: 
 
 
 def test_the_step_audit_has_its_own_limit_and_both_engines(view: ErrorPlot) -> None:
-    result = evaluated(made_result(edits={"manual": nudge}, bidirectional=True))
+    result = evaluated(make_result(edits={"manual": nudge}, bidirectional=True))
     view.show_result(result, "manual")
     view.choose("audit")
     view.show_location(Location(0, 1, 2))
@@ -179,7 +179,7 @@ def test_the_step_audit_has_its_own_limit_and_both_engines(view: ErrorPlot) -> N
 
 
 def test_a_timestep_that_was_not_audited_is_a_gap_and_not_a_zero(view: ErrorPlot) -> None:
-    view.show_result(evaluated(made_result(), gap=3), "manual")
+    view.show_result(evaluated(make_result(), gap=3), "manual")
     view.choose("audit")
     view.show_location(Location(0, 0, 3))
     assert np.flatnonzero(np.isnan(view.lane_curve)).tolist() == [3]
@@ -188,16 +188,16 @@ def test_a_timestep_that_was_not_audited_is_a_gap_and_not_a_zero(view: ErrorPlot
 
 
 def test_without_an_audit_the_plot_says_so_until_there_is_one(view: ErrorPlot) -> None:
-    view.show_result(made_result(), "manual")
+    view.show_result(make_result(), "manual")
     view.choose("audit")
     assert not view.plot.isVisible()
     assert "The step audit did not run." in [label.text() for label in view.findChildren(QLabel) if label.isVisible()]
-    view.show_result(evaluated(made_result()), "manual")
+    view.show_result(evaluated(make_result()), "manual")
     assert view.plot.isVisible()
 
 
 def test_what_is_copied_of_an_audited_run_holds_the_audit(view: ErrorPlot) -> None:
-    result = evaluated(made_result(edits={"manual": nudge}, bidirectional=True))
+    result = evaluated(make_result(edits={"manual": nudge}, bidirectional=True))
     view.show_result(result, "manual")
     heading, *rows = [line.split("\t") for line in view.copy_text().splitlines()]
     column = heading.index("step audit: gluon")
@@ -207,7 +207,7 @@ def test_what_is_copied_of_an_audited_run_holds_the_audit(view: ErrorPlot) -> No
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
 def test_both_themes_have_their_ground(view: ErrorPlot, theme) -> None:
-    view.show_result(made_result(), "manual")
+    view.show_result(make_result(), "manual")
     view.apply_theme(theme)
     image = view.plot.grab().toImage()
     assert image.pixelColor(image.width() - 3, 3).name() == theme.base

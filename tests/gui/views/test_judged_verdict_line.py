@@ -7,9 +7,9 @@ from PySide6.QtWidgets import QLabel
 
 from rnnviz.core.trace import Trace
 from rnnviz.execution.events import Stage, StageKind
-from rnnviz.gui.views.verdict_bar import VerdictLine
+from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.gui.views.verdicts import CAUSES, PLACE, button, evaluated, shown
 
 
@@ -17,18 +17,16 @@ def drifting() -> RunResult:
     def edit(trace: Trace) -> None:
         trace.hidden[PLACE.index] += np.float32(1e-7)
 
-    return made_result(
+    return make_result(
         edits={"manual": edit}, bidirectional=True, num_layers=2, compare_with={"atol": 0.0, "rtol": 0.0}
     )
 
 
-def sentence_label(line: VerdictLine) -> QLabel:
+def sentence_label(line: VerdictBar) -> QLabel:
     return next(w for w in line.findChildren(QLabel) if "href" in w.text())
 
 
-def test_the_audit_names_the_wrong_side_and_what_it_looks_like(
-    qtbot, line: VerdictLine, mismatching: RunResult
-) -> None:
+def test_the_audit_names_the_wrong_side_and_what_it_looks_like(qtbot, line: VerdictBar, mismatching: RunResult) -> None:
     line.show_result(evaluated(mismatching), "manual")
     assert line.says == "disagree"
     assert str(PLACE) in line.text
@@ -39,7 +37,7 @@ def test_the_audit_names_the_wrong_side_and_what_it_looks_like(
     assert button(line, "next").isVisible()
 
 
-def test_a_result_that_is_being_audited_is_shown_with_its_links(line: VerdictLine, mismatching: RunResult) -> None:
+def test_a_result_that_is_being_audited_is_shown_with_its_links(line: VerdictBar, mismatching: RunResult) -> None:
     line.show_result(mismatching, "manual")
     line.show_running(Stage(StageKind.AUDITING, "gluon"))
     assert line.says == "auditing"
@@ -54,36 +52,36 @@ def test_a_result_that_is_being_audited_is_shown_with_its_links(line: VerdictLin
     assert line.says == "running"
 
 
-def test_drift_is_explained_in_a_clause(line: VerdictLine) -> None:
+def test_drift_is_explained_in_a_clause(line: VerdictBar) -> None:
     line.show_result(evaluated(drifting()), "manual")
     assert line.says == "drift"
     assert line.text.startswith("Numerical drift")
     assert button(line, "next").isVisible()
 
 
-def test_a_sampled_audit_tells_its_coverage_and_offers_the_rest(qtbot, line: VerdictLine) -> None:
-    line.show_result(evaluated(made_result(batch_size=50), coverage=0.38), "manual")
+def test_a_sampled_audit_tells_its_coverage_and_offers_the_rest(qtbot, line: VerdictBar) -> None:
+    line.show_result(evaluated(make_result(batch_size=50), coverage=0.38), "manual")
     assert line.says == "agree"
     assert "38% of the values" in shown(line)
     assert "38% of the values" in button(line, "Audit everything").toolTip()
     with qtbot.waitSignal(line.full_audit_requested):
         qtbot.mouseClick(button(line, "Audit everything"), Qt.MouseButton.LeftButton)
-    line.show_result(evaluated(made_result()), "manual")
+    line.show_result(evaluated(make_result()), "manual")
     assert not button(line, "Audit everything").isVisible()
 
 
-def test_a_blind_agreement_looks_and_reads_otherwise_than_one_that_proves_something(line: VerdictLine) -> None:
-    line.show_result(evaluated(made_result(num_layers=2)), "manual")
+def test_a_blind_agreement_looks_and_reads_otherwise_than_one_that_proves_something(line: VerdictBar) -> None:
+    line.show_result(evaluated(make_result(num_layers=2)), "manual")
     proven, icon = line.text, line.findChild(QLabel).pixmap().toImage()
-    line.show_result(evaluated(made_result(num_layers=2), blind=True), "manual")
+    line.show_result(evaluated(make_result(num_layers=2), blind=True), "manual")
     assert line.says == "blind"
     assert "2 known bugs" in line.text
     assert proven.startswith("gluon and manual agree: ")
     assert line.findChild(QLabel).pixmap().toImage() != icon
 
 
-def test_the_mistakes_that_stayed_hidden_are_told_on_hover_and_lead_on(qtbot, line: VerdictLine) -> None:
-    line.show_result(evaluated(made_result(), blind=True), "manual")
+def test_the_mistakes_that_stayed_hidden_are_told_on_hover_and_lead_on(qtbot, line: VerdictBar) -> None:
+    line.show_result(evaluated(make_result(), blind=True), "manual")
     label = sentence_label(line)
     label.linkHovered.emit("0")
     assert label.toolTip().splitlines() == [f"{name}: {CAUSES[name]}" for name in ("h2h-transposed", "no-h2h-bias")]
@@ -94,8 +92,8 @@ def test_the_mistakes_that_stayed_hidden_are_told_on_hover_and_lead_on(qtbot, li
     assert "h2h-transposed, no-h2h-bias" in line.toolTip()
 
 
-def test_the_smallest_change_that_would_reveal_more_is_a_button(qtbot, line: VerdictLine) -> None:
-    result = evaluated(made_result(), blind=True)
+def test_the_smallest_change_that_would_reveal_more_is_a_button(qtbot, line: VerdictBar) -> None:
+    result = evaluated(make_result(), blind=True)
     line.show_result(result, "manual")
     remedy = button(line, "Fix and rerun")
     assert "use zero biases" in remedy.toolTip()
@@ -103,20 +101,20 @@ def test_the_smallest_change_that_would_reveal_more_is_a_button(qtbot, line: Ver
         qtbot.mouseClick(remedy, Qt.MouseButton.LeftButton)
     assert result.judgment is not None
     assert asked.args == [result.judgment.remedy]
-    line.show_result(evaluated(made_result(), blind=True, cure=False), "manual")
+    line.show_result(evaluated(make_result(), blind=True, cure=False), "manual")
     assert not remedy.isVisible()
     assert "2 known bugs" in line.text
 
 
-def test_the_actions_go_while_the_verdict_is_not_of_the_present_config(line: VerdictLine) -> None:
-    line.show_result(evaluated(made_result(), blind=True, coverage=0.5), "manual")
+def test_the_actions_go_while_the_verdict_is_not_of_the_present_config(line: VerdictBar) -> None:
+    line.show_result(evaluated(make_result(), blind=True, coverage=0.5), "manual")
     line.show_stale(True)
     assert not button(line, "Fix and rerun").isVisible()
     assert not button(line, "Audit everything").isVisible()
 
 
 @pytest.mark.parametrize("width", [1800, 1000, 700])
-def test_with_everything_to_say_the_strip_keeps_its_height_and_its_words_inside(line: VerdictLine, width: int) -> None:
+def test_with_everything_to_say_the_strip_keeps_its_height_and_its_words_inside(line: VerdictBar, width: int) -> None:
     height = line.sizeHint().height()
     line.resize(width, height)
     line.show_result(evaluated(drifting(), blind=True, coverage=0.5), "manual")

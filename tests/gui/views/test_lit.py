@@ -12,22 +12,22 @@ from rnnviz.core.config import Network
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.theme.palettes import THEMES
-from rnnviz.gui.views.output_map import StateMap
+from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.quantities.highlights import Region, highlighted_rows, lane_region
-from tests.factories import made_result
+from tests.factories import make_result
 
 
 @pytest.fixture
 def shown(qtbot: Any, window: MainWindow) -> MainWindow:
     """A window on a stacked bidirectional LSTM, with the pointer elsewhere."""
-    window.session.set_result(made_result(cell="lstm", num_layers=3, bidirectional=True, timesteps=4))
-    chart = view(window, StateMap).chart
+    window.session.set_result(make_result(cell="lstm", num_layers=3, bidirectional=True, timesteps=4))
+    chart = view(window, OutputMap).chart
     qtbot.waitUntil(lambda: chart.height() == chart.sizeHint().height())
     QTest.mouseMove(window.verdict)
-    qtbot.waitUntil(lambda: window.session.lit == () and not chart.underMouse())
+    qtbot.waitUntil(lambda: window.session.highlighted == () and not chart.underMouse())
     return window
 
 
@@ -35,71 +35,73 @@ def view(window: MainWindow, kind: type) -> Any:
     return next(view for view in window.views if isinstance(view, kind))
 
 
-def point_at(chart: Any, text: str) -> None:
+def highlight(chart: Any, text: str) -> None:
     QTest.mouseMove(chart, chart.rect_of(text).center().toPoint())
 
 
-def lit_rows(state_map: StateMap) -> list[str]:
+def lit_rows(state_map: OutputMap) -> list[str]:
     rows = state_map.rows
     return [
-        rows.index(i).data().split(" = ")[0].split(",")[0] for i, row in enumerate(rows.rows) if rows.lit_times(row)
+        rows.index(i).data().split(" = ")[0].split(",")[0]
+        for i, row in enumerate(rows.rows)
+        if rows.highlighted_times(row)
     ]
 
 
 def test_pointing_at_a_part_of_state_lights_up_every_place_of_it(qtbot: Any, shown: MainWindow) -> None:
-    state_map, lanes, table = view(shown, StateMap), shown.lanes, view(shown, VectorTable)
+    state_map, lanes, table = view(shown, OutputMap), shown.lanes, view(shown, VectorTable)
     shown.session.set_location(Location(2, 1, 0, 0))
-    point_at(state_map.chart, "state[0][5][0]")
-    assert state_map.chart.lit_parts() == ["out[0][0][4:8]", "state[0][5][0]"]
+    highlight(state_map.chart, "state[0][5][0]")
+    assert state_map.chart.highlighted_parts() == ["out[0][0][4:8]", "state[0][5][0]"]
     assert lit_rows(state_map) == ["Layer 2", "out[0][0][4:8]", "state[0][5][0]"]
-    (frame,) = lanes.lit.frames
+    (frame,) = lanes.highlights.frames
     assert frame.region == Region(Lane(2, 1), range(1), range(4))
     x, y, width, height = lanes.geometry_in_view.rect(CellGeometry(Lane(2, 1), 0, 1))
     assert frame.rect.contains(x, y)
     assert frame.rect.contains(x + width, y + height)
-    assert table.table.lit == (range(4),)
-    point_at(state_map.chart, "state[1][5][0]")
-    assert state_map.chart.lit_parts() == ["state[1][5][0]"]
-    assert [frame.tag for frame in lanes.lit.frames] == ["c"]
-    assert table.table.lit == ()
+    assert table.table.highlighted == (range(4),)
+    highlight(state_map.chart, "state[1][5][0]")
+    assert state_map.chart.highlighted_parts() == ["state[1][5][0]"]
+    assert [frame.tag for frame in lanes.highlights.frames] == ["c"]
+    assert table.table.highlighted == ()
     table.choose("cell")
-    assert table.table.lit == (range(4),)
+    assert table.table.highlighted == (range(4),)
     QTest.mouseMove(shown.verdict)
-    qtbot.waitUntil(lambda: shown.session.lit == ())
-    assert not lanes.lit.isVisible()
+    qtbot.waitUntil(lambda: shown.session.highlighted == ())
+    assert not lanes.highlights.isVisible()
     assert lit_rows(state_map) == []
 
 
 def test_a_lane_in_the_list_lights_up_whole_and_a_point_on_its_axis_alone(shown: MainWindow) -> None:
-    state_map = view(shown, StateMap)
+    state_map = view(shown, OutputMap)
     rect = state_map.list.visualRect(state_map.rows.index(0))
     QTest.mouseMove(state_map.list.viewport(), QPoint(rect.left() + 12, rect.top() + 8))
-    assert shown.session.lit == (lane_region(Network("lstm", 3, 4), 2, 0, 4),)
+    assert shown.session.highlighted == (lane_region(Network("lstm", 3, 4), 2, 0, 4),)
     band = state_map.painter.band(rect)
     QTest.mouseMove(state_map.list.viewport(), QPoint(band.left() + band.width() * 3 // 8, band.center().y()))
-    assert [region.times for region in shown.session.lit] == [range(1, 2)]
+    assert [region.times for region in shown.session.highlighted] == [range(1, 2)]
 
 
 def test_the_keyboard_lights_up_and_leads_to_every_part(qtbot: Any, shown: MainWindow) -> None:
-    chart = view(shown, StateMap).chart
+    chart = view(shown, OutputMap).chart
     chart.setFocus(Qt.FocusReason.TabFocusReason)
-    assert chart.lit_parts()[0] == "out[0][0][:4]"
+    assert chart.highlighted_parts()[0] == "out[0][0][:4]"
     for key in (Qt.Key.Key_Right, Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Right):
         qtbot.keyClick(chart, key)
-    assert chart.lit_parts() == ["state[1][4][0]"]
+    assert chart.highlighted_parts() == ["state[1][4][0]"]
     assert chart.accessibleDescription() == "state[1][4][0]: layer 2, forward"
     qtbot.keyClick(chart, Qt.Key.Key_Return)
     assert shown.session.location == Location(2, 0, 3)
     shown.lanes.setFocus()
-    assert shown.session.lit == ()
+    assert shown.session.highlighted == ()
 
 
 def test_another_result_puts_everything_out(shown: MainWindow) -> None:
     shown.session.set_highlight((lane_region(Network("lstm", 3, 4), 2, 1, 4),))
-    assert shown.lanes.lit.frames
-    shown.session.set_result(made_result(timesteps=1))
-    assert shown.session.lit == ()
-    assert shown.lanes.lit.frames == []
+    assert shown.lanes.highlights.frames
+    shown.session.set_result(make_result(timesteps=1))
+    assert shown.session.highlighted == ()
+    assert shown.lanes.highlights.frames == []
 
 
 def test_the_features_of_the_layer_below_are_lit_where_they_stand_in_the_input() -> None:
@@ -121,7 +123,7 @@ def test_a_frame_is_seen_and_nothing_is_left_of_it(qtbot: Any, theme: Any) -> No
     lanes.resize(700, 400)
     lanes.apply_theme(theme)
     lanes.show()
-    result = made_result(timesteps=200, num_layers=2)
+    result = make_result(timesteps=200, num_layers=2)
     lanes.show_result(result, "manual")
     qtbot.waitUntil(lambda: lanes.picture_complete)
 
@@ -141,21 +143,21 @@ def test_a_step_is_told_beneath_the_lanes_and_joined_by_arrows(shown: MainWindow
     shown.session.set_location(Location(1, 1, 1))
     press(".")
     press(".")
-    assert caption.text() == "computes the gates i f g o, and from them c[1] and h[1] of layer 1 ←"
-    assert [frame.tag for frame in shown.lanes.lit.frames] == ["read", "read", "read h, c", "computed h, c"]
+    assert caption.text() == "computes the gates i f g o, and from them c[t=1] and h[t=1] of layer 1 ←"
+    assert [frame.tag for frame in shown.lanes.highlights.frames] == ["read", "read", "read h, c", "computed h, c"]
     press(",")
-    assert caption.text() == "reads h[1] of layer 0 → and 0 ← and h[2], c[2] of layer 1 ←"
+    assert caption.text() == "reads h[t=1] of layer 0 → and 0 ← and h[t=2], c[t=2] of layer 1 ←"
     press(Qt.Key.Key_Up)
     press(Qt.Key.Key_Down)
     assert not caption.isVisible()
 
 
 def test_the_map_puts_out_no_lights_but_its_own(shown: MainWindow, press: Any) -> None:
-    state_map = view(shown, StateMap)
+    state_map = view(shown, OutputMap)
     press(".")
-    lit = shown.session.lit
-    assert lit
+    highlighted = shown.session.highlighted
+    assert highlighted
     state_map.chart.pointed.emit(None)
     state_map.list.pointed.emit(None, None)
-    assert shown.session.lit == lit
-    assert shown.lanes.lit.frames
+    assert shown.session.highlighted == highlighted
+    assert shown.lanes.highlights.frames

@@ -7,7 +7,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.mismatch_list import MismatchList
-from tests.factories import made_result
+from tests.factories import make_result
 
 PLACES = {
     Location(0, 0, 1, 1, 2): 0.5,
@@ -33,7 +33,7 @@ def view(qtbot) -> MismatchList:
 
 @pytest.fixture
 def shown(view: MismatchList) -> MismatchList:
-    view.show_result(made_result(num_layers=2, bidirectional=True, edits={"manual": perturb}), "manual")
+    view.show_result(make_result(num_layers=2, bidirectional=True, edits={"manual": perturb}), "manual")
     return view
 
 
@@ -44,7 +44,7 @@ def listed(view: MismatchList) -> list[Location]:
 def test_without_a_result_or_without_mismatches_the_view_says_so(view: MismatchList) -> None:
     assert not view.table.isVisible()
     assert view.tab_text == "Mismatches"
-    view.show_result(made_result(), "manual")
+    view.show_result(make_result(), "manual")
     assert not view.table.isVisible()
     assert view.tab_text == "Mismatches  0"
 

@@ -8,25 +8,25 @@ from rnnviz.core import number_format
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
-from rnnviz.gui.views.output_map import StateMap
+from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.gui.views.output_map_rows import LaneRow, PlaceRow
-from tests.factories import made_result
+from tests.factories import make_result
 
 
 @pytest.fixture
-def view(qtbot) -> StateMap:
-    view = StateMap()
+def view(qtbot) -> OutputMap:
+    view = OutputMap()
     qtbot.addWidget(view)
     view.resize(300, 700)
     view.show()
     return view
 
 
-def place_rows(view: StateMap) -> dict[str, int]:
+def place_rows(view: OutputMap) -> dict[str, int]:
     return {row.place.text: i for i, row in enumerate(view.rows.rows) if isinstance(row, PlaceRow)}
 
 
-def lane_row(view: StateMap, layer: int, direction: int) -> int:
+def lane_row(view: OutputMap, layer: int, direction: int) -> int:
     return next(
         i
         for i, row in enumerate(view.rows.rows)
@@ -34,8 +34,8 @@ def lane_row(view: StateMap, layer: int, direction: int) -> int:
     )
 
 
-def test_an_empty_view_says_what_to_do(view: StateMap) -> None:
-    assert "Press F5" in view.told
+def test_an_empty_view_says_what_to_do(view: OutputMap) -> None:
+    assert "Press F5" in view.summary
     assert not view.list.isVisible()
 
 
@@ -43,21 +43,21 @@ def test_an_empty_view_says_what_to_do(view: StateMap) -> None:
     ("layout", "out", "ends"),
     [("NTC", "out[1][2][4:8]", "out[1][0][4:8]"), ("TNC", "out[2][1][4:8]", "out[0][1][4:8]")],
 )
-def test_the_cursors_place_is_told_in_the_layout(view: StateMap, layout: str, out: str, ends: str) -> None:
-    view.show_result(made_result(num_layers=2, bidirectional=True, layout=layout), "manual")
+def test_the_cursors_place_is_told_in_the_layout(view: OutputMap, layout: str, out: str, ends: str) -> None:
+    view.show_result(make_result(num_layers=2, bidirectional=True, layout=layout), "manual")
     view.show_location(Location(1, 1, 2, 1))
-    assert view.told == f"h = {out}"
+    assert view.summary == f"h = {out}"
     assert ends in place_rows(view)
     view.show_location(Location(1, 1, 0, 1))
-    assert view.told == f"h = {ends} = state[0][3][1]"
+    assert view.summary == f"h = {ends} = state[0][3][1]"
     view.show_location(Location(0, 0, 2, 1))
-    assert view.told == "h is in neither output nor state"
+    assert view.summary == "h is in neither output nor state"
     view.show_location(Location(0, 0, 4, 1))
-    assert view.told == "h = state[0][0][1]"
+    assert view.summary == "h = state[0][0][1]"
 
 
-def test_each_lane_has_its_places_with_the_numbers_of_the_trace(view: StateMap) -> None:
-    result = made_result(num_layers=2, bidirectional=True)
+def test_each_lane_has_its_places_with_the_numbers_of_the_trace(view: OutputMap) -> None:
+    result = make_result(num_layers=2, bidirectional=True)
     view.show_result(result, "manual")
     view.show_location(Location(0, 0, 0, 1))
     trace = result["gluon"]
@@ -80,11 +80,11 @@ def test_each_lane_has_its_places_with_the_numbers_of_the_trace(view: StateMap) 
         assert np.array_equal(np.array(copied[text].split("\t"), np.float32), values)
 
 
-def test_a_state_that_is_not_the_output_is_told_of_its_engine_and_lane_alone(view: StateMap) -> None:
+def test_a_state_that_is_not_the_output_is_told_of_its_engine_and_lane_alone(view: OutputMap) -> None:
     def edit(trace: Trace) -> None:
         trace.state_h[1, 0, 2] += np.float32(0.5)
 
-    view.show_result(made_result(edits={"manual": edit}, bidirectional=True), "manual")
+    view.show_result(make_result(edits={"manual": edit}, bidirectional=True), "manual")
     backward = view.rows.index(lane_row(view, 0, 1))
     assert backward.data().endswith(": equal")
     view.choose_engine("manual")
@@ -96,8 +96,8 @@ def test_a_state_that_is_not_the_output_is_told_of_its_engine_and_lane_alone(vie
     assert view.rows.index(lane_row(view, 0, 1)).data().endswith(": equal")
 
 
-def test_clicking_a_place_asks_for_its_lane_and_step(qtbot, view: StateMap) -> None:
-    view.show_result(made_result(num_layers=2, bidirectional=True), "manual")
+def test_clicking_a_place_asks_for_its_lane_and_step(qtbot, view: OutputMap) -> None:
+    view.show_result(make_result(num_layers=2, bidirectional=True), "manual")
     view.show_location(Location(0, 0, 2, 1, 3))
     rect = view.list.visualRect(view.rows.index(place_rows(view)["state[0][3][1]"]))
     with qtbot.waitSignal(view.location_requested) as asked:
@@ -105,8 +105,8 @@ def test_clicking_a_place_asks_for_its_lane_and_step(qtbot, view: StateMap) -> N
     assert asked.args == [Location(1, 1, 0, 1, 3)]
 
 
-def test_clicking_a_lanes_axis_asks_for_the_timestep_there(qtbot, view: StateMap) -> None:
-    view.show_result(made_result(timesteps=5), "manual")
+def test_clicking_a_lanes_axis_asks_for_the_timestep_there(qtbot, view: OutputMap) -> None:
+    view.show_result(make_result(timesteps=5), "manual")
     rect = view.list.visualRect(view.rows.index(0))
     band = view.painter.band(rect)
     for timestep in range(5):
@@ -116,8 +116,8 @@ def test_clicking_a_lanes_axis_asks_for_the_timestep_there(qtbot, view: StateMap
         assert asked.args == [Location(0, 0, timestep)]
 
 
-def test_the_keyboard_reaches_every_place(qtbot, view: StateMap) -> None:
-    view.show_result(made_result(bidirectional=True), "manual")
+def test_the_keyboard_reaches_every_place(qtbot, view: OutputMap) -> None:
+    view.show_result(make_result(bidirectional=True), "manual")
     view.show_location(Location(0, 0, 2, 0, 1))
     view.list.setCurrentIndex(view.rows.index(0))
     for _ in range(4):
@@ -131,17 +131,17 @@ def test_the_keyboard_reaches_every_place(qtbot, view: StateMap) -> None:
     assert asked.args == [Location(0, 1, 2, 0, 1)]
 
 
-def test_the_place_of_the_cursor_is_highlighted(view: StateMap) -> None:
-    view.show_result(made_result(bidirectional=True), "manual")
+def test_the_place_of_the_cursor_is_highlighted(view: OutputMap) -> None:
+    view.show_result(make_result(bidirectional=True), "manual")
     view.show_location(Location(0, 1, 0))
-    here = [text for text, row in place_rows(view).items() if view.rows.index(row).data().endswith("at the cursor")]
+    here = [text for text, row in place_rows(view).items() if view.rows.index(row).data().endswith("selected")]
     assert here == ["out[0][0][4:8]", "state[0][1][0]"]
     view.show_location(Location(0, 1, 1))
-    assert not any(view.rows.index(row).data().endswith("at the cursor") for row in place_rows(view).values())
+    assert not any(view.rows.index(row).data().endswith("selected") for row in place_rows(view).values())
 
 
-def test_an_lstm_shows_its_final_cell_state(view: StateMap) -> None:
-    result = made_result(cell="lstm")
+def test_an_lstm_shows_its_final_cell_state(view: OutputMap) -> None:
+    result = make_result(cell="lstm")
     view.show_result(result, "manual")
     row = view.rows.rows[place_rows(view)["state[1][0][0]"]]
     assert isinstance(row, PlaceRow)
@@ -151,10 +151,10 @@ def test_an_lstm_shows_its_final_cell_state(view: StateMap) -> None:
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
 def test_a_deep_network_scrolls_and_draws_only_what_is_seen(
-    view: StateMap, theme, monkeypatch: pytest.MonkeyPatch
+    view: OutputMap, theme, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     view.apply_theme(theme)
-    view.show_result(made_result(num_layers=30, bidirectional=True, timesteps=2), "manual")
+    view.show_result(make_result(num_layers=30, bidirectional=True, timesteps=2), "manual")
     read: list[str] = []
     values = view.rows.values
     monkeypatch.setattr(view.rows, "values", lambda row: (read.append(row.place.text), values(row))[1])
@@ -163,10 +163,10 @@ def test_a_deep_network_scrolls_and_draws_only_what_is_seen(
     assert view.list.verticalScrollBar().maximum() > 0
 
 
-def test_the_chosen_engine_stays_while_the_engines_do(view: StateMap) -> None:
-    view.show_result(made_result(), "manual")
+def test_the_chosen_engine_stays_while_the_engines_do(view: OutputMap) -> None:
+    view.show_result(make_result(), "manual")
     view.choose_engine("manual")
-    view.show_result(made_result(timesteps=3), "manual")
+    view.show_result(make_result(timesteps=3), "manual")
     assert view.engine == "manual"
-    view.show_result(made_result(("gluon", "torch")), "torch")
+    view.show_result(make_result(("gluon", "torch")), "torch")
     assert view.engine == "gluon"

@@ -12,7 +12,7 @@ from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views import series_worker
 from rnnviz.gui.views.pin_button import MOST_PINNED
 from rnnviz.gui.views.units_plot import UnitsPlot
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.oracles.gates import gates_of
 
 
@@ -42,7 +42,7 @@ def test_an_empty_view_shows_no_curves(view: UnitsPlot) -> None:
 
 
 def test_the_curves_are_the_traces_of_the_cursors_unit(view: UnitsPlot) -> None:
-    result = made_result(num_layers=2, bidirectional=True)
+    result = make_result(num_layers=2, bidirectional=True)
     view.show_result(result, "manual")
     view.show_location(Location(1, 1, 2, 1, 3))
     for engine in ("gluon", "manual"):
@@ -51,11 +51,11 @@ def test_the_curves_are_the_traces_of_the_cursors_unit(view: UnitsPlot) -> None:
         assert np.array_equal(drawn.times, np.arange(5))
         assert np.array_equal(drawn.low, result[engine].hidden[1, 1, :, 1, 3])
     assert view.curve("gluon", 0) is None
-    assert view.plot.cursor_timestep == 2
+    assert view.plot.selected_timestep == 2
 
 
 def test_a_gate_is_drawn_told_and_copied_in_place_of_h(view: UnitsPlot) -> None:
-    result = made_result(cell="lstm", num_layers=2, bidirectional=True, timesteps=9)
+    result = make_result(cell="lstm", num_layers=2, bidirectional=True, timesteps=9)
     view.show_result(result, "manual")
     view.show_location(Location(1, 1, 2, 1, 3))
     view.choice.choose("f")
@@ -69,13 +69,13 @@ def test_a_gate_is_drawn_told_and_copied_in_place_of_h(view: UnitsPlot) -> None:
     lines = [line.split("\t") for line in view.copy_text().splitlines()]
     assert lines[0] == ["timestep", "gluon f unit 3", "manual f unit 3"]
     assert [float(line[1]) for line in lines[1:]] == pytest.approx(drawn.low, abs=1e-6)
-    view.show_result(made_result(cell="gru"), "manual")
+    view.show_result(make_result(cell="gru"), "manual")
     assert view.heading.startswith("Unit 3")
 
 
 def test_a_long_gate_is_computed_beside_the_window_and_announced(qtbot, view: UnitsPlot, monkeypatch) -> None:
     monkeypatch.setattr(series_worker, "_AT_ONCE", 0)
-    result = made_result(cell="gru", timesteps=6000, hidden_size=8, batch_size=1)
+    result = make_result(cell="gru", timesteps=6000, hidden_size=8, batch_size=1)
     view.show_result(result, "manual")
     view.show_location(Location(unit=3))
     view.choice.choose("z")
@@ -90,7 +90,7 @@ def test_a_long_gate_is_computed_beside_the_window_and_announced(qtbot, view: Un
 
 
 def test_the_legend_tells_the_values_at_the_cursor(view: UnitsPlot) -> None:
-    result = made_result()
+    result = make_result()
     view.show_result(result, "manual")
     view.show_location(Location(0, 0, 3, 0, 2))
     value = number_format.short(result["gluon"].hidden[0, 0, 3, 0, 2])
@@ -98,7 +98,7 @@ def test_the_legend_tells_the_values_at_the_cursor(view: UnitsPlot) -> None:
 
 
 def test_a_click_asks_for_the_nearest_timestep_and_stays_inside(qtbot, view: UnitsPlot) -> None:
-    view.show_result(made_result(timesteps=9), "manual")
+    view.show_result(make_result(timesteps=9), "manual")
     view.show_location(Location(0, 0, 0, 1, 2))
     for x, timestep in ((3.4, 3), (3.6, 4), (8.4, 8)):
         with qtbot.waitSignal(view.location_requested) as asked:
@@ -107,7 +107,7 @@ def test_a_click_asks_for_the_nearest_timestep_and_stays_inside(qtbot, view: Uni
 
 
 def test_a_pinned_unit_stays_until_it_is_let_go(qtbot, view: UnitsPlot) -> None:
-    result = made_result()
+    result = make_result()
     view.show_result(result, "manual")
     view.show_location(Location(0, 0, 0, 0, 1))
     qtbot.mouseClick(pin_button(view), Qt.MouseButton.LeftButton)
@@ -126,28 +126,28 @@ def test_a_pinned_unit_stays_until_it_is_let_go(qtbot, view: UnitsPlot) -> None:
 
 
 def test_only_as_many_units_are_pinned_as_can_be_told_apart(qtbot, view: UnitsPlot) -> None:
-    view.show_result(made_result(hidden_size=9), "manual")
+    view.show_result(make_result(hidden_size=9), "manual")
     for unit in range(MOST_PINNED):
         view.show_location(Location(0, 0, 0, 0, unit))
         qtbot.mouseClick(pin_button(view), Qt.MouseButton.LeftButton)
     view.show_location(Location(0, 0, 0, 0, 8))
     assert not pin_button(view).isEnabled()
     assert str(MOST_PINNED) in pin_button(view).toolTip()
-    view.show_result(made_result(hidden_size=2), "manual")
+    view.show_result(make_result(hidden_size=2), "manual")
     assert view.pinned == (0, 1)
 
 
 def test_what_was_chosen_is_chosen_again_as_far_as_it_is_there(view: UnitsPlot) -> None:
     view.restore_state(("r", "2", "0", "2", "99", "-1", "nonsense"))
     assert view.save_state() == ("r", "2", "0", "99")
-    view.show_result(made_result(cell="gru", hidden_size=5), "manual")
+    view.show_result(make_result(cell="gru", hidden_size=5), "manual")
     assert view.save_state() == ("r", "2", "0")
-    view.show_result(made_result(cell="lstm", hidden_size=5), "manual")
+    view.show_result(make_result(cell="lstm", hidden_size=5), "manual")
     assert view.save_state() == ("value", "2", "0")
 
 
 def test_an_engine_can_be_hidden(qtbot, view: UnitsPlot) -> None:
-    view.show_result(made_result(), "manual")
+    view.show_result(make_result(), "manual")
     key = next(key for key in view.keys if key.text() == "manual")
     qtbot.mouseClick(key, Qt.MouseButton.LeftButton)
     assert view.curve("manual", 0) is None
@@ -161,19 +161,19 @@ def test_numbers_that_no_curve_can_show_are_marked_and_told(view: UnitsPlot) -> 
         trace.hidden[0, 0, 2:4, 0, 1] = np.nan
         trace.hidden[0, 0, 6, 0, 1] = np.inf
 
-    view.show_result(made_result(edits={"manual": edit}, timesteps=8), "manual")
+    view.show_result(make_result(edits={"manual": edit}, timesteps=8), "manual")
     view.show_location(Location(0, 0, 2, 0, 1))
     assert {word: gaps.runs.tolist() for word, gaps in view.gaps.items()} == {"NaN": [[2, 3]], "infinity": [[6, 6]]}
-    assert view.strange == "NaN at 2 timesteps, infinity at 1 timestep"
+    assert view.nonfinite == "NaN at 2 time steps, infinity at 1 time step"
     assert [key.value for key in view.keys][1] == "NaN"
     low, high = view.plot.view_box.viewRange()[1]
     assert np.isfinite([low, high]).all()
     view.show_location(Location(0, 0, 2, 0, 0))
-    assert view.strange == ""
+    assert view.nonfinite == ""
 
 
 def test_one_timestep_is_seen(view: UnitsPlot) -> None:
-    view.show_result(made_result(timesteps=1), "manual")
+    view.show_result(make_result(timesteps=1), "manual")
     drawn = view.curve("gluon", 0)
     assert drawn is not None
     assert len(drawn.times) == 1
@@ -181,11 +181,11 @@ def test_one_timestep_is_seen(view: UnitsPlot) -> None:
 
 
 def test_moving_in_time_reads_no_curve_anew(view: UnitsPlot) -> None:
-    view.show_result(made_result(), "manual")
+    view.show_result(make_result(), "manual")
     before = view.curve("manual", 0)
     view.show_location(Location(0, 0, 3))
     assert view.curve("manual", 0) is before
-    assert view.plot.cursor_timestep == 3
+    assert view.plot.selected_timestep == 3
     view.show_location(Location(0, 0, 3, 1))
     assert view.curve("manual", 0) is not before
 
@@ -194,7 +194,7 @@ def test_a_long_sequence_is_thinned_without_losing_its_peak(view: UnitsPlot) -> 
     def edit(trace: Trace) -> None:
         trace.hidden[0, 0, 77_777, 0, 1] = 9.0
 
-    view.show_result(made_result(edits={"manual": edit}, timesteps=100_000, batch_size=1, hidden_size=2), "manual")
+    view.show_result(make_result(edits={"manual": edit}, timesteps=100_000, batch_size=1, hidden_size=2), "manual")
     view.show_location(Location(0, 0, 0, 0, 1))
     drawn = view.curve("manual", 1)
     assert drawn is not None
@@ -204,7 +204,7 @@ def test_a_long_sequence_is_thinned_without_losing_its_peak(view: UnitsPlot) -> 
 
 
 def test_the_part_in_sight_is_drawn_to_the_single_value(view: UnitsPlot) -> None:
-    result = made_result(timesteps=100_000, batch_size=1, hidden_size=2)
+    result = make_result(timesteps=100_000, batch_size=1, hidden_size=2)
     view.show_result(result, "manual")
     view.plot.view_box.setXRange(50_000, 50_200, padding=0)
     drawn = view.curve("manual", 0)
@@ -220,14 +220,14 @@ def test_a_gap_of_a_long_sequence_is_marked_to_the_timestep_once_it_is_looked_at
     def edit(trace: Trace) -> None:
         trace.hidden[0, 0, 60_001, 0, 0] = np.nan
 
-    view.show_result(made_result(edits={"manual": edit}, timesteps=100_000, batch_size=1, hidden_size=2), "manual")
-    assert view.strange.startswith("NaN at up to ")
+    view.show_result(make_result(edits={"manual": edit}, timesteps=100_000, batch_size=1, hidden_size=2), "manual")
+    assert view.nonfinite.startswith("NaN at up to ")
     view.plot.view_box.setXRange(60_000, 60_100, padding=0)
     assert view.gaps["NaN"].runs.tolist() == [[60_001, 60_001]]
 
 
 def test_what_is_copied_is_every_curve_in_full(view: UnitsPlot) -> None:
-    result = made_result()
+    result = make_result()
     view.show_result(result, "manual")
     rows = [line.split("\t") for line in view.copy_text().splitlines()]
     assert rows[0] == ["timestep", "gluon unit 0", "manual unit 0"]
@@ -236,7 +236,7 @@ def test_what_is_copied_is_every_curve_in_full(view: UnitsPlot) -> None:
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
 def test_both_themes_have_their_ground(view: UnitsPlot, theme) -> None:
-    view.show_result(made_result(), "manual")
+    view.show_result(make_result(), "manual")
     view.apply_theme(theme)
     image = view.plot.grab().toImage()
     assert image.pixelColor(image.width() - 3, 3).name() == theme.base

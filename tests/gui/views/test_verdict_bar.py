@@ -8,29 +8,29 @@ from PySide6.QtWidgets import QLabel
 
 from rnnviz.execution.events import Stage, StageKind
 from rnnviz.gui.theme.palettes import THEMES
-from rnnviz.gui.views.verdict_bar import VerdictLine
+from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.gui.views.verdicts import PLACE, button, evaluated, shown
 
 
-def test_an_empty_strip_says_what_to_do(line: VerdictLine) -> None:
+def test_an_empty_strip_says_what_to_do(line: VerdictBar) -> None:
     assert line.says == "empty"
     assert "F5" in shown(line)
 
 
-def test_agreement_is_said_in_words_with_the_figures_behind_it(line: VerdictLine) -> None:
-    line.show_result(made_result(), "manual")
+def test_agreement_is_said_in_words_with_the_figures_behind_it(line: VerdictBar) -> None:
+    line.show_result(make_result(), "manual")
     assert line.says == "agree"
     assert line.text == "gluon and manual agree: all 40 values are equal"
     assert "1.3e-6 · |gluon|" in shown(line)
-    assert verdict_sentence(made_result(), "manual").notes[-1] in line.toolTip()
+    assert verdict_sentence(make_result(), "manual").notes[-1] in line.toolTip()
     assert line.text in line.accessibleName()
     assert not button(line, "next").isVisible()
 
 
-def test_the_place_in_the_sentence_is_a_link(qtbot, line: VerdictLine, mismatching: RunResult) -> None:
+def test_the_place_in_the_sentence_is_a_link(qtbot, line: VerdictBar, mismatching: RunResult) -> None:
     line.show_result(mismatching, "manual")
     label = next(w for w in line.findChildren(QLabel) if "href" in w.text())
     assert "layer 0, backward" in label.text()
@@ -39,7 +39,7 @@ def test_the_place_in_the_sentence_is_a_link(qtbot, line: VerdictLine, mismatchi
     assert asked.args == [PLACE]
 
 
-def test_a_link_can_be_followed_by_the_keyboard(qtbot, line: VerdictLine, mismatching: RunResult) -> None:
+def test_a_link_can_be_followed_by_the_keyboard(qtbot, line: VerdictBar, mismatching: RunResult) -> None:
     line.show_result(mismatching, "manual")
     label = next(w for w in line.findChildren(QLabel) if "href" in w.text())
     line.activateWindow()
@@ -52,7 +52,7 @@ def test_a_link_can_be_followed_by_the_keyboard(qtbot, line: VerdictLine, mismat
     assert asked.args == [PLACE]
 
 
-def test_the_buttons_lead_from_mismatch_to_mismatch(qtbot, line: VerdictLine, mismatching: RunResult) -> None:
+def test_the_buttons_lead_from_mismatch_to_mismatch(qtbot, line: VerdictBar, mismatching: RunResult) -> None:
     line.show_result(mismatching, "manual")
     with qtbot.waitSignal(line.location_requested) as asked:
         qtbot.mouseClick(button(line, "first"), Qt.MouseButton.LeftButton)
@@ -63,7 +63,7 @@ def test_the_buttons_lead_from_mismatch_to_mismatch(qtbot, line: VerdictLine, mi
         qtbot.mouseClick(button(line, "previous"), Qt.MouseButton.LeftButton)
 
 
-def test_a_stale_picture_is_said_to_be_of_an_earlier_config(line: VerdictLine, mismatching: RunResult) -> None:
+def test_a_stale_picture_is_said_to_be_of_an_earlier_config(line: VerdictBar, mismatching: RunResult) -> None:
     line.show_result(mismatching, "manual")
     line.show_stale(True)
     assert line.says == "stale"
@@ -74,11 +74,11 @@ def test_a_stale_picture_is_said_to_be_of_an_earlier_config(line: VerdictLine, m
     assert line.says == "disagree"
 
 
-def test_a_run_that_goes_on_says_what_it_does_and_what_is_shown_meanwhile(line: VerdictLine) -> None:
+def test_a_run_that_goes_on_says_what_it_does_and_what_is_shown_meanwhile(line: VerdictBar) -> None:
     line.show_running(Stage(StageKind.READING_INPUTS))
     assert line.says == "running"
     assert line.text == "Running: reading the inputs"
-    line.show_result(made_result(), "manual")
+    line.show_result(make_result(), "manual")
     line.show_running(Stage(StageKind.COMPUTING, "gluon"))
     assert line.says == "running"
     assert "Shown: ✔ gluon and manual agree" in shown(line)
@@ -86,8 +86,8 @@ def test_a_run_that_goes_on_says_what_it_does_and_what_is_shown_meanwhile(line: 
     assert line.says == "agree"
 
 
-def test_an_error_leaves_the_last_verdict_in_sight_and_can_be_dismissed(qtbot, line: VerdictLine) -> None:
-    line.show_result(made_result(), "manual")
+def test_an_error_leaves_the_last_verdict_in_sight_and_can_be_dismissed(qtbot, line: VerdictBar) -> None:
+    line.show_result(make_result(), "manual")
     line.show_running(Stage(StageKind.COMPUTING, "gluon"))
     line.show_error("The process that computes ended.")
     assert line.says == "error"
@@ -97,9 +97,9 @@ def test_an_error_leaves_the_last_verdict_in_sight_and_can_be_dismissed(qtbot, l
     assert line.says == "agree"
 
 
-def test_another_result_ends_the_message_of_failure(line: VerdictLine) -> None:
+def test_another_result_ends_the_message_of_failure(line: VerdictBar) -> None:
     line.show_error("The process that computes ended.")
-    line.show_result(made_result(), "manual")
+    line.show_result(make_result(), "manual")
     assert line.says == "agree"
 
 
@@ -115,7 +115,7 @@ def test_another_result_ends_the_message_of_failure(line: VerdictLine) -> None:
     ids=["empty", "disagree", "stale", "error"],
 )
 def test_the_strip_keeps_its_height_and_its_text_stays_inside(
-    line: VerdictLine, mismatching: RunResult, width: int, state: Callable[[VerdictLine, RunResult], object]
+    line: VerdictBar, mismatching: RunResult, width: int, state: Callable[[VerdictBar, RunResult], object]
 ) -> None:
     height = line.sizeHint().height()
     line.resize(width, height)
@@ -128,7 +128,7 @@ def test_the_strip_keeps_its_height_and_its_text_stays_inside(
     assert text.wordWrap() or text.sizeHint().width() <= text.width() + 1
 
 
-def test_a_narrow_strip_drops_the_notes_before_the_place(line: VerdictLine, mismatching: RunResult) -> None:
+def test_a_narrow_strip_drops_the_notes_before_the_place(line: VerdictBar, mismatching: RunResult) -> None:
     line.show_result(mismatching, "manual")
     assert "The step audit did not run" in shown(line)
     line.resize(700, line.height())
@@ -136,36 +136,36 @@ def test_a_narrow_strip_drops_the_notes_before_the_place(line: VerdictLine, mism
     assert 'href="0"' in shown(line)
 
 
-def test_engine_names_are_text_and_not_markup(line: VerdictLine) -> None:
-    result = made_result(("gluon", "<b>&mine.py"))
+def test_engine_names_are_text_and_not_markup(line: VerdictBar) -> None:
+    result = make_result(("gluon", "<b>&mine.py"))
     line.show_result(result, "<b>&mine.py")
     assert line.text.startswith("gluon and <b>&mine.py agree")
     assert "&lt;b&gt;&amp;mine.py" in shown(line)
 
 
-def test_what_is_copied_is_the_verdict_with_its_notes(line: VerdictLine, mismatching: RunResult) -> None:
+def test_what_is_copied_is_the_verdict_with_its_notes(line: VerdictBar, mismatching: RunResult) -> None:
     line.show_result(mismatching, "manual")
     assert line.copy_text().startswith("✘ manual differs from gluon")
     assert all(note in line.copy_text() for note in verdict_sentence(mismatching, "manual").notes)
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
-def test_each_state_has_the_themes_surface(line: VerdictLine, mismatching: RunResult, theme) -> None:
+def test_each_state_has_the_themes_surface(line: VerdictBar, mismatching: RunResult, theme) -> None:
     line.apply_theme(theme)
 
     def surface() -> str:
         return line.grab().toImage().pixelColor(line.width() // 2, 4).name()
 
     assert surface() == theme.raised
-    line.show_result(made_result(), "manual")
+    line.show_result(make_result(), "manual")
     assert surface() == theme.right_surface
     line.show_result(mismatching, "manual")
     assert surface() == theme.wrong_surface
     line.show_stale(True)
     assert surface() == theme.doubtful_surface
     line.show_stale(False)
-    line.show_result(evaluated(made_result(), blind=True), "manual")
+    line.show_result(evaluated(make_result(), blind=True), "manual")
     assert surface() == theme.doubtful_surface
-    line.show_result(made_result(), "manual")
+    line.show_result(make_result(), "manual")
     line.show_running(Stage(StageKind.AUDITING, "gluon"))
     assert surface() == theme.raised

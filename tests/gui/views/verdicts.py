@@ -5,7 +5,7 @@ from dataclasses import replace
 from PySide6.QtWidgets import QLabel, QToolButton
 
 from rnnviz.core.trace_index import Location
-from rnnviz.gui.views.verdict_bar import VerdictLine
+from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.verify.audit import audit
 from rnnviz.verify.result import Judgment, RunResult
 
@@ -23,10 +23,10 @@ def evaluated(result: RunResult, *, coverage: float = 1.0, blind: bool = False, 
     return replace(result, judgment=Judgment(audits, diagnoses, names, remedy if blind and cure else None, CAUSES))
 
 
-def button(line: VerdictLine, name: str) -> QToolButton:
+def button(line: VerdictBar, name: str) -> QToolButton:
     return next(b for b in line.findChildren(QToolButton) if b.accessibleName() == name)
 
 
-def shown(line: VerdictLine) -> str:
+def shown(line: VerdictBar) -> str:
     """Every text that can be seen."""
     return "\n".join(label.text() for label in line.findChildren(QLabel) if label.isVisible())

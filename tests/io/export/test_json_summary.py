@@ -8,7 +8,7 @@ import pytest
 
 from rnnviz.io.export.json_summary import json_text, summary, write_json
 from rnnviz.io.resources import resource_path
-from tests.factories import made_result, setting
+from tests.factories import make_result, setting
 from tests.golden.runs import RUNS
 
 KEYS = {
@@ -34,7 +34,7 @@ PLACE = {"layer", "direction", "timestep", "sample", "unit"}
 
 
 def test_the_summary_of_an_agreeing_run(tmp_path: Path) -> None:
-    result = made_result()
+    result = make_result()
     write_json(result, tmp_path / "out.json")
     figures = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     assert figures == json.loads(json_text(result)) == json.loads(json.dumps(summary(result)))
@@ -53,7 +53,7 @@ def test_the_summary_of_an_agreeing_run(tmp_path: Path) -> None:
 
 
 def test_the_summary_of_a_mismatch_names_its_place() -> None:
-    result = made_result(edits={"manual": setting((0, 1, 3, 1, 2), 9.0)}, bidirectional=True)
+    result = make_result(edits={"manual": setting((0, 1, 3, 1, 2), 9.0)}, bidirectional=True)
     figures = json.loads(json_text(result))
     place = {"layer": 0, "direction": "backward", "timestep": 3, "sample": 1, "unit": 2}
     reference = float(result["gluon"].hidden[0, 1, 3, 1, 2])
@@ -69,12 +69,12 @@ def test_the_summary_of_a_mismatch_names_its_place() -> None:
 
 @pytest.mark.parametrize(("value", "word"), [(math.nan, "NaN"), (math.inf, "Infinity"), (-math.inf, "-Infinity")])
 def test_numbers_that_json_does_not_know_are_spelled_out(value: float, word: str) -> None:
-    figures = json.loads(json_text(made_result(edits={"manual": setting((0, 0, 1, 0, 0), value)})))
+    figures = json.loads(json_text(make_result(edits={"manual": setting((0, 0, 1, 0, 0), value)})))
     assert figures["first_mismatch"]["candidate"] == word
     assert figures["nonfinite"] == {"reference": 0, "candidate": 1}
     figures = json.loads(
         json_text(
-            made_result(
+            make_result(
                 edits={"gluon": setting((0, 0, 1, 0, 0), -1.7e308), "manual": setting((0, 0, 1, 0, 0), 1.7e308)},
                 dtype="float64",
             )
@@ -84,7 +84,7 @@ def test_numbers_that_json_does_not_know_are_spelled_out(value: float, word: str
 
 
 def test_several_candidates_have_the_worst_verdict_at_the_top() -> None:
-    result = made_result(("gluon", "manual", "onnx"), edits={"onnx": setting((0, 0, 1, 0, 0), 9.0)})
+    result = make_result(("gluon", "manual", "onnx"), edits={"onnx": setting((0, 0, 1, 0, 0), 9.0)})
     figures = json.loads(json_text(result))
     assert set(figures) == {*KEYS, "comparisons"}
     assert (figures["verdict"], figures["candidate"]) == ("disagree", "onnx")

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rnnviz.core.errors import InputError
-from rnnviz.core.npz_file import read_npz
+from rnnviz.core.npz import read_npz
 from rnnviz.core.sequence_config import SequenceSource
 from rnnviz.io.readers.sequence import open_sequence
 

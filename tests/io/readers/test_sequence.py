@@ -108,7 +108,7 @@ def test_an_input_beside_other_arrays_is_no_run_s_archive(tmp_path: Path) -> Non
 
 def test_another_width_is_refused_before_a_number_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez(tmp_path / "x.npz", numbers(N, T, I))
-    monkeypatch.setattr("rnnviz.core.npz_file.NpzFile.read", lambda *_: pytest.fail("it was read"))
+    monkeypatch.setattr("rnnviz.core.npz.NpzFile.read", lambda *_: pytest.fail("it was read"))
     error = refusal(tmp_path / "x.npz", 3)
     assert error.key == "network.input_size"
     assert f"({N}, {T}, {I})" in error.sentence
@@ -118,7 +118,7 @@ def test_a_sequence_beyond_the_memory_is_refused_before_a_number_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     np.savez_compressed(tmp_path / "x.npz", np.zeros((100_000, 1)))
-    monkeypatch.setattr("rnnviz.core.npz_file.NpzFile.read", lambda *_: pytest.fail("it was read"))
+    monkeypatch.setattr("rnnviz.core.npz.NpzFile.read", lambda *_: pytest.fail("it was read"))
     monkeypatch.setattr("rnnviz.core.memory_budget.available_memory", lambda: 1 << 20)
     error = refusal(tmp_path / "x.npz", 1)
     assert error.key == "sequence.timesteps"

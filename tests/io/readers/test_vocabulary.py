@@ -83,7 +83,7 @@ def test_a_symbol_that_is_no_token_is_named_or_stood_in_for() -> None:
     with pytest.raises(ConfigError) as caught:
         vocabulary.indices("abc", None)
     assert caught.value.key == "sequence.text"
-    assert 'has "c" at t = 2, which v.txt does not hold' in caught.value.sentence
+    assert 'has "c" at t = 2, which v.txt lacks' in caught.value.sentence
     with pytest.raises(ConfigError) as caught:
         vocabulary.indices("ab", "?")
     assert caught.value.key == "sequence.unknown"

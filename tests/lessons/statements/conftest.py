@@ -1,11 +1,11 @@
-"""One small run with a candidate that is wrong, shared by the tests of claims."""
+"""One small run with a candidate that is wrong, shared by the tests of statements."""
 
 import pytest
 
 from rnnviz.lessons.statements.parser import parse_statement
 from rnnviz.lessons.statements.result import StatementResult, check_statement
 from rnnviz.verify.result import RunResult
-from tests.factories import evaluated, made_result
+from tests.factories import make_result, with_judgment
 
 
 class Claimed:
@@ -19,8 +19,8 @@ class Claimed:
 
 
 WRONG = "bug:no-h2h-bias"
-MADE = made_result(("manual", WRONG), cell="lstm", num_layers=2, bidirectional=True, timesteps=3)
-RUN = Claimed(evaluated(MADE, diagnoses={WRONG: (("no-h2h-bias",),)}))
+MADE = make_result(("manual", WRONG), cell="lstm", num_layers=2, bidirectional=True, timesteps=3)
+RUN = Claimed(with_judgment(MADE, diagnoses={WRONG: (("no-h2h-bias",),)}))
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from rnnviz.lessons.statements.namespace import Namespace
 from rnnviz.lessons.statements.parser import parse_expression
 from rnnviz.lessons.statements.symbols import AUDITED
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 
-RESULT = made_result(
+RESULT = make_result(
     ("gluon", "bug:no-h2h-bias", "manual"),
     cell="lstm",
     hidden_size=4,
@@ -24,7 +24,7 @@ RESULT = made_result(
     batch_size=6,
     layout="TNC",
 )
-BATCH_FIRST = made_result(cell="rnn_tanh", num_layers=2)
+BATCH_FIRST = make_result(cell="rnn_tanh", num_layers=2)
 OWN, OTHER = RESULT["gluon"], RESULT["bug:no-h2h-bias"]
 FORGET_BIAS = {side: RESULT.inputs.parameters[f"r1_{side}_bias"][4:8] for side in ("i2h", "h2h")}
 FORGET = {side: RESULT.inputs.parameters[f"r1_{side}_weight"][4:8] for side in ("i2h", "h2h")}
@@ -158,7 +158,9 @@ WITHOUT_VALUE = {
     "h(True)": 'h is asked for as h(layer, direction="forward"): a lane\'s hidden states, (T, N, H).',
     "h(0, 'forward', 0)": 'h is asked for as h(layer, direction="forward"): a lane\'s hidden states, (T, N, H).',
     "c()": 'c is asked for as c(layer, direction="forward"): a lane\'s cell states, (T, N, H).',
-    "gate('h')": 'gate is asked for as gate(name, layer, direction="forward"): what a lane has beside h, (T, N, H).',
+    "gate('h')": (
+        'gate is asked for as gate(name, layer, direction="forward"): a gate or another quantity of a lane, (T, N, H).'
+    ),
     "audit()": 'audit is asked for as audit(engine): "right", "wrong" or "undetermined".',
     "audit('manual', 'gluon')": 'audit is asked for as audit(engine): "right", "wrong" or "undetermined".',
     "ratio(out)": f"ratio is asked for as {AUDITED['ratio']}.",
@@ -197,7 +199,7 @@ def test_what_has_no_value_is_answered_with_a_sentence() -> None:
     assert {text: refusal(text) for text in WITHOUT_VALUE} == WITHOUT_VALUE
 
 
-def test_a_claim_may_read_so_much_and_no_more() -> None:
+def test_a_statement_may_read_so_much_and_no_more() -> None:
     own = Budget()
     own.spend(budget.LARGEST_ARRAY)
     own.spend(1, (1 << 25) - budget.LARGEST_ARRAY - 1)
@@ -229,7 +231,7 @@ def test_a_claim_may_read_so_much_and_no_more() -> None:
         ("gate('norm', 0, 'backward')", 120 * 4 * (3 + 4) // 4),
     ],
 )
-def test_each_part_of_a_claim_counts_what_it_reads_and_computes(
+def test_each_part_of_a_statement_counts_what_it_reads_and_computes(
     text: str, effort: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(budget, "_ALL", effort)

@@ -107,10 +107,10 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("text", ALLOWED, ids=[text[:24] for text in ALLOWED])
-def test_what_a_claim_may_say_is_read(text: str) -> None:
-    claim = parse_statement("so it is", text)
-    assert (claim.says, claim.holds) == ("so it is", text)
-    assert ast.unparse(claim.tree) == ast.unparse(ast.parse(text.strip(), mode="eval").body)
+def test_what_a_statement_may_say_is_read(text: str) -> None:
+    statement = parse_statement("so it is", text)
+    assert (statement.text, statement.expression) == ("so it is", text)
+    assert ast.unparse(statement.tree) == ast.unparse(ast.parse(text.strip(), mode="eval").body)
 
 
 def refusal(text: str) -> str:

@@ -17,7 +17,7 @@ from rnnviz.lessons.statements.parser import Statement, parse_statement
 from rnnviz.lessons.statements.result import check_statement
 from rnnviz.verify.compare import compare
 from rnnviz.verify.tolerances import tolerances
-from tests.factories import made_result, setting
+from tests.factories import make_result, setting
 from tests.lessons.statements.conftest import Claimed
 from tests.profiles import examples
 
@@ -109,7 +109,7 @@ def test_what_the_run_has_no_answer_to_is_neither_true_nor_false(wrong_run: Clai
     assert all(f.holds is None and f.pairs == () for f in found.values())
 
 
-def test_a_wrong_claim_does_not_hold_and_shows_what_there_is_instead(wrong_run: Claimed) -> None:
+def test_a_wrong_statement_does_not_hold_and_shows_what_there_is_instead(wrong_run: Claimed) -> None:
     finding = wrong_run("all(manual.h(0)[0][0] == candidate.h(0)[0][0])")
     assert finding.holds is False
     (pair,) = finding.pairs
@@ -140,7 +140,7 @@ def test_a_coarse_recording_is_held_to_the_tolerance_that_the_verdict_goes_by_an
     apart = {
         name: setting((0, 0, 0, 0, 0), 0.5 + place * 1e-4) for place, name in enumerate(("gluon", "manual", "onnx"))
     }
-    made = made_result(("gluon", "manual", "onnx"), edits=apart)
+    made = make_result(("gluon", "manual", "onnx"), edits=apart)
     traces = {**made.traces, "onnx": replace(made["onnx"], precision="float16")}
     right, coarse = (
         compare(traces["gluon"], traces[n], *tolerances(made.config, traces[n])) for n in ("manual", "onnx")
@@ -224,11 +224,11 @@ def _combined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 @settings(max_examples=examples(500), deadline=None)
 @given(st.recursive(leaves, _combined, max_leaves=6))
 def test_any_expression_comes_to_a_value_or_a_sentence(wrong_run: Claimed, text: str) -> None:
-    claim = parse_statement("anything", text)
-    finding = check_statement(wrong_run.result, claim)
+    statement = parse_statement("anything", text)
+    finding = check_statement(wrong_run.result, statement)
     assert finding.holds in (True, False) or finding.reason.endswith(".")
     with suppress(UnansweredError):
-        Evaluator(Namespace(wrong_run.result)).value(claim.tree)
+        Evaluator(Namespace(wrong_run.result)).value(statement.tree)
 
 
 def test_a_node_that_the_grammar_lets_through_by_mistake_is_never_evaluated(wrong_run: Claimed) -> None:
@@ -243,7 +243,7 @@ def test_of_what_is_left_out_because_the_rest_decides_nothing_is_shown(wrong_run
 
 
 def test_forty_numbers_are_listed_in_full_and_more_are_not() -> None:
-    run = Claimed(made_result(hidden_size=41))
+    run = Claimed(make_result(hidden_size=41))
     [listed], [summed_up] = run("all(out[0][0][:40] < 2)").pairs, run("all(out[0][0][:41] < 2)").pairs
     assert listed.left.full.count(" ") >= 39
     assert listed.left.shown.startswith("[")

@@ -11,17 +11,17 @@ import pytest
 from rnnviz.core.trace_index import Location
 from rnnviz.lessons.statements.errors import UnansweredError
 from rnnviz.lessons.statements.parser import parse_statement
-from rnnviz.lessons.statements.result import StatementResult, check_claims, check_statement, shown_value
+from rnnviz.lessons.statements.result import StatementResult, check_statement, check_statements, shown_value
 from rnnviz.lessons.statements.run_variables import audit_of, engine_name, judgment, run_variable
 from rnnviz.lessons.statements.symbols import is_engine, is_name
-from rnnviz.verify.comparison import Mismatch
+from rnnviz.verify.compare import Mismatch
 from rnnviz.verify.result import RunResult
-from tests.factories import evaluated, made_result, setting
+from tests.factories import make_result, setting, with_judgment
 
 PLACE = Location(0, 1, 3, 1, 2)
 EDITS = {"torch": setting(PLACE.index, 2.5), "onnx": setting((0, 0, 1, 0, 0), -3.0)}
-RESULT = made_result(("gluon", "manual", "torch", "onnx"), edits=EDITS, bidirectional=True)
-JUDGED = evaluated(
+RESULT = make_result(("gluon", "manual", "torch", "onnx"), edits=EDITS, bidirectional=True)
+JUDGED = with_judgment(
     RESULT,
     diagnoses={"torch": (("a", "b"), ("c",)), "onnx": (("b",), ("d",))},
     blind=("e", "f"),
@@ -89,8 +89,8 @@ def test_an_audit_is_asked_for_by_its_engine() -> None:
     assert asked(f"audit('torch') == 'wrong' and audit('candidate') == 'right' and ratio('torch') == {ratio!r}").holds
     audits = {name: replace(audit, audited=0) for name, audit in JUDGED.judgment.audits.items()}
     nothing = replace(JUDGED, judgment=replace(JUDGED.judgment, audits=audits))
-    for claim in ("ratio('torch') > 1", "audit('torch') == 'wrong'"):
-        assert asked(claim, nothing).reason == "No step of torch was audited."
+    for statement in ("ratio('torch') > 1", "audit('torch') == 'wrong'"):
+        assert asked(statement, nothing).reason == "No step of torch was audited."
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_of_many_numbers_not_every_digit_is_kept() -> None:
     assert [float(text) for text in double] == pytest.approx([1 / (1 + np.exp(-x)) for x in (0.1, 0.3)], rel=1e-15)
 
 
-def test_numbers_that_cannot_be_read_leave_a_claim_unanswered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numbers_that_cannot_be_read_leave_a_statement_unanswered(monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(*_: object) -> None:
         raise OSError("the disk is gone")
 
@@ -192,7 +192,7 @@ def test_numbers_that_cannot_be_read_leave_a_claim_unanswered(monkeypatch: pytes
 
 
 def test_what_a_recording_holds_is_told_and_what_it_lacks_is_not() -> None:
-    made = made_result(("manual", "recording:/far/golden.npz"), num_layers=2)
+    made = make_result(("manual", "recording:/far/golden.npz"), num_layers=2)
     (name, trace) = list(made.traces.items())[1]
 
     def reason(holds: str, *missing: str) -> str:
@@ -207,10 +207,10 @@ def test_what_a_recording_holds_is_told_and_what_it_lacks_is_not() -> None:
         assert reason(f"len({lane}) == T", "hidden") == "golden.npz does not hold all that this takes."
 
 
-def test_several_claims_are_each_found_in_their_order() -> None:
-    claims = tuple(parse_statement(text, text) for text in ("T == 5", "T == 6", "T"))
-    assert [(f.claim, f.holds) for f in check_claims(JUDGED, claims)] == list(
-        zip(claims, (True, False, None), strict=True)
+def test_several_statements_are_each_found_in_their_order() -> None:
+    statements = tuple(parse_statement(text, text) for text in ("T == 5", "T == 6", "T"))
+    assert [(f.statement, f.holds) for f in check_statements(JUDGED, statements)] == list(
+        zip(statements, (True, False, None), strict=True)
     )
 
 

@@ -1,1 +1,1 @@
-"""How a number was computed: its equations with numbers, what was added up, and where that came from."""
+"""Arithmetic view: the equations of a value with its numbers, terms and their sources."""

@@ -1,4 +1,4 @@
-"""The activation's curve with each engine's point on it."""
+"""Plot of an activation with a point for each engine."""
 
 from collections.abc import Sequence
 from math import isfinite
@@ -19,7 +19,7 @@ _LEAST_WIDTH = 116
 
 
 class ActivationPlot(QWidget):
-    """Draws an `ActivationCurve`; a filled disc is the reference's point, a hollow square the candidate's."""
+    """Draws an `ActivationCurve`. A filled disc is the reference, a hollow square the candidate."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -30,18 +30,18 @@ class ActivationPlot(QWidget):
 
     @property
     def curve(self) -> ActivationCurve | None:
-        """What is drawn."""
+        """The plotted curve, or None."""
         return self._curve
 
     def show_curve(self, curve: ActivationCurve | None, engines: Sequence[str]) -> None:
-        """Draw another curve, or say that the line has none."""
+        """Plot another curve; None shows that the line has no activation."""
         self._curve, self._engines = curve, tuple(engines)
         self.setAccessibleName(self.words())
         self.setToolTip(self.words())
         self.update()
 
     def words(self) -> str:
-        """The points in words, in full."""
+        """The points as text, in full precision."""
         curve = self._curve
         if curve is None:
             return "This line has no activation: it adds products."
@@ -51,7 +51,6 @@ class ActivationPlot(QWidget):
         )
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._theme = theme
         self.update()
 
@@ -116,7 +115,7 @@ class ActivationPlot(QWidget):
         painter.setBrush(Qt.BrushStyle.NoBrush)
 
     def _paint_texts(self, painter: QPainter, curve: ActivationCurve) -> None:
-        """The activation above; the reference's point below, and the candidate's where it is another."""
+        """Write the activation above, the reference's point below, and the candidate's if it differs."""
         line, theme = self.fontMetrics().height(), self._theme
         texts = list(
             dict.fromkeys(f"{curve.activation}({format_short(x)}) = {format_short(y)}" for x, y in curve.points)

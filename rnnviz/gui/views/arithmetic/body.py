@@ -1,26 +1,26 @@
-"""A value's arithmetic side by side: the cards, the chosen one's ledger, and its activation."""
+"""Cards of a value's equations with the terms and the activation of the selected line."""
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QSplitter, QWidget
 
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.arithmetic.activation import ActivationPlot
 from rnnviz.gui.views.arithmetic.cards import Cards
-from rnnviz.gui.views.arithmetic.term_table import LedgerTable
+from rnnviz.gui.views.arithmetic.term_table import TermTableView
 from rnnviz.gui.views.arithmetic.view_model import Page
 
 _PLOT_SHARE, _PLOT_LESS = 7, 40
-"""The curve has a seventh of the width less this many pixels, which the ledger of a narrow window needs."""
+"""The plot's width: this share of the whole, less these pixels, so that the terms fit into a narrow window."""
 
 
 class Body(QSplitter):
-    """Gives the cards what they need and the ledger the most, until the user divides the room otherwise."""
+    """Gives the cards their natural width and the terms the most, until the user moves a splitter handle."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
-        self.cards, self.table, self.plot = Cards(), LedgerTable(), ActivationPlot()
+        self.cards, self.table, self.plot = Cards(), TermTableView(), ActivationPlot()
         self._by_hand = False
         for place, part in enumerate((self.cards, self.table, self.plot)):
             self.addWidget(part)
@@ -28,7 +28,6 @@ class Body(QSplitter):
         self.splitterMoved.connect(self._keep)
 
     def show_page(self, page: Page) -> None:
-        """Show another page."""
         needed = self.cards.minimumWidth()
         self.cards.show_page(page)
         if self.cards.minimumWidth() != needed:
@@ -37,7 +36,6 @@ class Body(QSplitter):
         self.plot.show_curve(page.curve, [display_name(arithmetic.engine) for arithmetic in page.arithmetics])
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         for part in (self.cards, self.table, self.plot):
             part.apply_theme(theme)
 

@@ -1,4 +1,4 @@
-"""The trail as a row of names: each number used the next one; the way back and forward is before them."""
+"""Breadcrumbs of the navigation history, with Back and Forward buttons."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -15,16 +15,16 @@ from rnnviz.gui.theme.palettes import Theme
 _BETWEEN = "‹"
 _LEAST = 120
 _AROUND, _STEP, _BETWEEN_WIDTH = 26, 16, 12
-"""Pixels: beside a name, its button's frame and the sign before it; what widths are multiples of; the sign."""
+"""Pixels: the button frame and separator of a name; the multiple for rounded widths; the separator."""
 
 
 class Breadcrumbs(QWidget):
-    """As many names as there is room for, those around the present place first."""
+    """Shows the names that fit, those near the current place first."""
 
     back_requested = Signal()
     forward_requested = Signal()
     place_requested = Signal(int)
-    """The number of a place on the trail."""
+    """Index of a place in the history."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -32,7 +32,7 @@ class Breadcrumbs(QWidget):
         self._at = 0
         self._wide = 0
         self.back = _button("Back", "Return to the number that used this one (Alt+Left).")
-        self.forward = _button("Forward", "Go again to where you came back from (Alt+Right).")
+        self.forward = _button("Forward", "Return to the number before Back (Alt+Right).")
         self.back.clicked.connect(self.back_requested)
         self.forward.clicked.connect(self.forward_requested)
         self._row = QHBoxLayout(self)
@@ -47,11 +47,11 @@ class Breadcrumbs(QWidget):
 
     @property
     def names(self) -> list[str]:
-        """The names in sight, from the number that one began with."""
+        """The visible names, the oldest first."""
         return [button.text() for button in self._buttons]
 
-    def show_trail(self, places: Sequence[Place], at: int) -> None:
-        """Show another trail."""
+    def show_history(self, places: Sequence[Place], at: int) -> None:
+        """Show a history; `at` is the index of the current place."""
         self._places, self._at = tuple(places), at
         widths = self._widths()
         if sum(widths) != self._wide:
@@ -62,13 +62,12 @@ class Breadcrumbs(QWidget):
         self._fill()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         icons = Icons(theme)
         self.back.setIcon(icons["previous"])
         self.forward.setIcon(icons["next"])
 
     def crumb(self, at: int) -> QToolButton | None:
-        """The button of a place on the trail, if it is in sight."""
+        """The button of a place, or None while it does not fit."""
         return next((button for button in self._buttons if button.property("at") == at), None)
 
     def sizeHint(self) -> QSize:
@@ -83,7 +82,7 @@ class Breadcrumbs(QWidget):
 
     @cached_property
     def _button_size(self) -> QSize:
-        """Of the way back, as of the way forward, and as tall as a text; a style takes its time to show."""
+        """Size of the Back and Forward buttons, cached because the style computes it slowly."""
         return self.back.sizeHint().expandedTo(QSize(0, self.fontMetrics().height() + 6))
 
     @property
@@ -94,7 +93,7 @@ class Breadcrumbs(QWidget):
         return [crumb_text(place, self._places[k - 1] if k else None) for k, place in enumerate(self._places)]
 
     def _widths(self) -> list[int]:
-        """Rounded up, so that a selection that moves changes a text and no width."""
+        """Widths of the names, rounded up so that a moving selection changes texts but no width."""
         measure = self.fontMetrics().horizontalAdvance
         return [-(-(measure(text) * 9 // 8 + _AROUND) // _STEP) * _STEP for text in self._texts()]
 
@@ -107,7 +106,7 @@ class Breadcrumbs(QWidget):
             self._name(button, place, texts[place], widths[place] - _BETWEEN_WIDTH)
 
     def _in_room(self, widths: list[int]) -> list[int]:
-        """The places whose names there is room for."""
+        """Indices of the places whose names fit."""
         shown: list[int] = []
         used = self._buttons_width
         for place in [*range(self._at, -1, -1), *range(self._at + 1, len(widths))]:
@@ -154,12 +153,12 @@ class Breadcrumbs(QWidget):
             font.setBold(here)
             button.setFont(font)
         words = in_words(self._places[at])
-        button.setToolTip(words if here else f"{words}: go there.")
-        button.setAccessibleName(f"{words}, where you are" if here else words)
+        button.setToolTip(words if here else f"Go to {words}.")
+        button.setAccessibleName(f"{words}, selected" if here else words)
 
 
 def crumb_text(place: Place, before: Place | None) -> str:
-    """A place's name; with its lane where that is not the one before."""
+    """Name of a place, with its lane if it differs from the previous one's."""
     lane = lane_of(place)
     if lane is None or (before is not None and lane_of(before) == lane):
         return notation(place)

@@ -1,4 +1,4 @@
-"""One line of the arithmetic as a card: symbols, each engine's numbers below, and links to their sources."""
+"""Card of one equation: its symbols, each engine's numbers below, and links to their sources."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +16,7 @@ from rnnviz.gui.views.cell_painter import blend
 
 _PAD, _GAP, _INSET = 8, 14, 3
 MARKS = ("●", "□")
-"""The reference's sign and the candidate's, as the activation's plot draws their points."""
+"""Marks of the reference and the candidate, as in the activation plot."""
 _APART = "≠ "
 
 
@@ -24,8 +24,8 @@ _APART = "≠ "
 class CardContent:
     """Content of a card.
 
-    `lines` has the same equation for every one of the `engines`; `name` is its result's, such as "input gate".
-    `sources` has the source of each token's number; `parts` marks the first divergence.
+    `lines` contains the equation once for each of the `engines`. `name` names the result, such as "input gate".
+    `sources` contains the source of each token's number. `parts` marks the first divergence.
     """
 
     name: str
@@ -34,11 +34,11 @@ class CardContent:
     sources: tuple[Place | None, ...]
     parts: bool = False
     detailed: bool = True
-    """Whether the line has terms, so that the card can be selected."""
+    """Whether the line has terms, so that the card is selectable."""
 
     @cached_property
     def rows(self) -> tuple[tuple[tuple[str, ...], str], ...]:
-        """The rows of numbers, each with whose they are: engines with the same digits share one."""
+        """Rows of numbers with their labels. Engines with the same digits share a row."""
         cells = [line.cells for line in self.lines]
         if self.parts and len(cells) == 2 and cells[0] == cells[1]:
             cells = list(self.lines[0].cells_apart(self.lines[1]))
@@ -48,19 +48,19 @@ class CardContent:
 
     @property
     def words(self) -> str:
-        """All of it for a screen reader."""
+        """The content for a screen reader."""
         told = "; ".join(f"{engines}: {''.join(cells)}" for cells, engines in self.rows)
         return f"{self.name}: {self.lines[0].symbols}; {told}" + ("; first divergence" if self.parts else "")
 
 
 class Card(QWidget):
-    """Is chosen by a click or an arrow key; Left and Right go from link to link, Enter follows one."""
+    """A click or an arrow key selects the card. Left and Right move between links, Enter follows one."""
 
     chosen = Signal()
     followed = Signal(object)
-    """A `Place`."""
+    """The `Place` of a link."""
     stepped = Signal(int)
-    """-1 or 1: the card above or below is asked for."""
+    """-1 or 1: request for the card above or below."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -76,22 +76,20 @@ class Card(QWidget):
 
     @property
     def content(self) -> CardContent | None:
-        """What is shown."""
         return self._content
 
     @property
     def checked(self) -> bool:
-        """Whether the card's line is the one that is shown in detail."""
+        """Whether the card is selected."""
         return self._checked
 
     @property
     def links(self) -> tuple[int, ...]:
-        """The tokens that lead somewhere."""
+        """Indices of the tokens that are links."""
         content = self._content
         return () if content is None else tuple(k for k, source in enumerate(content.sources) if source is not None)
 
     def show_content(self, content: CardContent, *, checked: bool) -> None:
-        """Show another line."""
         rows = content.rows
         self._columns = columns(self._faces, content.lines[0], [cells for cells, _ in rows])
         self._content, self._checked = content, checked
@@ -105,7 +103,6 @@ class Card(QWidget):
         self.update()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in the theme's colors."""
         self._theme = theme
         self.update()
 
@@ -120,18 +117,18 @@ class Card(QWidget):
         return self.minimumSizeHint()
 
     def link_rect(self, token: int) -> QRectF:
-        """Where a token is, with its numbers."""
+        """Rectangle of a token and its numbers."""
         column = self._columns[token]
         return QRectF(_PAD + column.left, _INSET, column.width, self.height() - 2 * _INSET)
 
     def follow(self, token: int) -> None:
-        """Go to where a token's number came from."""
+        """Follow the link of a token."""
         source = None if self._content is None else self._content.sources[token]
         if source is not None:
             self.followed.emit(source)
 
     def _label_width(self) -> float:
-        """Room for the sign of a divergence is kept, so that the card does not grow when it comes."""
+        """Width of the labels, including the divergence mark, so that the card keeps its width."""
         return 0.0 if self._content is None else self._faces.width(_APART + self._content.name)
 
     def _name(self) -> None:
@@ -151,17 +148,17 @@ class Card(QWidget):
     # Qt
 
     def event(self, event: QEvent) -> bool:
-        """Accept the keys that are used here before the window's commands see them; show what is pointed at."""
+        """Handle the card's keys before the window's shortcuts, and show tooltips."""
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and _used(event):
             event.accept()
             return True
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
-            QToolTip.showText(event.globalPos(), self.told_at(QPointF(event.pos())), self)
+            QToolTip.showText(event.globalPos(), self.tooltip_at(QPointF(event.pos())), self)
             return True
         return super().event(event)
 
-    def told_at(self, point: QPointF) -> str:
-        """What is said of a place: a number in full by each engine, and where it came from."""
+    def tooltip_at(self, point: QPointF) -> str:
+        """Tooltip at a point: a number of every engine in full precision, and its source."""
         content = self._content
         if content is None:
             return ""
@@ -263,7 +260,7 @@ class Card(QWidget):
                 painter.drawRect(self.link_rect(token).adjusted(-2, 0, 2, 0))
 
     def _paint_labels(self, painter: QPainter, content: CardContent) -> None:
-        """What the line gives, and whose the numbers are, at the right edge."""
+        """Write the line's name and the engines' marks at the right edge."""
         theme, faces = self._theme, self._faces
         painter.setFont(faces.fonts["plain"])
         end = self.width() - _PAD

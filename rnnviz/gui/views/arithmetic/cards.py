@@ -1,9 +1,9 @@
-"""All lines of an arithmetic as a column of cards, of which one is chosen."""
+"""Column of cards: every equation of a value, one of them selected."""
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.explain.divergence import Divergence, Step
 from rnnviz.explain.equations import EquationLine
 from rnnviz.explain.provenance import Place, token_source
@@ -13,7 +13,7 @@ from rnnviz.gui.views.arithmetic.view_model import Page
 
 
 class Cards(QScrollArea):
-    """`chosen` emits the symbol of another line, `followed` the source of a number."""
+    """`chosen` emits the symbol of a newly selected line, `followed` the source of a number."""
 
     chosen = Signal(str)
     followed = Signal(object)
@@ -41,7 +41,6 @@ class Cards(QScrollArea):
         self.verticalScrollBar().rangeChanged.connect(self._show_chosen)
 
     def show_page(self, page: Page) -> None:
-        """Show the lines of another page."""
         contents = card_contents(page)
         while len(self.cards) < len(contents):
             self._add()
@@ -52,7 +51,7 @@ class Cards(QScrollArea):
             card.deleteLater()
         for card, content in zip(self.cards, contents, strict=True):
             line = content.lines[0].result.text
-            card.show_content(content, checked=content.detailed and line == page.ledger.line)
+            card.show_content(content, checked=content.detailed and line == page.term_table.line)
         chosen = next((place for place, card in enumerate(self.cards) if card.checked), None)
         if chosen != self._chosen:
             self._chosen = chosen
@@ -63,13 +62,12 @@ class Cards(QScrollArea):
             self.setMinimumWidth(wide + 20)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in the theme's colors."""
         self._theme = theme
         for card in self.cards:
             card.apply_theme(theme)
 
     def reveal(self, place: int) -> None:
-        """Bring a card into sight and choose its line."""
+        """Scroll to a card and select it."""
         self.cards[place].setFocus(Qt.FocusReason.OtherFocusReason)
         self.ensureWidgetVisible(self.cards[place], 0, 2)
         self._choose(place)
@@ -99,16 +97,16 @@ class Cards(QScrollArea):
 
 
 _STORED: dict[Step, str] = {"stored_c": "own c", "stored": "own h"}
-"""The symbol that the line of an engine's own value gives."""
+"""Symbols of the lines with an engine's stored values."""
 
 
 def card_contents(page: Page) -> tuple[CardContent, ...]:
-    """A card for each line of a page; the last are those of the engines' own c and h."""
+    """Contents of the cards of a page. The last ones are the engines' stored c and h."""
     first = page.arithmetics[0]
     engines = tuple(display_name(arithmetic.engine) for arithmetic in page.arithmetics)
     names = {gate.symbol: gate.gate.name for gate in first.gates}
     names = {"c": "cell state", "h": "hidden value", "own c": "stored", "own h": "stored"} | names
-    marked = parting_line(page)
+    marked = divergence_line(page)
     contents = []
     for place, lines in enumerate(page.lines):
         having = [(engine, line) for engine, line in zip(engines, lines, strict=True) if line is not None]
@@ -126,23 +124,23 @@ def card_contents(page: Page) -> tuple[CardContent, ...]:
     return tuple(contents)
 
 
-def parting_line(page: Page) -> int | None:
-    """The first line that shows the divergence; an input is read by the first gate."""
-    parting = page.parting
-    if parting is None:
+def divergence_line(page: Page) -> int | None:
+    """Index of the first line that shows the divergence. For an input, this is the first gate."""
+    divergence = page.divergence
+    if divergence is None:
         return None
     symbols = [next(line.result.text for line in lines if line is not None) for lines in page.lines]
-    return 0 if parting.step == "input" else symbols.index(_STORED.get(parting.step) or _line_of(parting))
+    return 0 if divergence.step == "input" else symbols.index(_STORED.get(divergence.step) or _line_of(divergence))
 
 
-def _line_of(parting: Divergence) -> str:
-    if parting.gate is not None:
-        return parting.gate
-    return "c" if parting.step in ("previous", "c") else "h"
+def _line_of(divergence: Divergence) -> str:
+    if divergence.gate is not None:
+        return divergence.gate
+    return "c" if divergence.step in ("previous", "c") else "h"
 
 
 def _sources(page: Page, line: EquationLine) -> tuple[Place | None, ...]:
-    """The source of each token's number; the result has none."""
+    """The source of each token's number; None for the result."""
     first = page.arithmetics[0]
     return tuple(
         None if place == 0 or token.value is None else token_source(first, token)

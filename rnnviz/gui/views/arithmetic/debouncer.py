@@ -1,4 +1,4 @@
-"""What the view asks to have worked out, and when: the last question counts, however quickly the selection runs."""
+"""Debouncer of page requests during fast changes of the selection."""
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -9,49 +9,49 @@ _LATER_MS = 8
 
 
 class Debouncer(QObject):
-    """Holds the question that was asked last until it is answered or dropped."""
+    """Holds the latest request until it is answered or dropped."""
 
-    answered = Signal(object)
-    """A `Page` about the same engines as the question: its answer, or that to an earlier one."""
+    page_ready = Signal(object)
+    """A `Page` for the requested engines. It may answer an earlier request."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.question: PageRequest | None = None
-        self._reckoner = ArithmeticWorker(self)
-        self._reckoner.answered.connect(self._on_answer)
+        self.request: PageRequest | None = None
+        self._worker = ArithmeticWorker(self)
+        self._worker.page_ready.connect(self._on_answer)
         # When all else that follows the cursor is painted: the two threads take turns, which would be waited for.
         self._soon = QTimer(self, singleShot=True, interval=_LATER_MS)
         self._soon.timeout.connect(self._ask)
 
-    def ask(self, question: PageRequest) -> None:
-        """Have a question answered beside the window, in place of an earlier one."""
-        self.question = question
+    def ask(self, request: PageRequest) -> None:
+        """Request a page from the worker, in place of an earlier request."""
+        self.request = request
         # Not anew while the cursor runs: it might never come to an end.
         if not self._soon.isActive():
             self._soon.start()
 
-    def answer_now(self, question: PageRequest) -> Page:
-        """The answer at once, which takes a few milliseconds."""
+    def answer_now(self, request: PageRequest) -> Page:
+        """Build a page at once. This takes a few milliseconds."""
         self._soon.stop()
-        self.question = question
-        return self._reckoner.answer_now(question)
+        self.request = request
+        return self._worker.answer_now(request)
 
-    def rest(self) -> None:
-        """Work out nothing more."""
+    def stop(self) -> None:
+        """Cancel the computation; the request remains."""
         self._soon.stop()
-        self._reckoner.rest()
+        self._worker.stop()
 
-    def forget(self) -> None:
-        """Drop the question, and hold on to no result."""
-        self.question = None
-        self._reckoner.forget()
+    def reset(self) -> None:
+        """Drop the request, and release the cached results."""
+        self.request = None
+        self._worker.reset()
 
     def _ask(self) -> None:
-        if self.question is not None:
-            self._reckoner.ask(self.question)
+        if self.request is not None:
+            self._worker.ask(self.request)
 
     def _on_answer(self, page: Page) -> None:
         # It may still have been on its way when another result was shown.
-        asked, given = self.question, page.question
+        asked, given = self.request, page.request
         if asked is not None and given.result is asked.result and given.candidate == asked.candidate:
-            self.answered.emit(page)
+            self.page_ready.emit(page)

@@ -1,4 +1,4 @@
-"""The sentence that says where two engines diverge, as a link to the line."""
+"""Label with the divergence of two engines, as a link to its line."""
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
@@ -10,8 +10,8 @@ from rnnviz.gui.views.arithmetic.view_model import Page
 _PAD = 6
 
 
-class PartingNote(QAbstractButton):
-    """Is marked, and leads to the line, where the engines diverge; else it says in muted words that they do not."""
+class DivergenceLabel(QAbstractButton):
+    """Shows the divergence as a marked link, or in muted text that there is none."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -26,23 +26,21 @@ class PartingNote(QAbstractButton):
         return self._parts
 
     def show_page(self, page: Page) -> None:
-        """Say another page's sentences."""
         sentences = page.explanation.sentences
-        parts = page.parting is not None or len(sentences) > 1
+        parts = page.divergence is not None or len(sentences) > 1
         told = sentences[-1] if sentences else ""
         if told == self.text() and parts == self._parts:
             return
         self._parts = parts
         self.setText(told)
         self.setAccessibleName(told)
-        self.setAccessibleDescription("Shows the line in which they part." if parts else "")
+        self.setAccessibleDescription("Shows the line in which they diverge." if parts else "")
         self.setToolTip("\n".join(sentences))
         self.setEnabled(parts)
         self.setCursor(Qt.CursorShape.PointingHandCursor if parts else Qt.CursorShape.ArrowCursor)
         self.update()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._theme = theme
         self.update()
 

@@ -1,4 +1,4 @@
-"""An equation with the numbers below its symbols, laid out in columns: where each piece is in pixels."""
+"""Layout of an equation in columns, with the numbers below its symbols."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _WORDS = ("own c", "own h", "Δ", "bound")
 
 
 def pieces(text: str, *, sign: bool) -> tuple[tuple[str, Face], ...]:
-    """A symbol with its faces: names are italic, signs and the brackets of h[t-1] upright, n of u_n is an index."""
+    """Split a symbol by face: names italic, signs and the brackets of h[t-1] upright, n of u_n a subscript."""
     if sign or text in _WORDS:
         return ((text.replace(" - ", " − "), "plain"),)
     name, bracket, step = text.partition("[")
@@ -28,7 +28,7 @@ def pieces(text: str, *, sign: bool) -> tuple[tuple[str, Face], ...]:
 
 @dataclass(frozen=True)
 class EquationColumn:
-    """One token: its left edge and width, its symbol's pieces, and the text of each row of numbers."""
+    """Column of one token: left edge and width in pixels, the symbol's pieces, and a text per row of numbers."""
 
     left: float
     width: float
@@ -38,7 +38,7 @@ class EquationColumn:
 
 
 class Faces:
-    """The fonts of an equation with their metrics, and the widths that were measured before."""
+    """Fonts of an equation with their metrics and cached text widths."""
 
     def __init__(self, font: QFont) -> None:
         plain = QFont(font)
@@ -52,7 +52,7 @@ class Faces:
         self.height, self.ascent = self._metrics["plain"].height(), self._metrics["plain"].ascent()
 
     def width(self, text: str, face: Face = "plain") -> float:
-        """How many pixels a text takes."""
+        """Width of a text in pixels."""
         key = text, face
         if key not in self._widths:
             if len(self._widths) > 4096:
@@ -62,7 +62,7 @@ class Faces:
 
 
 def columns(faces: Faces, line: EquationLine, rows: Sequence[Sequence[str]]) -> tuple[EquationColumn, ...]:
-    """Lay a line out from 0 to the right; `rows` has the texts below its tokens, row by row."""
+    """Lay out a line from x = 0. `rows` contains the texts below its tokens, row by row."""
     laid: list[EquationColumn] = []
     left = 0.0
     for place, token in enumerate(line.tokens):
@@ -76,7 +76,7 @@ def columns(faces: Faces, line: EquationLine, rows: Sequence[Sequence[str]]) -> 
 
 
 def paint_symbol(painter: QPainter, faces: Faces, column: EquationColumn, left: float, top: float) -> QRectF:
-    """Write a symbol in the middle of its column; returns where it is."""
+    """Draw a symbol in the center of its column, and return its rectangle."""
     widths = [faces.width(*piece) for piece in column.symbol]
     x = left + column.left + (column.width - sum(widths)) / 2.0
     at = QRectF(x, top, sum(widths), faces.height)
@@ -88,7 +88,7 @@ def paint_symbol(painter: QPainter, faces: Faces, column: EquationColumn, left: 
 
 
 def paint_number(painter: QPainter, faces: Faces, column: EquationColumn, row: int, left: float, top: float) -> None:
-    """Write what is below a symbol; numbers of several rows end below each other."""
+    """Draw a number below a symbol. Numbers of several rows align at the right."""
     text = column.numbers[row]
     widest = max(faces.width(own) for own in column.numbers)
     end = left + column.left + (column.width + widest) / 2.0

@@ -11,8 +11,8 @@ _ORDERS: tuple[tuple[str, Order, str], ...] = (
 )
 
 
-class Listing(QWidget):
-    """`changed` reports another order or number."""
+class ListOptions(QWidget):
+    """Emits `changed` for another order or number."""
 
     changed = Signal()
 
@@ -50,9 +50,9 @@ class Listing(QWidget):
         """Number of listed terms; None for as many as fit."""
         return self.count.value() or None
 
-    def show_ledger(self, ledger: TermTable) -> None:
-        """Enable the options for a table; the products of a state are always all listed, in one order."""
+    def show_terms(self, term_table: TermTable) -> None:
+        """Enable the options for a table. Products of a state are always listed completely, in one order."""
         for control in (self.orders, self.count):
-            control.setEnabled(ledger.shared)
-        if ledger.shared and self.count.maximum() != ledger.terms:
-            self.count.setMaximum(ledger.terms)
+            control.setEnabled(term_table.shared)
+        if term_table.shared and self.count.maximum() != term_table.terms:
+            self.count.setMaximum(term_table.terms)

@@ -1,4 +1,4 @@
-"""Where a trail ends: a number of the input or of the initial state, and how it was computed."""
+"""Page of a number without equations: an input value or an initial state, with its source."""
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QFont
@@ -12,8 +12,8 @@ from rnnviz.gui.theme.palettes import Theme
 _LARGER = 1.7
 
 
-class EndPage(QWidget):
-    """A name and its number in large type, and below it what there is to say."""
+class SourcePage(QWidget):
+    """Shows the name and the number in large type, with details below."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -38,11 +38,10 @@ class EndPage(QWidget):
 
     @property
     def text(self) -> str:
-        """All that is said."""
+        """The page as text."""
         return "\n".join(label.text() for label in (self._value, self._heading, self._told))
 
     def show_origin(self, origin: InputSource) -> None:
-        """Show another number."""
         self._value.setText(f"{origin.name} = {format_short(float(origin.value))}")
         self._value.setToolTip(number_format.full(origin.value))
         self._value.setAccessibleName(self._value.text())
@@ -50,7 +49,6 @@ class EndPage(QWidget):
         self._told.setText("\n".join((*origin.sentences, f"In full: {number_format.full(origin.value)}")))
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         palette = theme.palette()
         palette.setColor(palette.ColorRole.Window, theme.color("base"))
         self.setPalette(palette)

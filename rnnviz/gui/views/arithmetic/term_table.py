@@ -1,4 +1,4 @@
-"""The ledger as a table, with a waterfall of bars that runs down its rows."""
+"""Table of the terms of a line, with a waterfall chart of their running sums."""
 
 from typing import Any
 
@@ -9,30 +9,30 @@ from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QWidget
 from rnnviz.explain.term_table import TermRow
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.views.arithmetic.term_table_model import LedgerModel
+from rnnviz.gui.views.arithmetic.term_table_model import TermTableModel
 from rnnviz.gui.views.arithmetic.view_model import Page
 from rnnviz.gui.views.cell_painter import INSET
 from rnnviz.gui.views.number_table import NumberTable
 
 _PAD = 6
 _COMFORTABLE_BAR = 90
-"""Pixels of the bars that names of engines do not take."""
+"""Minimum width of the bars, in pixels, that wider headings leave."""
 _AROUND_TITLE, _WIDEST_TITLE = 10, 160
-"""Pixels beside a name above a column, and of a column that is widened for its name."""
+"""Pixels: the margin of a heading, and the maximum width of a column widened for its heading."""
 _LEAST_BAR = 1.5
 
 
-class LedgerTable(NumberTable):
-    """A click on a name, or Enter on its row, follows where the row's number came from."""
+class TermTableView(NumberTable):
+    """A click on a name, or Enter on its row, follows the source of the number."""
 
     followed = Signal(object)
-    """A `Place`."""
+    """The `Place` of a row's source."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.ledger = LedgerModel()
-        self.setModel(self.ledger)
-        self._bars = _Bars(self.ledger)
+        self.term_model = TermTableModel()
+        self.setModel(self.term_model)
+        self._bars = _Bars(self.term_model)
         self._bar_column: int | None = None
         self._fitted: list[str] = []
         self.setAccessibleName("Terms of the chosen line")
@@ -42,16 +42,15 @@ class LedgerTable(NumberTable):
         self.setItemDelegate(self._bars)
 
     def show_page(self, page: Page) -> None:
-        """Show the ledger of another page."""
         engines = tuple(arithmetic.engine for arithmetic in page.arithmetics)
-        fresh = self.ledger.show_ledger(page.ledger, engines, page.parted_sum)
-        self._bars.look()
-        if fresh or self._bar_column != self.ledger.bar_column:
+        fresh = self.term_model.show_terms(page.term_table, engines, page.divergent_sum)
+        self._bars.update_range()
+        if fresh or self._bar_column != self.term_model.bar_column:
             if self._bar_column is not None:
                 self._pictures.discard(self._bar_column)
-            self._bar_column = self.ledger.bar_column
+            self._bar_column = self.term_model.bar_column
             self.show_pictures(self._bar_column)
-        if fresh or self.ledger.widest() != self._fitted:
+        if fresh or self.term_model.widest() != self._fitted:
             self._fit()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -59,11 +58,11 @@ class LedgerTable(NumberTable):
         self._fit()
 
     def _fit(self) -> None:
-        """Give the columns their room: where there is too little, bars are left out first, then a name is cut short."""
-        self._fitted = widest = self.ledger.widest()
+        """Set the column widths. Without enough room, the bars are hidden first, then names are elided."""
+        self._fitted = widest = self.term_model.widest()
         if not widest:
             return
-        bar = self.ledger.bar_column
+        bar = self.term_model.bar_column
         needed = sum(self.fontMetrics().horizontalAdvance(text) + 2 * INSET for text in widest)
         drawn = needed <= self.viewport().width()
         # Another cell can have its sums where the bars were.
@@ -73,15 +72,15 @@ class LedgerTable(NumberTable):
         self._title_sums()
 
     def _title_sums(self) -> None:
-        """Write the engines' names above their sums; what the bars can spare of the room is theirs."""
-        titles = self.ledger.full_titles
+        """Write the engines' names above their sums. Spare width of the bars goes to these columns."""
+        titles = self.term_model.full_titles
         if len(titles) < 2:
             return
-        header, bar = self.horizontalHeader(), self.ledger.bar_column
+        header, bar = self.horizontalHeader(), self.term_model.bar_column
         metrics = header.fontMetrics()
         spare = 0 if self.isColumnHidden(bar) else max(0, header.sectionSize(bar) - scaled(_COMFORTABLE_BAR))
         shown = []
-        for place, (column, title) in enumerate(zip(self.ledger.sum_columns, titles, strict=True)):
+        for place, (column, title) in enumerate(zip(self.term_model.sum_columns, titles, strict=True)):
             wanted = min(metrics.horizontalAdvance(title) + _AROUND_TITLE, scaled(_WIDEST_TITLE))
             given = min(max(0, wanted - header.sectionSize(column)), spare // (len(titles) - place))
             spare -= given
@@ -89,32 +88,31 @@ class LedgerTable(NumberTable):
             header.resizeSection(bar, header.sectionSize(bar) - given)
             room = header.sectionSize(column) - _AROUND_TITLE + 2
             shown.append(metrics.elidedText(title, Qt.TextElideMode.ElideMiddle, room))
-        self.ledger.show_titles(tuple(shown))
+        self.term_model.show_titles(tuple(shown))
 
     def copy_text(self) -> str:
-        """The chosen rows with their headings, or all of them if at most one is chosen, and all of each engine's."""
+        """The selected rows with headings, or all rows if at most one is selected; with all engines' numbers."""
         chosen = sorted({index.row() for index in self.selectionModel().selectedRows()})
-        return self.ledger.copied(chosen if len(chosen) > 1 else range(self.ledger.rowCount()))
+        return self.term_model.copied(chosen if len(chosen) > 1 else range(self.term_model.rowCount()))
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._bars.apply_theme(theme)
-        self.ledger.apply_theme(theme)
+        self.term_model.apply_theme(theme)
         super().apply_theme(theme)
 
     @property
     def rows_in_room(self) -> int:
-        """How many rows can be seen without scrolling."""
+        """Number of rows that are visible without scrolling."""
         return max(1, self.viewport().height() // self.verticalHeader().defaultSectionSize())
 
     def follow(self, row: int) -> None:
-        """Go to where a row's number came from."""
-        source = self.ledger.row(row).source
+        """Follow the source of a row's number."""
+        source = self.term_model.row(row).source
         if source is not None:
             self.followed.emit(source)
 
     def event(self, event: QEvent) -> bool:
-        """Accept Enter before the window's commands see it."""
+        """Handle Enter before the window's shortcuts."""
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and _goes(event):
             event.accept()
             return True
@@ -134,13 +132,13 @@ class LedgerTable(NumberTable):
             self.follow(index.row())
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        """The second click must not follow a link of the page to which the first one led."""
+        """Ignore the second click, which would follow a link of the newly shown page."""
         event.accept()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         super().mouseMoveEvent(event)
         index = self.indexAt(event.position().toPoint())
-        on_link = index.isValid() and index.column() == 0 and self.ledger.row(index.row()).source is not None
+        on_link = index.isValid() and index.column() == 0 and self.term_model.row(index.row()).source is not None
         self.viewport().setCursor(Qt.CursorShape.PointingHandCursor if on_link else Qt.CursorShape.ArrowCursor)
 
 
@@ -150,9 +148,9 @@ def _goes(event: QKeyEvent) -> bool:
 
 
 class _Bars(QStyledItemDelegate):
-    """From the sum before a row to the sum after it, the engines' bars below each other where they differ."""
+    """Draws bars from the sum before a row to the sum after it, one below the other where engines differ."""
 
-    def __init__(self, model: LedgerModel) -> None:
+    def __init__(self, model: TermTableModel) -> None:
         super().__init__()
         self._model = model
         self._low, self._high = 0.0, 0.0
@@ -165,8 +163,8 @@ class _Bars(QStyledItemDelegate):
         self._whole, self._axis, self._text = theme.color("text"), theme.color("border"), theme.color("muted")
         self._ground = theme.color("base")
 
-    def look(self) -> None:
-        """Take the range of what the model shows now."""
+    def update_range(self) -> None:
+        """Update the range of the axis from the model."""
         self._low, self._high = self._model.reach
 
     def paint(

@@ -1,4 +1,4 @@
-"""The lines of the table of terms: one for the numbers that the engines share, another where a candidate differs."""
+"""Lines of the term table: one for numbers that the engines share, another where a candidate differs."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ _HEADINGS: dict[Field, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class TermTableColumn:
-    """A column; `engine` is the index of the engine of a running sum."""
+    """A column. `engine` is the index of the engine of a running sum."""
 
     field: Field
     engine: int = 0
@@ -38,10 +38,10 @@ class TermTableColumn:
 
 @dataclass(frozen=True)
 class TermTableLine:
-    """A row's numbers as `texts`, one for each column.
+    """A line with one text per column.
 
-    The first line of a row has every engine's running sum and the first engine's other numbers. Another line has the
-    numbers of another engine. `parts` marks the first row where the running sums diverge.
+    The first line of a row has every engine's running sum, and the first engine's other numbers. A further line has
+    another engine's numbers. `parts` marks the first row where the running sums diverge.
     """
 
     row: TermRow
@@ -50,88 +50,90 @@ class TermTableLine:
     parts: bool = False
 
 
-def heading(field: Field, ledger: TermTable | None) -> tuple[str, str]:
-    """The heading of a column and its tooltip."""
-    if ledger is not None and not ledger.shared and field == "factor":
+def heading(field: Field, term_table: TermTable | None) -> tuple[str, str]:
+    """Heading of a column, and its tooltip."""
+    if term_table is not None and not term_table.shared and field == "factor":
         return "first", "The first number of the product."
-    if ledger is not None and not ledger.shared and field == "input":
+    if term_table is not None and not term_table.shared and field == "input":
         return "× second", "The second number of the product."
     return _HEADINGS[field]
 
 
-def columns_of(ledger: TermTable, engines: int) -> tuple[TermTableColumn, ...]:
-    """The columns: one set of terms for all engines, and a running sum for each."""
+def columns_of(term_table: TermTable, engines: int) -> tuple[TermTableColumn, ...]:
+    """Columns: one set of terms for all engines, and a running sum for each engine."""
     fields: list[Field] = ["name", "factor", "input", "product"]
-    if ledger.scaled:
+    if term_table.scaled:
         fields.append("added")
     sums = [TermTableColumn("stop", engine) for engine in range(engines)]
     return (*map(TermTableColumn, fields), *sums, TermTableColumn("bar"))
 
 
 def lines_of(
-    ledger: TermTable, columns: tuple[TermTableColumn, ...], split_at: int | None
+    term_table: TermTable, columns: tuple[TermTableColumn, ...], split_at: int | None
 ) -> tuple[TermTableLine, ...]:
-    """The lines; `split_at` is the first row where the running sums diverge."""
+    """Lines of the table. `split_at` is the first row where the running sums diverge."""
     return tuple(
-        line for at, row in enumerate(ledger.rows) for line in _lines(ledger, row, columns, parts=at == split_at)
+        line
+        for at, row in enumerate(term_table.rows)
+        for line in _lines(term_table, row, columns, parts=at == split_at)
     )
 
 
-def value_of(ledger: TermTable, row: TermRow, column: TermTableColumn, engine: int) -> float | None:
-    """The number of an engine in a column, None where it has none."""
+def value_of(term_table: TermTable, row: TermRow, column: TermTableColumn, engine: int) -> float | None:
+    """Number of an engine in a column, or None."""
     own: TermValues = row.figures[column.engine if column.field == "stop" else engine]
     match column.field:
         case "name" | "bar":
             return None
         case "product":
-            return ledger.product(row, own)
+            return term_table.product(row, own)
     value: float | None = getattr(own, column.field)
     return value
 
 
-def copied(ledger: TermTable, engines: Sequence[str], rows: Iterable[TermRow]) -> str:
-    """Rows as text with tabs: the weights once, then all of each engine's numbers, in full."""
-    fields = [column.field for column in columns_of(ledger, 1)][1:-1]
-    common: tuple[Field, ...] = ("factor",) if ledger.shared else ()
+def copied(term_table: TermTable, engines: Sequence[str], rows: Iterable[TermRow]) -> str:
+    """Rows as tab-separated text in full precision: weights once, then the numbers of each engine."""
+    fields = [column.field for column in columns_of(term_table, 1)][1:-1]
+    common: tuple[Field, ...] = ("factor",) if term_table.shared else ()
     columns = [(TermTableColumn(field), "") for field in common] + [
         (TermTableColumn(field, engine), name if len(engines) > 1 else "")
         for engine, name in enumerate(engines)
         for field in fields
         if field not in common
     ]
-    table = [["term", *(f"{name} {heading(column.field, ledger)[0]}".strip() for column, name in columns)]]
+    table = [["term", *(f"{name} {heading(column.field, term_table)[0]}".strip() for column, name in columns)]]
     for row in rows:
-        values = [value_of(ledger, row, column, column.engine) for column, _ in columns]
+        values = [value_of(term_table, row, column, column.engine) for column, _ in columns]
         table.append([row.name, *("" if value is None else number_format.full(value) for value in values)])
     return "".join("\t".join(cells) + "\n" for cells in table)
 
 
 def _lines(
-    ledger: TermTable, row: TermRow, columns: tuple[TermTableColumn, ...], *, parts: bool
+    term_table: TermTable, row: TermRow, columns: tuple[TermTableColumn, ...], *, parts: bool
 ) -> Iterator[TermTableLine]:
-    first = tuple(_text(ledger, row, column, 0, parts=parts) for column in columns)
-    yield TermTableLine(row, 0, (_name(ledger, row), *first[1:]), parts)
+    first = tuple(_text(term_table, row, column, 0, parts=parts) for column in columns)
+    yield TermTableLine(row, 0, (_name(term_table, row), *first[1:]), parts)
     for engine in range(1, len(row.figures)):
-        own = tuple(_text(ledger, row, column, engine, parts=parts) for column in columns)
+        own = tuple(_text(term_table, row, column, engine, parts=parts) for column in columns)
         if any(column.field != "stop" and own[k] != first[k] for k, column in enumerate(columns)):
-            told_once = ("stop", "factor") if ledger.shared else ("stop",)
+            told_once = ("stop", "factor") if term_table.shared else ("stop",)
             rest = ["" if column.field in told_once else own[k] for k, column in enumerate(columns)]
             yield TermTableLine(row, engine, (MARKS[engine], *rest[1:]))
 
 
-def _text(ledger: TermTable, row: TermRow, column: TermTableColumn, engine: int, *, parts: bool) -> str:
-    value = value_of(ledger, row, column, engine)
+def _text(term_table: TermTable, row: TermRow, column: TermTableColumn, engine: int, *, parts: bool) -> str:
+    value = value_of(term_table, row, column, engine)
     if value is None:
         return ""
     is_sum = column.field == "stop"
     if len(row.figures) == 2 and (parts if is_sum else row.parts):
-        other = value_of(ledger, row, TermTableColumn(column.field, 1 - column.engine), 1 - engine)
+        other = value_of(term_table, row, TermTableColumn(column.field, 1 - column.engine), 1 - engine)
         if other is not None and other != value:
             text = told_apart_briefly(value, other)[0]
             return f"{APART}{text}" if is_sum and column.engine else text
     return format_short(value)
 
 
-def _name(ledger: TermTable, row: TermRow) -> str:
-    """A short form: the card names the line's result."""
-    return row.name.replace(f"_{ledger.line}", "") if row.kind in ("part", "total") else row.name.replace(", ", ",")
+def _name(term_table: TermTable, row: TermRow) -> str:
+    """Short name of a row. The card contains the name of the line's result."""
+    return row.name.replace(f"_{term_table.line}", "") if row.kind in ("part", "total") else row.name.replace(", ", ",")

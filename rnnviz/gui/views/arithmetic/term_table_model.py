@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
 from rnnviz.core import number_format
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.explain.provenance import in_words
 from rnnviz.explain.term_table import TermRow, TermTable
 from rnnviz.gui.theme.icons import Icons
@@ -29,17 +29,17 @@ AnyIndex: TypeAlias = QModelIndex | QPersistentModelIndex
 _ROOT = QModelIndex()
 _Roles = Qt.ItemDataRole
 _LEAST_NUMBER, _LEAST_BAR = "-0.000", "0000"
-"""No column of numbers, and none of bars, is narrower than these."""
+"""Minimum widths of a column of numbers and of the bars, as texts."""
 _SHORT_TITLE = 7
-"""This many characters of an engine's title have room above every sum: "● gluon"."""
+"""Characters of a heading that fit above every sum, such as "● gluon"."""
 
 
-class LedgerModel(QAbstractTableModel):
-    """`cell` has the format of a cell; the figures of `row` are the values of its bars."""
+class TermTableModel(QAbstractTableModel):
+    """`cell` returns the format of a cell; the figures of `row` are the values of its bars."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._ledger: TermTable | None = None
+        self._term_table: TermTable | None = None
         self._lines: tuple[TermTableLine, ...] = ()
         self._engines: tuple[str, ...] = ()
         self._titles: tuple[str, ...] = ()
@@ -48,19 +48,18 @@ class LedgerModel(QAbstractTableModel):
         self.apply_theme(LIGHT)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in the theme's colors."""
         self._muted, self._link, self._wrong = (theme.color(role) for role in ("muted", "accent", "wrong"))
         self._strange = {number_format.NAN: theme.color("nan"), number_format.INFINITY: theme.color("infinite")}
         self._mark = Icons(theme).colored("cross", "wrong")
 
     @property
-    def ledger(self) -> TermTable | None:
-        """What is shown."""
-        return self._ledger
+    def term_table(self) -> TermTable | None:
+        """The table of terms, or None."""
+        return self._term_table
 
     @property
     def lines(self) -> tuple[TermTableLine, ...]:
-        """The ledger's rows as they are listed."""
+        """The lines of the table."""
         return self._lines
 
     @property
@@ -75,51 +74,51 @@ class LedgerModel(QAbstractTableModel):
 
     @property
     def full_titles(self) -> tuple[str, ...]:
-        """The headings of the running sums: each engine's sign and name."""
+        """Headings of the running sums: mark and name of each engine."""
         return _titles(self._engines)
 
-    def show_ledger(self, ledger: TermTable, engines: tuple[str, ...], split_at: int | None = None) -> bool:
-        """Show another ledger, whose running sums diverge first in the row `split_at`; True if the columns change."""
-        columns = columns_of(ledger, len(engines))
-        lines = lines_of(ledger, columns, split_at)
-        shared = None if self._ledger is None else self._ledger.shared
-        same = columns == self._columns and engines == self._engines and ledger.shared == shared
+    def show_terms(self, term_table: TermTable, engines: tuple[str, ...], split_at: int | None = None) -> bool:
+        """Show another table, whose running sums first diverge in row `split_at`; True if the columns change."""
+        columns = columns_of(term_table, len(engines))
+        lines = lines_of(term_table, columns, split_at)
+        shared = None if self._term_table is None else self._term_table.shared
+        same = columns == self._columns and engines == self._engines and term_table.shared == shared
         count = len(self._lines)
-        self._widest = _as_wide(lines, columns, ledger, _titles(engines), self._widest if same else [])
+        self._widest = _as_wide(lines, columns, term_table, _titles(engines), self._widest if same else [])
         if same and len(lines) == count:
-            self._ledger, self._lines = ledger, lines
+            self._term_table, self._lines = term_table, lines
             self.dataChanged.emit(self.index(0, 0), self.index(count - 1, len(columns) - 1))
             return False
         self.beginResetModel()
         if not same:
             self._titles = ()
-        self._ledger, self._lines, self._engines, self._columns = ledger, lines, engines, columns
+        self._term_table, self._lines, self._engines, self._columns = term_table, lines, engines, columns
         self.endResetModel()
         return not same
 
     def show_titles(self, titles: tuple[str, ...]) -> None:
-        """Write these above the running sums, as much of each title as there is room for."""
+        """Set the headings of the running sums, elided to fit."""
         if titles != self._titles:
             self._titles = titles
             sums = self.sum_columns
             self.headerDataChanged.emit(Qt.Orientation.Horizontal, sums.start, sums.stop - 1)
 
     def row(self, line: int) -> TermRow:
-        """The entry that a line is of."""
+        """The row of terms that a line belongs to."""
         return self._lines[line].row
 
     def copied(self, lines: Iterable[int]) -> str:
-        """The entries of some lines as text with tabs, with every number of every engine in full."""
-        if self._ledger is None:
+        """Rows of some lines as tab-separated text, with every engine's numbers in full precision."""
+        if self._term_table is None:
             return ""
         rows = dict.fromkeys(self.row(line) for line in lines)
-        return copied(self._ledger, tuple(map(display_name, self._engines)), rows)
+        return copied(self._term_table, tuple(map(display_name, self._engines)), rows)
 
     @property
     def reach(self) -> tuple[float, float]:
-        """The least and largest sum on the way, and 0: what the bars' axis shows."""
+        """Range of the bars' axis: the least and the largest running sum, and 0."""
         found = [0.0]
-        for row in self._ledger.rows if self._ledger is not None else ():
+        for row in self._term_table.rows if self._term_table is not None else ():
             for own in row.figures:
                 if own.stop is not None and abs(own.stop) < number_format.LARGEST_PLAIN**2:
                     found.append(own.stop)
@@ -135,7 +134,7 @@ class LedgerModel(QAbstractTableModel):
         if orientation != Qt.Orientation.Horizontal or section >= len(self._columns):
             return None
         column = self._columns[section]
-        text, why = heading(column.field, self._ledger)
+        text, why = heading(column.field, self._term_table)
         own = column.field == "stop" and len(self._engines) > 1
         if role == _Roles.DisplayRole:
             if len(self._engines) < 2:
@@ -157,27 +156,27 @@ class LedgerModel(QAbstractTableModel):
         if role == FULL_ROLE:
             return line.row.name if column.field == "name" else self._full(line, column)
         if role == _Roles.ToolTipRole:
-            return self.told(index.row())
+            return self.row_tooltip(index.row())
         if role == _Roles.AccessibleTextRole:
             return self._read(line, column, text)
         return None
 
     def cell(self, row: int, column: int) -> TableCell:
-        """The format of a cell: the first divergence is bold and marked, equal sums of the candidate are muted."""
+        """Format of a cell: the first divergence is bold and marked, equal sums of the candidate are muted."""
         at, line = self._columns[column], self._lines[row]
         text, entry = line.texts[column], line.row
         if at.field == "name":
             return self._name_cell(line, text)
         if (line.parts and at.field == "stop") or (entry.parts and at.field in ("input", "product")):
             return TableCell(text, self._wrong, bold=True)
-        strange = self._strange.get(text.removeprefix("-"))
+        nonfinite = self._strange.get(text.removeprefix("-"))
         bold = entry.kind == "total" or (entry.kind == "part" and at.field == "product")
-        if strange is None and at.engine and text == line.texts[column - at.engine]:
+        if nonfinite is None and at.engine and text == line.texts[column - at.engine]:
             return TableCell(text, self._muted, bold=bold)
-        return TableCell(text, strange, bold=bold)
+        return TableCell(text, nonfinite, bold=bold)
 
-    def told(self, row: int) -> str:
-        """Every figure of a line's entry in full, each engine's running sum, and where its input came from."""
+    def row_tooltip(self, row: int) -> str:
+        """Tooltip of a row: every number in full precision, each engine's running sum, and the input's source."""
         entry = self.row(row)
         lines = [entry.name]
         for engine, own in zip(map(display_name, self._engines), entry.figures, strict=True):
@@ -198,7 +197,7 @@ class LedgerModel(QAbstractTableModel):
         return "\n".join(lines)
 
     def widest(self) -> list[str]:
-        """For each column a text as wide as it may need; never a narrower one while the columns stay."""
+        """The widest text of each column. Widths only grow while the columns stay the same."""
         return self._widest
 
     def _name_cell(self, line: TermTableLine, text: str) -> TableCell:
@@ -211,17 +210,17 @@ class LedgerModel(QAbstractTableModel):
         return TableCell(text, color, bold=entry.kind == "total", left=True)
 
     def _full(self, line: TermTableLine, column: TermTableColumn) -> str:
-        if self._ledger is None or (line.engine and column.field == "stop"):
+        if self._term_table is None or (line.engine and column.field == "stop"):
             return ""
-        value = value_of(self._ledger, line.row, column, line.engine)
+        value = value_of(self._term_table, line.row, column, line.engine)
         return "" if value is None else number_format.full(value)
 
     def _read(self, line: TermTableLine, column: TermTableColumn, text: str) -> str:
-        """What a screen reader says of a cell."""
+        """Accessible text of a cell."""
         if column.field == "name":
             whose = f" of {display_name(self._engines[line.engine])}" if line.engine else ""
             return f"term {line.row.name}{whose}" + (", first divergence" if line.row.parts else "")
-        words, _ = heading(column.field, self._ledger)
+        words, _ = heading(column.field, self._term_table)
         if column.field == "stop" and len(self._engines) > 1:
             words = f"{display_name(self._engines[column.engine])} {words}"
         said = f"{words} {text.removeprefix(APART)}"
@@ -236,11 +235,11 @@ def _titles(engines: tuple[str, ...]) -> tuple[str, ...]:
 def _as_wide(
     lines: tuple[TermTableLine, ...],
     columns: tuple[TermTableColumn, ...],
-    ledger: TermTable,
+    term_table: TermTable,
     titles: tuple[str, ...],
     before: list[str],
 ) -> list[str]:
-    """For each column a text that is as wide as its widest, with what was the widest before."""
+    """The widest text of each column, including `before`."""
     found = []
     for place, column in enumerate(columns):
         # What is marked and what is a sum stands in bold, which is wider.
@@ -256,11 +255,11 @@ def _as_wide(
                 # First, as a title is the widest of as many characters.
                 texts = [*(title for title in titles if len(title) <= _SHORT_TITLE), _LEAST_NUMBER, *texts]
             case _:
-                texts += [_LEAST_NUMBER, heading(column.field, ledger)[0]]
+                texts += [_LEAST_NUMBER, heading(column.field, term_table)[0]]
         found.append(max([*before[place : place + 1], *texts], key=_width))
     return found
 
 
 def _width(text: str) -> float:
-    """In digits: the point that represents what bold takes is half of one."""
+    """Width in digits. A decimal point counts as half a digit, as the extra width of bold text does."""
     return len(text) - 0.5 * text.endswith(".")

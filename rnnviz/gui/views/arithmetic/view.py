@@ -1,4 +1,4 @@
-"""The arithmetic of the selected value, with links to the sources of its numbers."""
+"""View of the selected value's arithmetic, with links to the sources of its numbers."""
 
 from dataclasses import replace
 
@@ -14,35 +14,35 @@ from rnnviz.explain.report import report
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.arithmetic.body import Body
 from rnnviz.gui.views.arithmetic.breadcrumbs import Breadcrumbs
-from rnnviz.gui.views.arithmetic.cards import parting_line
+from rnnviz.gui.views.arithmetic.cards import divergence_line
 from rnnviz.gui.views.arithmetic.debouncer import Debouncer
-from rnnviz.gui.views.arithmetic.divergence_label import PartingNote
-from rnnviz.gui.views.arithmetic.list_options import Listing
-from rnnviz.gui.views.arithmetic.source_page import EndPage
+from rnnviz.gui.views.arithmetic.divergence_label import DivergenceLabel
+from rnnviz.gui.views.arithmetic.list_options import ListOptions
+from rnnviz.gui.views.arithmetic.source_page import SourcePage
 from rnnviz.gui.views.arithmetic.view_model import Page, PageRequest
 from rnnviz.gui.views.base import ResultView
 from rnnviz.verify.result import RunResult
 
 _LEAST_TERMS = 32
-"""This many terms are listed whatever the room: a small network's are all there, to be followed with a pencil."""
+"""Minimum number of listed terms. A small network's terms are thus complete."""
 _EMPTY = "Press F5 to see how the selected value is computed, term by term."
 _OTHER_ROWS = 8
-"""Rows of a ledger beside its terms: biases, halves, what is not listed, and the whole."""
+"""Rows of the table in addition to its terms: biases, parts, remaining terms, total."""
 
 
 class ArithmeticView(ResultView):
-    """Cards with the equations, the chosen one's ledger and activation; or the end of a trail.
+    """Cards with equations, and the terms and activation of the selected line; or a number's source.
 
-    The numbers are worked out beside the window, the last place asked for first; until they are there the picture
-    before stays. A view that is out of sight works them out at once, as when a picture of it is made.
+    A worker computes the page of the latest request; the previous page stays visible until then. A hidden view
+    computes at once, for example for a picture.
     """
 
     title = "Arithmetic"
 
     place_requested = Signal(object)
-    """A `Place`: a link was followed."""
+    """The `Place` of a followed link."""
     shown = Signal()
-    """What was asked for last is in sight."""
+    """The latest requested page is visible."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -53,15 +53,15 @@ class ArithmeticView(ResultView):
         self._place: Place = self._location
         self._line = ""
         self._page: Page | None = None
-        self._inquiry = Debouncer(self)
-        self._inquiry.answered.connect(self._on_answer)
+        self._debouncer = Debouncer(self)
+        self._debouncer.page_ready.connect(self._on_answer)
 
         self.crumbs = Breadcrumbs()
-        self.note = PartingNote()
-        self.listing = Listing()
+        self.note = DivergenceLabel()
+        self.list_options = ListOptions()
         self._body = body = Body()
         self.cards, self.table, self.plot = body.cards, body.table, body.plot
-        self.end = EndPage()
+        self.end = SourcePage()
         self._empty = QLabel(_EMPTY)
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setWordWrap(True)
@@ -73,7 +73,7 @@ class ArithmeticView(ResultView):
         top.addWidget(self.crumbs)
         top.addWidget(self.note, 100)
         top.addStretch(1)
-        top.addWidget(self.listing)
+        top.addWidget(self.list_options)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 2, 6, 2)
         layout.setSpacing(2)
@@ -84,53 +84,53 @@ class ArithmeticView(ResultView):
         self.cards.followed.connect(self.place_requested)
         self.table.followed.connect(self.place_requested)
         self.table.stepped.connect(self._on_stepped)
-        self.listing.changed.connect(self._ask)
-        self.note.clicked.connect(self.show_parting)
+        self.list_options.changed.connect(self._ask)
+        self.note.clicked.connect(self.show_divergence)
         self.show_result(None, None)
 
     # What is shown
 
     @property
     def page(self) -> Page | None:
-        """What is in sight, or will be again when one comes back from the end of a trail."""
+        """The page of equations, also while a source covers it."""
         return self._page
 
     @property
     def complete(self) -> bool:
-        """Whether what is in sight is what was asked for last."""
-        asked = self._inquiry.question
-        return asked is None or self.ends or (self._page is not None and self._page.question.same_as(asked))
+        """Whether the latest requested page is visible."""
+        asked = self._debouncer.request
+        return asked is None or self.ends or (self._page is not None and self._page.request.same_as(asked))
 
     @property
     def place(self) -> Place:
-        """Whose number is shown."""
+        """The place of the shown number."""
         return self._place
 
     @property
     def ends(self) -> bool:
-        """Whether the end of a trail is shown: a number that no step computed."""
+        """Whether the shown number has no equations: an input value or an initial state."""
         return self._result is not None and step_of(self._place) is None
 
     def copy_text(self) -> str:
-        """The whole arithmetic of every engine as text; at the end of a trail what is said there."""
+        """The whole arithmetic of every engine, or the text of the source."""
         if self._result is None:
             return ""
         return self.end.text if self.ends else report(explain_value(self._result, self._location))
 
     def choose_line(self, line: str) -> None:
-        """Show what another line is made of: a gate's symbol, "c", or "h"."""
+        """Select a line by its symbol: a gate's, "c" or "h"."""
         self._line = line
         self._ask()
 
-    def show_parting(self) -> None:
-        """Show the line in which the engines diverge."""
-        if self._page is not None and (place := parting_line(self._page)) is not None:
+    def show_divergence(self) -> None:
+        """Select the line in which the engines diverge."""
+        if self._page is not None and (place := divergence_line(self._page)) is not None:
             self.cards.reveal(place)
 
-    def show_trail(self, places: tuple[Place, ...], at: int) -> None:
-        """Show the place where one is on a trail, and the way to it."""
+    def show_history(self, places: tuple[Place, ...], at: int) -> None:
+        """Show a place of a navigation history, with its breadcrumbs."""
         self._place = places[at]
-        self.crumbs.show_trail(places, at)
+        self.crumbs.show_history(places, at)
         match self._place:
             case GatePlace():
                 self._line = self._place.gate
@@ -147,38 +147,38 @@ class ArithmeticView(ResultView):
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         if result is not self._result:
-            self._inquiry.forget()
+            self._debouncer.reset()
         if result is None:
             self._page = None
         elif self._result is None or result.inputs.network.cell != self._result.inputs.network.cell:
             # Another cell begins with its first gate: an RNN's h is not what an LSTM's h is made of.
             self._line = ""
         self._result, self._candidate = result, candidate
-        for part in (self.crumbs, self.note, self.listing):
+        for part in (self.crumbs, self.note, self.list_options):
             part.setVisible(result is not None)
         if result is not None:
             self._location = self._location.within(result.shape)
         if result is None or not self._keeps(result):
             self._place = self._location
-            self.crumbs.show_trail((self._place,), 0)
+            self.crumbs.show_history((self._place,), 0)
         self._refresh()
 
     def show_location(self, location: Location) -> None:
         if location != self._location:
             self._location = location
             self._place = location
-            self.crumbs.show_trail((location,), 0)
+            self.crumbs.show_history((location,), 0)
         self._refresh()
 
     def _keeps(self, result: RunResult) -> bool:
-        """Whether the place is still the one that is looked at: the selection's, or the end of a trail."""
+        """Whether the place still belongs to the selection, or is a source without equations."""
         inside = lies_in(self._place, result.shape, result.inputs.network.input_size)
         return inside and step_of(self._place) in (None, self._location)
 
-    def settle(self) -> None:
-        asked = self._inquiry.question
+    def finish_pending(self) -> None:
+        asked = self._debouncer.request
         if asked is not None and not self.complete:
-            self._show(self._inquiry.answer_now(asked))
+            self._show(self._debouncer.answer_now(asked))
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
@@ -197,15 +197,15 @@ class ArithmeticView(ResultView):
             # A place in a newer result, which a view out of sight is shown when it is seen.
             return
         if result is None:
-            self._inquiry.question = None
+            self._debouncer.request = None
             self._empty.setText(_EMPTY)
             self._pages.setCurrentWidget(self._empty)
         elif isinstance(self._place, InputPlace | InitialPlace):
-            self._inquiry.question = None
+            self._debouncer.request = None
             self.end.show_origin(origin(result.inputs, self._place))
             self._pages.setCurrentWidget(self.end)
             self.note.setVisible(False)
-            self.listing.setVisible(False)
+            self.list_options.setVisible(False)
             self.shown.emit()
         else:
             self._ask()
@@ -213,41 +213,46 @@ class ArithmeticView(ResultView):
     def _ask(self) -> None:
         if self._result is None or self.ends:
             return
-        question = PageRequest(
-            self._result, self._candidate, self._location, self._line, self.listing.order, self._top(self._location)
+        request = PageRequest(
+            self._result,
+            self._candidate,
+            self._location,
+            self._line,
+            self.list_options.order,
+            self._top(self._location),
         )
-        if self._page is not None and self._page.question.same_as(question):
-            self._inquiry.question = question
+        if self._page is not None and self._page.request.same_as(request):
+            self._debouncer.request = request
             self._show(self._page)
         elif not self.isVisible():
-            self._show(self._inquiry.answer_now(question))
-        elif not question.same_as(self._inquiry.question):
+            self._show(self._debouncer.answer_now(request))
+        elif not request.same_as(self._debouncer.request):
             self._empty.setText("")
-            self._inquiry.ask(question)
+            self._debouncer.ask(request)
 
     def _top(self, where: Location) -> int:
-        chosen = self.listing.terms
+        chosen = self.list_options.terms
         return max(_LEAST_TERMS, self.table.rows_in_room - _OTHER_ROWS) if chosen is None else chosen
 
     def _on_answer(self, page: Page) -> None:
         # It may still have been on its way when what was asked for last was there already.
-        if page.question.same_as(self._inquiry.question) or not self.complete:
+        if page.request.same_as(self._debouncer.request) or not self.complete:
             self._show(page)
 
     def _show(self, page: Page) -> None:
-        """Show a page; one that was asked for earlier, while the selection runs, in passing."""
+        """Show a page, even one that answers an earlier request while the selection moves."""
         self._page = page
-        if page.question.same_as(self._inquiry.question):
-            self._line = page.ledger.line
+        if page.request.same_as(self._debouncer.request):
+            self._line = page.term_table.line
             # A line that the cell lacks has become its first one, which need not be asked for again.
-            self._page = replace(page, question=replace(page.question, line=self._line))
-            self._inquiry.question = self._page.question
+            self._page = replace(page, request=replace(page.request, line=self._line))
+            self._debouncer.request = self._page.request
         self._body.show_page(page)
         self.note.show_page(page)
-        with QSignalBlocker(self.listing):
-            self.listing.show_ledger(page.ledger)
+        with QSignalBlocker(self.list_options):
+            self.list_options.show_terms(page.term_table)
         self.note.setVisible(True)
-        self.listing.setVisible(True)
+        self.list_options.setVisible(True)
         self._pages.setCurrentIndex(1)
         if self.complete:
             self.shown.emit()
@@ -260,19 +265,19 @@ class ArithmeticView(ResultView):
     # Qt
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Catch up with what changed out of sight."""
+        """Apply the changes that were made while the view was hidden."""
         super().showEvent(event)
         self._refresh()
 
     def hideEvent(self, event: QHideEvent) -> None:
-        """Work out nothing more: a window that closes hides what is in it."""
-        self._inquiry.rest()
+        """Stop the worker. A closing window hides its views."""
+        self._debouncer.stop()
         if not self.complete:
-            self._inquiry.question = None
+            self._debouncer.request = None
         super().hideEvent(event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """List as many terms as there is room for."""
+        """List as many terms as fit."""
         super().resizeEvent(event)
         self._refresh()
 

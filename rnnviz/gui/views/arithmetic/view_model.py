@@ -1,4 +1,4 @@
-"""The page of the view: one frozen answer to one frozen request."""
+"""Page of the arithmetic view: an immutable answer to an immutable request."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ from rnnviz.verify.result import RunResult
 class PageRequest:
     """A value to explain, the candidate to compare, and the line to show in detail.
 
-    `line` is the symbol that the line gives; a cell without this line shows its first. `top` is the number of listed
-    terms, None for the default.
+    `line` is the symbol of the line's result; a cell without this line shows its first. `top` is the number of
+    listed terms, None for the default.
     """
 
     result: RunResult
@@ -31,7 +31,7 @@ class PageRequest:
     top: int | None
 
     def same_as(self, other: "PageRequest | None") -> bool:
-        """Whether the answer would be the same."""
+        """Whether both requests have the same answer."""
         return other is not None and self.result is other.result and self._rest == other._rest
 
     @property
@@ -41,30 +41,30 @@ class PageRequest:
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """One value's arithmetic for the reference and a candidate.
+    """Arithmetic of one value for the reference and a candidate.
 
-    `lines` are the equations and last the stored c and h, each once for every one of the `arithmetics`; None for an
-    engine that gives no c. `parted_sum` is the first row of the terms where the running sums diverge.
+    `lines` contains the equations, then the stored c and h; each entry has one line for each of the `arithmetics`,
+    None for an engine without c. `divergent_sum` is the first row of the terms where the running sums diverge.
     """
 
-    question: PageRequest
+    request: PageRequest
     explanation: Explanation
     lines: tuple[tuple[EquationLine | None, ...], ...]
-    ledger: TermTable
+    term_table: TermTable
     curve: ActivationCurve | None
-    parting: Divergence | None
-    parted_sum: int | None
+    divergence: Divergence | None
+    divergent_sum: int | None
 
     @property
     def arithmetics(self) -> tuple[StepBreakdown, ...]:
-        """The reference's and the candidate's."""
+        """Arithmetic of the reference and, if there is one, of the candidate."""
         return tuple(self.explanation.arithmetics.values())
 
 
 class PageBuilder:
-    """Builds pages; caches what the next request about the same result or value needs. For one thread.
+    """Builds pages and caches intermediate values for the next request. Not thread-safe.
 
-    `interrupt` is called repeatedly in long computations, and may raise to cancel.
+    `interrupt` is called often in long computations, and may raise to cancel.
     """
 
     def __init__(self, interrupt: Callable[[], None]) -> None:
@@ -73,40 +73,40 @@ class PageBuilder:
         self._cells: dict[str, CellStates] = {}
         self._explained: tuple[Location, str | None, Explanation] | None = None
 
-    def forget(self) -> None:
-        """Hold on to no result."""
+    def reset(self) -> None:
+        """Release the cached results."""
         self._result, self._cells, self._explained = None, {}, None
 
-    def compose(self, question: PageRequest) -> Page:
-        """The page that answers a question."""
-        explanation = self._explain(question)
+    def compose(self, request: PageRequest) -> Page:
+        """Build the page for a request."""
+        explanation = self._explain(request)
         each = tuple(explanation.arithmetics.values())
-        parting = explanation.partings.get(question.candidate or "")
+        divergence = explanation.partings.get(request.candidate or "")
         computed = tuple(zip(*map(equations, each), strict=True))
         own = [outcomes(arithmetic) for arithmetic in each]
         stored = [tuple(lines.get(symbol) for lines in own) for symbol in ("c", "h")]
         lines = (*computed, *(line for line in stored if any(line)))
         known = [line[0].result.text for line in computed]
-        line = question.line if question.line in known else known[0]
-        listed = ledger(each, line, question.order, question.top, parting)
+        line = request.line if request.line in known else known[0]
+        listed = ledger(each, line, request.order, request.top, divergence)
         return Page(
-            question,
+            request,
             explanation,
             lines,
             listed,
             activation_curve(each, line),
-            parting,
-            first_parted_sum(listed, each[0], len(each) - 1, parting),
+            divergence,
+            first_parted_sum(listed, each[0], len(each) - 1, divergence),
         )
 
-    def _explain(self, question: PageRequest) -> Explanation:
-        if question.result is not self._result:
-            self._result, self._explained = question.result, None
-            self._cells = cell_states_of(question.result)
+    def _explain(self, request: PageRequest) -> Explanation:
+        if request.result is not self._result:
+            self._result, self._explained = request.result, None
+            self._cells = cell_states_of(request.result)
             for cells in self._cells.values():
                 cells.interrupt = self._interrupt
-        if self._explained is None or self._explained[:2] != (question.where, question.candidate):
-            candidates = () if question.candidate is None else (question.candidate,)
-            explanation = explain_value(question.result, question.where, self._cells, candidates)
-            self._explained = question.where, question.candidate, explanation
+        if self._explained is None or self._explained[:2] != (request.where, request.candidate):
+            candidates = () if request.candidate is None else (request.candidate,)
+            explanation = explain_value(request.result, request.where, self._cells, candidates)
+            self._explained = request.where, request.candidate, explanation
         return self._explained[2]

@@ -1,4 +1,4 @@
-"""Answers what was asked last, on a separate thread: an earlier question that is not begun is never answered."""
+"""Worker thread of the arithmetic view. It answers the latest request and drops earlier ones."""
 
 from contextlib import suppress
 from threading import Event, Lock
@@ -9,92 +9,92 @@ from rnnviz.gui.views.arithmetic.view_model import Page, PageBuilder, PageReques
 
 
 class _CancelledError(Exception):
-    """No one waits for the answer any more."""
+    """The request was replaced or dropped."""
 
 
 class _Mailbox:
-    """The question that waits, shared by both threads; `closed` while none is to be answered."""
+    """The pending request, shared by both threads. A closed mailbox drops requests."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self.closed = Event()
-        self._question: PageRequest | None = None
+        self._request: PageRequest | None = None
 
-    def put(self, question: PageRequest | None) -> None:
-        """Let this one wait in place of any other."""
+    def put(self, request: PageRequest | None) -> None:
+        """Replace the pending request."""
         with self._lock:
-            self._question = question
+            self._request = request
 
     def take(self) -> PageRequest | None:
-        """The one that waits, which then waits no more."""
+        """Remove and return the pending request."""
         with self._lock:
-            question, self._question = self._question, None
-            return question
+            request, self._request = self._request, None
+            return request
 
     def check(self) -> None:
-        """Give up what no one waits for."""
+        """Raise `_CancelledError` if a newer request is pending."""
         if self.closed.is_set():
             raise _CancelledError
 
 
 class _Worker(QObject):
-    """Lives on the thread."""
+    """Builds pages on the thread."""
 
-    answered = Signal(object)
+    page_ready = Signal(object)
 
     def __init__(self, desk: _Mailbox, composer: PageBuilder) -> None:
         super().__init__()
-        self._desk, self._composer = desk, composer
+        self._mailbox, self._builder = desk, composer
 
     @Slot()
     def answer(self) -> None:
-        """Answer the question that waits, if any."""
-        question = self._desk.take()
-        if question is not None:
+        """Answer the pending request, if any."""
+        request = self._mailbox.take()
+        if request is not None:
             with suppress(_CancelledError):
-                self.answered.emit(self._composer.compose(question))
+                self.page_ready.emit(self._builder.compose(request))
 
 
 class ArithmeticWorker(QObject):
-    """Its thread runs from the first question until `rest`."""
+    """Owns the thread, which runs from the first request until `stop`."""
 
-    answered = Signal(object)
+    page_ready = Signal(object)
     """A `Page`."""
 
     _asked = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._desk = _Mailbox()
-        self._composer = PageBuilder(self._desk.check)
+        self._mailbox = _Mailbox()
+        self._builder = PageBuilder(self._mailbox.check)
         self._thread = QThread(self)
         self._thread.setObjectName("arithmetic")
-        self._clerk = _Worker(self._desk, self._composer)
+        self._clerk = _Worker(self._mailbox, self._builder)
         self._clerk.moveToThread(self._thread)
         self._asked.connect(self._clerk.answer, Qt.ConnectionType.QueuedConnection)
-        self._clerk.answered.connect(self.answered, Qt.ConnectionType.QueuedConnection)
+        self._clerk.page_ready.connect(self.page_ready, Qt.ConnectionType.QueuedConnection)
 
-    def ask(self, question: PageRequest) -> None:
-        """Have a question answered later, in place of one that waits."""
-        self._desk.put(question)
+    def ask(self, request: PageRequest) -> None:
+        """Request a page in place of the pending request."""
+        self._mailbox.put(request)
         if not self._thread.isRunning():
             self._thread.start()
         self._asked.emit()
 
-    def answer_now(self, question: PageRequest) -> Page:
-        """The answer at once, which takes a few milliseconds; nothing that was asked before is answered any more."""
-        self.rest()
-        return self._composer.compose(question)
+    def answer_now(self, request: PageRequest) -> Page:
+        """Build a page at once, in a few milliseconds, and drop the pending request."""
+        self.stop()
+        return self._builder.compose(request)
 
-    def rest(self) -> None:
-        """Answer nothing more, and wait for the thread to end: no longer than a block of a long way takes."""
-        self._desk.put(None)
-        self._desk.closed.set()
+    def stop(self) -> None:
+        """Cancel, and wait for the thread, at most for one block of a long computation."""
+        self._mailbox.put(None)
+        self._mailbox.closed.set()
         self._thread.quit()
         self._thread.wait()
-        self._desk.closed.clear()
+        self._mailbox.closed.clear()
 
-    def forget(self) -> None:
-        """Rest, and hold on to no result."""
-        self.rest()
-        self._composer.forget()
+    def reset(self) -> None:
+        """Stop, and release the cached results."""
+        self.stop()
+        self._builder.reset()

@@ -1,1 +1,1 @@
-"""The dominant picture: every hidden value on one time axis, from a heat map down to boxes, arrows and numbers."""
+"""View of the unrolled network: hidden values of all lanes over time, from a heat map down to boxes with numbers."""

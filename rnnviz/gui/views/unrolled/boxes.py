@@ -1,5 +1,4 @@
-"""The manual recurrence's picture: a box for each cell with its number, arrows from step to step and from layer to
-layer."""
+"""Boxes for cells with their numbers, and arrows between time steps and layers."""
 
 from itertools import pairwise
 
@@ -23,7 +22,7 @@ _LABEL_FONT, _LARGEST_LABEL = 10, 13
 
 
 def paint_boxes(painter: QPainter, shown: RenderState, geometry: Geometry, block: Block, density: float) -> None:
-    """Fill the boxes of a lane and outline the mismatching ones."""
+    """Fill the boxes of a lane and outline the mismatches."""
     band = block.band
     scale = Scale(band.row * density, band.rows)
     first, stop = scale.span(block.rows.start)[0], scale.span(block.rows.stop - 1)[1]
@@ -99,9 +98,9 @@ def paint_recurrence(painter: QPainter, shown: RenderState, geometry: Geometry, 
 
 
 def paint_frames(painter: QPainter, shown: RenderState, geometry: Geometry) -> None:
-    """A frame around what one layer computes at one time step, and an arrow to it from what it reads.
+    """Frame the values that one layer computes at one time step, with an arrow from its inputs.
 
-    Both directions of a layer read the same numbers, and the layer above reads both: they share a frame.
+    Both directions of a layer share a frame: they have the same inputs, and the layer above reads both.
     """
     layers = _layers(geometry)
     edge = QPen(shown.theme.color("border"), 1.0)
@@ -124,13 +123,13 @@ def paint_frames(painter: QPainter, shown: RenderState, geometry: Geometry) -> N
 
 
 def digits_on(geometry: Geometry, band: Band) -> int:
-    """How many digits have room on a lane's cell."""
+    """Number of digits that fit on a lane's cell."""
     advance = QFontMetricsF(number_font(geometry.font_pixels(band))).horizontalAdvance("0")
     return max(geometry.picture.digits, int((geometry.box_width - 4.0) / advance))
 
 
 def number_font(pixels: int) -> QFont:
-    """The desktop's monospace font."""
+    """The system's monospace font."""
     font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
     font.setStyleHint(QFont.StyleHint.Monospace)
     font.setPixelSize(pixels)
@@ -155,7 +154,7 @@ def _outline(painter: QPainter, shown: RenderState, geometry: Geometry, block: B
 
 
 def _layers(geometry: Geometry) -> list[list[Band]]:
-    """The lanes that share a frame, from the input up."""
+    """Lanes grouped by frame, from the input up."""
     layers: dict[int | None, list[Band]] = {}
     for band in geometry.stack.bands:
         layers.setdefault(band.lane.layer, []).append(band)

@@ -1,4 +1,4 @@
-"""The parts that draw the lanes, side by side, and the camera that moves over them."""
+"""Canvas of the lanes: headers, lanes, color bars and time axis with a common viewport."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,8 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QScrollBar, QWidget
 
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.unrolled.colorbar import ColorBar
-from rnnviz.gui.views.unrolled.cursor_item import CursorItem
-from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, layout_for, room_of
+from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, layout_for, limits_of
 from rnnviz.gui.views.unrolled.header import Headers
 from rnnviz.gui.views.unrolled.highlight_item import HighlightItem
 from rnnviz.gui.views.unrolled.lanes_item import LanesItem
@@ -19,6 +18,7 @@ from rnnviz.gui.views.unrolled.mouse import LanesBox, LanesCanvas
 from rnnviz.gui.views.unrolled.order_label import OrderLabel
 from rnnviz.gui.views.unrolled.range_marks import RangeMarks
 from rnnviz.gui.views.unrolled.render_state import RenderState
+from rnnviz.gui.views.unrolled.selection_item import SelectionItem
 from rnnviz.gui.views.unrolled.swipe_names import SwipeNames
 from rnnviz.gui.views.unrolled.time_axis import TimeAxis
 from rnnviz.gui.views.unrolled.viewport import FEWEST_STEPS, Camera
@@ -26,11 +26,11 @@ from rnnviz.quantities.highlights import Region
 
 _LANE_SCROLL = 40
 _AROUND = 4.0
-"""Pixels that stay in view above and below the selection's cell."""
+"""Minimum distance of the selected cell from the upper and lower edge, in pixels."""
 
 
 class UnrolledCanvas(QWidget):
-    """Headers, lanes, color bars and the time axis, with one camera for all of them."""
+    """Lays out the parts of the canvas, and moves one camera for all of them."""
 
     pointed = Signal(object)
     opened = Signal(object)
@@ -43,7 +43,7 @@ class UnrolledCanvas(QWidget):
         self._shown: RenderState | None = None
         self._cell: CellGeometry | None = None
         self.geometry_in_view: Geometry | None = None
-        """Where everything lies at the moment, in pixels of `box`."""
+        """The current geometry in pixels of `box`, or None."""
         self._fitted = True
         self._pointer_here, self._numbers_found = False, False
         self.canvas = LanesCanvas()
@@ -68,7 +68,7 @@ class UnrolledCanvas(QWidget):
         # Queued, for it comes in the middle of painting.
         self.lanes.special_seen.connect(self.color_bar.update, Qt.ConnectionType.QueuedConnection)
         self.ranges = RangeMarks(self.box)
-        self._cursor, self.lit = CursorItem(self.box), HighlightItem(self.box)
+        self._selection, self.highlights = SelectionItem(self.box), HighlightItem(self.box)
         for part in (self._headers, self.color_bar):
             self.lanes.computing_changed.connect(part.show_computing, Qt.ConnectionType.QueuedConnection)
         self._bar = QScrollBar(Qt.Orientation.Vertical)
@@ -92,16 +92,15 @@ class UnrolledCanvas(QWidget):
         self._bar.valueChanged.connect(self._scroll_to)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._theme = theme
         self.canvas.setBackground(theme.color("base"))
         self.axis.apply_theme(theme)
         self.order.apply_theme(theme)
         self.ranges.apply_theme(theme)
 
-    def show_lanes(self, shown: RenderState | None, cursor: CellGeometry) -> None:
-        """Draw these lanes; the camera stays where it is, or fitted."""
-        self._shown, self._cell = shown, cursor
+    def show_lanes(self, shown: RenderState | None, selected: CellGeometry) -> None:
+        """Show other lanes. The camera stays where it is, or fitted."""
+        self._shown, self._cell = shown, selected
         self._headers.make_room(shown)
         self.color_bar.make_room(shown)
         self.names.make_room(shown)
@@ -117,14 +116,16 @@ class UnrolledCanvas(QWidget):
         self._grid.layout.activate()
         self._relook()
 
-    def show_cursor(self, shown: RenderState | None, cell: CellGeometry) -> None:
-        """Move the selection, and the camera no further than it takes to see it; `shown` may be split at another
-        step."""
+    def show_selection(self, shown: RenderState | None, cell: CellGeometry) -> None:
+        """Move the selection, and scroll only as far as needed to show it.
+
+        `shown` may be split at another time step.
+        """
         self._shown, self._cell = shown, cell
         geometry = self.geometry_in_view
         if geometry is None or shown is None:
             return
-        room = room_of(geometry)
+        room = limits_of(geometry)
         camera = geometry.camera.showing(cell.timestep, room)
         _, y, _, height = geometry.rect(cell)
         over, under = max(_AROUND - y, 0.0), max(y + height + _AROUND - geometry.height, 0.0)
@@ -138,41 +139,40 @@ class UnrolledCanvas(QWidget):
                 self.lanes.move_split(shown, geometry)
                 self.names.move_split(shown, geometry)
 
-    def show_highlight(self, lit: Sequence[Region]) -> None:
-        """Frame other regions."""
-        self.lit.light(lit, self.geometry_in_view, self._theme)
+    def show_highlight(self, highlighted: Sequence[Region]) -> None:
+        self.highlights.set_regions(highlighted, self.geometry_in_view, self._theme)
 
     def fit(self) -> None:
-        """Show the whole sequence; every lane too, unless its numbers need more height than there is."""
+        """Show the whole sequence, and every lane unless numbers need more height."""
         self._fitted = True
         self._relook()
 
     def chosen_camera(self) -> Camera | None:
-        """Where the camera was moved to, or None while everything is shown."""
+        """The camera, or None while everything is shown."""
         return None if self._fitted or self.geometry_in_view is None else self.geometry_in_view.camera
 
-    def look_with(self, camera: Camera) -> None:
-        """Move the camera as near to this one as the data allows."""
+    def set_camera(self, camera: Camera) -> None:
+        """Set the camera, limited to the data."""
         self._move(camera)
 
     def zoom_time(self, factor: float, x: float) -> None:
-        """Show the time axis `factor` times as large around a place."""
+        """Scale the time axis by `factor` around x."""
         geometry = self.geometry_in_view
         if geometry is not None:
-            self._move(geometry.camera.zoomed_time(factor, geometry.time_at(x), room_of(geometry)))
+            self._move(geometry.camera.zoomed_time(factor, geometry.time_at(x), limits_of(geometry)))
 
     def zoom_around(self, factor: float, timestep: int) -> None:
-        """The same around a time step if it is in view, else around the middle."""
+        """Scale the time axis around a time step if it is visible, else around the center."""
         geometry = self.geometry_in_view
         if geometry is not None:
             x = geometry.x_of(timestep)
             self.zoom_time(factor, x if 0.0 <= x <= geometry.width else geometry.width / 2.0)
 
     def show_times(self, times: range) -> None:
-        """Show some time steps with as much again on either side."""
+        """Show some time steps, with as many before and after."""
         geometry = self.geometry_in_view
         if geometry is not None:
-            room = room_of(geometry)
+            room = limits_of(geometry)
             span = min(max(3.0 * len(times), FEWEST_STEPS), room.whole)
             start = (times.start + times.stop - 1) / 2.0 - span / 2.0
             self._move(replace(geometry.camera, start=start, span=span).within(room))
@@ -183,22 +183,22 @@ class UnrolledCanvas(QWidget):
             return
         band = geometry.stack.nearest(y + geometry.camera.scroll)
         share = (y - geometry.top_of(band)) / band.height
-        camera = geometry.camera.zoomed_lanes(factor, room_of(geometry))
+        camera = geometry.camera.zoomed_lanes(factor, limits_of(geometry))
         zoomed = layout_for(geometry.picture, geometry.width, geometry.height, camera)
         after = zoomed.stack.band(band.lane)
         self._move(
-            zoomed.camera.panned(0.0, after.top + share * after.height - y - zoomed.camera.scroll, room_of(zoomed))
+            zoomed.camera.panned(0.0, after.top + share * after.height - y - zoomed.camera.scroll, limits_of(zoomed))
         )
 
     def _pan(self, right: float, down: float) -> None:
         geometry = self.geometry_in_view
         if geometry is not None:
-            self._move(geometry.camera.panned(-right / geometry.pitch, -down, room_of(geometry)))
+            self._move(geometry.camera.panned(-right / geometry.pitch, -down, limits_of(geometry)))
 
     def _scroll_to(self, value: int) -> None:
         geometry = self.geometry_in_view
         if geometry is not None:
-            self._move(geometry.camera.panned(0.0, value - geometry.camera.scroll, room_of(geometry)))
+            self._move(geometry.camera.panned(0.0, value - geometry.camera.scroll, limits_of(geometry)))
 
     def _point(self, x: float, y: float) -> None:
         cell = None if self.geometry_in_view is None else self.geometry_in_view.hit(x, y)
@@ -206,7 +206,7 @@ class UnrolledCanvas(QWidget):
             self.pointed.emit(cell)
 
     def _double_click(self, x: float, y: float) -> None:
-        """Open a number; where there are none, show everything."""
+        """Explain the number at a point, or show everything while no numbers are visible."""
         geometry = self.geometry_in_view
         cell = None if geometry is None or not geometry.numbered else geometry.hit(x, y)
         if cell is None:
@@ -225,7 +225,7 @@ class UnrolledCanvas(QWidget):
             self._numbers_found = True
 
     def _relook(self) -> None:
-        """Look at what is shown in the place that there is now."""
+        """Update the geometry for the current size."""
         width, height = self.box.width(), self.box.height()
         if self._shown is None or width < 1.0 or height < 1.0:
             self.geometry_in_view = None
@@ -233,8 +233,8 @@ class UnrolledCanvas(QWidget):
             self._headers.show_lanes(None, None)
             self.color_bar.show_lanes(None, None)
             self.names.show_lanes(None, None)
-            self._cursor.hide()
-            self.lit.stand(None, self._theme)
+            self._selection.hide()
+            self.highlights.set_geometry(None, self._theme)
             return
         camera = Camera() if self.geometry_in_view is None else self.geometry_in_view.camera
         self._show(
@@ -254,8 +254,8 @@ class UnrolledCanvas(QWidget):
         name = "h0" if self._shown is None else self._shown.initial_name
         self.axis.show_timesteps(geometry.picture.timesteps, tuple(initial) if name else (), name)
         self._place_cursor()
-        self.ranges.stand(geometry)
-        self.lit.stand(geometry, self._theme)
+        self.ranges.set_geometry(geometry)
+        self.highlights.set_geometry(geometry, self._theme)
         self._adjust_bar(geometry)
         self._hint()
 
@@ -277,12 +277,12 @@ class UnrolledCanvas(QWidget):
         self._hint()
 
     def _hint(self) -> None:
-        """Say how to reach numbers where there are none, to who is looking and has not found it out."""
+        """Show how to zoom to numbers, until the user has done so once."""
         geometry = self.geometry_in_view
         wanted = self._pointer_here and not self._numbers_found and geometry is not None and not geometry.numbered
         self.axis.show_hint(wanted)
 
     def _place_cursor(self) -> None:
         if self.geometry_in_view is not None and self._cell is not None:
-            parting = self._shown is not None and self._shown.right is not None
-            self._cursor.stand(self._cell, self.geometry_in_view, self._theme, parting=parting)
+            at_split = self._shown is not None and self._shown.right is not None
+            self._selection.move_to(self._cell, self.geometry_in_view, self._theme, at_split=at_split)

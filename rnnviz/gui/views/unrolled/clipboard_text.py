@@ -1,18 +1,17 @@
-"""What is in view as data: the outlined cells, and the numbers as a table."""
+"""Visible data as text: mismatching cells, and a table of numbers."""
 
 from rnnviz.core import number_format
-from rnnviz.core.axis_label_text import feature_title, visible
-from rnnviz.core.axis_labels import UNNAMED
-from rnnviz.core.display_names import display_name
+from rnnviz.core.axis_labels import UNNAMED, feature_title, visible
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry
-from rnnviz.gui.views.unrolled.header import flag_of
+from rnnviz.gui.views.unrolled.header import header_of
 from rnnviz.gui.views.unrolled.render_state import RenderState
 from rnnviz.gui.views.unrolled.visible_values import block_in_view
 
 
 def outlines_in_view(shown: RenderState, geometry: Geometry) -> list[CellGeometry]:
-    """Every mismatching cell of the shown sample in view."""
+    """Every visible mismatch of the shown sample."""
     cells = []
     for band in geometry.bands_in_view():
         block = block_in_view(shown, geometry, band)
@@ -26,14 +25,14 @@ def outlines_in_view(shown: RenderState, geometry: Geometry) -> list[CellGeometr
 
 
 def table_in_view(shown: RenderState, geometry: Geometry) -> str:
-    """The lanes whose numbers are in view, in full precision, separated by tabs; empty if no number is."""
+    """Lanes with visible numbers as a tab-separated table in full precision; empty without any."""
     lines = []
     for band in geometry.bands_in_view():
         if not geometry.font_pixels(band):
             continue
         block = block_in_view(shown, geometry, band)
         steps = [_column(shown, band.lane, t) for t in block.timesteps]
-        title = flag_of(shown, band.lane).title
+        title = header_of(shown, band.lane).title
         if block.differs:
             title = f"{title}: {' '.join(shown.subtraction())}"
         elif shown.gate is not None and band.lane.layer is not None:

@@ -1,4 +1,4 @@
-"""What the colors mean: a bar for the hidden lanes, one for the input, and a key to what is not a number."""
+"""Color bars of the hidden lanes and of the input, with a legend of special values."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ _SHORTEST_BAR = 44.0
 
 
 class ColorBar(QGraphicsWidget):
-    """Is right of the lanes and spans them."""
+    """Is at the right edge of the lanes and spans them."""
 
     def __init__(self, parent: QGraphicsItem | None = None) -> None:
         super().__init__(parent)
@@ -34,34 +34,33 @@ class ColorBar(QGraphicsWidget):
         self.setMaximumWidth(0.0)
 
     def show_lanes(self, shown: RenderState | None, geometry: Geometry | None) -> None:
-        """Paint this."""
         same = shown is self._shown and _lanes_of(geometry) == _lanes_of(self._geometry)
         self._shown, self._geometry = shown, geometry
         if not same:
             self.update()
 
     def make_room(self, shown: RenderState | None) -> None:
-        """Be as wide as the bars and their ticks are."""
+        """Set the width to that of bars and ticks."""
         width = float(scaled(WIDTH)) if shown is not None else 0.0
         self.setMinimumWidth(width)
         self.setMaximumWidth(width)
 
     def show_computing(self, lanes: frozenset[Lane]) -> None:
-        """Say whether the numbers in any lane are still being computed: what is there has other colors."""
+        """Show whether a lane is still being computed: its colors belong to the previous values."""
         if bool(lanes) != self._computing:
             self._computing = bool(lanes)
             self.update()
 
     def legend(self) -> list[str]:
-        """The words for the special colors that are in sight."""
+        """Labels of the visible special colors."""
         return [] if self._shown is None else [SPECIAL_WORDS[index] for index in sorted(self._shown.seen)]
 
     def heading(self) -> tuple[str, ...]:
-        """What the hidden lanes' colors show, line by line."""
+        """Lines of the heading: the quantity of the hidden lanes."""
         return ("h",) if self._shown is None else self._shown.heading()
 
     def boundingRect(self) -> QRectF:
-        """Nothing is painted in the margin: what changes in the lanes or in the axis is painted without the bars."""
+        """The area without its margin, so that changes in lanes or axis do not repaint the bars."""
         return QRectF(_MARGIN, 0.0, self.size().width() - _MARGIN, self.size().height() - _MARGIN)
 
     def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
@@ -154,5 +153,5 @@ def _tick(value: float) -> str:
 
 
 def _lanes_of(geometry: Geometry | None) -> object:
-    """What of a geometry the bars depend on: not on the time in view."""
+    """Inputs of the bars from a geometry, which exclude the visible time."""
     return None if geometry is None else (geometry.stack, geometry.camera.scroll, geometry.height)

@@ -1,7 +1,7 @@
-"""Which number has which color.
+"""Color map of the lanes.
 
-A number becomes an index into a table of 256 colors: 250 of a map, and one each for what must look like
-nothing else: beyond either end of the scale, NaN, and the two infinities, which are hatched besides.
+A value is mapped to an index into a table of 256 colors: 250 of a color map, and one each for values beyond either end
+of the scale, NaN, and both infinities, which are also hatched.
 """
 
 from dataclasses import dataclass
@@ -21,26 +21,26 @@ IndexArray: TypeAlias = NDArray[np.uint8]
 PixelArray: TypeAlias = NDArray[np.uint32]
 
 STEPS = 250
-BELOW, ABOVE, NAN, POSITIVE, NEGATIVE, UNTOLD = range(STEPS, STEPS + 6)
+BELOW, ABOVE, NAN, POSITIVE, NEGATIVE, MISSING = range(STEPS, STEPS + 6)
 SPECIAL_WORDS = {
     BELOW: "< scale",
     ABOVE: "> scale",
     NAN: "NaN",
     POSITIVE: "+infinity",
     NEGATIVE: "-infinity",
-    UNTOLD: "no value",
+    MISSING: "no value",
 }
 _SMALLEST_VIOLATION = 1e-3
 _HATCH, _SPARSE = 4, 12
 _SMALLEST_RANGE, _LARGEST_RANGE = 1e-300, 1e300
-"""Beyond these the distance of the ends, or its inverse, is not a float any more."""
+"""Limits of the ends of a scale. Beyond them, their distance or its inverse is not a finite float."""
 
 
 @dataclass(frozen=True)
 class ColorScale:
-    """Numbers from `low` to `high` on the map; with `violation` their logarithms, where 1 is the limit.
+    """Values from `low` to `high`. With `violation`, the scale is logarithmic and 1 is the limit.
 
-    The map has two hues that meet in its middle, or with `sequential` one that grows from the low end on.
+    The map is diverging around its center, or with `sequential` grows from the low end.
     """
 
     low: float
@@ -49,14 +49,14 @@ class ColorScale:
     sequential: bool = False
 
     def share(self, value: float) -> float:
-        """Where a number lies between the ends: 0 at the low one, 1 at the high one."""
+        """Position of a value between the ends: 0 at the low one, 1 at the high one."""
         if self.violation:
             value, low, high = log10(value), log10(self.low), log10(self.high)
             return (value - low) / (high - low)
         return (value - self.low) / (self.high - self.low)
 
     def indices(self, values: FloatArray) -> IndexArray:
-        """The color's index for each number."""
+        """Color index of each value."""
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             if self.violation:
                 low, high = log10(self.low), log10(self.high)
@@ -76,18 +76,18 @@ class ColorScale:
 
 
 def value_scale(extent: float, *, bounded: bool = False) -> ColorScale:
-    """A scale symmetric about 0 that covers `extent`, and at least 1 for a cell whose values are `bounded` by it."""
+    """A scale symmetric about 0 that covers `extent`, and at least 1 for a cell with `bounded` values."""
     largest = max(extent, 1.0) if bounded else extent
     return ColorScale(-largest, largest) if largest > 0.0 else ColorScale(-1.0, 1.0)
 
 
 def difference_scale(largest: float) -> ColorScale:
-    """A scale symmetric about 0 that covers differences up to `largest`; where nothing differs, any will do."""
+    """A scale symmetric about 0 that covers differences up to `largest`, even if that is 0."""
     return value_scale(min(max(largest, _SMALLEST_RANGE), _LARGEST_RANGE) if largest > 0.0 else 0.0)
 
 
 def gate_scale(quantity: GateQuantity, largest: float) -> ColorScale:
-    """From 0 to 1 for a sigmoid's values, from -1 to 1 for a tanh's; else as far as `largest`, symmetric about 0."""
+    """From 0 to 1 for a sigmoid, from -1 to 1 for a tanh, else symmetric about 0 up to `largest`."""
     if quantity.low is not None and quantity.high is not None:
         return ColorScale(quantity.low, quantity.high, sequential=quantity.low == 0.0)
     if quantity.low == 0.0:
@@ -96,8 +96,7 @@ def gate_scale(quantity: GateQuantity, largest: float) -> ColorScale:
 
 
 def violation_scale(largest: float) -> ColorScale:
-    """From a thousandth of the limit to the power of ten above the largest error ratio, ten times the limit at
-    least."""
+    """From 0.001 to the power of ten above the largest error ratio, at least to 10."""
     return ColorScale(_SMALLEST_VIOLATION, 10.0 ** max(1, ceil(log10(largest)) if largest > 0.0 else 1), violation=True)
 
 
@@ -121,16 +120,16 @@ def color_table(theme: Theme, scale: ColorScale) -> PixelArray:
     table[:STEPS] |= (rgb[:, 0] << 16) | (rgb[:, 1] << 8) | rgb[:, 2]
     for index, color in ((BELOW, below), (ABOVE, above), (NAN, theme.nan)):
         table[index] = pixel(color)
-    table[UNTOLD] = pixel(theme.raised)
+    table[MISSING] = pixel(theme.raised)
     table[POSITIVE] = table[NEGATIVE] = pixel(theme.infinite)
     return table
 
 
 def hatch(pixels: PixelArray, indices: IndexArray, left: int, top: int, theme: Theme, scale: int = 1) -> None:
-    """Draw the patterns of what is not a number over pixels whose first one is (left, top) of its lane, in place.
+    """Draw the patterns of special values over pixels in place; the first pixel is (left, top) of its lane.
 
-    NaN is hatched diagonally, +infinity has upright lines and -infinity level ones, what lies beyond the scale is
-    dotted, and where a recording has no number there are a few thin lines on the ground.
+    NaN is hatched diagonally, +infinity vertically and -infinity horizontally. Values beyond the scale are dotted.
+    Missing values of recorded outputs have a few thin lines on the background.
     """
     if not (indices >= STEPS).any():
         return
@@ -141,7 +140,7 @@ def hatch(pixels: PixelArray, indices: IndexArray, left: int, top: int, theme: T
     pixels[(indices == NAN) & diagonal] = ground
     pixels[(indices == POSITIVE) & upright] = ground
     pixels[(indices == NEGATIVE) & level] = ground
-    pixels[(indices == UNTOLD) & ((x - y) % (_SPARSE * scale) < scale)] = pixel(theme.border)
+    pixels[(indices == MISSING) & ((x - y) % (_SPARSE * scale) < scale)] = pixel(theme.border)
     pixels[((indices == ABOVE) | (indices == BELOW)) & upright & level] = ground
 
 
@@ -154,9 +153,9 @@ _READABLE = 4.5
 
 
 def on(table_entry: int, theme: Theme) -> QColor:
-    """The text color that is easier to read on a color of the table.
+    """The text color with the higher contrast on a color of the table.
 
-    Between the two of the theme there are middle tones on which neither can be read; of black and white one always can.
+    The theme's text colors both lack contrast on some medium colors, so black or white is used there.
     """
     return QColor(_ink(int(table_entry), theme.text, theme.base))
 
@@ -184,13 +183,13 @@ def _luminance(color: QColor) -> float:
 
 
 def _interpolated(stops: tuple[str, ...], shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(len(shares), 3): red, green and blue between stops at equal distances."""
+    """Red, green and blue between equidistant stops, of shape (len(shares), 3)."""
     at = np.linspace(0.0, 1.0, len(stops))
     rgb = np.array([[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in stops], np.float64)
     return np.stack([np.interp(shares, at, rgb[:, channel]) for channel in range(3)], axis=1)
 
 
 def _mixed(color: str, ground: str, share: float) -> str:
-    """So much of a color on another one."""
+    """A blend of two colors."""
     parts = [round(int(color[i : i + 2], 16) * share + int(ground[i : i + 2], 16) * (1 - share)) for i in (1, 3, 5)]
     return "#" + "".join(f"{part:02x}" for part in parts)

@@ -1,4 +1,4 @@
-"""Where numbers go in a step: arrows from what it reads to what it computes, and on to the step that reads that."""
+"""Arrows of a step's data flow: from its inputs to its outputs, and to the steps that read these."""
 
 from collections.abc import Sequence
 
@@ -7,13 +7,13 @@ from PySide6.QtCore import QPointF, QRectF
 from rnnviz.quantities.highlights import Region
 
 _SHORTEST = 9.0
-"""In less room an arrow is its head alone."""
+"""Length in pixels below which an arrow is only its head."""
 _GAP, _MARGIN = 2.0, 9.0
 _LEADS = {("read", "computed"), ("carried", "next")}
 
 
 def flow_of(framed: Sequence[tuple[Region, QRectF]]) -> list[tuple[QPointF, QPointF]]:
-    """The arrows' ends: level within a lane, upright from lane to lane; none where there is no room for one."""
+    """Start and end of each arrow: horizontal within a lane, vertical between lanes; none if it does not fit."""
     found = []
     for start, source in framed:
         for end, target in framed:

@@ -1,4 +1,4 @@
-"""What happens in the step that is lit up, in words, beneath the lanes."""
+"""Caption below the lanes that describes the highlighted stage of a step."""
 
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtWidgets import QLabel
@@ -9,8 +9,8 @@ from rnnviz.gui.views.unrolled.view import UnrolledView
 _SIDE, _UP = 12, 4
 
 
-class FlowCaption(QLabel):
-    """Lies over the time axis' title while a step is lit up, so that no lane is moved or covered by it."""
+class DataflowCaption(QLabel):
+    """Covers the title of the time axis while a step is highlighted, so that no lane moves."""
 
     def __init__(self, lanes: UnrolledView, player: Player) -> None:
         super().__init__(lanes)
@@ -24,18 +24,18 @@ class FlowCaption(QLabel):
         self.setAccessibleName("Stage of the step")
         self.hide()
         lanes.installEventFilter(self)
-        player.stepper.status_changed.connect(self.tell)
+        player.stepper.status_changed.connect(self.show_text)
         player.numbers_in_view = lambda: lanes.geometry_in_view is not None and lanes.geometry_in_view.numbered
 
-    def tell(self, words: str) -> None:
-        """Say this from now on, or nothing."""
+    def show_text(self, words: str) -> None:
+        """Set the text; an empty one hides the caption."""
         self._words = words
         self.setAccessibleDescription(words)
         self._place()
         self.setVisible(bool(words))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Stay at the bottom."""
+        """Keep the caption at the bottom."""
         if event.type() == QEvent.Type.Resize:
             self._place()
         return False

@@ -1,11 +1,11 @@
-"""What is to be shown of the lanes, piece by piece as the user chooses it, and what that results in for a result."""
+"""Display options of the lanes: engine, quantity, unit order, theme."""
 
 from typing import get_args
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.unrolled.render_state import RenderState, shown_of
-from rnnviz.gui.views.unrolled.unit_order_worker import Ordering
+from rnnviz.gui.views.unrolled.render_state import RenderState, render_state_of
+from rnnviz.gui.views.unrolled.unit_order_worker import UnitOrderWorker
 from rnnviz.multiscale.chunk_cache import ChunkCache
 from rnnviz.quantities.catalog import Quantity
 from rnnviz.quantities.gate_cache import LaneGates
@@ -13,12 +13,12 @@ from rnnviz.verify.result import RunResult
 
 
 class DisplayOptions:
-    """The result, and which engine, quantity, order and theme it is looked at in; keeps what was read and computed."""
+    """Options and result of the view, with its caches."""
 
-    def __init__(self, ordering: Ordering) -> None:
+    def __init__(self, ordering: UnitOrderWorker) -> None:
         self.result: RunResult | None = None
         self.theme: Theme = LIGHT
-        self._ordering = ordering
+        self._unit_order = ordering
         self._candidate: str | None = None
         self._engine: str | None = None
         self._other: str | None = None
@@ -27,21 +27,17 @@ class DisplayOptions:
         self._gates: LaneGates | None = None
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
-        """Look at a result."""
         if result is not self.result:
             # Not cleared: a piece of the earlier result may be drawn at this moment, and would come in after.
             self._cache, self._turn = ChunkCache(), self._turn + 1
             self._gates = None if result is None else LaneGates(result)
-            self._ordering.forget()
+            self._unit_order.reset()
         self.result, self._candidate = result, candidate
 
-    def take_quantity(self, color_by: Quantity) -> bool:
-        """Look at another quantity; whether it is another.
+    def set_quantity(self, color_by: Quantity) -> bool:
+        """Set the quantity, and return whether it changed.
 
-        Raises
-        ------
-        ValueError
-            If there is no such quantity.
+        Raises ValueError for an unknown quantity.
         """
         if color_by not in get_args(Quantity):
             allowed = '", "'.join(get_args(Quantity))
@@ -49,25 +45,16 @@ class DisplayOptions:
         before, self._color_by = self._color_by, color_by
         return before != color_by
 
-    def take_engine(self, name: str) -> None:
-        """Look at another engine's values.
-
-        Raises
-        ------
-        KeyError
-            If that engine was not run.
-        """
+    def set_engine(self, name: str) -> None:
+        """Set the engine. Raises KeyError if it was not run."""
         if self.result is not None:
             self.result[name]
         self._engine = name
 
-    def take_other(self, name: str | None) -> bool:
-        """Look at another engine's values, too, from the selection on; whether it is another.
+    def set_other_engine(self, name: str | None) -> bool:
+        """Set the engine drawn from the selection on, and return whether it changed.
 
-        Raises
-        ------
-        KeyError
-            If that engine was not run.
+        Raises KeyError if the engine was not run.
         """
         if self.result is not None and name is not None:
             self.result[name]
@@ -75,13 +62,13 @@ class DisplayOptions:
         return before != name
 
     def shown(self, location: Location) -> RenderState | None:
-        """What all that results in at a place; None without a result."""
+        """The render state at a location; None without a result."""
         result = self.result
         if result is None:
             return None
         engine = self._engine if self._engine in result.traces else result.reference.engine
         assert engine is not None
-        return shown_of(
+        return render_state_of(
             result,
             engine,
             self._other if self._other in result.traces else None,
@@ -92,5 +79,5 @@ class DisplayOptions:
             self._cache,
             self._gates or LaneGates(result),
             self._turn,
-            self._ordering.of(result, engine, location.sample),
+            self._unit_order.of(result, engine, location.sample),
         ).with_split(location.timestep)

@@ -1,4 +1,4 @@
-"""Where everything lies in the picture at one moment, in pixels from its top left corner. No Qt."""
+"""Geometry of the lanes in pixels from the upper left corner. Independent of Qt."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from rnnviz.core.trace_index import Lane
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.layout import TALLEST_ROW, Band, Stack, hidden_row, number_row, stack_lanes
 from rnnviz.gui.views.unrolled.pixel_grid import Scale
-from rnnviz.gui.views.unrolled.viewport import Camera, Room
+from rnnviz.gui.views.unrolled.viewport import Camera, CameraLimits
 from rnnviz.quantities.unit_order import LaneOrders, UnitOrder
 
 DIGIT_SHARE = 0.62
-"""A digit's width in a monospace font, as a share of the font's size."""
+"""Width of a digit in a monospace font, as a share of the font size."""
 SMALLEST_FONT, LARGEST_FONT = 9, 15
 FRAME = 4.0
-"""How far the frame around a box is off."""
+"""Distance of a frame from its box, in pixels."""
 _PADDING = 8.0
 _FONT_SHARE = 0.85
-"""The size of a row's number, as a share of the row."""
+"""Font size of a row's number, as a share of the row height."""
 _DEEPEST_FIT = 3.0
 _SHORTEST_ARROW, _ARROW_SHARE, _WIDEST_BOX = 18.0, 0.3, 180.0
 
@@ -34,7 +34,7 @@ class Rect(NamedTuple):
 
 
 class CellGeometry(NamedTuple):
-    """One value: its lane, timestep (-1 or T for the initial state's column) and unit."""
+    """A value: its lane, time step (-1 or T for the column of the initial state) and unit."""
 
     lane: Lane
     timestep: int
@@ -43,7 +43,7 @@ class CellGeometry(NamedTuple):
 
 @dataclass(frozen=True)
 class Scene:
-    """What a network's picture consists of: its lanes with their rows, T, and how wide its numbers are in digits."""
+    """Content of the picture: lanes with their rows, T, and the width of the numbers in digits."""
 
     lanes: tuple[tuple[Lane, int], ...]
     timesteps: int
@@ -51,17 +51,17 @@ class Scene:
     orders: LaneOrders | None = None
 
     def row_of(self, lane: Lane, unit: int) -> int:
-        """The row in which a unit of a lane is, from the top."""
+        """Row of a unit, from the top of its lane."""
         order = self._order(lane)
         return unit if order is None else int(order.rows[unit])
 
     def holds(self, lane: Lane, units: range) -> bool:
-        """Whether a lane is there and has these units; one row for all units has any."""
+        """Whether a lane exists and has these units. A lane with one row for all units has any."""
         rows = dict(self.lanes).get(lane)
         return rows is not None and (units.stop <= rows or (rows == 1 and self._order(lane) is None))
 
     def unit_at(self, lane: Lane, row: int) -> int:
-        """The unit that is in a row of a lane."""
+        """Unit in a row of a lane."""
         order = self._order(lane)
         return row if order is None else int(order.units[row])
 
@@ -72,18 +72,18 @@ class Scene:
 
     @property
     def directions(self) -> frozenset[int]:
-        """The directions that occur: 0 forward, 1 backward."""
+        """The directions of the network: 0 forward, 1 backward."""
         return frozenset(int(lane.backward) for lane, _ in self.lanes if lane.layer is not None)
 
     @property
     def box_pitch(self) -> float:
-        """How many pixels a column needs to be drawn as boxes with arrows between."""
+        """Pixels per column needed for boxes with arrows in between."""
         return self.digits * scaled(SMALLEST_FONT) * DIGIT_SHARE + _PADDING + _SHORTEST_ARROW
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """A picture in a place of `width` x `height` pixels, seen by a camera."""
+    """A scene in an area of `width` x `height` pixels, seen by a camera."""
 
     picture: Scene
     width: float
@@ -94,44 +94,44 @@ class Geometry:
 
     @property
     def pitch(self) -> float:
-        """Pixels for one time step."""
+        """Pixels per time step."""
         return self.width / self.camera.span
 
     @property
     def box_width(self) -> float:
-        """How wide a cell is drawn: all of the pitch in a heat map, less the arrows between boxes."""
+        """Width of a cell: the whole pitch in a heat map, less the arrows between boxes."""
         if not self.boxes:
             return self.pitch
         return min(self.pitch - max(_SHORTEST_ARROW, self.pitch * _ARROW_SHARE), _WIDEST_BOX)
 
     def x_of(self, time: float) -> float:
-        """Where a time lies; time step t is centered on t."""
+        """x of a time; time step t is centered at t."""
         return (time - self.camera.start) * self.pitch
 
     def time_at(self, x: float) -> float:
-        """The time at a place."""
+        """Time at x."""
         return self.camera.start + x / self.pitch
 
     def column(self, timestep: int) -> tuple[float, float]:
-        """Left edge and width of a timestep's cells."""
+        """Left edge and width of a time step's cells."""
         center = self.x_of(timestep)
         return center - self.box_width / 2.0, self.box_width
 
     def edge(self, timestep: int) -> float:
-        """Where a timestep's column begins, with the frame around it."""
+        """Left edge of a time step's column, including its frame."""
         return self.column(timestep)[0] - (FRAME if self.boxes else 0.0)
 
     def top_of(self, band: Band) -> float:
-        """Where a lane begins."""
+        """Top of a lane."""
         return band.top - self.camera.scroll
 
     @property
     def numbered(self) -> bool:
-        """Whether the numbers of any hidden lane in view are written."""
+        """Whether the numbers of any visible hidden lane are written."""
         return any(self.font_pixels(band) for band in self.bands_in_view() if band.lane.layer is not None)
 
     def rect(self, cell: CellGeometry) -> Rect:
-        """Where a cell lies, to whole pixels down, as the heat map draws it."""
+        """Rectangle of a cell, vertically in whole pixels as in the heat map."""
         band = self.stack.band(cell.lane)
         # Where there is one row for all units, each stands in it.
         row = min(self.picture.row_of(cell.lane, cell.unit), band.rows - 1)
@@ -140,7 +140,7 @@ class Geometry:
         return Rect(x, self.top_of(band) + first, width, stop - first)
 
     def around(self, lane: Lane, times: range, units: range) -> Rect:
-        """The smallest rectangle that holds all cells of some time steps and units."""
+        """The bounding rectangle of the cells of some time steps and units."""
         rows = [self.picture.row_of(lane, unit) for unit in units]
         band = self.stack.band(lane)
         scale = Scale(band.row, band.rows)
@@ -150,24 +150,24 @@ class Geometry:
         return Rect(left, self.top_of(band) + first, right - left, stop - first)
 
     def timesteps_in_view(self) -> range:
-        """Every time step of which something is in view."""
+        """Time steps that are at least partly visible."""
         first = max(0, floor(self.camera.start + 0.5))
         stop = min(self.picture.timesteps, ceil(self.camera.start + self.camera.span + 0.5 - 1e-9))
         return range(first, max(stop, first))
 
     def bands_in_view(self) -> list[Band]:
-        """Every lane of which something is in view."""
+        """Lanes that are at least partly visible."""
         return [
             b for b in self.stack.bands if b.bottom > self.camera.scroll and b.top < self.camera.scroll + self.height
         ]
 
     def rows_in_view(self, band: Band) -> range:
-        """Every row of a lane of which something is in view."""
+        """Rows of a lane that are at least partly visible."""
         scale, top = Scale(band.row, band.rows), self.top_of(band)
         return range(scale.cell_at(max(-top, 0.0)), scale.cell_at(min(self.height - top, band.height) - 1e-6) + 1)
 
     def hit(self, x: float, y: float) -> CellGeometry | None:
-        """The cell at a place: the nearest lane and unit, and the column; None outside the picture."""
+        """The cell at a point, with the nearest lane and unit; None outside the columns."""
         if not (0.0 <= x < self.width and 0.0 <= y < self.height):
             return None
         band = self.stack.nearest(y + self.camera.scroll)
@@ -176,7 +176,7 @@ class Geometry:
         return CellGeometry(band.lane, min(max(timestep, -1), self.picture.timesteps), unit)
 
     def font_pixels(self, band: Band) -> int:
-        """The size of a lane's numbers, 0 where there is no room for them."""
+        """Font size of a lane's numbers in pixels; 0 if they do not fit."""
         by_width = (self.box_width - _PADDING / 2.0) / (self.picture.digits * DIGIT_SHARE)
         smallest = scaled(SMALLEST_FONT)
         by_height = max(band.row * _FONT_SHARE, smallest)
@@ -185,7 +185,7 @@ class Geometry:
 
 
 def layout_for(picture: Scene, width: float, height: float, camera: Camera, *, fit: bool = False) -> Geometry:
-    """The geometry of what a camera sees, with the camera brought within the data (or fitted to all of it)."""
+    """Geometry for a camera, which is limited to the data, or fitted to all of it."""
     if fit:
         camera = Camera(zoom=_fitting_zoom(picture, width, height))
     with_boxes = stack_lanes(picture.lanes, height, camera.zoom, boxes=True)
@@ -199,7 +199,7 @@ def layout_for(picture: Scene, width: float, height: float, camera: Camera, *, f
 
 
 def _fitting_zoom(picture: Scene, width: float, height: float) -> float:
-    """1, or a little more where that brings a short sequence's numbers into view: wide cells without one waste room."""
+    """1, or a little more if numbers of a short sequence become visible by it."""
     row = hidden_row(stack_at_rest(picture, height))
     short = width / picture.timesteps >= picture.box_pitch
     if short and row < number_row() <= row * _DEEPEST_FIT:
@@ -207,10 +207,10 @@ def _fitting_zoom(picture: Scene, width: float, height: float) -> float:
     return 1.0
 
 
-def viewport_limits(picture: Scene, width: float, height: float, stack: Stack, numbers: bool) -> Room:
-    """How far a camera may go in this kind of picture; the initial state is shown only beside numbers."""
+def viewport_limits(picture: Scene, width: float, height: float, stack: Stack, numbers: bool) -> CameraLimits:
+    """Limits of the camera for this scene. The initial state is shown only next to numbers."""
     row = hidden_row(stack_at_rest(picture, height))
-    return Room(
+    return CameraLimits(
         width=width,
         height=height,
         timesteps=picture.timesteps,
@@ -222,17 +222,17 @@ def viewport_limits(picture: Scene, width: float, height: float, stack: Stack, n
     )
 
 
-def room_of(geometry: Geometry) -> Room:
-    """How far the camera of a geometry may go."""
+def limits_of(geometry: Geometry) -> CameraLimits:
+    """Limits of the camera of a geometry."""
     numbers = hidden_row(geometry.stack) >= number_row()
     return viewport_limits(geometry.picture, geometry.width, geometry.height, geometry.stack, numbers)
 
 
 def stack_at_rest(picture: Scene, height: float) -> Stack:
-    """The lanes as they lie when none is enlarged."""
+    """The lanes without zoom."""
     return stack_lanes(picture.lanes, height, 1.0, boxes=True)
 
 
 def scene_of(lanes: Sequence[tuple[Lane, int]], timesteps: int, digits: int, orders: LaneOrders | None = None) -> Scene:
-    """A picture of lanes with their rows, from the top down."""
+    """A scene of lanes with their rows, from the top down."""
     return Scene(tuple(lanes), timesteps, digits, orders)

@@ -1,4 +1,4 @@
-"""The lanes' names left of them: layer, direction, verdict and the number of mismatching values."""
+"""Headers at the left of the lanes: layer, direction, verdict and number of mismatches."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsWidget, QStyleOptionGraphicsItem, QWidget
 
 from rnnviz.core import number_format
-from rnnviz.core.axis_label_text import feature_title
+from rnnviz.core.axis_labels import feature_title
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS, Lane
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.boxes import number_font
@@ -25,8 +25,8 @@ _LONGEST = "layer 000", "backward", "1,000,000 differ"
 
 
 @dataclass(frozen=True)
-class Flag:
-    """What a lane's header says; `agrees` is None for the input and where a recording has nothing to compare."""
+class LaneHeader:
+    """Content of a lane's header. `agrees` is None for the input and for lanes without comparison."""
 
     lane: Lane
     title: str
@@ -37,30 +37,30 @@ class Flag:
         return f"{self.title}: {self.verdict}" if self.verdict else self.title
 
 
-def flag_of(shown: RenderState, lane: Lane) -> Flag:
-    """The header of a lane; it counts over all samples."""
+def header_of(shown: RenderState, lane: Lane) -> LaneHeader:
+    """Content of a lane's header. Mismatches are counted over all samples."""
     if lane.layer is None:
-        return Flag(lane, _INPUT, "", None)
+        return LaneHeader(lane, _INPUT, "", None)
     title = f"layer {lane.layer} {ARROWS[lane.backward]} {DIRECTIONS[lane.backward]}"
     mismatched = shown.mismatched(lane)
     if mismatched is None:
-        return Flag(lane, title, "", None)
+        return LaneHeader(lane, title, "", None)
     both = shown.compared(lane)
     if not both:
-        return Flag(lane, title, "not recorded", None)
+        return LaneHeader(lane, title, "not recorded", None)
     at = "" if len(both) == shown.result.shape[2] else f" at t = {both.start}"
-    return Flag(
+    return LaneHeader(
         lane, title, f"{number_format.count(mismatched)} differ{at}" if mismatched else f"agrees{at}", not mismatched
     )
 
 
 def computing(shown: RenderState) -> str:
-    """What is said of a lane that still shows something else, or nothing."""
+    """Text for a lane that is still being computed, with its previous quantity; empty for values."""
     return f"computing {shown.quantity} …"
 
 
 class Headers(QGraphicsWidget):
-    """One header for each lane, moving with it, and the numbers of the units where there is room for them."""
+    """Headers that move with their lanes, and unit numbers if they fit."""
 
     def __init__(self, parent: QGraphicsItem | None = None) -> None:
         super().__init__(parent)
@@ -71,23 +71,22 @@ class Headers(QGraphicsWidget):
         self._computing = frozenset[Lane]()
 
     def show_lanes(self, shown: RenderState | None, geometry: Geometry | None) -> None:
-        """Paint this."""
         same = shown is self._shown and _lanes_of(geometry) == _lanes_of(self._geometry)
         self._shown, self._geometry = shown, geometry
         if not same:
             self.update()
 
     def show_computing(self, lanes: frozenset[Lane]) -> None:
-        """Say of these lanes that what they show is still being computed."""
+        """Mark the lanes that are still being computed."""
         if lanes != self._computing:
             self._computing = lanes
             self.update()
 
     def make_room(self, shown: RenderState | None) -> None:
-        """Be as wide as the headers are."""
+        """Set the width to that of the headers."""
         lanes = () if shown is None else shown.picture().lanes
         self._digits = max((len(str(rows - 1)) for _, rows in lanes), default=1)
-        verdicts = [] if shown is None else [flag_of(shown, lane).verdict for lane, _ in lanes]
+        verdicts = [] if shown is None else [header_of(shown, lane).verdict for lane, _ in lanes]
         self._longest = max([_LONGEST[2], *verdicts], key=len)
         if shown is not None and shown.gate is not None:
             self._longest = max(self._longest, computing(shown), key=len)
@@ -96,7 +95,7 @@ class Headers(QGraphicsWidget):
         self.setMaximumWidth(width)
 
     def boundingRect(self) -> QRectF:
-        """Nothing is painted in the margin: what changes in the lanes or in the axis is painted without the headers."""
+        """The area without its margin, so that changes in lanes or axis do not repaint the headers."""
         return QRectF(0.0, 0.0, self.size().width() - _MARGIN, self.size().height() - _MARGIN)
 
     def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
@@ -109,7 +108,7 @@ class Headers(QGraphicsWidget):
             self._paint_units(painter, shown, band, geometry)
 
     def _paint_flag(self, painter: QPainter, shown: RenderState, band: Band, geometry: Geometry) -> None:
-        flag, theme = flag_of(shown, band.lane), shown.theme
+        flag, theme = header_of(shown, band.lane), shown.theme
         bold = QFont(self.font())
         bold.setBold(True)
         metrics = QFontMetricsF(bold)
@@ -155,7 +154,7 @@ class Headers(QGraphicsWidget):
         if lines > 1 and flag.verdict:
             self._paint_verdict(painter, shown, flag, QRectF(0.0, y + line, right, line))
 
-    def _paint_verdict(self, painter: QPainter, shown: RenderState, flag: Flag, line: QRectF) -> None:
+    def _paint_verdict(self, painter: QPainter, shown: RenderState, flag: LaneHeader, line: QRectF) -> None:
         if flag.lane in self._computing:
             painter.setFont(self.font())
             painter.setPen(shown.theme.color("accent"))
@@ -178,7 +177,7 @@ class Headers(QGraphicsWidget):
         )
 
     def _paint_units(self, painter: QPainter, shown: RenderState, band: Band, geometry: Geometry) -> None:
-        """Every unit beside a row with room for it, else the first and the last one."""
+        """Write the unit of each row if it fits, else of the first and last row."""
         size = _unit_size(band)
         painter.setFont(number_font(size))
         painter.setPen(shown.theme.color("muted"))
@@ -192,7 +191,7 @@ class Headers(QGraphicsWidget):
             painter.drawText(line, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
 
     def _rows(self, shown: RenderState, band: Band, geometry: Geometry) -> list[tuple[int, str]]:
-        """The units that are named and what is beside them: a number, or a feature's name."""
+        """The labeled units with their labels: a number, or the name of a feature."""
         units = list(geometry.rows_in_view(band))
         if band.row < number_row() - 1.0:
             units = [0, band.rows - 1] if band.rows > 1 and band.height >= 2.5 * _unit_size(band) else []
@@ -205,7 +204,7 @@ class Headers(QGraphicsWidget):
         return [(unit, metrics.elidedText(feature_title(names, unit), elide, room)) for unit in units]
 
     def _name_room(self) -> float:
-        """How wide a feature's name may be: up to the lane's own."""
+        """Maximum width of a feature's name, limited by the lane's header."""
         bold = QFont(self.font())
         bold.setBold(True)
         title = QFontMetricsF(bold).horizontalAdvance(_INPUT)
@@ -215,7 +214,7 @@ class Headers(QGraphicsWidget):
         metrics = QFontMetricsF(number_font(scaled(_UNIT_FONT)))
         return max(map(metrics.horizontalAdvance, texts), default=0.0)
 
-    def _tone(self, shown: RenderState, flag: Flag) -> QColor:
+    def _tone(self, shown: RenderState, flag: LaneHeader) -> QColor:
         return shown.theme.color("right" if flag.agrees else "wrong")
 
     def _text_width(self) -> float:
@@ -233,10 +232,10 @@ class Headers(QGraphicsWidget):
 
 
 def _unit_size(band: Band) -> int:
-    """Of the numbers beside the rows, in pixels: they keep to their rows, however large the desktop's font is."""
+    """Font size of the unit numbers in pixels, limited by the row height at any system font."""
     return min(scaled(_UNIT_FONT), max(_UNIT_FONT, int(band.row)))
 
 
 def _lanes_of(geometry: Geometry | None) -> object:
-    """What of a geometry headers depend on: not on the time in view."""
+    """Inputs of the headers from a geometry, which exclude the visible time."""
     return None if geometry is None else (geometry.stack, geometry.camera.scroll, geometry.height)

@@ -1,7 +1,7 @@
-"""The heat map of all lanes: painted from the pieces that are there, while those that are not are drawn beside.
+"""Heat map layer of all lanes, painted from cached tiles while a thread renders the missing ones.
 
-What is missing is was in for, so that the picture moves at once and sharpens when it can: by images of the same
-numbers at another scale, or, when something else is to be shown of the lanes, by the whole picture as it was.
+Until a tile is ready, an image of the same values at another scale replaces it. After a change of the content, the
+previous picture stays. The picture thus moves at once and sharpens later.
 """
 
 from math import ceil, floor
@@ -15,21 +15,21 @@ from rnnviz.gui.views.unrolled.geometry import Geometry, Scene
 from rnnviz.gui.views.unrolled.layout import Band
 from rnnviz.gui.views.unrolled.pixel_grid import Scale
 from rnnviz.gui.views.unrolled.render_state import RenderState, split_at
-from rnnviz.gui.views.unrolled.tile_cache import Sheet, TileStore
+from rnnviz.gui.views.unrolled.tile_cache import Sheet, TileCache
 from rnnviz.gui.views.unrolled.tile_renderer import TileRenderer
 from rnnviz.gui.views.unrolled.tiles import COLUMNS, ROWS, Request, Tile, TileKey, TileStyle
 
 _AT_ONCE = 1 << 18
-"""This many pixels and cells are drawn within the frame: fewer than a frame's time, and quicker than a second frame."""
+"""Maximum cost of tiles that are rendered within the paint event: less than one frame."""
 _FIRST_AT_ONCE = 1 << 21
-"""The same where nothing would be in: a moment's wait is better than an empty picture."""
+"""The maximum if there is nothing else to show: a short delay is better than an empty picture."""
 _TAKEN_AT_ONCE = 1 << 26
-"""This many are drawn at most to complete a part of a picture that is taken of the window."""
+"""The maximum for a picture of the window."""
 _SCREENS_KEPT = 4
 
 
 class _Place(NamedTuple):
-    """Where a lane lies on the screen: its scales, and its first pixel in pixels of the screen."""
+    """A lane on the screen: its scales, and its first pixel in screen pixels."""
 
     lane: Lane
     times: Scale
@@ -39,59 +39,59 @@ class _Place(NamedTuple):
 
 
 class HeatmapLayer(QObject):
-    """Paints heat maps of what is shown, and shows when more of it has come."""
+    """Paints the heat maps of the visible lanes, and reports new tiles."""
 
-    arrived = Signal()
-    """Something that was missing in view is there."""
+    tiles_ready = Signal()
+    """A missing tile is available."""
     computing_changed = Signal(object)
-    """The frozen set of lanes in view whose numbers are still being computed."""
+    """Frozen set of the visible lanes that are still being computed."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.store = TileStore()
-        self._drawer = TileRenderer(self)
-        self._drawer.drawn.connect(self._take)
+        self.store = TileCache()
+        self._renderer = TileRenderer(self)
+        self._renderer.drawn.connect(self._take)
         self._missing: set[TileKey] = set()
         self._turn = 0
-        self._looks: tuple[TileStyle, ...] = ()
-        self._standing: tuple[TileStyle, ...] | None = None
-        self._settled: tuple[tuple[TileStyle, ...], Scene] | None = None
+        self._styles: tuple[TileStyle, ...] = ()
+        self._previous: tuple[TileStyle, ...] | None = None
+        self._completed: tuple[tuple[TileStyle, ...], Scene] | None = None
         self._behind: frozenset[Lane] | None = frozenset()
         self.computing = frozenset[Lane]()
-        """The lanes in view whose numbers are still being computed."""
+        """The visible lanes that are still being computed."""
         self._density = 1.0
         self._prepared: tuple[RenderState, Geometry, float] | None = None
 
     @property
     def complete(self) -> bool:
-        """Whether nothing was missing in the picture that was prepared last."""
+        """Whether all tiles of the last prepared picture are available."""
         return not self._missing
 
     def prepare(self, shown: RenderState, geometry: Geometry, density: float, taken: QRectF | None = None) -> None:
-        """Find out what is missing in view.
+        """Request the missing tiles of the visible part.
 
-        Where a picture is `taken` of a part, that is not left before it is complete, unless that would take seconds.
+        For a picture `taken` of a part, they are rendered at once, unless that would take seconds.
         """
         prepared = shown, geometry, density
         if taken is None and not self._missing and prepared == self._prepared:
             return
-        self._density, self._turn = density, max(self._turn, shown.left.tiles.look.turn)
+        self._density, self._turn = density, max(self._turn, shown.left.tiles.style.turn)
         self.store.make_room(_SCREENS_KEPT * round(geometry.width * geometry.height * density * density * 4))
         everything = QRectF(0.0, 0.0, geometry.width, geometry.height)
         missing, ahead = self._absent(shown, geometry, everything if taken is None else everything & taken)
-        looks, settled = tuple(tiles.look for tiles in shown.tiles), self._settled
+        styles, completed = tuple(tiles.style for tiles in shown.tiles), self._completed
         # What only has to be read does not wait for what is computed.
         missing.sort(key=lambda request: request.tiles.source.effort(request.key.lane))
-        same = settled is not None and _lie_alike(settled[1], geometry.picture)
-        standing = settled[0] if settled is not None and same else None
+        same = completed is not None and _lie_alike(completed[1], geometry.picture)
+        previous = completed[0] if completed is not None and same else None
         if missing:
-            alone = standing is None and not any(self.store.knows(request.key) for request in missing)
+            alone = previous is None and not any(self.store.knows(request.key) for request in missing)
             most = _TAKEN_AT_ONCE if taken is not None else _FIRST_AT_ONCE if alone else _AT_ONCE
             if sum(request.cost for request in missing) <= most:
                 for request in missing:
                     self.store.put(request.key, request.draw())
                 missing = []
-        self._looks, self._standing = looks, standing if missing else None
+        self._styles, self._previous = styles, previous if missing else None
         # What takes long comes lane by lane, and a lane's header tells of it: else all of the old picture stays till
         # all of the new one is there, for two at once could not be told apart.
         slow = shown.gate is not None
@@ -101,18 +101,18 @@ class HeatmapLayer(QObject):
             self._prepared = None
             return
         if not missing:
-            self._settled = looks, geometry.picture
+            self._completed = styles, geometry.picture
             self.store.drop_before(self._turn)
         self._tell_computing(frozenset(lane for lane in self._behind or () if lane.layer is not None))
         self._prepared = prepared
         self._missing = {request.key for request in missing}
-        self._drawer.ask([*missing, *ahead])
-        for look in looks:
+        self._renderer.ask([*missing, *ahead])
+        for style in styles:
             for band in geometry.bands_in_view():
-                self.store.keep_widest(look, band.lane)
+                self.store.keep_widest(style, band.lane)
 
     def _absent(self, shown: RenderState, geometry: Geometry, part: QRectF) -> tuple[list[Request], list[Request]]:
-        """The pieces of a part of what is in view that are not there, and those that are next to come into it."""
+        """Missing tiles of a part, and those next to it."""
         missing: list[Request] = []
         ahead: list[Request] = []
         if geometry.boxes:
@@ -131,80 +131,80 @@ class HeatmapLayer(QObject):
                 across = _indices(begin, end, COLUMNS) if begin < end else range(0)
                 for one in _indices(far_begin, far_end, COLUMNS):
                     for down in _indices(top, bottom, ROWS):
-                        key = self._key(tiles.look, place, one, down)
+                        key = self._key(tiles.style, place, one, down)
                         if key not in self.store:
                             (missing if one in across else ahead).append(Request(key, tiles, times, units))
         return missing, ahead
 
-    def _key(self, look: TileStyle, place: _Place, across: int, down: int) -> TileKey:
+    def _key(self, style: TileStyle, place: _Place, across: int, down: int) -> TileKey:
         density = max(1, round(self._density))
-        return TileKey(look, place.lane, place.times.size, place.units.size, density, across, down)
+        return TileKey(style, place.lane, place.times.size, place.units.size, density, across, down)
 
     def paint(self, painter: QPainter, shown: RenderState, geometry: Geometry, band: Band, exposed: QRectF) -> None:
-        """Paint a lane, as far as it is exposed."""
+        """Paint the exposed part of a lane."""
         density = self._density
         place = _place(geometry, band, density)
         times, units, x, y = place.times, place.units, place.x, place.y
         left, right = max(exposed.left() * density - x, 0.0), min(exposed.right() * density - x, times.pixels)
         top, bottom = max(exposed.top() * density - y, 0.0), min(exposed.bottom() * density - y, units.pixels)
-        seen = {one.look: one.seen for one in shown.tiles}
+        seen = {one.style: one.seen for one in shown.tiles}
         painter.save()
         painter.scale(1.0 / density, 1.0 / density)
-        looks = self._looks
-        if self._standing is not None and (self._behind is None or band.lane in self._behind):
-            looks = self._standing
-        for look, steps in split_at(looks, shown.split, band.lane, range(times.cells)):
+        styles = self._styles
+        if self._previous is not None and (self._behind is None or band.lane in self._behind):
+            styles = self._previous
+        for style, steps in split_at(styles, shown.split, band.lane, range(times.cells)):
             begin, end = _pixels(times, steps)
             part = QRectF(max(left, begin), top, min(right, end) - max(left, begin), bottom - top)
             if part.width() > 0.0 and part.height() > 0.0:
-                special = self._paint_part(painter, look, place, part)
-                seen.get(look, set()).update(special)
+                special = self._paint_part(painter, style, place, part)
+                seen.get(style, set()).update(special)
         painter.restore()
 
-    def forget(self) -> None:
-        """Nothing is shown any more."""
+    def reset(self) -> None:
+        """Cancel all requests, and release the tiles of the result."""
         self._missing.clear()
-        self._settled = self._prepared = self._standing = None
+        self._completed = self._prepared = self._previous = None
         self._tell_computing(frozenset())
-        self._drawer.ask([])
+        self._renderer.ask([])
         self.store.drop_before(self._turn + 1)
 
-    def rest(self) -> None:
-        """No one looks: draw nothing until somebody does."""
-        self._drawer.close()
+    def stop(self) -> None:
+        """Stop the thread until the next request."""
+        self._renderer.close()
 
     def _take(self, drawn: list[tuple[TileKey, Tile]]) -> None:
         came = False
         for key, tile in drawn:
-            if key.look.turn < self._turn:
+            if key.style.turn < self._turn:
                 continue
             self.store.put(key, tile)
             came = came or key in self._missing
             self._missing.discard(key)
-        if came and (not self._missing or self._standing is None or self._behind is not None):
+        if came and (not self._missing or self._previous is None or self._behind is not None):
             self._prepared = None
-            self.arrived.emit()
+            self.tiles_ready.emit()
 
     def _tell_computing(self, lanes: frozenset[Lane]) -> None:
         if lanes != self.computing:
             self.computing = lanes
             self.computing_changed.emit(lanes)
 
-    def _paint_part(self, painter: QPainter, look: TileStyle, place: _Place, part: QRectF) -> set[int]:
-        """Paint the pixels `part` of a lane; the special colors that occur."""
+    def _paint_part(self, painter: QPainter, style: TileStyle, place: _Place, part: QRectF) -> set[int]:
+        """Paint the pixels `part` of a lane, and return the special colors in it."""
         special = set[int]()
         found: list[tuple[int, int, Tile]] = []
         complete = True
         for down in _indices(part.top(), part.bottom(), ROWS):
             for across in _indices(part.left(), part.right(), COLUMNS):
-                tile = self.store.get(self._key(look, place, across, down))
+                tile = self.store.get(self._key(style, place, across, down))
                 if tile is None:
                     complete = False
                 else:
                     found.append((across * COLUMNS, down * ROWS, tile))
                     special |= tile.special
         if not complete:
-            self._stand_in(painter, look, place, part)
+            self._stand_in(painter, style, place, part)
         for left, top, tile in found:
             # Whole pixels, for a part of one would be drawn as none.
             begin, end = floor(max(part.left() - left, 0.0)), ceil(min(part.right() - left, tile.image.width()))
@@ -212,11 +212,11 @@ class HeatmapLayer(QObject):
             painter.drawImage(QPointF(place.x + left + begin, place.y + top), tile.image, source)
         return special
 
-    def _stand_in(self, painter: QPainter, look: TileStyle, place: _Place, part: QRectF) -> None:
-        """Paint what there is of a part of a lane at other scales, the best of it last."""
+    def _stand_in(self, painter: QPainter, style: TileStyle, place: _Place, part: QRectF) -> None:
+        """Paint tiles of other scales, the best ones last."""
         own = Sheet(place.times.size, place.units.size, max(1, round(self._density)))
         chosen: list[tuple[Sheet, list[TileKey]]] = []
-        for sheet, keys in self.store.sheets(look, place.lane):
+        for sheet, keys in self.store.sheets(style, place.lane):
             if sheet == own:
                 continue
             wide, tall = own.times / sheet.times, own.units / sheet.units
@@ -241,7 +241,7 @@ class HeatmapLayer(QObject):
 
 
 def _place(geometry: Geometry, band: Band, density: float) -> _Place:
-    """The pieces stop relative to each other: only where they are drawn depends on the camera."""
+    """The placement of a lane. Tiles keep their relative positions; only the offset depends on the camera."""
     return _Place(
         band.lane,
         Scale(geometry.pitch * density, geometry.picture.timesteps),
@@ -252,16 +252,16 @@ def _place(geometry: Geometry, band: Band, density: float) -> _Place:
 
 
 def _lie_alike(one: Scene, other: Scene) -> bool:
-    """Whether the same place is the same cell in two pictures, however wide their numbers are."""
+    """Whether each position is the same cell in both scenes, whatever the width of their numbers."""
     return (one.lanes, one.timesteps) == (other.lanes, other.timesteps)
 
 
 def _pixels(times: Scale, steps: range) -> tuple[int, int]:
-    """The pixels of some time steps: one that two sides share belongs to the right one with its first cell."""
+    """Pixels of some time steps. A pixel shared by two sides belongs to the right one."""
     begin = times.span(steps.start)[0]
     return begin, times.pixels if steps.stop == times.cells else times.span(steps.stop)[0]
 
 
 def _indices(begin: float, end: float, size: int) -> range:
-    """Which of the pieces of that size the pixels from `begin` to before `end` lie on."""
+    """Indices of the tiles that contain the pixels from `begin` to before `end`."""
     return range(floor(begin / size), max(floor(begin / size), ceil(end / size - 1e-6) - 1) + 1)

@@ -1,5 +1,4 @@
-"""Frames around the regions that are highlighted: one item above the lanes, and none in sight while nothing is
-highlighted."""
+"""Frames around the highlighted regions: one item above the lanes, hidden without highlights."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,10 +15,10 @@ from rnnviz.gui.views.unrolled.shapes import arrow
 from rnnviz.quantities.highlights import Part, Region
 
 _SMALLEST = 9.0
-"""Pixels: a region that is smaller is framed as though it were so large."""
+"""Minimum size of a frame in pixels."""
 _REACH, _STROKE, _UNDER, _EDGE = 3.0, 2.0, 5.0, 1.5
 _BEYOND = 60.0
-"""How far a frame goes on beyond the picture, where its end is not to be seen: Qt draws dash by dash, seen or not."""
+"""Length of a frame beyond the view, in pixels. Qt draws every dash, even invisible ones."""
 _TAG_FONT, _TAG_SIDE = 11, 4.0
 _NARROW = 24.0
 
@@ -30,24 +29,24 @@ LINES: dict[Part, tuple[tuple[float, ...], int | None]] = {
     "carried": ((6.0, 2.0), 4),
     "next": ((1.0, 1.5), 4),
 }
-"""The dashes of each part, in strokes' widths, and its color among the series', or the accent's."""
+"""Dashes of each part as multiples of the line width, and its index among the series colors (None: accent)."""
 
 
 class Frame(NamedTuple):
-    """Where a region lies in the picture, and what is written beside it."""
+    """Rectangle of a region, and its label."""
 
     region: Region
     rect: QRectF
     tag: str
 
 
-def frames_of(lit: Sequence[Region], geometry: Geometry) -> list[Frame]:
-    """The regions of which something is in view; h and c of one place share a frame.
+def frames_of(highlighted: Sequence[Region], geometry: Geometry) -> list[Frame]:
+    """Frames of the visible regions. h and c of one step share a frame.
 
-    While the picture of the network before still is, what that network lacks has no place.
+    Regions that the shown network lacks are skipped, for example during a change of the network.
     """
     places: dict[tuple[object, ...], list[Region]] = {}
-    for region in lit:
+    for region in highlighted:
         places.setdefault((region.lane, region.times, region.units, region.part), []).append(region)
     view = QRectF(0.0, 0.0, geometry.width, geometry.height)
     frames = [
@@ -75,7 +74,7 @@ def _rect(region: Region, geometry: Geometry) -> QRectF:
 
 
 def _tag(together: Sequence[Region]) -> str:
-    """Of what is the same, that it is c: the lanes show h."""
+    """Label of regions in one frame: c if they include it, because the lanes show h."""
     arrays, part = ", ".join(dict.fromkeys(region.array for region in together)), together[0].part
     if part == "same":
         return "" if "h" in arrays else arrays
@@ -83,16 +82,16 @@ def _tag(together: Sequence[Region]) -> str:
 
 
 class HighlightItem(QGraphicsObject):
-    """A dashed frame in two tones around each region; what a step reads and leaves is named and joined by arrows."""
+    """A dashed two-tone frame around each region. Inputs and outputs of a step are labeled and joined by arrows."""
 
     def __init__(self, parent: QGraphicsItem) -> None:
         super().__init__(parent)
         self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
         self.setZValue(9)
         self._theme = LIGHT
-        self._lit: tuple[Region, ...] = ()
+        self._highlighted: tuple[Region, ...] = ()
         self.frames: list[Frame] = []
-        """What is drawn."""
+        """The current frames."""
         self._bounds = QRectF()
         self._font = QFont()
         self._font.setPixelSize(scaled(_TAG_FONT))
@@ -100,18 +99,18 @@ class HighlightItem(QGraphicsObject):
         self._metrics = QFontMetricsF(self._font)
         self.hide()
 
-    def light(self, lit: Sequence[Region], geometry: Geometry | None, theme: Theme) -> None:
-        """Frame these."""
-        self._lit = tuple(lit)
-        self.stand(geometry, theme)
+    def set_regions(self, highlighted: Sequence[Region], geometry: Geometry | None, theme: Theme) -> None:
+        """Set the highlighted regions."""
+        self._highlighted = tuple(highlighted)
+        self.set_geometry(geometry, theme)
 
-    def stand(self, geometry: Geometry | None, theme: Theme) -> None:
-        """Follow what is in view."""
-        if not self._lit and not self.frames:
+    def set_geometry(self, geometry: Geometry | None, theme: Theme) -> None:
+        """Update the frames for a geometry."""
+        if not self._highlighted and not self.frames:
             return
         self.prepareGeometryChange()
         self._theme, self._bounds = theme, QRectF()
-        self.frames = [] if geometry is None else frames_of(self._lit, geometry)
+        self.frames = [] if geometry is None else frames_of(self._highlighted, geometry)
         for frame in self.frames:
             self._bounds |= frame.rect | self._tag_rect(frame)
         if geometry is not None:
@@ -157,7 +156,7 @@ class HighlightItem(QGraphicsObject):
         return self._theme.color("accent") if series is None else QColor(self._theme.series[series])
 
     def _tag_rect(self, frame: Frame) -> QRectF:
-        """Above the frame, growing away from its neighbor in the same lane."""
+        """Rectangle of a label above its frame, away from a neighbor in the same lane."""
         if not frame.tag:
             return QRectF()
         width, height = self._metrics.horizontalAdvance(frame.tag) + 2.0 * _TAG_SIDE, self._metrics.height() + 1.0

@@ -1,4 +1,4 @@
-"""Where a click, a key or a question about a cell leads to."""
+"""Targets of clicks and keys on cells."""
 
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.explain.provenance import InitialPlace, InputPlace, Place, quantity_place
@@ -7,8 +7,7 @@ from rnnviz.gui.views.unrolled.render_state import RenderState
 
 
 def pointed_at(shown: RenderState, at: Location, cell: CellGeometry) -> Location:
-    """Where the selection goes from `at` if a cell is pointed at; the input has only time steps, a norm has no
-    units."""
+    """New selection for a click on a cell. Of the input only the time step applies, of a norm not the unit."""
     # The initial state's column stands for the step beside it.
     where = at.moved(timestep=min(max(cell.timestep, 0), shown.result.shape[2] - 1))
     if cell.lane.layer is None:
@@ -18,20 +17,20 @@ def pointed_at(shown: RenderState, at: Location, cell: CellGeometry) -> Location
 
 
 def unit_beside(shown: RenderState, at: Location, by: int) -> Location:
-    """The unit this many rows below another one (above, if negative), in the order in which they are."""
+    """The unit `by` rows below (negative: above) the selection, in the shown order."""
     picture, lane = shown.picture(), Lane(at.layer, at.direction)
     row = min(max(picture.row_of(lane, at.unit) + by, 0), shown.result.shape[4] - 1)
     return at.moved(unit=picture.unit_at(lane, row))
 
 
 def cell_at(shown: RenderState | None, at: Location) -> CellGeometry:
-    """The cell that the selection is on: a lane of the norm has one row for all units."""
+    """Cell of the selection. A lane of norms has one row for all units."""
     lane = Lane(at.layer, at.direction)
     return CellGeometry(lane, at.timestep, at.unit if shown is None else min(at.unit, shown.rows(lane) - 1))
 
 
 def place_of(shown: RenderState, at: Location, cell: CellGeometry) -> Place:
-    """Whose arithmetic shows how the number of a cell was computed; `at` is where the selection is."""
+    """Place of `rnnviz.explain.provenance` for a cell's number; `at` is the selection."""
     lane, timesteps = cell.lane, shown.result.shape[2]
     if lane.layer is None:
         return InputPlace(cell.timestep, at.sample, cell.unit, shown.result.inputs.names)

@@ -1,4 +1,4 @@
-"""All lanes as one item of the scene, painted in the window's pixels."""
+"""Graphics item that paints all lanes in the window's pixels."""
 
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QBackingStore, QPainter, QPen
@@ -11,25 +11,25 @@ from rnnviz.gui.views.unrolled.heatmap import HeatmapLayer
 from rnnviz.gui.views.unrolled.layout import Band
 from rnnviz.gui.views.unrolled.render_state import RenderState
 from rnnviz.gui.views.unrolled.shapes import arrow
-from rnnviz.gui.views.unrolled.visible_values import Number, block_in_view, numbers_of
+from rnnviz.gui.views.unrolled.visible_values import CellNumber, block_in_view, numbers_of
 
 _ARROW, _PILL = 24.0, QRectF(0.0, 0.0, 34.0, 14.0)
 _SHORTEST_WITH_ARROW = 24.0
 _SPLIT_REACH = 2.0
-"""Rounding to pixels of the screen may move the split by this much."""
+"""Tolerance in pixels for the split after rounding to screen pixels."""
 
 
 class LanesItem(QGraphicsObject):
-    """Paints what a geometry has in view, and only the part that has to be painted again."""
+    """Paints the exposed part of the visible lanes."""
 
     special_seen = Signal()
-    """A number that is none, or beyond the scale, has been painted for the first time."""
+    """A special value has been painted for the first time."""
 
     computing_changed = Signal(object)
-    """The frozen set of lanes in view whose numbers are still being computed."""
+    """Frozen set of the visible lanes that are still being computed."""
 
     completed = Signal()
-    """All that is in view has been painted, for the first time since it was to be shown."""
+    """The visible lanes are painted completely, for the first time after a change."""
 
     def __init__(self, parent: QGraphicsItem) -> None:
         super().__init__(parent)
@@ -38,40 +38,39 @@ class LanesItem(QGraphicsObject):
         self._shown: RenderState | None = None
         self._geometry: Geometry | None = None
         self.complete = False
-        """Whether all that is in view has been painted on the screen."""
-        self._heat = HeatmapLayer(self)
-        self._heat.arrived.connect(self.update)
-        self._heat.computing_changed.connect(self.computing_changed)
+        """Whether the visible lanes are painted completely on the screen."""
+        self._heatmap = HeatmapLayer(self)
+        self._heatmap.tiles_ready.connect(self.update)
+        self._heatmap.computing_changed.connect(self.computing_changed)
 
     def show_lanes(self, shown: RenderState | None, geometry: Geometry | None) -> None:
-        """Paint this."""
         if _size(geometry) != _size(self._geometry):
             self.prepareGeometryChange()
         self._shown, self._geometry = shown, geometry
         self.complete = False
         if shown is None:
-            self._heat.forget()
+            self._heatmap.reset()
         self.update()
 
     @property
     def computing(self) -> frozenset[Lane]:
-        """The lanes in view whose numbers are still being computed."""
-        return self._heat.computing
+        """The visible lanes that are still being computed."""
+        return self._heatmap.computing
 
-    def rest(self) -> None:
-        """No one looks: draw nothing beside the window until somebody does."""
-        self._heat.rest()
+    def stop(self) -> None:
+        """Stop the rendering thread until the next paint."""
+        self._heatmap.stop()
 
     def move_split(self, shown: RenderState, geometry: Geometry) -> None:
-        """Part the two engines elsewhere, and paint no more than what changes from one to the other."""
+        """Move the split between two engines, and repaint only the changed part."""
         before, self._shown = self._shown, shown
         self.complete = False
         if before is not None and before.split != shown.split:
             left, right = sorted(geometry.edge(shown_at.split) for shown_at in (before, shown))
             self.update(QRectF(left - _SPLIT_REACH, 0.0, right - left + 2.0 * _SPLIT_REACH, geometry.height))
 
-    def numbers(self) -> list[Number]:
-        """Every number that is written in view."""
+    def numbers(self) -> list[CellNumber]:
+        """All visible numbers."""
         shown, geometry = self._shown, self._geometry
         if shown is None or geometry is None:
             return []
@@ -92,7 +91,7 @@ class LanesItem(QGraphicsObject):
         exposed: QRectF = option.exposedRect  # type: ignore[attr-defined]
         density, seen = painter.deviceTransform().m11(), len(shown.seen)
         on_screen = _on_screen(painter, widget)
-        self._heat.prepare(shown, geometry, density, None if on_screen else exposed)
+        self._heatmap.prepare(shown, geometry, density, None if on_screen else exposed)
         if geometry.boxes:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             paint_frames(painter, shown, geometry)
@@ -109,20 +108,20 @@ class LanesItem(QGraphicsObject):
                 paint_recurrence(painter, shown, geometry, block)
                 painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
             else:
-                self._heat.paint(painter, shown, geometry, band, exposed)
+                self._heatmap.paint(painter, shown, geometry, band, exposed)
             if numbered and block is not None:
                 paint_numbers(painter, shown, geometry, block, exposed)
             elif not geometry.boxes:
                 self._paint_direction(painter, shown, geometry, band)
         if len(shown.seen) > seen:
             self.special_seen.emit()
-        if on_screen and self._heat.complete and not self.complete:
+        if on_screen and self._heatmap.complete and not self.complete:
             self.complete = True
             self.completed.emit()
 
     @staticmethod
     def _paint_direction(painter: QPainter, shown: RenderState, geometry: Geometry, band: Band) -> None:
-        """The direction of computation, in the corner at which it ends, on its own ground."""
+        """Draw the direction of computation in the corner where it ends, on a background."""
         if band.lane.layer is None or band.height < _SHORTEST_WITH_ARROW:
             return
         theme, backward = shown.theme, band.lane.backward
@@ -142,7 +141,7 @@ class LanesItem(QGraphicsObject):
 
 
 def _on_screen(painter: QPainter, widget: QWidget | None) -> bool:
-    """Whether the window itself is painted, and again when more has come; a picture that is taken of it is not."""
+    """Whether the window itself is painted, which repaints later; a picture of it does not."""
     if widget is None:
         return False
     shown: QBackingStore | None = widget.window().backingStore()

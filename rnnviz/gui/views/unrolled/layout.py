@@ -1,4 +1,4 @@
-"""How tall the lanes are and where they lie, in pixels of the content from its top down."""
+"""Vertical layout of the lanes in pixels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ SHORTEST_LANE, SHORTEST_INPUT = 30.0, 22.0
 TALLEST_ROW = 64.0
 _ROUNDING = 1e-9
 NUMBER_ROW = 9.5
-"""From this height on a row has room for a number, where texts have the usual size."""
+"""Minimum height of a row with a number at the usual font size."""
 _GAPS = {False: (3.0, 9.0), True: (8.0, 18.0)}
-"""Between two directions of a layer and between two layers, as a heat map and with boxes and arrows."""
+"""Gaps between directions and between layers: in a heat map (False), and with boxes (True)."""
 _INPUT_SHARE = 0.15
-"""The input is at least this much as tall as a hidden lane, and at most as tall."""
+"""Minimum height of the input relative to a hidden lane; the maximum is 1."""
 
 
 def number_row() -> float:
-    """The height from which on a row has room for a number in texts of the size in use."""
+    """Minimum height of a row with a number at the current font size."""
     return NUMBER_ROW * text_scale()
 
 
 @dataclass(frozen=True)
 class Band:
-    """One lane: where it begins, how tall it is, and how many rows (units) it has."""
+    """One lane: top, height, and number of rows (units)."""
 
     lane: Lane
     rows: int
@@ -36,24 +36,23 @@ class Band:
 
     @property
     def row(self) -> float:
-        """A row's height."""
+        """Height of a row."""
         return self.height / self.rows
 
     @property
     def bottom(self) -> float:
-        """Where the lane ends."""
         return self.top + self.height
 
 
 @dataclass(frozen=True)
 class Stack:
-    """All lanes, from the top down, and the height of the whole."""
+    """All lanes from the top down, and the total height."""
 
     bands: tuple[Band, ...]
     height: float
 
     def band(self, lane: Lane) -> Band:
-        """Where a lane lies."""
+        """Position of a lane."""
         return next(band for band in self.bands if band.lane == lane)
 
     def nearest(self, y: float) -> Band:
@@ -62,11 +61,10 @@ class Stack:
 
 
 def stack_lanes(lanes: Sequence[tuple[Lane, int]], height: float, zoom: float, *, boxes: bool) -> Stack:
-    """Lay lanes of this many rows into `height` pixels, `zoom` times as tall as they would fit.
+    """Lay out lanes in `height` pixels, `zoom` times as tall as they would fit.
 
-    A row is as tall in the input as in the other lanes, as far as the input is not too flat or too tall by that.
-    Lanes that would be too flat for their header are taller, so that the content exceeds `height`; content
-    that is shorter than `height` is in its middle.
+    Rows of the input are as tall as other rows, within the limits of the input's height. Lanes are at least as tall
+    as their header, so that the content may exceed `height`. Lower content is centered.
     """
     gaps = _gaps_below([lane for lane, _ in lanes], boxes)
     tallest = max((rows for lane, rows in lanes if lane.layer is not None), default=1)
@@ -88,7 +86,7 @@ def stack_lanes(lanes: Sequence[tuple[Lane, int]], height: float, zoom: float, *
 
 
 def _per_row(weights: Sequence[float], shortest: Sequence[float], room: float) -> float:
-    """The height of a row with which the lanes fill `room`, where none may be shorter than its shortest."""
+    """Row height with which the lanes fill `room`, while none is shorter than its minimum."""
     flexible = list(range(len(weights)))
     while flexible:
         left = room - sum(least for lane, least in enumerate(shortest) if lane not in flexible)
@@ -101,7 +99,7 @@ def _per_row(weights: Sequence[float], shortest: Sequence[float], room: float) -
 
 
 def hidden_row(stack: Stack) -> float:
-    """The height of a hidden lane's row."""
+    """Row height of a hidden lane."""
     return next((band.row for band in stack.bands if band.lane.layer is not None), 0.0)
 
 

@@ -1,4 +1,4 @@
-"""Marks on pixels: mismatching cells are outlined in two tones, of which one is highlighted on any color."""
+"""Outlines of mismatches in pixels, in two tones of which one is visible on any color."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,23 +9,23 @@ from rnnviz.gui.views.unrolled.pixel_grid import Scale
 from rnnviz.quantities.level_of_detail import BoolArray
 
 REACH = 20
-"""How many pixels around a mark have a say in how it is painted."""
+"""Distance in pixels up to which marks influence the painting of a pixel."""
 OUTLINED_CELL = 8.0
-"""From this size on each cell has its own outline; smaller ones are outlined together."""
+"""Minimum cell size in pixels for separate outlines; smaller cells are outlined together."""
 _HATCH = 20
 _NEAR, _DENSE = 3, 0.3
-"""Where more than this share of the pixels around is marked, it is one region with what lies between."""
+"""Radius in pixels, and the share of marked pixels above which gaps belong to the region."""
 _AROUND, _CROWDED = 8, 0.5
-"""Where rings would take more than this share of the pixels around, a mark has none."""
+"""Radius in pixels, and the share of ring pixels above which a mark gets no ring."""
 _BOLD_OUTLINE, _DOUBLE_UNDER = 10.0, 14.0
-"""From these sizes on there is room for a stroke of two pixels, and for the under-tone on its inner side as well."""
+"""Minimum cell sizes for an outline of two pixels, and for an under-tone on its inner side."""
 
 
 def mark_region(pixels: PixelArray, marks: BoolArray, left: int, top: int, theme: Theme) -> None:
-    """Outline what is marked with a ring around it, in place, and hatch its inside where there is room.
+    """Outline marked pixels with a ring in place, and hatch the inside if it is large enough.
 
-    The ring alone would vanish where everything is marked, and paint alone would hide the values. Marks that are
-    scattered so densely that their rings would hide the values have none: each is one pixel of the outline's color.
+    With a ring alone, a completely marked area would look unmarked; a fill would hide the values. Marks scattered
+    so densely that rings would hide the values are single pixels of the outline color.
     """
     dense = _share(marks, _NEAR) > _DENSE
     for _ in range(_NEAR):
@@ -50,9 +50,9 @@ def mark_region(pixels: PixelArray, marks: BoolArray, left: int, top: int, theme
 def mark_cells(
     pixels: PixelArray, marks: BoolArray, left: int, top: int, times: Scale, units: Scale, theme: Theme, width: int
 ) -> None:
-    """Outline each marked cell along its inner edge, in place; `width` is a thin stroke in pixels.
+    """Outline each marked cell along its inner edge in place; `width` is a thin line in pixels.
 
-    From the edge inwards: the under-tone, the outline at twice its width, the under-tone again.
+    From the edge inwards: under-tone, outline at twice its width, under-tone.
     """
     depth = np.minimum(
         _depth(units, top, marks.shape[0])[:, None],
@@ -66,7 +66,7 @@ def mark_cells(
 
 
 def _depth(scale: Scale, first: int, count: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """How many pixels lie between each pixel and the nearer edge of its cell."""
+    """Distance of each pixel from the nearer edge of its cell."""
     bins = scale.bins(first, first + count)
     edges = [scale.span(cell) for cell in range(bins.first, bins.stop)]
     starts, stops = np.array(edges, np.int64).T
@@ -86,7 +86,7 @@ def _grown(marks: BoolArray) -> BoolArray:
 
 
 def _share(marks: BoolArray, reach: int) -> NDArray[np.float32]:
-    """Which share of the pixels no further than `reach` in either direction is marked; none beyond the edges is."""
+    """Share of marked pixels within `reach` in each direction; pixels beyond the edges count as unmarked."""
     sums = np.pad(marks.astype(np.int32), ((reach + 1, reach), (reach + 1, reach))).cumsum(0).cumsum(1)
     size = 2 * reach + 1
     inside = sums[size:, size:] - sums[:-size, size:] - sums[size:, :-size] + sums[:-size, :-size]

@@ -1,6 +1,6 @@
-"""What the mouse does on the lanes.
+"""Mouse handling of the lanes.
 
-The wheel zooms, dragging pans, with Shift it chooses a range, a click points, a double click asks for more.
+The wheel zooms, dragging pans, Shift and dragging selects a range, a click selects, a double click explains.
 """
 
 from typing import Any
@@ -12,22 +12,22 @@ from PySide6.QtWidgets import QGraphicsSceneHoverEvent, QGraphicsSceneWheelEvent
 
 _ZOOM_A_STEP = 1.25
 _STEP = 120.0
-"""What a notch of a wheel is in Qt's units."""
+"""Angle delta of one wheel notch in Qt's units."""
 
 
 class LanesBox(pg.ViewBox):
-    """A view box that asks for movements instead of making them; all places are pixels within it."""
+    """A view box that emits requests instead of moving. Positions are pixels within it."""
 
     time_zoom_asked = Signal(float, float)
-    """Factor, and the x of the place that stays where it is."""
+    """Factor, and the x that stays in place."""
     lane_zoom_asked = Signal(float, float)
-    """Factor, and the y of the place that stays where it is."""
+    """Factor, and the y that stays in place."""
     pan_asked = Signal(float, float)
-    """By how many pixels the content moves right and down."""
+    """Movement of the content in pixels, right and down."""
     pointed = Signal(float, float)
     double_clicked = Signal(float, float)
     range_dragged = Signal(float, float, float)
-    """Where a drag with Shift began, x and y, and the x at which it is now."""
+    """Start of a drag with Shift (x, y), and its current x."""
     hovered = Signal(bool)
     """Whether the pointer is over the lanes."""
 
@@ -38,17 +38,15 @@ class LanesBox(pg.ViewBox):
         self.setAcceptHoverEvents(True)
 
     def hoverEnterEvent(self, event: QGraphicsSceneHoverEvent) -> None:
-        """Say that the pointer has come."""
         self.hovered.emit(True)
         super().hoverEnterEvent(event)
 
     def hoverLeaveEvent(self, event: QGraphicsSceneHoverEvent) -> None:
-        """Say that the pointer has gone."""
         self.hovered.emit(False)
         super().hoverLeaveEvent(event)
 
     def wheelEvent(self, event: QGraphicsSceneWheelEvent, axis: int | None = None) -> None:
-        """Zoom time; with Ctrl lanes, with Shift pan, and pan where the wheel is moved sideways."""
+        """Zoom time, with Ctrl the lanes; pan with Shift or a horizontal wheel."""
         turned = event.delta() / _STEP
         keys = event.modifiers()
         if event.orientation() == Qt.Orientation.Horizontal:
@@ -62,7 +60,7 @@ class LanesBox(pg.ViewBox):
         event.accept()
 
     def mouseDragEvent(self, event: Any, axis: int | None = None) -> None:
-        """Pan; with Shift choose a range of time steps."""
+        """Pan, or with Shift select a range of time steps."""
         if event.button() not in (Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton):
             event.ignore()
             return
@@ -77,7 +75,7 @@ class LanesBox(pg.ViewBox):
         self.setCursor(Qt.CursorShape.ArrowCursor if event.isFinish() else Qt.CursorShape.ClosedHandCursor)
 
     def mouseClickEvent(self, event: Any) -> None:
-        """Point at a cell, or ask for more."""
+        """Select or explain a cell."""
         if event.button() != Qt.MouseButton.LeftButton:
             event.ignore()
             return
@@ -89,7 +87,7 @@ class LanesBox(pg.ViewBox):
 
 
 class LanesCanvas(pg.GraphicsView):
-    """The widget that the scene is drawn in; it leaves the keyboard to the view around it."""
+    """Widget of the scene. It leaves the keyboard to the view."""
 
     def __init__(self) -> None:
         super().__init__(background=None)
@@ -98,7 +96,7 @@ class LanesCanvas(pg.GraphicsView):
         self.describe: Any = lambda _place: ""
 
     def viewportEvent(self, event: QEvent) -> bool:
-        """Say what is under the pointer when it rests."""
+        """Show tooltips."""
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             place: QPoint = event.pos()
             QToolTip.showText(event.globalPos(), self.describe(QPointF(self.mapToScene(place))), self)

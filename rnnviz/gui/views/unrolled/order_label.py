@@ -1,4 +1,4 @@
-"""Says below the lanes' names in which order their units are; a click opens the choice."""
+"""Label of the unit order below the headers. A click opens its menu."""
 
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QCursor, QFont, QFontMetricsF, QPainter
@@ -19,7 +19,7 @@ _RIGHT, _TOP = 6.0, 4.0
 
 
 class OrderLabel(QGraphicsWidget):
-    """A line of text in the corner beside the time axis."""
+    """A line of text in the corner at the left of the time axis."""
 
     clicked = Signal()
 
@@ -33,18 +33,16 @@ class OrderLabel(QGraphicsWidget):
 
     @property
     def text(self) -> str:
-        """What is written."""
         if self._finding:
             return "computing the order …"
         return f"units by {ORDERS[self._name][0]} ▾"
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._theme = theme
         self.update()
 
     def show_order(self, name: OrderName, *, finding: bool) -> None:
-        """Name the order, or say that it is still being found."""
+        """Show the order, or that it is being computed."""
         if (name, finding) != (self._name, self._finding):
             self._name, self._finding = name, finding
             self.update()
@@ -65,6 +63,6 @@ class OrderLabel(QGraphicsWidget):
         return QRectF(QPointF(), self.size())
 
     def mousePressEvent(self, event: QGraphicsSceneMouseEvent) -> None:
-        """Ask for the choice."""
+        """Request the menu."""
         event.accept()
         self.clicked.emit()

@@ -1,4 +1,4 @@
-"""Cells on pixels, along one axis."""
+"""Mapping of cells to pixels along one axis."""
 
 from dataclasses import dataclass
 from math import ceil, floor
@@ -10,10 +10,10 @@ from rnnviz.quantities.level_of_detail import Bins
 
 @dataclass(frozen=True)
 class Scale:
-    """`cells` cells in a row, each `size` pixels long; cell 0 begins at pixel 0.
+    """`cells` cells in a row, each `size` pixels long, from pixel 0.
 
-    Every cell is on at least one pixel. A cell that is a pixel long or longer owns the pixels whose centers lie
-    in it; smaller ones share the pixel in which they begin.
+    Every cell covers at least one pixel. A cell of at least one pixel covers the pixels whose centers are in it;
+    smaller cells share the pixel in which they begin.
     """
 
     size: float
@@ -21,27 +21,27 @@ class Scale:
 
     @property
     def pixels(self) -> int:
-        """How many pixels all the cells take, at least one."""
+        """Total length in pixels, at least one."""
         return max(1, self.span(self.cells - 1)[1])
 
     def cell_at(self, pixel: float) -> int:
-        """The cell under a place in pixels, or the nearest one."""
+        """The cell at a pixel, or the nearest one."""
         if self.size < 1:
             return min(max(floor(pixel / self.size), 0), self.cells - 1)
         whole = min(max(floor(pixel), 0), self.pixels - 1)
         return self.bins(whole, whole + 1).first
 
     def span(self, cell: int) -> tuple[int, int]:
-        """The first pixel of a cell, and the one after its last."""
+        """First pixel of a cell, and the pixel after its last."""
         if self.size < 1:
             pixel = floor(cell * self.size)
             return pixel, pixel + 1
         return ceil(cell * self.size - 0.5), ceil((cell + 1) * self.size - 0.5)
 
     def bins(self, first: int, stop: int) -> Bins:
-        """Which cells the pixels from `first` to before `stop` show; these must lie on the cells.
+        """Cells of each pixel from `first` to before `stop`, all of which contain cells.
 
-        Cells that share their first pixel with others are all shown by it.
+        A shared pixel shows all cells that begin in it.
         """
         pixels = np.arange(first, stop + 1, dtype=np.float64)
         if self.size < 1:

@@ -1,4 +1,4 @@
-"""A chosen range in its lane with the units that are on, and the other ranges, along the lower edge of the lanes."""
+"""Marks of the selected range and its active units, and of other ranges along the lower edge."""
 
 import numpy as np
 from PySide6.QtCore import QRectF, Qt
@@ -15,7 +15,7 @@ _STRIP, _TICK = 5.0, 6.0
 
 
 class RangeMarks(QGraphicsItem):
-    """Paints nothing while no range is chosen."""
+    """Paints nothing without a selected range."""
 
     def __init__(self, parent: QGraphicsItem) -> None:
         super().__init__(parent)
@@ -28,18 +28,17 @@ class RangeMarks(QGraphicsItem):
         self.hide()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._theme = theme
         self.update()
 
-    def stand(self, geometry: Geometry) -> None:
-        """Lie where this geometry has the cells."""
+    def set_geometry(self, geometry: Geometry) -> None:
+        """Update the marks for a geometry."""
         if self._query is not None and geometry != self._geometry:
             self.prepareGeometryChange()
         self._geometry = geometry
 
     def show_range(self, query: Query | None, found: Selection | None) -> None:
-        """Mark a range, and what was found for it, if that is known."""
+        """Set the range, and its result if available."""
         self.prepareGeometryChange()
         self._query, self._found = query, found
         self.setVisible(query is not None)
@@ -70,7 +69,7 @@ class RangeMarks(QGraphicsItem):
         self._paint_others(painter, geometry, self._found)
 
     def _paint_others(self, painter: QPainter, geometry: Geometry, found: Selection) -> None:
-        """A strip along the lower edge, in which no range is narrower than can be seen."""
+        """Draw a strip along the lower edge. Narrow ranges are widened to be visible."""
         ranges = sorted((match.times.start, match.times.stop - 1) for match in found.matches)
         if not ranges:
             return

@@ -1,4 +1,4 @@
-"""What was found for a chosen range: the threshold, the units that are on, and the other ranges."""
+"""Panel for a selected range: threshold, active units, and other ranges."""
 
 from math import floor
 
@@ -28,11 +28,11 @@ _MOST_ROWS = 7
 
 
 class RangePanel(QFrame):
-    """A small panel over the lanes."""
+    """A small panel above the lanes."""
 
     threshold_changed = Signal(float)
     match_chosen = Signal(object)
-    """The `Match` to go to."""
+    """The `Match` to show."""
     closed = Signal()
 
     def __init__(self, parent: QWidget) -> None:
@@ -92,21 +92,21 @@ class RangePanel(QFrame):
 
     @property
     def threshold(self) -> float:
-        """From which h on a unit is on."""
+        """Minimum h of an active unit."""
         return self.box.value()
 
     @property
     def text(self) -> str:
-        """What is said of the units."""
+        """Text on the active units."""
         return self._units.text()
 
     def show_query(self, query: Query, lane: str) -> None:
-        """Say which range is looked at, while what is on in it is not known yet."""
+        """Show a range whose active units are not known yet."""
         self._title.setText(f"<b>{lane[0].upper()}{lane[1:]}, {_span(query.times)}</b>")
         self._units.setText("searching units …")
 
     def show_selection(self, found: Selection, units: int) -> None:
-        """Show what was found, of this many units."""
+        """Show the result for a range of this many units."""
         listed = ", ".join(map(str, found.units[:_FEW])) + (", …" if len(found.units) > _FEW else "")
         on = f"{count(len(found.units))} of {count(units)} units are on throughout"
         self._units.setText(f"{on}: {listed}" if listed else f"{on}. {_advice(found)}")
@@ -126,7 +126,7 @@ class RangePanel(QFrame):
         self.adjustSize()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Escape gives the range up."""
+        """Escape clears the range."""
         if event.key() == Qt.Key.Key_Escape:
             self.closed.emit()
         else:
@@ -145,7 +145,7 @@ class RangePanel(QFrame):
 
 
 def _advice(found: Selection) -> str:
-    """What finds units where none was found."""
+    """Advice for a range without active units."""
     if found.highest is None:
         return "Try another range."
     return f"Lower the threshold to {floor(found.highest * _STEPS) / _STEPS:.2f} to match a unit."

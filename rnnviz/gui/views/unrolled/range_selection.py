@@ -1,4 +1,4 @@
-"""A range of time steps that is chosen in a lane: which units are on throughout it, and where else they are."""
+"""Selection of a range of time steps in a lane, and search for the units that are active throughout it."""
 
 import re
 from collections.abc import Sequence
@@ -24,20 +24,20 @@ _ARROWS = {Qt.Key.Key_Left.value: -1, Qt.Key.Key_Right.value: 1}
 
 
 class RangeSelection(QObject):
-    """Chooses by Shift and dragging, or by Shift and an arrow; looks for the units beside the window."""
+    """Handles Shift with dragging or arrow keys. A background task searches the units."""
 
     location_requested = Signal(object)
 
     def __init__(self, stage: UnrolledCanvas, parent: QWidget) -> None:
         super().__init__(parent)
-        self._stage, self._around = stage, parent
+        self._canvas, self._around = stage, parent
         self._shown: RenderState | None = None
         self._location = Location()
         self._result: RunResult | None = None
         self.query: Query | None = None
-        """The range that is chosen."""
+        """The selected range, or None."""
         self.found: Selection | None = None
-        """What was found for it, if it is known by now."""
+        """The result of the search, or None until it is available."""
         self._task = LatestTask("ranges", self)
         self._task.done.connect(self._take)
         self.panel = RangePanel(parent)
@@ -47,9 +47,9 @@ class RangeSelection(QObject):
         stage.box.range_dragged.connect(self._drag)
 
     def follow(self, shown: RenderState | None, location: Location) -> None:
-        """Look at these lanes; a range of other numbers, another engine or sample is given up.
+        """Set the lanes. A range of other values, another engine or another sample is cleared.
 
-        A result that has been audited meanwhile has the same numbers.
+        A result that was audited in the meantime has the same values.
         """
         self._shown, self._location = shown, location
         query = self.query
@@ -64,7 +64,7 @@ class RangeSelection(QObject):
             self.clear()
 
     def choose(self, layer: int, direction: int, times: range) -> None:
-        """Look for the units of a lane that are on throughout a range."""
+        """Select a range in a lane and search its units."""
         shown = self._shown
         if shown is None or not len(times):
             return
@@ -74,7 +74,7 @@ class RangeSelection(QObject):
             self._ask(query)
 
     def words(self) -> tuple[str, ...]:
-        """The range that is chosen as a session keeps it: nothing, or a lane, its time steps and the threshold."""
+        """The range as saved in a session: nothing, or lane, time steps and threshold."""
         query = self.query
         if query is None:
             return ()
@@ -82,7 +82,7 @@ class RangeSelection(QObject):
         return (f"range {query.layer} {query.direction} {times.start} {times.stop} {query.threshold!r}",)
 
     def choose_by(self, words: Sequence[str]) -> None:
-        """Choose what `words` gave; what is not a range of the shown result is passed over."""
+        """Restore a range from `words`; an invalid one is ignored."""
         for word in words:
             found = _RANGE.fullmatch(word)
             if found is None or self._shown is None:
@@ -94,18 +94,17 @@ class RangeSelection(QObject):
                 self.choose(layer, direction, range(start, stop))
 
     def clear(self) -> None:
-        """Choose nothing."""
         # What is hidden would hand the keyboard on to whatever comes next.
         held = any(part.hasFocus() for part in self.panel.findChildren(QWidget))
         self.query = self.found = self._result = None
         self._task.cancel()
         self.panel.hide()
-        self._stage.ranges.show_range(None, None)
+        self._canvas.ranges.show_range(None, None)
         if held:
             self._around.setFocus()
 
-    def take_key(self, event: QKeyEvent) -> bool:
-        """Shift with an arrow moves the end of a range that begins at the selection; Escape gives it up."""
+    def handle_key(self, event: QKeyEvent) -> bool:
+        """Extend a range from the selection (Shift with an arrow), or clear it (Escape)."""
         if event.key() == Qt.Key.Key_Escape and self.query is not None:
             self.clear()
             return True
@@ -122,14 +121,14 @@ class RangeSelection(QObject):
         self.choose(at.layer, at.direction, range(min(at.timestep, end), max(at.timestep, end) + 1))
         return True
 
-    def rest(self) -> None:
-        """Look for nothing more, and wait for the thread to end."""
+    def stop(self) -> None:
+        """Stop searching, and wait for the thread."""
         self._task.stop()
 
     def _ask(self, query: Query) -> None:
         assert self._result is not None
         self.query, self.found = query, None
-        self._stage.ranges.show_range(query, None)
+        self._canvas.ranges.show_range(query, None)
         self.panel.show_query(query, lane_text(self._result.inputs.network, self._place(query)))
         self._place_panel(query)
         self._task.ask(partial(select, self._result, query))
@@ -137,11 +136,11 @@ class RangeSelection(QObject):
     def _take(self, found: Selection) -> None:
         if found.query == self.query and self._result is not None:
             self.found = found
-            self._stage.ranges.show_range(found.query, found)
+            self._canvas.ranges.show_range(found.query, found)
             self.panel.show_selection(found, self._result.shape[4])
 
     def _drag(self, x: float, y: float, to: float) -> None:
-        geometry = self._stage.geometry_in_view
+        geometry = self._canvas.geometry_in_view
         if geometry is None:
             return
         begun, now = (geometry.hit(min(max(place, 0.0), geometry.width - 1.0), y) for place in (x, to))
@@ -157,7 +156,7 @@ class RangeSelection(QObject):
 
     def _go(self, match: Match) -> None:
         if self.query is not None:
-            self._stage.show_times(match.times)
+            self._canvas.show_times(match.times)
             self.location_requested.emit(self._place(self.query).moved(timestep=match.times.start))
 
     def _place(self, query: Query) -> Location:
@@ -165,8 +164,8 @@ class RangeSelection(QObject):
         return Location(query.layer, query.direction, query.times.start, query.sample, unit)
 
     def _place_panel(self, query: Query) -> None:
-        """In the upper corner of the lanes that is farther from the range."""
-        geometry, stage = self._stage.geometry_in_view, self._stage
+        """Move the panel to the upper corner farther from the range."""
+        geometry, stage = self._canvas.geometry_in_view, self._canvas
         if geometry is None:
             return
         corner = stage.canvas.mapTo(self._around, stage.canvas.mapFromScene(stage.box.scenePos()))

@@ -1,4 +1,4 @@
-"""What the picture shows: one sample of a result, of one engine or two, in one theme. Read by every part that draws."""
+"""Render state of the lanes: one sample of a result, for one or two engines, in one theme."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from rnnviz.core import number_format
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import Lane, lanes_of
 from rnnviz.gui.theme.palettes import Theme
@@ -28,7 +28,7 @@ S = TypeVar("S")
 
 
 def split_at(sides: Sequence[S], split: int, lane: Lane, steps: range) -> list[tuple[S, range]]:
-    """Which side the timesteps of a lane belong to, from left to right; without those that have none."""
+    """The side of each time step of a lane, from left to right; empty sides are left out."""
     if len(sides) == 1 or lane.layer is None:
         return [(side, steps) for side in sides[:1]]
     edge = min(max(split, steps.start), steps.stop)
@@ -38,7 +38,7 @@ def split_at(sides: Sequence[S], split: int, lane: Lane, steps: range) -> list[t
 
 @dataclass(frozen=True, eq=False)
 class EngineSide:
-    """One engine's share of the picture: what is written, what is colored, and the images of the latter."""
+    """One engine's side of the picture: its numbers, its colors, and the tiles of the colors."""
 
     engine: str
     values: MultiscaleReader
@@ -48,10 +48,11 @@ class EngineSide:
 
 @dataclass(frozen=True, eq=False)
 class RenderState:
-    """One engine's numbers of one sample: values, colored as such or by the candidate's violation, its differences,
-    or what is computed from the values: gates, states, changes, norms.
+    """Numbers and colors of one sample.
 
-    With `right` another engine's numbers stand in the hidden lanes from the timestep `split` on.
+    The quantity is the values of one engine, colored as such or by error ratio; the candidate's differences; or an
+    array computed from the values: gates, states, changes, norms. With `right`, hidden lanes show another engine
+    from time step `split` on.
     """
 
     result: RunResult
@@ -65,43 +66,43 @@ class RenderState:
     split: int = 0
     orders: LaneOrders | None = None
     exact: bool = True
-    """Whether the colors reach as far as the numbers do; else these were looked at in a few places only."""
+    """Whether the color scale covers all values; else it is estimated from some of them."""
 
     @property
     def engine(self) -> str:
-        """The engine whose values are drawn; where two are, the one on the left."""
+        """The engine at the left of the split, or of the whole picture."""
         return self.left.engine
 
     @property
     def sides(self) -> tuple[EngineSide, ...]:
-        """The left one, and the right one if there are two."""
+        """One or two sides, from left to right."""
         return (self.left,) if self.right is None else (self.left, self.right)
 
     @property
     def tiles(self) -> tuple[Tiles, ...]:
-        """Those of the sides."""
+        """Tiles of each side."""
         return tuple(side.tiles for side in self.sides)
 
     @property
     def comparison(self) -> Comparison | None:
-        """The candidate held against the reference."""
+        """Comparison of the candidate with the reference, or None."""
         return None if self.candidate is None else self.result.comparison(self.candidate)
 
     @property
     def seen(self) -> set[int]:
-        """The indices of the special colors that occurred."""
+        """Indices of the visible special colors."""
         return {index for tiles in self.tiles for index in tiles.seen}
 
     def with_split(self, timestep: int) -> "RenderState":
-        """The same numbers and images, parted at another timestep."""
+        """The same state, split at another time step."""
         return self if self.right is None or timestep == self.split else replace(self, split=timestep)
 
     def parts(self, lane: Lane, steps: range) -> list[tuple[EngineSide, range]]:
-        """Which side the timesteps of a lane belong to, from left to right; without those that have none."""
+        """The side of each time step of a lane, from left to right; empty sides are left out."""
         return split_at(self.sides, self.split, lane, steps)
 
     def engine_at(self, timestep: int) -> str:
-        """Whose values stand in the hidden lanes at a timestep."""
+        """Engine of the hidden lanes at a time step."""
         return self.left.engine if self.right is None or timestep < self.split else self.right.engine
 
     def differs(self, lane: Lane) -> bool:
@@ -110,32 +111,32 @@ class RenderState:
 
     @property
     def gate(self) -> GateQuantity | None:
-        """What is computed from the values, if anything is."""
+        """The quantity computed from the values, or None."""
         return gate_quantity(self.quantity, self.cell)
 
     @property
     def per_unit(self) -> bool:
-        """Whether each unit has a number of its own."""
+        """Whether each unit has a number."""
         return self.gate is None or self.gate.per_unit
 
     @property
     def cell(self) -> str:
-        """The name of the network's cell."""
+        """Name of the network's cell."""
         return self.result.config.network.cell
 
     def rows(self, lane: Lane) -> int:
-        """How many numbers a lane has for each timestep."""
+        """Number of rows of a lane."""
         if lane.layer is None:
             return self.result.config.network.input_size
         return self.result.shape[4] if self.gate is None or self.gate.per_unit else 1
 
     def heading(self) -> tuple[str, ...]:
-        """What the numbers in the hidden lanes are, in few words, line by line."""
+        """Lines of the heading: the quantity of the hidden lanes."""
         if self.gate is not None:
             return heading_of(self.quantity, self.cell)
         if self.quantity == "value":
             return ("h",)
-        return self.subtraction() if self.quantity == "difference" else ("violation",)
+        return self.subtraction() if self.quantity == "difference" else ("error ratio",)
 
     def subtraction(self) -> tuple[str, str]:
         """ "candidate" and "− reference" by the names of the engines."""
@@ -143,22 +144,22 @@ class RenderState:
         return display_name(self.comparison.candidate), f"− {display_name(self.comparison.reference)}"
 
     def words(self) -> str:
-        """What stands in the hidden lanes, in one sentence."""
+        """Sentence on the quantity of the hidden lanes."""
         name = display_name(self.engine)
         if self.right is not None:
             other = display_name(self.right.engine)
-            return f"The values of {name} before the cursor's timestep, those of {other} from it on."
+            return f"The values of {name} before the selected time step, and of {other} from it on."
         if self.quantity == "difference":
             return f"The differences {' '.join(self.subtraction())}."
         if self.quantity == "violation":
-            return f"The values of {name}, colored by the violation of the tolerance."
+            return f"The values of {name}, colored by error ratio."
         if self.gate is not None:
             reach = "" if self.exact else " Color range estimated from a subset; values outside it are dotted."
             return f"{self.quantity}, the {self.gate.title}, computed from the values of {name}.{reach}"
         return f"The values of {name}."
 
     def picture(self) -> Scene:
-        """Lanes, rows, timesteps, and how wide the widest number is of any engine: they all lie in the same places."""
+        """Scene of the lanes, wide enough for the numbers of every engine."""
         layers, directions, timesteps, _, _ = self.result.shape
         rows = [
             (lane, self.rows(lane)) for lane in lanes_of(layers, directions, reverse=self.result.inputs.network.reverse)
@@ -170,13 +171,13 @@ class RenderState:
 
     @property
     def initial_name(self) -> str:
-        """What the state before a lane's first step is called, of the kind that is shown; empty if there is none."""
+        """Name of the shown initial state; empty if the quantity has none."""
         if self.gate is None:
             return "h0"
         return {"c": "c0", "norm": "‖h0‖"}.get(self.quantity, "")
 
     def initial(self, lane: Lane) -> FloatArray | None:
-        """(rows,): the state before a hidden lane's first step; None if what is shown has none."""
+        """Initial state of a hidden lane, of shape (rows,); None if the quantity has none."""
         assert lane.layer is not None
         row = lane.layer * self.result.config.network.directions + lane.direction
         state = self.result.inputs.initial_state
@@ -189,19 +190,19 @@ class RenderState:
         return np.asarray(np.linalg.norm(h.astype(np.float64), keepdims=True)) if self.quantity == "norm" else h
 
     def mismatched(self, lane: Lane) -> int | None:
-        """How many values of a lane mismatch, over all samples; None for the input and without a candidate."""
+        """Number of mismatches of a lane over all samples; None for the input and without a candidate."""
         if lane.layer is None or self.comparison is None:
             return None
         return int(self.comparison.lane_mismatched[lane.layer, lane.direction])
 
     def compared(self, lane: Lane) -> range:
-        """The timesteps of a hidden lane of which the reference and the candidate both have numbers."""
+        """Time steps of a hidden lane for which both reference and candidate have values."""
         assert lane.layer is not None
         assert self.candidate is not None
         return compared(self.result.reference, self.result[self.candidate], lane.layer, lane.direction)
 
 
-def shown_of(
+def render_state_of(
     result: RunResult,
     engine: str,
     other: str | None,
@@ -214,9 +215,9 @@ def shown_of(
     turn: int,
     orders: LaneOrders | None = None,
 ) -> RenderState:
-    """What there is to show: values, where there is no candidate or gate to show; two engines by value only.
+    """Create a render state. It shows values if the quantity is not available; two engines by value only.
 
-    `cache`, `gates` and `turn` are those of the result, and so are `orders`, if the units stand in another order.
+    `cache`, `gates`, `turn` and `orders` belong to the result; `orders` is None for units in order of their index.
     """
     comparison = None if candidate is None else result.comparison(candidate)
     quantity = quantity_for(color_by, result.config.network.cell, compared=comparison is not None)
@@ -256,8 +257,8 @@ def shown_of(
                 result, result.reference.engine, candidate, sample, quantity, cache, gates, orders
             )
         drawn = result.reference.engine if quantity in ("violation", "difference") else name
-        look = TileStyle(turn, drawn, candidate, sample, quantity, theme.name, scale.low, scale.high, order)
-        return EngineSide(name, colors if quantity == "difference" else values, colors, Tiles(colors, paint, look))
+        style = TileStyle(turn, drawn, candidate, sample, quantity, theme.name, scale.low, scale.high, order)
+        return EngineSide(name, colors if quantity == "difference" else values, colors, Tiles(colors, paint, style))
 
     left, *right = (side(name) for name in engines)
     return RenderState(

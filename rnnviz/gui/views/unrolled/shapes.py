@@ -1,4 +1,4 @@
-"""Small drawings shared by the parts of the picture: arrows, the marks of a verdict, two-toned lines."""
+"""Shared drawings: arrows, verdict marks, two-tone outlines."""
 
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPolygonF
@@ -7,7 +7,7 @@ _HEAD = 5.0
 
 
 def arrow(painter: QPainter, start: QPointF, end: QPointF, color: QColor, width: float = 1.4) -> None:
-    """A level or upright arrow from `start` to `end`."""
+    """A horizontal or vertical arrow."""
     dx, dy = end.x() - start.x(), end.y() - start.y()
     length = max(abs(dx), abs(dy), 1e-9)
     ux, uy = dx / length, dy / length
@@ -27,7 +27,7 @@ def arrow(painter: QPainter, start: QPointF, end: QPointF, color: QColor, width:
 
 
 def verdict_mark(painter: QPainter, rect: QRectF, right: bool, color: QColor) -> None:
-    """A tick or a cross."""
+    """A check mark or a cross."""
     x, y, size = rect.x(), rect.y(), rect.width()
     path = QPainterPath()
     if right:

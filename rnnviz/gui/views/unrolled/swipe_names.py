@@ -1,4 +1,4 @@
-"""Whose values are on which side of the selection: two names above the lanes, where they cover no number."""
+"""Names of the two engines at the sides of the split, above the lanes."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QFont, QFontMetricsF, QPainter, QPen
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsWidget, QStyleOptionGraphicsItem, QWidget
 
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.geometry import Geometry
 from rnnviz.gui.views.unrolled.render_state import RenderState
@@ -14,11 +14,11 @@ from rnnviz.gui.views.unrolled.render_state import RenderState
 HEIGHT = 20.0
 _GAP = 7.0
 _SHORTEST = 28.0
-"""In less room a name is cut so short that it says nothing."""
+"""Minimum width of a name in pixels; in less space an elided name is unreadable."""
 
 
 class Name(NamedTuple):
-    """An engine's name as it is written, and where it begins and ends."""
+    """An engine's name as written, with its left and right end."""
 
     text: str
     left: float
@@ -26,7 +26,7 @@ class Name(NamedTuple):
 
 
 class SwipeNames(QGraphicsWidget):
-    """A strip that takes no room unless two engines share the lanes."""
+    """A strip with height 0 unless two engines are shown."""
 
     def __init__(self, parent: QGraphicsItem | None = None) -> None:
         super().__init__(parent)
@@ -35,28 +35,27 @@ class SwipeNames(QGraphicsWidget):
         self.make_room(None)
 
     def make_room(self, shown: RenderState | None) -> None:
-        """Be there if there are two names to write."""
+        """Set the height."""
         height = float(scaled(HEIGHT)) if shown is not None and shown.right is not None else 0.0
         self.setMinimumHeight(height)
         self.setMaximumHeight(height)
 
     def show_lanes(self, shown: RenderState | None, geometry: Geometry | None) -> None:
-        """Paint this."""
         self._shown, self._geometry = shown, geometry
         self.update()
 
     def move_split(self, shown: RenderState, geometry: Geometry) -> None:
-        """Part the two engines elsewhere.
+        """Move the split between the engines.
 
-        Qt paints every item that meets the smallest rectangle around all changes: those of this strip must not be wider
-        than those of the lanes under it.
+        Qt repaints every item that meets the bounding rectangle of all changes, so the changed part must not be
+        wider than that of the lanes below.
         """
         before = self._extent()
         self._shown, self._geometry = shown, geometry
         self.update(before.united(self._extent()))
 
     def names(self) -> list[Name]:
-        """What is written, from left to right: a side that is out of view has no name."""
+        """The visible names from left to right."""
         shown, geometry = self._shown, self._geometry
         if shown is None or geometry is None or shown.right is None:
             return []

@@ -1,26 +1,26 @@
-"""Where the names of time steps are under the time axis: as many as have room, none upon another. No Qt."""
+"""Labels of time steps below the time axis, as many as fit without overlap. Independent of Qt."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil, floor
 from typing import NamedTuple
 
-from rnnviz.core.axis_label_text import visible
+from rnnviz.core.axis_labels import visible
 
 _GAP = 6.0
 _GAP_OF_CHARACTERS = 1.0
-"""Characters are as close as in a text, so that it can be read."""
+"""Gap between single characters, as narrow as in a text."""
 _MOST_FIT = 0.95
-"""This share of the characters is written whole: a rare wide one does not keep all others apart."""
+"""Share of the characters that must fit, so that a rare wide one does not widen all gaps."""
 _SAMPLED = 400
 _WIDEST = 36.0
-"""A longer name than this is cut short rather than left out: as much is where a cell has room for its number."""
+"""Width in pixels from which a label is elided instead of omitted; a number needs the same width."""
 _LONGEST = 400
-"""This many characters of a name are measured at most: more than any screen has room for."""
+"""Maximum number of measured characters of a label."""
 
 
-class StepName(NamedTuple):
-    """A name as it is written: its time step, the text, and the place that is its own."""
+class TickLabel(NamedTuple):
+    """A label as written: its time step, its text and its position."""
 
     timestep: int
     text: str
@@ -30,15 +30,15 @@ class StepName(NamedTuple):
 
 @dataclass(frozen=True)
 class Metrics:
-    """What is known of a font: the width of a text, and a text cut to a width; both in pixels."""
+    """Metrics of a font: width of a text, and a text elided to a width, in pixels."""
 
     height: float
     advance: Callable[[str], float]
     elide: Callable[[str, float], str]
 
 
-class StepNames:
-    """The names of a sequence's time steps; only those in view are looked at."""
+class TickLabels:
+    """Labels of a sequence. Only visible ones are measured."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = names
@@ -50,9 +50,9 @@ class StepNames:
         return self._longest > 0 and len(self.names) > 0
 
     def step(self, pitch: float, metrics: Metrics) -> int:
-        """Every how many time steps a name is written, with `pitch` pixels for each time step.
+        """Interval in time steps between labels, at `pitch` pixels per time step.
 
-        It depends on no name in view, so that names stay where they are while the view moves over them.
+        Independent of the visible labels, so that labels stay in place while the view pans.
         """
         if self._reads_as_text(pitch, metrics):
             return 1
@@ -62,11 +62,11 @@ class StepNames:
         return tick_step((min(needed, _WIDEST) + _GAP) / pitch)
 
     def _reads_as_text(self, pitch: float, metrics: Metrics) -> bool:
-        """Whether there is room for every character; where some are left out, they must not seem to be neighbors."""
+        """Whether every character fits; with gaps, characters must not look adjacent."""
         return self._longest == 1 and self._character_width(metrics) + _GAP_OF_CHARACTERS <= pitch
 
     def _character_width(self, metrics: Metrics) -> float:
-        """What most of the characters need, of which some from all over the text are measured once for a font."""
+        """Width that most characters need, measured once per font from a subset of the text."""
         if self._typical is None or self._typical[0] != metrics.height:
             sample = [name for name in self.names[:: max(1, len(self.names) // _SAMPLED)] if name]
             widths = sorted(metrics.advance(visible(name)) for name in sample)
@@ -74,10 +74,10 @@ class StepNames:
             self._typical = metrics.height, widest
         return self._typical[1]
 
-    def in_view(self, start: float, span: float, width: float, metrics: Metrics) -> list[StepName]:
-        """The names on an axis of `width` pixels that shows `span` time steps from the time `start` on.
+    def in_view(self, start: float, span: float, width: float, metrics: Metrics) -> list[TickLabel]:
+        """Labels on an axis of `width` pixels that shows `span` time steps from `start`.
 
-        Each is centered under its time step, or as near as the ends of the axis let it.
+        Each is centered below its time step, or as near as the ends of the axis permit.
         """
         if not self or span <= 0.0:
             return []
@@ -98,7 +98,7 @@ class StepNames:
                 # Half a character at the end of the axis is none.
                 continue
             wide = min(metrics.advance(text), right - left)
-            found.append(StepName(timestep, text, min(max(x - wide / 2.0, left), right - wide), wide))
+            found.append(TickLabel(timestep, text, min(max(x - wide / 2.0, left), right - wide), wide))
         return found
 
 

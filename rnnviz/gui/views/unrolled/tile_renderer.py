@@ -1,4 +1,4 @@
-"""Draws pieces of the picture beside the window, on a separate thread: numpy lets the window go on meanwhile."""
+"""Worker thread that renders tiles. NumPy releases the interpreter lock meanwhile."""
 
 import contextlib
 from collections import deque
@@ -9,14 +9,14 @@ from time import perf_counter
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
 from rnnviz.gui.views.unrolled.tiles import Request, Tile, TileKey
-from rnnviz.multiscale.chunked_compute import CancelledError
+from rnnviz.multiscale.raw_reader import CancelledError
 
-_TOLD_EVERY = 0.025
-"""Seconds: each time something is reported, the picture is painted again."""
+_EMIT_INTERVAL = 0.025
+"""Minimum number of seconds between signals, each of which repaints the picture."""
 
 
 class _Mailbox:
-    """What is wanted now, shared by both threads."""
+    """The pending requests, shared by both threads."""
 
     def __init__(self) -> None:
         self._lock, self._wanted = Lock(), deque[Request]()
@@ -24,42 +24,42 @@ class _Mailbox:
         self._go_on = True
 
     def replace(self, requests: Iterable[Request]) -> None:
-        """Want these; what was wanted before is wanted no more, though what is begun may be done by then."""
+        """Replace the pending requests. A request in progress may still finish."""
         with self._lock:
             listed = list(requests)
             self._wanted = deque(request for request in listed if request.key != self._begun)
             self._go_on = len(self._wanted) < len(listed)
 
     def take(self) -> Request | None:
-        """The next one, which is begun."""
+        """Remove and return the next request, which is then in progress."""
         with self._lock:
             request = self._wanted.popleft() if self._wanted else None
             self._begun, self._go_on = None if request is None else request.key, True
             return request
 
     def go_on(self) -> bool:
-        """Whether what is begun is still wanted."""
+        """Whether the request in progress is still pending."""
         return self._go_on
 
 
 class _Worker(QObject):
-    """Lives on the thread."""
+    """Renders tiles on the thread."""
 
     drawn = Signal(object)
 
     def __init__(self, board: _Mailbox) -> None:
         super().__init__()
-        self._board = board
+        self._mailbox = board
 
     @Slot()
     def draw(self) -> None:
-        """Draw until nothing is wanted."""
+        """Render until no request is pending."""
         done: list[tuple[TileKey, Tile]] = []
         told = perf_counter()
-        while (request := self._board.take()) is not None:
+        while (request := self._mailbox.take()) is not None:
             with contextlib.suppress(CancelledError):
-                done.append((request.key, request.draw(self._board.go_on)))
-            if done and perf_counter() - told >= _TOLD_EVERY:
+                done.append((request.key, request.draw(self._mailbox.go_on)))
+            if done and perf_counter() - told >= _EMIT_INTERVAL:
                 self.drawn.emit(done)
                 done, told = [], perf_counter()
         if done:
@@ -67,7 +67,7 @@ class _Worker(QObject):
 
 
 class TileRenderer(QObject):
-    """Draws what was asked for last; its thread runs from the first asking until `close`."""
+    """Renders the latest requests. Its thread runs from the first request until `close`."""
 
     drawn = Signal(object)
     """A list of `(TileKey, Tile)`."""
@@ -76,27 +76,24 @@ class TileRenderer(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._board = _Mailbox()
+        self._mailbox = _Mailbox()
         self._thread = QThread(self)
         self._thread.setObjectName("lanes")
-        self._hand = _Worker(self._board)
+        self._hand = _Worker(self._mailbox)
         self._hand.moveToThread(self._thread)
         self._asked.connect(self._hand.draw, Qt.ConnectionType.QueuedConnection)
         self._hand.drawn.connect(self.drawn, Qt.ConnectionType.QueuedConnection)
 
     def ask(self, requests: list[Request]) -> None:
-        """Draw these, in their order, and nothing else that was asked for and is not begun."""
-        self._board.replace(requests)
+        """Request tiles in order, in place of requests not in progress."""
+        self._mailbox.replace(requests)
         if requests:
             if not self._thread.isRunning():
                 self._thread.start()
             self._asked.emit()
 
     def close(self) -> None:
-        """Draw nothing more, and wait for the thread to end.
-
-        That is no longer than one piece takes, or a part of one whose numbers are computed.
-        """
-        self._board.replace(())
+        """Stop, and wait for the thread, at most for one tile or one block of computed values."""
+        self._mailbox.replace(())
         self._thread.quit()
         self._thread.wait()

@@ -1,7 +1,7 @@
-"""The heat map in pieces at the resolution of the screen.
+"""Tiles of the heat map at the resolution of the screen.
 
-Pieces lie on a grid of pixels that does not move while the picture pans, so that panning draws what is there
-and makes only the pieces that come into view: the cost of a frame does not grow with T·H.
+Tiles are on a fixed grid of pixels, so that panning reuses them and renders only those that become visible. The cost of
+a frame does not grow with T·H.
 """
 
 from dataclasses import dataclass, field
@@ -13,10 +13,10 @@ from PySide6.QtGui import QColor, QImage
 
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.theme.palettes import Theme
-from rnnviz.gui.views.unrolled.colormap import STEPS, UNTOLD, ColorScale, PixelArray, color_table, hatch, on
+from rnnviz.gui.views.unrolled.colormap import MISSING, STEPS, ColorScale, PixelArray, color_table, hatch, on
 from rnnviz.gui.views.unrolled.mismatch_overlay import OUTLINED_CELL, REACH, mark_cells, mark_region
 from rnnviz.gui.views.unrolled.pixel_grid import Scale
-from rnnviz.multiscale.chunked_compute import Wanted, always
+from rnnviz.multiscale.raw_reader import Wanted, always
 from rnnviz.multiscale.reader import LaneSource
 from rnnviz.quantities.catalog import Quantity
 from rnnviz.quantities.unit_order import OrderKey
@@ -26,7 +26,7 @@ COLUMNS, ROWS = 256, 256
 
 @dataclass(frozen=True, eq=False)
 class Paint:
-    """How numbers become pixels: the scale of hidden lanes, that of the input, and the theme's colors for each."""
+    """Mapping from values to pixels: the scales of hidden lanes and input, with the theme's colors."""
 
     theme: Theme
     hidden: ColorScale
@@ -39,11 +39,11 @@ class Paint:
         object.__setattr__(self, "input_table", color_table(self.theme, self.input))
 
     def of(self, lane: Lane) -> tuple[ColorScale, PixelArray]:
-        """The scale and the colors of a lane."""
+        """Scale and color table of a lane."""
         return (self.input, self.input_table) if lane.layer is None else (self.hidden, self.hidden_table)
 
     def inks(self, lane: Lane) -> list[QColor]:
-        """The color of a text on each of the colors of a lane."""
+        """Text color for each color of a lane."""
         return self._input_inks if lane.layer is None else self._hidden_inks
 
     @cached_property
@@ -56,10 +56,10 @@ class Paint:
 
 
 class TileStyle(NamedTuple):
-    """What shows the images of one source in one paint from those of all others.
+    """Everything that determines the images of one source, other than lane and scale.
 
-    `turn` counts the results that were shown: images of an earlier one are stale. `low` and `high` are the ends of the
-    hidden lanes' scale.
+    `turn` counts the shown results: tiles of an earlier one are stale. `low` and `high` are the ends of the hidden
+    lanes' scale.
     """
 
     turn: int
@@ -74,9 +74,9 @@ class TileStyle(NamedTuple):
 
 
 class TileKey(NamedTuple):
-    """One piece: whose and of which lane, in pixels that are this many to a time step and to a unit, and its place."""
+    """One tile: style, lane, pixels per time step and per unit, and position on the grid."""
 
-    look: TileStyle
+    style: TileStyle
     lane: Lane
     times: float
     units: float
@@ -87,7 +87,7 @@ class TileKey(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """An image, and the indices of the special colors that occur in it."""
+    """An image, and the indices of the special colors in it."""
 
     image: QImage
     special: frozenset[int]
@@ -95,16 +95,16 @@ class Tile:
 
 @dataclass(frozen=True, eq=False)
 class Tiles:
-    """Makes the images of one source; any thread may. `seen` gathers the special colors of those that were shown."""
+    """Renders the tiles of one source. Thread-safe. `seen` collects the special colors of painted tiles."""
 
     source: LaneSource
     paint: Paint
-    look: TileStyle
+    style: TileStyle
     seen: set[int] = field(default_factory=set)
 
 
 class Request(NamedTuple):
-    """A piece that is to be drawn."""
+    """A tile to render."""
 
     key: TileKey
     tiles: Tiles
@@ -113,7 +113,7 @@ class Request(NamedTuple):
 
     @property
     def cost(self) -> float:
-        """How many pixels it has and how many cells they show, at most, each of those counted by its effort."""
+        """Upper bound of the pixels, plus the cells weighted by their cost."""
         pixels = min(COLUMNS, self.times.pixels) * min(ROWS, self.units.pixels)
         read = pixels * (1.0 + 1.0 / min(self.times.size, 1.0) / min(self.units.size, 1.0))
         return read + pixels / (self.times.size * self.units.size) * (self.tiles.source.effort(self.key.lane) - 1.0)
@@ -141,7 +141,7 @@ class Request(NamedTuple):
         told = self.tiles.source.told(lane)
         if len(told) < times.cells:
             first = across.starts[inner[1]]
-            indices[:, (first < told.start) | (first >= told.stop)] = UNTOLD
+            indices[:, (first < told.start) | (first >= told.stop)] = MISSING
         pixels = table[indices]
         hatch(pixels, indices, left, top, paint.theme, density)
         special = np.unique(indices[indices >= STEPS]).tolist() if indices.max() >= STEPS else ()

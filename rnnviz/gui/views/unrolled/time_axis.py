@@ -1,4 +1,4 @@
-"""The time axis: whole time steps only, their names, and the columns of the initial state."""
+"""Time axis: ticks at whole time steps, their labels, and columns of the initial state."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,24 +9,23 @@ from PySide6.QtGui import QFont, QFontMetricsF, QPainter
 from PySide6.QtWidgets import QApplication
 
 from rnnviz.core import number_format
-from rnnviz.core.axis_label_text import IN_FULL, timestep_in_words
-from rnnviz.core.axis_labels import Names
+from rnnviz.core.axis_labels import IN_FULL, Names, timestep_in_words
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.views.unrolled.tick_labels import Metrics, StepName, StepNames, tick_step
+from rnnviz.gui.views.unrolled.tick_labels import Metrics, TickLabel, TickLabels, tick_step
 
 LABEL = "time step"
 HINT = "Scroll to zoom time, Ctrl+scroll to zoom lanes; zoom in to read numbers"
 _LABEL_ROOM = 56.0
 _LABEL_MARGIN = 2.0
-"""How much of the label's own margin may be cut."""
+"""Pixels of the label's margin that may be clipped."""
 _SPILL = 40.0
-"""How far a label may reach out of the axis, before it is moved into it."""
+"""Distance in pixels outside the axis up to which a label is moved into it."""
 _GAP = "\N{EM SPACE}\N{MIDDLE DOT}\N{EM SPACE}"
 
 
 class TimeAxis(pg.AxisItem):
-    """The axis under all lanes."""
+    """The axis below the lanes."""
 
     def __init__(self) -> None:
         self._theme, self._hinting, self._placing = LIGHT, False, False
@@ -40,27 +39,27 @@ class TimeAxis(pg.AxisItem):
         self._timesteps = 0
         self._initial: tuple[int, ...] = ()
         self._initial_name = "h0"
-        self._names = StepNames(())
+        self._names = TickLabels(())
         self._number_height = scaled(self.style["tickTextHeight"])
         self.setStyle(tickTextHeight=self._number_height)
 
     def show_names(self, names: Sequence[str]) -> None:
-        """Write these below the numbers of the time steps, in a line that is there only if there are any."""
+        """Set the labels of the time steps, on a line below their numbers; empty for no line."""
         if names is self._names.names:
             return
-        self._names = StepNames(names)
+        self._names = TickLabels(names)
         line = _metrics().height if self._names else 0.0
         self.setStyle(tickTextHeight=self._number_height + round(line))
         self.update()
 
     @property
-    def names_in_view(self) -> list[StepName]:
-        """The names that are written at the moment, from left to right, with where they are."""
+    def names_in_view(self) -> list[TickLabel]:
+        """The visible labels with their positions, from left to right."""
         low, high = self.range
         return self._names.in_view(low, high - low, self.size().width(), _metrics())
 
     def description_at(self, place: QPointF) -> str:
-        """The time step at a place of the scene with its name in full; empty off the axis, and where it has none."""
+        """Time step and full label at a point of the scene; empty without any."""
         within = self.mapFromScene(place)
         if not QRectF(QPointF(), self.size()).contains(within):
             return ""
@@ -70,7 +69,7 @@ class TimeAxis(pg.AxisItem):
         return timestep_in_words(names, timestep, IN_FULL) if names.timestep(timestep) else ""
 
     def show_timesteps(self, timesteps: int, initial: tuple[int, ...], initial_name: str = "h0") -> None:
-        """Label 0 to T-1, and the columns of the initial state (-1, T) that are in view with its name, "h0" or "c0"."""
+        """Label 0 to T-1, and the visible columns of the initial state (-1, T) with its name."""
         if (timesteps, initial, initial_name) != (self._timesteps, self._initial, self._initial_name):
             self._timesteps, self._initial, self._initial_name = timesteps, initial, initial_name
             self.picture = None
@@ -78,11 +77,11 @@ class TimeAxis(pg.AxisItem):
 
     @property
     def hint(self) -> str:
-        """The text beside the label; may be empty."""
+        """Text next to the axis title; may be empty."""
         return HINT if self._hinting else ""
 
     def show_hint(self, wanted: bool) -> None:
-        """Show beside the label how to read numbers, if there is room."""
+        """Show a hint on zooming next to the axis title, if it fits."""
         metrics = QFontMetricsF(self.label.font())
         hinting = wanted and metrics.horizontalAdvance(f"{LABEL}{_GAP}{HINT}") <= self.size().width()
         if hinting != self._hinting:
@@ -90,7 +89,6 @@ class TimeAxis(pg.AxisItem):
             self._write_label()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in the theme's colors."""
         self._theme = theme
         self.setPen(theme.color("border"))
         self.setTextPen(theme.color("text"))
@@ -102,18 +100,18 @@ class TimeAxis(pg.AxisItem):
         self.resizeEvent()
 
     def resizeEvent(self, event: Any = None) -> None:
-        """Keep the whole label in the axis: pyqtgraph lets it hang out."""
+        """Keep the whole title inside the axis; pyqtgraph lets it extend beyond."""
         super().resizeEvent(event)
         label = self.label
         label.setPos(label.x(), min(label.y(), self.size().height() - label.boundingRect().height() + _LABEL_MARGIN))
 
     def boundingRect(self) -> QRectF:
-        """No more than its place: what reaches beyond it is repainted whenever the time in view changes."""
+        """The area of the axis. Anything outside would be repainted whenever the visible time changes."""
         spill = _SPILL if self._placing else 0.0
         return QRectF(self.mapRectFromParent(self.geometry())).adjusted(-spill, 0.0, spill, 0.0)
 
     def generateDrawSpecs(self, painter: QPainter) -> Any:
-        """What is drawn, with every label moved into the axis."""
+        """Move every tick label into the axis."""
         # pyqtgraph leaves out what lies beyond the bounding rectangle.
         self._placing = True
         specs = super().generateDrawSpecs(painter)
@@ -129,7 +127,7 @@ class TimeAxis(pg.AxisItem):
         return axis, ticks, inside
 
     def drawPicture(self, painter: QPainter, axis: Any, ticks: Any, texts: Any) -> None:
-        """Draw the names below the numbers."""
+        """Draw the labels of the time steps below their numbers."""
         super().drawPicture(painter, axis, ticks, texts)
         if not self._names:
             return
@@ -143,7 +141,7 @@ class TimeAxis(pg.AxisItem):
             painter.drawText(line, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignVCenter, name.text)
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
-        """The time steps that are labeled: 1, 2 or 5 times a power of ten apart."""
+        """Labeled time steps: every 1, 2 or 5 times a power of ten."""
         step = tick_step((high - low) * _LABEL_ROOM / max(size, 1.0))
         first = max(0, -(-int(low) // step) * step) if low > 0 else 0
         values = [float(t) for t in range(first, min(self._timesteps, int(high + 1)), step) if low <= t <= high]
@@ -151,12 +149,12 @@ class TimeAxis(pg.AxisItem):
         return [(float(step), values)]
 
     def tickStrings(self, values: list[float], _scale: float, _spacing: float) -> list[str]:
-        """Whole numbers, and the name of the initial state."""
+        """Integers, and the name of the initial state."""
         return [number_format.count(round(v)) if 0 <= v < self._timesteps else self._initial_name for v in values]
 
 
 def _name_font() -> QFont:
-    """That of the numbers, but bold: a name is what one looks for first."""
+    """The font of the numbers in bold, because labels are more important."""
     font = QFont(QApplication.font())
     font.setBold(True)
     return font

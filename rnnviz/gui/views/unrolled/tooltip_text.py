@@ -1,8 +1,8 @@
-"""What a cell is, in words and in full precision."""
+"""Tooltip of a cell."""
 
 from rnnviz.core import number_format
-from rnnviz.core.axis_label_text import IN_FULL, feature_in_words, timestep_in_words
-from rnnviz.core.display_names import display_name
+from rnnviz.core.axis_labels import IN_FULL, feature_in_words, timestep_in_words
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.render_state import RenderState
@@ -11,7 +11,7 @@ from rnnviz.verify.metrics import abs_error, violation
 
 
 def describe(shown: RenderState, cell: CellGeometry) -> str:
-    """Lane, time, unit, every engine's value and how far each candidate is off; several lines."""
+    """Lane, time step, unit, every engine's value in full precision, and each candidate's error; several lines."""
     lane, t, unit = cell
     result = shown.result
     timesteps = result.shape[2]
@@ -56,6 +56,6 @@ def describe(shown: RenderState, cell: CellGeometry) -> str:
             r, c = reference.reshape(1), trace.hidden[index].reshape(1)
             error = abs_error(r, c)[0]
             share = violation(r, c, comparison.rtol, comparison.atol)[0]
-            line += f"   difference {number_format.error(error)}, {number_format.error(share)} times the tolerance"
+            line += f"   difference {number_format.error(error)}, error ratio {number_format.error(share)}"
         lines.append(line)
     return "\n".join(lines)

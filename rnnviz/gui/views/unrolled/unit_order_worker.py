@@ -1,4 +1,4 @@
-"""Finds the order of units that is wanted, beside the window where that takes long, and keeps what was found."""
+"""Unit order of the lanes, computed in the background if it takes long, and cached."""
 
 from functools import partial
 
@@ -6,25 +6,25 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction, QActionGroup, QCursor
 from PySide6.QtWidgets import QMenu, QWidget
 
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.number_format import count
 from rnnviz.gui.jobs.latest_task import LatestTask
 from rnnviz.quantities.unit_order import ORDERS, SAMPLED, LaneOrders, OrderKey, OrderName, find_orders, order_effort
 from rnnviz.verify.result import RunResult
 
 _AT_ONCE = 3e6
-"""What takes no more products than this is found within a frame."""
+"""Maximum number of products that are computed within a frame."""
 _KEPT = 8
 
 
-class Ordering(QObject):
-    """The orders of one result, by engine and sample."""
+class UnitOrderWorker(QObject):
+    """The unit orders of one result, by engine and sample."""
 
     found = Signal()
-    """The order that was asked for last is there."""
+    """The latest requested order is available."""
 
     requested = Signal(str)
-    """Another order was chosen from the menu."""
+    """Another order was selected in the menu."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -37,15 +37,15 @@ class Ordering(QObject):
 
     @property
     def finding(self) -> bool:
-        """Whether the order that is wanted is still being found."""
+        """Whether the current order is still being computed."""
         return self._task.busy
 
     def choose(self, name: OrderName) -> None:
-        """Want another order."""
+        """Set the order."""
         self.name = name
 
     def of(self, result: RunResult, engine: str, sample: int) -> LaneOrders | None:
-        """The orders of all lanes, if they are to stand in one and it is known; else `found` tells when it is."""
+        """The current order of all lanes, or None for the order of the index or until `found` is emitted."""
         if result is not self._result:
             self._result = result
             self._known.clear()
@@ -62,25 +62,25 @@ class Ordering(QObject):
             self._task.ask(partial(find_orders, result, key))
         return None
 
-    def forget(self) -> None:
-        """Hold on to no result."""
+    def reset(self) -> None:
+        """Stop, and release the result."""
         self._task.cancel()
         self._result = self._wanted = None
         self._known.clear()
 
     def words(self) -> str:
-        """What the order means, and what was looked at to find it."""
+        """Description of the order and of the time steps it is computed from."""
         why = ORDERS[self.name][1]
         result = self._result
         if self.name == "index" or result is None:
             return f"{why} Click to change the order (O)."
         steps = result.shape[2]
-        looked = "every timestep" if steps <= SAMPLED else f"up to {count(SAMPLED)} of {count(steps)} timesteps"
+        looked = "every time step" if steps <= SAMPLED else f"up to {count(SAMPLED)} of {count(steps)} time steps"
         engine = next((key.engine for key in self._known), result.reference.engine)
-        return f"{why} Found for each lane from {looked} of the shown sample by {display_name(engine)} (O)."
+        return f"{why} Computed for each lane from {looked} of the shown sample by {display_name(engine)} (O)."
 
     def offer(self, parent: QWidget) -> None:
-        """Open the choice of orders at the pointer."""
+        """Open the menu of orders at the pointer."""
         menu = QMenu(parent)
         menu.setToolTipsVisible(True)
         group = QActionGroup(menu)
@@ -95,8 +95,8 @@ class Ordering(QObject):
         menu.aboutToHide.connect(menu.deleteLater)
         menu.popup(QCursor.pos())
 
-    def rest(self) -> None:
-        """Find nothing more until something is asked for."""
+    def stop(self) -> None:
+        """Stop computing until the next request."""
         self._task.stop()
 
     def _take(self, orders: LaneOrders) -> None:

@@ -1,4 +1,4 @@
-"""The unrolled network: every lane on one time axis, from the whole sequence down to single numbers."""
+"""View of the unrolled network: every lane on one time axis, from the whole sequence down to single numbers."""
 
 from collections.abc import Sequence
 
@@ -13,14 +13,14 @@ from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.clipboard_text import outlines_in_view, table_in_view
 from rnnviz.gui.views.unrolled.display_options import DisplayOptions
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry
-from rnnviz.gui.views.unrolled.header import Flag, flag_of
+from rnnviz.gui.views.unrolled.header import LaneHeader, header_of
 from rnnviz.gui.views.unrolled.hit_actions import cell_at, place_of, pointed_at, unit_beside
 from rnnviz.gui.views.unrolled.range_selection import RangeSelection
 from rnnviz.gui.views.unrolled.render_state import RenderState
 from rnnviz.gui.views.unrolled.swipe_names import Name
 from rnnviz.gui.views.unrolled.tooltip_text import describe
-from rnnviz.gui.views.unrolled.unit_order_worker import Ordering
-from rnnviz.gui.views.unrolled.visible_values import Number
+from rnnviz.gui.views.unrolled.unit_order_worker import UnitOrderWorker
+from rnnviz.gui.views.unrolled.visible_values import CellNumber
 from rnnviz.quantities.catalog import Quantity
 from rnnviz.quantities.highlights import Region
 from rnnviz.quantities.unit_order import OrderName
@@ -31,111 +31,111 @@ _FOCUS = 2
 
 
 class UnrolledView(ResultView):
-    """Lanes of one sample, bottom layer at the bottom; zoomed in, boxes with numbers and arrows.
+    """Lanes of one sample, with the first layer at the bottom. Zoomed in, boxes with numbers and arrows.
 
-    The values are those of the reference unless `show_engine` names another engine.
+    Values are the reference's unless `show_engine` sets another engine.
     """
 
     title = "unrolled network"
 
     order_requested = Signal(str)
-    """Another order of units is wanted."""
+    """Request for another unit order."""
 
     picture_completed = Signal()
-    """Nothing in view is was in for any more."""
+    """The visible part is complete, without placeholders."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._location = Location()
-        self._ordering = Ordering(self)
-        self._ordering.found.connect(self._on_order)
-        self._ordering.requested.connect(self.order_requested)
-        self._chosen = DisplayOptions(self._ordering)
+        self._unit_order = UnitOrderWorker(self)
+        self._unit_order.found.connect(self._on_order)
+        self._unit_order.requested.connect(self.order_requested)
+        self._chosen = DisplayOptions(self._unit_order)
         self._shown: RenderState | None = None
-        self._stage = UnrolledCanvas(self)
-        self.canvas, self.box, self.color_bar = self._stage.canvas, self._stage.box, self._stage.color_bar
-        self.lit = self._stage.lit
-        self.chosen_camera, self.look_with = self._stage.chosen_camera, self._stage.look_with
+        self._canvas = UnrolledCanvas(self)
+        self.canvas, self.box, self.color_bar = self._canvas.canvas, self._canvas.box, self._canvas.color_bar
+        self.highlights = self._canvas.highlights
+        self.chosen_camera, self.set_camera = self._canvas.chosen_camera, self._canvas.set_camera
         layout = QHBoxLayout(self)
         layout.setContentsMargins(_FOCUS, _FOCUS, _FOCUS, _FOCUS)
-        layout.addWidget(self._stage)
+        layout.addWidget(self._canvas)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(self.title)
         self.canvas.describe = self.description_at
-        self._stage.pointed.connect(self._point)
-        self._stage.opened.connect(self._explain)
-        self.ranges = RangeSelection(self._stage, self)
+        self._canvas.pointed.connect(self._point)
+        self._canvas.opened.connect(self._explain)
+        self.ranges = RangeSelection(self._canvas, self)
         self.ranges.location_requested.connect(self.location_requested)
-        self._stage.order.clicked.connect(lambda: self._ordering.offer(self))
-        self._stage.lanes.completed.connect(self.picture_completed, Qt.ConnectionType.QueuedConnection)
+        self._canvas.order.clicked.connect(lambda: self._unit_order.offer(self))
+        self._canvas.lanes.completed.connect(self.picture_completed, Qt.ConnectionType.QueuedConnection)
         self.apply_theme(LIGHT)
 
     # What is shown
 
     @property
     def shown_engine(self) -> str | None:
-        """The engine whose values are drawn."""
+        """Engine whose values are drawn."""
         return None if self._shown is None else self._shown.engine
 
     @property
     def swiped_to(self) -> str | None:
-        """The engine whose values are drawn from the selection's time step on, if it is not the shown one's."""
+        """Engine whose values are drawn from the selected time step on, or None."""
         return None if self._shown is None or self._shown.right is None else self._shown.right.engine
 
     @property
     def geometry_in_view(self) -> Geometry | None:
-        """Where everything lies at the moment, in pixels of `box`."""
-        return self._stage.geometry_in_view
+        """The current geometry in pixels of `box`, or None."""
+        return self._canvas.geometry_in_view
 
     @property
     def picture_complete(self) -> bool:
-        """Whether what was asked for last is on the screen as it is, and nothing is in for any of it."""
-        return self._stage.lanes.complete
+        """Whether the latest requested picture is on the screen, without placeholders."""
+        return self._canvas.lanes.complete
 
     @property
     def computing(self) -> frozenset[Lane]:
-        """The lanes in view whose numbers are still being computed."""
-        return self._stage.lanes.computing
+        """The visible lanes that are still being computed."""
+        return self._canvas.lanes.computing
 
-    def visible_numbers(self) -> list[Number]:
-        """Every number that is written in view, with its cell: what is painted."""
-        return self._stage.lanes.numbers()
+    def visible_numbers(self) -> list[CellNumber]:
+        """All painted numbers with their cells."""
+        return self._canvas.lanes.numbers()
 
     def visible_outlines(self) -> list[CellGeometry]:
-        """Every mismatching cell of the shown sample in view."""
+        """Every visible mismatch of the shown sample."""
         geometry = self.geometry_in_view
         return [] if self._shown is None or geometry is None else outlines_in_view(self._shown, geometry)
 
     def swipe_names(self) -> list[Name]:
-        """The names above the lanes while two engines share them, from left to right."""
-        return self._stage.names.names()
+        """The visible names of two engines, from left to right; empty for one engine."""
+        return self._canvas.names.names()
 
     def hint(self) -> str:
-        """What is said under the lanes on how to reach numbers; empty while nothing is."""
-        return self._stage.axis.hint
+        """The hint on zooming below the lanes; may be empty."""
+        return self._canvas.axis.hint
 
-    def lane_flags(self) -> list[Flag]:
-        """The headers of all lanes, from the top down."""
-        return [] if self._shown is None else [flag_of(self._shown, lane) for lane, _ in self._shown.picture().lanes]
+    def lane_headers(self) -> list[LaneHeader]:
+        """The headers of all lanes from the top down."""
+        return [] if self._shown is None else [header_of(self._shown, lane) for lane, _ in self._shown.picture().lanes]
 
     def description_at(self, place: QPointF) -> str:
-        """What the tooltip says at a place of the canvas."""
+        """Tooltip at a point of the canvas."""
         shown, geometry = self._shown, self.geometry_in_view
         if shown is None or geometry is None:
             return ""
         if self.color_bar.sceneBoundingRect().contains(place):
             # Names that are too long for the bar stand here in full.
             return shown.words()
-        if told := self._stage.axis.description_at(place):
+        if told := self._canvas.axis.description_at(place):
             return told
-        if self._stage.order.sceneBoundingRect().contains(place):
-            return self._ordering.words()
+        if self._canvas.order.sceneBoundingRect().contains(place):
+            return self._unit_order.words()
         within = self.box.mapFromScene(place)
         cell = geometry.hit(within.x(), within.y())
         return "" if cell is None else describe(shown, cell)
 
     def copy_text(self) -> str:
-        """The numbers in view as a table, in full precision; where there are none, what is at the selection."""
+        """The visible numbers as a table in full precision, or else the selected values."""
         shown, geometry = self._shown, self.geometry_in_view
         if shown is None or geometry is None:
             return ""
@@ -150,7 +150,7 @@ class UnrolledView(ResultView):
         self.ranges.choose_by(choices)
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
-        """Show a finished run; the part in view stays if the new result has the same shape."""
+        """Show a finished run. The visible part stays if the new result has the same shape."""
         before = self._chosen.result and self._chosen.result.shape
         self._chosen.show_result(result, candidate)
         if result is not None:
@@ -160,85 +160,72 @@ class UnrolledView(ResultView):
             self.fit()
 
     def show_location(self, location: Location) -> None:
-        """Move the selection, and the view no further than it takes to see it; another sample changes the lanes."""
+        """Move the selection, and scroll only as far as needed. Another sample changes the lanes."""
         other_sample = location.sample != self._location.sample
         self._location = location
         if other_sample:
             self._renew()
         if self._shown is not None:
             self._shown = self._shown.with_split(location.timestep)
-        self._stage.show_cursor(self._shown, cell_at(self._shown, self._location))
+        self._canvas.show_selection(self._shown, cell_at(self._shown, self._location))
         self.ranges.follow(self._shown, self._location)
 
-    def show_highlight(self, lit: Sequence[Region]) -> None:
-        """Frame these regions."""
-        self._stage.show_highlight(lit)
+    def show_highlight(self, highlighted: Sequence[Region]) -> None:
+        self._canvas.show_highlight(highlighted)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw in these colors."""
         self._chosen.theme = theme
-        self._stage.apply_theme(theme)
+        self._canvas.apply_theme(theme)
         self._renew()
 
     def show_color_by(self, color_by: Quantity) -> None:
-        """Show the hidden lanes by another quantity.
+        """Set the quantity of the hidden lanes.
 
-        "error ratio" colors their values by the error ratio of the tolerance. By "difference" the numbers are the
-        candidate's less the reference's, whichever engine is shown; any other quantity is computed from the shown
-        engine's values. What the network does not have is shown by value.
+        `violation` colors the values by error ratio. `difference` shows candidate minus reference, whichever
+        engine is shown; other quantities are computed from the shown engine's values. Quantities that the
+        network lacks are replaced by the value.
         """
-        if self._chosen.take_quantity(color_by):
+        if self._chosen.set_quantity(color_by):
             self._renew()
 
     def show_order(self, name: OrderName) -> None:
-        """Let the units of each hidden lane be in another order, as soon as it is found; see `ordering.ORDERS`."""
-        self._ordering.choose(name)
+        """Set the unit order, applied when it is computed; see `unit_order.ORDERS`."""
+        self._unit_order.choose(name)
         self._renew()
 
     @property
     def order_text(self) -> str:
-        """What is said below the lanes' names of the order of their units."""
-        return self._stage.order.text
+        """Text of the order label."""
+        return self._canvas.order.text
 
     def step_unit(self, by: int) -> None:
-        """Ask for the unit above (-1) or below the selection's, in the order in which they are."""
+        """Select the unit above (-1) or below (1) in the shown order."""
         if self._shown is not None:
             self.location_requested.emit(unit_beside(self._shown, self._location, by))
 
     def show_engine(self, name: str) -> None:
-        """Draw the values of another engine of the result.
-
-        Raises
-        ------
-        KeyError
-            If that engine was not run.
-        """
-        self._chosen.take_engine(name)
+        """Draw the values of another engine. Raises KeyError if it was not run."""
+        self._chosen.set_engine(name)
         self._renew()
 
     def show_swipe(self, other: str | None) -> None:
-        """Draw another engine's values from the selection's time step on: moving the selection wipes from one to the
-        other.
+        """Draw another engine's values from the selected time step on; None draws one engine.
 
-        None draws one engine everywhere. It shows while colors show values, and where the result has both engines.
-
-        Raises
-        ------
-        KeyError
-            If that engine was not run.
+        No effect while a quantity other than values is shown, or without values of both engines. Raises
+        KeyError if the engine was not run.
         """
-        if self._chosen.take_other(other):
+        if self._chosen.set_other_engine(other):
             self._renew()
 
     # Moving
 
     def fit(self) -> None:
-        """Show the whole sequence; every lane too, unless its numbers need more height than there is."""
-        self._stage.fit()
+        """Show the whole sequence, and every lane unless numbers need more height."""
+        self._canvas.fit()
 
     def zoom_time(self, factor: float) -> None:
-        """Show the time axis `factor` times as large, around the selection if it is in view, else the middle."""
-        self._stage.zoom_around(factor, self._location.timestep)
+        """Scale the time axis around the selection if it is visible, else around the center."""
+        self._canvas.zoom_around(factor, self._location.timestep)
 
     def _point(self, cell: CellGeometry) -> None:
         if self._shown is not None:
@@ -253,31 +240,31 @@ class UnrolledView(ResultView):
         self.show_location(self._location)
 
     def _renew(self) -> None:
-        """Read the numbers again: another result, engine, sample, coloring or theme."""
+        """Read the numbers again for another result, engine, sample, quantity or theme."""
         self._shown = self._chosen.shown(self._location)
-        self._stage.order.show_order(self._ordering.name, finding=self._ordering.finding)
+        self._canvas.order.show_order(self._unit_order.name, finding=self._unit_order.finding)
         self.setAccessibleDescription("" if self._shown is None else self._shown.words())
-        self._stage.show_lanes(self._shown, cell_at(self._shown, self._location))
+        self._canvas.show_lanes(self._shown, cell_at(self._shown, self._location))
         self.ranges.follow(self._shown, self._location)
 
     def hideEvent(self, event: QHideEvent) -> None:
-        """Draw nothing more: a window that closes hides what is in it."""
-        self._stage.lanes.rest()
-        self._ordering.rest()
-        self.ranges.rest()
+        """Stop rendering. A closing window hides its views."""
+        self._canvas.lanes.stop()
+        self._unit_order.stop()
+        self.ranges.stop()
         super().hideEvent(event)
 
     def sizeHint(self) -> QSize:
         return QSize(760, 520)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Enter explains, + and - zoom time, 0 shows everything; with Ctrl they are the window's.
+        """Enter explains, + and - zoom time, 0 shows everything. With Ctrl they are the window's shortcuts.
 
-        Shift with an arrow chooses a range from the selection on, and Escape gives it up.
+        Shift with an arrow selects a range from the selection on, and Escape clears it.
         """
         if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             event.ignore()
-        elif self.ranges.take_key(event):
+        elif self.ranges.handle_key(event):
             event.accept()
         elif factor := _KEY_ZOOMS.get(Qt.Key(event.key())):
             self.zoom_time(factor)
@@ -289,7 +276,7 @@ class UnrolledView(ResultView):
             event.ignore()
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Show whether the keyboard is here."""
+        """Draw the focus frame."""
         super().paintEvent(event)
         painter = QPainter(self)
         painter.fillRect(self.rect(), self._chosen.theme.color("base"))

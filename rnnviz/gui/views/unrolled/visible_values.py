@@ -1,4 +1,4 @@
-"""The cells in view that are large enough for a number: what is written on them, and which are marked."""
+"""Visible cells that are large enough for a number."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -8,7 +8,7 @@ import numpy as np
 from rnnviz.core import number_format
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import Lane
-from rnnviz.gui.views.unrolled.colormap import UNTOLD, IndexArray
+from rnnviz.gui.views.unrolled.colormap import MISSING, IndexArray
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry
 from rnnviz.gui.views.unrolled.layout import Band
 from rnnviz.gui.views.unrolled.render_state import EngineSide, RenderState
@@ -17,8 +17,8 @@ from rnnviz.quantities.level_of_detail import BoolArray, every_cell
 _SHORTER = {"infinity": "inf", "-infinity": "-inf"}
 
 
-class Number(NamedTuple):
-    """A number as it is written on its cell."""
+class CellNumber(NamedTuple):
+    """A number as written on its cell."""
 
     cell: CellGeometry
     text: str
@@ -26,9 +26,9 @@ class Number(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """The cells of one lane in view: `values`, `indices` of their colors and `marks`, each (rows, timesteps).
+    """Visible cells of one lane: `values`, color `indices` and `marks`, each of shape (rows, time steps).
 
-    `units` are those that are in the `rows`. Where a recording has no number nothing is written.
+    `units` are those in the `rows`. Missing values of recorded outputs have no text.
     """
 
     band: Band
@@ -41,10 +41,10 @@ class Block:
     differs: bool
 
     def texts(self, digits: int) -> list[list[str]]:
-        """What is written on each cell: three decimals, of a difference two digits, as far as they have room."""
+        """Text of each cell, as far as it fits: three decimals, or two digits of a difference."""
         return [
             [
-                "" if index == UNTOLD else fitting(value, digits, differs=self.differs)
+                "" if index == MISSING else fitting(value, digits, differs=self.differs)
                 for value, index in zip(row, indices, strict=True)
             ]
             for row, indices in zip(self.values, self.indices, strict=True)
@@ -52,7 +52,7 @@ class Block:
 
 
 def fitting(value: float, digits: int, *, differs: bool = False) -> str:
-    """A number's short form, or a difference's; what is too long for its cell is cut in its precision."""
+    """Short form of a number or a difference, with fewer digits if it does not fit."""
     text = number_format.error(value) if differs else number_format.short(value)
     if len(text) > digits:
         text = _SHORTER.get(text, text)
@@ -63,7 +63,7 @@ def fitting(value: float, digits: int, *, differs: bool = False) -> str:
 
 
 def initial_timestep(shown: RenderState, geometry: Geometry, band: Band) -> int | None:
-    """Where the initial state's column of a lane is (-1 or T), if it is in view."""
+    """Column of a lane's initial state (-1 or T), or None if it is not visible."""
     if not geometry.boxes or band.lane.layer is None or not shown.initial_name:
         return None
     timestep = geometry.picture.timesteps if band.lane.backward else -1
@@ -72,14 +72,14 @@ def initial_timestep(shown: RenderState, geometry: Geometry, band: Band) -> int 
 
 
 def block_in_view(shown: RenderState, geometry: Geometry, band: Band) -> Block:
-    """Read the cells of a lane that are in view, with the initial state's column where it is."""
+    """Read the visible cells of a lane, including its initial state."""
     steps, rows = geometry.timesteps_in_view(), geometry.rows_in_view(band)
     scale, _ = shown.paint.of(band.lane)
     if len(steps):
         parts = [_read(side, band.lane, part, rows) for side, part in shown.parts(band.lane, steps)]
         values, colored, marks = (np.concatenate(kind, axis=1) for kind in zip(*parts, strict=True))
         indices = scale.indices(colored)
-        indices[:, _untold(shown, band.lane, steps)] = UNTOLD
+        indices[:, _untold(shown, band.lane, steps)] = MISSING
     else:
         values = np.zeros((len(rows), 0))
         indices, marks = np.zeros(values.shape, np.uint8), np.zeros(values.shape, np.bool_)
@@ -108,23 +108,23 @@ def block_in_view(shown: RenderState, geometry: Geometry, band: Band) -> Block:
 
 
 def _untold(shown: RenderState, lane: Lane, steps: range) -> list[bool]:
-    """(timesteps,): where there is no number."""
+    """Mask of missing values, of shape (time steps,)."""
     parts = [(side.colors.told(lane), part) for side, part in shown.parts(lane, steps)]
     return [timestep not in told for told, part in parts for timestep in part]
 
 
 def _read(side: EngineSide, lane: Lane, steps: range, rows: range) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """(rows, timesteps) each: the values, what their colors show, and the marks."""
+    """Values, color indices and marks, each of shape (rows, time steps)."""
     pixels = every_cell(steps.start, steps.stop), every_cell(rows.start, rows.stop)
     patch = side.values.read(lane, *pixels)
     colored = patch.values if side.colors is side.values else side.colors.read(lane, *pixels).values
     return patch.values, colored, np.zeros(patch.values.shape, np.bool_) if patch.marks is None else patch.marks
 
 
-def numbers_of(block: Block, digits: int) -> list[Number]:
+def numbers_of(block: Block, digits: int) -> list[CellNumber]:
     """Every number of a block with its cell."""
     return [
-        Number(CellGeometry(block.band.lane, timestep, unit), text)
+        CellNumber(CellGeometry(block.band.lane, timestep, unit), text)
         for unit, row in zip(block.units, block.texts(digits), strict=True)
         for timestep, text in zip(block.timesteps, row, strict=True)
     ]

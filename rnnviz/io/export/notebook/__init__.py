@@ -1,1 +1,1 @@
-"""A run as a Jupyter notebook that recomputes it: by Gluon's layer, and by hand."""
+"""A run as a Jupyter notebook that recomputes it: with Gluon's layer and with NumPy."""

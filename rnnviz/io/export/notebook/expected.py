@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace import Trace
 from rnnviz.verify import tolerances as recorded_tolerances
 from rnnviz.verify.result import RunResult
 
+_UNCHECKED = "differences are printed but not checked"
 _GLUON = "gluon"
 
 
@@ -27,8 +28,8 @@ class Recorded:
 def recorded(result: RunResult) -> Recorded:
     """The first engine that is not known to be wrong, the reference before the others; else the reference.
 
-    A recording that lacks what an engine returns comes after those that lack nothing, and one that lacks hidden
-    vectors is not chosen. Two right engines can drift apart, and then a third need not agree with either.
+    A recording that lacks arrays comes after complete ones, and one that lacks hidden
+    states is not chosen. Two correct engines can diverge; a third need not agree with either.
     """
     whole = [trace for trace in result.traces.values() if not trace.partial]
     right = [trace for trace in whole if not result.wrong(trace.engine)]
@@ -37,12 +38,15 @@ def recorded(result: RunResult) -> Recorded:
     if not whole:
         return Recorded(trace, False, False, "No engine of the run has all hidden states, so none is compared here.")
     if not right:
-        return Recorded(trace, False, False, "Every engine of the run is wrong, so that none has to be met here.")
+        return Recorded(trace, False, False, f"Every engine of the run is wrong: {_UNCHECKED}.")
     names = {own.engine for own in right}
     if any(c.mismatched for c in result.comparisons if {c.reference, c.candidate} <= names):
         engines = " and ".join(map(display_name, sorted(names)))
         return Recorded(
-            trace, False, False, f"In the run {engines} differ by more than the tolerance, so that neither must be met."
+            trace,
+            False,
+            False,
+            f"In the run {engines} differ by more than the tolerance: {_UNCHECKED}.",
         )
     if result.wrong(_GLUON):
         return Recorded(trace, True, False, "Gluon is wrong in this run: its difference is printed but not checked.")

@@ -86,8 +86,8 @@ def check_size(inputs: Inputs) -> None:
 def _check(size: int) -> None:
     if size > _MOST_BYTES:
         raise InputError(
-            f"A notebook of this run would hold {size / (1 << 20):,.0f} MiB of numbers, and at most "
-            f"{_MOST_BYTES >> 20} MiB are allowed: take fewer timesteps, samples, units or layers."
+            f"A notebook of this run would contain {size / (1 << 20):,.0f} MiB of numbers, and at most "
+            f"{_MOST_BYTES >> 20} MiB are allowed: use fewer time steps, samples, units or layers."
         )
 
 

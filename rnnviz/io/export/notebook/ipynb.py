@@ -19,7 +19,7 @@ class NotebookCell:
 
 
 def prose(*paragraphs: str) -> NotebookCell:
-    """Markdown; what comes from a file or a user goes through `literally` or `fenced` before."""
+    """A Markdown cell. Text of files and users must be escaped by `literally` or `fenced`."""
     return NotebookCell("markdown", "\n\n".join(paragraphs))
 
 

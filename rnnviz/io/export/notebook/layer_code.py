@@ -1,4 +1,4 @@
-"""One layer in one direction by hand: its first steps spelled out, then every step of every sample."""
+"""One layer in one direction with NumPy: its first steps spelled out, then every step of every sample."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -71,10 +71,10 @@ def lanes_of(network: Network) -> list[Lane]:
 
 
 def lane_cells(lane: Lane, timesteps: int, known: Recorded) -> Iterator[NotebookCell]:
-    """Compute a lane by hand and hold it against what Gluon returned, and below the top against the run."""
+    """Compute a lane with NumPy; compare it with Gluon's output, and below the top layer with the run."""
     yield prose(
         f"## Layer {lane.layer}, {DIRECTIONS[lane.backward]} {ARROWS[lane.backward]}",
-        f"It reads {_read(lane)}, and goes from $t = {lane.timestep(0)}$ to $t = {lane.last}$.",
+        f"It reads {_read(lane)}, from $t = {lane.timestep(0)}$ to $t = {lane.last}$.",
     )
     for step in range(min(timesteps, _SPELLED_OUT)):
         before = "the initial state" if step == 0 else f"the state at $t = {lane.timestep(step - 1)}$"
@@ -84,12 +84,12 @@ def lane_cells(lane: Lane, timesteps: int, known: Recorded) -> Iterator[Notebook
     yield code(*_every_step(lane))
     final = "hc"[: len(lane.network.kind.state_names)]
     yield prose(
-        f"> NOTE: the final state is the hidden state that was computed last, the one at $t = {lane.last}$"
+        f"> NOTE: the final state is the last computed hidden state, at $t = {lane.last}$"
         + (", and for an LSTM its cell state." if lane.network.kind.has_cell_state else ".")
     )
-    held = "compare" if known.insists_on_gluon else "tell_difference"
+    held = "compare" if known.insists_on_gluon else "print_difference"
     yield code(
-        f"print(h_{lane.side}[{lane.last}][0])  # by hand",
+        f"print(h_{lane.side}[{lane.last}][0])  # NumPy",
         f"print(state[0][{lane.row}][0])  # Gluon",
         *(
             f"{held}('final {name} of {lane.name}', {_final(lane, name)}, state[{place}][{lane.row}])"
@@ -97,10 +97,10 @@ def lane_cells(lane: Lane, timesteps: int, known: Recorded) -> Iterator[Notebook
         ),
     )
     if not lane.on_top:
-        yield prose("Gluon returns no more than that of a layer below the top; the run has all of it.")
+        yield prose("Gluon returns only the final state of a layer below the top. The run has every hidden state.")
         yield code(
             assignment(f"recorded_{lane.side}", known.trace.hidden[lane.layer, lane.direction]),
-            f"{'compare' if known.insists else 'tell_difference'}("
+            f"{'compare' if known.insists else 'print_difference'}("
             f"'h of {lane.name}', h_{lane.side}, recorded_{lane.side})",
         )
 
@@ -124,7 +124,7 @@ def _spelled_step(lane: Lane, step: int) -> Iterator[str]:
         initial = ", ".join(f"initial_state[{place}][{lane.row}][0]" for place in range(len(states)))
         yield f"{', '.join(states)} = {initial}"
     yield from code_lines(lane.network.kind.spec, f"{lane.side}_")
-    yield "print(h)  # by hand"
+    yield "print(h)  # NumPy"
     if lane.on_top:
         index = f"[0][{at}]" if lane.network.layout == "NTC" else f"[{at}][0]"
         yield f"print(out{index}{lane.part_of_out})  # Gluon"

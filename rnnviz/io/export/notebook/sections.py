@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rnnviz import __version__
 from rnnviz.cells.symbols import helper_lines
 from rnnviz.core.config import Network
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.inputs import Inputs
 from rnnviz.io.config_toml import dump_config
 from rnnviz.io.export.notebook.cell_code import GLUON_LAYERS, step_function
@@ -24,8 +24,9 @@ def introduction(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
     verdicts = [f"> {literally(str(verdict_sentence(result, c.candidate)))}" for c in result.comparisons]
     yield prose(
         f"# {network_in_words(result.config.network)}",
-        "Every number of this network once more: `out` and `state` by Gluon's layer, then by hand, layer by layer and "
-        "direction by direction. Each cell that compares fails if the two are further apart than the tolerance.",
+        "Every number of this network once more: `out` and `state` by Gluon's layer, then with NumPy, "
+        "layer by layer and direction by direction. Each cell that compares fails if the two differ by more than the "
+        "tolerance.",
         f"The run that rnnviz {literally(__version__)} made of it found:",
         *verdicts,
         *([literally(known.why)] if known.why else []),
@@ -46,7 +47,7 @@ def introduction(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
         *UNPACKED,
         "",
         "",
-        "def tell_difference(what, one, other):",
+        "def print_difference(what, one, other):",
         '    """Print by how much two arrays differ at most."""',
         "    with np.errstate(invalid='ignore'):",
         "        print(f'{what}: the largest difference is {np.max(np.abs(one - other)):.2g}')",
@@ -54,7 +55,7 @@ def introduction(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
         "",
         "def compare(what, one, other):",
         '    """Print by how much two arrays differ at most, and fail if that is more than the tolerance."""',
-        "    tell_difference(what, one, other)",
+        "    print_difference(what, one, other)",
         "    np.testing.assert_allclose(one, other, rtol=rtol, atol=atol)",
     )
 
@@ -64,7 +65,7 @@ def given(inputs: Inputs) -> Iterator[NotebookCell]:
     network, kind = inputs.network, inputs.network.kind
     rows = ", ".join(f"${gate.symbol}$" for gate in kind.gates)
     order = f" The rows are those of the gates {rows}, $H$ of each." if kind.gate_count > 1 else ""
-    yield prose("## What is given")
+    yield prose("## Inputs")
     sizes = (
         *(inputs.timesteps, inputs.batch_size),
         *(network.input_size, network.hidden_size, network.num_layers, network.directions),
@@ -96,15 +97,13 @@ def gluon_layer(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
     trace = known.trace
     engine = literally(display_name(trace.engine))
     finals = {"h": trace.state_h, **({"c": trace.state_c} if trace.state_c is not None else {})}
-    yield prose("## Gluon's layer", f"First what the run has of it, as {engine} computed it.")
+    yield prose("## Gluon's layer", f"First the recorded output and final state, computed by {engine}.")
     yield code(
         assignment("recorded_out", trace.output_in(network.layout)),
         *(assignment(f"recorded_{name}", array) for name, array in finals.items()),
         f"recorded_state = [{', '.join(f'recorded_{name}' for name in finals)}]",
     )
-    yield prose(
-        "Then the layer itself. Where MXNet cannot be installed, what the run has stands in for what it returns."
-    )
+    yield prose("Then the layer itself. Without MXNet, the recorded arrays replace its results.")
     yield code(
         "try:",
         "    if 'bool' not in vars(np):",
@@ -115,7 +114,7 @@ def gluon_layer(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
         "    mx = None",
         "    print(f'Without MXNet ({error}), out and state are those of the run.')",
     )
-    held = "compare" if known.insists_on_gluon else "tell_difference"
+    held = "compare" if known.insists_on_gluon else "print_difference"
     # Gluon has no layer that reads from the end only: input and output are reversed in time.
     order = "" if not network.reverse else "[:, ::-1]" if network.layout == "NTC" else "[::-1]"
     lines = (
@@ -143,7 +142,7 @@ def gluon_layer(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
 def one_step(network: Network) -> Iterator[NotebookCell]:
     """The cell's equations, and the function that is called for every step."""
     yield prose(
-        "## One step by hand",
+        "## One step with NumPy",
         "With $u = W_{i2h}\\,x + b_{i2h}$ and $v = W_{h2h}\\,h_{t-1} + b_{h2h}$:",
         fenced("\n".join(network.kind.equations)),
     )
@@ -156,32 +155,32 @@ def layer_input(network: Network, layer: int) -> Iterator[NotebookCell]:
     """The input of a layer, time first."""
     if layer == 0:
         if network.layout == "NTC":
-            yield prose("Time comes first, so that `x0[t]` is what every sample reads at $t$.")
+            yield prose("Time is the first axis: `x0[t]` is the input of every sample at $t$.")
         yield code("x0 = dat.swapaxes(0, 1)" if network.layout == "NTC" else "x0 = dat")
     elif network.bidirectional:
         yield prose(
-            f"## What layer {layer} reads",
+            f"## Input of layer {layer}",
             f"> NOTE: layer {layer} reads both directions of layer {layer - 1}, side by side at the same $t$.",
         )
         yield code(f"x{layer} = np.concatenate([h_l{layer - 1}, h_r{layer - 1}], axis=-1)")
     else:
-        yield prose(f"## What layer {layer} reads", f"It reads the hidden states of layer {layer - 1}.")
+        yield prose(f"## Input of layer {layer}", f"The hidden states of layer {layer - 1}.")
         yield code(f"x{layer} = h_l{layer - 1}")
 
 
 def outcome(network: Network, known: Recorded) -> Iterator[NotebookCell]:
-    """out by hand, against Gluon's, and the note about how out and state fit together."""
+    """out with NumPy, compared with Gluon's, and the note about how out and state fit together."""
     top = network.num_layers - 1
     batch_first = network.layout == "NTC"
     sides = [f"{side}{top}" for side in "lr"[: network.directions]]
     joined = f"np.concatenate([{', '.join(f'h_{side}' for side in sides)}], axis=-1)"
-    held = "compare" if known.insists_on_gluon else "tell_difference"
+    held = "compare" if known.insists_on_gluon else "print_difference"
     yield prose("## `out`", "The hidden states of the top layer, concatenated if it has two directions.")
     yield code(
-        f"out_by_hand = {joined}{'.swapaxes(0, 1)' if batch_first else ''}",
-        "print(out_by_hand[0][0])  # by hand, sample 0 at t = 0",
+        f"out_numpy = {joined}{'.swapaxes(0, 1)' if batch_first else ''}",
+        "print(out_numpy[0][0])  # NumPy, sample 0 at t = 0",
         "print(out[0][0])  # Gluon",
-        f"{held}('out', out_by_hand, out)",
+        f"{held}('out', out_numpy, out)",
     )
     at, row = "out[:, {}]" if batch_first else "out[{}]", top * network.directions
     forward, backward = f"{at.format('T - 1')}[:, :H]", f"{at.format('0')}[:, H:]"

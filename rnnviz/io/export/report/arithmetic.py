@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rnnviz.cells.running_error import ALLOWED
 from rnnviz.core import number_format
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.digit_format import align_decimals, format_distinct, format_short
 from rnnviz.explain.divergence import Divergence
@@ -14,8 +14,8 @@ from rnnviz.explain.explanation import explain_value
 from rnnviz.explain.provenance import notation, own_previous, previous_cell
 from rnnviz.explain.step_breakdown import StepBreakdown
 from rnnviz.explain.term_table import ledger
-from rnnviz.io.export.report.tables import Number, ReportRow, error
-from rnnviz.verify.comparison import Comparison
+from rnnviz.io.export.report.tables import Figure, ReportRow, error
+from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 
 
@@ -28,8 +28,8 @@ class TermRow:
 
     name: str
     kind: str
-    factor: Number | None
-    figures: tuple[Number | None, ...]
+    factor: Figure | None
+    figures: tuple[Figure | None, ...]
     parts: bool
 
 
@@ -144,20 +144,20 @@ def _terms(each: Sequence[StepBreakdown], symbol: str, parting: Divergence | Non
     )
 
 
-def _numbers(values: Sequence[float | None]) -> list[Number | None]:
+def _numbers(values: Sequence[float | None]) -> list[Figure | None]:
     """With three decimals, and two that differ with as many as show the difference."""
     shown = [None if value is None else format_short(value) for value in values]
     if len(values) == 2 and values[0] is not None and values[1] is not None and values[0] != values[1]:
         shown = list(format_distinct(values[0], values[1]))
     return [
-        None if value is None or text is None else Number(text, number_format.full(value))
+        None if value is None or text is None else Figure(text, number_format.full(value))
         for value, text in zip(values, shown, strict=True)
     ]
 
 
-def _aligned(column: Sequence[Number | None]) -> list[Number | None]:
+def _aligned(column: Sequence[Figure | None]) -> list[Figure | None]:
     texts = align_decimals(["" if number is None else number.shown for number in column])
-    return [None if number is None else Number(text, number.full) for number, text in zip(column, texts, strict=True)]
+    return [None if number is None else Figure(text, number.full) for number, text in zip(column, texts, strict=True)]
 
 
 def _equation(each: Sequence[StepBreakdown], lines: Sequence[EquationLine]) -> Equation:

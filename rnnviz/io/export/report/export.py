@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from rnnviz.core import number_format
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
 from rnnviz.io.atomic import atomic_write
 from rnnviz.io.config_toml import dump_config
 from rnnviz.io.export.json_summary import versions
@@ -99,7 +99,7 @@ def _environment() -> Environment:
 
 
 def _allowed(value: Any) -> Any:
-    """A text without the characters that HTML forbids; what the template itself made is left alone."""
+    """The text without characters that HTML forbids; markup of the template is unchanged."""
     if not isinstance(value, str) or hasattr(value, "__html__"):
         return value
     return _FORBIDDEN.sub(_REPLACEMENT, value)

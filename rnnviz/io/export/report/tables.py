@@ -5,26 +5,27 @@ from typing import TypeAlias
 
 from rnnviz.cells.running_error import ALLOWED
 from rnnviz.core import number_format
-from rnnviz.core.display_names import display_name
+from rnnviz.core.engine_spec import display_name
+from rnnviz.core.trace_index import Location
 from rnnviz.core.words import join_words
 from rnnviz.text import verdict_details
 from rnnviz.text.audit_rows import AUDIT_WORDS
 from rnnviz.text.verdict_text import MARKS, likely_causes
 from rnnviz.verify.audit import Audit
-from rnnviz.verify.comparison import Comparison
+from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import Judgment, RunResult
 from rnnviz.verify.verdict import AuditVerdict
 
 
 @dataclass(frozen=True)
-class Number:
-    """A number as it is shown, and with every digit."""
+class Figure:
+    """A number or a position as it is shown, and in full."""
 
     shown: str
     full: str
 
 
-TableCell: TypeAlias = Number | str
+TableCell: TypeAlias = Figure | str
 
 
 @dataclass(frozen=True)
@@ -44,15 +45,15 @@ class AuditTableRow:
     word: str
     audited: str
     worst: TableCell
-    first_wrong: str
+    first_wrong: TableCell
     has: TableCell
     gives: TableCell
     diagnosis: str
 
 
-def error(value: float) -> Number:
+def error(value: float) -> Figure:
     """A difference."""
-    return Number(number_format.error(value), number_format.full(value))
+    return Figure(number_format.error(value), number_format.full(value))
 
 
 def comparison_rows(result: RunResult) -> tuple[ReportRow, ...]:
@@ -72,14 +73,14 @@ def _figures(result: RunResult, comparison: Comparison) -> dict[str, TableCell]:
         "Absolute tolerance": error(comparison.atol),
         "Relative tolerance": error(comparison.rtol),
         "Max abs difference": error(comparison.max_abs_error),
-        "Position of the max": str(comparison.max_abs_error_at) if comparison.max_abs_error else "",
+        "Position of the max": _position(comparison.max_abs_error_at) if comparison.max_abs_error else "",
         "Max error ratio": error(comparison.max_error_ratio),
         "Max distance (ulp)": number_format.ulp(comparison.max_ulp),
-        "Smallest passing atol": Number(
+        "Smallest passing atol": Figure(
             number_format.format_ceil(comparison.smallest_passing_atol),
             number_format.full(comparison.smallest_passing_atol),
         ),
-        "First mismatch": "none" if first is None else str(first.where),
+        "First mismatch": "none" if first is None else _position(first.where),
         "Reference value there": has[0],
         "Candidate value there": has[1],
         "NaN or infinite in the reference": _some(comparison.nonfinite_reference),
@@ -103,7 +104,7 @@ def _audit(judgment: Judgment, audit: Audit) -> AuditTableRow:
         AUDIT_WORDS[audit.verdict],
         "all" if audit.coverage == 1.0 else verdict_details.covered(audit.coverage),
         error(audit.worst_ratio) if audit.audited else "",
-        "" if wrong is None else str(wrong.where),
+        "" if wrong is None else _position(wrong.where),
         has[0],
         has[1],
         join_words(likely_causes(judgment, audit.engine), "or"),
@@ -114,10 +115,14 @@ ALLOWED_BOUNDS = number_format.error(ALLOWED)
 """How many rounding bounds a right step may be off."""
 
 
+def _position(where: Location) -> Figure:
+    return Figure(where.short, str(where))
+
+
 def _some(count: int) -> str:
     return number_format.count(count) if count else ""
 
 
-def _apart(one: float, other: float) -> tuple[Number, Number]:
+def _apart(one: float, other: float) -> tuple[Figure, Figure]:
     shown = number_format.format_pair(one, other)
-    return Number(shown[0], number_format.full(one)), Number(shown[1], number_format.full(other))
+    return Figure(shown[0], number_format.full(one)), Figure(shown[1], number_format.full(other))

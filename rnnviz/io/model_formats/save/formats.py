@@ -15,10 +15,10 @@ from rnnviz.io.model_formats.weights import read_weights
 
 @dataclass(frozen=True)
 class WeightFormat:
-    """One format: what people call it, its ending, and what writes it, reads it and can compute from it.
+    """A format: title, ending, writer, reader, and the engine that computes from it.
 
     The writer is `write_weights(network, parameters, path)` of the module `writer`, imported when it is needed.
-    `library` is the engine whose framework reads such files itself, if any; `dtypes` are what that computes in.
+    `library` is the engine whose framework reads such files itself, if any; `dtypes` are its types.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""An ONNX model that runs: one RNN, LSTM or GRU node for each layer, and what hands the output of one to the next.
+"""An ONNX model that runs: one RNN, LSTM or GRU node for each layer, and the nodes between them.
 
 The model reads `input` (T, N, I) and the initial states `h_0`, and `c_0` of an LSTM, each (L·D, N, H), and gives
 `output` (T, N, D·H) and the final states `h_n` and `c_n`; T and N are free. ONNX orders the gates otherwise and keeps
@@ -89,7 +89,7 @@ def _values(network: Network, sequence: str, features: int, end: str) -> Iterato
 
 
 def _layer(network: Network, layer: int) -> list[NodeProto]:
-    """The layer's node, and what makes (T, N, D·H) of its Y (T, D, N, H)."""
+    """The layer's node, and nodes that reshape its Y (T, D, N, H) to (T, N, D·H)."""
     attributes: dict[str, Any] = {
         "hidden_size": network.hidden_size,
         "direction": "bidirectional" if network.bidirectional else "reverse" if network.reverse else "forward",

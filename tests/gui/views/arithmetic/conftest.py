@@ -8,7 +8,7 @@ import pytest
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.gui.views.arithmetic.seen import WHERE
 
 
@@ -27,7 +27,7 @@ def show(qtbot: Any, view: ArithmeticView) -> Callable[..., RunResult]:
     """Shows the arithmetic of a place and waits until it is there."""
 
     def show(where: Location = WHERE, candidate: str = "manual", **made: Any) -> RunResult:
-        result = made_result(**({"num_layers": 2, "bidirectional": True} | made))
+        result = make_result(**({"num_layers": 2, "bidirectional": True} | made))
         view.show_result(result, candidate)
         view.show_location(where)
         qtbot.waitUntil(lambda: view.complete and view.page is not None)

@@ -11,11 +11,11 @@ WHERE = Location(layer=1, direction=1, timestep=2, sample=1, unit=1)
 
 
 def text(view: ArithmeticView, row: int, column: int) -> str:
-    return str(view.table.ledger.index(row, column).data())
+    return str(view.table.term_model.index(row, column).data())
 
 
 def column(view: ArithmeticView, name: str) -> int:
-    model = view.table.ledger
+    model = view.table.term_model
     headings = [model.headerData(c, Qt.Orientation.Horizontal, FULL_ROLE) for c in range(model.columnCount())]
     return next(c for c, heading in enumerate(headings) if heading.endswith(name))
 
@@ -25,4 +25,4 @@ def card(view: ArithmeticView, symbol: str) -> Card:
 
 
 def row(view: ArithmeticView, name: str) -> int:
-    return next(r for r, line in enumerate(view.table.ledger.lines) if line.row.name == name and not line.engine)
+    return next(r for r, line in enumerate(view.table.term_model.lines) if line.row.name == name and not line.engine)

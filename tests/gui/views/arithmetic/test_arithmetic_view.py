@@ -14,7 +14,7 @@ from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.gui.views.number_table import FULL_ROLE
 from tests.explain.arithmetics import explained
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.gui.views.arithmetic.seen import WHERE, card, column, row, text
 
 
@@ -43,7 +43,7 @@ def test_the_numbers_are_those_of_the_parameters_and_the_engines_own_state(view:
         cells = [text(view, shown, column(view, name)) for name in ("weight", "input", "prod.")]
         weight = float(p.h2h_weight[at, 2])
         assert cells == [format_short(weight), format_short(h[2]), format_short(weight * h[2])]
-        full = view.table.ledger.index(shown, column(view, "input")).data(FULL_ROLE)
+        full = view.table.term_model.index(shown, column(view, "input")).data(FULL_ROLE)
         assert full == number_format.full(float(h[2]))
         assert text(view, row(view, "u + v"), column(view, "gluon sum")) == format_short(u + v)
     c = card(view, "c").content.lines[0].result.value
@@ -58,7 +58,7 @@ def test_any_network_can_be_shown(view: ArithmeticView, case: Any) -> None:
     view.hide()
     inputs, trace, where = case
     shape = trace.shape
-    made = made_result(
+    made = make_result(
         cell=inputs.network.cell,
         input_size=inputs.network.input_size,
         hidden_size=shape[4],
@@ -94,10 +94,10 @@ def test_a_mistake_is_marked_in_the_first_line_that_parts_and_named_in_a_sentenc
     assert "first divergence" in view.cards.cards[-2].accessibleName()
     show(WHERE.moved(layer=0), engines=("gluon", name), candidate=name, cell="lstm")
     assert view.cards.cards[0].content.parts
-    marked = [own.name for own in view.table.ledger.ledger.rows if own.parts]
+    marked = [own.name for own in view.table.term_model.term_table.rows if own.parts]
     assert len(marked) == 1
     assert f"at {marked[0]} of layer 0, backward" in view.note.text()
-    assert view.table.ledger.cell(row(view, marked[0]), 0).mark is not None
+    assert view.table.term_model.cell(row(view, marked[0]), 0).mark is not None
 
 
 def test_engines_that_agree_are_not_marked(view: ArithmeticView, show: Any) -> None:
@@ -109,19 +109,19 @@ def test_engines_that_agree_are_not_marked(view: ArithmeticView, show: Any) -> N
 
 def test_terms_are_sorted_and_as_many_as_one_wants(qtbot: Any, view: ArithmeticView, show: Any) -> None:
     show(hidden_size=40)
-    rows = view.table.ledger.ledger.rows
+    rows = view.table.term_model.term_table.rows
     assert [own.name for own in rows if own.kind == "rest"] != []
     with qtbot.waitSignal(view.shown):
-        view.listing.count.setValue(3)
-    assert len([own for own in view.table.ledger.ledger.rows if own.kind == "term"]) == 3
+        view.list_options.count.setValue(3)
+    assert len([own for own in view.table.term_model.term_table.rows if own.kind == "term"]) == 3
     with qtbot.waitSignal(view.shown):
-        view.listing.orders.setCurrentIndex(1)
-    added = [abs(own.figures[0].added) for own in view.table.ledger.ledger.rows if own.kind == "term"]
+        view.list_options.orders.setCurrentIndex(1)
+    added = [abs(own.figures[0].added) for own in view.table.term_model.term_table.rows if own.kind == "term"]
     assert added == sorted(added, reverse=True)
     assert text(view, 3, 0) == "117 more"
     with qtbot.waitSignal(view.shown):
-        view.listing.count.setValue(view.listing.count.maximum())
-    assert len([own for own in view.table.ledger.ledger.rows if own.kind == "term"]) == 120
+        view.list_options.count.setValue(view.list_options.count.maximum())
+    assert len([own for own in view.table.term_model.term_table.rows if own.kind == "term"]) == 120
 
 
 def test_what_is_copied_is_the_whole_arithmetic(view: ArithmeticView, show: Any) -> None:
@@ -135,10 +135,13 @@ def test_what_is_copied_is_the_whole_arithmetic(view: ArithmeticView, show: Any)
 def test_numbers_are_told_in_full_where_the_pointer_rests(view: ArithmeticView, show: Any) -> None:
     show(cell="lstm")
     own = card(view, "f")
-    told = own.told_at(own.link_rect(2).center())
-    assert f"gluon: {number_format.full(view.page.arithmetics[0].by_symbol['f'].pre.u.total)}" in told
-    first = view.table.ledger.row(0).figures[0]
-    assert f"{number_format.full(first.factor)} × {number_format.full(first.input)}" in view.table.ledger.told(0)
+    row_tooltip = own.tooltip_at(own.link_rect(2).center())
+    assert f"gluon: {number_format.full(view.page.arithmetics[0].by_symbol['f'].pre.u.total)}" in row_tooltip
+    first = view.table.term_model.row(0).figures[0]
+    assert (
+        f"{number_format.full(first.factor)} × {number_format.full(first.input)}"
+        in view.table.term_model.row_tooltip(0)
+    )
 
 
 def test_a_nan_is_spelled_out_and_draws_no_bar(view: ArithmeticView, show: Any) -> None:

@@ -7,17 +7,17 @@ import pytest
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.provenance import InitialPlace, InputPlace
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.gui.views.arithmetic.seen import WHERE
 
 
 def test_only_the_last_of_many_moves_is_sure_to_be_answered(qtbot: Any, view: ArithmeticView, show: Any) -> None:
     show(cell="lstm", timesteps=60)
     shown: list[Location] = []
-    view.shown.connect(lambda: shown.append(view.page.question.where))
+    view.shown.connect(lambda: shown.append(view.page.request.where))
     for timestep in range(60):
         view.show_location(WHERE.moved(timestep=timestep))
-    assert view.page.question.where == WHERE
+    assert view.page.request.where == WHERE
     qtbot.waitUntil(lambda: view.complete)
     assert shown[-1] == WHERE.moved(timestep=59)
     assert len(shown) < 60
@@ -33,8 +33,8 @@ def test_an_answer_that_comes_when_one_is_back_already_changes_nothing(
     late = view.page
     view.show_location(WHERE)
     qtbot.waitUntil(lambda: view.complete)
-    view._inquiry._reckoner.answered.emit(late)
-    assert view.page.question.where == there.question.where
+    view._debouncer._worker.page_ready.emit(late)
+    assert view.page.request.where == there.request.where
 
 
 def test_a_running_cursor_is_followed_in_passing(qtbot: Any, view: ArithmeticView, show: Any) -> None:
@@ -46,11 +46,11 @@ def test_a_running_cursor_is_followed_in_passing(qtbot: Any, view: ArithmeticVie
     with qtbot.waitSignal(view.shown):
         view.show_location(WHERE)
     view.show_location(WHERE.moved(timestep=8))
-    view._inquiry._reckoner.answered.emit(late)
-    assert view.page.question.where.timestep == 7
+    view._debouncer._worker.page_ready.emit(late)
+    assert view.page.request.where.timestep == 7
     assert not view.complete
     qtbot.waitUntil(lambda: view.complete)
-    assert view.page.question.where.timestep == 8
+    assert view.page.request.where.timestep == 8
 
 
 def test_an_answer_that_comes_after_the_trail_has_ended_changes_nothing(
@@ -59,8 +59,8 @@ def test_an_answer_that_comes_after_the_trail_has_ended_changes_nothing(
     show(cell="lstm")
     late = view.page
     view.show_location(WHERE.moved(unit=2))
-    view.show_trail((WHERE.moved(unit=2), InputPlace(2, 1, 0)), 1)
-    view._inquiry._reckoner.answered.emit(late)
+    view.show_history((WHERE.moved(unit=2), InputPlace(2, 1, 0)), 1)
+    view._debouncer._worker.page_ready.emit(late)
     assert view.end.isVisible()
     assert view.complete
 
@@ -69,9 +69,9 @@ def test_a_picture_shows_what_was_asked_for_last(view: ArithmeticView, show: Any
     show(cell="lstm")
     view.show_location(WHERE.moved(unit=2))
     assert not view.complete
-    view.settle()
+    view.finish_pending()
     assert view.complete
-    assert view.page.question.where.unit == 2
+    assert view.page.request.where.unit == 2
 
 
 def test_hiding_the_view_gives_up_what_is_on_its_way(qtbot: Any, view: ArithmeticView, show: Any) -> None:
@@ -80,18 +80,18 @@ def test_hiding_the_view_gives_up_what_is_on_its_way(qtbot: Any, view: Arithmeti
     view.hide()
     view.show()
     qtbot.waitUntil(lambda: view.complete)
-    assert view.page.question.where.unit == 0
+    assert view.page.request.where.unit == 0
 
 
 def test_the_end_of_a_trail_stays_while_the_network_is_run_again(view: ArithmeticView, show: Any) -> None:
     show(cell="lstm")
-    view.show_trail((WHERE, InputPlace(2, 1, 0)), 1)
-    other = made_result(cell="lstm", num_layers=2, bidirectional=True)
+    view.show_history((WHERE, InputPlace(2, 1, 0)), 1)
+    other = make_result(cell="lstm", num_layers=2, bidirectional=True)
     view.show_result(other, "manual")
     view.show_location(WHERE)
     assert view.ends
     assert view.end.isVisible()
-    view.show_result(made_result(input_size=3, timesteps=2, batch_size=1), "manual")
+    view.show_result(make_result(input_size=3, timesteps=2, batch_size=1), "manual")
     assert not view.ends
 
 
@@ -106,7 +106,7 @@ def test_a_trail_through_a_result_that_is_still_to_come_is_waited_for(
     show()
     before = view.page
     view.hide()
-    view.show_trail((place,), 0)
+    view.show_history((place,), 0)
     view.resize(view.width() + 40, view.height() + 10)
     view.show()
     assert view.page is before

@@ -26,7 +26,7 @@ def test_a_term_leads_to_its_source(qtbot: Any, view: ArithmeticView, show: Any,
         ("h[t=2, u=3] ←", WHERE.moved(layer=0, unit=3)),
         ("h[t=3, u=2]", WHERE.moved(timestep=3, unit=2)),
     ):
-        index = view.table.ledger.index(row(view, name), 0)
+        index = view.table.term_model.index(row(view, name), 0)
         view.table.scrollTo(index)
         with qtbot.waitSignal(view.place_requested) as asked:
             if click == "mouse":
@@ -43,7 +43,7 @@ def test_a_double_click_follows_one_link_only(qtbot: Any, view: ArithmeticView, 
     show()
     asked: list[object] = []
     view.place_requested.connect(asked.append)
-    at = view.table.visualRect(view.table.ledger.index(0, 0)).center()
+    at = view.table.visualRect(view.table.term_model.index(0, 0)).center()
     qtbot.mouseClick(view.table.viewport(), Qt.MouseButton.LeftButton, pos=at)
     qtbot.mouseDClick(view.table.viewport(), Qt.MouseButton.LeftButton, pos=at)
     qtbot.mouseRelease(view.table.viewport(), Qt.MouseButton.LeftButton, pos=at)
@@ -67,7 +67,7 @@ def test_cards_are_chosen_and_links_followed_by_keys_alone(qtbot: Any, view: Ari
     for symbol in "fgoch":
         with qtbot.waitSignal(view.shown):
             qtbot.keyClick(view.focusWidget(), Qt.Key.Key_Down)
-        assert view.table.ledger.ledger.line == symbol
+        assert view.table.term_model.term_table.line == symbol
         assert card(view, symbol).checked
     own = card(view, "h")
     qtbot.keyClick(own, Qt.Key.Key_Right)
@@ -83,20 +83,20 @@ def test_the_input_and_the_initial_state_end_a_trail(view: ArithmeticView, show:
         (InputPlace(2, 1, 0), "x[t=2, i=0] = " + format_short(float(result.inputs.sequence[2, 1, 0]))),
         (InitialPlace("c", 1, 1, 1, 2), "c0[u=2] = " + format_short(float(result.inputs.initial_state.c[3, 1, 2]))),
     ):
-        view.show_trail((WHERE, place), 1)
+        view.show_history((WHERE, place), 1)
         assert view.ends
         assert view.end.isVisible()
         assert said in view.end.text
         assert "no step computed it" in view.end.text
         assert said in view.copy_text()
-    view.show_trail((WHERE, InputPlace(2, 1, 0)), 0)
+    view.show_history((WHERE, InputPlace(2, 1, 0)), 0)
     assert not view.ends
     assert view.table.isVisible()
 
 
 def test_every_control_has_a_name_and_is_reached_by_tab(qtbot: Any, view: ArithmeticView, show: Any) -> None:
     show(cell="lstm", engines=("gluon", "bug:no-i2h-bias"), candidate="bug:no-i2h-bias")
-    wanted = {view.note, view.table, view.listing.orders, view.listing.count, view.cards.cards[0]}
+    wanted = {view.note, view.table, view.list_options.orders, view.list_options.count, view.cards.cards[0]}
     reached: set[QWidget] = set()
     view.note.setFocus()
     for _ in range(12):

@@ -23,8 +23,8 @@ LINES = [("gru", "r"), ("gru", "n"), ("gru", "h"), ("lstm", "i"), ("lstm", "c"),
 
 def sums(view: ArithmeticView, engine: str) -> list[str]:
     place = column(view, f"{engine} sum")
-    lines = [k for k, line in enumerate(view.table.ledger.lines) if line.row.figures[0].stop is not None]
-    return [text(view, k, place) for k in lines if not view.table.ledger.lines[k].engine]
+    lines = [k for k, line in enumerate(view.table.term_model.lines) if line.row.figures[0].stop is not None]
+    return [text(view, k, place) for k in lines if not view.table.term_model.lines[k].engine]
 
 
 def by_hand(view: ArithmeticView, engine: int, symbol: str) -> list[float]:
@@ -35,7 +35,7 @@ def by_hand(view: ArithmeticView, engine: int, symbol: str) -> list[float]:
 
 
 def split_at(view: ArithmeticView) -> list[str]:
-    return [line.row.name for line in view.table.ledger.lines if line.parts]
+    return [line.row.name for line in view.table.term_model.lines if line.parts]
 
 
 @pytest.mark.parametrize("other", ["manual", MISTAKE])
@@ -52,16 +52,16 @@ def test_the_first_line_in_which_the_sums_part_is_marked_in_words_and_signs(view
     show(WHERE.moved(layer=0), engines=("gluon", MISTAKE), candidate=MISTAKE, cell="lstm")
     (name,) = split_at(view)
     ours, theirs = (np.array(by_hand(view, engine, "i")) for engine in (0, 1))
-    rtol, atol = view.page.question.result.config.tolerances
+    rtol, atol = view.page.request.result.config.tolerances
     first = int(np.flatnonzero(np.abs(ours - theirs) > atol + rtol * np.abs(ours))[0])
-    added = [line.row.name for line in view.table.ledger.lines if not line.engine and line.row.kind != "part"]
+    added = [line.row.name for line in view.table.term_model.lines if not line.engine and line.row.kind != "part"]
     assert name == added[first] == "h[t=3, u=0]"
     here, place = row(view, name), column(view, f"{MISTAKE} sum")
     assert text(view, here, place).startswith("≠ ")
-    assert view.table.ledger.cell(here, place).bold
-    said = view.table.ledger.index(here, place).data(Qt.ItemDataRole.AccessibleTextRole)
+    assert view.table.term_model.cell(here, place).bold
+    said = view.table.term_model.index(here, place).data(Qt.ItemDataRole.AccessibleTextRole)
     assert said.endswith(", the running sums diverge here")
-    assert "The running sums diverge here." in view.table.ledger.told(here)
+    assert "The running sums diverge here." in view.table.term_model.row_tooltip(here)
     assert [value for value in sums(view, MISTAKE) if "≠" in value] == [text(view, here, place)]
 
 
@@ -77,16 +77,16 @@ def test_what_the_engines_share_stands_there_once_and_another_input_in_a_line_of
     view: ArithmeticView, show: Any
 ) -> None:
     show(WHERE.moved(layer=0), engines=("gluon", MISTAKE), candidate=MISTAKE, cell="lstm")
-    lines = view.table.ledger.lines
+    lines = view.table.term_model.lines
     assert [line.row.name for line in lines if line.engine and line.row.name.startswith("x")] == []
     here = row(view, "h[t=3, u=0]")
     assert (lines[here + 1].row, lines[here + 1].engine) == (lines[here].row, 1)
     own = view.page.arithmetics[1].by_symbol["i"].pre.v
-    told = [text(view, here + 1, column(view, name)) for name in ("term", "weight", "input", "prod.")]
-    assert told[:2] == ["□", ""]
-    assert [float(value) for value in told[2:]] == pytest.approx([own.inputs[0], own.products[0]], abs=6e-4)
+    shown = [text(view, here + 1, column(view, name)) for name in ("term", "weight", "input", "prod.")]
+    assert shown[:2] == ["□", ""]
+    assert [float(value) for value in shown[2:]] == pytest.approx([own.inputs[0], own.products[0]], abs=6e-4)
     assert text(view, here + 1, column(view, f"{MISTAKE} sum")) == ""
-    read = view.table.ledger.index(here + 1, 0).data(Qt.ItemDataRole.AccessibleTextRole)
+    read = view.table.term_model.index(here + 1, 0).data(Qt.ItemDataRole.AccessibleTextRole)
     assert read == f"term h[t=3, u=0] of {MISTAKE}, first divergence"
 
 
@@ -101,15 +101,15 @@ def test_nothing_is_scrolled_sideways_or_cut_off_in_a_small_window(
     view.choose_line(line)
     show(WHERE.moved(layer=0), engines=("gluon", other), candidate=other, cell=cell, edits=edits)
     table = view.table
-    assert table.ledger.ledger.line == line
+    assert table.term_model.term_table.line == line
     assert table.horizontalScrollBar().maximum() == 0
-    for place, own in enumerate(table.ledger.lines):
+    for place, own in enumerate(table.term_model.lines):
         # Without room for bars there may be none for a whole name either: its tooltip has it.
         for at, words in enumerate(own.texts[:-1]):
-            if at == 0 and table.isColumnHidden(table.ledger.bar_column):
+            if at == 0 and table.isColumnHidden(table.term_model.bar_column):
                 continue
-            face = table._painter._bold if table.ledger.cell(place, at).bold else table._painter._plain
-            mark = 16 if table.ledger.cell(place, at).mark is not None else 0
+            face = table._painter._bold if table.term_model.cell(place, at).bold else table._painter._plain
+            mark = 16 if table.term_model.cell(place, at).mark is not None else 0
             # As `CellPainter` has it: a number takes some of the margin rather than lose a digit.
             assert face.width(words) + mark <= table.columnWidth(at) - (8 if mark else 5), (words, own.row.name)
 
@@ -119,7 +119,7 @@ def test_a_long_name_is_elided_in_the_middle_and_stands_whole_in_the_tool_tip(vi
     show(engines=("gluon", LONG), candidate=LONG)
     name = LONG.rpartition("/")[2]
     assert len(name) == 64
-    model, place = view.table.ledger, column(view, f"{name} sum")
+    model, place = view.table.term_model, column(view, f"{name} sum")
     above, _, beneath = model.headerData(place, Qt.Orientation.Horizontal, DISPLAY).partition("\n")
     assert above.startswith("□ ")
     assert "…" in above
@@ -137,10 +137,10 @@ def test_bars_come_back_with_the_room_for_them(qtbot: Any, view: ArithmeticView,
     show(WHERE.moved(layer=0), engines=("gluon", MISTAKE), candidate=MISTAKE, cell="gru")
     table = view.table
     view.resize(900, 190)
-    qtbot.waitUntil(lambda: table.isColumnHidden(table.ledger.bar_column))
+    qtbot.waitUntil(lambda: table.isColumnHidden(table.term_model.bar_column))
     view.resize(1600, 190)
-    qtbot.waitUntil(lambda: not table.isColumnHidden(table.ledger.bar_column))
-    assert table.columnWidth(table.ledger.bar_column) > 90
+    qtbot.waitUntil(lambda: not table.isColumnHidden(table.term_model.bar_column))
+    assert table.columnWidth(table.term_model.bar_column) > 90
 
 
 def test_what_is_copied_has_every_number_of_both_engines_in_full(qtbot: Any, view: ArithmeticView, show: Any) -> None:
@@ -150,7 +150,7 @@ def test_what_is_copied_has_every_number_of_both_engines_in_full(qtbot: Any, vie
     header, *rows = [line.split("\t") for line in QApplication.clipboard().text().splitlines()]
     each = [f"{name} {what}" for name in ("gluon", MISTAKE) for what in ("× input", "= prod.", "sum")]
     assert header == ["term", "weight", *each]
-    entries = view.table.ledger.ledger.rows
+    entries = view.table.term_model.term_table.rows
     assert [cells[0] for cells in rows] == [entry.name for entry in entries]
     for cells, entry in zip(rows, entries, strict=True):
         figures = [value for own in entry.figures for value in (own.input, own.product, own.stop)]
@@ -165,7 +165,7 @@ def test_arrows_go_through_the_lines_and_enter_follows_either_of_an_entry(
     show(WHERE.moved(layer=0), engines=("gluon", MISTAKE), candidate=MISTAKE, cell="gru")
     table, here = view.table, row(view, "h[t=3, u=0]")
     table.setFocus()
-    table.setCurrentIndex(table.ledger.index(here, 0))
+    table.setCurrentIndex(table.term_model.index(here, 0))
     for line in (here, here + 1):
         assert table.currentIndex().row() == line
         with qtbot.waitSignal(view.place_requested) as asked:
@@ -196,8 +196,8 @@ def test_of_512_units_the_heaviest_are_listed_and_the_rest_summed_for_both(view:
         bidirectional=False,
         num_layers=1,
     )
-    rests = [line for line in view.table.ledger.lines if line.row.kind == "rest"]
-    listed = [line for line in view.table.ledger.lines if line.row.kind == "term" and not line.engine]
+    rests = [line for line in view.table.term_model.lines if line.row.kind == "rest"]
+    listed = [line for line in view.table.term_model.lines if line.row.kind == "term" and not line.engine]
     left = sum(int(line.row.name.split()[0].replace(",", "")) for line in rests if not line.engine)
     assert left + len(listed) == 515
     for place, engine in enumerate(("gluon", MISTAKE)):
@@ -209,5 +209,5 @@ def test_of_512_units_the_heaviest_are_listed_and_the_rest_summed_for_both(view:
 def test_the_mark_of_the_sums_has_the_themes_color(view: ArithmeticView, show: Any, theme: str) -> None:
     view.apply_theme(THEMES[theme])
     show(WHERE.moved(layer=0), engines=("gluon", MISTAKE), candidate=MISTAKE, cell="lstm")
-    cell = view.table.ledger.cell(row(view, split_at(view)[0]), column(view, f"{MISTAKE} sum"))
+    cell = view.table.term_model.cell(row(view, split_at(view)[0]), column(view, f"{MISTAKE} sum"))
     assert cell.color == THEMES[theme].color("wrong")

@@ -10,11 +10,11 @@ from PySide6.QtWidgets import QApplication
 from rnnviz.core.trace import Trace
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 
 
 def small(**changes: Any) -> RunResult:
-    return made_result(**{"hidden_size": 10, "input_size": 5, "timesteps": 2, **changes})
+    return make_result(**{"hidden_size": 10, "input_size": 5, "timesteps": 2, **changes})
 
 
 def spoil(trace: Trace) -> None:
@@ -24,7 +24,7 @@ def spoil(trace: Trace) -> None:
 
 def long_result(edit: Callable[[Trace], None] | None = None) -> RunResult:
     edits = {} if edit is None else {"manual": edit}
-    return made_result(hidden_size=64, timesteps=400, batch_size=1, bidirectional=True, edits=edits)
+    return make_result(hidden_size=64, timesteps=400, batch_size=1, bidirectional=True, edits=edits)
 
 
 def turn_wheel(view: UnrolledView, steps: int, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:

@@ -18,7 +18,7 @@ from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.tiles import Request, Tile
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.gui.conftest import own_threads, threads_left
 
 
@@ -27,7 +27,7 @@ def spoil(trace: Trace) -> None:
 
 
 def long_result(**changes: Any) -> RunResult:
-    return made_result(**{"hidden_size": 64, "timesteps": 1500, "edits": {"manual": spoil}, **changes})
+    return make_result(**{"hidden_size": 64, "timesteps": 1500, "edits": {"manual": spoil}, **changes})
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_pieces_of_an_earlier_result_are_dropped(qtbot: Any, view: UnrolledView,
         QApplication.processEvents()
     complete(qtbot, view)
     store = view.findChild(UnrolledCanvas).lanes.findChild(heatmap.HeatmapLayer).store
-    assert {key.look.turn for key in store._tiles} == {2}
+    assert {key.style.turn for key in store._tiles} == {2}
     view.show_result(None, None)
     assert len(store) == 0
 

@@ -15,7 +15,7 @@ from rnnviz.gui.views.unrolled import heatmap
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.quantities.gate_cache import LaneGates
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.oracles.gates import gates_of
 
 LANE = Lane(0, 0)
@@ -28,7 +28,7 @@ def spoil(trace: Trace) -> None:
 
 def small(cell: str = "lstm", **changes: Any) -> RunResult:
     network = {"cell": cell, "hidden_size": 6, "input_size": 5, "timesteps": 4, "edits": {"manual": spoil}}
-    return made_result(**{**network, **changes})
+    return make_result(**{**network, **changes})
 
 
 def texts(view: UnrolledView, lane: Lane = LANE) -> dict[tuple[int, int], str]:
@@ -68,7 +68,7 @@ def test_only_what_has_an_initial_state_shows_one(view: UnrolledView) -> None:
         array = None if state is None else getattr(result.inputs.initial_state, state)[0, 0]
         assert before == ({} if array is None else {unit: number_format.short(v) for unit, v in enumerate(array)})
         if state is not None:
-            assert view._stage.axis.tickStrings([-1.0], 1.0, 1.0) == [f"{state}0"]
+            assert view._canvas.axis.tickStrings([-1.0], 1.0, 1.0) == [f"{state}0"]
 
 
 def test_a_norm_is_one_number_for_each_timestep_and_leaves_the_cursors_unit(qtbot: Any, view: UnrolledView) -> None:

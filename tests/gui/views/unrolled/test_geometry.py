@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rnnviz.core.trace_index import INPUT, Lane, lanes_of
-from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, Scene, layout_for, room_of, scene_of
+from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, Scene, layout_for, limits_of, scene_of
 from rnnviz.gui.views.unrolled.layout import NUMBER_ROW, SHORTEST_INPUT, SHORTEST_LANE
 from rnnviz.gui.views.unrolled.viewport import Camera
 
@@ -69,7 +69,7 @@ def test_zooming_keeps_the_time_under_the_pointer_unless_the_end_is_reached(
 ) -> None:
     x = share * geometry.width
     time = geometry.time_at(x)
-    zoomed = geometry.camera.zoomed_time(factor, time, room_of(geometry))
+    zoomed = geometry.camera.zoomed_time(factor, time, limits_of(geometry))
     assert zoomed.span >= min(3.0, geometry.picture.timesteps) - 1e-9
     low = zoomed.start <= -0.5 or zoomed.start + zoomed.span >= geometry.picture.timesteps - 0.5
     assert low or time == pytest.approx(zoomed.start + share * zoomed.span, abs=1e-6 * geometry.picture.timesteps)
@@ -117,7 +117,7 @@ def test_a_row_is_as_tall_in_the_input_as_in_the_other_lanes() -> None:
 
 def test_the_view_follows_the_cursor_no_further_than_it_must() -> None:
     geometry = layout_for(picture(1, 1, 256, 5, 1000), 500.0, 500.0, Camera(start=99.5, span=100.0))
-    room = room_of(geometry)
+    room = limits_of(geometry)
     assert geometry.camera.showing(150, room) == geometry.camera
     assert geometry.camera.showing(300, room).start == pytest.approx(201.5)
     assert geometry.camera.showing(50, room).start == pytest.approx(48.5)

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QScrollBar
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.gui.views.unrolled.seen import long_result, small, turn_wheel
 
 
@@ -62,7 +62,7 @@ def test_a_rerun_of_the_same_shape_keeps_the_part_in_view(view: UnrolledView) ->
     before = view.geometry_in_view.camera
     view.show_result(long_result(), "manual")
     assert view.geometry_in_view.camera == before
-    view.show_result(made_result(timesteps=300), "manual")
+    view.show_result(make_result(timesteps=300), "manual")
     assert view.geometry_in_view.camera.span == 300.0
 
 

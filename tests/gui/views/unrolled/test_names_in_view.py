@@ -13,13 +13,13 @@ from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 
 LONG = "a label that is longer than anybody would wish for, and goes on and on"
 
 
 def named(timesteps: Sequence[str], features: Sequence[str] = ()) -> RunResult:
-    result = made_result(timesteps=len(timesteps), input_size=3, hidden_size=4)
+    result = make_result(timesteps=len(timesteps), input_size=3, hidden_size=4)
     return replace(result, inputs=replace(result.inputs, names=Names(timesteps, features)))
 
 
@@ -27,7 +27,7 @@ def under(view: UnrolledView, timestep: int) -> QPointF:
     """A place of the scene on the axis below a timestep."""
     geometry = view.geometry_in_view
     assert geometry is not None
-    axis = view._stage.axis
+    axis = view._canvas.axis
     return axis.mapToScene(QPointF(geometry.x_of(timestep), axis.size().height() / 2.0))
 
 
@@ -38,18 +38,18 @@ def over(view: UnrolledView, cell: CellGeometry) -> QPointF:
 
 
 def written(view: UnrolledView) -> list[str]:
-    return [name.text for name in view._stage.axis.names_in_view]
+    return [name.text for name in view._canvas.axis.names_in_view]
 
 
 def test_the_characters_of_a_text_stand_under_the_axis_in_a_line_of_their_own(view: UnrolledView) -> None:
     view.show_result(named("hello wo"), "manual")
     assert written(view) == ["h", "e", "l", "l", "o", "␣", "w", "o"]
-    tall = view._stage.axis.size().height()
+    tall = view._canvas.axis.size().height()
     view.show_result(named(("",) * 8), "manual")
     assert written(view) == []
-    assert view._stage.axis.size().height() < tall - 8.0
+    assert view._canvas.axis.size().height() < tall - 8.0
     view.show_result(named("other tx"), "manual")
-    assert view._stage.axis.size().height() == tall
+    assert view._canvas.axis.size().height() == tall
     assert written(view)[:5] == list("other")
 
 

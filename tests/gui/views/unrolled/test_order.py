@@ -13,7 +13,7 @@ from rnnviz.gui.views.unrolled import unit_order_worker
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.quantities.highlights import lane_region
-from tests.factories import made_result
+from tests.factories import make_result
 
 LANE = Lane(0, 0)
 SIZE = (1000, 600)
@@ -32,7 +32,7 @@ def rows_of(view: UnrolledView) -> list[int]:
 
 
 def test_the_most_active_unit_stands_on_top_with_its_own_numbers_and_marks(qtbot: Any, view: UnrolledView) -> None:
-    result = made_result(hidden_size=6, input_size=5, timesteps=4, edits={"manual": spoil})
+    result = make_result(hidden_size=6, input_size=5, timesteps=4, edits={"manual": spoil})
     view.show_result(result, "manual")
     view.show_order("activity")
     h = result["gluon"].hidden[0, 0, :, 0]
@@ -59,7 +59,7 @@ def test_the_most_active_unit_stands_on_top_with_its_own_numbers_and_marks(qtbot
 
 @pytest.mark.parametrize("quantity", ["difference", "change"])
 def test_what_is_told_of_a_unit_is_its_own(view: UnrolledView, quantity: Any) -> None:
-    result = made_result(hidden_size=6, timesteps=4, edits={"manual": spoil})
+    result = make_result(hidden_size=6, timesteps=4, edits={"manual": spoil})
     view.show_result(result, "manual")
     view.show_order("activity")
     view.show_color_by(quantity)
@@ -79,7 +79,7 @@ def test_an_order_that_takes_long_is_found_beside_the_window(
     qtbot: Any, view: UnrolledView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unit_order_worker, "_AT_ONCE", 0)
-    view.show_result(made_result(hidden_size=6, timesteps=4), "manual")
+    view.show_result(make_result(hidden_size=6, timesteps=4), "manual")
     view.show_order("component")
     assert view.order_text == "computing the order …"
     assert rows_of(view) == list(range(6))
@@ -88,7 +88,7 @@ def test_an_order_that_takes_long_is_found_beside_the_window(
 
 
 def test_a_norm_has_no_order(view: UnrolledView) -> None:
-    view.show_result(made_result(hidden_size=6, timesteps=4), "manual")
+    view.show_result(make_result(hidden_size=6, timesteps=4), "manual")
     view.show_location(Location(unit=4))
     view.show_order("activity")
     view.show_color_by("norm")
@@ -99,7 +99,7 @@ def test_a_norm_has_no_order(view: UnrolledView) -> None:
 def test_what_a_larger_network_lights_has_no_place_in_the_picture_of_the_one_before(
     view: UnrolledView, units: int
 ) -> None:
-    view.show_result(made_result(hidden_size=units, timesteps=4), "manual")
+    view.show_result(make_result(hidden_size=units, timesteps=4), "manual")
     view.show_order("activity")
-    view.show_highlight((lane_region(made_result(hidden_size=6, timesteps=4).inputs.network, 0, 0, 4),))
-    assert view.lit.frames == []
+    view.show_highlight((lane_region(make_result(hidden_size=6, timesteps=4).inputs.network, 0, 0, 4),))
+    assert view.highlights.frames == []

@@ -12,7 +12,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 
 
 def on_together(trace: Trace) -> None:
@@ -34,7 +34,7 @@ def view(qtbot: Any) -> UnrolledView:
 
 
 def result() -> RunResult:
-    return made_result(hidden_size=6, timesteps=100, batch_size=2, edits={"gluon": on_together})
+    return make_result(hidden_size=6, timesteps=100, batch_size=2, edits={"gluon": on_together})
 
 
 def drag(view: UnrolledView, first: int, last: int) -> None:

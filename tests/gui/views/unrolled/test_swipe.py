@@ -163,7 +163,7 @@ def test_a_swipe_rests_while_colors_tell_something_else_or_both_sides_are_one_en
     view.show_swipe("gluon")
     assert view.swiped_to == "gluon"
     assert (
-        view.accessibleDescription() == "The values of manual before the cursor's timestep, those of gluon from it on."
+        view.accessibleDescription() == "The values of manual before the selected time step, and of gluon from it on."
     )
 
 

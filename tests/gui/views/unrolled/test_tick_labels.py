@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.gui.views.unrolled.tick_labels import Metrics, StepNames
+from rnnviz.gui.views.unrolled.tick_labels import Metrics, TickLabels
 
 WIDE = 8.0
 
@@ -29,7 +29,7 @@ METRICS = Metrics(15.0, lambda text: len(text) * WIDE, elided)
 def test_no_name_stands_on_another_or_beyond_the_axis(
     names: list[str], start: float, span: float, width: float
 ) -> None:
-    found = StepNames(names).in_view(start, span, width, METRICS)
+    found = TickLabels(names).in_view(start, span, width, METRICS)
     for name in found:
         assert name.left >= -1e-6
         assert name.left + name.width <= width + 1e-6
@@ -43,7 +43,7 @@ def test_no_name_stands_on_another_or_beyond_the_axis(
 
 def test_every_character_of_a_text_stands_where_there_is_room_and_some_where_there_is_not() -> None:
     text = "abcdefghij" * 1000
-    names = StepNames(text)
+    names = TickLabels(text)
     near = names.in_view(20.5, 20.0, 600.0, METRICS)
     assert [(name.timestep, name.text) for name in near] == [(t, text[t]) for t in range(21, 41)]
     far = names.in_view(-0.5, 10_000.0, 1000.0, METRICS)
@@ -54,14 +54,14 @@ def test_every_character_of_a_text_stands_where_there_is_room_and_some_where_the
 def test_characters_stand_as_close_as_in_a_text_whatever_a_rare_wide_one_needs() -> None:
     text = "ab" * 20 + "\N{GRINNING FACE}" + "ab" * 20
     metrics = Metrics(15.0, lambda text: 15.0 if text == "\N{GRINNING FACE}" else WIDE, lambda text, _width: text)
-    found = StepNames(text).in_view(-0.5, 81.0, 81.0 * (WIDE + 1.5), metrics)
+    found = TickLabels(text).in_view(-0.5, 81.0, 81.0 * (WIDE + 1.5), metrics)
     assert "".join(name.text for name in found) == text
-    wide = StepNames("\N{GRINNING FACE}" * 40).in_view(-0.5, 40.0, 40.0 * (WIDE + 1.5), metrics)
+    wide = TickLabels("\N{GRINNING FACE}" * 40).in_view(-0.5, 40.0, 40.0 * (WIDE + 1.5), metrics)
     assert 0 < len(wide) <= 20
 
 
 def test_a_step_without_a_name_is_left_out_and_a_long_name_is_cut_to_its_place() -> None:
-    names = StepNames(("Mon", "", "a name that has no end in sight", " "))
+    names = TickLabels(("Mon", "", "a name that has no end in sight", " "))
     found = names.in_view(-0.5, 4.0, 400.0, METRICS)
     assert [(name.timestep, name.text) for name in found] == [(0, "Mon"), (2, "a name tha…"), (3, "␣")]
     wider = names.in_view(1.5, 1.0, 400.0, METRICS)
@@ -70,7 +70,7 @@ def test_a_step_without_a_name_is_left_out_and_a_long_name_is_cut_to_its_place()
 
 @given(st.floats(-0.5, 900.0))
 def test_moving_the_view_brings_no_other_names_up(start: float) -> None:
-    names = StepNames(tuple("x" * (t % 7) for t in range(1000)))
+    names = TickLabels(tuple("x" * (t % 7) for t in range(1000)))
     step = names.step(10.0, METRICS)
     assert step > 1
     found = {name.timestep for name in names.in_view(start, 60.0, 600.0, METRICS)}
@@ -79,8 +79,8 @@ def test_moving_the_view_brings_no_other_names_up(start: float) -> None:
 
 @pytest.mark.parametrize("names", [(), "", ("", "")])
 def test_a_sequence_without_names_takes_no_room(names: tuple[str, ...] | str) -> None:
-    assert not StepNames(names)
-    assert StepNames(names).in_view(0.0, 2.0, 100.0, METRICS) == []
+    assert not TickLabels(names)
+    assert TickLabels(names).in_view(0.0, 2.0, 100.0, METRICS) == []
 
 
 def test_only_names_in_view_are_measured() -> None:
@@ -90,7 +90,7 @@ def test_only_names_in_view_are_measured() -> None:
         measured.append(text)
         return len(text) * WIDE
 
-    names = StepNames(tuple(f"name {t}" for t in range(10_000)))
+    names = TickLabels(tuple(f"name {t}" for t in range(10_000)))
     found = names.in_view(5000.0, 30.0, 3000.0, Metrics(15.0, advance, elided))
     assert len(found) == 31
     assert len(measured) <= 32

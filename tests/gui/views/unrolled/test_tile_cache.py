@@ -5,18 +5,18 @@ from PySide6.QtGui import QImage
 
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.views.unrolled import tile_cache as tile_store
-from rnnviz.gui.views.unrolled.tile_cache import TileStore
+from rnnviz.gui.views.unrolled.tile_cache import TileCache
 from rnnviz.gui.views.unrolled.tiles import Tile, TileKey, TileStyle
 
 LANE = Lane(0)
 
 
-def look(turn: int = 1) -> TileStyle:
+def style(turn: int = 1) -> TileStyle:
     return TileStyle(turn, "gluon", "manual", 0, "value", "light", -1.0, 1.0)
 
 
 def key(times: float, across: int, turn: int = 1) -> TileKey:
-    return TileKey(look(turn), LANE, times, 1.0, 1, across, 0)
+    return TileKey(style(turn), LANE, times, 1.0, 1, across, 0)
 
 
 def tile() -> Tile:
@@ -24,17 +24,17 @@ def tile() -> Tile:
 
 
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> TileStore:
+def store(monkeypatch: pytest.MonkeyPatch) -> TileCache:
     """With room for four images."""
     monkeypatch.setattr(tile_store, "LEAST_BYTES", 1600)
-    return TileStore()
+    return TileCache()
 
 
-def scales(store: TileStore) -> list[float]:
-    return [sheet.times for sheet, _ in store.sheets(look(), LANE)]
+def scales(store: TileCache) -> list[float]:
+    return [sheet.times for sheet, _ in store.sheets(style(), LANE)]
 
 
-def test_the_least_recently_used_image_goes_first(store: TileStore) -> None:
+def test_the_least_recently_used_image_goes_first(store: TileCache) -> None:
     for across in range(4):
         store.put(key(1.0, across), tile())
     store.get(key(1.0, 0))
@@ -42,7 +42,7 @@ def test_the_least_recently_used_image_goes_first(store: TileStore) -> None:
     assert [key(1.0, across) in store for across in range(5)] == [True, False, True, True, True]
 
 
-def test_what_a_picture_needs_has_room(store: TileStore) -> None:
+def test_what_a_picture_needs_has_room(store: TileCache) -> None:
     store.make_room(4000)
     for across in range(9):
         store.put(key(1.0, across), tile())
@@ -52,7 +52,7 @@ def test_what_a_picture_needs_has_room(store: TileStore) -> None:
 
 
 def test_stand_ins_are_looked_for_where_images_were_used_last_and_then_where_most_is_to_be_seen(
-    store: TileStore,
+    store: TileCache,
 ) -> None:
     store.make_room(1 << 20)
     for times in (0.1, 1.0, 2.0, 3.0, 4.0):
@@ -64,15 +64,15 @@ def test_stand_ins_are_looked_for_where_images_were_used_last_and_then_where_mos
     assert not store.knows(key(9.0, 3, turn=2))
 
 
-def test_the_sheet_on_which_most_is_to_be_seen_outlives_others(store: TileStore) -> None:
+def test_the_sheet_on_which_most_is_to_be_seen_outlives_others(store: TileCache) -> None:
     store.put(key(0.1, 0), tile())
     for across in range(6):
         store.put(key(2.0, across), tile())
-        store.keep_widest(look(), LANE)
+        store.keep_widest(style(), LANE)
     assert key(0.1, 0) in store
 
 
-def test_images_of_earlier_results_are_forgotten(store: TileStore) -> None:
+def test_images_of_earlier_results_are_forgotten(store: TileCache) -> None:
     store.put(key(1.0, 0, turn=1), tile())
     store.put(key(1.0, 0, turn=2), tile())
     store.drop_before(2)

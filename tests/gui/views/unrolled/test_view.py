@@ -15,7 +15,7 @@ from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.theme.palettes import DARK, LIGHT, THEMES
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.gui.views.unrolled.seen import long_result, small, spoil
 
 
@@ -40,7 +40,7 @@ def colors(view: UnrolledView) -> set[str]:
 
 def test_an_empty_view_draws_nothing_and_asks_for_nothing(qtbot: Any, view: UnrolledView) -> None:
     assert view.visible_numbers() == []
-    assert view.lane_flags() == []
+    assert view.lane_headers() == []
     assert view.copy_text() == ""
     with qtbot.assertNotEmitted(view.location_requested):
         qtbot.mouseClick(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(300, 200))
@@ -93,7 +93,7 @@ def test_another_engine_sample_or_result_changes_the_numbers(view: UnrolledView)
 
 
 def test_a_long_sequence_shows_numbers_only_when_zoomed_in(view: UnrolledView) -> None:
-    result = made_result(hidden_size=10, timesteps=400)
+    result = make_result(hidden_size=10, timesteps=400)
     view.show_result(result, "manual")
     assert view.visible_numbers() == []
     view.show_location(Location(timestep=200))
@@ -115,7 +115,7 @@ def test_a_click_selects_the_cell_under_it(qtbot: Any, view: UnrolledView, name:
 
 
 def test_a_click_selects_the_cell_in_a_heat_map_too(qtbot: Any, view: UnrolledView) -> None:
-    view.show_result(made_result(hidden_size=10, timesteps=40, num_layers=2), "manual")
+    view.show_result(make_result(hidden_size=10, timesteps=40, num_layers=2), "manual")
     assert click(qtbot, view, CellGeometry(Lane(1, 0), 33, 4)) == Location(1, 0, 33, 0, 4)
 
 
@@ -157,12 +157,12 @@ def test_one_mismatch_among_many_cells_on_a_pixel_is_seen(view: UnrolledView) ->
 
 def test_lanes_are_flagged_over_all_samples(view: UnrolledView) -> None:
     view.show_result(small(bidirectional=True, edits={"manual": spoil}), "manual")
-    assert [str(flag) for flag in view.lane_flags()] == [
+    assert [str(flag) for flag in view.lane_headers()] == [
         "layer 0 ← backward: agrees",
         "layer 0 → forward: 2 differ",
         "input",
     ]
-    assert [flag.agrees for flag in view.lane_flags()] == [True, False, None]
+    assert [flag.agrees for flag in view.lane_headers()] == [True, False, None]
 
 
 def test_colors_by_violation_leave_the_numbers_as_they_are(view: UnrolledView) -> None:
@@ -251,7 +251,7 @@ def test_what_is_copied_reads_back_to_the_same_floats(view: UnrolledView) -> Non
 
 @pytest.mark.slow
 def test_frames_leave_the_count_of_references_to_none_alone(view: UnrolledView) -> None:
-    view.show_result(made_result(hidden_size=10, timesteps=40, bidirectional=True), "manual")
+    view.show_result(make_result(hidden_size=10, timesteps=40, bidirectional=True), "manual")
 
     def frames(count: int) -> None:
         for frame in range(count):

@@ -13,7 +13,7 @@ from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
-from tests.factories import made_result
+from tests.factories import make_result
 
 LANE = Lane(0, 0)
 BOTH_THEMES = pytest.mark.parametrize("theme", THEMES.values(), ids=lambda theme: theme.name)
@@ -24,7 +24,7 @@ def spoil(trace: Trace) -> None:
 
 
 def small(**changes: Any) -> RunResult:
-    return made_result(**{"hidden_size": 10, "input_size": 5, "timesteps": 4, "edits": {"manual": spoil}, **changes})
+    return make_result(**{"hidden_size": 10, "input_size": 5, "timesteps": 4, "edits": {"manual": spoil}, **changes})
 
 
 def texts(view: UnrolledView, lane: Lane = LANE) -> dict[tuple[int, int], str]:

@@ -7,7 +7,7 @@ from PySide6.QtCore import Qt
 from rnnviz.core import number_format
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.vector_table import VectorTable
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.oracles.gates import gates_of
 
 
@@ -19,7 +19,7 @@ def columns_of(view: VectorTable, *names: str) -> dict[str, list[str]]:
 
 
 def test_gates_have_columns_if_they_are_chosen(view: VectorTable) -> None:
-    result = made_result(cell="lstm", hidden_size=70, timesteps=6, bidirectional=True)
+    result = make_result(cell="lstm", hidden_size=70, timesteps=6, bidirectional=True)
     view.show_result(result, "manual")
     before = view.model.columnCount()
     view.columns.choose("f", wanted=True)
@@ -46,7 +46,7 @@ def test_chosen_columns_come_back_where_the_cell_has_them(qtbot, settings) -> No
     for cell, names in (("lstm", ["i", "change"]), ("gru", ["change"]), ("lstm", ["i", "change"])):
         view = VectorTable(settings)
         qtbot.addWidget(view)
-        view.show_result(made_result(cell=cell), "manual")
+        view.show_result(make_result(cell=cell), "manual")
         if not settings.columns("vector-columns"):
             view.columns.choose("change", wanted=True)
             view.columns.choose("i", wanted=True)
@@ -55,7 +55,7 @@ def test_chosen_columns_come_back_where_the_cell_has_them(qtbot, settings) -> No
 
 
 def test_a_session_brings_the_tab_back_where_there_is_one_and_an_older_one_changes_none(view: VectorTable) -> None:
-    view.show_result(made_result(cell="lstm"), "manual")
+    view.show_result(make_result(cell="lstm"), "manual")
     view.restore_state(["tab c0", "f"])
     assert view.save_state() == ("tab c0", "f")
     view.show_location(Location(timestep=2))

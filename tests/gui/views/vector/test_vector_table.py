@@ -13,7 +13,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.vector_table import VectorTable
-from tests.factories import made_result
+from tests.factories import make_result
 
 
 def cells(view: VectorTable) -> list[list[str]]:
@@ -33,7 +33,7 @@ def test_an_empty_view_says_what_to_do(view: VectorTable) -> None:
 
 
 def test_the_values_are_those_of_the_traces(view: VectorTable) -> None:
-    result = made_result(num_layers=2, bidirectional=True)
+    result = make_result(num_layers=2, bidirectional=True)
     where = Location(1, 1, 2, 1, 3)
     view.show_result(result, "manual")
     view.show_location(where)
@@ -50,7 +50,7 @@ def test_exactly_the_changed_value_is_marked(view: VectorTable) -> None:
     def edit(trace: Trace) -> None:
         trace.hidden[0, 0, 2, 1, 3] += np.float32(0.25)
 
-    view.show_result(made_result(edits={"manual": edit}), "manual")
+    view.show_result(make_result(edits={"manual": edit}), "manual")
     view.show_location(Location(0, 0, 2, 1))
     assert marked(view) == [(3, 0), (3, 2), (3, 3), (3, 4)]
     assert view.model.cell(3, 0).mark is not None
@@ -65,11 +65,11 @@ def test_another_engine_has_a_column_that_the_difference_does_not_speak_of(view:
     def edit(trace: Trace) -> None:
         trace.hidden[0, 0, 0, 0, 1] += np.float32(1.0)
 
-    view.show_result(made_result(("gluon", "manual", "torch"), edits={"manual": edit}), "manual")
+    view.show_result(make_result(("gluon", "manual", "torch"), edits={"manual": edit}), "manual")
     headings = [view.model.headerData(c, Qt.Orientation.Horizontal) for c in range(view.model.columnCount())]
-    assert headings == ["unit", "gluon", "manual", "torch", "Δ", "ULP"]
+    assert headings == ["unit", "gluon", "manual", "torch", "Δ", "ulp"]
     assert marked(view) == [(1, 0), (1, 2), (1, 4), (1, 5)]
-    view.show_result(made_result(("gluon", "manual", "torch"), edits={"manual": edit}), "torch")
+    view.show_result(make_result(("gluon", "manual", "torch"), edits={"manual": edit}), "torch")
     assert marked(view) == []
 
 
@@ -77,14 +77,14 @@ def test_nan_and_infinity_are_spelled_out(view: VectorTable) -> None:
     def edit(trace: Trace) -> None:
         trace.hidden[0, 0, 0, 0, :2] = np.nan, -np.inf
 
-    view.show_result(made_result(edits={"manual": edit}), "manual")
+    view.show_result(make_result(edits={"manual": edit}), "manual")
     assert cells(view)[0][2:] == ["NaN", "NaN", "none"]
     assert cells(view)[1][2:4] == ["-infinity", "-infinity"]
     assert {row for row, _ in marked(view)} == {0, 1}
 
 
 def test_hovering_tells_every_figure_in_full(view: VectorTable) -> None:
-    result = made_result()
+    result = make_result()
     view.show_result(result, "manual")
     told = view.model.index(2, 1).data(Qt.ItemDataRole.ToolTipRole)
     assert f"gluon: {number_format.full(result['gluon'].hidden[0, 0, 0, 0, 2])}" in told
@@ -92,7 +92,7 @@ def test_hovering_tells_every_figure_in_full(view: VectorTable) -> None:
 
 
 def test_choosing_a_row_asks_for_its_unit(qtbot, view: VectorTable) -> None:
-    view.show_result(made_result(), "manual")
+    view.show_result(make_result(), "manual")
     where = Location(0, 0, 2, 1, 0)
     view.show_location(where)
     rect = view.table.visualRect(view.model.index(3, 2))
@@ -105,7 +105,7 @@ def test_choosing_a_row_asks_for_its_unit(qtbot, view: VectorTable) -> None:
 
 
 def test_the_arrows_sideways_ask_for_another_timestep(qtbot, view: VectorTable) -> None:
-    view.show_result(made_result(), "manual")
+    view.show_result(make_result(), "manual")
     view.show_location(Location(0, 0, 2))
     with qtbot.waitSignal(view.location_requested) as asked:
         qtbot.keyClick(view.table, Qt.Key.Key_Left)
@@ -113,7 +113,7 @@ def test_the_arrows_sideways_ask_for_another_timestep(qtbot, view: VectorTable) 
 
 
 def test_the_row_of_the_cursor_is_chosen_and_in_sight(qtbot, view: VectorTable) -> None:
-    view.show_result(made_result(hidden_size=1024, timesteps=3), "manual")
+    view.show_result(make_result(hidden_size=1024, timesteps=3), "manual")
     with qtbot.assertNotEmitted(view.location_requested):
         view.show_location(Location(0, 0, 1, 0, 900))
     assert [index.row() for index in view.table.selectionModel().selectedRows()] == [900]
@@ -121,7 +121,7 @@ def test_the_row_of_the_cursor_is_chosen_and_in_sight(qtbot, view: VectorTable) 
 
 
 def test_moving_in_time_keeps_the_rows_that_were_chosen_for_copying(view: VectorTable) -> None:
-    result = made_result()
+    result = make_result()
     view.show_result(result, "manual")
     view.show_location(Location(0, 0, 1, 0, 1))
     flags = QItemSelectionModel.SelectionFlag
@@ -129,13 +129,13 @@ def test_moving_in_time_keeps_the_rows_that_were_chosen_for_copying(view: Vector
     view.show_location(Location(0, 0, 2, 0, 1))
     values = result["gluon"].hidden[0, 0, 2, 0]
     lines = view.copy_text().splitlines()
-    assert lines[0] == "unit\tgluon\tmanual\tdifference\tULP"
+    assert lines[0] == "unit\tgluon\tmanual\tdifference\tulp"
     assert [line.split("\t")[0] for line in lines[1:]] == ["1", "3"]
     assert [np.float32(line.split("\t")[1]) for line in lines[1:]] == [values[1], values[3]]
 
 
 def test_copying_takes_the_whole_vector_in_full_precision(qtbot, view: VectorTable) -> None:
-    result = made_result(hidden_size=50)
+    result = make_result(hidden_size=50)
     view.show_result(result, "manual")
     QApplication.clipboard().clear()
     qtbot.keyClick(view.table, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
@@ -145,7 +145,7 @@ def test_copying_takes_the_whole_vector_in_full_precision(qtbot, view: VectorTab
 
 
 def test_the_input_is_a_tab_away_and_leads_to_where_it_was_computed(qtbot, view: VectorTable) -> None:
-    result = made_result(num_layers=2, bidirectional=True)
+    result = make_result(num_layers=2, bidirectional=True)
     view.show_result(result, "manual")
     where = Location(1, 0, 2, 1, 3)
     view.show_location(where)
@@ -162,7 +162,7 @@ def test_the_input_is_a_tab_away_and_leads_to_where_it_was_computed(qtbot, view:
 
 
 def test_the_initial_states_have_tabs_at_the_step_that_reads_them(view: VectorTable) -> None:
-    result = made_result(cell="lstm", bidirectional=True)
+    result = make_result(cell="lstm", bidirectional=True)
     view.show_result(result, "manual")
     view.show_location(Location(0, 1, 4))
     tabs = view.findChild(QTabBar)
@@ -176,9 +176,9 @@ def test_the_initial_states_have_tabs_at_the_step_that_reads_them(view: VectorTa
 
 
 def test_a_smaller_result_takes_the_place_of_a_larger_one(view: VectorTable) -> None:
-    view.show_result(made_result(hidden_size=8, timesteps=9, num_layers=2), "manual")
+    view.show_result(make_result(hidden_size=8, timesteps=9, num_layers=2), "manual")
     view.show_location(Location(1, 0, 8, 1, 7))
-    view.show_result(made_result(hidden_size=2, timesteps=1, batch_size=1), "manual")
+    view.show_result(make_result(hidden_size=2, timesteps=1, batch_size=1), "manual")
     assert view.model.rowCount() == 2
     view.show_result(None, None)
     assert view.model.rowCount() == 0
@@ -190,7 +190,7 @@ def test_both_themes_draw_marked_and_chosen_rows(view: VectorTable, theme) -> No
         trace.hidden[0, 0, 0, 0, 3] += np.float32(0.25)
 
     view.apply_theme(theme)
-    view.show_result(made_result(edits={"manual": edit}), "manual")
+    view.show_result(make_result(edits={"manual": edit}), "manual")
     assert view.model.cell(3, 2).color.name() == theme.wrong
     image = view.table.viewport().grab().toImage()
     rect = view.table.visualRect(view.model.index(3, 2))
@@ -203,7 +203,7 @@ def test_both_themes_draw_marked_and_chosen_rows(view: VectorTable, theme) -> No
 
 
 def test_a_long_vector_is_written_only_where_it_is_seen(view: VectorTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    view.show_result(made_result(hidden_size=4096, timesteps=2), "manual")
+    view.show_result(make_result(hidden_size=4096, timesteps=2), "manual")
     written: list[int] = []
     cell = view.model.cell
     monkeypatch.setattr(view.model, "cell", lambda row, column: (written.append(row), cell(row, column))[1])
@@ -214,7 +214,7 @@ def test_a_long_vector_is_written_only_where_it_is_seen(view: VectorTable, monke
 
 
 def test_a_named_sequence_is_told_in_the_heading_and_beside_its_features(view: VectorTable) -> None:
-    result = made_result()
+    result = make_result()
     names = Names(("a", "b", "c", "d", "the fifth of all of them"), ("open", "", "a very long name"))
     result = replace(result, inputs=replace(result.inputs, names=names))
     view.show_result(result, "manual")
@@ -235,7 +235,7 @@ def test_no_number_is_cut_short_however_large(view: VectorTable) -> None:
         trace.hidden[0, 0, 2, 0, 1] = -1.2345e30
         trace.hidden[0, 0, 3, 0, 1] = -np.inf
 
-    view.show_result(made_result(edits={"manual": edit}), "manual")
+    view.show_result(make_result(edits={"manual": edit}), "manual")
     for timestep in (2, 3):
         view.show_location(Location(timestep=timestep))
         text = view.model.index(1, 2).data()

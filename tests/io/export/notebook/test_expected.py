@@ -7,16 +7,16 @@ import pytest
 
 from rnnviz.core.trace import Trace
 from rnnviz.io.export.notebook.expected import recorded, tolerances
-from tests.factories import evaluated, made_result
+from tests.factories import make_result, with_judgment
 
 
 def test_the_reference_of_a_right_run_has_to_be_met() -> None:
-    known = recorded(evaluated(made_result()))
+    known = recorded(with_judgment(make_result()))
     assert (known.trace.engine, known.insists, known.insists_on_gluon, known.why) == ("gluon", True, True, "")
 
 
 def test_a_recording_that_lacks_something_gives_way_to_an_engine_that_does_not() -> None:
-    result = evaluated(made_result(("recording:golden.npz", "manual")))
+    result = with_judgment(make_result(("recording:golden.npz", "manual")))
     assert recorded(result).trace.engine == "recording:golden.npz"
     golden = replace(result["recording:golden.npz"], missing=frozenset({"output"}))
     known = recorded(replace(result, traces={**result.traces, "recording:golden.npz": golden}))
@@ -27,7 +27,7 @@ def test_a_wrong_gluon_is_told_of_and_need_not_be_met() -> None:
     def edit(trace: Trace) -> None:
         trace.hidden[0, 0, 2, 1, 3] += 0.5
 
-    known = recorded(evaluated(made_result(edits={"gluon": edit})))
+    known = recorded(with_judgment(make_result(edits={"gluon": edit})))
     assert (known.trace.engine, known.insists, known.insists_on_gluon) == ("manual", True, False)
     assert "Gluon is wrong" in known.why
 
@@ -37,7 +37,7 @@ def test_two_right_engines_that_have_drifted_apart_need_not_be_met() -> None:
         trace.hidden[0, 0, -1, 1] = np.nextafter(trace.hidden[0, 0, -1, 1], 1)
         trace.output[-1, 1] = trace.state_h[0, 1] = trace.hidden[0, 0, -1, 1]
 
-    result = evaluated(made_result(edits={"manual": edit}, compare_with={"rtol": 0.0, "atol": 0.0}))
+    result = with_judgment(make_result(edits={"manual": edit}, compare_with={"rtol": 0.0, "atol": 0.0}))
     assert result.verdict == "drift"
     known = recorded(result)
     assert (known.insists, known.insists_on_gluon) == (False, False)
@@ -54,10 +54,10 @@ def test_two_right_engines_that_have_drifted_apart_need_not_be_met() -> None:
 def test_the_tolerance_is_the_runs_but_no_stricter_than_the_dtypes(
     dtype: str, asked: dict[str, float], taken: tuple[float, float]
 ) -> None:
-    result = made_result(dtype=dtype, compare_with=asked)
+    result = make_result(dtype=dtype, compare_with=asked)
     assert tolerances(result, result.reference) == taken
 
 
 def test_the_tolerance_of_a_coarser_recording_is_that_of_its_type() -> None:
-    result = made_result(dtype="float32", compare_with={"rtol": 0.0})
+    result = make_result(dtype="float32", compare_with={"rtol": 0.0})
     assert tolerances(result, replace(result.reference, precision="float16")) == (1e-3, 1e-5)

@@ -12,7 +12,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.io.export.notebook import export as writing
 from rnnviz.io.export.notebook.export import write_notebook
 from rnnviz.verify.result import RunResult
-from tests.factories import evaluated, made_result
+from tests.factories import make_result, with_judgment
 from tests.io.export.notebook.running import code_of, index_of, prose_of, read, run, run_as_is
 from tests.oracles.recurrence import recurrence
 
@@ -23,14 +23,14 @@ CELLS = ["rnn_relu", "rnn_tanh", "lstm", "gru"]
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_notebook_computes_what_an_independent_recurrence_does(tmp_path: Path, cell: str, layout: str) -> None:
     for dtype, layers, bidirectional in (("float32", 1, False), ("float64", 3, True), ("float32", 2, False)):
-        result = made_result(cell=cell, layout=layout, dtype=dtype, num_layers=layers, bidirectional=bidirectional)
+        result = make_result(cell=cell, layout=layout, dtype=dtype, num_layers=layers, bidirectional=bidirectional)
         count = write_notebook(result, tmp_path / "run.ipynb")
         names, printed = run(code_of(tmp_path / "run.ipynb"))
         expected = recurrence(result.inputs)
         out = expected.output.swapaxes(0, 1) if layout == "NTC" else expected.output
         tolerance = 1e-5 if dtype == "float32" else 1e-12
-        np.testing.assert_allclose(names["out_by_hand"], out, rtol=0, atol=tolerance)
-        assert names["out_by_hand"].dtype == dtype
+        np.testing.assert_allclose(names["out_numpy"], out, rtol=0, atol=tolerance)
+        assert names["out_numpy"].dtype == dtype
         for layer, (direction, side) in product(range(layers), enumerate("lr"[: 1 + bidirectional])):
             own = names[f"h_{side}{layer}"]
             np.testing.assert_allclose(own, expected.hidden[layer, direction], rtol=0, atol=tolerance)
@@ -38,9 +38,24 @@ def test_a_notebook_computes_what_an_independent_recurrence_does(tmp_path: Path,
         assert printed.startswith("Without MXNet")
 
 
+@pytest.mark.parametrize("layout", ["NTC", "TNC"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_notebook_of_a_backward_network_computes_what_the_manual_engine_does(
+    tmp_path: Path, cell: str, layout: str
+) -> None:
+    result = make_result(cell=cell, layout=layout, num_layers=2, reverse=True)
+    manual = result["manual"]
+    write_notebook(result, tmp_path / "run.ipynb")
+    names, _ = run(code_of(tmp_path / "run.ipynb"))
+    np.testing.assert_allclose(names["out_numpy"], manual.output_in(layout), rtol=0, atol=1e-5)
+    for layer in range(2):
+        np.testing.assert_allclose(names[f"h_l{layer}"], manual.hidden[layer, 0], rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(names["state"][0], manual.state_h, strict=True)
+
+
 def test_steps_that_are_spelled_out_give_what_the_loop_gives(tmp_path: Path) -> None:
     for timesteps in (1, 2, 5):
-        result = made_result(cell="lstm", timesteps=timesteps, bidirectional=True)
+        result = make_result(cell="lstm", timesteps=timesteps, bidirectional=True)
         write_notebook(result, tmp_path / "run.ipynb")
         cells = code_of(tmp_path / "run.ipynb")
         spelled = [k for k, source in enumerate(cells) if source.startswith("x = x0[")]
@@ -57,14 +72,14 @@ def test_an_mxnet_that_does_not_fit_is_as_good_as_none(tmp_path: Path, monkeypat
     monkeypatch.syspath_prepend(tmp_path)
     for name in [name for name in sys.modules if name.partition(".")[0] == "mxnet"]:
         monkeypatch.delitem(sys.modules, name)
-    write_notebook(made_result(), tmp_path / "run.ipynb")
+    write_notebook(make_result(), tmp_path / "run.ipynb")
     names, printed = run_as_is(code_of(tmp_path / "run.ipynb"))
     assert printed.startswith("Without MXNet (numpy has no such alias), out and state are those of the run.")
     assert names["out"] is names["recorded_out"]
 
 
 def test_what_is_given_is_the_runs_own_to_the_last_bit(tmp_path: Path) -> None:
-    result = made_result(cell="lstm", num_layers=2, bidirectional=True, hidden_size=12)
+    result = make_result(cell="lstm", num_layers=2, bidirectional=True, hidden_size=12)
     write_notebook(result, tmp_path / "run.ipynb")
     names, _ = run(code_of(tmp_path / "run.ipynb"))
     inputs = result.inputs
@@ -78,7 +93,7 @@ def test_what_is_given_is_the_runs_own_to_the_last_bit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_notebook_fails_when_any_one_parameter_is_another(tmp_path: Path, cell: str) -> None:
-    result = made_result(cell=cell, num_layers=2, bidirectional=True)
+    result = make_result(cell=cell, num_layers=2, bidirectional=True)
     write_notebook(result, tmp_path / "run.ipynb")
     cells = code_of(tmp_path / "run.ipynb")
     for name, array in result.inputs.parameters.items():
@@ -90,7 +105,7 @@ def test_a_notebook_fails_when_any_one_parameter_is_another(tmp_path: Path, cell
 
 
 def test_a_notebook_fails_in_the_lane_whose_recorded_number_is_another(tmp_path: Path) -> None:
-    write_notebook(made_result(cell="gru", num_layers=2, bidirectional=True), tmp_path / "run.ipynb")
+    write_notebook(make_result(cell="gru", num_layers=2, bidirectional=True), tmp_path / "run.ipynb")
     cells = code_of(tmp_path / "run.ipynb")
     place = index_of(cells, "recorded_r0 = ")
     assignment, comparison = cells[place].rsplit("\n", 1)
@@ -106,13 +121,13 @@ def test_a_run_too_large_for_a_notebook_is_refused_and_a_file_stays(
     path = tmp_path / "run.ipynb"
     path.write_text("kept", encoding="utf-8")
     monkeypatch.setattr(writing, "_MOST_BYTES", 1 << 20)
-    with pytest.raises(InputError, match="would hold 2 MiB of numbers, and at most 1 MiB are allowed"):
-        write_notebook(made_result(timesteps=1000, batch_size=10, hidden_size=40), path)
+    with pytest.raises(InputError, match="would contain 2 MiB of numbers, and at most 1 MiB are allowed"):
+        write_notebook(make_result(timesteps=1000, batch_size=10, hidden_size=40), path)
     assert [(entry.name, entry.read_text(encoding="utf-8")) for entry in tmp_path.iterdir()] == [("run.ipynb", "kept")]
 
 
 def test_a_text_with_fences_and_an_engine_with_signs_are_shown_as_they_are(tmp_path: Path) -> None:
-    result = made_result(("gluon", "a*b_<c>$.py"))
+    result = make_result(("gluon", "a*b_<c>$.py"))
     sequence = replace(result.config.sequence, labels="/```/\n# no heading")
     inputs = replace(result.inputs, config=replace(result.config, sequence=sequence))
     write_notebook(replace(result, inputs=inputs), tmp_path / "run.ipynb")
@@ -123,7 +138,7 @@ def test_a_text_with_fences_and_an_engine_with_signs_are_shown_as_they_are(tmp_p
 
 
 def wrong_reference() -> RunResult:
-    return evaluated(made_result(("bug:no-h2h-bias", "manual"), cell="gru"))
+    return with_judgment(make_result(("bug:no-h2h-bias", "manual"), cell="gru"))
 
 
 def test_a_notebook_holds_itself_against_an_engine_that_is_right(tmp_path: Path) -> None:
@@ -131,11 +146,11 @@ def test_a_notebook_holds_itself_against_an_engine_that_is_right(tmp_path: Path)
     run(code_of(tmp_path / "run.ipynb"))
     prose = prose_of(tmp_path / "run.ipynb")
     assert "bug:no-h2h-bias is wrong" in prose
-    assert "as manual computed it" in prose
+    assert "computed by manual" in prose
 
 
 def test_where_every_engine_is_wrong_differences_are_told_and_nothing_is_insisted_on(tmp_path: Path) -> None:
-    result = evaluated(made_result(("bug:no-h2h-bias", "bug:no-i2h-bias"), cell="lstm", num_layers=2))
+    result = with_judgment(make_result(("bug:no-h2h-bias", "bug:no-i2h-bias"), cell="lstm", num_layers=2))
     write_notebook(result, tmp_path / "run.ipynb")
     _, printed = run(code_of(tmp_path / "run.ipynb"))
     assert "h of layer 0, forward: the largest difference is 0.0" in printed

@@ -15,7 +15,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from rnnviz.io.export.notebook.export import write_notebook
-from tests.factories import made_result
+from tests.factories import make_result
 from tests.io.export.notebook.running import read
 
 pytestmark = [
@@ -68,16 +68,24 @@ def failure(path: Path, before: str, weight: str, kernel: Kernel) -> str:
 @pytest.mark.parametrize(("cell", "bidirectional", "layers"), CASES)
 def test_a_notebook_runs_clean(tmp_path: Path, kernel: Kernel, cell: str, bidirectional: bool, layers: int) -> None:
     path = tmp_path / "run.ipynb"
-    write_notebook(made_result(cell=cell, bidirectional=bidirectional, num_layers=layers), path)
+    write_notebook(make_result(cell=cell, bidirectional=bidirectional, num_layers=layers), path)
     printed = execute(read(path), kernel)
     assert "Without MXNet" not in printed
     assert printed.count("largest difference") > 3 * layers
 
 
+@pytest.mark.parametrize("cell", ["rnn_tanh", "lstm"])
+@pytest.mark.parametrize("layout", ["NTC", "TNC"])
+def test_a_notebook_of_a_backward_network_runs_clean(tmp_path: Path, kernel: Kernel, cell: str, layout: str) -> None:
+    path = tmp_path / "run.ipynb"
+    write_notebook(make_result(cell=cell, layout=layout, num_layers=2, reverse=True), path)
+    assert "Without MXNet" not in execute(read(path), kernel)
+
+
 @pytest.mark.parametrize("cell", ["rnn_relu", "rnn_tanh", "lstm", "gru"])
 def test_a_notebook_fails_with_one_weight_perturbed(tmp_path: Path, kernel: Kernel, cell: str) -> None:
     path = tmp_path / "run.ipynb"
-    write_notebook(made_result(cell=cell, bidirectional=True, num_layers=2), path)
+    write_notebook(make_result(cell=cell, bidirectional=True, num_layers=2), path)
     everywhere = failure(path, "recorded_out = ", "l1_h2h_weight", kernel)
     assert "model = rnn." in everywhere
     by_hand_alone = failure(path, "def step(", "r0_h2h_weight", kernel)

@@ -8,9 +8,9 @@ import pytest
 from rnnviz.core.trace import Trace
 from rnnviz.io.export.report.arithmetic import ReportArithmetic, first_disagreement
 from rnnviz.io.export.report.export import report_html
-from rnnviz.io.export.report.tables import Number
+from rnnviz.io.export.report.tables import Figure
 from rnnviz.verify.result import RunResult
-from tests.factories import evaluated, made_result
+from tests.factories import make_result, with_judgment
 from tests.io.export.report.reading import parsed, section, text_of
 
 WHERE = (1, 1, 3, 1, 2)
@@ -22,13 +22,13 @@ def edit(trace: Trace) -> None:
 
 
 def view_of(cell: str) -> tuple[ReportArithmetic, RunResult]:
-    result = evaluated(made_result(edits={"manual": edit}, cell=cell, num_layers=2, bidirectional=True))
+    result = with_judgment(make_result(edits={"manual": edit}, cell=cell, num_layers=2, bidirectional=True))
     view = first_disagreement(result, result.comparisons[0])
     assert view is not None
     return view, result
 
 
-def value(number: Number | None) -> float:
+def value(number: Figure | None) -> float:
     assert number is not None
     return float(number.full)
 
@@ -56,7 +56,7 @@ def test_a_value_changed_in_one_place_is_found_there_and_nowhere_else() -> None:
     view, result = view_of("gru")
     assert view.place == "layer 1, backward, t = 3, sample 1, unit 2"
     assert view.engines == ("gluon", "manual")
-    outcome = {row.name: [float(cell.full) for cell in row.cells if isinstance(cell, Number)] for row in view.outcome}
+    outcome = {row.name: [float(cell.full) for cell in row.cells if isinstance(cell, Figure)] for row in view.outcome}
     assert outcome["h of the engine"] == [float(result[name].hidden[WHERE]) for name in ("gluon", "manual")]
     assert outcome["difference"][1] == pytest.approx(0.25, abs=1e-6)
     assert abs(outcome["difference"][0]) < outcome["allowed for rounding"][0]
@@ -64,14 +64,14 @@ def test_a_value_changed_in_one_place_is_found_there_and_nowhere_else() -> None:
 
 
 def test_the_row_where_they_part_is_marked() -> None:
-    signs = np.sign(made_result(hidden_size=12).inputs.parameters["l0_h2h_weight"][0])
+    signs = np.sign(make_result(hidden_size=12).inputs.parameters["l0_h2h_weight"][0])
 
     def edit(trace: Trace) -> None:
         # Each is within the tolerance, and together they bring the sum that reads them outside.
         trace.hidden[0, 0, 1, 0] += 0.09 * signs
         trace.hidden[0, 0, 2, 0, 0] += 0.5
 
-    result = made_result(edits={"manual": edit}, hidden_size=12, compare_with={"atol": 0.1})
+    result = make_result(edits={"manual": edit}, hidden_size=12, compare_with={"atol": 0.1})
     view = first_disagreement(result, result.comparisons[0])
     assert view is not None
     assert view.place == "layer 0, forward, t = 2, sample 0, unit 0"
@@ -81,7 +81,7 @@ def test_the_row_where_they_part_is_marked() -> None:
 
 
 def test_engines_that_agree_have_no_arithmetic() -> None:
-    result = evaluated(made_result())
+    result = with_judgment(make_result())
     assert first_disagreement(result, result.comparisons[0]) is None
     document = parsed(report_html(result, [], WHEN))
     assert "No divergence: every value agrees within the tolerance" in text_of(section(document, "arithmetic"))
@@ -91,7 +91,7 @@ def test_an_engine_that_is_wrong_within_the_tolerance_is_shown_at_its_first_wron
     def little(trace: Trace) -> None:
         trace.hidden[0, 0, 2, 1, 3] += 0.01
 
-    result = evaluated(made_result(edits={"manual": little}, compare_with={"atol": 0.1}))
+    result = with_judgment(make_result(edits={"manual": little}, compare_with={"atol": 0.1}))
     assert result.comparisons[0].first_mismatch is None
     view = first_disagreement(result, result.comparisons[0])
     assert view is not None
@@ -106,7 +106,7 @@ def test_many_terms_stand_behind_a_click_and_few_do_not() -> None:
         trace.hidden[0, 0, 1, 0, 3] = 9.0
 
     for size, is_open in ((4, True), (50, False)):
-        result = made_result(edits={"manual": edit}, hidden_size=size)
+        result = make_result(edits={"manual": edit}, hidden_size=size)
         document = parsed(report_html(result, [], WHEN))
         (details,) = document.iter("details")
         assert ("open" in details.attrib) == is_open

@@ -16,7 +16,7 @@ from rnnviz.io.export.report.export import report_html, write_report
 from rnnviz.io.export.report.picture import ReportPicture
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.result import RunResult
-from tests.factories import evaluated, made_result
+from tests.factories import make_result, with_judgment
 from tests.io.export.report.reading import numbers, parsed, section, table, text_of
 
 HOSTILE = "\"><script>alert('1')</script><img src=x onerror=y>&amp;"
@@ -32,11 +32,11 @@ def a_little_off(trace: Trace) -> None:
 
 
 RESULTS = {
-    "agreement": lambda: evaluated(made_result(num_layers=2, bidirectional=True), blind=("no-h2h-bias",)),
-    "disagree": lambda: evaluated(made_result(("gluon", "bug:no-h2h-bias", "manual"), cell="lstm", num_layers=2)),
-    "not audited": lambda: made_result(("gluon", "bug:no-h2h-bias"), cell="gru"),
-    "not a number": lambda: evaluated(made_result(edits={"manual": not_a_number}, cell="lstm")),
-    "wide": lambda: evaluated(made_result(edits={"manual": a_little_off}, hidden_size=50)),
+    "agreement": lambda: with_judgment(make_result(num_layers=2, bidirectional=True), blind=("no-h2h-bias",)),
+    "disagree": lambda: with_judgment(make_result(("gluon", "bug:no-h2h-bias", "manual"), cell="lstm", num_layers=2)),
+    "not audited": lambda: make_result(("gluon", "bug:no-h2h-bias"), cell="gru"),
+    "not a number": lambda: with_judgment(make_result(edits={"manual": not_a_number}, cell="lstm")),
+    "wide": lambda: with_judgment(make_result(edits={"manual": a_little_off}, hidden_size=50)),
 }
 
 
@@ -70,7 +70,7 @@ def test_headings_descend_one_by_one() -> None:
 
 
 def hostile_result() -> RunResult:
-    result = evaluated(made_result(("gluon", f"{HOSTILE}.py"), edits={f"{HOSTILE}.py": not_a_number}, cell="gru"))
+    result = with_judgment(make_result(("gluon", f"{HOSTILE}.py"), edits={f"{HOSTILE}.py": not_a_number}, cell="gru"))
     config = replace(result.config, sequence=replace(result.config.sequence, labels=HOSTILE))
     names = Names((HOSTILE,) * 5, (HOSTILE,) * 3)
     inputs = replace(result.inputs, config=config, names=names)
@@ -117,7 +117,7 @@ def test_the_verdict_and_the_figures_are_those_of_the_comparison(kind: str) -> N
             assert numbers([own[name]]) == [value]
         first = comparison.first_mismatch
         if first is not None:
-            assert text_of(own["First mismatch"]) == str(first.where)
+            assert text_of(own["First mismatch"]) == first.where.short
             held = numbers([own["Reference value there"], own["Candidate value there"]])
             np.testing.assert_array_equal(held, [first.reference, first.candidate])
     assert ("NaN or infinite in the candidate" in figures) == (kind == "not a number")
@@ -125,7 +125,7 @@ def test_the_verdict_and_the_figures_are_those_of_the_comparison(kind: str) -> N
 
 def test_the_audit_names_the_wrong_step_and_the_diagnosis() -> None:
     engine = "bug:no-h2h-bias"
-    result = evaluated(made_result(("gluon", engine), cell="gru"), diagnoses={engine: (("no-h2h-bias",),)})
+    result = with_judgment(make_result(("gluon", engine), cell="gru"), diagnoses={engine: (("no-h2h-bias",),)})
     assert result.judgment is not None
     wrong = result.judgment.audits[engine].first_wrong
     assert wrong is not None
@@ -133,7 +133,7 @@ def test_the_audit_names_the_wrong_step_and_the_diagnosis() -> None:
     audits = table(section(document, "audit"), "The step audit of each engine")
     assert [text_of(cells[0]) for cells in audits.values()] == ["✔ no errors", "✘ wrong"]
     cells = audits[engine]
-    assert text_of(cells[3]) == str(wrong.where)
+    assert text_of(cells[3]) == wrong.where.short
     assert numbers(cells[4:6]) == [wrong.value, wrong.expected]
     assert text_of(cells[6]) == "hidden-to-hidden bias missing"
 
@@ -142,7 +142,7 @@ def test_every_check_is_listed_and_a_broken_one_is_told() -> None:
     def edit(trace: Trace) -> None:
         trace.state_h[0, 1, 2] += 1.0
 
-    document = parsed(report_html(made_result(edits={"manual": edit}), [], WHEN))
+    document = parsed(report_html(make_result(edits={"manual": edit}), [], WHEN))
     rows = [
         [text_of(cell) for cell in row] for row in section(document, "checks").iter("tr") if row.find("td") is not None
     ]
@@ -152,7 +152,7 @@ def test_every_check_is_listed_and_a_broken_one_is_told() -> None:
 
 def test_pictures_are_in_the_file(tmp_path: Path) -> None:
     png, dark = bytes(range(256)), bytes(range(255, -1, -1))
-    size = write_report(made_result(), tmp_path / "report.html", [ReportPicture("a", "b", 12, png, dark)])
+    size = write_report(make_result(), tmp_path / "report.html", [ReportPicture("a", "b", 12, png, dark)])
     assert (tmp_path / "report.html").stat().st_size == size
     document = parsed((tmp_path / "report.html").read_text(encoding="utf-8"))
     shown = {image.get("class"): b64decode(image.get("src", "").partition(",")[2]) for image in document.iter("img")}
@@ -163,7 +163,7 @@ def test_a_report_that_cannot_be_written_is_a_sentence_and_an_older_one_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(InputError, match=r"no/report\.html cannot be written"):
-        write_report(made_result(), tmp_path / "no" / "report.html")
+        write_report(make_result(), tmp_path / "no" / "report.html")
     path = tmp_path / "report.html"
     path.write_text("older", encoding="utf-8")
 
@@ -172,6 +172,6 @@ def test_a_report_that_cannot_be_written_is_a_sentence_and_an_older_one_stays(
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(InputError, match="No space left on device"):
-        write_report(made_result(), path)
+        write_report(make_result(), path)
     assert path.read_text(encoding="utf-8") == "older"
     assert list(tmp_path.iterdir()) == [path]

@@ -690,6 +690,20 @@ def test_a_shard_is_no_whole_network(tmp_path: Path) -> None:
         entries_of(tmp_path / "m.weights.json")
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("steps", "reason"), [(None, "first time step alone"), (3, "unrolled")])
+@pytest.mark.parametrize("layer", ["SimpleRNN", "LSTM", "GRU"])
+def test_an_onnx_export_says_which_time_steps_it_holds(
+    layer: str, steps: int | None, reason: str, tmp_path: Path
+) -> None:
+    model = sequential(getattr(L, layer)(4, return_sequences=True), shape=(steps, FEATURES))
+    model(np.zeros((BATCH, 3, FEATURES), np.float32))
+    model.export(tmp_path / "m.onnx", format="onnx", verbose=False)
+    entry = entry_of(tmp_path / "m.onnx")
+    assert not entry.supported
+    assert reason in entry.reason
+
+
 def test_a_config_alone_holds_no_weights(tmp_path: Path) -> None:
     path = tmp_path / "m.json"
     path.write_text(sequential(lstm()).to_json(), encoding="utf-8")

@@ -87,6 +87,28 @@ def legacy_model(folder: Path) -> tuple[Path, Networks | str]:
 
 
 @case
+def legacy_with_pickle_protocol_0(folder: Path) -> tuple[Path, Networks | str]:
+    return save(lstm().state_dict(), folder / "w.model", pickle_protocol=0, **LEGACY), "pickle_protocol=0"
+
+
+@case
+def archive_with_pickle_protocol_0(folder: Path) -> tuple[Path, Networks | str]:
+    return save(lstm().state_dict(), folder / "w.pt", pickle_protocol=0), "pickle_protocol=0"
+
+
+@case
+def legacy_with_pickle_protocol_1(folder: Path) -> tuple[Path, Networks | str]:
+    made = lstm()
+    return save(made.state_dict(), folder / "w.model", pickle_protocol=1, **LEGACY), {"lstm": made}
+
+
+@case
+def legacy_with_pickle_protocol_4(folder: Path) -> tuple[Path, Networks | str]:
+    made = lstm()
+    return save(made.state_dict(), folder / "w.model", pickle_protocol=4, **LEGACY), {"lstm": made}
+
+
+@case
 def model_of_many_layers(folder: Path) -> tuple[Path, Networks | str]:
     made = model()
     return save(made.state_dict(), folder / "pytorch_model.bin"), of_model(made)

@@ -1,18 +1,123 @@
-"""The arrays of an `.npz` file: known from their headers, and read one by one; nothing is ever unpickled."""
+"""Arrays of an `.npy` or `.npz` file: known from their headers, read one by one, never unpickled."""
 
+import lzma
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
 from math import prod
 from pathlib import Path
+from typing import IO, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from rnnviz.core.errors import InputError, damaged
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.npy_header import DAMAGE, NpyHeader, check_numeric, read_npy_header
 from rnnviz.core.progress import advance
 from rnnviz.core.regular_file import check_regular
+
+ZIP_DAMAGE = (
+    BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+)
+"""Besides an OSError. A member that is encrypted, or packed in an unknown way, is a RuntimeError."""
+
+
+DAMAGE = (*ZIP_DAMAGE, TypeError, KeyError, SyntaxError, tokenize.TokenError)
+"""Exceptions of NumPy and zipfile for invalid content."""
+
+_LONGEST = 10_000
+"""Bytes of a header that numpy reads, too; it would hold all of a longer one before it refuses it."""
+
+
+@dataclass(frozen=True)
+class NpyHeader:
+    """The shape, the order and the type of an array, and the byte at which its numbers begin."""
+
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype[Any]
+    begin: int
+
+    @property
+    def numeric(self) -> bool:
+        """Whether the values are real numbers, not texts, records or pickled objects."""
+        return self.dtype.kind in "biuf"
+
+    @property
+    def size(self) -> int:
+        """How many bytes the file of an array of numbers must have."""
+        return self.begin + prod(self.shape) * self.dtype.itemsize
+
+
+def read_npy_header(file: IO[bytes], size: int) -> NpyHeader:
+    """Read the header of an `.npy` file; nothing is unpickled.
+
+    Parameters
+    ----------
+    file : binary file
+        The file, at its beginning.
+    size : int
+        Bytes of the file.
+
+    Returns
+    -------
+    NpyHeader
+        Shape, order, dtype and offset of the values.
+
+    Raises
+    ------
+    ValueError
+        If NumPy does not write this header, or the array does not fill the file exactly.
+    """
+    version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]
+    readers = {(1, 0): (2, np.lib.format.read_array_header_1_0), (2, 0): (4, np.lib.format.read_array_header_2_0)}
+    if version not in readers:
+        raise ValueError(f"its format has the version {version}")
+    width, read = readers[version]
+    length = file.read(width)
+    count = int.from_bytes(length, "little")
+    if count > _LONGEST:
+        raise ValueError(f"an array has a header of {count} bytes")
+    text = length + file.read(count)
+    shape, fortran, dtype = read(BytesIO(text))  # type: ignore[no-untyped-call]
+    header = NpyHeader(shape, fortran, dtype, np.lib.format.MAGIC_LEN + len(text))
+    if header.numeric and (any(length < 0 for length in shape) or header.size != size):
+        raise ValueError(f"an array of the shape {shape} would have {header.size} bytes and has {size}")
+    return header
+
+
+def check_numeric(dtype: np.dtype[Any], name: str) -> None:
+    """Refuse a dtype other than real numbers.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Type of an array.
+    name : str
+        Name of the array in the sentence.
+
+    Raises
+    ------
+    InputError
+        If the type is not one of real numbers.
+    """
+    if dtype.hasobject:
+        raise InputError(f"{name} holds Python objects, which are never unpickled: it must hold numbers.")
+    if dtype.kind not in "fiub":
+        raise InputError(f"{name} holds values of the type {dtype}: they must be real numbers.")
+
 
 _ENDING = ".npy"
 _NPY = b"\x93NUMPY"
@@ -36,17 +141,29 @@ class NpzFile:
                     self.headers[info.filename.removesuffix(_ENDING)] = header
 
     def pieces(self, name: str) -> Iterator[tuple[int, FloatArray]]:
-        """An array of numbers, flat, in the order of the file: the place of each piece's first number, and the piece.
+        """Read an array piece by piece, in the order of the file.
+
+        Parameters
+        ----------
+        name : str
+            Name of the array.
+
+        Yields
+        ------
+        int
+            Flat index of the first value of the piece.
+        ndarray of shape (K,)
+            The values.
 
         Raises
         ------
         InputError
-            If the array holds no real numbers, or does not hold what its checksum says, which is known at its end.
+            If the values are not real numbers, or the checksum at the end differs.
         """
         header = self._of_numbers(name)
         with self._opened() as archive, archive.open(f"{name}{_ENDING}") as file:
             if read_npy_header(file, archive.getinfo(f"{name}{_ENDING}").file_size) != header:
-                raise InputError(f"{self.path} was saved anew while it was read.")
+                raise InputError(f"{self.path} changed while it was read: open it again.")
             place, rest = 0, header.size - header.begin
             while rest:
                 content = file.read(min(rest, _PIECE_BYTES))
@@ -61,7 +178,23 @@ class NpzFile:
                 raise ValueError(f"{name} is longer than it says")
 
     def read(self, name: str) -> FloatArray:
-        """One of the arrays, in its own type; how far it is, is reported (see `progress`). Raises as `pieces` does."""
+        """Read an array, and report the progress (see `progress`).
+
+        Parameters
+        ----------
+        name : str
+            Name of the array.
+
+        Returns
+        -------
+        ndarray of the header's shape
+            The array in its own type.
+
+        Raises
+        ------
+        InputError
+            As `pieces`.
+        """
         header = self._of_numbers(name)
         with self._told():
             numbers = np.empty(prod(header.shape), header.dtype)
@@ -116,15 +249,26 @@ class NpzFile:
 def read_npz(
     path: Path, prefix: str = "", check: Callable[[Mapping[str, tuple[int, ...]]], None] = lambda shapes: None
 ) -> dict[str, FloatArray]:
-    """The numbers in an `.npz` file by name; whole numbers as float64.
+    """Read the arrays of an `.npz` file.
 
-    In a file that holds names under `prefix`, as a run's own archive does, only those are read, without it.
-    `check` gets their shapes before any number is read, and raises an InputError where they do not fit.
+    Parameters
+    ----------
+    path : Path
+        The file.
+    prefix : str
+        If names begin with it, only those are read, and the prefix is removed.
+    check : callable
+        Gets the shapes by name before any value is read; raises an InputError to refuse them.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Arrays of the file's shapes, floating; integers as float64.
 
     Raises
     ------
     InputError
-        If the file is missing, called anything but `.npz` or no `.npz` file, or an array in it is not numeric.
+        If the file is missing, does not end with `.npz`, is damaged, or an array is not numeric.
     """
     if path.suffix.lower() != ".npz":
         raise InputError(f'{path} has the ending "{path.suffix}": it must be an .npz file.')

@@ -1,4 +1,4 @@
-"""The selection: thin items above the lanes, so that moving it paints no more than what it covers."""
+"""Selection mark: thin items above the lanes, so that a move repaints only a small area."""
 
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QPainter, QPen
@@ -13,7 +13,7 @@ _SMALLEST_BOX = 7.0
 
 
 class _Stroke(QGraphicsObject):
-    """A rectangle in the selection's two tones, which takes no clicks."""
+    """A rectangle in the two tones of the selection. It ignores clicks."""
 
     def __init__(self, parent: QGraphicsItem, width: float) -> None:
         super().__init__(parent)
@@ -22,7 +22,6 @@ class _Stroke(QGraphicsObject):
         self.rect = QRectF()
 
     def place(self, rect: QRectF, theme: Theme) -> None:
-        """Are there."""
         if rect != self.rect:
             self.prepareGeometryChange()
             self.rect = rect
@@ -42,7 +41,7 @@ class _Stroke(QGraphicsObject):
 
 
 class _Line(_Stroke):
-    """A vertical line; the two edges of a column that is wide enough for a line not to strike out what it shows."""
+    """A vertical line, or the two edges of a column that is wide enough to keep its content visible."""
 
     def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
         if self.rect.isNull():
@@ -54,8 +53,8 @@ class _Line(_Stroke):
                 painter.drawLine(round(x), round(self.rect.top()), round(x), round(self.rect.bottom()))
 
 
-class CursorItem:
-    """A line through all lanes at one time step, and a box around one cell."""
+class SelectionItem:
+    """A line through all lanes at the selected time step, and a box around the selected cell."""
 
     def __init__(self, parent: QGraphicsItem) -> None:
         # Two lines would repaint all that lies between them.
@@ -65,12 +64,11 @@ class CursorItem:
             item.setZValue(10 + depth)
 
     def hide(self) -> None:
-        """Are nowhere."""
         for item in (self.left, self.right, self.box):
             item.place(QRectF(), LIGHT)
 
-    def stand(self, cell: CellGeometry, geometry: Geometry, theme: Theme, *, parting: bool = False) -> None:
-        """Are at a cell; `parting` what lies before its time step from the rest, with a line on that edge."""
+    def move_to(self, cell: CellGeometry, geometry: Geometry, theme: Theme, *, at_split: bool = False) -> None:
+        """Move to a cell. With `at_split`, the line is at the left edge of its time step."""
         x, y, width, height = geometry.rect(cell)
         bottom = geometry.height
         if width >= _WIDE_COLUMN:
@@ -78,7 +76,7 @@ class CursorItem:
             self.left.place(QRectF(round(geometry.edge(cell.timestep)), 0.0, 0.0, bottom), theme)
             self.right.place(QRectF(round(x + width + gap), 0.0, 0.0, bottom), theme)
         else:
-            line = geometry.edge(cell.timestep) if parting else x + width / 2.0
+            line = geometry.edge(cell.timestep) if at_split else x + width / 2.0
             self.left.place(QRectF(round(line), 0.0, 0.0, bottom), theme)
             self.right.place(QRectF(), theme)
         grown_x, grown_y = max(_SMALLEST_BOX - width, 0.0) / 2.0, max(_SMALLEST_BOX - height, 0.0) / 2.0

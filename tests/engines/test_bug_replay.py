@@ -1,4 +1,4 @@
-"""A few steps of one lane, with all that they read taken from the engine itself: a mistake meets what it made there."""
+"""A few steps of one lane, with all that they read taken from the engine itself: a bug meets what it made there."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.parameters import LayerParameters
 from rnnviz.core.trace import Trace
-from rnnviz.engines.faults.engine import run_deviation
+from rnnviz.engines.faults.engine import run_fault
 from rnnviz.engines.faults.parameter_faults import read_in_order
 from rnnviz.engines.faults.registry import known_bugs_of
 from rnnviz.engines.faults.replay import StepWindow, expected_and_found
@@ -25,9 +25,9 @@ def network(cell: str, *, bidirectional: bool = True) -> Inputs:
     return inputs_of({"timesteps": 5, "batch_size": 6}, cell=cell, hidden_size=4, **sizes)
 
 
-def made(deviation: Fault, inputs: Inputs) -> Trace:
+def made(fault: Fault, inputs: Inputs) -> Trace:
     trace = empty_trace(inputs, cell=True)
-    run_deviation(deviation, inputs, trace, lambda done: None)
+    run_fault(fault, inputs, trace, lambda done: None)
     return trace
 
 
@@ -38,30 +38,30 @@ def parts(inputs: Inputs, *samples: int) -> list[StepWindow]:
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_the_first_steps_of_every_lane_are_what_the_mistake_makes_of_them(cell: str, bidirectional: bool) -> None:
+def test_the_first_steps_of_every_lane_are_what_the_bug_makes_of_them(cell: str, bidirectional: bool) -> None:
     inputs = network(cell, bidirectional=bidirectional)
-    for mistake in known_bugs_of(inputs.network):
-        for deviation in mistake.variants[cell]:
-            trace = made(deviation, inputs)
+    for bug in known_bugs_of(inputs.network):
+        for fault in bug.variants[cell]:
+            trace = made(fault, inputs)
             for part in parts(inputs, 1, 3):
-                expected, found = expected_and_found(deviation, inputs, trace, part)
+                expected, found = expected_and_found(fault, inputs, trace, part)
                 assert found.shape == expected.shape == (STEPS, 2, 4)
-                np.testing.assert_allclose(expected, found, rtol=0, atol=1e-12, err_msg=f"{mistake.name} {part}")
+                np.testing.assert_allclose(expected, found, rtol=0, atol=1e-12, err_msg=f"{bug.name} {part}")
 
 
 @pytest.mark.parametrize(
-    ("deviation", "stored"),
+    ("fault", "stored"),
     [
         (Fault(), {0: [0, 1, 2], 1: [2, 3, 4]}),
         (Fault(backward="not_reversed"), {0: [0, 1, 2], 1: [0, 1, 2]}),
         (Fault(backward="not_realigned"), {0: [0, 1, 2], 1: [0, 1, 2]}),
     ],
 )
-def test_the_steps_are_the_first_in_the_order_of_computation(deviation: Fault, stored: dict[int, list]) -> None:
+def test_the_steps_are_the_first_in_the_order_of_computation(fault: Fault, stored: dict[int, list]) -> None:
     inputs = network("lstm")
     trace = computed(ManualEngine(), inputs)[0]
     for part in parts(inputs, 5, 0):
-        _, found = expected_and_found(deviation, inputs, trace, part)
+        _, found = expected_and_found(fault, inputs, trace, part)
         there = trace.hidden[part.layer, part.direction][stored[part.direction]][:, [5, 0]]
         np.testing.assert_array_equal(found, there)
 
@@ -83,13 +83,13 @@ def test_a_step_goes_on_from_what_the_engine_had_before_it() -> None:
 
 def test_of_exchanged_axes_the_samples_are_the_steps() -> None:
     inputs = network("gru")
-    deviation = Fault(batch_as_time=True)
-    trace = made(deviation, inputs)
+    fault = Fault(batch_as_time=True)
+    trace = made(fault, inputs)
     # The sixth sample would be a sixth timestep.
-    expected, found = expected_and_found(deviation, inputs, trace, StepWindow(1, 1, 4, (0, 4, 5)))
+    expected, found = expected_and_found(fault, inputs, trace, StepWindow(1, 1, 4, (0, 4, 5)))
     np.testing.assert_allclose(expected, found, rtol=0, atol=1e-12)
     np.testing.assert_array_equal(found, trace.hidden[1, 1, [0, 4], 2:].swapaxes(0, 1))
-    whole, _ = expected_and_found(deviation, inputs, trace, StepWindow(0, 0, 9, (0,)))
+    whole, _ = expected_and_found(fault, inputs, trace, StepWindow(0, 0, 9, (0,)))
     assert whole.shape == (6, 1, 4)
 
 

@@ -17,7 +17,7 @@ from rnnviz.explain.term_table import ledger
 from rnnviz.gui.lessons.engine_fallback import runnable
 from rnnviz.lessons.content import LessonStep, guided_lessons
 from rnnviz.lessons.statements.parser import Statement
-from rnnviz.lessons.statements.result import check_claims
+from rnnviz.lessons.statements.result import check_statements
 from rnnviz.quantities.gates import QUANTITIES
 from rnnviz.verify.result import RunResult
 from tests.shared_worker import Run, run_shared
@@ -47,15 +47,17 @@ def run_once(run_shared: Run) -> Runs:
     return cache(run_shared)
 
 
-def untrue(result: RunResult, claims: Sequence[Statement], where: Location) -> list[str]:
+def untrue(result: RunResult, statements: Sequence[Statement], where: Location) -> list[str]:
     """The statements that are false, or that this run cannot answer."""
-    findings = check_claims(result, claims, where)
-    return [f"{f.claim.says} {f.claim.holds}: {f.reason or f.pairs}" for f in findings if f.holds is not True]
+    findings = check_statements(result, statements, where)
+    return [
+        f"{f.statement.text} {f.statement.expression}: {f.reason or f.pairs}" for f in findings if f.holds is not True
+    ]
 
 
 @every_step
 def test_every_statement_of_a_step_is_true(step: LessonStep, run_once: Runs) -> None:
-    assert untrue(run_once(step.config), step.claims, step.location(Location())) == []
+    assert untrue(run_once(step.config), step.statements, step.location(Location())) == []
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -67,14 +69,14 @@ def test_every_statement_is_true_where_mxnet_is_missing(
     pytest.importorskip(package)
     monkeypatch.setattr(registry, "find_spec", lambda name: None if name == "mxnet" else find_spec(name))
     config, _ = runnable(step.config)
-    claims = [claim for claim in step.claims if "gluon" not in claim.holds]
+    statements = [statement for statement in step.statements if "gluon" not in statement.expression]
     assert config.compare.reference == other
-    assert claims == list(step.claims) or name.startswith(NEEDS_MXNET)
-    assert untrue(run_once(config), claims, step.location(Location())) == []
+    assert statements == list(step.statements) or name.startswith(NEEDS_MXNET)
+    assert untrue(run_once(config), statements, step.location(Location())) == []
 
 
 @every_step
-def test_the_cursor_goes_to_a_place_that_the_run_has(step: LessonStep, run_once: Runs) -> None:
+def test_the_selection_goes_to_a_place_that_the_run_has(step: LessonStep, run_once: Runs) -> None:
     where = step.location(Location())
     assert where.within(run_once(step.config).shape) == where
 

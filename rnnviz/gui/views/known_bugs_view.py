@@ -1,33 +1,33 @@
-"""Known bugs: whether this run detects each of them, and how the errors of one spread."""
+"""View of the known bugs: whether this run detects each, and how the errors of one spread."""
 
 from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QStackedLayout, QVBoxLayout, QWidget
 
 from rnnviz.core.trace_index import Location
-from rnnviz.engines.registry import MistakeEntry, known_mistakes
+from rnnviz.engines.registry import KnownBugEntry, known_bug_entries
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.fault_model import Detection, MistakesModel, SpreadModel, SpreadStrip, detection
+from rnnviz.gui.views.known_bugs_model import Detection, KnownBugsModel, SpreadModel, SpreadStrip, detection
 from rnnviz.gui.views.linked_text import LinkedText
 from rnnviz.gui.views.number_table import NumberTable
 from rnnviz.quantities.error_propagation import spread, spread_sentence
 from rnnviz.verify.result import RunResult
 
 _SAID = {
-    Detection.UNDETECTABLE: "Undetectable: with these settings, an engine with this bug has no errors.",
-    Detection.DETECTABLE: "Detectable: with these settings, an engine with this bug is found wrong.",
+    Detection.UNDETECTABLE: "Undetectable: this bug would go undetected with these settings.",
+    Detection.DETECTABLE: "Detectable: this run detects an engine with this bug.",
     Detection.UNKNOWN: "Unknown until the step audit is done.",
     Detection.COMPUTED: "This engine is the reference of the run.",
 }
 
 
-class WhatIf(ResultView):
-    """A list of known bugs, with a description of the selected one and, if computed, its errors by lane."""
+class KnownBugsView(ResultView):
+    """A list of known bugs, with a description of the selected one and its errors by lane, if computed."""
 
-    title = "What if?"
+    title = "Known bugs"
 
-    mistake_requested = Signal(str)
-    """The user asks for a run with the engine of a known bug."""
+    bug_requested = Signal(str)
+    """Request for a run with the engine of a known bug."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -37,7 +37,7 @@ class WhatIf(ResultView):
         self._empty = QLabel("Press F5 to see which known bugs this run detects, and how their errors spread.")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setWordWrap(True)
-        self.model = MistakesModel()
+        self.model = KnownBugsModel()
         self.table = NumberTable()
         self.table.setModel(self.model)
         self.table.setAccessibleName("Known bugs; Enter computes the selected one")
@@ -99,23 +99,22 @@ class WhatIf(ResultView):
         return detail
 
     @property
-    def chosen(self) -> MistakeEntry | None:
+    def chosen(self) -> KnownBugEntry | None:
         """The selected known bug."""
         return next((entry for entry in self.model.entries if entry.name == self._name), None)
 
     @property
-    def said(self) -> str:
-        """The text on the selected known bug."""
+    def description(self) -> str:
+        """Description of the selected known bug."""
         return self._sentence.text if self._detail.currentIndex() == 1 else self._said.text()
 
     def choose(self, name: str) -> None:
-        """Select a known bug."""
         for row, entry in enumerate(self.model.entries):
             if entry.name == name:
                 self.table.selectRow(row)
 
     def copy_text(self) -> str:
-        """The table in use."""
+        """Content of the table in use."""
         if self._result is None:
             return ""
         return (self.lanes if self.lanes.hasFocus() else self.table).copy_text()
@@ -140,10 +139,10 @@ class WhatIf(ResultView):
 
     def _refresh(self) -> None:
         result = self._result
-        entries = () if result is None else known_mistakes(result.inputs.network)
+        entries = () if result is None else known_bug_entries(result.inputs.network)
         self._pages.setCurrentIndex(1 if entries else 0)
         self._refreshing = True
-        self.model.show_mistakes(result, entries)
+        self.model.show_bugs(result, entries)
         self.table.fit_columns(self.model.widest(), growing=(0,), shrinking=0)
         names = [entry.name for entry in entries]
         if entries and self._name not in names:
@@ -190,7 +189,7 @@ class WhatIf(ResultView):
     def _ask(self) -> None:
         entry, result = self.chosen, self._result
         if entry is not None and result is not None and entry.engine not in result.traces:
-            self.mistake_requested.emit(entry.engine)
+            self.bug_requested.emit(entry.engine)
 
     def _go(self, index: QModelIndex) -> None:
         first = self.spread_model.lanes[index.row()].first

@@ -1,4 +1,4 @@
-"""Tables of known bugs, and of the errors of one of them by lane."""
+"""Table models of known bugs, and of the errors of one of them by lane."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -11,11 +11,11 @@ from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.words import plural
-from rnnviz.engines.registry import MistakeEntry
+from rnnviz.engines.registry import KnownBugEntry
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.cell_painter import TableCell
-from rnnviz.gui.views.checks_model import WordsModel
+from rnnviz.gui.views.checks_model import TextTableModel
 from rnnviz.gui.views.number_table import FULL_ROLE, AnyIndex
 from rnnviz.quantities.error_propagation import LaneSpread
 from rnnviz.quantities.plot_series import pixel_maxima
@@ -33,7 +33,7 @@ class Detection(StrEnum):
     UNKNOWN = "unknown"
 
 
-def detection(result: RunResult, entry: MistakeEntry) -> Detection:
+def detection(result: RunResult, entry: KnownBugEntry) -> Detection:
     """Whether the run detects a known bug."""
     if entry.engine in result.traces:
         return Detection.COMPUTED
@@ -42,18 +42,17 @@ def detection(result: RunResult, entry: MistakeEntry) -> Detection:
     return Detection.UNDETECTABLE if entry.name in result.judgment.undetectable else Detection.DETECTABLE
 
 
-class MistakesModel(WordsModel):
+class KnownBugsModel(TextTableModel):
     """One known bug in each row, in the order of the catalog."""
 
     headings = ("known bug", "detection")
 
     def __init__(self) -> None:
         super().__init__()
-        self.entries: tuple[MistakeEntry, ...] = ()
+        self.entries: tuple[KnownBugEntry, ...] = ()
         self.apply_theme(LIGHT)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Use the colors of a theme."""
         icons = Icons(theme)
         self._looks = {
             Detection.COMPUTED: (icons.colored("pin", "accent"), theme.color("accent")),
@@ -64,8 +63,7 @@ class MistakesModel(WordsModel):
         if self.rows:
             self.dataChanged.emit(self.index(0, 0), self.index(len(self.rows) - 1, len(self.headings) - 1))
 
-    def show_mistakes(self, result: RunResult | None, entries: tuple[MistakeEntry, ...]) -> None:
-        """Show other known bugs."""
+    def show_bugs(self, result: RunResult | None, entries: tuple[KnownBugEntry, ...]) -> None:
         self.entries = entries
         self.show_rows([] if result is None else [(entry.cause, detection(result, entry).value) for entry in entries])
 
@@ -82,7 +80,7 @@ class MistakesModel(WordsModel):
         return [f"{found[0]}0", f"{Detection.UNDETECTABLE}0000"]
 
 
-class SpreadModel(WordsModel):
+class SpreadModel(TextTableModel):
     """One lane in each row; the second column is a chart of the error ratio over time."""
 
     headings = ("lane", "error ratio over time", "first at", "mismatches", "max ratio")
@@ -92,7 +90,7 @@ class SpreadModel(WordsModel):
         self.lanes: list[LaneSpread] = []
 
     def show_lanes(self, lanes: Sequence[LaneSpread]) -> None:
-        """Show other lanes, the top layer first, as the network is drawn."""
+        """Set the lanes, with the top layer first."""
         self.lanes = list(reversed(lanes))
         self.show_rows([self._words(lane, number_format.error(lane.worst)) for lane in self.lanes])
 
@@ -126,7 +124,7 @@ class SpreadModel(WordsModel):
 
 
 class SpreadStrip(QStyledItemDelegate):
-    """Draws how far a lane is outside the tolerance at each time step, logarithmically, all lanes on one scale."""
+    """Draws the error ratio of a lane at each time step, on a logarithmic scale shared by all lanes."""
 
     def __init__(self, model: SpreadModel, parent: QWidget) -> None:
         super().__init__(parent)
@@ -134,7 +132,6 @@ class SpreadStrip(QStyledItemDelegate):
         self.apply_theme(LIGHT)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Use the colors of a theme."""
         self._colors = np.array([theme.color("raised").rgb(), theme.color("wrong").rgb()], np.uint32)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: AnyIndex) -> None:
@@ -144,7 +141,7 @@ class SpreadStrip(QStyledItemDelegate):
             painter.drawImage(room, self.strip(index.row(), room.width(), room.height()))
 
     def strip(self, row: int, width: int, height: int) -> QImage:
-        """Columns of pixels, one or more for each time step; where time steps share a column, the largest."""
+        """Pixel columns of a lane. Time steps that share a column show their maximum."""
         lanes = self._model.lanes
         most = max((lane.worst for lane in lanes if np.isfinite(lane.worst)), default=1.0)
         part = pixel_maxima(lanes[row].heights(most), width)

@@ -1,4 +1,4 @@
-"""A mistake of the step computes what its sentence says, in every way to make it: written out once more, plainly."""
+"""A bug of the step computes what its sentence says, in every way to make it: written out once more, plainly."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnnviz.core.inputs import Inputs
-from rnnviz.engines.faults.engine import run_deviation
+from rnnviz.engines.faults.engine import run_fault
 from rnnviz.engines.faults.registry import KNOWN_BUGS
 from rnnviz.engines.faults.spec import Fault
 from tests.oracles.computed import assert_near, empty_trace
@@ -140,19 +140,19 @@ def written_out(inputs: Inputs, equation: Equation, carried: Carried = lambda ow
     return hidden, cells
 
 
-def assert_is(deviation: Fault, inputs: Inputs, expected: tuple[Vector, Vector]) -> None:
+def assert_is(fault: Fault, inputs: Inputs, expected: tuple[Vector, Vector]) -> None:
     trace = empty_trace(inputs, cell=True)
-    run_deviation(deviation, inputs, trace, lambda done: None)
+    run_fault(fault, inputs, trace, lambda done: None)
     assert_near(trace.hidden, expected[0], 1e-12)
     if trace.cell is not None:
         assert_near(trace.cell, expected[1], 1e-12)
 
 
 @pytest.mark.parametrize(("cell", "name"), STEPS)
-def test_a_mistake_of_the_step_is_another_equation(cell: str, name: str) -> None:
+def test_a_bug_of_the_step_is_another_equation(cell: str, name: str) -> None:
     inputs, variants = network(cell), KNOWN_BUGS[name].variants[cell]
-    for deviation, equation in zip(variants, STEPS[cell, name], strict=True):
-        assert_is(deviation, inputs, written_out(inputs, equation))
+    for fault, equation in zip(variants, STEPS[cell, name], strict=True):
+        assert_is(fault, inputs, written_out(inputs, equation))
 
 
 LOST: list[Carried] = [
@@ -169,5 +169,5 @@ LOST: list[Carried] = [
 @pytest.mark.parametrize("cell", RIGHT)
 def test_a_state_that_is_not_carried_is_zero_or_the_initial_one_at_every_step(cell: str) -> None:
     inputs, variants = network(cell), KNOWN_BUGS["state-not-carried"].variants[cell]
-    for deviation, carried in zip(variants, LOST if cell == "lstm" else LOST[:2], strict=True):
-        assert_is(deviation, inputs, written_out(inputs, RIGHT[cell], carried))
+    for fault, carried in zip(variants, LOST if cell == "lstm" else LOST[:2], strict=True):
+        assert_is(fault, inputs, written_out(inputs, RIGHT[cell], carried))

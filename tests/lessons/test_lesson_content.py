@@ -75,16 +75,16 @@ def test_a_lesson_is_short_and_says_what_it_is_about(lesson: GuidedLesson) -> No
 
 
 @every_step
-def test_a_step_points_at_something_and_claims_something(step: LessonStep) -> None:
+def test_a_step_points_at_something_and_statements_something(step: LessonStep) -> None:
     assert step.look.part is not None
-    assert step.claims
-    assert all(claim.says.endswith(".") for claim in step.claims)
+    assert step.statements
+    assert all(statement.text.endswith(".") for statement in step.statements)
 
 
 @every_step
-def test_a_step_says_where_the_cursor_goes_whatever_the_reader_did_before(step: LessonStep) -> None:
-    assert {"layer", "timestep", "sample", "unit"} <= set(step.cursor)
-    assert step.config.network.directions == 1 or "direction" in step.cursor
+def test_a_step_says_where_the_selection_goes_whatever_the_reader_did_before(step: LessonStep) -> None:
+    assert {"layer", "timestep", "sample", "unit"} <= set(step.selection)
+    assert step.config.network.directions == 1 or "direction" in step.selection
 
 
 def retired_words(text: str) -> list[str]:
@@ -94,7 +94,9 @@ def retired_words(text: str) -> list[str]:
 
 def values_stated(step: LessonStep) -> set[float]:
     """The numbers in a step's statements, without signs."""
-    return {abs(float(number)) for claim in step.claims for number in re.findall(r"\d+\.?\d*", claim.holds)}
+    return {
+        abs(float(number)) for statement in step.statements for number in re.findall(r"\d+\.?\d*", statement.expression)
+    }
 
 
 @every_lesson
@@ -120,7 +122,7 @@ def test_the_first_lesson_is_short() -> None:
     first = LESSONS[0]
     texts = [first.title, first.summary]
     for step in first.steps:
-        texts += [step.title, step.prose, *(claim.says for claim in step.claims)]
+        texts += [step.title, step.prose, *(statement.text for statement in step.statements)]
     assert sum(len(text.split()) for text in texts) <= 900
 
 
@@ -128,7 +130,7 @@ def test_the_first_lesson_is_short() -> None:
 def test_a_lesson_uses_no_retired_word(lesson: GuidedLesson) -> None:
     prose = [lesson.title, lesson.summary]
     for step in lesson.steps:
-        prose += [step.title, step.prose, *(claim.says for claim in step.claims)]
+        prose += [step.title, step.prose, *(statement.text for statement in step.statements)]
     assert retired_words(_CODE.sub(" ", "\n".join(prose))) == []
 
 
@@ -160,8 +162,11 @@ def test_the_open_forget_gate_differs_from_the_random_lstm_by_its_bias_alone() -
             assert np.allclose(stored[name], values + difference, rtol=0, atol=1e-6)
 
 
-def test_what_a_notebook_prints_is_found_in_the_claims_under_its_names() -> None:
-    claims = " ".join(
-        " ".join(claim.holds.split()) for lesson in LESSONS[:4] for step in lesson.steps for claim in step.claims
+def test_what_a_notebook_prints_is_found_in_the_statements_under_its_names() -> None:
+    statements = " ".join(
+        " ".join(statement.expression.split())
+        for lesson in LESSONS[:4]
+        for step in lesson.steps
+        for statement in step.statements
     )
-    assert [printed for printed in PRINTED if printed not in claims] == []
+    assert [printed for printed in PRINTED if printed not in statements] == []

@@ -1,4 +1,4 @@
-"""The known mistakes as engines: each computes what its sentence says, and is wrong where it can be seen."""
+"""The known bugs as engines: each computes what its sentence says, and is wrong where it can be seen."""
 
 from dataclasses import replace
 
@@ -12,14 +12,14 @@ from rnnviz.core.config import Config, Network
 from rnnviz.core.errors import ConfigError, EngineError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
-from rnnviz.engines.faults.engine import MistakeEngine, run_deviation, trace_in_memory
+from rnnviz.engines.faults.engine import KnownBugEngine, run_fault, trace_in_memory
 from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX, known_bugs_of
 from rnnviz.engines.faults.spec import Fault
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import find_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
-from rnnviz.verify.invariants import notebook_checks
+from rnnviz.verify.invariants import consistency_checks
 from tests.oracles.computed import assert_near, computed, empty_trace
 from tests.oracles.recurrence import recurrence
 from tests.strategies import configs
@@ -42,33 +42,33 @@ def network(cell: str, *, bidirectional: bool) -> Network:
     return Network(cell, 5, 6, bidirectional=bidirectional)
 
 
-def mistaken(name: str, inputs: Inputs) -> Trace:
-    return computed(MistakeEngine(PREFIX + name), inputs)[0]
+def faulty(name: str, inputs: Inputs) -> Trace:
+    return computed(KnownBugEngine(PREFIX + name), inputs)[0]
 
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_a_network_can_have_the_mistakes_of_its_cell_and_directions(cell: str, bidirectional: bool) -> None:
+def test_a_network_can_have_the_bugs_of_its_cell_and_directions(cell: str, bidirectional: bool) -> None:
     expected = {*NAMES["rnn"], *NAMES.get(cell, [])}
     if not bidirectional:
         expected -= BIDIRECTIONAL
-    assert {mistake.name for mistake in known_bugs_of(network(cell, bidirectional=bidirectional))} == expected
+    assert {bug.name for bug in known_bugs_of(network(cell, bidirectional=bidirectional))} == expected
     assert set(KNOWN_BUGS) == {name for names in NAMES.values() for name in names}
 
 
 @pytest.mark.parametrize("name", KNOWN_BUGS)
-def test_every_mistake_says_what_it_is_and_who_makes_it(name: str) -> None:
-    mistake = KNOWN_BUGS[name]
-    assert mistake.name == name
-    assert mistake.engine == f"bug:{name}"
-    assert mistake.origin.endswith(".")
-    assert mistake.origin.replace("et al. ", "").count(". ") == 0
-    assert not mistake.cause.endswith(".")
-    assert all(variants for variants in mistake.variants.values())
-    assert find_engine(mistake.engine).mistake is mistake
+def test_every_bug_says_what_it_is_and_who_makes_it(name: str) -> None:
+    bug = KNOWN_BUGS[name]
+    assert bug.name == name
+    assert bug.engine == f"bug:{name}"
+    assert bug.origin.endswith(".")
+    assert bug.origin.replace("et al. ", "").count(". ") == 0
+    assert not bug.cause.endswith(".")
+    assert all(variants for variants in bug.variants.values())
+    assert find_engine(bug.engine).bug is bug
 
 
-def test_a_mistake_that_the_network_cannot_have_is_refused_with_the_reason() -> None:
+def test_a_bug_that_the_network_cannot_have_is_refused_with_the_reason() -> None:
     gru = KNOWN_BUGS["gates-z-r-n"]
     assert gru.unsupported_reason(network("lstm", bidirectional=False)) == (
         "bug:gates-z-r-n is a bug of gru, but network.cell is lstm."
@@ -78,10 +78,10 @@ def test_a_mistake_that_the_network_cannot_have_is_refused_with_the_reason() -> 
     assert sentence is not None
     assert "network.bidirectional is false" in sentence
     with pytest.raises(EngineError, match="bidirectional"):
-        mistaken("concat-swapped", inputs_of({}, cell="gru", hidden_size=3))
+        faulty("concat-swapped", inputs_of({}, cell="gru", hidden_size=3))
 
 
-def test_an_unknown_mistake_is_refused_with_those_there_are() -> None:
+def test_an_unknown_bug_is_refused_with_those_there_are() -> None:
     with pytest.raises(ConfigError, match=r'"bug:typo".*no-i2h-bias.*update-gate-inverted'):
         find_engine("bug:typo")
 
@@ -90,7 +90,7 @@ def test_an_unknown_mistake_is_refused_with_those_there_are() -> None:
 def test_without_a_deviation_the_plain_recurrence_is_right(config: Config) -> None:
     inputs = load_inputs(config)
     trace = empty_trace(inputs, cell=True)
-    run_deviation(Fault(), inputs, trace, lambda done: None)
+    run_fault(Fault(), inputs, trace, lambda done: None)
     right, _ = computed(ManualEngine(), inputs)
     tolerance = 1e-12 if config.network.dtype == "float64" else 2e-5
     for name in ("hidden", "output", "state_h", "state_c", "cell"):
@@ -104,18 +104,18 @@ def test_without_a_deviation_the_plain_recurrence_is_right(config: Config) -> No
 def test_cell_states_need_no_room(name: str) -> None:
     inputs = both_ways("lstm")
     trace = empty_trace(inputs, cell=False)
-    run_deviation(KNOWN_BUGS[name].variants["lstm"][0], inputs, trace, lambda done: None)
-    whole = mistaken(name, inputs)
+    run_fault(KNOWN_BUGS[name].variants["lstm"][0], inputs, trace, lambda done: None)
+    whole = faulty(name, inputs)
     for array in ("hidden", "output", "state_h"):
         assert_near(getattr(trace, array), getattr(whole, array), 1e-12)
 
 
 @given(config=configs(), data=st.data())
-def test_a_mistake_fills_every_number_and_leaves_the_inputs_alone(config: Config, data: st.DataObject) -> None:
+def test_a_bug_fills_every_number_and_leaves_the_inputs_alone(config: Config, data: st.DataObject) -> None:
     inputs = load_inputs(config)
     before = {name: np.array(array) for name, array in inputs.parameters.items()}
-    mistake = data.draw(st.sampled_from(known_bugs_of(config.network)))
-    trace = mistaken(mistake.name, inputs)
+    bug = data.draw(st.sampled_from(known_bugs_of(config.network)))
+    trace = faulty(bug.name, inputs)
     for array in (trace.hidden, trace.output, trace.state_h, trace.state_c, trace.cell):
         assert array is None or np.isfinite(array).all()
     for name, array in before.items():
@@ -125,19 +125,19 @@ def test_a_mistake_fills_every_number_and_leaves_the_inputs_alone(config: Config
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("layers", [1, 3])
-def test_every_mistake_is_found_by_the_audit_or_breaks_a_check(cell: str, bidirectional: bool, layers: int) -> None:
+def test_every_bug_is_found_by_the_audit_or_breaks_a_check(cell: str, bidirectional: bool, layers: int) -> None:
     inputs = inputs_of(
         {"timesteps": 6, "batch_size": 4}, cell=cell, hidden_size=7, bidirectional=bidirectional, num_layers=layers
     )
     right, _ = computed(ManualEngine(), inputs)
     assert audit(inputs, right).verdict == "right"
-    for mistake in known_bugs_of(inputs.network):
-        trace = mistaken(mistake.name, inputs)
-        broken = [c for c in notebook_checks(trace, *inputs.config.tolerances) if not c.holds]
+    for bug in known_bugs_of(inputs.network):
+        trace = faulty(bug.name, inputs)
+        broken = [c for c in consistency_checks(trace, *inputs.config.tolerances) if not c.holds]
         found = audit(inputs, trace)
-        assert found.wrong or broken, mistake.name
+        assert found.wrong or broken, bug.name
         if found.wrong:
-            assert found.worst_ratio > 100, mistake.name
+            assert found.worst_ratio > 100, bug.name
 
 
 def scaled_gate(inputs: Inputs, place: int, change: str) -> Inputs:
@@ -166,7 +166,7 @@ def zeroed(inputs: Inputs, kind: str) -> Inputs:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_mistake_in_the_parameters_is_the_right_network_with_those_parameters(cell: str) -> None:
+def test_a_bug_in_the_parameters_is_the_right_network_with_those_parameters(cell: str) -> None:
     inputs = inputs_of(
         {"timesteps": 5, "batch_size": 3}, cell=cell, hidden_size=4, num_layers=2, bidirectional=True, dtype="float64"
     )
@@ -188,7 +188,7 @@ def test_a_mistake_in_the_parameters_is_the_right_network_with_those_parameters(
     if cell == "gru":
         read_as["gates-z-r-n"] = rows(inputs, [1, 0, 2])
     for name, changed in read_as.items():
-        assert_near(mistaken(name, inputs).hidden, recurrence(changed).hidden, 1e-12, name)
+        assert_near(faulty(name, inputs).hidden, recurrence(changed).hidden, 1e-12, name)
 
 
 def both_ways(cell: str = "gru", **more: int) -> Inputs:
@@ -200,7 +200,7 @@ def both_ways(cell: str = "gru", **more: int) -> Inputs:
 def test_a_reverse_that_is_not_reversed_is_a_second_forward_layer() -> None:
     inputs = both_ways()
     right = recurrence(inputs).hidden
-    trace = mistaken("reverse-not-reversed", inputs)
+    trace = faulty("reverse-not-reversed", inputs)
     turned = replace(inputs, sequence=np.ascontiguousarray(inputs.sequence[::-1]))
     assert_near(trace.hidden[:, 0], right[:, 0], 1e-12)
     assert_near(trace.hidden[:, 1], recurrence(turned).hidden[:, 1, ::-1], 1e-12)
@@ -209,7 +209,7 @@ def test_a_reverse_that_is_not_reversed_is_a_second_forward_layer() -> None:
 
 def test_a_reverse_that_is_not_realigned_stands_in_the_order_of_computation() -> None:
     inputs = both_ways()
-    trace = mistaken("reverse-not-realigned", inputs)
+    trace = faulty("reverse-not-realigned", inputs)
     assert_near(trace.hidden[0, 1], recurrence(inputs).hidden[0, 1, ::-1], 1e-12)
     assert_near(trace.state_h[1], recurrence(inputs).state_h[1], 1e-12)
 
@@ -217,7 +217,7 @@ def test_a_reverse_that_is_not_realigned_stands_in_the_order_of_computation() ->
 def test_swapped_directions_show_in_out_and_feed_the_next_layer() -> None:
     inputs = both_ways(num_layers=2)
     right = recurrence(inputs)
-    trace = mistaken("concat-swapped", inputs)
+    trace = faulty("concat-swapped", inputs)
     assert_near(trace.hidden[0], right.hidden[0], 1e-12)
     np.testing.assert_array_equal(trace.output, np.concatenate(trace.hidden[1][::-1], axis=-1))
 
@@ -230,7 +230,7 @@ def test_swapped_directions_show_in_out_and_feed_the_next_layer() -> None:
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_final_state_at_the_last_timestep_is_wrong_in_the_backward_state_alone(cell: str) -> None:
     inputs = both_ways(cell)
-    right, trace = recurrence(inputs), mistaken("final-state-at-last-timestep", inputs)
+    right, trace = recurrence(inputs), faulty("final-state-at-last-timestep", inputs)
     assert_near(trace.hidden, right.hidden, 1e-12)
     assert_near(trace.output, right.output, 1e-12)
     assert_near(trace.state_h[0], right.state_h[0], 1e-12)
@@ -242,7 +242,7 @@ def test_a_final_state_at_the_last_timestep_is_wrong_in_the_backward_state_alone
 def test_an_exchanged_batch_is_the_network_along_the_samples() -> None:
     inputs = inputs_of({"timesteps": 3, "batch_size": 3}, cell="lstm", hidden_size=4, dtype="float64")
     exchanged = replace(inputs, sequence=np.ascontiguousarray(inputs.sequence.swapaxes(0, 1)))
-    trace = mistaken("batch-as-time", inputs)
+    trace = faulty("batch-as-time", inputs)
     assert_near(trace.hidden, recurrence(exchanged).hidden.swapaxes(2, 3), 1e-12)
     assert_near(trace.output, recurrence(exchanged).output.swapaxes(0, 1), 1e-12)
 
@@ -253,7 +253,7 @@ def test_an_exchanged_batch_of_any_shape_is_computed(timesteps: int, samples: in
     inputs = inputs_of(
         {"timesteps": timesteps, "batch_size": samples}, cell="lstm", hidden_size=4, bidirectional=bidirectional
     )
-    trace = mistaken("batch-as-time", inputs)
+    trace = faulty("batch-as-time", inputs)
     for array in (trace.hidden, trace.output, trace.state_h, trace.state_c, trace.cell):
         assert array is not None
         assert np.isfinite(array).all()

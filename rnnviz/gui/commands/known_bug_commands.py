@@ -10,7 +10,7 @@ from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.verify.result import RunResult
 
 
-class FaultCommands(QObject):
+class KnownBugCommands(QObject):
     """Adds a known bug to the candidates, runs, and selects it as the candidate."""
 
     def __init__(self, session: Session, document: Document, control: RunControl, parent: QObject) -> None:
@@ -24,12 +24,12 @@ class FaultCommands(QObject):
     def compute(self, engine: str) -> None:
         """Run the engine of a known bug. It replaces another known bug among the candidates."""
         # The registry is imported only after the first paint.
-        from rnnviz.engines.registry import is_mistake
+        from rnnviz.engines.registry import is_known_bug
 
         self._awaited = engine
         compare = self._session.config.compare
         if engine not in compare.engines:
-            others = (name for name in compare.candidates if not is_mistake(name))
+            others = (name for name in compare.candidates if not is_known_bug(name))
             changed = replace(compare, candidates=(*others, engine))
             name = f"comparing with {engine}"
             self._document.edit(replace(self._session.config, compare=changed), name)

@@ -1,4 +1,4 @@
-"""The mismatches of a comparison as rows, in the order of computation."""
+"""Mismatches of a comparison: as rows, and the next one, in the order of computation."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from rnnviz.verify.compare import Comparison
 from rnnviz.verify.metrics import UlpArray, abs_error, tolerance, ulp_distance, violation_of
 
 LARGEST = 100_000
-"""How many rows are gathered: more than anybody reads, and few enough to be sorted at once."""
+"""Limit of the collected rows: more than users read, few enough to sort at once."""
 
 _BLOCK_VALUES = 1 << 20
 
@@ -65,7 +65,24 @@ def mismatch_rows(
     lanes: list[tuple[int, int]] | None = None,
     largest: int = LARGEST,
 ) -> MismatchRows:
-    """Gather the mismatches of the given (layer, direction) lanes, or of all, in the order of computation."""
+    """Collect the mismatches of a comparison in the order of computation.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The comparison of the two traces.
+    reference, candidate : Trace
+        The traces.
+    lanes : list of (layer, direction), optional
+        Lanes to include; all by default.
+    largest : int
+        Limit of the number of rows.
+
+    Returns
+    -------
+    MismatchRows
+        Locations (K, 5), and values and errors (K,).
+    """
     layers, directions, *_ = reference.shape
     if lanes is None:
         lanes = [(layer, direction) for layer in range(layers) for direction in range(directions)]
@@ -120,3 +137,106 @@ def _places(
     where[:, 2] = times[outside[:, 0]]
     where[:, 3], where[:, 4] = samples[outside[:, 1]], units[outside[:, 1]]
     return where
+
+
+_PIECE = 1 << 14
+"""Number of time steps searched at a time: the next mismatch is near in most runs."""
+
+
+def mismatching_at(comparison: Comparison, reference: Trace, candidate: Trace, where: Location) -> NDArray[np.bool_]:
+    """Mismatches of one step.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The comparison of the two traces.
+    reference, candidate : Trace
+        The traces.
+    where : Location
+        The lane and the time step.
+
+    Returns
+    -------
+    ndarray of bool of shape (N, H)
+        True for each mismatch.
+    """
+    index = where.layer, where.direction, where.timestep
+    r, c = reference.hidden[index], candidate.hidden[index]
+    return np.asarray(~(abs_error(r, c) <= tolerance(r, comparison.rtol, comparison.atol)))
+
+
+def neighbor_mismatch(
+    comparison: Comparison, reference: Trace, candidate: Trace, here: Location, *, forward: bool
+) -> Location | None:
+    """The next or previous mismatch in the order of computation, which continues at the other end.
+
+    The order is by layer from the bottom, direction, computed step, sample, unit.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The comparison of the two traces.
+    reference, candidate : Trace
+        The traces.
+    here : Location
+        The selected value.
+    forward : bool
+        Whether to find the next one.
+
+    Returns
+    -------
+    Location, optional
+        None if there are no mismatches.
+    """
+    if not comparison.mismatched:
+        return None
+    if comparison.mismatched_over_time[here.index[:3]]:
+        found = _within_step(comparison, reference, candidate, here, forward)
+        if found is not None:
+            return found
+    where = _next_step(comparison, here, forward)
+    sample, unit = np.argwhere(mismatching_at(comparison, reference, candidate, where))[0 if forward else -1]
+    return where.moved(sample=int(sample), unit=int(unit))
+
+
+def _next_step(comparison: Comparison, here: Location, forward: bool) -> Location:
+    """The next step in the order of computation at which anything mismatches, round the end; something must."""
+    counts = comparison.mismatched_over_time
+    lanes = list(np.ndindex(counts.shape[:2]))
+    if not forward:
+        lanes.reverse()
+    own = lanes.index((here.layer, here.direction))
+    # The cursor's lane comes first, from the cursor on, and last, up to it.
+    for turn, (layer, direction) in enumerate((*lanes[own:], *lanes[: own + 1])):
+        rising = forward != (comparison.reverse or direction == 1)
+        times = range(counts.shape[2])
+        if turn == 0:
+            times = times[here.timestep + 1 :] if rising else times[: here.timestep]
+        found = _first_time(counts[layer, direction], times, rising=rising)
+        if found is not None:
+            return Location(layer, direction, found, reverse=comparison.reverse)
+    raise ValueError("There are no mismatches.")
+
+
+def _first_time(counts: NDArray[np.int64], times: range, *, rising: bool) -> int | None:
+    """The first of some time steps, or the last if not `rising`, whose count is not zero; read piece by piece."""
+    starts = range(times.start, times.stop, _PIECE)
+    for start in starts if rising else reversed(starts):
+        found = np.flatnonzero(counts[start : min(start + _PIECE, times.stop)])
+        if len(found):
+            return start + int(found[0 if rising else -1])
+    return None
+
+
+def _within_step(
+    comparison: Comparison, reference: Trace, candidate: Trace, here: Location, forward: bool
+) -> Location | None:
+    """The next mismatch among the samples and units of the same lane and time step."""
+    mask = mismatching_at(comparison, reference, candidate, here)
+    flat = np.flatnonzero(mask)
+    at = here.sample * mask.shape[1] + here.unit
+    others = flat[flat > at] if forward else flat[flat < at]
+    if not len(others):
+        return None
+    sample, unit = divmod(int(others[0 if forward else -1]), mask.shape[1])
+    return here.moved(sample=sample, unit=unit)

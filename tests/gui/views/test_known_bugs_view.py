@@ -1,4 +1,4 @@
-"""What if?: the mistakes that this network can have, what the run says of each, and how a computed one spreads."""
+"""List of known bugs: detection by the run, and the spread of a computed one."""
 
 import pytest
 from PySide6.QtCore import Qt
@@ -7,19 +7,19 @@ from PySide6.QtWidgets import QLabel
 
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.faults.registry import KNOWN_BUGS
-from rnnviz.engines.registry import known_mistakes
+from rnnviz.engines.registry import known_bug_entries
 from rnnviz.gui.theme.palettes import THEMES
-from rnnviz.gui.views.fault_model import Detection
-from rnnviz.gui.views.fault_view import WhatIf
+from rnnviz.gui.views.known_bugs_model import Detection
+from rnnviz.gui.views.known_bugs_view import KnownBugsView
 from rnnviz.verify.result import RunResult
-from tests.factories import evaluated, made_result
+from tests.factories import make_result, with_judgment
 
 MISTAKE = "bug:h2h-transposed"
 
 
 @pytest.fixture
-def view(qtbot) -> WhatIf:
-    view = WhatIf()
+def view(qtbot) -> KnownBugsView:
+    view = KnownBugsView()
     qtbot.addWidget(view)
     view.resize(900, 220)
     view.show()
@@ -28,76 +28,78 @@ def view(qtbot) -> WhatIf:
 
 @pytest.fixture
 def computed() -> RunResult:
-    return evaluated(made_result(("gluon", "manual", MISTAKE), num_layers=2))
+    return with_judgment(make_result(("gluon", "manual", MISTAKE), num_layers=2))
 
 
-def shown(view: WhatIf) -> list[str]:
+def shown(view: KnownBugsView) -> list[str]:
     return [label.text() for label in view.findChildren(QLabel) if label.isVisible()]
 
 
-def test_every_mistake_that_the_network_can_have_is_listed(view: WhatIf) -> None:
-    result = evaluated(made_result(cell="gru"))
+def test_every_mistake_that_the_network_can_have_is_listed(view: KnownBugsView) -> None:
+    result = with_judgment(make_result(cell="gru"))
     view.show_result(result, "manual")
     listed = [row[0] for row in view.model.rows]
-    assert listed == [entry.cause for entry in known_mistakes(result.inputs.network)]
+    assert listed == [entry.cause for entry in known_bug_entries(result.inputs.network)]
     assert KNOWN_BUGS["reset-before-matmul"].cause in listed
     assert KNOWN_BUGS["gates-i-f-o-g"].cause not in listed
     assert KNOWN_BUGS["concat-swapped"].cause not in listed
 
 
-def test_it_says_which_mistakes_the_run_could_not_reveal(view: WhatIf) -> None:
-    view.show_result(evaluated(made_result(), blind=("h2h-transposed",)), "manual")
+def test_it_says_which_mistakes_the_run_could_not_reveal(view: KnownBugsView) -> None:
+    view.show_result(with_judgment(make_result(), blind=("h2h-transposed",)), "manual")
     found = dict(zip((entry.name for entry in view.model.entries), (r[1] for r in view.model.rows), strict=True))
     assert found["h2h-transposed"] == Detection.UNDETECTABLE
     assert set(found.values()) == {Detection.UNDETECTABLE, Detection.DETECTABLE}
     assert view.chosen is not None
     assert view.chosen.name == "h2h-transposed"
-    assert view.said.startswith("Undetectable")
+    assert view.description.startswith("Undetectable")
     view.choose("no-h2h-bias")
-    assert view.said.startswith("Detectable")
+    assert view.description.startswith("Detectable")
 
 
-def test_before_the_audit_nobody_knows(view: WhatIf) -> None:
-    view.show_result(made_result(), "manual")
+def test_before_the_audit_nobody_knows(view: KnownBugsView) -> None:
+    view.show_result(make_result(), "manual")
     assert {row[1] for row in view.model.rows} == {Detection.UNKNOWN}
 
 
-def test_the_chosen_mistake_is_told_with_its_origin(view: WhatIf) -> None:
-    view.show_result(evaluated(made_result()), "manual")
+def test_the_chosen_mistake_is_told_with_its_origin(view: KnownBugsView) -> None:
+    view.show_result(with_judgment(make_result()), "manual")
     view.choose("h2h-transposed")
     assert "Hidden-to-hidden weight transposed" in shown(view)
     assert KNOWN_BUGS["h2h-transposed"].origin in shown(view)
 
 
-def test_the_button_asks_for_the_mistakes_engine(qtbot, view: WhatIf) -> None:
-    view.show_result(evaluated(made_result()), "manual")
+def test_the_button_asks_for_the_mistakes_engine(qtbot, view: KnownBugsView) -> None:
+    view.show_result(with_judgment(make_result()), "manual")
     view.choose("h2h-transposed")
-    with qtbot.waitSignal(view.mistake_requested) as asked:
+    with qtbot.waitSignal(view.bug_requested) as asked:
         qtbot.mouseClick(view.button, Qt.MouseButton.LeftButton)
     assert asked.args == [MISTAKE]
 
 
-def test_arrows_read_on_and_enter_asks(qtbot, view: WhatIf) -> None:
-    view.show_result(evaluated(made_result()), "manual")
+def test_arrows_read_on_and_enter_asks(qtbot, view: KnownBugsView) -> None:
+    view.show_result(with_judgment(make_result()), "manual")
     view.activateWindow()
     view.table.setFocus()
-    with qtbot.assertNotEmitted(view.mistake_requested):
+    with qtbot.assertNotEmitted(view.bug_requested):
         QTest.keyClick(view.table, Qt.Key.Key_Down)
         QTest.keyClick(view.table, Qt.Key.Key_Down)
     assert view.chosen is not None
     assert view.chosen.engine == MISTAKE
-    with qtbot.waitSignal(view.mistake_requested) as asked:
+    with qtbot.waitSignal(view.bug_requested) as asked:
         QTest.keyClick(view.table, Qt.Key.Key_Return)
     assert asked.args == [MISTAKE]
 
 
-def test_a_computed_mistake_shows_where_it_begins_and_how_it_spreads(qtbot, view: WhatIf, computed: RunResult) -> None:
+def test_a_computed_bug_shows_where_it_begins_and_how_it_spreads(
+    qtbot, view: KnownBugsView, computed: RunResult
+) -> None:
     view.show_result(computed, "manual")
     assert view.chosen is not None
     assert view.chosen.engine == MISTAKE
     first = computed.comparison(MISTAKE).first_mismatch
     assert first is not None
-    assert view.said.startswith(f"First mismatch: {first.where}")
+    assert view.description.startswith(f"First mismatch: {first.where}")
     assert not view.button.isVisible()
     assert [row[0] for row in view.spread_model.rows] == ["layer 1", "layer 0"]
     counts = computed.comparison(MISTAKE).lane_mismatched[::-1, 0]
@@ -108,11 +110,11 @@ def test_a_computed_mistake_shows_where_it_begins_and_how_it_spreads(qtbot, view
     [where] = asked.args
     assert isinstance(where, Location)
     assert (where.layer, where.direction) == (1, 0)
-    with qtbot.assertNotEmitted(view.mistake_requested):
+    with qtbot.assertNotEmitted(view.bug_requested):
         view.table.activated.emit(view.table.currentIndex())
 
 
-def test_the_strip_shows_when_a_lane_is_reached(view: WhatIf, computed: RunResult) -> None:
+def test_the_strip_shows_when_a_lane_is_reached(view: KnownBugsView, computed: RunResult) -> None:
     view.show_result(computed, "manual")
     for row, lane in enumerate(view.spread_model.lanes):
         strip = view.lanes.itemDelegateForColumn(1).strip(row, 5, 10)
@@ -120,23 +122,23 @@ def test_the_strip_shows_when_a_lane_is_reached(view: WhatIf, computed: RunResul
         assert filled == (lane.violation > 1.0).tolist()
 
 
-def test_the_chosen_mistake_stays_when_its_result_arrives(view: WhatIf, computed: RunResult) -> None:
-    view.show_result(evaluated(made_result(num_layers=2)), "manual")
+def test_the_chosen_mistake_stays_when_its_result_arrives(view: KnownBugsView, computed: RunResult) -> None:
+    view.show_result(with_judgment(make_result(num_layers=2)), "manual")
     view.choose("h2h-transposed")
     view.show_result(computed, "manual")
     assert view.chosen is not None
     assert view.chosen.name == "h2h-transposed"
-    assert view.said.startswith("First mismatch: ")
+    assert view.description.startswith("First mismatch: ")
     assert view.table.currentIndex().row() == [entry.name for entry in view.model.entries].index("h2h-transposed")
 
 
-def test_a_mistake_that_is_the_reference_is_not_asked_for_again(view: WhatIf) -> None:
-    view.show_result(made_result((MISTAKE, "manual")), "manual")
+def test_a_mistake_that_is_the_reference_is_not_asked_for_again(view: KnownBugsView) -> None:
+    view.show_result(make_result((MISTAKE, "manual")), "manual")
     view.choose("h2h-transposed")
     assert not view.button.isEnabled()
 
 
-def test_what_is_copied_is_the_table_in_use(view: WhatIf, computed: RunResult) -> None:
+def test_what_is_copied_is_the_table_in_use(view: KnownBugsView, computed: RunResult) -> None:
     view.show_result(computed, "manual")
     assert view.copy_text().startswith("known bug\tdetection\n")
     view.activateWindow()
@@ -147,7 +149,7 @@ def test_what_is_copied_is_the_table_in_use(view: WhatIf, computed: RunResult) -
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
-def test_it_is_drawn_in_both_themes(view: WhatIf, computed: RunResult, theme) -> None:
+def test_it_is_drawn_in_both_themes(view: KnownBugsView, computed: RunResult, theme) -> None:
     view.show_result(computed, "manual")
     view.apply_theme(theme)
     strip = view.lanes.itemDelegateForColumn(1).strip(1, 50, 10)
@@ -155,7 +157,7 @@ def test_it_is_drawn_in_both_themes(view: WhatIf, computed: RunResult, theme) ->
     view.grab()
 
 
-def test_without_a_result_it_says_what_to_do(view: WhatIf, computed: RunResult) -> None:
+def test_without_a_result_it_says_what_to_do(view: KnownBugsView, computed: RunResult) -> None:
     view.show_result(computed, "manual")
     view.show_result(None, None)
     assert view.model.rows == []

@@ -1,16 +1,16 @@
-"""What if? A known mistake chosen in its tab is computed, shown in the lanes, and named in the verdict."""
+"""Run of a known bug from its tab: lanes, verdict."""
 
 from typing import Any
 
 from PySide6.QtCore import Qt
 
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.views.fault_view import WhatIf
+from rnnviz.gui.views.known_bugs_view import KnownBugsView
 
 
-def tab(window: MainWindow) -> WhatIf:
-    (view,) = [view for view in window.views if isinstance(view, WhatIf)]
-    window.arrangement.tabs.setCurrentWidget(view)
+def tab(window: MainWindow) -> KnownBugsView:
+    (view,) = [view for view in window.views if isinstance(view, KnownBugsView)]
+    window.main_layout.tabs.setCurrentWidget(view)
     return view
 
 
@@ -32,7 +32,7 @@ def test_another_mistake_takes_the_place_of_the_first_and_undo_brings_the_config
     view = tab(window)
     for name in ("bug:no-i2h-bias", "bug:h2h-transposed"):
         with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-            view.mistake_requested.emit(name)
+            view.bug_requested.emit(name)
     assert window.session.config.compare.candidates == ("manual", "bug:h2h-transposed")
     assert window.session.candidate == "bug:h2h-transposed"
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):

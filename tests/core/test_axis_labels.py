@@ -2,7 +2,8 @@
 
 import pytest
 
-from rnnviz.core.axis_label_text import (
+from rnnviz.core.axis_labels import (
+    Names,
     feature_in_words,
     feature_index,
     feature_title,
@@ -10,7 +11,6 @@ from rnnviz.core.axis_label_text import (
     timestep_in_words,
     visible,
 )
-from rnnviz.core.axis_labels import Names
 
 NAMES = Names("a \n", ("open", "", 'the "high"', "x" * 40))
 
