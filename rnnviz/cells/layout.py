@@ -173,6 +173,12 @@ class Layout:
         """W (M, K), as its product with one value needs it."""
         return aligned_array(weight.T if self.rows_are_samples else weight)
 
+    def input_weight(self, weight: FloatArray) -> FloatArray:
+        """W (G·H, I), in the order of the lanes, as `input_parts` needs it."""
+        if self.rows_are_samples:
+            return aligned_array(weight.reshape(self._gates, self._size, -1).swapaxes(1, 2))
+        return aligned_array(weight.T if self._samples < _TURNED_SAMPLES else weight)
+
     def spread(self, vectors: Sequence[FloatArray], scale: FloatArray) -> FloatArray:
         """Some vectors (H,), scaled and repeated for every sample, so that nothing is repeated in a step."""
         spread = self.values(len(vectors), len(vectors[0]))
@@ -195,7 +201,7 @@ class Layout:
         x:
             The layer input (T, N, I).
         weight, bias:
-            (G·H, I) and (G·H,), in the order of the lanes.
+            That of `input_weight`, and (G·H,) in the order of the lanes.
         backward:
             Whether the last time step is computed first.
 
@@ -221,12 +227,11 @@ class Layout:
     def _by_lane(self, length: int, weight: FloatArray, bias: FloatArray) -> Callable[[FloatArray], FloatArray]:
         """A product for each gate."""
         gates, size, n = self._gates, self._size, self._samples
-        weights = aligned_array(weight.reshape(gates, size, -1).swapaxes(1, 2))
         parts, biases = aligned((gates, length * n, size), self._dtype), bias.reshape(gates, 1, size)
 
         def compute(x: FloatArray) -> FloatArray:
             out = parts[:, : len(x)]
-            np.matmul(x, weights, out=out)
+            np.matmul(x, weight, out=out)
             np.add(out, biases, out=out)
             return out.reshape(gates, -1, n, size)
 
@@ -235,13 +240,12 @@ class Layout:
     def _turned(self, length: int, weight: FloatArray, bias: FloatArray) -> Callable[[FloatArray], FloatArray]:
         """One product, whose rows are turned round in each time step: calls on short rows would cost more."""
         gates, size, n = self._gates, self._size, self._samples
-        weights = aligned_array(weight.T)
         product, column = aligned((length * n, gates * size), self._dtype), bias[:, np.newaxis]
         parts = aligned((length, gates * size, n), self._dtype)
 
         def compute(x: FloatArray) -> FloatArray:
             out, steps = product[: len(x)], len(x) // n
-            np.matmul(x, weights, out=out)
+            np.matmul(x, weight, out=out)
             np.add(out.reshape(steps, n, -1).swapaxes(1, 2), column, out=parts[:steps])
             return parts[:steps].reshape(steps, gates, size, n).swapaxes(0, 1)
 
@@ -250,12 +254,12 @@ class Layout:
     def _by_feature(self, length: int, weight: FloatArray, bias: FloatArray) -> Callable[[FloatArray], FloatArray]:
         """One product W x for all time steps, of which each takes some columns."""
         gates, size, n = self._gates, self._size, self._samples
-        weights, memory = aligned_array(weight), aligned((length * n * gates * size,), self._dtype)
+        memory = aligned((length * n * gates * size,), self._dtype)
         column = bias[:, np.newaxis]
 
         def compute(x: FloatArray) -> FloatArray:
             out = memory[: len(x) * gates * size].reshape(gates * size, len(x))
-            np.matmul(weights, x.T, out=out)
+            np.matmul(weight, x.T, out=out)
             np.add(out, column, out=out)
             return out.reshape(gates, size, -1, n).swapaxes(1, 2)
 

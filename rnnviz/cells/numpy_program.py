@@ -133,7 +133,7 @@ class NumpyProgram:
         return dict(zip(self.cell.state_symbols, values, strict=True))
 
     def _input_rows(self) -> tuple[FloatArray, FloatArray]:
-        """The weight (G·H, I) and the bias (G·H,) of the input parts in the order of the lanes, scaled and hoisted."""
+        """The weight of the input parts, and their bias (G·H,) in the order of the lanes; scaled and hoisted."""
         rows, p, size = self._rows, self._parameters, self._sizes["H"]
         bias = p["i2h_bias"]
         if rows.hoisted is None:
@@ -142,7 +142,7 @@ class NumpyProgram:
             bias = bias.copy()
             for own, recurrent in rows.hoisted:
                 bias[own * size : (own + 1) * size] += p["h2h_bias"][recurrent * size : (recurrent + 1) * size]
-        return rows.input.of(p["i2h_weight"], size), rows.input.of(bias, size)
+        return self._layout.input_weight(rows.input.of(p["i2h_weight"], size)), rows.input.of(bias, size)
 
     def _names(self) -> dict[str, Any]:
         """The arrays and functions that the source names."""
