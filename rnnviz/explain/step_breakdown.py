@@ -230,13 +230,8 @@ def _bounds(
     """The audit's bounds of the step's states by name, from its own equations; x (1, 1, I) and before (1, 1, H)."""
     layer = bounded_layer(inputs, trace, where.layer, where.direction, np.array([where.unit]))
     values, _ = bounded_block(layer, x, before, {} if c is None else {"c": c})
-    stored = {"h": trace.hidden, "c": trace.cell}
-    bounds = {}
-    for name, value in values.items():
-        array = stored[name]
-        own = np.zeros(1) if array is None else np.atleast_1d(array[where.index])
-        bounds[name] = value.bound.item() + storage_bound(own, trace.stored_as).item()
-    return bounds
+    stored = {name: np.atleast_1d(trace[name][where.index]) if name in trace else np.zeros(1) for name in values}
+    return {name: v.bound.item() + storage_bound(stored[name], trace.stored_as).item() for name, v in values.items()}
 
 
 def _same(a: float, b: float) -> bool:

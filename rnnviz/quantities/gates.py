@@ -11,11 +11,9 @@ from functools import cached_property
 
 import numpy as np
 
-from rnnviz.cells import CELLS as SPECS
 from rnnviz.cells.arrays import ArrayLayer, ArrayValue
 from rnnviz.cells.blocks import StepBlock
 from rnnviz.cells.graph import Node, value_limits
-from rnnviz.cells.graph import trace as graph_of
 from rnnviz.core.cells import CELLS, Cell
 from rnnviz.core.indexing import time_blocks
 from rnnviz.core.inputs import Inputs
@@ -52,8 +50,7 @@ def gate_quantities(cell: Cell) -> tuple[GateQuantity, ...]:
     An RNN's only gate is h itself, so that only its argument is listed.
     """
     gates = [gate for gate in cell.gates if gate.symbol != "h"]
-    values = graph_of(SPECS[cell.name]).values
-    found = [GateQuantity(gate.symbol, gate.name, *value_limits(values[gate.symbol])) for gate in gates]
+    found = [GateQuantity(gate.symbol, gate.name, *value_limits(cell.graph.values[gate.symbol])) for gate in gates]
     if cell.has_cell_state:
         found.append(GateQuantity("c", "cell state"))
     found += [GateQuantity(_PRE + gate.symbol, f"pre-activation of {gate.symbol}") for gate in cell.gates]
@@ -89,7 +86,6 @@ class GateReader:
     def __init__(self, inputs: Inputs, trace: Trace) -> None:
         self.inputs, self.trace = inputs, trace
         self.cell = inputs.network.kind
-        self.graph = graph_of(SPECS[self.cell.name])
         self._rows: OrderedDict[tuple[int, int, int, int, int], _Rows] = OrderedDict()
         self.cell_states = None
         if self.cell.has_cell_state:
@@ -158,7 +154,7 @@ class _Block(StepBlock[ArrayValue]):
     def __init__(
         self, reader: GateReader, layer: int, direction: int, samples: slice, times: slice, units: slice
     ) -> None:
-        super().__init__(reader.graph, times.stop - times.start)
+        super().__init__(reader.cell.graph, times.stop - times.start)
         self._reader, self._units = reader, units
         self._at = layer, direction, times, samples
 

@@ -159,9 +159,9 @@ def _audit_columns(
         x = layer_input(inputs, trace, layer, times, columns.samples)
         before = previous_hidden(inputs, trace, layer, direction, times, columns.samples)
         engine = {
-            name: np.asarray(array[layer, direction, times])[:, columns.samples][:, :, columns.units]
-            for name, array in (("h", trace.hidden), ("c", trace.cell))
-            if array is not None
+            name: np.asarray(trace[name][layer, direction, times])[:, columns.samples][:, :, columns.units]
+            for name in states
+            if name in trace
         }
         values, carried = bounded_block(
             bounded,

@@ -220,7 +220,8 @@ def undetermined(
 ) -> Undetermined | None:
     """The values of a block (B, S, U) that the audit cannot judge; None if it can judge all.
 
-    `before` are the engine's own previous hidden values; `stored_as` is that of `AuditedLayer`.
+    `before` are the engine's own previous hidden values; `stored_as` is the type to which they were rounded, ""
+    if they were not.
     """
     if ALLOWED * step.eps > JUDGED:
         values = np.ones(h.shape, np.bool_)

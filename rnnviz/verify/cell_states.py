@@ -16,11 +16,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from rnnviz.cells import CELLS
 from rnnviz.cells.arrays import ArrayLayer, ArrayValue
 from rnnviz.cells.blocks import StepBlock
 from rnnviz.cells.bounded import BoundedBlock, BoundedLayer
-from rnnviz.cells.graph import trace as graph_of
 from rnnviz.cells.running_error import BoundedArray, exact, storage_bound
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
@@ -72,7 +70,7 @@ class CellStates:
         assert inputs.initial_state.c is not None, "only an LSTM has a cell state"
         self._inputs, self._trace = inputs, trace
         self._blocks = blocks
-        self._forget = graph_of(CELLS[inputs.network.cell]).values["f"]
+        self._forget = inputs.network.kind.graph.values["f"]
         self._c0 = inputs.initial_state.c
         self._eps = trace.eps
         self._negligible = max(_FAR_BELOW * self._eps, _NEGLIGIBLE)

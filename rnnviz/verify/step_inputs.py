@@ -8,7 +8,6 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells import CELLS
 from rnnviz.cells.bounded import BoundedLayer
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
@@ -61,4 +60,4 @@ def bounded_layer(inputs: Inputs, trace: Trace, layer: int, direction: int, unit
     """The parameters of some units of a lane, in the precision in which the engine computes and stores."""
     p = inputs.parameters.layer(layer, direction)
     x_stored_as = trace.stored_as if layer else ""
-    return BoundedLayer(CELLS[inputs.network.cell], vars(p), units, trace.eps, trace.stored_as, x_stored_as)
+    return BoundedLayer(inputs.network.kind.spec, vars(p), units, trace.eps, trace.stored_as, x_stored_as)
