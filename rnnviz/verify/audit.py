@@ -168,12 +168,14 @@ def _audit_columns(
             x,
             before,
             carried,
-            names=("h",),
+            names=tuple(states),
             own=engine,
             first=times.start,
             backward=network.backward(direction),
         )
         h, step = engine["h"], values["h"]
+        if "c" in values and fresh is None:
+            tally.add_cell_states(trace, k, times, own, engine.get("c"), values["c"])
         if stored_as:
             np.add(step.bound, storage_bound(h, stored_as), out=step.bound)
         unknown = undetermined(network.cell, step, h, before[:, :, columns.units], stored_as)
