@@ -1,15 +1,15 @@
-"""The starter of a recurrence of one's own is the right recurrence of its cell."""
+"""The template of a custom step computes its cell."""
 
 from pathlib import Path
 
 import pytest
-from tests.lessons.test_contents_of_lessons import retired_words
 
 from rnnviz import cells
 from rnnviz.cells.symbols import equations_of_all_units
 from rnnviz.core.cells import CELLS
 from rnnviz.core.config import Config
 from rnnviz.io.templates import starter, write_starter
+from tests.lessons.test_lesson_content import retired_words
 from tests.shared_worker import Run, run_shared
 
 __all__ = ["run_shared"]
