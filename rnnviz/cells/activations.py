@@ -109,7 +109,7 @@ class Activation:
         if self.name == "clip":
             return -self.alpha, self.alpha
         if self.name == "elu":
-            return -self.alpha, None
+            return min(-self.alpha, 0.0), None
         return rule.low, rule.high
 
     @property
@@ -125,7 +125,7 @@ class Activation:
     @property
     def turns(self) -> tuple[float, ...]:
         """The arguments at which f turns from falling to rising, or back."""
-        if self.name == "leaky_relu" and self.alpha < 0.0:
+        if self.name in ("leaky_relu", "elu") and self.alpha < 0.0:
             return (0.0,)
         return _RULES[self.name].turns
 

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +17,8 @@ from numpy.typing import NDArray
 from rnnviz.cells.activations import FloatArray
 from rnnviz.cells.base import CellSpec
 from rnnviz.cells.blocks import StepBlock
-from rnnviz.cells.graph import Graph, Node, ordered, trace
+from rnnviz.cells.graph import Graph, Limits, Node, ordered, trace, value_limits
 from rnnviz.cells.running_error import ALLOWED, BoundedArray, pre_activation, storage_bound, stored
-
-Limits: TypeAlias = Mapping[int, tuple[FloatArray, FloatArray]]
-"""The least and the largest value of a state after some steps, by their place in a block."""
 
 _NARROWED = 17
 """After every how many time steps a carried state is narrowed; a prime, since sequences repeat themselves."""
@@ -83,6 +79,7 @@ class BoundedLayer:
         self.stored_as, self._x_stored_as = stored_as, x_stored_as
         size = len(parameters["i2h_bias"]) // len(cell.gates)
         self.units = np.arange(size) if units is None else units
+        self._every = units is None or np.array_equal(units, np.arange(size))
         live = ordered(self.graph.values.values())
         self._read = [gate for gate in cell.recurrent_gates if any(n.op == "v" and n.name == gate for n in live)]
         self._input = self._rows(parameters, "i2h", cell.gate_symbols, cell.gate_symbols)
@@ -123,6 +120,24 @@ class BoundedLayer:
 
     def _own(self, value: BoundedArray) -> BoundedArray:
         return BoundedArray(value.value, value.bound, value.eps, value.partial, self)
+
+    def hidden_limits(self, before: FloatArray) -> Limits:
+        """The least and the largest hidden value that a step can give after previous ones (..., H); see `value_limits`.
+
+        They are numbers, (U,) or (..., U).
+        """
+        known: dict[Node, Limits] = {}
+        for node in self.graph.nodes:
+            if node.op == "parameter":
+                known[node] = self._parameters[node.name], self._parameters[node.name]
+            elif node.op == "state" and node.name == self.cell.state_symbols[0]:
+                reach = np.abs(self.own_units(before).astype(np.float64))
+                known[node] = -reach, reach
+        return value_limits(self.graph.values[self.cell.state_symbols[0]], known)
+
+    def own_units(self, hidden: FloatArray) -> FloatArray:
+        """Those hidden values (..., U) among (..., H) that belong to the layer's units."""
+        return hidden if self._every else hidden[..., self.units]
 
     def leaf(self, value: FloatArray, stored_as: str = "") -> BoundedArray:
         """A value of this layer that is read, such as a state."""
@@ -239,7 +254,7 @@ class BoundedBlock(StepBlock[BoundedArray]):
             np.add(u.value, v.value, out=u.value)
             np.add(u.bound, v.bound, out=u.bound)
             self.known[node] = u
-        self._limits: dict[str, Limits] = {}
+        self._limits: dict[str, dict[int, Limits]] = {}
 
     def leaf(self, node: Node) -> BoundedArray:
         """See `StepBlock.leaf`."""
@@ -253,9 +268,7 @@ class BoundedBlock(StepBlock[BoundedArray]):
             case "parameter":
                 return self._layer.parameter(node.name)
         assert node.name == self._layer.cell.state_symbols[0], node
-        units = self._layer.units
-        own = self._before if len(units) == self._before.shape[-1] else self._before[..., units]
-        return self._layer.leaf(own, self._layer.stored_as)
+        return self._layer.leaf(self._layer.own_units(self._before), self._layer.stored_as)
 
     def narrowed(self, symbol: str, t: int, value: BoundedArray) -> BoundedArray:
         """Narrow a state to what the engine's own can have been, after every few steps."""
@@ -266,7 +279,7 @@ class BoundedBlock(StepBlock[BoundedArray]):
         limits = self._limits[symbol].get(t)
         return value if limits is None else value.narrowed(*limits)
 
-    def _limits_of(self, symbol: str) -> Limits:
+    def _limits_of(self, symbol: str) -> dict[int, Limits]:
         """Between which two numbers the engine's own state was, in eight bounds, after every few steps of the block.
 
         They follow from its hidden values where these are h = o · tanh(c) with a known o, and are infinite where these

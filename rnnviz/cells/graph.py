@@ -7,10 +7,13 @@ an operation was performed.
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, reduce
+from itertools import product
 from math import inf
 from types import CodeType, FrameType
 from typing import Any, Literal, TypeAlias, TypeVar
+
+import numpy as np
 
 from rnnviz.cells.activations import Activation
 from rnnviz.cells.base import CellError, CellSpec, Step, Value, Values
@@ -21,8 +24,8 @@ Op: TypeAlias = Literal[
 
 T = TypeVar("T", bound=Value)
 
-Limits: TypeAlias = tuple[float, float]
-"""The least and the largest value."""
+Limits: TypeAlias = tuple[Any, Any]
+"""The least and the largest value: two numbers, or two arrays."""
 
 LEAVES: frozenset[Op] = frozenset({"u", "v", "state", "parameter", "number"})
 
@@ -207,7 +210,7 @@ class Graph:
 def value_limits(node: Node, known: Mapping[Node, Limits] | None = None) -> Limits:
     """The least and the largest value that a node can have, by interval arithmetic; infinite where there is no limit.
 
-    A leaf can be any number, unless `known` has its limits.
+    A leaf can be any number, unless `known` has its limits. These may be arrays, and the result then is one, too.
     """
     if known is not None and node in known:
         return known[node]
@@ -216,16 +219,44 @@ def value_limits(node: Node, known: Mapping[Node, Limits] | None = None) -> Limi
     if node.op == "activation" and node.activation is not None:
         low, high = node.activation.limits
         return -inf if low is None else low, inf if high is None else high
+    if node.op == "matrix":
+        return _product_limits(*(value_limits(arg, known) for arg in node.args))
     if node.op not in ("plus", "minus", "times"):
         return -inf, inf
-    (a, b), (c, d) = (value_limits(arg, known) for arg in node.args)
+    args = _mean_of(node, known)
+    (a, b), (c, d) = (value_limits(arg, known) for arg in args or node.args)
+    if args is not None:
+        return np.minimum(a, c), np.maximum(b, d)
     if node.op == "plus":
         return a + c, b + d
     if node.op == "minus":
         return a - d, b - c
-    # Zero times no limit is zero here: a limit is never reached.
-    products = [0.0 if 0.0 in (x, y) else x * y for x in (a, b) for y in (c, d)]
-    return min(products), max(products)
+    with np.errstate(invalid="ignore"):
+        # Zero times no limit is zero here: a limit is never reached.
+        products = [np.where((x == 0.0) | (y == 0.0), 0.0, np.multiply(x, y)) for x in (a, b) for y in (c, d)]
+    return reduce(np.minimum, products), reduce(np.maximum, products)
+
+
+def _mean_of(node: Node, known: Mapping[Node, Limits] | None) -> tuple[Node, Node] | None:
+    """a and b of the weighted mean (1 - z) · a + z · b with z between 0 and 1; None of any other node."""
+    if node.op != "plus" or any(arg.op != "times" for arg in node.args):
+        return None
+    first, second = (arg.args for arg in node.args)
+    for mine, theirs in product((0, 1), (0, 1)):
+        for one, other in ((first[mine], second[theirs]), (second[theirs], first[mine])):
+            if one.op == "minus" and one.args[0].number == 1.0 and one.args[0].op == "number" and one.args[1] is other:
+                low, high = value_limits(other, known)
+                return (first[1 - mine], second[1 - theirs]) if np.all(low >= 0.0) and np.all(high <= 1.0) else None
+    return None
+
+
+def _product_limits(matrix: Limits, x: Limits) -> Limits:
+    """The limits of W x, where the matrix W (M, K) is known."""
+    largest = max(float(np.max(np.abs(limit))) for limit in x)
+    if np.ndim(matrix[0]) != 2 or largest == inf:
+        return -inf, inf
+    reach = largest * np.abs(matrix[0]).sum(axis=1)
+    return -reach, reach
 
 
 def ordered(roots: Iterable[Node]) -> list[Node]:

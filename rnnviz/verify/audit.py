@@ -74,9 +74,10 @@ def audit(
                 times = followed(inputs, trace, layer, direction)
                 if not times:
                     continue
-                plan = plan_lane(trace.shape, None if near is None else near[layer, direction], full=full)
+                violation = None if near is None else near[layer, direction]
+                plan = plan_lane(trace.shape, violation, full=full, whole=inputs.network.kind.graph.mixes_units)
                 if units is not None:
-                    plan = [some_columns(inputs.batch_size, inputs.network.hidden_size, units)]
+                    plan = [some_columns(*trace.shape[3:], units)]
                 for done in _audit_lane(inputs, trace, layer, direction, times, plan, tally, ends=units is None):
                     progress((lane + done) / (layers * directions))
     return tally.audit(trace)
@@ -109,7 +110,7 @@ def _audit_lane(
 ) -> Iterator[float]:
     """Follow the plan's columns through one lane, look at the ends of the others, and yield the fraction done."""
     widest = inputs.network.kind.gate_count * inputs.network.hidden_size
-    followed = np.zeros((inputs.batch_size, inputs.network.hidden_size), np.bool_)
+    followed = np.zeros(trace.shape[3:], np.bool_)
     parts = [part for columns in plan for part in columns.parts(max(1, _BLOCK_VALUES // widest))]
     whole, before = sum(part.count for part in parts), 0
     for part in parts:
@@ -131,7 +132,7 @@ def _ends(inputs: Inputs, direction: int, times: range) -> list[slice]:
     ends = [slice(times.start, times.start + 1), slice(times.stop - 1, times.stop)]
     if inputs.network.backward(direction):
         ends.reverse()
-    return ends[:1] if inputs.network.kind.has_cell_state or len(times) == 1 else ends
+    return ends[:1] if len(inputs.network.kind.state_names) > 1 or len(times) == 1 else ends
 
 
 def _audit_columns(
@@ -149,17 +150,22 @@ def _audit_columns(
     States beside h are carried from block to block, beginning with the initial ones.
     """
     network = inputs.network
-    bounded = bounded_layer(inputs, trace, layer, direction, columns.units)
-    stored_as = trace.stored_as
+    # Where a unit is computed from others, all are computed, and the chosen ones are counted.
+    whole = network.kind.graph.mixes_units
+    bounded = bounded_layer(inputs, trace, layer, direction, None if whole else columns.units)
     k = layer * network.directions + direction
-    own = np.ix_(columns.samples, columns.units)
+    chosen: Any = (..., columns.units if whole else slice(None))
     states = dict(zip(network.kind.state_names, inputs.initial_state.arrays, strict=True))
-    carried = {name: bounded.leaf(state[k][own]) for name, state in states.items() if name != "h"}
+    own = {
+        name: np.ix_(columns.samples, np.arange(state.shape[-1]) if whole else columns.units)
+        for name, state in states.items()
+    }
+    carried = {name: bounded.leaf(state[k][own[name]]) for name, state in states.items() if name != "h"}
     for times in blocks:
         x = layer_input(inputs, trace, layer, times, columns.samples)
         before = previous_hidden(inputs, trace, layer, direction, times, columns.samples)
         engine = {
-            name: np.asarray(trace[name][layer, direction, times])[:, columns.samples][:, :, columns.units]
+            name: np.asarray(trace[name][layer, direction, times])[:, columns.samples][..., own[name][1][0]]
             for name in states
             if name in trace
         }
@@ -175,10 +181,12 @@ def _audit_columns(
         )
         h, step = engine["h"], values["h"]
         if "c" in values and fresh is None:
-            tally.add_cell_states(trace, k, times, own, engine.get("c"), values["c"])
-        if stored_as:
-            np.add(step.bound, storage_bound(h, stored_as), out=step.bound)
-        unknown = undetermined(network.cell, step, h, before[:, :, columns.units], stored_as)
+            tally.add_cell_states(trace, k, times, own["c"], engine.get("c"), values["c"])
+        if trace.stored_as:
+            np.add(step.bound, storage_bound(h, trace.stored_as), out=step.bound)
+        unknown = undetermined(bounded, step, h, before)
+        if whole:
+            h, step, unknown = h[chosen], step.at(chosen), None if unknown is None else unknown.at(chosen)
         tally.add(layer, direction, times, columns, h, step, fresh, unknown)
         yield (inputs.timesteps - times.start if network.backward(direction) else times.stop) / inputs.timesteps
 

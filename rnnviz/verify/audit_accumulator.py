@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.cells.bounded import BoundedLayer
+from rnnviz.cells.graph import Limits
 from rnnviz.cells.running_error import ALLOWED, BoundedArray, storage_bound
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
@@ -50,6 +52,10 @@ class Undetermined:
 
     values: NDArray[np.bool_]
     beyond: FloatArray
+
+    def at(self, index: Any) -> "Undetermined":
+        """Some of the values."""
+        return Undetermined(self.values[index], self.beyond[index])
 
 
 @dataclass(frozen=True)
@@ -247,25 +253,30 @@ class AuditAccumulator:
         )
 
 
-def undetermined(
-    cell: str, step: BoundedArray, h: FloatArray, before: FloatArray, stored_as: str = ""
-) -> Undetermined | None:
+def undetermined(layer: BoundedLayer, step: BoundedArray, h: FloatArray, before: FloatArray) -> Undetermined | None:
     """The values of a block (B, S, U) that the audit cannot judge; None if it can judge all.
 
-    `before` are the engine's own previous hidden values; `stored_as` is the type to which they were rounded, ""
-    if they were not.
+    `before` (B, S, H) are the engine's own previous hidden values.
     """
+    # An unlimited value is judged relative to its terms, unless its bound is infinite.
+    scale = _scale(layer.hidden_limits(np.zeros(before.shape[2])))
+    judged = np.where(np.isinf(scale), np.finfo(np.float64).max, scale * (JUDGED / ALLOWED))
     if ALLOWED * step.eps > JUDGED:
         values = np.ones(h.shape, np.bool_)
-    elif step.bound.max(initial=0.0) <= JUDGED / ALLOWED:
+    elif step.bound.max(initial=0.0) <= judged.min():
         return None
     else:
-        values = np.isinf(step.bound) if cell == "rnn_relu" else ~(step.bound <= JUDGED / ALLOWED)
-    if cell == "rnn_relu":
-        return Undetermined(values, -h.astype(np.float64) / step.eps)
-    largest = np.ones(()) if cell != "gru" else np.maximum(np.abs(before.astype(np.float64)), 1.0)
-    beyond = np.abs(h.astype(np.float64)) - largest - ALLOWED * storage_bound(h, stored_as)
-    return Undetermined(values, beyond / (step.eps * largest))
+        values = ~(step.bound <= judged)
+    low, high = limits = layer.hidden_limits(before)
+    own, scale = h.astype(np.float64), _scale(limits)
+    beyond = np.maximum(low - own, own - high) - ALLOWED * storage_bound(h, layer.stored_as)
+    return Undetermined(values, beyond / (step.eps * np.where(np.isinf(scale), 1.0, scale)))
+
+
+def _scale(limits: Limits) -> FloatArray:
+    """The largest magnitude between two limits; infinite where there is none, and 1 where that is 0."""
+    largest = np.maximum(*(np.abs(np.asarray(limit, np.float64)) for limit in limits))
+    return np.where(largest == 0.0, 1.0, largest)
 
 
 def _settle_nonfinite(error: FloatArray, ratio: FloatArray, h: FloatArray, step: BoundedArray) -> None:

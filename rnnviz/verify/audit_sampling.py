@@ -53,12 +53,17 @@ def some_columns(samples: int, units: int, most_units: int) -> SampleUnitBlock:
 
 
 def plan_lane(
-    shape: tuple[int, int, int, int, int], violation: NDArray[np.floating[Any]] | None, *, full: bool
+    shape: tuple[int, int, int, int, int],
+    violation: NDArray[np.floating[Any]] | None,
+    *,
+    full: bool,
+    whole: bool = False,
 ) -> list[SampleUnitBlock]:
     """The columns of one lane that an audit follows.
 
     `shape` is (L, D, T, N, H); `violation` (N, H) is the largest error ratio in each column of this lane, over time
-    and over all comparisons that the engine takes part in, or None if it takes part in none.
+    and over all comparisons that the engine takes part in, or None if it takes part in none. `whole` is of cells that compute
+    a unit from others: the columns of a sample then are all its units.
     """
     layers, directions, timesteps, samples, units = shape
     size = layers * directions * timesteps * samples * units
@@ -66,9 +71,9 @@ def plan_lane(
         return [all_columns(samples, units)]
     budget = max(1, FULL // (2 * layers * directions * timesteps))
     fraction = sqrt(budget / (samples * units))
-    kept_units = min(units, max(1, round(units * fraction)))
+    kept_units = units if whole else min(units, max(1, round(units * fraction)))
     kept_samples = min(samples, max(1, budget // kept_units))
-    kept_units = min(units, max(1, budget // kept_samples))
+    kept_units = units if whole else min(units, max(1, budget // kept_samples))
     kept_samples = min(samples, max(1, budget // kept_units))
     grid = SampleUnitBlock(_spread(samples, kept_samples), _spread(units, kept_units))
     return [grid] if violation is None else _with_near(grid, violation)

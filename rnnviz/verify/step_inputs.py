@@ -56,8 +56,10 @@ def previous_hidden(
     return np.asarray(lane[times.start - 1 : times.stop - 1])[:, samples]
 
 
-def bounded_layer(inputs: Inputs, trace: Trace, layer: int, direction: int, units: NDArray[np.intp]) -> BoundedLayer:
-    """The parameters of some units of a lane, in the precision in which the engine computes and stores."""
+def bounded_layer(
+    inputs: Inputs, trace: Trace, layer: int, direction: int, units: NDArray[np.intp] | None
+) -> BoundedLayer:
+    """The parameters of some units of a lane, or of all, in the precision in which the engine computes and stores."""
     p = inputs.parameters.layer(layer, direction)
     x_stored_as = trace.stored_as if layer else ""
     return BoundedLayer(inputs.network.kind.spec, vars(p), units, trace.eps, trace.stored_as, x_stored_as)

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rnnviz.cells import ACTIVATIONS, CELLS, GRU, LSTM, Activation, CellSpec, hard_sigmoid
+from rnnviz.cells import ACTIVATIONS, CELLS, GRU, LSTM, LSTM_PROJECTION, Activation, CellSpec, hard_sigmoid
 from rnnviz.cells.bounded import BoundedLayer, bounded_block
 from rnnviz.cells.graph import trace
 from rnnviz.cells.numpy_program import NumpyProgram
 from rnnviz.cells.running_error import ALLOWED, BoundedArray, exact
-from tests.cells.layers import DrawnLayer, draw_layer, drawn_layers
+from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer, drawn_layers
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
@@ -50,6 +50,24 @@ def test_correct_programs_stay_far_below_eight_bounds(name: str, dtype: str) -> 
         if key in own:
             off = np.abs(own[key] - value.value)
             assert (off <= 2.0 * value.bound).all(), key
+
+
+@pytest.mark.parametrize("clip", [None, 0.25])
+@pytest.mark.parametrize("name", sorted(ALL_CELLS))
+def test_hidden_values_are_within_the_limits_of_the_cell(name: str, clip: float | None) -> None:
+    cell = ALL_CELLS[name] if clip is None else ALL_CELLS[name].with_clip(clip)
+    layer = draw_layer(cell, timesteps=20, scale=3.0)
+    own = traced(layer)
+    low, high = BoundedLayer(cell, layer.parameters).hidden_limits(layer.before(own["h"]))
+    assert (own["h"] >= low).all()
+    assert (own["h"] <= high).all()
+
+
+def test_limits_of_a_projection_follow_from_its_weight() -> None:
+    layer = draw_layer(LSTM_PROJECTION)
+    low, high = BoundedLayer(layer.cell, layer.parameters).hidden_limits(layer.state["h"])
+    np.testing.assert_array_equal(high, np.abs(layer.parameters["h2r_weight"]).sum(axis=1))
+    np.testing.assert_array_equal(low, -high)
 
 
 @pytest.mark.parametrize("name", ["lstm_projection", "gru_reset_before"])
