@@ -62,8 +62,8 @@ def plan_lane(
     """The columns of one lane that an audit follows.
 
     `shape` is (L, D, T, N, H); `violation` (N, H) is the largest error ratio in each column of this lane, over time
-    and over all comparisons that the engine takes part in, or None if it takes part in none. `whole` is of cells that compute
-    a unit from others: the columns of a sample then are all its units.
+    and over all comparisons that the engine takes part in, or None if it takes part in none. `whole` is of cells that
+    compute a unit from others: the columns of a sample then are all its units.
     """
     layers, directions, timesteps, samples, units = shape
     size = layers * directions * timesteps * samples * units

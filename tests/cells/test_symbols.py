@@ -21,6 +21,7 @@ from rnnviz.cells import (
     hard_sigmoid,
     leaky_relu,
     sigmoid,
+    tanh,
 )
 from rnnviz.cells.arrays import step_values
 from rnnviz.cells.breakdown import worked_lines
