@@ -248,7 +248,9 @@ def test_limits_of_the_cells() -> None:
     h = next(node for node in trace(GRU).nodes if node.op == "state")
     # A weighted mean is between its two values.
     assert value_limits(trace(GRU).values["h"], {h: (-3.0, 0.5)}) == (-3.0, 1.0)
-    assert value_limits(trace(GRU.with_activations(gate=tanh)).values["h"], {h: (-3.0, 0.5)}) == (-5.0, 5.0)
+    other = trace(GRU.with_activations(gate=tanh))
+    h = next(node for node in other.nodes if node.op == "state")
+    assert value_limits(other.values["h"], {h: (-3.0, 0.5)}) == (-5.0, 5.0)
     assert limits(LSTM.with_activations(output=leaky_relu))["h"] == (-infinity, infinity)
 
 
