@@ -11,6 +11,8 @@ from threading import Event, Thread
 from time import monotonic
 
 import rnnviz
+from rnnviz.cells import CellError, CellSpec
+from rnnviz.cells.serialized import cell_from_json
 from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
@@ -19,6 +21,7 @@ from rnnviz.engines.user_code.protocol import (
     PRINTED_LIMIT,
     STEP_SECONDS,
     Advanced,
+    Declared,
     Done,
     Failed,
     Message,
@@ -55,7 +58,7 @@ class OwnEngine:
         assert inputs.folder is not None
         assert trace.folder is not None
         printed = _Printed()
-        with _host(self._path, inputs.folder, trace.folder) as process, SilenceWatchdog(process) as silence:
+        with _host(self._path, str(inputs.folder), str(trace.folder)) as process, SilenceWatchdog(process) as silence:
             for message in _messages(process):
                 silence.heard()
                 match message:
@@ -67,11 +70,39 @@ class OwnEngine:
                         raise EngineError(printed.after(sentence))
                     case Done():
                         return EngineReport(printed=printed.text)
-            # It may have closed its standard output and live on; the silence ends that, too.
-            process.wait()
-            raise EngineError(
-                printed.after(f"{self._path} ended its process ({_manner(process.returncode, silence.killed)}).")
-            )
+            raise _ended(self._path, process, silence, printed)
+
+
+def custom_cell(path: str) -> CellSpec:
+    """The cell that a user's file declares. A separate process runs the file.
+
+    Raises
+    ------
+    EngineError
+        If the file does not declare a cell, crashes or does not return; one sentence.
+    """
+    printed = _Printed()
+    with _host(path) as process, SilenceWatchdog(process) as silence:
+        for message in _messages(process):
+            silence.heard()
+            match message:
+                case Printed(text):
+                    printed.add(text)
+                case Failed(sentence):
+                    raise EngineError(printed.after(sentence))
+                case Declared(cell):
+                    try:
+                        return cell_from_json(cell)
+                    except CellError as error:
+                        raise EngineError(f"{path}: {error}") from error
+        raise _ended(path, process, silence, printed)
+
+
+def _ended(path: str, process: subprocess.Popen[bytes], silence: "SilenceWatchdog", printed: "_Printed") -> EngineError:
+    """The error of a process that ended without an answer."""
+    # It may have closed its standard output and live on; the silence ends that, too.
+    process.wait()
+    return EngineError(printed.after(f"{path} ended its process ({_manner(process.returncode, silence.killed)})."))
 
 
 class _Printed:
@@ -131,12 +162,12 @@ class SilenceWatchdog:
 
 
 @contextmanager
-def _host(path: str, inputs: Path, trace: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _host(path: str, *folders: str) -> Iterator[subprocess.Popen[bytes]]:
     """The process; it and those that it started are gone when the block ends."""
     root = str(Path(rnnviz.__file__).parent.parent)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
     process = subprocess.Popen(  # noqa: S603 - the user was asked about the file, and there is no shell
-        [*_command(), path, str(inputs), str(trace)],
+        [*_command(), path, *folders],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

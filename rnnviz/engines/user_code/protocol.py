@@ -1,4 +1,4 @@
-"""Messages of the process that runs a custom step: one JSON object a line on its standard output."""
+"""Messages of the process of a custom step or a custom cell: one JSON object a line on its standard output."""
 
 import json
 from dataclasses import asdict, dataclass, fields
@@ -9,7 +9,7 @@ STEP_SECONDS = 10.0
 
 
 PRINTED_LIMIT = 20_000
-"""Limit of the characters of a custom step's output."""
+"""Limit of the characters that the user's code prints."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,20 @@ class Failed:
 
 
 @dataclass(frozen=True)
+class Declared:
+    """The cell that the file declares, as text of `cells.serialized`."""
+
+    cell: str
+
+
+@dataclass(frozen=True)
 class Done:
     """The trace is filled."""
 
 
-Message: TypeAlias = Printed | Advanced | Alive | Failed | Done
+Message: TypeAlias = Printed | Advanced | Alive | Failed | Declared | Done
 
-_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in (Printed, Advanced, Alive, Failed, Done)}
+_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in (Printed, Advanced, Alive, Failed, Declared, Done)}
 
 
 def encode(message: Message) -> bytes:

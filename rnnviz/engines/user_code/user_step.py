@@ -1,4 +1,4 @@
-"""A user's `step(x, state, p)`: loaded from a file, called step by step, and held to its contract."""
+"""A user's file: a custom step `step(x, state, p)`, called step by step, or a custom cell."""
 
 import sys
 import traceback
@@ -11,6 +11,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from rnnviz.cells import CellError
+from rnnviz.cells.custom import load_cell
+from rnnviz.cells.serialized import cell_to_json
 from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import LayerParameters
@@ -30,6 +33,29 @@ Returned = TypeVar("Returned")
 
 class RecurrenceError(Exception):
     """The user's code cannot be run; the text is one sentence that names the file and the line."""
+
+
+def read_cell(path: Path, watched: AbstractContextManager[object]) -> str:
+    """The cell that a file declares, as text of `cells.serialized`; the file's code runs inside of `watched`.
+
+    Raises
+    ------
+    RecurrenceError
+        If the file does not declare a cell; one sentence with the line, where it is known.
+    """
+    with watched:
+        try:
+            check_regular(path)
+            return cell_to_json(load_cell(path))
+        except InputError as error:
+            raise RecurrenceError(str(error)) from error
+        except OSError as error:
+            raise RecurrenceError(f"{path} cannot be read: {error.strerror}.") from error
+        except CellError as error:
+            at = str(path) if error.line is None else f"{path}, line {error.line}"
+            raise RecurrenceError(f"{at}: {error}") from error
+        except BaseException as error:
+            raise RecurrenceError(f"{path}: {_cause(error)}.") from error
 
 
 class OwnRecurrence:

@@ -1,7 +1,8 @@
-"""The process that runs a user's file: python -m rnnviz.engines.user_code.worker FILE INPUTS TRACE.
+"""The process that runs a user's file: python -m rnnviz.engines.user_code.worker FILE [INPUTS TRACE].
 
-It fills the trace in the folder TRACE from the inputs in the folder INPUTS and shows how it goes on its standard
-output. It ends when its standard input does, which is when the process that asked for it is gone.
+Of a custom step it fills the trace in the folder TRACE from the inputs in the folder INPUTS. With FILE alone it reads a
+custom cell. Its messages go to standard output. It ends when its standard input does, which is when the process that
+asked for it is gone.
 """
 
 import ctypes
@@ -24,13 +25,14 @@ from rnnviz.engines.user_code.protocol import (
     STEP_SECONDS,
     Advanced,
     Alive,
+    Declared,
     Done,
     Failed,
     Message,
     Printed,
     encode,
 )
-from rnnviz.engines.user_code.user_step import OwnRecurrence, RecurrenceError
+from rnnviz.engines.user_code.user_step import OwnRecurrence, RecurrenceError, read_cell
 
 _PR_SET_PDEATHSIG = 1
 _WATCH_INTERVAL = 0.1
@@ -88,8 +90,8 @@ class CallWatchdog:
     A context manager around the user's code.
     """
 
-    def __init__(self, path: Path, teller: MessageWriter, seconds: float) -> None:
-        self._path = path
+    def __init__(self, path: Path, teller: MessageWriter, seconds: float, noun: str = "custom step") -> None:
+        self._path, self._noun = path, noun
         self._teller = teller
         self._seconds = seconds
         self._began: float | None = None
@@ -112,7 +114,7 @@ class CallWatchdog:
                 line = self._line()
                 at = f"{self._path}, line {line}" if line else str(self._path)
                 self._teller.tell(
-                    Failed(f"{at}: the custom step was stopped: it did not return within {self._seconds:.0f} s.")
+                    Failed(f"{at}: the {self._noun} was stopped: it did not return within {self._seconds:.0f} s.")
                 )
                 _end()
             if began is None and now - last > _ALIVE_INTERVAL and now - self._ended < _OUTSIDE_SECONDS:
@@ -130,8 +132,8 @@ class CallWatchdog:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the user's file; the exit code is 0 if the trace is filled."""
-    path, inputs_folder, trace_folder = (Path(argument) for argument in arguments)
+    """Run the user's file; the exit code is 0 if the trace is filled, or the cell read."""
+    path, *folders = (Path(argument) for argument in arguments)
     _die_with_parent()
     teller = MessageWriter(os.fdopen(os.dup(1), "wb"))
     # What code below Python prints must not be taken for messages, and what it reads is not there.
@@ -142,7 +144,10 @@ def main(arguments: list[str]) -> int:
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(path.parent.absolute()))
     try:
-        inputs, trace = open_inputs(inputs_folder), open_trace(trace_folder, writable=True)
+        if not folders:
+            teller.tell(Declared(read_cell(path, CallWatchdog(path, teller, STEP_SECONDS, "custom cell"))))
+            return 0
+        inputs, trace = open_inputs(folders[0]), open_trace(folders[1], writable=True)
         own = OwnRecurrence(path, CallWatchdog(path, teller, STEP_SECONDS))
         run_stack(inputs, trace, own.run_layer(), teller.advance)
     except RecurrenceError as error:

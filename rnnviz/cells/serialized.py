@@ -1,0 +1,140 @@
+"""Cells as JSON text: their declarations, and the operations of their step.
+
+A separate process runs the file of a custom cell. All other processes read this text, which holds no code.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import isfinite
+from operator import add, matmul, mul, sub
+from typing import Any, TypeAlias, cast, get_args
+
+from rnnviz.cells.activations import ACTIVATIONS, Activation, clip
+from rnnviz.cells.base import CellError, CellSpec, Gate, Initializer, ParameterSpec, StateSpec, Step, Values, recurrent
+from rnnviz.cells.graph import Node, trace
+
+_BINARY: dict[str, Callable[[Any, Any], Any]] = {"plus": add, "minus": sub, "times": mul, "matrix": matmul}
+_LEAVES = ("u", "v", "state", "parameter")
+_MOST_OPERATIONS = 10_000
+
+Operand: TypeAlias = int | str | float
+"""The index of an earlier operation, or the name or the constant of an operation."""
+
+
+@dataclass(frozen=True)
+class SerializedStep:
+    """A step as a list of operations: ("u", gate), ("number", 1.0), ("plus", 0, 1), ("activation", 2, "tanh", 0, 0).
+
+    `names` has the index of the operation that gives each named value.
+    """
+
+    operations: tuple[tuple[Operand, ...], ...]
+    names: tuple[tuple[str, int], ...]
+
+    def __call__(self, u: Values, v: Values, state: Values, p: Values) -> Step:
+        """Run the operations on any type of values."""
+        leaves = dict(zip(_LEAVES, (u, v, state, p), strict=True))
+        found: list[Any] = []
+        for op, *operands in self.operations:
+            found.append(_applied(cast(str, op), operands, found, leaves))
+        return Step(**{name: found[index] for name, index in self.names})
+
+
+def _applied(op: str, operands: list[Any], found: list[Any], leaves: Mapping[str, Values]) -> Any:
+    if op in leaves:
+        return getattr(leaves[op], operands[0])
+    if op == "number":
+        return operands[0]
+    if op == "activation":
+        index, name, alpha, beta = operands
+        return _activation(name, alpha, beta)(found[index])
+    if op == "recurrent":
+        return recurrent(operands[1], found[operands[0]])
+    return _BINARY[op](found[operands[0]], found[operands[1]])
+
+
+def _activation(name: str, alpha: float, beta: float) -> Activation:
+    return ({clip.name: clip} | ACTIVATIONS)[name].with_constants(alpha, beta)
+
+
+def cell_to_json(cell: CellSpec) -> str:
+    """A cell as JSON text; `cell_from_json` reads it."""
+    nodes = trace(cell).nodes
+    places = {node: place for place, node in enumerate(nodes)}
+    return json.dumps(
+        {
+            "name": cell.name,
+            "title": cell.title,
+            "gates": {gate.symbol: gate.name for gate in cell.gates},
+            "recurrent_gates": cell.recurrent_gates,
+            "states": {state.symbol: state.size for state in cell.states},
+            "parameters": [(p.name, p.shape, p.initializer) for p in cell.parameters],
+            "operations": [_operation(node, places) for node in nodes],
+            "names": {name: places[node] for name, node in trace(cell).values.items()},
+        }
+    )
+
+
+def _operation(node: Node, places: Mapping[Node, int]) -> tuple[Operand, ...]:
+    if node.op in _LEAVES:
+        return node.op, node.name
+    if node.op == "number":
+        return node.op, node.number
+    args = [places[arg] for arg in node.args]
+    if node.activation is not None:
+        return node.op, *args, node.activation.name, node.activation.alpha, node.activation.beta
+    return (node.op, *args, node.name) if node.op == "recurrent" else (node.op, *args)
+
+
+def cell_from_json(text: str) -> CellSpec:
+    """The cell that `cell_to_json` wrote.
+
+    Raises
+    ------
+    CellError
+        If the text is not such a cell.
+    """
+    try:
+        values = json.loads(text)
+        operations = tuple(_checked(place, *operation) for place, operation in enumerate(values["operations"]))
+        if len(operations) > _MOST_OPERATIONS:
+            raise ValueError("too many operations")
+        cell = CellSpec(
+            str(values["name"]),
+            str(values["title"]),
+            SerializedStep(operations, tuple((name, int(index)) for name, index in values["names"].items())),
+            tuple(Gate(symbol, str(name)) for symbol, name in values["gates"].items()),
+            tuple(map(str, values["recurrent_gates"])),
+            tuple(StateSpec(symbol, str(size)) for symbol, size in values["states"].items()),
+            tuple(_parameter(*p) for p in values["parameters"]),
+        )
+        trace(cell)
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
+        raise CellError(f"The stored cell is damaged: {error}.") from error
+    return cell
+
+
+def _checked(place: int, op: str, *operands: Operand) -> tuple[Operand, ...]:
+    """An operation that reads earlier ones only, with constants that are numbers."""
+    forms: dict[str, tuple[type, ...]] = {
+        **dict.fromkeys(_LEAVES, (str,)),
+        **dict.fromkeys(_BINARY, (int, int)),
+        "number": (float,),
+        "activation": (int, str, float, float),
+        "recurrent": (int, str),
+    }
+    if tuple(map(type, operands)) != forms[op]:
+        raise TypeError(f"operands of {op}")
+    indices = [operand for operand in operands if isinstance(operand, int)]
+    if not all(0 <= index < place for index in indices):
+        raise IndexError(f"operands of {op}")
+    if op == "number" and not isfinite(cast(float, operands[0])):
+        raise ValueError("a number that is not finite")
+    return op, *operands
+
+
+def _parameter(name: str, shape: list[str], initializer: str) -> ParameterSpec:
+    if initializer not in get_args(Initializer) or not name.isidentifier() or not set(shape) <= set("HPI"):
+        raise ValueError(f"parameter {name}")
+    return ParameterSpec(name, tuple(shape), cast(Initializer, initializer))

@@ -1,0 +1,73 @@
+"""Files that declare a cell, read in a process of their own."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from rnnviz.cells.serialized import cell_to_json
+from rnnviz.core.errors import EngineError
+from rnnviz.engines.user_code import parent
+from rnnviz.engines.user_code.parent import custom_cell
+from tests.cells.layers import EXAMPLES, ROOT
+from tests.engines.user_code.files import written
+
+IMPATIENT = (
+    "import sys; from rnnviz.engines.user_code import worker; worker.STEP_SECONDS = worker._OUTSIDE_SECONDS = 0.4; "
+    "sys.exit(worker.main(sys.argv[1:]))"
+)
+STEP = "def step(u, v, state, p):\n    return Step(h=tanh(u.h + v.h))\n"
+
+
+def sentence_of(path: Path) -> str:
+    with pytest.raises(EngineError) as caught:
+        custom_cell(str(path))
+    sentence = str(caught.value)
+    assert sentence.startswith(str(path))
+    assert "\n" not in sentence
+    return sentence.removeprefix(str(path))
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_examples(name: str) -> None:
+    cell = custom_cell(str(ROOT / "resources" / "cells" / f"{name}.py"))
+    assert cell_to_json(cell) == cell_to_json(EXAMPLES[name])
+
+
+def test_a_file_may_import_another_one_in_its_folder(tmp_path: Path) -> None:
+    written(tmp_path, "title = 'Shared'\n", "shared.py")
+    cell = custom_cell(str(written(tmp_path, f"from shared import title\n\ngates = 'h'\n\n{STEP}")))
+    assert cell.title == "Shared"
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("gates = 'h'\n1 / 0\n", ", line 2: ZeroDivisionError: division by zero."),
+        ("gates = 'h'\ndef step(u, v, state, p):\n    return Step(h=u.h ** 2)\n", ", line 3: "),
+        ("gates = 'h'\ndef step(u, v, state, p):\n    return Step(h=u.q)\n", ", line 3: The step reads u.q"),
+        ("gates = 'h\n", ", line 1: The file is not Python: "),
+        (STEP, ": The file defines no gates"),
+        ("import os\nos._exit(3)\n", " ended its process (exit code 3)."),
+        ("import ctypes\nctypes.string_at(0)\n", " ended its process (killed by SIGSEGV)."),
+        ("print('here')\nraise ValueError('no')\n", ", line 2: ValueError: no. Last it printed: here"),
+        ("raise BaseException('no')\n", ": BaseException: no."),
+    ],
+)
+def test_the_sentence_of_a_file_that_declares_no_cell(code: str, sentence: str, tmp_path: Path) -> None:
+    assert sentence_of(written(tmp_path, code)).startswith(sentence)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    assert sentence_of(tmp_path / "none.py") == " cannot be read: No such file or directory."
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [("while True:\n    pass\n", 1), (f"gates = 'h'\n\n{STEP.splitlines()[0]}\n    while True:\n        u.h\n", 4)],
+)
+def test_a_file_without_end_is_stopped(code: str, line: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parent, "_command", lambda: [sys.executable, "-P", "-c", IMPATIENT])
+    sentence = sentence_of(written(tmp_path, code))
+    assert int(sentence.removeprefix(", line ").partition(":")[0]) in (line, line + 1)
+    assert sentence.endswith("the custom cell was stopped: it did not return within 0 s.")
