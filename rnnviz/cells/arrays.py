@@ -3,8 +3,11 @@
 It allocates every value, and is the form to read, to change and to differentiate; `numpy_program` is the fast one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from math import inf
+from types import CodeType
 from typing import Any, Protocol
 
 import numpy as np
@@ -37,6 +40,36 @@ class NumpyLibrary:
 
 
 NUMPY = NumpyLibrary()
+
+
+@lru_cache(maxsize=256)
+def _compiled(activation: Activation) -> CodeType:
+    return compile(activation.code("x"), activation.text, "eval")
+
+
+class NamedFunctions:
+    """The NumPy source of the activations, evaluated with another library's functions.
+
+    Parameters
+    ----------
+    product:
+        See `Library.product`.
+    sigmoid, erf:
+        Functions of an array.
+    numpy:
+        An object with the functions of NumPy that the activations call: `tanh`, `exp`, `where`, ...
+    """
+
+    def __init__(
+        self, product: Callable[[Any, Any], Any], sigmoid: Callable[..., Any], erf: Callable[..., Any], numpy: object
+    ) -> None:
+        self.product = product
+        self._functions = {"np": numpy, "sigmoid": sigmoid, "erf": erf, "inf": inf}
+
+    def activate(self, activation: Activation, x: Any) -> Any:
+        """See `Library.activate`."""
+        # The source is the program's own, with the constants of the activation.
+        return eval(_compiled(activation), {**self._functions, "x": x})  # noqa: S307
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,10 @@ build it, runs beside the chain, and its output and states must equal the chain'
 
 import os
 from collections.abc import Iterator
+from math import sqrt
 from pathlib import Path
 from time import perf_counter
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,7 @@ os.environ.setdefault("MXNET_MKLDNN_CACHE_NUM", "64")
 import mxnet as mx
 from mxnet.gluon import rnn
 
+from rnnviz.cells.arrays import NamedFunctions
 from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError, last_line
 from rnnviz.core.inputs import Inputs
@@ -42,6 +45,26 @@ _LAYERS = {
 }
 _LARGEST_LOADED = 10
 """How many layers `load_parameters` of MXNet 1.9.1 can count: it looks for one digit."""
+
+
+LIBRARY = NamedFunctions(
+    lambda x, weight: mx.np.dot(x, weight.T),
+    mx.npx.sigmoid,
+    mx.npx.erf,
+    SimpleNamespace(
+        abs=mx.np.abs,
+        clip=mx.np.clip,
+        exp=mx.np.exp,
+        expm1=mx.np.expm1,
+        logaddexp=lambda x, y: mx.np.maximum(x, y) + mx.np.log1p(mx.np.exp(-mx.np.abs(x - y))),
+        maximum=mx.np.maximum,
+        minimum=mx.np.minimum,
+        sqrt=sqrt,
+        tanh=mx.np.tanh,
+        where=mx.np.where,
+    ),
+)
+"""MXNet's arrays, for cells that Gluon does not have."""
 
 
 class GluonEngine:
@@ -151,3 +174,14 @@ def _of_layer(parameters: Parameters, layer: int) -> Iterator[tuple[str, FloatAr
     for name, array in parameters.items():
         if name[1:].partition("_")[0] == str(layer):
             yield name, array
+
+
+def to_library(array: FloatArray) -> Any:
+    """The array as one of MXNet."""
+    return mx.np.array(array, dtype=array.dtype)
+
+
+def to_numpy(array: Any) -> FloatArray:
+    """MXNet's array as one of NumPy."""
+    converted: FloatArray = array.asnumpy()
+    return converted

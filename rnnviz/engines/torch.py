@@ -3,12 +3,15 @@
 PyTorch has Gluon's gate order and Gluon's two biases, so the parameters are taken as they are.
 """
 
+from math import sqrt
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
 
+from rnnviz.cells.arrays import NamedFunctions
 from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs
@@ -19,6 +22,26 @@ from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.layerwise import fill_layer, initial_states
 
 _NAMES = {"i2h_weight": "weight_ih", "h2h_weight": "weight_hh", "i2h_bias": "bias_ih", "h2h_bias": "bias_hh"}
+
+
+LIBRARY = NamedFunctions(
+    torch.nn.functional.linear,
+    torch.sigmoid,
+    torch.erf,
+    SimpleNamespace(
+        abs=torch.abs,
+        clip=torch.clamp,
+        exp=torch.exp,
+        expm1=torch.expm1,
+        logaddexp=lambda x, y: torch.logaddexp(x, torch.full_like(x, y)),
+        maximum=lambda x, y: torch.clamp(x, min=y),
+        minimum=lambda x, y: torch.clamp(x, max=y),
+        sqrt=sqrt,
+        tanh=torch.tanh,
+        where=torch.where,
+    ),
+)
+"""Tensors, for cells that PyTorch does not have."""
 
 
 class TorchEngine:
@@ -32,11 +55,13 @@ class TorchEngine:
         network = inputs.network
         # PyTorch has no layer that reads from the end only: its input and its output are reversed in time.
         order = (0,) if network.reverse else ()
-        x = _tensor(inputs.sequence).flip(order)
+        x = to_library(inputs.sequence).flip(order)
         with torch.no_grad():
             for layer in range(network.num_layers):
                 module = _layer(inputs, layer)
-                states = [_tensor(array) for array in initial_states(inputs.initial_state, layer, network.directions)]
+                states = [
+                    to_library(array) for array in initial_states(inputs.initial_state, layer, network.directions)
+                ]
                 x, final = module(x, tuple(states) if network.kind.has_cell_state else states[0])
                 finals = final if network.kind.has_cell_state else (final,)
                 fill_layer(trace, layer, x.flip(order).numpy(), [state.numpy() for state in finals])
@@ -88,9 +113,16 @@ def _module(network: Network, input_size: int, num_layers: int) -> Any:
 
 def _set_parameters(module: Any, p: LayerParameters, suffix: str) -> None:
     for name, theirs in _NAMES.items():
-        getattr(module, f"{theirs}_l0{suffix}").copy_(_tensor(getattr(p, name)))
+        getattr(module, f"{theirs}_l0{suffix}").copy_(to_library(getattr(p, name)))
 
 
-def _tensor(array: FloatArray) -> Any:
+def to_numpy(tensor: Any) -> FloatArray:
+    """The tensor as an array."""
+    array: FloatArray = tensor.numpy()
+    return array
+
+
+def to_library(array: FloatArray) -> Any:
+    """The array as a tensor."""
     # A tensor must be allowed to write where the run's arrays are read-only.
     return torch.from_numpy(np.array(array))
