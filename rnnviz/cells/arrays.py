@@ -14,7 +14,8 @@ import numpy as np
 
 from rnnviz.cells.activations import Activation, FloatArray
 from rnnviz.cells.base import CellSpec, Values
-from rnnviz.cells.blocks import ValueOverTime
+from rnnviz.cells.blocks import Plan, StepBlock, ValueOverTime
+from rnnviz.cells.graph import Node
 
 
 class Library(Protocol):
@@ -142,6 +143,66 @@ class ArrayValue(ValueOverTime):
 
     def _with(self, array: Any) -> "ArrayValue":
         return ArrayValue(array, self.layer)
+
+
+class ArrayBlock(StepBlock[ArrayValue]):
+    """A block of plain arrays, whose carried states need no object for each value of each step."""
+
+    def _carry(
+        self,
+        plan: Plan,
+        values: dict[Node, ArrayValue],
+        carried: dict[str, ArrayValue],
+        before: Mapping[str, ArrayValue],
+        after: Mapping[str, ArrayValue],
+        *,
+        backward: bool,
+    ) -> dict[str, ArrayValue]:
+        if any(node.op in ("recurrent", "matrix") for node in plan.loop):
+            return super()._carry(plan, values, carried, before, after, backward=backward)
+        order = slice(None, None, -1 if backward else 1)
+        new = {symbol: self.graph.values[symbol] for symbol in carried}
+        rooms = {symbol: room.array[order] for symbol, room in after.items()}
+        # A step's result is written where it stays.
+        written = {node: symbol for symbol, node in new.items() if node in plan.loop}
+        nodes = [*plan.over_time, *written, *plan.states, *values, *(n for n in plan.loop if n not in written)]
+        places = {node: place for place, node in enumerate(nodes)}
+        rows = [self.known[node].array[order] for node in plan.over_time] + [rooms[name] for name in written.values()]
+        known = {node: value.array for node, value in values.items()}
+        known |= {node: carried[node.name].array for node in plan.states}
+        scratch = next(iter(carried.values())).array
+        slots = [known[node] if node in known else np.empty_like(scratch) for node in nodes]
+        operations = [
+            (_operation(node), places[node.args[0]], places[node.args[-1]], places[node]) for node in plan.loop
+        ]
+        passed_on = [(places[node], places[new[node.name]]) for node in plan.states]
+        kept = [(before[node.name].array[order], places[node]) for node in plan.states if node.name in before]
+        for t, row in enumerate(zip(*rows, strict=True)):
+            slots[: len(rows)] = row
+            for past, state in kept:
+                past[t] = slots[state]
+            for operation, left, right, out in operations:
+                operation(slots[left], slots[right], slots[out])
+            for state, place in passed_on:
+                slots[state] = slots[place]
+        for symbol, node in new.items():
+            if written.get(node) != symbol:
+                np.copyto(rooms[symbol], rooms[written[node]] if node in written else self.known[node].array[order])
+        return {symbol: ArrayValue(np.array(room[-1]), carried[symbol].layer) for symbol, room in rooms.items()}
+
+
+def _operation(node: Node) -> Callable[[Any, Any, Any], Any]:
+    """The operation of a node on two arrays, and on room for its result; an activation reads the first."""
+    match node.op:
+        case "plus":
+            return np.add
+        case "minus":
+            return np.subtract
+        case "times":
+            return np.multiply
+    activation = node.activation
+    assert activation is not None, node.op
+    return lambda x, _, out: np.copyto(out, activation.values(x))
 
 
 def gate_rows(array: Any, gates: tuple[str, ...]) -> dict[str, Any]:

@@ -88,23 +88,11 @@ class StepBlock(ABC, Generic[T]):
         wanted = {name: values_of[name] for name in names or self.graph.cell.state_symbols}
         if not carried:
             return {name: known[node] for name, node in wanted.items()}, {}
-        new = {symbol: values_of[symbol] for symbol in carried}
         values = {node: known[node] if node in known else self.leaf(node) for node in plan.constant}
-        over_time = {node: known[node] for node in plan.over_time}
         before = {symbol: carried[symbol].room(self.steps) for symbol in plan.kept}
         after = {symbol: value.room(self.steps) for symbol, value in carried.items()}
-        for t in reversed(range(self.steps)) if backward else range(self.steps):
-            for node, value in over_time.items():
-                values[node] = value.at(t)
-            for node in plan.states:
-                values[node] = carried[node.name]
-            for node in plan.loop:
-                values[node] = apply(node, [values[arg] for arg in node.args])
-            for symbol, node in new.items():
-                if symbol in before:
-                    before[symbol].put(t, carried[symbol])
-                after[symbol].put(t, values[node])
-                carried[symbol] = self.narrowed(symbol, t, values[node])
+        carried = self._carry(plan, values, carried, before, after, backward=backward)
+        new = {symbol: values_of[symbol] for symbol in carried}
         final = evaluate(
             list(wanted.values()),
             lambda node: before[node.name] if node.op == "state" and node.name in before else self.leaf(node),
@@ -112,9 +100,39 @@ class StepBlock(ABC, Generic[T]):
         )
         return {name: final[node] for name, node in wanted.items()}, carried
 
+    def _carry(
+        self,
+        plan: "Plan",
+        values: dict[Node, T],
+        carried: dict[str, T],
+        before: Mapping[str, T],
+        after: Mapping[str, T],
+        *,
+        backward: bool,
+    ) -> dict[str, T]:
+        """Fill the room for the carried states before and after each step, and return those after the last one.
+
+        `values` has the constants that the steps read.
+        """
+        over_time = {node: self.known[node] for node in plan.over_time}
+        for t in reversed(range(self.steps)) if backward else range(self.steps):
+            for node, value in over_time.items():
+                values[node] = value.at(t)
+            for node in plan.states:
+                values[node] = carried[node.name]
+            for node in plan.loop:
+                values[node] = apply(node, [values[arg] for arg in node.args])
+            for symbol, room in before.items():
+                room.put(t, carried[symbol])
+            for symbol, room in after.items():
+                value = values[self.graph.values[symbol]]
+                room.put(t, value)
+                carried[symbol] = self.narrowed(symbol, t, value)
+        return carried
+
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
     """The order of computation for some carried states and wanted values.
 
     Attributes
@@ -138,7 +156,7 @@ class _Plan:
 
 
 @lru_cache(maxsize=256)
-def _plan(graph: Graph, carried: tuple[str, ...], names: tuple[str, ...]) -> _Plan:
+def _plan(graph: Graph, carried: tuple[str, ...], names: tuple[str, ...]) -> Plan:
     wanted = {graph.values[name] for name in names}
     new = {graph.values[symbol] for symbol in carried}
     every = ordered([*wanted, *new])
@@ -147,7 +165,7 @@ def _plan(graph: Graph, carried: tuple[str, ...], names: tuple[str, ...]) -> _Pl
     loop = [node for node in ordered(new) if node in late and node.op not in LEAVES]
     read = {arg for node in loop for arg in node.args if arg not in late}
     over_time = [node for node in read if graph.depends(node, lambda n: n.op in _OVER_TIME)]
-    return _Plan(
+    return Plan(
         at_once=[n for n in every if n not in late and n in wanted | read_late and len(n.shape) < 2],
         loop=loop,
         states=[node for node in late if node.op == "state"],

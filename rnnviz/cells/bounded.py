@@ -37,6 +37,20 @@ class _Rows:
     bias: FloatArray
 
 
+@dataclass(frozen=True, eq=False)
+class _Terms:
+    """Sums W x + b (M, R), the sums of their terms' magnitudes, and how far the bounds of x reach in them."""
+
+    value: FloatArray
+    magnitude: FloatArray
+    reach: FloatArray | None = None
+
+    def at(self, rows: slice) -> "_Terms":
+        """Some of the R sums."""
+        reach = None if self.reach is None else self.reach[:, rows]
+        return _Terms(self.value[:, rows], self.magnitude[:, rows], reach)
+
+
 class BoundedLayer:
     """The parameters of one layer in one direction, for some of its units: all of them, if its steps mix units."""
 
@@ -81,9 +95,13 @@ class BoundedLayer:
         self.units = np.arange(size) if units is None else units
         self._every = units is None or np.array_equal(units, np.arange(size))
         live = ordered(self.graph.values.values())
-        self._read = [gate for gate in cell.recurrent_gates if any(n.op == "v" and n.name == gate for n in live)]
-        self._input = self._rows(parameters, "i2h", cell.gate_symbols, cell.gate_symbols)
-        self._recurrent = self._rows(parameters, "h2h", cell.recurrent_gates, self._read) if self._read else None
+        self._sums = _lone_sums(self.graph)
+        joined = [node.args[0].name for node in self._sums]
+        own = {op: [n for n in live if n.op == op and n.name not in joined] for op in ("u", "v")}
+        self._lanes = own
+        rows = {op: [*joined, *(node.name for node in nodes)] for op, nodes in own.items()}
+        self._input = self._rows(parameters, "i2h", cell.gate_symbols, rows["u"])
+        self._recurrent = self._rows(parameters, "h2h", cell.recurrent_gates, rows["v"]) if rows["v"] else None
         self._by_gate = {
             node.name: self._rows(parameters, "h2h", cell.recurrent_gates, [node.name])
             for node in live
@@ -106,17 +124,29 @@ class BoundedLayer:
         weight = np.ascontiguousarray(parameters[f"{kind}_weight"][rows].T.astype(np.float64))
         return _Rows(weight, self._magnitude(weight), parameters[f"{kind}_bias"][rows].astype(np.float64))
 
-    def parts(self, x: FloatArray, h: FloatArray) -> tuple[dict[str, BoundedArray], dict[str, BoundedArray]]:
-        """u and v by gate, each (M, U): W_i2h x + b_i2h from x (M, I), and W_h2h h + b_h2h from h (M, H)."""
-        u = self._affine(x, self._input, self._stored(x, self._x_stored_as))
-        parts = self._split(u, self.cell.gate_symbols)
-        if self._recurrent is None:
-            return parts, {}
-        return parts, self._split(self._affine(h, self._recurrent, self._stored(h, self.stored_as)), self._read)
+    def parts(self, x: FloatArray, h: FloatArray) -> dict[Node, BoundedArray]:
+        """The input parts and recurrent parts of a step, each (..., U), from x (..., I) and h (..., H).
 
-    def _split(self, s: BoundedArray, gates: Sequence[str]) -> dict[str, BoundedArray]:
+        Where nothing reads u and v of a gate but their sum u + v, that sum is given in their place.
+        """
+        u = self._terms_of(x, self._input, self._stored(x, self._x_stored_as))
+        if self._recurrent is None:
+            return self._by_node(self._bounded(u), self._lanes["u"], x.shape[:-1])
+        v = self._terms_of(h, self._recurrent, self._stored(h, self.stored_as))
+        joined, own = (slice(0, len(self._sums) * len(self.units)), slice(len(self._sums) * len(self.units), None))
+        return {
+            **self._by_node(self._bounded(u.at(joined), v.at(joined)), self._sums, x.shape[:-1]),
+            **self._by_node(self._bounded(u.at(own)), self._lanes["u"], x.shape[:-1]),
+            **self._by_node(self._bounded(v.at(own)), self._lanes["v"], x.shape[:-1]),
+        }
+
+    def _by_node(self, s: BoundedArray, nodes: Sequence[Node], shape: tuple[int, ...]) -> dict[Node, BoundedArray]:
+        """Rows (M, K·U) of some nodes, each as (..., U)."""
         size = len(self.units)
-        return {gate: self._own(s.at((..., slice(k * size, (k + 1) * size)))) for k, gate in enumerate(gates)}
+        return {
+            node: self._own(s.at((..., slice(k * size, (k + 1) * size))).reshaped(*shape, size))
+            for k, node in enumerate(nodes)
+        }
 
     def _own(self, value: BoundedArray) -> BoundedArray:
         return BoundedArray(value.value, value.bound, value.eps, value.partial, self)
@@ -150,13 +180,13 @@ class BoundedLayer:
 
     def recurrent(self, gate: str, x: BoundedArray) -> BoundedArray:
         """W_h2h x + b_h2h with the rows of one gate: (M, H)."""
-        return self._own(self._affine(x.value, self._by_gate[gate], x.bound))
+        return self._product(x, self._by_gate[gate])
 
     def matrix_product(self, name: str, x: BoundedArray) -> BoundedArray:
         """A parameter W (P, H) times x (M, H): (M, P)."""
         weight = self._parameters[name].T
         rows = _Rows(weight, self._magnitude(weight), np.zeros(weight.shape[1]))
-        result = self._own(self._affine(x.value, rows, x.bound))
+        result = self._product(x, rows)
         # It is no part of a gate's pre-activation.
         return BoundedArray(result.value, result.bound, self.eps, products=self)
 
@@ -164,22 +194,36 @@ class BoundedLayer:
         """The bounds of numbers that were rounded when they were stored; None of those that were not."""
         return storage_bound(x, stored_as) if stored_as else None
 
-    def _affine(self, x: FloatArray, rows: _Rows, bound: FloatArray | None) -> BoundedArray:
-        """W x + b; `bound` is that of x, None where it is 0."""
-        shape = x.shape[:-1]
+    def _product(self, x: BoundedArray, rows: _Rows) -> BoundedArray:
+        result = self._bounded(self._terms_of(x.value, rows, x.bound))
+        return self._own(result.reshaped(*x.value.shape[:-1], rows.weight.shape[1]))
+
+    def _terms_of(self, x: FloatArray, rows: _Rows, bound: FloatArray | None) -> _Terms:
+        """W x + b of x (..., K); `bound` is that of x, None where it is 0."""
         flat = x.reshape(-1, x.shape[-1])
         value = flat.astype(np.float64, copy=False) @ rows.weight
         value += rows.bias
-        terms = self._magnitude(flat) @ rows.magnitude
-        terms += self._magnitude(rows.bias)
+        magnitude = self._magnitude(flat) @ rows.magnitude
+        magnitude += self._magnitude(rows.bias)
+        if bound is None:
+            return _Terms(value, magnitude)
+        # Times a weight of zero, an unknown number is zero or a NaN, which is unknown as well.
+        reach = bound.reshape(flat.shape) @ rows.magnitude
+        reach[np.isnan(reach)] = np.inf
+        return _Terms(value, magnitude, reach)
+
+    def _bounded(self, s: _Terms, added: _Terms | None = None) -> BoundedArray:
+        """One sum with its bound, or two that are added."""
         # An engine may go on summing from the input part to the recurrent part, so that both are one sum.
-        result = pre_activation(value, terms, self._terms, self._largest, self.eps)
-        if bound is not None:
-            # Times a weight of zero, an unknown number is zero or a NaN, which is unknown as well.
-            reach = bound.reshape(flat.shape) @ rows.magnitude
-            reach[np.isnan(reach)] = np.inf
-            np.add(result.bound, reach, out=result.bound)
-        return result.reshaped(*shape, value.shape[1])
+        if added is None:
+            result = pre_activation(s.value, s.magnitude, self._terms, self._largest, self.eps)
+        else:
+            magnitude = np.add(s.magnitude, added.magnitude, out=s.magnitude)
+            result = pre_activation(s.value, magnitude, self._terms, self._largest, self.eps, added.value)
+        for reach in (s.reach, None if added is None else added.reach):
+            if reach is not None:
+                np.add(result.bound, reach, out=result.bound)
+        return result
 
     def _magnitude(self, v: FloatArray) -> FloatArray:
         """|v|, and 0 for what is not finite: terms that are not decide a sum without leaving any precision's range."""
@@ -247,22 +291,12 @@ class BoundedBlock(StepBlock[BoundedArray]):
         super().__init__(layer.graph, len(x))
         self._layer, self._before = layer, before
         self._own, self._first = own or {}, first
-        self._u, self._v = layer.parts(x, before)
-        for node in _lone_sums(layer.graph):
-            # In place: the parts of a gate are most of what a block holds.
-            u, v = self._u.pop(node.args[0].name), self._v.pop(node.args[1].name)
-            np.add(u.value, v.value, out=u.value)
-            np.add(u.bound, v.bound, out=u.bound)
-            self.known[node] = u
+        self.known.update(layer.parts(x, before))
         self._limits: dict[str, dict[int, Limits]] = {}
 
     def leaf(self, node: Node) -> BoundedArray:
         """See `StepBlock.leaf`."""
         match node.op:
-            case "u":
-                return self._u[node.name]
-            case "v":
-                return self._v[node.name]
             case "number":
                 return self._layer.leaf(np.array(node.number))
             case "parameter":

@@ -267,19 +267,28 @@ def storage_bound(value: FloatArray, stored_as: str) -> FloatArray:
     return np.asarray(magnitude * (float(limits.eps) / (2.0 * ALLOWED)))
 
 
-def pre_activation(value: FloatArray, magnitude: FloatArray, count: int, largest: float, eps: float) -> BoundedArray:
+def pre_activation(
+    value: FloatArray, magnitude: FloatArray, count: int, largest: float, eps: float, added: FloatArray | None = None
+) -> BoundedArray:
     """A sum of `count` terms and its bound; `magnitude` is Σ |terms| over the terms that are finite.
+
+    `added` is a second sum, which is added to `value` in place; its terms are among those of `magnitude`.
 
     Where these leave the working precision's range, `largest`, an engine may have met an infinity on the way that
     float64 does not know, so nothing can be said: the bound is infinite.
     """
-    bound = np.abs(value)
+    bound, sums = np.abs(value), 1.0
+    if added is not None:
+        # In place: these are most of what an audit holds.
+        value += added
+        bound += np.abs(added, out=added)
+        sums = 2.0
     bound *= max(sqrt(count), (count - 1024) / 48)
     bound += magnitude
-    bound += 1.0
+    bound += sums
     if not bound.max(initial=0.0) < largest / 4.0:
         unknown = ~(magnitude < largest / 4.0)
-        np.copyto(bound, 1.0 + magnitude, where=~np.isfinite(value))
+        np.copyto(bound, sums + magnitude, where=~np.isfinite(value))
         bound[unknown] = np.inf
     bound *= eps
     return BoundedArray(value, bound, eps, partial=True)

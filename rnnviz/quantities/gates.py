@@ -11,8 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from rnnviz.cells.arrays import ArrayLayer, ArrayValue
-from rnnviz.cells.blocks import StepBlock
+from rnnviz.cells.arrays import ArrayBlock, ArrayLayer, ArrayValue
 from rnnviz.cells.graph import Node, value_limits
 from rnnviz.core.cells import CELLS, Cell
 from rnnviz.core.indexing import time_blocks
@@ -148,7 +147,7 @@ class GateReader:
 _NO_LAYER = ArrayLayer()
 
 
-class _Block(StepBlock[ArrayValue]):
+class _Block(ArrayBlock):
     """Some time steps of one lane (B, S, U)."""
 
     def __init__(
@@ -174,7 +173,7 @@ class _Block(StepBlock[ArrayValue]):
         return np.asarray(self.value(node.args[0] if name.startswith(_PRE) else node).array)
 
     def leaf(self, node: Node) -> ArrayValue:
-        """See `StepBlock.leaf`."""
+        """See `ArrayBlock.leaf`."""
         return ArrayValue(self._leaf(node), _NO_LAYER)
 
     def _leaf(self, node: Node) -> Floats | float:
@@ -183,10 +182,10 @@ class _Block(StepBlock[ArrayValue]):
                 return node.number
             case "u":
                 rows = self._reader.rows_of(*self._at[:2], node.name, self._units)
-                return _product(self._x, rows.i2h) + rows.i2h_bias
+                return _affine(self._x, rows.i2h, rows.i2h_bias)
             case "v":
                 rows = self._reader.rows_of(*self._at[:2], node.name, self._units)
-                return _product(self._before, rows.h2h) + rows.h2h_bias
+                return _affine(self._before, rows.h2h, rows.h2h_bias)
         assert (node.op, node.name) == ("state", "h"), node
         return self._before[..., self._units]
 
@@ -202,9 +201,11 @@ class _Block(StepBlock[ArrayValue]):
         return layer_input(self._reader.inputs, self._reader.trace, layer, times, samples).astype(np.float64)
 
 
-def _product(v: Floats, weight: Floats) -> Floats:
-    """(B, S, U): one matrix product for all time steps and samples."""
-    return (v.reshape(-1, v.shape[-1]) @ weight.T).reshape(*v.shape[:2], -1)
+def _affine(v: Floats, weight: Floats, bias: Floats) -> Floats:
+    """W v + b (B, S, U): one matrix product for all time steps and samples."""
+    product = v.reshape(-1, v.shape[-1]) @ weight.T
+    product += bias
+    return product.reshape(*v.shape[:2], -1)
 
 
 def gate_lane(

@@ -167,8 +167,8 @@ class AuditAccumulator:
         if largest > self._worst:
             self._worst = largest
             self._worst_at = self._location(layer, direction, times, columns, np.unravel_index(flat, ratio.shape))
-        wrong = ratio > ALLOWED
-        if wrong.any():
+        if largest > ALLOWED:
+            wrong = ratio > ALLOWED
             self._wrong += int((wrong if fresh is None else wrong & fresh).sum())
             self._first_wrong(layer, direction, times, columns, h, step, wrong)
 
@@ -285,9 +285,10 @@ def _settle_nonfinite(error: FloatArray, ratio: FloatArray, h: FloatArray, step:
     A NaN or an infinity whose bound is finite is as definite as a number, and the engine must have the same; an
     infinite bound says that nothing can be known.
     """
-    strange = ~np.isfinite(ratio) | ~np.isfinite(step.bound)
-    if not strange.any():
+    # A maximum hands a NaN on, and takes one pass.
+    if ratio.max(initial=0.0) < np.inf and step.bound.max(initial=0.0) < np.inf:
         return
+    strange = ~np.isfinite(ratio) | ~np.isfinite(step.bound)
     same = (h == step.value) | (np.isnan(h) & np.isnan(step.value))
     verdict = np.where(same | ~np.isfinite(step.bound), 0.0, np.inf)
     np.copyto(ratio, verdict, where=strange)
