@@ -171,11 +171,11 @@ def _plan(graph: Graph, carried: tuple[str, ...], names: tuple[str, ...]) -> Pla
         states=[node for node in late if node.op == "state"],
         over_time=over_time,
         constant=[node for node in read if node not in over_time],
-        kept={node.name for node in _above(wanted, new | ({*every} - late)) if node.op == "state"},
+        kept={node.name for node in above(wanted, new | ({*every} - late)) if node.op == "state"},
     )
 
 
-def _above(roots: Iterable[Node], stops: set[Node]) -> set[Node]:
+def above(roots: Iterable[Node], stops: set[Node]) -> set[Node]:
     """The nodes on which some others depend, as far as the way there meets no stop."""
     met: set[Node] = set()
     waiting = [node for node in roots if node not in stops]

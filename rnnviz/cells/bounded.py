@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from rnnviz.cells.activations import FloatArray
 from rnnviz.cells.base import CellSpec
-from rnnviz.cells.blocks import StepBlock
-from rnnviz.cells.graph import Graph, Limits, Node, ordered, trace, value_limits
+from rnnviz.cells.blocks import StepBlock, above
+from rnnviz.cells.graph import Graph, Limits, Node, evaluate, ordered, trace, value_limits
 from rnnviz.cells.running_error import ALLOWED, BoundedArray, pre_activation, storage_bound, stored
 
 _NARROWED = 17
@@ -311,7 +311,22 @@ class BoundedBlock(StepBlock[BoundedArray]):
         if symbol not in self._limits:
             self._limits[symbol] = self._limits_of(symbol)
         limits = self._limits[symbol].get(t)
-        return value if limits is None else value.narrowed(*limits)
+        if limits is not None:
+            value = value.narrowed(*limits)
+        gate, hidden = _output_gate(self.graph, symbol), self._own.get(self.graph.cell.state_symbols[0])
+        if gate is not None and hidden is not None and _reads(self.graph, gate, symbol):
+            # A gate with a peephole is known as far as the state is.
+            o = self._at(t, gate, {self.graph.values[symbol]: value})
+            value = value.narrowed(*_limits_by_output(self._layer, o, hidden[t].astype(np.float64)))
+        return value
+
+    def _at(self, t: int, node: Node, known: dict[Node, BoundedArray]) -> BoundedArray:
+        """The value of a node at one time step, where it reads no carried state but those that are known."""
+        for read in ordered([node]):
+            if read in self.known and read not in known:
+                value = self.known[read]
+                known[read] = value if value.value.ndim < 3 else value.at(t)
+        return evaluate([node], lambda n: self.leaf(n).at(t) if n.op == "state" else self.leaf(n), known)[node]
 
     def _limits_of(self, symbol: str) -> dict[int, Limits]:
         """Between which two numbers the engine's own state was, in eight bounds, after every few steps of the block.
@@ -324,7 +339,7 @@ class BoundedBlock(StepBlock[BoundedArray]):
         low, high = np.array(-np.inf), np.array(np.inf)
         h = layer.cell.state_symbols[0]
         gate = _output_gate(layer.graph, symbol)
-        if gate is not None and h in own:
+        if gate is not None and h in own and not _reads(layer.graph, gate, symbol):
             low, high = _limits_by_output(layer, self.value(gate).at(places), own[h][places].astype(np.float64))
         if symbol in own:
             state = own[symbol][places].astype(np.float64)
@@ -345,16 +360,22 @@ def _lone_sums(graph: Graph) -> list[Node]:
 
 @lru_cache(maxsize=256)
 def _output_gate(graph: Graph, symbol: str) -> Node | None:
-    """o of a cell whose h is o · tanh(c), for the c of that symbol, if it follows from hidden values alone."""
-    h = graph.cell.state_symbols[0]
+    """o of a cell whose h is o · tanh(c), for the c of that symbol, if it follows from hidden values and c alone."""
+    h, new = graph.cell.state_symbols[0], graph.values[symbol]
     node = graph.values[h]
     if node.op != "times":
         return None
     for gate, squashed in (node.args, node.args[::-1]):
         activation = squashed.activation
-        if activation is not None and activation.name == "tanh" and squashed.args[0] is graph.values[symbol]:
-            return None if graph.depends(gate, lambda other: other.op == "state" and other.name != h) else gate
+        if activation is not None and activation.name == "tanh" and squashed.args[0] is new:
+            read = above([gate], {new})
+            return None if any(other.op == "state" and other.name != h for other in read) else gate
     return None
+
+
+def _reads(graph: Graph, node: Node, symbol: str) -> bool:
+    """Whether a value is computed from a new state."""
+    return graph.depends(node, lambda other: other is graph.values[symbol])
 
 
 def _limits_by_output(layer: BoundedLayer, o: BoundedArray, h: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -206,6 +206,37 @@ class Graph:
         """Whether a unit is computed from values of other units of the same step, by a matrix product in it."""
         return any(node.op in ("recurrent", "matrix") for node in self.nodes)
 
+    def decay(self, symbol: str) -> tuple[Node, float] | None:
+        """f of a state s = f · s[t-1] + a, and the largest magnitude of a, if |f| is at most 1 and neither reads s.
+
+        None of any other state: it may not forget what it was.
+        """
+        new, first = self.values[symbol], self.cell.state_symbols[0]
+        if new.op != "plus":
+            return None
+        for kept, added in (new.args, new.args[::-1]):
+            for factor, old in (kept.args, kept.args[::-1]) if kept.op == "times" else ():
+                if (old.op, old.name) != ("state", symbol):
+                    continue
+                if any(self.depends(node, lambda n: n.op == "state" and n.name != first) for node in (factor, added)):
+                    continue
+                reach, largest = (float(np.max(np.abs(value_limits(node)))) for node in (factor, added))
+                if reach <= 1.0 and largest < inf:
+                    return factor, largest
+        return None
+
+    def pre_activation(self, name: str) -> Node | None:
+        """The argument of the activation that gives a named value; None if no activation gives it."""
+        node = self.values[name]
+        if node.op != "activation":
+            return None
+        named = set(self.values.values())
+        node = node.args[0]
+        # An activation cut to a limit: its argument is what is cut.
+        while node.op == "activation" and node not in named:
+            node = node.args[0]
+        return node
+
 
 def value_limits(node: Node, known: Mapping[Node, Limits] | None = None) -> Limits:
     """The least and the largest value that a node can have, by interval arithmetic; infinite where there is no limit.

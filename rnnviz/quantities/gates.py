@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import isfinite
 
 import numpy as np
 
@@ -44,15 +45,24 @@ class GateQuantity:
 
 
 def gate_quantities(cell: Cell) -> tuple[GateQuantity, ...]:
-    """Quantities of a cell: gates, c of an LSTM, pre-activations, and those that every cell has.
+    """Quantities of a cell: gates, cell state, pre-activations, and those that every cell has.
 
     An RNN's only gate is h itself, so that only its argument is listed.
     """
-    gates = [gate for gate in cell.gates if gate.symbol != "h"]
-    found = [GateQuantity(gate.symbol, gate.name, *value_limits(cell.graph.values[gate.symbol])) for gate in gates]
+    names = {gate.symbol: gate.name for gate in cell.gates}
+    named = {name: node for name, node in cell.graph.values.items() if name not in cell.state_names}
+    order = sorted(named, key=lambda name: list(names).index(name) if name in names else len(names))
+    found = []
+    for name in order:
+        low, high = map(_limit, value_limits(named[name]))
+        found.append(GateQuantity(name, names.get(name, ""), low, high))
     if cell.has_cell_state:
         found.append(GateQuantity("c", "cell state"))
-    found += [GateQuantity(_PRE + gate.symbol, f"pre-activation of {gate.symbol}") for gate in cell.gates]
+    found += [
+        GateQuantity(_PRE + symbol, f"pre-activation of {symbol}")
+        for symbol in names
+        if symbol in cell.graph.values and cell.graph.pre_activation(symbol) is not None
+    ]
     return (
         *found,
         GateQuantity("change", "change from the previous step"),
@@ -60,23 +70,12 @@ def gate_quantities(cell: Cell) -> tuple[GateQuantity, ...]:
     )
 
 
+def _limit(value: float) -> float | None:
+    return float(value) if isfinite(value) else None
+
+
 QUANTITIES: dict[str, tuple[GateQuantity, ...]] = {name: gate_quantities(cell) for name, cell in CELLS.items()}
 """Quantities of each cell, by the cell's name."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """Some rows of a layer's parameters in float64: (U, I), (U, H), (U,) and (U,)."""
-
-    i2h: Floats
-    h2h: Floats
-    i2h_bias: Floats
-    h2h_bias: Floats
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the weights."""
-        return self.i2h.nbytes + self.h2h.nbytes
 
 
 class GateReader:
@@ -85,7 +84,8 @@ class GateReader:
     def __init__(self, inputs: Inputs, trace: Trace) -> None:
         self.inputs, self.trace = inputs, trace
         self.cell = inputs.network.kind
-        self._rows: OrderedDict[tuple[int, int, int, int, int], _Rows] = OrderedDict()
+        self.graph = self.cell.graph
+        self._rows: OrderedDict[tuple[int, int, str, int, int], dict[str, tuple[Floats, Floats]]] = OrderedDict()
         self.cell_states = None
         if self.cell.has_cell_state:
             self.cell_states = CellStates(inputs, trace, blocks=self._block)
@@ -128,20 +128,35 @@ class GateReader:
         length = max(1, _BLOCK_VALUES // widest)
         return time_blocks(times, length, backward=network.backward(direction))
 
-    def rows_of(self, layer: int, direction: int, symbol: str, units: slice) -> _Rows:
-        """The parameters of some units' rows of one gate, kept for the next block."""
-        place = [gate.symbol for gate in self.cell.gates].index(symbol)
-        key = layer, direction, place, units.start, units.stop
+    def rows_of(self, layer: int, direction: int, symbol: str, units: slice) -> dict[str, tuple[Floats, Floats]]:
+        """The weights (U, K) and biases (U,) of some units' rows of one gate in float64, kept for the next block.
+
+        By "i2h", and by "h2h" where the gate has recurrent rows.
+        """
+        key = layer, direction, symbol, units.start, units.stop
         if key not in self._rows:
-            p = self.inputs.parameters.layer(layer, direction)
-            first = place * self.inputs.network.hidden_size
-            own = slice(first + units.start, first + units.stop)
-            arrays = p.i2h_weight, p.h2h_weight, p.i2h_bias, p.h2h_bias
-            self._rows[key] = _Rows(*(array[own].astype(np.float64) for array in arrays))
-            while len(self._rows) > 1 and sum(rows.nbytes for rows in self._rows.values()) > _WEIGHT_BYTES:
+            p = vars(self.inputs.parameters.layer(layer, direction))
+            rows: dict[str, tuple[Floats, Floats]] = {}
+            for kind, gates in (("i2h", self.cell.spec.gate_symbols), ("h2h", self.cell.spec.recurrent_gates)):
+                if symbol in gates:
+                    first = gates.index(symbol) * self.inputs.network.hidden_size
+                    own = slice(first + units.start, first + units.stop)
+                    weight, bias = (p[f"{kind}_{part}"][own].astype(np.float64) for part in ("weight", "bias"))
+                    rows[kind] = weight, bias
+            self._rows[key] = rows
+            while len(self._rows) > 1 and self._weight_bytes() > _WEIGHT_BYTES:
                 self._rows.popitem(last=False)
         self._rows.move_to_end(key)
         return self._rows[key]
+
+    def _weight_bytes(self) -> int:
+        return sum(weight.nbytes for rows in self._rows.values() for weight, _ in rows.values())
+
+    def array_layer(self, layer: int, direction: int) -> ArrayLayer:
+        """The matrices that a step multiplies with its values; none, where it has no such product."""
+        if not self.graph.mixes_units:
+            return _NO_LAYER
+        return ArrayLayer.of(self.cell.spec, vars(self.inputs.parameters.layer(layer, direction)))
 
 
 _NO_LAYER = ArrayLayer()
@@ -153,7 +168,7 @@ class _Block(ArrayBlock):
     def __init__(
         self, reader: GateReader, layer: int, direction: int, samples: slice, times: slice, units: slice
     ) -> None:
-        super().__init__(reader.cell.graph, times.stop - times.start)
+        super().__init__(reader.graph, times.stop - times.start)
         self._reader, self._units = reader, units
         self._at = layer, direction, times, samples
 
@@ -161,33 +176,51 @@ class _Block(ArrayBlock):
         """(B, S, U) or (B, S, 1) in float64."""
         layer, direction, times, samples = self._at
         if name == "c":
-            cells = self._reader.cell_states
-            assert cells is not None, "only an LSTM has a cell state"
-            return cells.after(layer, direction, times, samples, self._units).value
+            return self._cells.after(layer, direction, times, samples, self._units).value
         if name in ("change", "norm"):
             hidden: Floats = self._reader.trace.hidden[self._at].astype(np.float64)
             if name == "change":
                 return hidden[..., self._units] - self._before[..., self._units]
             return np.asarray(np.sqrt(np.square(hidden).sum(axis=-1, keepdims=True)))
-        node = self.graph.values[name.removeprefix(_PRE)]
-        return np.asarray(self.value(node.args[0] if name.startswith(_PRE) else node).array)
+        node = self.graph.values[name] if not name.startswith(_PRE) else self.graph.pre_activation(name[len(_PRE) :])
+        assert node is not None, name
+        if self._units != self._all_units and self.graph.depends(
+            node, lambda other: other.op in ("recurrent", "matrix")
+        ):
+            # A unit is computed from others.
+            whole = _Block(self._reader, layer, direction, samples, times, self._all_units)
+            return np.asarray(whole.value(node).array)[..., self._units]
+        return np.asarray(self.value(node).array)
 
     def leaf(self, node: Node) -> ArrayValue:
         """See `ArrayBlock.leaf`."""
-        return ArrayValue(self._leaf(node), _NO_LAYER)
+        return ArrayValue(self._leaf(node), self._reader.array_layer(*self._at[:2]))
 
     def _leaf(self, node: Node) -> Floats | float:
+        layer, direction, times, samples = self._at
         match node.op:
             case "number":
                 return node.number
+            case "parameter":
+                array = vars(self._reader.inputs.parameters.layer(layer, direction))[node.name].astype(np.float64)
+                return np.asarray(array[self._units] if array.ndim == 1 else array)
             case "u":
-                rows = self._reader.rows_of(*self._at[:2], node.name, self._units)
-                return _affine(self._x, rows.i2h, rows.i2h_bias)
+                return _affine(self._x, *self._reader.rows_of(layer, direction, node.name, self._units)["i2h"])
             case "v":
-                rows = self._reader.rows_of(*self._at[:2], node.name, self._units)
-                return _affine(self._before, rows.h2h, rows.h2h_bias)
-        assert (node.op, node.name) == ("state", "h"), node
-        return self._before[..., self._units]
+                return _affine(self._before, *self._reader.rows_of(layer, direction, node.name, self._units)["h2h"])
+        if node.name == "c":
+            return self._cells.previous(layer, direction, times, samples, self._units)
+        return self._before if self._units == self._all_units else self._before[..., self._units]
+
+    @property
+    def _all_units(self) -> slice:
+        return slice(0, self._reader.inputs.network.hidden_size)
+
+    @property
+    def _cells(self) -> CellStates:
+        cells = self._reader.cell_states
+        assert cells is not None, "the cell has no cell state"
+        return cells
 
     @cached_property
     def _before(self) -> Floats:

@@ -1,11 +1,12 @@
-"""The cell states of an engine's LSTM at any time step, though a trace need not hold them.
+"""The cell states of an engine at any time step, though a trace need not hold them.
 
 Where the engine knows its cell states they are read from its trace. Elsewhere c is followed in float64, with the gates
 from the engine's own hidden states, as the audit does. To start at t = 0 each time would
-make a look at t = 1,000,000 a long wait, and is seldom needed: what c was k steps ago counts only as the product of
-k forget gates. |c| is at most |c0| plus one for each step, so that once that product, times as much, is far below the
-engine's precision, the recurrence may as well begin there with nothing. Where an LSTM forgets too slowly for that, it
-is followed from the nearest place at which c is already known, and what is found on the way is kept.
+make a look at t = 1,000,000 a long wait, and is seldom needed: what an LSTM's c was k steps ago counts only as the
+product of k forget gates. |c| is at most |c0| plus one for each step, so that once that product, times as much, is far
+below the engine's precision, the recurrence may as well begin there with nothing. Where a cell forgets too slowly for
+that, or in a way that depends on c itself, it is followed from the nearest place at which c is already known, and what
+is found on the way is kept.
 """
 
 from bisect import bisect_right, insort
@@ -55,7 +56,7 @@ _Block: TypeAlias = StepBlock[ArrayValue] | BoundedBlock
 
 
 class CellStates:
-    """c of one engine's LSTM, (S, U) or (B, S, U), with the bound on its rounding; keeps checkpoints up to a budget.
+    """c of one engine, (S, U) or (B, S, U), with the bound on its rounding; keeps checkpoints up to a budget.
 
     With `blocks` the values are computed by these, and the bounds, which cost more than the values, are NaN.
     """
@@ -67,10 +68,12 @@ class CellStates:
         budget: int = _CHECKPOINT_BYTES,
         blocks: Blocks | None = None,
     ) -> None:
-        assert inputs.initial_state.c is not None, "only an LSTM has a cell state"
+        assert inputs.initial_state.c is not None, "the cell has no cell state"
         self._inputs, self._trace = inputs, trace
         self._blocks = blocks
-        self._forget = inputs.network.kind.graph.values["f"]
+        graph = inputs.network.kind.graph
+        self._decay = graph.decay("c")
+        self._whole = graph.mixes_units
         self._c0 = inputs.initial_state.c
         self._eps = trace.eps
         self._negligible = max(_FAR_BELOW * self._eps, _NEGLIGIBLE)
@@ -87,18 +90,27 @@ class CellStates:
     def before(self, layer: int, direction: int, timestep: int, samples: slice, units: slice) -> BoundedArray:
         """(S, U): c[t-1] of the step at `timestep`, which is the initial state at the first step."""
         step = self._inputs.timesteps - 1 - timestep if self._inputs.network.backward(direction) else timestep
-        return self._before(_columns(layer, direction, samples, units), step)
+        c = self._before(self._columns(layer, direction, samples, units), step)
+        return c.at((..., units)) if self._whole else c
+
+    def previous(self, layer: int, direction: int, times: slice, samples: slice, units: slice) -> FloatArray:
+        """(B, S, U): c[t-1] of each step of some time steps, in the order of time."""
+        backward = self._inputs.network.backward(direction)
+        first = times.stop - 1 if backward else times.start
+        c = self.before(layer, direction, first, samples, units).value[np.newaxis]
+        cells = self.after(layer, direction, times, samples, units).value
+        return np.concatenate([cells[1:], c] if backward else [c, cells[:-1]])
 
     def after(self, layer: int, direction: int, times: slice, samples: slice, units: slice) -> BoundedArray:
         """(B, S, U): c after each step of some time steps, in the order of time."""
-        columns = _columns(layer, direction, samples, units)
         if self._trace.cell is not None:
             return self._stored(self._trace.cell[layer, direction, times, samples, units])
+        columns = self._columns(layer, direction, samples, units)
         first = self._inputs.timesteps - times.stop if self._inputs.network.backward(direction) else times.start
         last = first + times.stop - times.start
         cells, c = self._follow(columns, first, last, self._before(columns, first))
         self._checkpoints.put(columns, last, c)
-        return cells
+        return cells.at((..., units)) if self._whole else cells
 
     def _before(self, columns: SampleUnitBlock, step: int) -> BoundedArray:
         """c before a step, counted in the order of computation."""
@@ -123,17 +135,20 @@ class CellStates:
     def _backwards(self, columns: SampleUnitBlock, known: int, step: int, c: BoundedArray) -> BoundedArray | None:
         """c before `step`, from as far back as counts: from `c` before the step `known`, or from nothing after it.
 
-        None if that is too far back to hold every gate on the way.
+        None if that is too far back to hold every gate on the way, or if the cell has no known way to forget.
         """
+        if self._decay is None:
+            return None
+        forget, added = self._decay
         _, _, samples, units = _indices(columns)
-        largest = float(np.abs(self._c0[_row(self._inputs, columns), samples, units]).max()) + step
+        largest = float(np.abs(self._c0[_row(self._inputs, columns), samples, units]).max()) + added * step
         limit = min(_LARGEST_LOOK, max(_FIRST_LOOK, _LOOK_VALUES // (columns.shape[0] * columns.shape[1])))
         blocks: list[_Block] = []
         left, first, length = np.ones(columns.shape), step, _FIRST_LOOK
         while first > known and step - first < limit:
             start = max(known, first - length)
             blocks.append(self._block(columns, start, first))
-            left *= _numbers(blocks[-1].value(self._forget)).prod(axis=0)
+            left *= np.abs(_numbers(blocks[-1].value(forget))).prod(axis=0)
             first, length = start, length * 2
             forgotten = bool(np.all(left * largest < self._negligible))
             if forgotten:
@@ -181,13 +196,19 @@ class CellStates:
             return self._blocks(columns, times)
         x = layer_input(self._inputs, self._trace, layer, times, samples)
         h = previous_hidden(self._inputs, self._trace, layer, direction, times, samples)
-        own = {"h": np.asarray(self._trace.hidden[layer, direction, times, samples, units])}
+        hidden = self._trace.hidden[layer, direction, times, samples]
+        own = {"h": np.asarray(hidden if self._whole else hidden[..., units])}
         return BoundedBlock(self._layer(columns), x, h, own, times.start)
+
+    def _columns(self, layer: int, direction: int, samples: slice, units: slice) -> SampleUnitBlock:
+        """The columns that are computed for some others: all of a sample, where a unit is computed from others."""
+        first, last = (0, self._c0.shape[-1]) if self._whole else (units.start, units.stop)
+        return SampleUnitBlock(layer, direction, (samples.start, samples.stop), (first, last))
 
     def _layer(self, columns: SampleUnitBlock) -> BoundedLayer:
         key = columns.layer, columns.direction, columns.units
         if self._prepared is None or self._prepared[0] != key:
-            units = np.arange(*columns.units)
+            units = None if self._whole else np.arange(*columns.units)
             prepared = bounded_layer(self._inputs, self._trace, columns.layer, columns.direction, units)
             self._prepared = key, prepared
         return self._prepared[1]
@@ -247,10 +268,6 @@ class _Checkpoints:
 
 def _go_on() -> None:
     """Nothing calls for an end."""
-
-
-def _columns(layer: int, direction: int, samples: slice, units: slice) -> SampleUnitBlock:
-    return SampleUnitBlock(layer, direction, (samples.start, samples.stop), (units.start, units.stop))
 
 
 def _indices(columns: SampleUnitBlock) -> tuple[int, int, slice, slice]:

@@ -30,12 +30,14 @@ def ours(
     first: int = 0,
     *,
     backward: bool = False,
+    narrowed: bool = True,
 ) -> dict[str, BoundedArray]:
     bounded = BoundedLayer(layer.cell, layer.parameters, units, 0.0, stored_as, stored_as)
     chosen = bounded.units
     carried = {name: bounded.leaf(array[:, chosen]) for name, array in layer.state.items() if name != "h"}
     mine = own if units is None else {name: array[:, :, units] for name, array in own.items()}
     before = layer.before(own["h"], backward=backward)
+    mine = mine if narrowed else {}
     values, last = bounded_block(bounded, layer.x, before, carried, own=mine, first=first, backward=backward)
     return values | ({"last": last["c"]} if "c" in last else {})
 
@@ -61,6 +63,19 @@ def test_hidden_values_are_within_the_limits_of_the_cell(name: str, clip: float 
     low, high = BoundedLayer(cell, layer.parameters).hidden_limits(layer.before(own["h"]))
     assert (own["h"] >= low).all()
     assert (own["h"] <= high).all()
+
+
+@pytest.mark.parametrize("name", ["lstm", "lstm_peephole"])
+def test_hidden_values_narrow_a_cell_state_that_is_not_recorded(name: str) -> None:
+    layer = draw_layer(ALL_CELLS[name], timesteps=400, scale=0.3)
+    # It forgets nothing, so that the bound of c grows with every step.
+    layer.parameters["i2h_bias"][:8] = np.repeat([-4.0, 12.0], 4)
+    layer = layer.in_type("float32")
+    own = traced(layer)
+    narrow, free = ours(layer, {"h": own["h"]}, None), ours(layer, {"h": own["h"]}, None, narrowed=False)
+    for state in ("c", "h"):
+        assert np.median(narrow[state].bound[-1]) < 0.75 * np.median(free[state].bound[-1])
+    assert (np.abs(own["c"] - narrow["c"].value) <= ALLOWED * narrow["c"].bound).all()
 
 
 def test_limits_of_a_projection_follow_from_its_weight() -> None:
