@@ -91,7 +91,7 @@ class LessonController(QObject):
         window.control.auto_run.changed.connect(self._follow)
         window.control.error_changed.connect(self._on_error)
         self._theme_manager.add(self._apply_theme)
-        self._offer()
+        self._enable_commands()
 
     def open(self, entry: LessonEntry) -> None:
         """Open a lesson at the step last shown. An invalid lesson opens an error dialog and changes nothing."""
@@ -153,7 +153,7 @@ class LessonController(QObject):
         self.spotlight.clear()
         self._window.main_layout.restore_tabs()
         self._column.close_pane()
-        self._offer()
+        self._enable_commands()
 
     def close(self) -> None:
         """Stop the worker thread. The settings keep the lesson as open."""
@@ -224,7 +224,7 @@ class LessonController(QObject):
         if not self._fresh or window.runner.busy:
             window.control.run()
         self._follow()
-        self._offer()
+        self._enable_commands()
 
     @property
     def _fresh(self) -> bool:
@@ -283,7 +283,7 @@ class LessonController(QObject):
             self._pane.apply_theme(theme)
             self.spotlight.apply_theme(theme)
 
-    def _offer(self) -> None:
+    def _enable_commands(self) -> None:
         if self._actions is None:
             return
         is_open = self._lesson is not None

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.engines.registry import with_fallback_reference
+from rnnviz.gui.jobs.latest_task import CancelledError
 from rnnviz.io.inputs import load_inputs
 from rnnviz.sweeps.columns import SweepFigures
 from rnnviz.sweeps.grid import Point, Sweep
@@ -41,10 +42,6 @@ class SweepJob:
     sweep: Sweep
     points: tuple[Point, ...]
     trusted: frozenset[str] = frozenset()
-
-
-class _CancelledError(Exception):
-    """The window is closing."""
 
 
 class StopToken:
@@ -83,7 +80,7 @@ class StopToken:
         """Yield the points; raises once `leave` was called."""
         for point in points:
             if self._leaving:
-                raise _CancelledError
+                raise CancelledError
             yield point
 
     def running(self, points: Iterable[Point]) -> Iterator[Point]:
@@ -151,7 +148,7 @@ class SweepWorker(QObject):
         except (InputError, EngineError, OSError, MemoryError) as error:
             self.failed.emit(title, str(error) or "Not enough memory for this sweep.")
             return False
-        except _CancelledError:
+        except CancelledError:
             return False
         return True
 

@@ -74,8 +74,8 @@ class MismatchList(ResultView):
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         self._result, self._candidate = result, candidate
         layers, directions, *_ = (0, 0) if result is None else result.shape
-        _offer(self.layers, ["every layer", *(f"layer {layer}" for layer in range(layers))])
-        _offer(self.directions, ["both directions", *DIRECTIONS] if directions == 2 else ["forward"])
+        _set_items(self.layers, ["every layer", *(f"layer {layer}" for layer in range(layers))])
+        _set_items(self.directions, ["both directions", *DIRECTIONS] if directions == 2 else ["forward"])
         self.directions.setVisible(directions == 2)
         self._gather()
         self.title_changed.emit(self.tab_text)
@@ -156,7 +156,7 @@ def _filter(name: str, why: str) -> QComboBox:
     return box
 
 
-def _offer(box: QComboBox, texts: list[str]) -> None:
+def _set_items(box: QComboBox, texts: list[str]) -> None:
     """Replace the items of a combo box. The current item stays selected if it is among them."""
     if [box.itemText(place) for place in range(box.count())] == texts:
         return

@@ -183,7 +183,7 @@ class VerdictBar(ResultView):
             button.setVisible(settled and mismatched)
         self._dismiss.setVisible(self._says == "error")
         evaluated = words if settled and self._says not in ("stale", "auditing") else None
-        self._offer(evaluated)
+        self._show_buttons(evaluated)
         self._fit_buttons()
 
     @property
@@ -192,7 +192,7 @@ class VerdictBar(ResultView):
         unjudged = self._result is not None and self._result.judgment is None
         return unjudged and self._stage is not None and self._stage.after_computed
 
-    def _offer(self, words: VerdictWords | None) -> None:
+    def _show_buttons(self, words: VerdictWords | None) -> None:
         """Show the buttons that apply to the verdict."""
         coverage = None if words is None else words.coverage
         self._audit_all.setVisible(coverage is not None and coverage < 1.0)

@@ -47,9 +47,9 @@ class _Worker(QObject):
 
     drawn = Signal(object)
 
-    def __init__(self, board: _Mailbox) -> None:
+    def __init__(self, mailbox: _Mailbox) -> None:
         super().__init__()
-        self._mailbox = board
+        self._mailbox = mailbox
 
     @Slot()
     def draw(self) -> None:
@@ -79,10 +79,10 @@ class TileRenderer(QObject):
         self._mailbox = _Mailbox()
         self._thread = QThread(self)
         self._thread.setObjectName("lanes")
-        self._hand = _Worker(self._mailbox)
-        self._hand.moveToThread(self._thread)
-        self._asked.connect(self._hand.draw, Qt.ConnectionType.QueuedConnection)
-        self._hand.drawn.connect(self.drawn, Qt.ConnectionType.QueuedConnection)
+        self._worker = _Worker(self._mailbox)
+        self._worker.moveToThread(self._thread)
+        self._asked.connect(self._worker.draw, Qt.ConnectionType.QueuedConnection)
+        self._worker.drawn.connect(self.drawn, Qt.ConnectionType.QueuedConnection)
 
     def ask(self, requests: list[Request]) -> None:
         """Request tiles in order, in place of requests not in progress."""

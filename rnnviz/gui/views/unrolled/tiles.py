@@ -119,12 +119,12 @@ class Request(NamedTuple):
         return read + pixels / (self.times.size * self.units.size) * (self.tiles.source.effort(self.key.lane) - 1.0)
 
     def draw(self, wanted: Wanted = always) -> Tile:
-        """Read what it shows and color it.
+        """Read the values and render the tile.
 
         Raises
         ------
-        UnwantedError
-            If numbers are to be computed for it, and it is not `wanted` any more before they are.
+        CancelledError
+            If values must be computed, and the tile is no longer `wanted`.
         """
         times, units, lane, density = self.times, self.units, self.key.lane, self.key.density
         left, top = self.key.across * COLUMNS, self.key.down * ROWS
