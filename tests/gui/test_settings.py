@@ -18,7 +18,6 @@ from rnnviz.gui.theme.palettes import DARK, LIGHT
 from rnnviz.gui.theme.theme_manager import ThemeManager
 from tests.full_disk import files_of_at_most
 
-
 VARIANT = b"[window]\ngeometry=@Variant(\\0\\0)\n"
 
 
