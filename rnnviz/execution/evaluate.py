@@ -62,10 +62,12 @@ def evaluate(
             progress=progress,
             folder=trace.folder,
         )
+    known = {(check.engine, check.name) for check in checks}
+    added = tuple(c for found in audits.values() for c in found.checks if (c.engine, c.name) not in known)
     diagnoses = {}
     for name, trace in traces.items():
         # Two ways to compute that only drift apart say nothing about the one that is audited.
-        broken = any(check.engine == name and not (check.holds or check.accumulates) for check in checks)
+        broken = any(check.engine == name and not (check.holds or check.accumulates) for check in (*checks, *added))
         unjudged = trace.partial or audits[name].undetermined_mismatches
         if audits[name].wrong or broken or (unjudged and _apart(name, comparisons)):
             notify(Stage(StageKind.DIAGNOSING, name), _AUDIT)
@@ -74,7 +76,7 @@ def evaluate(
     blind = undetectable(inputs)
     cure = suggested_config(inputs, blind, request.load) if blind else None
     causes = {bug.name: bug.cause for bug in known_bugs_of(inputs.network)}
-    return Judgment(audits, diagnoses, blind, cure, causes)
+    return Judgment(audits, diagnoses, blind, cure, causes, added)
 
 
 def _apart(engine: str, comparisons: Sequence[Comparison]) -> bool:

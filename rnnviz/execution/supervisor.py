@@ -154,7 +154,8 @@ class Supervisor:
                         answered = True
                         outcome, judgment = content
                         result = _open_result(request, outcome, folder) if computed is None else computed
-                        yield Finished(request.id, replace(result, judgment=judgment))
+                        added = () if judgment is None else judgment.checks
+                        yield Finished(request.id, replace(result, checks=result.checks + added, judgment=judgment))
             except _ChildDiedError:
                 yield self._died(request, process, last_stage)
             except (OSError, ValueError) as error:

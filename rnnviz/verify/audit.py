@@ -178,7 +178,10 @@ def _audit_columns(
             cells = None
             if trace.cell is not None:
                 cells = np.asarray(trace.cell[layer, direction, times])[:, columns.samples][:, :, columns.units]
-            step, c = _lstm_block(prepared, x, before, c, h, cells, times.start, backward=network.backward(direction))
+            backward = network.backward(direction)
+            step, followed_cells, c = _lstm_block(prepared, x, before, c, h, cells, times.start, backward=backward)
+            if fresh is None:
+                tally.add_cell_states(trace, k, times, own, cells, followed_cells)
         if prepared.stored_as:
             np.add(step.bound, storage_bound(h, prepared.stored_as), out=step.bound)
         unknown = undetermined(network.cell, step, h, before[:, :, columns.units], prepared.stored_as)
@@ -212,8 +215,8 @@ def _lstm_block(
     first: int,
     *,
     backward: bool,
-) -> tuple[BoundedArray, BoundedArray]:
-    """h of a block (B, S, U) from time step `first` on, and the cell state that the next block starts from (S, U).
+) -> tuple[BoundedArray, BoundedArray, BoundedArray]:
+    """h and c of a block (B, S, U) from time step `first` on, and the c that the next block starts from (S, U).
 
     `h` and `own_cells`, if there are any, are the engine's own hidden values and cell states of the block.
     """
@@ -224,4 +227,4 @@ def _lstm_block(
     )
     known = lstm_cell_limits(layer, o, h, own_cells, first)
     cells, c = lstm_cells(f, i_g, c, backward=backward, known=known)
-    return lstm_hidden(o, cells), c
+    return lstm_hidden(o, cells), cells, c

@@ -12,7 +12,9 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.verify.audit_sampling import SampleUnitBlock
+from rnnviz.verify.cell_state_invariants import CELL_FOLLOWS, STATE_FOLLOWS, CellStateTally
 from rnnviz.verify.compare import Comparison
+from rnnviz.verify.invariants import Check
 from rnnviz.verify.metrics import violation
 from rnnviz.verify.per_timestep import OverTime, over_time
 from rnnviz.verify.running_error import ALLOWED, BoundedArray, storage_bound
@@ -61,6 +63,7 @@ class Audit(OverTime):
 
     `undetermined_count` is how many of the audited values are neither wrong nor known to be right, because their bound
     says too little, and `undetermined_mismatches` how many of these are outside the tolerance, by the other engine.
+    `checks` compare an LSTM's cell states with those that follow from its hidden values.
     """
 
     NAMES: ClassVar = ("ratio_over_time", "error_over_time")
@@ -78,6 +81,7 @@ class Audit(OverTime):
     stored: Path | None = None
     undetermined_count: int = 0
     undetermined_mismatches: Mapping[str, int] = field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
 
     def __post_init__(self) -> None:
         """Let no one write to the arrays."""
@@ -123,6 +127,7 @@ class AuditAccumulator:
             array[...] = np.nan
         self._worst, self._worst_at = -1.0, Location(reverse=reverse)
         self._wrong = self._audited = 0
+        self._cells, self._final_cells = CellStateTally(), CellStateTally()
         self._first: tuple[tuple[int, ...], WrongStep] | None = None
 
     def add(
@@ -160,6 +165,27 @@ class AuditAccumulator:
         if wrong.any():
             self._wrong += int((wrong if fresh is None else wrong & fresh).sum())
             self._first_wrong(layer, direction, times, columns, h, step, wrong)
+
+    def add_cell_states(
+        self,
+        trace: Trace,
+        lane: int,
+        times: slice,
+        columns: tuple[NDArray[np.intp], ...],
+        cells: FloatArray | None,
+        expected: BoundedArray,
+    ) -> None:
+        """Count the trace's cell states of a block, if it has any, and after its last step the final ones.
+
+        `lane` is layer·D + direction, `columns` index (N, H), and `cells` and `expected` are (B, S, U).
+        """
+        if cells is not None:
+            self._cells.add(cells, expected, trace.stored_as)
+        backward = trace.backward(lane % trace.shape[1])
+        last = 0 if backward else len(expected.value) - 1
+        if trace.state_c is not None and times.start + last == (0 if backward else trace.shape[2] - 1):
+            final = BoundedArray(expected.value[last], expected.bound[last], expected.eps)
+            self._final_cells.add(trace.state_c[lane][columns], final, trace.stored_as)
 
     def _count_undetermined(
         self, at: tuple[int, int, slice], columns: SampleUnitBlock, h: FloatArray, unknown: NDArray[np.bool_]
@@ -200,6 +226,7 @@ class AuditAccumulator:
 
     def audit(self, trace: Trace) -> Audit:
         """The figures, once every block has been counted."""
+        stored = ((self._cells, CELL_FOLLOWS, trace.cell), (self._final_cells, STATE_FOLLOWS, trace.state_c))
         return Audit(
             engine=trace.engine,
             worst_ratio=max(self._worst, 0.0),
@@ -212,6 +239,11 @@ class AuditAccumulator:
             stored=self._stored,
             undetermined_count=self._undetermined,
             undetermined_mismatches={name: count for name, count in self._mismatches.items() if count},
+            checks=tuple(
+                cells.check(name, trace.engine, array.size)
+                for cells, name, array in stored
+                if array is not None and cells.looked
+            ),
         )
 
 

@@ -19,6 +19,9 @@ from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.invariants import Check, equality
 from rnnviz.verify.running_error import ALLOWED, BoundedArray, storage_bound
 
+CELL_FOLLOWS, STATE_FOLLOWS = "cell follows from the hidden states", "state[1] follows from the hidden states"
+"""The names of the checks."""
+
 _BLOCK_VALUES = 1 << 18
 
 
@@ -33,10 +36,10 @@ def cell_checks(inputs: Inputs, trace: Trace) -> list[Check]:
     followed = CellStates(inputs, replace(trace, cell=None)) if inputs.network.kind.has_cell_state else None
     if followed is not None and trace.cell is not None:
         pairs = _of_cell(inputs, trace.cell, followed, whole=trace.cell.size <= FULL)
-        checks.append(_check("cell follows from the hidden states", trace, pairs, trace.cell.size))
+        checks.append(_check(CELL_FOLLOWS, trace, pairs, trace.cell.size))
     if followed is not None and trace.state_c is not None:
         pairs = _of_state(inputs, trace.state_c, followed)
-        checks.append(_check("state[1] follows from the hidden states", trace, pairs, trace.state_c.size))
+        checks.append(_check(STATE_FOLLOWS, trace, pairs, trace.state_c.size))
     return checks
 
 
@@ -84,21 +87,35 @@ def _blocks(inputs: Inputs, direction: int) -> Iterator[slice]:
 
 
 def _check(name: str, trace: Trace, pairs: Iterator[tuple[FloatArray, BoundedArray]], size: int) -> Check:
-    looked = outside = 0
-    worst = 0.0
+    tally = CellStateTally()
     for recorded, expected in pairs:
+        tally.add(recorded, expected, trace.stored_as)
+    return tally.check(name, trace.engine, size)
+
+
+class CellStateTally:
+    """Counts an engine's cell states that are outside the rounding bound of those that its hidden states give."""
+
+    def __init__(self) -> None:
+        self.looked = self._outside = 0
+        self._worst = 0.0
+
+    def add(self, recorded: FloatArray, expected: BoundedArray, stored_as: str) -> None:
+        """Count some cell states, of any shape; `stored_as` is the type to which they were rounded."""
         c = recorded.astype(np.float64)
         with np.errstate(invalid="ignore"):
             error = np.abs(c - expected.value)
-            allowed = ALLOWED * expected.bound + ALLOWED * storage_bound(c, trace.stored_as)
+            allowed = ALLOWED * expected.bound + ALLOWED * storage_bound(c, stored_as)
         same = (c == expected.value) | (np.isnan(c) & np.isnan(expected.value))
         # An infinite bound says that nothing is known.
         wrong = ~(same | (error <= allowed)) & np.isfinite(expected.bound)
-        looked, outside = looked + error.size, outside + int(wrong.sum())
-        worst = max(worst, float(error.max(where=wrong, initial=0.0)))
-    of = f"{looked:,} values" if looked == size else f"{looked:,} checked values (of {size:,})"
-    if outside:
-        return Check(
-            name, trace.engine, False, f"{outside:,} of {of} differ by more than rounding, by up to {worst:.2g}"
-        )
-    return Check(name, trace.engine, True, f"all {of} agree, to rounding")
+        self.looked, self._outside = self.looked + error.size, self._outside + int(wrong.sum())
+        self._worst = max(self._worst, float(error.max(where=wrong, initial=0.0)))
+
+    def check(self, name: str, engine: str, size: int) -> Check:
+        """The check of the counted ones among `size` cell states."""
+        of = f"{self.looked:,} values" if self.looked == size else f"{self.looked:,} checked values (of {size:,})"
+        if self._outside:
+            detail = f"{self._outside:,} of {of} differ by more than rounding, by up to {self._worst:.2g}"
+            return Check(name, engine, False, detail)
+        return Check(name, engine, True, f"all {of} agree, to rounding")

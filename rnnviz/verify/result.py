@@ -21,6 +21,7 @@ class Judgment:
     `audits` by engine. `diagnoses` by wrong engine: each a tuple of names of known bugs that together explain its
     trace. `undetectable` names the known bugs that this config could not reveal; `remedy` is the config with the
     smallest change that could, if there is one. `causes` maps known bugs of this network to their noun phrases.
+    `checks` are those that the audits made of cell states, but for engines whose cell states were checked before.
     """
 
     audits: Mapping[str, Audit]
@@ -28,6 +29,7 @@ class Judgment:
     undetectable: tuple[str, ...]
     remedy: Config | None
     causes: Mapping[str, str] = field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
 
     def cause(self, bug: str) -> str:
         """The noun phrase of a known bug, or its name."""

@@ -2,15 +2,23 @@
 
 from pathlib import Path
 
+import pytest
+
 import rnnviz
 from rnnviz.core.config import Compare, Config, Network, SequenceSource
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.progress import advance, expect
-from rnnviz.execution.pipeline import compute
+from rnnviz.core.trace import Trace
+from rnnviz.engines.base import EngineReport, Progress
+from rnnviz.engines.registry import load_engine
+from rnnviz.execution import pipeline
+from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.execution.request import RunRequest
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.resources import resource_path
+from rnnviz.verify.cell_state_invariants import STATE_FOLLOWS
 from rnnviz.verify.verdict import CheckOutcome, Verdict
+from tests.verify.audit_helpers import engine_or_skip
 
 
 def load_in_pieces(config: Config) -> Inputs:
@@ -58,3 +66,31 @@ def test_a_custom_step_whose_last_cell_state_alone_is_wrong_disagrees(tmp_path: 
     assert result.verdict is Verdict.DISAGREE
     failed = {check.engine for check in result.checks if check.outcome is CheckOutcome.FAILED}
     assert failed == {str(own)}
+
+
+@pytest.mark.parametrize("engine", ["gluon", "torch", "onnx", "manual"])
+def test_the_final_cell_states_of_built_in_engines_follow_from_their_hidden_values(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computing = engine_or_skip(engine)
+
+    class OtherFinalState(type(computing)):  # type: ignore[misc]
+        def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
+            report = super().run(inputs, trace, progress)
+            assert trace.state_c is not None
+            trace.state_c[1, 0, 2] += 1e-3
+            return report
+
+    network = Network("lstm", 3, 4, bidirectional=True)
+    config = Config(network, SequenceSource(timesteps=7, batch_size=2), compare=Compare(engine, ("bug:no-h2h-bias",)))
+    for made, holds in ((computing, True), (OtherFinalState(), False)):
+        monkeypatch.setattr(
+            pipeline, "load_engine", lambda name, made=made: made if name == engine else load_engine(name)
+        )
+        folder = tmp_path / str(holds)
+        request = RunRequest(1, config.checked(), load_inputs)
+        outcome = compute(request, folder, lambda stage, done: None)
+        judgment = judge_computed(request, folder, outcome, lambda stage, done: None)
+        found = [c.holds for c in judgment.checks if (c.engine, c.name) == (engine, STATE_FOLLOWS)]
+        assert found == [holds]
+        assert judgment.audits[engine].wrong == 0
