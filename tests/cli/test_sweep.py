@@ -88,7 +88,7 @@ def test_code_that_only_the_file_names_is_not_run(tmp_path: Path, capfd: pytest.
     (tmp_path / "mine.py").write_text("raise SystemExit", encoding="utf-8")
     path = write(tmp_path, 'base = "network.toml"\nengines = ["./mine.py"]\n')
     assert main(["sweep", str(path)]) == 0
-    assert "it is run only when you ask for it yourself" in capfd.readouterr().out
+    assert "it runs only if you name it with --engines" in capfd.readouterr().out
 
 
 def test_the_example_is_a_sweep(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
