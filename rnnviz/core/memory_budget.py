@@ -74,7 +74,7 @@ def check_demand(config: Config, folder: Path) -> None:
 
 
 def check_memory(config: Config) -> None:
-    """Refuse a run that needs more memory than there is; raises a ConfigError as `check_demand` does."""
+    """Refuse a run that needs more memory than is available; raises a ConfigError as `check_demand` does."""
     needed, memory = demand(config).memory, available_memory()
     if memory is not None and needed > memory:
         raise ConfigError(*_refusal(config, f"{readable(needed)} of memory", readable(memory)))
@@ -116,6 +116,6 @@ def _refusal(config: Config, needed: str, there_is: str) -> tuple[str, str]:
     }
     key = max(sizes, key=lambda name: sizes[name])
     return key, (
-        f"This run would take {needed}, but there are {there_is}: "
-        f"{key} = {sizes[key]:,} is the largest of its sizes, make it smaller."
+        f"This run would take {needed}, but {there_is} are available: "
+        f"reduce {key} = {sizes[key]:,}, the largest of its sizes."
     )

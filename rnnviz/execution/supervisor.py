@@ -111,7 +111,7 @@ class Supervisor:
         try:
             self.start()
         except OSError as error:
-            sentence = f"The process that computes could not be started: {error.strerror or error}."
+            sentence = f"The worker process could not be started: {error.strerror or error}."
             yield Failed(request.id, "engine", sentence)
             return
         handed_over = False
@@ -185,12 +185,12 @@ class Supervisor:
         with self._lock:
             if request.id in self._cancelled:
                 return Cancelled(request.id)
-        log.warning("the process that computes ended while %s (%s)", stage, describe_exit(process.exitcode))
+        log.warning("the worker process ended while %s (%s)", stage, describe_exit(process.exitcode))
         return Failed(
             request.id,
             "engine",
-            f"The process that computes ended while {stage} ({describe_exit(process.exitcode)}): "
-            f"no result was made, and the next run starts a new one.",
+            f"The worker process ended while {stage} ({describe_exit(process.exitcode)}): "
+            "there is no result, and the next run starts a new process.",
         )
 
     def _drop_child(self) -> None:

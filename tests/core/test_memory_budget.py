@@ -87,10 +87,8 @@ def test_an_absurd_size_is_refused_with_what_it_would_take(asked: Config, key: s
         check_demand(asked, tmp_path)
     largest = "1,000" if key == "network.num_layers" else "1,000,000,000"
     assert caught.value.key == key
-    assert caught.value.sentence == (
-        f"This run would take {readable(demand(asked).memory)} of memory, but there are 4.3 GB: "
-        f"{key} = {largest} is the largest of its sizes, make it smaller."
-    )
+    assert readable(demand(asked).memory) in caught.value.sentence
+    assert f"reduce {key} = {largest}," in caught.value.sentence
 
 
 @pytest.mark.usefixtures("_small_machine")
@@ -100,10 +98,8 @@ def test_a_run_that_only_the_disk_cannot_hold_is_refused_with_its_folder(tmp_pat
     with pytest.raises(ConfigError) as caught:
         check_demand(asked, tmp_path)
     assert caught.value.key == "sequence.timesteps"
-    assert caught.value.sentence == (
-        f"This run would take {readable(demand(asked).disk)} of disk in {tmp_path}, but there are 8.6 GB: "
-        f"sequence.timesteps = 20,000 is the largest of its sizes, make it smaller."
-    )
+    assert f"{readable(demand(asked).disk)} of disk in {tmp_path}" in caught.value.sentence
+    assert "reduce sequence.timesteps = 20,000," in caught.value.sentence
 
 
 def test_this_machine_tells_how_much_memory_it_has() -> None:

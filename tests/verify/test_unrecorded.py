@@ -51,7 +51,7 @@ def test_a_claim_about_vectors_that_were_not_recorded_is_neither_true_nor_false(
     scope = Namespace(result_without("hidden", "output"))
     for method in ("h", "gate"):
         arguments = ["change", 0] if method == "gate" else [0]
-        with pytest.raises(UnansweredError, match=r"^golden\.npz does not hold all that this takes\.$"):
+        with pytest.raises(UnansweredError, match=r"^golden\.npz lacks values that this needs\.$"):
             scope.call("candidate", method, arguments)
 
 

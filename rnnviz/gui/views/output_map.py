@@ -33,7 +33,7 @@ class OutputMap(ResultView):
     The part under the pointer is highlighted here and in the other views.
     """
 
-    title = "Final state and output"
+    title = "Output and state"
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -24,7 +24,7 @@ from rnnviz.verify.result import RunResult
 
 _TABS: dict[VectorKind, tuple[str, str]] = {
     "hidden": ("Hidden", "The hidden state h of this step."),
-    "cell": ("Cell", "The cell state c of this step, where an engine gives it."),
+    "cell": ("Cell", "The cell state c of this step, if the engine returns it."),
     "input": ("Input", "Input of this step: x, or the output of the layer below."),
     "h0": ("h0", "The initial hidden state, read only by a lane's first step."),
     "c0": ("c0", "The initial cell state, read only by a lane's first step."),

@@ -89,16 +89,16 @@ def test_a_run_that_goes_on_says_what_it_does_and_what_is_shown_meanwhile(line: 
 def test_an_error_leaves_the_last_verdict_in_sight_and_can_be_dismissed(qtbot, line: VerdictBar) -> None:
     line.show_result(make_result(), "manual")
     line.show_running(Stage(StageKind.COMPUTING, "gluon"))
-    line.show_error("The process that computes ended.")
+    line.show_error("The worker process ended.")
     assert line.says == "error"
-    assert line.text == "The process that computes ended."
+    assert line.text == "The worker process ended."
     assert "The last result is still shown: ✔ gluon and manual agree" in shown(line)
     qtbot.mouseClick(button(line, "dismiss"), Qt.MouseButton.LeftButton)
     assert line.says == "agree"
 
 
 def test_another_result_ends_the_message_of_failure(line: VerdictBar) -> None:
-    line.show_error("The process that computes ended.")
+    line.show_error("The worker process ended.")
     line.show_result(make_result(), "manual")
     assert line.says == "agree"
 

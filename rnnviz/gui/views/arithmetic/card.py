@@ -143,7 +143,7 @@ class Card(QWidget):
         if name != self.accessibleName():
             self.setAccessibleName(name)
         why = "The terms are in the table. Left and Right select a number, Enter goes to its source."
-        self.setAccessibleDescription(why if content.detailed else "The engines' own values beside the arithmetic.")
+        self.setAccessibleDescription(why if content.detailed else "The engines' own values, next to the arithmetic.")
 
     # Qt
 
