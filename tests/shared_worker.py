@@ -43,6 +43,6 @@ def shared_worker() -> Iterator[None]:
     """What calls `rnnviz.execution.supervisor.run`, as commands do, gets the one child of the module."""
     shared = _Shared()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "Supervisor", lambda **_: shared)
+        patch.setattr(runs, "Supervisor", lambda *_args, **_named: shared)
         yield
     shared.really_close()

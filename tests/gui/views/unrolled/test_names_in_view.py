@@ -79,9 +79,9 @@ def headers(view: UnrolledView) -> bytes:
     """The headers beside the input's rows as they are drawn."""
     geometry = view.geometry_in_view
     assert geometry is not None
-    band = geometry.stack.band(INPUT)
-    corner = view.canvas.mapFromScene(view.box.mapToScene(QPointF(0.0, geometry.top_of(band))))
-    image = view.canvas.grab().toImage().copy(0, corner.y(), corner.x(), round(band.height))
+    lane_rect = geometry.stack.lane_rect(INPUT)
+    corner = view.canvas.mapFromScene(view.box.mapToScene(QPointF(0.0, geometry.top_of(lane_rect))))
+    image = view.canvas.grab().toImage().copy(0, corner.y(), corner.x(), round(lane_rect.height))
     return bytes(image.constBits())
 
 
