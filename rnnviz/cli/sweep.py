@@ -87,7 +87,7 @@ def _text(table: "SweepTable", options: Namespace) -> str:
 
 
 def _compute(sweeping: "Sweeping", journal: "Journal", options: Namespace) -> "list[SweepRow]":
-    rows, size = list(sweeping.told), len(sweeping.told) + len(sweeping.left)
+    rows, size = list(sweeping.known), len(sweeping.known) + len(sweeping.left)
     if not sweeping.left:
         return rows
     try:

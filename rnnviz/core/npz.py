@@ -196,7 +196,7 @@ class NpzFile:
             As `pieces`.
         """
         header = self._of_numbers(name)
-        with self._told():
+        with self._explained_errors():
             numbers = np.empty(prod(header.shape), header.dtype)
             for place, piece in self.pieces(name):
                 numbers[place : place + piece.size] = piece
@@ -226,11 +226,11 @@ class NpzFile:
 
     @contextmanager
     def _opened(self) -> Iterator[zipfile.ZipFile]:
-        with self._told(), zipfile.ZipFile(self.path) as archive:
+        with self._explained_errors(), zipfile.ZipFile(self.path) as archive:
             yield archive
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _explained_errors(self) -> Iterator[None]:
         """Whatever is met on the way becomes a sentence."""
         try:
             yield

@@ -57,7 +57,7 @@ class LaneSource(Protocol):
     def effort(self, lane: Lane) -> float:
         """How much more work one number of a lane is than one that only has to be read."""
 
-    def told(self, lane: Lane) -> range:
+    def recorded(self, lane: Lane) -> range:
         """The time steps of a lane that have numbers: of a recording perhaps not all."""
 
 
@@ -99,9 +99,9 @@ class MultiscaleReader:
         """How much more work one number of a lane is than one that only has to be read."""
         return self._source.effort(lane.layer)
 
-    def told(self, lane: Lane) -> range:
+    def recorded(self, lane: Lane) -> range:
         """The time steps of a lane that have numbers: of a recording perhaps not all."""
-        return self._source.told(lane.layer, lane.direction)
+        return self._source.recorded(lane.layer, lane.direction)
 
     def read(self, lane: Lane, times: Bins, units: Bins, wanted: Wanted = always) -> Tile:
         """The extreme value of each pixel and whether any mark lies on it.

@@ -341,9 +341,9 @@ def compared(reference: Trace, candidate: Trace, layer: int, direction: int) -> 
     range
         Time steps, empty if there are none.
     """
-    told = [trace.recorded(layer, direction) for trace in (reference, candidate)]
-    start = max(part.start for part in told)
-    return range(start, max(start, min(part.stop for part in told)))
+    recorded = [trace.recorded(layer, direction) for trace in (reference, candidate)]
+    start = max(part.start for part in recorded)
+    return range(start, max(start, min(part.stop for part in recorded)))
 
 
 def _blocks(reference: Trace, candidate: Trace) -> Iterator[tuple[int, int, slice]]:

@@ -226,8 +226,8 @@ def test_a_lane_has_the_shape_the_effort_and_the_numbers_of_its_cells(result: Ru
     for lane in (INPUT, Lane(0, 0), Lane(1, 1)):
         assert lanes.shape(lane) == source.shape(lane.layer)
         assert lanes.effort(lane) == source.effort(lane.layer)
-        assert lanes.told(lane) == source.told(lane.layer, lane.direction)
-    assert lanes.told(Lane(1, 1)) != lanes.told(Lane(1, 0)) or quantity == "g"
+        assert lanes.recorded(lane) == source.recorded(lane.layer, lane.direction)
+    assert lanes.recorded(Lane(1, 1)) != lanes.recorded(Lane(1, 0)) or quantity == "g"
 
 
 def test_gates_that_are_given_are_asked_and_one_number_for_all_units_has_no_order(result: RunResult) -> None:

@@ -2,7 +2,7 @@
 
 As a plugin of pytest (`-p tests.mutation.runner`), whose tests are found once. RNNVIZ_MUTATION is the folder of
 orders: without `orders.json` in it every test is run once and `reached.json` written; otherwise the mutants named there
-are tried, and a line of JSON is told of each in `told.jsonl`. Nothing here is of use by hand: see `tests.mutation`.
+are tried, and a line of JSON about each is written to `outcomes.jsonl`. The entry point is `tests.mutation`.
 """
 
 import functools
@@ -64,7 +64,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     folder = Path(os.environ[ORDERS])
     orders = folder / "orders.json"
     if orders.exists():
-        _try(session.items, json.loads(orders.read_text(encoding="utf-8")), folder / "told.jsonl")
+        _try(session.items, json.loads(orders.read_text(encoding="utf-8")), folder / "outcomes.jsonl")
     else:
         (folder / "reached.json").write_text(json.dumps(_reached(session.items)), encoding="utf-8")
     return True

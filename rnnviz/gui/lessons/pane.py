@@ -99,9 +99,9 @@ class LessonPane(QWidget):
         self._count()
         self.scroll_area.verticalScrollBar().setValue(0)
         self.more.follow(self.prose, self.rows)
-        said = f"{lesson.title}, {self.place.text()}: {step.title}"
-        self.setAccessibleDescription(said)
-        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, said))
+        text = f"{lesson.title}, {self.place.text()}: {step.title}"
+        self.setAccessibleDescription(text)
+        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, text))
 
     def show_note(self, note: str) -> None:
         """Show a remark above the text, such as a missing engine; "" hides it."""

@@ -54,9 +54,9 @@ class ScrollHint(QToolButton):
         words = ["more text"] if text else []
         if statements:
             words.append(f"{statements} statement{'s' if statements > 1 else ''}")
-        said = " and ".join(words)
-        self.setText(f"\N{DOWNWARDS ARROW} {said} below")
-        self.setAccessibleName(f"Read on: {said} below")
+        below = " and ".join(words)
+        self.setText(f"\N{DOWNWARDS ARROW} {below} below")
+        self.setAccessibleName(f"Read on: {below} below")
         seen = bool(words) and bar.value() < bar.maximum()
         if self.hasFocus() and not seen:
             # Whoever came here by Tab goes on from here, and not from where Qt puts the keyboard.

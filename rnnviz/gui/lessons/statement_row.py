@@ -39,9 +39,9 @@ class StatementRow(QWidget):
         self.mark = QLabel()
         self.mark.setTextFormat(Qt.TextFormat.PlainText)
         self.mark.setWordWrap(True)
-        self._says = QLabel(no_break(statement.text))
-        self._says.setTextFormat(Qt.TextFormat.PlainText)
-        self._says.setWordWrap(True)
+        self._text = QLabel(no_break(statement.text))
+        self._text.setTextFormat(Qt.TextFormat.PlainText)
+        self._text.setWordWrap(True)
         self._numbers = QVBoxLayout()
         self._numbers.setSpacing(1)
         layout = QGridLayout(self)
@@ -50,7 +50,7 @@ class StatementRow(QWidget):
         layout.setVerticalSpacing(3)
         layout.setColumnStretch(1, 1)
         layout.addWidget(self._icon, 0, 0, Qt.AlignmentFlag.AlignTop)
-        layout.addWidget(self._says, 0, 1)
+        layout.addWidget(self._text, 0, 1)
         layout.addWidget(self.mark, 1, 1)
         layout.addLayout(self._numbers, 2, 1)
         copy = QAction("Copy full numbers", self)
@@ -125,12 +125,12 @@ class StatementRow(QWidget):
             label = self._numbers.takeAt(0).widget()
             label.hide()
             label.deleteLater()
-        told: set[str] = set()
+        shown: set[str] = set()
         for pair in () if self.finding is None else self.finding.pairs:
-            for side in _told(pair):
-                if side.text in told:
+            for side in _shown_operands(pair):
+                if side.text in shown:
                     continue
-                told.add(side.text)
+                shown.add(side.text)
                 full = side.full or side.shown
                 if len(side.text) + len(side.shown) <= _ONE_LINE:
                     self._add_line(f"{side.text} = {side.shown}", "text", full, 0)
@@ -155,6 +155,6 @@ class StatementRow(QWidget):
         self._numbers.addWidget(label)
 
 
-def _told(pair: Pair) -> list[Operand]:
+def _shown_operands(pair: Pair) -> list[Operand]:
     """The sides whose value differs from their text."""
     return [side for side in (pair.left, pair.right) if side.text not in (side.shown, side.full, f"'{side.shown}'")]

@@ -160,7 +160,7 @@ class SweepWorker(QObject):
         path = journal_of(job.path)
         with Journal(path) as journal:
             sweeping = Sweeping(job.sweep, self._halt.running(job.points), read_journal(path), load_inputs, job.trusted)
-            self.rows_received.emit(sweeping.told)
+            self.rows_received.emit(sweeping.known)
             with LocalScheduler(sweeping.warm) as scheduler:
                 self._halt.watch(scheduler)
                 try:

@@ -60,7 +60,7 @@ class LegendKey(QAbstractButton):
         return QSize(width, metrics.height() + 6)
 
     def minimumSizeHint(self) -> QSize:
-        # Many keys in a narrow window become lines alone, whose names are told on hover.
+        # Many keys in a narrow window become lines alone, whose names appear in tooltips.
         return QSize(_LINE + 2 * _PAD, self.sizeHint().height())
 
     def paintEvent(self, event: QPaintEvent) -> None:

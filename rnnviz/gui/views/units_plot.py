@@ -188,8 +188,8 @@ class UnitsPlot(ResultView):
             value = self._lines.value(line, where.timestep)
             there = self._lines.has_value(line, where.timestep)
             key.show_value("…" if value is None else number_format.short(value) if there else "none")
-        told = ", ".join(key.accessibleName() for key, _ in self._keys)
-        self.plot.setAccessibleDescription(f"{self._heading.text()}, t = {where.timestep}: {told}")
+        values = ", ".join(key.accessibleName() for key, _ in self._keys)
+        self.plot.setAccessibleDescription(f"{self._heading.text()}, t = {where.timestep}: {values}")
 
     def _show_anew(self) -> None:
         self._shown = None

@@ -200,13 +200,13 @@ class VectorTable(ResultView):
 
     def _show_passage(self, result: RunResult) -> None:
         """Show the passage, in a shorter form if it does not fit."""
-        told = self._told(result, brief=False)
-        self._passage.explain(told)
-        if self._passage.fontMetrics().horizontalAdvance(told) > self.width() - 2 * _MARGIN:
-            told = self._told(result, brief=True)
-        self._passage.setText(told)
+        text = self._passage_text(result, brief=False)
+        self._passage.explain(text)
+        if self._passage.fontMetrics().horizontalAdvance(text) > self.width() - 2 * _MARGIN:
+            text = self._passage_text(result, brief=True)
+        self._passage.setText(text)
 
-    def _told(self, result: RunResult, *, brief: bool) -> str:
+    def _passage_text(self, result: RunResult, *, brief: bool) -> str:
         network, where = result.inputs.network, self._location
         if self._kind in ("h0", "c0"):
             return f"{initial_text(network, where, cell=self._kind == 'c0')}, read by this step"

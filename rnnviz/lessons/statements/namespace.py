@@ -92,8 +92,8 @@ class Namespace:
             raise UnansweredError(f"{method} must be called as {usage}.")
         lane = self._lane(*place)
         trace = self._trace(REFERENCE if engine is None else engine)
-        told = trace.recorded(*lane) if method == "h" else followed(self._result.inputs, trace, *lane)
-        if len(told) < trace.shape[2]:
+        recorded = trace.recorded(*lane) if method == "h" else followed(self._result.inputs, trace, *lane)
+        if len(recorded) < trace.shape[2]:
             raise UnansweredError(f"{display_name(trace.engine)} lacks values that this needs.")
         return trace.hidden[lane] if method == "h" else self._gate(trace, str(quantity), lane)
 

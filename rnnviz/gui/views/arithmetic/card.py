@@ -49,8 +49,8 @@ class CardContent:
     @property
     def words(self) -> str:
         """The content for a screen reader."""
-        told = "; ".join(f"{engines}: {''.join(cells)}" for cells, engines in self.rows)
-        return f"{self.name}: {self.lines[0].symbols}; {told}" + ("; first divergence" if self.parts else "")
+        rows = "; ".join(f"{engines}: {''.join(cells)}" for cells, engines in self.rows)
+        return f"{self.name}: {self.lines[0].symbols}; {rows}" + ("; first divergence" if self.parts else "")
 
 
 class Card(QWidget):

@@ -223,8 +223,8 @@ class TermTableModel(QAbstractTableModel):
         words, _ = heading(column.field, self._term_table)
         if column.field == "stop" and len(self._engines) > 1:
             words = f"{display_name(self._engines[column.engine])} {words}"
-        said = f"{words} {text.removeprefix(APART)}"
-        return f"{said}, the running sums diverge here" if line.parts and column.field == "stop" else said
+        text = f"{words} {text.removeprefix(APART)}"
+        return f"{text}, the running sums diverge here" if line.parts and column.field == "stop" else text
 
 
 def _titles(engines: tuple[str, ...]) -> tuple[str, ...]:

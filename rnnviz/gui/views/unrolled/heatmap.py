@@ -93,7 +93,7 @@ class HeatmapLayer(QObject):
                 missing = []
         self._styles, self._previous = styles, previous if missing else None
         # What takes long comes lane by lane, and a lane's header tells of it: else all of the old picture stays till
-        # all of the new one is there, for two at once could not be told apart.
+        # all of the new one is there, for two at once could not be distinguished.
         slow = shown.gate is not None
         self._behind = frozenset(request.key.lane for request in missing) if slow else None
         if taken is not None:

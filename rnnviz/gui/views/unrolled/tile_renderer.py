@@ -55,13 +55,13 @@ class _Worker(QObject):
     def draw(self) -> None:
         """Render until no request is pending."""
         done: list[tuple[TileKey, Tile]] = []
-        told = perf_counter()
+        emitted = perf_counter()
         while (request := self._mailbox.take()) is not None:
             with contextlib.suppress(CancelledError):
                 done.append((request.key, request.draw(self._mailbox.go_on)))
-            if done and perf_counter() - told >= _EMIT_INTERVAL:
+            if done and perf_counter() - emitted >= _EMIT_INTERVAL:
                 self.drawn.emit(done)
-                done, told = [], perf_counter()
+                done, emitted = [], perf_counter()
         if done:
             self.drawn.emit(done)
 

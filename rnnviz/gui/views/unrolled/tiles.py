@@ -138,10 +138,10 @@ class Request(NamedTuple):
         inner = slice(top - wide_top, bottom - wide_top), slice(left - wide_left, right - wide_left)
         scale, table = paint.of(lane)
         indices = scale.indices(values[inner])
-        told = self.tiles.source.told(lane)
-        if len(told) < times.cells:
+        recorded = self.tiles.source.recorded(lane)
+        if len(recorded) < times.cells:
             first = across.starts[inner[1]]
-            indices[:, (first < told.start) | (first >= told.stop)] = MISSING
+            indices[:, (first < recorded.start) | (first >= recorded.stop)] = MISSING
         pixels = table[indices]
         hatch(pixels, indices, left, top, paint.theme, density)
         special = np.unique(indices[indices >= STEPS]).tolist() if indices.max() >= STEPS else ()

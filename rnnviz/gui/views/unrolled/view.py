@@ -126,8 +126,8 @@ class UnrolledView(ResultView):
         if self.color_bar.sceneBoundingRect().contains(place):
             # Names that are too long for the bar stand here in full.
             return shown.words()
-        if told := self._canvas.axis.description_at(place):
-            return told
+        if description := self._canvas.axis.description_at(place):
+            return description
         if self._canvas.order.sceneBoundingRect().contains(place):
             return self._unit_order.words()
         within = self.box.mapFromScene(place)

@@ -79,7 +79,7 @@ def block_in_view(shown: RenderState, geometry: Geometry, lane_rect: LaneRect) -
         parts = [_read(side, lane_rect.lane, part, rows) for side, part in shown.parts(lane_rect.lane, steps)]
         values, colored, marks = (np.concatenate(kind, axis=1) for kind in zip(*parts, strict=True))
         indices = scale.indices(colored)
-        indices[:, _untold(shown, lane_rect.lane, steps)] = MISSING
+        indices[:, _unrecorded(shown, lane_rect.lane, steps)] = MISSING
     else:
         values = np.zeros((len(rows), 0))
         indices, marks = np.zeros(values.shape, np.uint8), np.zeros(values.shape, np.bool_)
@@ -107,10 +107,10 @@ def block_in_view(shown: RenderState, geometry: Geometry, lane_rect: LaneRect) -
     return Block(lane_rect, timesteps, rows, units, values, indices, marks, shown.differs(lane_rect.lane))
 
 
-def _untold(shown: RenderState, lane: Lane, steps: range) -> list[bool]:
+def _unrecorded(shown: RenderState, lane: Lane, steps: range) -> list[bool]:
     """Mask of missing values, of shape (time steps,)."""
-    parts = [(side.colors.told(lane), part) for side, part in shown.parts(lane, steps)]
-    return [timestep not in told for told, part in parts for timestep in part]
+    parts = [(side.colors.recorded(lane), part) for side, part in shown.parts(lane, steps)]
+    return [timestep not in recorded for recorded, part in parts for timestep in part]
 
 
 def _read(side: EngineSide, lane: Lane, steps: range, rows: range) -> tuple[FloatArray, FloatArray, BoolArray]:
