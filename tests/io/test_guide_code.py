@@ -77,10 +77,18 @@ def perform(text: str, folder: Path, capsys, other: Callable[[list[str]], None] 
     return codes
 
 
+@pytest.fixture(scope="module")
+def working_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("guide")
+
+
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def folder(working_folder, monkeypatch):
+    """An empty working folder: the same path for every test, since the shared worker keeps that of its first one."""
+    monkeypatch.chdir(working_folder)
+    yield working_folder
+    for path in working_folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def needs(*packages: str) -> None:
