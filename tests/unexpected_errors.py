@@ -26,7 +26,7 @@ class UnexpectedErrors:
         def on_exception(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
             place = traceback.extract_tb(where)[-1] if where is not None else None
             at = "" if place is None else f" in {place.name}, {Path(place.filename).name}:{place.lineno}"
-            # Told once with its stack, whatever numbers its words hold.
+            # Reported once with its stack, whatever numbers its text contains.
             if self.note(f"{kind.__name__} was not handled{at}."):
                 sys.__excepthook__(kind, error, where)
 

@@ -44,7 +44,7 @@ def _pyramids(config: Config, itemsize: int) -> int:
     network, sequence = config.network, config.sequence
     hidden = values_in_levels(network.hidden_shape(sequence.timesteps, sequence.batch_size))
     inputs = values_in_levels((1, 1, sequence.timesteps, sequence.batch_size, network.input_size))
-    # The ends of an engine's values; the ends of a candidate's differences, its violations and its marks.
+    # Minima and maxima of an engine's values; of a candidate's differences, and its error ratios and marks.
     ends, compared = 2 * itemsize, 2 * itemsize + 4 + 1
     return (
         len(config.compare.engines) * hidden * ends + len(config.compare.candidates) * hidden * compared + inputs * ends

@@ -216,7 +216,7 @@ class NpzFile:
             return ""
         with self._opened() as archive, archive.open(f"{name}{_ENDING}") as file:
             content = file.read(header.begin + header.dtype.itemsize)[header.begin :]
-            # numpy raises a SystemError where four bytes are no character.
+            # numpy raises a SystemError for four bytes that are not a valid character.
             return content.decode("utf-32-be" if header.dtype.str[0] == ">" else "utf-32-le", "replace").rstrip("\0")
 
     def _of_numbers(self, name: str) -> NpyHeader:

@@ -164,7 +164,7 @@ class Supervisor:
                 yield Failed(request.id, "engine", sentence)
         finally:
             self._settle(request, process, answered)
-        with contextlib.suppress(OSError):  # the next run meets the same error and tells it
+        with contextlib.suppress(OSError):  # the next run reports the same error
             self.start()
 
     def _settle(self, request: RunRequest, process: BaseProcess | None, answered: bool) -> None:
@@ -172,8 +172,8 @@ class Supervisor:
         with self._lock:
             self._running = None
             self._cancelled.discard(request.id)
-            # A child whose answer nobody waited for would give it to the next request. A killed one may still look
-            # alive for a moment, also where the run was stopped just after its last message.
+            # An unread answer of the child would go to the next request. A killed child may look alive for a moment,
+            # even if the run was stopped just after its last message.
             if process is not None and process is self._process and (self._killed or not answered):
                 process.kill()
                 process.join()
@@ -198,7 +198,7 @@ class Supervisor:
             self._connection.close()
         if self._process is not None:
             self._process.join()
-            with contextlib.suppress(ValueError):  # somebody else has waited for it, and it cannot know that it ended
+            with contextlib.suppress(ValueError):  # other code has joined it, so it cannot know that it ended
                 self._process.close()
         self._process = self._connection = None
 

@@ -135,7 +135,7 @@ def _messages(request: RunRequest, folder: Path, notify: Notify) -> Iterator[Mes
             # A file could not be mapped, which has nothing to do with the disk.
             yield "failed", ("input", _NO_MEMORY, None, format_exc())
             return
-        # numpy tells a full disk without the system's words for it.
+        # numpy reports a full disk without the system's error text.
         reason = error.strerror or f"the disk is full ({error})"
         yield "failed", ("engine", f"The run could not be stored in {folder.parent}: {reason}.", None, format_exc())
     except Exception as error:  # noqa: BLE001 - the window must live on, whatever went wrong here

@@ -111,7 +111,7 @@ class CellReader:
         """(times, units): which values mismatch; None if none does."""
         assert self._candidate is not None
         comparison = self._result.comparison(self._candidate)
-        # The comparison knows the timesteps at which anything mismatches: the others need not be read.
+        # The comparison knows the time steps with mismatches: others need not be read.
         marked = np.flatnonzero(comparison.mismatched_over_time[layer, direction, times])
         if not len(marked):
             return None

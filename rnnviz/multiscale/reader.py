@@ -133,7 +133,7 @@ class MultiscaleReader:
         if self._marked(lane):
             levels &= set(marks.levels)
         if self._order(lane) is not None:
-            # What several units are merged in knows nothing of the rows that these stand in.
+            # Levels that merge units do not fit another order of the rows.
             levels = {level for level in levels if level.units == 1}
         fitting = [level for level in levels if level.times <= times and level.units <= units]
         return max(fitting, key=lambda level: level.times * level.units, default=_EVERY_CELL)

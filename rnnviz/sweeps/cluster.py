@@ -59,7 +59,7 @@ class ClusterScheduler:
             If no scheduler answers there.
         """
         try:
-            # A client that finds nobody leaves a thread behind.
+            # A client without a scheduler leaves a thread behind.
             asyncio.run(_meet(address))
             self._client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False, name="rnnviz-sweep")
         except (OSError, ValueError, TypeError) as error:

@@ -159,7 +159,7 @@ class ComparisonAccumulator:
         largest_ulp = int(ulp.max())
         self.violations.add(violation, layer, direction, start)
         self.ulps.add_distances(ulp, layer, direction, start, largest_ulp)
-        # A violation is above one exactly where an error is above its limit.
+        # An error ratio is above 1 exactly where the error is above the tolerance.
         worst = float(over_time.max())
         if worst > 1.0:
             self._mismatches(layer, direction, start, violation > 1.0, r, c)

@@ -111,7 +111,7 @@ def test_the_tolerances_can_be_set(rnnviz: Called, config: str) -> None:
 
 
 def test_drift_is_no_failure_unless_strict(rnnviz: Called, tmp_path: Path) -> None:
-    # A chaotic network: every step is right, and two correct engines end far apart.
+    # A chaotic network: every step is within rounding, and two correct engines diverge.
     config = write(
         tmp_path,
         network={"cell": "rnn_tanh", "hidden_size": 64},

@@ -58,7 +58,7 @@ def test_the_coarser_copies_of_a_long_run_are_on_the_disk_as_well() -> None:
     steps = timesteps * samples
     plain = 4 * (4 * (2 * 2 * steps * 64 + steps * 64) + steps * 128 + 4 * 64 * (128 + 64 + 2 + 64 + 64 + 2))
     blocks = (1 << 15) // 16 * samples
-    # Two ends of values for each engine; two of differences, a violation and a mark for each candidate; two of x.
+    # Minima and maxima: of each engine, each candidate's differences, and x; error ratios and marks of each candidate.
     coarser = 4 * blocks * 2 * 64 * 2 * 4 + 3 * blocks * 2 * 64 * (2 * 4 + 4 + 1) + blocks * 128 * 2 * 4
     assert demand(asked).disk == plain + coarser
     assert coarser > 0

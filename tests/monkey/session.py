@@ -117,7 +117,7 @@ class Monkey:
                 window.files.ask_about_changes = lambda _leave: False
                 window.close()
                 return
-            # Asked for first, and each time anew: a menu turns an event loop of its own until it is closed.
+            # Checked first, each time: a menu runs its own event loop until it is closed.
             QTimer.singleShot(_ACTION_MS, window, act)
             now = monotonic()
             waits = window.runner.busy and self.done.total() % _PATIENT_EVERY == 0

@@ -277,7 +277,7 @@ def test_coarser_copies_are_read_where_they_make_up_the_pixels(
         units = 5 if lane is INPUT else 8
         across, down = Bins(np.arange(0, 200, width), 200), Bins(np.arange(0, units, height), units)
         found, wanted = lanes.read(lane, across, down), exact.read(lane, across, down)
-        # A copy holds numbers in float32, and violations rounded.
+        # A copy has numbers in float32, and rounded error ratios.
         np.testing.assert_allclose(found.values, wanted.values, rtol=1e-6)
         assert (found.marks is None) == (wanted.marks is None)
         assert found.marks is None or np.array_equal(found.marks, wanted.marks)

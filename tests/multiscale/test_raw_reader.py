@@ -154,7 +154,7 @@ def test_of_a_recording_that_lacks_vectors_only_what_is_there_is_told_and_compar
     assert cells(partial, "value", "gluon").recorded(*LANE) == range(T)
     for quantity in ("difference", "violation"):
         assert cells(partial, quantity, "gluon").recorded(*LANE) == one
-    # `out` alone tells every vector of the last layer.
+    # `out` alone has every hidden state of the last layer.
     top = replace(result, traces={**result.traces, "manual": replace(ends, missing=frozenset({"hidden"}))})
     assert [cells(top, "value").recorded(layer, 1) for layer in (0, 1)] == [range(1), range(T)]
     whole = result["gluon"], result["manual"]

@@ -58,7 +58,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
         with suppress(ImportError), warnings.catch_warnings(action="ignore"):
             importlib.import_module(name)
     for item in session.items:
-        # It looks through every process of the machine, and would after each test: all fixtures are made anew for each.
+        # It searches every process of the machine, and would after each test, because fixtures are created again.
         with suppress(ValueError):
             item.fixturenames.remove("nothing_is_left_running")
     folder = Path(os.environ[ORDERS])

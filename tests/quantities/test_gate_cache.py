@@ -52,7 +52,7 @@ def test_of_a_small_result_every_number_is_looked_at_in_every_lane(quantity: Qua
     for layer in range(2):
         for direction in range(2):
             hidden = np.array(result["manual"].hidden)
-            # What is no number does not count, and does not hide the others.
+            # NaN does not count, and does not hide other values.
             hidden[layer, direction, 3, 2] *= -7.0
             hidden[1, 0, 2, 0, 1] = np.nan
             edited = with_hidden(result, "manual", hidden)

@@ -17,7 +17,7 @@ from rnnviz.io.atomic import atomic_write
 
 OUTPUTS = ("csv", "npz", "json", "report", "notebook")
 
-# Every path that a config can name leads somewhere, and out of its own folder.
+# Every path that a config can name points outside its folder.
 CONFIG = """
 [network]
 cell = "rnn_tanh"

@@ -54,7 +54,7 @@ def test_each_row_equals_a_single_run(tmp_path: Path, run_shared: Run) -> None:
         alone = finding(run_shared(config))
         assert set(found.seconds) == set(alone.seconds)
         assert (found.verdict, found.first_wrong) == (alone.verdict, alone.first_wrong)
-        # With another number of threads a right engine may round otherwise.
+        # With another number of threads a correct engine may round differently.
         if found.verdict == "disagree":
             assert found.reason == alone.reason
             assert found.max_error_ratio == pytest.approx(alone.max_error_ratio, rel=0.01)

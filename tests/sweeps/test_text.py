@@ -101,7 +101,7 @@ def test_a_dimension_has_its_values_in_the_order_of_the_rows_and_knows_how_they_
     ("limit", "values", "places"),
     [
         (None, [1e-3, 1.0, 1e3], [0.0, 0.5, 1.0]),
-        # The limit is in the middle, however far either side reaches, and each side fills its half.
+        # The limit is in the middle; values below and above it fill one half each.
         (10.0, [1e-3, 0.1, 10.0, 100.0], [0.0, 0.25, 0.5, 1.0]),
         (1.0, [1e3], [1.0]),
         (8.0, [1.0, 8.0], [0.5 - 0.5 * np.log10(8.0), 0.5]),

@@ -137,7 +137,7 @@ def test_two_bugs_at_once_are_named_together_where_no_single_one_explains(cell: 
             continue
         tried += 1
         names = diagnosis_of(inputs, made(both, inputs))
-        # Where one hides the other, or two pairs come to the same, more than one name is right.
+        # If one bug hides the other, or two pairs are equivalent, more than one name is correct.
         assert (one.name, other.name) in names or (one.name,) in names or (other.name,) in names, (one, other)
 
 

@@ -87,7 +87,7 @@ def test_what_both_have_is_compared_and_the_rest_is_seen_without_a_difference(
 
 
 STEPS = {
-    # By what is not told: of layers 0, 1 and 2, the steps that can be followed with one direction, and with two.
+    # By missing arrays: the auditable steps of layers 0, 1 and 2, with one direction and with two.
     ("gru", ()): ("01234 01234 01234", "01234 01234 01234"),
     ("gru", ("hidden",)): ("- - 4", "- - -"),
     ("gru", ("hidden", "state_h")): ("- - -", "- - -"),

@@ -84,7 +84,7 @@ def decreed(result: RunResult, *wrong: str) -> RunResult:
 )
 def test_a_difference_between_right_steps_is_a_drift(wrong: tuple[str, ...], expected: dict[str, str]) -> None:
     result = make_result(("gluon", "manual", "onnx"), edits={"onnx": wrong_value})
-    # The checks would tell of the edit as well: here the audit alone is to speak.
+    # The checks would detect the edit as well; this test is about the audit alone.
     result = decreed(replace(result, checks=()), *wrong)
     assert verdicts(result) == expected
     assert [result.wrong(name) for name in ("gluon", "manual", "onnx")] == [

@@ -107,7 +107,7 @@ class LessonController(QObject):
         self._entry, self._lesson = entry, lesson
         self._settings.open_lesson = entry.name
         self._column.open(self._pane, self._settings.layout(_LAYOUT))
-        # A lesson that was finished begins anew.
+        # A finished lesson begins again.
         reached = self._settings.lesson_step(entry.name)
         self._enter(reached if reached < len(lesson.steps) else 0)
         self._pane.scroll_area.setFocus()
@@ -184,7 +184,7 @@ class LessonController(QObject):
 
         self._pane = pane = LessonPane()
         assert self._actions is not None
-        # The window has all its parts by now, and is one whose parts can be lit up.
+        # The window is complete by now, so its widgets can be highlighted.
         self._highlighter = Highlighter(cast("HighlightTarget", self._window), self._parent, self._actions)
         self._checker = StatementWorker(self)
         self._checker.results_ready.connect(self._on_findings)
@@ -216,7 +216,7 @@ class LessonController(QObject):
         window = self._window
         if window.session.config != self._config or window.document.origin.title != self._entry.heading:
             window.document.take(self._config, self._entry.heading)
-        # Fields that hold no config are no change that undo knows of.
+        # Invalid fields are not a change that undo knows.
         window.panel.show_config(self._config)
         window.control.set_valid()
         self._show_changes()

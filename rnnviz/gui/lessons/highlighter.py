@@ -12,7 +12,7 @@ from rnnviz.gui.theme.scaling import scaled
 from rnnviz.lessons.targets import PARTS
 
 if TYPE_CHECKING:
-    # It imports the lanes, which are there by the time that anything is lit up.
+    # It imports the lanes, which exist before the first highlight.
     from rnnviz.gui.lessons.widget_lookup import HighlightTarget
 
 _ARITHMETIC = 340

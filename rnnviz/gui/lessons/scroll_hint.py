@@ -59,7 +59,7 @@ class ScrollHint(QToolButton):
         self.setAccessibleName(f"Read on: {below} below")
         seen = bool(words) and bar.value() < bar.maximum()
         if self.hasFocus() and not seen:
-            # Whoever came here by Tab goes on from here, and not from where Qt puts the keyboard.
+            # Tab continues from here, not from the widget that Qt would focus.
             self.focusNextPrevChild(True)
         self.setVisible(seen)
 

@@ -48,7 +48,7 @@ class _Worker(QObject):
 def _checked(request: StatementRequest, statement: Statement) -> StatementResult:
     try:
         return check_statement(request.result, statement, request.where)
-    except Exception as error:  # noqa: BLE001 - the window must live on, and say that this claim was not answered
+    except Exception as error:  # noqa: BLE001 - the window must survive, and report that this statement was not checked
         return StatementResult(statement, None, (), f"internal error: {type(error).__name__}: {error}")
 
 

@@ -117,7 +117,7 @@ class SweepWorker(QObject):
             if path.suffix.lower() == ".toml":
                 self.opened.emit(_open_sweep(path, self._halt))
             else:
-                # What reads tables takes long to be imported, which nobody waits for on this thread.
+                # This import is slow; on this thread it blocks no window.
                 from rnnviz.sweeps.results_io import load_sweep_results
 
                 self.opened.emit(OpenedSweep(path, SweepFigures(load_sweep_results(path)), None))

@@ -181,7 +181,7 @@ class BarChart(QWidget):
         painter.drawLine(QLineF(x, 2.0, x, ground.bottom()))
         metrics = self.fontMetrics()
         wide = metrics.horizontalAdvance("tolerance") + 2 * _PAD
-        # The word stands on the side of what is outside, if there is room.
+        # The label is on the side of the values outside the limit, if there is room.
         left = x + _PAD if x + wide < self.width() else x - wide + _PAD
         painter.drawText(QRectF(left, 0, wide, metrics.height()), Qt.AlignmentFlag.AlignLeft, "tolerance")
 
@@ -197,7 +197,7 @@ class BarChart(QWidget):
         if bar.count:
             painter.fillRect(rect, color)
             if bar.outside:
-                # Color is not alone in telling them apart.
+                # Color alone must not distinguish them.
                 painter.fillRect(rect, QBrush(self._theme.color("outline_under"), Qt.BrushStyle.BDiagPattern))
                 painter.setPen(color)
                 painter.drawRect(rect.adjusted(0.5, 0.5, -0.5, -0.5))

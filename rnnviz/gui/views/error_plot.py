@@ -269,7 +269,7 @@ class ErrorPlot(ResultView):
         ]
         for key, value in zip(self._keys, shown, strict=False):
             key.show_value(value)
-        # The legend tells the values where there is one.
+        # The legend shows the values if there is one.
         self._selection_label.setText(f"t = {where.timestep}" if self._keys else f"t = {where.timestep}: {shown[0]}")
         names = (named.name for named in (series.main, *series.companions))
         described = ", ".join(f"{name} {value}" for name, value in zip(names, shown, strict=True))

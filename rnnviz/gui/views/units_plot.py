@@ -164,7 +164,7 @@ class UnitsPlot(ResultView):
             self._clear()
             return
         pinned = tuple(unit for unit in self.pinned if unit != where.unit)
-        # A candidate has curves of its own beside pinned units alone.
+        # A candidate has separate curves only if units are pinned.
         candidate = self._candidate if pinned else None
         built = (tuple(result.traces), result.reference.engine, candidate, pinned, self._theme)
         if built != self._built:

@@ -54,7 +54,7 @@ def write_npz(
             with archive.open(f"{member.name}.npy", "w", force_zip64=True) as file:
 
                 def notify(written: int, size: int = member.size, done: int = done) -> None:
-                    # What goes before an array's numbers is no progress.
+                    # Headers do not count as progress.
                     progress((done + min(written, size)) / total)
 
                 member.write(_ProgressWriter(file, notify))

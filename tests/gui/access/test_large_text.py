@@ -83,7 +83,7 @@ def test_the_picture_grows_with_the_text(large_window):
     assert scaled(11) == 22
     assert stage.color_bar.size().width() == scaled(92)
     assert stage.axis.style["tickTextHeight"] >= QFontMetrics(QApplication.font()).height()
-    # The axis' own label begins beneath the numbers.
+    # The label of the axis begins below the numbers.
     assert stage.axis.label.y() >= stage.axis.style["tickTextHeight"] - SLACK
 
 

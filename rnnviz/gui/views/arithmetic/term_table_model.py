@@ -242,7 +242,7 @@ def _as_wide(
     """The widest text of each column, including `before`."""
     found = []
     for place, column in enumerate(columns):
-        # What is marked and what is a sum stands in bold, which is wider.
+        # Marked rows and sums are bold, which is wider.
         bold = [line.row.parts or line.parts or line.row.kind in ("part", "total") for line in lines]
         texts = [line.texts[place] + ("." if wide else "") for line, wide in zip(lines, bold, strict=True)]
         match column.field:

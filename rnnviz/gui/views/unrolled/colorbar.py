@@ -105,7 +105,7 @@ class ColorBar(QGraphicsWidget):
         if lane.layer is not None and self._computing:
             heading = (*heading, "computing …")
         for line in heading:
-            # What tells two engines apart may stand at either end of their names.
+            # The names of two engines may differ at either end.
             short = metrics.elidedText(line, Qt.TextElideMode.ElideMiddle, self.size().width() - _LEFT)
             painter.drawText(QPointF(_LEFT, top + metrics.ascent()), short)
             top += metrics.height()

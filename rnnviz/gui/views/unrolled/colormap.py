@@ -106,7 +106,7 @@ def color_table(theme: Theme, scale: ColorScale) -> PixelArray:
     if scale.violation:
         limit = scale.share(1.0)
         stops = theme.sequential
-        # Beneath the limit the map stays pale, above it the hue changes: the limit is an edge, not a shade.
+        # Below the limit the map is pale, above it the hue changes: the limit is a visible edge.
         calm = _interpolated(stops[: len(stops) // 2 + 1], shares / limit)
         alarm = _interpolated((_mixed(theme.wrong, theme.base, 0.55), theme.wrong), (shares - limit) / (1.0 - limit))
         colors = np.where((shares > limit)[:, None], alarm, calm)

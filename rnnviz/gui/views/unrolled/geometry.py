@@ -135,7 +135,7 @@ class Geometry:
     def rect(self, cell: CellGeometry) -> Rect:
         """Rectangle of a cell, vertically in whole pixels as in the heat map."""
         lane_rect = self.stack.lane_rect(cell.lane)
-        # Where there is one row for all units, each stands in it.
+        # A norm has one row for all units.
         row = min(self.picture.row_of(cell.lane, cell.unit), lane_rect.rows - 1)
         first, stop = Scale(lane_rect.row, lane_rect.rows).span(row)
         x, width = self.column(cell.timestep)

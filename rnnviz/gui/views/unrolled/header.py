@@ -118,7 +118,7 @@ class Headers(QGraphicsWidget):
             + (lane_rect.height >= 2 * line) * bool(flag.verdict)
             + (lane_rect.height >= 3 * line + 2) * (lane_rect.lane.layer is not None)
         )
-        # What is in view of the lane is where its header stands, so that a tall lane keeps its name.
+        # The header is centered on the visible part of the lane, so that a tall lane keeps its name.
         top = max(geometry.top_of(lane_rect), 0.0)
         bottom = min(geometry.top_of(lane_rect) + lane_rect.height, geometry.height)
         y = top + max(0.0, (bottom - top - lines * line) / 2.0)

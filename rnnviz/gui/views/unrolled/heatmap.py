@@ -92,8 +92,8 @@ class HeatmapLayer(QObject):
                     self.store.put(request.key, request.draw())
                 missing = []
         self._styles, self._previous = styles, previous if missing else None
-        # What takes long comes lane by lane, and a lane's header tells of it: else all of the old picture stays till
-        # all of the new one is there, for two at once could not be distinguished.
+        # Slow quantities appear lane by lane, and the headers show it. Otherwise the old picture stays until the new
+        # one is complete, because a mixture of both could not be read.
         slow = shown.gate is not None
         self._behind = frozenset(request.key.lane for request in missing) if slow else None
         if taken is not None:

@@ -124,7 +124,7 @@ class UnrolledView(ResultView):
         if shown is None or geometry is None:
             return ""
         if self.color_bar.sceneBoundingRect().contains(place):
-            # Names that are too long for the bar stand here in full.
+            # The tooltip has names in full that are too long for the bar.
             return shown.words()
         if description := self._canvas.axis.description_at(place):
             return description
