@@ -1,4 +1,4 @@
-"""The command line as a program of its own: started, piped, interrupted, in a terminal, and without MXNet."""
+"""The command line as a separate program: started, piped, interrupted, in a terminal, and without MXNet."""
 
 import json
 import os

@@ -38,7 +38,7 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """An LSTM, and an RNN whose activation nobody knows."""
+    """An LSTM, and an RNN of unknown activation."""
     path = tmp_path / "m.npz"
     lstm, rnn = weights_of(network("lstm", 2, True)), weights_of(network("rnn_relu", 1, False), seed=1)
     np.savez(path, **in_torch_names(lstm, "encoder.lstm."), **in_torch_names(rnn, "rnn."))

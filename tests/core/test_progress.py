@@ -1,4 +1,4 @@
-"""Progress told past what stands between: to whom it is told, and that it can stop the work."""
+"""Progress callbacks across layers of calls, which can stop the work."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the audit found of each engine and which tolerances would do, in rows that are read and copied."""
+"""Rows of the step audit and of passing tolerances."""
 
 from dataclasses import replace
 

@@ -28,7 +28,7 @@ def run_of(cell: str = "gru", **network: object) -> tuple[Inputs, Trace]:
 
 
 def recorded_in(missing: set[str], shape: tuple[int, ...]) -> np.ndarray:
-    """(L, D, T): which vectors a recording has, written down by what tells them."""
+    """(L, D, T): the hidden states that a recording has, by their source."""
     there = np.zeros(shape[:3], bool)
     if "hidden" not in missing:
         return ~there

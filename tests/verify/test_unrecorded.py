@@ -1,4 +1,4 @@
-"""What a recording does not hold is neither held against itself nor taken for something that was returned."""
+"""Missing arrays of a recording are neither checked nor treated as returned."""
 
 import csv
 from dataclasses import replace

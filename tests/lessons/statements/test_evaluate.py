@@ -1,4 +1,4 @@
-"""What each name, function and sign of a statement reaches, compared with numpy on the run's own arrays."""
+"""Names, functions and operators of statements, compared with NumPy on the arrays of the run."""
 
 from typing import Any
 
