@@ -46,7 +46,7 @@ def report(keys: Sequence[str], rows: Sequence[SweepRow]) -> str:
     found = [(row.point, row.finding) for row in rows if row.finding is not None]
     bad = [(point, finding) for point, finding in found if finding.verdict != "agree"]
     order = ("disagree", "failed", "refused", "drift")
-    bad.sort(key=lambda pair: (order.index(pair[1].verdict), -_violation(pair[1]), pair[0].index))
+    bad.sort(key=lambda pair: (order.index(pair[1].verdict), -_error_ratio(pair[1]), pair[0].index))
     lines = [counted(Counter(finding.verdict for _, finding in found))]
     for point, finding in bad[:_MOST_LISTED]:
         lines.append(f"  {ROW_MARKS[finding.verdict]} {called(keys, point.values)}: {finding.reason}")
@@ -56,7 +56,7 @@ def report(keys: Sequence[str], rows: Sequence[SweepRow]) -> str:
     return "\n".join([*lines, *(f"  Assumption: {clause}." for clause in assumed)])
 
 
-def _violation(finding: SweepResult) -> float:
+def _error_ratio(finding: SweepResult) -> float:
     value = finding.max_error_ratio
     if value is None:
         return 0.0

@@ -87,7 +87,7 @@ def spread(lowest: int, highest: int, counts: dict[int, int]) -> Histogram:
     return Histogram(lowest, highest, numbers, np.array([(0, 1, place, 2, 3) for place in range(bins)]))
 
 
-def test_bars_of_violations_are_those_of_the_octaves_from_the_first_filled_one_to_the_last() -> None:
+def test_bars_span_the_filled_octaves() -> None:
     spreads = replace(comparison_of(), violations=spread(-3, 2, {0: 3, 1: 5, 6: 2, 7: 4}))
     bars = violation_bars(spreads)
     unit = "times the tolerance"

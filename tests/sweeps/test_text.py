@@ -54,7 +54,7 @@ def test_the_report_begins_with_the_counts_and_ends_with_how_many_rows_it_left_o
     assert "more" not in report(KEYS, failing[:10])
 
 
-def test_without_a_violation_a_row_is_told_last_of_its_verdict_and_nan_first() -> None:
+def test_rows_without_an_error_ratio_come_last_and_nan_first() -> None:
     rows = [row(n, SweepResult("drift", f"{n}", v)) for n, v in enumerate((None, 0.5, nan, 1e9, inf, -0.5))]
     assert [line[-1] for line in report(KEYS, rows).split("\n")[1:]] == ["2", "4", "3", "1", "0", "5"]
 

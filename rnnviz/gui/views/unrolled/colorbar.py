@@ -120,7 +120,7 @@ class ColorBar(QGraphicsWidget):
         painter.drawRect(bar)
         for value, text in _ticks(scale, bar.height() / (1.6 * scaled(_LINE)), tick):
             y = bar.bottom() - scale.share(value) * bar.height()
-            limit = scale.violation and value == 1.0
+            limit = scale.error_ratio and value == 1.0
             color: QColor = theme.color("wrong" if limit else "text")
             painter.setPen(QPen(color, 2.0 if limit else 1.0))
             painter.drawLine(QPointF(bar.left() if limit else bar.right(), y), QPointF(bar.right() + _TICK, y))
@@ -129,7 +129,7 @@ class ColorBar(QGraphicsWidget):
 
 
 def _ticks(scale: ColorScale, most: float, tick: Callable[[float], str]) -> list[tuple[float, str]]:
-    if not scale.violation:
+    if not scale.error_ratio:
         shares = (0.0, 0.25, 0.5, 0.75, 1.0) if most >= 5 else (0.0, 0.5, 1.0)
         places = [scale.low + share * (scale.high - scale.low) for share in shares]
         return [(place, tick(place)) for place in places]
