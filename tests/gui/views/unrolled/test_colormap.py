@@ -17,10 +17,10 @@ from rnnviz.gui.views.unrolled.colormap import (
     STEPS,
     color_table,
     difference_scale,
+    error_ratio_scale,
     hatch,
     pixel,
     value_scale,
-    error_ratio_scale,
 )
 
 THEMES = pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
