@@ -66,7 +66,7 @@ def evaluate(
     added = tuple(c for found in audits.values() for c in found.checks if (c.engine, c.name) not in known)
     diagnoses = {}
     for name, trace in traces.items():
-        # Drift between two computations of one engine is not evidence against it.
+        # Two ways to compute that only drift apart say nothing about the one that is audited.
         broken = any(check.engine == name and not (check.holds or check.accumulates) for check in (*checks, *added))
         unjudged = trace.partial or audits[name].undetermined_mismatches
         if audits[name].wrong or broken or (unjudged and _apart(name, comparisons)):
