@@ -20,7 +20,7 @@ STEPS = 3
 
 
 def network(cell: str, *, bidirectional: bool = True) -> Inputs:
-    """Two layers of 4 units over 5 timesteps and 6 samples."""
+    """Two layers of 4 units over 5 time steps and 6 samples."""
     sizes = {"num_layers": 2, "bidirectional": bidirectional, "dtype": "float64"}
     return inputs_of({"timesteps": 5, "batch_size": 6}, cell=cell, hidden_size=4, **sizes)
 

@@ -132,7 +132,7 @@ def test_pictures_of_everything_share_one_store_and_none_is_taken_for_another(re
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """The timesteps of the cells that were read or computed, part by part."""
+    """The time steps of the cells that were read or computed, part by part."""
     noted: list[tuple[int, int]] = []
     real = CellReader.read
 

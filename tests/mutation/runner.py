@@ -118,7 +118,7 @@ def _try(items: list[pytest.Item], orders: list[dict[str, object]], told: Path) 
 
 
 def _passes(item: pytest.Item, limit: float) -> bool:
-    """Whether one test passes in so many seconds, with all of its fixtures made anew, also those of the session."""
+    """Whether one test passes in so many seconds, with all of its fixtures made again, also those of the session."""
     _forget()
     item._initrequest()
     try:

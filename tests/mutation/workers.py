@@ -1,4 +1,4 @@
-"""Processes that try mutants in a copy of the project, and are started anew where a mutant hangs or ends them."""
+"""Processes that try mutants in a copy of the project, and are started again where a mutant hangs or ends them."""
 
 import json
 import os

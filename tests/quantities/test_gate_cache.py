@@ -91,7 +91,7 @@ def test_a_long_lane_of_few_products_is_looked_at_everywhere(monkeypatch: pytest
 
 @pytest.fixture
 def few_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In lanes of more than 6 timesteps only 6 of them, 2 units and 2 samples."""
+    """In lanes of more than 6 time steps only 6 of them, 2 units and 2 samples."""
     for name, value in {"_EXACTLY": 0, "_SAMPLED_TIMES": 6, "_SAMPLED_UNITS": 2, "_SAMPLES": 2}.items():
         monkeypatch.setattr(lane_gates, name, value)
 

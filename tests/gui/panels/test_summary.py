@@ -1,4 +1,4 @@
-"""What stands beneath the network's fields."""
+"""What stands below the network's fields."""
 
 import re
 from dataclasses import replace

@@ -24,7 +24,7 @@ def named(timesteps: Sequence[str], features: Sequence[str] = ()) -> RunResult:
 
 
 def under(view: UnrolledView, timestep: int) -> QPointF:
-    """A place of the scene on the axis below a timestep."""
+    """A place of the scene on the axis below a time step."""
     geometry = view.geometry_in_view
     assert geometry is not None
     axis = view._canvas.axis

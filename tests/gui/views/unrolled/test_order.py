@@ -1,4 +1,4 @@
-"""Units in another order on the lanes: numbers, marks, labels, the pointer and the cursor follow them."""
+"""Units in another order on the lanes: numbers, marks, labels, the pointer and the selection follow them."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def spoil(trace: Trace) -> None:
 
 
 def rows_of(view: UnrolledView) -> list[int]:
-    """The units from the top down, as the boxes of one timestep lie."""
+    """The units from the top down, as the boxes of one time step lie."""
     geometry = view.geometry_in_view
     assert geometry is not None
     cells = [n.cell for n in view.visible_numbers() if n.cell.lane == LANE and n.cell.timestep == 1]

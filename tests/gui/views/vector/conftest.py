@@ -1,4 +1,4 @@
-"""The vector at the cursor as a table of its own."""
+"""The vector at the selection as a table of its own."""
 
 import pytest
 
