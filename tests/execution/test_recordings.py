@@ -1,4 +1,4 @@
-"""A whole run against a recording: golden numbers agree, one changed number is found, a mistake is named."""
+"""A whole run against a recording: equal numbers agree, a changed one is found, a known bug is named."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Runs that do not come to a result: stopped, failed, or with the child's death; and the next one, which works."""
+"""Runs without a result: stopped, failed, or with a dead worker; the next run works."""
 
 import os
 from threading import Timer

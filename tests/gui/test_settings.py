@@ -1,4 +1,4 @@
-"""What comes back at the next start, and a look that follows the desktop or the user's choice."""
+"""Settings of the next start, and a theme that follows the desktop or the user's choice."""
 
 import shutil
 import sys

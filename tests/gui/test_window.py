@@ -1,4 +1,4 @@
-"""What a new user meets: the first lesson, run by itself and shown; lessons; the keys that move the selection."""
+"""First use of the window: the first lesson runs by itself; lessons; keys that move the selection."""
 
 import pytest
 from PySide6.QtCore import Qt

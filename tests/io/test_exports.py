@@ -1,4 +1,4 @@
-"""What a run leaves for other programs: a row for each value, an archive of the arrays, a summary."""
+"""Exports for other programs: a row for each value, an archive of the arrays, a summary."""
 
 import csv
 from collections.abc import Callable

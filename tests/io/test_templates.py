@@ -1,4 +1,4 @@
-"""The starter of a recurrence of one's own is the right recurrence of its cell."""
+"""The template of a custom step computes its cell."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How far gates reach and what it takes to compute them: counted by hand, with only a part of a lane looked at."""
+"""The estimated range and cost of gates, from a part of a lane."""
 
 from dataclasses import replace
 from threading import Thread

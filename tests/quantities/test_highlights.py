@@ -1,4 +1,4 @@
-"""What is lit: the regions of a place, and which vectors and components they light up wherever these are shown."""
+"""Highlights: the regions of a place, and the highlighted vectors and units in every view."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Bars of a histogram: they count every value, stand in order, and the limit parts what is outside."""
+"""Bars of a histogram: every value is counted, in order, and the limit separates mismatches."""
 
 import itertools
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a plot of few pixels shows of a long series: nothing that sticks out is lost."""
+"""A plot with few pixels of a long series keeps every extreme."""
 
 from dataclasses import replace
 from pathlib import Path

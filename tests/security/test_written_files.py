@@ -1,4 +1,4 @@
-"""What is written, and where: what the user named, and private folders that are gone afterwards."""
+"""Written files: those that the user named, and private folders that are removed afterwards."""
 
 import os
 import stat

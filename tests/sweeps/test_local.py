@@ -1,4 +1,4 @@
-"""A sweep on this machine: every row as if it were run alone, whatever becomes of the engines."""
+"""A sweep on this machine: each row equals a single run, whatever happens to the engines."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Every text stands out from what it stands on, and no color alone has to be told from another that looks the same."""
+"""Every text has enough contrast, and no color alone carries a meaning."""
 
 import re
 from itertools import combinations

@@ -1,4 +1,4 @@
-"""A recurrence of one's own in the window: opened, asked about, run, run again when it is saved."""
+"""A custom step in the window: opened, permitted, run, and run again when it is saved."""
 
 from pathlib import Path
 from typing import Any

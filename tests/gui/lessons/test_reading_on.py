@@ -1,4 +1,4 @@
-"""What a step speaks of is found: further down in its text, behind a link, in a tab that is given the room."""
+"""Highlighted parts are reachable: further down in the text, behind a link, in a tab with enough room."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The program with a home and temporary files of its own: it tells what its window says, and runs no user's code."""
+"""The program with separate home and temporary files: it prints the state of its window and runs no custom steps."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What one points at in the map lights up in the map, in the lanes and in the vector; and goes out again."""
+"""Pointing at a part of the map highlights it in the map, the lanes and the table, and leaving clears it."""
 
 from typing import Any
 

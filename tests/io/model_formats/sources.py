@@ -1,4 +1,4 @@
-"""What another library's own layer computes, to be held against what its file gives here."""
+"""Files and results of other libraries' own layers, for comparison."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What single nodes of an ONNX model give, and what is refused."""
+"""Results of single ONNX nodes, and refused ones."""
 
 import numpy as np
 import onnx

@@ -1,4 +1,4 @@
-"""Which number has which color, and that what is no number looks like nothing else."""
+"""Colors of numbers; NaN and infinity have distinct ones."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Moving and zooming the unrolled network, and what one is told who does not know how."""
+"""Moving and zooming the unrolled network, and hints for it."""
 
 from typing import Any
 

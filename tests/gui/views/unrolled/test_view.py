@@ -1,4 +1,4 @@
-"""The unrolled network on a screen: what is drawn, what a click and the pointer tell, and that nothing is lost."""
+"""The unrolled network on a screen: drawing, clicks, tooltips, and no lost values."""
 
 import gc
 import sys
