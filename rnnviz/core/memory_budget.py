@@ -1,4 +1,4 @@
-"""How much memory and disk a run needs, before anything is allocated."""
+"""Memory and disk that a run needs, estimated before the run."""
 
 import os
 import shutil

@@ -57,7 +57,7 @@ class NpyHeader:
 
     @property
     def size(self) -> int:
-        """How many bytes the file of an array of numbers must have."""
+        """Number of bytes that the file of an array must have."""
         return self.begin + prod(self.shape) * self.dtype.itemsize
 
 
@@ -231,7 +231,7 @@ class NpzFile:
 
     @contextmanager
     def _explained_errors(self) -> Iterator[None]:
-        """Whatever is met on the way becomes a sentence."""
+        """Raise errors of reading as an InputError with one sentence."""
         try:
             yield
         except InputError:

@@ -27,12 +27,12 @@ from rnnviz.quantities.unit_order import LaneOrders, UnitOrder
 from rnnviz.verify.result import RunResult
 
 _CHUNK_VALUES = 1 << 16
-"""How many values are reduced at a time: few enough for the processor's cache, many enough to be worth the call."""
+"""Number of values that are reduced at a time: they fit the processor's cache and amortize the call."""
 _EVERY_CELL = Level(1, 1)
 _COMPUTED_TIMES = 512
 """At least this many time steps are computed together: a product with a large weight matrix for fewer costs as much."""
 _FINER = 4
-"""How many times finer a chunk may be of which a coarser one is made, where reading it again is to be avoided."""
+"""Maximum ratio between a cached fine chunk and a coarser one that is made from it without reading again."""
 
 _ENDS = {
     "value": ("low", "high"),

@@ -71,7 +71,7 @@ class Sweep:
 
     @property
     def size(self) -> int:
-        """How many rows there are."""
+        """Number of rows."""
         return prod(len(axis.values) for axis in self.axes)
 
     def points(self) -> Iterator[Point]:

@@ -16,7 +16,7 @@ _MOST_LISTED = 10
 
 
 def counted(counts: Mapping[str, int]) -> str:
-    """How many rows have which verdict: "✔ 18 agree · ✘ 2 disagree"."""
+    """Number of rows by verdict: "✔ 18 agree · ✘ 2 disagree"."""
     texts = [
         f"{mark} {number_format.count(counts[name])} {name}" for name, mark in ROW_MARKS.items() if counts.get(name)
     ]

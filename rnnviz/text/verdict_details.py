@@ -100,7 +100,7 @@ def compared(comparison: Comparison) -> str:
 
 
 def error_size(comparison: Comparison) -> str:
-    """How many values exceed the tolerance, and the largest difference."""
+    """Number of values that exceed the tolerance, and the largest difference."""
     apart = comparison.nonfinite_apart
     template = _SIZE_NONFINITE if comparison.mismatched == apart else _SIZE_BOTH if apart else _SIZE
     return template.format(
@@ -112,7 +112,7 @@ def error_size(comparison: Comparison) -> str:
 
 
 def mismatches(comparison: Comparison) -> str:
-    """How many values exceed the tolerance."""
+    """Number of values that exceed the tolerance."""
     return _EXCEED.format(values=mismatch_count(comparison), exceed=_exceed(comparison))
 
 

@@ -18,7 +18,7 @@ from rnnviz.verify.metrics import abs_error, tolerance
 from rnnviz.verify.result import RunResult
 
 _BLOCK_ROWS = 1 << 17
-"""How many rows are formatted at a time: about 12 MB of text. polars shares large blocks among its threads."""
+"""Number of rows that are formatted at a time: about 12 MB of text. polars shares large blocks among its threads."""
 
 _DIRECTION = pl.Enum(list(DIRECTIONS))
 

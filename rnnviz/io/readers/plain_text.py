@@ -8,7 +8,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.regular_file import check_regular
 
 LARGEST_TEXT = 16 << 20
-"""How many bytes a config, a sweep, labels or a vocabulary may have."""
+"""Maximum size in bytes of a config, a sweep, labels or a vocabulary."""
 
 _HEAD_BYTES = 64
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)

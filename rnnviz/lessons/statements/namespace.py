@@ -20,7 +20,7 @@ ORIGIN = Location()
 """Where the selection is if no one has moved it."""
 
 _EFFORT = 4
-"""How many multiplications of a matrix product take as long as one step of anything else."""
+"""Number of multiplications in a matrix product that cost as much as one step of other work."""
 
 
 class Namespace:
