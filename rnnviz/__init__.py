@@ -92,18 +92,18 @@ def load_config(path: str | PathLike[str]) -> "Config":
     from rnnviz.engines.registry import with_fallback_reference
     from rnnviz.io.config_toml import load_config
 
-    told: list[str] = []
+    sentences: list[str] = []
 
     def complete(config: "Config") -> "Config":
         config, sentence = with_fallback_reference(config)
-        told.append(sentence)
+        sentences.append(sentence)
         return config
 
     config = load_config(path, complete)
-    if any(told):
+    if any(sentences):
         import warnings
 
-        warnings.warn(told[0], stacklevel=2)
+        warnings.warn(sentences[0], stacklevel=2)
     return config
 
 

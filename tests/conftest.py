@@ -1,4 +1,4 @@
-"""What every test shares."""
+"""Fixtures of every test."""
 
 import gc
 import os
@@ -11,7 +11,7 @@ from tests.report_tables import report_table
 
 __all__ = ["report_table"]
 
-# Without a screen of its own a test opens its windows in memory; set the variable to watch them on a real one.
+# Tests open their windows off-screen; set the variable to see them.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 

@@ -26,7 +26,7 @@ class Rows:
         self._rows.append((what, *(str(figures.get(column, "")) for column in self._columns)))
 
     def markdown(self) -> str:
-        """The table as it stands in a document."""
+        """The table in Markdown."""
         head = ["", *self._columns]
         lines = [head, ["---", *("---:" for _ in self._columns)], *self._rows]
         return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
@@ -38,7 +38,7 @@ ReportTable: TypeAlias = Callable[[str], Rows]
 
 @pytest.fixture(scope="module")
 def report_table(pytestconfig: pytest.Config) -> Iterator[ReportTable]:
-    """See `ReportTable`; tables are told when the module's last test is done."""
+    """See `ReportTable`; tables are printed after the module's last test."""
     tables: dict[str, Rows] = {}
 
     def named(name: str) -> Rows:

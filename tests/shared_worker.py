@@ -1,4 +1,4 @@
-"""Runs that share one child process, where a child of its own for each would be most of what a test takes."""
+"""Runs that share one worker process, because starting one takes longer than most tests."""
 
 from collections.abc import Callable, Iterator
 
@@ -29,7 +29,7 @@ def run_shared() -> Iterator[Run]:
 
 
 class _Shared(Supervisor):
-    """Outlives the runs that are done with it."""
+    """A supervisor that runs do not close."""
 
     def close(self) -> None:
         """The module closes it."""
@@ -40,9 +40,9 @@ class _Shared(Supervisor):
 
 @pytest.fixture(scope="module")
 def shared_worker() -> Iterator[None]:
-    """What calls `rnnviz.execution.supervisor.run`, as commands do, gets the one child of the module."""
+    """Calls of `rnnviz.execution.supervisor.run`, as commands make them, share one worker in a module."""
     shared = _Shared()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "Supervisor", lambda **_: shared)
+        patch.setattr(runs, "Supervisor", lambda *_args, **_named: shared)
         yield
     shared.really_close()

@@ -30,7 +30,7 @@ TABLES = {
 
 
 def between_marks(name: str) -> re.Pattern[str]:
-    """What stands for a table in the document, with its marks in two groups."""
+    """A table in the document, with its marks in two groups."""
     return re.compile(rf"(<!-- table: {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

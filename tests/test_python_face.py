@@ -40,7 +40,7 @@ def examples() -> str:
 
 
 class Reading(HTMLParser):
-    """What a reader of HTML sees, and whether every element is closed."""
+    """Visible text of HTML, and whether every element is closed."""
 
     def __init__(self, html: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What goes wrong while a window is used with nobody looking: exceptions that nobody handled, warnings of Qt."""
+"""Unhandled exceptions and Qt warnings while tests use a window."""
 
 import sys
 import traceback
@@ -15,18 +15,18 @@ _OF_QT = ("This plugin does not support", "edit: index was invalid", "edit: edit
 
 @dataclass
 class UnexpectedErrors:
-    """Sentences, each noted and told once, however often it comes."""
+    """Messages, each recorded and reported once."""
 
     tell: Callable[[str], None] = print
     sentences: list[str] = field(default_factory=list)
 
     def listen(self) -> None:
-        """Note from now on everything that nobody handled, and everything that Qt warns of."""
+        """Start to record unhandled exceptions and Qt warnings."""
 
         def on_exception(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
             place = traceback.extract_tb(where)[-1] if where is not None else None
             at = "" if place is None else f" in {place.name}, {Path(place.filename).name}:{place.lineno}"
-            # Told once with its stack, whatever numbers its words hold.
+            # Reported once with its stack, whatever numbers its text contains.
             if self.note(f"{kind.__name__} was not handled{at}."):
                 sys.__excepthook__(kind, error, where)
 

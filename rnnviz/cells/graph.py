@@ -226,7 +226,7 @@ class Graph:
         return None
 
     def pre_activation(self, name: str) -> Node | None:
-        """The argument of the activation that gives a named value; None if no activation gives it."""
+        """The pre-activation of a named value; None if no activation gives it."""
         node = self.values[name]
         if node.op != "activation":
             return None

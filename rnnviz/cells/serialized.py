@@ -93,7 +93,7 @@ def cell_from_json(text: str) -> CellSpec:
     Raises
     ------
     CellError
-        If the text is not such a cell.
+        If the text describes no cell of this form.
     """
     try:
         values = json.loads(text)

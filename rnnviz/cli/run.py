@@ -31,7 +31,10 @@ def add_to(commands: Commands) -> None:
     comparison.add_argument("--rtol", type=float, metavar="FLOAT", help="relative tolerance")
     comparison.add_argument("--atol", type=float, metavar="FLOAT", help="absolute tolerance")
     comparison.add_argument(
-        "--audit", choices=("off", "auto", "full"), default="auto", help="which steps to recompute in float64"
+        "--audit",
+        choices=("off", "auto", "full"),
+        default="auto",
+        help="steps to audit: none, a subset of a large run, or all",
     )
     comparison.add_argument("--strict", action="store_true", help="also exit with 1 on numerical drift")
     output = run.add_argument_group("output")

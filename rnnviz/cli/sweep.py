@@ -31,8 +31,8 @@ def add_to(commands: Commands) -> None:
     sweep.add_argument("--json", metavar="PATH", help="write the rows as JSON; - writes them to standard output")
     sweep.add_argument("--engines", metavar="ENGINE,...", help="engines to run instead of those in the file")
     sweep.add_argument("--scheduler", metavar="ADDRESS", help="run on a Dask cluster: the address of its scheduler")
-    sweep.add_argument("--workers", type=int, metavar="N", help="rows computed at a time (default: number of cores)")
-    sweep.add_argument("--journal", type=Path, metavar="PATH", help="finished rows (default: SWEEP.results.jsonl)")
+    sweep.add_argument("--workers", type=int, metavar="N", help="number of rows in parallel (default: number of cores)")
+    sweep.add_argument("--journal", type=Path, metavar="PATH", help="file of rows (default: SWEEP.results.jsonl)")
     sweep.add_argument("--quiet", action="store_true", help="print neither a progress bar nor the table")
     sweep.set_defaults(answer=_sweep)
 
@@ -87,7 +87,7 @@ def _text(table: "SweepTable", options: Namespace) -> str:
 
 
 def _compute(sweeping: "Sweeping", journal: "Journal", options: Namespace) -> "list[SweepRow]":
-    rows, size = list(sweeping.told), len(sweeping.told) + len(sweeping.left)
+    rows, size = list(sweeping.known), len(sweeping.known) + len(sweeping.left)
     if not sweeping.left:
         return rows
     try:

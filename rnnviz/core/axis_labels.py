@@ -31,9 +31,9 @@ UNNAMED = Names()
 
 
 SHORT = 24
-"""This many characters of a name are in a line among others; hovering shows the rest."""
+"""Maximum number of shown characters of a name within a line; the tooltip has more."""
 IN_FULL = 1000
-"""This many are where one hovers: a longer name fits no screen."""
+"""Maximum number of characters of a name in a tooltip."""
 _MARKS = {" ": "\N{OPEN BOX}", "\n": "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}", "\t": "\N{RIGHTWARDS ARROW TO BAR}"}
 
 

@@ -44,8 +44,8 @@ def damaged(path: Path, kind: str, why: str) -> InputError:
 
 def in_short(why: str) -> str:
     """The message of a library, shortened and without a full stop. It may quote a file at any length."""
-    said = " ".join(why[: 4 * _LONGEST_REASON].split()).rstrip(".")
-    return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]} …"
+    text = " ".join(why[: 4 * _LONGEST_REASON].split()).rstrip(".")
+    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]} …"
 
 
 class EngineError(RuntimeError):

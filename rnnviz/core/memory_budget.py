@@ -1,4 +1,4 @@
-"""How much memory and disk a run needs, before anything is allocated."""
+"""Memory and disk that a run needs, estimated before the run."""
 
 import os
 import shutil
@@ -44,7 +44,7 @@ def _pyramids(config: Config, itemsize: int) -> int:
     network, sequence = config.network, config.sequence
     hidden = values_in_levels(network.hidden_shape(sequence.timesteps, sequence.batch_size))
     inputs = values_in_levels((1, 1, sequence.timesteps, sequence.batch_size, network.input_size))
-    # The ends of an engine's values; the ends of a candidate's differences, its violations and its marks.
+    # Minima and maxima of an engine's values; of a candidate's differences, and its error ratios and marks.
     ends, compared = 2 * itemsize, 2 * itemsize + 4 + 1
     return (
         len(config.compare.engines) * hidden * ends + len(config.compare.candidates) * hidden * compared + inputs * ends
@@ -74,7 +74,7 @@ def check_demand(config: Config, folder: Path) -> None:
 
 
 def check_memory(config: Config) -> None:
-    """Refuse a run that needs more memory than there is; raises a ConfigError as `check_demand` does."""
+    """Refuse a run that needs more memory than is available; raises a ConfigError as `check_demand` does."""
     needed, memory = demand(config).memory, available_memory()
     if memory is not None and needed > memory:
         raise ConfigError(*_refusal(config, f"{readable(needed)} of memory", readable(memory)))
@@ -116,6 +116,6 @@ def _refusal(config: Config, needed: str, there_is: str) -> tuple[str, str]:
     }
     key = max(sizes, key=lambda name: sizes[name])
     return key, (
-        f"This run would take {needed}, but there are {there_is}: "
-        f"{key} = {sizes[key]:,} is the largest of its sizes, make it smaller."
+        f"This run would take {needed}, but {there_is} are available: "
+        f"reduce {key} = {sizes[key]:,}, the largest of its sizes."
     )

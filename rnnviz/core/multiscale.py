@@ -17,7 +17,7 @@ from rnnviz.core.mmap_arrays import create_mapped, open_mapped
 _FEWEST_VALUES = 1 << 22
 """Fewest values of one sample that get levels: fewer are reduced in a few milliseconds."""
 _FEWEST_BLOCKS = 1024
-"""How many blocks of time a level has at least: a picture that shows all of it is about as many pixels wide."""
+"""Minimum number of time blocks of a level, about the width of a picture in pixels."""
 _WIDE = 2048
 """With this many units in all lanes, a picture shows several of them on a pixel."""
 _FINEST, _STEP, _SQUARE = 16, 4, 4
@@ -26,7 +26,7 @@ LevelArray: TypeAlias = NDArray[Any]
 
 
 class Level(NamedTuple):
-    """How many time steps and how many units make a block, powers of two."""
+    """Number of time steps and of units in a block, powers of two."""
 
     times: int
     units: int
@@ -67,7 +67,7 @@ def level_shape(shape: tuple[int, ...], level: Level) -> tuple[int, ...]:
 
 
 def values_in_levels(shape: tuple[int, ...]) -> int:
-    """How many values all levels of an array hold together."""
+    """Number of values in all levels of an array."""
     return sum(prod(level_shape(shape, level)) for level in levels_of(shape))
 
 

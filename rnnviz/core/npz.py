@@ -57,7 +57,7 @@ class NpyHeader:
 
     @property
     def size(self) -> int:
-        """How many bytes the file of an array of numbers must have."""
+        """Number of bytes that the file of an array must have."""
         return self.begin + prod(self.shape) * self.dtype.itemsize
 
 
@@ -196,7 +196,7 @@ class NpzFile:
             As `pieces`.
         """
         header = self._of_numbers(name)
-        with self._told():
+        with self._explained_errors():
             numbers = np.empty(prod(header.shape), header.dtype)
             for place, piece in self.pieces(name):
                 numbers[place : place + piece.size] = piece
@@ -216,7 +216,7 @@ class NpzFile:
             return ""
         with self._opened() as archive, archive.open(f"{name}{_ENDING}") as file:
             content = file.read(header.begin + header.dtype.itemsize)[header.begin :]
-            # numpy raises a SystemError where four bytes are no character.
+            # numpy raises a SystemError for four bytes that are not a valid character.
             return content.decode("utf-32-be" if header.dtype.str[0] == ">" else "utf-32-le", "replace").rstrip("\0")
 
     def _of_numbers(self, name: str) -> NpyHeader:
@@ -226,12 +226,12 @@ class NpzFile:
 
     @contextmanager
     def _opened(self) -> Iterator[zipfile.ZipFile]:
-        with self._told(), zipfile.ZipFile(self.path) as archive:
+        with self._explained_errors(), zipfile.ZipFile(self.path) as archive:
             yield archive
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Whatever is met on the way becomes a sentence."""
+    def _explained_errors(self) -> Iterator[None]:
+        """Raise errors of reading as an InputError with one sentence."""
         try:
             yield
         except InputError:

@@ -1,4 +1,4 @@
-"""How far a piece of work is, reported past the functions that are between who does it and who waits for it.
+"""Progress of work, reported across the functions between the worker and the caller.
 
 Who waits says so by `watched`. Who knows how much there is to do says it by `expect`, and who does it says by `advance`
 what is done. Where no one waits, nothing happens.

@@ -16,7 +16,7 @@ from rnnviz.core.engine_spec import is_own, is_recording
 from rnnviz.execution.state_dir import make_state_folder, state_folder
 
 log = logging.getLogger("rnnviz")
-# Without a handler of its own Python would print what is logged where no log is kept.
+# Without this handler, Python would print log records if there is no log file.
 log.addHandler(logging.NullHandler())
 
 _LARGEST_BYTES, _OLDER = 256 * 1024, 2

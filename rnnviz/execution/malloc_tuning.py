@@ -1,4 +1,4 @@
-"""How the process that computes asks the system for memory."""
+"""Memory allocation of the worker process."""
 
 import ctypes
 import sys

@@ -1,4 +1,4 @@
-"""How a child process is started: with how many threads, without the user's script, and wherever we are."""
+"""Start of a child process: number of threads, without the user's script, in any working directory."""
 
 import multiprocessing
 import os

@@ -106,7 +106,7 @@ def _is_abandoned(folder: Path) -> bool:
             return time.time() - folder.stat().st_mtime > _UNOWNED_SECONDS
         except OSError:
             return False
-    # Of a process on another machine that shares the folder nobody knows here.
+    # The state of a process on another machine that shares the folder is unknown here.
     return bool(host == platform.node() and _started(process) != started)
 
 

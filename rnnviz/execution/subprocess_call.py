@@ -15,7 +15,7 @@ Outcome = TypeVar("Outcome")
 
 _PROGRESS = "progress"
 _POLL_SECONDS = 0.1
-_TOLD_SECONDS = 0.05
+_REPORT_SECONDS = 0.05
 """The shortest time between two progress reports, in seconds."""
 
 
@@ -102,12 +102,12 @@ def _main(connection: Connection, function: Callable[..., Any], arguments: tuple
 
 
 def _telling(connection: Connection) -> Notify:
-    last = -_TOLD_SECONDS
+    last = -_REPORT_SECONDS
 
     def notify(fraction: float) -> None:
         nonlocal last
         now = monotonic()
-        if now - last >= _TOLD_SECONDS:
+        if now - last >= _REPORT_SECONDS:
             last = now
             connection.send((_PROGRESS, fraction))
 

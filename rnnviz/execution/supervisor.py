@@ -111,7 +111,7 @@ class Supervisor:
         try:
             self.start()
         except OSError as error:
-            sentence = f"The process that computes could not be started: {error.strerror or error}."
+            sentence = f"The worker process could not be started: {error.strerror or error}."
             yield Failed(request.id, "engine", sentence)
             return
         handed_over = False
@@ -164,7 +164,7 @@ class Supervisor:
                 yield Failed(request.id, "engine", sentence)
         finally:
             self._settle(request, process, answered)
-        with contextlib.suppress(OSError):  # the next run meets the same error and tells it
+        with contextlib.suppress(OSError):  # the next run reports the same error
             self.start()
 
     def _settle(self, request: RunRequest, process: BaseProcess | None, answered: bool) -> None:
@@ -172,8 +172,8 @@ class Supervisor:
         with self._lock:
             self._running = None
             self._cancelled.discard(request.id)
-            # A child whose answer nobody waited for would give it to the next request. A killed one may still look
-            # alive for a moment, also where the run was stopped just after its last message.
+            # An unread answer of the child would go to the next request. A killed child may look alive for a moment,
+            # even if the run was stopped just after its last message.
             if process is not None and process is self._process and (self._killed or not answered):
                 process.kill()
                 process.join()
@@ -185,12 +185,12 @@ class Supervisor:
         with self._lock:
             if request.id in self._cancelled:
                 return Cancelled(request.id)
-        log.warning("the process that computes ended while %s (%s)", stage, describe_exit(process.exitcode))
+        log.warning("the worker process ended while %s (%s)", stage, describe_exit(process.exitcode))
         return Failed(
             request.id,
             "engine",
-            f"The process that computes ended while {stage} ({describe_exit(process.exitcode)}): "
-            f"no result was made, and the next run starts a new one.",
+            f"The worker process ended while {stage} ({describe_exit(process.exitcode)}): "
+            "there is no result, and the next run starts a new process.",
         )
 
     def _drop_child(self) -> None:
@@ -198,7 +198,7 @@ class Supervisor:
             self._connection.close()
         if self._process is not None:
             self._process.join()
-            with contextlib.suppress(ValueError):  # somebody else has waited for it, and it cannot know that it ended
+            with contextlib.suppress(ValueError):  # other code has joined it, so it cannot know that it ended
                 self._process.close()
         self._process = self._connection = None
 

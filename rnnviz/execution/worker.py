@@ -24,7 +24,7 @@ from rnnviz.execution.run_dirs import remove_all_of
 READY = "ready"
 _PROGRESS_INTERVAL = 0.05
 _LAST_SECONDS = 10.0
-_NO_MEMORY = "The run needs more memory than there is: make a size smaller."
+_NO_MEMORY = "The run needs more memory than is available: reduce a size."
 _IDLE = 0.3
 """Idle time in seconds, after which no request is expected soon."""
 
@@ -135,8 +135,8 @@ def _messages(request: RunRequest, folder: Path, notify: Notify) -> Iterator[Mes
             # A file could not be mapped, which has nothing to do with the disk.
             yield "failed", ("input", _NO_MEMORY, None, format_exc())
             return
-        # numpy tells a full disk without the system's words for it.
-        reason = error.strerror or f"the disk takes no more ({error})"
+        # numpy reports a full disk without the system's error text.
+        reason = error.strerror or f"the disk is full ({error})"
         yield "failed", ("engine", f"The run could not be stored in {folder.parent}: {reason}.", None, format_exc())
     except Exception as error:  # noqa: BLE001 - the window must live on, whatever went wrong here
         yield "failed", ("engine", f"The run failed: {type(error).__name__}: {error}.", None, format_exc())

@@ -81,16 +81,16 @@ class Document(QObject):
         """
         from rnnviz.engines.registry import with_fallback_reference
 
-        told: list[str] = []
+        sentences: list[str] = []
 
         def complete(config: Config) -> Config:
             config, sentence = with_fallback_reference(config)
-            told.append(sentence)
+            sentences.append(sentence)
             return config
 
         path = path.absolute()
         self._take(load_config(path, complete), EditOrigin(path.name, path))
-        return "".join(told)
+        return "".join(sentences)
 
     def take(self, config: Config, title: str) -> None:
         """Set a config without a file, such as a lesson."""

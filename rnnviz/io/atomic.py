@@ -89,7 +89,7 @@ def _write_through(source: Path, path: Path) -> None:
     """Copy a file into a device or a pipe. A reader that ends early is not an error."""
     descriptor = _descriptor(path)
     if descriptor is not None:
-        # Opened anew, a regular file would be written from its beginning.
+        # If opened again, a regular file would be written from its beginning.
         opened = os.dup(descriptor)
     else:
         try:

@@ -127,7 +127,7 @@ def _initial_state(config: Config, stored: StoredNetwork) -> State:
         return draw_initial_state(config.network, source, batch_size)
     path = Path(source.path or "")
     try:
-        # A run's own archive holds weights by Gluon's names, which are no entry, and an initial state.
+        # The archive of a run contains an initial state, and weights by Gluon's names without an entry.
         if stored.entry is not None and source.path == config.parameters.path:
             return stored_state(stored, config.network, batch_size)
         if is_model_file(path) and path.suffix.lower() != ".npz":

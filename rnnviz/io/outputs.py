@@ -62,12 +62,10 @@ def check_outputs(outputs: Mapping[str, str | Path | None], inputs: Mapping[str,
             continue
         for name, read in inputs.items():
             if _is_same(path, read) or _belongs_to(path, read):
-                raise InputError(
-                    f"{path} cannot be written as {option}: it belongs to {name}, which is read: give another name."
-                )
+                raise InputError(f"{path} cannot be written as {option}: it is read as {name}. Give another name.")
         for other, written in earlier.items():
             if _is_same(path, written):
-                raise InputError(f"{path} cannot be written as {option}: it is {other}, too: give each its own name.")
+                raise InputError(f"{path} cannot be written as {option}: {other} has the same path. Give each its own.")
         earlier[option] = path
 
 

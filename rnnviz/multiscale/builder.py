@@ -101,7 +101,7 @@ class DifferencePyramids:
         self._high.add(layer, direction, first, signed)
         if difference.error.any():
             self._violation.add(layer, direction, first, difference.violation)
-            # A violation is above one exactly where an error is above its limit.
+            # An error ratio is above 1 exactly where the error is above the tolerance.
             self._marks.add(layer, direction, first, difference.violation > 1.0)
 
     def skip(self, layer: int, direction: int, first: int, shape: tuple[int, ...]) -> None:

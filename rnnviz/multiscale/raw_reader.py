@@ -70,7 +70,7 @@ class CellReader:
         release_pages(self._result[self._engine].hidden[layer, direction, times])
         return Tile(np.ascontiguousarray(values.T), None if marks is None else marks.T)
 
-    def told(self, layer: int | None, direction: int) -> range:
+    def recorded(self, layer: int | None, direction: int) -> range:
         """The time steps of a lane that have numbers; a recording may lack some."""
         if layer is None:
             return range(self._result.shape[2])
@@ -103,7 +103,7 @@ class CellReader:
 
     def _uncompared(self, layer: int, direction: int, times: slice) -> BoolArray:
         """(times,): where a recording lacks the vectors of one of the two."""
-        both = self.told(layer, direction)
+        both = self.recorded(layer, direction)
         steps = np.arange(times.start, times.stop)
         return np.asarray((steps < both.start) | (steps >= both.stop))
 
@@ -111,7 +111,7 @@ class CellReader:
         """(times, units): which values mismatch; None if none does."""
         assert self._candidate is not None
         comparison = self._result.comparison(self._candidate)
-        # The comparison knows the timesteps at which anything mismatches: the others need not be read.
+        # The comparison knows the time steps with mismatches: others need not be read.
         marked = np.flatnonzero(comparison.mismatched_over_time[layer, direction, times])
         if not len(marked):
             return None

@@ -27,12 +27,12 @@ from rnnviz.quantities.unit_order import LaneOrders, UnitOrder
 from rnnviz.verify.result import RunResult
 
 _CHUNK_VALUES = 1 << 16
-"""How many values are reduced at a time: few enough for the processor's cache, many enough to be worth the call."""
+"""Number of values that are reduced at a time: they fit the processor's cache and amortize the call."""
 _EVERY_CELL = Level(1, 1)
 _COMPUTED_TIMES = 512
 """At least this many time steps are computed together: a product with a large weight matrix for fewer costs as much."""
 _FINER = 4
-"""How many times finer a chunk may be of which a coarser one is made, where reading it again is to be avoided."""
+"""Maximum ratio between a cached fine chunk and a coarser one that is made from it without reading again."""
 
 _ENDS = {
     "value": ("low", "high"),
@@ -57,7 +57,7 @@ class LaneSource(Protocol):
     def effort(self, lane: Lane) -> float:
         """How much more work one number of a lane is than one that only has to be read."""
 
-    def told(self, lane: Lane) -> range:
+    def recorded(self, lane: Lane) -> range:
         """The time steps of a lane that have numbers: of a recording perhaps not all."""
 
 
@@ -99,9 +99,9 @@ class MultiscaleReader:
         """How much more work one number of a lane is than one that only has to be read."""
         return self._source.effort(lane.layer)
 
-    def told(self, lane: Lane) -> range:
+    def recorded(self, lane: Lane) -> range:
         """The time steps of a lane that have numbers: of a recording perhaps not all."""
-        return self._source.told(lane.layer, lane.direction)
+        return self._source.recorded(lane.layer, lane.direction)
 
     def read(self, lane: Lane, times: Bins, units: Bins, wanted: Wanted = always) -> Tile:
         """The extreme value of each pixel and whether any mark lies on it.
@@ -133,7 +133,7 @@ class MultiscaleReader:
         if self._marked(lane):
             levels &= set(marks.levels)
         if self._order(lane) is not None:
-            # What several units are merged in knows nothing of the rows that these stand in.
+            # Levels that merge units do not fit another order of the rows.
             levels = {level for level in levels if level.units == 1}
         fitting = [level for level in levels if level.times <= times and level.units <= units]
         return max(fitting, key=lambda level: level.times * level.units, default=_EVERY_CELL)

@@ -59,13 +59,13 @@ class ClusterScheduler:
             If no scheduler answers there.
         """
         try:
-            # A client that finds nobody leaves a thread behind.
+            # A client without a scheduler leaves a thread behind.
             asyncio.run(_meet(address))
             self._client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False, name="rnnviz-sweep")
         except (OSError, ValueError, TypeError) as error:
             # Dask says on its own what the sentence below says in one line.
             raise InputError(
-                f'--scheduler "{address}" is not allowed: it must be the address of a scheduler of Dask that answers, '
+                f'--scheduler "{address}" is not allowed: it must be the address of a running Dask scheduler, '
                 f"such as tcp://10.0.0.1:8786 ({_words(error)})."
             ) from error
         # Of a scheduler that is gone Dask prints where it noticed; the sweep says that its rows were given up.

@@ -121,12 +121,12 @@ class SweepFigures:
 
     @property
     def done(self) -> int:
-        """How many rows have a finding."""
+        """Number of rows with a result."""
         return int(np.count_nonzero(self.verdicts != WAITING))
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many rows have which verdict."""
+        """Number of rows by verdict."""
         found = np.bincount(self.verdicts[self.verdicts != WAITING], minlength=len(ROW_VERDICTS))
         return dict(zip(ROW_VERDICTS, found.tolist(), strict=True))
 

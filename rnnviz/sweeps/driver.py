@@ -51,7 +51,7 @@ class Sweeping:
         self._trusted = trusted
         identities = Identities(sweep.audit)
         self._keys: dict[int, str] = {}
-        self.told: list[SweepRow] = []
+        self.known: list[SweepRow] = []
         """The rows that need not be computed: those of earlier starts, and those whose values make no run."""
         self.left: list[Point] = []
         """The rows that have to be computed."""
@@ -65,9 +65,9 @@ class Sweeping:
                 else entries[str(point.values[-1])].unsupported_reason(point.config.network)
             )
             if point.config is None or unsupported_reason is not None:
-                self.told.append(SweepRow(point, SweepResult("refused", unsupported_reason or point.refusal)))
+                self.known.append(SweepRow(point, SweepResult("refused", unsupported_reason or point.refusal)))
             elif found is not None and found.verdict in COMPUTED:
-                self.told.append(SweepRow(point, found))
+                self.known.append(SweepRow(point, found))
             else:
                 self.left.append(point)
 

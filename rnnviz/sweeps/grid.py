@@ -71,7 +71,7 @@ class Sweep:
 
     @property
     def size(self) -> int:
-        """How many rows there are."""
+        """Number of rows."""
         return prod(len(axis.values) for axis in self.axes)
 
     def points(self) -> Iterator[Point]:
@@ -94,7 +94,7 @@ class Sweep:
             for name in SEED_KEYS if key == SEED else (_CANDIDATES,) if key == ENGINE else (key,):
                 section, _, field = name.partition(".")
                 table = tables.setdefault(section, {})
-                if isinstance(table, dict):  # else the table's own error is told
+                if isinstance(table, dict):  # else the table itself is the error
                     table[field] = [value] if key == ENGINE else value
         return tables
 

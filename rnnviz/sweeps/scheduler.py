@@ -28,7 +28,7 @@ class Scheduler(Protocol):
 
     @property
     def ahead(self) -> int:
-        """How many rows it should have at a time, so that no worker waits for one."""
+        """Number of rows to submit at a time, so that no worker is idle."""
 
     def submit(self, task: Task) -> Future:
         """Have a row computed."""

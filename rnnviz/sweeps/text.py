@@ -12,15 +12,15 @@ from rnnviz.text.verdict_text import MARKS
 ROW_MARKS = {**MARKS, "refused": "–", "failed": "!"}
 """A sign for each verdict, which says it without a color."""
 
-_MOST_TOLD = 10
+_MOST_LISTED = 10
 
 
 def counted(counts: Mapping[str, int]) -> str:
-    """How many rows have which verdict: "✔ 18 agree · ✘ 2 disagree"."""
-    told = [
+    """Number of rows by verdict: "✔ 18 agree · ✘ 2 disagree"."""
+    texts = [
         f"{mark} {number_format.count(counts[name])} {name}" for name, mark in ROW_MARKS.items() if counts.get(name)
     ]
-    return " · ".join(told) or "no row yet"
+    return " · ".join(texts) or "no row yet"
 
 
 def value_text(value: Any) -> str:
@@ -46,17 +46,17 @@ def report(keys: Sequence[str], rows: Sequence[SweepRow]) -> str:
     found = [(row.point, row.finding) for row in rows if row.finding is not None]
     bad = [(point, finding) for point, finding in found if finding.verdict != "agree"]
     order = ("disagree", "failed", "refused", "drift")
-    bad.sort(key=lambda pair: (order.index(pair[1].verdict), -_violation(pair[1]), pair[0].index))
+    bad.sort(key=lambda pair: (order.index(pair[1].verdict), -_error_ratio(pair[1]), pair[0].index))
     lines = [counted(Counter(finding.verdict for _, finding in found))]
-    for point, finding in bad[:_MOST_TOLD]:
+    for point, finding in bad[:_MOST_LISTED]:
         lines.append(f"  {ROW_MARKS[finding.verdict]} {called(keys, point.values)}: {finding.reason}")
-    if len(bad) > _MOST_TOLD:
-        lines.append(f"  and {number_format.count(len(bad) - _MOST_TOLD)} more")
+    if len(bad) > _MOST_LISTED:
+        lines.append(f"  and {number_format.count(len(bad) - _MOST_LISTED)} more")
     assumed = dict.fromkeys(clause for _, finding in found for clause in finding.assumptions)
     return "\n".join([*lines, *(f"  Assumption: {clause}." for clause in assumed)])
 
 
-def _violation(finding: SweepResult) -> float:
+def _error_ratio(finding: SweepResult) -> float:
     value = finding.max_error_ratio
     if value is None:
         return 0.0

@@ -63,7 +63,7 @@ def changed_keys(wanted: Config, present: Config) -> tuple[str, ...]:
 def edit_in_words(old: Config, new: Config) -> str:
     """The change as a menu names it: "hidden size 10 → 12"; of several keys only their names."""
     changed = changed_keys(old, new)
-    # A text's sizes follow from it and are no change of their own.
+    # The sizes of a text follow from it and are not a separate change.
     keys = [key for key in changed if key not in _FOLLOWING] if len(changed) > 1 else list(changed)
     if len(keys) == 1:
         section, _, key = keys[0].partition(".")

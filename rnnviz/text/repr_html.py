@@ -103,9 +103,9 @@ def _figures(comparison: Comparison) -> dict[str, str]:
 
 
 def _bar(verdict: Verdict, sentence: tuple[TextPart, ...]) -> str:
-    told = "".join(f"<strong>{escape(part.text)}</strong>" if part.strong else escape(part.text) for part in sentence)
+    text = "".join(f"<strong>{escape(part.text)}</strong>" if part.strong else escape(part.text) for part in sentence)
     style = f"border-left: 4px solid {_COLORS[verdict]}; padding: 2px 0 2px 8px; margin: 6px 0"
-    return f'<div style="{style}">{MARKS[verdict]} {told}</div>'
+    return f'<div style="{style}">{MARKS[verdict]} {text}</div>'
 
 
 def _table(corner: str, columns: Mapping[str, Mapping[str, str]]) -> str:

@@ -49,12 +49,12 @@ _FIRST_WRONG = "First wrong step of {engine}: {value}; recomputed in float64 fro
 _FIRST_MISMATCH = "First mismatch: {reference} {reference_value}, {candidate} {candidate_value}."
 
 _ASSUMPTION = "Assumption: {assumption}."
-_UNRECORDED = "{engine} has no {arrays}, so these were not checked."
+_UNRECORDED = "Not recorded in {engine}, so not checked: {arrays}."
 _ROUNDED = "{engine} holds {kind}, rounded to {dtype} for the comparison."
 _COARSE = "{engine} holds {kind}: it is compared and audited with that precision."
 _COARSE_FLOAT16 = (
     "{engine} holds {kind}: it is compared and audited with that precision. "
-    "If it was computed in another type, add computed_in to the file."
+    "If it was computed in another type, add that type to the file as computed_in."
 )
 _COARSE_COMPUTED_IN = "{engine} holds {kind}: it is compared with that precision, and audited as computed in {dtype}."
 
@@ -100,7 +100,7 @@ def compared(comparison: Comparison) -> str:
 
 
 def error_size(comparison: Comparison) -> str:
-    """How many values exceed the tolerance, and the largest difference."""
+    """Number of values that exceed the tolerance, and the largest difference."""
     apart = comparison.nonfinite_apart
     template = _SIZE_NONFINITE if comparison.mismatched == apart else _SIZE_BOTH if apart else _SIZE
     return template.format(
@@ -112,7 +112,7 @@ def error_size(comparison: Comparison) -> str:
 
 
 def mismatches(comparison: Comparison) -> str:
-    """How many values exceed the tolerance."""
+    """Number of values that exceed the tolerance."""
     return _EXCEED.format(values=mismatch_count(comparison), exceed=_exceed(comparison))
 
 
@@ -195,7 +195,7 @@ def assumptions(result: RunResult) -> tuple[str, ...]:
 def unrecorded(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
     """The arrays that recordings lack."""
     return tuple(
-        _UNRECORDED.format(engine=display_name(engine), arrays=join_words(missing, "or"))
+        _UNRECORDED.format(engine=display_name(engine), arrays=", ".join(missing))
         for engine in engines
         if (missing := unrecorded_arrays(result.traces[engine]))
     )

@@ -34,9 +34,9 @@ _DIFFER = "*{candidate} differs from {reference}*, first at {place}."
 _VALUES_BRIEF = " {values}."
 _SIZE = " {size}."
 _DRIFT = "*Numerical drift*: {candidate} and {reference} diverge from {place} on."
-_DRIFT_CORRECT = " Every step is correct; rounding errors accumulated."
-_DRIFT_AUDITED = " Every audited step is correct; rounding errors accumulated."
-_DRIFT_JUDGED = " Every step that could be judged is correct; rounding errors accumulated."
+_DRIFT_ALL = " Every step is within rounding; rounding errors accumulated."
+_DRIFT_AUDITED = " Every audited step is within rounding; rounding errors accumulated."
+_DRIFT_JUDGED = " Every step that could be judged is within rounding; rounding errors accumulated."
 _WRONG = "*{engine} is wrong*."
 _WRONG_AT = "*{engine} is wrong*, first at {place}."
 _WRONG_CHECKS = "*{engine} is wrong*: {checks}."
@@ -262,7 +262,7 @@ def _cause(judgment: Judgment, engine: str) -> tuple[TextPart, ...]:
 
 def _drift(comparison: Comparison, audits: list[Audit]) -> _Two:
     start = fill(_DRIFT, **_names(comparison), place=_first_place(comparison))
-    template = _DRIFT_CORRECT if all(audit.coverage == 1.0 for audit in audits) else _DRIFT_AUDITED
+    template = _DRIFT_ALL if all(audit.coverage == 1.0 for audit in audits) else _DRIFT_AUDITED
     if any(audit.undetermined for audit in audits):
         template = _DRIFT_JUDGED
     return (*start, *fill(template)), start

@@ -69,7 +69,7 @@ class Audit(OverTime):
 
     `undetermined_count` is how many of the audited values are neither wrong nor known to be right, because their bound
     says too little, and `undetermined_mismatches` how many of these are outside the tolerance, by the other engine.
-    `checks` compare an LSTM's cell states with those that follow from its hidden values.
+    `checks` compare the cell states of an LSTM without wrong steps with those that follow from its hidden values.
     """
 
     NAMES: ClassVar = ("ratio_over_time", "error_over_time")
@@ -248,7 +248,8 @@ class AuditAccumulator:
             checks=tuple(
                 cells.check(name, trace.engine, array.size)
                 for cells, name, array in stored
-                if array is not None and cells.looked
+                # A wrong step has a wrong cell state as well: the check would say it twice.
+                if array is not None and cells.looked and not self._wrong
             ),
         )
 

@@ -159,7 +159,7 @@ class ComparisonAccumulator:
         largest_ulp = int(ulp.max())
         self.violations.add(violation, layer, direction, start)
         self.ulps.add_distances(ulp, layer, direction, start, largest_ulp)
-        # A violation is above one exactly where an error is above its limit.
+        # An error ratio is above 1 exactly where the error is above the tolerance.
         worst = float(over_time.max())
         if worst > 1.0:
             self._mismatches(layer, direction, start, violation > 1.0, r, c)
@@ -341,9 +341,9 @@ def compared(reference: Trace, candidate: Trace, layer: int, direction: int) -> 
     range
         Time steps, empty if there are none.
     """
-    told = [trace.recorded(layer, direction) for trace in (reference, candidate)]
-    start = max(part.start for part in told)
-    return range(start, max(start, min(part.stop for part in told)))
+    recorded = [trace.recorded(layer, direction) for trace in (reference, candidate)]
+    start = max(part.start for part in recorded)
+    return range(start, max(start, min(part.stop for part in recorded)))
 
 
 def _blocks(reference: Trace, candidate: Trace) -> Iterator[tuple[int, int, slice]]:

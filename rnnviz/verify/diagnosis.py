@@ -20,10 +20,10 @@ from rnnviz.verify.audit import Audit
 from rnnviz.verify.metrics import abs_error
 
 _GLANCE = 3
-"""How many steps of each lane are looked at first, since most known bugs are refuted by them."""
+"""Number of steps of each lane that are tried first; most known bugs are refuted by them."""
 
 _STEPS = 24
-"""How many steps of each lane a known bug has to explain."""
+"""Number of steps of each lane that a known bug has to explain."""
 
 _MOST_STEPS = 4096
 _MOST_VALUES, _MOST_VALUES_OF_PAIRS = 1 << 20, 1 << 14
@@ -35,7 +35,7 @@ _ALLOWED = 10.0
 """The distance up to which a trace counts as the known bug's: other code rounds otherwise, over a few steps."""
 
 _BETTER = 8.0
-"""How many times nearer to the trace a known bug must be than the right recurrence, and than another known bug."""
+"""Factor by which a known bug must be nearer to the trace than the correct recurrence or another known bug."""
 
 _ROUNDING = 32.0
 """Within how many eps of a trace all known bugs are equally near."""

@@ -68,7 +68,7 @@ def suggested_config(inputs: Inputs, blind: tuple[str, ...], load: Load) -> Conf
 
 
 def _left(config: Config, load: Load, otherwise: int) -> int:
-    """How many known bugs the config cannot reveal; `otherwise` if it does not go with the files that it names."""
+    """Number of known bugs that the config cannot reveal; `otherwise` if its files do not fit it."""
     try:
         return len(undetectable(load(_short(config))))
     except InputError:

@@ -130,7 +130,7 @@ def passing_atol(error: FloatArray, relative: FloatArray, least: float = 0.0) ->
     float
         The atol; infinite if an error is infinite.
     """
-    # A sum beyond the largest float is infinite, and no finite error is above it: that is right.
+    # A sum beyond the largest float is infinite, and no finite error exceeds it, as intended.
     with np.errstate(over="ignore"):
         failing = error > least + relative
         if not failing.any():
@@ -180,7 +180,7 @@ def ulp_distance(reference: FloatArray, candidate: FloatArray) -> UlpArray:
         0 for two NaNs, the largest integer for one.
     """
     r, c = _ordered(reference), _ordered(candidate)
-    # Unsigned subtraction is right even where the signed one would overflow.
+    # Unsigned subtraction is correct even where the signed one would overflow.
     unsigned = f"u{r.dtype.itemsize}"
     larger = np.maximum(r, c)
     smaller = np.minimum(r, c, out=r)

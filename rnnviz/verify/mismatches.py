@@ -206,7 +206,7 @@ def _next_step(comparison: Comparison, here: Location, forward: bool) -> Locatio
     if not forward:
         lanes.reverse()
     own = lanes.index((here.layer, here.direction))
-    # The cursor's lane comes first, from the cursor on, and last, up to it.
+    # The selected lane is searched first, from the selection on, and last, up to it.
     for turn, (layer, direction) in enumerate((*lanes[own:], *lanes[: own + 1])):
         rising = forward != (comparison.reverse or direction == 1)
         times = range(counts.shape[2])

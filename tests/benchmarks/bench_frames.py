@@ -1,4 +1,4 @@
-"""How long the lanes take to pan, zoom, follow the cursor and change their colors over a large trace.
+"""How long the lanes take to pan, zoom, follow the selection and change their colors over a large trace.
 
 At 1600 x 1000 pixels, with a mismatch overlay. A frame ends when it is painted; "complete" says when nothing stands
 in for what is shown any more.
@@ -44,7 +44,7 @@ class Frames:
 
 
 def measure(result: RunResult, frames: int = FRAMES) -> list[Frames]:
-    """First picture, panning and zooming, the cursor, and what else is shown of the lanes."""
+    """First picture, panning and zooming, the selection, and what else is shown of the lanes."""
     application = QApplication.instance() or QApplication([])
     view = UnrolledView()
     view.resize(WIDTH, HEIGHT)

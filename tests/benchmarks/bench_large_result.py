@@ -43,7 +43,7 @@ def bench_lanes(qapp: QApplication, large: RunResult, table: Table, quick: bool)
 
 
 def bench_whole_window(qapp: QApplication, large: RunResult, table: Table, quick: bool) -> None:
-    """Every view at once, as the cursor moves and other things are chosen to be seen."""
+    """Every view at once, as the selection moves and other things are chosen to be seen."""
     figures = bench_window.measure(large, 20 if quick else bench_window.FRAMES)
     moves = [found for found in figures if found.what.startswith("cursor") and "without" not in found.what]
     worst = max(moves, key=lambda found: found.p95)

@@ -1,6 +1,6 @@
 """Whole runs, as the window asks for them, in the process that holds the engines: how they grow with T.
 
-The target: a run of 100 times as many timesteps takes at most 105 times as long.
+The target: a run of 100 times as many time steps takes at most 105 times as long.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How long the whole window takes to follow the cursor and every other choice, and how much memory that holds.
+"""How long the whole window takes to follow the selection and every other choice, and how much memory that holds.
 
 The window is the real one, 1600 x 1000 pixels, with every view in it. A frame is from the choice to the end of its
 painting. Memory is what is private to the process and not mapped from a file: mapped pages are the system's cache,

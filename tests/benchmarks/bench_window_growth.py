@@ -1,4 +1,4 @@
-"""How the window's own work grows with a result: opening it, its first picture, and moving the cursor through it."""
+"""How the window's own work grows with a result: opening it, its first picture, and moving the selection through it."""
 
 from collections.abc import Callable
 from statistics import median

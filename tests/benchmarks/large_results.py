@@ -47,7 +47,7 @@ def large_result(timesteps: int, units: int, layers: int, directions: int, sampl
             one, other = (open_trace(folder / engine) for engine in ("one", "other"))
         else:
             comparison = compare(one, other, *tolerances)
-        # A second candidate costs no second folder: it has the numbers of the first under a name of its own.
+        # A second candidate needs no second folder: it has the numbers of the first under another name.
         traces = {"one": one, "other": other, "third": replace(other, engine="third")}
         yield RunResult(
             request_id=1,

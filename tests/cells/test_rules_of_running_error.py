@@ -115,7 +115,7 @@ def test_a_sum_that_nearly_overflows_is_known() -> None:
     below = nextafter(LARGEST / 4, 0)
     result = pre_activation(np.array([1.0]), np.array([below]), 4, LARGEST, EPS)
     assert result.bound[0] == pytest.approx(EPS * below, rel=1e-15, abs=0.0)
-    # As large as this the value itself is, with so many terms.
+    # The size of the value itself, with this number of terms.
     result = pre_activation(np.array([LARGEST / 8, 2.0]), np.array([below, 3.0]), 4, LARGEST, EPS)
     assert result.bound.tolist() == pytest.approx([EPS * LARGEST / 2, 8 * EPS], rel=1e-15, abs=0.0)
 

@@ -243,7 +243,7 @@ def test_an_infinity_among_finite_terms_is_certain_and_so_is_what_follows_from_i
         assert_certain(infinite + negative, np.nan)
         assert_certain(known(0.5, EPS) * infinite, np.inf)
         assert_certain(known(0.0, 0.0) * infinite, np.nan)
-        # A gate that may be zero or next to it: NaN or infinity, nobody knows.
+        # A gate that may be zero or near it: the product is NaN or infinity.
         assert_unknown(known(0.0, EPS) * infinite)
         assert_unknown(infinite * known(4 * EPS, EPS))
 

@@ -21,7 +21,7 @@ needs_gluon = pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reaso
 
 @pytest.fixture
 def same(tmp_path: Path) -> str:
-    """The textbook's recurrence as a user's own engine: it agrees."""
+    """The manual recurrence as a custom step agrees."""
     path = tmp_path / "same.py"
     path.write_text(
         "import numpy as np\n"
@@ -47,19 +47,19 @@ def test_gluon_and_the_manual_recurrence_agree(rnnviz: Called, config: str) -> N
     assert answer.err == ""
 
 
-def test_a_mismatch_is_told_and_exits_with_one(rnnviz: Called, config: str) -> None:
+def test_disagreement_exits_with_1(rnnviz: Called, config: str) -> None:
     answer = rnnviz("run", config, "--engines", WRONG)
     assert answer.code == 1
     assert "bug:no-h2h-bias" in answer.out
     assert answer.err == ""
 
 
-def test_quiet_says_nothing(rnnviz: Called, config: str) -> None:
+def test_quiet_prints_nothing(rnnviz: Called, config: str) -> None:
     answer = rnnviz("run", config, "--engines", WRONG, "--quiet")
     assert (answer.code, answer.out, answer.err) == (1, "", "")
 
 
-def test_json_on_standard_output_is_json_alone(rnnviz: Called, config: str) -> None:
+def test_json_on_standard_output_is_the_only_output(rnnviz: Called, config: str) -> None:
     answer = rnnviz("run", config, "--engines", WRONG, "--json", "-")
     assert answer.code == 1
     figures = json.loads(answer.out)
@@ -89,7 +89,7 @@ def reference_of(answer: Answer) -> tuple[str, list[str]]:
     return figures["reference"], [comparison["candidate"] for comparison in each]
 
 
-def test_the_first_engine_is_the_reference_unless_another_is_named(rnnviz: Called, config: str) -> None:
+def test_first_engine_is_the_default_reference(rnnviz: Called, config: str) -> None:
     engines = "manual, bug:no-h2h-bias ,bug:no-i2h-bias"
     words = ("run", config, "--json", "-", "--engines", engines)
     assert reference_of(rnnviz(*words)) == ("manual", ["bug:no-h2h-bias", "bug:no-i2h-bias"])
@@ -110,8 +110,8 @@ def test_the_tolerances_can_be_set(rnnviz: Called, config: str) -> None:
     assert rnnviz(*words, "--rtol", "0", "--atol", repr(np.nextafter(needed, 0))).code == 1
 
 
-def test_drift_is_no_failure_unless_strict(rnnviz: Called, tmp_path: Path) -> None:
-    # A chaotic network: every step is right, and two correct engines end far apart.
+def test_drift_fails_only_with_strict(rnnviz: Called, tmp_path: Path) -> None:
+    # A chaotic network: every step is within rounding, and two correct engines diverge.
     config = write(
         tmp_path,
         network={"cell": "rnn_tanh", "hidden_size": 64},
@@ -132,31 +132,31 @@ def test_drift_is_no_failure_unless_strict(rnnviz: Called, tmp_path: Path) -> No
     assert (lenient.code, strict.code) == (0, 1)
 
 
-def test_an_own_engine_that_agrees(rnnviz: Called, config: str, same: str) -> None:
+def test_custom_step_agrees(rnnviz: Called, config: str, same: str) -> None:
     assert rnnviz("run", config, "--engines", f"manual,{same}", "--strict").code == 0
 
 
-def test_a_nan_in_the_data_is_allowed(rnnviz: Called, tmp_path: Path) -> None:
+def test_nan_in_the_input_is_allowed(rnnviz: Called, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("1,nan,3\n4,5,6\n", encoding="utf-8")
     answer = rnnviz("run", write(tmp_path, sequence={"path": "x.csv"}), "--engines", WRONG, "--json", "-")
     assert json.loads(answer.out)["nonfinite"] == {"reference": 8, "candidate": 8}
 
 
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["--version"])
     assert caught.value.code == 0
     assert capsys.readouterr().out == f"rnnviz {__version__}\n"
 
 
-def test_doctor_tells_versions_and_every_engine(rnnviz: Called) -> None:
+def test_doctor_prints_versions_and_engines(rnnviz: Called) -> None:
     answer = rnnviz("doctor")
     assert answer.code == 0
     for word in (__version__, np.__version__, *ENGINES):
         assert word in answer.out
 
 
-def test_every_lesson_that_is_listed_can_be_printed(rnnviz: Called) -> None:
+def test_every_listed_lesson_prints_a_config(rnnviz: Called) -> None:
     listed = rnnviz("config")
     assert listed.code == 0
     names = [line.split()[0] for line in listed.out.split("\n\n")[0].splitlines()]
@@ -175,16 +175,14 @@ def no_mxnet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry.platform, "machine", lambda: "AMD64")
 
 
-def test_without_mxnet_a_config_that_names_no_reference_runs_by_another_one(
-    rnnviz: Called, config: str, no_mxnet: None
-) -> None:
+def test_fallback_reference_without_mxnet(rnnviz: Called, config: str, no_mxnet: None) -> None:
     answer = rnnviz("run", config, "--json", "-")
     assert answer.code == 0
     assert reference_of(answer) == ("onnx", ["manual"])
     assert answer.err.startswith("rnnviz: onnx is the reference here: the engine gluon needs mxnet 1.9.1, which has no")
 
 
-def test_a_program_without_a_console_ends_well(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_program_without_a_console_exits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "open_window", lambda file: 0)
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)

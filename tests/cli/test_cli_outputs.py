@@ -1,4 +1,4 @@
-"""Outputs of the command line that take long: stopped by Ctrl-C they leave nothing; what an engine prints is told."""
+"""Long outputs of the command line: Ctrl-C leaves no file, and the output of an engine is printed."""
 
 import json
 import os

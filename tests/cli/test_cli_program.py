@@ -1,4 +1,4 @@
-"""The command line as a program of its own: started, piped, interrupted, in a terminal, and without MXNet."""
+"""The command line as a separate program: started, piped, interrupted, in a terminal, and without MXNet."""
 
 import json
 import os
@@ -63,11 +63,12 @@ def test_a_reader_that_has_had_enough_is_no_error(config: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, *(pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGTERM, signal.SIGHUP))],
+)
 @pytest.mark.parametrize("group", [True, False])
-def test_a_signal_ends_the_run_without_a_traceback_and_leaves_no_file(
-    tmp_path: Path, number: signal.Signals, group: bool
-) -> None:
+def test_a_signal_ends_the_run_and_leaves_no_file(tmp_path: Path, number: signal.Signals, group: bool) -> None:
     config = write(tmp_path)
     own = tmp_path / "slow.py"
     started = tmp_path / "started"

@@ -37,9 +37,7 @@ pytestmark = pytest.mark.usefixtures("shared_worker")
     ],
     ids=lambda value: "" if isinstance(value, list) else toml(value),
 )
-def test_bad_input_is_one_sentence_and_exits_with_two(
-    rnnviz: Called, tmp_path: Path, tables: dict[str, Any], parts: list[str]
-) -> None:
+def test_invalid_input_exits_with_2(rnnviz: Called, tmp_path: Path, tables: dict[str, Any], parts: list[str]) -> None:
     (tmp_path / "text.npy").write_text("1,2,3\n", encoding="utf-8")
     np.save(tmp_path / "objects.npy", np.array([[{}]], dtype=object), allow_pickle=True)
     (tmp_path / "ragged.csv").write_text("1,2,3\n4,5\n", encoding="utf-8")
@@ -84,7 +82,7 @@ def test_bad_input_is_one_sentence_and_exits_with_two(
     ],
     ids=" ".join,
 )
-def test_a_wrong_command_is_one_sentence_and_exits_with_two(
+def test_invalid_command_exits_with_2(
     rnnviz: Called, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], part: str
 ) -> None:
     write(tmp_path)
@@ -102,13 +100,13 @@ def test_a_wrong_command_is_one_sentence_and_exits_with_two(
     ],
     ids=["at import", "death", "at a step"],
 )
-def test_an_engine_that_fails_or_dies_exits_with_three(rnnviz: Called, config: str, tmp_path: Path, code: str) -> None:
+def test_failed_engine_exits_with_3(rnnviz: Called, config: str, tmp_path: Path, code: str) -> None:
     own = tmp_path / "mine.py"
     own.write_text(code + "\n", encoding="utf-8")
     assert "mine.py" in rnnviz.refused("run", config, "--engines", f"manual,{own}", code=3)
 
 
-def test_a_traceback_is_shown_only_where_it_is_asked_for(
+def test_traceback_only_with_rnnviz_debug(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, config: str
 ) -> None:
     monkeypatch.setenv("RNNVIZ_DEBUG", "1")

@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full, read by nobody or of a narrow encoding."""
+"""Standard streams that are closed, full, without a reader, or of a narrow encoding."""
 
 import io
 import json
@@ -39,7 +39,7 @@ def in_shell(line: str, *words: str | Path, **variables: str) -> subprocess.Comp
 @pytest.mark.parametrize(
     "line", ['"$@" | true; exit ${PIPESTATUS[0]}', '"$@" | head -n 1; exit ${PIPESTATUS[0]}', '"$@" >&- 2>&- <&-']
 )
-def test_a_disagreement_keeps_its_exit_code_and_its_files_whoever_reads(config: str, tmp_path: Path, line: str) -> None:
+def test_closed_pipe_keeps_exit_code_and_files(config: str, tmp_path: Path, line: str) -> None:
     outputs = {kind: tmp_path / f"out.{kind}" for kind in ("csv", "json")}
     words = [word for kind, path in outputs.items() for word in (f"--{kind}", path)]
     done = in_shell(line, "run", config, "--engines", WRONG, *words)
@@ -50,9 +50,7 @@ def test_a_disagreement_keeps_its_exit_code_and_its_files_whoever_reads(config: 
 
 @on_linux
 @pytest.mark.parametrize(("agree", "code"), [(False, DISAGREE), (True, WRONG_INPUT)])
-def test_a_full_standard_output_is_a_sentence_and_hides_no_disagreement(
-    config: str, tmp_path: Path, agree: bool, code: int
-) -> None:
+def test_full_standard_output_is_reported(config: str, tmp_path: Path, agree: bool, code: int) -> None:
     write_starter("lstm", tmp_path / "mine.py")
     engines = f"manual,{tmp_path / 'mine.py'}" if agree else WRONG
     done = in_shell('"$@" > /dev/full', "run", config, "--engines", engines)
@@ -61,20 +59,20 @@ def test_a_full_standard_output_is_a_sentence_and_hides_no_disagreement(
 
 @on_linux
 @pytest.mark.parametrize("words", [["config"], ["config", "lstm"], ["doctor"], ["sweep", "--example"], ["--help"]])
-def test_a_text_that_cannot_be_printed_is_a_sentence(words: list[str]) -> None:
+def test_unprintable_text_is_reported(words: list[str]) -> None:
     done = in_shell('"$@" > /dev/full', *words)
     assert (done.returncode, done.stderr) == (WRONG_INPUT, FULL)
 
 
 @on_linux
 @pytest.mark.parametrize("line", ['"$@" 2> /dev/full', '"$@" 2>&-'])
-def test_a_sentence_that_cannot_be_printed_leaves_the_exit_code(line: str) -> None:
+def test_unprintable_error_keeps_the_exit_code(line: str) -> None:
     done = in_shell(line, "run", "missing.toml")
     assert (done.returncode, done.stdout, done.stderr) == (WRONG_INPUT, "", "")
 
 
 @pytest.mark.parametrize("words", [["config"], ["--version"]])
-def test_a_closed_standard_output_takes_the_text(words: list[str]) -> None:
+def test_closed_standard_output(words: list[str]) -> None:
     done = in_shell('"$@" >&-', *words)
     assert (done.returncode, done.stdout, done.stderr) == (AGREE, "", "")
 
@@ -83,7 +81,7 @@ def test_a_closed_standard_output_takes_the_text(words: list[str]) -> None:
     ("encoding", "printed"),
     [("ascii", r"\u2260 \u00d7 \udcff \ud83d\ude00"), ("cp1252", r"\u2260 × \udcff \ud83d\ude00")],
 )
-def test_characters_that_the_encoding_lacks_are_escaped_so_that_json_reads_them_back(
+def test_unencodable_characters_are_escaped_in_json(
     monkeypatch: pytest.MonkeyPatch, encoding: str, printed: str
 ) -> None:
     text = "≠ × \udcff 😀"
@@ -96,14 +94,14 @@ def test_characters_that_the_encoding_lacks_are_escaped_so_that_json_reads_them_
     assert json.loads(f'"{written}"') == text
 
 
-def test_no_encoding_of_the_system_ends_a_command(config: str) -> None:
+def test_commands_run_under_any_encoding(config: str) -> None:
     words = ["explain", config, "--layer", "0", "--timestep", "1", "--unit", "1", "--engines", WRONG]
     done = in_shell('"$@"', *words, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
     assert (done.returncode, done.stderr) == (AGREE, "")
     assert r"\u" in done.stdout
 
 
-def test_a_name_that_is_no_text_is_shown_escaped() -> None:
+def test_undecodable_name_is_escaped() -> None:
     done = in_shell("\"$@\" $'missing\\xff.toml'", "run")
     assert (done.returncode, done.stderr) == (
         WRONG_INPUT,
@@ -111,7 +109,7 @@ def test_a_name_that_is_no_text_is_shown_escaped() -> None:
     )
 
 
-def test_a_working_directory_that_is_gone_is_a_sentence(config: str, tmp_path: Path) -> None:
+def test_deleted_working_directory_is_reported(config: str, tmp_path: Path) -> None:
     done = in_shell(
         f'mkdir "{tmp_path}/gone"; cd "{tmp_path}/gone"; rmdir "$PWD"; "$@"', "run", config, PYTHONPATH=str(ROOT)
     )

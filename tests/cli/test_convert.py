@@ -38,7 +38,7 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """An LSTM, and an RNN whose activation nobody knows."""
+    """An LSTM, and an RNN of unknown activation."""
     path = tmp_path / "m.npz"
     lstm, rnn = weights_of(network("lstm", 2, True)), weights_of(network("rnn_relu", 1, False), seed=1)
     np.savez(path, **in_torch_names(lstm, "encoder.lstm."), **in_torch_names(rnn, "rnn."))
@@ -143,7 +143,7 @@ def test_what_cannot_be_written_is_refused_before_anything_is_read(
 
 def test_the_file_that_is_read_is_not_written_over(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = model.read_bytes()
-    assert "as OUT: it belongs to IN" in refusal(capsys, model, model, "--entry", "encoder.lstm")
+    assert "as OUT: it is read as IN" in refusal(capsys, model, model, "--entry", "encoder.lstm")
     assert model.read_bytes() == before
 
 

@@ -42,7 +42,7 @@ def called(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, s
     return code, out, err
 
 
-def test_the_notebooks_second_step_is_printed_term_by_term(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_second_step_is_printed_term_by_term(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = called(capsys, notebook, *AT)
     assert (code, err) == (0, "")
     assert out.startswith("h[t=1, u=3] of layer 0 forward →, sample 0: RNN relu, 10 units, 5 inputs\n")
@@ -63,9 +63,7 @@ def test_the_notebooks_second_step_is_printed_term_by_term(notebook: str, capsys
         assert total == pytest.approx(sums[side], abs=0.01)
 
 
-def test_the_first_row_in_which_the_running_sums_part_is_marked(
-    notebook: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_first_divergence_of_running_sums_is_marked(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = called(capsys, notebook, *AT)
     (marked,) = [line for line in out.splitlines() if line.startswith("≠")]
     for line in out.partition(marked)[0].splitlines():
@@ -76,23 +74,21 @@ def test_the_first_row_in_which_the_running_sums_part_is_marked(
     assert ours != theirs
 
 
-def test_a_wrong_engine_is_explained_beside_the_right_one_and_is_no_failure(
-    notebook: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_engine_is_explained_with_exit_code_0(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = called(capsys, notebook, "--layer", "0", "--timestep", "0", "--unit", "3")
     assert code == 0
     assert "bug:no-h2h-bias is wrong here: it returned h = " in out
     assert out.rstrip().splitlines()[-1].startswith("The arithmetic agrees line by line, but the stored h differs")
 
 
-def test_top_says_how_many_terms_are_printed(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_top_limits_the_terms(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = called(capsys, notebook, *AT, "--top", "2")
     assert sum(line[2:].startswith(("x[", "h[t=0, ")) for line in out.splitlines()) == 2
     left = [line.split()[:2] for line in out.splitlines() if line.split()[1:2] in (["more"], ["terms"])]
     assert sum(int(count) for count, _ in left) == 13
 
 
-def test_the_json_goes_to_standard_output_alone(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_to_standard_output(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = called(capsys, notebook, *AT, "--json", "-", "--top", "2")
     found = json.loads(out)
     assert (code, err) == (0, "")
@@ -105,17 +101,13 @@ def test_the_json_goes_to_standard_output_alone(notebook: str, capsys: pytest.Ca
     assert max(total, 0.0) == pytest.approx(found["value"]["manual"], abs=1e-6)
 
 
-def test_quiet_writes_the_file_and_says_nothing(
-    notebook: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_quiet_writes_only_the_file(notebook: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "value.json"
     assert called(capsys, notebook, *AT, "--json", str(path), "--quiet") == (0, "", "")
     assert json.loads(path.read_text(encoding="utf-8"))["formula"] == "h = relu(u + v)"
 
 
-def test_engines_are_chosen_as_for_a_run_and_the_first_is_the_reference(
-    notebook: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_engines_option(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = called(capsys, notebook, *AT, "--engines", "bug:no-i2h-bias,manual", "--json", "-")
     assert json.loads(out)["reference"] == "bug:no-i2h-bias"
 
@@ -147,7 +139,7 @@ def test_engines_are_chosen_as_for_a_run_and_the_first_is_the_reference(
         ),
     ],
 )
-def test_a_place_that_is_none_is_refused_before_anything_runs(
+def test_invalid_position_is_refused_before_the_run(
     words: tuple[str, str],
     sentence: str,
     notebook: str,
@@ -158,7 +150,7 @@ def test_a_place_that_is_none_is_refused_before_anything_runs(
     assert called(capsys, notebook, *AT, *words) == (2, "", f"rnnviz: {sentence}\n")
 
 
-def test_a_file_says_itself_how_long_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_length_follows_from_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.save(tmp_path / "x.npy", np.ones((7, 5), np.float32))
     path = tmp_path / "file.toml"
     path.write_text(NOTEBOOK + '[sequence]\npath = "x.npy"\n', encoding="utf-8")
@@ -186,7 +178,7 @@ def step(x, state, p):
         ("p.no_such_bias", 3, "no_such_bias"),
     ],
 )
-def test_a_recurrence_of_ones_own_is_held_to_the_true_arithmetic(
+def test_custom_step_is_compared_with_the_arithmetic(
     bias: str, code: int, said: str, notebook: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     own = tmp_path / "mine.py"
@@ -198,8 +190,8 @@ def test_a_recurrence_of_ones_own_is_held_to_the_true_arithmetic(
 
 
 @pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reason="MXNet is not installed")
-def test_gluon_and_the_textbook_do_not_part_in_a_lesson(tmp_path: Path) -> None:
-    """As a program of its own: the lesson's config, then the last value that its backward direction computes."""
+def test_explain_as_a_program(tmp_path: Path) -> None:
+    """As a separate program: the lesson's config, then the last value that its backward direction computes."""
 
     def rnnviz(*words: str) -> str:
         command = [sys.executable, "-m", "rnnviz", *words]

@@ -175,7 +175,7 @@ def shell_faults(line: str, folder: Path) -> list[str]:
 
 
 def contents(folder: Path) -> dict[str, object]:
-    """What must be the same afterwards: the bytes of a file, the target of a link, the kind of another one."""
+    """Content that must not change: the bytes of a file, the target of a link, the type of other entries."""
     found: dict[str, object] = {}
     for path in folder.iterdir():
         if path.is_symlink():

@@ -39,9 +39,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     return captured.err
 
 
-def test_inspect_lists_every_layer_with_what_is_to_be_known_of_it(
-    model: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_inspect_lists_every_layer(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", str(model)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split() for line in lines[:3]] == [
@@ -55,7 +53,7 @@ def test_inspect_lists_every_layer_with_what_is_to_be_known_of_it(
 
 
 @pytest.mark.parametrize("to_file", [False, True])
-def test_inspect_writes_the_same_as_json(
+def test_inspect_json_equals_the_table(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], to_file: bool
 ) -> None:
     target = str(tmp_path / "list.json") if to_file else "-"
@@ -84,7 +82,7 @@ def test_inspect_writes_the_same_as_json(
     assert not broken["supported"]
 
 
-def test_the_config_of_an_entry_runs_with_the_file_s_weights(
+def test_config_of_an_entry_runs_with_its_weights(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["config", "--from", str(model), "--entry", "encoder.lstm"]) == 0
@@ -104,7 +102,7 @@ def test_the_config_of_an_entry_runs_with_the_file_s_weights(
             np.testing.assert_array_equal(arrays[f"parameters.{name}"], array)
 
 
-def test_the_cell_is_asked_for_where_the_file_does_not_tell_it(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_cell_needs_the_option(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     error = refusal(capsys, "config", "--from", model, "--entry", "rnn")
     assert 'give cell = "rnn_tanh" or cell = "rnn_relu"' in error
     assert "--cell" in error
@@ -113,7 +111,7 @@ def test_the_cell_is_asked_for_where_the_file_does_not_tell_it(model: Path, caps
     assert '"lstm"' in refusal(capsys, "config", "--from", model, "--entry", "encoder.lstm", "--cell", "gru")
 
 
-def test_a_run_repeats_what_was_assumed_in_its_words_json_report_and_notebook(
+def test_run_repeats_assumptions_in_every_output(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["config", "--from", str(model), "--entry", "rnn", "--cell", "rnn_relu"]) == 0
@@ -135,18 +133,14 @@ def test_a_run_repeats_what_was_assumed_in_its_words_json_report_and_notebook(
     assert json.loads(words.read_text(encoding="utf-8"))["assumptions"] == [assumption]
 
 
-def test_converted_weights_repeat_what_was_assumed(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_convert_repeats_assumptions(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = str(tmp_path / "w.onnx")
     assert main(["convert", str(model), target, "--entry", "rnn", "--cell", "rnn_tanh"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[1:] == ["Assumption: the file does not say the activation: rnn_tanh was chosen."]
 
 
-def test_a_run_starts_from_the_state_that_a_model_stores_for_its_samples(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_run_uses_the_stored_initial_state(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shapes = {"W": (1, 16, 3), "R": (1, 16, 4), "B": (1, 32), "h0": (1, 3, 4), "c0": (1, 3, 4)}
     arrays = random_arrays(shapes, seed=5)
     node = helper.make_node("LSTM", ["X", "W", "R", "B", "", "h0", "c0"], ["Y", "Y_h", "Y_c"], hidden_size=4)
@@ -170,7 +164,7 @@ def test_a_run_starts_from_the_state_that_a_model_stores_for_its_samples(
 
 @pytest.fixture
 def open_state(model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The same file, as if the model computed the initial state of its LSTM."""
+    """The same file, in which the model computes the initial state of its LSTM."""
     from rnnviz.cli import inspect
 
     entry = inspect.entries_in_subprocess(model)[0]
@@ -179,7 +173,7 @@ def open_state(model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return model
 
 
-def test_an_initial_state_that_the_file_leaves_open_must_be_chosen(
+def test_open_initial_state_must_be_chosen(
     open_state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     error = refusal(capsys, "config", "--from", open_state)
@@ -203,12 +197,12 @@ def test_an_initial_state_that_the_file_leaves_open_must_be_chosen(
     ("bidirectional", "reverse", "shown"),
     [(False, False, "forward"), (False, True, "backward"), (True, False, "both"), (None, False, "?")],
 )
-def test_a_table_shows_the_directions(bidirectional: bool | None, reverse: bool, shown: str) -> None:
+def test_table_shows_directions(bidirectional: bool | None, reverse: bool, shown: str) -> None:
     entry = Entry("enc", "lstm", 3, 4, 1, bidirectional, "float32", reverse=reverse)
     assert table([entry]).splitlines()[1].split()[5] == shown
 
 
-def test_a_table_has_biases_initial_state_skipped_steps_and_assumptions() -> None:
+def test_table_columns() -> None:
     entry = Entry("enc", "lstm", 3, 4, 1, False, "float32", biases=False, initial_state="stored", batch_size=5)
     lines = table([replace(entry, masking="those of zeros", assumptions=("every step is computed",))]).splitlines()
     assert lines[1].split() == [
@@ -228,9 +222,7 @@ def test_a_table_has_biases_initial_state_skipped_steps_and_assumptions() -> Non
     assert lines[2:] == ["  skipped time steps: those of zeros", "  assumption: every step is computed"]
 
 
-def test_what_must_be_known_of_an_entry_is_told_beside_its_config(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_config_prints_assumptions_on_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = str(tmp_path / "w.weights.h5")
     write_keras_weights(Path(model))
     assert "--cell gru" in refusal(capsys, "config", "--from", model, "--entry", "uni3_0")
@@ -240,9 +232,7 @@ def test_what_must_be_known_of_an_entry_is_told_beside_its_config(
     assert "go_backwards" in captured.err
 
 
-def test_names_that_would_break_a_line_or_a_terminal_are_escaped(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_control_characters_in_names_are_escaped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "w.npz"
     np.savez(path, **in_torch_names(weights_of(network("lstm", 1, False)), "a\n\x1b[31m\u202eb."))
     assert main(["inspect", str(path), "--json", "-"]) == 0
@@ -254,19 +244,19 @@ def test_names_that_would_break_a_line_or_a_terminal_are_escaped(
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
-def test_several_entries_are_listed_and_one_must_be_named(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_several_entries_need_a_name(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert 'must name one of them: "encoder.lstm", "rnn", "broken"' in refusal(capsys, "config", "--from", model)
     assert 'no recurrent network "x"' in refusal(capsys, "config", "--from", model, "--entry", "x")
     assert "broken cannot be run" in refusal(capsys, "config", "--from", model, "--entry", "broken")
 
 
-def test_options_of_a_model_file_need_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_model_options_need_a_model_file(capsys: pytest.CaptureFixture[str]) -> None:
     for option in ("--entry", "--initial-state"):
         assert f"{option} needs --from FILE" in refusal(capsys, "config", option, "x")
     assert "--from FILE, not both" in refusal(capsys, "config", "lstm", "--from", "x.pt")
 
 
-def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreadable_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "missing.pt cannot be read" in refusal(capsys, "inspect", tmp_path / "missing.pt")
     (tmp_path / "w.pt").write_bytes(b"no model")
     assert "w.pt is not a valid PyTorch file" in refusal(capsys, "config", "--from", tmp_path / "w.pt")

@@ -33,7 +33,7 @@ def write(folder: Path, text: str = GRID) -> Path:
     return path
 
 
-def test_a_sweep_writes_its_rows_and_a_second_start_computes_none(
+def test_finished_sweep_computes_nothing_again(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(tmp_path)
@@ -50,7 +50,7 @@ def test_a_sweep_writes_its_rows_and_a_second_start_computes_none(
     assert json.loads(out) == json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
 
 
-def test_a_mismatch_is_told_and_is_the_exit_code(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_disagreeing_row_sets_the_exit_code(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path)
     assert main(["sweep", str(path), "--engines", "onnx, bug:no-h2h-bias", "--workers", "1"]) == 1
     out, _ = capfd.readouterr()
@@ -61,9 +61,7 @@ def test_a_mismatch_is_told_and_is_the_exit_code(tmp_path: Path, capfd: pytest.C
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_assumptions_of_a_model_file_are_repeated_with_the_rows(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_sweep_repeats_assumptions(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     np.savez(tmp_path / "m.npz", **in_torch_names(weights_of(network("rnn_tanh", 1, False)), "m."))
     path = write(tmp_path, 'base = "network.toml"\nengines = ["onnx"]\n[grid]\nsequence.timesteps = [2, 3]\n')
     config = CONFIG.replace("lstm", "rnn_tanh") + '[parameters]\npath = "m.npz"\nentry = "m"\n'
@@ -76,7 +74,7 @@ def test_the_assumptions_of_a_model_file_are_repeated_with_the_rows(
     assert [row.finding and row.finding.assumptions for row in table.rows] == [(assumption,)] * 2
 
 
-def test_a_row_that_failed_is_the_exit_code(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_failed_row_sets_the_exit_code(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     code = tmp_path / "mine.py"
     code.write_text("def step(x, state, p):\n    raise ValueError('no')\n", encoding="utf-8")
     path = write(tmp_path, 'base = "network.toml"\n')
@@ -84,14 +82,14 @@ def test_a_row_that_failed_is_the_exit_code(tmp_path: Path, capfd: pytest.Captur
     assert capfd.readouterr().out.startswith("! 1 failed\n  ! engine mine.py: ")
 
 
-def test_code_that_only_the_file_names_is_not_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_code_named_only_by_the_sweep_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.py").write_text("raise SystemExit", encoding="utf-8")
     path = write(tmp_path, 'base = "network.toml"\nengines = ["./mine.py"]\n')
     assert main(["sweep", str(path)]) == 0
-    assert "it is run only when you ask for it yourself" in capfd.readouterr().out
+    assert "it runs only if you name it with --engines" in capfd.readouterr().out
 
 
-def test_the_example_is_a_sweep(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_example_is_valid(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["sweep", "--example"]) == 0
     path = write(tmp_path, capfd.readouterr().out)
     assert load_sweep(path).size == 162
@@ -101,7 +99,7 @@ def test_the_example_is_a_sweep(tmp_path: Path, capfd: pytest.CaptureFixture[str
 
 
 @pytest.mark.slow
-def test_a_cluster_finds_what_this_machine_finds(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_cluster_equals_local_results(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     distributed = pytest.importorskip("distributed")
     path = write(tmp_path)
     words = ["sweep", str(path), "--engines", "onnx,bug:no-h2h-bias"]
@@ -127,7 +125,7 @@ def test_a_cluster_finds_what_this_machine_finds(tmp_path: Path, capfd: pytest.C
     ],
     ids=range(5),
 )
-def test_what_is_wrong_is_one_sentence(
+def test_errors_are_one_sentence(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], text: str, options: list[str], sentence: str
 ) -> None:
     assert main(["sweep", str(write(tmp_path, text)), *options]) == 2
@@ -138,7 +136,7 @@ def test_what_is_wrong_is_one_sentence(
     assert err.count("\n") == 1
 
 
-def test_without_dask_a_scheduler_is_refused_with_what_to_install(
+def test_scheduler_without_dask_is_refused(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
@@ -148,7 +146,7 @@ def test_without_dask_a_scheduler_is_refused_with_what_to_install(
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_the_children_and_keeps_what_is_done(tmp_path: Path) -> None:
+def test_ctrl_c_stops_workers_and_keeps_rows(tmp_path: Path) -> None:
     path = write(tmp_path, GRID.replace("[grid]", f"seeds = {list(range(400))}\n[grid]"))
     command = [sys.executable, "-m", "rnnviz", "sweep", str(path), "--workers", "1"]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
@@ -169,9 +167,7 @@ def test_ctrl_c_ends_the_children_and_keeps_what_is_done(tmp_path: Path) -> None
     assert alive == []
 
 
-def test_a_sweep_whose_table_cannot_be_written_keeps_its_verdict(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unwritable_table_keeps_the_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pipe, sweep = tmp_path / "pipe", tmp_path / "s.toml"
     os.mkfifo(pipe)
     network = '[network]\ncell = "gru"\ninput_size = 3\nhidden_size = 4\n[compare]\nreference = "manual"\n'

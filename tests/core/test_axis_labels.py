@@ -1,4 +1,4 @@
-"""How timesteps and features are called where people read it."""
+"""Displayed names of time steps and features."""
 
 import pytest
 

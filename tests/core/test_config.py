@@ -156,21 +156,21 @@ def test_keys_that_need_or_exclude_each_other(tables: dict[str, Any], key: str, 
     assert error.sentence == sentence
 
 
-def test_a_path_alone_says_that_it_is_to_be_read() -> None:
+def test_path_implies_source_file() -> None:
     taken = config(
         sequence={"path": "x.npy"}, parameters={"path": "w.npz", "entry": "e"}, initial_state={"path": "s.npz"}
     )
     assert taken.sequence.source == taken.parameters.initializer == taken.initial_state.source == "file"
 
 
-def test_a_text_brings_its_own_sizes() -> None:
+def test_text_sets_its_sizes() -> None:
     taken = Config.from_mapping({"network": {"cell": "gru", "hidden_size": 4}, "sequence": {"text": "hello"}})
     assert alphabet("hello") == "ehlo"
     assert taken.network.input_size == 4
     assert (taken.sequence.source, taken.sequence.batch_size, taken.sequence.timesteps) == ("text", 1, 5)
 
 
-def test_words_and_a_vocabulary_bring_their_sizes_as_far_as_they_are_known() -> None:
+def test_words_and_vocabulary_set_known_sizes() -> None:
     words = {"text": "to be or not to be", "tokens": "words"}
     network = {"cell": "gru", "hidden_size": 4}
     taken = Config.from_mapping({"network": network, "sequence": words})
@@ -194,7 +194,7 @@ def test_words_and_a_vocabulary_bring_their_sizes_as_far_as_they_are_known() -> 
     ],
     ids=lambda sequence: "-".join(sequence),
 )
-def test_keys_that_go_together_are_kept(sequence: dict[str, Any]) -> None:
+def test_valid_key_combinations_are_kept(sequence: dict[str, Any]) -> None:
     tables = config(sequence=sequence).to_mapping()
     assert {key: tables["sequence"][key] for key in sequence} == sequence
     other = config(sequence=sequence).sequence.of_file("y.npy")
@@ -202,17 +202,17 @@ def test_keys_that_go_together_are_kept(sequence: dict[str, Any]) -> None:
     assert Config.from_mapping(mapping(sequence={"path": "y.npy"})).sequence == other or "text" in sequence
 
 
-def test_an_embedding_may_be_in_the_file_of_the_weights() -> None:
+def test_embedding_in_the_weights_file() -> None:
     sequence = {"text": "x", "vocabulary": "v.txt", "embedding": "e"}
     assert config(sequence=sequence, parameters={"path": "m.pt"}).sequence.embedded
 
 
-def test_a_text_does_not_take_the_place_of_other_missing_keys() -> None:
+def test_text_does_not_replace_other_missing_keys() -> None:
     assert refusal({"network": {"cell": "gru"}, "sequence": {"text": "hello"}}).key == "network.hidden_size"
 
 
 @given(any_config_mappings())
-def test_a_config_says_the_same_after_a_round_trip(values: dict[str, Any]) -> None:
+def test_mapping_round_trip(values: dict[str, Any]) -> None:
     first = Config.from_mapping(values)
     tables = first.to_mapping()
     assert Config.from_mapping(tables) == first
@@ -223,7 +223,7 @@ def test_a_config_says_the_same_after_a_round_trip(values: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize(("dtype", "expected"), DEFAULT_TOLERANCES.items())
-def test_the_default_tolerances_are_those_of_torch(dtype: str, expected: tuple[float, float]) -> None:
+def test_default_tolerances_equal_torch(dtype: str, expected: tuple[float, float]) -> None:
     taken = config(network={"dtype": dtype})
     assert taken.tolerances == expected
     assert config(network={"dtype": dtype}, compare={"rtol": 0.5}).tolerances == (0.5, expected[1])
@@ -234,7 +234,7 @@ def test_the_default_tolerances_are_those_of_torch(dtype: str, expected: tuple[f
     assert default_tolerances(getattr(torch, dtype)) == expected
 
 
-def test_the_first_engine_is_the_reference_unless_another_is_named() -> None:
+def test_first_engine_is_the_default_reference() -> None:
     chosen = config().with_engines(("manual", "gluon"))
     assert (chosen.compare.reference, chosen.compare.candidates) == ("manual", ("gluon",))
     chosen = config().with_engines(("manual", "gluon", "onnx"), "gluon")
@@ -244,20 +244,20 @@ def test_the_first_engine_is_the_reference_unless_another_is_named() -> None:
 
 
 @pytest.mark.parametrize("engines", [(), ("manual",), ("manual", "manual"), ("gluon", "manual", "manual")], ids=str)
-def test_too_few_engines_or_one_twice_are_refused(engines: tuple[str, ...]) -> None:
+def test_too_few_or_repeated_engines_are_refused(engines: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError) as caught:
         config().with_engines(engines)
     assert caught.value.key == "compare.candidates"
 
 
-def test_a_config_error_keeps_its_key_through_a_pipe() -> None:
+def test_config_error_pickles_with_its_key() -> None:
     error = refusal({})
     received = pickle.loads(pickle.dumps(error))
     assert (received.key, received.sentence) == (error.key, error.sentence)
     assert isinstance(received, InputError)
 
 
-def test_nothing_in_a_config_can_be_changed() -> None:
+def test_config_is_frozen() -> None:
     taken = config()
     with pytest.raises(FrozenInstanceError):
         taken.network.cell = "gru"

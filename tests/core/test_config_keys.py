@@ -64,7 +64,7 @@ def wrong_values(limits: FieldSpec) -> list[tuple[Any, str]]:
 
 
 @pytest.mark.parametrize(("section", "key", "limits"), KEYS, ids=[f"{section}.{key}" for section, key, _ in KEYS])
-def test_a_wrong_value_is_refused_with_what_is_allowed(section: str, key: str, limits: FieldSpec) -> None:
+def test_invalid_value_names_the_allowed_ones(section: str, key: str, limits: FieldSpec) -> None:
     for value, told in wrong_values(limits):
         sentence = refused(section, key, value)
         expected = f"{section}.{key} = {told} is not allowed: it must be {limits.allowed}."
@@ -72,7 +72,7 @@ def test_a_wrong_value_is_refused_with_what_is_allowed(section: str, key: str, l
 
 
 @pytest.mark.parametrize(("section", "key", "limits"), KEYS, ids=[f"{section}.{key}" for section, key, _ in KEYS])
-def test_every_key_tells_in_words_what_it_is_and_what_it_may_be(section: str, key: str, limits: FieldSpec) -> None:
+def test_every_key_has_a_description(section: str, key: str, limits: FieldSpec) -> None:
     assert limits.why.endswith(".")
     assert limits.allowed
     for choice in limits.choices:
@@ -80,7 +80,7 @@ def test_every_key_tells_in_words_what_it_is_and_what_it_may_be(section: str, ke
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_an_unknown_key_is_refused_with_the_known_ones(section: str) -> None:
+def test_unknown_key_lists_known_keys(section: str) -> None:
     sentence = refused(section, "hiden_size", 3)
     known = ", ".join(declarations(SECTIONS[section]))
     expected = f"{section}.hiden_size = 3 is not a known key: [{section}] may hold {known}."
@@ -89,7 +89,7 @@ def test_an_unknown_key_is_refused_with_the_known_ones(section: str) -> None:
         assert sentence.endswith(' Did you mean "hidden_size"?')
 
 
-def test_an_unknown_table_is_refused_with_the_known_ones() -> None:
+def test_unknown_table_lists_known_tables() -> None:
     error = refusal(mapping(networks={}))
     assert error.key == "networks"
     assert error.sentence == (
@@ -115,18 +115,18 @@ def test_a_config_must_be_tables(value: Any) -> None:
 
 
 @pytest.mark.parametrize("key", REQUIRED)
-def test_a_missing_key_is_named_with_what_it_must_be(key: str) -> None:
+def test_missing_key_names_the_allowed_values(key: str) -> None:
     error = refusal({"network": {name: value for name, value in REQUIRED.items() if name != key}})
     assert error.key == f"network.{key}"
     allowed = declarations(SECTIONS["network"])[key].allowed
     assert error.sentence == f"network.{key} is missing and has no default: it must be {allowed}."
 
 
-def test_a_config_without_any_table_lacks_the_cell() -> None:
+def test_empty_config_lacks_the_cell() -> None:
     assert refusal({}).key == "network.cell"
 
 
-def test_the_defaults_are_those_of_the_contract() -> None:
+def test_defaults() -> None:
     assert config().to_mapping() == {
         "network": {
             **REQUIRED,
@@ -144,7 +144,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
 
 
 @pytest.mark.parametrize("key", SIZES)
-def test_sizes_reach_from_one_to_a_billion(key: str) -> None:
+def test_range_of_sizes(key: str) -> None:
     section, name = key.split(".")
     for size in (1, LARGEST_SIZE):
         assert config(**{section: {name: size}}).to_mapping()[section][name] == size
@@ -152,19 +152,19 @@ def test_sizes_reach_from_one_to_a_billion(key: str) -> None:
         assert "an integer from 1 to 1,000,000,000" in refused(section, name, size)
 
 
-def test_seeds_reach_from_zero_to_the_largest_integer_of_toml() -> None:
+def test_range_of_seeds() -> None:
     for seed in (0, LARGEST_SEED):
         assert config(sequence={"seed": seed}).sequence.seed == seed
     assert refused("sequence", "seed", LARGEST_SEED + 1)
 
 
-def test_a_whole_number_is_taken_where_a_number_is_asked_for() -> None:
+def test_integer_is_accepted_as_a_number() -> None:
     taken = config(parameters={"scale": 2}, compare={"rtol": 0, "atol": 1})
     assert (taken.parameters.scale, taken.tolerances) == (2.0, (0.0, 1.0))
     assert isinstance(taken.parameters.scale, float)
 
 
-def test_a_long_value_is_cut_to_what_fits_a_sentence() -> None:
+def test_long_value_is_shortened() -> None:
     assert display_value("x" * 58) == f'"{"x" * 58}"'
     assert display_value("x" * 59) == f'"{"x" * 56}...'
     assert display_key("x" * 60) == "x" * 60
@@ -175,13 +175,13 @@ def test_a_long_value_is_cut_to_what_fits_a_sentence() -> None:
     assert " = a number of thousands of digits is not" in refused("network", "input_size", 10**5_000)
 
 
-def test_a_value_of_several_lines_is_told_in_one() -> None:
+def test_multiline_value_is_shown_on_one_line() -> None:
     assert refused("network", "cell", "ls\ntm").startswith('network.cell = "ls\\ntm" is not allowed')
     assert display_value("größe\u202e") == '"größe\\u202e"'
     assert (display_value(False), display_value({"a": "\n"})) == ("false", "{'a': '\\n'}")
 
 
-def test_of_many_names_the_first_twelve_are_listed() -> None:
+def test_long_list_of_names_is_cut_after_twelve() -> None:
     names = [f"a{place}" for place in range(14)]
     twelve = ", ".join(f'"a{place}"' for place in range(12))
     assert [listed(names[:count]) for count in (0, 1, 12, 13, 14)] == [
@@ -193,7 +193,7 @@ def test_of_many_names_the_first_twelve_are_listed() -> None:
     ]
 
 
-def test_the_limits_themselves_are_allowed_but_for_the_one_that_numbers_must_be_above() -> None:
+def test_inclusive_and_exclusive_limits() -> None:
     between = FieldSpec("float", "", minimum=1.0, maximum=2.0)
     assert [between.check("k", value) for value in (1, 1.5, 2)] == [1.0, 1.5, 2.0]
     above = FieldSpec("float", "", above=1.0)
@@ -207,5 +207,5 @@ def test_the_limits_themselves_are_allowed_but_for_the_one_that_numbers_must_be_
 
 
 @pytest.mark.parametrize("section", ["sequence", "parameters", "initial_state"])
-def test_a_path_that_no_system_can_have_is_refused(section: str) -> None:
+def test_invalid_path_is_refused(section: str) -> None:
     assert refused(section, "path", "a\0b.npz")

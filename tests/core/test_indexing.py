@@ -1,4 +1,4 @@
-"""Where a hidden state stands, held against the arrays that the sentences speak of."""
+"""Index texts of hidden states, compared with the arrays that they name."""
 
 import numpy as np
 import pytest

@@ -52,7 +52,7 @@ def test_a_missing_array_is_named_with_its_shape(missing: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["h", "c"])
-def test_a_misshapen_array_is_told_with_both_shapes(name: str) -> None:
+def test_shape_error_has_both_shapes(name: str) -> None:
     arrays = {"h": np.zeros((4, 3, 4)), "c": np.zeros((4, 3, 4)), name: np.zeros((3, 4, 4))}
     with pytest.raises(InputError) as caught:
         checked_state(LSTM, 3, arrays)

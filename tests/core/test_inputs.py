@@ -1,4 +1,4 @@
-"""What a sequence from a file says about the config."""
+"""Requirements of a sequence file on the config."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What a run reads is written into a folder once, and is the same when it is opened from there."""
+"""Inputs of a run are written to a folder once, and read back unchanged."""
 
 import json
 from dataclasses import replace

@@ -189,7 +189,7 @@ def test_an_array_is_stored_whole_however_little_is_written_at_a_time(tmp_path: 
 
 
 class Pages(mmap.mmap):
-    """A map that tells which of its bytes are let go of."""
+    """A memory map that records which bytes are released."""
 
     def madvise(self, *asked: int) -> None:
         self.asked = asked

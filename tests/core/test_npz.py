@@ -23,7 +23,7 @@ def written(array: Any, version: tuple[int, int] | None = None) -> bytes:
 
 @pytest.mark.parametrize("version", [(1, 0), (2, 0)])
 @pytest.mark.parametrize("dtype", ["<f4", ">f8", "i2", "?", "U3"])
-def test_a_header_tells_what_numpy_wrote_and_where_the_numbers_begin(version: tuple[int, int], dtype: str) -> None:
+def test_header_fields_and_offset(version: tuple[int, int], dtype: str) -> None:
     array = np.asfortranarray(np.arange(6).reshape(2, 3).astype(dtype))
     content = written(array, version)
     header = read_npy_header(BytesIO(content), len(content))
@@ -34,7 +34,7 @@ def test_a_header_tells_what_numpy_wrote_and_where_the_numbers_begin(version: tu
 
 
 @pytest.mark.parametrize("shape", [(), (0, 3), (1,)], ids=str)
-def test_an_array_may_be_empty_or_one_number(shape: tuple[int, ...]) -> None:
+def test_empty_and_scalar_arrays(shape: tuple[int, ...]) -> None:
     content = written(np.ones(shape))
     assert read_npy_header(BytesIO(content), len(content)).shape == shape
 
@@ -49,7 +49,7 @@ class Endless(BytesIO):
         return super().read(size)
 
 
-def test_a_header_that_claims_to_be_huge_is_not_read() -> None:
+def test_huge_header_is_refused() -> None:
     file = Endless(b"\x93NUMPY\x02\x00" + (2**32 - 1).to_bytes(4, "little") + bytes(100))
     with pytest.raises(ValueError, match="a header of 4294967295 bytes"):
         read_npy_header(file, 112)
@@ -57,7 +57,7 @@ def test_a_header_that_claims_to_be_huge_is_not_read() -> None:
 
 
 @pytest.mark.parametrize("length", [-1, 1])
-def test_an_array_that_does_not_fill_its_file_is_refused(length: int) -> None:
+def test_size_mismatch_is_refused(length: int) -> None:
     content = written(np.ones(4, np.float32))
     with pytest.raises(ValueError, match=r"^an array of") as caught:
         read_npy_header(BytesIO(content), len(content) + length)
@@ -72,7 +72,7 @@ def header(count: int, shape: tuple[int, ...] = (4,), version: int = 1) -> bytes
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_a_header_of_ten_thousand_bytes_is_read_and_a_longer_one_is_not(version: int) -> None:
+def test_header_limit_of_ten_thousand_bytes(version: int) -> None:
     begin = 8 + 2 * version + 10_000
     content = header(10_000, version=version) + bytes(16)
     found = read_npy_header(BytesIO(content), begin + 16)
@@ -81,7 +81,7 @@ def test_a_header_of_ten_thousand_bytes_is_read_and_a_longer_one_is_not(version:
         read_npy_header(BytesIO(header(10_001, version=version)), 20_000)
 
 
-def test_a_format_that_numpy_does_not_write_and_a_shape_that_is_none_are_refused() -> None:
+def test_unknown_version_and_invalid_shape_are_refused() -> None:
     with pytest.raises(ValueError, match=r"^its format has the version \(3, 0\)$"):
         read_npy_header(BytesIO(b"\x93NUMPY\x03\x00" + bytes(100)), 108)
     with pytest.raises(ValueError, match=r"^an array of the shape \(-2, -2\) would have \d+ bytes and has 144$"):
@@ -99,14 +99,14 @@ def test_a_format_that_numpy_does_not_write_and_a_shape_that_is_none_are_refused
     ],
     ids=str,
 )
-def test_what_are_no_real_numbers_is_a_sentence(dtype: Any, sentence: str) -> None:
+def test_types_that_are_not_real_are_refused(dtype: Any, sentence: str) -> None:
     with pytest.raises(InputError) as caught:
         check_numeric(np.dtype(dtype), "x")
     assert str(caught.value) == sentence
 
 
 @pytest.mark.parametrize("dtype", ["?", "i1", "u8", "f2", ">f8"])
-def test_real_numbers_of_every_type_are_taken(dtype: str) -> None:
+def test_real_types_are_accepted(dtype: str) -> None:
     check_numeric(np.dtype(dtype), "x")
 
 
@@ -114,7 +114,7 @@ def numbers(*shape: int) -> np.ndarray:
     return np.random.default_rng(7).normal(size=shape)
 
 
-def test_an_archive_gives_its_arrays_by_name(tmp_path: Path) -> None:
+def test_archive_returns_arrays_by_name(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "w.npz", a=np.ones((2, 3), np.float32), b=np.arange(4))
     arrays = read_npz(tmp_path / "w.npz")
     assert {name: (array.dtype.name, array.shape) for name, array in arrays.items()} == {
@@ -123,7 +123,7 @@ def test_an_archive_gives_its_arrays_by_name(tmp_path: Path) -> None:
     }
 
 
-def test_names_under_a_prefix_are_read_without_it_and_alone(tmp_path: Path) -> None:
+def test_prefix_selects_and_is_removed(tmp_path: Path) -> None:
     np.savez(tmp_path / "run.npz", **{"state.h": numbers(2), "other": numbers(3), "config": np.array("text")})
     assert list(read_npz(tmp_path / "run.npz", "state.")) == ["h"]
     np.savez(tmp_path / "own.npz", h=numbers(2), c=numbers(2))
@@ -132,9 +132,7 @@ def test_names_under_a_prefix_are_read_without_it_and_alone(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_shapes_are_known_before_numbers_are_read_and_one_array_needs_no_other(
-    tmp_path: Path, save: object, order: str
-) -> None:
+def test_shapes_without_reading_and_arrays_one_by_one(tmp_path: Path, save: object, order: str) -> None:
     assert callable(save)
     x = np.array(numbers(3, 4), order=order)
     save(tmp_path / "x.npz", x=x, text=np.array("no number"), **{"folder/y": np.zeros(2)})
@@ -147,7 +145,7 @@ def test_shapes_are_known_before_numbers_are_read_and_one_array_needs_no_other(
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 @pytest.mark.parametrize("dtype", ["<f4", ">f8", "i2"])
-def test_the_pieces_are_the_array(
+def test_pieces_join_to_the_array(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, save: Callable[..., None], dtype: str
 ) -> None:
     monkeypatch.setattr(module, "_PIECE_BYTES", 64)
@@ -164,7 +162,7 @@ def test_the_pieces_are_the_array(
         np.testing.assert_array_equal(archive.read(name), array)
 
 
-def test_how_far_the_reading_of_an_array_is_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_reports_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PIECE_BYTES", 64)
     np.savez(tmp_path / "a.npz", a=numbers(20))
     told: list[float] = []
@@ -174,7 +172,7 @@ def test_how_far_the_reading_of_an_array_is_is_told(tmp_path: Path, monkeypatch:
     assert told == [64 / 160, 128 / 160, 1.0]
 
 
-def test_what_would_be_unpickled_is_known_by_its_type_and_never_loaded(tmp_path: Path) -> None:
+def test_object_arrays_are_never_unpickled(tmp_path: Path) -> None:
     class Trap:
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return (tmp_path / "ran").write_text, ("ran",)
@@ -188,7 +186,7 @@ def test_what_would_be_unpickled_is_known_by_its_type_and_never_loaded(tmp_path:
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_changed_number_is_caught_by_the_checksum(tmp_path: Path) -> None:
+def test_checksum_detects_a_changed_number(tmp_path: Path) -> None:
     path, x = tmp_path / "x.npz", numbers(4_000)
     np.savez(path, x=x, y=np.full(8, 0.5))
     content = bytearray(path.read_bytes())
@@ -201,7 +199,7 @@ def test_a_changed_number_is_caught_by_the_checksum(tmp_path: Path) -> None:
             read("x")
 
 
-def test_a_file_that_is_saved_anew_with_another_array_while_it_is_read_is_told(tmp_path: Path) -> None:
+def test_file_replaced_while_reading_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     np.savez(path, x=numbers(2, 3))
     file = NpzFile(path)
@@ -210,7 +208,7 @@ def test_a_file_that_is_saved_anew_with_another_array_while_it_is_read_is_told(t
         file.read("x")
 
 
-def test_an_array_that_ends_before_its_end_is_told(tmp_path: Path) -> None:
+def test_truncated_array_is_refused(tmp_path: Path) -> None:
     path, content = tmp_path / "x.npz", npy((4,)) + bytes(16)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x.npy", content[:-3])
@@ -222,7 +220,7 @@ def test_an_array_that_ends_before_its_end_is_told(tmp_path: Path) -> None:
         NpzFile(path).read("x")
 
 
-def test_shapes_can_be_refused_before_a_number_is_read(tmp_path: Path) -> None:
+def test_shape_check_precedes_reading(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", h=np.ones((2, 3), np.float32), n=np.arange(5, dtype=np.int16))
     shapes: list[Any] = []
     read_npz(tmp_path / "a.npz", check=shapes.append)
@@ -246,14 +244,14 @@ def npy(shape: tuple[int, ...]) -> bytes:
     [b"", b"\x93NUMPY\x09\x00", npy((4,)) + bytes(15), npy((4,)) + bytes(17), npy((10**9, 10**9)) + bytes(4)],
     ids=["nothing", "another version", "too short", "too long", "a huge shape"],
 )
-def test_an_array_that_is_not_what_it_says_is_a_sentence(tmp_path: Path, content: bytes) -> None:
+def test_corrupt_array_is_refused(tmp_path: Path, content: bytes) -> None:
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("hidden.npy", content)
     with pytest.raises(InputError, match=r"a\.npz is not a valid \.npz file: .*\.$"):
         NpzFile(tmp_path / "a.npz")
 
 
-def test_a_file_of_another_kind_and_one_that_is_not_there_are_sentences(tmp_path: Path) -> None:
+def test_other_and_missing_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("1,2,3")
     with pytest.raises(InputError, match=r"text\.npz is not a valid \.npz file: File is not a zip file\."):
         NpzFile(tmp_path / "text.npz")

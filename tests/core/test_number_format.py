@@ -27,7 +27,7 @@ from rnnviz.verify.metrics import ulp_distance
         (np.float32(-inf), "-infinity"),
     ],
 )
-def test_a_value_is_shown_with_three_decimals(value: float, shown: str) -> None:
+def test_value_has_three_decimals(value: float, shown: str) -> None:
     assert number_format.short(value) == shown
 
 
@@ -51,42 +51,42 @@ def test_a_value_is_shown_with_three_decimals(value: float, shown: str) -> None:
         (nan, "NaN"),
     ],
 )
-def test_a_difference_is_shown_in_two_digits(value: float, shown: str) -> None:
+def test_difference_has_two_digits(value: float, shown: str) -> None:
     assert number_format.error(value) == shown
 
 
 @given(st.floats(min_value=1e-300, max_value=1e300))
-def test_a_limit_as_it_is_read_lets_through_what_needs_it(value: float) -> None:
+def test_printed_limit_passes(value: float) -> None:
     read = float(number_format.format_ceil(value))
     assert value <= read <= value * 1.11
 
 
 @given(st.floats(width=32))
-def test_the_full_digits_of_a_float32_read_back_to_it(value: float) -> None:
+def test_float32_digits_round_trip(value: float) -> None:
     number = np.float32(value)
     back = np.float32(float(number_format.full(number)))
     assert back.tobytes() == number.tobytes() or (np.isnan(number) and np.isnan(back))
 
 
 @given(st.floats())
-def test_the_full_digits_of_a_float64_read_back_to_it(value: float) -> None:
+def test_float64_digits_round_trip(value: float) -> None:
     for number in (value, np.float64(value)):
         back = float(number_format.full(number))
         assert np.float64(back).tobytes() == np.float64(value).tobytes() or (np.isnan(value) and np.isnan(back))
 
 
-def test_a_float32_is_not_dressed_up_with_the_digits_of_a_float64() -> None:
+def test_float32_has_no_float64_digits() -> None:
     assert number_format.full(np.float32(0.1)) == "0.1"
     assert number_format.full(float(np.float32(0.1))) == "0.10000000149011612"
     assert number_format.full(np.float32(1.5e-8)) == "1.5e-8"
 
 
-def test_nonfinite_numbers_are_spelled_out_in_words_that_read_back() -> None:
+def test_nonfinite_numbers_round_trip() -> None:
     assert [number_format.full(v) for v in (nan, inf, -inf)] == ["NaN", "infinity", "-infinity"]
     assert float(number_format.full(-inf)) == -inf
 
 
-def test_the_distance_to_nan_is_no_number() -> None:
+def test_ulp_distance_to_nan() -> None:
     distance = ulp_distance(np.array([np.nan, 1.0], np.float32), np.array([1.0, 1.0], np.float32))
     assert [number_format.ulp(int(d)) for d in distance] == ["none", "0"]
     assert number_format.ulp(12_345) == "12,345"
@@ -106,11 +106,11 @@ def test_the_distance_to_nan_is_no_number() -> None:
         (3_840.0, "1 h 4 min"),
     ],
 )
-def test_a_duration_is_told_in_the_units_of_its_size(seconds: float, shown: str) -> None:
+def test_duration_units(seconds: float, shown: str) -> None:
     assert number_format.duration(seconds) == shown
 
 
-def test_two_values_that_three_decimals_do_not_tell_apart_are_shown_in_full() -> None:
+def test_values_equal_in_three_decimals_are_shown_in_full() -> None:
     assert number_format.format_pair(0.2631, 0.2642) == ("0.263", "0.264")
     assert number_format.format_pair(0.26310001, 0.26310002) == ("0.26310001", "0.26310002")
     assert number_format.format_pair(float("nan"), 0.0) == ("NaN", "0.000")
@@ -132,7 +132,7 @@ def test_two_values_that_three_decimals_do_not_tell_apart_are_shown_in_full() ->
         (-0.0119, "-0.011"),
     ],
 )
-def test_a_limit_is_rounded_up_in_its_second_digit(value: float, shown: str) -> None:
+def test_limit_is_rounded_up(value: float, shown: str) -> None:
     assert number_format.format_ceil(value) == shown
 
 
@@ -146,7 +146,7 @@ def test_a_limit_is_rounded_up_in_its_second_digit(value: float, shown: str) -> 
         (1e100, "1.000e+100"),
     ],
 )
-def test_from_a_million_on_a_value_has_an_exponent(value: float, shown: str) -> None:
+def test_exponent_from_a_million(value: float, shown: str) -> None:
     assert number_format.short(value) == shown
 
 
@@ -163,7 +163,7 @@ def test_from_a_million_on_a_value_has_an_exponent(value: float, shown: str) -> 
         (1e100, "1e+100"),
     ],
 )
-def test_a_difference_has_an_exponent_only_beyond_the_ends_of_what_is_short_without(value: float, shown: str) -> None:
+def test_exponent_of_very_small_and_large_differences(value: float, shown: str) -> None:
     assert number_format.error(value) == shown
 
 
@@ -171,7 +171,7 @@ def test_a_difference_has_an_exponent_only_beyond_the_ends_of_what_is_short_with
     ("distance", "shown"),
     [(0, "0"), (99_999, "99,999"), (100_000, "1e+5"), (2**64 - 2, "1.8e+19"), (2**64 - 1, "none")],
 )
-def test_a_distance_in_floats_is_counted_up_to_a_hundred_thousand(distance: int, shown: str) -> None:
+def test_ulp_is_exact_up_to_100000(distance: int, shown: str) -> None:
     assert number_format.ulp(distance) == shown
 
 
@@ -191,11 +191,11 @@ def test_a_distance_in_floats_is_counted_up_to_a_hundred_thousand(distance: int,
         (7_325.0, "2 h 2 min"),
     ],
 )
-def test_a_duration_goes_to_the_next_unit_where_it_would_read_as_one(seconds: float, shown: str) -> None:
+def test_duration_rounds_up_to_the_next_unit(seconds: float, shown: str) -> None:
     assert number_format.duration(seconds) == shown
 
 
-def test_a_count_has_separators_and_full_digits_keep_their_sign() -> None:
+def test_separators_and_sign() -> None:
     assert number_format.count(3_200_000) == "3,200,000"
     assert number_format.full(1) == "1.0"
     assert [number_format.full(v) for v in (-1.5e-300, 1e22, np.float32(-2e30))] == ["-1.5e-300", "1e+22", "-2e+30"]

@@ -1,4 +1,4 @@
-"""Weights and biases: drawn once in Gluon's order, the same for everybody who names the same seed."""
+"""Weights and biases: drawn once in Gluon's order, determined by the seed."""
 
 from dataclasses import replace
 from typing import Any
@@ -30,7 +30,7 @@ def named(network: Network, **changes: Any) -> dict[str, np.ndarray]:
 
 
 @given(NETWORKS, SOURCES)
-def test_the_same_seed_gives_the_same_numbers_and_another_one_others(network: Network, source: ParameterSource) -> None:
+def test_seed_determines_the_parameters(network: Network, source: ParameterSource) -> None:
     first, second = draw_parameters(network, source), draw_parameters(network, source)
     other = draw_parameters(network, replace(source, seed=source.seed ^ 1))
     for name, shape in network.parameter_shapes().items():
@@ -43,14 +43,14 @@ def test_the_same_seed_gives_the_same_numbers_and_another_one_others(network: Ne
 
 
 @given(NETWORKS, SOURCES)
-def test_both_dtypes_start_from_the_same_numbers(network: Network, source: ParameterSource) -> None:
+def test_dtypes_share_the_draws(network: Network, source: ParameterSource) -> None:
     exact = draw_parameters(replace(network, dtype="float64"), source)
     rounded = draw_parameters(replace(network, dtype="float32"), source)
     for name, array in exact.items():
         np.testing.assert_array_equal(array.astype(np.float32), rounded[name])
 
 
-def test_the_numbers_are_pinned_to_numpys_generator_in_gluons_order() -> None:
+def test_draws_follow_numpy_in_gluons_order() -> None:
     generator = np.random.default_rng(7)
     expected = {}
     for layer, features in enumerate((3, 8)):
@@ -67,7 +67,7 @@ def test_the_numbers_are_pinned_to_numpys_generator_in_gluons_order() -> None:
 
 
 @pytest.mark.parametrize("initializer", ["normal", "uniform"])
-def test_normal_and_uniform_weights_are_pinned_too(initializer: str) -> None:
+def test_normal_and_uniform_draws(initializer: str) -> None:
     generator = np.random.default_rng(7)
     shape = (16, 3)
     expected = generator.normal(0, 0.25, shape) if initializer == "normal" else generator.uniform(-0.25, 0.25, shape)
@@ -76,7 +76,7 @@ def test_normal_and_uniform_weights_are_pinned_too(initializer: str) -> None:
 
 
 @given(NETWORKS, SEEDS)
-def test_xavier_weights_stay_within_gluons_bound_and_reach_for_it(network: Network, seed: int) -> None:
+def test_xavier_bound_equals_gluon(network: Network, seed: int) -> None:
     for name, array in draw_parameters(network, ParameterSource("xavier", "zeros", seed=seed)).items():
         if name.endswith("weight"):
             bound = np.sqrt(6.0 / sum(array.shape))
@@ -97,7 +97,7 @@ def test_orthogonal_weights_have_orthonormal_columns_or_rows(network: Network, s
 
 
 @pytest.mark.parametrize("features", [3, 4, 6], ids=["tall", "square", "wide"])
-def test_orthogonal_weights_are_made_of_normal_ones_by_gram_and_schmidt(features: int) -> None:
+def test_orthogonal_weights_follow_gram_schmidt(features: int) -> None:
     drawn = draw_parameters(
         Network("rnn_tanh", features, 4, dtype="float64"), ParameterSource("orthogonal", "zeros", seed=7)
     )["l0_i2h_weight"]
@@ -109,7 +109,7 @@ def test_orthogonal_weights_are_made_of_normal_ones_by_gram_and_schmidt(features
     np.testing.assert_allclose(drawn if features > 4 else drawn.T, found, atol=1e-13)
 
 
-def test_orthogonal_draws_favor_no_sign() -> None:
+def test_orthogonal_signs_are_balanced() -> None:
     network = Network("rnn_tanh", 1, 3, dtype="float64")
     draws = [draw_parameters(network, ParameterSource("orthogonal", seed=seed))["l0_h2h_weight"] for seed in range(400)]
     # Without the correction by R's diagonal the first column's first number would always be negative.
@@ -126,7 +126,7 @@ def test_biases_are_zeros_or_within_the_scale(network: Network, source: Paramete
             assert (array == 0.0).all() == (source.bias == "zeros")
 
 
-def test_a_lane_gets_its_own_four_arrays() -> None:
+def test_each_lane_has_four_arrays() -> None:
     drawn = draw_parameters(NETWORK, ParameterSource())
     for layer in range(2):
         for direction, side in enumerate("lr"):
@@ -135,7 +135,7 @@ def test_a_lane_gets_its_own_four_arrays() -> None:
                 np.testing.assert_array_equal(getattr(own, kind), drawn[f"{side}{layer}_{kind}"])
 
 
-def test_a_missing_array_is_named_with_the_shape_that_it_needs() -> None:
+def test_missing_array_names_its_shape() -> None:
     arrays = named(NETWORK)
     del arrays["r1_i2h_weight"]
     with pytest.raises(InputError, match=r"^The weights lack r1_i2h_weight, which must have the shape \(16, 8\)\.$"):
@@ -143,13 +143,13 @@ def test_a_missing_array_is_named_with_the_shape_that_it_needs() -> None:
 
 
 @pytest.mark.parametrize("shape", [(3, 16), (16,), (16, 3, 1), (0, 3), ()], ids=str)
-def test_a_misshapen_array_is_told_with_both_shapes(shape: tuple[int, ...]) -> None:
+def test_shape_error_has_both_shapes(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError) as caught:
         Parameters(NETWORK, named(NETWORK, l0_i2h_weight=np.zeros(shape)))
     assert str(caught.value) == f"l0_i2h_weight has the shape {shape}, but the network needs (16, 3)."
 
 
-def test_a_superfluous_array_is_named() -> None:
+def test_unknown_array_is_named() -> None:
     with pytest.raises(InputError) as caught:
         Parameters(Network("gru", 3, 4), named(Network("gru", 3, 4), l2_i2h_weight=np.zeros((16, 4))))
     assert str(caught.value) == (
@@ -158,7 +158,7 @@ def test_a_superfluous_array_is_named() -> None:
     )
 
 
-def test_what_no_float32_can_hold_becomes_the_infinity_that_is_shown() -> None:
+def test_float32_overflow_is_infinity() -> None:
     network = Network("rnn_tanh", 1, 1)
     arrays = named(network, l0_i2h_weight=np.array([[1e300]]), l0_h2h_weight=np.array([[np.nan]]))
     kept = Parameters(network, arrays)
@@ -166,7 +166,7 @@ def test_what_no_float32_can_hold_becomes_the_infinity_that_is_shown() -> None:
     assert np.isnan(kept["l0_h2h_weight"][0, 0])
 
 
-def test_nobody_can_write_to_the_arrays_and_the_givers_array_stays_writable() -> None:
+def test_arrays_are_read_only_and_sources_writable() -> None:
     arrays = named(NETWORK)
     kept = Parameters(NETWORK, arrays)
     with pytest.raises(ValueError, match="read-only"):

@@ -1,4 +1,4 @@
-"""Progress told past what stands between: to whom it is told, and that it can stop the work."""
+"""Progress callbacks across layers of calls, which can stop the work."""
 
 import pytest
 
@@ -44,7 +44,7 @@ def test_a_stage_is_told_as_its_part_of_the_whole() -> None:
         with stage(0.5, 1.0), stage(0.5, 1.0) as tell:
             tell(0.5)
     with stage(0.0, 1.0) as tell:
-        tell(0.5)  # nobody waits
+        tell(0.5)  # no one waits
     assert told == [0.0, 0.25, 0.5, 0.75, 0.875]
 
 

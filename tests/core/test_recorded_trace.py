@@ -1,4 +1,4 @@
-"""A trace that was recorded elsewhere tells what it does not hold, however often it is opened."""
+"""A recorded trace knows its missing arrays after each opening."""
 
 from collections.abc import Collection
 from dataclasses import replace

@@ -19,7 +19,7 @@ def _files(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(trace_module, "_SMALL_BYTES", 0)
 
 
-def test_what_is_written_is_what_is_opened(tmp_path: Path) -> None:
+def test_trace_round_trip(tmp_path: Path) -> None:
     written = create_trace(tmp_path / "engine", "./größer.py", LSTM, 5, 3, cell=True)
     generator = np.random.default_rng(0)
     for array in written.values():
@@ -36,7 +36,7 @@ def test_what_is_written_is_what_is_opened(tmp_path: Path) -> None:
             again[...] = 0.0
 
 
-def test_only_an_lstm_has_cell_states_and_only_where_the_engine_knows_them(tmp_path: Path) -> None:
+def test_cell_states_only_of_an_lstm_that_returns_them(tmp_path: Path) -> None:
     gru = create_trace(tmp_path / "gru", "manual", GRU, 5, 3, cell=True)
     assert (gru.cell, gru.state_c) == (None, None)
     assert list(gru) == ["h", "out", "state.h"]
@@ -47,7 +47,7 @@ def test_only_an_lstm_has_cell_states_and_only_where_the_engine_knows_them(tmp_p
     assert open_trace(tmp_path / "lstm").cell is None
 
 
-def test_out_is_shown_in_the_layout_that_is_asked_for(tmp_path: Path) -> None:
+def test_out_follows_the_layout(tmp_path: Path) -> None:
     trace = create_trace(tmp_path / "engine", "manual", LSTM, 5, 3)
     trace.output[:] = np.arange(trace.output.size).reshape(trace.output.shape)
     assert trace.output_in("TNC").shape == (5, 3, 8)
@@ -64,18 +64,18 @@ def test_a_lane_is_a_view_of_one_sample(tmp_path: Path) -> None:
     assert np.shares_memory(lane, trace.hidden)
 
 
-def test_a_folder_that_exists_is_not_written_over(tmp_path: Path) -> None:
+def test_existing_folder_is_not_overwritten(tmp_path: Path) -> None:
     create_trace(tmp_path / "engine", "manual", LSTM, 5, 3)
     with pytest.raises(FileExistsError):
         create_trace(tmp_path / "engine", "manual", LSTM, 5, 3)
 
 
-def test_a_folder_that_is_no_trace_is_an_error(tmp_path: Path) -> None:
+def test_folder_without_a_trace_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="engine"):
         open_trace(tmp_path)
 
 
-def test_an_opened_trace_can_be_filled_where_that_is_asked_for(tmp_path: Path) -> None:
+def test_opened_trace_can_be_writable(tmp_path: Path) -> None:
     create_trace(tmp_path / "engine", "manual", GRU, 5, 3)
     filling = open_trace(tmp_path / "engine", writable=True)
     filling.hidden[:], filling.output[:], filling.state_h[:] = 1.0, 2.0, 3.0

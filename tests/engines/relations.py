@@ -1,4 +1,4 @@
-"""What must stay true of any right engine when its inputs are changed: no relation needs to know a right number.
+"""What must stay true of any correct engine when its inputs are changed: no relation needs to know a right number.
 
 A relation changes the inputs, has them computed again, and tells what the second trace must hold, given the first.
 """

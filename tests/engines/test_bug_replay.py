@@ -20,7 +20,7 @@ STEPS = 3
 
 
 def network(cell: str, *, bidirectional: bool = True) -> Inputs:
-    """Two layers of 4 units over 5 timesteps and 6 samples."""
+    """Two layers of 4 units over 5 time steps and 6 samples."""
     sizes = {"num_layers": 2, "bidirectional": bidirectional, "dtype": "float64"}
     return inputs_of({"timesteps": 5, "batch_size": 6}, cell=cell, hidden_size=4, **sizes)
 
@@ -85,7 +85,7 @@ def test_of_exchanged_axes_the_samples_are_the_steps() -> None:
     inputs = network("gru")
     fault = Fault(batch_as_time=True)
     trace = made(fault, inputs)
-    # The sixth sample would be a sixth timestep.
+    # The sixth sample would be a sixth time step.
     expected, found = expected_and_found(fault, inputs, trace, StepWindow(1, 1, 4, (0, 4, 5)))
     np.testing.assert_allclose(expected, found, rtol=0, atol=1e-12)
     np.testing.assert_array_equal(found, trace.hidden[1, 1, [0, 4], 2:].swapaxes(0, 1))

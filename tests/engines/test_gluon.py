@@ -1,4 +1,4 @@
-"""What the real Gluon does: the notebook's facts, its agreement with its own fused stack, and its known bugs."""
+"""The real Gluon: facts of the notebooks, agreement with its own fused stack, and its known bugs."""
 
 from collections.abc import Callable
 from dataclasses import replace

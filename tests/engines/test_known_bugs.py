@@ -181,7 +181,7 @@ def test_a_bug_in_the_parameters_is_the_right_network_with_those_parameters(cell
         "h2h-transposed": with_parameters(inputs, transposed),
     }
     if cell == "lstm":
-        # Rows i, f, g, o read as i, f, o, g: g is what stands third, o what stands second.
+        # Rows i, f, g, o read as i, f, o, g.
         read_as["gates-i-f-o-g"] = rows(inputs, [0, 1, 3, 2])
         read_as["gates-i-o-f-g"] = rows(inputs, [0, 2, 3, 1])
         read_as["forget-bias-one"] = scaled_gate(inputs, 1, "h2h_bias")

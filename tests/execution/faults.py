@@ -1,4 +1,4 @@
-"""What can happen to the process that computes, at any moment of a run: drawn from a seed, and done to it."""
+"""Faults of the worker process at any moment of a run, drawn from a seed."""
 
 import contextlib
 import ctypes

@@ -1,4 +1,4 @@
-"""What the child process is told to read in these tests: it imports them by name."""
+"""Functions that the child process of these tests imports by name."""
 
 import contextlib
 import errno

@@ -1,4 +1,4 @@
-"""What the child that serves one run after the other keeps of them."""
+"""Memory that the worker process keeps between runs."""
 
 import gc
 import sys

@@ -1,4 +1,4 @@
-"""Weights count as written once they are proved; what is not proved is a sentence that names the file."""
+"""Weights are written only after verification; a failed one is a sentence that names the file."""
 
 from functools import partial
 from pathlib import Path

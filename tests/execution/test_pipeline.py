@@ -1,4 +1,4 @@
-"""What a run tells of its progress before its engines compute."""
+"""Progress of a run before its engines compute."""
 
 from pathlib import Path
 

@@ -50,7 +50,7 @@ def gone(pid: int) -> bool:
     except psutil.NoSuchProcess:
         return True
     _, alive = psutil.wait_procs([process], timeout=5)
-    # Nobody may be there to collect an orphan; what matters is that it does not run.
+    # An orphan may stay a zombie; it only must not run.
     return not alive or process.status() == psutil.STATUS_ZOMBIE
 
 

@@ -1,4 +1,4 @@
-"""A whole run against a recording: golden numbers agree, one changed number is found, a mistake is named."""
+"""A whole run against a recording: equal numbers agree, a changed one is found, a known bug is named."""
 
 from pathlib import Path
 from typing import Any
@@ -280,7 +280,7 @@ def test_a_recording_that_does_not_fit_is_told_at_its_key_before_anything_is_com
     engines = (golden, "manual") if key == "compare.reference" else ("manual", golden)
     np.savez(tmp_path / "golden.npz", hidden=np.ones((1, 1, 6, 3, 4), np.float32))
     stages: list[str] = []
-    with pytest.raises(ConfigError, match=r"ask for \(L, D, T, N, H\) = \(2, 2, 6, 3, 4\)\.") as caught:
+    with pytest.raises(ConfigError, match=r"expected \(L, D, T, N, H\) = \(2, 2, 6, 3, 4\)\.") as caught:
         compute(
             RunRequest(1, config_of(*engines), load_inputs), tmp_path / "run", lambda stage, done: stages.append(stage)
         )

@@ -102,7 +102,7 @@ def test_what_is_too_old_is_removed_unless_it_is_among_the_newest(tmp_path):
 @pytest.mark.parametrize("jump", [-40 * 365 * 86400.0, 40 * 365 * 86400.0], ids=["back", "forward"])
 def test_a_clock_that_jumps_loses_nothing(tmp_path, left, monkeypatch, jump):
     now = time.time()
-    # Written as it is now, and at its start by a machine without a clock of its own.
+    # Written now, and at boot by a machine without a battery clock.
     early = written_at(tmp_path / "window-early", 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(desk.time, "time", lambda: now + jump)

@@ -1,4 +1,4 @@
-"""A file is proved to hold a network, and is not if one number, the order of gates or a joint of layers differs."""
+"""The round trip fails if one number, the order of gates or a joint of layers differs."""
 
 from collections.abc import Callable
 from pathlib import Path

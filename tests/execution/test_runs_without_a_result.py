@@ -1,4 +1,4 @@
-"""Runs that do not come to a result: stopped, failed, or with the child's death; and the next one, which works."""
+"""Runs without a result: stopped, failed, or with a dead worker; the next run works."""
 
 import os
 from threading import Timer
@@ -28,8 +28,8 @@ def engine_processes() -> set[psutil.Process]:
     [
         (loads.refuse_input, "input", None, "The weather is wrong: it must be fair."),
         (loads.refuse_key, "input", "sequence.path", "sequence.path is wrong: it must be right."),
-        (loads.use_all_memory, "input", None, "The run needs more memory than there is: make a size smaller."),
-        (loads.map_too_much, "input", None, "The run needs more memory than there is: make a size smaller."),
+        (loads.use_all_memory, "input", None, "The run needs more memory than is available: reduce a size."),
+        (loads.map_too_much, "input", None, "The run needs more memory than is available: reduce a size."),
         (loads.fill_the_disk, "engine", None, "The run could not be stored in {}: No space left on device."),
         (loads.blunder, "engine", None, "The run failed: ZeroDivisionError: nobody thought of this."),
     ],

@@ -1,4 +1,4 @@
-"""A call in a process of its own: what it returns and raises comes back, and its death is a sentence."""
+"""A call in a separate process: results and exceptions return, and its death is a sentence."""
 
 import os
 import signal

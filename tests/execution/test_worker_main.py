@@ -82,8 +82,8 @@ def test_a_run_whose_process_cannot_begin_is_a_sentence_and_the_next_one_is_righ
             patched.setattr(worker_main, "main", _begin_without_memory)
             failure = failed(events_of(supervisor))
             assert failure.sentence == (
-                "The process that computes ended while starting the engines (exit code 1): "
-                "no result was made, and the next run starts a new one."
+                "The worker process ended while starting the engines (exit code 1): "
+                "there is no result, and the next run starts a new process."
             )
             # The one that is started for the next run has the same fault.
             failed(events_of(supervisor))

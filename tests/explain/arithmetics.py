@@ -25,7 +25,7 @@ GATES = {"rnn_relu": "h", "rnn_tanh": "h", "lstm": "ifgo", "gru": "rzn"}
 
 @st.composite
 def explained(draw: st.DrawFn) -> tuple[Inputs, Trace, Location]:
-    """A random network as the textbook's recurrence computes it, and a place in it; some traces know no cell states."""
+    """A random network as the manual recurrence computes it, and a place in it; some traces know no cell states."""
     inputs = load_inputs(draw(configs()))
     trace = computed(ManualEngine(), inputs)[0]
     if draw(st.booleans()):

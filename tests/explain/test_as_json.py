@@ -1,4 +1,4 @@
-"""The JSON of an explanation, key by key, of numbers that can be checked by hand."""
+"""The JSON of an explanation, key by key, with numbers that can be checked on paper."""
 
 from dataclasses import replace
 from math import exp, inf, nan, tanh

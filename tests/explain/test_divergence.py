@@ -1,4 +1,4 @@
-"""The first line at which two engines part: each line in its order, at the tolerance itself and beside it."""
+"""The first line at which two engines diverge: order of the lines, and differences at the tolerance."""
 
 from dataclasses import replace
 from math import inf, nan

@@ -1,4 +1,4 @@
-"""Equations with their numbers, digits that tell numbers apart, and the curve of an activation."""
+"""Equations with their numbers, enough digits to distinguish them, and the curve of an activation."""
 
 from dataclasses import replace
 from math import inf, nan, tanh

@@ -1,4 +1,4 @@
-"""An explanation calls timesteps and features by their names."""
+"""An explanation calls time steps and features by their names."""
 
 from dataclasses import replace
 

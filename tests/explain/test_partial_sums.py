@@ -1,4 +1,4 @@
-"""The first row of a ledger in which the running sums of two engines part."""
+"""The first row of a term table in which the running sums diverge."""
 
 from dataclasses import replace
 from math import inf, nan

@@ -1,4 +1,4 @@
-"""What is printed can be added up by hand: of any network, every printed sum and value follows from the lines above."""
+"""Printed terms can be added on paper: every printed sum and value follows from the lines above."""
 
 import re
 from math import exp, tanh

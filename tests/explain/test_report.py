@@ -1,4 +1,4 @@
-"""The page that explains a value, as a whole: the numbers are eighths, so that it can be checked by hand."""
+"""The printed explanation of a value as a whole, in eighths, so that it can be checked on paper."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""A pre-activation as its terms, of numbers that can be added up by hand; and one value explained for all engines."""
+"""Terms of a pre-activation that can be added on paper, and one value explained for all engines."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What people write beside their numbers: labels of timesteps, vocabularies, lessons; and sound."""
+"""What people write beside their numbers: labels of time steps, vocabularies, lessons; and sound."""
 
 import json
 import re
@@ -20,7 +20,7 @@ _INDICES: tuple[Any, ...] = (-1, 0, 1, 2, 5, 10**9, 10**30, 1.0, True, None, "1"
 
 
 def labels(chance: Random, _folder: Path) -> bytes:
-    """A line for each timestep, or for some more or fewer."""
+    """A line for each time step, or for some more or fewer."""
     count = TIMESTEPS if chance.random() < 0.7 else chance.choice([0, 1, 2, 4, 5_000])
     common = chance.random() < 0.5
     lines = [chance.choice(_WORDS[:6] if common else _WORDS) for _ in range(count)]

@@ -157,7 +157,7 @@ def _read_sweep_results(path: Path) -> None:
 def _read_settings(path: Path) -> None:
     """Whatever they hold, a window begins with them, and they take what is set."""
     application = QApplication.instance() or QApplication(["fuzz", "-platform", "offscreen"])
-    # Qt tells which values it cannot make anything of; whoever sees to the file knows.
+    # Qt warns about values that it cannot parse.
     before = qInstallMessageHandler(lambda *_: None)
     try:
         _begin_with(path)

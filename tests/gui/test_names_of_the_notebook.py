@@ -1,4 +1,4 @@
-"""All that somebody prints who recomputes the four networks by hand stands in the window, under the same names."""
+"""The window shows all numbers of the four notebook networks, under the same names."""
 
 from collections.abc import Callable
 from typing import Any

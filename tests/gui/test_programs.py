@@ -33,7 +33,7 @@ def watched(settings):
 
     def look():
         try:
-            print(QApplication.platformName(), window.verdict.says, window.windowTitle(), flush=True)
+            print(QApplication.platformName(), window.verdict.state, window.windowTitle(), flush=True)
             write_picture(render_widget(window, 1), Path(picture))
         finally:
             window.close()
@@ -94,7 +94,7 @@ def watched(settings):
     window = make_window(settings)
 
     def look():
-        print(window.verdict.says, window.session.result is result, window.runner.busy)
+        print(window.verdict.state, window.session.result is result, window.runner.busy)
         window.close()
 
     window.first_painted.connect(lambda: QTimer.singleShot(0, look))

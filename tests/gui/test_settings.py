@@ -1,4 +1,4 @@
-"""What comes back at the next start, and a look that follows the desktop or the user's choice."""
+"""Settings of the next start, and a theme that follows the desktop or the user's choice."""
 
 import shutil
 import sys
@@ -18,6 +18,8 @@ from rnnviz.gui.theme.palettes import DARK, LIGHT
 from rnnviz.gui.theme.theme_manager import ThemeManager
 from tests.full_disk import files_of_at_most
 
+VARIANT = b"[window]\ngeometry=@Variant(\\0\\0)\n"
+
 
 def test_the_window_comes_back_as_it_was(make_window, supervisor):
     window = make_window(supervisor)
@@ -32,7 +34,10 @@ def test_the_window_comes_back_as_it_was(make_window, supervisor):
     assert again.main_layout._whole.sizes() == divided
 
 
-@pytest.mark.parametrize("junk", [b"\x00\xff\x13", b"", b"@ByteArray(half", b"[window]\ngeometry=@Variant(\\0\\0)\n"])
+@pytest.mark.parametrize(
+    "junk",
+    [b"\x00\xff\x13", *(pytest.param(junk, marks=pytest.mark.slow) for junk in (b"", b"@ByteArray(half", VARIANT))],
+)
 def test_a_damaged_settings_file_counts_as_none(make_window, tmp_path, supervisor, junk):
     (tmp_path / "settings.ini").write_bytes(junk)
     window = make_window(supervisor, None)
@@ -83,7 +88,9 @@ def test_values_of_another_kind_count_as_not_set(make_window, settings, supervis
 PACKED = bytes.fromhex("000000ff 00000001 00000002 000002ae 0000014a 00")
 
 
-@pytest.mark.parametrize("handle", ["00ffffff", "7fffffff", "80000000"])
+@pytest.mark.parametrize(
+    "handle", ["00ffffff", *(pytest.param(h, marks=pytest.mark.slow) for h in ("7fffffff", "80000000"))]
+)
 @pytest.mark.parametrize("part", ["whole", "middle"])
 def test_a_damaged_layout_makes_no_window_that_no_screen_can_hold(make_window, settings, supervisor, part, handle):
     settings.set_layout(part, QByteArray(PACKED + bytes.fromhex(f"{handle} 01 00000001 00")))

@@ -1,4 +1,4 @@
-"""Settings are read once, kept in memory, and written where nobody waits for the disk."""
+"""Settings are read once, kept in memory, and written where no one waits for the disk."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What a new user meets: the first lesson, run by itself and shown; lessons; the keys that move the cursor."""
+"""First use of the window: the first lesson runs by itself; lessons; keys that move the selection."""
 
 import pytest
 from PySide6.QtCore import Qt
@@ -21,7 +21,7 @@ def test_the_first_lesson_runs_by_itself_and_is_shown(window):
     first = lessons()[0]
     assert window.session.result.config == first.config
     assert window.windowTitle() == f"{first.title}[*]"
-    assert window.verdict.says in AGREEMENT
+    assert window.verdict.state in AGREEMENT
     assert window.toolbar.lesson.currentData() == first
     assert "gluon" in window.progress.text
     assert window.toolbar.transport.label.text() == "t = 0 of 1"
@@ -37,7 +37,7 @@ def test_a_lesson_of_the_menu_is_opened_run_and_judged(qtbot, window, lesson):
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         action.trigger()
     assert window.session.result.config.network == lesson.config.network
-    assert window.verdict.says in ({"disagree"} if lesson.name == "real-bug" else AGREEMENT)
+    assert window.verdict.state in ({"disagree"} if lesson.name == "real-bug" else AGREEMENT)
     assert window.toolbar.lesson.currentData() == lesson
     assert not window.isWindowModified()
 
@@ -217,11 +217,11 @@ def test_a_candidate_that_is_wrong_is_shown_before_one_that_is_right(run_config,
     )
     box = window.toolbar.candidate
     assert box.currentData() == "bug:no-h2h-bias"
-    assert window.verdict.says == "disagree"
+    assert window.verdict.state == "disagree"
     box.setCurrentIndex(box.findData("manual"))
     box.activated.emit(box.currentIndex())
     assert window.session.candidate == "manual"
-    assert window.verdict.says in AGREEMENT
+    assert window.verdict.state in AGREEMENT
 
 
 def test_the_lanes_grow_with_the_window_at_least_as_much_as_what_is_beside_them(qtbot, window):

@@ -1,4 +1,4 @@
-"""What a run leaves for other programs: a row for each value, an archive of the arrays, a summary."""
+"""Exports for other programs: a row for each value, an archive of the arrays, a summary."""
 
 import csv
 from collections.abc import Callable
@@ -104,7 +104,7 @@ def test_progress_through_the_archive_rises_to_one_in_small_steps(tmp_path: Path
     write_npz(result, tmp_path / "out.npz", told.append)
     assert told == sorted(told)
     assert told[-1] == 1.0
-    # An array of 36 MB is no single step.
+    # An array of 36 MB takes several progress steps.
     assert max(b - a for a, b in pairwise(told)) < 0.15
 
 

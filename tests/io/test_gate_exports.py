@@ -25,7 +25,7 @@ ENGINES = {
 
 @pytest.fixture(params=[(cell, both) for cell in sorted(CELLS) for both in (False, True)], ids=str)
 def result(request):
-    """A right engine and one with a mistake; the right one's cell states are known."""
+    """A correct engine and one with a mistake; the right one's cell states are known."""
     cell, bidirectional = request.param
     return make_result(("gluon", ENGINES[cell]), cell=cell, num_layers=2, bidirectional=bidirectional, dtype="float64")
 

@@ -19,6 +19,8 @@ from rnnviz.cli import _COMMANDS, main
 from rnnviz.io.guide_pages import guide_pages
 from rnnviz.io.resources import resource_path
 
+pytestmark = pytest.mark.usefixtures("shared_worker")
+
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FRAMEWORK = re.compile(r"^import (torch|keras|onnx|mxnet)", re.MULTILINE)
 FILE = re.compile(r"# (\S+\.toml)\n")
@@ -75,10 +77,18 @@ def perform(text: str, folder: Path, capsys, other: Callable[[list[str]], None] 
     return codes
 
 
+@pytest.fixture(scope="module")
+def working_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("guide")
+
+
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def folder(working_folder, monkeypatch):
+    """An empty working folder: the same path for every test, since the shared worker keeps that of its first one."""
+    monkeypatch.chdir(working_folder)
+    yield working_folder
+    for path in working_folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def needs(*packages: str) -> None:
@@ -90,7 +100,12 @@ def needs(*packages: str) -> None:
 
 @pytest.mark.parametrize(
     ("heading", "packages"),
-    [("PyTorch", ("torch",)), ("Keras", ("keras", "torch")), ("ONNX", ("onnxruntime",)), ("MXNet", ("mxnet",))],
+    [
+        ("PyTorch", ("torch",)),
+        pytest.param("Keras", ("keras", "torch"), marks=pytest.mark.slow),
+        ("ONNX", ("onnxruntime",)),
+        ("MXNet", ("mxnet",)),
+    ],
 )
 def test_recorded_outputs_of_each_framework_agree_with_its_weights(heading, packages, folder, capsys):
     needs(*packages)
@@ -121,6 +136,7 @@ def test_a_port_is_checked_as_its_page_says(bug, code, folder, capsys):
     assert "gates-i-f-o-g" not in bug or "i, f, o, g" in Path("port.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_keras_is_compared_with_onnx_runtime_as_its_page_says(folder, capsys):
     needs("keras", "torch", "onnxruntime")
     assert perform(guide_pages()["keras-and-onnx"].text, folder, capsys) == [0]

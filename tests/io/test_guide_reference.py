@@ -25,6 +25,8 @@ from rnnviz.io.resources import resource_path
 from rnnviz.sweeps import grid
 from rnnviz.verify import audit_sampling, diagnosis, mismatches
 
+pytestmark = pytest.mark.usefixtures("shared_worker")
+
 ROW = re.compile(r"^\| (.+) \|$", re.MULTILINE)
 CODE = re.compile(r"`([^`]+)`")
 TYPES = {

@@ -2,7 +2,7 @@
 
 Where there is a processor for the window, the clock decides: a frame is as long whether its thread computed in it or
 waited, for a disk, a lock or another process. Where other programs took the processor away for more than a tenth of the
-frame, they did so with those that the window waited for, too, and nobody can tell for how long: what counts then is the
+frame, they did so with those that the window waited for, too, and no one can tell for how long: what counts then is the
 processor's time of the window's thread. Linux tells how long a thread was ready to run and had no processor; where that
 cannot be known the clock decides.
 """

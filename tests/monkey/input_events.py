@@ -73,7 +73,7 @@ class Hands:
         try:
             return deed()
         except RuntimeError as error:
-            # What it was about to touch vanished meanwhile, as a menu does. Whoever else touches such a thing is wrong.
+            # The target vanished meanwhile, as a menu does. Only the monkey may touch a deleted widget.
             where = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
             if where.parent != Path(__file__).parent:
                 raise
@@ -87,7 +87,7 @@ class Hands:
                 break
             popup.close()
         for _ in range(20):
-            # From the top down: those beneath wait for the one that is modal.
+            # From the top down: lower windows wait for the modal one.
             top = modal()
             rest = [top] if isinstance(top, QDialog) else dialogs()
             if not rest:
@@ -215,7 +215,7 @@ class Hands:
         if popup is not None:
             popup.close()
             return f"close {type(popup).__name__}"
-        # What is modal lies on top: nobody can answer a dialog beneath it, which waits for that answer.
+        # The modal dialog is on top: a dialog below it cannot be answered.
         top = modal()
         answerable = dialogs() if top is None else [top] if isinstance(top, QDialog) else []
         if not answerable:

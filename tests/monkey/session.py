@@ -25,7 +25,7 @@ from tests.report_tables import Rows
 from tests.unexpected_errors import UnexpectedErrors
 
 _ACTION_MS = 10
-_TOLD_EVERY = 1000
+_PRINT_EVERY = 1000
 _PATIENT_EVERY, _PATIENCE_SECONDS = 12, 3.0
 """After so many actions a run that goes on is waited for, or hardly any would ever come to its end."""
 _LARGEST_RUN = 4_000_000
@@ -117,7 +117,7 @@ class Monkey:
                 window.files.ask_about_changes = lambda _leave: False
                 window.close()
                 return
-            # Asked for first, and each time anew: a menu turns an event loop of its own until it is closed.
+            # Checked first, each time: a menu runs its own event loop until it is closed.
             QTimer.singleShot(_ACTION_MS, window, act)
             now = monotonic()
             waits = window.runner.busy and self.done.total() % _PATIENT_EVERY == 0
@@ -129,7 +129,7 @@ class Monkey:
             self.done[doing] += 1
             if self.aloud:
                 self.tell(doing)
-            if self.done.total() % _TOLD_EVERY == 0:
+            if self.done.total() % _PRINT_EVERY == 0:
                 self.tell(f"{self.done.total():,} actions, {verdicts.runs} runs, {len(self.heart.frozen)} long frames")
 
         def keep_small(config: Config) -> None:

@@ -1,4 +1,4 @@
-"""Coarser copies of traces: nothing that stands out in a block is lost, in whatever pieces it was read."""
+"""Coarser copies of traces keep every extreme, for any block size."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is kept of reduced lanes, within a budget."""
+"""Cached reduced lanes, within a budget."""
 
 import numpy as np
 

@@ -132,7 +132,7 @@ def test_pictures_of_everything_share_one_store_and_none_is_taken_for_another(re
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """The timesteps of the cells that were read or computed, part by part."""
+    """The time steps of the cells that were read or computed, part by part."""
     noted: list[tuple[int, int]] = []
     real = CellReader.read
 
@@ -226,8 +226,8 @@ def test_a_lane_has_the_shape_the_effort_and_the_numbers_of_its_cells(result: Ru
     for lane in (INPUT, Lane(0, 0), Lane(1, 1)):
         assert lanes.shape(lane) == source.shape(lane.layer)
         assert lanes.effort(lane) == source.effort(lane.layer)
-        assert lanes.told(lane) == source.told(lane.layer, lane.direction)
-    assert lanes.told(Lane(1, 1)) != lanes.told(Lane(1, 0)) or quantity == "g"
+        assert lanes.recorded(lane) == source.recorded(lane.layer, lane.direction)
+    assert lanes.recorded(Lane(1, 1)) != lanes.recorded(Lane(1, 0)) or quantity == "g"
 
 
 def test_gates_that_are_given_are_asked_and_one_number_for_all_units_has_no_order(result: RunResult) -> None:
@@ -277,7 +277,7 @@ def test_coarser_copies_are_read_where_they_make_up_the_pixels(
         units = 5 if lane is INPUT else 8
         across, down = Bins(np.arange(0, 200, width), 200), Bins(np.arange(0, units, height), units)
         found, wanted = lanes.read(lane, across, down), exact.read(lane, across, down)
-        # A copy holds numbers in float32, and violations rounded.
+        # A copy has numbers in float32, and rounded error ratios.
         np.testing.assert_allclose(found.values, wanted.values, rtol=1e-6)
         assert (found.marks is None) == (wanted.marks is None)
         assert found.marks is None or np.array_equal(found.marks, wanted.marks)

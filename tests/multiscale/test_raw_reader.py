@@ -75,7 +75,7 @@ def test_each_quantity_is_that_of_the_arrays_with_the_marks_of_the_comparison(
     else:
         expected = gates_of(result.inputs, result["manual"].hidden)[quantity][(*LANE, slice(None), SAMPLE)]
     if quantity == "c":
-        # The cell states that the engine told itself are not computed.
+        # The cell states that the engine recorded itself are not computed.
         cell = result["manual"].cell
         assert cell is not None
         expected = cell[(*LANE, slice(None), SAMPLE)]
@@ -113,7 +113,7 @@ def test_the_input_is_read_by_value_whatever_the_lanes_show(result: RunResult) -
         assert np.array_equal(found.values, result.inputs.sequence[TIMES, SAMPLE, 2:5].T)
         assert found.marks is None
         assert source.shape(None) == (T, 5)
-        assert (source.computes(None), source.effort(None), source.told(None, 1)) == (False, 1.0, range(T))
+        assert (source.computes(None), source.effort(None), source.recorded(None, 1)) == (False, 1.0, range(T))
 
 
 @pytest.mark.parametrize(
@@ -147,16 +147,16 @@ def test_of_a_recording_that_lacks_vectors_only_what_is_there_is_told_and_compar
     ends = replace(result["manual"], missing=frozenset({"hidden", "output"}))
     partial = replace(result, traces={**result.traces, "manual": ends})
     one = range(1) if LANE[1] else range(T - 1, T)
-    assert cells(partial, "value").told(*LANE) == one
-    assert cells(partial, "norm").told(*LANE) == one
-    assert cells(partial, "violation").told(*LANE) == one
-    assert cells(partial, "change").told(*LANE) == range(0)
-    assert cells(partial, "value", "gluon").told(*LANE) == range(T)
+    assert cells(partial, "value").recorded(*LANE) == one
+    assert cells(partial, "norm").recorded(*LANE) == one
+    assert cells(partial, "violation").recorded(*LANE) == one
+    assert cells(partial, "change").recorded(*LANE) == range(0)
+    assert cells(partial, "value", "gluon").recorded(*LANE) == range(T)
     for quantity in ("difference", "violation"):
-        assert cells(partial, quantity, "gluon").told(*LANE) == one
-    # `out` alone tells every vector of the last layer.
+        assert cells(partial, quantity, "gluon").recorded(*LANE) == one
+    # `out` alone has every hidden state of the last layer.
     top = replace(result, traces={**result.traces, "manual": replace(ends, missing=frozenset({"hidden"}))})
-    assert [cells(top, "value").told(layer, 1) for layer in (0, 1)] == [range(1), range(T)]
+    assert [cells(top, "value").recorded(layer, 1) for layer in (0, 1)] == [range(1), range(T)]
     whole = result["gluon"], result["manual"]
     for quantity in ("violation", "difference"):
         source = cells(partial, quantity)

@@ -47,7 +47,7 @@ def test_marks_are_the_mismatching_values_of_the_sample(result: RunResult) -> No
     assert MultiscaleReader(result, "gluon", None, 1).read(Lane(0, 0), *whole).marks is None
 
 
-def test_violation_is_read_in_place_of_hidden_values_alone(result: RunResult) -> None:
+def test_error_ratio_replaces_hidden_values_only(result: RunResult) -> None:
     comparison = result.comparison("manual")
     lanes = MultiscaleReader(result, "gluon", "manual", 1, "violation")
     whole = every_cell(0, 40), every_cell(0, 4)

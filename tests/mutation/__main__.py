@@ -59,7 +59,7 @@ def main() -> int:
                     )
 
             tried(tree, mutants, calls, tell, tests=asked.tests, processes=asked.processes)
-    return _told(outcomes)
+    return _print_outcomes(outcomes)
 
 
 def _chosen(mutants: list[Mutant], asked: argparse.Namespace) -> list[Mutant]:
@@ -82,7 +82,7 @@ def _calls(tree: Path, tests: list[str], processes: int, kept: Path | None) -> R
     return calls
 
 
-def _told(outcomes: list[tuple[Mutant, str]]) -> int:
+def _print_outcomes(outcomes: list[tuple[Mutant, str]]) -> int:
     by_folder: dict[str, Counter[str]] = {}
     for mutant, outcome in outcomes:
         for folder in (mutant.file.split("/")[1], "together"):

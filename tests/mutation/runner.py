@@ -2,7 +2,7 @@
 
 As a plugin of pytest (`-p tests.mutation.runner`), whose tests are found once. RNNVIZ_MUTATION is the folder of
 orders: without `orders.json` in it every test is run once and `reached.json` written; otherwise the mutants named there
-are tried, and a line of JSON is told of each in `told.jsonl`. Nothing here is of use by hand: see `tests.mutation`.
+are tried, and a line of JSON about each is written to `outcomes.jsonl`. The entry point is `tests.mutation`.
 """
 
 import functools
@@ -58,13 +58,13 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
         with suppress(ImportError), warnings.catch_warnings(action="ignore"):
             importlib.import_module(name)
     for item in session.items:
-        # It looks through every process of the machine, and would after each test: all fixtures are made anew for each.
+        # It searches every process of the machine, and would after each test, because fixtures are created again.
         with suppress(ValueError):
             item.fixturenames.remove("nothing_is_left_running")
     folder = Path(os.environ[ORDERS])
     orders = folder / "orders.json"
     if orders.exists():
-        _try(session.items, json.loads(orders.read_text(encoding="utf-8")), folder / "told.jsonl")
+        _try(session.items, json.loads(orders.read_text(encoding="utf-8")), folder / "outcomes.jsonl")
     else:
         (folder / "reached.json").write_text(json.dumps(_reached(session.items)), encoding="utf-8")
     return True
@@ -118,7 +118,7 @@ def _try(items: list[pytest.Item], orders: list[dict[str, object]], told: Path) 
 
 
 def _passes(item: pytest.Item, limit: float) -> bool:
-    """Whether one test passes in so many seconds, with all of its fixtures made anew, also those of the session."""
+    """Whether one test passes in so many seconds, with all of its fixtures made again, also those of the session."""
     _forget()
     item._initrequest()
     try:

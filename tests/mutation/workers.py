@@ -1,4 +1,4 @@
-"""Processes that try mutants in a copy of the project, and are started anew where a mutant hangs or ends them."""
+"""Processes that try mutants in a copy of the project, and are started again where a mutant hangs or ends them."""
 
 import json
 import os
@@ -32,7 +32,7 @@ class Worker:
 
     def __init__(self, tree: Path, tests: Sequence[str], orders: list[dict[str, object]] | None) -> None:
         self.folder = Path(mkdtemp(dir=tree.parent))
-        self.told = self.folder / "told.jsonl"
+        self.outcomes = self.folder / "outcomes.jsonl"
         self.orders = orders or []
         if orders is not None:
             (self.folder / "orders.json").write_text(json.dumps(orders), encoding="utf-8")
@@ -57,9 +57,11 @@ class Worker:
 
     def lines(self) -> list[dict[str, str]]:
         """What was told so far."""
-        if not self.told.exists():
+        if not self.outcomes.exists():
             return []
-        lines = [json.loads(line) for line in self.told.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+        lines = [
+            json.loads(line) for line in self.outcomes.read_text(encoding="utf-8").splitlines() if line.endswith("}")
+        ]
         if len(lines) != self._lines:
             self._lines, self._seen = len(lines), time.monotonic()
         return lines

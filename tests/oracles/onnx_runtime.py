@@ -9,7 +9,7 @@ from rnnviz.core.config import Network
 from rnnviz.core.inputs import Inputs
 from tests.oracles.computed import Answer
 
-# Where each of ONNX's gates stands among Gluon's: i, o, f, c among i, f, g, o and z, r, h among r, z, n.
+# Index of each of ONNX's gates among Gluon's: i, o, f, c among i, f, g, o and z, r, h among r, z, n.
 GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
 OPERATORS = {"rnn_relu": "RNN", "rnn_tanh": "RNN", "lstm": "LSTM", "gru": "GRU"}
 OPSET, IR_VERSION = 21, 10

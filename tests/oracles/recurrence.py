@@ -1,4 +1,4 @@
-"""The recurrence in float64, one sample, one timestep and one gate at a time: slow, and easy to believe."""
+"""The recurrence in float64, one sample, one time step and one gate at a time: slow, and easy to believe."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""What desktops and shells know the program by: valid by the tools that read it, and true of the program."""
+"""Desktop files and completion are valid by the system's tools, and match the program."""
 
 import gzip
 import os

@@ -1,4 +1,4 @@
-"""The choice of a Python for the virtual environment, on systems made up of small stand-ins."""
+"""The choice of a Python for the virtual environment, on simulated systems."""
 
 import subprocess
 import sys

@@ -177,7 +177,7 @@ def test_the_window_opens_there_runs_the_lesson_and_obeys(installed: CleanSystem
                 (row,) = (row for row in csv.DictReader(file) if tuple(row[name] for name in _PLACE) == place)
             assert shown == {name: float(row[name]) for name in ("gluon", "manual")}
 
-            # After a click into a lane, the lane is what is copied: a table with a column for each timestep.
+            # After a click into a lane, the lane is what is copied: a table with a column for each time step.
             press("mousemove", *_CELL, "click", "1")
             second = copied()
             while second == first and monotonic() < end:

@@ -1,4 +1,4 @@
-"""What pip would install of the wheel on systems that MXNet has no wheel for."""
+"""Packages that pip would install on systems without a wheel of MXNet."""
 
 import json
 import subprocess

@@ -182,7 +182,7 @@ def test_the_windows_installer_takes_what_is_built_and_what_is_in_the_tree() -> 
     assert '"--distpath", WORK / "bundle"' in build
     assert "rnnviz-{#Version}-windows-x64" in text
     assert "rnnviz-{version}-windows-x64.exe" in build
-    # Menus and files open the one of the two programs that has no console.
+    # Menus and files open the executable without a console.
     assert set(re.findall(r"(\w+)\.exe", text)) == {"rnnvizw"}
 
 

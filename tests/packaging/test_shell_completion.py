@@ -1,4 +1,4 @@
-"""The completion of bash, sourced in a bash and asked what may stand at a cursor."""
+"""Completion of bash, sourced in a real bash."""
 
 import shutil
 import subprocess

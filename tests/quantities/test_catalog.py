@@ -1,4 +1,4 @@
-"""What lanes can be read by, and what each quantity is called where it is offered and over a color bar."""
+"""Quantities of the lanes, and their names in menus and over a color bar."""
 
 import pytest
 

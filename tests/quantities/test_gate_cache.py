@@ -1,4 +1,4 @@
-"""How far gates reach and what it takes to compute them: counted by hand, with only a part of a lane looked at."""
+"""The estimated range and cost of gates, from a part of a lane."""
 
 from dataclasses import replace
 from threading import Thread
@@ -52,7 +52,7 @@ def test_of_a_small_result_every_number_is_looked_at_in_every_lane(quantity: Qua
     for layer in range(2):
         for direction in range(2):
             hidden = np.array(result["manual"].hidden)
-            # What is no number does not count, and does not hide the others.
+            # NaN does not count, and does not hide other values.
             hidden[layer, direction, 3, 2] *= -7.0
             hidden[1, 0, 2, 0, 1] = np.nan
             edited = with_hidden(result, "manual", hidden)
@@ -91,7 +91,7 @@ def test_a_long_lane_of_few_products_is_looked_at_everywhere(monkeypatch: pytest
 
 @pytest.fixture
 def few_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In lanes of more than 6 timesteps only 6 of them, 2 units and 2 samples."""
+    """In lanes of more than 6 time steps only 6 of them, 2 units and 2 samples."""
     for name, value in {"_EXACTLY": 0, "_SAMPLED_TIMES": 6, "_SAMPLED_UNITS": 2, "_SAMPLES": 2}.items():
         monkeypatch.setattr(lane_gates, name, value)
 

@@ -1,4 +1,4 @@
-"""What is lit: the regions of a place, and which vectors and components they light up wherever these are shown."""
+"""Highlights: the regions of a place, and the highlighted vectors and units in every view."""
 
 import pytest
 
@@ -73,7 +73,7 @@ def test_the_state_before_a_step_stands_beside_it_or_outside_the_lane(
         (Region(INPUT, range(8), range(2, 4)), HERE.moved(layer=0), "input", [range(2, 4)]),
         (Region(INPUT, range(8), range(2, 4)), HERE, "input", []),
         (Region(INPUT, range(8), range(2, 4)), HERE.moved(layer=0), "hidden", []),
-        # The initial state stands before the first step that a lane computes.
+        # The initial state precedes the first computed step of a lane.
         (Region(Lane(1, 1), range(8, 9), range(3)), HERE.moved(timestep=7), "h0", [range(3)]),
         (Region(Lane(1, 1), range(8, 9), range(3)), HERE.moved(timestep=7), "c0", []),
         (Region(Lane(1, 1), range(8, 9), range(3), array="c"), HERE.moved(timestep=7), "c0", [range(3)]),

@@ -1,4 +1,4 @@
-"""Bars of a histogram: they count every value, stand in order, and the limit parts what is outside."""
+"""Bars of a histogram: every value is counted, in order, and the limit separates mismatches."""
 
 import itertools
 from dataclasses import replace
@@ -81,13 +81,13 @@ def test_distances_in_floats_are_told_as_whole_numbers() -> None:
 
 
 def spread(lowest: int, highest: int, counts: dict[int, int]) -> Histogram:
-    """A histogram of some counts by bin, whose first numbers stand at the timestep of their bin."""
+    """A histogram of some counts by bin, whose first numbers stand at the time step of their bin."""
     bins = highest - lowest + 3
     numbers = np.array([counts.get(place, 0) for place in range(bins)])
     return Histogram(lowest, highest, numbers, np.array([(0, 1, place, 2, 3) for place in range(bins)]))
 
 
-def test_bars_of_violations_are_those_of_the_octaves_from_the_first_filled_one_to_the_last() -> None:
+def test_bars_span_the_filled_octaves() -> None:
     spreads = replace(comparison_of(), violations=spread(-3, 2, {0: 3, 1: 5, 6: 2, 7: 4}))
     bars = violation_bars(spreads)
     unit = "times the tolerance"

@@ -1,4 +1,4 @@
-"""What a plot of few pixels shows of a long series: nothing that sticks out is lost."""
+"""A plot with few pixels of a long series keeps every extreme."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_the_ends_are_those_of_the_values_that_share_a_pixel(timesteps: int, dat
         (range(32, 48), 28, 6, 51),
         (range(33, 47), 28, 6, 51),
         (range(16), 0, 5, 19),
-        # The sequence has 98 timesteps: its last block is cut off.
+        # The sequence has 98 time steps: its last block is cut off.
         (range(90, 98), 84, 4, 97),
     ],
 )

@@ -1,4 +1,4 @@
-"""The parts of out and state, held against the arrays that they are parts of."""
+"""Slices of out and state, compared with the arrays."""
 
 from dataclasses import replace
 

@@ -154,7 +154,7 @@ def test_a_band_is_as_wide_as_is_asked_and_those_that_touch_are_one() -> None:
     assert pixel_bands(bands, -0.5, 99.5, 100, narrowest=1).tolist() == [[10, 11], [12, 13], [60, 62], [99, 100]]
     assert pixel_bands(bands, -0.5, 99.5, 100).tolist() == [[10, 14], [60, 62], [99, 100]]
     assert pixel_bands(bands, -0.5, 99.5, 100, narrowest=3).tolist() == [[10, 15], [60, 63], [99, 100]]
-    # A band that ends at the left edge, or begins at the right one, is out of sight; one that reaches in is not.
+    # A range that ends at the left edge or begins at the right edge is invisible; one that overlaps is visible.
     assert pixel_bands(np.array([[0, 4]]), 4.5, 14.5, 10).tolist() == []
     assert pixel_bands(np.array([[0, 5]]), 4.5, 14.5, 10).tolist() == [[0, 1]]
     assert pixel_bands(np.array([[14, 20]]), 4.5, 14.5, 10).tolist() == [[9, 10]]

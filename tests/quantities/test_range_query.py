@@ -1,4 +1,4 @@
-"""Units that are on together, and where else they are: as counting by hand finds them."""
+"""Units that are active together, and similar ranges, compared with plain counting."""
 
 from dataclasses import replace
 from itertools import groupby

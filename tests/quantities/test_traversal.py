@@ -1,4 +1,4 @@
-"""The order of computation, and what each stage of a step lights up and says, held against the recurrence itself."""
+"""The order of computation, and the highlights and texts of each stage, compared with the recurrence."""
 
 import pytest
 

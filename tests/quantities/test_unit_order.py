@@ -1,4 +1,4 @@
-"""Units in another order: found as the textbook says, and no number and no mark is lost in any order."""
+"""Orders of units, compared with NumPy; no number and no mark is lost in any order."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The vectors at a place, held against the arrays of the run."""
+"""The vectors at a location, compared with the arrays of the run."""
 
 from dataclasses import replace
 

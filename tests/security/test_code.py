@@ -36,7 +36,7 @@ UNPICKLER = "io/model_formats/safe_pickle.py"
 KNOWN_BY = {
     # A cluster is one that the user names.
     "distributed": "sweeps/cluster.py",
-    # A machine of its own for PyTorch's files, which calls nothing that they name.
+    # The interpreter for PyTorch's files; it calls nothing that they name.
     "pickle": UNPICKLER,
     "marshal": "nobody",
     "PySide6.QtNetwork": "nobody",

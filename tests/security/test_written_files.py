@@ -1,4 +1,4 @@
-"""What is written, and where: what the user named, and private folders that are gone afterwards."""
+"""Written files: those that the user named, and private folders that are removed afterwards."""
 
 import os
 import stat
@@ -17,7 +17,7 @@ from rnnviz.io.atomic import atomic_write
 
 OUTPUTS = ("csv", "npz", "json", "report", "notebook")
 
-# Every path that a config can name leads somewhere, and out of its own folder.
+# Every path that a config can name points outside its folder.
 CONFIG = """
 [network]
 cell = "rnn_tanh"

@@ -34,7 +34,7 @@ def computed(asked: Sweep, journal: Path, scheduler: Scheduler, load: Load = loa
     """Every row of a whole start, in order."""
     with Journal(journal) as opened, scheduler:
         sweeping = start(asked, journal, load)
-        rows = [*sweeping.told, *sweeping.rows(scheduler, opened)]
+        rows = [*sweeping.known, *sweeping.rows(scheduler, opened)]
     return sorted(rows, key=lambda row: row.point.index)
 
 

@@ -1,4 +1,4 @@
-"""The grid of a sweep: every combination once, and a sentence for whatever is no sweep."""
+"""The grid of a sweep: every combination once, and errors for invalid sweeps."""
 
 from itertools import product
 from typing import Any

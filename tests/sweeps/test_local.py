@@ -1,4 +1,4 @@
-"""A sweep on this machine: every row as if it were run alone, whatever becomes of the engines."""
+"""A sweep on this machine: each row equals a single run, whatever happens to the engines."""
 
 import os
 import signal
@@ -11,14 +11,16 @@ import pytest
 from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError, InputError
 from rnnviz.core.inputs import Inputs
-from rnnviz.execution.supervisor import run
 from rnnviz.io.inputs import load_inputs
 from rnnviz.sweeps.journal import Journal, read_journal
 from rnnviz.sweeps.local import LocalScheduler
 from rnnviz.sweeps.task import finding
 from tests.execution.loads import hang
 from tests.leaks import children
+from tests.shared_worker import Run, run_shared
 from tests.sweeps.sweep_helpers import computed, start, sweep, verdicts
+
+__all__ = ["run_shared"]
 
 DEADLY = 6
 
@@ -39,7 +41,7 @@ def tell_threads(config: Config) -> Inputs:
     raise InputError(f"{os.environ.get('OMP_NUM_THREADS')} {os.environ.get('OPENBLAS_NUM_THREADS')}.")
 
 
-def test_every_row_is_that_of_a_run_of_its_own(tmp_path: Path) -> None:
+def test_each_row_equals_a_single_run(tmp_path: Path, run_shared: Run) -> None:
     rows = computed(sweep(), tmp_path / "j", LocalScheduler(workers=2))
     assert verdicts(rows) == ["agree", "disagree", "refused"] * 2
     for row in rows:
@@ -49,10 +51,10 @@ def test_every_row_is_that_of_a_run_of_its_own(tmp_path: Path) -> None:
         if found.verdict == "refused":
             assert "gates-z-r-n" in found.reason
             continue
-        alone = finding(run(config, load_inputs))
+        alone = finding(run_shared(config))
         assert set(found.seconds) == set(alone.seconds)
         assert (found.verdict, found.first_wrong) == (alone.verdict, alone.first_wrong)
-        # With another number of threads a right engine may round otherwise.
+        # With another number of threads a correct engine may round differently.
         if found.verdict == "disagree":
             assert found.reason == alone.reason
             assert found.max_error_ratio == pytest.approx(alone.max_error_ratio, rel=0.01)
@@ -75,7 +77,7 @@ def test_a_stopped_sweep_goes_on_with_the_rows_that_are_left(tmp_path: Path) -> 
     known = len(read_journal(journal))
     assert 2 <= known < 6
     again = start(asked, journal)
-    assert (len(again.told), len(again.left)) == (known, 6 - known)
+    assert (len(again.known), len(again.left)) == (known, 6 - known)
     assert verdicts(computed(asked, journal, LocalScheduler(workers=2))) == ["agree"] * 6
     assert len(journal.read_text(encoding="utf-8").splitlines()) == 6
     assert start(asked, journal).left == []

@@ -1,4 +1,4 @@
-"""What one row of a sweep came to, as JSON holds it, and what is no row."""
+"""The result of a row as JSON, and invalid rows."""
 
 import json
 from math import inf, isnan, nan

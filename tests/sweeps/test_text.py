@@ -54,7 +54,7 @@ def test_the_report_begins_with_the_counts_and_ends_with_how_many_rows_it_left_o
     assert "more" not in report(KEYS, failing[:10])
 
 
-def test_without_a_violation_a_row_is_told_last_of_its_verdict_and_nan_first() -> None:
+def test_rows_without_an_error_ratio_come_last_and_nan_first() -> None:
     rows = [row(n, SweepResult("drift", f"{n}", v)) for n, v in enumerate((None, 0.5, nan, 1e9, inf, -0.5))]
     assert [line[-1] for line in report(KEYS, rows).split("\n")[1:]] == ["2", "4", "3", "1", "0", "5"]
 
@@ -101,7 +101,7 @@ def test_a_dimension_has_its_values_in_the_order_of_the_rows_and_knows_how_they_
     ("limit", "values", "places"),
     [
         (None, [1e-3, 1.0, 1e3], [0.0, 0.5, 1.0]),
-        # The limit is in the middle, however far either side reaches, and each side fills its half.
+        # The limit is in the middle; values below and above it fill one half each.
         (10.0, [1e-3, 0.1, 10.0, 100.0], [0.0, 0.25, 0.5, 1.0]),
         (1.0, [1e3], [1.0]),
         (8.0, [1.0, 8.0], [0.5 - 0.5 * np.log10(8.0), 0.5]),

@@ -1,4 +1,4 @@
-"""What the audit found of each engine and which tolerances would do, in rows that are read and copied."""
+"""Rows of the step audit and of passing tolerances."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ from tests.factories import Edit, make_result, with_judgment
 def touching(*places: Location, out: float = 0.0, state: float = 0.0) -> Edit:
     """Moves some hidden values of the last step with what follows from them, and something in `out` or `state` alone.
 
-    `out` is that of the first timestep, which breaks one check, and `state` breaks two.
+    `out` is that of the first time step, which breaks one check, and `state` breaks two.
     """
 
     def edit(trace: Trace) -> None:

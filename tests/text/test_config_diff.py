@@ -1,4 +1,4 @@
-"""What a change of a config is called."""
+"""Names of config changes."""
 
 from dataclasses import replace
 from typing import Any

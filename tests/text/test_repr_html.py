@@ -1,4 +1,4 @@
-"""What a notebook shows of a run and of a comparison: the whole text, cell by cell, and the whole HTML round it."""
+"""Notebook output of a run and of a comparison: text, table cells and HTML."""
 
 from dataclasses import replace
 from html.parser import HTMLParser

@@ -15,13 +15,13 @@ from tests.factories import Edit, make_result
 
 
 def with_short_levels(patch: pytest.MonkeyPatch) -> None:
-    """Levels of 4 x 4, 4 x 1 and 16 x 1 for arrays of a few dozen timesteps."""
+    """Levels of 4 x 4, 4 x 1 and 16 x 1 for arrays of a few dozen time steps."""
     for name, value in {"_FEWEST_VALUES": 8, "_FEWEST_BLOCKS": 2, "_WIDE": 2, "_FINEST": 4}.items():
         patch.setattr(pyramid, name, value)
 
 
 def pyramid_result(folder: Path, block: int, edits: Mapping[str, Edit], **sizes: Any) -> RunResult:
-    """A made result whose reference is gluon and candidate manual, with pyramids filled `block` timesteps at a time."""
+    """A result whose reference is gluon and candidate manual, with pyramids filled `block` time steps at a time."""
     result = make_result(edits=edits, **sizes)
     traces = []
     for name, trace in result.traces.items():

@@ -230,7 +230,7 @@ def test_a_nan_in_the_input_shows_gluons_relu_as_wrong_and_nobody_else(cell: str
     assert audit_of(ManualEngine(), inputs).verdict == "right"
 
 
-def test_progress_grows_to_one() -> None:
+def test_progress_reaches_1() -> None:
     inputs = inputs_of({"timesteps": 700, "batch_size": 4}, cell="lstm", hidden_size=64, bidirectional=True)
     trace, _ = computed(ManualEngine(), inputs)
     told: list[float] = []

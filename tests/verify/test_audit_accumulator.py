@@ -41,7 +41,7 @@ def lanes() -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("length", [1, 2, 5])
-def test_every_figure_is_that_of_a_plain_count(seed: int, length: int) -> None:
+def test_figures_equal_a_plain_count(seed: int, length: int) -> None:
     rng = np.random.default_rng(seed)
     h, value, bound = rng.normal(size=SHAPE), rng.normal(size=SHAPE), rng.uniform(0.05, 3.0, SHAPE)
     if seed == 3:

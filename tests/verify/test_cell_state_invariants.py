@@ -1,4 +1,4 @@
-"""Cell states belong to the hidden states beside them: those of right engines do, and a single other one does not."""
+"""Cell states belong to the hidden states beside them: those of correct engines do, and a single other one does not."""
 
 from dataclasses import replace
 

@@ -255,7 +255,7 @@ def test_the_way_begins_at_the_nearest_place_that_is_known(
     assert [steps_read(cells, read, t) for t in (18, 17, 19, 33)] == [1 + 8, 1 + 7, 1, 1 + 3]
     assert steps_read(cells, read, 35, slice(0, 2)) == 1 + 35
     assert cells.checkpoint_bytes == 9 * (2 * H * 8) + 4 * (2 * 2 * 8)
-    # What stands after some timesteps is kept as well.
+    # States after some time steps are kept as well.
     cells.after(0, 0, slice(36, 38), slice(0, 1), slice(0, H))
     assert steps_read(cells, read, 38) == 0
 

@@ -79,7 +79,7 @@ def test_c_after_each_step_of_some_timesteps(bias: float, direction: int) -> Non
 
 @pytest.fixture
 def steps_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many timesteps each reading of the trace took."""
+    """How many time steps each reading of the trace took."""
     read: list[int] = []
     real = cell_states.layer_input
 

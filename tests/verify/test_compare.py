@@ -42,7 +42,7 @@ def pairs(draw: st.DrawFn) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @given(where=locations(SHAPE))
-def test_one_changed_number_flags_its_cell_and_no_other(dtype: str, where: Location) -> None:
+def test_one_changed_value_is_one_mismatch(dtype: str, where: Location) -> None:
     reference = random_trace(SHAPE, dtype)
     value = float(reference.hidden[where.index]) + 0.125
     comparison = compare(reference, changed(reference, {where: value}), RTOL, ATOL)
@@ -64,7 +64,7 @@ def test_one_changed_number_flags_its_cell_and_no_other(dtype: str, where: Locat
     np.testing.assert_array_equal(comparison.violation_over_time > 1, counts > 0)
 
 
-def test_equal_traces_agree_in_every_figure() -> None:
+def test_equal_traces_agree() -> None:
     trace = random_trace(SHAPE)
     comparison = compare(trace, replace(trace, engine="candidate"), 0.0, 0.0)
     assert comparison.verdict == "agree"
@@ -85,7 +85,7 @@ def test_equal_traces_agree_in_every_figure() -> None:
 
 
 @given(pair=pairs(), block=st.integers(1, 40), rtol=st.sampled_from([0.0, 1e-6, 0.5, 3.0]), atol=st.floats(0, 2))
-def test_every_figure_is_that_of_a_plain_count(
+def test_figures_equal_a_plain_count(
     pair: tuple[NDArray[np.floating], NDArray[np.floating]], block: int, rtol: float, atol: float
 ) -> None:
     r, c = pair
@@ -120,7 +120,7 @@ def test_every_figure_is_that_of_a_plain_count(
 
 
 @given(pair=pairs(), block=st.integers(1, 40), rtol=st.sampled_from([0.0, 1.3e-6, 1e-7, 0.5]), atol=st.floats(0, 2))
-def test_the_smallest_passing_atol_passes_and_the_next_smaller_float_does_not(
+def test_smallest_passing_atol_is_minimal(
     pair: tuple[NDArray[np.floating], NDArray[np.floating]], block: int, rtol: float, atol: float
 ) -> None:
     finite = np.isfinite(pair[0]) & np.isfinite(pair[1])
@@ -140,7 +140,7 @@ def test_the_smallest_passing_atol_passes_and_the_next_smaller_float_does_not(
 
 
 @pytest.mark.parametrize("other", [Location(1, 0, 0, 0, 0), Location(0, 1, 2, 0, 0)], ids=["elsewhere", "beside"])
-def test_the_largest_error_and_the_smallest_passing_atol_speak_of_finite_pairs_alone(other: Location) -> None:
+def test_max_error_and_atol_ignore_nonfinite_pairs(other: Location) -> None:
     reference = random_trace(SHAPE)
     place = Location(0, 1, 2, 1, 3)
     near = float(reference.hidden[place.index]) + 0.25
@@ -151,7 +151,7 @@ def test_the_largest_error_and_the_smallest_passing_atol_speak_of_finite_pairs_a
     assert comparison.nonfinite_apart == 1
 
 
-def test_numbers_that_are_not_finite_on_one_side_are_counted_over_all_lanes() -> None:
+def test_one_sided_nonfinite_values_are_counted() -> None:
     reference = random_trace(SHAPE)
     places = [Location(0, 0, 1), Location(0, 1, 2), Location(1, 1, 0)]
     comparison = compare(reference, changed(reference, dict.fromkeys(places, math.inf)), 0.0, 0.0)
@@ -159,7 +159,7 @@ def test_numbers_that_are_not_finite_on_one_side_are_counted_over_all_lanes() ->
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_a_number_that_is_not_finite_on_one_side_is_a_mismatch_however_wide_the_tolerance(value: float) -> None:
+def test_one_sided_nonfinite_value_is_a_mismatch(value: float) -> None:
     reference = random_trace(SHAPE)
     where = Location(1, 1, 3, 2, 4)
     there = changed(reference, {where: value})
@@ -174,7 +174,7 @@ def test_a_number_that_is_not_finite_on_one_side_is_a_mismatch_however_wide_the_
         assert comparison.first_mismatch.where == where
 
 
-def test_numbers_that_are_not_finite_on_both_sides_agree() -> None:
+def test_equal_nonfinite_values_agree() -> None:
     values = {Location(0, 0, 0): math.nan, Location(0, 0, 1): math.inf, Location(1, 1, 2): -math.inf}
     reference = changed(random_trace(SHAPE), values, "reference")
     comparison = compare(reference, replace(reference, engine="candidate"), 0.0, 0.0)
@@ -189,7 +189,7 @@ def _blocks_of(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.usefixtures("_blocks_of")
-def test_the_first_mismatch_of_a_backward_lane_is_at_its_last_timestep() -> None:
+def test_first_mismatch_of_a_backward_lane() -> None:
     reference = random_trace((1, 2, 6, 1, 2))
     wrong = {Location(0, 1, t): 9.0 for t in (1, 4)}
     first = compare(reference, changed(reference, wrong), RTOL, ATOL).first_mismatch
@@ -198,7 +198,7 @@ def test_the_first_mismatch_of_a_backward_lane_is_at_its_last_timestep() -> None
 
 
 @pytest.mark.usefixtures("_blocks_of")
-def test_a_lower_layer_and_the_forward_direction_come_first() -> None:
+def test_first_mismatch_prefers_lower_layer_and_forward() -> None:
     reference = random_trace((2, 2, 3, 1, 1))
     wrong = {Location(1, 0, 0): 9.0, Location(0, 1, 0): 9.0, Location(0, 1, 2): 9.0, Location(0, 0, 2): 9.0}
     order = [Location(0, 0, 2), Location(0, 1, 2), Location(0, 1, 0), Location(1, 0, 0)]
@@ -209,13 +209,13 @@ def test_a_lower_layer_and_the_forward_direction_come_first() -> None:
         del wrong[expected]
 
 
-def test_exchanging_reference_and_candidate_may_change_the_verdict() -> None:
+def test_verdict_is_relative_to_the_reference() -> None:
     ones, twos = trace_of(np.ones((1, 1, 1, 1, 1))), trace_of(np.full((1, 1, 1, 1, 1), 2.0))
     assert compare(twos, ones, 0.6, 0.0).verdict == "agree"
     assert compare(ones, twos, 0.6, 0.0).verdict == "disagree"
 
 
-def test_the_ends_of_float64_are_far_apart_and_cause_no_warning() -> None:
+def test_extremes_of_float64_cause_no_warning() -> None:
     largest = np.finfo(np.float64).max
     comparison = compare(
         trace_of(np.full((1, 1, 1, 1, 1), -largest)), trace_of(np.full((1, 1, 1, 1, 1), largest)), 1.0, 1.0
@@ -226,7 +226,7 @@ def test_the_ends_of_float64_are_far_apart_and_cause_no_warning() -> None:
     assert comparison.nonfinite_apart == 0
 
 
-def test_progress_grows_to_one() -> None:
+def test_progress_reaches_1() -> None:
     told: list[float] = []
     trace = random_trace(SHAPE)
     compare(trace, trace, RTOL, ATOL, told.append)
@@ -238,7 +238,7 @@ def arrays_of(comparison: Comparison) -> list[NDArray[np.generic]]:
     return [value for value in vars(comparison).values() if isinstance(value, np.ndarray)]
 
 
-def test_nobody_can_write_to_a_comparison_not_even_after_its_way_through_a_pipe() -> None:
+def test_comparison_is_read_only_after_pickling() -> None:
     trace = random_trace(SHAPE)
     comparison = compare(trace, trace, RTOL, ATOL)
     received = pickle.loads(pickle.dumps(comparison))

@@ -1,4 +1,4 @@
-"""What explains a wrong engine: the known bugs by their names, whoever makes them and in whatever code."""
+"""Known bugs that explain a wrong engine, in any code."""
 
 from itertools import combinations
 from pathlib import Path
@@ -49,9 +49,7 @@ def diagnosis_of(inputs: Inputs, trace: Trace) -> Diagnosis:
     ("bidirectional", "layers", "dtype"),
     [(False, 1, "float64"), (False, 3, "float32"), (True, 1, "float32"), (True, 3, "float64")],
 )
-def test_every_way_of_every_bug_is_diagnosed_by_its_name_alone(
-    cell: str, bidirectional: bool, layers: int, dtype: str
-) -> None:
+def test_every_variant_is_diagnosed(cell: str, bidirectional: bool, layers: int, dtype: str) -> None:
     inputs = inputs_of(
         {"timesteps": 5, "batch_size": 4},
         cell=cell,
@@ -66,7 +64,7 @@ def test_every_way_of_every_bug_is_diagnosed_by_its_name_alone(
 
 
 @given(config=configs(), data=st.data())
-def test_a_bug_that_can_be_seen_is_among_its_own_diagnoses(config: Config, data: st.DataObject) -> None:
+def test_detectable_bug_is_among_its_diagnoses(config: Config, data: st.DataObject) -> None:
     inputs = load_inputs(config)
     bug = data.draw(st.sampled_from(known_bugs_of(config.network)))
     if bug.name not in undetectable(inputs):
@@ -75,7 +73,7 @@ def test_a_bug_that_can_be_seen_is_among_its_own_diagnoses(config: Config, data:
 
 
 def computed_by(path: Path, inputs: Inputs) -> Trace:
-    """What a user's file makes of the inputs, in this process."""
+    """Trace of a custom step, computed in this process."""
     trace = empty_trace(inputs, cell=True, engine=str(path))
     run_stack(inputs, trace, OwnRecurrence(path).run_layer(), lambda done: None)
     return trace
@@ -87,7 +85,7 @@ SIZES = ({"num_layers": 1}, {"num_layers": 2, "bidirectional": True})
 @pytest.mark.parametrize("mine", list(planted()), ids=str)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.slow
-def test_a_bug_planted_in_a_users_file_is_diagnosed_by_its_name(mine: Planted, dtype: str, tmp_path: Path) -> None:
+def test_bug_in_a_custom_step_is_diagnosed(mine: Planted, dtype: str, tmp_path: Path) -> None:
     for more in SIZES if dtype == "float32" else SIZES[1:]:
         inputs = inputs_of({"timesteps": 4, "batch_size": 3}, cell=mine.cell, hidden_size=6, dtype=dtype, **more)
         trace = computed_by(mine.written(tmp_path), inputs)
@@ -98,7 +96,7 @@ def test_a_bug_planted_in_a_users_file_is_diagnosed_by_its_name(mine: Planted, d
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_users_right_file_is_right(cell: str, dtype: str, tmp_path: Path) -> None:
+def test_correct_custom_step_has_no_errors(cell: str, dtype: str, tmp_path: Path) -> None:
     path = Planted(cell, "none", 0, RIGHT[cell]).written(tmp_path)
     inputs = inputs_of(
         {"timesteps": 6, "batch_size": 3}, cell=cell, hidden_size=8, dtype=dtype, num_layers=2, bidirectional=True
@@ -108,7 +106,7 @@ def test_a_users_right_file_is_right(cell: str, dtype: str, tmp_path: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mine", list(planted()), ids=str)
-def test_a_planted_bug_is_diagnosed_by_a_whole_run(mine: Planted, tmp_path: Path) -> None:
+def test_run_diagnoses_a_known_bug(mine: Planted, tmp_path: Path) -> None:
     path = str(mine.written(tmp_path))
     config = Config.from_mapping(
         {
@@ -128,7 +126,7 @@ def test_a_planted_bug_is_diagnosed_by_a_whole_run(mine: Planted, tmp_path: Path
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.slow
-def test_two_bugs_at_once_are_named_together_where_no_single_one_explains(cell: str) -> None:
+def test_pair_of_bugs_is_diagnosed(cell: str) -> None:
     inputs = inputs_of({"timesteps": 5, "batch_size": 4}, cell=cell, hidden_size=7, bidirectional=True, dtype="float64")
     tried = 0
     for one, other in combinations(known_bugs_of(inputs.network), 2):
@@ -138,11 +136,11 @@ def test_two_bugs_at_once_are_named_together_where_no_single_one_explains(cell: 
             continue
         tried += 1
         names = diagnosis_of(inputs, made(both, inputs))
-        # Where one hides the other, or two pairs come to the same, more than one name is right.
+        # If one bug hides the other, or two pairs are equivalent, more than one name is correct.
         assert (one.name, other.name) in names or (one.name,) in names or (other.name,) in names, (one, other)
 
 
-def test_a_pair_is_named_by_both_its_names() -> None:
+def test_pair_has_both_names() -> None:
     inputs = inputs_of({"timesteps": 5, "batch_size": 4}, cell="lstm", hidden_size=7, num_layers=2)
     first, second = KNOWN_BUGS["no-h2h-bias"], KNOWN_BUGS["cell-not-squashed"]
     both = first.variants["lstm"][0].together_with(second.variants["lstm"][0])
@@ -151,7 +149,7 @@ def test_a_pair_is_named_by_both_its_names() -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_right_engine_and_one_that_nothing_explains_have_no_diagnosis(cell: str) -> None:
+def test_no_diagnosis_for_correct_and_unexplained_engines(cell: str) -> None:
     inputs = inputs_of({"timesteps": 5, "batch_size": 4}, cell=cell, hidden_size=7, bidirectional=True)
     right, _ = computed(ManualEngine(), inputs)
     assert diagnosis_of(inputs, right) == ()
@@ -161,14 +159,14 @@ def test_a_right_engine_and_one_that_nothing_explains_have_no_diagnosis(cell: st
     assert diagnosis_of(inputs, strange) == ()
 
 
-def test_an_engine_that_computes_too_roughly_makes_no_bug_of_the_catalogue() -> None:
+def test_low_precision_has_no_diagnosis() -> None:
     inputs = inputs_of({"timesteps": 6}, cell="rnn_relu", hidden_size=10, num_layers=2, dtype="float64")
     trace, _ = computed(engine_or_skip("gluon"), inputs)
     assert audit(inputs, trace).verdict == "wrong"
     assert diagnosis_of(inputs, trace) == ()
 
 
-def test_a_nan_turned_into_zero_makes_no_bug_of_the_catalogue() -> None:
+def test_lost_nan_has_no_diagnosis() -> None:
     inputs = inputs_of({"timesteps": 3}, cell="rnn_relu", hidden_size=10)
     sequence = np.array(inputs.sequence)
     sequence[1, 4, 2] = np.nan
@@ -178,13 +176,13 @@ def test_a_nan_turned_into_zero_makes_no_bug_of_the_catalogue() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_bug_smaller_than_the_tolerance_is_diagnosed_all_the_same(dtype: str) -> None:
+def test_bug_within_the_tolerance_is_diagnosed(dtype: str) -> None:
     inputs = inputs_of({"timesteps": 6}, {"scale": 0.003}, cell="gru", hidden_size=12, dtype=dtype)
     trace = made(KNOWN_BUGS["no-h2h-bias"].variants["gru"][0], inputs)
     assert diagnosis_of(inputs, trace) == (("no-h2h-bias",),)
 
 
-def test_a_users_tolerance_does_not_change_the_diagnosis() -> None:
+def test_diagnosis_does_not_depend_on_the_tolerance() -> None:
     for tolerance in (0.0, 100.0):
         inputs = inputs_of({"timesteps": 6}, cell="gru", hidden_size=12)
         mapping = {**inputs.config.to_mapping(), "compare": {"rtol": tolerance, "atol": tolerance}}
@@ -194,7 +192,7 @@ def test_a_users_tolerance_does_not_change_the_diagnosis() -> None:
 
 
 @pytest.mark.parametrize("name", ["no-i2h-bias", "h2h-transposed", "state-not-carried", "wrong-activation"])
-def test_a_chaotic_network_is_diagnosed_step_by_step(name: str) -> None:
+def test_chaotic_network_is_diagnosed(name: str) -> None:
     inputs = inputs_of({"timesteps": 60}, {"scale": 2.0}, cell="rnn_tanh", hidden_size=64)
     bug = KNOWN_BUGS[name]
     engine: Engine = ManualEngine()
@@ -208,7 +206,7 @@ def test_a_chaotic_network_is_diagnosed_step_by_step(name: str) -> None:
     assert diagnosis_of(inputs, trace) == ((name,),)
 
 
-def test_a_bug_that_first_shows_late_is_diagnosed() -> None:
+def test_late_bug_is_diagnosed() -> None:
     inputs = inputs_of({"timesteps": 200, "batch_size": 5}, cell="rnn_relu", hidden_size=6)
     sequence = np.zeros_like(inputs.sequence)
     sequence[150, 3] = 1.0
@@ -229,8 +227,8 @@ def test_a_bug_that_first_shows_late_is_diagnosed() -> None:
     assert diagnose(quiet, trace, found) == (("wrong-activation",),)
 
 
-def test_names_that_come_to_the_same_are_all_given() -> None:
-    """With one unit W (r · h[t-1]) is r · (W h[t-1]), so that the reset gate may stand on either side."""
+def test_equivalent_bugs_are_all_named() -> None:
+    """With one unit W (r · h[t-1]) is r · (W h[t-1]), so that the reset gate may be inside or outside."""
     inputs = inputs_of({"timesteps": 6}, cell="gru", hidden_size=1, dtype="float64")
     trace = made(KNOWN_BUGS["reset-before-matmul"].variants["gru"][0], inputs)
     assert diagnosis_of(inputs, trace) == (("reset-before-matmul",), ("h2h-bias-outside-reset",))

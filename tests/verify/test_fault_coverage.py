@@ -1,4 +1,4 @@
-"""What a run could not show: the bugs that its inputs hide, and the smallest change that brings them out."""
+"""Undetectable bugs of a run, and the smallest change that makes them detectable."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -79,7 +79,7 @@ def any_config() -> st.SearchStrategy[Config]:
 
 
 @given(config=any_config())
-def test_a_bug_is_found_exactly_where_the_run_is_not_blind_to_it(config: Config) -> None:
+def test_coverage_predicts_detection(config: Config) -> None:
     inputs = load_inputs(config)
     hidden = tuple(bug.name for bug in known_bugs_of(config.network) if not shows(bug, inputs))
     assert undetectable(inputs) == hidden
@@ -87,7 +87,7 @@ def test_a_bug_is_found_exactly_where_the_run_is_not_blind_to_it(config: Config)
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_random_weights_biases_and_states_hide_nothing(cell: str, dtype: str) -> None:
+def test_random_values_reveal_every_bug(cell: str, dtype: str) -> None:
     assert undetectable(load_inputs(config_of(cell, network={"dtype": dtype}))) == ()
 
 
@@ -95,7 +95,7 @@ BIASES = {"no-i2h-bias", "no-h2h-bias"}
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_zero_biases_hide_that_one_is_left_out(cell: str) -> None:
+def test_zero_biases_hide_missing_biases(cell: str) -> None:
     config = config_of(cell, parameters={"bias": "zeros"})
     blind = undetectable(load_inputs(config))
     assert set(blind) == BIASES | ({"h2h-bias-outside-reset"} if cell == "gru" else set())
@@ -104,7 +104,7 @@ def test_zero_biases_hide_that_one_is_left_out(cell: str) -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_one_step_from_a_zero_state_hides_what_happens_to_the_state(cell: str) -> None:
+def test_one_step_from_zeros_hides_state_bugs(cell: str) -> None:
     config = config_of(
         cell, network={"bidirectional": False}, sequence={"timesteps": 1}, initial_state={"source": "zeros"}
     )
@@ -117,7 +117,7 @@ def test_one_step_from_a_zero_state_hides_what_happens_to_the_state(cell: str) -
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_one_step_hides_the_order_of_time(cell: str) -> None:
+def test_one_step_hides_time_order(cell: str) -> None:
     config = config_of(cell, sequence={"timesteps": 1})
     blind = undetectable(load_inputs(config))
     assert set(blind) == {"reverse-not-reversed", "reverse-not-realigned", "final-state-at-last-timestep"}
@@ -125,7 +125,7 @@ def test_one_step_hides_the_order_of_time(cell: str) -> None:
     assert cure == replace(config, sequence=replace(config.sequence, timesteps=2))
 
 
-def test_a_single_value_hides_that_samples_and_timesteps_are_exchanged() -> None:
+def test_one_value_hides_swapped_axes() -> None:
     config = config_of("gru", sequence={"timesteps": 1, "batch_size": 1})
     assert "batch-as-time" in undetectable(load_inputs(config))
     assert "batch-as-time" not in undetectable(load_inputs(config_of("gru", sequence={"batch_size": 1})))
@@ -141,18 +141,18 @@ def symmetric(inputs: Inputs) -> Inputs:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_symmetric_weights_hide_that_they_are_transposed(cell: str) -> None:
+def test_symmetric_weights_hide_transposition(cell: str) -> None:
     assert undetectable(symmetric(load_inputs(config_of(cell)))) == ("h2h-transposed",)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_equal_weights_hide_the_order_of_gates(cell: str) -> None:
+def test_equal_weights_hide_gate_order(cell: str) -> None:
     inputs = with_parameters(load_inputs(config_of(cell)), lambda name, array: np.full_like(array, 0.1))
     order = {"gates-i-f-o-g", "gates-i-o-f-g"} if cell == "lstm" else {"gates-z-r-n"}
     assert order | {"h2h-transposed"} <= set(undetectable(inputs))
 
 
-def test_a_file_of_symmetric_weights_has_no_remedy(tmp_path: Path) -> None:
+def test_symmetric_weights_from_a_file_have_no_remedy(tmp_path: Path) -> None:
     inputs = symmetric(load_inputs(config_of("gru")))
     np.savez(tmp_path / "weights.npz", **inputs.parameters)
     mapping = {**inputs.config.to_mapping(), "parameters": {"path": str(tmp_path / "weights.npz")}}
@@ -161,7 +161,7 @@ def test_a_file_of_symmetric_weights_has_no_remedy(tmp_path: Path) -> None:
     assert suggested_config(from_file, ("h2h-transposed",), load_inputs) is None
 
 
-def test_a_single_unit_cannot_show_a_transposed_weight_but_the_rest_is_brought_out() -> None:
+def test_remedy_with_a_single_unit() -> None:
     config = config_of("gru", network={"hidden_size": 1}, parameters={"bias": "zeros"})
     blind = undetectable(load_inputs(config))
     assert "h2h-transposed" in blind
@@ -178,7 +178,7 @@ def differences(one: Config, other: Config) -> set[str]:
 
 @given(config=any_config())
 @pytest.mark.slow
-def test_a_remedy_leaves_the_network_alone_and_reveals_more(config: Config) -> None:
+def test_remedy_keeps_the_network_and_reveals_more(config: Config) -> None:
     inputs = load_inputs(config)
     blind = undetectable(inputs)
     cure = suggested_config(inputs, blind, load_inputs) if blind else None
@@ -199,7 +199,7 @@ def test_a_remedy_leaves_the_network_alone_and_reveals_more(config: Config) -> N
         assert len(undetectable(load_inputs(undone))) > len(undetectable(load_inputs(cure)))
 
 
-def test_a_remedy_leaves_files_as_they_are(tmp_path: Path) -> None:
+def test_remedy_keeps_files(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(1, 1, 4)).astype(np.float32))
     h = np.zeros((2, 1, 6), np.float32)
     np.savez(tmp_path / "state.npz", h=h)
@@ -217,7 +217,7 @@ def test_a_remedy_leaves_files_as_they_are(tmp_path: Path) -> None:
     assert differences(cure, inputs.config) == {"parameters.bias"}
 
 
-def test_what_shows_in_few_samples_or_late_is_seen() -> None:
+def test_rare_and_late_effects_are_detected() -> None:
     inputs = load_inputs(config_of("rnn_tanh", parameters={"bias": "zeros"}, initial_state={"source": "zeros"}))
     sequence = np.zeros((60, 12, 4), np.float32)
     assert len(undetectable(replace(inputs, sequence=sequence, initial_state=state_of(inputs, 12)))) > 5
@@ -234,6 +234,6 @@ LESSONS_ABOUT_IT = {"vanilla-t1": {"h2h-transposed", "state-not-carried"}}
 """With one timestep from a zero state the recurrence's own weights multiply nothing, which is what the lesson says."""
 
 
-def test_lessons_hide_no_bug_but_where_they_are_about_that() -> None:
+def test_lessons_hide_only_their_bugs() -> None:
     for lesson in lessons():
         assert set(undetectable(load_inputs(lesson.config))) <= LESSONS_ABOUT_IT.get(lesson.name, set()), lesson.name

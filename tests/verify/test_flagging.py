@@ -141,7 +141,7 @@ def test_a_changed_recurrent_weight_shows_only_after_the_first_step_when_the_sta
     cells = flagged(inputs, with_parameter(inputs, "r0_h2h_weight"))
     np.testing.assert_array_equal(cells[0, 0], [False] * 5)
     np.testing.assert_array_equal(cells[0, 1], [True, True, True, True, False])
-    # Without an initial state one timestep would say nothing at all about the recurrent weights.
+    # With a zero initial state, one time step does not depend on the recurrent weights.
     single = replace(inputs, sequence=inputs.sequence[:1])
     assert not flagged(single, with_parameter(single, "r0_h2h_weight")).any()
     assert flagged(single, with_parameter(single, "r0_h2h_bias")).any()

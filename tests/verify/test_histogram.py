@@ -108,7 +108,7 @@ def test_distances_that_are_mostly_small_are_in_their_bins(
             for t in reversed(range(len(block))) if direction else range(len(block)):
                 for sample, unit in np.ndindex(5, 6):
                     distance = int(block[t, sample, unit])
-                    # Octave k is (2^k, 2^(k+1)], and stands at k + 2 after the zeros and what is below 1.
+                    # Octave k is (2^k, 2^(k+1)], at index k + 2, after the zeros and values below 1.
                     place = 0 if distance == 0 else (distance - 1).bit_length() + 1
                     counts[place] += 1
                     first.setdefault(place, Location(1, direction, start + t, sample, unit))

@@ -30,7 +30,7 @@ def broken(trace: Trace) -> set[str]:
 
 
 @given(shape=SHAPES)
-def test_a_trace_that_fits_together_passes_every_check(shape: Shape) -> None:
+def test_consistent_trace_passes_every_check(shape: Shape) -> None:
     layers, directions, *_ = shape
     trace = random_trace(shape, "float32")
     names = [check.name for check in consistency_checks(trace, 0.0, 0.0)]
@@ -61,7 +61,7 @@ def test_a_trace_that_fits_together_passes_every_check(shape: Shape) -> None:
     ],
 )
 @pytest.mark.parametrize("value", [9.0, math.nan, math.inf])
-def test_one_wrong_number_breaks_exactly_the_facts_that_it_is_part_of(
+def test_one_wrong_value_fails_only_its_checks(
     array: str, index: tuple[int, ...], expected: set[str], value: float
 ) -> None:
     trace = random_trace((2, 2, 4, 2, 3))
@@ -70,7 +70,7 @@ def test_one_wrong_number_breaks_exactly_the_facts_that_it_is_part_of(
     assert broken(replace(trace, **{array: wrong})) == expected
 
 
-def test_a_network_in_one_direction_has_its_own_words() -> None:
+def test_check_names_of_one_direction() -> None:
     trace = random_trace((2, 1, 3, 2, 4))
     output = np.array(trace.output)
     output[-1, 0, 0] += 1.0
@@ -88,7 +88,7 @@ def test_a_network_in_one_direction_has_its_own_words() -> None:
         ("backward state taken at T-1", {BACKWARD_FINAL, state(1, 0, "backward "), state(3, 1, "backward ")}),
     ],
 )
-def test_the_notebooks_surprises_would_be_seen(bug: str, expected: set[str]) -> None:
+def test_checks_detect_direction_bugs(bug: str, expected: set[str]) -> None:
     trace = random_trace((2, 2, 4, 2, 3))
     if bug.startswith("directions"):
         wrong = replace(trace, output=np.roll(trace.output, 3, axis=-1))
@@ -99,7 +99,7 @@ def test_the_notebooks_surprises_would_be_seen(bug: str, expected: set[str]) -> 
     assert broken(wrong) == expected
 
 
-def test_the_detail_tells_how_many_values_differ_and_by_how_much() -> None:
+def test_detail_has_count_and_largest_difference() -> None:
     ones = np.ones((1_000, 2))
     near, far = ones + 1e-6, np.array(ones)
     far[3:5] = [[1.5, 2.5], [1.0, 1.25]]
@@ -111,13 +111,13 @@ def test_the_detail_tells_how_many_values_differ_and_by_how_much() -> None:
     assert check.detail == "3 of 2,000 values differ, by up to 1.5"
 
 
-def test_the_tolerance_is_relative_to_the_right_side() -> None:
+def test_check_tolerance_is_relative_to_the_source() -> None:
     ones, twos = np.ones((1, 1)), np.full((1, 1), 2.0)
     assert equality("n", "e", ones, twos, 0.6, 0.0).holds
     assert not equality("n", "e", twos, ones, 0.6, 0.0).holds
 
 
-def test_an_array_longer_than_a_block_is_checked_to_its_end() -> None:
+def test_array_longer_than_a_block_is_checked_completely() -> None:
     left = np.zeros((3, 200_000), np.float32)
     right = np.array(left)
     right[2, -1] = 1.0
@@ -141,7 +141,7 @@ STATES = {state(k, k // 2, ("forward ", "backward ")[k % 2]) for k in range(4)}
         ({"state_c"}, {FORWARD_FINAL, BACKWARD_FINAL, OUT_FORWARD, OUT_BACKWARD, *STATES}),
     ],
 )
-def test_nothing_is_checked_that_a_recording_does_not_hold(missing: set[str], expected: set[str]) -> None:
+def test_unrecorded_arrays_are_not_checked(missing: set[str], expected: set[str]) -> None:
     trace = replace(random_trace((2, 2, 4, 2, 3)), engine="recorded", missing=frozenset(missing))
     checks = consistency_checks(trace, RTOL, ATOL)
     assert {check.name for check in checks} == expected
@@ -149,13 +149,13 @@ def test_nothing_is_checked_that_a_recording_does_not_hold(missing: set[str], ex
 
 
 @pytest.mark.parametrize("accumulates", [False, True])
-def test_a_check_says_whether_its_sides_were_computed_apart(accumulates: bool) -> None:
+def test_check_knows_whether_errors_accumulate(accumulates: bool) -> None:
     one = np.ones((1, 2))
     assert equality("n", "e", one, one, 0.0, 0.0, accumulates=accumulates).accumulates is accumulates
     assert not equality("n", "e", one, one, 0.0, 0.0).accumulates
 
 
-def test_a_difference_as_large_as_the_tolerance_is_within_it() -> None:
+def test_difference_equal_to_the_tolerance_passes() -> None:
     left, right = np.array([[1.25, 1.0]]), np.ones((1, 2))
     assert equality("n", "e", left, right, 0.0, 0.25).holds
     assert not equality("n", "e", left, right, 0.0, math.nextafter(0.25, 0)).holds
@@ -163,7 +163,7 @@ def test_a_difference_as_large_as_the_tolerance_is_within_it() -> None:
 
 
 @pytest.mark.parametrize("layout", ["NTC", "TNC"])
-def test_every_place_of_a_lane_holds_its_last_computed_vector(layout: str) -> None:
+def test_final_state_equals_the_last_computed_state(layout: str) -> None:
     result = make_result(cell="gru", num_layers=3, bidirectional=True, layout=layout)
     network, trace = result.inputs.network, result["manual"]
     for last in lanes(network, 5, sample=1):
@@ -172,7 +172,7 @@ def test_every_place_of_a_lane_holds_its_last_computed_vector(layout: str) -> No
         assert str(agreement(trace, network, last, 0.0, 0.0)) == "equal"
 
 
-def test_the_top_layer_stands_in_out_and_the_others_among_the_hidden_vectors() -> None:
+def test_source_of_each_layers_final_state() -> None:
     network = make_result(num_layers=2, bidirectional=True).inputs.network
     texts = [[place.text for place in places(network, last)] for last in lanes(network, 5, sample=1)]
     assert texts == [
@@ -183,7 +183,7 @@ def test_the_top_layer_stands_in_out_and_the_others_among_the_hidden_vectors() -
     ]
 
 
-def test_an_lstm_has_its_final_cell_state_too() -> None:
+def test_lstm_has_a_final_cell_state() -> None:
     result = make_result(cell="lstm")
     last = lanes(result.inputs.network, 5, sample=0)[0]
     cell = places(result.inputs.network, last)[2]
@@ -193,7 +193,7 @@ def test_an_lstm_has_its_final_cell_state_too() -> None:
     assert np.array_equal(values_at(trace, result.inputs.network, cell), trace.state_c[0, 0])
 
 
-def test_one_changed_number_of_the_state_sets_its_own_lane_apart() -> None:
+def test_changed_state_value_fails_its_lane() -> None:
     def edit(trace: Trace) -> None:
         trace.state_h[1, 0, 2] += np.float32(0.5)
 
@@ -208,7 +208,7 @@ def test_one_changed_number_of_the_state_sets_its_own_lane_apart() -> None:
 
 
 @pytest.mark.parametrize("layer", [0, 1])
-def test_a_difference_as_large_as_the_tolerance_is_near_and_the_tolerance_is_relative_to_the_source(layer: int) -> None:
+def test_near_includes_the_tolerance(layer: int) -> None:
     def edit(trace: Trace) -> None:
         trace.hidden[layer, 0, 4, 1] = trace.output[4, 1] = (-1.0, 2.0, 0.5, 0.25)
         trace.state_h[layer, 1] = (-1.0, 2.5, 0.625, 0.25)
@@ -223,7 +223,7 @@ def test_a_difference_as_large_as_the_tolerance_is_near_and_the_tolerance_is_rel
     assert found(0.0, 0.499) == found(0.24, 0.0) == Agreement("different", 0.5, 1)
 
 
-def test_of_vectors_that_a_recording_lacks_only_the_last_ones_have_numbers() -> None:
+def test_unrecorded_lanes_have_only_final_states() -> None:
     result = make_result(cell="lstm", num_layers=2)
     network = result.inputs.network
     trace = replace(result["manual"], missing=frozenset({"hidden", "output"}), state_c=None)

@@ -36,7 +36,7 @@ def mismatching(r: float, c: float, rtol: float, atol: float) -> bool:
 
 
 @given(st.floats(width=32), st.floats(width=32))
-def test_the_error_of_two_float32_is_the_nearest_float64(r: float, c: float) -> None:
+def test_error_of_float32_is_exact_in_float64(r: float, c: float) -> None:
     error = abs_error(*pair(r, c, "float32"))
     assert error.dtype == np.float64
     if math.isfinite(r) and math.isfinite(c):
@@ -63,9 +63,7 @@ def test_the_error_of_two_float32_is_the_nearest_float64(r: float, c: float) -> 
         (TINY, -TINY, 2 * TINY),
     ],
 )
-def test_numbers_that_are_not_finite_are_equal_to_their_like_and_far_from_all_else(
-    r: float, c: float, error: float
-) -> None:
+def test_error_of_nonfinite_numbers(r: float, c: float, error: float) -> None:
     assert abs_error(*pair(r, c))[0] == error
     assert mismatching(r, c, rtol=1e-5, atol=1e-8) == (error > 1e-7)
 
@@ -74,30 +72,30 @@ def test_numbers_that_are_not_finite_are_equal_to_their_like_and_far_from_all_el
 @pytest.mark.parametrize("atol", [0.0, 1.0, LARGEST])
 @pytest.mark.parametrize("c", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("r", [0.0, 1.0, LARGEST])
-def test_no_tolerance_is_wide_enough_for_a_nan_beside_a_number(r: float, c: float, rtol: float, atol: float) -> None:
+def test_nan_and_a_number_never_agree(r: float, c: float, rtol: float, atol: float) -> None:
     assert mismatching(r, c, rtol, atol)
     assert mismatching(c, r, rtol, atol)
 
 
-def test_a_wide_relative_tolerance_still_lets_the_largest_floats_pass() -> None:
+def test_wide_rtol_passes_the_largest_floats() -> None:
     assert not mismatching(LARGEST, LARGEST, rtol=10.0, atol=0.0)
     assert not mismatching(LARGEST, LARGEST / 2, rtol=10.0, atol=0.0)
     assert violation(*pair(LARGEST, LARGEST / 2), rtol=10.0, atol=1.0)[0] <= 1.0
 
 
-def test_the_tolerance_is_relative_to_the_reference_alone() -> None:
+def test_tolerance_is_relative_to_the_reference() -> None:
     # |1 - 2| <= 0.6 · 2, but not <= 0.6 · 1.
     assert not mismatching(2.0, 1.0, rtol=0.6, atol=0.0)
     assert mismatching(1.0, 2.0, rtol=0.6, atol=0.0)
 
 
-def test_the_tolerance_beside_what_is_not_finite_is_the_absolute_one() -> None:
+def test_tolerance_of_nonfinite_reference_is_atol() -> None:
     reference = np.array([math.nan, math.inf, -math.inf, -2.0])
     np.testing.assert_array_equal(tolerance(reference, 0.5, 0.25), [0.25, 0.25, 0.25, 1.25])
 
 
 @pytest.mark.parametrize(("rtol", "atol"), [(1.5, 0.0), (1.0, 1e308), (3.0, 2.0)])
-def test_the_tolerance_of_the_largest_number_is_finite(rtol: float, atol: float) -> None:
+def test_tolerance_of_the_largest_float_is_finite(rtol: float, atol: float) -> None:
     largest = float(np.finfo(np.float64).max)
     assert tolerance(np.array([largest]), rtol, atol).tolist() == [largest]
 
@@ -111,11 +109,11 @@ def test_the_tolerance_of_the_largest_number_is_finite(rtol: float, atol: float)
 @example(1.0, 1.0 + 2**-52, 0.0, 2**-52)
 @example(1.0, 1.0 + 2**-52, 0.0, math.nextafter(2**-52, 0))
 @example(0.0, TINY, 0.0, 0.0)
-def test_a_violation_above_one_is_exactly_a_mismatch(r: float, c: float, rtol: float, atol: float) -> None:
+def test_error_ratio_above_1_is_a_mismatch(r: float, c: float, rtol: float, atol: float) -> None:
     assert (violation(*pair(r, c), rtol, atol)[0] > 1.0) == mismatching(r, c, rtol, atol)
 
 
-def test_with_no_tolerance_an_error_is_infinite_and_none_is_zero() -> None:
+def test_error_ratio_without_tolerance() -> None:
     np.testing.assert_array_equal(violation_of(np.array([0.0, 1e-300]), np.zeros(2)), [0.0, math.inf])
 
 
@@ -124,7 +122,7 @@ def test_with_no_tolerance_an_error_is_infinite_and_none_is_zero() -> None:
     st.floats(0, 10),
     st.floats(0, 10),
 )
-def test_a_pair_agrees_where_numpy_says_so(pairs: list[tuple[float, float]], rtol: float, atol: float) -> None:
+def test_agreement_equals_numpy(pairs: list[tuple[float, float]], rtol: float, atol: float) -> None:
     r, c = (np.array(side) for side in zip(*pairs, strict=True))
     # With such numbers numpy's own product overflows, and then it takes everything for close.
     assume(np.abs(r[np.isfinite(r)], dtype=float).max(initial=0.0) < LARGEST / 100)
@@ -139,7 +137,7 @@ def test_a_pair_agrees_where_numpy_says_so(pairs: list[tuple[float, float]], rto
 @example(start=-0.0, steps=3)
 @example(start=-1e-45, steps=5)
 @example(start=-1.0, steps=1)
-def test_ulps_count_the_steps_of_nextafter(dtype: str, start: float, steps: int) -> None:
+def test_ulp_counts_nextafter_steps(dtype: str, start: float, steps: int) -> None:
     first = last = np.array(start, dtype)
     for _ in range(steps):
         last = np.nextafter(last, np.array(np.inf, dtype))
@@ -148,7 +146,7 @@ def test_ulps_count_the_steps_of_nextafter(dtype: str, start: float, steps: int)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_ulps_reach_from_end_to_end(dtype: str) -> None:
+def test_ulp_of_the_largest_distance(dtype: str) -> None:
     largest = np.finfo(dtype).max
     first, last = pair(-largest, largest, dtype)
     # All finite floats but one of the two zeros lie between.
@@ -159,7 +157,7 @@ def test_ulps_reach_from_end_to_end(dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_nan_is_no_step_from_a_nan_and_farthest_from_all_else(dtype: str) -> None:
+def test_ulp_of_nan(dtype: str) -> None:
     negative_nan = np.copysign(np.array([np.nan], dtype), -1)
     assert int(ulp_distance(negative_nan, np.array([np.nan], dtype))[0]) == 0
     for other in (0.0, 1.0, np.inf, -np.inf):
@@ -167,7 +165,7 @@ def test_a_nan_is_no_step_from_a_nan_and_farthest_from_all_else(dtype: str) -> N
         assert int(ulp_distance(*pair(other, np.nan, dtype))[0]) == FAR
 
 
-def test_ulps_of_a_strided_view_are_those_of_its_elements() -> None:
+def test_ulp_of_a_strided_view() -> None:
     r = np.linspace(-1, 1, 24, dtype=np.float32).reshape(4, 6)
     c = np.nextafter(r, np.float32(2))
     np.testing.assert_array_equal(ulp_distance(r[::2, ::3], c[::2, ::3]), np.ones((2, 2)))
@@ -184,7 +182,7 @@ NUMBERS = {"float32": EIGHTHS, "float64": st.floats(-1e300, 1e300) | EIGHTHS}
     rtol=st.sampled_from([0.0, 1.3e-6, 1e-7, 0.5]),
     atol=st.sampled_from([0.0, 1e-5, 1e-7, 1.0]),
 )
-def test_arrays_agree_where_torch_says_so(dtype: str, data: st.DataObject, rtol: float, atol: float) -> None:
+def test_agreement_equals_torch(dtype: str, data: st.DataObject, rtol: float, atol: float) -> None:
     torch = pytest.importorskip("torch")
     pairs = data.draw(st.lists(st.tuples(NUMBERS[dtype], NUMBERS[dtype]), min_size=1, max_size=4))
     r, c = (np.array(side, dtype) for side in zip(*pairs, strict=True))
@@ -196,7 +194,7 @@ def test_arrays_agree_where_torch_says_so(dtype: str, data: st.DataObject, rtol:
     assert bool((abs_error(r, c) <= tolerance(r, rtol, atol)).all()) == close
 
 
-def test_the_smallest_passing_atol_is_exact_to_the_last_bit_at_every_scale() -> None:
+def test_smallest_passing_atol_is_exact() -> None:
     rng = np.random.default_rng(3)
     for scale in 10.0 ** rng.integers(-8, 8, 200):
         error, relative = scale * rng.random((2, 5)) * np.array([[1.0], [10.0 ** rng.integers(-9, 1)]])
@@ -206,12 +204,12 @@ def test_the_smallest_passing_atol_is_exact_to_the_last_bit_at_every_scale() -> 
 
 
 @given(arrays(np.float64, array_shapes(max_dims=3, max_side=6), elements=st.floats()), st.integers(1, 20))
-def test_the_extent_is_the_largest_finite_magnitude(array: np.ndarray, block: int) -> None:
+def test_extent_is_the_largest_finite_magnitude(array: np.ndarray, block: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(extent, "_BLOCK_VALUES", block)
         found = largest_magnitude(array)
     assert found == max((abs(value) for value in array.flat if math.isfinite(value)), default=0.0)
 
 
-def test_an_array_without_a_finite_number_has_no_extent() -> None:
+def test_extent_without_finite_values() -> None:
     assert largest_magnitude(np.array([math.nan, math.inf, -math.inf])) == 0.0

@@ -22,7 +22,7 @@ def perturbed(draw: st.DrawFn) -> tuple[tuple[int, int, int, int, int], set[Loca
 
 
 @given(perturbed())
-def test_every_mismatch_is_listed_once_in_the_order_of_computation(
+def test_mismatches_are_listed_in_order_of_computation(
     case: tuple[tuple[int, int, int, int, int], set[Location]],
 ) -> None:
     shape, places = case
@@ -40,7 +40,7 @@ def test_every_mismatch_is_listed_once_in_the_order_of_computation(
 
 
 @given(perturbed(), st.integers(1, 5))
-def test_a_limit_keeps_the_first_rows_and_tells_how_many_there_are(
+def test_limit_keeps_first_rows_and_total(
     case: tuple[tuple[int, int, int, int, int], set[Location]], largest: int
 ) -> None:
     shape, places = case
@@ -54,9 +54,7 @@ def test_a_limit_keeps_the_first_rows_and_tells_how_many_there_are(
 
 
 @given(perturbed(), st.data())
-def test_only_the_lanes_that_are_asked_for_are_listed(
-    case: tuple[tuple[int, int, int, int, int], set[Location]], data: st.DataObject
-) -> None:
+def test_lane_filter(case: tuple[tuple[int, int, int, int, int], set[Location]], data: st.DataObject) -> None:
     shape, places = case
     lanes = data.draw(st.sets(st.tuples(st.integers(0, shape[0] - 1), st.integers(0, shape[1] - 1)), min_size=1))
     reference = random_trace(shape)
@@ -68,7 +66,7 @@ def test_only_the_lanes_that_are_asked_for_are_listed(
 
 
 @given(perturbed(), st.data())
-def test_a_place_leads_back_to_its_row(
+def test_location_maps_to_its_row(
     case: tuple[tuple[int, int, int, int, int], set[Location]], data: st.DataObject
 ) -> None:
     shape, places = case
@@ -82,7 +80,7 @@ def test_a_place_leads_back_to_its_row(
 
 
 def plainly(reference: Trace, candidate: Trace, rtol: float, atol: float) -> list[tuple[object, ...]]:
-    """Every row: the place, the two values, how far they are apart, the violation, and the distance in floats."""
+    """Every row: location, both values, difference, error ratio, and distance in ulp."""
     rows: list[tuple[object, ...]] = []
     for where in in_order(reference.shape):
         r, c = float(reference.hidden[where.index]), float(candidate.hidden[where.index])
@@ -98,7 +96,7 @@ def plainly(reference: Trace, candidate: Trace, rtol: float, atol: float) -> lis
 @pytest.mark.parametrize("share", [0.9, 0.08])
 @pytest.mark.parametrize("values_at_a_time", [1, 30, 1 << 20])
 @pytest.mark.parametrize("largest", [1, 7, 1000])
-def test_rows_hold_what_a_plain_loop_finds_whatever_is_read_at_a_time(
+def test_rows_equal_a_plain_loop(
     share: float, values_at_a_time: int, largest: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_BLOCK_VALUES", values_at_a_time)
@@ -126,7 +124,7 @@ def test_rows_hold_what_a_plain_loop_finds_whatever_is_read_at_a_time(
 
 
 @given(limit=st.floats(1e-300, 1e300), seed=st.integers(0, 99))
-def test_the_smallest_step_beyond_the_limit_is_listed(limit: float, seed: int) -> None:
+def test_value_just_above_the_limit_is_listed(limit: float, seed: int) -> None:
     shape = (1, 1, 2, 1, 3)
     reference = trace_of(np.zeros(shape))
     where = list(in_order(shape))[seed % 6]
@@ -137,7 +135,7 @@ def test_the_smallest_step_beyond_the_limit_is_listed(limit: float, seed: int) -
     assert [rows.location(row) for row in range(len(rows))] == [where]
 
 
-def test_lanes_are_listed_in_their_order_however_they_are_asked_for_and_nothing_of_no_mismatch() -> None:
+def test_lane_order_is_fixed() -> None:
     reference = random_trace((2, 2, 3, 2, 4))
     candidate = trace_of(reference.hidden + 1.0)
     comparison = compare(reference, candidate, 0.0, 0.5)
@@ -150,7 +148,7 @@ def test_lanes_are_listed_in_their_order_however_they_are_asked_for_and_nothing_
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_is_no_number_on_one_side_is_outside_and_on_both_sides_is_not(value: float) -> None:
+def test_one_sided_nan_is_listed(value: float) -> None:
     reference = changed(random_trace((1, 1, 3, 2, 2)), {Location(0, 0, 1, 1, 0): value, Location(0, 0, 2, 0, 1): value})
     candidate = changed(reference, {Location(0, 0, 1, 1, 0): 0.5})
     rows = mismatch_rows(compare(reference, candidate, 1e-7, 1e-7), reference, candidate)
@@ -169,7 +167,7 @@ def mismatches(draw: st.DrawFn) -> tuple[Shape, list[Location]]:
 
 @pytest.mark.parametrize("forward", [True, False])
 @given(case=mismatches(), data=st.data())
-def test_every_mismatch_is_visited_once_in_order_and_then_again(
+def test_next_visits_every_mismatch_and_wraps(
     forward: bool, case: tuple[Shape, list[Location]], data: st.DataObject
 ) -> None:
     shape, wrong = case
@@ -189,9 +187,7 @@ def test_every_mismatch_is_visited_once_in_order_and_then_again(
 
 
 @given(case=mismatches(), data=st.data())
-def test_from_any_place_the_nearest_mismatch_on_either_side_is_found(
-    case: tuple[Shape, list[Location]], data: st.DataObject
-) -> None:
+def test_next_and_previous_from_any_location(case: tuple[Shape, list[Location]], data: st.DataObject) -> None:
     shape, wrong = case
     reference = random_trace(shape)
     candidate = changed(reference, dict.fromkeys(wrong, 9.0))
@@ -207,14 +203,14 @@ def test_from_any_place_the_nearest_mismatch_on_either_side_is_found(
     assert found[False] == (before[-1] if before else wrong[-1])
 
 
-def test_without_a_mismatch_there_is_nowhere_to_go() -> None:
+def test_next_without_mismatches() -> None:
     trace = random_trace((1, 2, 3, 2, 2))
     comparison = compare(trace, trace, 0.0, 0.0)
     assert neighbor_mismatch(comparison, trace, trace, Location(), forward=True) is None
     assert neighbor_mismatch(comparison, trace, trace, Location(), forward=False) is None
 
 
-def test_the_mismatches_of_one_step_are_those_of_its_samples_and_units() -> None:
+def test_mismatches_of_one_step() -> None:
     reference = random_trace((1, 2, 3, 2, 4))
     candidate = changed(reference, {Location(0, 1, 2, 1, 3): 9.0, Location(0, 1, 1, 0, 0): 9.0})
     comparison = compare(reference, candidate, 1e-6, 1e-5)
@@ -225,9 +221,7 @@ def test_the_mismatches_of_one_step_are_those_of_its_samples_and_units() -> None
 
 
 @pytest.mark.parametrize("piece", [1, 4])
-def test_however_few_timesteps_are_looked_at_at_a_time_the_nearest_is_found(
-    piece: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_next_with_small_blocks(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PIECE", piece)
     shape = (2, 2, 9, 2, 3)
     wrong = [
@@ -254,7 +248,7 @@ def _within(reference: Trace, candidate: Trace, where: Location) -> bool:
     return abs(c - r) <= 2.0**-3 + 2.0**-4 * abs(r)
 
 
-def test_the_limit_itself_passes() -> None:
+def test_value_at_the_limit_passes() -> None:
     reference = changed(random_trace((1, 1, 1, 1, 2)), {Location(): 2.0, Location(unit=1): -2.0})
     candidate = changed(reference, {Location(): 2.25, Location(unit=1): -2.2500001})
     comparison = compare(reference, candidate, 0.0625, 0.125)

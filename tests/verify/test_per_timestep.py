@@ -1,4 +1,4 @@
-"""Figures of every timestep stay in files where there are many: what travels and what is held does not grow with T."""
+"""Figures of many time steps stay in files: messages and memory do not grow with T."""
 
 import pickle
 from pathlib import Path

@@ -28,7 +28,7 @@ def run_of(cell: str = "gru", **network: object) -> tuple[Inputs, Trace]:
 
 
 def recorded_in(missing: set[str], shape: tuple[int, ...]) -> np.ndarray:
-    """(L, D, T): which vectors a recording has, written down by what tells them."""
+    """(L, D, T): the hidden states that a recording has, by their source."""
     there = np.zeros(shape[:3], bool)
     if "hidden" not in missing:
         return ~there
@@ -87,7 +87,7 @@ def test_what_both_have_is_compared_and_the_rest_is_seen_without_a_difference(
 
 
 STEPS = {
-    # By what is not told: of layers 0, 1 and 2, the steps that can be followed with one direction, and with two.
+    # By missing arrays: the auditable steps of layers 0, 1 and 2, with one direction and with two.
     ("gru", ()): ("01234 01234 01234", "01234 01234 01234"),
     ("gru", ("hidden",)): ("- - 4", "- - -"),
     ("gru", ("hidden", "state_h")): ("- - -", "- - -"),

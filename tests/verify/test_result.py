@@ -1,4 +1,4 @@
-"""What a result says as a whole."""
+"""Verdict of a whole result."""
 
 import math
 from dataclasses import replace
@@ -24,7 +24,7 @@ def nan_value(trace: Trace) -> None:
     trace.hidden[0, 0, 0, 0, 0] = math.nan
 
 
-def test_traces_and_comparisons_are_found_by_the_engines_name() -> None:
+def test_lookup_by_engine_name() -> None:
     result = make_result(("gluon", "manual", "onnx"))
     assert result["onnx"].engine == "onnx"
     assert result.reference.engine == "gluon"
@@ -40,7 +40,7 @@ def verdicts(result: RunResult) -> dict[str, str]:
     return {c.candidate: result.comparison_verdict(c) for c in result.comparisons}
 
 
-def test_without_an_audit_a_difference_is_a_mismatch_and_the_worst_verdict_counts() -> None:
+def test_without_audit_a_mismatch_disagrees() -> None:
     result = make_result(("gluon", "manual", "onnx"), edits={"onnx": wrong_value})
     assert verdicts(result) == {"manual": "agree", "onnx": "disagree"}
     assert result.verdict == "disagree"
@@ -49,12 +49,12 @@ def test_without_an_audit_a_difference_is_a_mismatch_and_the_worst_verdict_count
 
 
 @pytest.mark.parametrize("edit", [wrong_value, wrong_state, nan_value])
-def test_a_wrong_reference_agrees_with_nobody(edit: object) -> None:
+def test_wrong_reference_disagrees_with_all(edit: object) -> None:
     result = make_result(("gluon", "manual", "onnx"), edits={"gluon": edit})
     assert verdicts(result) == {"manual": "disagree", "onnx": "disagree"}
 
 
-def test_a_broken_check_is_a_mismatch_although_every_hidden_value_agrees() -> None:
+def test_failed_check_disagrees() -> None:
     result = make_result(("gluon", "manual", "onnx"), edits={"onnx": wrong_state})
     assert result.comparison("onnx").mismatched == 0
     assert verdicts(result) == {"manual": "agree", "onnx": "disagree"}
@@ -63,7 +63,7 @@ def test_a_broken_check_is_a_mismatch_although_every_hidden_value_agrees() -> No
 
 
 def decreed(result: RunResult, *wrong: str) -> RunResult:
-    """The result as if its audit had found a wrong step in these engines and in no other."""
+    """The result with an audit that has a wrong step in these engines only."""
     result = with_judgment(result)
     assert result.judgment is not None
     audits = {
@@ -82,9 +82,9 @@ def decreed(result: RunResult, *wrong: str) -> RunResult:
         (("gluon",), {"manual": "disagree", "onnx": "disagree"}),
     ],
 )
-def test_a_difference_between_right_steps_is_a_drift(wrong: tuple[str, ...], expected: dict[str, str]) -> None:
+def test_mismatch_of_correct_steps_is_drift(wrong: tuple[str, ...], expected: dict[str, str]) -> None:
     result = make_result(("gluon", "manual", "onnx"), edits={"onnx": wrong_value})
-    # The checks would tell of the edit as well: here the audit alone is to speak.
+    # The checks would detect the edit as well; this test is about the audit alone.
     result = decreed(replace(result, checks=()), *wrong)
     assert verdicts(result) == expected
     assert [result.wrong(name) for name in ("gluon", "manual", "onnx")] == [
@@ -93,19 +93,19 @@ def test_a_difference_between_right_steps_is_a_drift(wrong: tuple[str, ...], exp
     assert result.verdict == max(expected.values(), key=VERDICTS.index)
 
 
-def test_a_number_that_is_not_finite_on_one_side_is_a_mismatch_though_every_step_were_right() -> None:
+def test_one_sided_nonfinite_value_disagrees() -> None:
     result = decreed(replace(make_result(edits={"manual": nan_value}), checks=()))
     assert result.verdict == "disagree"
 
 
-def test_where_a_recording_lacks_steps_a_difference_is_a_mismatch_though_every_audited_step_is_right() -> None:
+def test_mismatch_of_unaudited_steps_disagrees() -> None:
     result = decreed(replace(make_result(edits={"manual": wrong_value}), checks=()))
     [comparison] = result.comparisons
     assert result.comparison_verdict(comparison) == "drift"
     assert result.comparison_verdict(replace(comparison, unrecorded=1)) == "disagree"
 
 
-def test_a_second_way_to_compute_may_drift_where_the_engines_do() -> None:
+def test_accumulating_check_may_drift() -> None:
     broken = Check("the fused layer", "manual", holds=False, detail="", accumulates=True)
     drifting = replace(make_result(edits={"manual": wrong_value}), checks=(broken,))
     assert drifting.wrong("manual")
@@ -116,7 +116,7 @@ def test_a_second_way_to_compute_may_drift_where_the_engines_do() -> None:
     assert not decreed(replace(make_result(), checks=(replace(broken, holds=True),))).wrong("manual")
 
 
-def test_a_known_bug_without_a_cause_is_named() -> None:
+def test_known_bug_without_diagnosis_is_named() -> None:
     judgment = Judgment({}, {}, (), None, {"no-h2h-bias": "hidden-to-hidden bias missing"})
     assert judgment.cause("no-h2h-bias") == "hidden-to-hidden bias missing"
     assert judgment.cause("another") == "another"

@@ -33,7 +33,7 @@ def test_a_sampled_audit_states_exactly_what_it_has_seen(cell: str, bidirectiona
         {"timesteps": 40, "batch_size": 12}, cell=cell, hidden_size=20, num_layers=2, bidirectional=bidirectional
     )
     trace, _ = computed(ManualEngine(), inputs)
-    # Whatever is seen is wrong: the figures tell what has been looked at.
+    # Every value is wrong, so the counts show which values were audited.
     away = np.where(np.arange(40) % 2, -50.0, 50.0).astype(np.float32)[:, np.newaxis, np.newaxis]
     far = replace(trace, hidden=trace.hidden + away)
     found = audit(inputs, far)

@@ -1,4 +1,4 @@
-"""What a recording does not hold is neither held against itself nor taken for something that was returned."""
+"""Missing arrays of a recording are neither checked nor treated as returned."""
 
 import csv
 from dataclasses import replace
@@ -51,7 +51,7 @@ def test_a_claim_about_vectors_that_were_not_recorded_is_neither_true_nor_false(
     scope = Namespace(result_without("hidden", "output"))
     for method in ("h", "gate"):
         arguments = ["change", 0] if method == "gate" else [0]
-        with pytest.raises(UnansweredError, match=r"^golden\.npz does not hold all that this takes\.$"):
+        with pytest.raises(UnansweredError, match=r"^golden\.npz lacks values that this needs\.$"):
             scope.call("candidate", method, arguments)
 
 
@@ -62,7 +62,7 @@ def test_the_summary_lists_what_was_not_recorded() -> None:
 
 def test_the_verdict_says_what_was_not_recorded() -> None:
     notes = verdict_sentence(result_without("state_h", "output"), GOLDEN).notes
-    assert "golden.npz has no output or state, so these were not checked." in notes
+    assert "Not recorded in golden.npz, so not checked: output, state." in notes
     assert not any("not checked" in note for note in verdict_sentence(result_without(), GOLDEN).notes)
 
 

@@ -160,10 +160,7 @@ def _listed(names: Iterable[str], last: str = "and", before: str = "") -> str:
 def _check_array(archive: NpzFile, name: str, wanted: tuple[str, tuple[int, ...]]) -> None:
     header, (axes, shape) = archive.headers[name], wanted
     if header.shape != shape:
-        raise InputError(
-            f"{name} in {archive.path} has the shape {header.shape}, but the network and the sequence ask for "
-            f"{axes} = {shape}."
-        )
+        raise InputError(f"{name} in {archive.path} has the shape {header.shape}, expected {axes} = {shape}.")
     if header.dtype.newbyteorder("=").name not in _TYPES:
         raise InputError(
             f"{name} in {archive.path} holds values of the type {header.dtype}: a recording holds "

@@ -76,13 +76,13 @@ class FileCommands(QObject):
             self.sweep_requested.emit(path)
             return
         try:
-            told = self._document.open(path)
+            sentence = self._document.open(path)
         except InputError as error:
             show_error_dialog(self._window, "Cannot open the config", error, "configs")
             return
         self._recent.add(path)
-        if told:
-            self.message.emit(told)
+        if sentence:
+            self.message.emit(sentence)
 
     def close(self) -> None:
         """Stop the background tasks."""
@@ -118,18 +118,18 @@ class FileCommands(QObject):
         # The registry is imported only after the first paint.
         from rnnviz.gui.lessons.engine_fallback import runnable
 
-        config, told = runnable(lesson.config)
+        config, sentence = runnable(lesson.config)
         self._document.take(config, lesson.title)
-        self.message.emit(told or lesson.summary)
+        self.message.emit(sentence or lesson.summary)
 
     def make_runnable(self) -> None:
         """Replace engines of the initial config that are not installed."""
         from rnnviz.gui.lessons.engine_fallback import runnable
 
-        config, told = runnable(self._session.config)
-        if told:
+        config, sentence = runnable(self._session.config)
+        if sentence:
             self._document.take(config, self._document.origin.title)
-            self.message.emit(told)
+            self.message.emit(sentence)
 
     def save(self) -> None:
         """Write the config or session to its file, or ask for a file."""

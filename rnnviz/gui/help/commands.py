@@ -20,7 +20,7 @@ PAGES = {
     "ConfigPanel": "configs",
     "VerdictBar": "verdicts",
     "UnrolledView": "window#lanes",
-    "VectorTable": "window#hidden-state-at-the-selection",
+    "VectorTable": "window#selected-vector",
     "OutputMap": "window#output-and-state",
     "ArithmeticView": "window#arithmetic",
     "UnitsPlot": "window#plots",

@@ -12,7 +12,7 @@ Work: TypeAlias = Callable[[Check], Any]
 """Receives a function to call often, which raises once the task is replaced."""
 
 
-class _CancelledError(Exception):
+class CancelledError(Exception):
     """The task was replaced or canceled."""
 
 
@@ -36,9 +36,9 @@ class _Worker(QObject):
 
         def check() -> None:
             if self.wanted is not order:
-                raise _CancelledError
+                raise CancelledError
 
-        with suppress(_CancelledError):
+        with suppress(CancelledError):
             check()
             self.done.emit(order, order.work(check))
 

@@ -9,16 +9,13 @@ from typing import TypeAlias
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
 from rnnviz.core.errors import EngineError, InputError
+from rnnviz.gui.jobs.latest_task import CancelledError
 
 Progress: TypeAlias = Callable[[float], None]
 
 _INTERNAL_ERROR = "Internal error: {kind}: {error}. Please report it (Help > Report a problem)."
 _INTERVAL = 0.05
 """Minimum number of seconds between two progress signals."""
-
-
-class _CancelledError(Exception):
-    """The task was canceled."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ class _Worker(QObject):
         def progress(fraction: float) -> None:
             nonlocal emitted
             if unwanted.is_set():
-                raise _CancelledError
+                raise CancelledError
             now = monotonic()
             if now - emitted >= _INTERVAL:
                 emitted = now
@@ -59,7 +56,7 @@ class _Worker(QObject):
         try:
             progress(0.0)
             self.done.emit(job.work(progress))
-        except _CancelledError:
+        except CancelledError:
             self.stopped.emit(job.title)
         except (InputError, EngineError, OSError, MemoryError) as error:
             self.failed.emit(job.title, str(error) or "Not enough memory.")

@@ -91,7 +91,7 @@ class LessonController(QObject):
         window.control.auto_run.changed.connect(self._follow)
         window.control.error_changed.connect(self._on_error)
         self._theme_manager.add(self._apply_theme)
-        self._offer()
+        self._enable_commands()
 
     def open(self, entry: LessonEntry) -> None:
         """Open a lesson at the step last shown. An invalid lesson opens an error dialog and changes nothing."""
@@ -107,7 +107,7 @@ class LessonController(QObject):
         self._entry, self._lesson = entry, lesson
         self._settings.open_lesson = entry.name
         self._column.open(self._pane, self._settings.layout(_LAYOUT))
-        # A lesson that was finished begins anew.
+        # A finished lesson begins again.
         reached = self._settings.lesson_step(entry.name)
         self._enter(reached if reached < len(lesson.steps) else 0)
         self._pane.scroll_area.setFocus()
@@ -153,7 +153,7 @@ class LessonController(QObject):
         self.spotlight.clear()
         self._window.main_layout.restore_tabs()
         self._column.close_pane()
-        self._offer()
+        self._enable_commands()
 
     def close(self) -> None:
         """Stop the worker thread. The settings keep the lesson as open."""
@@ -184,7 +184,7 @@ class LessonController(QObject):
 
         self._pane = pane = LessonPane()
         assert self._actions is not None
-        # The window has all its parts by now, and is one whose parts can be lit up.
+        # The window is complete by now, so its widgets can be highlighted.
         self._highlighter = Highlighter(cast("HighlightTarget", self._window), self._parent, self._actions)
         self._checker = StatementWorker(self)
         self._checker.results_ready.connect(self._on_findings)
@@ -216,7 +216,7 @@ class LessonController(QObject):
         window = self._window
         if window.session.config != self._config or window.document.origin.title != self._entry.heading:
             window.document.take(self._config, self._entry.heading)
-        # Fields that hold no config are no change that undo knows of.
+        # Invalid fields are not a change that undo knows.
         window.panel.show_config(self._config)
         window.control.set_valid()
         self._show_changes()
@@ -224,7 +224,7 @@ class LessonController(QObject):
         if not self._fresh or window.runner.busy:
             window.control.run()
         self._follow()
-        self._offer()
+        self._enable_commands()
 
     @property
     def _fresh(self) -> bool:
@@ -283,7 +283,7 @@ class LessonController(QObject):
             self._pane.apply_theme(theme)
             self.spotlight.apply_theme(theme)
 
-    def _offer(self) -> None:
+    def _enable_commands(self) -> None:
         if self._actions is None:
             return
         is_open = self._lesson is not None

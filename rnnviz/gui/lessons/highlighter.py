@@ -12,7 +12,7 @@ from rnnviz.gui.theme.scaling import scaled
 from rnnviz.lessons.targets import PARTS
 
 if TYPE_CHECKING:
-    # It imports the lanes, which are there by the time that anything is lit up.
+    # It imports the lanes, which exist before the first highlight.
     from rnnviz.gui.lessons.widget_lookup import HighlightTarget
 
 _ARITHMETIC = 340
@@ -28,12 +28,12 @@ class Highlighter(QObject):
         self.spotlight = Spotlight(parent)
         window.session.location_changed.connect(lambda _location: self.spotlight.refresh())
         # Esc stops a run while one goes on; else nothing but the light is there to go.
-        self._dark = QShortcut(QKeySequence(Qt.Key.Key_Escape), parent)
-        self._dark.activated.connect(self.spotlight.clear)
-        self.spotlight.changed.connect(self._heed_escape)
-        self._stop.changed.connect(self._heed_escape)
+        self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), parent)
+        self._escape.activated.connect(self.spotlight.clear)
+        self.spotlight.changed.connect(self._enable_escape)
+        self._stop.changed.connect(self._enable_escape)
         self._stop.triggered.connect(self.spotlight.clear)
-        self._heed_escape()
+        self._enable_escape()
 
     def highlight(self, part: str, line: str | None = None) -> None:
         """Make a widget visible and highlight it. `part` is one of `lesson_parts.PARTS`.
@@ -59,5 +59,5 @@ class Highlighter(QObject):
             if isinstance(view, ArithmeticView):
                 view.choose_line(line)
 
-    def _heed_escape(self) -> None:
-        self._dark.setEnabled(self.spotlight.target is not None and not self._stop.isEnabled())
+    def _enable_escape(self) -> None:
+        self._escape.setEnabled(self.spotlight.target is not None and not self._stop.isEnabled())

@@ -67,11 +67,11 @@ class LessonPane(QWidget):
         self.next = QPushButton("Next")
         self.next.clicked.connect(self.next_requested)
         self.counter = StatementCounter()
-        self.counter.clicked.connect(self._reveal_claim)
+        self.counter.clicked.connect(self._reveal_statement)
         self.prose = LessonText()
         self.prose.part_requested.connect(self.part_requested)
-        self._claims = QVBoxLayout()
-        self._claims.setSpacing(8)
+        self._statements = QVBoxLayout()
+        self._statements.setSpacing(8)
         self.scroll_area = self._make_scroll()
         self.more = ScrollHint(self.scroll_area)
         self._lay_out()
@@ -99,9 +99,9 @@ class LessonPane(QWidget):
         self._count()
         self.scroll_area.verticalScrollBar().setValue(0)
         self.more.follow(self.prose, self.rows)
-        said = f"{lesson.title}, {self.place.text()}: {step.title}"
-        self.setAccessibleDescription(said)
-        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, said))
+        text = f"{lesson.title}, {self.place.text()}: {step.title}"
+        self.setAccessibleDescription(text)
+        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, text))
 
     def show_note(self, note: str) -> None:
         """Show a remark above the text, such as a missing engine; "" hides it."""
@@ -162,21 +162,21 @@ class LessonPane(QWidget):
     def _count(self) -> None:
         self.counter.show_findings(tuple(row.finding for row in self.rows))
 
-    def _reveal_claim(self) -> None:
+    def _reveal_statement(self) -> None:
         """Scroll to the first statement that is false or not checked, else to the first."""
         doubtful = (row for row in self.rows if row.finding is None or not row.finding.holds)
         row = next(doubtful, self.rows[0])
         self.scroll_area.verticalScrollBar().setValue(row.mapTo(self.scroll_area.widget(), QPoint()).y())
         row.setFocus()
 
-    def _make_rows(self, claims: tuple[Statement, ...]) -> None:
+    def _make_rows(self, statements: tuple[Statement, ...]) -> None:
         for row in self.rows:
-            self._claims.removeWidget(row)
+            self._statements.removeWidget(row)
             row.hide()
             row.deleteLater()
-        self.rows = [StatementRow(claim, self._theme) for claim in claims]
+        self.rows = [StatementRow(statement, self._theme) for statement in statements]
         for row in self.rows:
-            self._claims.addWidget(row)
+            self._statements.addWidget(row)
 
     def _make_scroll(self) -> QScrollArea:
         content = QWidget()
@@ -184,7 +184,7 @@ class LessonPane(QWidget):
         column.setContentsMargins(_MARGIN, 0, _MARGIN, 4)
         column.setSpacing(10)
         column.addWidget(self.prose)
-        column.addLayout(self._claims)
+        column.addLayout(self._statements)
         column.addStretch(1)
         scroll = QScrollArea()
         scroll.setObjectName("panel_scroll")

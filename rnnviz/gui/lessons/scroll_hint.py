@@ -20,7 +20,7 @@ class ScrollHint(QToolButton):
         super().__init__()
         self._area = area
         self._text: QWidget | None = None
-        self._claims: Sequence[QWidget] = ()
+        self._statements: Sequence[QWidget] = ()
         self.setAutoRaise(True)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -36,9 +36,9 @@ class ScrollHint(QToolButton):
         self.apply_theme(LIGHT)
         self._count()
 
-    def follow(self, text: QWidget, claims: Sequence[QWidget]) -> None:
+    def follow(self, text: QWidget, statements: Sequence[QWidget]) -> None:
         """Set the text and the statements inside the scroll area."""
-        self._text, self._claims = text, claims
+        self._text, self._statements = text, statements
         self._count()
 
     def apply_theme(self, theme: Theme) -> None:
@@ -50,16 +50,16 @@ class ScrollHint(QToolButton):
     def _count(self) -> None:
         bar = self._area.verticalScrollBar()
         text = self._text is not None and self._is_below(self._text)
-        claims = sum(map(self._is_below, self._claims))
+        statements = sum(map(self._is_below, self._statements))
         words = ["more text"] if text else []
-        if claims:
-            words.append(f"{claims} statement{'s' if claims > 1 else ''}")
-        said = " and ".join(words)
-        self.setText(f"\N{DOWNWARDS ARROW} {said} below")
-        self.setAccessibleName(f"Read on: {said} below")
+        if statements:
+            words.append(f"{statements} statement{'s' if statements > 1 else ''}")
+        below = " and ".join(words)
+        self.setText(f"\N{DOWNWARDS ARROW} {below} below")
+        self.setAccessibleName(f"Read on: {below} below")
         seen = bool(words) and bar.value() < bar.maximum()
         if self.hasFocus() and not seen:
-            # Whoever came here by Tab goes on from here, and not from where Qt puts the keyboard.
+            # Tab continues from here, not from the widget that Qt would focus.
             self.focusNextPrevChild(True)
         self.setVisible(seen)
 

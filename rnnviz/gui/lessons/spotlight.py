@@ -63,7 +63,7 @@ class Spotlight(QWidget):
             return QRect()
         highlighted = self._area()
         widget: QWidget | None = target
-        # What stands in a scrolled panel is in sight as far as the panel is.
+        # A widget in a scrolled panel is visible only as far as the panel is.
         while widget is not None and widget is not self._window:
             highlighted = highlighted.intersected(widget.rect()).translated(widget.pos())
             widget = widget.parentWidget()
@@ -112,7 +112,7 @@ class Spotlight(QWidget):
             return
         around = highlighted.adjusted(-_GLOW, -_GLOW, _GLOW, _GLOW).intersected(self._window.rect())
         self.setGeometry(around)
-        # Without the inside nothing beneath is painted twice: a picture that plays costs what it costs without a frame.
+        # The mask excludes the inside, so that widgets below are not painted twice during playback.
         inner = highlighted.translated(-around.topLeft()).adjusted(_GLOW, _GLOW, -_GLOW, -_GLOW)
         self.setMask(QRegion(self.rect()) - QRegion(inner))
         self.show()
@@ -133,7 +133,7 @@ class Spotlight(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         line = QRectF(self.highlighted.translated(-self.geometry().topLeft())).adjusted(-_AWAY, -_AWAY, _AWAY, _AWAY)
-        # A part at the window's edge keeps its frame in sight.
+        # The frame of a widget at the window's edge stays visible.
         line = line.intersected(QRectF(self.rect()).adjusted(_LINE, _LINE, -_LINE, -_LINE))
         color = self._theme.color("accent")
         for width, alpha in ((2.0 * _GLOW, 0.10), (_GLOW + 1.0, 0.16), (_LINE, 1.0)):

@@ -24,24 +24,24 @@ _LOOKS: dict[bool | None, tuple[str, str, str, str]] = {
 class StatementRow(QWidget):
     """A statement with its mark and the numbers of both sides."""
 
-    def __init__(self, claim: Statement, theme: Theme = LIGHT, parent: QWidget | None = None) -> None:
+    def __init__(self, statement: Statement, theme: Theme = LIGHT, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.claim = claim
+        self.statement = statement
         self.finding: StatementResult | None = None
         self._theme, self._icons = theme, Icons(theme)
         self._own = False
         self._waiting = "the run has not finished"
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self.setToolTip(f"Checked on the values of this run: {claim.expression}")
+        self.setToolTip(f"Checked on the values of this run: {statement.expression}")
         self._icon = QLabel()
         self._icon.setFixedWidth(_ICON)
         self.mark = QLabel()
         self.mark.setTextFormat(Qt.TextFormat.PlainText)
         self.mark.setWordWrap(True)
-        self._says = QLabel(no_break(claim.text))
-        self._says.setTextFormat(Qt.TextFormat.PlainText)
-        self._says.setWordWrap(True)
+        self._text = QLabel(no_break(statement.text))
+        self._text.setTextFormat(Qt.TextFormat.PlainText)
+        self._text.setWordWrap(True)
         self._numbers = QVBoxLayout()
         self._numbers.setSpacing(1)
         layout = QGridLayout(self)
@@ -50,7 +50,7 @@ class StatementRow(QWidget):
         layout.setVerticalSpacing(3)
         layout.setColumnStretch(1, 1)
         layout.addWidget(self._icon, 0, 0, Qt.AlignmentFlag.AlignTop)
-        layout.addWidget(self._says, 0, 1)
+        layout.addWidget(self._text, 0, 1)
         layout.addWidget(self.mark, 1, 1)
         layout.addLayout(self._numbers, 2, 1)
         copy = QAction("Copy full numbers", self)
@@ -81,7 +81,7 @@ class StatementRow(QWidget):
 
     def copy_text(self) -> str:
         """The statement and its numbers, in full precision."""
-        lines = [self.claim.text, f"{self.claim.expression}: {self.mark.text()}"]
+        lines = [self.statement.text, f"{self.statement.expression}: {self.mark.text()}"]
         for pair in () if self.finding is None else self.finding.pairs:
             lines += [f"{side.text}\t{side.full or side.shown}" for side in (pair.left, pair.right)]
         return "\n".join(lines)
@@ -117,7 +117,7 @@ class StatementRow(QWidget):
             text = f"{words} for your config" if self._own else words
         self.mark.setText(text)
         self.mark.setStyleSheet(f"color: {self._theme.color(color).name()}; font-weight: 600;")
-        self.setAccessibleName(f"{text}: {self.claim.text}")
+        self.setAccessibleName(f"{text}: {self.statement.text}")
         self.update()
 
     def _write_numbers(self) -> None:
@@ -125,12 +125,12 @@ class StatementRow(QWidget):
             label = self._numbers.takeAt(0).widget()
             label.hide()
             label.deleteLater()
-        told: set[str] = set()
+        shown: set[str] = set()
         for pair in () if self.finding is None else self.finding.pairs:
-            for side in _told(pair):
-                if side.text in told:
+            for side in _shown_operands(pair):
+                if side.text in shown:
                     continue
-                told.add(side.text)
+                shown.add(side.text)
                 full = side.full or side.shown
                 if len(side.text) + len(side.shown) <= _ONE_LINE:
                     self._add_line(f"{side.text} = {side.shown}", "text", full, 0)
@@ -155,6 +155,6 @@ class StatementRow(QWidget):
         self._numbers.addWidget(label)
 
 
-def _told(pair: Pair) -> list[Operand]:
+def _shown_operands(pair: Pair) -> list[Operand]:
     """The sides whose value differs from their text."""
     return [side for side in (pair.left, pair.right) if side.text not in (side.shown, side.full, f"'{side.shown}'")]

@@ -41,15 +41,15 @@ class _Worker(QObject):
         with self._lock:
             request, self._waiting = self._waiting, None
         if request is not None:
-            findings = tuple(_checked(request, claim) for claim in request.statements)
+            findings = tuple(_checked(request, statement) for statement in request.statements)
             self.results_ready.emit(request, findings)
 
 
-def _checked(request: StatementRequest, claim: Statement) -> StatementResult:
+def _checked(request: StatementRequest, statement: Statement) -> StatementResult:
     try:
-        return check_statement(request.result, claim, request.where)
-    except Exception as error:  # noqa: BLE001 - the window must live on, and say that this claim was not answered
-        return StatementResult(claim, None, (), f"internal error: {type(error).__name__}: {error}")
+        return check_statement(request.result, statement, request.where)
+    except Exception as error:  # noqa: BLE001 - the window must survive, and report that this statement was not checked
+        return StatementResult(statement, None, (), f"internal error: {type(error).__name__}: {error}")
 
 
 class StatementWorker(QObject):
@@ -66,25 +66,25 @@ class StatementWorker(QObject):
         self._asked_last: tuple[object, ...] = ()
         self._thread = QThread(self)
         self._thread.setObjectName("lessons")
-        self._examiner = _Worker()
-        self._examiner.moveToThread(self._thread)
-        self._asked.connect(self._examiner.answer, Qt.ConnectionType.QueuedConnection)
-        self._examiner.results_ready.connect(self._on_answered, Qt.ConnectionType.QueuedConnection)
+        self._worker = _Worker()
+        self._worker.moveToThread(self._thread)
+        self._asked.connect(self._worker.answer, Qt.ConnectionType.QueuedConnection)
+        self._worker.results_ready.connect(self._on_answered, Qt.ConnectionType.QueuedConnection)
 
-    def ask(self, result: RunResult, claims: tuple[Statement, ...], where: Location) -> None:
+    def ask(self, result: RunResult, statements: tuple[Statement, ...], where: Location) -> None:
         """Request a check of statements in place of earlier requests.
 
         No effect for the same request as before, unless `reset` was called: statements that do not use the
         selection stay valid.
         """
-        follows = any(claim.follows_selection for claim in claims)
+        follows = any(statement.follows_selection for statement in statements)
         # Not the result itself, whose files would stay as long as it does.
-        asked = claims, result.request_id, result.judgment is not None, where if follows else None
+        asked = statements, result.request_id, result.judgment is not None, where if follows else None
         if asked == self._asked_last:
             return
         self._asked_last = asked
-        self._last = StatementRequest(result, claims, where)
-        self._examiner.put(self._last)
+        self._last = StatementRequest(result, statements, where)
+        self._worker.put(self._last)
         if not self._thread.isRunning():
             self._thread.start()
         self._asked.emit()
@@ -92,7 +92,7 @@ class StatementWorker(QObject):
     def reset(self) -> None:
         """Drop all requests, and release the result."""
         self._last, self._asked_last = None, ()
-        self._examiner.put(None)
+        self._worker.put(None)
 
     def stop(self) -> None:
         """Stop, and wait for the thread."""

@@ -28,7 +28,7 @@ TAB_OF = {
     "known-bugs": "Known bugs",
 }
 """Titles of the views in tabs, by the names that lessons use."""
-VIEW_OF = {"vector": "Selected vector", "state-map": "Final state and output", "verdict": "Verdict"}
+VIEW_OF = {"vector": "Selected vector", "state-map": "Output and state", "verdict": "Verdict"}
 """Titles of the views outside tabs, by the names that lessons use."""
 SECTION_OF = {
     "panel.network": "network",
@@ -85,9 +85,9 @@ def _lane_area(window: HighlightTarget) -> QRect:
     geometry = lanes.geometry_in_view
     if geometry is None:
         return QRect(lanes.canvas.rect())
-    band = geometry.stack.band(Lane(where.layer, where.direction))
-    top = geometry.top_of(band)
-    corners = (QPointF(0.0, top), QPointF(geometry.width, top + band.height))
+    lane_rect = geometry.stack.lane_rect(Lane(where.layer, where.direction))
+    top = geometry.top_of(lane_rect)
+    corners = (QPointF(0.0, top), QPointF(geometry.width, top + lane_rect.height))
     first, last = (lanes.canvas.mapFromScene(lanes.box.mapToScene(corner)) for corner in corners)
     return QRect(first, last)
 

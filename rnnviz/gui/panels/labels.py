@@ -26,7 +26,7 @@ _LABELS = {
     "sequence.source": "s&ource",
     "sequence.batch_size": "b&atch size",
     "sequence.timesteps": "&time steps",
-    "sequence.embedding_path": "matrix file",
+    "sequence.embedding_path": "embedding file",
     "parameters.initializer": "&weight init",
     "parameters.bias": "bia&s init",
     "parameters.scale": "sca&le",

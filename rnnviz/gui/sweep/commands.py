@@ -61,7 +61,9 @@ class SweepCommands(QObject):
         engines = dict.fromkeys(name for config in configs if config is not None for name in config.compare.engines)
         untrusted = [name for name in engines if is_own(name) and name not in self._own.trusted]
         if untrusted:
-            self._own.ask(untrusted, self.run, lambda: self._say("Not run: you declined to run code from the sweep."))
+            self._own.ask(
+                untrusted, self.run, lambda: self._show_message("Not run: you declined to run code from the sweep.")
+            )
         else:
             self._runner.run(opened, self._own.trusted)
 
@@ -85,7 +87,7 @@ class SweepCommands(QObject):
             self.runner = SweepRunner(self)
             self.runner.opened.connect(self._on_opened)
             self.runner.ended.connect(self._on_ended)
-            self.runner.saved.connect(lambda path: self._say(f"Wrote {path}."))
+            self.runner.saved.connect(lambda path: self._show_message(f"Wrote {path}."))
             self.runner.failed.connect(self._on_failed)
         return self.runner
 
@@ -116,7 +118,7 @@ class SweepCommands(QObject):
 
     def _on_ended(self, stopped: bool) -> None:
         if stopped:
-            self._say("Stopped. Finished rows are kept; Run computes the others.")
+            self._show_message("Stopped. Finished rows are kept; Run computes the others.")
 
     def _on_failed(self, title: str, sentence: str) -> None:
         in_front = self.window if self.window is not None and self.window.isVisible() else self._main
@@ -134,7 +136,7 @@ class SweepCommands(QObject):
             table, name = self.window.figures.table, f"{self.window.opened.path.stem} rows.csv"
             ask_new_file(self.window, "Save table", TABLES, "csv", name, lambda path: self._runner.save(table, path))
 
-    def _say(self, text: str) -> None:
+    def _show_message(self, text: str) -> None:
         if self.window is not None:
             self.window.say(text)
         self.message.emit(text)

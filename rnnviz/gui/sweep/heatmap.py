@@ -229,7 +229,7 @@ class _ValueAxis(pg.AxisItem):
 
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
         texts = [self._texts[int(value)] if 0 <= int(value) < len(self._texts) else "" for value in values]
-        # What tells two names apart may stand at either end.
+        # Two names may differ at either end.
         middle = Qt.TextElideMode.ElideMiddle
         return [self._metrics().elidedText(text, middle, int(self._room)) for text in texts]
 

@@ -46,7 +46,7 @@ class HeatmapPanel(QWidget):
         self.map = Heatmap()
         self.map.setAccessibleName("Heat map of the sweep; arrows choose a cell, Enter opens its run")
         self.scale = HeatmapColorBar()
-        self._said = ElidedLabel()
+        self._description = ElidedLabel()
         choices = QGridLayout()
         choices.setSpacing(6)
         for place, box in enumerate((self.down, self.across, self.only, self.quantity)):
@@ -63,7 +63,7 @@ class HeatmapPanel(QWidget):
         layout.addLayout(choices)
         layout.addWidget(self.map, 1)
         layout.addWidget(self.scale)
-        layout.addWidget(self._said)
+        layout.addWidget(self._description)
         self.across.activated.connect(lambda: self._on_axis(self.across, self.down))
         self.down.activated.connect(lambda: self._on_axis(self.down, self.across))
         self.only.currentIndexChanged.connect(self.refresh)
@@ -76,7 +76,7 @@ class HeatmapPanel(QWidget):
     @property
     def description(self) -> str:
         """Description of the selected cell, or of all cells."""
-        return self._said.text()
+        return self._description.text()
 
     def show_figures(self, figures: SweepFigures) -> None:
         """Show another sweep on its two longest axes; several engines are one of them."""
@@ -132,13 +132,13 @@ class HeatmapPanel(QWidget):
         if found.down is not None:
             names.insert(0, f"{short_key(found.down.key, figures.keys)} {found.down.texts[down]}")
         verdict, value = int(found.verdicts[down, across]), float(found.values[down, across])
-        told = "waiting" if verdict == WAITING else ROW_VERDICTS[verdict]
+        text = "waiting" if verdict == WAITING else ROW_VERDICTS[verdict]
         count, done = int(found.counts[down, across]), int(found.done[down, across])
         if value == value or found.nan[down, across]:
-            told += f", {self._quantity.title} {self._short(value)}"
+            text += f", {self._quantity.title} {self._short(value)}"
         if count > 1:
-            told += f" (each the worst of {number_format.count(count)} rows{'' if done == count else f', {done} done'})"
-        return f"{', '.join(names)}: {told}"
+            text += f" (each the worst of {number_format.count(count)} rows{'' if done == count else f', {done} done'})"
+        return f"{', '.join(names)}: {text}"
 
     @property
     def _quantity(self) -> SweepQuantity:
@@ -185,15 +185,15 @@ class HeatmapPanel(QWidget):
     def _tell(self) -> None:
         cell = self.map.chosen_cell
         if cell is not None:
-            self._said.setText(self.words(*cell))
+            self._description.setText(self.words(*cell))
         elif self._cells is not None:
             most = int(self._cells.counts.max(initial=0))
-            self._said.setText(
+            self._description.setText(
                 "A click on a cell opens its run."
                 if most <= 1
                 else f"Each cell shows the worst of up to {number_format.count(most)} rows; a click opens that one."
             )
-        self.map.setAccessibleDescription(self._said.text())
+        self.map.setAccessibleDescription(self._description.text())
 
     def _on_chosen(self, down: int, across: int) -> None:
         self._tell()

@@ -174,8 +174,8 @@ class SweepWindow(QWidget):
         self.heat.refresh()
         self._bar.setValue(figures.done)
         waiting = len(figures.rows) - figures.done
-        told = counted(figures.counts)
-        self._counts.setText(f"{told} · {number_format.count(waiting)} waiting" if waiting else told)
+        text = counted(figures.counts)
+        self._counts.setText(f"{text} · {number_format.count(waiting)} waiting" if waiting else text)
         self.save_action.setEnabled(figures.done > 0)
         if self.description.endswith(_WAITING):
             self._show_reason()

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.engines.registry import with_fallback_reference
+from rnnviz.gui.jobs.latest_task import CancelledError
 from rnnviz.io.inputs import load_inputs
 from rnnviz.sweeps.columns import SweepFigures
 from rnnviz.sweeps.grid import Point, Sweep
@@ -41,10 +42,6 @@ class SweepJob:
     sweep: Sweep
     points: tuple[Point, ...]
     trusted: frozenset[str] = frozenset()
-
-
-class _CancelledError(Exception):
-    """The window is closing."""
 
 
 class StopToken:
@@ -83,7 +80,7 @@ class StopToken:
         """Yield the points; raises once `leave` was called."""
         for point in points:
             if self._leaving:
-                raise _CancelledError
+                raise CancelledError
             yield point
 
     def running(self, points: Iterable[Point]) -> Iterator[Point]:
@@ -120,7 +117,7 @@ class SweepWorker(QObject):
             if path.suffix.lower() == ".toml":
                 self.opened.emit(_open_sweep(path, self._halt))
             else:
-                # What reads tables takes long to be imported, which nobody waits for on this thread.
+                # This import is slow; on this thread it blocks no window.
                 from rnnviz.sweeps.results_io import load_sweep_results
 
                 self.opened.emit(OpenedSweep(path, SweepFigures(load_sweep_results(path)), None))
@@ -151,7 +148,7 @@ class SweepWorker(QObject):
         except (InputError, EngineError, OSError, MemoryError) as error:
             self.failed.emit(title, str(error) or "Not enough memory for this sweep.")
             return False
-        except _CancelledError:
+        except CancelledError:
             return False
         return True
 
@@ -163,7 +160,7 @@ class SweepWorker(QObject):
         path = journal_of(job.path)
         with Journal(path) as journal:
             sweeping = Sweeping(job.sweep, self._halt.running(job.points), read_journal(path), load_inputs, job.trusted)
-            self.rows_received.emit(sweeping.told)
+            self.rows_received.emit(sweeping.known)
             with LocalScheduler(sweeping.warm) as scheduler:
                 self._halt.watch(scheduler)
                 try:

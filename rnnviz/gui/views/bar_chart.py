@@ -63,7 +63,7 @@ class BarChart(QWidget):
     def bar_rect(self, place: int) -> QRectF:
         """Rectangle of a bar, with height 0 if it is empty."""
         assert self._bars is not None
-        ground, bar = self._ground, self._bars.bars[place]
+        ground, bar = self._plot_area, self._bars.bars[place]
         height = ground.height() * self._part(bar.count)
         return QRectF(self._x(bar.x), ground.bottom() - height, self._unit - self._gap, height)
 
@@ -104,11 +104,11 @@ class BarChart(QWidget):
         """Index of the bar whose column contains a point."""
         if self._bars is None:
             return None
-        at = (point.x() - self._ground.left()) / self._unit
+        at = (point.x() - self._plot_area.left()) / self._unit
         return next((place for place, bar in enumerate(self._bars.bars) if bar.x <= at < bar.x + 1.0), None)
 
     @property
-    def _ground(self) -> QRectF:
+    def _plot_area(self) -> QRectF:
         """Plot area: labels are left of it and below, counts above the highest bar."""
         line = self.fontMetrics().height()
         widest = number_format.count(10**self._decades) if self._bars is not None else "0"
@@ -121,14 +121,14 @@ class BarChart(QWidget):
 
     @property
     def _unit(self) -> float:
-        return self._ground.width() / self._bars.width if self._bars is not None else 1.0
+        return self._plot_area.width() / self._bars.width if self._bars is not None else 1.0
 
     @property
     def _gap(self) -> float:
         return 2.0 if self._unit > 12 else 1.0 if self._unit > 4 else 0.0
 
     def _x(self, x: float) -> float:
-        return self._ground.left() + x * self._unit
+        return self._plot_area.left() + x * self._unit
 
     def _part(self, count: int) -> float:
         """Height of a count as a share of the plot area."""
@@ -154,7 +154,7 @@ class BarChart(QWidget):
 
     def _paint_grid(self, painter: QPainter) -> None:
         """Draw a line at each power of ten in the range of the counts."""
-        ground, line = self._ground, self.fontMetrics().height()
+        ground, line = self._plot_area, self.fontMetrics().height()
         below = ground.bottom() + line
         for decade in range(self._decades + 1):
             part = self._part(10**decade)
@@ -176,12 +176,12 @@ class BarChart(QWidget):
         assert self._bars is not None
         if self._bars.limit is None:
             return
-        ground, x = self._ground, self._x(self._bars.limit) - self._gap / 2
+        ground, x = self._plot_area, self._x(self._bars.limit) - self._gap / 2
         painter.setPen(QPen(self._theme.color("wrong"), 1.0, Qt.PenStyle.DashLine))
         painter.drawLine(QLineF(x, 2.0, x, ground.bottom()))
         metrics = self.fontMetrics()
         wide = metrics.horizontalAdvance("tolerance") + 2 * _PAD
-        # The word stands on the side of what is outside, if there is room.
+        # The label is on the side of the values outside the limit, if there is room.
         left = x + _PAD if x + wide < self.width() else x - wide + _PAD
         painter.drawText(QRectF(left, 0, wide, metrics.height()), Qt.AlignmentFlag.AlignLeft, "tolerance")
 
@@ -190,14 +190,14 @@ class BarChart(QWidget):
         bar, rect = self._bars.bars[place], self.bar_rect(place)
         color = self._theme.color("wrong" if bar.outside else "accent")
         if place == self._chosen:
-            column = QRectF(rect.left() - 1, 0, rect.width() + 2, self._ground.bottom())
+            column = QRectF(rect.left() - 1, 0, rect.width() + 2, self._plot_area.bottom())
             tint = QColor(color)
             tint.setAlphaF(0.16)
             painter.fillRect(column, tint)
         if bar.count:
             painter.fillRect(rect, color)
             if bar.outside:
-                # Color is not alone in telling them apart.
+                # Color alone must not distinguish them.
                 painter.fillRect(rect, QBrush(self._theme.color("outline_under"), Qt.BrushStyle.BDiagPattern))
                 painter.setPen(color)
                 painter.drawRect(rect.adjusted(0.5, 0.5, -0.5, -0.5))
@@ -223,7 +223,7 @@ class BarChart(QWidget):
     def _paint_ticks(self, painter: QPainter) -> None:
         """Write the labels that do not overlap; those of zero and infinity always."""
         assert self._bars is not None
-        metrics, ground = self.fontMetrics(), self._ground
+        metrics, ground = self.fontMetrics(), self._plot_area
         taken: list[tuple[float, float]] = []
         for x, text in self._bars.ticks:
             wide = metrics.horizontalAdvance(text)

@@ -42,7 +42,7 @@ class CellPainter:
 
     def use_font(self, font: QFont) -> None:
         """Set the font."""
-        # Digits that move closer to their neighbors would not stand beneath each other.
+        # With kerning, digits would not be aligned in columns.
         plain = QFont(font)
         plain.setKerning(False)
         self._plain, self._bold = _Face(plain), _Face(_bold(plain))

@@ -54,7 +54,7 @@ class ErrorHistogram(ResultView):
         self._bars: Bars | None = None
         self._empty = QLabel("Press F5 to show the distribution of the differences.")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._said = ElidedLabel(bold=True)
+        self._description = ElidedLabel(bold=True)
         self._choice = QComboBox()
         self._choice.setAccessibleName("Quantity")
         for quantity in _QUANTITIES:
@@ -67,7 +67,7 @@ class ErrorHistogram(ResultView):
         self.chart.activated.connect(self._go)
         bar = QHBoxLayout()
         bar.setContentsMargins(6, 0, 4, 0)
-        bar.addWidget(self._said, 1)
+        bar.addWidget(self._description, 1)
         bar.addWidget(self._choice)
         full = QWidget()
         layout = QVBoxLayout(full)
@@ -82,7 +82,7 @@ class ErrorHistogram(ResultView):
     @property
     def description(self) -> str:
         """Description of the selected bar, or of all bars."""
-        return self._said.text()
+        return self._description.text()
 
     @property
     def bars(self) -> tuple[HistogramBar, ...]:
@@ -139,12 +139,12 @@ class ErrorHistogram(ResultView):
                 f"{number_format.count(comparison.mismatched) if comparison.mismatched else 'none'} outside "
                 "the tolerance"
             )
-            self._said.setText(f"{equal}, {outside}; click a bar to go to its first value")
+            self._description.setText(f"{equal}, {outside}; click a bar to go to its first value")
         else:
             bar = bars.bars[place]
             first = "" if bar.first is None else f" ({_share(bar.count, bars.total)}), first at {bar.first}"
-            self._said.setText(f"{bar_tooltip(bar)}{first}")
-        self.chart.setAccessibleDescription(self._said.text())
+            self._description.setText(f"{bar_tooltip(bar)}{first}")
+        self.chart.setAccessibleDescription(self._description.text())
 
     def _go(self, place: int) -> None:
         first = self.bars[place].first

@@ -80,10 +80,10 @@ class ErrorPlot(ResultView):
         layout.setContentsMargins(4, 4, 4, 2)
         layout.setSpacing(2)
         layout.addLayout(top)
-        self._ground = QStackedLayout()
-        self._ground.addWidget(self.plot)
-        self._ground.addWidget(self._unaudited)
-        layout.addLayout(self._ground, 1)
+        self._stack = QStackedLayout()
+        self._stack.addWidget(self.plot)
+        self._stack.addWidget(self._unaudited)
+        layout.addLayout(self._stack, 1)
         self._pages = QStackedLayout(self)
         self._pages.addWidget(self._empty)
         self._pages.addWidget(full)
@@ -183,7 +183,7 @@ class ErrorPlot(ResultView):
         self._choice.setToolTip(quantity.why)
         series = None if comparison is None or result is None else error_series(result, comparison, quantity)
         self._series = series
-        self._ground.setCurrentIndex(0 if series is not None else 1)
+        self._stack.setCurrentIndex(0 if series is not None else 1)
         if series is not None:
             also = () if series.limit is None else (series.limit[0],)
             self.plot.show_scale(log_scale(series.lanes, *also), series.limit)
@@ -269,7 +269,7 @@ class ErrorPlot(ResultView):
         ]
         for key, value in zip(self._keys, shown, strict=False):
             key.show_value(value)
-        # The legend tells the values where there is one.
+        # The legend shows the values if there is one.
         self._selection_label.setText(f"t = {where.timestep}" if self._keys else f"t = {where.timestep}: {shown[0]}")
         names = (named.name for named in (series.main, *series.companions))
         described = ", ".join(f"{name} {value}" for name, value in zip(names, shown, strict=True))

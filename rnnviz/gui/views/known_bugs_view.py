@@ -13,7 +13,7 @@ from rnnviz.gui.views.number_table import NumberTable
 from rnnviz.quantities.error_propagation import spread, spread_sentence
 from rnnviz.verify.result import RunResult
 
-_SAID = {
+_DETECTIONS = {
     Detection.UNDETECTABLE: "Undetectable: this bug would go undetected with these settings.",
     Detection.DETECTABLE: "Detectable: this run detects an engine with this bug.",
     Detection.UNKNOWN: "Unknown until the step audit is done.",
@@ -43,11 +43,11 @@ class KnownBugsView(ResultView):
         self.table.setAccessibleName("Known bugs; Enter computes the selected one")
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
         self.table.activated.connect(self._ask)
-        self._phrase, self._origin, self._said = QLabel(), QLabel(), QLabel()
+        self._phrase, self._origin, self._detection = QLabel(), QLabel(), QLabel()
         font = self._phrase.font()
         font.setBold(True)
         self._phrase.setFont(font)
-        for label in (self._phrase, self._origin, self._said):
+        for label in (self._phrase, self._origin, self._detection):
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setWordWrap(True)
         self.button = QPushButton("Compute known bug")
@@ -80,7 +80,7 @@ class KnownBugsView(ResultView):
         offer, shown = QWidget(), QWidget()
         offering = QVBoxLayout(offer)
         offering.setContentsMargins(0, 4, 0, 0)
-        offering.addWidget(self._said)
+        offering.addWidget(self._detection)
         offering.addWidget(self.button)
         offering.addStretch(1)
         showing = QVBoxLayout(shown)
@@ -106,7 +106,7 @@ class KnownBugsView(ResultView):
     @property
     def description(self) -> str:
         """Description of the selected known bug."""
-        return self._sentence.text if self._detail.currentIndex() == 1 else self._said.text()
+        return self._sentence.text if self._detail.currentIndex() == 1 else self._detection.text()
 
     def choose(self, name: str) -> None:
         for row, entry in enumerate(self.model.entries):
@@ -180,7 +180,7 @@ class KnownBugsView(ResultView):
             self.spread_model.show_lanes(lanes)
             self.lanes.fit_columns(self.spread_model.widest(), growing=(1,))
             return
-        self._said.setText(_SAID[found])
+        self._detection.setText(_DETECTIONS[found])
         self.button.setEnabled(found is not Detection.COMPUTED)
         why = f"Adds {entry.engine} as a candidate and runs: the table then shows where its errors start and spread."
         self.button.setToolTip(why)

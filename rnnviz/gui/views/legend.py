@@ -54,13 +54,13 @@ class LegendKey(QAbstractButton):
         self.update()
 
     def sizeHint(self) -> QSize:
-        # The room for a value is kept whatever it is, so that nothing moves with the cursor.
+        # The width of a value is fixed, so that nothing moves with the selection.
         metrics = self.fontMetrics()
         width = _LINE + metrics.horizontalAdvance(f"{self.text()} -0.0000") + 3 * _PAD
         return QSize(width, metrics.height() + 6)
 
     def minimumSizeHint(self) -> QSize:
-        # Many keys in a narrow window become lines alone, whose names are told on hover.
+        # Many keys in a narrow window become lines alone, whose names appear in tooltips.
         return QSize(_LINE + 2 * _PAD, self.sizeHint().height())
 
     def paintEvent(self, event: QPaintEvent) -> None:

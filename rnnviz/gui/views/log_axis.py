@@ -75,7 +75,7 @@ class LogTimePlot(TimePlot):
             at = float(scale.positions(np.array([limit[0]]))[0])
             self._limit.setValue(at)
             self._limit.label.setFormat(limit[1])
-            # The words stand above their line.
+            # The label is above its line.
             top = max(top, bottom + (at - bottom) / 0.82)
         self.show_values(bottom, top)
 

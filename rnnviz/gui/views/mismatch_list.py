@@ -29,7 +29,7 @@ class MismatchList(ResultView):
         self._empty = QLabel()
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setWordWrap(True)
-        self._said = ElidedLabel("")
+        self._description = ElidedLabel("")
         self.layers = _filter("Only this layer", "Lists the mismatches of one layer or of all.")
         self.directions = _filter("Only this direction", "Lists the mismatches of one direction or of both.")
         self.layers.currentIndexChanged.connect(self._gather)
@@ -48,7 +48,7 @@ class MismatchList(ResultView):
         self.table.activated.connect(self._on_activated)
         self._following = False
         bar = QHBoxLayout()
-        bar.addWidget(self._said, 1)
+        bar.addWidget(self._description, 1)
         bar.addWidget(self.layers)
         bar.addWidget(self.directions)
         full = QWidget()
@@ -74,8 +74,8 @@ class MismatchList(ResultView):
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         self._result, self._candidate = result, candidate
         layers, directions, *_ = (0, 0) if result is None else result.shape
-        _offer(self.layers, ["every layer", *(f"layer {layer}" for layer in range(layers))])
-        _offer(self.directions, ["both directions", *DIRECTIONS] if directions == 2 else ["forward"])
+        _set_items(self.layers, ["every layer", *(f"layer {layer}" for layer in range(layers))])
+        _set_items(self.directions, ["both directions", *DIRECTIONS] if directions == 2 else ["forward"])
         self.directions.setVisible(directions == 2)
         self._gather()
         self.title_changed.emit(self.tab_text)
@@ -98,7 +98,7 @@ class MismatchList(ResultView):
     def apply_theme(self, theme: Theme) -> None:
         palette = theme.palette()
         palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
-        for label in (self._empty, self._said):
+        for label in (self._empty, self._description):
             label.setPalette(palette)
         self.table.apply_theme(theme)
 
@@ -133,7 +133,7 @@ class MismatchList(ResultView):
         shown = f"{number_format.count(len(rows))} mismatches"
         if len(rows) < rows.total:
             shown = f"The first {number_format.count(len(rows))} of {number_format.count(rows.total)} mismatches"
-        self._said.setText(f"{shown}, in the order of computation; click a heading to sort them.")
+        self._description.setText(f"{shown}, in the order of computation; click a heading to sort them.")
         self.table.fit_columns(self.model.widest(), growing=(5, 6, 7, 8, 9))
 
     def _total(self) -> int:
@@ -156,7 +156,7 @@ def _filter(name: str, why: str) -> QComboBox:
     return box
 
 
-def _offer(box: QComboBox, texts: list[str]) -> None:
+def _set_items(box: QComboBox, texts: list[str]) -> None:
     """Replace the items of a combo box. The current item stays selected if it is among them."""
     if [box.itemText(place) for place in range(box.count())] == texts:
         return

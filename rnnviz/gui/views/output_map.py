@@ -33,7 +33,7 @@ class OutputMap(ResultView):
     The part under the pointer is highlighted here and in the other views.
     """
 
-    title = "Final state and output"
+    title = "Output and state"
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -182,7 +182,7 @@ class OutputMap(ResultView):
         row, timestep = self.rows.rows[index.row()], None
         if isinstance(row, LaneRow) and point is not None:
             rect = self.list.visualRect(index)
-            if self.painter.band(rect).adjusted(0, -_REACH, 0, _REACH).contains(point):
+            if self.painter.axis_rect(rect).adjusted(0, -_REACH, 0, _REACH).contains(point):
                 timestep = self.painter.timestep_at(rect, point.x())
         region = self.rows.region(row, timestep)
         self._highlight(() if region is None else (region,))

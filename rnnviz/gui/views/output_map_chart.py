@@ -52,7 +52,7 @@ class OutputMapChart(QWidget):
         if self._at is not None:
             self._stand_on(nearest_part(self.rows, self._at))
         if self._states() == states and states:
-            # A cursor that runs through time changes the first row alone.
+            # During playback only the first row changes.
             self.update(QRect(0, 0, self.width(), self._line() + _PADDING))
         else:
             self.update()
@@ -138,7 +138,7 @@ class OutputMapChart(QWidget):
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         under = self._hit(event.position())
-        # Between two parts the one that the pointer was on stays lit, so that nothing flickers.
+        # Between two parts the last one stays highlighted, to avoid flicker.
         if under is not None:
             self._stand_on(under)
 
@@ -192,7 +192,7 @@ class OutputMapChart(QWidget):
         )
         row = min(max(at[0] + down, 0), len(self.rows) - 1)
         count = len(self.rows[row].parts)
-        # What stands above or below, where the rows are cut differently.
+        # The part above or below; the rows have different numbers of parts.
         place = at[1] if not down else at[1] * count // len(self.rows[at[0]].parts)
         self._stand_on(self.rows[row].parts[min(max(place + right, 0), count - 1)])
 

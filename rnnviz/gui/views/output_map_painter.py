@@ -57,7 +57,7 @@ class OutputMapPainter(QStyledItemDelegate):
             return QSize(100, line + _BAND + 3 * _GAP)
         return QSize(100, line + 4)
 
-    def band(self, rect: QRect) -> QRect:
+    def axis_rect(self, rect: QRect) -> QRect:
         """Rectangle of the time axis in a lane's row."""
         side = self._metrics.horizontalAdvance("0") + _GAP
         end = self._metrics.horizontalAdvance(str(self._rows.timesteps - 1)) + _GAP
@@ -70,8 +70,8 @@ class OutputMapPainter(QStyledItemDelegate):
 
     def timestep_at(self, rect: QRect, x: int) -> int:
         """Time step at x in a lane's row, or the nearest one outside the axis."""
-        band, timesteps = self.band(rect), self._rows.timesteps
-        return min(max((x - band.left()) * timesteps // band.width(), 0), timesteps - 1)
+        axis, timesteps = self.axis_rect(rect), self._rows.timesteps
+        return min(max((x - axis.left()) * timesteps // axis.width(), 0), timesteps - 1)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: AnyIndex) -> None:
         drawn: Any = option
@@ -108,12 +108,12 @@ class OutputMapPainter(QStyledItemDelegate):
         title = QFontMetrics(self._bold).elidedText(row.title, Qt.TextElideMode.ElideRight, room)
         painter.drawText(line, _LEFT, title)
         painter.setFont(self._font)
-        self._paint_band(painter, self.band(rect), row)
+        self._paint_axis(painter, self.axis_rect(rect), row)
 
-    def _paint_band(self, painter: QPainter, band: QRect, row: LaneRow) -> None:
+    def _paint_axis(self, painter: QPainter, axis: QRect, row: LaneRow) -> None:
         theme, timesteps = self._theme, self._rows.timesteps
         painter.setPen(theme.color("muted"))
-        line = band.adjusted(0, -_GAP, 0, _GAP)
+        line = axis.adjusted(0, -_GAP, 0, _GAP)
         painter.drawText(QRect(line.left() - 60 - _GAP // 2, line.top(), 60, line.height()), _RIGHT, "0")
         if timesteps > 1:
             painter.drawText(
@@ -121,7 +121,7 @@ class OutputMapPainter(QStyledItemDelegate):
             )
         painter.setPen(QPen(theme.color("border"), 1.0))
         painter.setBrush(theme.color("raised"))
-        frame = QRectF(band).adjusted(0.5, 0.5, -0.5, -0.5)
+        frame = QRectF(axis).adjusted(0.5, 0.5, -0.5, -0.5)
         painter.drawRoundedRect(frame, 2, 2)
         cell = max(6.0, frame.width() / timesteps)
         start = frame.left() if row.last.backward else frame.right() - cell

@@ -39,7 +39,7 @@ class PinButton(QToolButton):
         self._pinned = [unit for unit in self._pinned if unit < units]
         self.setText(f"Unpin unit {units - 1}")
         self.ensurePolished()
-        # Of a fixed size, or every text would have the whole view laid out anew.
+        # A fixed size, because each change of a text would repeat the layout of the whole view.
         self.setFixedSize(self.sizeHint())
         self.show_unit(min(self._unit, units - 1))
 

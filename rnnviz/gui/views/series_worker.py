@@ -8,16 +8,13 @@ from dataclasses import dataclass
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.gui.jobs.latest_task import CancelledError
 from rnnviz.quantities.gate_series import SeriesKey, gate_series, series_effort
 from rnnviz.verify.result import RunResult
 
 _AT_ONCE = 1 << 21
 """Maximum number of values that are computed within a frame."""
 _KEPT = 24
-
-
-class _CancelledError(Exception):
-    """The request was replaced."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +38,9 @@ class _Worker(QObject):
 
         def check() -> None:
             if self.wanted is not order:
-                raise _CancelledError
+                raise CancelledError
 
-        with suppress(_CancelledError):
+        with suppress(CancelledError):
             for key in order.keys:
                 self.found.emit(order.result, key, gate_series(order.result, key, check))
 
@@ -62,10 +59,10 @@ class SeriesWorker(QObject):
         self._known: OrderedDict[SeriesKey, FloatArray] = OrderedDict()
         self._thread = QThread(self)
         self._thread.setObjectName("series")
-        self._hand = _Worker()
-        self._hand.moveToThread(self._thread)
-        self._asked.connect(self._hand.read, Qt.ConnectionType.QueuedConnection)
-        self._hand.found.connect(self._take, Qt.ConnectionType.QueuedConnection)
+        self._worker = _Worker()
+        self._worker.moveToThread(self._thread)
+        self._asked.connect(self._worker.read, Qt.ConnectionType.QueuedConnection)
+        self._worker.found.connect(self._take, Qt.ConnectionType.QueuedConnection)
 
     def ask(self, result: RunResult, keys: Sequence[SeriesKey]) -> None:
         """Request series, and cancel earlier requests. Short series are available at once."""
@@ -77,11 +74,11 @@ class SeriesWorker(QObject):
             for key in missing:
                 self._keep(key, gate_series(result, key, lambda: None))
             missing = []
-        self._hand.wanted = _Request(result, tuple(missing)) if missing else None
+        self._worker.wanted = _Request(result, tuple(missing)) if missing else None
         if missing:
             if not self._thread.isRunning():
                 self._thread.start()
-            self._asked.emit(self._hand.wanted)
+            self._asked.emit(self._worker.wanted)
 
     def get(self, key: SeriesKey) -> FloatArray | None:
         """A series of shape (T,), or None until it is available."""
@@ -91,13 +88,13 @@ class SeriesWorker(QObject):
 
     def stop(self) -> None:
         """Cancel, and wait for the thread, at most for one block."""
-        self._hand.wanted = None
+        self._worker.wanted = None
         self._thread.quit()
         self._thread.wait()
 
     def reset(self) -> None:
         """Stop, and release the result and the cached series."""
-        self._hand.wanted = None
+        self._worker.wanted = None
         self._result = None
         self._known.clear()
 

@@ -41,14 +41,14 @@ class TimePlot(pg.PlotWidget):
         self.view_box.disableAutoRange()
         self.view_box.sigXRangeChanged.connect(self.seen_changed)
         self.view_box.sigResized.connect(self.seen_changed)
-        # Numbers of another length must not move the whole plot while the cursor does.
+        # Longer numbers must not move the plot during playback.
         self.getAxis("left").setStyle(autoReduceTextSpace=False)
         for name in ("left", "bottom"):
-            # The axes have no names that a prefix could stand in, and numbers are written as they are.
+            # The axes have no unit for an SI prefix, so numbers are written unscaled.
             self.getAxis(name).enableAutoSIPrefix(False)
         self._cursor_under = pg.InfiniteLine(angle=90, movable=False)
         self._cursor = pg.InfiniteLine(angle=90, movable=False)
-        # Beneath the curves, which a sequence of one step has nowhere else.
+        # Below the curves; with one time step this is the only place.
         for line, depth in ((self._cursor_under, -2), (self._cursor, -1)):
             line.setZValue(depth)
             self.addItem(line, ignoreBounds=True)

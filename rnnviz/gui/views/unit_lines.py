@@ -121,16 +121,16 @@ class UnitLines:
 
     def nonfinite(self) -> str:
         """Number of time steps without a finite value, as text; empty if there are none."""
-        told = []
-        lines = [(line.whole, self._told(line)) for line in self._lines if line.whole is not None]
+        texts = []
+        lines = [(line.whole, self._recorded(line)) for line in self._lines if line.whole is not None]
         for word, test in _TESTS.items():
             count = sum(int(last - first) + 1 for first, last in _gaps(lines, test))
             if count:
                 exactly = "" if lines[0][0].block == 1 else "up to "
-                told.append(
+                texts.append(
                     f"{word} at {exactly}{number_format.count(count)} {'time step' if count == 1 else 'time steps'}"
                 )
-        return ", ".join(told)
+        return ", ".join(texts)
 
     def draw(self) -> None:
         """Draw the visible time steps at the resolution of the screen."""
@@ -146,8 +146,8 @@ class UnitLines:
                 drawn = self._outline(result, line, seen) or _nothing(result)
             line.curve.draw_with(line.pen(dashes=dashes), line.depth)
             line.curve.show_outline(drawn)
-            outlines.append((drawn, self._told(line)))
-        drawn_ones = [(outline, told) for outline, told in outlines if len(outline.low)]
+            outlines.append((drawn, self._recorded(line)))
+        drawn_ones = [(outline, recorded) for outline, recorded in outlines if len(outline.low)]
         for word, test in _TESTS.items():
             self.gaps[word].show_runs(_gaps(drawn_ones, test))
 
@@ -167,7 +167,7 @@ class UnitLines:
 
     def has_value(self, line: UnitLine, timestep: int) -> bool:
         """Whether a curve has a value at a time step. Recorded outputs may lack some."""
-        return self._result is not None and timestep in self._told(line)
+        return self._result is not None and timestep in self._recorded(line)
 
     def values(self, line: UnitLine, times: range) -> FloatArray | None:
         """Values of a curve at some time steps, of shape (len(times),); None until computed."""
@@ -191,7 +191,7 @@ class UnitLines:
         values = self._series.get(self._key(line))
         return None if values is None else outline_of(values, seen, self._plot.pixels)
 
-    def _told(self, line: UnitLine) -> range:
+    def _recorded(self, line: UnitLine) -> range:
         """Time steps at which a curve has values. Recorded outputs may lack some."""
         assert self._result is not None
         trace, where = self._result[line.engine], self._location
@@ -217,11 +217,11 @@ def _gaps(outlines: Sequence[tuple[Outline, range]], test: Callable[[Any], NDArr
     """
     if not outlines:
         return np.zeros((0, 2), np.int64)
-    mask = np.any([(test(o.low) | test(o.high)) & _within(o, told) for o, told in outlines], axis=0)
+    mask = np.any([(test(o.low) | test(o.high)) & _within(o, recorded) for o, recorded in outlines], axis=0)
     return outlines[0][0].steps(mask)
 
 
-def _within(outline: Outline, told: range) -> NDArray[np.bool_]:
+def _within(outline: Outline, recorded: range) -> NDArray[np.bool_]:
     """Mask of the blocks that contain any of some time steps, of shape (P,)."""
     starts = outline.first + outline.block * np.arange(len(outline.low))
-    return np.asarray((starts < told.stop) & (starts + outline.block > told.start))
+    return np.asarray((starts < recorded.stop) & (starts + outline.block > recorded.start))

@@ -164,7 +164,7 @@ class UnitsPlot(ResultView):
             self._clear()
             return
         pinned = tuple(unit for unit in self.pinned if unit != where.unit)
-        # A candidate has curves of its own beside pinned units alone.
+        # A candidate has separate curves only if units are pinned.
         candidate = self._candidate if pinned else None
         built = (tuple(result.traces), result.reference.engine, candidate, pinned, self._theme)
         if built != self._built:
@@ -188,8 +188,8 @@ class UnitsPlot(ResultView):
             value = self._lines.value(line, where.timestep)
             there = self._lines.has_value(line, where.timestep)
             key.show_value("…" if value is None else number_format.short(value) if there else "none")
-        told = ", ".join(key.accessibleName() for key, _ in self._keys)
-        self.plot.setAccessibleDescription(f"{self._heading.text()}, t = {where.timestep}: {told}")
+        values = ", ".join(key.accessibleName() for key, _ in self._keys)
+        self.plot.setAccessibleDescription(f"{self._heading.text()}, t = {where.timestep}: {values}")
 
     def _show_anew(self) -> None:
         self._shown = None

@@ -63,7 +63,7 @@ class VectorModel(QAbstractTableModel):
         )
         if same:
             self._vector = vector
-            # Only ever longer, so that no column moves with the cursor.
+            # It only grows, so that no column moves with the selection.
             self._longest_number = max(self._longest_number, _longest_number(vector), key=len)
             self._tell_all()
             return

@@ -24,7 +24,7 @@ from rnnviz.verify.result import RunResult
 
 _TABS: dict[VectorKind, tuple[str, str]] = {
     "hidden": ("Hidden", "The hidden state h of this step."),
-    "cell": ("Cell", "The cell state c of this step, where an engine gives it."),
+    "cell": ("Cell", "The cell state c of this step, if the engine returns it."),
     "input": ("Input", "Input of this step: x, or the output of the layer below."),
     "h0": ("h0", "The initial hidden state, read only by a lane's first step."),
     "c0": ("c0", "The initial cell state, read only by a lane's first step."),
@@ -200,13 +200,13 @@ class VectorTable(ResultView):
 
     def _show_passage(self, result: RunResult) -> None:
         """Show the passage, in a shorter form if it does not fit."""
-        told = self._told(result, brief=False)
-        self._passage.explain(told)
-        if self._passage.fontMetrics().horizontalAdvance(told) > self.width() - 2 * _MARGIN:
-            told = self._told(result, brief=True)
-        self._passage.setText(told)
+        text = self._passage_text(result, brief=False)
+        self._passage.explain(text)
+        if self._passage.fontMetrics().horizontalAdvance(text) > self.width() - 2 * _MARGIN:
+            text = self._passage_text(result, brief=True)
+        self._passage.setText(text)
 
-    def _told(self, result: RunResult, *, brief: bool) -> str:
+    def _passage_text(self, result: RunResult, *, brief: bool) -> str:
         network, where = result.inputs.network, self._location
         if self._kind in ("h0", "c0"):
             return f"{initial_text(network, where, cell=self._kind == 'c0')}, read by this step"

@@ -75,7 +75,7 @@ class VerdictBar(ResultView):
         self._stale = False
         self._stage: Stage | None = None
         self._error: str | None = None
-        self._says = "empty"
+        self._state = "empty"
 
         self._icon = QLabel()
         self._icon.setFixedSize(_ICON, _ICON)
@@ -114,9 +114,9 @@ class VerdictBar(ResultView):
         return self._text.text
 
     @property
-    def says(self) -> str:
+    def state(self) -> str:
         """ "agree", "blind", "drift", "disagree", "stale", "auditing", "running", "error" or "empty"."""
-        return self._says
+        return self._state
 
     def copy_text(self) -> str:
         """The verdict with its details."""
@@ -165,25 +165,25 @@ class VerdictBar(ResultView):
         if words is not None and self._being_audited:
             assert self._stage is not None
             follows = _STATES[self._stage.kind].format(engine=display_name(self._stage.engine))
-            self._say("auditing", (*words.sentence, _AUDITING), follows, (*words.brief, _AUDITING))
+            self._show_text("auditing", (*words.sentence, _AUDITING), follows, (*words.brief, _AUDITING))
         elif self._stage is not None:
-            self._say("running", fill(_RUNNING, stage=str(self._stage)), last and _SHOWN.format(verdict=last))
+            self._show_text("running", fill(_RUNNING, stage=str(self._stage)), last and _SHOWN.format(verdict=last))
         elif self._error is not None:
-            self._say("error", (TextPart(self._error),), last and _LAST.format(verdict=last))
+            self._show_text("error", (TextPart(self._error),), last and _LAST.format(verdict=last))
         elif words is None:
-            self._say("empty", fill(_EMPTY), "")
+            self._show_text("empty", fill(_EMPTY), "")
         elif self._stale:
             old = fill(_STALE)
-            self._say("stale", (*old, *words.sentence), _STALE_NOTE, (*old, *words.brief))
+            self._show_text("stale", (*old, *words.sentence), _STALE_NOTE, (*old, *words.brief))
         else:
-            self._say(words.look, words.sentence, "  ".join(words.notes), words.brief)
-        settled = self._says not in ("running", "error", "empty")
+            self._show_text(words.look, words.sentence, "  ".join(words.notes), words.brief)
+        settled = self._state not in ("running", "error", "empty")
         mismatched = words is not None and words.first_mismatch is not None
         for button in (self._first, self._previous, self._next):
             button.setVisible(settled and mismatched)
-        self._dismiss.setVisible(self._says == "error")
-        evaluated = words if settled and self._says not in ("stale", "auditing") else None
-        self._offer(evaluated)
+        self._dismiss.setVisible(self._state == "error")
+        evaluated = words if settled and self._state not in ("stale", "auditing") else None
+        self._show_buttons(evaluated)
         self._fit_buttons()
 
     @property
@@ -192,7 +192,7 @@ class VerdictBar(ResultView):
         unjudged = self._result is not None and self._result.judgment is None
         return unjudged and self._stage is not None and self._stage.after_computed
 
-    def _offer(self, words: VerdictWords | None) -> None:
+    def _show_buttons(self, words: VerdictWords | None) -> None:
         """Show the buttons that apply to the verdict."""
         coverage = None if words is None else words.coverage
         self._audit_all.setVisible(coverage is not None and coverage < 1.0)
@@ -215,14 +215,14 @@ class VerdictBar(ResultView):
             # Else the buttons keep their old width until the next event.
             self._row.activate()
 
-    def _say(
-        self, says: str, sentence: tuple[TextPart, ...], secondary: str, brief: tuple[TextPart, ...] | None = None
+    def _show_text(
+        self, state: str, sentence: tuple[TextPart, ...], secondary: str, brief: tuple[TextPart, ...] | None = None
     ) -> None:
-        self._says = says
-        icon, color, _ = _LOOKS[says]
+        self._state = state
+        icon, color, _ = _LOOKS[state]
         self._icon.setPixmap(self._icons.colored(icon, color).pixmap(_ICON, _ICON))
         self._text.show_text(sentence, sentence if brief is None else brief, secondary)
-        spoken = self._words is not None and says not in ("error", "running", "auditing")
+        spoken = self._words is not None and state not in ("error", "running", "auditing")
         notes = self._words.notes if self._words is not None and spoken else (secondary,)
         self.setToolTip("\n".join((plain(sentence), *notes)).strip())
         self.setAccessibleName(f"{self.title}: {plain(sentence)}")
@@ -247,12 +247,12 @@ class VerdictBar(ResultView):
             self.location_requested.emit(self._words.first_mismatch)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        _, color, surface = _LOOKS[self._says]
+        _, color, surface = _LOOKS[self._state]
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         edge = self._theme.color(color if surface != "raised" else "border")
         edge.setAlphaF(0.45 if surface != "raised" else 1.0)
-        style = Qt.PenStyle.DashLine if self._says == "stale" else Qt.PenStyle.SolidLine
+        style = Qt.PenStyle.DashLine if self._state == "stale" else Qt.PenStyle.SolidLine
         painter.setPen(QPen(edge, 1.0, style))
         painter.setBrush(self._theme.color(surface))
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)

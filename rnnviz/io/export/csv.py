@@ -18,7 +18,7 @@ from rnnviz.verify.metrics import abs_error, tolerance
 from rnnviz.verify.result import RunResult
 
 _BLOCK_ROWS = 1 << 17
-"""How many rows are formatted at a time: about 12 MB of text. polars shares large blocks among its threads."""
+"""Number of rows that are formatted at a time: about 12 MB of text. polars shares large blocks among its threads."""
 
 _DIRECTION = pl.Enum(list(DIRECTIONS))
 
@@ -107,11 +107,13 @@ def _frame(result: RunResult, block: _Block) -> pl.DataFrame:
     error, mismatch = np.zeros(rows), np.zeros(rows, bool)
     known = np.zeros(rows, bool)
     for comparison in result.comparisons:
-        told = _within(compared(result.reference, result[comparison.candidate], block.layer, block.direction), timestep)
+        recorded = _within(
+            compared(result.reference, result[comparison.candidate], block.layer, block.direction), timestep
+        )
         own = abs_error(reference, values[comparison.candidate])
-        np.maximum(error, own, out=error, where=told)
-        mismatch |= told & ~(own <= tolerance(reference, comparison.rtol, comparison.atol))
-        known |= told
+        np.maximum(error, own, out=error, where=recorded)
+        mismatch |= recorded & ~(own <= tolerance(reference, comparison.rtol, comparison.atol))
+        known |= recorded
     direction = DIRECTIONS[result.inputs.network.backward(block.direction)]
     return pl.DataFrame(
         {

@@ -54,10 +54,10 @@ def write_npz(
             with archive.open(f"{member.name}.npy", "w", force_zip64=True) as file:
 
                 def notify(written: int, size: int = member.size, done: int = done) -> None:
-                    # What goes before an array's numbers is no progress.
+                    # Headers do not count as progress.
                     progress((done + min(written, size)) / total)
 
-                member.write(_Told(file, notify))
+                member.write(_ProgressWriter(file, notify))
             done += member.size
     return count
 
@@ -68,14 +68,14 @@ class _Member:
 
     name: str
     size: int
-    write: Callable[["_Told"], None]
+    write: Callable[["_ProgressWriter"], None]
 
 
 def _stored(item: tuple[str, FloatArray]) -> _Member:
     """An array that there is."""
     name, array = item
 
-    def write(file: _Told) -> None:
+    def write(file: _ProgressWriter) -> None:
         np.lib.format.write_array(file, array, allow_pickle=False)  # type: ignore[no-untyped-call]
 
     return _Member(name, array.nbytes, write)
@@ -88,7 +88,7 @@ def _gate_members(result: RunResult) -> Iterator[_Member]:
     for engine in result.traces:
         for name in gate_names(result.config.network.kind):
 
-            def write(file: _Told, engine: str = engine, name: str = name) -> None:
+            def write(file: _ProgressWriter, engine: str = engine, name: str = name) -> None:
                 np.lib.format.write_array_header_1_0(file, form)  # type: ignore[no-untyped-call]
                 for part in gate_parts(result, engine, name):
                     file.write(part.reshape(-1).view(np.uint8).data)
@@ -96,7 +96,7 @@ def _gate_members(result: RunResult) -> Iterator[_Member]:
             yield _Member(array_name(engine, name), hidden.nbytes, write)
 
 
-class _Told:
+class _ProgressWriter:
     """A file that reports the number of bytes written; numpy writes arrays in blocks of 16 MB."""
 
     def __init__(self, file: IO[bytes], notify: Callable[[int], None]) -> None:

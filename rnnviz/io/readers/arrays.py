@@ -12,6 +12,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.npz import DAMAGE, check_numeric
 from rnnviz.core.regular_file import check_regular
 from rnnviz.core.schema import display_value
+from rnnviz.core.words import plural
 
 
 def open_npy(path: Path) -> NDArray[np.generic]:
@@ -61,7 +62,8 @@ def read_csv(path: Path) -> FloatArray:
     for number, row in rows:
         if len(row) != width:
             raise InputError(
-                f"{path}, line {number} has {len(row)} values, but the first row has {width}: every row needs as many."
+                f"{path}, line {number} has {plural(len(row), 'value')}, but the first row has {width}: "
+                "all rows need the same number."
             )
     return np.array([[_number(cell, path, number) for cell in row] for number, row in rows[named:]])
 

@@ -8,7 +8,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.regular_file import check_regular
 
 LARGEST_TEXT = 16 << 20
-"""How many bytes a config, a sweep, labels or a vocabulary may have."""
+"""Maximum size in bytes of a config, a sweep, labels or a vocabulary."""
 
 _HEAD_BYTES = 64
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -37,8 +37,10 @@ def read_plain_text(path: Path, kind: str = "text") -> str:
         raise InputError(f"{path} cannot be read: {error}.") from error
     if len(content) > LARGEST_TEXT:
         raise InputError(f"{path} is not a valid {kind} file: it has more than {LARGEST_TEXT:,} bytes.")
-    if content.startswith(_UTF_16) or b"\0" in content[:_HEAD_BYTES]:
+    if content.startswith(_UTF_16):
         raise InputError(f"{path} is not a valid {kind} file: it is UTF-16: save it as UTF-8.")
+    if b"\0" in content[:_HEAD_BYTES]:
+        raise InputError(f"{path} is not a valid {kind} file: it is binary, or UTF-16: save text as UTF-8.")
     try:
         return content.removeprefix(codecs.BOM_UTF8).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:

@@ -49,7 +49,7 @@ def files_to_copy(config: Config) -> list[NamedFile]:
 
 
 def size_of(files: Iterable[NamedFile]) -> int:
-    """How many bytes all of them are."""
+    """Total size in bytes."""
     return sum(size for file in files for _, size in file.parts)
 
 

@@ -136,7 +136,7 @@ def _copies(manifest: Manifest, members: Mapping[str, ZipInfo]) -> list[ZipInfo]
     roots = [file.path for file in manifest.files if file.copied]
     names = sorted(members)
     for root in roots:
-        # What stands in a folder follows its name at once, so that thousands of files take no time.
+        # The files of a folder follow its name in the sorted list, so that thousands of files are fast.
         place = bisect_left(names, f"{root}/")
         inside = any(name.startswith(f"{root}/") for name in names[place : place + 1])
         if not is_safe_name(root) or not (root in members or inside):

@@ -103,7 +103,7 @@ def _pieces(source: IO[bytes], target: IO[bytes]) -> Iterator[int]:
 
 
 def _info(name: str) -> ZipInfo:
-    # Without a time of its own, which a clock that is wrong by decades would make one that a zip cannot hold.
+    # Without the present time: a clock that is off by decades has times that a zip cannot store.
     info = ZipInfo(name)
     info.compress_type = ZIP_STORED
     info.external_attr = _PRIVATE

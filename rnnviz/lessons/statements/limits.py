@@ -1,9 +1,9 @@
-"""How much one statement may read and compute, so that a reader's own large network keeps no one waiting."""
+"""Limits of reading and computing for one statement, so that a large network does not block a lesson."""
 
 from rnnviz.lessons.statements.errors import TooLargeError
 
 LARGEST_ARRAY = 1 << 22
-"""How many values one array may have that a statement makes."""
+"""Maximum number of values in an array that a statement creates."""
 _ALL = 1 << 25
 
 

@@ -20,7 +20,7 @@ ORIGIN = Location()
 """Where the selection is if no one has moved it."""
 
 _EFFORT = 4
-"""How many multiplications of a matrix product take as long as one step of anything else."""
+"""Number of multiplications in a matrix product that cost as much as one step of other work."""
 
 
 class Namespace:
@@ -79,22 +79,22 @@ class Namespace:
         """The value of a call from `LANES` or, if `engine` is None, from `AUDITED`. Raises as `name` does."""
         usage = {**LANES, **AUDITED}[method]
         if not all(isinstance(argument, str | int) and not isinstance(argument, bool) for argument in arguments):
-            raise UnansweredError(f"{method} is asked for as {usage}.")
+            raise UnansweredError(f"{method} must be called as {usage}.")
         if method in AUDITED:
             if len(arguments) != 1:
-                raise UnansweredError(f"{method} is asked for as {usage}.")
+                raise UnansweredError(f"{method} must be called as {usage}.")
             audit = audit_of(self._result, str(arguments[0]))
             if not audit.audited:
                 raise UnansweredError(f"No step of {display_name(audit.engine)} was audited.")
             return audit.verdict if method == "audit" else audit.worst_ratio
         quantity, *place = arguments if method == "gate" and arguments else [method, *arguments]
         if not 1 <= len(place) <= 2:
-            raise UnansweredError(f"{method} is asked for as {usage}.")
+            raise UnansweredError(f"{method} must be called as {usage}.")
         lane = self._lane(*place)
         trace = self._trace(REFERENCE if engine is None else engine)
-        told = trace.recorded(*lane) if method == "h" else followed(self._result.inputs, trace, *lane)
-        if len(told) < trace.shape[2]:
-            raise UnansweredError(f"{display_name(trace.engine)} does not hold all that this takes.")
+        recorded = trace.recorded(*lane) if method == "h" else followed(self._result.inputs, trace, *lane)
+        if len(recorded) < trace.shape[2]:
+            raise UnansweredError(f"{display_name(trace.engine)} lacks values that this needs.")
         return trace.hidden[lane] if method == "h" else self._gate(trace, str(quantity), lane)
 
     def _gate(self, trace: Trace, name: str, lane: tuple[int, int]) -> FloatArray:

@@ -92,8 +92,8 @@ def _tree(text: str) -> ast.expr:
     try:
         return ast.parse(text, mode="eval").body
     except SystemError:
-        # Python 3.11 counts the depth of trees for all threads at once: one that tells of an exception meanwhile, for
-        # which trees are made as well, leaves a count that is not ours, and a tree that is right is refused.
+        # Python 3.11 counts the depth of syntax trees across threads. A thread that prints a traceback meanwhile
+        # changes the count, and a valid tree is refused.
         return ast.parse(text, mode="eval").body
 
 
@@ -172,7 +172,7 @@ def _number(function: Function) -> str:
 def _source(node: ast.AST) -> str:
     try:
         return _cut(ast.unparse(node))
-    except Exception:  # noqa: BLE001 - a lone operator, or a nesting that is too deep, has no source of its own
+    except Exception:  # noqa: BLE001 - a lone operator, or a nesting that is too deep, has no source
         return type(node).__name__
 
 

@@ -127,14 +127,14 @@ def test_what_an_oracle_recorded_of_the_network_fits(tmp_path: Path, cell: str, 
 def test_another_shape_is_refused_with_both(tmp_path: Path, name: str, axes: str) -> None:
     path, inputs = tmp_path / "a.npz", network_inputs()
     assert refusal(path, inputs, **{name: np.ones((2, 3), np.float32)}) == (
-        f"{name} in {path} has the shape (2, 3), but the network and the sequence ask for {axes}."
+        f"{name} in {path} has the shape (2, 3), expected {axes}."
     )
 
 
 def test_another_shape_of_the_output_is_refused_with_the_axes_of_the_layout(tmp_path: Path) -> None:
     path, inputs = tmp_path / "a.npz", network_inputs(layout="TNC")
     assert refusal(path, inputs, output=np.ones((2, 5, 6), np.float32)) == (
-        f"output in {path} has the shape (2, 5, 6), but the network and the sequence ask for (T, N, D·H) = (5, 2, 6)."
+        f"output in {path} has the shape (2, 5, 6), expected (T, N, D·H) = (5, 2, 6)."
     )
 
 

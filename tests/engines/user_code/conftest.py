@@ -1,4 +1,4 @@
-"""What the tests of a recurrence of one's own share."""
+"""Shared fixtures of custom steps."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A recurrence of one's own in a file, and what becomes of it as an engine."""
+"""Files of custom steps, and their use as engines."""
 
 from pathlib import Path
 

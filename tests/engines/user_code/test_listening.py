@@ -1,4 +1,4 @@
-"""How the process of a user's file is started, listened to and told of, without starting one."""
+"""Start, messages and end of the process of a custom step, without a real process."""
 
 import os
 import signal

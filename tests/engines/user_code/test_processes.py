@@ -1,4 +1,4 @@
-"""Whatever a user's file does hurts nobody but its own process, which ends, and all that it started with it."""
+"""A custom step cannot harm other processes; its own process and its children end."""
 
 import sys
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What is wrong with a user's file is one sentence, with the line in it."""
+"""An error in a custom step is one sentence with its line."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the process of a user's file does by itself: what it tells, whom it stops, and how it ends."""
+"""The process of a custom step: its messages, time limits and end."""
 
 import os
 import signal

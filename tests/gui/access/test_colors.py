@@ -1,4 +1,4 @@
-"""Every text stands out from what it stands on, and no color alone has to be told from another that looks the same."""
+"""Every text has enough contrast, and no color alone carries a meaning."""
 
 import re
 from itertools import combinations
@@ -43,7 +43,7 @@ def test_every_rule_of_the_style_sheet_can_be_read(theme: Theme) -> None:
         roles = dict(ROLE.findall(body))
         if "color" in roles or "background" in roles:
             ink, ground = roles.get("color", "text"), roles.get("background", "window")
-            # What is no text is told by its shape; a chunk of a progress bar and a handle have none on them.
+            # Parts without text are recognized by shape; a progress bar's chunk and a handle carry no text.
             if "color" in roles or not re.search(r"::(chunk|handle|separator)|:pressed", selector):
                 pairs += 1
                 assert contrast(theme.color(ink), theme.color(ground)) >= TEXT, selector.strip()
@@ -99,7 +99,7 @@ def test_lines_marks_and_frames_stand_out(theme: Theme) -> None:
             assert contrast(line, theme.color(ground)) >= GRAPHIC, (line, ground)
     assert contrast(theme.outline, theme.outline_under) >= GRAPHIC
     for stop in theme.diverging:
-        # Of the two tones of a mark one always stands out.
+        # One of the two tones of a mark always has enough contrast.
         assert max(contrast(theme.outline, stop), contrast(theme.outline_under, stop)) >= GRAPHIC, stop
 
 
@@ -134,5 +134,5 @@ def test_a_color_that_cannot_be_read_would_be_found() -> None:
     assert contrast("#ffffff", "#ffffff") == 1.0
     assert abs(contrast("#000000", "#ffffff") - 21.0) < 1e-6
     assert contrast("#777777", "#ffffff") < TEXT
-    # Red and green of one lightness are told apart by those who see both alone.
+    # Red and green of equal lightness look alike to color-blind users.
     assert distance("#d02020", "#507a00") > 5 * distance("#d02020", "#507a00", "deuteranopia") / 2

@@ -1,4 +1,4 @@
-"""Every control of the window and of its dialogs: it has a name, Tab comes to it as one reads, and nothing holds it."""
+"""Every control of the window and its dialogs has a name, and Tab reaches it in reading order."""
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise

@@ -47,7 +47,7 @@ def cut(widget: QWidget) -> bool:
     return widget.width() + SLACK < needed.width() or widget.height() + SLACK < needed.height()
 
 
-def is_told(widget: QWidget) -> bool:
+def has_full_text(widget: QWidget) -> bool:
     """Whether the whole text stands in a tooltip, or is reached by the arrows of a row of tabs."""
     return bool(widget.toolTip()) or (isinstance(widget, QTabBar) and widget.usesScrollButtons())
 
@@ -58,7 +58,7 @@ def cut_texts(window: QWidget) -> list[tuple[str, str, tuple[int, int], tuple[in
         shows_text = isinstance(widget, QLabel | QAbstractButton | QComboBox | QTabBar) and widget.isVisible()
         if not shows_text or widget.window() is not window or widget.objectName().startswith(("qt_", "Scroll")):
             continue
-        if cut(widget) and not is_told(widget):
+        if cut(widget) and not has_full_text(widget):
             text = widget.text() if isinstance(widget, QLabel | QAbstractButton) else widget.accessibleName()
             hint = widget.sizeHint()
             found.append((type(widget).__name__, text[:40], widget.size().toTuple(), hint.toTuple()))
@@ -83,7 +83,7 @@ def test_the_picture_grows_with_the_text(large_window):
     assert scaled(11) == 22
     assert stage.color_bar.size().width() == scaled(92)
     assert stage.axis.style["tickTextHeight"] >= QFontMetrics(QApplication.font()).height()
-    # The axis' own label begins beneath the numbers.
+    # The label of the axis begins below the numbers.
     assert stage.axis.label.y() >= stage.axis.style["tickTextHeight"] - SLACK
 
 

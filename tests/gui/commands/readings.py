@@ -1,4 +1,4 @@
-"""What stands in for the reading of a model file: the process apart imports it by name."""
+"""Stand-ins for the reader of model files, imported by name in a separate process."""
 
 from pathlib import Path
 

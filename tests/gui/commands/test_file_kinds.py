@@ -1,4 +1,4 @@
-"""What a dropped archive is good for, told by the names in it alone."""
+"""The use of a dropped archive, by the names in it alone."""
 
 from dataclasses import replace
 from pathlib import Path

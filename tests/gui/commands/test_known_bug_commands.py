@@ -20,7 +20,7 @@ def test_a_chosen_mistake_is_computed_and_shown(qtbot: Any, window: MainWindow) 
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         qtbot.mouseClick(view.button, Qt.MouseButton.LeftButton)
     assert window.session.candidate == "bug:no-h2h-bias"
-    assert window.verdict.says == "disagree"
+    assert window.verdict.state == "disagree"
     assert "hidden-to-hidden bias" in window.verdict.text
     assert window.session.config.compare.candidates == ("manual", "bug:no-h2h-bias")
 

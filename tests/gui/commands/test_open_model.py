@@ -22,7 +22,7 @@ Open = QDialogButtonBox.StandardButton.Open
 
 @pytest.fixture
 def several(tmp_path):
-    """An entry that cannot be run, an LSTM, and an RNN whose activation nobody knows."""
+    """An entry that cannot be run, an LSTM, and an RNN whose activation no one knows."""
     path = tmp_path / "several.npz"
     lstm, rnn = weights_of(network("lstm", 2, True)), weights_of(network("rnn_relu", 1, False))
     broken = {"broken.weight_hh_l0": np.ones((7, 2), np.float32)}

@@ -62,7 +62,7 @@ def test_a_recording_of_something_else_is_refused_at_its_field(qtbot: Any, windo
     editor: Any = field.editor
     with qtbot.waitSignal(window.runner.failed, timeout=20_000):
         editor.add.choose(str(tmp_path / "golden.npz"))
-    assert "golden.npz has the shape (1, 2), but the network and the sequence ask for" in field.failed
+    assert "golden.npz has the shape (1, 2), expected" in field.failed
 
 
 def test_lanes_that_were_not_recorded_say_so_and_the_verdict_is_not_green(

@@ -1,4 +1,4 @@
-"""A recurrence of one's own in the window: opened, asked about, run, run again when it is saved."""
+"""A custom step in the window: opened, permitted, run, and run again when it is saved."""
 
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ def test_an_opened_recurrence_runs_after_the_user_agreed_and_is_compared(
         press(qtbot, question(window), "Run code")
     assert window.session.result is not None
     assert list(window.session.result.traces) == ["gluon", str(mine)]
-    assert window.verdict.says == "agree"
+    assert window.verdict.state == "agree"
 
 
 def test_a_recurrence_that_is_refused_does_not_run_and_the_last_result_stays(
@@ -60,7 +60,7 @@ def test_a_saved_edit_runs_again_by_itself_and_its_mistake_is_named(qtbot: Any, 
         window.files.open_recurrence(mine)
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         mine.write_text(starter("rnn_relu").replace(" + p.i2h_bias", ""))
-    assert window.verdict.says == "disagree"
+    assert window.verdict.state == "disagree"
     assert window.session.result is not None
     assert window.session.result.judgment is not None
     assert window.session.result.judgment.diagnoses[str(mine)] == (("no-i2h-bias",),)
@@ -76,7 +76,7 @@ def test_an_error_in_the_file_is_a_sentence_with_its_line_and_a_mended_file_runs
     assert f"{mine}, line 2: NameError" in failed.args[0].sentence
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         mine.write_text(starter("rnn_relu"))
-    assert window.verdict.says == "agree"
+    assert window.verdict.state == "agree"
 
 
 def test_a_new_recurrence_is_written_for_the_cell_and_runs_without_a_question(
@@ -91,7 +91,7 @@ def test_a_new_recurrence_is_written_for_the_cell_and_runs_without_a_question(
     assert path.read_text() == starter("rnn_relu")
     assert window.session.result is not None
     assert str(path) in window.session.result.traces
-    assert window.verdict.says == "agree"
+    assert window.verdict.state == "agree"
 
 
 def test_what_a_recurrence_prints_is_shown_in_a_tab_that_is_there_only_then(

@@ -10,7 +10,7 @@ from rnnviz.gui.export.widget_render import draw_part, fill_background, render_w
 from rnnviz.gui.theme.palettes import DARK
 from rnnviz.gui.views.units_plot import UnitsPlot
 
-SCALE = 3
+SCALE = 2
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""How large a run is at most, told without reading its sequence."""
+"""The size of a run, without reading its sequence."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The user's own recurrences: nothing runs untrusted, the answer is remembered, and a saved edit is noticed."""
+"""Custom steps: nothing untrusted runs, the answer is remembered, and a saved edit is noticed."""
 
 from dataclasses import replace
 from pathlib import Path

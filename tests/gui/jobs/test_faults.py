@@ -130,7 +130,7 @@ class Disturbed:
         what = self._judged(outcome, numbers)
         self._run(config)
         numbers.assert_same(window.session.result)
-        assert window.verdict.says != "error"
+        assert window.verdict.state != "error"
         assert [child.pid for child in children() - self._others] == [self._supervisor.pid]
         # What draws beside the window may hold an older result for a moment.
         self._qtbot.waitUntil(self._nothing_left, timeout=10_000)
@@ -144,7 +144,7 @@ class Disturbed:
         (what,) = outcome
         if isinstance(what, Failed):
             assert _SENTENCE.fullmatch(what.sentence), what.sentence
-            assert self.window.verdict.says == "error"
+            assert self.window.verdict.state == "error"
             assert what.sentence in self.window.verdict.text
             return "sentence"
         if isinstance(what, Numbers):

@@ -1,4 +1,4 @@
-"""Files that are watched: another content is told, the same one is not, and a large one is not held."""
+"""Watched files: changed content is reported, equal content is not, and large files are not kept."""
 
 from pathlib import Path
 from typing import Any

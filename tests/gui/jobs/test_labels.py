@@ -1,4 +1,4 @@
-"""Labels of timesteps in the whole window: told beside the cursor, and read again when they are edited."""
+"""Labels of time steps in the whole window: shown with the selection, and read again when edited."""
 
 import pytest
 

@@ -71,10 +71,10 @@ def test_a_run_is_stopped_within_a_second_and_the_next_one_works(qtbot, window, 
     assert not window.progress.running
     assert window.session.result is before
     assert "Stopped" in window.statusBar().currentMessage()
-    assert window.verdict.says == "stale"
+    assert window.verdict.state == "stale"
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         window.document.edit(Config.from_mapping({"network": SMALL}))
-    assert window.verdict.says in AGREEMENT
+    assert window.verdict.state in AGREEMENT
     assert not window.actions_["stop"].isEnabled()
 
 
@@ -83,12 +83,12 @@ def test_a_child_that_is_killed_is_a_message_and_the_next_run_works(qtbot, windo
     run_large()
     with qtbot.waitSignal(window.runner.failed, timeout=5000):
         os.kill(supervisor.pid, signal.SIGKILL)
-    assert window.verdict.says == "error"
+    assert window.verdict.state == "error"
     assert "killed by SIGKILL" in window.verdict.text
     assert window.session.result is before
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         window.document.edit(Config.from_mapping({"network": SMALL}))
-    assert window.verdict.says in AGREEMENT
+    assert window.verdict.state in AGREEMENT
 
 
 def test_a_newer_run_overtakes_an_older_one_whose_result_is_dropped(qtbot, window, run_large):
@@ -153,7 +153,7 @@ def test_a_small_network_reruns_by_itself_after_an_edit(qtbot, window):
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         QTest.keyClicks(line, "7")
     assert window.session.result.shape[-1] == 7
-    assert window.verdict.says in AGREEMENT
+    assert window.verdict.state in AGREEMENT
     assert window.isWindowModified()
 
 
@@ -161,11 +161,11 @@ def test_a_large_network_waits_for_the_user_and_says_so(qtbot, window, press):
     run = window.findChild(QToolButton, "run_button")
     assert not run.property("stale")
     window.document.edit(LARGE)
-    assert window.verdict.says == "stale"
+    assert window.verdict.state == "stale"
     assert run.property("stale")
     assert run.accessibleDescription() == "Settings changed since the last run."
     window.document.undo()
-    qtbot.waitUntil(lambda: window.verdict.says in AGREEMENT)
+    qtbot.waitUntil(lambda: window.verdict.state in AGREEMENT)
     assert not run.property("stale")
 
 
@@ -194,12 +194,12 @@ def test_what_a_run_finds_wrong_stands_at_its_field(qtbot, window, tmp_path):
     with qtbot.waitSignal(window.runner.failed, timeout=20_000):
         window.document.edit(config)
     assert str(missing) in window.panel.errors.get("sequence.path", window.panel.field("sequence.path").failed)
-    assert window.verdict.says == "error"
+    assert window.verdict.state == "error"
     assert str(missing) in window.verdict.text
     assert window.session.result is before
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         window.document.edit(Config.from_mapping({"network": SMALL}))
-    assert window.verdict.says in AGREEMENT
+    assert window.verdict.state in AGREEMENT
 
 
 def test_absurd_sizes_are_refused_with_what_they_would_take(qtbot, window):
@@ -217,13 +217,13 @@ def test_a_wrong_field_holds_the_run_back_until_it_is_right(qtbot, window, press
     QTest.keyClicks(line, "0")
     press(Qt.Key.Key_F5)
     assert not window.runner.busy
-    assert window.verdict.says == "error"
+    assert window.verdict.state == "error"
     assert "hidden_size" in window.verdict.text
     line.setFocus()
     line.selectAll()
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         QTest.keyClicks(line, "3")
-    assert window.verdict.says in AGREEMENT
+    assert window.verdict.state in AGREEMENT
 
 
 def test_the_report_holds_the_last_failure(window, clipboard):
@@ -266,7 +266,7 @@ def test_without_a_mismatch_the_keys_say_so(window, press):
 def test_an_agreement_that_proves_little_can_be_read_about_and_mended(qtbot, window, run_config):
     blind = {"parameters": {"bias": "zeros"}, "initial_state": {"source": "zeros"}, "sequence": {"timesteps": 1}}
     run_config({**SMALL, "cell": "gru"}, **blind)
-    assert window.verdict.says == "blind"
+    assert window.verdict.state == "blind"
     window.verdict.undetectable_requested.emit()
     box = window.findChild(QMessageBox)
     assert "bias" in box.text()
@@ -276,7 +276,7 @@ def test_an_agreement_that_proves_little_can_be_read_about_and_mended(qtbot, win
         window.verdict.remedy_requested.emit(remedy)
     assert window.session.result.config == remedy
     assert window.panel.config == remedy
-    assert window.verdict.says == "agree"
+    assert window.verdict.state == "agree"
     window.document.undo()
     assert window.session.config.parameters.bias == "zeros"
 

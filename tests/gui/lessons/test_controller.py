@@ -1,4 +1,4 @@
-"""Going through a lesson: each step set up, its claims checked on the numbers shown, the reader free to change them."""
+"""A lesson: each step set up, its statements checked on the shown numbers, changes by the reader."""
 
 import numpy as np
 from PySide6.QtCore import Qt

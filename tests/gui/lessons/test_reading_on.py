@@ -1,4 +1,4 @@
-"""What a step speaks of is found: further down in its text, behind a link, in a tab that is given the room."""
+"""Highlighted parts are reachable: further down in the text, behind a link, in a tab with enough room."""
 
 import re
 
@@ -55,7 +55,7 @@ def test_tab_stops_at_it_while_there_is_more_and_else_goes_on_to_the_buttons(sma
     pane.counter.setFocus()
     QTest.keyClick(pane.counter, Qt.Key.Key_Backtab)
     assert QApplication.focusWidget() is pane.more
-    # Tab out of the claims brings the one that had the keyboard into sight, and after the last one nothing comes.
+    # Tab out of the statements scrolls the focused one into view; after the last one nothing follows.
     pane.rows[-1].setFocus()
     bar.setValue(0)
     QTest.keyClick(pane.rows[-1], Qt.Key.Key_Tab)

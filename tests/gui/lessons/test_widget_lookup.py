@@ -1,4 +1,4 @@
-"""Every part that a lesson can name is lit up, and it is the right one."""
+"""Every part that a lesson can name highlights the intended widget."""
 
 from PySide6.QtCore import QPoint, QRect
 from PySide6.QtWidgets import QStyle

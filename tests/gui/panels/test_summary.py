@@ -1,4 +1,4 @@
-"""What stands beneath the network's fields."""
+"""Equations, parameter count and shapes below the fields of the network."""
 
 import re
 from dataclasses import replace

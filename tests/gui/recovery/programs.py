@@ -1,4 +1,4 @@
-"""The program with a home and temporary files of its own: it tells what its window says, and runs no user's code."""
+"""The program with separate home and temporary files: it prints the state of its window and runs no custom steps."""
 
 import os
 import subprocess
@@ -29,7 +29,7 @@ def watched(settings):
     window.code_trust.ask = refusing
     window.control.error_changed.connect(lambda sentence: sentence and print("error", sentence, flush=True))
     window.completed.connect(lambda: QTimer.singleShot(0, lambda: print("completed", flush=True)))
-    window.runner.finished.connect(lambda *_: print("finished", window.verdict.says, flush=True))
+    window.runner.finished.connect(lambda *_: print("finished", window.verdict.state, flush=True))
     window.runner.failed.connect(lambda event: print("failed", event.sentence, flush=True))
     window.statusBar().messageChanged.connect(lambda text: text and print("note", text, flush=True))
     return window

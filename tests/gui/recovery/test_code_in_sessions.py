@@ -114,7 +114,7 @@ def test_however_a_session_is_opened_its_code_runs_only_if_the_user_agrees(
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         answer(qtbot, asked(qtbot, window), "Run code")
     assert ran.exists()
-    assert window.verdict.says == "agree"
+    assert window.verdict.state == "agree"
     # Who agreed to the copy in one session has not agreed to that in another, whatever it is called.
     ran.unlink()
     by_dialog(window, write("other", copied=True))

@@ -1,4 +1,4 @@
-"""Exceptions that nobody caught, and windows that ended without a word: told in words, and nothing is lost."""
+"""Uncaught exceptions and windows that ended unexpectedly: they are reported, and nothing is lost."""
 
 import json
 import os

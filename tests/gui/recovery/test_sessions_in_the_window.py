@@ -104,7 +104,7 @@ def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
     assert "1 file, 1" in choose(path)
     qtbot.waitUntil(lambda: window.windowTitle() == "mine.rnnviz[*]")
     assert not window.isWindowModified()
-    # Told by the thread that saves once the window has taken the name.
+    # Reported by the saving thread after the window has the new name.
     qtbot.waitUntil(lambda: "with 1 file." in window.statusBar().currentMessage())
     assert window.files._recent.paths()[0] == path
     before, chosen = pictures(window), view_choices_of(window)

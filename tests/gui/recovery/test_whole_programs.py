@@ -34,7 +34,7 @@ def config(tmp_path: Path) -> Path:
 
 
 def running(processes: list[psutil.Process]) -> list[psutil.Process]:
-    """Those that go on; an orphan that nobody has collected does not."""
+    """Those that go on; an orphan that no one has collected does not."""
     _, alive = psutil.wait_procs(processes, timeout=5)
     return [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 
@@ -65,7 +65,7 @@ def test_a_window_whose_screen_goes_away_ends_in_a_sentence_and_its_session_is_k
 
 @pytest.fixture
 def read_only(tmp_path: Path) -> Iterator[Path]:
-    """A home that nobody can write to, root included where it can mount one."""
+    """A home that no one can write to, root included where it can mount one."""
     home = tmp_path / "home"
     home.mkdir(mode=0o500)
     mounted = False

@@ -45,7 +45,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> SweepTable:
     path = tmp_path_factory.mktemp("sweep") / "j"
     with Journal(path) as journal, LocalScheduler(("onnx",), 1) as scheduler:
         sweeping = Sweeping(asked, tuple(asked.points()), {}, load_inputs)
-        rows = [*sweeping.told, *sweeping.rows(scheduler, journal)]
+        rows = [*sweeping.known, *sweeping.rows(scheduler, journal)]
     return SweepTable(asked.keys, tuple(sorted(rows, key=lambda row: row.point.index)))
 
 

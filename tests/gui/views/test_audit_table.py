@@ -1,4 +1,4 @@
-"""The audit as a table: who is right, where each row leads, and the tolerances that would do."""
+"""The audit as a table: verdicts, targets of the rows, and passing tolerances."""
 
 from math import inf
 

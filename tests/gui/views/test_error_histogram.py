@@ -1,4 +1,4 @@
-"""The histogram: what it tells, and that pointer and keys lead from a bar to its first value."""
+"""The histogram: its counts, and selection of a bar's first value by pointer and keys."""
 
 import numpy as np
 import pytest

@@ -141,7 +141,7 @@ def test_what_is_copied_is_the_lane_in_full(view: ErrorPlot) -> None:
 
 
 def evaluated(result: RunResult, *, gap: int | None = None) -> RunResult:
-    """Audited, but for the timestep `gap` of the first lane."""
+    """Audited, but for the time step `gap` of the first lane."""
     audits = {name: audit(result.inputs, trace, full=True) for name, trace in result.traces.items()}
     if gap is not None:
         for name, found in audits.items():

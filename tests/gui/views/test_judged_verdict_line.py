@@ -28,7 +28,7 @@ def sentence_label(line: VerdictBar) -> QLabel:
 
 def test_the_audit_names_the_wrong_side_and_what_it_looks_like(qtbot, line: VerdictBar, mismatching: RunResult) -> None:
     line.show_result(evaluated(mismatching), "manual")
-    assert line.says == "disagree"
+    assert line.state == "disagree"
     assert str(PLACE) in line.text
     assert CAUSES["no-h2h-bias"] in line.text
     with qtbot.waitSignal(line.location_requested) as asked:
@@ -40,28 +40,28 @@ def test_the_audit_names_the_wrong_side_and_what_it_looks_like(qtbot, line: Verd
 def test_a_result_that_is_being_audited_is_shown_with_its_links(line: VerdictBar, mismatching: RunResult) -> None:
     line.show_result(mismatching, "manual")
     line.show_running(Stage(StageKind.AUDITING, "gluon"))
-    assert line.says == "auditing"
+    assert line.state == "auditing"
     assert line.text.startswith("manual differs from gluon")
     assert line.text.endswith("auditing…")
     assert "gluon step by step" in shown(line)
     assert button(line, "next").isVisible()
     line.show_result(evaluated(mismatching), "manual")
     line.show_running(None)
-    assert line.says == "disagree"
+    assert line.state == "disagree"
     line.show_running(Stage(StageKind.COMPUTING, "gluon"))
-    assert line.says == "running"
+    assert line.state == "running"
 
 
 def test_drift_is_explained_in_a_clause(line: VerdictBar) -> None:
     line.show_result(evaluated(drifting()), "manual")
-    assert line.says == "drift"
+    assert line.state == "drift"
     assert line.text.startswith("Numerical drift")
     assert button(line, "next").isVisible()
 
 
 def test_a_sampled_audit_tells_its_coverage_and_offers_the_rest(qtbot, line: VerdictBar) -> None:
     line.show_result(evaluated(make_result(batch_size=50), coverage=0.38), "manual")
-    assert line.says == "agree"
+    assert line.state == "agree"
     assert "38% of the values" in shown(line)
     assert "38% of the values" in button(line, "Audit everything").toolTip()
     with qtbot.waitSignal(line.full_audit_requested):
@@ -74,7 +74,7 @@ def test_a_blind_agreement_looks_and_reads_otherwise_than_one_that_proves_someth
     line.show_result(evaluated(make_result(num_layers=2)), "manual")
     proven, icon = line.text, line.findChild(QLabel).pixmap().toImage()
     line.show_result(evaluated(make_result(num_layers=2), blind=True), "manual")
-    assert line.says == "blind"
+    assert line.state == "blind"
     assert "2 known bugs" in line.text
     assert proven.startswith("gluon and manual agree: ")
     assert line.findChild(QLabel).pixmap().toImage() != icon

@@ -108,9 +108,9 @@ def test_clicking_a_place_asks_for_its_lane_and_step(qtbot, view: OutputMap) -> 
 def test_clicking_a_lanes_axis_asks_for_the_timestep_there(qtbot, view: OutputMap) -> None:
     view.show_result(make_result(timesteps=5), "manual")
     rect = view.list.visualRect(view.rows.index(0))
-    band = view.painter.band(rect)
+    axis = view.painter.axis_rect(rect)
     for timestep in range(5):
-        point = QPoint(band.left() + (2 * timestep + 1) * band.width() // 10, band.center().y())
+        point = QPoint(axis.left() + (2 * timestep + 1) * axis.width() // 10, axis.center().y())
         with qtbot.waitSignal(view.location_requested) as asked:
             qtbot.mouseClick(view.list.viewport(), Qt.MouseButton.LeftButton, pos=point)
         assert asked.args == [Location(0, 0, timestep)]

@@ -1,4 +1,4 @@
-"""Units over time: the curves are the trace's, gaps are marked, a click moves the cursor."""
+"""Units over time: the curves are the trace's, gaps are marked, a click moves the selection."""
 
 import numpy as np
 import pytest

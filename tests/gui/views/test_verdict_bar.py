@@ -16,13 +16,13 @@ from tests.gui.views.verdicts import PLACE, button, evaluated, shown
 
 
 def test_an_empty_strip_says_what_to_do(line: VerdictBar) -> None:
-    assert line.says == "empty"
+    assert line.state == "empty"
     assert "F5" in shown(line)
 
 
 def test_agreement_is_said_in_words_with_the_figures_behind_it(line: VerdictBar) -> None:
     line.show_result(make_result(), "manual")
-    assert line.says == "agree"
+    assert line.state == "agree"
     assert line.text == "gluon and manual agree: all 40 values are equal"
     assert "1.3e-6 · |gluon|" in shown(line)
     assert verdict_sentence(make_result(), "manual").notes[-1] in line.toolTip()
@@ -66,41 +66,41 @@ def test_the_buttons_lead_from_mismatch_to_mismatch(qtbot, line: VerdictBar, mis
 def test_a_stale_picture_is_said_to_be_of_an_earlier_config(line: VerdictBar, mismatching: RunResult) -> None:
     line.show_result(mismatching, "manual")
     line.show_stale(True)
-    assert line.says == "stale"
+    assert line.state == "stale"
     assert line.text.startswith("Out of date")
     assert "manual differs from gluon" in line.text
     assert "F5" in shown(line)
     line.show_stale(False)
-    assert line.says == "disagree"
+    assert line.state == "disagree"
 
 
 def test_a_run_that_goes_on_says_what_it_does_and_what_is_shown_meanwhile(line: VerdictBar) -> None:
     line.show_running(Stage(StageKind.READING_INPUTS))
-    assert line.says == "running"
+    assert line.state == "running"
     assert line.text == "Running: reading the inputs"
     line.show_result(make_result(), "manual")
     line.show_running(Stage(StageKind.COMPUTING, "gluon"))
-    assert line.says == "running"
+    assert line.state == "running"
     assert "Shown: ✔ gluon and manual agree" in shown(line)
     line.show_running(None)
-    assert line.says == "agree"
+    assert line.state == "agree"
 
 
 def test_an_error_leaves_the_last_verdict_in_sight_and_can_be_dismissed(qtbot, line: VerdictBar) -> None:
     line.show_result(make_result(), "manual")
     line.show_running(Stage(StageKind.COMPUTING, "gluon"))
-    line.show_error("The process that computes ended.")
-    assert line.says == "error"
-    assert line.text == "The process that computes ended."
+    line.show_error("The worker process ended.")
+    assert line.state == "error"
+    assert line.text == "The worker process ended."
     assert "The last result is still shown: ✔ gluon and manual agree" in shown(line)
     qtbot.mouseClick(button(line, "dismiss"), Qt.MouseButton.LeftButton)
-    assert line.says == "agree"
+    assert line.state == "agree"
 
 
 def test_another_result_ends_the_message_of_failure(line: VerdictBar) -> None:
-    line.show_error("The process that computes ended.")
+    line.show_error("The worker process ended.")
     line.show_result(make_result(), "manual")
-    assert line.says == "agree"
+    assert line.state == "agree"
 
 
 @pytest.mark.parametrize("width", [1800, 1000, 700, 420])

@@ -1,4 +1,4 @@
-"""What another library's own layer computes, to be held against what its file gives here."""
+"""Files and results of other libraries' own layers, for comparison."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +58,7 @@ def sequence_and_states(cell: str, layers: int, both: bool) -> Inputs:
 
 
 def assert_computes(path: Path, cell: str, source: Source, name: str | None = None) -> None:
-    """The file's network computes by the textbook's recurrence what the library's layer did."""
+    """The file's network computes by the manual recurrence what the library's layer did."""
     inputs = inputs_from(path, cell, name)
     trace, _ = computed(load_engine("manual"), inputs)
     assert_near(trace.output, source.out, 1e-5)

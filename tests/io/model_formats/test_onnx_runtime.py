@@ -1,4 +1,4 @@
-"""Nodes of an ONNX model computed by ONNX Runtime, and what is read of them by the textbook's recurrence."""
+"""Nodes of an ONNX model computed by ONNX Runtime, and what is read of them by the manual recurrence."""
 
 from pathlib import Path
 from typing import Any

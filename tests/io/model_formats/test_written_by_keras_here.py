@@ -1,4 +1,4 @@
-"""What the installed Keras writes, whatever its version, is run here to what it computed."""
+"""Files of the installed Keras, of any version, compute its results."""
 
 import importlib
 import os

@@ -242,11 +242,11 @@ def test_every_float_is_read_back_as_it_was(tmp_path: Path, rows: list[list[floa
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("1,2\n3\n5,6\n", 2, "has 1 values, but the first row has 2"),
+        ("1,2\n3\n5,6\n", 2, "has 1 value, but the first row has 2"),
         ("1,2\n3,4\n5,6,7\n", 3, "has 3 values, but the first row has 2"),
-        ("a,b\n1,2\n3\n", 3, "has 1 values, but the first row has 2"),
-        ("1,2\n\n\n3\n", 4, "has 1 values, but the first row has 2"),
-        ('"a\nname",b\n1,2\n3\n', 4, "has 1 values, but the first row has 2"),
+        ("a,b\n1,2\n3\n", 3, "has 1 value, but the first row has 2"),
+        ("1,2\n\n\n3\n", 4, "has 1 value, but the first row has 2"),
+        ('"a\nname",b\n1,2\n3\n', 4, "has 1 value, but the first row has 2"),
         ("1,2\n3,x\n", 2, '"x" is not a number'),
         ("1,2\n3,\n", 2, '"" is not a number'),
         ("a,b\nc,d\n", 2, '"c" is not a number'),

@@ -1,4 +1,4 @@
-"""Names of timesteps and features: read from texts, headers and labels, or refused by a sentence."""
+"""Names of time steps and features: read from texts, headers and labels, or refused by a sentence."""
 
 from dataclasses import replace
 from pathlib import Path

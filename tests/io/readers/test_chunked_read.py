@@ -1,4 +1,4 @@
-"""Long reads in pieces: what is read, what is told of it, and how much memory it takes."""
+"""Long reads in pieces: content, progress and memory."""
 
 import sys
 from io import BytesIO

@@ -1,4 +1,4 @@
-"""Embeddings are found by name in every kind of model file, and what is no matrix is refused by a sentence."""
+"""Embeddings are found by name in every kind of model file; other arrays are refused."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rnnviz.core.errors import InputError
@@ -28,12 +29,18 @@ def test_configs_and_sweeps_are_read_with_and_without_a_mark(tmp_path: Path, enc
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
-def test_another_encoding_is_named(tmp_path: Path, encoding: str) -> None:
+def test_utf_16_is_named(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "c.toml"
     path.write_text(CONFIG, encoding=encoding)
     for load in (load_config, load_sweep):
-        with pytest.raises(InputError, match="it is UTF-16: save it as UTF-8"):
+        with pytest.raises(InputError, match="UTF-16"):
             load(path)
+
+
+def test_an_array_is_named_as_binary(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros(3))
+    with pytest.raises(InputError, match="it is binary"):
+        load_config(tmp_path / "x.npy")
 
 
 def test_a_text_larger_than_any_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What these tests share."""
+"""Shared fixtures."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is not a valid session, is damaged or would lead elsewhere is refused in a sentence, and leaves nothing."""
+"""Invalid and damaged sessions, and those with outside paths, are refused and leave nothing."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""What each name, function and sign of a statement reaches, compared with numpy on the run's own arrays."""
+"""Names, functions and operators of statements, compared with NumPy on the arrays of the run."""
 
 from typing import Any
 
@@ -155,15 +155,16 @@ WITHOUT_VALUE = {
     "h(0, 'backward')": "This network has no direction backward: it has forward.",
     "h(0, 1)": "This network has no direction 1: it has forward.",
     "h('0')": "This network has no layer 0: it has 2, counted from 0.",
-    "h(True)": 'h is asked for as h(layer, direction="forward"): a lane\'s hidden states, (T, N, H).',
-    "h(0, 'forward', 0)": 'h is asked for as h(layer, direction="forward"): a lane\'s hidden states, (T, N, H).',
-    "c()": 'c is asked for as c(layer, direction="forward"): a lane\'s cell states, (T, N, H).',
+    "h(True)": 'h must be called as h(layer, direction="forward"): a lane\'s hidden states, (T, N, H).',
+    "h(0, 'forward', 0)": 'h must be called as h(layer, direction="forward"): a lane\'s hidden states, (T, N, H).',
+    "c()": 'c must be called as c(layer, direction="forward"): a lane\'s cell states, (T, N, H).',
     "gate('h')": (
-        'gate is asked for as gate(name, layer, direction="forward"): a gate or another quantity of a lane, (T, N, H).'
+        'gate must be called as gate(name, layer, direction="forward"): '
+        "a gate or another quantity of a lane, (T, N, H)."
     ),
-    "audit()": 'audit is asked for as audit(engine): "right", "wrong" or "undetermined".',
-    "audit('manual', 'gluon')": 'audit is asked for as audit(engine): "right", "wrong" or "undetermined".',
-    "ratio(out)": f"ratio is asked for as {AUDITED['ratio']}.",
+    "audit()": 'audit must be called as audit(engine): "right", "wrong" or "undetermined".',
+    "audit('manual', 'gluon')": 'audit must be called as audit(engine): "right", "wrong" or "undetermined".',
+    "ratio(out)": f"ratio must be called as {AUDITED['ratio']}.",
     "c(0)": "The cell rnn_tanh has no c: it has pre_h, change, norm.",
     "onnx.h(0)": "onnx was not run: this run holds gluon, manual.",
     "-'a'": "'a' is not an array of numbers: take a part of it, as state[0].",

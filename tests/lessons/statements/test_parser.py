@@ -1,4 +1,4 @@
-"""What a statement may say, and that nothing else comes through."""
+"""Allowed and refused syntax of statements."""
 
 import ast
 import string

@@ -204,7 +204,7 @@ def test_what_a_recording_holds_is_told_and_what_it_lacks_is_not() -> None:
     assert reason("shape(candidate.out) == (N, T, H)", "output") == "golden.npz did not return out."
     assert reason("len(candidate.h(1)) == T", "hidden") == ""
     for lane in ("candidate.h(0)", "candidate.gate('change', 1)"):
-        assert reason(f"len({lane}) == T", "hidden") == "golden.npz does not hold all that this takes."
+        assert reason(f"len({lane}) == T", "hidden") == "golden.npz lacks values that this needs."
 
 
 def test_several_statements_are_each_found_in_their_order() -> None:

@@ -143,7 +143,7 @@ class Breadcrumbs(QWidget):
     def _name(self, button: QToolButton, at: int, text: str, width: int) -> None:
         here = at == self._at
         button.setProperty("at", at)
-        # Of a fixed size, or every text would have the whole view laid out anew.
+        # A fixed size, because each change of a text would repeat the layout of the whole view.
         if button.width() != width or button.minimumWidth() != width:
             button.setFixedSize(width, self._button_size.height())
         if button.text() != text:

@@ -49,8 +49,8 @@ class CardContent:
     @property
     def words(self) -> str:
         """The content for a screen reader."""
-        told = "; ".join(f"{engines}: {''.join(cells)}" for cells, engines in self.rows)
-        return f"{self.name}: {self.lines[0].symbols}; {told}" + ("; first divergence" if self.parts else "")
+        rows = "; ".join(f"{engines}: {''.join(cells)}" for cells, engines in self.rows)
+        return f"{self.name}: {self.lines[0].symbols}; {rows}" + ("; first divergence" if self.parts else "")
 
 
 class Card(QWidget):
@@ -143,7 +143,7 @@ class Card(QWidget):
         if name != self.accessibleName():
             self.setAccessibleName(name)
         why = "The terms are in the table. Left and Right select a number, Enter goes to its source."
-        self.setAccessibleDescription(why if content.detailed else "The engines' own values beside the arithmetic.")
+        self.setAccessibleDescription(why if content.detailed else "The engines' own values, next to the arithmetic.")
 
     # Qt
 

@@ -29,7 +29,7 @@ class Cards(QScrollArea):
         inside.setLayout(self._column)
         self.setWidget(inside)
         self.setWidgetResizable(True)
-        # The view's own ground lies beneath.
+        # The background of the view is below.
         inside.setAutoFillBackground(False)
         self.viewport().setAutoFillBackground(False)
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -58,7 +58,7 @@ class Cards(QScrollArea):
             QTimer.singleShot(0, self, self._show_chosen)
         wide = max(card.minimumWidth() for card in self.cards)
         if wide > self.minimumWidth() - 20:
-            # Only ever wider, so that nothing beside moves with the cursor.
+            # It only grows, so that neighbors do not move with the selection.
             self.setMinimumWidth(wide + 20)
 
     def apply_theme(self, theme: Theme) -> None:

@@ -19,14 +19,14 @@ class Debouncer(QObject):
         self.request: PageRequest | None = None
         self._worker = ArithmeticWorker(self)
         self._worker.page_ready.connect(self._on_answer)
-        # When all else that follows the cursor is painted: the two threads take turns, which would be waited for.
+        # After the other views of the selection are painted: the two threads share the interpreter lock.
         self._soon = QTimer(self, singleShot=True, interval=_LATER_MS)
         self._soon.timeout.connect(self._ask)
 
     def ask(self, request: PageRequest) -> None:
         """Request a page from the worker, in place of an earlier request."""
         self.request = request
-        # Not anew while the cursor runs: it might never come to an end.
+        # Not restarted while the selection moves, or it might never fire.
         if not self._soon.isActive():
             self._soon.start()
 

@@ -28,12 +28,12 @@ class DivergenceLabel(QAbstractButton):
     def show_page(self, page: Page) -> None:
         sentences = page.explanation.sentences
         parts = page.divergence is not None or len(sentences) > 1
-        told = sentences[-1] if sentences else ""
-        if told == self.text() and parts == self._parts:
+        text = sentences[-1] if sentences else ""
+        if text == self.text() and parts == self._parts:
             return
         self._parts = parts
-        self.setText(told)
-        self.setAccessibleName(told)
+        self.setText(text)
+        self.setAccessibleName(text)
         self.setAccessibleDescription("Shows the line in which they diverge." if parts else "")
         self.setToolTip("\n".join(sentences))
         self.setEnabled(parts)

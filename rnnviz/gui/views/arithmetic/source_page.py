@@ -17,7 +17,7 @@ class SourcePage(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._value, self._heading, self._told = QLabel(), QLabel(), QLabel()
+        self._value, self._heading, self._description = QLabel(), QLabel(), QLabel()
         large = QFont(self.font())
         large.setPointSizeF(large.pointSizeF() * _LARGER)
         self._value.setFont(large)
@@ -27,7 +27,7 @@ class SourcePage(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 8, 12, 8)
         layout.setSpacing(4)
-        for label in (self._value, self._heading, self._told):
+        for label in (self._value, self._heading, self._description):
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setTextInteractionFlags(
                 Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
@@ -39,14 +39,14 @@ class SourcePage(QWidget):
     @property
     def text(self) -> str:
         """The page as text."""
-        return "\n".join(label.text() for label in (self._value, self._heading, self._told))
+        return "\n".join(label.text() for label in (self._value, self._heading, self._description))
 
     def show_origin(self, origin: InputSource) -> None:
         self._value.setText(f"{origin.name} = {format_short(float(origin.value))}")
         self._value.setToolTip(number_format.full(origin.value))
         self._value.setAccessibleName(self._value.text())
         self._heading.setText(origin.heading)
-        self._told.setText("\n".join((*origin.sentences, f"In full: {number_format.full(origin.value)}")))
+        self._description.setText("\n".join((*origin.sentences, f"In full: {number_format.full(origin.value)}")))
 
     def apply_theme(self, theme: Theme) -> None:
         palette = theme.palette()

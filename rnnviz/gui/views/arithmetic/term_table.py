@@ -180,7 +180,7 @@ class _Bars(QStyledItemDelegate):
         painter.drawLine(QLineF(zero, rect.top(), zero, rect.bottom() + 1))
         drawn = [(own.start, own.stop) for own in row.figures if own.stop is not None]
         if self._model.lines[index.row()].engine:
-            # The sums of both stand in the row's first line, and so do their bars.
+            # The sums and bars of both engines are in the row's first line.
             drawn = []
         spans = [span for span in drawn if all(abs(end) < float("inf") for end in span)]
         apart = len(spans) > 1 and any(
@@ -210,7 +210,7 @@ class _Bars(QStyledItemDelegate):
         color = self._whole if row.kind == "total" else self._grows if stop >= start else self._falls
         painter.fillRect(bar, color)
         if place:
-            # The candidate's: color is not alone in telling the engines apart.
+            # The candidate's mark: color alone must not distinguish the engines.
             painter.fillRect(bar, QBrush(self._ground, Qt.BrushStyle.BDiagPattern))
             painter.setPen(QPen(color, 1.0))
             painter.drawRect(bar)

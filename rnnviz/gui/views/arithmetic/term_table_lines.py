@@ -116,8 +116,8 @@ def _lines(
     for engine in range(1, len(row.figures)):
         own = tuple(_text(term_table, row, column, engine, parts=parts) for column in columns)
         if any(column.field != "stop" and own[k] != first[k] for k, column in enumerate(columns)):
-            told_once = ("stop", "factor") if term_table.shared else ("stop",)
-            rest = ["" if column.field in told_once else own[k] for k, column in enumerate(columns)]
+            shown_once = ("stop", "factor") if term_table.shared else ("stop",)
+            rest = ["" if column.field in shown_once else own[k] for k, column in enumerate(columns)]
             yield TermTableLine(row, engine, (MARKS[engine], *rest[1:]))
 
 

@@ -223,8 +223,8 @@ class TermTableModel(QAbstractTableModel):
         words, _ = heading(column.field, self._term_table)
         if column.field == "stop" and len(self._engines) > 1:
             words = f"{display_name(self._engines[column.engine])} {words}"
-        said = f"{words} {text.removeprefix(APART)}"
-        return f"{said}, the running sums diverge here" if line.parts and column.field == "stop" else said
+        text = f"{words} {text.removeprefix(APART)}"
+        return f"{text}, the running sums diverge here" if line.parts and column.field == "stop" else text
 
 
 def _titles(engines: tuple[str, ...]) -> tuple[str, ...]:
@@ -242,7 +242,7 @@ def _as_wide(
     """The widest text of each column, including `before`."""
     found = []
     for place, column in enumerate(columns):
-        # What is marked and what is a sum stands in bold, which is wider.
+        # Marked rows and sums are bold, which is wider.
         bold = [line.row.parts or line.parts or line.row.kind in ("part", "total") for line in lines]
         texts = [line.texts[place] + ("." if wide else "") for line, wide in zip(lines, bold, strict=True)]
         match column.field:

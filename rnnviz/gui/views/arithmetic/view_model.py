@@ -77,7 +77,7 @@ class PageBuilder:
         """Release the cached results."""
         self._result, self._cells, self._explained = None, {}, None
 
-    def compose(self, request: PageRequest) -> Page:
+    def build(self, request: PageRequest) -> Page:
         """Build the page for a request."""
         explanation = self._explain(request)
         each = tuple(explanation.arithmetics.values())

@@ -5,11 +5,8 @@ from threading import Event, Lock
 
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
+from rnnviz.gui.jobs.latest_task import CancelledError
 from rnnviz.gui.views.arithmetic.view_model import Page, PageBuilder, PageRequest
-
-
-class _CancelledError(Exception):
-    """The request was replaced or dropped."""
 
 
 class _Mailbox:
@@ -32,9 +29,9 @@ class _Mailbox:
             return request
 
     def check(self) -> None:
-        """Raise `_CancelledError` if a newer request is pending."""
+        """Raise `CancelledError` if a newer request is pending."""
         if self.closed.is_set():
-            raise _CancelledError
+            raise CancelledError
 
 
 class _Worker(QObject):
@@ -42,17 +39,17 @@ class _Worker(QObject):
 
     page_ready = Signal(object)
 
-    def __init__(self, desk: _Mailbox, composer: PageBuilder) -> None:
+    def __init__(self, mailbox: _Mailbox, builder: PageBuilder) -> None:
         super().__init__()
-        self._mailbox, self._builder = desk, composer
+        self._mailbox, self._builder = mailbox, builder
 
     @Slot()
     def answer(self) -> None:
         """Answer the pending request, if any."""
         request = self._mailbox.take()
         if request is not None:
-            with suppress(_CancelledError):
-                self.page_ready.emit(self._builder.compose(request))
+            with suppress(CancelledError):
+                self.page_ready.emit(self._builder.build(request))
 
 
 class ArithmeticWorker(QObject):
@@ -69,10 +66,10 @@ class ArithmeticWorker(QObject):
         self._builder = PageBuilder(self._mailbox.check)
         self._thread = QThread(self)
         self._thread.setObjectName("arithmetic")
-        self._clerk = _Worker(self._mailbox, self._builder)
-        self._clerk.moveToThread(self._thread)
-        self._asked.connect(self._clerk.answer, Qt.ConnectionType.QueuedConnection)
-        self._clerk.page_ready.connect(self.page_ready, Qt.ConnectionType.QueuedConnection)
+        self._worker = _Worker(self._mailbox, self._builder)
+        self._worker.moveToThread(self._thread)
+        self._asked.connect(self._worker.answer, Qt.ConnectionType.QueuedConnection)
+        self._worker.page_ready.connect(self.page_ready, Qt.ConnectionType.QueuedConnection)
 
     def ask(self, request: PageRequest) -> None:
         """Request a page in place of the pending request."""
@@ -84,7 +81,7 @@ class ArithmeticWorker(QObject):
     def answer_now(self, request: PageRequest) -> Page:
         """Build a page at once, in a few milliseconds, and drop the pending request."""
         self.stop()
-        return self._builder.compose(request)
+        return self._builder.build(request)
 
     def stop(self) -> None:
         """Cancel, and wait for the thread, at most for one block of a long computation."""

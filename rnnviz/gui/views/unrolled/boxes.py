@@ -9,7 +9,7 @@ from PySide6.QtGui import QFont, QFontDatabase, QFontMetricsF, QPainter, QPen
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.colormap import hatch, pixel
 from rnnviz.gui.views.unrolled.geometry import FRAME, Geometry
-from rnnviz.gui.views.unrolled.layout import Band
+from rnnviz.gui.views.unrolled.layout import LaneRect
 from rnnviz.gui.views.unrolled.pixel_grid import Scale
 from rnnviz.gui.views.unrolled.render_state import RenderState
 from rnnviz.gui.views.unrolled.shapes import arrow
@@ -23,14 +23,14 @@ _LABEL_FONT, _LARGEST_LABEL = 10, 13
 
 def paint_boxes(painter: QPainter, shown: RenderState, geometry: Geometry, block: Block, density: float) -> None:
     """Fill the boxes of a lane and outline the mismatches."""
-    band = block.band
-    scale = Scale(band.row * density, band.rows)
+    lane_rect = block.lane_rect
+    scale = Scale(lane_rect.row * density, lane_rect.rows)
     first, stop = scale.span(block.rows.start)[0], scale.span(block.rows.stop - 1)[1]
     bins = scale.bins(first, stop)
     rows = bins.starts - block.rows.start
     edges = np.append(np.diff(bins.starts) > 0, False)
-    colors = shown.paint.of(band.lane)[1][block.indices]
-    top = geometry.top_of(band) + first / density
+    colors = shown.paint.of(lane_rect.lane)[1][block.indices]
+    top = geometry.top_of(lane_rect) + first / density
     ground = pixel(shown.theme.base)
     for place, timestep in enumerate(block.timesteps):
         x, width = geometry.column(timestep)
@@ -50,19 +50,19 @@ def paint_boxes(painter: QPainter, shown: RenderState, geometry: Geometry, block
 
 def paint_numbers(painter: QPainter, shown: RenderState, geometry: Geometry, block: Block, exposed: QRectF) -> None:
     """Write the numbers of a lane on its cells."""
-    size = geometry.font_pixels(block.band)
+    size = geometry.font_pixels(block.lane_rect)
     if not size:
         return
     font = number_font(size)
     painter.setFont(font)
     metrics = QFontMetricsF(font)
     advance, rise = metrics.horizontalAdvance("0"), (metrics.ascent() - metrics.descent()) / 2.0
-    colors = shown.paint.inks(block.band.lane)
-    top, scale = geometry.top_of(block.band), Scale(block.band.row, block.band.rows)
+    colors = shown.paint.inks(block.lane_rect.lane)
+    top, scale = geometry.top_of(block.lane_rect), Scale(block.lane_rect.row, block.lane_rect.rows)
     centers = [geometry.x_of(timestep) for timestep in block.timesteps]
     half = geometry.box_width / 2.0
     inside = [exposed.left() - half <= center <= exposed.right() + half for center in centers]
-    digits = digits_on(geometry, block.band)
+    digits = digits_on(geometry, block.lane_rect)
     for row, (place_down, texts) in enumerate(zip(block.rows, block.texts(digits), strict=True)):
         begin, end = scale.span(place_down)
         if top + end < exposed.top() or top + begin > exposed.bottom():
@@ -76,10 +76,10 @@ def paint_numbers(painter: QPainter, shown: RenderState, geometry: Geometry, blo
 
 def paint_recurrence(painter: QPainter, shown: RenderState, geometry: Geometry, block: Block) -> None:
     """Arrows from h[t-1] to h[t], or from h[t+1] to h[t] in a backward lane."""
-    if block.band.lane.layer is None:
+    if block.lane_rect.lane.layer is None:
         return
-    backward = block.band.lane.backward
-    y = round(geometry.top_of(block.band) + block.band.height / 2.0) + 0.5
+    backward = block.lane_rect.lane.backward
+    y = round(geometry.top_of(block.lane_rect) + block.lane_rect.height / 2.0) + 0.5
     color = shown.theme.color("muted")
     # Past the edges of the view, so that an arrow goes on to the step that is just out of it.
     last = geometry.picture.timesteps - 1
@@ -107,9 +107,9 @@ def paint_frames(painter: QPainter, shown: RenderState, geometry: Geometry) -> N
     for timestep in geometry.timesteps_in_view():
         x, width = geometry.column(timestep)
         below: float | None = None
-        for bands in layers:
-            top = geometry.top_of(bands[0]) - FRAME
-            bottom = geometry.top_of(bands[-1]) + bands[-1].height + FRAME
+        for lane_rects in layers:
+            top = geometry.top_of(lane_rects[0]) - FRAME
+            bottom = geometry.top_of(lane_rects[-1]) + lane_rects[-1].height + FRAME
             painter.setPen(edge)
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(QRectF(x - FRAME, top, width + 2.0 * FRAME, bottom - top), FRAME, FRAME)
@@ -122,9 +122,9 @@ def paint_frames(painter: QPainter, shown: RenderState, geometry: Geometry) -> N
             below = top
 
 
-def digits_on(geometry: Geometry, band: Band) -> int:
+def digits_on(geometry: Geometry, lane_rect: LaneRect) -> int:
     """Number of digits that fit on a lane's cell."""
-    advance = QFontMetricsF(number_font(geometry.font_pixels(band))).horizontalAdvance("0")
+    advance = QFontMetricsF(number_font(geometry.font_pixels(lane_rect))).horizontalAdvance("0")
     return max(geometry.picture.digits, int((geometry.box_width - 4.0) / advance))
 
 
@@ -139,7 +139,7 @@ def number_font(pixels: int) -> QFont:
 def _outline(painter: QPainter, shown: RenderState, geometry: Geometry, block: Block) -> None:
     if not block.marks.any():
         return
-    top, scale = geometry.top_of(block.band), Scale(block.band.row, block.band.rows)
+    top, scale = geometry.top_of(block.lane_rect), Scale(block.lane_rect.row, block.lane_rect.rows)
     rects = []
     for row, place in np.argwhere(block.marks):
         x, width = geometry.column(block.timesteps[place])
@@ -153,11 +153,11 @@ def _outline(painter: QPainter, shown: RenderState, geometry: Geometry, block: B
         painter.drawRects(rects)
 
 
-def _layers(geometry: Geometry) -> list[list[Band]]:
+def _layers(geometry: Geometry) -> list[list[LaneRect]]:
     """Lanes grouped by frame, from the input up."""
-    layers: dict[int | None, list[Band]] = {}
-    for band in geometry.stack.bands:
-        layers.setdefault(band.lane.layer, []).append(band)
+    layers: dict[int | None, list[LaneRect]] = {}
+    for lane_rect in geometry.stack.lane_rects:
+        layers.setdefault(lane_rect.lane.layer, []).append(lane_rect)
     return list(reversed(layers.values()))
 
 

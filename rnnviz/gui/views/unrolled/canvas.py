@@ -181,11 +181,11 @@ class UnrolledCanvas(QWidget):
         geometry = self.geometry_in_view
         if geometry is None:
             return
-        band = geometry.stack.nearest(y + geometry.camera.scroll)
-        share = (y - geometry.top_of(band)) / band.height
+        lane_rect = geometry.stack.nearest(y + geometry.camera.scroll)
+        share = (y - geometry.top_of(lane_rect)) / lane_rect.height
         camera = geometry.camera.zoomed_lanes(factor, limits_of(geometry))
         zoomed = layout_for(geometry.picture, geometry.width, geometry.height, camera)
-        after = zoomed.stack.band(band.lane)
+        after = zoomed.stack.lane_rect(lane_rect.lane)
         self._move(
             zoomed.camera.panned(0.0, after.top + share * after.height - y - zoomed.camera.scroll, limits_of(zoomed))
         )

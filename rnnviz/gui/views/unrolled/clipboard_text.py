@@ -13,10 +13,10 @@ from rnnviz.gui.views.unrolled.visible_values import block_in_view
 def outlines_in_view(shown: RenderState, geometry: Geometry) -> list[CellGeometry]:
     """Every visible mismatch of the shown sample."""
     cells = []
-    for band in geometry.bands_in_view():
-        block = block_in_view(shown, geometry, band)
+    for lane_rect in geometry.lane_rects_in_view():
+        block = block_in_view(shown, geometry, lane_rect)
         cells += [
-            CellGeometry(band.lane, timestep, unit)
+            CellGeometry(lane_rect.lane, timestep, unit)
             for row, unit in enumerate(block.units)
             for place, timestep in enumerate(block.timesteps)
             if block.marks[row, place]
@@ -27,18 +27,18 @@ def outlines_in_view(shown: RenderState, geometry: Geometry) -> list[CellGeometr
 def table_in_view(shown: RenderState, geometry: Geometry) -> str:
     """Lanes with visible numbers as a tab-separated table in full precision; empty without any."""
     lines = []
-    for band in geometry.bands_in_view():
-        if not geometry.font_pixels(band):
+    for lane_rect in geometry.lane_rects_in_view():
+        if not geometry.font_pixels(lane_rect):
             continue
-        block = block_in_view(shown, geometry, band)
-        steps = [_column(shown, band.lane, t) for t in block.timesteps]
-        title = header_of(shown, band.lane).title
+        block = block_in_view(shown, geometry, lane_rect)
+        steps = [_column(shown, lane_rect.lane, t) for t in block.timesteps]
+        title = header_of(shown, lane_rect.lane).title
         if block.differs:
             title = f"{title}: {' '.join(shown.subtraction())}"
-        elif shown.gate is not None and band.lane.layer is not None:
+        elif shown.gate is not None and lane_rect.lane.layer is not None:
             title = f"{title}: {shown.quantity}, {shown.gate.title}"
         lines.append("\t".join([title, *steps]))
-        names = shown.result.inputs.names if band.lane.layer is None else UNNAMED
+        names = shown.result.inputs.names if lane_rect.lane.layer is None else UNNAMED
         lines += [
             "\t".join([feature_title(names, unit), *(number_format.full(value) for value in row)])
             for unit, row in zip(block.units, block.values, strict=True)

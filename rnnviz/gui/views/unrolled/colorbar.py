@@ -70,10 +70,10 @@ class ColorBar(QGraphicsWidget):
         font = self.font()
         font.setPixelSize(scaled(11))
         painter.setFont(font)
-        hidden_top = max(geometry.top_of(geometry.stack.bands[0]), 6.0)
-        band = geometry.stack.band(INPUT)
-        split = min(geometry.top_of(band), geometry.height)
-        bottom = min(split + band.height, geometry.height - 4.0)
+        hidden_top = max(geometry.top_of(geometry.stack.lane_rects[0]), 6.0)
+        lane_rect = geometry.stack.lane_rect(INPUT)
+        split = min(geometry.top_of(lane_rect), geometry.height)
+        bottom = min(split + lane_rect.height, geometry.height - 4.0)
         hidden_bottom = split - 10.0 if split < geometry.height else geometry.height - 6.0
         top = self._paint_legend(painter, shown, hidden_top)
         self._paint_bar(painter, shown, Lane(0), top, hidden_bottom)
@@ -105,7 +105,7 @@ class ColorBar(QGraphicsWidget):
         if lane.layer is not None and self._computing:
             heading = (*heading, "computing …")
         for line in heading:
-            # What tells two engines apart may stand at either end of their names.
+            # The names of two engines may differ at either end.
             short = metrics.elidedText(line, Qt.TextElideMode.ElideMiddle, self.size().width() - _LEFT)
             painter.drawText(QPointF(_LEFT, top + metrics.ascent()), short)
             top += metrics.height()
@@ -120,7 +120,7 @@ class ColorBar(QGraphicsWidget):
         painter.drawRect(bar)
         for value, text in _ticks(scale, bar.height() / (1.6 * scaled(_LINE)), tick):
             y = bar.bottom() - scale.share(value) * bar.height()
-            limit = scale.violation and value == 1.0
+            limit = scale.error_ratio and value == 1.0
             color: QColor = theme.color("wrong" if limit else "text")
             painter.setPen(QPen(color, 2.0 if limit else 1.0))
             painter.drawLine(QPointF(bar.left() if limit else bar.right(), y), QPointF(bar.right() + _TICK, y))
@@ -129,7 +129,7 @@ class ColorBar(QGraphicsWidget):
 
 
 def _ticks(scale: ColorScale, most: float, tick: Callable[[float], str]) -> list[tuple[float, str]]:
-    if not scale.violation:
+    if not scale.error_ratio:
         shares = (0.0, 0.25, 0.5, 0.75, 1.0) if most >= 5 else (0.0, 0.5, 1.0)
         places = [scale.low + share * (scale.high - scale.low) for share in shares]
         return [(place, tick(place)) for place in places]

@@ -30,7 +30,7 @@ SPECIAL_WORDS = {
     NEGATIVE: "-infinity",
     MISSING: "no value",
 }
-_SMALLEST_VIOLATION = 1e-3
+_SMALLEST_RATIO = 1e-3
 _HATCH, _SPARSE = 4, 12
 _SMALLEST_RANGE, _LARGEST_RANGE = 1e-300, 1e300
 """Limits of the ends of a scale. Beyond them, their distance or its inverse is not a finite float."""
@@ -38,19 +38,19 @@ _SMALLEST_RANGE, _LARGEST_RANGE = 1e-300, 1e300
 
 @dataclass(frozen=True)
 class ColorScale:
-    """Values from `low` to `high`. With `violation`, the scale is logarithmic and 1 is the limit.
+    """Values from `low` to `high`. With `error_ratio`, the scale is logarithmic and 1 is the limit.
 
     The map is diverging around its center, or with `sequential` grows from the low end.
     """
 
     low: float
     high: float
-    violation: bool = False
+    error_ratio: bool = False
     sequential: bool = False
 
     def share(self, value: float) -> float:
         """Position of a value between the ends: 0 at the low one, 1 at the high one."""
-        if self.violation:
+        if self.error_ratio:
             value, low, high = log10(value), log10(self.low), log10(self.high)
             return (value - low) / (high - low)
         return (value - self.low) / (self.high - self.low)
@@ -58,7 +58,7 @@ class ColorScale:
     def indices(self, values: FloatArray) -> IndexArray:
         """Color index of each value."""
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-            if self.violation:
+            if self.error_ratio:
                 low, high = log10(self.low), log10(self.high)
                 scaled = np.log10(np.maximum(values, self.low))
             else:
@@ -95,18 +95,18 @@ def gate_scale(quantity: GateQuantity, largest: float) -> ColorScale:
     return difference_scale(largest)
 
 
-def violation_scale(largest: float) -> ColorScale:
+def error_ratio_scale(largest: float) -> ColorScale:
     """From 0.001 to the power of ten above the largest error ratio, at least to 10."""
-    return ColorScale(_SMALLEST_VIOLATION, 10.0 ** max(1, ceil(log10(largest)) if largest > 0.0 else 1), violation=True)
+    return ColorScale(_SMALLEST_RATIO, 10.0 ** max(1, ceil(log10(largest)) if largest > 0.0 else 1), error_ratio=True)
 
 
 def color_table(theme: Theme, scale: ColorScale) -> PixelArray:
     """The 256 colors as 0xffRRGGBB."""
     shares = np.linspace(0.0, 1.0, STEPS)
-    if scale.violation:
+    if scale.error_ratio:
         limit = scale.share(1.0)
         stops = theme.sequential
-        # Beneath the limit the map stays pale, above it the hue changes: the limit is an edge, not a shade.
+        # Below the limit the map is pale, above it the hue changes: the limit is a visible edge.
         calm = _interpolated(stops[: len(stops) // 2 + 1], shares / limit)
         alarm = _interpolated((_mixed(theme.wrong, theme.base, 0.55), theme.wrong), (shares - limit) / (1.0 - limit))
         colors = np.where((shares > limit)[:, None], alarm, calm)

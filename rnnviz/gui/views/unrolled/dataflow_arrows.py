@@ -32,7 +32,7 @@ def _between(source: QRectF, target: QRectF, *, same_lane: bool) -> list[tuple[Q
             start, end = QPointF(source.left() - _GAP, y), QPointF(target.right() + _GAP, y)
             room = start.x() - end.x()
     else:
-        # Numbers stand in the middle of a column.
+        # Numbers are in the middle of a column.
         x = target.left() + min(_MARGIN, target.width() / 2.0)
         start, end = QPointF(x, source.top() - _GAP), QPointF(x, target.bottom() + _GAP)
         room = start.y() - end.y()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.views.unrolled.layout import TALLEST_ROW, Band, Stack, hidden_row, number_row, stack_lanes
+from rnnviz.gui.views.unrolled.layout import TALLEST_ROW, LaneRect, Stack, hidden_row, number_row, stack_lanes
 from rnnviz.gui.views.unrolled.pixel_grid import Scale
 from rnnviz.gui.views.unrolled.viewport import Camera, CameraLimits
 from rnnviz.quantities.unit_order import LaneOrders, UnitOrder
@@ -121,33 +121,35 @@ class Geometry:
         """Left edge of a time step's column, including its frame."""
         return self.column(timestep)[0] - (FRAME if self.boxes else 0.0)
 
-    def top_of(self, band: Band) -> float:
+    def top_of(self, lane_rect: LaneRect) -> float:
         """Top of a lane."""
-        return band.top - self.camera.scroll
+        return lane_rect.top - self.camera.scroll
 
     @property
     def numbered(self) -> bool:
         """Whether the numbers of any visible hidden lane are written."""
-        return any(self.font_pixels(band) for band in self.bands_in_view() if band.lane.layer is not None)
+        return any(
+            self.font_pixels(lane_rect) for lane_rect in self.lane_rects_in_view() if lane_rect.lane.layer is not None
+        )
 
     def rect(self, cell: CellGeometry) -> Rect:
         """Rectangle of a cell, vertically in whole pixels as in the heat map."""
-        band = self.stack.band(cell.lane)
-        # Where there is one row for all units, each stands in it.
-        row = min(self.picture.row_of(cell.lane, cell.unit), band.rows - 1)
-        first, stop = Scale(band.row, band.rows).span(row)
+        lane_rect = self.stack.lane_rect(cell.lane)
+        # A norm has one row for all units.
+        row = min(self.picture.row_of(cell.lane, cell.unit), lane_rect.rows - 1)
+        first, stop = Scale(lane_rect.row, lane_rect.rows).span(row)
         x, width = self.column(cell.timestep)
-        return Rect(x, self.top_of(band) + first, width, stop - first)
+        return Rect(x, self.top_of(lane_rect) + first, width, stop - first)
 
     def around(self, lane: Lane, times: range, units: range) -> Rect:
         """The bounding rectangle of the cells of some time steps and units."""
         rows = [self.picture.row_of(lane, unit) for unit in units]
-        band = self.stack.band(lane)
-        scale = Scale(band.row, band.rows)
-        top, bottom = (min(row, band.rows - 1) for row in (min(rows), max(rows)))
+        lane_rect = self.stack.lane_rect(lane)
+        scale = Scale(lane_rect.row, lane_rect.rows)
+        top, bottom = (min(row, lane_rect.rows - 1) for row in (min(rows), max(rows)))
         left, right = self.column(times.start)[0], sum(self.column(times.stop - 1))
         first, stop = scale.span(top)[0], scale.span(bottom)[1]
-        return Rect(left, self.top_of(band) + first, right - left, stop - first)
+        return Rect(left, self.top_of(lane_rect) + first, right - left, stop - first)
 
     def timesteps_in_view(self) -> range:
         """Time steps that are at least partly visible."""
@@ -155,33 +157,37 @@ class Geometry:
         stop = min(self.picture.timesteps, ceil(self.camera.start + self.camera.span + 0.5 - 1e-9))
         return range(first, max(stop, first))
 
-    def bands_in_view(self) -> list[Band]:
+    def lane_rects_in_view(self) -> list[LaneRect]:
         """Lanes that are at least partly visible."""
         return [
-            b for b in self.stack.bands if b.bottom > self.camera.scroll and b.top < self.camera.scroll + self.height
+            b
+            for b in self.stack.lane_rects
+            if b.bottom > self.camera.scroll and b.top < self.camera.scroll + self.height
         ]
 
-    def rows_in_view(self, band: Band) -> range:
+    def rows_in_view(self, lane_rect: LaneRect) -> range:
         """Rows of a lane that are at least partly visible."""
-        scale, top = Scale(band.row, band.rows), self.top_of(band)
-        return range(scale.cell_at(max(-top, 0.0)), scale.cell_at(min(self.height - top, band.height) - 1e-6) + 1)
+        scale, top = Scale(lane_rect.row, lane_rect.rows), self.top_of(lane_rect)
+        return range(scale.cell_at(max(-top, 0.0)), scale.cell_at(min(self.height - top, lane_rect.height) - 1e-6) + 1)
 
     def hit(self, x: float, y: float) -> CellGeometry | None:
         """The cell at a point, with the nearest lane and unit; None outside the columns."""
         if not (0.0 <= x < self.width and 0.0 <= y < self.height):
             return None
-        band = self.stack.nearest(y + self.camera.scroll)
-        unit = self.picture.unit_at(band.lane, Scale(band.row, band.rows).cell_at(y - self.top_of(band)))
+        lane_rect = self.stack.nearest(y + self.camera.scroll)
+        unit = self.picture.unit_at(
+            lane_rect.lane, Scale(lane_rect.row, lane_rect.rows).cell_at(y - self.top_of(lane_rect))
+        )
         timestep = floor(self.time_at(x) + 0.5)
-        return CellGeometry(band.lane, min(max(timestep, -1), self.picture.timesteps), unit)
+        return CellGeometry(lane_rect.lane, min(max(timestep, -1), self.picture.timesteps), unit)
 
-    def font_pixels(self, band: Band) -> int:
+    def font_pixels(self, lane_rect: LaneRect) -> int:
         """Font size of a lane's numbers in pixels; 0 if they do not fit."""
         by_width = (self.box_width - _PADDING / 2.0) / (self.picture.digits * DIGIT_SHARE)
         smallest = scaled(SMALLEST_FONT)
-        by_height = max(band.row * _FONT_SHARE, smallest)
+        by_height = max(lane_rect.row * _FONT_SHARE, smallest)
         size = floor(min(by_height, by_width, scaled(LARGEST_FONT)))
-        return size if band.row >= number_row() and size >= smallest else 0
+        return size if lane_rect.row >= number_row() and size >= smallest else 0
 
 
 def layout_for(picture: Scene, width: float, height: float, camera: Camera, *, fit: bool = False) -> Geometry:

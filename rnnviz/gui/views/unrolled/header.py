@@ -12,7 +12,7 @@ from rnnviz.core.trace_index import ARROWS, DIRECTIONS, Lane
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.boxes import number_font
 from rnnviz.gui.views.unrolled.geometry import Geometry
-from rnnviz.gui.views.unrolled.layout import Band, number_row
+from rnnviz.gui.views.unrolled.layout import LaneRect, number_row
 from rnnviz.gui.views.unrolled.pixel_grid import Scale
 from rnnviz.gui.views.unrolled.render_state import RenderState
 from rnnviz.gui.views.unrolled.shapes import arrow, verdict_mark
@@ -103,43 +103,43 @@ class Headers(QGraphicsWidget):
         if shown is None or geometry is None:
             return
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for band in geometry.bands_in_view():
-            self._paint_flag(painter, shown, band, geometry)
-            self._paint_units(painter, shown, band, geometry)
+        for lane_rect in geometry.lane_rects_in_view():
+            self._paint_flag(painter, shown, lane_rect, geometry)
+            self._paint_units(painter, shown, lane_rect, geometry)
 
-    def _paint_flag(self, painter: QPainter, shown: RenderState, band: Band, geometry: Geometry) -> None:
-        flag, theme = header_of(shown, band.lane), shown.theme
+    def _paint_flag(self, painter: QPainter, shown: RenderState, lane_rect: LaneRect, geometry: Geometry) -> None:
+        flag, theme = header_of(shown, lane_rect.lane), shown.theme
         bold = QFont(self.font())
         bold.setBold(True)
         metrics = QFontMetricsF(bold)
         line = metrics.height()
         lines = (
             1
-            + (band.height >= 2 * line) * bool(flag.verdict)
-            + (band.height >= 3 * line + 2) * (band.lane.layer is not None)
+            + (lane_rect.height >= 2 * line) * bool(flag.verdict)
+            + (lane_rect.height >= 3 * line + 2) * (lane_rect.lane.layer is not None)
         )
-        # What is in view of the lane is where its header stands, so that a tall lane keeps its name.
-        top = max(geometry.top_of(band), 0.0)
-        bottom = min(geometry.top_of(band) + band.height, geometry.height)
+        # The header is centered on the visible part of the lane, so that a tall lane keeps its name.
+        top = max(geometry.top_of(lane_rect), 0.0)
+        bottom = min(geometry.top_of(lane_rect) + lane_rect.height, geometry.height)
         y = top + max(0.0, (bottom - top - lines * line) / 2.0)
         right = self._text_width() - _PADDING
         painter.setPen(theme.color("text"))
         painter.setFont(bold)
-        if band.lane.layer is None:
+        if lane_rect.lane.layer is None:
             # To the left of the features' names, which need more room than numbers.
-            names = [text for _, text in self._rows(shown, band, geometry)]
+            names = [text for _, text in self._rows(shown, lane_rect, geometry)]
             right -= max(self._widest(names) - self._unit_width(), 0.0)
             painter.drawText(QRectF(0.0, y, right, line), Qt.AlignmentFlag.AlignRight, flag.title)
             return
-        name = f"layer {band.lane.layer}"
-        backward = band.lane.backward
+        name = f"layer {lane_rect.lane.layer}"
+        backward = lane_rect.lane.backward
         arrow_right = right
         if lines == 3:
             painter.drawText(QRectF(0.0, y, right, line), Qt.AlignmentFlag.AlignRight, name)
             y += line
             name = DIRECTIONS[backward]
             painter.setFont(self.font())
-        if lines == 1 and flag.agrees is not None and band.lane not in self._computing:
+        if lines == 1 and flag.agrees is not None and lane_rect.lane not in self._computing:
             verdict_mark(
                 painter,
                 QRectF(right - _MARK, y + (line - _MARK) / 2.0, _MARK, _MARK),
@@ -176,30 +176,34 @@ class Headers(QGraphicsWidget):
             painter, QRectF(left, line.top() + (line.height() - _MARK) / 2.0, _MARK, _MARK), bool(flag.agrees), tone
         )
 
-    def _paint_units(self, painter: QPainter, shown: RenderState, band: Band, geometry: Geometry) -> None:
+    def _paint_units(self, painter: QPainter, shown: RenderState, lane_rect: LaneRect, geometry: Geometry) -> None:
         """Write the unit of each row if it fits, else of the first and last row."""
-        size = _unit_size(band)
+        size = _unit_size(lane_rect)
         painter.setFont(number_font(size))
         painter.setPen(shown.theme.color("muted"))
-        scale, top = Scale(band.row, band.rows), geometry.top_of(band)
-        for unit, text in self._rows(shown, band, geometry):
+        scale, top = Scale(lane_rect.row, lane_rect.rows), geometry.top_of(lane_rect)
+        for unit, text in self._rows(shown, lane_rect, geometry):
             first, stop = scale.span(unit)
             middle = (first + stop) / 2.0
-            if band.row < number_row() - 1.0:
-                middle = size / 2.0 if unit == 0 else band.height - size / 2.0
+            if lane_rect.row < number_row() - 1.0:
+                middle = size / 2.0 if unit == 0 else lane_rect.height - size / 2.0
             line = QRectF(0.0, top + middle - size, self.size().width() - 4.0, 2.0 * size)
             painter.drawText(line, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
 
-    def _rows(self, shown: RenderState, band: Band, geometry: Geometry) -> list[tuple[int, str]]:
+    def _rows(self, shown: RenderState, lane_rect: LaneRect, geometry: Geometry) -> list[tuple[int, str]]:
         """The labeled units with their labels: a number, or the name of a feature."""
-        units = list(geometry.rows_in_view(band))
-        if band.row < number_row() - 1.0:
-            units = [0, band.rows - 1] if band.rows > 1 and band.height >= 2.5 * _unit_size(band) else []
-        if band.lane.layer is not None:
+        units = list(geometry.rows_in_view(lane_rect))
+        if lane_rect.row < number_row() - 1.0:
+            units = (
+                [0, lane_rect.rows - 1]
+                if lane_rect.rows > 1 and lane_rect.height >= 2.5 * _unit_size(lane_rect)
+                else []
+            )
+        if lane_rect.lane.layer is not None:
             if shown.gate is not None and not shown.gate.per_unit:
                 return []
-            return [(row, str(geometry.picture.unit_at(band.lane, row))) for row in units]
-        names, metrics = shown.result.inputs.names, QFontMetricsF(number_font(_unit_size(band)))
+            return [(row, str(geometry.picture.unit_at(lane_rect.lane, row))) for row in units]
+        names, metrics = shown.result.inputs.names, QFontMetricsF(number_font(_unit_size(lane_rect)))
         elide, room = Qt.TextElideMode.ElideRight, self._name_room()
         return [(unit, metrics.elidedText(feature_title(names, unit), elide, room)) for unit in units]
 
@@ -231,9 +235,9 @@ class Headers(QGraphicsWidget):
         return float(round(QFontMetricsF(number_font(scaled(_UNIT_FONT))).horizontalAdvance("0" * self._digits) + 6.0))
 
 
-def _unit_size(band: Band) -> int:
+def _unit_size(lane_rect: LaneRect) -> int:
     """Font size of the unit numbers in pixels, limited by the row height at any system font."""
-    return min(scaled(_UNIT_FONT), max(_UNIT_FONT, int(band.row)))
+    return min(scaled(_UNIT_FONT), max(_UNIT_FONT, int(lane_rect.row)))
 
 
 def _lanes_of(geometry: Geometry | None) -> object:

@@ -12,7 +12,7 @@ from PySide6.QtGui import QPainter
 
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.views.unrolled.geometry import Geometry, Scene
-from rnnviz.gui.views.unrolled.layout import Band
+from rnnviz.gui.views.unrolled.layout import LaneRect
 from rnnviz.gui.views.unrolled.pixel_grid import Scale
 from rnnviz.gui.views.unrolled.render_state import RenderState, split_at
 from rnnviz.gui.views.unrolled.tile_cache import Sheet, TileCache
@@ -92,8 +92,8 @@ class HeatmapLayer(QObject):
                     self.store.put(request.key, request.draw())
                 missing = []
         self._styles, self._previous = styles, previous if missing else None
-        # What takes long comes lane by lane, and a lane's header tells of it: else all of the old picture stays till
-        # all of the new one is there, for two at once could not be told apart.
+        # Slow quantities appear lane by lane, and the headers show it. Otherwise the old picture stays until the new
+        # one is complete, because a mixture of both could not be read.
         slow = shown.gate is not None
         self._behind = frozenset(request.key.lane for request in missing) if slow else None
         if taken is not None:
@@ -108,8 +108,8 @@ class HeatmapLayer(QObject):
         self._missing = {request.key for request in missing}
         self._renderer.ask([*missing, *ahead])
         for style in styles:
-            for band in geometry.bands_in_view():
-                self.store.keep_widest(style, band.lane)
+            for lane_rect in geometry.lane_rects_in_view():
+                self.store.keep_widest(style, lane_rect.lane)
 
     def _absent(self, shown: RenderState, geometry: Geometry, part: QRectF) -> tuple[list[Request], list[Request]]:
         """Missing tiles of a part, and those next to it."""
@@ -118,8 +118,8 @@ class HeatmapLayer(QObject):
         if geometry.boxes:
             return missing, ahead
         density = self._density
-        for band in geometry.bands_in_view():
-            lane, times, units, x, y = place = _place(geometry, band, density)
+        for lane_rect in geometry.lane_rects_in_view():
+            lane, times, units, x, y = place = _place(geometry, lane_rect, density)
             left, right = part.left() * density - x, part.right() * density - x
             top, bottom = max(part.top() * density - y, 0.0), min(part.bottom() * density - y, units.pixels)
             for tiles, steps in split_at(shown.tiles, shown.split, lane, range(times.cells)):
@@ -140,10 +140,12 @@ class HeatmapLayer(QObject):
         density = max(1, round(self._density))
         return TileKey(style, place.lane, place.times.size, place.units.size, density, across, down)
 
-    def paint(self, painter: QPainter, shown: RenderState, geometry: Geometry, band: Band, exposed: QRectF) -> None:
+    def paint(
+        self, painter: QPainter, shown: RenderState, geometry: Geometry, lane_rect: LaneRect, exposed: QRectF
+    ) -> None:
         """Paint the exposed part of a lane."""
         density = self._density
-        place = _place(geometry, band, density)
+        place = _place(geometry, lane_rect, density)
         times, units, x, y = place.times, place.units, place.x, place.y
         left, right = max(exposed.left() * density - x, 0.0), min(exposed.right() * density - x, times.pixels)
         top, bottom = max(exposed.top() * density - y, 0.0), min(exposed.bottom() * density - y, units.pixels)
@@ -151,9 +153,9 @@ class HeatmapLayer(QObject):
         painter.save()
         painter.scale(1.0 / density, 1.0 / density)
         styles = self._styles
-        if self._previous is not None and (self._behind is None or band.lane in self._behind):
+        if self._previous is not None and (self._behind is None or lane_rect.lane in self._behind):
             styles = self._previous
-        for style, steps in split_at(styles, shown.split, band.lane, range(times.cells)):
+        for style, steps in split_at(styles, shown.split, lane_rect.lane, range(times.cells)):
             begin, end = _pixels(times, steps)
             part = QRectF(max(left, begin), top, min(right, end) - max(left, begin), bottom - top)
             if part.width() > 0.0 and part.height() > 0.0:
@@ -240,14 +242,14 @@ class HeatmapLayer(QObject):
         painter.restore()
 
 
-def _place(geometry: Geometry, band: Band, density: float) -> _Place:
+def _place(geometry: Geometry, lane_rect: LaneRect, density: float) -> _Place:
     """The placement of a lane. Tiles keep their relative positions; only the offset depends on the camera."""
     return _Place(
-        band.lane,
+        lane_rect.lane,
         Scale(geometry.pitch * density, geometry.picture.timesteps),
-        Scale(band.row * density, band.rows),
+        Scale(lane_rect.row * density, lane_rect.rows),
         -round((geometry.camera.start + 0.5) * geometry.pitch * density),
-        round(geometry.top_of(band) * density),
+        round(geometry.top_of(lane_rect) * density),
     )
 
 

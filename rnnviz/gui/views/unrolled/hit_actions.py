@@ -43,7 +43,7 @@ def place_of(shown: RenderState, at: Location, cell: CellGeometry) -> Place:
             cell.unit,
             reverse=lane.reverse,
         )
-    # All units have a part in a norm: the cursor's stands for them.
+    # A norm belongs to all units, so the selected unit stays.
     unit = cell.unit if shown.per_unit else at.unit
     where = at.moved(layer=lane.layer, direction=lane.direction, timestep=cell.timestep, unit=unit)
     return quantity_place(where, shown.quantity)

@@ -8,7 +8,7 @@ from rnnviz.core.trace_index import Lane
 from rnnviz.gui.views.unrolled.boxes import digits_on, paint_boxes, paint_frames, paint_numbers, paint_recurrence
 from rnnviz.gui.views.unrolled.geometry import Geometry
 from rnnviz.gui.views.unrolled.heatmap import HeatmapLayer
-from rnnviz.gui.views.unrolled.layout import Band
+from rnnviz.gui.views.unrolled.layout import LaneRect
 from rnnviz.gui.views.unrolled.render_state import RenderState
 from rnnviz.gui.views.unrolled.shapes import arrow
 from rnnviz.gui.views.unrolled.visible_values import CellNumber, block_in_view, numbers_of
@@ -76,9 +76,9 @@ class LanesItem(QGraphicsObject):
             return []
         return [
             number
-            for band in geometry.bands_in_view()
-            if geometry.font_pixels(band)
-            for number in numbers_of(block_in_view(shown, geometry, band), digits_on(geometry, band))
+            for lane_rect in geometry.lane_rects_in_view()
+            if geometry.font_pixels(lane_rect)
+            for number in numbers_of(block_in_view(shown, geometry, lane_rect), digits_on(geometry, lane_rect))
         ]
 
     def boundingRect(self) -> QRectF:
@@ -96,23 +96,23 @@ class LanesItem(QGraphicsObject):
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             paint_frames(painter, shown, geometry)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        for band in geometry.bands_in_view():
-            top = geometry.top_of(band)
-            if top > exposed.bottom() + 2.0 or top + band.height < exposed.top() - 2.0:
+        for lane_rect in geometry.lane_rects_in_view():
+            top = geometry.top_of(lane_rect)
+            if top > exposed.bottom() + 2.0 or top + lane_rect.height < exposed.top() - 2.0:
                 continue
-            numbered = geometry.font_pixels(band) > 0
-            block = block_in_view(shown, geometry, band) if geometry.boxes or numbered else None
+            numbered = geometry.font_pixels(lane_rect) > 0
+            block = block_in_view(shown, geometry, lane_rect) if geometry.boxes or numbered else None
             if geometry.boxes and block is not None:
                 paint_boxes(painter, shown, geometry, block, density)
                 painter.setRenderHint(QPainter.RenderHint.Antialiasing)
                 paint_recurrence(painter, shown, geometry, block)
                 painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
             else:
-                self._heatmap.paint(painter, shown, geometry, band, exposed)
+                self._heatmap.paint(painter, shown, geometry, lane_rect, exposed)
             if numbered and block is not None:
                 paint_numbers(painter, shown, geometry, block, exposed)
             elif not geometry.boxes:
-                self._paint_direction(painter, shown, geometry, band)
+                self._paint_direction(painter, shown, geometry, lane_rect)
         if len(shown.seen) > seen:
             self.special_seen.emit()
         if on_screen and self._heatmap.complete and not self.complete:
@@ -120,13 +120,13 @@ class LanesItem(QGraphicsObject):
             self.completed.emit()
 
     @staticmethod
-    def _paint_direction(painter: QPainter, shown: RenderState, geometry: Geometry, band: Band) -> None:
+    def _paint_direction(painter: QPainter, shown: RenderState, geometry: Geometry, lane_rect: LaneRect) -> None:
         """Draw the direction of computation in the corner where it ends, on a background."""
-        if band.lane.layer is None or band.height < _SHORTEST_WITH_ARROW:
+        if lane_rect.lane.layer is None or lane_rect.height < _SHORTEST_WITH_ARROW:
             return
-        theme, backward = shown.theme, band.lane.backward
+        theme, backward = shown.theme, lane_rect.lane.backward
         pill = QRectF(_PILL)
-        y = geometry.top_of(band) + band.height - pill.height() - 4.0
+        y = geometry.top_of(lane_rect) + lane_rect.height - pill.height() - 4.0
         pill.moveTo(4.0 if backward else geometry.width - pill.width() - 4.0, y)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QPen(theme.color("border"), 1.0))

@@ -26,8 +26,8 @@ def number_row() -> float:
 
 
 @dataclass(frozen=True)
-class Band:
-    """One lane: top, height, and number of rows (units)."""
+class LaneRect:
+    """Rectangle of a lane: top, height, and number of rows (units)."""
 
     lane: Lane
     rows: int
@@ -48,16 +48,16 @@ class Band:
 class Stack:
     """All lanes from the top down, and the total height."""
 
-    bands: tuple[Band, ...]
+    lane_rects: tuple[LaneRect, ...]
     height: float
 
-    def band(self, lane: Lane) -> Band:
+    def lane_rect(self, lane: Lane) -> LaneRect:
         """Position of a lane."""
-        return next(band for band in self.bands if band.lane == lane)
+        return next(lane_rect for lane_rect in self.lane_rects if lane_rect.lane == lane)
 
-    def nearest(self, y: float) -> Band:
+    def nearest(self, y: float) -> LaneRect:
         """The lane at a height, or the nearest one."""
-        return min(self.bands, key=lambda band: max(band.top - y, y - band.bottom, 0.0))
+        return min(self.lane_rects, key=lambda lane_rect: max(lane_rect.top - y, y - lane_rect.bottom, 0.0))
 
 
 def stack_lanes(lanes: Sequence[tuple[Lane, int]], height: float, zoom: float, *, boxes: bool) -> Stack:
@@ -78,11 +78,11 @@ def stack_lanes(lanes: Sequence[tuple[Lane, int]], height: float, zoom: float, *
     ]
     content = sum(heights) + sum(gaps) + 2.0 * MARGIN
     top = MARGIN + max(0.0, (height - content) // 2.0)
-    bands = []
+    lane_rects = []
     for (lane, rows), lane_height, gap in zip(lanes, heights, gaps, strict=True):
-        bands.append(Band(lane, rows, top, lane_height))
+        lane_rects.append(LaneRect(lane, rows, top, lane_height))
         top += lane_height + gap
-    return Stack(tuple(bands), content)
+    return Stack(tuple(lane_rects), content)
 
 
 def _per_row(weights: Sequence[float], shortest: Sequence[float], room: float) -> float:
@@ -100,7 +100,7 @@ def _per_row(weights: Sequence[float], shortest: Sequence[float], room: float) -
 
 def hidden_row(stack: Stack) -> float:
     """Row height of a hidden lane."""
-    return next((band.row for band in stack.bands if band.lane.layer is not None), 0.0)
+    return next((lane_rect.row for lane_rect in stack.lane_rects if lane_rect.lane.layer is not None), 0.0)
 
 
 def _gaps_below(lanes: Sequence[Lane], boxes: bool) -> list[float]:

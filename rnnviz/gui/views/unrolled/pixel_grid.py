@@ -46,7 +46,7 @@ class Scale:
         pixels = np.arange(first, stop + 1, dtype=np.float64)
         if self.size < 1:
             edges = np.ceil(pixels / self.size).astype(np.int64)
-            # Rounding may put a cell that begins just on a pixel's edge to either side; `floor` is what `span` does.
+            # A cell that begins at a pixel's edge may round up or down; `span` uses `floor`, too.
             edges += np.floor(edges * self.size) < pixels
             edges -= np.floor((edges - 1) * self.size) >= pixels
             edges = np.clip(edges, 0, self.cells)

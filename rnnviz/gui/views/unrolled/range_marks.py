@@ -55,11 +55,11 @@ class RangeMarks(QGraphicsItem):
         lane = Lane(query.layer, query.direction)
         if lane not in {shown for shown, _ in geometry.picture.lanes}:
             return
-        band = geometry.stack.band(lane)
+        lane_rect = geometry.stack.lane_rect(lane)
         left, right = geometry.edge(query.times.start), sum(geometry.column(query.times.stop - 1))
         for width, role in ((4.0, "base"), (2.0, "accent")):
             painter.setPen(QPen(self._theme.color(role), width))
-            painter.drawRect(QRectF(left, geometry.top_of(band), max(right - left, 3.0), band.height))
+            painter.drawRect(QRectF(left, geometry.top_of(lane_rect), max(right - left, 3.0), lane_rect.height))
         if self._found is None:
             return
         for unit in self._found.units:

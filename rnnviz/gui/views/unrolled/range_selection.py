@@ -114,7 +114,7 @@ class RangeSelection(QObject):
         at, query = self._location, self.query
         times = range(at.timestep, at.timestep + 1)
         if query is not None and (query.layer, query.direction) == (at.layer, at.direction):
-            # A range that does not begin or end at the cursor was not begun here.
+            # A range that neither begins nor ends at the selection was started elsewhere.
             times = query.times if at.timestep in (query.times.start, query.times.stop - 1) else times
         end = times.stop - 1 if times.start == at.timestep else times.start
         end = min(max(end + by, 0), self._shown.result.shape[2] - 1)

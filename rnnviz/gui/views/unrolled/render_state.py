@@ -11,7 +11,7 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import Lane, lanes_of
 from rnnviz.gui.theme.palettes import Theme
-from rnnviz.gui.views.unrolled.colormap import difference_scale, gate_scale, value_scale, violation_scale
+from rnnviz.gui.views.unrolled.colormap import difference_scale, error_ratio_scale, gate_scale, value_scale
 from rnnviz.gui.views.unrolled.geometry import Scene, scene_of
 from rnnviz.gui.views.unrolled.tiles import Paint, Tiles, TileStyle
 from rnnviz.multiscale.chunk_cache import ChunkCache
@@ -237,7 +237,7 @@ def render_state_of(
             largest, exact = extent.largest, extent.exact
         scale = gate_scale(gate, largest)
     elif comparison is not None and quantity == "violation":
-        scale = violation_scale(comparison.max_error_ratio)
+        scale = error_ratio_scale(comparison.max_error_ratio)
     elif comparison is not None and quantity == "difference":
         scale = difference_scale(comparison.max_abs_error)
     else:

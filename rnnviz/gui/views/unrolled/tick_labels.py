@@ -42,7 +42,7 @@ class TickLabels:
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = names
-        # A text is a name of one character for each timestep.
+        # A text is a sequence of names with one character each.
         self._longest = 1 if isinstance(names, str) else max(map(len, names), default=0)
         self._typical: tuple[float, float] | None = None
 

@@ -47,21 +47,21 @@ class _Worker(QObject):
 
     drawn = Signal(object)
 
-    def __init__(self, board: _Mailbox) -> None:
+    def __init__(self, mailbox: _Mailbox) -> None:
         super().__init__()
-        self._mailbox = board
+        self._mailbox = mailbox
 
     @Slot()
     def draw(self) -> None:
         """Render until no request is pending."""
         done: list[tuple[TileKey, Tile]] = []
-        told = perf_counter()
+        emitted = perf_counter()
         while (request := self._mailbox.take()) is not None:
             with contextlib.suppress(CancelledError):
                 done.append((request.key, request.draw(self._mailbox.go_on)))
-            if done and perf_counter() - told >= _EMIT_INTERVAL:
+            if done and perf_counter() - emitted >= _EMIT_INTERVAL:
                 self.drawn.emit(done)
-                done, told = [], perf_counter()
+                done, emitted = [], perf_counter()
         if done:
             self.drawn.emit(done)
 
@@ -79,10 +79,10 @@ class TileRenderer(QObject):
         self._mailbox = _Mailbox()
         self._thread = QThread(self)
         self._thread.setObjectName("lanes")
-        self._hand = _Worker(self._mailbox)
-        self._hand.moveToThread(self._thread)
-        self._asked.connect(self._hand.draw, Qt.ConnectionType.QueuedConnection)
-        self._hand.drawn.connect(self.drawn, Qt.ConnectionType.QueuedConnection)
+        self._worker = _Worker(self._mailbox)
+        self._worker.moveToThread(self._thread)
+        self._asked.connect(self._worker.draw, Qt.ConnectionType.QueuedConnection)
+        self._worker.drawn.connect(self.drawn, Qt.ConnectionType.QueuedConnection)
 
     def ask(self, requests: list[Request]) -> None:
         """Request tiles in order, in place of requests not in progress."""

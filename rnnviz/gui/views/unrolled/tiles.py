@@ -119,12 +119,12 @@ class Request(NamedTuple):
         return read + pixels / (self.times.size * self.units.size) * (self.tiles.source.effort(self.key.lane) - 1.0)
 
     def draw(self, wanted: Wanted = always) -> Tile:
-        """Read what it shows and color it.
+        """Read the values and render the tile.
 
         Raises
         ------
-        UnwantedError
-            If numbers are to be computed for it, and it is not `wanted` any more before they are.
+        CancelledError
+            If values must be computed, and the tile is no longer `wanted`.
         """
         times, units, lane, density = self.times, self.units, self.key.lane, self.key.density
         left, top = self.key.across * COLUMNS, self.key.down * ROWS
@@ -138,10 +138,10 @@ class Request(NamedTuple):
         inner = slice(top - wide_top, bottom - wide_top), slice(left - wide_left, right - wide_left)
         scale, table = paint.of(lane)
         indices = scale.indices(values[inner])
-        told = self.tiles.source.told(lane)
-        if len(told) < times.cells:
+        recorded = self.tiles.source.recorded(lane)
+        if len(recorded) < times.cells:
             first = across.starts[inner[1]]
-            indices[:, (first < told.start) | (first >= told.stop)] = MISSING
+            indices[:, (first < recorded.start) | (first >= recorded.stop)] = MISSING
         pixels = table[indices]
         hatch(pixels, indices, left, top, paint.theme, density)
         special = np.unique(indices[indices >= STEPS]).tolist() if indices.max() >= STEPS else ()

@@ -36,8 +36,8 @@ def describe(shown: RenderState, cell: CellGeometry) -> str:
     lines = [f"{where}, unit {unit}" if shown.per_unit else where]
     if shown.gate is not None:
         patch = shown.left.values.read(lane, every_cell(t, t + 1), every_cell(row, row + 1))
-        told = f"{shown.quantity} = {number_format.full(patch.values[0, 0])}"
-        lines.append(f"{told}: {shown.gate.title}, from the values of {display_name(shown.engine)}")
+        value = f"{shown.quantity} = {number_format.full(patch.values[0, 0])}"
+        lines.append(f"{value}: {shown.gate.title}, from the values of {display_name(shown.engine)}")
         if not shown.gate.per_unit:
             return "\n".join(lines)
     if shown.quantity == "difference":

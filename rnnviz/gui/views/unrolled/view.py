@@ -124,10 +124,10 @@ class UnrolledView(ResultView):
         if shown is None or geometry is None:
             return ""
         if self.color_bar.sceneBoundingRect().contains(place):
-            # Names that are too long for the bar stand here in full.
+            # The tooltip has names in full that are too long for the bar.
             return shown.words()
-        if told := self._canvas.axis.description_at(place):
-            return told
+        if description := self._canvas.axis.description_at(place):
+            return description
         if self._canvas.order.sceneBoundingRect().contains(place):
             return self._unit_order.words()
         within = self.box.mapFromScene(place)

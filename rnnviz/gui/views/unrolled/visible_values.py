@@ -10,7 +10,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.views.unrolled.colormap import MISSING, IndexArray
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry
-from rnnviz.gui.views.unrolled.layout import Band
+from rnnviz.gui.views.unrolled.layout import LaneRect
 from rnnviz.gui.views.unrolled.render_state import EngineSide, RenderState
 from rnnviz.quantities.level_of_detail import BoolArray, every_cell
 
@@ -31,7 +31,7 @@ class Block:
     `units` are those in the `rows`. Missing values of recorded outputs have no text.
     """
 
-    band: Band
+    lane_rect: LaneRect
     timesteps: tuple[int, ...]
     rows: range
     units: tuple[int, ...]
@@ -62,36 +62,36 @@ def fitting(value: float, digits: int, *, differs: bool = False) -> str:
     return text
 
 
-def initial_timestep(shown: RenderState, geometry: Geometry, band: Band) -> int | None:
+def initial_timestep(shown: RenderState, geometry: Geometry, lane_rect: LaneRect) -> int | None:
     """Column of a lane's initial state (-1 or T), or None if it is not visible."""
-    if not geometry.boxes or band.lane.layer is None or not shown.initial_name:
+    if not geometry.boxes or lane_rect.lane.layer is None or not shown.initial_name:
         return None
-    timestep = geometry.picture.timesteps if band.lane.backward else -1
+    timestep = geometry.picture.timesteps if lane_rect.lane.backward else -1
     x, width = geometry.column(timestep)
     return timestep if x + width > 0.0 and x < geometry.width else None
 
 
-def block_in_view(shown: RenderState, geometry: Geometry, band: Band) -> Block:
+def block_in_view(shown: RenderState, geometry: Geometry, lane_rect: LaneRect) -> Block:
     """Read the visible cells of a lane, including its initial state."""
-    steps, rows = geometry.timesteps_in_view(), geometry.rows_in_view(band)
-    scale, _ = shown.paint.of(band.lane)
+    steps, rows = geometry.timesteps_in_view(), geometry.rows_in_view(lane_rect)
+    scale, _ = shown.paint.of(lane_rect.lane)
     if len(steps):
-        parts = [_read(side, band.lane, part, rows) for side, part in shown.parts(band.lane, steps)]
+        parts = [_read(side, lane_rect.lane, part, rows) for side, part in shown.parts(lane_rect.lane, steps)]
         values, colored, marks = (np.concatenate(kind, axis=1) for kind in zip(*parts, strict=True))
         indices = scale.indices(colored)
-        indices[:, _untold(shown, band.lane, steps)] = MISSING
+        indices[:, _unrecorded(shown, lane_rect.lane, steps)] = MISSING
     else:
         values = np.zeros((len(rows), 0))
         indices, marks = np.zeros(values.shape, np.uint8), np.zeros(values.shape, np.bool_)
     timesteps = tuple(steps)
-    units = tuple(geometry.picture.unit_at(band.lane, row) for row in rows)
-    initial = initial_timestep(shown, geometry, band)
+    units = tuple(geometry.picture.unit_at(lane_rect.lane, row) for row in rows)
+    initial = initial_timestep(shown, geometry, lane_rect)
     if initial is not None:
-        state = shown.initial(band.lane)
+        state = shown.initial(lane_rect.lane)
         assert state is not None, "there is a column for it"
         column = state[list(units), None]
         # The initial state is given to both engines: they do not differ in it.
-        if shown.differs(band.lane):
+        if shown.differs(lane_rect.lane):
             column = np.zeros(column.shape)
         colored = np.zeros(column.shape) if shown.quantity == "violation" else column
         at_end = initial >= 0
@@ -104,13 +104,13 @@ def block_in_view(shown: RenderState, geometry: Geometry, band: Band) -> Block:
             )
         )
         timesteps = (*timesteps, initial) if at_end else (initial, *timesteps)
-    return Block(band, timesteps, rows, units, values, indices, marks, shown.differs(band.lane))
+    return Block(lane_rect, timesteps, rows, units, values, indices, marks, shown.differs(lane_rect.lane))
 
 
-def _untold(shown: RenderState, lane: Lane, steps: range) -> list[bool]:
+def _unrecorded(shown: RenderState, lane: Lane, steps: range) -> list[bool]:
     """Mask of missing values, of shape (time steps,)."""
-    parts = [(side.colors.told(lane), part) for side, part in shown.parts(lane, steps)]
-    return [timestep not in told for told, part in parts for timestep in part]
+    parts = [(side.colors.recorded(lane), part) for side, part in shown.parts(lane, steps)]
+    return [timestep not in recorded for recorded, part in parts for timestep in part]
 
 
 def _read(side: EngineSide, lane: Lane, steps: range, rows: range) -> tuple[FloatArray, FloatArray, BoolArray]:
@@ -124,7 +124,7 @@ def _read(side: EngineSide, lane: Lane, steps: range, rows: range) -> tuple[Floa
 def numbers_of(block: Block, digits: int) -> list[CellNumber]:
     """Every number of a block with its cell."""
     return [
-        CellNumber(CellGeometry(block.band.lane, timestep, unit), text)
+        CellNumber(CellGeometry(block.lane_rect.lane, timestep, unit), text)
         for unit, row in zip(block.units, block.texts(digits), strict=True)
         for timestep, text in zip(block.timesteps, row, strict=True)
     ]

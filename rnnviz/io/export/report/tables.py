@@ -112,7 +112,7 @@ def _audit(judgment: Judgment, audit: Audit) -> AuditTableRow:
 
 
 ALLOWED_BOUNDS = number_format.error(ALLOWED)
-"""How many rounding bounds a right step may be off."""
+"""Maximum error of a correct step, in rounding bounds."""
 
 
 def _position(where: Location) -> Figure:

@@ -1,4 +1,4 @@
-"""What is looked up in the arithmetic of a value, and the place whose it is."""
+"""Lookups in the arithmetic of a value."""
 
 from PySide6.QtCore import Qt
 

@@ -1,4 +1,4 @@
-"""The arithmetic of a value as it is shown: its numbers, where the engines part, and how many terms are listed."""
+"""The arithmetic of a value: its numbers, the first divergence, and the number of listed terms."""
 
 from typing import Any
 

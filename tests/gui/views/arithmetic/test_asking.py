@@ -38,7 +38,7 @@ def test_an_answer_that_comes_when_one_is_back_already_changes_nothing(
 
 
 def test_a_running_cursor_is_followed_in_passing(qtbot: Any, view: ArithmeticView, show: Any) -> None:
-    """Answers that come late are better than none until the cursor halts."""
+    """Answers that come late are better than none until the selection halts."""
     show(cell="lstm", timesteps=60)
     with qtbot.waitSignal(view.shown):
         view.show_location(WHERE.moved(timestep=7))

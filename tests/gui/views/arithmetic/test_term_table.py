@@ -1,4 +1,4 @@
-"""The table of terms: both engines' running sums, where they part, and that all of it fits a small window."""
+"""The table of terms: running sums of both engines, their divergence, and its size in a small window."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Results of which some numbers differ, in an unrolled network, and what is done to it by hand."""
+"""Results with some differing numbers in an unrolled network, and user actions on it."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which number has which color, and that what is no number looks like nothing else."""
+"""Colors of numbers; NaN and infinity have distinct ones."""
 
 from itertools import pairwise
 
@@ -17,10 +17,10 @@ from rnnviz.gui.views.unrolled.colormap import (
     STEPS,
     color_table,
     difference_scale,
+    error_ratio_scale,
     hatch,
     pixel,
     value_scale,
-    violation_scale,
 )
 
 THEMES = pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
@@ -63,8 +63,8 @@ def test_zero_has_the_middle_color_and_the_ends_theirs(theme: Theme) -> None:
 
 
 @THEMES
-def test_a_violation_over_the_limit_changes_its_hue(theme: Theme) -> None:
-    scale = violation_scale(120.0)
+def test_error_ratio_above_1_changes_the_hue(theme: Theme) -> None:
+    scale = error_ratio_scale(120.0)
     table = color_table(theme, scale)
     assert scale.high == 1000.0
     under, over = (int(table[i]) for i in scale.indices(np.array([0.9, 1.2])))
@@ -77,8 +77,8 @@ def test_a_violation_over_the_limit_changes_its_hue(theme: Theme) -> None:
     assert max(neighbors) == neighbors[int(np.argmax(neighbors))] > 5 * float(np.median(neighbors))
 
 
-def test_equal_numbers_have_the_lowest_color_of_violations_and_places_apart_that_of_infinity() -> None:
-    assert violation_scale(0.0).indices(np.array([0.0, 1e-9, np.inf])).tolist() == [0, 0, POSITIVE]
+def test_error_ratio_colors_of_zero_and_infinity() -> None:
+    assert error_ratio_scale(0.0).indices(np.array([0.0, 1e-9, np.inf])).tolist() == [0, 0, POSITIVE]
 
 
 @THEMES

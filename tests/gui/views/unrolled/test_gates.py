@@ -83,7 +83,7 @@ def test_a_norm_is_one_number_for_each_timestep_and_leaves_the_cursors_unit(qtbo
     geometry = view.geometry_in_view
     assert geometry is not None
     with qtbot.waitSignal(view.location_requested) as asked:
-        view.box.pointed.emit(geometry.x_of(3), geometry.top_of(geometry.stack.band(LANE)) + 5.0)
+        view.box.pointed.emit(geometry.x_of(3), geometry.top_of(geometry.stack.lane_rect(LANE)) + 5.0)
     assert (asked.args[0].timestep, asked.args[0].unit) == (3, 4)
 
 
@@ -93,7 +93,7 @@ def test_what_is_pointed_at_is_told_in_full(view: UnrolledView) -> None:
     view.show_color_by("r")
     geometry = view.geometry_in_view
     assert geometry is not None
-    y = geometry.top_of(geometry.stack.band(LANE)) + 2.5 * geometry.stack.band(LANE).row
+    y = geometry.top_of(geometry.stack.lane_rect(LANE)) + 2.5 * geometry.stack.lane_rect(LANE).row
     told = view.description_at(view.box.mapToScene(QPointF(geometry.x_of(3), y)))
     value = float(told.split("r = ")[1].split(":")[0])
     assert value == pytest.approx(gates_of(result.inputs, result["gluon"].hidden)["r"][0, 0, 3, 0, 2], abs=1e-6)

@@ -40,27 +40,27 @@ def test_the_camera_never_looks_beyond_the_data(geometry: Geometry) -> None:
 
 @given(GEOMETRIES)
 def test_lanes_never_overlap_and_are_tall_enough_for_their_header(geometry: Geometry) -> None:
-    bands = geometry.stack.bands
-    for above, below in pairwise(bands):
+    lane_rects = geometry.stack.lane_rects
+    for above, below in pairwise(lane_rects):
         assert above.bottom < below.top
-    for band in bands:
-        assert band.height >= (SHORTEST_INPUT if band.lane == INPUT else SHORTEST_LANE)
-    assert bands[-1].lane == INPUT
+    for lane_rect in lane_rects:
+        assert lane_rect.height >= (SHORTEST_INPUT if lane_rect.lane == INPUT else SHORTEST_LANE)
+    assert lane_rects[-1].lane == INPUT
 
 
 @given(GEOMETRIES, st.data())
 def test_the_middle_of_a_visible_cell_hits_it(geometry: Geometry, data: st.DataObject) -> None:
-    band = data.draw(st.sampled_from(geometry.bands_in_view()))
-    unit = data.draw(st.sampled_from(geometry.rows_in_view(band)))
+    lane_rect = data.draw(st.sampled_from(geometry.lane_rects_in_view()))
+    unit = data.draw(st.sampled_from(geometry.rows_in_view(lane_rect)))
     # A window of one column may look at the initial state alone.
     assume(len(geometry.timesteps_in_view()))
     timestep = data.draw(st.sampled_from(geometry.timesteps_in_view()))
-    x, y, width, height = geometry.rect(CellGeometry(band.lane, timestep, unit))
+    x, y, width, height = geometry.rect(CellGeometry(lane_rect.lane, timestep, unit))
     hit = geometry.hit(x + width / 2.0, y + height / 2.0)
     if hit is not None:
-        assert (hit.lane, hit.timestep) == (band.lane, timestep)
+        assert (hit.lane, hit.timestep) == (lane_rect.lane, timestep)
         # Several units may share a pixel; the one that is hit lies on it.
-        assert abs(hit.unit - unit) <= 1.0 / min(band.row, 1.0) + 1
+        assert abs(hit.unit - unit) <= 1.0 / min(lane_rect.row, 1.0) + 1
 
 
 @given(GEOMETRIES, st.floats(0.0, 1.0), st.floats(0.1, 10.0))
@@ -82,7 +82,7 @@ def test_the_notebooks_networks_are_boxes_with_every_number_at_once(
     geometry = fitted(picture(layers, directions, 10, 5, timesteps))
     assert geometry.boxes
     assert geometry.stack.height <= geometry.height
-    assert all(geometry.font_pixels(band) for band in geometry.stack.bands)
+    assert all(geometry.font_pixels(lane_rect) for lane_rect in geometry.stack.lane_rects)
     assert geometry.camera.span == timesteps + directions
 
 
@@ -90,7 +90,7 @@ def test_a_short_sequence_of_more_units_is_scrolled_rather_than_drawn_without_nu
     geometry = fitted(picture(2, 2, 20, 5, 2))
     assert geometry.boxes
     assert geometry.stack.height > geometry.height
-    assert geometry.stack.bands[0].row >= NUMBER_ROW
+    assert geometry.stack.lane_rects[0].row >= NUMBER_ROW
 
 
 def test_a_long_sequence_is_a_heat_map_from_edge_to_edge() -> None:
@@ -111,7 +111,7 @@ def test_the_initial_state_stands_before_the_first_computed_step() -> None:
 
 def test_a_row_is_as_tall_in_the_input_as_in_the_other_lanes() -> None:
     geometry = fitted(picture(1, 1, 10, 5, 2))
-    rows = {band.lane: band.row for band in geometry.stack.bands}
+    rows = {lane_rect.lane: lane_rect.row for lane_rect in geometry.stack.lane_rects}
     assert rows[INPUT] == pytest.approx(rows[Lane(0, 0)], abs=0.2)
 
 

@@ -18,22 +18,24 @@ def test_lanes_fill_the_height_as_far_as_their_shortest_and_tallest_allow(
     layers: int, directions: int, units: int, features: int, height: int, boxes: bool
 ) -> None:
     stack = stack_lanes(lanes(layers, directions, units, features), height, 1.0, boxes=boxes)
-    hidden = [band for band in stack.bands if band.lane != INPUT]
-    shortest = all(band.height == SHORTEST_LANE for band in hidden) and stack.bands[-1].height == SHORTEST_INPUT
-    tallest = any(band.row > TALLEST_ROW - 1.0 for band in hidden)
+    hidden = [lane_rect for lane_rect in stack.lane_rects if lane_rect.lane != INPUT]
+    shortest = (
+        all(lane_rect.height == SHORTEST_LANE for lane_rect in hidden) and stack.lane_rects[-1].height == SHORTEST_INPUT
+    )
+    tallest = any(lane_rect.row > TALLEST_ROW - 1.0 for lane_rect in hidden)
     assert stack.height <= height or shortest
-    assert stack.height > height - len(stack.bands) or tallest
-    assert len({band.height for band in hidden}) == 1
+    assert stack.height > height - len(stack.lane_rects) or tallest
+    assert len({lane_rect.height for lane_rect in hidden}) == 1
 
 
 def test_lanes_that_need_less_than_there_is_stand_in_the_middle() -> None:
     stack = stack_lanes(lanes(1, 1, 1, 1), 1000.0, 1.0, boxes=True)
-    above, below = stack.bands[0].top, 1000.0 - stack.bands[-1].bottom
+    above, below = stack.lane_rects[0].top, 1000.0 - stack.lane_rects[-1].bottom
     assert above > MARGIN
     assert abs(above - below) <= 1.0
 
 
 def test_zoomed_lanes_are_so_many_times_as_tall() -> None:
     rest, zoomed = (stack_lanes(lanes(2, 1, 256, 256), 600.0, zoom, boxes=False) for zoom in (1.0, 3.0))
-    assert abs(zoomed.bands[0].height - 3.0 * rest.bands[0].height) <= 3.0
+    assert abs(zoomed.lane_rects[0].height - 3.0 * rest.lane_rects[0].height) <= 3.0
     assert zoomed.height > 600.0

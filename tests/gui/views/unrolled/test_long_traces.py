@@ -1,4 +1,4 @@
-"""A trace that is longer than what the window may hold of it is explored all the same."""
+"""A trace larger than the memory of the window can be explored."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Moving and zooming the unrolled network, and what one is told who does not know how."""
+"""Moving and zooming the unrolled network, and hints for it."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def test_the_wheel_zooms_time_and_with_ctrl_the_lanes(view: UnrolledView) -> Non
     assert view.geometry_in_view.camera.span == whole.camera.span == 400.0
     turn_wheel(view, 5, Qt.KeyboardModifier.ControlModifier)
     zoomed = view.geometry_in_view
-    assert zoomed.stack.bands[0].height > 2.0 * whole.stack.bands[0].height
+    assert zoomed.stack.lane_rects[0].height > 2.0 * whole.stack.lane_rects[0].height
     assert zoomed.camera.scroll > 0.0
     assert view.findChild(QScrollBar).isVisible()
     turn_wheel(view, -20, Qt.KeyboardModifier.ControlModifier)

@@ -24,7 +24,7 @@ def named(timesteps: Sequence[str], features: Sequence[str] = ()) -> RunResult:
 
 
 def under(view: UnrolledView, timestep: int) -> QPointF:
-    """A place of the scene on the axis below a timestep."""
+    """A place of the scene on the axis below a time step."""
     geometry = view.geometry_in_view
     assert geometry is not None
     axis = view._canvas.axis
@@ -79,9 +79,9 @@ def headers(view: UnrolledView) -> bytes:
     """The headers beside the input's rows as they are drawn."""
     geometry = view.geometry_in_view
     assert geometry is not None
-    band = geometry.stack.band(INPUT)
-    corner = view.canvas.mapFromScene(view.box.mapToScene(QPointF(0.0, geometry.top_of(band))))
-    image = view.canvas.grab().toImage().copy(0, corner.y(), corner.x(), round(band.height))
+    lane_rect = geometry.stack.lane_rect(INPUT)
+    corner = view.canvas.mapFromScene(view.box.mapToScene(QPointF(0.0, geometry.top_of(lane_rect))))
+    image = view.canvas.grab().toImage().copy(0, corner.y(), corner.x(), round(lane_rect.height))
     return bytes(image.constBits())
 
 

@@ -1,4 +1,4 @@
-"""Units in another order on the lanes: numbers, marks, labels, the pointer and the cursor follow them."""
+"""Units in another order on the lanes: numbers, marks, labels, the pointer and the selection follow them."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def spoil(trace: Trace) -> None:
 
 
 def rows_of(view: UnrolledView) -> list[int]:
-    """The units from the top down, as the boxes of one timestep lie."""
+    """The units from the top down, as the boxes of one time step lie."""
     geometry = view.geometry_in_view
     assert geometry is not None
     cells = [n.cell for n in view.visible_numbers() if n.cell.lane == LANE and n.cell.timestep == 1]
@@ -45,9 +45,9 @@ def test_the_most_active_unit_stands_on_top_with_its_own_numbers_and_marks(qtbot
     assert "activity" in view.order_text
     geometry = view.geometry_in_view
     assert geometry is not None
-    band = geometry.stack.band(LANE)
+    lane_rect = geometry.stack.lane_rect(LANE)
     with qtbot.waitSignal(view.location_requested) as asked:
-        view.box.pointed.emit(geometry.x_of(2), geometry.top_of(band) + 0.5 * band.row)
+        view.box.pointed.emit(geometry.x_of(2), geometry.top_of(lane_rect) + 0.5 * lane_rect.row)
     assert asked.args[0].unit == expected[0]
     view.show_location(Location(timestep=2, unit=expected[1]))
     with qtbot.waitSignal(view.location_requested) as asked:

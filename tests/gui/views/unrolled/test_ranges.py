@@ -41,7 +41,7 @@ def drag(view: UnrolledView, first: int, last: int) -> None:
     """What the lanes hear of a drag with Shift."""
     geometry = view.geometry_in_view
     assert geometry is not None
-    y = geometry.top_of(geometry.stack.bands[0]) + 5.0
+    y = geometry.top_of(geometry.stack.lane_rects[0]) + 5.0
     view.box.range_dragged.emit(geometry.x_of(first), y, geometry.x_of(last))
 
 

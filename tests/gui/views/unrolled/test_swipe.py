@@ -1,4 +1,4 @@
-"""Two engines on the same lanes: a swipe from one to the other at the cursor."""
+"""Two engines on the same lanes: a swipe from one to the other at the selection."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ SIZE = (1000, 600)
 
 
 def on_screen(view: UnrolledView) -> QImage:
-    """What has been painted so far: `grab` would paint everything anew."""
+    """What has been painted so far: `grab` would paint everything again."""
     QApplication.processEvents()
     return view.screen().grabWindow(view.winId()).toImage()
 

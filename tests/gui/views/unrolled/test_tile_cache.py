@@ -1,4 +1,4 @@
-"""Images that are kept, and where stand-ins are found."""
+"""Cached images, and the search for substitutes."""
 
 import pytest
 from PySide6.QtGui import QImage

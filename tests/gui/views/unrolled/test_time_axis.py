@@ -1,4 +1,4 @@
-"""Ticks stand at whole timesteps."""
+"""Ticks are at whole time steps."""
 
 from hypothesis import given
 from hypothesis import strategies as st

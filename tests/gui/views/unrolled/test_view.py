@@ -1,4 +1,4 @@
-"""The unrolled network on a screen: what is drawn, what a click and the pointer tell, and that nothing is lost."""
+"""The unrolled network on a screen: drawing, clicks, tooltips, and no lost values."""
 
 import gc
 import sys
@@ -165,7 +165,7 @@ def test_lanes_are_flagged_over_all_samples(view: UnrolledView) -> None:
     assert [flag.agrees for flag in view.lane_headers()] == [True, False, None]
 
 
-def test_colors_by_violation_leave_the_numbers_as_they_are(view: UnrolledView) -> None:
+def test_error_ratio_colors_keep_the_numbers(view: UnrolledView) -> None:
     view.show_result(small(edits={"manual": spoil}), "manual")
     before, by_value = view.visible_numbers(), view.grab().toImage()
     view.show_color_by("violation")

@@ -28,7 +28,7 @@ def small(**changes: Any) -> RunResult:
 
 
 def texts(view: UnrolledView, lane: Lane = LANE) -> dict[tuple[int, int], str]:
-    """What is written, by timestep and unit."""
+    """What is written, by time step and unit."""
     return {(n.cell.timestep, n.cell.unit): n.text for n in view.visible_numbers() if n.cell.lane == lane}
 
 

@@ -1,4 +1,4 @@
-"""The vector at the cursor as a table of its own."""
+"""A table of the selected vector."""
 
 import pytest
 

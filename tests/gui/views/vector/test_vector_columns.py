@@ -1,4 +1,4 @@
-"""The columns of the vector at the cursor: a cell's gates where they are chosen, and what a session brings back."""
+"""The columns of the vector at the selection: a cell's gates where they are chosen, and what a session brings back."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The vector at the cursor as a table: its values, its marks, what it copies, and where its rows lead."""
+"""The vector at the selection as a table: its values, its marks, what it copies, and where its rows lead."""
 
 from dataclasses import replace
 

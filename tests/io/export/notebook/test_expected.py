@@ -1,4 +1,4 @@
-"""What a notebook holds itself against, and whether it insists."""
+"""Expected values of a notebook, and whether it fails on a difference."""
 
 from dataclasses import replace
 

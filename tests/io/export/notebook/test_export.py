@@ -1,4 +1,4 @@
-"""A notebook recomputes the run by hand, and fails as soon as one of its numbers is another."""
+"""A notebook recomputes the run with NumPy, and fails if one of its numbers differs."""
 
 import sys
 from dataclasses import replace

@@ -729,8 +729,9 @@ class Holder(L.Layer):  # type: ignore[misc]
         return {**super().get_config(), "inner": keras.saving.serialize_keras_object(self.inner)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", WHOLE)
-def test_settings_within_those_of_an_own_class_are_read(ending: str, tmp_path: Path) -> None:
+def test_settings_of_a_nested_layer_are_read(ending: str, tmp_path: Path) -> None:
     made = {"r": rnn("r", activation="relu"), "e": rnn("e", activation="elu"), "b": both(gru("g"), name="b")}
     model = with_random_weights(sequential(*(Holder(layer, name=f"own_{name}") for name, layer in made.items())))
     entries = {entry.name: entry for entry in entries_of(saved(model, tmp_path / f"m.{ending}"))}
@@ -803,8 +804,17 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from places(value[key])
 
 
-@pytest.mark.parametrize("name", ["states of both directions", "stack of both directions", "stacked cells with names"])
-def test_a_config_that_is_changed_at_random_is_refused_or_read(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "states of both directions",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("stack of both directions", "stacked cells with names")
+        ),
+    ],
+)
+def test_a_random_config_is_refused_or_read(name: str, tmp_path: Path) -> None:
     path, random = saved(CASES[name].build(), tmp_path / "m.keras"), Random(name)
     with zipfile.ZipFile(path) as archive:
         config, weights = archive.read("config.json"), archive.read("model.weights.h5")

@@ -133,7 +133,10 @@ DEFAULT = [
 ]
 
 
-@pytest.mark.parametrize(("cell", "layers", "states", "options", "export"), DEFAULT)
+@pytest.mark.parametrize(
+    ("cell", "layers", "states", "options", "export"),
+    [DEFAULT[0], *(pytest.param(*case, marks=pytest.mark.slow) for case in DEFAULT[1:])],
+)
 def test_the_default_exporter(
     cell: str, layers: int, states: str, options: dict[str, Any], export: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -155,7 +158,8 @@ class Loop(torch.nn.Module):  # type: ignore[misc]
         return state
 
 
-def test_time_steps_that_are_no_network_any_more_are_refused_as_unrolled(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_unrolled_time_steps_are_refused(tmp_path: Path) -> None:
     torch.manual_seed(5)
     # The product of a learned initial state is folded into a constant, from which the state does not follow.
     folded = Module("rnn_tanh", 1, "learned").eval()

@@ -1,4 +1,4 @@
-"""A network whose weights are to be written, and what whoever reads them must compute."""
+"""A network with weights to write, and its expected results in every reader."""
 
 from collections.abc import Sequence
 from pathlib import Path

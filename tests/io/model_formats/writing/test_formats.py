@@ -1,4 +1,4 @@
-"""What is written reads back to the same numbers in every format; what no reader could compute is refused."""
+"""Written weights read back unchanged in every format; unsupported networks are refused."""
 
 import zipfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""ONNX models are valid and run in ONNX Runtime, for any number of timesteps and samples, as the recurrence does."""
+"""ONNX models are valid and run in ONNX Runtime, for any number of time steps and samples, as the recurrence does."""
 
 from dataclasses import replace
 from pathlib import Path

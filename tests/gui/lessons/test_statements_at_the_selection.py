@@ -1,4 +1,4 @@
-"""Claims about the value at the cursor, which are checked again wherever the reader goes."""
+"""Statements about the selected value, checked again for each selection."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What the command line says of who is right: the audit, the diagnosis, what could not be shown, and exit codes."""
+"""Verdicts on the command line: step audit, diagnosis, undetectable bugs, and exit codes."""
 
 import json
 import os
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def write(folder: Path, name: str = "config.toml", **tables: dict[str, Any]) -> str:
-    """A config in which every mistake shows, but for what `tables` change."""
+    """A config in which every known bug is detectable, changed by `tables`."""
     base: dict[str, dict[str, Any]] = {
         "network": {"cell": "gru", "input_size": 3, "hidden_size": 5, "bidirectional": True},
         "sequence": {"timesteps": 4, "batch_size": 3},
@@ -40,15 +40,13 @@ def write(folder: Path, name: str = "config.toml", **tables: dict[str, Any]) -> 
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any], str]:
-    """The exit code, the JSON, and what stands on standard error."""
+    """Exit code, JSON and standard error."""
     code = main(["run", *words, "--json", "-"])
     said = capsys.readouterr()
     return code, json.loads(said.out) if said.out else {}, said.err
 
 
-def test_the_wrong_side_its_first_wrong_step_and_the_mistake_are_named(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_wrong_engine_first_step_and_likely_cause(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, found, _ = run(capsys, write(tmp_path))
     assert code == 1
     assert found["verdict"] == "disagree"
@@ -70,7 +68,7 @@ def test_the_wrong_side_its_first_wrong_step_and_the_mistake_are_named(
     assert first["expected"] == pytest.approx(found["first_mismatch"]["reference"], abs=1e-6)
 
 
-def test_a_wrong_reference_is_named_and_not_the_candidate(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_wrong_reference_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, found, _ = run(capsys, write(tmp_path), "--engines", "bug:gates-z-r-n,manual")
     assert code == 1
     assert found["audit"]["manual"]["verdict"] == "right"
@@ -78,9 +76,7 @@ def test_a_wrong_reference_is_named_and_not_the_candidate(capsys: pytest.Capture
     assert found["diagnosis"] == ["gates-z-r-n"]
 
 
-def test_several_candidates_each_have_their_verdict_and_the_worst_stands_at_the_top(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_worst_candidate_comes_first(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     mine = tmp_path / "mine.py"
     mine.write_text(RIGHT["gru"], encoding="utf-8")
     code, found, _ = run(capsys, write(tmp_path), "--engines", f"manual,{mine},bug:update-gate-inverted")
@@ -95,7 +91,7 @@ def test_several_candidates_each_have_their_verdict_and_the_worst_stands_at_the_
 
 
 @pytest.mark.parametrize("cell", ["rnn_tanh", "lstm", "gru"])
-def test_a_step_that_gives_seven_everywhere_is_wrong_beside_a_unix_time(
+def test_constant_output_is_wrong_for_huge_inputs(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, cell: str
 ) -> None:
     mine = tmp_path / "mine.py"
@@ -115,9 +111,7 @@ def test_a_step_that_gives_seven_everywhere_is_wrong_beside_a_unix_time(
     assert found["audit"]["manual"]["verdict"] == "right"
 
 
-def test_what_a_config_cannot_show_is_told_beside_its_agreement(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_agreement_lists_undetectable_bugs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     mine = tmp_path / "mine.py"
     mine.write_text(RIGHT["gru"], encoding="utf-8")
     config = write(tmp_path, parameters={"bias": "zeros"}, sequence={"timesteps": 1})
@@ -129,9 +123,7 @@ def test_what_a_config_cannot_show_is_told_beside_its_agreement(
     ]
 
 
-def test_a_broken_check_alone_is_a_mismatch_with_its_diagnosis(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_failed_check_alone_disagrees_with_diagnosis(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, found, _ = run(capsys, write(tmp_path), "--engines", "manual,bug:final-state-at-last-timestep")
     assert (code, found["verdict"], found["mismatched"]) == (1, "disagree", 0)
     assert found["audit"]["bug:final-state-at-last-timestep"]["verdict"] == "right"
@@ -140,7 +132,7 @@ def test_a_broken_check_alone_is_a_mismatch_with_its_diagnosis(
 
 
 @pytest.mark.parametrize("more", [(), ("--strict",)])
-def test_without_an_audit_nobody_knows_who_is_wrong(
+def test_without_audit_no_engine_is_named(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, more: tuple[str, ...]
 ) -> None:
     code, found, _ = run(capsys, write(tmp_path), "--audit", "off", *more)
@@ -148,15 +140,13 @@ def test_without_an_audit_nobody_knows_who_is_wrong(
     assert not {"audit", "diagnosis", "undetectable"} & set(found)
 
 
-def test_a_wrong_step_within_the_tolerance_is_a_mismatch(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_wrong_step_within_the_tolerance_disagrees(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, found, _ = run(capsys, write(tmp_path), "--atol", "10")
     assert (code, found["verdict"], found["mismatched"]) == (1, "disagree", 0)
     assert found["diagnosis"] == ["no-h2h-bias"]
 
 
-def test_a_tolerance_that_nothing_passes_makes_drift_of_right_engines_and_strict_a_failure(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_zero_tolerance_is_drift_and_strict_fails(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     mine = tmp_path / "mine.py"
     mine.write_text(RIGHT["gru"], encoding="utf-8")
     words = (write(tmp_path), "--engines", f"manual,{mine}", "--atol", "0", "--rtol", "0")
@@ -165,9 +155,7 @@ def test_a_tolerance_that_nothing_passes_makes_drift_of_right_engines_and_strict
     assert run(capsys, *words, "--strict")[0] == 1
 
 
-def test_a_file_that_a_config_names_runs_only_when_it_is_asked_for(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_code_named_by_a_config_needs_the_option(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     folder = tmp_path / "a project, ünd more"
     folder.mkdir()
     ran = tmp_path / "ran"
@@ -188,7 +176,7 @@ def test_a_file_that_a_config_names_runs_only_when_it_is_asked_for(
     assert ran.exists()
 
 
-def test_one_files_permission_is_not_anothers(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_permission_is_for_one_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for name in ("mine.py", "other.py"):
         (tmp_path / name).write_text(RIGHT["gru"], encoding="utf-8")
     config = write(tmp_path, compare={"candidates": [str(tmp_path / "other.py")]})
@@ -214,13 +202,13 @@ def test_torch_can_be_the_reference_of_others(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("engines", ["onnx,manual", "manual,onnx"])
-def test_onnx_and_float64_do_not_go_together(capsys: pytest.CaptureFixture[str], tmp_path: Path, engines: str) -> None:
+def test_onnx_refuses_float64(capsys: pytest.CaptureFixture[str], tmp_path: Path, engines: str) -> None:
     code, _, sentence = run(capsys, write(tmp_path, network={"dtype": "float64"}), "--engines", engines)
     assert code == 2
     assert sentence == "rnnviz: ONNX Runtime computes recurrent layers in float32 only, but network.dtype is float64.\n"
 
 
-def test_a_missing_torch_exits_with_three_and_says_how_to_get_it(tmp_path: Path) -> None:
+def test_missing_torch_exits_with_3(tmp_path: Path) -> None:
     hidden = tmp_path / "hidden"
     hidden.mkdir()
     # Python reads this file before any program, in the child process as well.
@@ -242,7 +230,7 @@ needs_gluon = pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reaso
 
 
 @needs_gluon
-def test_gluon_is_named_as_wrong_in_float64_relu(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_float64_relu_of_gluon_is_wrong(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     config = write(tmp_path, network={"cell": "rnn_relu", "dtype": "float64"})
     code, found, _ = run(capsys, config, "--engines", "gluon,manual")
     assert (code, found["verdict"], found["diagnosis"]) == (1, "disagree", [])
@@ -252,7 +240,7 @@ def test_gluon_is_named_as_wrong_in_float64_relu(capsys: pytest.CaptureFixture[s
 
 @needs_gluon
 @pytest.mark.parametrize("cell", ["rnn_relu", "gru"])
-def test_a_nan_in_the_input_names_gluons_relu_alone(
+def test_nan_in_the_input_makes_only_gluons_relu_wrong(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, cell: str
 ) -> None:
     (tmp_path / "x.csv").write_text("1,nan,3\n4,5,6\n7,8,9\n", encoding="utf-8")
@@ -272,7 +260,7 @@ def test_a_nan_in_the_input_names_gluons_relu_alone(
 @needs_gluon
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_chaotic_network_drifts_and_is_no_mismatch(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_chaotic_network_drifts(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     config = write(
         tmp_path,
         network={"cell": "rnn_tanh", "input_size": 5, "hidden_size": 1024, "num_layers": 2, "bidirectional": False},

@@ -1,4 +1,4 @@
-"""What one points at in the map lights up in the map, in the lanes and in the vector; and goes out again."""
+"""Pointing at a part of the map highlights it in the map, the lanes and the table, and leaving clears it."""
 
 from typing import Any
 
@@ -77,8 +77,8 @@ def test_a_lane_in_the_list_lights_up_whole_and_a_point_on_its_axis_alone(shown:
     rect = state_map.list.visualRect(state_map.rows.index(0))
     QTest.mouseMove(state_map.list.viewport(), QPoint(rect.left() + 12, rect.top() + 8))
     assert shown.session.highlighted == (lane_region(Network("lstm", 3, 4), 2, 0, 4),)
-    band = state_map.painter.band(rect)
-    QTest.mouseMove(state_map.list.viewport(), QPoint(band.left() + band.width() * 3 // 8, band.center().y()))
+    axis = state_map.painter.axis_rect(rect)
+    QTest.mouseMove(state_map.list.viewport(), QPoint(axis.left() + axis.width() * 3 // 8, axis.center().y()))
     assert [region.times for region in shown.session.highlighted] == [range(1, 2)]
 
 
