@@ -4,8 +4,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from rnnviz.core.cells import CELLS
-from rnnviz.core.config import Config
+from rnnviz.cells import ACTIVATIONS, CELLS
+from rnnviz.core.config import CELL_NAMES, Config
+
+FUSED_CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
+"""The cells that every engine computes."""
 
 SEEDS = st.integers(0, 2**63 - 1)
 SIZES = st.integers(1, 7)
@@ -14,7 +17,7 @@ SIZES = st.integers(1, 7)
 def network_tables(**fixed: Any) -> st.SearchStrategy[dict[str, Any]]:
     """A [network] table with every key; `fixed` holds some of them to a value."""
     keys: dict[str, st.SearchStrategy[Any]] = {
-        "cell": st.sampled_from(sorted(CELLS)),
+        "cell": st.sampled_from(sorted(FUSED_CELLS)),
         "input_size": SIZES,
         "hidden_size": SIZES,
         "num_layers": st.integers(1, 3),
@@ -60,6 +63,26 @@ def configs(**fixed: Any) -> st.SearchStrategy[Config]:
     return config_mappings(**fixed).map(Config.from_mapping)
 
 
+@st.composite
+def every_cell_configs(draw: st.DrawFn, **fixed: Any) -> Config:
+    """Configs as `configs` draws them, of every cell, with projections, other activations and clips."""
+    mapping = draw(config_mappings(cell="lstm", **fixed))
+    network = mapping["network"]
+    network["cell"] = draw(st.sampled_from(CELL_NAMES))
+    roles = len(CELLS[network["cell"]].activations)
+    if network["cell"] == "lstm" and draw(st.booleans()):
+        network["projection_size"] = draw(SIZES)
+    if draw(st.booleans()):
+        network["activations"] = draw(st.lists(st.sampled_from(_BOUNDED), min_size=roles, max_size=roles))
+    if draw(st.booleans()):
+        network["clip"] = draw(st.floats(0.2, 3.0))
+    return Config.from_mapping(mapping)
+
+
+_BOUNDED = sorted(name for name, activation in ACTIVATIONS.items() if activation.bounded)
+"""Activations with a least and a largest value, with which no network overflows."""
+
+
 def any_config_mappings() -> st.SearchStrategy[dict[str, Any]]:
     """The tables of a config with any keys present or left out, files and texts included."""
     paths = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=12).map(lambda s: f"{s}.npz")
@@ -78,8 +101,9 @@ def any_config_mappings() -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(
         {
             "network": st.fixed_dictionaries(
-                {"cell": st.sampled_from(sorted(CELLS)), "input_size": sizes, "hidden_size": sizes},
+                {"cell": st.sampled_from(CELL_NAMES), "input_size": sizes, "hidden_size": sizes},
                 optional={
+                    "clip": st.floats(0, 1e300, exclude_min=True),
                     "num_layers": st.integers(1, 1000),
                     "bidirectional": st.booleans(),
                     "layout": st.sampled_from(("NTC", "TNC")),

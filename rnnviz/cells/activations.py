@@ -5,6 +5,7 @@ The definitions are those of ONNX's RNN, GRU and LSTM operators and of Keras; wh
 """
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self, TypeAlias, TypeVar
@@ -13,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
+
+_CALL = re.compile(r"(\w+)(?:\(([^()]*)\))?")
 
 
 class Operand(Protocol):
@@ -351,3 +354,56 @@ ACTIVATIONS: dict[str, Activation] = {
     )
 } | {"keras_hard_sigmoid": keras_hard_sigmoid, "silu": silu}
 """Every activation that a role of a cell can have, by the name that a config gives to it."""
+
+
+_ONNX_NAMES = {
+    "sigmoid": "Sigmoid",
+    "tanh": "Tanh",
+    "relu": "Relu",
+    "linear": "Affine",
+    "affine": "Affine",
+    "leaky_relu": "LeakyRelu",
+    "thresholded_relu": "ThresholdedRelu",
+    "scaled_tanh": "ScaledTanh",
+    "hard_sigmoid": "HardSigmoid",
+    "elu": "Elu",
+    "softsign": "Softsign",
+    "softplus": "Softplus",
+}
+
+
+def onnx_activation(function: Function) -> tuple[str, tuple[float, ...]] | None:
+    """The name and the constants that ONNX's operators have for an activation, without its cut; None if it has none."""
+    activation = function
+    while isinstance(activation, Composition):
+        activation = activation.outer
+    if activation.name not in _ONNX_NAMES:
+        return None
+    if activation.name == "linear":
+        activation = affine
+    constants = (activation.alpha, activation.beta)[: _CONSTANTS.get(activation.name, 0)]
+    return _ONNX_NAMES[activation.name], constants
+
+
+def parse_activation(text: str) -> Activation:
+    """The activation of a name with or without its constants: "tanh", "leaky_relu(0.1)", "hard_sigmoid(0.2, 0.5)".
+
+    Raises
+    ------
+    ValueError
+        If no activation has the name, or the constants are not as many finite numbers as it has at most.
+    """
+    match = _CALL.fullmatch(text.strip())
+    if match is None or match[1] not in ACTIVATIONS:
+        raise ValueError(f"it must be one of {', '.join(ACTIVATIONS)}, with constants in brackets where it has some")
+    activation = ACTIVATIONS[match[1]]
+    if match[2] is None:
+        return activation
+    count = _CONSTANTS.get(activation.name, 0)
+    try:
+        constants = [float(part) for part in match[2].split(",")]
+    except ValueError:
+        constants = []
+    if not 0 < len(constants) <= count or not all(map(math.isfinite, constants)):
+        raise ValueError(f"{match[1]} has {count} constants, which must be finite numbers, such as leaky_relu(0.1)")
+    return activation.with_constants(*constants)

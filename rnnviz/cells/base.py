@@ -256,6 +256,16 @@ class CellSpec:
         """The symbols in the order of the rows in "onnx" or "keras"; Gluon and PyTorch have the order of `gates`."""
         return dict(self.gate_orders).get(framework, self.gate_symbols)
 
+    @property
+    def gate_count(self) -> int:
+        """G: how many blocks of H rows `i2h_weight` and `i2h_bias` have."""
+        return len(self.gates)
+
+    @property
+    def has_cell_state(self) -> bool:
+        """Whether it has c beside h."""
+        return "c" in self.state_symbols
+
     @cached_property
     def state_symbols(self) -> tuple[str, ...]:
         """("h",), or ("h", "c")."""

@@ -201,6 +201,11 @@ class Graph:
         first = self.cell.state_symbols[0]
         return any(node.op == "state" and node.name != first for node in self.nodes)
 
+    def activation(self, symbol: str) -> str:
+        """The text of a gate's activation; "linear" where it has none."""
+        activation = self.values[symbol].activation
+        return "linear" if activation is None else activation.text
+
     @property
     def mixes_units(self) -> bool:
         """Whether a unit is computed from values of other units of the same step, by a matrix product in it."""

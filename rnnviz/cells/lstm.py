@@ -113,4 +113,5 @@ LSTM_COUPLED = CellSpec(
     # The forget gate has no rows.
     gates=(INPUT, CANDIDATE, OUTPUT),
     states=STATES,
+    gate_orders=GATE_ORDERS,
 )

@@ -8,8 +8,7 @@ from rnnviz.cli.exit_codes import AGREE, Answer
 from rnnviz.cli.loading import complete
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.streams import print_note
-from rnnviz.core.cells import CELLS
-from rnnviz.core.config import Config
+from rnnviz.core.config import CELL_NAMES, Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.schema import display_value
 from rnnviz.core.words import join_words
@@ -24,7 +23,7 @@ def add_to(commands: Commands) -> None:
     config.add_argument("lesson", nargs="?", help="name of a lesson; without it, list the lessons")
     config.add_argument("--from", dest="file", type=Path, metavar="FILE", help="print a config that runs a model file")
     config.add_argument("--entry", metavar="NAME", help="recurrent network to run, if the file contains several")
-    config.add_argument("--cell", choices=tuple(CELLS), help="cell, if the file does not name it")
+    config.add_argument("--cell", choices=CELL_NAMES, help="cell, if the file does not name it")
     config.add_argument(
         "--initial-state",
         metavar="STATE",

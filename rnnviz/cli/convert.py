@@ -8,8 +8,7 @@ from rnnviz.cli.config import config_from_model
 from rnnviz.cli.exit_codes import AGREE, Answer
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
-from rnnviz.core.cells import CELLS
-from rnnviz.core.config import Config
+from rnnviz.core.config import CELL_NAMES, Config
 from rnnviz.core.errors import InputError
 
 _SECONDS = 3600.0
@@ -29,7 +28,7 @@ def add_to(commands: Commands) -> None:
         help="file to write: .params (Gluon), .safetensors (PyTorch), .onnx or .npz (NumPy, with Gluon's names)",
     )
     convert.add_argument("--entry", metavar="NAME", help="recurrent network to convert, if IN contains several")
-    convert.add_argument("--cell", choices=tuple(CELLS), help="cell, if IN does not name it")
+    convert.add_argument("--cell", choices=CELL_NAMES, help="cell, if IN does not name it")
     convert.add_argument("--quiet", action="store_true", help="print nothing")
     convert.set_defaults(answer=_convert)
 

@@ -6,11 +6,21 @@ no default.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from typing import Any
 
-from rnnviz.core.cells import CELLS, Cell
+from rnnviz.cells import CELLS, LSTM_PROJECTION, CellSpec, Sizes
+from rnnviz.cells.activations import parse_activation
+from rnnviz.cells.graph import Graph, trace
 from rnnviz.core.errors import ConfigError
-from rnnviz.core.schema import LARGEST_SEED, config_field, declarations, display_key, section_from_mapping
+from rnnviz.core.schema import (
+    LARGEST_SEED,
+    config_field,
+    declarations,
+    display_key,
+    display_value,
+    section_from_mapping,
+)
 from rnnviz.core.sequence_config import SequenceSource as SequenceSource
 from rnnviz.core.sequence_config import alphabet, check_sequence
 from rnnviz.core.words import suggest
@@ -18,12 +28,15 @@ from rnnviz.core.words import suggest
 DEFAULT_TOLERANCES = {"float32": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7)}
 """(rtol, atol) by dtype: the defaults of torch.testing.assert_close."""
 
+CELL_NAMES = tuple(name for name, cell in CELLS.items() if not cell.projects)
+"""The cells that a config can name; an LSTM has a projection where `projection_size` is set."""
+
 
 @dataclass(frozen=True)
 class Network:
     """The recurrent network: `num_layers` layers of one cell, in one or both directions."""
 
-    cell: str = config_field("choice", "Type of recurrent layer.", choices=tuple(CELLS))
+    cell: str = config_field("choice", "Type of recurrent layer.", choices=CELL_NAMES)
     input_size: int = config_field("int", "Number of input features (I).", minimum=1)
     hidden_size: int = config_field("int", "Number of units of each layer and direction (H).", minimum=1)
     num_layers: int = config_field("int", "Number of stacked layers (L).", 1, minimum=1, maximum=1000)
@@ -31,11 +44,35 @@ class Network:
     reverse: bool = config_field("bool", "Read the sequence from its end, in one direction.", False)
     layout: str = config_field("choice", "Axes of out: batch first or time first.", "NTC", choices=("NTC", "TNC"))
     dtype: str = config_field("choice", "Floating-point type.", "float32", choices=("float32", "float64"))
+    projection_size: int | None = config_field(
+        "int", "Number of units of h of an LSTM with a projection (P); empty: none.", None, minimum=1, optional=True
+    )
+    clip: float | None = config_field(
+        "float", "Limit of the pre-activations, as ONNX's clip; empty: none.", None, above=0.0, optional=True
+    )
+    activations: tuple[str, ...] | None = config_field(
+        "activations", "Activations in ONNX's order f, g, h; empty: those of the cell.", None, optional=True
+    )
 
     @property
-    def kind(self) -> Cell:
-        """Definition of the cell."""
-        return CELLS[self.cell]
+    def kind(self) -> CellSpec:
+        """Definition of the cell, with the network's activations and clip."""
+        cell = self.cell if self.projection_size is None else LSTM_PROJECTION.name
+        return _kind(cell, self.clip, self.activations)
+
+    @property
+    def graph(self) -> Graph:
+        """The operations of the cell's step."""
+        return trace(self.kind)
+
+    @property
+    def output_size(self) -> int:
+        """Number of units of h: P of an LSTM with a projection, else H."""
+        return self.hidden_size if self.projection_size is None else self.projection_size
+
+    def sizes(self, layer: int) -> Sizes:
+        """The sizes of which a layer's shapes are made."""
+        return Sizes(self.layer_input_size(layer), self.hidden_size, self.projection_size)
 
     @property
     def directions(self) -> int:
@@ -47,50 +84,61 @@ class Network:
         return self.reverse or direction == 1
 
     def layer_input_size(self, layer: int) -> int:
-        """Number of features that `layer` reads: I for the first layer, D·H above it."""
-        return self.input_size if layer == 0 else self.directions * self.hidden_size
+        """Number of features that `layer` reads: I for the first layer, D·H or D·P above it."""
+        return self.input_size if layer == 0 else self.directions * self.output_size
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the parameters by their Gluon names, in the order in which they are drawn.
 
-        With G gates: i2h_weight (G·H, I or D·H), h2h_weight (G·H, H), i2h_bias and h2h_bias (G·H,).
+        With G gates: i2h_weight (G·H, I or D·H), h2h_weight (G·H, H), i2h_bias and h2h_bias (G·H,), then the cell's
+        own, such as c2i_weight (H,) of a peephole or h2r_weight (P, H) of a projection.
         """
-        rows = self.kind.gate_count * self.hidden_size
-        shapes: dict[str, tuple[int, ...]] = {}
-        for layer in range(self.num_layers):
-            for side in "lr"[: self.directions]:
-                shapes[f"{side}{layer}_i2h_weight"] = (rows, self.layer_input_size(layer))
-                shapes[f"{side}{layer}_h2h_weight"] = (rows, self.hidden_size)
-                shapes[f"{side}{layer}_i2h_bias"] = (rows,)
-                shapes[f"{side}{layer}_h2h_bias"] = (rows,)
-        return shapes
+        return {
+            f"{side}{layer}_{name}": shape
+            for layer in range(self.num_layers)
+            for side in "lr"[: self.directions]
+            for name, shape in self.kind.parameter_shapes(self.sizes(layer)).items()
+        }
 
     @property
     def parameter_count(self) -> int:
         """Number of weights and biases."""
-        rows = self.kind.gate_count * self.hidden_size
-        first = rows * (self.input_size + self.hidden_size + 2)
-        above = rows * (self.directions * self.hidden_size + self.hidden_size + 2)
+        first, above = (self.kind.parameter_count(self.sizes(layer)) for layer in (0, 1))
         return self.directions * (first + (self.num_layers - 1) * above)
 
-    def state_shape(self, batch_size: int) -> tuple[int, int, int]:
-        """Shape (L·D, N, H) of h, and of c, in both layouts."""
-        return self.num_layers * self.directions, batch_size, self.hidden_size
+    def state_shape(self, batch_size: int, symbol: str = "h") -> tuple[int, int, int]:
+        """Shape of a state, which is the same in both layouts.
 
-    def hidden_shape(self, timesteps: int, batch_size: int) -> tuple[int, int, int, int, int]:
-        """Shape of the hidden states in a trace.
+        Parameters
+        ----------
+        batch_size : int
+            N.
+        symbol : str
+            "h" or "c".
+
+        Returns
+        -------
+        tuple of int
+            (L·D, N, H); (L·D, N, P) of the h of a projection.
+        """
+        return self.num_layers * self.directions, batch_size, self.kind.state_sizes(self.sizes(0))[symbol]
+
+    def hidden_shape(self, timesteps: int, batch_size: int, symbol: str = "h") -> tuple[int, int, int, int, int]:
+        """Shape of the hidden states in a trace, or of its cell states.
 
         Parameters
         ----------
         timesteps, batch_size : int
             T and N.
+        symbol : str
+            "h" or "c".
 
         Returns
         -------
         tuple of int
-            (L, D, T, N, H).
+            (L, D, T, N, H); (L, D, T, N, P) of the h of a projection.
         """
-        return self.num_layers, self.directions, timesteps, batch_size, self.hidden_size
+        return self.num_layers, self.directions, timesteps, *self.state_shape(batch_size, symbol)[1:]
 
     def output_shape(self, timesteps: int, batch_size: int) -> tuple[int, int, int]:
         """Shape of `out`.
@@ -103,9 +151,9 @@ class Network:
         Returns
         -------
         tuple of int
-            (N, T, D·H) in layout NTC, (T, N, D·H) in layout TNC.
+            (N, T, D·H) in layout NTC, (T, N, D·H) in layout TNC; D·P in place of D·H with a projection.
         """
-        width = self.directions * self.hidden_size
+        width = self.directions * self.output_size
         return (batch_size, timesteps, width) if self.layout == "NTC" else (timesteps, batch_size, width)
 
 
@@ -238,6 +286,7 @@ class Config:
                     f'it must be "file", or the path left out.',
                 )
         check_sequence(self.sequence, self.parameters.path)
+        _check_cell_keys(self.network)
         if self.network.reverse and self.network.bidirectional:
             raise ConfigError(
                 "network.reverse",
@@ -308,6 +357,32 @@ SECTIONS: dict[str, type] = {
     "compare": Compare,
 }
 assert list(SECTIONS) == [f.name for f in fields(Config)]
+
+
+@lru_cache(maxsize=256)
+def _kind(cell: str, clip: float | None, activations: tuple[str, ...] | None) -> CellSpec:
+    kind = CELLS[cell]
+    if activations is not None:
+        roles = (role for role, _ in kind.activations)
+        kind = kind.with_activations(**dict(zip(roles, map(parse_activation, activations), strict=True)))
+    return kind if clip is None else kind.with_clip(clip)
+
+
+def _check_cell_keys(network: Network) -> None:
+    """Check the keys that only some cells have."""
+    if network.projection_size is not None and network.cell != "lstm":
+        raise ConfigError(
+            "network.projection_size",
+            f"network.projection_size = {network.projection_size} needs the cell lstm, "
+            f"but network.cell is {network.cell}: leave the key out or change the cell.",
+        )
+    roles = [role for role, _ in CELLS[network.cell].activations]
+    if network.activations is not None and len(network.activations) != len(roles):
+        raise ConfigError(
+            "network.activations",
+            f"network.activations = {display_value(list(network.activations))} has {len(network.activations)} of them, "
+            f"but the cell {network.cell} needs {len(roles)}, in the order {', '.join(roles)}.",
+        )
 
 
 def _network(values: Any, sequence: SequenceSource) -> Network:

@@ -12,7 +12,10 @@ from rnnviz.core.mmap_arrays import FloatArray, read_only
 
 @dataclass(frozen=True)
 class State:
-    """h, and c for an LSTM (else None), each (L·D, N, H) with index layer·D + direction."""
+    """h, and c for an LSTM (else None), each (L·D, N, H) with index layer·D + direction.
+
+    With a projection h has P units and c has H.
+    """
 
     h: FloatArray
     c: FloatArray | None = None
@@ -40,12 +43,13 @@ def draw_initial_state(network: Network, source: InitialStateSource, batch_size:
     State
         h and, for an LSTM, c, each of shape (L·D, N, H).
     """
-    shape = network.state_shape(batch_size)
     generator = np.random.default_rng(source.seed)
-    arrays = [
-        generator.normal(size=shape) if source.source == "normal" else np.zeros(shape) for _ in network.kind.state_names
-    ]
-    return checked_state(network, batch_size, dict(zip(network.kind.state_names, arrays, strict=True)))
+    shapes = {name: network.state_shape(batch_size, name) for name in network.kind.state_symbols}
+    arrays = {
+        name: generator.normal(size=shape) if source.source == "normal" else np.zeros(shape)
+        for name, shape in shapes.items()
+    }
+    return checked_state(network, batch_size, arrays)
 
 
 def checked_state(network: Network, batch_size: int, arrays: Mapping[str, FloatArray]) -> State:
@@ -71,7 +75,7 @@ def checked_state(network: Network, batch_size: int, arrays: Mapping[str, FloatA
         As `check_state`.
     """
     check_state(network, batch_size, {name: array.shape for name, array in arrays.items()})
-    return State(*(read_only(arrays[name], network.dtype) for name in network.kind.state_names))
+    return State(*(read_only(arrays[name], network.dtype) for name in network.kind.state_symbols))
 
 
 def check_state(network: Network, batch_size: int, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -91,9 +95,9 @@ def check_state(network: Network, batch_size: int, shapes: Mapping[str, tuple[in
     InputError
         If h, or c of an LSTM, is missing or has another shape, or the cell has no c.
     """
-    shape = network.state_shape(batch_size)
-    names = network.kind.state_names
+    names = network.kind.state_symbols
     for name in names:
+        shape = network.state_shape(batch_size, name)
         if name not in shapes:
             raise InputError(f"The initial state lacks {name}, which must have the shape {shape}.")
         if shapes[name] != shape:

@@ -81,7 +81,7 @@ def _inputs(config: Config, sequence: FloatArray, numbers: FloatArray, folder: P
     """The inputs whose parameters and initial state lie one after another in `numbers`."""
     network = config.network
     shapes = network.parameter_shapes()
-    state_shapes = [network.state_shape(sequence.shape[1])] * len(network.kind.state_names)
+    state_shapes = [network.state_shape(sequence.shape[1], name) for name in network.kind.state_symbols]
     numbers.flags.writeable = False
     parts = list(_parts(numbers, [*shapes.values(), *state_shapes]))
     parameters = Parameters(network, dict(zip(shapes, parts, strict=False)))

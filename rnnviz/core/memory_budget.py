@@ -27,7 +27,7 @@ def demand(config: Config) -> MemoryEstimate:
     network, sequence = config.network, config.sequence
     itemsize = 4 if network.dtype == "float32" else 8
     steps = sequence.timesteps * sequence.batch_size
-    widest = network.directions * network.hidden_size
+    widest = network.directions * max(network.hidden_size, network.output_size)
     parameters = network.parameter_count * itemsize
     inputs = steps * network.input_size * itemsize
     layer = steps * (widest + network.layer_input_size(0)) * itemsize

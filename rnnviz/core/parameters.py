@@ -1,8 +1,8 @@
 """The network's weights and biases, drawn once from numpy's generator and handed to every engine."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from math import sqrt
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -11,17 +11,21 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray, read_only
 
 
-@dataclass(frozen=True)
-class LayerParameters:
-    """One layer in one direction; G·H rows, gate by gate.
+class LayerParameters(SimpleNamespace):
+    """One layer in one direction by the names of `CellSpec.parameter_shapes`; G·H rows, gate by gate.
 
-    Shapes: i2h_weight (G·H, I or D·H), h2h_weight (G·H, H), i2h_bias (G·H,), h2h_bias (G·H,).
+    Shapes: i2h_weight (G·H, I or D·H), h2h_weight (G·H, H), i2h_bias (G·H,), h2h_bias (G·H,), and the cell's own, such
+    as c2i_weight (H,) or h2r_weight (P, H).
     """
 
     i2h_weight: FloatArray
     h2h_weight: FloatArray
     i2h_bias: FloatArray
     h2h_bias: FloatArray
+
+    def with_arrays(self, **arrays: FloatArray) -> "LayerParameters":
+        """The same with some arrays in place of others."""
+        return LayerParameters(**{**vars(self), **arrays})
 
 
 class Parameters(Mapping[str, FloatArray]):
@@ -36,6 +40,7 @@ class Parameters(Mapping[str, FloatArray]):
             If an array is missing, superfluous or misshapen; the sentence says both shapes.
         """
         check_shapes(network, {name: array.shape for name, array in arrays.items()})
+        self._names = tuple(network.kind.initializers())
         self._arrays = {name: read_only(arrays[name], network.dtype) for name in network.parameter_shapes()}
 
     def __getitem__(self, name: str) -> FloatArray:
@@ -60,10 +65,10 @@ class Parameters(Mapping[str, FloatArray]):
         Returns
         -------
         LayerParameters
-            Weights (G·H, I) and (G·H, H), and biases (G·H,).
+            Weights (G·H, I) and (G·H, H), biases (G·H,), and the cell's own parameters.
         """
         prefix = f"{'lr'[direction]}{layer}_"
-        return LayerParameters(*(self._arrays[prefix + kind] for kind in LayerParameters.__annotations__))
+        return LayerParameters(**{name: self._arrays[prefix + name] for name in self._names})
 
 
 def check_shapes(network: Network, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -112,8 +117,9 @@ def draw_parameters(network: Network, source: ParameterSource) -> Parameters:
     """
     generator = np.random.default_rng(source.seed)
     arrays = {}
+    initializers = network.kind.initializers()
     for name, shape in network.parameter_shapes().items():
-        if name.endswith("bias"):
+        if initializers[name.partition("_")[2]] == "bias":
             zeros = source.bias == "zeros"
             arrays[name] = np.zeros(shape) if zeros else generator.uniform(-source.scale, source.scale, shape)
         else:
@@ -122,7 +128,8 @@ def draw_parameters(network: Network, source: ParameterSource) -> Parameters:
 
 
 def _draw_weight(generator: np.random.Generator, source: ParameterSource, shape: tuple[int, ...]) -> FloatArray:
-    rows, columns = shape
+    # Weights of which each unit has one are a row.
+    rows, columns = shape if len(shape) == 2 else (1, *shape)
     if source.initializer == "xavier":
         width = sqrt(3.0 / ((rows + columns) / 2.0))
         return generator.uniform(-width, width, shape)
@@ -134,4 +141,4 @@ def _draw_weight(generator: np.random.Generator, source: ParameterSource, shape:
     q, r = np.linalg.qr(tall)
     # QR alone favors some rotations; the signs of R's diagonal make the draw uniform (Mezzadri 2007).
     q = q * np.sign(np.diagonal(r))
-    return np.asarray(q if rows >= columns else q.T)
+    return np.asarray(q if rows >= columns else q.T).reshape(shape)

@@ -10,6 +10,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from math import isfinite
 from typing import Any, TypeVar
 
+from rnnviz.cells.activations import ACTIVATIONS, parse_activation
 from rnnviz.core.errors import ConfigError, printable
 from rnnviz.core.words import suggest
 
@@ -26,8 +27,8 @@ Section = TypeVar("Section")
 class FieldSpec:
     """Declaration of one config key.
 
-    `kind` is one of "int", "float", "bool", "choice", "text", "path", "names". `choices` belongs to "choice";
-    `minimum` and `maximum` (inclusive) to numbers; `above` is an exclusive lower limit. `optional` keys may
+    `kind` is one of "int", "float", "bool", "choice", "text", "path", "names", "activations". `choices` belongs to
+    "choice"; `minimum` and `maximum` (inclusive) to numbers; `above` is an exclusive lower limit. `optional` keys may
     be None, which TOML writes by leaving the key out. `why` is the tooltip of the form's field.
     """
 
@@ -54,6 +55,8 @@ class FieldSpec:
             return f"a finite number of at least {self.minimum:g}" if self.minimum is not None else "a finite number"
         if self.kind == "names":
             return "a list of engine names without repetition"
+        if self.kind == "activations":
+            return f'a list of activations, such as "leaky_relu(0.1)", from {", ".join(ACTIVATIONS)}'
         if self.kind == "path":
             return "the path of a file"
         return "a non-empty text"
@@ -93,6 +96,9 @@ class FieldSpec:
         if self.kind == "names":
             good = isinstance(value, list | tuple) and all(isinstance(v, str) and v for v in value)
             return tuple(value) if good and len(set(value)) == len(value) else None
+        if self.kind == "activations":
+            good = isinstance(value, list | tuple) and len(value) > 0 and all(map(_is_activation, value))
+            return tuple(value) if good else None
         if self.kind == "path" and isinstance(value, str) and "\0" in value:
             return None
         return value if isinstance(value, str) and value else None
@@ -103,6 +109,13 @@ class FieldSpec:
             and (self.largest is None or value <= self.largest)
             and (self.above is None or value > self.above)
         )
+
+
+def _is_activation(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(parse_activation(value))
+    except ValueError:
+        return False
 
 
 def _is_finite(value: float) -> bool:

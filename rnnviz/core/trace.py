@@ -33,7 +33,8 @@ class Trace(Mapping[str, FloatArray]):
     engine:
         The engine's name, as in a config.
     hidden:
-        (L, D, T, N, H): every hidden state of every layer, direction, timestep and sample.
+        (L, D, T, N, H): every hidden state of every layer, direction, timestep and sample; P of an LSTM with a
+        projection in place of H, as in all arrays but those of c.
     output:
         (T, N, D·H): the engine's `out`, time first in both layouts.
     state_h, state_c:
@@ -226,16 +227,15 @@ def create_trace(
         If the folder exists or the disk is full.
     """
     folder.mkdir(parents=True)
-    hidden_shape = network.hidden_shape(timesteps, batch_size)
     shapes: dict[str, tuple[int, ...]] = {
-        "hidden": hidden_shape,
-        "output": (timesteps, batch_size, network.directions * network.hidden_size),
+        "hidden": network.hidden_shape(timesteps, batch_size),
+        "output": (timesteps, batch_size, network.directions * network.output_size),
         "state_h": network.state_shape(batch_size),
     }
     if network.kind.has_cell_state:
-        shapes["state_c"] = network.state_shape(batch_size)
+        shapes["state_c"] = network.state_shape(batch_size, "c")
         if cell:
-            shapes["cell"] = hidden_shape
+            shapes["cell"] = network.hidden_shape(timesteps, batch_size, "c")
     name_bytes = engine.encode()
     record = [(name, network.dtype, shape) for name, shape in shapes.items()]
     arrays: Any

@@ -6,7 +6,8 @@ build it, runs beside the chain, and its output and states must equal the chain'
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from math import sqrt
 from pathlib import Path
 from time import perf_counter
@@ -25,9 +26,10 @@ os.environ.setdefault("DNNL_PRIMITIVE_CACHE_CAPACITY", "64")
 os.environ.setdefault("MXNET_MKLDNN_CACHE_NUM", "64")
 
 import mxnet as mx
-from mxnet.gluon import rnn
+from mxnet.gluon import contrib, rnn
 
-from rnnviz.cells.arrays import NamedFunctions
+from rnnviz.cells import CELLS, LSTM_PROJECTION
+from rnnviz.cells.arrays import NamedFunctions, step_values
 from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError, last_line
 from rnnviz.core.inputs import Inputs
@@ -35,6 +37,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Equality, Progress
+from rnnviz.engines.layers import LayerTask, run_stack
 from rnnviz.engines.layerwise import fill_layer, initial_states
 
 _LAYERS = {
@@ -68,7 +71,7 @@ LIBRARY = NamedFunctions(
 
 
 class GluonEngine:
-    """Gluon's fused kernels on the CPU, layer by layer and as one stack."""
+    """Gluon's fused kernels on the CPU, layer by layer and as one stack; other cells are unrolled step by step."""
 
     provides_cell_state = False
     version = f"mxnet {mx.__version__}"
@@ -76,6 +79,9 @@ class GluonEngine:
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run`. The report's seconds name the fused stack's own time."""
         try:
+            if not _is_fused(inputs.network):
+                _run_unrolled(inputs, trace, progress)
+                return EngineReport()
             final_state = _run_chain(inputs, trace, progress)
             # The stack is timed without its construction, as the chain's blocks are built once, too.
             seconds, output, states = _run_stack(inputs)
@@ -147,6 +153,54 @@ def _run_stack(inputs: Inputs) -> tuple[float, FloatArray, list[FloatArray]]:
     states = [state.asnumpy() for state in states]
     seconds = perf_counter() - start
     return seconds, (out.swapaxes(0, 1) if network.layout == "NTC" else out)[::order], states
+
+
+def _is_fused(network: Network) -> bool:
+    """Whether one of Gluon's fused layers computes the cell."""
+    return network.cell in _LAYERS and network.kind == CELLS[network.cell]
+
+
+def _run_unrolled(inputs: Inputs, trace: Trace, progress: Progress) -> None:
+    """Fill the trace step by step: by Gluon's LSTMPCell, or by the cell's own lines on MXNet's arrays."""
+
+    def run_layer(task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
+        array = _nd_array if task.cell == LSTM_PROJECTION else to_library
+        p = {name: array(values) for name, values in vars(task.parameters).items()}
+        state = {name: array(values) for name, values in task.state.items()}
+        step = (
+            _projection_step(task, p)
+            if task.cell == LSTM_PROJECTION
+            else partial(step_values, task.cell, p, library=LIBRARY)
+        )
+        for done, t in enumerate(task.timesteps, start=1):
+            values = step(array(task.x[t]), state)
+            state = {name: values[name] for name in state}
+            for name, series in task.series.items():
+                series[t] = to_numpy(state[name])
+            progress(done / len(task.x))
+        return {name: to_numpy(values) for name, values in state.items()}
+
+    run_stack(inputs, trace, run_layer, progress)
+
+
+def _projection_step(task: LayerTask, p: Mapping[str, Any]) -> Callable[..., dict[str, Any]]:
+    """One step of Gluon's LSTM cell with a projection."""
+    hidden, projected = len(task.parameters.i2h_bias) // task.cell.gate_count, len(task.parameters.h2r_weight)
+    cell = contrib.rnn.LSTMPCell(hidden, projected, input_size=task.x.shape[2])
+    cell.cast(str(task.x.dtype))
+    cell.initialize(mx.init.Zero(), ctx=mx.cpu())
+    for name, array in p.items():
+        getattr(cell, name).set_data(array)
+
+    def step(x: Any, state: Mapping[str, Any]) -> dict[str, Any]:
+        h, (_, c) = cell(x, [state["h"], state["c"]])
+        return {"h": h, "c": c}
+
+    return step
+
+
+def _nd_array(array: FloatArray) -> Any:
+    return mx.nd.array(array, dtype=array.dtype)
 
 
 def _block(network: Network, input_size: int, num_layers: int, layout: str) -> Any:

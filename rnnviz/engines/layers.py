@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
+from rnnviz.cells import CellSpec
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import LayerParameters
@@ -21,11 +22,11 @@ class LayerTask:
     """One layer in one direction, and the arrays for its values.
 
     `x` is the layer's input (T, N, I), `state` the state before the first step, (N, H) by name. `series` has an array
-    (T, N, H) to fill for each state that is kept. A backward layer starts at t = T-1, so its final state is the one at
-    t = 0.
+    (T, N, H) to fill for each state that is kept. The h of a projection has P units in place of H. A backward layer
+    starts at t = T-1, so its final state is the one at t = 0.
     """
 
-    cell: str
+    cell: CellSpec
     parameters: LayerParameters
     x: FloatArray
     state: Mapping[str, FloatArray]
@@ -60,7 +61,7 @@ def layer_output(hidden: FloatArray, out: FloatArray | None = None) -> FloatArra
 def run_stack(inputs: Inputs, trace: Trace, run_layer: RunLayer, progress: Progress, join: Join = layer_output) -> None:
     """Fill the trace's hidden states, cell states, out and final states."""
     network = inputs.network
-    states = dict(zip(network.kind.state_names, inputs.initial_state.arrays, strict=True))
+    states = dict(zip(network.kind.state_symbols, inputs.initial_state.arrays, strict=True))
     lanes = network.num_layers * network.directions
     x = inputs.sequence
     for layer in range(network.num_layers):
@@ -71,7 +72,7 @@ def run_stack(inputs: Inputs, trace: Trace, run_layer: RunLayer, progress: Progr
                 progress((k + done) / lanes)
 
             task = LayerTask(
-                cell=network.cell,
+                cell=network.kind,
                 parameters=inputs.parameters.layer(layer, direction),
                 x=x,
                 state={name: array[k] for name, array in states.items()},

@@ -20,7 +20,7 @@ def initial_states(state: State, layer: int, directions: int) -> list[FloatArray
 
 
 def fill_layer(trace: Trace, layer: int, out: FloatArray, finals: Sequence[FloatArray]) -> None:
-    """Write a layer's out (T, N, D·H) and its final states, each (D, N, H), into the trace."""
+    """Write a layer's out (T, N, D·H) and final states, each (D, N, H), into the trace; P for H if h is projected."""
     layers, directions, _, _, size = trace.shape
     for direction in range(directions):
         trace.hidden[layer, direction] = out[..., direction * size : (direction + 1) * size]

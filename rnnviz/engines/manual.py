@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from rnnviz.cells import CELLS
 from rnnviz.cells.numpy_program import NumpyProgram
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
@@ -17,7 +16,7 @@ def run_layer(task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
     p, (timesteps, samples, _) = task.parameters, task.x.shape
     step = samples * p.h2h_weight.size
     with threads_for(step, max(step, timesteps * samples * p.i2h_weight.size)):
-        program = NumpyProgram(CELLS[task.cell], vars(p), samples)
+        program = NumpyProgram(task.cell, vars(p), samples)
         return program.run(task.x, task.state, task.series, backward=task.backward, progress=progress)
 
 

@@ -1,7 +1,7 @@
 """ONNX Runtime: every layer as an RNN, LSTM or GRU node that is fed our parameters.
 
 ONNX orders the gates otherwise, i, o, f, c for an LSTM and z, r, h for a GRU, and keeps the biases as [Wb, Rb] in
-one tensor. Its GRU is Gluon's with linear_before_reset=1.
+one tensor. Its GRU is Gluon's with linear_before_reset=1, and has the reset before the product without it.
 """
 
 import os
@@ -11,8 +11,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from rnnviz.cells import CELLS
-from rnnviz.cells.arrays import reordered_rows
+from rnnviz.cells.activations import onnx_activation
+from rnnviz.cells.arrays import gate_rows
 from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError, last_line
 from rnnviz.core.inputs import Inputs
@@ -22,7 +22,6 @@ from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.layerwise import fill_layer, initial_states
 from rnnviz.engines.onnx_runtime import onnxruntime
 
-_OPERATORS = {"lstm": "LSTM", "gru": "GRU", "rnn_relu": "RNN", "rnn_tanh": "RNN"}
 _STATES = ("initial_h", "initial_c")
 _OPSET = 17
 _IR_VERSION = 9
@@ -58,19 +57,32 @@ def _model(network: Network) -> onnx.ModelProto:
 
     The weights are inputs, not constants of the graph, which may not hold more than 2 GB.
     """
-    states = list(_STATES[: len(network.kind.state_names)])
+    cell = network.kind
+    states = list(_STATES[: len(cell.state_symbols)])
     outputs = ["Y", "Y_h", "Y_c"][: 1 + len(states)]
     ranks = {"X": 3, "W": 3, "R": 3, "B": 2, **dict.fromkeys(states, 3)}
     attributes: dict[str, Any] = {
         "hidden_size": network.hidden_size,
         "direction": "bidirectional" if network.bidirectional else "reverse" if network.reverse else "forward",
     }
-    if network.cell == "rnn_relu":
-        # Of the other cells, the activations are ONNX's own.
-        attributes["activations"] = ["Relu"] * network.directions
-    if network.cell == "gru":
+    chosen = [named for _, function in cell.activations if (named := onnx_activation(function)) is not None]
+    attributes["activations"] = [name for name, _ in chosen] * network.directions
+    for place, key in enumerate(("activation_alpha", "activation_beta")):
+        constants = [constants[place] for _, constants in chosen if len(constants) > place]
+        if constants:
+            attributes[key] = constants * network.directions
+    if network.clip is not None:
+        attributes["clip"] = network.clip
+    if cell.name == "gru":
         attributes["linear_before_reset"] = 1
-    node = helper.make_node(_OPERATORS[network.cell], ["X", "W", "R", "B", "", *states], outputs, **attributes)
+    if cell.name == "lstm_coupled":
+        attributes["input_forget"] = 1
+    operator = cell.name.partition("_")[0].upper()
+    read = ["X", "W", "R", "B", "", *states]
+    if cell.name == "lstm_peephole":
+        read.append("P")
+        ranks["P"] = 2
+    node = helper.make_node(operator, read, outputs, **attributes)
     graph = helper.make_graph(
         [node],
         "layer",
@@ -81,20 +93,27 @@ def _model(network: Network) -> onnx.ModelProto:
 
 
 def _weights(inputs: Inputs, layer: int) -> dict[str, FloatArray]:
-    """W (D, G·H, I), R (D, G·H, H) and B (D, 2·G·H) in ONNX's gate order."""
+    """W (D, G·H, I), R (D, G·H, H) and B (D, 2·G·H) in ONNX's gate order, and P (D, 3·H) of peepholes."""
     network = inputs.network
     sides = [inputs.parameters.layer(layer, direction) for direction in range(network.directions)]
-
-    cell = CELLS[network.cell]
+    cell = network.kind
 
     def reordered(array: FloatArray) -> FloatArray:
-        return reordered_rows(array, cell.gate_symbols, cell.gate_order("onnx"))
+        rows = gate_rows(array, cell.gate_symbols)
+        # A coupled forget gate has no rows; ONNX reads none of those that it asks for.
+        nothing = np.zeros_like(next(iter(rows.values())))
+        return np.concatenate([rows.get(gate, nothing) for gate in cell.gate_order("onnx")])
 
-    return {
+    weights = {
         "W": np.stack([reordered(p.i2h_weight) for p in sides]),
         "R": np.stack([reordered(p.h2h_weight) for p in sides]),
         "B": np.stack([np.concatenate([reordered(p.i2h_bias), reordered(p.h2h_bias)]) for p in sides]),
     }
+    if cell.parameters:
+        # The peepholes have ONNX's order.
+        own = [[getattr(p, spec.name) for spec in cell.parameters] for p in sides]
+        weights["P"] = np.stack([np.concatenate(arrays) for arrays in own])
+    return weights
 
 
 def open_session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:

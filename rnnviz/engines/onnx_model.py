@@ -34,7 +34,7 @@ class OnnxModelEngine:
         layers = _show_layers(model)
         if len(layers) != inputs.network.num_layers:
             raise EngineError(f"The model has {len(layers)} layers in place of {inputs.network.num_layers}.")
-        states = inputs.network.kind.state_names
+        states = inputs.network.kind.state_symbols
         wanted = [*layers, "output", *(f"{name}_n" for name in states)]
         feeds = {"input": np.ascontiguousarray(inputs.sequence)}
         feeds |= {f"{name}_0": array for name, array in zip(states, inputs.initial_state.arrays, strict=True)}

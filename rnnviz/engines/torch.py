@@ -7,6 +7,7 @@ from math import sqrt
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import torch
@@ -21,7 +22,13 @@ from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.layerwise import fill_layer, initial_states
 
-_NAMES = {"i2h_weight": "weight_ih", "h2h_weight": "weight_hh", "i2h_bias": "bias_ih", "h2h_bias": "bias_hh"}
+_NAMES = {
+    "i2h_weight": "weight_ih",
+    "h2h_weight": "weight_hh",
+    "i2h_bias": "bias_ih",
+    "h2h_bias": "bias_hh",
+    "h2r_weight": "weight_hr",
+}
 
 
 LIBRARY = NamedFunctions(
@@ -56,7 +63,9 @@ class TorchEngine:
         # PyTorch has no layer that reads from the end only: its input and its output are reversed in time.
         order = (0,) if network.reverse else ()
         x = to_library(inputs.sequence).flip(order)
-        with torch.no_grad():
+        with torch.no_grad(), catch_warnings():
+            # With a projection PyTorch warns that oneDNN has none.
+            simplefilter("ignore", UserWarning)
             for layer in range(network.num_layers):
                 module = _layer(inputs, layer)
                 states = [
@@ -105,15 +114,15 @@ def _module(network: Network, input_size: int, num_layers: int) -> Any:
     sizes = input_size, network.hidden_size, num_layers
     options: dict[str, Any] = {"bidirectional": network.bidirectional, "dtype": getattr(torch, network.dtype)}
     if network.cell == "lstm":
-        return torch.nn.LSTM(*sizes, **options)
+        return torch.nn.LSTM(*sizes, proj_size=network.projection_size or 0, **options)
     if network.cell == "gru":
         return torch.nn.GRU(*sizes, **options)
     return torch.nn.RNN(*sizes, nonlinearity=network.cell.removeprefix("rnn_"), **options)
 
 
 def _set_parameters(module: Any, p: LayerParameters, suffix: str) -> None:
-    for name, theirs in _NAMES.items():
-        getattr(module, f"{theirs}_l0{suffix}").copy_(to_library(getattr(p, name)))
+    for name, array in vars(p).items():
+        getattr(module, f"{_NAMES[name]}_l0{suffix}").copy_(to_library(array))
 
 
 def to_numpy(tensor: Any) -> FloatArray:

@@ -177,14 +177,14 @@ def _empty_trace(engine: Engine, inputs: Inputs) -> Trace:
     def empty(*shape: int) -> FloatArray:
         return np.full(shape, np.nan, network.dtype)
 
-    states = network.state_shape(inputs.batch_size)
     has_cell = network.kind.has_cell_state
+    cells = network.hidden_shape(inputs.timesteps, inputs.batch_size, "c") if has_cell else ()
     return Trace(
         engine.version,
         hidden=empty(*inputs.hidden_shape),
-        output=empty(inputs.timesteps, inputs.batch_size, network.directions * network.hidden_size),
-        state_h=empty(*states),
-        state_c=empty(*states) if has_cell else None,
-        cell=empty(*inputs.hidden_shape) if has_cell and engine.provides_cell_state else None,
+        output=empty(inputs.timesteps, inputs.batch_size, network.directions * network.output_size),
+        state_h=empty(*network.state_shape(inputs.batch_size)),
+        state_c=empty(*network.state_shape(inputs.batch_size, "c")) if has_cell else None,
+        cell=empty(*cells) if has_cell and engine.provides_cell_state else None,
         reverse=network.reverse,
     )

@@ -3,6 +3,7 @@
 from math import isfinite
 from typing import Any
 
+from rnnviz.cells.symbols import equations_of_all_units
 from rnnviz.explain.divergence import Divergence
 from rnnviz.explain.equations import equations
 from rnnviz.explain.explanation import Explanation
@@ -23,7 +24,7 @@ def to_json(explanation: Explanation) -> dict[str, Any]:
         "where": explanation.where.to_json(),
         "value": {name: _number(arithmetic.stored) for name, arithmetic in explanation.arithmetics.items()}
         | {name: None if stored is None else _number(stored) for name, stored in explanation.unread.items()},
-        "formula": "; ".join(reference.cell.equations),
+        "formula": "; ".join(equations_of_all_units(reference.cell)),
         "gates": [_gate(gate) for gate in reference.gates],
         "previous": _previous(reference),
         "reference": reference.engine,
@@ -63,7 +64,7 @@ def _gate(gate: GateArithmetic) -> dict[str, Any]:
     pre = gate.pre
     return {
         "name": gate.symbol,
-        "activation": gate.gate.activation,
+        "activation": gate.activation,
         "terms": [
             {
                 "kind": term.kind,

@@ -26,7 +26,7 @@ class ActivationCurve:
 
 def activation_curve(each: Sequence[StepBreakdown], line: str) -> ActivationCurve | None:
     """The curve of the line that gives `line`: a gate's, or tanh of an LSTM's h; None where there is none."""
-    named = each[0].cell.graph.values
+    named = each[0].graph.values
     if line not in named:
         return None
     node = named[line]

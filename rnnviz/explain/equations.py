@@ -75,7 +75,7 @@ def equations(arithmetic: StepBreakdown) -> tuple[EquationLine, ...]:
     """The gates in their order, then c of an LSTM, then h: each line uses only earlier ones."""
     return tuple(
         _line(_token(arithmetic, line.name, line.node), " = ", *(_piece(arithmetic, symbol) for symbol in line.symbols))
-        for line in short_equations(arithmetic.cell.spec)
+        for line in short_equations(arithmetic.cell)
     )
 
 

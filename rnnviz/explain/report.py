@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rnnviz.cells.running_error import ALLOWED
+from rnnviz.cells.symbols import equations_of_all_units
 from rnnviz.core import number_format
 from rnnviz.core.axis_labels import timestep_in_words
 from rnnviz.core.engine_spec import display_name
@@ -31,7 +32,7 @@ def report(explanation: Explanation, top: int | None = None) -> str:
     lines = [
         f"{place}{named and f', {named}'}: {first.cell.title}, {sizes}",
         "",
-        *(f"  {equation}" for equation in first.cell.equations),
+        *(f"  {equation}" for equation in equations_of_all_units(first.cell)),
         "  with u = W_i2h x + b_i2h and v = W_h2h h[t-1] + b_h2h",
         "",
         *_states(each),

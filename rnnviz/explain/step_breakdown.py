@@ -10,13 +10,14 @@ from math import inf, isfinite, isnan
 
 import numpy as np
 
+from rnnviz.cells import CellSpec, Gate
 from rnnviz.cells.arrays import ArrayLayer, ArrayValue
 from rnnviz.cells.bounded import bounded_block
 from rnnviz.cells.breakdown import worked_lines
-from rnnviz.cells.graph import Node, evaluate
+from rnnviz.cells.graph import Graph, Node, evaluate
+from rnnviz.cells.graph import trace as graph_of
 from rnnviz.cells.running_error import ALLOWED, BoundedArray, storage_bound
 from rnnviz.core.axis_labels import UNNAMED, Names
-from rnnviz.core.cells import Cell, Gate
 from rnnviz.core.indexing import read_after
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
@@ -31,10 +32,12 @@ from rnnviz.verify.step_inputs import bounded_layer, layer_input, previous_hidde
 class GateArithmetic:
     """One gate of one unit: its pre-activation and its value.
 
-    `gate` is its entry in the cell, `pre` the pre-activation with its terms, and `value` the activation of `pre.sum`.
+    `gate` is its entry in the cell, `activation` the text of its activation, `pre` the pre-activation with its terms,
+    and `value` the activation of `pre.sum`.
     """
 
     gate: Gate
+    activation: str
     pre: PreActivation
     value: float
 
@@ -115,7 +118,7 @@ class StepBreakdown:
 
     where: Location
     engine: str
-    cell: Cell
+    cell: CellSpec
     x: Floats
     h_previous: Floats
     gates: tuple[GateArithmetic, ...]
@@ -134,9 +137,14 @@ class StepBreakdown:
         """The gates by their symbols."""
         return {gate.symbol: gate for gate in self.gates}
 
+    @property
+    def graph(self) -> Graph:
+        """The operations of the cell's step."""
+        return graph_of(self.cell)
+
     def number(self, node: Node) -> float:
         """The number of a value of the step: of a named one its own, of others what their operation gives."""
-        values = self.cell.graph.values
+        values = self.graph.values
         named = {"h": self.h, "c": self.c} | {gate.symbol: gate.value for gate in self.gates}
         known = {values[name]: _scalar(number) for name, number in named.items() if number is not None}
         with np.errstate(all="ignore"):
@@ -198,10 +206,12 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
         c_before = own.before(layer, direction, timestep, samples, slice(unit, unit + 1))
     c_own = None if c_before is None else c_before.value.item()
     state = {"h": h_before} | ({} if c_own is None else {"c": np.broadcast_to(np.float64(c_own), h_before.shape)})
-    lines = {line.equation.name: line for line in worked_lines(network.kind.spec, vars(p), row, state, unit)}
+    lines = {line.equation.name: line for line in worked_lines(network.kind, vars(p), row, state, unit)}
+    graph = graph_of(network.kind)
     gates = tuple(
-        GateArithmetic(gate, PreActivation(*lines[gate.symbol].parts), lines[gate.symbol].value)
+        GateArithmetic(gate, graph.activation(gate.symbol), PreActivation(*line.parts), line.value)
         for gate in network.kind.gates
+        if (line := lines.get(gate.symbol)) is not None
     )
     with np.errstate(all="ignore"):
         bounds = _bounds(inputs, trace, where, x, before, c_before)

@@ -166,7 +166,7 @@ class _GateRows:
     def total(self, *, parts: bool) -> TermRow:
         """The pre-activation of the arithmetic."""
         cell, gate = self._each[0].cell, self._gates[0]
-        line = next(line for line in short_equations(cell.spec) if line.name == gate.symbol)
+        line = next(line for line in short_equations(cell) if line.name == gate.symbol)
         # Without the activation and its bracket.
         name = "".join(symbol.text for symbol in line.symbols[1:-1])
         figures = tuple(TermValues(product=g.pre.sum, stop=g.pre.sum) for g in self._gates)
@@ -228,7 +228,7 @@ def _state(each: Sequence[StepBreakdown], line: str, parting: Divergence | None)
     first = each[0]
     rows: list[TermRow] = []
     sums = [0.0] * len(each)
-    products = list(_products(first.cell.graph.values[line]))
+    products = list(_products(first.graph.values[line]))
     for node in products:
         figures = []
         for engine, arithmetic in enumerate(each):
@@ -237,7 +237,7 @@ def _state(each: Sequence[StepBreakdown], line: str, parting: Divergence | None)
                 added, start = float(np.multiply(factor, read)), sums[engine]
                 sums[engine] = float(np.add(start, added))
             figures.append(TermValues(factor, read, added, added, start, sums[engine]))
-        name, read_from = "".join(s.text for s in expression(first.cell.spec, node)), node.args[1]
+        name, read_from = "".join(s.text for s in expression(first.cell, node)), node.args[1]
         parts = parting is not None and parting.step == "previous" and (read_from.op, read_from.name) == ("state", "c")
         rows.append(TermRow("term", name, tuple(figures), _source(first, read_from), parts))
     values = [arithmetic.h if line == "h" else arithmetic.c for arithmetic in each]
@@ -260,6 +260,6 @@ def _source(arithmetic: StepBreakdown, node: Node) -> Place:
     """Where the second factor of a product comes from; of tanh(c) where c does."""
     if node.op == "state":
         return own_previous(arithmetic) if node.name == "h" else previous_cell(arithmetic)
-    names = {value: name for name, value in arithmetic.cell.graph.values.items()}
+    names = {value: name for name, value in arithmetic.graph.values.items()}
     gate = names.get(node)
     return CellPlace(arithmetic.where) if gate is None else gate_source(arithmetic, gate)

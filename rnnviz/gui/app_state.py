@@ -126,7 +126,7 @@ class Session(QObject):
     def quantity(self) -> ColorBy:
         """The quantity of the lanes: `color_by`, or the values if the network does not have it."""
         config = self.config if self.result is None else self.result.config
-        return quantity_for(self.color_by, config.network.cell, compared=True)
+        return quantity_for(self.color_by, config.network.kind, compared=True)
 
     def set_engine(self, engine: str) -> None:
         """Draw the values of this engine."""

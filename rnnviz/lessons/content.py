@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from rnnviz.cells import CELLS
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.schema import display_key, display_value
@@ -22,13 +23,13 @@ from rnnviz.lessons.configs import find_lesson
 from rnnviz.lessons.index import lesson_entries
 from rnnviz.lessons.statements.parser import Statement, parse_statement
 from rnnviz.lessons.targets import LINK_SCHEME, PARTS
-from rnnviz.quantities.gates import QUANTITIES
+from rnnviz.quantities.gates import gate_quantities
 
 COLORS = (
     "value",
     "violation",
     "difference",
-    *dict.fromkeys(quantity.name for quantities in QUANTITIES.values() for quantity in quantities),
+    *dict.fromkeys(quantity.name for cell in CELLS.values() for quantity in gate_quantities(cell)),
 )
 """Quantities that can color the lanes; a gate only where the cell has it."""
 

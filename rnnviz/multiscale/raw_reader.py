@@ -34,7 +34,7 @@ class CellReader:
     ) -> None:
         self._result, self._engine, self._candidate = result, engine, candidate
         self._sample, self._quantity = sample, quantity
-        self._gate = gate_quantity(quantity, result.config.network.cell)
+        self._gate = gate_quantity(quantity, result.config.network.kind)
         self._gates = LaneGates(result) if gates is None else gates
 
     def shape(self, layer: int | None) -> tuple[int, int]:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
-from rnnviz.core.cells import CELLS
-from rnnviz.quantities.gates import QUANTITIES, GateQuantity
+from rnnviz.cells import CellSpec
+from rnnviz.cells.graph import trace
+from rnnviz.quantities.gates import GateQuantity, gate_quantities
 
 Quantity: TypeAlias = Literal[
     "value",
@@ -48,10 +49,10 @@ class Choice:
         return f"{self.name} of h" if self.name in ("change", "norm") else f"{self.name}  {self.title}"
 
 
-def choices_of(cell: str) -> tuple[Choice, ...]:
+def choices_of(cell: CellSpec) -> tuple[Choice, ...]:
     """Quantities of a cell other than h, by group: gates, states, pre-activations."""
     offered = []
-    for quantity in QUANTITIES[cell]:
+    for quantity in gate_quantities(cell):
         group = STATES if quantity.name in ("c", "change", "norm") else GATES
         group = ARGUMENTS if quantity.name.startswith("pre_") else group
         offered.append(Choice(cast(Quantity, quantity.name), _title(cell, quantity), group))
@@ -59,25 +60,25 @@ def choices_of(cell: str) -> tuple[Choice, ...]:
     return tuple(sorted(offered, key=lambda choice: order.index(choice.group)))
 
 
-def per_unit_choices(cell: str) -> tuple[Choice, ...]:
+def per_unit_choices(cell: CellSpec) -> tuple[Choice, ...]:
     """Those of `choices_of` that each unit has for itself."""
-    quantities = {quantity.name: quantity for quantity in QUANTITIES[cell]}
+    quantities = {quantity.name: quantity for quantity in gate_quantities(cell)}
     return tuple(choice for choice in choices_of(cell) if quantities[choice.name].per_unit)
 
 
-def quantity_for(wanted: Quantity, cell: str, *, compared: bool) -> Quantity:
+def quantity_for(wanted: Quantity, cell: CellSpec, *, compared: bool) -> Quantity:
     """The `wanted` quantity, or h if the cell lacks it or nothing is compared."""
     if wanted in ("violation", "difference"):
         return wanted if compared else "value"
     return wanted if gate_quantity(wanted, cell) is not None else "value"
 
 
-def gate_quantity(quantity: Quantity, cell: str) -> GateQuantity | None:
+def gate_quantity(quantity: Quantity, cell: CellSpec) -> GateQuantity | None:
     """The gate quantity of that name; None for h, for results of a comparison and for other cells' quantities."""
-    return next((found for found in QUANTITIES[cell] if found.name == quantity), None)
+    return next((found for found in gate_quantities(cell) if found.name == quantity), None)
 
 
-def heading_of(quantity: Quantity, cell: str) -> tuple[str, ...]:
+def heading_of(quantity: Quantity, cell: CellSpec) -> tuple[str, ...]:
     """A quantity's name and short description over a color bar, line by line."""
     if quantity == "change":
         return "change", "from last step"
@@ -86,8 +87,8 @@ def heading_of(quantity: Quantity, cell: str) -> tuple[str, ...]:
     return quantity, next(choice.title for choice in choices_of(cell) if choice.name == quantity)
 
 
-def _title(cell: str, quantity: GateQuantity) -> str:
+def _title(cell: CellSpec, quantity: GateQuantity) -> str:
     if not quantity.name.startswith("pre_"):
         return quantity.title
     symbol = quantity.name.removeprefix("pre_")
-    return f"before {next(gate.activation for gate in CELLS[cell].gates if gate.symbol == symbol)}"
+    return f"before {trace(cell).activation(symbol)}"

@@ -7,14 +7,14 @@ for each step separately. They equal the values of a correct engine within round
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import isfinite
 
 import numpy as np
 
+from rnnviz.cells import CellSpec
 from rnnviz.cells.arrays import ArrayBlock, ArrayLayer, ArrayValue
-from rnnviz.cells.graph import Node, value_limits
-from rnnviz.core.cells import CELLS, Cell
+from rnnviz.cells.graph import Node, trace, value_limits
 from rnnviz.core.indexing import time_blocks
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
@@ -44,13 +44,14 @@ class GateQuantity:
     per_unit: bool = True
 
 
-def gate_quantities(cell: Cell) -> tuple[GateQuantity, ...]:
+@lru_cache(maxsize=256)
+def gate_quantities(cell: CellSpec) -> tuple[GateQuantity, ...]:
     """Quantities of a cell: gates, cell state, pre-activations, and those that every cell has.
 
     An RNN's only gate is h itself, so that only its argument is listed.
     """
-    names = {gate.symbol: gate.name for gate in cell.gates}
-    named = {name: node for name, node in cell.graph.values.items() if name not in cell.state_names}
+    graph, names = trace(cell), {gate.symbol: gate.name for gate in cell.gates}
+    named = {name: node for name, node in graph.values.items() if name not in cell.state_symbols}
     order = sorted(named, key=lambda name: list(names).index(name) if name in names else len(names))
     found = []
     for name in order:
@@ -61,7 +62,7 @@ def gate_quantities(cell: Cell) -> tuple[GateQuantity, ...]:
     found += [
         GateQuantity(_PRE + symbol, f"pre-activation of {symbol}")
         for symbol in names
-        if symbol in cell.graph.values and cell.graph.pre_activation(symbol) is not None
+        if symbol in graph.values and graph.pre_activation(symbol) is not None
     ]
     return (
         *found,
@@ -74,17 +75,13 @@ def _limit(value: float) -> float | None:
     return float(value) if isfinite(value) else None
 
 
-QUANTITIES: dict[str, tuple[GateQuantity, ...]] = {name: gate_quantities(cell) for name, cell in CELLS.items()}
-"""Quantities of each cell, by the cell's name."""
-
-
 class GateReader:
     """The gates of one engine's trace; keeps the weights and cell states that it needed last."""
 
     def __init__(self, inputs: Inputs, trace: Trace) -> None:
         self.inputs, self.trace = inputs, trace
         self.cell = inputs.network.kind
-        self.graph = self.cell.graph
+        self.graph = inputs.network.graph
         self._rows: OrderedDict[tuple[int, int, str, int, int], dict[str, tuple[Floats, Floats]]] = OrderedDict()
         self.cell_states = None
         if self.cell.has_cell_state:
@@ -112,10 +109,10 @@ class GateReader:
         return out
 
     def _quantity(self, name: str) -> GateQuantity:
-        for quantity in QUANTITIES[self.cell.name]:
+        for quantity in gate_quantities(self.cell):
             if quantity.name == name:
                 return quantity
-        known = ", ".join(quantity.name for quantity in QUANTITIES[self.cell.name])
+        known = ", ".join(quantity.name for quantity in gate_quantities(self.cell))
         raise KeyError(f"{name} is not a quantity of the cell {self.cell.name}: it has {known}")
 
     def _block(self, columns: SampleUnitBlock, times: slice) -> "_Block":
@@ -137,7 +134,7 @@ class GateReader:
         if key not in self._rows:
             p = vars(self.inputs.parameters.layer(layer, direction))
             rows: dict[str, tuple[Floats, Floats]] = {}
-            for kind, gates in (("i2h", self.cell.spec.gate_symbols), ("h2h", self.cell.spec.recurrent_gates)):
+            for kind, gates in (("i2h", self.cell.gate_symbols), ("h2h", self.cell.recurrent_gates)):
                 if symbol in gates:
                     first = gates.index(symbol) * self.inputs.network.hidden_size
                     own = slice(first + units.start, first + units.stop)
@@ -156,7 +153,7 @@ class GateReader:
         """The matrices that a step multiplies with its values; none, where it has no such product."""
         if not self.graph.mixes_units:
             return _NO_LAYER
-        return ArrayLayer.of(self.cell.spec, vars(self.inputs.parameters.layer(layer, direction)))
+        return ArrayLayer.of(self.cell, vars(self.inputs.parameters.layer(layer, direction)))
 
 
 _NO_LAYER = ArrayLayer()
@@ -252,7 +249,7 @@ def gate_lane(
     units: slice,
     reader: GateReader | None = None,
 ) -> FloatArray:
-    """(T', U') in the trace's dtype: one of the `QUANTITIES` of some time steps and units; (T', 1), if not per unit.
+    """(T', U') in the trace's dtype: one of the `gate_quantities` of some time steps and units, or (T', 1).
 
     `reader` is what the caller keeps for the next look at the same trace. The slices have both ends and no step.
 

@@ -36,7 +36,7 @@ def map_rows(network: Network, here: Location, timesteps: int) -> tuple[MapRow, 
         for where in (Location(top, direction, here.timestep, here.sample, reverse=network.reverse),)
     )
     rows = [MapRow(out_index(network, here), "Output of the network at the selected time step: the top layer.", out)]
-    for cell, array in enumerate(network.kind.state_names):
+    for cell, array in enumerate(network.kind.state_symbols):
         parts = tuple(
             MapPart(last, state_text(network, last, cell=bool(cell)), str(index), array)
             for index, last in enumerate(_lasts(network, here.sample, timesteps))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from rnnviz.cells.symbols import equations_of_all_units
 from rnnviz.core.config import Network
 from rnnviz.core.indexing import carried_to, read_after, state_row
 from rnnviz.core.trace_index import ARROWS, Location
@@ -76,7 +77,7 @@ def stage_text(network: Network, where: Location, timesteps: int, stage: Stage) 
         symbols = [gate.symbol for gate in network.kind.gates]
         left = f"c[t={t}] and h[t={t}]" if both else f"h[t={t}]"
         if symbols == ["h"]:
-            return f"computes {left} of {lane}: {network.kind.equations[0]}"
+            return f"computes {left} of {lane}: {equations_of_all_units(network.kind)[0]}"
         return f"computes the gates {' '.join(symbols)}, and from them {left} of {lane}"
     after = carried_to(network, where, timesteps)
     names = f"h[t={t}] and c[t={t}]" if both else f"h[t={t}]"

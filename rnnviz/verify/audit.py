@@ -75,7 +75,7 @@ def audit(
                 if not times:
                     continue
                 violation = None if near is None else near[layer, direction]
-                plan = plan_lane(trace.shape, violation, full=full, whole=inputs.network.kind.graph.mixes_units)
+                plan = plan_lane(trace.shape, violation, full=full, whole=inputs.network.graph.mixes_units)
                 if units is not None:
                     plan = [some_columns(*trace.shape[3:], units)]
                 for done in _audit_lane(inputs, trace, layer, direction, times, plan, tally, ends=units is None):
@@ -132,7 +132,7 @@ def _ends(inputs: Inputs, direction: int, times: range) -> list[slice]:
     ends = [slice(times.start, times.start + 1), slice(times.stop - 1, times.stop)]
     if inputs.network.backward(direction):
         ends.reverse()
-    return ends[:1] if len(inputs.network.kind.state_names) > 1 or len(times) == 1 else ends
+    return ends[:1] if len(inputs.network.kind.state_symbols) > 1 or len(times) == 1 else ends
 
 
 def _audit_columns(
@@ -151,11 +151,11 @@ def _audit_columns(
     """
     network = inputs.network
     # Where a unit is computed from others, all are computed, and the chosen ones are counted.
-    whole = network.kind.graph.mixes_units
+    whole = network.graph.mixes_units
     bounded = bounded_layer(inputs, trace, layer, direction, None if whole else columns.units)
     k = layer * network.directions + direction
     chosen: Any = (..., columns.units if whole else slice(None))
-    states = dict(zip(network.kind.state_names, inputs.initial_state.arrays, strict=True))
+    states = dict(zip(network.kind.state_symbols, inputs.initial_state.arrays, strict=True))
     own = {
         name: np.ix_(columns.samples, np.arange(state.shape[-1]) if whole else columns.units)
         for name, state in states.items()

@@ -71,7 +71,7 @@ class CellStates:
         assert inputs.initial_state.c is not None, "the cell has no cell state"
         self._inputs, self._trace = inputs, trace
         self._blocks = blocks
-        graph = inputs.network.kind.graph
+        graph = inputs.network.graph
         self._decay = graph.decay("c")
         self._whole = graph.mixes_units
         self._c0 = inputs.initial_state.c

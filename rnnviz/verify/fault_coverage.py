@@ -42,7 +42,7 @@ def undetectable(inputs: Inputs) -> tuple[str, ...]:
     """The names of the known bugs that these inputs cannot reveal, in the catalog's order."""
     blind = known_bugs_of(inputs.network)
     for part in _parts(inputs):
-        blind = [bug for bug in blind if not _reveals(part, bug.variants[inputs.network.cell][0])]
+        blind = [bug for bug in blind if not _reveals(part, bug.variants[inputs.network.kind.name][0])]
         if not blind:
             break
     return tuple(bug.name for bug in blind)
@@ -117,7 +117,7 @@ def _parts(inputs: Inputs) -> Iterator[Inputs]:
     per_step = 0
     for layer in range(network.num_layers):
         rows = network.directions * network.kind.gate_count * network.hidden_size
-        per_step += rows * (network.layer_input_size(layer) + network.hidden_size)
+        per_step += rows * (network.layer_input_size(layer) + network.output_size)
     seen: set[tuple[int, int]] = set()
     for most_samples, most_steps, work in _PARTS:
         samples = min(inputs.batch_size, most_samples, max(_PARTS[0][0], work // (_LEAST_STEPS * per_step)))
@@ -157,7 +157,7 @@ def _idle(inputs: Inputs, fault: Fault) -> bool:
     network = inputs.network
     for layer, direction in product(range(network.num_layers), range(network.directions)):
         right = inputs.parameters.layer(layer, direction)
-        changed = reduce(lambda p, change: change(network.cell, p), fault.parameters, right)
+        changed = reduce(lambda p, change: change(network.kind, p), fault.parameters, right)
         for name, array in vars(right).items():
             if getattr(changed, name) is not array and not np.array_equal(getattr(changed, name), array):
                 return False

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rnnviz.cli import main
-from rnnviz.core.cells import CELLS
+from rnnviz.core.config import CELL_NAMES
 from tests.cli.calls import Called, toml, write
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("shared_worker")
         ({"network": {"hidden_size": -3}}, ["network.hidden_size = -3"]),
         ({"network": {"hidden_size": 10**9}}, ["would take", "PB of memory", "network.hidden_size = 1,000,000,000"]),
         ({"sequence": {"timesteps": 10**9}}, ["would take", "sequence.timesteps = 1,000,000,000"]),
-        ({"network": {"cell": "elman"}}, ['network.cell = "elman"', *CELLS]),
+        ({"network": {"cell": "elman"}}, ['network.cell = "elman"', *CELL_NAMES]),
         ({"sequence": {"path": "missing.npy"}}, ["missing.npy cannot be read: No such file"]),
         ({"sequence": {"path": "text.npy"}}, ["text.npy is not a valid .npy file"]),
         ({"sequence": {"path": "objects.npy"}}, ["objects.npy holds Python objects, which are never unpickled"]),

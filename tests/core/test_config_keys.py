@@ -58,6 +58,9 @@ def wrong_values(limits: FieldSpec) -> list[tuple[Any, str]]:
             ([""], "['']"),
             (1, "1"),
         ]
+    elif limits.kind == "activations":
+        wrong += [("tanh", '"tanh"'), ([1], "[1]"), ([], "[]"), (["tan"], "['tan']"), (["elu(x)"], "['elu(x)']")]
+        wrong += [(["tanh(1)"], "['tanh(1)']"), (["elu(1, 2)"], "['elu(1, 2)']"), (["elu(inf)"], "['elu(inf)']")]
     else:
         wrong += [(1, "1"), ("", '""'), (["x"], "['x']"), (True, "true")]
     return wrong

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from rnnviz.cells import CELLS as SPECS
+from rnnviz.cells import Sizes
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.parameters import LayerParameters
 from rnnviz.core.trace import Trace
@@ -97,9 +99,8 @@ def test_of_exchanged_axes_the_samples_are_the_steps() -> None:
 def test_rows_read_in_an_order_are_those_of_the_gate_that_stands_there(cell: str, order: str) -> None:
     gates = "ifgo" if cell == "lstm" else "rzn"
     rng = np.random.default_rng(0)
-    size = len(gates) * 3
-    p = LayerParameters(*(rng.normal(size=shape) for shape in ((size, 5), (size, 3), (size,), (size,))))
-    read = read_in_order(tuple(order))(cell, p)
+    p = LayerParameters(**{k: rng.normal(size=s) for k, s in SPECS[cell].parameter_shapes(Sizes(5, 3)).items()})
+    read = read_in_order(tuple(order))(SPECS[cell], p)
     for name in ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias"):
         before, after = getattr(p, name), getattr(read, name)
         for place, gate in enumerate(gates):

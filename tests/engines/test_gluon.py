@@ -115,7 +115,7 @@ def test_the_chain_is_the_fused_stack_and_keeps_the_notebooks_promises(gluon: En
     names = [held.name for held in report.equalities]
     assert names == [
         "the fused stack's out is the chain's",
-        *(f"the fused stack's final {name} is the chain's" for name in config.network.kind.state_names),
+        *(f"the fused stack's final {name} is the chain's" for name in config.network.kind.state_symbols),
     ]
     checks = consistency_checks(trace, 0.0, 0.0)
     checks += [equality(e.name, "gluon", e.left, e.right, 0.0, atol) for e in report.equalities]

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.cells import layout
-from rnnviz.core.cells import CELLS
-from rnnviz.core.config import Config
+from rnnviz.cells import CELLS, layout
+from rnnviz.core.config import CELL_NAMES, Config
 from rnnviz.engines.layers import layer_output
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.inputs import load_inputs
@@ -28,7 +27,7 @@ def test_the_length_of_a_block_of_time_changes_no_number(config: Config, block: 
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("cell", sorted(CELLS))
+@pytest.mark.parametrize("cell", sorted(CELL_NAMES))
 def test_a_sequence_of_several_real_blocks(cell: str, bidirectional: bool) -> None:
     config = Config.from_mapping(
         {

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from rnnviz.core.cells import CELLS
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
@@ -25,7 +24,7 @@ from rnnviz.io.templates import write_starter
 from tests.engines.relations import RELATIONS
 from tests.oracles.computed import assert_agrees, computed
 from tests.report_tables import ReportTable
-from tests.strategies import SEEDS, configs
+from tests.strategies import FUSED_CELLS, SEEDS, configs
 
 FLOAT32, FLOAT64 = 4e-5, 2e-12
 
@@ -172,7 +171,7 @@ BROKEN_BY = {
 def test_known_bugs_break_the_relation(relation: str) -> None:
     seen = {
         bug.name
-        for cell in CELLS
+        for cell in FUSED_CELLS
         for bug in known_bugs_of(inputs_for(relation, cell).network)
         if any(breaks(relation, Faulty(fault), inputs_for(relation, cell)) for fault in bug.variants[cell])
     }

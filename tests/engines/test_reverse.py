@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rnnviz.core.cells import CELLS
 from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.inputs import Inputs
@@ -19,12 +18,13 @@ from rnnviz.verify.invariants import consistency_checks
 from rnnviz.verify.mismatches import mismatch_rows, neighbor_mismatch
 from tests.oracles.computed import Answer, assert_agrees, computed
 from tests.oracles.recurrence import recurrence
+from tests.strategies import FUSED_CELLS
 from tests.verify.audit_helpers import engine_or_skip, inputs_of, with_sequence
 
 CASES = [
     (engine, cell, dtype, layout)
     for engine in ("manual", "gluon", "onnx", "torch")
-    for cell in CELLS
+    for cell in FUSED_CELLS
     for dtype, layout in (("float32", "NTC"), ("float64", "TNC"))
     if (engine, dtype) != ("onnx", "float64")
 ]

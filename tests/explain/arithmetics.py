@@ -43,9 +43,9 @@ def logistic(v: float) -> float:
 
 
 def activated(gate: GateArithmetic, argument: float) -> float:
-    if gate.gate.activation == "relu":
+    if gate.activation == "relu":
         return max(argument, 0.0)
-    return tanh(argument) if gate.gate.activation == "tanh" else logistic(argument)
+    return tanh(argument) if gate.activation == "tanh" else logistic(argument)
 
 
 def argument_of(gate: GateArithmetic, reset: float | None) -> float:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.core.cells import CELLS
+from rnnviz.cells import CELLS
+from rnnviz.cells.symbols import equations_of_all_units
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.as_json import to_json
@@ -18,6 +19,7 @@ from rnnviz.explain.explanation import Explanation, cell_states_of, explain_valu
 from rnnviz.explain.report import report
 from rnnviz.explain.term_table import SHOWN_TERMS
 from tests.factories import Edit, make_result
+from tests.strategies import FUSED_CELLS
 
 NEXT = Location(layer=1, direction=0, timestep=2, sample=1, unit=1)
 """A step above the first layer that reads an own previous step."""
@@ -115,13 +117,13 @@ def check_json(found: dict[str, Any], cell: str) -> None:
         assert gate["value"] == pytest.approx(activation[gate["activation"]](gate["sum"]), rel=1e-12, abs=1e-14)
 
 
-@pytest.mark.parametrize("cell", sorted(CELLS))
+@pytest.mark.parametrize("cell", FUSED_CELLS)
 def test_the_json_holds_every_term_and_adds_up(cell: str) -> None:
     found = json.loads(json.dumps(to_json(explained(cell=cell)), allow_nan=False))
     assert {"where", "value", "formula", "gates", "previous"} <= set(found)
     assert found["where"] == {"layer": 1, "direction": "forward", "timestep": 2, "sample": 1, "unit": 1}
     assert list(found["value"]) == ["gluon", "manual"]
-    assert found["formula"] == "; ".join(CELLS[cell].equations)
+    assert found["formula"] == "; ".join(equations_of_all_units(CELLS[cell]))
     assert found["previous"]["timestep"] == 1
     assert ("c" in found["previous"]) == (cell == "lstm")
     check_json(found, cell)
@@ -146,15 +148,15 @@ def columns(text: str, name: str) -> list[list[str]]:
     return [line.removeprefix(name).split() for line in lines if line.startswith(name + " ")]
 
 
-@pytest.mark.parametrize("cell", sorted(CELLS))
+@pytest.mark.parametrize("cell", FUSED_CELLS)
 def test_the_report_can_be_followed_with_paper_and_pencil(cell: str) -> None:
     explanation = explained(cell=cell)
     text = report(explanation)
-    for equation in CELLS[cell].equations:
+    for equation in equations_of_all_units(CELLS[cell]):
         assert equation in text
     for gate in explanation.reference.gates:
         assert f"\n{gate.symbol}, {gate.gate.name}\n" in text
-        assert f"\n  {format_short(gate.value)} = {gate.gate.activation}(" in text
+        assert f"\n  {format_short(gate.value)} = {gate.activation}(" in text
     rows = [columns(text, name) for name in ("h[t=2, u=0] →", "h[t=2, u=3] ←", "h[t=1, u=2]")]
     assert [len(found) for found in rows] == [CELLS[cell].gate_count] * 3
     scaled = [gate.scaled for gate in explanation.reference.gates]

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from rnnviz.core.cells import CELLS
 from rnnviz.core.config import Config
 from rnnviz.io.session.file_refs import files_to_copy
 from rnnviz.io.session.save import write_session
@@ -21,6 +20,7 @@ from rnnviz.io.templates import starter
 from tests.fuzz import corpus, message_checks, sweeps
 from tests.fuzz.readers import FEATURES, network_of
 from tests.io.model_formats.damage import damaged
+from tests.strategies import FUSED_CELLS
 
 _CELLS = (
     "0",
@@ -259,7 +259,7 @@ KINDS = (*MAKERS, "py")
 
 def written(kind: str, seed: int, folder: Path) -> Path:
     """The file of a kind and a seed, in an empty folder of its own."""
-    chance, cell = Random(f"{kind} {seed}"), sorted(CELLS)[seed % len(CELLS)]
+    chance, cell = Random(f"{kind} {seed}"), sorted(FUSED_CELLS)[seed % len(FUSED_CELLS)]
     folder.mkdir(exist_ok=True)
     content = py(chance, cell) if kind == "py" else MAKERS[kind](chance, folder)
     path = folder / (f"{cell}-{seed}.py" if kind == "py" else f"{seed}.{kind}")

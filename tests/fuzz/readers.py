@@ -12,6 +12,7 @@ import numpy as np
 from PySide6.QtCore import QSettings, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication, QSplitter, QWidget
 
+from rnnviz.cells import CELLS
 from rnnviz.core.config import Config
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.memory_budget import check_memory, demand
@@ -177,7 +178,7 @@ def _begin_with(path: Path) -> None:
     assert settings.motion in MOTION_CHOICES
     assert settings.lesson_step(settings.open_lesson) >= 0
     assert settings.welcome in (True, False)
-    ColumnMenuButton(settings).show_cell("lstm")
+    ColumnMenuButton(settings).show_cell(CELLS["lstm"])
     files = RecentFiles(settings)
     assert files.paths() == []
     files.add(path)

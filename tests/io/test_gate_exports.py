@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnviz.core.cells import CELLS
+from rnnviz.core.config import CELL_NAMES
 from rnnviz.io.export import csv as table
 from rnnviz.io.export import gate_columns
 from rnnviz.io.export.csv import write_csv
@@ -23,7 +23,7 @@ ENGINES = {
 }
 
 
-@pytest.fixture(params=[(cell, both) for cell in sorted(CELLS) for both in (False, True)], ids=str)
+@pytest.fixture(params=[(cell, both) for cell in sorted(CELL_NAMES) for both in (False, True)], ids=str)
 def result(request):
     """A correct engine and one with a mistake; the right one's cell states are known."""
     cell, bidirectional = request.param

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 import rnnviz
+from rnnviz.cells import CELLS
 from rnnviz.cli import main
 from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.schema import LARGEST_SEED, LARGEST_SIZE, FieldSpec, declarations
@@ -37,6 +38,7 @@ TYPES = {
     "text": "string",
     "path": "path",
     "names": "list of strings",
+    "activations": "list of strings",
 }
 BOUNDS = {LARGEST_SIZE: "10⁹", LARGEST_SEED: "2⁶³ − 1"}
 BIDIRECTIONAL = {"cell": "lstm", "input_size": 2, "hidden_size": 3, "num_layers": 2, "bidirectional": True}
@@ -84,6 +86,8 @@ def allowed(config_field: FieldSpec) -> str:
             return f"{config_field.minimum:g} or more"
         case "names":
             return "one or more engines, each once"
+        case "activations":
+            return "activations, one for each role"
     return "any"
 
 
@@ -112,7 +116,7 @@ def test_every_known_bug_has_a_section_with_its_cells_and_a_fix_in_each_framewor
     for name, text in sections.items():
         cells = re.search(r"Cells?: ([^.,]+)", " ".join(text.split()))
         assert cells is not None, name
-        known = {"rnn_relu", "rnn_tanh", "lstm", "gru"} if cells[1] == "all" else {cells[1].casefold()}
+        known = set(CELLS) if cells[1] == "all" else set(CODE.findall(cells[1])) or {cells[1].casefold()}
         assert known == set(KNOWN_BUGS[name].variants), name
         phrases = {"bidirectional": "bidirectional networks", "backward": "networks with a backward direction"}
         found = [needs for needs, phrase in phrases.items() if phrase in " ".join(text.split())]

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from rnnviz import cells
+from rnnviz.cells import CELLS
 from rnnviz.cells.symbols import equations_of_all_units
-from rnnviz.core.cells import CELLS
 from rnnviz.core.config import Config
 from rnnviz.io.templates import starter, write_starter
 from tests.lessons.test_lesson_content import retired_words

@@ -18,7 +18,7 @@ from rnnviz.gui.lessons.engine_fallback import runnable
 from rnnviz.lessons.content import LessonStep, guided_lessons
 from rnnviz.lessons.statements.parser import Statement
 from rnnviz.lessons.statements.result import check_statements
-from rnnviz.quantities.gates import QUANTITIES
+from rnnviz.quantities.gates import gate_quantities
 from rnnviz.verify.result import RunResult
 from tests.shared_worker import Run, run_shared
 
@@ -88,7 +88,7 @@ def test_the_engine_that_is_drawn_was_run(step: LessonStep) -> None:
 
 @every_step
 def test_what_the_lanes_are_colored_by_is_something_that_the_cell_has(step: LessonStep) -> None:
-    has = {quantity.name for quantity in QUANTITIES[step.config.network.cell]}
+    has = {quantity.name for quantity in gate_quantities(step.config.network.kind)}
     assert step.look.colors in {None, "value", "violation", "difference", *has}
 
 

@@ -32,10 +32,10 @@ def empty_trace(inputs: Inputs, *, cell: bool, engine: str = "engine") -> Trace:
     return Trace(
         engine,
         hidden=empty(*network.hidden_shape(timesteps, batch_size)),
-        output=empty(timesteps, batch_size, network.directions * network.hidden_size),
+        output=empty(timesteps, batch_size, network.directions * network.output_size),
         state_h=empty(*network.state_shape(batch_size)),
-        state_c=empty(*network.state_shape(batch_size)) if has_cell else None,
-        cell=empty(*inputs.hidden_shape) if has_cell and cell else None,
+        state_c=empty(*network.state_shape(batch_size, "c")) if has_cell else None,
+        cell=empty(*network.hidden_shape(timesteps, batch_size, "c")) if has_cell and cell else None,
         reverse=network.reverse,
     )
 

@@ -1,13 +1,22 @@
 """Gates and cell states in plain Python, one number at a time, from the hidden states that an engine left."""
 
 import math
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.inputs import Inputs
 
-SYMBOLS = {"lstm": "ifgo", "gru": "rzn", "rnn_relu": "h", "rnn_tanh": "h"}
+SYMBOLS = {
+    "lstm": "ifgo",
+    "lstm_peephole": "ifgo",
+    "lstm_coupled": "igo",
+    "gru": "rzn",
+    "gru_reset_before": "rzn",
+    "rnn_relu": "h",
+    "rnn_tanh": "h",
+}
 
 
 def logistic(v: float) -> float:
@@ -18,7 +27,7 @@ def gates_of(inputs: Inputs, hidden: NDArray[np.floating]) -> dict[str, NDArray[
     """By name ("i", "pre_i", "c") an array (L, D, T, N, H): what each step gives after the vector before it."""
     cell = inputs.network.cell
     symbols = SYMBOLS[cell]
-    names = [*(symbols if symbols != "h" else ""), *("c" * (cell == "lstm")), *(f"pre_{s}" for s in symbols)]
+    names = [*(symbols if symbols != "h" else ""), *("c" * cell.startswith("lstm")), *(f"pre_{s}" for s in symbols)]
     found = {name: np.zeros(hidden.shape) for name in names}
     layers, directions, timesteps, samples, size = hidden.shape
     for layer in range(layers):
@@ -36,20 +45,26 @@ def gates_of(inputs: Inputs, hidden: NDArray[np.floating]) -> dict[str, NDArray[
                     x = inputs.sequence[t, n].tolist()
                     if layer:
                         x = [v for d in range(directions) for v in hidden[layer - 1, d, t, n].tolist()]
-                    for unit in range(size):
+                    gate: dict[tuple[str, int], float] = {}
+                    for (number, symbol), unit in product(enumerate(symbols), range(size)):
                         at = (layer, direction, t, n, unit)
-                        gate: dict[str, float] = {}
-                        for number, symbol in enumerate(symbols):
-                            row = number * size + unit
-                            a = sum(w * v for w, v in zip(w_x[row], x, strict=True)) + b_x[row]
-                            b = sum(w * v for w, v in zip(w_h[row], h, strict=True)) + b_h[row]
-                            total = a + gate["r"] * b if symbol == "n" else a + b
-                            gate[symbol] = math.tanh(total) if symbol in "gn" else logistic(total)
-                            found[f"pre_{symbol}"][at] = total
-                            if symbol != "h":
-                                found[symbol][at] = gate[symbol]
-                        if c:
-                            c[unit] = gate["f"] * c[unit] + gate["i"] * gate["g"]
+                        row = number * size + unit
+                        read = h
+                        if cell == "gru_reset_before" and symbol == "n":
+                            read = [gate["r", k] * h[k] for k in range(size)]
+                        a = sum(w * v for w, v in zip(w_x[row], x, strict=True)) + b_x[row]
+                        b = sum(w * v for w, v in zip(w_h[row], read, strict=True)) + b_h[row]
+                        total = a + gate["r", unit] * b if (cell, symbol) == ("gru", "n") else a + b
+                        if cell == "lstm_peephole" and symbol != "g":
+                            total += inputs.parameters[f"{letter}{layer}_c2{symbol}_weight"].tolist()[unit] * c[unit]
+                        gate[symbol, unit] = math.tanh(total) if symbol in "gn" else logistic(total)
+                        found[f"pre_{symbol}"][at] = total
+                        if symbol != "h":
+                            found[symbol][at] = gate[symbol, unit]
+                        if symbol == "g":
+                            i = gate["i", unit]
+                            forget = 1.0 - i if cell == "lstm_coupled" else gate["f", unit]
+                            c[unit] = forget * c[unit] + i * gate[symbol, unit]
                             found["c"][at] = c[unit]
                     h = hidden[layer, direction, t, n].tolist()
     return found

@@ -60,7 +60,7 @@ def model(inputs: Inputs) -> ModelProto:
             helper.make_node("Reshape", [f"aligned{layer}", "concatenated"], [f"x{layer + 1}"]),
         ]
         outputs[f"Y{layer}"] = (timesteps, directions, samples, size)
-        for name in network.kind.state_names:
+        for name in network.kind.state_symbols:
             outputs[f"Y_{name}{layer}"] = (directions, samples, size)
     outputs[f"x{network.num_layers}"] = (timesteps, samples, directions * size)
     return helper.make_model(
@@ -89,7 +89,7 @@ def _layer_constants(inputs: Inputs, layer: int) -> dict[str, NDArray[np.generic
     network = inputs.network
     sides = [inputs.parameters.layer(layer, direction) for direction in range(network.directions)]
     rows = slice(layer * network.directions, (layer + 1) * network.directions)
-    states = dict(zip(network.kind.state_names, inputs.initial_state.arrays, strict=True))
+    states = dict(zip(network.kind.state_symbols, inputs.initial_state.arrays, strict=True))
     return {
         f"W{layer}": np.stack([in_onnx_order(side.i2h_weight, network.cell) for side in sides]),
         f"R{layer}": np.stack([in_onnx_order(side.h2h_weight, network.cell) for side in sides]),
@@ -113,7 +113,7 @@ def _node(network: Network, layer: int, x: str) -> NodeProto:
     if network.cell.startswith("rnn"):
         activation = "Relu" if network.cell == "rnn_relu" else "Tanh"
         attributes["activations"] = [activation] * network.directions
-    states = network.kind.state_names
+    states = network.kind.state_symbols
     return helper.make_node(
         OPERATORS[network.cell],
         [x, f"W{layer}", f"R{layer}", f"B{layer}", "", *(f"initial_{name}{layer}" for name in states)],

@@ -2,6 +2,7 @@
 
 import pytest
 
+from rnnviz.cells import CELLS, GRU, LSTM
 from rnnviz.quantities.catalog import (
     choices_of,
     gate_quantity,
@@ -34,9 +35,9 @@ OFFERED = {
 
 @pytest.mark.parametrize("cell", sorted(OFFERED))
 def test_quantities_are_offered_group_by_group_in_the_order_of_the_gates(cell: str) -> None:
-    shown = [(c.name, c.group, c.text, heading_of(c.name, cell)) for c in choices_of(cell)]
+    shown = [(c.name, c.group, c.text, heading_of(c.name, CELLS[cell])) for c in choices_of(CELLS[cell])]
     assert shown == OFFERED[cell]
-    assert [c.name for c in per_unit_choices(cell)] == [name for name, *_ in OFFERED[cell] if name != "norm"]
+    assert [c.name for c in per_unit_choices(CELLS[cell])] == [name for name, *_ in OFFERED[cell] if name != "norm"]
 
 
 @pytest.mark.parametrize(
@@ -53,13 +54,13 @@ def test_quantities_are_offered_group_by_group_in_the_order_of_the_gates(cell: s
     ],
 )
 def test_what_cannot_be_read_of_a_network_is_read_by_value(wanted, cell: str, compared: bool, read: str) -> None:
-    assert quantity_for(wanted, cell, compared=compared) == read
+    assert quantity_for(wanted, CELLS[cell], compared=compared) == read
 
 
 def test_what_stands_in_a_trace_is_not_computed() -> None:
-    assert gate_quantity("value", "lstm") is None
-    assert gate_quantity("violation", "lstm") is None
-    assert gate_quantity("z", "lstm") is None
-    found = gate_quantity("z", "gru")
+    assert gate_quantity("value", LSTM) is None
+    assert gate_quantity("violation", LSTM) is None
+    assert gate_quantity("z", LSTM) is None
+    found = gate_quantity("z", GRU)
     assert found is not None
     assert (found.name, found.title, found.low, found.high) == ("z", "update gate", 0.0, 1.0)

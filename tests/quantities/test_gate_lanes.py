@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rnnviz.cells import CELLS as SPECS
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Lane
 from rnnviz.multiscale.raw_reader import CancelledError
 from rnnviz.multiscale.reader import MultiscaleReader
 from rnnviz.quantities.catalog import Quantity, choices_of, gate_quantity, quantity_for
 from rnnviz.quantities.gate_cache import LaneGates
-from rnnviz.quantities.gates import QUANTITIES
+from rnnviz.quantities.gates import gate_quantities
 from rnnviz.quantities.level_of_detail import Bins, every_cell
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
@@ -49,17 +50,17 @@ def extreme(values: np.ndarray) -> float:
 
 
 def test_every_quantity_of_every_cell_is_offered_and_known() -> None:
-    named = {quantity.name for quantities in QUANTITIES.values() for quantity in quantities}
+    named = {quantity.name for cell in SPECS.values() for quantity in gate_quantities(cell)}
     assert set(get_args(Quantity)) == named | {"value", "violation", "difference"}
-    for cell in CELLS:
-        assert {choice.name for choice in choices_of(cell)} == {quantity.name for quantity in QUANTITIES[cell]}
+    for cell in SPECS.values():
+        assert {choice.name for choice in choices_of(cell)} == {quantity.name for quantity in gate_quantities(cell)}
 
 
 def test_what_a_network_has_not_is_shown_by_value() -> None:
-    assert quantity_for("f", "lstm", compared=False) == "f"
-    assert quantity_for("f", "gru", compared=True) == "value"
-    assert quantity_for("violation", "gru", compared=True) == "violation"
-    assert quantity_for("violation", "gru", compared=False) == "value"
+    assert quantity_for("f", SPECS["lstm"], compared=False) == "f"
+    assert quantity_for("f", SPECS["gru"], compared=True) == "value"
+    assert quantity_for("violation", SPECS["gru"], compared=True) == "violation"
+    assert quantity_for("violation", SPECS["gru"], compared=False) == "value"
 
 
 @settings(max_examples=examples(80), deadline=None)
@@ -153,4 +154,4 @@ def test_colors_reach_as_far_as_the_numbers_and_a_round_number_where_only_some_a
     extent = LaneGates(large).extent("gluon", "pre_i")
     assert not extent.exact
     assert f"{extent.largest:e}"[0] in "125"
-    assert gate_quantity("pre_i", "lstm") is not None
+    assert gate_quantity("pre_i", SPECS["lstm"]) is not None

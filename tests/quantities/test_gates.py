@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rnnviz.core.cells import CELLS
+from rnnviz.cells import CELLS
+from rnnviz.core.config import CELL_NAMES
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
@@ -18,7 +19,7 @@ from rnnviz.engines.manual import ManualEngine
 from rnnviz.explain.step_breakdown import explain
 from rnnviz.io.inputs import load_inputs
 from rnnviz.quantities import gates
-from rnnviz.quantities.gates import QUANTITIES, GateReader, gate_blocks, gate_lane
+from rnnviz.quantities.gates import GateReader, gate_blocks, gate_lane, gate_quantities
 from tests.oracles.computed import computed
 from tests.strategies import configs
 from tests.verify.audit_helpers import inputs_of
@@ -51,7 +52,7 @@ def test_every_quantity_is_what_the_arithmetic_of_that_step_gives(data: st.DataO
         trace = replace(trace, cell=None)
     where = Location(*(data.draw(st.integers(0, size - 1)) for size in trace.shape))
     tolerance = 1e-12 if inputs.network.dtype == "float64" else 3e-7
-    for name in (quantity.name for quantity in QUANTITIES[inputs.network.cell]):
+    for name in (quantity.name for quantity in gate_quantities(inputs.network.kind)):
         found = whole(inputs, trace, name, where.layer, where.direction, where.sample)
         assert found.dtype == inputs.network.dtype
         assert found.shape == (inputs.timesteps, 1 if name == "norm" else inputs.network.hidden_size)
@@ -59,7 +60,7 @@ def test_every_quantity_is_what_the_arithmetic_of_that_step_gives(data: st.DataO
         assert value == pytest.approx(expected(inputs, trace, name, where), rel=tolerance, abs=tolerance), name
 
 
-@pytest.fixture(params=sorted(CELLS))
+@pytest.fixture(params=sorted(CELL_NAMES))
 def long(request: pytest.FixtureRequest) -> tuple[Inputs, Trace]:
     inputs = inputs_of(
         {"timesteps": 60, "batch_size": 3}, cell=request.param, hidden_size=4, num_layers=2, bidirectional=True
@@ -72,7 +73,7 @@ def test_a_part_is_a_part_of_the_whole_in_blocks_of_any_length(
     long: tuple[Inputs, Trace], direction: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inputs, trace = long
-    names = [quantity.name for quantity in QUANTITIES[inputs.network.cell]]
+    names = [quantity.name for quantity in gate_quantities(inputs.network.kind)]
     wholes = {name: whole(inputs, trace, name, 1, direction, 2) for name in names}
     monkeypatch.setattr(gates, "_BLOCK_VALUES", 8 * 7)
     reader = GateReader(inputs, trace)
@@ -86,7 +87,7 @@ def test_a_part_is_a_part_of_the_whole_in_blocks_of_any_length(
 @pytest.mark.parametrize("direction", [0, 1])
 def test_blocks_follow_each_other_in_time_and_hold_every_sample(long: tuple[Inputs, Trace], direction: int) -> None:
     inputs, trace = long
-    names = [quantity.name for quantity in QUANTITIES[inputs.network.cell]]
+    names = [quantity.name for quantity in gate_quantities(inputs.network.kind)]
     blocks = list(gate_blocks(inputs, trace, 1, direction, names, length=17))
     assert [(times.start, times.stop) for times, _ in blocks] == [(0, 17), (17, 34), (34, 51), (51, 60)]
     for name in names:
@@ -98,19 +99,20 @@ def test_blocks_follow_each_other_in_time_and_hold_every_sample(long: tuple[Inpu
 
 def test_what_a_gate_can_be_is_between_its_limits(long: tuple[Inputs, Trace]) -> None:
     inputs, trace = long
-    for quantity in QUANTITIES[inputs.network.cell]:
+    for quantity in gate_quantities(inputs.network.kind):
         values = whole(inputs, trace, quantity.name, 0, 0, 0)
         assert quantity.low is None or values.min() >= quantity.low
         assert quantity.high is None or values.max() <= quantity.high
 
 
 def test_each_cell_has_its_own_quantities() -> None:
-    names = {cell: " ".join(q.name for q in QUANTITIES[cell]) for cell in CELLS}
+    names = {cell: " ".join(q.name for q in gate_quantities(CELLS[cell])) for cell in CELLS}
     assert names == {
         "rnn_relu": "pre_h change norm",
         "rnn_tanh": "pre_h change norm",
-        "lstm": "i f g o c pre_i pre_f pre_g pre_o change norm",
-        "gru": "r z n pre_r pre_z pre_n change norm",
+        **dict.fromkeys(("lstm", "lstm_peephole", "lstm_projection"), "i f g o c pre_i pre_f pre_g pre_o change norm"),
+        **dict.fromkeys(("gru", "gru_reset_before"), "r z n pre_r pre_z pre_n change norm"),
+        "lstm_coupled": "i g o f c pre_i pre_g pre_o change norm",
     }
 
 

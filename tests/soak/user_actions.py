@@ -10,8 +10,7 @@ from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, QTimer
 from PySide6.QtGui import QAction, QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QLineEdit, QMessageBox, QWidget
 
-from rnnviz.core.cells import CELLS
-from rnnviz.core.config import Config
+from rnnviz.core.config import CELL_NAMES, Config
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.faults.registry import known_bugs_of
 from rnnviz.gui.app_state import ColorBy
@@ -205,7 +204,7 @@ class User:
 
     def _config(self, timesteps: int, units: int) -> Config:
         network = {
-            "cell": self._one_of(list(CELLS)),
+            "cell": self._one_of(list(CELL_NAMES)),
             "input_size": self._among(1, 16),
             "hidden_size": units,
             "num_layers": self._among(1, 3),

@@ -10,7 +10,7 @@ import pytest
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.parameters import LayerParameters, Parameters
+from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.engines.base import Engine, Progress
 from rnnviz.engines.layers import LayerTask, run_stack
@@ -70,13 +70,14 @@ def touched_trace(inputs: Inputs, touch: Touch) -> Trace:
 
     def run_layer(task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
         layer, direction = next(lane)
-        weights = tuple(getattr(task.parameters, name).astype(np.float64) for name in LayerParameters.__annotations__)
+        names = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
+        weights = tuple(getattr(task.parameters, name).astype(np.float64) for name in names)
         state, hidden = {name: np.array(array, np.float64) for name, array in task.state.items()}, task.series["h"]
         h, c = state["h"], state.get("c")
         for t in task.timesteps:
             for n in range(len(h)):
                 x = task.x[t, n].astype(np.float64)
-                h[n], c_next = next_state(task.cell, weights, x, h[n], None if c is None else c[n])
+                h[n], c_next = next_state(task.cell.name, weights, x, h[n], None if c is None else c[n])
                 if c is not None and c_next is not None:
                     c[n] = c_next
             hidden[t] = h

@@ -58,11 +58,11 @@ def _step(task: LayerTask, u: FloatArray, v: FloatArray, h: FloatArray, c: Float
     if c is not None:
         i, f, g, o = np.split(u + v, 4, axis=-1)
         return sigmoid(o) * np.tanh(sigmoid(f) * c + sigmoid(i) * np.tanh(g))
-    if task.cell == "gru":
+    if task.cell.name == "gru":
         (u_r, u_z, u_n), (v_r, v_z, v_n) = np.split(u, 3, axis=-1), np.split(v, 3, axis=-1)
         z, n = sigmoid(u_z + v_z), np.tanh(u_n + sigmoid(u_r + v_r) * v_n)
         return (1 - z) * n + z * h
-    return np.tanh(u + v) if task.cell == "rnn_tanh" else np.maximum(u + v, 0)
+    return np.tanh(u + v) if task.cell.name == "rnn_tanh" else np.maximum(u + v, 0)
 
 
 def result_of(inputs: Inputs, reference: Trace, candidate: Trace) -> RunResult:

@@ -4,7 +4,6 @@ from functools import reduce
 
 import numpy as np
 
-from rnnviz.cells import CELLS
 from rnnviz.cells.numpy_program import NumpyProgram
 from rnnviz.core.errors import EngineError
 from rnnviz.core.initial_state import State
@@ -31,7 +30,7 @@ class KnownBugEngine:
         unsupported_reason = self._bug.unsupported_reason(inputs.network)
         if unsupported_reason is not None:
             raise EngineError(unsupported_reason)
-        run_fault(self._bug.variants[inputs.network.cell][0], inputs, trace, progress)
+        run_fault(self._bug.variants[inputs.network.kind.name][0], inputs, trace, progress)
         return EngineReport()
 
 
@@ -57,7 +56,7 @@ def faulty_layer(fault: Fault, carried: FloatArray | None = None) -> RunLayer:
 
     def run_layer(task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
         p = reduce(lambda q, change: change(task.cell, q), fault.parameters, task.parameters)
-        program = NumpyProgram(fault.changed(CELLS[task.cell]), vars(p), task.x.shape[1])
+        program = NumpyProgram(fault.changed(task.cell), vars(p), task.x.shape[1])
         backward = task.backward and fault.backward != "not_reversed"
         again = {
             name: np.zeros_like(task.state[name]) if fault.forgotten_is == "zeros" else task.state[name]
@@ -97,10 +96,11 @@ def _exchange(inputs: Inputs) -> Inputs:
 def trace_in_memory(inputs: Inputs) -> Trace:
     """A writable trace that is in no folder, for parts of a run."""
     network, timesteps, samples = inputs.network, inputs.timesteps, inputs.batch_size
-    hidden = np.empty(network.hidden_shape(timesteps, samples), network.dtype)
-    output = np.empty((timesteps, samples, network.directions * network.hidden_size), network.dtype)
-    state = [np.empty(network.state_shape(samples), network.dtype) for _ in network.kind.state_names]
-    cell = np.empty_like(hidden) if network.kind.has_cell_state else None
+    symbols = network.kind.state_symbols
+    series = [np.empty(network.hidden_shape(timesteps, samples, symbol), network.dtype) for symbol in symbols]
+    output = np.empty((timesteps, samples, network.directions * network.output_size), network.dtype)
+    state = [np.empty(network.state_shape(samples, symbol), network.dtype) for symbol in symbols]
+    hidden, cell = series[0], series[1] if len(series) == 2 else None
     return Trace(
         "exchanged", hidden, output, state[0], state[1] if len(state) == 2 else None, cell, reverse=network.reverse
     )

@@ -1,58 +1,57 @@
 """Parameters as code with a known bug reads them: biases left out, gates in another framework's order."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
-from rnnviz.cells import CELLS
+from rnnviz.cells import CellSpec
 from rnnviz.cells.arrays import gate_rows, reordered_rows
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import LayerParameters
 from rnnviz.engines.faults.spec import ParameterChange
 
 
-def without_i2h_bias(_: str, p: LayerParameters) -> LayerParameters:
+def without_i2h_bias(_: CellSpec, p: LayerParameters) -> LayerParameters:
     """b_i2h = 0."""
-    return replace(p, i2h_bias=np.zeros_like(p.i2h_bias))
+    return p.with_arrays(i2h_bias=np.zeros_like(p.i2h_bias))
 
 
-def without_h2h_bias(_: str, p: LayerParameters) -> LayerParameters:
+def without_h2h_bias(_: CellSpec, p: LayerParameters) -> LayerParameters:
     """b_h2h = 0."""
-    return replace(p, h2h_bias=np.zeros_like(p.h2h_bias))
+    return p.with_arrays(h2h_bias=np.zeros_like(p.h2h_bias))
 
 
-def h2h_transposed(cell: str, p: LayerParameters) -> LayerParameters:
-    """Each gate's (H, H) block of W_h2h transposed."""
+def h2h_transposed(cell: CellSpec, p: LayerParameters) -> LayerParameters:
+    """Each gate's (H, H) block of W_h2h transposed; a block (H, P) with its numbers read along the columns."""
     blocks = _rows(cell, p.h2h_weight).values()
-    return replace(p, h2h_weight=np.concatenate([block.T for block in blocks]))
+    return p.with_arrays(h2h_weight=np.concatenate([block.T.reshape(block.shape) for block in blocks]))
 
 
 def read_in_order(order: tuple[str, ...]) -> ParameterChange:
     """The rows of the weights and biases, read with the gates in `order`."""
 
-    def change(cell: str, p: LayerParameters) -> LayerParameters:
-        return _every_array(p, lambda array: reordered_rows(array, order, CELLS[cell].gate_symbols))
+    def change(cell: CellSpec, p: LayerParameters) -> LayerParameters:
+        return _every_array(p, lambda array: reordered_rows(array, order, cell.gate_symbols))
 
     return change
 
 
-def forget_bias_one(cell: str, p: LayerParameters) -> LayerParameters:
+def forget_bias_one(cell: CellSpec, p: LayerParameters) -> LayerParameters:
     """One added to the forget gate's bias."""
     bias = p.h2h_bias.copy()
     _rows(cell, bias)["f"][...] += 1.0
-    return replace(p, h2h_bias=bias)
+    return p.with_arrays(h2h_bias=bias)
 
 
-def n_bias_outside_reset(cell: str, p: LayerParameters) -> LayerParameters:
+def n_bias_outside_reset(cell: CellSpec, p: LayerParameters) -> LayerParameters:
     """n = tanh(u_n + b_hn + r · W_hn h[t-1]): the bias moves to the side that the reset gate does not touch."""
     i2h_bias, h2h_bias = p.i2h_bias.copy(), p.h2h_bias.copy()
     _rows(cell, i2h_bias)["n"][...] += _rows(cell, h2h_bias)["n"]
     _rows(cell, h2h_bias)["n"][...] = 0.0
-    return replace(p, i2h_bias=i2h_bias, h2h_bias=h2h_bias)
+    return p.with_arrays(i2h_bias=i2h_bias, h2h_bias=h2h_bias)
 
 
-def update_gate_inverted(cell: str, p: LayerParameters) -> LayerParameters:
+def update_gate_inverted(cell: CellSpec, p: LayerParameters) -> LayerParameters:
     """h = z · n + (1 - z) · h[t-1], since 1 - sigmoid(a) = sigmoid(-a)."""
 
     def invert(array: FloatArray) -> FloatArray:
@@ -63,10 +62,11 @@ def update_gate_inverted(cell: str, p: LayerParameters) -> LayerParameters:
     return _every_array(p, invert)
 
 
-def _rows(cell: str, array: FloatArray) -> dict[str, FloatArray]:
+def _rows(cell: CellSpec, array: FloatArray) -> dict[str, FloatArray]:
     """The rows of each gate, views."""
-    return gate_rows(array, CELLS[cell].gate_symbols)
+    return gate_rows(array, cell.gate_symbols)
 
 
 def _every_array(p: LayerParameters, change: Callable[[FloatArray], FloatArray]) -> LayerParameters:
-    return LayerParameters(change(p.i2h_weight), change(p.h2h_weight), change(p.i2h_bias), change(p.h2h_bias))
+    rows = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
+    return p.with_arrays(**{name: change(getattr(p, name)) for name in rows})

@@ -3,9 +3,19 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from rnnviz.cells import GRU, GRU_RESET_BEFORE, LSTM, hard_sigmoid, keras_hard_sigmoid, linear, relu, sigmoid, tanh
+from rnnviz.cells import (
+    CELLS,
+    GRU,
+    GRU_RESET_BEFORE,
+    LSTM,
+    hard_sigmoid,
+    keras_hard_sigmoid,
+    linear,
+    relu,
+    sigmoid,
+    tanh,
+)
 from rnnviz.cells.activations import Function
-from rnnviz.core.cells import CELLS
 from rnnviz.core.config import Network
 from rnnviz.engines.faults import parameter_faults as change
 from rnnviz.engines.faults.spec import Fault
@@ -34,7 +44,7 @@ class KnownBug:
 
     def unsupported_reason(self, network: Network) -> str | None:
         """Why the network cannot have this known bug, in one sentence, or None."""
-        if network.cell not in self.variants:
+        if network.kind.name not in self.variants:
             return f"{self.engine} is a bug of {', '.join(self.variants)}, but network.cell is {network.cell}."
         if self.needs == "bidirectional" and not network.bidirectional:
             return f"{self.engine} is a bug of bidirectional networks, but network.bidirectional is false."

@@ -32,7 +32,7 @@ def expected_and_found(fault: Fault, inputs: Inputs, trace: Trace, part: StepWin
     network = inputs.network
     k = layer * network.directions + direction
     x, found = _layer_input(fault, inputs, trace, layer), trace.hidden[layer, direction]
-    initial = zip(network.kind.state_names, inputs.initial_state.arrays, strict=True)
+    initial = zip(network.kind.state_symbols, inputs.initial_state.arrays, strict=True)
     state = {name: array[k] for name, array in initial}
     if fault.batch_as_time:
         x, found = x.swapaxes(0, 1), found.swapaxes(0, 1)
@@ -44,7 +44,7 @@ def expected_and_found(fault: Fault, inputs: Inputs, trace: Trace, part: StepWin
     hidden = np.empty_like(found)
     carried = found[::-1] if network.backward(direction) and fault.backward == "not_realigned" else found
     task = LayerTask(
-        cell=network.cell,
+        cell=network.kind,
         parameters=inputs.parameters.layer(layer, direction),
         x=np.ascontiguousarray(x),
         state={name: np.ascontiguousarray(array[samples]) for name, array in state.items()},

@@ -9,7 +9,7 @@ from rnnviz.cells.activations import Function
 from rnnviz.cells.base import StepFunction
 from rnnviz.core.parameters import LayerParameters
 
-ParameterChange: TypeAlias = Callable[[str, LayerParameters], LayerParameters]
+ParameterChange: TypeAlias = Callable[[CellSpec, LayerParameters], LayerParameters]
 """change(cell, p): one layer's parameters as code with the bug reads them."""
 
 

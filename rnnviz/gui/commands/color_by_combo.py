@@ -67,7 +67,7 @@ class ColorByCombo(ElidedComboBox):
         self._add("difference", "difference")
         self._add("split at selection", "value", swiping=True)
         group = ""
-        for choice in choices_of(result.config.network.cell):
+        for choice in choices_of(result.config.network.kind):
             if choice.group != group:
                 group = choice.group
                 self._head(group)

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from rnnviz.core.cells import CELLS
+from rnnviz.cells import CELLS
 from rnnviz.gui.commands.dialogs import STATES, ask_file
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.io.model_formats.rnn_entry import Entry

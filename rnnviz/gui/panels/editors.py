@@ -1,5 +1,6 @@
 """Editors of config fields: a control with conversion between its content and the value."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,7 @@ class FloatEditor(LineEditor):
         line = LongLineEdit(parent)
         super().__init__(line, line)
         self._optional = config_field.optional
+        line.setPlaceholderText(unset_words(key))
         line.textEdited.connect(self.mark_edited)
 
     def _parse(self, text: str) -> Any:
@@ -178,6 +180,17 @@ class TextEditor(LineEditor):
 
     def _parse(self, text: str) -> Any:
         return None if self._optional and not text else text
+
+
+class ActivationsEditor(TextEditor):
+    """Line edit for a list of activations: "hard_sigmoid(0.2, 0.5), tanh"."""
+
+    def _write(self, value: Any) -> None:
+        super()._write(None if value is None else ", ".join(value))
+
+    def _parse(self, text: str) -> Any:
+        # A comma within brackets separates two constants.
+        return [part.strip() for part in re.split(r",(?![^(]*\))", text)] if text.strip() else None
 
 
 class PathEditor(LineEditor):
@@ -228,6 +241,7 @@ _EDITORS: dict[str, Callable[[str, FieldSpec, QWidget], Editor]] = {
     "int": IntegerEditor,
     "float": FloatEditor,
     "text": TextEditor,
+    "activations": ActivationsEditor,
     "path": PathEditor,
 }
 

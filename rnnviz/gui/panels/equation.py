@@ -3,21 +3,22 @@
 import re
 from html import escape
 
-from rnnviz.core.cells import Cell
+from rnnviz.cells import ACTIVATIONS, CellSpec
+from rnnviz.cells.symbols import equations_of_all_units
 
 _PREVIOUS = "[t-1]"
 _TOKEN = re.compile(r"[A-Za-z]\w*(?:\[t-1\])?|[^A-Za-z]+")
-_FUNCTIONS = {"relu", "tanh", "sigmoid"}
+_FUNCTIONS = {*ACTIVATIONS, "clip"}
 _WHERE = ("u = W_i2h x_t + b_i2h", "v = W_h2h h[t-1] + b_h2h")
 
 
-def equation_rows(cell: Cell) -> list[tuple[str, str]]:
+def equation_rows(cell: CellSpec) -> list[tuple[str, str]]:
     """Left and right side of each equation as rich text, with the definitions of the two parts last."""
-    rows = [line.partition(" = ") for line in (*cell.equations, *_WHERE)]
+    rows = [line.partition(" = ") for line in (*equations_of_all_units(cell), *_WHERE)]
     return [(_typeset(left), _typeset(right)) for left, _, right in rows]
 
 
-def equation_table(cell: Cell) -> str:
+def equation_table(cell: CellSpec) -> str:
     """Equations as a rich-text table, aligned at the equals signs."""
     rows = "".join(
         f'<tr><td align="right" style="white-space:nowrap">{left}</td><td>&nbsp;=&nbsp;</td><td>{right}</td></tr>'
@@ -26,9 +27,9 @@ def equation_table(cell: Cell) -> str:
     return f'<table cellspacing="0" cellpadding="0">{rows}</table>'
 
 
-def equation_words(cell: Cell) -> str:
+def equation_words(cell: CellSpec) -> str:
     """Equations in one line, for screen readers."""
-    return "; ".join((*cell.equations, *_WHERE))
+    return "; ".join((*equations_of_all_units(cell), *_WHERE))
 
 
 def _typeset(side: str) -> str:

@@ -46,8 +46,9 @@ def field_states(values: Values) -> dict[str, FieldState]:
 
 
 def _network(values: Values) -> dict[str, FieldState]:
-    """A bidirectional network has a backward direction already."""
-    return {"network.reverse": _LEFT_OUT} if values["network.bidirectional"] else {}
+    """A bidirectional network has a backward direction already, and only an LSTM a projection."""
+    uses = {"network.reverse": _LEFT_OUT} if values["network.bidirectional"] else {}
+    return uses if values["network.cell"] == "lstm" else uses | {"network.projection_size": _LEFT_OUT}
 
 
 def _sequence(values: Values) -> dict[str, FieldState]:

@@ -3,7 +3,7 @@
 A key without an entry is shown by its name.
 """
 
-from rnnviz.core.cells import CELLS
+from rnnviz.cells import CELLS
 
 SECTION_TITLES = {
     "network": "Network",
@@ -23,6 +23,7 @@ _LABELS = {
     "network.reverse": "reverse",
     "network.layout": "layo&ut",
     "network.dtype": "dtype",
+    "network.projection_size": "projection",
     "sequence.source": "s&ource",
     "sequence.batch_size": "b&atch size",
     "sequence.timesteps": "&time steps",
@@ -41,6 +42,9 @@ _CHOICES = {
     "sequence.axes": {"NTI": "NTI, batch first", "TNI": "TNI, time first"},
 }
 _UNSET = {
+    "network.projection_size": "none",
+    "network.clip": "none",
+    "network.activations": "those of the cell",
     "sequence.array": "the only array",
     "sequence.axes": "NTI (TNI: exported)",
     "sequence.frame": "input size",

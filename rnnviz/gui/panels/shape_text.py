@@ -21,9 +21,13 @@ def output_words(config: Config) -> str:
 
 def state_words(config: Config) -> str:
     """Shape of the final state: one array, or two in a list."""
-    names = config.network.kind.state_names
-    shape = _shape(config.network.state_shape(_steps(config)[1]))
-    return shape if len(names) == 1 else f"[{', '.join(names)}], each {shape}"
+    names = config.network.kind.state_symbols
+    shapes = [_shape(config.network.state_shape(_steps(config)[1], name)) for name in names]
+    if len(names) == 1:
+        return shapes[0]
+    if len(set(shapes)) == 1:
+        return f"[{', '.join(names)}], each {shapes[0]}"
+    return ", ".join(f"{name} {shape}" for name, shape in zip(names, shapes, strict=True))
 
 
 def parameter_words(config: Config) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import QPoint, Signal
 from PySide6.QtWidgets import QMenu, QToolButton, QWidget
 
+from rnnviz.cells import CellSpec
 from rnnviz.gui.settings import Settings
 from rnnviz.quantities.catalog import Choice, Quantity, per_unit_choices
 
@@ -39,7 +40,7 @@ class ColumnMenuButton(QToolButton):
         """The selected columns that the current cell has."""
         return tuple(choice for choice in self._offered if choice.name in self._chosen)
 
-    def show_cell(self, cell: str) -> None:
+    def show_cell(self, cell: CellSpec) -> None:
         """List the quantities of a cell."""
         offered = per_unit_choices(cell)
         if offered != self._offered:

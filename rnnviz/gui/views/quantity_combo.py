@@ -3,6 +3,7 @@
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QWidget
 
+from rnnviz.cells import CellSpec
 from rnnviz.quantities.catalog import Quantity, per_unit_choices
 
 
@@ -29,7 +30,7 @@ class QuantityCombo(QComboBox):
         self.setCurrentIndex(self.findData(quantity))
         self.chosen.emit()
 
-    def offer(self, cell: str) -> None:
+    def offer(self, cell: CellSpec) -> None:
         """List the quantities of a cell. Select h if it lacks the selected one."""
         self.clear()
         self.addItem("h", "value")

@@ -137,7 +137,7 @@ class UnitsPlot(ResultView):
             self._pin.fit(result.shape[-1])
             self._location = self._location.within(result.shape)
             self.plot.show_timesteps(result.shape[2])
-            self.choice.offer(result.config.network.cell)
+            self.choice.offer(result.config.network.kind)
         self._refresh()
 
     def show_location(self, location: Location) -> None:

@@ -141,7 +141,7 @@ class VectorTable(ResultView):
         self._empty.setVisible(result is None)
         if result is not None:
             self._location = self._location.within(result.shape)
-            self.columns.show_cell(result.config.network.cell)
+            self.columns.show_cell(result.config.network.kind)
         self._refresh()
         self._fit_columns()
 

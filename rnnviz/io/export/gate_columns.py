@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rnnviz.core.cells import Cell
+from rnnviz.cells import CellSpec
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.quantities.gates import QUANTITIES, gate_blocks
+from rnnviz.quantities.gates import gate_blocks, gate_quantities
 from rnnviz.verify.result import RunResult
 
 _OF_HIDDEN_VALUES = ("change", "norm")
@@ -18,9 +18,9 @@ _OF_HIDDEN_VALUES = ("change", "norm")
 _PRE = "pre_"
 
 
-def gate_names(cell: Cell) -> tuple[str, ...]:
+def gate_names(cell: CellSpec) -> tuple[str, ...]:
     """The gates of the cell, c of an LSTM, and "pre_" with each gate's symbol for the argument of its activation."""
-    return tuple(quantity.name for quantity in QUANTITIES[cell.name] if quantity.name not in _OF_HIDDEN_VALUES)
+    return tuple(quantity.name for quantity in gate_quantities(cell) if quantity.name not in _OF_HIDDEN_VALUES)
 
 
 def array_name(engine: str, name: str) -> str:

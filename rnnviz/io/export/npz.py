@@ -132,7 +132,7 @@ def npz_arrays(result: RunResult) -> dict[str, FloatArray]:
             arrays[f"{name}.cell_state"] = trace.state_c
     inputs = result.inputs
     arrays["input"] = inputs.sequence
-    states = zip(inputs.network.kind.state_names, inputs.initial_state.arrays, strict=True)
+    states = zip(inputs.network.kind.state_symbols, inputs.initial_state.arrays, strict=True)
     arrays |= {f"initial_state.{name}": array for name, array in states}
     arrays |= {f"parameters.{name}": array for name, array in inputs.parameters.items()}
     return arrays

@@ -14,7 +14,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from rnnviz.core.cells import CELLS
+from rnnviz.cells import CELLS
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.regular_file import check_regular
 from rnnviz.io.model_formats.tensors import Tensor, TensorFile

@@ -11,7 +11,7 @@ from rnnviz.lessons.statements.functions import Context
 from rnnviz.lessons.statements.limits import Budget
 from rnnviz.lessons.statements.run_variables import audit_of, engine_name, run_variable
 from rnnviz.lessons.statements.symbols import AUDITED, LANES, OUTCOMES, REFERENCE, SELECTION
-from rnnviz.quantities.gates import QUANTITIES, GateReader
+from rnnviz.quantities.gates import GateReader, gate_quantities
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.step_inputs import followed
 from rnnviz.verify.tolerances import tolerances
@@ -100,7 +100,7 @@ class Namespace:
     def _gate(self, trace: Trace, name: str, lane: tuple[int, int]) -> FloatArray:
         """(T, N, H), or (T, N, 1) for a quantity that is not per unit."""
         network = self._result.config.network
-        known = [quantity.name for quantity in QUANTITIES[network.cell]]
+        known = [quantity.name for quantity in gate_quantities(network.kind)]
         if name not in known:
             raise UnansweredError(f"The cell {network.cell} has no {name}: it has {', '.join(known)}.")
         _, _, timesteps, samples, size = trace.shape

@@ -295,7 +295,7 @@ def test_an_export_over_a_file_that_the_run_reads_is_refused_and_the_file_stays(
     network = config.network
     shape = (network.num_layers * (1 + network.bidirectional), config.sequence.batch_size, network.hidden_size)
     rng = np.random.default_rng(0)
-    np.savez(path, **{name: rng.normal(size=shape) for name in network.kind.state_names})
+    np.savez(path, **{name: rng.normal(size=shape) for name in network.kind.state_symbols})
     before = path.read_bytes()
     source = replace(config.initial_state, source="file", path=str(path))
     window.document.edit(replace(config, initial_state=source), "a state")

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from rnnviz.core.cells import CELLS
+from rnnviz.cells import CELLS
+from rnnviz.cells.symbols import equations_of_all_units
 from rnnviz.core.config import Config
 from rnnviz.gui.panels.equation import equation_rows
 from rnnviz.gui.panels.shape_text import demand_words, output_words, parameter_rows, state_words
@@ -88,8 +89,8 @@ def test_what_only_a_file_knows_is_a_letter() -> None:
 @pytest.mark.parametrize("cell", CELLS.values(), ids=lambda cell: cell.name)
 def test_the_equations_are_the_cells_own_with_subscripts(cell) -> None:
     rows = equation_rows(cell)
-    assert len(rows) == len(cell.equations) + 2
-    for (left, right), equation in zip(rows, cell.equations, strict=False):
+    assert len(rows) == len(equations_of_all_units(cell)) + 2
+    for (left, right), equation in zip(rows, equations_of_all_units(cell), strict=False):
         plain = re.sub(r"<sub>t−1</sub>", "[t-1]", f"{left} = {right}")
         plain = re.sub(r"<sub>t</sub>|</?i>", "", plain)
         plain = re.sub(r"<sub>(\w+)</sub>", r"_\1", plain).replace("−", "-")

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rnnviz.core.cells import CELLS
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
 from rnnviz.io.model_formats.formats import open_model
 from rnnviz.io.model_formats.load import entries_of, read_parameters
 from rnnviz.io.model_formats.rnn_entry import Entry
 from tests.io.model_formats.sources import in_torch_names, network, random_arrays, weights_of
+from tests.strategies import FUSED_CELLS
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -25,7 +25,7 @@ def entry_of(folder: Path, arrays: Arrays) -> Entry:
 
 @pytest.mark.parametrize("torch_names", [False, True])
 @pytest.mark.parametrize("folder", [False, True])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FUSED_CELLS)
 def test_numpy_files_hold_both_names(tmp_path: Path, cell: str, folder: bool, torch_names: bool) -> None:
     asked = network(cell, 2, True)
     weights = weights_of(asked)

@@ -6,6 +6,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from rnnviz.cells import CellSpec
+from rnnviz.cells.graph import Graph, value_limits
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray
@@ -120,9 +122,9 @@ class RenderState:
         return self.gate is None or self.gate.per_unit
 
     @property
-    def cell(self) -> str:
-        """Name of the network's cell."""
-        return self.result.config.network.cell
+    def cell(self) -> CellSpec:
+        """The network's cell."""
+        return self.result.config.network.kind
 
     def rows(self, lane: Lane) -> int:
         """Number of rows of a lane."""
@@ -220,15 +222,15 @@ def render_state_of(
     `cache`, `gates`, `turn` and `orders` belong to the result; `orders` is None for units in order of their index.
     """
     comparison = None if candidate is None else result.comparison(candidate)
-    quantity = quantity_for(color_by, result.config.network.cell, compared=comparison is not None)
-    gate, exact = gate_quantity(quantity, result.config.network.cell), True
+    quantity = quantity_for(color_by, result.config.network.kind, compared=comparison is not None)
+    gate, exact = gate_quantity(quantity, result.config.network.kind), True
     engines = [engine]
     if other is not None and other != engine and quantity == "value":
         engines.append(other)
     by_value = value_scale(
         # One scale for both sides of a swipe: else equal numbers would differ in color.
         max(result.extents[name] for name in engines),
-        bounded=result.config.network.cell != "rnn_relu",
+        bounded=_is_bounded(result.config.network.graph),
     )
     if gate is not None:
         largest = gate.high
@@ -264,3 +266,10 @@ def render_state_of(
     return RenderState(
         result, candidate, sample, quantity, theme, paint, left, right[0] if right else None, orders=orders, exact=exact
     )
+
+
+def _is_bounded(graph: Graph) -> bool:
+    """Whether h stays from -1 to 1 once it is there."""
+    before = {node: (-1.0, 1.0) for node in graph.nodes if (node.op, node.name) == ("state", "h")}
+    low, high = value_limits(graph.values["h"], before)
+    return bool(low >= -1.0 and high <= 1.0 and low < 0.0)

@@ -1,7 +1,7 @@
 """Cells as the code of a notebook: one step, and the Gluon layer that computes it."""
 
+from rnnviz.cells import CellSpec
 from rnnviz.cells.symbols import code_lines
-from rnnviz.core.cells import Cell
 
 GLUON_LAYERS = {
     "rnn_relu": "rnn.RNN(H, L, activation='relu', ",
@@ -12,17 +12,17 @@ GLUON_LAYERS = {
 """How the call that makes the layer begins."""
 
 
-def state_variables(cell: Cell) -> str:
+def state_variables(cell: CellSpec) -> str:
     """ "h", or "h, c" of an LSTM."""
-    return ", ".join(cell.state_names)
+    return ", ".join(cell.state_symbols)
 
 
-def step_function(cell: Cell) -> list[str]:
+def step_function(cell: CellSpec) -> list[str]:
     """The definition of step(x, h, ...)."""
     states = state_variables(cell)
     return [
         f"def step(x, {states}, i2h_weight, h2h_weight, i2h_bias, h2h_bias):",
         f'    """The next {states}, from a layer\'s input and its previous {states}."""',
-        *(f"    {line}" for line in code_lines(cell.spec)),
+        *(f"    {line}" for line in code_lines(cell)),
         f"    return {states}",
     ]

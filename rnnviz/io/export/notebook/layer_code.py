@@ -82,7 +82,7 @@ def lane_cells(lane: Lane, timesteps: int, known: Recorded) -> Iterator[Notebook
         yield code(*_spelled_step(lane, step))
     yield prose("### Every step", "The same for every sample.")
     yield code(*_every_step(lane))
-    final = "hc"[: len(lane.network.kind.state_names)]
+    final = "hc"[: len(lane.network.kind.state_symbols)]
     yield prose(
         f"> NOTE: the final state is the last computed hidden state, at $t = {lane.last}$"
         + (", and for an LSTM its cell state." if lane.network.kind.has_cell_state else ".")
@@ -120,10 +120,10 @@ def _spelled_step(lane: Lane, step: int) -> Iterator[str]:
     at = lane.timestep(step)
     yield f"x = x{lane.layer}[{at}][0]"
     if step == 0:
-        states = lane.network.kind.state_names
+        states = lane.network.kind.state_symbols
         initial = ", ".join(f"initial_state[{place}][{lane.row}][0]" for place in range(len(states)))
         yield f"{', '.join(states)} = {initial}"
-    yield from code_lines(lane.network.kind.spec, f"{lane.side}_")
+    yield from code_lines(lane.network.kind, f"{lane.side}_")
     yield "print(h)  # NumPy"
     if lane.on_top:
         index = f"[0][{at}]" if lane.network.layout == "NTC" else f"[{at}][0]"
@@ -132,7 +132,7 @@ def _spelled_step(lane: Lane, step: int) -> Iterator[str]:
 
 def _every_step(lane: Lane) -> Iterator[str]:
     states = state_variables(lane.network.kind)
-    initial = ", ".join(f"initial_state[{k}][{lane.row}]" for k in range(len(lane.network.kind.state_names)))
+    initial = ", ".join(f"initial_state[{k}][{lane.row}]" for k in range(len(lane.network.kind.state_symbols)))
     parameters = ", ".join(f"{lane.side}_{kind}" for kind in ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias"))
     yield f"h_{lane.side} = np.zeros((T, N, H), {lane.network.dtype!r})"
     yield f"{states} = {initial}"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from rnnviz import __version__
-from rnnviz.cells.symbols import helper_lines
+from rnnviz.cells.symbols import equations_of_all_units, helper_lines
 from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.inputs import Inputs
@@ -84,10 +84,10 @@ def given(inputs: Inputs) -> Iterator[NotebookCell]:
     )
     dat = inputs.sequence.swapaxes(0, 1) if network.layout == "NTC" else inputs.sequence
     yield code(assignment("dat", dat))
-    arrays = zip(kind.state_names, inputs.initial_state.arrays, strict=True)
+    arrays = zip(kind.state_symbols, inputs.initial_state.arrays, strict=True)
     yield code(
         *(assignment(f"initial_{name}", array) for name, array in arrays),
-        f"initial_state = [{', '.join(f'initial_{name}' for name in kind.state_names)}]",
+        f"initial_state = [{', '.join(f'initial_{name}' for name in kind.state_symbols)}]",
     )
 
 
@@ -144,7 +144,7 @@ def one_step(network: Network) -> Iterator[NotebookCell]:
     yield prose(
         "## One step with NumPy",
         "With $u = W_{i2h}\\,x + b_{i2h}$ and $v = W_{h2h}\\,h_{t-1} + b_{h2h}$:",
-        fenced("\n".join(network.kind.equations)),
+        fenced("\n".join(equations_of_all_units(network.kind))),
     )
     step = step_function(network.kind)
     helpers = helper_lines(step)

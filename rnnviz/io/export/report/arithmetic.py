@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rnnviz.cells.running_error import ALLOWED
+from rnnviz.cells.symbols import equations_of_all_units
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location
@@ -87,7 +88,7 @@ def first_disagreement(result: RunResult, comparison: Comparison) -> ReportArith
         place=str(where),
         why=why,
         engines=tuple(display_name(arithmetic.engine) for arithmetic in each),
-        given=explanation.reference.cell.equations,
+        given=equations_of_all_units(explanation.reference.cell),
         states=tuple(_states(each)),
         gates=gates,
         equations=tuple(lines[len(gates) :]),

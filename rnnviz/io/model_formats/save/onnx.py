@@ -59,7 +59,7 @@ def _graph(network: Network, parameters: Parameters) -> GraphProto:
         constants["states_per_layer"] = np.full(network.num_layers, network.directions, np.int64)
         nodes += [
             helper.make_node("Split", [f"{name}_0", "states_per_layer"], _of_layers(network, f"{name}_0"), axis=0)
-            for name in network.kind.state_names
+            for name in network.kind.state_symbols
         ]
     for layer in range(network.num_layers):
         constants |= _weights(network, parameters, layer)
@@ -67,7 +67,7 @@ def _graph(network: Network, parameters: Parameters) -> GraphProto:
     if network.num_layers > 1:
         nodes += [
             helper.make_node("Concat", _of_layers(network, f"{name}_n"), [f"{name}_n"], axis=0)
-            for name in network.kind.state_names
+            for name in network.kind.state_symbols
         ]
     used = {name for node in nodes for name in node.input}
     return helper.make_graph(
@@ -83,7 +83,7 @@ def _values(network: Network, sequence: str, features: int, end: str) -> Iterato
     """The sequence and the states that are the model's inputs or outputs."""
     shapes: dict[str, list[Any]] = {sequence: ["timesteps", "samples", features]}
     lanes = network.num_layers * network.directions
-    shapes |= {f"{name}_{end}": [lanes, "samples", network.hidden_size] for name in network.kind.state_names}
+    shapes |= {f"{name}_{end}": [lanes, "samples", network.hidden_size] for name in network.kind.state_symbols}
     for name, shape in shapes.items():
         yield helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
 
@@ -99,7 +99,7 @@ def _layer(network: Network, layer: int) -> list[NodeProto]:
     if network.cell in _ACTIVATIONS:
         attributes["activations"] = [_ACTIVATIONS[network.cell]] * network.directions
     first, last = layer == 0, layer == network.num_layers - 1
-    states = network.kind.state_names
+    states = network.kind.state_symbols
     before = [_of_layers(network, f"{name}_0")[layer] for name in states]
     after = [_of_layers(network, f"{name}_n")[layer] for name in states]
     x, out = "input" if first else f"layer{layer - 1}.output", "output" if last else f"layer{layer}.output"
