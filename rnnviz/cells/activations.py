@@ -154,6 +154,11 @@ Function: TypeAlias = Activation | Composition
 """An activation in a role of a cell, such as its `gate`."""
 
 
+def without_clip(function: Function) -> Activation:
+    """`function` without what its argument is cut to."""
+    return function if isinstance(function, Activation) else without_clip(function.outer)
+
+
 def clipped(function: Function, limit: float) -> Function:
     """`function` of its argument cut to [-limit, limit], as ONNX's attribute `clip` has it."""
     return Composition(clip.with_constants(limit), function)
@@ -374,9 +379,7 @@ _ONNX_NAMES = {
 
 def onnx_activation(function: Function) -> tuple[str, tuple[float, ...]] | None:
     """The name and the constants that ONNX's operators have for an activation, without its cut; None if it has none."""
-    activation = function
-    while isinstance(activation, Composition):
-        activation = activation.outer
+    activation = without_clip(function)
     if activation.name not in _ONNX_NAMES:
         return None
     if activation.name == "linear":

@@ -51,6 +51,26 @@ def peephole_step(
     return Step(i=i, f=f, g=g, o=o, c=c, h=h)
 
 
+def peephole_of_old_state_step(
+    u: Values,
+    v: Values,
+    state: Values,
+    p: Values,
+    *,
+    gate: Function = sigmoid,
+    candidate: Function = tanh,
+    output: Function = tanh,
+) -> Step:
+    """A known bug: all peepholes see the previous cell state, o as well."""
+    i = gate(u.i + v.i + p.c2i_weight * state.c)
+    f = gate(u.f + v.f + p.c2f_weight * state.c)
+    g = candidate(u.g + v.g)
+    o = gate(u.o + v.o + p.c2o_weight * state.c)
+    c = f * state.c + i * g
+    h = o * output(c)
+    return Step(i=i, f=f, g=g, o=o, c=c, h=h)
+
+
 def projection_step(u: Values, v: Values, state: Values, p: Values, **activations: Function) -> Step:
     """A projection: h is a matrix times the h of the LSTM, and has its own size."""
     lstm = step(u, v, state, p, **activations)

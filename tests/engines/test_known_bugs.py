@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.cells import linear, relu, sigmoid
-from rnnviz.core.config import Config, Network
+from rnnviz.core.config import CELL_NAMES, Config, Network
 from rnnviz.core.errors import ConfigError, EngineError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
@@ -26,14 +26,19 @@ from tests.strategies import configs
 from tests.verify.audit_helpers import inputs_of, with_parameters
 
 CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
+LSTM = ["gates-i-f-o-g", "gates-i-o-f-g", "forget-bias-one", "cell-not-squashed"]
 NAMES = {
     "rnn": [
         *("no-i2h-bias", "no-h2h-bias", "h2h-transposed", "state-not-carried", "wrong-activation"),
         *("reverse-not-reversed", "reverse-not-realigned", "concat-swapped", "final-state-at-last-timestep"),
         "batch-as-time",
     ],
-    "lstm": ["gates-i-f-o-g", "gates-i-o-f-g", "forget-bias-one", "cell-not-squashed"],
+    "lstm": LSTM,
     "gru": ["gates-z-r-n", "reset-before-matmul", "h2h-bias-outside-reset", "update-gate-inverted"],
+    "gru_reset_before": ["gates-z-r-n", "reset-after-matmul", "update-gate-inverted"],
+    "lstm_coupled": ["cell-not-squashed", "coupled-gates-exchanged"],
+    "lstm_projection": [*LSTM, "projection-transposed"],
+    "lstm_peephole": [*LSTM, "peephole-from-old-cell-state", "no-peepholes", "peepholes-i-f-o"],
 }
 BIDIRECTIONAL = {"reverse-not-reversed", "reverse-not-realigned", "concat-swapped", "final-state-at-last-timestep"}
 
@@ -46,14 +51,21 @@ def faulty(name: str, inputs: Inputs) -> Trace:
     return computed(KnownBugEngine(PREFIX + name), inputs)[0]
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", CELL_NAMES)
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_a_network_can_have_the_bugs_of_its_cell_and_directions(cell: str, bidirectional: bool) -> None:
     expected = {*NAMES["rnn"], *NAMES.get(cell, [])}
     if not bidirectional:
         expected -= BIDIRECTIONAL
     assert {bug.name for bug in known_bugs_of(network(cell, bidirectional=bidirectional))} == expected
-    assert set(KNOWN_BUGS) == {name for names in NAMES.values() for name in names}
+    assert set(KNOWN_BUGS) == {name for names in NAMES.values() for name in names} | {"clip-missing"}
+
+
+def test_bugs_of_a_setting() -> None:
+    clipped = {bug.name for bug in known_bugs_of(Network("gru", 5, 6, clip=1.0))}
+    projected = {bug.name for bug in known_bugs_of(Network("lstm", 5, 6, projection_size=3))}
+    assert clipped == {*NAMES["rnn"], *NAMES["gru"], "clip-missing"} - BIDIRECTIONAL
+    assert projected == {*NAMES["rnn"], *NAMES["lstm_projection"]} - BIDIRECTIONAL
 
 
 @pytest.mark.parametrize("name", KNOWN_BUGS)
@@ -71,7 +83,7 @@ def test_every_bug_says_what_it_is_and_who_makes_it(name: str) -> None:
 def test_a_bug_that_the_network_cannot_have_is_refused_with_the_reason() -> None:
     gru = KNOWN_BUGS["gates-z-r-n"]
     assert gru.unsupported_reason(network("lstm", bidirectional=False)) == (
-        "bug:gates-z-r-n is a bug of gru, but network.cell is lstm."
+        "bug:gates-z-r-n is a bug of gru, gru_reset_before, but network.cell is lstm."
     )
     swapped = KNOWN_BUGS["concat-swapped"]
     sentence = swapped.unsupported_reason(network("gru", bidirectional=False))

@@ -51,15 +51,33 @@ def n_bias_outside_reset(cell: CellSpec, p: LayerParameters) -> LayerParameters:
     return p.with_arrays(i2h_bias=i2h_bias, h2h_bias=h2h_bias)
 
 
-def update_gate_inverted(cell: CellSpec, p: LayerParameters) -> LayerParameters:
-    """h = z · n + (1 - z) · h[t-1], since 1 - sigmoid(a) = sigmoid(-a)."""
+def gate_inverted(symbol: str) -> ParameterChange:
+    """1 - gate in place of a gate, since 1 - sigmoid(a) = sigmoid(-a)."""
 
-    def invert(array: FloatArray) -> FloatArray:
-        inverted = array.copy()
-        _rows(cell, inverted)["z"][...] *= -1.0
-        return inverted
+    def change(cell: CellSpec, p: LayerParameters) -> LayerParameters:
+        def invert(array: FloatArray) -> FloatArray:
+            inverted = array.copy()
+            _rows(cell, inverted)[symbol][...] *= -1.0
+            return inverted
 
-    return _every_array(p, invert)
+        return _every_array(p, invert)
+
+    return change
+
+
+def h2r_transposed(_: CellSpec, p: LayerParameters) -> LayerParameters:
+    """The numbers of W_h2r (P, H) as they lie in its transpose (H, P)."""
+    return p.with_arrays(h2r_weight=p.h2r_weight.T.reshape(p.h2r_weight.shape))
+
+
+def without_peepholes(_: CellSpec, p: LayerParameters) -> LayerParameters:
+    """Peepholes of 0."""
+    return p.with_arrays(**{f"c2{gate}_weight": np.zeros_like(p.i2h_bias[: len(p.c2i_weight)]) for gate in "ifo"})
+
+
+def peepholes_in_order_ifo(_: CellSpec, p: LayerParameters) -> LayerParameters:
+    """The peepholes of f and o exchanged."""
+    return p.with_arrays(c2f_weight=p.c2o_weight, c2o_weight=p.c2f_weight)
 
 
 def _rows(cell: CellSpec, array: FloatArray) -> dict[str, FloatArray]:

@@ -16,11 +16,15 @@ from rnnviz.cells import (
     tanh,
 )
 from rnnviz.cells.activations import Function
+from rnnviz.cells.lstm import peephole_of_old_state_step
 from rnnviz.core.config import Network
 from rnnviz.engines.faults import parameter_faults as change
 from rnnviz.engines.faults.spec import Fault
 
 _ALL = tuple(CELLS)
+_FOUR_GATES = "lstm", "lstm_peephole", "lstm_projection"
+_LSTMS = *_FOUR_GATES, "lstm_coupled"
+_GRUS = "gru", "gru_reset_before"
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class KnownBug:
     cause: str
     origin: str
     variants: dict[str, tuple[Fault, ...]]
-    needs: Literal["", "backward", "bidirectional"] = ""
+    needs: Literal["", "backward", "bidirectional", "clip"] = ""
 
     @property
     def engine(self) -> str:
@@ -50,6 +54,8 @@ class KnownBug:
             return f"{self.engine} is a bug of bidirectional networks, but network.bidirectional is false."
         if self.needs == "backward" and not (network.bidirectional or network.reverse):
             return f"{self.engine} is a bug of the backward direction, but this network has a forward one only."
+        if self.needs == "clip" and network.clip is None:
+            return f"{self.engine} is a bug of networks with a clip, but network.clip is not set."
         return None
 
 
@@ -62,12 +68,12 @@ def _of(cells: tuple[str, ...], *variants: Fault) -> dict[str, tuple[Fault, ...]
 
 _NOT_CARRIED = {
     **_of(
-        ("rnn_relu", "rnn_tanh", "gru"),
+        ("rnn_relu", "rnn_tanh", *_GRUS),
         Fault(forgotten=("h",)),
         Fault(forgotten=("h",), forgotten_is="initial"),
     ),
     **_of(
-        ("lstm",),
+        _LSTMS,
         *(
             Fault(forgotten=forgotten, forgotten_is=kind)
             for forgotten in (("h", "c"), ("h",), ("c",))
@@ -85,7 +91,7 @@ _WRONG_ACTIVATION = {
     **_of(("rnn_relu",), *_activations("activation", tanh, sigmoid, linear)),
     **_of(("rnn_tanh",), *_activations("activation", relu, sigmoid, linear)),
     **_of(
-        ("lstm", "gru"),
+        (*_LSTMS, *_GRUS),
         *_activations("candidate", relu, sigmoid, linear),
         *_activations("gate", hard_sigmoid, keras_hard_sigmoid, tanh),
     ),
@@ -162,31 +168,31 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "gates-i-f-o-g",
             "gate rows in the order i, f, o, g",
             "The order of many lecture notes, which keep the three sigmoids together.",
-            _of(("lstm",), Fault(parameters=(change.read_in_order(("i", "f", "o", "g")),))),
+            _of(_FOUR_GATES, Fault(parameters=(change.read_in_order(("i", "f", "o", "g")),))),
         ),
         KnownBug(
             "gates-i-o-f-g",
             "gate rows in the order i, o, f, g",
             "ONNX's order.",
-            _of(("lstm",), Fault(parameters=(change.read_in_order(LSTM.gate_order("onnx")),))),
+            _of(_FOUR_GATES, Fault(parameters=(change.read_in_order(LSTM.gate_order("onnx")),))),
         ),
         KnownBug(
             "forget-bias-one",
             "1 added to the forget gate's bias",
             "TensorFlow's BasicLSTMCell adds forget_bias = 1 at every step; Gluon's LSTMBias writes it into the bias.",
-            _of(("lstm",), Fault(parameters=(change.forget_bias_one,))),
+            _of(_FOUR_GATES, Fault(parameters=(change.forget_bias_one,))),
         ),
         KnownBug(
             "cell-not-squashed",
             "tanh of the cell state missing: h = o · c",
             "The LSTM variant without an output activation function (NOAF in Greff et al. 2017).",
-            _of(("lstm",), *_activations("output", linear)),
+            _of(_LSTMS, *_activations("output", linear)),
         ),
         KnownBug(
             "gates-z-r-n",
             "gate rows in the order z, r, n",
             "Keras's and ONNX's order.",
-            _of(("gru",), Fault(parameters=(change.read_in_order(GRU.gate_order("keras")),))),
+            _of(_GRUS, Fault(parameters=(change.read_in_order(GRU.gate_order("keras")),))),
         ),
         KnownBug(
             "reset-before-matmul",
@@ -204,7 +210,50 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "update-gate-inverted",
             "z and 1 - z swapped",
             "Half of the literature writes h = z · n + (1 - z) · h[t-1] (Chung et al. 2014).",
-            _of(("gru",), Fault(parameters=(change.update_gate_inverted,))),
+            _of(_GRUS, Fault(parameters=(change.gate_inverted("z"),))),
+        ),
+        KnownBug(
+            "reset-after-matmul",
+            "reset gate applied after the product W_hn h[t-1]",
+            "PyTorch, Gluon and cuDNN have this GRU only, and Keras has it by default.",
+            _of(("gru_reset_before",), Fault(step=GRU.step)),
+        ),
+        KnownBug(
+            "peephole-from-old-cell-state",
+            "output gate's peephole reads c[t-1]",
+            "A loop that computes all gates at once, before c[t].",
+            _of(("lstm_peephole",), Fault(step=peephole_of_old_state_step)),
+        ),
+        KnownBug(
+            "no-peepholes",
+            "peepholes missing",
+            "A port to Keras or PyTorch, whose LSTM has none.",
+            _of(("lstm_peephole",), Fault(parameters=(change.without_peepholes,))),
+        ),
+        KnownBug(
+            "peepholes-i-f-o",
+            "peepholes in the order i, f, o",
+            "ONNX's order is i, o, f; many frameworks store i, f, o.",
+            _of(("lstm_peephole",), Fault(parameters=(change.peepholes_in_order_ifo,))),
+        ),
+        KnownBug(
+            "coupled-gates-exchanged",
+            "i and 1 - i exchanged",
+            "Code that takes the rows of the only gate as those of the forget gate.",
+            _of(("lstm_coupled",), Fault(parameters=(change.gate_inverted("i"),))),
+        ),
+        KnownBug(
+            "projection-transposed",
+            "projection weight read in transposed order",
+            "TensorFlow stores the projection kernel as (H, P); a copied buffer has the size of (P, H).",
+            _of(("lstm_projection",), Fault(parameters=(change.h2r_transposed,))),
+        ),
+        KnownBug(
+            "clip-missing",
+            "pre-activations not cut",
+            "A port from ONNX to PyTorch or Keras, which have no clip.",
+            _of(_ALL, Fault(unclipped=True)),
+            needs="clip",
         ),
     )
 }

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Literal, TypeAlias
 
 from rnnviz.cells import CellSpec
-from rnnviz.cells.activations import Function
+from rnnviz.cells.activations import Function, without_clip
 from rnnviz.cells.base import StepFunction
 from rnnviz.core.parameters import LayerParameters
 
@@ -25,6 +25,8 @@ class Fault:
         Other activations of some roles of the cell, by role.
     step:
         Another step of the cell, with the same roles.
+    unclipped:
+        Whether the pre-activations are not cut.
     forgotten:
         Which of the states "h" and "c" a step does not get from the one before it.
     forgotten_is:
@@ -43,6 +45,7 @@ class Fault:
     parameters: tuple[ParameterChange, ...] = ()
     activations: tuple[tuple[str, Function], ...] = ()
     step: StepFunction | None = None
+    unclipped: bool = False
     forgotten: tuple[str, ...] = ()
     forgotten_is: Literal["zeros", "initial"] = "zeros"
     backward: Literal["reversed", "not_reversed", "not_realigned"] = "reversed"
@@ -52,7 +55,10 @@ class Fault:
 
     def changed(self, cell: CellSpec) -> CellSpec:
         """The cell with the bug."""
-        return replace(cell, step=self.step or cell.step).with_activations(**dict(self.activations))
+        changed = replace(cell, step=self.step or cell.step).with_activations(**dict(self.activations))
+        if not self.unclipped:
+            return changed
+        return changed.with_activations(**{role: without_clip(function) for role, function in changed.activations})
 
     def together_with(self, other: "Fault") -> "Fault | None":
         """Both known bugs at once, or None where they contradict each other."""
