@@ -23,7 +23,7 @@ from rnnviz.core.schema import (
 )
 from rnnviz.core.sequence_config import SequenceSource as SequenceSource
 from rnnviz.core.sequence_config import alphabet, check_sequence
-from rnnviz.core.words import suggest
+from rnnviz.core.words import join_words, suggest
 
 DEFAULT_TOLERANCES = {"float32": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7)}
 """(rtol, atol) by dtype: the defaults of torch.testing.assert_close."""
@@ -64,6 +64,15 @@ class Network:
     def graph(self) -> Graph:
         """The operations of the cell's step."""
         return trace(self.kind)
+
+    @property
+    def cell_title(self) -> str:
+        """The cell in words, with the keys that change it: "LSTM with clip = 3.0"."""
+        settings = {"clip": self.clip, "activations": self.activations and list(self.activations)}
+        changed = [f"{name} = {display_value(value)}" for name, value in settings.items() if value is not None]
+        if self.projection_size is not None:
+            changed.append(f"P = {self.projection_size} and H = {self.hidden_size}")
+        return self.kind.title + (f" with {join_words(changed)}" if changed else "")
 
     @property
     def output_size(self) -> int:

@@ -1,22 +1,15 @@
-"""ONNX Runtime: every layer as an RNN, LSTM or GRU node that is fed our parameters.
-
-ONNX orders the gates otherwise, i, o, f, c for an LSTM and z, r, h for a GRU, and keeps the biases as [Wb, Rb] in
-one tensor. Its GRU is Gluon's with linear_before_reset=1, and has the reset before the product without it.
-"""
+"""ONNX Runtime: every layer as an RNN, LSTM or GRU node that is fed our parameters."""
 
 import os
-from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from rnnviz.cells.activations import onnx_activation
-from rnnviz.cells.arrays import gate_rows
+from rnnviz.core import onnx_layer
 from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError, last_line
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.layerwise import fill_layer, initial_states
@@ -40,7 +33,11 @@ class OnnxEngine:
         x = np.ascontiguousarray(inputs.sequence)
         for layer in range(network.num_layers):
             states = initial_states(inputs.initial_state, layer, network.directions)
-            feeds = {"X": x, **_weights(inputs, layer), **dict(zip(_STATES, states, strict=False))}
+            feeds = {
+                "X": x,
+                **onnx_layer.weights(network, inputs.parameters, layer),
+                **dict(zip(_STATES, states, strict=False)),
+            }
             try:
                 y, *finals = session.run(None, feeds)
             except Exception as error:
@@ -61,28 +58,11 @@ def _model(network: Network) -> onnx.ModelProto:
     states = list(_STATES[: len(cell.state_symbols)])
     outputs = ["Y", "Y_h", "Y_c"][: 1 + len(states)]
     ranks = {"X": 3, "W": 3, "R": 3, "B": 2, **dict.fromkeys(states, 3)}
-    attributes: dict[str, Any] = {
-        "hidden_size": network.hidden_size,
-        "direction": "bidirectional" if network.bidirectional else "reverse" if network.reverse else "forward",
-    }
-    chosen = [named for _, function in cell.activations if (named := onnx_activation(function)) is not None]
-    attributes["activations"] = [name for name, _ in chosen] * network.directions
-    for place, key in enumerate(("activation_alpha", "activation_beta")):
-        constants = [constants[place] for _, constants in chosen if len(constants) > place]
-        if constants:
-            attributes[key] = constants * network.directions
-    if network.clip is not None:
-        attributes["clip"] = network.clip
-    if cell.name == "gru":
-        attributes["linear_before_reset"] = 1
-    if cell.name == "lstm_coupled":
-        attributes["input_forget"] = 1
-    operator = cell.name.partition("_")[0].upper()
     read = ["X", "W", "R", "B", "", *states]
-    if cell.name == "lstm_peephole":
+    if cell.parameters:
         read.append("P")
         ranks["P"] = 2
-    node = helper.make_node(operator, read, outputs, **attributes)
+    node = helper.make_node(onnx_layer.operator(network), read, outputs, **onnx_layer.attributes(network))
     graph = helper.make_graph(
         [node],
         "layer",
@@ -90,30 +70,6 @@ def _model(network: Network) -> onnx.ModelProto:
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
-
-
-def _weights(inputs: Inputs, layer: int) -> dict[str, FloatArray]:
-    """W (D, G·H, I), R (D, G·H, H) and B (D, 2·G·H) in ONNX's gate order, and P (D, 3·H) of peepholes."""
-    network = inputs.network
-    sides = [inputs.parameters.layer(layer, direction) for direction in range(network.directions)]
-    cell = network.kind
-
-    def reordered(array: FloatArray) -> FloatArray:
-        rows = gate_rows(array, cell.gate_symbols)
-        # A coupled forget gate has no rows; ONNX reads none of those that it asks for.
-        nothing = np.zeros_like(next(iter(rows.values())))
-        return np.concatenate([rows.get(gate, nothing) for gate in cell.gate_order("onnx")])
-
-    weights = {
-        "W": np.stack([reordered(p.i2h_weight) for p in sides]),
-        "R": np.stack([reordered(p.h2h_weight) for p in sides]),
-        "B": np.stack([np.concatenate([reordered(p.i2h_bias), reordered(p.h2h_bias)]) for p in sides]),
-    }
-    if cell.parameters:
-        # The peepholes have ONNX's order.
-        own = [[getattr(p, spec.name) for spec in cell.parameters] for p in sides]
-        weights["P"] = np.stack([np.concatenate(arrays) for arrays in own])
-    return weights
 
 
 def open_session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from unicodedata import category
 
-from rnnviz.cells.activations import onnx_activation
+from rnnviz.core import onnx_layer
 from rnnviz.core.config import Compare, Config, Network
 from rnnviz.core.engine_spec import RECORDING, RecordingName, engine_file, is_own, is_recording
 from rnnviz.core.errors import ConfigError, EngineError
@@ -72,9 +72,7 @@ class EngineEntry:
             )
         if not _has_cell(self.name, network):
             others = [entry.name for entry in ENGINES.values() if _has_cell(entry.name, network)]
-            return (
-                f"{self.title} does not compute {_cell_in_words(network)}: use {join_words(others, 'or')} in its place."
-            )
+            return f"{self.title} does not compute {network.cell_title}: use {join_words(others, 'or')} in its place."
         return None if self.bug is None else self.bug.unsupported_reason(network)
 
     @property
@@ -96,17 +94,8 @@ def _has_cell(engine: str, network: Network) -> bool:
         projects = network.projection_size is None or network.projection_size < network.hidden_size
         return usual and projects and network.cell in ("rnn_relu", "rnn_tanh", "lstm", "gru")
     if engine == "onnx":
-        named = all(onnx_activation(function) is not None for _, function in network.kind.activations)
-        return named and not network.kind.projects
+        return onnx_layer.has_cell(network)
     return True
-
-
-def _cell_in_words(network: Network) -> str:
-    settings = {"clip": network.clip, "activations": network.activations}
-    extras = [f"{name} = {display_value(value)}" for name, value in settings.items() if value is not None]
-    if network.projection_size is not None:
-        extras.append(f"P = {network.projection_size} and H = {network.hidden_size}")
-    return network.kind.title + (f" with {join_words(extras, 'and')}" if extras else "")
 
 
 def _load_manual() -> Engine:

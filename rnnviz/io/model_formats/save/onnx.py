@@ -1,9 +1,7 @@
 """An ONNX model that runs: one RNN, LSTM or GRU node for each layer, and the nodes between them.
 
 The model reads `input` (T, N, I) and the initial states `h_0`, and `c_0` of an LSTM, each (L·D, N, H), and gives
-`output` (T, N, D·H) and the final states `h_n` and `c_n`; T and N are free. ONNX orders the gates otherwise and keeps
-both biases in one tensor, [Wb, Rb]; its GRU is Gluon's with linear_before_reset = 1. Source: the operators' definitions
-in ONNX.
+`output` (T, N, D·H) and the final states `h_n` and `c_n`; T and N are free.
 """
 
 from collections.abc import Iterator
@@ -14,15 +12,11 @@ import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 import rnnviz
-from rnnviz.cells import CELLS
-from rnnviz.cells.arrays import reordered_rows
+from rnnviz.core import onnx_layer
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
-from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.parameters import LayerParameters, Parameters
+from rnnviz.core.parameters import Parameters
 
-_OPERATORS = {"lstm": "LSTM", "gru": "GRU", "rnn_relu": "RNN", "rnn_tanh": "RNN"}
-_ACTIVATIONS = {"rnn_relu": "Relu", "rnn_tanh": "Tanh"}
 _OPSET, _IR_VERSION = 17, 8
 """Of 2022, which runtimes of today read, old ones too; later versions of the operators compute the same."""
 _LARGEST_BYTES = (1 << 31) - (1 << 20)
@@ -62,7 +56,8 @@ def _graph(network: Network, parameters: Parameters) -> GraphProto:
             for name in network.kind.state_symbols
         ]
     for layer in range(network.num_layers):
-        constants |= _weights(network, parameters, layer)
+        weights = onnx_layer.weights(network, parameters, layer)
+        constants |= {f"layer{layer}.{name}": array for name, array in weights.items()}
         nodes += _layer(network, layer)
     if network.num_layers > 1:
         nodes += [
@@ -90,14 +85,6 @@ def _values(network: Network, sequence: str, features: int, end: str) -> Iterato
 
 def _layer(network: Network, layer: int) -> list[NodeProto]:
     """The layer's node, and nodes that reshape its Y (T, D, N, H) to (T, N, D·H)."""
-    attributes: dict[str, Any] = {
-        "hidden_size": network.hidden_size,
-        "direction": "bidirectional" if network.bidirectional else "reverse" if network.reverse else "forward",
-    }
-    if network.cell == "gru":
-        attributes["linear_before_reset"] = 1
-    if network.cell in _ACTIVATIONS:
-        attributes["activations"] = [_ACTIVATIONS[network.cell]] * network.directions
     first, last = layer == 0, layer == network.num_layers - 1
     states = network.kind.state_symbols
     before = [_of_layers(network, f"{name}_0")[layer] for name in states]
@@ -105,7 +92,9 @@ def _layer(network: Network, layer: int) -> list[NodeProto]:
     x, out = "input" if first else f"layer{layer - 1}.output", "output" if last else f"layer{layer}.output"
     y, no_lengths = f"layer{layer}.Y", ""
     inputs = [x, *(f"layer{layer}.{name}" for name in "WRB"), no_lengths, *before]
-    nodes = [helper.make_node(_OPERATORS[network.cell], inputs, [y, *after], name=f"layer{layer}", **attributes)]
+    inputs += [f"layer{layer}.P"] * bool(network.kind.parameters)
+    operator, attributes = onnx_layer.operator(network), onnx_layer.attributes(network)
+    nodes = [helper.make_node(operator, inputs, [y, *after], name=f"layer{layer}", **attributes)]
     if network.directions == 1:
         return [*nodes, helper.make_node("Squeeze", [y, "one"], [out])]
     turned = f"layer{layer}.turned"
@@ -118,18 +107,3 @@ def _of_layers(network: Network, state: str) -> list[str]:
     if network.num_layers == 1:
         return [state]
     return [f"layer{layer}.{state}" for layer in range(network.num_layers)]
-
-
-def _weights(network: Network, parameters: Parameters, layer: int) -> dict[str, FloatArray]:
-    """W (D, G·H, I), R (D, G·H, H) and B (D, 2·G·H) of one layer in ONNX's order of gates."""
-    orders = CELLS[network.cell].gate_symbols, CELLS[network.cell].gate_order("onnx")
-
-    def stacked(kind: str) -> FloatArray:
-        sides: list[LayerParameters] = [parameters.layer(layer, side) for side in range(network.directions)]
-        return np.stack([reordered_rows(getattr(p, kind), *orders) for p in sides])
-
-    return {
-        f"layer{layer}.W": stacked("i2h_weight"),
-        f"layer{layer}.R": stacked("h2h_weight"),
-        f"layer{layer}.B": np.concatenate([stacked("i2h_bias"), stacked("h2h_bias")], axis=1),
-    }
