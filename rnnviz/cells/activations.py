@@ -84,6 +84,10 @@ class Activation:
         """The same activation with another alpha or beta."""
         return replace(self, alpha=self.alpha if alpha is None else alpha, beta=self.beta if beta is None else beta)
 
+    def in_float32(self) -> "Activation":
+        """The same activation with its constants as float32 holds them."""
+        return self.with_constants(*(float(np.float32(constant)) for constant in (self.alpha, self.beta)))
+
     def values(self, x: FloatArray) -> FloatArray:
         """f(x), of the shape and type of x."""
         return np.asarray(_RULES[self.name].values(x, self.alpha, self.beta), x.dtype)
@@ -98,10 +102,22 @@ class Activation:
         return _RULES[self.name].code.format(x=x, X=operand, alpha=repr(self.alpha), beta=repr(self.beta))
 
     @property
+    def constants(self) -> int:
+        """The number of its constants: 0, 1 (alpha) or 2 (alpha and beta)."""
+        return _CONSTANTS.get(self.name, 0)
+
+    @property
     def text(self) -> str:
         """The name with its constants: "leaky_relu[0.01]"."""
-        count = _CONSTANTS.get(self.name, 0)
+        count = self.constants
         return self.name + (f"[{', '.join(f'{c:g}' for c in (self.alpha, self.beta)[:count])}]" if count else "")
+
+    @property
+    def key(self) -> str:
+        """The name that a config gives to it, with its constants where they are not those of the name."""
+        known = next((name for name, activation in ACTIVATIONS.items() if activation == self), None)
+        constants = ", ".join(map(repr, (self.alpha, self.beta)[: self.constants]))
+        return known or f"{self.name}({constants})"
 
     @property
     def limits(self) -> tuple[float | None, float | None]:
@@ -361,7 +377,7 @@ ACTIVATIONS: dict[str, Activation] = {
 """Every activation that a role of a cell can have, by the name that a config gives to it."""
 
 
-_ONNX_NAMES = {
+ONNX_NAMES = {
     "sigmoid": "Sigmoid",
     "tanh": "Tanh",
     "relu": "Relu",
@@ -375,17 +391,18 @@ _ONNX_NAMES = {
     "softsign": "Softsign",
     "softplus": "Softplus",
 }
+"""ONNX's name of each activation that it has."""
 
 
 def onnx_activation(function: Function) -> tuple[str, tuple[float, ...]] | None:
     """The name and the constants that ONNX's operators have for an activation, without its cut; None if it has none."""
     activation = without_clip(function)
-    if activation.name not in _ONNX_NAMES:
+    if activation.name not in ONNX_NAMES:
         return None
     if activation.name == "linear":
         activation = affine
     constants = (activation.alpha, activation.beta)[: _CONSTANTS.get(activation.name, 0)]
-    return _ONNX_NAMES[activation.name], constants
+    return ONNX_NAMES[activation.name], constants
 
 
 def parse_activation(text: str) -> Activation:

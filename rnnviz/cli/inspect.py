@@ -85,10 +85,13 @@ def table(entries: Sequence[Entry]) -> str:
 
 
 def remarks(entry: Entry) -> list[str]:
-    """Why an entry is not supported, and the assumptions that a run of it makes."""
+    """The keys that change an entry's cell, why it is not supported, and the assumptions that a run of it makes."""
     reason = entry.reason if entry.supported else f"not supported: {entry.reason}"
     masking = entry.masking and f"skipped time steps: {entry.masking}"
-    return [line for line in (reason, masking, *(f"assumption: {text}" for text in entry.assumptions)) if line]
+    settings = ", ".join(entry.settings)
+    return [
+        line for line in (settings, reason, masking, *(f"assumption: {text}" for text in entry.assumptions)) if line
+    ]
 
 
 def _row(entry: Entry) -> tuple[str, ...]:

@@ -77,9 +77,33 @@ def test_inspect_json_equals_the_table(
         "assumptions": [],
         "batch_size": None,
         "reverse": False,
+        "projection_size": None,
+        "clip": None,
+        "activations": None,
     }
     assert (rnn["cell"], rnn["cells"], rnn["supported"]) == (None, ["rnn_tanh", "rnn_relu"], True)
     assert not broken["supported"]
+
+
+def test_the_keys_of_a_cell_are_shown_and_written_to_the_config(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = 'cell = "gru_reset_before"\nclip = 0.5\nactivations = ["hard_sigmoid", "leaky_relu(0.1)"]\n'
+    (tmp_path / "c.toml").write_text(f"[network]\ninput_size = 3\nhidden_size = 4\n{keys}")
+    model, archive = str(tmp_path / "m.onnx"), str(tmp_path / "m.npz")
+    assert main(["convert", str(tmp_path / "c.toml"), model, "--quiet"]) == 0
+    assert main(["inspect", model]) == 0
+    assert 'clip = 0.5, activations = ["hard_sigmoid", "leaky_relu(0.1)"]' in capsys.readouterr().out
+    assert main(["config", "--from", model, "--initial-state", "zeros"]) == 0
+    network = tomllib.loads(config := capsys.readouterr().out)["network"]
+    assert (network["cell"], network["clip"]) == ("gru_reset_before", 0.5)
+    assert network["activations"] == ["hard_sigmoid", "leaky_relu(0.1)"]
+    (tmp_path / "m.toml").write_text(config)
+    assert main(["run", str(tmp_path / "m.toml"), "--quiet", "--engines", "onnx,manual"]) == 0
+    assert main(["convert", model, archive]) == 0
+    assert 'cell = "gru_reset_before", activations = ' in capsys.readouterr().out
+    assert main(["config", "--from", archive, "--cell", "gru_reset_before"]) == 0
+    assert tomllib.loads(capsys.readouterr().out)["network"]["cell"] == "gru_reset_before"
 
 
 def test_config_of_an_entry_runs_with_its_weights(

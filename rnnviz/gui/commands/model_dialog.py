@@ -216,6 +216,7 @@ def _notes(entry: Entry) -> list[str]:
     if not entry.supported:
         return [f"{_WHY_NOT}{entry.reason}."]
     notes = [f"{entry.reason[:1].upper()}{entry.reason[1:]}."] if entry.reason else []
+    notes += [f"The file sets {', '.join(entry.settings)}."] if entry.settings else []
     if entry.cell is None:
         notes = ["The file does not specify the activation. Choose the cell below."]
     if entry.leaves_initial_state_open:

@@ -132,7 +132,10 @@ def _stacked(layers: Sequence[StoredLayer]) -> StoredLayer:
 def _fits_on(upper: Entry, lower: Entry) -> bool:
     """Whether both can be layers of one network, with the output of `lower` as the input of `upper`."""
     # What else must be known of both has to be the same, too, such as that they compute backward.
-    same = ("cell", "cells", "hidden_size", "bidirectional", "dtype", "reason", "initial_state", "reverse")
+    same = (
+        *("cell", "cells", "hidden_size", "projection_size", "clip", "activations"),
+        *("bidirectional", "dtype", "reason", "initial_state", "reverse"),
+    )
     return (
         upper.supported
         and lower.supported

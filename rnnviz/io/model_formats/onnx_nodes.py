@@ -1,15 +1,17 @@
 """One RNN, LSTM or GRU node of an ONNX graph as a layer.
 
-ONNX orders the gates i, o, f, c and z, r, h, and keeps both biases in one tensor, [Wb, Rb]. Its GRU is Gluon's with
-linear_before_reset = 1. Source: the operators' definitions in ONNX.
+ONNX orders the gates i, o, f, c and z, r, h, and keeps both biases in one tensor, [Wb, Rb], and the three peepholes in
+another, P. Its GRU is Gluon's with linear_before_reset = 1. Source: the operators' definitions in ONNX.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from onnx import AttributeProto
 
-from rnnviz.cells import CELLS
+from rnnviz.cells import ACTIVATIONS, CELLS, Activation, affine, elu, hard_sigmoid, leaky_relu, linear
+from rnnviz.cells.activations import ONNX_NAMES
 from rnnviz.cells.arrays import reordered_rows
 from rnnviz.io.model_formats.layered_file import (
     Arrays,
@@ -20,7 +22,7 @@ from rnnviz.io.model_formats.layered_file import (
 from rnnviz.io.model_formats.onnx_constants import Constants, Value, widened_numbers
 from rnnviz.io.model_formats.onnx_graph import RECURRENT, Attributes, PlacedNode
 from rnnviz.io.model_formats.onnx_states import EVERY_STEP, InitialState, initial_state, lengths
-from rnnviz.io.model_formats.rnn_entry import DTYPES, Entry
+from rnnviz.io.model_formats.rnn_entry import DTYPES, Entry, named_activations
 
 OPERATORS = {("", "RNN"): "rnn_tanh", ("", "LSTM"): "lstm", ("", "GRU"): "gru"}
 """The operators that are read, each with its cell unless an attribute says otherwise."""
@@ -30,6 +32,8 @@ FOREIGN = {
     "AttnLSTM": "it computes attention within each time step, which no cell here has",
 }
 """Operators of other domains, and why they are not read."""
+
+_ACTIVATIONS = {theirs.lower(): ACTIVATIONS[name] for name, theirs in ONNX_NAMES.items() if name != "linear"}
 
 _SIDES = {"forward": "l", "reverse": "l", "bidirectional": "lr"}
 _KNOWN_ATTRIBUTES = {
@@ -64,7 +68,7 @@ def is_recurrent(placed: PlacedNode) -> bool:
 
 
 def recurrent_node(placed: PlacedNode, constants: Constants) -> RecurrentNode:
-    """The node as a layer: unsupported if it computes more than Gluon's cells do, or its weights are not read."""
+    """The node as a layer: unsupported if no cell here computes it, or its weights are not read."""
     if placed.operator not in OPERATORS:
         operator = placed.node.op_type
         cell = next(cell for (_, name), cell in OPERATORS.items() if name in operator)
@@ -75,8 +79,8 @@ def recurrent_node(placed: PlacedNode, constants: Constants) -> RecurrentNode:
     try:
         attributes = placed.scope.attributes_of(placed.node)
         _check_types(attributes)
-        cell = _cell(placed, cell, attributes)
-        _check_computed(placed, cell, attributes, constants)
+        cell = _cell(placed, attributes, constants)
+        _check_layout(attributes)
         for values in constants.both:
             # From the bottom up each layer's shape takes a few nodes; from the top it would take all of them at once.
             values.sequence_shape(placed.scope, placed.node)
@@ -121,7 +125,7 @@ def _refused(placed: PlacedNode, cell: str, reason: str, constants: Constants | 
             dtype = weight.dtype.name
             if len(weight.shape) == 3:
                 features = weight.shape[2]
-                hidden = hidden or weight.shape[1] // len(CELLS[cell].gates)
+                hidden = hidden or weight.shape[1] // len(CELLS[cell].gate_order("onnx"))
         except UnreadableError:
             pass
     both = has_second_direction(placed)
@@ -136,50 +140,89 @@ def _check_types(attributes: Attributes) -> None:
             raise UnreadableError(f"its attribute {name} is of a wrong type")
 
 
-def _cell(placed: PlacedNode, cell: str, attributes: Attributes) -> str:
-    """The cell by its activations, which must be those that Gluon's cell has."""
-    given = [_text(name) for name in attributes["activations"].strings] if "activations" in attributes else []
-    if not given:
-        return cell
-    count = 2 if has_second_direction(placed) else 1
-    names = tuple(name.lower() for name in given)
-    if cell == "rnn_tanh" and names in (("tanh",) * count, ("relu",) * count, ("tanh", "tanh"), ("relu", "relu")):
-        return f"rnn_{names[0]}"
-    expected = tuple(activation.text for _, activation in CELLS[cell].activations)
-    if names != expected * count:
-        allowed = "tanh or relu" if cell == "rnn_tanh" else ", ".join(expected)
-        raise UnreadableError(f"its activations are {', '.join(given)}: each direction must have {allowed}")
-    return cell
+def _cell(placed: PlacedNode, attributes: Attributes, constants: Constants) -> str:
+    """The cell that the operator computes with these attributes and inputs."""
+    cell = OPERATORS[placed.operator]
+    if cell == "gru":
+        return "gru" if _whole(attributes, "linear_before_reset") else "gru_reset_before"
+    if cell == "lstm":
+        peepholes = bool(placed.input("P")) and not _is_zeros(placed, "P", constants)
+        coupled = _whole(attributes, "input_forget")
+        if peepholes and coupled:
+            raise UnreadableError("it has peepholes (P) and input_forget = 1, and no cell here has both")
+        return "lstm_peephole" if peepholes else "lstm_coupled" if coupled else "lstm"
+    names = [_text(name) for name in attributes["activations"].strings] if "activations" in attributes else []
+    return "rnn_relu" if names and all(name.lower() == "relu" for name in names) else cell
 
 
-def _check_computed(placed: PlacedNode, cell: str, attributes: Attributes, constants: Constants) -> None:
-    """Refuse operators that Gluon's cells lack, by name."""
-    direction = _direction(attributes)
+def _activations(placed: PlacedNode, cell: str, attributes: Attributes) -> tuple[str, ...] | None:
+    """The activations of the cell's roles, which both directions must share; None if they are the cell's own."""
+    names = [_text(name) for name in attributes["activations"].strings] if "activations" in attributes else []
+    roles, directions = len(CELLS[cell].activations), 2 if has_second_direction(placed) else 1
+    # An RNN's own two activations are those of both directions, in a node of one, too.
+    if not names or (placed.node.op_type == "RNN" and len(names) == 2 and names[0].lower() == names[1].lower()):
+        names = names[:1] * directions
+    if not names:
+        return None
+    if len(names) != roles * directions:
+        raise UnreadableError(
+            f"its activations are {', '.join(names)}: it must have {roles} for each of {directions} directions"
+        )
+    constants = [iter(attributes[name].floats if name in attributes else ()) for name in _CONSTANTS]
+    found = [_activation(name, *constants) for name in names]
+    if found[:roles] != found[-roles:]:
+        raise UnreadableError("its directions have different activations: all directions of a network have the same")
+    return named_activations(cell, found[:roles])
+
+
+_CONSTANTS = ("activation_alpha", "activation_beta")
+
+
+def _activation(name: str, alphas: Iterator[float], betas: Iterator[float]) -> Activation:
+    """An activation with the next constants of the node, if it has some and the node still has them."""
+    activation = _ACTIVATIONS.get(name.lower())
+    if activation is None:
+        raise UnreadableError(
+            f"its activation is {name}: it must be one of {', '.join(dict.fromkeys(ONNX_NAMES.values()))}"
+        )
+    taken = [next(source, None) for source, _ in zip((alphas, betas), range(activation.constants), strict=False)]
+    if None in taken and activation not in (leaky_relu, hard_sigmoid, elu):
+        raise UnreadableError(
+            f"its activation {name} lacks {' or '.join(_CONSTANTS[: activation.constants])}, "
+            "whose default in ONNX Runtime is not that of ONNX"
+        )
+    # The shortest number that is the same float32, so that 0.1 stays 0.1.
+    made = activation.with_constants(*(None if value is None else float(str(np.float32(value))) for value in taken))
+    known = next((one for one in ACTIVATIONS.values() if one.in_float32() == made.in_float32()), made)
+    return linear if known == affine else known
+
+
+def _clip(attributes: Attributes) -> float | None:
+    limit = attributes["clip"].f if "clip" in attributes else np.inf
+    # The largest float, which some exporters write, limits nothing.
+    if limit >= np.finfo(np.float32).max:
+        return None
+    if not limit > 0.0:
+        raise UnreadableError(f"clip is {limit:g}: it must be above 0")
+    return float(str(np.float32(limit)))
+
+
+def _check_layout(attributes: Attributes) -> None:
+    direction, layout = _direction(attributes), _whole(attributes, "layout")
     if direction not in _SIDES:
         raise UnreadableError(f'its direction is "{direction}": it must be forward, reverse or bidirectional')
-    # The largest float, which some exporters write, limits nothing.
-    if "clip" in attributes and attributes["clip"].f < np.finfo(np.float32).max:
-        raise UnreadableError(f"clip = {attributes['clip'].f:g} limits the pre-activations, which no cell here does")
-    if _whole(attributes, "input_forget"):
-        raise UnreadableError("input_forget = 1 couples the input and the forget gate, which no cell here does")
-    if _whole(attributes, "layout") not in (0, 1):
-        raise UnreadableError(f"its layout is {_whole(attributes, 'layout')}: it must be 0 or 1")
-    if cell == "gru" and _whole(attributes, "linear_before_reset") != 1:
-        raise UnreadableError(
-            "linear_before_reset = 0 applies the reset gate before the recurrent product, "
-            "and the GRU of Gluon, PyTorch and this program after it"
-        )
-    if placed.input("P") and not _is_zeros(placed, "P", constants):
-        raise UnreadableError("its input P holds peepholes, which no cell here has")
+    if layout not in (0, 1):
+        raise UnreadableError(f"its layout is {layout}: it must be 0 or 1")
 
 
 @dataclass(frozen=True)
 class _Weights:
-    """W (D, G·H, I), R (D, G·H, H) and B (D, 2·G·H), which may be missing."""
+    """W (D, G·H, I), R (D, G·H, H), and B (D, 2·G·H) and P (D, 3·H), which may be missing."""
 
     w: Value
     r: Value
     b: Value | None
+    p: Value | None
 
 
 def _node(placed: PlacedNode, cell: str, attributes: Attributes, constants: Constants) -> RecurrentNode:
@@ -189,8 +232,9 @@ def _node(placed: PlacedNode, cell: str, attributes: Attributes, constants: Cons
         _constant(placed, "W", constants),
         _constant(placed, "R", constants),
         _constant(placed, "B", constants) if placed.input("B") else None,
+        _constant(placed, "P", constants) if CELLS[cell].parameters else None,
     )
-    gates, r = len(CELLS[cell].gates), weights.r.shape
+    gates, r = len(CELLS[cell].gate_order("onnx")), weights.r.shape
     hidden = _whole(attributes, "hidden_size") or (r[2] if len(r) == 3 else 0)
     features = weights.w.shape[2] if len(weights.w.shape) == 3 else 0
     if hidden < 1 or features < 1:
@@ -198,8 +242,9 @@ def _node(placed: PlacedNode, cell: str, attributes: Attributes, constants: Cons
             f"W has the shape {list(weights.w.shape)} and R {list(r)}: they must be (D, G·H, I) and (D, G·H, H)"
         )
     rows = gates * hidden
-    shapes = {"W": (len(sides), rows, features), "R": (len(sides), rows, hidden), "B": (len(sides), 2 * rows)}
-    for (name, shape), constant in zip(shapes.items(), (weights.w, weights.r, weights.b), strict=True):
+    shapes = {"W": (rows, features), "R": (rows, hidden), "B": (2 * rows,), "P": (3 * hidden,)}
+    for (name, of_side), constant in zip(shapes.items(), (weights.w, weights.r, weights.b, weights.p), strict=True):
+        shape = (len(sides), *of_side)
         if constant is None:
             continue
         if constant.shape != shape:
@@ -221,6 +266,8 @@ def _node(placed: PlacedNode, cell: str, attributes: Attributes, constants: Cons
         masking=skipped,
         assumptions=(*state.assumptions, *[EVERY_STEP] * bool(skipped)),
         reverse=direction == "reverse",
+        clip=_clip(attributes),
+        activations=_activations(placed, cell, attributes),
     )
     return RecurrentNode(placed, StoredLayer(entry, lambda: _parameters(weights, cell, sides), state.read), state, key)
 
@@ -237,6 +284,11 @@ def _parameters(weights: _Weights, cell: str, sides: str) -> Arrays:
     for side, array in zip(sides, both, strict=True):
         for kind, bias in (("i2h_bias", array[:rows]), ("h2h_bias", array[rows:])):
             found[f"{side}0_{kind}"] = reordered_rows(bias, *orders)
+    if weights.p is not None:
+        peepholes = [parameter.name for parameter in CELLS[cell].parameters]
+        for side, array in zip(sides, widened_numbers(weights.p), strict=True):
+            for kind, peephole in zip(peepholes, np.split(array, len(peepholes)), strict=True):
+                found[f"{side}0_{kind}"] = peephole
     return found
 
 

@@ -1,9 +1,11 @@
 """The common record of all formats: a recurrent layer, or a stack of them, in a model file."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
+from rnnviz.cells import CELLS, Activation
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError, printable
 from rnnviz.core.mmap_arrays import FloatArray
@@ -16,6 +18,12 @@ RNN_CELLS = ("rnn_tanh", "rnn_relu")
 
 ASK_FOR_ACTIVATION = 'the file does not contain the activation: give cell = "rnn_tanh" or cell = "rnn_relu"'
 """The reason of a supported entry whose cell is None."""
+
+
+def named_activations(cell: str, activations: Sequence[Activation]) -> tuple[str, ...] | None:
+    """The activations of a cell's roles as a config names them; None if they are the cell's own."""
+    own = [activation for _, activation in CELLS[cell].activations]
+    return None if list(activations) == own else tuple(activation.key for activation in activations)
 
 
 def ask_for_cell(cells: tuple[str, ...]) -> str:
@@ -39,13 +47,15 @@ class Entry:
     an entry is not supported, or what else must be known of one that is; it is empty where there is nothing to say,
     begins in lower case and has no full stop, so that it can end a sentence.
 
-    `cells` are the cells that the file admits where `cell` is None: the user chooses one of them. `biases` is whether
+    `cells` are the cells that the file admits: the user chooses one where `cell` is None, and may choose another one
+    than `cell`. `biases` is whether
     the layers have biases, None where that is not known. `initial_state` is one of INITIAL_STATES. `masking` describes
     the time steps that the model skips, and is empty where it skips none. `assumptions` are what a run of this entry
     takes for granted although the file does not say it or the model does more; each is worded like `reason`. They are
     repeated by inspect, config --from, run, the banner and convert. `batch_size` is N of a stored initial state, None
     where every sample starts from the same numbers; `load.entries_of` fills it in. `reverse` is whether the only
-    direction reads the sequence from its end.
+    direction reads the sequence from its end. `projection_size`, `clip` and `activations` are the keys of a config;
+    None where the file does not give them.
     """
 
     name: str
@@ -64,6 +74,9 @@ class Entry:
     assumptions: tuple[str, ...] = ()
     batch_size: int | None = None
     reverse: bool = False
+    projection_size: int | None = None
+    clip: float | None = None
+    activations: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         """Escape the texts of a file, which could break a line, control a terminal, or be invalid Unicode."""
@@ -84,6 +97,13 @@ class Entry:
         return "both" if self.bidirectional else "backward" if self.reverse else "forward"
 
     @property
+    def settings(self) -> tuple[str, ...]:
+        """The keys of a config that change the cell, such as "clip = 3.0"."""
+        keys = {"projection_size": self.projection_size, "clip": self.clip}
+        listed = {} if self.activations is None else {"activations": json.dumps(self.activations)}
+        return tuple(f"{key} = {value}" for key, value in (keys | listed).items() if value is not None)
+
+    @property
     def leaves_initial_state_open(self) -> bool:
         """Whether the model's own initial state is not in the file, so that the user must choose one."""
         return self.initial_state in ("input", "computed")
@@ -99,16 +119,21 @@ class Entry:
         inputs, hidden, layers, both = self.input_size, self.hidden_size, self.num_layers, self.bidirectional
         if not self.supported or inputs is None or hidden is None or layers is None or both is None:
             raise InputError(f"{self.name} cannot be run: {self.reason}.")
-        chosen = self.cell or cell
+        chosen = cell or self.cell
         if chosen is None:
             raise InputError(f"{self.name} cannot be run as it is: {self.reason}.")
-        if cell is not None and self.cell is not None and cell != self.cell:
-            raise InputError(f'{self.name} is of the cell "{self.cell}": it cannot be run as "{cell}".')
-        if self.cell is None and chosen not in self.cells:
-            allowed = " or ".join(f'"{name}"' for name in self.cells)
+        admitted = self.cells or (self.cell,)
+        if chosen not in admitted:
+            allowed = " or ".join(f'"{name}"' for name in admitted)
             raise InputError(f'{self.name} can be run as the cell {allowed}, not as "{chosen}".')
         dtype = "float64" if self.dtype == "float64" else "float32"
-        return Network(chosen, inputs, hidden, layers, both, self.reverse, dtype=dtype)
+        return Network(
+            *(chosen, inputs, hidden, layers, both, self.reverse),
+            dtype=dtype,
+            projection_size=self.projection_size,
+            clip=self.clip,
+            activations=self.activations,
+        )
 
 
 class ModelFile(Protocol):

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.cells import CELLS, Activation, affine, linear
+from rnnviz.cells.activations import parse_activation
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
@@ -67,7 +69,11 @@ def _check_network(entry: Entry, network: Network) -> None:
         raise InputError(
             f"network.reverse = false is not allowed: {entry.name} reads the sequence from its end, so it must be true."
         )
-    held = entry.network(network.cell).parameter_shapes()
+    stored = entry.network(network.cell)
+    if (entry.clip, entry.activations) != (None, None) and settings_in_float32(stored) != settings_in_float32(network):
+        settings = ", ".join(entry.settings)
+        raise InputError(f"{entry.name} has {settings}, but the network has not: [network] must have the same.")
+    held = stored.parameter_shapes()
     needed = network.parameter_shapes()
     for name in {**held, **needed}:
         if name not in held or name not in needed:
@@ -79,6 +85,14 @@ def _check_network(entry: Entry, network: Network) -> None:
             raise InputError(
                 f"{entry.name} has the array {name} of the shape {held[name]}, but the network needs {needed[name]}."
             )
+
+
+def settings_in_float32(network: Network) -> tuple[float | None, list[Activation]]:
+    """The clip and the activation of each role, with their numbers as an ONNX file holds them."""
+    own = [activation for _, activation in CELLS[network.cell].activations if isinstance(activation, Activation)]
+    found = own if network.activations is None else [parse_activation(name) for name in network.activations]
+    clip = None if network.clip is None else float(np.float32(network.clip))
+    return clip, [linear if activation == affine else activation.in_float32() for activation in found]
 
 
 def _extent(entry: Entry) -> str:

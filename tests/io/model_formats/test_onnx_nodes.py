@@ -62,25 +62,24 @@ def test_gates_are_put_into_gluons_order(tmp_path):
 @pytest.mark.parametrize(
     ("operator", "attributes", "reason"),
     [
-        ("LSTM", {"clip": 3.0}, "clip = 3"),
-        ("LSTM", {"input_forget": 1}, "input_forget"),
-        ("LSTM", {"activations": ["HardSigmoid", "Tanh", "Tanh"]}, "HardSigmoid"),
+        ("LSTM", {"clip": -3.0}, "clip is -3"),
+        ("LSTM", {"input_forget": 1, "inputs": ("x", "W", "R", "B", "", "", "", "P")}, "input_forget"),
+        ("LSTM", {"activations": ["Sigmoid", "Tanh"]}, "3 for each"),
         ("LSTM", {"direction": "sideways"}, "sideways"),
         ("LSTM", {"layout": 2}, "layout"),
         ("LSTM", {"wings": 2}, "wings"),
         ("LSTM", {"hidden_size": 3}, "W has the shape"),
         ("LSTM", {"direction": "bidirectional"}, "W has the shape"),
         ("LSTM", {"direction": 1}, "direction is of a wrong type"),
-        ("GRU", {"linear_before_reset": 0}, "linear_before_reset"),
-        ("GRU", {"activations": ["Sigmoid", "Relu"]}, "Relu"),
-        ("RNN", {"activations": ["Affine"]}, "Affine"),
-        ("LSTM", {"inputs": ("x", "W", "R", "B", "", "", "", "P")}, "peepholes"),
+        ("GRU", {"activations": ["Sigmoid", "Swish"]}, "Swish"),
+        ("RNN", {"activations": ["Affine"]}, "Affine lacks activation_alpha"),
+        ("RNN", {"activations": ["ThresholdedRelu"]}, "ThresholdedRelu lacks activation_alpha"),
         ("LSTM", {"inputs": ("x", "x", "R", "B")}, "W is the input x of the model"),
         ("LSTM", {"inputs": ("x", "W", "nowhere", "B")}, "R is nowhere"),
         ("LSTM", {"inputs": ("x", "W")}, "no input R"),
     ],
 )
-def test_what_gluon_cannot_express_is_refused_by_name(operator, attributes, reason, tmp_path):
+def test_a_node_that_no_cell_computes_is_refused_by_name(operator, attributes, reason, tmp_path):
     constants = weights(operator) | {"P": np.ones((1, 3 * H), np.float32), "lengths": np.ones(1, np.int32)}
     entry = only(save(tmp_path / "m.onnx", [node(operator, **attributes)], tensors(constants)))
     assert not entry.supported
@@ -101,6 +100,46 @@ def test_quantised_layers_are_refused_by_name(tmp_path):
     entry = only(save(tmp_path / "m.onnx", [quantized]))
     assert (entry.cell, entry.supported) == ("lstm", False)
     assert "DynamicQuantizeLSTM" in entry.reason
+
+
+@pytest.mark.parametrize(
+    ("operator", "attributes", "cell", "clip", "activations"),
+    [
+        ("LSTM", {"clip": 0.1}, "lstm", 0.1, None),
+        ("LSTM", {"clip": 3.4028234663852886e38}, "lstm", None, None),
+        ("LSTM", {"input_forget": 1}, "lstm_coupled", None, None),
+        ("LSTM", {"inputs": ("x", "W", "R", "B", "", "", "", "P")}, "lstm_peephole", None, None),
+        ("LSTM", {"activations": ["Sigmoid", "Tanh", "Tanh"]}, "lstm", None, None),
+        (
+            "LSTM",
+            {"activations": ["HardSigmoid", "tanh", "Softsign"]},
+            "lstm",
+            None,
+            ("hard_sigmoid", "tanh", "softsign"),
+        ),
+        ("GRU", {"linear_before_reset": 0}, "gru_reset_before", None, None),
+        ("RNN", {"activations": ["Tanh", "Tanh"]}, "rnn_tanh", None, None),
+        ("RNN", {"activations": ["Relu"]}, "rnn_relu", None, None),
+        ("RNN", {"activations": ["LeakyRelu"], "activation_alpha": [0.1]}, "rnn_tanh", None, ("leaky_relu(0.1)",)),
+        (
+            "RNN",
+            {"activations": ["Affine"], "activation_alpha": [1.0], "activation_beta": [0.0]},
+            *("rnn_tanh", None, ("linear",)),
+        ),
+    ],
+)
+def test_attributes_are_the_keys_of_a_config(operator, attributes, cell, clip, activations, tmp_path):
+    constants = weights(operator) | {"P": np.ones((1, 3 * H), np.float32)}
+    entry = only(save(tmp_path / "m.onnx", [node(operator, **attributes)], tensors(constants)))
+    assert (entry.cell, entry.clip, entry.activations) == (cell, clip, activations)
+    network = entry.network()
+    assert (network.cell, network.clip, network.activations) == (cell, clip, activations)
+
+
+def test_directions_of_different_activations_are_refused(tmp_path):
+    names = ["Sigmoid", "Tanh", "Sigmoid", "Relu"]
+    both = node("GRU", direction="bidirectional", activations=names)
+    assert "different activations" in only(save(tmp_path / "m.onnx", [both], tensors(weights("GRU", 2)))).reason
 
 
 @pytest.mark.parametrize("operator", GATES)
