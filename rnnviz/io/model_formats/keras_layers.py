@@ -1,7 +1,7 @@
 """A recurrent layer of a Keras file as Gluon's parameters.
 
 Keras has its kernels transposed, its gates i, f, c, o and z, r, h, and one bias, which becomes Gluon's i2h bias. A GRU
-with reset_after has two, as Gluon's has.
+with reset_after has two, as Gluon's has; without it, the reset gate comes before the product.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ from rnnviz.io.model_formats.layered_file import (
 )
 from rnnviz.io.model_formats.rnn_entry import RNN_CELLS, Entry, ask_for_cell
 
-_FAMILIES = {1: RNN_CELLS, 3: ("gru",), 4: ("lstm",)}
+_FAMILIES = {1: RNN_CELLS, 3: (None,), 4: ("lstm",)}
 _PLAIN_CALL = (
     "the file says nothing of initial_state, go_backwards and masks: the sequence is read from its beginning, and no "
     "time step is skipped"
@@ -66,7 +66,7 @@ def configured_layer(file: KerasFile, layer: Configured, matched: Matched) -> St
     entry = replace(entry, initial_state=layer.start.kind, masking=layer.masking, assumptions=layer.assumptions)
     try:
         computed = computed_by(layer.item)
-        entry = replace(entry, cell=computed.cell)
+        entry = replace(entry, cell=computed.cell, activations=computed.activations)
         if goes_backwards(layer.item) and both:
             # Its directions are exchanged, in the order of the weights and of the outputs.
             entry = replace(entry, reason=_EXCHANGED)
@@ -77,6 +77,8 @@ def configured_layer(file: KerasFile, layer: Configured, matched: Matched) -> St
         if [len(side) for side in matched.sides] != [len(side) for side in sides]:
             needed = sum(map(len, sides))
             raise UnreadableError(f"the file has {len(matched.within)} cells in its place, and it needs {needed}")
+        computed = replace(computed, cell=computed.cell or _gru(matched.within[0]))
+        entry = replace(entry, cell=computed.cell)
         assumed = settings_assumed(layer.item, str(entry.dtype), bool(layer.masking))
         entry = replace(entry, assumptions=(*entry.assumptions, *assumed))
         made = _layer(file, entry, matched.sides, computed)
@@ -100,7 +102,7 @@ def inferred_layer(file: KerasFile, found: FoundLayer, item: Item | None = None)
             raise UnreadableError(found.problem)
         gates = _gates(cells[0].recurrent_kernel)
         biased = any(cell.bias is not None for cell in cells)
-        families = _FAMILIES[gates]
+        families = tuple(cell or _gru(cells[0]) for cell in _FAMILIES[gates])
         layer = _layer(file, entry, found.sides, Computed(families[0], biased))
     except UnreadableError as error:
         return unsupported(entry, str(error))
@@ -129,8 +131,17 @@ def _gates(recurrent: StoredArray) -> int:
     raise UnreadableError(f"{recurrent.path} has the shape {list(shape)}: it must be H, 3H or 4H columns of H")
 
 
+def _gru(cell: StoredCell) -> str:
+    """The cell of a GRU by its bias: with reset_after it has two of them."""
+    if cell.bias is None:
+        raise UnreadableError("it has no bias, and nothing in the file says whether reset_after is set")
+    return "gru_reset_before" if len(cell.bias.shape) == 1 else "gru"
+
+
 def _layer(file: KerasFile, entry: Entry, sides: Sides, computed: Computed) -> StoredLayer:
-    needed = len(CELLS[computed.cell].gates)
+    assert computed.cell is not None
+    kind = CELLS[computed.cell]
+    needed = len(kind.gates)
     if not entry.input_size or not entry.hidden_size:
         raise UnreadableError("its kernels are not matrices")
     units = {cell.recurrent_kernel.shape[0] for side in sides for cell in side if cell.recurrent_kernel.shape}
@@ -148,23 +159,16 @@ def _layer(file: KerasFile, entry: Entry, sides: Sides, computed: Computed) -> S
         raise UnreadableError(f"use_bias is {str(computed.use_bias).lower()}, and its weights say otherwise")
     if len({cell.kernel.dtype for side in sides for cell in side}) > 1:
         raise UnreadableError("its cells are stored in different types")
-    return StoredLayer(entry, lambda: _parameters(file, sides, CELLS[computed.cell]))
+    return StoredLayer(entry, lambda: _parameters(file, sides, kind))
 
 
 def _check(cell: StoredCell, features: int, hidden: int, gates: int, computed: Computed) -> None:
     if cell.problem:
         raise UnreadableError(cell.problem)
-    rows, gru = gates * hidden, computed.cell == "gru"
+    rows = gates * hidden
     if cell.bias is not None and cell.bias.shape == (2 * rows,) and gates > 1:
         raise UnreadableError("its bias is that of CuDNNLSTM or CuDNNGRU: load it as LSTM or GRU, and save it again")
-    if cell.bias is not None and gru and cell.bias.shape == (rows,) and not computed.reset_after:
-        raise UnreadableError(
-            "its one bias is that of reset_after = false, which applies the reset gate before the product, and the "
-            "cell gru after it"
-        )
-    if cell.bias is None and gru and computed.reset_after is None:
-        raise UnreadableError("it has no bias, and nothing in the file says whether reset_after is set")
-    bias = (2, rows) if gru else (rows,)
+    bias = (2, rows) if computed.cell == "gru" else (rows,)
     for array, shape in zip(cell.arrays, ((features, rows), (hidden, rows), bias), strict=False):
         if array.problem:
             raise UnreadableError(array.problem)

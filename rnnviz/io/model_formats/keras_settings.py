@@ -6,10 +6,12 @@ Keras 2.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from rnnviz.cells import ACTIVATIONS, Activation, elu, keras_hard_sigmoid, leaky_relu, relu
 from rnnviz.io.model_formats.layered_file import UnreadableError
+from rnnviz.io.model_formats.rnn_entry import named_activations
 
 _CELLS = {
     "SimpleRNN": "rnn",
@@ -19,6 +21,13 @@ _CELLS = {
     "GRU": "gru",
     "GRUCell": "gru",
 }
+_SHARED = ("tanh", "relu", "sigmoid", "linear", "elu", "selu", "softsign", "softplus", "gelu", "swish", "silu")
+_ACTIVATIONS = {
+    **{name: ACTIVATIONS[name] for name in (*_SHARED, "exponential", "hard_tanh", "hard_sigmoid")},
+    "leaky_relu": leaky_relu.with_constants(0.2),
+    "celu": elu,
+}
+"""The activations of Keras, with its constants."""
 _OTHERS = re.compile("CuDNN|ConvLSTM|Peephole|StackedRNNCells")
 """Recurrent layers and cells of Keras that are not read."""
 _KERAS_1 = ("inner_activation", "inner_init")
@@ -40,11 +49,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Computed:
-    """The cell of ours that a cell of Keras is, and for a GRU whether the reset gate is applied after the product."""
+    """The cell of ours that a cell of Keras is; None for a GRU of which the config does not say reset_after.
 
-    cell: str
+    `activations` are those of its roles, None if they are the cell's own.
+    """
+
+    cell: str | None
     use_bias: bool
-    reset_after: bool | None = None
+    activations: tuple[str, ...] | None = None
 
 
 def is_recurrent(item: Item) -> bool:
@@ -96,10 +108,10 @@ def computed_by(item: Item) -> Computed:
             "a network here joins them after every layer"
         )
     units = {str(table(cell.item.get("config")).get("units")) for side in sides for cell in side}
-    if len({(one.cell, one.reset_after) for one in found}) > 1 or len(units) > 1:
+    if len({(one.cell, one.activations) for one in found}) > 1 or len(units) > 1:
         parts = "directions do" if len(sides) == 2 else "cells do"
         raise UnreadableError(f"its {parts} not compute the same: all layers and directions of a network must")
-    return Computed(found[0].cell, any(one.use_bias for one in found), found[0].reset_after)
+    return replace(found[0], use_bias=any(one.use_bias for one in found))
 
 
 def merge_mode(item: Item) -> str:
@@ -230,25 +242,26 @@ def _computed(item: Item) -> Computed:
         raise UnreadableError(f"{kind} is not read: it must be SimpleRNN, LSTM or GRU")
     if any(key in config for key in _KERAS_1) or ("output_dim" in config and "units" not in config):
         raise UnreadableError("Keras 1 wrote it, which is not read: load it with Keras 2, and save it again")
-    family = _CELLS[kind]
-    activation = config.get("activation")
-    if activation not in (("tanh", "relu") if family == "rnn" else ("tanh",)):
-        allowed = "tanh or relu" if family == "rnn" else "tanh"
-        raise UnreadableError(f"its activation is {_shown(activation)}, and must be {allowed}")
-    use_bias = config.get("use_bias", True) is True
+    family, use_bias = _CELLS[kind], config.get("use_bias", True) is True
+    activation = _activation(config, "activation")
     if family == "rnn":
-        return Computed(f"rnn_{activation}", use_bias)
-    recurrent = config.get("recurrent_activation")
-    if recurrent != "sigmoid":
-        raise UnreadableError(f"its recurrent_activation is {_shown(recurrent)}, and must be sigmoid")
+        cell = "rnn_relu" if activation == relu else "rnn_tanh"
+        return Computed(cell, use_bias, named_activations(cell, [activation]))
+    recurrent = _activation(config, "recurrent_activation")
     if family == "lstm":
-        return Computed("lstm", use_bias)
+        return Computed("lstm", use_bias, named_activations("lstm", [recurrent, activation, activation]))
     after = config.get("reset_after")
-    if after is False:
-        raise UnreadableError(
-            "reset_after = false applies the reset gate before the product, and the cell gru after it"
-        )
-    return Computed("gru", use_bias, True if after is True else None)
+    gru = {True: "gru", False: "gru_reset_before"}.get(after) if isinstance(after, bool) else None
+    return Computed(gru, use_bias, named_activations("gru", [recurrent, activation]))
+
+
+def _activation(config: Item, key: str) -> Activation:
+    given = config.get(key) or "linear"
+    if given not in _ACTIVATIONS if isinstance(given, str) else True:
+        raise UnreadableError(f"its {key} is {_shown(given)}, and must be one of {', '.join(_ACTIVATIONS)}")
+    # Of Keras 3 a SimpleRNN alone has no seed, and of Keras 2 all layers have time_major.
+    since_3 = "seed" in config or ("zero_output_for_mask" in config and "time_major" not in config)
+    return keras_hard_sigmoid if given == "hard_sigmoid" and since_3 else _ACTIVATIONS[given]
 
 
 def _is_foreign(item: Item) -> bool:

@@ -104,18 +104,41 @@ def with_config(cell, path, change, *, compression=zipfile.ZIP_STORED):
 
 
 @pytest.mark.parametrize(
+    ("settings", "activations"),
+    [
+        ({"activation": "relu"}, ("sigmoid", "relu", "relu")),
+        ({"activation": None}, ("sigmoid", "linear", "linear")),
+        ({"recurrent_activation": "hard_sigmoid"}, ("keras_hard_sigmoid", "tanh", "tanh")),
+        ({"activation": "leaky_relu"}, ("sigmoid", "leaky_relu(0.2)", "leaky_relu(0.2)")),
+        ({"activation": "tanh"}, None),
+    ],
+)
+def test_activations_are_those_of_the_roles(settings, activations, tmp_path):
+    model = with_config("lstm", tmp_path / "m.keras", lambda layers: layers["uni1_0"]["config"].update(settings))
+    assert entry_called(model, "uni1_0").network().activations == activations
+
+
+def test_the_hard_sigmoid_of_keras_2_is_steeper(tmp_path):
+    def change(layers):
+        del layers["uni1_0"]["config"]["seed"]
+        layers["uni1_0"]["config"]["time_major"] = False
+        layers["uni1_0"]["config"]["recurrent_activation"] = "hard_sigmoid"
+
+    model = with_config("lstm", tmp_path / "m.keras", change)
+    assert entry_called(model, "uni1_0").activations == ("hard_sigmoid", "tanh", "tanh")
+
+
+@pytest.mark.parametrize(
     ("cell", "name", "settings", "reason"),
     [
-        ("lstm", "uni1_0", {"activation": "relu"}, "activation is relu"),
         ("lstm", "uni1_0", {"activation": {"class_name": "function", "config": "mine"}}, "activation is mine"),
-        ("lstm", "uni1_0", {"activation": None}, "activation is None"),
-        ("lstm", "uni1_0", {"recurrent_activation": "hard_sigmoid"}, "hard_sigmoid"),
-        ("rnn_tanh", "uni1_0", {"activation": "elu"}, "activation is elu"),
-        ("gru", "uni1_0", {"reset_after": False}, "reset_after = false"),
+        ("lstm", "uni1_0", {"recurrent_activation": "softmax"}, "recurrent_activation is softmax"),
+        ("rnn_tanh", "uni1_0", {"activation": "mish"}, "activation is mish"),
+        ("gru", "uni1_0", {"reset_after": False}, "the layer needs [9]"),
         ("gru", "uni1_0", {"use_bias": False}, "use_bias is false"),
     ],
 )
-def test_what_gluon_cannot_express_is_refused_by_name(cell, name, settings, reason, tmp_path):
+def test_settings_that_no_cell_has_are_refused_by_name(cell, name, settings, reason, tmp_path):
     model = with_config(cell, tmp_path / "m.keras", lambda layers: layers[name]["config"].update(settings))
     entry = entry_called(model, name)
     assert not entry.supported

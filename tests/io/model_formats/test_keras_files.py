@@ -90,9 +90,10 @@ def test_one_bias_becomes_that_of_the_input(tmp_path):
     assert not read["l0_h2h_bias"].any()
 
 
-def test_a_gru_whose_weights_do_not_tell_where_its_reset_gate_is_is_refused(tmp_path):
+def test_the_bias_of_a_gru_says_where_its_reset_gate_is(tmp_path):
     values = arrays(gates=3)
-    refused(write(tmp_path / "a.h5", [*values[:2], values[2][0]]), "reset_after = false")
+    (entry,) = open_model(write(tmp_path / "a.h5", [*values[:2], values[2][0]])).entries
+    assert entry.cells == ("gru_reset_before",)
     refused(write(tmp_path / "b.h5", values[:2]), "reset_after")
 
 
