@@ -205,6 +205,7 @@ def _nd_array(array: FloatArray) -> Any:
 
 def _block(network: Network, input_size: int, num_layers: int, layout: str) -> Any:
     """A Gluon layer with parameters of the right shapes, not hybridized: that would freeze its return form."""
+    projection = {} if network.projection_size is None else {"projection_size": network.projection_size}
     block = _LAYERS[network.cell](
         network.hidden_size,
         num_layers,
@@ -212,6 +213,7 @@ def _block(network: Network, input_size: int, num_layers: int, layout: str) -> A
         bidirectional=network.bidirectional,
         input_size=input_size,
         dtype=network.dtype,
+        **projection,
     )
     block.initialize(mx.init.Zero(), ctx=mx.cpu())
     return block

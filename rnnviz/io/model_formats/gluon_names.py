@@ -13,7 +13,7 @@ from rnnviz.io.model_formats.infer_network import Found, Layers, assemble
 from rnnviz.io.model_formats.rnn_entry import Entry, ask_for_cell
 from rnnviz.io.model_formats.tensors import Tensor
 
-_KIND = r"(?P<kind>i2h_weight|h2h_weight|i2h_bias|h2h_bias|h2r_weight)"
+_KIND = r"(?P<kind>[ih]2h_(?:weight|bias)|h2r_weight|c2[ifo]_weight)"
 _FUSED = re.compile(rf"(?P<prefix>(?:.*[._:])?)(?P<side>[lr])(?P<layer>\d{{1,6}})_{_KIND}", re.DOTALL)
 _STACKED = re.compile(rf"(?P<prefix>(?:.*\.)?)(?P<layer>\d{{1,6}})\.(?:(?P<side>[lr])_cell\.)?{_KIND}", re.DOTALL)
 _CELL = re.compile(rf"(?P<prefix>(?:.*?[._:])??)(?:(?P<side>[lr])_cell\.)?{_KIND}", re.DOTALL)
@@ -39,9 +39,8 @@ def find(tensors: Mapping[str, Tensor], packed: Mapping[str, str]) -> list[Found
             match = pattern.fullmatch(bare)
             if match is not None:
                 parts = match.groupdict()
-                kind = "projection" if parts["kind"] == "h2r_weight" else parts["kind"]
                 place = int(parts.get("layer") or 0), int(parts["side"] == "r")
-                networks.setdefault((form, parts["prefix"]), {}).setdefault(place, {})[kind] = source
+                networks.setdefault((form, parts["prefix"]), {}).setdefault(place, {})[parts["kind"]] = source
                 break
         if source in packed:
             dtype = tensors[source].dtype
@@ -62,7 +61,7 @@ def _name(prefix: str) -> str:
 
 def _fused(form: str, prefix: str, layers: Layers, tensors: Mapping[str, Tensor]) -> list[Found]:
     """A fused layer, or cells that the user has named like its layers, where they cannot be one network."""
-    layer = assemble(_name(prefix.removesuffix(_UNFUSED)), layers, tensors, without_bias=False)
+    layer = _admitting(assemble(_name(prefix.removesuffix(_UNFUSED)), layers, tensors, without_bias=False))
     if form == "stacked":
         return [layer]
     if not layer.entry.supported:
@@ -84,18 +83,24 @@ def _list(prefix: str, layers: Layers, tensors: Mapping[str, Tensor]) -> list[Fo
 
 
 def _cell(name: str, layers: Layers, tensors: Mapping[str, Tensor], assumptions: tuple[str, ...] = ()) -> Found:
-    """A cell, or both of a BidirectionalCell; GRUCell alone has activations that are always the same."""
-    found = assemble(name, layers, tensors, without_bias=False)
+    """A cell, or both of a BidirectionalCell; those of GRUCell and LSTMPCell alone have one set of activations."""
+    found = _admitting(assemble(name, layers, tensors, without_bias=False))
     parts = name.split(".")
     assumptions = (*assumptions, _REVERSED if "r_cell" in parts else _CALLED)
     if parts[-1] == "base_cell":
         assumptions = (*assumptions, _WRAPPED)
     if found.entry.bidirectional:
         assumptions = (*assumptions, _DIRECTIONS)
-    if found.entry.supported and found.entry.cell == "lstm":
+    if found.entry.supported and found.entry.cell == "lstm" and found.entry.projection_size is None:
         cells = ("lstm",)
         found = replace(found, entry=replace(found.entry, cell=None, cells=cells, reason=ask_for_cell(cells)))
     return _assuming(found, assumptions)
+
+
+def _admitting(found: Found) -> Found:
+    """The network as a GRU, and as the other cells that have as many rows and the same names."""
+    same_rows = ("gru", "gru_reset_before", "lstm_coupled")
+    return replace(found, entry=replace(found.entry, cells=same_rows)) if found.entry.cell == "gru" else found
 
 
 def _assuming(found: Found, assumptions: tuple[str, ...]) -> Found:

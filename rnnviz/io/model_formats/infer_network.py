@@ -4,12 +4,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from rnnviz.cells import CELLS, Sizes
 from rnnviz.io.model_formats.rnn_entry import ASK_FOR_ACTIVATION, DTYPES, RNN_CELLS, Entry
 from rnnviz.io.model_formats.tensors import Tensor
 
-_CELLS = {1: None, 3: "gru", 4: "lstm"}
-_KINDS = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
-_IN_PYTORCH = {"i2h_weight": "weight_ih", "h2h_weight": "weight_hh", "i2h_bias": "bias_ih", "h2h_bias": "bias_hh"}
+_CELLS = {1: "rnn_tanh", 3: "gru", 4: "lstm"}
+_PEEPHOLES = frozenset(parameter.name for parameter in CELLS["lstm_peephole"].parameters)
+IN_PYTORCH = {
+    "i2h_weight": "weight_ih",
+    "h2h_weight": "weight_hh",
+    "i2h_bias": "bias_ih",
+    "h2h_bias": "bias_hh",
+    "h2r_weight": "weight_hr",
+}
+"""PyTorch's names for the kinds of arrays that Gluon has."""
 _PYTORCH = re.compile("weight_(?:ih|hh|hr)|bias_(?:ih|hh)")
 
 Layers = dict[tuple[int, int], dict[str, str]]
@@ -39,22 +47,22 @@ def assemble(name: str, layers: Layers, tensors: Mapping[str, Tensor], *, withou
     try:
         count, directions = _extent(layers)
         entry = replace(entry, num_layers=count, bidirectional=directions == 2)
-        gates, hidden = _hidden(layers[0, 0], tensors)
+        cell, hidden, projection = _cell_and_sizes(layers[0, 0], tensors)
         features = _shape(layers[0, 0], "i2h_weight", 2, tensors)[1]
-        entry = replace(entry, cell=_CELLS[gates], input_size=features, hidden_size=hidden)
+        entry = replace(entry, cell=cell, input_size=features, hidden_size=hidden, projection_size=projection)
         if entry.dtype not in DTYPES:
             raise _UnsupportedError(
                 f"it is stored as {entry.dtype}, and must be one of {', '.join(DTYPES)}{_advice(entry.dtype)}"
             )
         if unreadable:
             raise _UnsupportedError(unreadable)
-        sources = _sources(layers, tensors, (gates * hidden, hidden, features), directions, without_bias)
+        sources = _sources(layers, tensors, cell, Sizes(features, hidden, projection), directions, without_bias)
     except _UnsupportedError as error:
         return Found(replace(entry, supported=False, reason=unreadable or str(error)), {})
     assumptions = dict.fromkeys(tensor.assumption for tensor in used if tensor.assumption)
     entry = replace(entry, biases=None not in sources.values(), assumptions=tuple(assumptions))
-    if entry.cell is None:
-        entry = replace(entry, cells=RNN_CELLS, reason=ASK_FOR_ACTIVATION)
+    if cell in RNN_CELLS:
+        entry = replace(entry, cell=None, cells=RNN_CELLS, reason=ASK_FOR_ACTIVATION)
     return Found(entry, sources)
 
 
@@ -85,22 +93,27 @@ def _extent(layers: Layers) -> tuple[int, int]:
     return count, directions
 
 
-def _hidden(arrays: Mapping[str, str], tensors: Mapping[str, Tensor]) -> tuple[int, int]:
-    """G and H, from the array whose shape contains both: (G·H, H)."""
+def _cell_and_sizes(arrays: Mapping[str, str], tensors: Mapping[str, Tensor]) -> tuple[str, int, int | None]:
+    """The cell, H, and P of a projection, from the arrays whose shapes contain them: (G·H, H or P) and (P, H)."""
     rows, hidden = _shape(arrays, "h2h_weight", 2, tensors)
-    if rows % hidden or rows // hidden not in _CELLS:
+    projection = None
+    if "h2r_weight" in arrays:
+        projection, hidden = _shape(arrays, "h2r_weight", 2, tensors)
+    gates = rows // hidden if rows % hidden == 0 else 0
+    lstm_alone = projection is not None or not _PEEPHOLES.isdisjoint(arrays)
+    if gates not in _CELLS or (lstm_alone and gates != 4):
+        columns, allowed = tensors[arrays["h2h_weight"]].shape[1], "4H" if lstm_alone else "H, 3H or 4H"
         raise _UnsupportedError(
-            f"{arrays['h2h_weight']} has the shape ({rows}, {hidden}): it must be H, 3H or 4H rows of H"
+            f"{arrays['h2h_weight']} has the shape ({rows}, {columns}): it must be {allowed} rows of "
+            f"{'H' if projection is None else 'P'}"
         )
-    return rows // hidden, hidden
+    return _CELLS[gates] if _PEEPHOLES.isdisjoint(arrays) else "lstm_peephole", hidden, projection
 
 
 def _shape(arrays: Mapping[str, str], kind: str, rank: int, tensors: Mapping[str, Tensor]) -> tuple[int, ...]:
-    if "projection" in arrays:
-        raise _UnsupportedError(f"{arrays['projection']} projects the hidden state, which no cell here does")
     if kind not in arrays:
         there = ", ".join(arrays.values())
-        lacking = _IN_PYTORCH[kind] if _PYTORCH.search(there) else kind
+        lacking = IN_PYTORCH[kind] if _PYTORCH.search(there) else kind
         raise _UnsupportedError(f"it holds {there}, but lacks the {lacking} that belongs to it")
     shape = tensors[arrays[kind]].shape
     if len(shape) > rank == 2:
@@ -115,16 +128,20 @@ def _shape(arrays: Mapping[str, str], kind: str, rank: int, tensors: Mapping[str
 def _sources(
     layers: Layers,
     tensors: Mapping[str, Tensor],
-    sizes: tuple[int, int, int],
+    cell: str,
+    sizes: Sizes,
     directions: int,
     without_bias: bool,
 ) -> dict[str, str | None]:
-    rows, hidden, features = sizes
+    spec = CELLS[cell if sizes.projection_size is None else "lstm_projection"]
     biased = not without_bias or any(kind.endswith("bias") for arrays in layers.values() for kind in arrays)
+    above = replace(sizes, input_size=directions * spec.state_sizes(sizes)["h"])
     sources: dict[str, str | None] = {}
     for (layer, direction), arrays in sorted(layers.items()):
-        width = features if layer == 0 else directions * hidden
-        shapes = dict(zip(_KINDS, ((rows, width), (rows, hidden), (rows,), (rows,)), strict=True))
+        shapes = spec.parameter_shapes(above if layer else sizes)
+        more = [source for kind, source in arrays.items() if kind not in shapes]
+        if more:
+            raise _UnsupportedError(f"it holds {more[0]}, which the first direction of layer 0 does not have")
         for kind, needed in shapes.items():
             gluon = f"{'lr'[direction]}{layer}_{kind}"
             if kind.endswith("bias") and not biased:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from rnnviz.io.model_formats.infer_network import Found, Layers, assemble
+from rnnviz.io.model_formats.infer_network import IN_PYTORCH, Found, Layers, assemble
 from rnnviz.io.model_formats.rnn_entry import RNN_CELLS, Entry
 from rnnviz.io.model_formats.tensors import Tensor
 
@@ -18,13 +18,7 @@ _NAME = re.compile(
     r"(?:_l(?P<layer>\d{1,6})(?P<reverse>_reverse)?)?",
     re.DOTALL,
 )
-_KINDS = {
-    "weight_ih": "i2h_weight",
-    "weight_hh": "h2h_weight",
-    "bias_ih": "i2h_bias",
-    "bias_hh": "h2h_bias",
-    "weight_hr": "projection",
-}
+_KINDS = {theirs: kind for kind, theirs in IN_PYTORCH.items()}
 _OTHER_CELLS = {
     re.compile(pattern, re.DOTALL): reason
     for pattern, reason in (

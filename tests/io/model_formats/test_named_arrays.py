@@ -106,7 +106,7 @@ def test_a_model_is_not_another_network(tmp_path: Path) -> None:
             "lstm", 3, 4, 2
         ): "num_layers = 1 and bidirectional = false, but the network has network.num_layers = 2",
         Network("lstm", 3, 4, 1, True): "but the network has network.num_layers = 1 and network.bidirectional = true",
-        Network("gru", 3, 4): 'is of the cell "lstm": it cannot be run as "gru"',
+        Network("gru", 3, 4): 'can be run as the cell "lstm", not as "gru"',
     }.items():
         with pytest.raises(InputError, match=words):
             read_parameters(path, None, asked)

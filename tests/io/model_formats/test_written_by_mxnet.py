@@ -229,13 +229,12 @@ def test_gates_of_which_one_is_missing_or_another_are_not_joined(mx: Any, tmp_pa
         assert "h2h_weight" in entry.reason
 
 
-def test_a_projection_is_refused_by_name(mx: Any, tmp_path: Path) -> None:
+def test_a_projection_has_its_own_size(mx: Any, tmp_path: Path) -> None:
     made, path = mx.gluon.rnn.LSTM(HIDDEN, projection_size=2, input_size=INPUT), tmp_path / "w.params"
     made.initialize()
     made.collect_params().save(str(path))
     (entry,) = entries_of(path)
-    assert not entry.supported
-    assert "l0_h2r_weight projects the hidden state" in entry.reason
+    assert (entry.cell, entry.hidden_size, entry.projection_size) == ("lstm", HIDDEN, 2)
 
 
 def test_numpy_arrays_and_scalars_stand_in_a_file_of_their_own_kind(mx: Any, tmp_path: Path) -> None:

@@ -179,12 +179,11 @@ def test_float64_weights_are_not_rounded_unasked(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read["l0_h2h_bias"], exact["bias_hh_l0"].numpy())
 
 
-def test_a_projection_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_projection_has_its_own_size(tmp_path: Path) -> None:
     path = tmp_path / "w.pt"
     torch.save(module("lstm", proj_size=2).state_dict(), path)
     (entry,) = entries_of(path)
-    assert not entry.supported
-    assert "weight_hr_l0 projects the hidden state" in entry.reason
+    assert (entry.cell, entry.hidden_size, entry.projection_size) == ("lstm", HIDDEN, 2)
 
 
 @pytest.mark.parametrize("form", ["zip", "legacy"])

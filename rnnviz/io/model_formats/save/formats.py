@@ -1,16 +1,24 @@
 """The formats of written weights, selected by the file's ending."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
+from rnnviz.core import onnx_layer
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
 from rnnviz.core.parameters import Parameters
+from rnnviz.core.words import join_words
 from rnnviz.io.model_formats.formats import MXNET, NUMPY, ONNX, SAFETENSORS, Format
 from rnnviz.io.model_formats.rnn_entry import Entry
-from rnnviz.io.model_formats.weights import read_weights
+from rnnviz.io.model_formats.weights import read_weights, settings_in_float32
+
+_FUSED = ("rnn_relu", "rnn_tanh", "lstm", "gru")
+"""Cells of the layers of Gluon and of PyTorch, an LSTM with a projection, too."""
+_READ_FROM_SHAPES = ("lstm", "lstm_peephole", "gru")
+"""Cells that the names and shapes of the arrays determine."""
 
 
 @dataclass(frozen=True)
@@ -34,25 +42,44 @@ class WeightFormat:
         Raises
         ------
         InputError
-            With the network's dtype and those that are allowed.
+            With the network's dtype and those that are allowed, or with its cell.
         """
+        if self.library is not None and not self._has_cell(network):
+            raise InputError(
+                f"{path} cannot be written: no layer of {self.title} computes {network.cell_title}; "
+                f"write a {NUMPY_ARCHIVE.ending} file."
+            )
         if network.dtype not in self.dtypes:
             raise InputError(
                 f'{path} cannot be written: network.dtype is "{network.dtype}", and {self.title} files '
                 f"run only in {' or '.join(self.dtypes)}."
             )
 
+    def _has_cell(self, network: Network) -> bool:
+        """Whether the framework of the format has a layer that computes the network's cell."""
+        if self is ONNX_MODEL:
+            return onnx_layer.has_cell(network)
+        return (network.clip, network.activations) == (None, None) and network.cell in _FUSED
+
     def note(self, network: Network) -> str:
         """The sentence on information that the file does not contain; "" if it is complete."""
         # ONNX files name both.
         if self is ONNX_MODEL:
             return ""
-        keys = [f'cell = "{network.cell}"'] if network.kind.gate_count == 1 else []
-        keys += ["reverse = true"] if network.reverse else []
-        if not keys:
+        lacking: dict[str, str] = {}
+        if network.cell not in _READ_FROM_SHAPES:
+            either_rnn = network.kind.gate_count == 1 and network.activations is None
+            lacking[f'cell = "{network.cell}"'] = "activation" if either_rnn else "cell"
+        if network.activations is not None:
+            lacking[f"activations = {json.dumps(network.activations)}"] = "activations"
+        if network.clip is not None:
+            lacking[f"clip = {network.clip!r}"] = "clip"
+        if network.reverse:
+            lacking["reverse = true"] = "direction"
+        if not lacking:
             return ""
-        lacking = {2: "activation and direction"}.get(len(keys), "direction" if network.reverse else "activation")
-        return f"The format does not contain the {lacking}: give {' and '.join(keys)} when you read the file."
+        things, keys = (join_words(words, "and") for words in (lacking.values(), lacking))
+        return f"The format does not contain the {things}: give {keys} when you read the file."
 
     def write(self, network: Network, parameters: Parameters, path: Path) -> None:
         """Write the weights of a network; raises an InputError or an OSError if that cannot be done."""
@@ -101,9 +128,16 @@ def format_for(path: Path) -> WeightFormat:
 
 
 def _is_like(entry: Entry, network: Network) -> bool:
-    """Whether an entry equals the network in its sizes, its type and, if the file names it, its cell."""
+    """Whether an entry equals the network in its sizes, its type and, as far as the file names them, its other keys."""
     try:
-        held = entry.network(network.cell if entry.cell is None else None)
+        held = entry.network(network.cell if network.cell in entry.cells else None)
     except InputError:
         return False
-    return replace(held, reverse=held.reverse or network.reverse) == replace(network, layout=held.layout)
+    given = replace(
+        held,
+        reverse=held.reverse or network.reverse,
+        clip=held.clip or network.clip,
+        activations=held.activations or network.activations,
+    )
+    theirs, ours = (replace(each, layout="NTC", clip=None, activations=None) for each in (given, network))
+    return theirs == ours and settings_in_float32(given) == settings_in_float32(network)

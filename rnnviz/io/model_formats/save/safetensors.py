@@ -8,8 +8,7 @@ from pathlib import Path
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
 from rnnviz.core.parameters import Parameters
-
-_KINDS = {"i2h_weight": "weight_ih", "h2h_weight": "weight_hh", "i2h_bias": "bias_ih", "h2h_bias": "bias_hh"}
+from rnnviz.io.model_formats.infer_network import IN_PYTORCH
 
 
 def write_weights(_network: Network, parameters: Parameters, path: Path) -> None:
@@ -34,4 +33,4 @@ def write_weights(_network: Network, parameters: Parameters, path: Path) -> None
 def torch_name(name: str) -> str:
     """PyTorch's name for Gluon's: `r1_h2h_bias` is `bias_hh_l1_reverse`."""
     place, _, kind = name.partition("_")
-    return f"{_KINDS[kind]}_l{place[1:]}{'_reverse' if place[0] == 'r' else ''}"
+    return f"{IN_PYTORCH[kind]}_l{place[1:]}{'_reverse' if place[0] == 'r' else ''}"

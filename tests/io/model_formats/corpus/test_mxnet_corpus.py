@@ -130,7 +130,6 @@ CASES: dict[str, Case] = {
     "other layout": Case(fused("GRU", 2, layout="NTC"), {"*": ("", "gru")}),
     "float64": Case(fused("LSTM", 2), {"*": ("", "lstm")}, dtype="float64"),
     "float16": Case(fused("GRU"), {"*": ("", "gru")}, dtype="float16"),
-    "projection": Case(fused("LSTM", projection_size=2), refused={"*": "projects the hidden state"}),
     "lstm cell": Case(cell("LSTMCell"), {"*": ("", "(lstm)")}, {"*": ("", "(lstm)")}),
     "gru cell": Case(cell("GRUCell"), {"*": ("", "gru")}, {"*": ("", "gru")}),
     "rnn cell": Case(cell("RNNCell"), {"*": ("", "(rnn_tanh)")}),
@@ -190,7 +189,7 @@ CASES: dict[str, Case] = {
         around("VariationalDropoutCell", cell("RNNCell"), 0.2), {"base_cell": ("", "(rnn_tanh)")}
     ),
     "projected cell": Case(
-        contributed("LSTMPCell", HIDDEN, 2, input_size=FEATURES), refused={"*": "projects the hidden state"}
+        contributed("LSTMPCell", HIDDEN, 2, input_size=FEATURES), {"*": ("", "lstm")}, {"*": ("", "lstm")}
     ),
     "convolution, lstm": Case(
         contributed("Conv1DLSTMCell", (3, 8), 4, 3, 3, i2h_pad=1), refused={"*": "kernel of a convolution"}

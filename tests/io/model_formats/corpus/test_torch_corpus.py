@@ -642,7 +642,21 @@ def peephole_weights(folder: Path) -> tuple[Path, Networks | str]:
 
 @case
 def projection(folder: Path) -> tuple[Path, Networks | str]:
-    return save(lstm(proj_size=2).state_dict(), folder / "w.pt"), {"rnn": "projects"}
+    made = lstm(proj_size=2)
+    return save(made.state_dict(), folder / "w.pt"), {"lstm": made}
+
+
+@case
+def projection_in_a_stack_of_both_directions(folder: Path) -> tuple[Path, Networks | str]:
+    made = lstm(proj_size=2, num_layers=3, bidirectional=True)
+    return save({f"enc.{name}": value for name, value in made.state_dict().items()}, folder / "w.pt"), {"enc": made}
+
+
+@case
+def projection_of_half_a_layer(folder: Path) -> tuple[Path, Networks | str]:
+    state = lstm(proj_size=2, bidirectional=True).state_dict()
+    del state["weight_hr_l0_reverse"]
+    return save(state, folder / "w.pt"), {"lstm": "weight_hr"}
 
 
 @case

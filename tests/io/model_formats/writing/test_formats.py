@@ -1,19 +1,45 @@
 """Written weights read back unchanged in every format; unsupported networks are refused."""
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rnnviz.core.config import Network, ParameterSource
 from rnnviz.core.errors import InputError
+from rnnviz.core.parameters import draw_parameters
+from rnnviz.execution.roundtrip_check import check_roundtrip
+from rnnviz.io.model_formats.formats import open_model
 from rnnviz.io.model_formats.load import entries_of
-from rnnviz.io.model_formats.save.formats import NUMPY_ARCHIVE, ONNX_MODEL, WEIGHT_FORMATS, format_for
+from rnnviz.io.model_formats.save.formats import NUMPY_ARCHIVE, ONNX_MODEL, WEIGHT_FORMATS, WeightFormat, format_for
+from rnnviz.io.model_formats.weights import read_weights
 from tests.io.model_formats.writing.saved_models import NETWORKS, made, write
 
 CASES = [
     pytest.param(form.ending, dtype, id=f"{form.ending}-{dtype}") for form in WEIGHT_FORMATS for dtype in form.dtypes
 ]
+
+CELLS = {
+    "peepholes": (Network("lstm_peephole", 3, 4, 2, True), (".onnx", ".npz")),
+    "coupled": (Network("lstm_coupled", 3, 4, 2, True), (".onnx", ".npz")),
+    "reset before": (Network("gru_reset_before", 3, 4, 3), (".onnx", ".npz")),
+    "projection": (Network("lstm", 3, 4, 2, True, projection_size=2), (".params", ".safetensors", ".npz")),
+    "clip": (Network("lstm", 3, 4, clip=0.3), (".onnx", ".npz")),
+    "clip in reverse": (Network("gru_reset_before", 3, 4, reverse=True, clip=0.123456789), (".onnx", ".npz")),
+    "activations with constants": (
+        Network("gru", 3, 4, 2, True, activations=("hard_sigmoid(0.3, 0.4)", "leaky_relu(0.1)")),
+        (".onnx", ".npz"),
+    ),
+    "hard sigmoid of Keras": (
+        Network("lstm_peephole", 3, 4, activations=("keras_hard_sigmoid", "tanh", "softsign")),
+        (".onnx", ".npz"),
+    ),
+    "linear": (Network("rnn_tanh", 3, 4, activations=("linear",)), (".onnx", ".npz")),
+    "activation that ONNX lacks": (Network("rnn_tanh", 3, 4, activations=("swish",)), (".npz",)),
+}
+"""Networks of other cells, and the formats whose frameworks have them."""
 
 
 @pytest.mark.parametrize(("ending", "dtype"), CASES)
@@ -79,3 +105,38 @@ def test_what_onnx_runtime_cannot_compute_is_refused() -> None:
         ONNX_MODEL.check(network, Path("w.onnx"))
     for form in WEIGHT_FORMATS:
         form.check(made("lstm").network, Path("w"))
+
+
+@pytest.mark.parametrize("form", WEIGHT_FORMATS, ids=lambda form: form.ending)
+@pytest.mark.parametrize("name", CELLS)
+def test_cells_are_written_where_the_framework_has_them(name: str, form: WeightFormat, tmp_path: Path) -> None:
+    network, endings = CELLS[name]
+    path = tmp_path / f"w{form.ending}"
+    if form.ending not in endings:
+        with pytest.raises(InputError, match="cannot be written"):
+            form.check(network, path)
+        return
+    form.check(network, path)
+    parameters = draw_parameters(network, ParameterSource(initializer="normal", scale=0.5))
+    form.write(network, parameters, path)
+    check = check_roundtrip(network, parameters, path, form.read(network, path), form.library)
+    assert bool(check.library) == (form.library is not None)
+    entry = entries_of(path)[0]
+    stated = entry.network(network.cell if entry.cell != network.cell else None)
+    assert stated == replace(network, clip=stated.clip, activations=stated.activations, reverse=stated.reverse)
+    if form is ONNX_MODEL:
+        assert stated == replace(network, clip=stated.clip)
+        assert (stated.clip or 0.0) == pytest.approx(network.clip or 0.0, rel=1e-7)
+    else:
+        assert (stated == network and entry.cell == network.cell) == (not form.note(network))
+
+
+def test_a_network_without_the_clip_of_a_file_is_refused(tmp_path: Path) -> None:
+    network = replace(made("gru").network, clip=0.5)
+    parameters = draw_parameters(network, ParameterSource())
+    ONNX_MODEL.write(network, parameters, tmp_path / "w.onnx")
+    model = open_model(tmp_path / "w.onnx")
+    assert read_weights(model, model.entries[0], network).keys() == parameters.keys()
+    for clip in (None, 0.25):
+        with pytest.raises(InputError, match=r"clip = 0\.5"):
+            read_weights(model, model.entries[0], replace(network, clip=clip))
