@@ -28,6 +28,9 @@ _ACTIVATIONS = {
     "celu": elu,
 }
 """The activations of Keras, with its constants."""
+_ACTIVATION_LAYERS = {"LeakyReLU": (leaky_relu, ("negative_slope", "alpha"), 0.3), "ELU": (elu, ("alpha",), 1.0)}
+"""Layers that are an activation: the names of their constant since Keras 3 and before, and its default."""
+_LARGEST_CONSTANT = 1e30
 _OTHERS = re.compile("CuDNN|ConvLSTM|Peephole|StackedRNNCells")
 """Recurrent layers and cells of Keras that are not read."""
 _KERAS_1 = ("inner_activation", "inner_init")
@@ -257,6 +260,13 @@ def _computed(item: Item) -> Computed:
 
 def _activation(config: Item, key: str) -> Activation:
     given = config.get(key) or "linear"
+    layer = table(given)
+    if class_of(layer) in _ACTIVATION_LAYERS and not is_own(layer):
+        activation, names, constant = _ACTIVATION_LAYERS[class_of(layer)]
+        settings = table(layer.get("config"))
+        constant = next((settings[name] for name in names if name in settings), constant)
+        if isinstance(constant, int | float) and abs(constant) < _LARGEST_CONSTANT:
+            return activation.with_constants(float(constant))
     if given not in _ACTIVATIONS if isinstance(given, str) else True:
         raise UnreadableError(f"its {key} is {_shown(given)}, and must be one of {', '.join(_ACTIVATIONS)}")
     # Of Keras 3 a SimpleRNN alone has no seed, and of Keras 2 all layers have time_major.
