@@ -95,15 +95,14 @@ def _trace(inputs: Inputs, name: str) -> Trace:
     """The trace of an engine: the values of `manual`, or of a known bug."""
     network, samples = inputs.network, inputs.batch_size
     dtype = network.dtype
-    state = network.state_shape(samples)
     lstm = network.kind.has_cell_state
     trace = Trace(
         name,
         hidden=np.zeros(inputs.hidden_shape, dtype),
-        output=np.zeros((inputs.timesteps, samples, network.directions * network.hidden_size), dtype),
-        state_h=np.zeros(state, dtype),
-        state_c=np.zeros(state, dtype) if lstm else None,
-        cell=np.zeros(inputs.hidden_shape, dtype) if lstm and ManualEngine().provides_cell_state else None,
+        output=np.zeros((inputs.timesteps, samples, network.directions * network.output_size), dtype),
+        state_h=np.zeros(network.state_shape(samples), dtype),
+        state_c=np.zeros(network.state_shape(samples, "c"), dtype) if lstm else None,
+        cell=np.zeros(network.hidden_shape(inputs.timesteps, samples, "c"), dtype) if lstm else None,
     )
     engine = KnownBugEngine(name) if name.startswith(PREFIX) else ManualEngine()
     engine.run(inputs, trace, lambda _: None)

@@ -28,7 +28,7 @@ def result(request):
     """A correct engine and one with a mistake; the right one's cell states are known."""
     cell, bidirectional = request.param
     return make_result(
-        ("gluon", ENGINES.get(cell, "bug:no-h2h-bias")),
+        ("gluon", ENGINES.get(cell, "manual")),
         cell=cell,
         num_layers=2,
         bidirectional=bidirectional,
@@ -117,3 +117,15 @@ def test_progress_rises_to_one_and_stopping_leaves_the_earlier_file(tmp_path, mo
         write(result, tmp_path / "out", stop, gates=True)
     assert (tmp_path / "out").read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+
+
+def test_gates_of_a_projection_have_their_own_units(tmp_path):
+    result = make_result(cell="lstm", hidden_size=5, projection_size=3, num_layers=2, bidirectional=True)
+    write_npz(result, tmp_path / "run.npz", gates=True)
+    write_csv(result, tmp_path / "run.csv", gates=True)
+    with np.load(tmp_path / "run.npz") as archive:
+        shapes = {name: archive[name].shape for name in archive.files}
+        np.testing.assert_allclose(archive["manual.gate.c"], result["manual"].cell, atol=1e-6)
+    assert shapes["manual.hidden"] == (2, 2, 5, 2, 3)
+    assert shapes["manual.gate.i"] == shapes["manual.pre.o"] == shapes["manual.cell"] == (2, 2, 5, 2, 5)
+    assert len(columns(tmp_path / "run.csv")["unit"]) == result["manual"].hidden.size

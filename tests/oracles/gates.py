@@ -28,6 +28,7 @@ def gates_of(inputs: Inputs, hidden: NDArray[np.floating]) -> dict[str, NDArray[
     cell = inputs.network.cell
     symbols = SYMBOLS[cell]
     names = [*(symbols if symbols != "h" else ""), *("c" * cell.startswith("lstm")), *(f"pre_{s}" for s in symbols)]
+    names += ["f"] if cell == "lstm_coupled" else []
     found = {name: np.zeros(hidden.shape) for name in names}
     layers, directions, timesteps, samples, size = hidden.shape
     for layer in range(layers):
@@ -65,6 +66,6 @@ def gates_of(inputs: Inputs, hidden: NDArray[np.floating]) -> dict[str, NDArray[
                             i = gate["i", unit]
                             forget = 1.0 - i if cell == "lstm_coupled" else gate["f", unit]
                             c[unit] = forget * c[unit] + i * gate[symbol, unit]
-                            found["c"][at] = c[unit]
+                            found["c"][at], found["f"][at] = c[unit], forget
                     h = hidden[layer, direction, t, n].tolist()
     return found

@@ -34,10 +34,12 @@ def lane_columns(
     """Yield the `gate_names` of every engine for one lane, one block of time steps at a time.
 
     Yields the lane's rows from one to before another, where (timestep, sample, unit) are counted in that order, and
-    their values by column: "manual.i", "manual.pre_i".
+    their values by column: "manual.i", "manual.pre_i". With a projection there are none: the gates have H units, the
+    rows P.
     """
-    names = gate_names(result.config.network.kind)
-    width = result.inputs.batch_size * result.config.network.hidden_size
+    network = result.config.network
+    names = () if network.kind.projects else gate_names(network.kind)
+    width = result.inputs.batch_size * network.output_size
     engines = tuple(result.traces)
     readers = [
         gate_blocks(result.inputs, result.traces[engine], layer, direction, names, timesteps) for engine in engines

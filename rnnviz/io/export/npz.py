@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import IO
 from zipfile import ZipFile
@@ -83,17 +84,19 @@ def _stored(item: tuple[str, FloatArray]) -> _Member:
 
 def _gate_members(result: RunResult) -> Iterator[_Member]:
     """Arrays that are computed while they are written."""
-    hidden = result.reference.hidden
-    form = {"descr": hidden.dtype.str, "fortran_order": False, "shape": hidden.shape}
+    hidden, network = result.reference.hidden, result.config.network
+    shape = (*hidden.shape[:-1], network.hidden_size)
+    size = prod(shape) * hidden.itemsize
+    form = {"descr": hidden.dtype.str, "fortran_order": False, "shape": shape}
     for engine in result.traces:
-        for name in gate_names(result.config.network.kind):
+        for name in gate_names(network.kind):
 
             def write(file: _ProgressWriter, engine: str = engine, name: str = name) -> None:
                 np.lib.format.write_array_header_1_0(file, form)  # type: ignore[no-untyped-call]
                 for part in gate_parts(result, engine, name):
                     file.write(part.reshape(-1).view(np.uint8).data)
 
-            yield _Member(array_name(engine, name), hidden.nbytes, write)
+            yield _Member(array_name(engine, name), size, write)
 
 
 class _ProgressWriter:

@@ -19,9 +19,9 @@ def state_variables(cell: CellSpec) -> str:
 
 def step_function(cell: CellSpec) -> list[str]:
     """The definition of step(x, h, ...)."""
-    states = state_variables(cell)
+    states, parameters = state_variables(cell), ", ".join(cell.initializers())
     return [
-        f"def step(x, {states}, i2h_weight, h2h_weight, i2h_bias, h2h_bias):",
+        f"def step(x, {states}, {parameters}):",
         f'    """The next {states}, from a layer\'s input and its previous {states}."""',
         *(f"    {line}" for line in code_lines(cell)),
         f"    return {states}",

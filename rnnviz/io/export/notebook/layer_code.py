@@ -62,7 +62,17 @@ class Lane:
         """Its part of out's last axis, as an index after the others."""
         if self.network.directions == 1:
             return ""
-        return "[H:]" if self.direction else "[:H]"
+        return f"[{self.units}:]" if self.direction else f"[:{self.units}]"
+
+    @property
+    def units(self) -> str:
+        """The name of the number of units of h: "P" with a projection."""
+        return units_name(self.network)
+
+
+def units_name(network: Network) -> str:
+    """ "H", or "P" of an LSTM with a projection."""
+    return "P" if network.kind.projects else "H"
 
 
 def lanes_of(network: Network) -> list[Lane]:
@@ -133,8 +143,8 @@ def _spelled_step(lane: Lane, step: int) -> Iterator[str]:
 def _every_step(lane: Lane) -> Iterator[str]:
     states = state_variables(lane.network.kind)
     initial = ", ".join(f"initial_state[{k}][{lane.row}]" for k in range(len(lane.network.kind.state_symbols)))
-    parameters = ", ".join(f"{lane.side}_{kind}" for kind in ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias"))
-    yield f"h_{lane.side} = np.zeros((T, N, H), {lane.network.dtype!r})"
+    parameters = ", ".join(f"{lane.side}_{kind}" for kind in lane.network.kind.initializers())
+    yield f"h_{lane.side} = np.zeros((T, N, {lane.units}), {lane.network.dtype!r})"
     yield f"{states} = {initial}"
     yield f"for t in {'reversed(range(T))' if lane.backward else 'range(T)'}:"
     yield f"    {states} = step(x{lane.layer}[t], {states}, {parameters})"

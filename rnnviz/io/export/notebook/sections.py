@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from rnnviz import __version__
+from rnnviz.cells import CELLS
 from rnnviz.cells.symbols import equations_of_all_units, helper_lines
 from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import display_name
@@ -11,7 +12,7 @@ from rnnviz.io.config_toml import dump_config
 from rnnviz.io.export.notebook.cell_code import GLUON_LAYERS, step_function
 from rnnviz.io.export.notebook.expected import Recorded, tolerances
 from rnnviz.io.export.notebook.ipynb import NotebookCell, code, fenced, literally, prose
-from rnnviz.io.export.notebook.layer_code import lanes_of
+from rnnviz.io.export.notebook.layer_code import lanes_of, units_name
 from rnnviz.io.export.notebook.literals import UNPACKED, assignment
 from rnnviz.text import verdict_details
 from rnnviz.text.network_title import network_in_words
@@ -71,6 +72,8 @@ def given(inputs: Inputs) -> Iterator[NotebookCell]:
         *(network.input_size, network.hidden_size, network.num_layers, network.directions),
     )
     yield code(f"T, N, I, H, L, D = {', '.join(map(str, sizes))}  # timesteps, samples, inputs, units, layers, ways")
+    if network.projection_size is not None:
+        yield code(f"P = {network.projection_size}  # units of h")
     yield prose(
         "The parameters under Gluon's names: `l` is forward and `r` backward, and the number is the layer's." + order
     )
@@ -103,6 +106,10 @@ def gluon_layer(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
         *(assignment(f"recorded_{name}", array) for name, array in finals.items()),
         f"recorded_state = [{', '.join(f'recorded_{name}' for name in finals)}]",
     )
+    if network.cell not in GLUON_LAYERS or network.kind != CELLS[network.cell]:
+        yield prose("Gluon has no layer of this cell: the recorded arrays replace its results.")
+        yield code("out, state = recorded_out, recorded_state")
+        return
     yield prose("Then the layer itself. Without MXNet, the recorded arrays replace its results.")
     yield code(
         "try:",
@@ -183,7 +190,8 @@ def outcome(network: Network, known: Recorded) -> Iterator[NotebookCell]:
         f"{held}('out', out_numpy, out)",
     )
     at, row = "out[:, {}]" if batch_first else "out[{}]", top * network.directions
-    forward, backward = f"{at.format('T - 1')}[:, :H]", f"{at.format('0')}[:, H:]"
+    units = units_name(network)
+    forward, backward = f"{at.format('T - 1')}[:, :{units}]", f"{at.format('0')}[:, {units}:]"
     if network.reverse:
         yield prose("## `state`", "> NOTE: the final state is `out` at $t = 0$, the last step that is computed.")
         yield code(f"{held}('out at 0 and state', {at.format('0')}, state[0][{row}])")

@@ -38,6 +38,25 @@ def test_a_notebook_computes_what_an_independent_recurrence_does(tmp_path: Path,
         assert printed.startswith("Without MXNet")
 
 
+@pytest.mark.parametrize(
+    "network",
+    [
+        {"cell": "lstm", "projection_size": 3},
+        {"cell": "lstm_peephole", "clip": 0.7},
+        {"cell": "lstm_coupled"},
+        {"cell": "gru_reset_before", "activations": ["hard_sigmoid(0.3, 0.4)", "softsign"]},
+    ],
+    ids=str,
+)
+def test_a_notebook_of_a_cell_that_gluon_lacks(tmp_path: Path, network: dict[str, object]) -> None:
+    result = make_result(**network, dtype="float64", num_layers=2, bidirectional=True)
+    write_notebook(result, tmp_path / "run.ipynb")
+    names, _ = run(code_of(tmp_path / "run.ipynb"))
+    expected = recurrence(result.inputs)
+    np.testing.assert_allclose(names["out_numpy"], expected.output.swapaxes(0, 1), rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(names["out"], result["gluon"].output_in("NTC"), strict=True)
+
+
 @pytest.mark.parametrize("layout", ["NTC", "TNC"])
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_notebook_of_a_backward_network_computes_what_the_manual_engine_does(
