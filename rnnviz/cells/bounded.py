@@ -9,7 +9,7 @@ afterwards.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +94,7 @@ class BoundedLayer:
         size = len(parameters["i2h_bias"]) // len(cell.gates)
         self.units = np.arange(size) if units is None else units
         self._every = units is None or np.array_equal(units, np.arange(size))
-        live = ordered(self.graph.values.values())
+        live = self.graph.nodes
         self._sums = _lone_sums(self.graph)
         joined = [node.args[0].name for node in self._sums]
         own = {op: [n for n in live if n.op == op and n.name not in joined] for op in ("u", "v")}
@@ -134,11 +134,11 @@ class BoundedLayer:
             return self._by_node(self._bounded(u), self._lanes["u"], x.shape[:-1])
         v = self._terms_of(h, self._recurrent, self._stored(h, self.stored_as))
         joined, own = (slice(0, len(self._sums) * len(self.units)), slice(len(self._sums) * len(self.units), None))
-        return {
-            **self._by_node(self._bounded(u.at(joined), v.at(joined)), self._sums, x.shape[:-1]),
-            **self._by_node(self._bounded(u.at(own)), self._lanes["u"], x.shape[:-1]),
-            **self._by_node(self._bounded(v.at(own)), self._lanes["v"], x.shape[:-1]),
-        }
+        found = self._by_node(self._bounded(u.at(joined), v.at(joined)), self._sums, x.shape[:-1])
+        for terms, nodes in ((u, self._lanes["u"]), (v, self._lanes["v"])):
+            if nodes:
+                found |= self._by_node(self._bounded(terms.at(own)), nodes, x.shape[:-1])
+        return found
 
     def _by_node(self, s: BoundedArray, nodes: Sequence[Node], shape: tuple[int, ...]) -> dict[Node, BoundedArray]:
         """Rows (M, K·U) of some nodes, each as (..., U)."""
@@ -151,18 +151,25 @@ class BoundedLayer:
     def _own(self, value: BoundedArray) -> BoundedArray:
         return BoundedArray(value.value, value.bound, value.eps, value.partial, self)
 
+    @cached_property
+    def hidden_scale(self) -> FloatArray:
+        """The largest magnitude, () or (U,), of a hidden value after one of 0; see `largest_magnitude`."""
+        if any(node.op == "parameter" for node in self.graph.nodes):
+            return largest_magnitude(self.hidden_limits(np.zeros(())))
+        return _hidden_scale(self.graph)
+
     def hidden_limits(self, before: FloatArray) -> Limits:
         """The least and the largest hidden value that a step can give after previous ones (..., H); see `value_limits`.
 
         They are numbers, (U,) or (..., U).
         """
-        known: dict[Node, Limits] = {}
-        for node in self.graph.nodes:
-            if node.op == "parameter":
-                known[node] = self._parameters[node.name], self._parameters[node.name]
-            elif node.op == "state" and node.name == self.cell.state_symbols[0]:
-                reach = np.abs(self.own_units(before).astype(np.float64))
-                known[node] = -reach, reach
+        reach = np.abs(before.astype(np.float64) if before.ndim == 0 else self.own_units(before).astype(np.float64))
+        known = dict.fromkeys(_previous_hidden(self.graph), (-reach, reach))
+        known |= {
+            node: (self._parameters[node.name], self._parameters[node.name])
+            for node in self.graph.nodes
+            if node.op == "parameter"
+        }
         return value_limits(self.graph.values[self.cell.state_symbols[0]], known)
 
     def own_units(self, hidden: FloatArray) -> FloatArray:
@@ -348,6 +355,23 @@ class BoundedBlock(StepBlock[BoundedArray]):
         if low.ndim == 0:
             return {}
         return {place: (low[row], high[row]) for row, place in enumerate(places)}
+
+
+def _previous_hidden(graph: Graph) -> list[Node]:
+    """The node of h[t-1], if a step reads it."""
+    return [node for node in graph.nodes if node.op == "state" and node.name == graph.cell.state_symbols[0]]
+
+
+def largest_magnitude(limits: Limits) -> FloatArray:
+    """The largest magnitude between two limits: infinite where there is none, and 1 where that is 0."""
+    largest = np.maximum(*(np.abs(np.asarray(limit, np.float64)) for limit in limits))
+    return np.where(largest == 0.0, 1.0, largest)
+
+
+@lru_cache(maxsize=256)
+def _hidden_scale(graph: Graph) -> FloatArray:
+    limits = value_limits(graph.values[graph.cell.state_symbols[0]], dict.fromkeys(_previous_hidden(graph), (0.0, 0.0)))
+    return largest_magnitude(limits)
 
 
 @lru_cache(maxsize=256)

@@ -7,7 +7,7 @@ an operation was performed.
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, reduce
+from functools import cached_property, lru_cache, reduce
 from itertools import product
 from math import inf
 from types import CodeType, FrameType
@@ -186,7 +186,7 @@ class Graph:
         """The new states, in the order in which the cell declares them."""
         return tuple(self.values[symbol] for symbol in self.cell.state_symbols)
 
-    @property
+    @cached_property
     def nodes(self) -> list[Node]:
         """Every node on which a named value depends, each after what it reads."""
         return ordered(self.values.values())
@@ -206,7 +206,7 @@ class Graph:
         activation = self.values[symbol].activation
         return "linear" if activation is None else activation.text
 
-    @property
+    @cached_property
     def mixes_units(self) -> bool:
         """Whether a unit is computed from values of other units of the same step, by a matrix product in it."""
         return any(node.op in ("recurrent", "matrix") for node in self.nodes)

@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells.bounded import BoundedLayer
-from rnnviz.cells.graph import Limits
+from rnnviz.cells.bounded import BoundedLayer, largest_magnitude
 from rnnviz.cells.running_error import ALLOWED, BoundedArray, storage_bound
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
@@ -259,25 +258,18 @@ def undetermined(layer: BoundedLayer, step: BoundedArray, h: FloatArray, before:
 
     `before` (B, S, H) are the engine's own previous hidden values.
     """
-    # An unlimited value is judged relative to its terms, unless its bound is infinite.
-    scale = _scale(layer.hidden_limits(np.zeros(before.shape[2])))
-    judged = np.where(np.isinf(scale), np.finfo(np.float64).max, scale * (JUDGED / ALLOWED))
     if ALLOWED * step.eps > JUDGED:
         values = np.ones(h.shape, np.bool_)
-    elif step.bound.max(initial=0.0) <= judged.min():
-        return None
     else:
+        # An unlimited value is judged relative to its terms, unless its bound is infinite.
+        judged = np.minimum(layer.hidden_scale * (JUDGED / ALLOWED), np.finfo(np.float64).max)
+        if step.bound.max(initial=0.0) <= judged.min():
+            return None
         values = ~(step.bound <= judged)
     low, high = limits = layer.hidden_limits(before)
-    own, scale = h.astype(np.float64), _scale(limits)
+    own, scale = h.astype(np.float64), largest_magnitude(limits)
     beyond = np.maximum(low - own, own - high) - ALLOWED * storage_bound(h, layer.stored_as)
     return Undetermined(values, beyond / (step.eps * np.where(np.isinf(scale), 1.0, scale)))
-
-
-def _scale(limits: Limits) -> FloatArray:
-    """The largest magnitude between two limits; infinite where there is none, and 1 where that is 0."""
-    largest = np.maximum(*(np.abs(np.asarray(limit, np.float64)) for limit in limits))
-    return np.where(largest == 0.0, 1.0, largest)
 
 
 def _settle_nonfinite(error: FloatArray, ratio: FloatArray, h: FloatArray, step: BoundedArray) -> None:
