@@ -28,7 +28,7 @@ class AffinePart:
         "i2h" of an input part, "h2h" of a recurrent part, "matrix" of a product with another matrix, and "value" of a
         single number, such as a peephole times c.
     name:
-        The gate whose rows the weights are, or the matrix; "" of a value.
+        The gate whose rows the weights are, or the matrix; of a value its symbol, such as "c[t-1]".
     weights, inputs:
         (K,): one row of the weights, and what it is multiplied with. A value is 1 times itself.
     bias:
@@ -96,6 +96,14 @@ class WorkedLine:
     argument: float | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class WorkedStep:
+    """The lines of a unit, and the number of every value that they are computed from."""
+
+    lines: tuple[WorkedLine, ...]
+    numbers: Mapping[Node, float]
+
+
 def worked_lines(
     cell: CellSpec,
     parameters: Mapping[str, FloatArray],
@@ -104,6 +112,18 @@ def worked_lines(
     unit: int,
     size: str = "H",
 ) -> tuple[WorkedLine, ...]:
+    """The lines of `worked_step`."""
+    return worked_step(cell, parameters, x, state, unit, size).lines
+
+
+def worked_step(
+    cell: CellSpec,
+    parameters: Mapping[str, FloatArray],
+    x: FloatArray,
+    state: Mapping[str, FloatArray],
+    unit: int,
+    size: str = "H",
+) -> WorkedStep:
     """Work out one unit of one sample.
 
     Parameters
@@ -123,14 +143,14 @@ def worked_lines(
 
     Returns
     -------
-    tuple of WorkedLine
+    WorkedStep
         The equations whose values have that size, in the order of computation.
     """
     worked = _Worked(cell, parameters, x, state, unit)
     lines = [line for line in equations(cell) if line.node.shape == (size,)]
     with np.errstate(all="ignore"):
         worked.compute([line.node for line in lines])
-        return tuple(worked.line(line) for line in lines)
+        return WorkedStep(tuple(worked.line(line) for line in lines), worked.numbers)
 
 
 class _Worked:
@@ -150,7 +170,7 @@ class _Worked:
         self._size = len(parameters["i2h_bias"]) // len(cell.gates)
         self._parts: dict[Node, AffinePart] = {}
         self._inputs: dict[Node, Floats] = {}
-        self._numbers: dict[Node, float] = {}
+        self.numbers: dict[Node, float] = {}
         # A value with two names is called by the first, as in the equations.
         self._names = {node: name for name, node in reversed(list(trace(cell).values.items()))}
 
@@ -161,7 +181,7 @@ class _Worked:
         known = {node: _scalar(part.total) for node, part in sums.items()}
         values = evaluate(roots, self._leaf, known)
         self._parts = sums
-        self._numbers = {node: float(value.array) for node, value in values.items()}
+        self.numbers = {node: float(value.array) for node, value in values.items()}
 
     def _read_across(self, roots: Sequence[Node]) -> None:
         """The values of all units where a product in the step reads them."""
@@ -212,17 +232,20 @@ class _Worked:
     def line(self, equation: Equation) -> WorkedLine:
         """An equation with its numbers."""
         node = equation.node
-        numbers = tuple(None if s.node is None or s.across else self._numbers.get(s.node) for s in equation.symbols)
-        value = self._numbers[node]
+        numbers = tuple(None if s.node is None or s.across else self.numbers.get(s.node) for s in equation.symbols)
+        value = self.numbers[node]
         if node.op == "matrix":
             return WorkedLine(equation, value, numbers, (self._parts[node],))
+        if node.op == "plus" and equation.name in self._cell.gate_symbols:
+            # A gate with the activation "linear".
+            return WorkedLine(equation, value, numbers, tuple(p for arg in node.args for p in self._sum(arg)), value)
         if node.op != "activation":
             return WorkedLine(equation, value, numbers)
         argument = node.args[0]
         while argument.op == "activation" and argument not in self._names:
             # An activation cut to a limit: its sum is what is cut.
             argument = argument.args[0]
-        return WorkedLine(equation, value, numbers, tuple(self._sum(argument)), self._numbers[argument])
+        return WorkedLine(equation, value, numbers, tuple(self._sum(argument)), self.numbers[argument])
 
     def _sum(self, node: Node) -> list[AffinePart]:
         """The parts of a sum, each with what it is multiplied with."""
@@ -234,13 +257,17 @@ class _Worked:
             for scaled, factor in (node.args[::-1], node.args):
                 if scaled in self._parts:
                     return [self._scaled(self._parts[scaled], factor)]
-            x, y = (self._numbers[arg] for arg in node.args)
-            return [AffinePart("value", "", np.array([x]), np.array([y]), 0.0)]
-        return [AffinePart("value", self._names.get(node, ""), np.ones(1), np.array([self._numbers[node]]), 0.0)]
+            x, y = (self.numbers[arg] for arg in node.args)
+            return [AffinePart("value", self._symbol(node.args[1]), np.array([x]), np.array([y]), 0.0)]
+        return [AffinePart("value", self._symbol(node), np.ones(1), np.array([self.numbers[node]]), 0.0)]
+
+    def _symbol(self, node: Node) -> str:
+        """The name of a value in the equations: "c", or "c[t-1]" of a state."""
+        return f"{node.name}[t-1]" if node.op == "state" else self._names.get(node, node.name)
 
     def _scaled(self, part: AffinePart, factor: Node) -> AffinePart:
         name = self._names.get(factor, "")
-        return AffinePart(part.kind, part.name, part.weights, part.inputs, part.bias, self._numbers[factor], name)
+        return AffinePart(part.kind, part.name, part.weights, part.inputs, part.bias, self.numbers[factor], name)
 
 
 def _of_unit(roots: Sequence[Node]) -> set[Node]:

@@ -76,11 +76,13 @@ def equations(arithmetic: StepBreakdown) -> tuple[EquationLine, ...]:
     return tuple(
         _line(_token(arithmetic, line.name, line.node), " = ", *(_piece(arithmetic, symbol) for symbol in line.symbols))
         for line in short_equations(arithmetic.cell)
+        # A unit of an h that is projected has no gates of its own.
+        if line.node.shape == arithmetic.graph.values["h"].shape
     )
 
 
 def _piece(arithmetic: StepBreakdown, symbol: Symbol) -> Token | str:
-    if symbol.node is None or symbol.node.op == "number":
+    if symbol.node is None or symbol.node.op == "number" or symbol.across or len(symbol.node.shape) == 2:
         return symbol.text
     return _token(arithmetic, symbol.text, symbol.node)
 

@@ -65,19 +65,32 @@ _GATES = frozenset("ifgorzn")
 """The symbols of an LSTM's and a GRU's gates. An RNN's step is nothing but one, and is known as its h."""
 
 
-def input_source(arithmetic: "StepBreakdown", kind: Kind, index: int) -> Source:
-    """Where column `index` of a weight matrix reads.
+def input_source(arithmetic: "StepBreakdown", kind: Kind, index: int, name: str = "") -> Place:
+    """Where column `index` of a weight matrix reads, or a value by its name, such as "c[t-1]".
 
     W_h2h reads the lane's own previous step, or h0; W_i2h the sequence, or above the first layer the forward
     direction of the layer below in its first H columns and the backward one in the others.
     """
     where = arithmetic.where
+    if kind in ("value", "matrix"):
+        return _value_place(arithmetic, name)
     if kind == "h2h":
         return _previous(arithmetic, index)
     if where.layer == 0:
         return InputPlace(where.timestep, where.sample, index, arithmetic.names)
     direction, unit = divmod(index, len(arithmetic.h_previous))
     return where.moved(layer=where.layer - 1, direction=direction, unit=unit)
+
+
+def _value_place(arithmetic: "StepBreakdown", name: str) -> Place:
+    match name:
+        case "h[t-1]":
+            return own_previous(arithmetic)
+        case "c[t-1]":
+            return previous_cell(arithmetic)
+        case "c":
+            return CellPlace(arithmetic.where)
+    return gate_source(arithmetic, name) if name in arithmetic.by_symbol else arithmetic.where
 
 
 def own_previous(arithmetic: "StepBreakdown") -> Location | InitialPlace:
@@ -111,14 +124,7 @@ def token_source(arithmetic: "StepBreakdown", token: "Token") -> Place | None:
     """Where a number of an equation comes from; None for a sign, and for u and v, which the gate's own terms make."""
     if token.gate is not None:
         return gate_source(arithmetic, token.gate)
-    match token.text:
-        case "h[t-1]":
-            return own_previous(arithmetic)
-        case "c[t-1]":
-            return previous_cell(arithmetic)
-        case "c":
-            return CellPlace(arithmetic.where)
-    return None
+    return _value_place(arithmetic, token.text) if token.text in ("h[t-1]", "c[t-1]", "c") else None
 
 
 def step_of(place: Place) -> Location | None:

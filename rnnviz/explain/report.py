@@ -37,12 +37,13 @@ def report(explanation: Explanation, top: int | None = None) -> str:
         "",
         *_states(each),
     ]
-    by_engine = [equations(arithmetic) for arithmetic in each]
-    for row, gate in enumerate(first.gates):
-        lines += ["", f"{gate.symbol}, {gate.gate.name}", *_gate(explanation, gate.symbol, top), ""]
-        lines += _equation(each, [steps[row] for steps in by_engine])
-    for row in range(len(first.gates), len(by_engine[0])):
-        lines += ["", *_equation(each, [steps[row] for steps in by_engine])]
+    gates = first.by_symbol
+    for steps in zip(*map(equations, each), strict=True):
+        gate = gates.get(steps[0].result.text)
+        lines.append("")
+        if gate is not None:
+            lines += [f"{gate.symbol}, {gate.gate.name}", *_gate(explanation, gate.symbol, top), ""]
+        lines += _equation(each, steps)
     lines += ["", *_outcome(each), "", *explanation.sentences]
     return "\n".join(line.rstrip() for line in lines)
 

@@ -4,7 +4,8 @@ The previous state and the layer's input are the engine's own, the parameters th
 something else, or rounds, is seen in the difference between what it stored and what this arithmetic gives.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import inf, isfinite, isnan
 
@@ -13,7 +14,7 @@ import numpy as np
 from rnnviz.cells import CellSpec, Gate
 from rnnviz.cells.arrays import ArrayLayer, ArrayValue
 from rnnviz.cells.bounded import bounded_block
-from rnnviz.cells.breakdown import worked_lines
+from rnnviz.cells.breakdown import worked_step
 from rnnviz.cells.graph import Graph, Node, evaluate
 from rnnviz.cells.graph import trace as graph_of
 from rnnviz.cells.running_error import ALLOWED, BoundedArray, storage_bound
@@ -114,6 +115,8 @@ class StepBreakdown:
         T, which shows where the lane begins.
     names:
         What the sequence's time steps and features are called.
+    numbers:
+        The number of every value of the step that a line of the unit reads.
     """
 
     where: Location
@@ -131,6 +134,7 @@ class StepBreakdown:
     c_bound: float | None
     timesteps: int
     names: Names = UNNAMED
+    numbers: Mapping[Node, float] = field(default_factory=dict, repr=False)
 
     @cached_property
     def by_symbol(self) -> dict[str, GateArithmetic]:
@@ -145,19 +149,22 @@ class StepBreakdown:
     def number(self, node: Node) -> float:
         """The number of a value of the step: of a named one its own, of others what their operation gives."""
         values = self.graph.values
+        across = {n: _scalar(v) for n, v in self.numbers.items() if n.op in ("recurrent", "matrix")}
         named = {"h": self.h, "c": self.c} | {gate.symbol: gate.value for gate in self.gates}
         known = {values[name]: _scalar(number) for name, number in named.items() if number is not None}
         with np.errstate(all="ignore"):
-            return float(evaluate([node], self._leaf, known)[node].array)
+            return float(evaluate([node], self._leaf, across | known)[node].array)
 
     def _leaf(self, node: Node) -> ArrayValue:
         match node.op:
             case "number":
                 return _scalar(node.number)
-            case "u":
+            case "u" if node.name in self.by_symbol:
                 return _scalar(self.by_symbol[node.name].pre.u.total)
-            case "v":
+            case "v" if node.name in self.by_symbol:
                 return _scalar(self.by_symbol[node.name].pre.v.total)
+            case "u" | "v" | "parameter":
+                return _scalar(self.numbers[node])
         previous = {"h": self.previous.h, "c": self.previous.c}[node.name]
         assert previous is not None, node
         return _scalar(previous)
@@ -200,18 +207,25 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
     p = inputs.parameters.layer(layer, direction)
     row, h_before = x[0, 0].astype(np.float64), before[0, 0].astype(np.float64)
     h_own = float(h_before[unit])
+    graph = graph_of(network.kind)
+    # A unit that is computed from others needs their states; one of a projection has none of its own.
+    of_others = graph.mixes_units
+    units = slice(0, network.hidden_size) if of_others else slice(unit, unit + 1)
     c_before: BoundedArray | None = None
+    state: dict[str, FloatArray] = {"h": h_before}
     if network.kind.has_cell_state:
         own = CellStates(inputs, trace) if cells is None else cells
-        c_before = own.before(layer, direction, timestep, samples, slice(unit, unit + 1))
-    c_own = None if c_before is None else c_before.value.item()
-    state = {"h": h_before} | ({} if c_own is None else {"c": np.broadcast_to(np.float64(c_own), h_before.shape)})
-    lines = {line.equation.name: line for line in worked_lines(network.kind, vars(p), row, state, unit)}
-    graph = graph_of(network.kind)
+        c_before = own.before(layer, direction, timestep, samples, units)
+        state["c"] = np.broadcast_to(c_before.value[0], (network.hidden_size,))
+    size = graph.values["h"].shape[0]
+    has_c = c_before is not None and size == "H"
+    c_own = float(state["c"][unit]) if has_c else None
+    worked = worked_step(network.kind, vars(p), row, state, unit, size)
+    lines = {line.equation.name: line for line in worked.lines}
     gates = tuple(
-        GateArithmetic(gate, graph.activation(gate.symbol), PreActivation(*line.parts), line.value)
-        for gate in network.kind.gates
-        if (line := lines.get(gate.symbol)) is not None
+        GateArithmetic(gate, graph.activation(gate.symbol), PreActivation.of(line.parts), line.value)
+        for gate in (*network.kind.gates, *((Gate("h", "projection"),) if network.kind.projects else ()))
+        if (line := lines.get(gate.symbol)) is not None and line.parts
     )
     with np.errstate(all="ignore"):
         bounds = _bounds(inputs, trace, where, x, before, c_before)
@@ -222,15 +236,18 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
         x=row,
         h_previous=h_before,
         gates=gates,
-        previous=PreviousState(read_after(network, where, timesteps), h_own, c_own),
+        previous=PreviousState(
+            read_after(network, where, timesteps), h_own, float(state["c"][unit]) if has_c else None
+        ),
         c=lines["c"].value if "c" in lines else None,
         h=lines["h"].value,
         stored=float(trace.hidden[where.index]),
-        stored_c=None if trace.cell is None else float(trace.cell[where.index]),
+        stored_c=None if trace.cell is None or not has_c else float(trace.cell[where.index]),
         bound=bounds["h"],
-        c_bound=bounds.get("c"),
+        c_bound=bounds.get("c") if has_c else None,
         timesteps=timesteps,
         names=inputs.names,
+        numbers=worked.numbers,
     )
 
 
@@ -238,10 +255,14 @@ def _bounds(
     inputs: Inputs, trace: Trace, where: Location, x: FloatArray, before: FloatArray, c: BoundedArray | None
 ) -> dict[str, float]:
     """The audit's bounds of the step's states by name, from its own equations; x (1, 1, I) and before (1, 1, H)."""
-    layer = bounded_layer(inputs, trace, where.layer, where.direction, np.array([where.unit]))
+    of_others = graph_of(inputs.network.kind).mixes_units
+    units = None if of_others else np.array([where.unit])
+    layer = bounded_layer(inputs, trace, where.layer, where.direction, units)
     values, _ = bounded_block(layer, x, before, {} if c is None else {"c": c})
-    stored = {name: np.atleast_1d(trace[name][where.index]) if name in trace else np.zeros(1) for name in values}
-    return {name: v.bound.item() + storage_bound(stored[name], trace.stored_as).item() for name, v in values.items()}
+    place = where.unit if of_others else 0
+    bounds = {name: v.bound[0, 0, place].item() for name, v in values.items() if place < v.bound.shape[-1]}
+    stored = {name: np.atleast_1d(trace[name][where.index]) if name in trace else np.zeros(1) for name in bounds}
+    return {name: bound + storage_bound(stored[name], trace.stored_as).item() for name, bound in bounds.items()}
 
 
 def _same(a: float, b: float) -> bool:

@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from rnnviz.cells.graph import Node
 from rnnviz.cells.symbols import expression, short_equations
 from rnnviz.core import number_format
-from rnnviz.core.trace_index import ARROWS
+from rnnviz.core.trace_index import ARROWS, Location
 from rnnviz.explain.divergence import Divergence
 from rnnviz.explain.provenance import (
     CellPlace,
-    InputPlace,
+    InitialPlace,
     Place,
-    Source,
     gate_source,
     input_source,
     notation,
@@ -142,43 +141,53 @@ class _GateRows:
         self._count = len(gates[0].pre.u.products)
         self._terms = len(gates[0].pre)
         self._sums = [0.0] * len(gates)
-        self._added = [np.concatenate([g.pre.u.contributions, g.pre.v.contributions]) for g in gates]
+        self._added = [np.concatenate([part.contributions for part in g.pre.parts]) for g in gates]
 
     def by_index(self, shown: NDArray[np.intp]) -> tuple[TermRow, ...]:
         subscript = f"_{self._gates[0].symbol}" if self._gates[0].scaled else ""
         rows: list[TermRow] = []
-        halves: tuple[tuple[Kind, str, int, int], ...] = (
-            ("i2h", "u", 0, self._count),
-            ("h2h", "v", self._count, self._terms),
+        biased, first = len(self._gates[0].pre.v.products) + self._count, 0
+        halves: tuple[tuple[Kind, str, int], ...] = (
+            ("i2h", "u", self._count),
+            ("h2h", "v", biased),
+            ("value", "", self._terms),
         )
-        for kind, name, first, last in halves:
+        for kind, name, last in halves:
             listed = shown[(shown >= first) & (shown < last)]
             rows += [self._term(int(place)) for place in listed]
             rows += self._rest(np.setdiff1d(np.arange(first, last), listed), listed=bool(len(listed)))
-            rows += [self._bias(kind), self._half(kind, name + subscript)]
+            if name and last > first:
+                rows += [self._bias(kind), self._half(kind, name + subscript)]
+            first = last
         return tuple(rows)
 
     def by_weight(self, shown: NDArray[np.intp]) -> tuple[TermRow, ...]:
         rows = [self._term(int(place)) for place in shown]
         rows += self._rest(np.setdiff1d(np.arange(self._terms), shown), listed=bool(len(shown)))
-        return (*rows, self._bias("i2h"), self._bias("h2h"))
+        pre = self._gates[0].pre
+        return (*rows, *(self._bias(part.kind) for part in (pre.u, pre.v) if len(part.products)))
 
     def total(self, *, parts: bool) -> TermRow:
         """The pre-activation of the arithmetic."""
         cell, gate = self._each[0].cell, self._gates[0]
         line = next(line for line in short_equations(cell) if line.name == gate.symbol)
         # Without the activation and its bracket.
-        name = "".join(symbol.text for symbol in line.symbols[1:-1])
+        symbols = line.symbols[1:-1] if line.node.op == "activation" else line.symbols
+        name = "".join(symbol.text for symbol in symbols)
         figures = tuple(TermValues(product=g.pre.sum, stop=g.pre.sum) for g in self._gates)
         return TermRow("total", name, figures, parts=parts)
 
     def _term(self, place: int) -> TermRow:
         terms = [gate.pre.term(place) for gate in self._gates]
-        source = input_source(self._each[0], terms[0].kind, terms[0].index)
+        source = input_source(self._each[0], terms[0].kind, terms[0].index, terms[0].name)
         figures = tuple(
             self._figures(k, term.contribution, term.weight, term.input, term.product) for k, term in enumerate(terms)
         )
-        return TermRow("term", term_name(self._each[0], source), figures, source, parts=place == self._marked)
+        name = term_name(self._each[0], source)
+        if terms[0].kind == "matrix":
+            # A product with other units' values, which have no name but that of the matrix.
+            name = f"{terms[0].name}[u={self._each[0].where.unit}, {terms[0].index}]"
+        return TermRow("term", name, figures, source, parts=place == self._marked)
 
     def _rest(self, places: NDArray[np.intp], *, listed: bool) -> list[TermRow]:
         if not len(places):
@@ -215,10 +224,14 @@ class _GateRows:
         return TermValues(factor, read, product, added, start, self._sums[engine])
 
 
-def term_name(first: StepBreakdown, place: Source) -> str:
+def term_name(first: StepBreakdown, place: Place) -> str:
     """The value that a term reads, with the direction if the layer below has two: "x[t=1, i=0]", "h[t=1, u=3] ←"."""
     text = notation(place)
-    if isinstance(place, InputPlace) or place.layer == first.where.layer or len(first.x) == len(first.h_previous):
+    if (
+        not isinstance(place, Location | InitialPlace)
+        or place.layer == first.where.layer
+        or len(first.x) == len(first.h_previous)
+    ):
         return text
     return f"{text} {ARROWS[place.backward]}"
 
@@ -232,12 +245,14 @@ def _state(each: Sequence[StepBreakdown], line: str, parting: Divergence | None)
     for node in products:
         figures = []
         for engine, arithmetic in enumerate(each):
-            factor, read = (arithmetic.number(arg) for arg in node.args)
+            factor, read = (
+                (arithmetic.number(arg) for arg in node.args) if node.op == "times" else (1.0, arithmetic.number(node))
+            )
             with np.errstate(all="ignore"):
                 added, start = float(np.multiply(factor, read)), sums[engine]
                 sums[engine] = float(np.add(start, added))
             figures.append(TermValues(factor, read, added, added, start, sums[engine]))
-        name, read_from = "".join(s.text for s in expression(first.cell, node)), node.args[1]
+        name, read_from = "".join(s.text for s in expression(first.cell, node)), node.args[-1] if node.args else node
         parts = parting is not None and parting.step == "previous" and (read_from.op, read_from.name) == ("state", "c")
         rows.append(TermRow("term", name, tuple(figures), _source(first, read_from), parts))
     values = [arithmetic.h if line == "h" else arithmetic.c for arithmetic in each]
@@ -247,12 +262,11 @@ def _state(each: Sequence[StepBreakdown], line: str, parting: Divergence | None)
 
 
 def _products(node: Node) -> Iterator[Node]:
-    """The products that a sum adds up."""
+    """The products that a sum adds up, and its other terms."""
     if node.op == "plus":
         for arg in node.args:
             yield from _products(arg)
     else:
-        assert node.op == "times", node
         yield node
 
 

@@ -1,6 +1,7 @@
 """A pre-activation as the terms that it is the sum of, in the order in which they are written and by their weight."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -10,13 +11,16 @@ from rnnviz.cells.breakdown import AffinePart, Floats, Kind
 
 __all__ = ["Floats", "Kind"]
 
+_BIASED: tuple[Kind, Kind] = "i2h", "h2h"
+"""The kinds of the input part and the recurrent part, which alone have a bias."""
+
 
 @dataclass(frozen=True)
 class Term:
     """weight · input: one column of one row of a weight matrix, and the number that it is multiplied with.
 
     `index` is the column. `contribution` is the summand of the pre-activation: the product, or in a
-    GRU's candidate the reset gate times the product for a term of kind h2h.
+    GRU's candidate the reset gate times the product for a term of kind h2h. `name` is that of the term's part.
     """
 
     kind: Kind
@@ -25,6 +29,7 @@ class Term:
     input: float
     product: float
     contribution: float
+    name: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -48,26 +53,52 @@ class TermBar:
     stop: float
 
 
+_NOTHING = np.zeros(0)
+
+
 @dataclass(frozen=True, eq=False)
 class PreActivation:
-    """The argument of one gate's activation: u + v, or u_n + r · v_n for a GRU's candidate."""
+    """The argument of one gate's activation: u + v, u_n + r · v_n for a GRU's candidate, and for some cells more.
+
+    `others` are the parts beside u and v, such as a peephole times c, which have no bias. A part that a gate lacks has
+    no terms.
+    """
 
     u: AffinePart
     v: AffinePart
+    others: tuple[AffinePart, ...] = ()
+
+    @classmethod
+    def of(cls, parts: Sequence[AffinePart]) -> "PreActivation":
+        """The sum of some parts, of which at most one is an input part, and one a recurrent part."""
+        found = {part.kind: part for part in reversed(parts) if part.kind in _BIASED}
+        u, v = (found.get(kind, AffinePart(kind, "", _NOTHING, _NOTHING, 0.0)) for kind in _BIASED)
+        return cls(u, v, tuple(part for part in parts if part is not u and part is not v))
+
+    @property
+    def parts(self) -> tuple[AffinePart, ...]:
+        """u, v and the others."""
+        return self.u, self.v, *self.others
 
     @cached_property
     def sum(self) -> float:
         """The pre-activation."""
         with np.errstate(all="ignore"):
-            return float(np.float64(self.u.total) + np.float64(self.v.factor) * self.v.total)
+            total = np.float64(self.u.total) + np.float64(self.v.factor) * self.v.total
+            for part in self.others:
+                total += np.float64(part.factor) * part.total
+            return float(total)
 
     def __len__(self) -> int:
-        return len(self.u.products) + len(self.v.products)
+        return sum(len(part.products) for part in self.parts)
 
     def term(self, place: int) -> Term:
-        """The term at a place in the order of evaluation: those of x first, then those of h[t-1]."""
-        count = len(self.u.products)
-        return _term(self.u, place) if place < count else _term(self.v, place - count)
+        """The term at a place in the order of evaluation: those of x first, then those of h[t-1], then others."""
+        for part in self.parts:
+            if place < len(part.products):
+                return _term(part, place)
+            place -= len(part.products)
+        raise IndexError(place)
 
     def terms(self) -> list[Term]:
         """Every term in the order of evaluation."""
@@ -88,27 +119,36 @@ class PreActivation:
 
     @property
     def _contributions(self) -> Floats:
-        return np.concatenate([self.u.contributions, self.v.contributions])
+        return np.concatenate([part.contributions for part in self.parts])
 
     @cached_property
     def partial_sums(self) -> Floats:
         """(n + 2,): the argument as it grows, term by term and bias by bias; the last is `sum`."""
         with np.errstate(all="ignore"):
-            return np.concatenate([self.u.partial_sums, self.u.total + self.v.factor * self.v.partial_sums])
+            sums, before = [self.u.partial_sums], self.u.total
+            for part in self.parts[1:]:
+                # Parts beside u and v have no bias.
+                last = None if part.kind in _BIASED else -1
+                sums.append(before + part.factor * part.partial_sums[:last])
+                before = float(sums[-1][-1]) if len(sums[-1]) else before
+            return np.concatenate(sums)
 
     def waterfall(self) -> list[TermBar]:
         """A bar for every term and bias, in the order of evaluation."""
         sums = self.partial_sums
-        starts, count = np.concatenate([[0.0], sums[:-1]]), len(self.u.products)
-        bars = []
-        for place, (start, stop) in enumerate(zip(starts, sums, strict=True)):
-            part, index = (self.u, place) if place <= count else (self.v, place - count - 1)
-            term = _term(part, index) if index < len(part.products) else None
-            bars.append(TermBar(part.kind, term, float(start), float(stop)))
-        return bars
+        entries: list[tuple[AffinePart, Term | None]] = []
+        for part in self.parts:
+            entries += [(part, _term(part, index)) for index in range(len(part.products))]
+            entries += [(part, None)] if part.kind in _BIASED else []
+        return [
+            TermBar(part.kind, term, float(start), float(stop))
+            for (part, term), start, stop in zip(entries, np.concatenate([[0.0], sums[:-1]]), sums, strict=True)
+        ]
 
 
 def _term(part: AffinePart, index: int) -> Term:
     """The term of one column."""
-    numbers = (float(array[index]) for array in (part.weights, part.inputs, part.products, part.contributions))
-    return Term(part.kind, index, *numbers)
+    weight, read, product, added = (
+        float(array[index]) for array in (part.weights, part.inputs, part.products, part.contributions)
+    )
+    return Term(part.kind, index, weight, read, product, added, part.name)

@@ -113,7 +113,7 @@ def card_contents(page: Page) -> tuple[CardContent, ...]:
         line = having[0][1]
         contents.append(
             CardContent(
-                names[line.result.text],
+                names.get(line.result.text, ""),
                 tuple(engine for engine, _ in having),
                 tuple(own for _, own in having),
                 _sources(page, line),

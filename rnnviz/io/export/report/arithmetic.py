@@ -78,11 +78,11 @@ def first_disagreement(result: RunResult, comparison: Comparison) -> ReportArith
     explanation = explain_value(result, where, candidates=(comparison.candidate,))
     each = tuple(explanation.arithmetics.values())
     parting = explanation.partings.get(comparison.candidate)
-    by_engine = [equations(arithmetic) for arithmetic in each]
-    lines = [_equation(each, [steps[row] for steps in by_engine]) for row in range(len(by_engine[0]))]
+    # Gates come with their terms; a line that no gate gives, such as f = 1 - i, is among the equations.
+    lines = {steps[0].result.text: _equation(each, steps) for steps in zip(*map(equations, each), strict=True)}
     gates = tuple(
-        GateView(f"{gate.symbol}, {gate.gate.name}", _terms(each, gate.symbol, parting), line)
-        for gate, line in zip(explanation.reference.gates, lines, strict=False)
+        GateView(f"{gate.symbol}, {gate.gate.name}", _terms(each, gate.symbol, parting), lines.pop(gate.symbol))
+        for gate in explanation.reference.gates
     )
     return ReportArithmetic(
         place=str(where),
@@ -91,7 +91,7 @@ def first_disagreement(result: RunResult, comparison: Comparison) -> ReportArith
         given=equations_of_all_units(explanation.reference.cell),
         states=tuple(_states(each)),
         gates=gates,
-        equations=tuple(lines[len(gates) :]),
+        equations=tuple(lines.values()),
         outcome=tuple(row for symbol in ("c", "h") for row in _outcome(each, symbol)),
         sentences=explanation.sentences,
     )
