@@ -209,8 +209,7 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
     h_own = float(h_before[unit])
     graph = graph_of(network.kind)
     # A unit that is computed from others needs their states; one of a projection has none of its own.
-    of_others = graph.mixes_units
-    units = slice(0, network.hidden_size) if of_others else slice(unit, unit + 1)
+    units = slice(0, network.hidden_size) if graph.mixes_units else slice(unit, unit + 1)
     c_before: BoundedArray | None = None
     state: dict[str, FloatArray] = {"h": h_before}
     if network.kind.has_cell_state:
@@ -236,9 +235,7 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
         x=row,
         h_previous=h_before,
         gates=gates,
-        previous=PreviousState(
-            read_after(network, where, timesteps), h_own, float(state["c"][unit]) if has_c else None
-        ),
+        previous=PreviousState(read_after(network, where, timesteps), h_own, c_own),
         c=lines["c"].value if "c" in lines else None,
         h=lines["h"].value,
         stored=float(trace.hidden[where.index]),

@@ -1,0 +1,62 @@
+"""The arithmetic of a value of every cell: its terms and equations give the value of plain loops."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.core.trace_index import Location
+from rnnviz.engines.manual import ManualEngine
+from rnnviz.explain.as_json import to_json
+from rnnviz.explain.equations import equations
+from rnnviz.explain.explanation import Explanation
+from rnnviz.explain.report import report
+from rnnviz.explain.step_breakdown import explain
+from rnnviz.explain.term_table import ledger
+from tests.oracles.computed import computed
+from tests.oracles.recurrence import recurrence
+from tests.verify.audit_helpers import inputs_of
+
+NETWORKS: dict[str, dict[str, Any]] = {
+    "peephole": {"cell": "lstm_peephole"},
+    "coupled": {"cell": "lstm_coupled"},
+    "reset before": {"cell": "gru_reset_before"},
+    "projection": {"cell": "lstm", "projection_size": 2},
+    "clip": {"cell": "lstm", "clip": 0.1},
+    "activations": {"cell": "gru", "activations": ["hard_sigmoid", "softsign"]},
+    "linear": {"cell": "rnn_tanh", "activations": ["linear"]},
+}
+
+
+@pytest.mark.parametrize("direction", [0, 1])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_terms_and_equations_of_every_cell_give_its_value(name: str, direction: int) -> None:
+    inputs = inputs_of(
+        {"timesteps": 5, "batch_size": 2},
+        hidden_size=3,
+        num_layers=2,
+        bidirectional=True,
+        dtype="float64",
+        **NETWORKS[name],
+    )
+    trace = computed(ManualEngine(), inputs)[0]
+    hidden = recurrence(inputs).hidden
+    for timestep in range(5):
+        for unit in range(trace.shape[-1]):
+            where = Location(1, direction, timestep, 1, unit)
+            found = explain(inputs, trace, where)
+            assert found.h == pytest.approx(hidden[where.index], abs=1e-12)
+            assert found.right
+            for gate in found.gates:
+                assert gate.pre.partial_sums[-1] == pytest.approx(gate.pre.sum, abs=1e-12)
+                assert len(gate.pre.waterfall()) == len(gate.pre.partial_sums)
+                table = ledger([found], gate.symbol, top=100)
+                stops = [row.figures[0].stop for row in table.rows if row.kind in ("term", "bias")]
+                assert stops[-1] == pytest.approx(gate.pre.sum, abs=1e-12)
+            for line in equations(found):
+                assert line.result.value is not None
+                assert np.isfinite(line.result.value)
+            assert equations(found)[-1].result.value == found.h
+            explanation = Explanation(where, {"manual": found}, {})
+            assert len(to_json(explanation)["gates"]) == len(found.gates)
+            assert all(f"{gate.symbol}, {gate.gate.name}" in report(explanation) for gate in found.gates)

@@ -1,0 +1,69 @@
+"""The step audit of cells beyond Gluon's three: correct steps stay within the bounds, and a changed value does not."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.core.trace_index import Location
+from rnnviz.engines.manual import ManualEngine
+from rnnviz.verify import audit_sampling
+from rnnviz.verify.audit import audit
+from rnnviz.verify.cell_states import CellStates
+from rnnviz.verify.verdict import AuditVerdict
+from tests.explain.test_every_cell import NETWORKS
+from tests.oracles.computed import computed
+from tests.verify.audit_helpers import inputs_of
+
+
+def network(name: str, dtype: str = "float32", **sizes: int) -> dict[str, Any]:
+    return {"hidden_size": 5, "num_layers": 2, "bidirectional": True, "dtype": dtype, **sizes, **NETWORKS[name]}
+
+
+@pytest.mark.parametrize("cell", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_correct_steps_are_right_and_a_changed_value_is_the_first_wrong_one(name: str, dtype: str, cell: bool) -> None:
+    inputs = inputs_of({"timesteps": 60, "batch_size": 3}, **network(name, dtype))
+    trace = computed(ManualEngine(), inputs)[0]
+    trace = trace if cell else replace(trace, cell=None)
+    found = audit(inputs, trace)
+    assert (found.verdict, found.undetermined_count) == (AuditVerdict.RIGHT, 0)
+    assert found.coverage == 1.0
+    assert found.worst_ratio < 3.0
+    hidden = trace.hidden.copy()
+    where = Location(0, 1, 31, 2, 1)
+    hidden[where.index] *= 1.001
+    wrong = audit(inputs, replace(trace, hidden=hidden)).first_wrong
+    assert wrong is not None
+    assert wrong.where == where
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_sampled_audit_sees_every_lane(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit_sampling, "FULL", 2000)
+    inputs = inputs_of({"timesteps": 40, "batch_size": 9}, **network(name, hidden_size=16))
+    found = audit(inputs, computed(ManualEngine(), inputs)[0])
+    assert found.verdict is AuditVerdict.RIGHT
+    assert 0.0 < found.coverage < 1.0
+    assert np.isfinite(found.ratio_over_time).all()
+
+
+@pytest.mark.parametrize("direction", [0, 1])
+@pytest.mark.parametrize("name", ["peephole", "coupled", "projection", "clip"])
+def test_cell_states_that_are_not_recorded_are_those_of_the_engine(name: str, direction: int) -> None:
+    inputs = inputs_of({"timesteps": 300, "batch_size": 2}, **network(name, "float64"))
+    trace = computed(ManualEngine(), inputs)[0]
+    assert trace.cell is not None
+    cells = CellStates(inputs, replace(trace, cell=None))
+    looked = slice(0, 2), slice(1, 4)
+    after = cells.after(1, direction, slice(140, 160), *looked)
+    np.testing.assert_allclose(after.value, trace.cell[1, direction, 140:160, :, 1:4], rtol=1e-9, atol=1e-11)
+    before = cells.before(1, direction, 140, *looked)
+    np.testing.assert_allclose(before.value, trace.cell[1, direction, 141 if direction else 139, :, 1:4], atol=1e-9)
+    np.testing.assert_allclose(
+        cells.previous(1, direction, slice(141, 150), *looked)[0 if not direction else -1],
+        trace.cell[1, direction, 150 if direction else 140, :, 1:4],
+        atol=1e-9,
+    )
