@@ -15,6 +15,7 @@ import numpy as np
 from rnnviz.cells import CellSpec
 from rnnviz.cells.arrays import ArrayBlock, ArrayLayer, ArrayValue
 from rnnviz.cells.graph import Node, trace, value_limits
+from rnnviz.cells.symbols import short_equations
 from rnnviz.core.indexing import time_blocks
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
@@ -51,12 +52,13 @@ def gate_quantities(cell: CellSpec) -> tuple[GateQuantity, ...]:
     An RNN's only gate is h itself, so that only its argument is listed.
     """
     graph, names = trace(cell), {gate.symbol: gate.name for gate in cell.gates}
+    texts = {line.name: "".join(symbol.text for symbol in line.symbols) for line in short_equations(cell)}
     named = {name: node for name, node in graph.values.items() if name not in cell.state_symbols}
     order = sorted(named, key=lambda name: list(names).index(name) if name in names else len(names))
     found = []
     for name in order:
         low, high = map(_limit, value_limits(named[name]))
-        found.append(GateQuantity(name, names.get(name, ""), low, high))
+        found.append(GateQuantity(name, names.get(name, texts.get(name, name)), low, high))
     if cell.has_cell_state:
         found.append(GateQuantity("c", "cell state"))
     found += [

@@ -52,7 +52,7 @@ def test_the_table_has_every_gate_of_every_engine_after_the_other_columns(result
     expected = {
         f"{name}.{gate}": values
         for name, trace in result.traces.items()
-        for gate, values in gates_of(result.inputs, trace.hidden).items()
+        for gate, values in gates_of(result.inputs, trace.hidden, trace.cell).items()
         if gate != "c" or name == "gluon"
     }
     own_cells = [f"{name}.c" for name in result.traces if result.config.network.kind.has_cell_state]
@@ -66,7 +66,7 @@ def test_the_table_has_every_gate_of_every_engine_after_the_other_columns(result
 def test_the_archive_has_every_gate_as_an_array_like_the_hidden_values(result, tmp_path):
     count = write_npz(result, tmp_path / "gates.npz", gates=True)
     plain = write_npz(result, tmp_path / "plain.npz")
-    gates = {name: gates_of(result.inputs, trace.hidden) for name, trace in result.traces.items()}
+    gates = {name: gates_of(result.inputs, trace.hidden, trace.cell) for name, trace in result.traces.items()}
     with np.load(tmp_path / "gates.npz") as archive, np.load(tmp_path / "plain.npz") as without:
         assert len(archive.files) == count + 1
         assert len(without.files) == plain + 1

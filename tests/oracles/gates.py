@@ -23,8 +23,13 @@ def logistic(v: float) -> float:
     return 1.0 / (1.0 + math.exp(-v))
 
 
-def gates_of(inputs: Inputs, hidden: NDArray[np.floating]) -> dict[str, NDArray[np.float64]]:
-    """By name ("i", "pre_i", "c") an array (L, D, T, N, H): what each step gives after the vector before it."""
+def gates_of(
+    inputs: Inputs, hidden: NDArray[np.floating], cells: NDArray[np.floating] | None = None
+) -> dict[str, NDArray[np.float64]]:
+    """By name ("i", "pre_i", "c") an array (L, D, T, N, H): what each step gives after the vector before it.
+
+    `cells` are the engine's own cell states, which its peepholes read, if it records them.
+    """
     cell = inputs.network.cell
     symbols = SYMBOLS[cell]
     names = [*(symbols if symbols != "h" else ""), *("c" * cell.startswith("lstm")), *(f"pre_{s}" for s in symbols)]
@@ -68,4 +73,6 @@ def gates_of(inputs: Inputs, hidden: NDArray[np.floating]) -> dict[str, NDArray[
                             c[unit] = forget * c[unit] + i * gate[symbol, unit]
                             found["c"][at], found["f"][at] = c[unit], forget
                     h = hidden[layer, direction, t, n].tolist()
+                    if cells is not None:
+                        c = cells[layer, direction, t, n].tolist()
     return found
