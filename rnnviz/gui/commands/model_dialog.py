@@ -218,7 +218,7 @@ def _notes(entry: Entry) -> list[str]:
     notes = [f"{entry.reason[:1].upper()}{entry.reason[1:]}."] if entry.reason else []
     notes += [f"The file sets {', '.join(entry.settings)}."] if entry.settings else []
     if entry.cell is None:
-        notes = ["The file does not specify the activation. Choose the cell below."]
+        notes = [f"The file does not specify the {entry.choice}. Choose the cell below."]
     if entry.leaves_initial_state_open:
         notes.append("The file does not contain the model's initial state. Choose one below.")
     if entry.masking:

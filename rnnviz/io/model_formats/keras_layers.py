@@ -36,7 +36,7 @@ from rnnviz.io.model_formats.layered_file import (
 )
 from rnnviz.io.model_formats.rnn_entry import RNN_CELLS, Entry, ask_for_cell
 
-_FAMILIES = {1: RNN_CELLS, 3: (None,), 4: ("lstm",)}
+_FAMILIES = {1: RNN_CELLS, 3: ("gru", "gru_reset_before"), 4: ("lstm",)}
 _PLAIN_CALL = (
     "the file says nothing of initial_state, go_backwards and masks: the sequence is read from its beginning, and no "
     "time step is skipped"
@@ -102,7 +102,7 @@ def inferred_layer(file: KerasFile, found: FoundLayer, item: Item | None = None)
             raise UnreadableError(found.problem)
         gates = _gates(cells[0].recurrent_kernel)
         biased = any(cell.bias is not None for cell in cells)
-        families = tuple(cell or _gru(cells[0]) for cell in _FAMILIES[gates])
+        families = (_gru(cells[0]),) if gates == 3 and cells[0].bias is not None else _FAMILIES[gates]
         layer = _layer(file, entry, found.sides, Computed(families[0], biased))
     except UnreadableError as error:
         return unsupported(entry, str(error))

@@ -30,6 +30,8 @@ def ask_for_cell(cells: tuple[str, ...]) -> str:
     """The reason of a supported entry of one of `cells` whose activations are not in its file."""
     if cells == RNN_CELLS:
         return "the file does not say its activation: choose the cell rnn_tanh or rnn_relu"
+    if len(cells) > 1:
+        return "the file does not say reset_after: choose the cell gru if it is set, else gru_reset_before"
     return f"the file does not say its activations: choose the cell {cells[0]} if they are sigmoid and tanh"
 
 
@@ -95,6 +97,11 @@ class Entry:
         if self.bidirectional is None:
             return "?"
         return "both" if self.bidirectional else "backward" if self.reverse else "forward"
+
+    @property
+    def choice(self) -> str:
+        """The property of the network that the user chooses by its cell: "activation" or "cell"."""
+        return "cell" if len(self.cells) > 1 and self.cells != RNN_CELLS else "activation"
 
     @property
     def settings(self) -> tuple[str, ...]:

@@ -1,13 +1,13 @@
 """The weights of one entry, checked against the network that they are for."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells import CELLS, Activation, affine, linear
-from rnnviz.cells.activations import parse_activation
+from rnnviz.cells import Activation, affine, linear
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
@@ -89,10 +89,13 @@ def _check_network(entry: Entry, network: Network) -> None:
 
 def settings_in_float32(network: Network) -> tuple[float | None, list[Activation]]:
     """The clip and the activation of each role, with their numbers as an ONNX file holds them."""
-    own = [activation for _, activation in CELLS[network.cell].activations if isinstance(activation, Activation)]
-    found = own if network.activations is None else [parse_activation(name) for name in network.activations]
+    found = [activation for _, activation in replace(network, clip=None).kind.activations]
     clip = None if network.clip is None else float(np.float32(network.clip))
-    return clip, [linear if activation == affine else activation.in_float32() for activation in found]
+    return clip, [
+        linear if activation == affine else activation.in_float32()
+        for activation in found
+        if isinstance(activation, Activation)
+    ]
 
 
 def _extent(entry: Entry) -> str:

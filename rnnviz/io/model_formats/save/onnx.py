@@ -33,7 +33,9 @@ def write_weights(network: Network, parameters: Parameters, path: Path) -> None:
     OSError
         If the disk is full.
     """
-    size = sum(array.nbytes for array in parameters.values())
+    # ONNX has rows of a coupled forget gate, too.
+    blocks = len(network.kind.gate_order("onnx"))
+    size = sum(array.nbytes for array in parameters.values()) * blocks // network.kind.gate_count
     if size > _LARGEST_BYTES:
         raise InputError(f"The weights have {size:,} bytes: an ONNX file may hold {_LARGEST_BYTES:,}.")
     model = helper.make_model(

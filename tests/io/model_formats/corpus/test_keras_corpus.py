@@ -182,8 +182,9 @@ CASES: dict[str, Case] = {
     "last output": Case(lambda: sequential(lstm(return_sequences=False)), {"a": "lstm"}),
     "no bias": Case(lambda: sequential(lstm(use_bias=False)), {"a": "lstm"}, endings=ALL),
     "gru without bias": Case(lambda: sequential(gru(use_bias=False)), {"a": "gru"}),
-    "gru without bias or config": Case(
-        lambda: sequential(gru(use_bias=False)), refused={"a": "reset_after"}, endings=("weights.h5",)
+    "gru without bias or config": Case(lambda: sequential(gru(use_bias=False)), {"a": "gru"}, endings=("weights.h5",)),
+    "gru without bias or config, reset before": Case(
+        lambda: sequential(gru(use_bias=False, reset_after=False)), {"a": "gru_reset_before"}, endings=("weights.h5",)
     ),
     "reset before": Case(lambda: sequential(gru(reset_after=False)), {"a": "gru_reset_before"}, endings=ALL),
     "reset before without bias": Case(

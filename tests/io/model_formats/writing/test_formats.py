@@ -11,8 +11,9 @@ from rnnviz.core.config import Network, ParameterSource
 from rnnviz.core.errors import InputError
 from rnnviz.core.parameters import draw_parameters
 from rnnviz.execution.roundtrip_check import check_roundtrip
+from rnnviz.io.model_formats.assumptions import of_weights
 from rnnviz.io.model_formats.formats import open_model
-from rnnviz.io.model_formats.load import entries_of
+from rnnviz.io.model_formats.load import config_of, entries_of
 from rnnviz.io.model_formats.save.formats import NUMPY_ARCHIVE, ONNX_MODEL, WEIGHT_FORMATS, WeightFormat, format_for
 from rnnviz.io.model_formats.weights import read_weights
 from tests.io.model_formats.writing.saved_models import NETWORKS, made, write
@@ -140,3 +141,11 @@ def test_a_network_without_the_clip_of_a_file_is_refused(tmp_path: Path) -> None
     for clip in (None, 0.25):
         with pytest.raises(InputError, match=r"clip = 0\.5"):
             read_weights(model, model.entries[0], replace(network, clip=clip))
+
+
+def test_a_cell_that_the_names_do_not_state_is_an_assumption(tmp_path: Path) -> None:
+    inputs = made("gru_reset_before")
+    entry = entries_of(write(inputs, tmp_path / "w.npz"))[0]
+    assert of_weights(entry, config_of(tmp_path / "w.npz", entry)) == ()
+    (clause,) = of_weights(entry, config_of(tmp_path / "w.npz", entry, "gru_reset_before"))
+    assert "gru_reset_before" in clause
