@@ -91,7 +91,7 @@ def _location(config: Config, options: Namespace) -> Location:
         raise InputError("--direction backward needs a bidirectional network, but network.bidirectional is false.")
     direction = int(options.direction == "backward" and network.bidirectional)
     _check("--layer", options.layer, network.num_layers, "layer")
-    _check("--unit", options.unit, network.hidden_size, "unit")
+    _check("--unit", options.unit, network.output_size, "unit")
     return Location(options.layer, direction, options.timestep, options.sample, options.unit, reverse=network.reverse)
 
 

@@ -46,7 +46,7 @@ def state_row(network: Network, where: Location) -> int:
 
 def out_columns(network: Network, direction: int) -> slice:
     """The features of `out` that are a direction of the top layer."""
-    size = network.hidden_size
+    size = network.output_size
     return slice(direction * size, (direction + 1) * size)
 
 
@@ -71,7 +71,7 @@ def out_text(network: Network, where: Location) -> str:
     """The part of `out` that is a top layer's vector: "out[0][7]", or of one of two directions "out[0][7][10:20]"."""
     if not network.bidirectional:
         return out_index(network, where)
-    size = network.hidden_size
+    size = network.output_size
     features = f"{size}:{2 * size}" if where.direction else f":{size}"
     return f"{out_index(network, where)}[{features}]"
 

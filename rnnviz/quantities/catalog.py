@@ -49,10 +49,16 @@ class Choice:
         return f"{self.name} of h" if self.name in ("change", "norm") else f"{self.name}  {self.title}"
 
 
+def quantities_of_lanes(cell: CellSpec) -> tuple[GateQuantity, ...]:
+    """Quantities with the units of h; the gates and the cell state of a projection have others."""
+    found = gate_quantities(cell)
+    return tuple(q for q in found if q.name in ("change", "norm")) if cell.projects else found
+
+
 def choices_of(cell: CellSpec) -> tuple[Choice, ...]:
     """Quantities of a cell other than h, by group: gates, states, pre-activations."""
     offered = []
-    for quantity in gate_quantities(cell):
+    for quantity in quantities_of_lanes(cell):
         group = STATES if quantity.name in ("c", "change", "norm") else GATES
         group = ARGUMENTS if quantity.name.startswith("pre_") else group
         offered.append(Choice(cast(Quantity, quantity.name), _title(cell, quantity), group))
@@ -62,7 +68,7 @@ def choices_of(cell: CellSpec) -> tuple[Choice, ...]:
 
 def per_unit_choices(cell: CellSpec) -> tuple[Choice, ...]:
     """Those of `choices_of` that each unit has for itself."""
-    quantities = {quantity.name: quantity for quantity in gate_quantities(cell)}
+    quantities = {quantity.name: quantity for quantity in quantities_of_lanes(cell)}
     return tuple(choice for choice in choices_of(cell) if quantities[choice.name].per_unit)
 
 
@@ -75,7 +81,7 @@ def quantity_for(wanted: Quantity, cell: CellSpec, *, compared: bool) -> Quantit
 
 def gate_quantity(quantity: Quantity, cell: CellSpec) -> GateQuantity | None:
     """The gate quantity of that name; None for h, for results of a comparison and for other cells' quantities."""
-    return next((found for found in gate_quantities(cell) if found.name == quantity), None)
+    return next((found for found in quantities_of_lanes(cell) if found.name == quantity), None)
 
 
 def heading_of(quantity: Quantity, cell: CellSpec) -> tuple[str, ...]:

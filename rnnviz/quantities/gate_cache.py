@@ -49,15 +49,15 @@ class LaneGates:
     def effort(self, engine: str, layer: int, quantity: Quantity) -> float:
         """How much longer it takes to compute one number than to read one value."""
         network = self._result.inputs.network
-        read = network.input_size if layer == 0 else network.directions * network.hidden_size
+        read = network.input_size if layer == 0 else network.directions * network.output_size
         match quantity:
             case "change":
                 return 1.0
             case "norm":
-                return network.hidden_size / 4.0
+                return network.output_size / 4.0
             case "c" if self._result[engine].cell is not None:
                 return 1.0
-        products = read + network.hidden_size
+        products = read + network.output_size
         return products * {"c": 3, "n": 2, "pre_n": 2}.get(quantity, 1) / _PRODUCTS_A_READ
 
     def extent(self, engine: str, quantity: Quantity) -> Extent:

@@ -34,7 +34,7 @@ def vector_region(network: Network, where: Location, part: Part = "same", array:
     return Region(
         Lane(where.layer, where.direction),
         range(where.timestep, where.timestep + 1),
-        range(network.hidden_size),
+        range(network.hidden_size if array == "c" else network.output_size),
         part,
         array,
     )
@@ -42,7 +42,7 @@ def vector_region(network: Network, where: Location, part: Part = "same", array:
 
 def lane_region(network: Network, layer: int, direction: int, timesteps: int) -> Region:
     """All of a lane."""
-    return Region(Lane(layer, direction), range(timesteps), range(network.hidden_size))
+    return Region(Lane(layer, direction), range(timesteps), range(network.output_size))
 
 
 def input_regions(network: Network, where: Location, part: Part = "same") -> tuple[Region, ...]:
@@ -74,7 +74,7 @@ def highlighted_rows(
     at, lanes = where.timestep, {Lane(where.layer, where.direction): 0}
     array = "c" if kind in ("cell", "c0") else "h"
     if kind == "input":
-        size = network.hidden_size
+        size = network.output_size
         below = {Lane(where.layer - 1, direction): direction * size for direction in range(network.directions)}
         lanes = {INPUT: 0} if where.layer == 0 else below
     if kind in ("h0", "c0"):

@@ -53,7 +53,8 @@ def test_every_quantity_of_every_cell_is_offered_and_known() -> None:
     named = {quantity.name for cell in SPECS.values() for quantity in gate_quantities(cell)}
     assert set(get_args(Quantity)) == named | {"value", "violation", "difference"}
     for cell in SPECS.values():
-        assert {choice.name for choice in choices_of(cell)} == {quantity.name for quantity in gate_quantities(cell)}
+        offered = {"change", "norm"} if cell.projects else {quantity.name for quantity in gate_quantities(cell)}
+        assert {choice.name for choice in choices_of(cell)} == offered
 
 
 def test_what_a_network_has_not_is_shown_by_value() -> None:

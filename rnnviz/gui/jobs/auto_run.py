@@ -65,7 +65,7 @@ def run_size(config: Config) -> float:
     steps: float = sequence.timesteps * sequence.batch_size
     if sequence.source == "file" and sequence.path is not None:
         steps = _values_in(Path(sequence.path)) / network.input_size
-    hidden = network.num_layers * network.directions * steps * network.hidden_size
+    hidden = network.num_layers * network.directions * steps * network.output_size
     return network.parameter_count + steps * network.input_size + len(config.compare.engines) * hidden
 
 

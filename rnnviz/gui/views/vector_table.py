@@ -283,7 +283,7 @@ class VectorTable(ResultView):
             case "input":
                 place = InputPlace(where.timestep, where.sample, row, self._result.inputs.names)
                 if where.layer > 0:
-                    direction, unit = divmod(row, self._result.inputs.network.hidden_size)
+                    direction, unit = divmod(row, self._result.inputs.network.output_size)
                     place = where.moved(layer=where.layer - 1, direction=direction, unit=unit)
                     self.location_requested.emit(place)
         self.explanation_requested.emit(place)

@@ -35,7 +35,13 @@ def texts(view: UnrolledView, lane: Lane = LANE) -> dict[tuple[int, int], str]:
     return {(n.cell.timestep, n.cell.unit): n.text for n in view.visible_numbers() if n.cell.lane == lane}
 
 
-@pytest.mark.parametrize(("cell", "quantity"), [("lstm", "f"), ("lstm", "c"), ("gru", "z"), ("rnn_tanh", "pre_h")])
+@pytest.mark.parametrize(
+    ("cell", "quantity"),
+    [
+        *[("lstm", "f"), ("lstm", "c"), ("gru", "z"), ("rnn_tanh", "pre_h")],
+        *[("lstm_peephole", "o"), ("lstm_coupled", "c"), ("gru_reset_before", "n")],
+    ],
+)
 def test_the_numbers_in_the_boxes_are_the_gates(view: UnrolledView, cell: str, quantity: str) -> None:
     result = small(cell)
     view.show_result(result, "manual")
