@@ -62,7 +62,7 @@ def test_the_summary_lists_what_was_not_recorded() -> None:
 
 def test_the_verdict_says_what_was_not_recorded() -> None:
     notes = verdict_sentence(result_without("state_h", "output"), GOLDEN).notes
-    assert "golden.npz has no output or state, so these were not checked." in notes
+    assert "Not recorded in golden.npz, so not checked: output, state." in notes
     assert not any("not checked" in note for note in verdict_sentence(result_without(), GOLDEN).notes)
 
 
