@@ -2,7 +2,15 @@
 
 import pytest
 
-from rnnviz.core.engine_spec import RecordingName, engine_file, is_own, is_recording, recording_name, with_file
+from rnnviz.core.engine_spec import (
+    RecordingName,
+    display_name,
+    engine_file,
+    is_own,
+    is_recording,
+    recording_name,
+    with_file,
+)
 
 
 @pytest.mark.parametrize(
@@ -37,3 +45,17 @@ def test_a_recording_is_a_path_and_perhaps_one_engine_of_several(name: str, path
 def test_only_the_path_in_a_name_is_changed(name: str, file: str | None, moved: str) -> None:
     assert engine_file(name) == file
     assert with_file(name, lambda path: f"/base/{path}") == moved
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("gluon", "gluon"),
+        ("bug:no-h2h-bias", "bug:no-h2h-bias"),
+        ("/a b/mine.py", "mine.py"),
+        ("recording:/a b/golden.npz", "golden.npz"),
+        ("recording:/a b/run.npz#torch", "run.npz#torch"),
+    ],
+)
+def test_a_path_is_shown_by_its_file_name(name: str, shown: str) -> None:
+    assert display_name(name) == shown

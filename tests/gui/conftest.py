@@ -9,10 +9,11 @@ from typing import Any
 import psutil
 import pytest
 from PySide6.QtCore import QSettings, Qt
-from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtTest import QSignalSpy, QTest
+from PySide6.QtWidgets import QApplication, QWidget
 
 from rnnviz.core.config import Config
+from rnnviz.core.trace_index import Location
 from rnnviz.execution.supervisor import Supervisor
 from rnnviz.gui.gc_timer import GcTimer
 from rnnviz.gui.jobs.runner import Runner
@@ -51,13 +52,19 @@ def own_threads() -> Counter[str]:
     )
 
 
-def threads_left() -> Counter[str]:
+def threads_left(before: Counter[str] | None = None) -> Counter[str]:
     """Those that do not end: the system may still know of one for a moment after it was waited for."""
+    left: Counter[str] = Counter()
     for _ in range(200):
-        if not own_threads():
+        left = own_threads() - (before or Counter())
+        if not left:
             break
         QTest.qWait(5)
-    return own_threads()
+    return left
+
+
+def visible() -> set[QWidget]:
+    return {widget for widget in QApplication.topLevelWidgets() if widget.isVisible()}
 
 
 @pytest.fixture(scope="session")
@@ -84,19 +91,77 @@ def nothing_is_left_open(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     request.getfixturevalue("collector")
     shared = request.getfixturevalue("supervisor") if "supervisor" in request.fixturenames else None
-    before = children()
+    before, shown, running = children(), visible(), own_threads()
     yield
-    assert [widget for widget in QApplication.topLevelWidgets() if widget.isVisible()] == []
+    common = request.getfixturevalue("module_windows") if "module_windows" in request.fixturenames else []
+    assert visible() <= shown.union(window for window, _ in common)
     own = set() if shared is None else {shared.pid}
     left = [process for process in children() - before if process.pid not in own]
     _, alive = psutil.wait_procs(left, timeout=3)
     assert alive == []
-    assert threads_left() == Counter()
+    # Threads of the module's windows end with the module.
+    assert common or threads_left(running) == Counter()
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat))
+
+
+def opened(supervisor: Supervisor, settings: Settings, size: tuple[int, int] | None = (1280, 800)) -> MainWindow:
+    """A window with all views, in which nothing runs yet."""
+    window = MainWindow(settings, ThemeManager("light"), Runner(supervisor))
+    if size is not None:
+        window.resize(*size)
+    completed = QSignalSpy(window.completed)
+    window.show()
+    assert completed.count() or completed.wait(20_000)
+    return window
+
+
+def close(*windows: MainWindow) -> None:
+    """Close windows without a question about unsaved changes."""
+    for window in windows:
+        window.files.ask_about_changes = lambda _leave: False
+        window.close()
+        window.deleteLater()
+    QTest.qWait(0)
+
+
+@pytest.fixture(scope="module")
+def module_windows(collector: GcTimer, supervisor: SharedSupervisor) -> Iterator[list[tuple[MainWindow, Config]]]:
+    """Windows that tests of a module share, each with its first config: one, and another after a test closes it."""
+    windows: list[tuple[MainWindow, Config]] = []
+    yield windows
+    close(*(window for window, _ in windows))
+    assert threads_left() == Counter()
+
+
+@pytest.fixture
+def shared_window(
+    qtbot: Any, settings: Settings, supervisor: SharedSupervisor, module_windows: list[tuple[MainWindow, Config]]
+) -> MainWindow:
+    """The window of the module on the first lesson, with its result, selection, colors, size, tab and focus."""
+    if not module_windows or not module_windows[-1][0].isVisible():
+        window = opened(supervisor, settings)
+        with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+            window.begin(None)
+        module_windows.append((window, window.session.config))
+    window, config = module_windows[-1]
+    if window.session.result is None or not window.session.config == window.session.result.config == config:
+        with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+            window.document.edit(config)
+            window.control.run()
+    window.session.set_location(Location())
+    window.session.set_color_by("value")
+    window._theme_manager.choose("light")
+    window.main_layout.tabs.setCurrentIndex(0)
+    window.resize(1280, 800)
+    window.statusBar().clearMessage()
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    window.lanes.setFocus()
+    return window
 
 
 @pytest.fixture
@@ -105,22 +170,13 @@ def make_window(qtbot: Any, settings: Settings) -> Iterator[Callable[..., MainWi
     windows: list[MainWindow] = []
 
     def make(supervisor: Supervisor, size: tuple[int, int] | None = (1280, 800)) -> MainWindow:
-        window = MainWindow(settings, ThemeManager("light"), Runner(supervisor))
-        windows.append(window)
-        if size is not None:
-            window.resize(*size)
-        with qtbot.waitSignal(window.completed):
-            window.show()
+        windows.append(window := opened(supervisor, settings, size))
         window.activateWindow()
         qtbot.waitUntil(window.isActiveWindow)
         return window
 
     yield make
-    for window in windows:
-        window.files.ask_about_changes = lambda _leave: False
-        window.close()
-        window.deleteLater()
-    QTest.qWait(0)
+    close(*windows)
 
 
 @pytest.fixture

@@ -17,6 +17,11 @@ AGREEMENT = ("agree", "blind")
 BIDIRECTIONAL = {"cell": "lstm", "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True}
 
 
+@pytest.fixture
+def window(shared_window):
+    return shared_window
+
+
 def test_the_first_lesson_runs_by_itself_and_is_shown(window):
     first = lessons()[0]
     assert window.session.result.config == first.config

@@ -11,9 +11,12 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mutmut.mutation.file_mutation import MutatedFile, mutate_file_contents
 from mutmut.utils.format_utils import mangled_name_from_mutant_name, orig_function_and_class_names_from_key
+
+if TYPE_CHECKING:
+    from mutmut.mutation.file_mutation import MutatedFile
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("core", "engines", "verify")
@@ -47,6 +50,8 @@ def copied(folder: Path, paths: Iterable[str] = ()) -> list[Mutant]:
 
     `paths` are files or folders as they are named from the project's root, and all of `PACKAGES` without.
     """
+    from mutmut.mutation.file_mutation import mutate_file_contents
+
     named = [ROOT / path for path in paths] or [ROOT / "rnnviz" / package for package in PACKAGES]
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -70,7 +75,7 @@ def copied(folder: Path, paths: Iterable[str] = ()) -> list[Mutant]:
     return mutants
 
 
-def _mutants(file: str, mutated: MutatedFile) -> list[Mutant]:
+def _mutants(file: str, mutated: "MutatedFile") -> list[Mutant]:
     module = file.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
     lines = mutated.code.splitlines()
 

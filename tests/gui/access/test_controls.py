@@ -40,11 +40,11 @@ MOST_LINKS = 12
 
 
 @pytest.fixture
-def window(qtbot, window: MainWindow) -> MainWindow:
+def window(qtbot, shared_window: MainWindow) -> MainWindow:
     """The window once the arithmetic has arrived, too, which has controls of its own."""
-    arithmetic = window.findChild(ArithmeticView)
+    arithmetic = shared_window.findChild(ArithmeticView)
     qtbot.waitUntil(lambda: arithmetic.page is not None and arithmetic.complete)
-    return window
+    return shared_window
 
 
 def own_controls(window: QWidget) -> Iterator[QWidget]:

@@ -21,6 +21,11 @@ Open = QDialogButtonBox.StandardButton.Open
 
 
 @pytest.fixture
+def window(shared_window):
+    return shared_window
+
+
+@pytest.fixture
 def several(tmp_path):
     """An entry that cannot be run, an LSTM, and an RNN whose activation no one knows."""
     path = tmp_path / "several.npz"

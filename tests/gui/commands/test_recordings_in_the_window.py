@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PySide6.QtTest import QTest
 
 from rnnviz.gui.main_window import MainWindow
@@ -11,6 +12,11 @@ from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.result import RunResult
+
+
+@pytest.fixture
+def window(shared_window):
+    return shared_window
 
 
 def with_recording(qtbot: Any, window: MainWindow, path: Path) -> RunResult:

@@ -28,6 +28,11 @@ from tests.factories import make_result
 
 
 @pytest.fixture
+def window(shared_window):
+    return shared_window
+
+
+@pytest.fixture
 def export(qtbot, window):
     """Asks for an export by its menu entry, and answers the dialog."""
 

@@ -9,6 +9,11 @@ TABLES = {"sequence": {"timesteps": 3}, "compare": {"reference": "manual", "cand
 
 
 @pytest.fixture
+def window(shared_window):
+    return shared_window
+
+
+@pytest.fixture
 def labels(tmp_path):
     path = tmp_path / "labels.txt"
     path.write_text("Mon\n\nWed\n", encoding="utf-8")

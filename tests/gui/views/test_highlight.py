@@ -21,6 +21,11 @@ from tests.factories import make_result
 
 
 @pytest.fixture
+def window(shared_window: MainWindow) -> MainWindow:
+    return shared_window
+
+
+@pytest.fixture
 def shown(qtbot: Any, window: MainWindow) -> MainWindow:
     """A window on a stacked bidirectional LSTM, with the pointer elsewhere."""
     window.session.set_result(make_result(cell="lstm", num_layers=3, bidirectional=True, timesteps=4))
