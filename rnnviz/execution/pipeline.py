@@ -25,7 +25,7 @@ from rnnviz.execution.events import Stage, StageKind
 from rnnviz.execution.request import RunRequest
 from rnnviz.multiscale.builder import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.verify.cell_state_invariants import cell_checks, cell_equality
-from rnnviz.verify.compare import Comparison, compare
+from rnnviz.verify.compare import Comparison, compare, with_cell_states
 from rnnviz.verify.invariants import Check, consistency_checks, equality
 from rnnviz.verify.metrics import largest_magnitude
 from rnnviz.verify.result import Judgment
@@ -230,7 +230,8 @@ def _compare_all(config: Config, traces: dict[str, Trace], notify: Notify) -> li
         rtol, atol = tolerances(config, one, other)
         pyramids = ComparedPyramids(one, other, first=place == 0) if needs_pyramid(other) else None
         watch = (lambda *_: None) if pyramids is None else pyramids.add
-        comparisons.append(compare(one, other, rtol, atol, progress, watch, folder=other.folder))
+        comparison = compare(one, other, rtol, atol, progress, watch, folder=other.folder)
+        comparisons.append(with_cell_states(comparison, one, other))
         if pyramids is not None:
             pyramids.finish()
     return comparisons

@@ -1,7 +1,7 @@
 """Comparison of two engines: |candidate - reference| <= atol + rtol · |reference|, for every hidden value."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
@@ -45,6 +45,8 @@ class Comparison(Displayed, OverTime):
 
     `reverse` says that the only direction goes backward: the order of computation begins at T-1.
 
+    `cell_states` is the same comparison of c, where both engines give it; the verdict does not depend on it.
+
     `violations` and `ulps` say how all values are spread; a pair of which one is NaN has an infinite distance.
     """
 
@@ -75,6 +77,7 @@ class Comparison(Displayed, OverTime):
     stored: Path | None = None
     unrecorded: int = 0
     reverse: bool = False
+    cell_states: "Comparison | None" = None
 
     def __post_init__(self) -> None:
         """Let no one write to the arrays."""
@@ -242,6 +245,31 @@ Watch: TypeAlias = Callable[[int, int, int, FloatArray, FloatArray, BlockDiffere
 their difference, whose memory is used again; None where they are not compared."""
 
 
+def with_cell_states(comparison: Comparison, reference: Trace, candidate: Trace) -> Comparison:
+    """Add the comparison of the cell states, if both engines give them.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The comparison of the hidden states.
+    reference, candidate : Trace
+        The traces that it compares.
+
+    Returns
+    -------
+    Comparison
+        The comparison with `cell_states`.
+    """
+    if reference.cell is None or candidate.cell is None or reference.partial or candidate.partial:
+        return comparison
+    folder = None
+    if candidate.folder is not None:
+        folder = candidate.folder / "c"
+        folder.mkdir(exist_ok=True)
+    one, other = (replace(reference, hidden=reference.cell), replace(candidate, hidden=candidate.cell))
+    return replace(comparison, cell_states=compare(one, other, comparison.rtol, comparison.atol, folder=folder))
+
+
 def compare(
     reference: Trace,
     candidate: Trace,
@@ -316,7 +344,7 @@ def compare(
         nonfinite_reference=tally.nonfinite[0],
         nonfinite_candidate=tally.nonfinite[1],
         nonfinite_apart=tally.nonfinite[2],
-        **arrays,
+        **arrays,  # type: ignore[arg-type]
         violation_by_column=tally.violation_by_column,
         violations=tally.violations.histogram(),
         ulps=tally.ulps.histogram(),

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from rnnviz.core.trace_index import Location
 from rnnviz.verify import compare as compare_module
-from rnnviz.verify.compare import Comparison, compare
+from rnnviz.verify.compare import Comparison, compare, with_cell_states
 from rnnviz.verify.metrics import abs_error, tolerance, ulp_distance, violation
+from tests.factories import make_result
 from tests.verify.traces import SHAPES, Shape, changed, in_order, locations, random_trace, trace_of
 
 SHAPE: Shape = (2, 2, 4, 3, 5)
@@ -245,3 +246,16 @@ def test_comparison_is_read_only_after_pickling() -> None:
     for array in (*arrays_of(comparison), *arrays_of(received)):
         assert not array.flags.writeable
     assert len(arrays_of(received)) == 4
+
+
+def test_cell_states_are_compared_where_both_engines_give_them() -> None:
+    result = make_result(("manual", "bug:no-h2h-bias"), cell="lstm", hidden_size=5, projection_size=3)
+    reference, candidate = result.traces.values()
+    found = with_cell_states(result.comparisons[0], reference, candidate).cell_states
+    assert found is not None
+    assert reference.cell is not None
+    assert candidate.cell is not None
+    assert found.elements == reference.cell.size
+    assert found.max_abs_error == np.abs(reference.cell.astype(float) - candidate.cell).max()
+    alone = with_cell_states(result.comparisons[0], reference, replace(candidate, cell=None))
+    assert alone.cell_states is None

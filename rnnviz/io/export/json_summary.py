@@ -66,6 +66,7 @@ def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:
             "reference": _number(first.reference),
             "candidate": _number(first.candidate),
         },
+        **({} if comparison.cell_states is None else {"arrays": {"c": _of_array(comparison.cell_states)}}),
         "nonfinite": {"reference": comparison.nonfinite_reference, "candidate": comparison.nonfinite_candidate},
         "checks": [
             {"name": check.name, "engine": check.engine, "holds": check.holds, "detail": check.detail}
@@ -77,6 +78,16 @@ def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:
         **({"assumptions": list(result.assumptions)} if result.assumptions else {}),
         "seconds": dict(result.seconds),
         "versions": versions(result),
+    }
+
+
+def _of_array(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "elements": comparison.elements,
+        "mismatched": comparison.mismatched,
+        "max_abs_error": {"value": _number(comparison.max_abs_error), **comparison.max_abs_error_at.to_json()},
+        "max_error_ratio": _number(comparison.max_error_ratio),
+        "max_ulp": comparison.max_ulp,
     }
 
 
