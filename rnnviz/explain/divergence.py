@@ -52,7 +52,7 @@ class Divergence:
         ValueError
             If the arithmetic has no such line.
         """
-        lines = [*arithmetic.by_symbol, *("c" if arithmetic.c is not None else ""), "h"]
+        lines = arithmetic.lines
         at = lines.index(line)
         match self.step:
             case "stored" | "stored_c":
@@ -60,7 +60,8 @@ class Divergence:
             case "input":
                 return True
             case "previous":
-                return at >= lines.index("c")
+                node = arithmetic.graph.values[line]
+                return arithmetic.graph.depends(node, lambda read: (read.op, read.name) == ("state", "c"))
         return at >= lines.index(self.gate or self.step)
 
 

@@ -76,8 +76,7 @@ def equations(arithmetic: StepBreakdown) -> tuple[EquationLine, ...]:
     return tuple(
         _line(_token(arithmetic, line.name, line.node), " = ", *(_piece(arithmetic, symbol) for symbol in line.symbols))
         for line in short_equations(arithmetic.cell)
-        # A unit of an h that is projected has no gates of its own.
-        if line.node.shape == arithmetic.graph.values["h"].shape
+        if line.name in arithmetic.lines
     )
 
 

@@ -146,6 +146,15 @@ class StepBreakdown:
         """The operations of the cell's step."""
         return graph_of(self.cell)
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The names of the values that its lines give, in the order of computation.
+
+        A unit of an h that is projected has no gates of its own.
+        """
+        values = self.graph.values
+        return tuple(name for name, node in values.items() if node.shape == values["h"].shape)
+
     def number(self, node: Node) -> float:
         """The number of a value of the step: of a named one its own, of others what their operation gives."""
         values = self.graph.values

@@ -90,7 +90,7 @@ def ledger(
     top: int | None = None,
     parting: Divergence | None = None,
 ) -> TermTable:
-    """The ledger of the line that gives `line`: a gate's symbol, "c", or "h".
+    """The ledger of the line that gives `line`: a gate's symbol, "c", "h", or another value that the step names.
 
     Of a gate the `top` terms are listed that weigh most in the first engine, unless asked otherwise all if they are
     few, and the rest summed. `parting` is where two of the engines diverge: its row is listed in any case.
@@ -102,7 +102,7 @@ def ledger(
     """
     if line in each[0].by_symbol:
         return _gate(each, line, order, top, parting)
-    if line != "h" and not (line == "c" and each[0].c is not None):
+    if line not in each[0].lines:
         raise KeyError(f"{line} is not a line of the cell {each[0].cell.name}")
     return _state(each, line, parting)
 
@@ -237,7 +237,7 @@ def term_name(first: StepBreakdown, place: Place) -> str:
 
 
 def _state(each: Sequence[StepBreakdown], line: str, parting: Divergence | None) -> TermTable:
-    """c or h from the gates: one or two products."""
+    """A line that is no gate's, such as c or h, from the products that it adds up."""
     first = each[0]
     rows: list[TermRow] = []
     sums = [0.0] * len(each)
@@ -255,7 +255,7 @@ def _state(each: Sequence[StepBreakdown], line: str, parting: Divergence | None)
         name, read_from = "".join(s.text for s in expression(first.cell, node)), node.args[-1] if node.args else node
         parts = parting is not None and parting.step == "previous" and (read_from.op, read_from.name) == ("state", "c")
         rows.append(TermRow("term", name, tuple(figures), _source(first, read_from), parts))
-    values = [arithmetic.h if line == "h" else arithmetic.c for arithmetic in each]
+    values = [arithmetic.number(arithmetic.graph.values[line]) for arithmetic in each]
     parts = parting is not None and parting.step == line
     rows.append(TermRow("total", line, tuple(TermValues(product=value, stop=value) for value in values), parts=parts))
     return TermTable(line, tuple(rows), len(products), shared=False)

@@ -8,6 +8,7 @@ import pytest
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.explain.as_json import to_json
+from rnnviz.explain.divergence import Divergence
 from rnnviz.explain.equations import equations
 from rnnviz.explain.explanation import Explanation
 from rnnviz.explain.report import report
@@ -56,6 +57,10 @@ def test_the_terms_and_equations_of_every_cell_give_its_value(name: str, directi
             for line in equations(found):
                 assert line.result.value is not None
                 assert np.isfinite(line.result.value)
+                gate = found.by_symbol.get(line.result.text)
+                total = line.result.value if gate is None else gate.pre.sum
+                assert ledger([found], line.result.text).rows[-1].figures[0].stop == pytest.approx(total)
+                assert Divergence("input", "x", 0.0, 1.0).reaches(line.result.text, found)
             assert equations(found)[-1].result.value == found.h
             explanation = Explanation(where, {"manual": found}, {})
             assert len(to_json(explanation)["gates"]) == len(found.gates)
