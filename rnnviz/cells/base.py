@@ -21,7 +21,7 @@ gradients are taken (`tape`), or as it is written, on arrays of any library (`ar
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from inspect import Parameter as Argument
 from inspect import signature
@@ -243,6 +243,10 @@ class CellSpec:
         object.__setattr__(self, "activations", tuple((defaults | dict(self.activations)).items()))
         # What is made of a cell is kept by it, and looked for often.
         object.__setattr__(self, "_hash", hash((self.name, self.step, self.gates, self.activations)))
+
+    def __reduce__(self) -> tuple[type["CellSpec"], tuple[Any, ...]]:
+        # Hashes differ between processes.
+        return CellSpec, tuple(getattr(self, f.name) for f in fields(self))
 
     def __hash__(self) -> int:
         return self._hash  # type: ignore[attr-defined, no-any-return]

@@ -39,7 +39,6 @@ def load_cell(path: Path) -> CellSpec:
     OSError
         If the file cannot be read.
     """
-    path = path.absolute()
     namespace = _run(path)
     step = namespace.get("step")
     if not callable(step):

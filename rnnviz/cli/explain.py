@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from rnnviz.cells import CELLS
 from rnnviz.cli.exit_codes import AGREE, Answer
-from rnnviz.cli.loading import engine_names, load
+from rnnviz.cli.loading import add_cell_to, engine_names, load, with_cell
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
 from rnnviz.cli.streams import print_answer
@@ -35,6 +35,7 @@ def add_to(commands: Commands) -> None:
     explain.add_argument("--unit", type=int, required=True, metavar="U", help="unit, from 0")
     explain.add_argument("--sample", type=int, default=0, metavar="N", help="sample, from 0; default: 0")
     explain.add_argument("--engines", metavar="ENGINE,...", help="engines to run; the first is the reference")
+    add_cell_to(explain)
     explain.add_argument("--json", metavar="PATH", help="write all terms as JSON; - writes them to standard output")
     explain.add_argument("--top", type=int, metavar="K", help="show only the K largest terms of each gate")
     program = "print the lines of a cell with the NumPy calls that the engine manual makes of them, and exit"
@@ -49,7 +50,7 @@ def _explain(options: Namespace) -> Answer:
     from rnnviz.io.inputs import load_inputs
     from rnnviz.io.outputs import check_outputs, files_read
 
-    config = load(options.config, options.engines)
+    config = with_cell(load(options.config, options.engines), options.cell)
     named = engine_names(options.engines) or ()
     if named:
         config = config.with_engines(named)
@@ -61,7 +62,7 @@ def _explain(options: Namespace) -> Answer:
     json_path = None if options.json == "-" else options.json
     check_outputs({"--json": json_path}, {"the config": options.config, **files_read(config)})
     with progress_bar(options.quiet) as notify:
-        result = run(config, load_inputs, notify, "off", frozenset(named))
+        result = run(config, load_inputs, notify, "off", frozenset((*named, options.cell or "")))
     _check_sequence(result.config, where)
     explanation = explain_value(result, where)
     if options.json is not None:

@@ -1,10 +1,13 @@
 """The config that a command runs, and the engines that its options name."""
 
+from argparse import ArgumentParser, _ArgumentGroup
+from dataclasses import replace
 from pathlib import Path
 
 from rnnviz.cli.streams import print_note
-from rnnviz.core.config import Config
+from rnnviz.core.config import Config, Network
 from rnnviz.core.errors import InputError
+from rnnviz.core.schema import declarations
 
 
 def load(path: Path, engines: str | None = None) -> Config:
@@ -20,6 +23,29 @@ def load(path: Path, engines: str | None = None) -> Config:
     from rnnviz.io.config_toml import load_config, unchanged
 
     return load_config(path, complete if engines is None else unchanged)
+
+
+def add_cell_to(parser: ArgumentParser | _ArgumentGroup) -> None:
+    """Add the option that names a cell, which is also the permission to run its file."""
+    parser.add_argument(
+        "--cell",
+        metavar="CELL",
+        help="cell to run instead, by its name or the .py file of a custom cell",
+    )
+
+
+def with_cell(config: Config, cell: str | None) -> Config:
+    """The config with the cell of --cell.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither a cell nor a file; the sentence names the option.
+    """
+    if cell is None:
+        return config
+    checked = declarations(Network)["cell"].check("--cell", cell)
+    return replace(config, network=replace(config.network, cell=checked))
 
 
 def complete(config: Config) -> Config:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnviz.cli.exit_codes import AGREE, DISAGREE, WRONG_INPUT, Answer
-from rnnviz.cli.loading import engine_names, load
+from rnnviz.cli.loading import add_cell_to, engine_names, load, with_cell
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.progress_bar import progress_bar
 from rnnviz.cli.streams import all_written
@@ -28,6 +28,7 @@ def add_to(commands: Commands) -> None:
     comparison = run.add_argument_group("comparison")
     comparison.add_argument("--engines", metavar="ENGINE,...", help="engines to run; the first is the reference")
     comparison.add_argument("--reference", metavar="ENGINE", help="the reference, if it is not the first engine")
+    add_cell_to(comparison)
     comparison.add_argument("--rtol", type=float, metavar="FLOAT", help="relative tolerance")
     comparison.add_argument("--atol", type=float, metavar="FLOAT", help="absolute tolerance")
     comparison.add_argument(
@@ -89,6 +90,7 @@ def _text(result: RunResult, options: Namespace) -> str:
 
 def _with_options(config: Config, options: Namespace) -> Config:
     """The config with the options of the command line, which override the file."""
+    config = with_cell(config, options.cell)
     compare = config.compare
     if options.engines is not None or options.reference is not None:
         engines = engine_names(options.engines, options.reference) or compare.engines
@@ -102,9 +104,9 @@ def _with_options(config: Config, options: Namespace) -> Config:
 
 
 def _asked_for(options: Namespace) -> frozenset[str]:
-    """The engines that options name. Code of the user may run only if an option names it, not a config."""
+    """The engines and the cell that options name. Code of the user may run only if an option names it, not a config."""
     named = [] if options.engines is None else options.engines.split(",")
-    return frozenset(name.strip() for name in [*named, options.reference or ""])
+    return frozenset(name.strip() for name in [*named, options.reference or "", options.cell or ""])
 
 
 def _check_outputs(config: Config, options: Namespace) -> None:

@@ -30,6 +30,7 @@ def add_to(commands: Commands) -> None:
     sweep.add_argument("--csv", type=Path, metavar="PATH", help="write the rows as CSV")
     sweep.add_argument("--json", metavar="PATH", help="write the rows as JSON; - writes them to standard output")
     sweep.add_argument("--engines", metavar="ENGINE,...", help="engines to run instead of those in the file")
+    sweep.add_argument("--cell", metavar="CELL,...", help="cells to run instead, by name or .py file")
     sweep.add_argument("--scheduler", metavar="ADDRESS", help="run on a Dask cluster: the address of its scheduler")
     sweep.add_argument("--workers", type=int, metavar="N", help="number of rows in parallel (default: number of cores)")
     sweep.add_argument("--journal", type=Path, metavar="PATH", help="file of rows (default: SWEEP.results.jsonl)")
@@ -51,7 +52,8 @@ def _sweep(options: Namespace) -> Answer:
     if options.sweep is None:
         raise InputError("A sweep file is missing; see rnnviz sweep --help.")
     engines = engine_names(options.engines, at_least=1)
-    sweep = load_sweep(options.sweep, engines, complete)
+    cells = None if options.cell is None else tuple(cell.strip() for cell in options.cell.split(","))
+    sweep = load_sweep(options.sweep, engines, complete, cells)
     check_engines(sweep)
     path = options.journal or journal_of(options.sweep)
     points = tuple(sweep.points())
@@ -61,7 +63,8 @@ def _sweep(options: Namespace) -> Answer:
         inputs |= {f"{name} ({read})": read for name, read in files_read(config).items()}
     check_outputs(outputs, inputs)
     with Journal(path) as journal:
-        sweeping = Sweeping(sweep, points, read_journal(path), load_inputs, frozenset(engines or ()))
+        trusted = frozenset((*(engines or ()), *(cells or ())))
+        sweeping = Sweeping(sweep, points, read_journal(path), load_inputs, trusted)
         rows = _compute(sweeping, journal, options)
     if len(rows) < len(points):
         raise EngineError(

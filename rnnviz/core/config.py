@@ -12,6 +12,7 @@ from typing import Any
 from rnnviz.cells import CELLS, LSTM_PROJECTION, CellSpec, Sizes
 from rnnviz.cells.activations import parse_activation
 from rnnviz.cells.graph import Graph, trace
+from rnnviz.core.engine_spec import CODE, is_own
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import (
     LARGEST_SEED,
@@ -36,7 +37,9 @@ CELL_NAMES = tuple(name for name, cell in CELLS.items() if not cell.projects)
 class Network:
     """The recurrent network: `num_layers` layers of one cell, in one or both directions."""
 
-    cell: str = config_field("choice", "Type of recurrent layer.", choices=CELL_NAMES)
+    cell: str = config_field(
+        "choice", "Type of recurrent layer, or the Python file of a custom cell.", choices=CELL_NAMES, suffix=CODE
+    )
     input_size: int = config_field("int", "Number of input features (I).", minimum=1)
     hidden_size: int = config_field("int", "Number of units of each layer and direction (H).", minimum=1)
     num_layers: int = config_field("int", "Number of stacked layers (L).", 1, minimum=1, maximum=1000)
@@ -54,9 +57,22 @@ class Network:
         "activations", "Activations in ONNX's order f, g, h; empty: those of the cell.", None, optional=True
     )
 
+    custom: CellSpec | None = field(default=None, compare=False, repr=False)
+    """A custom cell, once its file is read."""
+
     @property
     def kind(self) -> CellSpec:
-        """Definition of the cell, with the network's activations and clip."""
+        """Definition of the cell, with the network's activations and clip.
+
+        Raises
+        ------
+        ConfigError
+            If it is a custom cell whose file is not read.
+        """
+        if self.custom is not None:
+            return self.custom
+        if self.cell not in CELLS:
+            raise ConfigError("network.cell", f"{self.cell} is a custom cell. Only a run reads its file.")
         cell = self.cell if self.projection_size is None else LSTM_PROJECTION.name
         return _kind(cell, self.clip, self.activations)
 
@@ -72,7 +88,8 @@ class Network:
         changed = [f"{name} = {display_value(value)}" for name, value in settings.items() if value is not None]
         if self.projection_size is not None:
             changed.append(f"P = {self.projection_size} and H = {self.hidden_size}")
-        return self.kind.title + (f" with {join_words(changed)}" if changed else "")
+        title = self.kind.title if self.is_known else "a custom cell"
+        return title + (f" with {join_words(changed)}" if changed else "")
 
     @property
     def output_size(self) -> int:
@@ -82,6 +99,11 @@ class Network:
     def sizes(self, layer: int) -> Sizes:
         """The sizes of which a layer's shapes are made."""
         return Sizes(self.layer_input_size(layer), self.hidden_size, self.projection_size)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the cell has a definition: it is built in, or its file is read."""
+        return self.custom is not None or self.cell in CELLS
 
     @property
     def directions(self) -> int:
@@ -245,6 +267,27 @@ class Config:
         """(rtol, atol): as given, else the defaults of the network's dtype."""
         return self.compare.tolerances(*DEFAULT_TOLERANCES[self.network.dtype])
 
+    @property
+    def code_files(self) -> tuple[str, ...]:
+        """Paths of Python files that a run of the config runs: custom steps, and a custom cell."""
+        return tuple(name for name in (*self.compare.engines, self.network.cell) if is_own(name))
+
+    def with_custom_cell(self, cell: CellSpec | None) -> "Config":
+        """The config with the definition of its custom cell.
+
+        Raises
+        ------
+        ConfigError
+            If a network cannot have the cell, because of its states.
+        """
+        if cell is not None and (cell.projects or cell.state_symbols not in (("h",), ("h", "c"))):
+            states = ", ".join(f"{state.symbol} of size {state.size}" for state in cell.states)
+            raise ConfigError(
+                "network.cell",
+                f"{self.network.cell} declares the states {states}: a network has h, or h and c, each of size H.",
+            )
+        return replace(self, network=replace(self.network, custom=cell))
+
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "Config":
         """Validate a mapping as a TOML file gives it.
@@ -385,6 +428,15 @@ def _check_cell_keys(network: Network) -> None:
             f"network.projection_size = {network.projection_size} needs the cell lstm, "
             f"but network.cell is {network.cell}: leave the key out or change the cell.",
         )
+    if network.cell not in CELLS:
+        for key in ("clip", "activations"):
+            if getattr(network, key) is not None:
+                raise ConfigError(
+                    f"network.{key}",
+                    f"network.{key} is a key of built-in cells, but {network.cell} is a custom cell: leave the key out, "
+                    "and change the file.",
+                )
+        return
     roles = [role for role, _ in CELLS[network.cell].activations]
     if network.activations is not None and len(network.activations) != len(roles):
         raise ConfigError(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import PurePath
 from typing import NamedTuple
 
-RECORDING = "recording:"
+RECORDING, CODE = "recording:", ".py"
 
 _CHOSEN = re.compile(r"(?P<path>.*?\.npz)#(?P<engine>.+)", re.DOTALL | re.IGNORECASE)
 
@@ -21,8 +21,8 @@ class RecordingName(NamedTuple):
 
 
 def is_own(name: str) -> bool:
-    """Whether the name of an engine is the path of a user's file of code."""
-    return name.endswith(".py") and not is_recording(name)
+    """Whether the name of an engine or a cell is the path of a user's file of code."""
+    return name.endswith(CODE) and not is_recording(name)
 
 
 def is_recording(name: str) -> bool:

@@ -1,5 +1,5 @@
-"""A run's inputs as a folder: `config.json`, `input.npy`, `names.json` and `assumptions.json` if it has some, and all
-other numbers together.
+"""A run's inputs as a folder: `config.json`, `input.npy`, `cell.json`, `names.json` and `assumptions.json` if it has
+some, and all other numbers together.
 
 The parameters in Gluon's order and the initial state share a file, because a short run takes no longer than it takes
 to make a file for each.
@@ -11,6 +11,7 @@ from dataclasses import replace
 from math import prod
 from pathlib import Path
 
+from rnnviz.cells.serialized import cell_from_json, cell_to_json
 from rnnviz.core.axis_labels import UNNAMED, Names
 from rnnviz.core.config import Config
 from rnnviz.core.initial_state import State
@@ -19,7 +20,7 @@ from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped, stor
 from rnnviz.core.multiscale import open_pyramids
 from rnnviz.core.parameters import Parameters
 
-_CONFIG, _NAMES, _ASSUMPTIONS = "config.json", "names.json", "assumptions.json"
+_CONFIG, _CELL, _NAMES, _ASSUMPTIONS = "config.json", "cell.json", "names.json", "assumptions.json"
 _SEQUENCE, _NUMBERS = "input.npy", "numbers.npy"
 
 
@@ -45,6 +46,8 @@ def save_inputs(folder: Path, inputs: Inputs) -> Inputs:
     """
     folder.mkdir(parents=True)
     (folder / _CONFIG).write_bytes(json.dumps(inputs.config.to_mapping()).encode())
+    if inputs.network.custom is not None:
+        (folder / _CELL).write_text(cell_to_json(inputs.network.custom), encoding="utf-8")
     if inputs.names:
         names = {"timesteps": inputs.names.timesteps, "features": inputs.names.features}
         (folder / _NAMES).write_bytes(json.dumps(names).encode())
@@ -67,6 +70,8 @@ def open_inputs(folder: Path) -> Inputs:
         If the folder does not hold them.
     """
     config = Config.from_mapping(json.loads((folder / _CONFIG).read_bytes()))
+    if (folder / _CELL).exists():
+        config = config.with_custom_cell(cell_from_json((folder / _CELL).read_text(encoding="utf-8")))
     names = UNNAMED
     if (folder / _NAMES).exists():
         names = Names(**json.loads((folder / _NAMES).read_bytes()))

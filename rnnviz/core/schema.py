@@ -28,13 +28,15 @@ class FieldSpec:
     """Declaration of one config key.
 
     `kind` is one of "int", "float", "bool", "choice", "text", "path", "names", "activations". `choices` belongs to
-    "choice"; `minimum` and `maximum` (inclusive) to numbers; `above` is an exclusive lower limit. `optional` keys may
-    be None, which TOML writes by leaving the key out. `why` is the tooltip of the form's field.
+    "choice", and `suffix` to one that may also be the path of a file. `minimum` and `maximum` (inclusive) belong to
+    numbers; `above` is an exclusive lower limit. `optional` keys may be None, which TOML writes by leaving the key out.
+    `why` is the tooltip of the form's field.
     """
 
     kind: str
     why: str
     choices: tuple[str, ...] = ()
+    suffix: str = ""
     minimum: float | None = None
     maximum: float | None = None
     above: float | None = None
@@ -44,7 +46,8 @@ class FieldSpec:
     def allowed(self) -> str:
         """Allowed values in words that end an error sentence."""
         if self.kind == "choice":
-            return "one of " + ", ".join(f'"{c}"' for c in self.choices)
+            listed = "one of " + ", ".join(f'"{c}"' for c in self.choices)
+            return f"{listed}, or the path of a {self.suffix} file" if self.suffix else listed
         if self.kind == "bool":
             return "true or false"
         if self.kind == "int":
@@ -82,11 +85,17 @@ class FieldSpec:
             raise ConfigError(key, sentence + (suggest(value, self.choices) if isinstance(value, str) else ""))
         return checked
 
+    def is_path(self, value: object) -> bool:
+        """Whether a value of the key is the path of a file."""
+        if self.kind == "choice":
+            return bool(self.suffix) and isinstance(value, str) and value.endswith(self.suffix) and "\0" not in value
+        return self.kind == "path" and isinstance(value, str)
+
     def _accept(self, value: Any) -> Any:
         if self.kind == "bool":
             return value if isinstance(value, bool) else None
         if self.kind == "choice":
-            return value if isinstance(value, str) and value in self.choices else None
+            return value if isinstance(value, str) and (value in self.choices or self.is_path(value)) else None
         if self.kind == "int":
             good = isinstance(value, int) and not isinstance(value, bool) and self._in_range(value)
             return value if good else None

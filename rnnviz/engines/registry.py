@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from unicodedata import category
 
+from rnnviz.cells import CELLS
 from rnnviz.core import onnx_layer
 from rnnviz.core.config import Compare, Config, Network
 from rnnviz.core.engine_spec import RECORDING, RecordingName, engine_file, is_own, is_recording
@@ -89,6 +90,8 @@ class EngineEntry:
 
 def _has_cell(engine: str, network: Network) -> bool:
     """Whether an engine of `ENGINES` has the network's cell with its projection, clip and activations; others do."""
+    if network.cell not in CELLS:
+        return engine != "onnx"
     if engine == "torch":
         usual = network.clip is None and network.activations is None
         projects = network.projection_size is None or network.projection_size < network.hidden_size

@@ -12,6 +12,7 @@ from warnings import catch_warnings, simplefilter
 import numpy as np
 import torch
 
+from rnnviz.cells import CELLS
 from rnnviz.cells.arrays import NamedFunctions
 from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError
@@ -20,7 +21,9 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import LayerParameters, Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Progress
+from rnnviz.engines.layers import run_stack
 from rnnviz.engines.layerwise import fill_layer, initial_states
+from rnnviz.engines.unrolled import unrolled
 
 _NAMES = {
     "i2h_weight": "weight_ih",
@@ -52,7 +55,7 @@ LIBRARY = NamedFunctions(
 
 
 class TorchEngine:
-    """A chain of single-layer PyTorch modules."""
+    """A chain of single-layer PyTorch modules; the lines of a custom cell on tensors."""
 
     provides_cell_state = False
     version = f"torch {torch.__version__}"
@@ -60,6 +63,10 @@ class TorchEngine:
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run`."""
         network = inputs.network
+        if network.cell not in CELLS:
+            with torch.no_grad():
+                run_stack(inputs, trace, unrolled(LIBRARY, to_library, to_numpy), progress)
+            return EngineReport()
         # PyTorch has no layer that reads from the end only: its input and its output are reversed in time.
         order = (0,) if network.reverse else ()
         x = to_library(inputs.sequence).flip(order)

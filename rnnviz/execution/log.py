@@ -102,7 +102,8 @@ def shapes(config: Config) -> str:
     )
     # A file decides these, and is read by the run.
     steps = "T, N of a file" if sequence.source == "file" else f"T={sequence.timesteps} N={sequence.batch_size}"
+    cell = "a custom cell" if is_own(network.cell) else network.cell
     return (
-        f"{network.cell} L={network.num_layers} D={network.directions} {steps} "
+        f"{cell} L={network.num_layers} D={network.directions} {steps} "
         f"I={network.input_size} H={network.hidden_size} {network.dtype}, {sequence.source} sequence, by {engines}"
     )

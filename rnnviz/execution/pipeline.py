@@ -11,7 +11,7 @@ from time import perf_counter
 
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import is_own, is_recording
-from rnnviz.core.errors import ConfigError, InputError
+from rnnviz.core.errors import ConfigError, EngineError, InputError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.inputs_io import open_inputs, save_inputs
 from rnnviz.core.memory_budget import check_demand
@@ -20,6 +20,7 @@ from rnnviz.core.trace import Trace, create_trace, open_trace, with_missing
 from rnnviz.engines.base import Engine
 from rnnviz.engines.registry import find_engine, load_engine
 from rnnviz.engines.replay.reader import check_recording, open_recording
+from rnnviz.engines.user_code.parent import custom_cell
 from rnnviz.execution.evaluate import evaluate
 from rnnviz.execution.events import Stage, StageKind
 from rnnviz.execution.request import RunRequest
@@ -76,9 +77,11 @@ def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
         If an engine is missing or fails.
     """
     config = request.config
-    _check_engines(config, request.trusted)
-    check_demand(config, folder.parent)
+    _check_trusted(config, request.trusted)
     notify(Stage(StageKind.READING_INPUTS), 0.0)
+    config = _with_cell(config)
+    _check_engines(config)
+    check_demand(config, folder.parent)
     # A large file is a small part of the bar but takes long, so its own share is shown, too.
     with watched(lambda done: notify(Stage(StageKind.READING_INPUTS_PARTLY, percent=int(100 * done)), _READ * done)):
         inputs = request.load(config)
@@ -171,20 +174,37 @@ def open_traces(config: Config, folder: Path) -> dict[str, Trace]:
     return {name: open_trace(folder / f"engine-{place}") for place, name in enumerate(config.compare.engines)}
 
 
-def _check_engines(config: Config, trusted: frozenset[str]) -> None:
-    """Refuse an engine that does not exist, cannot compute this network or was not asked for, before anything runs."""
+def _check_trusted(config: Config, trusted: frozenset[str]) -> None:
+    """Refuse code that was not asked for, before anything runs."""
+    for name in config.code_files:
+        if name not in trusted:
+            key = "network.cell" if name == config.network.cell else _key(config, name)
+            option = "--cell" if key == "network.cell" else "--engines"
+            raise ConfigError(
+                key,
+                f'{key} names "{name}", which is Python code: it runs only if you name it with {option}, '
+                f"or allow it in the window.",
+            )
+
+
+def _with_cell(config: Config) -> Config:
+    """The config with its custom cell, which a separate process reads anew for each run."""
+    if not is_own(config.network.cell):
+        return config
+    try:
+        return config.with_custom_cell(custom_cell(config.network.cell))
+    except EngineError as error:
+        raise ConfigError("network.cell", str(error)) from error
+
+
+def _check_engines(config: Config) -> None:
+    """Refuse an engine that does not exist or cannot compute this network, before anything runs."""
     for name in config.compare.engines:
         key = _key(config, name)
         entry = find_engine(name, key)
         unsupported_reason = entry.unsupported_reason(config.network)
         if unsupported_reason is not None:
             raise ConfigError(key, unsupported_reason)
-        if entry.own is not None and name not in trusted:
-            raise ConfigError(
-                key,
-                f'{key} names "{name}", which is Python code: it runs only if you name it with --engines, '
-                f"or allow it in the window.",
-            )
 
 
 def _check_recordings(inputs: Inputs) -> None:
@@ -212,9 +232,9 @@ def _at_its_key(config: Config, engine: str) -> Iterator[None]:
 
 
 def _new_trace(engine: Engine, inputs: Inputs, folder: Path, name: str) -> Trace:
-    return create_trace(
-        folder, name, inputs.network, inputs.timesteps, inputs.batch_size, cell=engine.provides_cell_state
-    )
+    # The lines of a custom cell give every state.
+    cell = engine.provides_cell_state or (inputs.network.custom is not None and not is_recording(name))
+    return create_trace(folder, name, inputs.network, inputs.timesteps, inputs.batch_size, cell=cell)
 
 
 def _compare_all(config: Config, traces: dict[str, Trace], notify: Notify) -> list[Comparison]:

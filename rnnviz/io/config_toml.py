@@ -16,15 +16,6 @@ from rnnviz.io.atomic import atomic_write
 from rnnviz.io.readers.plain_text import read_plain_text
 from rnnviz.io.toml_text import parse_toml
 
-PATHS = [
-    (section, key)
-    for section, kind in SECTIONS.items()
-    for key, config_field in declarations(kind).items()
-    if config_field.kind == "path"
-]
-"""The section and the key of every path that a config may hold."""
-
-
 Complete: TypeAlias = Callable[[Config], Config]
 """Completes a config that names no reference; this package does not know the engines."""
 
@@ -170,6 +161,16 @@ def save_config(config: Config, path: Path) -> None:
         temporary.write_text(dump_config(config, path.parent), encoding="utf-8")
 
 
+def named_paths(config: Config) -> dict[tuple[str, str], str]:
+    """The paths of a config by section and key, without those of engines."""
+    return {
+        (section, key): value
+        for section, kind in SECTIONS.items()
+        for key, config_field in declarations(kind).items()
+        if config_field.is_path(value := getattr(getattr(config, section), key))
+    }
+
+
 def with_paths(config: Config, change: Callable[[str], str]) -> Config:
     """Change the paths of a config.
 
@@ -185,11 +186,8 @@ def with_paths(config: Config, change: Callable[[str], str]) -> Config:
     Config
         The changed config.
     """
-    for section, key in PATHS:
-        table = getattr(config, section)
-        path = getattr(table, key)
-        if path is not None:
-            config = replace(config, **{section: replace(table, **{key: change(path)})})
+    for (section, key), path in named_paths(config).items():
+        config = replace(config, **{section: replace(getattr(config, section), **{key: change(path)})})
     compare = config.compare
     reference, *candidates = (with_file(name, change) for name in compare.engines)
     return replace(config, compare=replace(compare, reference=reference, candidates=tuple(candidates)))

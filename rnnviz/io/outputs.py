@@ -9,7 +9,7 @@ from pathlib import Path
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import engine_file
 from rnnviz.core.errors import InputError
-from rnnviz.io.config_toml import PATHS
+from rnnviz.io.config_toml import named_paths
 
 _INDEXES = (".onnx", ".json")
 """Model files that name others, which hold their weights."""
@@ -71,7 +71,7 @@ def check_outputs(outputs: Mapping[str, str | Path | None], inputs: Mapping[str,
 
 def files_read(config: Config) -> dict[str, str]:
     """The files that a run of a config reads, by the names that `check_outputs` gives them."""
-    paths = {f"the file of {section}.{key}": getattr(getattr(config, section), key) for section, key in PATHS}
+    paths = {f"the file of {section}.{key}": path for (section, key), path in named_paths(config).items()}
     engines = {f"the engine {name}": engine_file(name) for name in config.compare.engines}
     return {name: path for name, path in (paths | engines).items() if path is not None}
 

@@ -44,7 +44,7 @@ def _files(config: Config) -> Iterator[str]:
     for name, section in SECTIONS.items():
         for key, config_field in declarations(section).items():
             path = getattr(getattr(config, name), key)
-            if config_field.kind == "path" and path is not None:
+            if config_field.is_path(path):
                 yield path
     yield from (path for path in map(engine_file, config.compare.engines) if path is not None)
 

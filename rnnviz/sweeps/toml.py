@@ -1,6 +1,6 @@
 """Sweeps as TOML files."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from rnnviz.core.config import SECTIONS
 from rnnviz.core.engine_spec import with_file
 from rnnviz.core.errors import ConfigError, InputError
-from rnnviz.core.schema import declarations, display_value
+from rnnviz.core.schema import display_value
 from rnnviz.io.config_toml import Complete, unchanged
 from rnnviz.io.readers.plain_text import read_plain_text
 from rnnviz.io.toml_text import parse_toml
@@ -17,8 +17,13 @@ from rnnviz.sweeps.grid import Sweep, declaration
 _ONLY_IN_SWEEPS = ("base", "grid", "seeds", "engines")
 
 
-def load_sweep(path: Path, engines: Sequence[str] | None = None, complete: Complete = unchanged) -> Sweep:
-    """Read and validate a sweep; `engines` are in for those that the file names, `complete` as for a config.
+def load_sweep(
+    path: Path,
+    engines: Sequence[str] | None = None,
+    complete: Complete = unchanged,
+    cells: Sequence[str] | None = None,
+) -> Sweep:
+    """Read and validate a sweep; `engines` and `cells` replace those that the file names; `complete` as for a config.
 
     `base` names a config that the rows start from; the sweep's own tables change single keys of it. Paths in either
     file are relative to its own folder.
@@ -41,7 +46,20 @@ def load_sweep(path: Path, engines: Sequence[str] | None = None, complete: Compl
         own["grid"] = _grid(own["grid"], folder)
     if engines is not None:
         own["engines"] = list(engines)
+    if cells is not None:
+        own |= _with_cells(own, cells)
     return _with_reference(own, Sweep.from_mapping(own), complete)
+
+
+def _with_cells(values: Mapping[str, Any], cells: Sequence[str]) -> dict[str, Any]:
+    """The tables that name the cells: [network], and [grid] for several."""
+    network, grid = values.get("network", {}), values.get("grid", {})
+    if isinstance(network, Mapping):
+        network = {**network, "cell": cells[0]}
+    if isinstance(grid, Mapping):
+        grid = {key: value for key, value in grid.items() if key != "network.cell"}
+        grid |= {"network.cell": list(cells)} if len(cells) > 1 else {}
+    return {"network": network, "grid": grid}
 
 
 def base_of(path: Path) -> dict[str, Path]:
@@ -103,13 +121,9 @@ def _table(name: str, value: Any, folder: Path) -> Any:
     """A table of a config with absolute paths; any other value unchanged."""
     if name not in SECTIONS or not isinstance(value, Mapping):
         return value
-    paths = {key for key, config_field in declarations(SECTIONS[name]).items() if config_field.kind == "path"}
-    table = {key: _absolute(inner, folder) if key in paths else inner for key, inner in value.items()}
-    if name == "compare":
-        if "reference" in table:
-            table["reference"] = _engine(table["reference"], folder)
-        if isinstance(table.get("candidates"), list):
-            table["candidates"] = [_engine(engine, folder) for engine in table["candidates"]]
+    table = {key: _in_folder(f"{name}.{key}", inner, folder) for key, inner in value.items()}
+    if name == "compare" and isinstance(table.get("candidates"), list):
+        table["candidates"] = [_engine(engine, folder) for engine in table["candidates"]]
     return table
 
 
@@ -119,14 +133,16 @@ def _grid(grid: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     for key, value in _leaves(grid, ""):
         if key in found:
             raise ConfigError(f"grid.{key}", f"grid.{key} is given twice: leave one of them out.")
-        config_field = declaration(key)
-        change: Callable[[Any, Path], Any] | None = None
-        if config_field is not None and config_field.kind == "path":
-            change = _absolute
-        elif key == "compare.reference":
-            change = _engine
-        found[key] = [change(one, folder) for one in value] if change and isinstance(value, list) else value
+        found[key] = [_in_folder(key, one, folder) for one in value] if isinstance(value, list) else value
     return found
+
+
+def _in_folder(key: str, value: Any, folder: Path) -> Any:
+    """A value of a dotted key, made absolute if it is a path."""
+    if key == "compare.reference":
+        return _engine(value, folder)
+    config_field = declaration(key)
+    return _absolute(value, folder) if config_field is not None and config_field.is_path(value) else value
 
 
 def _leaves(grid: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

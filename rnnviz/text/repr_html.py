@@ -80,7 +80,7 @@ def network_in_words(config: Config) -> str:
         )
     )
     directions = " in both directions" if network.bidirectional else ", backward" if network.reverse else ""
-    return f"{network.cell}: {sizes}{directions}, {network.dtype}"
+    return f"{display_name(network.cell)}: {sizes}{directions}, {network.dtype}"
 
 
 def _figures(comparison: Comparison) -> dict[str, str]:

@@ -91,7 +91,7 @@ def _tolerance(inputs: Inputs, trace: Trace) -> float:
 
 def _faults(inputs: Inputs) -> Iterator[tuple[KnownBug, Fault]]:
     for bug in known_bugs_of(inputs.network):
-        for fault in bug.variants[inputs.network.kind.name]:
+        for fault in bug.faults(inputs.network):
             yield bug, fault
 
 

@@ -42,7 +42,7 @@ def undetectable(inputs: Inputs) -> tuple[str, ...]:
     """The names of the known bugs that these inputs cannot reveal, in the catalog's order."""
     blind = known_bugs_of(inputs.network)
     for part in _parts(inputs):
-        blind = [bug for bug in blind if not _reveals(part, bug.variants[inputs.network.kind.name][0])]
+        blind = [bug for bug in blind if not _reveals(part, bug.faults(inputs.network)[0])]
         if not blind:
             break
     return tuple(bug.name for bug in blind)

@@ -30,7 +30,7 @@ class KnownBugEngine:
         unsupported_reason = self._bug.unsupported_reason(inputs.network)
         if unsupported_reason is not None:
             raise EngineError(unsupported_reason)
-        run_fault(self._bug.variants[inputs.network.kind.name][0], inputs, trace, progress)
+        run_fault(self._bug.faults(inputs.network)[0], inputs, trace, progress)
         return EngineReport()
 
 

@@ -23,7 +23,7 @@ def without_h2h_bias(_: CellSpec, p: LayerParameters) -> LayerParameters:
 
 def h2h_transposed(cell: CellSpec, p: LayerParameters) -> LayerParameters:
     """Each gate's (H, H) block of W_h2h transposed; a block (H, P) with its numbers read along the columns."""
-    blocks = _rows(cell, p.h2h_weight).values()
+    blocks = gate_rows(p.h2h_weight, cell.recurrent_gates).values()
     return p.with_arrays(h2h_weight=np.concatenate([block.T.reshape(block.shape) for block in blocks]))
 
 

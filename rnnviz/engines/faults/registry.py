@@ -40,15 +40,28 @@ class KnownBug:
     origin: str
     variants: dict[str, tuple[Fault, ...]]
     needs: Literal["", "backward", "bidirectional", "clip"] = ""
+    of_recurrent_rows: bool = False
 
     @property
     def engine(self) -> str:
         """The name that a config gives to the engine that makes this known bug."""
         return f"{PREFIX}{self.name}"
 
+    def faults(self, network: Network) -> tuple[Fault, ...]:
+        """The variants for the network's cell. A custom cell has those bugs that every cell has, but no other lines."""
+        cell = network.kind
+        if network.custom is None:
+            return self.variants.get(cell.name, ())
+        if not set(_ALL) <= set(self.variants) or (self.of_recurrent_rows and not cell.recurrent_gates):
+            return ()
+        variants = self.variants["lstm" if "c" in cell.state_symbols else "rnn_tanh"]
+        return tuple(fault for fault in variants if not fault.activations)
+
     def unsupported_reason(self, network: Network) -> str | None:
-        """Why the network cannot have this known bug, in one sentence, or None."""
-        if network.kind.name not in self.variants:
+        """Why the network cannot have this known bug, in one sentence, or None; None for a custom cell not yet read."""
+        if not network.is_known:
+            return None
+        if not self.faults(network):
             return f"{self.engine} is a bug of {', '.join(self.variants)}, but network.cell is {network.cell}."
         if self.needs == "bidirectional" and not network.bidirectional:
             return f"{self.engine} is a bug of bidirectional networks, but network.bidirectional is false."
@@ -111,12 +124,14 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "hidden-to-hidden bias missing",
             "Keras and many textbooks have a single bias, and a port that keeps one of Gluon's two loses the other.",
             _of(_ALL, Fault(parameters=(change.without_h2h_bias,))),
+            of_recurrent_rows=True,
         ),
         KnownBug(
             "h2h-transposed",
             "hidden-to-hidden weight transposed",
             "Keras and TensorFlow store kernels as (input, output), and the shape of a square matrix does not show it.",
             _of(_ALL, Fault(parameters=(change.h2h_transposed,))),
+            of_recurrent_rows=True,
         ),
         KnownBug(
             "state-not-carried",

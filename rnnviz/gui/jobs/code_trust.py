@@ -9,7 +9,6 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QMessageBox, QWidget
 
 from rnnviz.core.config import Config
-from rnnviz.core.engine_spec import is_own
 from rnnviz.gui.jobs.file_watcher import FileWatcher
 from rnnviz.gui.settings import Settings
 
@@ -39,7 +38,7 @@ class CodeTrust(QObject):
 
     def untrusted(self, config: Config) -> list[str]:
         """Paths of the config that are not trusted."""
-        return [name for name in config.compare.engines if is_own(name) and name not in self.trusted]
+        return [path for path in config.code_files if path not in self.trusted]
 
     def ask(self, paths: list[str], run: Callable[[], None], leave: Callable[[], None]) -> QMessageBox:
         """Ask whether files may run; call `run` if so, else `leave`."""
@@ -73,7 +72,7 @@ class CodeTrust(QObject):
 
     def watch(self, config: Config) -> None:
         """Watch the files of a config only."""
-        self._files.watch(name for name in config.compare.engines if is_own(name))
+        self._files.watch(config.code_files)
 
     def _on_edited(self, paths: set[str]) -> None:
         if paths & self.trusted:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
-from rnnviz.core.engine_spec import is_own
 from rnnviz.gui.commands.dialogs import ask_file, ask_new_file, show_error_dialog
 from rnnviz.gui.commands.recent_files import RecentFiles
 from rnnviz.gui.document import Document
@@ -58,8 +57,8 @@ class SweepCommands(QObject):
         if opened is None or opened.sweep is None or self._runner.busy:
             return
         configs = (row.point.config for row in opened.figures.rows)
-        engines = dict.fromkeys(name for config in configs if config is not None for name in config.compare.engines)
-        untrusted = [name for name in engines if is_own(name) and name not in self._own.trusted]
+        files = dict.fromkeys(path for config in configs if config is not None for path in config.code_files)
+        untrusted = [path for path in files if path not in self._own.trusted]
         if untrusted:
             self._own.ask(
                 untrusted, self.run, lambda: self._show_message("Not run: you declined to run code from the sweep.")
