@@ -60,6 +60,8 @@ class Session(QObject):
         """Set the result. The selection stays as near as the new shape allows."""
         other = result is None or self.result is None or result.traces is not self.result.traces
         self.result = result
+        if result is not None and result.config.network.cell == self.config.network.cell:
+            self.config = self.config.with_custom_cell(result.config.network.custom)
         names = [] if result is None else [c.candidate for c in result.comparisons]
         if result is None:
             self.candidate = None

@@ -208,6 +208,7 @@ class MainWindow(DropWindow):
         panel.run_requested.connect(control.run)
         session.config_changed.connect(panel.show_config)
         session.result_changed.connect(lambda result: self._exports.set_result_present(result is not None))
+        session.result_changed.connect(panel.show_result)
         verdict.next_requested.connect(self.results.next_mismatch)
         verdict.previous_requested.connect(self.results.previous_mismatch)
         verdict.full_audit_requested.connect(control.run_with_full_audit)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rnnviz.cells import CELLS
+from rnnviz.cells import CELLS, CellSpec
 from rnnviz.cells.symbols import code_lines, equations_of_all_units, helper_lines
 from rnnviz.io.atomic import atomic_write
 
@@ -31,9 +31,9 @@ import numpy as np
 '''
 
 
-def starter(cell: str) -> str:
-    """The text of a file that computes `cell` and says what step gets and returns."""
-    kind = CELLS[cell]
+def starter(cell: str | CellSpec) -> str:
+    """The text of a file that computes a cell and says what step gets and returns."""
+    kind = CELLS[cell] if isinstance(cell, str) else cell
     lines, gates, states = code_lines(kind, "p."), kind.gate_symbols, kind.state_symbols
     helpers = helper_lines(lines)
     return _TEMPLATE.format(
@@ -46,8 +46,8 @@ def starter(cell: str) -> str:
     )
 
 
-def write_starter(cell: str, path: Path) -> None:
-    """Write the starter for `cell`.
+def write_starter(cell: str | CellSpec, path: Path) -> None:
+    """Write the starter for a cell.
 
     Raises
     ------

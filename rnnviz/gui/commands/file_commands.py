@@ -99,11 +99,11 @@ class FileCommands(QObject):
 
     def ask_new_recurrence(self) -> None:
         """Ask where to create a custom step for the current cell, and compare it."""
-        cell = self._session.config.network.cell
+        network = self._session.config.network
 
         def write(path: Path) -> None:
             try:
-                write_starter(cell, path)
+                write_starter(network.kind.spec, path)
             except InputError as error:
                 show_error_dialog(self._window, "Cannot write the custom step", error)
                 return
@@ -111,7 +111,7 @@ class FileCommands(QObject):
             self.open_recurrence(path)
             self.message.emit(f"Created {path}. Each time you save it, rnnviz runs it again.")
 
-        ask_new_file(self._window, "New custom step", RECURRENCES, "py", f"my_{cell}.py", write)
+        ask_new_file(self._window, "New custom step", RECURRENCES, "py", f"my_{Path(network.cell).stem}.py", write)
 
     def open_lesson(self, lesson: Lesson) -> None:
         """Open the config of a lesson. Undo restores the config before."""

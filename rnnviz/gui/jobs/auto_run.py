@@ -66,7 +66,9 @@ def run_size(config: Config) -> float:
     if sequence.source == "file" and sequence.path is not None:
         steps = _values_in(Path(sequence.path)) / network.input_size
     hidden = network.num_layers * network.directions * steps * network.output_size
-    return network.parameter_count + steps * network.input_size + len(config.compare.engines) * hidden
+    # A custom cell has parameters only once a run has read its file.
+    parameters = network.parameter_count if network.is_known else 0
+    return parameters + steps * network.input_size + len(config.compare.engines) * hidden
 
 
 def _values_in(file: Path) -> float:

@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
+from rnnviz.cells import CellSpec
 from rnnviz.core.config import DEFAULT_TOLERANCES, SECTIONS, Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import FieldSpec, declarations
@@ -17,6 +18,7 @@ from rnnviz.gui.panels.section_form import Field, SectionForm
 from rnnviz.gui.panels.summary import NetworkSummary
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
+from rnnviz.verify.result import RunResult
 
 _MARGIN = 10
 
@@ -72,6 +74,7 @@ class ConfigPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._scroll)
         self.setMinimumWidth(scaled(220))
+        self._cells: dict[str, CellSpec] = {}
         self._write(config)
         for key, field in self._fields.items():
             field.editor.edited.connect(lambda key=key: self._on_edited(key))
@@ -100,6 +103,13 @@ class ConfigPanel(QWidget):
             return
         self.clear_errors()
         self._write(config)
+
+    def show_result(self, result: RunResult | None) -> None:
+        """Show the equations and shapes of the custom cell that a run has read."""
+        network = self._config.network if result is None else result.config.network
+        if network.custom is not None and self._cells.get(network.cell) != network.custom:
+            self._cells[network.cell] = network.custom
+            self._validate()
 
     def show_error(self, key: str, sentence: str) -> bool:
         """Show an error of the run below the field of a key, and focus the field.
@@ -214,7 +224,8 @@ class ConfigPanel(QWidget):
                     errors[dotted] = error.sentence
         if not errors:
             try:
-                self._config = Config.from_mapping(tables)
+                config = Config.from_mapping(tables)
+                self._config = config.with_custom_cell(self._cells.get(config.network.cell))
             except ConfigError as error:
                 errors[error.key] = error.sentence
         for dotted, field in self._fields.items():

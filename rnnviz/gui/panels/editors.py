@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
@@ -78,12 +78,56 @@ class ChoiceEditor(Editor):
         for choice in config_field.choices:
             self.combo.addItem(choice_title(key, choice), choice)
         self.combo.setPlaceholderText(unset_words(key))
-        self.combo.activated.connect(self.mark_edited)
+        self.combo.activated.connect(self._on_activated)
+
+    def _on_activated(self, _index: int) -> None:
+        self.mark_edited()
 
     def _read(self) -> Any:
         return self.combo.currentData()
 
     def _write(self, value: Any) -> None:
+        self.combo.setCurrentIndex(self.combo.findData(value))
+
+
+class FileChoiceEditor(ChoiceEditor):
+    """Combo box for a choice or a file. Its last entry opens a file dialog."""
+
+    def __init__(self, key: str, config_field: FieldSpec, parent: QWidget) -> None:
+        super().__init__(key, config_field, parent)
+        self._filters = f"{FILE_FILTERS[key]};;{ALL_FILES}"
+        self.combo.addItem("Choose file…")
+
+    def choose(self, path: Path) -> None:
+        """Set a path as an edit."""
+        self._select(str(path))
+        self.mark_edited()
+
+    def _on_activated(self, index: int) -> None:
+        if index < self.combo.count() - 1:
+            self.mark_edited()
+            return
+        value = self.value()
+        self._select(value)
+        ask_file(self.widget, "Choose file", self._filters, lambda path: self.choose(path.absolute()))
+
+    def value(self) -> Any:
+        """See `Editor.value`."""
+        # Nothing is selected while the file dialog is open.
+        return self._chosen
+
+    def mark_edited(self) -> None:
+        self._chosen = self.combo.currentData()
+        super().mark_edited()
+
+    def _write(self, value: Any) -> None:
+        self._chosen = value
+        self._select(value)
+
+    def _select(self, value: Any) -> None:
+        if isinstance(value, str) and self.combo.findData(value) < 0:
+            self.combo.insertItem(self.combo.count() - 1, Path(value).name, value)
+            self.combo.setItemData(self.combo.count() - 2, value, Qt.ItemDataRole.ToolTipRole)
         self.combo.setCurrentIndex(self.combo.findData(value))
 
 
@@ -248,6 +292,8 @@ _EDITORS: dict[str, Callable[[str, FieldSpec, QWidget], Editor]] = {
 
 def make_editor(key: str, config_field: FieldSpec, parent: QWidget) -> Editor:
     """Create the editor for a field's kind."""
+    if config_field.suffix:
+        return FileChoiceEditor(key, config_field, parent)
     return _EDITORS[config_field.kind](key, config_field, parent)
 
 

@@ -56,6 +56,7 @@ _UNSET = {
 }
 
 FILE_FILTERS = {
+    "network.cell": "Custom cells (*.py)",
     "sequence.path": "Sequences (*.npy *.npz *.csv *.wav)",
     "sequence.vocabulary": "Vocabularies (*.txt *.json)",
     "sequence.embedding_path": "Embeddings (*.npy *.npz *.pt *.pth *.safetensors *.params *.onnx *.keras *.h5)",

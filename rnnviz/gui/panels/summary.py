@@ -24,6 +24,9 @@ _ROWS = {
 }
 
 
+_UNREAD = "The next run reads the equations of the custom cell."
+
+
 class NetworkSummary(QWidget):
     """Follows every edit. Parameter shapes expand on demand."""
 
@@ -68,7 +71,17 @@ class NetworkSummary(QWidget):
         """Summarize a config."""
         before, self._config = self._config, config
         network = config.network
-        if before is None or before.network.kind is not network.kind:
+        known = network.is_known
+        self.unfold.setVisible(known)
+        self.shapes.setVisible(known and self.unfold.isChecked())
+        if not known:
+            self.equation.setText(_UNREAD)
+            self.equation.setAccessibleName(_UNREAD)
+            for name in _ROWS:
+                self._set(name, "")
+            self.warning.hide()
+            return
+        if before is None or not before.network.is_known or before.network.kind != network.kind:
             self.equation.setText(equation_table(network.kind))
             self.equation.setAccessibleName(equation_words(network.kind))
         self._set("parameters", parameter_words(config))
