@@ -12,6 +12,7 @@ from rnnviz.core.config import CELL_NAMES, Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.schema import display_value
 from rnnviz.core.words import join_words
+from rnnviz.io.resources import resource_path
 
 if TYPE_CHECKING:
     from rnnviz.io.model_formats.rnn_entry import Entry
@@ -29,10 +30,18 @@ def add_to(commands: Commands) -> None:
         metavar="STATE",
         help="zeros, normal (random numbers) or an .npz file with h, and c for an LSTM; default: that of the model",
     )
+    examples = tuple(sorted(path.stem for path in resource_path("cells").glob("*.py")))
+    config.add_argument(
+        "--example-cell", choices=examples, metavar="NAME", help=f"print a custom cell: {', '.join(examples)}"
+    )
     config.set_defaults(answer=_config)
 
 
 def _config(options: Namespace) -> Answer:
+    if options.example_cell is not None:
+        if options.lesson is not None or options.file is not None:
+            raise InputError("--example-cell prints a custom cell: leave out the name of a lesson and --from.")
+        return AGREE, resource_path("cells", f"{options.example_cell}.py").read_text(encoding="utf-8")
     if options.file is not None:
         if options.lesson is not None:
             raise InputError("Give the name of a lesson or --from FILE, not both.")

@@ -433,8 +433,7 @@ def _check_cell_keys(network: Network) -> None:
             if getattr(network, key) is not None:
                 raise ConfigError(
                     f"network.{key}",
-                    f"network.{key} is a key of built-in cells, but {network.cell} is a custom cell: leave the key out, "
-                    "and change the file.",
+                    f"network.{key} is a key of built-in cells, but {network.cell} is a custom one: leave it out.",
                 )
         return
     roles = [role for role, _ in CELLS[network.cell].activations]

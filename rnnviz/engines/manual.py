@@ -14,7 +14,8 @@ from rnnviz.engines.layers import LayerTask, run_stack
 def run_layer(task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
     """Compute one layer in one direction and return its final state; see `engines.layers.RunLayer`."""
     p, (timesteps, samples, _) = task.parameters, task.x.shape
-    step = samples * p.h2h_weight.size
+    # A cell without recurrent rows has no recurrent product.
+    step = samples * getattr(p, "h2h_weight", p.i2h_bias).size
     with threads_for(step, max(step, timesteps * samples * p.i2h_weight.size)):
         program = NumpyProgram(task.cell, vars(p), samples)
         return program.run(task.x, task.state, task.series, backward=task.backward, progress=progress)

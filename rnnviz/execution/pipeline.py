@@ -188,7 +188,7 @@ def _check_trusted(config: Config, trusted: frozenset[str]) -> None:
 
 
 def _with_cell(config: Config) -> Config:
-    """The config with its custom cell, which a separate process reads anew for each run."""
+    """The config with its custom cell, which a separate process reads at each run."""
     if not is_own(config.network.cell):
         return config
     try:

@@ -72,7 +72,8 @@ def config(candidates: list[str], **network: object) -> Config:
 def allowed(config_field: FieldSpec) -> str:
     match config_field.kind:
         case "choice":
-            return ", ".join(f"`{choice}`" for choice in config_field.choices)
+            listed = ", ".join(f"`{choice}`" for choice in config_field.choices)
+            return f"{listed}, or a `{config_field.suffix}` file" if config_field.suffix else listed
         case "bool":
             return "`true`, `false`"
         case "int":

@@ -103,7 +103,7 @@ class FileCommands(QObject):
 
         def write(path: Path) -> None:
             try:
-                write_starter(network.kind.spec, path)
+                write_starter(network.kind, path)
             except InputError as error:
                 show_error_dialog(self._window, "Cannot write the custom step", error)
                 return

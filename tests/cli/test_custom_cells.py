@@ -1,0 +1,186 @@
+"""Custom cells on the command line: permission, runs, audits, explanations, exports."""
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.io.resources import resource_path
+from tests.cells.layers import EXAMPLES
+from tests.cli.calls import Called, write
+from tests.io.export.notebook.running import code_of, run_as_is
+from tests.oracles.cell_loops import cell_values
+
+SEQUENCE = {"timesteps": 4, "batch_size": 2}
+ENGINES = [name for name, package in (("gluon", "mxnet"), ("torch", "torch")) if find_spec(package)]
+
+
+def example(name: str) -> str:
+    return str(resource_path("cells", f"{name}.py"))
+
+
+def config_of(folder: Path, cell: str, **tables: dict[str, Any]) -> Path:
+    network = {"cell": cell, "num_layers": 2, "bidirectional": True} | tables.pop("network", {})
+    compare = {"reference": "manual", "candidates": ENGINES or ["bug:no-i2h-bias"]}
+    given = {"sequence": SEQUENCE, "initial_state": {"source": "normal"}, "compare": compare} | tables
+    return write(folder, network=network, **given)
+
+
+def computed(arrays: dict[str, np.ndarray], cell: str, layers: int, directions: int) -> tuple[np.ndarray, np.ndarray]:
+    """h (L, D, T, N, H) and out (N, T, D·H), in float64 by plain loops."""
+    x, hidden = arrays["input"], []
+    for layer in range(layers):
+        lanes = []
+        for direction in range(directions):
+            prefix, k = f"parameters.{'lr'[direction]}{layer}_", layer * directions + direction
+            parameters = {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+            state = {s: arrays[f"initial_state.{s}"][k] for s in EXAMPLES[cell].state_symbols}
+            lanes.append(cell_values(cell, parameters, x, state, backward=direction == 1)["h"])
+        hidden.append(lanes)
+        x = np.concatenate(lanes, axis=-1)
+    return np.array(hidden), x.swapaxes(0, 1)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("cell", EXAMPLES)
+def test_every_engine_computes_the_loops(cell: str, dtype: str, rnnviz: Called, tmp_path: Path) -> None:
+    config = config_of(tmp_path, example(cell), network={"dtype": dtype})
+    npz = tmp_path / "run.npz"
+    answer = rnnviz("run", config, "--cell", example(cell), "--audit", "full", "--json", "-", "--npz", npz)
+    assert answer.code == (0 if ENGINES else 1), answer.err
+    found = json.loads(answer.out)
+    assert found["audit"]["manual"]["verdict"] == "right"
+    with np.load(npz) as archive:
+        arrays = dict(archive)
+    hidden, out = computed(arrays, cell, 2, 2)
+    tolerance = 1e-5 if dtype == "float32" else 1e-12
+    for engine in ("manual", *ENGINES):
+        np.testing.assert_allclose(arrays[f"{engine}.hidden"], hidden, rtol=0.0, atol=tolerance, err_msg=engine)
+        np.testing.assert_allclose(arrays[f"{engine}.output"], out, rtol=0.0, atol=tolerance, err_msg=engine)
+
+
+@pytest.mark.parametrize("cell", EXAMPLES)
+def test_an_explanation_ends_at_the_loops_value(cell: str, rnnviz: Called, tmp_path: Path) -> None:
+    config, npz = config_of(tmp_path, example(cell)), tmp_path / "run.npz"
+    where = ("--layer", "1", "--direction", "backward", "--timestep", "2", "--sample", "1", "--unit", "3")
+    answer = rnnviz("explain", config, "--cell", example(cell), *where, "--json", "-")
+    assert answer.code == 0, answer.err
+    assert rnnviz("run", config, "--cell", example(cell), "--npz", npz).code == (0 if ENGINES else 1)
+    with np.load(npz) as archive:
+        hidden, _ = computed(dict(archive), cell, 2, 2)
+    value = json.loads(answer.out)["engines"]["manual"]["hidden"]
+    assert value == pytest.approx(hidden[1, 1, 2, 1, 3], abs=1e-6)
+
+
+@pytest.mark.parametrize("cell", EXAMPLES)
+def test_a_notebook_computes_the_run(cell: str, rnnviz: Called, tmp_path: Path) -> None:
+    config, notebook, npz = config_of(tmp_path, example(cell)), tmp_path / "run.ipynb", tmp_path / "run.npz"
+    answer = rnnviz("run", config, "--cell", example(cell), "--notebook", notebook, "--npz", npz)
+    assert answer.code == (0 if ENGINES else 1), answer.err
+    variables, _ = run_as_is(code_of(notebook))
+    with np.load(npz) as archive:
+        _, out = computed(dict(archive), cell, 2, 2)
+    np.testing.assert_allclose(variables["out_numpy"], out, rtol=0.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", EXAMPLES)
+def test_the_gates_are_exported(cell: str, rnnviz: Called, tmp_path: Path) -> None:
+    config, npz, csv = config_of(tmp_path, example(cell)), tmp_path / "run.npz", tmp_path / "run.csv"
+    answer = rnnviz("run", config, "--cell", example(cell), "--gates", "--npz", npz, "--csv", csv)
+    assert answer.code == (0 if ENGINES else 1), answer.err
+    header = csv.read_text(encoding="utf-8").splitlines()[0].split(",")
+    with np.load(npz) as archive:
+        arrays = dict(archive)
+    prefix = "parameters.l0_"
+    expected = cell_values(
+        cell,
+        {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)},
+        arrays["input"],
+        {s: arrays[f"initial_state.{s}"][0] for s in EXAMPLES[cell].state_symbols},
+    )
+    for gate in EXAMPLES[cell].gate_symbols:
+        if gate in expected and gate != "h":
+            assert f"manual.{gate}" in header
+            np.testing.assert_allclose(arrays[f"manual.gate.{gate}"][0, 0], expected[gate], rtol=0.0, atol=1e-5)
+
+
+def test_a_config_alone_is_no_permission(rnnviz: Called, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    (tmp_path / "mine.py").write_text(f"open({str(ran)!r}, 'w')\n", encoding="utf-8")
+    config = config_of(tmp_path, "./mine.py")
+    where = ("--layer", "0", "--timestep", "0", "--unit", "0")
+    for words in (("run", config), ("explain", config, *where), ("run", config, "--cell", example("mgu"))):
+        answer = rnnviz(*words)
+        assert not ran.exists()
+        if "--cell" not in words:
+            assert (answer.code, "--cell" in answer.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("cell", "named"),
+    [("lstmm", "--cell"), ("none.py", "none.py"), ("folder.py", "folder.py")],
+)
+def test_the_sentence_of_a_cell_that_is_none(cell: str, named: str, rnnviz: Called, tmp_path: Path) -> None:
+    (tmp_path / "folder.py").mkdir()
+    given = cell if named == "--cell" else str(tmp_path / cell)
+    assert named in rnnviz.refused("run", config_of(tmp_path, "gru"), "--cell", given)
+
+
+def test_an_error_in_the_file_is_a_sentence_with_its_line(rnnviz: Called, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text("gates = 'h'\n\ndef step(u, v, state, p):\n    return Step(h=u.h / 2)\n", encoding="utf-8")
+    sentence = rnnviz.refused("run", config_of(tmp_path, str(mine)), "--cell", mine)
+    assert f"{mine}, line 4: TypeError" in sentence
+
+
+@pytest.mark.parametrize("states", ["h c m", "h m"])
+def test_a_network_has_h_and_c_only(states: str, rnnviz: Called, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.py"
+    step = "def step(u, v, state, p):\n    s = tanh(u.g + v.g)\n"
+    returned = ", ".join(f"{symbol}=s" for symbol in states.split())
+    mine.write_text(f"gates = 'g'\nstates = '{states}'\n\n{step}    return Step({returned})\n", encoding="utf-8")
+    assert "h, or h and c" in rnnviz.refused("run", config_of(tmp_path, str(mine)), "--cell", mine)
+
+
+def test_onnx_has_no_custom_cell(rnnviz: Called, tmp_path: Path) -> None:
+    config = config_of(tmp_path, example("mgu"), compare={"reference": "manual", "candidates": ["onnx"]})
+    assert "ONNX Runtime" in rnnviz.refused("run", config, "--cell", example("mgu"))
+
+
+@pytest.mark.parametrize("bug", ["no-i2h-bias", "h2h-transposed", "state-not-carried", "concat-swapped"])
+def test_a_known_bug_of_a_custom_cell_is_its_likely_cause(bug: str, rnnviz: Called, tmp_path: Path) -> None:
+    compare = {"reference": "manual", "candidates": [f"bug:{bug}"]}
+    config = config_of(tmp_path, example("mgu"), compare=compare)
+    answer = rnnviz("run", config, "--cell", example("mgu"), "--json", "-")
+    assert answer.code == 1, answer.err
+    assert bug in json.dumps(json.loads(answer.out)["diagnosis"])
+
+
+@pytest.mark.parametrize("bug", ["no-h2h-bias", "h2h-transposed", "wrong-activation", "gates-z-r-n"])
+def test_a_known_bug_that_a_cell_cannot_have(bug: str, rnnviz: Called, tmp_path: Path) -> None:
+    config = config_of(tmp_path, example("mingru"), compare={"reference": "manual", "candidates": [f"bug:{bug}"]})
+    assert f"bug:{bug}" in rnnviz.refused("run", config, "--cell", example("mingru"))
+
+
+def test_a_sweep_of_cells(rnnviz: Called, tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep.toml"
+    sweep.write_text(
+        f'[network]\ncell = "gru"\ninput_size = 2\nhidden_size = 3\n[compare]\nreference = "manual"\n'
+        f'candidates = ["bug:no-i2h-bias"]\n[grid]\n"network.cell" = ["gru", "{example("mgu")}"]\n',
+        encoding="utf-8",
+    )
+    refused = json.loads(rnnviz("sweep", sweep, "--json", "-", "--quiet").out)
+    assert [row["verdict"] for row in refused["rows"]] == ["disagree", "refused"]
+    cells = f"gru,{example('mgu')},{example('ugrnn')}"
+    rows = json.loads(rnnviz("sweep", sweep, "--cell", cells, "--json", "-", "--quiet").out)["rows"]
+    assert [row["verdict"] for row in rows] == ["disagree"] * 3
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_is_printed(name: str, rnnviz: Called) -> None:
+    answer = rnnviz("config", "--example-cell", name)
+    assert answer.code == 0
+    assert answer.out == Path(example(name)).read_text(encoding="utf-8")
