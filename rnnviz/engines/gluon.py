@@ -6,8 +6,7 @@ build it, runs beside the chain, and its output and states must equal the chain'
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
 from math import sqrt
 from pathlib import Path
 from time import perf_counter
@@ -29,7 +28,7 @@ import mxnet as mx
 from mxnet.gluon import contrib, rnn
 
 from rnnviz.cells import CELLS, LSTM_PROJECTION
-from rnnviz.cells.arrays import NamedFunctions, step_values
+from rnnviz.cells.arrays import NamedFunctions
 from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError, last_line
 from rnnviz.core.inputs import Inputs
@@ -39,6 +38,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Equality, Progress
 from rnnviz.engines.layers import LayerTask, run_stack
 from rnnviz.engines.layerwise import fill_layer, initial_states
+from rnnviz.engines.unrolled import Step, cell_step, unrolled
 
 _LAYERS = {
     "rnn_relu": lambda *sizes, **options: rnn.RNN(*sizes, activation="relu", **options),
@@ -162,28 +162,14 @@ def _is_fused(network: Network) -> bool:
 
 def _run_unrolled(inputs: Inputs, trace: Trace, progress: Progress) -> None:
     """Fill the trace step by step: by Gluon's LSTMPCell, or by the cell's own lines on MXNet's arrays."""
-
-    def run_layer(task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
-        array = _nd_array if task.cell == LSTM_PROJECTION else to_library
-        p = {name: array(values) for name, values in vars(task.parameters).items()}
-        state = {name: array(values) for name, values in task.state.items()}
-        step = (
-            _projection_step(task, p)
-            if task.cell == LSTM_PROJECTION
-            else partial(step_values, task.cell, p, library=LIBRARY)
-        )
-        for done, t in enumerate(task.timesteps, start=1):
-            values = step(array(task.x[t]), state)
-            state = {name: values[name] for name in state}
-            for name, series in task.series.items():
-                series[t] = to_numpy(state[name])
-            progress(done / len(task.x))
-        return {name: to_numpy(values) for name, values in state.items()}
-
+    if inputs.network.kind == LSTM_PROJECTION:
+        run_layer = unrolled(_projection_step, _nd_array, to_numpy)
+    else:
+        run_layer = unrolled(cell_step(LIBRARY), to_library, to_numpy)
     run_stack(inputs, trace, run_layer, progress)
 
 
-def _projection_step(task: LayerTask, p: Mapping[str, Any]) -> Callable[..., dict[str, Any]]:
+def _projection_step(task: LayerTask, p: Mapping[str, Any]) -> Step:
     """One step of Gluon's LSTM cell with a projection."""
     hidden, projected = len(task.parameters.i2h_bias) // task.cell.gate_count, len(task.parameters.h2r_weight)
     cell = contrib.rnn.LSTMPCell(hidden, projected, input_size=task.x.shape[2])

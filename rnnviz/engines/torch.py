@@ -23,7 +23,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.layers import run_stack
 from rnnviz.engines.layerwise import fill_layer, initial_states
-from rnnviz.engines.unrolled import unrolled
+from rnnviz.engines.unrolled import cell_step, unrolled
 
 _NAMES = {
     "i2h_weight": "weight_ih",
@@ -65,7 +65,7 @@ class TorchEngine:
         network = inputs.network
         if network.cell not in CELLS:
             with torch.no_grad():
-                run_stack(inputs, trace, unrolled(LIBRARY, to_library, to_numpy), progress)
+                run_stack(inputs, trace, unrolled(cell_step(LIBRARY), to_library, to_numpy), progress)
             return EngineReport()
         # PyTorch has no layer that reads from the end only: its input and its output are reversed in time.
         order = (0,) if network.reverse else ()
