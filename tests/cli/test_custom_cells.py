@@ -62,7 +62,7 @@ def test_every_engine_computes_the_loops(cell: str, dtype: str, rnnviz: Called, 
         np.testing.assert_allclose(arrays[f"{engine}.output"], out, rtol=0.0, atol=tolerance, err_msg=engine)
 
 
-@pytest.mark.parametrize("cell", ["ugrnn"])
+@pytest.mark.parametrize("cell", EXAMPLES)
 def test_an_explanation_ends_at_the_loops_value(cell: str, rnnviz: Called, tmp_path: Path) -> None:
     config, npz = config_of(tmp_path, example(cell)), tmp_path / "run.npz"
     where = ("--layer", "1", "--direction", "backward", "--timestep", "2", "--sample", "1", "--unit", "3")
