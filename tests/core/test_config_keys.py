@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from rnnviz.cells import LSTM_PROJECTION, clipped, elu, hard_sigmoid, linear
 from rnnviz.core.config import SECTIONS
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import LARGEST_SEED, LARGEST_SIZE, FieldSpec, declarations, display_key, display_value, listed
@@ -212,3 +213,39 @@ def test_inclusive_and_exclusive_limits() -> None:
 @pytest.mark.parametrize("section", ["sequence", "parameters", "initial_state"])
 def test_invalid_path_is_refused(section: str) -> None:
     assert refused(section, "path", "a\0b.npz")
+
+
+@pytest.mark.parametrize(
+    ("cell", "key", "value"),
+    [
+        ("gru", "projection_size", 3),
+        ("lstm_peephole", "projection_size", 3),
+        ("gru", "activations", ["tanh"]),
+        ("rnn_tanh", "activations", ["sigmoid", "tanh"]),
+    ],
+)
+def test_a_key_that_the_cell_does_not_have_is_refused(cell: str, key: str, value: Any) -> None:
+    error = refusal(mapping(network={"cell": cell, key: value}))
+    assert error.key == f"network.{key}"
+    assert cell in error.sentence
+
+
+def test_the_cell_has_the_settings_of_its_keys() -> None:
+    network = config(network={"activations": ["hard_sigmoid(0.3)", "elu", "linear"], "clip": 2.0}).network
+    roles = dict(network.kind.activations)
+    assert roles == {
+        "gate": clipped(hard_sigmoid.with_constants(0.3), 2.0),
+        "candidate": clipped(elu, 2.0),
+        "output": linear,
+    }
+    assert config(network={"projection_size": 2}).network.kind == LSTM_PROJECTION
+    assert config().to_mapping()["network"].keys().isdisjoint({"projection_size", "clip", "activations"})
+
+
+def test_shapes_of_a_projection() -> None:
+    network = config(network={"projection_size": 2, "num_layers": 2, "bidirectional": True}).network
+    shapes = network.parameter_shapes()
+    assert (shapes["r1_i2h_weight"], shapes["r1_h2h_weight"], shapes["r1_h2r_weight"]) == ((16, 4), (16, 2), (2, 4))
+    assert (network.hidden_shape(5, 3), network.hidden_shape(5, 3, "c")) == ((2, 2, 5, 3, 2), (2, 2, 5, 3, 4))
+    assert (network.state_shape(3), network.state_shape(3, "c")) == ((4, 3, 2), (4, 3, 4))
+    assert network.output_shape(5, 3) == (3, 5, 4)
