@@ -150,7 +150,7 @@ class StepBreakdown:
     def lines(self) -> tuple[str, ...]:
         """The names of the values that its lines give, in the order of computation.
 
-        A unit of an h that is projected has no gates of its own.
+        Gates do not belong to a unit of an h that is projected.
         """
         values = self.graph.values
         return tuple(name for name, node in values.items() if node.shape == values["h"].shape)
@@ -217,7 +217,7 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
     row, h_before = x[0, 0].astype(np.float64), before[0, 0].astype(np.float64)
     h_own = float(h_before[unit])
     graph = graph_of(network.kind)
-    # A unit that is computed from others needs their states; one of a projection has none of its own.
+    # A unit that is computed from others needs their states. A unit of a projected h has none.
     units = slice(0, network.hidden_size) if graph.mixes_units else slice(unit, unit + 1)
     c_before: BoundedArray | None = None
     state: dict[str, FloatArray] = {"h": h_before}

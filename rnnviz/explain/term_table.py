@@ -237,7 +237,7 @@ def term_name(first: StepBreakdown, place: Place) -> str:
 
 
 def _state(each: Sequence[StepBreakdown], line: str, parting: Divergence | None) -> TermTable:
-    """A line that is no gate's, such as c or h, from the products that it adds up."""
+    """A line other than a gate, such as c or h, from the products that it adds up."""
     first = each[0]
     rows: list[TermRow] = []
     sums = [0.0] * len(each)

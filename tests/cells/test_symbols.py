@@ -198,7 +198,7 @@ def test_terms_that_are_single_values() -> None:
     layer = draw_layer(cell)
     state = {name: array[0] for name, array in layer.state.items()}
     lines = {line.equation.name: line for line in worked_lines(cell, layer.parameters, layer.x[0, 0], state, 1)}
-    assert [(part.kind, part.name, part.total) for part in lines["i"].parts[1:]] == [("value", "", state["c"][1])]
+    assert [(part.kind, part.name, part.total) for part in lines["i"].parts[1:]] == [("value", "c[t-1]", state["c"][1])]
     doubled, i = lines["h"].parts
     assert (doubled.kind, doubled.factor, doubled.factor_name) == ("i2h", 2.0, "")
     assert (i.kind, i.name, i.total) == ("value", "i", lines["i"].value)
