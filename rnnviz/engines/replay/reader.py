@@ -119,12 +119,14 @@ def precision(recording: Recording, network: Network) -> str:
 def expected(kind: str, inputs: Inputs) -> tuple[str, tuple[int, ...]]:
     """The axes of an array, as they are written, and their sizes."""
     network, (steps, samples) = inputs.network, inputs.sequence.shape[:2]
+    symbol = "c" if kind in _OF_LSTM else "h"
+    units = "P" if network.kind.projects and symbol == "h" else "H"
     if kind in ("hidden", "cell"):
-        return "(L, D, T, N, H)", inputs.hidden_shape
+        return f"(L, D, T, N, {units})", network.hidden_shape(steps, samples, symbol)
     if kind == "output":
-        axes = "(N, T, D·H)" if network.layout == "NTC" else "(T, N, D·H)"
+        axes = f"(N, T, D·{units})" if network.layout == "NTC" else f"(T, N, D·{units})"
         return axes, network.output_shape(steps, samples)
-    return "(L·D, N, H)", network.state_shape(samples)
+    return f"(L·D, N, {units})", network.state_shape(samples, symbol)
 
 
 def _owner(asked: RecordingName, names: Iterable[str]) -> str:
