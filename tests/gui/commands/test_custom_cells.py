@@ -1,0 +1,89 @@
+"""A custom cell in the window: chosen in the panel, asked about, run, shown."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtWidgets import QFileDialog, QMessageBox
+
+from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.panels.editors import FileChoiceEditor
+from rnnviz.io.resources import resource_path
+from tests.gui.commands.test_recurrence_commands import press, question
+
+
+@pytest.fixture(params=["mgu", "sru"])
+def mine(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return Path(shutil.copy(resource_path("cells", f"{request.param}.py"), tmp_path / "mine.py"))
+
+
+def editor_of(window: MainWindow) -> FileChoiceEditor:
+    editor = window.panel.field("network.cell").editor
+    assert isinstance(editor, FileChoiceEditor)
+    return editor
+
+
+def allow(qtbot: Any, window: MainWindow) -> None:
+    qtbot.waitUntil(lambda: any(box.isVisible() for box in window.findChildren(QMessageBox)))
+    with qtbot.waitSignal(window.runner.finished, timeout=30_000):
+        press(qtbot, question(window), "Run code")
+
+
+def test_a_chosen_file_runs_after_the_user_agreed(qtbot: Any, window: MainWindow, mine: Path) -> None:
+    editor = editor_of(window)
+    editor.choose(mine)
+    assert window.session.config.network.cell == str(mine)
+    assert editor.combo.currentText() == "mine.py"
+    allow(qtbot, window)
+    assert window.session.result is not None
+    assert window.verdict.state == "agree"
+    network = window.session.config.network
+    assert network.custom is not None
+    assert network.custom.title in window.session.result.config.network.cell_title
+    for name in ("parameters", "out", "state"):
+        assert window.panel.summary.values[name].text
+    assert "<table" in window.panel.summary.equation.text()
+    for gate in ("f", "change"):
+        window.session.set_color_by(gate)  # type: ignore[arg-type]
+        assert window.session.quantity == gate
+
+
+def test_the_last_entry_opens_a_file_dialog_and_keeps_the_cell(qtbot: Any, window: MainWindow, mine: Path) -> None:
+    editor, before = editor_of(window), window.session.config
+    editor.combo.setCurrentIndex(editor.combo.count() - 1)
+    editor.combo.activated.emit(editor.combo.count() - 1)
+    dialog = window.findChild(QFileDialog)
+    assert isinstance(dialog, QFileDialog)
+    assert editor.combo.currentData() == editor.value() == before.network.cell
+    dialog.fileSelected.emit(str(mine))
+    dialog.reject()
+    assert editor.value() == str(mine)
+    window.control.auto_run.cancel()
+
+
+def test_a_refused_file_does_not_run(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:
+    mine, ran, before = tmp_path / "mine.py", tmp_path / "ran", window.session.result
+    mine.write_text(f"open({str(ran)!r}, 'w')\n", encoding="utf-8")
+    editor_of(window).choose(mine)
+    qtbot.waitUntil(lambda: any(box.isVisible() for box in window.findChildren(QMessageBox)))
+    with qtbot.waitSignal(window.control.error_changed) as told:
+        press(qtbot, question(window), "Don't run")
+    assert str(mine) in told.args[0]
+    assert window.session.result is before
+    assert not ran.exists()
+
+
+def test_an_error_in_the_file_is_shown_at_the_cell_and_a_saved_file_runs(
+    qtbot: Any, window: MainWindow, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text("gates = 'h'\n1 / 0\n", encoding="utf-8")
+    window.code_trust.trust(str(mine))
+    with qtbot.waitSignal(window.runner.failed, timeout=30_000):
+        editor_of(window).choose(mine)
+    assert "line 2: ZeroDivisionError" in window.panel.field("network.cell").failed
+    with qtbot.waitSignal(window.runner.finished, timeout=30_000):
+        shutil.copy(resource_path("cells", "ugrnn.py"), mine)
+    assert window.panel.field("network.cell").failed == ""
+    assert window.session.config.network.kind.title == "Update gate RNN"
