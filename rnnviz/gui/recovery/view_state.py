@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Protocol, cast
+from typing import Protocol, cast, get_args
 
 from PySide6.QtCore import QObject, QSize, QTimer
 
@@ -49,7 +49,8 @@ def view_state_of(window: ViewStateHost) -> SavedViewState:
         place.timestep,
         place.sample,
         place.unit,
-        session.color_by,
+        # A session knows no gates of custom cells.
+        session.color_by if session.color_by in get_args(ColorBy) else "value",
         session.order,
         session.engine,
         session.candidate,

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.panels.editors import FileChoiceEditor
+from rnnviz.gui.recovery.view_state import view_state_of
 from rnnviz.io.resources import resource_path
 from tests.gui.commands.test_recurrence_commands import press, question
 
@@ -47,6 +48,18 @@ def test_a_chosen_file_runs_after_the_user_agreed(qtbot: Any, window: MainWindow
     for gate in ("f", "change"):
         window.session.set_color_by(gate)  # type: ignore[arg-type]
         assert window.session.quantity == gate
+
+
+def test_the_lanes_show_a_gate_of_any_name(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.py"
+    step = "def step(u, v, state, p):\n    q = sigmoid(u.q + v.q)\n    return Step(q=q, h=q * state.h + u.q)\n"
+    mine.write_text(f"gates = 'q'\n\n{step}", encoding="utf-8")
+    window.code_trust.trust(str(mine))
+    with qtbot.waitSignal(window.runner.finished, timeout=30_000):
+        editor_of(window).choose(mine)
+    window.session.set_color_by("q")  # type: ignore[arg-type]
+    assert window.session.quantity == "q"
+    assert view_state_of(window).colors == "value"
 
 
 def test_the_last_entry_opens_a_file_dialog_and_keeps_the_cell(qtbot: Any, window: MainWindow, mine: Path) -> None:

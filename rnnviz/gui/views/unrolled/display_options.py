@@ -7,7 +7,7 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.unrolled.render_state import RenderState, render_state_of
 from rnnviz.gui.views.unrolled.unit_order_worker import UnitOrderWorker
 from rnnviz.multiscale.chunk_cache import ChunkCache
-from rnnviz.quantities.catalog import Quantity
+from rnnviz.quantities.catalog import Quantity, choices_of
 from rnnviz.quantities.gate_cache import LaneGates
 from rnnviz.verify.result import RunResult
 
@@ -39,8 +39,12 @@ class DisplayOptions:
 
         Raises ValueError for an unknown quantity.
         """
-        if color_by not in get_args(Quantity):
-            allowed = '", "'.join(get_args(Quantity))
+        known = get_args(Quantity)
+        if self.result is not None:
+            # A custom cell has other gates.
+            known += tuple(choice.name for choice in choices_of(self.result.config.network.kind))
+        if color_by not in known:
+            allowed = '", "'.join(dict.fromkeys(known))
             raise ValueError(f'color_by = "{color_by}" is not known: it must be one of "{allowed}".')
         before, self._color_by = self._color_by, color_by
         return before != color_by
