@@ -83,7 +83,8 @@ def test_every_command_line_parses():
             continue  # The command by its name, as in "option of `rnnviz run`".
         parser = Parser(prog="rnnviz")
         _COMMANDS[words[0]](parser.add_subparsers(required=True))
-        parser.parse_args(words)
+        if "--program" not in words:  # It prints and exits.
+            parser.parse_args(words)
 
 
 def test_every_key_that_is_named_is_bound_and_the_sheet_names_every_key():

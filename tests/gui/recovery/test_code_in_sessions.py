@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox
 from rnnviz.gui.commands.recent_files import RecentMenu
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.io.config_toml import parse_config
+from rnnviz.io.resources import resource_path
 from rnnviz.io.session.file_refs import files_to_copy
 from rnnviz.io.session.save import write_session
 from rnnviz.io.session.types import SavedDocument, SavedSession
@@ -25,10 +26,16 @@ from tests.security.test_written_files import contents, open_mask
 __all__ = ["open_mask"]
 
 TEXT = """
-network = { cell = "gru", input_size = 3, hidden_size = 4 }
-sequence = { path = "x.npy", labels = "labels.txt" }
-compare = { reference = "manual", candidates = ["./mine.py"] }
+network = {{ cell = "{cell}", input_size = 3, hidden_size = 4 }}
+sequence = {{ path = "x.npy", labels = "labels.txt" }}
+compare = {{ reference = "manual", candidates = ["{candidate}"] }}
 """
+STEP = TEXT.format(cell="gru", candidate="./mine.py"), starter("gru")
+CELL = (
+    TEXT.format(cell="./mine.py", candidate="gluon"),
+    resource_path("cells", "mgu.py").read_text(encoding="utf-8"),
+)
+"""A custom step and a custom cell: a config, and the code of its file."""
 
 
 @pytest.fixture
@@ -37,17 +44,19 @@ def ran(tmp_path: Path) -> Path:
     return tmp_path / "ran"
 
 
-@pytest.fixture
-def write(tmp_path: Path, ran: Path) -> Callable[..., Path]:
+@pytest.fixture(params=[STEP, CELL], ids=["step", "cell"])
+def write(request: pytest.FixtureRequest, tmp_path: Path, ran: Path) -> Callable[..., Path]:
     """Writes a session that somebody else has made, with a copy of the code or with its path alone."""
+
+    text, code = request.param
 
     def write(name: str, *, copied: bool) -> Path:
         folder = tmp_path / name
         folder.mkdir()
         np.save(folder / "x.npy", np.ones((2, 3), np.float32))
         (folder / "labels.txt").write_text("a\nb\n")
-        (folder / "mine.py").write_text(f"{starter('gru')}\nopen({str(ran)!r}, 'w').close()\n")
-        config = parse_config(TEXT, folder)
+        (folder / "mine.py").write_text(f"{code}\nopen({str(ran)!r}, 'w').close()\n")
+        config = parse_config(text, folder)
         path = folder / f"{name}.rnnviz"
         write_session(SavedSession(config, SavedDocument("theirs")), path, files_to_copy(config) if copied else None)
         if copied:
@@ -101,7 +110,7 @@ def test_however_a_session_is_opened_its_code_runs_only_if_the_user_agrees(
         open_it(window, path)
         box = asked(qtbot, window)
         assert window.document.path == path
-        (code,) = window.session.config.compare.candidates
+        (code,) = window.session.config.code_files
         assert code in box.text()
         with qtbot.waitSignal(window.control.error_changed) as told:
             answer(qtbot, box, "Don't run")
