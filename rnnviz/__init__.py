@@ -115,7 +115,7 @@ def run(config: "Config", trusted: "Collection[str]" = ()) -> "RunResult":
     config : Config
         The network, its inputs and its engines.
     trusted : collection of str
-        Names of the custom steps that may run.
+        Paths of the custom steps and custom cells that may run, as the config names them.
 
     Returns
     -------
