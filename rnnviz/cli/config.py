@@ -24,7 +24,12 @@ def add_to(commands: Commands) -> None:
     config.add_argument("lesson", nargs="?", help="name of a lesson; without it, list the lessons")
     config.add_argument("--from", dest="file", type=Path, metavar="FILE", help="print a config that runs a model file")
     config.add_argument("--entry", metavar="NAME", help="recurrent network to run, if the file contains several")
-    config.add_argument("--cell", choices=CELL_NAMES, help="cell, if the file does not name it")
+    config.add_argument(
+        "--cell",
+        choices=CELL_NAMES,
+        metavar="CELL",
+        help=f"cell, if the file does not name it: {', '.join(CELL_NAMES)}",
+    )
     config.add_argument(
         "--initial-state",
         metavar="STATE",

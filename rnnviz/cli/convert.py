@@ -28,7 +28,9 @@ def add_to(commands: Commands) -> None:
         help="file to write: .params (Gluon), .safetensors (PyTorch), .onnx or .npz (NumPy, with Gluon's names)",
     )
     convert.add_argument("--entry", metavar="NAME", help="recurrent network to convert, if IN contains several")
-    convert.add_argument("--cell", choices=CELL_NAMES, help="cell, if IN does not name it")
+    convert.add_argument(
+        "--cell", choices=CELL_NAMES, metavar="CELL", help=f"cell, if IN does not name it: {', '.join(CELL_NAMES)}"
+    )
     convert.add_argument("--quiet", action="store_true", help="print nothing")
     convert.set_defaults(answer=_convert)
 

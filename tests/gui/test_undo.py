@@ -16,7 +16,14 @@ from rnnviz.io.config_toml import save_config
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 CONFIG = Config.from_mapping({"network": {"cell": "gru", "input_size": 2, "hidden_size": 10}})
 KEYS = [(section, key) for section, kind in SECTIONS.items() for key in declarations(kind)]
-OTHER = {"int": 7, "float": 0.25, "text": "a & b", "path": "/somewhere/x.npy", "names": ("torch", "onnx")}
+OTHER = {
+    "int": 7,
+    "float": 0.25,
+    "text": "a & b",
+    "path": "/somewhere/x.npy",
+    "names": ("torch", "onnx"),
+    "activations": ("relu", "tanh"),
+}
 
 
 def with_key(section: str, key: str) -> Config:

@@ -15,6 +15,9 @@ from tests.shared_worker import Run, run_shared
 __all__ = ["run_shared"]
 
 
+NETWORK = {"cell": "lstm", "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True}
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_starter_of_every_cell_agrees_with_gluon_and_is_right_at_every_step(
     cell: str, tmp_path: Path, run_shared: Run
@@ -23,7 +26,7 @@ def test_the_starter_of_every_cell_agrees_with_gluon_and_is_right_at_every_step(
     write_starter(cell, path)
     config = Config.from_mapping(
         {
-            "network": {"cell": cell, "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True},
+            "network": NETWORK | ({"projection_size": 3} if cell == "lstm_projection" else {"cell": cell}),
             "initial_state": {"source": "normal"},
             "compare": {"candidates": [str(path)]},
         }
