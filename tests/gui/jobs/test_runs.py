@@ -1,7 +1,4 @@
-"""Runs in the window: progress, stopping, failing, dying, being overtaken."""
-
-import os
-import signal
+"""Runs in the window: begun by edits and keys, refused, failing, and judged."""
 
 import pytest
 from PySide6.QtCore import Qt, QThread
@@ -10,7 +7,6 @@ from PySide6.QtWidgets import QMessageBox, QToolButton
 
 from rnnviz.core.config import Config
 from rnnviz.execution.events import Failed
-from rnnviz.execution.supervisor import Supervisor
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.recovery.bug_report_dialog import BugReportDialog
 
@@ -26,92 +22,9 @@ LARGE = Config.from_mapping(
 )
 
 
-class OwnSupervisor(Supervisor):
-    """Counts the processes that it has had."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._known = set()
-
-    def start(self):
-        super().start()
-        self._known.add(self._process.pid)
-
-    @property
-    def started(self):
-        return len(self._known)
-
-
 @pytest.fixture
-def run_large(qtbot, window):
-    """Starts a run that takes many seconds, and waits until an engine is at work."""
-
-    def run_large() -> None:
-        window.document.edit(LARGE)
-        window.control.run()
-        qtbot.waitUntil(lambda: "computing" in window.progress.text, timeout=20_000)
-
-    return run_large
-
-
-def test_a_long_run_tells_how_far_it_is_and_keeps_the_last_picture(window, run_large):
-    before = window.session.result
-    run_large()
-    assert window.progress.running
-    assert "computing with" in window.verdict.text
-    assert window.session.result is before
-    assert window.actions_["stop"].isEnabled()
-
-
-def test_a_run_is_stopped_within_a_second_and_the_next_one_works(qtbot, window, run_large, press):
-    before = window.session.result
-    run_large()
-    with qtbot.waitSignal(window.runner.stopped, timeout=1000):
-        press(Qt.Key.Key_Escape)
-    assert not window.progress.running
-    assert window.session.result is before
-    assert "Stopped" in window.statusBar().currentMessage()
-    assert window.verdict.state == "stale"
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        window.document.edit(Config.from_mapping({"network": SMALL}))
-    assert window.verdict.state in AGREEMENT
-    assert not window.actions_["stop"].isEnabled()
-
-
-def test_a_child_that_is_killed_is_a_message_and_the_next_run_works(qtbot, window, supervisor, run_large):
-    before = window.session.result
-    run_large()
-    with qtbot.waitSignal(window.runner.failed, timeout=5000):
-        os.kill(supervisor.pid, signal.SIGKILL)
-    assert window.verdict.state == "error"
-    assert "killed by SIGKILL" in window.verdict.text
-    assert window.session.result is before
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        window.document.edit(Config.from_mapping({"network": SMALL}))
-    assert window.verdict.state in AGREEMENT
-
-
-def test_a_newer_run_overtakes_an_older_one_whose_result_is_dropped(qtbot, window, run_large):
-    shown = []
-    window.session.result_changed.connect(lambda result: shown.append(result.config))
-    run_large()
-    wanted = Config.from_mapping({"network": SMALL})
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        window.document.edit(wanted)
-        window.control.run()
-    assert set(shown) == {wanted}
-
-
-def test_a_newer_run_leaves_engines_alone_that_are_still_starting(qtbot):
-    supervisor = OwnSupervisor()
-    runner = Runner(supervisor)
-    runner.run(Config.from_mapping({"network": SMALL}))
-    wanted = Config.from_mapping({"network": {**SMALL, "hidden_size": 5}})
-    with qtbot.waitSignal(runner.finished, timeout=60_000) as finished:
-        runner.run(wanted)
-    runner.close()
-    assert finished.args[1] == wanted
-    assert supervisor.started == 1
+def window(shared_window):
+    return shared_window
 
 
 def test_of_many_quick_runs_only_the_last_one_counts(qtbot, window):
