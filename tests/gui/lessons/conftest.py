@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PySide6.QtCore import QSettings
 
 from rnnviz.core.config import Config
 from rnnviz.gui.lessons.pane import LessonPane
 from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.settings import Settings
 from rnnviz.lessons.index import LessonEntry
 
 LESSON = """# A lesson of the tests
@@ -99,6 +101,23 @@ class Read:
     def open(self) -> None:
         self.window.guide.open(self.entry)
         self.finish_pending()
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The settings of the module's window."""
+    path = tmp_path_factory.mktemp("settings") / "settings.ini"
+    return Settings(QSettings(str(path), QSettings.Format.IniFormat))
+
+
+@pytest.fixture
+def window(shared_window: MainWindow, settings: Settings) -> MainWindow:
+    """The module's window without a lesson; no lesson is begun."""
+    shared_window.guide.leave()
+    settings.open_lesson = ""
+    for name in ("test-1", "test-2"):
+        settings.set_lesson_step(name, 0)
+    return shared_window
 
 
 @pytest.fixture

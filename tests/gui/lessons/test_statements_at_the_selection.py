@@ -55,7 +55,7 @@ def test_the_first_lesson_ends_with_any_number_of_a_network_of_the_readers_own(q
     reading.finish_pending()
     hidden = window.session.result["gluon"].hidden
     of_own = [f"{mark} for your config" for mark in ("True", "True", "False")]
-    for place in np.argwhere(hidden > 0)[::7].tolist():
+    for place in np.argwhere(hidden > 0)[::23].tolist():
         where = Location(*place)
         window.session.set_location(where)
         shown = f"{hidden[where.index]:.3f}"

@@ -1,6 +1,5 @@
 """Every part that a lesson can name highlights the intended widget."""
 
-import pytest
 from PySide6.QtCore import QPoint, QRect
 from PySide6.QtWidgets import QStyle
 
@@ -9,11 +8,6 @@ from rnnviz.gui.lessons.spotlight import Spotlight
 from rnnviz.gui.lessons.widget_lookup import SECTION_OF, TAB_OF, VIEW_OF, target_of
 from rnnviz.gui.panels.labels import SECTION_TITLES
 from rnnviz.lessons.targets import PARTS
-
-
-@pytest.fixture
-def window(shared_window):
-    return shared_window
 
 
 def place(window, widget):
