@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+import rnnviz.sweeps.local  # noqa: F401 (sweeps have workers of their own: imported later, they would share this one)
 from rnnviz.core.config import Config
 from rnnviz.execution import supervisor as runs
 from rnnviz.execution.events import Finished

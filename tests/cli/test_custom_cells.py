@@ -1,6 +1,8 @@
 """Custom cells on the command line: permission, runs, audits, explanations, exports."""
 
 import json
+from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -8,14 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnviz.cli import main
 from rnnviz.io.resources import resource_path
 from tests.cells.layers import EXAMPLES
 from tests.cli.calls import Called, write
 from tests.io.export.notebook.running import code_of, run_as_is
 from tests.oracles.cell_loops import cell_values
 
+pytestmark = pytest.mark.usefixtures("shared_worker")
+
 SEQUENCE = {"timesteps": 4, "batch_size": 2}
 ENGINES = [name for name, package in (("gluon", "mxnet"), ("torch", "torch")) if find_spec(package)]
+
+TWO_CELLS = [pytest.param(cell, marks=() if cell in ("mgu", "sru") else pytest.mark.slow) for cell in EXAMPLES]
+"""All examples, of which the default run has one with h and one with h and c."""
 
 
 def example(name: str) -> str:
@@ -44,17 +52,40 @@ def computed(arrays: dict[str, np.ndarray], cell: str, layers: int, directions: 
     return np.array(hidden), x.swapaxes(0, 1)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("cell", EXAMPLES)
-def test_every_engine_computes_the_loops(cell: str, dtype: str, rnnviz: Called, tmp_path: Path) -> None:
-    config = config_of(tmp_path, example(cell), network={"dtype": dtype})
-    npz = tmp_path / "run.npz"
-    answer = rnnviz("run", config, "--cell", example(cell), "--audit", "full", "--json", "-", "--npz", npz)
-    assert answer.code == (0 if ENGINES else 1), answer.err
-    found = json.loads(answer.out)
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory, shared_worker: None) -> Callable[..., Path]:
+    """`run_folder(cell, dtype)`: the files of one run; tests of the same cell and type share it."""
+
+    @cache
+    def folder_of(cell: str, dtype: str = "float32") -> Path:
+        folder = tmp_path_factory.mktemp(cell)
+        config = config_of(folder, example(cell), network={"dtype": dtype})
+        files = {kind: str(folder / f"run.{kind}") for kind in ("json", "npz", "csv", "ipynb")}
+        outputs = ["--json", files["json"], "--npz", files["npz"], "--csv", files["csv"], "--notebook", files["ipynb"]]
+        words = ["run", str(config), "--cell", example(cell), "--audit", "full", "--gates", "--quiet", *outputs]
+        assert main(words) == (0 if ENGINES else 1)
+        return folder
+
+    return folder_of
+
+
+def arrays_of(folder: Path) -> dict[str, np.ndarray]:
+    with np.load(folder / "run.npz") as archive:
+        return dict(archive)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "cell"),
+    [
+        *(("float32", cell) for cell in EXAMPLES),
+        *(pytest.param("float64", *cell.values, marks=cell.marks) for cell in TWO_CELLS),
+    ],
+)
+def test_every_engine_computes_the_loops(cell: str, dtype: str, run_folder: Callable[..., Path]) -> None:
+    folder = run_folder(cell, dtype)
+    found = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     assert found["audit"]["manual"]["verdict"] == "right"
-    with np.load(npz) as archive:
-        arrays = dict(archive)
+    arrays = arrays_of(folder)
     hidden, out = computed(arrays, cell, 2, 2)
     tolerance = 1e-5 if dtype == "float32" else 1e-12
     for engine in ("manual", *ENGINES):
@@ -62,38 +93,30 @@ def test_every_engine_computes_the_loops(cell: str, dtype: str, rnnviz: Called, 
         np.testing.assert_allclose(arrays[f"{engine}.output"], out, rtol=0.0, atol=tolerance, err_msg=engine)
 
 
-@pytest.mark.parametrize("cell", EXAMPLES)
-def test_an_explanation_ends_at_the_loops_value(cell: str, rnnviz: Called, tmp_path: Path) -> None:
-    config, npz = config_of(tmp_path, example(cell)), tmp_path / "run.npz"
+@pytest.mark.parametrize("cell", TWO_CELLS)
+def test_an_explanation_ends_at_the_loops_value(cell: str, rnnviz: Called, run_folder: Callable[..., Path]) -> None:
+    folder = run_folder(cell)
     where = ("--layer", "1", "--direction", "backward", "--timestep", "2", "--sample", "1", "--unit", "3")
-    answer = rnnviz("explain", config, "--cell", example(cell), *where, "--json", "-")
+    answer = rnnviz("explain", folder / "config.toml", "--cell", example(cell), *where, "--json", "-")
     assert answer.code == 0, answer.err
-    assert rnnviz("run", config, "--cell", example(cell), "--npz", npz).code == (0 if ENGINES else 1)
-    with np.load(npz) as archive:
-        hidden, _ = computed(dict(archive), cell, 2, 2)
+    hidden, _ = computed(arrays_of(folder), cell, 2, 2)
     value = json.loads(answer.out)["value"]["manual"]
     assert value == pytest.approx(hidden[1, 1, 2, 1, 3], abs=1e-6)
 
 
 @pytest.mark.parametrize("cell", EXAMPLES)
-def test_a_notebook_computes_the_run(cell: str, rnnviz: Called, tmp_path: Path) -> None:
-    config, notebook, npz = config_of(tmp_path, example(cell)), tmp_path / "run.ipynb", tmp_path / "run.npz"
-    answer = rnnviz("run", config, "--cell", example(cell), "--notebook", notebook, "--npz", npz)
-    assert answer.code == (0 if ENGINES else 1), answer.err
-    variables, _ = run_as_is(code_of(notebook))
-    with np.load(npz) as archive:
-        _, out = computed(dict(archive), cell, 2, 2)
+def test_a_notebook_computes_the_run(cell: str, run_folder: Callable[..., Path]) -> None:
+    folder = run_folder(cell)
+    variables, _ = run_as_is(code_of(folder / "run.ipynb"))
+    _, out = computed(arrays_of(folder), cell, 2, 2)
     np.testing.assert_allclose(variables["out_numpy"], out, rtol=0.0, atol=1e-5)
 
 
 @pytest.mark.parametrize("cell", EXAMPLES)
-def test_the_gates_are_exported(cell: str, rnnviz: Called, tmp_path: Path) -> None:
-    config, npz, csv = config_of(tmp_path, example(cell)), tmp_path / "run.npz", tmp_path / "run.csv"
-    answer = rnnviz("run", config, "--cell", example(cell), "--gates", "--npz", npz, "--csv", csv)
-    assert answer.code == (0 if ENGINES else 1), answer.err
-    header = csv.read_text(encoding="utf-8").splitlines()[0].split(",")
-    with np.load(npz) as archive:
-        arrays = dict(archive)
+def test_the_gates_are_exported(cell: str, run_folder: Callable[..., Path]) -> None:
+    folder = run_folder(cell)
+    header = (folder / "run.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
+    arrays = arrays_of(folder)
     prefix = "parameters.l0_"
     expected = cell_values(
         cell,
@@ -172,10 +195,10 @@ def test_a_sweep_of_cells(rnnviz: Called, tmp_path: Path) -> None:
         f'candidates = ["bug:no-i2h-bias"]\n[grid]\n"network.cell" = ["gru", "{example("mgu")}"]\n',
         encoding="utf-8",
     )
-    refused = json.loads(rnnviz("sweep", sweep, "--json", "-", "--quiet").out)
+    refused = json.loads(rnnviz("sweep", sweep, "--workers", "1", "--json", "-", "--quiet").out)
     assert [row["verdict"] for row in refused["rows"]] == ["disagree", "refused"]
     cells = f"gru,{example('mgu')},{example('ugrnn')}"
-    rows = json.loads(rnnviz("sweep", sweep, "--cell", cells, "--json", "-", "--quiet").out)["rows"]
+    rows = json.loads(rnnviz("sweep", sweep, "--workers", "1", "--cell", cells, "--json", "-", "--quiet").out)["rows"]
     assert [row["verdict"] for row in rows] == ["disagree"] * 3
 
 
