@@ -5,14 +5,17 @@
 """
 
 import os
+from collections.abc import Iterable
 
+import pytest
+from _pytest.mark.structures import ParameterSet
 from hypothesis import HealthCheck, settings
 
 # The speed of a machine that others share says nothing about the code.
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 _PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "quick")
 
-settings.register_profile("quick", max_examples=8, **_COMMON)
+settings.register_profile("quick", max_examples=4, **_COMMON)
 settings.register_profile("gate", max_examples=8, derandomize=True, database=None, **_COMMON)
 settings.register_profile("many", max_examples=15, **_COMMON)
 settings.register_profile("deep", max_examples=2_000, **_COMMON)
@@ -22,3 +25,8 @@ settings.load_profile(_PROFILE)
 def examples(count: int) -> int:
     """Return the number of examples for a cheap test: `count` in the profiles `many` and `deep`, else an eighth."""
     return count if _PROFILE in ("many", "deep") else max(1, count // 8)
+
+
+def slow_except(cases: Iterable[str], *kept: str) -> list[ParameterSet]:
+    """Return the cases as parameters, all but the kept ones marked slow."""
+    return [pytest.param(case, marks=() if case in kept else pytest.mark.slow) for case in cases]

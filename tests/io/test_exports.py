@@ -24,7 +24,7 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result, setting
 from tests.full_disk import files_of_at_most
-from tests.profiles import examples
+from tests.profiles import examples, slow_except
 
 Write = Callable[[RunResult, Path], object]
 WRITERS: dict[str, Write] = {"csv": write_csv, "npz": write_npz, "json": write_json}
@@ -97,7 +97,7 @@ def test_progress_counts_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert told == [0.2, 0.4, 0.6, 0.8, 1.0]
 
 
-@pytest.mark.parametrize("layout", ["NTC", "TNC"])
+@pytest.mark.parametrize("layout", slow_except(["NTC", "TNC"], "NTC"))
 def test_progress_through_the_archive_rises_to_one_in_small_steps(tmp_path: Path, layout: str) -> None:
     result = make_result(layout=layout, timesteps=3000, batch_size=30, hidden_size=100, input_size=1)
     told: list[float] = []

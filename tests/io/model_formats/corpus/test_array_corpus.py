@@ -10,6 +10,7 @@ import pytest
 from rnnviz.core.errors import InputError
 from rnnviz.io.model_formats.load import arrays_of, entries_of
 from tests.io.model_formats.corpus.torch_modules import check, gru, lstm, rnn, seeded
+from tests.profiles import slow_except
 
 torch = pytest.importorskip("torch")
 safetensors = pytest.importorskip("safetensors.torch")
@@ -34,7 +35,7 @@ def by_name(separator: str) -> dict[str, Any]:
     return {f"net{separator}{name}": made for name, made in MODULES.items()}
 
 
-@pytest.mark.parametrize("separator", [".", "/", "_"])
+@pytest.mark.parametrize("separator", slow_except("./_", "/", "_"))
 def test_names_in_an_npz_with_every_separator(tmp_path: Path, separator: str) -> None:
     np.savez(tmp_path / "w.npz", **named(separator))
     check(tmp_path / "w.npz", by_name(separator))
@@ -106,7 +107,13 @@ def test_recorded_arrays_beside_weights_change_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "shape"),
-    [("h0", (4, 1, 4)), ("init_hidden", (4,)), ("hidden_init", (4, 4)), ("initial_state", (4, 1, 4)), ("c_0", (4,))],
+    [
+        ("h0", (4, 1, 4)),
+        ("init_hidden", (4,)),
+        pytest.param("hidden_init", (4, 4), marks=pytest.mark.slow),
+        pytest.param("initial_state", (4, 1, 4), marks=pytest.mark.slow),
+        pytest.param("c_0", (4,), marks=pytest.mark.slow),
+    ],
 )
 def test_a_learned_initial_state_is_an_assumption(tmp_path: Path, name: str, shape: tuple[int, ...]) -> None:
     made = MODULES["lstm"]

@@ -19,6 +19,7 @@ from rnnviz.io.model_formats.keras import open_model
 from rnnviz.io.model_formats.load import entries_of, read_network
 from tests.io.model_formats.corpus.cases import computed_on, entry_of
 from tests.oracles.computed import assert_near
+from tests.profiles import slow_except
 
 pytest.importorskip("torch")
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -457,7 +458,16 @@ def assert_computes(path: Path, name: str, cell: str, expected: Computed) -> Non
     assert_near(out, outputs[0], 1e-5, name)
 
 
-@pytest.mark.parametrize("name", CASES)
+QUICK = (
+    *("lstm", "gru", "simple rnn", "settings without effect", "gru of both activations", "stack of two activations"),
+    *("softmax", "own activation", "bidirectional", "own backward layer", "own backward layer of another class"),
+    *("cell in both directions", "stacked cells with names", "stacked cells of other classes", "what passes between"),
+    *("time distributed in both directions", "batch norm between", "sum below", "encoder and decoder", "residual"),
+    *("states of both directions", "last output below", "nested", "own class", "mixed float16", "float64"),
+)
+
+
+@pytest.mark.parametrize("name", slow_except(CASES, *QUICK))
 def test_each_network_computes_what_keras_does_or_says_why_it_is_not_read(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     model = with_random_weights(case.build())
@@ -489,7 +499,7 @@ STARTS = {
 
 
 @pytest.mark.parametrize("ending", WHOLE)
-@pytest.mark.parametrize("name", STARTS)
+@pytest.mark.parametrize("name", slow_except(STARTS, "encoder and decoder", "numpy state", "state from outside"))
 def test_the_initial_state_is_where_the_model_takes_it_from(name: str, ending: str, tmp_path: Path) -> None:
     layer, kind, clause = STARTS[name]
     entry = entry_of(saved(CASES[name].build(), tmp_path / f"m.{ending}"), layer)
@@ -526,7 +536,12 @@ def with_config(path: Path, change: Callable[[Any], None]) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", ["encoder and decoder", "a state goes up", "numpy state", "states of an lstm", "residual", "two heads"]
+    "name",
+    slow_except(
+        ["encoder and decoder", "a state goes up", "numpy state", "states of an lstm", "residual", "two heads"],
+        "encoder and decoder",
+        "states of an lstm",
+    ),
 )
 def test_the_config_of_keras_2_says_the_same(name: str, tmp_path: Path) -> None:
     model = with_random_weights(CASES[name].build())
@@ -598,7 +613,7 @@ MASKED = {
 
 
 @pytest.mark.parametrize("ending", WHOLE)
-@pytest.mark.parametrize("name", MASKED)
+@pytest.mark.parametrize("name", slow_except(MASKED, "through other layers", "its own argument"))
 def test_a_mask_is_named_where_it_reaches_the_layer(name: str, ending: str, tmp_path: Path) -> None:
     build, named = MASKED[name]
     entries = entries_of(saved(build(), tmp_path / f"m.{ending}"))
@@ -717,7 +732,7 @@ def test_a_shard_is_no_whole_network(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("steps", "reason"), [(None, "first time step alone"), (3, "unrolled")])
-@pytest.mark.parametrize("layer", ["SimpleRNN", "LSTM", "GRU"])
+@pytest.mark.parametrize("layer", slow_except(["SimpleRNN", "LSTM", "GRU"], "LSTM"))
 def test_an_onnx_export_says_which_time_steps_it_holds(
     layer: str, steps: int | None, reason: str, tmp_path: Path
 ) -> None:
@@ -802,7 +817,7 @@ BARE = {
 }
 
 
-@pytest.mark.parametrize("name", BARE)
+@pytest.mark.parametrize("name", slow_except(BARE, "bidirectional", "stacked cells with names"))
 def test_weights_as_keras_2_saved_them_ask_for_the_cell(name: str, tmp_path: Path) -> None:
     from keras.src.legacy.saving import legacy_h5_format
 
@@ -831,13 +846,10 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 @pytest.mark.parametrize(
     "name",
-    [
+    slow_except(
+        ["states of both directions", "stack of both directions", "stacked cells with names"],
         "states of both directions",
-        *(
-            pytest.param(name, marks=pytest.mark.slow)
-            for name in ("stack of both directions", "stacked cells with names")
-        ),
-    ],
+    ),
 )
 def test_a_random_config_is_refused_or_read(name: str, tmp_path: Path) -> None:
     path, random = saved(CASES[name].build(), tmp_path / "m.keras"), Random(name)

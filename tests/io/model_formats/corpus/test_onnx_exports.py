@@ -13,6 +13,7 @@ from rnnviz.io.model_formats.load import entries_of
 from rnnviz.io.model_formats.rnn_entry import Entry
 from tests.io.model_formats.corpus.cases import computed_on
 from tests.oracles.computed import assert_near
+from tests.profiles import slow_except
 
 torch: Any = pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
@@ -88,7 +89,7 @@ def compared(module: Module, path: Path, **options: Any) -> Entry:
 @pytest.mark.parametrize("states", ["none", "learned", "given"])
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("both", [False, True])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", slow_except(CELLS, "lstm", "rnn_relu"))
 def test_the_older_exporter(cell: str, both: bool, layers: int, states: str, tmp_path: Path) -> None:
     torch.manual_seed(layers)
     module = Module(cell, layers, states, bidirectional=both, batch_first=both)
