@@ -14,6 +14,11 @@ from rnnviz.io.resources import resource_path
 from tests.gui.commands.test_recurrence_commands import press, question
 
 
+@pytest.fixture
+def window(shared_window: MainWindow) -> MainWindow:
+    return shared_window
+
+
 @pytest.fixture(params=["mgu", "sru"])
 def mine(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return Path(shutil.copy(resource_path("cells", f"{request.param}.py"), tmp_path / "mine.py"))

@@ -13,6 +13,11 @@ from rnnviz.io.templates import starter
 
 
 @pytest.fixture
+def window(shared_window: MainWindow) -> MainWindow:
+    return shared_window
+
+
+@pytest.fixture
 def mine(tmp_path: Path) -> Path:
     path = tmp_path / "mine.py"
     path.write_text(starter("rnn_relu"))

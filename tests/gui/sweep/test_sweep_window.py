@@ -50,15 +50,25 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> SweepTable:
 
 
 @pytest.fixture
-def opened(qtbot: Any, bare_window: MainWindow) -> Callable[[Path], SweepWindow]:
+def window(shared_window: MainWindow) -> Iterator[MainWindow]:
+    """The module's window; each test has a sweep window of its own."""
+    yield shared_window
+    if shared_window.sweeps.window is not None:
+        shared_window.sweeps.window.close()
+        shared_window.sweeps.window.deleteLater()
+        shared_window.sweeps.window = None
+
+
+@pytest.fixture
+def opened(qtbot: Any, window: MainWindow) -> Callable[[Path], SweepWindow]:
     """Opens a file as File > Open does, and waits until the sweep's window shows it."""
 
     def open_(path: Path) -> SweepWindow:
-        bare_window.files.open(path)
-        qtbot.waitUntil(lambda: bare_window.sweeps.window is not None and bare_window.sweeps.window.isVisible())
-        assert bare_window.sweeps.window is not None
-        qtbot.waitUntil(lambda: bare_window.sweeps.window.opened.path == path)
-        return bare_window.sweeps.window
+        window.files.open(path)
+        qtbot.waitUntil(lambda: window.sweeps.window is not None and window.sweeps.window.isVisible())
+        assert window.sweeps.window is not None
+        qtbot.waitUntil(lambda: window.sweeps.window.opened.path == path)
+        return window.sweeps.window
 
     return open_
 
@@ -89,7 +99,7 @@ def texts(shown: SweepWindow, heading: str) -> list[str]:
 
 
 def test_results_are_sorted_and_a_click_on_a_row_runs_its_config(
-    qtbot: Any, bare_window: MainWindow, shown: SweepWindow, results: SweepTable
+    qtbot: Any, window: MainWindow, shown: SweepWindow, results: SweepTable
 ) -> None:
     assert shown.counted == "✔ 2 agree · ✘ 2 disagree · – 2 refused"
     assert not shown.run_action.isEnabled()
@@ -98,24 +108,24 @@ def test_results_are_sorted_and_a_click_on_a_row_runs_its_config(
     click_heading(shown, "error ratio")
     assert texts(shown, "verdict")[:4] == ["✘ disagree"] * 2 + ["✔ agree"] * 2
     worst = max((row for row in results.rows if row.finding), key=lambda row: row.finding.max_error_ratio or 0.0)
-    before = bare_window.session.config
-    with qtbot.waitSignal(bare_window.runner.finished, timeout=20_000):
+    before = window.session.config
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         click_row(shown, 0)
-    assert bare_window.session.config == worst.point.config
-    assert bare_window.session.result is not None
-    assert bare_window.session.result.config == worst.point.config
-    assert bare_window.windowTitle() == f"rows.csv, row {worst.point.index + 1}[*]"
+    assert window.session.config == worst.point.config
+    assert window.session.result is not None
+    assert window.session.result.config == worst.point.config
+    assert window.windowTitle() == f"rows.csv, row {worst.point.index + 1}[*]"
     assert "bug:no-h2h-bias is wrong, first at layer 0" in shown.description
-    bare_window.document.undo()
-    assert bare_window.session.config == before
+    window.document.undo()
+    assert window.session.config == before
 
 
-def test_enter_opens_a_row_and_a_refused_one_says_why(qtbot: Any, bare_window: MainWindow, shown: SweepWindow) -> None:
+def test_enter_opens_a_row_and_a_refused_one_says_why(qtbot: Any, window: MainWindow, shown: SweepWindow) -> None:
     shown.table.setFocus()
     shown.choose(4)
-    with qtbot.waitSignal(bare_window.runner.finished, timeout=20_000):
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         QTest.keyClick(shown.table, Qt.Key.Key_Return)
-    assert bare_window.session.config.network.hidden_size == 6
+    assert window.session.config.network.hidden_size == 6
     QTest.keyClick(shown.table, Qt.Key.Key_Down)
     assert "engine bug:gates-z-r-n: bug:gates-z-r-n" in shown.description
 
@@ -141,9 +151,7 @@ def test_the_heat_map_shows_number_and_verdict_of_each_cell(shown: SweepWindow, 
     assert [text for _, text in heat.scale.ticks()]
 
 
-def test_a_cell_is_chosen_by_keys_and_opened_by_a_click(
-    qtbot: Any, bare_window: MainWindow, shown: SweepWindow
-) -> None:
+def test_a_cell_is_chosen_by_keys_and_opened_by_a_click(qtbot: Any, window: MainWindow, shown: SweepWindow) -> None:
     heat = shown.heat
     heat.map.setFocus()
     QTest.keyClick(heat.map, Qt.Key.Key_Right)
@@ -152,11 +160,11 @@ def test_a_cell_is_chosen_by_keys_and_opened_by_a_click(
     assert heat.map.chosen_cell == (1, 1)
     assert heat.description.startswith("hidden_size 6, engine bug:no-h2h-bias: disagree, error ratio ")
     assert shown.model.place(shown.table.currentIndex().row()) == 4
-    with qtbot.waitSignal(bare_window.runner.finished, timeout=20_000):
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         at = heat.map.cell_rect(0, 0).center().toPoint()
         QTest.mouseClick(heat.map.viewport(), Qt.MouseButton.LeftButton, pos=at)
-    assert bare_window.session.config.compare.candidates == ("onnx",)
-    assert bare_window.session.config.network.hidden_size == 4
+    assert window.session.config.compare.candidates == ("onnx",)
+    assert window.session.config.network.hidden_size == 4
 
 
 def test_the_map_may_show_the_rows_of_one_engine(shown: SweepWindow) -> None:
@@ -171,7 +179,7 @@ def test_the_map_may_show_the_rows_of_one_engine(shown: SweepWindow) -> None:
 
 
 def test_a_sweep_is_run_and_opened_again_with_its_rows(
-    qtbot: Any, bare_window: MainWindow, opened: Callable[[Path], SweepWindow], tmp_path: Path
+    qtbot: Any, window: MainWindow, opened: Callable[[Path], SweepWindow], tmp_path: Path
 ) -> None:
     path = tmp_path / "s.toml"
     path.write_text(SWEEP, encoding="utf-8")
@@ -179,16 +187,16 @@ def test_a_sweep_is_run_and_opened_again_with_its_rows(
     assert shown.counted == "no row yet · 4 waiting"
     shown.table.selectRow(0)
     waiting = shown.description
-    assert bare_window.sweeps.runner is not None
-    with qtbot.waitSignal(bare_window.sweeps.runner.ended, timeout=30_000):
+    assert window.sweeps.runner is not None
+    with qtbot.waitSignal(window.sweeps.runner.ended, timeout=30_000):
         shown.run_action.trigger()
         assert not shown.run_action.isEnabled()
         assert shown.stop_action.isEnabled()
     assert shown.counted == "✔ 2 agree · ✘ 2 disagree"
     assert shown.description != waiting
     assert not shown.stop_action.isEnabled()
-    with qtbot.waitSignal(bare_window.sweeps.runner.saved):
-        bare_window.sweeps.runner.save(shown.figures.table, tmp_path / "rows.json")
+    with qtbot.waitSignal(window.sweeps.runner.saved):
+        window.sweeps.runner.save(shown.figures.table, tmp_path / "rows.json")
     assert [row.finding for row in load_sweep_results(tmp_path / "rows.json").rows] == [
         row.finding for row in shown.figures.rows
     ]
@@ -197,12 +205,12 @@ def test_a_sweep_is_run_and_opened_again_with_its_rows(
 
 
 def test_stop_keeps_the_rows_that_are_done(
-    qtbot: Any, bare_window: MainWindow, opened: Callable[[Path], SweepWindow], tmp_path: Path
+    qtbot: Any, window: MainWindow, opened: Callable[[Path], SweepWindow], tmp_path: Path
 ) -> None:
     path = tmp_path / "s.toml"
     path.write_text(f"seeds = {list(range(200))}\n{SWEEP}", encoding="utf-8")
     shown = opened(path)
-    runner = bare_window.sweeps.runner
+    runner = window.sweeps.runner
     assert runner is not None
     shown.run_action.trigger()
     qtbot.waitUntil(lambda: 0 < shown.figures.done < 800, timeout=20_000)
@@ -251,17 +259,15 @@ def test_closing_the_window_does_not_wait_for_a_sweep_to_be_read(
     assert not bare_window.sweeps.window.isVisible()
 
 
-def test_a_sweep_that_is_dropped_is_opened(
-    qtbot: Any, bare_window: MainWindow, results: SweepTable, tmp_path: Path
-) -> None:
+def test_a_sweep_that_is_dropped_is_opened(qtbot: Any, window: MainWindow, results: SweepTable, tmp_path: Path) -> None:
     write_sweep_json(results, tmp_path / "rows.json")
     mime = QMimeData()
     mime.setUrls([QUrl.fromLocalFile(str(tmp_path / "rows.json"))])
     event = QDropEvent(
         QPointF(5, 5), Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
     )
-    bare_window.dropEvent(event)
-    qtbot.waitUntil(lambda: bare_window.sweeps.window is not None and bare_window.sweeps.window.isVisible())
+    window.dropEvent(event)
+    qtbot.waitUntil(lambda: window.sweeps.window is not None and window.sweeps.window.isVisible())
 
 
 def dialog(qtbot: Any) -> QMessageBox:
@@ -286,7 +292,7 @@ def test_a_sweep_that_is_wrong_is_a_sentence(qtbot: Any, bare_window: MainWindow
 
 
 def test_code_that_a_sweep_names_is_asked_about(
-    qtbot: Any, bare_window: MainWindow, opened: Callable[[Path], SweepWindow], tmp_path: Path
+    qtbot: Any, window: MainWindow, opened: Callable[[Path], SweepWindow], tmp_path: Path
 ) -> None:
     (tmp_path / "mine.py").write_text("raise SystemExit\n", encoding="utf-8")
     path = tmp_path / "s.toml"
@@ -298,5 +304,5 @@ def test_code_that_a_sweep_names_is_asked_about(
     QTest.mouseClick(box.escapeButton(), Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: shown.description == "Not run: you declined to run code from the sweep.")
     assert shown.figures.done == 0
-    assert bare_window.sweeps.runner is not None
-    assert not bare_window.sweeps.runner.busy
+    assert window.sweeps.runner is not None
+    assert not window.sweeps.runner.busy
