@@ -21,6 +21,7 @@ from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
+from tests.gui.conftest import SharedSupervisor
 
 
 @pytest.fixture
@@ -34,10 +35,12 @@ def left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
 
 @pytest.fixture
 def show(
-    qtbot: Any, monkeypatch: pytest.MonkeyPatch, settings: Settings, left: object
+    qtbot: Any, monkeypatch: pytest.MonkeyPatch, settings: Settings, supervisor: SharedSupervisor, left: object
 ) -> Iterator[Callable[[RunResult], MainWindow]]:
     """Opens a window on a result, as a notebook does, and waits until all of it is there."""
     monkeypatch.setattr(application, "Settings", lambda: settings)
+    monkeypatch.setattr("rnnviz.execution.supervisor.Supervisor", lambda: supervisor)
+    monkeypatch.setattr("rnnviz.gui.recovery.autosave.DELAY_MS", 50)
 
     def show(result: RunResult) -> MainWindow:
         before = set(application._windows)

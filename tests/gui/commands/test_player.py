@@ -77,7 +77,10 @@ def test_playing_ends_at_the_end_and_begins_again_at_the_start(qtbot: Any) -> No
     assert not player.playing
 
 
-def test_a_short_sequence_is_played_stage_by_stage_in_words_and_lights(qtbot: Any) -> None:
+def test_a_short_sequence_is_played_stage_by_stage_in_words_and_lights(
+    qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rnnviz.gui.commands.player._STAGE_MS", 100)
     session = session_on(make_result(cell="lstm", timesteps=2, bidirectional=True))
     session.set_location(Location(0, 1, 1, 1, 2))
     player = Player(session)

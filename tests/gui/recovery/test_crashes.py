@@ -38,6 +38,7 @@ CONFIG = Config.from_mapping(
 @pytest.fixture(autouse=True)
 def own_state(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr("rnnviz.gui.recovery.autosave.DELAY_MS", 50)
     log.stop_log()
     yield tmp_path / "state" / "rnnviz"
     log.stop_log()
@@ -238,7 +239,7 @@ def then(self):
     window = self._window
     window.runner.finished.connect(lambda *_: window.session.set_location(Location(timestep=3, unit=2)))
     self.autosave.saved.connect(lambda: self.autosave._saved.look.timestep == 3 and print("saved", flush=True))
-    self.autosave._want = lambda _ms, want=self.autosave._want: want(500)
+    self.autosave._want = lambda _ms, want=self.autosave._want: want(50)
     window.document.edit(load_config(sys.argv[1]))
 SessionRecovery._begin = then
 application.run_window(None)
