@@ -23,6 +23,7 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.io.templates import write_starter
 from tests.engines.relations import RELATIONS
 from tests.oracles.computed import assert_agrees, computed
+from tests.profiles import examples
 from tests.report_tables import ReportTable
 from tests.strategies import FUSED_CELLS, SEEDS, configs
 
@@ -105,7 +106,7 @@ def check_all(relation: str, engines: list[str], config: Config, seed: int) -> l
 
 
 @pytest.mark.parametrize("relation", RELATIONS)
-@settings(max_examples=4)
+@settings(max_examples=examples(16))
 @given(config=configs(), seed=SEEDS)
 def test_engines_keep_the_relation(relation: str, config: Config, seed: int) -> None:
     # PyTorch takes seconds to be imported.

@@ -20,6 +20,7 @@ from rnnviz.lessons.statements.parser import Statement
 from rnnviz.lessons.statements.result import check_statements
 from rnnviz.quantities.gates import gate_quantities
 from rnnviz.verify.result import RunResult
+from tests.profiles import slow_except
 from tests.shared_worker import Run, run_shared
 
 __all__ = ["run_shared"]
@@ -60,7 +61,7 @@ def test_every_statement_of_a_step_is_true(step: LessonStep, run_once: Runs) -> 
     assert untrue(run_once(step.config), step.statements, step.location(Location())) == []
 
 
-@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("name", slow_except(STEPS, "05-lstm-9", "09-real-bug-6"))
 def test_every_statement_is_true_where_mxnet_is_missing(
     name: str, run_once: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,7 +47,12 @@ def diagnosis_of(inputs: Inputs, trace: Trace) -> Diagnosis:
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize(
     ("bidirectional", "layers", "dtype"),
-    [(False, 1, "float64"), (False, 3, "float32"), (True, 1, "float32"), (True, 3, "float64")],
+    [
+        pytest.param(False, 1, "float64", marks=pytest.mark.slow),
+        (False, 3, "float32"),
+        (True, 1, "float32"),
+        pytest.param(True, 3, "float64", marks=pytest.mark.slow),
+    ],
 )
 def test_every_variant_is_diagnosed(cell: str, bidirectional: bool, layers: int, dtype: str) -> None:
     inputs = inputs_of(

@@ -11,6 +11,7 @@ from rnnviz.engines.user_code import parent
 from rnnviz.engines.user_code.parent import custom_cell
 from tests.cells.layers import EXAMPLES, ROOT
 from tests.engines.user_code.files import written
+from tests.profiles import slow_except
 
 IMPATIENT = (
     "import sys; from rnnviz.engines.user_code import worker; worker.STEP_SECONDS = worker._OUTSIDE_SECONDS = 0.4; "
@@ -28,7 +29,7 @@ def sentence_of(path: Path) -> str:
     return sentence.removeprefix(str(path))
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", slow_except(EXAMPLES, "mingru", "ugrnn"))
 def test_the_examples(name: str) -> None:
     cell = custom_cell(str(ROOT / "resources" / "cells" / f"{name}.py"))
     assert cell_to_json(cell) == cell_to_json(EXAMPLES[name])

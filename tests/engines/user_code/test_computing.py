@@ -17,7 +17,13 @@ from tests.verify.audit_helpers import inputs_of
 
 
 @pytest.mark.parametrize(
-    ("cell", "dtype"), [("rnn_relu", "float64"), ("rnn_tanh", "float32"), ("lstm", "float32"), ("gru", "float64")]
+    ("cell", "dtype"),
+    [
+        pytest.param("rnn_relu", "float64", marks=pytest.mark.slow),
+        pytest.param("rnn_tanh", "float32", marks=pytest.mark.slow),
+        ("lstm", "float32"),
+        ("gru", "float64"),
+    ],
 )
 def test_a_right_file_gives_every_number(cell: str, dtype: str, tmp_path: Path) -> None:
     asked = inputs_of({"timesteps": 3, "batch_size": 2}, cell=cell, dtype=dtype, **SIZES)
