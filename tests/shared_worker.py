@@ -1,15 +1,17 @@
 """Runs that share one worker process, because starting one takes longer than most tests."""
 
 from collections.abc import Callable, Iterator
+from threading import Lock
 
 import pytest
 
-import rnnviz.sweeps.local  # noqa: F401 (sweeps have workers of their own: imported later, they would share this one)
 from rnnviz.core.config import Config
 from rnnviz.execution import supervisor as runs
-from rnnviz.execution.events import Finished
+from rnnviz.execution.events import Event, Finished
+from rnnviz.execution.request import RunRequest
 from rnnviz.execution.supervisor import Supervisor, new_request
 from rnnviz.io.inputs import load_inputs
+from rnnviz.sweeps import local
 from rnnviz.verify.result import RunResult
 
 Run = Callable[..., RunResult]
@@ -30,7 +32,15 @@ def run_shared() -> Iterator[Run]:
 
 
 class _Shared(Supervisor):
-    """A supervisor that runs do not close."""
+    """A supervisor that runs do not close; the rows of a sweep use it in turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._turn = Lock()
+
+    def events(self, request: RunRequest) -> Iterator[Event]:
+        with self._turn:
+            yield from super().events(request)
 
     def close(self) -> None:
         """The module closes it."""
@@ -41,9 +51,10 @@ class _Shared(Supervisor):
 
 @pytest.fixture(scope="module")
 def shared_worker() -> Iterator[None]:
-    """Calls of `rnnviz.execution.supervisor.run`, as commands make them, share one worker in a module."""
+    """Runs and sweeps of commands share one worker in a module."""
     shared = _Shared()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "Supervisor", lambda *_args, **_named: shared)
+        for module in (runs, local):
+            patch.setattr(module, "Supervisor", lambda *_args, **_named: shared)
         yield
     shared.really_close()

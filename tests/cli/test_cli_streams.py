@@ -20,6 +20,8 @@ FULL = "rnnviz: Standard output cannot be written: No space left on device.\n"
 # Unbuffered, an error would come while a command is still running; buffered, when Python ends.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
 
+OTHER_TEXTS = (["config", "lstm"], ["doctor"], ["sweep", "--example"])
+
 on_linux = pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
 
 
@@ -37,7 +39,12 @@ def in_shell(line: str, *words: str | Path, **variables: str) -> subprocess.Comp
 
 
 @pytest.mark.parametrize(
-    "line", ['"$@" | true; exit ${PIPESTATUS[0]}', '"$@" | head -n 1; exit ${PIPESTATUS[0]}', '"$@" >&- 2>&- <&-']
+    "line",
+    [
+        '"$@" | true; exit ${PIPESTATUS[0]}',
+        pytest.param('"$@" | head -n 1; exit ${PIPESTATUS[0]}', marks=pytest.mark.slow),
+        '"$@" >&- 2>&- <&-',
+    ],
 )
 def test_closed_pipe_keeps_exit_code_and_files(config: str, tmp_path: Path, line: str) -> None:
     outputs = {kind: tmp_path / f"out.{kind}" for kind in ("csv", "json")}
@@ -58,20 +65,27 @@ def test_full_standard_output_is_reported(config: str, tmp_path: Path, agree: bo
 
 
 @on_linux
-@pytest.mark.parametrize("words", [["config"], ["config", "lstm"], ["doctor"], ["sweep", "--example"], ["--help"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["config"],
+        ["--help"],
+        *(pytest.param(words, marks=pytest.mark.slow) for words in OTHER_TEXTS),
+    ],
+)
 def test_unprintable_text_is_reported(words: list[str]) -> None:
     done = in_shell('"$@" > /dev/full', *words)
     assert (done.returncode, done.stderr) == (WRONG_INPUT, FULL)
 
 
 @on_linux
-@pytest.mark.parametrize("line", ['"$@" 2> /dev/full', '"$@" 2>&-'])
+@pytest.mark.parametrize("line", ['"$@" 2> /dev/full', pytest.param('"$@" 2>&-', marks=pytest.mark.slow)])
 def test_unprintable_error_keeps_the_exit_code(line: str) -> None:
     done = in_shell(line, "run", "missing.toml")
     assert (done.returncode, done.stdout, done.stderr) == (WRONG_INPUT, "", "")
 
 
-@pytest.mark.parametrize("words", [["config"], ["--version"]])
+@pytest.mark.parametrize("words", [["config"], pytest.param(["--version"], marks=pytest.mark.slow)])
 def test_closed_standard_output(words: list[str]) -> None:
     done = in_shell('"$@" >&-', *words)
     assert (done.returncode, done.stdout, done.stderr) == (AGREE, "", "")

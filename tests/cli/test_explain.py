@@ -1,9 +1,6 @@
 """rnnviz explain: the arithmetic of one value as text and as JSON, and one sentence for every place that is none."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -190,18 +187,13 @@ def test_custom_step_is_compared_with_the_arithmetic(
 
 
 @pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reason="MXNet is not installed")
-def test_explain_as_a_program(tmp_path: Path) -> None:
-    """As a separate program: the lesson's config, then the last value that its backward direction computes."""
-
-    def rnnviz(*words: str) -> str:
-        command = [sys.executable, "-m", "rnnviz", *words]
-        environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
-        return subprocess.run(command, capture_output=True, encoding="utf-8", check=True, env=environment).stdout
-
+def test_the_last_value_of_a_lessons_backward_direction(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "lesson.toml"
-    path.write_text(rnnviz("config", "bidirectional"), encoding="utf-8")
+    assert main(["config", "bidirectional"]) == 0
+    path.write_text(capsys.readouterr().out, encoding="utf-8")
     at = ("--layer", "0", "--direction", "backward", "--timestep", "0", "--unit", "9", "--sample", "15")
-    out = rnnviz("explain", str(path), *at)
+    code, out, err = called(capsys, str(path), *at)
+    assert (code, err) == (0, "")
     assert "sample 15" in out
     assert "h[t-1] = h[t=1, u=9]" in out
     assert out.rstrip().endswith("No divergence: gluon and manual agree on every line (within tolerance).")

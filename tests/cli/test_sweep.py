@@ -21,6 +21,8 @@ from rnnviz.sweeps.results_io import load_sweep_results
 from rnnviz.sweeps.toml import load_sweep
 from tests.io.model_formats.sources import in_torch_names, network, weights_of
 
+pytestmark = pytest.mark.usefixtures("shared_worker")
+
 ROOT = Path(__file__).parents[2]
 CONFIG = '[network]\ncell = "lstm"\ninput_size = 3\nhidden_size = 4\n[compare]\nreference = "manual"\n'
 GRID = 'base = "network.toml"\nengines = ["onnx"]\n[grid]\nnetwork.hidden_size = [4, 6]\n'

@@ -78,7 +78,7 @@ def test_a_stopped_sweep_goes_on_with_the_rows_that_are_left(tmp_path: Path) -> 
     assert 2 <= known < 6
     again = start(asked, journal)
     assert (len(again.known), len(again.left)) == (known, 6 - known)
-    assert verdicts(computed(asked, journal, LocalScheduler(workers=2))) == ["agree"] * 6
+    assert verdicts(computed(asked, journal, LocalScheduler(workers=1))) == ["agree"] * 6
     assert len(journal.read_text(encoding="utf-8").splitlines()) == 6
     assert start(asked, journal).left == []
 
