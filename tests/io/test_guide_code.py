@@ -104,7 +104,7 @@ def needs(*packages: str) -> None:
         ("PyTorch", ("torch",)),
         pytest.param("Keras", ("keras", "torch"), marks=pytest.mark.slow),
         ("ONNX", ("onnxruntime",)),
-        ("MXNet", ("mxnet",)),
+        pytest.param("MXNet", ("mxnet",), marks=pytest.mark.slow),
     ],
 )
 def test_recorded_outputs_of_each_framework_agree_with_its_weights(heading, packages, folder, capsys):

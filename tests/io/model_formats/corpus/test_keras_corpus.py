@@ -686,7 +686,7 @@ class Custom(keras.Model):  # type: ignore[misc]
         return x
 
 
-@pytest.mark.parametrize("ending", ["keras", "weights.h5"])
+@pytest.mark.parametrize("ending", slow_except(["keras", "weights.h5"], "weights.h5"))
 def test_layers_of_a_model_of_an_own_class_are_found_by_their_weights(ending: str, tmp_path: Path) -> None:
     model = Custom()
     (x,) = (np.random.default_rng(2).normal(size=(BATCH, TIMESTEPS, FEATURES)).astype(np.float32),)

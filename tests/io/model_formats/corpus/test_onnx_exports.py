@@ -134,10 +134,8 @@ DEFAULT = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("cell", "layers", "states", "options", "export"),
-    [DEFAULT[0], *(pytest.param(*case, marks=pytest.mark.slow) for case in DEFAULT[1:])],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("cell", "layers", "states", "options", "export"), DEFAULT)
 def test_the_default_exporter(
     cell: str, layers: int, states: str, options: dict[str, Any], export: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from rnnviz.io.model_formats.load import entries_of
 from tests.io.model_formats.corpus.torch_modules import Networks, check, gru, lstm, rnn, seeded
+from tests.profiles import slow_except
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -1069,7 +1070,14 @@ def test_the_class_of_a_cell_of_the_user_s_is_an_assumption(tmp_path: Path) -> N
     assert plain.assumptions == ()
 
 
-@pytest.mark.parametrize("name", CASES)
+COMPILED = {
+    *("frozen_script", "lite_script", "script_of_one_layer", "script_with_files_of_the_user", "quantized_script"),
+    *("exported_cells", "exported_program_of_other_layers", "exported_weight_norm_in_float64"),
+}
+"""More programs of TorchScript and `torch.export`, which take long to write."""
+
+
+@pytest.mark.parametrize("name", slow_except(CASES, *CASES.keys() - COMPILED))
 def test_a_file_computes_what_its_modules_do_or_is_refused_with_the_reason(name: str, tmp_path: Path) -> None:
     torch.manual_seed(6)
     with warnings.catch_warnings():
