@@ -120,8 +120,16 @@ def opened(supervisor: Supervisor, settings: Settings, size: tuple[int, int] | N
 
 
 def close(*windows: MainWindow) -> None:
-    """Close windows without a question about unsaved changes."""
+    """Close windows without a question about unsaved changes, after their runs.
+
+    A run that is cut off kills the shared worker, and the next one imports its engines again.
+    """
     for window in windows:
+        window.control.auto_run.cancel()
+        for _ in range(200):
+            if not window.runner.busy:
+                break
+            QTest.qWait(5)
         window.files.ask_about_changes = lambda _leave: False
         window.close()
         window.deleteLater()
