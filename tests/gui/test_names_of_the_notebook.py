@@ -128,6 +128,11 @@ def same(shown: list[str], values: NDArray[Any]) -> bool:
     return bool(np.allclose(np.array(shown, np.float64), values, rtol=0, atol=6e-4))
 
 
+@pytest.fixture
+def window(shared_window: MainWindow) -> MainWindow:
+    return shared_window
+
+
 def test_every_line_that_is_printed_is_found_by_its_name(window: MainWindow, run_config: Callable[..., None]) -> None:
     lessons = {lesson.name[3:]: lesson for lesson in guided_lessons()}
     for section, (network, timesteps, steps, printed) in SECTIONS.items():
@@ -157,7 +162,8 @@ def test_the_parameters_are_called_as_gluon_calls_them(
     window: MainWindow, run_config: Callable[..., None], directions: str
 ) -> None:
     run_config({**_NETWORK, "bidirectional": directions == "lr"}, sequence={"timesteps": 2})
-    window.panel.summary.unfold.click()
+    if not window.panel.summary.shapes.isVisible():
+        window.panel.summary.unfold.click()
     shown = window.panel.summary.shapes.accessibleName().split("; ")
     assert sorted(shown) == sorted(f"{d}0_{kind} {shape}" for d in directions for kind, shape in _SHAPES.items())
     assert window.panel.summary.shapes.isVisible()

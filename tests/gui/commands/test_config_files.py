@@ -1,14 +1,11 @@
 """Configs as files: opened, saved, undone, remembered, dropped; and what happens to changes at the end."""
 
-import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
+from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 from rnnviz.core.config import Config
 from rnnviz.gui.commands.recent_files import RecentMenu
@@ -50,23 +47,6 @@ def message(qtbot, window):
         return next(box for box in window.findChildren(QMessageBox) if box.isVisible())
 
     return message
-
-
-@pytest.fixture
-def drop(window):
-    """Drops files on the window."""
-
-    def drop(*paths: Path) -> None:
-        data = QMimeData()
-        data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
-        buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-        enter = QDragEnterEvent(QPoint(5, 5), Qt.DropAction.CopyAction, data, buttons, keys)
-        QApplication.sendEvent(window, enter)
-        assert enter.isAccepted()
-        event = QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, data, buttons, keys)
-        QApplication.sendEvent(window, event)
-
-    return drop
 
 
 def test_a_config_is_opened_by_key_and_dialog_and_run(qtbot, window, press, choose_file, config_file):
@@ -176,71 +156,6 @@ def test_recent_files_can_be_forgotten(window, config_file):
     menu.actions()[-1].trigger()
     menu.aboutToShow.emit()
     assert [action.text() for action in menu.actions()] == ["No recent files"]
-
-
-def _weights(path: Path, config: Config) -> Path:
-    shapes = config.network.parameter_shapes()
-    np.savez(path, **{name: np.full(shape, 0.25, np.float32) for name, shape in shapes.items()})
-    return path
-
-
-def test_a_dropped_config_is_opened(qtbot, window, drop, config_file):
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        drop(config_file)
-    assert window.document.path == config_file
-
-
-@pytest.mark.parametrize("ending", ["npy", "csv"])
-def test_a_dropped_array_becomes_the_sequence(qtbot, window, drop, tmp_path, ending):
-    path = tmp_path / f"x.{ending}"
-    array = np.linspace(-1, 1, 4 * window.session.config.network.input_size).reshape(4, -1)
-    np.save(path, array) if ending == "npy" else np.savetxt(path, array, delimiter=",")
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        drop(path)
-    np.testing.assert_allclose(window.session.result.inputs.sequence[:, 0], array, rtol=1e-6)
-    assert window.session.result.shape[2] == 4
-
-
-def test_dropped_weights_become_the_parameters(qtbot, window, drop, tmp_path):
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        drop(_weights(tmp_path / "w.npz", window.session.config))
-    assert np.all(window.session.result.inputs.parameters["l0_h2h_weight"] == 0.25)
-
-
-def test_a_dropped_state_becomes_the_initial_state(qtbot, window, drop, tmp_path):
-    config = window.session.config
-    np.savez(tmp_path / "s.npz", h=np.full(config.network.state_shape(config.sequence.batch_size), 0.5))
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        drop(tmp_path / "s.npz")
-    assert np.all(window.session.result.inputs.initial_state.h == 0.5)
-
-
-def test_weights_and_state_are_dropped_together(qtbot, window, drop, tmp_path):
-    config = window.session.config
-    np.savez(tmp_path / "s.npz", h=np.full(config.network.state_shape(config.sequence.batch_size), 0.5))
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        drop(_weights(tmp_path / "w.npz", config), tmp_path / "s.npz")
-    assert np.all(window.session.result.inputs.parameters["l0_h2h_weight"] == 0.25)
-    assert np.all(window.session.result.inputs.initial_state.h == 0.5)
-
-
-def _useless_files(folder: Path) -> list[Path]:
-    (folder / "notes.txt").write_text("hello")
-    (folder / "broken.npz").write_bytes(b"PK not really")
-    np.savez(folder / "other.npz", a=np.zeros(2), b=np.zeros(2))
-    with zipfile.ZipFile(folder / "empty.npz", "w"):
-        pass
-    return [folder / name for name in ("notes.txt", "broken.npz", "other.npz", "empty.npz", "missing.npz")]
-
-
-def test_a_file_of_no_use_is_refused_by_a_sentence_that_names_it(window, drop, message, tmp_path):
-    before = window.session.config
-    for path in _useless_files(tmp_path):
-        drop(path)
-        box = message()
-        assert path.name in box.text()
-        box.accept()
-    assert window.session.config == before
 
 
 def test_a_lesson_that_was_changed_is_left_without_a_question(window):

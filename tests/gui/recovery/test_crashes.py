@@ -31,6 +31,7 @@ CONFIG = Config.from_mapping(
         "network": {"cell": "gru", "input_size": 2, "hidden_size": 3},
         "sequence": {"timesteps": 5, "seed": 424242},
         "parameters": {"initializer": "normal", "scale": 0.0625},
+        "compare": {"reference": "manual", "candidates": ["onnx"]},
     }
 )
 
@@ -226,8 +227,9 @@ def test_files_that_were_unpacked_from_a_session_are_there_when_it_is_restored(q
 
 
 RUN = """
-import os, signal, sys
-from pathlib import Path
+import sys
+from functools import partial
+from rnnviz.execution import supervisor
 from rnnviz.gui import application
 from rnnviz.gui.recovery.session_recovery import SessionRecovery
 from rnnviz.io.config_toml import load_config
@@ -242,6 +244,7 @@ def then(self):
     self.autosave._want = lambda _ms, want=self.autosave._want: want(50)
     window.document.edit(load_config(sys.argv[1]))
 SessionRecovery._begin = then
+supervisor.Supervisor = partial(supervisor.Supervisor, warm=("manual",))
 application.run_window(None)
 """
 
