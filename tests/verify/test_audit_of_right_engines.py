@@ -55,7 +55,7 @@ BUG = ("rnn_relu", "float64")
 """What MXNet rounds to float32 inside its kernel."""
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", slow_except(CELLS, "rnn_relu", "lstm"))
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_right_engines_are_right(engine: tuple[str, Engine], cell: str, dtype: str) -> None:
     for (size, timesteps), scale, forget in product(((1, 120), (16, 60), (96, 20)), (0.05, 1.0, 6.0), (0.0, 12.0)):

@@ -45,14 +45,18 @@ def test_a_file_may_import_another_one_in_its_folder(tmp_path: Path) -> None:
     ("code", "sentence"),
     [
         ("gates = 'h'\n1 / 0\n", ", line 2: ZeroDivisionError: division by zero."),
-        ("gates = 'h'\ndef step(u, v, state, p):\n    return Step(h=u.h ** 2)\n", ", line 3: "),
+        pytest.param(
+            "gates = 'h'\ndef step(u, v, state, p):\n    return Step(h=u.h ** 2)\n",
+            ", line 3: ",
+            marks=pytest.mark.slow,
+        ),
         ("gates = 'h'\ndef step(u, v, state, p):\n    return Step(h=u.q)\n", ", line 3: The step reads u.q"),
-        ("gates = 'h\n", ", line 1: The file is not Python: "),
+        pytest.param("gates = 'h\n", ", line 1: The file is not Python: ", marks=pytest.mark.slow),
         (STEP, ": The file defines no gates"),
-        ("import os\nos._exit(3)\n", " ended its process (exit code 3)."),
+        pytest.param("import os\nos._exit(3)\n", " ended its process (exit code 3).", marks=pytest.mark.slow),
         ("import ctypes\nctypes.string_at(0)\n", " ended its process (killed by SIGSEGV)."),
         ("print('here')\nraise ValueError('no')\n", ", line 2: ValueError: no. Last it printed: here"),
-        ("raise BaseException('no')\n", ": BaseException: no."),
+        pytest.param("raise BaseException('no')\n", ": BaseException: no.", marks=pytest.mark.slow),
     ],
 )
 def test_the_sentence_of_a_file_that_declares_no_cell(code: str, sentence: str, tmp_path: Path) -> None:
