@@ -49,7 +49,11 @@ def test_an_error_in_the_child_is_a_sentence_and_the_child_lives_on(
 
 @pytest.mark.parametrize(
     ("load", "manner"),
-    [(loads.die, "killed by SIGKILL"), (loads.crash, "killed by SIGSEGV"), (loads.leave, "exit code 7")],
+    [
+        (loads.die, "killed by SIGKILL"),
+        pytest.param(loads.crash, "killed by SIGSEGV", marks=pytest.mark.slow),
+        (loads.leave, "exit code 7"),
+    ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_the_death_of_the_child_is_a_sentence_and_the_next_run_works(
@@ -210,9 +214,9 @@ def test_a_result_that_cannot_be_opened_is_a_sentence(supervisor: Supervisor, mo
 @pytest.mark.parametrize(
     ("load", "error"),
     [
-        (loads.refuse_input, InputError),
+        pytest.param(loads.refuse_input, InputError, marks=pytest.mark.slow),
         (loads.refuse_key, InputError),
-        (loads.fill_the_disk, EngineError),
+        pytest.param(loads.fill_the_disk, EngineError, marks=pytest.mark.slow),
         (loads.die, EngineError),
     ],
 )

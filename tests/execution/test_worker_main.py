@@ -35,7 +35,9 @@ print(float((square @ square).max()))
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of a process are Linux's alone")
 
 
-@pytest.mark.parametrize(("left", "said"), [(4 << 20, "none"), (40 << 20, "none"), (200 << 20, "300.0")])
+@pytest.mark.parametrize(
+    ("left", "said"), [(4 << 20, "none"), pytest.param(40 << 20, "none", marks=pytest.mark.slow), (200 << 20, "300.0")]
+)
 def test_without_room_for_products_numpy_says_so_and_with_it_later_ones_need_no_more(left: int, said: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", LIMITED, str(left)], capture_output=True, text=True, timeout=60, check=True
