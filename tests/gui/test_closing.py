@@ -17,6 +17,7 @@ LARGE = Config.from_mapping(
     {
         "network": {"cell": "lstm", "input_size": 64, "hidden_size": 256, "num_layers": 2},
         "sequence": {"timesteps": 3000, "batch_size": 8},
+        "compare": {"reference": "manual", "candidates": ["onnx"]},
     }
 )
 
