@@ -29,7 +29,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("direction", [0, 1])
+@pytest.mark.parametrize("direction", [pytest.param(0, marks=pytest.mark.slow), 1])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_terms_and_equations_of_every_cell_give_its_value(name: str, direction: int) -> None:
     inputs = inputs_of(
