@@ -2,10 +2,16 @@
 
 from typing import Any
 
+import pytest
 from PySide6.QtCore import Qt
 
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.views.known_bugs_view import KnownBugsView
+
+
+@pytest.fixture
+def window(shared_window: MainWindow) -> MainWindow:
+    return shared_window
 
 
 def tab(window: MainWindow) -> KnownBugsView:
