@@ -20,7 +20,7 @@ Run = Callable[..., RunResult]
 @pytest.fixture(scope="module")
 def run_shared() -> Iterator[Run]:
     """`run_shared(config, trusted=...)`: a run in a child that is warm since the module's first."""
-    supervisor = Supervisor()
+    supervisor = Supervisor(warm=("manual",))
 
     def run(config: Config, trusted: frozenset[str] = frozenset()) -> RunResult:
         *_, last = supervisor.events(new_request(config, load_inputs, "auto", trusted))
@@ -35,7 +35,7 @@ class _Shared(Supervisor):
     """A supervisor that runs do not close; the rows of a sweep use it in turn."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(warm=("manual",))
         self._turn = Lock()
 
     def events(self, request: RunRequest) -> Iterator[Event]:
