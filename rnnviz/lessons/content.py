@@ -27,7 +27,7 @@ from rnnviz.quantities.gates import gate_quantities
 
 COLORS = (
     "value",
-    "violation",
+    "error_ratio",
     "difference",
     *dict.fromkeys(quantity.name for cell in CELLS.values() for quantity in gate_quantities(cell)),
 )

@@ -83,7 +83,7 @@ class DifferencePyramids:
     def __init__(self, folder: Path, dtype: str, shape: tuple[int, ...]) -> None:
         self._low = Reduction(folder, "difference-low", dtype, shape, np.minimum, np.inf)
         self._high = Reduction(folder, "difference-high", dtype, shape, np.maximum, -np.inf)
-        self._violation = Reduction(folder, "violation", "float32", shape, np.maximum, 0.0)
+        self._error_ratio = Reduction(folder, "error_ratio", "float32", shape, np.maximum, 0.0)
         self._marks = Reduction(folder, "marks", "bool", shape, np.logical_or, False)
 
     def add(
@@ -100,19 +100,19 @@ class DifferencePyramids:
         self._low.add(layer, direction, first, signed)
         self._high.add(layer, direction, first, signed)
         if difference.error.any():
-            self._violation.add(layer, direction, first, difference.violation)
+            self._error_ratio.add(layer, direction, first, difference.error_ratio)
             # An error ratio is above 1 exactly where the error is above the tolerance.
-            self._marks.add(layer, direction, first, difference.violation > 1.0)
+            self._marks.add(layer, direction, first, difference.error_ratio > 1.0)
 
     def skip(self, layer: int, direction: int, first: int, shape: tuple[int, ...]) -> None:
         """Have no difference in the time steps (B, N, U) from `first` on."""
         nothing = np.full(shape, np.nan, np.float32)
-        for reduction in (self._low, self._high, self._violation):
+        for reduction in (self._low, self._high, self._error_ratio):
             reduction.add(layer, direction, first, nothing)
 
     def finish(self) -> None:
         """Make the coarser levels."""
-        for reduction in (self._low, self._high, self._violation, self._marks):
+        for reduction in (self._low, self._high, self._error_ratio, self._marks):
             reduction.finish()
 
 

@@ -12,7 +12,7 @@ from rnnviz.quantities.catalog import Quantity, gate_quantity
 from rnnviz.quantities.gate_cache import LaneGates
 from rnnviz.quantities.level_of_detail import BoolArray
 from rnnviz.verify.compare import compared
-from rnnviz.verify.metrics import abs_error, signed_difference, tolerance, violation
+from rnnviz.verify.metrics import abs_error, error_ratio, signed_difference, tolerance
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.step_inputs import followed
 
@@ -77,7 +77,7 @@ class CellReader:
         trace = self._result[self._engine]
         if self._gate is not None and self._gate.name not in _OF_HIDDEN:
             return followed(self._result.inputs, trace, layer, direction)
-        if self._quantity in ("violation", "difference"):
+        if self._quantity in ("error_ratio", "difference"):
             assert self._candidate is not None
             return compared(self._result.reference, self._result[self._candidate], layer, direction)
         return trace.recorded(layer, direction)
@@ -89,8 +89,8 @@ class CellReader:
         comparison = self._result.comparison(self._candidate)
         reference, candidate = self._result.reference.hidden[index], self._result[self._candidate].hidden[index]
         marks = self._marks(layer, direction, times, units)
-        if self._quantity == "violation":
-            values = violation(reference, candidate, comparison.rtol, comparison.atol)
+        if self._quantity == "error_ratio":
+            values = error_ratio(reference, candidate, comparison.rtol, comparison.atol)
             values[self._uncompared(layer, direction, times)] = np.nan
         elif self._quantity == "difference":
             values = signed_difference(reference, candidate)

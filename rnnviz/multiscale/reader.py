@@ -36,7 +36,7 @@ _FINER = 4
 
 _ENDS = {
     "value": ("low", "high"),
-    "violation": ("violation", "violation"),
+    "error_ratio": ("error_ratio", "error_ratio"),
     "difference": ("difference-low", "difference-high"),
 }
 """The pyramids that hold the least and the largest numbers of a block."""

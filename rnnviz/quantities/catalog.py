@@ -9,7 +9,7 @@ from rnnviz.quantities.gates import GateQuantity, gate_quantities
 
 Quantity: TypeAlias = Literal[
     "value",
-    "violation",
+    "error_ratio",
     "difference",
     "i",
     "f",
@@ -74,7 +74,7 @@ def per_unit_choices(cell: CellSpec) -> tuple[Choice, ...]:
 
 def quantity_for(wanted: Quantity, cell: CellSpec, *, compared: bool) -> Quantity:
     """The `wanted` quantity, or h if the cell lacks it or nothing is compared."""
-    if wanted in ("violation", "difference"):
+    if wanted in ("error_ratio", "difference"):
         return wanted if compared else "value"
     return wanted if gate_quantity(wanted, cell) is not None else "value"
 

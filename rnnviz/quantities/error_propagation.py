@@ -30,14 +30,14 @@ _BY = "*First mismatch:* {place}. Errors in every {lane} by t = {latest}. {misma
 class LaneSpread:
     """One lane.
 
-    `violation` (T,) is the largest error ratio at each time step, above 1 where values mismatch; `first` the first
+    `error_ratio` (T,) is the largest error ratio at each time step, above 1 where values mismatch; `first` the first
     mismatch in the order of computation, `steps` how many of the lane's steps come before it, both None if nothing
     mismatches.
     """
 
     where: Location
     name: str
-    violation: NDArray[np.float64]
+    error_ratio: NDArray[np.float64]
     first: Location | None
     steps: int | None
     mismatched: int
@@ -45,15 +45,15 @@ class LaneSpread:
     @property
     def worst(self) -> float:
         """The largest error ratio."""
-        return float(self.violation.max())
+        return float(self.error_ratio.max())
 
     def heights(self, most: float) -> NDArray[np.float64]:
         """(T,): how far above the limit each time step is on a logarithmic scale up to `most`: 0 where nothing
         mismatches, a quarter just above the limit, 1 at `most` and beyond.
         """
-        outside = np.clip(self.violation, 1.0, max(most, 10.0))
+        outside = np.clip(self.error_ratio, 1.0, max(most, 10.0))
         height = 0.25 + 0.75 * np.log(outside) / np.log(max(most, 10.0))
-        return np.where(self.violation > 1.0, height, 0.0)
+        return np.where(self.error_ratio > 1.0, height, 0.0)
 
 
 def spread(result: RunResult, candidate: str) -> list[LaneSpread]:
@@ -81,7 +81,7 @@ def _lane(result: RunResult, comparison: Comparison, lane: Location) -> LaneSpre
     return LaneSpread(
         where=lane,
         name=lane_text(result.inputs.network, lane),
-        violation=comparison.violation_over_time[lane.layer, lane.direction],
+        error_ratio=comparison.error_ratio_over_time[lane.layer, lane.direction],
         first=first,
         steps=steps,
         mismatched=int(counts.sum()),

@@ -28,7 +28,7 @@ class ErrorQuantity:
     def short(self, value: float) -> str:
         """A number of it as it is shown."""
         if np.isnan(value):
-            return "not known" if self.name == "violation" else "not audited"
+            return "not known" if self.name == "error_ratio" else "not audited"
         return number_format.count(int(value)) if self.counts else number_format.error(value)
 
     def full(self, value: float) -> str:
@@ -36,8 +36,8 @@ class ErrorQuantity:
         return str(int(value)) if self.counts else number_format.full(value)
 
 
-VIOLATION = ErrorQuantity(
-    "violation",
+ERROR_RATIO = ErrorQuantity(
+    "error_ratio",
     "max error ratio",
     "Largest error ratio at each time step: |difference| ÷ tolerance. Above 1 the engines differ.",
 )
@@ -59,7 +59,7 @@ STEP_AUDIT = ErrorQuantity(
     "Error of each engine within one step, recomputed from its own previous state, in rounding bounds. Above "
     f"{ALLOWED:g} the step is wrong.",
 )
-QUANTITIES = (VIOLATION, ERROR, MISMATCHED, STEP_AUDIT)
+QUANTITIES = (ERROR_RATIO, ERROR, MISMATCHED, STEP_AUDIT)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def error_series(result: RunResult, comparison: Comparison, quantity: ErrorQuant
         return ErrorSeries(apart, tuple(steps), limit if comparison.atol > 0.0 else None)
     if quantity is MISMATCHED:
         return ErrorSeries(Named("mismatches", comparison.mismatched_over_time.astype(np.float64)))
-    return ErrorSeries(Named("violation", comparison.violation_over_time), limit=(1.0, "tolerance"))
+    return ErrorSeries(Named("error_ratio", comparison.error_ratio_over_time), limit=(1.0, "tolerance"))
 
 
 def _audits(result: RunResult, comparison: Comparison) -> list[Audit]:

@@ -48,9 +48,9 @@ class Bars:
         return max(bar.count for bar in self.bars)
 
 
-def violation_bars(comparison: Comparison) -> Bars:
+def error_ratio_bars(comparison: Comparison) -> Bars:
     """How the error ratios are spread; the limit and the octaves on both its sides are always shown."""
-    histogram = comparison.violations
+    histogram = comparison.error_ratios
     below = -histogram.lowest
     shown = _hull(histogram, below, below + 1)
     bars = _bars(histogram, shown, "times the tolerance", "infinite: NaN in one engine, or a tolerance of 0", 1.0)

@@ -10,7 +10,7 @@ from rnnviz.core.indexing import read_after, state_row
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.verify.metrics import abs_error, tolerance, ulp_distance, violation_of
+from rnnviz.verify.metrics import abs_error, error_ratio_of, tolerance, ulp_distance
 from rnnviz.verify.result import RunResult
 
 VectorKind: TypeAlias = Literal["hidden", "cell", "input", "h0", "c0"]
@@ -25,7 +25,7 @@ class Difference:
 
     signed: NDArray[np.float64]
     ulp: NDArray[np.uint64]
-    violation: NDArray[np.float64]
+    error_ratio: NDArray[np.float64]
     mismatched: NDArray[np.bool_]
 
 
@@ -49,7 +49,7 @@ def difference(reference: FloatArray, candidate: FloatArray, rtol: float, atol: 
     signed = np.where(candidate < reference, -error, error)
     signed[np.isnan(reference) != np.isnan(candidate)] = np.nan
     return Difference(
-        signed, ulp_distance(reference, candidate), violation_of(error, limit), np.asarray(~(error <= limit))
+        signed, ulp_distance(reference, candidate), error_ratio_of(error, limit), np.asarray(~(error <= limit))
     )
 
 

@@ -66,7 +66,7 @@ def audit(
     """
     layers, directions, *_ = trace.shape
     tally = AuditAccumulator(trace.shape, folder, _compared(trace.engine, comparisons, traces), reverse=trace.reverse)
-    near = _violations(trace.engine, comparisons)
+    near = _error_ratios(trace.engine, comparisons)
     with np.errstate(all="ignore"):
         for layer in range(layers):
             for direction in range(directions):
@@ -74,8 +74,8 @@ def audit(
                 times = followed(inputs, trace, layer, direction)
                 if not times:
                     continue
-                violation = None if near is None else near[layer, direction]
-                plan = plan_lane(trace.shape, violation, full=full, whole=inputs.network.graph.mixes_units)
+                error_ratio = None if near is None else near[layer, direction]
+                plan = plan_lane(trace.shape, error_ratio, full=full, whole=inputs.network.graph.mixes_units)
                 if units is not None:
                     plan = [some_columns(*trace.shape[3:], units)]
                 for done in _audit_lane(inputs, trace, layer, direction, times, plan, tally, ends=units is None):
@@ -83,9 +83,9 @@ def audit(
     return tally.audit(trace)
 
 
-def _violations(engine: str, comparisons: Sequence[Comparison]) -> NDArray[Any] | None:
+def _error_ratios(engine: str, comparisons: Sequence[Comparison]) -> NDArray[Any] | None:
     """(L, D, N, H): the largest error ratio of each column in the comparisons that the engine takes part in."""
-    own = [c.violation_by_column for c in comparisons if engine in (c.reference, c.candidate)]
+    own = [c.error_ratio_by_column for c in comparisons if engine in (c.reference, c.candidate)]
     return np.maximum.reduce(own) if own else None
 
 

@@ -17,7 +17,7 @@ from rnnviz.verify.audit_sampling import SampleUnitBlock
 from rnnviz.verify.cell_state_invariants import CELL_FOLLOWS, STATE_FOLLOWS, CellStateTally
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.invariants import Check
-from rnnviz.verify.metrics import violation
+from rnnviz.verify.metrics import error_ratio
 from rnnviz.verify.per_timestep import OverTime, over_time
 from rnnviz.verify.verdict import AuditVerdict
 
@@ -200,7 +200,7 @@ class AuditAccumulator:
             other = np.asarray(pair.other.hidden[at])[:, columns.samples][:, :, columns.units]
             is_reference = pair.comparison.candidate == pair.other.engine
             reference, candidate = (h, other) if is_reference else (other, h)
-            outside = violation(reference, candidate, pair.comparison.rtol, pair.comparison.atol) > 1.0
+            outside = error_ratio(reference, candidate, pair.comparison.rtol, pair.comparison.atol) > 1.0
             self._mismatches[pair.other.engine] += int((outside & unknown).sum())
 
     def _first_wrong(

@@ -54,14 +54,14 @@ def some_columns(samples: int, units: int, most_units: int) -> SampleUnitBlock:
 
 def plan_lane(
     shape: tuple[int, int, int, int, int],
-    violation: NDArray[np.floating[Any]] | None,
+    error_ratio: NDArray[np.floating[Any]] | None,
     *,
     full: bool,
     whole: bool = False,
 ) -> list[SampleUnitBlock]:
     """The columns of one lane that an audit follows.
 
-    `shape` is (L, D, T, N, H); `violation` (N, H) is the largest error ratio in each column of this lane, over time
+    `shape` is (L, D, T, N, H); `error_ratio` (N, H) is the largest error ratio in each column of this lane, over time
     and over all comparisons that the engine takes part in, or None if it takes part in none. `whole` is of cells that
     compute a unit from others: the columns of a sample then are all its units.
     """
@@ -76,7 +76,7 @@ def plan_lane(
     kept_units = units if whole else min(units, max(1, budget // kept_samples))
     kept_samples = min(samples, max(1, budget // kept_units))
     grid = SampleUnitBlock(_spread(samples, kept_samples), _spread(units, kept_units))
-    return [grid] if violation is None else _with_near(grid, violation)
+    return [grid] if error_ratio is None else _with_near(grid, error_ratio)
 
 
 def _spread(count: int, kept: int) -> IndexArray:
@@ -84,12 +84,12 @@ def _spread(count: int, kept: int) -> IndexArray:
     return np.unique(np.linspace(0, count - 1, kept).round().astype(np.intp))
 
 
-def _with_near(grid: SampleUnitBlock, violation: NDArray[np.floating[Any]]) -> list[SampleUnitBlock]:
+def _with_near(grid: SampleUnitBlock, error_ratio: NDArray[np.floating[Any]]) -> list[SampleUnitBlock]:
     """All columns of the samples that come near the limit, and the grid's columns of the others.
 
     The recurrence spreads what is wrong in one unit of a sample to its other units with the next step.
     """
-    near = ~(violation <= NEAR).all(axis=1)
+    near = ~(error_ratio <= NEAR).all(axis=1)
     others = grid.samples[~near[grid.samples]]
-    plan = [SampleUnitBlock(np.flatnonzero(near), np.arange(violation.shape[1])), SampleUnitBlock(others, grid.units)]
+    plan = [SampleUnitBlock(np.flatnonzero(near), np.arange(error_ratio.shape[1])), SampleUnitBlock(others, grid.units)]
     return [columns for columns in plan if columns.count]

@@ -38,7 +38,7 @@ class Comparison(Displayed, OverTime):
 
     The arrays over time have the shape (L, D, T), over all samples and units: the largest absolute error, the
     largest error ratio (infinite where non-finite values differ), and how many values mismatch.
-    `violation_by_column` (L, D, N, H) is the largest error ratio of each unit of each sample over time.
+    `error_ratio_by_column` (L, D, N, H) is the largest error ratio of each unit of each sample over time.
 
     `elements` counts the pairs that were compared, `unrecorded` those of which a recording lacks a number. Where
     nothing was compared the error and the error ratio over time are NaN.
@@ -47,10 +47,10 @@ class Comparison(Displayed, OverTime):
 
     `cell_states` is the same comparison of c, where both engines give it; the verdict does not depend on it.
 
-    `violations` and `ulps` say how all values are spread; a pair of which one is NaN has an infinite distance.
+    `error_ratios` and `ulps` say how all values are spread; a pair of which one is NaN has an infinite distance.
     """
 
-    NAMES: ClassVar = ("error_over_time", "violation_over_time", "mismatched_over_time")
+    NAMES: ClassVar = ("error_over_time", "error_ratio_over_time", "mismatched_over_time")
     KIND: ClassVar = "comparison"
 
     reference: str
@@ -69,10 +69,10 @@ class Comparison(Displayed, OverTime):
     nonfinite_candidate: int
     nonfinite_apart: int
     error_over_time: NDArray[np.float64]
-    violation_over_time: NDArray[np.float64]
+    error_ratio_over_time: NDArray[np.float64]
     mismatched_over_time: NDArray[np.int64]
-    violation_by_column: NDArray[np.float64]
-    violations: Histogram
+    error_ratio_by_column: NDArray[np.float64]
+    error_ratios: Histogram
     ulps: Histogram
     stored: Path | None = None
     unrecorded: int = 0
@@ -86,7 +86,7 @@ class Comparison(Displayed, OverTime):
     def protect(self) -> None:
         """Let no one write to the arrays."""
         super().protect()
-        self.violation_by_column.flags.writeable = False
+        self.error_ratio_by_column.flags.writeable = False
 
     @property
     def verdict(self) -> Verdict:
@@ -106,7 +106,7 @@ class Comparison(Displayed, OverTime):
         return counts
 
 
-_VIOLATIONS, _ULPS = (-40, 39), (-1, 63)
+_RATIOS, _ULPS = (-40, 39), (-1, 63)
 """The octaves of the histograms: error ratios from 1e-12 to 1e12, every distance in ulp."""
 
 
@@ -118,7 +118,7 @@ class ComparisonAccumulator:
         shape: tuple[int, int, int, int, int],
         rtol: float,
         error_over_time: NDArray[np.float64],
-        violation_over_time: NDArray[np.float64],
+        error_ratio_over_time: NDArray[np.float64],
         mismatched_over_time: NDArray[np.int64],
         *,
         reverse: bool = False,
@@ -127,17 +127,15 @@ class ComparisonAccumulator:
         layers, directions, _, samples, units = shape
         self._rtol, self._reverse = rtol, reverse
         self._error_over_time = error_over_time
-        self._violation_over_time = violation_over_time
+        self._error_ratio_over_time = error_ratio_over_time
         self._mismatched_over_time = mismatched_over_time
-        self.violation_by_column = np.zeros((layers, directions, samples, units))
+        self.error_ratio_by_column = np.zeros((layers, directions, samples, units))
         self.max_abs_error, self.max_abs_error_at = -1.0, Location(reverse=reverse)
         self.max_error_ratio, self.max_ulp, self.passing_atol = 0.0, 0, 0.0
         self.mismatched = 0
         self.first: Mismatch | None = None
         self.nonfinite = [0, 0, 0]
-        self.violations, self.ulps = (
-            HistogramAccumulator(*octaves, reverse=reverse) for octaves in (_VIOLATIONS, _ULPS)
-        )
+        self.error_ratios, self.ulps = (HistogramAccumulator(*octaves, reverse=reverse) for octaves in (_RATIOS, _ULPS))
 
     def add(
         self, layer: int, direction: int, start: int, r: FloatArray, c: FloatArray, difference: BlockDifference
@@ -153,19 +151,19 @@ class ComparisonAccumulator:
         difference : BlockDifference
             Their errors.
         """
-        error, violation, ulp = difference.error, difference.violation, difference.ulp
+        error, error_ratio, ulp = difference.error, difference.error_ratio, difference.ulp
         times = slice(start, start + len(r))
-        over_time = _over_time(violation)
-        self._violation_over_time[layer, direction, times] = over_time
-        columns = self.violation_by_column[layer, direction]
-        np.maximum(columns, violation.max(axis=0) if len(r) > 1 else violation[0], out=columns)
+        over_time = _over_time(error_ratio)
+        self._error_ratio_over_time[layer, direction, times] = over_time
+        columns = self.error_ratio_by_column[layer, direction]
+        np.maximum(columns, error_ratio.max(axis=0) if len(r) > 1 else error_ratio[0], out=columns)
         largest_ulp = int(ulp.max())
-        self.violations.add(violation, layer, direction, start)
+        self.error_ratios.add(error_ratio, layer, direction, start)
         self.ulps.add_distances(ulp, layer, direction, start, largest_ulp)
         # An error ratio is above 1 exactly where the error is above the tolerance.
         worst = float(over_time.max())
         if worst > 1.0:
-            self._mismatches(layer, direction, start, violation > 1.0, r, c)
+            self._mismatches(layer, direction, start, error_ratio > 1.0, r, c)
         finite = difference.finite
         if finite is not None:
             self.nonfinite[0] += int((~np.isfinite(r)).sum())
@@ -173,7 +171,7 @@ class ComparisonAccumulator:
             self.nonfinite[2] += int(np.isinf(error[~finite]).sum())
             # Pairs that are not finite are counted above; the figures below speak of the others.
             error, largest_ulp = np.where(finite, error, 0.0), int(ulp.max(initial=0, where=finite))
-            worst = float(np.where(finite, violation, 0.0).max())
+            worst = float(np.where(finite, error_ratio, 0.0).max())
         error_over_time = _over_time(error)
         self._error_over_time[layer, direction, times] = error_over_time
         largest = float(error_over_time.max())
@@ -194,7 +192,7 @@ class ComparisonAccumulator:
         times : slice
             The time steps.
         """
-        self._violation_over_time[layer, direction, times] = np.nan
+        self._error_ratio_over_time[layer, direction, times] = np.nan
         self._error_over_time[layer, direction, times] = np.nan
 
     def _largest_error(self, layer: int, direction: int, start: int, error: FloatArray) -> None:
@@ -345,8 +343,8 @@ def compare(
         nonfinite_candidate=tally.nonfinite[1],
         nonfinite_apart=tally.nonfinite[2],
         **arrays,  # type: ignore[arg-type]
-        violation_by_column=tally.violation_by_column,
-        violations=tally.violations.histogram(),
+        error_ratio_by_column=tally.error_ratio_by_column,
+        error_ratios=tally.error_ratios.histogram(),
         ulps=tally.ulps.histogram(),
         stored=stored,
         reverse=reference.reverse,

@@ -75,7 +75,7 @@ def tolerance(reference: FloatArray, rtol: float, atol: float) -> NDArray[np.flo
     return magnitude
 
 
-def violation_of(error: FloatArray, limit: FloatArray) -> NDArray[np.float64]:
+def error_ratio_of(error: FloatArray, limit: FloatArray) -> NDArray[np.float64]:
     """Error ratio: error / limit.
 
     Parameters
@@ -95,7 +95,7 @@ def violation_of(error: FloatArray, limit: FloatArray) -> NDArray[np.float64]:
     return np.asarray(result)
 
 
-def violation(reference: FloatArray, candidate: FloatArray, rtol: float, atol: float) -> NDArray[np.float64]:
+def error_ratio(reference: FloatArray, candidate: FloatArray, rtol: float, atol: float) -> NDArray[np.float64]:
     """Error ratio: |candidate - reference| / (atol + rtol · |reference|).
 
     Parameters
@@ -110,7 +110,7 @@ def violation(reference: FloatArray, candidate: FloatArray, rtol: float, atol: f
     ndarray of the same shape, such as (B, N, H)
         Above 1, the pair is a mismatch.
     """
-    return violation_of(abs_error(reference, candidate), tolerance(reference, rtol, atol))
+    return error_ratio_of(abs_error(reference, candidate), tolerance(reference, rtol, atol))
 
 
 def passing_atol(error: FloatArray, relative: FloatArray, least: float = 0.0) -> float:
@@ -229,12 +229,12 @@ def signed_difference(reference: FloatArray, candidate: FloatArray) -> NDArray[n
 class BlockDifference:
     """Every pair of a reference's and a candidate's block, all arrays of their shape (B, N, H).
 
-    `error`, `violation` and `ulp` are those of the functions above, `ulp` perhaps as narrower
+    `error`, `error_ratio` and `ulp` are those of the functions above, `ulp` perhaps as narrower
     integers where no pair needs more. `finite` says in which pairs both numbers are finite; None if they are in all.
     """
 
     error: NDArray[np.float64]
-    violation: NDArray[np.float64]
+    error_ratio: NDArray[np.float64]
     ulp: UlpArray
     finite: BoolArray | None
 
@@ -258,7 +258,7 @@ def block_difference(reference: FloatArray, candidate: FloatArray, rtol: float, 
     finite = np.isfinite(reference) & np.isfinite(candidate)
     return BlockDifference(
         error,
-        violation_of(error, tolerance(reference, rtol, atol)),
+        error_ratio_of(error, tolerance(reference, rtol, atol)),
         ulp_distance(reference, candidate),
         None if finite.all() else finite,
     )
@@ -296,21 +296,21 @@ class BlockDifferences:
         size = prod(reference.shape)
         if size > self._floats.shape[1]:
             self._floats, self._narrow = np.empty((2, size)), np.empty(size, np.int32)
-        error, violation = (row[:size].reshape(reference.shape) for row in self._floats)
+        error, error_ratio = (row[:size].reshape(reference.shape) for row in self._floats)
         # To widen a block by itself is quicker than to let the arithmetic do it piece by piece.
         np.copyto(error, candidate)
-        np.copyto(violation, reference)
+        np.copyto(error_ratio, reference)
         with np.errstate(invalid="ignore"):  # of two infinities, which are left to the general way below
-            np.subtract(error, violation, out=error)
+            np.subtract(error, error_ratio, out=error)
         np.abs(error, out=error)
         if not error.max() < np.inf:
             return block_difference(reference, candidate, self._rtol, self._atol)
-        limit = np.abs(violation, out=violation)
+        limit = np.abs(error_ratio, out=error_ratio)
         limit *= self._rtol
         limit += self._atol
-        np.divide(error, limit, out=violation)
+        np.divide(error, limit, out=error_ratio)
         return BlockDifference(
-            error, violation, _ulp(reference, candidate, self._narrow[:size].reshape(reference.shape)), None
+            error, error_ratio, _ulp(reference, candidate, self._narrow[:size].reshape(reference.shape)), None
         )
 
 

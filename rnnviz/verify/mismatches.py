@@ -9,7 +9,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.verify.compare import Comparison
-from rnnviz.verify.metrics import UlpArray, abs_error, tolerance, ulp_distance, violation_of
+from rnnviz.verify.metrics import UlpArray, abs_error, error_ratio_of, tolerance, ulp_distance
 
 LARGEST = 100_000
 """Limit of the collected rows: more than users read, few enough to sort at once."""
@@ -30,7 +30,7 @@ class MismatchRows:
     reference: FloatArray
     candidate: FloatArray
     error: NDArray[np.float64]
-    violation: NDArray[np.float64]
+    error_ratio: NDArray[np.float64]
     ulp: UlpArray
     reverse: bool = False
 
@@ -94,7 +94,7 @@ def mismatch_rows(
             times = times[::-1]
         # A column that is never outside the limit need not be read. A quotient is above 1 wherever an error is above
         # its limit, however it is rounded.
-        columns = np.nonzero(comparison.violation_by_column[layer, direction] > 1.0)
+        columns = np.nonzero(comparison.error_ratio_by_column[layer, direction] > 1.0)
         length = max(1, _BLOCK_VALUES // max(1, len(columns[0])))
         for start in range(0, len(times), length):
             if left <= 0:
@@ -109,7 +109,7 @@ def mismatch_rows(
     r, c = reference.hidden[index], candidate.hidden[index]
     error = abs_error(r, c)
     limit = tolerance(r, comparison.rtol, comparison.atol)
-    return MismatchRows(total, where, r, c, error, violation_of(error, limit), ulp_distance(r, c), reference.reverse)
+    return MismatchRows(total, where, r, c, error, error_ratio_of(error, limit), ulp_distance(r, c), reference.reverse)
 
 
 def _places(

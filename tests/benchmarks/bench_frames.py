@@ -108,7 +108,7 @@ def measure(result: RunResult, frames: int = FRAMES) -> list[Frames]:
             view.fit()
             view.zoom_time(zoom)
             settled(perf_counter())
-            ways = [lambda q=quantity: view.show_color_by(q) for quantity in ("violation", "difference", "value")]
+            ways = [lambda q=quantity: view.show_color_by(q) for quantity in ("error_ratio", "difference", "value")]
             series(f"recoloring at {zoom:g} x", ways * 7, apart=True)
             engines = [lambda e=engine: view.show_engine(e) for engine in reversed(result.traces)]
             series(f"another engine at {zoom:g} x", engines * 10, apart=True)

@@ -160,7 +160,7 @@ def _choices(window: MainWindow, result: RunResult) -> list[Figure]:
         "sample": [lambda n=n: session.set_location(session.location.moved(sample=n % samples)) for n in range(1, 21)],
         "engine": [lambda n=n: session.set_engine(engines[n % len(engines)]) for n in range(1, 21)],
         "candidate": [lambda n=n: session.set_candidate(candidates[(n + 1) % len(candidates)]) for n in range(20)],
-        "colors": [lambda n=n: session.set_color_by(("violation", "difference", "value")[n % 3]) for n in range(21)],
+        "colors": [lambda n=n: session.set_color_by(("error_ratio", "difference", "value")[n % 3]) for n in range(21)],
         "next mismatch": [lambda: session.go_to_mismatch(forward=True)] * 40,
         "previous mismatch": [lambda: session.go_to_mismatch(forward=False)] * 40,
     }

@@ -26,7 +26,7 @@ def test_a_long_run_leaves_pyramids_beside_its_arrays(tmp_path: Path, monkeypatc
     with_short_levels(monkeypatch)
     compute(RunRequest(1, CONFIG, load_inputs, "off"), tmp_path / "run", lambda *_: None)
     values = {"low", "high"}
-    differences = {"difference-low", "difference-high", "violation", "marks"}
+    differences = {"difference-low", "difference-high", "error_ratio", "marks"}
     reference, *candidates = open_traces(CONFIG, tmp_path / "run").values()
     assert set(reference.pyramids) == values
     assert [set(trace.pyramids) for trace in candidates] == [values | differences] * 2

@@ -19,7 +19,7 @@ def test_the_views_of_a_projection(window: MainWindow, run_config: Callable[...,
     result = window.session.result
     assert result is not None
     assert result.shape[-1] == 3
-    for choice in ("change", "norm", "violation", "i"):
+    for choice in ("change", "norm", "error_ratio", "i"):
         window.session.set_color_by(choice)
         qtbot.wait(50)
     assert window.session.quantity == "value"

@@ -156,7 +156,7 @@ def test_colors_are_chosen_in_the_toolbar(window):
     choose("manual")
     assert window.lanes.shown_engine == "manual"
     choose("error ratio")
-    assert window.session.color_by == "violation"
+    assert window.session.color_by == "error_ratio"
     window.session.set_color_by("value")
     assert box.currentText() == "manual"
     choose("difference")

@@ -34,7 +34,7 @@ direction = "backward"
 timestep = 2
 [look]
 part = "lanes"
-colors = "violation"
+colors = "error_ratio"
 engine = "manual"
 [[statement]]
 text = "There are three."
@@ -68,7 +68,7 @@ def test_a_lesson_is_read_as_it_is_written() -> None:
     assert (
         first.prose == "Some *prose*.\n\n```python\n## a comment and no step\n```\n\nMore prose.\n\n\nAfter the block."
     )
-    assert first.look == StepView("lanes", "violation", "manual")
+    assert first.look == StepView("lanes", "error_ratio", "manual")
     assert first.location(Location(sample=5, unit=3)) == Location(0, 1, 2, 5, 3)
     assert [(statement.text, statement.expression) for statement in first.statements] == [
         ("There are three.", "T == 3"),
@@ -118,7 +118,7 @@ WRONG = {
     step(FIRST).replace("## Only", "## Only\nSee [there](part:cellar).", 1): (
         'Lesson 03-two-steps, step "Only": the link part:cellar must lead to one of lanes, lane, vector'
     ),
-    step(FIRST + '[look]\ncolors = "red"'): 'look.colors = "red" must be one of value, violation',
+    step(FIRST + '[look]\ncolors = "red"'): 'look.colors = "red" must be one of value, error_ratio',
     step(FIRST + "[look]\nengine = 1"): "look.engine = 1 must be the name of an engine",
     step(FIRST + "look = 1"): "look = 1 must be a table",
     step(FIRST + "statement = 1"): "statements must be written [[statement]]",

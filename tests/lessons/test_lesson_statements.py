@@ -90,7 +90,7 @@ def test_the_engine_that_is_drawn_was_run(step: LessonStep) -> None:
 @every_step
 def test_what_the_lanes_are_colored_by_is_something_that_the_cell_has(step: LessonStep) -> None:
     has = {quantity.name for quantity in gate_quantities(step.config.network.kind)}
-    assert step.look.colors in {None, "value", "violation", "difference", *has}
+    assert step.look.colors in {None, "value", "error_ratio", "difference", *has}
 
 
 @pytest.mark.parametrize("step", WORKED.values(), ids=WORKED)

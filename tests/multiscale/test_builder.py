@@ -17,7 +17,7 @@ from rnnviz.multiscale import builder as module
 from rnnviz.multiscale.builder import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.multiscale.reader import MultiscaleReader
 from rnnviz.quantities.level_of_detail import Bins
-from rnnviz.verify.metrics import block_difference, signed_difference, violation
+from rnnviz.verify.metrics import block_difference, error_ratio, signed_difference
 from rnnviz.verify.result import RunResult
 from tests.profiles import examples
 from tests.verify.pyramids import pyramid_result, with_short_levels
@@ -52,14 +52,14 @@ def test_every_level_holds_what_its_blocks_come_to(tmp_path: Path, block: int) -
     )
     r, c = (result[name].hidden for name in ("gluon", "manual"))
     comparison = result.comparison("manual")
-    over = violation(r, c, comparison.rtol, comparison.atol)
+    over = error_ratio(r, c, comparison.rtol, comparison.atol)
     expected = {
         ("gluon", "low"): (r, np.min),
         ("manual", "low"): (c, np.min),
         ("manual", "high"): (c, np.max),
         ("manual", "difference-low"): (signed_difference(r, c), np.min),
         ("manual", "difference-high"): (signed_difference(r, c), np.max),
-        ("manual", "violation"): (over, np.max),
+        ("manual", "error_ratio"): (over, np.max),
         ("manual", "marks"): (~(over <= 1.0), np.any),
     }
     for (engine, name), (array, reduced) in expected.items():
@@ -114,7 +114,7 @@ def test_one_marked_cell_and_one_spike_are_found_at_every_zoom(data: st.DataObje
             across = Bins(np.arange(first, sizes["timesteps"], width), sizes["timesteps"])
             down = Bins(np.arange(0, sizes["hidden_size"], height), sizes["hidden_size"])
             at = place[4] // height, (place[2] - first) // width
-            for quantity in ("value", "violation", "difference"):
+            for quantity in ("value", "error_ratio", "difference"):
                 lanes = MultiscaleReader(result, "manual", "manual", place[3], quantity)
                 _assert_found(lanes, Lane(*place[:2]), across, down, at, spike, quantity)
 
@@ -129,7 +129,7 @@ def _assert_found(
     # A block that two pixels share is shown by the later one: at most one pixel beside its own.
     assert abs(marked[0] - at).max() <= 1
     shown = float(patch.values[tuple(marked[0])])
-    if quantity == "violation":
+    if quantity == "error_ratio":
         assert shown > 1e5
     elif np.isfinite(spike):
         assert shown == pytest.approx(spike, abs=1.0 if quantity == "difference" else 0.0)
@@ -151,7 +151,7 @@ def test_a_long_trace_is_not_read_to_show_the_whole_of_it(tmp_path: Path) -> Non
     def read(result: RunResult) -> list[np.ndarray]:
         across, down = Bins(np.arange(0, 200, 20), 200), Bins(np.arange(4), 4)
         found = []
-        for quantity in ("value", "violation", "difference"):
+        for quantity in ("value", "error_ratio", "difference"):
             patch = MultiscaleReader(result, "manual", "manual", 1, quantity).read(Lane(0, 0), across, down)
             found += [patch.values, patch.marks]
         return [
@@ -189,12 +189,12 @@ def test_what_is_not_compared_has_no_difference_in_every_block_that_holds_it(tmp
     assert open_pyramids(tmp_path / "0") == {}
     stored = open_pyramids(tmp_path / "1")
     assert {name: found.levels[Level(4, 1)].dtype.name for name, found in stored.items()} == {
-        **dict.fromkeys(("low", "high", "difference-low", "difference-high", "violation"), "float32"),
+        **dict.fromkeys(("low", "high", "difference-low", "difference-high", "error_ratio"), "float32"),
         "marks": "bool",
     }
     for times, unknown in ((4, [2, 3]), (16, [0])):
         level = Level(times, 1)
-        for name in ("difference-low", "difference-high", "violation"):
+        for name in ("difference-low", "difference-high", "error_ratio"):
             missing = np.isnan(stored[name].levels[level])
             assert not missing[0, 0].any()
             for place in range(32 // times):

@@ -65,7 +65,7 @@ def numbers(result: RunResult, output_gates: np.ndarray, lane: Lane, quantity: s
     at = lane.layer, lane.direction, slice(None), SAMPLE
     r, c = result["gluon"].hidden[at].T, result["manual"].hidden[at].T
     limit = 1e-7 + 1e-7 * np.abs(r)
-    shown = {"value": c, "difference": c - r, "violation": np.abs(c - r) / limit, "o": output_gates[at].T}
+    shown = {"value": c, "difference": c - r, "error_ratio": np.abs(c - r) / limit, "o": output_gates[at].T}
     return shown[quantity], np.abs(c - r) > limit
 
 
@@ -80,7 +80,7 @@ def pictured(cells: np.ndarray, marks: np.ndarray, width: int, height: int) -> t
     return values, marked
 
 
-@pytest.mark.parametrize("quantity", ["value", "violation", "difference", "o"])
+@pytest.mark.parametrize("quantity", ["value", "error_ratio", "difference", "o"])
 @pytest.mark.parametrize("chunk", [1, 50])
 def test_every_pixel_shows_the_extreme_and_the_marks_of_its_cells(
     result: RunResult, output_gates: np.ndarray, quantity: Any, chunk: int, monkeypatch: pytest.MonkeyPatch
@@ -244,7 +244,7 @@ def test_gates_that_are_given_are_asked_and_one_number_for_all_units_has_no_orde
     assert np.array_equal(plain.values, turned.values)
 
 
-@pytest.mark.parametrize("quantity", ["value", "violation", "difference"])
+@pytest.mark.parametrize("quantity", ["value", "error_ratio", "difference"])
 def test_coarser_copies_are_read_where_they_make_up_the_pixels(
     tmp_path: Path, quantity: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,7 +59,7 @@ def cells(
     return CellReader(result, engine, candidate, SAMPLE, quantity)
 
 
-@pytest.mark.parametrize("quantity", ["value", "violation", "difference", "i", "c", "pre_g"])
+@pytest.mark.parametrize("quantity", ["value", "error_ratio", "difference", "i", "c", "pre_g"])
 def test_each_quantity_is_that_of_the_arrays_with_the_marks_of_the_comparison(
     result: RunResult, quantity: Quantity
 ) -> None:
@@ -68,7 +68,7 @@ def test_each_quantity_is_that_of_the_arrays_with_the_marks_of_the_comparison(
         known = {
             "value": c,
             "difference": c - r,
-            "violation": np.where(np.isnan(c), np.inf, np.abs(c - r) / (ATOL + RTOL * np.abs(r))),
+            "error_ratio": np.where(np.isnan(c), np.inf, np.abs(c - r) / (ATOL + RTOL * np.abs(r))),
         }
     if quantity in known:
         expected = known[quantity]
@@ -93,12 +93,12 @@ def test_the_one_number_of_a_timestep_is_marked_if_any_of_its_vector_is(result: 
     assert found.marks.tolist() == [outside(result)[TIMES].any(axis=1).tolist()]
 
 
-@pytest.mark.parametrize("quantity", ["value", "violation", "o", "norm"])
+@pytest.mark.parametrize("quantity", ["value", "error_ratio", "o", "norm"])
 def test_without_a_mismatch_and_without_a_candidate_nothing_is_marked(result: RunResult, quantity: Quantity) -> None:
     assert cells(result, quantity).read(0, 1, TIMES, slice(0, 1)).marks is None
     # At t = 1 alone, too: the mismatches of the lane lie elsewhere.
     assert cells(result, quantity).read(*LANE, slice(0, 2), slice(0, 1)).marks is None
-    if quantity != "violation":
+    if quantity != "error_ratio":
         alone = cells(result, quantity, candidate=None).read(*LANE, TIMES, slice(0, 1))
         assert alone.marks is None
         assert np.array_equal(
@@ -107,7 +107,7 @@ def test_without_a_mismatch_and_without_a_candidate_nothing_is_marked(result: Ru
 
 
 def test_the_input_is_read_by_value_whatever_the_lanes_show(result: RunResult) -> None:
-    for quantity in ("value", "violation", "f", "norm"):
+    for quantity in ("value", "error_ratio", "f", "norm"):
         source = cells(result, quantity)
         found = source.read(None, 0, TIMES, slice(2, 5))
         assert np.array_equal(found.values, result.inputs.sequence[TIMES, SAMPLE, 2:5].T)
@@ -149,16 +149,16 @@ def test_of_a_recording_that_lacks_vectors_only_what_is_there_is_told_and_compar
     one = range(1) if LANE[1] else range(T - 1, T)
     assert cells(partial, "value").recorded(*LANE) == one
     assert cells(partial, "norm").recorded(*LANE) == one
-    assert cells(partial, "violation").recorded(*LANE) == one
+    assert cells(partial, "error_ratio").recorded(*LANE) == one
     assert cells(partial, "change").recorded(*LANE) == range(0)
     assert cells(partial, "value", "gluon").recorded(*LANE) == range(T)
-    for quantity in ("difference", "violation"):
+    for quantity in ("difference", "error_ratio"):
         assert cells(partial, quantity, "gluon").recorded(*LANE) == one
     # `out` alone has every hidden state of the last layer.
     top = replace(result, traces={**result.traces, "manual": replace(ends, missing=frozenset({"hidden"}))})
     assert [cells(top, "value").recorded(layer, 1) for layer in (0, 1)] == [range(1), range(T)]
     whole = result["gluon"], result["manual"]
-    for quantity in ("violation", "difference"):
+    for quantity in ("error_ratio", "difference"):
         source = cells(partial, quantity)
         values = source.read(*LANE, slice(0, 4), UNITS).values
         assert np.isnan(values[:, 1:]).all()

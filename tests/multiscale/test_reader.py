@@ -9,7 +9,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane, lanes_of
 from rnnviz.multiscale.reader import MultiscaleReader
 from rnnviz.quantities.level_of_detail import Bins, every_cell
-from rnnviz.verify.metrics import violation
+from rnnviz.verify.metrics import error_ratio
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.profiles import examples
@@ -49,10 +49,10 @@ def test_marks_are_the_mismatching_values_of_the_sample(result: RunResult) -> No
 
 def test_error_ratio_replaces_hidden_values_only(result: RunResult) -> None:
     comparison = result.comparison("manual")
-    lanes = MultiscaleReader(result, "gluon", "manual", 1, "violation")
+    lanes = MultiscaleReader(result, "gluon", "manual", 1, "error_ratio")
     whole = every_cell(0, 40), every_cell(0, 4)
     r, c = (result[name].hidden[0, 0, :, 1] for name in ("gluon", "manual"))
-    assert np.array_equal(lanes.read(Lane(0, 0), *whole).values, violation(r, c, comparison.rtol, comparison.atol).T)
+    assert np.array_equal(lanes.read(Lane(0, 0), *whole).values, error_ratio(r, c, comparison.rtol, comparison.atol).T)
     assert np.array_equal(lanes.read(INPUT, every_cell(0, 40), every_cell(0, 3)).values, result.inputs.sequence[:, 1].T)
 
 

@@ -44,8 +44,8 @@ def test_quantities_are_offered_group_by_group_in_the_order_of_the_gates(cell: s
     ("wanted", "cell", "compared", "read"),
     [
         ("value", "lstm", True, "value"),
-        ("violation", "gru", True, "violation"),
-        ("violation", "gru", False, "value"),
+        ("error_ratio", "gru", True, "error_ratio"),
+        ("error_ratio", "gru", False, "value"),
         ("difference", "gru", True, "difference"),
         ("difference", "gru", False, "value"),
         ("c", "lstm", False, "c"),
@@ -59,7 +59,7 @@ def test_what_cannot_be_read_of_a_network_is_read_by_value(wanted, cell: str, co
 
 def test_what_stands_in_a_trace_is_not_computed() -> None:
     assert gate_quantity("value", LSTM) is None
-    assert gate_quantity("violation", LSTM) is None
+    assert gate_quantity("error_ratio", LSTM) is None
     assert gate_quantity("z", LSTM) is None
     found = gate_quantity("z", GRU)
     assert found is not None

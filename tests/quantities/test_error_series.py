@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rnnviz.core.trace import Trace
-from rnnviz.quantities.error_series import ERROR, MISMATCHED, STEP_AUDIT, VIOLATION, ErrorQuantity, error_series
+from rnnviz.quantities.error_series import ERROR, ERROR_RATIO, MISMATCHED, STEP_AUDIT, ErrorQuantity, error_series
 from rnnviz.verify.audit import audit
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result, with_judgment
@@ -43,7 +43,7 @@ def test_each_quantity_is_the_largest_or_the_number_of_what_stands_at_a_timestep
     comparison, error = result.comparison(MINE), apart(result)
     limit = 1e-4 + 1e-3 * np.abs(result["gluon"].hidden.astype(np.float64))
     expected = {
-        VIOLATION: ("violation", (error / limit).max(axis=(3, 4)), (1.0, "tolerance")),
+        ERROR_RATIO: ("error_ratio", (error / limit).max(axis=(3, 4)), (1.0, "tolerance")),
         ERROR: ("accumulated", error.max(axis=(3, 4)), (1e-4, "atol 0.0001; values away from 0 are allowed more")),
         MISMATCHED: ("mismatches", (error > limit).sum(axis=(3, 4)), None),
     }
@@ -99,7 +99,7 @@ def test_an_absolute_tolerance_of_zero_is_no_line_to_draw(result: RunResult) -> 
 @pytest.mark.parametrize(
     ("quantity", "value", "short", "full"),
     [
-        (VIOLATION, nan, "not known", "NaN"),
+        (ERROR_RATIO, nan, "not known", "NaN"),
         (ERROR, nan, "not audited", "NaN"),
         (STEP_AUDIT, nan, "not audited", "NaN"),
         (MISMATCHED, 12_345.0, "12,345", "12345"),

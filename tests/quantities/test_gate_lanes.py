@@ -51,7 +51,7 @@ def extreme(values: np.ndarray) -> float:
 
 def test_every_quantity_of_every_cell_is_offered_and_known() -> None:
     named = {quantity.name for cell in SPECS.values() for quantity in gate_quantities(cell)}
-    assert set(get_args(Quantity)) == named | {"value", "violation", "difference"}
+    assert set(get_args(Quantity)) == named | {"value", "error_ratio", "difference"}
     for cell in SPECS.values():
         offered = {"change", "norm"} if cell.projects else {quantity.name for quantity in gate_quantities(cell)}
         assert {choice.name for choice in choices_of(cell)} == offered
@@ -60,8 +60,8 @@ def test_every_quantity_of_every_cell_is_offered_and_known() -> None:
 def test_what_a_network_has_not_is_shown_by_value() -> None:
     assert quantity_for("f", SPECS["lstm"], compared=False) == "f"
     assert quantity_for("f", SPECS["gru"], compared=True) == "value"
-    assert quantity_for("violation", SPECS["gru"], compared=True) == "violation"
-    assert quantity_for("violation", SPECS["gru"], compared=False) == "value"
+    assert quantity_for("error_ratio", SPECS["gru"], compared=True) == "error_ratio"
+    assert quantity_for("error_ratio", SPECS["gru"], compared=False) == "value"
 
 
 @settings(max_examples=examples(80), deadline=None)

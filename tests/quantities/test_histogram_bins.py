@@ -9,7 +9,7 @@ import pytest
 
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.quantities.histogram_bins import Bars, ulp_bars, violation_bars
+from rnnviz.quantities.histogram_bins import Bars, error_ratio_bars, ulp_bars
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.histogram import Histogram
 from tests.factories import make_result
@@ -26,7 +26,7 @@ def comparison_of(**edits: float) -> Comparison:
 MIXED = {"small": 1e-7, "large": 0.25, "nan": np.nan}
 
 
-@pytest.mark.parametrize("make", [violation_bars, ulp_bars])
+@pytest.mark.parametrize("make", [error_ratio_bars, ulp_bars])
 def test_the_bars_count_every_value_once_from_left_to_right(make) -> None:
     bars: Bars = make(comparison_of(**MIXED))
     assert sum(bar.count for bar in bars.bars) == bars.total == 40
@@ -37,7 +37,7 @@ def test_the_bars_count_every_value_once_from_left_to_right(make) -> None:
 
 
 def test_the_limit_stands_between_what_passes_and_what_does_not() -> None:
-    bars = violation_bars(comparison_of(**MIXED))
+    bars = error_ratio_bars(comparison_of(**MIXED))
     assert bars.limit is not None
     for bar in bars.bars:
         assert bar.outside == (bar.x > bars.limit - 0.5)
@@ -46,7 +46,7 @@ def test_the_limit_stands_between_what_passes_and_what_does_not() -> None:
 
 
 def test_equal_engines_show_zero_and_the_limit() -> None:
-    bars = violation_bars(comparison_of())
+    bars = error_ratio_bars(comparison_of())
     assert [bar.words for bar in bars.bars] == [
         "exactly 0",
         "above 0.5, up to 1 times the tolerance",
@@ -57,7 +57,7 @@ def test_equal_engines_show_zero_and_the_limit() -> None:
 
 
 def test_decades_stand_where_their_values_do() -> None:
-    bars = violation_bars(comparison_of(**MIXED))
+    bars = error_ratio_bars(comparison_of(**MIXED))
     [at] = [x for x, text in bars.ticks if text == "1"]
     assert at == pytest.approx(bars.limit)
     for x, text in bars.ticks:
@@ -68,11 +68,11 @@ def test_decades_stand_where_their_values_do() -> None:
 
 
 def test_what_is_no_number_has_a_bar_of_its_own_only_if_there_is_any() -> None:
-    last = violation_bars(comparison_of(**MIXED)).bars[-1]
+    last = error_ratio_bars(comparison_of(**MIXED)).bars[-1]
     assert (last.low, last.count, last.first) == (inf, 1, Location(0, 0, 2, 0, 0))
     assert "infinite" in last.words
     assert ulp_bars(comparison_of(**MIXED)).bars[-1].words == "no distance: NaN in one engine"
-    assert violation_bars(comparison_of(large=0.25)).bars[-1].high < inf
+    assert error_ratio_bars(comparison_of(large=0.25)).bars[-1].high < inf
 
 
 def test_distances_in_floats_are_told_as_whole_numbers() -> None:
@@ -88,8 +88,8 @@ def spread(lowest: int, highest: int, counts: dict[int, int]) -> Histogram:
 
 
 def test_bars_span_the_filled_octaves() -> None:
-    spreads = replace(comparison_of(), violations=spread(-3, 2, {0: 3, 1: 5, 6: 2, 7: 4}))
-    bars = violation_bars(spreads)
+    spreads = replace(comparison_of(), error_ratios=spread(-3, 2, {0: 3, 1: 5, 6: 2, 7: 4}))
+    bars = error_ratio_bars(spreads)
     unit = "times the tolerance"
     infinite = "infinite: NaN in one engine, or a tolerance of 0"
     expected = [
@@ -121,7 +121,7 @@ def test_bars_span_the_filled_octaves() -> None:
     ],
 )
 def test_there_is_a_tick_at_every_decade_that_is_shown(counts: dict[int, int], texts: list[str]) -> None:
-    bars = violation_bars(replace(comparison_of(), violations=spread(-20, 20, counts)))
+    bars = error_ratio_bars(replace(comparison_of(), error_ratios=spread(-20, 20, counts)))
     assert [text for _, text in bars.ticks] == texts
     assert len(bars.bars) == 1 + 8
     assert [x for x, _ in bars.ticks[1:]] == pytest.approx(

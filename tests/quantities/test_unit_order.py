@@ -143,7 +143,7 @@ def spoiled(timestep: int, unit: int) -> RunResult:
 
 
 @settings(max_examples=examples(60), deadline=None)
-@given(data=st.data(), quantity=st.sampled_from(["value", "violation", "change"]))
+@given(data=st.data(), quantity=st.sampled_from(["value", "error_ratio", "change"]))
 def test_a_marked_cell_never_vanishes_in_any_order(data: st.DataObject, quantity: str) -> None:
     timestep, unit = data.draw(st.integers(0, 47)), data.draw(st.integers(0, 11))
     units = np.array(data.draw(st.permutations(range(12))), np.int64)
@@ -175,7 +175,7 @@ def test_rows_show_the_numbers_of_the_units_that_stand_in_them(data: st.DataObje
     )
 
 
-@pytest.mark.parametrize("quantity", ["value", "violation", "difference"])
+@pytest.mark.parametrize("quantity", ["value", "error_ratio", "difference"])
 def test_copies_in_which_units_are_merged_are_not_read_in_another_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quantity: str
 ) -> None:

@@ -30,7 +30,7 @@ def test_one_changed_number_is_the_one_that_mismatches() -> None:
     assert apart.mismatched.tolist() == [False, False, False, True]
     assert apart.signed.tolist() == [0.0, 0.0, 0.0, 0.25]
     assert apart.ulp[:3].tolist() == [0, 0, 0]
-    assert apart.violation[3] > 1.0
+    assert apart.error_ratio[3] > 1.0
 
 
 def test_the_difference_to_nan_is_nan_and_that_of_two_nans_is_zero() -> None:
@@ -80,12 +80,12 @@ def test_each_figure_of_a_difference_is_that_of_its_component() -> None:
     candidate = np.array([1.0, -2.125, 0.0625, 3.0], np.float32)
     apart = difference(reference, candidate, 0.0625, 0.125)
     assert apart.signed.tolist() == [0.0, -0.125, 0.0625, -1.0]
-    assert apart.violation.tolist() == [0.0, 0.125 / 0.25, 0.0625 / 0.125, 1.0 / 0.375]
+    assert apart.error_ratio.tolist() == [0.0, 0.125 / 0.25, 0.0625 / 0.125, 1.0 / 0.375]
     assert apart.mismatched.tolist() == [False, False, False, True]
     assert apart.ulp.tolist()[:2] == [0, 2**19]
     assert not np.signbit(apart.signed[0])
     at_the_limit = difference(np.array([1.0]), np.array([1.1875]), 0.0625, 0.125)
-    assert (at_the_limit.violation.tolist(), at_the_limit.mismatched.tolist()) == ([1.0], [False])
+    assert (at_the_limit.error_ratio.tolist(), at_the_limit.mismatched.tolist()) == ([1.0], [False])
 
 
 def test_the_tolerance_is_that_of_the_shown_candidates_comparison() -> None:
@@ -96,7 +96,7 @@ def test_the_tolerance_is_that_of_the_shown_candidates_comparison() -> None:
     apart = vector_at(result, "manual", Location(0, 0, 2, 1), "hidden").difference
     assert apart is not None
     limit = 0.375 + 0.25 * np.abs(result["gluon"].hidden[0, 0, 2, 1].astype(np.float64))
-    assert apart.violation == pytest.approx([0.25 / limit[0], 0.0, 0.5 / limit[2], 0.0], rel=1e-6)
+    assert apart.error_ratio == pytest.approx([0.25 / limit[0], 0.0, 0.5 / limit[2], 0.0], rel=1e-6)
 
 
 def test_a_place_has_the_kinds_of_vectors_that_its_cell_and_its_engines_know() -> None:

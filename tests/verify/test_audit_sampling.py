@@ -55,13 +55,13 @@ def test_a_large_run_is_sampled_by_a_grid_that_reaches_its_corners_and_costs_no_
 
 @given(shape=LARGE, data=st.data())
 def test_every_column_near_its_limit_is_followed_and_none_is_followed_twice(shape: Shape, data: st.DataObject) -> None:
-    violation = np.full(shape[3:], NEAR)
+    error_ratio = np.full(shape[3:], NEAR)
     for _ in range(data.draw(st.integers(0, 5))):
         sample, unit = data.draw(st.integers(0, shape[3] - 1)), data.draw(st.integers(0, shape[4] - 1))
-        violation[sample, unit] = data.draw(st.sampled_from([NEAR * 1.0001, 1.0, np.inf, np.nan]))
-    times = held(plan_lane(shape, violation, full=False), shape)
+        error_ratio[sample, unit] = data.draw(st.sampled_from([NEAR * 1.0001, 1.0, np.inf, np.nan]))
+    times = held(plan_lane(shape, error_ratio, full=False), shape)
     assert times.max() == 1
-    assert (times[~(violation <= NEAR)] == 1).all()
+    assert (times[~(error_ratio <= NEAR)] == 1).all()
     alone = held(plan_lane(shape, None, full=False), shape)
     assert (times >= alone).all()
 
@@ -101,9 +101,9 @@ def test_a_sample_near_its_limit_is_followed_in_all_its_units_and_the_others_in_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(audit_plan, "FULL", 240)
-    violation = np.full((6, 8), NEAR)
-    violation[2, 3] = 0.75
-    near, others = plan_lane((1, 1, 10, 6, 8), violation, full=False)
+    error_ratio = np.full((6, 8), NEAR)
+    error_ratio[2, 3] = 0.75
+    near, others = plan_lane((1, 1, 10, 6, 8), error_ratio, full=False)
     assert (near.samples.tolist(), near.units.tolist()) == ([2], list(range(8)))
     assert (others.samples.tolist(), others.units.tolist()) == ([0, 5], [0, 2, 5, 7])
 

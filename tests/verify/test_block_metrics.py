@@ -44,7 +44,7 @@ def test_a_block_differs_as_the_plain_formulas_say(
     for r, c in (apart, (near, far), (near, near), (near[:1], far[:1]), apart):
         with np.errstate(all="ignore"):
             expected, found = block_difference(r, c, *limits), differences.of(r, c)
-        for name in ("error", "violation"):
+        for name in ("error", "error_ratio"):
             assert getattr(found, name).dtype == np.float64
             np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
         np.testing.assert_array_equal(found.ulp.astype(np.uint64), expected.ulp)
@@ -59,14 +59,14 @@ def test_an_infinity_on_one_side_is_infinitely_far_off(value: float) -> None:
     there, finite = block([0.5, value]), block([0.5, 2.0])
     for r, c in ((there, finite), (finite, there)):
         found = BlockDifferences(1e-5, 1e-5).of(r, c)
-        assert found.violation.ravel().tolist() == [0.0, np.inf]
+        assert found.error_ratio.ravel().tolist() == [0.0, np.inf]
 
 
 def test_infinities_on_both_sides_are_compared_without_a_warning() -> None:
     r, c = block([np.inf, -np.inf, 1.0]), block([np.inf, np.inf, 1.0])
     found = BlockDifferences(1.3e-6, 1e-5).of(r, c)
     assert found.finite is not None
-    np.testing.assert_array_equal(found.violation.ravel(), [0.0, np.inf, 0.0])
+    np.testing.assert_array_equal(found.error_ratio.ravel(), [0.0, np.inf, 0.0])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -75,7 +75,7 @@ def test_blocks_of_either_dtype_and_with_gaps_in_memory(dtype: str) -> None:
     r = np.tanh(rng.normal(size=(4, 6, 10))).astype(dtype)[::2, :, ::3]
     c = np.nextafter(r, dtype == dtype, dtype=dtype)
     found, expected = BlockDifferences(1e-6, 1e-6).of(r, c), block_difference(r, c, 1e-6, 1e-6)
-    np.testing.assert_array_equal(found.violation, expected.violation)
+    np.testing.assert_array_equal(found.error_ratio, expected.error_ratio)
     np.testing.assert_array_equal(found.ulp, np.ones(r.shape))
 
 

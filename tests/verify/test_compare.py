@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rnnviz.core.trace_index import Location
 from rnnviz.verify import compare as compare_module
 from rnnviz.verify.compare import Comparison, compare, with_cell_states
-from rnnviz.verify.metrics import abs_error, tolerance, ulp_distance, violation
+from rnnviz.verify.metrics import abs_error, error_ratio, tolerance, ulp_distance
 from tests.factories import make_result
 from tests.verify.traces import SHAPES, Shape, changed, in_order, locations, random_trace, trace_of
 
@@ -62,7 +62,7 @@ def test_one_changed_value_is_one_mismatch(dtype: str, where: Location) -> None:
     np.testing.assert_array_equal(comparison.mismatched_over_time, counts)
     np.testing.assert_array_equal(comparison.lane_mismatched, counts.sum(axis=2))
     np.testing.assert_array_equal(comparison.error_over_time > 0, counts > 0)
-    np.testing.assert_array_equal(comparison.violation_over_time > 1, counts > 0)
+    np.testing.assert_array_equal(comparison.error_ratio_over_time > 1, counts > 0)
 
 
 def test_equal_traces_agree() -> None:
@@ -95,8 +95,8 @@ def test_figures_equal_a_plain_count(
         comparison = compare(trace_of(r), trace_of(c, "candidate"), rtol, atol)
     outside = ~(abs_error(r, c) <= tolerance(r, rtol, atol))
     np.testing.assert_array_equal(comparison.mismatched_over_time, outside.sum(axis=(3, 4)))
-    np.testing.assert_array_equal(comparison.violation_over_time, violation(r, c, rtol, atol).max(axis=(3, 4)))
-    np.testing.assert_array_equal(comparison.violation_by_column, violation(r, c, rtol, atol).max(axis=2))
+    np.testing.assert_array_equal(comparison.error_ratio_over_time, error_ratio(r, c, rtol, atol).max(axis=(3, 4)))
+    np.testing.assert_array_equal(comparison.error_ratio_by_column, error_ratio(r, c, rtol, atol).max(axis=2))
     assert comparison.mismatched == outside.sum()
     assert comparison.verdict == ("disagree" if outside.any() else "agree")
     assert comparison.nonfinite_reference == (~np.isfinite(r)).sum()
@@ -109,7 +109,7 @@ def test_figures_equal_a_plain_count(
     np.testing.assert_array_equal(comparison.error_over_time, error.max(axis=(3, 4)))
     assert comparison.max_abs_error == error.max()
     assert error[comparison.max_abs_error_at.index] == error.max()
-    assert comparison.max_error_ratio == np.where(finite, violation(r, c, rtol, atol), 0.0).max()
+    assert comparison.max_error_ratio == np.where(finite, error_ratio(r, c, rtol, atol), 0.0).max()
     assert comparison.max_ulp == np.where(finite, ulp_distance(r, c), 0).max()
 
     flagged = [where for where in in_order(r.shape) if outside[where.index]]
@@ -170,7 +170,7 @@ def test_one_sided_nonfinite_value_is_a_mismatch(value: float) -> None:
         assert (comparison.nonfinite_reference, comparison.nonfinite_candidate) == counts
         assert comparison.nonfinite_apart == 1
         assert comparison.max_abs_error == 0.0
-        assert comparison.violation_over_time[1, 1, 3] == math.inf
+        assert comparison.error_ratio_over_time[1, 1, 3] == math.inf
         assert comparison.first_mismatch is not None
         assert comparison.first_mismatch.where == where
 

@@ -132,7 +132,7 @@ def test_a_change_in_one_sample_flags_no_other(
     inputs: Inputs, change: Callable[[Inputs, int], Inputs], sample: int
 ) -> None:
     comparison = compared(inputs, change(inputs, sample))
-    touched = (comparison.violation_by_column > 0).any(axis=(0, 1, 3))
+    touched = (comparison.error_ratio_by_column > 0).any(axis=(0, 1, 3))
     np.testing.assert_array_equal(touched, np.arange(3) == sample)
 
 

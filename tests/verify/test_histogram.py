@@ -12,7 +12,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.verify import compare as module
 from rnnviz.verify.compare import compare
 from rnnviz.verify.histogram import Histogram, HistogramAccumulator
-from rnnviz.verify.metrics import ulp_distance, violation
+from rnnviz.verify.metrics import error_ratio, ulp_distance
 from tests.verify.traces import SHAPES, Shape, in_order, random_trace, trace_of
 
 RTOL, ATOL = 1.3e-6, 1e-5
@@ -76,7 +76,7 @@ def test_every_value_of_a_comparison_is_in_its_bin_and_each_bin_knows_its_first(
     ulps = ulp_distance(reference.hidden, hidden)
     distances = np.where(ulps == np.uint64(2**64 - 1), np.inf, ulps.astype(np.float64))
     for histogram, values in (
-        (comparison.violations, violation(reference.hidden, hidden, RTOL, ATOL)),
+        (comparison.error_ratios, error_ratio(reference.hidden, hidden, RTOL, ATOL)),
         (comparison.ulps, distances),
     ):
         counts, first = np.zeros_like(histogram.counts), {}

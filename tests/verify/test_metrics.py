@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from rnnviz.verify import metrics as extent
 from rnnviz.verify.metrics import (
     abs_error,
+    error_ratio,
+    error_ratio_of,
     largest_magnitude,
     passing_atol,
     tolerance,
     ulp_distance,
-    violation,
-    violation_of,
 )
 
 DTYPES = ("float32", "float64")
@@ -80,7 +80,7 @@ def test_nan_and_a_number_never_agree(r: float, c: float, rtol: float, atol: flo
 def test_wide_rtol_passes_the_largest_floats() -> None:
     assert not mismatching(LARGEST, LARGEST, rtol=10.0, atol=0.0)
     assert not mismatching(LARGEST, LARGEST / 2, rtol=10.0, atol=0.0)
-    assert violation(*pair(LARGEST, LARGEST / 2), rtol=10.0, atol=1.0)[0] <= 1.0
+    assert error_ratio(*pair(LARGEST, LARGEST / 2), rtol=10.0, atol=1.0)[0] <= 1.0
 
 
 def test_tolerance_is_relative_to_the_reference() -> None:
@@ -110,11 +110,11 @@ def test_tolerance_of_the_largest_float_is_finite(rtol: float, atol: float) -> N
 @example(1.0, 1.0 + 2**-52, 0.0, math.nextafter(2**-52, 0))
 @example(0.0, TINY, 0.0, 0.0)
 def test_error_ratio_above_1_is_a_mismatch(r: float, c: float, rtol: float, atol: float) -> None:
-    assert (violation(*pair(r, c), rtol, atol)[0] > 1.0) == mismatching(r, c, rtol, atol)
+    assert (error_ratio(*pair(r, c), rtol, atol)[0] > 1.0) == mismatching(r, c, rtol, atol)
 
 
 def test_error_ratio_without_tolerance() -> None:
-    np.testing.assert_array_equal(violation_of(np.array([0.0, 1e-300]), np.zeros(2)), [0.0, math.inf])
+    np.testing.assert_array_equal(error_ratio_of(np.array([0.0, 1e-300]), np.zeros(2)), [0.0, math.inf])
 
 
 @given(

@@ -36,7 +36,7 @@ def test_mismatches_are_listed_in_order_of_computation(
         assert rows.reference[row] == reference.hidden[where.index]
         assert rows.candidate[row] == candidate.hidden[where.index]
         assert abs(rows.error[row] - 1.0) < 1e-12
-        assert rows.violation[row] > 1.0
+        assert rows.error_ratio[row] > 1.0
 
 
 @given(perturbed(), st.integers(1, 5))
@@ -112,10 +112,10 @@ def test_rows_equal_a_plain_loop(
     rows = mismatch_rows(compare(reference, candidate, rtol, atol), reference, candidate, largest=largest)
     assert rows.total == len(expected)
     assert len(rows) == min(largest, len(expected))
-    for row, (where, r, c, error, violation, steps) in enumerate(expected[:largest]):
+    for row, (where, r, c, error, error_ratio, steps) in enumerate(expected[:largest]):
         assert rows.location(row) == where
         assert (rows.reference[row], rows.candidate[row], rows.error[row]) == (r, c, error)
-        assert rows.violation[row] == pytest.approx(violation, rel=1e-12)
+        assert rows.error_ratio[row] == pytest.approx(error_ratio, rel=1e-12)
         assert rows.ulp[row] == steps
         assert rows.row_of(where) == row
     listed = {where for where, *_ in expected[:largest]}
@@ -153,7 +153,7 @@ def test_one_sided_nan_is_listed(value: float) -> None:
     candidate = changed(reference, {Location(0, 0, 1, 1, 0): 0.5})
     rows = mismatch_rows(compare(reference, candidate, 1e-7, 1e-7), reference, candidate)
     assert [rows.location(row) for row in range(len(rows))] == [Location(0, 0, 1, 1, 0)]
-    assert rows.error[0] == rows.violation[0] == np.inf
+    assert rows.error[0] == rows.error_ratio[0] == np.inf
 
 
 @st.composite

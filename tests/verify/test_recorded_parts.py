@@ -76,7 +76,7 @@ def test_what_both_have_is_compared_and_the_rest_is_seen_without_a_difference(
     moved[:, :, [0, 2, 3, 4]] = moved[:2] = False
     np.testing.assert_array_equal(found.mismatched_over_time, 12 * moved)
     assert found.nonfinite_apart == found.nonfinite_candidate == 0
-    for figures, size in ((found.error_over_time, 0.25), (found.violation_over_time, 250.0)):
+    for figures, size in ((found.error_over_time, 0.25), (found.error_ratio_over_time, 250.0)):
         np.testing.assert_allclose(figures, np.where(there, np.where(moved, size, 0.0), np.nan), rtol=1e-12)
     # A backward lane is computed from its end.
     fractions = [t / 5 for t in range(1, 6)]

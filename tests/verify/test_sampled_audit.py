@@ -63,7 +63,7 @@ def test_a_sampled_audit_sees_both_ends_of_every_lane(cell: str, end: str, data:
 
 @pytest.mark.usefixtures("small_limit")
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_sampled_audit_sees_every_value_whose_violation_exceeds_a_half(cell: str) -> None:
+def test_a_sampled_audit_sees_every_value_whose_error_ratio_exceeds_a_half(cell: str) -> None:
     inputs = inputs_of({"timesteps": 40, "batch_size": 12}, cell=cell, hidden_size=20)
     trace, _ = computed(ManualEngine(), inputs)
     trace = replace(trace, engine="manual")

@@ -53,7 +53,7 @@ class ColorByCombo(ElidedComboBox):
             self.setEnabled(result is not None)
             if result is None:
                 self._add("values", "value")
-                self._add("error ratio", "violation")
+                self._add("error ratio", "error_ratio")
             else:
                 self._list(result)
         self._select()
@@ -63,7 +63,7 @@ class ColorByCombo(ElidedComboBox):
         for name in result.traces:
             self._add(display_name(name), "value", engine=name)
         self._head("Comparison")
-        self._add("error ratio", "violation")
+        self._add("error ratio", "error_ratio")
         self._add("difference", "difference")
         self._add("split at selection", "value", swiping=True)
         group = ""

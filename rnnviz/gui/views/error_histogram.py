@@ -12,7 +12,7 @@ from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.bar_chart import BarChart, bar_tooltip
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.elided_label import ElidedLabel
-from rnnviz.quantities.histogram_bins import Bars, HistogramBar, ulp_bars, violation_bars
+from rnnviz.quantities.histogram_bins import Bars, HistogramBar, error_ratio_bars, ulp_bars
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 
@@ -29,10 +29,10 @@ class _Quantity:
 
 _QUANTITIES = (
     _Quantity(
-        "violation",
+        "error_ratio",
         "error ratio",
         "|Difference| ÷ tolerance of each value. Above 1, the value is a mismatch.",
-        violation_bars,
+        error_ratio_bars,
     ),
     _Quantity(
         "ulp",
@@ -90,7 +90,7 @@ class ErrorHistogram(ResultView):
         return () if self._bars is None else self._bars.bars
 
     def choose(self, quantity: str) -> None:
-        """Select the quantity: `violation` or `ulp`."""
+        """Select the quantity: `error_ratio` or `ulp`."""
         self._choice.setCurrentIndex(self._choice.findData(quantity))
 
     def copy_text(self) -> str:

@@ -92,7 +92,7 @@ class ErrorPlot(ResultView):
 
     @property
     def quantity(self) -> str:
-        """The quantity: `violation`, `error`, `mismatched` or `audit`."""
+        """The quantity: `error_ratio`, `error`, `mismatched` or `audit`."""
         return self._quantity.name
 
     @property

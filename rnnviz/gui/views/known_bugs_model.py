@@ -109,8 +109,8 @@ class SpreadModel(TextTableModel):
         if role == FULL_ROLE:
             return self._words(lane, number_format.full(lane.worst))[index.column()]
         if role == _Roles.AccessibleTextRole and index.column() == 1:
-            reached = int((lane.violation > 1.0).sum())
-            return f"mismatches at {reached:,} of {plural(len(lane.violation), 'time step')}"
+            reached = int((lane.error_ratio > 1.0).sum())
+            return f"mismatches at {reached:,} of {plural(len(lane.error_ratio), 'time step')}"
 
         return super().data(index, role)
 

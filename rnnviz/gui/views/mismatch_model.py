@@ -103,7 +103,7 @@ class MismatchModel(QAbstractTableModel):
             return number_format.full(value) if full else number_format.short(value)
         if column == 9:
             return str(int(rows.ulp[place])) if full else number_format.ulp(int(rows.ulp[place]))
-        value = (rows.error if column == 7 else rows.violation)[place]
+        value = (rows.error if column == 7 else rows.error_ratio)[place]
         return number_format.full(float(value)) if full else number_format.error(value)
 
     def _sorted(self) -> NDArray[np.intp]:
@@ -117,7 +117,7 @@ class MismatchModel(QAbstractTableModel):
             self._rows.reference,
             self._rows.candidate,
             self._rows.error,
-            self._rows.violation,
+            self._rows.error_ratio,
             self._rows.ulp,
         ][column]
         ascending = np.argsort(keys, kind="stable")

@@ -218,7 +218,7 @@ class VectorModel(QAbstractTableModel):
             lines.append(f"{candidate} - {reference}: {number_format.full(difference.signed[row])}")
             lines.append(f"ulp: {self._text(row, self._compared_columns - 1, full=True)}")
             state = "mismatch" if difference.mismatched[row] else "within the tolerance"
-            lines.append(f"error ratio: {number_format.error(difference.violation[row])} ({state})")
+            lines.append(f"error ratio: {number_format.error(difference.error_ratio[row])} ({state})")
         for column, added in enumerate(self._added, self._compared_columns):
             lines.append(f"{added.name}: {self._text(row, column, full=True)}")
         return "\n".join(lines)

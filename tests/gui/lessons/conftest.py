@@ -43,7 +43,7 @@ Nothing is said.
 timestep = 1
 [look]
 part = "checks"
-colors = "violation"
+colors = "error_ratio"
 [[statement]]
 text = "The hidden size is ten."
 expression = "H == 10"

@@ -55,7 +55,7 @@ def test_a_lesson_is_read_by_keys_alone_and_goes_on_where_it_was_left(read, sett
     assert pane.place.text() == "step 2 of 3"
     assert window.session.config.sequence.timesteps == 2
     assert window.session.location.timestep == 1
-    assert window.session.color_by == "violation"
+    assert window.session.color_by == "error_ratio"
     assert window.main_layout.tabs.currentWidget().title == "Checks"
     key(window, Qt.Key.Key_PageDown, CONTROL)
     read.finish_pending()

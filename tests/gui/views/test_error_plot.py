@@ -38,7 +38,7 @@ def test_an_empty_view_shows_no_curve(view: ErrorPlot) -> None:
 
 @pytest.mark.parametrize(
     ("quantity", "array"),
-    [("violation", "violation_over_time"), ("error", "error_over_time"), ("mismatched", "mismatched_over_time")],
+    [("error_ratio", "error_ratio_over_time"), ("error", "error_over_time"), ("mismatched", "mismatched_over_time")],
 )
 def test_the_curve_is_the_comparisons_with_a_place_for_zero_and_infinity(
     view: ErrorPlot, quantity: str, array: str
@@ -86,7 +86,7 @@ def test_the_value_at_the_cursor_is_told_in_words(view: ErrorPlot) -> None:
     assert view.value_text == "t = 2: 0.25"
     view.show_location(Location(0, 1, 1))
     assert view.value_text == "t = 1: 0"
-    view.choose("violation")
+    view.choose("error_ratio")
     view.show_location(Location(0, 1, 4))
     assert view.value_text == "t = 4: infinity"
 

@@ -119,7 +119,7 @@ def test_the_strip_shows_when_a_lane_is_reached(view: KnownBugsView, computed: R
     for row, lane in enumerate(view.spread_model.lanes):
         strip = view.lanes.itemDelegateForColumn(1).strip(row, 5, 10)
         filled = [strip.pixelColor(t, 9).name() == THEMES["light"].wrong for t in range(5)]
-        assert filled == (lane.violation > 1.0).tolist()
+        assert filled == (lane.error_ratio > 1.0).tolist()
 
 
 def test_the_chosen_mistake_stays_when_its_result_arrives(view: KnownBugsView, computed: RunResult) -> None:

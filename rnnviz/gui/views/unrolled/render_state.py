@@ -153,7 +153,7 @@ class RenderState:
             return f"The values of {name} before the selected time step, and of {other} from it on."
         if self.quantity == "difference":
             return f"The differences {' '.join(self.subtraction())}."
-        if self.quantity == "violation":
+        if self.quantity == "error_ratio":
             return f"The values of {name}, colored by error ratio."
         if self.gate is not None:
             reach = "" if self.exact else " Color range estimated from a subset; values outside it are dotted."
@@ -238,7 +238,7 @@ def render_state_of(
             extent = gates.extent(engine, quantity)
             largest, exact = extent.largest, extent.exact
         scale = gate_scale(gate, largest)
-    elif comparison is not None and quantity == "violation":
+    elif comparison is not None and quantity == "error_ratio":
         scale = error_ratio_scale(comparison.max_error_ratio)
     elif comparison is not None and quantity == "difference":
         scale = difference_scale(comparison.max_abs_error)
@@ -258,7 +258,7 @@ def render_state_of(
             colors = MultiscaleReader(
                 result, result.reference.engine, candidate, sample, quantity, cache, gates, orders
             )
-        drawn = result.reference.engine if quantity in ("violation", "difference") else name
+        drawn = result.reference.engine if quantity in ("error_ratio", "difference") else name
         style = TileStyle(turn, drawn, candidate, sample, quantity, theme.name, scale.low, scale.high, order)
         return EngineSide(name, colors if quantity == "difference" else values, colors, Tiles(colors, paint, style))
 

@@ -7,7 +7,7 @@ from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.render_state import RenderState
 from rnnviz.quantities.level_of_detail import every_cell
-from rnnviz.verify.metrics import abs_error, violation
+from rnnviz.verify.metrics import abs_error, error_ratio
 
 
 def describe(shown: RenderState, cell: CellGeometry) -> str:
@@ -55,7 +55,7 @@ def describe(shown: RenderState, cell: CellGeometry) -> str:
             comparison = result.comparison(engine)
             r, c = reference.reshape(1), trace.hidden[index].reshape(1)
             error = abs_error(r, c)[0]
-            share = violation(r, c, comparison.rtol, comparison.atol)[0]
+            share = error_ratio(r, c, comparison.rtol, comparison.atol)[0]
             line += f"   difference {number_format.error(error)}, error ratio {number_format.error(share)}"
         lines.append(line)
     return "\n".join(lines)

@@ -181,7 +181,7 @@ class UnrolledView(ResultView):
     def show_color_by(self, color_by: Quantity) -> None:
         """Set the quantity of the hidden lanes.
 
-        `violation` colors the values by error ratio. `difference` shows candidate minus reference, whichever
+        `error_ratio` colors the values by error ratio. `difference` shows candidate minus reference, whichever
         engine is shown; other quantities are computed from the shown engine's values. Quantities that the
         network lacks are replaced by the value.
         """

@@ -93,7 +93,7 @@ def block_in_view(shown: RenderState, geometry: Geometry, lane_rect: LaneRect) -
         # The initial state is given to both engines: they do not differ in it.
         if shown.differs(lane_rect.lane):
             column = np.zeros(column.shape)
-        colored = np.zeros(column.shape) if shown.quantity == "violation" else column
+        colored = np.zeros(column.shape) if shown.quantity == "error_ratio" else column
         at_end = initial >= 0
         values, indices, marks = (
             np.concatenate([whole, new] if at_end else [new, whole], axis=1)

@@ -189,7 +189,7 @@ def test_a_view_that_is_hidden_has_no_thread_and_draws_again_when_it_is_seen(
     assert own_threads() == Counter(lanes=1)
     view.hide()
     assert threads_left() == Counter()
-    view.show_color_by("violation")
+    view.show_color_by("error_ratio")
     view.show()
     complete(qtbot, view)
     view.close()

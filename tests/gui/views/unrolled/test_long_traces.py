@@ -24,7 +24,7 @@ def test_the_window_holds_little_of_a_long_trace_wherever_one_looks_at_it(qtbot:
         view.show_result(result, "other")
         qtbot.waitUntil(lambda: view.picture_complete, timeout=20_000)
         before = psutil.Process().memory_info().rss
-        for color_by in ("value", "violation", "difference"):
+        for color_by in ("value", "error_ratio", "difference"):
             view.show_color_by(color_by)
             for zoom in (1.0, 8.0, 64.0, 512.0):
                 view.fit()

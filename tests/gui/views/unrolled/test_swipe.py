@@ -152,7 +152,7 @@ def test_a_swipe_takes_room_for_its_names_only_while_it_is_on(view: UnrolledView
 
 def test_a_swipe_rests_while_colors_tell_something_else_or_both_sides_are_one_engine(view: UnrolledView) -> None:
     swipe(view, small(), 2)
-    for color_by in ("difference", "violation"):
+    for color_by in ("difference", "error_ratio"):
         view.show_color_by(color_by)
         assert view.swiped_to is None
         assert view.swipe_names() == []

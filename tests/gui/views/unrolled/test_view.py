@@ -168,7 +168,7 @@ def test_lanes_are_flagged_over_all_samples(view: UnrolledView) -> None:
 def test_error_ratio_colors_keep_the_numbers(view: UnrolledView) -> None:
     view.show_result(small(edits={"manual": spoil}), "manual")
     before, by_value = view.visible_numbers(), view.grab().toImage()
-    view.show_color_by("violation")
+    view.show_color_by("error_ratio")
     assert view.visible_numbers() == before
     assert view.grab().toImage() != by_value
     view.show_color_by("value")
