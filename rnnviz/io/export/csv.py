@@ -86,7 +86,8 @@ def _row_blocks(result: RunResult) -> Iterator[_Block]:
 def _row_blocks_with_gates(result: RunResult) -> Iterator[_Block]:
     """The same rows; gates come by whole timesteps, of which a block may hold a part."""
     layers, directions, _, samples, units = result.shape
-    timesteps = max(1, _BLOCK_ROWS // (samples * units))
+    # Half as many rows, since each has a dozen gates of every engine.
+    timesteps = max(1, _BLOCK_ROWS // 2 // (samples * units))
     for layer, direction in product(range(layers), range(directions)):
         for first, last, columns in lane_columns(result, layer, direction, timesteps):
             for start in range(first, last, _BLOCK_ROWS):
