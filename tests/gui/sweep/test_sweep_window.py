@@ -224,14 +224,14 @@ def test_stop_keeps_the_rows_that_are_done(
 
 @pytest.mark.slow
 def test_closing_the_main_window_ends_a_sweep(
-    qtbot: Any, bare_window: MainWindow, opened: Callable[[Path], SweepWindow], tmp_path: Path
+    qtbot: Any, window: MainWindow, opened: Callable[[Path], SweepWindow], tmp_path: Path
 ) -> None:
     path = tmp_path / "s.toml"
     path.write_text(f"seeds = {list(range(200))}\n{SWEEP}", encoding="utf-8")
     shown = opened(path)
     shown.run_action.trigger()
     qtbot.waitUntil(lambda: shown.figures.done > 0, timeout=20_000)
-    bare_window.close()
+    window.close()
     assert not shown.isVisible()
 
 
