@@ -13,6 +13,7 @@ def words(path: Path, text: str) -> list[tuple[int, str]]:
     return [(finding.line, finding.words) for finding in search(path)]
 
 
+@pytest.mark.slow  # `make lint` runs the same search.
 def test_the_project_has_no_retired_words() -> None:
     assert list(chain.from_iterable(map(search, texts()))) == []
 

@@ -67,7 +67,7 @@ def test_a_reader_that_has_had_enough_is_no_error(config: str) -> None:
     "number",
     [signal.SIGINT, *(pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGTERM, signal.SIGHUP))],
 )
-@pytest.mark.parametrize("group", [True, False])
+@pytest.mark.parametrize("group", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_signal_ends_the_run_and_leaves_no_file(tmp_path: Path, number: signal.Signals, group: bool) -> None:
     config = write(tmp_path)
     own = tmp_path / "slow.py"

@@ -194,6 +194,7 @@ def test_onnx_can_be_the_reference_and_a_candidate(capsys: pytest.CaptureFixture
         assert found["versions"]["onnx"].startswith("onnxruntime ")
 
 
+@pytest.mark.slow
 def test_torch_can_be_the_reference_of_others(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     pytest.importorskip("torch")
     code, found, _ = run(capsys, write(tmp_path), "--engines", "torch,manual,onnx", "--strict")

@@ -76,10 +76,7 @@ def arrays_of(folder: Path) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize(
     ("dtype", "cell"),
-    [
-        *(("float32", cell) for cell in EXAMPLES),
-        *(pytest.param("float64", *cell.values, marks=cell.marks) for cell in TWO_CELLS),
-    ],
+    [pytest.param(dtype, *cell.values, marks=cell.marks) for dtype in ("float32", "float64") for cell in TWO_CELLS],
 )
 def test_every_engine_computes_the_loops(cell: str, dtype: str, run_folder: Callable[..., Path]) -> None:
     folder = run_folder(cell, dtype)

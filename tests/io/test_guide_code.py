@@ -120,7 +120,7 @@ def test_recorded_outputs_of_each_framework_agree_with_its_weights(heading, pack
     assert result["coverage"] > 0.5
 
 
-@pytest.mark.parametrize(("bug", "code"), [("", 0), ("bug:gates-i-f-o-g", 1)])
+@pytest.mark.parametrize(("bug", "code"), [pytest.param("", 0, marks=pytest.mark.slow), ("bug:gates-i-f-o-g", 1)])
 def test_a_port_is_checked_as_its_page_says(bug, code, folder, capsys):
     needs("torch")
     shutil.copy(SAMPLE, folder / "lstm.safetensors")
