@@ -117,6 +117,7 @@ def test_an_interrupt_while_the_program_is_imported_has_its_exit_code_and_no_tra
     assert (done.returncode, done.stdout, done.stderr) == (INTERRUPTED, "", "")
 
 
+@pytest.mark.slow
 def test_a_signal_that_is_ignored_stays_ignored(config: str) -> None:
     line = 'trap "" HUP; "$@" & child=$!; sleep 0.5; kill -HUP $child; wait $child'
     done = subprocess.run(

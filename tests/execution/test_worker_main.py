@@ -75,6 +75,7 @@ def test_what_a_process_imports_before_it_can_catch_anything_is_light() -> None:
     assert done.stdout.strip() == "False"
 
 
+@pytest.mark.slow
 def test_a_run_whose_process_cannot_begin_is_a_sentence_and_the_next_one_is_right(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

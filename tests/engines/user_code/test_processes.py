@@ -108,6 +108,7 @@ def test_objects_that_never_answer_are_stopped(name: str, inputs: Inputs, tmp_pa
     assert sentence.startswith(", line 2: the custom step was stopped")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 def test_code_that_runs_between_two_steps_and_never_ends_is_stopped(inputs: Inputs, tmp_path: Path) -> None:
     code = (

@@ -94,6 +94,7 @@ def assert_files_stay_with_the_session(window, qtbot, folder: Path) -> None:
     qtbot.waitUntil(lambda: "with 1 file." in window.statusBar().currentMessage())
 
 
+@pytest.mark.slow
 def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
     qtbot, window, make_window, supervisor, press, choose, looked_at, settings, tmp_path
 ):

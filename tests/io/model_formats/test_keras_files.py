@@ -196,6 +196,7 @@ def read_within_a_second(path):
 has_timer = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="The system has no such timer")
 
 
+@pytest.mark.slow
 @has_timer
 def test_what_the_library_would_read_for_ever_ends(tmp_path):
     """A heap of texts whose free space has no size is walked through on the spot."""
