@@ -15,6 +15,8 @@ from rnnviz.io.templates import write_starter
 from tests.cli.calls import WRONG
 from tests.cli.test_cli_program import ROOT, program
 
+pytestmark = pytest.mark.slow
+
 FULL = "rnnviz: Standard output cannot be written: No space left on device.\n"
 
 # Unbuffered, an error would come while a command is still running; buffered, when Python ends.

@@ -22,6 +22,8 @@ from tests.oracles.recurrence import recurrence
 from tests.profiles import slow_except
 from tests.verify.audit_helpers import inputs_of
 
+pytestmark = pytest.mark.slow
+
 DYING = {
     "os._exit": ("import os\n\n\ndef step(x, state, p):\n    os._exit(5)\n", " ended its process (exit code 5)."),
     "a crash": (

@@ -26,6 +26,8 @@ from rnnviz.io.session.file_refs import files_to_copy
 from rnnviz.io.session.save import write_session
 from rnnviz.io.session.types import SavedDocument, SavedSession
 
+pytestmark = pytest.mark.slow
+
 CONFIG = Config.from_mapping(
     {
         "network": {"cell": "gru", "input_size": 2, "hidden_size": 3},

@@ -16,6 +16,8 @@ from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.io.config_toml import parse_config
 from rnnviz.io.session.load import read_session
 
+pytestmark = pytest.mark.slow
+
 CONTROL, ALT, SHIFT = (
     Qt.KeyboardModifier.ControlModifier,
     Qt.KeyboardModifier.AltModifier,
