@@ -1,6 +1,6 @@
 """The simple recurrent unit: no recurrent matrix, so that only c waits for the step before (Lei et al., 2018).
 
-The skip connection reads a part s of the input of its own, as the paper has it where x and h differ in size.
+The skip connection reads its own input part s, as in the paper where x and h differ in size.
 """
 
 from rnnviz.cells import Step, sigmoid

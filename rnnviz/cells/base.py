@@ -190,7 +190,7 @@ class Sizes:
     projection_size: int | None = None
 
     def of(self, letter: str) -> int:
-        """The size that a letter stands for."""
+        """Size of the axis with this letter: I, H or P."""
         projection = self.hidden_size if self.projection_size is None else self.projection_size
         return {"I": self.input_size, "H": self.hidden_size, "P": projection}[letter]
 

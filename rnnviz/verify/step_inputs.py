@@ -35,10 +35,10 @@ def followed(inputs: Inputs, trace: Trace, layer: int, direction: int) -> range:
     start, stop = 0, timesteps
     lanes = [(layer, direction), *((layer - 1, below) for below in range(inputs.network.directions) if layer)]
     for place, lane in enumerate(lanes):
-        told = trace.recorded(*lane)
-        if len(told) < timesteps and (place == 0 or inputs.network.kind.has_cell_state):
+        recorded = trace.recorded(*lane)
+        if len(recorded) < timesteps and (place == 0 or inputs.network.kind.has_cell_state):
             return range(0)
-        start, stop = max(start, told.start), min(stop, told.stop)
+        start, stop = max(start, recorded.start), min(stop, recorded.stop)
     return range(start, max(start, stop))
 
 

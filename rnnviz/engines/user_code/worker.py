@@ -50,7 +50,7 @@ class MessageWriter:
         self._lock = threading.Lock()
         self._last = 0.0
 
-    def tell(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         """Write a message."""
         with self._lock:
             self._out.write(encode(message))
@@ -61,14 +61,14 @@ class MessageWriter:
         now = monotonic()
         if now - self._last >= _PROGRESS_INTERVAL:
             self._last = now
-            self.tell(Advanced(fraction))
+            self.send(Advanced(fraction))
 
 
 class CapturedOutput(io.TextIOBase):
     """Standard output and error of the user's code."""
 
-    def __init__(self, teller: MessageWriter) -> None:
-        self._teller = teller
+    def __init__(self, messages: MessageWriter) -> None:
+        self._messages = messages
         # One character more than is kept, by which the engine knows that there was more.
         self._room = PRINTED_LIMIT + 1
 
@@ -79,7 +79,7 @@ class CapturedOutput(io.TextIOBase):
     def write(self, text: str) -> int:
         """Send the text, as long as there is room."""
         if text and self._room > 0:
-            self._teller.tell(Printed(text[: self._room]))
+            self._messages.send(Printed(text[: self._room]))
             self._room -= len(text)
         return len(text)
 
@@ -90,9 +90,9 @@ class CallWatchdog:
     A context manager around the user's code.
     """
 
-    def __init__(self, path: Path, teller: MessageWriter, seconds: float, noun: str = "custom step") -> None:
+    def __init__(self, path: Path, messages: MessageWriter, seconds: float, noun: str = "custom step") -> None:
         self._path, self._noun = path, noun
-        self._teller = teller
+        self._messages = messages
         self._seconds = seconds
         self._began: float | None = None
         self._ended = monotonic()
@@ -113,13 +113,13 @@ class CallWatchdog:
             if began is not None and now - began > self._seconds:
                 line = self._line()
                 at = f"{self._path}, line {line}" if line else str(self._path)
-                self._teller.tell(
+                self._messages.send(
                     Failed(f"{at}: the {self._noun} was stopped: it did not return within {self._seconds:.0f} s.")
                 )
                 _end()
             if began is None and now - last > _ALIVE_INTERVAL and now - self._ended < _OUTSIDE_SECONDS:
                 last = now
-                self._teller.tell(Alive())
+                self._messages.send(Alive())
 
     def _line(self) -> int | None:
         """The innermost line of the user's file that is being run."""
@@ -135,25 +135,25 @@ def main(arguments: list[str]) -> int:
     """Run the user's file; the exit code is 0 if the trace is filled, or the cell read."""
     path, *folders = (Path(argument) for argument in arguments)
     _die_with_parent()
-    teller = MessageWriter(os.fdopen(os.dup(1), "wb"))
+    messages = MessageWriter(os.fdopen(os.dup(1), "wb"))
     # What code below Python prints must not be taken for messages, and what it reads is not there.
     os.dup2(2, 1)
     sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - it stays open until the process ends
     os.dup2(sys.stdin.fileno(), 0)
-    sys.stdout = sys.stderr = CapturedOutput(teller)
+    sys.stdout = sys.stderr = CapturedOutput(messages)
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(path.parent.absolute()))
     try:
         if not folders:
-            teller.tell(Declared(read_cell(path, CallWatchdog(path, teller, STEP_SECONDS, "custom cell"))))
+            messages.send(Declared(read_cell(path, CallWatchdog(path, messages, STEP_SECONDS, "custom cell"))))
             return 0
         inputs, trace = open_inputs(folders[0]), open_trace(folders[1], writable=True)
-        own = OwnRecurrence(path, CallWatchdog(path, teller, STEP_SECONDS))
-        run_stack(inputs, trace, own.run_layer(), teller.advance)
+        own = OwnRecurrence(path, CallWatchdog(path, messages, STEP_SECONDS))
+        run_stack(inputs, trace, own.run_layer(), messages.advance)
     except RecurrenceError as error:
-        teller.tell(Failed(str(error)))
+        messages.send(Failed(str(error)))
         return 1
-    teller.tell(Done())
+    messages.send(Done())
     return 0
 
 

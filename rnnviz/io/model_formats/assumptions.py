@@ -39,5 +39,5 @@ def of_run(entry: Entry, config: Config) -> tuple[str, ...]:
 def _of_network(entry: Entry, config: Config) -> tuple[str, ...]:
     # The reason of an entry without a cell asks for the choice that was made.
     chosen = f"the file does not say the {entry.choice}: {config.network.cell} was chosen"
-    told = entry.reason if entry.cell == config.network.cell else chosen
-    return tuple(dict.fromkeys(clause for clause in (told, *entry.assumptions) if clause))
+    assumption = entry.reason if entry.cell == config.network.cell else chosen
+    return tuple(dict.fromkeys(clause for clause in (assumption, *entry.assumptions) if clause))

@@ -32,9 +32,9 @@ def heard(out: BytesIO) -> list[Message]:
 
 def test_messages_are_a_line_each_and_read_back() -> None:
     out = BytesIO()
-    teller = MessageWriter(out)
+    messages = MessageWriter(out)
     for message in EVERY:
-        teller.tell(message)
+        messages.send(message)
     assert heard(out) == EVERY
     assert encode(Advanced(0.5)) == b'["Advanced", {"fraction": 0.5}]\n'
     for noise, error in ((b"noise\n", ValueError), (b'["Gone", {}]', KeyError), (b'["Done", {"a": 1}]', TypeError)):
@@ -47,10 +47,10 @@ def test_progress_is_told_no_more_often_than_a_person_can_see(monkeypatch: pytes
     monkeypatch.setattr(host, "monotonic", lambda: now[0])
     monkeypatch.setattr(host, "_PROGRESS_INTERVAL", 0.5)
     out = BytesIO()
-    teller = MessageWriter(out)
+    messages = MessageWriter(out)
     for seconds in (0.5, 0.75, 1.0, 1.125, 1.5):
         now[0] = seconds
-        teller.advance(seconds / 10)
+        messages.advance(seconds / 10)
     assert heard(out) == [Advanced(0.05), Advanced(0.1), Advanced(0.15)]
 
 
@@ -121,12 +121,12 @@ def test_a_short_call_is_left_alone_and_nothing_is_told_too_often(
 ) -> None:
     told: list[Message] = []
 
-    def tell(message: Message) -> None:
+    def send(message: Message) -> None:
         told.append(message)
         raise EndedError
 
     monkeypatch.setattr(host, "_ALIVE_INTERVAL", 300.0)
-    watchman = CallWatchdog(tmp_path / "mine.py", SimpleNamespace(tell=tell), 300.0)
+    watchman = CallWatchdog(tmp_path / "mine.py", SimpleNamespace(send=send), 300.0)
     with watchman:
         assert not ended.wait(0.03)
     assert not ended.wait(0.03)
@@ -140,14 +140,14 @@ def test_between_the_calls_the_watchman_only_tells_that_he_lives(
     monkeypatch.setattr(host, "_ALIVE_INTERVAL", 0.02)
     told, twice = [], threading.Event()
 
-    def tell(message: Message) -> None:
+    def send(message: Message) -> None:
         told.append(message)
         if len(told) == 2:
             twice.set()
         if len(told) == 3:
             raise EndedError
 
-    watchman = CallWatchdog(tmp_path / "mine.py", SimpleNamespace(tell=tell), 0.01)
+    watchman = CallWatchdog(tmp_path / "mine.py", SimpleNamespace(send=send), 0.01)
     assert twice.wait(5)
     with watchman:
         pass
@@ -168,8 +168,8 @@ def test_the_host_fills_the_trace_and_says_how_it_went(
     monkeypatch.setattr(host.os, "fdopen", lambda *asked: {(77, "wb"): out}[asked])
     monkeypatch.setattr(host.os, "dup2", lambda *numbers: joined.append(numbers))
 
-    def watchman(whose: Path, teller: MessageWriter, seconds: float) -> threading.Lock:
-        joined.append((whose, type(teller), seconds))
+    def watchman(whose: Path, messages: MessageWriter, seconds: float) -> threading.Lock:
+        joined.append((whose, type(messages), seconds))
         return threading.Lock()
 
     monkeypatch.setattr(host, "CallWatchdog", watchman)
