@@ -6,10 +6,13 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from threading import Lock, Thread
 from types import ModuleType
+
+from threadpoolctl import ThreadpoolController
 
 _starting = Lock()
 
@@ -22,17 +25,32 @@ _VARIABLES = (
 )
 
 
-@contextmanager
-def threads_of_children(count: int | None) -> Iterator[None]:
-    """Start children inside this context with `count` threads; None leaves the number to them.
+@cache
+def openblas_kernels() -> dict[str, str]:
+    """Name the kernels for numpy's OpenBLAS in a new process, where it does not find them by itself.
 
-    The libraries read it once, when they are loaded, which for numpy is before a child's own code begins.
+    OpenBLAS knows processors by their model numbers. On one that is newer than itself it takes its oldest kernels,
+    Prescott, and a matrix product takes up to three times as long. It reads the variable when numpy is imported.
     """
-    if count is None:
-        yield
-        return
-    before = {name: os.environ.get(name) for name in _VARIABLES}
-    os.environ.update(dict.fromkeys(_VARIABLES, str(count)))
+    # numpy 1.26 has no public name for it.
+    from numpy.core._multiarray_umath import __cpu_features__ as has  # type: ignore[import-not-found]
+
+    libraries = ThreadpoolController().select(internal_api="openblas").info()
+    if "OPENBLAS_CORETYPE" in os.environ or all(library["architecture"] != "Prescott" for library in libraries):
+        return {}
+    kernels = "SkylakeX" if has["AVX512_SKX"] else "Haswell" if has["AVX2"] and has["FMA3"] else None
+    return {"OPENBLAS_CORETYPE": kernels} if kernels else {}
+
+
+@contextmanager
+def environment_of_children(threads: int | None) -> Iterator[None]:
+    """Start children inside this context with `threads` threads and the processor's kernels; None leaves the number.
+
+    The libraries read both once, when they are loaded, which for numpy is before a child's own code begins.
+    """
+    variables = openblas_kernels() | ({} if threads is None else dict.fromkeys(_VARIABLES, str(threads)))
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
@@ -88,7 +106,7 @@ def start(process: BaseProcess, threads: int | None) -> None:
     A spawned child runs the parent's main script again, which would start the user's own script, and with it this
     call, a second time. It has no need of it: the script is hidden while the child starts.
     """
-    with _starting, threads_of_children(threads), children_allowed(), _deaf_children():
+    with _starting, environment_of_children(threads), children_allowed(), _deaf_children():
         script = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")
         try:

@@ -8,6 +8,8 @@ from multiprocessing import active_children
 
 import numpy as np
 import pytest
+from numpy.core._multiarray_umath import __cpu_features__ as features
+from threadpoolctl import ThreadpoolController
 
 from rnnviz.core.errors import ConfigError, EngineError, InputError
 from rnnviz.core.progress import advance, expect
@@ -32,6 +34,16 @@ def test_a_ctrl_c_is_the_parent_s_alone_from_the_child_s_first_moment() -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
     assert not call_in_subprocess(hears_interrupts, what="x")
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+
+
+def kernels() -> set[str]:
+    return {library["architecture"] for library in ThreadpoolController().select(internal_api="openblas").info()}
+
+
+def test_a_child_multiplies_with_the_kernels_of_its_processor() -> None:
+    if features["AVX2"] and features["FMA3"]:
+        assert "Prescott" not in call_in_subprocess(kernels, what="x")
+    assert "OPENBLAS_CORETYPE" not in os.environ
 
 
 def refuse() -> None:
