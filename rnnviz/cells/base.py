@@ -14,9 +14,10 @@ by these operations and no others:
     recurrent("k", x)    the recurrent part of gate k, read from x in place of h_{t-1}
     p.name @ x           a parameter that is a matrix, times a value
 
-`step` runs on values of any type that has these operations, and each type interprets the cell in another way: as a
-compiled program (`numpy_program`), with rounding bounds (`bounded`), as text (`symbols`), as a record of which
-gradients are taken (`tape`), or as it is written, on arrays of any library (`arrays`).
+`step` runs on values of any type that has these operations, and each type interprets the cell in another way: the
+package `interpreters` has it as a compiled program (`numpy_program`), with rounding bounds (`bounded`), as text
+(`symbols`), as a record of which gradients are taken (`tape`), and as it is written, on arrays of any library
+(`arrays`).
 """
 
 from abc import ABC, abstractmethod

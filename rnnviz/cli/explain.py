@@ -20,7 +20,7 @@ class _PrintProgram(Action):
     """Print a cell's lines and the calls that compute them, and exit."""
 
     def __call__(self, _parser: object, _namespace: Namespace, cell: Any, _option: str | None = None) -> NoReturn:
-        from rnnviz.cells.program_source import listing
+        from rnnviz.cells.interpreters.program_source import listing
 
         raise SystemExit(print_answer(AGREE, listing(CELLS[cell]) + "\n"))
 

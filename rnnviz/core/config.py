@@ -11,7 +11,7 @@ from typing import Any
 
 from rnnviz.cells import CELLS, LSTM_PROJECTION, CellSpec, Sizes
 from rnnviz.cells.activations import parse_activation
-from rnnviz.cells.graph import Graph, trace
+from rnnviz.cells.interpreters.graph import Graph, trace
 from rnnviz.core.engine_spec import CODE, is_own
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import (

@@ -11,7 +11,7 @@ from dataclasses import replace
 from math import prod
 from pathlib import Path
 
-from rnnviz.cells.serialized import cell_from_json, cell_to_json
+from rnnviz.cells.interpreters.serialized import cell_from_json, cell_to_json
 from rnnviz.core.axis_labels import UNNAMED, Names
 from rnnviz.core.config import Config
 from rnnviz.core.initial_state import State

@@ -10,7 +10,7 @@ import numpy as np
 
 from rnnviz.cells import CELLS
 from rnnviz.cells.activations import onnx_activation
-from rnnviz.cells.arrays import reordered_rows
+from rnnviz.cells.interpreters.arrays import reordered_rows
 from rnnviz.core.config import Network
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters

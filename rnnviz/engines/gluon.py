@@ -28,7 +28,7 @@ import mxnet as mx
 from mxnet.gluon import contrib, rnn
 
 from rnnviz.cells import CELLS, LSTM_PROJECTION
-from rnnviz.cells.arrays import NamedFunctions
+from rnnviz.cells.interpreters.arrays import NamedFunctions
 from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError, last_line
 from rnnviz.core.inputs import Inputs

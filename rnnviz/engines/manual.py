@@ -1,8 +1,8 @@
-"""The manual recurrence: the cell's own lines, compiled into NumPy calls (`cells.numpy_program`)."""
+"""The manual recurrence: the cell's own lines, compiled into NumPy calls (`cells.interpreters.numpy_program`)."""
 
 import numpy as np
 
-from rnnviz.cells.numpy_program import NumpyProgram
+from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace

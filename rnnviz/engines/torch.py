@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from rnnviz.cells import CELLS
-from rnnviz.cells.arrays import NamedFunctions
+from rnnviz.cells.interpreters.arrays import NamedFunctions
 from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 
-from rnnviz.cells.arrays import Library, step_values
+from rnnviz.cells.interpreters.arrays import Library, step_values
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.engines.base import Progress
 from rnnviz.engines.layers import LayerTask, RunLayer

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnviz.cells.running_error import ALLOWED
+from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core.config import Config, InitialStateSource, Network, SequenceSource
 from rnnviz.core.errors import EngineError
 from rnnviz.core.initial_state import draw_initial_state

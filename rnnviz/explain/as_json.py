@@ -3,7 +3,7 @@
 from math import isfinite
 from typing import Any
 
-from rnnviz.cells.symbols import equations_of_all_units
+from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.explain.divergence import Divergence
 from rnnviz.explain.equations import equations
 from rnnviz.explain.explanation import Explanation

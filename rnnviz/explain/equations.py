@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rnnviz.cells.graph import Node
-from rnnviz.cells.running_error import ALLOWED
-from rnnviz.cells.symbols import Symbol, short_equations
+from rnnviz.cells.interpreters.graph import Node
+from rnnviz.cells.interpreters.running_error import ALLOWED
+from rnnviz.cells.interpreters.symbols import Symbol, short_equations
 from rnnviz.explain.digit_format import format_distinct, format_short
 from rnnviz.explain.step_breakdown import StepBreakdown, StoredValue
 

@@ -12,12 +12,12 @@ from math import inf, isfinite, isnan
 import numpy as np
 
 from rnnviz.cells import CellSpec, Gate
-from rnnviz.cells.arrays import ArrayLayer, ArrayValue
-from rnnviz.cells.bounded import bounded_block
-from rnnviz.cells.breakdown import worked_step
-from rnnviz.cells.graph import Graph, Node, evaluate
-from rnnviz.cells.graph import trace as graph_of
-from rnnviz.cells.running_error import ALLOWED, BoundedArray, storage_bound
+from rnnviz.cells.interpreters.arrays import ArrayLayer, ArrayValue
+from rnnviz.cells.interpreters.bounded import bounded_block
+from rnnviz.cells.interpreters.breakdown import worked_step
+from rnnviz.cells.interpreters.graph import Graph, Node, evaluate
+from rnnviz.cells.interpreters.graph import trace as graph_of
+from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, storage_bound
 from rnnviz.core.axis_labels import UNNAMED, Names
 from rnnviz.core.indexing import read_after
 from rnnviz.core.inputs import Inputs

@@ -7,8 +7,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells.graph import Node
-from rnnviz.cells.symbols import expression, short_equations
+from rnnviz.cells.interpreters.graph import Node
+from rnnviz.cells.interpreters.symbols import expression, short_equations
 from rnnviz.core import number_format
 from rnnviz.core.trace_index import ARROWS, Location
 from rnnviz.explain.divergence import Divergence

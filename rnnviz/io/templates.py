@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rnnviz.cells import CELLS, CellSpec
-from rnnviz.cells.symbols import code_lines, equations_of_all_units, helper_lines
+from rnnviz.cells.interpreters.symbols import code_lines, equations_of_all_units, helper_lines
 from rnnviz.io.atomic import atomic_write
 
 _TEMPLATE = '''\

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
 from rnnviz.cells import CellSpec
-from rnnviz.cells.graph import trace
+from rnnviz.cells.interpreters.graph import trace
 from rnnviz.quantities.gates import GateQuantity, gate_quantities
 
 Quantity: TypeAlias = Literal[

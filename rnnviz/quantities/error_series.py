@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells.running_error import ALLOWED
+from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.verify.audit import Audit

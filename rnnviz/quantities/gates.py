@@ -13,9 +13,9 @@ from math import isfinite
 import numpy as np
 
 from rnnviz.cells import CellSpec
-from rnnviz.cells.arrays import ArrayBlock, ArrayLayer, ArrayValue
-from rnnviz.cells.graph import Node, trace, value_limits
-from rnnviz.cells.symbols import short_equations
+from rnnviz.cells.interpreters.arrays import ArrayBlock, ArrayLayer, ArrayValue
+from rnnviz.cells.interpreters.graph import Node, trace, value_limits
+from rnnviz.cells.interpreters.symbols import short_equations
 from rnnviz.core.indexing import time_blocks
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray

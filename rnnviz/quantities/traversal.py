@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from rnnviz.cells.symbols import equations_of_all_units
+from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core.config import Network
 from rnnviz.core.indexing import carried_to, read_after, state_row
 from rnnviz.core.trace_index import ARROWS, Location

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells.running_error import ALLOWED
+from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.sweeps.results import COMPUTED, ROW_VERDICTS, SweepRow, SweepTable
 from rnnviz.sweeps.text import value_text
 

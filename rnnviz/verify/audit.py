@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells.bounded import bounded_block
-from rnnviz.cells.running_error import storage_bound
+from rnnviz.cells.interpreters.bounded import bounded_block
+from rnnviz.cells.interpreters.running_error import storage_bound
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.verify.audit_accumulator import Audit, AuditAccumulator, Compared, WrongStep, undetermined

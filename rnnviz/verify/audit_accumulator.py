@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells.bounded import BoundedLayer, largest_magnitude
-from rnnviz.cells.running_error import ALLOWED, BoundedArray, storage_bound
+from rnnviz.cells.interpreters.bounded import BoundedLayer, largest_magnitude
+from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, storage_bound
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location

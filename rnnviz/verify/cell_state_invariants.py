@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnnviz.cells.running_error import ALLOWED, BoundedArray, storage_bound
+from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, storage_bound
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.indexing import last_timestep, time_blocks
 from rnnviz.core.inputs import Inputs

@@ -17,10 +17,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from rnnviz.cells.arrays import ArrayLayer, ArrayValue
-from rnnviz.cells.blocks import StepBlock
-from rnnviz.cells.bounded import BoundedBlock, BoundedLayer
-from rnnviz.cells.running_error import BoundedArray, exact, storage_bound
+from rnnviz.cells.interpreters.arrays import ArrayLayer, ArrayValue
+from rnnviz.cells.interpreters.blocks import StepBlock
+from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
+from rnnviz.cells.interpreters.running_error import BoundedArray, exact, storage_bound
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnviz.cells import CELLS, CellSpec, Sizes
-from rnnviz.cells.custom import load_cell
+from rnnviz.cells.interpreters.custom import load_cell
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = {path.stem: load_cell(path) for path in sorted((ROOT / "resources" / "cells").glob("*.py"))}

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.cells import ACTIVATIONS, CELLS, Activation, Sizes
-from rnnviz.cells.arrays import step_values
-from rnnviz.cells.bounded import BoundedLayer, bounded_block
-from rnnviz.cells.breakdown import worked_lines
-from rnnviz.cells.graph import trace
-from rnnviz.cells.layout import Order
-from rnnviz.cells.numpy_program import NumpyProgram
-from rnnviz.cells.symbols import code_lines, helper_lines
+from rnnviz.cells.interpreters.arrays import step_values
+from rnnviz.cells.interpreters.bounded import BoundedLayer, bounded_block
+from rnnviz.cells.interpreters.breakdown import worked_lines
+from rnnviz.cells.interpreters.graph import trace
+from rnnviz.cells.interpreters.layout import Order
+from rnnviz.cells.interpreters.numpy_program import NumpyProgram
+from rnnviz.cells.interpreters.symbols import code_lines, helper_lines
 from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer, drawn_layers
 from tests.oracles.cell_loops import DEFAULTS, STEPS, Arrays, cell_values, function, logistic
 

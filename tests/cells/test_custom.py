@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.cells import CellError, CellSpec, Gate, Sizes, Step
-from rnnviz.cells.arrays import step_values
-from rnnviz.cells.custom import load_cell
-from rnnviz.cells.program_source import listing
+from rnnviz.cells.interpreters.arrays import step_values
+from rnnviz.cells.interpreters.custom import load_cell
+from rnnviz.cells.interpreters.program_source import listing
 from tests.cells.layers import EXAMPLES
 
 STEP = """

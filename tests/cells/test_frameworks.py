@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from rnnviz.cells import CELLS, CellSpec, tanh
 from rnnviz.cells import activations as a
-from rnnviz.cells.numpy_program import NumpyProgram
-from rnnviz.cells.tape import full_gradients, record_step
+from rnnviz.cells.interpreters.numpy_program import NumpyProgram
+from rnnviz.cells.interpreters.tape import full_gradients, record_step
 from tests.cells.layers import DrawnLayer, draw_layer, drawn_layers
 from tests.oracles.onnx_cells import OPERATORS, values_of_onnxruntime
 

@@ -16,7 +16,7 @@ import pytest
 
 from rnnviz.cells import Activation, CellError, CellSpec, hard_sigmoid, scaled_tanh, softsign
 from rnnviz.cells import activations as activations_module
-from rnnviz.cells.arrays import step_values
+from rnnviz.cells.interpreters.arrays import step_values
 from tests.cells.layers import ALL_CELLS, draw_layer
 from tests.oracles.cell_loops import cell_values, function
 

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.cells import CELLS, GRU, LSTM, RNN_TANH, CellSpec, Sizes, Step, Values, layout, sigmoid
-from rnnviz.cells.arrays import step_values
-from rnnviz.cells.graph import trace
-from rnnviz.cells.layout import SMALL_PRODUCT, Layout, aligned, choose_order, has_small_products
-from rnnviz.cells.numpy_program import NumpyProgram
-from rnnviz.cells.program_source import Form, listing, program_source
-from rnnviz.cells.schedule import schedule
+from rnnviz.cells import CELLS, GRU, LSTM, RNN_TANH, CellSpec, Sizes, Step, Values, sigmoid
+from rnnviz.cells.interpreters import layout
+from rnnviz.cells.interpreters.arrays import step_values
+from rnnviz.cells.interpreters.graph import trace
+from rnnviz.cells.interpreters.layout import SMALL_PRODUCT, Layout, aligned, choose_order, has_small_products
+from rnnviz.cells.interpreters.numpy_program import NumpyProgram
+from rnnviz.cells.interpreters.program_source import Form, listing, program_source
+from rnnviz.cells.interpreters.schedule import schedule
 from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer
 
 LSTM_LISTING = """\
@@ -275,7 +276,7 @@ def test_aligned_memory(shape: list[int], dtype: str) -> None:
 
 def test_the_cells_need_numpy_alone() -> None:
     script = (
-        "import sys, rnnviz.cells.numpy_program, rnnviz.cells.bounded, rnnviz.cells.tape, rnnviz.cells.custom\n"
+        "import sys\nfrom rnnviz.cells.interpreters import numpy_program, bounded, tape, custom\n"
         "print(*sorted({m.split('.')[0] for m in sys.modules} - set(sys.stdlib_module_names)))\n"
         "print(*sorted({'.'.join(m.split('.')[:2]) for m in sys.modules if m.startswith('rnnviz.')}))"
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rnnviz.cells import relu, sigmoid, tanh
-from rnnviz.cells.running_error import BoundedArray, exact, pre_activation
+from rnnviz.cells.interpreters.running_error import BoundedArray, exact, pre_activation
 
 EPS = 2.0**-23
 LARGEST = float(np.finfo(np.float32).max)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rnnviz.cells import relu, sigmoid, tanh
 from rnnviz.cells.activations import FloatArray
-from rnnviz.cells.running_error import ALLOWED, BoundedArray, exact, pre_activation
+from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, exact, pre_activation
 
 EPS = float(np.finfo(np.float32).eps)
 LARGEST = float(np.finfo(np.float32).max)

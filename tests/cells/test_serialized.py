@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from rnnviz.cells import CellError, CellSpec
-from rnnviz.cells.arrays import step_values
-from rnnviz.cells.serialized import cell_from_json, cell_to_json
-from rnnviz.cells.symbols import equations_of_all_units
+from rnnviz.cells.interpreters.arrays import step_values
+from rnnviz.cells.interpreters.serialized import cell_from_json, cell_to_json
+from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from tests.cells.layers import ALL_CELLS, draw_layer
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from rnnviz.cells import CELLS, relu, sigmoid, tanh
-from rnnviz.cells.bounded import BoundedLayer, bounded_block
-from rnnviz.cells.running_error import BoundedArray, exact
+from rnnviz.cells.interpreters.bounded import BoundedLayer, bounded_block
+from rnnviz.cells.interpreters.running_error import BoundedArray, exact
 from tests.oracles.recurrence import next_state
 
 SAMPLES, INPUTS, SIZE = 3, 5, 4

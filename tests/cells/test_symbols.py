@@ -23,10 +23,10 @@ from rnnviz.cells import (
     sigmoid,
     tanh,
 )
-from rnnviz.cells.arrays import step_values
-from rnnviz.cells.breakdown import worked_lines
-from rnnviz.cells.graph import trace, value_limits
-from rnnviz.cells.symbols import code_lines, equations, helper_lines, tex_lines
+from rnnviz.cells.interpreters.arrays import step_values
+from rnnviz.cells.interpreters.breakdown import worked_lines
+from rnnviz.cells.interpreters.graph import trace, value_limits
+from rnnviz.cells.interpreters.symbols import code_lines, equations, helper_lines, tex_lines
 from tests.cells.layers import ALL_CELLS, draw_layer
 
 EQUATIONS = {

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnviz.cells import ACTIVATIONS, CELLS, GRU, GRU_RESET_BEFORE, LSTM, LSTM_PEEPHOLE, CellSpec
-from rnnviz.cells.arrays import gate_parts, step_values, values_of_parts
-from rnnviz.cells.tape import RecordedStep, full_gradients, record_step
+from rnnviz.cells.interpreters.arrays import gate_parts, step_values, values_of_parts
+from rnnviz.cells.interpreters.tape import RecordedStep, full_gradients, record_step
 from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer, drawn_layers
 
 STEP = 1e-6

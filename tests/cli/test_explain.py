@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rnnviz.cells import CELLS
-from rnnviz.cells.program_source import program_source
+from rnnviz.cells.interpreters.program_source import program_source
 from rnnviz.cli import main
 from rnnviz.engines.registry import ENGINES
 

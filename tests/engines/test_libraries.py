@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rnnviz.cells import ACTIVATIONS
-from rnnviz.cells.arrays import NamedFunctions, step_values
+from rnnviz.cells.interpreters.arrays import NamedFunctions, step_values
 from tests.cells.layers import ALL_CELLS, Arrays, draw_layer
 from tests.oracles.cell_loops import cell_values
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.cells import CELLS, layout
+from rnnviz.cells import CELLS
+from rnnviz.cells.interpreters import layout
 from rnnviz.core.config import CELL_NAMES, Config
 from rnnviz.engines.layers import layer_output
 from rnnviz.engines.manual import ManualEngine

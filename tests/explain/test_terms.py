@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnviz.cells.breakdown import AffinePart
+from rnnviz.cells.interpreters.breakdown import AffinePart
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.as_json import to_json
 from rnnviz.explain.equations import equations

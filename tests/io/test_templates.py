@@ -6,7 +6,7 @@ import pytest
 
 from rnnviz import cells
 from rnnviz.cells import CELLS
-from rnnviz.cells.symbols import equations_of_all_units
+from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core.config import Config
 from rnnviz.io.templates import starter, write_starter
 from tests.lessons.test_lesson_content import retired_words

@@ -25,9 +25,9 @@ CALLS = {
 ALLOWED = {
     # The user's own file, which they have been asked about.
     ("evaluation", "engines/user_code/user_step.py"),
-    ("evaluation", "cells/custom.py"),
+    ("evaluation", "cells/interpreters/custom.py"),
     # The program's own source of an activation.
-    ("evaluation", "cells/arrays.py"),
+    ("evaluation", "cells/interpreters/arrays.py"),
     # How old files are, and the date of a report; what lasts is measured by a clock that only goes on.
     ("a clock that jumps", "execution/recovery_dir.py"),
     ("a clock that jumps", "io/export/report/export.py"),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.cells.running_error import ALLOWED
+from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core.config import Config, Network
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location

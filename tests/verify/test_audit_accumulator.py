@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnviz.cells.running_error import BoundedArray
+from rnnviz.cells.interpreters.running_error import BoundedArray
 from rnnviz.core.trace_index import Location
 from rnnviz.verify import per_timestep
 from rnnviz.verify.audit_accumulator import Audit, AuditAccumulator, Undetermined

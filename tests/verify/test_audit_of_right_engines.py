@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from rnnviz.cells.running_error import ALLOWED
+from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.engines.base import Engine

@@ -4,7 +4,7 @@ from functools import reduce
 
 import numpy as np
 
-from rnnviz.cells.numpy_program import NumpyProgram
+from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.core.errors import EngineError
 from rnnviz.core.initial_state import State
 from rnnviz.core.inputs import Inputs

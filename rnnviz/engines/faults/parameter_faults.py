@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from rnnviz.cells import CellSpec
-from rnnviz.cells.arrays import gate_rows, reordered_rows
+from rnnviz.cells.interpreters.arrays import gate_rows, reordered_rows
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import LayerParameters
 from rnnviz.engines.faults.spec import ParameterChange

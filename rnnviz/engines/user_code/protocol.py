@@ -40,7 +40,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Declared:
-    """The cell that the file declares, as text of `cells.serialized`."""
+    """The cell that the file declares, as text of `cells.interpreters.serialized`."""
 
     cell: str
 

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from rnnviz.cells import CellError
-from rnnviz.cells.custom import load_cell
-from rnnviz.cells.serialized import cell_to_json
+from rnnviz.cells.interpreters.custom import load_cell
+from rnnviz.cells.interpreters.serialized import cell_to_json
 from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import LayerParameters
@@ -36,7 +36,7 @@ class RecurrenceError(Exception):
 
 
 def read_cell(path: Path, watched: AbstractContextManager[object]) -> str:
-    """The cell that a file declares, as text of `cells.serialized`; the file's code runs inside of `watched`.
+    """The cell that a file declares, as text of `interpreters.serialized`; the file's code runs inside of `watched`.
 
     Raises
     ------

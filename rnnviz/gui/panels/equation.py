@@ -4,7 +4,7 @@ import re
 from html import escape
 
 from rnnviz.cells import ACTIVATIONS, CellSpec
-from rnnviz.cells.symbols import equations_of_all_units
+from rnnviz.cells.interpreters.symbols import equations_of_all_units
 
 _PREVIOUS = "[t-1]"
 _TOKEN = re.compile(r"[A-Za-z]\w*(?:\[t-1\])?|[^A-Za-z]+")

@@ -5,7 +5,7 @@ from typing import Any
 
 from PySide6.QtCore import Qt
 
-from rnnviz.cells.running_error import ALLOWED
+from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core import number_format
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.icons import Icons

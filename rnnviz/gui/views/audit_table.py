@@ -3,7 +3,7 @@
 from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtWidgets import QApplication, QGridLayout, QHBoxLayout, QLabel, QPushButton, QStackedLayout, QWidget
 
-from rnnviz.cells.running_error import ALLOWED
+from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.audit_model import AuditModel, TolerancesModel

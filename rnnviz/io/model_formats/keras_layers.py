@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells import CELLS, CellSpec
-from rnnviz.cells.arrays import reordered_rows
+from rnnviz.cells.interpreters.arrays import reordered_rows
 from rnnviz.io.model_formats.keras_archive import KerasFile
 from rnnviz.io.model_formats.keras_calls import Start
 from rnnviz.io.model_formats.keras_cells import FoundLayer, Matched, Sides, StoredCell

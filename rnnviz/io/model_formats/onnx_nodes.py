@@ -12,7 +12,7 @@ from onnx import AttributeProto
 
 from rnnviz.cells import ACTIVATIONS, CELLS, Activation, affine, elu, hard_sigmoid, leaky_relu, linear
 from rnnviz.cells.activations import ONNX_NAMES
-from rnnviz.cells.arrays import reordered_rows
+from rnnviz.cells.interpreters.arrays import reordered_rows
 from rnnviz.io.model_formats.layered_file import (
     Arrays,
     StoredLayer,

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from rnnviz.cells import CELLS
-from rnnviz.cells.symbols import equations_of_all_units
+from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core.config import Config
 from rnnviz.gui.panels.equation import equation_rows
 from rnnviz.gui.panels.shape_text import demand_words, output_words, parameter_rows, state_words

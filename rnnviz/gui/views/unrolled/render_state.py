@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from rnnviz.cells import CellSpec
-from rnnviz.cells.graph import Graph, value_limits
+from rnnviz.cells.interpreters.graph import Graph, value_limits
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray

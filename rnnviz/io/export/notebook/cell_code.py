@@ -1,7 +1,7 @@
 """Cells as the code of a notebook: one step, and the Gluon layer that computes it."""
 
 from rnnviz.cells import CellSpec
-from rnnviz.cells.symbols import code_lines
+from rnnviz.cells.interpreters.symbols import code_lines
 
 GLUON_LAYERS = {
     "rnn_relu": "rnn.RNN(H, L, activation='relu', ",

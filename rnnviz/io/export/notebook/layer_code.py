@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rnnviz.cells.symbols import code_lines
+from rnnviz.cells.interpreters.symbols import code_lines
 from rnnviz.core.config import Network
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS
 from rnnviz.io.export.notebook.cell_code import state_variables

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from rnnviz import __version__
 from rnnviz.cells import CELLS
-from rnnviz.cells.symbols import equations_of_all_units, helper_lines
+from rnnviz.cells.interpreters.symbols import equations_of_all_units, helper_lines
 from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.inputs import Inputs

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rnnviz.cells.running_error import ALLOWED
-from rnnviz.cells.symbols import equations_of_all_units
+from rnnviz.cells.interpreters.running_error import ALLOWED
+from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location

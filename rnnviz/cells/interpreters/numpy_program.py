@@ -13,9 +13,9 @@ import numpy as np
 
 from rnnviz.cells.activations import Activation, FloatArray
 from rnnviz.cells.base import CellSpec
-from rnnviz.cells.layout import Layout, Order
-from rnnviz.cells.program_source import Form, program_source
-from rnnviz.cells.schedule import Place, Schedule, schedule
+from rnnviz.cells.interpreters.layout import Layout, Order
+from rnnviz.cells.interpreters.program_source import Form, program_source
+from rnnviz.cells.interpreters.schedule import Place, Schedule, schedule
 
 _FUNCTIONS = {
     f.__name__: f for f in (np.add, np.subtract, np.multiply, np.tanh, np.maximum, np.copyto, np.dot, np.matmul)

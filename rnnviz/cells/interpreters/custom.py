@@ -22,7 +22,7 @@ from typing import Any
 from rnnviz.cells import activations, base
 from rnnviz.cells.activations import Activation, Composition
 from rnnviz.cells.base import CellError, CellSpec, Gate, Initializer, ParameterSpec, StateSpec
-from rnnviz.cells.graph import trace
+from rnnviz.cells.interpreters.graph import trace
 
 _COMMON = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
 _ARGUMENTS = ("u", "v", "state", "p")

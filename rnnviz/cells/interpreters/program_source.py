@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 from rnnviz.cells.activations import Activation
 from rnnviz.cells.base import CellSpec
-from rnnviz.cells.graph import trace
-from rnnviz.cells.schedule import Call, Place, Schedule, schedule
+from rnnviz.cells.interpreters.graph import trace
+from rnnviz.cells.interpreters.schedule import Call, Place, Schedule, schedule
 
 _NUMBERS = {0.0: "zero", 0.5: "half", 1.0: "one"}
 

@@ -22,7 +22,7 @@ from itertools import pairwise, permutations
 
 from rnnviz.cells.activations import Activation
 from rnnviz.cells.base import CellSpec
-from rnnviz.cells.graph import LEAVES, Graph, Node, ordered, trace
+from rnnviz.cells.interpreters.graph import LEAVES, Graph, Node, ordered, trace
 
 _HALF = 0.5
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Generic, Self, TypeVar
 
 from rnnviz.cells.base import Value
-from rnnviz.cells.graph import LEAVES, Graph, Node, Op, apply, evaluate, ordered
+from rnnviz.cells.interpreters.graph import LEAVES, Graph, Node, Op, apply, evaluate, ordered
 
 
 class ValueOverTime(Value):

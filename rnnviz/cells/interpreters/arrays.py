@@ -14,8 +14,8 @@ import numpy as np
 
 from rnnviz.cells.activations import Activation, FloatArray
 from rnnviz.cells.base import CellSpec, Values
-from rnnviz.cells.blocks import Plan, StepBlock, ValueOverTime
-from rnnviz.cells.graph import Node
+from rnnviz.cells.interpreters.blocks import Plan, StepBlock, ValueOverTime
+from rnnviz.cells.interpreters.graph import Node
 
 
 class Library(Protocol):

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, cast, get_args
 
 from rnnviz.cells.activations import ACTIVATIONS, Activation, clip
 from rnnviz.cells.base import CellError, CellSpec, Gate, Initializer, ParameterSpec, StateSpec, Step, Values, recurrent
-from rnnviz.cells.graph import Node, trace
+from rnnviz.cells.interpreters.graph import Node, trace
 
 _BINARY: dict[str, Callable[[Any, Any], Any]] = {"plus": add, "minus": sub, "times": mul, "matrix": matmul}
 _LEAVES = ("u", "v", "state", "parameter")

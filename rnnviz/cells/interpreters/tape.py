@@ -12,8 +12,8 @@ from typing import TypeAlias
 import numpy as np
 
 from rnnviz.cells.activations import Activation, FloatArray
-from rnnviz.cells.arrays import gate_parts, gate_rows
 from rnnviz.cells.base import CellSpec, Value, Values
+from rnnviz.cells.interpreters.arrays import gate_parts, gate_rows
 
 _Owed: TypeAlias = tuple["TapeValue", Callable[[FloatArray], FloatArray]]
 """An operand, and its gradient from that of the result."""

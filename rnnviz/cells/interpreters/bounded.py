@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from rnnviz.cells.activations import FloatArray
 from rnnviz.cells.base import CellSpec
-from rnnviz.cells.blocks import StepBlock, above
-from rnnviz.cells.graph import Graph, Limits, Node, evaluate, ordered, trace, value_limits
-from rnnviz.cells.running_error import ALLOWED, BoundedArray, pre_activation, storage_bound, stored
+from rnnviz.cells.interpreters.blocks import StepBlock, above
+from rnnviz.cells.interpreters.graph import Graph, Limits, Node, evaluate, ordered, trace, value_limits
+from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, pre_activation, storage_bound, stored
 
 _NARROWED = 17
 """After every how many time steps a carried state is narrowed; a prime, since sequences repeat themselves."""

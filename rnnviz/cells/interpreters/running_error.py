@@ -57,7 +57,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells.activations import Activation, FloatArray
-from rnnviz.cells.blocks import ValueOverTime
+from rnnviz.cells.interpreters.blocks import ValueOverTime
 
 ALLOWED = 8.0
 """Number of bounds that a correct step may be off; with random weights correct engines stay below 2."""

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells.activations import FloatArray
-from rnnviz.cells.arrays import NUMPY, ArrayLayer, ArrayValue, gate_parts
 from rnnviz.cells.base import CellSpec
-from rnnviz.cells.graph import Node, evaluate, ordered, trace
-from rnnviz.cells.symbols import Equation, equations
+from rnnviz.cells.interpreters.arrays import NUMPY, ArrayLayer, ArrayValue, gate_parts
+from rnnviz.cells.interpreters.graph import Node, evaluate, ordered, trace
+from rnnviz.cells.interpreters.symbols import Equation, equations
 
 Floats: TypeAlias = NDArray[np.float64]
 Kind: TypeAlias = Literal["i2h", "h2h", "matrix", "value"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from rnnviz.cells.base import CellSpec
-from rnnviz.cells.graph import Node, ordered, trace
+from rnnviz.cells.interpreters.graph import Node, ordered, trace
 
 _SUM, _PRODUCT, _ATOM = 1, 2, 3
 """How closely the operations bind: an operand that binds less than its operation has brackets."""

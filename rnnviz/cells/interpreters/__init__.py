@@ -1,0 +1,1 @@
+"""What reads a cell and computes, bounds, explains, derives and stores its step."""
