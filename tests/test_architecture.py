@@ -83,7 +83,7 @@ def test_equations_of_cells_are_written_in_one_package() -> None:
 
 
 @pytest.mark.parametrize("part", THIRD_PARTY)
-def test_a_part_imports_only_what_it_may(graph: grimp.ImportGraph, part: str) -> None:
+def test_a_package_imports_only_its_allowed_packages(graph: grimp.ImportGraph, part: str) -> None:
     found = list(third_party(graph, part))
     assert found
     assert [(module, package) for module, package in found if package not in THIRD_PARTY[part]] == []

@@ -130,13 +130,13 @@ def test_a_comparison_is_shown_by_itself() -> None:
     assert f"{comparison.mismatched} of {comparison.elements} values exceed" in seen
 
 
-def test_names_that_look_like_html_are_told_and_not_obeyed() -> None:
+def test_names_that_look_like_html_are_escaped() -> None:
     name = "./<img src=x onerror=alert(1)>.py"
     seen = Reading(make_result(("manual", name))._repr_html_()).text
     assert "manual and <img src=x onerror=alert(1)>.py agree" in seen
 
 
-def test_what_is_shown_has_the_pages_own_colors_so_that_it_is_legible_on_a_dark_one() -> None:
+def test_the_html_inherits_the_colors_of_the_page() -> None:
     styles = "; ".join(Reading(make_result()._repr_html_()).styles)
     assert not re.search(r"(?<![-\w])color: (?!inherit)", styles)
     assert not re.search(r"background(-color)?: (?!none)", styles)
@@ -179,7 +179,7 @@ rnnviz.run("lstm.toml")
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_mypy_finds_the_examples_types_and_a_users_mistakes(tmp_path: Path) -> None:
+def test_mypy_accepts_the_examples_and_finds_errors_of_users(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(examples() + _TYPED, encoding="utf-8")
     lines = script.read_text(encoding="utf-8").splitlines()
@@ -193,7 +193,7 @@ def test_mypy_finds_the_examples_types_and_a_users_mistakes(tmp_path: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_in_jupyter_the_window_opens_beside_a_notebook_that_goes_on(tmp_path: Path) -> None:
+def test_in_jupyter_the_window_opens_while_the_notebook_continues(tmp_path: Path) -> None:
     from nbclient import NotebookClient
     from nbformat.v4 import new_code_cell, new_notebook
 

@@ -26,7 +26,7 @@ def test_a_cost_that_does_not_depend_on_the_size_has_the_exponent_0() -> None:
 
 
 @pytest.mark.parametrize(("sizes", "costs"), [([1], [1.0]), ([1, 2], [1.0, 0.0]), ([1, 2], [1.0])])
-def test_what_has_no_law_is_refused(sizes: list[float], costs: list[float]) -> None:
+def test_costs_without_a_growth_law_are_refused(sizes: list[float], costs: list[float]) -> None:
     with pytest.raises(ValueError, match=r"."):
         fit(sizes, costs)
 

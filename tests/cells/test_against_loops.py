@@ -42,7 +42,7 @@ def test_every_cell_has_an_oracle() -> None:
 
 @pytest.mark.parametrize("name", ALL_CELLS)
 @given(data=st.data())
-def test_a_step_is_what_the_papers_say(name: str, data: st.DataObject) -> None:
+def test_a_step_equals_the_papers_equations(name: str, data: st.DataObject) -> None:
     layer = data.draw(drawn_layers(ALL_CELLS[name]))
     state = layer.state
     expected = cell_values(name, layer.parameters, layer.x, state)

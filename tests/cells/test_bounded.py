@@ -145,7 +145,7 @@ def test_an_activation_passes_eight_bounds_of_its_argument_on(name: str, p: floa
     off=st.tuples(st.floats(-1, 1), st.floats(-1, 1)),
     bounds=st.tuples(st.floats(0, 0.1), st.floats(0, 0.1)),
 )
-def test_sums_differences_and_products_hold_what_their_operands_allow(
+def test_bounds_of_sums_differences_and_products_cover_the_operands_bounds(
     p: float, q: float, off: tuple[float, float], bounds: tuple[float, float]
 ) -> None:
     x, y = (BoundedArray(np.array([v]), np.array([b]), 2.0**-23) for v, b in zip((p, q), bounds, strict=True))

@@ -102,7 +102,7 @@ def step(u, v, state, p, *, gate=sigmoid):
     assert dict(cell.activations).keys() == {"gate"}
 
 
-def test_the_calls_are_shown_beside_the_file_s_lines(tmp_path: Path) -> None:
+def test_the_calls_are_listed_for_the_lines_of_the_file(tmp_path: Path) -> None:
     text = listing(loaded(tmp_path, 'gates = "f n"' + STEP))
     assert text.splitlines()[1] == "f = sigmoid(u.f + v.f)"
 

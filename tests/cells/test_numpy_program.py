@@ -63,7 +63,7 @@ def run(layer: DrawnLayer, program: NumpyProgram, names: tuple[str, ...] = ()) -
     return out
 
 
-def test_the_calls_of_an_lstm_beside_its_lines() -> None:
+def test_the_calls_of_an_lstm_are_listed_for_its_lines() -> None:
     assert listing(LSTM, form=Form(stacked=True)) == LSTM_LISTING
 
 
@@ -87,7 +87,7 @@ def test_how_many_calls_a_step_takes(name: str, calls: int) -> None:
 
 
 @pytest.mark.parametrize("name", ALL_CELLS)
-def test_states_that_are_not_kept_are_computed_still(name: str) -> None:
+def test_states_that_are_not_stored_are_still_computed(name: str) -> None:
     layer = draw_layer(ALL_CELLS[name], timesteps=5)
     for order in ("samples", "features"):
         kept = layer.outputs()

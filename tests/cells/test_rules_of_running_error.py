@@ -54,9 +54,7 @@ ONE_OPERAND: dict[str, Callable[[float, float], tuple[float, float]]] = {
 
 
 @pytest.mark.parametrize(("name", "f"), [("sigmoid", logistic), ("tanh", tangent)])
-def test_within_a_small_bound_an_activation_goes_as_far_as_its_slope_says(
-    name: str, f: Callable[[float], float]
-) -> None:
+def test_within_a_small_bound_an_activation_spreads_by_its_slope(name: str, f: Callable[[float], float]) -> None:
     p = drawn(1, 2.0**-11)
     scale = 1.0 if name == "tanh" else 0.5
     slopes = scale**2 * (1 - np.tanh(scale * p.value) ** 2)
@@ -66,7 +64,7 @@ def test_within_a_small_bound_an_activation_goes_as_far_as_its_slope_says(
 
 
 @pytest.mark.parametrize("name", ONE_OPERAND)
-def test_what_is_made_of_one_number_is_the_formulas(name: str) -> None:
+def test_a_function_of_one_number_equals_the_formula(name: str) -> None:
     p = drawn(1)
     before = pairs(p)
     result = OPERATIONS[name](p)
@@ -82,7 +80,7 @@ TWO_OPERANDS: dict[str, Callable[[float, float, float, float], tuple[float, floa
 
 
 @pytest.mark.parametrize("name", TWO_OPERANDS)
-def test_what_is_made_of_two_numbers_is_the_formulas(name: str) -> None:
+def test_a_function_of_two_numbers_equals_the_formula(name: str) -> None:
     p, q = drawn(2), drawn(3)
     before = pairs(p), pairs(q)
     result = getattr(p, name)(q)
@@ -106,7 +104,7 @@ def test_a_sum_of_terms_is_off_by_their_size_and_by_the_root_of_their_count() ->
 
 
 @pytest.mark.parametrize("terms", [[LARGEST / 4, 3.0], [inf, 3.0]])
-def test_of_a_sum_whose_terms_may_overflow_nothing_is_known_and_of_those_beside_it_all(terms: list[float]) -> None:
+def test_an_overflowing_sum_has_an_infinite_bound_and_its_neighbor_a_finite_one(terms: list[float]) -> None:
     result = pre_activation(np.array([1.0, 2.0]), np.array(terms), 4, LARGEST, EPS)
     assert pairs(result) == [(1.0, inf), (2.0, EPS * (1 + 3 + 2 * 2))]
 
@@ -144,7 +142,7 @@ def test_at_a_certain_infinity_an_activation_has_reached_its_end(name: str, ends
     assert result.bound[3] == pytest.approx((0.5 if name == "sigmoid" else 1.0) / 8 + EPS, rel=1e-15, abs=0.0)
 
 
-def test_relu_lets_through_what_may_be_positive_and_every_nan() -> None:
+def test_relu_passes_values_that_may_be_positive_and_every_nan() -> None:
     for value, passed in ((-8.0, 1.0), (nextafter(-8.0, -9), 0.0), (0.0, 1.0), (nan, 1.0), (-inf, 0.0)):
         result = relu(one(value, 1.0))
         assert result.bound[0] == passed

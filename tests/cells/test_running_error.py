@@ -43,7 +43,7 @@ def test_a_sum_is_within_its_bound(p: tuple[BoundedArray, np.float32], q: tuple[
 
 
 @given(p=st.floats(-2, 2), q=st.floats(0, 1), bounds=st.tuples(BOUNDS, BOUNDS), shifts=st.tuples(SHIFTS, SHIFTS))
-def test_eight_bounds_of_a_product_hold_what_eight_bounds_of_its_factors_admit(
+def test_eight_bounds_of_a_product_cover_eight_bounds_of_its_factors(
     p: float, q: float, bounds: tuple[float, float], shifts: tuple[float, float]
 ) -> None:
     moved = (p + shifts[0] * ALLOWED * bounds[0]) * (q + shifts[1] * ALLOWED * bounds[1])
@@ -87,7 +87,7 @@ def test_an_activation_is_within_eight_bounds(name: str, p: tuple[BoundedArray, 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @given(value=st.floats(-30, 30), bound=st.floats(1e-9, 1e3), shift=SHIFTS)
-def test_eight_bounds_of_an_activation_are_what_eight_bounds_of_its_argument_admit(
+def test_eight_bounds_of_an_activation_equal_eight_bounds_of_its_argument(
     name: str, value: float, bound: float, shift: float
 ) -> None:
     evaluated, _ = ACTIVATIONS[name]
@@ -120,7 +120,7 @@ def test_relu_is_within_its_bound(p: tuple[BoundedArray, np.float32]) -> None:
 
 
 @given(st.floats(1e-12, 1e-3), st.floats(0.0, 0.99))
-def test_relu_admits_what_the_audit_admits_of_its_argument(bound: float, part: float) -> None:
+def test_relu_accepts_the_arguments_that_the_audit_accepts(bound: float, part: float) -> None:
     just_below = relu(known(-part * ALLOWED * bound, bound))
     assert just_below.bound[0] == bound
     assert relu(known(-1.01 * ALLOWED * bound, bound)).bound[0] == 0.0
@@ -176,7 +176,7 @@ def test_up_to_some_thousand_terms_the_bound_grows_with_the_root_of_their_count(
 
 
 @given(st.floats(-5, 5), st.floats(1e-9, 0.5), st.floats(-5, 5), st.floats(0, 4))
-def test_narrowing_keeps_what_both_allow_or_the_number_as_it_was(
+def test_narrowing_intersects_intervals_or_leaves_the_number_unchanged(
     value: float, bound: float, middle: float, reach: float
 ) -> None:
     before, low, high = known(value, bound), np.array([middle - reach]), np.array([middle + reach])
@@ -230,7 +230,7 @@ def test_nothing_is_known_of_terms_that_leave_the_precision() -> None:
                 assert_unknown(result)
 
 
-def test_an_infinity_among_finite_terms_is_certain_and_so_is_what_follows_from_it() -> None:
+def test_an_infinity_among_finite_terms_is_certain_and_so_are_its_results() -> None:
     with np.errstate(invalid="ignore"):
         infinite = pre_activation(np.array([np.inf]), np.array([1.0]), 2, LARGEST, EPS)
         negative = pre_activation(np.array([-np.inf]), np.array([1.0]), 2, LARGEST, EPS)
@@ -259,7 +259,7 @@ def as_arrays(*values: float) -> FloatArray:
     return np.array(values)
 
 
-def test_settling_what_is_not_finite_leaves_its_neighbors_alone() -> None:
+def test_settling_nonfinite_values_leaves_their_neighbors_unchanged() -> None:
     p = BoundedArray(as_arrays(1.0, np.inf, 2.0), as_arrays(EPS, EPS, EPS), EPS)
     q = BoundedArray(as_arrays(3.0, 0.5, 0.25), as_arrays(EPS, EPS, EPS), EPS)
     alone = known(1.0, EPS) * known(3.0, EPS), known(2.0, EPS) * known(0.25, EPS)

@@ -84,7 +84,7 @@ def test_a_step_has_the_textbooks_numbers_and_the_bounds_of_its_terms(cell: str)
 
 
 @pytest.mark.parametrize("backward", [False, True])
-def test_an_lstm_carries_its_cell_state_and_what_is_not_sure_of_it_from_step_to_step(backward: bool) -> None:
+def test_an_lstm_passes_its_cell_state_and_its_bound_from_step_to_step(backward: bool) -> None:
     p, layer = layer_of("lstm")
     xs = np.random.default_rng(2).normal(size=(3, SAMPLES, INPUTS))
     hs = np.random.default_rng(3).normal(size=(3, SAMPLES, SIZE))
@@ -110,7 +110,7 @@ def test_an_lstm_carries_its_cell_state_and_what_is_not_sure_of_it_from_step_to_
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_layer_is_judged_in_the_coarser_precision_of_its_weights_and_of_what_is_asked(dtype: str) -> None:
+def test_a_layer_uses_the_coarser_of_weight_and_requested_precision(dtype: str) -> None:
     limits = np.finfo(dtype)
     for eps, expected in ((0.0, limits.eps), (1e-20, limits.eps), (2.0**-10, 2.0**-10)):
         assert layer_of("gru", dtype, eps)[1].eps == float(expected)

@@ -99,7 +99,7 @@ def test_a_signal_in_the_middle_of_a_large_table_ends_the_program_and_leaves_not
     assert list(folder.iterdir()) == []
 
 
-def test_what_an_own_recurrence_prints_is_told_under_its_name(
+def test_prints_of_a_custom_step_are_reported_under_its_name(
     config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     own = tmp_path / "talking.py"
@@ -122,7 +122,7 @@ def test_what_an_own_recurrence_prints_is_told_under_its_name(
     assert "the input has shape" not in capsys.readouterr().out
 
 
-def test_gates_stand_behind_the_contracts_columns_and_need_a_file_to_be_in(
+def test_gates_follow_the_documented_columns_and_need_a_csv_file(
     config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "gates.csv"
@@ -154,7 +154,7 @@ def test_a_report_and_a_notebook_are_written_and_the_report_has_a_picture_for_ei
 
 
 @pytest.mark.parametrize("kind", ["report", "notebook"])
-def test_a_folder_that_is_missing_is_told_before_the_run(
+def test_a_missing_folder_is_reported_before_the_run(
     config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
     path = tmp_path / "no" / "a"

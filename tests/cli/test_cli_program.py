@@ -29,7 +29,7 @@ def test_the_module_is_the_command(config: str) -> None:
     assert json.loads(done.stdout)["verdict"] == "disagree"
 
 
-def test_a_reference_that_is_asked_for_and_missing_exits_with_three_and_says_what_to_do(tmp_path: Path) -> None:
+def test_a_requested_reference_that_is_missing_exits_with_three_and_the_fix(tmp_path: Path) -> None:
     config = write(tmp_path, compare={"reference": "gluon"})
     hidden = tmp_path / "hidden"
     hidden.mkdir()
@@ -53,7 +53,7 @@ def test_a_reference_that_is_asked_for_and_missing_exits_with_three_and_says_wha
     assert run("--engines", words).returncode == 0
 
 
-def test_a_reader_that_has_had_enough_is_no_error(config: str) -> None:
+def test_a_pipe_closed_by_its_reader_is_not_an_error(config: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     # Unbuffered, the error would come while the command still runs; buffered, when Python says goodbye.

@@ -76,7 +76,7 @@ def test_wrong_reference_is_named(capsys: pytest.CaptureFixture[str], tmp_path: 
     assert found["diagnosis"] == ["gates-z-r-n"]
 
 
-def test_worst_candidate_comes_first(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_the_worst_candidate_is_first(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     mine = tmp_path / "mine.py"
     mine.write_text(RIGHT["gru"], encoding="utf-8")
     code, found, _ = run(capsys, write(tmp_path), "--engines", f"manual,{mine},bug:update-gate-inverted")

@@ -112,7 +112,7 @@ def test_weights_come_back_from_every_format_and_run(
 
 
 @pytest.mark.usefixtures("no_subprocess")
-def test_a_failed_proof_ends_with_3_and_leaves_the_older_file(
+def test_a_failed_check_exits_with_3_and_leaves_the_older_file(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = numpy_archive.write_weights
@@ -129,7 +129,7 @@ def test_a_failed_proof_ends_with_3_and_leaves_the_older_file(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.toml", "w.npz"]
 
 
-def test_what_cannot_be_written_is_refused_before_anything_is_read(
+def test_an_unwritable_target_is_refused_before_anything_is_read(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert 'its ending is ".pt", and must be one of .params' in refusal(capsys, config, "w.pt")
@@ -147,7 +147,7 @@ def test_the_file_that_is_read_is_not_written_over(model: Path, capsys: pytest.C
     assert model.read_bytes() == before
 
 
-def test_what_belongs_to_a_model_file_is_refused_with_a_config(
+def test_options_of_model_files_are_refused_with_a_config(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     error = refusal(capsys, config, tmp_path / "w.npz", "--entry", "x")

@@ -32,17 +32,17 @@ NAMES = Names("a \n", ("open", "", 'the "high"', "x" * 40))
         ("", ""),
     ],
 )
-def test_what_cannot_be_seen_is_marked(name: str, seen: str) -> None:
+def test_invisible_characters_are_marked(name: str, seen: str) -> None:
     assert visible(name) == seen
 
 
-def test_a_timestep_is_told_with_its_name_if_it_has_one() -> None:
+def test_a_time_step_is_shown_with_its_name_if_it_has_one() -> None:
     assert [timestep_in_words(NAMES, t) for t in range(4)] == ["t = 0 'a'", "t = 1 '␣'", "t = 2 '↵'", "t = 3"]
     assert timestep_in_words(Names(), 7) == "t = 7"
     assert timestep_in_words(Names(("word " * 9,)), 0, 12) == "t = 0 'word word w…'"
 
 
-def test_a_feature_is_told_by_number_and_name() -> None:
+def test_a_feature_is_shown_by_number_and_name() -> None:
     assert [feature_title(NAMES, i) for i in range(2)] == ["open", "1"]
     assert [feature_in_words(NAMES, i) for i in range(2)] == ["feature 0 'open'", "feature 1"]
     assert feature_in_words(NAMES, 3, 5) == "feature 3 'xxxx…'"

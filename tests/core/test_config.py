@@ -194,7 +194,7 @@ def test_words_and_vocabulary_set_known_sizes() -> None:
     ],
     ids=lambda sequence: "-".join(sequence),
 )
-def test_valid_key_combinations_are_kept(sequence: dict[str, Any]) -> None:
+def test_valid_key_combinations_are_preserved(sequence: dict[str, Any]) -> None:
     tables = config(sequence=sequence).to_mapping()
     assert {key: tables["sequence"][key] for key in sequence} == sequence
     other = config(sequence=sequence).sequence.of_file("y.npy")

@@ -19,7 +19,7 @@ from rnnviz.core.errors import ConfigError, EngineError, InputError, damaged, in
     ],
     ids=ascii,
 )
-def test_what_cannot_be_printed_is_escaped_and_nothing_else(text: str, shown: str) -> None:
+def test_unprintable_characters_are_escaped_and_nothing_else(text: str, shown: str) -> None:
     assert printable(text) == shown
     assert str(InputError(text)) == str(EngineError(text)) == shown
     assert printable(shown) == shown
@@ -33,7 +33,7 @@ def test_of_a_very_long_sentence_the_beginning_and_the_end_are_said(make: type[E
     assert str(make("\n" * 800)) == "\\n" * 375 + " … " + "\\n" * 375
 
 
-def test_what_a_library_says_is_cut_and_loses_its_full_stop_and_its_lines() -> None:
+def test_a_library_message_is_cut_and_loses_full_stop_and_line_breaks() -> None:
     assert in_short("it\n  says\tso...") == "it says so"
     assert in_short("X" * 200 + ".") == "X" * 200
     assert in_short("x" * 201) == "x" * 200 + " …"

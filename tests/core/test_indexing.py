@@ -28,7 +28,7 @@ from tests.factories import make_result
 
 @pytest.mark.parametrize("layout", ["NTC", "TNC"])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_the_slices_that_are_told_hold_the_values(layout: str, bidirectional: bool) -> None:
+def test_index_expressions_select_the_values(layout: str, bidirectional: bool) -> None:
     result = make_result(num_layers=2, bidirectional=bidirectional, layout=layout, timesteps=3)
     network, trace = result.inputs.network, result["manual"]
     names = {"out": trace.output_in(layout), "state": [trace.state_h], "__builtins__": {}}
@@ -63,7 +63,7 @@ def test_a_step_is_read_by_the_one_that_it_is_carried_to(direction: int, timeste
         assert read_after(network, where.moved(timestep=after), timesteps) == where.timestep
 
 
-def test_the_ends_of_a_lane_are_told() -> None:
+def test_the_ends_of_a_lane_are_described() -> None:
     network = Network("rnn_tanh", 5, 10, num_layers=2, bidirectional=True)
     assert passage_text(network, Location(1, 1, 7), 24) == "previous: t = 8 · next: t = 6"
     assert passage_text(network, Location(1, 1, 23), 24) == "previous: the initial state · next: t = 22"
@@ -76,7 +76,7 @@ def test_the_ends_of_a_lane_are_told() -> None:
 
 
 @pytest.mark.parametrize("layout", ["NTC", "TNC"])
-def test_what_a_lane_reads_is_written_as_the_arrays_are_indexed(layout: str) -> None:
+def test_the_inputs_of_a_lane_are_written_as_array_indices(layout: str) -> None:
     result = make_result(cell="lstm", num_layers=2, bidirectional=True, layout=layout, timesteps=3)
     network, trace, inputs = result.inputs.network, result["manual"], result.inputs
     sequence = inputs.sequence.swapaxes(0, 1) if layout == "NTC" else inputs.sequence

@@ -12,13 +12,13 @@ from rnnviz.core.inputs import with_sequence_shape
 CONFIG = Config.from_mapping({"network": {"cell": "lstm", "input_size": 3, "hidden_size": 4}})
 
 
-def test_the_config_says_what_was_really_read() -> None:
+def test_the_config_has_the_sizes_of_the_sequence_that_was_read() -> None:
     config = with_sequence_shape(CONFIG, (7, 2, 3))
     assert (config.sequence.timesteps, config.sequence.batch_size) == (7, 2)
     assert config.network == CONFIG.network
 
 
-def test_another_number_of_features_is_told_with_both_shapes() -> None:
+def test_another_number_of_features_is_refused_with_both_shapes() -> None:
     with pytest.raises(InputError) as caught:
         with_sequence_shape(CONFIG, (7, 2, 5))
     assert str(caught.value) == (

@@ -16,7 +16,7 @@ from rnnviz.core.mmap_arrays import allocate_array, create_mapped, open_mapped, 
 
 
 @pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="the system knows no such thing")
-def test_what_was_read_of_a_mapped_array_is_let_go_of_and_comes_back(tmp_path: Path) -> None:
+def test_released_pages_of_a_mapped_array_leave_memory_and_can_be_read_again(tmp_path: Path) -> None:
     def resident() -> int:
         return psutil.Process().memory_info().shared
 
@@ -36,7 +36,7 @@ def test_what_was_read_of_a_mapped_array_is_let_go_of_and_comes_back(tmp_path: P
 
 @pytest.mark.parametrize("written", [0, 1 << 30], ids=["allocated", "written"])
 @pytest.mark.parametrize("shape", [(3,), (1 << 19, 1), (2, 3, 5)])
-def test_a_new_mapped_array_is_zero_and_what_is_put_there_stands_in_the_file(
+def test_a_new_mapped_array_is_zero_and_written_values_are_in_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], written: int
 ) -> None:
     monkeypatch.setattr(arrays, "_WRITTEN_BYTES", written)
@@ -71,7 +71,9 @@ def test_a_full_disk_is_an_error_while_the_file_is_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("in_memory", [0, 1 << 26], ids=["in a file", "in memory"])
-def test_room_is_writable_wherever_it_lies(monkeypatch: pytest.MonkeyPatch, in_memory: int) -> None:
+def test_an_allocated_array_is_writable_in_memory_and_in_a_file(
+    monkeypatch: pytest.MonkeyPatch, in_memory: int
+) -> None:
     monkeypatch.setattr(arrays, "_IN_MEMORY_BYTES", in_memory)
     room = allocate_array("float64", (2, 3, 5))
     room[:] = np.arange(30.0).reshape(2, 3, 5)
@@ -147,7 +149,7 @@ def test_a_file_is_written_up_to_a_limit_and_allocated_beyond(
 
 
 @pytest.mark.parametrize("bytes_more", [0, 1])
-def test_room_is_in_memory_up_to_its_limit(monkeypatch: pytest.MonkeyPatch, bytes_more: int) -> None:
+def test_an_allocated_array_is_in_memory_up_to_the_limit(monkeypatch: pytest.MonkeyPatch, bytes_more: int) -> None:
     monkeypatch.setattr(arrays, "_IN_MEMORY_BYTES", 2 * 3 * 4 - bytes_more)
     room = allocate_array("float32", (2, 3))
     assert (room.base is None) == (bytes_more == 0)
@@ -168,7 +170,7 @@ class Slow(io.RawIOBase):
         return min(len(data), 100)
 
 
-def test_room_is_made_however_little_is_written_at_a_time() -> None:
+def test_a_file_is_extended_with_short_writes() -> None:
     slow = Slow()
     arrays._make_room(slow, 1234)
     assert slow.content == b"head" + bytes(1230)
@@ -196,7 +198,7 @@ class Pages(mmap.mmap):
 
 
 @pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="the system knows no such thing")
-def test_the_pages_of_a_part_are_let_go_of_and_those_that_came_in_beside_them() -> None:
+def test_pages_of_a_slice_and_its_read_ahead_are_released() -> None:
     row, neighbors = 1 << 15, 1 << 16
     pages = Pages(-1, 40 * row + 3)
     array = np.ndarray((40, row), np.uint8, pages)

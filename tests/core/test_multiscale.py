@@ -48,9 +48,7 @@ def test_the_last_blocks_of_a_level_may_be_cut_off() -> None:
     assert level_shape((3, 2, 32, 7, 8), Level(16, 4)) == (3, 2, 2, 7, 2)
 
 
-def test_what_is_written_into_levels_is_found_by_name_and_read_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pyramid_levels_are_found_by_name_and_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pyramid, "_FEWEST_VALUES", 1)
     monkeypatch.setattr(pyramid, "_FEWEST_BLOCKS", 2)
     monkeypatch.setattr(pyramid, "_WIDE", 4)

@@ -5,7 +5,7 @@ import pytest
 from rnnviz.core.progress import advance, expect, stage, watched
 
 
-def test_parts_are_told_as_fractions_of_what_was_expected_last() -> None:
+def test_progress_is_a_fraction_of_the_last_expectation() -> None:
     told: list[float] = []
     with watched(told.append):
         advance(3)  # nothing was expected
@@ -20,7 +20,7 @@ def test_parts_are_told_as_fractions_of_what_was_expected_last() -> None:
     assert told == [0.25, 0.75, 1.0, 0.1]
 
 
-def test_nobody_is_told_once_nobody_waits() -> None:
+def test_progress_is_not_reported_without_a_watcher() -> None:
     outer: list[float] = []
     inner: list[float] = []
     expect(2)
@@ -35,7 +35,7 @@ def test_nobody_is_told_once_nobody_waits() -> None:
     assert (outer, inner) == ([0.5], [0.25])
 
 
-def test_a_stage_is_told_as_its_part_of_the_whole() -> None:
+def test_progress_of_a_stage_is_scaled_to_its_part_of_the_whole() -> None:
     told: list[float] = []
     with watched(told.append):
         with stage(0.0, 0.5):
@@ -56,7 +56,7 @@ def stop(_fraction: float) -> None:
     raise CancelledError
 
 
-def test_who_is_told_can_stop_the_work() -> None:
+def test_a_progress_callback_can_cancel_the_work() -> None:
     with watched(stop):
         expect(1)
         with pytest.raises(CancelledError):

@@ -21,7 +21,7 @@ SUBSETS = list(chain.from_iterable(combinations(MARKS, size) for size in range(l
 
 
 @pytest.mark.parametrize("missing", SUBSETS, ids="-".join)
-def test_a_lane_has_the_steps_that_its_own_arrays_or_out_or_the_state_tell(
+def test_the_recorded_steps_of_a_lane_follow_from_its_arrays_out_or_the_state(
     tmp_path: Path, missing: Collection[str]
 ) -> None:
     trace = with_missing(create_trace(tmp_path / "engine", "recording:x.npz", LSTM, TIMESTEPS, SAMPLES), missing)
@@ -40,7 +40,7 @@ def test_a_lane_has_the_steps_that_its_own_arrays_or_out_or_the_state_tell(
 
 @pytest.mark.parametrize("missing", [(), ("state_c", "hidden")], ids=str)
 @pytest.mark.parametrize("precision", ["", "float32"])
-def test_what_was_marked_is_there_when_it_is_opened_and_nothing_else(
+def test_missing_arrays_and_precision_survive_opening_again(
     tmp_path: Path, missing: Collection[str], precision: str
 ) -> None:
     made = create_trace(tmp_path / "engine", "recording:größe.npz", LSTM, TIMESTEPS, SAMPLES, cell=True)

@@ -40,7 +40,7 @@ def test_a_sequence_is_time_first_read_only_and_the_same_every_time(
 
 
 @given(st.sampled_from(("normal", "uniform", "sine", "impulse")), st.integers(1, 6), st.integers(0, 6), SEEDS)
-def test_a_longer_sequence_begins_with_the_shorter_one(kind: str, shorter: int, more: int, seed: int) -> None:
+def test_a_longer_sequence_starts_with_the_shorter_one(kind: str, shorter: int, more: int, seed: int) -> None:
     short = draw_sequence(network(), source(kind, shorter, seed=seed))
     long = draw_sequence(network(), source(kind, shorter + more, seed=seed))
     np.testing.assert_array_equal(long[:shorter], short)
@@ -97,7 +97,7 @@ def test_a_text_is_read_as_one_hot_characters_or_words(
     assert [letters[place] for place in x[:, 0].argmax(axis=1)] == symbols
 
 
-def test_a_row_has_its_one_where_it_is_told_to_and_a_long_one_stands_in_a_file() -> None:
+def test_a_one_hot_row_has_its_one_at_the_index_and_a_large_array_is_in_a_file() -> None:
     np.testing.assert_array_equal(one_hot(np.array([2, 0]), 3, "float32")[:, 0], [[0, 0, 1], [1, 0, 0]])
     places = np.random.default_rng(3).integers(0, 5_000, 4_000)
     x = one_hot(places, 5_000, "float32")

@@ -19,14 +19,14 @@ def test_the_nearest_place_inside_is_inside_and_moves_nothing_that_was(where: Lo
     assert inside.within(SHAPE) == inside
 
 
-def test_a_place_outside_comes_to_the_side_that_it_is_beyond() -> None:
+def test_an_index_outside_is_clamped_to_the_nearest_edge() -> None:
     assert Location(9, 9, 9, 9, 9).within(SHAPE) == Location(1, 1, 4, 2, 3)
     assert Location(-9, -9, -9, -9, -9).within(SHAPE) == Location(0, 0, 0, 0, 0)
     assert Location(1, 1, 4, 2, 3).within((1, 1, 1, 1, 1)) == Location()
     assert Location(1, 1, 4, 2, 3).within(SHAPE) == Location(1, 1, 4, 2, 3)
 
 
-def test_a_place_is_told_in_words_and_in_the_contracts_form() -> None:
+def test_a_location_is_written_in_words_and_as_json() -> None:
     where = Location(1, 1, 4, 2, 3)
     assert where.to_json() == {"layer": 1, "direction": "backward", "timestep": 4, "sample": 2, "unit": 3}
     assert str(where) == "layer 1, backward, t = 4, sample 2, unit 3"

@@ -31,7 +31,7 @@ def tolerance_of(engine: Engine, config: Config) -> float:
 
 
 @given(config=configs())
-def test_every_number_is_that_of_a_float64_recurrence(engine: Engine, config: Config) -> None:
+def test_every_number_equals_the_float64_oracle(engine: Engine, config: Config) -> None:
     inputs = load_inputs(config)
     trace, _ = computed(engine, inputs)
     assert_agrees(trace, recurrence(inputs), tolerance_of(engine, config))
@@ -55,7 +55,7 @@ def test_every_number_is_that_of_torch(engine: Engine, config: Config) -> None:
 
 
 @given(config=configs())
-def test_out_and_states_stand_where_the_layout_and_the_direction_say(engine: Engine, config: Config) -> None:
+def test_out_and_states_are_laid_out_by_layout_and_direction(engine: Engine, config: Config) -> None:
     inputs = load_inputs(config)
     trace, _ = computed(engine, inputs)
     layers, directions, timesteps, samples, size = trace.shape

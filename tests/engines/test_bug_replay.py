@@ -40,7 +40,7 @@ def parts(inputs: Inputs, *samples: int) -> list[StepWindow]:
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_the_first_steps_of_every_lane_are_what_the_bug_makes_of_them(cell: str, bidirectional: bool) -> None:
+def test_the_first_steps_of_every_lane_equal_the_simulated_bug(cell: str, bidirectional: bool) -> None:
     inputs = network(cell, bidirectional=bidirectional)
     for bug in known_bugs_of(inputs.network):
         for fault in bug.variants[cell]:
@@ -68,7 +68,7 @@ def test_the_steps_are_the_first_in_the_order_of_computation(fault: Fault, store
         np.testing.assert_array_equal(found, there)
 
 
-def test_a_step_goes_on_from_what_the_engine_had_before_it() -> None:
+def test_a_step_continues_from_the_previous_state_of_the_engine() -> None:
     inputs = network("lstm")
     trace = computed(ManualEngine(), inputs)[0]
     for part in parts(inputs, 2):
@@ -96,7 +96,7 @@ def test_of_exchanged_axes_the_samples_are_the_steps() -> None:
 
 
 @pytest.mark.parametrize(("cell", "order"), [("lstm", "ofig"), ("gru", "nrz")])
-def test_rows_read_in_an_order_are_those_of_the_gate_that_stands_there(cell: str, order: str) -> None:
+def test_rows_read_in_an_order_belong_to_the_gate_at_that_position(cell: str, order: str) -> None:
     gates = "ifgo" if cell == "lstm" else "rzn"
     rng = np.random.default_rng(0)
     p = LayerParameters(**{k: rng.normal(size=s) for k, s in SPECS[cell].parameter_shapes(Sizes(5, 3)).items()})

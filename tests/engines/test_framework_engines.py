@@ -116,7 +116,7 @@ def test_a_file_that_is_damaged_is_refused_in_one_line(name: str, tmp_path: Path
     assert "\n" not in str(caught.value)
 
 
-def test_a_model_that_is_no_longer_one_is_refused_by_what_onnx_says_first(tmp_path: Path) -> None:
+def test_a_damaged_model_is_refused_with_the_first_line_of_onnx(tmp_path: Path) -> None:
     path = write(made("gru"), tmp_path / "w.onnx")
     model = onnx.load(path)
     model.graph.node[0].op_type = "NoSuchOperator"
@@ -126,7 +126,7 @@ def test_a_model_that_is_no_longer_one_is_refused_by_what_onnx_says_first(tmp_pa
         load_file_engine("onnx", path).run(asked, empty_trace(asked, cell=False), lambda done: None)
 
 
-def test_an_initial_state_that_a_model_does_not_take_is_told_by_onnxruntime(tmp_path: Path) -> None:
+def test_a_rejected_initial_state_is_reported_by_onnxruntime(tmp_path: Path) -> None:
     asked = made("gru")
     engine = load_file_engine("onnx", write(asked, tmp_path / "w.onnx"))
     wide = replace(asked, sequence=read_only(np.ones((5, 2, 9)), "float32"))
@@ -138,7 +138,7 @@ def test_an_initial_state_that_a_model_does_not_take_is_told_by_onnxruntime(tmp_
     assert "\n" not in str(caught.value)
 
 
-def test_what_mxnet_says_when_it_fails_becomes_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_mxnet_becomes_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     gluon = pytest.importorskip("rnnviz.engines.gluon")
 
     def fail(inputs: Inputs) -> None:
@@ -161,7 +161,7 @@ def test_what_mxnet_says_when_it_fails_becomes_a_sentence(monkeypatch: pytest.Mo
     ],
     ids=repr,
 )
-def test_of_what_a_library_says_one_line_is_taken_or_else_its_kind(text: str, first: str, last: str) -> None:
+def test_one_line_of_a_library_error_is_used_or_else_its_type(text: str, first: str, last: str) -> None:
     assert (first_line(ValueError(text)), last_line(ValueError(text))) == (first, last)
 
 

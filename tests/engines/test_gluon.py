@@ -92,7 +92,7 @@ def test_out_holds_forward_then_backward_and_the_backward_state_is_that_of_the_f
     assert_near(np.hstack([forward_2, backward_1]), np.hstack([trace.state_h[0, 0], trace.state_h[1, 0]]), 1e-6)
 
 
-def test_the_states_of_a_stack_are_each_layers_last_hidden_vector(gluon: Engine) -> None:
+def test_the_states_of_a_stack_are_each_layers_last_hidden_state(gluon: Engine) -> None:
     inputs = load_inputs(notebook_config(num_layers=2, sequence={"timesteps": 2}))
     trace, _ = computed(gluon, inputs)
     out, h0 = trace.output_in("NTC"), inputs.initial_state.h
@@ -186,7 +186,7 @@ def test_relu_turns_nan_into_zero_in_mxnet_alone_and_shows_as_a_mismatch(gluon: 
 
 
 @pytest.mark.parametrize("cell", ["rnn_tanh", "lstm", "gru"])
-def test_other_cells_hand_nan_on_in_both_engines(gluon: Engine, cell: str) -> None:
+def test_other_cells_propagate_nan_in_both_engines(gluon: Engine, cell: str) -> None:
     inputs = with_nan(load_inputs(notebook_config(cell=cell, sequence={"timesteps": 3})), 1, 4, 2)
     theirs, ours = traces_of(gluon, inputs)
     np.testing.assert_array_equal(np.isnan(theirs.hidden), np.isnan(ours.hidden))

@@ -69,7 +69,7 @@ def test_bugs_of_a_setting() -> None:
 
 
 @pytest.mark.parametrize("name", KNOWN_BUGS)
-def test_every_bug_says_what_it_is_and_who_makes_it(name: str) -> None:
+def test_every_known_bug_has_a_name_a_cause_and_an_origin(name: str) -> None:
     bug = KNOWN_BUGS[name]
     assert bug.name == name
     assert bug.engine == f"bug:{name}"
@@ -99,7 +99,7 @@ def test_an_unknown_bug_is_refused_with_those_there_are() -> None:
 
 
 @given(config=configs())
-def test_without_a_deviation_the_plain_recurrence_is_right(config: Config) -> None:
+def test_an_empty_fault_equals_the_manual_recurrence(config: Config) -> None:
     inputs = load_inputs(config)
     trace = empty_trace(inputs, cell=True)
     run_fault(Fault(), inputs, trace, lambda done: None)
@@ -113,7 +113,7 @@ def test_without_a_deviation_the_plain_recurrence_is_right(config: Config) -> No
 
 
 @pytest.mark.parametrize("name", ["cell-not-squashed", "batch-as-time", "final-state-at-last-timestep"])
-def test_cell_states_need_no_room(name: str) -> None:
+def test_cell_states_need_not_be_stored(name: str) -> None:
     inputs = both_ways("lstm")
     trace = empty_trace(inputs, cell=False)
     run_fault(KNOWN_BUGS[name].variants["lstm"][0], inputs, trace, lambda done: None)
@@ -219,7 +219,7 @@ def test_a_reverse_that_is_not_reversed_is_a_second_forward_layer() -> None:
     np.testing.assert_array_equal(trace.state_h[1], trace.hidden[0, 1, -1])
 
 
-def test_a_reverse_that_is_not_realigned_stands_in_the_order_of_computation() -> None:
+def test_a_reverse_that_is_not_realigned_is_in_the_order_of_computation() -> None:
     inputs = both_ways()
     trace = faulty("reverse-not-realigned", inputs)
     assert_near(trace.hidden[0, 1], recurrence(inputs).hidden[0, 1, ::-1], 1e-12)

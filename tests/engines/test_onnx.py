@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(ENGINES["onnx"].unavailable is not None, reason=
 
 
 @given(config=configs(dtype="float32"))
-def test_every_number_is_that_of_a_float64_recurrence(config: Config) -> None:
+def test_every_number_equals_the_float64_oracle(config: Config) -> None:
     inputs = load_inputs(config)
     trace, report = computed(load_engine("onnx"), inputs)
     assert_agrees(trace, recurrence(inputs), 2e-5)
@@ -42,7 +42,7 @@ def test_the_cell_states_inside_are_not_known_but_the_final_ones_are() -> None:
     assert_near(trace.state_c, expected, 2e-5)
 
 
-def test_float64_is_refused_by_a_sentence_that_says_what_is_possible() -> None:
+def test_float64_is_refused_with_the_dtype_allowed() -> None:
     entry = ENGINES["onnx"]
     assert entry.unsupported_reason(Network("gru", 3, 4, dtype="float32")) is None
     assert entry.unsupported_reason(Network("gru", 3, 4, dtype="float64")) == (
@@ -50,7 +50,7 @@ def test_float64_is_refused_by_a_sentence_that_says_what_is_possible() -> None:
     )
 
 
-def test_what_onnxruntime_says_when_it_fails_becomes_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_onnxruntime_becomes_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     from rnnviz.engines import onnx
 
     def model(network: Network) -> Any:
@@ -67,7 +67,7 @@ def test_what_onnxruntime_says_when_it_fails_becomes_a_sentence(monkeypatch: pyt
 
 
 @pytest.mark.parametrize(("told", "threads"), [("3", 3), ("", 0), ("many", 0), (None, 0)], ids=str)
-def test_onnxruntime_has_the_threads_that_are_told_the_cpu_alone_and_no_warnings(
+def test_onnxruntime_uses_the_given_threads_and_the_cpu_only_and_no_warnings(
     monkeypatch: pytest.MonkeyPatch, told: str | None, threads: int
 ) -> None:
     from rnnviz.engines import onnx

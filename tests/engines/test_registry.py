@@ -123,7 +123,7 @@ def missing(monkeypatch: pytest.MonkeyPatch, *packages: str, system: str = "Wind
     monkeypatch.setattr(registry.platform, "machine", lambda: machine)
 
 
-def test_a_missing_mxnet_tells_the_system_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_mxnet_is_refused_with_system_and_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     missing(monkeypatch, "mxnet")
     with pytest.raises(EngineError) as caught:
         load_engine("gluon")
@@ -154,7 +154,7 @@ def test_where_mxnet_can_be_installed_it_is_said_how(monkeypatch: pytest.MonkeyP
         ("float32", ("manual",), ["torch"], None),
     ],
 )
-def test_the_usual_reference_is_stood_in_for_by_one_that_can_run(
+def test_a_fallback_reference_replaces_one_that_cannot_run(
     monkeypatch: pytest.MonkeyPatch,
     dtype: str,
     candidates: tuple[str, ...],

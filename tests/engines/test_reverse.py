@@ -79,7 +79,7 @@ def test_cell_states_are_followed_from_the_end() -> None:
         np.testing.assert_allclose(c.value[0], trace.cell[1, 0, t], atol=1e-6)
 
 
-def test_the_order_of_computation_begins_at_the_end() -> None:
+def test_the_order_of_computation_starts_at_the_end() -> None:
     inputs = inputs_of({"timesteps": 6, "batch_size": 1}, cell="gru", hidden_size=2, num_layers=2, reverse=True)
     reference, _ = computed(load_engine("manual"), inputs)
     hidden = reference.hidden.copy()

@@ -20,7 +20,7 @@ from tests.verify.audit_helpers import inputs_of
 
 
 @given(config=configs())
-def test_every_number_is_that_of_a_float64_recurrence(config: Config) -> None:
+def test_every_number_equals_the_float64_oracle(config: Config) -> None:
     pytest.importorskip("torch")
     inputs = load_inputs(config)
     trace, _ = computed(load_engine("torch"), inputs)

@@ -28,7 +28,7 @@ def test_a_child_does_not_grow_with_the_shapes_that_gluon_has_computed() -> None
     assert min(memory[-20:]) - min(memory[80:100]) < 12e6
 
 
-def test_what_holds_itself_as_layers_of_gluon_do_is_let_go_when_a_child_rests() -> None:
+def test_reference_cycles_as_in_gluon_layers_are_collected_when_a_child_is_idle() -> None:
     class Layer:
         def __init__(self) -> None:
             self.itself = self
@@ -45,7 +45,7 @@ def test_what_holds_itself_as_layers_of_gluon_do_is_let_go_when_a_child_rests() 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's way of keeping what is freed")
 @pytest.mark.slow
-def test_a_child_hands_back_what_a_run_took_once_nobody_asks_for_another() -> None:
+def test_an_idle_child_returns_the_memory_of_a_run() -> None:
     supervisor = Supervisor(warm=("manual",))
     sizes = {"network": {"hidden_size": 256}, "sequence": {"timesteps": 2000, "batch_size": 4}}
     finished(events_of(supervisor, config(**sizes)))

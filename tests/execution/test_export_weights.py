@@ -33,7 +33,7 @@ def test_the_parameters_of_a_finished_run_are_written(tmp_path: Path) -> None:
             np.testing.assert_array_equal(arrays[name], array)
 
 
-def test_a_failed_proof_names_the_file_that_would_have_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_check_names_the_file_that_was_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     right = numpy_archive.write_weights
 
     def wrong(network: Network, parameters: Parameters, path: Path) -> None:

@@ -69,7 +69,7 @@ def test_a_fault_at_any_moment_is_a_sentence_and_the_next_run_is_right(
 
 
 @pytest.mark.slow
-def test_a_disk_that_fills_up_is_a_sentence_and_the_next_run_with_room_is_right(
+def test_a_full_disk_is_a_sentence_and_the_next_run_with_free_space_is_right(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     large = config(network={"hidden_size": 64}, sequence={"timesteps": 2_000})

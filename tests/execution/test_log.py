@@ -35,7 +35,7 @@ def test_a_folder_for_state_that_is_not_absolute_is_ignored(monkeypatch):
     assert state_folder() == Path.home() / ".local" / "state" / "rnnviz"
 
 
-def test_it_begins_a_new_file_before_it_grows_too_large(monkeypatch):
+def test_a_new_log_file_starts_before_the_size_limit(monkeypatch):
     handler = next(h for h in log.handlers if not isinstance(h, logging.NullHandler))
     monkeypatch.setattr(handler, "maxBytes", 2000)
     for number in range(200):
@@ -78,7 +78,7 @@ def test_a_config_is_logged_by_names_and_shapes_alone():
         assert secret not in words
 
 
-def test_frames_are_told_without_what_an_exception_says_or_whose_folders_they_are_in():
+def test_frames_are_logged_without_exception_messages_or_folders():
     try:
         raise ValueError("secret 424242")
     except ValueError as error:

@@ -21,7 +21,7 @@ CONFIG = Config.from_mapping(
 )
 
 
-def test_a_long_run_leaves_pyramids_beside_its_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_run_writes_pyramids_next_to_its_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = demand(CONFIG).disk
     with_short_levels(monkeypatch)
     compute(RunRequest(1, CONFIG, load_inputs, "off"), tmp_path / "run", lambda *_: None)

@@ -28,7 +28,7 @@ def load_in_pieces(config: Config) -> Inputs:
     return load_inputs(config)
 
 
-def test_reading_large_inputs_moves_the_bar_up_to_where_the_engines_begin(tmp_path: Path) -> None:
+def test_reading_large_inputs_moves_the_bar_to_the_start_of_the_engines(tmp_path: Path) -> None:
     config = Config(Network("gru", 3, 4), compare=Compare("manual", ("bug:no-h2h-bias",))).checked()
     told: list[tuple[str, float]] = []
     compute(RunRequest(1, config, load_in_pieces), tmp_path, lambda stage, done: told.append((str(stage), done)))

@@ -64,7 +64,7 @@ def torch_arrays(config: Config) -> dict[str, Any]:
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("reference", [True, False])
-def test_what_torch_recorded_agrees_and_is_right_at_every_step(tmp_path: Path, cell: str, reference: bool) -> None:
+def test_outputs_recorded_from_torch_agree_and_pass_the_step_audit(tmp_path: Path, cell: str, reference: bool) -> None:
     golden = f"recording:{tmp_path / 'golden.npz'}"
     config = config_of(*((golden, "manual") if reference else ("manual", golden)), cell=cell)
     np.savez(tmp_path / "golden.npz", **torch_arrays(config))
@@ -127,7 +127,7 @@ def test_a_changed_output_or_final_state_breaks_a_check_of_the_recording(
         ("lstm", 2, "final-state-at-last-timestep", ("hidden", "output", "state")),
     ],
 )
-def test_a_recorded_mistake_is_named(
+def test_a_recorded_known_bug_is_named(
     tmp_path: Path, cell: str, layers: int, mistake: str, kept: tuple[str, ...]
 ) -> None:
     made, port = f"bug:{mistake}", f"recording:{tmp_path / 'port.npz'}"
@@ -147,7 +147,7 @@ def test_a_recorded_mistake_is_named(
 @pytest.mark.parametrize(
     ("cell", "kept"), [("lstm", ("output",)), ("gru", ("state",)), ("rnn_tanh", ("output", "state"))]
 )
-def test_a_part_of_the_hidden_vectors_is_compared_and_what_is_missing_is_told(
+def test_partly_recorded_hidden_states_are_compared_and_gaps_reported(
     tmp_path: Path, run_shared: Run, cell: str, kept: tuple[str, ...]
 ) -> None:
     golden = f"recording:{tmp_path / 'golden.npz'}"
@@ -201,7 +201,7 @@ def test_the_top_layer_of_one_direction_is_audited_where_the_layer_below_it_was_
         ("lstm", "final-state-at-last-timestep", ("output", "state")),
     ],
 )
-def test_a_mistake_is_named_by_what_little_was_recorded(
+def test_a_known_bug_is_named_from_few_recorded_arrays(
     tmp_path: Path, run_shared: Run, cell: str, mistake: str, kept: tuple[str, ...]
 ) -> None:
     made, port = f"bug:{mistake}", f"recording:{tmp_path / 'port.npz'}"
@@ -252,7 +252,7 @@ def test_a_number_that_is_not_finite_is_a_mismatch_at_its_place(tmp_path: Path, 
     assert first.where.index == (1, 1, 2, 0, 3)
 
 
-def test_cell_states_without_hidden_vectors_are_held_against_the_other_engine_s(tmp_path: Path) -> None:
+def test_cell_states_without_hidden_states_are_compared_with_the_other_engine(tmp_path: Path) -> None:
     golden = f"recording:{tmp_path / 'golden.npz'}"
     config = config_of("manual", golden)
     arrays = torch_arrays(config)
@@ -263,7 +263,7 @@ def test_cell_states_without_hidden_vectors_are_held_against_the_other_engine_s(
         assert (check.name, check.holds) == ("state[1] is that of manual", holds)
 
 
-def test_what_was_not_recorded_stays_untold_when_the_trace_is_opened_again(tmp_path: Path) -> None:
+def test_unrecorded_outputs_stay_missing_when_the_trace_is_opened_again(tmp_path: Path) -> None:
     golden = f"recording:{tmp_path / 'golden.npz'}"
     config = config_of("manual", golden)
     np.savez(tmp_path / "golden.npz", hidden=torch_arrays(config)["hidden"])
@@ -275,7 +275,7 @@ def test_what_was_not_recorded_stays_untold_when_the_trace_is_opened_again(tmp_p
 
 
 @pytest.mark.parametrize("key", ["compare.reference", "compare.candidates"])
-def test_a_recording_that_does_not_fit_is_told_at_its_key_before_anything_is_computed(tmp_path: Path, key: str) -> None:
+def test_a_recording_that_does_not_fit_is_reported_at_its_key_before_the_run(tmp_path: Path, key: str) -> None:
     golden = f"recording:{tmp_path / 'golden.npz'}"
     engines = (golden, "manual") if key == "compare.reference" else ("manual", golden)
     np.savez(tmp_path / "golden.npz", hidden=np.ones((1, 1, 6, 3, 4), np.float32))
@@ -288,7 +288,7 @@ def test_a_recording_that_does_not_fit_is_told_at_its_key_before_anything_is_com
     assert stages == [Stage(StageKind.READING_INPUTS)]
 
 
-def test_a_recording_that_is_not_there_is_told_at_its_key(tmp_path: Path) -> None:
+def test_a_missing_recording_is_reported_at_its_key(tmp_path: Path) -> None:
     request = RunRequest(1, config_of("manual", f"recording:{tmp_path / 'no.npz'}"), load_inputs)
     with pytest.raises(ConfigError, match=r"no\.npz\", but there is no such file\.") as caught:
         compute(request, tmp_path / "run", lambda stage, done: None)

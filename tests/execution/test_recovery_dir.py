@@ -27,7 +27,7 @@ def left(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_desk_is_for_the_user_alone_and_goes_when_it_is_closed(tmp_path):
+def test_a_recovery_folder_is_private_and_removed_when_closed(tmp_path):
     own = RecoveryDir(tmp_path)
     assert own.folder.stat().st_mode & 0o077 == 0
     own.autosave.write_text("kept")
@@ -35,7 +35,7 @@ def test_a_desk_is_for_the_user_alone_and_goes_when_it_is_closed(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_process_left_is_found_and_taken_by_one_alone(tmp_path, left):
+def test_an_abandoned_folder_is_found_and_taken_once(tmp_path, left):
     first, second = RecoveryDir(tmp_path), RecoveryDir(tmp_path)
     first.autosave.write_text("mine")
     assert first.abandoned() == second.abandoned() == [left]
@@ -70,13 +70,13 @@ def test_an_owner_that_cannot_be_read_is_none_after_a_while(tmp_path, left, owne
     assert RecoveryDir(tmp_path).abandoned() == [left]
 
 
-def test_what_another_machine_left_in_a_shared_folder_is_not_offered(tmp_path, left):
+def test_folders_abandoned_by_another_machine_are_not_offered(tmp_path, left):
     owner = json.loads((left / "owner.json").read_text())
     (left / "owner.json").write_text(json.dumps({**owner, "host": "another"}))
     assert RecoveryDir(tmp_path).abandoned() == []
 
 
-def test_what_holds_nothing_is_removed(tmp_path, left):
+def test_an_empty_abandoned_folder_is_removed(tmp_path, left):
     (left / AUTOSAVE).unlink()
     (left / CRASH).touch()
     assert RecoveryDir(tmp_path).abandoned() == []
@@ -93,7 +93,7 @@ def written_at(folder: Path, seconds: float) -> Path:
     return folder
 
 
-def test_what_is_too_old_is_removed_unless_it_is_among_the_newest(tmp_path):
+def test_old_folders_are_removed_except_the_newest(tmp_path):
     *old, older = (written_at(tmp_path / f"window-{place}", 1e9 - place) for place in range(4))
     assert RecoveryDir(tmp_path).abandoned() == old
     assert not older.exists()

@@ -60,7 +60,7 @@ def change(path: Path, old: np.floating, new: np.floating) -> None:
 
 @pytest.mark.parametrize("form", WEIGHT_FORMATS, ids=lambda form: form.ending)
 @pytest.mark.parametrize(("cell", "layers", "both"), [("lstm", 2, True), ("gru", 3, False), ("rnn_relu", 1, True)])
-def test_a_right_file_is_proved_by_the_framework_that_it_is_for(
+def test_a_correct_file_is_verified_by_its_framework(
     tmp_path: Path, form: WeightFormat, cell: str, layers: int, both: bool
 ) -> None:
     needs_library(form)
@@ -90,7 +90,7 @@ def test_the_last_bit_of_one_number_is_enough_to_refuse_a_file(tmp_path: Path, f
 
 @pytest.mark.parametrize("form", RUN_BY_A_LIBRARY, ids=lambda form: form.ending)
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_the_framework_computes_otherwise_is_refused_whatever_the_reader_found(
+def test_a_file_that_the_framework_computes_differently_is_refused(
     tmp_path: Path, form: WeightFormat, kind: str
 ) -> None:
     needs_library(form)
@@ -189,7 +189,7 @@ def test_gluon_is_asked_about_more_layers_than_its_own_method_can_count(tmp_path
 
 
 @pytest.mark.parametrize("form", [GLUON_PARAMS, TORCH_SAFETENSORS], ids=lambda form: form.ending)
-def test_without_the_framework_the_proof_says_that_it_has_not_run_the_file(
+def test_without_the_framework_the_check_says_that_it_was_not_run(
     tmp_path: Path, form: WeightFormat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rnnviz.engines.registry.find_spec", lambda name: None)
@@ -200,7 +200,7 @@ def test_without_the_framework_the_proof_says_that_it_has_not_run_the_file(
     assert found.reason.endswith("is not installed")
 
 
-def test_what_mxnet_rounds_is_no_ground_to_refuse_a_file(tmp_path: Path) -> None:
+def test_rounding_of_mxnet_is_not_a_reason_to_refuse_a_file(tmp_path: Path) -> None:
     needs_library(GLUON_PARAMS)
     inputs = made("rnn_relu", dtype="float64")
     assert "rounds what an rnn_relu" in checked(inputs, GLUON_PARAMS, written(inputs, GLUON_PARAMS, tmp_path)).reason
@@ -209,7 +209,7 @@ def test_what_mxnet_rounds_is_no_ground_to_refuse_a_file(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("form", WEIGHT_FORMATS, ids=lambda form: form.ending)
-def test_large_weights_whose_network_is_chaotic_are_proved_all_the_same(tmp_path: Path, form: WeightFormat) -> None:
+def test_large_weights_of_a_chaotic_network_are_verified(tmp_path: Path, form: WeightFormat) -> None:
     needs_library(form)
     inputs = made("lstm", 3, True, scale=20.0)
     path = written(inputs, form, tmp_path)

@@ -47,7 +47,7 @@ def test_the_folder_vanishes_with_its_storage(temporary: Path) -> None:
     assert list(temporary.iterdir()) == []
 
 
-def test_a_temporary_folder_that_was_emptied_or_removed_is_made_anew(temporary: Path) -> None:
+def test_an_emptied_or_removed_temporary_folder_is_created_again(temporary: Path) -> None:
     storage = RunDirs()
     for gone in (storage.folder, temporary):
         before = storage.folder
@@ -59,7 +59,7 @@ def test_a_temporary_folder_that_was_emptied_or_removed_is_made_anew(temporary: 
     assert list(temporary.iterdir()) == []
 
 
-def test_what_a_dead_process_left_is_removed_and_nothing_else(temporary: Path) -> None:
+def test_only_folders_of_dead_processes_are_removed(temporary: Path) -> None:
     abandoned = temporary / f"rnnviz-{dead_pid()}-abc"
     (abandoned / "run-1").mkdir(parents=True)
     (abandoned / "run-1" / "hidden.npy").write_bytes(b"x")

@@ -170,7 +170,7 @@ def test_a_run_that_is_stopped_as_it_ends_does_not_take_the_next_one_along(super
     finished(events_of(supervisor))
 
 
-def test_a_run_that_no_machine_can_hold_is_refused_with_what_it_would_take(supervisor: Supervisor) -> None:
+def test_a_run_beyond_any_machine_is_refused_with_its_demand(supervisor: Supervisor) -> None:
     failure = failed(events_of(supervisor, config(network={"hidden_size": 10**9}), load=loads.blunder))
     assert (failure.kind, failure.key) == ("input", "network.hidden_size")
     assert "would take" in failure.sentence
@@ -220,7 +220,7 @@ def test_a_result_that_cannot_be_opened_is_a_sentence(supervisor: Supervisor, mo
         (loads.die, EngineError),
     ],
 )
-def test_run_raises_what_went_wrong(load: supervisor_module.Load, error: type[Exception]) -> None:
+def test_run_raises_the_error_of_the_worker(load: supervisor_module.Load, error: type[Exception]) -> None:
     with pytest.raises(error) as caught:
         run(config(), load)
     assert str(caught.value).endswith(".")

@@ -21,7 +21,7 @@ def parent_of(number: int) -> tuple[int, int]:
     return number, os.getppid()
 
 
-def test_the_outcome_comes_from_a_child() -> None:
+def test_the_result_is_computed_in_a_child() -> None:
     assert call_in_subprocess(parent_of, 3, what="x") == (3, os.getpid())
 
 
@@ -50,7 +50,7 @@ def refuse() -> None:
     raise ConfigError("network.cell", "The cell is wrong.")
 
 
-def test_an_error_for_the_user_comes_as_it_is() -> None:
+def test_an_input_error_is_raised_unchanged() -> None:
     with pytest.raises(ConfigError, match="The cell is wrong") as caught:
         call_in_subprocess(refuse, what="x")
     assert caught.value.key == "network.cell"
@@ -87,7 +87,7 @@ def refuse_to_wait(_fraction: float) -> None:
     raise LookupError
 
 
-def test_what_is_wanted_no_more_is_stopped_and_its_process_is_gone() -> None:
+def test_a_canceled_call_stops_its_process() -> None:
     before = active_children()
     with pytest.raises(CancelledError):
         call_in_subprocess(hang, what="x", wanted=lambda: False)
@@ -102,7 +102,7 @@ def do_half(whole: int) -> str:
     return "done"
 
 
-def test_who_waits_is_told_how_far_it_is() -> None:
+def test_the_caller_is_notified_of_progress() -> None:
     told: list[float] = []
     assert call_in_subprocess(do_half, 10, what="x", notify=told.append) == "done"
     assert sorted(set(told)) == [0.0, 0.5]
@@ -115,7 +115,7 @@ def do_for_ever() -> None:
         advance(0)
 
 
-def test_who_tells_of_its_progress_has_no_more_time_than_others() -> None:
+def test_reporting_progress_does_not_extend_the_time_limit() -> None:
     with pytest.raises(InputError, match=r"more than 0\.3 seconds"):
         call_in_subprocess(do_for_ever, what="x", seconds=0.3)
 

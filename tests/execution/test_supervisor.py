@@ -28,7 +28,7 @@ def run_folders() -> list[Path]:
     return sorted(storage().folder.iterdir())
 
 
-def test_a_run_tells_its_progress_and_then_its_result(supervisor: Supervisor) -> None:
+def test_a_run_reports_progress_and_then_its_result(supervisor: Supervisor) -> None:
     events = events_of(supervisor)
     assert isinstance(events[0], Progressed)
     assert (events[0].stage, events[0].fraction) == (STARTING, 0.0)
@@ -89,7 +89,7 @@ def test_nothing_in_a_result_can_be_written_to(supervisor: Supervisor) -> None:
             array[...] = 0
 
 
-def test_a_run_that_nobody_follows_to_its_end_does_not_answer_the_next_one(supervisor: Supervisor) -> None:
+def test_an_abandoned_run_does_not_answer_the_next_one(supervisor: Supervisor) -> None:
     abandoned = new_request(config(network={"hidden_size": 7}), load_inputs)
     for _ in supervisor.events(abandoned):
         break

@@ -38,7 +38,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of a pro
 @pytest.mark.parametrize(
     ("left", "said"), [(4 << 20, "none"), pytest.param(40 << 20, "none", marks=pytest.mark.slow), (200 << 20, "300.0")]
 )
-def test_without_room_for_products_numpy_says_so_and_with_it_later_ones_need_no_more(left: int, said: str) -> None:
+def test_memory_for_products_is_reserved_once_or_reported_missing(left: int, said: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", LIMITED, str(left)], capture_output=True, text=True, timeout=60, check=True
     )
@@ -56,7 +56,7 @@ def _begin_without_memory(connection, warm, storage) -> None:
     worker_main.main(connection, warm, storage)
 
 
-def test_a_process_that_cannot_begin_ends_with_a_traceback_and_the_code_1(tmp_path: Path, capfd) -> None:
+def test_a_process_that_cannot_start_ends_with_a_traceback_and_exit_code_1(tmp_path: Path, capfd) -> None:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=partial(_begin_without_memory, theirs, (), tmp_path))
@@ -69,14 +69,14 @@ def test_a_process_that_cannot_begin_ends_with_a_traceback_and_the_code_1(tmp_pa
     ours.close()
 
 
-def test_what_a_process_imports_before_it_can_catch_anything_is_light() -> None:
+def test_the_first_imports_of_a_process_are_light() -> None:
     code = "import sys, rnnviz.execution.worker_main; print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "False"
 
 
 @pytest.mark.slow
-def test_a_run_whose_process_cannot_begin_is_a_sentence_and_the_next_one_is_right(
+def test_a_run_whose_process_cannot_start_is_a_sentence_and_the_next_one_is_right(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     supervisor = Supervisor(warm=())

@@ -49,7 +49,7 @@ def rows_of(result: Any) -> list[list[float]]:
     return np.column_stack([p.i2h_weight[:, 0], p.h2h_weight[:, 0], p.i2h_bias, p.h2h_bias]).tolist()
 
 
-def test_a_gru_has_its_reset_gate_by_the_candidate_and_what_each_engine_stored() -> None:
+def test_a_gru_has_its_reset_gate_at_the_candidate_and_each_engines_stored_value() -> None:
     result = tidy_result(cell="gru", input_size=1, hidden_size=1)
     own, other = result.traces.values()
     explained = explain(result.inputs, own, WHERE)
@@ -143,7 +143,7 @@ def test_an_lstm_has_its_cell_state_before_and_after_and_a_first_step_no_timeste
     assert found["engines"]["manual"]["next"] == Near({"h": o * tanh(c_next), "c": c_next})
 
 
-def test_what_is_no_number_or_was_not_recorded_is_told_as_such() -> None:
+def test_nonfinite_and_unrecorded_values_are_marked() -> None:
     result = tidy_result(cell="rnn_tanh", hidden_size=2)
     own = explain(result.inputs, result["gluon"], WHERE)
     parting = Divergence("input", "x[t=2, i=1]", nan, -inf, None, "i2h", 1)
@@ -178,7 +178,7 @@ def test_what_is_no_number_or_was_not_recorded_is_told_as_such() -> None:
         (Names((), ("x", "", "y")), {"timestep": "", "features": ["x", "", "y"]}),
     ],
 )
-def test_names_stand_by_where_the_sequence_has_any(names: Names, told: dict[str, Any]) -> None:
+def test_names_are_included_where_the_sequence_has_any(names: Names, told: dict[str, Any]) -> None:
     result = tidy_result(cell="rnn_tanh", hidden_size=2)
     named = replace(result, inputs=replace(result.inputs, names=names))
     assert to_json(explain_value(named, WHERE))["names"] == told

@@ -19,18 +19,18 @@ from rnnviz.explain.digit_format import format_distinct, format_short, told_apar
         (99.5, 99.500000004, ("99.500…00", "99.500…04")),
     ],
 )
-def test_two_values_are_told_apart_in_ten_characters(one: float, other: float, brief: tuple[str, str]) -> None:
+def test_two_values_differ_within_ten_characters(one: float, other: float, brief: tuple[str, str]) -> None:
     assert told_apart_briefly(one, other) == brief
     assert told_apart_briefly(other, one) == brief[::-1]
 
 
 @pytest.mark.parametrize(("one", "other"), [(123456.7890123, 123456.7890124), (4e12, 4.0000001e12)])
-def test_where_ten_characters_do_not_tell_them_apart_each_is_as_paper_has_it(one: float, other: float) -> None:
+def test_values_that_need_more_than_ten_characters_are_short(one: float, other: float) -> None:
     assert max(map(len, format_distinct(one, other))) > 10
     assert told_apart_briefly(one, other) == (format_short(one), format_short(other))
 
 
 @pytest.mark.parametrize("strange", [nan, inf, -inf])
-def test_what_is_no_number_is_told_from_one(strange: float) -> None:
+def test_a_nonfinite_value_differs_from_a_number(strange: float) -> None:
     one, other = told_apart_briefly(strange, 0.5)
     assert one != other

@@ -55,20 +55,20 @@ def test_each_line_has_its_symbols_and_beneath_each_its_number(cell: str, symbol
             assert token.number == (token.text if token.value is None else format_short(token.value))
 
 
-def test_the_outcome_is_what_was_stored_less_what_is_right_and_how_far_it_may_be() -> None:
+def test_the_outcome_is_the_stored_minus_the_exact_value_with_its_limit() -> None:
     own = replace(arithmetic("gru"), h=-0.5, stored=0.25, bound=0.125)
     assert outcomes(own)["h"].symbols == "own h - h = Δ, |Δ| ≤ bound"
     assert outcomes(own)["h"].numbers == "0.250 - (-0.500) = 0.750, |Δ| ≤ 1.000"
 
 
-def test_a_negative_number_stands_in_brackets_behind_a_sign_and_nowhere_else() -> None:
+def test_a_negative_number_has_brackets_only_after_a_sign() -> None:
     h, a, b, sign = Token("h", -0.5), Token("a", -0.25), Token("b", -4e-4), Token(" - ")
     line = EquationLine((h, Token(" = "), a, sign, b, Token(" · ("), a, sign, Token("c", 0.0), Token(")")))
     assert line.numbers == "-0.500 = -0.250 - (-4e-4) · (-0.250 - 0.000)"
     assert line.cells == ("-0.500", " = ", "-0.250", " - ", "(-4e-4)", " · (", "-0.250", " - ", "0.000", ")")
 
 
-def test_numbers_of_two_engines_have_digits_enough_to_be_told_apart_and_equal_ones_no_more() -> None:
+def test_numbers_of_two_engines_have_enough_digits_to_differ_and_equal_ones_no_more() -> None:
     signs = Token(" = "), Token(" + ")
     one = EquationLine((Token("h", 0.25), signs[0], Token("a", -0.12341), signs[1], Token("b", -0.5)))
     two = EquationLine((Token("h", 0.25), signs[0], Token("a", -0.12342), signs[1], Token("b", -0.75)))
@@ -101,7 +101,7 @@ def test_a_small_number_has_two_digits(value: float, text: str) -> None:
         (nan, 0.5, ("NaN", "0.500")),
     ],
 )
-def test_two_numbers_get_as_many_decimals_as_tell_them_apart(one: float, other: float, texts: tuple[str, str]) -> None:
+def test_two_numbers_have_enough_decimals_to_differ(one: float, other: float, texts: tuple[str, str]) -> None:
     assert format_distinct(one, other) == texts
 
 
@@ -115,7 +115,7 @@ def test_two_numbers_get_as_many_decimals_as_tell_them_apart(one: float, other: 
         (["none", "1.0"], ["none  ", "   1.0"]),
     ],
 )
-def test_texts_stand_with_their_points_below_each_other(texts: list[str], aligned: list[str]) -> None:
+def test_texts_are_aligned_at_the_decimal_point(texts: list[str], aligned: list[str]) -> None:
     assert align_decimals(texts) == aligned
 
 

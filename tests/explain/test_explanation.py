@@ -51,7 +51,7 @@ def test_a_difference_within_the_tolerance_parts_nothing() -> None:
     assert explanation.partings == {"manual": None}
 
 
-def test_engines_part_first_at_what_the_layer_below_left() -> None:
+def test_engines_diverge_first_in_the_output_of_the_layer_below() -> None:
     explanation = explained(edit=moved(NEXT.moved(layer=0, direction=1, unit=3), 0.01))
     parting = explanation.partings["manual"]
     assert parting is not None
@@ -77,7 +77,7 @@ def test_engines_part_at_the_previous_cell_state() -> None:
     assert (parting.step, parting.name) == ("previous", "c[t-1]")
 
 
-def test_a_wrong_step_parts_the_engines_in_what_they_stored_and_is_said_to_be_wrong() -> None:
+def test_a_wrong_step_diverges_in_the_stored_value_and_is_reported_as_wrong() -> None:
     explanation = explained(edit=moved(NEXT, 0.25))
     parting = explanation.partings["manual"]
     assert parting is not None
@@ -169,7 +169,7 @@ def test_the_report_can_be_followed_with_paper_and_pencil(cell: str) -> None:
     assert text.endswith("agree on every line (within tolerance).")
 
 
-def test_the_terms_of_a_small_network_stand_in_the_order_of_their_indices() -> None:
+def test_the_terms_of_a_small_network_are_in_the_order_of_their_indices() -> None:
     text = report(explained(cell="rnn_tanh", num_layers=1, bidirectional=False, where=Location(timestep=1)))
     names = [line[2:13].rstrip() for line in text.splitlines() if line.startswith(("  x[", "  h[t=", "  b_"))]
     assert names == [
@@ -223,7 +223,7 @@ def test_engines_whose_digits_are_the_same_share_a_line() -> None:
         (-0.0, "0.000"),
     ],
 )
-def test_numbers_have_digits_enough_to_be_told_from_zero(value: float, text: str) -> None:
+def test_numbers_have_enough_digits_to_differ_from_zero(value: float, text: str) -> None:
     assert format_short(value) == text
 
 
@@ -236,12 +236,12 @@ def test_numbers_have_digits_enough_to_be_told_from_zero(value: float, text: str
         ((1e9, 1e9 + 1), ("1000000000.0", "1000000001.0")),
     ],
 )
-def test_two_values_have_digits_enough_to_be_told_apart(pair: tuple[float, float], texts: tuple[str, str]) -> None:
+def test_two_values_have_enough_digits_to_differ(pair: tuple[float, float], texts: tuple[str, str]) -> None:
     assert format_distinct(*pair) == texts
 
 
 @given(st.lists(st.one_of(st.floats(-1e300, 1e300), st.floats(-2, 2), st.sampled_from((nan, inf))), min_size=1))
-def test_decimal_points_stand_below_each_other(values: list[float]) -> None:
+def test_decimal_points_are_aligned(values: list[float]) -> None:
     texts = align_decimals([format_short(value) for value in values])
     assert len({len(text) for text in texts}) == 1
     assert len({text.index(".") for text in texts if "." in text}) <= 1
@@ -249,7 +249,7 @@ def test_decimal_points_stand_below_each_other(values: list[float]) -> None:
         assert np.isclose(float(text), value, rtol=0.06, atol=5.1e-4, equal_nan=True)
 
 
-def test_an_engines_own_cell_state_is_compared_and_reported_beside_that_of_the_arithmetic() -> None:
+def test_an_engines_own_cell_state_is_compared_with_that_of_the_arithmetic() -> None:
     """An LSTM step of a user with another forget gate: its h can agree where its c does not."""
 
     def another_cell(trace: Trace) -> None:

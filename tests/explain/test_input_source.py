@@ -50,9 +50,7 @@ def found(place: InputPlace | InitialPlace, names: Names = UNNAMED, **sections: 
          )),
     ],
 )  # fmt: skip
-def test_a_number_of_the_sequence_is_told_with_where_it_came_from(
-    source: dict[str, Any], names: Names, words: str
-) -> None:
+def test_a_number_of_the_sequence_has_its_source(source: dict[str, Any], names: Names, words: str) -> None:
     said = found(X, names, sequence=source)
     assert said.heading == "This is the input: no step computed it."
     assert (said.place, said.value) == (X, INPUTS.sequence[1, 0, 2])
@@ -77,7 +75,7 @@ def test_a_number_of_the_sequence_is_called_by_its_indices_and_names() -> None:
         ({"source": "file", "path": "/far/away/state.npz"}, "It was read from the file state.npz."),
     ],
 )
-def test_a_number_of_the_initial_state_is_told_with_its_place_in_the_array(
+def test_a_number_of_the_initial_state_has_its_place_in_the_array(
     state: str, source: dict[str, Any], words: str
 ) -> None:
     said = found(InitialPlace(state, 1, 1, 0, 2), initial_state=source)

@@ -26,19 +26,19 @@ def test_terms_and_the_heading_have_names_and_the_numbers_stay() -> None:
     ]
 
 
-def test_a_timestep_without_a_name_and_upper_layers_are_told_as_ever() -> None:
+def test_unnamed_time_steps_and_upper_layers_are_unchanged() -> None:
     where = Location(layer=1, timestep=1)
     assert report(explain_value(NAMED, where)) == report(explain_value(RESULT, where))
 
 
-def test_json_has_the_names_beside_the_indices() -> None:
+def test_json_has_names_and_indices() -> None:
     found = to_json(explain_value(NAMED, Location(timestep=2)))
     assert found["names"] == {"timestep": "Wed", "features": ["open", "", "close"]}
     plain = to_json(explain_value(RESULT, Location(timestep=2)))
     assert {key: value for key, value in found.items() if key != "names"} == plain
 
 
-def test_a_place_is_the_same_by_any_name_and_the_end_of_a_trail_tells_it() -> None:
+def test_a_place_is_equal_by_any_name_and_the_end_of_a_trail_names_it() -> None:
     place = InputPlace(2, 0, 0, NAMES)
     assert place == InputPlace(2, 0, 0)
     assert hash(place) == hash(InputPlace(2, 0, 0))

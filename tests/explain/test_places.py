@@ -58,7 +58,7 @@ def test_a_place_has_a_notation_a_lane_and_a_step(
         *((other, AT) for other in ("h", "pre_h", "change", "norm")),
     ],
 )
-def test_a_quantity_is_told_by_the_arithmetic_of_its_gate_or_its_step(quantity: str, place: Place) -> None:
+def test_a_quantity_leads_to_the_arithmetic_of_its_gate_or_its_step(quantity: str, place: Place) -> None:
     assert quantity_place(AT, quantity) == place
 
 
@@ -78,7 +78,7 @@ def test_a_place_lies_in_a_run_up_to_its_last_index_on_each_axis(beyond: int) ->
 
 
 @pytest.mark.parametrize("direction", [0, 1])
-def test_what_a_step_reads_lies_below_it_and_one_step_before(direction: int) -> None:
+def test_the_inputs_of_a_step_are_the_layer_below_and_the_previous_step(direction: int) -> None:
     result = tidy_result(cell="lstm", hidden_size=4, num_layers=2, bidirectional=True)
     where = Location(1, direction, 2, 1, 3)
     own = explain(result.inputs, result["gluon"], where)

@@ -79,7 +79,7 @@ def summed(rows: list[TermRow]) -> list[float]:
 
 
 @pytest.mark.parametrize("top", [0, 1, 2, 4])
-def test_by_weight_the_heaviest_of_the_first_engine_stand_first_and_the_others_are_one_row(top: int) -> None:
+def test_by_weight_the_heaviest_terms_of_the_first_engine_are_first_and_the_rest_is_one_row(top: int) -> None:
     each = arithmetics("gru")
     terms = [row for row in expected(each, "n") if row.kind == "term"]
     ranked = sorted(terms, key=lambda row: -abs(row.figures[0].added or 0.0))
@@ -98,7 +98,7 @@ def test_by_weight_the_heaviest_of_the_first_engine_stand_first_and_the_others_a
     assert found[-2].figures[1].stop == pytest.approx(found[-1].figures[1].stop)
 
 
-def test_in_order_each_half_sums_what_it_leaves_out() -> None:
+def test_in_order_each_half_sums_the_terms_left_out() -> None:
     each = arithmetics("gru")
     rows = expected(each, "n")
     heaviest = max(rows[:3] + rows[5:7], key=lambda row: abs(row.figures[0].added or 0.0))
@@ -153,7 +153,7 @@ def test_a_line_in_which_engines_part_is_marked_at_its_total_and_no_other() -> N
         assert [row.name for row in ledger(each, line, parting=parting).rows if row.parts] == marked
 
 
-def test_a_cell_state_is_what_is_kept_and_what_is_new() -> None:
+def test_a_cell_state_is_the_kept_plus_the_new_part() -> None:
     own, other = each = arithmetics("lstm")
     v = {symbol: gate.value for symbol, gate in own.by_symbol.items()}
     kept, new = v["f"] * own.previous.c, v["i"] * v["g"]
@@ -177,7 +177,7 @@ def test_a_cell_state_is_what_is_kept_and_what_is_new() -> None:
     )
 
 
-def test_a_grus_hidden_value_is_what_is_new_and_what_is_kept() -> None:
+def test_a_grus_hidden_value_is_the_new_plus_the_kept_part() -> None:
     each = arithmetics("gru", WHERE.moved(timestep=2))
     own = each[0]
     v = {symbol: gate.value for symbol, gate in own.by_symbol.items()}

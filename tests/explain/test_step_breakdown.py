@@ -148,7 +148,7 @@ def test_the_ranked_terms_weigh_most_and_the_rest_is_the_rest(case: Case, k: int
 
 
 @given(explained())
-def test_a_waterfall_begins_at_zero_has_no_gaps_and_ends_at_the_argument(case: Case) -> None:
+def test_a_waterfall_starts_at_zero_has_no_gaps_and_ends_at_the_pre_activation(case: Case) -> None:
     for gate in arithmetic_of(case).gates:
         bars = gate.pre.waterfall()
         assert bars[0].start == 0.0

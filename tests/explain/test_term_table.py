@@ -38,7 +38,7 @@ def added(found: TermTable, engine: int = 0) -> list[float]:
 
 
 @given(st.data())
-def test_what_a_gates_ledger_adds_up_is_the_argument_of_the_textbook(data: st.DataObject) -> None:
+def test_the_terms_of_a_gate_sum_to_the_pre_activation_of_the_equations(data: st.DataObject) -> None:
     arithmetic = arithmetic_of(data.draw(explained()))
     gate = data.draw(st.sampled_from(arithmetic.gates))
     found = ledger(
@@ -75,7 +75,7 @@ def names(found: TermTable) -> list[str]:
     return [row.name for row in found.rows]
 
 
-def test_rows_stand_in_the_order_of_evaluation_or_by_what_they_add() -> None:
+def test_rows_are_in_the_order_of_evaluation_or_by_contribution() -> None:
     each = arithmetics(cell="gru", hidden_size=2)
     assert names(ledger(each, "n")) == [
         *("h[t=2, u=0] →", "h[t=2, u=1] →", "h[t=2, u=0] ←", "h[t=2, u=1] ←", "b_i2h", "u_n"),
@@ -140,7 +140,7 @@ def test_the_outcome_says_how_far_the_engine_is_off() -> None:
     assert values == [own.stored, own.h, own.difference, 8 * own.bound]
 
 
-def test_numbers_that_differ_are_told_apart_in_an_equation() -> None:
+def test_numbers_that_differ_have_enough_digits_in_an_equation() -> None:
     one = EquationLine((Token("h", -0.50001), Token(" = tanh("), Token("a", 0.25), Token(" + "), Token("b", -0.125)))
     other = EquationLine((Token("h", -0.50002), *one.tokens[1:]))
     assert one.cells_apart(other) == (

@@ -35,7 +35,7 @@ def test_a_half_is_its_products_its_bias_and_its_factor() -> None:
     assert (A.factor, B.factor, A.bias, B.bias, A.kind, B.kind) == (1.0, 0.5, 0.25, -2.0, "i2h", "h2h")
 
 
-def test_terms_stand_in_the_order_of_evaluation_and_by_their_weight() -> None:
+def test_terms_are_in_the_order_of_evaluation_and_by_weight() -> None:
     terms = [
         Term("i2h", 0, 2.0, 0.5, 1.0, 1.0),
         Term("i2h", 1, -1.0, 4.0, -4.0, -4.0),
@@ -65,7 +65,7 @@ def test_a_waterfall_has_a_bar_for_each_term_and_bias() -> None:
     ]
 
 
-def test_what_is_no_number_weighs_most_and_is_no_warning() -> None:
+def test_nonfinite_terms_weigh_most_and_raise_no_warning() -> None:
     wild = replace(A, inputs=np.array([inf, nan, 1.0]))
     assert PreActivation(wild, B).by_weight().tolist() == [0, 1, 4, 3, 2]
     assert isnan(PreActivation(wild, AffinePart("h2h", "", np.array([0.0, 1e300]), np.array([inf, 1e300]), 0.0)).sum)
@@ -112,7 +112,7 @@ def without(result: RunResult, engine: str, *missing: str) -> RunResult:
     return replace(result, traces={**result.traces, engine: replace(result[engine], missing=frozenset(missing))})
 
 
-def test_an_arithmetic_keeps_what_it_is_of_and_what_was_stored() -> None:
+def test_an_arithmetic_stores_its_location_and_the_stored_value() -> None:
     result = tidy()
     trace = result["torch"]
     own = explain(result.inputs, trace, WHERE)
@@ -185,7 +185,7 @@ def test_the_tolerance_is_each_comparisons_own() -> None:
     assert partings["torch"] is None or partings["torch"].step != "input"
 
 
-def test_a_recording_that_lacks_what_the_step_reads_has_no_arithmetic() -> None:
+def test_a_recording_without_the_inputs_of_a_step_has_no_arithmetic() -> None:
     mine = NAMES[3]
     result = without(without(tidy(), "manual", "hidden"), mine, "hidden", "output", "state_h")
     found = explain_value(result, WHERE)

@@ -50,7 +50,7 @@ def outcomes_of_configs(kind: str, count: int) -> Counter[str]:
 
 
 @pytest.mark.parametrize("path", sorted(CORPUS.glob("*/*.*")), ids=lambda path: path.name)
-def test_what_once_failed_is_taken_or_refused_in_a_sentence(path: Path, tmp_path: Path) -> None:
+def test_a_former_failure_is_accepted_or_refused_in_a_sentence(path: Path, tmp_path: Path) -> None:
     assert outcome(Path(shutil.copy(path, tmp_path))) in ("ok", "sentence")
 
 

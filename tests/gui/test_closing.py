@@ -31,7 +31,7 @@ def own_window(qtbot, settings):
     window.close()
 
 
-def test_closing_while_a_run_goes_on_ends_thread_and_child_at_once(qtbot, own_window):
+def test_closing_during_a_run_ends_thread_and_child_at_once(qtbot, own_window):
     before = children()
     own_window.document.edit(LARGE)
     own_window.control.run()

@@ -8,7 +8,7 @@ from PySide6.QtGui import QFileOpenEvent
 from rnnviz.gui.file_open_events import FileOpenEvents
 
 
-def test_what_is_asked_for_early_waits_for_the_window_and_what_comes_later_is_opened_at_once(qapp):
+def test_early_requests_wait_for_the_window_and_later_ones_open_at_once(qapp):
     opened = []
     files = FileOpenEvents(qapp, opened.append)
     try:

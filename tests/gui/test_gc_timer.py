@@ -54,7 +54,7 @@ def test_no_other_thread_searches_however_much_it_makes(collector, searches, qtb
     assert len(kept) == 100_000
 
 
-def test_what_holds_itself_is_let_go_while_the_window_rests(collector, qtbot):
+def test_reference_cycles_are_collected_while_the_window_is_idle(collector, qtbot):
     circle = weakref.ref(Circle())
     kept = make_work()
     assert circle() is not None
@@ -62,7 +62,7 @@ def test_what_holds_itself_is_let_go_while_the_window_rests(collector, qtbot):
     assert kept
 
 
-def test_what_grew_old_is_let_go_once_a_quarter_more_has(collector, searches):
+def test_old_cycles_are_collected_after_a_quarter_of_growth(collector, searches):
     collector._timer.stop()
     try:
         gc.collect()

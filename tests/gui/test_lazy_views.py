@@ -21,7 +21,7 @@ def _lazy_views(qtbot: Any) -> tuple[MainLayout, LazyViews]:
     return main_layout, late
 
 
-def test_every_view_comes_behind_the_tab_of_its_title_which_keeps_what_it_says(qtbot: Any) -> None:
+def test_every_view_is_created_behind_its_tab_which_keeps_its_text(qtbot: Any) -> None:
     main_layout, late = _lazy_views(qtbot)
     texts = [f"{title} 3" for title in TABS]
     for title, text in zip(TABS, texts, strict=True):

@@ -171,7 +171,7 @@ def test_the_parameters_are_called_as_gluon_calls_them(
     assert dtype.currentText() == "float32"
 
 
-def test_what_the_steps_read_is_called_as_it_is_written_down(
+def test_the_inputs_of_a_step_have_the_names_of_the_notebook(
     window: MainWindow, run_config: Callable[..., None]
 ) -> None:
     run_config({**_NETWORK, "bidirectional": True}, sequence={"timesteps": 2})

@@ -111,7 +111,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
-def test_show_opens_a_result_and_comes_back_when_the_window_is_closed(tmp_path):
+def test_show_opens_a_result_and_returns_when_the_window_is_closed(tmp_path):
     script, config = tmp_path / "show.py", tmp_path / "mine.toml"
     script.write_text(SHOW)
     save_config(find_lesson("gru").config, config)
@@ -181,7 +181,7 @@ if __name__ == "__main__":
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a console's Ctrl-C cannot be sent to one process there")
 @pytest.mark.slow
-def test_a_ctrl_c_in_the_terminal_closes_the_window_even_while_a_run_goes_on(tmp_path):
+def test_ctrl_c_in_the_terminal_closes_the_window_even_during_a_run(tmp_path):
     script, config = tmp_path / "wait.py", tmp_path / "mine.toml"
     script.write_text(WAIT)
     save_config(find_lesson("gru").config, config)

@@ -119,7 +119,7 @@ def test_a_library_missing_for_one_of_two_displays_does_no_harm() -> None:
     check({**X11, **WAYLAND}, Loader("libxcb-cursor.so.0"))
 
 
-def test_a_missing_library_is_told_rather_than_a_dead_display_beside_it() -> None:
+def test_a_missing_library_is_reported_rather_than_a_dead_display() -> None:
     with pytest.raises(LibraryMissingError, match=r"libxcb-cursor\.so\.0"):
         check({**X11, **WAYLAND}, Loader("libxcb-cursor.so.0"), answering=())
 
@@ -161,7 +161,7 @@ def needed(library: Path) -> Iterator[str]:
     ],
     ids=["qt", "xcb", "wayland"],
 )
-def test_the_tables_say_what_qt_links_to(roots: list[str], libraries: tuple) -> None:
+def test_the_tables_list_the_libraries_that_qt_links_to(roots: list[str], libraries: tuple) -> None:
     spec = importlib.util.find_spec("PySide6")
     assert spec is not None
     assert spec.origin is not None
@@ -222,7 +222,7 @@ def test_a_process_that_can_start_qt_passes(run_with: Run) -> None:
 
 
 @linux_only
-def test_a_process_without_a_display_is_told_so_where_qt_aborts(run_with: Run) -> None:
+def test_a_process_without_a_display_raises_where_qt_aborts(run_with: Run) -> None:
     told = run_with(PROBE)
     assert told.returncode == 1
     assert told.stderr.startswith("DisplayMissingError: No display found: neither")
@@ -230,7 +230,7 @@ def test_a_process_without_a_display_is_told_so_where_qt_aborts(run_with: Run) -
 
 
 @linux_only
-def test_a_process_whose_display_is_dead_is_told_so_where_qt_aborts(run_with: Run) -> None:
+def test_a_process_whose_display_is_dead_raises_where_qt_aborts(run_with: Run) -> None:
     told = run_with(PROBE, DISPLAY=":7777")
     assert told.returncode == 1
     assert "no answer from DISPLAY=:7777" in told.stderr
@@ -238,7 +238,7 @@ def test_a_process_whose_display_is_dead_is_told_so_where_qt_aborts(run_with: Ru
 
 
 @linux_only
-def test_a_process_that_cannot_load_a_library_is_told_so_where_qt_fails(run_with: Run, tmp_path: Path) -> None:
+def test_a_process_that_cannot_load_a_library_raises_where_qt_fails(run_with: Run, tmp_path: Path) -> None:
     (tmp_path / "libEGL.so.1").write_bytes(b"no library")
     environ = {**OFFSCREEN, "LD_LIBRARY_PATH": str(tmp_path)}
     told = run_with(PROBE, **environ)

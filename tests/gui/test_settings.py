@@ -21,7 +21,7 @@ from tests.full_disk import files_of_at_most
 VARIANT = b"[window]\ngeometry=@Variant(\\0\\0)\n"
 
 
-def test_the_window_comes_back_as_it_was(make_window, supervisor):
+def test_the_window_geometry_is_restored(make_window, supervisor):
     window = make_window(supervisor)
     # The screen in memory is small, and a window never comes back larger than the screen.
     window.resize(window.minimumSizeHint())
@@ -56,7 +56,7 @@ def test_a_damaged_settings_file_takes_new_settings_all_the_same(tmp_path, junk)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit of that kind")
-def test_settings_that_a_full_disk_does_not_take_are_as_they_were_until_it_has_room(tmp_path):
+def test_settings_are_unchanged_on_a_full_disk_until_it_has_free_space(tmp_path):
     path = tmp_path / "s.ini"
     settings = Settings(QSettings(str(path), QSettings.Format.IniFormat))
     settings.theme = "dark"
@@ -115,7 +115,7 @@ def test_a_single_recent_file_is_read_back_from_the_file(tmp_path):
     assert RecentFiles(settings).paths() == [Path(file)]
 
 
-def test_the_theme_is_chosen_in_the_menu_and_kept(window, settings):
+def test_the_theme_is_chosen_in_the_menu_and_saved(window, settings):
     assert window.palette().window().color() == LIGHT.color("window")
     for choice, theme in (("dark", DARK), ("light", LIGHT)):
         window.findChild(QAction, f"theme_{choice}").trigger()
@@ -123,7 +123,7 @@ def test_the_theme_is_chosen_in_the_menu_and_kept(window, settings):
         assert settings.theme == choice
 
 
-def test_a_change_of_theme_polishes_each_widget_at_most_twice_and_not_once_for_each_that_it_stands_in(qapp, window):
+def test_a_change_of_theme_polishes_each_widget_at_most_twice(qapp, window):
     polished = Counter()
 
     class Watch(QObject):
@@ -193,7 +193,7 @@ def test_every_icon_is_drawn_in_the_themes_color(qapp, theme):
     assert not application_icon().pixmap(64, 64).isNull()
 
 
-def test_how_far_lessons_were_read_comes_back_and_nonsense_counts_as_the_beginning(settings):
+def test_lesson_progress_is_restored_and_invalid_values_count_as_the_start(settings):
     assert (settings.open_lesson, settings.lesson_step("one")) == ("", 0)
     settings.open_lesson = "one"
     settings.set_lesson_step("one", 4)

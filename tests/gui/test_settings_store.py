@@ -20,7 +20,7 @@ def path(tmp_path):
     return tmp_path / "settings.ini"
 
 
-def test_what_is_set_is_read_back_at_once_and_lies_in_the_file_once_saved(path):
+def test_a_set_value_is_read_back_at_once_and_is_in_the_file_once_saved(path):
     store = SettingsStore(ini(path))
     store.set_value("a/b", ["x", "y"])
     assert store.value("a/b") == ["x", "y"]
@@ -29,7 +29,7 @@ def test_what_is_set_is_read_back_at_once_and_lies_in_the_file_once_saved(path):
     assert SettingsStore(ini(path)).value("a/b") == ["x", "y"]
 
 
-def test_what_is_set_lies_in_the_file_soon_without_a_save_or_a_turn_of_the_windows_loop(qapp, path):
+def test_a_set_value_is_written_soon_without_a_save_or_the_event_loop(qapp, path):
     store = SettingsStore(ini(path))
     store.set_value("before", "any thread")
     store.write_at_once()
@@ -43,7 +43,7 @@ def test_what_is_set_lies_in_the_file_soon_without_a_save_or_a_turn_of_the_windo
     assert store.save()
 
 
-def test_a_file_that_another_program_holds_keeps_nobody_waiting_until_the_end(qtbot, path):
+def test_a_file_locked_by_another_program_does_not_block_until_the_end(qtbot, path):
     """Qt waits for whoever writes to the same file, as it does for a disk that is busy."""
     store = SettingsStore(ini(path))
     store.write_at_once()
@@ -65,7 +65,7 @@ def test_a_file_that_another_program_holds_keeps_nobody_waiting_until_the_end(qt
     assert SettingsStore(ini(path)).value("theme") == beats[-1]
 
 
-def test_what_others_write_to_the_file_meanwhile_stays_but_for_the_same_key(path):
+def test_values_written_by_others_stay_except_for_the_same_key(path):
     store, other = SettingsStore(ini(path)), SettingsStore(ini(path))
     other.set_value("theirs", "1")
     other.set_value("both", "theirs")
@@ -79,7 +79,7 @@ def test_what_others_write_to_the_file_meanwhile_stays_but_for_the_same_key(path
     assert SettingsStore(ini(path)).value("both") == "ours"
 
 
-def test_saving_ends_the_thread_that_writes_which_can_be_begun_anew(qapp, path):
+def test_saving_ends_the_writer_thread_which_can_start_again(qapp, path):
     store = SettingsStore(ini(path))
     for value in ("1", "2", "3"):
         store.write_at_once()
@@ -92,7 +92,7 @@ def test_saving_ends_the_thread_that_writes_which_can_be_begun_anew(qapp, path):
 
 
 @pytest.mark.parametrize("last", ["", "sys.exit(3)", "del store", "raise SystemExit"])
-def test_a_program_that_ends_without_saving_ends_well_and_keeps_what_was_set(path, last):
+def test_a_program_that_ends_without_saving_keeps_its_values(path, last):
     program = f"""
 import sys
 from PySide6.QtCore import QCoreApplication, QSettings

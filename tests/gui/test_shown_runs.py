@@ -54,7 +54,7 @@ def show(
     application._close_windows()
 
 
-def test_what_is_changed_in_a_shown_window_is_left_to_the_next_one_where_python_ends(
+def test_a_change_in_a_shown_window_is_saved_when_python_ends(
     qtbot: Any, show: Callable[[RunResult], MainWindow], left: Callable[[], list[str]]
 ) -> None:
     hooks = sys.excepthook, threading.excepthook, sys.unraisablehook, faulthandler.is_enabled()

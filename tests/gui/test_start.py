@@ -155,7 +155,7 @@ def test_qt_is_not_imported_before_it_is_known_that_it_can_start():
     assert done.stdout.strip() == "False"
 
 
-def test_what_reads_a_sweeps_tables_is_imported_on_the_thread_that_reads_them():
+def test_the_tables_of_a_sweep_are_imported_on_the_thread_that_reads_them():
     done = _python("import sys, rnnviz.gui.sweep.runner, rnnviz.gui.sweep.sweep_window; print('polars' in sys.modules)")
     assert done.stdout.strip() == "False"
 

@@ -57,7 +57,7 @@ def test_a_change_of_any_key_is_undone_and_redone_as_one_step_with_its_name(sect
     assert session.config == changed
 
 
-def test_keys_that_several_sections_have_are_told_apart():
+def test_keys_of_several_sections_include_the_section():
     history = UndoHistory(Revision(CONFIG, EditOrigin("first")))
     history.push(Revision(with_key("sequence", "seed"), EditOrigin("first")))
     assert history.undone == "sequence seed 0 → 7"
@@ -76,7 +76,7 @@ def test_turns_of_a_spin_box_are_one_step_named_by_its_ends():
     assert not history.can_undo
 
 
-def test_the_menu_says_what_is_undone_and_redone(window, press):
+def test_the_menu_names_the_undone_and_redone_change(window, press):
     window.document.edit(replace(CONFIG, network=replace(CONFIG.network, hidden_size=12)), "the first")
     window.document.edit(with_key("network", "hidden_size"))
     undo, redo = window.actions_["undo"], window.actions_["redo"]

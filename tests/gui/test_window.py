@@ -72,7 +72,7 @@ KEYS = [
 ]
 
 
-def test_keys_move_the_cursor_and_stop_at_the_edges(run_config, window, press):
+def test_keys_move_the_selection_and_stop_at_the_edges(run_config, window, press):
     run_config(BIDIRECTIONAL, sequence={"timesteps": 5, "batch_size": 2})
     for key, before, after in KEYS:
         window.session.set_location(before)
@@ -101,7 +101,7 @@ def test_a_field_of_the_panel_keeps_letters_and_arrows(window):
     assert window.findChild(ShortcutsDialog) is None
 
 
-def test_the_slider_and_the_sample_box_move_the_cursor(run_config, window):
+def test_the_slider_and_the_sample_box_move_the_selection(run_config, window):
     run_config(BIDIRECTIONAL, sequence={"timesteps": 5, "batch_size": 3})
     window.toolbar.transport.slider.setValue(3)
     window.toolbar.sample.setValue(2)
@@ -192,7 +192,7 @@ def test_every_control_has_a_name_and_says_why(window):
         assert control.toolTip(), control.accessibleName()
 
 
-def test_every_command_stands_in_a_menu(window):
+def test_every_command_is_in_a_menu(window):
     found = {action.objectName() for menu in window.menuBar().findChildren(QMenu) for action in menu.actions()}
     assert {command.id for command in COMMANDS} <= found
 
@@ -202,7 +202,7 @@ def test_no_two_commands_share_a_key():
     assert len(set(keys)) == len(keys)
 
 
-def test_every_control_has_room_in_a_small_window_even_with_long_sequences(run_config, window):
+def test_every_control_fits_a_small_window_even_with_long_sequences(run_config, window):
     compare = {"candidates": ["manual", "bug:no-h2h-bias"]}
     run_config(
         {"cell": "rnn_tanh", "input_size": 1, "hidden_size": 1},
@@ -229,7 +229,7 @@ def test_a_candidate_that_is_wrong_is_shown_before_one_that_is_right(run_config,
     assert window.verdict.state in AGREEMENT
 
 
-def test_the_lanes_grow_with_the_window_at_least_as_much_as_what_is_beside_them(qtbot, window):
+def test_the_lanes_grow_with_the_window_at_least_as_much_as_the_side_views(qtbot, window):
     lanes, side = window.lanes.width(), window.main_layout._side.width()
     window.resize(window.width() + 700, window.height())
     qtbot.waitUntil(lambda: window.lanes.width() + window.main_layout._side.width() > lanes + side + 600)

@@ -153,12 +153,12 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     ["not toml", "[network", "x = ", "a = 1\na = 2", "x = " + "[" * 5_000, "x = " + "9" * 900 + "x"],
     ids=["words", "bracket", "no value", "twice", "deep", "digits"],
 )
-def test_a_file_that_is_no_toml_is_told_with_the_place(tmp_path: Path, text: str) -> None:
+def test_an_invalid_toml_file_is_refused_with_the_line(tmp_path: Path, text: str) -> None:
     path = write(tmp_path, text)
     assert str(refusal(path)).startswith(f"{path} is not a valid TOML file: ")
 
 
-def test_a_file_that_is_no_text_is_told_with_the_place(tmp_path: Path) -> None:
+def test_a_binary_file_is_refused_with_the_byte(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_bytes(b"[network]\n\xff\xfe")
     assert str(refusal(path)) == f"{path} is not a valid TOML file: byte 10 is not UTF-8 text."

@@ -74,7 +74,7 @@ def outcomes_of_damage(path: Path, read: Callable[[Path], object]) -> Counter[st
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["npy", "npz", "npz compressed", "csv", "wav", "txt", "json"])
-def test_a_damaged_sequence_or_vocabulary_is_refused_or_read_as_what_it_says(tmp_path: Path, kind: str) -> None:
+def test_a_damaged_sequence_or_vocabulary_is_refused_or_read_as_stored(tmp_path: Path, kind: str) -> None:
     outcomes = outcomes_of_damage(written(tmp_path, kind), read)
     if kind.startswith("npz"):
         assert outcomes["other"] == 0
@@ -82,7 +82,7 @@ def test_a_damaged_sequence_or_vocabulary_is_refused_or_read_as_what_it_says(tmp
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ending", WRITERS)
-def test_a_damaged_embedding_is_refused_or_read_as_what_it_says(tmp_path: Path, ending: str) -> None:
+def test_a_damaged_embedding_is_refused_or_read_as_stored(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"model.{ending}"
     name = WRITERS[ending](path)
 

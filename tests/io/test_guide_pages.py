@@ -108,7 +108,7 @@ def test_a_search_finds_all_words_in_a_section_whatever_their_case(query, first)
         assert all(word in whole for word in query.casefold().split())
 
 
-def test_what_a_heading_names_comes_before_what_a_text_mentions():
+def test_hits_in_headings_are_before_hits_in_text():
     assert find_in_guide("audit")[0].section.heading.casefold().find("audit") >= 0
     assert find_in_guide("zzzz") == ()
     assert find_in_guide("  ") == ()

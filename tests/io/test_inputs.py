@@ -32,7 +32,7 @@ def refusal(asked: Config) -> ConfigError:
 
 
 @given(configs())
-def test_what_is_drawn_is_drawn_from_the_three_seeds_alone(asked: Config) -> None:
+def test_inputs_are_drawn_from_the_three_seeds_alone(asked: Config) -> None:
     inputs = load_inputs(asked)
     assert inputs.config == asked
     again = load_inputs(replace(asked, compare=replace(asked.compare, rtol=0.5)))

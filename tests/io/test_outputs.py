@@ -19,14 +19,14 @@ from rnnviz.io.outputs import check_output, check_outputs, files_read
         ("a\0b", "embedded null"),
     ],
 )
-def test_what_cannot_be_written_is_a_sentence(tmp_path: Path, name: str, reason: str) -> None:
+def test_an_unwritable_path_is_a_sentence(tmp_path: Path, name: str, reason: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=f"cannot be written: {reason}"):
         check_output(tmp_path / name)
 
 
-def test_what_is_there_or_may_come_is_no_error(tmp_path: Path) -> None:
+def test_existing_and_new_paths_are_accepted(tmp_path: Path) -> None:
     (tmp_path / "there.csv").touch()
     for path in (None, tmp_path / "new.csv", str(tmp_path / "there.csv"), "new.csv"):
         check_output(path)

@@ -34,7 +34,7 @@ TAKEN = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_takes_long_is_refused_at_once(name: str) -> None:
+def test_slow_toml_is_refused_at_once(name: str) -> None:
     began = perf_counter()
     with pytest.raises(InputError, match=r"^x\.toml is not a valid TOML file"):
         parse_toml(REFUSED[name], "x.toml")
@@ -43,10 +43,10 @@ def test_what_takes_long_is_refused_at_once(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TAKEN)
-def test_what_a_config_may_hold_is_parsed_as_python_does(name: str) -> None:
+def test_valid_toml_is_parsed_as_by_python(name: str) -> None:
     assert parse_toml(TAKEN[name], "x.toml") == tomllib.loads(TAKEN[name])
 
 
-def test_the_line_of_what_is_too_large_is_named() -> None:
+def test_the_line_of_a_value_that_is_too_large_is_named() -> None:
     with pytest.raises(InputError, match="line 3 has a key of more than 16 dots"):
         parse_toml("a = 1\n\n" + "a." * 17 + "a = 1", "x.toml")

@@ -27,7 +27,7 @@ def test_the_lessons_come_in_the_order_of_their_numbers() -> None:
 
 
 @every_lesson
-def test_a_lesson_says_what_it_shows_and_keeps_its_file_word_for_word(lesson: Lesson) -> None:
+def test_a_lesson_has_a_title_a_summary_and_its_file_verbatim(lesson: Lesson) -> None:
     assert lesson.title
     assert "#" not in lesson.summary
     assert lesson.summary.endswith(".")
@@ -35,7 +35,7 @@ def test_a_lesson_says_what_it_shows_and_keeps_its_file_word_for_word(lesson: Le
 
 
 @every_lesson
-def test_a_lesson_can_tell_a_right_recurrence_from_a_wrong_one(lesson: Lesson) -> None:
+def test_a_lesson_uses_random_parameters_and_two_engines(lesson: Lesson) -> None:
     config = lesson.config
     assert (config.parameters.initializer, config.parameters.bias) == ("xavier", "uniform")
     assert config.compare.engines == ("gluon", "manual")
@@ -66,7 +66,7 @@ def test_an_unknown_name_is_answered_with_the_names_that_there_are() -> None:
     assert str(caught.value) == f'Unknown lesson "stackign". Did you mean "stacking"? Lessons: {", ".join(NAMES)}.'
 
 
-def test_a_file_that_does_not_begin_as_a_lesson_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_the_header_of_a_lesson_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "stray.toml").write_text("[network]\n", encoding="utf-8")
     monkeypatch.setattr("rnnviz.lessons.configs.resource_path", lambda *parts: tmp_path)
     with pytest.raises(InputError, match=r"stray\.toml begins with"):
@@ -78,9 +78,7 @@ def test_a_missing_resource_is_named() -> None:
         resource_path("lessons", "none.toml")
 
 
-def test_resources_inside_the_package_come_before_those_beside_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_resources_inside_the_package_are_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "rnnviz"
     for folder in (package, tmp_path):
         (folder / "resources").mkdir(parents=True)
@@ -92,7 +90,7 @@ def test_resources_inside_the_package_come_before_those_beside_it(
 
 
 @every_lesson
-def test_gluon_and_the_textbook_agree_on_a_lesson_but_for_the_one_about_a_bug(lesson: Lesson, run_shared: Run) -> None:
+def test_gluon_and_manual_agree_on_every_lesson_except_the_one_about_a_bug(lesson: Lesson, run_shared: Run) -> None:
     result = run_shared(lesson.config)
     assert result.judgment is not None
     assert result.comparison("manual").verdict == "agree"
@@ -104,5 +102,5 @@ def test_gluon_and_the_textbook_agree_on_a_lesson_but_for_the_one_about_a_bug(le
 
 
 @every_lesson
-def test_a_lesson_is_blind_to_no_mistake_that_its_network_can_have(lesson: Lesson) -> None:
+def test_every_known_bug_of_a_lessons_network_is_detectable(lesson: Lesson) -> None:
     assert undetectable(load_inputs(lesson.config)) == ()

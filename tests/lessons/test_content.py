@@ -77,7 +77,7 @@ def test_a_lesson_is_read_as_it_is_written() -> None:
     assert (second.prose, second.look, second.statements) == ("", StepView(), ())
 
 
-def test_a_step_goes_on_with_the_config_of_the_one_before() -> None:
+def test_a_step_continues_with_the_previous_config() -> None:
     first, second = parse_lesson(LESSON, PATH).steps
     base = find_lesson("vanilla-t2").config
     assert (first.config.sequence.timesteps, first.config.network.hidden_size) == (3, 4)
@@ -132,7 +132,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("text", "sentence"), WRONG.items(), ids=lambda value: value[-30:])
-def test_what_is_wrong_with_a_lesson_is_one_sentence_that_names_it(text: str, sentence: str) -> None:
+def test_an_error_in_a_lesson_is_one_sentence_that_names_it(text: str, sentence: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_lesson(text, PATH)
     assert sentence in str(caught.value)
@@ -148,7 +148,7 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
         read_lesson(tmp_path / "missing.md")
 
 
-def test_the_list_of_lessons_says_what_the_lessons_say() -> None:
+def test_the_list_of_lessons_has_their_titles_and_summaries() -> None:
     listed = [(entry.name, entry.title, entry.summary) for entry in lesson_entries()]
     assert listed == [(lesson.name, lesson.title, lesson.summary) for lesson in guided_lessons()]
     assert [entry.number for entry in lesson_entries()] == list(range(1, len(listed) + 1))

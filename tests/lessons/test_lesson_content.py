@@ -62,14 +62,14 @@ _OTHER_LESSON = re.compile(r"lesson (\d+)")
 _DECIMALS = re.compile(r"\d+\.\d{3}(?!\d)")
 
 
-def test_each_lesson_begins_with_the_config_of_its_name() -> None:
+def test_each_lesson_has_the_name_and_title_of_its_config() -> None:
     assert [(lesson.name, lesson.title) for lesson in LESSONS] == [
         (f"{config.number:02}-{config.name}", config.title) for config in lessons()
     ]
 
 
 @every_lesson
-def test_a_lesson_is_short_and_says_what_it_is_about(lesson: GuidedLesson) -> None:
+def test_a_lesson_is_short_and_has_a_summary(lesson: GuidedLesson) -> None:
     assert 4 <= len(lesson.steps) <= 9
     assert lesson.summary.endswith((".", "?"))
 
@@ -82,7 +82,7 @@ def test_a_step_points_at_something_and_statements_something(step: LessonStep) -
 
 
 @every_step
-def test_a_step_says_where_the_selection_goes_whatever_the_reader_did_before(step: LessonStep) -> None:
+def test_a_step_sets_the_whole_selection(step: LessonStep) -> None:
     assert {"layer", "timestep", "sample", "unit"} <= set(step.selection)
     assert step.config.network.directions == 1 or "direction" in step.selection
 
@@ -110,7 +110,7 @@ def test_every_value_that_the_text_names_has_been_stated_by_then(lesson: GuidedL
 
 
 @every_lesson
-def test_a_lesson_asks_the_reader_to_predict_before_it_answers(lesson: GuidedLesson) -> None:
+def test_a_lesson_asks_for_a_prediction_before_it_answers(lesson: GuidedLesson) -> None:
     questions = [
         paragraph for step in lesson.steps[:-1] for paragraph in step.prose.split("\n\n") if ASKED in paragraph
     ]
@@ -162,7 +162,7 @@ def test_the_open_forget_gate_differs_from_the_random_lstm_by_its_bias_alone() -
             assert np.allclose(stored[name], values + difference, rtol=0, atol=1e-6)
 
 
-def test_what_a_notebook_prints_is_found_in_the_statements_under_its_names() -> None:
+def test_values_printed_by_the_notebook_are_in_the_statements() -> None:
     statements = " ".join(
         " ".join(statement.expression.split())
         for lesson in LESSONS[:4]

@@ -77,7 +77,7 @@ def test_every_statement_is_true_where_mxnet_is_missing(
 
 
 @every_step
-def test_the_selection_goes_to_a_place_that_the_run_has(step: LessonStep, run_once: Runs) -> None:
+def test_the_selection_is_within_the_run(step: LessonStep, run_once: Runs) -> None:
     where = step.location(Location())
     assert where.within(run_once(step.config).shape) == where
 
@@ -88,13 +88,13 @@ def test_the_engine_that_is_drawn_was_run(step: LessonStep) -> None:
 
 
 @every_step
-def test_what_the_lanes_are_colored_by_is_something_that_the_cell_has(step: LessonStep) -> None:
+def test_the_lane_colors_exist_for_the_cell(step: LessonStep) -> None:
     has = {quantity.name for quantity in gate_quantities(step.config.network.kind)}
     assert step.look.colors in {None, "value", "error_ratio", "difference", *has}
 
 
 @pytest.mark.parametrize("step", WORKED.values(), ids=WORKED)
-def test_what_is_computed_by_hand_stands_in_the_arithmetic(step: LessonStep, run_once: Runs) -> None:
+def test_computed_numbers_in_the_text_are_in_the_arithmetic(step: LessonStep, run_once: Runs) -> None:
     where = step.location(Location())
     shown, terms = figures_shown(run_once(step.config), where)
     blocks = "".join(_BLOCK.findall(step.prose))

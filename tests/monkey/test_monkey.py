@@ -32,9 +32,7 @@ def test_a_frame_is_as_long_as_the_clock_says_unless_others_had_the_processor_fo
 
 
 @pytest.mark.slow
-def test_the_command_line_runs_code_that_the_window_ran_and_tells_of_another_verdict(
-    run_shared: Run, tmp_path: Path
-) -> None:
+def test_the_command_line_runs_the_windows_code_and_reports_other_verdicts(run_shared: Run, tmp_path: Path) -> None:
     own = str(tmp_path / "mine.py")
     write_starter("lstm", tmp_path / "mine.py")
 

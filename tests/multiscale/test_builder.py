@@ -46,7 +46,7 @@ def spoil(trace: Trace) -> None:
 
 
 @pytest.mark.parametrize("block", [1, 3, 16, 50])
-def test_every_level_holds_what_its_blocks_come_to(tmp_path: Path, block: int) -> None:
+def test_every_level_holds_the_extremes_of_its_blocks(tmp_path: Path, block: int) -> None:
     result = pyramid_result(
         tmp_path, block, {"manual": spoil}, num_layers=2, bidirectional=True, timesteps=41, hidden_size=5
     )
@@ -174,7 +174,7 @@ def test_a_short_trace_has_no_pyramid(tmp_path: Path, monkeypatch: pytest.Monkey
     assert list(tmp_path.rglob("*.npy")) == []
 
 
-def test_what_is_not_compared_has_no_difference_in_every_block_that_holds_it(tmp_path: Path) -> None:
+def test_unknown_differences_make_their_blocks_unknown(tmp_path: Path) -> None:
     r, c = (replace(random_trace((1, 2, 32, 3, 4), "float32", seed), folder=tmp_path / str(seed)) for seed in (0, 1))
     for trace in (r, c):
         trace.folder.mkdir()

@@ -20,7 +20,7 @@ def test_the_cache_stays_within_its_budget_and_drops_the_least_recently_used() -
     assert cache.get("a") is None
 
 
-def test_what_is_put_there_twice_counts_once() -> None:
+def test_a_repeated_put_counts_once() -> None:
     cache = ChunkCache(budget=1700)
     for _ in range(5):
         cache.put("a", patch())
@@ -48,7 +48,7 @@ def test_the_last_patch_stays_however_large_it_is_and_the_next_one_takes_its_pla
     assert cache.get("b") is not None
 
 
-def test_what_was_forgotten_and_what_has_gone_takes_no_room() -> None:
+def test_evicted_and_cleared_entries_free_their_budget() -> None:
     cache = ChunkCache(budget=1600)
     for key in "abcdefgh":
         cache.put(key, patch())

@@ -83,7 +83,7 @@ def test_pieces_are_computed_once_and_in_the_order_of_computation(direction: int
     assert cells.asked[17:] == [(None, direction, columns[0], slice(0, 3))]
 
 
-def test_what_is_not_wanted_any_more_is_not_computed() -> None:
+def test_a_canceled_read_is_not_computed() -> None:
     cells, answers = Cells(), iter([True, True, False])
     with pytest.raises(CancelledError):
         read(cells, slice(0, 300), slice(0, 128), wanted=lambda: next(answers))

@@ -145,7 +145,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("direction", [0, 1])
-def test_what_is_computed_comes_in_the_order_of_computation_and_only_once(
+def test_computed_parts_are_in_the_order_of_computation_and_only_once(
     result: RunResult, direction: int, reads: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_COMPUTED_TIMES", 16)
@@ -175,7 +175,7 @@ def test_what_is_computed_comes_in_the_order_of_computation_and_only_once(
         (H * 64, 2, 1, [(0, 37)]),
     ],
 )
-def test_what_is_reduced_at_a_time_is_as_much_as_fits(
+def test_parts_are_as_large_as_the_limit_allows(
     values: int,
     times: int,
     units: int,

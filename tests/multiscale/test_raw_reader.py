@@ -143,7 +143,7 @@ def test_gates_that_are_given_are_read(result: RunResult) -> None:
     assert source.effort(0) == 7.5
 
 
-def test_of_a_recording_that_lacks_vectors_only_what_is_there_is_told_and_compared(result: RunResult) -> None:
+def test_only_recorded_values_are_available_and_compared(result: RunResult) -> None:
     ends = replace(result["manual"], missing=frozenset({"hidden", "output"}))
     partial = replace(result, traces={**result.traces, "manual": ends})
     one = range(1) if LANE[1] else range(T - 1, T)
@@ -169,7 +169,7 @@ def test_of_a_recording_that_lacks_vectors_only_what_is_there_is_told_and_compar
         assert np.isnan(forward).all(axis=0).tolist() == [True, True, True, False]
 
 
-def test_what_is_read_is_a_copy(result: RunResult) -> None:
+def test_read_values_are_a_copy(result: RunResult) -> None:
     for layer, quantity, candidate in ((1, "value", "manual"), (1, "value", None), (None, "value", None)):
         values = cells(result, quantity, candidate=candidate).read(layer, 1, TIMES, slice(0, 2)).values
         assert not np.shares_memory(values, result["manual"].hidden)

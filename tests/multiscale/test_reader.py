@@ -25,7 +25,7 @@ def result() -> RunResult:
     return make_result(num_layers=2, bidirectional=True, timesteps=40, edits={"manual": spoil})
 
 
-def test_lanes_stand_from_the_last_layer_down_to_the_input() -> None:
+def test_lanes_are_ordered_from_the_last_layer_to_the_input() -> None:
     assert lanes_of(2, 2) == (Lane(1, 1), Lane(1, 0), Lane(0, 1), Lane(0, 0), INPUT)
     assert lanes_of(1, 1) == (Lane(0, 0), INPUT)
 

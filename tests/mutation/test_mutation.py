@@ -12,7 +12,7 @@ from tests.mutation.mutants import ROOT, Mutant, copied
 from tests.mutation.reasons import Reasons
 
 
-def test_the_copy_has_the_whole_project_and_tells_what_each_mutant_changes(tmp_path: Path) -> None:
+def test_the_copy_has_the_whole_project_and_lists_each_mutants_change(tmp_path: Path) -> None:
     mutants = copied(tmp_path, ["rnnviz/core/axis_labels.py"])
     assert {mutant.file for mutant in mutants} == {"rnnviz/core/axis_labels.py"}
     assert len({mutant.identity for mutant in mutants}) == len(mutants) > 10
@@ -34,7 +34,7 @@ def test_a_reason_is_of_the_mutants_that_all_of_its_fields_fit(tmp_path: Path) -
     assert reasons.of(Mutant("", "a/b.py", "f", "x", "yy")) is None
 
 
-def test_every_reason_that_is_kept_is_a_sentence_for_a_change_that_it_tells() -> None:
+def test_every_accepted_mutant_has_a_reason_and_a_change() -> None:
     for entry in Reasons().entries:
         assert entry["why"], entry
         assert set(entry) > {"why"}, entry

@@ -55,7 +55,7 @@ def keys(desktop: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in desktop.splitlines() if "=" in line)
 
 
-def test_the_script_installs_what_the_function_tells_byte_for_byte(prefix: Path) -> None:
+def test_the_script_installs_the_same_files_byte_for_byte(prefix: Path) -> None:
     for name, content in desktop_files(DAY, HOME).items():
         assert (prefix / name).read_bytes() == content, name
 
@@ -90,7 +90,7 @@ def test_the_pictures_of_the_software_centre_are_in_the_tree() -> None:
         assert (ROOT / image.removeprefix(start)).is_file()
 
 
-def test_releases_are_those_of_the_changelog_with_what_is_new_in_each() -> None:
+def test_releases_are_those_of_the_changelog_with_their_changes() -> None:
     changelog = (
         "# Changelog\n\n## [Unreleased]\n\n### Added\n\n- A thing to come. More of it.\n\n"
         "## [0.2.0] - 2025-05-06\n\n### Fixed\n\n- `.npz` files of\n  two arrays. They were not read.\n- Another.\n\n"
@@ -146,7 +146,7 @@ def test_icons_of_every_size_are_drawn_from_the_one_picture(prefix: Path) -> Non
     assert (prefix / "share/icons/hicolor/scalable/apps/rnnviz.svg").read_bytes() == program_icon.SVG.read_bytes()
 
 
-def test_the_manual_page_tells_of_every_command_option_and_exit_code(prefix: Path) -> None:
+def test_the_manual_page_documents_every_command_option_and_exit_code(prefix: Path) -> None:
     page = gzip.decompress((prefix / "share/man/man1/rnnviz.1.gz").read_bytes()).decode()
     assert page == manual_page(DAY)
     plain = re.sub(r"\\f[BIR]", "", page).replace(r"\-", "-")
@@ -160,7 +160,7 @@ def test_the_manual_page_tells_of_every_command_option_and_exit_code(prefix: Pat
     assert set(EXIT_STATUS) == codes
 
 
-def test_the_manual_page_is_as_roff_wants_it(prefix: Path) -> None:
+def test_the_manual_page_is_valid_roff(prefix: Path) -> None:
     path = prefix / "share/man/man1/rnnviz.1.gz"
     page = prefix / "rnnviz.1"
     page.write_bytes(gzip.decompress(path.read_bytes()))

@@ -115,7 +115,7 @@ def test_the_archive_holds_the_licence_of_every_part_and_nothing_unused(made: di
     assert not [name for name in names if name.endswith((".h", ".pyi")) or any(word in name for word in unused)]
 
 
-def test_the_rpm_names_what_it_needs_and_puts_the_program_on_the_path(made: dict[str, Path]) -> None:
+def test_the_rpm_names_its_requirements_and_puts_the_program_on_the_path(made: dict[str, Path]) -> None:
     def query(what: str) -> list[str]:
         command = ["rpm", "--query", f"--{what}", "--package", str(made[".rpm"])]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
@@ -132,7 +132,9 @@ def test_doctor_finds_its_engines_on_the_clean_system(installed: CleanSystem) ->
         assert f"  {engine}: available" in said
 
 
-def test_a_run_there_writes_what_the_source_tree_writes(installed: CleanSystem, lesson: Path, tmp_path: Path) -> None:
+def test_an_installed_run_writes_the_same_files_as_the_source_tree(
+    installed: CleanSystem, lesson: Path, tmp_path: Path
+) -> None:
     options = ["--csv", "values.csv", "--png", "picture.png", "--quiet"]
     installed.run("rnnviz", "run", "lesson.toml", *options)
     # Only the fonts that the clean system has, so that the pictures can be the same.

@@ -61,7 +61,7 @@ def test_the_lock_is_that_of_the_declared_dependencies() -> None:
             assert any(wanted.specifier.contains(version) for version in versions), f"{line}: {name} has {versions}"
 
 
-def test_what_is_tested_and_what_is_packed_is_what_pip_installs() -> None:
+def test_the_runtime_lock_is_part_of_the_other_locks() -> None:
     runtime, development, build = ({(pin.name, str(pin.specifier)) for pin, _ in pins(read(name))} for name in LOCKS)
     assert runtime < development
     assert runtime < build

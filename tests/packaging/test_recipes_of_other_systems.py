@@ -158,7 +158,7 @@ def entry(line: str) -> dict[str, str]:
     return {name: value[1:-1].replace('""', '"') if value.startswith('"') else value for name, value in parts}
 
 
-def test_the_windows_installer_has_every_section_with_what_none_may_lack() -> None:
+def test_the_windows_installer_has_every_section_with_its_required_keys() -> None:
     sections = iss()
     assert set(sections) == {"", "Code", *SECTIONS}
     setup = dict(line.split("=", 1) for line in sections["Setup"])
@@ -172,7 +172,7 @@ def test_the_windows_installer_has_every_section_with_what_none_may_lack() -> No
             assert told.get("Tasks", "path") in tasks
 
 
-def test_the_windows_installer_takes_what_is_built_and_what_is_in_the_tree() -> None:
+def test_the_windows_installer_takes_its_files_from_the_build_and_the_tree() -> None:
     text = (PACKAGING / "windows" / "rnnviz.iss").read_text(encoding="utf-8")
     build = (PACKAGING / "windows" / "build.py").read_text(encoding="utf-8")
     paths = {path.replace("\\", "/") for path in re.findall(r"\{#Root\}\\([\w\\.*]+)", text)}
@@ -209,7 +209,7 @@ def test_the_release_builds_on_all_three_systems_before_it_is_drafted(workflow: 
         assert job["timeout-minutes"] <= 60
 
 
-def test_every_action_is_pinned_to_a_commit_and_told_by_its_version() -> None:
+def test_every_action_is_pinned_to_a_commit_with_its_version() -> None:
     text = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
     uses = re.findall(r"uses: (.*)$", text, re.MULTILINE)
     assert len(uses) >= 8
@@ -221,7 +221,7 @@ def test_every_action_is_pinned_to_a_commit_and_told_by_its_version() -> None:
     assert set(re.findall(r"https?://([^/\s]+)", text)) == set()
 
 
-def test_what_the_release_runs_is_in_the_tree(workflow: dict[Any, Any]) -> None:
+def test_scripts_of_the_release_are_in_the_tree(workflow: dict[Any, Any]) -> None:
     commands = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
     scripts = {path for command in commands for path in re.findall(r"packaging/[\w/.]+", command)}
     assert scripts == {"packaging/windows/build.py", "packaging/macos/build.sh"}

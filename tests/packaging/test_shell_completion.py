@@ -63,7 +63,7 @@ def test_every_command_and_every_option_is_completed(complete: Complete) -> None
         assert words == {word for action in parser._actions for word in action.option_strings}, name
 
 
-def test_what_begins_like_the_word_is_offered(complete: Complete) -> None:
+def test_matches_of_a_prefix_are_offered(complete: Complete) -> None:
     assert complete("rnnviz con", "rnnviz run --re", "rnnviz run net.toml --audit f") == [
         {"config", "convert"},
         {"--report", "--reference"},
@@ -114,7 +114,7 @@ def test_engines_are_offered_one_after_the_other_and_none_twice(complete: Comple
     assert reference == {"gluon"}
 
 
-def test_what_bash_takes_for_a_word_of_its_own_is_left_out(complete: Complete) -> None:
+def test_word_breaks_of_bash_are_left_out(complete: Complete) -> None:
     assert complete(
         "rnnviz run net.toml --engines gluon,bug:no-h2h",
         "rnnviz run net.toml --engines gluon,recording:g",

@@ -57,7 +57,7 @@ def run(scripts: Path, tmp_path: Path) -> Run:
     return run
 
 
-def test_the_program_comes_from_the_wheel(run: Run, scripts: Path) -> None:
+def test_the_program_is_imported_from_the_wheel(run: Run, scripts: Path) -> None:
     answer = run("python", "-c", "import rnnviz; print(rnnviz.__file__, rnnviz.__version__)")
     file, version = answer.stdout.split()
     assert Path(file).is_relative_to(scripts.parent)

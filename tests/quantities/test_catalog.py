@@ -53,11 +53,11 @@ def test_quantities_are_offered_group_by_group_in_the_order_of_the_gates(cell: s
         ("norm", "rnn_tanh", True, "norm"),
     ],
 )
-def test_what_cannot_be_read_of_a_network_is_read_by_value(wanted, cell: str, compared: bool, read: str) -> None:
+def test_a_quantity_that_a_network_lacks_becomes_the_value(wanted, cell: str, compared: bool, read: str) -> None:
     assert quantity_for(wanted, CELLS[cell], compared=compared) == read
 
 
-def test_what_stands_in_a_trace_is_not_computed() -> None:
+def test_a_stored_quantity_is_not_computed() -> None:
     assert gate_quantity("value", LSTM) is None
     assert gate_quantity("error_ratio", LSTM) is None
     assert gate_quantity("z", LSTM) is None

@@ -42,7 +42,7 @@ def test_each_lane_knows_its_first_mismatch_in_its_own_order() -> None:
     assert np.flatnonzero(lanes[0].error_ratio > 1.0).tolist() == [3, 4]
 
 
-def test_heights_part_what_is_outside_from_what_is_not() -> None:
+def test_heights_separate_mismatches_from_other_values() -> None:
     result = make_result(edits={"manual": touching(Location(0, 0, 3), amount=0.25)})
     [lane] = spread(result, "manual")
     heights = lane.heights(lane.worst)
@@ -103,7 +103,7 @@ def test_the_sentence_says_where_it_first_shows_and_by_when_it_is_everywhere(
     assert [part.where for part in parts if part.where] == [places[0]]
 
 
-def test_a_mistake_in_the_final_states_alone_shows_in_the_checks() -> None:
+def test_a_bug_in_the_final_states_alone_shows_in_the_checks() -> None:
     def edit(trace: Trace) -> None:
         trace.state_h[0] += 1.0
 

@@ -39,7 +39,7 @@ def apart(result: RunResult) -> np.ndarray:
     return np.abs(c - r)
 
 
-def test_each_quantity_is_the_largest_or_the_number_of_what_stands_at_a_timestep(result: RunResult) -> None:
+def test_each_quantity_is_the_maximum_or_the_count_at_a_time_step(result: RunResult) -> None:
     comparison, error = result.comparison(MINE), apart(result)
     limit = 1e-4 + 1e-3 * np.abs(result["gluon"].hidden.astype(np.float64))
     expected = {
@@ -56,7 +56,7 @@ def test_each_quantity_is_the_largest_or_the_number_of_what_stands_at_a_timestep
         assert (found.companions == ()) == (quantity is not ERROR)
 
 
-def test_the_steps_own_errors_stand_beside_those_that_add_up_the_candidates_first(result: RunResult) -> None:
+def test_step_errors_are_companions_of_the_accumulated_error_the_candidates_first(result: RunResult) -> None:
     audits = {name: audit(result.inputs, result[name], full=True) for name in (MINE, "gluon")}
     for quantity, figure, suffix in ((ERROR, "error_over_time", ", one step"), (STEP_AUDIT, "ratio_over_time", "")):
         found = error_series(result, result.comparison(MINE), quantity)
@@ -106,7 +106,7 @@ def test_an_absolute_tolerance_of_zero_is_no_line_to_draw(result: RunResult) -> 
         (ERROR, 0.012345, "0.012", "0.012345"),
     ],
 )
-def test_a_number_of_a_quantity_is_told_in_short_and_in_full(
+def test_a_number_of_a_quantity_is_formatted_short_and_in_full(
     quantity: ErrorQuantity, value: float, short: str, full: str
 ) -> None:
     assert quantity.short(value) == short

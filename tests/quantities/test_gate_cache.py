@@ -135,7 +135,7 @@ def test_of_a_large_result_some_units_are_looked_at() -> None:
 
 @pytest.mark.usefixtures("few_are_looked_at")
 @pytest.mark.parametrize("direction", [0, 1])
-def test_a_cell_state_is_looked_at_where_its_lane_begins(direction: int) -> None:
+def test_a_cell_state_extent_is_sampled_at_the_start_of_its_lane(direction: int) -> None:
     result = make_result(cell="lstm", timesteps=9, dtype="float64", **SIZES)
     for t in range(9):
         cell = np.zeros(result.shape)
@@ -151,7 +151,7 @@ def test_a_cell_state_is_looked_at_where_its_lane_begins(direction: int) -> None
     ("largest", "told"),
     [(0.8, 1.0), (0.8001, 2.0), (1.6, 2.0), (1.7, 5.0), (4.0, 5.0), (4.1, 10.0), (80.0, 100.0), (0.02, 0.05)],
 )
-def test_a_round_number_a_quarter_above_what_was_seen_is_told(largest: float, told: float) -> None:
+def test_the_extent_is_a_round_number_a_quarter_above_the_largest(largest: float, told: float) -> None:
     result = make_result(cell="lstm", timesteps=9, dtype="float64", **SIZES)
     cell = np.full(result.shape, largest)
     edited = with_hidden(result, "manual", np.array(result["manual"].hidden), cell)
@@ -172,7 +172,7 @@ def readers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return made
 
 
-def test_each_thread_keeps_the_reader_of_the_engine_that_it_looked_at_last(readers: list[str]) -> None:
+def test_each_thread_caches_the_reader_of_its_last_engine(readers: list[str]) -> None:
     result = make_result(cell="gru", timesteps=6, dtype="float64", **SIZES)
     doubled = with_hidden(result, "gluon", 2.0 * result["gluon"].hidden)
     gates = LaneGates(doubled)

@@ -52,7 +52,7 @@ def test_a_series_is_in_the_precision_of_the_trace_and_its_work_can_be_ended() -
         gate_series(single, key, end)
 
 
-def test_the_effort_of_a_series_is_what_its_steps_read(result: RunResult) -> None:
+def test_the_effort_of_a_series_is_the_inputs_of_its_steps(result: RunResult) -> None:
     assert series_effort(result, series_key("manual", Location(0, 1), 0, "i")) == 7 * (5 + 4)
     assert series_effort(result, series_key("manual", Location(1, 1), 0, "i")) == 7 * (2 * 4 + 4)
 

@@ -57,7 +57,7 @@ def test_every_quantity_of_every_cell_is_offered_and_known() -> None:
         assert {choice.name for choice in choices_of(cell)} == offered
 
 
-def test_what_a_network_has_not_is_shown_by_value() -> None:
+def test_a_quantity_that_a_network_lacks_becomes_the_value() -> None:
     assert quantity_for("f", SPECS["lstm"], compared=False) == "f"
     assert quantity_for("f", SPECS["gru"], compared=True) == "value"
     assert quantity_for("error_ratio", SPECS["gru"], compared=True) == "error_ratio"

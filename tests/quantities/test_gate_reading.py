@@ -62,7 +62,7 @@ def test_any_part_of_a_lane_is_that_of_plain_python(
                 np.testing.assert_allclose(one, whole_one, rtol=1e-12, atol=1e-14, err_msg=name)
 
 
-def test_a_float32_trace_is_computed_in_float64_and_told_in_float32() -> None:
+def test_a_float32_trace_is_computed_in_float64_and_returned_in_float32() -> None:
     result = result_of("gru", "float32")
     for name, whole in expected_of(result, result["manual"]).items():
         found = gate_lane(result.inputs, result["manual"], 1, 1, 2, name, slice(0, T), slice(0, H))
@@ -70,7 +70,7 @@ def test_a_float32_trace_is_computed_in_float64_and_told_in_float32() -> None:
         np.testing.assert_array_max_ulp(found, whole[1, 1, :, 2].astype(np.float32), 1)
 
 
-def test_numbers_beyond_every_limit_give_what_arithmetic_gives_without_a_warning() -> None:
+def test_nonfinite_and_huge_numbers_follow_arithmetic_without_a_warning() -> None:
     result = result_of("lstm")
     hidden = np.array(result["manual"].hidden)
     hidden[0, 0, 2, 1, 0], hidden[0, 0, 4, 1, 0] = 1e200, np.inf
@@ -111,7 +111,7 @@ def test_blocks_follow_each_other_as_large_as_is_asked_or_as_fits(
     ],
 )
 @pytest.mark.parametrize("direction", [0, 1])
-def test_what_is_read_at_a_time_stays_within_a_limit_and_comes_in_the_order_of_computation(
+def test_reads_are_limited_and_in_the_order_of_computation(
     values: int, layer: int, samples: slice, lengths: list[int], direction: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[slice] = []
@@ -160,9 +160,7 @@ def asked(reader: GateReader, *gates_read: str) -> list[int]:
     return counts
 
 
-def test_weights_are_read_once_while_there_is_room_for_them(
-    counted: GateReader, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_weights_are_read_once_while_the_cache_holds_them(counted: GateReader, monkeypatch: pytest.MonkeyPatch) -> None:
     one_gate = H * (2 * H + H) * 8
     monkeypatch.setattr(gates, "_WEIGHT_BYTES", 2 * one_gate)
     # There is room for two, and what was used longest ago goes.

@@ -45,7 +45,7 @@ def whole(inputs: Inputs, trace: Trace, name: str, layer: int, direction: int, s
 
 
 @given(st.data())
-def test_every_quantity_is_what_the_arithmetic_of_that_step_gives(data: st.DataObject) -> None:
+def test_every_quantity_equals_the_arithmetic_of_its_step(data: st.DataObject) -> None:
     inputs = load_inputs(data.draw(configs()))
     trace = computed(ManualEngine(), inputs)[0]
     if data.draw(st.booleans()):
@@ -97,7 +97,7 @@ def test_blocks_follow_each_other_in_time_and_hold_every_sample(long: tuple[Inpu
             np.testing.assert_allclose(joined[:, sample], own, rtol=1e-6, atol=1e-7)
 
 
-def test_what_a_gate_can_be_is_between_its_limits(long: tuple[Inputs, Trace]) -> None:
+def test_gate_values_are_within_their_limits(long: tuple[Inputs, Trace]) -> None:
     inputs, trace = long
     for quantity in gate_quantities(inputs.network.kind):
         values = whole(inputs, trace, quantity.name, 0, 0, 0)

@@ -41,9 +41,7 @@ def test_a_step_reads_the_input_or_every_direction_below() -> None:
 @pytest.mark.parametrize(
     ("direction", "timestep", "before"), [(0, 0, -1), (0, 1, 0), (0, 7, 6), (1, 7, 8), (1, 6, 7), (1, 0, 1)]
 )
-def test_the_state_before_a_step_stands_beside_it_or_outside_the_lane(
-    direction: int, timestep: int, before: int
-) -> None:
+def test_the_previous_state_is_adjacent_or_outside_the_lane(direction: int, timestep: int, before: int) -> None:
     where = Location(1, direction, timestep)
     h, c = (Region(Lane(1, direction), range(before, before + 1), range(3), "read", array) for array in ("h", "c"))
     assert previous_regions(LSTM, where, T, "read") == (h, c)
@@ -81,7 +79,7 @@ def test_the_state_before_a_step_stands_beside_it_or_outside_the_lane(
         (vector_region(LSTM, Location(1, 0, 0)), Location(1, 0, 0), "h0", []),
     ],
 )
-def test_the_lit_components_of_a_vector_are_those_that_a_region_covers(
+def test_the_highlighted_components_of_a_vector_are_those_that_a_region_covers(
     region: Region, where: Location, kind, rows: list[range]
 ) -> None:
     assert highlighted_rows([region], LSTM, T, where, kind) == rows
@@ -89,7 +87,7 @@ def test_the_lit_components_of_a_vector_are_those_that_a_region_covers(
     assert highlighted_rows([elsewhere, region, region], LSTM, T, where, kind) == rows * 2
 
 
-def test_a_vector_is_lit_if_any_unit_of_it_is() -> None:
+def test_a_vector_is_highlighted_if_any_unit_of_it_is() -> None:
     one = Region(Lane(1, 1), range(3, 5), range(2, 3))
     assert is_highlighted([one], HERE)
     assert not is_highlighted([], HERE)

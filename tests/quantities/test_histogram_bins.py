@@ -36,7 +36,7 @@ def test_the_bars_count_every_value_once_from_left_to_right(make) -> None:
     assert bars.width == places[-1] + 1.0
 
 
-def test_the_limit_stands_between_what_passes_and_what_does_not() -> None:
+def test_the_limit_separates_passing_from_failing_bars() -> None:
     bars = error_ratio_bars(comparison_of(**MIXED))
     assert bars.limit is not None
     for bar in bars.bars:
@@ -56,7 +56,7 @@ def test_equal_engines_show_zero_and_the_limit() -> None:
     assert [bar.words for bar in ulp_bars(comparison_of()).bars] == ["exactly 0", "1 ulp"]
 
 
-def test_decades_stand_where_their_values_do() -> None:
+def test_decades_are_at_their_values() -> None:
     bars = error_ratio_bars(comparison_of(**MIXED))
     [at] = [x for x, text in bars.ticks if text == "1"]
     assert at == pytest.approx(bars.limit)
@@ -67,7 +67,7 @@ def test_decades_stand_where_their_values_do() -> None:
         assert bar.low <= float(text) <= bar.high
 
 
-def test_what_is_no_number_has_a_bar_of_its_own_only_if_there_is_any() -> None:
+def test_nonfinite_values_have_a_bar_only_if_there_are_any() -> None:
     last = error_ratio_bars(comparison_of(**MIXED)).bars[-1]
     assert (last.low, last.count, last.first) == (inf, 1, Location(0, 0, 2, 0, 0))
     assert "infinite" in last.words
@@ -75,7 +75,7 @@ def test_what_is_no_number_has_a_bar_of_its_own_only_if_there_is_any() -> None:
     assert error_ratio_bars(comparison_of(large=0.25)).bars[-1].high < inf
 
 
-def test_distances_in_floats_are_told_as_whole_numbers() -> None:
+def test_ulp_distances_are_whole_numbers() -> None:
     words = [bar.words for bar in ulp_bars(comparison_of(large=0.25)).bars]
     assert words[:5] == ["exactly 0", "1 ulp", "2 ulp", "3–4 ulp", "5–8 ulp"]
 

@@ -79,7 +79,7 @@ def test_blocks_keep_every_extreme_at_the_ends_too(values: np.ndarray, data: st.
 
 
 @pytest.mark.parametrize(("k", "m"), [(1, 1), (2, 1), (1, 4), (4, 2)])
-def test_of_ends_the_extreme_of_both_is_kept(k: int, m: int) -> None:
+def test_the_extremes_of_both_arrays_are_kept(k: int, m: int) -> None:
     one, other = np.random.default_rng(k).normal(size=(2, 9, 7))
     low, high = np.minimum(one, other), np.maximum(one, other)
     for end in (low, high):

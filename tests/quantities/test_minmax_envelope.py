@@ -43,14 +43,14 @@ def test_the_ends_are_those_of_the_values_that_share_a_pixel(timesteps: int, dat
         (range(90, 98), 84, 4, 97),
     ],
 )
-def test_what_is_in_sight_has_one_block_beyond_each_end(seen: range, first: int, blocks: int, last: int) -> None:
+def test_the_outline_has_one_block_beyond_each_visible_end(seen: range, first: int, blocks: int, last: int) -> None:
     outline = outline_of(np.arange(98.0), seen, len(seen) // 4)
     assert outline.block == 4
     assert (outline.first, len(outline.low), outline.high[-1]) == (first, blocks, last)
     assert outline.timesteps == 98
 
 
-def test_points_stand_at_their_timesteps_and_two_in_the_middle_of_a_block() -> None:
+def test_points_are_at_their_time_steps_and_two_in_the_middle_of_a_block() -> None:
     values = np.array([1.0, 5.0, 2.0, 0.0, 7.0])
     x, y = outline_of(values, range(5), 100).points()
     assert (x.tolist(), y.tolist()) == ([0, 1, 2, 3, 4], values.tolist())
@@ -72,12 +72,12 @@ def test_a_block_of_a_series_is_a_gap_only_where_it_has_no_number() -> None:
     assert np.isnan(outline.low[1])
 
 
-def test_runs_of_blocks_are_told_in_timesteps_and_end_with_the_sequence() -> None:
+def test_runs_of_blocks_are_in_time_steps_and_end_with_the_sequence() -> None:
     outline = Outline(first=8, block=4, low=np.zeros(4), high=np.zeros(4), timesteps=22)
     assert outline.steps(np.array([True, False, True, True])).tolist() == [[8, 11], [16, 21]]
 
 
-def test_the_largest_of_several_ignores_what_is_not_known() -> None:
+def test_the_largest_of_several_ignores_nan() -> None:
     outlines = [outline_of(np.array(values), range(3), 10) for values in ([1.0, np.nan, 2.0], [0.0, 3.0, np.nan])]
     assert largest_of(outlines).high.tolist() == [1.0, 3.0, 2.0]
 
@@ -98,7 +98,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Trace:
 
 
 @pytest.mark.parametrize("seen", [range(70_000), range(20_000, 61_000), range(39_990, 40_030)])
-def test_kept_ends_give_the_same_outline_as_the_values(stored: Trace, seen: range) -> None:
+def test_stored_ends_give_the_same_outline_as_the_values(stored: Trace, seen: range) -> None:
     assert stored.pyramids
     where = Location(0, 0, 0, 0, 0)
     kept = unit_outline(stored, where, 7, seen, 600)
@@ -110,7 +110,7 @@ def test_kept_ends_give_the_same_outline_as_the_values(stored: Trace, seen: rang
     assert np.nanmax(kept.high) == 9.0
 
 
-def test_a_long_trace_is_not_read_where_its_ends_are_kept(stored: Trace) -> None:
+def test_a_long_trace_is_not_read_where_its_ends_are_stored(stored: Trace) -> None:
     class Unread:
         shape = stored.hidden.shape
 

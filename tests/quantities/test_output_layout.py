@@ -35,7 +35,7 @@ ONE_WAY = replace(NETWORK, bidirectional=False, num_layers=1, cell="gru")
 AT = Location(0, 1, 3, 1, 2)
 
 
-def test_the_rows_say_what_they_are_and_the_parts_of_out_which_features() -> None:
+def test_rows_have_a_description_and_parts_of_out_their_features() -> None:
     out, hidden, cell = map_rows(NETWORK, AT, 5)
     assert out.why == "Output of the network at the selected time step: the top layer."
     assert hidden.why == "The final hidden states, one of each layer and direction."
@@ -59,7 +59,7 @@ def test_the_nearest_part_has_the_same_text_else_the_same_lane_else_it_is_the_fi
     assert nearest_part((), before[0].parts[0]) is None
 
 
-def test_a_lane_and_a_network_are_told_in_little_room() -> None:
+def test_a_lane_and_a_network_have_short_labels() -> None:
     assert lane_label(NETWORK, AT) == "layer 0 ←"
     assert lane_label(ONE_WAY, AT) == "layer 0"
     assert network_in_words(NETWORK) == "LSTM, 2 layers, both directions"

@@ -29,7 +29,7 @@ def test_a_unit_over_time_is_the_lanes_column() -> None:
 
 
 @given(hnp.arrays(bool, st.integers(0, 40)))
-def test_runs_cover_what_is_true_and_nothing_else(mask: np.ndarray) -> None:
+def test_runs_cover_true_values_and_nothing_else(mask: np.ndarray) -> None:
     covered = np.zeros_like(mask)
     for first, last in runs(mask):
         assert not covered[max(first - 1, 0) : last + 2].any()
@@ -37,14 +37,14 @@ def test_runs_cover_what_is_true_and_nothing_else(mask: np.ndarray) -> None:
     assert np.array_equal(covered, mask)
 
 
-def test_a_band_covers_its_timesteps_and_one_that_is_out_of_sight_nothing() -> None:
+def test_an_interval_covers_its_time_steps_and_one_out_of_view_nothing() -> None:
     bands = np.array([[0, 0], [2, 3], [9, 9]])
     assert pixel_bands(bands, -0.5, 9.5, 100).tolist() == [[0, 10], [20, 40], [90, 100]]
     assert pixel_bands(bands, 3.5, 8.5, 100).tolist() == []
     assert pixel_bands(bands, 2.5, 7.5, 50).tolist() == [[0, 10]]
 
 
-def test_no_band_vanishes_and_there_are_never_more_than_pixels() -> None:
+def test_no_interval_vanishes_and_there_are_never_more_than_pixels() -> None:
     every_other = runs(np.arange(1_000_000) % 2 == 0)
     assert pixel_bands(every_other, -0.5, 999_999.5, 300).tolist() == [[0, 300]]
     alone = pixel_bands(np.array([[777_777, 777_777]]), -0.5, 999_999.5, 300)
@@ -60,7 +60,7 @@ def test_the_range_is_that_of_the_finite_numbers_and_never_empty() -> None:
 
 
 @given(hnp.arrays(np.float64, st.integers(1, 30), elements=st.floats(0.0, None, allow_nan=False)))
-def test_zero_stands_below_every_number_and_infinity_above(values: np.ndarray) -> None:
+def test_zero_is_below_every_number_and_infinity_above(values: np.ndarray) -> None:
     scale = log_scale([values])
     positions = scale.positions(values)
     between = (values > 0.0) & np.isfinite(values)
@@ -83,7 +83,7 @@ def test_zero_stands_below_every_number_and_infinity_above(values: np.ndarray) -
         (0.5, ""),
     ],
 )
-def test_a_tick_says_the_number_that_stands_there(position: float, text: str) -> None:
+def test_a_tick_is_labeled_with_its_number(position: float, text: str) -> None:
     assert LogScale(-8, 4).text(position) == text
 
 
@@ -116,7 +116,7 @@ def test_no_value_vanishes_between_pixels(steps: int, width: int, seed: int) -> 
         ([[-4.0]], -6.0, -2.0),
     ],
 )
-def test_there_is_a_little_room_round_what_is_drawn(series: list[list[float]], low: float, high: float) -> None:
+def test_the_range_has_a_small_margin(series: list[list[float]], low: float, high: float) -> None:
     assert finite_range([np.array(values) for values in series]) == pytest.approx((low, high), abs=1e-12)
 
 
@@ -141,7 +141,7 @@ def test_the_decades_are_those_that_hold_every_number(
     assert log_scale((np.array(values) for values in series), *also) == scale
 
 
-def test_zero_and_infinity_stand_a_decade_beyond_the_others() -> None:
+def test_zero_and_infinity_are_a_decade_beyond_the_others() -> None:
     scale = LogScale(-3, 2, infinite=True)
     assert (scale.zero, scale.infinity) == (-4.0, 3.0)
     assert scale.positions(np.array([0.0, np.inf, 10.0])).tolist() == [-4.0, 3.0, 1.0]
@@ -149,7 +149,7 @@ def test_zero_and_infinity_stand_a_decade_beyond_the_others() -> None:
     assert not LogScale(-3, 2).infinite
 
 
-def test_a_band_is_as_wide_as_is_asked_and_those_that_touch_are_one() -> None:
+def test_an_interval_has_a_minimum_width_and_adjacent_ones_are_merged() -> None:
     bands = np.array([[10, 10], [12, 12], [60, 61], [99, 99]])
     assert pixel_bands(bands, -0.5, 99.5, 100, narrowest=1).tolist() == [[10, 11], [12, 13], [60, 62], [99, 100]]
     assert pixel_bands(bands, -0.5, 99.5, 100).tolist() == [[10, 14], [60, 62], [99, 100]]

@@ -59,7 +59,7 @@ def by_hand(values: np.ndarray, query: Query) -> tuple[set[int], list[Match]]:
 
 @settings(max_examples=examples(100), deadline=None)
 @given(data=st.data(), block=st.integers(1, 40))
-def test_the_same_is_found_as_by_hand_whatever_is_read_at_a_time(data: st.DataObject, block: int) -> None:
+def test_the_result_equals_the_plain_search_for_any_block_size(data: st.DataObject, block: int) -> None:
     values = data.draw(VALUES)
     length = len(values)
     first = data.draw(st.integers(0, length - 1))
@@ -75,7 +75,7 @@ def test_the_same_is_found_as_by_hand_whatever_is_read_at_a_time(data: st.DataOb
     assert [m.score for m in found.matches] == pytest.approx([m.score for m in matches])
 
 
-def test_a_range_in_which_exactly_the_same_units_are_on_comes_first() -> None:
+def test_a_range_with_exactly_the_same_active_units_is_first() -> None:
     values = np.zeros((30, UNITS), np.float32)
     values[3:6, :3] = 0.8
     values[10:13, :3] = 0.5
@@ -87,7 +87,7 @@ def test_a_range_in_which_exactly_the_same_units_are_on_comes_first() -> None:
     assert [match.times.start for match in found.matches] == [10, 20, 25]
 
 
-def test_only_the_best_ranges_are_kept_and_the_work_can_be_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_best_ranges_are_kept_and_the_search_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.zeros((400, UNITS), np.float32)
     values[::2, 0] = 1.0
     found = select(result_of(values), Query("gluon", *LANE, range(1)), lambda: None)
@@ -129,7 +129,7 @@ def test_most_of_the_units_have_to_be_on_and_an_empty_range_has_none() -> None:
 
 
 @pytest.mark.parametrize("block", [1, 2, 3, 100])
-def test_a_range_goes_on_from_one_block_to_the_next_and_up_to_the_end(
+def test_a_range_continues_from_one_block_to_the_next_and_up_to_the_end(
     block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(selection, "_BLOCK_VALUES", block * UNITS + UNITS - 1)

@@ -10,7 +10,7 @@ from rnnviz.quantities.traversal import STAGES, Traversal, stage_regions, stage_
 
 @pytest.mark.parametrize("order", ["lane", "layers"])
 @pytest.mark.parametrize("timesteps", [1, 4])
-def test_no_step_comes_before_what_it_reads(order, timesteps: int) -> None:
+def test_every_step_is_after_its_inputs(order, timesteps: int) -> None:
     walk = Traversal(3, 2, timesteps, order)
     here = Location(1, 1, 0, 2, 5)
     steps = [walk.at(index, here) for index in range(walk.count())]
@@ -28,7 +28,7 @@ def test_no_step_comes_before_what_it_reads(order, timesteps: int) -> None:
                 assert steps.index(read) < index
 
 
-def test_beyond_the_ends_stands_the_nearest_step() -> None:
+def test_steps_beyond_the_ends_are_clamped() -> None:
     walk = Traversal(1, 2, 3, "lane")
     assert walk.at(-5, Location(0, 1)).timestep == 2
     assert walk.at(99, Location(0, 1)).timestep == 0
@@ -63,7 +63,7 @@ def test_the_first_step_reads_the_initial_state_and_the_last_one_carries_out() -
     assert [region.part for region in stage_regions(network, Location(0, 0, 7), 8, "carry")] == ["carried"]
 
 
-def test_the_words_say_what_the_regions_show() -> None:
+def test_the_text_of_a_stage_describes_its_regions() -> None:
     lstm = Network("lstm", 5, 10, num_layers=2, bidirectional=True)
     told = [stage_text(lstm, Location(0, 0, 3), 8, stage) for stage in ("read", "compute", "carry")]
     assert told == [

@@ -45,21 +45,21 @@ def test_every_unit_has_one_row(values: np.ndarray, name: str) -> None:
 
 
 @given(values=VALUES)
-def test_the_most_active_unit_stands_on_top(values: np.ndarray) -> None:
+def test_the_most_active_unit_is_on_top(values: np.ndarray) -> None:
     means = [sum(abs(v) for v in column) for column in values.T.tolist()]
     shown = [means[unit] for unit in order_of(values, "activity")]
     assert shown == pytest.approx(sorted(means, reverse=True))
 
 
 @pytest.mark.parametrize(("times", "units"), [(40, 7), (6, 20)])
-def test_units_stand_by_their_weight_in_the_first_component(times: int, units: int) -> None:
+def test_units_are_ordered_by_their_weight_in_the_first_component(times: int, units: int) -> None:
     values = np.random.default_rng(3).normal(size=(times, units)) @ np.diag(np.linspace(1.0, 3.0, units))
     _, _, components = np.linalg.svd(values - values.mean(axis=0))
     weight = components[0] * np.sign(components[0][np.argmax(np.abs(components[0]))])
     assert order_of(values, "component").tolist() == np.argsort(-weight, kind="stable").tolist()
 
 
-def test_what_is_no_number_does_not_hinder_an_order() -> None:
+def test_nonfinite_values_do_not_disturb_the_order() -> None:
     values = np.array([[np.nan, 1.0, 3.0], [0.5, np.inf, -2.0], [0.0, 0.0, 1.0]])
     assert order_of(values, "activity").tolist() == [1, 2, 0]
     assert sorted(order_of(values, "component").tolist()) == [0, 1, 2]
@@ -106,7 +106,7 @@ def test_the_effort_is_that_of_all_lanes(timesteps: int, name: str, products: in
     assert order_effort(result, OrderKey(name, "gluon", 0)) == 4 * products
 
 
-def test_of_equal_units_the_one_with_the_lower_index_stands_above() -> None:
+def test_equal_units_are_ordered_by_index() -> None:
     values = np.array([[1.0, -2.0, 2.0, 1.0, 0.0], [1.0, 2.0, -2.0, -1.0, 0.0]])
     assert order_of(values, "activity").tolist() == [1, 2, 0, 3, 4]
     assert activity(values).tolist() == [1.0, 2.0, 2.0, 1.0, 0.0]
@@ -159,7 +159,7 @@ def test_a_marked_cell_never_vanishes_in_any_order(data: st.DataObject, quantity
 
 @settings(max_examples=examples(40), deadline=None)
 @given(data=st.data(), quantity=st.sampled_from(["value", "change"]))
-def test_rows_show_the_numbers_of_the_units_that_stand_in_them(data: st.DataObject, quantity: str) -> None:
+def test_rows_show_the_numbers_of_their_units(data: st.DataObject, quantity: str) -> None:
     units = np.array(data.draw(st.permutations(range(12))), np.int64)
     first, last = sorted(data.draw(st.tuples(st.integers(0, 11), st.integers(0, 11))))
     plain = MultiscaleReader(RESULT, "gluon", None, 0, quantity)

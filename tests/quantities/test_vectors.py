@@ -11,7 +11,7 @@ from rnnviz.quantities.vectors import Vector, difference, kinds_at, vector_at
 from tests.factories import make_result
 
 
-def test_a_hidden_vector_has_a_column_for_each_engine_the_shown_candidate_beside_the_reference() -> None:
+def test_a_hidden_state_has_a_column_for_each_engine_the_shown_candidate_after_the_reference() -> None:
     result = make_result(("gluon", "manual", "torch"), num_layers=2, bidirectional=True)
     where = Location(1, 1, 2, 1, 3)
     vector = vector_at(result, "torch", where, "hidden")
@@ -128,7 +128,7 @@ def test_the_initial_state_and_the_sequence_are_every_engines() -> None:
         assert vector.difference is None
 
 
-def test_without_a_candidate_the_columns_stand_alone() -> None:
+def test_without_a_candidate_there_are_only_the_columns() -> None:
     result = make_result(("gluon", "manual"))
     vector = vector_at(result, None, Location(0, 0, 1), "hidden")
     assert [label for label, _ in vector.columns] == ["gluon", "manual"]

@@ -26,7 +26,7 @@ def test_noise_alone_is_no_growth(seed: int) -> None:
     assert not slope(MINUTES, 200.0 + noise(seed, 3.0)).grew(0.5)
 
 
-def test_what_shrinks_does_not_grow() -> None:
+def test_a_shrinking_process_does_not_grow() -> None:
     assert not slope(MINUTES, 300.0 - 5.0 * MINUTES).grew(0.5)
 
 
@@ -36,7 +36,7 @@ def test_a_few_outliers_do_not_make_growth() -> None:
     assert not slope(MINUTES, values).grew(0.5)
 
 
-def test_processes_that_begin_anew_do_not_hide_what_each_gains() -> None:
+def test_restarted_processes_do_not_hide_the_growth_of_each() -> None:
     lives = (MINUTES // 2.5).astype(int)
     sawtooth = 80.0 + 3.0 * (MINUTES % 2.5) + noise(0, 0.3)
     assert not slope(MINUTES, sawtooth).grew(0.5)

@@ -67,7 +67,7 @@ def test_a_cell_shows_the_worst_of_its_rows(findings: list[SweepResult | None]) 
         )
 
 
-def test_a_row_that_comes_later_is_taken() -> None:
+def test_a_late_row_is_accepted() -> None:
     found = figures([None] * 12)
     assert found.done == 0
     assert found.put(row(3, SweepResult("disagree", max_error_ratio=7.0))) == 3
@@ -121,7 +121,7 @@ def test_sorting_keeps_equal_rows_and_puts_those_without_a_number_last() -> None
     assert order(ranks(["b", "", "a", "b"]), ascending=True).tolist() == [2, 0, 3, 1]
 
 
-def test_the_limit_stands_in_the_middle_of_the_colors() -> None:
+def test_the_limit_is_in_the_middle_of_the_colors() -> None:
     values = np.array([0.0, 1e-4, 1e-2, 1.0, 1e3, 1e6, inf, nan])
     found = color_range(values, 1.0).fractions(values)
     np.testing.assert_allclose(found, [0.0, 0.0, 0.25, 0.5, 0.75, 1.0, 1.0, nan])

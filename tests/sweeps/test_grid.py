@@ -74,7 +74,7 @@ def test_without_engines_the_candidates_of_the_config_are_a_row_each() -> None:
     assert Sweep.from_mapping({"network": NETWORK}).engines == ("manual",)
 
 
-def test_the_grid_may_give_what_the_base_lacks() -> None:
+def test_the_grid_may_set_keys_that_the_base_lacks() -> None:
     grid = {"network.hidden_size": [1, 2]}
     sweep = Sweep.from_mapping({"network": {"cell": "gru", "input_size": 2}, "grid": grid})
     assert all(point.config is not None for point in sweep.points())
@@ -171,7 +171,7 @@ def test_values_that_make_no_config_together_are_rows_that_say_why() -> None:
     ],
     ids=repr,
 )
-def test_what_is_no_sweep_is_a_sentence_about_its_key(changes: dict[str, Any], key: str, sentence: str) -> None:
+def test_an_invalid_sweep_is_a_sentence_about_its_key(changes: dict[str, Any], key: str, sentence: str) -> None:
     with pytest.raises(ConfigError) as raised:
         Sweep.from_mapping({"network": NETWORK, **changes})
     assert raised.value.key == key
@@ -189,7 +189,7 @@ def test_too_many_rows_are_refused_with_their_number_before_they_are_made() -> N
     )
 
 
-def test_as_many_rows_as_are_allowed_are_a_sweep_and_the_audit_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_rows_is_limited_and_the_audit_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "MOST_ROWS", 6)
     asked = {"network": NETWORK, "grid": {"network.hidden_size": [1, 2, 3]}, "seeds": [1, 2], "audit": "full"}
     assert (Sweep.from_mapping(asked).size, Sweep.from_mapping(asked).audit) == (6, "full")

@@ -23,7 +23,7 @@ def write(path: Path, *entries: tuple[str, SweepResult]) -> None:
             journal.append(key, {"seed": 1}, finding)
 
 
-def test_what_was_written_is_read(tmp_path: Path) -> None:
+def test_a_written_journal_reads_back(tmp_path: Path) -> None:
     path = tmp_path / "j"
     write(path, ("a", AGREE), ("b", WRONG))
     write(path, ("a", WRONG))
@@ -94,7 +94,7 @@ def test_numbers_that_are_not_finite_come_back(tmp_path: Path) -> None:
     assert (found.max_abs_error, found.audit_worst_ratio) == (-inf, inf)
 
 
-def test_rows_are_told_apart_by_config_audit_and_the_content_of_files(tmp_path: Path) -> None:
+def test_rows_are_identified_by_config_audit_and_the_content_of_files(tmp_path: Path) -> None:
     file = tmp_path / "x.csv"
     file.write_text("1,2\n", encoding="utf-8")
     network = {"cell": "gru", "input_size": 2, "hidden_size": 3}
@@ -107,7 +107,7 @@ def test_rows_are_told_apart_by_config_audit_and_the_content_of_files(tmp_path: 
     assert Identities("auto").of(one) not in keys
 
 
-def test_a_recording_is_told_by_its_content_as_well(tmp_path: Path) -> None:
+def test_a_recording_is_identified_by_its_content(tmp_path: Path) -> None:
     file = tmp_path / "golden.npz"
     compare = {"reference": "manual", "candidates": [f"recording:{file}#torch"]}
     network = {"cell": "gru", "input_size": 2, "hidden_size": 3}

@@ -65,7 +65,7 @@ def test_each_row_equals_a_single_run(tmp_path: Path, run_shared: Run) -> None:
             assert max(found.max_error_ratio, found.audit_worst_ratio) < 1.0
 
 
-def test_a_stopped_sweep_goes_on_with_the_rows_that_are_left(tmp_path: Path) -> None:
+def test_a_stopped_sweep_continues_with_the_rows_that_are_left(tmp_path: Path) -> None:
     journal = tmp_path / "j"
     asked = sweep(seeds=[1, 2, 3], engines=["onnx"])
     with Journal(journal) as opened, LocalScheduler(workers=1) as scheduler:
@@ -124,7 +124,7 @@ def test_the_workers_share_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "OPENBLAS_NUM_THREADS" not in os.environ
 
 
-def test_an_engine_that_does_not_exist_is_told_before_anything_runs(tmp_path: Path) -> None:
+def test_an_unknown_engine_is_reported_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match='engines names "manuel", which is not a known engine'):
         start(sweep(engines=["manuel"]), tmp_path / "j")
 

@@ -82,7 +82,7 @@ def test_a_number_that_json_lacks_has_a_name() -> None:
     ],
     ids=repr,
 )
-def test_what_is_no_finding_is_a_sentence(changes: dict[str, Any], sentence: str) -> None:
+def test_an_invalid_result_is_a_sentence(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError) as raised:
         SweepResult.from_mapping({**WRITTEN, **changes})
     told = str(raised.value)

@@ -39,7 +39,7 @@ def test_the_base_is_read_and_single_keys_of_it_are_changed(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("grid", ['[grid]\n"sequence.path" = ["a.npy"]', '[grid]\nsequence.path = ["a.npy"]'])
-def test_dots_may_stand_in_quotes_or_not_and_paths_are_relative_to_the_file(tmp_path: Path, grid: str) -> None:
+def test_dots_may_be_in_quotes_or_not_and_paths_are_relative_to_the_file(tmp_path: Path, grid: str) -> None:
     engines = '["./mine.py", "onnx", "recording:a.npz#torch"]'
     sweep = load_sweep(write(tmp_path / "s.toml", f"engines = {engines}\n{NETWORK}{grid}\n"))
     assert sweep.keys == ("sequence.path", "engine")
@@ -71,7 +71,7 @@ def test_a_file_that_is_no_sweep_is_a_sentence(tmp_path: Path, text: str, senten
     assert sentence in str(raised.value)
 
 
-def test_sweeps_and_configs_are_told_apart(tmp_path: Path) -> None:
+def test_sweeps_and_configs_are_distinguished(tmp_path: Path) -> None:
     assert is_sweep(write(tmp_path / "a.toml", NETWORK + "[grid]\n"))
     assert is_sweep(write(tmp_path / "b.toml", "seeds = [1]\n" + NETWORK))
     assert not is_sweep(write(tmp_path / "c.toml", NETWORK))
@@ -105,7 +105,7 @@ def table() -> SweepTable:
 
 
 @pytest.mark.parametrize("ending", ["csv", "json"])
-def test_what_was_found_reads_back(tmp_path: Path, table: SweepTable, ending: str) -> None:
+def test_written_results_read_back(tmp_path: Path, table: SweepTable, ending: str) -> None:
     path = tmp_path / f"rows.{ending}"
     (write_sweep_csv if ending == "csv" else write_sweep_json)(table, path)
     assert is_sweep_results(path)
@@ -173,7 +173,7 @@ def test_a_sweep_that_names_no_reference_gets_one_that_is_none_of_its_engines(
     assert {point.config.compare.reference for point in sweep.points() if point.config is not None} == references
 
 
-def test_a_table_is_told_from_a_sweeps_without_importing_what_reads_tables(tmp_path):
+def test_a_table_is_recognized_without_importing_polars(tmp_path):
     (tmp_path / "sequence.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     program = (
         "import sys; from pathlib import Path; from rnnviz.gui.commands.file_kinds import is_of_sweep\n"

@@ -44,7 +44,7 @@ def test_a_key_keeps_its_table_where_another_key_has_the_same_name() -> None:
     assert called(KEYS, (3, True, MINE)) == "seed 3, bidirectional true, engine mine.py"
 
 
-def test_the_report_begins_with_the_counts_and_ends_with_how_many_rows_it_left_out() -> None:
+def test_the_report_starts_with_the_counts_and_ends_with_the_rows_left_out() -> None:
     rows = [row(0, SweepResult("agree", "Well.")), row(1, None), row(2, SweepResult("refused", "No run.", 5.0))]
     assert report(KEYS, rows) == ("✔ 1 agree · – 1 refused\n  – seed 2, bidirectional false, engine mine.py: No run.")
     failing = [row(index, SweepResult("disagree", f"{index}.", float(index % 4))) for index in range(13)]

@@ -83,7 +83,7 @@ def test_a_wrong_engine_shows_its_first_wrong_step_and_gives_every_reason(edit: 
         assert row.ratio > 8.0
 
 
-def test_an_engine_that_was_not_audited_has_no_row_and_one_without_a_step_to_look_at_says_so() -> None:
+def test_an_engine_without_an_audit_has_no_row_and_one_without_a_step_to_audit_says_so() -> None:
     result = with_judgment(make_result())
     assert result.judgment is not None
     audits = {"manual": replace(result.judgment.audits["manual"], audited=0)}
@@ -94,7 +94,7 @@ def test_an_engine_that_was_not_audited_has_no_row_and_one_without_a_step_to_loo
     assert row_of(replace(result, judgment=replace(result.judgment, audits=audits))).audited
 
 
-def test_the_tolerances_that_were_used_and_that_would_do_are_told_so_that_what_is_read_passes() -> None:
+def test_used_and_smallest_tolerances_are_shown_so_that_copies_pass() -> None:
     result = make_result(edits={"manual": touching(PLACES[0])}, compare_with={"rtol": 0.0, "atol": 1e-5})
     comparison = replace(result.comparison("manual"), smallest_passing_atol=0.123456)
     used, found = tolerance_rows(comparison)

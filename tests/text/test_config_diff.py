@@ -51,7 +51,7 @@ def test_a_change_is_said_as_a_command(sections: dict[str, dict[str, Any]], word
     assert change_in_words(CONFIG, changed(**sections)) == words
 
 
-def test_a_change_back_is_said_of_what_it_goes_back_to() -> None:
+def test_a_change_back_is_described_by_its_target() -> None:
     old = changed(sequence={"timesteps": 3}, initial_state={"source": "normal"}, parameters={"bias": "uniform"})
     assert change_in_words(old, CONFIG) == "use 1 time step, zero biases and an initial state of zeros"
     assert changed_keys(old, CONFIG) == ("sequence.timesteps", "parameters.bias", "initial_state.source")
@@ -88,7 +88,7 @@ def test_an_edit_is_named_as_a_menu_does(sections: dict[str, dict[str, Any]], wo
     assert edit_in_words(CONFIG, changed(**sections)) == words
 
 
-def test_the_keys_that_differ_are_told_whichever_config_has_them() -> None:
+def test_the_keys_that_differ_are_listed_from_both_configs() -> None:
     other = changed(parameters={"path": "w.npz"}, network={"cell": "lstm", "layout": "TNC"})
     keys = ("network.cell", "network.layout", "parameters.path")
     assert changed_keys(CONFIG, other) == changed_keys(other, CONFIG) == keys

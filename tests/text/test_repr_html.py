@@ -52,7 +52,7 @@ class Seen(HTMLParser):
             self.rows[-1][-1] = (scope, text + data)
 
 
-def test_a_run_is_its_network_its_verdicts_what_stands_behind_them_and_a_table() -> None:
+def test_a_run_is_its_network_its_verdicts_their_notes_and_a_table() -> None:
     seen = Seen(run_html(RESULT))
     shown = "".join(text for tag, text in seen.texts if tag not in ("th", "td"))
     told = [verdict_sentence(RESULT, candidate) for candidate in ("manual", MINE)]
@@ -133,12 +133,12 @@ def test_a_run_in_words_is_a_line_for_its_network_and_for_each_candidate() -> No
         ({"cell": "gru", "hidden_size": 1200, "input_size": 1}, "gru: 1 feature, 1,200 units, 1 layer, float32"),
     ],
 )  # fmt: skip
-def test_a_network_is_told_in_a_line(network: dict[str, Any], words: str) -> None:
+def test_a_network_is_described_in_a_line(network: dict[str, Any], words: str) -> None:
     config = replace(RESULT.config, network=replace(RESULT.config.network, **network))
     assert network_in_words(config) == words
 
 
-def test_two_values_that_three_decimals_cannot_tell_apart_have_all_their_digits() -> None:
+def test_two_values_that_three_decimals_cannot_distinguish_have_all_their_digits() -> None:
     first = Mismatch(AT, 0.25, 0.2500001)
     html = comparison_html(replace(RESULT.comparison(MINE), first_mismatch=first))
     cells = {row[0][1]: row[1][1] for row in Seen(html).rows}

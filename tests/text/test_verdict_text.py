@@ -26,7 +26,7 @@ VERDICTS = {
 
 
 @pytest.mark.parametrize("name", VERDICTS)
-def test_each_run_has_its_verdict_and_its_look(name: str) -> None:
+def test_each_run_has_its_verdict_and_its_style(name: str) -> None:
     words = verdict_sentence(RUNS[name](), "manual")
     assert (words.verdict, words.look) == VERDICTS[name]
 
@@ -77,7 +77,7 @@ def test_likely_causes_are_the_phrases_of_known_bugs() -> None:
     assert likely_causes(found.judgment, "manual") == ()
 
 
-def test_a_worse_verdict_on_another_candidate_comes_first() -> None:
+def test_a_worse_verdict_on_another_candidate_is_first() -> None:
     result = RUNS["three-engines"]()
     better, worse = others(result, "manual"), others(result, "torch")
     assert better is not None

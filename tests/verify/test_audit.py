@@ -24,7 +24,7 @@ CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
 
 
 @given(config=configs())
-def test_the_textbook_recurrence_is_right_at_every_step(config: Config) -> None:
+def test_the_manual_recurrence_is_right_at_every_step(config: Config) -> None:
     inputs = load_inputs(config)
     trace, _ = computed(ManualEngine(), inputs)
     found = audit(inputs, trace)
@@ -69,9 +69,7 @@ def readers(network: Network, timesteps: int, where: Location) -> set[tuple[int,
 
 
 @given(config=configs(), data=st.data())
-def test_an_engine_that_goes_on_from_a_wrong_value_is_wrong_there_and_nowhere_else(
-    config: Config, data: st.DataObject
-) -> None:
+def test_an_engine_that_continues_from_a_wrong_value_is_wrong_only_there(config: Config, data: st.DataObject) -> None:
     inputs = load_inputs(config)
     where = data.draw(locations(inputs.hidden_shape))
 
@@ -105,7 +103,7 @@ def test_the_first_wrong_step_is_the_first_in_the_order_of_computation(config: C
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_perturbation_within_the_bound_is_let_pass_and_one_of_a_hundred_bounds_is_not(cell: str) -> None:
+def test_a_perturbation_within_the_bound_passes_and_one_of_a_hundred_bounds_does_not(cell: str) -> None:
     inputs = inputs_of({"timesteps": 4, "batch_size": 2}, cell=cell, hidden_size=16)
 
     def nudge(by: float) -> Trace:
@@ -128,7 +126,7 @@ def test_a_float64_network_is_held_to_float64() -> None:
     assert audit(inputs, rounded).verdict == "wrong"
 
 
-def test_what_comes_out_of_place_is_infinitely_wrong() -> None:
+def test_an_unexpected_nonfinite_value_is_infinitely_wrong() -> None:
     inputs = inputs_of({"timesteps": 3}, cell="rnn_tanh", hidden_size=4)
     trace, _ = computed(ManualEngine(), inputs)
     for value in (np.nan, np.inf, -np.inf):
@@ -141,7 +139,7 @@ def test_what_comes_out_of_place_is_infinitely_wrong() -> None:
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38, -1e300])
-def test_the_textbook_recurrence_is_right_whatever_the_input(cell: str, dtype: str, value: float) -> None:
+def test_the_manual_recurrence_is_right_whatever_the_input(cell: str, dtype: str, value: float) -> None:
     inputs = inputs_of({"timesteps": 4, "batch_size": 2}, cell=cell, hidden_size=9, dtype=dtype, num_layers=2)
     sequence = np.array(inputs.sequence)
     with np.errstate(over="ignore"):
@@ -157,7 +155,7 @@ def test_the_textbook_recurrence_is_right_whatever_the_input(cell: str, dtype: s
     values=st.lists(st.sampled_from([np.nan, np.inf, -np.inf, 3e38, -3e38, 1e20]), min_size=4, max_size=4),
     config=configs(input_size=3, num_layers=2, dtype="float32"),
 )
-def test_the_textbook_recurrence_is_right_whatever_several_inputs_are(
+def test_the_manual_recurrence_is_right_whatever_several_inputs_are(
     config: Config, places: list[tuple[int, int]], values: list[float]
 ) -> None:
     inputs = load_inputs(config)
@@ -208,7 +206,7 @@ def test_a_relu_that_turns_nan_into_zero_is_found_where_a_network_explodes(engin
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_gluon_is_wrong_in_float64_relu_and_the_textbook_is_right(bidirectional: bool) -> None:
+def test_gluon_is_wrong_in_float64_relu_and_the_manual_recurrence_is_right(bidirectional: bool) -> None:
     inputs = inputs_of(
         {"timesteps": 6}, cell="rnn_relu", hidden_size=10, num_layers=2, bidirectional=bidirectional, dtype="float64"
     )
@@ -217,7 +215,7 @@ def test_gluon_is_wrong_in_float64_relu_and_the_textbook_is_right(bidirectional:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_nan_in_the_input_shows_gluons_relu_as_wrong_and_nobody_else(cell: str) -> None:
+def test_a_nan_in_the_input_shows_only_gluons_relu_as_wrong(cell: str) -> None:
     inputs = inputs_of({"timesteps": 3}, cell=cell, hidden_size=10)
     sequence = np.array(inputs.sequence)
     sequence[1, 4, 2] = np.nan
@@ -241,7 +239,7 @@ def test_progress_reaches_1() -> None:
     assert len(told) > 2
 
 
-def test_progress_tells_the_fraction_of_all_steps_whatever_the_samples_are_split_into(
+def test_progress_is_the_fraction_of_all_steps_for_any_block_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from rnnviz.verify import audit as module

@@ -128,7 +128,7 @@ def one(h: float, value: float, bound: float) -> Audit:
         (1.0, 3.0, 0.0, inf, 2.0),
     ],
 )
-def test_what_is_not_finite_is_right_where_it_is_the_same_or_where_nothing_is_known(
+def test_a_nonfinite_value_is_right_where_it_is_equal_or_nothing_is_known(
     h: float, value: float, bound: float, ratio: float, error: float
 ) -> None:
     found = one(h, value, bound)
@@ -139,7 +139,7 @@ def test_what_is_not_finite_is_right_where_it_is_the_same_or_where_nothing_is_kn
     assert found.verdict == ("wrong" if ratio == inf else "right")
 
 
-def test_of_ratios_as_large_as_each_other_the_place_of_the_first_that_was_computed_is_told() -> None:
+def test_of_equal_ratios_the_first_computed_location_is_reported() -> None:
     h = np.zeros(SHAPE)
     h[0, 0, 1, 2, 3] = h[0, 0, 4, 0, 0] = h[1, 1, 0, 0, 0] = 9.0
     step, every = BoundedArray(np.zeros(SHAPE), np.ones(SHAPE), EPS), SampleUnitBlock(np.arange(3), np.arange(4))

@@ -35,7 +35,7 @@ def details(inputs: Inputs, trace: Trace) -> dict[str, str]:
 
 
 @given(config=configs(cell="lstm"), block=st.sampled_from((1, 50, 1 << 18)))
-def test_what_a_right_engine_tells_follows(config: Config, block: int) -> None:
+def test_a_right_engine_passes(config: Config, block: int) -> None:
     inputs = load_inputs(config)
     trace, _ = computed(ManualEngine(), inputs)
     with pytest.MonkeyPatch.context() as patch:
@@ -46,7 +46,7 @@ def test_what_a_right_engine_tells_follows(config: Config, block: int) -> None:
 
 
 @pytest.mark.parametrize("scale", [0.1, 2.0])
-def test_what_a_right_engine_tells_follows_over_many_timesteps(scale: float) -> None:
+def test_a_right_engine_passes_over_many_time_steps(scale: float) -> None:
     inputs = inputs_of({"timesteps": 1000, "batch_size": 2}, {"scale": scale}, cell="lstm", hidden_size=32)
     trace, _ = computed(ManualEngine(), inputs)
     assert details(inputs, trace) == {}
@@ -81,7 +81,7 @@ def test_of_many_cell_states_the_last_of_each_lane_are_looked_at(monkeypatch: py
     assert list(details(inputs, trace)) == [CELL]
 
 
-def test_nothing_is_said_of_what_is_not_there() -> None:
+def test_missing_arrays_are_not_checked() -> None:
     inputs, trace = run_of()
     assert [check.name for check in cell_checks(inputs, replace(trace, cell=None))] == [STATE]
     assert cell_checks(inputs, replace(trace, cell=None, state_c=None)) == []

@@ -115,7 +115,7 @@ def test_c_of_any_columns_at_any_step_is_that_of_plain_python(
 
 
 @pytest.mark.parametrize("direction", [0, 1])
-def test_the_bounds_are_at_most_those_of_the_recurrence_from_its_beginning(direction: int) -> None:
+def test_the_bounds_are_at_most_those_of_the_recurrence_from_its_start(direction: int) -> None:
     inputs, trace = CASES[40.0]
     c0 = inputs.initial_state.c
     assert c0 is not None
@@ -141,7 +141,7 @@ def assert_bounds(found: np.ndarray, followed: np.ndarray, *, sure: bool) -> Non
         np.testing.assert_allclose(found, followed, rtol=1e-9)
 
 
-def test_what_an_engine_told_is_as_exact_as_its_precision() -> None:
+def test_cell_states_of_an_engine_are_as_exact_as_its_precision() -> None:
     inputs, trace = lstm(0.0, "float32")
     cell = np.random.default_rng(2).normal(size=trace.hidden.shape).astype(np.float32)
     told = replace(trace, cell=cell)
@@ -183,7 +183,7 @@ def test_no_more_is_read_than_counts(
         assert not c.value.any() or first < steps
 
 
-def test_a_look_goes_on_until_the_last_unit_has_forgotten(read: list[tuple[int, int]]) -> None:
+def test_a_search_continues_until_the_last_unit_has_forgotten(read: list[tuple[int, int]]) -> None:
     inputs, trace = steady()
 
     def change(name: str, array: FloatArray) -> FloatArray:
@@ -201,7 +201,7 @@ def test_a_look_goes_on_until_the_last_unit_has_forgotten(read: list[tuple[int, 
 @pytest.mark.parametrize(
     ("samples", "block", "length"), [(slice(0, 1), 10, 10), (slice(0, 3), 10, 3), (slice(1, 2), 25, 25)]
 )
-def test_what_does_not_forget_is_followed_from_its_beginning_in_blocks(
+def test_cell_states_that_do_not_forget_are_computed_from_the_start_in_blocks(
     samples: slice, block: int, length: int, read: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_looks(monkeypatch, 4, 8, block)
@@ -218,7 +218,7 @@ def test_what_does_not_forget_is_followed_from_its_beginning_in_blocks(
         assert len(asked) == len(read)
 
 
-def test_a_way_that_is_no_longer_than_a_look_is_read_once(
+def test_a_path_no_longer_than_a_search_is_read_once(
     read: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_looks(monkeypatch, 4, 8, 100)
@@ -243,7 +243,7 @@ def steps_read(cells: CellStates, read: list[tuple[int, int]], t: int, units: sl
     return sum(stop - start for start, stop in read)
 
 
-def test_the_way_begins_at_the_nearest_place_that_is_known(
+def test_the_path_starts_at_the_nearest_known_step(
     read: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_looks(monkeypatch, 1, 1, 10)
@@ -260,7 +260,7 @@ def test_the_way_begins_at_the_nearest_place_that_is_known(
     assert steps_read(cells, read, 38) == 0
 
 
-def test_of_the_only_columns_every_other_place_is_kept_when_the_room_is_spent(
+def test_every_other_checkpoint_is_kept_when_the_budget_is_spent(
     read: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_looks(monkeypatch, 1, 1, 5)
@@ -298,7 +298,7 @@ def test_of_several_columns_those_go_that_were_not_looked_at_for_longest(
     assert [steps_read(narrow, read, 20, units) for units in (one, two, two, one)] == [21, 21, 0, 21]
 
 
-def test_what_is_no_number_is_followed_without_a_warning() -> None:
+def test_nonfinite_values_are_computed_without_a_warning() -> None:
     inputs, trace = CASES[0.0]
     hidden = np.array(trace.hidden)
     hidden[0, 0, 5] = np.inf

@@ -58,7 +58,7 @@ def expected(inputs: Inputs, trace: Trace, direction: int, t: int) -> FloatArray
     st.sampled_from((1 << 9, 1 << 20)),
     st.lists(st.tuples(st.integers(0, 1), st.integers(0, T - 1)), min_size=1, max_size=4),
 )
-def test_wherever_one_looks_c_is_what_the_engine_had(bias: float, budget: int, looks: list[tuple[int, int]]) -> None:
+def test_c_equals_that_of_the_engine_at_any_step(bias: float, budget: int, looks: list[tuple[int, int]]) -> None:
     inputs, trace = CASES[bias]
     cells = CellStates(inputs, replace(trace, cell=None), budget)
     for direction, t in looks:
@@ -112,14 +112,14 @@ def test_a_network_that_does_not_forget_is_read_whole_once(
     assert sum(steps_read) < 6 * 200
 
 
-def test_what_the_engine_knows_is_not_computed(steps_read: list[int]) -> None:
+def test_known_cell_states_are_not_computed(steps_read: list[int]) -> None:
     inputs, trace = CASES[NEVER_FORGETS]
     cells = CellStates(inputs, trace)
     np.testing.assert_array_equal(before(cells, 1, 12), expected(inputs, trace, 1, 12))
     assert steps_read == []
 
 
-def test_a_long_way_can_be_given_up_and_goes_on_from_where_it_was() -> None:
+def test_a_long_path_can_be_interrupted_and_continues_from_there() -> None:
     inputs, trace = lstm(forget_bias=12.0)
     cells = CellStates(inputs, replace(trace, cell=None))
 

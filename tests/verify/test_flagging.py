@@ -102,7 +102,7 @@ def inputs(request: pytest.FixtureRequest) -> Inputs:
 
 
 @pytest.mark.parametrize("t", range(5))
-def test_a_changed_timestep_flags_what_is_computed_after_it(inputs: Inputs, t: int) -> None:
+def test_a_changed_time_step_flags_the_values_computed_after_it(inputs: Inputs, t: int) -> None:
     np.testing.assert_array_equal(flagged(inputs, with_input(inputs, t)), knows_of_input(inputs, t))
 
 
@@ -136,7 +136,7 @@ def test_a_change_in_one_sample_flags_no_other(
     np.testing.assert_array_equal(touched, np.arange(3) == sample)
 
 
-def test_a_changed_recurrent_weight_shows_only_after_the_first_step_when_the_state_begins_at_zero() -> None:
+def test_a_changed_recurrent_weight_shows_only_after_the_first_step_with_a_zero_state() -> None:
     inputs = network("lstm", bidirectional=True, state="zeros")
     cells = flagged(inputs, with_parameter(inputs, "r0_h2h_weight"))
     np.testing.assert_array_equal(cells[0, 0], [False] * 5)
@@ -147,7 +147,7 @@ def test_a_changed_recurrent_weight_shows_only_after_the_first_step_when_the_sta
     assert flagged(single, with_parameter(single, "r0_h2h_bias")).any()
 
 
-def test_the_first_mismatch_of_a_changed_backward_lane_is_where_its_computation_begins() -> None:
+def test_the_first_mismatch_of_a_changed_backward_lane_is_where_its_computation_starts() -> None:
     inputs = network("gru", bidirectional=True)
     first = compared(inputs, with_parameter(inputs, "r1_i2h_bias")).first_mismatch
     assert first is not None

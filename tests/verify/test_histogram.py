@@ -42,7 +42,7 @@ def test_a_number_is_counted_between_its_edges(value: float) -> None:
     assert histogram.location(bin_of(histogram, value)) == Location()
 
 
-def test_the_limit_belongs_to_what_passes() -> None:
+def test_the_limit_belongs_to_passing_values() -> None:
     histogram = counted(1.0, np.nextafter(1.0, 2.0))
     below, above = np.flatnonzero(histogram.counts)
     assert histogram.edges(below) == (0.5, 1.0)
@@ -118,7 +118,7 @@ def test_distances_that_are_mostly_small_are_in_their_bins(
         assert histogram.total == 150
 
 
-def test_the_ends_of_the_octaves_hold_what_lies_beyond_them() -> None:
+def test_the_end_bins_hold_all_values_beyond_them() -> None:
     histogram = counted(0.0, 1e-9, 0.25, 0.5, 0.75, 1.0, 3.0, 4.0, 5.0, 1e300, np.inf, lowest=-2, highest=2)
     assert histogram.counts.tolist() == [1, 3, 2, 0, 2, 2, 1]
     assert [histogram.edges(place) for place in range(7)] == [

@@ -153,7 +153,7 @@ def cancelling(inputs: Inputs) -> Inputs:
     return with_parameters(with_sequence(inputs, sequence), change)
 
 
-def test_a_difference_that_the_audit_cannot_judge_is_no_drift_and_its_share_is_told() -> None:
+def test_a_difference_that_the_audit_cannot_judge_is_not_drift_and_its_share_is_reported() -> None:
     inputs = cancelling(inputs_of({"timesteps": 30, "batch_size": 2}, cell="rnn_tanh", hidden_size=16))
     reference = manual(inputs)
     assert result_of(inputs, reference, replace(reference, engine="mine")).verdict == "agree"
@@ -238,7 +238,7 @@ def test_a_cell_state_that_was_recorded_wrongly_accuses_no_step() -> None:
         assert audit(inputs, replace(trace, cell=cell)).verdict == "right"
 
 
-def test_cell_states_that_are_nan_belong_to_hidden_vectors_that_are() -> None:
+def test_nan_cell_states_belong_to_nan_hidden_states() -> None:
     inputs = inputs_of({"timesteps": 6, "batch_size": 2}, cell="lstm", hidden_size=3)
     sequence = np.array(inputs.sequence)
     sequence[2, 0, 1] = np.nan
@@ -264,7 +264,7 @@ def halved(trace: Trace, computed_in: str) -> Trace:
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("computed_in", ["", "float16", "float32"])
-def test_a_coarse_recording_is_judged_as_far_as_its_precision_goes(cell: str, computed_in: str) -> None:
+def test_a_coarse_recording_is_judged_within_its_precision(cell: str, computed_in: str) -> None:
     # The least value is below the normal numbers of float16, and the initial states are above 1.
     scale = 0.05 if cell == "rnn_relu" else 0.3
     inputs = inputs_of({"timesteps": 20, "batch_size": 2}, {"scale": scale}, cell=cell, hidden_size=16, num_layers=2)

@@ -27,7 +27,7 @@ def comparison_of(timesteps: int, folder: Path | None) -> Comparison:
     return compare(random_trace(shape, seed=1), random_trace(shape, seed=2), 1e-6, 1e-5, folder=folder)
 
 
-def test_arrays_in_files_hold_what_arrays_in_memory_hold_also_after_their_way_through_a_pipe(tmp_path: Path) -> None:
+def test_arrays_in_files_equal_those_in_memory_also_after_a_pipe(tmp_path: Path) -> None:
     plain, stored = comparison_of(LONG, None), comparison_of(LONG, tmp_path)
     assert (plain.stored, stored.stored) == (None, tmp_path)
     received = pickle.loads(pickle.dumps(stored))
@@ -84,7 +84,7 @@ def test_a_figure_whose_file_is_gone_is_an_error(tmp_path: Path) -> None:
         pickle.loads(sent)
 
 
-def test_what_a_run_sends_does_not_grow_with_the_timesteps(tmp_path: Path) -> None:
+def test_the_size_of_an_outcome_does_not_grow_with_the_time_steps(tmp_path: Path) -> None:
     sizes = []
     for timesteps in (1000, LONG):
         config = Config.from_mapping(

@@ -48,7 +48,7 @@ def part_of(trace: Trace, missing: set[str]) -> Trace:
 
 @pytest.mark.parametrize("missing", NOT_AVAILABLE, ids=lambda names: " ".join(sorted(names)))
 @pytest.mark.parametrize("block", [1, 24, 1 << 17])
-def test_what_both_have_is_compared_and_the_rest_is_seen_without_a_difference(
+def test_common_values_are_compared_and_the_rest_is_seen_without_a_difference(
     missing: set[str], block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compare_module, "_BLOCK_VALUES", block)
@@ -117,7 +117,7 @@ def test_the_only_layer_of_a_recorded_output_is_followed_whole(cell: str) -> Non
     assert audit(inputs, part).coverage == 1.0
 
 
-def test_an_audit_looks_at_the_steps_that_can_be_followed_and_at_no_other() -> None:
+def test_an_audit_covers_exactly_the_steps_that_can_be_computed() -> None:
     inputs, trace = run_of(bidirectional=False)
     part = part_of(trace, {"hidden"})
     told: list[float] = []
@@ -153,7 +153,7 @@ def test_a_step_reads_the_layer_below_and_the_vector_before_it(times: slice, sam
                 assert before[d][row, column].tolist() == expected.tolist()
 
 
-def test_a_recorded_final_cell_state_without_hidden_vectors_is_held_against_the_others() -> None:
+def test_a_recorded_final_cell_state_without_hidden_states_is_compared_with_the_others() -> None:
     _, trace = run_of("lstm", num_layers=1)
     assert trace.state_c is not None
     recorded = part_of(replace(trace, state_c=trace.state_c + 1e-4), {"hidden", "output"})
@@ -171,7 +171,7 @@ def test_a_recorded_final_cell_state_without_hidden_vectors_is_held_against_the_
     assert cell_equality(replace(trace, state_c=None), recorded, 0.0, 0.0) == []
 
 
-def test_what_only_follows_from_other_hidden_vectors_has_no_check_of_its_cell_states() -> None:
+def test_derived_hidden_states_have_no_check_of_cell_states() -> None:
     inputs, trace = run_of("lstm", num_layers=1)
     assert len(cell_checks(inputs, trace)) == 2
     assert cell_checks(inputs, part_of(trace, {"hidden", "output"})) == []

@@ -28,7 +28,7 @@ def small_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small_limit")
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_a_sampled_audit_states_exactly_what_it_has_seen(cell: str, bidirectional: bool) -> None:
+def test_a_sampled_audit_states_exactly_its_coverage(cell: str, bidirectional: bool) -> None:
     inputs = inputs_of(
         {"timesteps": 40, "batch_size": 12}, cell=cell, hidden_size=20, num_layers=2, bidirectional=bidirectional
     )

@@ -31,7 +31,7 @@ def test_the_sign_says_on_which_side_the_candidate_lies() -> None:
         (-1e308, 1.7e308, INF),
     ],
 )
-def test_what_is_not_finite_differs_only_where_it_differs(reference: float, candidate: float, expected: float) -> None:
+def test_nonfinite_values_differ_only_where_they_differ(reference: float, candidate: float, expected: float) -> None:
     difference = signed_difference(np.array([reference]), np.array([candidate]))
     assert np.array_equal(difference, [expected], equal_nan=True)
 

@@ -39,7 +39,7 @@ def test_a_place_that_was_not_recorded_has_no_numbers_and_agrees_with_nothing(mi
         assert str(agreement(result["manual"], network, last, 0.0, 0.0)) == "equal"
 
 
-def test_a_claim_about_what_was_not_recorded_is_neither_true_nor_false() -> None:
+def test_a_statement_about_an_unrecorded_array_is_neither_true_nor_false() -> None:
     scope = Namespace(result_without("output"))
     with pytest.raises(UnansweredError, match=r"^golden\.npz did not return out\.$"):
         scope.member("candidate", "out")
@@ -47,7 +47,7 @@ def test_a_claim_about_what_was_not_recorded_is_neither_true_nor_false() -> None
     assert scope.member("reference", "out").shape == (2, 5, 8)
 
 
-def test_a_claim_about_vectors_that_were_not_recorded_is_neither_true_nor_false() -> None:
+def test_a_statement_about_unrecorded_hidden_states_is_neither_true_nor_false() -> None:
     scope = Namespace(result_without("hidden", "output"))
     for method in ("h", "gate"):
         arguments = ["change", 0] if method == "gate" else [0]
@@ -55,18 +55,18 @@ def test_a_claim_about_vectors_that_were_not_recorded_is_neither_true_nor_false(
             scope.call("candidate", method, arguments)
 
 
-def test_the_summary_lists_what_was_not_recorded() -> None:
+def test_the_summary_lists_unrecorded_outputs() -> None:
     assert summary(result_without("output", "state_h"))["unrecorded"] == {GOLDEN: ["output", "state"]}
     assert "unrecorded" not in summary(result_without())
 
 
-def test_the_verdict_says_what_was_not_recorded() -> None:
+def test_the_verdict_lists_unrecorded_outputs() -> None:
     notes = verdict_sentence(result_without("state_h", "output"), GOLDEN).notes
     assert "Not recorded in golden.npz, so not checked: output, state." in notes
     assert not any("not checked" in note for note in verdict_sentence(result_without(), GOLDEN).notes)
 
 
-def test_a_vector_that_was_not_recorded_has_no_column_and_one_that_nobody_has_no_component() -> None:
+def test_an_unrecorded_vector_has_no_column_and_one_that_no_engine_has_no_component() -> None:
     result = result_without("hidden", "output")
     last, first = (Location(0, 0, timestep) for timestep in (4, 0))
     assert [name for name, _ in vector_at(result, GOLDEN, last, "hidden").columns] == ["manual", GOLDEN]

@@ -28,7 +28,7 @@ def engine_of(path: Path, arrays: Arrays) -> RecordedEngine:
 
 
 @given(config=configs(), fortran=st.booleans(), bytes_at_once=st.sampled_from((16, 1 << 20)))
-def test_every_number_goes_to_its_place(
+def test_every_number_is_at_its_index(
     tmp_path_factory: pytest.TempPathFactory, config: Config, fortran: bool, bytes_at_once: int
 ) -> None:
     inputs = load_inputs(config)
@@ -42,7 +42,7 @@ def test_every_number_goes_to_its_place(
 
 
 @pytest.mark.parametrize("cell", ["lstm", "rnn_tanh"])
-def test_what_was_not_recorded_follows_from_the_hidden_vectors_and_is_told(tmp_path: Path, cell: str) -> None:
+def test_unrecorded_outputs_follow_from_the_hidden_states_and_are_listed(tmp_path: Path, cell: str) -> None:
     inputs = network_inputs(cell)
     trace, report = computed(engine_of(tmp_path / "a.npz", {"hidden": recorded(inputs)["hidden"]}), inputs)
     assert report.missing == {"output", "state_h"} | ({"state_c"} if cell == "lstm" else set())
@@ -74,7 +74,7 @@ def test_the_output_of_one_layer_is_its_hidden_sequence(tmp_path: Path, layout: 
 
 
 @pytest.mark.parametrize(("also", "missing"), [((), {"hidden", "output"}), (("output",), {"hidden"})])
-def test_the_state_after_one_timestep_is_every_hidden_vector(
+def test_the_state_after_one_time_step_is_every_hidden_state(
     tmp_path: Path, also: tuple[str, ...], missing: set[str]
 ) -> None:
     inputs = network_inputs("lstm", timesteps=1)
@@ -97,7 +97,7 @@ def test_numbers_of_another_type_or_not_finite_come_to_their_places(tmp_path: Pa
     np.testing.assert_array_equal(trace.hidden, arrays["hidden"].astype(np.float32))
 
 
-def test_arrays_that_do_not_fit_together_are_kept_as_they_were_recorded(tmp_path: Path) -> None:
+def test_inconsistent_arrays_are_read_as_recorded(tmp_path: Path) -> None:
     inputs = network_inputs()
     arrays = {name: array + place for place, (name, array) in enumerate(recorded(inputs).items())}
     trace, report = computed(engine_of(tmp_path / "a.npz", arrays), inputs)
@@ -117,7 +117,7 @@ def test_a_number_beyond_the_networks_floats_becomes_infinite_without_a_warning(
 
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("kept", [("output",), ("state",), ("output", "state")])
-def test_what_does_not_follow_from_a_recording_is_no_number_and_told_to_be_missing(
+def test_values_that_a_recording_does_not_determine_are_nan_and_missing(
     tmp_path: Path, layers: int, kept: tuple[str, ...]
 ) -> None:
     inputs = network_inputs("gru", num_layers=layers)
@@ -160,7 +160,7 @@ def checks_of(inputs: Inputs, path: Path, *kept: str) -> int:
     return len(checks)
 
 
-def test_only_what_was_recorded_is_checked(tmp_path: Path) -> None:
+def test_only_recorded_values_are_checked(tmp_path: Path) -> None:
     inputs, path = network_inputs("gru"), tmp_path / "a.npz"
     assert checks_of(inputs, path, "hidden", "output", "state") == 8
     assert checks_of(inputs, path, "hidden", "output") == 2

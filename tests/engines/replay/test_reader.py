@@ -60,7 +60,7 @@ def test_of_several_engines_one_must_be_named(tmp_path: Path) -> None:
     assert str(caught.value) == (f'{path} has no arrays of the engine "gluon": it holds manual and bug:no-h2h-bias.')
 
 
-def test_a_file_of_something_else_is_refused_with_what_it_holds(tmp_path: Path) -> None:
+def test_a_file_without_recorded_outputs_is_refused_with_its_arrays(tmp_path: Path) -> None:
     path = save(tmp_path / "a.npz", **{f"weight_{k}": np.ones(1) for k in range(8)})
     assert said_of(path) == f"{path} holds weight_0, weight_1, weight_2, weight_3, weight_4 and 3 more: {SOUGHT}"
     assert said_of(path, "#manual") == (
@@ -81,15 +81,13 @@ def test_a_file_of_something_else_is_refused_with_what_it_holds(tmp_path: Path) 
     ],
     ids=len,
 )
-def test_what_a_file_holds_is_listed_in_order_and_of_much_the_first(
-    tmp_path: Path, names: list[str], listed: str
-) -> None:
+def test_the_arrays_of_a_file_are_listed_in_order_and_cut(tmp_path: Path, names: list[str], listed: str) -> None:
     path = save(tmp_path / "a.npz", **{name: np.ones(1) for name in names})
     assert said_of(path) == f"{path} holds {listed}: {SOUGHT}"
     assert engines_in(path) == ()
 
 
-def test_arrays_without_a_name_are_taken_where_there_are_some_beside_an_engine_s(tmp_path: Path) -> None:
+def test_unnamed_arrays_are_preferred_to_those_of_an_engine(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     for kind in ("hidden", "output", "state"):
         np.savez(path, **{kind: np.ones(1), "manual.state": np.ones(1), "cell": np.ones(1)})
@@ -108,7 +106,7 @@ def test_a_name_out_of_the_file_cannot_break_the_sentence(tmp_path: Path) -> Non
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.parametrize("layout", ["NTC", "TNC"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_what_an_oracle_recorded_of_the_network_fits(tmp_path: Path, cell: str, layout: str, dtype: str) -> None:
+def test_outputs_recorded_by_the_oracle_fit(tmp_path: Path, cell: str, layout: str, dtype: str) -> None:
     inputs = network_inputs(cell, layout=layout, dtype=dtype)
     path = save(tmp_path / "a.npz", **recorded(inputs))
     check_recording(open_recording(f"recording:{path}"), inputs)
@@ -139,7 +137,7 @@ def test_another_shape_of_the_output_is_refused_with_the_axes_of_the_layout(tmp_
 
 
 @pytest.mark.parametrize("dtype", ["int32", "complex64", "U3"])
-def test_what_is_no_float_is_refused_with_what_may_be_recorded(tmp_path: Path, dtype: str) -> None:
+def test_non_floats_are_refused_with_the_types_allowed(tmp_path: Path, dtype: str) -> None:
     path, inputs = tmp_path / "a.npz", network_inputs()
     hidden = recorded(inputs)["hidden"].astype(dtype)
     assert refusal(path, inputs, hidden=hidden) == (
@@ -158,7 +156,7 @@ def test_the_precision_is_that_of_the_coarsest_array(tmp_path: Path, types: tupl
     assert precision(recording, inputs.network) == np.dtype(types[0]).newbyteorder("=").name
 
 
-def test_what_the_network_has_not_is_not_looked_at(tmp_path: Path) -> None:
+def test_arrays_that_the_network_lacks_are_ignored(tmp_path: Path) -> None:
     inputs = network_inputs("gru")
     path = save(tmp_path / "a.npz", **recorded(inputs), cell=np.ones(1), cell_state=np.array("none"))
     recording = open_recording(f"recording:{path}")

@@ -56,7 +56,7 @@ def test_a_path_with_spaces_and_letters_of_every_kind_runs(inputs: Inputs, tmp_p
     assert_near(trace.hidden, recurrence(inputs).hidden, 1e-6)
 
 
-def test_what_it_prints_is_told_line_by_line_as_it_was_printed(inputs: Inputs, tmp_path: Path) -> None:
+def test_prints_are_reported_line_by_line_in_order(inputs: Inputs, tmp_path: Path) -> None:
     code = f"import sys\nprint('lo', 'aded')\nprint('aside', file=sys.stderr)\n{RIGHT['rnn_tanh']}"
     code = code.replace("    h = np", "    print('ü', end=''); print(x.shape)\n    h = np")
     _, report = run(written(tmp_path, code), inputs, tmp_path / "trace")
@@ -73,7 +73,7 @@ def test_endless_print_is_cut_and_says_so(inputs: Inputs, tmp_path: Path) -> Non
     assert report.printed.endswith("(There was more: 20,000 characters are kept.)\n")
 
 
-def test_a_module_beside_it_can_be_imported(inputs: Inputs, tmp_path: Path) -> None:
+def test_a_module_in_the_same_folder_can_be_imported(inputs: Inputs, tmp_path: Path) -> None:
     folder = tmp_path / "project"
     written(folder, "import numpy as np\n\n\ndef activation(v):\n    return np.tanh(v)\n", "sibling.py")
     code = RIGHT["rnn_tanh"].replace("import numpy as np", "import numpy as np\nfrom sibling import activation")
@@ -97,13 +97,13 @@ def test_it_may_define_dataclasses_with_postponed_annotations(inputs: Inputs, tm
     assert_near(trace.hidden, recurrence(inputs).hidden, 1e-6)
 
 
-def test_writing_into_what_it_is_given_corrupts_nothing(inputs: Inputs, tmp_path: Path) -> None:
+def test_writing_into_the_arguments_corrupts_nothing(inputs: Inputs, tmp_path: Path) -> None:
     code = RIGHT["rnn_tanh"].replace("    return [new]", "    x[:] = 7\n    state[0][:] = 7\n    return [new]")
     trace, _ = run(written(tmp_path, code), inputs, tmp_path / "trace")
     assert_near(trace.hidden, recurrence(inputs).hidden, 1e-6)
 
 
-def test_keeping_and_changing_what_it_returned_corrupts_nothing(inputs: Inputs, tmp_path: Path) -> None:
+def test_changing_a_returned_array_later_corrupts_nothing(inputs: Inputs, tmp_path: Path) -> None:
     code = RIGHT["rnn_tanh"].replace("new = np.empty_like(h)", "new = KEPT.setdefault('new', np.empty_like(h))")
     code = code.replace("FIRST = {}", "KEPT = {}").replace("np.float64", "np.float32")
     trace, _ = run(written(tmp_path, code), inputs, tmp_path / "trace")
@@ -124,7 +124,7 @@ def test_input_is_at_its_end(inputs: Inputs, tmp_path: Path) -> None:
     assert ", line 1: EOFError" in sentence_of(written(tmp_path, "name = input()\n"), inputs, tmp_path / "trace")
 
 
-def test_what_code_below_python_prints_disturbs_nothing(inputs: Inputs, tmp_path: Path) -> None:
+def test_output_of_native_code_disturbs_nothing(inputs: Inputs, tmp_path: Path) -> None:
     code = f"import os\nos.write(1, b'[1, 2]\\nnoise')\nos.system('echo more noise')\n{RIGHT['rnn_tanh']}"
     trace, _ = run(written(tmp_path, code), inputs, tmp_path / "trace")
     assert_near(trace.hidden, recurrence(inputs).hidden, 1e-6)

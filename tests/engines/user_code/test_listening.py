@@ -135,7 +135,7 @@ def test_a_bundle_calls_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["the limit", "beyond", "just beyond", "nothing"],
 )
-def test_so_much_of_what_is_printed_is_kept(
+def test_printed_text_is_limited(
     parts: list[str], kept: str, inputs: Inputs, tmp_path: Path, started: dict[str, Any]
 ) -> None:
     said = [encode(Printed(part)) for part in parts]

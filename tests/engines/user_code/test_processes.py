@@ -77,7 +77,7 @@ ENDLESS = {
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("name", slow_except(ENDLESS, "in step", "below its own lines"))
-def test_an_endless_loop_is_stopped_and_its_line_is_told(name: str, inputs: Inputs, tmp_path: Path) -> None:
+def test_an_endless_loop_is_stopped_and_its_line_reported(name: str, inputs: Inputs, tmp_path: Path) -> None:
     code, lines = ENDLESS[name]
     sentence = sentence_of(written(tmp_path, code), inputs, tmp_path / "trace")
     assert any(sentence.startswith(f", line {line}: the custom step was stopped: it did not") for line in lines)
@@ -140,7 +140,7 @@ HARMLESS = {
 
 
 @pytest.mark.parametrize("name", slow_except(HARMLESS, "its own file is gone", "messages of its own"))
-def test_what_else_it_does_changes_no_number(name: str, inputs: Inputs, tmp_path: Path) -> None:
+def test_harmless_side_effects_change_no_number(name: str, inputs: Inputs, tmp_path: Path) -> None:
     trace, report = run(written(tmp_path, f"{HARMLESS[name]}\n{RIGHT['rnn_tanh']}"), inputs, tmp_path / "trace")
     assert_near(trace.hidden, recurrence(inputs).hidden, 1e-6)
     assert len(report.printed.encode("utf-8")) < 21_000
@@ -148,7 +148,7 @@ def test_what_else_it_does_changes_no_number(name: str, inputs: Inputs, tmp_path
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.slow
-def test_code_that_lets_no_other_thread_run_is_stopped_from_outside(inputs: Inputs, tmp_path: Path) -> None:
+def test_code_that_blocks_all_threads_is_stopped_from_outside(inputs: Inputs, tmp_path: Path) -> None:
     code = "import re\n\n\ndef step(x, state, p):\n    re.match('(a+)+b', 'a' * 60)\n"
     began = monotonic()
     assert sentence_of(written(tmp_path, code), inputs, tmp_path / "trace") == (

@@ -146,13 +146,13 @@ def said_of(code: str, inputs: Inputs, folder: Path) -> str:
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_what_is_wrong_with_a_file_is_one_sentence_with_its_line(name: str, inputs: Inputs, tmp_path: Path) -> None:
+def test_an_error_in_a_file_is_one_sentence_with_its_line(name: str, inputs: Inputs, tmp_path: Path) -> None:
     code, sentence = BROKEN[name]
     assert said_of(code, inputs, tmp_path) == sentence
 
 
 @pytest.mark.parametrize("name", SAID_BY_PYTHON)
-def test_what_python_says_of_a_file_is_one_sentence_as_well(name: str, inputs: Inputs, tmp_path: Path) -> None:
+def test_an_error_of_python_is_one_sentence(name: str, inputs: Inputs, tmp_path: Path) -> None:
     code, words = SAID_BY_PYTHON[name]
     sentence = said_of(code, inputs, tmp_path)
     assert sentence.startswith(words)
@@ -168,7 +168,7 @@ def test_the_sentence_reaches_the_engine(name: str, inputs: Inputs, tmp_path: Pa
     assert words in sentence_of(written(tmp_path, code), inputs, tmp_path / "trace")
 
 
-def test_a_wrong_shape_later_on_is_told_with_its_place(inputs: Inputs, tmp_path: Path) -> None:
+def test_a_wrong_shape_at_a_later_step_is_reported_with_its_location(inputs: Inputs, tmp_path: Path) -> None:
     code = (
         "CALLS = []\n\n\ndef step(x, state, p):\n    CALLS.append(x)\n    return (state[0] if len(CALLS) < 5 else x,)\n"
     )
@@ -190,7 +190,7 @@ def test_a_pipe_is_a_sentence_and_is_not_waited_for(inputs: Inputs, tmp_path: Pa
     assert sentence_of(tmp_path / "mine.py", inputs, tmp_path / "trace").startswith(" cannot be read: it is a pipe")
 
 
-def test_the_last_line_it_printed_stands_behind_its_error(inputs: Inputs, tmp_path: Path) -> None:
+def test_an_error_includes_the_last_printed_line(inputs: Inputs, tmp_path: Path) -> None:
     code = "print('before')\nprint('the reason')\n1 / 0\n"
     assert sentence_of(written(tmp_path, code), inputs, tmp_path / "trace") == (
         ", line 3: ZeroDivisionError: division by zero. Last it printed: the reason"

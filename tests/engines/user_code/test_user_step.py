@@ -68,7 +68,7 @@ def test_the_file_is_a_module_that_is_found_by_its_name(tmp_path: Path) -> None:
     assert (module.__name__, module.__file__) == ("__recurrence__", str(path))
 
 
-def test_a_step_may_change_what_it_is_given_and_its_cell_state_is_kept_apart(tmp_path: Path) -> None:
+def test_a_step_may_change_its_arguments_and_keep_its_cell_state(tmp_path: Path) -> None:
     asked = inputs_of({"timesteps": 3, "batch_size": 2}, cell="lstm", dtype="float64", **SIZES)
     spoilt = "    x[:] = 7\n    state[0][:] = 7\n    state[1][:] = 7\n    return logistic"
     code = RIGHT["lstm"].replace("    return logistic", spoilt, 1)
@@ -96,7 +96,7 @@ def test_a_file_that_is_gone_is_a_sentence(tmp_path: Path) -> None:
     assert str(caught.value) == f"{tmp_path / 'gone.py'} cannot be read: No such file or directory."
 
 
-def test_what_a_step_returns_becomes_the_networks_floats_and_may_be_infinite(inputs: Inputs, tmp_path: Path) -> None:
+def test_values_returned_by_a_step_are_cast_and_may_be_infinite(inputs: Inputs, tmp_path: Path) -> None:
     code = (
         "import numpy as np\n\n\ndef step(x, state, p):\n    assert x.dtype == state[0].dtype == np.float32\n"
         "    return (np.full(state[0].shape, 1e300),)\n"

@@ -42,7 +42,7 @@ def test_messages_are_a_line_each_and_read_back() -> None:
             decode(noise)
 
 
-def test_progress_is_told_no_more_often_than_a_person_can_see(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_reported_at_most_once_an_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(host, "monotonic", lambda: now[0])
     monkeypatch.setattr(host, "_PROGRESS_INTERVAL", 0.5)
@@ -54,7 +54,7 @@ def test_progress_is_told_no_more_often_than_a_person_can_see(monkeypatch: pytes
     assert heard(out) == [Advanced(0.05), Advanced(0.1), Advanced(0.15)]
 
 
-def test_what_is_printed_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prints_are_sent_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     out = BytesIO()
     printed = CapturedOutput(MessageWriter(out))
     assert printed.writable()
@@ -97,7 +97,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
         thread.join(5)
 
 
-def test_whoever_does_not_come_back_is_stopped_at_the_line_where_it_is(ended: threading.Event, tmp_path: Path) -> None:
+def test_a_call_that_does_not_return_is_stopped_with_its_line(ended: threading.Event, tmp_path: Path) -> None:
     path = written(tmp_path, "def stay(until):\n    until()\n\n\ndef outer(until):\n    stay(until)\n")
     names: dict[str, object] = {}
     exec(compile(path.read_bytes(), str(path), "exec"), names)
@@ -108,7 +108,7 @@ def test_whoever_does_not_come_back_is_stopped_at_the_line_where_it_is(ended: th
     assert heard(out) == [Failed(f"{path}, line 2: the custom step was stopped: it did not return within 0 s.")]
 
 
-def test_whoever_is_outside_of_its_lines_is_stopped_without_one(ended: threading.Event, tmp_path: Path) -> None:
+def test_a_call_outside_of_the_file_is_stopped_without_a_line(ended: threading.Event, tmp_path: Path) -> None:
     out = BytesIO()
     with CallWatchdog(tmp_path / "mine.py", MessageWriter(out), 0.02):
         assert ended.wait(5)
@@ -116,7 +116,7 @@ def test_whoever_is_outside_of_its_lines_is_stopped_without_one(ended: threading
     assert heard(out) == [Failed(sentence)]
 
 
-def test_a_short_call_is_left_alone_and_nothing_is_told_too_often(
+def test_a_short_call_is_not_stopped_and_signals_are_rare(
     ended: threading.Event, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     told: list[Message] = []
@@ -134,7 +134,7 @@ def test_a_short_call_is_left_alone_and_nothing_is_told_too_often(
     monkeypatch.setattr(host, "_ALIVE_INTERVAL", 0.0)
 
 
-def test_between_the_calls_the_watchman_only_tells_that_he_lives(
+def test_between_calls_the_watchdog_only_signals_that_it_is_alive(
     ended: threading.Event, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(host, "_ALIVE_INTERVAL", 0.02)

@@ -93,7 +93,7 @@ def test_the_marks_of_a_sweeps_map_are_read_on_each_of_its_colors(theme: Theme) 
 
 
 @THEMES
-def test_lines_marks_and_frames_stand_out(theme: Theme) -> None:
+def test_lines_marks_and_frames_have_enough_contrast(theme: Theme) -> None:
     for ground in ("base", "window"):
         for line in (*theme.series, theme.accent, theme.right, theme.wrong, theme.cursor, theme.nan, theme.infinite):
             assert contrast(line, theme.color(ground)) >= GRAPHIC, (line, ground)
@@ -105,7 +105,7 @@ def test_lines_marks_and_frames_stand_out(theme: Theme) -> None:
 
 @THEMES
 @KINDS
-def test_both_ends_of_the_map_and_its_middle_are_told_apart(theme: Theme, kind: str) -> None:
+def test_the_ends_and_the_middle_of_the_map_are_distinguishable(theme: Theme, kind: str) -> None:
     stops = theme.diverging
     assert distance(stops[0], stops[-1], kind) > 4 * TOLD_APART
     for below, above in zip(stops[:3], reversed(stops[-3:]), strict=True):
@@ -116,7 +116,7 @@ def test_both_ends_of_the_map_and_its_middle_are_told_apart(theme: Theme, kind: 
 
 @THEMES
 @KINDS
-def test_a_large_number_is_told_from_a_smaller_one_by_its_lightness(theme: Theme, kind: str) -> None:
+def test_larger_numbers_differ_in_lightness(theme: Theme, kind: str) -> None:
     for stops in (theme.sequential, theme.diverging[3:], theme.diverging[3::-1]):
         steps = [abs(lightness(stop, kind) - lightness(stops[0], kind)) for stop in stops]
         assert steps == sorted(steps)

@@ -123,7 +123,7 @@ def test_every_control_of_the_window_has_a_name_and_says_why(run_config, window)
         check_tooltips(window)
 
 
-def test_tab_comes_to_every_control_from_part_to_part_as_one_reads(window):
+def test_tab_reaches_every_control_in_reading_order(window):
     way = walk(window.toolbar._run, tab)
     assert set(way) == seen(window)
     parts = (
@@ -144,7 +144,7 @@ def test_tab_comes_to_every_control_from_part_to_part_as_one_reads(window):
     assert back == [way[0], *reversed(way[1:])]
 
 
-def test_tab_comes_to_what_is_made_late_a_lesson_and_the_welcome(window, qtbot):
+def test_tab_reaches_late_widgets_a_lesson_and_the_welcome(window, qtbot):
     window.guide.open(lesson_entries()[0])
     qtbot.waitUntil(lambda: not window.runner.busy)
     qtbot.waitUntil(lambda: not window.control.auto_run.due)
@@ -210,13 +210,13 @@ def test_every_control_of_the_other_windows_has_a_name_and_is_reached(make_dialo
         dialog.close()
 
 
-def test_names_of_tables_tell_them_apart(window):
+def test_names_of_tables_differ(window):
     tables = [w for w in own_controls(window) if isinstance(w, QAbstractItemView)]
     names = [w.accessibleName() for w in tables]
     assert len(set(names)) == len(names)
 
 
-def test_f6_goes_from_part_to_part_and_to_where_the_keyboard_was(window):
+def test_f6_moves_from_part_to_part_and_back_to_the_last_focus(window):
     window.lanes.setFocus()
     table = window.main_layout.parts[-3].table
     seen = []

@@ -30,7 +30,7 @@ def test_a_recording_is_compared_as_well(tmp_path: Path, names: tuple[str, ...])
     assert config_with(after, path) == after
 
 
-def test_an_archive_without_weights_or_state_is_refused_with_what_it_holds(tmp_path: Path) -> None:
+def test_an_archive_without_weights_or_state_is_refused_with_its_arrays(tmp_path: Path) -> None:
     path = tmp_path / "other.npz"
     np.savez(path, **{"gluon.hidden": np.zeros(1), "gluon.output": np.zeros(1)})
     with pytest.raises(InputError, match=r"got gluon\.hidden"):
@@ -56,7 +56,7 @@ def test_an_array_or_a_sound_becomes_the_sequence_in_place_of_a_text(tmp_path: P
     )
 
 
-def test_an_archive_of_a_version_that_nobody_reads_is_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_an_archive_of_an_unsupported_version_is_refused_in_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "newer.npz"
     np.savez(path, hidden=np.zeros(1))
     content = bytearray(path.read_bytes())

@@ -20,7 +20,7 @@ def tab(window: MainWindow) -> KnownBugsView:
     return view
 
 
-def test_a_chosen_mistake_is_computed_and_shown(qtbot: Any, window: MainWindow) -> None:
+def test_a_chosen_known_bug_is_computed_and_shown(qtbot: Any, window: MainWindow) -> None:
     view = tab(window)
     view.choose("no-h2h-bias")
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
@@ -31,9 +31,7 @@ def test_a_chosen_mistake_is_computed_and_shown(qtbot: Any, window: MainWindow) 
     assert window.session.config.compare.candidates == ("manual", "bug:no-h2h-bias")
 
 
-def test_another_mistake_takes_the_place_of_the_first_and_undo_brings_the_config_back(
-    qtbot: Any, window: MainWindow
-) -> None:
+def test_another_known_bug_replaces_the_first_and_undo_restores_the_config(qtbot: Any, window: MainWindow) -> None:
     before = window.session.config
     view = tab(window)
     for name in ("bug:no-i2h-bias", "bug:h2h-transposed"):

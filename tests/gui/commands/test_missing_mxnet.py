@@ -31,7 +31,7 @@ def test_the_first_lesson_and_those_that_are_chosen_run_by_onnx_and_it_is_said(q
     assert "uses ONNX Runtime as the reference" in window.statusBar().currentMessage()
 
 
-def test_a_file_that_names_no_reference_runs_and_one_that_asks_for_gluon_says_what_to_do(qtbot, window, tmp_path):
+def test_a_file_without_a_reference_runs_and_one_with_gluon_reports_the_fix(qtbot, window, tmp_path):
     text = '[network]\ncell = "gru"\ninput_size = 2\nhidden_size = 3\n'
     (tmp_path / "open.toml").write_text(text, encoding="utf-8")
     (tmp_path / "asked.toml").write_text(f'{text}[compare]\nreference = "gluon"\n', encoding="utf-8")

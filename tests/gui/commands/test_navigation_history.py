@@ -37,7 +37,7 @@ def trail(session: Session) -> NavigationHistory:
     return NavigationHistory(session)
 
 
-def test_the_cursor_goes_along_to_what_a_number_used_and_back(session: Session, trail: NavigationHistory) -> None:
+def test_the_selection_follows_the_history_forward_and_back(session: Session, trail: NavigationHistory) -> None:
     for place in (GatePlace(TOP, "f"), BELOW, CellPlace(BELOW.moved(timestep=3)), INPUT):
         trail.visit(place)
     assert session.location == BELOW.moved(timestep=3)
@@ -56,7 +56,7 @@ def test_the_cursor_goes_along_to_what_a_number_used_and_back(session: Session, 
     assert not trail.can_go_forward
 
 
-def test_a_link_from_within_a_trail_forgets_what_lay_ahead(trail: NavigationHistory) -> None:
+def test_a_link_within_the_history_drops_the_forward_entries(trail: NavigationHistory) -> None:
     for place in (BELOW, INPUT):
         trail.visit(place)
     trail.back()
@@ -64,7 +64,7 @@ def test_a_link_from_within_a_trail_forgets_what_lay_ahead(trail: NavigationHist
     assert trail.places == (TOP, BELOW, InitialPlace("h", 0, 0, 0, 1))
 
 
-def test_a_cursor_that_moves_by_other_means_begins_a_trail(session: Session, trail: NavigationHistory) -> None:
+def test_a_selection_that_moves_by_other_means_starts_a_new_history(session: Session, trail: NavigationHistory) -> None:
     trail.visit(BELOW)
     session.set_location(BELOW.moved(timestep=0))
     assert trail.places == (BELOW.moved(timestep=0),)

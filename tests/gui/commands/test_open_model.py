@@ -79,7 +79,7 @@ def test_one_of_several_is_chosen_by_keyboard(qtbot, window, several, dialog):
     assert window.session.result.config.network == network("lstm", 2, True)
 
 
-def test_what_cannot_be_run_says_why_and_is_not_opened(qtbot, window, several, dialog):
+def test_an_entry_that_cannot_run_says_why_and_is_not_opened(qtbot, window, several, dialog):
     before = window.session.config
     window.files.open(several)
     chooser = dialog()
@@ -92,7 +92,7 @@ def test_what_cannot_be_run_says_why_and_is_not_opened(qtbot, window, several, d
     assert window.session.config == before
 
 
-def test_the_activation_is_asked_for_where_the_file_does_not_tell_it(qtbot, window, several, dialog):
+def test_the_activation_is_asked_for_where_the_file_does_not_specify_it(qtbot, window, several, dialog):
     window.files.open(several)
     chooser = dialog()
     choose(chooser, "rnn")
@@ -120,7 +120,7 @@ def chooser(qtbot):
     return chooser
 
 
-def test_what_is_not_in_the_file_must_be_chosen_before_it_is_opened(chooser):
+def test_facts_missing_in_the_file_must_be_chosen_before_it_is_opened(chooser):
     whole = Entry("enc", "lstm", 3, 4, 1, False, "float32", biases=True, initial_state="stored")
     undecided = replace(whole, name="dec", cell=None, cells=("lstm", "gru"), initial_state="computed")
     dialog, chosen = chooser(whole, undecided)
@@ -172,7 +172,7 @@ def test_biases_initial_state_masking_and_assumptions_are_shown(chooser):
     dialog.reject()
 
 
-def test_what_must_be_known_of_a_file_s_only_network_is_shown_before_it_is_run(qtbot, window, tmp_path, dialog):
+def test_assumptions_about_the_only_network_of_a_file_are_shown_before_the_run(qtbot, window, tmp_path, dialog):
     write_onnx(tmp_path / "m.onnx")
     model = onnx.load(tmp_path / "m.onnx")
     del model.graph.node[1:]
@@ -220,7 +220,7 @@ def test_the_window_closes_while_a_file_is_read(window, several):
     window.close()
 
 
-def test_an_archive_s_names_tell_a_model_from_weights_for_the_network(tmp_path):
+def test_names_in_an_archive_distinguish_a_model_from_weights_for_the_network(tmp_path):
     weights = weights_of(network("gru", 1, False))
     for name, arrays, model in (
         ("torch", in_torch_names(weights), True),

@@ -49,7 +49,7 @@ def test_a_late_frame_of_a_long_sequence_skips_steps_and_holds_the_pace(qtbot: A
     assert [after - before for before, after in pairwise(seen)] == [16, 16, 100, 16]
 
 
-def test_playing_goes_on_when_its_run_has_been_audited_and_ends_with_another_run(qtbot: Any) -> None:
+def test_playing_continues_after_the_audit_of_its_run_and_ends_with_another_run(qtbot: Any) -> None:
     result = make_result(timesteps=6)
     session = session_on(result)
     player = Player(session)
@@ -64,7 +64,7 @@ def test_playing_goes_on_when_its_run_has_been_audited_and_ends_with_another_run
     assert (player.stepper.stage, session.highlighted) == (None, ())
 
 
-def test_playing_ends_at_the_end_and_begins_again_at_the_start(qtbot: Any) -> None:
+def test_playing_stops_at_the_end_and_restarts_at_the_start(qtbot: Any) -> None:
     session = session_on(make_result(timesteps=12_000, batch_size=1, hidden_size=1))
     player = Player(session, clock=count(0.0, 5.0).__next__)
     with qtbot.waitSignal(player.playing_changed, check_params_cb=lambda playing: not playing):
@@ -77,7 +77,7 @@ def test_playing_ends_at_the_end_and_begins_again_at_the_start(qtbot: Any) -> No
     assert not player.playing
 
 
-def test_a_short_sequence_is_played_stage_by_stage_in_words_and_lights(
+def test_a_short_sequence_is_played_by_stages_in_words_and_highlights(
     qtbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rnnviz.gui.commands.player._STAGE_MS", 100)
@@ -98,7 +98,7 @@ def test_a_short_sequence_is_played_stage_by_stage_in_words_and_lights(
     assert session.location == Location(0, 1, 0, 1, 2)
 
 
-def test_stages_go_back_as_they_came_and_a_moved_cursor_puts_out_the_lights() -> None:
+def test_stages_step_back_in_reverse_and_a_moved_selection_clears_the_highlights() -> None:
     session = session_on(make_result(timesteps=3, num_layers=2))
     player = Player(session)
     player.set_order("layers")
@@ -117,7 +117,7 @@ def test_stages_go_back_as_they_came_and_a_moved_cursor_puts_out_the_lights() ->
     assert player.stepper.stage is None
 
 
-def test_at_speed_the_cursor_alone_moves_and_backward_is_the_other_way(qtbot: Any) -> None:
+def test_at_high_speed_only_the_selection_moves_and_backward_reverses(qtbot: Any) -> None:
     session = session_on(make_result(timesteps=4))
     player = Player(session)
     player.set_factor(16.0)
@@ -132,7 +132,7 @@ def test_at_speed_the_cursor_alone_moves_and_backward_is_the_other_way(qtbot: An
     assert highlighted == []
 
 
-def test_stages_are_for_what_can_be_followed() -> None:
+def test_stages_are_shown_for_short_or_readable_lanes() -> None:
     player = Player(session_on(make_result(timesteps=25, batch_size=1)))
     assert not player.in_stages
     player.numbers_in_view = lambda: True

@@ -33,7 +33,7 @@ def press(qtbot: Any, box: QMessageBox, text: str) -> None:
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
-def test_an_opened_recurrence_runs_after_the_user_agreed_and_is_compared(
+def test_an_opened_custom_step_runs_after_the_user_agreed_and_is_compared(
     qtbot: Any, window: MainWindow, mine: Path
 ) -> None:
     window.files.open_recurrence(mine)
@@ -45,7 +45,7 @@ def test_an_opened_recurrence_runs_after_the_user_agreed_and_is_compared(
     assert window.verdict.state == "agree"
 
 
-def test_a_recurrence_that_is_refused_does_not_run_and_the_last_result_stays(
+def test_a_refused_custom_step_does_not_run_and_the_last_result_stays(
     qtbot: Any, window: MainWindow, mine: Path
 ) -> None:
     mine.write_text(f"open({str(mine.with_suffix('.ran'))!r}, 'w')\n")
@@ -59,7 +59,9 @@ def test_a_recurrence_that_is_refused_does_not_run_and_the_last_result_stays(
     assert not mine.with_suffix(".ran").exists()
 
 
-def test_a_saved_edit_runs_again_by_itself_and_its_mistake_is_named(qtbot: Any, window: MainWindow, mine: Path) -> None:
+def test_a_saved_edit_runs_again_by_itself_and_its_known_bug_is_named(
+    qtbot: Any, window: MainWindow, mine: Path
+) -> None:
     window.code_trust.trust(str(mine))
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         window.files.open_recurrence(mine)
@@ -71,7 +73,7 @@ def test_a_saved_edit_runs_again_by_itself_and_its_mistake_is_named(qtbot: Any, 
     assert window.session.result.judgment.diagnoses[str(mine)] == (("no-i2h-bias",),)
 
 
-def test_an_error_in_the_file_is_a_sentence_with_its_line_and_a_mended_file_runs(
+def test_an_error_in_the_file_is_a_sentence_with_its_line_and_a_fixed_file_runs(
     qtbot: Any, window: MainWindow, mine: Path
 ) -> None:
     window.code_trust.trust(str(mine))
@@ -84,7 +86,7 @@ def test_an_error_in_the_file_is_a_sentence_with_its_line_and_a_mended_file_runs
     assert window.verdict.state == "agree"
 
 
-def test_a_new_recurrence_is_written_for_the_cell_and_runs_without_a_question(
+def test_a_new_custom_step_is_written_for_the_cell_and_runs_without_a_question(
     qtbot: Any, window: MainWindow, tmp_path: Path
 ) -> None:
     window.actions_["new_recurrence"].trigger()
@@ -99,7 +101,7 @@ def test_a_new_recurrence_is_written_for_the_cell_and_runs_without_a_question(
     assert window.verdict.state == "agree"
 
 
-def test_what_a_recurrence_prints_is_shown_in_a_tab_that_is_there_only_then(
+def test_prints_of_a_custom_step_are_in_a_tab_that_is_hidden_otherwise(
     qtbot: Any, window: MainWindow, mine: Path
 ) -> None:
     (view,) = [view for view in window.views if isinstance(view, StdoutView)]

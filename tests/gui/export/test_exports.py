@@ -102,7 +102,7 @@ def test_gates_are_exported_by_entries_of_their_own(qtbot, window, export, tmp_p
 
 
 @pytest.mark.parametrize("ending", ["onnx", pytest.param("npz", marks=pytest.mark.slow)])
-def test_weights_are_exported_and_proved(qtbot, window, export, tmp_path, ending):
+def test_weights_are_exported_and_verified(qtbot, window, export, tmp_path, ending):
     path = tmp_path / f"w.{ending}"
     with qtbot.waitSignal(window.jobs.done, timeout=20_000):
         export("weights", path)
@@ -271,7 +271,7 @@ def test_a_snapshot_needs_no_window(tmp_path, qapp):
     assert light > 200 > 60 > dark
 
 
-def test_copying_takes_what_the_view_in_use_shows(window, press, clipboard):
+def test_copying_copies_the_focused_view(window, press, clipboard):
     press(Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     assert clipboard() == window.lanes.copy_text() != ""
     assert window.statusBar().currentMessage() == "Copied."
@@ -283,7 +283,7 @@ def test_copying_takes_what_the_view_in_use_shows(window, press, clipboard):
         assert "\t" in clipboard()
 
 
-def test_without_a_view_in_use_the_values_at_the_cursor_are_copied_in_full(window, clipboard):
+def test_without_a_focused_view_the_selected_values_are_copied_in_full(window, clipboard):
     window.session.set_location(Location(unit=3))
     window.toolbar.sample.clearFocus()
     window.setFocus()

@@ -68,7 +68,7 @@ def test_a_picture_has_one_theme_even_if_another_is_chosen_while_it_is_drawn(win
     assert picture.pixelColor(2, 2) == DARK.color("window")
 
 
-def test_a_picture_of_a_window_that_is_resized_meanwhile_is_begun_anew(window, take):
+def test_a_picture_of_a_resized_window_is_started_again(window, take):
     _, picture, at_once = take(lambda: window.resize(window.width() - 60, window.height() - 20))
     assert picture.size() == window.size() * SCALE
     assert picture == at_once
@@ -84,7 +84,7 @@ def test_of_a_window_that_is_closed_meanwhile_there_is_no_picture(qtbot, window,
     assert pictures == []
 
 
-def test_of_a_window_that_is_closed_when_its_picture_is_done_nobody_is_asked_where_to_put_it(qtbot, window):
+def test_a_picture_of_a_closed_window_is_dropped(qtbot, window):
     pictures = []
     with qtbot.waitSignal(IncrementalGrab(window, 1, lambda: None, pictures.append, lambda: None).destroyed):
         window.close()
@@ -140,13 +140,13 @@ def test_a_large_picture_of_a_view_behind_a_tab_is_touched_part_by_part_and_then
     assert picture == at_once
 
 
-def test_a_picture_of_a_view_behind_a_tab_shows_what_came_meanwhile(window, hidden, take_hidden):
+def test_a_picture_of_a_hidden_tab_shows_its_latest_content(window, hidden, take_hidden):
     before = render_widget(hidden, SCALE)
     _, picture, at_once = take_hidden(lambda: window.session.set_location(Location(timestep=2, unit=2)))
     assert picture == at_once != before
 
 
-def test_a_picture_of_a_view_that_comes_into_sight_meanwhile_is_begun_anew(window, hidden, take_hidden):
+def test_a_picture_of_a_view_that_becomes_visible_is_started_again(window, hidden, take_hidden):
     _, picture, at_once = take_hidden(lambda: window.main_layout.tabs.setCurrentWidget(hidden))
     assert hidden.isVisible()
     assert picture == at_once

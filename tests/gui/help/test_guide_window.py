@@ -28,7 +28,7 @@ def guide(qtbot):
     parent.deleteLater()
 
 
-def test_f1_opens_the_page_that_fits_what_is_in_use(bare_window, press):
+def test_f1_opens_the_page_of_the_focused_widget(bare_window, press):
     help_ = bare_window.help.guide
     bare_window.panel.field("network.hidden_size").editor.widget.setFocus()
     QTest.keyClick(bare_window.panel.field("network.hidden_size").editor.widget, Qt.Key.Key_F1)
@@ -57,7 +57,7 @@ def test_every_way_through_the_menus_is_there(window, settings, tmp_path):
         assert entry.rstrip("…") in {plain(action.text()) for action in offered}, way
 
 
-def test_an_error_leads_to_what_can_be_done_about_it(bare_window, tmp_path, qtbot):
+def test_an_error_links_to_its_help_page(bare_window, tmp_path, qtbot):
     bare_window.files.open(tmp_path / "missing.toml")
     box = bare_window.findChild(QMessageBox)
     [button] = [button for button in box.buttons() if "Help with this error" in plain(button.text())]
@@ -96,7 +96,7 @@ def test_a_search_lists_sections_and_enter_opens_the_first_with_the_words_marked
     assert guide.places.count() == len(guide_pages()) + len(guide_groups())
 
 
-def test_groups_are_headings_that_nobody_can_open(guide):
+def test_group_headings_cannot_be_opened(guide):
     rows = [guide.places.item(row) for row in range(guide.places.count())]
     headings = [row.text() for row in rows if not row.flags()]
     assert headings == [group.title for group in guide_groups()]

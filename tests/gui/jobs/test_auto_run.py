@@ -33,6 +33,6 @@ def test_an_archive_that_unpacks_to_much_does_not_run_by_itself(tmp_path: Path) 
     assert size(path) > AUTOMATIC_VALUES
 
 
-def test_what_cannot_be_read_is_left_to_the_run_to_tell(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_left_to_the_run(tmp_path: Path) -> None:
     (tmp_path / "x.npz").write_text("no archive", encoding="utf-8")
     assert size(tmp_path / "x.npz") == size(tmp_path / "missing.npy") < AUTOMATIC_VALUES

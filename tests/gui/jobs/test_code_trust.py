@@ -39,14 +39,12 @@ def press(qtbot: Any, box: QMessageBox, text: str) -> None:
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
-def test_a_file_that_nobody_was_asked_about_is_named(own: CodeTrust, mine: Path) -> None:
+def test_an_untrusted_file_is_named(own: CodeTrust, mine: Path) -> None:
     assert own.untrusted(config_with(mine)) == [str(mine)]
     assert own.untrusted(lessons()[0].config) == []
 
 
-def test_agreeing_lets_the_file_run_and_is_remembered(
-    qtbot: Any, own: CodeTrust, settings: Settings, mine: Path
-) -> None:
+def test_agreeing_runs_the_file_and_is_remembered(qtbot: Any, own: CodeTrust, settings: Settings, mine: Path) -> None:
     said: list[str] = []
     box = own.ask([str(mine)], lambda: said.append("run"), lambda: said.append("leave"))
     assert str(mine) in box.text()
@@ -56,7 +54,7 @@ def test_agreeing_lets_the_file_run_and_is_remembered(
     assert settings.trusted == (str(mine),)
 
 
-def test_refusing_is_what_enter_and_escape_do(qtbot: Any, own: CodeTrust, mine: Path) -> None:
+def test_enter_and_escape_refuse(qtbot: Any, own: CodeTrust, mine: Path) -> None:
     said: list[str] = []
     for key in (Qt.Key.Key_Return, Qt.Key.Key_Escape):
         box = own.ask([str(mine)], lambda: said.append("run"), lambda: said.append("leave"))
@@ -65,7 +63,7 @@ def test_refusing_is_what_enter_and_escape_do(qtbot: Any, own: CodeTrust, mine: 
     assert own.untrusted(config_with(mine)) == [str(mine)]
 
 
-def test_a_saved_edit_of_a_trusted_file_is_told(qtbot: Any, own: CodeTrust, mine: Path) -> None:
+def test_a_saved_edit_of_a_trusted_file_is_signaled(qtbot: Any, own: CodeTrust, mine: Path) -> None:
     own.trust(str(mine))
     own.watch(config_with(mine))
     with qtbot.waitSignal(own.edited):
@@ -82,9 +80,7 @@ def test_a_file_that_an_editor_replaces_is_still_watched(qtbot: Any, own: CodeTr
             new.replace(mine)
 
 
-def test_a_file_that_may_not_run_or_is_no_longer_named_tells_nothing(
-    qtbot: Any, own: CodeTrust, mine: Path, tmp_path: Path
-) -> None:
+def test_an_untrusted_or_dropped_file_signals_nothing(qtbot: Any, own: CodeTrust, mine: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.py"
     other.write_text("")
     own.trust(str(other))

@@ -10,7 +10,7 @@ from rnnviz.gui.jobs.file_watcher import FileWatcher
 
 
 @pytest.mark.parametrize("held", [0, 1 << 22])
-def test_another_content_is_told_whether_the_file_is_held_or_not(
+def test_changed_content_is_signaled_for_small_and_large_files(
     qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int
 ) -> None:
     monkeypatch.setattr(watched_files, "_HELD_BYTES", held)
@@ -23,7 +23,7 @@ def test_another_content_is_told_whether_the_file_is_held_or_not(
     assert told.args == [{str(path)}]
 
 
-def test_the_same_content_written_again_is_not_told(qtbot: Any, tmp_path: Path) -> None:
+def test_unchanged_content_is_not_signaled(qtbot: Any, tmp_path: Path) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
     for path in (one, other):
         path.write_bytes(b"same")

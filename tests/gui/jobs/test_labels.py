@@ -25,7 +25,7 @@ def run_with(run_config, labels):
     run_config(NETWORK, **{**TABLES, "sequence": sequence})
 
 
-def test_the_window_tells_the_label_at_the_cursor(window, run_config, labels):
+def test_the_window_shows_the_label_of_the_selected_time_step(window, run_config, labels):
     run_with(run_config, labels)
     words = window.toolbar.transport.label
     window.session.set_location(window.session.location.moved(timestep=0))

@@ -100,7 +100,7 @@ def test_enter_in_a_field_runs(qtbot, window):
         QTest.keyClick(line, Qt.Key.Key_Return)
 
 
-def test_what_a_run_finds_wrong_stands_at_its_field(qtbot, window, tmp_path):
+def test_an_error_of_a_run_is_shown_at_its_field(qtbot, window, tmp_path):
     missing = tmp_path / "missing.npy"
     before = window.session.result
     config = Config.from_mapping({"network": SMALL, "sequence": {"path": str(missing)}})
@@ -115,7 +115,7 @@ def test_what_a_run_finds_wrong_stands_at_its_field(qtbot, window, tmp_path):
     assert window.verdict.state in AGREEMENT
 
 
-def test_absurd_sizes_are_refused_with_what_they_would_take(qtbot, window):
+def test_absurd_sizes_are_refused_with_their_demand(qtbot, window):
     config = Config.from_mapping({"network": {**SMALL, "hidden_size": 10**9}})
     with qtbot.waitSignal(window.runner.failed, timeout=20_000):
         window.document.edit(config)
@@ -176,7 +176,7 @@ def test_without_a_mismatch_the_keys_say_so(window, press):
     assert window.statusBar().currentMessage() == "No mismatches."
 
 
-def test_an_agreement_that_proves_little_can_be_read_about_and_mended(qtbot, window, run_config):
+def test_a_blind_agreement_is_explained_and_can_be_fixed(qtbot, window, run_config):
     blind = {"parameters": {"bias": "zeros"}, "initial_state": {"source": "zeros"}, "sequence": {"timesteps": 1}}
     run_config({**SMALL, "cell": "gru"}, **blind)
     assert window.verdict.state == "blind"

@@ -18,7 +18,7 @@ class Endless:
             progress(0.5)
 
 
-def test_stopping_also_stops_what_waits_and_what_is_asked_for_later_is_done(qtbot):
+def test_stopping_also_stops_queued_tasks_but_not_later_ones(qtbot):
     jobs, endless = TaskQueue(), Endless()
     ended: list[str] = []
     for signal in (jobs.done, jobs.stopped):
@@ -36,7 +36,7 @@ def test_stopping_also_stops_what_waits_and_what_is_asked_for_later_is_done(qtbo
     jobs.close()
 
 
-def test_a_job_with_a_defect_is_told_and_the_next_one_is_done(qtbot):
+def test_a_task_with_a_defect_is_reported_and_the_next_one_runs(qtbot):
     jobs = TaskQueue()
     with qtbot.waitSignal(jobs.failed) as failed:
         jobs.start(BackgroundTask("first", lambda progress: str(1 // 0)))
@@ -47,7 +47,7 @@ def test_a_job_with_a_defect_is_told_and_the_next_one_is_done(qtbot):
     jobs.close()
 
 
-def test_a_file_that_is_not_proved_fails_with_its_sentence(qtbot):
+def test_a_file_that_is_not_verified_fails_with_its_sentence(qtbot):
     def refused(_progress) -> str:
         raise EngineError("w.npz was not written.")
 

@@ -37,7 +37,7 @@ def test_a_lesson_is_set_up_and_checked_when_it_is_opened(read):
     assert pane.rows[0].accessibleName() == "True: The output is the state."
 
 
-def test_a_claim_that_does_not_hold_and_one_that_cannot_be_asked_look_like_it(read):
+def test_false_and_unanswered_statements_are_marked_differently(read):
     key(read.window, Qt.Key.Key_PageDown, CONTROL)
     read.finish_pending()
     assert read.marks[:2] == ["True", "False"]
@@ -47,7 +47,7 @@ def test_a_claim_that_does_not_hold_and_one_that_cannot_be_asked_look_like_it(re
     assert all(images[a] != images[b] for a, b in ((0, 1), (1, 2), (0, 2)))
 
 
-def test_a_lesson_is_read_by_keys_alone_and_goes_on_where_it_was_left(read, settings):
+def test_a_lesson_is_read_by_keys_alone_and_reopens_where_it_was_left(read, settings):
     window, pane = read.window, read.pane
     assert not window.actions_["lesson_back"].isEnabled()
     key(window, Qt.Key.Key_PageDown, CONTROL)
@@ -71,7 +71,7 @@ def test_a_lesson_is_read_by_keys_alone_and_goes_on_where_it_was_left(read, sett
     assert pane.place.text() == "step 2 of 3"
 
 
-def test_after_the_last_step_comes_the_next_lesson_and_then_the_end(read, entries, settings):
+def test_after_the_last_step_next_opens_the_next_lesson_and_then_finishes(read, entries, settings):
     window, pane = read.window, read.pane
     for label in ("Next", "Next", "Next lesson"):
         assert pane.next.text() == label
@@ -88,7 +88,7 @@ def test_after_the_last_step_comes_the_next_lesson_and_then_the_end(read, entrie
     read.finish_pending()
 
 
-def test_the_reader_changes_the_config_sees_the_claims_on_it_and_comes_back(read):
+def test_a_changed_config_has_its_statements_checked_and_is_restored(read):
     window, pane = read.window, read.pane
     own = changed(window.session.config, timesteps=3)
     window.document.edit(own)
@@ -110,7 +110,7 @@ def test_the_reader_changes_the_config_sees_the_claims_on_it_and_comes_back(read
     read.finish_pending()
 
 
-def test_a_change_that_is_not_run_by_itself_leaves_the_claims_open_until_it_is(read):
+def test_a_change_that_does_not_run_by_itself_leaves_the_statements_unchecked(read):
     window = read.window
     window.document.edit(changed(window.session.config, timesteps=400))
     assert not window.control.auto_run.due
@@ -131,7 +131,7 @@ def test_a_field_that_holds_no_config_gives_way_when_the_step_is_set_up_again(re
     assert read.marks == ["True", "True"]
 
 
-def test_the_text_scrolls_by_keys_and_leaves_the_others_to_the_cursor(read):
+def test_the_text_scrolls_by_keys_and_leaves_the_others_to_the_selection(read):
     window, bar = read.window, read.pane.scroll_area.verticalScrollBar()
     window.main_layout.column.setSizes([10, 1000])
     read.qtbot.waitUntil(lambda: bar.maximum() > 0)
@@ -145,7 +145,7 @@ def test_the_text_scrolls_by_keys_and_leaves_the_others_to_the_cursor(read):
     assert window.session.location.timestep == 1
 
 
-def test_tab_leads_from_the_text_over_the_claims_to_the_buttons(read):
+def test_tab_moves_from_the_text_over_the_statements_to_the_buttons(read):
     pane = read.pane
     read.window.main_layout.column.setSizes([1000, 10])
     read.qtbot.waitUntil(lambda: not pane.more.isVisible())
@@ -157,7 +157,7 @@ def test_tab_leads_from_the_text_over_the_claims_to_the_buttons(read):
     assert way == [*pane.rows, pane.counter, pane.next]
 
 
-def test_how_many_claims_hold_is_seen_while_they_are_scrolled_away(read):
+def test_the_number_of_true_statements_is_visible_while_they_are_out_of_view(read):
     window, pane = read.window, read.pane
     assert pane.counter.text() == "2 of 2 true"
     window.guide.next()
@@ -185,7 +185,7 @@ def test_escape_puts_the_light_out_and_the_link_puts_it_on(read):
     assert spotlight.isVisible()
 
 
-def test_a_step_shows_the_line_of_the_arithmetic_that_it_works_out_by_hand(qtbot, window, settings):
+def test_a_step_shows_the_line_of_the_arithmetic_that_it_computes(qtbot, window, settings):
     entry = next(entry for entry in lesson_entries() if entry.name == "05-lstm")
     settings.set_lesson_step(entry.name, 3)
     Read(qtbot, window, entry).open()
@@ -196,7 +196,7 @@ def test_a_step_shows_the_line_of_the_arithmetic_that_it_works_out_by_hand(qtbot
     qtbot.waitUntil(lambda: seen.rect().contains(card.mapTo(seen, card.rect().center())))
 
 
-def test_closing_the_lesson_gives_the_panel_its_room_back(qtbot, window, entries, settings):
+def test_closing_the_lesson_restores_the_width_of_the_panel(qtbot, window, entries, settings):
     width = window.panel.width()
     window.guide.open(entries[0])
     pane = window.guide.pane
@@ -250,7 +250,7 @@ def test_a_change_of_theme_reaches_the_pane(qtbot, read):
     read.window._theme_manager.choose("light")
 
 
-def test_the_numbers_of_a_claim_are_copied_in_full(read, clipboard):
+def test_the_numbers_of_a_statement_are_copied_in_full(read, clipboard):
     read.pane.rows[0].actions()[0].trigger()
     values = read.window.session.result["gluon"].output[0, 0]
     copied = clipboard().splitlines()

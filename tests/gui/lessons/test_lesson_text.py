@@ -13,7 +13,7 @@ def test_an_equation_stays_on_one_line(qtbot):
     prose.close()
 
 
-def test_a_link_is_told_by_more_than_its_color(qtbot):
+def test_a_link_differs_by_more_than_its_color(qtbot):
     prose = LessonText()
     qtbot.addWidget(prose)
     prose.show_markdown("See [the seed](part:panel.parameters) there.")

@@ -14,7 +14,7 @@ def without_mxnet(monkeypatch):
     monkeypatch.setattr("rnnviz.engines.registry.find_spec", lambda name: None if name == "mxnet" else find_spec(name))
 
 
-def test_where_an_engine_is_missing_others_stand_in_and_it_is_said(without_mxnet):
+def test_a_missing_engine_is_replaced_with_a_note(without_mxnet):
     config = find_lesson("lstm").config
     adapted, note = runnable(config)
     assert adapted.compare.reference == "onnx"

@@ -23,7 +23,7 @@ def small(read):
     return read
 
 
-def test_what_is_further_down_is_counted_until_it_is_in_sight(small):
+def test_statements_below_are_counted_until_they_are_visible(small):
     pane, bar = small.pane, small.pane.scroll_area.verticalScrollBar()
     height = pane.scroll_area.height()
     assert pane.more.isVisible()
@@ -50,7 +50,7 @@ def test_what_is_further_down_is_counted_until_it_is_in_sight(small):
     assert pane.more.accessibleName() == "Read on: 2 statements below"
 
 
-def test_tab_stops_at_it_while_there_is_more_and_else_goes_on_to_the_buttons(small):
+def test_tab_stops_at_read_on_while_there_is_more_text(small):
     pane, bar = small.pane, small.pane.scroll_area.verticalScrollBar()
     pane.counter.setFocus()
     QTest.keyClick(pane.counter, Qt.Key.Key_Backtab)
@@ -63,7 +63,7 @@ def test_tab_stops_at_it_while_there_is_more_and_else_goes_on_to_the_buttons(sma
     assert QApplication.focusWidget() is pane.counter
 
 
-def test_what_is_in_sight_as_a_whole_has_nothing_below(read):
+def test_a_fully_visible_step_has_nothing_below(read):
     read.window.resize(read.window.width(), 1300)
     read.window.main_layout.column.setSizes([1000, 10])
     read.qtbot.waitUntil(lambda: read.pane.scroll_area.verticalScrollBar().maximum() == 0)
@@ -77,7 +77,7 @@ def linked(qtbot, window, make_entry):
     return reading
 
 
-def test_a_link_in_the_text_lights_the_part_that_it_names(linked):
+def test_a_link_in_the_text_highlights_the_part_that_it_names(linked):
     prose = linked.pane.prose
     cursor = prose.document().find("the seed", 0)
     cursor.setPosition(cursor.selectionStart() + 2, QTextCursor.MoveMode.MoveAnchor)
@@ -132,7 +132,7 @@ def test_the_height_that_the_arithmetic_was_lent_is_taken_back(counted, qtbot):
     qtbot.waitUntil(lambda: tabs.height() == before)
 
 
-def test_a_division_that_the_reader_makes_stays(counted, qtbot):
+def test_a_split_moved_by_the_user_stays(counted, qtbot):
     reading, before = counted
     main_layout = reading.window.main_layout
     handle = main_layout._upper.handle(1)

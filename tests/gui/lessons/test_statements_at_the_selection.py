@@ -28,7 +28,7 @@ expression = "timestep == 0"
 '''
 
 
-def test_a_claim_about_the_value_at_the_cursor_goes_with_it(qtbot, window, make_entry):
+def test_a_statement_about_the_selected_value_follows_the_selection(qtbot, window, make_entry):
     reading = Read(qtbot, window, make_entry(FOLLOWING))
     reading.open()
     hidden = window.session.result["gluon"].hidden
@@ -43,7 +43,7 @@ def test_a_claim_about_the_value_at_the_cursor_goes_with_it(qtbot, window, make_
 
 
 @pytest.mark.parametrize("layers", [1, 2])
-def test_the_first_lesson_ends_with_any_number_of_a_network_of_the_readers_own(qtbot, window, settings, layers):
+def test_the_first_lesson_ends_with_any_number_of_the_users_network(qtbot, window, settings, layers):
     entry = lesson_entries()[0]
     settings.set_lesson_step(entry.name, 6)
     reading = Read(qtbot, window, entry)

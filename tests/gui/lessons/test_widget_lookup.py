@@ -20,7 +20,7 @@ def highlighted(window, spotlight, part):
     return spotlight.highlighted
 
 
-def test_every_part_is_lit_where_it_is(window, run_config):
+def test_every_part_is_highlighted_at_its_place(window, run_config):
     run_config({"cell": "lstm", "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True})
     spotlight = Spotlight(window)
     simple = {
@@ -57,7 +57,7 @@ def test_every_part_is_lit_where_it_is(window, run_config):
     spotlight.deleteLater()
 
 
-def test_the_lane_at_the_cursor_is_lit_wherever_the_cursor_goes(window, run_config):
+def test_the_selected_lane_is_highlighted_wherever_the_selection_moves(window, run_config):
     run_config({"cell": "gru", "input_size": 3, "hidden_size": 4, "bidirectional": True})
     spotlight = Spotlight(window)
     forward = highlighted(window, spotlight, "lane")
@@ -89,7 +89,7 @@ def test_the_frame_follows_its_part_and_leaves_the_mouse_alone(qtbot, window):
     spotlight.deleteLater()
 
 
-def test_nothing_moves_for_who_wants_no_motion(window, monkeypatch):
+def test_the_spotlight_is_not_animated_without_style_animations(window, monkeypatch):
     spotlight = Spotlight(window)
     highlighted(window, spotlight, "verdict")
     assert spotlight.fading

@@ -85,6 +85,6 @@ def test_a_file_that_cannot_be_read_is_added_for_the_run_to_refuse(panel, candid
     assert panel.config.compare.candidates == ("manual", f"recording:{path}")
 
 
-def test_the_button_comes_after_the_engines(panel, candidates) -> None:
+def test_the_button_is_after_the_engines(panel, candidates) -> None:
     assert candidates.controls[-1] is candidates.add
     assert candidates.add.y() > max(box.y() for box in candidates.boxes.values())

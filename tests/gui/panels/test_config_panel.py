@@ -125,7 +125,7 @@ def test_a_wrong_value_is_answered_at_its_field_as_on_the_command_line(
     assert panel.config == (edits[-1] if edits else CONFIG)
 
 
-def test_a_field_put_right_is_forgiven_and_the_config_is_told(panel, qtbot, type_into) -> None:
+def test_correcting_a_field_clears_its_error_and_emits_the_config(panel, qtbot, type_into) -> None:
     type_into("network.hidden_size", "x")
     assert panel.config == CONFIG
     with qtbot.waitSignal(panel.config_edited) as emitted:
@@ -147,7 +147,7 @@ def test_several_wrong_fields_each_say_why_and_right_ones_wait_for_them(panel, t
     assert panel.config.sequence.timesteps == 4
 
 
-def test_the_config_that_an_edit_made_does_not_disturb_the_typing_when_it_comes_back(panel, type_into) -> None:
+def test_showing_the_edited_config_does_not_disturb_typing(panel, type_into) -> None:
     panel.config_edited.connect(panel.show_config)
     type_into("parameters.scale", "1.")
     assert panel.field("parameters.scale").editor.line.text() == "1."
@@ -162,7 +162,7 @@ def test_showing_a_config_replaces_a_wrong_entry_even_if_the_config_is_the_one_i
     assert panel.errors == {}
 
 
-def test_showing_a_config_tells_nobody_that_it_was_edited(panel, qtbot) -> None:
+def test_showing_a_config_emits_no_edit(panel, qtbot) -> None:
     with qtbot.assertNotEmitted(panel.config_edited), qtbot.assertNotEmitted(panel.config_invalid):
         panel.show_config(with_key(CONFIG, "network.hidden_size", 3))
     assert panel.config.network.hidden_size == 3
@@ -207,7 +207,7 @@ def test_an_error_found_by_a_run_is_shown_at_its_field_which_is_scrolled_to_and_
     qtbot.waitUntil(lambda: not field.note.visibleRegion().isEmpty())
 
 
-def test_an_error_of_a_run_goes_with_the_next_edit_or_when_it_is_taken_back(panel, type_into) -> None:
+def test_an_error_of_a_run_is_cleared_by_the_next_edit_or_by_request(panel, type_into) -> None:
     panel.show_error("network.hidden_size", "Too large.")
     type_into("network.num_layers", "2")
     assert not panel.field("network.hidden_size").note.isVisible()

@@ -54,7 +54,7 @@ def test_a_candidate_that_becomes_the_reference_changes_places_with_it(panel, ca
     assert panel.errors == {}
 
 
-def test_names_that_nothing_is_known_about_are_kept(panel, candidates) -> None:
+def test_unknown_engine_names_are_preserved(panel, candidates) -> None:
     compare = replace(CONFIG.compare, reference="./mine.py", candidates=("bug:no-h2h-bias", "gluon", "later"))
     config = replace(CONFIG, compare=compare)
     panel.show_config(config)

@@ -76,7 +76,7 @@ def test_a_source_without_its_path_asks_for_it_in_the_words_of_the_command_line(
     assert panel.config.sequence.path == "/data/x.npy"
 
 
-def test_a_path_survives_a_look_at_another_source(panel, choose, type_into) -> None:
+def test_a_path_survives_a_change_of_source(panel, choose, type_into) -> None:
     choose("sequence.source", "file")
     type_into("sequence.path", "/data/x.npy")
     choose("sequence.source", "sine")
@@ -159,7 +159,7 @@ def test_a_file_chosen_in_the_dialog_becomes_the_path(panel, qtbot, choose, tmp_
     qtbot.waitUntil(lambda: editor.widget.findChild(QFileDialog) is None)
 
 
-def test_an_entry_of_a_model_file_is_kept(panel, choose, type_into) -> None:
+def test_an_entry_of_a_model_file_is_preserved(panel, choose, type_into) -> None:
     mapping = {**CONFIG.to_mapping(), "parameters": {"path": "/w.onnx", "entry": "encoder"}}
     panel.show_config(Config.from_mapping(mapping))
     assert "entry" in shown(panel, "parameters")
@@ -177,14 +177,14 @@ def test_an_entry_of_a_model_file_is_kept(panel, choose, type_into) -> None:
         ("/x", set()),
     ],
 )
-def test_a_file_s_ending_decides_what_else_is_asked(panel, choose, type_into, path, keys) -> None:
+def test_the_file_ending_decides_the_other_fields(panel, choose, type_into, path, keys) -> None:
     choose("sequence.source", "file")
     type_into("sequence.path", path)
     assert shown(panel, "sequence") == {"source", "batch_size", "timesteps", "path", "labels", *keys}
     assert panel.errors == {}
 
 
-def test_an_empty_choice_or_number_says_what_is_used_and_stays_out_of_the_config(panel, choose, type_into) -> None:
+def test_an_empty_choice_or_number_shows_its_default_and_is_not_in_the_config(panel, choose, type_into) -> None:
     choose("sequence.source", "file")
     type_into("sequence.path", "/x.npz")
     axes = panel.field("sequence.axes").editor.combo
@@ -202,7 +202,7 @@ def test_an_empty_choice_or_number_says_what_is_used_and_stays_out_of_the_config
     assert (panel.errors, panel.config.sequence.frame) == ({}, None)
 
 
-def test_a_vocabulary_asks_for_what_goes_with_it_and_leaves_the_input_to_the_run(panel, choose, type_into) -> None:
+def test_a_vocabulary_shows_its_fields_and_leaves_the_input_size_to_the_run(panel, choose, type_into) -> None:
     choose("sequence.source", "text")
     type_into("sequence.text", "the cat sat on the mat")
     choose("sequence.tokens", "words")

@@ -37,7 +37,7 @@ def test_the_summary_follows_every_edit(panel, qtbot, choose, type_into) -> None
     assert said(panel, "out") == "(2, 16, 2)"
 
 
-def test_a_large_run_says_what_it_takes_and_a_small_one_does_not(panel, type_into) -> None:
+def test_a_large_run_shows_its_demand_and_a_small_one_does_not(panel, type_into) -> None:
     assert not panel.summary.values["resources"].isVisible()
     type_into("sequence.timesteps", "1000000")
     assert panel.summary.values["resources"].isVisible()
@@ -79,7 +79,7 @@ def test_layers_beyond_the_second_are_summed_up() -> None:
     ]
 
 
-def test_what_only_a_file_knows_is_a_letter() -> None:
+def test_sizes_known_only_from_a_file_are_letters() -> None:
     from_file = Config.from_mapping({**config(cell="gru").to_mapping(), "sequence": {"path": "x.npy"}})
     assert output_words(from_file) == "(N, T, 10)"
     assert state_words(from_file) == "(1, N, 10)"
@@ -97,7 +97,7 @@ def test_the_equations_are_the_cells_own_with_subscripts(cell) -> None:
         assert plain == equation
 
 
-def test_the_recurrence_reads_as_in_a_textbook() -> None:
+def test_the_equations_are_written_as_in_papers() -> None:
     (h, recurrence), (a, input_part), (b, state_part) = equation_rows(CELLS["rnn_relu"])
     assert (h, recurrence) == ("<i>h</i><sub>t</sub>", "relu(<i>u</i> + <i>v</i>)")
     assert (a, b) == ("<i>u</i>", "<i>v</i>")

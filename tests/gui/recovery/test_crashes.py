@@ -79,7 +79,7 @@ def break_down(text: str = "it holds 424242") -> None:
     raise LookupError(text)
 
 
-def test_a_storm_of_exceptions_in_a_slot_is_told_once_with_a_text_to_copy(qtbot, window, handler, clipboard):
+def test_repeated_exceptions_in_a_slot_are_reported_once_with_a_text_to_copy(qtbot, window, handler, clipboard):
     window.document.edit(CONFIG)
     storm = QTimer(window, interval=0)
     storm.timeout.connect(break_down)
@@ -101,7 +101,7 @@ def test_a_storm_of_exceptions_in_a_slot_is_told_once_with_a_text_to_copy(qtbot,
     assert handler._recovery.autosave._path.is_file()
 
 
-def test_threads_and_what_is_collected_are_heard_too_and_share_the_dialog_that_is_open(qtbot, window, handler):
+def test_errors_of_threads_and_finalizers_share_the_open_dialog(qtbot, window, handler):
     class Collected:
         def __del__(self) -> None:
             raise KeyError("collected")
@@ -171,7 +171,7 @@ def test_a_state_folder_that_cannot_be_written_is_one_sentence(window, own_state
     keeper.close()
 
 
-def test_a_disk_that_is_full_is_told_once_and_not_again_until_it_has_room(qtbot, window, tmp_path):
+def test_a_full_disk_is_reported_once_until_it_has_free_space(qtbot, window, tmp_path):
     noted: list[str] = []
     autosave = Autosave(window, tmp_path / "gone" / "autosave.rnnviz", window)
     autosave.message.connect(noted.append)
@@ -187,7 +187,7 @@ def test_a_disk_that_is_full_is_told_once_and_not_again_until_it_has_room(qtbot,
     autosave.close()
 
 
-def test_damaged_sessions_and_crashes_of_libraries_are_told_and_dismissed(qtbot, window, kept, own_state):
+def test_damaged_sessions_and_native_crashes_are_reported_and_dismissed(qtbot, window, kept, own_state):
     folder = make_state_folder("windows") / "window-1"
     folder.mkdir()
     (folder / "autosave.rnnviz").write_text("no session")

@@ -173,9 +173,7 @@ def test_a_session_that_is_none_is_a_dialog_and_changes_nothing(qtbot, window, t
     assert window.files._recent.paths() == []
 
 
-def test_two_windows_on_one_session_ask_before_one_loses_what_the_other_saved(
-    qtbot, window, make_window, supervisor, looked_at, tmp_path
-):
+def test_two_windows_on_one_session_ask_before_overwriting(qtbot, window, make_window, supervisor, looked_at, tmp_path):
     path = tmp_path / "ours.rnnviz"
     window.sessions.save(path)
     qtbot.waitUntil(lambda: window.document.path == path)

@@ -33,7 +33,7 @@ def handler(window, tmp_path, monkeypatch):
     log.stop_log()
 
 
-def test_what_went_wrong_is_logged_in_readable_lines_without_names_of_files_texts_or_numbers(
+def test_errors_are_logged_in_readable_lines_without_names_texts_or_numbers(
     qtbot, window, handler, supervisor, tmp_path
 ):
     own = tmp_path / "thesis.py"

@@ -40,9 +40,7 @@ def running(processes: list[psutil.Process]) -> list[psutil.Process]:
 
 
 @pytest.mark.skipif(shutil.which("Xvfb") is None, reason="Xvfb is not installed")
-def test_a_window_whose_screen_goes_away_ends_in_a_sentence_and_its_session_is_kept(
-    tmp_path: Path, config: Path
-) -> None:
+def test_a_lost_display_ends_in_a_sentence_and_the_session_is_saved(tmp_path: Path, config: Path) -> None:
     with ExitStack() as opened:
         with virtual_screen("1280x800x24") as display:
             opening = window_program(tmp_path, config, QT_QPA_PLATFORM="xcb", DISPLAY=display)
@@ -79,9 +77,7 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", str(home)], check=True)
 
 
-def test_a_home_that_cannot_be_written_is_told_and_keeps_nothing_from_working(
-    tmp_path: Path, config: Path, read_only: Path
-) -> None:
+def test_a_read_only_home_is_reported_and_disables_nothing_else(tmp_path: Path, config: Path, read_only: Path) -> None:
     with window_program(tmp_path, config, QT_QPA_PLATFORM="offscreen") as program:
         told = program.until("note Autosave is off; a crash would lose unsaved changes: ")
         assert told.startswith(str(read_only))

@@ -58,14 +58,14 @@ def test_a_name_that_does_not_fit_keeps_its_beginning_and_its_end(box, qtbot):
     assert box.grab().toImage() == whole, "what is painted is what fits"
 
 
-def test_a_name_without_end_takes_no_more_room_than_a_long_one(box):
+def test_an_endless_name_is_no_wider_than_a_long_one(box):
     box.addItem("x" * 300)
     box.setCurrentIndex(2)
     assert "…" in in_a_row_of(box, 2000)
     assert box.width() < 500
 
 
-def test_the_tool_tip_says_the_whole_name_and_what_is_chosen(box):
+def test_the_tooltip_has_the_whole_name_and_the_description(box):
     in_a_row_of(box, 150)
     for name in (LONG, "vs manual"):
         box.setCurrentText(name)

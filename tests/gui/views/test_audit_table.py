@@ -67,7 +67,7 @@ def test_an_engine_is_wrong_by_its_checks_alone_too(view: AuditTable) -> None:
     assert view.reasons == "manual is wrong: 2 consistency checks fail."
 
 
-def test_the_tab_tells_the_verdict(qtbot, view: AuditTable, wrong: RunResult) -> None:
+def test_the_tab_shows_the_verdict(qtbot, view: AuditTable, wrong: RunResult) -> None:
     with qtbot.waitSignal(view.title_changed) as told:
         view.show_result(with_judgment(make_result()), "manual")
     assert told.args == ["Audit  2 ✔"]
@@ -76,12 +76,12 @@ def test_the_tab_tells_the_verdict(qtbot, view: AuditTable, wrong: RunResult) ->
     assert told.args == ["Audit  ✘ 1 of 3"]
 
 
-def test_a_sampled_audit_tells_its_coverage(view: AuditTable) -> None:
+def test_a_sampled_audit_shows_its_coverage(view: AuditTable) -> None:
     view.show_result(with_judgment(make_result(batch_size=50), coverage=0.38), "manual")
     assert [row[4] for row in view.model.rows] == ["38%", "38%"]
 
 
-def test_a_click_on_a_row_goes_to_its_step(qtbot, view: AuditTable, wrong: RunResult) -> None:
+def test_a_click_on_a_row_selects_its_step(qtbot, view: AuditTable, wrong: RunResult) -> None:
     view.show_result(wrong, "manual")
     at = view.table.visualRect(view.model.index(1, 3)).center()
     with qtbot.waitSignal(view.location_requested) as asked:
@@ -113,7 +113,7 @@ def test_the_smallest_tolerances_that_pass_can_be_copied_and_do_pass(qtbot, view
     assert limits["atol"] < shown < 1.1 * limits["atol"]
 
 
-def test_what_no_tolerance_lets_pass_is_told(view: AuditTable) -> None:
+def test_values_that_no_tolerance_accepts_are_reported(view: AuditTable) -> None:
     view.show_result(make_result(edits={"manual": adding(inf)}), "manual")
     assert view.remark == "No tolerance accepts the value that is NaN or infinite in one engine only."
     view.show_result(make_result(), "manual")
@@ -128,7 +128,7 @@ def test_without_an_audit_it_says_so_and_has_the_tolerances_all_the_same(view: A
     assert view.copy_text().startswith("tolerance\trtol\tatol\nused\t")
 
 
-def test_what_is_copied_is_the_table_in_full_with_the_reasons(view: AuditTable, wrong: RunResult) -> None:
+def test_copying_copies_the_table_in_full_with_the_reasons(view: AuditTable, wrong: RunResult) -> None:
     view.show_result(wrong, "manual")
     lines = view.copy_text().splitlines()
     assert wrong.judgment is not None
@@ -137,7 +137,7 @@ def test_what_is_copied_is_the_table_in_full_with_the_reasons(view: AuditTable, 
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
-def test_both_themes_color_what_is_wrong(view: AuditTable, wrong: RunResult, theme) -> None:
+def test_both_themes_color_wrong_engines(view: AuditTable, wrong: RunResult, theme) -> None:
     view.show_result(wrong, "manual")
     view.apply_theme(theme)
     assert view.model.cell(1, 0).color.name() == theme.wrong
@@ -145,7 +145,7 @@ def test_both_themes_color_what_is_wrong(view: AuditTable, wrong: RunResult, the
     view.grab()
 
 
-def test_the_table_goes_with_the_result(view: AuditTable, wrong: RunResult) -> None:
+def test_the_table_is_cleared_with_the_result(view: AuditTable, wrong: RunResult) -> None:
     view.show_result(wrong, "manual")
     view.show_result(None, None)
     assert view.model.rows == []

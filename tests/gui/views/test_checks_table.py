@@ -22,7 +22,7 @@ def broken_state(trace: Trace) -> None:
     trace.state_h[0] += 1.0
 
 
-def test_an_empty_view_says_what_to_do_and_counts_nothing(view: ChecksTable) -> None:
+def test_an_empty_view_shows_a_hint_and_counts_nothing(view: ChecksTable) -> None:
     assert view.badge() == ""
     assert view.tab_text == "Checks"
     assert not view.table.isVisible()
@@ -51,7 +51,7 @@ def test_failed_checks_come_first_and_are_counted(qtbot, view: ChecksTable) -> N
     assert not view.model.cell(2, 0).bold
 
 
-def test_times_and_versions_stand_beside_the_checks_each_part_after_its_engine(view: ChecksTable) -> None:
+def test_times_and_versions_are_shown_with_the_stages_after_their_engine(view: ChecksTable) -> None:
     view.show_result(make_result(("manual", "gluon")), "gluon")
     assert view.engines_model.rows == [
         ("manual", "10 ms", "manual 1.0"),
@@ -60,7 +60,7 @@ def test_times_and_versions_stand_beside_the_checks_each_part_after_its_engine(v
     ]
 
 
-def test_a_row_tells_everything_on_hover_and_is_copied_with_tabs(view: ChecksTable) -> None:
+def test_a_row_has_all_details_in_its_tooltip_and_is_copied_with_tabs(view: ChecksTable) -> None:
     result = make_result(edits={"manual": broken_state})
     view.show_result(result, "manual")
     told = view.model.index(0, 2).data(Qt.ItemDataRole.ToolTipRole)
@@ -72,7 +72,7 @@ def test_a_row_tells_everything_on_hover_and_is_copied_with_tabs(view: ChecksTab
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
-def test_both_themes_color_what_fails(view: ChecksTable, theme) -> None:
+def test_both_themes_color_failed_checks(view: ChecksTable, theme) -> None:
     view.show_result(make_result(edits={"manual": broken_state}), "manual")
     view.apply_theme(theme)
     assert view.model.cell(0, 0).color.name() == theme.wrong
@@ -80,7 +80,7 @@ def test_both_themes_color_what_fails(view: ChecksTable, theme) -> None:
     view.grab()
 
 
-def test_the_table_goes_with_the_result(view: ChecksTable) -> None:
+def test_the_table_is_cleared_with_the_result(view: ChecksTable) -> None:
     view.show_result(make_result(), "manual")
     view.show_result(None, None)
     assert view.model.rows == []

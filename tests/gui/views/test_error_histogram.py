@@ -42,7 +42,7 @@ def test_it_says_how_many_values_are_equal_and_how_many_outside(view: ErrorHisto
     assert view.description.startswith("98% of 80 values are equal, 1 outside the tolerance")
 
 
-def test_a_click_on_a_bar_goes_to_its_first_value(qtbot, view: ErrorHistogram) -> None:
+def test_a_click_on_a_bar_selects_its_first_value(qtbot, view: ErrorHistogram) -> None:
     place = bar_of(view, PLACE)
     with qtbot.waitSignal(view.location_requested) as asked:
         qtbot.mouseClick(view.chart, Qt.MouseButton.LeftButton, pos=middle(view, place))
@@ -58,7 +58,7 @@ def test_an_empty_bar_leads_nowhere(qtbot, view: ErrorHistogram) -> None:
     assert view.description.endswith(": 0 values")
 
 
-def test_arrows_choose_a_bar_and_enter_goes_there(qtbot, view: ErrorHistogram) -> None:
+def test_arrows_choose_a_bar_and_enter_selects_its_value(qtbot, view: ErrorHistogram) -> None:
     view.activateWindow()
     view.chart.setFocus()
     for _ in range(bar_of(view, PLACE) + 1):
@@ -74,7 +74,7 @@ def test_arrows_choose_a_bar_and_enter_goes_there(qtbot, view: ErrorHistogram) -
     assert view.chart.chosen_place == 0
 
 
-def test_pointing_at_a_bar_tells_it(view: ErrorHistogram) -> None:
+def test_hovering_a_bar_shows_its_counts(view: ErrorHistogram) -> None:
     place = bar_of(view, PLACE)
     QTest.mouseMove(view.chart, middle(view, place))
     assert view.chart.toolTip().endswith("times the tolerance: 1 value")
@@ -86,14 +86,14 @@ def test_the_ulps_can_be_counted_instead(view: ErrorHistogram) -> None:
     assert any("ulp" in bar.words for bar in view.bars)
 
 
-def test_a_higher_bar_stands_for_more_values(view: ErrorHistogram) -> None:
+def test_a_higher_bar_has_more_values(view: ErrorHistogram) -> None:
     rects = [view.chart.bar_rect(place) for place in range(len(view.bars))]
     heights = {bar.count: rect.height() for bar, rect in zip(view.bars, rects, strict=True)}
     assert heights[0] == 0.0 < heights[1] < heights[78]
     assert all(view.chart.rect().contains(QPointF(rect.topLeft()).toPoint()) for rect in rects)
 
 
-def test_what_is_copied_has_a_row_for_each_bar(view: ErrorHistogram) -> None:
+def test_copying_has_a_row_for_each_bar(view: ErrorHistogram) -> None:
     heading, *rows = [line.split("\t") for line in view.copy_text().splitlines()]
     assert heading == ["above", "up to", "values", "first at"]
     assert sum(int(row[2]) for row in rows) == 80
@@ -111,7 +111,7 @@ def test_it_is_drawn_in_both_themes_however_small(view: ErrorHistogram, theme, s
     assert image.pixelColor(inside.center().toPoint()).name() == theme.accent
 
 
-def test_without_a_result_it_says_what_to_do(view: ErrorHistogram) -> None:
+def test_without_a_result_a_hint_is_shown(view: ErrorHistogram) -> None:
     view.show_result(None, None)
     assert not view.chart.isVisible()
     assert view.copy_text() == ""

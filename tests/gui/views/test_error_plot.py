@@ -58,7 +58,7 @@ def test_the_curve_is_the_comparisons_with_a_place_for_zero_and_infinity(
     assert view.scale.text(view.scale.zero) == "0"
 
 
-def test_exactly_the_changed_timesteps_stand_out_of_zero(view: ErrorPlot) -> None:
+def test_exactly_the_changed_time_steps_differ_from_zero(view: ErrorPlot) -> None:
     view.show_result(make_result(edits={"manual": nudge}, bidirectional=True), "manual")
     view.show_location(Location(0, 1, 0))
     assert np.flatnonzero(view.lane_curve != view.scale.zero).tolist() == [2, 3, 4]
@@ -66,7 +66,7 @@ def test_exactly_the_changed_timesteps_stand_out_of_zero(view: ErrorPlot) -> Non
     assert np.all(view.lane_curve == view.scale.zero)
 
 
-def test_the_limit_is_a_line_that_parts_what_mismatches(view: ErrorPlot) -> None:
+def test_the_limit_line_separates_mismatches(view: ErrorPlot) -> None:
     result = make_result(edits={"manual": nudge}, bidirectional=True)
     view.show_result(result, "manual")
     view.show_location(Location(0, 1, 0))
@@ -79,7 +79,7 @@ def test_the_limit_is_a_line_that_parts_what_mismatches(view: ErrorPlot) -> None
     assert view.limit is None
 
 
-def test_the_value_at_the_cursor_is_told_in_words(view: ErrorPlot) -> None:
+def test_the_selected_value_is_written_as_text(view: ErrorPlot) -> None:
     view.show_result(make_result(edits={"manual": nudge}, bidirectional=True), "manual")
     view.choose("error")
     view.show_location(Location(0, 1, 2))
@@ -130,7 +130,7 @@ def test_the_axis_reads_zero_at_its_floor(view: ErrorPlot) -> None:
     assert "" not in texts.values()
 
 
-def test_what_is_copied_is_the_lane_in_full(view: ErrorPlot) -> None:
+def test_copying_copies_the_lane_in_full(view: ErrorPlot) -> None:
     result = make_result(edits={"manual": nudge}, bidirectional=True)
     view.show_result(result, "manual")
     view.show_location(Location(0, 1, 0))
@@ -152,7 +152,7 @@ def evaluated(result: RunResult, *, gap: int | None = None) -> RunResult:
     return replace(result, judgment=Judgment(audits, {}, (), None))
 
 
-def test_each_engines_error_within_a_step_stands_beside_what_has_added_up(view: ErrorPlot) -> None:
+def test_each_engines_error_within_a_step_is_drawn_with_the_accumulated_error(view: ErrorPlot) -> None:
     result = evaluated(make_result(edits={"manual": nudge}, bidirectional=True))
     view.show_result(result, "manual")
     view.choose("error")
@@ -196,7 +196,7 @@ def test_without_an_audit_the_plot_says_so_until_there_is_one(view: ErrorPlot) -
     assert view.plot.isVisible()
 
 
-def test_what_is_copied_of_an_audited_run_holds_the_audit(view: ErrorPlot) -> None:
+def test_copying_an_audited_run_includes_the_audit(view: ErrorPlot) -> None:
     result = evaluated(make_result(edits={"manual": nudge}, bidirectional=True))
     view.show_result(result, "manual")
     heading, *rows = [line.split("\t") for line in view.copy_text().splitlines()]

@@ -53,7 +53,7 @@ def lit_rows(state_map: OutputMap) -> list[str]:
     ]
 
 
-def test_pointing_at_a_part_of_state_lights_up_every_place_of_it(qtbot: Any, shown: MainWindow) -> None:
+def test_hovering_a_part_of_state_highlights_all_its_places(qtbot: Any, shown: MainWindow) -> None:
     state_map, lanes, table = view(shown, OutputMap), shown.lanes, view(shown, VectorTable)
     shown.session.set_location(Location(2, 1, 0, 0))
     highlight(state_map.chart, "state[0][5][0]")
@@ -77,7 +77,7 @@ def test_pointing_at_a_part_of_state_lights_up_every_place_of_it(qtbot: Any, sho
     assert lit_rows(state_map) == []
 
 
-def test_a_lane_in_the_list_lights_up_whole_and_a_point_on_its_axis_alone(shown: MainWindow) -> None:
+def test_a_lane_in_the_list_is_highlighted_whole_and_a_point_on_its_axis_alone(shown: MainWindow) -> None:
     state_map = view(shown, OutputMap)
     rect = state_map.list.visualRect(state_map.rows.index(0))
     QTest.mouseMove(state_map.list.viewport(), QPoint(rect.left() + 12, rect.top() + 8))
@@ -87,7 +87,7 @@ def test_a_lane_in_the_list_lights_up_whole_and_a_point_on_its_axis_alone(shown:
     assert [region.times for region in shown.session.highlighted] == [range(1, 2)]
 
 
-def test_the_keyboard_lights_up_and_leads_to_every_part(qtbot: Any, shown: MainWindow) -> None:
+def test_the_keyboard_highlights_and_selects_every_part(qtbot: Any, shown: MainWindow) -> None:
     chart = view(shown, OutputMap).chart
     chart.setFocus(Qt.FocusReason.TabFocusReason)
     assert chart.highlighted_parts()[0] == "out[0][0][:4]"
@@ -109,7 +109,7 @@ def test_another_result_puts_everything_out(shown: MainWindow) -> None:
     assert shown.lanes.highlights.frames == []
 
 
-def test_the_features_of_the_layer_below_are_lit_where_they_stand_in_the_input() -> None:
+def test_the_features_of_the_layer_below_are_highlighted_in_the_input() -> None:
     network = Network("lstm", 3, 4, num_layers=2, bidirectional=True)
     backward = Region(Lane(0, 1), range(2, 3), range(4))
     assert highlighted_rows([backward], network, 5, Location(1, 0, 2), "input") == [range(4, 8)]
@@ -142,7 +142,7 @@ def test_a_frame_is_seen_and_nothing_is_left_of_it(qtbot: Any, theme: Any) -> No
     assert picture() == before
 
 
-def test_a_step_is_told_beneath_the_lanes_and_joined_by_arrows(shown: MainWindow, press: Any) -> None:
+def test_a_step_is_described_below_the_lanes_and_drawn_with_arrows(shown: MainWindow, press: Any) -> None:
     caption = shown.lanes.findChild(QLabel, "flow_caption")
     assert not caption.isVisible()
     shown.session.set_location(Location(1, 1, 1))
@@ -157,7 +157,7 @@ def test_a_step_is_told_beneath_the_lanes_and_joined_by_arrows(shown: MainWindow
     assert not caption.isVisible()
 
 
-def test_the_map_puts_out_no_lights_but_its_own(shown: MainWindow, press: Any) -> None:
+def test_the_map_clears_only_its_own_highlights(shown: MainWindow, press: Any) -> None:
     state_map = view(shown, OutputMap)
     press(".")
     highlighted = shown.session.highlighted

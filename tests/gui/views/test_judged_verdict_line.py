@@ -26,7 +26,7 @@ def sentence_label(line: VerdictBar) -> QLabel:
     return next(w for w in line.findChildren(QLabel) if "href" in w.text())
 
 
-def test_the_audit_names_the_wrong_side_and_what_it_looks_like(qtbot, line: VerdictBar, mismatching: RunResult) -> None:
+def test_the_audit_names_the_wrong_engine_and_the_likely_cause(qtbot, line: VerdictBar, mismatching: RunResult) -> None:
     line.show_result(evaluated(mismatching), "manual")
     assert line.state == "disagree"
     assert str(PLACE) in line.text
@@ -59,7 +59,7 @@ def test_drift_is_explained_in_a_clause(line: VerdictBar) -> None:
     assert button(line, "next").isVisible()
 
 
-def test_a_sampled_audit_tells_its_coverage_and_offers_the_rest(qtbot, line: VerdictBar) -> None:
+def test_a_sampled_audit_shows_its_coverage_and_offers_the_rest(qtbot, line: VerdictBar) -> None:
     line.show_result(evaluated(make_result(batch_size=50), coverage=0.38), "manual")
     assert line.state == "agree"
     assert "38% of the values" in shown(line)
@@ -70,7 +70,7 @@ def test_a_sampled_audit_tells_its_coverage_and_offers_the_rest(qtbot, line: Ver
     assert not button(line, "Audit everything").isVisible()
 
 
-def test_a_blind_agreement_looks_and_reads_otherwise_than_one_that_proves_something(line: VerdictBar) -> None:
+def test_a_blind_agreement_differs_in_icon_and_text(line: VerdictBar) -> None:
     line.show_result(evaluated(make_result(num_layers=2)), "manual")
     proven, icon = line.text, line.findChild(QLabel).pixmap().toImage()
     line.show_result(evaluated(make_result(num_layers=2), blind=True), "manual")
@@ -80,7 +80,7 @@ def test_a_blind_agreement_looks_and_reads_otherwise_than_one_that_proves_someth
     assert line.findChild(QLabel).pixmap().toImage() != icon
 
 
-def test_the_mistakes_that_stayed_hidden_are_told_on_hover_and_lead_on(qtbot, line: VerdictBar) -> None:
+def test_undetectable_bugs_are_listed_in_the_tooltip_and_linked(qtbot, line: VerdictBar) -> None:
     line.show_result(evaluated(make_result(), blind=True), "manual")
     label = sentence_label(line)
     label.linkHovered.emit("0")

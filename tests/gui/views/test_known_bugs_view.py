@@ -35,7 +35,7 @@ def shown(view: KnownBugsView) -> list[str]:
     return [label.text() for label in view.findChildren(QLabel) if label.isVisible()]
 
 
-def test_every_mistake_that_the_network_can_have_is_listed(view: KnownBugsView) -> None:
+def test_every_known_bug_of_the_network_is_listed(view: KnownBugsView) -> None:
     result = with_judgment(make_result(cell="gru"))
     view.show_result(result, "manual")
     listed = [row[0] for row in view.model.rows]
@@ -45,7 +45,7 @@ def test_every_mistake_that_the_network_can_have_is_listed(view: KnownBugsView) 
     assert KNOWN_BUGS["concat-swapped"].cause not in listed
 
 
-def test_it_says_which_mistakes_the_run_could_not_reveal(view: KnownBugsView) -> None:
+def test_undetectable_bugs_are_marked(view: KnownBugsView) -> None:
     view.show_result(with_judgment(make_result(), blind=("h2h-transposed",)), "manual")
     found = dict(zip((entry.name for entry in view.model.entries), (r[1] for r in view.model.rows), strict=True))
     assert found["h2h-transposed"] == Detection.UNDETECTABLE
@@ -57,19 +57,19 @@ def test_it_says_which_mistakes_the_run_could_not_reveal(view: KnownBugsView) ->
     assert view.description.startswith("Detectable")
 
 
-def test_before_the_audit_nobody_knows(view: KnownBugsView) -> None:
+def test_before_the_audit_detection_is_unknown(view: KnownBugsView) -> None:
     view.show_result(make_result(), "manual")
     assert {row[1] for row in view.model.rows} == {Detection.UNKNOWN}
 
 
-def test_the_chosen_mistake_is_told_with_its_origin(view: KnownBugsView) -> None:
+def test_the_chosen_bug_is_shown_with_its_origin(view: KnownBugsView) -> None:
     view.show_result(with_judgment(make_result()), "manual")
     view.choose("h2h-transposed")
     assert "Hidden-to-hidden weight transposed" in shown(view)
     assert KNOWN_BUGS["h2h-transposed"].origin in shown(view)
 
 
-def test_the_button_asks_for_the_mistakes_engine(qtbot, view: KnownBugsView) -> None:
+def test_the_button_requests_the_engine_of_the_bug(qtbot, view: KnownBugsView) -> None:
     view.show_result(with_judgment(make_result()), "manual")
     view.choose("h2h-transposed")
     with qtbot.waitSignal(view.bug_requested) as asked:
@@ -91,9 +91,7 @@ def test_arrows_read_on_and_enter_asks(qtbot, view: KnownBugsView) -> None:
     assert asked.args == [MISTAKE]
 
 
-def test_a_computed_bug_shows_where_it_begins_and_how_it_spreads(
-    qtbot, view: KnownBugsView, computed: RunResult
-) -> None:
+def test_a_computed_bug_shows_its_start_and_its_spread(qtbot, view: KnownBugsView, computed: RunResult) -> None:
     view.show_result(computed, "manual")
     assert view.chosen is not None
     assert view.chosen.engine == MISTAKE
@@ -122,7 +120,7 @@ def test_the_strip_shows_when_a_lane_is_reached(view: KnownBugsView, computed: R
         assert filled == (lane.error_ratio > 1.0).tolist()
 
 
-def test_the_chosen_mistake_stays_when_its_result_arrives(view: KnownBugsView, computed: RunResult) -> None:
+def test_the_chosen_bug_stays_when_its_result_arrives(view: KnownBugsView, computed: RunResult) -> None:
     view.show_result(with_judgment(make_result(num_layers=2)), "manual")
     view.choose("h2h-transposed")
     view.show_result(computed, "manual")
@@ -132,13 +130,13 @@ def test_the_chosen_mistake_stays_when_its_result_arrives(view: KnownBugsView, c
     assert view.table.currentIndex().row() == [entry.name for entry in view.model.entries].index("h2h-transposed")
 
 
-def test_a_mistake_that_is_the_reference_is_not_asked_for_again(view: KnownBugsView) -> None:
+def test_a_bug_that_is_the_reference_is_not_requested_again(view: KnownBugsView) -> None:
     view.show_result(make_result((MISTAKE, "manual")), "manual")
     view.choose("h2h-transposed")
     assert not view.button.isEnabled()
 
 
-def test_what_is_copied_is_the_table_in_use(view: KnownBugsView, computed: RunResult) -> None:
+def test_copying_copies_the_focused_table(view: KnownBugsView, computed: RunResult) -> None:
     view.show_result(computed, "manual")
     assert view.copy_text().startswith("known bug\tdetection\n")
     view.activateWindow()
@@ -157,7 +155,7 @@ def test_it_is_drawn_in_both_themes(view: KnownBugsView, computed: RunResult, th
     view.grab()
 
 
-def test_without_a_result_it_says_what_to_do(view: KnownBugsView, computed: RunResult) -> None:
+def test_without_a_result_a_hint_is_shown(view: KnownBugsView, computed: RunResult) -> None:
     view.show_result(computed, "manual")
     view.show_result(None, None)
     assert view.model.rows == []

@@ -83,7 +83,7 @@ def test_choosing_a_row_asks_for_its_place(qtbot, shown: MismatchList) -> None:
     assert asked.args == [list(PLACES)[2]]
 
 
-def test_the_row_of_the_cursor_is_chosen_and_asks_for_nothing(qtbot, shown: MismatchList) -> None:
+def test_the_row_of_the_selection_is_chosen_and_emits_nothing(qtbot, shown: MismatchList) -> None:
     with qtbot.assertNotEmitted(shown.location_requested):
         shown.show_location(list(PLACES)[3])
         assert shown.table.currentIndex().row() == 3

@@ -34,7 +34,7 @@ def lane_row(view: OutputMap, layer: int, direction: int) -> int:
     )
 
 
-def test_an_empty_view_says_what_to_do(view: OutputMap) -> None:
+def test_an_empty_view_shows_a_hint(view: OutputMap) -> None:
     assert "Press F5" in view.summary
     assert not view.list.isVisible()
 
@@ -43,7 +43,7 @@ def test_an_empty_view_says_what_to_do(view: OutputMap) -> None:
     ("layout", "out", "ends"),
     [("NTC", "out[1][2][4:8]", "out[1][0][4:8]"), ("TNC", "out[2][1][4:8]", "out[0][1][4:8]")],
 )
-def test_the_cursors_place_is_told_in_the_layout(view: OutputMap, layout: str, out: str, ends: str) -> None:
+def test_the_selected_place_is_described_in_the_layout(view: OutputMap, layout: str, out: str, ends: str) -> None:
     view.show_result(make_result(num_layers=2, bidirectional=True, layout=layout), "manual")
     view.show_location(Location(1, 1, 2, 1))
     assert view.summary == f"h = {out}"
@@ -80,7 +80,7 @@ def test_each_lane_has_its_places_with_the_numbers_of_the_trace(view: OutputMap)
         assert np.array_equal(np.array(copied[text].split("\t"), np.float32), values)
 
 
-def test_a_state_that_is_not_the_output_is_told_of_its_engine_and_lane_alone(view: OutputMap) -> None:
+def test_a_state_that_differs_from_the_output_is_reported_for_its_engine_and_lane_alone(view: OutputMap) -> None:
     def edit(trace: Trace) -> None:
         trace.state_h[1, 0, 2] += np.float32(0.5)
 
@@ -131,7 +131,7 @@ def test_the_keyboard_reaches_every_place(qtbot, view: OutputMap) -> None:
     assert asked.args == [Location(0, 1, 2, 0, 1)]
 
 
-def test_the_place_of_the_cursor_is_highlighted(view: OutputMap) -> None:
+def test_the_selected_place_is_highlighted(view: OutputMap) -> None:
     view.show_result(make_result(bidirectional=True), "manual")
     view.show_location(Location(0, 1, 0))
     here = [text for text, row in place_rows(view).items() if view.rows.index(row).data().endswith("selected")]
@@ -150,7 +150,7 @@ def test_an_lstm_shows_its_final_cell_state(view: OutputMap) -> None:
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
-def test_a_deep_network_scrolls_and_draws_only_what_is_seen(
+def test_a_deep_network_scrolls_and_draws_only_visible_rows(
     view: OutputMap, theme, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     view.apply_theme(theme)

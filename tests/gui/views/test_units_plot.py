@@ -54,7 +54,7 @@ def test_the_curves_are_the_traces_of_the_cursors_unit(view: UnitsPlot) -> None:
     assert view.plot.selected_timestep == 2
 
 
-def test_a_gate_is_drawn_told_and_copied_in_place_of_h(view: UnitsPlot) -> None:
+def test_a_gate_is_drawn_described_and_copied_in_place_of_h(view: UnitsPlot) -> None:
     result = make_result(cell="lstm", num_layers=2, bidirectional=True, timesteps=9)
     view.show_result(result, "manual")
     view.show_location(Location(1, 1, 2, 1, 3))
@@ -73,7 +73,7 @@ def test_a_gate_is_drawn_told_and_copied_in_place_of_h(view: UnitsPlot) -> None:
     assert view.heading.startswith("Unit 3")
 
 
-def test_a_long_gate_is_computed_beside_the_window_and_announced(qtbot, view: UnitsPlot, monkeypatch) -> None:
+def test_a_long_gate_is_computed_in_the_background_and_announced(qtbot, view: UnitsPlot, monkeypatch) -> None:
     monkeypatch.setattr(series_worker, "_AT_ONCE", 0)
     result = make_result(cell="gru", timesteps=6000, hidden_size=8, batch_size=1)
     view.show_result(result, "manual")
@@ -89,7 +89,7 @@ def test_a_long_gate_is_computed_beside_the_window_and_announced(qtbot, view: Un
     assert drawn.low.min() == pytest.approx(expected.min(), abs=1e-6)
 
 
-def test_the_legend_tells_the_values_at_the_cursor(view: UnitsPlot) -> None:
+def test_the_legend_shows_the_selected_values(view: UnitsPlot) -> None:
     result = make_result()
     view.show_result(result, "manual")
     view.show_location(Location(0, 0, 3, 0, 2))
@@ -106,7 +106,7 @@ def test_a_click_asks_for_the_nearest_timestep_and_stays_inside(qtbot, view: Uni
         assert asked.args == [Location(0, 0, timestep, 1, 2)]
 
 
-def test_a_pinned_unit_stays_until_it_is_let_go(qtbot, view: UnitsPlot) -> None:
+def test_a_pinned_unit_stays_until_it_is_released(qtbot, view: UnitsPlot) -> None:
     result = make_result()
     view.show_result(result, "manual")
     view.show_location(Location(0, 0, 0, 0, 1))
@@ -125,7 +125,7 @@ def test_a_pinned_unit_stays_until_it_is_let_go(qtbot, view: UnitsPlot) -> None:
     assert view.pinned == ()
 
 
-def test_only_as_many_units_are_pinned_as_can_be_told_apart(qtbot, view: UnitsPlot) -> None:
+def test_the_number_of_pinned_units_is_limited(qtbot, view: UnitsPlot) -> None:
     view.show_result(make_result(hidden_size=9), "manual")
     for unit in range(MOST_PINNED):
         view.show_location(Location(0, 0, 0, 0, unit))
@@ -137,7 +137,7 @@ def test_only_as_many_units_are_pinned_as_can_be_told_apart(qtbot, view: UnitsPl
     assert view.pinned == (0, 1)
 
 
-def test_what_was_chosen_is_chosen_again_as_far_as_it_is_there(view: UnitsPlot) -> None:
+def test_a_saved_choice_is_restored_as_far_as_it_exists(view: UnitsPlot) -> None:
     view.restore_state(("r", "2", "0", "2", "99", "-1", "nonsense"))
     assert view.save_state() == ("r", "2", "0", "99")
     view.show_result(make_result(cell="gru", hidden_size=5), "manual")
@@ -156,7 +156,7 @@ def test_an_engine_can_be_hidden(qtbot, view: UnitsPlot) -> None:
     assert view.curve("manual", 1) is None
 
 
-def test_numbers_that_no_curve_can_show_are_marked_and_told(view: UnitsPlot) -> None:
+def test_nonfinite_numbers_are_marked_and_described(view: UnitsPlot) -> None:
     def edit(trace: Trace) -> None:
         trace.hidden[0, 0, 2:4, 0, 1] = np.nan
         trace.hidden[0, 0, 6, 0, 1] = np.inf
@@ -180,7 +180,7 @@ def test_one_timestep_is_seen(view: UnitsPlot) -> None:
     view.grab()
 
 
-def test_moving_in_time_reads_no_curve_anew(view: UnitsPlot) -> None:
+def test_moving_in_time_reads_no_curve_again(view: UnitsPlot) -> None:
     view.show_result(make_result(), "manual")
     before = view.curve("manual", 0)
     view.show_location(Location(0, 0, 3))
@@ -226,7 +226,7 @@ def test_a_gap_of_a_long_sequence_is_marked_to_the_timestep_once_it_is_looked_at
     assert view.gaps["NaN"].runs.tolist() == [[60_001, 60_001]]
 
 
-def test_what_is_copied_is_every_curve_in_full(view: UnitsPlot) -> None:
+def test_copying_copies_every_curve_in_full(view: UnitsPlot) -> None:
     result = make_result()
     view.show_result(result, "manual")
     rows = [line.split("\t") for line in view.copy_text().splitlines()]

@@ -15,7 +15,7 @@ from tests.factories import make_result
 from tests.gui.views.verdicts import PLACE, button, evaluated, shown
 
 
-def test_an_empty_strip_says_what_to_do(line: VerdictBar) -> None:
+def test_an_empty_bar_shows_a_hint(line: VerdictBar) -> None:
     assert line.state == "empty"
     assert "F5" in shown(line)
 
@@ -74,7 +74,7 @@ def test_a_stale_picture_is_said_to_be_of_an_earlier_config(line: VerdictBar, mi
     assert line.state == "disagree"
 
 
-def test_a_run_that_goes_on_says_what_it_does_and_what_is_shown_meanwhile(line: VerdictBar) -> None:
+def test_a_running_run_shows_its_stage_and_the_shown_result(line: VerdictBar) -> None:
     line.show_running(Stage(StageKind.READING_INPUTS))
     assert line.state == "running"
     assert line.text == "Running: reading the inputs"
@@ -143,7 +143,7 @@ def test_engine_names_are_text_and_not_markup(line: VerdictBar) -> None:
     assert "&lt;b&gt;&amp;mine.py" in shown(line)
 
 
-def test_what_is_copied_is_the_verdict_with_its_notes(line: VerdictBar, mismatching: RunResult) -> None:
+def test_copying_copies_the_verdict_with_its_notes(line: VerdictBar, mismatching: RunResult) -> None:
     line.show_result(mismatching, "manual")
     assert line.copy_text().startswith("✘ manual differs from gluon")
     assert all(note in line.copy_text() for note in verdict_sentence(mismatching, "manual").notes)

@@ -22,7 +22,7 @@ def entry_of(window, title: str) -> StartButton:
     return found
 
 
-def test_an_empty_start_asks_how_to_begin_and_runs_nothing(welcomed, qtbot):
+def test_an_empty_start_shows_the_entries_and_runs_nothing(welcomed, qtbot):
     assert welcomed.welcome.page.isVisible()
     assert not welcomed.lanes.isVisible()
     assert not welcomed.control.auto_run.due
@@ -56,7 +56,7 @@ def test_an_empty_start_asks_how_to_begin_and_runs_nothing(welcomed, qtbot):
     assert welcomed.lanes.isVisible()
 
 
-def test_the_keyboard_begins_at_the_first_lesson_and_goes_among_the_ways_to_begin_by_arrows(welcomed, qtbot):
+def test_the_keyboard_starts_at_the_first_lesson_and_arrows_move_between_entries(welcomed, qtbot):
     shown = welcomed.welcome.page.findChildren(StartButton)
     assert welcomed.focusWidget() is shown[0]
     for key, place in ((Qt.Key.Key_Down, 1), (Qt.Key.Key_Down, 2), (Qt.Key.Key_Up, 1), (Qt.Key.Key_Up, 0)):
@@ -88,7 +88,7 @@ def test_a_recent_file_is_opened_and_the_page_stays_away_if_the_user_wishes(welc
     assert not welcomed.welcome.shown
 
 
-def test_the_sample_model_comes_with_the_program_and_runs_at_once(welcomed, qtbot):
+def test_the_sample_model_is_included_and_runs_at_once(welcomed, qtbot):
     with qtbot.waitSignal(welcomed.runner.finished, timeout=20_000):
         entry_of(welcomed, "sample model").click()
     assert welcomed.session.result.verdict == "agree"

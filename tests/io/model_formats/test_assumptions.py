@@ -60,7 +60,7 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize("samples", [1, 5])
-def test_a_stored_initial_state_is_what_the_config_starts_from(opened, samples: int) -> None:
+def test_a_stored_initial_state_is_used_by_the_config(opened, samples: int) -> None:
     path, entry = opened(samples, initial_state="stored")
     config = config_of(path, entry)
     assert config.initial_state == InitialStateSource("file", path=str(path))

@@ -40,7 +40,7 @@ def test_a_header_that_never_ends_is_a_sentence(tmp_path: Path) -> None:
         entries_of(tmp_path / "w")
 
 
-def test_what_a_library_repeats_of_a_damaged_file_is_cut(tmp_path: Path) -> None:
+def test_library_messages_about_a_damaged_file_are_cut(tmp_path: Path) -> None:
     """zipfile shows the whole name of a member, which may have become as long as the file."""
     path = tmp_path / "w.npz"
     WRITERS["w.npz"](path)
@@ -163,7 +163,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
         ("w.params", b"some text of some length, no more", "is not a valid MXNet parameter file"),
     ],
 )
-def test_what_is_no_model_is_said_so(tmp_path: Path, name: str, content: bytes | None, words: str) -> None:
+def test_a_file_that_is_not_a_model_is_refused(tmp_path: Path, name: str, content: bytes | None, words: str) -> None:
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
@@ -172,7 +172,7 @@ def test_what_is_no_model_is_said_so(tmp_path: Path, name: str, content: bytes |
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name != "w.onnx"])
-def test_the_content_tells_the_format_where_the_ending_does_not(tmp_path: Path, name: str) -> None:
+def test_the_content_decides_the_format_where_the_ending_does_not(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     WRITERS[name](path)
     other = path.rename(tmp_path / "weights.dat")

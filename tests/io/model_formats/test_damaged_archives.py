@@ -139,7 +139,7 @@ def test_a_storage_that_unpacks_to_more_than_it_says_is_not_unpacked(tmp_path: P
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The tensor attributes")
 @pytest.mark.parametrize("kind", ["script", "exported", "legacy"])
-def test_a_damaged_program_is_refused_or_read_as_what_it_holds(tmp_path: Path, kind: str) -> None:
+def test_a_damaged_program_is_refused_or_read_as_stored(tmp_path: Path, kind: str) -> None:
     torch = pytest.importorskip("torch")
     made, path = torch.nn.GRU(3, 4), tmp_path / "w.pt"
     if kind == "script":
@@ -161,7 +161,7 @@ def test_a_damaged_program_is_refused_or_read_as_what_it_holds(tmp_path: Path, k
 @pytest.mark.parametrize(
     ("name", "member"), [("w.pt", "data/3"), ("w.npz", "weight_hh_l0.npy"), ("w.keras", "model.weights.h5")]
 )
-def test_a_directory_that_tells_of_nothing_stored_is_refused(tmp_path: Path, name: str, member: str) -> None:
+def test_a_directory_without_stored_bytes_is_refused(tmp_path: Path, name: str, member: str) -> None:
     """Nothing has a checksum as well, which is 0: what is missing must not be taken from elsewhere in memory."""
     path = tmp_path / name
     WRITERS[name](path)

@@ -22,7 +22,7 @@ def write_safetensors(path: Path) -> None:
     save_file(in_torch_names(weights_of(NETWORK), "enc."), path)
 
 
-def test_the_model_file_of_a_folder_is_opened_beside_what_else_is_there(tmp_path: Path) -> None:
+def test_the_model_file_of_a_folder_is_opened_despite_other_files(tmp_path: Path) -> None:
     write_safetensors(tmp_path / "model.safetensors")
     for other in ("optimizer.pt", "training_args.bin", "config.json"):
         (tmp_path / other).write_bytes(b"x")
@@ -57,7 +57,7 @@ def test_the_shards_of_a_folder_are_read_and_copied_together(tmp_path: Path, nam
     )
 
 
-def test_a_folder_s_index_comes_before_its_shards_and_npy_files_are_a_model_themselves(tmp_path: Path) -> None:
+def test_a_folders_index_is_preferred_to_its_shards_and_npy_files_are_a_model(tmp_path: Path) -> None:
     for name in ("a", "b"):
         np.save(tmp_path / f"{name}.npy", np.ones(2))
     assert (model_in(tmp_path), format_of(tmp_path)) == (tmp_path, NUMPY)
@@ -68,7 +68,7 @@ def test_a_folder_s_index_comes_before_its_shards_and_npy_files_are_a_model_them
     assert format_of(tmp_path / "model.safetensors.index.json") is SHARDS
 
 
-def test_a_sequence_beside_a_model_is_no_model_but_weights_are(tmp_path: Path) -> None:
+def test_a_sequence_next_to_a_model_is_ignored_but_weights_are_not(tmp_path: Path) -> None:
     write_safetensors(tmp_path / "m.safetensors")
     np.save(tmp_path / "x_train.npy", np.ones(2))
     assert model_in(tmp_path) == tmp_path / "m.safetensors"
@@ -76,7 +76,7 @@ def test_a_sequence_beside_a_model_is_no_model_but_weights_are(tmp_path: Path) -
     assert model_in(tmp_path) == tmp_path
 
 
-def test_the_prefix_of_a_tensorflow_checkpoint_says_what_it_is(tmp_path: Path) -> None:
+def test_the_prefix_of_a_tensorflow_checkpoint_is_recognized(tmp_path: Path) -> None:
     (tmp_path / "weights.ckpt.index").write_bytes(b"x")
     with pytest.raises(InputError, match="TensorFlow checkpoint"):
         entries_of(tmp_path / "weights.ckpt")
@@ -125,9 +125,7 @@ def test_a_folder_with_several_model_files_lists_them_and_one_without_any_says_s
         ("model.pt", b"<!DOCTYPE html><html>", "HTML"),
     ],
 )
-def test_a_file_of_a_format_that_is_not_read_says_what_it_is(
-    tmp_path: Path, name: str, content: bytes, keyword: str
-) -> None:
+def test_a_file_of_an_unsupported_format_is_recognized(tmp_path: Path, name: str, content: bytes, keyword: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(InputError, match=f"is .*{keyword}.*, which is not read: ."):
@@ -153,7 +151,7 @@ def test_a_pickle_without_an_ending_is_called_one(tmp_path: Path) -> None:
         ("ov", ["m.xml", "m.bin"], "OpenVINO"),
     ],
 )
-def test_a_folder_of_a_format_that_is_not_read_says_what_it_is(
+def test_a_folder_of_an_unsupported_format_is_recognized(
     tmp_path: Path, folder: str, names: list[str], keyword: str
 ) -> None:
     path = tmp_path / folder

@@ -22,7 +22,7 @@ _OUTCOMES = ("refused", "same", "fewer", "numbers", "named")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WRITERS)
-def test_a_damaged_file_is_refused_in_a_sentence_or_read_as_what_it_holds(
+def test_a_damaged_file_is_refused_in_a_sentence_or_read_as_stored(
     name: str, tmp_path: Path, report_table: ReportTable
 ) -> None:
     WRITERS[name](tmp_path / name)
@@ -38,7 +38,7 @@ def test_a_damaged_file_is_refused_in_a_sentence_or_read_as_what_it_holds(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "seed"), NOT_SURVIVED)
-def test_what_a_library_does_not_survive_is_a_sentence(name: str, seed: int, tmp_path: Path) -> None:
+def test_a_crash_of_a_library_is_a_sentence(name: str, seed: int, tmp_path: Path) -> None:
     path = tmp_path / name
     WRITERS[name](path)
     path.write_bytes(damaged(path.read_bytes(), Random(seed)))
@@ -52,7 +52,7 @@ def test_what_a_library_does_not_survive_is_a_sentence(name: str, seed: int, tmp
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_little_damage_is_refused_in_a_sentence_or_read_as_what_it_holds(name: str, tmp_path: Path) -> None:
+def test_a_little_damage_is_refused_in_a_sentence_or_read_as_stored(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     WRITERS[name](path)
     content, whole = path.read_bytes(), networks_in(path)

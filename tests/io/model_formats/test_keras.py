@@ -35,7 +35,7 @@ def entry_called(model, name):
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("ending", ["keras", "h5"])
-def test_layers_and_stacks_give_what_keras_computed(cell, ending):
+def test_layers_and_stacks_equal_keras(cell, ending):
     model = open_model(FOLDER / f"{cell}.{ending}")
     expected = np.load(FOLDER / f"{cell}.npz")
     assert all(entry.supported and not entry.reason and entry.biases for entry in model.entries)
@@ -187,7 +187,7 @@ def test_a_compressed_archive_is_read_like_any_other(tmp_path):
         np.testing.assert_array_equal(array, plain.parameters("bi3_0..bi3_2")[name])
 
 
-def test_a_layer_that_goes_backwards_says_how_it_is_to_be_read_and_joins_no_stack(tmp_path):
+def test_a_layer_that_goes_backwards_is_read_in_reverse_and_not_stacked(tmp_path):
     def change(layers):
         for name in ("uni3_0", "uni3_2"):
             layers[name]["config"]["go_backwards"] = True

@@ -198,7 +198,7 @@ has_timer = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="The sys
 
 @pytest.mark.slow
 @has_timer
-def test_what_the_library_would_read_for_ever_ends(tmp_path):
+def test_a_file_that_would_be_read_forever_is_refused(tmp_path):
     """A heap of texts whose free space has no size is walked through on the spot."""
     path = tmp_path / "w.weights.h5"
     content = bytearray(weights_of("gru"))

@@ -46,7 +46,7 @@ def test_numpy_files_hold_both_names(tmp_path: Path, cell: str, folder: bool, to
 
 @pytest.mark.parametrize("hidden", [1, 3, 4, 12])
 @pytest.mark.parametrize(("cell", "gates"), [(None, 1), ("gru", 3), ("lstm", 4)])
-def test_the_cell_is_told_apart_where_rows_could_be_any(
+def test_the_cell_is_recognized_where_rows_fit_several_cells(
     tmp_path: Path, cell: str | None, gates: int, hidden: int
 ) -> None:
     """12 rows are a GRU of 4 units as well as an LSTM of 3: the recurrent weight's columns tell."""
@@ -85,7 +85,7 @@ LSTM = network("lstm", 2, True)
     ],
     ids=["no-h2h", "one-bias", "no-cell", "not-stacked", "empty", "flat", "integers", "one-direction"],
 )
-def test_what_is_no_network_is_listed_with_the_reason(tmp_path: Path, changes: Arrays, words: str) -> None:
+def test_an_entry_that_is_not_a_network_is_listed_with_the_reason(tmp_path: Path, changes: Arrays, words: str) -> None:
     arrays = {**in_torch_names(weights_of(LSTM), "x."), **{f"x.{name}": array for name, array in changes.items()}}
     path = tmp_path / "w.npz"
     np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
@@ -136,7 +136,7 @@ def test_a_weight_that_is_not_finite_is_named(tmp_path: Path, prefix: str, value
         read_parameters(path, None, asked)
 
 
-def test_names_that_are_told_apart_by_what_is_not_printed_are_told_apart(tmp_path: Path) -> None:
+def test_names_that_differ_only_in_unprintable_characters_stay_distinct(tmp_path: Path) -> None:
     weights = weights_of(network("gru", 1, False))
     arrays = {**in_torch_names(weights, "x\t."), **in_torch_names(weights, "x\n."), **in_torch_names(weights, r"x\n.")}
     np.savez(tmp_path / "w.npz", **arrays)

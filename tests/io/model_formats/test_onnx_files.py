@@ -57,14 +57,14 @@ def entry_of(path):
     return next(entry for entry in open_model(path).entries if entry.name == "lstm")
 
 
-def test_weights_beside_the_model_are_read_from_their_place(tmp_path):
+def test_external_weights_are_read_at_their_offset(tmp_path):
     path, w = save_with_external(tmp_path / "a", location="w.bin", offset=8, length=ROWS * FEATURES * 4)
     (path.parent / "w.bin").write_bytes(b"\0" * 8 + w.tobytes() + b"\0" * 8)
     i, _o, _f, _c = np.split(w[0], 4)
     np.testing.assert_array_equal(open_model(path).parameters("lstm")["l0_i2h_weight"][:H], i)
 
 
-def test_weights_that_onnx_itself_put_beside_the_model_are_read(tmp_path):
+def test_external_weights_written_by_onnx_are_read(tmp_path):
     values = arrays()
     model = model_of([numpy_helper.from_array(array, name) for name, array in values.items()])
     onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, location="m.data", size_threshold=0)
@@ -126,7 +126,7 @@ def test_a_file_of_two_gigabytes_is_refused_unread(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense, and more of it", b"\x08\x09", b"\0" * 100])
-def test_what_is_no_model_is_refused_in_a_sentence(content, tmp_path):
+def test_a_file_that_is_not_a_model_is_refused_in_a_sentence(content, tmp_path):
     path = tmp_path / "m.onnx"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"not a valid ONNX model: .*\.$"):
@@ -134,7 +134,7 @@ def test_what_is_no_model_is_refused_in_a_sentence(content, tmp_path):
 
 
 @pytest.mark.parametrize("name", [b"lstm", b"hidden_size"])
-def test_names_that_are_no_text_are_told_of(name, tmp_path):
+def test_names_that_are_not_utf8_are_reported(name, tmp_path):
     content = model_of([numpy_helper.from_array(array, key) for key, array in arrays().items()]).SerializeToString()
     path = tmp_path / "m.onnx"
     path.write_bytes(content.replace(name, b"\xff" + name[1:]))

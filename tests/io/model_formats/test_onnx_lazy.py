@@ -115,7 +115,7 @@ def test_a_large_tensor_is_left_without_being_asked(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small_is_large")
-def test_a_damaged_file_is_refused_in_a_sentence_or_read_as_what_it_holds(tmp_path: Path) -> None:
+def test_a_damaged_file_is_refused_in_a_sentence_or_read_as_stored(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     onnx.save(model(), path)
     content, whole = path.read_bytes(), networks_in(path)
@@ -136,7 +136,7 @@ def test_a_damaged_file_is_refused_in_a_sentence_or_read_as_what_it_holds(tmp_pa
         ("", "needs 96 bytes, and the file holds 0"),
     ],
 )
-def test_a_place_that_a_file_itself_tells_is_held_against_its_size(tmp_path: Path, place: str, reason: str) -> None:
+def test_an_external_offset_is_checked_against_the_file_size(tmp_path: Path, place: str, reason: str) -> None:
     told, path = model(), tmp_path / "m.onnx"
     tensor = told.graph.initializer[0]
     tensor.ClearField("raw_data")

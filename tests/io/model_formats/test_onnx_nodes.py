@@ -273,7 +273,7 @@ def test_functions_with_too_many_nodes_are_refused(tmp_path, monkeypatch):
         ([("Squeeze", [], {})], True),
     ],
 )
-def test_a_stack_is_what_hands_on_the_whole_output_unchanged(between, joined, tmp_path):
+def test_layers_that_pass_on_their_whole_output_unchanged_are_a_stack(between, joined, tmp_path):
     first = weights("RNN")
     second = {"W2": np.ones((1, H, H), np.float32), "R2": first["R"]}
     # (T, 1, N, H) to (T, N, H)

@@ -75,7 +75,7 @@ def beside_each_other(y: NDArray[np.floating]) -> NDArray[np.floating]:
 @pytest.mark.parametrize("given", ["all", "no bias", "no states", "neither"])
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
 @pytest.mark.parametrize("operator", GATES)
-def test_a_node_computes_what_is_read_of_it(operator: str, direction: str, given: str, tmp_path: Path) -> None:
+def test_a_node_computes_the_parsed_network(operator: str, direction: str, given: str, tmp_path: Path) -> None:
     directions = 1 + (direction == "bidirectional")
     constants, x = weights_of(operator, directions), normal(T, N, FEATURES, seed=9)
     fed: Arrays = {"x": x}
@@ -133,7 +133,7 @@ NODES: dict[str, tuple[str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
 @pytest.mark.parametrize("kind", NODES)
-def test_attributes_compute_what_is_read_of_them(kind: str, direction: str, tmp_path: Path) -> None:
+def test_attributes_compute_the_parsed_network(kind: str, direction: str, tmp_path: Path) -> None:
     operator, attributes = NODES[kind]
     directions = 1 + (direction == "bidirectional")
     attributes = {k: v * directions if isinstance(v, list) else v for k, v in attributes.items()}

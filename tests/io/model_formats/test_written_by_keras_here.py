@@ -30,9 +30,7 @@ def writer() -> ModuleType:
 @pytest.mark.parametrize(
     "cell", [pytest.param(cell, marks=() if cell == "gru" else pytest.mark.slow) for cell in CELLS]
 )
-def test_layers_and_stacks_in_every_kind_of_file_give_what_keras_computed(
-    writer: ModuleType, tmp_path: Path, cell: str
-) -> None:
+def test_layers_and_stacks_in_every_kind_of_file_equal_keras(writer: ModuleType, tmp_path: Path, cell: str) -> None:
     writer.write(cell, tmp_path)
     expected = np.load(tmp_path / f"{cell}.npz")
     for ending in ("keras", "h5", "weights.h5"):
@@ -53,7 +51,7 @@ def test_layers_and_stacks_in_every_kind_of_file_give_what_keras_computed(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
-def test_layers_that_go_backwards_compute_what_keras_did_on_the_sequence_in_reverse_order(
+def test_layers_that_go_backwards_equal_keras_on_the_reversed_sequence(
     writer: ModuleType, tmp_path: Path, cell: str
 ) -> None:
     writer.write_backward(cell, tmp_path)

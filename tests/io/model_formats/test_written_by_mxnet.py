@@ -57,7 +57,7 @@ def answer(mx: Any, made: Any, cell: str, layers: int, both: bool) -> Source:
 
 @pytest.mark.parametrize("form", ["structured", "prefixed"])
 @pytest.mark.parametrize(("cell", "layers", "both"), NETWORKS)
-def test_a_layer_s_file_computes_what_the_layer_does(
+def test_a_layers_file_computes_the_results_of_the_layer(
     mx: Any, tmp_path: Path, cell: str, layers: int, both: bool, form: str
 ) -> None:
     made, path = block(mx, cell, layers, both), tmp_path / "w.params"
@@ -75,7 +75,7 @@ def test_a_layer_s_file_computes_what_the_layer_does(
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
-def test_other_types_are_widened_or_kept(mx: Any, tmp_path: Path, dtype: str) -> None:
+def test_other_types_are_widened_or_preserved(mx: Any, tmp_path: Path, dtype: str) -> None:
     made, path = block(mx, "gru"), tmp_path / "w.params"
     made.cast(dtype)
     made.save_parameters(str(path))
@@ -237,7 +237,7 @@ def test_a_projection_has_its_own_size(mx: Any, tmp_path: Path) -> None:
     assert (entry.cell, entry.hidden_size, entry.projection_size) == ("lstm", HIDDEN, 2)
 
 
-def test_numpy_arrays_and_scalars_stand_in_a_file_of_their_own_kind(mx: Any, tmp_path: Path) -> None:
+def test_numpy_arrays_and_scalars_are_read_from_their_own_file_version(mx: Any, tmp_path: Path) -> None:
     path = tmp_path / "w.params"
     mx.npx.set_np()
     try:

@@ -55,7 +55,7 @@ def save(state: Any, path: Path, form: str) -> None:
 
 @pytest.mark.parametrize("form", ["zip", "legacy", "safetensors"])
 @pytest.mark.parametrize(("cell", "layers", "both"), NETWORKS)
-def test_a_state_dict_computes_what_the_module_does(
+def test_a_state_dict_computes_the_results_of_the_module(
     tmp_path: Path, cell: str, layers: int, both: bool, form: str
 ) -> None:
     made, path = module(cell, layers, both), tmp_path / f"w.{form}"
@@ -79,7 +79,7 @@ def test_a_module_without_biases_has_biases_of_zeros(tmp_path: Path, cell: str) 
 @pytest.mark.parametrize("form", ["zip", "safetensors"])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("cell", ["rnn_relu", "rnn_tanh", "lstm", "gru"])
-def test_a_cell_computes_what_it_does_step_by_step(tmp_path: Path, cell: str, bias: bool, form: str) -> None:
+def test_a_cell_computes_its_own_results_step_by_step(tmp_path: Path, cell: str, bias: bool, form: str) -> None:
     kinds = {"lstm": torch.nn.LSTMCell, "gru": torch.nn.GRUCell}
     options = {} if cell in kinds else {"nonlinearity": cell.removeprefix("rnn_")}
     torch.manual_seed(8)
@@ -157,7 +157,7 @@ def test_parameters_and_views_of_one_storage_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["zip", "legacy", "safetensors"])
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
-def test_narrow_weights_are_widened_exactly_and_wide_ones_kept(tmp_path: Path, form: str, dtype: str) -> None:
+def test_narrow_weights_are_widened_exactly_and_wide_ones_preserved(tmp_path: Path, form: str, dtype: str) -> None:
     made, path = module("gru").to(getattr(torch, dtype)), tmp_path / "w.pt"
     save(made.state_dict(), path, form)
     (entry,) = entries_of(path)
@@ -187,7 +187,7 @@ def test_a_projection_has_its_own_size(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["zip", "legacy"])
-def test_a_whole_module_is_refused_with_what_to_save_in_its_place(tmp_path: Path, form: str) -> None:
+def test_a_whole_module_is_refused_with_the_fix(tmp_path: Path, form: str) -> None:
     path = tmp_path / "w.pt"
     save(module("lstm"), path, form)
     with pytest.raises(InputError, match=r"torch\.nn\.modules\.rnn\.LSTM.*code in a file is never run.*state_dict"):

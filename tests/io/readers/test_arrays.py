@@ -72,7 +72,7 @@ def test_a_sequence_of_any_real_type_becomes_time_first(tmp_path: Path, dtype: s
     np.testing.assert_array_equal(single[:, 0], array[0])
 
 
-def test_numbers_that_are_not_finite_are_kept(tmp_path: Path) -> None:
+def test_nonfinite_numbers_are_preserved(tmp_path: Path) -> None:
     array = np.array([[np.nan, np.inf], [-np.inf, -0.0]])
     np.testing.assert_array_equal(read_sequence(saved(tmp_path / "x.npy", array))[:, 0], array)
     path = written(tmp_path / "x.csv", "nan,inf\n-inf,-0.0\n")
@@ -119,7 +119,7 @@ def test_an_object_array_is_never_unpickled(tmp_path: Path) -> None:
     assert not target.exists()
 
 
-def test_a_header_that_asks_for_more_than_there_is_is_told(tmp_path: Path) -> None:
+def test_a_header_that_asks_for_more_than_the_file_has_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "w.npz"
     header = BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**7, 10**7)})
@@ -132,11 +132,11 @@ def test_a_header_that_asks_for_more_than_there_is_is_told(tmp_path: Path) -> No
     assert "content is not what numpy writes" in refusal(read_sequence, single)
 
 
-def test_a_text_file_that_is_called_npy_is_told(tmp_path: Path) -> None:
+def test_a_text_file_named_npy_is_refused(tmp_path: Path) -> None:
     assert "content is not what numpy writes" in refusal(read_sequence, written(tmp_path / "x.npy", "1,2,3\n4,5,6\n"))
 
 
-def test_a_file_of_the_other_numpy_kind_is_told(tmp_path: Path) -> None:
+def test_a_file_of_the_other_numpy_kind_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", x=np.zeros((2, 2)))
     archive = (tmp_path / "x.npz").rename(tmp_path / "x.npy")
     assert "it is an archive of several arrays" in refusal(read_sequence, archive)
@@ -145,7 +145,7 @@ def test_a_file_of_the_other_numpy_kind_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["x.txt", "x", "x.mp3", "x.NPY.gz"])
-def test_another_ending_is_refused_with_what_a_sequence_may_be(tmp_path: Path, name: str) -> None:
+def test_another_ending_is_refused_with_the_endings_allowed(tmp_path: Path, name: str) -> None:
     sentence = refusal(read_sequence, written(tmp_path / name, ""))
     assert ".npy, .npz, .csv or .wav" in sentence
 
@@ -167,7 +167,7 @@ def test_a_folder_is_no_array(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["x.npy", "x.npz", "x.csv"])
-def test_an_empty_file_is_told(tmp_path: Path, name: str) -> None:
+def test_an_empty_file_is_refused(tmp_path: Path, name: str) -> None:
     refusal(read_npz if name == "x.npz" else read_sequence, written(tmp_path / name, ""))
 
 

@@ -38,7 +38,7 @@ def test_a_first_row_with_anything_but_numbers_names_the_features(
     assert read_feature_names(written(tmp_path / "x.csv", f"\ufeff{header}\n1,2\n")) == names
 
 
-def test_a_name_that_comes_again_gets_a_number_that_no_other_has(tmp_path: Path) -> None:
+def test_a_repeated_name_gets_a_number_that_no_other_has(tmp_path: Path) -> None:
     names = read_feature_names(written(tmp_path / "x.csv", "a,a,a (2),,,a\n1,2,3,4,5,6\n"))
     assert names == ("a", "a (3)", "a (2)", "", "", "a (4)")
 
@@ -96,7 +96,7 @@ def test_a_text_names_its_timesteps_and_its_alphabet_the_features(tmp_path: Path
     assert load_inputs(Config.from_mapping(TABLES)).names == Names()
 
 
-def test_a_header_and_labels_name_what_a_file_brings_and_are_kept_with_the_run(tmp_path: Path) -> None:
+def test_names_from_a_header_and_labels_are_stored_with_the_run(tmp_path: Path) -> None:
     written(tmp_path / "x.csv", "open,close\n1,2\n3,4\n5,6\n")
     written(tmp_path / "days.txt", "Mon\n\nWed\n")
     written(

@@ -20,7 +20,7 @@ from tests.io.model_formats.sources import in_torch_names, weights_of
 
 
 @pytest.mark.parametrize(("size", "told"), [(7, [3 / 8, 6 / 8, 7 / 8]), (100, [3 / 8, 6 / 8, 1.0]), (0, [])])
-def test_a_read_is_told_piece_by_piece_and_ends_where_the_file_does(
+def test_a_chunked_read_reports_progress_and_ends_with_the_file(
     size: int, told: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pieces, "PIECE_BYTES", 3)
@@ -32,7 +32,7 @@ def test_a_read_is_told_piece_by_piece_and_ends_where_the_file_does(
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_every_format_tells_how_far_the_reading_of_weights_is(name: str, tmp_path: Path) -> None:
+def test_every_format_reports_the_progress_of_reading_weights(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     WRITERS[name](path)
     entry = next(entry for entry in entries_of(path) if entry.supported)

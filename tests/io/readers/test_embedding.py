@@ -102,7 +102,7 @@ def test_a_matrix_is_found_by_its_name_among_others(tmp_path: Path, ending: str)
     assert f'must name one of them: "{name}"' in refusal(path, None)
 
 
-def test_a_matrix_beside_an_onnx_model_is_read_and_one_outside_its_folder_is_not(tmp_path: Path) -> None:
+def test_external_data_of_an_onnx_model_is_read_only_from_its_folder(tmp_path: Path) -> None:
     import onnx
 
     folder = tmp_path / "model"
@@ -126,7 +126,7 @@ def test_the_only_array_needs_no_name(tmp_path: Path, dtype: str) -> None:
         np.testing.assert_array_equal(open_embedding(tmp_path / name, None).read(), matrix().astype(dtype))
 
 
-def test_what_is_no_matrix_of_floats_is_refused(tmp_path: Path) -> None:
+def test_an_array_that_is_not_a_matrix_of_floats_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "e.npz", flat=np.zeros(3), whole=np.zeros((2, 2), int), good=matrix())
     assert "has the shape (3,): an embedding must have the shape (V, I)" in refusal(tmp_path / "e.npz", "flat")
     assert "holds values of the type int64" in refusal(tmp_path / "e.npz", "whole")
@@ -139,7 +139,7 @@ def test_what_is_no_matrix_of_floats_is_refused(tmp_path: Path) -> None:
     assert "holds values of the type int64" in refusal(tmp_path / "e.npy", None)
 
 
-def test_a_file_that_is_missing_or_of_no_known_kind_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_or_unknown_format_is_refused(tmp_path: Path) -> None:
     assert "cannot be read" in refusal(tmp_path / "e.npz", None)
     assert "cannot be read" in refusal(tmp_path / "e.npy", None)
     (tmp_path / "e.txt").write_text("the 0.1 0.2\n", encoding="utf-8")

@@ -19,7 +19,7 @@ def arrays() -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("prefix", ["", "initial_state."])
-def test_h_and_c_are_read_alone_and_from_what_a_run_exports(tmp_path: Path, prefix: str) -> None:
+def test_h_and_c_are_read_alone_and_from_the_export_of_a_run(tmp_path: Path, prefix: str) -> None:
     expected = arrays()
     others = {"gluon.state": np.zeros(2), "config": np.array("x")} if prefix else {}
     np.savez(tmp_path / "s.npz", **{f"{prefix}{name}": array for name, array in expected.items()}, **others)

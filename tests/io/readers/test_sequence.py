@@ -58,7 +58,7 @@ def test_of_several_arrays_one_has_to_be_named(tmp_path: Path) -> None:
     assert "label in" in refusal(path, array="label").sentence
 
 
-def test_a_long_list_of_arrays_is_cut_and_an_empty_archive_told(tmp_path: Path) -> None:
+def test_a_long_list_of_arrays_is_cut_and_an_empty_archive_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", **{f"a{k}": np.zeros(1) for k in range(20)})
     assert refusal(tmp_path / "x.npz").sentence.endswith('"a11" and 8 more.')
     with zipfile.ZipFile(tmp_path / "empty.npz", "w"):
@@ -100,7 +100,7 @@ def test_the_input_of_a_run_s_own_archive_is_read_as_the_run_had_it(tmp_path: Pa
     np.testing.assert_array_equal(other.sequence, first["manual"].output)
 
 
-def test_an_input_beside_other_arrays_is_no_run_s_archive(tmp_path: Path) -> None:
+def test_an_input_among_other_arrays_is_not_an_exported_run(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", input=numbers(N, T, I), other=numbers(2))
     assert refusal(tmp_path / "x.npz").key == "sequence.array"
     np.testing.assert_array_equal(loaded(tmp_path / "x.npz", array="input").sequence, numbers(N, T, I).swapaxes(0, 1))
@@ -142,7 +142,7 @@ def test_so_many_samples_of_a_sound_are_a_timestep_and_silence_fills_the_last(tm
     assert "(1, 2, 5)" in error.sentence
 
 
-def test_the_channels_of_a_sample_are_features_beside_each_other(tmp_path: Path) -> None:
+def test_the_channels_of_a_frame_are_adjacent_features(tmp_path: Path) -> None:
     samples = numbers(7, 2).astype(np.float32)
     path = sound(tmp_path / "x.wav", samples, 2)
     x = loaded(path, 6, frame=3).sequence

@@ -66,7 +66,7 @@ def test_json_gives_each_token_its_index(tmp_path: Path) -> None:
         ("v.json", '{"model": {"vocab": {"a": 0}}}', 'gives "model" the index'),
     ],
 )
-def test_what_is_no_vocabulary_is_a_sentence(tmp_path: Path, name: str, text: str, words: str) -> None:
+def test_a_file_that_is_not_a_vocabulary_is_refused(tmp_path: Path, name: str, text: str, words: str) -> None:
     assert words in refusal(written(tmp_path / name, text))
 
 
@@ -76,7 +76,7 @@ def test_a_vocabulary_that_is_missing_or_no_text_is_a_sentence(tmp_path: Path) -
     assert "byte 2 is not UTF-8 text" in refusal(tmp_path / "v.txt")
 
 
-def test_a_symbol_that_is_no_token_is_named_or_stood_in_for() -> None:
+def test_a_symbol_outside_of_the_vocabulary_is_named_or_replaced() -> None:
     vocabulary = Vocabulary(Path("v.txt"), {"a": 3, "<unk>": 0, "b": 1})
     assert vocabulary.indices("abba", None).tolist() == [3, 1, 1, 3]
     assert vocabulary.indices(("a", "c", "<unk>"), "<unk>").tolist() == [3, 0, 0]

@@ -60,9 +60,7 @@ def integers(bits: int, count: int) -> list[int]:
 
 @pytest.mark.parametrize("bits", [8, 16, 24, 32])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_what_python_itself_writes_is_read_as_fractions_of_the_largest_magnitude(
-    tmp_path: Path, bits: int, channels: int
-) -> None:
+def test_files_written_by_python_are_read_as_fractions_of_full_scale(tmp_path: Path, bits: int, channels: int) -> None:
     path, numbers = tmp_path / "x.wav", integers(bits, 10)
     shift = 128 if bits == 8 else 0
     with wave.open(str(path), "wb") as file:
@@ -113,7 +111,7 @@ def test_the_extensible_format_and_chunks_of_other_kinds_and_odd_lengths_change_
         (b"RIFF\0\0\0\0WAVE", "it has no samples"),
     ],
 )
-def test_what_is_no_sound_is_a_sentence(tmp_path: Path, content: bytes, words: str) -> None:
+def test_a_file_that_is_not_a_sound_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "x.wav").write_bytes(content)
     assert words in refusal(tmp_path / "x.wav")
 
@@ -133,7 +131,7 @@ def test_a_header_that_promises_gigabytes_is_refused_unread(tmp_path: Path) -> N
     assert "should have 4,294,967,294 bytes, and 64 are left" in refusal(tmp_path / "x.wav")
 
 
-def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     assert "cannot be read: No such file" in refusal(tmp_path / "x.wav")
     assert "cannot be read: Is a directory" in refusal(tmp_path)
 

@@ -58,7 +58,7 @@ def write_zip(path: Path, table: object = None, config: str = CONFIG_TEXT, **mem
         (manifest(files=[{"path": "../x.npy", "copied": True}]), CONFIG_TEXT, 'the copy "../x.npy"'),
     ],
 )
-def test_what_is_wrong_in_a_session_is_said_in_a_sentence(tmp_path, table, config, sentence):
+def test_an_invalid_session_is_refused_in_a_sentence(tmp_path, table, config, sentence):
     path = tmp_path / "a.rnnviz"
     write_zip(path, table, config)
     with pytest.raises(InputError) as raised:
@@ -91,7 +91,7 @@ def test_a_name_that_could_lead_elsewhere_is_refused_and_nothing_is_written(tmp_
     assert list(folder.iterdir()) == []
 
 
-def test_what_would_unpack_to_more_than_the_file_is_refused(tmp_path):
+def test_a_session_that_unpacks_to_more_than_its_size_is_refused(tmp_path):
     path = tmp_path / "a.rnnviz"
     table = manifest(files=[{"path": "files/0/x.npy", "copied": True}])
     with zipfile.ZipFile(path, "w") as archive:
@@ -129,7 +129,7 @@ def test_copies_that_lie_on_top_of_each_other_are_refused(tmp_path):
         read_session(path, never)
 
 
-def test_what_is_no_zip_or_not_there_is_a_sentence(tmp_path):
+def test_a_missing_session_or_another_file_is_refused(tmp_path):
     path = tmp_path / "a.rnnviz"
     with pytest.raises(InputError, match=r"a\.rnnviz cannot be opened: No such file"):
         read_session(path, never)

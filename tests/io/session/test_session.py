@@ -47,7 +47,7 @@ def test_a_session_with_copies_brings_its_files_wherever_it_is_opened(tmp_path: 
     assert b"here" not in moved.read_bytes()
 
 
-def test_a_session_without_copies_finds_its_files_beside_it_first_and_then_where_they_were(
+def test_a_session_without_copies_finds_its_files_relative_to_it_and_then_by_absolute_path(
     tmp_path: Path, config: Config
 ) -> None:
     path = tmp_path / "here" / "a.rnnviz"
@@ -62,7 +62,7 @@ def test_a_session_without_copies_finds_its_files_beside_it_first_and_then_where
     assert load_inputs(there.config).sequence.shape == (2, 3, 4)
 
 
-def test_a_folder_of_weights_and_an_onnx_model_s_weights_beside_it_are_copied_with_it(tmp_path: Path) -> None:
+def test_a_folder_of_weights_and_external_data_of_an_onnx_model_are_copied(tmp_path: Path) -> None:
     import onnx
     from onnx import TensorProto, helper
 
@@ -107,7 +107,7 @@ def test_a_file_that_is_gone_cannot_be_copied_and_an_older_session_stays(tmp_pat
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.rnnviz", "here"]
 
 
-def test_what_was_unpacked_is_removed_when_it_is_stopped(tmp_path: Path, config: Config) -> None:
+def test_unpacked_files_are_removed_when_stopped(tmp_path: Path, config: Config) -> None:
     path, folder = tmp_path / "a.rnnviz", tmp_path / "unpacked"
     folder.mkdir()
     write_session(saved(config), path, files_to_copy(config))
@@ -126,7 +126,7 @@ def test_a_wrong_clock_does_not_keep_a_session_from_being_written(tmp_path, conf
     assert read_session(tmp_path / "a.rnnviz", lambda: tmp_path).look == LOOK
 
 
-def test_every_part_of_the_look_is_saved(tmp_path, config):
+def test_every_field_of_the_view_state_is_saved(tmp_path, config):
     """A key that is added to the look and left out of `LOOK` would not be seen to come back."""
     new_window = SavedViewState()
     assert [key for key in declarations(SavedViewState) if getattr(LOOK, key) == getattr(new_window, key)] == []

@@ -133,7 +133,7 @@ EXPECTED: list[tuple[str, Any]] = [
 ]  # fmt: skip
 
 
-def test_an_expression_comes_to_what_numpy_makes_of_the_arrays() -> None:
+def test_an_expression_equals_its_numpy_value() -> None:
     for text, expected in EXPECTED:
         found = value(text)
         for one, other in zip(*(x if isinstance(x, tuple) else (x,) for x in (found, expected)), strict=True):
@@ -196,7 +196,7 @@ def refusal(text: str) -> str:
     return str(caught.value)
 
 
-def test_what_has_no_value_is_answered_with_a_sentence() -> None:
+def test_an_expression_without_a_value_is_answered_with_a_sentence() -> None:
     assert {text: refusal(text) for text in WITHOUT_VALUE} == WITHOUT_VALUE
 
 
@@ -232,7 +232,7 @@ def test_a_statement_may_read_so_much_and_no_more() -> None:
         ("gate('norm', 0, 'backward')", 120 * 4 * (3 + 4) // 4),
     ],
 )
-def test_each_part_of_a_statement_counts_what_it_reads_and_computes(
+def test_each_part_of_a_statement_counts_its_reads_and_operations(
     text: str, effort: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(budget, "_ALL", effort)
@@ -242,7 +242,7 @@ def test_each_part_of_a_statement_counts_what_it_reads_and_computes(
         value(text)
 
 
-def test_only_the_size_of_what_is_made_counts_against_the_largest_array(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_size_of_a_new_array_counts_against_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "LARGEST_ARRAY", 120)
     assert value("gate('f', 1)").size == 120
     monkeypatch.setattr(budget, "LARGEST_ARRAY", 119)

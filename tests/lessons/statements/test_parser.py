@@ -107,7 +107,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("text", ALLOWED, ids=[text[:24] for text in ALLOWED])
-def test_what_a_statement_may_say_is_read(text: str) -> None:
+def test_valid_statements_are_parsed(text: str) -> None:
     statement = parse_statement("so it is", text)
     assert (statement.text, statement.expression) == ("so it is", text)
     assert ast.unparse(statement.tree) == ast.unparse(ast.parse(text.strip(), mode="eval").body)
@@ -119,7 +119,7 @@ def refusal(text: str) -> str:
     return str(caught.value)
 
 
-def test_anything_else_is_refused_with_what_it_is() -> None:
+def test_other_syntax_is_refused_with_its_name() -> None:
     assert {text: refusal(text) for text in REFUSED} == REFUSED
 
 

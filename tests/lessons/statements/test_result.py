@@ -98,18 +98,18 @@ UNANSWERED = {
 }
 
 
-def test_what_is_so_holds(wrong_run: Claimed) -> None:
+def test_true_statements_hold(wrong_run: Claimed) -> None:
     found = {holds: wrong_run(holds) for holds in HOLDS}
     assert {holds: (f.holds, f.reason) for holds, f in found.items()} == dict.fromkeys(HOLDS, (True, ""))
 
 
-def test_what_the_run_has_no_answer_to_is_neither_true_nor_false(wrong_run: Claimed) -> None:
+def test_a_statement_without_an_answer_is_neither_true_nor_false(wrong_run: Claimed) -> None:
     found = {holds: wrong_run(holds) for holds in UNANSWERED}
     assert {holds: f.reason for holds, f in found.items()} == UNANSWERED
     assert all(f.holds is None and f.pairs == () for f in found.values())
 
 
-def test_a_wrong_statement_does_not_hold_and_shows_what_there_is_instead(wrong_run: Claimed) -> None:
+def test_a_false_statement_does_not_hold_and_shows_the_values(wrong_run: Claimed) -> None:
     finding = wrong_run("all(manual.h(0)[0][0] == candidate.h(0)[0][0])")
     assert finding.holds is False
     (pair,) = finding.pairs
@@ -132,11 +132,11 @@ def test_each_comparison_that_decided_shows_its_sides(wrong_run: Claimed) -> Non
     assert wrong_run("T == 4 and N == 2").pairs == wrong_run("T == 4").pairs
 
 
-def test_what_three_decimals_would_make_zero_is_shown_with_two_digits(wrong_run: Claimed) -> None:
+def test_a_value_that_three_decimals_round_to_zero_has_two_digits(wrong_run: Claimed) -> None:
     assert wrong_run("rtol < 1").pairs[0].left.shown == "1.3e-6"
 
 
-def test_a_coarse_recording_is_held_to_the_tolerance_that_the_verdict_goes_by_and_others_to_theirs() -> None:
+def test_a_coarse_recording_uses_the_tolerance_of_the_verdict_and_others_theirs() -> None:
     apart = {
         name: setting((0, 0, 0, 0, 0), 0.5 + place * 1e-4) for place, name in enumerate(("gluon", "manual", "onnx"))
     }
@@ -165,7 +165,7 @@ def test_nothing_that_takes_the_audit_is_known_before_it(wrong_run: Claimed) -> 
     assert unjudged("mismatched > 0").holds
 
 
-def test_what_would_take_too_long_is_not_computed(wrong_run: Claimed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_statement_that_is_too_large_is_not_computed(wrong_run: Claimed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "LARGEST_ARRAY", 20)
     for holds in (
         "all(out == 0)",
@@ -223,7 +223,7 @@ def _combined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 @settings(max_examples=examples(500), deadline=None)
 @given(st.recursive(leaves, _combined, max_leaves=6))
-def test_any_expression_comes_to_a_value_or_a_sentence(wrong_run: Claimed, text: str) -> None:
+def test_any_expression_has_a_value_or_a_sentence(wrong_run: Claimed, text: str) -> None:
     statement = parse_statement("anything", text)
     finding = check_statement(wrong_run.result, statement)
     assert finding.holds in (True, False) or finding.reason.endswith(".")
@@ -231,13 +231,13 @@ def test_any_expression_comes_to_a_value_or_a_sentence(wrong_run: Claimed, text:
         Evaluator(Namespace(wrong_run.result)).value(statement.tree)
 
 
-def test_a_node_that_the_grammar_lets_through_by_mistake_is_never_evaluated(wrong_run: Claimed) -> None:
+def test_a_node_outside_of_the_grammar_is_never_evaluated(wrong_run: Claimed) -> None:
     smuggled = Statement("", "", ast.parse("[t for t in out]", mode="eval").body)
     with pytest.raises(AssertionError):
         check_statement(wrong_run.result, smuggled)
 
 
-def test_of_what_is_left_out_because_the_rest_decides_nothing_is_shown(wrong_run: Claimed) -> None:
+def test_operands_that_do_not_decide_are_not_shown(wrong_run: Claimed) -> None:
     [pair] = wrong_run("T < 0 and L == 2").pairs
     assert (pair.left.text, pair.sign, pair.right.text) == ("T", "<", "0")
 

@@ -45,7 +45,7 @@ def test_the_figures_are_those_of_the_worst_candidate_and_the_mismatch_the_first
     assert torch.first_mismatch == Mismatch(PLACE, torch.first_mismatch.reference, 2.5)
 
 
-def test_what_the_audit_found_is_told_of_all_engines() -> None:
+def test_the_audit_of_all_engines_is_available() -> None:
     assert run_variable(JUDGED, "verdict") == JUDGED.verdict == "disagree"
     assert run_variable(JUDGED, "wrong") == ("torch", "onnx")
     assert run_variable(JUDGED, "undetectable") == ("e", "f")
@@ -159,7 +159,7 @@ def test_a_value_is_shown_as_a_notebook_prints_it(shown: Any, text: str) -> None
         ]),
     ],
 )  # fmt: skip
-def test_both_sides_are_shown_short_and_in_full_with_what_is_between_them(
+def test_both_operands_are_shown_short_and_in_full_with_their_difference(
     holds: str, pairs: list[tuple[str, ...]]
 ) -> None:
     found = asked(holds).pairs
@@ -169,7 +169,7 @@ def test_both_sides_are_shown_short_and_in_full_with_what_is_between_them(
     ] == pairs
 
 
-def test_of_many_numbers_not_every_digit_is_kept() -> None:
+def test_large_arrays_are_abbreviated() -> None:
     left, right = (asked("equal(h(0)[0], candidate.h(0)[0])").pairs[0], asked("equal(out, out)").pairs[0])
     vector = JUDGED["gluon"].hidden[0, 0, 0]
     digits = left.left.full.replace("[", " ").replace("]", " ").split()
@@ -191,7 +191,7 @@ def test_numbers_that_cannot_be_read_leave_a_statement_unanswered(monkeypatch: p
     assert (found.holds, found.reason, found.pairs) == (None, "The numbers could not be read: the disk is gone.", ())
 
 
-def test_what_a_recording_holds_is_told_and_what_it_lacks_is_not() -> None:
+def test_recorded_values_are_available_and_missing_ones_unanswered() -> None:
     made = make_result(("manual", "recording:/far/golden.npz"), num_layers=2)
     (name, trace) = list(made.traces.items())[1]
 

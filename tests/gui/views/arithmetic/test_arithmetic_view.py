@@ -18,7 +18,7 @@ from tests.factories import make_result
 from tests.gui.views.arithmetic.seen import WHERE, card, column, row, text
 
 
-def test_an_empty_view_says_what_to_do(view: ArithmeticView) -> None:
+def test_an_empty_view_shows_a_hint(view: ArithmeticView) -> None:
     assert "Press F5" in view._empty.text()
     assert view.copy_text() == ""
 
@@ -83,7 +83,7 @@ def test_engines_with_the_same_digits_share_a_row_of_a_card_and_others_have_thei
     assert [engines for _, engines in card(view, "h").content.rows] == ["● gluon", "□ bug:no-h2h-bias"]
 
 
-def test_a_mistake_is_marked_in_the_first_line_that_parts_and_named_in_a_sentence(
+def test_a_known_bug_is_marked_in_the_first_line_that_diverges_and_named_in_a_sentence(
     view: ArithmeticView, show: Any
 ) -> None:
     name = "bug:gates-i-f-o-g"
@@ -107,7 +107,7 @@ def test_engines_that_agree_are_not_marked(view: ArithmeticView, show: Any) -> N
     assert "No divergence" in view.note.text()
 
 
-def test_terms_are_sorted_and_as_many_as_one_wants(qtbot: Any, view: ArithmeticView, show: Any) -> None:
+def test_terms_are_sorted_and_limited_by_the_options(qtbot: Any, view: ArithmeticView, show: Any) -> None:
     show(hidden_size=40)
     rows = view.table.term_model.term_table.rows
     assert [own.name for own in rows if own.kind == "rest"] != []
@@ -124,7 +124,7 @@ def test_terms_are_sorted_and_as_many_as_one_wants(qtbot: Any, view: ArithmeticV
     assert len([own for own in view.table.term_model.term_table.rows if own.kind == "term"]) == 120
 
 
-def test_what_is_copied_is_the_whole_arithmetic(view: ArithmeticView, show: Any) -> None:
+def test_copying_copies_the_whole_arithmetic(view: ArithmeticView, show: Any) -> None:
     show(cell="gru", engines=("gluon", "manual", "bug:no-h2h-bias"))
     copied = view.copy_text()
     assert copied.startswith("h[t=2, u=1] of layer 1 backward ←, sample 1: GRU")
@@ -132,7 +132,7 @@ def test_what_is_copied_is_the_whole_arithmetic(view: ArithmeticView, show: Any)
     assert "bug:no-h2h-bias" in copied
 
 
-def test_numbers_are_told_in_full_where_the_pointer_rests(view: ArithmeticView, show: Any) -> None:
+def test_tooltips_have_numbers_in_full(view: ArithmeticView, show: Any) -> None:
     show(cell="lstm")
     own = card(view, "f")
     row_tooltip = own.tooltip_at(own.link_rect(2).center())

@@ -23,9 +23,7 @@ def test_only_the_last_of_many_moves_is_sure_to_be_answered(qtbot: Any, view: Ar
     assert len(shown) < 60
 
 
-def test_an_answer_that_comes_when_one_is_back_already_changes_nothing(
-    qtbot: Any, view: ArithmeticView, show: Any
-) -> None:
+def test_a_late_answer_after_returning_changes_nothing(qtbot: Any, view: ArithmeticView, show: Any) -> None:
     show(cell="lstm")
     there = view.page
     with qtbot.waitSignal(view.shown):
@@ -37,7 +35,7 @@ def test_an_answer_that_comes_when_one_is_back_already_changes_nothing(
     assert view.page.request.where == there.request.where
 
 
-def test_a_running_cursor_is_followed_in_passing(qtbot: Any, view: ArithmeticView, show: Any) -> None:
+def test_a_moving_selection_is_followed_in_passing(qtbot: Any, view: ArithmeticView, show: Any) -> None:
     """Answers that come late are better than none until the selection halts."""
     show(cell="lstm", timesteps=60)
     with qtbot.waitSignal(view.shown):
@@ -53,7 +51,7 @@ def test_a_running_cursor_is_followed_in_passing(qtbot: Any, view: ArithmeticVie
     assert view.page.request.where.timestep == 8
 
 
-def test_an_answer_that_comes_after_the_trail_has_ended_changes_nothing(
+def test_a_late_answer_after_the_end_of_the_history_changes_nothing(
     qtbot: Any, view: ArithmeticView, show: Any
 ) -> None:
     show(cell="lstm")
@@ -65,7 +63,7 @@ def test_an_answer_that_comes_after_the_trail_has_ended_changes_nothing(
     assert view.complete
 
 
-def test_a_picture_shows_what_was_asked_for_last(view: ArithmeticView, show: Any) -> None:
+def test_a_picture_shows_the_latest_request(view: ArithmeticView, show: Any) -> None:
     show(cell="lstm")
     view.show_location(WHERE.moved(unit=2))
     assert not view.complete
@@ -74,7 +72,7 @@ def test_a_picture_shows_what_was_asked_for_last(view: ArithmeticView, show: Any
     assert view.page.request.where.unit == 2
 
 
-def test_hiding_the_view_gives_up_what_is_on_its_way(qtbot: Any, view: ArithmeticView, show: Any) -> None:
+def test_hiding_the_view_cancels_the_pending_request(qtbot: Any, view: ArithmeticView, show: Any) -> None:
     show(cell="lstm")
     view.show_location(WHERE.moved(unit=0))
     view.hide()

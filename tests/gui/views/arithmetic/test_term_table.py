@@ -73,7 +73,7 @@ def test_sums_that_agree_by_the_tolerance_are_not_marked(view: ArithmeticView, s
     assert not any("≠" in value for value in sums(view, "manual"))
 
 
-def test_what_the_engines_share_stands_there_once_and_another_input_in_a_line_of_its_own(
+def test_values_shared_by_the_engines_are_shown_once_and_other_inputs_on_their_own_line(
     view: ArithmeticView, show: Any
 ) -> None:
     show(WHERE.moved(layer=0), engines=("gluon", MISTAKE), candidate=MISTAKE, cell="lstm")
@@ -114,7 +114,7 @@ def test_nothing_is_scrolled_sideways_or_cut_off_in_a_small_window(
             assert face.width(words) + mark <= table.columnWidth(at) - (8 if mark else 5), (words, own.row.name)
 
 
-def test_a_long_name_is_elided_in_the_middle_and_stands_whole_in_the_tool_tip(view: ArithmeticView, show: Any) -> None:
+def test_a_long_name_is_elided_in_the_middle_and_whole_in_the_tooltip(view: ArithmeticView, show: Any) -> None:
     view.resize(*SMALL)
     show(engines=("gluon", LONG), candidate=LONG)
     name = LONG.rpartition("/")[2]
@@ -131,7 +131,7 @@ def test_a_long_name_is_elided_in_the_middle_and_stands_whole_in_the_tool_tip(vi
     assert first == "● gluon\nsum"
 
 
-def test_bars_come_back_with_the_room_for_them(qtbot: Any, view: ArithmeticView, show: Any) -> None:
+def test_bars_return_when_the_view_is_wide_enough(qtbot: Any, view: ArithmeticView, show: Any) -> None:
     show(WHERE.moved(layer=0), engines=("gluon", MISTAKE), candidate=MISTAKE, cell="gru")
     view.choose_line("n")
     show(WHERE.moved(layer=0), engines=("gluon", MISTAKE), candidate=MISTAKE, cell="gru")
@@ -143,7 +143,7 @@ def test_bars_come_back_with_the_room_for_them(qtbot: Any, view: ArithmeticView,
     assert table.columnWidth(table.term_model.bar_column) > 90
 
 
-def test_what_is_copied_has_every_number_of_both_engines_in_full(qtbot: Any, view: ArithmeticView, show: Any) -> None:
+def test_copying_has_every_number_of_both_engines_in_full(qtbot: Any, view: ArithmeticView, show: Any) -> None:
     show(WHERE.moved(layer=0), engines=("gluon", MISTAKE), candidate=MISTAKE, cell="gru")
     view.table.setFocus()
     qtbot.keyClick(view.table, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)

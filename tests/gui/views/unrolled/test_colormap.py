@@ -95,7 +95,7 @@ def test_each_special_value_has_a_pattern_of_its_own(theme: Theme) -> None:
     assert len(patterns) == 5
 
 
-def test_a_pattern_goes_on_across_pieces() -> None:
+def test_a_pattern_continues_across_tiles() -> None:
     scale = value_scale(1.0)
     indices = np.full((8, 12), NAN, np.uint8)
     whole = color_table(LIGHT, scale)[indices]

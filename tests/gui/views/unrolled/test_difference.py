@@ -113,7 +113,7 @@ def test_without_a_candidate_there_is_no_difference_to_show(view: UnrolledView) 
     assert texts(view)[1, 0] == number_format.short(result["gluon"].hidden[0, 0, 1, 0, 0])
 
 
-def test_every_way_to_look_leaves_the_cells_in_their_places(view: UnrolledView) -> None:
+def test_every_color_choice_leaves_the_cells_in_their_places(view: UnrolledView) -> None:
     def enlarge(trace: Trace) -> None:
         trace.hidden[0, 0, 1, 0, 0] = -123456.0
 

@@ -89,9 +89,7 @@ def likeness(one: np.ndarray, other: np.ndarray) -> float:
     return float((one == other).mean())
 
 
-def test_the_first_picture_comes_by_itself_and_is_what_a_picture_of_it_shows(
-    qtbot: Any, view: UnrolledView, gate: Event
-) -> None:
+def test_the_first_picture_appears_by_itself_and_equals_a_grab(qtbot: Any, view: UnrolledView, gate: Event) -> None:
     with qtbot.waitSignal(view.picture_completed), held(gate):
         view.show_result(long_result(), "manual")
         blank = pixels(view)
@@ -124,7 +122,7 @@ def test_while_zooming_the_picture_as_it_was_is_stretched_until_the_new_one_is_t
         assert np.array_equal(pixels(view), pixels(view, taken=True))
 
 
-def test_what_is_next_to_come_into_view_is_drawn_ahead(qtbot: Any, view: UnrolledView, gate: Event) -> None:
+def test_the_next_visible_part_is_drawn_ahead(qtbot: Any, view: UnrolledView, gate: Event) -> None:
     view.show_result(long_result(), "manual")
     view.zoom_time(6.0)
     complete(qtbot, view)

@@ -65,7 +65,7 @@ def test_another_engines_gates_follow_from_its_own_values(view: UnrolledView) ->
     assert texts(view)[2, 0] == number_format.short(expected[2, 0])
 
 
-def test_only_what_has_an_initial_state_shows_one(view: UnrolledView) -> None:
+def test_only_quantities_with_an_initial_state_show_one(view: UnrolledView) -> None:
     result = small()
     view.show_result(result, "manual")
     for quantity, state in (("value", "h"), ("i", None), ("c", "c")):
@@ -93,7 +93,7 @@ def test_a_norm_is_one_number_for_each_timestep_and_leaves_the_cursors_unit(qtbo
     assert (asked.args[0].timestep, asked.args[0].unit) == (3, 4)
 
 
-def test_what_is_pointed_at_is_told_in_full(view: UnrolledView) -> None:
+def test_a_hovered_value_is_described_in_full(view: UnrolledView) -> None:
     result = small("gru")
     view.show_result(result, "manual")
     view.show_color_by("r")
@@ -107,7 +107,7 @@ def test_what_is_pointed_at_is_told_in_full(view: UnrolledView) -> None:
     assert "r, reset gate" in view.copy_text()
 
 
-def test_what_the_next_network_has_not_is_shown_by_value_and_comes_back(view: UnrolledView) -> None:
+def test_a_quantity_that_the_next_network_lacks_is_replaced_by_the_value_and_restored(view: UnrolledView) -> None:
     view.show_result(small("lstm"), "manual")
     view.show_color_by("f")
     view.show_result(small("gru"), "manual")
@@ -134,7 +134,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
     gate.set()
 
 
-def test_headers_say_what_is_being_computed_until_it_is_there(qtbot: Any, view: UnrolledView, gate: Event) -> None:
+def test_headers_show_the_quantity_being_computed(qtbot: Any, view: UnrolledView, gate: Event) -> None:
     view.show_result(small(timesteps=1500, hidden_size=32, num_layers=2), "manual")
     qtbot.waitUntil(lambda: view.picture_complete)
     gate.clear()
@@ -146,7 +146,7 @@ def test_headers_say_what_is_being_computed_until_it_is_there(qtbot: Any, view: 
     assert view.computing == frozenset()
 
 
-def test_what_is_superseded_is_not_computed_to_its_end(qtbot: Any, view: UnrolledView, gate: Event) -> None:
+def test_a_superseded_quantity_is_not_computed_to_its_end(qtbot: Any, view: UnrolledView, gate: Event) -> None:
     view.show_result(small(timesteps=20_000, hidden_size=16), "manual")
     qtbot.waitUntil(lambda: view.picture_complete)
     gate.clear()

@@ -29,7 +29,7 @@ def fitted(shown: Scene, width: float = 520.0, height: float = 520.0) -> Geometr
 
 
 @given(GEOMETRIES)
-def test_the_camera_never_looks_beyond_the_data(geometry: Geometry) -> None:
+def test_the_camera_stays_within_the_data(geometry: Geometry) -> None:
     camera, timesteps = geometry.camera, geometry.picture.timesteps
     before = 1.0 if 0 in geometry.picture.directions else 0.0
     after = 1.0 if 1 in geometry.picture.directions else 0.0
@@ -101,7 +101,7 @@ def test_a_long_sequence_is_a_heat_map_from_edge_to_edge() -> None:
     assert geometry.box_width == geometry.pitch
 
 
-def test_the_initial_state_stands_before_the_first_computed_step() -> None:
+def test_the_initial_state_is_before_the_first_computed_step() -> None:
     geometry = fitted(picture(1, 2, 10, 5, 2))
     left, right = geometry.column(-1)[0], geometry.column(2)[0]
     assert 0.0 <= left < geometry.column(0)[0]
@@ -115,7 +115,7 @@ def test_a_row_is_as_tall_in_the_input_as_in_the_other_lanes() -> None:
     assert rows[INPUT] == pytest.approx(rows[Lane(0, 0)], abs=0.2)
 
 
-def test_the_view_follows_the_cursor_no_further_than_it_must() -> None:
+def test_the_view_scrolls_to_the_selection_only_as_far_as_needed() -> None:
     geometry = layout_for(picture(1, 1, 256, 5, 1000), 500.0, 500.0, Camera(start=99.5, span=100.0))
     room = limits_of(geometry)
     assert geometry.camera.showing(150, room) == geometry.camera

@@ -28,7 +28,7 @@ def test_lanes_fill_the_height_as_far_as_their_shortest_and_tallest_allow(
     assert len({lane_rect.height for lane_rect in hidden}) == 1
 
 
-def test_lanes_that_need_less_than_there_is_stand_in_the_middle() -> None:
+def test_lanes_smaller_than_the_view_are_centered() -> None:
     stack = stack_lanes(lanes(1, 1, 1, 1), 1000.0, 1.0, boxes=True)
     above, below = stack.lane_rects[0].top, 1000.0 - stack.lane_rects[-1].bottom
     assert above > MARGIN

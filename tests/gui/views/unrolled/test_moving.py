@@ -74,7 +74,7 @@ def test_a_window_that_grows_still_shows_the_whole_sequence(qtbot: Any, view: Un
     assert view.geometry_in_view.camera.span == 400.0
 
 
-def test_the_cursor_stays_in_view(view: UnrolledView) -> None:
+def test_the_selection_stays_in_view(view: UnrolledView) -> None:
     view.show_result(long_result(), "manual")
     view.zoom_time(20.0)
     for where in (Location(0, 0, 399, 0, 63), Location(0, 1, 0, 0, 0)):
@@ -86,7 +86,9 @@ def test_the_cursor_stays_in_view(view: UnrolledView) -> None:
         assert 0.0 <= y + height / 2.0 <= view.geometry_in_view.height
 
 
-def test_moving_the_cursor_does_not_read_the_lanes_again(view: UnrolledView, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_moving_the_selection_does_not_read_the_lanes_again(
+    view: UnrolledView, monkeypatch: pytest.MonkeyPatch
+) -> None:
     view.show_result(long_result(), "manual")
     view.grab()
     read: list[Any] = []
@@ -101,9 +103,7 @@ def hover(view: UnrolledView, *, here: bool) -> None:
     QTest.mouseMove(view.canvas.viewport(), place)
 
 
-def test_who_points_at_lanes_without_numbers_is_told_how_to_come_to_them_until_they_have(
-    qtbot: Any, view: UnrolledView
-) -> None:
+def test_hovering_lanes_without_numbers_shows_a_zoom_hint(qtbot: Any, view: UnrolledView) -> None:
     hover(view, here=False)
     view.show_result(long_result(), "manual")
     assert view.hint() == ""
@@ -132,7 +132,7 @@ def test_numbers_that_are_there_need_no_hint_and_teach_none(qtbot: Any, view: Un
     assert view.hint() != ""
 
 
-def test_a_hint_that_has_no_room_is_left_out(qtbot: Any, view: UnrolledView) -> None:
+def test_a_hint_that_does_not_fit_is_omitted(qtbot: Any, view: UnrolledView) -> None:
     view.resize(420, 400)
     view.show_result(long_result(), "manual")
     hover(view, here=False)

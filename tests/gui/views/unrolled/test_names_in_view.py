@@ -41,7 +41,7 @@ def written(view: UnrolledView) -> list[str]:
     return [name.text for name in view._canvas.axis.names_in_view]
 
 
-def test_the_characters_of_a_text_stand_under_the_axis_in_a_line_of_their_own(view: UnrolledView) -> None:
+def test_the_characters_of_a_text_are_on_their_own_line_below_the_axis(view: UnrolledView) -> None:
     view.show_result(named("hello wo"), "manual")
     assert written(view) == ["h", "e", "l", "l", "o", "␣", "w", "o"]
     tall = view._canvas.axis.size().height()
@@ -53,7 +53,7 @@ def test_the_characters_of_a_text_stand_under_the_axis_in_a_line_of_their_own(vi
     assert written(view)[:5] == list("other")
 
 
-def test_a_place_tells_its_names_in_full(view: UnrolledView) -> None:
+def test_a_place_is_described_with_full_names(view: UnrolledView) -> None:
     view.show_result(named(("Mon", LONG, ""), ("open", "", LONG)), "manual")
     assert view.description_at(under(view, 1)) == f"t = 1 '{LONG}'"
     assert view.description_at(under(view, 0)) == "t = 0 'Mon'"
@@ -67,7 +67,7 @@ def test_a_place_tells_its_names_in_full(view: UnrolledView) -> None:
     assert view.description_at(over(view, CellGeometry(INPUT, 2, 1))).startswith("input, t = 2, sample 0, feature 1\n")
 
 
-def test_what_is_copied_has_the_names(view: UnrolledView) -> None:
+def test_copying_includes_the_names(view: UnrolledView) -> None:
     view.show_result(named(("Mon", "", "Wed"), ("open", "", "close")), "manual")
     rows = [line.split("\t") for line in view.copy_text().splitlines()]
     assert ["input", "t=0 'Mon'", "t=1", "t=2 'Wed'"] in rows
@@ -86,7 +86,7 @@ def headers(view: UnrolledView) -> bytes:
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_features_are_named_beside_their_rows_and_take_no_room_from_the_lanes(view: UnrolledView, theme: Any) -> None:
+def test_feature_names_are_in_the_headers_and_do_not_narrow_the_lanes(view: UnrolledView, theme: Any) -> None:
     view.apply_theme(THEMES[theme])
     view.show_result(named(("",) * 3), "manual")
     width, numbered = view.box.width(), headers(view)

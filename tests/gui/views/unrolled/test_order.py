@@ -31,7 +31,7 @@ def rows_of(view: UnrolledView) -> list[int]:
     return [cell.unit for cell in sorted(cells, key=lambda cell: geometry.rect(cell).y)]
 
 
-def test_the_most_active_unit_stands_on_top_with_its_own_numbers_and_marks(qtbot: Any, view: UnrolledView) -> None:
+def test_the_most_active_unit_is_on_top_with_its_own_numbers_and_marks(qtbot: Any, view: UnrolledView) -> None:
     result = make_result(hidden_size=6, input_size=5, timesteps=4, edits={"manual": spoil})
     view.show_result(result, "manual")
     view.show_order("activity")
@@ -58,7 +58,7 @@ def test_the_most_active_unit_stands_on_top_with_its_own_numbers_and_marks(qtbot
 
 
 @pytest.mark.parametrize("quantity", ["difference", "change"])
-def test_what_is_told_of_a_unit_is_its_own(view: UnrolledView, quantity: Any) -> None:
+def test_the_description_of_a_unit_has_its_own_values(view: UnrolledView, quantity: Any) -> None:
     result = make_result(hidden_size=6, timesteps=4, edits={"manual": spoil})
     view.show_result(result, "manual")
     view.show_order("activity")
@@ -75,7 +75,7 @@ def test_what_is_told_of_a_unit_is_its_own(view: UnrolledView, quantity: Any) ->
         assert value == pytest.approx(expected[unit], abs=1e-6)
 
 
-def test_an_order_that_takes_long_is_found_beside_the_window(
+def test_a_slow_order_is_computed_in_the_background(
     qtbot: Any, view: UnrolledView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unit_order_worker, "_AT_ONCE", 0)
@@ -96,9 +96,7 @@ def test_a_norm_has_no_order(view: UnrolledView) -> None:
 
 
 @pytest.mark.parametrize("units", [1, 4])
-def test_what_a_larger_network_lights_has_no_place_in_the_picture_of_the_one_before(
-    view: UnrolledView, units: int
-) -> None:
+def test_highlights_of_a_larger_network_are_dropped(view: UnrolledView, units: int) -> None:
     view.show_result(make_result(hidden_size=units, timesteps=4), "manual")
     view.show_order("activity")
     view.show_highlight((lane_region(make_result(hidden_size=6, timesteps=4).inputs.network, 0, 0, 4),))

@@ -41,7 +41,7 @@ def test_a_click_on_a_cells_pixel_hits_it(scale: Scale, data: st.DataObject) -> 
 
 
 @given(SCALES, st.data())
-def test_a_part_shows_what_the_whole_shows_there(scale: Scale, data: st.DataObject) -> None:
+def test_bins_of_a_part_equal_those_of_the_whole(scale: Scale, data: st.DataObject) -> None:
     first = data.draw(st.integers(0, scale.pixels - 1))
     stop = data.draw(st.integers(first + 1, scale.pixels))
     whole, part = scale.bins(0, scale.pixels), scale.bins(first, stop)

@@ -45,7 +45,7 @@ def drag(view: UnrolledView, first: int, last: int) -> None:
     view.box.range_dragged.emit(geometry.x_of(first), y, geometry.x_of(last))
 
 
-def test_a_range_lights_up_the_units_that_are_on_and_lists_where_else_they_are(qtbot: Any, view: UnrolledView) -> None:
+def test_a_range_highlights_the_active_units_and_lists_similar_ranges(qtbot: Any, view: UnrolledView) -> None:
     view.show_result(result(), "manual")
     before = view.grab().toImage()
     drag(view, 10, 13)
@@ -72,7 +72,7 @@ def test_a_range_lights_up_the_units_that_are_on_and_lists_where_else_they_are(q
     assert view.grab().toImage() == before
 
 
-def test_a_range_is_chosen_with_the_keyboard_from_the_cursor_on(qtbot: Any, view: UnrolledView) -> None:
+def test_a_range_is_chosen_with_the_keyboard_from_the_selection(qtbot: Any, view: UnrolledView) -> None:
     view.show_result(result(), "manual")
     view.show_location(Location(timestep=10, unit=1))
     for _ in range(4):
@@ -109,7 +109,7 @@ def test_a_range_stays_when_its_result_has_been_audited(qtbot: Any, view: Unroll
     assert view.ranges.panel.isVisible()
 
 
-def test_what_a_session_says_of_a_range_is_chosen_if_the_result_has_it(qtbot: Any, view: UnrolledView) -> None:
+def test_a_range_in_a_session_is_restored_if_the_result_has_it(qtbot: Any, view: UnrolledView) -> None:
     view.show_result(result(), "manual")
     for nonsense in ("range 3 0 10 14 0.3", "range 0 1 10 14 0.3", "range 0 0 10 101 0.3", "range 0 0 14 10 0.3"):
         view.restore_state([nonsense, "range", "range 0 0 -1 4 0.3", "range 0 0 10 14 nan", "tab cell"])

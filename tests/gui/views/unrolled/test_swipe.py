@@ -53,7 +53,7 @@ def lanes_of_picture(view: UnrolledView) -> np.ndarray[Any, np.dtype[np.uint32]]
 
 @BOTH_THEMES
 @pytest.mark.parametrize("split", [0, 1, 3])
-def test_a_swipe_writes_one_engines_numbers_before_the_cursor_and_the_others_from_it_on(
+def test_a_swipe_shows_one_engine_before_the_selection_and_the_other_after(
     view: UnrolledView, split: int, theme: Theme
 ) -> None:
     view.apply_theme(theme)
@@ -90,7 +90,7 @@ def test_each_side_of_a_swipe_is_colored_as_its_engine_is_alone(view: UnrolledVi
     assert (left[:, edge + 2 : -150] != right[:, edge + 2 : -150]).any()
 
 
-def test_what_a_swipe_repaints_is_what_a_whole_picture_shows(view: UnrolledView) -> None:
+def test_a_swipe_repaint_equals_a_whole_repaint(view: UnrolledView) -> None:
     swipe(view, small(timesteps=300, hidden_size=40, edits={"manual": off}), 200)
     whole = on_screen(view)
     for timestep in (40, 41, 299, 150, 0, 120):
@@ -124,7 +124,7 @@ def test_a_swipe_to_and_fro_reads_and_draws_no_lane_twice(view: UnrolledView, mo
     assert made == []
 
 
-def test_both_names_stand_at_the_line_and_a_side_out_of_view_has_none(view: UnrolledView) -> None:
+def test_both_names_are_at_the_line_and_an_engine_out_of_view_has_none(view: UnrolledView) -> None:
     swipe(view, small(timesteps=400, edits={"manual": off}), 200)
     names = view.swipe_names()
     edge = view.geometry_in_view.edge(200)
@@ -140,7 +140,7 @@ def test_both_names_stand_at_the_line_and_a_side_out_of_view_has_none(view: Unro
     assert [name.text for name in view.swipe_names()] == ["gluon"]
 
 
-def test_a_swipe_takes_room_for_its_names_only_while_it_is_on(view: UnrolledView) -> None:
+def test_a_swipe_reserves_space_for_its_names_only_while_it_is_on(view: UnrolledView) -> None:
     view.show_result(small(), "manual")
     before = view.geometry_in_view
     view.show_swipe("manual")
@@ -150,7 +150,7 @@ def test_a_swipe_takes_room_for_its_names_only_while_it_is_on(view: UnrolledView
     assert view.swipe_names() == []
 
 
-def test_a_swipe_rests_while_colors_tell_something_else_or_both_sides_are_one_engine(view: UnrolledView) -> None:
+def test_a_swipe_pauses_while_colors_show_differences_or_both_engines_are_equal(view: UnrolledView) -> None:
     swipe(view, small(), 2)
     for color_by in ("difference", "error_ratio"):
         view.show_color_by(color_by)
@@ -194,7 +194,7 @@ def test_equal_numbers_have_equal_colors_on_both_sides(view: UnrolledView) -> No
     assert color_of(view, CellGeometry(LANE, 1, 5)) == right
 
 
-def test_a_swipe_legend_speaks_of_what_comes_into_view(qtbot: Any, view: UnrolledView) -> None:
+def test_a_swipe_legend_describes_the_visible_values(qtbot: Any, view: UnrolledView) -> None:
     def edit(trace: Trace) -> None:
         trace.hidden[0, 0, 50:60, 0, 5:15] = np.nan
 

@@ -26,7 +26,7 @@ METRICS = Metrics(15.0, lambda text: len(text) * WIDE, elided)
     st.floats(1.0, 70.0),
     st.floats(50.0, 3000.0),
 )
-def test_no_name_stands_on_another_or_beyond_the_axis(
+def test_names_do_not_overlap_and_stay_within_the_axis(
     names: list[str], start: float, span: float, width: float
 ) -> None:
     found = TickLabels(names).in_view(start, span, width, METRICS)
@@ -41,7 +41,7 @@ def test_no_name_stands_on_another_or_beyond_the_axis(
         assert one.timestep < other.timestep
 
 
-def test_every_character_of_a_text_stands_where_there_is_room_and_some_where_there_is_not() -> None:
+def test_every_character_is_drawn_where_it_fits_and_some_elsewhere() -> None:
     text = "abcdefghij" * 1000
     names = TickLabels(text)
     near = names.in_view(20.5, 20.0, 600.0, METRICS)
@@ -51,7 +51,7 @@ def test_every_character_of_a_text_stands_where_there_is_room_and_some_where_the
     assert {name.timestep % (far[1].timestep - far[0].timestep) for name in far} == {0}
 
 
-def test_characters_stand_as_close_as_in_a_text_whatever_a_rare_wide_one_needs() -> None:
+def test_characters_are_spaced_as_in_a_text_despite_a_rare_wide_one() -> None:
     text = "ab" * 20 + "\N{GRINNING FACE}" + "ab" * 20
     metrics = Metrics(15.0, lambda text: 15.0 if text == "\N{GRINNING FACE}" else WIDE, lambda text, _width: text)
     found = TickLabels(text).in_view(-0.5, 81.0, 81.0 * (WIDE + 1.5), metrics)
@@ -78,7 +78,7 @@ def test_moving_the_view_brings_no_other_names_up(start: float) -> None:
 
 
 @pytest.mark.parametrize("names", [(), "", ("", "")])
-def test_a_sequence_without_names_takes_no_room(names: tuple[str, ...] | str) -> None:
+def test_a_sequence_without_names_reserves_no_space(names: tuple[str, ...] | str) -> None:
     assert not TickLabels(names)
     assert TickLabels(names).in_view(0.0, 2.0, 100.0, METRICS) == []
 

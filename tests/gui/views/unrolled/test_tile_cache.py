@@ -34,7 +34,7 @@ def scales(store: TileCache) -> list[float]:
     return [sheet.times for sheet, _ in store.sheets(style(), LANE)]
 
 
-def test_the_least_recently_used_image_goes_first(store: TileCache) -> None:
+def test_the_least_recently_used_image_is_evicted_first(store: TileCache) -> None:
     for across in range(4):
         store.put(key(1.0, across), tile())
     store.get(key(1.0, 0))
@@ -42,7 +42,7 @@ def test_the_least_recently_used_image_goes_first(store: TileCache) -> None:
     assert [key(1.0, across) in store for across in range(5)] == [True, False, True, True, True]
 
 
-def test_what_a_picture_needs_has_room(store: TileCache) -> None:
+def test_the_cache_grows_to_the_tiles_of_a_picture(store: TileCache) -> None:
     store.make_room(4000)
     for across in range(9):
         store.put(key(1.0, across), tile())
@@ -51,7 +51,7 @@ def test_what_a_picture_needs_has_room(store: TileCache) -> None:
     assert len(store) == 4
 
 
-def test_stand_ins_are_looked_for_where_images_were_used_last_and_then_where_most_is_to_be_seen(
+def test_substitutes_are_searched_by_recent_use_and_then_by_coverage(
     store: TileCache,
 ) -> None:
     store.make_room(1 << 20)

@@ -7,7 +7,7 @@ from rnnviz.gui.views.unrolled.time_axis import TimeAxis, tick_step
 
 
 @given(st.floats(0.0, 1e7))
-def test_a_step_is_the_smallest_round_one_that_leaves_room(least: float) -> None:
+def test_a_tick_step_is_the_smallest_round_number_that_fits(least: float) -> None:
     step = tick_step(least)
     assert step >= least
     assert str(step)[0] in "125"

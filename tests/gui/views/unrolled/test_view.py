@@ -178,7 +178,7 @@ def test_error_ratio_colors_keep_the_numbers(view: UnrolledView) -> None:
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
-def test_what_is_no_number_has_its_colors_and_a_legend(view: UnrolledView, theme: Any) -> None:
+def test_nonfinite_values_have_their_colors_and_a_legend(view: UnrolledView, theme: Any) -> None:
     def edit(trace: Trace) -> None:
         trace.hidden[0, 0, 50:60, 0, 5:15] = np.nan
         trace.hidden[0, 0, 90:99, 0, 5:15] = np.inf
@@ -240,7 +240,7 @@ def test_a_picture_at_three_times_the_pixels_is_drawn_in_them(view: UnrolledView
     assert (pixels[:, 300::3] != pixels[:, 301::3]).mean() > 0.02
 
 
-def test_what_is_copied_reads_back_to_the_same_floats(view: UnrolledView) -> None:
+def test_copied_numbers_read_back_to_the_same_floats(view: UnrolledView) -> None:
     result = small()
     view.show_result(result, "manual")
     lines = view.copy_text().splitlines()

@@ -26,7 +26,7 @@ def marked(view: VectorTable) -> list[tuple[int, int]]:
     return [(r, c) for r in range(model.rowCount()) for c in range(model.columnCount()) if model.cell(r, c).bold]
 
 
-def test_an_empty_view_says_what_to_do(view: VectorTable) -> None:
+def test_an_empty_view_shows_a_hint(view: VectorTable) -> None:
     assert "Press F5" in view.passage
     assert not view.table.isVisible()
     assert view.copy_text() == ""
@@ -83,7 +83,7 @@ def test_nan_and_infinity_are_spelled_out(view: VectorTable) -> None:
     assert {row for row, _ in marked(view)} == {0, 1}
 
 
-def test_hovering_tells_every_figure_in_full(view: VectorTable) -> None:
+def test_hovering_shows_every_figure_in_full(view: VectorTable) -> None:
     result = make_result()
     view.show_result(result, "manual")
     told = view.model.index(2, 1).data(Qt.ItemDataRole.ToolTipRole)
@@ -112,7 +112,7 @@ def test_the_arrows_sideways_ask_for_another_timestep(qtbot, view: VectorTable) 
     assert asked.args == [Location(0, 0, 1)]
 
 
-def test_the_row_of_the_cursor_is_chosen_and_in_sight(qtbot, view: VectorTable) -> None:
+def test_the_row_of_the_selection_is_chosen_and_visible(qtbot, view: VectorTable) -> None:
     view.show_result(make_result(hidden_size=1024, timesteps=3), "manual")
     with qtbot.assertNotEmitted(view.location_requested):
         view.show_location(Location(0, 0, 1, 0, 900))
@@ -213,7 +213,7 @@ def test_a_long_vector_is_written_only_where_it_is_seen(view: VectorTable, monke
     assert len(set(written)) < 60
 
 
-def test_a_named_sequence_is_told_in_the_heading_and_beside_its_features(view: VectorTable) -> None:
+def test_names_of_a_sequence_are_in_the_heading_and_at_its_features(view: VectorTable) -> None:
     result = make_result()
     names = Names(("a", "b", "c", "d", "the fifth of all of them"), ("open", "", "a very long name"))
     result = replace(result, inputs=replace(result.inputs, names=names))

@@ -23,7 +23,7 @@ def test_a_recording_that_lacks_something_gives_way_to_an_engine_that_does_not()
     assert (known.trace.engine, known.insists) == ("manual", True)
 
 
-def test_a_wrong_gluon_is_told_of_and_need_not_be_met() -> None:
+def test_a_wrong_gluon_is_reported_and_not_required() -> None:
     def edit(trace: Trace) -> None:
         trace.hidden[0, 0, 2, 1, 3] += 0.5
 
@@ -32,7 +32,7 @@ def test_a_wrong_gluon_is_told_of_and_need_not_be_met() -> None:
     assert "Gluon is wrong" in known.why
 
 
-def test_two_right_engines_that_have_drifted_apart_need_not_be_met() -> None:
+def test_two_right_engines_that_drift_are_not_required() -> None:
     def edit(trace: Trace) -> None:
         trace.hidden[0, 0, -1, 1] = np.nextafter(trace.hidden[0, 0, -1, 1], 1)
         trace.output[-1, 1] = trace.state_h[0, 1] = trace.hidden[0, 0, -1, 1]

@@ -21,7 +21,7 @@ CELLS = ["rnn_relu", "rnn_tanh", "lstm", "gru"]
 
 @pytest.mark.parametrize("layout", ["NTC", "TNC"])
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_notebook_computes_what_an_independent_recurrence_does(tmp_path: Path, cell: str, layout: str) -> None:
+def test_a_notebook_computes_the_results_of_the_oracle(tmp_path: Path, cell: str, layout: str) -> None:
     for dtype, layers, bidirectional in (("float32", 1, False), ("float64", 3, True), ("float32", 2, False)):
         result = make_result(cell=cell, layout=layout, dtype=dtype, num_layers=layers, bidirectional=bidirectional)
         count = write_notebook(result, tmp_path / "run.ipynb")
@@ -59,9 +59,7 @@ def test_a_notebook_of_a_cell_that_gluon_lacks(tmp_path: Path, network: dict[str
 
 @pytest.mark.parametrize("layout", ["NTC", "TNC"])
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_notebook_of_a_backward_network_computes_what_the_manual_engine_does(
-    tmp_path: Path, cell: str, layout: str
-) -> None:
+def test_a_notebook_of_a_reversed_network_equals_the_manual_engine(tmp_path: Path, cell: str, layout: str) -> None:
     result = make_result(cell=cell, layout=layout, num_layers=2, reverse=True)
     manual = result["manual"]
     write_notebook(result, tmp_path / "run.ipynb")
@@ -72,7 +70,7 @@ def test_a_notebook_of_a_backward_network_computes_what_the_manual_engine_does(
     np.testing.assert_array_equal(names["state"][0], manual.state_h, strict=True)
 
 
-def test_steps_that_are_spelled_out_give_what_the_loop_gives(tmp_path: Path) -> None:
+def test_unrolled_steps_equal_the_loop(tmp_path: Path) -> None:
     for timesteps in (1, 2, 5):
         result = make_result(cell="lstm", timesteps=timesteps, bidirectional=True)
         write_notebook(result, tmp_path / "run.ipynb")
@@ -97,7 +95,7 @@ def test_an_mxnet_that_does_not_fit_is_as_good_as_none(tmp_path: Path, monkeypat
     assert names["out"] is names["recorded_out"]
 
 
-def test_what_is_given_is_the_runs_own_to_the_last_bit(tmp_path: Path) -> None:
+def test_the_inputs_equal_those_of_the_run_to_the_last_bit(tmp_path: Path) -> None:
     result = make_result(cell="lstm", num_layers=2, bidirectional=True, hidden_size=12)
     write_notebook(result, tmp_path / "run.ipynb")
     names, _ = run(code_of(tmp_path / "run.ipynb"))
@@ -168,7 +166,7 @@ def test_a_notebook_holds_itself_against_an_engine_that_is_right(tmp_path: Path)
     assert "computed by manual" in prose
 
 
-def test_where_every_engine_is_wrong_differences_are_told_and_nothing_is_insisted_on(tmp_path: Path) -> None:
+def test_where_every_engine_is_wrong_differences_are_printed_and_not_required(tmp_path: Path) -> None:
     result = with_judgment(make_result(("bug:no-h2h-bias", "bug:no-i2h-bias"), cell="lstm", num_layers=2))
     write_notebook(result, tmp_path / "run.ipynb")
     _, printed = run(code_of(tmp_path / "run.ipynb"))

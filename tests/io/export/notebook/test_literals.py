@@ -41,6 +41,6 @@ def test_small_arrays_are_written_out_large_ones_packed_and_zeros_named() -> Non
     assert max(map(len, f"{written}\n{packed}".splitlines())) <= 120
 
 
-def test_a_big_endian_array_comes_back() -> None:
+def test_a_big_endian_array_is_restored() -> None:
     array = np.random.default_rng(6).normal(size=(30, 40)).astype(">f4")
     np.testing.assert_array_equal(assigned(array)[0], array)

@@ -101,7 +101,7 @@ def test_an_engine_that_is_wrong_within_the_tolerance_is_shown_at_its_first_wron
     )
 
 
-def test_many_terms_stand_behind_a_click_and_few_do_not() -> None:
+def test_many_terms_are_collapsed_and_few_are_not() -> None:
     def edit(trace: Trace) -> None:
         trace.hidden[0, 0, 1, 0, 3] = 9.0
 

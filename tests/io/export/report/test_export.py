@@ -82,7 +82,7 @@ def hostile_result() -> RunResult:
     )
 
 
-def test_whatever_comes_from_a_file_is_text_and_nothing_else(tmp_path: Path) -> None:
+def test_content_of_files_is_text_and_nothing_else(tmp_path: Path) -> None:
     result = hostile_result()
     picture = ReportPicture(HOSTILE, HOSTILE, 10, b"png")
     write_report(result, tmp_path / "report.html", [picture])
@@ -138,7 +138,7 @@ def test_the_audit_names_the_wrong_step_and_the_diagnosis() -> None:
     assert text_of(cells[6]) == "hidden-to-hidden bias missing"
 
 
-def test_every_check_is_listed_and_a_broken_one_is_told() -> None:
+def test_every_check_is_listed_and_failures_are_marked() -> None:
     def edit(trace: Trace) -> None:
         trace.state_h[0, 1, 2] += 1.0
 

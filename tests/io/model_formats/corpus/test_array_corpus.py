@@ -99,7 +99,7 @@ def test_arrays_without_names_are_listed(tmp_path: Path) -> None:
     assert list(arrays_of(tmp_path / "w.npz"))[:2] == ["arr_0", "arr_1"]
 
 
-def test_recorded_arrays_beside_weights_change_nothing(tmp_path: Path) -> None:
+def test_recorded_arrays_next_to_weights_change_nothing(tmp_path: Path) -> None:
     made = MODULES["cell"]
     np.savez(tmp_path / "w.npz", x=np.ones((5, 2, 3)), y=np.ones((5, 2, 4)), text=np.array("x"), **arrays(made))
     check(tmp_path / "w.npz", {"lstm": made})

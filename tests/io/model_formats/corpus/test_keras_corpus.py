@@ -468,7 +468,7 @@ QUICK = (
 
 
 @pytest.mark.parametrize("name", slow_except(CASES, *QUICK))
-def test_each_network_computes_what_keras_does_or_says_why_it_is_not_read(name: str, tmp_path: Path) -> None:
+def test_each_network_equals_keras_or_says_why_it_is_not_read(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     model = with_random_weights(case.build())
     computed = {running: computed_by(model, running) for running in case.runs}
@@ -659,7 +659,7 @@ def twins() -> Any:
 
 
 @pytest.mark.parametrize("ending", WHOLE)
-def test_layers_of_the_same_names_in_several_models_are_told_apart(ending: str, tmp_path: Path) -> None:
+def test_layers_of_the_same_names_in_several_models_have_distinct_names(ending: str, tmp_path: Path) -> None:
     model = with_random_weights(twins())
     path = saved(model, tmp_path / f"m.{ending}")
     (x,) = given(model)

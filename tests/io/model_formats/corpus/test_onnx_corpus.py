@@ -544,9 +544,7 @@ def test_weights_that_are_scattered_are_the_reason(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("swapped", [False, True])
-def test_directions_that_are_taken_apart_and_put_side_by_side_again_are_one_layer(
-    swapped: bool, tmp_path: Path
-) -> None:
+def test_split_and_concatenated_directions_are_one_layer(swapped: bool, tmp_path: Path) -> None:
     graph = Graph()
     y = graph.recurrent("LSTM", graph.input("x", None, None, FEATURES), "l0", directions=2)
     graph.node("Split", [y, graph.constant("each", integers(1, 1))], "forward", "backward", axis=1)
@@ -579,7 +577,7 @@ def test_nodes_with_the_batch_first_are_read(operator: str, tmp_path: Path) -> N
     assert_near(computed_on(path, X.swapaxes(0, 1), entry.name).out, in_time(y.transpose(1, 2, 0, 3)), 1e-5)
 
 
-def test_names_that_are_empty_the_same_or_no_plain_text_are_told_apart(tmp_path: Path) -> None:
+def test_empty_repeated_or_binary_names_become_distinct(tmp_path: Path) -> None:
     graph = Graph()
     x = graph.input("x", None, None, FEATURES)
     for name in ("ключ 键", "line\nbreak", "first", "second"):
@@ -591,7 +589,7 @@ def test_names_that_are_empty_the_same_or_no_plain_text_are_told_apart(tmp_path:
     assert names_in(graph, tmp_path / "m.onnx") == ["ключ 键", "line\\nbreak", "first_y", "first_y#2", "third"]
 
 
-def test_operators_that_are_not_of_onnx_are_listed_with_what_they_are(tmp_path: Path) -> None:
+def test_operators_outside_of_onnx_are_listed_with_their_kind(tmp_path: Path) -> None:
     graph = one("LSTM")
     graph.node("DynamicQuantizeLSTM", ["x", "a_W"], "q", domain="com.microsoft", name="quantized", hidden_size=H)
     graph.node("AttnLSTM", ["x", "a_W"], "t", domain="com.microsoft", name="attention", hidden_size=H)

@@ -172,7 +172,7 @@ def test_unrolled_time_steps_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("folding", [True, False])
-def test_weights_kept_as_direction_and_length_are_combined(folding: bool, tmp_path: Path) -> None:
+def test_weights_stored_as_direction_and_length_are_combined(folding: bool, tmp_path: Path) -> None:
     torch.manual_seed(6)
     module = Module("lstm", 1)
     torch.nn.utils.parametrizations.weight_norm(module.rnn, "weight_hh_l0")

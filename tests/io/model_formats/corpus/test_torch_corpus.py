@@ -1078,7 +1078,7 @@ COMPILED = {
 
 
 @pytest.mark.parametrize("name", slow_except(CASES, *CASES.keys() - COMPILED))
-def test_a_file_computes_what_its_modules_do_or_is_refused_with_the_reason(name: str, tmp_path: Path) -> None:
+def test_a_file_computes_the_results_of_its_modules_or_is_refused_with_the_reason(name: str, tmp_path: Path) -> None:
     torch.manual_seed(6)
     with warnings.catch_warnings():
         # PyTorch calls some of its ways to save deprecated.

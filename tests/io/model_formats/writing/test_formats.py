@@ -101,7 +101,7 @@ def test_another_ending_is_refused_with_those_that_are_known() -> None:
     assert format_for(Path("W.ONNX")) is ONNX_MODEL
 
 
-def test_what_onnx_runtime_cannot_compute_is_refused() -> None:
+def test_a_network_that_onnx_runtime_cannot_compute_is_refused() -> None:
     network = made("lstm", dtype="float64").network
     with pytest.raises(InputError, match=r'w\.onnx .* network\.dtype is "float64", .* only in float32'):
         ONNX_MODEL.check(network, Path("w.onnx"))

@@ -39,14 +39,14 @@ def test_gluon_s_layer_loads_the_file_and_computes_the_same(
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_file_is_what_mxnet_itself_would_write(mx: Any, tmp_path: Path, dtype: str) -> None:
+def test_the_file_is_identical_to_that_of_mxnet(mx: Any, tmp_path: Path, dtype: str) -> None:
     inputs = made("gru", 2, True, dtype)
     arrays = {name: mx.nd.array(array, dtype=dtype) for name, array in inputs.parameters.items()}
     mx.nd.save(str(tmp_path / "theirs.params"), arrays)
     assert write(inputs, tmp_path / "ours.params").read_bytes() == (tmp_path / "theirs.params").read_bytes()
 
 
-def test_float64_stays_what_it_is(mx: Any, tmp_path: Path) -> None:
+def test_float64_is_preserved(mx: Any, tmp_path: Path) -> None:
     inputs = made("lstm", 1, False, "float64")
     block = layer(mx, "lstm", 1, False, "float64")
     block.load_parameters(str(write(inputs, tmp_path / "w.params")))

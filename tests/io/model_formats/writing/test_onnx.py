@@ -64,7 +64,7 @@ def test_a_model_runs_on_sequences_of_any_size(tmp_path: Path, timesteps: int, s
     assert_reproduces(other, out, states)
 
 
-def test_weights_beyond_what_a_message_holds_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_larger_than_a_message_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "_LARGEST_BYTES", 400)
     with pytest.raises(InputError, match=r"The weights have 432 bytes: an ONNX file may hold 400\."):
         write(made("gru"), tmp_path / "w.onnx")

@@ -44,7 +44,7 @@ def test_the_file_says_that_it_is_pytorch_s(tmp_path: Path) -> None:
         assert file.metadata() == {"format": "pt"}
 
 
-def test_what_the_library_cannot_write_is_a_sentence(tmp_path: Path) -> None:
+def test_a_write_error_of_the_library_is_a_sentence(tmp_path: Path) -> None:
     inputs = made("gru")
     with pytest.raises(InputError, match=r"w\.safetensors cannot be written: .*[^.]\.$"):
         safetensors.write_weights(inputs.network, inputs.parameters, tmp_path / "gone" / "w.safetensors")
