@@ -56,7 +56,7 @@ class VectorTable(ResultView):
         self._gates: GateVectors | None = None
         self._highlighted: Sequence[Region] = ()
 
-        self._heading = ElidedLabel("No vector yet", bold=True, selectable=True)
+        self._heading = ElidedLabel("No hidden state yet", bold=True, selectable=True)
         self._passage = ElidedLabel(selectable=True)
         self._empty = QLabel("Press F5 to see the selected hidden state of every engine.")
         self._empty.setWordWrap(True)
@@ -172,7 +172,7 @@ class VectorTable(ResultView):
     def _refresh(self) -> None:
         result = self._result
         if result is None:
-            self._heading.setText("No vector yet")
+            self._heading.setText("No hidden state yet")
             self.model.show_vector(None, "unit", ("", ""))
             return
         network, where = result.inputs.network, self._location
