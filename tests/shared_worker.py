@@ -7,8 +7,7 @@ import pytest
 
 from rnnviz.core.config import Config
 from rnnviz.execution import supervisor as runs
-from rnnviz.execution.events import Event, Finished
-from rnnviz.execution.request import RunRequest
+from rnnviz.execution.events import Event, Finished, RunRequest
 from rnnviz.execution.supervisor import Supervisor, new_request
 from rnnviz.io.inputs import load_inputs
 from rnnviz.sweeps import local

@@ -12,7 +12,7 @@ PUBLIC = [ROOT / "__init__.py"]
 CORE = sorted((ROOT / "core").glob("*.py"))
 VERIFY = [ROOT / "verify" / f"{name}.py" for name in ("compare", "invariants", "metrics", "mismatches", "result")]
 ENGINES = [ROOT / "engines/base.py"]
-EXECUTION = [ROOT / "execution" / f"{name}.py" for name in ("evaluate", "pipeline", "supervisor")]
+EXECUTION = [ROOT / "execution" / f"{name}.py" for name in ("pipeline", "supervisor")]
 INPUTS = [ROOT / "io" / f"{name}.py" for name in ("config_toml", "inputs", "outputs")]
 WITHOUT_SECTIONS = {
     "axis_labels",

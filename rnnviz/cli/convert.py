@@ -36,8 +36,8 @@ def add_to(commands: Commands) -> None:
 
 
 def _convert(options: Namespace) -> Answer:
+    from rnnviz.execution.child_process import call_in_subprocess
     from rnnviz.execution.export_weights import write_verified
-    from rnnviz.execution.subprocess_call import call_in_subprocess
     from rnnviz.io.atomic import atomic_write
     from rnnviz.io.inputs import load_inputs
     from rnnviz.io.model_formats.assumptions import of_weights

@@ -62,7 +62,7 @@ def arrays_in_subprocess(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _in_subprocess(read: Callable[[Path], Read], path: Path) -> Read:
-    from rnnviz.execution.subprocess_call import call_in_subprocess
+    from rnnviz.execution.child_process import call_in_subprocess
 
     with progress_bar(quiet=False) as notify:
         return call_in_subprocess(

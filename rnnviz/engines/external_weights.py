@@ -74,7 +74,7 @@ def load_file_engine(name: str, path: Path) -> Engine:
 
             return FileWeightsEngine(engine, torch.read_parameters, path)
         case "onnx":
-            from rnnviz.engines.onnx_model import OnnxModelEngine
+            from rnnviz.engines.onnx import OnnxModelEngine
 
             return OnnxModelEngine(path)
     raise AssertionError(f"{name} reads no files")

@@ -8,8 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from rnnviz import __version__
 from rnnviz.core.memory_budget import available_memory, readable
 from rnnviz.engines.registry import ENGINES
+from rnnviz.execution.folders import temporary_place
 from rnnviz.execution.log import log_path
-from rnnviz.execution.run_dirs import temporary_place
 
 _PACKAGES = ("numpy", "mxnet", "PySide6-Essentials", "pyqtgraph", "polars", "onnx", "onnxruntime", "torch")
 _QT_VARIABLES = ("QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY", "XDG_SESSION_TYPE", "XDG_CURRENT_DESKTOP")

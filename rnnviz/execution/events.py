@@ -1,4 +1,4 @@
-"""Events of a run.
+"""Request and events of a run.
 
 Every run ends with exactly one of Finished, Failed and Cancelled. A run with a step audit emits Computed before: its
 result can be shown, and the audit follows.
@@ -8,8 +8,28 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal, TypeAlias
 
+from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import display_name
+from rnnviz.core.inputs import Load
 from rnnviz.verify.result import RunResult
+
+AuditMode: TypeAlias = Literal["off", "auto", "full"]
+"""Whether steps are audited: not at all, a sample of a large run, or every one."""
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """One run. `id` grows with every request, so that answers to older requests are recognized and dropped.
+
+    `trusted` names the user's files that may be run: those that the user asked for, not those that a config names.
+    """
+
+    id: int
+    config: Config
+    load: Load
+    audit: AuditMode = "auto"
+    trusted: frozenset[str] = frozenset()
+
 
 FailureKind: TypeAlias = Literal["input", "engine"]
 

@@ -1,16 +1,75 @@
-"""Weights written to a model file, which is read back and run before it is kept."""
+"""Weights written to a model file, which is read back and run before it is kept.
+
+Its weights must be bit-identical when read back, and a run of it correct. A file with bit-identical weights may still
+define another network for its framework: with another gate order, or with its layers joined in another way. Therefore
+the framework runs the file, if it is installed, on a random sequence from a random initial state, and the step audit
+compares each step with the original parameters. The manual engine does the same with the weights that were read back.
+"""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from rnnviz.core.config import Network
+import numpy as np
+
+from rnnviz.cells.interpreters.running_error import ALLOWED
+from rnnviz.core.config import Config, InitialStateSource, Network, SequenceSource
 from rnnviz.core.errors import EngineError, InputError
+from rnnviz.core.initial_state import draw_initial_state
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.progress import stage
-from rnnviz.execution.roundtrip_check import RoundtripCheck, check_roundtrip
+from rnnviz.core.sequence import draw_sequence
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import DIRECTIONS
+from rnnviz.engines.base import Engine
+from rnnviz.engines.external_weights import FileWeightsEngine, load_file_engine, unsupported_reason
+from rnnviz.engines.manual import ManualEngine
+from rnnviz.verify.audit import audit
+from rnnviz.verify.cell_states import CellStates
+from rnnviz.verify.invariants import consistency_checks
+
+_SEQUENCE = SequenceSource(source="normal", batch_size=2, timesteps=3)
+"""N differs from T, since equal sizes would hide exchanged axes."""
+
+
+@dataclass(frozen=True)
+class RoundtripCheck:
+    """The result of a passed check.
+
+    Attributes
+    ----------
+    numbers : int
+        How many weights and biases were compared.
+    library : str
+        The version of the framework that ran the file in addition to NumPy, such as "onnxruntime 1.19"; else "".
+    reason : str
+        Why the framework of the format did not run the file, a clause without a full stop; "" if it did, or if the
+        format has none.
+    assumptions : tuple of str
+        The assumptions of the model file that the weights come from.
+    """
+
+    numbers: int
+    library: str
+    reason: str
+    assumptions: tuple[str, ...] = ()
+
+    @property
+    def sentences(self) -> str:
+        """The verified properties, and the reason if the framework did not run the file."""
+        if self.library:
+            return f"Verified: bit-exact round trip, runs with NumPy and {self.library}."
+        verified = "Verified: bit-exact round trip, run with NumPy."
+        return f"{verified} Not run by its framework: {self.reason}." if self.reason else verified
+
+    @property
+    def short(self) -> str:
+        """The same for a line with little room."""
+        return f"{self.numbers:,} weights, verified with {self.library or 'NumPy'}"
+
 
 _LOADED, _WRITTEN, _READ_BACK = 0.2, 0.3, 0.5
 """The fraction that is done after each stage; the check takes the rest."""
@@ -76,3 +135,123 @@ def write_verified(load: Callable[[], Inputs], form: Form, temporary: Path, show
     except (InputError, EngineError) as error:
         why = str(error).replace(str(temporary), shown.name)
         raise EngineError(f"{shown} was not written, because its check failed: {why}") from error
+
+
+def check_roundtrip(
+    network: Network, parameters: Parameters, path: Path, read_back: Parameters, library: str | None
+) -> RoundtripCheck:
+    """Compare a written file with the parameters that it must contain.
+
+    Parameters
+    ----------
+    network : Network
+        The network in the file.
+    parameters : Parameters
+        The parameters that were written.
+    path : Path
+        The file, which the framework runs.
+    read_back : Parameters
+        The parameters as rnnviz reads them from the file.
+    library : str or None
+        The engine that can run files of this format; None if there is none.
+
+    Returns
+    -------
+    RoundtripCheck
+        How many weights were compared, and which framework ran the file.
+
+    Raises
+    ------
+    EngineError
+        If a weight differs, or an engine refuses the file or computes another result.
+    """
+    _check_numbers(parameters, read_back)
+    config = Config(network, _SEQUENCE, initial_state=InitialStateSource(source="normal"))
+    inputs = Inputs(
+        config,
+        draw_sequence(network, _SEQUENCE),
+        parameters,
+        draw_initial_state(network, config.initial_state, _SEQUENCE.batch_size),
+    )
+    with stage(0.0, 0.5):
+        check_computes(FileWeightsEngine(ManualEngine(), lambda *_: read_back, path), inputs)
+    reason = "" if library is None else unsupported_reason(library, network) or ""
+    if library is None or reason:
+        return RoundtripCheck(network.parameter_count, "", reason)
+    with stage(0.5, 1.0):
+        engine = load_file_engine(library, path)
+        check_computes(engine, inputs)
+    return RoundtripCheck(network.parameter_count, engine.version, "")
+
+
+def _check_numbers(parameters: Parameters, read_back: Parameters) -> None:
+    for name, array in parameters.items():
+        found = read_back[name]
+        differs = _bits(found) != _bits(array)
+        if differs.any():
+            place = tuple(int(i) for i in np.argwhere(differs)[0])
+            raise EngineError(f"{name}{list(place)} is {found[place]}, expected {array[place]}.")
+
+
+def _bits(array: FloatArray) -> "np.ndarray[tuple[int, ...], np.dtype[np.unsignedinteger[Any]]]":
+    return array.view(f"u{array.itemsize}")
+
+
+def check_computes(engine: Engine, inputs: Inputs) -> None:
+    """Run an engine, and audit each step against the parameters of `inputs`.
+
+    Raises
+    ------
+    EngineError
+        If the engine fails, or a step, a final state or an output is wrong; the sentence says where.
+    """
+    trace = _empty_trace(engine, inputs)
+    with stage(0.0, 0.5) as notify:
+        engine.run(inputs, trace, notify)
+    with stage(0.5, 1.0) as notify:
+        found = audit(inputs, trace, full=True, progress=notify)
+    if found.first_wrong is not None:
+        wrong = found.first_wrong
+        raise EngineError(
+            f"{engine.version} computes {wrong.value:.9g} from it at {wrong.where}, expected {wrong.expected:.9g}."
+        )
+    for check in consistency_checks(trace, *inputs.config.tolerances):
+        if not check.holds:
+            raise EngineError(f"{engine.version} computes inconsistent results from it: the check {check.name} fails.")
+    _check_cells(engine, inputs, trace)
+
+
+def _check_cells(engine: Engine, inputs: Inputs, trace: Trace) -> None:
+    """Compare the final cell states, which the audit does not read, with those of the recurrence."""
+    if trace.state_c is None:
+        return
+    network = inputs.network
+    cells = CellStates(inputs, trace)
+    for lane, final in enumerate(trace.state_c):
+        layer, direction = divmod(lane, network.directions)
+        last = slice(0, 1) if network.backward(direction) else slice(inputs.timesteps - 1, inputs.timesteps)
+        c = cells.after(layer, direction, last, slice(0, inputs.batch_size), slice(0, network.hidden_size))
+        right = np.abs(final - c.value[0]) <= ALLOWED * c.bound[0]
+        if not (right | ~np.isfinite(c.bound[0])).all():
+            where = f"layer {layer}, {DIRECTIONS[network.backward(direction)]}"
+            raise EngineError(f"{engine.version} computes a wrong final cell state from it: {where}.")
+
+
+def _empty_trace(engine: Engine, inputs: Inputs) -> Trace:
+    """A trace of NaN, which cannot pass for a result."""
+    network = inputs.network
+
+    def empty(*shape: int) -> FloatArray:
+        return np.full(shape, np.nan, network.dtype)
+
+    has_cell = network.kind.has_cell_state
+    cells = network.hidden_shape(inputs.timesteps, inputs.batch_size, "c") if has_cell else ()
+    return Trace(
+        engine.version,
+        hidden=empty(*inputs.hidden_shape),
+        output=empty(inputs.timesteps, inputs.batch_size, network.directions * network.output_size),
+        state_h=empty(*network.state_shape(inputs.batch_size)),
+        state_c=empty(*network.state_shape(inputs.batch_size, "c")) if has_cell else None,
+        cell=empty(*cells) if has_cell and engine.provides_cell_state else None,
+        reverse=network.reverse,
+    )

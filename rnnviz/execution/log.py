@@ -13,7 +13,7 @@ from types import TracebackType
 
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import is_own, is_recording
-from rnnviz.execution.state_dir import make_state_folder, state_folder
+from rnnviz.execution.folders import make_state_folder, state_folder
 
 log = logging.getLogger("rnnviz")
 # Without this handler, Python would print log records if there is no log file.

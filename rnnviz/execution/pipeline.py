@@ -3,7 +3,7 @@
 The pipeline runs in the process that holds the engines and leaves everything in a folder.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +18,17 @@ from rnnviz.core.memory_budget import check_demand
 from rnnviz.core.progress import watched
 from rnnviz.core.trace import Trace, create_trace, open_trace, with_missing
 from rnnviz.engines.base import Engine
+from rnnviz.engines.faults.registry import known_bugs_of
 from rnnviz.engines.registry import find_engine, load_engine
 from rnnviz.engines.replay.reader import check_recording, open_recording
 from rnnviz.engines.user_code.parent import custom_cell
-from rnnviz.execution.evaluate import evaluate
-from rnnviz.execution.events import Stage, StageKind
-from rnnviz.execution.request import RunRequest
+from rnnviz.execution.events import RunRequest, Stage, StageKind
 from rnnviz.multiscale.builder import ComparedPyramids, build_values, needs_pyramid
+from rnnviz.verify.audit import Audit, audit
 from rnnviz.verify.cell_state_invariants import cell_checks, cell_equality
 from rnnviz.verify.compare import Comparison, compare, with_cell_states
+from rnnviz.verify.diagnosis import diagnose
+from rnnviz.verify.fault_coverage import suggested_config, undetectable
 from rnnviz.verify.invariants import Check, consistency_checks, equality
 from rnnviz.verify.metrics import largest_magnitude
 from rnnviz.verify.result import Judgment
@@ -37,6 +39,8 @@ Notify = Callable[[Stage, float], None]
 
 # How the progress bar is shared out until the run is compared; the engines take most of that time.
 _READ, _ENGINES, _COMPARE = 0.05, 0.8, 0.15
+# How the rest of it is: the remainder tests undetectable bugs.
+_AUDIT, _DIAGNOSE = 0.85, 0.1
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,41 @@ def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: 
     """
     inputs = open_inputs(folder / "inputs")
     traces = open_traces(outcome.config, folder)
-    return evaluate(request, inputs, traces, outcome.comparisons, outcome.checks, notify)
+    comparisons, checks = outcome.comparisons, outcome.checks
+    audits: dict[str, Audit] = {}
+    for place, (name, trace) in enumerate(traces.items()):
+
+        def progress(done: float, name: str = name, place: int = place) -> None:
+            notify(Stage(StageKind.AUDITING, name), _AUDIT * (place + done) / len(traces))
+
+        audits[name] = audit(
+            inputs,
+            trace,
+            comparisons,
+            traces=traces,
+            full=request.audit == "full",
+            progress=progress,
+            folder=trace.folder,
+        )
+    known = {(check.engine, check.name) for check in checks}
+    added = tuple(c for found in audits.values() for c in found.checks if (c.engine, c.name) not in known)
+    diagnoses = {}
+    for name, trace in traces.items():
+        # Two ways to compute that only drift apart say nothing about the one that is audited.
+        broken = any(check.engine == name and not (check.holds or check.accumulates) for check in (*checks, *added))
+        unjudged = trace.partial or audits[name].undetermined_mismatches
+        if audits[name].wrong or broken or (unjudged and _apart(name, comparisons)):
+            notify(Stage(StageKind.DIAGNOSING, name), _AUDIT)
+            diagnoses[name] = diagnose(inputs, trace, audits[name])
+    notify(Stage(StageKind.TESTING_BUGS), _AUDIT + _DIAGNOSE)
+    blind = undetectable(inputs)
+    cure = suggested_config(inputs, blind, request.load) if blind else None
+    causes = {bug.name: bug.cause for bug in known_bugs_of(inputs.network)}
+    return Judgment(audits, diagnoses, blind, cure, causes, added)
+
+
+def _apart(engine: str, comparisons: Sequence[Comparison]) -> bool:
+    return any(c.mismatched for c in comparisons if engine in (c.reference, c.candidate))
 
 
 def open_traces(config: Config, folder: Path) -> dict[str, Trace]:

@@ -17,13 +17,23 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.inputs import Load
 from rnnviz.core.inputs_io import open_inputs
-from rnnviz.execution import worker, worker_main
-from rnnviz.execution.events import STARTING, Cancelled, Computed, Event, Failed, Finished, Progressed, Stage
+from rnnviz.execution import worker
+from rnnviz.execution.child_process import describe_exit, start
+from rnnviz.execution.events import (
+    STARTING,
+    AuditMode,
+    Cancelled,
+    Computed,
+    Event,
+    Failed,
+    Finished,
+    Progressed,
+    RunRequest,
+    Stage,
+)
+from rnnviz.execution.folders import remove_with, storage, temporary_place
 from rnnviz.execution.log import log
 from rnnviz.execution.pipeline import Outcome, open_traces
-from rnnviz.execution.process_start import describe_exit, start
-from rnnviz.execution.request import AuditMode, RunRequest
-from rnnviz.execution.run_dirs import remove_with, storage, temporary_place
 from rnnviz.verify.result import RunResult
 
 _request_ids = itertools.count(1)
@@ -250,7 +260,7 @@ def _lives(process: BaseProcess) -> bool:
 def _start_child(warm: tuple[str, ...], threads: int | None, folder: Path) -> tuple[BaseProcess, Connection]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=worker_main.main, args=(theirs, warm, folder), name="rnnviz engines", daemon=True)
+    process = context.Process(target=worker.main, args=(theirs, warm, folder), name="rnnviz engines", daemon=True)
     start(process, threads)
     theirs.close()
     return process, ours

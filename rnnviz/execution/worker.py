@@ -1,25 +1,29 @@
-"""The child process that holds the engines.
+"""The worker process, which holds the engines.
 
 Its main thread is the only one that runs MXNet: every new thread that does costs 5 MB that never come back.
+
+Nothing heavy is imported with this module, as the process unpickles a function of it before anything can be caught.
 """
 
+import ctypes
 import gc
+import os
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from errno import ENOMEM
 from multiprocessing.connection import Connection
 from pathlib import Path
 from time import monotonic
-from traceback import format_exc
-from typing import Any, TypeAlias
+from traceback import format_exc, print_exc
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rnnviz.core.errors import ConfigError, EngineError, InputError
-from rnnviz.execution.events import Stage
-from rnnviz.execution.malloc_tuning import disable_malloc_trim, malloc_trim, preallocate_blas_buffers
-from rnnviz.execution.pipeline import Notify, compute, judge_computed
-from rnnviz.execution.process_start import exit_with_parent
-from rnnviz.execution.request import RunRequest
-from rnnviz.execution.run_dirs import remove_all_of
+from rnnviz.execution.child_process import exit_with_parent
+from rnnviz.execution.folders import remove_all_of
+
+if TYPE_CHECKING:
+    from rnnviz.execution.events import RunRequest, Stage
 
 READY = "ready"
 _PROGRESS_INTERVAL = 0.05
@@ -31,26 +35,71 @@ _IDLE = 0.3
 _COMPUTE = 0.7
 """The part of an audited run's progress that computing and comparing take."""
 
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_KEPT_BYTES = 64 << 20
+_LARGEST_MMAP_THRESHOLD = 32 << 20
+_PRODUCTS_BYTES = 48 << 20
+"""More than OpenBLAS takes at its first product, which is 32 MB and a little."""
+
 Message: TypeAlias = tuple[str, Any]
 
 
 def begin() -> None:
-    """Allocate system resources before the first run.
+    """Import all that computes, and allocate system resources before the first run.
 
-    Raises
-    ------
-    MemoryError
-        If there is too little memory.
+    Raises a MemoryError if there is too little memory.
     """
+    import rnnviz.execution.pipeline  # noqa: F401
+
     disable_malloc_trim()
     preallocate_blas_buffers()
+
+
+def disable_malloc_trim() -> None:
+    """Let glibc keep some freed memory in place of handing it back; elsewhere nothing happens.
+
+    numpy's temporaries are a few megabytes large. By default each one is mapped again and cleared page by page by the
+    system, which takes as long as the arithmetic on it.
+    """
+    mallopt = _glibc("mallopt")
+    if mallopt is not None:
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+        mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
+
+
+def _glibc(function: str) -> Any:
+    """A function of glibc, or None on other systems."""
+    return getattr(ctypes.CDLL(None), function, None) if sys.platform == "linux" else None
+
+
+def preallocate_blas_buffers() -> None:
+    """Have numpy's OpenBLAS take the room that it keeps for all later products, while there is some.
+
+    Where there is none it asks again and again, for ever. Raises a MemoryError if there is none.
+    """
+    import numpy as np
+
+    # Asked for and given back: numpy says what OpenBLAS does not.
+    np.empty(_PRODUCTS_BYTES, np.uint8)
+    # Small products need no room.
+    square = np.ones((256, 256), np.float32)
+    np.matmul(square, square)
 
 
 def main(connection: Connection, warm: tuple[str, ...], storage: Path) -> None:
     """Answer requests until the pipe is closed. `warm` names the engines that are imported before the first one.
 
     `storage` is the parent's folder for runs, which goes with the parent.
+
+    A process that cannot even begin ends at once, with the code 1: where memory is missing, what numpy's libraries do
+    at a regular end may wait for ever for threads that never got theirs.
     """
+    try:
+        begin()
+    except BaseException:  # noqa: BLE001 - whatever it is, nothing can be done but to notify it and end
+        print_exc()
+        sys.stderr.flush()
+        os._exit(1)
     # The parent decides what a Ctrl-C in the terminal means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     storages = {storage}
@@ -81,7 +130,10 @@ def _rest() -> None:
     Gluon's layers hold themselves, and the collector by itself would let those of thousands of runs pile up.
     """
     gc.collect()
-    malloc_trim()
+    # Free memory grows with runs of different sizes.
+    malloc_trim = _glibc("malloc_trim")
+    if malloc_trim is not None:
+        malloc_trim(0)
 
 
 def _warm_up(engines: tuple[str, ...]) -> None:
@@ -95,10 +147,10 @@ def _warm_up(engines: tuple[str, ...]) -> None:
             continue
 
 
-def _answer(connection: Connection, request: RunRequest, folder: Path) -> None:
+def _answer(connection: Connection, request: "RunRequest", folder: Path) -> None:
     last = 0.0
 
-    def notify(stage: Stage, fraction: float) -> None:
+    def notify(stage: "Stage", fraction: float) -> None:
         nonlocal last
         now = monotonic()
         if now - last >= _PROGRESS_INTERVAL:
@@ -109,8 +161,10 @@ def _answer(connection: Connection, request: RunRequest, folder: Path) -> None:
         connection.send(message)
 
 
-def _messages(request: RunRequest, folder: Path, notify: Notify) -> Iterator[Message]:
+def _messages(request: "RunRequest", folder: Path, notify: "Callable[[Stage, float], None]") -> Iterator[Message]:
     """The outcome as "computed", if steps are to be audited, and with its judgment as "finished"; or "failed"."""
+    from rnnviz.execution.pipeline import compute, judge_computed
+
     try:
         audited = request.audit != "off"
         share = _COMPUTE if audited else 1.0

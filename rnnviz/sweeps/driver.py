@@ -9,7 +9,7 @@ from rnnviz.core.engine_spec import engine_file
 from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Load
 from rnnviz.engines.registry import EngineEntry, find_engine
-from rnnviz.execution.request import AuditMode
+from rnnviz.execution.events import AuditMode
 from rnnviz.sweeps.cache_key import Identities
 from rnnviz.sweeps.grid import Point, Sweep
 from rnnviz.sweeps.journal import Journal

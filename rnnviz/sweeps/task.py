@@ -6,8 +6,7 @@ from math import inf, nan
 
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Load
-from rnnviz.execution.events import Cancelled, Failed, Finished
-from rnnviz.execution.request import AuditMode, RunRequest
+from rnnviz.execution.events import AuditMode, Cancelled, Failed, Finished, RunRequest
 from rnnviz.execution.supervisor import Supervisor, new_request
 from rnnviz.sweeps.results import FirstWrong, SweepResult
 from rnnviz.text.verdict_text import plain, verdict_sentence

@@ -9,9 +9,9 @@ import pytest
 
 from rnnviz.core.config import Config
 from rnnviz.core.inputs_io import open_inputs
-from rnnviz.execution.malloc_tuning import disable_malloc_trim
+from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, judge_computed, open_traces
-from rnnviz.execution.request import RunRequest
+from rnnviz.execution.worker import disable_malloc_trim
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
 from tests.benchmarks.grid import grid

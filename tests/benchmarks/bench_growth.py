@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rnnviz.core.config import Config
-from rnnviz.execution.malloc_tuning import disable_malloc_trim
+from rnnviz.execution.worker import disable_malloc_trim
 from tests.benchmarks.growth import fit, geometric
 from tests.benchmarks.parts import costs_in_bytes, costs_in_seconds
 from tests.benchmarks.private_memory import MEGABYTE

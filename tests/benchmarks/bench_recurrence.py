@@ -12,9 +12,9 @@ from time import perf_counter
 import pytest
 
 from rnnviz.core.config import Config
-from rnnviz.execution.malloc_tuning import disable_malloc_trim
+from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute
-from rnnviz.execution.request import RunRequest
+from rnnviz.execution.worker import disable_malloc_trim
 from rnnviz.io.inputs import load_inputs
 from tests.benchmarks.grid import grid
 from tests.benchmarks.rows import Row, Table

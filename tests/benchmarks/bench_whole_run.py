@@ -10,8 +10,7 @@ from time import perf_counter
 import pytest
 
 from rnnviz.core.config import Config
-from rnnviz.execution.events import Failed, Finished
-from rnnviz.execution.request import AuditMode
+from rnnviz.execution.events import AuditMode, Failed, Finished
 from rnnviz.execution.supervisor import Supervisor, new_request
 from rnnviz.io.inputs import load_inputs
 from tests.benchmarks.growth import fit, geometric

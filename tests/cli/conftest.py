@@ -32,4 +32,4 @@ def no_subprocess(monkeypatch: pytest.MonkeyPatch) -> None:
     def call(function: Callable[..., Any], *arguments: Any, **_: Any) -> Any:
         return function(*arguments)
 
-    monkeypatch.setattr("rnnviz.execution.subprocess_call.call_in_subprocess", call)
+    monkeypatch.setattr("rnnviz.execution.child_process.call_in_subprocess", call)

@@ -4,8 +4,7 @@ from typing import Any
 
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Load
-from rnnviz.execution.events import Cancelled, Computed, Event, Failed, Finished, Progressed
-from rnnviz.execution.request import AuditMode
+from rnnviz.execution.events import AuditMode, Cancelled, Computed, Event, Failed, Finished, Progressed
 from rnnviz.execution.supervisor import Supervisor, new_request
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult

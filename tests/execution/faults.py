@@ -18,7 +18,7 @@ import psutil
 
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs, Load
-from rnnviz.execution.run_dirs import storage
+from rnnviz.execution.folders import storage
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
 

@@ -16,7 +16,7 @@ import pytest
 
 from rnnviz.execution import supervisor as supervisor_module
 from rnnviz.execution.events import Cancelled, Failed, Finished
-from rnnviz.execution.run_dirs import RunDirs
+from rnnviz.execution.folders import RunDirs
 from rnnviz.execution.supervisor import Supervisor, new_request
 from tests.execution import loads
 from tests.execution.event_helpers import config, events_of, finished

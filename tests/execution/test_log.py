@@ -9,8 +9,8 @@ import pytest
 from rnnviz.core.config import Config
 from rnnviz.execution import log as module
 from rnnviz.execution.doctor import report
+from rnnviz.execution.folders import state_folder
 from rnnviz.execution.log import keep_log, log, log_path, log_tail, shapes, stop_log, where, where_in
-from rnnviz.execution.state_dir import state_folder
 
 
 @pytest.fixture(autouse=True)

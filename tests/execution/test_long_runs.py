@@ -7,8 +7,8 @@ import pytest
 from rnnviz.core.config import Config
 from rnnviz.core.inputs_io import open_inputs
 from rnnviz.core.memory_budget import demand
+from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, open_traces
-from rnnviz.execution.request import RunRequest
 from rnnviz.io.inputs import load_inputs
 from tests.verify.pyramids import with_short_levels
 

@@ -12,8 +12,8 @@ from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.registry import load_engine
 from rnnviz.execution import pipeline
+from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, judge_computed
-from rnnviz.execution.request import RunRequest
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.templates import starter
 from rnnviz.verify.cell_state_invariants import STATE_FOLLOWS

@@ -9,9 +9,8 @@ import pytest
 from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.inputs_io import open_inputs
-from rnnviz.execution.events import Stage, StageKind
+from rnnviz.execution.events import RunRequest, Stage, StageKind
 from rnnviz.execution.pipeline import Outcome, compute, open_traces
-from rnnviz.execution.request import RunRequest
 from rnnviz.io.export.json_summary import summary
 from rnnviz.io.inputs import load_inputs
 from rnnviz.text.verdict_text import verdict_sentence

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rnnviz.execution import recovery_dir as desk
-from rnnviz.execution.recovery_dir import AUTOSAVE, CRASH, RecoveryDir
+from rnnviz.execution import folders as desk
+from rnnviz.execution.folders import AUTOSAVE, CRASH, RecoveryDir
 from tests.full_disk import files_of_at_most
 
 
@@ -18,7 +18,7 @@ from tests.full_disk import files_of_at_most
 def left(tmp_path: Path) -> Path:
     """What a process left that has ended."""
     code = (
-        "import sys; from rnnviz.execution.recovery_dir import RecoveryDir; from pathlib import Path; "
+        "import sys; from rnnviz.execution.folders import RecoveryDir; from pathlib import Path; "
         "print(RecoveryDir(Path(sys.argv[1])).folder)"
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)

@@ -11,7 +11,7 @@ from onnx import ModelProto, NodeProto
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.inputs import Inputs
 from rnnviz.engines.registry import ENGINES
-from rnnviz.execution.roundtrip_check import RoundtripCheck, check_roundtrip
+from rnnviz.execution.export_weights import RoundtripCheck, check_roundtrip
 from rnnviz.io.model_formats.save.formats import (
     GLUON_PARAMS,
     NUMPY_ARCHIVE,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnviz.execution.run_dirs import RunDirs, remove_with
+from rnnviz.execution.folders import RunDirs, remove_with
 
 
 class Owner:

@@ -11,7 +11,7 @@ from rnnviz.core.errors import ConfigError, EngineError, InputError
 from rnnviz.engines.registry import ENGINES
 from rnnviz.execution import supervisor as supervisor_module
 from rnnviz.execution.events import Cancelled, Failed, Finished, Progressed, Stage, StageKind
-from rnnviz.execution.run_dirs import storage
+from rnnviz.execution.folders import storage
 from rnnviz.execution.supervisor import Supervisor, new_request, run
 from rnnviz.io.inputs import load_inputs
 from tests.execution import loads

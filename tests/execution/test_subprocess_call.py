@@ -13,7 +13,7 @@ from threadpoolctl import ThreadpoolController
 
 from rnnviz.core.errors import ConfigError, EngineError, InputError
 from rnnviz.core.progress import advance, expect
-from rnnviz.execution.subprocess_call import CancelledError, call_in_subprocess
+from rnnviz.execution.child_process import CancelledError, call_in_subprocess
 from rnnviz.io.model_formats.rlimits import limited_memory
 
 

@@ -13,7 +13,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.execution import supervisor as supervisor_module
 from rnnviz.execution.events import STARTING, Cancelled, Computed, Failed, Progressed
-from rnnviz.execution.run_dirs import storage
+from rnnviz.execution.folders import storage
 from rnnviz.execution.supervisor import Supervisor, new_request, run
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rnnviz.core.errors import InputError
-from rnnviz.execution.subprocess_call import call_in_subprocess
+from rnnviz.execution.child_process import call_in_subprocess
 from tests.fuzz.cases import written
 from tests.fuzz.readers import outcome
 

@@ -53,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtestloop(session: pytest.Session) -> bool:
     """Instead of the loop over all tests."""
     settings.load_profile("mutants")
-    for name in ("rnnviz.engines.gluon", "rnnviz.engines.onnx_runtime", "torch"):
+    for name in ("rnnviz.engines.gluon", "rnnviz.engines.onnx", "torch"):
         # They take longer than most tests may, and the first to import one should not be judged by that.
         with suppress(ImportError), warnings.catch_warnings(action="ignore"):
             importlib.import_module(name)

@@ -10,9 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnviz.execution.recovery_dir import RecoveryDir
-from rnnviz.execution.run_dirs import RunDirs
-from rnnviz.execution.state_dir import make_state_folder
+from rnnviz.execution.folders import RecoveryDir, RunDirs, make_state_folder
 from rnnviz.io.atomic import atomic_write
 
 OUTPUTS = ("csv", "npz", "json", "report", "notebook")

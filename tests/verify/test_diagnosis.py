@@ -19,8 +19,8 @@ from rnnviz.engines.faults.spec import Fault
 from rnnviz.engines.layers import run_stack
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.user_code.user_step import OwnRecurrence
+from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, judge_computed
-from rnnviz.execution.request import RunRequest
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
 from rnnviz.verify.diagnosis import diagnose

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from rnnviz.core.config import Config
+from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, judge_computed
-from rnnviz.execution.request import RunRequest
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify import per_timestep
 from rnnviz.verify.compare import Comparison, compare

@@ -7,7 +7,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QProgressDialog, QWidget
 
 from rnnviz.core.errors import InputError
-from rnnviz.execution.subprocess_call import call_in_subprocess
+from rnnviz.execution.child_process import call_in_subprocess
 from rnnviz.gui.commands.dialogs import show_error_dialog
 from rnnviz.gui.commands.model_dialog import ModelDialog
 from rnnviz.gui.commands.recent_files import RecentFiles

@@ -9,8 +9,7 @@ from PySide6.QtCore import QObject, Signal
 from rnnviz.core import number_format
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import display_name, is_recording, recording_name
-from rnnviz.execution.events import Failed
-from rnnviz.execution.request import AuditMode
+from rnnviz.execution.events import AuditMode, Failed
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.jobs.auto_run import AUTOMATIC_VALUES, AutoRun, run_size
 from rnnviz.gui.jobs.code_trust import CodeTrust

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal
 
 from rnnviz.core.config import Config
-from rnnviz.execution.events import STARTING, Failed, Stage
-from rnnviz.execution.request import AuditMode, RunRequest
+from rnnviz.execution.events import STARTING, AuditMode, Failed, RunRequest, Stage
 from rnnviz.gui.jobs.worker import Worker
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult

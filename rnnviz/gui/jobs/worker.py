@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
-from rnnviz.execution.events import Cancelled, Computed, Failed, Finished, Progressed
-from rnnviz.execution.request import RunRequest
+from rnnviz.execution.events import Cancelled, Computed, Failed, Finished, Progressed, RunRequest
 
 if TYPE_CHECKING:
     from rnnviz.execution.supervisor import Supervisor

@@ -154,7 +154,7 @@ def _collect(config: Config) -> "tuple[list[NamedFile], str]":
     from rnnviz.io.session.file_refs import files_to_copy, paths_in, size_of
 
     if any(path.lower().endswith(".onnx") for path in paths_in(config)):
-        from rnnviz.execution.subprocess_call import call_in_subprocess
+        from rnnviz.execution.child_process import call_in_subprocess
 
         files = call_in_subprocess(files_to_copy, config, what="The files could not be read")
     else:
@@ -163,6 +163,6 @@ def _collect(config: Config) -> "tuple[list[NamedFile], str]":
 
 
 def _temporary() -> Path:
-    from rnnviz.execution.run_dirs import storage
+    from rnnviz.execution.folders import storage
 
     return storage().folder

@@ -16,7 +16,7 @@ from rnnviz.gui.recovery.autosave import Autosave
 
 if TYPE_CHECKING:
     from rnnviz.execution.events import Failed
-    from rnnviz.execution.recovery_dir import RecoveryDir
+    from rnnviz.execution.folders import RecoveryDir
     from rnnviz.gui.recovery.restore_bar import RestoreBar
 
 
@@ -73,9 +73,8 @@ class SessionRecovery(QObject):
             self._dir.close()
 
     def _begin(self) -> None:
+        from rnnviz.execution.folders import RecoveryDir, make_state_folder, state_folder
         from rnnviz.execution.log import keep_log, log
-        from rnnviz.execution.recovery_dir import RecoveryDir
-        from rnnviz.execution.state_dir import make_state_folder, state_folder
 
         keep_log()
         log.info("window opened")
@@ -111,7 +110,7 @@ class SessionRecovery(QObject):
             if self._bar is not None:
                 self._bar.hide()
             return
-        from rnnviz.execution.recovery_dir import CRASH, left_at
+        from rnnviz.execution.folders import CRASH, left_at
         from rnnviz.gui.recovery.restore_bar import RestoreBar
 
         if self._bar is None:
@@ -132,7 +131,7 @@ class SessionRecovery(QObject):
             _log_crash(folder)
 
     def _restore(self) -> None:
-        from rnnviz.execution.recovery_dir import AUTOSAVE
+        from rnnviz.execution.folders import AUTOSAVE
         from rnnviz.gui.commands.dialogs import show_error_dialog
         from rnnviz.io.session.load import read_session
 
@@ -170,7 +169,7 @@ class SessionRecovery(QObject):
 
 def _title(folder: Path) -> str | None:
     """Title of an autosaved session; None if unreadable."""
-    from rnnviz.execution.recovery_dir import AUTOSAVE
+    from rnnviz.execution.folders import AUTOSAVE
     from rnnviz.io.session.load import read_document
 
     with suppress(InputError):
@@ -186,8 +185,8 @@ def _text_of(file: Path) -> str:
 
 def _log_crash(folder: Path) -> None:
     """Copy the crash report into the log, once."""
+    from rnnviz.execution.folders import CRASH
     from rnnviz.execution.log import log
-    from rnnviz.execution.recovery_dir import CRASH
 
     logged = folder / "logged"
     if not logged.exists():

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import QFileDialog, QPushButton
 
 from rnnviz.core.config import Config
 from rnnviz.execution import log
-from rnnviz.execution.state_dir import make_state_folder
+from rnnviz.execution.folders import make_state_folder
 from rnnviz.gui.recovery.autosave import Autosave
 from rnnviz.gui.recovery.excepthook import CrashHandler
 from rnnviz.gui.recovery.session_recovery import SessionRecovery

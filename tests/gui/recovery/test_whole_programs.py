@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from rnnviz.execution.recovery_dir import AUTOSAVE, CRASH, RecoveryDir
+from rnnviz.execution.folders import AUTOSAVE, CRASH, RecoveryDir
 from rnnviz.io.config_toml import load_config
 from rnnviz.io.session.load import read_session
 from tests.gui.recovery.programs import window_program

@@ -9,7 +9,7 @@ from pathlib import Path
 from shutil import copytree
 
 from rnnviz.core.errors import InputError
-from rnnviz.execution.subprocess_call import call_in_subprocess
+from rnnviz.execution.child_process import call_in_subprocess
 from rnnviz.io.model_formats import keras_h5
 from tests.io.model_formats.damage import damaged, networks_in, outcome_of
 

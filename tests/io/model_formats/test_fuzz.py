@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from rnnviz.core.errors import InputError
-from rnnviz.execution.subprocess_call import call_in_subprocess
+from rnnviz.execution.child_process import call_in_subprocess
 from tests.io.model_formats.damage import KINDS, damaged, networks_in, outcome_of
 from tests.io.model_formats.fuzzing import fuzz, read_soon
 from tests.io.model_formats.samples import CHECKED_SUMS, WRITERS

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rnnviz.core.errors import InputError
-from rnnviz.execution.subprocess_call import call_in_subprocess
+from rnnviz.execution.child_process import call_in_subprocess
 from rnnviz.io.model_formats import keras_h5
 from rnnviz.io.model_formats.keras import open_model
 from rnnviz.io.model_formats.rlimits import limited_time

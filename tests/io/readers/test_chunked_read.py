@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 
 from rnnviz.core.config import Network
 from rnnviz.core.progress import expect, watched
-from rnnviz.execution.subprocess_call import call_in_subprocess
+from rnnviz.execution.child_process import call_in_subprocess
 from rnnviz.io.model_formats.load import entries_of, read_parameters
 from rnnviz.io.model_formats.rlimits import limited_memory
 from rnnviz.io.readers import chunked_read as pieces

@@ -11,7 +11,7 @@ import pytest
 from rnnviz.core.config import Network, ParameterSource
 from rnnviz.core.errors import InputError
 from rnnviz.core.parameters import draw_parameters
-from rnnviz.execution.roundtrip_check import check_roundtrip
+from rnnviz.execution.export_weights import check_roundtrip
 from rnnviz.io.model_formats.assumptions import of_weights
 from rnnviz.io.model_formats.formats import open_model
 from rnnviz.io.model_formats.load import config_of, entries_of

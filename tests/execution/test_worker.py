@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from rnnviz.execution import worker_main
+from rnnviz.execution import worker
 from rnnviz.execution.supervisor import Supervisor
 from tests.execution.event_helpers import events_of, failed, finished
 
 LIMITED = """
 import resource, sys
 import numpy as np
-from rnnviz.execution.malloc_tuning import preallocate_blas_buffers
+from rnnviz.execution.worker import preallocate_blas_buffers
 def used():
     return int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 left = int(sys.argv[1])
@@ -50,10 +50,8 @@ def _fail() -> None:
 
 
 def _begin_without_memory(connection, warm, storage) -> None:
-    from rnnviz.execution import worker
-
     worker.begin = _fail
-    worker_main.main(connection, warm, storage)
+    worker.main(connection, warm, storage)
 
 
 def test_a_process_that_cannot_start_ends_with_a_traceback_and_exit_code_1(tmp_path: Path, capfd) -> None:
@@ -70,7 +68,7 @@ def test_a_process_that_cannot_start_ends_with_a_traceback_and_exit_code_1(tmp_p
 
 
 def test_the_first_imports_of_a_process_are_light() -> None:
-    code = "import sys, rnnviz.execution.worker_main; print('numpy' in sys.modules)"
+    code = "import sys, rnnviz.execution.worker; print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "False"
 
@@ -82,7 +80,7 @@ def test_a_run_whose_process_cannot_start_is_a_sentence_and_the_next_one_is_righ
     supervisor = Supervisor(warm=())
     try:
         with monkeypatch.context() as patched:
-            patched.setattr(worker_main, "main", _begin_without_memory)
+            patched.setattr(worker, "main", _begin_without_memory)
             failure = failed(events_of(supervisor))
             assert failure.sentence == (
                 "The worker process ended while starting the engines (exit code 1): "
