@@ -56,7 +56,7 @@ def documented_names(docstring: str) -> set[str]:
 
 
 @pytest.mark.parametrize("path", [*CORE, *VERIFY, *ENGINES], ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_function_that_returns_arrays_says_their_shape(path: Path) -> None:
+def test_a_function_that_returns_arrays_documents_their_shape(path: Path) -> None:
     without = [
         name
         for name, function in functions(path)

@@ -16,7 +16,7 @@ def test_the_document_has_every_table_with_the_command_that_renews_it() -> None:
     assert all((ROOT / command[-1]).is_file() for command in TABLES.values() if command[0] == "pytest")
 
 
-def test_a_table_takes_the_place_of_the_one_before() -> None:
+def test_a_table_replaces_the_previous_one() -> None:
     rows = Rows()
     rows.add("one", cases=3, **{"anything else": 0})
     rows.add("two", cases=4)
@@ -28,6 +28,6 @@ def test_a_table_takes_the_place_of_the_one_before() -> None:
         with_table(document, "z", table)
 
 
-def test_a_name_that_is_no_table_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_that_is_not_a_table_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["x"]) == 2
     assert Path(capsys.readouterr().err.split()[0]).name == "x"

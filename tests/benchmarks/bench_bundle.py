@@ -63,17 +63,17 @@ def _until_usable(command: list[str], environ: dict[str, str]) -> float:
     with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             while perf_counter() - began < _SECONDS:
-                found = _hands(environ, "search", "--onlyvisible", "--name", "lesson.toml")
+                found = _xdotool(environ, "search", "--onlyvisible", "--name", "lesson.toml")
                 if not found:
                     continue
                 window = found.splitlines()[0]
-                _hands(environ, "windowfocus", window, "mousemove", *_UP_ARROW, "click", "1")
-                if "*" in _hands(environ, "getwindowname", window):
+                _xdotool(environ, "windowfocus", window, "mousemove", *_UP_ARROW, "click", "1")
+                if "*" in _xdotool(environ, "getwindowname", window):
                     return perf_counter() - began
             return float("nan")
         finally:
             process.terminate()
 
 
-def _hands(environ: dict[str, str], *words: str) -> str:
+def _xdotool(environ: dict[str, str], *words: str) -> str:
     return subprocess.run(["xdotool", *words], env=environ, capture_output=True, text=True).stdout.strip()

@@ -19,7 +19,7 @@ def bench_platform_check(benchmark: BenchmarkFixture) -> None:
     benchmark(check_platform)
 
 
-def bench_import_of_the_python_face(benchmark: BenchmarkFixture) -> None:
+def bench_import_of_the_python_api(benchmark: BenchmarkFixture) -> None:
     benchmark.pedantic(subprocess.run, ([sys.executable, "-c", "import rnnviz"],), {"check": True}, rounds=10)
 
 

@@ -21,7 +21,7 @@ from tests.benchmarks.rows import Row, Table, as_text
         (math.nan, ">=", False),
     ],
 )
-def test_a_figure_is_held_against_its_target(figure: float, op: str, passed: bool) -> None:
+def test_a_figure_is_compared_with_its_target(figure: float, op: str, passed: bool) -> None:
     assert Row("a", "b", figure, "x", 0.8 if op == "<=" else 5.0, op).passed is passed
 
 
@@ -36,7 +36,7 @@ def test_two_rows_of_one_name_are_refused() -> None:
         table.add(Row("csv", "values", 7.0))
 
 
-def test_the_table_says_target_figure_and_pass_or_fail() -> None:
+def test_the_table_shows_target_figure_and_pass_or_fail() -> None:
     lines = as_text(
         [
             Row("start", "seconds", 0.4, "s"),

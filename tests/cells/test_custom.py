@@ -218,7 +218,7 @@ def test_a_helper_of_the_file_is_named_by_its_own_line(tmp_path: Path) -> None:
     assert error_of(tmp_path, text) == ("The step reads u.nothing, but the cell declares f.", 3)
 
 
-def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+def test_a_binary_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(CellError, match="The file is not text in UTF-8"):
@@ -237,7 +237,7 @@ def test_no_file_of_random_bytes_is_more_than_one_sentence(data: bytes) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_numbers_on_both_sides_of_an_operation() -> None:
+def test_numbers_as_either_operand_of_an_operation() -> None:
     """1 - z, z - 1, 2 * z, z * 2, z + 1 and 1 + z are all of the algebra."""
 
     def step(u, v, state, p):  # type: ignore[no-untyped-def]

@@ -71,7 +71,7 @@ def test_the_loop_of_a_gru() -> None:
     assert program_source(GRU, form=Form(features=True)).text == GRU_RUN
 
 
-def test_wanted_values_are_copied_before_their_place_is_used_again() -> None:
+def test_requested_values_are_copied_before_their_buffer_is_reused() -> None:
     calls = [text for text, _ in program_source(LSTM, ("i", "g")).lines]
     assert calls.index("copyto(g_out, v_g)") < calls.index("multiply(v_i, v_g, v_i)")
     assert calls.index("add(v_ifo, half, v_ifo)") < calls.index("copyto(i_out, v_i)")
@@ -98,7 +98,7 @@ def test_states_that_are_not_stored_are_still_computed(name: str) -> None:
         assert all(np.array_equal(other[key], final[key]) for key in final)
 
 
-def test_a_value_that_is_not_wanted_is_not_there() -> None:
+def test_a_value_that_is_not_requested_is_not_computed() -> None:
     layer = draw_layer(LSTM)
     with pytest.raises(KeyError, match="computes c, h alone, but out has i, h, c"):
         NumpyProgram(LSTM, layer.parameters, 3).run(layer.x, layer.state, layer.outputs(("i",)))
@@ -194,7 +194,7 @@ def parts_used_twice(u: Values, v: Values, state: Values, p: Values) -> Step:
     return Step(i=i, g=g, h=i * g, c=2 * state.c - 0.5 * u.i)
 
 
-def a_recurrent_part_beside_its_own(u: Values, v: Values, state: Values, p: Values) -> Step:
+def two_recurrent_parts(u: Values, v: Values, state: Values, p: Values) -> Step:
     i = sigmoid(u.i + v.i)
     g = sigmoid(u.g + v.g + (i * state.h).recurrent("g"))
     return Step(i=i, g=g, h=i * g, c=state.c)
@@ -209,7 +209,7 @@ def many_terms(u: Values, v: Values, state: Values, p: Values) -> Step:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("order", ["samples", "features"])
 @pytest.mark.parametrize(
-    "step", [states_exchanged, one_value_under_two_names, parts_used_twice, a_recurrent_part_beside_its_own, many_terms]
+    "step", [states_exchanged, one_value_under_two_names, parts_used_twice, two_recurrent_parts, many_terms]
 )
 def test_unusual_steps(step, order: layout.Order, dtype: str) -> None:  # type: ignore[no-untyped-def]
     cell = CellSpec(step.__name__, "", step, LSTM.gates[:1] + LSTM.gates[2:3], states=LSTM.states)

@@ -149,7 +149,7 @@ def test_relu_passes_values_that_may_be_positive_and_every_nan() -> None:
         assert isnan(result.value[0]) if isnan(value) else result.value[0] == 0.0
 
 
-def test_a_sum_with_a_certain_infinity_carries_the_bounds_and_no_rounding_of_its_own() -> None:
+def test_a_sum_with_a_certain_infinity_adds_the_bounds_without_rounding() -> None:
     with np.errstate(invalid="ignore"):
         for value in (inf, -inf, nan):
             p = BoundedArray(np.array([value, 3.0]), np.array([0.25, 0.5]), EPS)
@@ -185,7 +185,7 @@ def test_a_product_with_an_infinity_is_certain_if_the_factor_is_surely_not_zero_
             assert result.bound[0] == (EPS if known else inf)
 
 
-def test_a_certain_nan_makes_a_certain_product_whatever_it_meets() -> None:
+def test_a_certain_nan_makes_a_certain_product_with_any_number() -> None:
     with np.errstate(invalid="ignore"):
         for p, q in ((one(nan, 0.5), one(0.0, 1.0)), (one(0.0, 1.0), one(nan, 0.5))):
             assert isnan((p * q).value[0])

@@ -189,7 +189,7 @@ def test_narrowing_intersects_intervals_or_leaves_the_number_unchanged(
     assert after.value[0] + ALLOWED * after.bound[0] == pytest.approx(min(ends[1], high[0]), abs=1e-9)
 
 
-def test_narrowing_knows_nothing_of_infinite_limits_and_leaves_a_certain_nan() -> None:
+def test_narrowing_ignores_infinite_limits_and_leaves_a_certain_nan() -> None:
     nowhere, limits = (np.array([-np.inf]), np.array([np.inf])), (np.array([1.0]), np.array([3.0]))
     with np.errstate(invalid="ignore"):
         for number in (known(2.0, 0.5), known(np.nan, 0.5), known(2.0, np.inf)):
@@ -248,7 +248,7 @@ def test_an_infinity_among_finite_terms_is_certain_and_so_are_its_results() -> N
         assert_unknown(infinite * known(4 * EPS, EPS))
 
 
-def test_a_nan_is_certain_whatever_it_meets() -> None:
+def test_a_nan_is_certain_after_any_operation() -> None:
     nan = pre_activation(np.array([np.nan]), np.array([1.0]), 2, LARGEST, EPS)
     with np.errstate(invalid="ignore"):
         for result in (nan, tanh(nan), sigmoid(nan), relu(nan), nan + known(1.0, EPS), nan * known(0.0, EPS)):

@@ -63,7 +63,7 @@ def weights_of(p: Parameters) -> tuple[np.ndarray, ...]:
 
 
 @pytest.mark.parametrize("cell", ["rnn_relu", "rnn_tanh", "gru"])
-def test_a_step_has_the_textbooks_numbers_and_the_bounds_of_its_terms(cell: str) -> None:
+def test_a_step_equals_the_oracle_with_the_bounds_of_its_terms(cell: str) -> None:
     p, layer = layer_of(cell)
     x, h, _ = read()
     found = next_hidden(layer, x, h)

@@ -132,7 +132,7 @@ def test_brackets_are_there_where_they_matter() -> None:
     ]
 
 
-def test_a_state_that_is_read_after_it_is_given_keeps_its_previous_value() -> None:
+def test_a_state_that_is_read_after_its_update_keeps_its_previous_value() -> None:
     cell = CellSpec("brackets", "", brackets, (Gate("i", ""),), states=(StateSpec("h"), StateSpec("c")))
     assert code_lines(cell)[2:] == [
         "c_next = c - (u - v) - (u + v) * (h - 2) + 3 * c",

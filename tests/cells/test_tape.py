@@ -99,7 +99,7 @@ def test_gradients_of_a_clipped_cell() -> None:
     assert_full_gradients(draw_layer(LSTM_PEEPHOLE.with_clip(0.5), seed=2))
 
 
-def test_gradients_add_up_and_are_given_again() -> None:
+def test_gradients_add_up_and_can_be_requested_again() -> None:
     """A loss on c and h is the sum of a loss on each; asking twice gives the same."""
     layer = draw_layer(LSTM)
     recorded = record_step(layer.cell, layer.parameters, layer.x[0], layer.state)

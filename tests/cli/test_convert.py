@@ -67,7 +67,7 @@ def test_a_config_s_drawn_weights_are_written(config: Path, tmp_path: Path, caps
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.toml", "w.onnx"]
 
 
-def test_an_entry_of_a_model_file_takes_the_place_of_an_older_file(
+def test_an_entry_of_a_model_file_replaces_an_older_file(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "w.npz"
@@ -94,7 +94,7 @@ def test_a_network_whose_size_its_sequence_decides_is_written_as_it_is_run(tmp_p
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ending", [".params", ".safetensors", ".onnx", ".npz"])
-def test_weights_come_back_from_every_format_and_run(
+def test_weights_are_restored_from_every_format_and_run(
     tmp_path: Path, ending: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for form, engine in ((".params", "gluon"), (".safetensors", "torch")):

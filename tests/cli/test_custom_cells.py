@@ -127,7 +127,7 @@ def test_the_gates_are_exported(cell: str, run_folder: Callable[..., Path]) -> N
             np.testing.assert_allclose(arrays[f"manual.gate.{gate}"][0, 0], expected[gate], rtol=0.0, atol=1e-5)
 
 
-def test_a_config_alone_is_no_permission(rnnviz: Called, tmp_path: Path) -> None:
+def test_a_config_alone_is_not_a_permission(rnnviz: Called, tmp_path: Path) -> None:
     ran = tmp_path / "ran"
     (tmp_path / "mine.py").write_text(f"open({str(ran)!r}, 'w')\n", encoding="utf-8")
     config = config_of(tmp_path, "./mine.py")

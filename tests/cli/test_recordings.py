@@ -30,7 +30,7 @@ def write(path: Path, candidate: str) -> Path:
     return path
 
 
-def test_a_run_s_own_archive_is_a_recording_of_each_of_its_engines(
+def test_an_exported_run_is_a_recording_of_each_of_its_engines(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = write(tmp_path / "made.toml", "bug:update-gate-inverted")
@@ -67,7 +67,7 @@ def test_a_run_s_own_archive_is_a_recording_of_each_of_its_engines(
         ("float16", 1.01, 1, "undetermined", 1.0),
     ],
 )
-def test_a_float16_recording_may_say_in_which_precision_it_was_computed(
+def test_a_float16_recording_may_state_the_precision_of_its_computation(
     tmp_path: Path, computed_in: str, change: float, code: int, verdict: str, share: float
 ) -> None:
     archive = tmp_path / "mine.npz"
@@ -90,7 +90,7 @@ NO_TEXT = np.array(0xFFFFFFFF, np.uint32).view("<U1")
 @pytest.mark.parametrize(
     "said", [np.array("double"), np.array(32), np.array(["float32"]), np.array("f" * 500), NO_TEXT]
 )
-def test_a_precision_of_computation_that_is_no_type_is_refused(
+def test_a_precision_that_is_not_a_type_is_refused(
     tmp_path: Path, said: np.ndarray, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = write(tmp_path / "made.toml", "bug:update-gate-inverted")

@@ -52,7 +52,7 @@ def test_a_feature_is_shown_by_number_and_name() -> None:
     assert feature_index(NAMES, 3) == f'"{"x" * 23}…"'
 
 
-def test_a_long_text_keeps_its_beginning() -> None:
+def test_a_long_text_keeps_its_start() -> None:
     assert shortened("abcdef", 6) == "abcdef"
     assert shortened("abcdefg", 6) == "abcde…"
     assert shortened("  abc def", 6) == "  abc…"

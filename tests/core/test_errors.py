@@ -26,7 +26,7 @@ def test_unprintable_characters_are_escaped_and_nothing_else(text: str, shown: s
 
 
 @pytest.mark.parametrize("make", [InputError, EngineError, lambda text: ConfigError("a.b", text)])
-def test_of_a_very_long_sentence_the_beginning_and_the_end_are_said(make: type[Exception]) -> None:
+def test_a_very_long_sentence_keeps_its_start_and_end(make: type[Exception]) -> None:
     most = "a" * 750 + "b" * 750
     assert str(make(most)) == most
     assert str(make("a" * 750 + "c" + "b" * 750)) == "a" * 750 + " … " + "b" * 750

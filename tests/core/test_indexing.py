@@ -53,7 +53,7 @@ def test_the_slices_are_written_as_one_would_write_them() -> None:
 
 
 @given(direction=st.integers(0, 1), timesteps=st.integers(1, 9), data=st.data())
-def test_a_step_is_read_by_the_one_that_it_is_carried_to(direction: int, timesteps: int, data: st.DataObject) -> None:
+def test_a_step_is_read_by_the_next_one(direction: int, timesteps: int, data: st.DataObject) -> None:
     where = Location(0, direction, data.draw(st.integers(0, timesteps - 1)))
     network = Network("gru", 2, 3, bidirectional=True)
     after = carried_to(network, where, timesteps)

@@ -65,7 +65,7 @@ def test_a_stored_array_is_mapped_from_its_file_whatever_its_strides(tmp_path: P
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no such device")
-def test_a_full_disk_is_an_error_while_the_file_is_made(tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error_while_the_file_is_created(tmp_path: Path) -> None:
     with Path("/dev/full").open("rb+", buffering=0) as full, pytest.raises(OSError, match="No space"):
         arrays._make_room(full, 4096)
 

@@ -32,7 +32,7 @@ def test_the_shapes_of_three_layers_in_both_directions_are_standard(cell: str, r
     assert Network(cell, 3, 4, bidirectional=True, layout="TNC").output_shape(7, 5) == (7, 5, 8)
 
 
-def test_the_shapes_of_one_direction_have_no_reverse_side() -> None:
+def test_the_shapes_of_one_direction_have_no_reverse_parameters() -> None:
     network = Network("gru", 3, 4, num_layers=2)
     assert network.directions == 1
     assert network.layer_input_size(1) == 4

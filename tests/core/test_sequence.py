@@ -65,7 +65,7 @@ def test_random_sequences_are_pinned_to_numpys_generator() -> None:
     )
 
 
-def test_an_impulse_is_one_number_a_sample_at_the_first_timestep() -> None:
+def test_an_impulse_is_one_number_a_sample_at_the_first_time_step() -> None:
     x = draw_sequence(network(3), source("impulse", timesteps=3, samples=5))
     assert {tuple(where) for where in np.argwhere(x)} == {(0, n, n % 3) for n in range(5)}
     assert x.sum() == 5
@@ -114,7 +114,7 @@ def test_every_text_can_be_read_back_from_its_rows(text: str) -> None:
     assert "".join(alphabet[place] for place in x[:, 0].argmax(axis=1)) == text
 
 
-def test_a_source_keeps_its_sizes_and_labels_when_its_numbers_are_put_into_a_file() -> None:
+def test_a_source_keeps_its_sizes_and_labels_when_its_numbers_are_in_a_file() -> None:
     drawn = SequenceSource("sine", 3, 5, 7, labels="steps.txt")
     assert drawn.of_file("x.npy") == SequenceSource("file", 3, 5, 7, "x.npy", labels="steps.txt")
     written = SequenceSource("text", text="to be or", tokens="words", vocabulary="v.txt", unknown="?", labels="l.txt")

@@ -84,7 +84,7 @@ def test_out_and_states_are_laid_out_by_layout_and_direction(engine: Engine, con
 
 
 @given(config=configs(cell="lstm"))
-def test_only_engines_that_know_the_cell_states_fill_them(engine: Engine, config: Config) -> None:
+def test_only_engines_that_provide_cell_states_fill_them(engine: Engine, config: Config) -> None:
     trace, _ = computed(engine, load_inputs(config))
     assert (trace.cell is not None) == engine.provides_cell_state
     assert trace.cell is None or not np.isnan(trace.cell).any()

@@ -170,7 +170,7 @@ def test_only_three_frameworks_read_files(tmp_path: Path) -> None:
         load_file_engine("manual", tmp_path / "w.npz")
 
 
-def test_why_an_engine_cannot_judge_a_file_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_reason_why_an_engine_cannot_check_a_file_is_stated(monkeypatch: pytest.MonkeyPatch) -> None:
     single, double = Network("gru", 3, 4), Network("gru", 3, 4, dtype="float64")
     relu, single_relu = Network("rnn_relu", 3, 4, dtype="float64"), Network("rnn_relu", 3, 4)
     monkeypatch.setattr(registry, "find_spec", lambda name: object())

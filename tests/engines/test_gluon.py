@@ -43,7 +43,7 @@ def relu(x: np.ndarray) -> np.ndarray:
     return np.maximum(x, 0)
 
 
-def by_hand(inputs: Inputs, side: str, layer: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+def notebook_step(inputs: Inputs, side: str, layer: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """The line that the notebook writes for one vector: relu(W x + b + W h + b)."""
     p = inputs.parameters
 
@@ -58,18 +58,18 @@ def by_hand(inputs: Inputs, side: str, layer: int) -> Callable[[np.ndarray, np.n
     return step
 
 
-def test_one_timestep_is_out_and_state(gluon: Engine) -> None:
+def test_one_time_step_is_out_and_state(gluon: Engine) -> None:
     inputs = load_inputs(notebook_config(sequence={"timesteps": 1}))
     trace, _ = computed(gluon, inputs)
     out = trace.output_in("NTC")
     np.testing.assert_array_equal(out[0, 0], trace.state_h[0, 0])
-    assert_near(by_hand(inputs, "l", 0)(inputs.sequence[0, 0], inputs.initial_state.h[0, 0]), out[0, 0], 1e-6)
+    assert_near(notebook_step(inputs, "l", 0)(inputs.sequence[0, 0], inputs.initial_state.h[0, 0]), out[0, 0], 1e-6)
 
 
-def test_the_state_is_the_output_of_the_last_timestep(gluon: Engine) -> None:
+def test_the_state_is_the_output_of_the_last_time_step(gluon: Engine) -> None:
     inputs = load_inputs(notebook_config(sequence={"timesteps": 2}))
     trace, _ = computed(gluon, inputs)
-    out, step = trace.output_in("NTC"), by_hand(inputs, "l", 0)
+    out, step = trace.output_in("NTC"), notebook_step(inputs, "l", 0)
     first = step(inputs.sequence[0, 0], inputs.initial_state.h[0, 0])
     second = step(inputs.sequence[1, 0], first)
     assert_near(first, out[0, 0], 1e-6)
@@ -78,11 +78,11 @@ def test_the_state_is_the_output_of_the_last_timestep(gluon: Engine) -> None:
     assert not np.allclose(out[:, 0], trace.state_h[0])
 
 
-def test_out_holds_forward_then_backward_and_the_backward_state_is_that_of_the_first_timestep(gluon: Engine) -> None:
+def test_out_has_forward_then_backward_and_the_backward_state_is_that_of_the_first_time_step(gluon: Engine) -> None:
     inputs = load_inputs(notebook_config(bidirectional=True, sequence={"timesteps": 2}))
     trace, _ = computed(gluon, inputs)
     out, h0 = trace.output_in("NTC"), inputs.initial_state.h
-    forward, backward = by_hand(inputs, "l", 0), by_hand(inputs, "r", 0)
+    forward, backward = notebook_step(inputs, "l", 0), notebook_step(inputs, "r", 0)
     forward_1 = forward(inputs.sequence[0, 0], h0[0, 0])
     forward_2 = forward(inputs.sequence[1, 0], forward_1)
     backward_2 = backward(inputs.sequence[1, 0], h0[1, 0])
@@ -96,7 +96,7 @@ def test_the_states_of_a_stack_are_each_layers_last_hidden_state(gluon: Engine) 
     inputs = load_inputs(notebook_config(num_layers=2, sequence={"timesteps": 2}))
     trace, _ = computed(gluon, inputs)
     out, h0 = trace.output_in("NTC"), inputs.initial_state.h
-    bottom, top = by_hand(inputs, "l", 0), by_hand(inputs, "l", 1)
+    bottom, top = notebook_step(inputs, "l", 0), notebook_step(inputs, "l", 1)
     bottom_1 = bottom(inputs.sequence[0, 0], h0[0, 0])
     bottom_2 = bottom(inputs.sequence[1, 0], bottom_1)
     top_1 = top(bottom_1, h0[1, 0])

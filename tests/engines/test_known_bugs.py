@@ -240,7 +240,7 @@ def test_swapped_directions_show_in_out_and_feed_the_next_layer() -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_final_state_at_the_last_timestep_is_wrong_in_the_backward_state_alone(cell: str) -> None:
+def test_a_final_state_at_the_last_time_step_is_wrong_in_the_backward_state_alone(cell: str) -> None:
     inputs = both_ways(cell)
     right, trace = recurrence(inputs), faulty("final-state-at-last-timestep", inputs)
     assert_near(trace.hidden, right.hidden, 1e-12)

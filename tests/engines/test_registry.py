@@ -133,7 +133,7 @@ def test_a_missing_mxnet_is_refused_with_system_and_fix(monkeypatch: pytest.Monk
     )
 
 
-def test_where_mxnet_can_be_installed_it_is_said_how(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_to_install_mxnet_is_shown_where_it_exists(monkeypatch: pytest.MonkeyPatch) -> None:
     missing(monkeypatch, "mxnet", system="Linux", machine="x86_64")
     with pytest.raises(EngineError) as caught:
         load_engine("gluon")

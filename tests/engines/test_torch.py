@@ -54,7 +54,7 @@ def test_progress_grows_to_one_and_the_inputs_stay() -> None:
         np.testing.assert_array_equal(inputs.parameters[name], array)
 
 
-def test_a_missing_torch_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_torch_is_refused_with_the_command_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "find_spec", lambda name: None)
     with pytest.raises(EngineError, match=r'needs PyTorch, which is not installed: run pip install "rnnviz\[torch\]"'):
         load_engine("torch")

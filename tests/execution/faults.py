@@ -75,12 +75,12 @@ def load_of(fault: Fault, seconds: float) -> Load:
 
 
 @contextmanager
-def struck(fault: Fault, process: int, seconds: float, give_up: Callable[[], None]) -> Iterator[None]:
+def injected(fault: Fault, process: int, seconds: float, give_up: Callable[[], None]) -> Iterator[None]:
     """Do it to the process after so many `seconds`; `give_up` stops the run, and is called from another thread.
 
     A process that still lives when the block ends is as it was, or ends there.
     """
-    timers = [Timer(seconds, _strike, (fault, process))]
+    timers = [Timer(seconds, _inject, (fault, process))]
     if fault.kind in WITHOUT_AN_ANSWER:
         timers.append(Timer(seconds + _PATIENCE_SECONDS, give_up))
     for timer in timers:
@@ -102,25 +102,25 @@ def struck(fault: Fault, process: int, seconds: float, give_up: Callable[[], Non
                 alive.rlimit(limit, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
 
 
-def _strike(fault: Fault, process: int) -> None:
+def _inject(fault: Fault, process: int) -> None:
     with contextlib.suppress(psutil.Error, OSError):
-        struck = psutil.Process(process)
+        injected = psutil.Process(process)
         match fault.kind:
             case "killed by SIGKILL":
-                struck.kill()
+                injected.kill()
             case "killed by SIGSEGV":
-                struck.send_signal(signal.SIGSEGV)
+                injected.send_signal(signal.SIGSEGV)
             case "SIGSTOP until it is stopped":
-                struck.suspend()
+                injected.suspend()
             case "SIGSTOP, then SIGCONT":
-                struck.suspend()
+                injected.suspend()
                 sleep(_PATIENCE_SECONDS)
-                struck.resume()
+                injected.resume()
             case "no more memory":
-                room = struck.memory_info().vms + fault.room
-                struck.rlimit(psutil.RLIMIT_AS, (room, psutil.RLIM_INFINITY))
+                room = injected.memory_info().vms + fault.room
+                injected.rlimit(psutil.RLIMIT_AS, (room, psutil.RLIM_INFINITY))
             case "no more room on the disk":
-                struck.rlimit(psutil.RLIMIT_FSIZE, (fault.room >> 8, psutil.RLIM_INFINITY))
+                injected.rlimit(psutil.RLIMIT_FSIZE, (fault.room >> 8, psutil.RLIM_INFINITY))
             case "its folder is removed":
                 shutil.rmtree(storage().folder, ignore_errors=True)
 

@@ -20,7 +20,7 @@ from rnnviz.execution.folders import RunDirs
 from rnnviz.execution.supervisor import Supervisor, new_request
 from tests.execution import loads
 from tests.execution.event_helpers import config, events_of, finished
-from tests.execution.faults import Fault, Numbers, faults, folders_left, load_of, struck
+from tests.execution.faults import Fault, Numbers, faults, folders_left, injected, load_of
 from tests.full_disk import small_disk
 from tests.leaks import children
 
@@ -53,7 +53,7 @@ def test_a_fault_at_any_moment_is_a_sentence_and_the_next_run_is_right(
     seconds = (monotonic() - began) * fault.moment
     (process,) = children() - others
     request = new_request(CONFIG, load_of(fault, seconds))
-    with struck(fault, process.pid, seconds, lambda: supervisor.cancel(request.id)):
+    with injected(fault, process.pid, seconds, lambda: supervisor.cancel(request.id)):
         last = list(supervisor.events(request))[-1]
     if isinstance(last, Finished):
         untouched.assert_same(last.result)

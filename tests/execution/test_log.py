@@ -46,7 +46,7 @@ def test_a_new_log_file_starts_before_the_size_limit(monkeypatch):
     assert log_tail().splitlines()[-1].endswith("line 199")
 
 
-def test_two_programs_write_into_the_same_file_after_either_has_begun_a_new_one(monkeypatch):
+def test_two_programs_write_into_the_same_file_after_either_has_started_a_new_one(monkeypatch):
     first = next(h for h in log.handlers if not isinstance(h, logging.NullHandler))
     second = module._LogFile(log_path(), maxBytes=300, backupCount=2, encoding="utf-8", delay=True)
     for number in range(20):
@@ -56,7 +56,7 @@ def test_two_programs_write_into_the_same_file_after_either_has_begun_a_new_one(
     second.close()
 
 
-def test_where_it_cannot_be_written_nothing_is_said(tmp_path, capfd):
+def test_an_unwritable_log_is_ignored(tmp_path, capfd):
     (tmp_path / "state").write_text("in the way")
     log.error("lost")
     assert log_tail() == ""

@@ -82,9 +82,7 @@ print(*done["manual"].hidden.shape, done.comparison("bug:no-h2h-bias").first_mis
 
 
 @pytest.mark.parametrize(("ending", "code"), [("", 0), ("raise ValueError", 1)])
-def test_nothing_is_left_when_the_program_ends_with_a_result_in_its_hands(
-    tmp_path: Path, ending: str, code: int
-) -> None:
+def test_nothing_is_left_when_the_program_ends_with_a_result(tmp_path: Path, ending: str, code: int) -> None:
     answer(tmp_path, f"import sys\nresult = run(config(), load_inputs)\n{ending}\n", code)
 
 
@@ -165,5 +163,5 @@ except EngineError as error:
     assert ": File too" in told
 
 
-def test_this_process_has_no_children_of_its_own_left() -> None:
+def test_this_process_has_no_children_left() -> None:
     assert children() == set()

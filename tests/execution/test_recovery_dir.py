@@ -46,7 +46,7 @@ def test_an_abandoned_folder_is_found_and_taken_once(tmp_path, left):
     assert second.abandoned() == []
 
 
-def test_a_living_window_is_not_abandoned_whatever_the_clock_says(tmp_path, monkeypatch):
+def test_a_living_window_is_not_abandoned_at_any_time_of_the_clock(tmp_path, monkeypatch):
     other = RecoveryDir(tmp_path)
     other.autosave.write_text("kept")
     monkeypatch.setattr("time.time", lambda: 4e9)

@@ -143,7 +143,7 @@ def test_a_forward_of_gluon_that_nothing_can_interrupt_is_stopped_within_a_secon
         supervisor.close()
 
 
-def test_a_run_that_was_stopped_before_it_began_does_nothing(supervisor: Supervisor) -> None:
+def test_a_run_that_was_stopped_before_its_start_does_nothing(supervisor: Supervisor) -> None:
     finished(events_of(supervisor))
     before = engine_processes()
     request = new_request(config(), loads.blunder)
@@ -186,7 +186,9 @@ def test_an_unknown_engine_is_refused_before_anything_is_read(supervisor: Superv
     assert '"nonsense"' in failure.sentence
 
 
-def test_a_storage_that_cannot_be_made_is_a_sentence(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_storage_that_cannot_be_created_is_a_sentence(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full() -> None:
         raise OSError(28, "No space left on device")
 

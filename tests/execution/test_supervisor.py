@@ -130,7 +130,7 @@ def test_results_outlive_the_supervisor_which_starts_nothing_after_its_end() -> 
     assert list(own.events(request)) == [Cancelled(request.id)]
 
 
-def test_two_supervisors_do_not_know_of_each_other(supervisor: Supervisor) -> None:
+def test_two_supervisors_are_independent(supervisor: Supervisor) -> None:
     other = Supervisor(warm=())
     try:
         outer = supervisor.events(new_request(config(), load_inputs, "off"))
@@ -141,7 +141,7 @@ def test_two_supervisors_do_not_know_of_each_other(supervisor: Supervisor) -> No
         other.close()
 
 
-def test_run_gives_the_result_and_ends_its_process() -> None:
+def test_run_returns_the_result_and_ends_its_process() -> None:
     before = children()
     told: list[float] = []
     result = run(config(), load_inputs, lambda stage, fraction: told.append(fraction))

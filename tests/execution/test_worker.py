@@ -49,7 +49,7 @@ def _fail() -> None:
     raise MemoryError("none is left")
 
 
-def _begin_without_memory(connection, warm, storage) -> None:
+def _start_without_memory(connection, warm, storage) -> None:
     worker.begin = _fail
     worker.main(connection, warm, storage)
 
@@ -57,7 +57,7 @@ def _begin_without_memory(connection, warm, storage) -> None:
 def test_a_process_that_cannot_start_ends_with_a_traceback_and_exit_code_1(tmp_path: Path, capfd) -> None:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=partial(_begin_without_memory, theirs, (), tmp_path))
+    process = context.Process(target=partial(_start_without_memory, theirs, (), tmp_path))
     process.start()
     theirs.close()
     process.join(60)
@@ -80,7 +80,7 @@ def test_a_run_whose_process_cannot_start_is_a_sentence_and_the_next_one_is_righ
     supervisor = Supervisor(warm=())
     try:
         with monkeypatch.context() as patched:
-            patched.setattr(worker, "main", _begin_without_memory)
+            patched.setattr(worker, "main", _start_without_memory)
             failure = failed(events_of(supervisor))
             assert failure.sentence == (
                 "The worker process ended while starting the engines (exit code 1): "

@@ -128,7 +128,7 @@ def _alike(expected: Any, found: Any, rel: float) -> bool:
     return bool(expected == found)
 
 
-def test_an_lstm_has_its_cell_state_before_and_after_and_a_first_step_no_timestep_before() -> None:
+def test_an_lstm_has_its_cell_state_before_and_after_and_a_first_step_no_previous_time_step() -> None:
     result = tidy_result(cell="lstm", input_size=1, hidden_size=1)
     found = to_json(explain_value(result, Location(sample=1)))
     x, h, c = result.inputs.sequence[0, 1, 0], result.inputs.initial_state.h[0, 1, 0], result.inputs.initial_state.c

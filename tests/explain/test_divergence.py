@@ -70,14 +70,14 @@ CASES: list[tuple[StepBreakdown, Divergence]] = [
 
 
 @pytest.mark.parametrize(("theirs", "expected"), CASES, ids=range(len(CASES)))
-def test_engines_part_at_the_first_of_the_lines_that_differ(theirs: StepBreakdown, expected: Divergence) -> None:
+def test_engines_diverge_at_the_first_of_the_lines_that_differ(theirs: StepBreakdown, expected: Divergence) -> None:
     found = first_parting(OURS, theirs, 1e-9, 2e-9)
     assert repr(found) == repr(expected)
     assert found is not None
     assert (found.rtol, found.atol) == (1e-9, 2e-9)
 
 
-def test_the_same_numbers_do_not_part_even_if_none_is_finite() -> None:
+def test_equal_numbers_do_not_diverge_even_if_none_is_finite() -> None:
     assert first_parting(OURS, OURS, 0.0, 0.0) is None
     for value in (inf, nan):
         same = replace(OURS, x=np.full_like(OURS.x, value), h=value, stored=value)
@@ -94,7 +94,7 @@ def test_the_tolerance_is_the_comparisons_and_relative_to_the_reference(rtol: fl
         assert (first_parting(ours, theirs, rtol, atol) is not None) is parts
 
 
-def test_within_the_tolerance_engines_part_only_where_one_of_them_is_wrong() -> None:
+def test_within_the_tolerance_engines_diverge_only_where_one_of_them_is_wrong() -> None:
     far, near = OURS.h + 20 * OURS.bound, OURS.h + 4 * OURS.bound
     for ours, theirs, parts in ((OURS.h, far, True), (far, OURS.h, True), (OURS.h, near, False), (far, far, False)):
         found = first_parting(replace(OURS, stored=ours), replace(OURS, stored=theirs), 0.0, 1.0)
@@ -121,6 +121,6 @@ ENDS: list[tuple[Divergence | None, str]] = [
 
 
 @pytest.mark.parametrize(("parting", "words"), ENDS, ids=["no", "stored", "input", "line"])
-def test_where_engines_part_is_one_sentence(parting: Divergence | None, words: str) -> None:
+def test_a_divergence_is_one_sentence(parting: Divergence | None, words: str) -> None:
     theirs = replace(OURS, engine="/far/away/mine.py")
     assert divergence_sentence(OURS, theirs, parting) == words.format("gluon has 0.250, mine.py NaN")

@@ -39,7 +39,7 @@ def arithmetic(cell: str) -> StepBreakdown:
         ),
     ],
 )
-def test_each_line_has_its_symbols_and_beneath_each_its_number(cell: str, symbols: list[str]) -> None:
+def test_each_line_has_its_symbols_and_its_numbers(cell: str, symbols: list[str]) -> None:
     own = arithmetic(cell)
     v = {symbol: gate.value for symbol, gate in own.by_symbol.items()}
     known = {**v, "c": own.c, "h": own.h, "c[t-1]": own.previous.c, "h[t-1]": own.previous.h}
@@ -128,7 +128,7 @@ def test_texts_are_aligned_at_the_decimal_point(texts: list[str], aligned: list[
         ("rnn_tanh", "h", "tanh", 3.0),
     ],
 )
-def test_a_curve_reaches_as_far_on_both_sides_and_beyond_each_point(
+def test_a_curve_is_symmetric_and_extends_beyond_each_point(
     cell: str, line: str, activation: str, least: float
 ) -> None:
     own = arithmetic(cell)
@@ -146,7 +146,7 @@ def test_a_curve_reaches_as_far_on_both_sides_and_beyond_each_point(
         assert repr(curve.points) == repr(((gate.pre.sum, gate.value), (moved.pre.sum, gate.value)))
 
 
-def test_only_the_last_line_of_an_lstm_has_a_curve_that_is_no_gates() -> None:
+def test_only_the_last_line_of_an_lstm_has_a_curve_without_a_gate() -> None:
     own = arithmetic("lstm")
     curve = activation_curve([own, replace(own, c=-0.5)], "h")
     assert curve is not None

@@ -40,13 +40,13 @@ def moved(where: Location, by: float) -> Edit:
     return edit
 
 
-def test_engines_that_agree_do_not_part() -> None:
+def test_engines_that_agree_do_not_diverge() -> None:
     explanation = explained()
     assert explanation.partings == {"manual": None}
     assert explanation.sentences == ("No divergence: gluon and manual agree on every line (within tolerance).",)
 
 
-def test_a_difference_within_the_tolerance_parts_nothing() -> None:
+def test_a_difference_within_the_tolerance_is_not_a_divergence() -> None:
     explanation = explained(edit=moved(NEXT.moved(timestep=1), 3e-7))
     assert explanation.partings == {"manual": None}
 
@@ -60,14 +60,14 @@ def test_engines_diverge_first_in_the_output_of_the_layer_below() -> None:
     assert "before this step, at h[t=2, u=3] of layer 0, backward: gluon has" in explanation.sentences[-1]
 
 
-def test_engines_part_first_at_the_previous_state() -> None:
+def test_engines_diverge_first_at_the_previous_state() -> None:
     explanation = explained(edit=moved(NEXT.moved(timestep=1, unit=2), 0.01))
     parting = explanation.partings["manual"]
     assert parting is not None
     assert (parting.step, parting.kind, parting.index) == ("input", "h2h", 2)
 
 
-def test_engines_part_at_the_previous_cell_state() -> None:
+def test_engines_diverge_at_the_previous_cell_state() -> None:
     def edit(trace: Trace) -> None:
         assert trace.cell is not None
         trace.cell[NEXT.moved(timestep=1).index] += 0.5
@@ -86,7 +86,7 @@ def test_a_wrong_step_diverges_in_the_stored_value_and_is_reported_as_wrong() ->
     assert "the stored h differs" in explanation.sentences[1]
 
 
-def test_a_wrong_step_within_the_tolerance_parts_the_engines_too() -> None:
+def test_a_wrong_step_within_the_tolerance_is_a_divergence() -> None:
     explanation = explained(edit=moved(NEXT, 8e-6), dtype="float64", compare_with={"atol": 1e-3})
     parting = explanation.partings["manual"]
     assert parting is not None
@@ -94,7 +94,7 @@ def test_a_wrong_step_within_the_tolerance_parts_the_engines_too() -> None:
     assert explanation.sentences[0].startswith("manual is wrong here")
 
 
-def test_a_nan_on_one_side_parts_the_engines() -> None:
+def test_a_nan_in_one_engine_is_a_divergence() -> None:
     parting = explained(edit=moved(NEXT.moved(timestep=1, unit=0), nan)).partings["manual"]
     assert parting is not None
     assert (parting.kind, parting.index) == ("h2h", 0)

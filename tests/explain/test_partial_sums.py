@@ -35,12 +35,12 @@ def first(
 @pytest.mark.parametrize("order", ["index", "weight"])
 @pytest.mark.parametrize("by", [0.25, -0.25, inf, -inf, nan])
 @pytest.mark.parametrize(("cell", "line"), [("rnn_tanh", "h"), ("lstm", "f"), ("gru", "z")])
-def test_sums_part_with_the_first_input_that_differs(cell: str, line: str, by: float, order: str) -> None:
+def test_sums_diverge_at_the_first_input_that_differs(cell: str, line: str, by: float, order: str) -> None:
     for unit in range(4):
         assert first(pair(cell, unit, by), line, 1e-5, 1e-6, order) == f"h[t=1, u={unit}]"
 
 
-def test_another_reset_gate_parts_the_sums_of_a_candidate_with_the_first_product_that_it_scales() -> None:
+def test_another_reset_gate_makes_sums_of_a_candidate_diverge_at_the_first_product_that_it_scales() -> None:
     assert first(pair("gru", 2, 0.25), "n", 1e-5, 1e-6) == "h[t=1, u=0]"
 
 
@@ -55,7 +55,7 @@ def test_a_difference_within_the_tolerance_of_the_sum_is_none_until_it_exceeds_i
         assert (None if row is None else found.rows[row].name) == name
 
 
-def test_lines_before_the_one_in_which_engines_part_have_no_parted_sums() -> None:
+def test_lines_before_the_divergence_have_no_diverging_sums() -> None:
     own = pair("lstm", 0, 0.0)[0]
     other = replace(own, c=(own.c or 0.0) + 0.5, previous=replace(own.previous, c=(own.previous.c or 0.0) + 0.5))
     each = own, other
@@ -82,7 +82,7 @@ def test_a_parting_reaches_its_line_and_all_that_follow_from_it(parting: Diverge
     assert "".join(line for line in "ifgoch" if parting.reaches(line, own)) == reached
 
 
-def test_two_infinities_of_one_sign_do_not_part() -> None:
+def test_two_infinities_of_one_sign_do_not_diverge() -> None:
     each = pair("lstm", 2, inf)
     same = each[1], replace(each[1], engine="torch")
     assert first(same, "i", 0.0, 0.0) is None

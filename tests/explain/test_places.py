@@ -63,7 +63,7 @@ def test_a_quantity_leads_to_the_arithmetic_of_its_gate_or_its_step(quantity: st
 
 
 @pytest.mark.parametrize("beyond", range(5))
-def test_a_place_lies_in_a_run_up_to_its_last_index_on_each_axis(beyond: int) -> None:
+def test_a_place_is_in_a_run_up_to_its_last_index_on_each_axis(beyond: int) -> None:
     index = list(AT.index)
     index[beyond] += 1
     layer, direction, timestep, sample, unit = index

@@ -170,7 +170,7 @@ No divergence: gluon and manual agree on every line (within tolerance).
 """
 
 
-def test_a_page_has_every_term_of_every_engine_each_sum_and_where_they_part() -> None:
+def test_a_page_has_every_term_of_every_engine_each_sum_and_the_divergence() -> None:
     page, _, sentences = report(explain_value(split_at(), GRU_WHERE)).rpartition("\n\n")
     assert page + "\n\n" == PARTED
     assert sentences.splitlines() == [
@@ -216,7 +216,7 @@ def test_a_long_name_widens_the_last_of_its_columns() -> None:
     assert len(first) == len(header) == len(above)
 
 
-def test_all_of_a_network_of_so_many_terms_are_listed_and_of_one_more_the_heaviest() -> None:
+def test_all_terms_are_listed_up_to_the_limit_and_the_heaviest_beyond() -> None:
     for inputs in (SHOWN_TERMS - 2, SHOWN_TERMS - 1):
         result = tidy_result(cell="rnn_tanh", hidden_size=2, input_size=inputs)
         text = report(explain_value(result, LSTM_WHERE))

@@ -126,7 +126,7 @@ def test_a_line_of_few_terms_lists_all_and_of_one_more_the_heaviest() -> None:
 @pytest.mark.parametrize(
     ("kind", "index", "name"), [("i2h", 2, "x[t=3, i=2]"), ("h2h", 1, "h0[u=1]"), ("h2h", 0, "h0[u=0]")]
 )
-def test_the_term_in_which_engines_part_is_listed_and_marked(kind: str, index: int, name: str) -> None:
+def test_the_term_of_a_divergence_is_listed_and_marked(kind: str, index: int, name: str) -> None:
     parting = Divergence("input", name, 0.0, 1.0, None, kind, index)
     for order in ("index", "weight"):
         for top in (None, 5, 3, 1):
@@ -138,7 +138,7 @@ def test_the_term_in_which_engines_part_is_listed_and_marked(kind: str, index: i
     assert listed == (two if name in two else [name, two[0]])
 
 
-def test_a_line_in_which_engines_part_is_marked_at_its_total_and_no_other() -> None:
+def test_the_line_of_a_divergence_is_marked_at_its_total_and_no_other() -> None:
     each = arithmetics("lstm")
     in_f, in_c, in_h, before = (
         Divergence("gate", "f", 0.0, 1.0, "f"),

@@ -54,7 +54,7 @@ def test_the_terms_and_biases_sum_to_the_argument_and_its_activation_is_the_valu
 
 
 @given(explained())
-def test_the_equation_gives_h_from_the_gates_and_the_previous_state(case: Case) -> None:
+def test_the_equation_computes_h_from_the_gates_and_the_previous_state(case: Case) -> None:
     arithmetic = arithmetic_of(case)
     v = {symbol: gate.value for symbol, gate in arithmetic.by_symbol.items()}
     if arithmetic.cell.name == "lstm":
@@ -69,7 +69,7 @@ def test_the_equation_gives_h_from_the_gates_and_the_previous_state(case: Case) 
 
 
 @given(explained())
-def test_h_is_one_step_of_the_oracle_from_the_engines_own_state_and_the_engine_meets_it(case: Case) -> None:
+def test_h_is_one_step_of_the_oracle_from_the_engines_own_state_and_near_that_of_the_engine(case: Case) -> None:
     inputs, trace, where = case
     arithmetic = arithmetic_of(case)
     layer, direction, t, sample, unit = where.index
@@ -114,7 +114,7 @@ def test_every_source_holds_the_number_that_the_term_reads(case: Case) -> None:
             assert trace.cell is None or arithmetic.previous.c == trace.cell[came_from.where.index]
 
 
-def test_a_trail_leads_down_through_both_directions_to_the_input() -> None:
+def test_links_lead_through_both_directions_to_the_input() -> None:
     inputs = inputs_of({"timesteps": 4, "batch_size": 2}, cell="lstm", hidden_size=3, num_layers=2, bidirectional=True)
     trace = computed(engine_or_skip("manual"), inputs)[0]
     top = explain(inputs, trace, Location(1, 1, 2, 1, 0))
@@ -162,7 +162,7 @@ def test_a_waterfall_starts_at_zero_has_no_gaps_and_ends_at_the_pre_activation(c
 
 
 @given(explained())
-def test_each_equation_holds_for_the_numbers_beneath_its_symbols(case: Case) -> None:
+def test_each_equation_holds_for_the_numbers_below_its_symbols(case: Case) -> None:
     arithmetic = arithmetic_of(case)
     lines = equations(arithmetic)
     assert lines[-1].result.value == arithmetic.h
@@ -175,7 +175,7 @@ def test_each_equation_holds_for_the_numbers_beneath_its_symbols(case: Case) -> 
 
 @pytest.mark.parametrize("engine", ["manual", "gluon", "onnx", "torch"])
 @pytest.mark.parametrize("cell", sorted(GATES))
-def test_every_engine_meets_the_arithmetic_within_the_audits_bound(engine: str, cell: str) -> None:
+def test_every_engine_is_within_the_audits_bound_of_the_arithmetic(engine: str, cell: str) -> None:
     inputs = inputs_of({"timesteps": 5, "batch_size": 2}, cell=cell, hidden_size=4, num_layers=2, bidirectional=True)
     trace = computed(engine_or_skip(engine), inputs)[0]
     cells = CellStates(inputs, trace) if cell == "lstm" else None

@@ -88,7 +88,7 @@ def test_rows_are_in_the_order_of_evaluation_or_by_contribution() -> None:
     assert set(names(weighed)[:3]) < set(names(ledger(each, "n")))
 
 
-def test_a_term_in_which_the_engines_part_is_listed_though_it_weighs_little() -> None:
+def test_the_term_of_a_divergence_is_listed_though_it_weighs_little() -> None:
     result = make_result(cell="lstm", hidden_size=4, edits={"manual": lambda trace: trace.hidden.__iadd__(0.1)})
     explanation = explain_value(result, Location(timestep=2))
     each = tuple(explanation.arithmetics.values())
@@ -106,7 +106,7 @@ def test_an_unknown_line_is_refused() -> None:
         ledger(arithmetics(cell="gru"), "c")
 
 
-def test_the_numbers_of_an_equation_lead_to_where_they_came_from() -> None:
+def test_the_numbers_of_an_equation_lead_to_their_sources() -> None:
     where = Location(layer=1, timestep=2, sample=1, unit=1)
     own = arithmetics(where, cell="lstm")[0]
     *_, c, h = equations(own)
@@ -134,7 +134,7 @@ def test_places_are_named() -> None:
     assert step_of(InputPlace(0, 0, 0)) is lane_of(InputPlace(0, 0, 0)) is None
 
 
-def test_the_outcome_says_how_far_the_engine_is_off() -> None:
+def test_the_outcome_shows_the_error_of_the_engine() -> None:
     own = arithmetics(cell="rnn_tanh")[0]
     values = [token.value for token in outcomes(own)["h"].tokens if token.value is not None]
     assert values == [own.stored, own.h, own.difference, 8 * own.bound]
@@ -150,7 +150,7 @@ def test_numbers_that_differ_have_enough_digits_in_an_equation() -> None:
 
 
 @pytest.mark.parametrize(("cell", "line"), [("lstm", "f"), ("lstm", "h"), ("rnn_relu", "h"), ("gru", "n")])
-def test_each_engines_point_lies_on_the_curve(cell: str, line: str) -> None:
+def test_each_engines_point_is_on_the_curve(cell: str, line: str) -> None:
     each = arithmetics(cell=cell)
     curve = activation_curve(each, line)
     assert curve is not None

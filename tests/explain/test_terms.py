@@ -163,7 +163,7 @@ def engines(explanation: Explanation) -> tuple[list[str], list[str], dict[str, A
     return list(explanation.arithmetics), list(explanation.partings), dict(explanation.unread)
 
 
-def test_each_candidate_is_held_against_the_reference_or_those_that_are_asked_for() -> None:
+def test_each_candidate_is_compared_with_the_reference_or_those_requested() -> None:
     result = tidy()
     every = explain_value(result, WHERE)
     assert engines(every) == (list(NAMES), list(NAMES[1:]), {})
@@ -197,7 +197,7 @@ def test_a_recording_without_the_inputs_of_a_step_has_no_arithmetic() -> None:
     )
 
 
-def test_where_the_reference_cannot_be_followed_nothing_parts_from_it() -> None:
+def test_where_the_reference_cannot_be_computed_nothing_diverges_from_it() -> None:
     result = without(tidy(), "gluon", "hidden")
     found = explain_value(result, WHERE)
     assert engines(found)[:2] == (list(NAMES[1:]), [])

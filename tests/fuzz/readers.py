@@ -99,7 +99,7 @@ def _read_session(path: Path) -> None:
         assert not any(made_path.is_symlink() for made_path in made)
 
 
-def _read_recurrence(path: Path) -> None:
+def _read_custom_step(path: Path) -> None:
     cell = path.name.partition("-")[0]
     inputs = load_inputs(network_of(cell))
     trace = empty_trace(inputs, cell=True)
@@ -161,13 +161,13 @@ def _read_settings(path: Path) -> None:
     # Qt warns about values that it cannot parse.
     before = qInstallMessageHandler(lambda *_: None)
     try:
-        _begin_with(path)
+        _open_settings(path)
         application.processEvents()
     finally:
         qInstallMessageHandler(before)
 
 
-def _begin_with(path: Path) -> None:
+def _open_settings(path: Path) -> None:
     settings, window, splitter = Settings(QSettings(str(path), QSettings.Format.IniFormat)), QWidget(), QSplitter()
     window.restoreGeometry(settings.geometry)
     for part in (QWidget(), QWidget()):
@@ -197,7 +197,7 @@ READERS: dict[str, Callable[[Path], None]] = {
     "wav": _read_sequence,
     "trace.npz": _read_recording,
     "rnnviz": _read_session,
-    "py": _read_recurrence,
+    "py": _read_custom_step,
     "params": _read_model,
     "onnx": _read_model,
     "pt": _read_model,

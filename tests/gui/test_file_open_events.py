@@ -23,7 +23,7 @@ def test_early_requests_wait_for_the_window_and_later_ones_open_at_once(qapp):
         qapp.removeEventFilter(files)
 
 
-def test_nothing_asked_for_opens_nothing(qapp):
+def test_without_requests_nothing_is_opened(qapp):
     files = FileOpenEvents(qapp, lambda path: None)
     qapp.removeEventFilter(files)
     assert files.begin() is None

@@ -45,7 +45,7 @@ def make_work():
     return thread.kept
 
 
-def test_no_other_thread_searches_however_much_it_makes(collector, searches, qtbot):
+def test_no_other_thread_collects_garbage(collector, searches, qtbot):
     kept = make_work()
     assert searches == []
     # The window's thread does, as soon as it has nothing else to do.
@@ -103,7 +103,7 @@ def test_python_searches_by_itself_again_once_it_is_stopped(collector, qapp):
         gc.disable()
 
 
-def test_in_a_process_of_somebody_else_the_window_searches_as_often_as_python_did(qapp, collector, qtbot):
+def test_in_another_applications_process_the_window_collects_as_often_as_python_did(qapp, collector, qtbot):
     gc.enable()
     spared = GcTimer(qapp, spare=200_000)
     collector._timer.stop()

@@ -141,7 +141,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
-def test_a_snapshot_is_made_where_there_is_no_display_and_the_interpreter_ends_cleanly(tmp_path):
+def test_a_snapshot_is_taken_without_a_display_and_the_interpreter_ends_cleanly(tmp_path):
     script, config = tmp_path / "snapshot.py", tmp_path / "mine.toml"
     script.write_text(SNAPSHOT)
     save_config(find_lesson("gru").config, config)

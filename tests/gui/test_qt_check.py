@@ -94,7 +94,7 @@ def test_all_missing_libraries_are_named_at_once_and_each_package_once() -> None
     ],
     ids=["none", "x11", "wayland", "xcb-chosen", "wayland-chosen"],
 )
-def test_no_display_is_said_in_a_sentence(environ: dict[str, str], reason: str) -> None:
+def test_a_missing_display_is_a_sentence(environ: dict[str, str], reason: str) -> None:
     with pytest.raises(DisplayMissingError) as caught:
         check(environ, Loader(), answering=())
     assert str(caught.value).startswith(f"No display found: {reason}. ")

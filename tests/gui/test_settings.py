@@ -92,7 +92,7 @@ PACKED = bytes.fromhex("000000ff 00000001 00000002 000002ae 0000014a 00")
     "handle", ["00ffffff", *(pytest.param(h, marks=pytest.mark.slow) for h in ("7fffffff", "80000000"))]
 )
 @pytest.mark.parametrize("part", ["whole", "middle"])
-def test_a_damaged_layout_makes_no_window_that_no_screen_can_hold(make_window, settings, supervisor, part, handle):
+def test_a_damaged_layout_does_not_create_an_oversized_window(make_window, settings, supervisor, part, handle):
     settings.set_layout(part, QByteArray(PACKED + bytes.fromhex(f"{handle} 01 00000001 00")))
     window = make_window(supervisor, None)
     assert window.minimumSizeHint().width() < 1600
@@ -163,7 +163,7 @@ def test_a_change_of_theme_takes_several_turns_in_which_the_window_stays_as_it_w
     assert log[: log.index("painted")] == ["dark", "turn", "dark", "turn"]
 
 
-def test_the_desktop_is_followed_while_it_is_asked_for(qtbot, qapp, monkeypatch):
+def test_the_desktop_theme_is_followed_while_it_is_chosen(qtbot, qapp, monkeypatch):
     theme_manager = ThemeManager("desktop")
     themes = []
     theme_manager.theme_changed.connect(themes.append)

@@ -99,7 +99,7 @@ print(code, len(searches) > 0, all(searches))
 
 
 @pytest.mark.slow
-def test_the_program_searches_for_garbage_on_the_thread_of_its_window_alone(tmp_path):
+def test_the_program_collects_garbage_on_the_thread_of_its_window_alone(tmp_path):
     config = tmp_path / "lstm.toml"
     config.write_text('[network]\ncell = "lstm"\ninput_size = 3\nhidden_size = 4\n')
     done = _python(SEARCH, str(tmp_path / "settings.ini"), str(config))
@@ -117,7 +117,7 @@ def window(qtbot: Any, settings: Settings, supervisor: Supervisor) -> Iterator[M
     QTest.qWait(0)
 
 
-def test_the_lanes_come_before_the_engines_and_these_before_the_views_behind_tabs(qtbot, window):
+def test_the_lanes_are_created_before_the_engines_and_these_before_the_views_behind_tabs(qtbot, window):
     order: list[str] = []
     window.first_painted.connect(lambda: order.append(f"first picture {hasattr(window, 'lanes')}"))
     window.usable.connect(lambda: order.append(f"usable {window.lanes.isVisible()}"))
@@ -160,7 +160,7 @@ def test_the_tables_of_a_sweep_are_imported_on_the_thread_that_reads_them():
     assert done.stdout.strip() == "False"
 
 
-def test_where_no_window_can_be_opened_one_sentence_says_why(monkeypatch, capsys):
+def test_where_no_window_can_be_opened_one_sentence_has_the_reason(monkeypatch, capsys):
     def fail() -> None:
         raise DisplayMissingError("DISPLAY is not set")
 

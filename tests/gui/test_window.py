@@ -183,7 +183,7 @@ def test_gates_are_chosen_in_the_toolbar_and_by_the_keyboard(window, run_config,
     assert (box.currentText(), window.lanes.color_bar.heading()) == ("gluon", ("h",))
 
 
-def test_every_control_has_a_name_and_says_why(window):
+def test_every_control_has_a_name_and_a_tooltip(window):
     kinds = (QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox)
     controls = [control for kind in kinds for control in window.toolbar.findChildren(kind) if control.isVisible()]
     assert len(controls) > 10

@@ -80,7 +80,7 @@ def test_a_file_with_every_key_is_read(tmp_path: Path) -> None:
 
 
 @given(any_config_mappings())
-def test_a_config_says_the_same_after_it_was_written_and_read(values: dict[str, Any]) -> None:
+def test_a_config_is_equal_after_it_was_written_and_read(values: dict[str, Any]) -> None:
     folder = Path("/anywhere/at all")
     config = parse_config(dump_config(Config.from_mapping(values)), folder)
     assert parse_config(dump_config(config, folder), folder) == config
@@ -128,7 +128,7 @@ def test_a_saved_config_names_its_files_from_its_new_place(tmp_path: Path) -> No
     assert load_config(elsewhere / "copy.toml") == load_config(tmp_path / "copy.toml") == config
 
 
-def test_a_path_that_is_no_text_cannot_be_saved(tmp_path: Path) -> None:
+def test_a_path_that_is_not_utf8_cannot_be_saved(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, NETWORK))
     named = replace(config, sequence=replace(config.sequence, path="/data/\udcff.npy", source="file"))
     with pytest.raises(InputError, match="not UTF-8 text"):

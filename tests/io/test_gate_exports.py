@@ -83,7 +83,7 @@ def test_the_archive_has_every_gate_as_an_array_like_the_hidden_values(result, t
             np.testing.assert_allclose(archive[f"gluon.{kind}"], values, rtol=1e-12, atol=1e-14)
 
 
-def test_gates_are_in_the_networks_dtype_whichever_engine_knows_its_cell_states(tmp_path, monkeypatch):
+def test_gates_are_in_the_networks_dtype_whichever_engine_provides_cell_states(tmp_path, monkeypatch):
     monkeypatch.setattr(gate_columns, "gate_blocks", in_blocks_of(gate_columns.gate_blocks, 3))
     result = make_result(cell="lstm", timesteps=8, bidirectional=True, dtype="float32")
     write_npz(result, tmp_path / "out.npz", gates=True)

@@ -121,7 +121,7 @@ def test_recorded_outputs_of_each_framework_agree_with_its_weights(heading, pack
 
 
 @pytest.mark.parametrize(("bug", "code"), [pytest.param("", 0, marks=pytest.mark.slow), ("bug:gates-i-f-o-g", 1)])
-def test_a_port_is_checked_as_its_page_says(bug, code, folder, capsys):
+def test_a_port_is_checked_as_in_its_page(bug, code, folder, capsys):
     needs("torch")
     shutil.copy(SAMPLE, folder / "lstm.safetensors")
 
@@ -137,21 +137,21 @@ def test_a_port_is_checked_as_its_page_says(bug, code, folder, capsys):
 
 
 @pytest.mark.slow
-def test_keras_is_compared_with_onnx_runtime_as_its_page_says(folder, capsys):
+def test_keras_is_compared_with_onnx_runtime_as_in_its_page(folder, capsys):
     needs("keras", "torch", "onnxruntime")
     assert perform(guide_pages()["keras-and-onnx"].text, folder, capsys) == [0]
 
 
-def test_a_difference_is_found_as_its_page_says(folder, capsys):
+def test_a_difference_is_found_as_in_its_page(folder, capsys):
     assert perform(guide_pages()["find-a-difference"].text, folder, capsys) == [1]
 
 
-def test_hidden_states_of_a_text_are_written_as_their_page_says(folder, capsys):
+def test_hidden_states_of_a_text_are_written_as_in_their_page(folder, capsys):
     assert perform(guide_pages()["hidden-states"].text, folder, capsys) == [0]
     assert all((folder / f"text.{ending}").stat().st_size > 0 for ending in ("csv", "npz", "png"))
 
 
-def test_a_summary_is_read_as_the_page_on_ci_says(folder, capsys):
+def test_a_summary_is_read_as_in_the_page_on_ci(folder, capsys):
     (folder / "check.toml").write_text(
         'network = { cell = "gru", input_size = 2, hidden_size = 3 }\ninitial_state = { source = "normal" }'
     )

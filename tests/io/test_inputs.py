@@ -162,7 +162,7 @@ def test_a_state_of_another_shape_is_refused_before_a_number_of_it_is_read(
     assert "(1, 1000000, 4)" in refusal(config(initial_state={"path": str(tmp_path / "s.npz")})).sentence
 
 
-def test_a_run_s_own_archive_gives_its_parameters_and_initial_state_again(tmp_path: Path) -> None:
+def test_parameters_and_initial_state_are_read_from_an_exported_run(tmp_path: Path) -> None:
     tables = {
         "network": {"cell": "lstm", "input_size": 3, "hidden_size": 2, "num_layers": 2},
         "initial_state": {"source": "normal"},

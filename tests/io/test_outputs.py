@@ -60,7 +60,7 @@ def test_an_output_that_is_another_output_is_refused_also_before_there_is_a_file
             (tmp_path / "a").touch()
 
 
-def test_devices_and_files_of_their_own_are_no_conflict(tmp_path: Path) -> None:
+def test_devices_and_distinct_files_do_not_conflict(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     check_outputs({"--csv": "/dev/null", "--npz": "/dev/null", "--png": tmp_path / "b"}, {"the config": tmp_path / "a"})
 

@@ -21,7 +21,7 @@ NAMES = [
 every_lesson = pytest.mark.parametrize("lesson", lessons(), ids=lambda lesson: lesson.name)
 
 
-def test_the_lessons_come_in_the_order_of_their_numbers() -> None:
+def test_the_lessons_are_in_the_order_of_their_numbers() -> None:
     assert [lesson.name for lesson in lessons()] == NAMES
     assert [lesson.number for lesson in lessons()] == list(range(1, len(NAMES) + 1))
 

@@ -139,7 +139,7 @@ def test_an_error_in_a_lesson_is_one_sentence_that_names_it(text: str, sentence:
     assert str(caught.value).startswith("Lesson 03-two-steps")
 
 
-def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+def test_a_binary_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "x.md"
     path.write_bytes(b"# T\xff")
     with pytest.raises(InputError, match=r"x\.md is not a lesson: byte 3 is not valid UTF-8"):

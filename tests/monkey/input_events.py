@@ -35,7 +35,7 @@ _TRIES = 20
 """What cannot be done now, such as to answer where no dialog is open, is no action: another is drawn."""
 
 
-class Hands:
+class RandomInput:
     """Does one random thing after the other to whatever is open."""
 
     def __init__(self, window: MainWindow, files: Sequence[Path], folder: Path, seed: int) -> None:
@@ -45,7 +45,7 @@ class Hands:
         self._folder = folder
         self._random = np.random.default_rng(seed)
         self._saved = 0
-        self._deeds: tuple[tuple[Callable[[], str], float], ...] = (
+        self._actions: tuple[tuple[Callable[[], str], float], ...] = (
             (self._click, 20),
             (self._press_a_key, 20),
             (self._drag, 10),
@@ -68,10 +68,10 @@ class Hands:
         return "nothing"
 
     def _try(self) -> str:
-        weights = np.array([weight for _, weight in self._deeds])
-        deed, _ = self._deeds[int(self._random.choice(len(self._deeds), p=weights / weights.sum()))]
+        weights = np.array([weight for _, weight in self._actions])
+        action, _ = self._actions[int(self._random.choice(len(self._actions), p=weights / weights.sum()))]
         try:
-            return deed()
+            return action()
         except RuntimeError as error:
             # The target vanished meanwhile, as a menu does. Only the monkey may touch a deleted widget.
             where = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
@@ -79,7 +79,7 @@ class Hands:
                 raise
             return "nothing"
 
-    def let_go(self) -> None:
+    def close_popups(self) -> None:
         """Close every menu and dialog that is open."""
         for _ in range(20):
             popup = QApplication.activePopupWidget()

@@ -18,7 +18,7 @@ from rnnviz.gui.settings import Settings
 from rnnviz.verify.result import RunResult
 from tests.leaks import children
 from tests.monkey.heartbeat import Heartbeat
-from tests.monkey.input_events import Hands
+from tests.monkey.input_events import RandomInput
 from tests.monkey.targets import things
 from tests.monkey.verdicts import Verdicts
 from tests.report_tables import Rows
@@ -63,10 +63,10 @@ class Monkey:
             settings = Settings(QSettings(str(folder / "settings.ini"), QSettings.Format.IniFormat))
             window = make_window(settings)
             verdicts = Verdicts(folder / "checked", self.checks)
-            hands = Hands(window, things(folder / "things"), folder / "saved", self.seed)
-            self._walk(application, window, hands, verdicts)
+            random_input = RandomInput(window, things(folder / "things"), folder / "saved", self.seed)
+            self._walk(application, window, random_input, verdicts)
             window.deleteLater()
-            del window, hands
+            del window, random_input
             application.processEvents()
             for sentence in verdicts.wrong():
                 self.wrong += 1
@@ -105,14 +105,16 @@ class Monkey:
             rows.add(what, found=found)
         return rows
 
-    def _walk(self, application: QApplication, window: MainWindow, hands: Hands, verdicts: Verdicts) -> None:
+    def _walk(
+        self, application: QApplication, window: MainWindow, random_input: RandomInput, verdicts: Verdicts
+    ) -> None:
         closing, since = False, monotonic()
 
         def act() -> None:
             nonlocal closing, since
             if self.done.total() >= self.actions:
                 closing = True
-                hands.let_go()
+                random_input.close_popups()
                 self.heart.stop()
                 window.files.ask_about_changes = lambda _leave: False
                 window.close()
@@ -124,7 +126,7 @@ class Monkey:
             if waits and now - since < _PATIENCE_SECONDS:
                 return
             since = now
-            doing = hands.act()
+            doing = random_input.act()
             self.heart.during(doing)
             self.done[doing] += 1
             if self.aloud:

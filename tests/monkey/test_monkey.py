@@ -26,7 +26,7 @@ def test_a_short_walk_over_every_control_breaks_nothing_and_the_command_line_fin
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_frame_is_as_long_as_the_clock_says_unless_others_had_the_processor_for_much_of_it() -> None:
+def test_a_frame_has_its_clock_time_unless_the_processor_was_busy() -> None:
     assert Frame("", clock=0.5, processor=0.1, kept=0.04).seconds == 0.5
     assert Frame("", clock=0.5, processor=0.1, kept=0.06).seconds == 0.1
 

@@ -43,7 +43,7 @@ def read(
 
 
 @given(st.data())
-def test_any_part_is_that_of_the_source_with_its_marks(data: st.DataObject) -> None:
+def test_any_part_equals_the_source_with_its_marks(data: st.DataObject) -> None:
     times, units = (
         slice(start, data.draw(st.integers(start + 1, size)))
         for size in (TIMES, UNITS)

@@ -195,7 +195,7 @@ def test_parts_are_as_large_as_the_limit_allows(
     assert reads == [], "it is kept, for others as well"
 
 
-def test_computing_ends_where_it_is_not_wanted_any_more_and_reading_does_not(
+def test_computing_ends_when_canceled_and_reading_does_not(
     result: RunResult, reads: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_COMPUTED_TIMES", 8)
@@ -230,7 +230,7 @@ def test_a_lane_has_the_shape_the_effort_and_the_numbers_of_its_cells(result: Ru
     assert lanes.recorded(Lane(1, 1)) != lanes.recorded(Lane(1, 0)) or quantity == "g"
 
 
-def test_gates_that_are_given_are_asked_and_one_number_for_all_units_has_no_order(result: RunResult) -> None:
+def test_a_passed_gate_cache_is_used_and_one_number_for_all_units_has_no_order(result: RunResult) -> None:
     class Slow(LaneGates):
         def effort(self, *_: object) -> float:
             return 6.5

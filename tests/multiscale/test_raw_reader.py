@@ -85,7 +85,7 @@ def test_each_quantity_is_that_of_the_arrays_with_the_marks_of_the_comparison(
     assert found.marks.tolist() == outside(result)[TIMES, UNITS].T.tolist()
 
 
-def test_the_one_number_of_a_timestep_is_marked_if_any_of_its_vector_is(result: RunResult) -> None:
+def test_the_one_number_of_a_time_step_is_marked_if_any_of_its_vector_is(result: RunResult) -> None:
     found = cells(result, "norm").read(*LANE, TIMES, slice(0, 1))
     norms = np.sqrt((pair(result)[1] ** 2).sum(axis=1))
     np.testing.assert_allclose(found.values, norms[np.newaxis, TIMES], rtol=1e-12)
@@ -130,7 +130,7 @@ def test_a_lane_has_a_row_for_each_unit_or_one_for_all(
     assert (source.effort(0) != source.effort(1)) == (quantity == "g")
 
 
-def test_gates_that_are_given_are_read(result: RunResult) -> None:
+def test_a_passed_gate_cache_is_read(result: RunResult) -> None:
     class Ones(LaneGates):
         def read(self, *_: object) -> np.ndarray:
             return np.ones((TIMES.stop - TIMES.start, 3))

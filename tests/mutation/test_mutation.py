@@ -23,7 +23,7 @@ def test_the_copy_has_the_whole_project_and_lists_each_mutants_change(tmp_path: 
     assert (tmp_path / unchanged).read_bytes() == (ROOT / unchanged).read_bytes()
 
 
-def test_a_reason_is_of_the_mutants_that_all_of_its_fields_fit(tmp_path: Path) -> None:
+def test_a_reason_applies_to_mutants_that_match_all_its_fields(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_text(
         '[[survivor]]\nfile = "a/*.py"\nfunction = "f"\nchange = "^x -> y$"\nwhy = "same"\n', encoding="utf-8"
     )

@@ -41,7 +41,7 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def told_by(tool: str, *words: str | Path, environment: Mapping[str, str] | None = None) -> str:
+def output_of(tool: str, *words: str | Path, environment: Mapping[str, str] | None = None) -> str:
     """What a tool prints about what it is given, which it must find right; skipped where it is not installed."""
     found = shutil.which(tool)
     if found is None:
@@ -62,7 +62,7 @@ def test_the_script_installs_the_same_files_byte_for_byte(prefix: Path) -> None:
 
 def test_the_desktop_entry_is_valid_and_names_a_command_and_an_icon_that_there_are(prefix: Path) -> None:
     path = prefix / "share/applications/rnnviz.desktop"
-    assert told_by("desktop-file-validate", path) == ""
+    assert output_of("desktop-file-validate", path) == ""
     entry = keys(path.read_text(encoding="utf-8"))
     assert entry["Exec"] == "rnnviz %f"
     assert list(prefix.glob(f"share/icons/hicolor/*/apps/{entry['Icon']}.png"))
@@ -74,11 +74,11 @@ def test_the_metainfo_is_valid(tmp_path: Path, home: str | None) -> None:
     path.write_text(metainfo.metainfo(DAY, home), encoding="utf-8")
     if home is None:
         # All that is missed is the address that there is not.
-        told = told_by("appstreamcli", "validate", "--no-net", "--override=url-homepage-missing=info", path)
+        told = output_of("appstreamcli", "validate", "--no-net", "--override=url-homepage-missing=info", path)
         assert "url-homepage-missing" in told
         assert "screenshot" not in path.read_text(encoding="utf-8")
     else:
-        told_by("appstreamcli", "validate", "--no-net", "--pedantic", path)
+        output_of("appstreamcli", "validate", "--no-net", "--pedantic", path)
 
 
 def test_the_pictures_of_the_software_centre_are_in_the_tree() -> None:
@@ -125,9 +125,9 @@ def test_every_type_that_the_desktop_entry_opens_is_declared_and_belongs_to_an_e
     assert [kind.text for kind in provided] == opened
 
 
-def test_a_system_knows_the_files_by_their_endings(prefix: Path, tmp_path: Path) -> None:
+def test_a_system_recognizes_the_files_by_their_endings(prefix: Path, tmp_path: Path) -> None:
     shutil.copytree(prefix / "share/mime", tmp_path / "mime")
-    told_by("update-mime-database", tmp_path / "mime")
+    output_of("update-mime-database", tmp_path / "mime")
     globs = (tmp_path / "mime/globs2").read_text(encoding="utf-8").split()
     for line in ("50:application/x-rnnviz:*.rnnviz", "50:application/x-onnx:*.onnx"):
         assert line in globs
@@ -164,4 +164,4 @@ def test_the_manual_page_is_valid_roff(prefix: Path) -> None:
     path = prefix / "share/man/man1/rnnviz.1.gz"
     page = prefix / "rnnviz.1"
     page.write_bytes(gzip.decompress(path.read_bytes()))
-    assert told_by("mandoc", "-T", "lint", page) == ""
+    assert output_of("mandoc", "-T", "lint", page) == ""

@@ -49,7 +49,7 @@ def test_a_plain_python3_will_do_if_it_is_of_the_right_version(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("versions", [(), ("python3",)], ids=["none", "of-another-version"])
-def test_no_python_is_said_in_a_sentence(tmp_path: Path, versions: tuple[str, ...]) -> None:
+def test_a_missing_python_is_a_sentence(tmp_path: Path, versions: tuple[str, ...]) -> None:
     for version in versions:
         fallback_engine(tmp_path, version, 3)
     answer = find(tmp_path)

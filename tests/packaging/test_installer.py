@@ -158,16 +158,16 @@ def test_the_window_opens_there_runs_the_lesson_and_obeys(installed: CleanSystem
     with virtual_screen("1280x800x24") as display:
         window = installed.start("rnnviz", "lesson.toml", display=display)
         try:
-            hands = {**os.environ, "DISPLAY": display}
+            environ = {**os.environ, "DISPLAY": display}
 
             def press(*words: str) -> str:
-                done = subprocess.run(["xdotool", *words], env=hands, capture_output=True, text=True, timeout=90)
+                done = subprocess.run(["xdotool", *words], env=environ, capture_output=True, text=True, timeout=90)
                 return done.stdout.strip()
 
             def copied() -> list[str]:
                 press("key", "ctrl+c")
                 command = ["timeout", "2", "xclip", "-out", "-selection", "clipboard"]
-                return subprocess.run(command, env=hands, capture_output=True, text=True).stdout.splitlines()
+                return subprocess.run(command, env=environ, capture_output=True, text=True).stdout.splitlines()
 
             identity = press("search", "--sync", "--onlyvisible", "--name", "lesson.toml").splitlines()[0]
             press("windowfocus", "--sync", identity)

@@ -65,7 +65,7 @@ def evaluate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str],
     return evaluate
 
 
-def test_on_linux_the_spec_makes_one_program_in_one_folder(evaluate: Callable[[str], dict[str, list[Made]]]) -> None:
+def test_on_linux_the_spec_builds_one_program_in_one_folder(evaluate: Callable[[str], dict[str, list[Made]]]) -> None:
     made = evaluate("linux")
     assert [program.options["name"] for program in made["EXE"]] == ["rnnviz"]
     assert made["EXE"][0].options["icon"] is None
@@ -82,7 +82,7 @@ def test_on_windows_the_window_opens_without_a_console(evaluate: Callable[[str],
     assert made["BUNDLE"] == []
 
 
-def test_on_macos_the_spec_makes_an_application_that_opens_the_programs_files(
+def test_on_macos_the_spec_builds_an_application_that_opens_the_programs_files(
     evaluate: Callable[[str], dict[str, list[Made]]],
 ) -> None:
     made = evaluate("darwin")
@@ -118,7 +118,7 @@ def test_the_shell_scripts_are_clean() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the scripts are for the other systems")
 @pytest.mark.parametrize("command", [["/bin/sh", "macos/build.sh"], [sys.executable, "windows/build.py"]])
-def test_on_another_system_a_script_says_where_it_runs_and_changes_nothing(command: list[str]) -> None:
+def test_on_another_system_a_script_is_refused_and_changes_nothing(command: list[str]) -> None:
     program, script = command
     answer = subprocess.run([program, PACKAGING / script], capture_output=True, text=True, timeout=60)
     assert answer.returncode == 1

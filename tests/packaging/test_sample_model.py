@@ -11,7 +11,7 @@ from rnnviz.io.resources import resource_path
 SAMPLE = "models", "sample-lstm.safetensors"
 
 
-def test_the_script_makes_the_file_that_is_shipped() -> None:
+def test_the_script_creates_the_file_that_is_shipped() -> None:
     made = sample_model.lstm_weights("", sample_model.INPUT_SIZE, sample_model.HIDDEN_SIZE, sample_model.LAYERS)
     shipped = load_file(str(resource_path(*SAMPLE)))
     assert set(made) == set(shipped)

@@ -25,7 +25,7 @@ def sentence(result: RunResult) -> str:
     return plain(spread_sentence(result, "manual", spread(result, "manual")))
 
 
-def test_each_lane_knows_its_first_mismatch_in_its_own_order() -> None:
+def test_each_lane_has_its_first_mismatch_in_its_own_order() -> None:
     places = [Location(0, 0, 3, 1, 2), Location(0, 0, 4, 0, 0), Location(1, 1, 3, 0, 1), Location(1, 1, 1, 0, 0)]
     result = make_result(edits={"manual": touching(*places)}, num_layers=2, bidirectional=True)
     lanes = spread(result, "manual")
@@ -94,7 +94,7 @@ def test_heights_separate_mismatches_from_other_values() -> None:
         ),
     ],
 )
-def test_the_sentence_says_where_it_first_shows_and_by_when_it_is_everywhere(
+def test_the_sentence_has_the_first_mismatch_and_the_time_of_full_spread(
     network: dict[str, int | bool], places: list[Location], said: str
 ) -> None:
     result = make_result(edits={"manual": touching(*places)}, **network)

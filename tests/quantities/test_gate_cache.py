@@ -41,13 +41,13 @@ def test_the_effort_is_that_of_the_products(cell: str, layer: int, quantity: Qua
     assert LaneGates(unknown).effort("manual", layer, quantity) == effort
 
 
-def test_a_cell_state_that_an_engine_knows_only_has_to_be_read() -> None:
+def test_a_stored_cell_state_only_has_to_be_read() -> None:
     result = make_result(cell="lstm", **SIZES)
     assert LaneGates(result).effort("manual", 0, "c") == 1.0
 
 
 @pytest.mark.parametrize("quantity", ["pre_g", "c", "f"])
-def test_of_a_small_result_every_number_is_looked_at_in_every_lane(quantity: Quantity) -> None:
+def test_the_extent_of_a_small_result_covers_every_number_in_every_lane(quantity: Quantity) -> None:
     result = make_result(cell="lstm", timesteps=6, dtype="float64", **SIZES)
     for layer in range(2):
         for direction in range(2):
@@ -69,7 +69,7 @@ def test_a_quantity_that_has_no_finite_number_reaches_nowhere() -> None:
 
 
 @pytest.mark.parametrize(("cell", "quantity", "times"), [("rnn_tanh", "pre_h", 1), ("gru", "n", 2), ("gru", "r", 1)])
-def test_up_to_a_number_of_products_everything_is_looked_at(
+def test_the_extent_is_exact_up_to_a_number_of_products(
     cell: str, quantity: Quantity, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = make_result(timesteps=6, cell=cell, **SIZES)
@@ -81,7 +81,7 @@ def test_up_to_a_number_of_products_everything_is_looked_at(
     assert not LaneGates(result).extent("manual", quantity).exact
 
 
-def test_a_long_lane_of_few_products_is_looked_at_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_extent_of_a_long_lane_of_few_products_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lane_gates, "_SAMPLED_TIMES", 3)
     hidden = np.zeros((2, 2, 20, 3, 4))
     hidden[1, 1, 6, 2, 3] = -2.0
@@ -90,7 +90,7 @@ def test_a_long_lane_of_few_products_is_looked_at_everywhere(monkeypatch: pytest
 
 
 @pytest.fixture
-def few_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     """In lanes of more than 6 time steps only 6 of them, 2 units and 2 samples."""
     for name, value in {"_EXACTLY": 0, "_SAMPLED_TIMES": 6, "_SAMPLED_UNITS": 2, "_SAMPLES": 2}.items():
         monkeypatch.setattr(lane_gates, name, value)
@@ -102,13 +102,11 @@ def rounded(value: float) -> float:
     return next(step for step in steps if step >= value)
 
 
-@pytest.mark.usefixtures("few_are_looked_at")
+@pytest.mark.usefixtures("few_samples")
 @pytest.mark.parametrize(
     ("timesteps", "times"), [(20, [0, 1, 9, 10, 18, 19]), (7, [0, 1, 2, 3, 5, 6]), (6, range(6)), (5, range(5))]
 )
-def test_of_a_large_result_both_ends_and_the_middle_are_looked_at_in_some_samples(
-    timesteps: int, times: list[int]
-) -> None:
+def test_the_extent_of_a_large_result_samples_both_ends_and_the_middle(timesteps: int, times: list[int]) -> None:
     result = make_result(timesteps=timesteps, dtype="float64", **SIZES)
     shape = result.shape
     for lane in ((0, 0), (0, 1), (1, 0), (1, 1)):
@@ -121,8 +119,8 @@ def test_of_a_large_result_both_ends_and_the_middle_are_looked_at_in_some_sample
                 assert found == Extent(rounded(1.25 * (6.0 if looked else 0.25)), exact=False)
 
 
-@pytest.mark.usefixtures("few_are_looked_at")
-def test_of_a_large_result_some_units_are_looked_at() -> None:
+@pytest.mark.usefixtures("few_samples")
+def test_the_extent_of_a_large_result_samples_some_units() -> None:
     result = make_result(timesteps=12, dtype="float64", **SIZES)
     for unit in range(4):
         hidden = np.zeros(result.shape)
@@ -133,7 +131,7 @@ def test_of_a_large_result_some_units_are_looked_at() -> None:
         assert found.largest == (5.0 if unit < 2 else 0.0)
 
 
-@pytest.mark.usefixtures("few_are_looked_at")
+@pytest.mark.usefixtures("few_samples")
 @pytest.mark.parametrize("direction", [0, 1])
 def test_a_cell_state_extent_is_sampled_at_the_start_of_its_lane(direction: int) -> None:
     result = make_result(cell="lstm", timesteps=9, dtype="float64", **SIZES)
@@ -146,7 +144,7 @@ def test_a_cell_state_extent_is_sampled_at_the_start_of_its_lane(direction: int)
         assert found == Extent(0.5 if looked else 0.0, exact=False)
 
 
-@pytest.mark.usefixtures("few_are_looked_at")
+@pytest.mark.usefixtures("few_samples")
 @pytest.mark.parametrize(
     ("largest", "told"),
     [(0.8, 1.0), (0.8001, 2.0), (1.6, 2.0), (1.7, 5.0), (4.0, 5.0), (4.1, 10.0), (80.0, 100.0), (0.02, 0.05)],

@@ -22,9 +22,7 @@ def result() -> RunResult:
     return make_result(cell="lstm", timesteps=7, batch_size=3, **SHAPE)
 
 
-def test_a_series_is_that_of_its_unit_in_blocks_of_any_length(
-    result: RunResult, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_series_equals_its_unit_in_blocks_of_any_length(result: RunResult, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = gates_of(result.inputs, result["manual"].hidden)
     for block, (layer, direction, sample, unit) in product((1, 3, 2048), [(0, 0, 2, 1), (1, 1, 1, 3), (1, 0, 0, 2)]):
         monkeypatch.setattr(series, "_BLOCK", block)

@@ -136,7 +136,7 @@ def test_long_lanes_are_computed_in_chunks_and_only_once(monkeypatch: pytest.Mon
     assert np.array_equal(coarse[:, :562], fine[:, :1124].reshape(16, -1, 2).max(axis=2))
 
 
-def test_computing_ends_where_it_is_not_wanted_any_more() -> None:
+def test_computing_ends_when_canceled() -> None:
     result = make_result(cell="lstm", timesteps=9000, hidden_size=16, batch_size=1)
     answers = iter([True, True, False])
     with pytest.raises(CancelledError):
@@ -145,7 +145,7 @@ def test_computing_ends_where_it_is_not_wanted_any_more() -> None:
         )
 
 
-def test_colors_reach_as_far_as_the_numbers_and_a_round_number_where_only_some_are_looked_at() -> None:
+def test_colors_extend_to_the_largest_number_or_a_round_number_where_only_some_are_sampled() -> None:
     small = result_of("lstm")
     expected = np.abs(expected_of("lstm")["pre_i"]).max()
     extent = LaneGates(small).extent("gluon", "pre_i")

@@ -21,7 +21,7 @@ T = 8
 HERE = Location(1, 1, 4, 0, 2)
 
 
-def test_a_region_is_the_same_thing_and_of_h_unless_it_is_said() -> None:
+def test_a_region_defaults_to_the_same_part_and_h() -> None:
     own = range(4, 5), range(3)
     assert vector_region(LSTM, HERE) == Region(Lane(1, 1), *own, "same", "h")
     assert vector_region(LSTM, HERE, "next", "c") == Region(Lane(1, 1), *own, "next", "c")

@@ -103,7 +103,7 @@ def test_the_extremes_of_both_arrays_are_kept(k: int, m: int) -> None:
         ([0, 3, 9], 10, 2, 6),
     ],
 )
-def test_pixels_know_their_first_cell_their_narrowest_and_their_widest(
+def test_bins_have_their_first_cell_their_narrowest_and_their_widest(
     starts: list[int], stop: int, block: int, widest: int
 ) -> None:
     bins = Bins(np.array(starts, np.int64), stop)
@@ -141,7 +141,7 @@ def test_nan_wins_over_everything(other: float) -> None:
     assert np.isnan(block_extremes(values, values, 2, 1)).all()
 
 
-def test_every_cell_has_a_pixel_of_its_own() -> None:
+def test_every_cell_has_a_pixel() -> None:
     bins = every_cell(3, 6)
     assert (bins.starts.tolist(), bins.stop, bins.block, bins.widest) == ([3, 4, 5], 6, 1, 1)
 

@@ -39,7 +39,7 @@ def result_of(values: np.ndarray) -> RunResult:
     return replace(MADE, inputs=inputs, traces=traces)
 
 
-def by_hand(values: np.ndarray, query: Query) -> tuple[set[int], list[Match]]:
+def plain_search(values: np.ndarray, query: Query) -> tuple[set[int], list[Match]]:
     rows = values.tolist()
     on = [{unit for unit in range(UNITS) if row[unit] >= query.threshold} for row in rows]
     wanted = set.intersection(*(on[t] for t in query.times))
@@ -67,7 +67,7 @@ def test_the_result_equals_the_plain_search_for_any_block_size(data: st.DataObje
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(selection, "_BLOCK_VALUES", block * UNITS)
         found = select(result_of(values), query, lambda: None)
-    units, matches = by_hand(values, query)
+    units, matches = plain_search(values, query)
     assert set(found.units) == units
     lowest = [min(row) for row in values[query.times.start : query.times.stop].T.tolist() if not np.isnan(row).any()]
     assert found.highest == (max(lowest) if lowest else None)
@@ -144,7 +144,7 @@ def test_a_range_continues_from_one_block_to_the_next_and_up_to_the_end(
     assert len(checks) == 1 + -(-11 // block)
 
 
-def test_a_run_that_meets_the_querys_own_range_is_left_out_and_of_equal_ones_the_earlier_is_the_better(
+def test_a_run_that_overlaps_the_query_is_left_out_and_of_equal_ones_the_earlier_is_better(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     values = np.zeros((9, UNITS), np.float32)

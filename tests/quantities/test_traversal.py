@@ -52,7 +52,7 @@ def test_a_step_reads_below_and_before_and_leaves_its_state() -> None:
     assert set(stage_regions(network, where, 8, "carry")) == carried | {Region(own, range(2, 3), units, "next")}
 
 
-def test_the_first_step_reads_the_initial_state_and_the_last_one_carries_out() -> None:
+def test_the_first_step_reads_the_initial_state_and_the_last_one_passes_on_out() -> None:
     network = Network("gru", 5, 10, bidirectional=True)
     first = stage_regions(network, Location(0, 1, 7), 8, "read")
     assert first == (

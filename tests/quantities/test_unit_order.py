@@ -76,7 +76,7 @@ def test_a_lanes_order_is_that_of_the_shown_sample() -> None:
 
 
 @pytest.mark.parametrize(("timesteps", "looked_at"), [(3, [0, 1, 2]), (4, [0, 2]), (6, [0, 2, 4]), (7, [0, 3, 6])])
-def test_of_a_long_lane_timesteps_at_equal_distances_are_looked_at(
+def test_of_a_long_lane_evenly_spaced_time_steps_are_sampled(
     timesteps: int, looked_at: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ordering, "SAMPLED", 3)

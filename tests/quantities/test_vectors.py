@@ -66,7 +66,7 @@ def test_the_initial_state_is_there_at_the_step_that_reads_it() -> None:
     assert "c0" not in kinds_at(make_result(timesteps=1), Location())
 
 
-def test_the_cell_state_is_shown_of_the_engines_that_know_it() -> None:
+def test_the_cell_state_is_shown_of_the_engines_that_provide_it() -> None:
     result = make_result(cell="lstm")
     assert "cell" in kinds_at(result, Location())
     cell = result["manual"].cell
@@ -99,7 +99,7 @@ def test_the_tolerance_is_that_of_the_shown_candidates_comparison() -> None:
     assert apart.error_ratio == pytest.approx([0.25 / limit[0], 0.0, 0.5 / limit[2], 0.0], rel=1e-6)
 
 
-def test_a_place_has_the_kinds_of_vectors_that_its_cell_and_its_engines_know() -> None:
+def test_a_place_has_the_kinds_of_vectors_of_its_cell_and_its_engines() -> None:
     plain, lstm = make_result(timesteps=3, bidirectional=True), make_result(cell="lstm", timesteps=3)
     assert kinds_at(plain, Location(0, 1, 2)) == ("hidden", "input", "h0")
     assert kinds_at(plain, Location(0, 1, 0)) == ("hidden", "input")

@@ -18,7 +18,7 @@ from tests.soak.resource_samples import QUANTITIES, Quantity, Reader, Reading, k
 from tests.soak.user_actions import User
 from tests.unexpected_errors import UnexpectedErrors
 
-_DEED_MS = 15
+_ACTION_MS = 15
 _STORMY = 0.4
 """The part of the time in which runs are stopped, which kills the engines; those that come last grow old."""
 _WARM_UP = 0.25
@@ -55,7 +55,7 @@ class Soak:
             window = make_window(settings)
             user = User(window, exports, self.seed)
             self._use(application, window, user)
-            self.tell("Done: " + ", ".join(f"{count} × {deed}" for deed, count in sorted(user.done.items())))
+            self.tell("Done: " + ", ".join(f"{count} × {action}" for action, count in sorted(user.done.items())))
             window.deleteLater()
             del window, user
             application.processEvents()
@@ -107,7 +107,7 @@ class Soak:
         return min(_WARM_UP * self.minutes, _MOST_WARM_UP_MINUTES)
 
     def _use(self, application: QApplication, window: MainWindow, user: User) -> None:
-        deeds = QTimer(interval=_DEED_MS)
+        actions = QTimer(interval=_ACTION_MS)
         rounds = QTimer(interval=int(self.every_seconds * 1000), singleShot=True)
         waits = QTimer(interval=_QUIET_LOOK_MS)
         reader = Reader()
@@ -120,7 +120,7 @@ class Soak:
         def rest() -> None:
             nonlocal since, quiet
             since = quiet = monotonic()
-            deeds.stop()
+            actions.stop()
             waits.start()
 
         def wait() -> None:
@@ -142,16 +142,16 @@ class Soak:
                 user.close_dialogs()
                 window.close()
             else:
-                deeds.start()
+                actions.start()
                 rounds.start()
 
         def begin() -> None:
             window.begin(None)
             user.try_everything()
-            deeds.start()
+            actions.start()
             rounds.start()
 
-        deeds.timeout.connect(act)
+        actions.timeout.connect(act)
         rounds.timeout.connect(rest)
         waits.timeout.connect(wait)
         window.completed.connect(begin)

@@ -22,7 +22,7 @@ def test_a_leak_is_found_under_noise(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_noise_alone_is_no_growth(seed: int) -> None:
+def test_noise_alone_is_not_growth(seed: int) -> None:
     assert not slope(MINUTES, 200.0 + noise(seed, 3.0)).grew(0.5)
 
 
@@ -45,13 +45,13 @@ def test_restarted_processes_do_not_hide_the_growth_of_each() -> None:
     assert line.grew(0.5)
 
 
-def test_processes_of_different_sizes_are_no_growth() -> None:
+def test_processes_of_different_sizes_are_not_growth() -> None:
     lives = (MINUTES // 2.5).astype(int)
     assert not slope(MINUTES, 80.0 + 20.0 * lives + noise(1, 0.3), list(lives)).grew(0.5)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
-def test_too_few_readings_say_nothing(count: int) -> None:
+def test_too_few_readings_have_no_slope(count: int) -> None:
     line = slope(list(range(count)), [1.0] * count)
     assert isinf(line.high)
     assert not line.grew(0.5)

@@ -24,7 +24,7 @@ _SIZES = ((1280, 800), (1600, 1000), (1100, 720))
 
 
 @dataclass(frozen=True)
-class Deed:
+class UserAction:
     """One thing to do, how often beside the others, and whether a run may follow from it."""
 
     name: str
@@ -45,47 +45,51 @@ class User:
         # A few again and again, for MXNet keeps something for every shape that it meets, up to some hundred of them.
         self._small = [self._config(self._among(2, 200), self._among(3, 64)) for _ in range(_CONFIGS)]
         self.done: dict[str, int] = {}
-        self._deeds = (
-            Deed("drag", self._drag, 20),
-            Deed("wheel", self._wheel, 20),
-            Deed("hover", self._hover, 20),
-            Deed("key", self._key, 30),
-            Deed("cursor", self._cursor, 30),
-            Deed("sample", self._sample, 5),
-            Deed("colors", self._colors, 4),
-            Deed("candidate", self._candidate, 3),
-            Deed("swipe", self._swipe, 3),
-            Deed("engine", self._engine, 3),
-            Deed("tab", self._tab, 6),
-            Deed("theme", self._theme, 2),
-            Deed("small run", self._small_run, 6, runs=True),
-            Deed("lesson", self._lesson, 2, runs=True),
-            Deed("guided lesson", self._guided_lesson, 2, runs=True),
-            Deed("undo", self._undo, 3, runs=True),
-            Deed("copy", self._copy, 2),
-            Deed("play", self._play, 1),
-            Deed("export", self._export, 1.5),
-            Deed("size", self._size, 0.7),
-            Deed("help", self._help, 0.7),
+        self._actions = (
+            UserAction("drag", self._drag, 20),
+            UserAction("wheel", self._wheel, 20),
+            UserAction("hover", self._hover, 20),
+            UserAction("key", self._key, 30),
+            UserAction("cursor", self._cursor, 30),
+            UserAction("sample", self._sample, 5),
+            UserAction("colors", self._colors, 4),
+            UserAction("candidate", self._candidate, 3),
+            UserAction("swipe", self._swipe, 3),
+            UserAction("engine", self._engine, 3),
+            UserAction("tab", self._tab, 6),
+            UserAction("theme", self._theme, 2),
+            UserAction("small run", self._small_run, 6, runs=True),
+            UserAction("lesson", self._lesson, 2, runs=True),
+            UserAction("guided lesson", self._guided_lesson, 2, runs=True),
+            UserAction("undo", self._undo, 3, runs=True),
+            UserAction("copy", self._copy, 2),
+            UserAction("play", self._play, 1),
+            UserAction("export", self._export, 1.5),
+            UserAction("size", self._size, 0.7),
+            UserAction("help", self._help, 0.7),
         )
-        self._stormy = (*self._deeds, Deed("cancel", self._cancel, 4), Deed("overtake", self._overtake, 2))
+        self._stormy = (
+            *self._actions,
+            UserAction("cancel", self._cancel, 4),
+            UserAction("overtake", self._overtake, 2),
+        )
 
     def try_everything(self) -> None:
         """Do each thing once, as threads start when they are needed, and edit until undo holds as much as it may."""
-        for deed in self._deeds:
-            deed.do()
+        for action in self._actions:
+            action.do()
         for _ in range(_EDITS):
             self._edit(timesteps=self._among(2, 20), units=self._among(3, 16))
 
     def act(self, *, calm: bool) -> None:
         """Do one thing; `calm` leaves out what stops a run, which kills the engines."""
-        deeds = self._deeds if calm else self._stormy
+        actions = self._actions if calm else self._stormy
         if calm and self._window.runner.busy:
-            deeds = tuple(deed for deed in deeds if not deed.runs)
-        weights = np.array([deed.weight for deed in deeds])
-        deed = deeds[int(self._random.choice(len(deeds), p=weights / weights.sum()))]
-        deed.do()
-        self.done[deed.name] = self.done.get(deed.name, 0) + 1
+            actions = tuple(action for action in actions if not action.runs)
+        weights = np.array([action.weight for action in actions])
+        action = actions[int(self._random.choice(len(actions), p=weights / weights.sum()))]
+        action.do()
+        self.done[action.name] = self.done.get(action.name, 0) + 1
 
     # The lanes
 

@@ -33,7 +33,7 @@ def drawn() -> st.SearchStrategy[list[SweepResult | None]]:
     return st.lists(st.none() | one | other, min_size=len(VALUES), max_size=len(VALUES))
 
 
-def badness(finding: SweepResult | None) -> float:
+def severity(finding: SweepResult | None) -> float:
     if finding is None or finding.max_error_ratio is None:
         return -inf
     return inf if isnan(finding.max_error_ratio) else finding.max_error_ratio
@@ -59,7 +59,7 @@ def test_a_cell_shows_the_worst_of_its_rows(findings: list[SweepResult | None]) 
         assert grid.done[down, across] == sum(f is not None for f in known)
         assert grid.rows[down, across] in mine
         chosen = findings[grid.rows[down, across]]
-        assert badness(chosen) == max(badness(f) for f in known)
+        assert severity(chosen) == max(severity(f) for f in known)
         expected = nan if chosen is None or chosen.max_error_ratio is None else chosen.max_error_ratio
         np.testing.assert_equal(grid.values[down, across], expected)
         assert grid.nan[down, across] == any(

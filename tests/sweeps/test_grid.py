@@ -80,7 +80,7 @@ def test_the_grid_may_set_keys_that_the_base_lacks() -> None:
     assert all(point.config is not None for point in sweep.points())
 
 
-def test_values_that_make_no_config_together_are_rows_that_say_why() -> None:
+def test_values_without_a_valid_config_are_rows_with_a_reason() -> None:
     grid = {"compare.reference": ["gluon", "manual"]}
     first, second = Sweep.from_mapping({"network": NETWORK, "grid": grid, "engines": ["manual"]}).points()
     assert first.config is not None
@@ -178,7 +178,7 @@ def test_an_invalid_sweep_is_a_sentence_about_its_key(changes: dict[str, Any], k
     assert raised.value.sentence == sentence
 
 
-def test_too_many_rows_are_refused_with_their_number_before_they_are_made() -> None:
+def test_too_many_rows_are_refused_with_their_number_before_they_are_created() -> None:
     grid = {"network.hidden_size": list(range(1, 1001)), "sequence.timesteps": list(range(1, 1002))}
     with pytest.raises(ConfigError) as raised:
         Sweep.from_mapping({"network": NETWORK, "grid": grid})
@@ -199,7 +199,7 @@ def test_the_number_of_rows_is_limited_and_the_audit_is_read(monkeypatch: pytest
         Sweep.from_mapping(asked)
 
 
-def test_a_value_of_a_row_is_checked_as_its_key_says() -> None:
+def test_a_value_of_a_row_is_checked_by_its_key() -> None:
     assert [checked_value(*held) for held in (("seed", 3), ("engine", "onnx"), ("parameters.scale", 2))] == [
         3,
         "onnx",
@@ -216,7 +216,7 @@ def test_a_value_of_a_row_is_checked_as_its_key_says() -> None:
         assert missing.value.args == (key,)
 
 
-def test_a_sweep_changes_none_of_the_tables_that_it_was_made_from() -> None:
+def test_a_sweep_does_not_change_its_input_tables() -> None:
     asked = {"network": dict(NETWORK), "grid": {"network.hidden_size": [5]}, "seeds": [4]}
     swept = Sweep.from_mapping(asked)
     assert [point.config.network.hidden_size for point in swept.points() if point.config] == [5]

@@ -56,7 +56,7 @@ def test_a_long_torn_line_is_found(tmp_path: Path) -> None:
     assert set(read_journal(path)) == {"a", "b"}
 
 
-def test_lines_that_are_no_findings_are_passed_over(tmp_path: Path) -> None:
+def test_lines_that_are_not_findings_are_ignored(tmp_path: Path) -> None:
     path = tmp_path / "j"
     path.write_text('no json\n{"key": "x"}\n[1]\n{"key": "y", "verdict": "fine"}\n', encoding="utf-8")
     write(path, ("a", AGREE))
@@ -86,7 +86,7 @@ def test_a_journal_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
         read_journal(tmp_path / "folder")
 
 
-def test_numbers_that_are_not_finite_come_back(tmp_path: Path) -> None:
+def test_nonfinite_numbers_are_restored(tmp_path: Path) -> None:
     write(tmp_path / "j", ("a", SweepResult("disagree", "", nan, -inf, inf)))
     found = read_journal(tmp_path / "j")["a"]
     assert found.max_error_ratio is not None

@@ -32,12 +32,12 @@ def crash_at_six(config: Config) -> Inputs:
     return load_inputs(config)
 
 
-def begin_and_hang(config: Config) -> Inputs:
+def start_and_hang(config: Config) -> Inputs:
     Path(os.environ["BEGUN"]).write_text("begun", encoding="utf-8")
     return hang(config)
 
 
-def tell_threads(config: Config) -> Inputs:
+def report_threads(config: Config) -> Inputs:
     raise InputError(f"{os.environ.get('OMP_NUM_THREADS')} {os.environ.get('OPENBLAS_NUM_THREADS')}.")
 
 
@@ -83,7 +83,7 @@ def test_a_stopped_sweep_continues_with_the_rows_that_are_left(tmp_path: Path) -
     assert start(asked, journal).left == []
 
 
-def test_stopping_kills_engines_that_never_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopping_kills_engines_that_never_return(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun = tmp_path / "begun"
     os.mkfifo(begun)
     monkeypatch.setenv("BEGUN", str(begun))
@@ -96,7 +96,7 @@ def test_stopping_kills_engines_that_never_come_back(tmp_path: Path, monkeypatch
 
         thread = Thread(target=stop)
         thread.start()
-        assert list(start(sweep(engines=["onnx"]), tmp_path / "j", begin_and_hang).rows(scheduler, opened)) == []
+        assert list(start(sweep(engines=["onnx"]), tmp_path / "j", start_and_hang).rows(scheduler, opened)) == []
         thread.join()
         assert verdicts([*start(sweep(), tmp_path / "j").rows(scheduler, opened)]) == []
     _, alive = psutil.wait_procs(children() - before, timeout=3)
@@ -118,7 +118,7 @@ def test_the_workers_share_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("rnnviz.sweeps.local.usable_cores", lambda: 8)
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-    rows = computed(sweep(engines=["onnx"]), tmp_path / "j", LocalScheduler(workers=4), tell_threads)
+    rows = computed(sweep(engines=["onnx"]), tmp_path / "j", LocalScheduler(workers=4), report_threads)
     assert {row.finding.reason for row in rows if row.finding} == {"2 2."}
     assert os.environ["OMP_NUM_THREADS"] == "64"
     assert "OPENBLAS_NUM_THREADS" not in os.environ
@@ -129,7 +129,7 @@ def test_an_unknown_engine_is_reported_before_anything_runs(tmp_path: Path) -> N
         start(sweep(engines=["manuel"]), tmp_path / "j")
 
 
-def test_values_that_are_no_config_are_rows(tmp_path: Path) -> None:
+def test_values_that_are_not_a_config_are_rows(tmp_path: Path) -> None:
     asked = sweep(grid={"network.hidden_size": [4], "compare.reference": ["manual", "onnx"]}, engines=["onnx"])
     rows = computed(asked, tmp_path / "j", LocalScheduler(workers=1))
     assert verdicts(rows) == ["agree", "refused"]

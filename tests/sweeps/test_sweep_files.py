@@ -49,7 +49,7 @@ def test_dots_may_be_in_quotes_or_not_and_paths_are_relative_to_the_file(tmp_pat
     ]
 
 
-def test_a_key_that_is_given_in_both_ways_is_refused(tmp_path: Path) -> None:
+def test_a_repeated_key_is_refused(tmp_path: Path) -> None:
     text = f'{NETWORK}[grid]\n"network.hidden_size" = [1]\nnetwork.hidden_size = [2]\n'
     with pytest.raises(ConfigError, match=r"grid\.network\.hidden_size is given twice"):
         load_sweep(write(tmp_path / "s.toml", text))
@@ -64,7 +64,7 @@ def test_a_key_that_is_given_in_both_ways_is_refused(tmp_path: Path) -> None:
         ('base = "other.toml"', "other.toml, which base names, is not a config: seeds is not one of network,"),
     ],
 )
-def test_a_file_that_is_no_sweep_is_a_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+def test_a_file_that_is_not_a_sweep_is_a_sentence(tmp_path: Path, text: str, sentence: str) -> None:
     write(tmp_path / "other.toml", "seeds = [1]\n")
     with pytest.raises(InputError) as raised:
         load_sweep(write(tmp_path / "s.toml", text))
@@ -166,7 +166,7 @@ def completed_by_onnx(config: Config) -> Config:
         ('[grid]\ncompare.reference = ["gluon", "torch"]\n', {"gluon", "torch"}),
     ],
 )
-def test_a_sweep_that_names_no_reference_gets_one_that_is_none_of_its_engines(
+def test_a_sweep_without_a_reference_gets_one_that_is_none_of_its_engines(
     tmp_path: Path, text: str, references: set[str]
 ) -> None:
     sweep = load_sweep(write(tmp_path / "s.toml", f"{text}{NETWORK}"), complete=completed_by_onnx)

@@ -54,7 +54,7 @@ def test_the_report_starts_with_the_counts_and_ends_with_the_rows_left_out() -> 
     assert "more" not in report(KEYS, failing[:10])
 
 
-def test_rows_without_an_error_ratio_come_last_and_nan_first() -> None:
+def test_rows_without_an_error_ratio_are_last_and_nan_first() -> None:
     rows = [row(n, SweepResult("drift", f"{n}", v)) for n, v in enumerate((None, 0.5, nan, 1e9, inf, -0.5))]
     assert [line[-1] for line in report(KEYS, rows).split("\n")[1:]] == ["2", "4", "3", "1", "0", "5"]
 
@@ -79,7 +79,7 @@ def test_each_quantity_reads_its_own_figure_and_nothing_of_a_row_that_waits() ->
     )
 
 
-def test_a_dimension_has_its_values_in_the_order_of_the_rows_and_knows_how_they_sort() -> None:
+def test_a_dimension_has_its_values_in_the_order_of_the_rows_and_their_sort_order() -> None:
     values = [(16, "b", True), (8, "a", True), (16, "c", False), (8, "b", False)]
     table = SweepTable(
         ("hidden_size", "engine", "bias"), tuple(SweepRow(Point(n, v, None)) for n, v in enumerate(values))
@@ -108,7 +108,7 @@ def test_a_dimension_has_its_values_in_the_order_of_the_rows_and_knows_how_they_
         (1.0, [2.0, 1e4], [0.5 + np.log10(2.0) / 8.0, 1.0]),
     ],
 )
-def test_each_side_of_a_limit_fills_its_half_of_the_colors(
+def test_values_above_and_below_the_limit_fill_their_halves_of_the_colors(
     limit: float | None, values: list[float], places: list[float]
 ) -> None:
     found = color_range(np.array(values), limit).fractions(np.array(values))

@@ -40,7 +40,7 @@ def test_without_an_audit_there_are_no_rows() -> None:
     assert audit_rows(make_result()) == []
 
 
-def test_a_right_engine_shows_where_it_was_farthest_from_its_step_and_gives_no_reason() -> None:
+def test_a_right_engine_shows_its_largest_ratio_and_no_reason() -> None:
     result = with_judgment(make_result(("gluon", "manual", "onnx")), coverage=0.25)
     assert [row.engine for row in audit_rows(result)] == ["gluon", "manual", "onnx"]
     assert result.judgment is not None
@@ -70,7 +70,7 @@ PLACES = (Location(0, 0, 4, 1, 2), Location(0, 0, 4, 1, 3))
         (touching(state=1.0), 0, 2),
     ],
 )
-def test_a_wrong_engine_shows_its_first_wrong_step_and_gives_every_reason(edit: Edit, steps: int, checks: int) -> None:
+def test_a_wrong_engine_shows_its_first_wrong_step_and_every_reason(edit: Edit, steps: int, checks: int) -> None:
     result = with_judgment(make_result(edits={"manual": edit}), diagnoses={"manual": (("no-h2h-bias",),)})
     row, other = row_of(result), row_of(result, "gluon")
     assert (row.verdict, other.verdict, other.reason) == (AuditVerdict.WRONG, AuditVerdict.RIGHT, "")

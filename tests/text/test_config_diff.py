@@ -47,7 +47,7 @@ def changed(**sections: dict[str, Any]) -> Config:
         ),
     ],
 )
-def test_a_change_is_said_as_a_command(sections: dict[str, dict[str, Any]], words: str) -> None:
+def test_a_change_is_described_as_a_command(sections: dict[str, dict[str, Any]], words: str) -> None:
     assert change_in_words(CONFIG, changed(**sections)) == words
 
 

@@ -97,7 +97,7 @@ def test_a_report_has_every_candidate_with_its_details() -> None:
     assert report(result).split("\n") == expected
 
 
-def test_the_assumptions_of_a_model_file_come_first() -> None:
+def test_the_assumptions_of_a_model_file_are_first() -> None:
     result = made()
     result = replace(result, inputs=replace(result.inputs, assumptions=("the cell was chosen", "no step is skipped")))
     notes = verdict_sentence(result, "manual").notes[:2]

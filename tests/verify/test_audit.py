@@ -180,7 +180,7 @@ def test_an_infinity_that_leads_to_nan_must_be_nan() -> None:
 
 
 @pytest.mark.parametrize("dtype", slow_except(["float32", "float64"], "float32"))
-def test_an_overflow_to_infinity_is_no_wrong_step(dtype: str) -> None:
+def test_an_overflow_to_infinity_is_not_a_wrong_step(dtype: str) -> None:
     inputs = inputs_of(
         {"timesteps": 250, "batch_size": 3},
         {"scale": 6.0},

@@ -151,7 +151,7 @@ def test_of_equal_ratios_the_first_computed_location_is_reported() -> None:
     assert found.worst_at == found.first_wrong.where == Location(0, 0, 1, 2, 3)
 
 
-def test_the_figures_of_many_timesteps_lie_in_files_and_are_found_there(
+def test_the_figures_of_many_time_steps_are_in_files_and_found_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(per_timestep, "_MANY", 20)

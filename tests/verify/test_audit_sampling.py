@@ -27,7 +27,7 @@ def test_up_to_five_million_values_everything_is_followed(shape: Shape) -> None:
     assert (held(plan_lane(shape, None, full=False), shape) == 1).all()
 
 
-def test_above_everything_is_followed_when_it_is_asked_for() -> None:
+def test_a_full_plan_covers_everything_above_the_limit() -> None:
     shape = (1, 1, 10**6, 3, 5)
     assert (held(plan_lane(shape, None, full=True), shape) == 1).all()
 

@@ -33,7 +33,7 @@ def block(values: list[float], dtype: str = "float32") -> NDArray[np.floating]:
     steps=st.lists(st.integers(-9, 9), min_size=1, max_size=12),
     values=st.lists(FINITE, min_size=12, max_size=12),
 )
-def test_a_block_differs_as_the_plain_formulas_say(
+def test_a_block_differs_as_in_the_plain_formulas(
     pairs: list[tuple[float, float]], limits: tuple[float, float], steps: list[int], values: list[float]
 ) -> None:
     near = block(values[: len(steps)])
@@ -55,14 +55,14 @@ def test_a_block_differs_as_the_plain_formulas_say(
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf])
-def test_an_infinity_on_one_side_is_infinitely_far_off(value: float) -> None:
+def test_an_infinity_in_one_engine_is_infinitely_far_off(value: float) -> None:
     there, finite = block([0.5, value]), block([0.5, 2.0])
     for r, c in ((there, finite), (finite, there)):
         found = BlockDifferences(1e-5, 1e-5).of(r, c)
         assert found.error_ratio.ravel().tolist() == [0.0, np.inf]
 
 
-def test_infinities_on_both_sides_are_compared_without_a_warning() -> None:
+def test_infinities_in_both_engines_are_compared_without_a_warning() -> None:
     r, c = block([np.inf, -np.inf, 1.0]), block([np.inf, np.inf, 1.0])
     found = BlockDifferences(1.3e-6, 1e-5).of(r, c)
     assert found.finite is not None

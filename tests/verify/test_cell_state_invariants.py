@@ -70,7 +70,7 @@ def test_one_changed_final_cell_state_breaks_its_check_alone(row: int) -> None:
     assert details(inputs, trace) == {STATE: "1 of 48 values differ by more than rounding, by up to 0.5"}
 
 
-def test_of_many_cell_states_the_last_of_each_lane_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_cell_states_the_last_of_each_lane_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     inputs, trace = run_of()
     assert trace.cell is not None
     monkeypatch.setattr(module, "FULL", 336)

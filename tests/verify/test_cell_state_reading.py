@@ -68,7 +68,7 @@ def own_blocks(inputs: Inputs, trace: Trace):
     return read
 
 
-def small_looks(monkeypatch: pytest.MonkeyPatch, first: int, largest: int, block: int) -> None:
+def small_searches(monkeypatch: pytest.MonkeyPatch, first: int, largest: int, block: int) -> None:
     """Look back `first` steps, at most `largest`, and go forwards by `block` steps of one sample."""
     values = {"_FIRST_LOOK": first, "_LARGEST_LOOK": largest, "_BLOCK_VALUES": block * H}
     for name, value in values.items():
@@ -94,7 +94,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 def test_c_of_any_columns_at_any_step_is_that_of_plain_python(
     bias: float, given: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small_looks(monkeypatch, 4, 16, 7)
+    small_searches(monkeypatch, 4, 16, 7)
     inputs, trace = CASES[bias]
     c0 = inputs.initial_state.c
     assert c0 is not None
@@ -175,7 +175,7 @@ def test_no_more_is_read_than_counts(
     inputs, trace = steady(dtype)
     t = 200 - 1 - 126 if direction else 126
     for first, blocks in ((steps, [(126 - steps, 126)]), (steps - 1, [(127 - steps, 126), (0, 127 - steps)])):
-        small_looks(monkeypatch, first, 4096, 1)
+        small_searches(monkeypatch, first, 4096, 1)
         read.clear()
         c = CellStates(inputs, trace).before(0, direction, t, slice(0, 1), slice(0, H))
         assert read == [(200 - stop, 200 - start) if direction else (start, stop) for start, stop in blocks]
@@ -204,7 +204,7 @@ def test_a_search_continues_until_the_last_unit_has_forgotten(read: list[tuple[i
 def test_cell_states_that_do_not_forget_are_computed_from_the_start_in_blocks(
     samples: slice, block: int, length: int, read: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small_looks(monkeypatch, 4, 8, block)
+    small_searches(monkeypatch, 4, 8, block)
     inputs, trace = CASES[40.0]
     for direction in (0, 1):
         read.clear()
@@ -221,7 +221,7 @@ def test_cell_states_that_do_not_forget_are_computed_from_the_start_in_blocks(
 def test_a_path_no_longer_than_a_search_is_read_once(
     read: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small_looks(monkeypatch, 4, 8, 100)
+    small_searches(monkeypatch, 4, 8, 100)
     inputs, trace = CASES[40.0]
     CellStates(inputs, trace).before(0, 0, 12, slice(0, 1), slice(0, H))
     assert read == [(8, 12), (0, 8)]
@@ -246,7 +246,7 @@ def steps_read(cells: CellStates, read: list[tuple[int, int]], t: int, units: sl
 def test_the_path_starts_at_the_nearest_known_step(
     read: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small_looks(monkeypatch, 1, 1, 10)
+    small_searches(monkeypatch, 1, 1, 10)
     inputs, trace = CASES[40.0]
     cells = CellStates(inputs, trace)
     # One step back in vain each time, unless that leads to what is known.
@@ -263,7 +263,7 @@ def test_the_path_starts_at_the_nearest_known_step(
 def test_every_other_checkpoint_is_kept_when_the_budget_is_spent(
     read: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small_looks(monkeypatch, 1, 1, 5)
+    small_searches(monkeypatch, 1, 1, 5)
     inputs, trace = CASES[40.0]
     size = 2 * H * 8
     cells = CellStates(inputs, trace, budget=4 * size)
@@ -281,10 +281,10 @@ def test_every_other_checkpoint_is_kept_when_the_budget_is_spent(
     assert steps_read(small, read, 31) == 1
 
 
-def test_of_several_columns_those_go_that_were_not_looked_at_for_longest(
+def test_the_least_recently_used_checkpoints_are_dropped(
     read: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small_looks(monkeypatch, 1, 1, 100)
+    small_searches(monkeypatch, 1, 1, 100)
     inputs, trace = CASES[40.0]
     one, two, three = slice(0, 2), slice(2, 4), slice(1, 3)
     size = 2 * 2 * 8

@@ -69,7 +69,7 @@ def test_c_equals_that_of_the_engine_at_any_step(bias: float, budget: int, looks
 
 @pytest.mark.parametrize("direction", [0, 1])
 @pytest.mark.parametrize("bias", [FORGETS, NEVER_FORGETS])
-def test_c_after_each_step_of_some_timesteps(bias: float, direction: int) -> None:
+def test_c_after_each_step_of_some_time_steps(bias: float, direction: int) -> None:
     inputs, trace = CASES[bias]
     cells = CellStates(inputs, replace(trace, cell=None))
     found = cells.after(0, direction, slice(1000, 1040), slice(1, 2), slice(1, 3))

@@ -59,7 +59,7 @@ def test_an_empty_bin_has_no_place_and_a_histogram_of_zeros_no_filled_octave() -
 
 
 @given(SHAPES, st.integers(0, 2**32), st.sampled_from(["float32", "float64"]), st.sampled_from([1, 7, 1 << 16]))
-def test_every_value_of_a_comparison_is_in_its_bin_and_each_bin_knows_its_first(
+def test_every_value_of_a_comparison_is_in_its_bin_with_the_first_location(
     shape: Shape, seed: int, dtype: str, block: int
 ) -> None:
     rng = np.random.default_rng(seed)

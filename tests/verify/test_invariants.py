@@ -149,7 +149,7 @@ def test_unrecorded_arrays_are_not_checked(missing: set[str], expected: set[str]
 
 
 @pytest.mark.parametrize("accumulates", [False, True])
-def test_check_knows_whether_errors_accumulate(accumulates: bool) -> None:
+def test_a_check_records_whether_errors_accumulate(accumulates: bool) -> None:
     one = np.ones((1, 2))
     assert equality("n", "e", one, one, 0.0, 0.0, accumulates=accumulates).accumulates is accumulates
     assert not equality("n", "e", one, one, 0.0, 0.0).accumulates

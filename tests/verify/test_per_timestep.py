@@ -49,7 +49,7 @@ def test_figures_in_memory_travel_whole_and_stay_protected() -> None:
         assert not getattr(received, name).flags.writeable
 
 
-def test_figures_lie_in_files_of_their_names_from_so_many_on(tmp_path: Path) -> None:
+def test_many_figures_are_in_files_of_their_names(tmp_path: Path) -> None:
     dtypes = {"error": "float64", "count": "int64"}
     for folder, shape, stored in (
         (None, (2, 2, 75), None),
@@ -72,12 +72,12 @@ def test_figures_lie_in_files_of_their_names_from_so_many_on(tmp_path: Path) -> 
         per_timestep.over_time(tmp_path, "kind", dtypes, (2, 2, 75))
 
 
-def test_a_few_timesteps_make_no_files(tmp_path: Path) -> None:
+def test_a_few_time_steps_create_no_files(tmp_path: Path) -> None:
     assert comparison_of(SHORT, tmp_path).stored is None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_figure_whose_file_is_gone_is_an_error(tmp_path: Path) -> None:
+def test_a_figure_whose_file_is_missing_is_an_error(tmp_path: Path) -> None:
     sent = pickle.dumps(comparison_of(LONG, tmp_path))
     (tmp_path / "comparison.error_over_time.npy").unlink()
     with pytest.raises(OSError, match="error_over_time"):

@@ -62,7 +62,7 @@ def test_failed_check_disagrees() -> None:
     assert not result.wrong("manual")
 
 
-def decreed(result: RunResult, *wrong: str) -> RunResult:
+def with_wrong_engines(result: RunResult, *wrong: str) -> RunResult:
     """The result with an audit that has a wrong step in these engines only."""
     result = with_judgment(result)
     assert result.judgment is not None
@@ -85,7 +85,7 @@ def decreed(result: RunResult, *wrong: str) -> RunResult:
 def test_mismatch_of_correct_steps_is_drift(wrong: tuple[str, ...], expected: dict[str, str]) -> None:
     result = make_result(("gluon", "manual", "onnx"), edits={"onnx": wrong_value})
     # The checks would detect the edit as well; this test is about the audit alone.
-    result = decreed(replace(result, checks=()), *wrong)
+    result = with_wrong_engines(replace(result, checks=()), *wrong)
     assert verdicts(result) == expected
     assert [result.wrong(name) for name in ("gluon", "manual", "onnx")] == [
         name in wrong for name in ("gluon", "manual", "onnx")
@@ -94,12 +94,12 @@ def test_mismatch_of_correct_steps_is_drift(wrong: tuple[str, ...], expected: di
 
 
 def test_one_sided_nonfinite_value_disagrees() -> None:
-    result = decreed(replace(make_result(edits={"manual": nan_value}), checks=()))
+    result = with_wrong_engines(replace(make_result(edits={"manual": nan_value}), checks=()))
     assert result.verdict == "disagree"
 
 
 def test_mismatch_of_unaudited_steps_disagrees() -> None:
-    result = decreed(replace(make_result(edits={"manual": wrong_value}), checks=()))
+    result = with_wrong_engines(replace(make_result(edits={"manual": wrong_value}), checks=()))
     [comparison] = result.comparisons
     assert result.comparison_verdict(comparison) == "drift"
     assert result.comparison_verdict(replace(comparison, unrecorded=1)) == "disagree"
@@ -110,10 +110,10 @@ def test_accumulating_check_may_drift() -> None:
     drifting = replace(make_result(edits={"manual": wrong_value}), checks=(broken,))
     assert drifting.wrong("manual")
     assert not drifting.wrong("gluon")
-    assert not decreed(drifting).wrong("manual")
-    assert decreed(replace(drifting, checks=(replace(broken, accumulates=False),))).wrong("manual")
-    assert decreed(replace(make_result(), checks=(broken,))).wrong("manual")
-    assert not decreed(replace(make_result(), checks=(replace(broken, holds=True),))).wrong("manual")
+    assert not with_wrong_engines(drifting).wrong("manual")
+    assert with_wrong_engines(replace(drifting, checks=(replace(broken, accumulates=False),))).wrong("manual")
+    assert with_wrong_engines(replace(make_result(), checks=(broken,))).wrong("manual")
+    assert not with_wrong_engines(replace(make_result(), checks=(replace(broken, holds=True),))).wrong("manual")
 
 
 def test_known_bug_without_diagnosis_is_named() -> None:

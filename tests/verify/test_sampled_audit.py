@@ -120,7 +120,7 @@ def test_a_full_audit_sees_everything() -> None:
     assert audit(inputs, trace, full=True).coverage == 1.0
 
 
-def test_a_glance_sees_some_units_of_every_sample_and_timestep() -> None:
+def test_a_limited_audit_covers_some_units_of_every_sample_and_time_step() -> None:
     inputs = inputs_of({"timesteps": 6, "batch_size": 4}, cell="lstm", hidden_size=20, bidirectional=True)
     trace, _ = computed(ManualEngine(), inputs)
     assert audit(inputs, trace, units=3).audited == 2 * 6 * 4 * 3

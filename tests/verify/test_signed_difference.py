@@ -11,7 +11,7 @@ from rnnviz.verify.metrics import abs_error, signed_difference
 NAN, INF = np.nan, np.inf
 
 
-def test_the_sign_says_on_which_side_the_candidate_lies() -> None:
+def test_the_sign_shows_whether_the_candidate_is_larger() -> None:
     reference, candidate = np.array([1.0, 1.0, 0.25, -0.0]), np.array([1.5, 0.5, 0.25, 0.0])
     assert signed_difference(reference, candidate).tolist() == [0.5, -0.5, 0.0, 0.0]
 
@@ -39,5 +39,5 @@ def test_nonfinite_values_differ_only_where_they_differ(reference: float, candid
 @given(
     pair=arrays.arrays(np.float32, (2, 6), elements=st.floats(width=32, allow_nan=False, allow_infinity=False)),
 )
-def test_its_size_is_the_error_that_the_comparison_speaks_of(pair: np.ndarray) -> None:
+def test_its_size_is_the_error_of_the_comparison(pair: np.ndarray) -> None:
     assert np.array_equal(np.abs(signed_difference(*pair)), abs_error(*pair))

@@ -88,7 +88,7 @@ def test_the_state_after_one_time_step_is_every_hidden_state(
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_numbers_of_another_type_or_not_finite_come_to_their_places(tmp_path: Path, dtype: str, order: Any) -> None:
+def test_numbers_of_another_type_or_not_finite_are_at_their_index(tmp_path: Path, dtype: str, order: Any) -> None:
     inputs = network_inputs()
     arrays = {name: np.asarray(array, dtype, order=order) for name, array in recorded(inputs).items()}
     arrays["hidden"][1, 0, 3, 1, 2], arrays["hidden"][0, 1, 0, 0, 0] = np.nan, -np.inf

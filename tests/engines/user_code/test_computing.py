@@ -25,7 +25,7 @@ from tests.verify.audit_helpers import inputs_of
         ("gru", "float64"),
     ],
 )
-def test_a_right_file_gives_every_number(cell: str, dtype: str, tmp_path: Path) -> None:
+def test_a_right_file_computes_every_number(cell: str, dtype: str, tmp_path: Path) -> None:
     asked = inputs_of({"timesteps": 3, "batch_size": 2}, cell=cell, dtype=dtype, **SIZES)
     asked = save_inputs(tmp_path / "inputs", asked)
     trace, report = run(written(tmp_path, RIGHT[cell]), asked, tmp_path / "trace")
@@ -40,7 +40,7 @@ def test_a_right_file_gives_every_number(cell: str, dtype: str, tmp_path: Path) 
     assert report.printed == ""
 
 
-def test_the_registry_knows_a_file_by_its_path(tmp_path: Path) -> None:
+def test_the_registry_finds_a_file_by_its_path(tmp_path: Path) -> None:
     path = written(tmp_path / "Ünï côde, and spaces", RIGHT["gru"])
     entry = find_engine(str(path))
     assert entry.own == path
@@ -65,7 +65,7 @@ def test_prints_are_reported_line_by_line_in_order(inputs: Inputs, tmp_path: Pat
     assert report.printed.count("ü(") == 3 * 4
 
 
-def test_endless_print_is_cut_and_says_so(inputs: Inputs, tmp_path: Path) -> None:
+def test_endless_print_is_cut_with_a_note(inputs: Inputs, tmp_path: Path) -> None:
     code = f"for n in range(3000): print('line', n)\n{RIGHT['rnn_tanh']}"
     _, report = run(written(tmp_path, code), inputs, tmp_path / "trace")
     assert report.printed.startswith("line 0\nline 1\n")
@@ -83,7 +83,7 @@ def test_a_module_in_the_same_folder_can_be_imported(inputs: Inputs, tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["numpy.py", "rnnviz.py"])
-def test_a_file_named_like_a_module_of_ours_takes_no_ones_place(name: str, inputs: Inputs, tmp_path: Path) -> None:
+def test_a_file_named_like_a_module_of_rnnviz_replaces_nothing(name: str, inputs: Inputs, tmp_path: Path) -> None:
     trace, _ = run(written(tmp_path / "project", RIGHT["rnn_tanh"], name), inputs, tmp_path / "trace")
     assert_near(trace.hidden, recurrence(inputs).hidden, 1e-6)
 

@@ -73,7 +73,7 @@ def heard(
         assert started["groups"][-1] == (123, signal.SIGKILL)
 
 
-def test_messages_are_heard_in_their_order_and_noise_among_them_is_not(
+def test_messages_are_received_in_order_and_noise_is_ignored(
     inputs: Inputs, tmp_path: Path, started: dict[str, Any]
 ) -> None:
     said = [Advanced(0.25), Printed("lo"), Alive(), Printed("ü\n"), Advanced(0.75), Done(), Failed("Not heard.")]
@@ -142,7 +142,7 @@ def test_printed_text_is_limited(
     assert heard(inputs, tmp_path / "trace", started, *said, encode(Done())) == (kept, [])
 
 
-def test_a_process_that_is_silent_for_too_long_is_killed_and_one_that_is_heard_is_not(
+def test_a_process_that_is_silent_for_too_long_is_killed_and_an_active_one_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(own_engine, "_SILENCE_INTERVAL", 0.001)
@@ -178,7 +178,7 @@ class Mute(Process):
         super().kill()
 
 
-def test_the_sentence_about_a_process_that_was_silent_says_so(
+def test_the_sentence_about_a_killed_process_mentions_silence(
     inputs: Inputs, tmp_path: Path, started: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(own_engine, "_SILENCE_INTERVAL", 0.001)

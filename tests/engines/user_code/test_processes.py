@@ -168,7 +168,7 @@ def test_a_process_that_shuts_its_output_and_lives_on_is_stopped(inputs: Inputs,
 
 
 @pytest.mark.usefixtures("impatient")
-def test_many_short_steps_are_no_endless_loop(tmp_path: Path) -> None:
+def test_many_short_steps_are_not_an_endless_loop(tmp_path: Path) -> None:
     asked = inputs_of({"timesteps": 35, "batch_size": 1}, cell="rnn_tanh", hidden_size=3)
     asked = save_inputs(tmp_path / "long", asked)
     code = RIGHT["rnn_tanh"].replace("    h = np", "    import time; time.sleep(0.02)\n    h = np")

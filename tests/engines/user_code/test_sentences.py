@@ -177,7 +177,7 @@ def test_a_wrong_shape_at_a_later_step_is_reported_with_its_location(inputs: Inp
     )
 
 
-def test_a_file_that_is_gone_or_no_text_is_a_sentence(inputs: Inputs, tmp_path: Path) -> None:
+def test_a_missing_or_binary_file_is_a_sentence(inputs: Inputs, tmp_path: Path) -> None:
     assert sentence_of(tmp_path / "gone.py", inputs, tmp_path / "a") == " cannot be read: No such file or directory."
     path = tmp_path / "mine.py"
     path.write_bytes(b"\xff\xfe\x00x")

@@ -19,7 +19,7 @@ ENTERED: list[str] = []
 
 
 class Watch:
-    """A watchman who writes down when he comes and goes."""
+    """A watchdog that records entry and exit."""
 
     def __enter__(self) -> None:
         ENTERED.append("in")
@@ -90,7 +90,7 @@ def test_an_lstm_must_return_both_of_its_states(tmp_path: Path) -> None:
         assert str(caught.value) == f"{path}, line 1: step returned {said}."
 
 
-def test_a_file_that_is_gone_is_a_sentence(tmp_path: Path) -> None:
+def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(RecurrenceError) as caught:
         OwnRecurrence(tmp_path / "gone.py")
     assert str(caught.value) == f"{tmp_path / 'gone.py'} cannot be read: No such file or directory."

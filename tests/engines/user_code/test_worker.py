@@ -102,8 +102,8 @@ def test_a_call_that_does_not_return_is_stopped_with_its_line(ended: threading.E
     names: dict[str, object] = {}
     exec(compile(path.read_bytes(), str(path), "exec"), names)
     out = BytesIO()
-    watchman = CallWatchdog(path, MessageWriter(out), 0.02)
-    with watchman:
+    watchdog = CallWatchdog(path, MessageWriter(out), 0.02)
+    with watchdog:
         names["outer"](lambda: ended.wait(5))
     assert heard(out) == [Failed(f"{path}, line 2: the custom step was stopped: it did not return within 0 s.")]
 
@@ -126,8 +126,8 @@ def test_a_short_call_is_not_stopped_and_signals_are_rare(
         raise EndedError
 
     monkeypatch.setattr(host, "_ALIVE_INTERVAL", 300.0)
-    watchman = CallWatchdog(tmp_path / "mine.py", SimpleNamespace(send=send), 300.0)
-    with watchman:
+    watchdog = CallWatchdog(tmp_path / "mine.py", SimpleNamespace(send=send), 300.0)
+    with watchdog:
         assert not ended.wait(0.03)
     assert not ended.wait(0.03)
     assert told == []
@@ -147,16 +147,16 @@ def test_between_calls_the_watchdog_only_signals_that_it_is_alive(
         if len(told) == 3:
             raise EndedError
 
-    watchman = CallWatchdog(tmp_path / "mine.py", SimpleNamespace(send=send), 0.01)
+    watchdog = CallWatchdog(tmp_path / "mine.py", SimpleNamespace(send=send), 0.01)
     assert twice.wait(5)
-    with watchman:
+    with watchdog:
         pass
     assert not ended.is_set()
     assert told[:2] == [Alive(), Alive()]
 
 
 @pytest.mark.parametrize(("code", "message"), [(RIGHT["rnn_tanh"], Done()), ("1 / 0\n", None)], ids=["right", "wrong"])
-def test_the_host_fills_the_trace_and_says_how_it_went(
+def test_the_host_fills_the_trace_and_reports_the_outcome(
     code: str, message: Message | None, inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = written(tmp_path / "project", f"import sys\nprint('lo')\nprint('oh', file=sys.stderr)\n{code}")
@@ -168,11 +168,11 @@ def test_the_host_fills_the_trace_and_says_how_it_went(
     monkeypatch.setattr(host.os, "fdopen", lambda *asked: {(77, "wb"): out}[asked])
     monkeypatch.setattr(host.os, "dup2", lambda *numbers: joined.append(numbers))
 
-    def watchman(whose: Path, messages: MessageWriter, seconds: float) -> threading.Lock:
+    def watchdog(whose: Path, messages: MessageWriter, seconds: float) -> threading.Lock:
         joined.append((whose, type(messages), seconds))
         return threading.Lock()
 
-    monkeypatch.setattr(host, "CallWatchdog", watchman)
+    monkeypatch.setattr(host, "CallWatchdog", watchdog)
     for name in ("stdin", "stdout", "stderr", "dont_write_bytecode", "path"):
         monkeypatch.setattr(sys, name, list(sys.path) if name == "path" else getattr(sys, name))
     code_of_exit = host.main([str(path), str(inputs.folder), str(tmp_path / "trace")])

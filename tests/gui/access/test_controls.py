@@ -112,7 +112,7 @@ def seen(window: QWidget) -> set[QWidget]:
     return {w for w in own_controls(window) if w.isVisible() and w.isEnabled() and not is_viewport(w)}
 
 
-def test_every_control_of_the_window_has_a_name_and_says_why(run_config, window):
+def test_every_control_of_the_window_has_a_name_and_a_tooltip(run_config, window):
     # A mismatch has more to offer than a run that agrees.
     compare = {"reference": "manual", "candidates": ["bug:no-h2h-bias"]}
     run_config({"cell": "gru", "input_size": 2, "hidden_size": 3}, compare=compare, initial_state={"source": "normal"})
@@ -241,7 +241,7 @@ def test_f6_moves_from_part_to_part_and_back_to_the_last_focus(window):
     assert QApplication.focusWidget() is table
 
 
-def test_the_views_behind_tabs_are_given_the_height_that_others_can_spare_and_give_it_back(window, press):
+def test_the_views_behind_tabs_can_take_height_from_others_and_return_it(window, press):
     before = window.main_layout.tabs.height()
     press("E", Qt.KeyboardModifier.ShiftModifier)
     assert window.main_layout.tabs.height() > 1.4 * before

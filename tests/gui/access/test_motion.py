@@ -11,7 +11,7 @@ from rnnviz.lessons.index import lesson_entries
 
 
 @pytest.fixture(autouse=True)
-def motion_as_the_desktop_wishes(qapp: QApplication) -> Iterator[None]:
+def desktop_motion(qapp: QApplication) -> Iterator[None]:
     yield
     use_motion("desktop")
 

@@ -134,7 +134,7 @@ def test_edits_and_openings_are_undone_and_redone(window, press, config_file):
     assert not window.actions_["redo"].isEnabled()
 
 
-def test_recent_files_are_listed_latest_first_without_those_that_are_gone(window, tmp_path):
+def test_recent_files_are_listed_latest_first_without_missing_ones(window, tmp_path):
     paths = [tmp_path / f"{number}.toml" for number in range(12)]
     for path in paths:
         save_config(CONFIG, path)

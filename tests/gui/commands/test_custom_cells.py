@@ -11,7 +11,7 @@ from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.panels.editors import FileChoiceEditor
 from rnnviz.gui.recovery.view_state import view_state_of
 from rnnviz.io.resources import resource_path
-from tests.gui.commands.test_recurrence_commands import press, question
+from tests.gui.commands.test_custom_step_commands import press, question
 
 
 @pytest.fixture

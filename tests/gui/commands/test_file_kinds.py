@@ -12,7 +12,7 @@ from rnnviz.gui.commands.file_kinds import config_with
 from rnnviz.lessons.configs import lessons
 
 
-def test_a_run_s_own_archive_gives_its_weights(tmp_path: Path) -> None:
+def test_the_weights_of_an_exported_run_are_read(tmp_path: Path) -> None:
     path = tmp_path / "run.npz"
     np.savez(path, **{"gluon.hidden": np.zeros(1), "parameters.l0_i2h_weight": np.zeros(1), "config": np.array("x")})
     config = config_with(lessons()[0].config, path)

@@ -20,7 +20,7 @@ def note_of(window, key="compare.reference"):
     return note.text if note is not None and note.isVisible() else ""
 
 
-def test_the_first_lesson_and_those_that_are_chosen_run_by_onnx_and_it_is_said(qtbot, window):
+def test_the_first_lesson_and_chosen_ones_run_with_onnx_and_a_note(qtbot, window):
     assert set(window.session.result.traces) == {"onnx", "manual"}
     assert window.session.config.compare.reference == "onnx"
     assert "has no wheel for Darwin arm64" in note_of(window)

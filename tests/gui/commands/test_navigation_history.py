@@ -70,7 +70,7 @@ def test_a_selection_that_moves_by_other_means_starts_a_new_history(session: Ses
     assert trail.places == (BELOW.moved(timestep=0),)
 
 
-def test_a_trail_survives_another_run_of_the_same_network_only(session: Session, trail: NavigationHistory) -> None:
+def test_a_history_survives_another_run_of_the_same_network_only(session: Session, trail: NavigationHistory) -> None:
     session.set_result(make_result(cell="lstm", num_layers=2))
     trail.visit(BELOW)
     trail.visit(INPUT)
@@ -89,7 +89,7 @@ def shown(qtbot: Any, arithmetic: ArithmeticView) -> None:
     qtbot.waitUntil(lambda: arithmetic.isVisible() and arithmetic.complete)
 
 
-def test_a_trail_leads_by_keys_from_the_top_layers_last_timestep_to_the_input(
+def test_a_history_leads_by_keys_from_the_top_layers_last_time_step_to_the_input(
     qtbot: Any, run_config: Callable[..., None], window: MainWindow, press: Any, arithmetic: ArithmeticView
 ) -> None:
     network = {"cell": "lstm", "input_size": 3, "hidden_size": 4, "num_layers": 3}

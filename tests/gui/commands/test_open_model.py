@@ -79,7 +79,7 @@ def test_one_of_several_is_chosen_by_keyboard(qtbot, window, several, dialog):
     assert window.session.result.config.network == network("lstm", 2, True)
 
 
-def test_an_entry_that_cannot_run_says_why_and_is_not_opened(qtbot, window, several, dialog):
+def test_an_entry_that_cannot_run_has_a_reason_and_is_not_opened(qtbot, window, several, dialog):
     before = window.session.config
     window.files.open(several)
     chooser = dialog()
@@ -92,7 +92,7 @@ def test_an_entry_that_cannot_run_says_why_and_is_not_opened(qtbot, window, seve
     assert window.session.config == before
 
 
-def test_the_activation_is_asked_for_where_the_file_does_not_specify_it(qtbot, window, several, dialog):
+def test_the_activation_must_be_chosen_where_the_file_does_not_specify_it(qtbot, window, several, dialog):
     window.files.open(several)
     chooser = dialog()
     choose(chooser, "rnn")
@@ -139,7 +139,7 @@ def test_facts_missing_in_the_file_must_be_chosen_before_it_is_opened(chooser):
     assert chosen == [("dec", "gru", "normal")]
 
 
-def test_an_initial_state_may_come_from_a_file(qtbot, chooser, tmp_path):
+def test_an_initial_state_may_be_read_from_a_file(qtbot, chooser, tmp_path):
     np.savez(tmp_path / "s.npz", h=np.ones((1, 2, 4)))
     dialog, chosen = chooser(Entry("dec", "gru", 3, 4, 1, False, "float32", initial_state="input"))
     last = dialog.initial_state.count() - 1

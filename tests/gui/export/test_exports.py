@@ -49,7 +49,7 @@ def export(qtbot, window):
 
 
 @pytest.mark.parametrize("scale", [1, 2, *(pytest.param(scale, marks=pytest.mark.slow) for scale in (3, 4))])
-def test_a_picture_of_the_window_has_so_many_times_its_pixels(qtbot, window, export, tmp_path, scale):
+def test_a_picture_of_the_window_is_scaled(qtbot, window, export, tmp_path, scale):
     path = tmp_path / "window.png"
     with qtbot.waitSignal(window.jobs.done, timeout=20_000):
         export(f"png_window_{scale}", path)
@@ -58,7 +58,7 @@ def test_a_picture_of_the_window_has_so_many_times_its_pixels(qtbot, window, exp
     assert f"{image.width():,} × {image.height():,} pixels" in window.statusBar().currentMessage()
 
 
-def test_a_picture_of_every_view_can_be_made_even_of_one_behind_a_tab(qtbot, window, export, tmp_path):
+def test_a_picture_can_be_exported_of_every_view_even_of_one_behind_a_tab(qtbot, window, export, tmp_path):
     for view in window.views:
         path = tmp_path / f"{view.title}.png"
         with qtbot.waitSignal(window.jobs.done, timeout=20_000):
@@ -89,7 +89,7 @@ def test_arrays_and_summary_are_exported(qtbot, window, export, tmp_path):
     assert json.loads((tmp_path / "run.json").read_text())["verdict"] == "agree"
 
 
-def test_gates_are_exported_by_entries_of_their_own(qtbot, window, export, tmp_path):
+def test_gates_are_exported_by_separate_entries(qtbot, window, export, tmp_path):
     for entry, path in (("csv_gates", tmp_path / "gates.csv"), ("npz_gates", tmp_path / "gates.npz")):
         with qtbot.waitSignal(window.jobs.done, timeout=20_000):
             export(entry, path)

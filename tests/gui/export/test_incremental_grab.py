@@ -74,7 +74,7 @@ def test_a_picture_of_a_resized_window_is_started_again(window, take):
     assert picture == at_once
 
 
-def test_of_a_window_that_is_closed_meanwhile_there_is_no_picture(qtbot, window, monkeypatch):
+def test_a_window_that_is_closed_during_a_picture_has_none(qtbot, window, monkeypatch):
     monkeypatch.setattr(sitting, "AT_ONCE", 1)
     pictures, over = [], []
     begun = IncrementalGrab(window, 1, lambda: None, pictures.append, lambda: pictures.append(None))
@@ -152,9 +152,7 @@ def test_a_picture_of_a_view_that_becomes_visible_is_started_again(window, hidde
     assert picture == at_once
 
 
-def test_a_picture_of_a_view_behind_a_tab_has_the_size_of_a_window_that_is_resized_meanwhile(
-    window, hidden, take_hidden
-):
+def test_a_picture_of_a_view_behind_a_tab_has_the_size_of_the_resized_window(window, hidden, take_hidden):
     before = hidden.size()
     _, picture, at_once = take_hidden(lambda: window.resize(window.width() - 60, window.height() - 20))
     assert picture.size() == hidden.size() * SCALE != before * SCALE

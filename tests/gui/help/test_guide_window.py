@@ -74,7 +74,7 @@ def plain(text: str) -> str:
     return text.replace("&", "").rstrip("…")
 
 
-def test_parts_are_known_by_the_names_of_their_classes(bare_window):
+def test_help_pages_are_found_by_class_names(bare_window):
     [folder] = rnnviz.gui.__path__
     named = {name for file in Path(folder).rglob("*.py") for name in CLASS.findall(file.read_text())}
     assert set(PAGES) <= named
@@ -104,7 +104,7 @@ def test_group_headings_cannot_be_opened(guide):
     assert guide.places.currentItem().text().strip() == guide_pages()["known-bugs"].title
 
 
-def test_links_are_followed_and_gone_back_from(guide):
+def test_links_are_followed_and_back_returns(guide):
     guide.open("first-steps")
     guide.browser.anchorClicked.emit(QUrl("configs.md#sequence"))
     assert guide.browser.page.name == "configs"

@@ -19,7 +19,7 @@ from rnnviz.gui.jobs import runner
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.io.inputs import load_inputs
 from tests import profiles
-from tests.execution.faults import KINDS, WITHOUT_AN_ANSWER, Fault, Numbers, faults, folders_left, load_of, struck
+from tests.execution.faults import KINDS, WITHOUT_AN_ANSWER, Fault, Numbers, faults, folders_left, injected, load_of
 from tests.gui.conftest import SharedSupervisor
 from tests.leaks import children
 from tests.report_tables import ReportTable
@@ -120,7 +120,7 @@ class Disturbed:
             signal.connect(slot)
         at = seconds * fault.moment
         patch(runner, "load_inputs", load_of(fault, at))
-        with struck(fault, self._supervisor.pid, at, self._stopping.wanted.emit):
+        with injected(fault, self._supervisor.pid, at, self._stopping.wanted.emit):
             window.document.edit(config)
             window.control.run()
             self._qtbot.waitUntil(lambda: bool(outcome), timeout=60_000)

@@ -36,7 +36,7 @@ def test_the_window_shows_the_label_of_the_selected_time_step(window, run_config
     assert window.panel.field("sequence.labels").editor.value() == str(labels)
 
 
-def test_edited_labels_are_read_by_a_run_of_their_own(qtbot, window, run_config, labels):
+def test_edited_labels_are_read_by_a_new_run(qtbot, window, run_config, labels):
     run_with(run_config, labels)
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         labels.write_text("Tue\nWed\nThu\n", encoding="utf-8")
@@ -54,7 +54,7 @@ def test_labels_that_no_longer_fit_are_the_fields_fault_until_they_do(qtbot, win
     assert window.panel.field("sequence.labels").failed == ""
 
 
-def test_a_long_run_is_not_begun_for_the_sake_of_labels(qtbot, window, run_config, labels, monkeypatch):
+def test_a_long_run_is_not_started_for_labels(qtbot, window, run_config, labels, monkeypatch):
     run_with(run_config, labels)
     monkeypatch.setattr(run_control, "AUTOMATIC_VALUES", 1)
     with qtbot.waitSignal(window.control.message, timeout=20_000) as told:

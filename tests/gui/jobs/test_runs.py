@@ -38,7 +38,7 @@ def test_of_many_quick_runs_only_the_last_one_counts(qtbot, window):
     assert finished == [configs[-1]]
 
 
-def test_stopping_before_the_run_began_stops_it(qtbot, supervisor):
+def test_stopping_before_the_run_started_stops_it(qtbot, supervisor):
     runner = Runner(supervisor)
     finished = []
     runner.finished.connect(lambda *_: finished.append(True))
@@ -70,7 +70,7 @@ def test_a_small_network_reruns_by_itself_after_an_edit(qtbot, window):
     assert window.isWindowModified()
 
 
-def test_a_large_network_waits_for_the_user_and_says_so(qtbot, window, press):
+def test_a_large_network_waits_for_the_user_with_a_note(qtbot, window, press):
     run = window.findChild(QToolButton, "run_button")
     assert not run.property("stale")
     window.document.edit(LARGE)
@@ -171,7 +171,7 @@ def test_mismatches_are_counted_and_visited_by_key(window, press, run_config):
     assert window.session.location == second
 
 
-def test_without_a_mismatch_the_keys_say_so(window, press):
+def test_without_a_mismatch_the_keys_show_a_message(window, press):
     press(Qt.Key.Key_N)
     assert window.statusBar().currentMessage() == "No mismatches."
 

@@ -120,7 +120,7 @@ def test_a_change_that_does_not_run_by_itself_leaves_the_statements_unchecked(re
     assert read.marks[1] == "False for your config"
 
 
-def test_a_field_that_holds_no_config_gives_way_when_the_step_is_set_up_again(read):
+def test_an_invalid_field_is_reset_when_the_step_is_set_up_again(read):
     line = read.window.panel.field("parameters.scale").editor.controls[0]
     line.setText("much")
     line.textEdited.emit("much")
@@ -228,7 +228,7 @@ def test_a_lesson_that_is_not_as_it_must_be_is_a_dialog_and_changes_nothing(bare
     assert window.guide.pane is None
 
 
-def test_the_lessons_that_come_with_the_program_are_in_the_menu_and_the_toolbar(qtbot, window):
+def test_the_included_lessons_are_in_the_menu_and_the_toolbar(qtbot, window):
     entry = lesson_entries()[0]
     action = window.findChild(QAction, f"guided_{entry.name}")
     assert entry.title in action.text()

@@ -24,7 +24,7 @@ def test_a_missing_engine_is_replaced_with_a_note(without_mxnet):
     assert note.endswith("read ONNX Runtime.")
 
 
-def test_where_every_engine_is_there_nothing_is_said():
+def test_where_every_engine_is_available_there_is_no_note():
     config = find_lesson("lstm").config
     assert runnable(config) == (config, "")
 

@@ -68,7 +68,7 @@ def test_a_recording_can_become_the_reference(panel, candidates, archive, choose
     assert f"recording:{path}" not in candidates.boxes
 
 
-def test_a_recording_that_is_given_up_stays_in_the_list_and_is_not_added_twice(panel, candidates, archive) -> None:
+def test_an_unchecked_recording_stays_in_the_list_and_is_not_added_twice(panel, candidates, archive) -> None:
     path = archive("")
     candidates.add.choose(path)
     QTest.keyClick(candidates.boxes[f"recording:{path}"], Qt.Key.Key_Space)

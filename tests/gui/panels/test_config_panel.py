@@ -135,7 +135,7 @@ def test_correcting_a_field_clears_its_error_and_emits_the_config(panel, qtbot, 
     assert not panel.field("network.hidden_size").note.isVisible()
 
 
-def test_several_wrong_fields_each_say_why_and_right_ones_wait_for_them(panel, type_into) -> None:
+def test_several_invalid_fields_have_their_errors_and_valid_ones_wait_for_them(panel, type_into) -> None:
     type_into("network.hidden_size", "0")
     type_into("sequence.timesteps", "x")
     type_into("network.input_size", "6")
@@ -216,7 +216,7 @@ def test_an_error_of_a_run_is_cleared_by_the_next_edit_or_by_request(panel, type
     assert not panel.field("network.hidden_size").note.isVisible()
 
 
-def test_an_error_without_a_visible_field_is_given_back(panel) -> None:
+def test_an_error_without_a_visible_field_is_returned(panel) -> None:
     assert not panel.show_error("sequence.path", "There is no such file.")
     assert not panel.show_error("network", "Nothing of that name.")
 
@@ -260,7 +260,7 @@ def test_nothing_is_cut_off_at_240_pixels(panel, qtbot, choose, type_into, cell)
     type_into("sequence.timesteps", "x" * 80)
     content = panel.findChild(QScrollArea, "panel_scroll").widget()
 
-    def everything_has_room() -> None:
+    def everything_fits() -> None:
         assert content.width() <= 240
         for widget in content.findChildren(QWidget):
             if widget.isVisible():
@@ -270,7 +270,7 @@ def test_nothing_is_cut_off_at_240_pixels(panel, qtbot, choose, type_into, cell)
         assert equation.width() >= equation.sizeHint().width()
         assert panel.summary.shapes.height() >= panel.summary.shapes.sizeHint().height()
 
-    qtbot.waitUntil(everything_has_room)
+    qtbot.waitUntil(everything_fits)
 
 
 def test_the_panel_follows_the_theme(panel, qtbot, type_into) -> None:

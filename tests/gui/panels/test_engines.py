@@ -18,7 +18,7 @@ def check(candidates, name: str) -> None:
     QTest.keyClick(candidates.boxes[name], Qt.Key.Key_Space)
 
 
-def test_engines_that_cannot_run_here_are_disabled_and_say_why(panel, candidates) -> None:
+def test_engines_that_cannot_run_here_are_disabled_with_the_reason(panel, candidates) -> None:
     assert not candidates.boxes["torch"].isEnabled()
     assert candidates.boxes["torch"].toolTip() == ENGINES["torch"]
     assert candidates.boxes["torch"].accessibleDescription() == ENGINES["torch"]
@@ -68,7 +68,7 @@ def test_unknown_engine_names_are_preserved(panel, candidates) -> None:
     assert panel.config.compare.candidates == ("bug:no-h2h-bias", "later")
 
 
-def test_a_chosen_engine_that_cannot_run_here_is_doubted_and_can_be_given_up(panel, qtbot, candidates) -> None:
+def test_a_chosen_engine_that_cannot_run_here_has_a_note_and_can_be_unchecked(panel, qtbot, candidates) -> None:
     panel.show_config(replace(CONFIG, compare=replace(CONFIG.compare, candidates=("manual", "torch"))))
     note = panel.field("compare.candidates").note
     assert note.isVisible()

@@ -85,7 +85,7 @@ def test_a_path_survives_a_change_of_source(panel, choose, type_into) -> None:
     assert panel.config.sequence.path == "/data/x.npy"
 
 
-def test_a_file_decides_batch_and_timesteps_and_the_shapes_say_so(panel, choose, type_into) -> None:
+def test_a_file_decides_batch_size_and_time_steps_and_the_shapes_show_it(panel, choose, type_into) -> None:
     choose("sequence.source", "file")
     type_into("sequence.path", "/data/x.npy")
     for key in ("sequence.batch_size", "sequence.timesteps"):
@@ -99,7 +99,7 @@ def test_a_file_decides_batch_and_timesteps_and_the_shapes_say_so(panel, choose,
     assert panel.field("sequence.batch_size").editor.widget.isEnabled()
 
 
-def test_a_text_decides_all_three_sizes_and_gives_them_back(panel, choose, type_into) -> None:
+def test_a_text_decides_all_three_sizes_until_the_source_changes(panel, choose, type_into) -> None:
     choose("sequence.source", "text")
     type_into("sequence.text", "hello")
     config = panel.config
@@ -112,7 +112,7 @@ def test_a_text_decides_all_three_sizes_and_gives_them_back(panel, choose, type_
     assert (panel.config.network.input_size, panel.config.sequence.timesteps) == (5, 2)
 
 
-def test_a_wrong_entry_that_a_source_makes_meaningless_is_wrong_no_more(panel, choose, type_into) -> None:
+def test_an_invalid_entry_is_not_an_error_while_its_source_hides_it(panel, choose, type_into) -> None:
     type_into("sequence.timesteps", "many")
     choose("sequence.source", "text")
     type_into("sequence.text", "ab")

@@ -137,7 +137,7 @@ def test_quitting_after_a_crash_keeps_the_session_for_the_next_start(qtbot, wind
     assert len(list(own_state.glob("windows/window-*/autosave.rnnviz"))) == 1
 
 
-def test_ctrl_c_is_no_crash(window, handler, capsys):
+def test_ctrl_c_is_not_a_crash(window, handler, capsys):
     sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
     QTest.qWait(0)
     assert handler.dialog is None

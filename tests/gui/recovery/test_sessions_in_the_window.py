@@ -46,7 +46,7 @@ def choose(qtbot, window):
 
 
 @pytest.fixture
-def looked_at(qtbot, window, press, tmp_path) -> Path:
+def customized(qtbot, window, press, tmp_path) -> Path:
     """The window on a config that reads a file, looked at in its own way; the folder of both."""
     folder = tmp_path / "here"
     folder.mkdir()
@@ -98,9 +98,9 @@ def assert_files_stay_with_the_session(window, qtbot, folder: Path) -> None:
 
 @pytest.mark.slow
 def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
-    qtbot, window, make_window, supervisor, press, choose, looked_at, settings, tmp_path
+    qtbot, window, make_window, supervisor, press, choose, customized, settings, tmp_path
 ):
-    path = looked_at / "mine.rnnviz"
+    path = customized / "mine.rnnviz"
     look = view_state_of(window)
     window.setFocus()
     press(Qt.Key.Key_S, CONTROL | ALT | SHIFT)
@@ -116,7 +116,7 @@ def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
     home = tmp_path / "another"
     home.mkdir()
     moved = Path(shutil.move(path, home / "mine.rnnviz"))
-    shutil.rmtree(looked_at)
+    shutil.rmtree(customized)
     settings._store = SettingsStore(QSettings(str(home / "settings.ini"), QSettings.Format.IniFormat))
     other = make_window(supervisor, (1300, 820))
     with qtbot.waitSignal(other.runner.finished, timeout=20_000):
@@ -136,7 +136,7 @@ def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
 
 
 def test_a_session_is_saved_in_place_and_opened_by_key_and_its_opening_undone(
-    qtbot, window, press, choose, looked_at, tmp_path
+    qtbot, window, press, choose, customized, tmp_path
 ):
     path = tmp_path / "plain"
     press(Qt.Key.Key_S, CONTROL | ALT)
@@ -148,7 +148,7 @@ def test_a_session_is_saved_in_place_and_opened_by_key_and_its_opening_undone(
     qtbot.waitUntil(lambda: not window.jobs.busy)
     saved = window.session.config
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        window.document.take(parse_config(TEXT.replace("lstm", "gru"), looked_at), "other")
+        window.document.take(parse_config(TEXT.replace("lstm", "gru"), customized), "other")
     window.session.set_location(Location(1, 0, 0, 0, 0))
     press(Qt.Key.Key_O, CONTROL)
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
@@ -173,20 +173,22 @@ def test_a_session_that_is_none_is_a_dialog_and_changes_nothing(qtbot, window, t
     assert window.files._recent.paths() == []
 
 
-def test_two_windows_on_one_session_ask_before_overwriting(qtbot, window, make_window, supervisor, looked_at, tmp_path):
+def test_two_windows_on_one_session_ask_before_overwriting(
+    qtbot, window, make_window, supervisor, customized, tmp_path
+):
     path = tmp_path / "ours.rnnviz"
     window.sessions.save(path)
     qtbot.waitUntil(lambda: window.document.path == path)
     other = make_window(supervisor)
     with qtbot.waitSignal(other.runner.finished, timeout=20_000):
         other.begin(path)
-    other.document.edit(parse_config(TEXT.replace("num_layers = 2", "num_layers = 3"), looked_at))
+    other.document.edit(parse_config(TEXT.replace("num_layers = 2", "num_layers = 3"), customized))
     other.files.save()
     qtbot.waitUntil(lambda: not other.document.modified)
     # Here both share a process that computes for one at a time; a program has one for its own window.
     qtbot.waitUntil(lambda: not other.control.auto_run.due and not other.runner.busy)
     theirs = path.read_bytes()
-    window.document.edit(parse_config(TEXT.replace("num_layers = 2", "num_layers = 1"), looked_at))
+    window.document.edit(parse_config(TEXT.replace("num_layers = 2", "num_layers = 1"), customized))
     for answer in ("Cancel", "Overwrite"):
         window.files.save()
         box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())
@@ -197,7 +199,7 @@ def test_two_windows_on_one_session_ask_before_overwriting(qtbot, window, make_w
     qtbot.waitUntil(lambda: not window.document.modified)
     assert read_session(path, lambda: tmp_path).config.network.num_layers == 1
     # What this window has written itself is known to it.
-    window.document.edit(parse_config(TEXT, looked_at))
+    window.document.edit(parse_config(TEXT, customized))
     window.files.save()
     qtbot.waitUntil(lambda: not window.document.modified)
     assert not any(box.isVisible() for box in window.findChildren(QMessageBox))

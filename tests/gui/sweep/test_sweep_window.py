@@ -120,7 +120,9 @@ def test_results_are_sorted_and_a_click_on_a_row_runs_its_config(
     assert window.session.config == before
 
 
-def test_enter_opens_a_row_and_a_refused_one_says_why(qtbot: Any, window: MainWindow, shown: SweepWindow) -> None:
+def test_enter_opens_a_row_and_a_refused_one_shows_its_reason(
+    qtbot: Any, window: MainWindow, shown: SweepWindow
+) -> None:
     shown.table.setFocus()
     shown.choose(4)
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):

@@ -44,7 +44,7 @@ def test_a_box_is_as_wide_as_its_longest_name_and_no_wider(box):
     assert box.width() < width / 2
 
 
-def test_a_name_that_does_not_fit_keeps_its_beginning_and_its_end(box, qtbot):
+def test_a_name_that_does_not_fit_keeps_its_start_and_its_end(box, qtbot):
     box.setCurrentText(LONG)
     shown = in_a_row_of(box, 150)
     begin, _, end = shown.partition("…")

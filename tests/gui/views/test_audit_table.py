@@ -120,7 +120,7 @@ def test_values_that_no_tolerance_accepts_are_reported(view: AuditTable) -> None
     assert view.remark == "Every value passes with atol = 0."
 
 
-def test_without_an_audit_it_says_so_and_has_the_tolerances_all_the_same(view: AuditTable) -> None:
+def test_without_an_audit_there_are_a_note_and_the_tolerances(view: AuditTable) -> None:
     view.show_result(make_result(), "manual")
     assert view.tab_text == "Audit"
     assert not view.table.isVisible()

@@ -37,7 +37,7 @@ def test_every_check_of_every_engine_is_listed(view: ChecksTable) -> None:
     assert all(view.model.cell(row, 0).mark is not None for row in range(len(view.model.rows)))
 
 
-def test_failed_checks_come_first_and_are_counted(qtbot, view: ChecksTable) -> None:
+def test_failed_checks_are_first_and_counted(qtbot, view: ChecksTable) -> None:
     view.show_result(make_result(), "manual")
     result = make_result(edits={"manual": broken_state})
     with qtbot.waitSignal(view.title_changed) as changed:

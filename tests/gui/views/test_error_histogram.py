@@ -38,7 +38,7 @@ def middle(view: ErrorHistogram, place: int) -> QPoint:
     return view.chart.bar_rect(place).center().toPoint()
 
 
-def test_it_says_how_many_values_are_equal_and_how_many_outside(view: ErrorHistogram) -> None:
+def test_the_description_counts_equal_and_outside_values(view: ErrorHistogram) -> None:
     assert view.description.startswith("98% of 80 values are equal, 1 outside the tolerance")
 
 

@@ -91,7 +91,7 @@ def test_the_selected_value_is_written_as_text(view: ErrorPlot) -> None:
     assert view.value_text == "t = 4: infinity"
 
 
-def test_a_click_asks_for_the_timestep(qtbot, view: ErrorPlot) -> None:
+def test_a_click_selects_the_time_step(qtbot, view: ErrorPlot) -> None:
     view.show_result(make_result(timesteps=9), "manual")
     plot = view.plot
     point = plot.mapFromScene(plot.view_box.mapViewToScene(QPointF(6.3, plot.view_box.viewRect().center().y())))
@@ -110,7 +110,7 @@ def test_the_other_lanes_are_drawn_until_they_are_too_many(view: ErrorPlot) -> N
     assert np.all(view.lane_curve == view.scale.zero)
 
 
-def test_equal_engines_lie_on_zero_beneath_the_tolerance(view: ErrorPlot) -> None:
+def test_equal_engines_are_on_zero_below_the_tolerance(view: ErrorPlot) -> None:
     view.show_result(make_result(), "manual")
     assert np.all(view.lane_curve == view.scale.zero)
     assert view.limit is not None
@@ -178,7 +178,7 @@ def test_the_step_audit_has_its_own_limit_and_both_engines(view: ErrorPlot) -> N
     assert np.all(view.beside["gluon"] < view.limit)
 
 
-def test_a_timestep_that_was_not_audited_is_a_gap_and_not_a_zero(view: ErrorPlot) -> None:
+def test_a_time_step_that_was_not_audited_is_a_gap_and_not_a_zero(view: ErrorPlot) -> None:
     view.show_result(evaluated(make_result(), gap=3), "manual")
     view.choose("audit")
     view.show_location(Location(0, 0, 3))
@@ -187,7 +187,7 @@ def test_a_timestep_that_was_not_audited_is_a_gap_and_not_a_zero(view: ErrorPlot
     assert view.keys[0].value == "not audited"
 
 
-def test_without_an_audit_the_plot_says_so_until_there_is_one(view: ErrorPlot) -> None:
+def test_without_an_audit_the_plot_is_replaced_by_a_note(view: ErrorPlot) -> None:
     view.show_result(make_result(), "manual")
     view.choose("audit")
     assert not view.plot.isVisible()

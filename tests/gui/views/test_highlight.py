@@ -44,7 +44,7 @@ def highlight(chart: Any, text: str) -> None:
     QTest.mouseMove(chart, chart.rect_of(text).center().toPoint())
 
 
-def lit_rows(state_map: OutputMap) -> list[str]:
+def rows_with_highlight(state_map: OutputMap) -> list[str]:
     rows = state_map.rows
     return [
         rows.index(i).data().split(" = ")[0].split(",")[0]
@@ -58,7 +58,7 @@ def test_hovering_a_part_of_state_highlights_all_its_places(qtbot: Any, shown: M
     shown.session.set_location(Location(2, 1, 0, 0))
     highlight(state_map.chart, "state[0][5][0]")
     assert state_map.chart.highlighted_parts() == ["out[0][0][4:8]", "state[0][5][0]"]
-    assert lit_rows(state_map) == ["Layer 2", "out[0][0][4:8]", "state[0][5][0]"]
+    assert rows_with_highlight(state_map) == ["Layer 2", "out[0][0][4:8]", "state[0][5][0]"]
     (frame,) = lanes.highlights.frames
     assert frame.region == Region(Lane(2, 1), range(1), range(4))
     x, y, width, height = lanes.geometry_in_view.rect(CellGeometry(Lane(2, 1), 0, 1))
@@ -74,7 +74,7 @@ def test_hovering_a_part_of_state_highlights_all_its_places(qtbot: Any, shown: M
     QTest.mouseMove(shown.verdict)
     qtbot.waitUntil(lambda: shown.session.highlighted == ())
     assert not lanes.highlights.isVisible()
-    assert lit_rows(state_map) == []
+    assert rows_with_highlight(state_map) == []
 
 
 def test_a_lane_in_the_list_is_highlighted_whole_and_a_point_on_its_axis_alone(shown: MainWindow) -> None:

@@ -114,7 +114,7 @@ def test_the_actions_go_while_the_verdict_is_not_of_the_present_config(line: Ver
 
 
 @pytest.mark.parametrize("width", [1800, 1000, 700])
-def test_with_everything_to_say_the_strip_keeps_its_height_and_its_words_inside(line: VerdictBar, width: int) -> None:
+def test_with_all_notes_the_bar_keeps_its_height_and_its_text_inside(line: VerdictBar, width: int) -> None:
     height = line.sizeHint().height()
     line.resize(width, height)
     line.show_result(evaluated(drifting(), blind=True, coverage=0.5), "manual")

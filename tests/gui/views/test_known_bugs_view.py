@@ -112,7 +112,7 @@ def test_a_computed_bug_shows_its_start_and_its_spread(qtbot, view: KnownBugsVie
         view.table.activated.emit(view.table.currentIndex())
 
 
-def test_the_strip_shows_when_a_lane_is_reached(view: KnownBugsView, computed: RunResult) -> None:
+def test_the_spread_shows_when_a_lane_is_reached(view: KnownBugsView, computed: RunResult) -> None:
     view.show_result(computed, "manual")
     for row, lane in enumerate(view.spread_model.lanes):
         strip = view.lanes.itemDelegateForColumn(1).strip(row, 5, 10)

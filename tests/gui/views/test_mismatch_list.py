@@ -41,7 +41,7 @@ def listed(view: MismatchList) -> list[Location]:
     return [view.model.location(row) for row in range(view.model.rowCount())]
 
 
-def test_without_a_result_or_without_mismatches_the_view_says_so(view: MismatchList) -> None:
+def test_without_a_result_or_mismatches_a_note_is_shown(view: MismatchList) -> None:
     assert not view.table.isVisible()
     assert view.tab_text == "Mismatches"
     view.show_result(make_result(), "manual")
@@ -49,7 +49,7 @@ def test_without_a_result_or_without_mismatches_the_view_says_so(view: MismatchL
     assert view.tab_text == "Mismatches  0"
 
 
-def test_exactly_the_perturbed_values_are_listed_backward_lanes_from_their_last_timestep(shown: MismatchList) -> None:
+def test_exactly_the_perturbed_values_are_listed_backward_lanes_from_their_last_time_step(shown: MismatchList) -> None:
     assert shown.table.isVisible()
     assert listed(shown) == list(PLACES)
     assert shown.tab_text == "Mismatches  4"

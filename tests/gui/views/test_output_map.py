@@ -105,7 +105,7 @@ def test_clicking_a_place_asks_for_its_lane_and_step(qtbot, view: OutputMap) -> 
     assert asked.args == [Location(1, 1, 0, 1, 3)]
 
 
-def test_clicking_a_lanes_axis_asks_for_the_timestep_there(qtbot, view: OutputMap) -> None:
+def test_clicking_a_lanes_axis_selects_the_time_step_there(qtbot, view: OutputMap) -> None:
     view.show_result(make_result(timesteps=5), "manual")
     rect = view.list.visualRect(view.rows.index(0))
     axis = view.painter.axis_rect(rect)

@@ -41,7 +41,7 @@ def test_an_empty_view_shows_no_curves(view: UnitsPlot) -> None:
     assert view.copy_text() == ""
 
 
-def test_the_curves_are_the_traces_of_the_cursors_unit(view: UnitsPlot) -> None:
+def test_the_curves_are_the_traces_of_the_selected_unit(view: UnitsPlot) -> None:
     result = make_result(num_layers=2, bidirectional=True)
     view.show_result(result, "manual")
     view.show_location(Location(1, 1, 2, 1, 3))
@@ -97,7 +97,7 @@ def test_the_legend_shows_the_selected_values(view: UnitsPlot) -> None:
     assert [(key.text(), key.value) for key in view.keys] == [("gluon", value), ("manual", value)]
 
 
-def test_a_click_asks_for_the_nearest_timestep_and_stays_inside(qtbot, view: UnitsPlot) -> None:
+def test_a_click_selects_the_nearest_time_step_and_stays_inside(qtbot, view: UnitsPlot) -> None:
     view.show_result(make_result(timesteps=9), "manual")
     view.show_location(Location(0, 0, 0, 1, 2))
     for x, timestep in ((3.4, 3), (3.6, 4), (8.4, 8)):
@@ -172,7 +172,7 @@ def test_nonfinite_numbers_are_marked_and_described(view: UnitsPlot) -> None:
     assert view.nonfinite == ""
 
 
-def test_one_timestep_is_seen(view: UnitsPlot) -> None:
+def test_one_time_step_is_drawn(view: UnitsPlot) -> None:
     view.show_result(make_result(timesteps=1), "manual")
     drawn = view.curve("gluon", 0)
     assert drawn is not None
@@ -203,7 +203,7 @@ def test_a_long_sequence_is_thinned_without_losing_its_peak(view: UnitsPlot) -> 
     assert view.plot.view_box.viewRange()[1][1] > 9.0
 
 
-def test_the_part_in_sight_is_drawn_to_the_single_value(view: UnitsPlot) -> None:
+def test_the_visible_part_is_drawn_to_the_single_value(view: UnitsPlot) -> None:
     result = make_result(timesteps=100_000, batch_size=1, hidden_size=2)
     view.show_result(result, "manual")
     view.plot.view_box.setXRange(50_000, 50_200, padding=0)
@@ -216,7 +216,7 @@ def test_the_part_in_sight_is_drawn_to_the_single_value(view: UnitsPlot) -> None
     assert np.array_equal(drawn.low, result["manual"].hidden[0, 0, first : last + 1, 0, 0])
 
 
-def test_a_gap_of_a_long_sequence_is_marked_to_the_timestep_once_it_is_looked_at(view: UnitsPlot) -> None:
+def test_a_gap_of_a_long_sequence_is_marked_to_the_time_step_once_it_is_zoomed(view: UnitsPlot) -> None:
     def edit(trace: Trace) -> None:
         trace.hidden[0, 0, 60_001, 0, 0] = np.nan
 

@@ -20,7 +20,7 @@ def test_an_empty_bar_shows_a_hint(line: VerdictBar) -> None:
     assert "F5" in shown(line)
 
 
-def test_agreement_is_said_in_words_with_the_figures_behind_it(line: VerdictBar) -> None:
+def test_agreement_is_written_with_its_figures(line: VerdictBar) -> None:
     line.show_result(make_result(), "manual")
     assert line.state == "agree"
     assert line.text == "gluon and manual agree: all 40 values are equal"
@@ -63,7 +63,7 @@ def test_the_buttons_lead_from_mismatch_to_mismatch(qtbot, line: VerdictBar, mis
         qtbot.mouseClick(button(line, "previous"), Qt.MouseButton.LeftButton)
 
 
-def test_a_stale_picture_is_said_to_be_of_an_earlier_config(line: VerdictBar, mismatching: RunResult) -> None:
+def test_a_stale_result_is_labeled_out_of_date(line: VerdictBar, mismatching: RunResult) -> None:
     line.show_result(mismatching, "manual")
     line.show_stale(True)
     assert line.state == "stale"
@@ -86,7 +86,7 @@ def test_a_running_run_shows_its_stage_and_the_shown_result(line: VerdictBar) ->
     assert line.state == "agree"
 
 
-def test_an_error_leaves_the_last_verdict_in_sight_and_can_be_dismissed(qtbot, line: VerdictBar) -> None:
+def test_an_error_leaves_the_last_verdict_visible_and_can_be_dismissed(qtbot, line: VerdictBar) -> None:
     line.show_result(make_result(), "manual")
     line.show_running(Stage(StageKind.COMPUTING, "gluon"))
     line.show_error("The worker process ended.")
@@ -114,7 +114,7 @@ def test_another_result_ends_the_message_of_failure(line: VerdictBar) -> None:
     ],
     ids=["empty", "disagree", "stale", "error"],
 )
-def test_the_strip_keeps_its_height_and_its_text_stays_inside(
+def test_the_bar_keeps_its_height_and_its_text_stays_inside(
     line: VerdictBar, mismatching: RunResult, width: int, state: Callable[[VerdictBar, RunResult], object]
 ) -> None:
     height = line.sizeHint().height()
@@ -128,7 +128,7 @@ def test_the_strip_keeps_its_height_and_its_text_stays_inside(
     assert text.wordWrap() or text.sizeHint().width() <= text.width() + 1
 
 
-def test_a_narrow_strip_drops_the_notes_before_the_place(line: VerdictBar, mismatching: RunResult) -> None:
+def test_a_narrow_bar_drops_the_notes_before_the_place(line: VerdictBar, mismatching: RunResult) -> None:
     line.show_result(mismatching, "manual")
     assert "The step audit did not run" in shown(line)
     line.resize(700, line.height())

@@ -68,7 +68,7 @@ def test_the_summary_of_a_mismatch_names_its_place() -> None:
 
 
 @pytest.mark.parametrize(("value", "word"), [(math.nan, "NaN"), (math.inf, "Infinity"), (-math.inf, "-Infinity")])
-def test_numbers_that_json_does_not_know_are_spelled_out(value: float, word: str) -> None:
+def test_numbers_that_json_lacks_are_spelled_out(value: float, word: str) -> None:
     figures = json.loads(json_text(make_result(edits={"manual": setting((0, 0, 1, 0, 0), value)})))
     assert figures["first_mismatch"]["candidate"] == word
     assert figures["nonfinite"] == {"reference": 0, "candidate": 1}

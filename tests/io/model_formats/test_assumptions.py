@@ -80,14 +80,14 @@ def test_a_state_stored_for_other_samples_names_their_number(opened) -> None:
         load_inputs(replace(config, sequence=replace(config.sequence, batch_size=3)))
 
 
-def test_a_model_file_without_a_state_is_no_initial_state(opened) -> None:
+def test_a_model_file_without_a_state_is_not_an_initial_state(opened) -> None:
     path, entry = opened(initial_state="zeros")
     config = replace(config_of(path, entry), initial_state=InitialStateSource("file", path=str(path)))
     with pytest.raises(InputError, match="stores no initial state of net"):
         load_inputs(config)
 
 
-def test_a_model_file_is_no_initial_state_of_other_weights(opened) -> None:
+def test_a_model_file_is_not_an_initial_state_of_other_weights(opened) -> None:
     path, entry = opened(1, initial_state="stored")
     config = replace(config_of(path, entry), parameters=ParameterSource())
     with pytest.raises(InputError, match=r"parameters\.path must name the same file"):

@@ -126,7 +126,7 @@ def test_tuples_that_refer_to_each_other_are_followed_once(tmp_path: Path, pickl
     assert entries_of(path) == ()
 
 
-def test_a_storage_that_unpacks_to_more_than_it_says_is_not_unpacked(tmp_path: Path) -> None:
+def test_a_storage_that_unpacks_to_more_than_its_size_is_not_unpacked(tmp_path: Path) -> None:
     path = tmp_path / "w.pt"
     write_archive(path, described("I16\nI4\n", "I4\nI1\n"), **{"0": bytes(100 << 20)})
     model = open_model(path)

@@ -82,7 +82,7 @@ def test_the_prefix_of_a_tensorflow_checkpoint_is_recognized(tmp_path: Path) -> 
         entries_of(tmp_path / "weights.ckpt")
 
 
-def test_a_folder_with_several_model_files_lists_them_and_one_without_any_says_so(tmp_path: Path) -> None:
+def test_a_folder_lists_its_model_files_or_reports_that_it_has_none(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="contains no model file"):
         entries_of(tmp_path)
     for name in ("model.safetensors", "pytorch_model.bin"):

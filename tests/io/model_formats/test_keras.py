@@ -75,7 +75,7 @@ def test_layers_of_a_model_within_the_model_have_its_name_before_their_own(endin
     )
 
 
-def test_gates_are_put_into_gluons_order_and_kernels_are_transposed():
+def test_gates_are_reordered_as_in_gluon_and_kernels_transposed():
     with h5py.File(FOLDER / "gru.h5") as file:
         found = {}
         file["model_weights/uni1_0"].visititems(
@@ -171,7 +171,7 @@ def test_other_kinds_of_layers_are_refused_by_name(tmp_path):
     assert (entry.supported, "CuDNNLSTM" in entry.reason) == (False, True)
 
 
-def test_weights_of_another_layer_than_the_config_says_are_refused(tmp_path):
+def test_weights_that_do_not_match_the_config_are_refused(tmp_path):
     def change(layers):
         layers["uni1_0"]["config"]["name"] = "other"
 

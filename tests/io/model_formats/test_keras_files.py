@@ -90,7 +90,7 @@ def test_one_bias_becomes_that_of_the_input(tmp_path):
     assert not read["l0_h2h_bias"].any()
 
 
-def test_the_bias_of_a_gru_says_where_its_reset_gate_is(tmp_path):
+def test_the_bias_of_a_gru_determines_the_place_of_its_reset_gate(tmp_path):
     values = arrays(gates=3)
     (entry,) = open_model(write(tmp_path / "a.h5", [*values[:2], values[2][0]])).entries
     assert entry.cells == ("gru_reset_before",)
@@ -242,7 +242,7 @@ def test_archives_that_unpack_to_far_more_than_they_are_are_refused(tmp_path):
 @pytest.mark.parametrize(
     "config", [b"", b"[" * 100_000, b"nonsense", b"[]", b"3", b'{"config": {"layers": 3}}', b"\xff\xfe"]
 )
-def test_a_config_that_is_none_gives_a_sentence_or_is_passed_over(config, tmp_path):
+def test_an_invalid_config_is_a_sentence_or_ignored(config, tmp_path):
     weights = weights_of("lstm")
     path = archive(tmp_path / "m.keras", {"config.json": config, "model.weights.h5": weights})
     try:

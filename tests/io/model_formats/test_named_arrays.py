@@ -146,7 +146,7 @@ def test_names_that_differ_only_in_unprintable_characters_stay_distinct(tmp_path
         np.testing.assert_array_equal(model.parameters(entry.name)["l0_h2h_bias"], weights["l0_h2h_bias"])
 
 
-def test_two_networks_of_one_name_get_names_of_their_own(tmp_path: Path) -> None:
+def test_two_networks_of_one_name_get_distinct_names(tmp_path: Path) -> None:
     path = tmp_path / "w.npz"
     weights = weights_of(network("gru", 1, False))
     np.savez(path, **{f"x.{name}": array for name, array in weights.items()}, **in_torch_names(weights, "x."))

@@ -61,7 +61,7 @@ def gluon_name(name):
 
 
 @pytest.mark.parametrize(("cell", "both", "layers"), CASES)
-def test_an_export_of_pytorch_is_read_to_the_same_weights_and_gives_the_same_outputs(cell, both, layers, tmp_path):
+def test_an_export_of_pytorch_is_read_to_the_same_weights_and_outputs(cell, both, layers, tmp_path):
     torch.manual_seed(layers)
     module = Exported(cell, both, layers, batch_first=both)
     x = torch.randn(2, 6, 3)
@@ -105,7 +105,7 @@ def test_each_layer_of_a_stack_is_offered_by_itself_too(tmp_path):
     )
 
 
-def test_layers_with_anything_between_them_are_no_stack(tmp_path):
+def test_layers_with_anything_between_them_are_not_a_stack(tmp_path):
     module = torch.nn.Module()
     first, second = torch.nn.GRU(3, 3), torch.nn.GRU(3, 3)
     module.first, module.second = first, second

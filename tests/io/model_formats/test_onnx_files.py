@@ -109,7 +109,7 @@ def test_weights_elsewhere_or_of_another_size_are_refused_before_anything_is_rea
     assert reason in entry.reason
 
 
-def test_the_size_of_a_tensor_is_held_against_its_bytes(tmp_path):
+def test_the_size_of_a_tensor_is_checked_against_its_bytes(tmp_path):
     tensors = [numpy_helper.from_array(array, name) for name, array in arrays().items()]
     tensors[0].dims[:] = [1, ROWS, 1 << 40]
     path = tmp_path / "m.onnx"

@@ -48,7 +48,7 @@ def only(path):
     return entry
 
 
-def test_gates_are_put_into_gluons_order(tmp_path):
+def test_gates_are_reordered_as_in_gluon(tmp_path):
     arrays = weights("LSTM", 2)
     path = save(tmp_path / "m.onnx", [node("LSTM", direction="bidirectional")], tensors(arrays))
     read = open_model(path).parameters("Y")

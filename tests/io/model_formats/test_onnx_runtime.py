@@ -67,7 +67,7 @@ def ours(model: ModelFile, name: str, x: NDArray[np.floating], states: list[NDAr
     return computed(ManualEngine(), Inputs(Config(network), x, parameters, State(*states)))[0]
 
 
-def beside_each_other(y: NDArray[np.floating]) -> NDArray[np.floating]:
+def concatenated(y: NDArray[np.floating]) -> NDArray[np.floating]:
     """(T, D, N, H) as (T, N, D·H)."""
     return y.transpose(0, 2, 1, 3).reshape(len(y), N, -1)
 
@@ -92,7 +92,7 @@ def test_a_node_computes_the_parsed_network(operator: str, direction: str, given
     (entry,) = model.entries
     assert entry.reverse == (direction == "reverse")
     trace = ours(model, "n", x, states)
-    assert_near(trace.output, beside_each_other(y), 1e-5)
+    assert_near(trace.output, concatenated(y), 1e-5)
     assert_near(trace.state_h, final, 1e-5)
 
 
@@ -148,7 +148,7 @@ def test_attributes_compute_the_parsed_network(kind: str, direction: str, tmp_pa
     model = save(tmp_path / "m.onnx", [node], constants, list(fed), ["Y", "Y_h"])
     y, final = theirs(tmp_path / "m.onnx", fed)
     trace = ours(model, "n", x, states)
-    assert_near(trace.output, beside_each_other(y), 1e-5)
+    assert_near(trace.output, concatenated(y), 1e-5)
     assert_near(trace.state_h, final, 1e-5)
 
 
@@ -169,7 +169,7 @@ def test_backward_layers_are_one_network_only_with_each_other(directions: tuple[
         (z,) = theirs(path, {"x": x})
         zeros = np.zeros((2, N, H), np.float32)
         trace = ours(model, "lower..upper", x, [zeros, zeros])
-        assert_near(trace.output, beside_each_other(z), 1e-5)
+        assert_near(trace.output, concatenated(z), 1e-5)
 
 
 def test_layers_in_loops_and_scans_are_found_with_weights_from_anywhere(tmp_path: Path) -> None:

@@ -196,7 +196,7 @@ def test_packed_weights_that_no_symbol_fits_are_refused_with_the_reason(
 
 @pytest.mark.parametrize("form", ["by gate", "by layer"])
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn_tanh"])
-def test_packed_weights_are_read_once_they_are_unpacked_as_the_reason_says(
+def test_packed_weights_are_read_once_they_are_unpacked_as_advised(
     mx: Any, tmp_path: Path, cell: str, form: str
 ) -> None:
     made = block(mx, cell, 2, True)

@@ -93,7 +93,7 @@ def test_an_empty_array_is_refused_with_the_shape(tmp_path: Path, shape: tuple[i
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "U3", "S3", "M8[s]", "m8[s]", [("a", "f4")]], ids=str)
-def test_values_that_are_no_real_numbers_are_refused_with_their_type(tmp_path: Path, dtype: object) -> None:
+def test_values_that_are_not_real_numbers_are_refused_with_their_type(tmp_path: Path, dtype: object) -> None:
     array = np.zeros((2, 2), dtype)
     for path, read in ((tmp_path / "x.npy", read_sequence), (tmp_path / "x.npz", read_npz)):
         if path.suffix == ".npz":
@@ -161,7 +161,7 @@ def test_a_missing_sequence_is_named(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["x.npy", "x.csv", "x.npz"])
-def test_a_folder_is_no_array(tmp_path: Path, name: str) -> None:
+def test_a_folder_is_not_an_array(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     assert "Is a directory" in refusal(read_npz if name == "x.npz" else read_sequence, tmp_path / name)
 
@@ -226,7 +226,7 @@ def csv(tmp_path: Path, text: str) -> Path:
         "quoted",
     ],
 )
-def test_a_row_is_a_timestep_and_a_column_a_feature(tmp_path: Path, text: str) -> None:
+def test_a_row_is_a_time_step_and_a_column_a_feature(tmp_path: Path, text: str) -> None:
     x = read_sequence(csv(tmp_path, text))
     assert x.shape == (3, 1, 2)
     np.testing.assert_array_equal(x[:, 0], [[1, 2], [3, 4], [5, 6]])
@@ -271,7 +271,7 @@ def test_a_table_without_numbers_is_refused(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     "content", [b"1,2\n\xff\xfe,3\n", b"1,2\n3,\x00\n", b'1,"2\n3,4\n', b"1," + b"9" * 200_000 + b"x\n"]
 )
-def test_bytes_that_are_no_table_are_refused(tmp_path: Path, content: bytes) -> None:
+def test_bytes_that_are_not_a_table_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.csv"
     path.write_bytes(content)
     assert len(refusal(read_sequence, path)) < 400

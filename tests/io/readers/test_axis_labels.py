@@ -88,7 +88,7 @@ def test_labels_that_are_missing_or_no_text_are_a_sentence(tmp_path: Path) -> No
 TABLES = {"network": {"cell": "rnn_tanh", "input_size": 2, "hidden_size": 2}}
 
 
-def test_a_text_names_its_timesteps_and_its_alphabet_the_features(tmp_path: Path) -> None:
+def test_a_text_names_its_time_steps_and_its_alphabet_the_features(tmp_path: Path) -> None:
     config = Config.from_mapping({"network": {"cell": "gru", "hidden_size": 2}, "sequence": {"text": "abba"}})
     inputs = load_inputs(config)
     assert inputs.names == Names("abba", "ab")

@@ -67,7 +67,7 @@ def test_a_long_list_of_arrays_is_cut_and_an_empty_archive_refused(tmp_path: Pat
 
 
 @pytest.mark.parametrize("ending", ["npy", "npz"])
-def test_the_axes_are_read_in_the_order_that_is_given(tmp_path: Path, ending: str) -> None:
+def test_the_axes_are_read_in_the_configured_order(tmp_path: Path, ending: str) -> None:
     path, x = tmp_path / f"x.{ending}", numbers(N, T, I)
     np.save(path, x) if ending == "npy" else np.savez(path, x)
     for axes, expected in ((None, x.swapaxes(0, 1)), ("NTI", x.swapaxes(0, 1)), ("TNI", x)):
@@ -130,7 +130,7 @@ def sound(path: Path, samples: np.ndarray, channels: int) -> Path:
     return path
 
 
-def test_so_many_samples_of_a_sound_are_a_timestep_and_silence_fills_the_last(tmp_path: Path) -> None:
+def test_frames_of_a_sound_are_time_steps_and_silence_fills_the_last(tmp_path: Path) -> None:
     samples = numbers(10).astype(np.float32)
     path = sound(tmp_path / "x.wav", samples, 1)
     expected = np.append(samples, [0, 0]).reshape(3, 1, 4)

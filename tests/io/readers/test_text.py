@@ -79,7 +79,7 @@ def test_an_unknown_token_is_refused_or_read_as_the_one_that_is_named(vocabulary
     assert refusal(**keys, unknown="<UNK>").key == "sequence.unknown"
 
 
-def test_characters_are_looked_up_where_no_words_are_asked_for(tmp_path: Path) -> None:
+def test_without_words_the_characters_are_looked_up(tmp_path: Path) -> None:
     path = tmp_path / "letters.json"
     path.write_text(json.dumps({"b": 0, "\n": 1, "a": 2}), encoding="utf-8")
     inputs = loaded(text="ab\na", vocabulary=str(path))
@@ -121,7 +121,7 @@ def test_a_vocabulary_that_cannot_be_read_is_its_keys_fault(tmp_path: Path) -> N
     assert refusal(text="a", vocabulary=str(tmp_path / "missing.txt")).key == "sequence.vocabulary"
 
 
-def test_one_hot_rows_beyond_the_memory_are_refused_before_they_are_made(
+def test_one_hot_rows_beyond_the_memory_are_refused_before_they_are_created(
     vocabulary: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rnnviz.core.memory_budget.available_memory", lambda: 1000)
@@ -171,7 +171,7 @@ def test_a_config_without_an_input_size_survives_the_way_through_a_file_and_a_ru
     np.testing.assert_array_equal(again.sequence[:, 0], matrix[[2, 0]])
 
 
-def test_an_input_is_explained_by_the_token_it_came_from(tmp_path: Path, vocabulary: str, matrix: np.ndarray) -> None:
+def test_an_input_is_explained_by_its_token(tmp_path: Path, vocabulary: str, matrix: np.ndarray) -> None:
     keys = {"text": "the dog", "tokens": "words", "vocabulary": vocabulary, "unknown": "<unk>"}
     inputs = loaded(**keys)
     assert origin(inputs, InputPlace(0, 0, 1, inputs.names)).sentences[-1] == (

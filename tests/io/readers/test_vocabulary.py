@@ -38,7 +38,7 @@ def test_each_line_is_a_token_with_the_white_space_in_it(tmp_path: Path, text: s
     assert vocabulary.tokens == tuple(tokens)
 
 
-def test_json_gives_each_token_its_index(tmp_path: Path) -> None:
+def test_json_maps_each_token_to_its_index(tmp_path: Path) -> None:
     vocabulary = read_vocabulary(written(tmp_path / "v.JSON", '{"\\n": 2, "b": 0, "": 4}'))
     assert vocabulary.places == {"\n": 2, "b": 0, "": 4}
     assert vocabulary.size == 5

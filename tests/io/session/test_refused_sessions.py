@@ -108,7 +108,7 @@ def test_a_session_that_unpacks_to_more_than_its_size_is_refused(tmp_path):
         read_session(path, never)
 
 
-def test_copies_that_lie_on_top_of_each_other_are_refused(tmp_path):
+def test_overlapping_copies_are_refused(tmp_path):
     """As in archives that unpack to gigabytes out of kilobytes: many names for the same bytes."""
     path = tmp_path / "a.rnnviz"
     count, content = 200, bytes(100_000)

@@ -94,7 +94,7 @@ def test_the_symbol_of_a_checkpoint_is_copied_with_its_weights(tmp_path: Path) -
     assert sorted(file.name for file in copy.parent.iterdir()) == ["net-0001.params", "net-symbol.json"]
 
 
-def test_a_file_that_is_gone_cannot_be_copied_and_an_older_session_stays(tmp_path: Path, config: Config) -> None:
+def test_a_missing_file_cannot_be_copied_and_an_older_session_stays(tmp_path: Path, config: Config) -> None:
     path = tmp_path / "a.rnnviz"
     files = files_to_copy(config)
     (tmp_path / "here" / "data" / "x.npy").unlink()

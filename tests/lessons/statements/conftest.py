@@ -8,7 +8,7 @@ from rnnviz.verify.result import RunResult
 from tests.factories import make_result, with_judgment
 
 
-class Claimed:
+class StatementChecker:
     """A run, and statements about it."""
 
     def __init__(self, result: RunResult) -> None:
@@ -20,10 +20,10 @@ class Claimed:
 
 WRONG = "bug:no-h2h-bias"
 MADE = make_result(("manual", WRONG), cell="lstm", num_layers=2, bidirectional=True, timesteps=3)
-RUN = Claimed(with_judgment(MADE, diagnoses={WRONG: (("no-h2h-bias",),)}))
+RUN = StatementChecker(with_judgment(MADE, diagnoses={WRONG: (("no-h2h-bias",),)}))
 
 
 @pytest.fixture(scope="module")
-def wrong_run() -> Claimed:
+def wrong_run() -> StatementChecker:
     """An LSTM without its h2h bias, compared with the manual recurrence."""
     return RUN

@@ -168,7 +168,7 @@ def test_no_text_does_anything_but_be_read_or_refused(text: str) -> None:
         assert not isinstance(node, ast.Name) or not node.id.startswith("_")
 
 
-def test_a_tree_that_another_thread_made_python_refuse_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_parse_that_another_thread_disturbed_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     parse, calls = ast.parse, []
 
     def disturbed(text: str, **options: str) -> ast.AST:

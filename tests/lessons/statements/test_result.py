@@ -18,7 +18,7 @@ from rnnviz.lessons.statements.result import check_statement
 from rnnviz.verify.compare import compare
 from rnnviz.verify.tolerances import tolerances
 from tests.factories import make_result, setting
-from tests.lessons.statements.conftest import Claimed
+from tests.lessons.statements.conftest import StatementChecker
 from tests.profiles import examples
 
 HOLDS = [
@@ -98,18 +98,18 @@ UNANSWERED = {
 }
 
 
-def test_true_statements_hold(wrong_run: Claimed) -> None:
+def test_true_statements_hold(wrong_run: StatementChecker) -> None:
     found = {holds: wrong_run(holds) for holds in HOLDS}
     assert {holds: (f.holds, f.reason) for holds, f in found.items()} == dict.fromkeys(HOLDS, (True, ""))
 
 
-def test_a_statement_without_an_answer_is_neither_true_nor_false(wrong_run: Claimed) -> None:
+def test_a_statement_without_an_answer_is_neither_true_nor_false(wrong_run: StatementChecker) -> None:
     found = {holds: wrong_run(holds) for holds in UNANSWERED}
     assert {holds: f.reason for holds, f in found.items()} == UNANSWERED
     assert all(f.holds is None and f.pairs == () for f in found.values())
 
 
-def test_a_false_statement_does_not_hold_and_shows_the_values(wrong_run: Claimed) -> None:
+def test_a_false_statement_does_not_hold_and_shows_the_values(wrong_run: StatementChecker) -> None:
     finding = wrong_run("all(manual.h(0)[0][0] == candidate.h(0)[0][0])")
     assert finding.holds is False
     (pair,) = finding.pairs
@@ -121,7 +121,7 @@ def test_a_false_statement_does_not_hold_and_shows_the_values(wrong_run: Claimed
     assert float(pair.apart) == pytest.approx(np.abs(right - wrong).max(), rel=0.1)
 
 
-def test_each_comparison_that_decided_shows_its_sides(wrong_run: Claimed) -> None:
+def test_each_deciding_comparison_shows_its_operands(wrong_run: StatementChecker) -> None:
     finding = wrong_run("T == 3 and not close(out, candidate.out) and 0 < max_error_ratio")
     assert [(p.left.text, p.sign, p.right.text) for p in finding.pairs] == [
         ("T", "=", "3"),
@@ -132,7 +132,7 @@ def test_each_comparison_that_decided_shows_its_sides(wrong_run: Claimed) -> Non
     assert wrong_run("T == 4 and N == 2").pairs == wrong_run("T == 4").pairs
 
 
-def test_a_value_that_three_decimals_round_to_zero_has_two_digits(wrong_run: Claimed) -> None:
+def test_a_value_that_three_decimals_round_to_zero_has_two_digits(wrong_run: StatementChecker) -> None:
     assert wrong_run("rtol < 1").pairs[0].left.shown == "1.3e-6"
 
 
@@ -145,15 +145,15 @@ def test_a_coarse_recording_uses_the_tolerance_of_the_verdict_and_others_theirs(
     right, coarse = (
         compare(traces["gluon"], traces[n], *tolerances(made.config, traces[n])) for n in ("manual", "onnx")
     )
-    ask = Claimed(replace(made, traces=traces, comparisons=(right, coarse)))
+    ask = StatementChecker(replace(made, traces=traces, comparisons=(right, coarse)))
     assert (right.mismatched, coarse.mismatched) == (1, 0)
     assert ask("not close(h(0), manual.h(0)) and close(h(0), onnx.h(0)) and mismatched == 1").holds
     assert ask("close(h(0), onnx.h(0)) and not close(manual.h(0), h(0))").holds, "each is held to its own"
     assert ask("not close(0.5, 0.5001) and (rtol, atol) == (0.001, 0.00001)").holds
 
 
-def test_nothing_that_takes_the_audit_is_known_before_it(wrong_run: Claimed) -> None:
-    unjudged = Claimed(replace(wrong_run.result, judgment=None))
+def test_nothing_that_takes_the_audit_is_known_before_it(wrong_run: StatementChecker) -> None:
+    unjudged = StatementChecker(replace(wrong_run.result, judgment=None))
     for name in (
         "verdict == 'agree'",
         "wrong == ()",
@@ -165,7 +165,9 @@ def test_nothing_that_takes_the_audit_is_known_before_it(wrong_run: Claimed) -> 
     assert unjudged("mismatched > 0").holds
 
 
-def test_a_statement_that_is_too_large_is_not_computed(wrong_run: Claimed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_statement_that_is_too_large_is_not_computed(
+    wrong_run: StatementChecker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(limits, "LARGEST_ARRAY", 20)
     for holds in (
         "all(out == 0)",
@@ -179,7 +181,7 @@ def test_a_statement_that_is_too_large_is_not_computed(wrong_run: Claimed, monke
 
 
 def test_the_same_array_read_over_and_over_is_too_much_in_the_end(
-    wrong_run: Claimed, monkeypatch: pytest.MonkeyPatch
+    wrong_run: StatementChecker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "_ALL", 1000)
     assert wrong_run("sum(out) == sum(out)").holds
@@ -223,7 +225,7 @@ def _combined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 @settings(max_examples=examples(500), deadline=None)
 @given(st.recursive(leaves, _combined, max_leaves=6))
-def test_any_expression_has_a_value_or_a_sentence(wrong_run: Claimed, text: str) -> None:
+def test_any_expression_has_a_value_or_a_sentence(wrong_run: StatementChecker, text: str) -> None:
     statement = parse_statement("anything", text)
     finding = check_statement(wrong_run.result, statement)
     assert finding.holds in (True, False) or finding.reason.endswith(".")
@@ -231,19 +233,19 @@ def test_any_expression_has_a_value_or_a_sentence(wrong_run: Claimed, text: str)
         Evaluator(Namespace(wrong_run.result)).value(statement.tree)
 
 
-def test_a_node_outside_of_the_grammar_is_never_evaluated(wrong_run: Claimed) -> None:
+def test_a_node_outside_of_the_grammar_is_never_evaluated(wrong_run: StatementChecker) -> None:
     smuggled = Statement("", "", ast.parse("[t for t in out]", mode="eval").body)
     with pytest.raises(AssertionError):
         check_statement(wrong_run.result, smuggled)
 
 
-def test_operands_that_do_not_decide_are_not_shown(wrong_run: Claimed) -> None:
+def test_operands_that_do_not_decide_are_not_shown(wrong_run: StatementChecker) -> None:
     [pair] = wrong_run("T < 0 and L == 2").pairs
     assert (pair.left.text, pair.sign, pair.right.text) == ("T", "<", "0")
 
 
 def test_forty_numbers_are_listed_in_full_and_more_are_not() -> None:
-    run = Claimed(make_result(hidden_size=41))
+    run = StatementChecker(make_result(hidden_size=41))
     [listed], [summed_up] = run("all(out[0][0][:40] < 2)").pairs, run("all(out[0][0][:41] < 2)").pairs
     assert listed.left.full.count(" ") >= 39
     assert listed.left.shown.startswith("[")

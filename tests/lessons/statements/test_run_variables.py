@@ -83,7 +83,7 @@ def asked(holds: str, result: RunResult = JUDGED) -> StatementResult:
     return check_statement(result, parse_statement("says", holds))
 
 
-def test_an_audit_is_asked_for_by_its_engine() -> None:
+def test_an_audit_is_found_by_its_engine() -> None:
     assert JUDGED.judgment is not None
     ratio = JUDGED.judgment.audits["torch"].worst_ratio
     assert asked(f"audit('torch') == 'wrong' and audit('candidate') == 'right' and ratio('torch') == {ratio!r}").holds

@@ -77,7 +77,7 @@ def test_cards_are_chosen_and_links_followed_by_keys_alone(qtbot: Any, view: Ari
     assert asked.args == [GatePlace(WHERE, "o")]
 
 
-def test_the_input_and_the_initial_state_end_a_trail(view: ArithmeticView, show: Any) -> None:
+def test_the_input_and_the_initial_state_end_a_history(view: ArithmeticView, show: Any) -> None:
     result = show(cell="lstm")
     for place, said in (
         (InputPlace(2, 1, 0), "x[t=2, i=0] = " + format_short(float(result.inputs.sequence[2, 1, 0]))),

@@ -27,7 +27,7 @@ def sums(view: ArithmeticView, engine: str) -> list[str]:
     return [text(view, k, place) for k in lines if not view.table.term_model.lines[k].engine]
 
 
-def by_hand(view: ArithmeticView, engine: int, symbol: str) -> list[float]:
+def expected_sums(view: ArithmeticView, engine: int, symbol: str) -> list[float]:
     """The running sums of a gate that no factor scales, added up here."""
     pre = view.page.arithmetics[engine].by_symbol[symbol].pre
     added = [*(pre.u.weights * pre.u.inputs), pre.u.bias, *(pre.v.weights * pre.v.inputs), pre.v.bias]
@@ -39,19 +39,19 @@ def split_at(view: ArithmeticView) -> list[str]:
 
 
 @pytest.mark.parametrize("other", ["manual", MISTAKE])
-def test_both_engines_have_their_running_sums_side_by_side(view: ArithmeticView, show: Any, other: str) -> None:
+def test_running_sums_of_both_engines_are_in_adjacent_columns(view: ArithmeticView, show: Any, other: str) -> None:
     show(cell="lstm", engines=("gluon", other), candidate=other)
     for place, engine in enumerate(("gluon", other)):
         shown = [float(value.removeprefix("≠ ")) for value in sums(view, engine)]
-        assert shown == pytest.approx(by_hand(view, place, "i"), abs=6e-4)
+        assert shown == pytest.approx(expected_sums(view, place, "i"), abs=6e-4)
     if other == MISTAKE:
         assert sums(view, "gluon") != sums(view, other)
 
 
-def test_the_first_line_in_which_the_sums_part_is_marked_in_words_and_signs(view: ArithmeticView, show: Any) -> None:
+def test_the_first_line_with_diverging_sums_is_marked_in_words_and_signs(view: ArithmeticView, show: Any) -> None:
     show(WHERE.moved(layer=0), engines=("gluon", MISTAKE), candidate=MISTAKE, cell="lstm")
     (name,) = split_at(view)
-    ours, theirs = (np.array(by_hand(view, engine, "i")) for engine in (0, 1))
+    ours, theirs = (np.array(expected_sums(view, engine, "i")) for engine in (0, 1))
     rtol, atol = view.page.request.result.config.tolerances
     first = int(np.flatnonzero(np.abs(ours - theirs) > atol + rtol * np.abs(ours))[0])
     added = [line.row.name for line in view.table.term_model.lines if not line.engine and line.row.kind != "part"]
@@ -92,7 +92,7 @@ def test_values_shared_by_the_engines_are_shown_once_and_other_inputs_on_their_o
 
 @pytest.mark.parametrize(("cell", "line"), LINES)
 @pytest.mark.parametrize("other", ["manual", MISTAKE, LONG])
-def test_nothing_is_scrolled_sideways_or_cut_off_in_a_small_window(
+def test_nothing_is_scrolled_horizontally_or_cut_off_in_a_small_window(
     view: ArithmeticView, show: Any, cell: str, line: str, other: str
 ) -> None:
     view.resize(*SMALL)
@@ -202,7 +202,7 @@ def test_of_512_units_the_heaviest_are_listed_and_the_rest_summed_for_both(view:
     assert left + len(listed) == 515
     for place, engine in enumerate(("gluon", MISTAKE)):
         last = [float(value.removeprefix("≠ ")) for value in sums(view, engine)][-2:]
-        assert last == pytest.approx([by_hand(view, place, "i")[-1]] * 2, abs=6e-4)
+        assert last == pytest.approx([expected_sums(view, place, "i")[-1]] * 2, abs=6e-4)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

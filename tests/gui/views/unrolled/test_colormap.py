@@ -41,7 +41,7 @@ def test_a_scale_of_differences_has_its_middle_at_zero_however_small_or_large_th
     assert scale.indices(np.array([0.0]))[0] == STEPS // 2
 
 
-def test_special_values_have_indices_of_their_own() -> None:
+def test_special_values_have_reserved_indices() -> None:
     values = np.array([np.nan, np.inf, -np.inf, 1.2, -1.2, 1.0, -1.0, 0.0], np.float32)
     indices = value_scale(1.0).indices(values).tolist()
     assert indices == [NAN, POSITIVE, NEGATIVE, ABOVE, BELOW, STEPS - 1, 0, STEPS // 2]
@@ -82,7 +82,7 @@ def test_error_ratio_colors_of_zero_and_infinity() -> None:
 
 
 @THEMES
-def test_each_special_value_has_a_pattern_of_its_own(theme: Theme) -> None:
+def test_each_special_value_has_a_distinct_pattern(theme: Theme) -> None:
     scale = value_scale(1.0)
     table = color_table(theme, scale)
     patterns = set()

@@ -73,7 +73,7 @@ def test_the_color_bar_names_both_engines_and_a_users_file_by_its_name(view: Unr
     assert "mine.py − gluon" in view.description_at(view.color_bar.sceneBoundingRect().center())
 
 
-def test_a_difference_that_is_no_number_is_spelled_out_and_two_nans_do_not_differ(view: UnrolledView) -> None:
+def test_a_nonfinite_difference_is_spelled_out_and_two_nans_do_not_differ(view: UnrolledView) -> None:
     def one(trace: Trace) -> None:
         trace.hidden[0, 0, 0, 0, :2] = np.nan
 
@@ -86,7 +86,7 @@ def test_a_difference_that_is_no_number_is_spelled_out_and_two_nans_do_not_diffe
     assert color_of(view, CellGeometry(LANE, 0, 3))[1] in (rgb(LIGHT.infinite)[1], rgb(LIGHT.base)[1])
 
 
-def test_a_difference_is_given_in_full_on_hover_and_copy(view: UnrolledView) -> None:
+def test_a_difference_is_shown_in_full_in_tooltip_and_copy(view: UnrolledView) -> None:
     result = small()
     view.show_result(result, "manual")
     view.show_color_by("difference")
@@ -106,7 +106,7 @@ def test_a_difference_is_cut_in_its_precision_before_it_outgrows_a_narrow_cell(d
     assert fitting(difference, 6, differs=True) == written
 
 
-def test_without_a_candidate_there_is_no_difference_to_show(view: UnrolledView) -> None:
+def test_without_a_candidate_the_values_are_shown_instead_of_the_difference(view: UnrolledView) -> None:
     result = small()
     view.show_result(result, None)
     view.show_color_by("difference")

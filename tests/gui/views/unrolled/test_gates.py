@@ -77,7 +77,7 @@ def test_only_quantities_with_an_initial_state_show_one(view: UnrolledView) -> N
             assert view._canvas.axis.tickStrings([-1.0], 1.0, 1.0) == [f"{state}0"]
 
 
-def test_a_norm_is_one_number_for_each_timestep_and_leaves_the_cursors_unit(qtbot: Any, view: UnrolledView) -> None:
+def test_a_norm_is_one_number_for_each_time_step_and_leaves_the_selected_unit(qtbot: Any, view: UnrolledView) -> None:
     result = small()
     view.show_result(result, "manual")
     view.show_location(Location(timestep=2, unit=4))

@@ -35,7 +35,7 @@ def test_lanes_smaller_than_the_view_are_centered() -> None:
     assert abs(above - below) <= 1.0
 
 
-def test_zoomed_lanes_are_so_many_times_as_tall() -> None:
+def test_zoomed_lanes_are_scaled_by_the_zoom() -> None:
     rest, zoomed = (stack_lanes(lanes(2, 1, 256, 256), 600.0, zoom, boxes=False) for zoom in (1.0, 3.0))
     assert abs(zoomed.lane_rects[0].height - 3.0 * rest.lane_rects[0].height) <= 3.0
     assert zoomed.height > 600.0

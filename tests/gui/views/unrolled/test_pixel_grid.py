@@ -24,7 +24,7 @@ def test_every_cell_is_shown_on_the_pixels_of_its_span(scale: Scale) -> None:
 
 
 @given(SCALES)
-def test_spans_lie_side_by_side_or_share_a_pixel(scale: Scale) -> None:
+def test_spans_are_adjacent_or_share_a_pixel(scale: Scale) -> None:
     spans = [scale.span(cell) for cell in range(scale.cells)]
     for (_, stop), (first, _) in pairwise(spans):
         assert first == stop or (scale.size < 1 and stop - 1 <= first)

@@ -89,7 +89,7 @@ def test_a_range_is_chosen_with_the_keyboard_from_the_selection(qtbot: Any, view
     assert view.ranges.query is None
 
 
-def test_a_range_of_another_sample_or_result_is_given_up(qtbot: Any, view: UnrolledView) -> None:
+def test_a_range_is_cleared_with_another_sample_or_result(qtbot: Any, view: UnrolledView) -> None:
     view.show_result(result(), "manual")
     for change in (lambda: view.show_location(Location(sample=1)), lambda: view.show_result(result(), "manual")):
         drag(view, 10, 13)

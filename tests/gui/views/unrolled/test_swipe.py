@@ -75,7 +75,7 @@ def test_a_swipe_shows_one_engine_before_the_selection_and_the_other_after(
 
 
 @pytest.mark.parametrize("timesteps", [4, 40, 3000])
-def test_each_side_of_a_swipe_is_colored_as_its_engine_is_alone(view: UnrolledView, timesteps: int) -> None:
+def test_each_half_of_a_swipe_is_colored_as_its_engine_is_alone(view: UnrolledView, timesteps: int) -> None:
     result, split = small(timesteps=timesteps, batch_size=1, edits={"manual": off}), timesteps // 3
     swipe(view, result, split)
     both = lanes_of_picture(view)
@@ -182,7 +182,7 @@ def test_a_swipe_to_an_engine_that_was_not_run_is_an_error_and_rests_in_a_later_
     assert view.swiped_to is None
 
 
-def test_equal_numbers_have_equal_colors_on_both_sides(view: UnrolledView) -> None:
+def test_equal_numbers_have_equal_colors_in_both_halves(view: UnrolledView) -> None:
     def enlarge(trace: Trace) -> None:
         trace.hidden[0, 0, 3, 0, 0] = 8.0
 
@@ -210,7 +210,7 @@ def test_a_swipe_legend_describes_the_visible_values(qtbot: Any, view: UnrolledV
     qtbot.waitUntil(lambda: on_screen(view).copy(*bar) != before.copy(*bar))
 
 
-def test_a_copied_table_says_whose_numbers_a_column_holds(view: UnrolledView) -> None:
+def test_a_copied_table_names_the_engine_of_each_column(view: UnrolledView) -> None:
     result = small(edits={"manual": off})
     swipe(view, result, 2)
     lines = [line.split("\t") for line in view.copy_text().splitlines()]

@@ -14,7 +14,7 @@ def test_a_tick_step_is_the_smallest_round_number_that_fits(least: float) -> Non
     assert step == 1 or step / 2.5 <= max(least, 1.0)
 
 
-def test_ticks_are_whole_timesteps_and_the_initial_states_column(qapp: object) -> None:
+def test_ticks_are_whole_time_steps_and_the_initial_states_column(qapp: object) -> None:
     axis = TimeAxis()
     axis.show_timesteps(3, (-1, 3))
     (_, values), *others = axis.tickValues(-1.5, 3.5, 600.0)

@@ -119,7 +119,7 @@ def test_a_click_selects_the_cell_in_a_heat_map_too(qtbot: Any, view: UnrolledVi
     assert click(qtbot, view, CellGeometry(Lane(1, 0), 33, 4)) == Location(1, 0, 33, 0, 4)
 
 
-def test_a_click_on_the_input_moves_the_timestep_alone(qtbot: Any, view: UnrolledView) -> None:
+def test_a_click_on_the_input_moves_the_time_step_alone(qtbot: Any, view: UnrolledView) -> None:
     view.show_result(small(num_layers=2), "manual")
     view.show_location(Location(1, 0, 0, 0, 4))
     assert click(qtbot, view, CellGeometry(INPUT, 1, 2)) == Location(1, 0, 1, 0, 4)
@@ -207,7 +207,7 @@ def test_numbers_that_are_none_are_spelled_out(view: UnrolledView) -> None:
     assert "-infinity" in view.description_at(place)
 
 
-def test_the_tooltip_gives_every_engines_value_in_full(view: UnrolledView) -> None:
+def test_the_tooltip_has_every_engines_value_in_full(view: UnrolledView) -> None:
     result = small(edits={"manual": spoil})
     view.show_result(result, "manual")
     place = QPointF(view.canvas.mapToScene(on_canvas(view, CellGeometry(Lane(0, 0), 1, 7))))

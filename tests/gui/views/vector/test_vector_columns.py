@@ -42,7 +42,7 @@ def test_gates_have_columns_if_they_are_chosen(view: VectorTable) -> None:
     assert view.model.columnCount() == before
 
 
-def test_chosen_columns_come_back_where_the_cell_has_them(qtbot, settings) -> None:
+def test_chosen_columns_are_restored_where_the_cell_has_them(qtbot, settings) -> None:
     for cell, names in (("lstm", ["i", "change"]), ("gru", ["change"]), ("lstm", ["i", "change"])):
         view = VectorTable(settings)
         qtbot.addWidget(view)

@@ -61,7 +61,7 @@ def test_exactly_the_changed_value_is_marked(view: VectorTable) -> None:
         assert marked(view) == []
 
 
-def test_another_engine_has_a_column_that_the_difference_does_not_speak_of(view: VectorTable) -> None:
+def test_another_engine_has_a_column_without_a_difference(view: VectorTable) -> None:
     def edit(trace: Trace) -> None:
         trace.hidden[0, 0, 0, 0, 1] += np.float32(1.0)
 
@@ -104,7 +104,7 @@ def test_choosing_a_row_asks_for_its_unit(qtbot, view: VectorTable) -> None:
     assert asked.args == [where.moved(unit=2)]
 
 
-def test_the_arrows_sideways_ask_for_another_timestep(qtbot, view: VectorTable) -> None:
+def test_the_horizontal_arrows_select_another_time_step(qtbot, view: VectorTable) -> None:
     view.show_result(make_result(), "manual")
     view.show_location(Location(0, 0, 2))
     with qtbot.waitSignal(view.location_requested) as asked:
@@ -175,7 +175,7 @@ def test_the_initial_states_have_tabs_at_the_step_that_reads_them(view: VectorTa
     assert [row[1] for row in cells(view)] == [number_format.short(v) for v in result["gluon"].hidden[0, 1, 3, 0]]
 
 
-def test_a_smaller_result_takes_the_place_of_a_larger_one(view: VectorTable) -> None:
+def test_a_smaller_result_replaces_a_larger_one(view: VectorTable) -> None:
     view.show_result(make_result(hidden_size=8, timesteps=9, num_layers=2), "manual")
     view.show_location(Location(1, 0, 8, 1, 7))
     view.show_result(make_result(hidden_size=2, timesteps=1, batch_size=1), "manual")

@@ -15,7 +15,7 @@ def test_the_reference_of_a_right_run_has_to_be_met() -> None:
     assert (known.trace.engine, known.insists, known.insists_on_gluon, known.why) == ("gluon", True, True, "")
 
 
-def test_a_recording_that_lacks_something_gives_way_to_an_engine_that_does_not() -> None:
+def test_an_incomplete_recording_is_replaced_by_a_complete_engine() -> None:
     result = with_judgment(make_result(("recording:golden.npz", "manual")))
     assert recorded(result).trace.engine == "recording:golden.npz"
     golden = replace(result["recording:golden.npz"], missing=frozenset({"output"}))

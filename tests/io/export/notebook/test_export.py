@@ -158,7 +158,7 @@ def wrong_reference() -> RunResult:
     return with_judgment(make_result(("bug:no-h2h-bias", "manual"), cell="gru"))
 
 
-def test_a_notebook_holds_itself_against_an_engine_that_is_right(tmp_path: Path) -> None:
+def test_a_notebook_is_compared_with_an_engine_that_is_right(tmp_path: Path) -> None:
     write_notebook(wrong_reference(), tmp_path / "run.ipynb")
     run(code_of(tmp_path / "run.ipynb"))
     prose = prose_of(tmp_path / "run.ipynb")

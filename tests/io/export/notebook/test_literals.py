@@ -22,7 +22,7 @@ def assigned(array: FloatArray) -> tuple[FloatArray, str]:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @given(st.data())
-def test_any_floats_come_back(dtype: type, data: st.DataObject) -> None:
+def test_any_floats_are_restored(dtype: type, data: st.DataObject) -> None:
     shape = data.draw(arrays.array_shapes(max_dims=3))
     array = data.draw(arrays.arrays(dtype, shape))
     again, _ = assigned(array)

@@ -63,7 +63,7 @@ def test_a_value_changed_in_one_place_is_found_there_and_nowhere_else() -> None:
     assert any(sentence.startswith("manual is wrong here") for sentence in view.sentences)
 
 
-def test_the_row_where_they_part_is_marked() -> None:
+def test_the_row_of_the_divergence_is_marked() -> None:
     signs = np.sign(make_result(hidden_size=12).inputs.parameters["l0_h2h_weight"][0])
 
     def edit(trace: Trace) -> None:

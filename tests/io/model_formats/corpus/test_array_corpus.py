@@ -176,7 +176,7 @@ def test_a_network_without_units_has_the_reason(tmp_path: Path) -> None:
     check(save(state, tmp_path / "w.safetensors"), {"a": "at least 1"})
 
 
-def test_a_json_file_that_is_no_index_is_refused(tmp_path: Path) -> None:
+def test_a_json_file_that_is_not_an_index_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors.index.json"
     for content in ("{", "[]", '{"weight_map": {"a": 1}}', "[" * 100_000):
         path.write_text(content)

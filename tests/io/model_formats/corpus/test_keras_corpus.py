@@ -468,7 +468,7 @@ QUICK = (
 
 
 @pytest.mark.parametrize("name", slow_except(CASES, *QUICK))
-def test_each_network_equals_keras_or_says_why_it_is_not_read(name: str, tmp_path: Path) -> None:
+def test_each_network_equals_keras_or_has_the_reason_why_it_is_not_read(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     model = with_random_weights(case.build())
     computed = {running: computed_by(model, running) for running in case.runs}
@@ -543,7 +543,7 @@ def with_config(path: Path, change: Callable[[Any], None]) -> Path:
         "states of an lstm",
     ),
 )
-def test_the_config_of_keras_2_says_the_same(name: str, tmp_path: Path) -> None:
+def test_the_config_of_keras_2_is_read_as_that_of_keras_3(name: str, tmp_path: Path) -> None:
     model = with_random_weights(CASES[name].build())
     path = saved(model, tmp_path / "m.h5")
     before = entries_of(path)
@@ -641,7 +641,7 @@ def as_float32(array: NDArray[Any]) -> NDArray[np.float32]:
     return np.asarray(ops.convert_to_numpy(ops.cast(array, "float32")))
 
 
-def test_bfloat16_without_its_name_is_said_to_be_that(tmp_path: Path) -> None:
+def test_bfloat16_without_its_name_is_recognized(tmp_path: Path) -> None:
     model = sequential(lstm(dtype="bfloat16", recurrent_initializer="glorot_uniform"))
     entry = entry_of(saved(model, tmp_path / "m.h5"))
     assert not entry.supported
@@ -713,7 +713,7 @@ def test_an_unpacked_archive_is_read_with_its_config(tmp_path: Path) -> None:
     assert_computes(folder, "a..b", "gru", computed_by(model, "a..b"))
 
 
-def test_a_shard_is_no_whole_network(tmp_path: Path) -> None:
+def test_a_shard_is_not_a_whole_network(tmp_path: Path) -> None:
     """A shard may end before the bias of a layer."""
     model = with_random_weights(sequential(lstm("a", units=64), lstm("c", units=64)))
     model.save_weights(tmp_path / "m.weights.json", max_shard_size=0.00014)
@@ -733,7 +733,7 @@ def test_a_shard_is_no_whole_network(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("steps", "reason"), [(None, "first time step alone"), (3, "unrolled")])
 @pytest.mark.parametrize("layer", slow_except(["SimpleRNN", "LSTM", "GRU"], "LSTM"))
-def test_an_onnx_export_says_which_time_steps_it_holds(
+def test_an_onnx_export_with_fixed_time_steps_is_refused_with_their_number(
     layer: str, steps: int | None, reason: str, tmp_path: Path
 ) -> None:
     model = sequential(getattr(L, layer)(4, return_sequences=True), shape=(steps, FEATURES))

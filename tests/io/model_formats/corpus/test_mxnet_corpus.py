@@ -272,7 +272,7 @@ def assert_computes(path: Path, name: str, kind: str, expected: Computed) -> Non
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_each_network_equals_mxnet_or_says_why_it_is_not_read(mx: Any, name: str, tmp_path: Path) -> None:
+def test_each_network_equals_mxnet_or_has_the_reason_why_it_is_not_read(mx: Any, name: str, tmp_path: Path) -> None:
     case = CASES[name]
     block = filled(mx, case.build(mx), case.dtype)
     structured, prefixed = tmp_path / "s.params", tmp_path / "p.params"

@@ -78,7 +78,7 @@ def test_constant_initial_states_are_read(operator: str, directions: int, sample
 
 @pytest.mark.parametrize("made", ["expand", "tile", "slice", "transpose", "concat", "where", "double"])
 @pytest.mark.parametrize("operator", ["LSTM", "GRU"])
-def test_a_learned_initial_state_made_for_any_batch_is_read(operator: str, made: str, tmp_path: Path) -> None:
+def test_a_learned_initial_state_expanded_to_any_batch_is_read(operator: str, made: str, tmp_path: Path) -> None:
     graph = Graph()
     x = graph.input("x", "T", "N", FEATURES)
     batch = batch_of(graph, x)
@@ -162,7 +162,7 @@ def test_initial_states_of_zeros_are_zeros(made: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("declared", [True, False])
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_initial_states_that_the_caller_gives_are_named(operator: str, declared: bool, tmp_path: Path) -> None:
+def test_initial_states_from_the_caller_are_named(operator: str, declared: bool, tmp_path: Path) -> None:
     graph = Graph()
     x = graph.input("x", None, None, FEATURES)
     names = [graph.input(kind, *((1, None, H) if declared else ())) for kind in kinds_of(operator)]
@@ -373,7 +373,7 @@ def test_lengths_of_the_whole_sequence_skip_nothing(operator: str, made: str, tm
 
 
 @pytest.mark.parametrize("given", ["constant", "input", "computed"])
-def test_steps_that_a_model_skips_are_said(given: str, tmp_path: Path) -> None:
+def test_steps_that_a_model_skips_are_reported(given: str, tmp_path: Path) -> None:
     graph = Graph()
     x = graph.input("x", None, None, FEATURES)
     match given:
@@ -502,7 +502,7 @@ def test_other_quantizations_are_the_reason(
 
 
 @pytest.mark.parametrize("made", ["gather", "reversed", "split", "sum", "cast", "flatten", "tile"])
-def test_weights_that_the_graph_makes_of_constants_are_read(made: str, tmp_path: Path) -> None:
+def test_weights_computed_by_the_graph_from_constants_are_read(made: str, tmp_path: Path) -> None:
     graph = one("LSTM")
     w = graph.constants.pop("a_W")
     if made == "cast":

@@ -19,7 +19,7 @@ CASES = {case.name: case for case in node_cases._NodeTestCases if case.model.gra
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_case_gives_its_expected_outputs(name: str, tmp_path: Path) -> None:
+def test_a_case_computes_its_expected_outputs(name: str, tmp_path: Path) -> None:
     case, path = CASES[name], tmp_path / "m.onnx"
     model: Any = onnx.ModelProto.FromString(case.model.SerializeToString())
     inputs, expected = case.data_sets[0]
@@ -42,7 +42,7 @@ def test_a_case_gives_its_expected_outputs(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_weights_that_the_caller_gives_are_the_reason(name: str, tmp_path: Path) -> None:
+def test_weights_from_the_caller_are_the_reason(name: str, tmp_path: Path) -> None:
     onnx.save(CASES[name].model, tmp_path / "m.onnx")
     entry = entry_of(tmp_path / "m.onnx")
     assert not entry.supported

@@ -130,7 +130,7 @@ def legacy_with_optimizer(folder: Path) -> tuple[Path, Networks | str]:
 
 
 @case
-def optimizer_beside_flat_weights(folder: Path) -> tuple[Path, Networks | str]:
+def optimizer_with_flat_weights(folder: Path) -> tuple[Path, Networks | str]:
     made = lstm(num_layers=2)
     return save({**made.state_dict(), "optimizer": trained(made)}, folder / "w.pt"), {"lstm": made}
 
@@ -983,14 +983,14 @@ def sharded(folder: Path, made: Any, ending: str, places: Callable[[str], int], 
     return paths
 
 
-def biases_apart(name: str) -> int:
+def separate_biases(name: str) -> int:
     return 2 if "bias" in name else 1
 
 
 @case
 def index_of_safetensors(folder: Path) -> tuple[Path, Networks | str]:
     made = model()
-    return sharded(folder, made, "safetensors", biases_apart)[0], of_model(made)
+    return sharded(folder, made, "safetensors", separate_biases)[0], of_model(made)
 
 
 @case
@@ -1002,25 +1002,25 @@ def index_of_bins(folder: Path) -> tuple[Path, Networks | str]:
 @case
 def folder_of_shards(folder: Path) -> tuple[Path, Networks | str]:
     made = model()
-    sharded(folder, made, "safetensors", biases_apart)
+    sharded(folder, made, "safetensors", separate_biases)
     return folder, of_model(made)
 
 
 @case
-def a_shard_beside_its_index(folder: Path) -> tuple[Path, Networks | str]:
+def a_shard_with_its_index(folder: Path) -> tuple[Path, Networks | str]:
     made = model()
-    return sharded(folder, made, "safetensors", biases_apart)[1], of_model(made)
+    return sharded(folder, made, "safetensors", separate_biases)[1], of_model(made)
 
 
 @case
-def a_shard_of_bins_beside_its_index(folder: Path) -> tuple[Path, Networks | str]:
+def a_shard_of_bins_with_its_index(folder: Path) -> tuple[Path, Networks | str]:
     made = model()
-    return sharded(folder, made, "bin", biases_apart)[2], of_model(made)
+    return sharded(folder, made, "bin", separate_biases)[2], of_model(made)
 
 
 @case
 def a_shard_alone(folder: Path) -> tuple[Path, Networks | str]:
-    paths = sharded(folder, model(), "safetensors", biases_apart)
+    paths = sharded(folder, model(), "safetensors", separate_biases)
     paths[0].unlink()
     return paths[1], {"encoder": "shard 1 of 2", "decoder": "shard 1 of 2"}
 
@@ -1035,15 +1035,15 @@ def a_shard_with_the_lower_layer_alone(folder: Path) -> tuple[Path, Networks | s
 @case
 def a_variant_of_the_index(folder: Path) -> tuple[Path, Networks | str]:
     made = model()
-    path = sharded(folder, made, "safetensors", biases_apart)[0]
+    path = sharded(folder, made, "safetensors", separate_biases)[0]
     return path.rename(folder / "model.safetensors.index.fp16.json"), of_model(made)
 
 
 @case
-def a_shard_beside_the_damaged_index_of_another_model(folder: Path) -> tuple[Path, Networks | str]:
+def a_shard_with_the_damaged_index_of_another_model(folder: Path) -> tuple[Path, Networks | str]:
     made = model()
     (folder / "a.index.json").write_text("{")
-    return sharded(folder, made, "safetensors", biases_apart)[1], of_model(made)
+    return sharded(folder, made, "safetensors", separate_biases)[1], of_model(made)
 
 
 @case

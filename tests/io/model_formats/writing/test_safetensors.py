@@ -39,7 +39,7 @@ def test_pytorch_s_module_loads_the_file_and_computes_the_same(
     assert_reproduces(inputs, out.numpy(), [state.numpy() for state in (final if cell == "lstm" else (final,))])
 
 
-def test_the_file_says_that_it_is_pytorch_s(tmp_path: Path) -> None:
+def test_the_file_is_marked_as_one_of_pytorch(tmp_path: Path) -> None:
     with safe_open(write(made("gru"), tmp_path / "w.safetensors"), framework="numpy") as file:
         assert file.metadata() == {"format": "pt"}
 

@@ -106,7 +106,7 @@ def counted(qtbot, window, make_entry):
     return reading, before
 
 
-def test_all_that_a_small_networks_number_adds_up_is_in_sight(counted, qtbot, run_config):
+def test_all_terms_of_a_small_network_are_visible(counted, qtbot, run_config):
     reading, _ = counted
     run_config({"cell": "rnn_relu", "input_size": 3, "hidden_size": 2}, sequence={"timesteps": 1})
     table = reading.window.findChild(TermTableView)

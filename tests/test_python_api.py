@@ -142,7 +142,7 @@ def test_the_html_inherits_the_colors_of_the_page() -> None:
     assert not re.search(r"background(-color)?: (?!none)", styles)
 
 
-def test_where_the_usual_reference_is_missing_a_warning_says_which_one_is_taken(
+def test_where_the_usual_reference_is_missing_a_warning_names_the_replacement(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "network.toml"

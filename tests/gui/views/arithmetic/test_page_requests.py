@@ -81,7 +81,7 @@ def test_hiding_the_view_cancels_the_pending_request(qtbot: Any, view: Arithmeti
     assert view.page.request.where.unit == 0
 
 
-def test_the_end_of_a_trail_stays_while_the_network_is_run_again(view: ArithmeticView, show: Any) -> None:
+def test_the_end_of_a_history_stays_while_the_network_is_run_again(view: ArithmeticView, show: Any) -> None:
     show(cell="lstm")
     view.show_history((WHERE, InputPlace(2, 1, 0)), 1)
     other = make_result(cell="lstm", num_layers=2, bidirectional=True)
@@ -98,7 +98,7 @@ def test_the_end_of_a_trail_stays_while_the_network_is_run_again(view: Arithmeti
     [Location(1, 0, 40, 0, 2), InputPlace(40, 0, 1), InitialPlace("h", 3, 0, 0, 1)],
     ids=lambda place: type(place).__name__,
 )
-def test_a_trail_through_a_result_that_is_still_to_come_is_waited_for(
+def test_a_history_through_a_pending_result_is_waited_for(
     qtbot: Any, view: ArithmeticView, show: Any, place: Any
 ) -> None:
     show()

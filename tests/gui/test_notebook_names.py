@@ -111,7 +111,7 @@ class Seen:
         return False
 
 
-def by_hand(inputs: Inputs, steps: Steps) -> dict[str, NDArray[Any]]:
+def computed_steps(inputs: Inputs, steps: Steps) -> dict[str, NDArray[Any]]:
     """The steps as one writes them down: relu of two products and two biases."""
     dat = inputs.sequence.swapaxes(0, 1)
     known: dict[str, Any] = {"dat": dat, "initial_state": [inputs.initial_state.h], "__builtins__": {}}
@@ -139,7 +139,7 @@ def test_every_line_that_is_printed_is_found_by_its_name(window: MainWindow, run
         run_config({**_NETWORK, **network}, sequence={"timesteps": timesteps})
         result = window.session.result
         assert result is not None
-        seen, values = Seen(window), by_hand(result.inputs, steps)
+        seen, values = Seen(window), computed_steps(result.inputs, steps)
         arrays = {"out": result.reference.output_in("NTC"), "state": [result.reference.state_h], "__builtins__": {}}
         told = " ".join(step.prose for step in lessons[section].steps)
         for line in printed:
