@@ -1,16 +1,24 @@
-"""Everything that a run reads, drawn or loaded once and handed to every engine."""
+"""Everything that a run reads, drawn or loaded once and handed to every engine.
 
-from collections.abc import Callable, Mapping
+As a folder: `config.json`, `input.npy`, `cell.json`, `names.json` and `assumptions.json` if it has some, and all
+other numbers together. The parameters in Gluon's order and the initial state share a file, because a short run takes no
+longer than it takes to make a file for each.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from pathlib import Path
 from typing import TypeAlias
 
+from rnnviz.cells.interpreters.serialized import cell_from_json, cell_to_json
 from rnnviz.core.axis_labels import UNNAMED, Names
 from rnnviz.core.config import Config, Network
 from rnnviz.core.errors import InputError
 from rnnviz.core.initial_state import State
-from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.multiscale import Pyramid
+from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped, store_mapped
+from rnnviz.core.multiscale import Pyramid, open_pyramids
 from rnnviz.core.parameters import Parameters
 
 
@@ -89,3 +97,84 @@ def with_sequence_shape(config: Config, shape: tuple[int, int, int]) -> Config:
             f"({batch_size}, {timesteps}, {features}))."
         )
     return replace(config, sequence=replace(config.sequence, batch_size=batch_size, timesteps=timesteps))
+
+
+_CONFIG, _CELL, _NAMES, _ASSUMPTIONS = "config.json", "cell.json", "names.json", "assumptions.json"
+_SEQUENCE, _NUMBERS = "input.npy", "numbers.npy"
+
+
+def save_inputs(folder: Path, inputs: Inputs) -> Inputs:
+    """Write inputs to a new folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder, which must not exist.
+    inputs : Inputs
+        Sequence (T, N, I), parameters and initial state.
+
+    Returns
+    -------
+    Inputs
+        The same arrays, mapped from the files.
+
+    Raises
+    ------
+    OSError
+        If the folder exists or the disk is full.
+    """
+    folder.mkdir(parents=True)
+    (folder / _CONFIG).write_bytes(json.dumps(inputs.config.to_mapping()).encode())
+    if inputs.network.custom is not None:
+        (folder / _CELL).write_text(cell_to_json(inputs.network.custom), encoding="utf-8")
+    if inputs.names:
+        names = {"timesteps": inputs.names.timesteps, "features": inputs.names.features}
+        (folder / _NAMES).write_bytes(json.dumps(names).encode())
+    if inputs.assumptions:
+        (folder / _ASSUMPTIONS).write_bytes(json.dumps(inputs.assumptions).encode())
+    sequence = store_mapped(folder / _SEQUENCE, inputs.sequence)
+    arrays = (*inputs.parameters.values(), *inputs.initial_state.arrays)
+    numbers = create_mapped(folder / _NUMBERS, inputs.network.dtype, (sum(array.size for array in arrays),))
+    for part, array in zip(_parts(numbers, [array.shape for array in arrays]), arrays, strict=True):
+        part[...] = array
+    return replace(_inputs(inputs.config, sequence, numbers, folder, inputs.names), assumptions=inputs.assumptions)
+
+
+def open_inputs(folder: Path) -> Inputs:
+    """The inputs that `save_inputs` wrote, read-only and mapped.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the folder does not hold them.
+    """
+    config = Config.from_mapping(json.loads((folder / _CONFIG).read_bytes()))
+    if (folder / _CELL).exists():
+        config = config.with_custom_cell(cell_from_json((folder / _CELL).read_text(encoding="utf-8")))
+    names = UNNAMED
+    if (folder / _NAMES).exists():
+        names = Names(**json.loads((folder / _NAMES).read_bytes()))
+    assumed = folder / _ASSUMPTIONS
+    assumptions = tuple(json.loads(assumed.read_bytes())) if assumed.exists() else ()
+    sequence, numbers = open_mapped(folder / _SEQUENCE), open_mapped(folder / _NUMBERS)
+    inputs = _inputs(config, sequence, numbers, folder, names)
+    return replace(inputs, pyramids=open_pyramids(folder), assumptions=assumptions)
+
+
+def _inputs(config: Config, sequence: FloatArray, numbers: FloatArray, folder: Path, names: Names) -> Inputs:
+    """The inputs whose parameters and initial state lie one after another in `numbers`."""
+    network = config.network
+    shapes = network.parameter_shapes()
+    state_shapes = [network.state_shape(sequence.shape[1], name) for name in network.kind.state_symbols]
+    numbers.flags.writeable = False
+    parts = list(_parts(numbers, [*shapes.values(), *state_shapes]))
+    parameters = Parameters(network, dict(zip(shapes, parts, strict=False)))
+    return Inputs(config, sequence, parameters, State(*parts[len(shapes) :]), folder, names=names)
+
+
+def _parts(numbers: FloatArray, shapes: Sequence[tuple[int, ...]]) -> Iterator[FloatArray]:
+    """Views of consecutive numbers, of these shapes."""
+    start = 0
+    for shape in shapes:
+        yield numbers[start : start + prod(shape)].reshape(shape)
+        start += prod(shape)

@@ -36,9 +36,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Equality, Progress
-from rnnviz.engines.layers import LayerTask, run_stack
-from rnnviz.engines.layerwise import fill_layer, initial_states
-from rnnviz.engines.unrolled import Step, cell_step, unrolled
+from rnnviz.engines.layers import LayerTask, Step, cell_step, fill_layer, initial_states, run_stack, unrolled
 
 _LAYERS = {
     "rnn_relu": lambda *sizes, **options: rnn.RNN(*sizes, activation="relu", **options),

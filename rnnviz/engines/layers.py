@@ -1,15 +1,20 @@
 """Stacked layers in one or both directions, around any implementation of one layer.
 
 Index k = layer·D + direction; the next layer reads concat(forward, backward) on the feature axis at the same t.
+
+A layer may be computed by another library's layer, or time step by time step on another library's arrays.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from functools import partial
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from rnnviz.cells import CellSpec
+from rnnviz.cells.interpreters.arrays import Library, step_values
+from rnnviz.core.initial_state import State
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import LayerParameters
@@ -84,3 +89,66 @@ def run_stack(inputs: Inputs, trace: Trace, run_layer: RunLayer, progress: Progr
         # Two directions are joined where out will stand in the end: a copy in memory would grow with the sequence.
         last = layer == network.num_layers - 1
         x = join(trace.hidden[layer], trace.output if last or network.directions == 2 else None)
+
+
+def layer_rows(layer: int, directions: int) -> slice:
+    """The rows layer·D to layer·D + D of a state (L·D, N, H)."""
+    return slice(layer * directions, (layer + 1) * directions)
+
+
+def initial_states(state: State, layer: int, directions: int) -> list[FloatArray]:
+    """h0, and c0 of an LSTM, of one layer, each (D, N, H)."""
+    return [np.ascontiguousarray(array[layer_rows(layer, directions)]) for array in state.arrays]
+
+
+def fill_layer(trace: Trace, layer: int, out: FloatArray, finals: Sequence[FloatArray]) -> None:
+    """Write a layer's out (T, N, D·H) and final states, each (D, N, H), into the trace; P for H if h is projected."""
+    layers, directions, _, _, size = trace.shape
+    for direction in range(directions):
+        trace.hidden[layer, direction] = out[..., direction * size : (direction + 1) * size]
+    rows = layer_rows(layer, directions)
+    for name, final in zip("hc", finals, strict=False):
+        trace[f"state.{name}"][rows] = final
+    if layer == layers - 1:
+        trace.output[:] = out
+
+
+Arrays: TypeAlias = Mapping[str, Any]
+"""Arrays of the library by name: parameters, or a state."""
+
+Step: TypeAlias = Callable[[Any, Arrays], Arrays]
+"""step(x, state): the new state, and perhaps other values, from the layer input (N, I) and the previous state."""
+
+
+def cell_step(library: Library) -> Callable[[LayerTask, Arrays], Step]:
+    """The step that computes the cell's lines on the arrays of a library."""
+    return lambda task, parameters: partial(step_values, task.cell, parameters, library=library)
+
+
+def unrolled(
+    step_of: Callable[[LayerTask, Arrays], Step],
+    to_library: Callable[[FloatArray], Any],
+    to_numpy: Callable[[Any], FloatArray],
+) -> RunLayer:
+    """A way to run one layer; see `engines.layers.RunLayer`.
+
+    Parameters
+    ----------
+    step_of:
+        Gives the step of a layer with these parameters.
+    to_library, to_numpy:
+        Convert an array of NumPy to one of the library, and back.
+    """
+
+    def run_layer(task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
+        step = step_of(task, {name: to_library(array) for name, array in vars(task.parameters).items()})
+        state = {name: to_library(array) for name, array in task.state.items()}
+        for done, t in enumerate(task.timesteps, start=1):
+            values = step(to_library(task.x[t]), state)
+            state = {name: values[name] for name in state}
+            for name, series in task.series.items():
+                series[t] = to_numpy(state[name])
+            progress(done / len(task.x))
+        return {name: to_numpy(array) for name, array in state.items()}
+
+    return run_layer

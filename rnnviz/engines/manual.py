@@ -1,13 +1,16 @@
 """The manual recurrence: the cell's own lines, compiled into NumPy calls (`cells.interpreters.numpy_program`)."""
 
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Progress
-from rnnviz.engines.blas_threads import threads_for
 from rnnviz.engines.layers import LayerTask, run_stack
 
 
@@ -33,3 +36,27 @@ class ManualEngine:
         with np.errstate(all="ignore"):
             run_stack(inputs, trace, run_layer, progress)
         return EngineReport()
+
+
+_WORTH_SHARING = 1 << 19
+"""Multiplications in the product of one step from which on a second thread saves time."""
+
+_NEVER_SHARED = 1 << 13
+"""Multiplications up to which OpenBLAS uses one thread: setting a limit takes longer than the product."""
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    # Looking through the process's libraries takes milliseconds, and numpy's is there from the start.
+    return ThreadpoolController().select(user_api="blas")
+
+
+def threads_for(step: int, largest: int) -> AbstractContextManager[object]:
+    """Within it, a layer whose steps take few multiplications has one thread, else as many as usual.
+
+    `step` is the number of multiplications in the recurrent product of a step, `largest` that in any of its products.
+    """
+    if step >= _WORTH_SHARING or largest <= _NEVER_SHARED:
+        return nullcontext()
+    limit: AbstractContextManager[object] = _blas().limit(limits=1)
+    return limit

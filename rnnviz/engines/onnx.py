@@ -19,7 +19,7 @@ from rnnviz.core.errors import EngineError, first_line, last_line
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Progress
-from rnnviz.engines.layerwise import fill_layer, initial_states
+from rnnviz.engines.layers import fill_layer, initial_states
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 

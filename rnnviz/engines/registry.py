@@ -6,9 +6,8 @@ Nothing heavy is imported before an engine is loaded, so that a window can list 
 import os
 import platform
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from unicodedata import category
@@ -22,7 +21,9 @@ from rnnviz.core.regular_file import check_regular
 from rnnviz.core.schema import display_value
 from rnnviz.core.words import join_words, suggest
 from rnnviz.engines.base import Engine
-from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX, KnownBug, known_bugs_of
+from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX
+from rnnviz.engines.faults.registry import KnownBug as KnownBug
+from rnnviz.engines.faults.registry import known_bugs_of as known_bugs_of
 
 _NOT_TEXT = ("Cc", "Cs")
 """Control characters, which would command a terminal, and lone surrogates, which no file of text can hold."""
@@ -46,7 +47,6 @@ class EngineEntry:
     name: str
     title: str
     package: str | None
-    load: Callable[[], Engine]
     dtypes: tuple[str, ...] = ("float32", "float64")
     bug: KnownBug | None = None
     own: Path | None = None
@@ -101,75 +101,15 @@ def _has_cell(engine: str, network: Network) -> bool:
     return True
 
 
-def _load_manual() -> Engine:
-    from rnnviz.engines.manual import ManualEngine
-
-    return ManualEngine()
-
-
-def _load_onnx() -> Engine:
-    from rnnviz.engines.onnx import OnnxEngine
-
-    return OnnxEngine()
-
-
-def _load_torch() -> Engine:
-    from rnnviz.engines.torch import TorchEngine
-
-    return TorchEngine()
-
-
-def _load_gluon() -> Engine:
-    from rnnviz.engines.gluon import GluonEngine
-
-    return GluonEngine()
-
-
 ENGINES: dict[str, EngineEntry] = {
     entry.name: entry
     for entry in (
-        EngineEntry("gluon", "Gluon", "mxnet", _load_gluon),
-        EngineEntry("manual", "manual", None, _load_manual),
-        EngineEntry("onnx", "ONNX Runtime", "onnxruntime", _load_onnx, ("float32",)),
-        EngineEntry("torch", "PyTorch", "torch", _load_torch),
+        EngineEntry("gluon", "Gluon", "mxnet"),
+        EngineEntry("manual", "manual", None),
+        EngineEntry("onnx", "ONNX Runtime", "onnxruntime", ("float32",)),
+        EngineEntry("torch", "PyTorch", "torch"),
     )
 }
-
-
-def _load_known_bug(name: str) -> Engine:
-    from rnnviz.engines.faults.engine import KnownBugEngine
-
-    return KnownBugEngine(name)
-
-
-def _load_own(path: str) -> Engine:
-    from rnnviz.engines.user_code.parent import OwnEngine
-
-    return OwnEngine(path)
-
-
-def _load_recording(name: str) -> Engine:
-    from rnnviz.engines.replay.engine import RecordedEngine
-
-    return RecordedEngine(name)
-
-
-@dataclass(frozen=True)
-class KnownBugEntry:
-    """One known bug as people read about it: `cause` is a noun phrase, `origin` says who makes it.
-
-    `engine` is the name of the engine that simulates it.
-    """
-
-    name: str
-    engine: str
-    cause: str
-    origin: str
-
-
-def known_bug_entries(network: Network) -> tuple[KnownBugEntry, ...]:
-    """The known bugs that apply to the network, in the catalog's order."""
-    return tuple(KnownBugEntry(m.name, m.engine, m.cause, m.origin) for m in known_bugs_of(network))
 
 
 def is_known_bug(name: str) -> bool:
@@ -185,7 +125,7 @@ def recordings_in(path: Path) -> tuple[str, ...]:
     InputError
         If the file cannot be read or is damaged.
     """
-    from rnnviz.engines.replay.reader import engines_in
+    from rnnviz.engines.replay import engines_in
 
     return tuple(str(RecordingName(str(path), engine)) for engine in engines_in(path)) or (
         str(RecordingName(str(path))),
@@ -212,9 +152,9 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
         check_regular(file)
         raise ConfigError(key, f'{key} names "{name}", but there is no such file.')
     if is_recording(name):
-        return EngineEntry(name, name, None, partial(_load_recording, name))
+        return EngineEntry(name, name, None)
     if is_own(name):
-        return EngineEntry(name, Path(name).name, None, partial(_load_own, name), own=Path(name))
+        return EngineEntry(name, Path(name).name, None, own=Path(name))
     if is_known_bug(name):
         bug = KNOWN_BUGS.get(name.removeprefix(PREFIX))
         if bug is None:
@@ -223,7 +163,7 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
                 f"{key} names {display_value(name)}, which is not a known bug: use one of {', '.join(KNOWN_BUGS)}."
                 + suggest(name, (bug.engine for bug in KNOWN_BUGS.values())),
             )
-        return EngineEntry(name, name, None, partial(_load_known_bug, name), bug=bug)
+        return EngineEntry(name, name, None, bug=bug)
     if name not in ENGINES:
         raise ConfigError(
             key,
@@ -283,6 +223,36 @@ def load_engine(name: str) -> Engine:
     if entry.unavailable is not None:
         raise EngineError(entry.unavailable)
     try:
-        return entry.load()
+        return _load(name)
     except (ImportError, OSError, AttributeError) as error:
         raise EngineError(f"The engine {name} could not be loaded: {error}.") from error
+
+
+def _load(name: str) -> Engine:
+    if is_recording(name):
+        from rnnviz.engines.replay import RecordedEngine
+
+        return RecordedEngine(name)
+    if is_own(name):
+        from rnnviz.engines.user_code.parent import OwnEngine
+
+        return OwnEngine(name)
+    if name == "gluon":
+        from rnnviz.engines.gluon import GluonEngine
+
+        return GluonEngine()
+    if name == "onnx":
+        from rnnviz.engines.onnx import OnnxEngine
+
+        return OnnxEngine()
+    if name == "torch":
+        from rnnviz.engines.torch import TorchEngine
+
+        return TorchEngine()
+    if is_known_bug(name):
+        from rnnviz.engines.faults.engine import KnownBugEngine
+
+        return KnownBugEngine(name)
+    from rnnviz.engines.manual import ManualEngine
+
+    return ManualEngine()

@@ -21,9 +21,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import LayerParameters, Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Progress
-from rnnviz.engines.layers import run_stack
-from rnnviz.engines.layerwise import fill_layer, initial_states
-from rnnviz.engines.unrolled import cell_step, unrolled
+from rnnviz.engines.layers import cell_step, fill_layer, initial_states, run_stack, unrolled
 
 _NAMES = {
     "i2h_weight": "weight_ih",

@@ -12,15 +12,14 @@ from time import perf_counter
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import is_own, is_recording
 from rnnviz.core.errors import ConfigError, EngineError, InputError
-from rnnviz.core.inputs import Inputs
-from rnnviz.core.inputs_io import open_inputs, save_inputs
+from rnnviz.core.inputs import Inputs, open_inputs, save_inputs
 from rnnviz.core.memory_budget import check_demand
 from rnnviz.core.progress import watched
 from rnnviz.core.trace import Trace, create_trace, open_trace, with_missing
 from rnnviz.engines.base import Engine
 from rnnviz.engines.faults.registry import known_bugs_of
 from rnnviz.engines.registry import find_engine, load_engine
-from rnnviz.engines.replay.reader import check_recording, open_recording
+from rnnviz.engines.replay import check_recording, open_recording
 from rnnviz.engines.user_code.parent import custom_cell
 from rnnviz.execution.events import RunRequest, Stage, StageKind
 from rnnviz.multiscale.builder import ComparedPyramids, build_values, needs_pyramid

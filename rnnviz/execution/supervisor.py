@@ -15,8 +15,7 @@ from typing import Any
 import rnnviz.text.repr_html  # noqa: F401 (gives results their representations)
 from rnnviz.core.config import Config
 from rnnviz.core.errors import EngineError, InputError
-from rnnviz.core.inputs import Load
-from rnnviz.core.inputs_io import open_inputs
+from rnnviz.core.inputs import Load, open_inputs
 from rnnviz.execution import worker
 from rnnviz.execution.child_process import describe_exit, start
 from rnnviz.execution.events import (

@@ -8,7 +8,7 @@ from time import perf_counter
 import pytest
 
 from rnnviz.core.config import Config
-from rnnviz.core.inputs_io import open_inputs
+from rnnviz.core.inputs import open_inputs
 from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, judge_computed, open_traces
 from rnnviz.execution.worker import disable_malloc_trim

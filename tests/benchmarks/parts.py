@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 
 from rnnviz.core.config import Config
-from rnnviz.core.inputs_io import save_inputs
+from rnnviz.core.inputs import save_inputs
 from rnnviz.core.trace import Trace, create_trace, open_trace
 from rnnviz.engines.registry import load_engine
 from rnnviz.io.export.csv import write_csv

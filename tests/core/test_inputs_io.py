@@ -10,8 +10,7 @@ import pytest
 from rnnviz.core.axis_labels import UNNAMED, Names
 from rnnviz.core.config import Config
 from rnnviz.core.initial_state import draw_initial_state
-from rnnviz.core.inputs import Inputs, with_sequence_shape
-from rnnviz.core.inputs_io import open_inputs, save_inputs
+from rnnviz.core.inputs import Inputs, open_inputs, save_inputs, with_sequence_shape
 from rnnviz.core.mmap_arrays import create_mapped
 from rnnviz.core.multiscale import Level
 from rnnviz.core.parameters import draw_parameters

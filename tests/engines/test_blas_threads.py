@@ -3,7 +3,7 @@
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from rnnviz.engines.blas_threads import threads_for
+from rnnviz.engines.manual import threads_for
 
 
 def threads() -> set[int]:

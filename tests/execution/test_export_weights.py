@@ -8,7 +8,7 @@ import pytest
 
 from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError, InputError
-from rnnviz.core.inputs_io import open_inputs, save_inputs
+from rnnviz.core.inputs import open_inputs, save_inputs
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.progress import watched
 from rnnviz.execution.export_weights import write_verified

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rnnviz.core.config import Config
-from rnnviz.core.inputs_io import open_inputs
+from rnnviz.core.inputs import open_inputs
 from rnnviz.core.memory_budget import demand
 from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, open_traces

@@ -8,7 +8,7 @@ import pytest
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError
-from rnnviz.core.inputs_io import open_inputs
+from rnnviz.core.inputs import open_inputs
 from rnnviz.execution.events import RunRequest, Stage, StageKind
 from rnnviz.execution.pipeline import Outcome, compute, open_traces
 from rnnviz.io.export.json_summary import summary

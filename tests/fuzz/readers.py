@@ -20,7 +20,7 @@ from rnnviz.core.sequence_config import SequenceSource
 from rnnviz.engines.layers import run_stack
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import find_engine
-from rnnviz.engines.replay.engine import RecordedEngine
+from rnnviz.engines.replay import RecordedEngine
 from rnnviz.engines.user_code.user_step import OwnRecurrence, RecurrenceError
 from rnnviz.gui.commands.recent_files import RecentFiles
 from rnnviz.gui.settings import MOTION_CHOICES, THEME_CHOICES, Settings

@@ -17,7 +17,7 @@ from time import monotonic
 from types import FrameType
 from typing import BinaryIO
 
-from rnnviz.core.inputs_io import open_inputs
+from rnnviz.core.inputs import open_inputs
 from rnnviz.core.trace import open_trace
 from rnnviz.engines.layers import run_stack
 from rnnviz.engines.user_code.protocol import (

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from rnnviz.core.inputs_io import open_inputs
+from rnnviz.core.inputs import open_inputs
 from rnnviz.execution.child_process import call_in_subprocess
 from rnnviz.gui.jobs.task_queue import Progress
 from rnnviz.io.atomic import atomic_write

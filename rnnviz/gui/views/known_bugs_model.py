@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.words import plural
-from rnnviz.engines.registry import KnownBugEntry
+from rnnviz.engines.registry import KnownBug
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.cell_painter import TableCell
@@ -33,7 +33,7 @@ class Detection(StrEnum):
     UNKNOWN = "unknown"
 
 
-def detection(result: RunResult, entry: KnownBugEntry) -> Detection:
+def detection(result: RunResult, entry: KnownBug) -> Detection:
     """Whether the run detects a known bug."""
     if entry.engine in result.traces:
         return Detection.COMPUTED
@@ -49,7 +49,7 @@ class KnownBugsModel(TextTableModel):
 
     def __init__(self) -> None:
         super().__init__()
-        self.entries: tuple[KnownBugEntry, ...] = ()
+        self.entries: Sequence[KnownBug] = ()
         self.apply_theme(LIGHT)
 
     def apply_theme(self, theme: Theme) -> None:
@@ -63,7 +63,7 @@ class KnownBugsModel(TextTableModel):
         if self.rows:
             self.dataChanged.emit(self.index(0, 0), self.index(len(self.rows) - 1, len(self.headings) - 1))
 
-    def show_bugs(self, result: RunResult | None, entries: tuple[KnownBugEntry, ...]) -> None:
+    def show_bugs(self, result: RunResult | None, entries: Sequence[KnownBug]) -> None:
         self.entries = entries
         self.show_rows([] if result is None else [(entry.cause, detection(result, entry).value) for entry in entries])
 

@@ -4,7 +4,7 @@ from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QStackedLayout, QVBoxLayout, QWidget
 
 from rnnviz.core.trace_index import Location
-from rnnviz.engines.registry import KnownBugEntry, known_bug_entries
+from rnnviz.engines.registry import KnownBug, known_bugs_of
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.known_bugs_model import Detection, KnownBugsModel, SpreadModel, SpreadStrip, detection
@@ -99,7 +99,7 @@ class KnownBugsView(ResultView):
         return detail
 
     @property
-    def chosen(self) -> KnownBugEntry | None:
+    def chosen(self) -> KnownBug | None:
         """The selected known bug."""
         return next((entry for entry in self.model.entries if entry.name == self._name), None)
 
@@ -139,7 +139,7 @@ class KnownBugsView(ResultView):
 
     def _refresh(self) -> None:
         result = self._result
-        entries = () if result is None else known_bug_entries(result.inputs.network)
+        entries = () if result is None else known_bugs_of(result.inputs.network)
         self._pages.setCurrentIndex(1 if entries else 0)
         self._refreshing = True
         self.model.show_bugs(result, entries)

@@ -13,7 +13,7 @@ from rnnviz.core import npz
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs
-from rnnviz.engines.replay.engine import RecordedEngine
+from rnnviz.engines.replay import RecordedEngine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.invariants import consistency_checks
 from tests.engines.replay.recordings import Arrays, network_inputs, recorded

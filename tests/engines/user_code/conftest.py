@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnviz.core.inputs import Inputs
-from rnnviz.core.inputs_io import save_inputs
+from rnnviz.core.inputs import Inputs, save_inputs
 from tests.engines.user_code.files import SIZES
 from tests.verify.audit_helpers import inputs_of
 

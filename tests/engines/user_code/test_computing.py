@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from rnnviz.core.errors import ConfigError
-from rnnviz.core.inputs import Inputs
-from rnnviz.core.inputs_io import save_inputs
+from rnnviz.core.inputs import Inputs, save_inputs
 from rnnviz.engines.registry import find_engine, load_engine
 from tests.engines.seeded_faults import RIGHT
 from tests.engines.user_code.files import SIZES, run, sentence_of, written

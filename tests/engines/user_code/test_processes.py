@@ -10,8 +10,7 @@ import psutil
 import pytest
 
 from rnnviz.core.errors import EngineError
-from rnnviz.core.inputs import Inputs
-from rnnviz.core.inputs_io import save_inputs
+from rnnviz.core.inputs import Inputs, save_inputs
 from rnnviz.core.trace import create_trace
 from rnnviz.engines.user_code import parent as own_engine
 from rnnviz.engines.user_code.parent import OwnEngine
@@ -221,7 +220,7 @@ PARENT = """
 import sys
 from pathlib import Path
 from rnnviz.engines.user_code.parent import OwnEngine
-from rnnviz.core.inputs_io import open_inputs
+from rnnviz.core.inputs import open_inputs
 from rnnviz.core.trace import open_trace
 OwnEngine(sys.argv[1]).run(open_inputs(Path(sys.argv[2])), open_trace(Path(sys.argv[3]), writable=True), print)
 """

@@ -8,7 +8,7 @@ import pytest
 from rnnviz.core.axis_labels import Names
 from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError, InputError
-from rnnviz.core.inputs_io import open_inputs, save_inputs
+from rnnviz.core.inputs import open_inputs, save_inputs
 from rnnviz.io.config_toml import dump_config, load_config
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.readers.axis_labels import read_feature_names, read_labels

@@ -10,8 +10,7 @@ import pytest
 from rnnviz.core.axis_labels import Names
 from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError
-from rnnviz.core.inputs import Inputs
-from rnnviz.core.inputs_io import open_inputs, save_inputs
+from rnnviz.core.inputs import Inputs, open_inputs, save_inputs
 from rnnviz.engines.registry import load_engine
 from rnnviz.explain.input_source import origin
 from rnnviz.explain.provenance import InputPlace

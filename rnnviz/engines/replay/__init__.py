@@ -1,1 +1,0 @@
-"""Recorded outputs from an `.npz` file, as an engine."""
