@@ -43,9 +43,9 @@ def _sweep(options: Namespace) -> Answer:
     from rnnviz.io.outputs import check_outputs, files_read
     from rnnviz.io.resources import resource_path
     from rnnviz.sweeps.driver import Sweeping, check_engines
+    from rnnviz.sweeps.grid import base_of, load_sweep
     from rnnviz.sweeps.journal import Journal, journal_of, read_journal
     from rnnviz.sweeps.results import SweepTable
-    from rnnviz.sweeps.toml import base_of, load_sweep
 
     if options.example:
         return AGREE, resource_path("sweeps", "example.toml").read_text(encoding="utf-8")
@@ -109,7 +109,7 @@ def _compute(sweeping: "Sweeping", journal: "Journal", options: Namespace) -> "l
 
 def _scheduler(warm: Sequence[str], options: Namespace) -> "Scheduler":
     if options.scheduler is None:
-        from rnnviz.sweeps.local import LocalScheduler
+        from rnnviz.sweeps.scheduler import LocalScheduler
 
         workers = None if options.workers is None else _WORKERS.check("--workers", options.workers)
         return LocalScheduler(tuple(warm), workers)

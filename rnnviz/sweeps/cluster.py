@@ -7,9 +7,9 @@ import asyncio
 import logging
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from uuid import uuid4
 
 from distributed import Client, as_completed
@@ -19,7 +19,7 @@ from rnnviz import __version__
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.execution.supervisor import Supervisor
 from rnnviz.sweeps.results import SweepResult
-from rnnviz.sweeps.task import Task, find
+from rnnviz.sweeps.scheduler import Task, find
 
 _CONNECT_SECONDS = 10
 _AHEAD = 4096
@@ -47,7 +47,7 @@ def _compute(sent: _Sent) -> SweepResult:
     return find(sent.task.request(), supervisor)
 
 
-class ClusterScheduler:
+class ClusterScheduler(AbstractContextManager["ClusterScheduler"]):
     """Hands rows to the scheduler of Dask at an address such as tcp://10.0.0.1:8786."""
 
     def __init__(self, address: str) -> None:
@@ -106,12 +106,7 @@ class ClusterScheduler:
             if self._futures:
                 self._client.cancel(list(self._futures))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
         self._client.close()
 

@@ -1,21 +1,81 @@
-"""The driver of a sweep: finds known rows in the journal, computes the others, and yields them in order."""
+"""The driver of a sweep: finds known rows in the journal, computes the others, and yields them in order.
 
+The key of a row in the journal is a hash of everything that its result depends on.
+"""
+
+import hashlib
+import json
 from collections.abc import Iterable, Iterator
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
+from functools import cache
 from itertools import islice
+from pathlib import Path
 from typing import cast
 
+from rnnviz import __version__
+from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.engine_spec import engine_file
-from rnnviz.core.errors import EngineError
+from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.inputs import Load
+from rnnviz.core.regular_file import check_regular
+from rnnviz.core.schema import declarations
 from rnnviz.engines.registry import EngineEntry, find_engine
 from rnnviz.execution.events import AuditMode
-from rnnviz.sweeps.cache_key import Identities
 from rnnviz.sweeps.grid import Point, Sweep
 from rnnviz.sweeps.journal import Journal
 from rnnviz.sweeps.results import COMPUTED, SweepResult, SweepRow
-from rnnviz.sweeps.scheduler import Future, Scheduler
-from rnnviz.sweeps.task import Task
+from rnnviz.sweeps.scheduler import Scheduler, Task
+
+_MISSING = "missing"
+
+
+class Identities:
+    """Computes keys from config, audit, the content of the files that a config names, and the engines' versions.
+
+    Each file is read once, so that one of these belongs to one start of a sweep.
+    """
+
+    def __init__(self, audit: str) -> None:
+        self._audit = audit
+        self._digest = cache(_digest)
+        self._version = cache(_version)
+
+    def of(self, config: Config) -> str:
+        """The key of a row."""
+        engines = config.compare.engines
+        content = {
+            "config": config.to_mapping(),
+            "audit": self._audit,
+            "files": {path: self._digest(path) for path in _files(config)},
+            "versions": {"rnnviz": __version__, **{name: self._version(name) for name in engines}},
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _files(config: Config) -> Iterator[str]:
+    for name, section in SECTIONS.items():
+        for key, config_field in declarations(section).items():
+            path = getattr(getattr(config, name), key)
+            if config_field.is_path(path):
+                yield path
+    yield from (path for path in map(engine_file, config.compare.engines) if path is not None)
+
+
+def _digest(path: str) -> str:
+    try:
+        check_regular(path)
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, InputError):
+        # The row says so itself when it is computed.
+        return _MISSING
+
+
+def _version(engine: str) -> str | None:
+    try:
+        return find_engine(engine).version
+    except InputError:
+        return None
 
 
 def check_engines(sweep: Sweep) -> dict[str, EngineEntry]:
@@ -87,7 +147,7 @@ class Sweeping:
         InputError
             If the journal cannot be written.
         """
-        points: dict[Future, Point] = {}
+        points: dict[Future[SweepResult], Point] = {}
         left = iter(self.left)
 
         def submit(count: int) -> None:
@@ -121,7 +181,7 @@ def earlier(sweep: Sweep, points: Iterable[Point], known: dict[str, SweepResult]
     ]
 
 
-def _result(future: Future) -> SweepResult:
+def _result(future: Future[SweepResult]) -> SweepResult:
     try:
         return future.result()
     except CancelledError:

@@ -6,9 +6,9 @@ A line that is torn, because the machine stopped while it was written, counts as
 import json
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.regular_file import check_regular
@@ -47,7 +47,7 @@ def read_journal(path: Path) -> dict[str, SweepResult]:
     return found
 
 
-class Journal:
+class Journal(AbstractContextManager["Journal"]):
     """A journal that is open to be written, by one sweep at a time."""
 
     def __init__(self, path: Path) -> None:
@@ -89,12 +89,7 @@ class Journal:
         except OSError as error:
             raise InputError(f"{self._path} cannot be written: {error.strerror or error}.") from error
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
 

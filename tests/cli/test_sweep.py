@@ -17,8 +17,8 @@ import pytest
 from rnnviz.cli import main
 from rnnviz.cli.exit_codes import DISAGREE, WRONG_INPUT
 from rnnviz.io.templates import write_starter
+from rnnviz.sweeps.grid import load_sweep
 from rnnviz.sweeps.results_io import load_sweep_results
-from rnnviz.sweeps.toml import load_sweep
 from tests.io.model_formats.sources import in_torch_names, network, weights_of
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
@@ -46,7 +46,7 @@ def test_finished_sweep_computes_nothing_again(
     assert pl.read_csv(tmp_path / "a.csv")["network.hidden_size"].to_list() == [4, 6]
     assert load_sweep_results(tmp_path / "a.json") == load_sweep_results(tmp_path / "a.csv")
     # Nothing can be computed any more, and nothing has to be.
-    monkeypatch.setattr("rnnviz.sweeps.local.LocalScheduler.submit", None)
+    monkeypatch.setattr("rnnviz.sweeps.scheduler.LocalScheduler.submit", None)
     assert main(["sweep", str(path), "--json", "-", "--quiet"]) == 0
     out, _ = capfd.readouterr()
     assert json.loads(out) == json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))

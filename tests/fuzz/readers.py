@@ -35,9 +35,8 @@ from rnnviz.io.readers.sequence import open_sequence
 from rnnviz.io.readers.vocabulary import read_vocabulary
 from rnnviz.io.session.load import read_session
 from rnnviz.lessons.content import read_lesson
-from rnnviz.sweeps.file_type import is_sweep_results
+from rnnviz.sweeps.grid import is_sweep, is_sweep_results, load_sweep
 from rnnviz.sweeps.results_io import load_sweep_results, write_sweep_csv, write_sweep_json
-from rnnviz.sweeps.toml import is_sweep, load_sweep
 from tests.io.model_formats.damage import networks_in
 from tests.oracles.computed import computed, empty_trace
 

@@ -19,10 +19,9 @@ from rnnviz.io.readers.plain_text import read_plain_text
 from rnnviz.io.readers.vocabulary import read_vocabulary
 from rnnviz.io.readers.wav import open_wav
 from rnnviz.io.session.load import read_document
-from rnnviz.sweeps.file_type import is_sweep_results
+from rnnviz.sweeps.grid import is_sweep_results, load_sweep
 from rnnviz.sweeps.journal import Journal, read_journal
 from rnnviz.sweeps.results_io import load_sweep_results
-from rnnviz.sweeps.toml import load_sweep
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="the system has no such files"),

@@ -12,7 +12,7 @@ import pytest
 
 from rnnviz.core.errors import InputError
 from rnnviz.sweeps.journal import Journal, read_journal
-from rnnviz.sweeps.local import LocalScheduler
+from rnnviz.sweeps.scheduler import LocalScheduler
 from tests.leaks import children
 from tests.sweeps.sweep_helpers import computed, start, sweep, verdicts
 

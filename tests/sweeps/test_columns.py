@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.sweeps.axes import NO_ROW, cells, color_range
-from rnnviz.sweeps.columns import WAITING, SweepFigures, order, ranks
+from rnnviz.sweeps.columns import NO_ROW, WAITING, SweepFigures, cells, color_range, order, ranks
 from rnnviz.sweeps.grid import Point
 from rnnviz.sweeps.results import COMPUTED, ROW_VERDICTS, SweepResult, SweepRow, SweepTable
 from rnnviz.sweeps.text import called, counted, report

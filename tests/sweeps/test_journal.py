@@ -9,7 +9,7 @@ import pytest
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Location
-from rnnviz.sweeps.cache_key import Identities
+from rnnviz.sweeps.driver import Identities
 from rnnviz.sweeps.journal import Journal, journal_of, read_journal
 from rnnviz.sweeps.results import FirstWrong, SweepResult
 

@@ -12,11 +12,9 @@ import pytest
 from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError, InputError
 from rnnviz.core.trace_index import Location
-from rnnviz.sweeps.file_type import is_sweep_results
-from rnnviz.sweeps.grid import Sweep
+from rnnviz.sweeps.grid import Sweep, is_sweep, is_sweep_results, load_sweep
 from rnnviz.sweeps.results import FirstWrong, SweepResult, SweepRow, SweepTable
 from rnnviz.sweeps.results_io import load_sweep_results, write_sweep_csv, write_sweep_json
-from rnnviz.sweeps.toml import is_sweep, load_sweep
 
 NETWORK = '[network]\ncell = "gru"\ninput_size = 2\nhidden_size = 3\n'
 

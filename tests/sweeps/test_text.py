@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from rnnviz.core.config import Config
-from rnnviz.sweeps.axes import color_range
-from rnnviz.sweeps.columns import QUANTITIES, SweepFigures, engine_seconds, reference_seconds
+from rnnviz.sweeps.columns import QUANTITIES, SweepFigures, color_range, engine_seconds, reference_seconds
 from rnnviz.sweeps.grid import Point
 from rnnviz.sweeps.results import SweepResult, SweepRow, SweepTable
 from rnnviz.sweeps.text import called, counted, report, short_key, value_text

@@ -13,8 +13,7 @@ from rnnviz.io.model_formats.formats import ENDINGS, is_model_file
 from rnnviz.io.model_formats.named_arrays import is_weight
 from rnnviz.io.readers.sequence import ENDINGS as SEQUENCES
 from rnnviz.io.session.types import ENDING
-from rnnviz.sweeps.file_type import is_sweep_results
-from rnnviz.sweeps.toml import is_sweep
+from rnnviz.sweeps.grid import is_sweep, is_sweep_results
 
 _WEIGHT = re.compile(r"[lr]\d+_(i2h|h2h)_(weight|bias)")
 _STATE = {"h", "c"}

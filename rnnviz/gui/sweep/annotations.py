@@ -13,8 +13,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
 from rnnviz.core import number_format
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.unrolled.colormap import on
-from rnnviz.sweeps.axes import NO_ROW, Cells
-from rnnviz.sweeps.columns import WAITING
+from rnnviz.sweeps.columns import NO_ROW, WAITING, Cells
 from rnnviz.sweeps.results import ROW_VERDICTS
 from rnnviz.sweeps.text import ROW_MARKS
 

@@ -13,8 +13,7 @@ from rnnviz.gui.sweep.heatmap import Heatmap
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.elided_label import ElidedLabel
-from rnnviz.sweeps.axes import NO_ROW, Cells, cells, color_range
-from rnnviz.sweeps.columns import QUANTITIES, WAITING, SweepFigures, SweepQuantity
+from rnnviz.sweeps.columns import NO_ROW, QUANTITIES, WAITING, Cells, SweepFigures, SweepQuantity, cells, color_range
 from rnnviz.sweeps.grid import ENGINE
 from rnnviz.sweeps.results import ROW_VERDICTS
 from rnnviz.sweeps.text import short_key

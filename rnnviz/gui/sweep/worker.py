@@ -14,9 +14,8 @@ from rnnviz.engines.registry import with_fallback_reference
 from rnnviz.gui.jobs.latest_task import CancelledError
 from rnnviz.io.inputs import load_inputs
 from rnnviz.sweeps.columns import SweepFigures
-from rnnviz.sweeps.grid import Point, Sweep
+from rnnviz.sweeps.grid import Point, Sweep, load_sweep
 from rnnviz.sweeps.results import SweepRow, SweepTable
-from rnnviz.sweeps.toml import load_sweep
 
 if TYPE_CHECKING:
     from rnnviz.sweeps.scheduler import Scheduler
@@ -155,7 +154,7 @@ class SweepWorker(QObject):
     def _run(self, job: SweepJob) -> None:
         from rnnviz.sweeps.driver import Sweeping
         from rnnviz.sweeps.journal import Journal, journal_of, read_journal
-        from rnnviz.sweeps.local import LocalScheduler
+        from rnnviz.sweeps.scheduler import LocalScheduler
 
         path = journal_of(job.path)
         with Journal(path) as journal:

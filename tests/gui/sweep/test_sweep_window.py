@@ -18,9 +18,9 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.sweeps.driver import Sweeping
 from rnnviz.sweeps.grid import Point, Sweep
 from rnnviz.sweeps.journal import Journal
-from rnnviz.sweeps.local import LocalScheduler
 from rnnviz.sweeps.results import SweepTable
 from rnnviz.sweeps.results_io import load_sweep_results, write_sweep_csv, write_sweep_json
+from rnnviz.sweeps.scheduler import LocalScheduler
 from tests.sweeps.sweep_helpers import sweep
 
 SWEEP = """

@@ -8,7 +8,7 @@ import pytest
 from rnnviz.core.errors import InputError
 from rnnviz.io.config_toml import load_config
 from rnnviz.io.readers.plain_text import LARGEST_TEXT, read_plain_text
-from rnnviz.sweeps.toml import load_sweep
+from rnnviz.sweeps.grid import load_sweep
 
 CONFIG = '[network]\ncell = "gru"\ninput_size = 3\nhidden_size = 4\n'
 
