@@ -10,7 +10,7 @@ import pytest
 
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """A new folder that is a file system with room for so much, such as 4m; the test is skipped where there is none."""
+    """A new folder that is a file system of a size such as 4m; the test is skipped where there is none."""
     folder.mkdir()
     words = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     try:

@@ -26,7 +26,7 @@ TABLES = {
     "long-run": (*_TESTS, "tests/soak/test_long_run.py"),
     "walk": ("tests.monkey", "20000", "--seed", "1"),
 }
-"""What is run of Python to make each. It writes the table into the folder that `tests.report_tables.FOLDER` names."""
+"""The Python module that creates each. It writes the table into the folder that `tests.report_tables.FOLDER` names."""
 
 
 def between_marks(name: str) -> re.Pattern[str]:

@@ -10,7 +10,7 @@ from types import TracebackType
 from PySide6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
 
 _OF_QT = ("This plugin does not support", "edit: index was invalid", "edit: editing failed")
-"""What the offscreen platform lacks, and what Qt's own file dialog says when it is to rename nothing."""
+"""Warnings about features that the offscreen platform lacks, and of Qt's file dialog."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What the step audit costs beside the engines that it audits, over the grid: the target is 1.5 times their time."""
+"""Time of the step audit relative to the engines that it audits, over the grid: the target is 1.5 times their time."""
 
 import shutil
 from pathlib import Path

@@ -28,7 +28,7 @@ _SECONDS = 60.0
 def bench_usable_window_of_the_bundle(table: Table, tmp_path: Path, quick: bool) -> None:
     """Seconds from the start of the process until a click in the panel has changed the config, and of a short command.
 
-    Both programs are started in turn, so that what else the machine does meets both alike; the first round, in which
+    Both are started in turn, so that other load on the machine affects both alike; the first round, in which
     files are read from the disk, does not count.
     """
     config = tmp_path / "lesson.toml"
@@ -58,7 +58,7 @@ def bench_usable_window_of_the_bundle(table: Table, tmp_path: Path, quick: bool)
 
 
 def _until_usable(command: list[str], environ: dict[str, str]) -> float:
-    """The seconds until the window's title tells that its config was changed."""
+    """The seconds until the window's title shows that its config was changed."""
     began = perf_counter()
     with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:

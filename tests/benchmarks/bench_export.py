@@ -28,7 +28,7 @@ from tests.benchmarks.rows import Row, Table
 ROUNDS = 3
 UNITS = 256
 SIZES = 4_000, 64_000
-"""Timesteps: about three million values, and fifty million."""
+"""Time steps: about three million values, and fifty million."""
 
 VALUES_A_SECOND = 5.0
 MOST_MEMORY = 150.0

@@ -1,7 +1,7 @@
 """How long the lanes take to pan, zoom, follow the selection and change their colors over a large trace.
 
-At 1600 x 1000 pixels, with a mismatch overlay. A frame ends when it is painted; "complete" says when nothing stands
-in for what is shown any more.
+At 1600 x 1000 pixels, with a mismatch overlay. A frame ends when it is painted; "complete" is the time until every
+tile of the picture is final.
 
 Run it by itself, with the sizes of the trace: python -m tests.benchmarks.bench_frames 10000 1024 4 2
 """
@@ -64,7 +64,7 @@ def measure(result: RunResult, frames: int = FRAMES) -> list[Frames]:
         return (perf_counter() - began) * 1e3
 
     def series(what: str, actions: Sequence[Callable[[], object]], *, apart: bool = False) -> None:
-        """One frame for each action; `apart` only after the picture has been completed, whose time is told as well."""
+        """One frame for each action; `apart` only after the picture has been completed, which is timed as well."""
         times, complete = [], []
         for action in actions:
             began = perf_counter()

@@ -43,7 +43,7 @@ def timing() -> Iterator[ProcessPoolExecutor]:
 
 @pytest.fixture(scope="module")
 def weighing() -> Iterator[ProcessPoolExecutor]:
-    """One that hands back what it frees, so that each part's own memory is seen."""
+    """One that returns freed memory, so that each part's own memory is seen."""
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
         yield process
 
@@ -84,7 +84,7 @@ def _config(sizes: Mapping[str, int]) -> Config:
 
 
 def add_growth(table: Table, kind: str, axis: str, sizes: Sequence[int], costs: Mapping[str, Sequence[float]]) -> None:
-    """A row for every part; only T and N have a target. What was fitted, in seconds or bytes, stands in the file."""
+    """A row for every part; only T and N have a target. The file has the fitted data, in seconds or bytes."""
     details: list[dict[str, Any]] = table.details.setdefault("growth", [])
     for part, column in costs.items():
         growth = fit(sizes, column)

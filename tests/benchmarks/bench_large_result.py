@@ -18,9 +18,9 @@ _FRAME_MS = 16.0
 _SIXTIETH_MS = 1000.0 / 60.0
 _MEMORY_MB, _MEMORY_UNITS = 256.0, 256
 _COUNTS = r"  [\d,]+( \S)?"
-"""What a tab's title tells beside its name."""
+"""The part of a tab's title after its name."""
 _NO_FRAMES = ("first ", "processor")
-"""What is told of the window and is no frame that has to follow the hand."""
+"""Figures of the window other than frames."""
 
 
 @pytest.fixture(scope="module")

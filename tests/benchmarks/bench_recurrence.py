@@ -34,7 +34,7 @@ class Ratios:
 def ratios(config: Config, folder: Path, rounds: int | None = None) -> Ratios:
     """The medians of some rounds in new folders below `folder`, more of them where a round is short.
 
-    The first round, which warms up, does not count. Whoever asks has called `disable_malloc_trim` as the child does.
+    The first round, which warms up, does not count. The caller has called `disable_malloc_trim` as the child does.
     """
     taken: list[Ratios] = []
     seconds = _round(config, folder)[1]
@@ -53,7 +53,7 @@ def _round(config: Config, folder: Path) -> tuple[Ratios, float]:
 
 
 def rows(measured: dict[str, Ratios]) -> list[Row]:
-    """What the targets speak of."""
+    """The figures that have targets."""
     slowest = max(measured, key=lambda name: measured[name].recurrence)
     dearest = max(measured, key=lambda name: measured[name].whole_run)
     middle = median(r.recurrence for r in measured.values())

@@ -1,4 +1,4 @@
-"""What a start of the program costs before anything is shown."""
+"""The cost of a start of the program before anything is shown."""
 
 import json
 import os
@@ -74,7 +74,7 @@ _WORDS = {
 
 
 def _started(what: str, folder: Path) -> dict[str, float]:
-    """What `tests.benchmarks.startup_probe` measures in a process of its own."""
+    """The figures of `tests.benchmarks.startup_probe`, measured in a separate process."""
     environ = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
     environ.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [sys.executable, "-m", "tests.benchmarks.startup_probe", what, str(folder / "settings.ini")]

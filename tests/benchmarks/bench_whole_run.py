@@ -22,7 +22,7 @@ _STEEPEST = 1.05
 
 
 class WatchedSupervisor(Supervisor):
-    """Tells which process computes."""
+    """Reports which process computes."""
 
     @property
     def pid(self) -> int:
@@ -45,7 +45,7 @@ class WatchedSupervisor(Supervisor):
 
 @pytest.fixture
 def supervisor() -> Iterator[WatchedSupervisor]:
-    """Warm engines of their own, so that no earlier run has left them memory to use again."""
+    """Separate warm engines, so that no earlier run has left them memory to use again."""
     supervisor = WatchedSupervisor()
     supervisor.start()
     supervisor.seconds(_config(100, 16), "full")

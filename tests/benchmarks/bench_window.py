@@ -40,9 +40,9 @@ _SETTLED_MS = 20_000
 
 
 class Figure(NamedTuple):
-    """What was measured, over all its repetitions.
+    """A measurement over all its repetitions.
 
-    `processor_p95` is what the window's thread had of the processor, without the time in which others had it.
+    `processor_p95` is the processor time of the window's thread alone.
     """
 
     what: str
@@ -90,7 +90,7 @@ def open_window(result: RunResult | None) -> Iterator[MainWindow]:
 
 
 def finish_pending(window: MainWindow) -> None:
-    """Let everything be painted, and what is read beside the window arrive."""
+    """Wait until everything is painted and background reads have arrived."""
     loop = QEventLoop()
     QTimer.singleShot(0, loop.quit)
     loop.exec()
@@ -212,7 +212,7 @@ def playing(window: MainWindow, count: int = 300) -> list[Figure]:
 
 
 def measure_memory(result: RunResult, count: int = 20) -> list[Figure]:
-    """Megabytes above an empty window, while everything is looked at."""
+    """Megabytes above an empty window, while every view is shown."""
     # Pages of files that were read before would count as the window's.
     traces = {name: replace(open_trace(_folder(trace)), engine=name) for name, trace in result.traces.items()}
     result = replace(result, traces=traces)
@@ -246,7 +246,7 @@ def held() -> tuple[int, int]:
 
 @contextmanager
 def sampled() -> Iterator[list[tuple[int, int]]]:
-    """What is held, every few milliseconds."""
+    """Samples of the memory in use, every few milliseconds."""
     samples, done = [held()], Event()
 
     def look() -> None:

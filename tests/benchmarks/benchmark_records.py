@@ -21,7 +21,7 @@ _PACKAGES = ("rnnviz", "numpy", "mxnet", "PySide6-Essentials", "pyqtgraph", "pol
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a file of an earlier run holds."""
+    """The content of a file of an earlier run."""
 
     date: str
     commit: str
@@ -48,7 +48,7 @@ def write_run(table: Table, path: Path, *, quick: bool) -> Path:
 
 
 def read_run(path: Path) -> Recorded:
-    """What `write_run` wrote."""
+    """The run that `write_run` wrote."""
     content = json.loads(path.read_text(encoding="utf-8"))
     rows = tuple(
         Row(
@@ -66,7 +66,7 @@ def read_run(path: Path) -> Recorded:
 
 
 def machine() -> dict[str, Any]:
-    """What of the machine the figures depend on."""
+    """The properties of the machine that the figures depend on."""
     return {
         "system": platform.platform(),
         "processor": _processor(),

@@ -12,14 +12,14 @@ from tests.benchmarks.rows import Row, number
 
 
 def differences(before: tuple[Row, ...], after: tuple[Row, ...]) -> list[tuple[Row | None, Row | None]]:
-    """The rows of either run beside their like in the other, in the order of the second run."""
+    """The rows of both runs, paired by name, in the order of the second run."""
     earlier = {row.key: row for row in before}
     pairs: list[tuple[Row | None, Row | None]] = [(earlier.pop(row.key, None), row) for row in after]
     return pairs + [(row, None) for row in earlier.values()]
 
 
 def crossing(before: Row | None, after: Row | None) -> str:
-    """What became of the target, in words: nothing where both runs met it or have none."""
+    """The change of the target in words: empty where both runs met it or have none."""
     if before is None or after is None:
         return "new" if before is None else "gone"
     match before.passed, after.passed:

@@ -1,4 +1,4 @@
-"""What the benchmarks share: one table for a run, printed at its end and written to a file that another run reads."""
+"""Shared fixtures of the benchmarks: one table for a run, printed at its end and written to a file for other runs."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def quick(pytestconfig: pytest.Config) -> bool:
-    """Whether small sizes are wanted, whose figures prove nothing."""
+    """Whether small sizes are requested, whose figures are not meaningful."""
     return bool(pytestconfig.getoption("--quick", default=False))
 
 

@@ -1,4 +1,4 @@
-"""Results of any size on disk, as if engines had run: for what the window does with them."""
+"""Synthetic results of any size on disk, for measurements of the window."""
 
 import tempfile
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from rnnviz.verify.result import Judgment, RunResult
 
 _BLOCK = 1 << 12
 _MISMATCHES = 50
-"""At so many timesteps of each lane one value differs."""
+"""The number of time steps of each lane at which one value differs."""
 
 
 @contextmanager
@@ -91,7 +91,7 @@ def _inputs(config: Config) -> Inputs:
 
 
 def _write(folder: Path, engine: str, config: Config) -> None:
-    """Fill a trace block by block; its blocks repeat, as nobody compares one with another."""
+    """Fill a trace block by block; its blocks repeat."""
     timesteps, samples = config.sequence.timesteps, config.sequence.batch_size
     trace = create_trace(folder, engine, config.network, timesteps, samples)
     layers, directions, _, _, units = trace.shape
@@ -114,7 +114,7 @@ def _write(folder: Path, engine: str, config: Config) -> None:
 
 
 def _audit(trace: Trace) -> Audit:
-    """What an audit of everything finds of an engine that is right."""
+    """A full audit of a correct engine."""
     ratio = np.full(trace.shape[:3], 0.7)
     elements = trace.hidden.size
     return Audit(trace.engine, 0.7, Location(), 0, None, elements, elements, ratio, ratio * 6e-8)

@@ -26,7 +26,7 @@ from rnnviz.verify.result import RunResult
 from tests.benchmarks.private_memory import malloc_trim, watched
 
 _LEAST_SECONDS = 0.05
-"""What is quicker is repeated for so long."""
+"""Quicker work is repeated for this time."""
 
 _ROOM = 4 << 30
 
@@ -71,17 +71,17 @@ ENGINES: Mapping[str, Part] = {
     "manual": lambda case: case.run("manual"),
     "audit": Case.audit,
 }
-"""What computes; the audit follows the numbers that the engines left."""
+"""The parts that compute; the audit uses the numbers of the engines."""
 
 FILES: Mapping[str, Part] = {
     "compare": Case.compare,
     "CSV": lambda case: write_csv(case.result, case.folder / "values.csv"),
     "NPZ": lambda case: write_npz(case.result, case.folder / "values.npz"),
 }
-"""What reads every number."""
+"""The parts that read every number."""
 
 COPIES: Mapping[str, Part] = {"compare and coarser copies": Case.coarsen}
-"""What is made beside long traces alone."""
+"""The parts that exist for long traces only."""
 
 
 def costs_in_seconds(parts: str, configs: Sequence[Config], rounds: int) -> dict[str, list[float]]:
@@ -121,7 +121,7 @@ _PARTS = {"engines": ENGINES, "files": FILES, "copies": COPIES}
 
 @contextmanager
 def made_case(config: Config) -> Iterator[Case]:
-    """A case in a folder of its own."""
+    """A case in a separate folder."""
     generator = np.random.default_rng(0)
     with tempfile.TemporaryDirectory(prefix="rnnviz-parts-", dir=quick_folder()) as name:
         folder = Path(name)
@@ -153,7 +153,7 @@ def made_case(config: Config) -> Iterator[Case]:
 
 
 def quick_folder() -> Path:
-    """A folder in memory where there is room in one, so that the pace of the disk is not what is measured."""
+    """A folder in memory if it has space, so that the speed of the disk is not measured."""
     memory = Path("/dev/shm")
     if memory.is_dir() and shutil.disk_usage(memory).free >= _ROOM:
         return memory

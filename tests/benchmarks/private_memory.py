@@ -1,4 +1,4 @@
-"""How much memory a process has of its own, and the most it had during a piece of work."""
+"""The private memory of a process, and its maximum during a piece of work."""
 
 import ctypes
 import os
@@ -16,10 +16,10 @@ _INTERVAL = 0.003
 
 
 def private_memory(pid: int | None = None) -> int:
-    """Bytes of a process, this one by default, that no file stands behind, in memory or swapped out.
+    """Bytes of a process, this one by default, that are not mapped from a file, in memory or swapped out.
 
-    A trace that is mapped does not count, as the system drops its pages when somebody needs the room. Where the system
-    does not tell the two apart, it is what the process shares with no other.
+    A trace that is mapped does not count, as the system drops its pages when memory is short. Where the system
+    does not distinguish the two, these are the bytes that no other process shares.
     """
     pid = os.getpid() if pid is None else pid
     if not sys.platform.startswith("linux"):
@@ -50,9 +50,9 @@ class _Mallinfo(ctypes.Structure):
 
 
 def allocated() -> int:
-    """Bytes that are in use by C's allocator in this process; 0 where it does not tell.
+    """Bytes that are in use by C's allocator in this process; 0 where it is unknown.
 
-    Unlike private memory it does not hold what was freed and not handed back. Python's small objects are not in it.
+    Unlike private memory it excludes freed memory that was not returned. Python's small objects are not in it.
     """
     mallinfo = getattr(ctypes.CDLL(None), "mallinfo2", None) if sys.platform.startswith("linux") else None
     if mallinfo is None:
@@ -71,13 +71,13 @@ class Peak:
 
     @property
     def above(self) -> int:
-        """What the work took at most."""
+        """The maximum memory of the work."""
         return max(0, self.most - self.before)
 
 
 @contextmanager
 def watched(pid: int | None = None) -> Iterator[Peak]:
-    """Sample a process's memory every few milliseconds, on a thread beside the block."""
+    """Sample a process's memory every few milliseconds, on another thread during the block."""
     before = private_memory(pid)
     peak, over = Peak(before, before), Event()
 

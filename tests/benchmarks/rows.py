@@ -1,4 +1,4 @@
-"""The rows of the table that the benchmarks print, and how a figure is held against its target."""
+"""The rows of the table that the benchmarks print, and how a figure is compared with its target."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ Op: TypeAlias = Literal["<=", ">="]
 class Row:
     """One figure: `group` is the part of the program, `what` says what was measured, `unit` is x for a ratio.
 
-    Without a target the figure is only told; `note` says in words what else there is to know of it. A row that could
+    Without a target the figure is only reported; `note` is a remark on it. A row that could
     not be measured has the figure NaN, which passes nothing.
     """
 
@@ -25,7 +25,7 @@ class Row:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What names the row in another run."""
+        """The key of the row in another run."""
         return self.group, self.what
 
     @property
@@ -42,10 +42,10 @@ class Table:
 
     rows: list[Row] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
-    """What stands behind the rows, by the name of the part: written to the file, not printed."""
+    """Details of the rows, by the name of the part: written to the file, not printed."""
 
     def add(self, *rows: Row) -> None:
-        """Append rows; each must have a name of its own, by which two runs are compared."""
+        """Append rows; each must have a unique name, by which two runs are compared."""
         known = {row.key for row in self.rows}
         for row in rows:
             if row.key in known:

@@ -1,4 +1,4 @@
-"""Starts the program in a process of its own and tells when it comes to what; also a bare window to hold it against.
+"""Starts the program in a separate process and reports the time of each stage; also a bare window for comparison.
 
 python -m tests.benchmarks.startup_probe bare | start SETTINGS | welcome SETTINGS | run SETTINGS
 """
@@ -140,7 +140,7 @@ def run(seconds: Seconds) -> None:
 
 
 def _program(watch: Callable[["MainWindow"], None], *, greet: bool = False) -> None:
-    """What the command line does, with settings of its own; nothing is imported before the program itself does."""
+    """Start as the command line does, with separate settings; nothing is imported before the program itself does."""
     from rnnviz.gui import app
 
     check_platform = app.check_platform

@@ -1,4 +1,4 @@
-"""What counts as met, what the table says, and what becomes of it in a file and beside another run."""
+"""Rows that meet their targets, the table, its file, and the comparison with another run."""
 
 import math
 from pathlib import Path

@@ -41,7 +41,7 @@ class DrawnLayer:
         return replace(self, parameters=cast(self.parameters), x=self.x.astype(dtype), state=cast(self.state))
 
     def outputs(self, names: tuple[str, ...] = ()) -> Arrays:
-        """Room for the states and some other values over time, full of NaN: what is left out stays visible."""
+        """Arrays for the states and some other values over time, full of NaN: what is left out stays visible."""
         sizes = dict.fromkeys(names, self.sizes.hidden_size) | self.cell.state_sizes(self.sizes)
         shape = self.x.shape[:2]
         return {name: np.full((*shape, size), np.nan, self.x.dtype) for name, size in sizes.items()}

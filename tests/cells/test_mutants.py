@@ -84,7 +84,7 @@ class Mutation(ast.NodeTransformer):
         return self._changed(node, iter((f"{node.value} to {other}", ast.Constant(other)) for other in others))
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
-        # Annotations are no part of what is computed.
+        # Annotations do not change the result.
         return node
 
 
@@ -132,7 +132,7 @@ def seen(cell: CellSpec, step: Callable[..., Any], name: str) -> bool:
 def _differs(cell: CellSpec, step: Callable[..., Any], name: str, roles: Mapping[str, Activation]) -> bool:
     chosen = tuple((role, roles[role]) for role, _ in cell.activations) if roles else ()
     if name == "lstm_projection" and not roles:
-        # It hands its activations on to another step.
+        # It passes its activations on to another step.
         chosen = cell.activations
     functions = {role: function(f.name, f.alpha, f.beta) for role, f in chosen} if roles else None
     try:

@@ -1,4 +1,4 @@
-"""Each rule gives the number and the bound that the textbook's formula gives, at its limits too."""
+"""Each rule equals the formula of the literature in number and bound, at its limits too."""
 
 from collections.abc import Callable
 from math import exp, inf, isnan, nan, nextafter, sqrt

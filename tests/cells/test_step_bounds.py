@@ -1,4 +1,4 @@
-"""One step as the audit takes it: the textbook's numbers, with bounds made of the sizes of all terms, one by one."""
+"""One step of the audit: the oracle's numbers, with bounds from the sizes of all terms, one by one."""
 
 from math import sqrt
 
@@ -12,7 +12,7 @@ from tests.oracles.recurrence import next_state
 
 SAMPLES, INPUTS, SIZE = 3, 5, 4
 UNITS = np.array([3, 1])
-"""Which units are audited, in an order of their own."""
+"""The audited units, in an arbitrary order."""
 
 
 Parameters = dict[str, np.ndarray]

@@ -17,7 +17,7 @@ def toml(value: Any) -> str:
 
 
 def write(folder: Path, **tables: dict[str, Any]) -> Path:
-    """A config file with the given keys beside the required ones."""
+    """A config file with the given keys and the required ones."""
     tables["network"] = {"cell": "lstm", "input_size": 3, "hidden_size": 4} | tables.get("network", {})
     text = ""
     for table, keys in tables.items():

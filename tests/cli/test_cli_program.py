@@ -87,7 +87,7 @@ def test_a_signal_ends_the_run_and_leaves_no_file(tmp_path: Path, number: signal
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # Tests that run under nohup would hand down that SIGHUP is ignored.
+        # Tests that run under nohup would pass on that SIGHUP is ignored.
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     ) as running:
         while not started.exists():

@@ -84,7 +84,7 @@ def test_a_float16_recording_may_state_the_precision_of_its_computation(
 
 
 NO_TEXT = np.array(0xFFFFFFFF, np.uint32).view("<U1")
-"""Four bytes that are no character."""
+"""Four bytes that are not a character."""
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""What must stay true of any correct engine when its inputs are changed: no relation needs to know a right number.
+"""Relations that hold for any correct engine when its inputs change: none needs an expected number.
 
-A relation changes the inputs, has them computed again, and tells what the second trace must hold, given the first.
+A relation changes the inputs, has them computed again, and states the second trace, given the first.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ Relation: TypeAlias = Callable[[Inputs, np.random.Generator, Compute], Iterator[
 """relation(inputs, chance, compute): each trace with what it must hold; at least two timesteps, samples and units."""
 
 CLOSED = -60.0
-"""The bias with which a sigmoid gate lets nothing through that a float could tell."""
+"""The bias with which a sigmoid gate is closed to float precision."""
 
 
 def permuting_units_permutes_traces(
@@ -178,7 +178,7 @@ def the_layout_of_out_changes_no_number(
 def a_stack_equals_its_lanes_one_by_one(
     inputs: Inputs, _chance: np.random.Generator, compute: Compute
 ) -> Iterator[tuple[Trace, Answer]]:
-    """Each layer and direction as a network of its own, fed with what the first trace holds below it."""
+    """Each layer and direction as a separate network, fed with the first trace below it."""
     network = inputs.network
     first = compute(inputs)
     for layer in range(network.num_layers):

@@ -95,7 +95,7 @@ class Planted:
         return f"{self.cell}-{self.bug}-{self.way}"
 
     def written(self, folder: Path) -> Path:
-        """The file, under a name that tells nothing."""
+        """The file, under a neutral name."""
         path = folder / "mine.py"
         path.write_text(self.code, encoding="utf-8")
         return path
@@ -175,7 +175,7 @@ _GRU_CHANGES: dict[str, list[tuple[str, str]]] = {
 
 
 def planted() -> Iterator[Planted]:
-    """Every known bug that a step can make, for every cell that can have it, in every way that is told apart."""
+    """Every known bug that a step can make, for every cell that can have it, in every variant."""
     for cell, changes in (
         ("rnn_relu", {**_RNN_CHANGES, "wrong-activation": _rnn_activations("relu")}),
         ("rnn_tanh", {**_RNN_CHANGES, "wrong-activation": _rnn_activations("tanh")}),

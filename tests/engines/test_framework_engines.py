@@ -32,7 +32,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 def assert_computes(engine: Engine, asked: Inputs, given: Inputs) -> list[float]:
-    """The engine makes of `given` what follows from `asked`; returns the progress that it told."""
+    """Check that the engine computes `given` as `asked`; returns the progress that it reported."""
     trace = empty_trace(asked, cell=engine.provides_cell_state)
     told: list[float] = []
     report = engine.run(given, trace, told.append)

@@ -164,7 +164,7 @@ def scaled_gate(inputs: Inputs, place: int, change: str) -> Inputs:
 
 
 def rows(inputs: Inputs, order: list[int]) -> Inputs:
-    """The inputs with the gates' rows in another order, for a right engine to read."""
+    """The inputs with the gates' rows in another order, for a correct engine to read."""
 
     def reorder(_: str, array: np.ndarray) -> np.ndarray:
         blocks = np.split(array, inputs.network.kind.gate_count)

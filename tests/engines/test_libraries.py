@@ -18,7 +18,7 @@ TOLERANCES = {"float32": 3e-5, "float64": 1e-12}
 
 @pytest.fixture(params=["gluon", "torch"])
 def library(request: pytest.FixtureRequest) -> tuple[NamedFunctions, Callable[..., Any], Callable[..., Any]]:
-    """The library, and how an array of NumPy becomes one of its own, and back."""
+    """The library, and conversions of NumPy arrays to its arrays and back."""
     engine = pytest.importorskip(f"rnnviz.engines.{request.param}", exc_type=ImportError)
     return engine.LIBRARY, engine.to_library, engine.to_numpy
 

@@ -75,7 +75,7 @@ def test_one_number_that_is_not_finite_stays_in_its_sample(config: Config, bad: 
     disturbed, _ = computed(ManualEngine(), replace(inputs, sequence=sequence))
     quiet, _ = computed(ManualEngine(), inputs)
     others = [n for n in range(inputs.batch_size) if n != sample]
-    # A matrix product may round a row differently beside another one, but never by more than that.
+    # A matrix product may round a row differently next to another one, but never by more than that.
     np.testing.assert_allclose(disturbed.hidden[..., others, :], quiet.hidden[..., others, :], rtol=1e-4, atol=1e-4)
     if np.isnan(bad):
         assert np.isnan(disturbed.hidden[0, ..., sample, :]).any()

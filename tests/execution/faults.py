@@ -52,7 +52,7 @@ class Fault:
 
 
 def faults(count: int, seed: int, kinds: tuple[str, ...] = KINDS) -> list[Fault]:
-    """So many faults, of each kind as often as of the others."""
+    """Draw `count` faults, of each kind equally often."""
     draw = np.random.default_rng(seed)
     return [
         Fault(
@@ -66,7 +66,7 @@ def faults(count: int, seed: int, kinds: tuple[str, ...] = KINDS) -> list[Fault]
 
 
 def load_of(fault: Fault, seconds: float) -> Load:
-    """How the process reads its inputs; some faults are of its own making, half of the `seconds` after that."""
+    """How the process reads its inputs; some faults start in the process, half of the `seconds` later."""
     if fault.kind == "it exits":
         return partial(_load_and, _exit, seconds / 2.0)
     if fault.kind == "it hangs until it is stopped":
@@ -76,7 +76,7 @@ def load_of(fault: Fault, seconds: float) -> Load:
 
 @contextmanager
 def injected(fault: Fault, process: int, seconds: float, give_up: Callable[[], None]) -> Iterator[None]:
-    """Do it to the process after so many `seconds`; `give_up` stops the run, and is called from another thread.
+    """Inject the fault into the process after `seconds`; `give_up` stops the run, and is called from another thread.
 
     A process that still lives when the block ends is as it was, or ends there.
     """
@@ -143,7 +143,7 @@ def _hang(seconds: float) -> None:
 
 @dataclass(frozen=True)
 class Numbers:
-    """What a run computed and found, in memory of its own."""
+    """The results of a run, copied."""
 
     hidden: dict[str, np.ndarray]
     verdict: str

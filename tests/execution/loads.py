@@ -59,7 +59,7 @@ def hang(config: Config) -> Inputs:
 
 
 def fill_up(path: Path, seconds: float, config: Config) -> Inputs:
-    """Somebody else takes all room that the disk has, so many seconds from now."""
+    """Fill the disk after some seconds."""
 
     def fill() -> None:
         time.sleep(seconds)

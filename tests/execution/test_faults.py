@@ -1,4 +1,4 @@
-"""Whatever happens to the process that computes, at a moment drawn from a seed: a sentence, and the next run is right.
+"""Faults of the worker process, at a moment drawn from a seed: a sentence, and the next run is correct.
 
 All kinds, many times and in the window: tests/gui/jobs/test_faults.py.
 """

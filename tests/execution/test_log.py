@@ -1,4 +1,4 @@
-"""The log: readable lines of a bounded size, with names and shapes and nothing of the user's beside them."""
+"""The log: readable lines of a bounded size, with names and shapes and nothing else of the user's."""
 
 import logging
 import traceback

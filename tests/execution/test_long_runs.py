@@ -1,4 +1,4 @@
-"""A long run leaves pyramids beside its arrays, and a short one does not."""
+"""A long run writes pyramids next to its arrays, and a short one does not."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def test_a_long_run_writes_pyramids_next_to_its_arrays(tmp_path: Path, monkeypat
     assert [set(trace.pyramids) for trace in candidates] == [values | differences] * 2
     assert set(open_inputs(tmp_path / "run" / "inputs").pyramids) == values
     stored = sum(path.stat().st_size for path in (tmp_path / "run").rglob("*.level-*.npy"))
-    # Beside the numbers each file has a head of 128 bytes.
+    # Each file also has a header of 128 bytes.
     assert demand(CONFIG).disk - plain == stored - 128 * len(list((tmp_path / "run").rglob("*.level-*.npy")))
 
 

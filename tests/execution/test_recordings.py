@@ -45,14 +45,14 @@ def config_of(*engines: str, cell: str = "lstm", **network: Any) -> Config:
 
 
 def outcome_of(config: Config, folder: Path) -> tuple[Outcome, dict[str, Audit]]:
-    """What a run finds, and the audit of each engine; what it could not reveal is left out, which takes long."""
+    """The outcome of a run and the audit of each engine, without the slow search for undetectable bugs."""
     outcome = compute(RunRequest(1, config, load_inputs), folder, lambda stage, done: None)
     inputs, traces = open_inputs(folder / "inputs"), open_traces(config, folder)
     return outcome, {name: audit(inputs, trace, outcome.comparisons) for name, trace in traces.items()}
 
 
 def torch_arrays(config: Config) -> dict[str, Any]:
-    """What somebody saves who ran the network in PyTorch, each layer by itself."""
+    """The arrays saved from the network in PyTorch, each layer by itself."""
     pytest.importorskip("torch")
     from tests.oracles.torch_modules import answers_of_torch
 

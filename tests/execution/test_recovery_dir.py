@@ -16,7 +16,7 @@ from tests.full_disk import files_of_at_most
 
 @pytest.fixture
 def left(tmp_path: Path) -> Path:
-    """What a process left that has ended."""
+    """The folder of a process that has ended."""
     code = (
         "import sys; from rnnviz.execution.folders import RecoveryDir; from pathlib import Path; "
         "print(RecoveryDir(Path(sys.argv[1])).folder)"
@@ -85,7 +85,7 @@ def test_an_empty_abandoned_folder_is_removed(tmp_path, left):
 
 
 def written_at(folder: Path, seconds: float) -> Path:
-    """What a window left at that time of the clock."""
+    """The folder of a window that ended at that time."""
     folder.mkdir()
     (folder / AUTOSAVE).write_text("kept")
     for path in (folder / AUTOSAVE, folder):

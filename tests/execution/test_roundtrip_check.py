@@ -31,7 +31,7 @@ def checked(inputs: Inputs, form: WeightFormat, path: Path) -> RoundtripCheck:
 
 
 def checked_by_library(inputs: Inputs, form: WeightFormat, path: Path) -> RoundtripCheck:
-    """As if the program's own reader had found all numbers."""
+    """Pretend that the program's own reader found all numbers."""
     return check_roundtrip(inputs.network, inputs.parameters, path, inputs.parameters, form.library)
 
 
@@ -47,7 +47,7 @@ def needs_library(form: WeightFormat) -> None:
 
 
 def change(path: Path, old: np.floating, new: np.floating) -> None:
-    """Change one number in a file, wherever it stands."""
+    """Change one number in a file at any offset."""
     if path.suffix == ".npz":
         with np.load(path) as archive:
             arrays = {name: np.where(archive[name] == old, new, archive[name]) for name in archive.files}

@@ -1,4 +1,4 @@
-"""A process that is to compute takes its room at once, or ends at once."""
+"""A worker process reserves its memory at once, or ends at once."""
 
 import multiprocessing
 import subprocess

@@ -49,7 +49,7 @@ def activated(gate: GateArithmetic, argument: float) -> float:
 
 
 def argument_of(gate: GateArithmetic, reset: float | None) -> float:
-    """The argument of the activation from the terms and biases alone; `reset` scales the state's side of n."""
+    """The argument of the activation from the terms and biases alone; `reset` scales the recurrent part of n."""
     terms = gate.pre.terms()
     a = fsum([*(t.weight * t.input for t in terms if t.kind == "i2h"), gate.pre.u.bias])
     b = fsum([*(t.weight * t.input for t in terms if t.kind == "h2h"), gate.pre.v.bias])

@@ -17,7 +17,7 @@ LETTERS = Names(tuple("abca"), tuple("abc"))
 
 
 def found(place: InputPlace | InitialPlace, names: Names = UNNAMED, **sections: dict[str, Any]) -> InputSource:
-    """What is said if the config reads so, whatever it reads."""
+    """The origin for this source in the config, without its file."""
     changes = {name: replace(getattr(INPUTS.config, name), **fields) for name, fields in sections.items()}
     return origin(replace(INPUTS, config=replace(INPUTS.config, **changes), names=names), place)
 

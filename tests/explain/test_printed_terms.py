@@ -35,8 +35,8 @@ def same(value: float, printed: str, uncertain: float) -> bool:
 def check_table(rows: list[list[str]], scaled: bool) -> None:
     """Each row is a name and its numbers: weight, input, product, sum of a term; product, sum of a bias; or a total.
 
-    Of a candidate that a gate scales, what is added stands between a product and the sum up to it. The terms that are
-    summed in one row have no product of their own there.
+    Of a candidate that a gate scales, the scaled product is between a product and the sum up to it. The terms that are
+    summed in one row have no separate product there.
     """
     products: list[str] = []
     before = "0.000"

@@ -44,7 +44,7 @@ def test_terms_are_in_the_order_of_evaluation_and_by_weight() -> None:
         Term("h2h", 1, 1.0, 8.0, 8.0, 4.0),
     ]
     assert PRE.terms() == terms
-    # Of two that weigh the same the one that is evaluated first stands first.
+    # Of two equal weights the one that is evaluated first is first.
     assert PRE.by_weight().tolist() == [1, 4, 3, 0, 2]
     alike = AffinePart("i2h", "", np.tile([1.0, -1.0], 50), np.ones(100), 0.0)
     assert PreActivation(alike, alike).by_weight().tolist() == list(range(200))
@@ -108,7 +108,7 @@ def tidy(cell: str = "lstm") -> RunResult:
 
 
 def without(result: RunResult, engine: str, *missing: str) -> RunResult:
-    """As if one engine were a recording that lacks these arrays."""
+    """The result with one engine as a recording that lacks these arrays."""
     return replace(result, traces={**result.traces, engine: replace(result[engine], missing=frozenset(missing))})
 
 

@@ -258,7 +258,7 @@ KINDS = (*MAKERS, "py")
 
 
 def written(kind: str, seed: int, folder: Path) -> Path:
-    """The file of a kind and a seed, in an empty folder of its own."""
+    """The file of a kind and a seed, in a separate empty folder."""
     chance, cell = Random(f"{kind} {seed}"), sorted(FUSED_CELLS)[seed % len(FUSED_CELLS)]
     folder.mkdir(exist_ok=True)
     content = py(chance, cell) if kind == "py" else MAKERS[kind](chance, folder)

@@ -1,4 +1,4 @@
-"""What these tests share."""
+"""Shared fixtures."""
 
 from tests import profiles
 from tests.leaks import nothing_is_left_running

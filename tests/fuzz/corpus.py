@@ -1,4 +1,4 @@
-"""What the program itself has kept, and others have spoilt: settings with their recent files, and recordings."""
+"""Damaged files of the program itself: settings with their recent files, and recordings."""
 
 import io
 from pathlib import Path
@@ -23,7 +23,7 @@ _TEXTS = (
 
 
 def settings(chance: Random, folder: Path) -> bytes:
-    """What the window keeps, changed in its bytes or line by line."""
+    """The window's settings, changed in bytes or line by line."""
     content = _settings(chance, folder / "written.ini")
     if chance.random() < 0.4:
         return damaged(content, chance)
@@ -38,7 +38,7 @@ def settings(chance: Random, folder: Path) -> bytes:
 
 
 def recording(chance: Random, _folder: Path) -> bytes:
-    """What an engine computed of the network, or what is nearly that."""
+    """The recorded outputs of a network, some of them changed."""
     right = chance.random() < 0.3
     network, whose = network_of().network, chance.choice(["", "", "torch.", "a.b.", "\x1b.", "e" * 300 + "."])
     hidden, state = network.hidden_shape(3, 2), network.state_shape(2)

@@ -23,7 +23,7 @@ class _TooLongError(BaseException):
 
 
 def fuzz_files(kind: str, seeds: range, folder: Path) -> tuple[Counter[str], Failures]:
-    """What comes of the files of a kind and `seeds`; what ends the process, or keeps it busy, is a failure as well."""
+    """The outcomes of the files of a kind and `seeds`; a crash or a hang is a failure as well."""
     found, failures, last = Counter[str](), Failures(), folder / "seed"
     while seeds:
         last.write_text(str(seeds.start))

@@ -1,4 +1,4 @@
-"""What people write beside their numbers: labels of time steps, vocabularies, lessons; and sound."""
+"""Labels of time steps, vocabularies, lessons, and sound."""
 
 import json
 import re

@@ -145,7 +145,7 @@ def _read_sweep(path: Path) -> None:
 
 
 def _read_sweep_results(path: Path) -> None:
-    """What is read says the same when it is written and read."""
+    """A config is equal after it is written and read."""
     is_sweep_results(path)
     again, table = path.with_name(f"again{path.suffix}"), load_sweep_results(path)
     (write_sweep_csv if path.suffix == ".csv" else write_sweep_json)(table, again)
@@ -214,7 +214,7 @@ READERS: dict[str, Callable[[Path], None]] = {
 
 
 def kind_of(path: Path) -> str:
-    """What follows the first full stop of a file's name."""
+    """The suffixes of a file's name after its first dot."""
     return path.name.partition(".")[2]
 
 

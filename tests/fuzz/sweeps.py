@@ -1,4 +1,4 @@
-"""Sweeps, and what they came to: tables of which some values are others than they should be, or bytes are."""
+"""Sweeps and their results: tables in which some values or bytes are changed."""
 
 import json
 from copy import deepcopy

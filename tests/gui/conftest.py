@@ -1,4 +1,4 @@
-"""A whole window on the screen, engines that stay warm from test to test, and a look at what a test leaves behind."""
+"""A whole window on the screen, engines that stay warm from test to test, and a check of leftovers after each test."""
 
 import contextlib
 from collections import Counter

@@ -24,7 +24,7 @@ LARGE = Config.from_mapping(
 
 @pytest.fixture
 def own_window(qtbot, settings):
-    """A window with a child process of its own."""
+    """A window with its own child process."""
     window = MainWindow(settings, ThemeManager("light"), Runner(Supervisor(warm=("manual",))))
     window.show()
     yield window

@@ -21,7 +21,7 @@ _NETWORK = {"cell": "rnn_relu", "input_size": 5, "hidden_size": 10}
 _SHAPES = {"h2h_weight": "(10, 10)", "h2h_bias": "(10,)", "i2h_weight": "(10, 5)", "i2h_bias": "(10,)"}
 
 Steps = dict[str, tuple[str, str, str, str]]
-"""What is computed by hand, in order: name -> lane's prefix, what it reads, the state before, where it is shown."""
+"""The computed steps, in order: name -> lane's prefix, what it reads, the state before, where it is shown."""
 
 SECTIONS: dict[str, tuple[dict[str, Any], int, Steps, list[str]]] = {
     "vanilla-t1": (
@@ -70,7 +70,7 @@ SECTIONS: dict[str, tuple[dict[str, Any], int, Steps, list[str]]] = {
         ],
     ),
 }
-"""Each network, its timesteps, what is computed by hand, and what is printed; "is" stands for a line below its like."""
+"""Each network, its time steps, its computed steps and its printed names; "is" marks a line below its equal."""
 
 
 class Seen:
@@ -82,7 +82,7 @@ class Seen:
         self._table = next(view for view in window.views if isinstance(view, VectorTable))
 
     def column(self, where: Location, column: int) -> list[str]:
-        """A column of the vector at a place: 1 is Gluon's, 2 the recurrence's by hand."""
+        """A column of the vector at a place: 1 is Gluon's, 2 the manual engine's."""
         self._session.set_location(where)
         model = self._table.model
         return [model.index(unit, column).data() for unit in range(model.rowCount())]
@@ -101,7 +101,7 @@ class Seen:
         return [text for part in out.parts for text in self.column(part.where, 1)]
 
     def equal(self, out: str, state: str) -> bool:
-        """Whether a lane's two places stand below each other, joined and marked as equal."""
+        """Whether a lane's two places are below each other, joined and marked as equal."""
         for place, row in enumerate(self._map.rows.rows):
             if isinstance(row, LaneRow):
                 said = self._map.rows.index(place).data()

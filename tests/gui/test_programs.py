@@ -13,7 +13,7 @@ from rnnviz.io.config_toml import save_config
 from rnnviz.lessons.configs import find_lesson
 from tests.gui.virtual_screen import virtual_screen
 
-# What a user does, by timers: `rnnviz FILE`, a look at the result, a picture, the end.
+# What a user does, by timers: `rnnviz FILE`, a read of the result, a picture, the end.
 USE = """
 import sys
 from PySide6.QtCore import QSettings, QTimer

@@ -132,7 +132,7 @@ def test_other_systems_are_asked_nothing(system: str) -> None:
 
 
 def needed(library: Path) -> Iterator[str]:
-    """What an ELF64 library says it links to."""
+    """The dependencies listed in an ELF64 library."""
     data = library.read_bytes()
     assert data[:6] == b"\x7fELF\x02\x01"
     (headers,) = struct.unpack_from("<Q", data, 32)

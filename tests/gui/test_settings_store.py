@@ -44,7 +44,7 @@ def test_a_set_value_is_written_soon_without_a_save_or_the_event_loop(qapp, path
 
 
 def test_a_file_locked_by_another_program_does_not_block_until_the_end(qtbot, path):
-    """Qt waits for whoever writes to the same file, as it does for a disk that is busy."""
+    """Qt waits for other writers of the same file, as it does for a disk that is busy."""
     store = SettingsStore(ini(path))
     store.write_at_once()
     other = QLockFile(str(path) + ".lock")

@@ -26,7 +26,7 @@ from tests.gui.conftest import SharedSupervisor
 
 @pytest.fixture
 def left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[str]]]:
-    """What windows have left in a folder of this test's own."""
+    """The files that windows have left in a separate folder."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     log.stop_log()
     yield lambda: sorted(path.name for path in (tmp_path / "state").glob("rnnviz/windows/*/*"))

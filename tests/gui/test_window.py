@@ -12,7 +12,7 @@ from rnnviz.gui.commands.table import COMMANDS
 from rnnviz.lessons.configs import lessons
 
 AGREEMENT = ("agree", "blind")
-"""What the verdict line says of equal numbers; it also tells which mistakes the config could not reveal."""
+"""The state of the verdict bar for equal numbers, with and without undetectable bugs."""
 
 BIDIRECTIONAL = {"cell": "lstm", "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True}
 

@@ -44,7 +44,7 @@ def written(folder: Path, kind: str) -> Path:
 
 
 def read(path: Path) -> object:
-    """The numbers of a sequence, which have the shape that was told, or a vocabulary's tokens."""
+    """The numbers of a sequence, which have the stated shape, or a vocabulary's tokens."""
     if path.suffix in (".txt", ".json"):
         return read_vocabulary(path).places
     opened = open_sequence(SequenceSource("file", path=str(path)), features=4)

@@ -1,4 +1,4 @@
-"""Gates beside the hidden values in tables and archives: the equations' own numbers, and nothing else changed."""
+"""Gates next to the hidden values in tables and archives: the equations' own numbers, and nothing else changed."""
 
 import csv
 from itertools import pairwise
@@ -25,7 +25,7 @@ ENGINES = {
 
 @pytest.fixture(params=[(cell, both) for cell in sorted(CELL_NAMES) for both in (False, True)], ids=str)
 def result(request):
-    """A correct engine and one with a mistake; the right one's cell states are known."""
+    """A correct engine with cell states and one with a known bug."""
     cell, bidirectional = request.param
     return make_result(
         ("gluon", ENGINES.get(cell, "manual")),

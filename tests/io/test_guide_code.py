@@ -34,7 +34,7 @@ def section(page: str, heading: str) -> str:
 
 
 def run_python(body: str, folder: Path) -> None:
-    """Run a program, in a process of its own if it imports Keras, which reads its backend once."""
+    """Run a program, in a separate process if it imports Keras, which reads its backend once."""
     if KERAS.search(body) is None:
         exec(compile(body, "guide", "exec"), {})
         return

@@ -23,7 +23,7 @@ CONTROLS_OWN = {"Tab", "Shift+Tab", "Enter"}
 
 
 def words_of(line: str) -> list[str]:
-    """What the shell hands to a program."""
+    """The arguments that the shell passes to a program."""
     return shlex.split(line.split(" > ")[0], comments=True)
 
 

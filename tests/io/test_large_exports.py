@@ -43,7 +43,7 @@ print(json.dumps([peak.above, told == sorted(told), told[0], told[-1], (folder /
 @pytest.mark.parametrize("gates", ["plain", "gates"])
 @pytest.mark.parametrize("kind", ["csv", "npz"])
 def test_the_memory_of_an_export_does_not_grow_with_it(tmp_path: Path, kind: str, gates: str) -> None:
-    """Measured in a process of its own, above what it holds after a small export."""
+    """Measured in a separate process, above the memory after a small export."""
     above = []
     for timesteps in (5_000, 20_000) if gates == "gates" else (5_000, 40_000):
         words = [sys.executable, "-c", _MEASURED, kind, str(timesteps), str(tmp_path), gates]
@@ -60,7 +60,7 @@ def test_the_memory_of_an_export_does_not_grow_with_it(tmp_path: Path, kind: str
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system with room for four megabytes."""
+    """A file system of four megabytes."""
     with small_disk(tmp_path / "disk", "4m") as folder:
         yield folder
 

@@ -39,7 +39,7 @@ PRINTED = (
         )
     ),
 )
-"""What somebody prints who recomputes the four networks by hand; `h` stands for the vectors computed on the way."""
+"""The values that the notebook of the four networks prints; `h` means its hidden states."""
 
 ASKED = "**Before you go on:**"
 """Begins a question that the reader answers before the text does."""

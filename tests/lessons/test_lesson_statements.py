@@ -31,7 +31,7 @@ STEPS = {
 every_step = pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 
 WORKED = {name: step for name, step in STEPS.items() if re.search(r"\d × ", step.prose)}
-"""Those in which numbers are computed by hand."""
+"""The steps whose text computes numbers."""
 _BLOCK = re.compile(r"```\n(.*?)```", re.DOTALL)
 _NUMBER = re.compile(r"-?\d+\.\d{3,}")
 _TERM = re.compile(r"(\S+\[\d\]) +(-?[\d.]+) × +(-?[\d.]+) = +(-?[\d.]+)")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def main() -> int:
-    """Act in a process of its own, whose home and temporary files no one else has, and see what it leaves behind."""
+    """Act in a separate process with its own home and temporary files, and check what it leaves behind."""
     parser = argparse.ArgumentParser(prog="python -m tests.monkey", description="See that nothing breaks.")
     parser.add_argument("actions", type=int)
     parser.add_argument("--seed", type=int, default=0)

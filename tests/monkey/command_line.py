@@ -23,7 +23,7 @@ class CommandLine:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def answer(self, *words: str) -> tuple[int | None, str, str]:
-        """What these words come to: the exit code, standard output and standard error."""
+        """The result of a command line: the exit code, standard output and standard error."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(words) + "\n")

@@ -1,4 +1,4 @@
-"""How long the window answers nobody: the time between two turns of Qt's event loop.
+"""How long the window does not respond: the time between two turns of Qt's event loop.
 
 Where there is a processor for the window, the clock decides: a frame is as long whether its thread computed in it or
 waited, for a disk, a lock or another process. Where other programs took the processor away for more than a tenth of the
@@ -34,13 +34,13 @@ class Frame:
 
     @property
     def seconds(self) -> float:
-        """How long the window would have answered nobody with a processor for itself."""
+        """How long the window would not have responded with a processor for itself."""
         return self.processor if self.kept > _BUSY * self.clock else self.clock
 
 
 @dataclass
 class Heartbeat:
-    """Beats while the event loop turns; keeps the frames that took longer than `limit` seconds, and tells of each."""
+    """Beats while the event loop turns; keeps the frames that took longer than `limit` seconds, and reports each."""
 
     limit: float
     tell: Callable[[str], None]
@@ -54,7 +54,7 @@ class Heartbeat:
         self._doing, self._now = "nothing", self._times()
 
     def start(self) -> None:
-        """Beat from now on, on the thread that made this."""
+        """Start to beat on the thread that made this."""
         self._now = self._times()
         self._timer.start()
 
@@ -66,11 +66,11 @@ class Heartbeat:
             self._scheduled = None
 
     def during(self, doing: str) -> None:
-        """Say what is done next: a frame that takes long is told by this name."""
+        """Name the next action: a frame that takes long is reported by this name."""
         self._doing = doing
 
     def worst(self, count: int) -> list[tuple[str, int, Frame]]:
-        """What froze the window most often: its name, how often, and the longest of its frames."""
+        """The action that froze the window most often: its name, count and longest frame."""
         often = Counter(frame.doing for frame in self.frozen)
         return [
             (name, times, max((frame for frame in self.frozen if frame.doing == name), key=lambda one: one.seconds))

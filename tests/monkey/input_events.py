@@ -1,4 +1,4 @@
-"""What somebody does who does not know what anything is for: clicks, keys, wheels, drags, drops, texts and sizes.
+"""Random input: clicks, keys, wheels, drags, drops, texts and sizes.
 
 Nothing here knows the program: every visible control of every open window is reached, and every command of the menus.
 """
@@ -32,7 +32,7 @@ from tests.monkey.visible_widgets import dialogs, modal, visible, windows
 
 DisplayOptions = TypeVar("DisplayOptions")
 _TRIES = 20
-"""What cannot be done now, such as to answer where no dialog is open, is no action: another is drawn."""
+"""An action that is impossible now, such as an answer without a dialog, is drawn again."""
 
 
 class RandomInput:

@@ -27,14 +27,14 @@ from tests.unexpected_errors import UnexpectedErrors
 _ACTION_MS = 10
 _PRINT_EVERY = 1000
 _PATIENT_EVERY, _PATIENCE_SECONDS = 12, 3.0
-"""After so many actions a run that goes on is waited for, or hardly any would ever come to its end."""
+"""The number of actions after which a run is waited for, or hardly any would ever finish."""
 _LARGEST_RUN = 4_000_000
 """Values of a trace; a run that is larger is stopped, so that the walk goes on."""
 
 
 @dataclass
 class Monkey:
-    """Does so many `actions`, each told if `aloud`.
+    """Does `actions` actions, each printed if `aloud`.
 
     At most `checks` configs are repeated by the command line, and no frame may take more than `frozen` seconds.
     """
@@ -84,7 +84,7 @@ class Monkey:
         return self.troubles.sentences
 
     def rows(self) -> Rows:
-        """What was done and what came of it."""
+        """The actions and their outcome."""
         kinds = Counter[str]()
         for doing, count in self.done.items():
             kinds[doing.partition(" ")[0]] += count

@@ -1,4 +1,4 @@
-"""Files that somebody may open or drop: right ones, wrong ones, and such as are no business of the program's."""
+"""Files that a user may open or drop: valid ones, invalid ones, and unrelated ones."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A short walk, and what sees that something is wrong; one of 20,000 actions is run by hand."""
+"""A short walk and its checks; one of 20,000 actions is run manually."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from tests.shared_worker import Run, run_shared
 
 __all__ = ["run_shared"]
 
-# On a machine that runs other tests beside it a frame of a fifth of a second says nothing.
+# On a machine that runs other tests a frame of a fifth of a second says nothing.
 _FROZEN = "5"
 
 

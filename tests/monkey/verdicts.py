@@ -24,7 +24,7 @@ State = tuple[tuple[str, float, int], ...]
 
 @dataclass(frozen=True)
 class _Asked:
-    """A config, what it came to in the window, and what the command line says."""
+    """A config, its result in the window, and that of the command line."""
 
     text: str
     found: Judged
@@ -32,7 +32,7 @@ class _Asked:
 
 
 class Verdicts:
-    """Has the command line repeat every config at once, beside the window, as its files may be others later.
+    """Has the command line repeat every config at once, in parallel, as its files may change later.
 
     Each config is repeated once for each state of its files. `changed` counts those whose files were written meanwhile,
     so that the two runs say nothing of each other.
@@ -88,7 +88,7 @@ class Verdicts:
 
 
 def evaluated(summary: Judged) -> Judged:
-    """What a summary says that two runs of one config must have in common, whatever the machine does beside them."""
+    """The part of a summary that two runs of one config have in common at any load of the machine."""
     first = summary["first_mismatch"]
     found = {key: summary[key] for key in ("verdict", "reference", "candidate", "elements", "mismatched", "nonfinite")}
     found["first_mismatch"] = None if first is None else {key: first[key] for key in _PLACE}

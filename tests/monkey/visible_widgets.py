@@ -1,10 +1,10 @@
-"""What a user sees and can reach now."""
+"""The widgets that are visible and reachable now."""
 
 from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
 
 def modal() -> QWidget | None:
-    """What has to be answered before anything else, if there is something."""
+    """The modal dialog, if there is one."""
     return QApplication.activeModalWidget()
 
 

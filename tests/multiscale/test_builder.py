@@ -126,7 +126,7 @@ def _assert_found(
     assert patch.marks is not None
     marked = np.argwhere(patch.marks)
     assert len(marked) == 1
-    # A block that two pixels share is shown by the later one: at most one pixel beside its own.
+    # A block that two pixels share is shown by the later one: at most one pixel away from its own.
     assert abs(marked[0] - at).max() <= 1
     shown = float(patch.values[tuple(marked[0])])
     if quantity == "error_ratio":

@@ -13,7 +13,7 @@ TIMES, UNITS = 300, 290
 
 
 class Cells:
-    """A source whose cells tell their place, and which remembers what was asked of it."""
+    """A source whose cells encode their place, and which records its requests."""
 
     def __init__(self, marked: tuple[int, int] | None = None) -> None:
         self.marked = marked

@@ -89,7 +89,7 @@ def test_the_one_mark_and_the_one_nan_are_seen_at_every_resolution(
     assert patch.marks is not None
     marked = np.argwhere(patch.marks)
     assert len(marked) == 1
-    # A block that two pixels share is shown by the later one: at most one pixel beside its own.
+    # A block that two pixels share is shown by the later one: at most one pixel away from its own.
     assert abs(marked[0] - [2 // height, 5 // width]).max() <= 1
     other = MultiscaleReader(result, "manual", "manual", 0).read(Lane(1, 1), across, down)
     assert np.isnan(other.values).sum() == 1

@@ -1,6 +1,6 @@
 """Change the core in one place at a time, and see that a test fails: python -m tests.mutation [PATH...].
 
-Without a path all of rnnviz/core, rnnviz/engines and rnnviz/verify is changed; `--sample` draws so many of the
+Without a path all of rnnviz/core, rnnviz/engines and rnnviz/verify is changed; `--sample` draws this number of
 mutants from a seed. Prints a table by folder, and the mutants that no test failed for. The files in `accepted_mutants`
 give the reasons. At least 90 % have to be killed.
 """

@@ -28,7 +28,7 @@ class Mutant:
     """One change of one function: the lines that it takes out, and those that it puts there."""
 
     name: str
-    """What MUTANT_UNDER_TEST has to be."""
+    """The value of MUTANT_UNDER_TEST."""
     file: str
     function: str
     before: str
@@ -41,7 +41,7 @@ class Mutant:
 
     @property
     def identity(self) -> tuple[str, str, str, str]:
-        """What tells the mutant from others, also when a function before it has been changed."""
+        """The identity of the mutant, stable when a function before it changes."""
         return (self.file, self.function, self.before, self.after)
 
 
@@ -106,5 +106,5 @@ def write_down(mutants: Iterable[Mutant], path: Path) -> None:
 
 
 def read_back(path: Path) -> list[Mutant]:
-    """What `write_down` wrote."""
+    """The mutants that `write_down` wrote."""
     return [Mutant(**fields) for fields in json.loads(path.read_text(encoding="utf-8"))]

@@ -26,7 +26,7 @@ class Reasons:
         ]
 
     def of(self, mutant: Mutant) -> str | None:
-        """Why this one may survive; nothing where nobody said so."""
+        """The reason why this one may survive; empty if there is none."""
         return next((entry["why"] for entry in self.entries if _is_of(entry, mutant)), None)
 
 

@@ -1,4 +1,4 @@
-"""What a worker does in place of pytest's loop over tests: run tests again and again, each time with another mutant.
+"""A worker's replacement of pytest's loop: run tests again and again, each time with another mutant.
 
 As a plugin of pytest (`-p tests.mutation.runner`), whose tests are found once. RNNVIZ_MUTATION is the folder of
 orders: without `orders.json` in it every test is run once and `reached.json` written; otherwise the mutants named there
@@ -118,7 +118,7 @@ def _try(items: list[pytest.Item], orders: list[dict[str, object]], told: Path) 
 
 
 def _passes(item: pytest.Item, limit: float) -> bool:
-    """Whether one test passes in so many seconds, with all of its fixtures made again, also those of the session."""
+    """Whether one test passes within `limit` seconds, with all fixtures made again, also those of the session."""
     _forget()
     item._initrequest()
     try:

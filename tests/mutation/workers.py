@@ -18,11 +18,11 @@ from tests.mutation.mutants import Mutant
 from tests.mutation.runner import ORDERS, PATIENCE, SLOWEST
 
 TESTS = ("tests/engines", "tests/verify", "tests/core")
-"""What may kill a mutant: the tests of what is mutated, the folder that takes longest first."""
+"""The tests that may kill a mutant: those of the mutated code, the slowest folder first."""
 FAR = 5
 """How much quicker a test has to be that is not named after what is mutated."""
 SILENT = 20 * SLOWEST + PATIENCE
-"""Seconds after which a worker that tells nothing is given up."""
+"""Seconds after which a silent worker is given up."""
 SHARE = 100
 """How many mutants a process gets at a time."""
 
@@ -56,7 +56,7 @@ class Worker:
         )  # fmt: skip
 
     def lines(self) -> list[dict[str, str]]:
-        """What was told so far."""
+        """The outcomes reported so far."""
         if not self.outcomes.exists():
             return []
         lines = [
@@ -67,11 +67,11 @@ class Worker:
         return lines
 
     def silent(self) -> bool:
-        """Whether nothing was told for so long that it hangs."""
+        """Whether it has been silent for so long that it hangs."""
         return time.monotonic() - self._seen > SILENT
 
     def said(self) -> str:
-        """What pytest printed, or its beginning and end."""
+        """The output of pytest, or its start and end."""
         said = (self.folder / "output.txt").read_text(encoding="utf-8")
         return said if len(said) < 6000 else f"{said[:3000]}\n...\n{said[-3000:]}"
 
@@ -88,14 +88,14 @@ Reached: TypeAlias = dict[str, list[tuple[str, float]]]
 
 
 def reached(tree: Path, tests: Sequence[str] = TESTS, processes: int = 2) -> Reached:
-    """What each of the tests calls: quick before slow, and those that are named after the function's module early.
+    """The functions that each test calls: quick tests before slow ones, those named after the function's module early.
 
     Of a test with many cases the later ones come late, so that they do not use up the patience.
 
     Raises
     ------
     RuntimeError
-        If the tests could not be run, with what pytest said.
+        If the tests could not be run, with the output of pytest.
     """
     with ThreadPoolExecutor(processes) as pool:
         found = list(pool.map(partial(_reached_by, tree), tests))
@@ -141,14 +141,14 @@ def tried(
     tests: Sequence[str] = TESTS,
     processes: int = 2,
 ) -> None:
-    """Try each mutant on the tests that reach it, and tell its outcome: killed, survived, hung or unreached.
+    """Try each mutant on the tests that reach it, and yield its outcome: killed, survived, hung or unreached.
 
     One that brings its process down, or leaves something behind that does, is killed if it does so twice.
 
     Raises
     ------
     RuntimeError
-        If a process cannot begin at all, with what pytest said.
+        If a process cannot start at all, with the output of pytest.
     """
     named = {mutant.name: mutant for mutant in mutants}
     waiting: deque[Mutant] = deque()
@@ -161,7 +161,7 @@ def tried(
     running: list[Worker] = []
 
     def finish(worker: Worker, *, hung: bool) -> None:
-        """What was not told goes back."""
+        """Mutants without an outcome are queued again."""
         outcomes = {line["mutant"]: line["outcome"] for line in worker.lines()}
         worker.end()
         if not outcomes:

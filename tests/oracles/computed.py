@@ -1,4 +1,4 @@
-"""What an oracle says about a network, and how an engine is asked for the same."""
+"""The outputs of an oracle for a network, and of an engine for the same."""
 
 from dataclasses import dataclass
 
@@ -41,7 +41,7 @@ def empty_trace(inputs: Inputs, *, cell: bool, engine: str = "engine") -> Trace:
 
 
 def computed(engine: Engine, inputs: Inputs) -> tuple[Trace, EngineReport]:
-    """What `engine` makes of `inputs`."""
+    """The outputs of `engine` for `inputs`."""
     trace = empty_trace(inputs, cell=engine.provides_cell_state)
     report = engine.run(inputs, trace, lambda done: None)
     return trace, report

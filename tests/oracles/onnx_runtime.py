@@ -43,7 +43,7 @@ def answer_of_onnxruntime(inputs: Inputs) -> Answer:
 
 
 def model(inputs: Inputs) -> ModelProto:
-    """x (T, N, I) through one node a layer; x{k+1} (T, N, D·H) is what layer k hands on."""
+    """x (T, N, I) through one node a layer; x{k+1} (T, N, D·H) is what layer k passes on."""
     network, timesteps, samples = inputs.network, inputs.timesteps, inputs.batch_size
     directions, size = network.directions, network.hidden_size
     nodes: list[NodeProto] = []

@@ -12,7 +12,7 @@ NAMES = {"i2h_weight": "weight_ih", "h2h_weight": "weight_hh", "i2h_bias": "bias
 
 
 def answers_of_torch(inputs: Inputs) -> Answer:
-    """Each layer as a module of its own; the last layer's sequence is `output`."""
+    """Each layer as a separate module; the last layer's sequence is `output`."""
     network = inputs.network
     directions, samples, size = network.directions, inputs.batch_size, network.hidden_size
     x = torch.from_numpy(np.array(inputs.sequence))

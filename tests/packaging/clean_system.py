@@ -19,12 +19,12 @@ mount --rbind /dev "$root/dev"
 if [ -d /tmp/.X11-unix ]; then mount --bind /tmp/.X11-unix "$root/tmp/.X11-unix"; fi
 "$@" || exit $?
 """
-"""What is mounted is so for the program alone, which has a namespace of its own, and gone with it. The shell stays, as
+"""Mounts exist only for the program, which has its own namespace, and vanish with it. The shell stays, as
 the first process there: when it is killed, all others are."""
 
 
 def why_not() -> str | None:
-    """What is missing for such a system here, in a sentence, or None."""
+    """The reason why this system is unavailable here, in a sentence, or None."""
     if sys.platform != "linux" or not Path("/etc/debian_version").exists():
         return "a clean Debian is made on Debian"
     if os.geteuid() != 0:
@@ -37,7 +37,7 @@ def why_not() -> str | None:
 
 
 class CleanSystem:
-    """A system below a folder; `make` may run beside something else, and `wait` says how it went."""
+    """A system below a folder; `make` may run in parallel, and `wait` returns its result."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -29,7 +29,7 @@ HOME = "https://example.org/someone/rnnviz"
 
 @pytest.fixture(scope="module")
 def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the script installs, with a home."""
+    """The files that the script installs, with a home."""
     folder = tmp_path_factory.mktemp("usr")
     environment = os.environ | {"RNNVIZ_HOME_URL": HOME, "SOURCE_DATE_EPOCH": "1770076800"}
     script = ROOT / "packaging" / "linux" / "desktop_files.py"
@@ -42,7 +42,7 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def output_of(tool: str, *words: str | Path, environment: Mapping[str, str] | None = None) -> str:
-    """What a tool prints about what it is given, which it must find right; skipped where it is not installed."""
+    """The output of a tool, which must succeed; skipped where it is not installed."""
     found = shutil.which(tool)
     if found is None:
         pytest.skip(f"{tool} is not installed")

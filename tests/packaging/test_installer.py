@@ -47,7 +47,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CleanSystem]:
 
 @pytest.fixture(scope="module")
 def made(clean: CleanSystem) -> dict[str, Path]:
-    """What `make installer` leaves in `dist`, by what it is."""
+    """The files that `make installer` leaves in `dist`, by kind."""
     shutil.rmtree(DIST, ignore_errors=True)
     environ = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
     done = subprocess.run(["make", "installer"], cwd=ROOT, env=environ, capture_output=True, text=True)

@@ -58,7 +58,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> None:
 def answers(
     index: None, wheel: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[tuple[str, str], subprocess.CompletedProcess[str]]:
-    """What pip says on each system with each Python, asked all at once: most of the time it waits for the index."""
+    """The output of pip on each system with each Python, run in parallel, as it mostly waits for the index."""
     target = tmp_path_factory.mktemp("target")
 
     def ask(case: tuple[str, str]) -> subprocess.CompletedProcess[str]:

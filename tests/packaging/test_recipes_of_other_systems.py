@@ -21,7 +21,7 @@ PACKAGING = ROOT / "packaging"
 
 
 class Made:
-    """What a spec makes with one of PyInstaller's functions."""
+    """The object that a spec makes with one of PyInstaller's functions."""
 
     def __init__(self, *parts: Any, **options: Any) -> None:
         self.parts, self.options = parts, options
@@ -138,7 +138,7 @@ SECTIONS = {
 
 
 def iss() -> dict[str, list[str]]:
-    """The lines of the installer's script by section, the preprocessor's in one of their own."""
+    """The lines of the installer's script by section, the preprocessor's in a separate one."""
     sections: dict[str, list[str]] = {"": []}
     section = ""
     for line in (PACKAGING / "windows" / "rnnviz.iss").read_text(encoding="utf-8").splitlines():

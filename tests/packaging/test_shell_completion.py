@@ -31,7 +31,7 @@ Complete = Callable[..., list[set[str]]]
 
 @pytest.fixture
 def complete(tmp_path: Path) -> Complete:
-    """What the completion offers at the end of each line, in a folder of a few files, all asked of one bash."""
+    """The completions at the end of each line, in a folder of a few files, all from one bash."""
     (tmp_path / "rnnviz.bash").write_text(completion(), encoding="utf-8")
     for name in ("net.toml", "model.onnx", "weights.NPZ", "golden.npz", "mine.py", "notes.txt", "saved.rnnviz"):
         (tmp_path / name).touch()

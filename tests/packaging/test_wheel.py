@@ -36,7 +36,7 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(install, check=True, capture_output=True, timeout=200)
 
     # A folder named in a .pth file is searched for packages, but the .pth files in it are not read. So the dependencies
-    # are found, and the project itself, which such a file points to, is not.
+    # are found, and the project itself, which this file points to, is not.
     here = Path(sysconfig.get_path("purelib"))
     (site / "dependencies.pth").write_text(f"{here}\n", encoding="utf-8")
     distutils = here / "distutils-precedence.pth"
@@ -47,7 +47,7 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(scripts: Path, tmp_path: Path) -> Run:
-    """Runs a script of the fresh environment in a folder of its own."""
+    """Runs a script of the fresh environment in a separate folder."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
     def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -163,7 +163,7 @@ def asked(reader: GateReader, *gates_read: str) -> list[int]:
 def test_weights_are_read_once_while_the_cache_holds_them(counted: GateReader, monkeypatch: pytest.MonkeyPatch) -> None:
     one_gate = H * (2 * H + H) * 8
     monkeypatch.setattr(gates, "_WEIGHT_BYTES", 2 * one_gate)
-    # There is room for two, and what was used longest ago goes.
+    # Two fit, and the least recently used one is dropped.
     assert asked(counted, "i", "f", "i", "g", "i", "f", "g") == [1, 1, 0, 1, 0, 1, 1]
     monkeypatch.setattr(gates, "_WEIGHT_BYTES", 2 * one_gate - 1)
     assert asked(counted, "i", "f", "f", "i") == [1, 1, 0, 1]

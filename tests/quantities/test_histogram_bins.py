@@ -81,7 +81,7 @@ def test_ulp_distances_are_whole_numbers() -> None:
 
 
 def spread(lowest: int, highest: int, counts: dict[int, int]) -> Histogram:
-    """A histogram of some counts by bin, whose first numbers stand at the time step of their bin."""
+    """A histogram of some counts by bin, whose first numbers are at the time step of their bin."""
     bins = highest - lowest + 3
     numbers = np.array([counts.get(place, 0) for place in range(bins)])
     return Histogram(lowest, highest, numbers, np.array([(0, 1, place, 2, 3) for place in range(bins)]))

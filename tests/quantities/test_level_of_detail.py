@@ -20,7 +20,7 @@ FLOATS = st.floats(width=32)
 
 @st.composite
 def bins_over(draw: st.DrawFn, cells: int) -> Bins:
-    """Pixels over some of so many cells: several cells each, or several pixels for a cell."""
+    """Pixels over some of `cells` cells: several cells each, or several pixels for a cell."""
     if draw(st.booleans()):
         starts = sorted(draw(st.sets(st.integers(0, cells - 1), min_size=1)))
         return Bins(np.array(starts, np.int64), draw(st.integers(starts[-1] + 1, cells)))

@@ -84,7 +84,7 @@ def test_the_largest_of_several_ignores_nan() -> None:
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Trace:
-    """A trace that is long enough to keep its ends beside it, with one value that sticks out and one that is none."""
+    """A trace that is long enough to store its ends, with one outlier and one NaN."""
     made = make_result(timesteps=70_000, batch_size=1, hidden_size=64)["manual"]
     hidden = made.hidden
     hidden[0, 0, 40_001, 0, 7] = 9.0

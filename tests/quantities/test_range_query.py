@@ -26,12 +26,12 @@ VALUES = arrays(
     elements=st.sampled_from([np.float32(v) for v in (0.0, 0.29, 0.3, 0.9, np.nan)]),
 )
 LANE = (1, 1, 2)
-"""The layer, direction and sample that are looked at; in all others every unit is on."""
+"""The layer, direction and sample of the query; in all others every unit is on."""
 MADE = make_result(timesteps=1, batch_size=3, hidden_size=UNITS, num_layers=2, bidirectional=True)
 
 
 def result_of(values: np.ndarray) -> RunResult:
-    """A result with some values (T, U) in the lane and sample that are looked at, of the engine "gluon" alone."""
+    """A result with some values (T, U) in the lane and sample of the query, of the engine "gluon" alone."""
     hidden = np.ones((2, 2, len(values), 3, UNITS), values.dtype)
     hidden[1, 1, :, 2] = values
     inputs = replace(MADE.inputs, sequence=np.zeros((len(values), 3, 3), np.float32))

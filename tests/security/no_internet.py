@@ -1,7 +1,7 @@
 """Run a command of which each process is killed as soon as it makes a socket of the internet.
 
-python -m tests.security.no_internet COMMAND...: a filter of system calls, which its children inherit and the system
-lets nobody take off again. It sees what libraries do below Python as well. Sockets between processes of one machine are
+python -m tests.security.no_internet COMMAND...: a filter of system calls, which its children inherit and which
+cannot be removed. It sees what libraries do below Python as well. Sockets between processes of one machine are
 allowed. One of IPv6 is refused as on a machine that has none: MXNet imports urllib3, which makes one to learn whether
 there is IPv6, and closes it again.
 """

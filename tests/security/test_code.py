@@ -1,4 +1,4 @@
-"""What the code does not do, whatever it is given: run a shell, unpickle, evaluate texts, reach for a network.
+"""Operations that the code never uses: run a shell, unpickle, evaluate texts, open a connection.
 
 Nor does it measure by a clock that a user or a server sets.
 """
@@ -56,7 +56,7 @@ def dotted(node: ast.expr) -> str:
 
 
 class Module:
-    """What a module imports and calls, by full names, and the arguments that it gives by name."""
+    """The imports and calls of a module, by full names, and the keyword arguments."""
 
     def __init__(self, source: str) -> None:
         nodes = list(ast.walk(ast.parse(source)))
@@ -74,7 +74,7 @@ class Module:
 
 
 def findings(name: str, source: str) -> list[str]:
-    """What a module does that none may."""
+    """The forbidden operations of a module."""
     module = Module(source)
     found = [f"{what}: {call}" for what in CALLS for call in module.calls if call in CALLS[what]]
     found = [finding for finding in found if (finding.partition(":")[0], name) not in ALLOWED]

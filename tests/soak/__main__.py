@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def main() -> int:
-    """Soak in a process of its own, whose temporary files nobody else adds to, and see what it leaves behind."""
+    """Soak in a separate process with its own temporary files, and check what it leaves behind."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description="See that nothing grows.")
     parser.add_argument("minutes", type=float)
     parser.add_argument("--seed", type=int, default=0)

@@ -17,7 +17,7 @@ _T = (12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.20
 
 @dataclass(frozen=True)
 class Slope:
-    """What a quantity grows by in a minute, and between which limits that lies with 95 % confidence."""
+    """The growth of a quantity in a minute, and its limits with 95 % confidence."""
 
     per_minute: float
     low: float
@@ -33,8 +33,8 @@ def slope(
 ) -> Slope:
     """Fit a line through the medians of consecutive blocks of readings.
 
-    `lives` tells which readings are of one process: each of these begins at a level of its own, and only what it
-    gains while it lives counts. Too few readings for a line give limits that are infinite.
+    `lives` says which readings are of one process: each starts at its own level, and only its growth
+    counts. Too few readings for a line give limits that are infinite.
     """
     x, y = np.asarray(minutes, float), np.asarray(values, float)
     life = np.zeros(len(x), int) if lives is None else np.unique(np.asarray(lives), return_inverse=True)[1]

@@ -29,7 +29,7 @@ from tests.soak.resource_samples import QUANTITIES, Reader, Reading
 from tests.unexpected_errors import UnexpectedErrors
 
 PARTS = {"runs": 1_000.0, "playing": 1.0}
-"""What can be done for long, and of how many runs or hours a growth is told."""
+"""The activities, and the number of runs or hours that a growth refers to."""
 _READINGS = 60
 _WARM_UP = 0.25
 _EDITS = 600
@@ -39,7 +39,7 @@ _QUIET_MS = 900
 """So long after a run the engines have handed its arrays back."""
 _GAINS = (2.0, 1.0, 4.0, 0.2, 0.2, 0.5, 0.5, 1.0, 300.0)
 _MAY = dict(zip((quantity.name for quantity in QUANTITIES), _GAINS, strict=True))
-"""What each may gain in a thousand runs, or in an hour of playing."""
+"""The growth allowed in a thousand runs, or in an hour of playing."""
 _LONG = Config.from_mapping(
     {"network": {"cell": "lstm", "input_size": 3, "hidden_size": 16}, "sequence": {"timesteps": 4_096, "batch_size": 2}}
 )
@@ -60,7 +60,7 @@ def _small() -> list[Config]:
 
 @dataclass(frozen=True)
 class Growth:
-    """What one quantity did: its name, at first, in the end, and its slope."""
+    """The course of one quantity: its name, first and last value, and its slope."""
 
     name: str
     first: float
@@ -87,7 +87,7 @@ def growth(counts: list[float], looks: list[Reading]) -> list[Growth]:
 
 
 class LongRun:
-    """One window that runs so often or plays for so many hours."""
+    """One window for a number of runs or hours of playing."""
 
     def __init__(self, part: str, amount: float, tell: Callable[[str], None] = print) -> None:
         self._part, self._amount, self._tell = part, amount, tell
@@ -188,7 +188,7 @@ class LongRun:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do it in a process of its own, whose temporary files nobody else adds to, and see what it leaves behind."""
+    """Do it in a separate process with its own temporary files, and check what it leaves behind."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak.long_run", description="Run or play for long.")
     parser.add_argument("part", choices=PARTS)
     parser.add_argument("amount", type=float, help="how many runs, or how many hours of playing")

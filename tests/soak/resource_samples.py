@@ -1,4 +1,4 @@
-"""What a running program holds: memory, threads, processes, files, folders, widgets."""
+"""Resources of a running program: memory, threads, processes, files, folders, widgets."""
 
 import gc
 import os
@@ -19,7 +19,7 @@ from tests.leaks import children
 class Quantity:
     """Something that must not grow: what to call it, its unit, and what it may gain in a minute.
 
-    What is `slow` to settle, as caches and pools have to fill, is judged only in a soak of some minutes.
+    Quantities that settle slowly (`slow`), as caches fill, are judged only in a soak of some minutes.
     """
 
     name: str
@@ -90,7 +90,7 @@ class Reader:
 
 
 def kinds_of_objects() -> Counter[str]:
-    """How many of Python's objects there are of each type, to tell what grew."""
+    """How many of Python's objects there are of each type, to find the growing ones."""
     return Counter(f"{type(thing).__module__}.{type(thing).__qualname__}" for thing in gc.get_objects())
 
 

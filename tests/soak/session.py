@@ -33,7 +33,7 @@ _QUIET_LOOK_MS = 50
 
 @dataclass
 class Soak:
-    """What is done for `minutes` and what was seen."""
+    """A soak of `minutes` and its readings."""
 
     minutes: float
     seed: int

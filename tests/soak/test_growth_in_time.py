@@ -1,4 +1,4 @@
-"""A line through readings tells growth from noise."""
+"""A line through readings distinguishes growth from noise."""
 
 from math import isinf
 

@@ -1,4 +1,4 @@
-"""A short soak; one of ten minutes is run by hand."""
+"""A short soak; one of ten minutes is run manually."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What a restless user does to the window, drawn at random from a seed."""
+"""Random actions of a user on the window, drawn from a seed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ _SIZES = ((1280, 800), (1600, 1000), (1100, 720))
 
 @dataclass(frozen=True)
 class UserAction:
-    """One thing to do, how often beside the others, and whether a run may follow from it."""
+    """One action, its relative frequency, and whether a run may follow."""
 
     name: str
     do: Callable[[], None]
@@ -275,7 +275,7 @@ class User:
         QTimer.singleShot(100, self._window, self.close_dialogs)
 
     def close_dialogs(self) -> None:
-        """Close whatever asks or tells something."""
+        """Close every dialog and message."""
         for dialog in self._window.findChildren(QDialog):
             if isinstance(dialog, QMessageBox) or dialog.isVisible():
                 dialog.close()

@@ -79,7 +79,7 @@ def test_sweeps_and_configs_are_distinguished(tmp_path: Path) -> None:
 
 @pytest.fixture
 def table() -> SweepTable:
-    """Every kind of value and of number; one row is no config and one has not been computed."""
+    """Every kind of value and of number; one row is not a config and one has not been computed."""
     grid = {
         "network.bidirectional": [True, False],
         "parameters.scale": [0.1],
@@ -150,7 +150,7 @@ def test_another_file_is_refused_with_its_name(tmp_path: Path, name: str, text: 
 
 
 def completed_by_onnx(config: Config) -> Config:
-    """What the engines' registry does where MXNet is missing."""
+    """Complete a config as the engines' registry does where MXNet is missing."""
     taken = "onnx" if "onnx" not in config.compare.candidates else "torch"
     return replace(config, compare=replace(config.compare, reference=taken))
 

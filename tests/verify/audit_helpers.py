@@ -64,7 +64,7 @@ Touch = Callable[[int, int, int, FloatArray], None]
 
 
 def touched_trace(inputs: Inputs, touch: Touch) -> Trace:
-    """The trace of a right float64 recurrence in whose hidden states somebody writes while it runs."""
+    """The trace of a correct float64 recurrence with hidden states changed while it runs."""
     trace = empty_trace(inputs, cell=True)
     lane = iter([(layer, d) for layer in range(inputs.network.num_layers) for d in range(inputs.network.directions)])
 

@@ -1,4 +1,4 @@
-"""A plain engine whose steps a test may spoil, and the verdict on it beside a right one."""
+"""A plain engine whose steps a test may spoil, and the verdict on it compared with a correct one."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -31,7 +31,7 @@ def sigmoid(v: FloatArray) -> FloatArray:
 
 
 def plain_trace(inputs: Inputs, spoil: Spoil = unspoiled, *, cell: bool = False, engine: str = "engine") -> Trace:
-    """What numpy gives in the network's own type, one matrix product for each sum; `cell` asks for the cell states."""
+    """A plain NumPy trace in the network's dtype, one matrix product for each sum; `cell` requests the cell states."""
     trace = empty_trace(inputs, cell=cell, engine=engine)
     with np.errstate(all="ignore"):
         run_stack(inputs, trace, lambda task, progress: _layer(task, progress, spoil), lambda done: None)

@@ -1,4 +1,4 @@
-"""The step audit: right engines are right, and of a wrong one the first wrong step is named."""
+"""The step audit: correct engines pass, and of a wrong one the first wrong step is named."""
 
 from dataclasses import replace
 
@@ -53,9 +53,9 @@ def test_a_value_that_is_moved_beyond_its_bound_is_the_first_wrong_step(config: 
 
 
 def readers(network: Network, timesteps: int, where: Location) -> set[tuple[int, ...]]:
-    """The lanes and timesteps whose step reads the value: the next of its lane, and those above at the same t.
+    """The lanes and time steps whose step reads the value: the next of its lane, and those above at the same t.
 
-    The cell state of an LSTM, which nobody but the audit knows, hands it on to all later steps.
+    The cell state of an LSTM, which only the audit knows, passes it on to all later steps.
     """
     lanes = [(where.layer, where.direction)]
     lanes += [(where.layer + 1, d) for d in range(network.directions) if where.layer + 1 < network.num_layers]

@@ -1,4 +1,4 @@
-"""What is counted of an audit is what a plain count over every value gives, whatever blocks it comes in."""
+"""The counts of an audit equal a plain count over every value, in blocks of any size."""
 
 import pickle
 from math import inf, nan
@@ -97,7 +97,7 @@ def test_a_step_exactly_eight_bounds_off_is_right() -> None:
 
 
 def one(h: float, value: float, bound: float) -> Audit:
-    """The audit of one value, with a right one beside it."""
+    """The audit of one value, next to a correct one."""
     shape = (1, 1, 1, 1, 2)
     hidden, step = np.array([h, 1.0]).reshape(shape), np.array([value, 0.5]).reshape(shape)
     tally = AuditAccumulator(shape)
@@ -132,7 +132,7 @@ def test_a_nonfinite_value_is_right_where_it_is_equal_or_nothing_is_known(
     h: float, value: float, bound: float, ratio: float, error: float
 ) -> None:
     found = one(h, value, bound)
-    # The value beside it is half a bound off.
+    # The other value is half a bound off.
     assert (found.worst_ratio, found.ratio_over_time[0, 0, 0]) == (ratio, ratio)
     assert found.error_over_time[0, 0, 0] == error
     assert found.worst_at == Location(unit=int(ratio == 0.5))

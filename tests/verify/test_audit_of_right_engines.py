@@ -1,4 +1,4 @@
-"""Right engines stay within eight bounds, whatever the network."""
+"""Correct engines stay within eight bounds, whatever the network."""
 
 from itertools import product
 
@@ -17,7 +17,7 @@ from tests.verify.audit_helpers import engine_or_skip, inputs_of, with_parameter
 
 CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
 RIGHT = 2.5
-"""What right engines stay below with random weights: far from the eight bounds that are allowed."""
+"""The limit of correct engines with random weights: far from the eight bounds that are allowed."""
 
 
 @pytest.fixture(scope="module", params=["manual", "gluon", "onnx", "torch"])
@@ -52,7 +52,7 @@ def assert_right(engine: tuple[str, Engine], inputs: Inputs, most: float = RIGHT
 
 
 BUG = ("rnn_relu", "float64")
-"""What MXNet rounds to float32 inside its kernel."""
+"""The cases that MXNet rounds to float32 inside its kernel."""
 
 
 @pytest.mark.parametrize("cell", slow_except(CELLS, "rnn_relu", "lstm"))

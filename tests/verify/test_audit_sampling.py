@@ -1,4 +1,4 @@
-"""Which values an audit of a large run looks at."""
+"""The values that an audit of a large run covers."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Cell states belong to the hidden states beside them: those of correct engines do, and a single other one does not."""
+"""Cell states are consistent with their hidden states: those of correct engines do, and a single other one does not."""
 
 from dataclasses import replace
 
@@ -28,7 +28,7 @@ def run_of(**network: object) -> tuple[Inputs, Trace]:
 
 
 def details(inputs: Inputs, trace: Trace) -> dict[str, str]:
-    """What the checks that fail say of an engine called "mine"."""
+    """The details of failed checks of an engine called "mine"."""
     checks = cell_checks(inputs, replace(trace, engine="mine"))
     assert all(check.engine == "mine" and isinstance(check.holds, bool) for check in checks)
     return {check.name: check.detail for check in checks if not check.holds}

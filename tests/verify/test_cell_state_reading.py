@@ -77,7 +77,7 @@ def small_searches(monkeypatch: pytest.MonkeyPatch, first: int, largest: int, bl
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """The timesteps of the trace that were read, block by block."""
+    """The time steps of the trace that were read, block by block."""
     blocks: list[tuple[int, int]] = []
     real = cell_states.layer_input
 
@@ -268,7 +268,7 @@ def test_every_other_checkpoint_is_kept_when_the_budget_is_spent(
     size = 2 * H * 8
     cells = CellStates(inputs, trace, budget=4 * size)
     steps_read(cells, read, 30)
-    # 5, 10, 15, 20, 25 leave 5, 15 and 25; then 30 finds room.
+    # 5, 10, 15, 20, 25 leave 5, 15 and 25; then 30 fits.
     assert cells.checkpoint_bytes == 4 * size
     assert [steps_read(cells, read, t) for t in (5, 15, 25, 30)] == [0, 0, 0, 0]
     # A fifth place: 5, 15 and the last one stay, and what lies between begins at the one before.

@@ -44,7 +44,7 @@ def before(cells: CellStates, direction: int, t: int) -> FloatArray:
 
 
 def expected(inputs: Inputs, trace: Trace, direction: int, t: int) -> FloatArray:
-    """c' of the step at t as the engine itself had it."""
+    """c[t-1] of the step at t as the engine itself had it."""
     assert trace.cell is not None
     assert inputs.initial_state.c is not None
     previous = t + 1 if direction else t - 1

@@ -231,7 +231,7 @@ def state_of(inputs: Inputs, samples: int) -> Any:
 
 
 LESSONS_ABOUT_IT = {"vanilla-t1": {"h2h-transposed", "state-not-carried"}}
-"""With one timestep from a zero state the recurrence's own weights multiply nothing, which is what the lesson says."""
+"""With one time step from a zero state the recurrent weights multiply zeros, as the lesson says."""
 
 
 def test_lessons_hide_only_their_bugs() -> None:

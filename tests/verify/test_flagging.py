@@ -55,7 +55,7 @@ def with_initial_state(inputs: Inputs, place: int, sample: int = 0) -> Inputs:
 
 
 def knows_of_input(inputs: Inputs, t: int) -> Cells:
-    """Forward lanes of the first layer from t on, backward ones up to t; above, whatever the directions hand on."""
+    """Forward lanes of the first layer from t on, backward ones up to t; above, whatever the directions pass on."""
     layers, directions, timesteps, _, _ = inputs.hidden_shape
     cells = np.zeros((layers, directions, timesteps), bool)
     cells[0, 0, t:] = True

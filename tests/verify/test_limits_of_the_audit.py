@@ -256,7 +256,7 @@ def test_nan_cell_states_belong_to_nan_hidden_states() -> None:
 
 
 def halved(trace: Trace, computed_in: str) -> Trace:
-    """What is left of a trace that somebody stores as float16."""
+    """A trace after it was stored as float16."""
     cell = None if trace.cell is None else trace.cell.astype(np.float16).astype(trace.hidden.dtype)
     hidden = trace.hidden.astype(np.float16).astype(trace.hidden.dtype)
     return replace(trace, hidden=hidden, cell=cell, precision="float16", computed_in=computed_in)

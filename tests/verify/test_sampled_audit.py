@@ -1,4 +1,4 @@
-"""An audit of a part of a run: what it looks at, and that it says so."""
+"""An audit of a part of a run: its coverage, and the statement of it."""
 
 from dataclasses import replace
 

@@ -20,7 +20,7 @@ ARRAYS = ("hidden", "output", "state_h", "state_c")
 
 
 def outcome_of(path: Path, inputs: Inputs, whole: Trace) -> str:
-    """The sentence of a refusal, or "" if every array that is told is as it was recorded."""
+    """The sentence of a refusal, or "" if every array is read as it was recorded."""
     try:
         trace, report = computed(RecordedEngine(f"recording:{path}"), inputs)
     except InputError as error:

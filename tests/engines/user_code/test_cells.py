@@ -1,4 +1,4 @@
-"""Files that declare a cell, read in a process of their own."""
+"""Files that declare a cell, read in a separate process."""
 
 import sys
 from pathlib import Path

@@ -36,7 +36,7 @@ class Process:
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What was asked of the system: `arguments`, `keywords`, `groups`; `process` is what it gives."""
+    """Recorded system calls: `arguments`, `keywords`, `groups`; `process` is returned."""
     known: dict[str, Any] = {"groups": []}
 
     def popen(arguments: list[str], **keywords: object) -> Process:
@@ -57,7 +57,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def heard(
     inputs: Inputs, folder: Path, started: dict[str, Any], *said: bytes, code: int = 0, process: Any = None
 ) -> tuple[str, list[float]]:
-    """What the engine's report, or else its error, says, and the progress that was told."""
+    """The engine's report or else its error, and the reported progress."""
     started["process"] = process or Process(b"".join(said), code)
     trace = create_trace(folder, "mine", inputs.network, inputs.timesteps, inputs.batch_size, cell=True)
     told: list[float] = []

@@ -47,7 +47,7 @@ IMPATIENT = (
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half a second counts as endless, in the process and beside it."""
+    """Half a second counts as endless, in the process and outside of it."""
     monkeypatch.setattr(own_engine, "_command", lambda: [sys.executable, "-P", "-c", IMPATIENT])
     monkeypatch.setattr(own_engine, "_SILENCE_SECONDS", 2.0)
 

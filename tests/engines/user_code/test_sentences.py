@@ -136,7 +136,7 @@ SAID_BY_PYTHON: dict[str, tuple[str, str]] = {
 
 
 def said_of(code: str, inputs: Inputs, folder: Path) -> str:
-    """What is wrong with a file, without its path."""
+    """The error of a file, without its path."""
     path = written(folder, code)
     with pytest.raises(RecurrenceError) as caught:
         run_stack(inputs, empty_trace(inputs, cell=True), OwnRecurrence(path).run_layer(), lambda done: None)

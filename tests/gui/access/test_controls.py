@@ -34,21 +34,21 @@ from rnnviz.io.model_formats.rnn_entry import Entry
 from rnnviz.lessons.index import lesson_entries
 
 TOLD = (QAbstractButton, QComboBox, QAbstractSpinBox, QLineEdit, QAbstractSlider)
-"""Controls that tell in a tooltip why one would use them; tables and pictures tell of what the pointer is on."""
+"""Controls that have a tooltip; tables and pictures describe the hovered item instead."""
 MOST_LINKS = 12
 """Tab goes on within a text from link to link."""
 
 
 @pytest.fixture
 def window(qtbot, shared_window: MainWindow) -> MainWindow:
-    """The window once the arithmetic has arrived, too, which has controls of its own."""
+    """The window once the arithmetic has arrived, too, which has its own controls."""
     arithmetic = shared_window.findChild(ArithmeticView)
     qtbot.waitUntil(lambda: arithmetic.page is not None and arithmetic.complete)
     return shared_window
 
 
 def own_controls(window: QWidget) -> Iterator[QWidget]:
-    """What the keyboard can come to, and no parts of Qt's controls."""
+    """The widgets that the keyboard can reach, without parts of Qt's controls."""
     for widget in window.findChildren(QWidget):
         of_qt = isinstance(widget.parentWidget(), QAbstractSpinBox | QComboBox | QTabBar)
         of_qt = of_qt or widget.objectName() == "qt_toolbar_ext_button"
@@ -58,7 +58,7 @@ def own_controls(window: QWidget) -> Iterator[QWidget]:
 
 
 def words_of(widget: QWidget) -> str:
-    """What a screen reader says of a control: its name, else its text."""
+    """The text of a control for a screen reader: its name, else its text."""
     text = widget.text() if isinstance(widget, QAbstractButton) else ""
     return (widget.accessibleName() or text).replace("&", "").strip()
 

@@ -26,7 +26,7 @@ def picture(window: QWidget, widget: QWidget) -> NDArray[np.int16]:
 
 
 def change(window: MainWindow, widget: QWidget) -> int:
-    """How many pixels tell that the control has the keyboard."""
+    """The number of pixels that change with the keyboard focus."""
     parent = widget.parentWidget()
     while parent is not None:
         if isinstance(parent, QScrollArea):

@@ -36,7 +36,7 @@ def large_window(large_text: None, make_window: Any, supervisor: Any, qtbot: Any
 
 
 def cut(widget: QWidget) -> bool:
-    """Whether a text has less room than it needs."""
+    """Whether a text has less space than it needs."""
     if isinstance(widget, QLabel) and widget.wordWrap():
         return widget.heightForWidth(widget.width()) > widget.height() + SLACK
     if isinstance(widget, QComboBox):
@@ -48,7 +48,7 @@ def cut(widget: QWidget) -> bool:
 
 
 def has_full_text(widget: QWidget) -> bool:
-    """Whether the whole text stands in a tooltip, or is reached by the arrows of a row of tabs."""
+    """Whether the whole text is in a tooltip, or is reached by the arrows of a row of tabs."""
     return bool(widget.toolTip()) or (isinstance(widget, QTabBar) and widget.usesScrollButtons())
 
 

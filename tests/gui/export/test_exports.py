@@ -214,7 +214,7 @@ def test_a_picture_with_too_many_pixels_is_a_sentence(qtbot, window):
 
 @pytest.fixture
 def endless(monkeypatch):
-    """Makes the export of the table go on, half done, until it is stopped; tells when it has begun."""
+    """Makes the export of the table continue, half done, until it is stopped; sets an event when it starts."""
     begun = threading.Event()
 
     def write_csv(_result, path, progress, *, gates):

@@ -103,7 +103,7 @@ def hidden(window):
 
 @pytest.fixture
 def take_hidden(qtbot, window, hidden, monkeypatch):
-    """Takes a picture of a view behind, does something after its room was first touched, and returns it."""
+    """Takes a picture of a view behind a tab, does something after its first paint, and returns it."""
     monkeypatch.setattr(sitting, "AT_ONCE", hidden.width() * hidden.height() * SCALE**2 // 5)
 
     def take(meanwhile=lambda: None):

@@ -1,4 +1,4 @@
-"""The guide beside the window: found by F1, searched, followed, and read in both themes."""
+"""The guide in its own window: found by F1, searched, followed, and read in both themes."""
 
 import re
 from pathlib import Path

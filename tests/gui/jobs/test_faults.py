@@ -1,4 +1,4 @@
-"""Whatever happens to the process that computes for a window: a sentence, and the next run is right."""
+"""Faults of the worker process of a window: a sentence, and the next run is correct."""
 
 import gc
 import re
@@ -61,7 +61,7 @@ class Stopping(QObject):
 
 @dataclass
 class Pulse:
-    """How long the window's loop stood still at most, in seconds."""
+    """The longest pause of the window's event loop, in seconds."""
 
     longest: float = 0.0
     _last: float = field(default_factory=monotonic)
@@ -132,7 +132,7 @@ class Disturbed:
         numbers.assert_same(window.session.result)
         assert window.verdict.state != "error"
         assert [child.pid for child in children() - self._others] == [self._supervisor.pid]
-        # What draws beside the window may hold an older result for a moment.
+        # Background threads may hold an older result for a moment.
         self._qtbot.waitUntil(self._nothing_left, timeout=10_000)
         return what
 

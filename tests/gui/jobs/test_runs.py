@@ -11,7 +11,7 @@ from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.recovery.bug_report_dialog import BugReportDialog
 
 AGREEMENT = ("agree", "blind")
-"""What the verdict line says of equal numbers; it also tells which mistakes the config could not reveal."""
+"""The state of the verdict bar for equal numbers, with and without undetectable bugs."""
 
 SMALL = {"cell": "rnn_tanh", "input_size": 3, "hidden_size": 4}
 LARGE = Config.from_mapping(

@@ -1,4 +1,4 @@
-"""Work beside the window: in order, stopped, failed and abandoned."""
+"""Background work: in order, stopped, failed and abandoned."""
 
 import threading
 

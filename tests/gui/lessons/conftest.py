@@ -89,7 +89,7 @@ class Read:
         return self.window.guide.spotlight.target
 
     def finish_pending(self) -> None:
-        """Wait until the run that is shown is the one that is wanted, judged, and every claim is checked on it."""
+        """Wait until the requested run is shown and audited, and every statement is checked on it."""
 
         def settled() -> bool:
             result, control = self.window.session.result, self.window.control

@@ -1,4 +1,4 @@
-"""Highlighted parts are reachable: further down in the text, behind a link, in a tab with enough room."""
+"""Highlighted parts are reachable: further down in the text, behind a link, in a tab that is large enough."""
 
 import re
 
@@ -17,7 +17,7 @@ COUNTED = LESSON.replace('part = "vector"', 'part = "arithmetic"')
 
 @pytest.fixture
 def small(read):
-    """The lesson in so little room that it has to be scrolled."""
+    """The lesson in a pane so small that it has to be scrolled."""
     read.window.main_layout.column.setSizes([10, 1000])
     read.qtbot.waitUntil(lambda: read.pane.scroll_area.verticalScrollBar().maximum() > 60)
     return read

@@ -41,7 +41,7 @@ sys.exit(main(sys.argv[1:]))
 
 @dataclass(frozen=True)
 class Program:
-    """A window in a process of its own, and the folders that it may write to."""
+    """A window in a separate process, and the folders that it may write to."""
 
     process: subprocess.Popen[str]
     home: Path

@@ -40,13 +40,13 @@ CELL = (
 
 @pytest.fixture
 def ran(tmp_path: Path) -> Path:
-    """What the code in the sessions makes when it runs."""
+    """The file that the code in the sessions creates when it runs."""
     return tmp_path / "ran"
 
 
 @pytest.fixture(params=[STEP, CELL], ids=["step", "cell"])
 def write(request: pytest.FixtureRequest, tmp_path: Path, ran: Path) -> Callable[..., Path]:
-    """Writes a session that somebody else has made, with a copy of the code or with its path alone."""
+    """Writes a session from elsewhere, with a copy of the code or with its path alone."""
 
     text, code = request.param
 

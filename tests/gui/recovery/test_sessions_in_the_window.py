@@ -47,7 +47,7 @@ def choose(qtbot, window):
 
 @pytest.fixture
 def customized(qtbot, window, press, tmp_path) -> Path:
-    """The window on a config that reads a file, looked at in its own way; the folder of both."""
+    """The window on a config that reads a file, with a changed view state; the folder of both."""
     folder = tmp_path / "here"
     folder.mkdir()
     np.save(folder / "x.npy", np.random.default_rng(3).normal(size=(2, 40, 3)).astype(np.float32))
@@ -66,7 +66,7 @@ def customized(qtbot, window, press, tmp_path) -> Path:
         if unit != 2:
             qtbot.mouseClick(units._pin, Qt.MouseButton.LeftButton)
     window.findChild(VectorTable).columns.choose("f", wanted=True)
-    # Room for every column, or what fits depends on which bar to scroll by came first.
+    # Wide enough for every column, or the fit depends on which scroll bar appeared first.
     window.main_layout._middle.setSizes([560, 440])
     window.main_layout._upper.setSizes([400, 240])
     window.findChild(VectorTable).choose("cell")
@@ -78,7 +78,7 @@ def customized(qtbot, window, press, tmp_path) -> Path:
 
 
 def pictures(window) -> list[bytes]:
-    """What the lanes, the vector and the tab in front look like."""
+    """The pixels of the lanes, the vector and the tab in front."""
     views = (window.lanes, *window.views[1:3], window.main_layout.tabs.currentWidget())
     images = [view.grab().toImage() for view in views]
     return [bytes(image.constBits()) for image in images]

@@ -1,4 +1,4 @@
-"""A sweep in the window: opened, looked at, run, stopped, and left for the run of one of its rows."""
+"""A sweep in the window: opened, shown, run, stopped, and left for the run of one of its rows."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -51,7 +51,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> SweepTable:
 
 @pytest.fixture
 def window(shared_window: MainWindow) -> Iterator[MainWindow]:
-    """The module's window; each test has a sweep window of its own."""
+    """The module's window; each test has a separate sweep window."""
     yield shared_window
     if shared_window.sweeps.window is not None:
         shared_window.sweeps.window.close()

@@ -1,4 +1,4 @@
-"""A name that is chosen in a box: whole where there is room, and dotted where there is not."""
+"""A name that is chosen in a box: whole where it fits, and elided where it does not."""
 
 import pytest
 from PySide6.QtCore import QPoint

@@ -1,4 +1,4 @@
-"""The checks as a table: the failed ones first, counted on the tab, with times and versions beside them."""
+"""The checks as a table: the failed ones first, counted on the tab, with times and versions."""
 
 import pytest
 from PySide6.QtCore import Qt

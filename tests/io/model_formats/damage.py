@@ -51,7 +51,7 @@ def networks_in(path: Path) -> Networks:
     InputError
         If the file, or the weights of one of them, are refused.
     MemoryError
-        If it asks for more memory than it is given, which `reading` tells in a sentence.
+        If it asks for more memory than it is given, which `reading` reports in a sentence.
     """
     found = {}
     with limited_memory(_ALLOWANCE):
@@ -65,7 +65,7 @@ def networks_in(path: Path) -> Networks:
 
 
 def outcome_of(path: Path, whole: Mapping[str, tuple[Network, Mapping[str, NDArray[np.floating]]]]) -> str:
-    """What comes of a damaged file whose undamaged content holds `whole`.
+    """The outcome of a damaged file whose undamaged content holds `whole`.
 
     "refused", in one sentence; "same" for the same numbers; "fewer" where what is left out is listed with a reason;
     "numbers" where some differ, which only formats without checksums allow; "named" for a network of another name or

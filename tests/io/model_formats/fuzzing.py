@@ -30,7 +30,7 @@ class _TooLongError(BaseException):
 
 
 def fuzz(original: Path, seeds: range, folder: Path) -> Tally:
-    """What comes of the file or folder `original` damaged by each of `seeds`.
+    """The outcomes of the file or folder `original` damaged by each of `seeds`.
 
     Damage that ends the process, or keeps it busy for too long, is a failure, and the other seeds follow it.
     """
@@ -54,7 +54,7 @@ def fuzz(original: Path, seeds: range, folder: Path) -> Tally:
 
 
 def read_soon(path: Path) -> None:
-    """Read a file in a process of its own, which ends after a second in which HDF5 gets nowhere."""
+    """Read a file in a separate process, which ends after a second without progress of HDF5."""
     keras_h5.HEADER_SECONDS = 1.0
     networks_in(path)
 

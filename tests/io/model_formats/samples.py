@@ -19,7 +19,7 @@ from tests.io.model_formats.sources import in_torch_names, network, weights_of
 NETWORK = network("lstm", 2, True)
 BY_KERAS = Path(__file__).parent / "written_by_keras"
 CHECKED_SUMS = frozenset({"w.pt", "w.npz", "w.keras"})
-"""Those whose format tells a changed number from the one that was written."""
+"""Files whose format detects a changed number."""
 
 
 def write_params(path: Path) -> None:

@@ -25,7 +25,7 @@ INPUT, HIDDEN = 3, 4
 
 @dataclass(frozen=True)
 class Source:
-    """What a library computed: out (T, N, D·H) and the final states (L·D, N, H)."""
+    """Outputs of a library: out (T, N, D·H) and the final states (L·D, N, H)."""
 
     out: NDArray[np.floating]
     states: tuple[NDArray[np.floating], ...]

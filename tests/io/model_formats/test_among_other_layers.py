@@ -56,7 +56,7 @@ def test_a_model_of_pytorch(form: str, tmp_path: Path) -> None:
 
         save_file(state, path)
     elif form == "checkpoint":
-        # As it is saved to go on with: beside the weights what the optimizer has of each of them.
+        # A checkpoint to resume from: the weights, and the optimizer's state of each of them.
         optimizer = torch.optim.Adam(model.parameters())
         sum(parameter.sum() for parameter in model.parameters()).backward()
         optimizer.step()
@@ -104,7 +104,7 @@ def test_a_model_of_gluon(form: str, tmp_path: Path) -> None:
     elif form == "prefixed":
         parameters.save(str(path))
     else:
-        # A block's own export of its arguments and of the running means, which are no arguments.
+        # A block's own export of its arguments and of the running means, which are not arguments.
         running = {name for name in parameters if "running" in name}
         arrays = {name: parameter.data() for name, parameter in parameters.items()}
         arguments = {name: array for name, array in arrays.items() if name not in running}
@@ -113,7 +113,7 @@ def test_a_model_of_gluon(form: str, tmp_path: Path) -> None:
         )
     prefixes = {name: getattr(model, name).prefix.rstrip("_") for name in FOUND}
     names = {name: name if form == "structured" else prefixes[name] for name in FOUND}
-    # A Dense layer that somebody has called i2h is no network, and is told of.
+    # A Dense layer named i2h is not a network, and is reported.
     entries = {entry.name: entry for entry in entries_of(path) if entry.supported}
     assert {name: described(entry) for name, entry in entries.items()} == {
         names[name]: sizes for name, sizes in FOUND.items()

@@ -123,7 +123,7 @@ def test_an_npy_header_that_promises_more_than_the_file_is_refused(tmp_path: Pat
 
 @pytest.mark.parametrize("prefix", ["", "parameters.", "x."])
 def test_weights_of_another_shape_than_the_network_s_are_not_unpacked(tmp_path: Path, prefix: str) -> None:
-    """Gluon's own names are held against the network, and those with a prefix are an entry."""
+    """Gluon's own names are compared with the network, and those with a prefix are an entry."""
     path, net = tmp_path / "w.npz", network("gru", 1, False)
     arrays = weights_of(net)
     np.savez(path, **{prefix + name: array for name, array in arrays.items() if name != "l0_h2h_weight"})

@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parent / "written_by_keras"
 
 
 def weights_of(cell):
-    """What Keras saves as `.weights.h5`, and puts into its archives."""
+    """The content of Keras's `.weights.h5`, which is also in its archives."""
     with zipfile.ZipFile(FOLDER / f"{cell}.keras") as archive:
         return archive.read("model.weights.h5")
 
@@ -248,7 +248,7 @@ def test_an_invalid_config_is_a_sentence_or_ignored(config, tmp_path):
     try:
         entries = open_model(path).entries
     except InputError as error:
-        assert "is not a valid" in str(error)  # noqa: PT017 - either is right
+        assert "is not a valid" in str(error)  # noqa: PT017 - either is accepted
     else:
         assert all((entry.cell, entry.cells) == (None, ("lstm",)) for entry in entries)
 

@@ -49,7 +49,7 @@ def test_numpy_files_hold_both_names(tmp_path: Path, cell: str, folder: bool, to
 def test_the_cell_is_recognized_where_rows_fit_several_cells(
     tmp_path: Path, cell: str | None, gates: int, hidden: int
 ) -> None:
-    """12 rows are a GRU of 4 units as well as an LSTM of 3: the recurrent weight's columns tell."""
+    """12 rows are a GRU of 4 units as well as an LSTM of 3: the recurrent weight's columns decide."""
     arrays = random_arrays(
         {
             "weight_ih_l0": (gates * hidden, 2),

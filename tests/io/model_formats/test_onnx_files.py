@@ -1,4 +1,4 @@
-"""ONNX files that are damaged, and weights in files beside them."""
+"""ONNX files that are damaged, and weights in external files."""
 
 import os
 

@@ -173,7 +173,7 @@ def test_backward_layers_are_one_network_only_with_each_other(directions: tuple[
 
 
 def test_layers_in_loops_and_scans_are_found_with_weights_from_anywhere(tmp_path: Path) -> None:
-    """Of the graph around, of their own, and of Constant nodes; what comes in from outside is told of."""
+    """Of the outer graph, of the subgraph, and of Constant nodes; inputs from outside are reported."""
     own, around = weights_of("GRU", 1, seed=30), weights_of("GRU", 1)
     flag = helper.make_tensor_value_info("go_on", TensorProto.BOOL, [])
     turn = helper.make_tensor_value_info("turn", TensorProto.INT64, [])
@@ -214,7 +214,7 @@ def test_layers_in_loops_and_scans_are_found_with_weights_from_anywhere(tmp_path
     np.testing.assert_array_equal(model.parameters("in_loop")["l0_i2h_weight"], np.concatenate([r, z, h]))
     z, r, h = np.split(around["R"][0], 3)
     np.testing.assert_array_equal(model.parameters("in_scan")["l0_h2h_weight"], np.concatenate([r, z, h]))
-    # Every row is a sequence of one timestep.
+    # Every row is a sequence of one time step.
     _, steps = theirs(path, {"x": x})
     for row_number in range(T):
         trace = ours(model, "in_scan", x[row_number : row_number + 1], [np.zeros((1, 1, H), np.float32)])

@@ -16,7 +16,7 @@ from tests.io.model_formats.test_keras import CELLS, FOLDER, STACKS, entry_calle
 
 @pytest.fixture(scope="module")
 def writer() -> ModuleType:
-    """The script beside the stored files."""
+    """The script next to the stored files."""
     pytest.importorskip("torch")
     os.environ.setdefault("KERAS_BACKEND", "torch")
     pytest.importorskip("keras")
@@ -39,7 +39,7 @@ def test_layers_and_stacks_in_every_kind_of_file_equal_keras(writer: ModuleType,
             both, count = name[:2] == "bi", int(name[-1])
             names = [f"{name}_{number}" for number in range(count)]
             if ending != "weights.h5" and count == 3:
-                # Only a config tells what feeds what.
+                # Only a config has the connections.
                 names = [f"{names[0]}..{names[-1]}"]
             x = expected["x"]
             for own in names:

@@ -128,7 +128,7 @@ def test_a_module_s_checkpoint_is_read_as_the_block_s_own_file(mx: Any, tmp_path
 
 @pytest.fixture
 def checkpoint(mx: Any, tmp_path: Path) -> Callable[..., tuple[Path, Source]]:
-    """Writes the checkpoint of a model with a fused cell among other layers, and tells what the cell computes."""
+    """Writes the checkpoint of a model with a fused cell among other layers, and returns the cell's outputs."""
 
     def write(cell: str, layers: int, both: bool) -> tuple[Path, Source]:
         fused = mx.rnn.FusedRNNCell(HIDDEN, layers, mode=cell, bidirectional=both, prefix="enc_", get_next_state=True)

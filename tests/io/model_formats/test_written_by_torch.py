@@ -195,7 +195,7 @@ def test_a_whole_module_is_refused_with_the_fix(tmp_path: Path, form: str) -> No
 
 
 class Spy:
-    """Pickled, it makes whoever unpickles it run a command."""
+    """Unpickling it runs a command."""
 
     def __init__(self, command: str) -> None:
         self.command = command

@@ -27,7 +27,7 @@ def wav(
     before: bytes = b"",
     block: int | None = None,
 ) -> bytes:
-    """A file put together by hand, with chunks of another kind `before` the samples."""
+    """A constructed file, with chunks of another kind `before` the samples."""
     block = channels * bits // 8 if block is None else block
     written = EXTENSIBLE if extensible else encoding
     form = struct.pack("<HHIIHH", written, channels, 16_000, 16_000 * block, block, bits)

@@ -12,7 +12,7 @@ from tests.io.session.session_factories import TEXT, X
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    """A config that reads files, in a folder of its own."""
+    """A config that reads files, in a separate folder."""
     folder = tmp_path / "here"
     (folder / "data").mkdir(parents=True)
     np.save(folder / "data" / "x.npy", X)

@@ -141,7 +141,7 @@ def test_a_missing_session_or_another_file_is_refused(tmp_path):
 
 
 def damages(config: Config, folder: Path, cases: int) -> Counter[str]:
-    """What came of so many damaged sessions; anything but a session or one sentence raises."""
+    """The outcomes of damaged sessions; anything but a session or one sentence raises."""
     path, unpacked = folder / "a.rnnviz", folder / "unpacked"
     unpacked.mkdir()
     write_session(saved(config), path, files_to_copy(config))

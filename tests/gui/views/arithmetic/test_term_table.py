@@ -104,7 +104,7 @@ def test_nothing_is_scrolled_horizontally_or_cut_off_in_a_small_window(
     assert table.term_model.term_table.line == line
     assert table.horizontalScrollBar().maximum() == 0
     for place, own in enumerate(table.term_model.lines):
-        # Without room for bars there may be none for a whole name either: its tooltip has it.
+        # Where bars do not fit, a whole name may not either: its tooltip has it.
         for at, words in enumerate(own.texts[:-1]):
             if at == 0 and table.isColumnHidden(table.term_model.bar_column):
                 continue

@@ -1,4 +1,4 @@
-"""Pieces of the picture are drawn beside the window, and what is there stands in for them until they have come."""
+"""Tiles of the picture are drawn in the background, and older ones replace them until they are ready."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def long_result(**changes: Any) -> RunResult:
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
-    """Open at first; while it is closed nothing is drawn beside the window, and never anything within a frame."""
+    """Open at first; while it is closed nothing is drawn in the background, and never anything within a frame."""
     gate = Event()
     gate.set()
     draw = Request.draw
@@ -51,7 +51,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
 
 @contextmanager
 def held(gate: Event) -> Iterator[None]:
-    """Nothing is drawn beside the window meanwhile."""
+    """Nothing is drawn in the background meanwhile."""
     gate.clear()
     try:
         yield

@@ -118,7 +118,7 @@ def test_a_quantity_that_the_next_network_lacks_is_replaced_by_the_value_and_res
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
-    """While it is closed no gate is computed beside the window; none is ever within a frame."""
+    """While it is closed no gate is computed in the background; none is ever within a frame."""
     gate, read = Event(), LaneGates.read
     gate.set()
 

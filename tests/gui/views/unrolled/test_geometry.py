@@ -52,7 +52,7 @@ def test_lanes_never_overlap_and_are_tall_enough_for_their_header(geometry: Geom
 def test_the_middle_of_a_visible_cell_hits_it(geometry: Geometry, data: st.DataObject) -> None:
     lane_rect = data.draw(st.sampled_from(geometry.lane_rects_in_view()))
     unit = data.draw(st.sampled_from(geometry.rows_in_view(lane_rect)))
-    # A window of one column may look at the initial state alone.
+    # A window of one column may show the initial state alone.
     assume(len(geometry.timesteps_in_view()))
     timestep = data.draw(st.sampled_from(geometry.timesteps_in_view()))
     x, y, width, height = geometry.rect(CellGeometry(lane_rect.lane, timestep, unit))

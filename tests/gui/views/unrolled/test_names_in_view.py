@@ -1,4 +1,4 @@
-"""The unrolled network with a named sequence: characters or labels under the axis, features beside the input's rows."""
+"""The unrolled network with a named sequence: characters or labels under the axis, features at the input's rows."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -76,7 +76,7 @@ def test_copying_includes_the_names(view: UnrolledView) -> None:
 
 
 def headers(view: UnrolledView) -> bytes:
-    """The headers beside the input's rows as they are drawn."""
+    """The headers of the input's rows as they are drawn."""
     geometry = view.geometry_in_view
     assert geometry is not None
     lane_rect = geometry.stack.lane_rect(INPUT)

@@ -1,4 +1,4 @@
-"""A range is chosen in a lane: which units are on, and where else, is found beside the window, and leads there."""
+"""A range is chosen in a lane: the active units and similar ranges are found in the background, and lead there."""
 
 from dataclasses import replace
 from typing import Any
@@ -38,7 +38,7 @@ def result() -> RunResult:
 
 
 def drag(view: UnrolledView, first: int, last: int) -> None:
-    """What the lanes hear of a drag with Shift."""
+    """The signals of the lanes for a drag with Shift."""
     geometry = view.geometry_in_view
     assert geometry is not None
     y = geometry.top_of(geometry.stack.lane_rects[0]) + 5.0

@@ -23,7 +23,7 @@ SIZE = (1000, 600)
 
 
 def on_screen(view: UnrolledView) -> QImage:
-    """What has been painted so far: `grab` would paint everything again."""
+    """The pixels painted so far: `grab` would paint everything again."""
     QApplication.processEvents()
     return view.screen().grabWindow(view.winId()).toImage()
 
@@ -39,7 +39,7 @@ def swipe(view: UnrolledView, result: RunResult, timestep: int = 0) -> None:
 
 
 def lanes_of_picture(view: UnrolledView) -> np.ndarray[Any, np.dtype[np.uint32]]:
-    """The lanes' own pixels, without cursor, names or headers."""
+    """The lanes' own pixels, without selection, names or headers."""
     geometry = view.geometry_in_view
     image = QImage(round(geometry.width), round(geometry.height), QImage.Format.Format_RGB32)
     image.fill(0)

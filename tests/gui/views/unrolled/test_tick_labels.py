@@ -1,4 +1,4 @@
-"""Names under the time axis: as many as have room, each in its own place, whatever the zoom and wherever the view."""
+"""Names under the time axis: as many as fit, each at its place, at any zoom and position."""
 
 from itertools import pairwise
 

@@ -25,7 +25,7 @@ def tile() -> Tile:
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> TileCache:
-    """With room for four images."""
+    """A cache for four images."""
     monkeypatch.setattr(tile_store, "LEAST_BYTES", 1600)
     return TileCache()
 

@@ -28,7 +28,7 @@ def small(**changes: Any) -> RunResult:
 
 
 def texts(view: UnrolledView, lane: Lane = LANE) -> dict[tuple[int, int], str]:
-    """What is written, by time step and unit."""
+    """The written numbers, by time step and unit."""
     return {(n.cell.timestep, n.cell.unit): n.text for n in view.visible_numbers() if n.cell.lane == lane}
 
 
@@ -38,7 +38,7 @@ def pixels(view: UnrolledView) -> np.ndarray[Any, np.dtype[np.uint32]]:
 
 
 def color_of(view: UnrolledView, cell: CellGeometry) -> tuple[int, int, int]:
-    """Red, green and blue beside the number on a cell."""
+    """Red, green and blue next to the number on a cell."""
     x, y, _, height = view.geometry_in_view.rect(cell)
     corner = view.box.mapToScene(QPointF(x + 5.0, y + height / 2.0))
     place = view.canvas.mapTo(view, view.canvas.mapFromScene(corner))

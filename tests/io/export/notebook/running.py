@@ -32,7 +32,7 @@ def index_of(cells: list[str], text: str) -> int:
 
 
 def run(cells: list[str]) -> tuple[dict[str, Any], str]:
-    """What the cells leave behind, and what they print, where there is no MXNet."""
+    """The names that the cells define, and their printed output, without MXNet."""
     with patch.dict(sys.modules, {"mxnet": None}):
         return run_as_is(cells)
 

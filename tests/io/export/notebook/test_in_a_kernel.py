@@ -55,7 +55,7 @@ def execute(notebook: Any, kernel: Kernel) -> str:
 
 
 def failure(path: Path, before: str, weight: str, kernel: Kernel) -> str:
-    """What is said when one number of a weight is another from the cell with the text `before` on."""
+    """The error when one number of a weight changes before the cell with the text `before`."""
     notebook = read(path)
     place = next(k for k, own in enumerate(notebook.cells) if own.cell_type == "code" and before in own.source)
     change = f"{weight} = {weight}.copy()\n{weight}[1, 2] += 2"

@@ -1,4 +1,4 @@
-"""A report is valid, needs nothing beside it, escapes whatever is in it, and says what was found."""
+"""A report is valid, needs no other files, escapes whatever is in it, and says what was found."""
 
 from base64 import b64decode
 from dataclasses import replace

@@ -154,7 +154,7 @@ class OwnLSTM(L.LSTM):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable("corpus")
 class OwnCell(L.GRUCell):  # type: ignore[misc]
-    """A cell of such a class."""
+    """A cell of this class."""
 
 
 @keras.saving.register_keras_serializable("corpus")
@@ -392,7 +392,7 @@ def given(model: Any) -> list[NDArray[Any]]:
 
 
 def values(model: Any, tensors: list[Any]) -> list[NDArray[Any]]:
-    """What a model computes of these tensors."""
+    """The outputs of a model for these tensors."""
     found = keras.tree.flatten(keras.Model(model.inputs, tensors)(given(model)))
     return [np.asarray(ops.convert_to_numpy(value)) for value in found]
 
@@ -406,7 +406,7 @@ def merged(out: NDArray[Any], mode: str | None) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class Computed:
-    """What layers compute: of x (N, T, I) and states each (N, H), by Keras, the outputs of the upper one."""
+    """Outputs of layers: for x (N, T, I) and states each (N, H), by Keras, the outputs of the upper one."""
 
     x: NDArray[Any]
     states: list[NDArray[Any]]
@@ -423,7 +423,7 @@ class Computed:
 
 
 def computed_by(model: Any, name: str) -> Computed:
-    """What the layer of this name computes, or two layers do, the upper one on the lower one."""
+    """The outputs of the layer of this name, or of two layers, the upper one on the lower one."""
     first, _, last = name.partition("..")
     lower, upper = model.get_layer(first), model.get_layer(last or first)
     x, *states = values(model, keras.tree.flatten(lower.input))
@@ -670,7 +670,7 @@ def test_layers_of_the_same_names_in_several_models_have_distinct_names(ending: 
 
 
 class Custom(keras.Model):  # type: ignore[misc]
-    """A model of a class of its own, which calls layers that its config does not list."""
+    """A model of a custom class, which calls layers that its config does not list."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -753,7 +753,7 @@ def test_a_config_alone_holds_no_weights(tmp_path: Path) -> None:
 
 @keras.saving.register_keras_serializable("corpus")
 class Holder(L.Layer):  # type: ignore[misc]
-    """A layer of its own class that saves the settings of those that it calls."""
+    """A layer of a custom class that saves the settings of those that it calls."""
 
     def __init__(self, inner: Any = None, **options: Any) -> None:
         super().__init__(**options)

@@ -230,7 +230,7 @@ class Computed:
 
 
 def computed_by(mx: Any, block: Block, dtype: str) -> Computed:
-    """What a layer or a cell computes in float32 or float64."""
+    """The outputs of a layer or a cell in float32 or float64."""
     if dtype == "float16":
         block.cast("float32")
     kept = "float64" if dtype == "float64" else "float32"

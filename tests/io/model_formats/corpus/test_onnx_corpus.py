@@ -1,4 +1,4 @@
-"""ONNX models from exporters and from hand-made graphs, compared with ONNX Runtime."""
+"""ONNX models from exporters and from constructed graphs, compared with ONNX Runtime."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -126,7 +126,7 @@ DEFAULT = [
     ("gru", 2, "none", {"bidirectional": True}, {"dynamic_shapes": ({1: DYNAMIC},)}),
     ("lstm", 2, "none", {"batch_first": True}, {"dynamic_shapes": ({0: DYNAMIC},), "optimize": False}),
     ("gru", 2, "given", {}, {"dynamic_shapes": ({1: DYNAMIC}, ({1: DYNAMIC},))}),
-    # The exporter writes each time step of nn.RNN as nodes of its own.
+    # The exporter writes each time step of nn.RNN as separate nodes.
     ("rnn_tanh", 2, "none", {"bidirectional": True, "batch_first": True}, {}),
     ("rnn_relu", 2, "given", {"bidirectional": True}, {}),
     ("rnn_tanh", 2, "learned", {}, {"dynamic_shapes": ({1: DYNAMIC},), "optimize": False}),

@@ -48,7 +48,7 @@ def write(inputs: Inputs, path: Path) -> Path:
 
 
 def assert_reproduces(inputs: Inputs, out: NDArray[np.floating], states: Sequence[NDArray[np.floating]]) -> None:
-    """A library's out (T, N, D·H) and final states are those of the recurrence, by hand, with the weights written."""
+    """A library's out (T, N, D·H) and final states equal the oracle with the weights written."""
     answer = recurrence(inputs)
     assert_near(out, answer.output, 1e-5, "out")
     expected = [answer.state_h] if answer.state_c is None else [answer.state_h, answer.state_c]

@@ -1,4 +1,4 @@
-"""Write the files beside this one, with Keras 3: python write.py FOLDER.
+"""Write the files next to this one, with Keras 3: python write.py FOLDER.
 
 Each model holds one cell four times, in one direction and in both, as one layer and as three, among other layers. Its
 `.npz` has what the model reads and what each of the four puts out.
@@ -42,7 +42,7 @@ def write(cell, folder):
             for layer in network(cell, both, count, name):
                 x = layer(x)
             outputs.append(x)
-    # Three on each other in a model of its own.
+    # A stack of three in a separate model.
     inner = keras.Sequential([keras.Input((None, 3)), *network(cell, False, 2, "inner")], name="nested")
     model = keras.Model(given, [*outputs, inner(outputs[0])])
     rng = np.random.default_rng(7)
