@@ -1,5 +1,9 @@
 """Recurrent cells, each a few lines of algebra, and the interpreters that compute, bound, explain and derive them."""
 
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
+
 from rnnviz.cells.activations import (
     ACTIVATIONS,
     Activation,
@@ -26,36 +30,27 @@ from rnnviz.cells.activations import (
     thresholded_relu,
 )
 from rnnviz.cells.base import CellError, CellSpec, Gate, ParameterSpec, Sizes, StateSpec, Step, Values, recurrent
-from rnnviz.cells.gru import GRU, GRU_RESET_BEFORE
-from rnnviz.cells.lstm import LSTM, LSTM_COUPLED, LSTM_PEEPHOLE, LSTM_PROJECTION
-from rnnviz.cells.rnn import RNN_RELU, RNN_TANH
 
-CELLS: dict[str, CellSpec] = {
-    cell.name: cell
-    for cell in (
-        RNN_RELU,
-        RNN_TANH,
-        LSTM,
-        GRU,
-        LSTM_PEEPHOLE,
-        LSTM_PROJECTION,
-        LSTM_COUPLED,
-        GRU_RESET_BEFORE,
-    )
-}
+
+def _declared() -> Iterator[CellSpec]:
+    """The cells that the modules of this package declare."""
+    for module in iter_modules(__path__):
+        if not module.ispkg:
+            yield from (x for x in vars(import_module(f"{__name__}.{module.name}")).values() if isinstance(x, CellSpec))
+
+
+def _place(cell: CellSpec) -> tuple[bool, int, int, str]:
+    """Gluon's fused layers first, then by class, those with the most gates first."""
+    named = cell.onnx.name if cell.onnx else cell.torch
+    return not cell.is_fused, "RNN LSTM GRU".find(named) if named else 99, -cell.gate_count, cell.name
+
+
+CELLS: dict[str, CellSpec] = {cell.name: cell for cell in sorted(_declared(), key=_place)}
 """The cells that the program has, by the names that a config gives to them."""
 
 __all__ = [
     "ACTIVATIONS",
     "CELLS",
-    "GRU",
-    "GRU_RESET_BEFORE",
-    "LSTM",
-    "LSTM_COUPLED",
-    "LSTM_PEEPHOLE",
-    "LSTM_PROJECTION",
-    "RNN_RELU",
-    "RNN_TANH",
     "Activation",
     "CellError",
     "CellSpec",

@@ -197,6 +197,50 @@ class Sizes:
 
 
 @dataclass(frozen=True)
+class OnnxOperator:
+    """The operator of ONNX that computes a cell.
+
+    Attributes
+    ----------
+    name:
+        "RNN", "LSTM" or "GRU".
+    gates:
+        The order of its rows; those of a gate that the cell lacks are not read.
+    attributes:
+        The attributes that a node needs to be this cell; the default of each is 0.
+    peepholes:
+        The parameters in the parts of the input P; None for a part that is not read.
+    """
+
+    name: str
+    gates: tuple[str, ...]
+    attributes: tuple[tuple[str, int], ...] = ()
+    peepholes: tuple[str | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class KerasLayer:
+    """The layer of Keras that computes a cell.
+
+    Attributes
+    ----------
+    name:
+        "SimpleRNN", "LSTM" or "GRU".
+    gates:
+        The order of its columns.
+    settings:
+        The settings that a layer needs to be this cell.
+    biases:
+        How many biases it has; a single one is the cell's i2h bias.
+    """
+
+    name: str
+    gates: tuple[str, ...]
+    settings: tuple[tuple[str, bool], ...] = ()
+    biases: int = 1
+
+
+@dataclass(frozen=True)
 class CellSpec:
     """One kind of recurrent cell: what it declares, and its step.
 
@@ -216,10 +260,14 @@ class CellSpec:
         Further parameters, which the step reads from `p`.
     activations:
         The activation of each role: the keyword arguments of `step`, with its defaults.
-    gate_orders:
-        By framework, the order of the rows where it differs from that of `gates`.
     source:
         Where the equations were published.
+    gluon, torch:
+        The class of Gluon, and that of PyTorch, which computes the cell with its own activations; "" for none.
+    keras, onnx:
+        The layer of Keras, and the operator of ONNX; None for none.
+    projection_of:
+        The name of the cell that becomes this one by the key `projection_size` of a config; "" for none.
     """
 
     name: str
@@ -230,8 +278,12 @@ class CellSpec:
     states: tuple[StateSpec, ...] = (StateSpec("h"),)
     parameters: tuple[ParameterSpec, ...] = ()
     activations: tuple[tuple[str, Function], ...] = ()
-    gate_orders: tuple[tuple[str, tuple[str, ...]], ...] = ()
     source: str = ""
+    gluon: str = ""
+    torch: str = ""
+    keras: KerasLayer | None = None
+    onnx: OnnxOperator | None = None
+    projection_of: str = ""
 
     def __post_init__(self) -> None:
         if self.recurrent_gates == ("*",):
@@ -239,7 +291,7 @@ class CellSpec:
         defaults = {
             name: argument.default
             for name, argument in signature(self.step).parameters.items()
-            if argument.kind is Argument.KEYWORD_ONLY
+            if argument.kind is Argument.KEYWORD_ONLY and argument.default is not Argument.empty
         }
         object.__setattr__(self, "activations", tuple((defaults | dict(self.activations)).items()))
         # What is made of a cell is kept by it, and looked for often.
@@ -257,10 +309,6 @@ class CellSpec:
         """The symbols of the gates: ("i", "f", "g", "o")."""
         return tuple(gate.symbol for gate in self.gates)
 
-    def gate_order(self, framework: str) -> tuple[str, ...]:
-        """The symbols in the order of the rows in "onnx" or "keras"; Gluon and PyTorch have the order of `gates`."""
-        return dict(self.gate_orders).get(framework, self.gate_symbols)
-
     @property
     def gate_count(self) -> int:
         """G: how many blocks of H rows `i2h_weight` and `i2h_bias` have."""
@@ -275,6 +323,16 @@ class CellSpec:
     def state_symbols(self) -> tuple[str, ...]:
         """("h",), or ("h", "c")."""
         return tuple(state.symbol for state in self.states)
+
+    @cached_property
+    def own_parameters(self) -> tuple[str, ...]:
+        """The names of the parameters beside the four that every cell has."""
+        return tuple(parameter.name for parameter in self.parameters)
+
+    @property
+    def is_fused(self) -> bool:
+        """Whether a fused layer of Gluon computes it; LSTMPCell computes single steps."""
+        return self.gluon not in ("", "LSTMPCell")
 
     @property
     def projects(self) -> bool:

@@ -1,17 +1,10 @@
-"""The GRU, with the reset gate after the recurrent product or before it.
-
-Source: Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine Translation",
-2014, which resets before the product, as ONNX does with linear_before_reset=0 and Keras with reset_after=False. After
-the product is how cuDNN, Gluon and PyTorch compute it.
-"""
+"""The GRU, as cuDNN, Gluon and PyTorch compute it."""
 
 from rnnviz.cells.activations import Function, sigmoid, tanh
-from rnnviz.cells.base import CellSpec, Gate, Step, Values, recurrent
+from rnnviz.cells.base import CellSpec, Gate, KerasLayer, OnnxOperator, Step, Values
 
 
-def step(
-    u: Values, v: Values, state: Values, p: Values, *, gate: Function = sigmoid, candidate: Function = tanh
-) -> Step:
+def step(u: Values, v: Values, state: Values, p: Values, *, gate: Function, candidate: Function) -> Step:
     """The GRU: h keeps by z, and its candidate reads the past as far as r lets it."""
     r = gate(u.r + v.r)
     z = gate(u.z + v.z)
@@ -20,26 +13,19 @@ def step(
     return Step(r=r, z=z, n=n, h=h)
 
 
-def reset_before_step(
-    u: Values, v: Values, state: Values, p: Values, *, gate: Function = sigmoid, candidate: Function = tanh
-) -> Step:
-    """The reset before the product: r scales what the product reads, not what it gives."""
-    r = gate(u.r + v.r)
-    z = gate(u.z + v.z)
-    n = candidate(u.n + recurrent("n", r * state.h))
-    h = (1 - z) * n + z * state.h
-    return Step(r=r, z=z, n=n, h=h)
-
-
 GATES = Gate("r", "reset gate"), Gate("z", "update gate"), Gate("n", "candidate")
+ACTIVATIONS = ("gate", sigmoid), ("candidate", tanh)
+KERAS_GATES = ONNX_GATES = "z", "r", "n"
 
-GATE_ORDERS = tuple((framework, ("z", "r", "n")) for framework in ("onnx", "keras"))
-
-GRU = CellSpec("gru", "GRU", step, gates=GATES, gate_orders=GATE_ORDERS)
-GRU_RESET_BEFORE = CellSpec(
-    "gru_reset_before",
-    "GRU with the reset before the product",
-    reset_before_step,
+GRU = CellSpec(
+    "gru",
+    "GRU",
+    step,
     gates=GATES,
-    gate_orders=GATE_ORDERS,
+    activations=ACTIVATIONS,
+    source="Cho et al. 2014, reset after the product",
+    gluon="GRU",
+    torch="GRU",
+    keras=KerasLayer("GRU", KERAS_GATES, (("reset_after", True),), biases=2),
+    onnx=OnnxOperator("GRU", ONNX_GATES, (("linear_before_reset", 1),)),
 )

@@ -1,17 +1,27 @@
-"""The vanilla RNN.
-
-Source: Elman, "Finding Structure in Time", 1990.
-"""
+"""The vanilla RNN, with either activation."""
 
 from rnnviz.cells.activations import Function, relu, tanh
-from rnnviz.cells.base import CellSpec, Gate, Step, Values
+from rnnviz.cells.base import CellSpec, Gate, KerasLayer, OnnxOperator, Step, Values
 
 
-def step(u: Values, v: Values, state: Values, p: Values, *, activation: Function = tanh) -> Step:
+def step(u: Values, v: Values, state: Values, p: Values, *, activation: Function) -> Step:
     """h from the input part and the recurrent part of its only gate."""
     h = activation(u.h + v.h)
     return Step(h=h)
 
 
-RNN_TANH = CellSpec("rnn_tanh", "RNN tanh", step, gates=(Gate("h", "hidden"),))
-RNN_RELU = CellSpec("rnn_relu", "RNN relu", step, gates=(Gate("h", "hidden"),), activations=(("activation", relu),))
+RNN_TANH, RNN_RELU = (
+    CellSpec(
+        f"rnn_{activation.name}",
+        f"RNN {activation.name}",
+        step,
+        gates=(Gate("h", "hidden"),),
+        activations=(("activation", activation),),
+        source="Elman 1990",
+        gluon="RNN",
+        torch="RNN",
+        keras=KerasLayer("SimpleRNN", ("h",)),
+        onnx=OnnxOperator("RNN", ("h",)),
+    )
+    for activation in (tanh, relu)
+)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from typing import Any
 
-from rnnviz.cells import CELLS, LSTM_PROJECTION, CellSpec, Sizes
+from rnnviz.cells import CELLS, CellSpec, Sizes
 from rnnviz.cells.activations import parse_activation
 from rnnviz.cells.interpreters.graph import Graph, trace
 from rnnviz.core.engine_spec import CODE, is_own
@@ -29,8 +29,11 @@ from rnnviz.core.words import join_words, suggest
 DEFAULT_TOLERANCES = {"float32": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7)}
 """(rtol, atol) by dtype: the defaults of torch.testing.assert_close."""
 
-CELL_NAMES = tuple(name for name, cell in CELLS.items() if not cell.projects)
-"""The cells that a config can name; an LSTM has a projection where `projection_size` is set."""
+PROJECTIONS = {cell.projection_of: name for name, cell in CELLS.items() if cell.projection_of}
+"""The cells that can have a projection, each with the cell that it is where `projection_size` is set."""
+
+CELL_NAMES = tuple(name for name in CELLS if name not in PROJECTIONS.values())
+"""The cells that a config can name."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class Network:
             return self.custom
         if self.cell not in CELLS:
             raise ConfigError("network.cell", f"{self.cell} is a custom cell. Only a run reads its file.")
-        cell = self.cell if self.projection_size is None else LSTM_PROJECTION.name
+        cell = self.cell if self.projection_size is None else PROJECTIONS.get(self.cell, self.cell)
         return _kind(cell, self.clip, self.activations)
 
     @property
@@ -422,10 +425,10 @@ def _kind(cell: str, clip: float | None, activations: tuple[str, ...] | None) ->
 
 def _check_cell_keys(network: Network) -> None:
     """Check the keys that only some cells have."""
-    if network.projection_size is not None and network.cell != "lstm":
+    if network.projection_size is not None and network.cell not in PROJECTIONS:
         raise ConfigError(
             "network.projection_size",
-            f"network.projection_size = {network.projection_size} needs the cell lstm, "
+            f"network.projection_size = {network.projection_size} needs the cell {join_words(PROJECTIONS, 'or')}, "
             f"but network.cell is {network.cell}: leave the key out or change the cell.",
         )
     if network.cell not in CELLS:

@@ -27,7 +27,7 @@ os.environ.setdefault("MXNET_MKLDNN_CACHE_NUM", "64")
 import mxnet as mx
 from mxnet.gluon import contrib, rnn
 
-from rnnviz.cells import CELLS, LSTM_PROJECTION
+from rnnviz.cells import CELLS
 from rnnviz.cells.interpreters.arrays import NamedFunctions
 from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError, last_line
@@ -38,12 +38,6 @@ from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Equality, Progress
 from rnnviz.engines.layers import LayerTask, Step, cell_step, fill_layer, initial_states, run_stack, unrolled
 
-_LAYERS = {
-    "rnn_relu": lambda *sizes, **options: rnn.RNN(*sizes, activation="relu", **options),
-    "rnn_tanh": lambda *sizes, **options: rnn.RNN(*sizes, activation="tanh", **options),
-    "lstm": rnn.LSTM,
-    "gru": rnn.GRU,
-}
 _LARGEST_LOADED = 10
 """How many layers `load_parameters` of MXNet 1.9.1 can count: it looks for one digit."""
 
@@ -156,12 +150,12 @@ def _run_stack(inputs: Inputs) -> tuple[float, FloatArray, list[FloatArray]]:
 
 def _is_fused(network: Network) -> bool:
     """Whether one of Gluon's fused layers computes the cell."""
-    return network.cell in _LAYERS and network.kind == CELLS[network.cell]
+    return network.kind.is_fused and network.kind == CELLS[network.cell]
 
 
 def _run_unrolled(inputs: Inputs, trace: Trace, progress: Progress) -> None:
     """Fill the trace step by step: by Gluon's LSTMPCell, or by the cell's own lines on MXNet's arrays."""
-    if inputs.network.kind == LSTM_PROJECTION:
+    if inputs.network.kind.gluon == "LSTMPCell" and inputs.network.kind in CELLS.values():
         run_layer = unrolled(_projection_step, _nd_array, to_numpy)
     else:
         run_layer = unrolled(cell_step(LIBRARY), to_library, to_numpy)
@@ -190,15 +184,18 @@ def _nd_array(array: FloatArray) -> Any:
 
 def _block(network: Network, input_size: int, num_layers: int, layout: str) -> Any:
     """A Gluon layer with parameters of the right shapes, not hybridized: that would freeze its return form."""
-    projection = {} if network.projection_size is None else {"projection_size": network.projection_size}
-    block = _LAYERS[network.cell](
+    cell = CELLS[network.cell]
+    options: dict[str, Any] = {} if network.projection_size is None else {"projection_size": network.projection_size}
+    if cell.gluon == "RNN":
+        options["activation"] = dict(cell.activations)["activation"].text
+    block = getattr(rnn, cell.gluon)(
         network.hidden_size,
         num_layers,
         layout=layout,
         bidirectional=network.bidirectional,
         input_size=input_size,
         dtype=network.dtype,
-        **projection,
+        **options,
     )
     block.initialize(mx.init.Zero(), ctx=mx.cpu())
     return block

@@ -74,7 +74,7 @@ def _model(network: Network) -> ModelProto:
     if cell.parameters:
         read.append("P")
         ranks["P"] = 2
-    node = helper.make_node(onnx_layer.operator(network), read, outputs, **onnx_layer.attributes(network))
+    node = helper.make_node(onnx_layer.operator(network.kind).name, read, outputs, **onnx_layer.attributes(network))
     graph = helper.make_graph(
         [node],
         "layer",

@@ -95,7 +95,7 @@ def _has_cell(engine: str, network: Network) -> bool:
     if engine == "torch":
         usual = network.clip is None and network.activations is None
         projects = network.projection_size is None or network.projection_size < network.hidden_size
-        return usual and projects and network.cell in ("rnn_relu", "rnn_tanh", "lstm", "gru")
+        return usual and projects and network.kind.torch != ""
     if engine == "onnx":
         return onnx_layer.has_cell(network)
     return True

@@ -118,11 +118,12 @@ def _layer(inputs: Inputs, layer: int) -> Any:
 def _module(network: Network, input_size: int, num_layers: int) -> Any:
     sizes = input_size, network.hidden_size, num_layers
     options: dict[str, Any] = {"bidirectional": network.bidirectional, "dtype": getattr(torch, network.dtype)}
-    if network.cell == "lstm":
-        return torch.nn.LSTM(*sizes, proj_size=network.projection_size or 0, **options)
-    if network.cell == "gru":
-        return torch.nn.GRU(*sizes, **options)
-    return torch.nn.RNN(*sizes, nonlinearity=network.cell.removeprefix("rnn_"), **options)
+    cell = network.kind
+    if network.projection_size is not None:
+        options["proj_size"] = network.projection_size
+    if cell.torch == "RNN":
+        options["nonlinearity"] = dict(cell.activations)["activation"].text
+    return getattr(torch.nn, cell.torch)(*sizes, **options)
 
 
 def _set_parameters(module: Any, p: LayerParameters, suffix: str) -> None:

@@ -6,11 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rnnviz.cells import ACTIVATIONS, CELLS, GRU, LSTM, LSTM_PROJECTION, Activation, CellSpec, hard_sigmoid
+from rnnviz.cells import ACTIVATIONS, CELLS, Activation, CellSpec, hard_sigmoid
+from rnnviz.cells.gru import GRU
 from rnnviz.cells.interpreters.bounded import BoundedLayer, bounded_block
 from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, exact
+from rnnviz.cells.lstm import LSTM
+from rnnviz.cells.lstm_projection import LSTM_PROJECTION
 from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer, drawn_layers
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")

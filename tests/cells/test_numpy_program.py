@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.cells import CELLS, GRU, LSTM, RNN_TANH, CellSpec, Sizes, Step, Values, sigmoid
+from rnnviz.cells import CELLS, CellSpec, Sizes, Step, Values, sigmoid
+from rnnviz.cells.gru import GRU
 from rnnviz.cells.interpreters import layout
 from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.cells.interpreters.graph import trace
@@ -17,6 +18,8 @@ from rnnviz.cells.interpreters.layout import SMALL_PRODUCT, Layout, aligned, cho
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.cells.interpreters.program_source import Form, listing, program_source
 from rnnviz.cells.interpreters.schedule import schedule
+from rnnviz.cells.lstm import LSTM
+from rnnviz.cells.rnn import RNN_TANH
 from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer
 
 LSTM_LISTING = """\

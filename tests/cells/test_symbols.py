@@ -3,30 +3,18 @@
 import numpy as np
 import pytest
 
-from rnnviz.cells import (
-    CELLS,
-    GRU,
-    GRU_RESET_BEFORE,
-    LSTM,
-    LSTM_COUPLED,
-    LSTM_PEEPHOLE,
-    LSTM_PROJECTION,
-    RNN_RELU,
-    CellSpec,
-    Gate,
-    StateSpec,
-    Step,
-    Values,
-    gelu,
-    hard_sigmoid,
-    leaky_relu,
-    sigmoid,
-    tanh,
-)
+from rnnviz.cells import CELLS, CellSpec, Gate, StateSpec, Step, Values, gelu, hard_sigmoid, leaky_relu, sigmoid, tanh
+from rnnviz.cells.gru import GRU
+from rnnviz.cells.gru_reset_before import GRU_RESET_BEFORE
 from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.cells.interpreters.breakdown import worked_lines
 from rnnviz.cells.interpreters.graph import trace, value_limits
 from rnnviz.cells.interpreters.symbols import code_lines, equations, helper_lines, tex_lines
+from rnnviz.cells.lstm import LSTM
+from rnnviz.cells.lstm_coupled import LSTM_COUPLED
+from rnnviz.cells.lstm_peephole import LSTM_PEEPHOLE
+from rnnviz.cells.lstm_projection import LSTM_PROJECTION
+from rnnviz.cells.rnn import RNN_RELU
 from tests.cells.layers import ALL_CELLS, draw_layer
 
 EQUATIONS = {

@@ -8,9 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rnnviz.cells import ACTIVATIONS, CELLS, GRU, GRU_RESET_BEFORE, LSTM, LSTM_PEEPHOLE, CellSpec
+from rnnviz.cells import ACTIVATIONS, CELLS, CellSpec
+from rnnviz.cells.gru import GRU
+from rnnviz.cells.gru_reset_before import GRU_RESET_BEFORE
 from rnnviz.cells.interpreters.arrays import gate_parts, step_values, values_of_parts
 from rnnviz.cells.interpreters.tape import RecordedStep, full_gradients, record_step
+from rnnviz.cells.lstm import LSTM
+from rnnviz.cells.lstm_peephole import LSTM_PEEPHOLE
 from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer, drawn_layers
 
 STEP = 1e-6

@@ -8,8 +8,8 @@ from rnnviz.cells import Sizes
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.parameters import LayerParameters
 from rnnviz.core.trace import Trace
+from rnnviz.engines.faults.changes import read_in_order
 from rnnviz.engines.faults.engine import run_fault
-from rnnviz.engines.faults.parameter_faults import read_in_order
 from rnnviz.engines.faults.registry import known_bugs_of
 from rnnviz.engines.faults.replay import StepWindow, expected_and_found
 from rnnviz.engines.faults.spec import Fault

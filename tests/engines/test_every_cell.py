@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 
-from rnnviz.cells import RNN_RELU
+from rnnviz.cells.rnn import RNN_RELU
 from rnnviz.core.config import CELL_NAMES, Config
 from rnnviz.engines.registry import ENGINES, load_engine
 from rnnviz.io.inputs import load_inputs

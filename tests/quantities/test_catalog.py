@@ -2,7 +2,9 @@
 
 import pytest
 
-from rnnviz.cells import CELLS, GRU, LSTM
+from rnnviz.cells import CELLS
+from rnnviz.cells.gru import GRU
+from rnnviz.cells.lstm import LSTM
 from rnnviz.quantities.catalog import (
     choices_of,
     gate_quantity,

@@ -6,13 +6,13 @@ from itertools import product
 import numpy as np
 import pytest
 
-from rnnviz.cells import LSTM
 from rnnviz.cells.interpreters.arrays import ArrayLayer, ArrayValue
 from rnnviz.cells.interpreters.blocks import StepBlock
 from rnnviz.cells.interpreters.bounded import bounded_block
 from rnnviz.cells.interpreters.graph import Node
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.running_error import BoundedArray
+from rnnviz.cells.lstm import LSTM
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace

@@ -1,30 +1,16 @@
 """Catalog of the known bugs, with their causes and origins."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
-from rnnviz.cells import (
-    CELLS,
-    GRU,
-    GRU_RESET_BEFORE,
-    LSTM,
-    hard_sigmoid,
-    keras_hard_sigmoid,
-    linear,
-    relu,
-    sigmoid,
-    tanh,
-)
+from rnnviz.cells import CELLS, CellSpec, hard_sigmoid, keras_hard_sigmoid, linear, relu, sigmoid, tanh
 from rnnviz.cells.activations import Function
-from rnnviz.cells.lstm import peephole_of_old_state_step
+from rnnviz.cells.gru import GRU
+from rnnviz.cells.gru_reset_before import GRU_RESET_BEFORE
 from rnnviz.core.config import Network
-from rnnviz.engines.faults import parameter_faults as change
+from rnnviz.engines.faults import changes as change
 from rnnviz.engines.faults.spec import Fault
-
-_ALL = tuple(CELLS)
-_FOUR_GATES = "lstm", "lstm_peephole", "lstm_projection"
-_LSTMS = *_FOUR_GATES, "lstm_coupled"
-_GRUS = "gru", "gru_reset_before"
 
 
 @dataclass(frozen=True)
@@ -52,9 +38,10 @@ class KnownBug:
         cell = network.kind
         if network.custom is None:
             return self.variants.get(cell.name, ())
-        if not set(_ALL) <= set(self.variants) or (self.of_recurrent_rows and not cell.recurrent_gates):
+        if not CELLS.keys() <= self.variants.keys() or (self.of_recurrent_rows and not cell.recurrent_gates):
             return ()
-        variants = self.variants["lstm" if "c" in cell.state_symbols else "rnn_tanh"]
+        like = next(one for one in CELLS.values() if one.state_symbols == cell.state_symbols)
+        variants = self.variants[like.name]
         return tuple(fault for fault in variants if not fault.activations)
 
     def unsupported_reason(self, network: Network) -> str | None:
@@ -75,40 +62,59 @@ class KnownBug:
 PREFIX = "bug:"
 
 
-def _of(cells: tuple[str, ...], *variants: Fault) -> dict[str, tuple[Fault, ...]]:
-    return dict.fromkeys(cells, variants)
+Variants: TypeAlias = dict[str, tuple[Fault, ...]]
 
 
-_NOT_CARRIED = {
-    **_of(
-        ("rnn_relu", "rnn_tanh", *_GRUS),
-        Fault(forgotten=("h",)),
-        Fault(forgotten=("h",), forgotten_is="initial"),
-    ),
-    **_of(
-        _LSTMS,
-        *(
-            Fault(forgotten=forgotten, forgotten_is=kind)
-            for forgotten in (("h", "c"), ("h",), ("c",))
-            for kind in ("zeros", "initial")
-        ),
-    ),
-}
+def _of(applies: Callable[[CellSpec], bool], *variants: Fault) -> Variants:
+    return {name: variants for name, cell in CELLS.items() if applies(cell)}
+
+
+def _of_all(*variants: Fault) -> Variants:
+    return dict.fromkeys(CELLS, variants)
+
+
+def _of_rows(symbols: str, *variants: Fault) -> Variants:
+    """The variants for the cells whose weights have the rows of these gates and of no others."""
+    return _of(lambda cell: sorted(cell.gate_symbols) == sorted(symbols), *variants)
+
+
+def _of_parameters(names: set[str], *variants: Fault) -> Variants:
+    """The variants for the cells that have these parameters, and perhaps others."""
+    return _of(lambda cell: names <= set(cell.own_parameters), *variants)
+
+
+def _forgetting(cell: CellSpec) -> tuple[Fault, ...]:
+    """All states forgotten, then each of them."""
+    states = cell.state_symbols
+    parts = dict.fromkeys((states, *((symbol,) for symbol in states)))
+    return tuple(Fault(forgotten=part, forgotten_is=kind) for part in parts for kind in _FORGOTTEN)
+
+
+_FORGOTTEN: tuple[Literal["zeros", "initial"], ...] = ("zeros", "initial")
 
 
 def _activations(role: str, *others: Function) -> tuple[Fault, ...]:
     return tuple(Fault(activations=((role, other),)) for other in others)
 
 
-_WRONG_ACTIVATION = {
-    **_of(("rnn_relu",), *_activations("activation", tanh, sigmoid, linear)),
-    **_of(("rnn_tanh",), *_activations("activation", relu, sigmoid, linear)),
-    **_of(
-        (*_LSTMS, *_GRUS),
-        *_activations("candidate", relu, sigmoid, linear),
-        *_activations("gate", hard_sigmoid, keras_hard_sigmoid, tanh),
-    ),
+_OTHERS = {
+    "activation": (tanh, relu, sigmoid, linear),
+    "candidate": (tanh, relu, sigmoid, linear),
+    "gate": (hard_sigmoid, keras_hard_sigmoid, tanh),
 }
+"""By role, activations that other programs have in it."""
+
+
+def _confusing(cell: CellSpec) -> tuple[Fault, ...]:
+    """Another activation in each role."""
+    own = dict(cell.activations)
+    return tuple(
+        fault
+        for role, others in _OTHERS.items()
+        if role in own
+        for fault in _activations(role, *(other for other in others if other != own[role]))
+    )
+
 
 KNOWN_BUGS: dict[str, KnownBug] = {
     bug.name: bug
@@ -117,157 +123,161 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             "no-i2h-bias",
             "input-to-hidden bias missing",
             "Keras and many textbooks have a single bias, and a port that keeps one of Gluon's two loses the other.",
-            _of(_ALL, Fault(parameters=(change.without_i2h_bias,))),
+            _of_all(Fault(parameters=(change.without_i2h_bias,))),
         ),
         KnownBug(
             "no-h2h-bias",
             "hidden-to-hidden bias missing",
             "Keras and many textbooks have a single bias, and a port that keeps one of Gluon's two loses the other.",
-            _of(_ALL, Fault(parameters=(change.without_h2h_bias,))),
+            _of_all(Fault(parameters=(change.without_h2h_bias,))),
             of_recurrent_rows=True,
         ),
         KnownBug(
             "h2h-transposed",
             "hidden-to-hidden weight transposed",
             "Keras and TensorFlow store kernels as (input, output), and the shape of a square matrix does not show it.",
-            _of(_ALL, Fault(parameters=(change.h2h_transposed,))),
+            _of_all(Fault(parameters=(change.h2h_transposed,))),
             of_recurrent_rows=True,
         ),
         KnownBug(
             "state-not-carried",
             "state not passed from step to step",
             "A loop that calls the cell with its begin_state again, or does not assign the state that it returns.",
-            _NOT_CARRIED,
+            {name: _forgetting(cell) for name, cell in CELLS.items()},
         ),
         KnownBug(
             "wrong-activation",
             "different activation function",
             "Gluon's RNN defaults to relu, PyTorch's and Keras's to tanh; ONNX and old Keras offer hard_sigmoid gates.",
-            _WRONG_ACTIVATION,
+            {name: _confusing(cell) for name, cell in CELLS.items()},
         ),
         KnownBug(
             "reverse-not-reversed",
             "backward direction reads the sequence from its start",
             "Two forward layers side by side look like a bidirectional one.",
-            _of(_ALL, Fault(backward="not_reversed")),
+            _of_all(Fault(backward="not_reversed")),
             needs="backward",
         ),
         KnownBug(
             "reverse-not-realigned",
             "backward outputs left in the order of computation",
             "A Keras layer with go_backwards=True returns its sequence reversed, and the caller has to reverse it.",
-            _of(_ALL, Fault(backward="not_realigned")),
+            _of_all(Fault(backward="not_realigned")),
             needs="backward",
         ),
         KnownBug(
             "concat-swapped",
             "backward direction concatenated before forward",
             "Code that joins the directions in the order in which it finished them.",
-            _of(_ALL, Fault(concat_swapped=True)),
+            _of_all(Fault(concat_swapped=True)),
             needs="bidirectional",
         ),
         KnownBug(
             "final-state-at-last-timestep",
             "final state of the backward direction taken at t = T-1",
             "out[:, -1] is the final state of a forward layer only; backward ends at t = 0.",
-            _of(_ALL, Fault(final_at_last_timestep=True)),
+            _of_all(Fault(final_at_last_timestep=True)),
             needs="backward",
         ),
         KnownBug(
             "batch-as-time",
             "batch axis and time axis swapped",
             "PyTorch's and Gluon's default is TNC, Keras's is NTC; data in the other layout runs without a complaint.",
-            _of(_ALL, Fault(batch_as_time=True)),
+            _of_all(Fault(batch_as_time=True)),
         ),
         KnownBug(
             "gates-i-f-o-g",
             "gate rows in the order i, f, o, g",
             "The order of many lecture notes, which keep the three sigmoids together.",
-            _of(_FOUR_GATES, Fault(parameters=(change.read_in_order(("i", "f", "o", "g")),))),
+            _of_rows("ifgo", Fault(parameters=(change.read_in_order(("i", "f", "o", "g")),))),
         ),
         KnownBug(
             "gates-i-o-f-g",
             "gate rows in the order i, o, f, g",
             "ONNX's order.",
-            _of(_FOUR_GATES, Fault(parameters=(change.read_in_order(LSTM.gate_order("onnx")),))),
+            _of_rows("ifgo", Fault(parameters=(change.read_in_order(("i", "o", "f", "g")),))),
         ),
         KnownBug(
             "forget-bias-one",
             "1 added to the forget gate's bias",
             "TensorFlow's BasicLSTMCell adds forget_bias = 1 at every step; Gluon's LSTMBias writes it into the bias.",
-            _of(_FOUR_GATES, Fault(parameters=(change.forget_bias_one,))),
+            _of_rows("ifgo", Fault(parameters=(change.forget_bias_one,))),
         ),
         KnownBug(
             "cell-not-squashed",
             "tanh of the cell state missing: h = o · c",
             "The LSTM variant without an output activation function (NOAF in Greff et al. 2017).",
-            _of(_LSTMS, *_activations("output", linear)),
+            _of(lambda cell: "output" in dict(cell.activations), *_activations("output", linear)),
         ),
         KnownBug(
             "gates-z-r-n",
             "gate rows in the order z, r, n",
             "Keras's and ONNX's order.",
-            _of(_GRUS, Fault(parameters=(change.read_in_order(GRU.gate_order("keras")),))),
+            _of_rows("rzn", Fault(parameters=(change.read_in_order(("z", "r", "n")),))),
         ),
         KnownBug(
             "reset-before-matmul",
             "reset gate applied before the product W_hn h[t-1]",
             "The published GRU (Cho et al. 2014), Keras with reset_after=False, ONNX with linear_before_reset=0.",
-            _of(("gru",), Fault(step=GRU_RESET_BEFORE.step)),
+            _of(lambda cell: cell.step is GRU.step, Fault(step=GRU_RESET_BEFORE.step)),
         ),
         KnownBug(
             "h2h-bias-outside-reset",
             "hidden-to-hidden bias of the candidate outside the reset gate",
             "Ports that add both biases up front, which is correct for every other gate.",
-            _of(("gru",), Fault(parameters=(change.n_bias_outside_reset,))),
+            _of(lambda cell: cell.step is GRU.step, Fault(parameters=(change.n_bias_outside_reset,))),
         ),
         KnownBug(
             "update-gate-inverted",
             "z and 1 - z swapped",
             "Half of the literature writes h = z · n + (1 - z) · h[t-1] (Chung et al. 2014).",
-            _of(_GRUS, Fault(parameters=(change.gate_inverted("z"),))),
+            _of_rows("rzn", Fault(parameters=(change.gate_inverted("z"),))),
         ),
         KnownBug(
             "reset-after-matmul",
             "reset gate applied after the product W_hn h[t-1]",
             "PyTorch, Gluon and cuDNN have this GRU only, and Keras has it by default.",
-            _of(("gru_reset_before",), Fault(step=GRU.step)),
+            _of(lambda cell: cell.step is GRU_RESET_BEFORE.step, Fault(step=GRU.step)),
         ),
         KnownBug(
             "peephole-from-old-cell-state",
             "output gate's peephole reads c[t-1]",
             "A loop that computes all gates at once, before c[t].",
-            _of(("lstm_peephole",), Fault(step=peephole_of_old_state_step)),
+            {
+                name: (Fault(step=change.output_peephole_of_old_state(cell.step)),)
+                for name, cell in CELLS.items()
+                if "c2o_weight" in cell.own_parameters
+            },
         ),
         KnownBug(
             "no-peepholes",
             "peepholes missing",
             "A port to Keras or PyTorch, whose LSTM has none.",
-            _of(("lstm_peephole",), Fault(parameters=(change.without_peepholes,))),
+            _of(lambda cell: change.peepholes(cell) != (), Fault(parameters=(change.without_peepholes,))),
         ),
         KnownBug(
             "peepholes-i-f-o",
             "peepholes in the order i, f, o",
             "ONNX's order is i, o, f; many frameworks store i, f, o.",
-            _of(("lstm_peephole",), Fault(parameters=(change.peepholes_in_order_ifo,))),
+            _of_parameters({"c2f_weight", "c2o_weight"}, Fault(parameters=(change.peepholes_in_order_ifo,))),
         ),
         KnownBug(
             "coupled-gates-exchanged",
             "i and 1 - i exchanged",
             "Code that takes the rows of the only gate as those of the forget gate.",
-            _of(("lstm_coupled",), Fault(parameters=(change.gate_inverted("i"),))),
+            _of_rows("igo", Fault(parameters=(change.gate_inverted("i"),))),
         ),
         KnownBug(
             "projection-transposed",
             "projection weight read in transposed order",
             "TensorFlow stores the projection kernel as (H, P); a copied buffer has the size of (P, H).",
-            _of(("lstm_projection",), Fault(parameters=(change.h2r_transposed,))),
+            _of_parameters({"h2r_weight"}, Fault(parameters=(change.h2r_transposed,))),
         ),
         KnownBug(
             "clip-missing",
             "pre-activations not cut",
             "A port from ONNX to PyTorch or Keras, which have no clip.",
-            _of(_ALL, Fault(unclipped=True)),
+            _of_all(Fault(unclipped=True)),
             needs="clip",
         ),
     )

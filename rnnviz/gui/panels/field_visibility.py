@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, TypeAlias
 
+from rnnviz.core.config import PROJECTIONS
 from rnnviz.core.sequence_config import SequenceSource, alphabet
 
 Values: TypeAlias = Mapping[str, Any]
@@ -46,9 +47,9 @@ def field_states(values: Values) -> dict[str, FieldState]:
 
 
 def _network(values: Values) -> dict[str, FieldState]:
-    """A bidirectional network has a backward direction already, and only an LSTM a projection."""
+    """A bidirectional network has a backward direction already, and only some cells a projection."""
     uses = {"network.reverse": _LEFT_OUT} if values["network.bidirectional"] else {}
-    return uses if values["network.cell"] == "lstm" else uses | {"network.projection_size": _LEFT_OUT}
+    return uses if values["network.cell"] in PROJECTIONS else uses | {"network.projection_size": _LEFT_OUT}
 
 
 def _sequence(values: Values) -> dict[str, FieldState]:

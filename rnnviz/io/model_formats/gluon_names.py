@@ -9,11 +9,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
+from rnnviz.cells import CELLS
 from rnnviz.io.model_formats.infer_network import Found, Layers, assemble
-from rnnviz.io.model_formats.rnn_entry import Entry, ask_for_cell
+from rnnviz.io.model_formats.rnn_entry import OWN_PARAMETERS, Entry, ask_for_cell, cells_of_arrays
 from rnnviz.io.model_formats.tensors import Tensor
 
-_KIND = r"(?P<kind>[ih]2h_(?:weight|bias)|h2r_weight|c2[ifo]_weight)"
+_KIND = rf"(?P<kind>[ih]2h_(?:weight|bias)|{'|'.join(sorted(OWN_PARAMETERS))})"
 _FUSED = re.compile(rf"(?P<prefix>(?:.*[._:])?)(?P<side>[lr])(?P<layer>\d{{1,6}})_{_KIND}", re.DOTALL)
 _STACKED = re.compile(rf"(?P<prefix>(?:.*\.)?)(?P<layer>\d{{1,6}})\.(?:(?P<side>[lr])_cell\.)?{_KIND}", re.DOTALL)
 _CELL = re.compile(rf"(?P<prefix>(?:.*?[._:])??)(?:(?P<side>[lr])_cell\.)?{_KIND}", re.DOTALL)
@@ -98,9 +99,12 @@ def _cell(name: str, layers: Layers, tensors: Mapping[str, Tensor], assumptions:
 
 
 def _admitting(found: Found) -> Found:
-    """The network as a GRU, and as the other cells that have as many rows and the same names."""
-    same_rows = ("gru", "gru_reset_before", "lstm_coupled")
-    return replace(found, entry=replace(found.entry, cells=same_rows)) if found.entry.cell == "gru" else found
+    """The network as its cell, and as the others that have as many rows and the same names."""
+    if found.entry.cell is None or found.entry.projection_size is not None:
+        return found
+    cell = CELLS[found.entry.cell]
+    same_rows = cells_of_arrays(len(cell.recurrent_gates), cell.own_parameters)
+    return replace(found, entry=replace(found.entry, cells=same_rows)) if len(same_rows) > 1 else found
 
 
 def _assuming(found: Found, assumptions: tuple[str, ...]) -> Found:

@@ -4,12 +4,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from rnnviz.cells import CELLS, Sizes
-from rnnviz.io.model_formats.rnn_entry import ASK_FOR_ACTIVATION, DTYPES, RNN_CELLS, Entry
+from rnnviz.cells import CELLS, CellSpec, Sizes
+from rnnviz.core.words import join_words
+from rnnviz.io.model_formats.rnn_entry import (
+    ASK_FOR_ACTIVATION,
+    DTYPES,
+    OWN_PARAMETERS,
+    RNN_CELLS,
+    Entry,
+    cells_of_arrays,
+)
 from rnnviz.io.model_formats.tensors import Tensor
 
-_CELLS = {1: "rnn_tanh", 3: "gru", 4: "lstm"}
-_PEEPHOLES = frozenset(parameter.name for parameter in CELLS["lstm_peephole"].parameters)
 IN_PYTORCH = {
     "i2h_weight": "weight_ih",
     "h2h_weight": "weight_hh",
@@ -47,7 +53,8 @@ def assemble(name: str, layers: Layers, tensors: Mapping[str, Tensor], *, withou
     try:
         count, directions = _extent(layers)
         entry = replace(entry, num_layers=count, bidirectional=directions == 2)
-        cell, hidden, projection = _cell_and_sizes(layers[0, 0], tensors)
+        spec, hidden, projection = _cell_and_sizes(layers[0, 0], tensors)
+        cell = spec.projection_of or spec.name
         features = _shape(layers[0, 0], "i2h_weight", 2, tensors)[1]
         entry = replace(entry, cell=cell, input_size=features, hidden_size=hidden, projection_size=projection)
         if entry.dtype not in DTYPES:
@@ -56,7 +63,7 @@ def assemble(name: str, layers: Layers, tensors: Mapping[str, Tensor], *, withou
             )
         if unreadable:
             raise _UnsupportedError(unreadable)
-        sources = _sources(layers, tensors, cell, Sizes(features, hidden, projection), directions, without_bias)
+        sources = _sources(layers, tensors, spec, Sizes(features, hidden, projection), directions, without_bias)
     except _UnsupportedError as error:
         return Found(replace(entry, supported=False, reason=unreadable or str(error)), {})
     assumptions = dict.fromkeys(tensor.assumption for tensor in used if tensor.assumption)
@@ -93,21 +100,24 @@ def _extent(layers: Layers) -> tuple[int, int]:
     return count, directions
 
 
-def _cell_and_sizes(arrays: Mapping[str, str], tensors: Mapping[str, Tensor]) -> tuple[str, int, int | None]:
+def _cell_and_sizes(arrays: Mapping[str, str], tensors: Mapping[str, Tensor]) -> tuple[CellSpec, int, int | None]:
     """The cell, H, and P of a projection, from the arrays whose shapes contain them: (G·H, H or P) and (P, H)."""
     rows, hidden = _shape(arrays, "h2h_weight", 2, tensors)
     projection = None
     if "h2r_weight" in arrays:
         projection, hidden = _shape(arrays, "h2r_weight", 2, tensors)
     gates = rows // hidden if rows % hidden == 0 else 0
-    lstm_alone = projection is not None or not _PEEPHOLES.isdisjoint(arrays)
-    if gates not in _CELLS or (lstm_alone and gates != 4):
-        columns, allowed = tensors[arrays["h2h_weight"]].shape[1], "4H" if lstm_alone else "H, 3H or 4H"
+    own = OWN_PARAMETERS & arrays.keys()
+    fitting = cells_of_arrays(gates, own)
+    if not fitting:
+        columns = tensors[arrays["h2h_weight"]].shape[1]
+        counts = {len(cell.recurrent_gates) for cell in CELLS.values() if own <= set(cell.own_parameters)}
+        allowed = join_words([f"{count}H".removeprefix("1") for count in sorted(counts)], "or")
         raise _UnsupportedError(
             f"{arrays['h2h_weight']} has the shape ({rows}, {columns}): it must be {allowed} rows of "
             f"{'H' if projection is None else 'P'}"
         )
-    return _CELLS[gates] if _PEEPHOLES.isdisjoint(arrays) else "lstm_peephole", hidden, projection
+    return CELLS[fitting[0]], hidden, projection
 
 
 def _shape(arrays: Mapping[str, str], kind: str, rank: int, tensors: Mapping[str, Tensor]) -> tuple[int, ...]:
@@ -128,12 +138,11 @@ def _shape(arrays: Mapping[str, str], kind: str, rank: int, tensors: Mapping[str
 def _sources(
     layers: Layers,
     tensors: Mapping[str, Tensor],
-    cell: str,
+    spec: CellSpec,
     sizes: Sizes,
     directions: int,
     without_bias: bool,
 ) -> dict[str, str | None]:
-    spec = CELLS[cell if sizes.projection_size is None else "lstm_projection"]
     biased = not without_bias or any(kind.endswith("bias") for arrays in layers.values() for kind in arrays)
     above = replace(sizes, input_size=directions * spec.state_sizes(sizes)["h"])
     sources: dict[str, str | None] = {}

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells import CELLS, CellSpec
+from rnnviz.cells.base import KerasLayer
 from rnnviz.cells.interpreters.arrays import reordered_rows
 from rnnviz.io.model_formats.keras_archive import KerasFile
 from rnnviz.io.model_formats.keras_calls import Start
@@ -36,7 +37,10 @@ from rnnviz.io.model_formats.layered_file import (
 )
 from rnnviz.io.model_formats.rnn_entry import RNN_CELLS, Entry, ask_for_cell
 
-_FAMILIES = {1: RNN_CELLS, 3: ("gru", "gru_reset_before"), 4: ("lstm",)}
+_FAMILIES = {1: RNN_CELLS} | {
+    gates: tuple(name for name, cell in CELLS.items() if cell.keras and cell.gate_count == gates) for gates in (3, 4)
+}
+"""The cells of Keras by the number of their gates."""
 _PLAIN_CALL = (
     "the file says nothing of initial_state, go_backwards and masks: the sequence is read from its beginning, and no "
     "time step is skipped"
@@ -77,7 +81,7 @@ def configured_layer(file: KerasFile, layer: Configured, matched: Matched) -> St
         if [len(side) for side in matched.sides] != [len(side) for side in sides]:
             needed = sum(map(len, sides))
             raise UnreadableError(f"the file has {len(matched.within)} cells in its place, and it needs {needed}")
-        computed = replace(computed, cell=computed.cell or _gru(matched.within[0]))
+        computed = replace(computed, cell=computed.cell or _by_bias(_FAMILIES[3], matched.within[0]))
         entry = replace(entry, cell=computed.cell)
         assumed = settings_assumed(layer.item, str(entry.dtype), bool(layer.masking))
         entry = replace(entry, assumptions=(*entry.assumptions, *assumed))
@@ -102,7 +106,9 @@ def inferred_layer(file: KerasFile, found: FoundLayer, item: Item | None = None)
             raise UnreadableError(found.problem)
         gates = _gates(cells[0].recurrent_kernel)
         biased = any(cell.bias is not None for cell in cells)
-        families = (_gru(cells[0]),) if gates == 3 and cells[0].bias is not None else _FAMILIES[gates]
+        families = _FAMILIES[gates]
+        if families != RNN_CELLS and len(families) > 1 and cells[0].bias is not None:
+            families = (_by_bias(families, cells[0]),)
         layer = _layer(file, entry, found.sides, Computed(families[0], biased))
     except UnreadableError as error:
         return unsupported(entry, str(error))
@@ -131,11 +137,17 @@ def _gates(recurrent: StoredArray) -> int:
     raise UnreadableError(f"{recurrent.path} has the shape {list(shape)}: it must be H, 3H or 4H columns of H")
 
 
-def _gru(cell: StoredCell) -> str:
-    """The cell of a GRU by its bias: with reset_after it has two of them."""
-    if cell.bias is None:
+def _by_bias(cells: Sequence[str], stored: StoredCell) -> str:
+    """The one of some cells that has as many biases: a GRU with reset_after has two."""
+    if stored.bias is None:
         raise UnreadableError("it has no bias, and nothing in the file says whether reset_after is set")
-    return "gru_reset_before" if len(cell.bias.shape) == 1 else "gru"
+    biases = 1 if len(stored.bias.shape) == 1 else 2
+    return next(cell for cell in cells if _keras(CELLS[cell]).biases == biases)
+
+
+def _keras(cell: CellSpec) -> KerasLayer:
+    assert cell.keras is not None, cell.name
+    return cell.keras
 
 
 def _layer(file: KerasFile, entry: Entry, sides: Sides, computed: Computed) -> StoredLayer:
@@ -153,7 +165,9 @@ def _layer(file: KerasFile, entry: Entry, sides: Sides, computed: Computed) -> S
             gates = _gates(cell.recurrent_kernel)
             if gates != needed:
                 raise UnreadableError(f"its recurrent kernel has {gates} gates, and a layer of its kind {needed}")
-            _check(cell, entry.hidden_size if number else entry.input_size, entry.hidden_size, gates, computed)
+            _check(
+                cell, entry.hidden_size if number else entry.input_size, entry.hidden_size, gates, _keras(kind).biases
+            )
     biased = any(cell.bias is not None for side in sides for cell in side)
     if biased != computed.use_bias:
         raise UnreadableError(f"use_bias is {str(computed.use_bias).lower()}, and its weights say otherwise")
@@ -162,13 +176,13 @@ def _layer(file: KerasFile, entry: Entry, sides: Sides, computed: Computed) -> S
     return StoredLayer(entry, lambda: _parameters(file, sides, kind))
 
 
-def _check(cell: StoredCell, features: int, hidden: int, gates: int, computed: Computed) -> None:
+def _check(cell: StoredCell, features: int, hidden: int, gates: int, biases: int) -> None:
     if cell.problem:
         raise UnreadableError(cell.problem)
     rows = gates * hidden
     if cell.bias is not None and cell.bias.shape == (2 * rows,) and gates > 1:
         raise UnreadableError("its bias is that of CuDNNLSTM or CuDNNGRU: load it as LSTM or GRU, and save it again")
-    bias = (2, rows) if computed.cell == "gru" else (rows,)
+    bias = (2, rows) if biases == 2 else (rows,)
     for array, shape in zip(cell.arrays, ((features, rows), (hidden, rows), bias), strict=False):
         if array.problem:
             raise UnreadableError(array.problem)
@@ -181,7 +195,7 @@ def _check(cell: StoredCell, features: int, hidden: int, gates: int, computed: C
 def _parameters(file: KerasFile, sides: Sides, kind: CellSpec) -> Arrays:
     """One array of the file after the other, so that no more of them are in memory than are needed."""
     found: Arrays = {}
-    orders = kind.gate_order("keras"), kind.gate_symbols
+    orders = _keras(kind).gates, kind.gate_symbols
     with file.weights() as (source, _size):
         for side, cells in zip("lr", sides, strict=False):
             for number, cell in enumerate(cells):
@@ -198,7 +212,8 @@ def _parameters(file: KerasFile, sides: Sides, kind: CellSpec) -> Arrays:
 
 def _state(layer: Configured, entry: Entry, sides: Sides) -> Callable[[], Arrays]:
     """The states that are numbers in the config, each of a cell: h, and c for an LSTM."""
-    kinds = ("h", "c") if entry.cell == "lstm" else ("h",)
+    assert entry.cell is not None
+    kinds = CELLS[entry.cell].state_symbols
     states, lanes = layer.start.states, sum(map(len, sides))
     if len(states) != lanes * len(kinds) or any(state.shape[1] != entry.hidden_size for state in states):
         shapes = ", ".join(str(list(state.shape)) for state in states)

@@ -9,18 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rnnviz.cells import ACTIVATIONS, Activation, elu, keras_hard_sigmoid, leaky_relu, relu
+from rnnviz.cells import ACTIVATIONS, CELLS, Activation, elu, keras_hard_sigmoid, leaky_relu
 from rnnviz.io.model_formats.layered_file import UnreadableError
 from rnnviz.io.model_formats.rnn_entry import named_activations
 
-_CELLS = {
-    "SimpleRNN": "rnn",
-    "SimpleRNNCell": "rnn",
-    "LSTM": "lstm",
-    "LSTMCell": "lstm",
-    "GRU": "gru",
-    "GRUCell": "gru",
-}
+_CLASSES = {f"{cell.keras.name}{end}": cell.keras.name for cell in CELLS.values() if cell.keras for end in ("", "Cell")}
+"""The recurrent layers of Keras that are read and their cells, each with the layer's name."""
+_KEYS = {"gate": "recurrent_activation"}
+"""The setting of a role's activation, where it is not `activation`."""
 _SHARED = ("tanh", "relu", "sigmoid", "linear", "elu", "selu", "softsign", "softplus", "gelu", "swish", "silu")
 _ACTIVATIONS = {
     **{name: ACTIVATIONS[name] for name in (*_SHARED, "exponential", "hard_tanh", "hard_sigmoid")},
@@ -239,23 +235,25 @@ def _check_directions(item: Item) -> None:
 
 def _computed(item: Item) -> Computed:
     kind, config = class_of(item), table(item.get("config"))
-    if is_own(item) or not (kind in _CELLS or _OTHERS.match(kind)):
+    if is_own(item) or not (kind in _CLASSES or _OTHERS.match(kind)):
         raise UnreadableError(_own_class(item))
-    if kind not in _CELLS:
+    if kind not in _CLASSES:
         raise UnreadableError(f"{kind} is not read: it must be SimpleRNN, LSTM or GRU")
     if any(key in config for key in _KERAS_1) or ("output_dim" in config and "units" not in config):
         raise UnreadableError("Keras 1 wrote it, which is not read: load it with Keras 2, and save it again")
-    family, use_bias = _CELLS[kind], config.get("use_bias", True) is True
-    activation = _activation(config, "activation")
-    if family == "rnn":
-        cell = "rnn_relu" if activation == relu else "rnn_tanh"
-        return Computed(cell, use_bias, named_activations(cell, [activation]))
-    recurrent = _activation(config, "recurrent_activation")
-    if family == "lstm":
-        return Computed("lstm", use_bias, named_activations("lstm", [recurrent, activation, activation]))
-    after = config.get("reset_after")
-    gru = {True: "gru", False: "gru_reset_before"}.get(after) if isinstance(after, bool) else None
-    return Computed(gru, use_bias, named_activations("gru", [recurrent, activation]))
+    cells = [cell for cell in CELLS.values() if cell.keras and cell.keras.name == _CLASSES[kind]]
+    roles = [_KEYS.get(role, "activation") for role, _ in cells[0].activations]
+    given = {key: _activation(config, key) for key in sorted(set(roles))}
+    activations = [given[key] for key in roles]
+    fitting = [c for c in cells if c.keras and all(config.get(key) is value for key, value in c.keras.settings)]
+    # Of cells that differ in their activations alone, the last is that of any others.
+    own = [c for c in fitting if [function for _, function in c.activations] == activations]
+    cell = next(reversed(own or fitting), None)
+    return Computed(
+        None if cell is None else cell.name,
+        config.get("use_bias", True) is True,
+        named_activations((cell or cells[0]).name, activations),
+    )
 
 
 def _activation(config: Item, key: str) -> Activation:
@@ -277,7 +275,7 @@ def _activation(config: Item, key: str) -> Activation:
 def _is_foreign(item: Item) -> bool:
     """Whether an item is of a class other than the recurrent layers of Keras."""
     kind = class_of(item)
-    return is_own(item) or not (kind in _CELLS or kind in ("RNN", "Bidirectional") or _OTHERS.match(kind))
+    return is_own(item) or not (kind in _CLASSES or kind in ("RNN", "Bidirectional") or _OTHERS.match(kind))
 
 
 def _own_class(item: Item) -> str:

@@ -11,8 +11,10 @@ import numpy as np
 from onnx import AttributeProto
 
 from rnnviz.cells import ACTIVATIONS, CELLS, Activation, affine, elu, hard_sigmoid, leaky_relu, linear
-from rnnviz.cells.activations import ONNX_NAMES
+from rnnviz.cells.activations import ONNX_NAMES, onnx_activation
 from rnnviz.cells.interpreters.arrays import reordered_rows
+from rnnviz.core.onnx_layer import operator
+from rnnviz.core.words import join_words
 from rnnviz.io.model_formats.layered_file import (
     Arrays,
     StoredLayer,
@@ -24,8 +26,8 @@ from rnnviz.io.model_formats.onnx_graph import RECURRENT, Attributes, PlacedNode
 from rnnviz.io.model_formats.onnx_states import EVERY_STEP, InitialState, initial_state, lengths
 from rnnviz.io.model_formats.rnn_entry import DTYPES, Entry, named_activations
 
-OPERATORS = {("", "RNN"): "rnn_tanh", ("", "LSTM"): "lstm", ("", "GRU"): "gru"}
-"""The operators that are read, each with its cell unless an attribute says otherwise."""
+OPERATORS = {("", cell.onnx.name): name for name, cell in CELLS.items() if cell.onnx and cell.is_fused}
+"""The operators that are read, each with its cell unless an attribute says otherwise: rnn_tanh, lstm and gru."""
 
 FOREIGN = {
     "DynamicQuantizeLSTM": "it computes with weights of 8 bits: only the model before its quantization can be run",
@@ -43,10 +45,9 @@ _KNOWN_ATTRIBUTES = {
     "activation_alpha": AttributeProto.FLOATS,
     "activation_beta": AttributeProto.FLOATS,
     "clip": AttributeProto.FLOAT,
-    "input_forget": AttributeProto.INT,
-    "linear_before_reset": AttributeProto.INT,
     "layout": AttributeProto.INT,
     "output_sequence": AttributeProto.INT,
+    **{name: AttributeProto.INT for cell in CELLS.values() if cell.onnx for name, _ in cell.onnx.attributes},
 }
 
 
@@ -125,7 +126,7 @@ def _refused(placed: PlacedNode, cell: str, reason: str, constants: Constants | 
             dtype = weight.dtype.name
             if len(weight.shape) == 3:
                 features = weight.shape[2]
-                hidden = hidden or weight.shape[1] // len(CELLS[cell].gate_order("onnx"))
+                hidden = hidden or weight.shape[1] // len(operator(CELLS[cell]).gates)
         except UnreadableError:
             pass
     both = has_second_direction(placed)
@@ -142,17 +143,19 @@ def _check_types(attributes: Attributes) -> None:
 
 def _cell(placed: PlacedNode, attributes: Attributes, constants: Constants) -> str:
     """The cell that the operator computes with these attributes and inputs."""
-    cell = OPERATORS[placed.operator]
-    if cell == "gru":
-        return "gru" if _whole(attributes, "linear_before_reset") else "gru_reset_before"
-    if cell == "lstm":
-        peepholes = bool(placed.input("P")) and not _is_zeros(placed, "P", constants)
-        coupled = _whole(attributes, "input_forget")
-        if peepholes and coupled:
-            raise UnreadableError("it has peepholes (P) and input_forget = 1, and no cell here has both")
-        return "lstm_peephole" if peepholes else "lstm_coupled" if coupled else "lstm"
-    names = [_text(name) for name in attributes["activations"].strings] if "activations" in attributes else []
-    return "rnn_relu" if names and all(name.lower() == "relu" for name in names) else cell
+    cells = [cell for cell in CELLS.values() if cell.onnx and cell.onnx.name == placed.node.op_type]
+    keys = dict.fromkeys(key for cell in cells for key, _ in operator(cell).attributes)
+    given = {key: 1 for key in keys if _whole(attributes, key)}
+    peepholes = any(operator(cell).peepholes for cell in cells) and bool(placed.input("P"))
+    peepholes = peepholes and not _is_zeros(placed, "P", constants)
+    fitting = [c for c in cells if dict(operator(c).attributes) == given and bool(operator(c).peepholes) == peepholes]
+    if not fitting:
+        found = ["peepholes (P)"] * peepholes + [f"{key} = {value}" for key, value in given.items()]
+        raise UnreadableError(f"it has {join_words(found, 'and')}, and no cell here has both")
+    names = {_text(name).lower() for name in attributes["activations"].strings} if "activations" in attributes else ()
+    # Of cells that differ in their activations alone, the last is that of any others.
+    own = [c for c in fitting if {named[0].lower() for _, f in c.activations if (named := onnx_activation(f))} == names]
+    return (own or fitting)[-1].name
 
 
 def _activations(placed: PlacedNode, cell: str, attributes: Attributes) -> tuple[str, ...] | None:
@@ -232,9 +235,9 @@ def _node(placed: PlacedNode, cell: str, attributes: Attributes, constants: Cons
         _constant(placed, "W", constants),
         _constant(placed, "R", constants),
         _constant(placed, "B", constants) if placed.input("B") else None,
-        _constant(placed, "P", constants) if CELLS[cell].parameters else None,
+        _constant(placed, "P", constants) if operator(CELLS[cell]).peepholes else None,
     )
-    gates, r = len(CELLS[cell].gate_order("onnx")), weights.r.shape
+    gates, r = len(operator(CELLS[cell]).gates), weights.r.shape
     hidden = _whole(attributes, "hidden_size") or (r[2] if len(r) == 3 else 0)
     features = weights.w.shape[2] if len(weights.w.shape) == 3 else 0
     if hidden < 1 or features < 1:
@@ -275,7 +278,7 @@ def _node(placed: PlacedNode, cell: str, attributes: Attributes, constants: Cons
 def _parameters(weights: _Weights, cell: str, sides: str) -> Arrays:
     """One array of the file after the other, so that no more of them are in memory than are needed."""
     found: Arrays = {}
-    orders = CELLS[cell].gate_order("onnx"), CELLS[cell].gate_symbols
+    orders = operator(CELLS[cell]).gates, CELLS[cell].gate_symbols
     for kind, constant in (("i2h_weight", weights.w), ("h2h_weight", weights.r)):
         for side, array in zip(sides, widened_numbers(constant), strict=True):
             found[f"{side}0_{kind}"] = reordered_rows(array, *orders)
@@ -285,10 +288,11 @@ def _parameters(weights: _Weights, cell: str, sides: str) -> Arrays:
         for kind, bias in (("i2h_bias", array[:rows]), ("h2h_bias", array[rows:])):
             found[f"{side}0_{kind}"] = reordered_rows(bias, *orders)
     if weights.p is not None:
-        peepholes = [parameter.name for parameter in CELLS[cell].parameters]
+        peepholes = operator(CELLS[cell]).peepholes
         for side, array in zip(sides, widened_numbers(weights.p), strict=True):
-            for kind, peephole in zip(peepholes, np.split(array, len(peepholes)), strict=True):
-                found[f"{side}0_{kind}"] = peephole
+            for own, peephole in zip(peepholes, np.split(array, len(peepholes)), strict=True):
+                if own is not None:
+                    found[f"{side}0_{own}"] = peephole
     return found
 
 

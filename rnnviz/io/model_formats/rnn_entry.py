@@ -1,7 +1,7 @@
 """The common record of all formats: a recurrent layer, or a stack of them, in a model file."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -15,6 +15,25 @@ DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 RNN_CELLS = ("rnn_tanh", "rnn_relu")
 """The cells of a network with a single gate."""
+
+OWN_PARAMETERS = frozenset(name for cell in CELLS.values() for name in cell.own_parameters)
+"""The parameters that only some cells have."""
+
+
+def cells_of_arrays(gates: int, own: Collection[str]) -> tuple[str, ...]:
+    """The cells with `gates` blocks of recurrent rows and the parameters `own`, and as few others as any have.
+
+    The first of them is the cell of a file that does not name it.
+    """
+    fitting = [c for c in CELLS.values() if len(c.recurrent_gates) == gates and set(own) <= set(c.own_parameters)]
+    if not fitting:
+        return ()
+    least = min(len(cell.own_parameters) for cell in fitting)
+    fitting = [cell for cell in fitting if len(cell.own_parameters) == least]
+    if fitting[0].name in RNN_CELLS:
+        return RNN_CELLS
+    return tuple(c.name for c in sorted(fitting, key=lambda c: c.gate_symbols != fitting[0].gate_symbols))
+
 
 ASK_FOR_ACTIVATION = 'the file does not contain the activation: give cell = "rnn_tanh" or cell = "rnn_relu"'
 """The reason of a supported entry whose cell is None."""

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from rnnviz.cells import CELLS
 from rnnviz.io.model_formats.infer_network import IN_PYTORCH, Found, Layers, assemble
 from rnnviz.io.model_formats.rnn_entry import RNN_CELLS, Entry
 from rnnviz.io.model_formats.tensors import Tensor
@@ -173,8 +174,7 @@ def _changes_the_cell(module: _Module, name: str, tensor: Tensor, entry: Entry) 
     if _NAME.fullmatch(name) or any(pattern.fullmatch(name) for pattern in _OTHER_CELLS):
         return False
     units = entry.hidden_size
-    rows = {4: "lstm", 3: "gru"}
-    gates = next((count for count, cell in rows.items() if cell == entry.cell), 1)
+    gates = 1 if entry.cell is None else CELLS[entry.cell].gate_count
     assert units is not None
     if _MORE_THAN_A_CELL.search(rest):
         return True

@@ -3,13 +3,11 @@
 from rnnviz.cells import CellSpec
 from rnnviz.cells.interpreters.symbols import code_lines
 
-GLUON_LAYERS = {
-    "rnn_relu": "rnn.RNN(H, L, activation='relu', ",
-    "rnn_tanh": "rnn.RNN(H, L, activation='tanh', ",
-    "lstm": "rnn.LSTM(H, L, ",
-    "gru": "rnn.GRU(H, L, ",
-}
-"""How the call that makes the layer begins."""
+
+def layer_call(cell: CellSpec) -> str:
+    """The beginning of the call that makes Gluon's fused layer of a cell."""
+    activation = f"activation={cell.activations[0][1].text!r}, " if cell.gluon == "RNN" else ""
+    return f"rnn.{cell.gluon}(H, L, {activation}"
 
 
 def state_variables(cell: CellSpec) -> str:

@@ -9,7 +9,7 @@ from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.inputs import Inputs
 from rnnviz.io.config_toml import dump_config
-from rnnviz.io.export.notebook.cell_code import GLUON_LAYERS, step_function
+from rnnviz.io.export.notebook.cell_code import layer_call, step_function
 from rnnviz.io.export.notebook.expected import Recorded, tolerances
 from rnnviz.io.export.notebook.ipynb import NotebookCell, code, fenced, literally, prose
 from rnnviz.io.export.notebook.layer_code import lanes_of, units_name
@@ -106,7 +106,7 @@ def gluon_layer(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
         *(assignment(f"recorded_{name}", array) for name, array in finals.items()),
         f"recorded_state = [{', '.join(f'recorded_{name}' for name in finals)}]",
     )
-    if network.cell not in GLUON_LAYERS or network.kind != CELLS[network.cell]:
+    if not network.kind.is_fused or network.kind != CELLS[network.cell]:
         yield prose("Gluon has no layer of this cell: the recorded arrays replace its results.")
         yield code("out, state = recorded_out, recorded_state")
         return
@@ -125,7 +125,7 @@ def gluon_layer(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
     # Gluon has no layer that reads from the end only: input and output are reversed in time.
     order = "" if not network.reverse else "[:, ::-1]" if network.layout == "NTC" else "[::-1]"
     lines = (
-        f"model = {GLUON_LAYERS[network.cell]}layout={network.layout!r}, input_size=I,",
+        f"model = {layer_call(network.kind)}layout={network.layout!r}, input_size=I,",
         f"{' ' * 8}bidirectional={network.bidirectional}, dtype={network.dtype!r}, prefix='mdl_')",
         "model.initialize(mx.init.Zero(), ctx=mx.cpu())",
         "for name, parameter in model.params.items():",

@@ -6,19 +6,15 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
+from rnnviz.cells import CELLS
 from rnnviz.core import onnx_layer
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.words import join_words
 from rnnviz.io.model_formats.formats import MXNET, NUMPY, ONNX, SAFETENSORS, Format
-from rnnviz.io.model_formats.rnn_entry import Entry
+from rnnviz.io.model_formats.rnn_entry import RNN_CELLS, Entry, cells_of_arrays
 from rnnviz.io.model_formats.weights import read_weights, settings_in_float32
-
-_FUSED = ("rnn_relu", "rnn_tanh", "lstm", "gru")
-"""Cells of the layers of Gluon and of PyTorch, an LSTM with a projection, too."""
-_READ_FROM_SHAPES = ("lstm", "lstm_peephole", "gru")
-"""Cells that the names and shapes of the arrays determine."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,7 @@ class WeightFormat:
         """Whether the framework of the format has a layer that computes the network's cell."""
         if self is ONNX_MODEL:
             return onnx_layer.has_cell(network)
-        return (network.clip, network.activations) == (None, None) and network.cell in _FUSED
+        return (network.clip, network.activations) == (None, None) and network.kind.torch != ""
 
     def note(self, network: Network) -> str:
         """The sentence on information that the file does not contain; "" if it is complete."""
@@ -67,7 +63,7 @@ class WeightFormat:
         if self is ONNX_MODEL:
             return ""
         lacking: dict[str, str] = {}
-        if network.cell not in _READ_FROM_SHAPES:
+        if not _is_read_from_shapes(network):
             either_rnn = network.kind.gate_count == 1 and network.activations is None
             lacking[f'cell = "{network.cell}"'] = "activation" if either_rnn else "cell"
         if network.activations is not None:
@@ -125,6 +121,13 @@ def format_for(path: Path) -> WeightFormat:
         f'{path} cannot be written: its ending is "{path.suffix}", '
         f"and must be one of {', '.join(form.ending for form in WEIGHT_FORMATS)}."
     )
+
+
+def _is_read_from_shapes(network: Network) -> bool:
+    """Whether the names and shapes of the arrays determine the cell."""
+    cell = network.kind
+    fitting = cells_of_arrays(len(cell.recurrent_gates), cell.own_parameters)
+    return network.cell in CELLS and fitting != RNN_CELLS and fitting[0] == cell.name
 
 
 def _is_like(entry: Entry, network: Network) -> bool:

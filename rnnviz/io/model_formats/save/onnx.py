@@ -34,7 +34,7 @@ def write_weights(network: Network, parameters: Parameters, path: Path) -> None:
         If the disk is full.
     """
     # ONNX has rows of a coupled forget gate, too.
-    blocks = len(network.kind.gate_order("onnx"))
+    blocks = len(onnx_layer.operator(network.kind).gates)
     size = sum(array.nbytes for array in parameters.values()) * blocks // network.kind.gate_count
     if size > _LARGEST_BYTES:
         raise InputError(f"The weights have {size:,} bytes: an ONNX file may hold {_LARGEST_BYTES:,}.")
@@ -95,7 +95,7 @@ def _layer(network: Network, layer: int) -> list[NodeProto]:
     y, no_lengths = f"layer{layer}.Y", ""
     inputs = [x, *(f"layer{layer}.{name}" for name in "WRB"), no_lengths, *before]
     inputs += [f"layer{layer}.P"] * bool(network.kind.parameters)
-    operator, attributes = onnx_layer.operator(network), onnx_layer.attributes(network)
+    operator, attributes = onnx_layer.operator(network.kind).name, onnx_layer.attributes(network)
     nodes = [helper.make_node(operator, inputs, [y, *after], name=f"layer{layer}", **attributes)]
     if network.directions == 1:
         return [*nodes, helper.make_node("Squeeze", [y, "one"], [out])]

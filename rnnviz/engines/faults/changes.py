@@ -1,10 +1,14 @@
-"""Parameters as code with a known bug reads them: biases left out, gates in another framework's order."""
+"""Parameters and steps as code with a known bug has them: biases left out, gates in another framework's order."""
 
+import re
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from rnnviz.cells import CellSpec
+from rnnviz.cells import CellSpec, Step, Values
+from rnnviz.cells.activations import Function
+from rnnviz.cells.base import StepFunction
 from rnnviz.cells.interpreters.arrays import gate_rows, reordered_rows
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import LayerParameters
@@ -60,7 +64,8 @@ def gate_inverted(symbol: str) -> ParameterChange:
             _rows(cell, inverted)[symbol][...] *= -1.0
             return inverted
 
-        return _every_array(p, invert)
+        own = [name for name in peepholes(cell) if name == f"c2{symbol}_weight"]
+        return _every_array(p, invert).with_arrays(**{name: -getattr(p, name) for name in own})
 
     return change
 
@@ -70,14 +75,39 @@ def h2r_transposed(_: CellSpec, p: LayerParameters) -> LayerParameters:
     return p.with_arrays(h2r_weight=p.h2r_weight.T.reshape(p.h2r_weight.shape))
 
 
-def without_peepholes(_: CellSpec, p: LayerParameters) -> LayerParameters:
+def without_peepholes(cell: CellSpec, p: LayerParameters) -> LayerParameters:
     """Peepholes of 0."""
-    return p.with_arrays(**{f"c2{gate}_weight": np.zeros_like(p.i2h_bias[: len(p.c2i_weight)]) for gate in "ifo"})
+    return p.with_arrays(**{name: np.zeros_like(getattr(p, name)) for name in peepholes(cell)})
 
 
 def peepholes_in_order_ifo(_: CellSpec, p: LayerParameters) -> LayerParameters:
     """The peepholes of f and o exchanged."""
     return p.with_arrays(c2f_weight=p.c2o_weight, c2o_weight=p.c2f_weight)
+
+
+def peepholes(cell: CellSpec) -> tuple[str, ...]:
+    """The names of the peepholes: "c2i_weight", ..."""
+    return tuple(name for name in cell.own_parameters if re.fullmatch("c2[a-z]_weight", name))
+
+
+class _OldStatePeephole:
+    """A peephole whose product with c[t] is that with c[t-1]."""
+
+    def __init__(self, product: Any) -> None:
+        self._product = product
+
+    def __mul__(self, _: Any) -> Any:
+        return self._product
+
+
+def output_peephole_of_old_state(step: StepFunction) -> StepFunction:
+    """The step with an output gate that sees the previous cell state."""
+
+    def changed(u: Values, v: Values, state: Values, p: Values, **roles: Function) -> Step:
+        old = _OldStatePeephole(p.c2o_weight * state.c)
+        return step(u, v, state, Values("p", {**p, "c2o_weight": old}), **roles)
+
+    return changed
 
 
 def _rows(cell: CellSpec, array: FloatArray) -> dict[str, FloatArray]:
