@@ -14,7 +14,7 @@ from threadpoolctl import ThreadpoolController
 from rnnviz.core.errors import ConfigError, EngineError, InputError
 from rnnviz.core.progress import advance, expect
 from rnnviz.execution.child_process import CancelledError, call_in_subprocess
-from rnnviz.io.model_formats.rlimits import limited_memory
+from rnnviz.io.bounded_read import limited_memory
 
 
 def parent_of(number: int) -> tuple[int, int]:

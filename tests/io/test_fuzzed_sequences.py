@@ -11,10 +11,9 @@ import pytest
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.sequence_config import SequenceSource
-from rnnviz.io.model_formats.rlimits import limited_memory
-from rnnviz.io.readers.embedding import open_embedding
+from rnnviz.io.bounded_read import limited_memory
 from rnnviz.io.readers.sequence import open_sequence
-from rnnviz.io.readers.vocabulary import read_vocabulary
+from rnnviz.io.readers.text import open_embedding, read_vocabulary
 from tests.io.model_formats.damage import damaged
 from tests.io.readers.test_embedding import WRITERS
 from tests.io.readers.test_wav import wav

@@ -16,9 +16,9 @@ from rnnviz.io.model_formats.formats import open_model
 from rnnviz.io.model_formats.numpy_files import open_tensors
 from rnnviz.io.readers.arrays import open_npy, read_csv
 from rnnviz.io.readers.plain_text import read_plain_text
-from rnnviz.io.readers.vocabulary import read_vocabulary
+from rnnviz.io.readers.text import read_vocabulary
 from rnnviz.io.readers.wav import open_wav
-from rnnviz.io.session.load import read_document
+from rnnviz.io.session.archive import read_document
 from rnnviz.sweeps.grid import is_sweep_results, load_sweep
 from rnnviz.sweeps.journal import Journal, read_journal
 from rnnviz.sweeps.results_io import load_sweep_results

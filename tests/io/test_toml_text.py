@@ -6,7 +6,7 @@ from time import perf_counter
 import pytest
 
 from rnnviz.core.errors import InputError
-from rnnviz.io.toml_text import parse_toml
+from rnnviz.io.config_toml import parse_toml
 
 REFUSED = {
     "dots": "a." * 100_000 + "a = 1",

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 from rnnviz.core.errors import InputError
 from rnnviz.gui.help.commands import guide_beside
 from rnnviz.io.model_formats.formats import ENDINGS
-from rnnviz.io.session.types import ENDING as SESSION
+from rnnviz.io.session.manifest import ENDING as SESSION
 
 CONFIGS = "Configs (*.toml)"
 _MODEL_PATTERNS = " ".join(f"*{ending}" for ending in ENDINGS)

@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from rnnviz.core.errors import InputError
 from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.io.session.types import SavedDocument, SavedSession
+from rnnviz.io.session.manifest import SavedDocument, SavedSession
 
 DELAY_MS, MOVED_MS = 1_000, 5_000
 """Delay after a change, and after a move of the selection, which is frequent during playback."""
@@ -106,6 +106,6 @@ class Autosave(QObject):
 
 
 def _write(session: SavedSession, path: Path) -> None:
-    from rnnviz.io.session.save import write_session
+    from rnnviz.io.session.archive import write_session
 
     write_session(session, path)

@@ -15,7 +15,7 @@ from rnnviz.gui.commands.recent_files import RecentFiles
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
 from rnnviz.gui.recovery.view_state import ViewStateHost, ViewStateRestorer, view_choices_of, view_state_of
-from rnnviz.io.session.types import ENDING, SavedDocument, SavedSession
+from rnnviz.io.session.manifest import ENDING, SavedDocument, SavedSession
 
 if TYPE_CHECKING:
     from rnnviz.io.session.file_refs import NamedFile
@@ -56,7 +56,7 @@ class SessionCommands(QObject):
         """Open a session. An invalid one opens a dialog and changes nothing."""
 
         def work(progress: Progress) -> str:
-            from rnnviz.io.session.load import read_session
+            from rnnviz.io.session.archive import read_session
 
             self._read.emit(path, read_session(path, self.unpacks_to, progress))
             return f"Opened {path}."
@@ -88,7 +88,7 @@ class SessionCommands(QObject):
         with_copies = with_copies or bool(self.files_of_its_own(session.config))
 
         def work(progress: Progress) -> str:
-            from rnnviz.io.session.save import write_session
+            from rnnviz.io.session.archive import write_session
 
             files = _collect(session.config)[0] if with_copies else None
             written = write_session(session, path, files, progress)

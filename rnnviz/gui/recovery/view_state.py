@@ -11,7 +11,7 @@ from rnnviz.gui.document import Document
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.unrolled.viewport import Camera
-from rnnviz.io.session.types import SavedViewState
+from rnnviz.io.session.manifest import SavedViewState
 from rnnviz.quantities.unit_order import OrderName
 
 

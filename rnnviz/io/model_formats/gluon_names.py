@@ -11,8 +11,7 @@ from dataclasses import replace
 
 from rnnviz.cells import CELLS
 from rnnviz.io.model_formats.infer_network import Found, Layers, assemble
-from rnnviz.io.model_formats.rnn_entry import OWN_PARAMETERS, Entry, ask_for_cell, cells_of_arrays
-from rnnviz.io.model_formats.tensors import Tensor
+from rnnviz.io.model_formats.rnn_entry import OWN_PARAMETERS, Entry, Tensor, ask_for_cell, cells_of_arrays
 
 _KIND = rf"(?P<kind>[ih]2h_(?:weight|bias)|{'|'.join(sorted(OWN_PARAMETERS))})"
 _FUSED = re.compile(rf"(?P<prefix>(?:.*[._:])?)(?P<side>[lr])(?P<layer>\d{{1,6}})_{_KIND}", re.DOTALL)

@@ -12,9 +12,9 @@ from rnnviz.io.model_formats.rnn_entry import (
     OWN_PARAMETERS,
     RNN_CELLS,
     Entry,
+    Tensor,
     cells_of_arrays,
 )
-from rnnviz.io.model_formats.tensors import Tensor
 
 IN_PYTORCH = {
     "i2h_weight": "weight_ih",

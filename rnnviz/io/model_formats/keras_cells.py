@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rnnviz.io.model_formats.keras_config import Configured
-from rnnviz.io.model_formats.keras_h5 import StoredArray, Tree
+from rnnviz.io.model_formats.keras_file import StoredArray, Tree
 from rnnviz.io.model_formats.keras_settings import Cell, sides_of
 
 _LEGACY_ROOT = "model_weights"

@@ -4,11 +4,13 @@ Source: keras/src/saving of Keras 3, which names the groups of a file after clas
 tf_keras/src/saving/legacy of Keras 2.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
-from rnnviz.io.model_formats.keras_calls import Calls, Start
+import numpy as np
+from numpy.typing import NDArray
+
 from rnnviz.io.model_formats.keras_settings import (
     Item,
     class_of,
@@ -19,9 +21,311 @@ from rnnviz.io.model_formats.keras_settings import (
     merge_mode,
     named,
     numbered,
+    returns_sequences,
     table,
 )
 from rnnviz.io.model_formats.layered_file import UnreadableError
+
+_PASSING = frozenset(
+    {"Dropout", "SpatialDropout1D", "GaussianDropout", "GaussianNoise", "AlphaDropout", "ActivityRegularization"}
+    | {"Identity"}
+)
+"""Layers that return their input, except in training."""
+_MASKED = _PASSING | {
+    *("Activation", "Add", "Average", "BatchNormalization", "Bidirectional", "Concatenate", "Dense", "Dot", "ELU"),
+    *("GroupNormalization", "GroupedQueryAttention", "Lambda", "LayerNormalization", "LeakyReLU", "Masking", "Maximum"),
+    *("Minimum", "MultiHeadAttention", "Multiply", "Normalization", "PReLU", "ReLU", "Rescaling", "Softmax"),
+    *("Subtract", "ThresholdedReLU", "TimeDistributed", "UnitNormalization"),
+}
+"""Layers of Keras that hand on the mask of their inputs, beside recurrent ones."""
+
+
+@dataclass(frozen=True)
+class Ref:
+    """An output of a call of a layer."""
+
+    layer: str
+    call: int
+    output: int
+
+
+State: TypeAlias = Ref | NDArray[Any] | None
+"""One of the states that a layer is called with: another layer's output, numbers, or unknown."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a layer: all its inputs, and for a recurrent layer its sequence, initial states and masks."""
+
+    inputs: tuple[Ref, ...]
+    sequence: tuple[Ref, ...]
+    states: tuple[State, ...] = ()
+    masks: tuple[Ref, ...] = ()
+    training: bool = False
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a layer starts from: `kind` is one of `entry.INITIAL_STATES`; `clause` says where its states come from.
+
+    `states` are the numbers where the kind is "stored", and `layers` those layers that compute the others.
+    """
+
+    kind: str
+    clause: str = ""
+    states: tuple[NDArray[Any], ...] = ()
+    layers: frozenset[str] = frozenset()
+
+
+class Calls:
+    """The calls of the layers of one model."""
+
+    def __init__(self, model: Item, items: Sequence[Item], name: str, outer_mask: str) -> None:
+        """Take the calls from the items of a model; `name` is that of one in another model, and `outer_mask` says
+        what masks its inputs."""
+        self._items = {str(item["name"]): item for item in items}
+        self._name, self._outer_mask = name, outer_mask
+        if class_of(model) == "Sequential":
+            self._calls = _in_sequence(items)
+        else:
+            self._calls = {str(item["name"]): _calls(item.get("inbound_nodes")) for item in items}
+        self._masks = self._masked()
+
+    def below(self, name: str) -> str | None:
+        """The recurrent layer whose whole output a layer reads, where both are called once.
+
+        A final state that is another layer's initial state makes two networks of them.
+        """
+        calls = self._calls[name]
+        if len(calls) != 1 or len(calls[0].sequence) != 1:
+            return None
+        source = self._source(calls[0].sequence[0])
+        lower = self._items.get(source.layer)
+        if lower is None or source.output or len(self._calls[source.layer]) != 1:
+            return None
+        if not is_recurrent(lower) or not returns_sequences(lower) or source.layer in self.start(name).layers:
+            return None
+        return source.layer
+
+    def start(self, name: str) -> Start:
+        """The states from which a recurrent layer starts."""
+        starts = [self._start(call) for call in self._calls[name]]
+        kinds = {start.kind for start in starts}
+        if kinds <= {"zeros"}:
+            return Start("zeros")
+        if len(starts) == 1:
+            return starts[0]
+        layers = frozenset(layer for start in starts for layer in start.layers)
+        clauses = "; ".join(dict.fromkeys(start.clause for start in starts if start.clause))
+        several = f"the model runs this network {len(starts)} times, not always from the same initial state"
+        return Start("computed", f"{several}: {clauses}" if clauses else several, (), layers)
+
+    def masking(self, name: str) -> str:
+        """The time steps that a recurrent layer skips; empty if it skips none."""
+        inherited = self._mask_of([ref for call in self._calls[name] for ref in call.sequence])
+        given = [ref.layer for call in self._calls[name] for ref in call.masks]
+        if inherited or not given:
+            return inherited
+        return f'those of the mask that the model gives to it, the output of "{given[0]}"'
+
+    def input_mask(self, name: str) -> str:
+        """The mask of the inputs of a layer that is itself a model."""
+        return self._mask_of([ref for call in self._calls[name] for ref in call.inputs])
+
+    def training(self, name: str) -> bool:
+        """Whether the model calls a layer as in training."""
+        return any(call.training for call in self._calls[name])
+
+    def _source(self, ref: Ref) -> Ref:
+        """The output of `ref`, through layers that return their input."""
+        for _ in range(len(self._items)):
+            calls = self._calls.get(ref.layer, ())
+            if ref.layer not in self._items or ref.call >= len(calls) or not _passes(self._items[ref.layer]):
+                break
+            call = calls[ref.call]
+            if call.training or len(call.inputs) != 1:
+                break
+            ref = call.inputs[0]
+        return ref
+
+    def _start(self, call: Call) -> Start:
+        if not call.states:
+            return Start("zeros")
+        arrays = tuple(state for state in call.states if isinstance(state, np.ndarray))
+        if len(arrays) == len(call.states):
+            return Start("stored", states=arrays) if any(array.any() for array in arrays) else Start("zeros")
+        sources = [self._source(state) for state in call.states if isinstance(state, Ref)]
+        if len(sources) + len(arrays) < len(call.states):
+            return Start("computed", "the model gives this network an initial state that is not read")
+        layers = frozenset(source.layer for source in sources)
+        origins: dict[tuple[str, str], list[str]] = {}
+        for source in dict.fromkeys(Ref(source.layer, 0, int(source.output > 0)) for source in sources):
+            origins.setdefault(self._origin(source), []).append(f'"{source.layer}"')
+        named = (origin[len(names) > 1].replace("…", ", ".join(names)) for origin, names in origins.items())
+        clause = f"the model starts this network from {' and '.join(named)}"
+        given = not self._name and all(self._kind(source) == "InputLayer" for source in sources) and not arrays
+        return Start("input" if given else "computed", clause, (), layers)
+
+    def _origin(self, source: Ref) -> tuple[str, str]:
+        """Where states come from, in the singular and the plural; their names go in place of the ellipsis."""
+        item = self._items.get(source.layer)
+        if item is not None and is_recurrent(item) and (source.output or not returns_sequences(item)):
+            return "the final state of …", "the final states of …"
+        if self._kind(source) != "InputLayer":
+            return "the output of …", "the outputs of …"
+        if self._name:
+            return f'the input … of the model "{self._name}"', f'the inputs … of the model "{self._name}"'
+        return "its input …", "its inputs …"
+
+    def _kind(self, source: Ref) -> str:
+        return class_of(self._items.get(source.layer, {}))
+
+    def _mask_of(self, refs: Sequence[Ref]) -> str:
+        for ref in refs:
+            mask = self._masks.get(ref.layer, self._outer_mask)
+            if mask:
+                return mask
+        return ""
+
+    def _masked(self) -> dict[str, str]:
+        """By each layer's name the mask of its outputs; layers come after those that feed them, but for shared ones."""
+        masks: dict[str, str] = dict.fromkeys(self._items, "")
+        for _ in range(len(self._items) + 1):
+            before = dict(masks)
+            for name, item in self._items.items():
+                inputs = [ref for call in self._calls[name] for ref in call.inputs]
+                coming = next((mask for ref in inputs if (mask := masks.get(ref.layer, self._outer_mask))), "")
+                masks[name] = self._made(name, item, coming)
+            if masks == before:
+                break
+        return masks
+
+    def _made(self, name: str, item: Item, coming: str) -> str:
+        kind, config = class_of(item), table(item.get("config"))
+        if kind == "InputLayer":
+            return self._outer_mask
+        if kind == "Masking":
+            return f'those in which all features are {config.get("mask_value", 0.0)} (Masking layer "{name}")'
+        if kind == "Embedding" and config.get("mask_zero"):
+            return f'those with the index 0 (Embedding layer "{name}" with mask_zero)'
+        inner = config.get("layers", item.get("config"))
+        if isinstance(inner, list):
+            return _made_within(inner, name) or coming
+        if is_recurrent(item):
+            return coming if returns_sequences(item) else ""
+        return coming if kind in _MASKED or is_own(item) else ""
+
+
+def _made_within(items: Sequence[Any], name: str) -> str:
+    """The mask that a layer of an inner model makes."""
+    for item in items:
+        kind, config = class_of(table(item)), table(table(item).get("config"))
+        if kind == "Masking" or (kind == "Embedding" and config.get("mask_zero")):
+            return f'those masked within "{name}"'
+    return ""
+
+
+def _passes(item: Item) -> bool:
+    linear = class_of(item) == "Activation" and table(item.get("config")).get("activation") == "linear"
+    return not is_own(item) and (linear or class_of(item) in _PASSING)
+
+
+def _in_sequence(items: Sequence[Item]) -> dict[str, list[Call]]:
+    """The calls of a Sequential model; the input of the first layer is called "" ."""
+    calls: dict[str, list[Call]] = {}
+    before = ""
+    for item in items:
+        calls[str(item["name"])] = [Call((Ref(before, 0, 0),), (Ref(before, 0, 0),))]
+        before = str(item["name"])
+    return calls
+
+
+def _calls(nodes: Any) -> list[Call]:
+    if not isinstance(nodes, list):
+        return []
+    return [_call_of_keras_3(node) if isinstance(node, Mapping) else _call_of_keras_2(node) for node in nodes]
+
+
+def _call_of_keras_3(node: Item) -> Call:
+    """`args` are the arguments by their places, which are the sequence, the initial state and the mask."""
+    given, named = node.get("args"), table(node.get("kwargs"))
+    args = list(given) if isinstance(given, list) else []
+    first = args[0] if args else next((named[key] for key in ("sequence", "sequences", "inputs") if key in named), None)
+    sequence, listed = _split(first)
+    states = args[1] if len(args) > 1 else named.get("initial_state")
+    mask = args[2] if len(args) > 2 else named.get("mask")
+    inputs = (leaf for leaf in _leaves([args, named], 0) if isinstance(leaf, Ref))
+    return Call(
+        tuple(inputs),
+        sequence,
+        (*listed, *(() if states is None else _leaves(states, 0))),
+        tuple(leaf for leaf in _leaves(mask, 0) if isinstance(leaf, Ref)),
+        named.get("training") is True,
+    )
+
+
+def _call_of_keras_2(node: Any) -> Call:
+    """A list of inputs, of which the first is the sequence, and the others are states; each may have arguments."""
+    leaves = list(_leaves(node, 0))
+    entries = node if isinstance(node, list) and node and isinstance(node[0], list) else [node]
+    named = next((table(entry[3]) for entry in entries if isinstance(entry, list) and len(entry) > 3), {})
+    refs = tuple(leaf for leaf in leaves if isinstance(leaf, Ref))
+    states = named.get("initial_state")
+    return Call(
+        refs,
+        refs[:1],
+        (*leaves[1:], *(() if states is None else _leaves(states, 0))),
+        tuple(leaf for leaf in _leaves(named.get("mask"), 0) if isinstance(leaf, Ref)),
+        named.get("training") is True,
+    )
+
+
+def _split(first: Any) -> tuple[tuple[Ref, ...], tuple[State, ...]]:
+    """The sequence, and the states that are in one list with it."""
+    leaves = list(_leaves(first, 0)) if first is not None else []
+    return tuple(leaf for leaf in leaves[:1] if isinstance(leaf, Ref)), tuple(leaves[1:])
+
+
+def _leaves(given: Any, depth: int) -> Iterator[State]:
+    """The tensors among arguments in their order: those of layers, numbers, and None for any other."""
+    if depth > _DEEPEST:
+        return
+    if isinstance(given, Mapping):
+        config = table(given.get("config"))
+        history = config.get("keras_history")
+        if isinstance(history, list):
+            yield from _leaves(history, depth + 1)
+        elif given.get("class_name") in ("__numpy__", "__tensor__"):
+            yield _numbers(config.get("value"))
+        elif "class_name" not in given:
+            for part in given.values():
+                yield from _leaves(part, depth + 1)
+    elif isinstance(given, list):
+        if len(given) >= 3 and given[0] == "_CONSTANT_VALUE":
+            yield _numbers(given[2])
+        elif len(given) >= 3 and isinstance(given[0], str) and all(isinstance(place, int) for place in given[1:3]):
+            yield Ref(given[0], given[1], given[2])
+        elif _is_matrix(given):
+            yield _numbers(given)
+        else:
+            for part in given:
+                yield from _leaves(part, depth + 1)
+
+
+def _is_matrix(given: Sequence[Any]) -> bool:
+    """Whether a list is one of rows of numbers."""
+    return bool(given) and all(
+        isinstance(row, list) and row and all(isinstance(number, float | int) for number in row) for row in given
+    )
+
+
+def _numbers(value: Any) -> NDArray[Any] | None:
+    try:
+        array = np.asarray(value, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return array if array.ndim == 2 and array.size else None
+
 
 _DEEPEST = 40
 

@@ -15,11 +15,9 @@ from numpy.typing import NDArray
 from rnnviz.cells import CELLS, CellSpec
 from rnnviz.cells.base import KerasLayer
 from rnnviz.cells.interpreters.arrays import reordered_rows
-from rnnviz.io.model_formats.keras_archive import KerasFile
-from rnnviz.io.model_formats.keras_calls import Start
 from rnnviz.io.model_formats.keras_cells import FoundLayer, Matched, Sides, StoredCell
-from rnnviz.io.model_formats.keras_config import Configured
-from rnnviz.io.model_formats.keras_h5 import StoredArray, read_array
+from rnnviz.io.model_formats.keras_config import Configured, Start
+from rnnviz.io.model_formats.keras_file import KerasFile, StoredArray, read_array
 from rnnviz.io.model_formats.keras_settings import (
     Computed,
     Item,

@@ -13,9 +13,9 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.npz import NpzFile, read_npz
 from rnnviz.core.parameters import Parameters, check_shapes
 from rnnviz.core.progress import expect
+from rnnviz.io.bounded_read import limited_memory
 from rnnviz.io.model_formats.assumptions import open_state
 from rnnviz.io.model_formats.formats import NUMPY, ONNX, SHARDS, format_of, open_model
-from rnnviz.io.model_formats.rlimits import limited_memory
 from rnnviz.io.model_formats.rnn_entry import Entry, ModelFile
 from rnnviz.io.model_formats.weights import check_values, choose, read_weights
 

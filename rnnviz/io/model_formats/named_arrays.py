@@ -8,9 +8,8 @@ import numpy as np
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.io.model_formats import gluon_names, torch_names
 from rnnviz.io.model_formats.infer_network import Found
-from rnnviz.io.model_formats.rnn_entry import RNN_CELLS, Entry
-from rnnviz.io.model_formats.tensors import Tensor, TensorFile
-from rnnviz.io.model_formats.torch_parametrizations import CombinedWeights
+from rnnviz.io.model_formats.rnn_entry import RNN_CELLS, Entry, Tensor, TensorFile
+from rnnviz.io.model_formats.torch_names import CombinedWeights
 
 
 class NamedArrays:

@@ -8,11 +8,10 @@ from rnnviz.core.errors import InputError, damaged, printable
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.npz import DAMAGE, NpyHeader, NpzFile, read_npy_header
 from rnnviz.core.regular_file import check_regular
+from rnnviz.io.bounded_read import read_pieces
 from rnnviz.io.model_formats.named_arrays import NamedArrays
-from rnnviz.io.model_formats.rnn_entry import ModelFile
-from rnnviz.io.model_formats.tensors import Tensor, TensorFile
+from rnnviz.io.model_formats.rnn_entry import ModelFile, Tensor, TensorFile
 from rnnviz.io.model_formats.weights import widened
-from rnnviz.io.readers.chunked_read import read_pieces
 
 _ARCHIVED = "parameters."
 """The prefix of weights in the archive of a run."""

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, ClassVar
 import numpy as np
 
 from rnnviz.core.errors import InputError, damaged, printable
-from rnnviz.io.model_formats.tensors import Tensor
+from rnnviz.io.model_formats.rnn_entry import Tensor
 
 KIND = "PyTorch"
 

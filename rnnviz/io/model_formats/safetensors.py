@@ -8,12 +8,11 @@ import numpy as np
 
 from rnnviz.core.errors import InputError, damaged
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.io.bounded_read import read_pieces
 from rnnviz.io.model_formats.named_arrays import NamedArrays
-from rnnviz.io.model_formats.rnn_entry import ModelFile
-from rnnviz.io.model_formats.shard_index import shard_or_whole
-from rnnviz.io.model_formats.tensors import Tensor, TensorFile
+from rnnviz.io.model_formats.rnn_entry import ModelFile, Tensor, TensorFile
+from rnnviz.io.model_formats.shards import shard_or_whole
 from rnnviz.io.model_formats.weights import widened
-from rnnviz.io.readers.chunked_read import read_pieces
 
 _DTYPES = {
     "F64": "float64",

@@ -9,9 +9,8 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.io.config_toml import with_paths
 from rnnviz.io.model_formats.formats import is_model_file, model_in
-from rnnviz.io.model_formats.fused_params import symbol_beside
-from rnnviz.io.model_formats.keras_members import config_beside
-from rnnviz.io.model_formats.shard_index import files_beside
+from rnnviz.io.model_formats.mxnet_params import symbol_beside
+from rnnviz.io.model_formats.shards import files_beside
 
 if TYPE_CHECKING:
     from onnx import GraphProto, TensorProto
@@ -70,8 +69,11 @@ def _companions(path: Path) -> list[str]:
     """The files that a model is read with: weights of ONNX beside or below it, the symbol of a checkpoint, shards."""
     if path.suffix.lower() == ".params" and symbol_beside(path).is_file():
         return [symbol_beside(path).name]
-    if (config := config_beside(path)) is not None:
-        return [config.name]
+    if path.suffix.lower() == ".h5":
+        from rnnviz.io.model_formats.keras_file import config_beside
+
+        if (config := config_beside(path)) is not None:
+            return [config.name]
     if path.suffix.lower() != ".onnx":
         return files_beside(path) if is_model_file(path) else []
     import onnx

@@ -3,12 +3,94 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import rnnviz
+from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
-from rnnviz.core.schema import config_field, display_key, display_value, section_from_mapping
-from rnnviz.io.session.types import SavedDocument, SavedViewState, StoredFile
+from rnnviz.core.schema import LARGEST_SIZE, config_field, display_key, display_value, section_from_mapping
+from rnnviz.core.trace_index import Location
+from rnnviz.quantities.catalog import Quantity
+from rnnviz.quantities.unit_order import ORDERS
+
+ENDING = ".rnnviz"
+_PLACE = {"minimum": 0, "maximum": LARGEST_SIZE}
+_SHARE = {"minimum": 0.0, "maximum": 1.0, "optional": True}
+
+
+@dataclass(frozen=True)
+class SavedViewState:
+    """The selection and the layout of the window. None: the default of a new window.
+
+    The part of the lanes in view is `span` columns of time from `start` on, of lanes that are `zoom` times as tall as
+    when all of them fit and scrolled by `scroll` pixels. Of each divided part of the window the share of its first half
+    is given, `width` and `height` are the window's in pixels.
+    """
+
+    layer: int = config_field("int", "Layer of the selected value.", 0, **_PLACE)
+    direction: int = config_field("int", "0 is forward, 1 backward.", 0, minimum=0, maximum=1)
+    timestep: int = config_field("int", "Time step of the selected value.", 0, **_PLACE)
+    sample: int = config_field("int", "Sample of the selected value.", 0, **_PLACE)
+    unit: int = config_field("int", "Unit of the selected value.", 0, **_PLACE)
+    colors: str = config_field("choice", "Quantity that colors the lanes.", "value", choices=get_args(Quantity))
+    order: str = config_field("choice", "The order of the units.", "index", choices=tuple(ORDERS))
+    engine: str | None = config_field("text", "Whose values are drawn.", None, optional=True)
+    candidate: str | None = config_field("text", "Engine that is compared with the reference.", None, optional=True)
+    swiping: bool = config_field("bool", "Whether two engines share the lanes.", False)
+    start: float | None = config_field("float", "The first column of time in view.", None, optional=True)
+    span: float | None = config_field("float", "How many columns of time are in view.", None, above=0.0, optional=True)
+    zoom: float | None = config_field("float", "How tall the lanes are.", None, above=0.0, optional=True)
+    scroll: float | None = config_field("float", "How far the lanes are scrolled.", None, minimum=0.0, optional=True)
+    tab: str | None = config_field("text", "The view in front.", None, optional=True)
+    whole: float | None = config_field("float", "The share of the left column.", None, **_SHARE)
+    upper: float | None = config_field("float", "The share above the tabs.", None, **_SHARE)
+    middle: float | None = config_field("float", "The share of the lanes.", None, **_SHARE)
+    side: float | None = config_field("float", "The share of the vector.", None, **_SHARE)
+    width: int | None = config_field("int", "The window's width.", None, minimum=1, maximum=100_000, optional=True)
+    height: int | None = config_field("int", "The window's height.", None, minimum=1, maximum=100_000, optional=True)
+
+    @property
+    def location(self) -> Location:
+        """The selected value."""
+        return Location(self.layer, self.direction, self.timestep, self.sample, self.unit)
+
+
+@dataclass(frozen=True)
+class SavedDocument:
+    """Source of the config: its title, and the user's file, if there is one."""
+
+    title: str = config_field("text", "Name of the config in the window.")
+    path: str | None = config_field("path", "The user's file.", None, optional=True)
+    modified: bool = config_field("bool", "Whether the config is another one than that file's.", False)
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file, or a folder, that the config names.
+
+    `path` is the path in the stored config: that of a copy in the archive, or how the file is reached from the
+    session's folder. `absolute` is where it was when the session was written, and is given of a reference alone.
+    """
+
+    path: str = config_field("path", "How the stored config names it.")
+    copied: bool = config_field("bool", "Whether the session holds a copy.", False)
+    absolute: str | None = config_field("path", "Where it was.", None, optional=True)
+
+
+@dataclass(frozen=True)
+class SavedSession:
+    """One session; the paths in the config are absolute. `unpacked` is the folder of the copies, if there are any.
+
+    `choices` are the options of single views, as text, by the views' titles.
+    """
+
+    config: Config
+    document: SavedDocument
+    look: SavedViewState = field(default_factory=SavedViewState)
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unpacked: Path | None = None
+
 
 FORMAT = 1
 _MOST_FILES = 10_000

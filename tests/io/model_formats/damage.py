@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
+from rnnviz.io.bounded_read import limited_memory
 from rnnviz.io.model_formats.formats import open_model
-from rnnviz.io.model_formats.rlimits import limited_memory
 from rnnviz.io.model_formats.weights import read_weights
 
 Networks = dict[str, tuple[Network, dict[str, NDArray[np.floating]]]]

@@ -10,7 +10,7 @@ from shutil import copytree
 
 from rnnviz.core.errors import InputError
 from rnnviz.execution.child_process import call_in_subprocess
-from rnnviz.io.model_formats import keras_h5
+from rnnviz.io.model_formats import keras_file
 from tests.io.model_formats.damage import damaged, networks_in, outcome_of
 
 _CASE_SECONDS = 5.0
@@ -55,7 +55,7 @@ def fuzz(original: Path, seeds: range, folder: Path) -> Tally:
 
 def read_soon(path: Path) -> None:
     """Read a file in a separate process, which ends after a second without progress of HDF5."""
-    keras_h5.HEADER_SECONDS = 1.0
+    keras_file.HEADER_SECONDS = 1.0
     networks_in(path)
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from rnnviz.core.errors import InputError
 from rnnviz.execution.child_process import call_in_subprocess
-from rnnviz.io.model_formats import keras_h5
+from rnnviz.io.bounded_read import limited_time
+from rnnviz.io.model_formats import keras_file
 from rnnviz.io.model_formats.keras import open_model
-from rnnviz.io.model_formats.rlimits import limited_time
 
 FOLDER = Path(__file__).parent / "written_by_keras"
 
@@ -189,7 +189,7 @@ def test_a_file_without_end_is_refused(tmp_path):
 
 
 def read_within_a_second(path):
-    keras_h5.HEADER_SECONDS = 1.0
+    keras_file.HEADER_SECONDS = 1.0
     open_model(path)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
-from rnnviz.io.readers.initial_state import read_state
+from rnnviz.io.inputs import read_state
 
 NETWORK = Network("lstm", 3, 4, num_layers=2, bidirectional=True)
 SHAPE = (4, 5, 4)

@@ -14,10 +14,9 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.schema import declarations
 from rnnviz.io.inputs import load_inputs
+from rnnviz.io.session.archive import MANIFEST, read_session, write_session
 from rnnviz.io.session.file_refs import files_to_copy, size_of
-from rnnviz.io.session.load import MANIFEST, read_session
-from rnnviz.io.session.save import write_session
-from rnnviz.io.session.types import SavedDocument, SavedViewState
+from rnnviz.io.session.manifest import SavedDocument, SavedViewState
 from tests.full_disk import files_of_at_most
 from tests.io.session.session_factories import LOOK, X, never, saved
 

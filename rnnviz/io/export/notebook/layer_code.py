@@ -8,8 +8,7 @@ from rnnviz.core.config import Network
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS
 from rnnviz.io.export.notebook.cell_code import state_variables
 from rnnviz.io.export.notebook.expected import Recorded
-from rnnviz.io.export.notebook.ipynb import NotebookCell, code, prose
-from rnnviz.io.export.notebook.literals import assignment
+from rnnviz.io.export.notebook.ipynb import NotebookCell, assignment, code, prose
 
 _SPELLED_OUT = 2
 """How many steps get a separate cell: the one from the initial state, and one from a previous step."""

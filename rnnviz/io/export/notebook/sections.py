@@ -11,9 +11,8 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.io.config_toml import dump_config
 from rnnviz.io.export.notebook.cell_code import layer_call, step_function
 from rnnviz.io.export.notebook.expected import Recorded, tolerances
-from rnnviz.io.export.notebook.ipynb import NotebookCell, code, fenced, literally, prose
+from rnnviz.io.export.notebook.ipynb import UNPACKED, NotebookCell, assignment, code, fenced, literally, prose
 from rnnviz.io.export.notebook.layer_code import lanes_of, units_name
-from rnnviz.io.export.notebook.literals import UNPACKED, assignment
 from rnnviz.text import verdict_details
 from rnnviz.text.network_title import network_in_words
 from rnnviz.text.verdict_text import verdict_sentence

@@ -1,13 +1,86 @@
-"""The members of a zip archive: no size in it is believed before it is compared with the bytes that are there."""
+"""Reads of untrusted files: limited memory and time, and no size is believed before it is compared with the bytes."""
 
+import signal
+import sys
+import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from rnnviz.core.errors import InputError, damaged
 from rnnviz.core.npz import ZIP_DAMAGE
-from rnnviz.io.readers.chunked_read import read_pieces
+from rnnviz.core.progress import advance
+
+
+@contextmanager
+def limited_memory(allowance: int) -> Iterator[None]:
+    """Let this process ask for `allowance` bytes more than it has, and raise a MemoryError for more.
+
+    On Linux alone; other systems do not hold a process to it.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = _data_bytes() + allowance
+    bounds = [value for value in (soft, hard, limit) if value != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_DATA, (min(bounds), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+@contextmanager
+def limited_time(seconds: float) -> Iterator[None]:
+    """Let the system end this process if the block takes longer.
+
+    For libraries that may loop forever over damaged files in native code.
+    Only on the main thread of systems with a timer.
+    """
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    before = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *before)
+        signal.signal(signal.SIGALRM, handler)
+
+
+def _data_bytes() -> int:
+    """The memory of the process that counts toward the limit, in bytes."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as lines:
+        for line in lines:
+            if line.startswith("VmData:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+PIECE_BYTES = 4 << 20
+
+
+def read_pieces(file: IO[bytes], size: int) -> bytearray:
+    """The next `size` bytes of a file, or fewer where it ends; no more memory is taken than for those.
+
+    `size` must have been compared with the file's size.
+    """
+    content = bytearray(size)
+    done = 0
+    with memoryview(content) as room:
+        while done < size and (piece := file.read(min(PIECE_BYTES, size - done))):
+            room[done : done + len(piece)] = piece
+            done += len(piece)
+            advance(len(piece))
+    del content[done:]
+    return content
+
 
 _DAMAGE = (*ZIP_DAMAGE, KeyError)
 

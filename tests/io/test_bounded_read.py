@@ -11,10 +11,9 @@ from safetensors.numpy import save_file
 from rnnviz.core.config import Network
 from rnnviz.core.progress import expect, watched
 from rnnviz.execution.child_process import call_in_subprocess
+from rnnviz.io import bounded_read as pieces
+from rnnviz.io.bounded_read import limited_memory, read_pieces
 from rnnviz.io.model_formats.load import entries_of, read_parameters
-from rnnviz.io.model_formats.rlimits import limited_memory
-from rnnviz.io.readers import chunked_read as pieces
-from rnnviz.io.readers.chunked_read import read_pieces
 from tests.io.model_formats.samples import WRITERS
 from tests.io.model_formats.sources import in_torch_names, weights_of
 
