@@ -16,7 +16,7 @@ import rnnviz
 from rnnviz.engines import registry
 from rnnviz.io.resources import resource_path
 from rnnviz.io.templates import starter
-from rnnviz.lessons.configs import find_lesson
+from rnnviz.lessons.index import find_lesson
 from tests.factories import make_result
 
 _CLOSE_THE_WINDOW = """

@@ -10,7 +10,7 @@ from rnnviz.cli import command_parsers, window_parser
 from rnnviz.engines.faults.registry import KNOWN_BUGS
 from rnnviz.engines.registry import ENGINES
 from rnnviz.io.model_formats.formats import ENDINGS
-from rnnviz.lessons.configs import lessons
+from rnnviz.lessons.index import lessons
 
 _CONFIGS, _SESSIONS = (".toml",), (".rnnviz",)
 _FILES = {

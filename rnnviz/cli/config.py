@@ -62,7 +62,7 @@ def _config(options: Namespace) -> Answer:
         value = getattr(options, option.replace("-", "_"))
         if value is not None:
             raise InputError(f"--{option} needs --from FILE.")
-    from rnnviz.lessons.configs import find_lesson, lessons
+    from rnnviz.lessons.index import find_lesson, lessons
 
     if options.lesson is None:
         width = max(len(lesson.name) for lesson in lessons())

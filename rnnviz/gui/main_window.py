@@ -46,7 +46,7 @@ from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.gui.welcome.commands import WelcomeController
-from rnnviz.lessons.configs import lessons
+from rnnviz.lessons.index import lessons
 from rnnviz.verify.result import RunResult
 
 _MESSAGE_MS = 10_000

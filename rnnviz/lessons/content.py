@@ -9,7 +9,6 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,8 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.schema import display_key, display_value
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.io.config_toml import with_paths
-from rnnviz.lessons.configs import find_lesson
-from rnnviz.lessons.index import lesson_entries
+from rnnviz.lessons.index import LINK_SCHEME, PARTS, find_lesson
 from rnnviz.lessons.statements.parser import Statement, parse_statement
-from rnnviz.lessons.targets import LINK_SCHEME, PARTS
 from rnnviz.quantities.gates import gate_quantities
 
 COLORS = (
@@ -84,20 +81,6 @@ class GuidedLesson:
     summary: str
     steps: tuple[LessonStep, ...]
     path: Path
-
-
-@cache
-def guided_lessons() -> tuple[GuidedLesson, ...]:
-    """All guided lessons in the order of their files' names.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the installation lacks them.
-    InputError
-        If one of them is not as a lesson must be.
-    """
-    return tuple(read_lesson(entry.path) for entry in lesson_entries())
 
 
 def read_lesson(path: Path) -> GuidedLesson:

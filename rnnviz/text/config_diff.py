@@ -1,11 +1,11 @@
-"""Differences of two configs, by key and as text: "use a random initial state"."""
+"""A config in words, and differences of two configs, by key and as text: "use a random initial state"."""
 
 from collections import Counter
 from dataclasses import fields
 from pathlib import PurePath
 from typing import Any
 
-from rnnviz.core.config import SECTIONS, Config
+from rnnviz.core.config import SECTIONS, Config, Network
 from rnnviz.core.schema import declarations
 from rnnviz.core.words import plural
 
@@ -98,3 +98,10 @@ def _short(value: Any, kind: str) -> str:
 
 def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def network_in_words(network: Network) -> str:
+    """ "LSTM, 2 layers, both directions"."""
+    directions = "both directions" if network.bidirectional else "backward" if network.reverse else "one direction"
+    layers = f"{network.num_layers} layer{'s' * (network.num_layers > 1)}"
+    return f"{network.kind.title}, {layers}, {directions}"

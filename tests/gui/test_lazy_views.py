@@ -9,7 +9,7 @@ from rnnviz.gui.commands.explain_controller import ExplainController
 from rnnviz.gui.lazy_views import TABS, LazyViews
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.views.base import ResultView
-from rnnviz.lessons.configs import lessons
+from rnnviz.lessons.index import lessons
 
 
 def _lazy_views(qtbot: Any) -> tuple[MainLayout, LazyViews]:

@@ -15,7 +15,8 @@ from rnnviz.gui.panels.widgets import NoWheelComboBox
 from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.gui.views.output_map_rows import LaneRow, PlaceRow
 from rnnviz.gui.views.vector_table import VectorTable
-from rnnviz.lessons.content import guided_lessons
+from rnnviz.lessons.content import read_lesson
+from rnnviz.lessons.index import lesson_entries
 
 _NETWORK = {"cell": "rnn_relu", "input_size": 5, "hidden_size": 10}
 _SHAPES = {"h2h_weight": "(10, 10)", "h2h_bias": "(10,)", "i2h_weight": "(10, 5)", "i2h_bias": "(10,)"}
@@ -134,7 +135,7 @@ def window(shared_window: MainWindow) -> MainWindow:
 
 
 def test_every_line_that_is_printed_is_found_by_its_name(window: MainWindow, run_config: Callable[..., None]) -> None:
-    lessons = {lesson.name[3:]: lesson for lesson in guided_lessons()}
+    lessons = {lesson.name[3:]: lesson for lesson in (read_lesson(entry.path) for entry in lesson_entries())}
     for section, (network, timesteps, steps, printed) in SECTIONS.items():
         run_config({**_NETWORK, **network}, sequence={"timesteps": timesteps})
         result = window.session.result

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rnnviz.io.config_toml import save_config
-from rnnviz.lessons.configs import find_lesson
+from rnnviz.lessons.index import find_lesson
 from tests.gui.virtual_screen import virtual_screen
 
 # What a user does, by timers: `rnnviz FILE`, a read of the result, a picture, the end.

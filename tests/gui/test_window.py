@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QAbstractSpinBox
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.commands.shortcuts_dialog import ShortcutsDialog
 from rnnviz.gui.commands.table import COMMANDS
-from rnnviz.lessons.configs import lessons
+from rnnviz.lessons.index import lessons
 
 AGREEMENT = ("agree", "blind")
 """The state of the verdict bar for equal numbers, with and without undetectable bugs."""

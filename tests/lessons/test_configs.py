@@ -7,7 +7,7 @@ import pytest
 from rnnviz.core.errors import InputError
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.resources import resource_path
-from rnnviz.lessons.configs import Lesson, find_lesson, lessons
+from rnnviz.lessons.index import Lesson, find_lesson, lessons
 from rnnviz.verify.fault_coverage import undetectable
 from tests.shared_worker import Run, run_shared
 
@@ -68,7 +68,7 @@ def test_an_unknown_name_is_answered_with_the_names_that_there_are() -> None:
 
 def test_a_file_without_the_header_of_a_lesson_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "stray.toml").write_text("[network]\n", encoding="utf-8")
-    monkeypatch.setattr("rnnviz.lessons.configs.resource_path", lambda *parts: tmp_path)
+    monkeypatch.setattr("rnnviz.lessons.index.resource_path", lambda *parts: tmp_path)
     with pytest.raises(InputError, match=r"stray\.toml begins with"):
         lessons.__wrapped__()
 

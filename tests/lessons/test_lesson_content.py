@@ -8,10 +8,10 @@ import pytest
 
 from rnnviz.core.parameters import draw_parameters
 from rnnviz.io.resources import resource_path
-from rnnviz.lessons.configs import find_lesson, lessons
-from rnnviz.lessons.content import GuidedLesson, LessonStep, guided_lessons
+from rnnviz.lessons.content import GuidedLesson, LessonStep, read_lesson
+from rnnviz.lessons.index import find_lesson, lesson_entries, lessons
 
-LESSONS = guided_lessons()
+LESSONS = tuple(read_lesson(entry.path) for entry in lesson_entries())
 STEPS = {f"{lesson.name}-{number}": step for lesson in LESSONS for number, step in enumerate(lesson.steps, start=1)}
 
 every_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)

@@ -15,9 +15,10 @@ from rnnviz.explain.equations import equations
 from rnnviz.explain.explanation import explain_value
 from rnnviz.explain.term_table import ledger
 from rnnviz.gui.lessons.engine_fallback import runnable
-from rnnviz.lessons.content import LessonStep, guided_lessons
+from rnnviz.lessons.content import LessonStep, read_lesson
+from rnnviz.lessons.index import lesson_entries
 from rnnviz.lessons.statements.parser import Statement
-from rnnviz.lessons.statements.result import check_statements
+from rnnviz.lessons.statements.result import check_statement
 from rnnviz.quantities.gates import gate_quantities
 from rnnviz.verify.result import RunResult
 from tests.profiles import slow_except
@@ -26,7 +27,9 @@ from tests.shared_worker import Run, run_shared
 __all__ = ["run_shared"]
 
 STEPS = {
-    f"{lesson.name}-{number}": step for lesson in guided_lessons() for number, step in enumerate(lesson.steps, start=1)
+    f"{lesson.name}-{number}": step
+    for lesson in (read_lesson(entry.path) for entry in lesson_entries())
+    for number, step in enumerate(lesson.steps, start=1)
 }
 every_step = pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 
@@ -50,7 +53,7 @@ def run_once(run_shared: Run) -> Runs:
 
 def untrue(result: RunResult, statements: Sequence[Statement], where: Location) -> list[str]:
     """The statements that are false, or that this run cannot answer."""
-    findings = check_statements(result, statements, where)
+    findings = [check_statement(result, statement, where) for statement in statements]
     return [
         f"{f.statement.text} {f.statement.expression}: {f.reason or f.pairs}" for f in findings if f.holds is not True
     ]

@@ -11,7 +11,7 @@ from shell_completion import completion
 
 from rnnviz.cli import command_parsers, window_parser
 from rnnviz.engines.registry import ENGINES
-from rnnviz.lessons.configs import lessons
+from rnnviz.lessons.index import lessons
 
 BASH = shutil.which("bash")
 

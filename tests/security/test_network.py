@@ -10,7 +10,7 @@ import pytest
 
 from rnnviz.engines.registry import ENGINES
 from rnnviz.io.config_toml import save_config
-from rnnviz.lessons.configs import find_lesson
+from rnnviz.lessons.index import find_lesson
 from tests.gui.test_programs import USE
 from tests.security.no_internet import supported
 

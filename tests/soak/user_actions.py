@@ -15,8 +15,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.engines.faults.registry import known_bugs_of
 from rnnviz.gui.app_state import ColorBy
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.lessons.configs import lessons
-from rnnviz.lessons.index import lesson_entries
+from rnnviz.lessons.index import lesson_entries, lessons
 
 _EDITS, _CONFIGS = 600, 8
 DisplayOptions = TypeVar("DisplayOptions")

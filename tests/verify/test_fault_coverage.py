@@ -14,7 +14,7 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.engines.faults.engine import run_fault
 from rnnviz.engines.faults.registry import KnownBug, known_bugs_of
 from rnnviz.io.inputs import load_inputs
-from rnnviz.lessons.configs import lessons
+from rnnviz.lessons.index import lessons
 from rnnviz.verify.audit import audit
 from rnnviz.verify.fault_coverage import suggested_config, undetectable
 from rnnviz.verify.invariants import consistency_checks

@@ -26,7 +26,7 @@ from rnnviz.gui.commands.recent_files import RecentFiles
 from rnnviz.gui.document import Document
 from rnnviz.gui.recovery.session_commands import SessionCommands
 from rnnviz.io.templates import write_starter
-from rnnviz.lessons.configs import Lesson
+from rnnviz.lessons.index import Lesson
 
 
 class FileCommands(QObject):

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QMenu, QWidget
 
-from rnnviz.lessons.configs import Lesson
-from rnnviz.lessons.index import LessonEntry
+from rnnviz.lessons.index import Lesson, LessonEntry
 
 
 class LessonMenu(QMenu):

@@ -13,8 +13,7 @@ from rnnviz.gui.export.export_menu import ExportMenu
 from rnnviz.gui.settings import MOTION_CHOICES, THEME_CHOICES, Settings
 from rnnviz.gui.theme.reduced_motion import use_motion
 from rnnviz.gui.views.base import ResultView
-from rnnviz.lessons.configs import Lesson
-from rnnviz.lessons.index import lesson_entries
+from rnnviz.lessons.index import Lesson, lesson_entries
 
 _THEME_WORDS = {"desktop": "&System", "light": "&Light", "dark": "&Dark"}
 _MOTION_WORDS = {

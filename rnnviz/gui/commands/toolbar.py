@@ -14,8 +14,7 @@ from rnnviz.gui.commands.selection import SelectionCommands
 from rnnviz.gui.theme.elided_combo import ElidedComboBox
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.lessons.configs import Lesson
-from rnnviz.lessons.index import LessonEntry, lesson_entries
+from rnnviz.lessons.index import Lesson, LessonEntry, lesson_entries
 from rnnviz.verify.result import RunResult
 
 

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QWidget
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.lessons.spotlight import Spotlight
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.lessons.targets import PARTS
+from rnnviz.lessons.index import PARTS
 
 if TYPE_CHECKING:
     # It imports the lanes, which exist before the first highlight.

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QWidget
 
 from rnnviz.gui.theme.markdown import show_markdown
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.lessons.targets import LINK_SCHEME
+from rnnviz.lessons.index import LINK_SCHEME
 
 _EQUATION = re.compile(r"\b(\w+) = (?=\S)")
 

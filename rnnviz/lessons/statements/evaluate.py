@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnviz.lessons.statements.errors import UnansweredError
-from rnnviz.lessons.statements.functions import FUNCTIONS, Value, array, product, truth
+from rnnviz.lessons.statements.functions import FUNCTIONS, UnansweredError, Value, array, product, truth
 from rnnviz.lessons.statements.namespace import Namespace
 from rnnviz.lessons.statements.parser import LARGEST_INTEGER
 

@@ -1,4 +1,4 @@
-"""The functions that a statement may call."""
+"""The functions that a statement may call, within its budget, and the errors of statements."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +10,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells import sigmoid
-from rnnviz.lessons.statements.errors import UnansweredError
-from rnnviz.lessons.statements.limits import Budget
+from rnnviz.core.errors import InputError
+
+
+class StatementError(InputError):
+    """The expression is not allowed in a statement. Its text is one plain sentence."""
+
+
+class UnansweredError(ValueError):
+    """The statement does not apply to this run, which lacks a layer, for example. Its text is one plain sentence."""
+
+
+class TooLargeError(UnansweredError):
+    """An answer would have to read or compute more numbers than a reader waits for."""
+
+
+LARGEST_ARRAY = 1 << 22
+"""Maximum number of values in an array that a statement creates."""
+_ALL = 1 << 25
+
+
+class Budget:
+    """Counts the values that have been read or computed for one statement."""
+
+    def __init__(self) -> None:
+        self._left = _ALL
+
+    def spend(self, values: int, effort: int | None = None) -> None:
+        """Count an array of this many values, each of which takes one operation unless `effort` says how many in all.
+
+        Raises
+        ------
+        TooLargeError
+            If the array has too many, or the statement had too many before.
+        """
+        self._left -= values if effort is None else effort
+        if values > LARGEST_ARRAY or self._left < 0:
+            raise TooLargeError("This run is too large for the statement to be checked here.")
+
 
 Value: TypeAlias = Any
 """An array, a number, true or false, a text, or a tuple or list of them."""

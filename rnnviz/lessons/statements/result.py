@@ -9,9 +9,8 @@ import numpy as np
 
 from rnnviz.core import number_format
 from rnnviz.core.trace_index import Location
-from rnnviz.lessons.statements.errors import UnansweredError
 from rnnviz.lessons.statements.evaluate import Evaluator
-from rnnviz.lessons.statements.functions import Value, array, truth
+from rnnviz.lessons.statements.functions import UnansweredError, Value, array, truth
 from rnnviz.lessons.statements.namespace import ORIGIN, Namespace
 from rnnviz.lessons.statements.parser import Statement
 from rnnviz.verify.result import RunResult
@@ -83,13 +82,6 @@ def check_statement(result: RunResult, statement: Statement, where: Location = O
         if id(left) in seen and id(right) in seen
     ]
     return StatementResult(statement, holds, tuple(pairs))
-
-
-def check_statements(
-    result: RunResult, statements: tuple[Statement, ...], where: Location = ORIGIN
-) -> tuple[StatementResult, ...]:
-    """Check several statements on one run, with the selection at `where`."""
-    return tuple(check_statement(result, statement, where) for statement in statements)
 
 
 def _pairs(node: ast.expr) -> Iterator[tuple[ast.expr, str, ast.expr]]:

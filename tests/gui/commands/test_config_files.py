@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox
 from rnnviz.core.config import Config
 from rnnviz.gui.commands.recent_files import RecentMenu
 from rnnviz.io.config_toml import load_config, save_config
-from rnnviz.lessons.configs import lessons
+from rnnviz.lessons.index import lessons
 
 CONFIG = Config.from_mapping({"network": {"cell": "gru", "input_size": 2, "hidden_size": 3}})
 CONTROL = Qt.KeyboardModifier.ControlModifier

@@ -9,7 +9,7 @@ import pytest
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.gui.commands.file_kinds import config_with
-from rnnviz.lessons.configs import lessons
+from rnnviz.lessons.index import lessons
 
 
 def test_the_weights_of_an_exported_run_are_read(tmp_path: Path) -> None:

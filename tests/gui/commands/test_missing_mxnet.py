@@ -5,7 +5,7 @@ from importlib.util import find_spec
 import pytest
 
 from rnnviz.engines import registry
-from rnnviz.lessons.configs import lessons
+from rnnviz.lessons.index import lessons
 
 
 @pytest.fixture(autouse=True)

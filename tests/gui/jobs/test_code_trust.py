@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QMessageBox, QWidget
 from rnnviz.core.config import Config
 from rnnviz.gui.jobs.code_trust import CodeTrust
 from rnnviz.gui.settings import Settings
-from rnnviz.lessons.configs import lessons
+from rnnviz.lessons.index import lessons
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ from PySide6.QtWidgets import QApplication, QMessageBox
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
-from rnnviz.lessons.configs import find_lesson
-from rnnviz.lessons.index import lesson_entries
+from rnnviz.lessons.index import find_lesson, lesson_entries
 from tests.gui.lessons.conftest import Read, changed
 
 CONTROL = Qt.KeyboardModifier.ControlModifier

@@ -3,7 +3,7 @@
 import pytest
 
 from rnnviz.gui.lessons.engine_fallback import runnable
-from rnnviz.lessons.configs import find_lesson
+from rnnviz.lessons.index import find_lesson
 from rnnviz.text.config_diff import changed_keys
 
 

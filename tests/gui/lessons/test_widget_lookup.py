@@ -7,7 +7,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.lessons.spotlight import Spotlight
 from rnnviz.gui.lessons.widget_lookup import SECTION_OF, TAB_OF, VIEW_OF, target_of
 from rnnviz.gui.panels.labels import SECTION_TITLES
-from rnnviz.lessons.targets import PARTS
+from rnnviz.lessons.index import PARTS
 
 
 def place(window, widget):

@@ -5,13 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnviz.lessons.statements import limits as budget
-from rnnviz.lessons.statements.errors import TooLargeError, UnansweredError
+from rnnviz.lessons.statements import functions as budget
 from rnnviz.lessons.statements.evaluate import Evaluator
-from rnnviz.lessons.statements.limits import Budget
+from rnnviz.lessons.statements.functions import Budget, TooLargeError, UnansweredError
 from rnnviz.lessons.statements.namespace import Namespace
-from rnnviz.lessons.statements.parser import parse_expression
-from rnnviz.lessons.statements.symbols import AUDITED
+from rnnviz.lessons.statements.parser import AUDITED, parse_expression
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 

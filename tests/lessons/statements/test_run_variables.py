@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from rnnviz.core.trace_index import Location
-from rnnviz.lessons.statements.errors import UnansweredError
-from rnnviz.lessons.statements.parser import parse_statement
-from rnnviz.lessons.statements.result import StatementResult, check_statement, check_statements, shown_value
-from rnnviz.lessons.statements.run_variables import audit_of, engine_name, judgment, run_variable
-from rnnviz.lessons.statements.symbols import is_engine, is_name
+from rnnviz.lessons.statements.functions import UnansweredError
+from rnnviz.lessons.statements.namespace import audit_of, engine_name, judgment, run_variable
+from rnnviz.lessons.statements.parser import is_engine, is_name, parse_statement
+from rnnviz.lessons.statements.result import StatementResult, check_statement, shown_value
 from rnnviz.verify.compare import Mismatch
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result, setting, with_judgment
@@ -209,7 +208,7 @@ def test_recorded_values_are_available_and_missing_ones_unanswered() -> None:
 
 def test_several_statements_are_each_found_in_their_order() -> None:
     statements = tuple(parse_statement(text, text) for text in ("T == 5", "T == 6", "T"))
-    assert [(f.statement, f.holds) for f in check_statements(JUDGED, statements)] == list(
+    assert [(f.statement, f.holds) for f in (check_statement(JUDGED, statement) for statement in statements)] == list(
         zip(statements, (True, False, None), strict=True)
     )
 

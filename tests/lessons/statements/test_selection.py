@@ -4,7 +4,7 @@ import pytest
 
 from rnnviz.core.trace_index import Location
 from rnnviz.lessons.statements.parser import parse_statement
-from rnnviz.lessons.statements.result import check_statement, check_statements
+from rnnviz.lessons.statements.result import check_statement
 from tests.lessons.statements.conftest import StatementChecker
 
 AT_SELECTION = parse_statement("It shows.", "h(layer, direction)[timestep][sample][unit] > 5")
@@ -16,7 +16,7 @@ def test_the_names_of_the_selection_are_its_indices(wrong_run: StatementChecker,
     numbers = f"(layer, timestep, sample, unit) == {(where.layer, where.timestep, where.sample, where.unit)}"
     direction = f"direction == '{('forward', 'backward')[where.direction]}'"
     assert check_statement(wrong_run.result, parse_statement("Here.", f"{numbers} and {direction}"), where).holds
-    [finding] = check_statements(wrong_run.result, (AT_SELECTION,), where)
+    finding = check_statement(wrong_run.result, AT_SELECTION, where)
     value = wrong_run.result["manual"].hidden[where.index]
     assert finding.pairs[0].left.shown == f"{value:.3f}"
 

@@ -14,7 +14,7 @@ from rnnviz.io.export.notebook.expected import Recorded, tolerances
 from rnnviz.io.export.notebook.ipynb import UNPACKED, NotebookCell, assignment, code, fenced, literally, prose
 from rnnviz.io.export.notebook.layer_code import lanes_of, units_name
 from rnnviz.text import verdict_details
-from rnnviz.text.network_title import network_in_words
+from rnnviz.text.config_diff import network_in_words
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.result import RunResult
 

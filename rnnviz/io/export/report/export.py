@@ -18,7 +18,7 @@ from rnnviz.io.config_toml import dump_config
 from rnnviz.io.export.json_summary import versions
 from rnnviz.io.export.report.tables import ALLOWED_BOUNDS, audit_rows, comparison_rows, first_disagreement
 from rnnviz.io.resources import resource_path
-from rnnviz.text.network_title import network_in_words
+from rnnviz.text.config_diff import network_in_words
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.result import RunResult
 
