@@ -8,9 +8,10 @@ searched for in "before -> after".
 import fnmatch
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.mutation.mutants import Mutant
+from tests.mutation.mutants import ROOT, Mutant
 
 FOLDER = Path(__file__).with_name("accepted_mutants")
 
@@ -29,8 +30,26 @@ class Reasons:
         """The reason why this one may survive; empty if there is none."""
         return next((entry["why"] for entry in self.entries if _is_of(entry, mutant)), None)
 
+    def stale(self, mutants: Sequence[Mutant]) -> list[dict[str, str]]:
+        """Reasons that fit no mutant, though their file is mutated or does not exist.
+
+        Parameters
+        ----------
+        mutants : sequence of Mutant
+            All mutants of the files.
+        """
+        mutated = {mutant.file for mutant in mutants}
+        return [
+            entry
+            for entry in self.entries
+            if (fnmatch.filter(mutated, entry.get("file", "*")) or not any(ROOT.glob(entry["file"])))
+            and not any(_is_of(entry, mutant) for mutant in mutants)
+        ]
+
 
 def _is_of(entry: dict[str, str], mutant: Mutant) -> bool:
-    exact = all(entry.get(key, getattr(mutant, key)) == getattr(mutant, key) for key in ("function", "before", "after"))
-    changed = re.search(entry.get("change", ""), f"{mutant.before} -> {mutant.after}") is not None
-    return exact and changed and fnmatch.fnmatch(mutant.file, entry.get("file", "*"))
+    return (
+        fnmatch.fnmatch(mutant.file, entry.get("file", "*"))
+        and all(entry.get(key, getattr(mutant, key)) == getattr(mutant, key) for key in ("function", "before", "after"))
+        and re.search(entry.get("change", ""), f"{mutant.before} -> {mutant.after}") is not None
+    )

@@ -34,6 +34,19 @@ def test_a_reason_applies_to_mutants_that_match_all_its_fields(tmp_path: Path) -
     assert reasons.of(Mutant("", "a/b.py", "f", "x", "yy")) is None
 
 
+def test_a_reason_is_stale_if_it_fits_no_mutant_of_its_file_or_its_file_is_missing(tmp_path: Path) -> None:
+    entries = [f'[[survivor]]\nfile = "rnnviz/core/{f}.py"\nbefore = "{b}"\nwhy = "same"\n' for f, b in STALE]
+    (tmp_path / "x.toml").write_text("".join(entries), encoding="utf-8")
+    stale = Reasons(tmp_path).stale([Mutant("", "rnnviz/core/words.py", "f", "x", "y")])
+    assert [(entry["file"], entry["before"]) for entry in stale] == [
+        ("rnnviz/core/words.py", "z"),
+        ("rnnviz/core/missing.py", "x"),
+    ]
+
+
+STALE = ("words", "x"), ("words", "z"), ("errors", "x"), ("missing", "x")
+
+
 def test_every_accepted_mutant_has_a_reason_and_a_change() -> None:
     for entry in Reasons().entries:
         assert entry["why"], entry

@@ -1,0 +1,66 @@
+"""Blocks of plain arrays: named values that follow from recorded hidden values, with carried states."""
+
+import numpy as np
+import pytest
+
+from rnnviz.cells.arrays import ArrayBlock, ArrayLayer, ArrayValue, gate_parts
+from rnnviz.cells.graph import Node, trace
+from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer
+from tests.oracles.cell_loops import Arrays, cell_values
+
+
+class Block(ArrayBlock):
+    """All time steps of a layer whose hidden values (T, N, H) are known."""
+
+    def __init__(self, layer: DrawnLayer, hidden: np.ndarray, *, backward: bool = False) -> None:
+        super().__init__(trace(layer.cell), len(layer.x))
+        cell, p = layer.cell, layer.parameters
+        self._before = layer.before(hidden, backward=backward)
+        self._leaves = {
+            "u": gate_parts(cell.gate_symbols, p, "i2h", layer.x),
+            "v": gate_parts(cell.recurrent_gates, p, "h2h", self._before),
+            "parameter": p,
+            "state": {"h": self._before},
+        }
+        self._array_layer = ArrayLayer.of(cell, p)
+
+    def leaf(self, node: Node) -> ArrayValue:
+        return ArrayValue(node.number if node.op == "number" else self._leaves[node.op][node.name], self._array_layer)
+
+
+def followed(layer: DrawnLayer, hidden: np.ndarray, names: tuple[str, ...] = (), *, backward: bool = False) -> Arrays:
+    """Values by name, and the carried states after the last computed step as "last.c"."""
+    block = Block(layer, hidden, backward=backward)
+    carried = {name: ArrayValue(array, ArrayLayer()) for name, array in layer.state.items() if name != "h"}
+    values, last = block.follow(carried, names, backward=backward)
+    return {name: value.array for name, value in values.items()} | {f"last.{k}": v.array for k, v in last.items()}
+
+
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize("name", ALL_CELLS)
+def test_values_of_a_block_are_those_of_the_oracle(name: str, backward: bool) -> None:
+    layer = draw_layer(ALL_CELLS[name], seed=4, timesteps=5)
+    expected = cell_values(name, layer.parameters, layer.x, layer.state, backward=backward)
+    found = followed(layer, expected["h"], tuple(trace(layer.cell).values), backward=backward)
+    last = {f"last.{key}": expected[key][0 if backward else -1] for key in layer.state if key != "h"}
+    assert sorted(found) == sorted(expected | last)
+    for key, array in (expected | last).items():
+        np.testing.assert_allclose(found[key], array, rtol=0.0, atol=1e-12, err_msg=key)
+
+
+@pytest.mark.parametrize("name", ["lstm", "lstm_peephole", "sru", "gru"])
+def test_the_states_are_given_unless_names_are(name: str) -> None:
+    layer = draw_layer(ALL_CELLS[name], seed=5)
+    expected = cell_values(name, layer.parameters, layer.x, layer.state)
+    found = followed(layer, expected["h"])
+    assert list(found) == [*layer.cell.state_symbols, *(["last.c"] if "c" in layer.state else [])]
+    for key in layer.state:
+        np.testing.assert_allclose(found[key], expected[key], rtol=0.0, atol=1e-12, err_msg=key)
+
+
+def test_the_last_states_of_a_block_are_a_copy() -> None:
+    layer = draw_layer(ALL_CELLS["lstm"])
+    hidden = cell_values("lstm", layer.parameters, layer.x, layer.state)["h"]
+    found = followed(layer, hidden)
+    found["c"][:] = np.nan
+    assert np.isfinite(found["last.c"]).all()

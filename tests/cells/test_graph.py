@@ -1,0 +1,229 @@
+"""Graphs of steps: limits, dependence, decay and pre-activations."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.cells import (
+    CELLS,
+    GRU,
+    GRU_RESET_BEFORE,
+    LSTM,
+    LSTM_PEEPHOLE,
+    LSTM_PROJECTION,
+    RNN_RELU,
+    CellSpec,
+    Gate,
+    ParameterSpec,
+    StateSpec,
+    Step,
+    Values,
+    relu,
+    sigmoid,
+    tanh,
+)
+from rnnviz.cells.arrays import step_values
+from rnnviz.cells.graph import Graph, Node, evaluate, trace, value_limits
+from tests.cells.layers import ALL_CELLS, draw_layer
+
+
+def graph_of(step, gates: str = "a b", states: str = "h", parameters: tuple[ParameterSpec, ...] = ()) -> Graph:  # type: ignore[no-untyped-def]
+    """The graph of a cell with that step."""
+    symbols = tuple(Gate(symbol, symbol) for symbol in gates.split())
+    return trace(CellSpec("x", "x", step, symbols, states=tuple(map(StateSpec, states.split())), parameters=parameters))
+
+
+def binary(op: str) -> Graph:
+    """h = op(a, b) of two input parts."""
+
+    def step(u: Values, v: Values, state: Values, p: Values) -> Step:
+        a, b = u.a, u.b
+        return Step(h={"+": lambda: a + b, "-": lambda: a - b, "*": lambda: a * b}[op]())
+
+    return graph_of(step)
+
+
+BINARY = {op: binary(op) for op in "+-*"}
+INTERVALS = st.tuples(st.integers(-4, 4), st.integers(-4, 4)).map(lambda ends: tuple(map(float, sorted(ends))))
+
+
+@pytest.mark.parametrize("op", BINARY)
+@given(a=INTERVALS, b=INTERVALS)
+def test_limits_of_an_operation_are_its_extremes_over_the_corners(
+    op: str, a: tuple[float, float], b: tuple[float, float]
+) -> None:
+    node = BINARY[op].values["h"]
+    corners = [{"+": x + y, "-": x - y, "*": x * y}[op] for x in a for y in b]
+    low, high = value_limits(node, dict(zip(node.args, (a, b), strict=True)))
+    assert (float(low), float(high)) == (min(corners), max(corners))
+
+
+def test_limits_of_leaves_and_of_infinite_operands() -> None:
+    for op, graph in BINARY.items():
+        node = graph.values["h"]
+        assert tuple(map(float, value_limits(node))) == (-np.inf, np.inf), op
+    times = BINARY["*"].values["h"]
+    zero = value_limits(times, {times.args[0]: (0.0, 0.0)})
+    assert tuple(map(float, zero)) == (0.0, 0.0)
+    half = value_limits(times, {times.args[0]: (0.0, 1.0), times.args[1]: (0.0, np.inf)})
+    assert tuple(map(float, half)) == (0.0, np.inf)
+
+
+@pytest.mark.parametrize("name", ALL_CELLS)
+@pytest.mark.parametrize("scale", [0.5, 3.0])
+def test_every_value_of_a_step_is_within_its_limits(name: str, scale: float) -> None:
+    layer = draw_layer(ALL_CELLS[name], seed=6, batch_size=50, scale=scale)
+    values = step_values(layer.cell, layer.parameters, layer.x[0], layer.state)
+    graph = trace(layer.cell)
+    known = {
+        node: (layer.parameters[node.name], layer.parameters[node.name])
+        for node in graph.nodes
+        if node.op == "parameter"
+    }
+    reach = np.abs(layer.state["h"])
+    known |= {node: (-reach, reach) for node in graph.nodes if node.op == "state" and node.name == "h"}
+    for key, value in values.items():
+        low, high = value_limits(graph.values[key], known)
+        assert (value >= low).all(), key
+        assert (value <= high).all(), key
+
+
+def test_a_weighted_mean_is_within_its_operands() -> None:
+    """(1 - z) n + z h is never outside of n and h, whichever is written first."""
+
+    def mean(u: Values, v: Values, state: Values, p: Values) -> Step:
+        z, n = sigmoid(u.a), tanh(u.b)
+        return Step(h=(1 - z) * n + z * state.h)
+
+    def turned(u: Values, v: Values, state: Values, p: Values) -> Step:
+        z, n = sigmoid(u.a), tanh(u.b)
+        return Step(h=state.h * z + n * (1 - z))
+
+    def not_one(u: Values, v: Values, state: Values, p: Values) -> Step:
+        z, n = sigmoid(u.a), tanh(u.b)
+        return Step(h=(2 - z) * n + z * state.h)
+
+    def unlimited(u: Values, v: Values, state: Values, p: Values) -> Step:
+        z, n = relu(u.a), tanh(u.b)
+        return Step(h=(1 - z) * n + z * state.h)
+
+    def limits(step) -> tuple[float, float]:  # type: ignore[no-untyped-def]
+        graph = graph_of(step)
+        h = next(node for node in graph.nodes if node.op == "state")
+        return tuple(map(float, value_limits(graph.values["h"], {h: (-0.5, 3.0)})))  # type: ignore[return-value]
+
+    assert limits(mean) == (-1.0, 3.0)
+    assert limits(turned) == (-1.0, 3.0)
+    # 2 - z is between 1 and 2, and z h between -0.5 and 3.
+    assert limits(not_one) == (-2.5, 5.0)
+    assert limits(unlimited) == (-np.inf, np.inf)
+
+
+def test_limits_of_a_matrix_product() -> None:
+    graph = trace(LSTM_PROJECTION)
+    weight = np.array([[1.0, -2.0], [0.5, 0.0]])
+    matrix = next(node for node in graph.nodes if node.op == "parameter")
+    low, high = value_limits(graph.values["h"], {matrix: (weight, weight)})
+    np.testing.assert_array_equal(high, [3.0, 0.5])
+    np.testing.assert_array_equal(low, [-3.0, -0.5])
+    assert value_limits(graph.values["h"]) == (-np.inf, np.inf)
+
+
+@pytest.mark.parametrize("name", ALL_CELLS)
+def test_a_pre_activation_is_the_argument_of_the_activation(name: str) -> None:
+    cell = ALL_CELLS[name]
+    graph = trace(cell)
+    for key, node in graph.values.items():
+        before = graph.pre_activation(key)
+        assert (before is None) == (node.op != "activation")
+        assert before is None or node.args == (before,)
+
+
+def test_a_clipped_gate_has_the_pre_activation_that_is_cut() -> None:
+    for cell in (LSTM, GRU, LSTM_PEEPHOLE):
+        plain, cut = trace(cell), trace(cell.with_clip(2.0))
+        for gate in cell.gate_symbols:
+            one, other = plain.pre_activation(gate), cut.pre_activation(gate)
+            assert one is not None
+            assert other is not None
+            assert (other.op, [arg.op for arg in other.args]) == (one.op, [arg.op for arg in one.args])
+
+
+def test_a_pre_activation_may_be_a_named_value_that_an_activation_gives() -> None:
+    def step(u: Values, v: Values, state: Values, p: Values) -> Step:
+        a = sigmoid(u.a + v.a)
+        return Step(a=a, h=tanh(a))
+
+    graph = graph_of(step, "a")
+    assert graph.pre_activation("h") is graph.values["a"]
+
+
+def test_c_decays_by_f_where_f_is_at_most_one_and_the_rest_has_a_limit() -> None:
+    graph = trace(LSTM)
+    assert graph.decay("c") == (graph.values["f"], 1.0)
+    assert graph.decay("h") is None
+    # Peepholes read c, a relu has no limit, and a sum of relu's is more than 1.
+    assert trace(LSTM_PEEPHOLE).decay("c") is None
+    assert trace(LSTM.with_activations(candidate=relu)).decay("c") is None
+    assert trace(LSTM.with_activations(gate=relu)).decay("c") is None
+
+
+def test_a_decay_is_found_in_any_order_of_the_operands() -> None:
+    def turned(u: Values, v: Values, state: Values, p: Values) -> Step:
+        a, b = sigmoid(u.a + v.a), tanh(u.b + v.b)
+        return Step(c=(b + b) + state.c * a, h=b)
+
+    graph = graph_of(turned, states="h c")
+    found = graph.decay("c")
+    assert found is not None
+    assert (found[0].activation, found[1]) == (sigmoid, 2.0)
+
+    def of_h(u: Values, v: Values, state: Values, p: Values) -> Step:
+        a = sigmoid(u.a + v.a)
+        return Step(c=a * state.h + a, h=a)
+
+    assert graph_of(of_h, states="h c").decay("c") is None
+
+
+def test_what_a_graph_says_of_its_step() -> None:
+    assert [node.op for node in trace(LSTM).states] == ["times", "plus"]
+    assert [trace(CELLS[name]).reads_state for name in ("rnn_tanh", "gru", "lstm")] == [False, False, True]
+    assert [trace(cell).mixes_units for cell in (LSTM, GRU, GRU_RESET_BEFORE, LSTM_PROJECTION)] == [
+        False, False, True, True,
+    ]  # fmt: skip
+    assert trace(LSTM).activation("i") == "sigmoid"
+    assert trace(LSTM).activation("c") == "linear"
+    assert trace(RNN_RELU).activation("h") == "relu"
+
+
+def test_dependence_is_on_a_value_itself_and_on_all_that_it_reads() -> None:
+    graph = trace(LSTM)
+    reads = {
+        (name, other): graph.depends(graph.values[name], lambda node, other=other: node is graph.values[other])  # type: ignore[misc]
+        for name in "ifgoch"
+        for other in "ifgoch"
+    }
+    expected = {(name, name) for name in "ifgoch"} | {("c", x) for x in "ifg"} | {("h", x) for x in "ifgoc"}
+    assert {pair for pair, true in reads.items() if true} == expected
+
+
+def test_the_same_operation_on_the_same_values_is_one_node() -> None:
+    def step(u: Values, v: Values, state: Values, p: Values) -> Step:
+        return Step(x=u.a + v.a, y=u.a + v.a, z=v.a + u.a, h=2 * u.a - 3 * u.a)
+
+    values = graph_of(step, "a").values
+    assert values["x"] is values["y"]
+    assert values["x"] is not values["z"]
+    assert [arg.args[0].number for arg in values["h"].args] == [2.0, 3.0]
+
+
+def test_nodes_are_evaluated_once() -> None:
+    graph, asked = trace(LSTM), []
+
+    def leaf(node: Node) -> Node:
+        asked.append(node)
+        return node
+
+    evaluate(list(graph.values.values()), leaf)
+    assert len(asked) == len(set(asked)) == 9

@@ -1,0 +1,172 @@
+"""Memory orders of a layer: every product and every array equals the plain one."""
+
+import numpy as np
+import pytest
+
+from rnnviz.cells import layout
+from rnnviz.cells.layout import Layout, Order, aligned, aligned_array, choose_order
+
+F32, F64 = np.dtype("float32"), np.dtype("float64")
+both_orders = pytest.mark.parametrize("order", ["samples", "features"])
+
+
+def numbers(*shape: int) -> np.ndarray:
+    return np.random.default_rng(sum(shape)).normal(size=shape)
+
+
+def by_sample(value: np.ndarray, order: Order) -> np.ndarray:
+    """(..., N, H) of a value that lies as (..., N, H) or (..., H, N)."""
+    return value if order == "samples" else value.swapaxes(-1, -2)
+
+
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize("block_bytes", [1, 2 * 3 * 4 * 8 * 16, 1 << 22])
+@pytest.mark.parametrize("samples", [1, 3, 15, 16, 17])
+@both_orders
+def test_input_parts_come_in_blocks_in_the_order_of_computation(
+    order: Order, samples: int, block_bytes: int, backward: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout, "_BLOCK_BYTES", block_bytes)
+    gates, size, features, steps = 3, 4, 2, 7
+    x, weight, bias = numbers(steps, samples, features), numbers(gates * size, features), numbers(gates * size)
+    laid = Layout(samples, gates, gates, size, size, F64, order)
+    length = laid.block_length(steps)
+    assert length == min(steps, max(1, block_bytes // (samples * gates * size * 8)))
+    found, starts = np.full((gates, steps, samples, size), np.nan), []
+    for times, parts in laid.input_parts(x, laid.input_weight(weight), bias, backward=backward):
+        starts.append(times.start)
+        assert times.stop == min(times.start + length, steps)
+        found[:, times] = by_sample(parts, order)
+    expected = np.einsum("tni,gki->gtnk", x, weight.reshape(gates, size, features))
+    expected += bias.reshape(gates, 1, 1, size)
+    np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-13)
+    assert starts == sorted(range(0, steps, length), reverse=backward)
+
+
+@pytest.mark.parametrize("small", [False, True])
+@pytest.mark.parametrize(("samples", "products", "inputs", "size"), [
+    (1, 3, 5, 4), (2, 3, 5, 4), (12, 2, 300, 301), (13, 2, 300, 301), (3, 1, 700, 701), (12, 4, 3000, 20), (4, 0, 5, 6),
+])  # fmt: skip
+@both_orders
+def test_the_recurrent_product_fills_its_lanes(
+    order: Order, samples: int, products: int, inputs: int, size: int, small: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout, "has_small_products", lambda: small)
+    gates = products + 1
+    h, weight = numbers(samples, inputs), numbers(products * size, inputs)
+    laid = Layout(samples, gates, products, inputs, size, F64, order)
+    lanes, product = laid.product_lanes()
+    assert lanes.shape == (gates, *laid.value_shape(size))
+    lanes[:] = 7.0
+    if products:
+        w, value = laid.recurrent_weight(weight), laid.from_rows(h)
+        assert laid.stacked == (product.ndim == 3)
+        np.matmul(*((value, w) if order == "samples" else (w, value)), out=product)
+    expected = np.einsum("ni,gki->gnk", h, weight.reshape(products, size, inputs))
+    np.testing.assert_allclose(by_sample(lanes[:products], order), expected, rtol=0.0, atol=1e-11)
+    if not laid.stacked or order == "samples":
+        assert (lanes[products:] == 7.0).all()
+
+
+@pytest.mark.parametrize(("samples", "inputs", "pieces"), [(12, 600, 5), (13, 600, 1), (12, 2605, 1), (12, 2604, 19)])
+def test_a_large_product_of_few_samples_is_taken_in_pieces(
+    samples: int, inputs: int, pieces: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each piece has at most a million multiplications, and at least 32 rows."""
+    monkeypatch.setattr(layout, "has_small_products", lambda: True)
+    laid = Layout(samples, 1, 1, inputs, 600, F32, "features")
+    _, product = laid.product_lanes()
+    assert (product.shape[0] if laid.stacked else 1) == pieces
+    monkeypatch.setattr(layout, "has_small_products", lambda: False)
+    assert not Layout(samples, 1, 1, inputs, 600, F32, "features").stacked
+
+
+def test_small_products_need_no_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "has_small_products", lambda: True)
+    # 100 · 10,000 multiplications are allowed, so that 100 rows fit and 101 do not.
+    assert not Layout(10, 1, 1, 1000, 100, F32, "features").stacked
+    assert Layout(10, 1, 1, 1000, 101, F32, "features").stacked
+
+
+@both_orders
+def test_values_lie_by_sample_or_by_feature(order: Order) -> None:
+    laid, rows = Layout(3, 2, 2, 4, 4, F32, order), numbers(3, 4)
+    assert laid.values(5, 4).shape == (5, 3, 4) if order == "samples" else (5, 4, 3)
+    assert laid.values(5, 4).dtype == F32
+    assert laid.lanes().shape == (2, *laid.value_shape(4))
+    np.testing.assert_array_equal(by_sample(laid.from_rows(rows), order), rows)
+    assert laid.from_rows(rows).flags.c_contiguous
+    w = numbers(6, 4)
+    product = rows @ laid.matrix(w) if order == "samples" else (laid.matrix(w) @ rows.T).T
+    np.testing.assert_allclose(product, rows @ w.T, rtol=0.0, atol=1e-13)
+
+
+@both_orders
+def test_vectors_are_scaled_and_repeated_for_every_sample(order: Order) -> None:
+    laid, vectors = Layout(3, 2, 2, 4, 4, F64, order), [numbers(4), numbers(4) + 1.0]
+    spread = by_sample(laid.spread(vectors, np.array(2.0)), order)
+    np.testing.assert_allclose(spread, np.stack([np.tile(2.0 * v, (3, 1)) for v in vectors]), rtol=1e-15)
+
+
+@pytest.mark.parametrize("size", [1, 1023, 1024, 4099])
+def test_large_arrays_begin_at_a_line_of_the_cache(size: int) -> None:
+    for _ in range(3):
+        room = aligned((size,), F32)
+        assert (room.shape, room.dtype) == ((size,), F32)
+        assert size < 1024 or room.ctypes.data % 64 == 0
+    array = numbers(2, size).astype(F32).T
+    copy = aligned_array(array)
+    assert copy.flags.c_contiguous
+    np.testing.assert_array_equal(copy, array)
+    assert array.nbytes < 4096 or copy.ctypes.data % 64 == 0
+
+
+def test_a_small_array_in_order_is_not_copied() -> None:
+    assert np.shares_memory(aligned_array(array := numbers(4, 4)), array)
+    assert not np.shares_memory(aligned_array(array := numbers(64, 64)), array)
+
+
+@pytest.mark.parametrize(("small", "samples", "gates", "inputs", "size", "dtype", "order"), [
+    # One sample, no product, and short rows.
+    (True, 1, 3, 512, 2048, F32, "samples"),
+    (False, 1, 3, 512, 512, F32, "samples"),
+    (False, 2, 0, 512, 512, F32, "samples"),
+    (False, 2, 4, 63, 63, F32, "samples"),
+    (False, 2, 4, 64, 64, F32, "features"),
+    # Small products are fast: only larger ones are turned.
+    (True, 8, 3, 1000, 125, F32, "samples"),
+    (True, 8, 3, 1000, 128, F32, "features"),
+    (True, 7, 3, 1000, 128, F32, "samples"),
+    (True, 8, 3, 977, 128, F32, "features"),
+    (True, 8, 3, 976, 128, F32, "samples"),
+    (True, 127, 3, 1000, 128, F32, "features"),
+    (True, 128, 3, 1000, 128, F32, "samples"),
+    (True, 47, 1, 1000, 128, F32, "features"),
+    (True, 48, 1, 1000, 128, F32, "samples"),
+    (True, 31, 3, 1000, 128, F64, "features"),
+    (True, 32, 3, 1000, 128, F64, "samples"),
+    (True, 31, 1, 1000, 128, F64, "features"),
+    (True, 40, 1, 1000, 128, F64, "samples"),
+    # Elsewhere few samples are turned.
+    (False, 64, 3, 100, 512, F32, "features"),
+    (False, 65, 3, 100, 512, F32, "samples"),
+    (False, 32, 3, 100, 512, F64, "features"),
+    (False, 33, 3, 100, 512, F64, "samples"),
+    (False, 8, 1, 100, 128, F32, "features"),
+    (False, 9, 1, 100, 128, F32, "samples"),
+    (False, 4, 1, 100, 128, F64, "features"),
+    (False, 5, 1, 100, 128, F64, "samples"),
+])  # fmt: skip
+def test_the_order_is_chosen_by_the_sizes(
+    small: bool,
+    samples: int,
+    gates: int,
+    inputs: int,
+    size: int,
+    dtype: np.dtype,
+    order: Order,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(layout, "has_small_products", lambda: small)
+    assert choose_order(samples, gates, inputs, size, dtype) == order
+    assert Layout(samples, gates, gates, inputs, size, dtype).order == order
