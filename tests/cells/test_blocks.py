@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from rnnviz.cells.arrays import ArrayBlock, ArrayLayer, ArrayValue, gate_parts
-from rnnviz.cells.graph import Node, trace
+from rnnviz.cells.interpreters.arrays import ArrayBlock, ArrayLayer, ArrayValue, gate_parts
+from rnnviz.cells.interpreters.graph import Node, trace
 from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer
 from tests.oracles.cell_loops import Arrays, cell_values
 

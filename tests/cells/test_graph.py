@@ -5,26 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.cells import (
-    CELLS,
-    GRU,
-    GRU_RESET_BEFORE,
-    LSTM,
-    LSTM_PEEPHOLE,
-    LSTM_PROJECTION,
-    RNN_RELU,
-    CellSpec,
-    Gate,
-    ParameterSpec,
-    StateSpec,
-    Step,
-    Values,
-    relu,
-    sigmoid,
-    tanh,
-)
-from rnnviz.cells.arrays import step_values
-from rnnviz.cells.graph import Graph, Node, evaluate, trace, value_limits
+from rnnviz.cells import CELLS, CellSpec, Gate, ParameterSpec, StateSpec, Step, Values, relu, sigmoid, tanh
+from rnnviz.cells.gru import GRU
+from rnnviz.cells.gru_reset_before import GRU_RESET_BEFORE
+from rnnviz.cells.interpreters.arrays import step_values
+from rnnviz.cells.interpreters.graph import Graph, Node, evaluate, trace, value_limits
+from rnnviz.cells.lstm import LSTM
+from rnnviz.cells.lstm_peephole import LSTM_PEEPHOLE
+from rnnviz.cells.lstm_projection import LSTM_PROJECTION
+from rnnviz.cells.rnn import RNN_RELU
 from tests.cells.layers import ALL_CELLS, draw_layer
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from rnnviz.cells import layout
-from rnnviz.cells.layout import Layout, Order, aligned, aligned_array, choose_order
+from rnnviz.cells.interpreters import layout
+from rnnviz.cells.interpreters.layout import Layout, Order, aligned, aligned_array, choose_order
 
 F32, F64 = np.dtype("float32"), np.dtype("float64")
 both_orders = pytest.mark.parametrize("order", ["samples", "features"])
