@@ -17,7 +17,7 @@ for _number in _BEFORE:
 def main() -> int:
     """Do what the program's arguments ask for, and return the exit code."""
     from rnnviz.cli import main as answer
-    from rnnviz.cli.signals import exit_code_of, ignore_signals
+    from rnnviz.cli.terminal import exit_code_of, ignore_signals
 
     try:
         for number, handler in _BEFORE.items():

@@ -6,15 +6,15 @@ from datetime import date
 from textwrap import wrap
 
 from rnnviz import __version__
-from rnnviz.cli import command_parsers, exit_codes, window_parser
+from rnnviz.cli import command_parsers, terminal, window_parser
 from rnnviz.engines.registry import ENGINES
 
 EXIT_STATUS = {
-    exit_codes.AGREE: "The engines agree, or they drift and --strict was not given.",
-    exit_codes.DISAGREE: "They do not agree.",
-    exit_codes.WRONG_INPUT: "The config, a file or the command is wrong; standard error names the cause.",
-    exit_codes.ENGINE_FAILED: "An engine is missing, failed or died, or Qt cannot start.",
-    exit_codes.INTERRUPTED: "The command was stopped by Ctrl-C; by another signal, 128 and its number.",
+    terminal.AGREE: "The engines agree, or they drift and --strict was not given.",
+    terminal.DISAGREE: "They do not agree.",
+    terminal.WRONG_INPUT: "The config, a file or the command is wrong; standard error names the cause.",
+    terminal.ENGINE_FAILED: "An engine is missing, failed or died, or Qt cannot start.",
+    terminal.INTERRUPTED: "The command was stopped by Ctrl-C; by another signal, 128 and its number.",
 }
 
 _ENGINES = {

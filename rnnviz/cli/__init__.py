@@ -8,19 +8,39 @@ A signal that ends the program, such as Ctrl-C, gives 128 plus its number.
 import os
 import sys
 import traceback
-from argparse import RawDescriptionHelpFormatter
+from argparse import Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 
 from rnnviz import __version__
-from rnnviz.cli import config, convert, doctor, explain, inspect, run, sweep
-from rnnviz.cli.exit_codes import AGREE, ENGINE_FAILED, WRONG_INPUT
+from rnnviz.cli import config, convert, explain, inspect, run, sweep
 from rnnviz.cli.parser import Commands, Parser, add_commands
-from rnnviz.cli.signals import exit_code_of, signals_raised
-from rnnviz.cli.streams import prepare_streams, print_answer, print_note
-from rnnviz.cli.window import open_window
+from rnnviz.cli.terminal import (
+    AGREE,
+    ENGINE_FAILED,
+    WRONG_INPUT,
+    Answer,
+    exit_code_of,
+    prepare_streams,
+    print_answer,
+    print_note,
+    signals_raised,
+)
 from rnnviz.core.errors import EngineError, InputError
+from rnnviz.core.regular_file import check_regular
 from rnnviz.core.schema import display_value
 from rnnviz.core.words import suggest
+
+
+def _add_doctor_to(commands: Commands) -> None:
+    doctor = commands.add_parser("doctor", help="print versions, engines and platform for a bug report")
+    doctor.set_defaults(answer=_doctor)
+
+
+def _doctor(_options: Namespace) -> Answer:
+    from rnnviz.execution.doctor import report
+
+    return AGREE, report()
+
 
 _COMMANDS: dict[str, Callable[[Commands], None]] = {
     "run": run.add_to,
@@ -29,7 +49,7 @@ _COMMANDS: dict[str, Callable[[Commands], None]] = {
     "config": config.add_to,
     "inspect": inspect.add_to,
     "convert": convert.add_to,
-    "doctor": doctor.add_to,
+    "doctor": _add_doctor_to,
 }
 
 
@@ -75,6 +95,17 @@ def _dispatch(words: list[str], ending: bool) -> int:
             return print_answer(*options.answer(options))
     _check_command(words)
     return open_window(window_parser().parse_args(words).file)
+
+
+def open_window(file: str | None) -> int:
+    """Open the window, on a file if one is given, and return its exit code when it is closed."""
+    if file is not None and not os.path.isfile(file):
+        check_regular(file)
+        raise InputError(f"{file} cannot be opened: the file does not exist.")
+    from rnnviz.gui.app import main as open_app
+
+    code: int = open_app(file)
+    return code
 
 
 def _check_command(words: list[str]) -> None:

@@ -4,10 +4,8 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnviz.cli.exit_codes import AGREE, Answer
-from rnnviz.cli.loading import complete
-from rnnviz.cli.parser import Commands
-from rnnviz.cli.streams import print_note
+from rnnviz.cli.parser import Commands, complete
+from rnnviz.cli.terminal import AGREE, Answer, print_note
 from rnnviz.core.config import CELL_NAMES, Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.schema import display_value

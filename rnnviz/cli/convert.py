@@ -5,9 +5,8 @@ from functools import partial
 from pathlib import Path
 
 from rnnviz.cli.config import config_from_model
-from rnnviz.cli.exit_codes import AGREE, Answer
 from rnnviz.cli.parser import Commands
-from rnnviz.cli.progress_bar import progress_bar
+from rnnviz.cli.terminal import AGREE, Answer, progress_bar
 from rnnviz.core.config import CELL_NAMES, Config
 from rnnviz.core.errors import InputError
 

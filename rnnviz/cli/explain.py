@@ -1,16 +1,12 @@
 """rnnviz explain: the arithmetic of one hidden value, or the compiled program of a cell."""
 
-import json
 from argparse import Action, Namespace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from rnnviz.cells import CELLS
-from rnnviz.cli.exit_codes import AGREE, Answer
-from rnnviz.cli.loading import add_cell_to, engine_names, load, with_cell
-from rnnviz.cli.parser import Commands
-from rnnviz.cli.progress_bar import progress_bar
-from rnnviz.cli.streams import print_answer
+from rnnviz.cli.parser import Commands, add_cell_to, engine_names, load, with_cell
+from rnnviz.cli.terminal import AGREE, Answer, answer_json, print_answer, progress_bar
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import DIRECTIONS, Location
@@ -67,14 +63,11 @@ def _explain(options: Namespace) -> Answer:
     explanation = explain_value(result, where)
     if options.json is not None:
         from rnnviz.explain.as_json import to_json
-        from rnnviz.io.atomic import atomic_write
 
         figures = {**to_json(explanation), **({"assumptions": list(result.assumptions)} if result.assumptions else {})}
-        text = json.dumps(figures, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        if options.json == "-":
+        text = answer_json(figures, options.json)
+        if text:
             return AGREE, text
-        with atomic_write(Path(options.json)) as temporary:
-            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     if options.quiet:
         return AGREE, ""
     from rnnviz.explain.report import report

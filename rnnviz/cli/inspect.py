@@ -1,14 +1,12 @@
 """rnnviz inspect: list the recurrent networks in a model file."""
 
-import json
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rnnviz.cli.exit_codes import AGREE, Answer
 from rnnviz.cli.parser import Commands
-from rnnviz.cli.progress_bar import progress_bar
+from rnnviz.cli.terminal import AGREE, Answer, answer_json, progress_bar
 from rnnviz.io.model_formats.rnn_entry import RNN_CELLS, Entry
 
 Read = TypeVar("Read")
@@ -34,16 +32,12 @@ def _inspect(options: Namespace) -> Answer:
     entries = entries_in_subprocess(options.file)
     arrays = {} if entries else arrays_in_subprocess(options.file)
     if options.json is not None:
-        from rnnviz.io.atomic import atomic_write
-
         listed: dict[str, Any] = {"entries": [entry.to_json() for entry in entries]}
         if not entries:
             listed["arrays"] = [{"name": name, "shape": list(shape)} for name, shape in arrays.items()]
-        text = json.dumps(listed, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        if options.json == "-":
+        text = answer_json(listed, options.json)
+        if text:
             return AGREE, text
-        with atomic_write(Path(options.json)) as temporary:
-            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     return AGREE, f"{table(entries) if entries else nothing_recognized(options.file, arrays)}\n"
 
 

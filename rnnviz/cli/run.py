@@ -6,11 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnviz.cli.exit_codes import AGREE, DISAGREE, WRONG_INPUT, Answer
-from rnnviz.cli.loading import add_cell_to, engine_names, load, with_cell
-from rnnviz.cli.parser import Commands
-from rnnviz.cli.progress_bar import progress_bar
-from rnnviz.cli.streams import all_written
+from rnnviz.cli.parser import Commands, add_cell_to, engine_names, load, with_cell
+from rnnviz.cli.terminal import AGREE, DISAGREE, WRONG_INPUT, Answer, all_written, progress_bar
 from rnnviz.core.config import Compare, Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.schema import declarations

@@ -5,11 +5,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnviz.cli.exit_codes import AGREE, DISAGREE, ENGINE_FAILED, WRONG_INPUT, Answer
-from rnnviz.cli.loading import complete, engine_names
-from rnnviz.cli.parser import Commands
-from rnnviz.cli.progress_bar import progress_bar
-from rnnviz.cli.streams import all_written, print_note
+from rnnviz.cli.parser import Commands, complete, engine_names
+from rnnviz.cli.terminal import (
+    AGREE,
+    DISAGREE,
+    ENGINE_FAILED,
+    WRONG_INPUT,
+    Answer,
+    all_written,
+    print_note,
+    progress_bar,
+)
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.schema import FieldSpec
 

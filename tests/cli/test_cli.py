@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rnnviz import __version__, cli
-from rnnviz.cli import main, streams
+from rnnviz.cli import main, terminal
 from rnnviz.engines import registry
 from rnnviz.engines.registry import ENGINES
 from tests.cli.calls import WRONG, Answer, Called, write
@@ -186,7 +186,7 @@ def test_program_without_a_console_exits(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(cli, "open_window", lambda file: 0)
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
-    with streams._null() as null:
+    with terminal._null() as null:
         assert main([]) == 0
         assert sys.stdout is sys.stderr is null
-    streams._null.cache_clear()
+    terminal._null.cache_clear()

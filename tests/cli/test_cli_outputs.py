@@ -18,7 +18,7 @@ import nbformat
 import pytest
 
 from rnnviz.cli import main, run
-from rnnviz.cli.exit_codes import DISAGREE, INTERRUPTED, WRONG_INPUT
+from rnnviz.cli.terminal import DISAGREE, INTERRUPTED, WRONG_INPUT
 from rnnviz.io.templates import write_starter
 
 pytestmark = pytest.mark.usefixtures("shared_worker")

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from rnnviz.cli.exit_codes import INTERRUPTED
+from rnnviz.cli.terminal import INTERRUPTED
 from tests.cli.calls import WRONG, write
 
 ROOT = Path(__file__).parents[2]

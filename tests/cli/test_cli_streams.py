@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rnnviz.cli import streams
-from rnnviz.cli.exit_codes import AGREE, DISAGREE, WRONG_INPUT
+from rnnviz.cli import terminal
+from rnnviz.cli.terminal import AGREE, DISAGREE, WRONG_INPUT
 from rnnviz.io.templates import write_starter
 from tests.cli.calls import WRONG
 from tests.cli.test_cli_program import ROOT, program
@@ -103,8 +103,8 @@ def test_unencodable_characters_are_escaped_in_json(
     text = "≠ × \udcff 😀"
     out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     monkeypatch.setattr(sys, "stdout", out)
-    streams.prepare_streams()
-    assert streams.print_answer(AGREE, text) == AGREE
+    terminal.prepare_streams()
+    assert terminal.print_answer(AGREE, text) == AGREE
     written = out.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
     assert written == printed
     assert json.loads(f'"{written}"') == text

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from rnnviz.cli import main
-from rnnviz.cli.exit_codes import DISAGREE, WRONG_INPUT
+from rnnviz.cli.terminal import DISAGREE, WRONG_INPUT
 from rnnviz.io.templates import write_starter
 from rnnviz.sweeps.grid import load_sweep
 from rnnviz.sweeps.results_io import load_sweep_results
