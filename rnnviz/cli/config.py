@@ -49,7 +49,7 @@ def _config(options: Namespace) -> Answer:
         if options.lesson is not None:
             raise InputError("Give the name of a lesson or --from FILE, not both.")
         from rnnviz.io.config_toml import check_paths, dump_config
-        from rnnviz.io.model_formats.assumptions import of_run
+        from rnnviz.io.model_formats.load import of_run
 
         config, entry = config_from_model(options.file, options.entry, options.cell, options.initial_state)
         for clause in of_run(entry, config):
@@ -96,9 +96,7 @@ def config_from_model(
         If no entry has that name, it cannot be run, or the cell or the initial state must be given.
     """
     from rnnviz.cli.inspect import arrays_in_subprocess, entries_in_subprocess
-    from rnnviz.io.model_formats.assumptions import open_state
-    from rnnviz.io.model_formats.load import config_of, nothing_recognized
-    from rnnviz.io.model_formats.weights import choose
+    from rnnviz.io.model_formats.load import choose, config_of, nothing_recognized, open_state
 
     entries = entries_in_subprocess(path)
     if not entries:

@@ -39,8 +39,8 @@ def _convert(options: Namespace) -> Answer:
     from rnnviz.execution.export_weights import write_verified
     from rnnviz.io.atomic import atomic_write
     from rnnviz.io.inputs import load_inputs
-    from rnnviz.io.model_formats.assumptions import of_weights
-    from rnnviz.io.model_formats.save.formats import format_for
+    from rnnviz.io.model_formats.load import of_weights
+    from rnnviz.io.model_formats.weight_formats import format_for
     from rnnviz.io.outputs import check_outputs, files_read
 
     source: Path = options.source

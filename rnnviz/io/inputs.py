@@ -17,9 +17,8 @@ from rnnviz.core.npz import read_npz
 from rnnviz.core.parameters import draw_parameters
 from rnnviz.core.sequence import draw_sequence
 from rnnviz.core.sequence_config import alphabet
-from rnnviz.io.model_formats.assumptions import of_run
 from rnnviz.io.model_formats.formats import is_model_file
-from rnnviz.io.model_formats.load import StoredNetwork, read_network
+from rnnviz.io.model_formats.load import StoredNetwork, of_run, read_network
 from rnnviz.io.model_formats.rnn_entry import Entry
 from rnnviz.io.readers.sequence import OpenSequence, open_sequence, read_feature_names, read_labels
 from rnnviz.io.readers.text import OpenText, open_text

@@ -45,7 +45,7 @@ def test_every_format_reports_the_progress_of_reading_weights(name: str, tmp_pat
 
 def read_within(path: Path, name: str, network: Network, allowance: int) -> float:
     from rnnviz.io.model_formats.formats import open_model
-    from rnnviz.io.model_formats.weights import choose, read_weights
+    from rnnviz.io.model_formats.load import choose, read_weights
 
     with limited_memory(allowance):
         model = open_model(path)

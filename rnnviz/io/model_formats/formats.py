@@ -188,15 +188,17 @@ class Format:
 
     def open(self, path: Path) -> ModelFile:
         """Open a file of this format, or a folder that holds one; raises an InputError if it is damaged."""
-        reader: Callable[[Path], ModelFile] = self._module().open_model
+        reader: Callable[[Path], ModelFile] = self.module.open_model
         return reader(model_in(path))
 
     def open_tensors(self, path: Path) -> TensorFile:
         """Open a file or folder as `open` does for its arrays; raises an InputError if it is damaged."""
-        reader: Callable[[Path], TensorFile] = self._module().open_tensors
+        reader: Callable[[Path], TensorFile] = self.module.open_tensors
         return reader(model_in(path))
 
-    def _module(self) -> ModuleType:
+    @property
+    def module(self) -> ModuleType:
+        """The imported reader."""
         return import_module(f"rnnviz.io.model_formats.{self.reader}")
 
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.io.model_formats.keras_cells import cells_of, stored_cells, unconfigured
 from rnnviz.io.model_formats.keras_config import configured_layers
 from rnnviz.io.model_formats.keras_file import KerasFile, read_array, read_tree
-from rnnviz.io.model_formats.keras_layers import configured_layer, inferred_layer
+from rnnviz.io.model_formats.keras_layers import cells_of, configured_layer, inferred_layer, stored_cells, unconfigured
 from rnnviz.io.model_formats.layered_file import LayeredFile, StoredLayer, UnreadableError, unsupported, with_stacks
 from rnnviz.io.model_formats.rnn_entry import Tensor, TensorFile
 

@@ -26,7 +26,7 @@ from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.core.progress import advance, expect
 from rnnviz.io.bounded_read import PIECE_BYTES, limited_time
 from rnnviz.io.model_formats.layered_file import UnreadableError
-from rnnviz.io.model_formats.weights import widened
+from rnnviz.io.model_formats.rnn_entry import widened
 
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, RecursionError)
 """The exceptions of h5py on corrupt content."""

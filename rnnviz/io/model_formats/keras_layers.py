@@ -4,8 +4,9 @@ Keras has its kernels transposed, its gates i, f, c, o and z, r, h, and one bias
 with reset_after has two, as Gluon's has; without it, the reset gate comes before the product.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import h5py
@@ -15,10 +16,10 @@ from numpy.typing import NDArray
 from rnnviz.cells import CELLS, CellSpec
 from rnnviz.cells.base import KerasLayer
 from rnnviz.cells.interpreters.arrays import reordered_rows
-from rnnviz.io.model_formats.keras_cells import FoundLayer, Matched, Sides, StoredCell
 from rnnviz.io.model_formats.keras_config import Configured, Start
-from rnnviz.io.model_formats.keras_file import KerasFile, StoredArray, read_array
+from rnnviz.io.model_formats.keras_file import KerasFile, StoredArray, Tree, read_array
 from rnnviz.io.model_formats.keras_settings import (
+    Cell,
     Computed,
     Item,
     computed_by,
@@ -34,6 +35,265 @@ from rnnviz.io.model_formats.layered_file import (
     unsupported,
 )
 from rnnviz.io.model_formats.rnn_entry import RNN_CELLS, Entry, ask_for_cell
+
+_LEGACY_ROOT = "model_weights"
+_CONTAINERS = {"_layer_checkpoint_dependencies": "layers"}
+_CELL_NAME = re.compile(r"(?P<kind>.*_cell)(?:_(?P<number>\d{1,9}))?")
+_KERAS_CELL = re.compile(r"(lstm|gru|simple_rnn)_cell(_\d+)?")
+_STACK_NAME = re.compile(r"stacked_rnn_cells(_\d+)?")
+_MOST_ARRAYS = 3
+
+
+@dataclass(frozen=True)
+class StoredCell:
+    """The arrays of one cell: (I, G·H), (H, G·H), and (G·H,) or (2, G·H).
+
+    `place` are the groups that lead to it; `numbered` is whether its arrays have numbers in place of names. `problem`
+    says why it is not a plain cell, if so.
+    """
+
+    place: tuple[str, ...]
+    numbered: bool
+    kernel: StoredArray
+    recurrent_kernel: StoredArray
+    bias: StoredArray | None
+    problem: str = ""
+
+    @property
+    def arrays(self) -> tuple[StoredArray, ...]:
+        """Those that there are."""
+        there = (self.kernel, self.recurrent_kernel, self.bias)
+        return tuple(array for array in there if array is not None)
+
+
+Sides = tuple[tuple[StoredCell, ...], ...]
+"""A layer's cells from the bottom, in each direction, forward first."""
+
+
+@dataclass(frozen=True)
+class StoredCells:
+    """All cells of a file in the order of its paths, and the names of groups by their place."""
+
+    cells: tuple[StoredCell, ...]
+    names: dict[tuple[str, ...], str]
+
+
+@dataclass(frozen=True)
+class Matched:
+    """All cells in the place of a configured layer, and those that it computes with, if they are all there.
+
+    `problem` says why they are not the layer's, if so.
+    """
+
+    within: tuple[StoredCell, ...] = ()
+    sides: Sides = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class FoundLayer:
+    """The cells that seem to be one layer, which the config does not list; `problem` says why they cannot be run."""
+
+    place: tuple[str, ...]
+    name: str
+    sides: Sides
+    problem: str = ""
+
+
+def stored_cells(tree: Tree) -> StoredCells:
+    """Every cell of the file."""
+    names = {_place(path.split("/")[:-1]): name for path, name in tree.names.items() if path.endswith("/vars")}
+    members: dict[str, set[str]] = {}
+    for path in tree.arrays:
+        group, _, name = path.rpartition("/")
+        while name not in members.setdefault(group, set()):
+            members[group].add(name)
+            group, _, name = group.rpartition("/")
+    return StoredCells((*_by_numbers(tree, names, members), *_by_names(tree, members)), names)
+
+
+def cells_of(layer: Configured, stored: StoredCells) -> Matched:
+    """The cells of a configured layer."""
+    wanted = sides_of(layer.item)
+    if any(cell.numbered for cell in stored.cells):
+        base = _base(layer, stored)
+        if base is None and layer.place in stored.names:
+            return Matched(problem=f'the weights in its place are those of a layer "{stored.names[layer.place]}"')
+        if base is None:
+            return Matched()
+        within = tuple(cell for cell in stored.cells if cell.numbered and cell.place[: len(base)] == base)
+        at = {cell.place: cell for cell in within}
+        sides = tuple(tuple(at[base + cell.group] for cell in side if base + cell.group in at) for side in wanted)
+    else:
+        within = _named_cells(layer, stored.cells)
+        sides = _named_sides(wanted, within, layer.chain[-1])
+    whole = [len(side) for side in sides] == [len(side) for side in wanted] and sum(map(len, sides)) == len(within)
+    # The bottom one first.
+    return Matched(tuple(cell for side in sides for cell in side), sides) if whole else Matched(within)
+
+
+def unconfigured(stored: StoredCells, used: Sequence[StoredCell]) -> list[FoundLayer]:
+    """The layers that the cells other than `used` seem to be."""
+    layers: dict[tuple[str, ...], list[StoredCell]] = {}
+    taken = {cell.place for cell in used}
+    for cell in stored.cells:
+        if cell.place not in taken:
+            layers.setdefault(_layer_place(cell), []).append(cell)
+    found = []
+    for places in _paired(layers):
+        base = places[0][:-1] if len(places) == 2 else places[0]
+        name = stored.names.get(base) if layers[places[0]][0].numbered else base[-1]
+        made = FoundLayer(
+            base, name or "/".join(base) or "cell", tuple(tuple(_in_order(layers[place])) for place in places)
+        )
+        found.append(replace(made, problem=_problem(made)))
+    return found
+
+
+def _by_numbers(
+    tree: Tree, names: Mapping[tuple[str, ...], str], members: Mapping[str, set[str]]
+) -> Iterator[StoredCell]:
+    for path in tree.arrays:
+        group = path.removesuffix("/0")
+        place = _place(group.split("/")[:-1])
+        if path == group or group.rpartition("/")[2] != "vars" or not place or f"{group}/1" not in tree.arrays:
+            continue
+        known = _KERAS_CELL.fullmatch(names.get(place, "")) or _KERAS_CELL.fullmatch(place[-1])
+        if place[-1] != "cell" and place[-3:-1] != ("cell", "cells") and not known:
+            continue
+        kernel, recurrent, bias = (tree.arrays.get(f"{group}/{k}") for k in range(_MOST_ARRAYS))
+        assert kernel is not None
+        assert recurrent is not None
+        others = _others(members[group.removesuffix("/vars")], "vars", "cells")
+        more = _others(members[group], "0", "1", "2")
+        yield StoredCell(place, True, kernel, recurrent, bias, _other_arrays(others, len(more)))
+
+
+def _by_names(tree: Tree, members: Mapping[str, set[str]]) -> Iterator[StoredCell]:
+    for path, recurrent in tree.arrays.items():
+        *group, name = path.split("/")
+        # Variables of TensorFlow end in the number of an output.
+        if name not in ("recurrent_kernel", "recurrent_kernel:0") or not group or group[0] == "optimizer_weights":
+            continue
+        ending = name.removeprefix("recurrent_kernel")
+        kernel, bias = (tree.arrays.get("/".join((*group, f"{kind}{ending}"))) for kind in ("kernel", "bias"))
+        place = group[1:] if group[0] == _LEGACY_ROOT else group
+        if kernel is not None and place:
+            others = _others(members["/".join(group)], name, f"kernel{ending}", f"bias{ending}")
+            yield StoredCell(tuple(place), False, kernel, recurrent, bias, _other_arrays(others, 0))
+
+
+def _others(members: set[str], *known: str) -> list[str]:
+    """The members of a group, except the known ones and dropout's random state."""
+    return sorted(name for name in members if name not in known and "seed_generator" not in name)
+
+
+def _other_arrays(others: Sequence[str], more: int) -> str:
+    if others:
+        return f'it holds "{others[0]}" beside its kernels and bias, and is not a plain cell of Keras'
+    if more:
+        return f"it holds {_MOST_ARRAYS + more} arrays, and a plain cell of Keras has at most {_MOST_ARRAYS}"
+    return ""
+
+
+def _place(groups: Sequence[str]) -> tuple[str, ...]:
+    return tuple(_CONTAINERS.get(group, group) for group in groups)
+
+
+def _base(layer: Configured, stored: StoredCells) -> tuple[str, ...] | None:
+    """Where the cells of a configured layer are; names decide where the file has them."""
+    name = stored.names.get(layer.place)
+    if name == layer.name or (
+        name is None and any(cell.place[: len(layer.place)] == layer.place for cell in stored.cells)
+    ):
+        return layer.place
+    called = [place for place, name in stored.names.items() if name == layer.name and place[-1] != "cell"]
+    siblings = [place for place in called if place[:-1] == layer.place[:-1]]
+    return (siblings or called)[0] if len(siblings or called) == 1 else None
+
+
+def _named_cells(layer: Configured, cells: Sequence[StoredCell]) -> tuple[StoredCell, ...]:
+    """The cells in the group of the outermost model or layer, below the layer's own name."""
+    found = [cell for cell in cells if cell.place[0] == layer.chain[0]]
+    if len(layer.chain) > 1:
+        found = [cell for cell in found if layer.chain[-1] in cell.place[1:]]
+        # Not every model that is within another one is part of its variables' names.
+        found = [cell for cell in found if set(layer.chain[1:]) <= set(cell.place[1:])] or found
+    return tuple(found)
+
+
+def _named_sides(wanted: Sequence[Sequence[Cell]], cells: Sequence[StoredCell], layer: str) -> Sides:
+    halves = [cells]
+    if len(wanted) == 2:
+        ahead = [any(name.startswith("forward_") for name in _behind(cell.place, layer)) for cell in cells]
+        halves = [[cell for cell, is_ahead in zip(cells, ahead, strict=True) if is_ahead == side] for side in (1, 0)]
+    return tuple(_by_cell_names([cell.name for cell in side], own) for side, own in zip(wanted, halves, strict=True))
+
+
+def _behind(place: tuple[str, ...], layer: str) -> tuple[str, ...]:
+    """The groups behind the last one that is named after the layer."""
+    return place[len(place) - place[::-1].index(layer) :] if layer in place else place
+
+
+def _by_cell_names(names: Sequence[str], cells: Sequence[StoredCell]) -> tuple[StoredCell, ...]:
+    """The cells in the order of their names; a layer of one cell has it under a name that is not in its config."""
+    if len(names) == 1:
+        return tuple(cells)
+    found = {cell.place[-1]: cell for cell in cells}
+    return tuple(found[name] for name in names if name in found)
+
+
+def _layer_place(cell: StoredCell) -> tuple[str, ...]:
+    """The groups that lead to the layer of a cell which no config describes."""
+    place = cell.place
+    if cell.numbered:
+        if place[-1] == "cell" and len(place) > 1:
+            return place[:-1]
+        return place[:-3] if place[-3:-1] == ("cell", "cells") else place
+    if len(place) > 2 and _STACK_NAME.fullmatch(place[-2]):
+        return place[:-2]
+    # The cell has a group of its own since TensorFlow 2.
+    if len(place) > 1 and _CELL_NAME.fullmatch(place[-1]):
+        place = place[:-1]
+    return place
+
+
+def _paired(places: Mapping[tuple[str, ...], list[StoredCell]]) -> Iterator[list[tuple[str, ...]]]:
+    """The places of one layer each: two where they are its directions."""
+    siblings: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    for place in sorted(places):
+        siblings.setdefault(place[:-1], []).append(place)
+    for parent, children in siblings.items():
+        whole = ("forward_layer", "backward_layer") if places[children[0]][0].numbered else ("forward_", "backward_")
+        ahead, behind = ([place for place in children if place[-1].startswith(start)] for start in whole)
+        pair = [*ahead, *behind] if parent and len(ahead) == len(behind) == 1 else []
+        yield from ([place] for place in children if place not in pair)
+        if pair:
+            yield pair
+
+
+def _in_order(cells: Sequence[StoredCell]) -> list[StoredCell]:
+    """Cells by the numbers that Keras puts behind their names."""
+
+    def number(cell: StoredCell) -> int:
+        match = _CELL_NAME.fullmatch(cell.place[-1])
+        return int(match["number"] or 0) if match is not None else 0
+
+    return sorted(cells, key=number)
+
+
+def _problem(layer: FoundLayer) -> str:
+    problems = [cell.problem for side in layer.sides for cell in side if cell.problem]
+    if problems:
+        return problems[0]
+    stacks = [side for side in layer.sides if len(side) > 1]
+    if stacks and len(layer.sides) == 2:
+        return "each of its directions is a stack of cells, and the two are joined at the top alone"
+    for side in stacks:
+        if len({_CELL_NAME.sub(r"\g<kind>", cell.place[-1]) for cell in side}) > 1:
+            return f"it is a stack of {len(side)} cells, whose order the file does not say"
+    return ""
+
 
 _FAMILIES = {1: RNN_CELLS} | {
     gates: tuple(name for name, cell in CELLS.items() if cell.keras and cell.gate_count == gates) for gates in (3, 4)

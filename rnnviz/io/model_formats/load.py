@@ -1,12 +1,15 @@
 """List the content of a model file, and read one of its networks, both with a memory limit."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
+from rnnviz.cells import Activation, affine, linear
 from rnnviz.core.config import Config, InitialStateSource, Network, ParameterSource, SequenceSource
 from rnnviz.core.errors import InputError, printable
 from rnnviz.core.mmap_arrays import FloatArray
@@ -14,10 +17,148 @@ from rnnviz.core.npz import NpzFile, read_npz
 from rnnviz.core.parameters import Parameters, check_shapes
 from rnnviz.core.progress import expect
 from rnnviz.io.bounded_read import limited_memory
-from rnnviz.io.model_formats.assumptions import open_state
 from rnnviz.io.model_formats.formats import NUMPY, ONNX, SHARDS, format_of, open_model
 from rnnviz.io.model_formats.rnn_entry import Entry, ModelFile
-from rnnviz.io.model_formats.weights import check_values, choose, read_weights
+
+_OPEN = {
+    "input": "the caller of the model gives its initial state",
+    "computed": "another part of the model computes its initial state",
+}
+
+
+def open_state(entry: Entry) -> str:
+    """Where the model's own initial state comes from, for an entry that leaves it open."""
+    return "; ".join(entry.assumptions) or _OPEN[entry.initial_state]
+
+
+def of_weights(entry: Entry, config: Config) -> tuple[str, ...]:
+    """The assumptions of the weights alone, as they are converted."""
+    stored = entry.initial_state == "stored"
+    return (
+        *_of_network(entry, config),
+        *(["the initial state that the model file stores is not written"] if stored else []),
+    )
+
+
+def of_run(entry: Entry, config: Config) -> tuple[str, ...]:
+    """The assumptions of a run of `config`, whose parameters are those of the entry."""
+    source, clauses = config.initial_state, list(_of_network(entry, config))
+    used = {"zeros": "zeros", "normal": "random numbers"}.get(source.source, f"the numbers in {source.path}")
+    if entry.initial_state == "stored" and source.path != config.parameters.path:
+        clauses.append(f"the model file stores an initial state, and the run starts from {used} instead")
+    elif entry.leaves_initial_state_open:
+        if not entry.assumptions:
+            clauses.append(_OPEN[entry.initial_state])
+        clauses.append(f"the run starts from {used} instead of the model's own initial state")
+    return tuple(clauses)
+
+
+def _of_network(entry: Entry, config: Config) -> tuple[str, ...]:
+    # The reason of an entry without a cell asks for the choice that was made.
+    chosen = f"the file does not say the {entry.choice}: {config.network.cell} was chosen"
+    assumption = entry.reason if entry.cell == config.network.cell else chosen
+    return tuple(dict.fromkeys(clause for clause in (assumption, *entry.assumptions) if clause))
+
+
+def choose(entries: Sequence[Entry], name: str | None, path: Path) -> Entry:
+    """The entry of that name, or the only one, of the file `path`, which has at least one.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name, or several and no name; the sentence lists them.
+    """
+    if name is None and len(entries) == 1:
+        return entries[0]
+    listed = ", ".join(f'"{entry.name}"' for entry in entries)
+    if name is None:
+        raise InputError(f"{path} holds {len(entries)} recurrent networks, and entry must name one of them: {listed}.")
+    for entry in entries:
+        if entry.name == name:
+            return entry
+    raise InputError(f'{path} contains no recurrent network "{name}": entry must be one of {listed}.')
+
+
+def read_weights(model: ModelFile, entry: Entry, network: Network, *, rounded: bool = False) -> Parameters:
+    """The parameters of `network` from `entry`.
+
+    With `rounded`, float64 weights are rounded to the network's dtype; without it that is refused where it would
+    change one.
+
+    Raises
+    ------
+    InputError
+        If the entry is not supported, is another network, or holds a value that is not finite or not exact in the
+        network's dtype; both sides are named.
+    """
+    _check_network(entry, network)
+    arrays = model.parameters(entry.name)
+    for name, array in arrays.items():
+        check_values(name, array, network, rounded=rounded)
+    return Parameters(network, arrays)
+
+
+def _check_network(entry: Entry, network: Network) -> None:
+    """Check the shapes of all arrays against the network, before any of them is read."""
+    if entry.reverse and not network.reverse:
+        raise InputError(
+            f"network.reverse = false is not allowed: {entry.name} reads the sequence from its end, so it must be true."
+        )
+    stored = entry.network(network.cell)
+    if (entry.clip, entry.activations) != (None, None) and settings_in_float32(stored) != settings_in_float32(network):
+        settings = ", ".join(entry.settings)
+        raise InputError(f"{entry.name} has {settings}, but the network has not: [network] must have the same.")
+    held = stored.parameter_shapes()
+    needed = network.parameter_shapes()
+    for name in {**held, **needed}:
+        if name not in held or name not in needed:
+            raise InputError(
+                f"{entry.name} has {_extent(entry)}, but the network has network.num_layers = {network.num_layers} "
+                f"and network.bidirectional = {str(network.bidirectional).lower()}."
+            )
+        if held[name] != needed[name]:
+            raise InputError(
+                f"{entry.name} has the array {name} of the shape {held[name]}, but the network needs {needed[name]}."
+            )
+
+
+def settings_in_float32(network: Network) -> tuple[float | None, list[Activation]]:
+    """The clip and the activation of each role, with their numbers as an ONNX file holds them."""
+    found = [activation for _, activation in replace(network, clip=None).kind.activations]
+    clip = None if network.clip is None else float(np.float32(network.clip))
+    return clip, [
+        linear if activation == affine else activation.in_float32()
+        for activation in found
+        if isinstance(activation, Activation)
+    ]
+
+
+def _extent(entry: Entry) -> str:
+    return f"num_layers = {entry.num_layers} and bidirectional = {str(entry.bidirectional).lower()}"
+
+
+def check_values(name: str, array: FloatArray, network: Network, *, rounded: bool) -> None:
+    """Refuse an array with a value that is not finite, or that the network's dtype does not hold.
+
+    Raises
+    ------
+    InputError
+        With the array's name and the first such value or both types.
+    """
+    finite = np.isfinite(array)
+    if not finite.all():
+        place = tuple(int(i) for i in np.argwhere(~finite)[0])
+        raise InputError(f"{name} holds {array[place]} at {list(place)}: every weight must be a finite number.")
+    if array.dtype.name == network.dtype or (array.dtype == np.float32 and network.dtype == "float64"):
+        return
+    with np.errstate(over="ignore"):
+        kept = array.astype(network.dtype)
+    if not np.isfinite(kept).all() or not (rounded or np.array_equal(kept.astype(array.dtype), array)):
+        raise InputError(
+            f"{name} is stored in {array.dtype}, and its values are not exact in {network.dtype}: "
+            f'network.dtype must be "{array.dtype}".'
+        )
+
 
 _ROOM = 512 << 20
 """Memory in bytes that reading may need in addition to the file and its weights, such as for an imported library."""

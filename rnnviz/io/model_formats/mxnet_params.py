@@ -18,13 +18,14 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from rnnviz.cells import CELLS
+from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError, damaged
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.parameters import Parameters
 from rnnviz.core.regular_file import check_regular
 from rnnviz.io.bounded_read import read_pieces
 from rnnviz.io.model_formats.named_arrays import NamedArrays
-from rnnviz.io.model_formats.rnn_entry import ModelFile, Tensor, TensorFile
-from rnnviz.io.model_formats.weights import widened
+from rnnviz.io.model_formats.rnn_entry import ModelFile, Tensor, TensorFile, widened
 
 _KIND = "MXNet parameter"
 _LIST = 0x112
@@ -368,3 +369,24 @@ def _alike(gates: list[Tensor]) -> bool:
 def _stacked(gates: list[Tensor]) -> Tensor:
     rows, *others = gates[0].shape
     return Tensor((len(gates) * rows, *others), gates[0].dtype)
+
+
+_DENSE, _CPU, _FIRST_DEVICE = 0, 1, 0
+
+
+def write_weights(_network: Network, parameters: Parameters, path: Path) -> None:
+    """Write the arrays, byte for byte as MXNet's `nd.save` does; raises an OSError if the disk is full."""
+    with path.open("wb") as file:
+        file.write(struct.pack("<QQQ", _LIST, 0, len(parameters)))
+        for array in parameters.values():
+            _write_array(file, array)
+        file.write(struct.pack("<Q", len(parameters)))
+        for name in parameters:
+            file.write(struct.pack("<Q", len(name)) + name.encode("ascii"))
+
+
+def _write_array(file: BinaryIO, array: FloatArray) -> None:
+    file.write(struct.pack("<Iii", _V2, _DENSE, array.ndim))
+    file.write(struct.pack(f"<{array.ndim}q", *array.shape))
+    file.write(struct.pack("<iii", _CPU, _FIRST_DEVICE, _TYPES.index(array.dtype.name)))
+    file.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)

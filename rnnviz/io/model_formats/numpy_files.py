@@ -1,17 +1,19 @@
 """`.npz` files and folders of `.npy` files; nothing is unpickled, and no number is read before it is asked for."""
 
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 
+from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError, damaged, printable
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.npz import DAMAGE, NpyHeader, NpzFile, read_npy_header
+from rnnviz.core.parameters import Parameters
 from rnnviz.core.regular_file import check_regular
 from rnnviz.io.bounded_read import read_pieces
 from rnnviz.io.model_formats.named_arrays import NamedArrays
-from rnnviz.io.model_formats.rnn_entry import ModelFile, Tensor, TensorFile
-from rnnviz.io.model_formats.weights import widened
+from rnnviz.io.model_formats.rnn_entry import ModelFile, Tensor, TensorFile, widened
 
 _ARCHIVED = "parameters."
 """The prefix of weights in the archive of a run."""
@@ -92,3 +94,12 @@ class _Folder:
 
 def _damaged(path: Path, error: Exception) -> InputError:
     return damaged(path, "numpy", str(error) or type(error).__name__)
+
+
+def write_weights(_network: Network, parameters: Parameters, path: Path) -> None:
+    """Write the arrays as `numpy.load` reads them; raises an OSError if the disk is full."""
+    # Not numpy.savez, which leaves its archive open where the disk is full.
+    with ZipFile(path, "w") as archive:
+        for name, array in parameters.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)  # type: ignore[no-untyped-call]

@@ -25,7 +25,7 @@ from rnnviz.io.model_formats.layered_file import UnreadableError
 from rnnviz.io.model_formats.onnx_graph import RECURRENT, Attributes, GraphScope
 from rnnviz.io.model_formats.onnx_operators import ARITHMETIC, MOVES, dequantized, joined
 from rnnviz.io.model_formats.onnx_tensors import TYPES, stored_tensor, type_name
-from rnnviz.io.model_formats.weights import widened
+from rnnviz.io.model_formats.rnn_entry import widened
 
 Origin: TypeAlias = tuple[GraphScope, str]
 """The scope and name of an input of the model, or of an output of a recurrent node."""

@@ -5,6 +5,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rnnviz.cells import CELLS, Activation
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError, printable
@@ -230,3 +233,13 @@ class ModelFile(Protocol):
             If the file is damaged; the sentence names the file.
         """
         ...
+
+
+def widened(array: NDArray[np.generic], dtype: str) -> FloatArray:
+    """Values as float32, or as float64 if that is their type; `dtype` is one of `entry.DTYPES`.
+
+    bfloat16, which numpy has no type for, comes as its bits in uint16.
+    """
+    if dtype == "bfloat16":
+        return (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    return array.astype(np.float64 if dtype == "float64" else np.float32, copy=False)

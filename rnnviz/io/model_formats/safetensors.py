@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
+from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError, damaged
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.parameters import Parameters
 from rnnviz.io.bounded_read import read_pieces
+from rnnviz.io.model_formats.infer_network import IN_PYTORCH
 from rnnviz.io.model_formats.named_arrays import NamedArrays
-from rnnviz.io.model_formats.rnn_entry import ModelFile, Tensor, TensorFile
+from rnnviz.io.model_formats.rnn_entry import ModelFile, Tensor, TensorFile, widened
 from rnnviz.io.model_formats.shards import shard_or_whole
-from rnnviz.io.model_formats.weights import widened
 
 _DTYPES = {
     "F64": "float64",
@@ -87,3 +89,28 @@ class SafeTensors:
             length = int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(length))
         return {name: 8 + length + header[name]["data_offsets"][0] for name in self.tensors}
+
+
+def write_weights(_network: Network, parameters: Parameters, path: Path) -> None:
+    """Write the arrays as `nn.RNN`, `nn.LSTM` and `nn.GRU` load them.
+
+    Raises
+    ------
+    InputError
+        If the library cannot write the file.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    arrays = {torch_name(name): array for name, array in parameters.items()}
+    try:
+        # What reads a file for PyTorch looks for this word.
+        save_file(arrays, path, metadata={"format": "pt"})
+    except SafetensorError as error:
+        raise InputError(f"{path} cannot be written: {' '.join(str(error).split()).rstrip('.')}.") from error
+
+
+def torch_name(name: str) -> str:
+    """PyTorch's name for Gluon's: `r1_h2h_bias` is `bias_hh_l1_reverse`."""
+    place, _, kind = name.partition("_")
+    return f"{IN_PYTORCH[kind]}_l{place[1:]}{'_reverse' if place[0] == 'r' else ''}"

@@ -19,7 +19,7 @@ from rnnviz.core.errors import InputError, damaged
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.io.bounded_read import ZipMembers, read_pieces
 from rnnviz.io.model_formats.named_arrays import NamedArrays
-from rnnviz.io.model_formats.rnn_entry import ModelFile, Tensor, TensorFile
+from rnnviz.io.model_formats.rnn_entry import ModelFile, Tensor, TensorFile, widened
 from rnnviz.io.model_formats.safe_pickle import (
     ITEM_BYTES,
     KIND,
@@ -30,7 +30,6 @@ from rnnviz.io.model_formats.safe_pickle import (
     contents,
 )
 from rnnviz.io.model_formats.shards import shard_or_whole
-from rnnviz.io.model_formats.weights import widened
 
 _CONFIG = "data/weights/model_weights_config.json"
 _BEFORE = "serialized_exported_program.json"

@@ -12,7 +12,7 @@ from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
 from rnnviz.io.bounded_read import limited_memory
 from rnnviz.io.model_formats.formats import open_model
-from rnnviz.io.model_formats.weights import read_weights
+from rnnviz.io.model_formats.load import read_weights
 
 Networks = dict[str, tuple[Network, dict[str, NDArray[np.floating]]]]
 """The networks of a file by name, each with its weights by Gluon's names."""

@@ -10,8 +10,7 @@ from rnnviz.core.config import Config, InitialStateSource, Network, ParameterSou
 from rnnviz.core.inputs import Inputs
 from rnnviz.engines.registry import load_engine
 from rnnviz.io.inputs import load_inputs
-from rnnviz.io.model_formats.load import entries_of
-from rnnviz.io.model_formats.weights import choose
+from rnnviz.io.model_formats.load import choose, entries_of
 from tests.oracles.computed import assert_near, computed
 
 NETWORKS = [

@@ -11,7 +11,7 @@ from rnnviz.core.initial_state import draw_initial_state
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.parameters import draw_parameters
 from rnnviz.core.sequence import draw_sequence
-from rnnviz.io.model_formats.save.formats import format_for
+from rnnviz.io.model_formats.weight_formats import format_for
 from tests.oracles.computed import assert_near
 from tests.oracles.recurrence import recurrence
 

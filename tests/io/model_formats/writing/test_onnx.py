@@ -13,7 +13,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.initial_state import draw_initial_state
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.sequence import draw_sequence
-from rnnviz.io.model_formats.save import onnx as writing
+from rnnviz.io.model_formats import onnx as writing
 from tests.io.model_formats.writing.saved_models import HIDDEN, INPUT, NETWORKS, assert_reproduces, made, write
 
 
@@ -65,7 +65,7 @@ def test_a_model_runs_on_sequences_of_any_size(tmp_path: Path, timesteps: int, s
 
 
 def test_weights_larger_than_a_message_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "_LARGEST_BYTES", 400)
+    monkeypatch.setattr(writing, "_LARGEST_WEIGHTS", 400)
     with pytest.raises(InputError, match=r"The weights have 432 bytes: an ONNX file may hold 400\."):
         write(made("gru"), tmp_path / "w.onnx")
     assert not (tmp_path / "w.onnx").exists()

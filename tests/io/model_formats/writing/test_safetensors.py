@@ -8,7 +8,7 @@ import pytest
 from safetensors import safe_open
 
 from rnnviz.core.errors import InputError
-from rnnviz.io.model_formats.save import safetensors
+from rnnviz.io.model_formats import safetensors
 from tests.io.model_formats.writing.saved_models import HIDDEN, INPUT, NETWORKS, assert_reproduces, made, write
 
 torch = pytest.importorskip("torch")

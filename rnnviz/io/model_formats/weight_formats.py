@@ -1,9 +1,7 @@
 """The formats of written weights, selected by the file's ending."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 
 from rnnviz.cells import CELLS
@@ -13,21 +11,20 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.words import join_words
 from rnnviz.io.model_formats.formats import MXNET, NUMPY, ONNX, SAFETENSORS, Format
+from rnnviz.io.model_formats.load import read_weights, settings_in_float32
 from rnnviz.io.model_formats.rnn_entry import RNN_CELLS, Entry, cells_of_arrays
-from rnnviz.io.model_formats.weights import read_weights, settings_in_float32
 
 
 @dataclass(frozen=True)
 class WeightFormat:
     """A format: title, ending, writer, reader, and the engine that computes from it.
 
-    The writer is `write_weights(network, parameters, path)` of the module `writer`, imported when it is needed.
+    The writer is `write_weights(network, parameters, path)` of the reader's module.
     `library` is the engine whose framework reads such files itself, if any; `dtypes` are its types.
     """
 
     title: str
     ending: str
-    writer: str
     reader: Format
     library: str | None
     dtypes: tuple[str, ...] = ("float32", "float64")
@@ -79,9 +76,7 @@ class WeightFormat:
 
     def write(self, network: Network, parameters: Parameters, path: Path) -> None:
         """Write the weights of a network; raises an InputError or an OSError if that cannot be done."""
-        module = import_module(f"rnnviz.io.model_formats.save.{self.writer}")
-        writer: Callable[[Network, Parameters, Path], None] = module.write_weights
-        writer(network, parameters, path)
+        self.reader.module.write_weights(network, parameters, path)
 
     def read(self, network: Network, path: Path) -> Parameters:
         """The weights of the one network like `network` in a file, by the program's own reader.
@@ -98,10 +93,10 @@ class WeightFormat:
         return read_weights(model, found[0], network)
 
 
-GLUON_PARAMS = WeightFormat("Gluon", ".params", "mxnet_params", MXNET, "gluon")
-TORCH_SAFETENSORS = WeightFormat("PyTorch", ".safetensors", "safetensors", SAFETENSORS, "torch")
-ONNX_MODEL = WeightFormat("ONNX", ".onnx", "onnx", ONNX, "onnx", ("float32",))
-NUMPY_ARCHIVE = WeightFormat("numpy", ".npz", "numpy_archive", NUMPY, None)
+GLUON_PARAMS = WeightFormat("Gluon", ".params", MXNET, "gluon")
+TORCH_SAFETENSORS = WeightFormat("PyTorch", ".safetensors", SAFETENSORS, "torch")
+ONNX_MODEL = WeightFormat("ONNX", ".onnx", ONNX, "onnx", ("float32",))
+NUMPY_ARCHIVE = WeightFormat("numpy", ".npz", NUMPY, None)
 WEIGHT_FORMATS = (GLUON_PARAMS, TORCH_SAFETENSORS, ONNX_MODEL, NUMPY_ARCHIVE)
 
 

@@ -1,1 +1,0 @@
-"""Weights of a network as the model files of other programs."""
