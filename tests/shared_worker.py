@@ -8,7 +8,7 @@ import pytest
 from rnnviz.core.config import Config
 from rnnviz.execution import supervisor as runs
 from rnnviz.execution.events import Event, Finished, RunRequest
-from rnnviz.execution.supervisor import Supervisor, new_request
+from rnnviz.execution.supervisor import Supervisor
 from rnnviz.io.inputs import load_inputs
 from rnnviz.sweeps import scheduler
 from rnnviz.verify.result import RunResult
@@ -22,7 +22,7 @@ def run_shared() -> Iterator[Run]:
     supervisor = Supervisor(warm=("manual",))
 
     def run(config: Config, trusted: frozenset[str] = frozenset()) -> RunResult:
-        *_, last = supervisor.events(new_request(config, load_inputs, "auto", trusted))
+        *_, last = supervisor.events(RunRequest(config, load_inputs, "auto", trusted))
         assert isinstance(last, Finished), last
         return last.result
 

@@ -6,7 +6,7 @@ build it, runs beside the chain, and its output and states must equal the chain'
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from math import sqrt
 from pathlib import Path
 from time import perf_counter
@@ -203,15 +203,10 @@ def _block(network: Network, input_size: int, num_layers: int, layout: str) -> A
 
 def _set_parameters(block: Any, parameters: Parameters, layer: int, at: int = 0) -> None:
     """Copy one layer's parameters into the block's layer `at`."""
-    for name, array in _of_layer(parameters, layer):
-        side, kind = name[0], name.partition("_")[2]
-        getattr(block, f"{side}{at}_{kind}").set_data(mx.nd.array(array, dtype=array.dtype))
-
-
-def _of_layer(parameters: Parameters, layer: int) -> Iterator[tuple[str, FloatArray]]:
     for name, array in parameters.items():
-        if name[1:].partition("_")[0] == str(layer):
-            yield name, array
+        side, (of, _, kind) = name[0], name[1:].partition("_")
+        if of == str(layer):
+            getattr(block, f"{side}{at}_{kind}").set_data(mx.nd.array(array, dtype=array.dtype))
 
 
 def to_library(array: FloatArray) -> Any:

@@ -4,8 +4,10 @@ Every run ends with exactly one of Finished, Failed and Cancelled. A run with a 
 result can be shown, and the audit follows.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
+from itertools import count
 from typing import Literal, TypeAlias
 
 from rnnviz.core.config import Config
@@ -19,16 +21,17 @@ AuditMode: TypeAlias = Literal["off", "auto", "full"]
 
 @dataclass(frozen=True)
 class RunRequest:
-    """One run. `id` grows with every request, so that answers to older requests are recognized and dropped.
+    """One run. `load` loads the inputs of the config, in the worker; `audit` says which steps to recompute in float64.
 
     `trusted` names the user's files that may be run: those that the user asked for, not those that a config names.
+    `id` grows with every request of a process, so that answers to older requests are recognized and dropped.
     """
 
-    id: int
     config: Config
     load: Load
     audit: AuditMode = "auto"
     trusted: frozenset[str] = frozenset()
+    id: int = field(default_factory=partial(next, count(1)))
 
 
 FailureKind: TypeAlias = Literal["input", "engine"]

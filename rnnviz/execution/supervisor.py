@@ -1,7 +1,6 @@
 """The parent's side of the child process: start it warm, ask it, kill it, start the next one."""
 
 import contextlib
-import itertools
 import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator
@@ -34,32 +33,6 @@ from rnnviz.execution.folders import remove_with, storage, temporary_place
 from rnnviz.execution.log import log
 from rnnviz.execution.pipeline import Outcome, open_traces
 from rnnviz.verify.result import RunResult
-
-_request_ids = itertools.count(1)
-
-
-def new_request(
-    config: Config, load: Load, audit: AuditMode = "auto", trusted: frozenset[str] = frozenset()
-) -> RunRequest:
-    """Create a request with an id above all earlier ones.
-
-    Parameters
-    ----------
-    config : Config
-        The network, its inputs and its engines.
-    load : Load
-        Loads the inputs of the config, in the worker.
-    audit : {"auto", "full", "off"}
-        The steps to recompute in float64.
-    trusted : frozenset of str
-        Names of the custom steps that may run.
-
-    Returns
-    -------
-    RunRequest
-        The request.
-    """
-    return RunRequest(next(_request_ids), config, load, audit, trusted)
 
 
 class Supervisor:
@@ -300,7 +273,7 @@ def run(
         If an engine is missing, failed or died.
     """
     supervisor = Supervisor(warm=config.compare.engines)
-    request = new_request(config, load, audit, trusted)
+    request = RunRequest(config, load, audit, trusted)
     try:
         for event in supervisor.events(request):
             match event:

@@ -8,7 +8,6 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -17,9 +16,10 @@ from distributed.comm import connect
 
 from rnnviz import __version__
 from rnnviz.core.errors import EngineError, InputError
+from rnnviz.execution.events import RunRequest
 from rnnviz.execution.supervisor import Supervisor
 from rnnviz.sweeps.results import SweepResult
-from rnnviz.sweeps.scheduler import Task, find
+from rnnviz.sweeps.scheduler import find
 
 _CONNECT_SECONDS = 10
 _AHEAD = 4096
@@ -29,22 +29,18 @@ _THREADS = 1
 _own = threading.local()
 
 
-@dataclass(frozen=True)
-class _Sent:
-    """A row on its way to a worker, which must compute the same as this process."""
+def _compute(sent: RunRequest, version: str) -> SweepResult:
+    """Compute one row in the worker's thread, whose engines stay warm for the next one.
 
-    task: Task
-    version: str = __version__
-
-
-def _compute(sent: _Sent) -> SweepResult:
-    """Compute one row in the worker's thread, whose engines stay warm for the next one."""
-    if sent.version != __version__:
-        raise EngineError(f"The worker has rnnviz {__version__}, but the sweep was started with {sent.version}.")
+    `version` is that of the process that sent it, which must compute the same.
+    """
+    if version != __version__:
+        raise EngineError(f"The worker has rnnviz {__version__}, but the sweep was started with {version}.")
     supervisor: Supervisor | None = getattr(_own, "supervisor", None)
     if supervisor is None:
         supervisor = _own.supervisor = Supervisor((), _THREADS)
-    return find(sent.task.request(), supervisor)
+    # Its id is new here: several sweeps may send rows to one worker.
+    return find(RunRequest(sent.config, sent.load, sent.audit, sent.trusted), supervisor)
 
 
 class ClusterScheduler(AbstractContextManager["ClusterScheduler"]):
@@ -81,9 +77,9 @@ class ClusterScheduler(AbstractContextManager["ClusterScheduler"]):
         """See `Scheduler.ahead`: workers may join at any time."""
         return _AHEAD
 
-    def submit(self, task: Task) -> Any:
+    def submit(self, request: RunRequest) -> Any:
         """See `Scheduler.submit`."""
-        future = self._client.submit(_compute, _Sent(task), key=f"{self._prefix}-{self._count}", pure=False)
+        future = self._client.submit(_compute, request, __version__, key=f"{self._prefix}-{self._count}", pure=False)
         self._count += 1
         self._futures.add(future)
         self._finished.add(future)

@@ -20,11 +20,11 @@ from rnnviz.core.inputs import Load
 from rnnviz.core.regular_file import check_regular
 from rnnviz.core.schema import declarations
 from rnnviz.engines.registry import EngineEntry, find_engine
-from rnnviz.execution.events import AuditMode
+from rnnviz.execution.events import AuditMode, RunRequest
 from rnnviz.sweeps.grid import Point, Sweep
 from rnnviz.sweeps.journal import Journal
 from rnnviz.sweeps.results import COMPUTED, SweepResult, SweepRow
-from rnnviz.sweeps.scheduler import Scheduler, Task
+from rnnviz.sweeps.scheduler import Scheduler
 
 _MISSING = "missing"
 
@@ -152,7 +152,7 @@ class Sweeping:
 
         def submit(count: int) -> None:
             for point in islice(left, count):
-                points[scheduler.submit(self._task(point))] = point
+                points[scheduler.submit(self._request(point))] = point
 
         submit(scheduler.ahead)
         for future in scheduler.completed():
@@ -165,9 +165,9 @@ class Sweeping:
             journal.append(self._keys[point.index], dict(zip(self._sweep.keys, point.values, strict=True)), finding)
             yield SweepRow(point, finding)
 
-    def _task(self, point: Point) -> Task:
+    def _request(self, point: Point) -> RunRequest:
         assert point.config is not None
-        return Task(point.config, self._load, cast(AuditMode, self._sweep.audit), self._trusted)
+        return RunRequest(point.config, self._load, cast(AuditMode, self._sweep.audit), self._trusted)
 
 
 def earlier(sweep: Sweep, points: Iterable[Point], known: dict[str, SweepResult]) -> list[SweepRow]:

@@ -8,33 +8,16 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from math import inf, nan
 from queue import SimpleQueue
 from typing import Protocol
 
-from rnnviz.core.config import Config
-from rnnviz.core.inputs import Load
-from rnnviz.execution.events import AuditMode, Cancelled, Failed, Finished, RunRequest
-from rnnviz.execution.supervisor import Supervisor, new_request
+from rnnviz.execution.events import Cancelled, Failed, Finished, RunRequest
+from rnnviz.execution.supervisor import Supervisor
 from rnnviz.sweeps.results import FirstWrong, SweepResult
 from rnnviz.text.verdict_text import plain, verdict_sentence
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.result import RunResult
-
-
-@dataclass(frozen=True)
-class Task:
-    """A row that is to be computed; it travels to other processes. `trusted` as in a `RunRequest`."""
-
-    config: Config
-    load: Load
-    audit: AuditMode = "auto"
-    trusted: frozenset[str] = frozenset()
-
-    def request(self) -> RunRequest:
-        """A request for it in this process."""
-        return new_request(self.config, self.load, self.audit, self.trusted)
 
 
 def find(request: RunRequest, supervisor: Supervisor) -> SweepResult:
@@ -91,7 +74,7 @@ class Scheduler(AbstractContextManager["Scheduler"], Protocol):
     def ahead(self) -> int:
         """Number of rows to submit at a time, so that no worker is idle."""
 
-    def submit(self, task: Task) -> Future[SweepResult]:
+    def submit(self, request: RunRequest) -> Future[SweepResult]:
         """Have a row computed; Dask's future has the same methods."""
 
     def completed(self) -> Iterator[Future[SweepResult]]:
@@ -131,9 +114,9 @@ class LocalScheduler(AbstractContextManager["LocalScheduler"]):
         """See `Scheduler.ahead`."""
         return 2 * self._workers
 
-    def submit(self, task: Task) -> Future[SweepResult]:
+    def submit(self, request: RunRequest) -> Future[SweepResult]:
         """See `Scheduler.submit`."""
-        future = self._pool.submit(self._compute, task)
+        future = self._pool.submit(self._compute, request)
         self._submitted += 1
         future.add_done_callback(self._done.put)
         return future
@@ -159,10 +142,10 @@ class LocalScheduler(AbstractContextManager["LocalScheduler"]):
         for supervisor in self._supervisors:
             supervisor.close()
 
-    def _compute(self, task: Task) -> SweepResult:
+    def _compute(self, request: RunRequest) -> SweepResult:
         if self._stopped:
             raise CancelledError
-        supervisor, request = self._supervisor(), task.request()
+        supervisor = self._supervisor()
         with self._lock:
             if self._stopped:
                 raise CancelledError

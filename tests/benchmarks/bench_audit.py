@@ -48,7 +48,7 @@ def measured(config: Config, folder: Path, rounds: int) -> tuple[float, float, f
     engines, audits, judgment, coverage = [], [], 0.0, 1.0
     folder.mkdir()
     for turn in range(rounds + 1):
-        request = RunRequest(turn, config, load_inputs)
+        request = RunRequest(config, load_inputs)
         place = folder / str(turn)
         outcome = compute(request, place, lambda stage, done: None)
         inputs, traces = open_inputs(place / "inputs"), open_traces(config, place)

@@ -46,7 +46,7 @@ def ratios(config: Config, folder: Path, rounds: int | None = None) -> Ratios:
 def _round(config: Config, folder: Path) -> tuple[Ratios, float]:
     """The ratios of one run and its seconds."""
     began = perf_counter()
-    seconds = compute(RunRequest(1, config, load_inputs, "off"), folder / "run", lambda stage, done: None).seconds
+    seconds = compute(RunRequest(config, load_inputs, "off"), folder / "run", lambda stage, done: None).seconds
     took = perf_counter() - began
     shutil.rmtree(folder / "run")
     return Ratios(seconds["manual"] / seconds["gluon.fused"], took / sum(seconds.values())), took

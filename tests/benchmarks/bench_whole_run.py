@@ -10,8 +10,8 @@ from time import perf_counter
 import pytest
 
 from rnnviz.core.config import Config
-from rnnviz.execution.events import AuditMode, Failed, Finished
-from rnnviz.execution.supervisor import Supervisor, new_request
+from rnnviz.execution.events import AuditMode, Failed, Finished, RunRequest
+from rnnviz.execution.supervisor import Supervisor
 from rnnviz.io.inputs import load_inputs
 from tests.benchmarks.growth import fit, geometric
 from tests.benchmarks.private_memory import MEGABYTE, watched
@@ -34,7 +34,7 @@ class WatchedSupervisor(Supervisor):
     def seconds(self, config: Config, audit: AuditMode) -> float:
         """How long a run takes, from the request to its result, which is dropped."""
         began = perf_counter()
-        for event in self.events(new_request(config, load_inputs, audit)):
+        for event in self.events(RunRequest(config, load_inputs, audit)):
             match event:
                 case Finished():
                     return perf_counter() - began

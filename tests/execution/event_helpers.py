@@ -4,8 +4,8 @@ from typing import Any
 
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Load
-from rnnviz.execution.events import AuditMode, Cancelled, Computed, Event, Failed, Finished, Progressed
-from rnnviz.execution.supervisor import Supervisor, new_request
+from rnnviz.execution.events import AuditMode, Cancelled, Computed, Event, Failed, Finished, Progressed, RunRequest
+from rnnviz.execution.supervisor import Supervisor
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
 
@@ -24,7 +24,7 @@ def events_of(
     supervisor: Supervisor, asked: Config | None = None, load: Load = load_inputs, audit: AuditMode = "off"
 ) -> list[Event]:
     """All events of one run, which must be progress and then exactly one that ends it."""
-    request = new_request(asked or config(), load, audit)
+    request = RunRequest(asked or config(), load, audit)
     events = list(supervisor.events(request))
     assert [type(event) for event in events if isinstance(event, TERMINAL)] == [type(events[-1])]
     assert all(isinstance(event, Progressed | Computed) for event in events[:-1])

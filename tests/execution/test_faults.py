@@ -15,9 +15,9 @@ import psutil
 import pytest
 
 from rnnviz.execution import supervisor as supervisor_module
-from rnnviz.execution.events import Cancelled, Failed, Finished
+from rnnviz.execution.events import Cancelled, Failed, Finished, RunRequest
 from rnnviz.execution.folders import RunDirs
-from rnnviz.execution.supervisor import Supervisor, new_request
+from rnnviz.execution.supervisor import Supervisor
 from tests.execution import loads
 from tests.execution.event_helpers import config, events_of, finished
 from tests.execution.faults import Fault, Numbers, faults, folders_left, injected, load_of
@@ -52,7 +52,7 @@ def test_a_fault_at_any_moment_is_a_sentence_and_the_next_run_is_right(
     untouched = Numbers.of(finished(events_of(supervisor, CONFIG, audit="auto")))
     seconds = (monotonic() - began) * fault.moment
     (process,) = children() - others
-    request = new_request(CONFIG, load_of(fault, seconds))
+    request = RunRequest(CONFIG, load_of(fault, seconds))
     with injected(fault, process.pid, seconds, lambda: supervisor.cancel(request.id)):
         last = list(supervisor.events(request))[-1]
     if isinstance(last, Finished):
@@ -81,7 +81,7 @@ def test_a_full_disk_is_a_sentence_and_the_next_run_with_free_space_is_right(
         untouched = Numbers.of(finished(events_of(supervisor, large, audit="auto")))
         told = set()
         for seconds in (0.0, 0.02):
-            last = list(supervisor.events(new_request(large, partial(loads.fill_up, disk / "filler", seconds))))[-1]
+            last = list(supervisor.events(RunRequest(large, partial(loads.fill_up, disk / "filler", seconds))))[-1]
             if isinstance(last, Failed):
                 told.add(last.sentence)
             else:

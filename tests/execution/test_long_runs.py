@@ -24,7 +24,7 @@ CONFIG = Config.from_mapping(
 def test_a_long_run_writes_pyramids_next_to_its_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = demand(CONFIG).disk
     with_short_levels(monkeypatch)
-    compute(RunRequest(1, CONFIG, load_inputs, "off"), tmp_path / "run", lambda *_: None)
+    compute(RunRequest(CONFIG, load_inputs, "off"), tmp_path / "run", lambda *_: None)
     values = {"low", "high"}
     differences = {"difference-low", "difference-high", "error_ratio", "marks"}
     reference, *candidates = open_traces(CONFIG, tmp_path / "run").values()
@@ -37,5 +37,5 @@ def test_a_long_run_writes_pyramids_next_to_its_arrays(tmp_path: Path, monkeypat
 
 
 def test_a_short_run_leaves_none(tmp_path: Path) -> None:
-    compute(RunRequest(1, CONFIG, load_inputs, "off"), tmp_path / "run", lambda *_: None)
+    compute(RunRequest(CONFIG, load_inputs, "off"), tmp_path / "run", lambda *_: None)
     assert all(trace.pyramids == {} for trace in open_traces(CONFIG, tmp_path / "run").values())

@@ -31,7 +31,7 @@ def load_in_pieces(config: Config) -> Inputs:
 def test_reading_large_inputs_moves_the_bar_to_the_start_of_the_engines(tmp_path: Path) -> None:
     config = Config(Network("gru", 3, 4), compare=Compare("manual", ("bug:no-h2h-bias",))).checked()
     told: list[tuple[str, float]] = []
-    compute(RunRequest(1, config, load_in_pieces), tmp_path, lambda stage, done: told.append((str(stage), done)))
+    compute(RunRequest(config, load_in_pieces), tmp_path, lambda stage, done: told.append((str(stage), done)))
     assert [stage for stage, _ in told[:5]] == [
         "reading the inputs",
         *(f"reading the inputs, {part}%" for part in (25, 50, 75, 100)),
@@ -88,7 +88,7 @@ def test_the_final_cell_states_of_built_in_engines_follow_from_their_hidden_valu
             pipeline, "load_engine", lambda name, made=made: made if name == engine else load_engine(name)
         )
         folder = tmp_path / str(holds)
-        request = RunRequest(1, config.checked(), load_inputs)
+        request = RunRequest(config.checked(), load_inputs)
         outcome = compute(request, folder, lambda stage, done: None)
         judgment = judge_computed(request, folder, outcome, lambda stage, done: None)
         found = [c.holds for c in judgment.checks if (c.engine, c.name) == (engine, STATE_FOLLOWS)]

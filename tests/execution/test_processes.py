@@ -16,7 +16,8 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 PRELUDE = """
 from rnnviz.io.inputs import load_inputs
-from rnnviz.execution.supervisor import Supervisor, new_request, run
+from rnnviz.execution.supervisor import Supervisor, run
+from rnnviz.execution.events import RunRequest
 from tests.execution import loads
 from tests.execution.event_helpers import config
 """
@@ -91,7 +92,7 @@ def test_nothing_is_left_when_the_program_ends_in_the_middle_of_a_run(tmp_path: 
 import sys
 from tests.leaks import children
 supervisor = Supervisor(warm=())
-events = supervisor.events(new_request(config(), loads.hang))
+events = supervisor.events(RunRequest(config(), loads.hang))
 next(events)
 print(*[child.pid for child in children()])
 sys.exit(0)
@@ -105,7 +106,7 @@ def test_a_program_that_is_killed_leaves_no_orphan_and_no_folder(tmp_path: Path,
     code = """
 from tests.leaks import children
 supervisor = Supervisor(warm=())
-for event in supervisor.events(new_request(config(), loads.hang)):
+for event in supervisor.events(RunRequest(config(), loads.hang)):
     print(*[child.pid for child in children()], str(event.stage).replace(" ", "-"), flush=True)
 """
     env = environment(tmp_path)

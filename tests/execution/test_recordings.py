@@ -46,7 +46,7 @@ def config_of(*engines: str, cell: str = "lstm", **network: Any) -> Config:
 
 def outcome_of(config: Config, folder: Path) -> tuple[Outcome, dict[str, Audit]]:
     """The outcome of a run and the audit of each engine, without the slow search for undetectable bugs."""
-    outcome = compute(RunRequest(1, config, load_inputs), folder, lambda stage, done: None)
+    outcome = compute(RunRequest(config, load_inputs), folder, lambda stage, done: None)
     inputs, traces = open_inputs(folder / "inputs"), open_traces(config, folder)
     return outcome, {name: audit(inputs, trace, outcome.comparisons) for name, trace in traces.items()}
 
@@ -131,7 +131,7 @@ def test_a_recorded_known_bug_is_named(
 ) -> None:
     made, port = f"bug:{mistake}", f"recording:{tmp_path / 'port.npz'}"
     config = config_of("manual", made, cell=cell, num_layers=layers)
-    request = RunRequest(1, config, load_inputs)
+    request = RunRequest(config, load_inputs)
     compute(request, tmp_path / "made", lambda stage, done: None)
     trace = open_traces(config, tmp_path / "made")[made]
     arrays = {"hidden": trace.hidden, "output": trace.output_in("NTC"), "state": trace.state_h}
@@ -281,14 +281,14 @@ def test_a_recording_that_does_not_fit_is_reported_at_its_key_before_the_run(tmp
     stages: list[str] = []
     with pytest.raises(ConfigError, match=r"expected \(L, D, T, N, H\) = \(2, 2, 6, 3, 4\)\.") as caught:
         compute(
-            RunRequest(1, config_of(*engines), load_inputs), tmp_path / "run", lambda stage, done: stages.append(stage)
+            RunRequest(config_of(*engines), load_inputs), tmp_path / "run", lambda stage, done: stages.append(stage)
         )
     assert caught.value.key == key
     assert stages == [Stage(StageKind.READING_INPUTS)]
 
 
 def test_a_missing_recording_is_reported_at_its_key(tmp_path: Path) -> None:
-    request = RunRequest(1, config_of("manual", f"recording:{tmp_path / 'no.npz'}"), load_inputs)
+    request = RunRequest(config_of("manual", f"recording:{tmp_path / 'no.npz'}"), load_inputs)
     with pytest.raises(ConfigError, match=r"no\.npz\", but there is no such file\.") as caught:
         compute(request, tmp_path / "run", lambda stage, done: None)
     assert caught.value.key == "compare.candidates"

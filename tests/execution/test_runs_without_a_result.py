@@ -10,9 +10,9 @@ import pytest
 from rnnviz.core.errors import ConfigError, EngineError, InputError
 from rnnviz.engines.registry import ENGINES
 from rnnviz.execution import supervisor as supervisor_module
-from rnnviz.execution.events import Cancelled, Failed, Finished, Progressed, Stage, StageKind
+from rnnviz.execution.events import Cancelled, Failed, Finished, Progressed, RunRequest, Stage, StageKind
 from rnnviz.execution.folders import storage
-from rnnviz.execution.supervisor import Supervisor, new_request, run
+from rnnviz.execution.supervisor import Supervisor, run
 from rnnviz.io.inputs import load_inputs
 from tests.execution import loads
 from tests.execution.event_helpers import config, events_of, failed, finished
@@ -75,7 +75,7 @@ def test_a_child_that_was_killed_from_outside_while_it_worked(supervisor: Superv
     finished(events_of(supervisor))
     (process,) = engine_processes()
     events = []
-    for event in supervisor.events(new_request(config(), loads.hang)):
+    for event in supervisor.events(RunRequest(config(), loads.hang)):
         events.append(event)
         if len(events) == 1:
             process.kill()
@@ -98,7 +98,7 @@ def test_a_child_that_died_while_nothing_ran_is_replaced_unseen(supervisor: Supe
 
 def test_a_run_is_stopped_within_a_second_and_the_next_one_works(supervisor: Supervisor) -> None:
     finished(events_of(supervisor))
-    request = new_request(config(), loads.hang)
+    request = RunRequest(config(), loads.hang)
     stopped: list[float] = []
 
     def stop() -> None:
@@ -127,7 +127,7 @@ def test_a_forward_of_gluon_that_nothing_can_interrupt_is_stopped_within_a_secon
     )
     supervisor = Supervisor(warm=("gluon",))
     try:
-        request = new_request(asked, load_inputs)
+        request = RunRequest(asked, load_inputs)
         at: float | None = None
         last = None
         for event in supervisor.events(request):
@@ -146,14 +146,14 @@ def test_a_forward_of_gluon_that_nothing_can_interrupt_is_stopped_within_a_secon
 def test_a_run_that_was_stopped_before_its_start_does_nothing(supervisor: Supervisor) -> None:
     finished(events_of(supervisor))
     before = engine_processes()
-    request = new_request(config(), loads.blunder)
+    request = RunRequest(config(), loads.blunder)
     supervisor.cancel(request.id)
     assert list(supervisor.events(request)) == [Cancelled(request.id)]
     assert engine_processes() == before
 
 
 def test_stopping_another_run_leaves_this_one_alone(supervisor: Supervisor) -> None:
-    request = new_request(config(), load_inputs, "off")
+    request = RunRequest(config(), load_inputs, "off")
     events = []
     for event in supervisor.events(request):
         events.append(event)
@@ -163,7 +163,7 @@ def test_stopping_another_run_leaves_this_one_alone(supervisor: Supervisor) -> N
 
 
 def test_a_run_that_is_stopped_as_it_ends_does_not_take_the_next_one_along(supervisor: Supervisor) -> None:
-    request = new_request(config(), load_inputs, "off")
+    request = RunRequest(config(), load_inputs, "off")
     for event in supervisor.events(request):
         if isinstance(event, Finished):
             supervisor.cancel(request.id)
@@ -194,7 +194,7 @@ def test_a_storage_that_cannot_be_created_is_a_sentence(
 
     with monkeypatch.context() as patch:
         patch.setattr(supervisor_module, "storage", full)
-        failure = failed(list(supervisor.events(new_request(config(), load_inputs))))
+        failure = failed(list(supervisor.events(RunRequest(config(), load_inputs))))
     assert failure.kind == "engine"
     assert "No space left on device" in failure.sentence
     finished(events_of(supervisor))

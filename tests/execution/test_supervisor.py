@@ -12,9 +12,9 @@ import pytest
 from rnnviz.core.trace import Trace
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.execution import supervisor as supervisor_module
-from rnnviz.execution.events import STARTING, Cancelled, Computed, Failed, Progressed
+from rnnviz.execution.events import STARTING, Cancelled, Computed, Failed, Progressed, RunRequest
 from rnnviz.execution.folders import storage
-from rnnviz.execution.supervisor import Supervisor, new_request, run
+from rnnviz.execution.supervisor import Supervisor, run
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
 from tests.execution import loads
@@ -90,7 +90,7 @@ def test_nothing_in_a_result_can_be_written_to(supervisor: Supervisor) -> None:
 
 
 def test_an_abandoned_run_does_not_answer_the_next_one(supervisor: Supervisor) -> None:
-    abandoned = new_request(config(network={"hidden_size": 7}), load_inputs)
+    abandoned = RunRequest(config(network={"hidden_size": 7}), load_inputs)
     for _ in supervisor.events(abandoned):
         break
     gc.collect()
@@ -126,14 +126,14 @@ def test_results_outlive_the_supervisor_which_starts_nothing_after_its_end() -> 
     assert np.isfinite(result["manual"].hidden).all()
     assert result.folder.is_dir()
     own.start()
-    request = new_request(config(), load_inputs)
+    request = RunRequest(config(), load_inputs)
     assert list(own.events(request)) == [Cancelled(request.id)]
 
 
 def test_two_supervisors_are_independent(supervisor: Supervisor) -> None:
     other = Supervisor(warm=())
     try:
-        outer = supervisor.events(new_request(config(), load_inputs, "off"))
+        outer = supervisor.events(RunRequest(config(), load_inputs, "off"))
         next(outer)
         finished(events_of(other))
         finished(list(outer))
@@ -153,7 +153,7 @@ def test_run_returns_the_result_and_ends_its_process() -> None:
 
 
 def test_a_run_whose_child_died_fails_although_another_thread_starts_a_child(supervisor: Supervisor) -> None:
-    events = supervisor.events(new_request(config(), load_inputs))
+    events = supervisor.events(RunRequest(config(), load_inputs))
     assert isinstance(next(events), Progressed)
     (child,) = children()
     child.kill()
@@ -167,7 +167,7 @@ def test_a_run_whose_child_died_fails_although_another_thread_starts_a_child(sup
 def test_closing_ends_a_run_in_progress_and_leaves_no_process() -> None:
     before = children()
     supervisor = Supervisor(warm=("manual",))
-    events = supervisor.events(new_request(config(), load_inputs))
+    events = supervisor.events(RunRequest(config(), load_inputs))
     assert isinstance(next(events), Progressed)
     supervisor.close()
     assert isinstance(list(events)[-1], Failed)

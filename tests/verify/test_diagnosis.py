@@ -121,7 +121,7 @@ def test_run_diagnoses_a_known_bug(mine: Planted, tmp_path: Path) -> None:
             "compare": {"reference": "manual", "candidates": [path]},
         }
     )
-    request = RunRequest(1, config, load_inputs, trusted=frozenset([path]))
+    request = RunRequest(config, load_inputs, trusted=frozenset([path]))
     outcome = compute(request, tmp_path / "run", lambda stage, done: None)
     judgment = judge_computed(request, tmp_path / "run", outcome, lambda stage, done: None)
     assert judgment.audits["manual"].verdict == "right"

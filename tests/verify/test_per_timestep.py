@@ -94,7 +94,7 @@ def test_the_size_of_an_outcome_does_not_grow_with_the_time_steps(tmp_path: Path
                 "compare": {"reference": "manual", "candidates": ["bug:no-h2h-bias"]},
             }
         )
-        request = RunRequest(1, config, load_inputs, "full")
+        request = RunRequest(config, load_inputs, "full")
         folder = tmp_path / str(timesteps)
         outcome = compute(request, folder, lambda *_: None)
         judgment = judge_computed(request, folder, outcome, lambda *_: None)

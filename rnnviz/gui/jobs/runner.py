@@ -75,10 +75,10 @@ class Runner(QObject):
         """
         if self._closed:
             return
-        from rnnviz.execution.supervisor import new_request
+        from rnnviz.execution.events import RunRequest
 
         self._set_up()
-        request = new_request(config, load_inputs, audit, trusted)
+        request = RunRequest(config, load_inputs, audit, trusted)
         self._wanted = request
         if self._at_work is None:
             self._send(request)

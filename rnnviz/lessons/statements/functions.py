@@ -118,18 +118,6 @@ def _pair(context: Context, a: Value, b: Value) -> tuple[NDArray[Any], NDArray[A
     return left, right
 
 
-def _all(context: Context, value: Value) -> bool:
-    return bool(np.all(_some(context, value)))
-
-
-def _any(context: Context, value: Value) -> bool:
-    return bool(np.any(_some(context, value)))
-
-
-def _count(context: Context, value: Value) -> int:
-    return int(np.count_nonzero(array(_some(context, value))))
-
-
 def _reduced(reduce: Callable[[NDArray[Any]], Any], context: Context, *values: Value) -> Value:
     return reduce(_some(context, values[0] if len(values) == 1 else list(values)))
 
@@ -151,10 +139,6 @@ def _equal(context: Context, a: Value, b: Value) -> bool:
     left, right = _pair(context, a, b)
     both_nan = (left != left) & (right != right)
     return bool(np.all((left == right) | both_nan))
-
-
-def _shape(_context: Context, value: Value) -> tuple[int, ...]:
-    return tuple(array(value).shape)
 
 
 def _len(_context: Context, value: Value) -> int:
@@ -188,41 +172,29 @@ def product(budget: Budget, left: NDArray[Any], right: NDArray[Any]) -> Value:
     return left @ right
 
 
-def _transpose(_context: Context, value: Value) -> Value:
-    return array(value).T
-
-
-def _relu(values: NDArray[Any]) -> NDArray[Any]:
-    return np.maximum(values, values.dtype.type(0))
-
-
-def _sigmoid(values: NDArray[Any]) -> Any:
-    # An integer becomes a float, and an array without axes a number.
-    return sigmoid.values(values * 1.0)[()]
-
-
 _MANY = 64
 
 FUNCTIONS: dict[str, Function] = {
-    "all": Function(_all),
-    "any": Function(_any),
+    "all": Function(partial(_reduced, np.all)),
+    "any": Function(partial(_reduced, np.any)),
     "abs": Function(partial(_elementwise, np.abs)),
     "max": Function(partial(_reduced, np.max), most=_MANY),
     "min": Function(partial(_reduced, np.min), most=_MANY),
     "sum": Function(partial(_reduced, np.sum)),
     "close": Function(_close, 2, 2, ("atol", "rtol")),
     "equal": Function(_equal, 2, 2),
-    "shape": Function(_shape),
+    "shape": Function(lambda _, value: array(value).shape),
     "len": Function(_len),
     "concat": Function(_concat, 1, _MANY, ("dim",)),
-    "relu": Function(partial(_elementwise, _relu)),
+    "relu": Function(partial(_elementwise, lambda values: np.maximum(values, values.dtype.type(0)))),
     "tanh": Function(partial(_elementwise, np.tanh)),
-    "sigmoid": Function(partial(_elementwise, _sigmoid)),
+    # An integer becomes a float, and an array without axes a number.
+    "sigmoid": Function(partial(_elementwise, lambda values: sigmoid.values(values * 1.0)[()])),
     "dot": Function(_dot, 2, 2, ("transpose_a", "transpose_b")),
-    "transpose": Function(_transpose),
+    "transpose": Function(lambda _, value: array(value).T),
     "zeros_like": Function(partial(_elementwise, np.zeros_like)),
     "isnan": Function(partial(_elementwise, np.isnan)),
     "isinf": Function(partial(_elementwise, np.isinf)),
-    "count": Function(_count),
+    "count": Function(partial(_reduced, np.count_nonzero)),
 }
 """Every function by its name; those that read the run itself are in `scope`."""
