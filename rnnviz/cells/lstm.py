@@ -1,7 +1,7 @@
-"""The LSTM."""
+"""The LSTM, and the one with a projection, which is the cell `lstm` of a config with `projection_size`."""
 
 from rnnviz.cells.activations import Function, sigmoid, tanh
-from rnnviz.cells.base import CellSpec, Gate, KerasLayer, OnnxOperator, StateSpec, Step, Values
+from rnnviz.cells.base import CellSpec, Gate, KerasLayer, OnnxOperator, ParameterSpec, StateSpec, Step, Values
 
 
 def step(
@@ -15,6 +15,12 @@ def step(
     c = f * state.c + i * g
     h = o * output(c)
     return Step(i=i, f=f, g=g, o=o, c=c, h=h)
+
+
+def projection_step(u: Values, v: Values, state: Values, p: Values, **activations: Function) -> Step:
+    """A projection: h is a matrix times the h of the LSTM, and has its own size."""
+    lstm = step(u, v, state, p, **activations)
+    return lstm.with_values(h=p.h2r_weight @ lstm.h)
 
 
 INPUT, FORGET, OUTPUT = Gate("i", "input gate"), Gate("f", "forget gate"), Gate("o", "output gate")
@@ -36,4 +42,18 @@ LSTM = CellSpec(
     torch="LSTM",
     keras=KerasLayer("LSTM", ("i", "f", "g", "o")),
     onnx=OnnxOperator("LSTM", ONNX_GATES),
+)
+
+LSTM_PROJECTION = CellSpec(
+    "lstm_projection",
+    "LSTM with a projection",
+    projection_step,
+    gates=GATES,
+    states=(StateSpec("h", "P"), StateSpec("c")),
+    parameters=(ParameterSpec("h2r_weight", ("P", "H"), "weight"),),
+    activations=ACTIVATIONS,
+    source="Sak et al. 2014",
+    gluon="LSTMPCell",
+    torch="LSTM",
+    projection_of="lstm",
 )

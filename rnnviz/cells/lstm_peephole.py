@@ -28,6 +28,6 @@ LSTM_PEEPHOLE = CellSpec(
     states=STATES,
     parameters=tuple(map(ParameterSpec, PEEPHOLES)),
     activations=ACTIVATIONS,
-    source="Gers, Schraudolph and Schmidhuber 2002",
+    source="Gers et al. 2002",
     onnx=OnnxOperator("LSTM", ONNX_GATES, peepholes=PEEPHOLES),
 )

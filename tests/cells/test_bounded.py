@@ -12,8 +12,7 @@ from rnnviz.cells.interpreters.bounded import BoundedLayer, bounded_block
 from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, exact
-from rnnviz.cells.lstm import LSTM
-from rnnviz.cells.lstm_projection import LSTM_PROJECTION
+from rnnviz.cells.lstm import LSTM, LSTM_PROJECTION
 from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer, drawn_layers
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")

@@ -10,11 +10,12 @@ from rnnviz.cells import activations as a
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.cells.interpreters.tape import full_gradients, record_step
 from tests.cells.layers import DrawnLayer, draw_layer, drawn_layers
-from tests.oracles.onnx_cells import OPERATORS, values_of_onnxruntime
+from tests.oracles.onnx_cells import values_of_onnxruntime
 
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning")
 
-TORCH_CELLS = ["rnn_relu", "rnn_tanh", "lstm", "gru", "lstm_projection"]
+TORCH_CELLS = [name for name, cell in CELLS.items() if cell.torch]
+ONNX_CELLS = [name for name, cell in CELLS.items() if cell.onnx]
 
 
 def computed(layer: DrawnLayer) -> dict[str, np.ndarray]:
@@ -64,7 +65,7 @@ def test_gradients_of_torch(name: str, data: st.DataObject) -> None:
         np.testing.assert_allclose(found[key], array, rtol=1e-10, atol=1e-12, err_msg=key)
 
 
-@pytest.mark.parametrize("name", OPERATORS)
+@pytest.mark.parametrize("name", ONNX_CELLS)
 @given(data=st.data())
 def test_onnx_runtime(name: str, data: st.DataObject) -> None:
     layer = data.draw(drawn_layers(CELLS[name])).in_type("float32")
@@ -72,7 +73,7 @@ def test_onnx_runtime(name: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("clip", [0.2, 0.7])
-@pytest.mark.parametrize("name", OPERATORS)
+@pytest.mark.parametrize("name", ONNX_CELLS)
 def test_onnx_runtime_with_clip(name: str, clip: float) -> None:
     layer = draw_layer(CELLS[name].with_clip(clip), timesteps=5, scale=0.8).in_type("float32")
     expected = values_of_onnxruntime(name, layer.parameters, layer.x, layer.state, clip=clip)

@@ -10,10 +10,9 @@ from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.cells.interpreters.breakdown import worked_lines
 from rnnviz.cells.interpreters.graph import trace, value_limits
 from rnnviz.cells.interpreters.symbols import code_lines, equations, helper_lines, tex_lines
-from rnnviz.cells.lstm import LSTM
+from rnnviz.cells.lstm import LSTM, LSTM_PROJECTION
 from rnnviz.cells.lstm_coupled import LSTM_COUPLED
 from rnnviz.cells.lstm_peephole import LSTM_PEEPHOLE
-from rnnviz.cells.lstm_projection import LSTM_PROJECTION
 from rnnviz.cells.rnn import RNN_RELU
 from tests.cells.layers import ALL_CELLS, draw_layer
 
@@ -67,7 +66,7 @@ EQUATIONS = {
 }
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", EQUATIONS)
 def test_equations(name: str) -> None:
     assert [line.text for line in equations(CELLS[name])] == EQUATIONS[name]
 

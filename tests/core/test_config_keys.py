@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from rnnviz.cells import clipped, elu, hard_sigmoid, linear
-from rnnviz.cells.lstm_projection import LSTM_PROJECTION
+from rnnviz.cells.lstm import LSTM_PROJECTION
 from rnnviz.core.config import SECTIONS
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import LARGEST_SEED, LARGEST_SIZE, FieldSpec, declarations, display_key, display_value, listed

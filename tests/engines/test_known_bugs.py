@@ -20,6 +20,7 @@ from rnnviz.engines.registry import find_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
 from rnnviz.verify.invariants import consistency_checks
+from tests.oracles.cell_loops import in_test_of
 from tests.oracles.computed import assert_near, computed, empty_trace
 from tests.oracles.recurrence import recurrence
 from tests.strategies import configs
@@ -33,6 +34,8 @@ NAMES = {
         *("reverse-not-reversed", "reverse-not-realigned", "concat-swapped", "final-state-at-last-timestep"),
         "batch-as-time",
     ],
+    "rnn_relu": [],
+    "rnn_tanh": [],
     "lstm": LSTM,
     "gru": ["gates-z-r-n", "reset-before-matmul", "h2h-bias-outside-reset", "update-gate-inverted"],
     "gru_reset_before": ["gates-z-r-n", "reset-after-matmul", "update-gate-inverted"],
@@ -54,7 +57,8 @@ def faulty(name: str, inputs: Inputs) -> Trace:
 @pytest.mark.parametrize("cell", CELL_NAMES)
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_a_network_can_have_the_bugs_of_its_cell_and_directions(cell: str, bidirectional: bool) -> None:
-    expected = {*NAMES["rnn"], *NAMES.get(cell, [])}
+    own = NAMES[cell] if cell in NAMES else in_test_of(cell, "KNOWN_BUGS")
+    expected = {*NAMES["rnn"], *own}
     if not bidirectional:
         expected -= BIDIRECTIONAL
     assert {bug.name for bug in known_bugs_of(network(cell, bidirectional=bidirectional))} == expected

@@ -6,6 +6,8 @@ They are written from the papers and from the definitions of ONNX's operators RN
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -185,7 +187,9 @@ def mingru(layer: Layer, x: Numbers, s: Given, f: Mapping[str, Function]) -> Nam
     return {"z": z, "h": _mixed(z, s["h"], layer.from_x(2, 1, x))}
 
 
-STEPS: dict[str, Callable[[Layer, Numbers, Given, Mapping[str, Function]], Named]] = {
+Loop = Callable[[Layer, Numbers, Given, Mapping[str, Function]], Named]
+
+STEPS: dict[str, Loop] = {
     "rnn_tanh": rnn,
     "rnn_relu": rnn,
     "lstm": lstm,
@@ -202,18 +206,21 @@ STEPS: dict[str, Callable[[Layer, Numbers, Given, Mapping[str, Function]], Named
 }
 """One step of one sample, by the name of the cell."""
 
-DEFAULTS: dict[str, dict[str, Function]] = {
-    "rnn_relu": {"activation": function("relu")},
-    "rnn_tanh": {"activation": function("tanh")},
-    "indrnn": {"activation": function("relu")},
-    "gru": {"gate": logistic, "candidate": math.tanh},
-    "gru_reset_before": {"gate": logistic, "candidate": math.tanh},
-    **{
-        name: {"gate": logistic, "candidate": math.tanh, "output": math.tanh}
-        for name in ("lstm", "lstm_peephole", "lstm_projection", "lstm_coupled")
-    },
-}
-"""The activations of those cells that can have others, by role."""
+
+def in_test_of(cell: str, name: str) -> Any:
+    """A name in `tests/cells/test_CELL.py`: the loop of a cell that is not here, its ONNX node, its known bugs."""
+    return getattr(import_module(f"tests.cells.test_{cell}"), name)
+
+
+def loop_of(cell: str) -> Loop:
+    """One step of one sample; for a cell that is not here, the function of its name in its test."""
+    return STEPS[cell] if cell in STEPS else in_test_of(cell, cell)
+
+
+def defaults_of(cell: str) -> dict[str, Function]:
+    """The activations by role, as far as the cell has the roles."""
+    activation = function("relu") if cell in ("rnn_relu", "indrnn") else math.tanh
+    return {"activation": activation, "gate": logistic, "candidate": math.tanh, "output": math.tanh}
 
 
 def cell_values(
@@ -226,8 +233,8 @@ def cell_values(
     backward: bool = False,
 ) -> Arrays:
     """Every named value of a layer in one direction, (T, N, H) or (T, N, P), from x (T, N, I) and the state (N, H)."""
-    layer, step = Layer(parameters), STEPS[cell]
-    functions = DEFAULTS.get(cell, {}) if activations is None else activations
+    layer, step = Layer(parameters), loop_of(cell)
+    functions = defaults_of(cell) if activations is None else activations
     timesteps, samples, _ = x.shape
     found: dict[str, list[list[Numbers]]] = {}
     for n in range(samples):

@@ -1,26 +1,26 @@
 """Gates and cell states in plain Python, one number at a time, from the hidden states that an engine left."""
 
-import math
+from collections.abc import Callable
+from functools import partial
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.inputs import Inputs
-
-SYMBOLS = {
-    "lstm": "ifgo",
-    "lstm_peephole": "ifgo",
-    "lstm_coupled": "igo",
-    "gru": "rzn",
-    "gru_reset_before": "rzn",
-    "rnn_relu": "h",
-    "rnn_tanh": "h",
-}
+from tests.oracles.cell_loops import Layer, defaults_of, loop_of
 
 
-def logistic(v: float) -> float:
-    return 1.0 / (1.0 + math.exp(-v))
+class Activated(float):
+    """The value of an activation, with its argument."""
+
+    argument: float
+
+
+def activated(function: Callable[[float], float], v: float) -> Activated:
+    found = Activated(function(v))
+    found.argument = v
+    return found
 
 
 def gates_of(
@@ -31,48 +31,30 @@ def gates_of(
     `cells` are the engine's own cell states, which its peepholes read, if it records them.
     """
     cell = inputs.network.cell
-    symbols = SYMBOLS[cell]
-    names = [*(symbols if symbols != "h" else ""), *("c" * cell.startswith("lstm")), *(f"pre_{s}" for s in symbols)]
-    names += ["f"] if cell == "lstm_coupled" else []
-    found = {name: np.zeros(hidden.shape) for name in names}
-    layers, directions, timesteps, samples, size = hidden.shape
-    for layer in range(layers):
-        for direction in range(directions):
-            letter = "lr"[direction]
-            w_x, w_h, b_x, b_h = (
-                inputs.parameters[f"{letter}{layer}_{name}"].tolist()
-                for name in ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
-            )
-            for n in range(samples):
-                place = layer * directions + direction
-                h = inputs.initial_state.h[place, n].tolist()
-                c = inputs.initial_state.c[place, n].tolist() if inputs.initial_state.c is not None else []
-                for t in range(timesteps - 1, -1, -1) if direction else range(timesteps):
-                    x = inputs.sequence[t, n].tolist()
-                    if layer:
-                        x = [v for d in range(directions) for v in hidden[layer - 1, d, t, n].tolist()]
-                    gate: dict[tuple[str, int], float] = {}
-                    for (number, symbol), unit in product(enumerate(symbols), range(size)):
-                        at = (layer, direction, t, n, unit)
-                        row = number * size + unit
-                        read = h
-                        if cell == "gru_reset_before" and symbol == "n":
-                            read = [gate["r", k] * h[k] for k in range(size)]
-                        a = sum(w * v for w, v in zip(w_x[row], x, strict=True)) + b_x[row]
-                        b = sum(w * v for w, v in zip(w_h[row], read, strict=True)) + b_h[row]
-                        total = a + gate["r", unit] * b if (cell, symbol) == ("gru", "n") else a + b
-                        if cell == "lstm_peephole" and symbol != "g":
-                            total += inputs.parameters[f"{letter}{layer}_c2{symbol}_weight"].tolist()[unit] * c[unit]
-                        gate[symbol, unit] = math.tanh(total) if symbol in "gn" else logistic(total)
-                        found[f"pre_{symbol}"][at] = total
-                        if symbol != "h":
-                            found[symbol][at] = gate[symbol, unit]
-                        if symbol == "g":
-                            i = gate["i", unit]
-                            forget = 1.0 - i if cell == "lstm_coupled" else gate["f", unit]
-                            c[unit] = forget * c[unit] + i * gate[symbol, unit]
-                            found["c"][at], found["f"][at] = c[unit], forget
-                    h = hidden[layer, direction, t, n].tolist()
-                    if cells is not None:
-                        c = cells[layer, direction, t, n].tolist()
+    step = loop_of(cell)
+    roles = {role: partial(activated, f) for role, f in defaults_of(cell).items()}
+    found: dict[str, NDArray[np.float64]] = {}
+    layers, directions, timesteps, samples, _ = hidden.shape
+    for layer, direction, n in product(range(layers), range(directions), range(samples)):
+        prefix, place = f"{'lr'[direction]}{layer}_", layer * directions + direction
+        own = {name.removeprefix(prefix): a for name, a in inputs.parameters.items() if name.startswith(prefix)}
+        parameters = Layer(own)
+        names = inputs.network.kind.state_symbols
+        initial = zip(names, inputs.initial_state.arrays, strict=True)
+        state = {name: array[place, n].tolist() for name, array in initial}
+        for t in range(timesteps - 1, -1, -1) if direction else range(timesteps):
+            x = inputs.sequence[t, n].tolist()
+            if layer:
+                x = [v for d in range(directions) for v in hidden[layer - 1, d, t, n].tolist()]
+            for name, values in step(parameters, x, state, roles).items():
+                numbers = {} if name == "h" else {name: values}
+                if isinstance(values[0], Activated):
+                    numbers[f"pre_{name}"] = [value.argument for value in values]
+                for key, row in numbers.items():
+                    found.setdefault(key, np.zeros(hidden.shape))[layer, direction, t, n] = row
+                if name == "c":
+                    state["c"] = values
+            state["h"] = hidden[layer, direction, t, n].tolist()
+            if cells is not None:
+                state["c"] = cells[layer, direction, t, n].tolist()
     return found

@@ -1,6 +1,7 @@
 """One layer in one direction as a node of ONNX's operators, computed by onnxruntime in float32."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,21 +9,41 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from tests.oracles.cell_loops import in_test_of
+
 OPSET, IR_VERSION = 21, 10
 
-OPERATORS = {
-    "rnn_relu": "RNN",
-    "rnn_tanh": "RNN",
-    "lstm": "LSTM",
-    "lstm_peephole": "LSTM",
-    "lstm_coupled": "LSTM",
-    "gru": "GRU",
-    "gru_reset_before": "GRU",
+
+@dataclass(frozen=True)
+class Node:
+    """The operator of a cell, with the place of each of ONNX's gates among ours, and the parameters in its input P.
+
+    A gate without a place has rows, and a part of P, which ONNX ignores.
+    """
+
+    operator: str
+    gates: tuple[int | None, ...]
+    peepholes: tuple[str | None, ...] = ()
+    attributes: tuple[tuple[str, int], ...] = ()
+
+
+_LSTM, _GRU = (0, 3, 1, 2), (1, 0, 2)
+"""i, o, f, c among i, f, g, o, and z, r, h among r, z, n."""
+
+NODES = {
+    "rnn_relu": Node("RNN", (0,)),
+    "rnn_tanh": Node("RNN", (0,)),
+    "lstm": Node("LSTM", _LSTM),
+    "lstm_peephole": Node("LSTM", _LSTM, ("c2i_weight", "c2o_weight", "c2f_weight")),
+    "lstm_coupled": Node("LSTM", (0, 2, None, 1), attributes=(("input_forget", 1),)),
+    "gru": Node("GRU", _GRU, attributes=(("linear_before_reset", 1),)),
+    "gru_reset_before": Node("GRU", _GRU, attributes=(("linear_before_reset", 0),)),
 }
-# Where each of ONNX's gates is among ours: i, o, f, c among i, f, g, o and z, r, h among r, z, n. With coupled gates
-# there is no f among ours, i, g, o; the node has rows for it, which it ignores.
-GATES = {"LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2), "RNN": (0,)}
-COUPLED = (0, 2, None, 1)
+
+
+def node_of(cell: str) -> Node:
+    """The node of a cell; for one that is not here, `ONNX` in its test."""
+    return NODES[cell] if cell in NODES else in_test_of(cell, "ONNX")
 
 
 def values_of_onnxruntime(
@@ -38,8 +59,8 @@ def values_of_onnxruntime(
 
     `activations` are ONNX's names with their alpha and beta, in the order of its roles.
     """
-    operator, single = OPERATORS[cell], np.float32
-    order = COUPLED if cell == "lstm_coupled" else GATES[operator]
+    described, single = node_of(cell), np.float32
+    operator, order = described.operator, described.gates
     inputs: dict[str, NDArray[np.generic]] = {
         "X": x.astype(single),
         "W": _ordered(parameters["i2h_weight"], order)[np.newaxis],
@@ -51,9 +72,10 @@ def values_of_onnxruntime(
     if "c" in state:
         inputs["initial_c"] = state["c"].astype(single)[np.newaxis]
         names.append("initial_c")
-    if cell == "lstm_peephole":
-        peepholes = [parameters[f"c2{gate}_weight"] for gate in "iof"]
-        inputs["P"] = np.concatenate(peepholes).astype(single)[np.newaxis]
+    if described.peepholes:
+        ignored = np.full(state["h"].shape[1], 3.0)
+        parts = [ignored if name is None else parameters[name] for name in described.peepholes]
+        inputs["P"] = np.concatenate(parts).astype(single)[np.newaxis]
         names.append("P")
     outputs = ["Y", "Y_h"] + (["Y_c"] if operator == "LSTM" else [])
     node = helper.make_node(operator, names, outputs, **_attributes(cell, state, activations, clip))
@@ -79,11 +101,7 @@ def _attributes(
     activations: Sequence[tuple[str, float | None, float | None]],
     clip: float | None,
 ) -> dict[str, Any]:
-    attributes: dict[str, Any] = {"hidden_size": state["h"].shape[1]}
-    if cell.startswith("gru"):
-        attributes["linear_before_reset"] = int(cell == "gru")
-    if cell == "lstm_coupled":
-        attributes["input_forget"] = 1
+    attributes: dict[str, Any] = {"hidden_size": state["h"].shape[1], **dict(node_of(cell).attributes)}
     if clip is not None:
         attributes["clip"] = clip
     if cell == "rnn_relu" and not activations:

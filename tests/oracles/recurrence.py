@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from rnnviz.cells import CELLS
 from rnnviz.core.config import Network
 from rnnviz.core.inputs import Inputs
-from tests.oracles.cell_loops import DEFAULTS, Function, cell_values, function
+from tests.oracles.cell_loops import Function, cell_values, function
 from tests.oracles.computed import Answer
 
 FUSED_CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
@@ -49,7 +49,7 @@ def _functions(network: Network) -> dict[str, Function]:
     """The activations of the roles, from the names in the config; a clip cuts all arguments but that of the output."""
     names = {"activation": "relu" if network.cell == "rnn_relu" else "tanh", "gate": "sigmoid", "candidate": "tanh"}
     names["output"] = "tanh"
-    roles = list(DEFAULTS[network.kind.name])
+    roles = [role for role, _ in network.kind.activations]
     if network.activations is not None:
         names |= dict(zip(roles, network.activations, strict=True))
     return {role: _function(names[role], None if role == "output" else network.clip) for role in roles}

@@ -211,6 +211,10 @@ FOREIGN = {
 
 _ACTIVATIONS = {theirs.lower(): ACTIVATIONS[name] for name, theirs in ONNX_NAMES.items() if name != "linear"}
 
+_CELL_ATTRIBUTES = tuple(
+    dict.fromkeys(name for cell in CELLS.values() if cell.onnx for name, _ in cell.onnx.attributes)
+)
+"""The attributes that decide on the cell: input_forget and linear_before_reset."""
 _SIDES = {"forward": "l", "reverse": "l", "bidirectional": "lr"}
 _KNOWN_ATTRIBUTES = {
     "hidden_size": AttributeProto.INT,
@@ -221,7 +225,7 @@ _KNOWN_ATTRIBUTES = {
     "clip": AttributeProto.FLOAT,
     "layout": AttributeProto.INT,
     "output_sequence": AttributeProto.INT,
-    **{name: AttributeProto.INT for cell in CELLS.values() if cell.onnx for name, _ in cell.onnx.attributes},
+    **dict.fromkeys(_CELL_ATTRIBUTES, AttributeProto.INT),
 }
 
 
@@ -318,14 +322,13 @@ def _check_types(attributes: Attributes) -> None:
 def _cell(placed: PlacedNode, attributes: Attributes, constants: Constants) -> str:
     """The cell that the operator computes with these attributes and inputs."""
     cells = [cell for cell in CELLS.values() if cell.onnx and cell.onnx.name == placed.node.op_type]
-    keys = dict.fromkeys(key for cell in cells for key, _ in operator(cell).attributes)
-    given = {key: 1 for key in keys if _whole(attributes, key)}
+    given = {key: 1 for key in _CELL_ATTRIBUTES if _whole(attributes, key)}
     peepholes = any(operator(cell).peepholes for cell in cells) and bool(placed.input("P"))
     peepholes = peepholes and not _is_zeros(placed, "P", constants)
     fitting = [c for c in cells if dict(operator(c).attributes) == given and bool(operator(c).peepholes) == peepholes]
     if not fitting:
-        found = ["peepholes (P)"] * peepholes + [f"{key} = {value}" for key, value in given.items()]
-        raise UnreadableError(f"it has {join_words(found, 'and')}, and no cell here has both")
+        settings = [*(f"{key} = 1" for key in given), *["peepholes (P)"] * peepholes] or ["its attributes"]
+        raise UnreadableError(f"no cell here has {join_words(settings, 'and')}")
     names = {_text(name).lower() for name in attributes["activations"].strings} if "activations" in attributes else ()
     # Of cells that differ in their activations alone, the last is that of any others.
     own = [c for c in fitting if {named[0].lower() for _, f in c.activations if (named := onnx_activation(f))} == names]

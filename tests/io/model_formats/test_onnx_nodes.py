@@ -5,6 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from rnnviz.cells import CELLS
 from rnnviz.core.errors import InputError
 from rnnviz.io.model_formats.onnx import open_model
 
@@ -63,7 +64,6 @@ def test_gates_are_reordered_as_in_gluon(tmp_path):
     ("operator", "attributes", "reason"),
     [
         ("LSTM", {"clip": -3.0}, "clip is -3"),
-        ("LSTM", {"input_forget": 1, "inputs": ("x", "W", "R", "B", "", "", "", "P")}, "input_forget"),
         ("LSTM", {"activations": ["Sigmoid", "Tanh"]}, "3 for each"),
         ("LSTM", {"direction": "sideways"}, "sideways"),
         ("LSTM", {"layout": 2}, "layout"),
@@ -87,6 +87,12 @@ def test_a_node_that_no_cell_computes_is_refused_by_name(operator, attributes, r
     assert (entry.name, entry.cell) == ("Y", {"RNN": "rnn_tanh"}.get(operator, operator.lower()))
     with pytest.raises(InputError, match="cannot be run"):
         open_model(tmp_path / "m.onnx").parameters("Y")
+
+
+def test_attributes_that_no_cell_has_are_refused(tmp_path, monkeypatch):
+    monkeypatch.delitem(CELLS, "lstm_coupled")
+    entry = only(save(tmp_path / "m.onnx", [node("LSTM", input_forget=1)], tensors(weights("LSTM"))))
+    assert entry.reason == "no cell here has input_forget = 1"
 
 
 def test_weights_that_are_computed_are_refused_with_the_operator(tmp_path):
