@@ -10,9 +10,8 @@ from rnnviz.cells.gru import GRU
 from rnnviz.cells.gru_reset_before import GRU_RESET_BEFORE
 from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.cells.interpreters.graph import Graph, Node, evaluate, trace, value_limits
-from rnnviz.cells.lstm import LSTM
+from rnnviz.cells.lstm import LSTM, LSTM_PROJECTION
 from rnnviz.cells.lstm_peephole import LSTM_PEEPHOLE
-from rnnviz.cells.lstm_projection import LSTM_PROJECTION
 from rnnviz.cells.rnn import RNN_RELU
 from tests.cells.layers import ALL_CELLS, draw_layer
 
