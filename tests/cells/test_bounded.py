@@ -6,13 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rnnviz.cells import ACTIVATIONS, CELLS, Activation, CellSpec, hard_sigmoid
+from rnnviz.cells import ACTIVATIONS, CELLS, Activation, CellSpec, Gate, Step, Values, hard_sigmoid, sigmoid, tanh
 from rnnviz.cells.gru import GRU
-from rnnviz.cells.interpreters.bounded import BoundedLayer, bounded_block
+from rnnviz.cells.interpreters.bounded import BoundedLayer, _limits_by_output, bounded_block, largest_magnitude
 from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, exact
 from rnnviz.cells.lstm import LSTM, LSTM_PROJECTION
+from rnnviz.cells.rnn import RNN_RELU
 from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer, drawn_layers
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -190,3 +191,85 @@ def test_gates_of_a_block_are_given_by_name() -> None:
 
 def test_constants_of_an_activation_are_part_of_it() -> None:
     assert Activation("leaky_relu", 0.1) != Activation("leaky_relu", 0.2)
+
+
+@pytest.mark.parametrize("bound", [0.0, 2.0**-20])
+def test_limits_by_the_output_hold_the_state_and_are_tight(bound: float) -> None:
+    """c is between the limits that h = o · tanh(c) gives, whatever an engine's rounding and the error of o were."""
+    generator, eps = np.random.default_rng(3), 2.0**-23
+    layer = BoundedLayer(LSTM, draw_layer(LSTM).in_type("float32").parameters)
+    o, c = generator.uniform(0.05, 1.0, 20_000), generator.uniform(-3.0, 3.0, 20_000)
+    moved = np.clip(o + generator.uniform(-1.0, 1.0, o.shape) * ALLOWED * bound, 0.0, 1.0).astype(np.float32)
+    squashed = np.tanh(c).astype(np.float32)
+    h = moved * np.nextafter(squashed, generator.choice([-2.0, 2.0], c.shape).astype(np.float32))
+    low, high = _limits_by_output(layer, BoundedArray(o, np.full_like(o, bound), eps), h.astype(np.float64))
+    assert ((low <= c) & (c <= high)).all()
+    # Eight bounds of h, of a relative error of o and of a step of tanh, over its slope.
+    size, slope = np.abs(np.tanh(c)), 1.0 - np.tanh(c) ** 2
+    reach = ALLOWED * (bound * size + eps * o * (1.0 + size)) / np.maximum(o - ALLOWED * bound, 0.0)
+    assert ((high - low)[reach < slope / 10] <= 2.5 * (reach / slope)[reach < slope / 10]).all()
+
+
+def test_limits_by_a_closed_output_gate_are_infinite() -> None:
+    layer = BoundedLayer(LSTM, draw_layer(LSTM).parameters)
+    low, high = _limits_by_output(layer, BoundedArray(np.full(1, 1e-9), np.full(1, 1e-9), 2.0**-23), np.zeros(1))
+    assert (low[0], high[0]) == (-np.inf, np.inf)
+
+
+def unsquashed(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """h follows from the previous c, which has no limit, and from a gate named as h is."""
+    h = sigmoid(u.h + v.h) * state.c
+    return Step(c=h + u.h, h=h)
+
+
+def test_a_state_that_is_not_h_has_no_limits() -> None:
+    cell = CellSpec("unsquashed", "", unsquashed, (Gate("h", ""),), states=LSTM.states)
+    low, high = BoundedLayer(cell, draw_layer(cell).parameters).hidden_limits(np.ones((2, 4)))
+    assert np.isneginf(low).all()
+    assert np.isposinf(high).all()
+
+
+def shared_parts(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """The parts of a sum that something else reads, too."""
+    return Step(h=tanh(u.a + v.a), x=u.a * v.a)
+
+
+def test_the_sum_of_two_parts_has_their_bounds_alone() -> None:
+    cell = CellSpec("shared", "", shared_parts, (Gate("a", ""),))
+    layer = draw_layer(cell).in_type("float32")
+    bounded = BoundedLayer(cell, layer.parameters)
+    parts = bounded.parts(layer.x, layer.before(traced(layer)["h"]))
+    u, v = (next(value for node, value in parts.items() if node.op == op) for op in "uv")
+    np.testing.assert_array_equal((u + v).bound, u.bound + v.bound)
+    assert (u + v).partial
+    assert u.value.shape == (4, 3, 4)
+
+
+@pytest.mark.parametrize("stored_as", ["", "float16"])
+def test_rounding_of_recorded_values_widens_the_bounds_of_what_reads_them(stored_as: str) -> None:
+    """By half a unit in the last place of every term, an eighth of which is in each of the eight bounds."""
+    layer = draw_layer(CELLS["rnn_tanh"], timesteps=2).in_type("float32")
+    hidden = layer.before(traced(layer)["h"])
+    bounded, plain = (BoundedLayer(layer.cell, layer.parameters, None, 0.0, kind, kind) for kind in (stored_as, ""))
+    (wide,), (narrow,) = (list(b.parts(layer.x, hidden).values()) for b in (bounded, plain))
+    half = 2.0**-11 if stored_as else 0.0
+    p = {name: np.abs(array.astype(np.float64)) for name, array in layer.parameters.items()}
+    x, h = (np.maximum(np.abs(array.astype(np.float64)), 2.0**-14) for array in (layer.x, hidden))
+    expected = half * (x @ p["i2h_weight"].T + h @ p["h2h_weight"].T) / ALLOWED
+    np.testing.assert_allclose(wide.bound - narrow.bound, expected, rtol=1e-5, atol=1e-15)
+
+
+def test_the_precision_is_that_of_the_coarser_type() -> None:
+    layer = draw_layer(LSTM)
+    assert BoundedLayer(LSTM, layer.parameters).eps == 2.0**-52
+    assert BoundedLayer(LSTM, layer.parameters, eps=2.0**-23).eps == 2.0**-23
+    assert BoundedLayer(LSTM, layer.in_type("float32").parameters, eps=2.0**-52).eps == 2.0**-23
+
+
+def test_the_scale_of_hidden_values_is_their_largest_magnitude_after_zeros() -> None:
+    assert BoundedLayer(LSTM, draw_layer(LSTM).parameters).hidden_scale == 1.0
+    assert BoundedLayer(RNN_RELU, draw_layer(RNN_RELU).parameters).hidden_scale == np.inf
+    layer = draw_layer(LSTM_PROJECTION)
+    scale = BoundedLayer(LSTM_PROJECTION, layer.parameters).hidden_scale
+    np.testing.assert_array_equal(scale, np.abs(layer.parameters["h2r_weight"]).sum(axis=1))
+    np.testing.assert_array_equal(largest_magnitude((np.array([-3.0, 0.0]), np.array([2.0, 0.0]))), [3.0, 1.0])

@@ -266,3 +266,10 @@ def test_settling_nonfinite_values_leaves_their_neighbors_unchanged() -> None:
     together = p * q
     assert together.bound[0] == alone[0].bound[0]
     assert together.bound[2] == alone[1].bound[0]
+
+
+def test_reshaping_keeps_a_pre_activation_one() -> None:
+    part = pre_activation(as_arrays(1.0, -2.0), as_arrays(3.0, 4.0), 5, LARGEST, EPS)
+    total = part.reshaped(2, 1) + part.reshaped(2, 1)
+    np.testing.assert_array_equal(total.bound, 2.0 * part.bound.reshape(2, 1))
+    assert not known(1.0, EPS).reshaped(1, 1).partial

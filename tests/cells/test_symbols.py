@@ -244,3 +244,13 @@ def test_limits_of_the_cells() -> None:
 def test_activations_of_numbers() -> None:
     assert sigmoid.bounded
     assert not leaky_relu.bounded
+
+
+@pytest.mark.parametrize("name", ["lstm_peephole", "lstm_projection", "gru_reset_before"])
+def test_the_arithmetic_is_in_float64_whatever_the_parameters_type(name: str) -> None:
+    layer = draw_layer(CELLS[name]).in_type("float32")
+    state = {key: array[0] for key, array in layer.state.items()}
+    for size in ("H", "P"):
+        for line in worked_lines(layer.cell, layer.parameters, layer.x[0, 0], state, 1, size):
+            assert {a.dtype for part in line.parts for a in (part.weights, part.inputs)} <= {np.dtype("float64")}
+            assert isinstance(line.value, float)

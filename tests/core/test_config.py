@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from rnnviz.cells import CellSpec, Gate, StateSpec, Step
 from rnnviz.core.config import DEFAULT_TOLERANCES, Config
 from rnnviz.core.errors import ConfigError, InputError
 from rnnviz.core.sequence_config import alphabet
@@ -262,3 +263,20 @@ def test_config_is_frozen() -> None:
     with pytest.raises(FrozenInstanceError):
         taken.network.cell = "gru"
     assert hash(taken) == hash(config())
+
+
+@pytest.mark.parametrize(
+    ("states", "projects"), [(("h",), False), (("h", "c"), False), (("h", "x"), False), (("c",), False), (("h",), True)]
+)
+def test_a_custom_cell_has_h_or_h_and_c_of_size_h(states: tuple[str, ...], projects: bool) -> None:
+    specs = tuple(StateSpec(symbol, "P" if projects and symbol == "h" else "H") for symbol in states)
+    cell = CellSpec("x", "x", lambda u, v, state, p: Step(h=u.a), (Gate("a", "a"),), states=specs)
+    config = Config.from_mapping({"network": {"cell": "./x.py", "input_size": 2, "hidden_size": 3}})
+    if states in (("h",), ("h", "c")) and not projects:
+        assert config.with_custom_cell(cell).network.kind is cell
+        assert config.with_custom_cell(cell).with_custom_cell(None).network.custom is None
+        return
+    with pytest.raises(ConfigError) as caught:
+        config.with_custom_cell(cell)
+    assert caught.value.key == "network.cell"
+    assert f"{specs[0].symbol} of size {specs[0].size}" in caught.value.sentence

@@ -262,3 +262,19 @@ def test_other_and_missing_files_are_refused(tmp_path: Path) -> None:
         read_npz(tmp_path / "a.npy")
     with pytest.raises(InputError, match=r"w\.npz cannot be read: No such file or directory\.$"):
         read_npz(tmp_path / "w.npz")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("text", ["gluon", "", "µ", "x" * 64])
+def test_a_text_is_read_in_either_byte_order(text: str, order: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", name=np.array(text, f"{order}U{max(1, len(text))}"))
+    assert NpzFile(tmp_path / "a.npz").text("name") == text
+
+
+def test_what_is_no_short_text_has_none(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", many=np.array(["a", "b"]), long=np.array("x" * 65), number=np.array(3.0))
+    file = NpzFile(tmp_path / "a.npz")
+    assert [file.text(name) for name in ("many", "long", "number")] == ["", "", ""]
+    bad = np.frombuffer(b"\xff" * 8, np.dtype("<U2")).reshape(())
+    np.savez(tmp_path / "b.npz", bad=bad)
+    assert NpzFile(tmp_path / "b.npz").text("bad") == "\ufffd\ufffd"

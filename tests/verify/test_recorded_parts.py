@@ -7,13 +7,16 @@ import pytest
 
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
+from rnnviz.engines.faults.engine import run_fault
+from rnnviz.engines.faults.registry import KNOWN_BUGS
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.verify import compare as compare_module
 from rnnviz.verify.audit import audit
 from rnnviz.verify.cell_state_invariants import cell_checks, cell_equality
 from rnnviz.verify.compare import compare
+from rnnviz.verify.diagnosis import diagnose
 from rnnviz.verify.step_inputs import followed, layer_input, previous_hidden
-from tests.oracles.computed import computed
+from tests.oracles.computed import computed, empty_trace
 from tests.verify.audit_helpers import inputs_of
 
 SHAPE = (3, 2, 5, 3, 4)
@@ -175,3 +178,19 @@ def test_derived_hidden_states_have_no_check_of_cell_states() -> None:
     inputs, trace = run_of("lstm", num_layers=1)
     assert len(cell_checks(inputs, trace)) == 2
     assert cell_checks(inputs, part_of(trace, {"hidden", "output"})) == []
+
+
+@pytest.mark.parametrize("missing", NOT_AVAILABLE[:3], ids=lambda names: " ".join(sorted(names)))
+def test_a_known_bug_explains_what_a_recording_has(missing: set[str]) -> None:
+    inputs, _ = run_of(num_layers=2)
+    (fault, *_) = KNOWN_BUGS["update-gate-inverted"].variants["gru"]
+    wrong = empty_trace(inputs, cell=False)
+    run_fault(fault, inputs, wrong, lambda done: None)
+    part = part_of(wrong, missing)
+    assert part.partial
+    found = audit(inputs, part)
+    assert diagnose(inputs, part, found) == (("update-gate-inverted",),)
+    # What is recorded has to be as the bug has it, each array for itself.
+    for name in {"output", "state_h"} - missing:
+        changed = replace(part, **{name: getattr(part, name) + 0.125})
+        assert diagnose(inputs, changed, found) == ()

@@ -1,0 +1,195 @@
+"""The compiled steps of cells: how many calls and buffers they take, and their loops."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from rnnviz.cells import ACTIVATIONS, CellSpec, Gate, Step, Values, sigmoid
+from rnnviz.cells.interpreters.graph import trace
+from rnnviz.cells.interpreters.program_source import Form, listing, program_source
+from rnnviz.cells.interpreters.schedule import schedule
+from rnnviz.cells.lstm import LSTM
+from tests.cells.layers import ALL_CELLS
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Calls of a step, with all named values kept and with a clip; buffers of lanes, the order of lanes, and rows.
+
+    `halved` are gates whose rows are halved, and `hoisted` those whose recurrent bias is added beforehand.
+    """
+
+    calls: int
+    with_values: int
+    clipped: int | None
+    buffers: int
+    lanes: str
+    products: int
+    halved: str
+    hoisted: str
+
+
+FIGURES = {
+    "rnn_relu": Figures(3, 3, 4, 0, "h", 1, "", "h"),
+    "rnn_tanh": Figures(3, 3, 4, 0, "h", 1, "", "h"),
+    "lstm": Figures(9, 13, 11, 0, "ifog", 4, "fio", "fgio"),
+    "gru": Figures(11, 14, 13, 0, "rzn", 3, "rz", "rz"),
+    "lstm_peephole": Figures(15, 19, 18, 1, "ifgo", 4, "fio", "fgio"),
+    "lstm_projection": Figures(10, 14, 12, 0, "ifog", 4, "fio", "fgio"),
+    "lstm_coupled": Figures(10, 14, 12, 1, "iog", 3, "io", "gio"),
+    "gru_reset_before": Figures(11, 14, 13, 0, "rzn", 2, "rz", "nrz"),
+    "indrnn": Figures(3, 3, 4, 0, "h", 0, "", ""),
+    "mgu": Figures(12, 14, None, 1, "fn", 1, "f", "fn"),
+    "mingru": Figures(6, 7, None, 0, "zn", 0, "z", ""),
+    "sru": Figures(12, 14, None, 1, "nfrs", 0, "fr", ""),
+    "ugrnn": Figures(7, 9, None, 1, "gn", 2, "g", "gn"),
+}
+
+
+@pytest.mark.parametrize("name", ALL_CELLS)
+def test_figures_of_a_step(name: str) -> None:
+    cell = ALL_CELLS[name]
+    plain = schedule(cell)
+    assert Figures(
+        len(plain.calls),
+        len(schedule(cell, tuple(trace(cell).values)).calls),
+        len(schedule(cell.with_clip(2.0)).calls) if cell.activations else None,
+        plain.buffers,
+        "".join(plain.lanes),
+        plain.products,
+        "".join(sorted({gate for _, gate in plain.halved})),
+        "".join(sorted(plain.hoisted)),
+    ) == FIGURES[name]  # fmt: skip
+    assert plain.temporaries == ()
+
+
+PEEPHOLE_LOOP = """\
+def run(h, c, all_u, all_c_next, all_h_next):
+    for u, c_next, h_next in zip(all_u, all_c_next, all_h_next):
+        dot(h, W_h2h, product)
+        add(u, v, v)
+        multiply(c2i_weight_and_c2f_weight_halved, c, w0_if)
+        add(v_if, w0_if, v_if)
+        tanh(v_ifg, v_ifg)
+        multiply(v_if, half, v_if)
+        add(v_if, half, v_if)
+        multiply(v_f, c, v_f)
+        multiply(v_i, v_g, v_i)
+        add(v_f, v_i, c_next)
+        multiply(c2o_weight_halved, c_next, v_f)
+        add(v_o, v_f, v_f)
+        tanh(v_f, v_f)
+        multiply(v_f, half, v_f)
+        add(v_f, half, v_f)
+        tanh(c_next, w0_f)
+        multiply(v_f, w0_f, h_next)
+        h, c = h_next, c_next
+    return h, c
+"""
+
+RESET_BEFORE_LOOP = """\
+def run(h, all_u_rz, all_u_n, all_h_next):
+    for u_rz, u_n, h_next in zip(all_u_rz, all_u_n, all_h_next):
+        matmul(h, W_h2h, product)
+        add(u_rz, v_rz, v_rz)
+        tanh(v_rz, v_rz)
+        multiply(v_rz, half, v_rz)
+        add(v_rz, half, v_rz)
+        multiply(v_r, h, v_r)
+        matmul(v_r, W_n, v_n)
+        add(u_n, v_n, v_n)
+        tanh(v_n, v_n)
+        subtract(h, v_n, v_r)
+        multiply(v_z, v_r, v_r)
+        add(v_n, v_r, h_next)
+        h = h_next
+    return h,
+"""
+
+SRU_LOOP = """\
+def run(h, c, all_u_fr, all_u_n, all_u_s, all_c_next, all_h_next):
+    for u_fr, u_n, u_s, c_next, h_next in zip(all_u_fr, all_u_n, all_u_s, all_c_next, all_h_next):
+        multiply(c2f_weight_and_c2r_weight_halved, c, v_fr)
+        add(u_fr, v_fr, v_fr)
+        tanh(v_fr, v_fr)
+        multiply(v_fr, half, v_fr)
+        add(v_fr, half, v_fr)
+        multiply(v_f, c, v_n)
+        subtract(one, v_f, v_f)
+        subtract(one, v_r, w0_r)
+        multiply(v_f, u_n, v_f)
+        add(v_n, v_f, c_next)
+        multiply(v_r, c_next, v_r)
+        multiply(w0_r, u_s, w0_r)
+        add(v_r, w0_r, h_next)
+        h, c = h_next, c_next
+    return h, c
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "loop"),
+    [
+        ("lstm_peephole", Form(), PEEPHOLE_LOOP),
+        ("gru_reset_before", Form(stacked=True), RESET_BEFORE_LOOP),
+        ("sru", Form(), SRU_LOOP),
+    ],
+)
+def test_the_loop_of_a_cell(name: str, form: Form, loop: str) -> None:
+    assert program_source(ALL_CELLS[name], form=form).text == loop
+
+
+def test_names_of_a_program() -> None:
+    source = program_source(ALL_CELLS["lstm_peephole"], ("i",))
+    assert source.inputs == (slice(0, 4),)
+    assert source.series == ("i", "c", "h")
+    assert source.kept == {"i", "c", "h"}
+    assert {name: lanes for name, _, lanes in source.lanes} == {
+        "v": slice(0, 4), "v_if": slice(0, 2), "v_ifg": slice(0, 3), "v_i": 0, "v_f": 1, "v_g": 2, "v_o": 3,
+        "w0_if": slice(0, 2), "w0_f": 1,
+    }  # fmt: skip
+    assert {name: (place.kind, place.number, place.scale) for name, place in source.fixed} == {
+        "c2i_weight_and_c2f_weight_halved": ("parameter", 0.0, 0.5),
+        "c2o_weight_halved": ("parameter", 0.0, 0.5),
+        "half": ("number", 0.5, 1.0),
+    }
+    assert source.weights == (("W_h2h", "product", ""),)
+    assert source.activations == ()
+
+
+def odd(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """Numbers that have no name, two softplus, and a gate that is read twice."""
+    i = ACTIVATIONS["softplus"](u.i + v.i)
+    g = ACTIVATIONS["softplus"](3 * u.g - v.g)
+    return Step(i=i, g=g, h=i * g + 0.25 * u.g, c=1.5 - state.c)
+
+
+def test_names_of_numbers_and_of_activations() -> None:
+    cell = CellSpec("odd", "", odd, LSTM.gates[:1] + LSTM.gates[2:3], states=LSTM.states)
+    source = program_source(cell)
+    assert [(name, activation.name) for name, activation in source.activations] == [("softplus_0", "softplus")]
+    numbers = {place.number for _, place in source.fixed if place.kind == "number"}
+    assert numbers == {3.0, 0.25, 1.5}
+    names = [name for name, place in source.fixed if place.kind == "number"]
+    assert len(set(names)) == 3
+    assert all(name.startswith("number_") for name in names)
+
+
+def long_names(u: Values, v: Values, state: Values, p: Values) -> Step:
+    reset, update, new = sigmoid(u.reset + v.reset), sigmoid(u.update + v.update), u.new + v.new
+    return Step(reset=reset, update=update, h=reset * new + update * state.h)
+
+
+def test_lanes_of_long_names_are_joined_by_underscores() -> None:
+    cell = CellSpec("long", "", long_names, tuple(Gate(name, name) for name in ("reset", "new", "update")))
+    calls = [text for text, _ in program_source(cell).lines]
+    assert schedule(cell).lanes in {("reset", "update", "new"), ("new", "reset", "update"), ("new", "update", "reset")}
+    assert any("v_reset_update" in call or "v_update_reset" in call for call in calls)
+
+
+def test_every_line_of_a_cell_is_listed_once() -> None:
+    for name in ("lstm", "gru", "sru", "mgu"):
+        shown = [line for line in listing(ALL_CELLS[name]).splitlines() if not line.startswith("    ")]
+        assert len(shown) == len(set(shown)) > 1, name
+        # The first call is the product, which no line asks for.
+        assert all("=" in line or line.startswith("return") for line in shown), name

@@ -1,0 +1,55 @@
+"""A file's cell as text, or one sentence with the line, read in the calling process."""
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+from rnnviz.cells.interpreters.serialized import cell_to_json
+from rnnviz.engines.user_code.user_step import RecurrenceError, read_cell
+from tests.cells.layers import EXAMPLES, ROOT
+from tests.engines.user_code.files import written
+
+STEP = "def step(u, v, state, p):\n    return Step(h=tanh(u.h + v.h))\n"
+
+
+class Watch:
+    """A watchdog that records entry and exit."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def __enter__(self) -> None:
+        self.seen.append("in")
+
+    def __exit__(self, *_: object) -> None:
+        self.seen.append("out")
+
+
+def test_the_file_is_read_under_watch() -> None:
+    watch = Watch()
+    assert read_cell(ROOT / "resources" / "cells" / "mgu.py", watch) == cell_to_json(EXAMPLES["mgu"])
+    assert watch.seen == ["in", "out"]
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("gates = 'h'\n1 / 0\n", ", line 2: ZeroDivisionError: division by zero."),
+        (STEP, ': The file defines no gates, such as gates = "f n".'),
+        ("gates = 'h'\nraise BaseException('no')\n", ": BaseException: no."),
+    ],
+)
+def test_a_file_that_declares_no_cell_is_refused(code: str, sentence: str, tmp_path: Path) -> None:
+    path = written(tmp_path, code)
+    with pytest.raises(RecurrenceError) as caught:
+        read_cell(path, nullcontext())
+    assert str(caught.value) == f"{path}{sentence}"
+    assert caught.value.__cause__ is not None
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecurrenceError, match=r"none\.py cannot be read: No such file or directory\.$"):
+        read_cell(tmp_path / "none.py", nullcontext())
+    with pytest.raises(RecurrenceError, match=str(tmp_path)):
+        read_cell(tmp_path, nullcontext())
