@@ -74,12 +74,8 @@ def _sentence(text: str) -> str:
 def load(path: Path, engines: str | None = None) -> Config:
     """Read a config.
 
-    If neither it nor `engines` names a reference, take one that can run here, and report it on standard error.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or a key is not valid.
+    If neither it nor `engines` names a reference, take one that can run here, and report it on standard error. Raises
+    an InputError if the file cannot be read, or a key is not valid.
     """
     from rnnviz.io.config_toml import load_config, unchanged
 
@@ -98,10 +94,7 @@ def add_cell_to(parser: ArgumentParser | _ArgumentGroup) -> None:
 def with_cell(config: Config, cell: str | None) -> Config:
     """The config with the cell of --cell.
 
-    Raises
-    ------
-    ConfigError
-        If it is neither a cell nor a file; the sentence names the option.
+    Raises a ConfigError if it is neither a cell nor a file; the sentence names the option.
     """
     if cell is None:
         return config
@@ -122,10 +115,8 @@ def complete(config: Config) -> Config:
 def engine_names(engines: str | None, reference: str | None = None, at_least: int = 2) -> tuple[str, ...] | None:
     """The engines of --engines, checked, with those of --reference; None without --engines.
 
-    Raises
-    ------
-    InputError
-        If a name is unknown or given twice, or too few engines are named; the sentence names the option.
+    Raises an InputError if a name is unknown or given twice, or too few engines are named; the sentence names the
+    option.
     """
     from rnnviz.engines.registry import find_engine
 

@@ -58,10 +58,7 @@ def unsupported_reason(name: str, network: Network) -> str | None:
 def load_file_engine(name: str, path: Path) -> Engine:
     """The engine "gluon" on a `.params` file, "torch" on a `.safetensors` file, or "onnx" on a model.
 
-    Raises
-    ------
-    EngineError
-        If it is not available here, or its import fails; the sentence says why.
+    Raises an EngineError if it is not available here, or its import fails; the sentence says why.
     """
     engine = load_engine(name)
     match name:

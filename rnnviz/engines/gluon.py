@@ -92,10 +92,7 @@ class GluonEngine:
 def read_parameters(path: Path, network: Network) -> Parameters:
     """The parameters that Gluon's layer reads from a `.params` file.
 
-    Raises
-    ------
-    EngineError
-        If it refuses the file; the sentence has what MXNet says.
+    Raises an EngineError if it refuses the file; the sentence has what MXNet says.
     """
     block = _block(network, network.input_size, network.num_layers, network.layout)
     try:

@@ -120,10 +120,7 @@ def is_known_bug(name: str) -> bool:
 def recordings_in(path: Path) -> tuple[str, ...]:
     """Engine names of the recorded outputs in an `.npz` file, one for each engine in it.
 
-    Raises
-    ------
-    InputError
-        If the file cannot be read or is damaged.
+    Raises an InputError if the file cannot be read or is damaged.
     """
     from rnnviz.engines.replay import engines_in
 
@@ -133,13 +130,7 @@ def recordings_in(path: Path) -> tuple[str, ...]:
 
 
 def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
-    """The entry of an engine.
-
-    Raises
-    ------
-    ConfigError
-        If no engine has that name.
-    """
+    """The entry of an engine. Raises a ConfigError if no engine has that name."""
     file = engine_file(name)
     if any(category(character) in _NOT_TEXT for character in name):
         raise ConfigError(
@@ -210,14 +201,8 @@ def _why_no_mxnet(engine: str) -> str:
 def load_engine(name: str) -> Engine:
     """Import and make an engine.
 
-    Raises
-    ------
-    ConfigError
-        If no engine has that name.
-    InputError
-        If it is a recording that cannot be read.
-    EngineError
-        If it is not available here, or its import fails; the sentence says why.
+    Raises a ConfigError if no engine has that name, and an InputError if it is a recording that cannot be read, and an
+    EngineError if it is not available here, or its import fails; the sentence says why.
     """
     entry = find_engine(name)
     if entry.unavailable is not None:

@@ -55,10 +55,8 @@ class Recording:
 def open_recording(name: str) -> Recording:
     """The recording that an engine's name, recording:PATH or recording:PATH#ENGINE, represents; no number is read.
 
-    Raises
-    ------
-    InputError
-        If the file cannot be read or is damaged, holds nothing of that engine, or does not show whose arrays are meant.
+    Raises an InputError if the file cannot be read or is damaged, holds nothing of that engine, or does not show whose
+    arrays are meant.
     """
     asked = recording_name(name)
     archive = NpzFile(Path(asked.path))
@@ -73,10 +71,7 @@ def open_recording(name: str) -> Recording:
 def engines_in(path: Path) -> tuple[str, ...]:
     """The engines whose arrays an archive holds by their names; none if they are there without one.
 
-    Raises
-    ------
-    InputError
-        If the file cannot be read or is damaged.
+    Raises an InputError if the file cannot be read or is damaged.
     """
     return _engines(NpzFile(path).headers)
 
@@ -84,10 +79,7 @@ def engines_in(path: Path) -> tuple[str, ...]:
 def check_recording(recording: Recording, inputs: Inputs) -> None:
     """Check every array's shape and type against the run, before a number is read.
 
-    Raises
-    ------
-    InputError
-        If one does not fit.
+    Raises an InputError if one does not fit.
     """
     for kind, name in recording.of(inputs.network).items():
         _check_array(recording.archive, name, expected(kind, inputs))
@@ -97,10 +89,7 @@ def check_recording(recording: Recording, inputs: Inputs) -> None:
 def computed_in(recording: Recording) -> str:
     """The type in which the arrays were computed, as the file says; empty if it does not.
 
-    Raises
-    ------
-    InputError
-        If it says something else than the name of a type.
+    Raises an InputError if it says something else than the name of a type.
     """
     if not recording.computed_in:
         return ""
@@ -195,10 +184,7 @@ class RecordedEngine:
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run`. Reports arrays that the recording lacks as missing, even if they follow from others.
 
-        Raises
-        ------
-        InputError
-            As `check_recording` does.
+        Raises an InputError as `check_recording` does.
         """
         # The file may have been saved anew since.
         recording = open_recording(self._name)

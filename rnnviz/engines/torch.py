@@ -86,10 +86,7 @@ class TorchEngine:
 def read_parameters(path: Path, network: Network) -> Parameters:
     """The parameters that PyTorch's module reads from the state_dict in a `.safetensors` file.
 
-    Raises
-    ------
-    EngineError
-        If it refuses the file; the sentence has what PyTorch says.
+    Raises an EngineError if it refuses the file; the sentence has what PyTorch says.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file

@@ -176,14 +176,9 @@ def call_in_subprocess(
     `what` is the error message's beginning, such as "weights.pt could not be read". `wanted` is called often; if it
     returns False, the call is canceled. `notify` gets the fraction that is done, as `core.progress` reports it.
 
-    Raises
-    ------
-    InputError
-        As the function raises it, or if the process dies or takes more than `seconds`.
-    EngineError
-        As the function raises it, or if it fails otherwise, or no process can be started.
-    CancelledError
-        If `wanted` returns False. The process has ended by then, also if `notify` raises.
+    Raises an InputError as the function raises it, or if the process dies or takes more than `seconds`, and an
+    EngineError as the function raises it, or if it fails otherwise, or no process can be started, and a CancelledError
+    if `wanted` returns False. The process has ended by then, also if `notify` raises.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)

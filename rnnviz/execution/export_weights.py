@@ -200,10 +200,7 @@ def _bits(array: FloatArray) -> "np.ndarray[tuple[int, ...], np.dtype[np.unsigne
 def check_computes(engine: Engine, inputs: Inputs) -> None:
     """Run an engine, and audit each step against the parameters of `inputs`.
 
-    Raises
-    ------
-    EngineError
-        If the engine fails, or a step, a final state or an output is wrong; the sentence says where.
+    Raises an EngineError if the engine fails, or a step, a final state or an output is wrong; the sentence says where.
     """
     trace = _empty_trace(engine, inputs)
     with stage(0.0, 0.5) as notify:

@@ -86,10 +86,7 @@ class GuidedLesson:
 def read_lesson(path: Path) -> GuidedLesson:
     """One lesson from its file.
 
-    Raises
-    ------
-    InputError
-        If it is not as a lesson must be; the sentence names the lesson, the step and the statement.
+    Raises an InputError if it is not as a lesson must be; the sentence names the lesson, the step and the statement.
     """
     try:
         text = path.read_text(encoding="utf-8")

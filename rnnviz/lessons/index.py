@@ -40,25 +40,15 @@ class Lesson:
 def lessons() -> tuple[Lesson, ...]:
     """All lessons in the order of their numbers.
 
-    Raises
-    ------
-    FileNotFoundError
-        If the installation lacks them.
-    InputError
-        If a file among them does not begin as a lesson does.
+    Raises a FileNotFoundError if the installation lacks them, and an InputError if a file among them does not begin as
+    a lesson does.
     """
     found = [_read(path) for path in resource_path("lessons").glob("*.toml")]
     return tuple(sorted(found, key=lambda lesson: lesson.number))
 
 
 def find_lesson(name: str) -> Lesson:
-    """The lesson of that name.
-
-    Raises
-    ------
-    InputError
-        If there is none; the sentence lists the names.
-    """
+    """The lesson of that name. Raises an InputError if there is none; the sentence lists the names."""
     for lesson in lessons():
         if lesson.name == name:
             return lesson
@@ -100,10 +90,7 @@ class LessonEntry:
 def lesson_entries() -> tuple[LessonEntry, ...]:
     """All guided lessons in the order of their files' names.
 
-    Raises
-    ------
-    FileNotFoundError
-        If the installation lacks them.
+    Raises a FileNotFoundError if the installation lacks them.
     """
     paths = sorted(resource_path("lessons").glob("*.md"))
     return tuple(_entry(number, path) for number, path in enumerate(paths, start=1))

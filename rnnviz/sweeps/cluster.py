@@ -47,13 +47,7 @@ class ClusterScheduler(AbstractContextManager["ClusterScheduler"]):
     """Hands rows to the scheduler of Dask at an address such as tcp://10.0.0.1:8786."""
 
     def __init__(self, address: str) -> None:
-        """Connect.
-
-        Raises
-        ------
-        InputError
-            If no scheduler answers there.
-        """
+        """Connect. Raises an InputError if no scheduler answers there."""
         try:
             # A client without a scheduler leaves a thread behind.
             asyncio.run(_meet(address))

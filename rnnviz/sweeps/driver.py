@@ -79,13 +79,7 @@ def _version(engine: str) -> str | None:
 
 
 def check_engines(sweep: Sweep) -> dict[str, EngineEntry]:
-    """The entries of a sweep's engines.
-
-    Raises
-    ------
-    ConfigError
-        If one does not exist.
-    """
+    """The entries of a sweep's engines. Raises a ConfigError if one does not exist."""
     return {engine: find_engine(engine, "engines") for engine in sweep.engines}
 
 
@@ -140,12 +134,8 @@ class Sweeping:
     def rows(self, scheduler: Scheduler, journal: Journal) -> Iterator[SweepRow]:
         """Compute the remaining rows; each is yielded once, after it was written to the journal.
 
-        Ends early, without an error, if the scheduler is stopped.
-
-        Raises
-        ------
-        InputError
-            If the journal cannot be written.
+        Ends early, without an error, if the scheduler is stopped. Raises an InputError if the journal cannot be
+        written.
         """
         points: dict[Future[SweepResult], Point] = {}
         left = iter(self.left)

@@ -107,11 +107,8 @@ class Sweep:
     def from_mapping(cls, values: Mapping[str, Any]) -> "Sweep":
         """Validate a mapping: tables of a config, `grid` with a list for each dotted key, `seeds`, `engines`, `audit`.
 
-        Raises
-        ------
-        ConfigError
-            If a key is unknown, a list empty or with a repetition, a value not allowed, or the rows are too many;
-            and if not one combination of the values is a config.
+        Raises a ConfigError if a key is unknown, a list empty or with a repetition, a value not allowed, or the rows
+        are too many; and if not one combination of the values is a config.
         """
         for name in values:
             if name not in KEYS:
@@ -157,12 +154,7 @@ def declaration(key: str) -> FieldSpec | None:
 def checked_value(key: str, value: Any) -> Any:
     """The value of a row under one of its keys, as in the sweep.
 
-    Raises
-    ------
-    ConfigError
-        If the key may not hold this.
-    KeyError
-        If rows have no such key.
+    Raises a ConfigError if the key may not hold this, and a KeyError if rows have no such key.
     """
     config_field = {SEED: _SEED, ENGINE: _ENGINE}.get(key) or declaration(key)
     if config_field is None:
@@ -232,12 +224,7 @@ def load_sweep(
     `base` names a config that the rows start from; the sweep's own tables change single keys of it. Paths in either
     file are relative to its own folder.
 
-    Raises
-    ------
-    InputError
-        If a file cannot be read or is not TOML.
-    ConfigError
-        As `Sweep.from_mapping` does.
+    Raises an InputError if a file cannot be read or is not TOML, and a ConfigError as `Sweep.from_mapping` does.
     """
     values = _read(path)
     folder = path.absolute().parent

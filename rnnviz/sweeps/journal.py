@@ -25,10 +25,7 @@ def journal_of(sweep: Path) -> Path:
 def read_journal(path: Path) -> dict[str, SweepResult]:
     """The latest finding of each key; none if the file does not exist.
 
-    Raises
-    ------
-    InputError
-        If the file cannot be read.
+    Raises an InputError if the file cannot be read.
     """
     check_regular(path)
     try:
@@ -53,10 +50,7 @@ class Journal(AbstractContextManager["Journal"]):
     def __init__(self, path: Path) -> None:
         """Open a journal, or begin one; the end of a torn line is cut off.
 
-        Raises
-        ------
-        InputError
-            If the file cannot be written, is not a journal, or another sweep is writing it.
+        Raises an InputError if the file cannot be written, is not a journal, or another sweep is writing it.
         """
         self._path = path
         check_regular(path)
@@ -74,10 +68,7 @@ class Journal(AbstractContextManager["Journal"]):
     def append(self, key: str, values: Mapping[str, Any], finding: SweepResult) -> None:
         """Write a finding; `values` say for a reader which row it is of.
 
-        Raises
-        ------
-        InputError
-            If the disk takes no more.
+        Raises an InputError if the disk takes no more.
         """
         entry = {"key": key, "values": dict(values), **finding.to_mapping()}
         # A path that is not UTF-8 has lone surrogates, which JSON reads back from this form.

@@ -63,13 +63,7 @@ class SweepResult:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "SweepResult":
-        """Read the result of `to_mapping`.
-
-        Raises
-        ------
-        InputError
-            If it is something else.
-        """
+        """Read the result of `to_mapping`. Raises an InputError if it is something else."""
         try:
             verdict, wrong = values["verdict"], values["first_wrong"]
             if verdict not in ROW_VERDICTS:

@@ -29,26 +29,14 @@ _DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, Re
 
 
 def write_sweep_csv(table: SweepTable, path: Path) -> None:
-    """Write the rows that have a finding.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
-    """
+    """Write the rows that have a finding. Raises an InputError if the file cannot be written."""
     rows = [row for row in table.rows if row.finding is not None]
     with atomic_write(path) as temporary, temporary.open("wb") as out:
         _frame(table.keys, rows).write_csv(out)
 
 
 def write_sweep_json(table: SweepTable, path: Path) -> None:
-    """Write `sweep_json`.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
-    """
+    """Write `sweep_json`. Raises an InputError if the file cannot be written."""
     with atomic_write(path) as temporary:
         temporary.write_text(sweep_json(table), encoding="utf-8", errors="backslashreplace")
 
@@ -71,10 +59,7 @@ def sweep_json(table: SweepTable) -> str:
 def load_sweep_results(path: Path) -> SweepTable:
     """Read a file that a sweep has written.
 
-    Raises
-    ------
-    InputError
-        If it cannot be read, or is something else; the sentence names the file.
+    Raises an InputError if it cannot be read, or is something else; the sentence names the file.
     """
     check_regular(path)
     try:

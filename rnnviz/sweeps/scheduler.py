@@ -23,10 +23,7 @@ from rnnviz.verify.result import RunResult
 def find(request: RunRequest, supervisor: Supervisor) -> SweepResult:
     """Run a request and return its result; any failure, including an engine's crash, is a result.
 
-    Raises
-    ------
-    CancelledError
-        If the supervisor has stopped it.
+    Raises a CancelledError if the supervisor has stopped it.
     """
     for event in supervisor.events(request):
         match event:

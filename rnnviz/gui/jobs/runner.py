@@ -75,8 +75,6 @@ class Runner(QObject):
         """
         if self._closed:
             return
-        from rnnviz.execution.events import RunRequest
-
         self._set_up()
         request = RunRequest(config, load_inputs, audit, trusted)
         self._wanted = request

@@ -39,10 +39,7 @@ class Evaluator:
     def value(self, node: ast.expr) -> Value:
         """The value of an expression.
 
-        Raises
-        ------
-        UnansweredError
-            If the run has no such part, shapes do not fit, or too much would have to be read.
+        Raises an UnansweredError if the run has no such part, shapes do not fit, or too much would have to be read.
         """
         with np.errstate(all="ignore"):
             found = self._visit(node)

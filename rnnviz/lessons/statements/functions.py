@@ -39,10 +39,7 @@ class Budget:
     def spend(self, values: int, effort: int | None = None) -> None:
         """Count an array of this many values, each of which takes one operation unless `effort` says how many in all.
 
-        Raises
-        ------
-        TooLargeError
-            If the array has too many, or the statement had too many before.
+        Raises a TooLargeError if the array has too many, or the statement had too many before.
         """
         self._left -= values if effort is None else effort
         if values > LARGEST_ARRAY or self._left < 0:
@@ -75,10 +72,7 @@ class Function:
 def array(value: Value, what: str = "This") -> NDArray[Any]:
     """Numbers, or true and false, as an array.
 
-    Raises
-    ------
-    UnansweredError
-        If it is text, or a list of arrays such as `state`.
+    Raises an UnansweredError if it is text, or a list of arrays such as `state`.
     """
     if isinstance(value, np.ndarray | np.generic | bool | int | float):
         return np.asarray(value)
@@ -88,13 +82,7 @@ def array(value: Value, what: str = "This") -> NDArray[Any]:
 
 
 def truth(value: Value) -> bool:
-    """One true or false.
-
-    Raises
-    ------
-    UnansweredError
-        If it is something else, such as many of them.
-    """
+    """One true or false. Raises an UnansweredError if it is something else, such as many of them."""
     if isinstance(value, bool | np.bool_):
         return bool(value)
     if isinstance(value, np.ndarray) and value.dtype == np.bool_:

@@ -38,13 +38,7 @@ class Namespace:
         return Context(self.budget, *tolerances(self._result.config, *self.read[since:]))
 
     def name(self, name: str) -> Any:
-        """The value of a name.
-
-        Raises
-        ------
-        UnansweredError
-            If this run has no such thing.
-        """
+        """The value of a name. Raises an UnansweredError if this run has no such thing."""
         result = self._result
         network, inputs = result.config.network, result.inputs
         layers, directions, timesteps, samples, size = result.shape
@@ -128,10 +122,7 @@ class Namespace:
 def run_variable(result: RunResult, name: str) -> Any:
     """The value of one of the names in `OUTCOMES`.
 
-    Raises
-    ------
-    UnansweredError
-        If it takes an audit, and there was none.
+    Raises an UnansweredError if it takes an audit, and there was none.
     """
     match name:
         case "verdict":
@@ -179,10 +170,7 @@ def audit_of(result: RunResult, engine: str) -> Audit:
 def engine_name(result: RunResult, engine: str) -> str:
     """The name of an engine of the run, which may be called the reference or the candidate.
 
-    Raises
-    ------
-    UnansweredError
-        If it was not run.
+    Raises an UnansweredError if it was not run.
     """
     compare = result.config.compare
     name = {REFERENCE: compare.reference, CANDIDATE: compare.candidates[0]}.get(engine, engine)

@@ -124,10 +124,7 @@ class Statement:
 def parse_statement(text: str, expression: str) -> Statement:
     """The statement that `expression` writes.
 
-    Raises
-    ------
-    StatementError
-        If it is not an expression, or holds anything that is not allowed: the sentence names it.
+    Raises a StatementError if it is not an expression, or holds anything that is not allowed: the sentence names it.
     """
     return Statement(text, expression, parse_expression(expression))
 
