@@ -1,1 +1,5 @@
-"""Readers and writers of files: configs, sequences, model files, exports, sessions."""
+"""Readers and writers of files: configs, sequences, model files, exports, sessions.
+
+A file that is missing, damaged, unsupported or does not fit, or that cannot be written, raises an InputError. One that
+a config names raises a ConfigError with its key.
+"""

@@ -63,6 +63,25 @@ def _data_bytes() -> int:
     return 0
 
 
+@contextmanager
+def reading(path: object, kind: str = "", damage: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Raise an InputError for an OSError, a lack of memory, and `damage` that a library finds in a file of a format.
+
+    An OSError without the system's reason counts as damage if `damage` contains its class.
+    """
+    expected: tuple[type[Exception], ...] = (OSError, *damage)
+    try:
+        yield
+    except InputError:
+        raise
+    except MemoryError as error:
+        raise InputError(f"{path} needs more memory than is available: it is too large or corrupt.") from error
+    except expected as error:
+        if isinstance(error, OSError) and (error.strerror or OSError not in damage):
+            raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise damaged(Path(str(path)), kind, str(error) or type(error).__name__) from error
+
+
 PIECE_BYTES = 4 << 20
 
 
@@ -82,7 +101,14 @@ def read_pieces(file: IO[bytes], size: int) -> bytearray:
     return content
 
 
-_DAMAGE = (*ZIP_DAMAGE, KeyError)
+def read_at(path: Path, offset: int, size: int, kind: str, what: str) -> bytearray:
+    """The `size` bytes of `what` in a file of the format `kind`; they must lie within the size of the file."""
+    with reading(path), path.open("rb") as file:
+        file.seek(offset)
+        content = read_pieces(file, size)
+    if len(content) != size:
+        raise damaged(path, kind, f"it ends within {what}")
+    return content
 
 
 class ZipMembers:
@@ -125,12 +151,5 @@ class ZipMembers:
 
     @contextmanager
     def _opened(self) -> Iterator[zipfile.ZipFile]:
-        try:
-            with zipfile.ZipFile(self.path) as archive:
-                yield archive
-        except InputError:
-            raise
-        except OSError as error:
-            raise InputError(f"{self.path} cannot be read: {error.strerror or error}.") from error
-        except _DAMAGE as error:
-            raise damaged(self.path, self.kind, str(error) or type(error).__name__) from error
+        with reading(self.path, self.kind, (*ZIP_DAMAGE, KeyError)), zipfile.ZipFile(self.path) as archive:
+            yield archive

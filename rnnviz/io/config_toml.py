@@ -37,13 +37,7 @@ _TOKEN = re.compile(
 
 
 def parse_toml(text: str, name: str) -> dict[str, Any]:
-    """The tables of a TOML text; sentences call it `name`.
-
-    Raises
-    ------
-    InputError
-        If it is not TOML, or larger in any way than a config may be.
-    """
+    """The tables of a TOML text; sentences call it `name`."""
     _check_size(text, name)
     try:
         return tomllib.loads(text)
@@ -183,13 +177,7 @@ def dump_config(config: Config, folder: Path | None = None, unused: bool = True)
 
 
 def check_paths(config: Config) -> None:
-    """Refuse a path that a TOML file cannot hold, which is UTF-8 text.
-
-    Raises
-    ------
-    InputError
-        If a path in the config is not.
-    """
+    """Refuse a path that a TOML file cannot hold, which is UTF-8 text."""
 
     def check(path: str) -> str:
         if path != path.encode("utf-8", "ignore").decode("utf-8"):

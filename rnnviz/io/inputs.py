@@ -28,25 +28,13 @@ _ARCHIVED = "initial_state."
 
 
 def read_state(path: Path, network: Network, batch_size: int) -> State:
-    """h, and c for an LSTM, each (L·D, N, H); in a run's own archive `initial_state.h` and `initial_state.c`.
-
-    Raises
-    ------
-    InputError
-        If the file is missing or no `.npz` file, or holds anything but a state of this network and batch size.
-    """
+    """h, and c for an LSTM, each (L·D, N, H); in a run's own archive `initial_state.h` and `initial_state.c`."""
     arrays = read_npz(path, _ARCHIVED, partial(check_state, network, batch_size))
     return checked_state(network, batch_size, arrays)
 
 
 def stored_state(stored: StoredNetwork, network: Network, batch_size: int) -> State:
-    """The initial state that a model file stores, for each of `batch_size` samples.
-
-    Raises
-    ------
-    InputError
-        If the file stores none for this network, or one for another number of samples.
-    """
+    """The initial state that a model file stores, for each of `batch_size` samples."""
     assert stored.entry is not None
     arrays, name = stored.initial_state, stored.entry.name
     if not arrays:

@@ -16,13 +16,7 @@ _INDEXES = (".onnx", ".json")
 
 
 def check_output(path: str | Path | None) -> None:
-    """Refuse a file that cannot be written; None means that none is written.
-
-    Raises
-    ------
-    InputError
-        If its folder does not exist or may not be written to, it is a folder itself, or the system knows no such name.
-    """
+    """Refuse a file that cannot be written; None means that none is written."""
     if path is None:
         return
     path = Path(path)

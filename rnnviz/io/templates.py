@@ -47,12 +47,6 @@ def starter(cell: str | CellSpec) -> str:
 
 
 def write_starter(cell: str | CellSpec, path: Path) -> None:
-    """Write the starter for a cell.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
-    """
+    """Write the starter for a cell."""
     with atomic_write(path) as temporary:
         temporary.write_text(starter(cell), encoding="utf-8")

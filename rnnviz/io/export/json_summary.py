@@ -18,13 +18,7 @@ from rnnviz.verify.verdict import VERDICTS
 
 
 def write_json(result: RunResult, path: Path) -> None:
-    """Write `summary` as JSON text.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
-    """
+    """Write `summary` as JSON text."""
     with atomic_write(path) as temporary:
         temporary.write_text(json_text(result), encoding="utf-8", errors="backslashreplace")
 

@@ -31,11 +31,6 @@ def write_png(
 
     `progress` may raise to stop the writing; an existing file is then left as it was. The format is that of W3C's
     "Portable Network Graphics (PNG) Specification".
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
     """
     with atomic_write(path) as temporary, temporary.open("wb") as out:
         encode_png(strips, width, height, out, progress)

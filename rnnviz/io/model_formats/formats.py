@@ -222,23 +222,12 @@ def open_model(path: Path) -> ModelFile:
     """Open a model file, a folder that holds one, or a folder of `.npy` files.
 
     Call it in a subprocess with limited memory (`rlimits.limited_memory`), since a library may crash.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, is of no known format, or is damaged.
     """
     return format_of(path).open(path)
 
 
 def format_of(path: Path) -> Format:
-    """The format of a file or folder.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read, or neither its content nor its ending is known.
-    """
+    """The format of a file or folder."""
     path = model_in(path)
     if os.path.isdir(path):
         return NUMPY
@@ -269,13 +258,7 @@ def is_model_file(path: Path) -> bool:
 
 
 def model_in(path: Path) -> Path:
-    """The file itself; the only model file in a folder, the index of its shards, or a folder of `.npy` files itself.
-
-    Raises
-    ------
-    InputError
-        If a folder holds none or several, or is in a format that is not read.
-    """
+    """The file itself; the only model file in a folder, the index of its shards, or a folder of `.npy` files itself."""
     if not os.path.isdir(path):
         return path
     try:

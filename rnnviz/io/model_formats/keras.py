@@ -4,12 +4,11 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.io.model_formats.keras_config import configured_layers
 from rnnviz.io.model_formats.keras_file import KerasFile, read_array, read_tree
 from rnnviz.io.model_formats.keras_layers import cells_of, configured_layer, inferred_layer, stored_cells, unconfigured
-from rnnviz.io.model_formats.layered_file import LayeredFile, StoredLayer, UnreadableError, unsupported, with_stacks
+from rnnviz.io.model_formats.layered_file import LayeredFile, StoredLayer, readable, unsupported, with_stacks
 from rnnviz.io.model_formats.rnn_entry import Tensor, TensorFile
 
 _SHARD = re.compile(r"(?P<model>.+)_\d{5}\.weights\.h5")
@@ -19,22 +18,13 @@ def open_model(path: Path) -> LayeredFile:
     """The recurrent layers of the config with their weights, and those weights that no config describes.
 
     Connected layers are also offered as one network, if the file has a config that says so.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or is not a Keras model.
     """
-    try:
+    with readable(path):
         file = KerasFile(path)
         with file.weights() as (weights, size):
             stored = stored_cells(read_tree(weights, size))
         configured = configured_layers(file.config)
         matched = [cells_of(layer, stored) for layer in configured.listed]
-    except (UnreadableError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read: {error}.") from error
-    except MemoryError as error:
-        raise InputError(f"{path} needs more memory than is available: it is too large or corrupt.") from error
     layers = [configured_layer(file, layer, found) for layer, found in zip(configured.listed, matched, strict=True)]
     # A stack of cells is one network already.
     below = {
@@ -65,11 +55,8 @@ def _of_shard(path: Path, layers: list[StoredLayer]) -> list[StoredLayer]:
 
 
 def open_tensors(path: Path) -> TensorFile:
-    """The arrays of a Keras file by their paths in it; raises an InputError if it cannot be read or is none."""
-    try:
+    with readable(path):
         return KerasArrays(KerasFile(path))
-    except UnreadableError as error:
-        raise InputError(f"{path} cannot be read: {error}.") from error
 
 
 class KerasArrays:
@@ -83,6 +70,5 @@ class KerasArrays:
         self.tensors = {name: Tensor(array.shape, array.dtype) for name, array in self._arrays.items()}
 
     def read(self, name: str) -> FloatArray:
-        """The numbers of one array; as `tensors.TensorFile` says."""
         with self._file.weights() as (weights, _size):
             return read_array(weights, self._arrays[name])

@@ -9,7 +9,7 @@ import json
 import struct
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -20,16 +20,19 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.core.errors import InputError, damaged
+from rnnviz.core.errors import damaged
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.core.progress import advance, expect
-from rnnviz.io.bounded_read import PIECE_BYTES, limited_time
+from rnnviz.io.bounded_read import PIECE_BYTES, limited_time, reading
 from rnnviz.io.model_formats.layered_file import UnreadableError
 from rnnviz.io.model_formats.rnn_entry import widened
 
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, RecursionError)
 """The exceptions of h5py on corrupt content."""
+
+WEIGHTS, CONFIG = "model.weights.h5", "config.json"
+"""The members of a `.keras` archive."""
 
 HEADER_SECONDS = 60.0
 """How long the reading of all but numbers may take; HDF5 1.14 loops for ever over some damaged texts."""
@@ -193,34 +196,22 @@ class KerasFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """Read the config, and verify the checksums of an archive.
-
-        Raises
-        ------
-        InputError
-            If the file cannot be read, is of neither kind, or is damaged.
-        """
+        """Read the config, and verify the checksums of an archive."""
         self.path = path
-        try:
+        with self._reading():
             with path.open("rb") as file:
                 self._archived = file.read(4) == b"PK\x03\x04"
             config = self._checked_archive() if self._archived else self._config_attribute()
             self.config: Any = None if config is None else json.loads(config)
-        except InputError:
-            raise
-        except (*ZIP_DAMAGE, *DAMAGE) as error:
-            raise _damaged(path, error) from error
 
     @contextmanager
     def weights(self) -> Iterator[tuple[h5py.File, int]]:
-        """The open HDF5 file of weights, and its size; raises an InputError if the file is damaged."""
-        try:
-            with self._bytes() as (source, size), h5py.File(source, "r") as file:
-                yield file, size
-        except (InputError, UnreadableError):
-            raise
-        except (*ZIP_DAMAGE, *DAMAGE) as error:
-            raise _damaged(self.path, error) from error
+        """The open HDF5 file of weights, and its size."""
+        with self._reading(), self._bytes() as (source, size), h5py.File(source, "r") as file:
+            yield file, size
+
+    def _reading(self) -> AbstractContextManager[None]:
+        return reading(self.path, "Keras", (*ZIP_DAMAGE, *DAMAGE))
 
     def _config_attribute(self) -> str | bytes | None:
         beside = config_beside(self.path)
@@ -303,16 +294,6 @@ class _Part(io.RawIOBase):
         buffer[: len(data)] = data
         self._place += len(data)
         return len(data)
-
-
-def _damaged(path: Path, error: Exception) -> InputError:
-    if isinstance(error, OSError) and error.strerror:
-        return InputError(f"{path} cannot be read: {error.strerror}.")
-    return damaged(path, "Keras", str(error) or type(error).__name__)
-
-
-WEIGHTS = "model.weights.h5"
-CONFIG = "config.json"
 
 
 def config_beside(path: Path) -> Path | None:

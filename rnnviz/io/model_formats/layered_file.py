@@ -1,6 +1,7 @@
 """A model file as layers, each read by itself, and as the stacks that they form."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -9,6 +10,7 @@ import numpy as np
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.io.bounded_read import reading
 from rnnviz.io.model_formats.rnn_entry import Entry
 
 Arrays: TypeAlias = dict[str, FloatArray]
@@ -16,6 +18,16 @@ Arrays: TypeAlias = dict[str, FloatArray]
 
 class UnreadableError(Exception):
     """A layer cannot be read. Its text is the reason: lower case, no full stop."""
+
+
+@contextmanager
+def readable(what: object) -> Iterator[None]:
+    """Raise an error of reading a layer or a file as an InputError about `what`."""
+    try:
+        with reading(what):
+            yield
+    except (UnreadableError, RecursionError) as error:
+        raise InputError(f"{what} cannot be read: {error}.") from error
 
 
 @dataclass(frozen=True)
@@ -44,15 +56,12 @@ class LayeredFile:
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """See `ModelFile.entries`."""
         return tuple(layer.entry for layer in self._layers.values())
 
     def parameters(self, name: str) -> Mapping[str, FloatArray]:
-        """See `ModelFile.parameters`."""
         return self._read(name, lambda layer: layer.read())
 
     def initial_state(self, name: str) -> Mapping[str, FloatArray]:
-        """See `ModelFile.initial_state`."""
         return self._read(name, lambda layer: layer.read_state())
 
     def _read(self, name: str, read: Callable[[StoredLayer], Arrays]) -> Arrays:
@@ -61,14 +70,8 @@ class LayeredFile:
             raise InputError(f'{self._path} contains no recurrent layer "{name}".')
         if not layer.entry.supported:
             raise InputError(f"{self._path}: {name} cannot be run: {layer.entry.reason}.")
-        try:
+        with readable(f"{self._path}: {name}"):
             return read(layer)
-        except UnreadableError as error:
-            raise InputError(f"{self._path}: {name} cannot be read: {error}.") from error
-        except OSError as error:
-            raise InputError(f"{self._path}: {name} cannot be read: {error.strerror or error}.") from error
-        except MemoryError as error:
-            raise InputError(f"{self._path}: {name} asks for more memory than there is.") from error
 
 
 def unsupported(entry: Entry, reason: str) -> StoredLayer:

@@ -61,13 +61,7 @@ def _of_network(entry: Entry, config: Config) -> tuple[str, ...]:
 
 
 def choose(entries: Sequence[Entry], name: str | None, path: Path) -> Entry:
-    """The entry of that name, or the only one, of the file `path`, which has at least one.
-
-    Raises
-    ------
-    InputError
-        If there is none of that name, or several and no name; the sentence lists them.
-    """
+    """The entry of that name, or the only one, of the file `path`, which has at least one."""
     if name is None and len(entries) == 1:
         return entries[0]
     listed = ", ".join(f'"{entry.name}"' for entry in entries)
@@ -84,12 +78,6 @@ def read_weights(model: ModelFile, entry: Entry, network: Network, *, rounded: b
 
     With `rounded`, float64 weights are rounded to the network's dtype; without it that is refused where it would
     change one.
-
-    Raises
-    ------
-    InputError
-        If the entry is not supported, is another network, or holds a value that is not finite or not exact in the
-        network's dtype; both sides are named.
     """
     _check_network(entry, network)
     arrays = model.parameters(entry.name)
@@ -138,13 +126,7 @@ def _extent(entry: Entry) -> str:
 
 
 def check_values(name: str, array: FloatArray, network: Network, *, rounded: bool) -> None:
-    """Refuse an array with a value that is not finite, or that the network's dtype does not hold.
-
-    Raises
-    ------
-    InputError
-        With the array's name and the first such value or both types.
-    """
+    """Refuse an array with a value that is not finite, or that the network's dtype does not hold."""
     finite = np.isfinite(array)
     if not finite.all():
         place = tuple(int(i) for i in np.argwhere(~finite)[0])
@@ -170,13 +152,7 @@ _GLUON = re.compile(r"(?:parameters\.)?[lr]\d+_(?:i2h|h2h)_(?:weight|bias)")
 
 
 def entries_of(path: Path) -> tuple[Entry, ...]:
-    """The recurrent networks in a model file; to be called in a subprocess.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, is of no known format, is damaged, or takes more memory than its size calls for.
-    """
+    """The recurrent networks in a model file; to be called in a subprocess."""
     with within(path, room_for_file(path)):
         model = open_model(path)
         return tuple(replace(entry, batch_size=_batch_size(model, entry)) for entry in model.entries)
@@ -259,11 +235,6 @@ def config_of(path: Path, entry: Entry, cell: str | None = None, initial_state: 
 
     `initial_state` is "zeros", "normal" or the path of an `.npz` file. None is the stored initial state where the file
     holds one, else zeros.
-
-    Raises
-    ------
-    InputError
-        As `Entry.network` does, with the file's path; or if the entry leaves the initial state open and none is given.
     """
     try:
         network = entry.network(cell)

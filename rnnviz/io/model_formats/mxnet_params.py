@@ -23,9 +23,9 @@ from rnnviz.core.errors import InputError, damaged
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.regular_file import check_regular
-from rnnviz.io.bounded_read import read_pieces
-from rnnviz.io.model_formats.named_arrays import NamedArrays
-from rnnviz.io.model_formats.rnn_entry import ModelFile, Tensor, TensorFile, widened
+from rnnviz.io.bounded_read import reading
+from rnnviz.io.model_formats.named_arrays import NamedArrays, read_tensor
+from rnnviz.io.model_formats.rnn_entry import ModelFile, Tensor, TensorFile
 
 _KIND = "MXNet parameter"
 _LIST = 0x112
@@ -40,13 +40,11 @@ _TYPES = (
 
 
 def open_model(path: Path) -> ModelFile:
-    """Open a `.params` file; raises an InputError if it is damaged or has unsupported content."""
     unpacked = UnpackedVectors(open_tensors(path), path)
     return NamedArrays(JoinedGates(unpacked), unpacked.reasons)
 
 
 def open_tensors(path: Path) -> TensorFile:
-    """All arrays of a `.params` file; raises an InputError if it is damaged or has unsupported content."""
     return NDArrays(path)
 
 
@@ -55,28 +53,15 @@ class NDArrays:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        try:
-            with path.open("rb") as file:
-                size = file.seek(0, 2)
-                file.seek(0)
-                self._arrays = _Reader(path, file, size).arrays()
-        except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+        with reading(path), path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(0)
+            self._arrays = _Reader(path, file, size).arrays()
         self.tensors = {name: tensor for name, (tensor, _) in self._arrays.items()}
 
     def read(self, name: str) -> FloatArray:
-        """The numbers of one array; as `tensors.TensorFile` says."""
         tensor, offset = self._arrays[name]
-        stored = np.dtype("uint16" if tensor.dtype == "bfloat16" else tensor.dtype).newbyteorder("<")
-        try:
-            with self._path.open("rb") as file:
-                file.seek(offset)
-                content = read_pieces(file, prod(tensor.shape) * stored.itemsize)
-        except OSError as error:
-            raise InputError(f"{self._path} cannot be read: {error.strerror or error}.") from error
-        if len(content) != prod(tensor.shape) * stored.itemsize:
-            raise damaged(self._path, _KIND, f"it ends within {name}")
-        return widened(np.frombuffer(content, stored).reshape(tensor.shape), tensor.dtype)
+        return read_tensor(self._path, _KIND, name, tensor, offset)
 
 
 class _Reader:
@@ -232,7 +217,6 @@ class UnpackedVectors:
             self.tensors |= {made: Tensor(part.shape, tensor.dtype) for made, part in cut.items()}
 
     def read(self, name: str) -> FloatArray:
-        """The numbers of one array; as `tensors.TensorFile` says."""
         part = self._parts.get(name)
         if part is None:
             return self._file.read(name)
@@ -341,7 +325,6 @@ class JoinedGates:
         self.tensors = {name: tensor for name, tensor in file.tensors.items() if name not in taken} | joined
 
     def read(self, name: str) -> FloatArray:
-        """The numbers of one array; as `tensors.TensorFile` says."""
         if name not in self._parts:
             return self._file.read(name)
         return np.concatenate([self._file.read(part) for part in self._parts[name]])

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from math import prod
+from pathlib import Path
 
 import numpy as np
 
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.io.bounded_read import read_at
 from rnnviz.io.model_formats import gluon_names, torch_names
 from rnnviz.io.model_formats.infer_network import Found
-from rnnviz.io.model_formats.rnn_entry import RNN_CELLS, Entry, Tensor, TensorFile
+from rnnviz.io.model_formats.rnn_entry import RNN_CELLS, Entry, Tensor, TensorFile, stored_dtype, widened
 from rnnviz.io.model_formats.torch_names import CombinedWeights
 
 
@@ -46,7 +49,6 @@ class NamedArrays:
         return {}
 
     def parameters(self, name: str) -> dict[str, FloatArray]:
-        """The weights of one entry; as `entry.ModelFile` says."""
         found = self._found[name]
         entry, tensors = found.entry, self._file.tensors
         arrays: dict[str, FloatArray] = {}
@@ -58,6 +60,13 @@ class NamedArrays:
                 rows = arrays[gluon.replace("bias", "weight")].shape[0]
                 arrays[gluon] = np.zeros(rows, np.float64 if entry.dtype == "float64" else np.float32)
         return arrays
+
+
+def read_tensor(path: Path, kind: str, name: str, tensor: Tensor, offset: int) -> FloatArray:
+    """The numbers of an array that begins at the byte `offset` of a file of the format `kind`."""
+    stored = stored_dtype(tensor.dtype)
+    content = read_at(path, offset, prod(tensor.shape) * stored.itemsize, kind, name)
+    return widened(np.frombuffer(content, stored).reshape(tensor.shape), tensor.dtype)
 
 
 def is_weight(name: str) -> bool:

@@ -6,12 +6,12 @@ from zipfile import ZipFile
 import numpy as np
 
 from rnnviz.core.config import Network
-from rnnviz.core.errors import InputError, damaged, printable
+from rnnviz.core.errors import InputError, printable
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.npz import DAMAGE, NpyHeader, NpzFile, read_npy_header
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.regular_file import check_regular
-from rnnviz.io.bounded_read import read_pieces
+from rnnviz.io.bounded_read import read_pieces, reading
 from rnnviz.io.model_formats.named_arrays import NamedArrays
 from rnnviz.io.model_formats.rnn_entry import ModelFile, Tensor, TensorFile, widened
 
@@ -21,7 +21,6 @@ _PICKLED = "it is stored as pickled Python objects, which are never unpickled: s
 
 
 def open_model(path: Path) -> ModelFile:
-    """Open an `.npz` file or a folder of `.npy` files; raises an InputError if one is damaged or only pickled."""
     file = NpyFiles(path)
     model = NamedArrays(file)
     pickled = [name for name, tensor in file.tensors.items() if tensor.unreadable]
@@ -34,7 +33,6 @@ def open_model(path: Path) -> ModelFile:
 
 
 def open_tensors(path: Path) -> TensorFile:
-    """All arrays of an `.npz` file or a folder of `.npy` files; raises an InputError if one is damaged."""
     return NpyFiles(path)
 
 
@@ -55,7 +53,6 @@ class NpyFiles:
         }
 
     def read(self, name: str) -> FloatArray:
-        """The numbers of one array; as `tensors.TensorFile` says."""
         array = self._files.read(self._stored[name])
         return widened(array, array.dtype.name)
 
@@ -66,34 +63,21 @@ class _Folder:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.headers: dict[str, NpyHeader] = {}
-        try:
+        with reading(path, "numpy", DAMAGE):
             for file in sorted(path.glob("*.npy")):
                 check_regular(file)
                 with file.open("rb") as opened:
                     self.headers[file.stem] = read_npy_header(opened, file.stat().st_size)
-        except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-        except DAMAGE as error:
-            raise _damaged(path, error) from error
 
     def read(self, name: str) -> FloatArray:
         header = self.headers[name]
-        try:
-            with (self._path / f"{name}.npy").open("rb") as file:
-                file.read(header.begin)
-                content = read_pieces(file, header.size - header.begin)
-                if len(content) != header.size - header.begin or file.read(1):
-                    raise ValueError(f"{name} is longer or shorter than it says")
-                array = np.frombuffer(content, header.dtype)
-                return array.reshape(header.shape, order="F" if header.fortran else "C")
-        except OSError as error:
-            raise InputError(f"{self._path} cannot be read: {error.strerror or error}.") from error
-        except DAMAGE as error:
-            raise _damaged(self._path, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> InputError:
-    return damaged(path, "numpy", str(error) or type(error).__name__)
+        with reading(self._path, "numpy", DAMAGE), (self._path / f"{name}.npy").open("rb") as file:
+            file.read(header.begin)
+            content = read_pieces(file, header.size - header.begin)
+            if len(content) != header.size - header.begin or file.read(1):
+                raise ValueError(f"{name} is longer or shorter than it says")
+            array = np.frombuffer(content, header.dtype)
+            return array.reshape(header.shape, order="F" if header.fortran else "C")
 
 
 def write_weights(_network: Network, parameters: Parameters, path: Path) -> None:

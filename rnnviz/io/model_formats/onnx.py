@@ -6,6 +6,7 @@ A written model reads `input` (T, N, I) and the initial states `h_0`, and `c_0` 
 
 import mmap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
-from rnnviz.io.model_formats.layered_file import LayeredFile, UnreadableError, with_stacks
+from rnnviz.io.model_formats.layered_file import LayeredFile, UnreadableError, readable, with_stacks
 from rnnviz.io.model_formats.onnx_constants import Constants, Origin, Values, layout_of
 from rnnviz.io.model_formats.onnx_graph import GraphScope, PlacedNode, nodes, recurrent_ancestors
 from rnnviz.io.model_formats.onnx_nodes import RecurrentNode, is_recurrent, recurrent_node, unrolled_layer
@@ -49,15 +50,10 @@ class Initializers:
                 self._problems[tensor.name] = error.strerror or str(error)
 
     def read(self, name: str) -> FloatArray:
-        """The numbers of one initializer; as `tensors.TensorFile` says, and an InputError if they are elsewhere."""
-        try:
+        with readable(f"{self._path}: {name}"):
             if name in self._problems:
                 raise UnreadableError(self._problems[name])
             numbers = self._stored[name].read()
-        except UnreadableError as error:
-            raise InputError(f"{self._path}: {name} cannot be read: {error}.") from error
-        except OSError as error:
-            raise InputError(f"{self._path}: {name} cannot be read: {error.strerror or error}.") from error
         return numbers.astype(np.float64 if numbers.dtype == np.float64 else np.float32)
 
 
@@ -147,14 +143,9 @@ def open_model(path: Path) -> LayeredFile:
     """Every RNN, LSTM and GRU node, in subgraphs and functions too, and those that feed each other as one network.
 
     Weights in files beside the model are looked for within its folder, and read for the chosen entry only.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read or is not a valid ONNX model.
     """
     model = _load(path)
-    try:
+    with readable(path), _names_as_text(path, "graph cannot be followed"):
         constants = Constants.of(model, path)
         placed = with_rolled(list(nodes(model)), constants)
         found = [recurrent_node(node, constants) for node in placed if is_recurrent(node)]
@@ -163,36 +154,32 @@ def open_model(path: Path) -> LayeredFile:
         if left is None and not layers:
             left, single = single_step(placed), True
         return LayeredFile(path, layers if left is None else [*layers, unrolled_layer(left, single=single)])
-    except UnreadableError as error:
-        raise InputError(f"{path} cannot be read: {error}.") from error
-    except MemoryError as error:
-        raise InputError(f"{path} needs more memory than is available: it is too large or corrupt.") from error
-    except (ValueError, RecursionError) as error:
-        # Names that are no UTF-8 are met where they are read.
-        raise InputError(f"{path} is not a valid ONNX model: its graph cannot be followed.") from error
 
 
 def open_tensors(path: Path) -> TensorFile:
-    """The initializers of an ONNX model; raises an InputError if it cannot be read or is none."""
+    model = _load(path)
+    with _names_as_text(path, "tensors have no names that can be read"):
+        return Initializers(path, model.graph.initializer)
+
+
+@contextmanager
+def _names_as_text(path: Path, fault: str) -> Iterator[None]:
+    """Names that are no UTF-8 are met where they are read."""
     try:
-        return Initializers(path, _load(path).graph.initializer)
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        # Names that are no UTF-8 are met where they are read.
-        raise InputError(f"{path} is not a valid ONNX model: its tensors have no names that can be read.") from error
+        yield
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not a valid ONNX model: its {fault}.") from error
 
 
 def _load(path: Path) -> ModelProto:
-    try:
+    with readable(path):
         size = path.stat().st_size
-        model = None if size > _LARGEST_BYTES else _parsed(path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except MemoryError as error:
-        raise InputError(f"{path} needs more memory than is available: it is too large or corrupt.") from error
-    except (DecodeError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not a valid ONNX model: its content is not a protobuf message.") from error
+        try:
+            model = None if size > _LARGEST_BYTES else _parsed(path)
+        except (DecodeError, ValueError, RecursionError) as error:
+            raise InputError(f"{path} is not a valid ONNX model: its content is not a protobuf message.") from error
     if model is None:
         raise InputError(
             f"{path} has {size:,} bytes: it must have less than 2 GB, with the weights in files beside it."

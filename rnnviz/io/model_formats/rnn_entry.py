@@ -38,13 +38,7 @@ class TensorFile(Protocol):
         ...
 
     def read(self, name: str) -> FloatArray:
-        """The numbers of one array of a type in `entry.DTYPES`, widened as `weights.widened` does.
-
-        Raises
-        ------
-        InputError
-            If the file is damaged.
-        """
+        """The numbers of one array of a type in DTYPES, widened as `widened` does."""
         ...
 
 
@@ -173,13 +167,7 @@ class Entry:
         return self.initial_state in ("input", "computed")
 
     def network(self, cell: str | None = None) -> Network:
-        """The network of the entry; `cell` is needed if the file does not name it.
-
-        Raises
-        ------
-        InputError
-            If the entry is not supported, or `cell` is missing or another one than the file holds.
-        """
+        """The network of the entry; `cell` is needed if the file does not name it."""
         inputs, hidden, layers, both = self.input_size, self.hidden_size, self.num_layers, self.bidirectional
         if not self.supported or inputs is None or hidden is None or layers is None or both is None:
             raise InputError(f"{self.name} cannot be run: {self.reason}.")
@@ -211,13 +199,8 @@ class ModelFile(Protocol):
     def parameters(self, name: str) -> Mapping[str, FloatArray]:
         """The weights of the supported entry `name`, by Gluon's names and in Gluon's order of gates.
 
-        Biases that the layer does not have are zeros. Arrays are float32 or float64; `weights.read_weights` checks
+        Biases that the layer does not have are zeros. Arrays are float32 or float64; `load.read_weights` checks
         their names, shapes and values against the network that they are for.
-
-        Raises
-        ------
-        InputError
-            If the file is damaged; the sentence names the file.
         """
         ...
 
@@ -226,20 +209,20 @@ class ModelFile(Protocol):
 
         "h", and "c" for an LSTM, each (L·D, N, H) in the order of `layer·D + direction`. N is 1 where every sample
         starts from the same numbers.
-
-        Raises
-        ------
-        InputError
-            If the file is damaged; the sentence names the file.
         """
         ...
 
 
 def widened(array: NDArray[np.generic], dtype: str) -> FloatArray:
-    """Values as float32, or as float64 if that is their type; `dtype` is one of `entry.DTYPES`.
+    """Values as float32, or as float64 if that is their type; `dtype` is one of DTYPES.
 
     bfloat16, which numpy has no type for, comes as its bits in uint16.
     """
     if dtype == "bfloat16":
         return (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
     return array.astype(np.float64 if dtype == "float64" else np.float32, copy=False)
+
+
+def stored_dtype(dtype: str) -> np.dtype[np.generic]:
+    """The little-endian type of numbers in a file; that of bfloat16 is uint16, as `widened` takes it."""
+    return np.dtype("uint16" if dtype == "bfloat16" else dtype).newbyteorder("<")

@@ -497,13 +497,7 @@ class Contents:
 
 
 def contents(value: Any, path: Path) -> Contents:
-    """The tensors of a state_dict by name; the dicts, lists and objects around it add to the prefix.
-
-    Raises
-    ------
-    InputError
-        If the value is neither, or its dicts and lists hold more values than can be followed.
-    """
+    """The tensors of a state_dict by name; the dicts, lists and objects around it add to the prefix."""
     walk = _Walk(path)
     if isinstance(value, dict | list | tuple):
         walk.visit(value, "", "", 0)

@@ -1,34 +1,22 @@
 """`.safetensors` files: their header is checked by the library that defines them."""
 
 import json
-from math import prod
 from pathlib import Path
 
-import numpy as np
-
 from rnnviz.core.config import Network
-from rnnviz.core.errors import InputError, damaged
+from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
-from rnnviz.io.bounded_read import read_pieces
+from rnnviz.io.bounded_read import reading
 from rnnviz.io.model_formats.infer_network import IN_PYTORCH
-from rnnviz.io.model_formats.named_arrays import NamedArrays
-from rnnviz.io.model_formats.rnn_entry import ModelFile, Tensor, TensorFile, widened
+from rnnviz.io.model_formats.named_arrays import NamedArrays, read_tensor
+from rnnviz.io.model_formats.rnn_entry import ModelFile, Tensor, TensorFile
 from rnnviz.io.model_formats.shards import shard_or_whole
 
 _DTYPES = {
-    "F64": "float64",
-    "F32": "float32",
-    "F16": "float16",
+    **{f"{kind}{bits}": f"{name}{bits}" for kind, name in (("I", "int"), ("U", "uint")) for bits in (8, 16, 32, 64)},
+    **{f"F{bits}": f"float{bits}" for bits in (16, 32, 64)},
     "BF16": "bfloat16",
-    "I64": "int64",
-    "I32": "int32",
-    "I16": "int16",
-    "I8": "int8",
-    "U64": "uint64",
-    "U32": "uint32",
-    "U16": "uint16",
-    "U8": "uint8",
     "BOOL": "bool",
     "C64": "complex64",
     "F8_E4M3": "float8_e4m3fn",
@@ -39,12 +27,10 @@ _DTYPES = {
 
 
 def open_model(path: Path) -> ModelFile:
-    """Open a `.safetensors` file; raises an InputError if it is damaged."""
     return shard_or_whole(path, open_tensors, lambda file, incomplete: NamedArrays(file, incomplete=incomplete))
 
 
 def open_tensors(path: Path) -> TensorFile:
-    """All arrays of a `.safetensors` file; raises an InputError if it is damaged."""
     return SafeTensors(path)
 
 
@@ -55,7 +41,7 @@ class SafeTensors:
         from safetensors import SafetensorError, safe_open
 
         self._path = path
-        try:
+        with reading(path, ".safetensors", (SafetensorError,)):
             with safe_open(path, framework="numpy") as file:
                 parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is not a mapping
                 self.tensors = {
@@ -63,25 +49,9 @@ class SafeTensors:
                     for name, part in parts.items()
                 }
             self._begins = self._read_begins()
-        except SafetensorError as error:
-            raise damaged(path, ".safetensors", str(error)) from error
-        except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
 
     def read(self, name: str) -> FloatArray:
-        """The numbers of one array; as `tensors.TensorFile` says."""
-        tensor = self.tensors[name]
-        stored = np.dtype("uint16" if tensor.dtype == "bfloat16" else tensor.dtype).newbyteorder("<")
-        size = prod(tensor.shape) * stored.itemsize
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._begins[name])
-                content = read_pieces(file, size)
-        except OSError as error:
-            raise InputError(f"{self._path} cannot be read: {error.strerror or error}.") from error
-        if len(content) != size:
-            raise damaged(self._path, ".safetensors", f"it ends within {name}")
-        return widened(np.frombuffer(content, stored).reshape(tensor.shape), tensor.dtype)
+        return read_tensor(self._path, ".safetensors", name, self.tensors[name], self._begins[name])
 
     def _read_begins(self) -> dict[str, int]:
         """The offset of each array's values; the library has checked it but does not report it."""
@@ -92,13 +62,7 @@ class SafeTensors:
 
 
 def write_weights(_network: Network, parameters: Parameters, path: Path) -> None:
-    """Write the arrays as `nn.RNN`, `nn.LSTM` and `nn.GRU` load them.
-
-    Raises
-    ------
-    InputError
-        If the library cannot write the file.
-    """
+    """Write the arrays as `nn.RNN`, `nn.LSTM` and `nn.GRU` load them."""
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 

@@ -44,7 +44,6 @@ class Shards:
                 self.tensors[name] = Tensor((), "float32", unreadable=why)
 
     def read(self, name: str) -> FloatArray:
-        """The numbers of one array; as `tensors.TensorFile` says."""
         file = self._files[name]
         assert file is not None
         return file.read(name)
@@ -118,12 +117,10 @@ def _weight_map(path: Path) -> Mapping[str, str]:
 
 
 def open_model(path: Path) -> ModelFile:
-    """Open the model of an index; raises an InputError if the index or one of its files is damaged."""
     return NamedArrays(open_tensors(path))
 
 
 def open_tensors(path: Path) -> TensorFile:
-    """All arrays of the files of an index; raises an InputError if it or one of them is damaged."""
     return Shards(path, _open_shard)
 
 

@@ -17,9 +17,9 @@ import numpy as np
 
 from rnnviz.core.errors import InputError, damaged
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.io.bounded_read import ZipMembers, read_pieces
+from rnnviz.io.bounded_read import ZipMembers, read_at, reading
 from rnnviz.io.model_formats.named_arrays import NamedArrays
-from rnnviz.io.model_formats.rnn_entry import ModelFile, Tensor, TensorFile, widened
+from rnnviz.io.model_formats.rnn_entry import ModelFile, Tensor, TensorFile, stored_dtype, widened
 from rnnviz.io.model_formats.safe_pickle import (
     ITEM_BYTES,
     KIND,
@@ -36,27 +36,17 @@ _BEFORE = "serialized_exported_program.json"
 _LARGEST = 64 << 20
 _STRIDED = 7
 # The numbers of the types in torch/_export/serde/schema.py.
-_DTYPES = {
-    1: "uint8",
-    2: "int8",
-    3: "int16",
-    4: "int32",
-    5: "int64",
-    6: "float16",
-    7: "float32",
-    8: "float64",
-    9: "complex32",
-    10: "complex64",
-    11: "complex128",
-    12: "bool",
-    13: "bfloat16",
-    28: "uint16",
-    29: "float8_e4m3fn",
-    30: "float8_e5m2",
-    31: "float8_e4m3fnuz",
-    32: "float8_e5m2fnuz",
-    34: "uint32",
-}
+_DTYPES = dict(
+    enumerate(
+        (
+            *("uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"),
+            *("complex32", "complex64", "complex128", "bool", "bfloat16"),
+        ),
+        1,
+    )
+)
+_DTYPES |= {28: "uint16", 29: "float8_e4m3fn", 30: "float8_e5m2", 31: "float8_e4m3fnuz", 32: "float8_e5m2fnuz"}
+_DTYPES[34] = "uint32"
 _RNN = re.compile(r"torch\.ops\.aten\.(?:quantized_)?rnn_(relu|tanh)[._].*")
 
 
@@ -158,26 +148,21 @@ _LARGEST_DESCRIPTION = 64 << 20
 
 
 def open_model(path: Path) -> ModelFile:
-    """Open a `.pt` file; raises an InputError if it is damaged or holds more than tensors."""
     return shard_or_whole(
         path, _opened, lambda file, incomplete: NamedArrays(file, texts=file.texts, incomplete=incomplete)
     )
 
 
 def open_tensors(path: Path) -> TensorFile:
-    """All tensors of a `.pt` file; raises an InputError if it is damaged or holds more than tensors."""
     return _opened(path)
 
 
 def _opened(path: Path) -> "StateDict":
-    try:
-        with path.open("rb") as file:
-            head = file.read(4)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    with reading(path), path.open("rb") as file:
+        head = file.read(4)
     if head != b"PK\x03\x04":
-        return StateDict(path, _Legacy(path))
-    return StateDict(path, ExportedProgram(path) if is_exported(path) else _Archive(path))
+        return StateDict(_Legacy(path))
+    return StateDict(ExportedProgram(path) if is_exported(path) else _Archive(path))
 
 
 class _Storages(Protocol):
@@ -196,22 +181,18 @@ class StateDict:
     `texts` are those among the attributes of a program's modules, by name.
     """
 
-    def __init__(self, path: Path, storages: _Storages) -> None:
-        self._path, self._storages = path, storages
+    def __init__(self, storages: _Storages) -> None:
+        self._storages = storages
         self.tensors = storages.contents.tensors
         self.texts = storages.contents.texts
         # One storage may hold all weights of a layer, as those that were on a GPU do.
         self._last: tuple[PickledStorage, bytearray] | None = None
 
     def read(self, name: str) -> FloatArray:
-        """The numbers of one tensor; as `tensors.TensorFile` says."""
         view = self._storages.contents.views[name]
         if self._last is None or self._last[0] != view.storage:
-            try:
-                self._last = view.storage, self._storages.read(view.storage)
-            except OSError as error:
-                raise InputError(f"{self._path} cannot be read: {error.strerror or error}.") from error
-        stored = np.dtype("uint16" if view.dtype == "bfloat16" else view.dtype).newbyteorder("<")
+            self._last = view.storage, self._storages.read(view.storage)
+        stored = stored_dtype(view.dtype)
         flat = np.frombuffer(self._last[1], stored, view.stop - view.offset, view.offset * stored.itemsize)
         strides = tuple(stride * flat.itemsize for stride in view.strides)
         return widened(np.lib.stride_tricks.as_strided(flat, view.shape, strides, writeable=False), view.dtype)
@@ -287,12 +268,7 @@ class _Legacy:
         return places
 
     def read(self, storage: PickledStorage) -> bytearray:
-        with self._path.open("rb") as file:
-            file.seek(self._offsets[storage.key])
-            content = read_pieces(file, storage.size)
-        if len(content) != storage.size:
-            raise damaged(self._path, KIND, "it ends too early")
-        return content
+        return read_at(self._path, self._offsets[storage.key], storage.size, KIND, f"the storage {storage.key}")
 
 
 def _big_endian(path: Path) -> InputError:

@@ -239,7 +239,6 @@ class CombinedWeights:
                 self.tensors[target] = self._combined(target, weights[weight])
 
     def read(self, name: str) -> FloatArray:
-        """The numbers of one array; as `tensors.TensorFile` says."""
         if name not in self._rules:
             return self._file.read(name)
         rule, sources = self._rules[name]

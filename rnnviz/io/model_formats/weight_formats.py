@@ -30,13 +30,7 @@ class WeightFormat:
     dtypes: tuple[str, ...] = ("float32", "float64")
 
     def check(self, network: Network, path: Path) -> None:
-        """Refuse a network that no reader of the format could compute; `path` is where it was to be written.
-
-        Raises
-        ------
-        InputError
-            With the network's dtype and those that are allowed, or with its cell.
-        """
+        """Refuse a network that no reader of the format could compute; `path` is where it was to be written."""
         if self.library is not None and not self._has_cell(network):
             raise InputError(
                 f"{path} cannot be written: no layer of {self.title} computes {network.cell_title}; "
@@ -79,13 +73,7 @@ class WeightFormat:
         self.reader.module.write_weights(network, parameters, path)
 
     def read(self, network: Network, path: Path) -> Parameters:
-        """The weights of the one network like `network` in a file, by the program's own reader.
-
-        Raises
-        ------
-        InputError
-            If the file is damaged, or does not hold exactly one such network.
-        """
+        """The weights of the one network like `network` in a file, by the program's own reader."""
         model = self.reader.open(path)
         found = [entry for entry in model.entries if _is_like(entry, network)]
         if len(found) != 1:
@@ -101,13 +89,7 @@ WEIGHT_FORMATS = (GLUON_PARAMS, TORCH_SAFETENSORS, ONNX_MODEL, NUMPY_ARCHIVE)
 
 
 def format_for(path: Path) -> WeightFormat:
-    """The format that the ending of a file to be written asks for.
-
-    Raises
-    ------
-    InputError
-        If it asks for none.
-    """
+    """The format that the ending of a file to be written asks for."""
     ending = path.suffix.lower()
     for form in WEIGHT_FORMATS:
         if form.ending == ending:

@@ -13,47 +13,32 @@ from rnnviz.core.npz import DAMAGE, check_numeric
 from rnnviz.core.regular_file import check_regular
 from rnnviz.core.schema import display_value
 from rnnviz.core.words import plural
+from rnnviz.io.bounded_read import reading
 
 
 def open_npy(path: Path) -> NDArray[np.generic]:
-    """The real numbers of an `.npy` file in their own type, mapped: none of them is read.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, no `.npy` file, damaged, or not numeric.
-    """
+    """The real numbers of an `.npy` file in their own type, mapped: none of them is read."""
     check_regular(path)
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        if not isinstance(array, np.ndarray):
-            array.close()
-            raise InputError(f"{path} is not a valid .npy file: it is an archive of several arrays.")
-        check_numeric(array.dtype, str(path))
-        return array
+        with reading(path):
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
     except InputError:
         raise
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except MemoryError as error:
-        # numpy asks for as much as a header says that it is long, before it looks at how much there is.
-        raise InputError(f"{path} needs more memory than is available: it is too large or corrupt.") from error
     except DAMAGE as error:
         if "Object arrays" in str(error) or "Python objects" in str(error):
             raise InputError(
                 f"{path} holds Python objects, which are never unpickled: it must hold numbers."
             ) from error
         raise InputError(f"{path} is not a valid .npy file: its content is not what numpy writes.") from error
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise InputError(f"{path} is not a valid .npy file: it is an archive of several arrays.")
+    check_numeric(array.dtype, str(path))
+    return array
 
 
 def read_csv(path: Path) -> FloatArray:
-    """(T, I): one row a time step, one column a feature; a first row of names is passed over.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, is not CSV, ragged, without rows, or not numeric.
-    """
+    """(T, I): one row a time step, one column a feature; a first row of names is passed over."""
     rows = list(read_rows(path))
     named = bool(rows) and is_header(rows[0][1])
     if len(rows) == named:
@@ -69,24 +54,14 @@ def read_csv(path: Path) -> FloatArray:
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a CSV file that hold anything, each with the number of its line.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read or is not CSV.
-    """
+    """The rows of a CSV file that hold anything, each with the number of its line."""
     check_regular(path)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
+        with reading(path, "CSV", (csv.Error,)), path.open(encoding="utf-8-sig", newline="") as lines:
             reader = csv.reader(lines)
             yield from ((reader.line_num, row) for row in reader if row)
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not a valid CSV file: byte {error.start} is not UTF-8 text.") from error
-    except csv.Error as error:
-        raise InputError(f"{path} is not a valid CSV file: {error}.") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def is_header(row: list[str]) -> bool:

@@ -20,13 +20,7 @@ def _open_at_once(path: str, flags: int) -> int:
 
 
 def read_plain_text(path: Path, kind: str = "text") -> str:
-    """The text of a file in UTF-8, without a byte order mark; `kind` is the expected content.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, is not a regular one, is too large, or is not UTF-8 text.
-    """
+    """The text of a file in UTF-8, without a byte order mark; `kind` is the expected content."""
     check_regular(path)
     try:
         with open(path, "rb", opener=_open_at_once) as file:

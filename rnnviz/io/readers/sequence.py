@@ -20,11 +20,6 @@ def read_feature_names(path: Path) -> tuple[str, ...]:
     """The feature names in the first row of a `.csv` sequence; empty if it has numbers, or for another format.
 
     A name that occurs again gets a number, "open (2)", so that each names one feature; an empty one stays empty.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read or is not CSV.
     """
     if path.suffix.lower() != ".csv":
         return ()
@@ -34,13 +29,7 @@ def read_feature_names(path: Path) -> tuple[str, ...]:
 
 
 def read_labels(path: Path, timesteps: int) -> tuple[str, ...]:
-    """Names of time steps from a text file with a line for each; an empty line gives no name.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, is not UTF-8 text, or has another number of lines.
-    """
+    """Names of time steps from a text file with a line for each; an empty line gives no name."""
     text = read_plain_text(path)
     # Not splitlines, which breaks at characters that a label may hold.
     lines = text.removesuffix("\n").split("\n") if text else []
@@ -84,13 +73,6 @@ def open_sequence(source: SequenceSource, features: int) -> OpenSequence:
     """The sequence in the file `source.path`, for a network that reads `features` numbers at a time.
 
     `.npy` and `.npz` hold (T, I) or an array of the axes `source.axes`, `.csv` a row for each timestep, `.wav` sound.
-
-    Raises
-    ------
-    ConfigError
-        If a key of the source does not fit the file.
-    InputError
-        If the file is missing, of another kind, damaged, not numeric, ragged, empty, or of other dimensions.
     """
     path = Path(source.path or "")
     match path.suffix.lower():

@@ -36,13 +36,7 @@ class Embedding:
 
 
 def open_embedding(path: Path, name: str | None) -> Embedding:
-    """The matrix `name` in an `.npz` or a model file, or the only array in one or in an `.npy` file.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or the array is missing, ambiguous, not a matrix of floats, or too large.
-    """
+    """The matrix `name` in an `.npz` or a model file, or the only array in one or in an `.npy` file."""
     if path.suffix.lower() == ".npy":
         array = open_npy(path)
         shape = _checked(array.shape, array.dtype.name, str(path))
@@ -115,13 +109,7 @@ class Vocabulary:
         return tuple(tokens)
 
     def indices(self, symbols: Sequence[str], unknown: str | None) -> NDArray[np.intp]:
-        """(T,): the index of each symbol of a text, or that of the token `unknown` where it has none.
-
-        Raises
-        ------
-        ConfigError
-            If `unknown` is not a token, or it is None and a symbol is none.
-        """
+        """(T,): the index of each symbol of a text, or that of the token `unknown` where it has none."""
         if unknown is not None and unknown not in self.places:
             raise ConfigError(
                 "sequence.unknown",
@@ -144,11 +132,6 @@ def read_vocabulary(path: Path) -> Vocabulary:
     """The vocabulary in a `.json` file of {token: index}, or in a text file with a token in each line, from index 0.
 
     White space belongs to a token, but for the end of its line.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, is not UTF-8 text or no such JSON, is empty, or gives a token or an index twice.
     """
     text = read_plain_text(path)
     places = _from_json(text, path) if path.suffix.lower() == ".json" else _from_lines(text, path)
@@ -215,13 +198,7 @@ class OpenText(OpenSequence):
 
 
 def open_text(config: Config) -> OpenText:
-    """The text of a config that names a vocabulary: a single one in each row, or rows of the embedding.
-
-    Raises
-    ------
-    ConfigError
-        If a file is missing or damaged, or the text, the vocabulary and the embedding do not fit each other.
-    """
+    """The text of a config that names a vocabulary: a single one in each row, or rows of the embedding."""
     source = config.sequence
     path = Path(source.vocabulary or "")
     vocabulary = _opened("sequence.vocabulary", lambda: read_vocabulary(path))

@@ -37,13 +37,7 @@ class Sound:
     begin: int
 
     def read(self) -> FloatArray:
-        """(S, C): integers scaled to [-1, 1), so that the most negative one is -1; floats as they are.
-
-        Raises
-        ------
-        InputError
-            If the file has become shorter.
-        """
+        """(S, C): integers scaled to [-1, 1), so that the most negative one is -1; floats as they are."""
         size = self.count * self.channels * self.bits // 8
         try:
             with self.path.open("rb") as file:
@@ -69,13 +63,7 @@ class Sound:
 
 
 def open_wav(path: Path) -> Sound:
-    """The sound in a `.wav` file, from its headers alone.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, is not a `.wav` file, holds compressed samples or none, or fewer than it says.
-    """
+    """The sound in a `.wav` file, from its headers alone."""
     check_regular(path)
     try:
         with path.open("rb") as file:

@@ -43,11 +43,6 @@ def read_session(
     """Read a session, and unpack its copies into a new folder within `folder()`, which is not asked for without any.
 
     `progress` may raise to stop it; unpacked files are then removed.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, is not a valid session, is of an unknown version or damaged, or its config is wrong.
     """
     with _opened(path) as archive:
         members = _members(archive, path.stat().st_size)
@@ -201,11 +196,6 @@ def write_session(
 
     Copies are stored as they are, so that nothing unpacks to more than the archive's size. `progress` may raise to stop
     the writing; an existing file is then left as it was.
-
-    Raises
-    ------
-    InputError
-        If the session or a file for it cannot be written or read.
     """
     stored = _references(session, path.parent) if copies is None else _copied(copies)
     config = with_paths(session.config, lambda named: stored[named].path)

@@ -37,13 +37,7 @@ def paths_in(config: Config) -> list[str]:
 
 
 def files_to_copy(config: Config) -> list[NamedFile]:
-    """The files that a copy of each named file needs; values are not read.
-
-    Raises
-    ------
-    InputError
-        If a file is missing, or a model's weights lie where they may not.
-    """
+    """The files that a copy of each named file needs; values are not read."""
     return [_named(Path(path)) for path in paths_in(config)]
 
 

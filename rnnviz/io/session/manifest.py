@@ -129,13 +129,7 @@ def dump_manifest(manifest: Manifest) -> str:
 
 
 def parse_manifest(text: str) -> Manifest:
-    """Read a manifest.
-
-    Raises
-    ------
-    InputError
-        If it is not JSON, of another version, or a key is unknown, missing, of a wrong type or out of range.
-    """
+    """Read a manifest."""
     try:
         values = json.loads(text)
     except RecursionError as error:

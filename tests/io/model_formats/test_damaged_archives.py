@@ -134,7 +134,7 @@ def test_a_storage_that_unpacks_to_more_than_its_size_is_not_unpacked(tmp_path: 
     from rnnviz.io.model_formats.torch_files import StateDict, _Archive
 
     with pytest.raises(InputError, match="has 104857600 bytes instead of 256"):
-        StateDict(path, _Archive(path)).read("weight_hh_l0")
+        StateDict(_Archive(path)).read("weight_hh_l0")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The tensor attributes")

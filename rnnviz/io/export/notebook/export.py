@@ -53,13 +53,7 @@ def write_notebook(result: RunResult, path: Path) -> int:
 
 
 def load_for_notebook(config: Config) -> Inputs:
-    """Read or draw the inputs of a run that is to become a notebook, so that one too large is refused before it.
-
-    Raises
-    ------
-    InputError
-        As `load_inputs` and `check_size` do.
-    """
+    """Read or draw the inputs of a run that is to become a notebook, so that one too large is refused before it."""
     network, sequence = config.network, config.sequence
     if sequence.source not in ("file", "text"):
         # Drawing them may take long, too.
@@ -71,13 +65,7 @@ def load_for_notebook(config: Config) -> Inputs:
 
 
 def check_size(inputs: Inputs) -> None:
-    """Refuse a run whose numbers, those that it computes included, are too many.
-
-    Raises
-    ------
-    InputError
-        If they are.
-    """
+    """Refuse a run whose numbers, those that it computes included, are too many."""
     arrays = [*inputs.parameters.values(), *inputs.initial_state.arrays, inputs.sequence]
     hidden = prod(inputs.hidden_shape) * inputs.sequence.dtype.itemsize
     _check(hidden + sum(array.nbytes for array in arrays))
