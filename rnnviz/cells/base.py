@@ -320,8 +320,13 @@ class CellSpec:
         return "c" in self.state_symbols
 
     @cached_property
+    def further_states(self) -> tuple[str, ...]:
+        """The states other than h and c, of a custom cell."""
+        return tuple(symbol for symbol in self.state_symbols if symbol not in ("h", "c"))
+
+    @cached_property
     def state_symbols(self) -> tuple[str, ...]:
-        """("h",), or ("h", "c")."""
+        """("h",) or ("h", "c"), or the states of a custom cell, h first."""
         return tuple(state.symbol for state in self.states)
 
     @cached_property
@@ -337,7 +342,7 @@ class CellSpec:
     @property
     def projects(self) -> bool:
         """Whether h has its own size, P."""
-        return any(state.size == "P" for state in self.states)
+        return self.states[0].size == "P"
 
     def values(self, u: Values, v: Values, state: Values, p: Values) -> Step:
         """Run the step, with the activations that its roles have, on whatever type of values this is."""

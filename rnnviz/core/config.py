@@ -73,10 +73,10 @@ class Network:
             If it is a custom cell whose file is not read.
         """
         if self.custom is not None:
-            return self.custom
+            return _kind(self.custom, self.clip, self.activations)
         if self.cell not in CELLS:
             raise ConfigError("network.cell", f"{self.cell} is a custom cell. Only a run reads its file.")
-        cell = self.cell if self.projection_size is None else PROJECTIONS.get(self.cell, self.cell)
+        cell = CELLS[self.cell if self.projection_size is None else PROJECTIONS.get(self.cell, self.cell)]
         return _kind(cell, self.clip, self.activations)
 
     @property
@@ -97,7 +97,9 @@ class Network:
     @property
     def output_size(self) -> int:
         """Number of units of h: P of an LSTM with a projection, else H."""
-        return self.hidden_size if self.projection_size is None else self.projection_size
+        if self.projection_size is None or (self.custom is not None and self.custom.states[0].size == "H"):
+            return self.hidden_size
+        return self.projection_size
 
     def sizes(self, layer: int) -> Sizes:
         """The sizes of which a layer's shapes are made."""
@@ -281,14 +283,10 @@ class Config:
         Raises
         ------
         ConfigError
-            If a network cannot have the cell, because of its states.
+            If the cell does not have what `projection_size`, `clip` or `activations` set.
         """
-        if cell is not None and (cell.projects or cell.state_symbols not in (("h",), ("h", "c"))):
-            states = ", ".join(f"{state.symbol} of size {state.size}" for state in cell.states)
-            raise ConfigError(
-                "network.cell",
-                f"{self.network.cell} declares the states {states}: a network has h, or h and c, each of size H.",
-            )
+        if cell is not None:
+            _check_custom_keys(self.network, cell)
         return replace(self, network=replace(self.network, custom=cell))
 
     @classmethod
@@ -415,8 +413,7 @@ assert list(SECTIONS) == [f.name for f in fields(Config)]
 
 
 @lru_cache(maxsize=256)
-def _kind(cell: str, clip: float | None, activations: tuple[str, ...] | None) -> CellSpec:
-    kind = CELLS[cell]
+def _kind(kind: CellSpec, clip: float | None, activations: tuple[str, ...] | None) -> CellSpec:
     if activations is not None:
         roles = (role for role, _ in kind.activations)
         kind = kind.with_activations(**dict(zip(roles, map(parse_activation, activations), strict=True)))
@@ -425,21 +422,39 @@ def _kind(cell: str, clip: float | None, activations: tuple[str, ...] | None) ->
 
 def _check_cell_keys(network: Network) -> None:
     """Check the keys that only some cells have."""
+    if network.cell not in CELLS:
+        return
     if network.projection_size is not None and network.cell not in PROJECTIONS:
         raise ConfigError(
             "network.projection_size",
             f"network.projection_size = {network.projection_size} needs the cell {join_words(PROJECTIONS, 'or')}, "
             f"but network.cell is {network.cell}: leave the key out or change the cell.",
         )
-    if network.cell not in CELLS:
-        for key in ("clip", "activations"):
-            if getattr(network, key) is not None:
-                raise ConfigError(
-                    f"network.{key}",
-                    f"network.{key} is a key of built-in cells, but {network.cell} is a custom one: leave it out.",
-                )
-        return
-    roles = [role for role, _ in CELLS[network.cell].activations]
+    _check_activations(network, [role for role, _ in CELLS[network.cell].activations])
+
+
+def _check_custom_keys(network: Network, cell: CellSpec) -> None:
+    """Check the keys that a custom cell must be written for."""
+    roles = [role for role, _ in cell.activations]
+    projected = [state.symbol for state in cell.states if state.size == "P"]
+    arguments = "activations as arguments of its step, such as *, gate=sigmoid, but it has none"
+    needs = {
+        "projection_size": (projected, "a state of the size P, but its states have the size H"),
+        "clip": (roles, arguments),
+        "activations": (roles, arguments),
+    }
+    for key, (there, missing) in needs.items():
+        value = getattr(network, key)
+        if value is not None and not there:
+            given = display_value(list(value) if isinstance(value, tuple) else value)
+            raise ConfigError(
+                f"network.{key}",
+                f"network.{key} = {given} needs {missing}: leave the key out or change {network.cell}.",
+            )
+    _check_activations(network, roles)
+
+
+def _check_activations(network: Network, roles: list[str]) -> None:
     if network.activations is not None and len(network.activations) != len(roles):
         raise ConfigError(
             "network.activations",

@@ -1,7 +1,7 @@
 """The state before the first step."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,16 +14,28 @@ from rnnviz.core.mmap_arrays import FloatArray, read_only
 class State:
     """h, and c for an LSTM (else None), each (L·D, N, H) with index layer·D + direction.
 
-    With a projection h has P units and c has H.
+    With a projection h has P units and c has H. `further` has the other states of a custom cell.
     """
 
     h: FloatArray
     c: FloatArray | None = None
+    further: Mapping[str, FloatArray] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, FloatArray]) -> "State":
+        """The state with these arrays by symbol, each (L·D, N, H)."""
+        further = {name: array for name, array in arrays.items() if name not in ("h", "c")}
+        return cls(arrays["h"], arrays.get("c"), further)
+
+    @property
+    def by_symbol(self) -> dict[str, FloatArray]:
+        """The arrays by symbol: h, c, then further ones."""
+        return {"h": self.h, **({} if self.c is None else {"c": self.c}), **self.further}
 
     @property
     def arrays(self) -> tuple[FloatArray, ...]:
-        """(h,) or (h, c), each of shape (L·D, N, H)."""
-        return (self.h,) if self.c is None else (self.h, self.c)
+        """(h,) or (h, c), then further states, each of shape (L·D, N, H)."""
+        return tuple(self.by_symbol.values())
 
 
 def draw_initial_state(network: Network, source: InitialStateSource, batch_size: int) -> State:
@@ -75,7 +87,7 @@ def checked_state(network: Network, batch_size: int, arrays: Mapping[str, FloatA
         As `check_state`.
     """
     check_state(network, batch_size, {name: array.shape for name, array in arrays.items()})
-    return State(*(read_only(arrays[name], network.dtype) for name in network.kind.state_symbols))
+    return State.of({name: read_only(arrays[name], network.dtype) for name in network.kind.state_symbols})
 
 
 def check_state(network: Network, batch_size: int, shapes: Mapping[str, tuple[int, ...]]) -> None:

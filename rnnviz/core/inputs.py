@@ -169,7 +169,8 @@ def _inputs(config: Config, sequence: FloatArray, numbers: FloatArray, folder: P
     numbers.flags.writeable = False
     parts = list(_parts(numbers, [*shapes.values(), *state_shapes]))
     parameters = Parameters(network, dict(zip(shapes, parts, strict=False)))
-    return Inputs(config, sequence, parameters, State(*parts[len(shapes) :]), folder, names=names)
+    state = State.of(dict(zip(network.kind.state_symbols, parts[len(shapes) :], strict=True)))
+    return Inputs(config, sequence, parameters, state, folder, names=names)
 
 
 def _parts(numbers: FloatArray, shapes: Sequence[tuple[int, ...]]) -> Iterator[FloatArray]:

@@ -34,7 +34,7 @@ def demand(config: Config) -> MemoryEstimate:
     # Parameters are drawn in float64 before they are rounded, and every engine holds its own copy.
     memory = network.parameter_count * (8 + 2 * itemsize) + inputs + _WORKING_COPIES * layer
     hidden = network.num_layers * steps * widest * itemsize
-    arrays = 2 if network.kind.has_cell_state else 1
+    arrays = len(network.kind.state_symbols)
     disk = len(config.compare.engines) * (arrays * hidden + steps * widest * itemsize) + inputs + parameters
     return MemoryEstimate(memory, disk + _pyramids(config, itemsize))
 

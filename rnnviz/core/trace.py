@@ -20,6 +20,7 @@ from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.core.multiscale import Pyramid, open_pyramids
 
 _RECORD, _ENGINE, _MISSING, _REVERSE = "trace.npy", "engine", "missing", "reverse"
+_ARRAYS = ("hidden", "output", "state_h", "state_c", "cell")
 _TYPES = ("precision", "computed_in")
 _SMALL_BYTES = 1 << 22
 
@@ -41,6 +42,8 @@ class Trace(Mapping[str, FloatArray]):
         (L·D, N, H): the engine's final state; `state_c` only for an LSTM.
     cell:
         (L, D, T, N, H): the cell states, where the engine knows them.
+    further:
+        Arrays of the other states of a custom cell: "m" (L, D, T, N, H) and "state.m" (L·D, N, H).
     missing:
         Names of the arrays that a recording lacks. They are filled from the others, so that their agreement verifies
         nothing. Hidden states without a source are NaN; `recorded` returns the time steps that have values. A missing
@@ -64,6 +67,7 @@ class Trace(Mapping[str, FloatArray]):
     state_h: FloatArray
     state_c: FloatArray | None = None
     cell: FloatArray | None = None
+    further: Mapping[str, FloatArray] = field(default_factory=dict)
     missing: frozenset[str] = frozenset()
     precision: str = ""
     computed_in: str = ""
@@ -84,7 +88,7 @@ class Trace(Mapping[str, FloatArray]):
             "state.h": self.state_h,
             "state.c": self.state_c,
         }
-        return {name: array for name, array in arrays.items() if array is not None}
+        return {name: array for name, array in arrays.items() if array is not None} | dict(self.further)
 
     def __getitem__(self, name: str) -> FloatArray:
         return self._arrays[name]
@@ -236,6 +240,9 @@ def create_trace(
         shapes["state_c"] = network.state_shape(batch_size, "c")
         if cell:
             shapes["cell"] = network.hidden_shape(timesteps, batch_size, "c")
+    for symbol in network.kind.further_states:
+        shapes[symbol] = network.hidden_shape(timesteps, batch_size, symbol)
+        shapes[f"state.{symbol}"] = network.state_shape(batch_size, symbol)
     name_bytes = engine.encode()
     record = [(name, network.dtype, shape) for name, shape in shapes.items()]
     arrays: Any
@@ -248,7 +255,7 @@ def create_trace(
         arrays = {name: create_mapped(folder / f"{name}.npy", dtype, shape) for name, dtype, shape in record}
     if network.reverse:
         (folder / _REVERSE).touch()
-    return Trace(engine, **{name: arrays[name] for name in shapes}, folder=folder, reverse=network.reverse)
+    return Trace(engine, **_fields({name: arrays[name] for name in shapes}), folder=folder, reverse=network.reverse)
 
 
 def open_trace(folder: Path, *, writable: bool = False) -> Trace:
@@ -278,18 +285,24 @@ def open_trace(folder: Path, *, writable: bool = False) -> Trace:
         engine = bytes(arrays.pop(_ENGINE)[()]).decode()
     else:
         engine = (folder / _ENGINE).read_bytes().decode()
+        further = [path.stem.removeprefix("state.") for path in sorted(folder.glob("state.*.npy"))]
         arrays = {
             name: open_mapped(folder / f"{name}.npy", writable=writable)
-            for name in ("hidden", "output", "state_h", "state_c", "cell")
+            for name in (*_ARRAYS, *further, *(f"state.{symbol}" for symbol in further))
             if (folder / f"{name}.npy").exists()
         }
     reverse = (folder / _REVERSE).exists()
-    trace = Trace(engine, **arrays, folder=folder, pyramids=open_pyramids(folder), reverse=reverse)
+    trace = Trace(engine, **_fields(arrays), folder=folder, pyramids=open_pyramids(folder), reverse=reverse)
     precision, computed_in = (path.read_bytes().decode() if (path := folder / name).exists() else "" for name in _TYPES)
     trace = replace(trace, precision=precision, computed_in=computed_in)
     if not (folder / _MISSING).exists():
         return trace
     return _without(trace, (folder / _MISSING).read_bytes().decode().split())
+
+
+def _fields(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    further = {name: array for name, array in arrays.items() if name not in _ARRAYS}
+    return {name: array for name, array in arrays.items() if name in _ARRAYS} | {"further": further}
 
 
 def with_missing(trace: Trace, missing: Iterable[str], precision: str = "", computed_in: str = "") -> Trace:

@@ -74,6 +74,9 @@ class EngineEntry:
         if not _has_cell(self.name, network):
             others = [entry.name for entry in ENGINES.values() if _has_cell(entry.name, network)]
             return f"{self.title} does not compute {network.cell_title}: use {join_words(others, 'or')} in its place."
+        if is_recording(self.name) and network.is_known and network.kind.further_states:
+            states = join_words(network.kind.further_states, "and")
+            return f"{self.name} is a recording, which holds h and c only, but {network.cell} also has {states}."
         return None if self.bug is None else self.bug.unsupported_reason(network)
 
     @property

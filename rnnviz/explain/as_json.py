@@ -46,6 +46,8 @@ def _engine(arithmetic: StepBreakdown) -> dict[str, Any]:
     next_state = {"h": _number(arithmetic.h)}
     if arithmetic.c is not None:
         next_state["c"] = _number(arithmetic.c)
+    for symbol in arithmetic.previous.further:
+        next_state[symbol] = _number(arithmetic.number(arithmetic.graph.values[symbol]))
     return {
         "gates": [_gate(gate) for gate in arithmetic.gates],
         "previous": _previous(arithmetic),
@@ -90,7 +92,8 @@ def _previous(arithmetic: StepBreakdown) -> dict[str, Any]:
     """The unit's own previous state; "timestep" is null where that is the initial state."""
     previous = arithmetic.previous
     state = {"timestep": previous.timestep, "h": _number(previous.h)}
-    return state if previous.c is None else {**state, "c": _number(previous.c)}
+    cell = {} if previous.c is None else {"c": _number(previous.c)}
+    return {**state, **cell, **{symbol: _number(value) for symbol, value in previous.further.items()}}
 
 
 def _parting(parting: Divergence | None) -> dict[str, Any] | None:

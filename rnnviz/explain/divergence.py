@@ -44,6 +44,11 @@ class Divergence:
         pair = self.reference, self.candidate
         return pair[0] != pair[1] and not all(isnan(value) for value in pair)
 
+    @property
+    def state(self) -> str:
+        """The symbol of the "previous" state."""
+        return self.name.removesuffix("[t-1]")
+
     def reaches(self, line: str, arithmetic: StepBreakdown) -> bool:
         """Whether the line that gives `line` is where the engines diverge, or a later one; an input is in every gate.
 
@@ -61,7 +66,7 @@ class Divergence:
                 return True
             case "previous":
                 node = arithmetic.graph.values[line]
-                return arithmetic.graph.depends(node, lambda read: (read.op, read.name) == ("state", "c"))
+                return arithmetic.graph.depends(node, lambda read: (read.op, read.name) == ("state", self.state))
         return at >= lines.index(self.gate or self.step)
 
 
@@ -101,6 +106,11 @@ def _lines(ours: StepBreakdown, theirs: StepBreakdown) -> Iterator[Divergence]:
         yield Divergence("gate", mine.symbol, mine.value, other.value, gate=mine.symbol)
     if ours.previous.c is not None and theirs.previous.c is not None:
         yield Divergence("previous", "c[t-1]", ours.previous.c, theirs.previous.c)
+    for symbol in ours.previous.further:
+        node = ours.graph.values[symbol]
+        before = ours.previous.further[symbol], theirs.previous.further[symbol]
+        yield Divergence("previous", f"{symbol}[t-1]", *before)
+        yield Divergence("gate", symbol, ours.number(node), theirs.number(node), symbol)
     if ours.c is not None and theirs.c is not None:
         yield Divergence("c", "c", ours.c, theirs.c)
     yield Divergence("h", "h", ours.h, theirs.h)

@@ -31,8 +31,7 @@ def origin(inputs: Inputs, place: InputPlace | InitialPlace) -> InputSource:
         feature, time = feature_in_words(names, place.feature), timestep_in_words(names, place.timestep)
         stands = f"{feature[0].upper()}{feature[1:]} of x at {time}, sample {place.sample}."
         return InputSource(place, name, value, heading, (stands, *_sequence(inputs, place)))
-    state = inputs.initial_state.h if place.state == "h" else inputs.initial_state.c
-    assert state is not None, "only an LSTM has a c0"
+    state = inputs.initial_state.by_symbol[place.state]
     row = place.layer * inputs.network.directions + place.direction
     heading = "This is the initial state: no step computed it."
     name = f"{place.state}0[{row}, {place.sample}, {place.unit}]"

@@ -25,7 +25,7 @@ class InputPlace:
 
 @dataclass(frozen=True)
 class InitialPlace:
-    """One number of the initial state; `state` is "h" or "c"."""
+    """One number of the initial state; `state` is "h", "c" or another symbol."""
 
     state: str
     layer: int
@@ -42,9 +42,10 @@ class InitialPlace:
 
 @dataclass(frozen=True)
 class CellPlace:
-    """The cell state of a unit after the step at `where`."""
+    """The cell state of a unit after the step at `where`, or another state but h."""
 
     where: Location
+    symbol: str = "c"
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,13 @@ def _value_place(arithmetic: "StepBreakdown", name: str) -> Place:
     match name:
         case "h[t-1]":
             return own_previous(arithmetic)
-        case "c[t-1]":
-            return previous_cell(arithmetic)
         case "c":
             return CellPlace(arithmetic.where)
+    symbol = name.removesuffix("[t-1]")
+    if symbol != name:
+        return previous_cell(arithmetic, symbol)
+    if name in arithmetic.previous.further:
+        return CellPlace(arithmetic.where, name)
     return gate_source(arithmetic, name) if name in arithmetic.by_symbol else arithmetic.where
 
 
@@ -98,12 +102,12 @@ def own_previous(arithmetic: "StepBreakdown") -> Location | InitialPlace:
     return _previous(arithmetic, arithmetic.where.unit)
 
 
-def previous_cell(arithmetic: "StepBreakdown") -> CellPlace | InitialPlace:
-    """Where the c[t-1] of an LSTM comes from."""
+def previous_cell(arithmetic: "StepBreakdown", symbol: str = "c") -> CellPlace | InitialPlace:
+    """Where the c[t-1] of an LSTM comes from, or another previous state but h."""
     place = own_previous(arithmetic)
     if isinstance(place, Location):
-        return CellPlace(place)
-    return InitialPlace("c", place.layer, place.direction, place.sample, place.unit, reverse=place.reverse)
+        return CellPlace(place, symbol)
+    return InitialPlace(symbol, place.layer, place.direction, place.sample, place.unit, reverse=place.reverse)
 
 
 def gate_source(arithmetic: "StepBreakdown", gate: str) -> GatePlace:
@@ -124,7 +128,8 @@ def token_source(arithmetic: "StepBreakdown", token: "Token") -> Place | None:
     """Where a number of an equation comes from; None for a sign, and for u and v, which the gate's own terms make."""
     if token.gate is not None:
         return gate_source(arithmetic, token.gate)
-    return _value_place(arithmetic, token.text) if token.text in ("h[t-1]", "c[t-1]", "c") else None
+    states = ("h[t-1]", "c[t-1]", "c", *(s + end for s in arithmetic.previous.further for end in ("[t-1]", "")))
+    return _value_place(arithmetic, token.text) if token.text in states else None
 
 
 def step_of(place: Place) -> Location | None:
@@ -161,7 +166,7 @@ def notation(place: Place) -> str:
         case InitialPlace():
             return f"{place.state}0[u={place.unit}]"
         case CellPlace():
-            return f"c[t={place.where.timestep}, u={place.where.unit}]"
+            return f"{place.symbol}[t={place.where.timestep}, u={place.where.unit}]"
         case GatePlace():
             return f"{place.gate}[t={place.where.timestep}, u={place.where.unit}]"
         case Location():

@@ -100,6 +100,9 @@ def _states(each: Sequence[StepBreakdown]) -> Iterator[str]:
     if first.previous.c is not None:
         values = tuple(format_short(a.previous.c) for a in each if a.previous.c is not None)
         rows.append(_Row(f"c[t-1] = {notation(previous_cell(first))}", values))
+    for symbol in first.previous.further:
+        values = tuple(format_short(a.previous.further[symbol]) for a in each)
+        rows.append(_Row(f"{symbol}[t-1] = {notation(previous_cell(first, symbol))}", values))
     yield from _table([display_name(a.engine) for a in each], rows)
 
 

@@ -26,7 +26,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.terms import Floats, PreActivation
 from rnnviz.verify.cell_states import CellStates
-from rnnviz.verify.step_inputs import bounded_layer, layer_input, previous_hidden
+from rnnviz.verify.step_inputs import bounded_layer, layer_input, previous_hidden, previous_state
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +55,15 @@ class GateArithmetic:
 
 @dataclass(frozen=True)
 class PreviousState:
-    """The unit's own h[t-1], c[t-1] of an LSTM, and the time step that they are of (None: h0, c0)."""
+    """The unit's own h[t-1], c[t-1] of an LSTM, and the time step that they are of (None: h0, c0).
+
+    `further` has the other states of a custom cell that belong to the unit.
+    """
 
     timestep: int | None
     h: float
     c: float | None = None
+    further: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,7 @@ class StepBreakdown:
                 return _scalar(self.by_symbol[node.name].pre.v.total)
             case "u" | "v" | "parameter":
                 return _scalar(self.numbers[node])
-        previous = {"h": self.previous.h, "c": self.previous.c}[node.name]
+        previous = {"h": self.previous.h, "c": self.previous.c, **self.previous.further}[node.name]
         assert previous is not None, node
         return _scalar(previous)
 
@@ -225,7 +229,13 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
         own = CellStates(inputs, trace) if cells is None else cells
         c_before = own.before(layer, direction, timestep, samples, units)
         state["c"] = np.broadcast_to(c_before.value[0], (network.hidden_size,))
+    carried = {
+        symbol: previous_state(inputs, trace, symbol, layer, direction, times, samples)[0].astype(np.float64)
+        for symbol in network.kind.further_states
+    }
+    state |= {symbol: array[0] for symbol, array in carried.items()}
     size = graph.values["h"].shape[0]
+    further = {s: float(a[0, unit]) for s, a in carried.items() if graph.values[s].shape == (size,)}
     has_c = c_before is not None and size == "H"
     c_own = float(state["c"][unit]) if has_c else None
     worked = worked_step(network.kind, vars(p), row, state, unit, size)
@@ -236,7 +246,7 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
         if (line := lines.get(gate.symbol)) is not None and line.parts
     )
     with np.errstate(all="ignore"):
-        bounds = _bounds(inputs, trace, where, x, before, c_before)
+        bounds = _bounds(inputs, trace, where, x, before, c_before, carried)
     return StepBreakdown(
         where=where,
         engine=trace.engine,
@@ -244,7 +254,7 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
         x=row,
         h_previous=h_before,
         gates=gates,
-        previous=PreviousState(read_after(network, where, timesteps), h_own, c_own),
+        previous=PreviousState(read_after(network, where, timesteps), h_own, c_own, further),
         c=lines["c"].value if "c" in lines else None,
         h=lines["h"].value,
         stored=float(trace.hidden[where.index]),
@@ -258,13 +268,22 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
 
 
 def _bounds(
-    inputs: Inputs, trace: Trace, where: Location, x: FloatArray, before: FloatArray, c: BoundedArray | None
+    inputs: Inputs,
+    trace: Trace,
+    where: Location,
+    x: FloatArray,
+    before: FloatArray,
+    c: BoundedArray | None,
+    further: Mapping[str, FloatArray],
 ) -> dict[str, float]:
     """The audit's bounds of the step's states by name, from its own equations; x (1, 1, I) and before (1, 1, H)."""
     of_others = graph_of(inputs.network.kind).mixes_units
     units = None if of_others else np.array([where.unit])
     layer = bounded_layer(inputs, trace, where.layer, where.direction, units)
-    values, _ = bounded_block(layer, x, before, {} if c is None else {"c": c})
+    chosen = slice(None) if of_others else slice(where.unit, where.unit + 1)
+    carried = {} if c is None else {"c": c}
+    carried |= {symbol: layer.leaf(array[:, chosen], trace.stored_as) for symbol, array in further.items()}
+    values, _ = bounded_block(layer, x, before, carried)
     place = where.unit if of_others else 0
     bounds = {name: v.bound[0, 0, place].item() for name, v in values.items() if place < v.bound.shape[-1]}
     stored = {name: np.atleast_1d(trace[name][where.index]) if name in trace else np.zeros(1) for name in bounds}

@@ -253,7 +253,8 @@ def _state(each: Sequence[StepBreakdown], line: str, parting: Divergence | None)
                 sums[engine] = float(np.add(start, added))
             figures.append(TermValues(factor, read, added, added, start, sums[engine]))
         name, read_from = "".join(s.text for s in expression(first.cell, node)), node.args[-1] if node.args else node
-        parts = parting is not None and parting.step == "previous" and (read_from.op, read_from.name) == ("state", "c")
+        previous = parting.state if parting is not None and parting.step == "previous" else None
+        parts = (read_from.op, read_from.name) == ("state", previous)
         rows.append(TermRow("term", name, tuple(figures), _source(first, read_from), parts))
     values = [arithmetic.number(arithmetic.graph.values[line]) for arithmetic in each]
     parts = parting is not None and parting.step == line
@@ -273,7 +274,10 @@ def _products(node: Node) -> Iterator[Node]:
 def _source(arithmetic: StepBreakdown, node: Node) -> Place:
     """Where the second factor of a product comes from; of tanh(c) where c does."""
     if node.op == "state":
-        return own_previous(arithmetic) if node.name == "h" else previous_cell(arithmetic)
+        return own_previous(arithmetic) if node.name == "h" else previous_cell(arithmetic, node.name)
     names = {value: name for name, value in arithmetic.graph.values.items()}
     gate = names.get(node)
-    return CellPlace(arithmetic.where) if gate is None else gate_source(arithmetic, gate)
+    if gate is None:
+        return CellPlace(arithmetic.where)
+    further = gate in arithmetic.previous.further
+    return CellPlace(arithmetic.where, gate) if further else gate_source(arithmetic, gate)

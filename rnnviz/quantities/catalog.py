@@ -51,15 +51,14 @@ class Choice:
 
 def quantities_of_lanes(cell: CellSpec) -> tuple[GateQuantity, ...]:
     """Quantities with the units of h; the gates and the cell state of a projection have others."""
-    found = gate_quantities(cell)
-    return tuple(q for q in found if q.name in ("change", "norm")) if cell.projects else found
+    return tuple(quantity for quantity in gate_quantities(cell) if quantity.size == cell.states[0].size)
 
 
 def choices_of(cell: CellSpec) -> tuple[Choice, ...]:
     """Quantities of a cell other than h, by group: gates, states, pre-activations."""
     offered = []
     for quantity in quantities_of_lanes(cell):
-        group = STATES if quantity.name in ("c", "change", "norm") else GATES
+        group = STATES if quantity.name in ("c", "change", "norm", *cell.further_states) else GATES
         group = ARGUMENTS if quantity.name.startswith("pre_") else group
         offered.append(Choice(cast(Quantity, quantity.name), _title(cell, quantity), group))
     order = GATES, STATES, ARGUMENTS

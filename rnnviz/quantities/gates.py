@@ -22,7 +22,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.explain.terms import Floats
 from rnnviz.verify.cell_states import CellStates, SampleUnitBlock
-from rnnviz.verify.step_inputs import layer_input, previous_hidden
+from rnnviz.verify.step_inputs import layer_input, previous_hidden, previous_state
 
 _BLOCK_VALUES = 1 << 18
 _EXPORTED_VALUES = 1 << 20
@@ -35,7 +35,7 @@ class GateQuantity:
     """A quantity of a lane other than h.
 
     `low` and `high` are the least and largest values it can have, None where there is no limit; `per_unit` is
-    False for a quantity with one value for each time step.
+    False for a quantity with one value for each time step. `size` is the number of its units, "H" or "P".
     """
 
     name: str
@@ -43,6 +43,7 @@ class GateQuantity:
     low: float | None = None
     high: float | None = None
     per_unit: bool = True
+    size: str = "H"
 
 
 @lru_cache(maxsize=256)
@@ -58,18 +59,18 @@ def gate_quantities(cell: CellSpec) -> tuple[GateQuantity, ...]:
     found = []
     for name in order:
         low, high = map(_limit, value_limits(named[name]))
-        found.append(GateQuantity(name, names.get(name, texts.get(name, name)), low, high))
-    if cell.has_cell_state:
-        found.append(GateQuantity("c", "cell state"))
+        found.append(GateQuantity(name, names.get(name, texts.get(name, name)), low, high, size=named[name].shape[0]))
+    titles = {"c": "cell state"}
+    found += [GateQuantity(s.symbol, titles.get(s.symbol, "state"), size=s.size) for s in cell.states[1:]]
     found += [
-        GateQuantity(_PRE + symbol, f"pre-activation of {symbol}")
+        GateQuantity(_PRE + symbol, f"pre-activation of {symbol}", size=graph.values[symbol].shape[0])
         for symbol in names
         if symbol in graph.values and graph.pre_activation(symbol) is not None
     ]
     return (
         *found,
-        GateQuantity("change", "change from the previous step"),
-        GateQuantity("norm", "norm of the hidden state", 0.0, per_unit=False),
+        GateQuantity("change", "change from the previous step", size=cell.states[0].size),
+        GateQuantity("norm", "norm of the hidden state", 0.0, per_unit=False, size=cell.states[0].size),
     )
 
 
@@ -176,6 +177,8 @@ class _Block(ArrayBlock):
         layer, direction, times, samples = self._at
         if name == "c":
             return self._cells.after(layer, direction, times, samples, self._units).value
+        if name in self._reader.cell.further_states:
+            return np.asarray(self._reader.trace[name][self._at][..., self._units].astype(np.float64))
         if name in ("change", "norm"):
             hidden: Floats = self._reader.trace.hidden[self._at].astype(np.float64)
             if name == "change":
@@ -209,6 +212,10 @@ class _Block(ArrayBlock):
                 return _affine(self._before, *self._reader.rows_of(layer, direction, node.name, self._units)["h2h"])
         if node.name == "c":
             return self._cells.previous(layer, direction, times, samples, self._units)
+        if node.name in self._reader.cell.further_states:
+            inputs, trace = self._reader.inputs, self._reader.trace
+            before = previous_state(inputs, trace, node.name, layer, direction, times, samples)
+            return before[..., self._units].astype(np.float64)
         return self._before if self._units == self._all_units else self._before[..., self._units]
 
     @property
@@ -269,8 +276,8 @@ def gate_blocks(
 ) -> Iterator[tuple[slice, dict[str, FloatArray]]]:
     """A lane's quantities in blocks of time, in the order of time, for all samples and units: never held as a whole.
 
-    Yields the block's time steps and by name (B, N, H), or (B, N, 1) of what is not per unit, in the trace's dtype.
-    `length` is how many time steps a block has.
+    The quantities have the same number of units. Yields the block's time steps and by name (B, N, H), or (B, N, 1) of
+    what is not per unit, in the trace's dtype. `length` is how many time steps a block has.
 
     Raises
     ------
@@ -278,7 +285,9 @@ def gate_blocks(
         If the cell has no such quantity.
     """
     reader = GateReader(inputs, trace)
-    timesteps, samples, size = inputs.timesteps, inputs.batch_size, inputs.network.hidden_size
+    sizes = {quantity.name: quantity.size for quantity in gate_quantities(inputs.network.kind)}
+    size = inputs.network.sizes(layer).of(sizes[names[0]] if names else "H")
+    timesteps, samples = inputs.timesteps, inputs.batch_size
     step = max(1, _EXPORTED_VALUES // (samples * size)) if length is None else length
     for start in range(0, timesteps, step):
         times = slice(start, min(start + step, timesteps))

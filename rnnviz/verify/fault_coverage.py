@@ -128,7 +128,7 @@ def _parts(inputs: Inputs) -> Iterator[Inputs]:
 
 
 def _part(inputs: Inputs, samples: NDArray[np.intp], steps: int) -> Inputs:
-    state = State(*(np.ascontiguousarray(array[:, samples]) for array in inputs.initial_state.arrays))
+    state = State.of({name: np.ascontiguousarray(a[:, samples]) for name, a in inputs.initial_state.by_symbol.items()})
     sequence = np.ascontiguousarray(inputs.sequence[:steps, samples])
     return Inputs(inputs.config, sequence, inputs.parameters, state)
 
@@ -168,7 +168,7 @@ def _bottom_layer(inputs: Inputs) -> Inputs:
     """The bottom layer alone: a step that is wrong in it is wrong in the whole network."""
     network = replace(inputs.network, num_layers=1)
     parameters = Parameters(network, {name: inputs.parameters[name] for name in network.parameter_shapes()})
-    state = State(*(array[: network.directions] for array in inputs.initial_state.arrays))
+    state = State.of({name: array[: network.directions] for name, array in inputs.initial_state.by_symbol.items()})
     return Inputs(replace(inputs.config, network=network), inputs.sequence, parameters, state)
 
 

@@ -46,8 +46,16 @@ def previous_hidden(
     inputs: Inputs, trace: Trace, layer: int, direction: int, times: slice, samples: Samples
 ) -> FloatArray:
     """(B, S, H): the engine's own hidden state before each step; before the first one, the initial state."""
-    lane = trace.hidden[layer, direction]
-    h0 = inputs.initial_state.h[layer * inputs.network.directions + direction][samples][np.newaxis]
+    return previous_state(inputs, trace, "h", layer, direction, times, samples)
+
+
+def previous_state(
+    inputs: Inputs, trace: Trace, symbol: str, layer: int, direction: int, times: slice, samples: Samples
+) -> FloatArray:
+    """(B, S, H): a state that the trace has, before each step; before the first one, the initial state."""
+    lane = trace[symbol][layer, direction]
+    initial = inputs.initial_state.by_symbol[symbol]
+    h0 = initial[layer * inputs.network.directions + direction][samples][np.newaxis]
     if inputs.network.backward(direction):
         after = np.asarray(lane[times.start + 1 : times.stop + 1])[:, samples]
         return np.concatenate([after, h0]) if times.stop == len(lane) else after

@@ -124,7 +124,7 @@ def test_the_calls_are_listed_for_the_lines_of_the_file(tmp_path: Path) -> None:
         ("gates = 'f _n'" + STEP, "gates has '_n', which Python cannot read as a name.", None),
         ("gates = 'f n'; recurrent_gates = 'q'" + STEP, "recurrent_gates has q, which is not among gates: f, n.", None),
         ("gates = 'f n'; states = 'h 2c'" + STEP, "states has '2c', which Python cannot read as a name.", None),
-        ("gates = 'f n'; states = 'c h'" + STEP, "states must begin with h, the output of the cell.", None),
+        ("gates = 'f n'; states = 'c m'" + STEP, "states must have h, the output of the cell.", None),
         (
             "gates = 'f n'; states = {'h': 'I'}" + STEP,
             'states must be symbols such as "h c", or {"h": "P", "c": "H"}.',

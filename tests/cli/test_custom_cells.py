@@ -156,15 +156,6 @@ def test_an_error_in_the_file_is_a_sentence_with_its_line(rnnviz: Called, tmp_pa
     assert f"{mine}, line 4: TypeError" in sentence
 
 
-@pytest.mark.parametrize("states", ["h c m", "h m"])
-def test_a_network_has_h_and_c_only(states: str, rnnviz: Called, tmp_path: Path) -> None:
-    mine = tmp_path / "mine.py"
-    step = "def step(u, v, state, p):\n    s = tanh(u.g + v.g)\n"
-    returned = ", ".join(f"{symbol}=s" for symbol in states.split())
-    mine.write_text(f"gates = 'g'\nstates = '{states}'\n\n{step}    return Step({returned})\n", encoding="utf-8")
-    assert "h, or h and c" in rnnviz.refused("run", config_of(tmp_path, str(mine)), "--cell", mine)
-
-
 def test_onnx_has_no_custom_cell(rnnviz: Called, tmp_path: Path) -> None:
     config = config_of(tmp_path, example("mgu"), compare={"reference": "manual", "candidates": ["onnx"]})
     assert "ONNX Runtime" in rnnviz.refused("run", config, "--cell", example("mgu"))

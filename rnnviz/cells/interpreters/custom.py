@@ -133,9 +133,10 @@ def _states(namespace: Mapping[str, Any]) -> tuple[StateSpec, ...]:
         raise CellError('states must be symbols such as "h c", or {"h": "P", "c": "H"}.')
     for symbol in declared:
         _check_name("states", symbol)
-    if next(iter(declared), "") != "h":
-        raise CellError("states must begin with h, the output of the cell.")
-    return tuple(StateSpec(symbol, size) for symbol, size in declared.items())
+    if "h" not in declared:
+        raise CellError("states must have h, the output of the cell.")
+    order = dict.fromkeys([*(symbol for symbol in ("h", "c") if symbol in declared), *declared])
+    return tuple(StateSpec(symbol, declared[symbol]) for symbol in order)
 
 
 def _parameters(namespace: Mapping[str, Any]) -> tuple[ParameterSpec, ...]:

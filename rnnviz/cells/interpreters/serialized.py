@@ -10,13 +10,14 @@ from math import isfinite
 from operator import add, matmul, mul, sub
 from typing import Any, TypeAlias, cast, get_args
 
-from rnnviz.cells.activations import ACTIVATIONS, Activation, clip
+from rnnviz.cells.activations import ACTIVATIONS, Activation, Composition, Function, clip
 from rnnviz.cells.base import CellError, CellSpec, Gate, Initializer, ParameterSpec, StateSpec, Step, Values, recurrent
 from rnnviz.cells.interpreters.graph import Node, trace
 
 _BINARY: dict[str, Callable[[Any, Any], Any]] = {"plus": add, "minus": sub, "times": mul, "matrix": matmul}
 _LEAVES = ("u", "v", "state", "parameter")
 _MOST_OPERATIONS = 10_000
+_ROLE = "role "
 
 Operand: TypeAlias = int | str | float
 """The index of an earlier operation, or the name or the constant of an operation."""
@@ -26,22 +27,25 @@ Operand: TypeAlias = int | str | float
 class SerializedStep:
     """A step as a list of operations: ("u", gate), ("number", 1.0), ("plus", 0, 1), ("activation", 2, "tanh", 0, 0).
 
-    `names` has the index of the operation that gives each named value.
+    ("role", 2, "gate") is the activation in a role of the cell. `names` has the index of the operation that gives each
+    named value.
     """
 
     operations: tuple[tuple[Operand, ...], ...]
     names: tuple[tuple[str, int], ...]
 
-    def __call__(self, u: Values, v: Values, state: Values, p: Values) -> Step:
+    def __call__(self, u: Values, v: Values, state: Values, p: Values, **roles: Function) -> Step:
         """Run the operations on any type of values."""
         leaves = dict(zip(_LEAVES, (u, v, state, p), strict=True))
         found: list[Any] = []
         for op, *operands in self.operations:
-            found.append(_applied(cast(str, op), operands, found, leaves))
+            found.append(_applied(cast(str, op), operands, found, leaves, roles))
         return Step(**{name: found[index] for name, index in self.names})
 
 
-def _applied(op: str, operands: list[Any], found: list[Any], leaves: Mapping[str, Values]) -> Any:
+def _applied(
+    op: str, operands: list[Any], found: list[Any], leaves: Mapping[str, Values], roles: Mapping[str, Function]
+) -> Any:
     if op in leaves:
         return getattr(leaves[op], operands[0])
     if op == "number":
@@ -49,6 +53,8 @@ def _applied(op: str, operands: list[Any], found: list[Any], leaves: Mapping[str
     if op == "activation":
         index, name, alpha, beta = operands
         return _activation(name, alpha, beta)(found[index])
+    if op == "role":
+        return roles[operands[1]](found[operands[0]])
     if op == "recurrent":
         return recurrent(operands[1], found[operands[0]])
     return _BINARY[op](found[operands[0]], found[operands[1]])
@@ -60,7 +66,9 @@ def _activation(name: str, alpha: float, beta: float) -> Activation:
 
 def cell_to_json(cell: CellSpec) -> str:
     """A cell as JSON text; `cell_from_json` reads it."""
-    nodes = trace(cell).nodes
+    # In place of its activation each role has one of its own name.
+    graph = trace(cell.with_activations(**{role: Activation(_ROLE + role) for role, _ in cell.activations}))
+    nodes = graph.nodes
     places = {node: place for place, node in enumerate(nodes)}
     return json.dumps(
         {
@@ -71,9 +79,22 @@ def cell_to_json(cell: CellSpec) -> str:
             "states": {state.symbol: state.size for state in cell.states},
             "parameters": [(p.name, p.shape, p.initializer) for p in cell.parameters],
             "operations": [_operation(node, places) for node in nodes],
-            "names": {name: places[node] for name, node in trace(cell).values.items()},
+            "names": {name: places[node] for name, node in graph.values.items()},
+            "activations": {role: _constants(function) for role, function in cell.activations},
         }
     )
+
+
+def _constants(function: Function) -> list[tuple[str, float, float]]:
+    """Name, alpha and beta of an activation, or of several, the innermost first."""
+    if isinstance(function, Composition):
+        return [*_constants(function.inner), *_constants(function.outer)]
+    return [(function.name, function.alpha, function.beta)]
+
+
+def _function(constants: list[list[Any]]) -> Function:
+    first, *others = (_activation(str(name), float(alpha), float(beta)) for name, alpha, beta in constants)
+    return Composition(first, _function(constants[1:])) if others else first
 
 
 def _operation(node: Node, places: Mapping[Node, int]) -> tuple[Operand, ...]:
@@ -82,6 +103,8 @@ def _operation(node: Node, places: Mapping[Node, int]) -> tuple[Operand, ...]:
     if node.op == "number":
         return node.op, node.number
     args = [places[arg] for arg in node.args]
+    if node.activation is not None and node.activation.name.startswith(_ROLE):
+        return "role", *args, node.activation.name.removeprefix(_ROLE)
     if node.activation is not None:
         return node.op, *args, node.activation.name, node.activation.alpha, node.activation.beta
     return (node.op, *args, node.name) if node.op == "recurrent" else (node.op, *args)
@@ -108,6 +131,7 @@ def cell_from_json(text: str) -> CellSpec:
             tuple(map(str, values["recurrent_gates"])),
             tuple(StateSpec(symbol, str(size)) for symbol, size in values["states"].items()),
             tuple(_parameter(*p) for p in values["parameters"]),
+            tuple((role, _function(constants)) for role, constants in values["activations"].items()),
         )
         trace(cell)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
@@ -123,6 +147,7 @@ def _checked(place: int, op: str, *operands: Operand) -> tuple[Operand, ...]:
         "number": (float,),
         "activation": (int, str, float, float),
         "recurrent": (int, str),
+        "role": (int, str),
     }
     if tuple(map(type, operands)) != forms[op]:
         raise TypeError(f"operands of {op}")

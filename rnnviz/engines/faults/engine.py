@@ -89,20 +89,27 @@ def _exchange(inputs: Inputs) -> Inputs:
     """The sequence with its samples as time steps; the states of the samples are dealt out again to the time steps."""
     sequence = np.ascontiguousarray(inputs.sequence.swapaxes(0, 1))
     places = np.arange(inputs.timesteps) % inputs.batch_size
-    state = State(*(array[:, places] for array in inputs.initial_state.arrays))
+    state = State.of({name: array[:, places] for name, array in inputs.initial_state.by_symbol.items()})
     return Inputs(inputs.config, sequence, inputs.parameters, state)
 
 
 def trace_in_memory(inputs: Inputs) -> Trace:
     """A writable trace that is in no folder, for parts of a run."""
     network, timesteps, samples = inputs.network, inputs.timesteps, inputs.batch_size
-    symbols = network.kind.state_symbols
-    series = [np.empty(network.hidden_shape(timesteps, samples, symbol), network.dtype) for symbol in symbols]
+    kind = network.kind
+    series = {s: np.empty(network.hidden_shape(timesteps, samples, s), network.dtype) for s in kind.state_symbols}
     output = np.empty((timesteps, samples, network.directions * network.output_size), network.dtype)
-    state = [np.empty(network.state_shape(samples, symbol), network.dtype) for symbol in symbols]
-    hidden, cell = series[0], series[1] if len(series) == 2 else None
+    state = {s: np.empty(network.state_shape(samples, s), network.dtype) for s in kind.state_symbols}
+    further = {s: series[s] for s in kind.further_states} | {f"state.{s}": state[s] for s in kind.further_states}
     return Trace(
-        "exchanged", hidden, output, state[0], state[1] if len(state) == 2 else None, cell, reverse=network.reverse
+        "exchanged",
+        series["h"],
+        output,
+        state["h"],
+        state.get("c"),
+        series.get("c"),
+        further,
+        reverse=network.reverse,
     )
 
 

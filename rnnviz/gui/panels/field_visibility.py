@@ -6,6 +6,7 @@ from pathlib import PurePath
 from typing import Any, TypeAlias
 
 from rnnviz.core.config import PROJECTIONS
+from rnnviz.core.engine_spec import is_own
 from rnnviz.core.sequence_config import SequenceSource, alphabet
 
 Values: TypeAlias = Mapping[str, Any]
@@ -49,7 +50,9 @@ def field_states(values: Values) -> dict[str, FieldState]:
 def _network(values: Values) -> dict[str, FieldState]:
     """A bidirectional network has a backward direction already, and only some cells a projection."""
     uses = {"network.reverse": _LEFT_OUT} if values["network.bidirectional"] else {}
-    return uses if values["network.cell"] in PROJECTIONS else uses | {"network.projection_size": _LEFT_OUT}
+    cell = values["network.cell"]
+    projects = cell in PROJECTIONS or (isinstance(cell, str) and is_own(cell))
+    return uses if projects else uses | {"network.projection_size": _LEFT_OUT}
 
 
 def _sequence(values: Values) -> dict[str, FieldState]:

@@ -18,9 +18,12 @@ _OF_HIDDEN_VALUES = ("change", "norm")
 _PRE = "pre_"
 
 
-def gate_names(cell: CellSpec) -> tuple[str, ...]:
-    """The gates of the cell, c of an LSTM, and "pre_" with each gate's symbol for the argument of its activation."""
-    return tuple(quantity.name for quantity in gate_quantities(cell) if quantity.name not in _OF_HIDDEN_VALUES)
+def gate_names(cell: CellSpec) -> dict[str, str]:
+    """The gates of the cell, its states but h, and "pre_" with each gate's symbol for its pre-activation.
+
+    By name "H" or "P", the number of units.
+    """
+    return {q.name: q.size for q in gate_quantities(cell) if q.name not in _OF_HIDDEN_VALUES}
 
 
 def array_name(engine: str, name: str) -> str:
@@ -34,11 +37,10 @@ def lane_columns(
     """Yield the `gate_names` of every engine for one lane, one block of time steps at a time.
 
     Yields the lane's rows from one to before another, where (timestep, sample, unit) are counted in that order, and
-    their values by column: "manual.i", "manual.pre_i". With a projection there are none: the gates have H units, the
-    rows P.
+    their values by column: "manual.i", "manual.pre_i". The rows have the units of h: what has others is left out.
     """
     network = result.config.network
-    names = () if network.kind.projects else gate_names(network.kind)
+    names = tuple(n for n, size in gate_names(network.kind).items() if size == network.kind.states[0].size)
     width = result.inputs.batch_size * network.output_size
     engines = tuple(result.traces)
     readers = [

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from zipfile import ZipFile
 
 import numpy as np
@@ -85,13 +85,15 @@ def _stored(item: tuple[str, FloatArray]) -> _Member:
 def _gate_members(result: RunResult) -> Iterator[_Member]:
     """Arrays that are computed while they are written."""
     hidden, network = result.reference.hidden, result.config.network
-    shape = (*hidden.shape[:-1], network.hidden_size)
-    size = prod(shape) * hidden.itemsize
-    form = {"descr": hidden.dtype.str, "fortran_order": False, "shape": shape}
     for engine in result.traces:
-        for name in gate_names(network.kind):
+        for name, letter in gate_names(network.kind).items():
+            shape = (*hidden.shape[:-1], network.sizes(0).of(letter))
+            size = prod(shape) * hidden.itemsize
+            form = {"descr": hidden.dtype.str, "fortran_order": False, "shape": shape}
 
-            def write(file: _ProgressWriter, engine: str = engine, name: str = name) -> None:
+            def write(
+                file: _ProgressWriter, engine: str = engine, name: str = name, form: dict[str, Any] = form
+            ) -> None:
                 np.lib.format.write_array_header_1_0(file, form)  # type: ignore[no-untyped-call]
                 for part in gate_parts(result, engine, name):
                     file.write(part.reshape(-1).view(np.uint8).data)
@@ -118,7 +120,8 @@ def npz_arrays(result: RunResult) -> dict[str, FloatArray]:
 
     Per engine `<engine>.hidden` (L, D, T, N, H), `<engine>.output` in the config's layout, `<engine>.state`
     (L·D, N, H), for an LSTM `<engine>.cell_state` (L·D, N, H) and, where the engine knows it, `<engine>.cell`
-    (L, D, T, N, H); of a recording no more than it holds. `input` (T, N, I), `initial_state.h` and `.c` (L·D, N, H),
+    (L, D, T, N, H); of another state m of a custom cell `<engine>.m` and `<engine>.m_state`; of a recording no more
+    than it holds. `input` (T, N, I), `initial_state.h` and `.c` (L·D, N, H),
     `parameters.<Gluon name>`.
     """
     arrays: dict[str, FloatArray] = {}
@@ -133,6 +136,9 @@ def npz_arrays(result: RunResult) -> dict[str, FloatArray]:
             arrays[f"{name}.cell"] = trace.cell
         if trace.state_c is not None:
             arrays[f"{name}.cell_state"] = trace.state_c
+        for symbol in result.inputs.network.kind.further_states:
+            arrays[f"{name}.{symbol}"] = trace[symbol]
+            arrays[f"{name}.{symbol}_state"] = trace[f"state.{symbol}"]
     inputs = result.inputs
     arrays["input"] = inputs.sequence
     states = zip(inputs.network.kind.state_symbols, inputs.initial_state.arrays, strict=True)

@@ -105,7 +105,8 @@ def card_contents(page: Page) -> tuple[CardContent, ...]:
     first = page.arithmetics[0]
     engines = tuple(display_name(arithmetic.engine) for arithmetic in page.arithmetics)
     names = {gate.symbol: gate.gate.name for gate in first.gates}
-    names = {"c": "cell state", "h": "hidden value", "own c": "stored", "own h": "stored"} | names
+    further = dict.fromkeys(first.cell.further_states, "state")
+    names = {"c": "cell state", "h": "hidden value", "own c": "stored", "own h": "stored"} | further | names
     marked = divergence_line(page)
     contents = []
     for place, lines in enumerate(page.lines):
@@ -136,7 +137,7 @@ def divergence_line(page: Page) -> int | None:
 def _line_of(divergence: Divergence) -> str:
     if divergence.gate is not None:
         return divergence.gate
-    return "c" if divergence.step in ("previous", "c") else "h"
+    return {"previous": divergence.state, "c": "c"}.get(divergence.step, "h")
 
 
 def _sources(page: Page, line: EquationLine) -> tuple[Place | None, ...]:

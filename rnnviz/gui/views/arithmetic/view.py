@@ -135,7 +135,7 @@ class ArithmeticView(ResultView):
             case GatePlace():
                 self._line = self._place.gate
             case CellPlace():
-                self._line = "c"
+                self._line = self._place.symbol
         step = step_of(self._place)
         if step is not None:
             self._location = step

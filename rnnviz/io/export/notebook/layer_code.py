@@ -71,7 +71,7 @@ class Lane:
 
 def units_name(network: Network) -> str:
     """ "H", or "P" of an LSTM with a projection."""
-    return "P" if network.kind.projects else "H"
+    return network.kind.states[0].size
 
 
 def lanes_of(network: Network) -> list[Lane]:
@@ -91,7 +91,7 @@ def lane_cells(lane: Lane, timesteps: int, known: Recorded) -> Iterator[Notebook
         yield code(*_spelled_step(lane, step))
     yield prose("### Every step", "The same for every sample.")
     yield code(*_every_step(lane))
-    final = "hc"[: len(lane.network.kind.state_symbols)]
+    final = lane.network.kind.state_symbols
     yield prose(
         f"> NOTE: the final state is the last computed hidden state, at $t = {lane.last}$"
         + (", and for an LSTM its cell state." if lane.network.kind.has_cell_state else ".")
@@ -122,7 +122,7 @@ def _read(lane: Lane) -> str:
 
 
 def _final(lane: Lane, name: str) -> str:
-    return f"h_{lane.side}[{lane.last}]" if name == "h" else f"c_{lane.side}"
+    return f"h_{lane.side}[{lane.last}]" if name == "h" else f"{name}_{lane.side}"
 
 
 def _spelled_step(lane: Lane, step: int) -> Iterator[str]:
@@ -148,5 +148,5 @@ def _every_step(lane: Lane) -> Iterator[str]:
     yield f"for t in {'reversed(range(T))' if lane.backward else 'range(T)'}:"
     yield f"    {states} = step(x{lane.layer}[t], {states}, {parameters})"
     yield f"    h_{lane.side}[t] = h"
-    if lane.network.kind.has_cell_state:
-        yield f"c_{lane.side} = c"
+    for symbol in lane.network.kind.state_symbols[1:]:
+        yield f"{symbol}_{lane.side} = {symbol}"

@@ -8,6 +8,7 @@ from rnnviz.cells.interpreters.symbols import equations_of_all_units, helper_lin
 from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.words import join_words
 from rnnviz.io.config_toml import dump_config
 from rnnviz.io.export.notebook.cell_code import layer_call, step_function
 from rnnviz.io.export.notebook.expected import Recorded, tolerances
@@ -71,8 +72,9 @@ def given(inputs: Inputs) -> Iterator[NotebookCell]:
         *(network.input_size, network.hidden_size, network.num_layers, network.directions),
     )
     yield code(f"T, N, I, H, L, D = {', '.join(map(str, sizes))}  # timesteps, samples, inputs, units, layers, ways")
-    if network.projection_size is not None:
-        yield code(f"P = {network.projection_size}  # units of h")
+    projected = [state.symbol for state in kind.states if state.size == "P"]
+    if projected:
+        yield code(f"P = {network.sizes(0).of('P')}  # units of {join_words(projected, 'and')}")
     yield prose(
         "The parameters under Gluon's names: `l` is forward and `r` backward, and the number is the layer's." + order
     )
@@ -80,7 +82,7 @@ def given(inputs: Inputs) -> Iterator[NotebookCell]:
         own = [name for name in inputs.parameters if name.startswith(f"{lane.side}_")]
         yield code(*(assignment(name, inputs.parameters[name]) for name in own))
     axes = "(N, T, I)" if network.layout == "NTC" else "(T, N, I)"
-    states = "$h$ and $c$" if kind.has_cell_state else "$h$"
+    states = join_words([f"${symbol}$" for symbol in kind.state_symbols], "and")
     yield prose(
         f"The input, {axes}, and the initial state: {states}, each (L·D, N, H), with the index layer·D + direction."
     )
@@ -98,7 +100,7 @@ def gluon_layer(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
     network = result.config.network
     trace = known.trace
     engine = literally(display_name(trace.engine))
-    finals = {"h": trace.state_h, **({"c": trace.state_c} if trace.state_c is not None else {})}
+    finals = {name.removeprefix("state."): array for name, array in trace.items() if name.startswith("state.")}
     yield prose("## Gluon's layer", f"First the recorded output and final state, computed by {engine}.")
     yield code(
         assignment("recorded_out", trace.output_in(network.layout)),
