@@ -8,17 +8,37 @@ from rnnviz.cells import CELLS
 from rnnviz.cli.parser import Commands, add_cell_to, engine_names, load, with_cell
 from rnnviz.cli.terminal import AGREE, Answer, answer_json, print_answer, progress_bar
 from rnnviz.core.config import Config
-from rnnviz.core.errors import InputError
+from rnnviz.core.engine_spec import is_own
+from rnnviz.core.errors import EngineError, InputError
+from rnnviz.core.schema import display_value
 from rnnviz.core.trace_index import DIRECTIONS, Location
+from rnnviz.core.words import suggest
 
 
 class _PrintProgram(Action):
     """Print a cell's lines and the calls that compute them, and exit."""
 
     def __call__(self, _parser: object, _namespace: Namespace, cell: Any, _option: str | None = None) -> NoReturn:
-        from rnnviz.cells.interpreters.program_source import listing
+        raise SystemExit(print_answer(AGREE, _program(cell) + "\n"))
 
-        raise SystemExit(print_answer(AGREE, listing(CELLS[cell]) + "\n"))
+
+def _program(cell: str) -> str:
+    """The listing of a cell; that of a custom one is made by the process that runs its file."""
+    if is_own(cell):
+        from rnnviz.engines.user_code.parent import custom_program
+
+        try:
+            return custom_program(cell)
+        except EngineError as error:
+            raise InputError(str(error)) from error
+    from rnnviz.cells.interpreters.program_source import listing
+
+    if cell not in CELLS:
+        raise InputError(
+            f"--program must be one of {', '.join(CELLS)}, or the path of a .py file (got {display_value(cell)})."
+            f"{suggest(cell, CELLS)}"
+        )
+    return listing(CELLS[cell])
 
 
 def add_to(commands: Commands) -> None:
@@ -34,8 +54,8 @@ def add_to(commands: Commands) -> None:
     add_cell_to(explain)
     explain.add_argument("--json", metavar="PATH", help="write all terms as JSON; - writes them to standard output")
     explain.add_argument("--top", type=int, metavar="K", help="show only the K largest terms of each gate")
-    program = "print the lines of a cell with the NumPy calls that the engine manual makes of them, and exit"
-    explain.add_argument("--program", action=_PrintProgram, choices=tuple(CELLS), metavar="CELL", help=program)
+    program = "print the lines of a cell, or of a .py file, with the NumPy calls that compute them, and exit"
+    explain.add_argument("--program", action=_PrintProgram, metavar="CELL", help=program)
     explain.add_argument("--quiet", action="store_true", help="print neither a progress bar nor the arithmetic")
     explain.set_defaults(answer=_explain)
 

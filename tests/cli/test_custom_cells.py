@@ -156,6 +156,20 @@ def test_an_error_in_the_file_is_a_sentence_with_its_line(rnnviz: Called, tmp_pa
     assert f"{mine}, line 4: TypeError" in sentence
 
 
+def test_the_program_of_a_cell_is_printed_beside_the_lines_of_its_file(
+    rnnviz: Called, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        rnnviz("explain", "--program", example("mgu"))
+    assert ended.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "f = sigmoid(u.f + v.f)"
+    assert lines[-1] == "    add(v_n, v_f, h_next)"
+    (tmp_path / "mine.py").write_text("1 / 0\n", encoding="utf-8")
+    assert "line 1: ZeroDivisionError" in rnnviz.refused("explain", "--program", tmp_path / "mine.py")
+    assert "--program" in rnnviz.refused("explain", "--program", "mgu")
+
+
 def test_onnx_has_no_custom_cell(rnnviz: Called, tmp_path: Path) -> None:
     config = config_of(tmp_path, example("mgu"), compare={"reference": "manual", "candidates": ["onnx"]})
     assert "ONNX Runtime" in rnnviz.refused("run", config, "--cell", example("mgu"))

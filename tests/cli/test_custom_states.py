@@ -212,9 +212,7 @@ def test_a_known_bug_is_its_likely_cause(bug: str, rnnviz: Called, tmp_path: Pat
     assert bug in json.dumps(json.loads(answer.out)["diagnosis"])
 
 
-def test_a_recording_lacks_the_further_states(
-    rnnviz: Called, whole_run: Callable[[str], tuple[Path, Arrays]]
-) -> None:
+def test_a_recording_lacks_the_further_states(rnnviz: Called, whole_run: Callable[[str], tuple[Path, Arrays]]) -> None:
     config, _ = whole_run("three_states")
     recording = f"recording:{config.parent / 'run.npz'}#manual"
     file = config.parent / "three_states.py"

@@ -71,7 +71,7 @@ def test_lines_before_the_divergence_have_no_diverging_sums() -> None:
         (Divergence("input", "", 0, 1), "ifgoch"),
         (Divergence("sum", "", 0, 1, gate="f"), "fgoch"),
         (Divergence("gate", "", 0, 1, gate="o"), "och"),
-        (Divergence("previous", "", 0, 1), "ch"),
+        (Divergence("previous", "c[t-1]", 0, 1), "ch"),
         (Divergence("c", "", 0, 1), "ch"),
         (Divergence("h", "", 0, 1), "h"),
         (Divergence("stored", "", 0, 1), ""),

@@ -81,6 +81,18 @@ def custom_cell(path: str) -> CellSpec:
     EngineError
         If the file does not declare a cell, crashes or does not return; one sentence.
     """
+    try:
+        return cell_from_json(_declared(path).cell)
+    except CellError as error:
+        raise EngineError(f"{path}: {error}") from error
+
+
+def custom_program(path: str) -> str:
+    """The lines of a user's cell with the NumPy calls that compute them; raises as `custom_cell` does."""
+    return _declared(path).program
+
+
+def _declared(path: str) -> Declared:
     printed = _Printed()
     with _host(path) as process, SilenceWatchdog(process) as silence:
         for message in _messages(process):
@@ -90,11 +102,8 @@ def custom_cell(path: str) -> CellSpec:
                     printed.add(text)
                 case Failed(sentence):
                     raise EngineError(printed.after(sentence))
-                case Declared(cell):
-                    try:
-                        return cell_from_json(cell)
-                    except CellError as error:
-                        raise EngineError(f"{path}: {error}") from error
+                case Declared():
+                    return message
         raise _ended(path, process, silence, printed)
 
 

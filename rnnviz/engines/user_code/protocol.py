@@ -40,9 +40,13 @@ class Failed:
 
 @dataclass(frozen=True)
 class Declared:
-    """The cell that the file declares, as text of `cells.interpreters.serialized`."""
+    """The cell that the file declares, as text of `cells.interpreters.serialized`.
+
+    `program` has the NumPy calls that compute it beside the lines of the file.
+    """
 
     cell: str
+    program: str
 
 
 @dataclass(frozen=True)

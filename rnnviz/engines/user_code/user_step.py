@@ -13,6 +13,7 @@ import numpy as np
 
 from rnnviz.cells import CellError
 from rnnviz.cells.interpreters.custom import load_cell
+from rnnviz.cells.interpreters.program_source import listing
 from rnnviz.cells.interpreters.serialized import cell_to_json
 from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
@@ -21,6 +22,7 @@ from rnnviz.core.regular_file import check_regular
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.engines.base import Progress
 from rnnviz.engines.layers import LayerTask, RunLayer
+from rnnviz.engines.user_code.protocol import Declared
 
 _MODULE = "__recurrence__"
 """Module name under which the user's file is imported; unlikely to be in use."""
@@ -35,8 +37,8 @@ class RecurrenceError(Exception):
     """The user's code cannot be run; the text is one sentence that names the file and the line."""
 
 
-def read_cell(path: Path, watched: AbstractContextManager[object]) -> str:
-    """The cell that a file declares, as text of `interpreters.serialized`; the file's code runs inside of `watched`.
+def read_cell(path: Path, watched: AbstractContextManager[object]) -> Declared:
+    """The cell that a file declares; the file's code runs inside of `watched`.
 
     Raises
     ------
@@ -46,7 +48,8 @@ def read_cell(path: Path, watched: AbstractContextManager[object]) -> str:
     with watched:
         try:
             check_regular(path)
-            return cell_to_json(load_cell(path))
+            cell = load_cell(path)
+            return Declared(cell_to_json(cell), listing(cell))
         except InputError as error:
             raise RecurrenceError(str(error)) from error
         except OSError as error:

@@ -25,7 +25,6 @@ from rnnviz.engines.user_code.protocol import (
     STEP_SECONDS,
     Advanced,
     Alive,
-    Declared,
     Done,
     Failed,
     Message,
@@ -145,7 +144,7 @@ def main(arguments: list[str]) -> int:
     sys.path.insert(0, str(path.parent.absolute()))
     try:
         if not folders:
-            messages.send(Declared(read_cell(path, CallWatchdog(path, messages, STEP_SECONDS, "custom cell"))))
+            messages.send(read_cell(path, CallWatchdog(path, messages, STEP_SECONDS, "custom cell")))
             return 0
         inputs, trace = open_inputs(folders[0]), open_trace(folders[1], writable=True)
         own = OwnRecurrence(path, CallWatchdog(path, messages, STEP_SECONDS))
