@@ -76,6 +76,7 @@ def handlers(window: CommandHost) -> dict[str, Callable[[], object]]:
         "open_sweep": window.sweeps.ask_open,
         "open_recurrence": window.files.ask_open_recurrence,
         "new_recurrence": window.files.ask_new_recurrence,
+        "new_cell": window.files.ask_new_cell,
         "save": window.files.save,
         "save_as": window.files.ask_save_as,
         "save_session": window.sessions.ask_save,

@@ -17,6 +17,7 @@ MODELS = f"Models ({_MODEL_PATTERNS})"
 OPENABLE = f"Configs, sessions and models (*.toml *{SESSION} {_MODEL_PATTERNS})"
 STATES = "Initial states (*.npz)"
 RECURRENCES = "Custom steps (*.py)"
+CELLS = "Custom cells (*.py)"
 ALL_FILES = "All files (*)"
 
 

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QWidget
 from rnnviz.core.errors import InputError
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import (
+    CELLS,
     CONFIGS,
     MODELS,
     OPENABLE,
@@ -20,13 +21,23 @@ from rnnviz.gui.commands.dialogs import (
     show_error_dialog,
 )
 from rnnviz.gui.commands.external_changes import FileStamps
-from rnnviz.gui.commands.file_kinds import comparing_own, config_with, is_config, is_model, is_of_sweep, is_session
+from rnnviz.gui.commands.file_kinds import (
+    comparing_own,
+    config_with,
+    is_config,
+    is_model,
+    is_of_sweep,
+    is_session,
+    of_new_cell,
+)
 from rnnviz.gui.commands.open_model import ModelCommands
 from rnnviz.gui.commands.recent_files import RecentFiles
 from rnnviz.gui.document import Document
 from rnnviz.gui.recovery.session_commands import SessionCommands
-from rnnviz.io.templates import write_starter
+from rnnviz.io.templates import write_cell_starter, write_starter
 from rnnviz.lessons.index import Lesson
+
+_CREATED = "Created {path}. Each time you save it, rnnviz runs it again."
 
 
 class FileCommands(QObject):
@@ -109,9 +120,24 @@ class FileCommands(QObject):
                 return
             self.written.emit(str(path.absolute()))
             self.open_recurrence(path)
-            self.message.emit(f"Created {path}. Each time you save it, rnnviz runs it again.")
+            self.message.emit(_CREATED.format(path=path))
 
         ask_new_file(self._window, "New custom step", RECURRENCES, "py", f"my_{Path(network.cell).stem}.py", write)
+
+    def ask_new_cell(self) -> None:
+        """Ask where to create a custom cell, and make it the network's cell."""
+
+        def write(path: Path) -> None:
+            try:
+                write_cell_starter(path)
+            except InputError as error:
+                show_error_dialog(self._window, "Cannot write the custom cell", error)
+                return
+            self.written.emit(str(path.absolute()))
+            self._document.edit(of_new_cell(self._session.config, path.absolute()), f"using the cell {path.name}")
+            self.message.emit(_CREATED.format(path=path))
+
+        ask_new_file(self._window, "New custom cell", CELLS, "py", "my_cell.py", write)
 
     def open_lesson(self, lesson: Lesson) -> None:
         """Open the config of a lesson. Undo restores the config before."""

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from rnnviz.core.config import Config
+from rnnviz.core.config import Config, InitialStateSource, ParameterSource
 from rnnviz.core.engine_spec import RecordingName
 from rnnviz.core.errors import InputError
 from rnnviz.core.npz import NpzFile
@@ -104,6 +104,25 @@ def comparing_own(config: Config, path: Path) -> Config:
         return config
     others = tuple(other for other in compare.candidates if other != "manual")
     return replace(config, compare=replace(compare, candidates=(*others, name)))
+
+
+def of_new_cell(config: Config, path: Path) -> Config:
+    """The config with a new custom cell, by engines that compute it, and without files for another cell."""
+    from rnnviz.engines.registry import ENGINES
+
+    network = replace(config.network, cell=str(path), custom=None, projection_size=None, clip=None, activations=None)
+    usable = [n for n, e in ENGINES.items() if e.unavailable is None and e.unsupported_reason(network) is None]
+    chosen = [name for name in config.compare.engines if name in usable]
+    # A run compares two engines at least.
+    chosen += [name for name in usable if name not in chosen][: max(0, 2 - len(chosen))]
+    parameters, state = config.parameters, config.initial_state
+    config = replace(
+        config,
+        network=network,
+        parameters=ParameterSource() if parameters.initializer == "file" else parameters,
+        initial_state=InitialStateSource() if state.source == "file" else state,
+    )
+    return config.with_engines(tuple(chosen)) if len(chosen) > 1 else config.checked()
 
 
 def _comparing(config: Config, path: Path) -> Config:

@@ -53,6 +53,15 @@ COMMANDS = (
         0,
     ),
     Command(
+        "new_cell",
+        "&File",
+        "New custom &cell…",
+        ("Ctrl+Shift+N",),
+        "Create an editable Python file that declares a cell, and make it the network's cell.",
+        "",
+        0,
+    ),
+    Command(
         "open_sweep",
         "&File",
         "Open s&weep…",

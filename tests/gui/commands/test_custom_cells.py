@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 from PySide6.QtWidgets import QFileDialog, QMessageBox
 
+from rnnviz.core.config import Config, InitialStateSource, Network, ParameterSource
+from rnnviz.gui.commands.file_kinds import of_new_cell
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.panels.editors import FileChoiceEditor
 from rnnviz.gui.recovery.view_state import view_state_of
 from rnnviz.io.resources import resource_path
+from rnnviz.io.templates import CELL_STARTER
 from tests.gui.commands.test_custom_step_commands import press, question
 
 
@@ -78,6 +81,39 @@ def test_the_last_entry_opens_a_file_dialog_and_keeps_the_cell(qtbot: Any, windo
     dialog.reject()
     assert editor.value() == str(mine)
     window.control.auto_run.cancel()
+
+
+def test_a_new_cell_is_written_and_runs_without_a_question(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:
+    window.actions_["new_cell"].trigger()
+    dialog = next(dialog for dialog in window.findChildren(QFileDialog) if dialog.isVisible())
+    path = tmp_path / "my_cell.py"
+    with qtbot.waitSignal(window.runner.finished, timeout=30_000):
+        dialog.fileSelected.emit(str(path))
+        dialog.close()
+    assert path.read_text(encoding="utf-8") == CELL_STARTER
+    assert window.session.config.network.cell == str(path)
+    assert window.session.config.network.kind.title == "My cell"
+    assert window.verdict.state == "agree"
+    window.document.undo()
+    assert window.session.config.network.cell != str(path)
+    window.control.auto_run.cancel()
+
+
+def test_a_new_cell_leaves_what_belongs_to_another_one(tmp_path: Path) -> None:
+    config = Config.from_mapping(
+        {
+            "network": {"cell": "lstm", "input_size": 2, "hidden_size": 3, "projection_size": 2, "clip": 1.0},
+            "parameters": {"path": "weights.npz"},
+            "initial_state": {"path": "state.npz"},
+            "compare": {"reference": "onnx", "candidates": ["bug:no-i2h-bias", "manual", "./step.py"]},
+        }
+    )
+    changed = of_new_cell(config, tmp_path / "my_cell.py")
+    assert changed.network == Network(str(tmp_path / "my_cell.py"), 2, 3)
+    assert changed.parameters == ParameterSource()
+    assert changed.initial_state == InitialStateSource()
+    assert "manual" in changed.compare.engines
+    assert set(changed.compare.engines) <= {"manual", "gluon", "torch"}
 
 
 def test_a_refused_file_does_not_run(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:
