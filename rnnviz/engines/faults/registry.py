@@ -40,9 +40,8 @@ class KnownBug:
             return self.variants.get(cell.name, ())
         if not CELLS.keys() <= self.variants.keys() or (self.of_recurrent_rows and not cell.recurrent_gates):
             return ()
-        like = next(one for one in CELLS.values() if one.state_symbols == cell.state_symbols)
-        variants = self.variants[like.name]
-        return tuple(fault for fault in variants if not fault.activations)
+        variants = tuple(fault for fault in self.variants["rnn_tanh"] if not fault.activations)
+        return _forgetting(cell) if any(fault.forgotten for fault in variants) else variants
 
     def unsupported_reason(self, network: Network) -> str | None:
         """Why the network cannot have this known bug, in one sentence, or None; None for a custom cell not yet read."""
