@@ -4,7 +4,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from rnnviz.cells import ACTIVATIONS, CELLS
+from rnnviz.cells import CELLS
+from rnnviz.cells.activations import ACTIVATIONS
 from rnnviz.core.config import CELL_NAMES, Config
 
 FUSED_CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")

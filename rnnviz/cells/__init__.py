@@ -4,31 +4,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pkgutil import iter_modules
 
-from rnnviz.cells.activations import (
-    ACTIVATIONS,
-    Activation,
-    affine,
-    clip,
-    clipped,
-    elu,
-    exponential,
-    gelu,
-    hard_sigmoid,
-    hard_tanh,
-    keras_hard_sigmoid,
-    leaky_relu,
-    linear,
-    relu,
-    scaled_tanh,
-    selu,
-    sigmoid,
-    silu,
-    softplus,
-    softsign,
-    swish,
-    tanh,
-    thresholded_relu,
-)
+from rnnviz.cells.activations import ACTIVATIONS, clip
 from rnnviz.cells.base import CellError, CellSpec, Gate, ParameterSpec, Sizes, StateSpec, Step, Values, recurrent
 
 
@@ -48,10 +24,12 @@ def _place(cell: CellSpec) -> tuple[bool, int, int, str]:
 CELLS: dict[str, CellSpec] = {cell.name: cell for cell in sorted(_declared(), key=_place)}
 """The cells that the program has, by the names that a config gives to them."""
 
+# The files of custom cells import the activations from here.
+globals().update(ACTIVATIONS)
+
 __all__ = [
     "ACTIVATIONS",
     "CELLS",
-    "Activation",
     "CellError",
     "CellSpec",
     "Gate",
@@ -60,26 +38,6 @@ __all__ = [
     "StateSpec",
     "Step",
     "Values",
-    "affine",
     "clip",
-    "clipped",
-    "elu",
-    "exponential",
-    "gelu",
-    "hard_sigmoid",
-    "hard_tanh",
-    "keras_hard_sigmoid",
-    "leaky_relu",
-    "linear",
     "recurrent",
-    "relu",
-    "scaled_tanh",
-    "selu",
-    "sigmoid",
-    "silu",
-    "softplus",
-    "softsign",
-    "swish",
-    "tanh",
-    "thresholded_relu",
 ]

@@ -225,15 +225,8 @@ def _hard_sigmoid_slopes(x: FloatArray, alpha: float, beta: float) -> FloatArray
     return np.asarray(np.where((inside > 0.0) & (inside <= 1.0), alpha, 0.0))
 
 
-_CONSTANTS = {
-    "affine": 2,
-    "leaky_relu": 1,
-    "thresholded_relu": 1,
-    "scaled_tanh": 2,
-    "hard_sigmoid": 2,
-    "elu": 1,
-    "clip": 1,
-}
+_CONSTANTS = {"affine": 2, "scaled_tanh": 2, "hard_sigmoid": 2}
+_CONSTANTS |= dict.fromkeys(("leaky_relu", "thresholded_relu", "elu", "clip"), 1)
 """How many constants an activation has; the others have none."""
 
 _RULES: dict[str, _Rule] = {
@@ -340,42 +333,21 @@ thresholded_relu = Activation("thresholded_relu", 1.0)
 scaled_tanh = Activation("scaled_tanh", 1.0, 1.0)
 hard_sigmoid = Activation("hard_sigmoid", 0.2, 0.5)
 """ONNX's, and Keras's before version 3: 0.2 x + 0.5, cut to [0, 1]."""
-keras_hard_sigmoid = Activation("hard_sigmoid", 1.0 / 6.0, 0.5)
-"""That of Keras 3 and PyTorch: x / 6 + 0.5, cut to [0, 1]."""
 elu = Activation("elu", 1.0)
 selu = Activation("selu")
 softsign = Activation("softsign")
 softplus = Activation("softplus")
 gelu = Activation("gelu")
-swish = silu = Activation("swish")
+swish = Activation("swish")
 exponential = Activation("exponential")
 hard_tanh = Activation("hard_tanh")
+keras_hard_sigmoid = Activation("hard_sigmoid", 1.0 / 6.0, 0.5)
+"""That of Keras 3 and PyTorch: x / 6 + 0.5, cut to [0, 1]."""
+silu = swish
 clip = Activation("clip", math.inf)
 
-ACTIVATIONS: dict[str, Activation] = {
-    activation.name: activation
-    for activation in (
-        sigmoid,
-        tanh,
-        relu,
-        linear,
-        affine,
-        leaky_relu,
-        thresholded_relu,
-        scaled_tanh,
-        hard_sigmoid,
-        elu,
-        selu,
-        softsign,
-        softplus,
-        gelu,
-        swish,
-        exponential,
-        hard_tanh,
-    )
-} | {"keras_hard_sigmoid": keras_hard_sigmoid, "silu": silu}
+ACTIVATIONS = {name: value for name, value in list(vars().items()) if isinstance(value, Activation) and name != "clip"}
 """Every activation that a role of a cell can have, by the name that a config gives to it."""
-
 
 ONNX_NAMES = {
     "sigmoid": "Sigmoid",

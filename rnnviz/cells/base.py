@@ -148,10 +148,6 @@ class Step(Values):
     def __init__(self, **values: Any) -> None:
         super().__init__("step", values)
 
-    def with_values(self, **values: Any) -> "Step":
-        """The same with some values in place of others, or more of them."""
-        return Step(**{**self, **values})
-
 
 StepFunction: TypeAlias = Callable[..., Step]
 """step(u, v, state, p, *, role=activation, ...): a cell's lines."""

@@ -20,7 +20,8 @@ def step(
 def projection_step(u: Values, v: Values, state: Values, p: Values, **activations: Function) -> Step:
     """A projection: h is a matrix times the h of the LSTM, and has its own size."""
     lstm = step(u, v, state, p, **activations)
-    return lstm.with_values(h=p.h2r_weight @ lstm.h)
+    h = p.h2r_weight @ lstm.h
+    return Step(**{**lstm, "h": h})
 
 
 INPUT, FORGET, OUTPUT = Gate("i", "input gate"), Gate("f", "forget gate"), Gate("o", "output gate")

@@ -14,7 +14,6 @@ import numpy as np
 from rnnviz.cells import CellSpec, Gate
 from rnnviz.cells.interpreters.arrays import ArrayLayer, ArrayValue
 from rnnviz.cells.interpreters.bounded import bounded_block
-from rnnviz.cells.interpreters.breakdown import worked_step
 from rnnviz.cells.interpreters.graph import Graph, Node, evaluate
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, storage_bound
@@ -25,6 +24,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.terms import Floats, PreActivation
+from rnnviz.explain.worked_step import worked_step
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.step_inputs import bounded_layer, layer_input, previous_hidden, previous_state
 

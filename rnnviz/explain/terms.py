@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells.interpreters.breakdown import AffinePart, Floats, Kind
+from rnnviz.explain.worked_step import AffinePart, Floats, Kind
 
 __all__ = ["Floats", "Kind"]
 

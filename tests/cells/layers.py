@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnviz.cells import CELLS, CellSpec, Sizes
-from rnnviz.cells.interpreters.custom import load_cell
+from rnnviz.engines.user_code.cell_file import load_cell
+from rnnviz.explain.worked_step import WorkedLine, worked_step
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = {path.stem: load_cell(path) for path in sorted((ROOT / "resources" / "cells").glob("*.py"))}
@@ -16,6 +18,11 @@ ALL_CELLS = CELLS | EXAMPLES
 """The cells of the program and those of its example files."""
 
 Arrays = dict[str, NDArray[np.floating]]
+
+
+def worked_lines(*args: Any) -> tuple[WorkedLine, ...]:
+    """The lines of a worked step."""
+    return worked_step(*args).lines
 
 
 @dataclass(frozen=True)

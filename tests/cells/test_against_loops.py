@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.cells import ACTIVATIONS, CELLS, Activation, Sizes
+from rnnviz.cells import CELLS, Sizes
+from rnnviz.cells.activations import ACTIVATIONS, Activation
 from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.cells.interpreters.bounded import BoundedLayer, bounded_block
-from rnnviz.cells.interpreters.breakdown import worked_lines
 from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.layout import Order
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.cells.interpreters.symbols import code_lines, helper_lines
-from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer, drawn_layers
+from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer, drawn_layers, worked_lines
 from tests.oracles.cell_loops import Arrays, cell_values, defaults_of, function, logistic, loop_of
 
 TOLERANCES = {"float32": 3e-5, "float64": 1e-12}

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rnnviz.cells import ACTIVATIONS, CELLS, Activation, CellSpec, Gate, Step, Values, hard_sigmoid, sigmoid, tanh
+from rnnviz.cells import CELLS, CellSpec, Gate, Step, Values
+from rnnviz.cells.activations import ACTIVATIONS, Activation, hard_sigmoid, sigmoid, tanh
 from rnnviz.cells.gru import GRU
 from rnnviz.cells.interpreters.bounded import BoundedLayer, _limits_by_output, bounded_block, largest_magnitude
 from rnnviz.cells.interpreters.graph import trace

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from rnnviz.cells import CellError, CellSpec, Gate, Sizes, Step
 from rnnviz.cells.interpreters.arrays import step_values
-from rnnviz.cells.interpreters.custom import load_cell
 from rnnviz.cells.interpreters.program_source import listing
+from rnnviz.engines.user_code.cell_file import load_cell
 from tests.cells.layers import EXAMPLES
 
 STEP = """

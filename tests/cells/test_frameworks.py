@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.cells import CELLS, CellSpec, tanh
+from rnnviz.cells import CELLS, CellSpec
 from rnnviz.cells import activations as a
+from rnnviz.cells.activations import tanh
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.cells.interpreters.tape import full_gradients, record_step
 from tests.cells.layers import DrawnLayer, draw_layer, drawn_layers

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnviz.cells import CELLS, Activation, CellError, CellSpec, hard_sigmoid, scaled_tanh, softsign
+from rnnviz.cells import CELLS, CellError, CellSpec
 from rnnviz.cells import activations as activations_module
+from rnnviz.cells.activations import Activation, hard_sigmoid, scaled_tanh, softsign
 from rnnviz.cells.interpreters.arrays import step_values
 from tests.cells.layers import ALL_CELLS, draw_layer
 from tests.oracles.cell_loops import cell_values, function

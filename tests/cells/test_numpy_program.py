@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.cells import CELLS, CellSpec, Sizes, Step, Values, sigmoid
+from rnnviz.cells import CELLS, CellSpec, Sizes, Step, Values
+from rnnviz.cells.activations import sigmoid
 from rnnviz.cells.gru import GRU
 from rnnviz.cells.interpreters import layout
 from rnnviz.cells.interpreters.arrays import step_values
@@ -279,7 +280,7 @@ def test_aligned_memory(shape: list[int], dtype: str) -> None:
 
 def test_the_cells_need_numpy_alone() -> None:
     script = (
-        "import sys\nfrom rnnviz.cells.interpreters import numpy_program, bounded, tape, custom\n"
+        "import sys\nfrom rnnviz.cells.interpreters import numpy_program, bounded, tape, symbols\n"
         "print(*sorted({m.split('.')[0] for m in sys.modules} - set(sys.stdlib_module_names)))\n"
         "print(*sorted({'.'.join(m.split('.')[:2]) for m in sys.modules if m.startswith('rnnviz.')}))"
     )

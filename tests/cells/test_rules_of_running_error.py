@@ -7,7 +7,7 @@ from math import tanh as tangent
 import numpy as np
 import pytest
 
-from rnnviz.cells import relu, sigmoid, tanh
+from rnnviz.cells.activations import relu, sigmoid, tanh
 from rnnviz.cells.interpreters.running_error import BoundedArray, exact, pre_activation
 
 EPS = 2.0**-23

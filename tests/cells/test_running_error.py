@@ -7,8 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rnnviz.cells import relu, sigmoid, tanh
-from rnnviz.cells.activations import FloatArray
+from rnnviz.cells.activations import FloatArray, relu, sigmoid, tanh
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, exact, pre_activation
 
 EPS = float(np.finfo(np.float32).eps)

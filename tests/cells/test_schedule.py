@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from rnnviz.cells import ACTIVATIONS, CellSpec, Gate, Step, Values, sigmoid
+from rnnviz.cells import CellSpec, Gate, Step, Values
+from rnnviz.cells.activations import ACTIVATIONS, sigmoid
 from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.program_source import Form, listing, program_source
 from rnnviz.cells.interpreters.schedule import schedule
@@ -46,7 +47,7 @@ FIGURES = {
 }
 
 
-@pytest.mark.parametrize("name", ALL_CELLS)
+@pytest.mark.parametrize("name", FIGURES)
 def test_figures_of_a_step(name: str) -> None:
     cell = ALL_CELLS[name]
     plain = schedule(cell)

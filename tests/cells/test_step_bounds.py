@@ -5,7 +5,8 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from rnnviz.cells import CELLS, relu, sigmoid, tanh
+from rnnviz.cells import CELLS
+from rnnviz.cells.activations import relu, sigmoid, tanh
 from rnnviz.cells.interpreters.bounded import BoundedLayer, bounded_block
 from rnnviz.cells.interpreters.running_error import BoundedArray, exact
 from tests.oracles.recurrence import next_state

@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 
-from rnnviz.cells import CELLS, CellSpec, Gate, StateSpec, Step, Values, gelu, hard_sigmoid, leaky_relu, sigmoid, tanh
+from rnnviz.cells import CELLS, CellSpec, Gate, StateSpec, Step, Values
+from rnnviz.cells.activations import gelu, hard_sigmoid, leaky_relu, sigmoid, tanh
 from rnnviz.cells.gru import GRU
 from rnnviz.cells.gru_reset_before import GRU_RESET_BEFORE
 from rnnviz.cells.interpreters.arrays import step_values
-from rnnviz.cells.interpreters.breakdown import worked_lines
 from rnnviz.cells.interpreters.graph import trace, value_limits
-from rnnviz.cells.interpreters.symbols import code_lines, equations, helper_lines, tex_lines
+from rnnviz.cells.interpreters.symbols import code_lines, equations, helper_lines
 from rnnviz.cells.lstm import LSTM, LSTM_PROJECTION
 from rnnviz.cells.lstm_coupled import LSTM_COUPLED
 from rnnviz.cells.lstm_peephole import LSTM_PEEPHOLE
 from rnnviz.cells.rnn import RNN_RELU
-from tests.cells.layers import ALL_CELLS, draw_layer
+from tests.cells.layers import ALL_CELLS, draw_layer, worked_lines
 
 EQUATIONS = {
     "rnn_relu": ["h = relu(u_h + v_h)"],
@@ -78,18 +78,6 @@ def test_activations_with_constants_are_named_with_them() -> None:
         "z = hard_sigmoid[0.2, 0.5](clip[3](u_z + v_z))",
         "n = leaky_relu[0.01](clip[3](u_n + r · v_n))",
     ]
-
-
-def test_lines_of_tex() -> None:
-    assert tex_lines(LSTM_PEEPHOLE)[:3] == (
-        r"i = \sigma(u_{i} + v_{i} + \mathit{c2i\_weight} \odot c_{t-1})",
-        r"f = \sigma(u_{f} + v_{f} + \mathit{c2f\_weight} \odot c_{t-1})",
-        r"g = \tanh(u_{g} + v_{g})",
-    )
-    assert tex_lines(LSTM)[4:] == (r"c = f \odot c_{t-1} + i \odot g", r"h = o \odot \tanh(c)")
-    assert tex_lines(RNN_RELU) == (r"h = \operatorname{relu}(u_{h} + v_{h})",)
-    assert tex_lines(GRU_RESET_BEFORE)[2] == r"n = \tanh(u_{n} + W_{n} (r \odot h_{t-1}) + b_{n})"
-    assert tex_lines(LSTM_PROJECTION)[5] == r"h = \mathit{h2r\_weight} (o \odot \tanh(c))"
 
 
 def test_the_source_of_a_gru() -> None:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rnnviz.cells import ACTIVATIONS, CELLS, CellSpec
+from rnnviz.cells import CELLS, CellSpec
+from rnnviz.cells.activations import ACTIVATIONS
 from rnnviz.cells.gru import GRU
 from rnnviz.cells.gru_reset_before import GRU_RESET_BEFORE
 from rnnviz.cells.interpreters.arrays import gate_parts, step_values, values_of_parts

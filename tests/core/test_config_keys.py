@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rnnviz.cells import clipped, elu, hard_sigmoid, linear
+from rnnviz.cells.activations import clipped, elu, hard_sigmoid, linear
 from rnnviz.cells.lstm import LSTM_PROJECTION
 from rnnviz.core.config import SECTIONS
 from rnnviz.core.errors import ConfigError

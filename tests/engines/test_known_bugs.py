@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.cells import linear, relu, sigmoid
+from rnnviz.cells.activations import linear, relu, sigmoid
 from rnnviz.core.config import CELL_NAMES, Config, Network
 from rnnviz.core.errors import ConfigError, EngineError
 from rnnviz.core.inputs import Inputs

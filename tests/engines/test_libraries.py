@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rnnviz.cells import ACTIVATIONS
+from rnnviz.cells.activations import ACTIVATIONS
 from rnnviz.cells.interpreters.arrays import NamedFunctions, step_values
 from tests.cells.layers import ALL_CELLS, Arrays, draw_layer
 from tests.oracles.cell_loops import cell_values

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnviz.cells.interpreters.breakdown import AffinePart
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.as_json import to_json
 from rnnviz.explain.equations import equations
@@ -17,6 +16,7 @@ from rnnviz.explain.report import report
 from rnnviz.explain.step_breakdown import StepBreakdown, explain
 from rnnviz.explain.term_table import ledger
 from rnnviz.explain.terms import PreActivation, RemainingTerms, Term, TermBar
+from rnnviz.explain.worked_step import AffinePart
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.result import RunResult
 from tests.explain.arithmetics import GATES, tidy_result

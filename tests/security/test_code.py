@@ -25,7 +25,7 @@ CALLS = {
 ALLOWED = {
     # The user's own file, which they have been asked about.
     ("evaluation", "engines/user_code/user_step.py"),
-    ("evaluation", "cells/interpreters/custom.py"),
+    ("evaluation", "engines/user_code/cell_file.py"),
     # The program's own source of an activation.
     ("evaluation", "cells/interpreters/arrays.py"),
     # How old files are, and the date of a report; what lasts is measured by a clock that only goes on.

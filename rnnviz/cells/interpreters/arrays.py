@@ -32,11 +32,9 @@ class NumpyLibrary:
     """Arrays of NumPy."""
 
     def activate(self, activation: Activation, x: Any) -> Any:
-        """See `Library.activate`."""
         return activation.values(np.asarray(x))
 
     def product(self, x: Any, weight: Any) -> Any:
-        """See `Library.product`."""
         return np.matmul(x, weight.T)
 
 
@@ -68,7 +66,6 @@ class NamedFunctions:
         self._functions = {"np": numpy, "sigmoid": sigmoid, "erf": erf, "inf": inf}
 
     def activate(self, activation: Activation, x: Any) -> Any:
-        """See `Library.activate`."""
         # The source is the program's own, with the constants of the activation.
         return eval(_compiled(activation), {**self._functions, "x": x})  # noqa: S307
 
@@ -101,44 +98,34 @@ class ArrayValue(ValueOverTime):
     layer: ArrayLayer
 
     def constant(self, number: float) -> "ArrayValue":
-        """See `Value.constant`."""
         return self._with(number)
 
     def plus(self, other: "ArrayValue") -> "ArrayValue":
-        """See `Value.plus`."""
         return self._with(self.array + other.array)
 
     def minus(self, other: "ArrayValue") -> "ArrayValue":
-        """See `Value.minus`."""
         return self._with(self.array - other.array)
 
     def times(self, other: "ArrayValue") -> "ArrayValue":
-        """See `Value.times`."""
         return self._with(self.array * other.array)
 
     def activated(self, activation: Activation) -> "ArrayValue":
-        """See `Value.activated`."""
         return self._with(self.layer.library.activate(activation, self.array))
 
     def recurrent(self, gate: str) -> "ArrayValue":
-        """See `Value.recurrent`."""
         product = self.layer.library.product(self.array, self.layer.weights[gate])
         return self._with(product + self.layer.biases[gate])
 
     def matrix_product(self, other: "ArrayValue") -> "ArrayValue":
-        """See `Value.matrix_product`."""
         return self._with(self.layer.library.product(other.array, self.array))
 
     def at(self, index: Any) -> "ArrayValue":
-        """See `ValueOverTime.at`."""
         return self._with(self.array[index])
 
     def room(self, steps: int) -> "ArrayValue":
-        """See `ValueOverTime.room`."""
         return self._with(np.empty((steps, *self.array.shape)))
 
     def put(self, t: int, value: "ArrayValue") -> None:
-        """See `ValueOverTime.put`."""
         self.array[t] = value.array
 
     def _with(self, array: Any) -> "ArrayValue":

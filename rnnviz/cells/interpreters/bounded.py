@@ -302,7 +302,6 @@ class BoundedBlock(StepBlock[BoundedArray]):
         self._limits: dict[str, dict[int, Limits]] = {}
 
     def leaf(self, node: Node) -> BoundedArray:
-        """See `StepBlock.leaf`."""
         match node.op:
             case "number":
                 return self._layer.leaf(np.array(node.number))

@@ -62,35 +62,28 @@ class Node(Value):
     tracer: "_Tracer" = field(repr=False)
 
     def constant(self, number: float) -> "Node":
-        """See `Value.constant`."""
         return self.tracer.node("number", number=number)
 
     def plus(self, other: "Node") -> "Node":
-        """See `Value.plus`."""
         return self.tracer.node("plus", (self, other), shape=self.tracer.common_shape("+", self, other))
 
     def minus(self, other: "Node") -> "Node":
-        """See `Value.minus`."""
         return self.tracer.node("minus", (self, other), shape=self.tracer.common_shape("-", self, other))
 
     def times(self, other: "Node") -> "Node":
-        """See `Value.times`."""
         return self.tracer.node("times", (self, other), shape=self.tracer.common_shape("*", self, other))
 
     def activated(self, activation: Activation) -> "Node":
-        """See `Value.activated`."""
         self.tracer.check_vector(activation.name, self)
         if activation.name == "linear":
             return self
         return self.tracer.node("activation", (self,), activation=activation, shape=self.shape)
 
     def recurrent(self, gate: str) -> "Node":
-        """See `Value.recurrent`."""
         self.tracer.check_recurrent(gate, self)
         return self.tracer.node("recurrent", (self,), name=gate, shape=("H",))
 
     def matrix_product(self, other: "Node") -> "Node":
-        """See `Value.matrix_product`."""
         self.tracer.check_matrix(self, other)
         return self.tracer.node("matrix", (self, other), shape=self.shape[:1])
 
@@ -194,12 +187,6 @@ class Graph:
     def depends(self, node: Node, on: Callable[[Node], bool]) -> bool:
         """Whether a value is computed from one of which `on` is true, or is itself one."""
         return any(on(other) for other in ordered([node]))
-
-    @property
-    def reads_state(self) -> bool:
-        """Whether a named value is computed from another state than h."""
-        first = self.cell.state_symbols[0]
-        return any(node.op == "state" and node.name != first for node in self.nodes)
 
     def activation(self, symbol: str) -> str:
         """The text of a gate's activation; "linear" where it has none."""

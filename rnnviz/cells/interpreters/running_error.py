@@ -96,18 +96,15 @@ class BoundedArray(ValueOverTime):
     matrix: str = ""
 
     def constant(self, number: float) -> "BoundedArray":
-        """See `Value.constant`."""
         return self._with(np.array(number), np.array(0.0))
 
     def plus(self, other: "BoundedArray") -> "BoundedArray":
-        """See `Value.plus`."""
         value = self.value + other.value
         if self.partial and other.partial:
             return self._with(value, self.bound + other.bound, partial=True)
         return self._sum(value, other)
 
     def minus(self, other: "BoundedArray") -> "BoundedArray":
-        """See `Value.minus`."""
         value = self.value - other.value
         if self.value.ndim == 0 and not self.bound:
             return self._with(value, other.bound + self.eps * abs(float(self.value)))
@@ -124,7 +121,6 @@ class BoundedArray(ValueOverTime):
         return self._with(value, bound)
 
     def times(self, other: "BoundedArray") -> "BoundedArray":
-        """See `Value.times`."""
         value: FloatArray = np.asarray(self.value * other.value)
         bound = np.abs(value)
         bound *= self.eps
@@ -147,7 +143,6 @@ class BoundedArray(ValueOverTime):
         return np.asarray(known & (nonzero | ~np.isinf(other.value)))
 
     def activated(self, activation: Activation) -> "BoundedArray":
-        """See `Value.activated`."""
         if activation.name == "linear":
             return self
         value = activation.values(self.value)
@@ -183,12 +178,10 @@ class BoundedArray(ValueOverTime):
         return bound
 
     def recurrent(self, gate: str) -> "BoundedArray":
-        """See `Value.recurrent`."""
         assert self.products is not None, "the value is of no layer's step"
         return self.products.recurrent(gate, self)
 
     def matrix_product(self, other: "BoundedArray") -> "BoundedArray":
-        """See `Value.matrix_product`."""
         assert self.products is not None, "the value is of no layer's step"
         return self.products.matrix_product(self.matrix, other)
 
@@ -210,16 +203,13 @@ class BoundedArray(ValueOverTime):
         return self._with(self.value.reshape(shape), self.bound.reshape(shape), partial=self.partial)
 
     def at(self, index: Any) -> "BoundedArray":
-        """See `ValueOverTime.at`."""
         return BoundedArray(self.value[index], self.bound[index], self.eps, self.partial, self.products)
 
     def room(self, steps: int) -> "BoundedArray":
-        """See `ValueOverTime.room`."""
         shape = steps, *self.value.shape
         return self._with(np.empty(shape), np.empty(shape))
 
     def put(self, t: int, value: "BoundedArray") -> None:
-        """See `ValueOverTime.put`."""
         self.value[t], self.bound[t] = value.value, value.bound
 
     def _with(self, value: FloatArray, bound: FloatArray, *, partial: bool = False) -> "BoundedArray":

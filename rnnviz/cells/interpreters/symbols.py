@@ -99,11 +99,6 @@ def expression(cell: CellSpec, node: Node) -> tuple[Symbol, ...]:
     return _written(node, {n: name for name, n in graph.values.items() if n is not node}, _TEXT)[0]
 
 
-def tex_lines(cell: CellSpec) -> tuple[str, ...]:
-    """The equations as lines of TeX's mathematics: "c = f \\odot c_{t-1} + i \\odot g"."""
-    return tuple(line.text for line in _lines(cell, _TEX))
-
-
 def _lines(cell: CellSpec, notation: _Notation) -> tuple[Equation, ...]:
     graph = trace(cell)
     names: dict[Node, str] = {}
@@ -180,38 +175,6 @@ _TEXT = _Notation(
     _text_activation,
     lambda node, x: f"W_{node.name} ({x}) + b_{node.name}",
     lambda node, x: f"{node.args[0].name} ({x})",
-)
-
-_TEX_ACTIVATIONS = {"sigmoid": r"\sigma", "tanh": r"\tanh", "exponential": r"\exp"}
-
-
-def _tex_leaf(node: Node) -> str:
-    match node.op:
-        case "number":
-            return _number(node.number)
-        case "state":
-            return f"{node.name}_{{t-1}}"
-        case "u" | "v":
-            return f"{node.op}_{{{node.name}}}"
-    return rf"\mathit{{{_escaped(node.name)}}}"
-
-
-def _tex_activation(node: Node, x: str) -> str:
-    assert node.activation is not None, node
-    name = _TEX_ACTIVATIONS.get(node.activation.name, rf"\operatorname{{{_escaped(node.activation.text)}}}")
-    return f"{name}({x})"
-
-
-def _escaped(name: str) -> str:
-    return name.replace("_", r"\_")
-
-
-_TEX = _Notation(
-    _tex_leaf,
-    r" \odot ",
-    _tex_activation,
-    lambda node, x: f"W_{{{node.name}}} ({x}) + b_{{{node.name}}}",
-    lambda node, x: rf"\mathit{{{_escaped(node.args[0].name)}}} ({x})",
 )
 
 

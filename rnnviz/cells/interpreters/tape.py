@@ -36,29 +36,23 @@ class TapeValue(Value):
     tape: _Tape = field(repr=False)
 
     def constant(self, number: float) -> "TapeValue":
-        """See `Value.constant`."""
         return TapeValue(np.array(number, self.array.dtype), self.tape)
 
     def plus(self, other: "TapeValue") -> "TapeValue":
-        """See `Value.plus`."""
         return self._record(self.array + other.array, (self, lambda d: d), (other, lambda d: d))
 
     def minus(self, other: "TapeValue") -> "TapeValue":
-        """See `Value.minus`."""
         return self._record(self.array - other.array, (self, lambda d: d), (other, lambda d: -d))
 
     def times(self, other: "TapeValue") -> "TapeValue":
-        """See `Value.times`."""
         x, y = self.array, other.array
         return self._record(x * y, (self, lambda d: d * y), (other, lambda d: d * x))
 
     def activated(self, activation: Activation) -> "TapeValue":
-        """See `Value.activated`."""
         x, y = self.array, activation.values(self.array)
         return self._record(y, (self, lambda d: d * activation.slopes(x, y)))
 
     def recurrent(self, gate: str) -> "TapeValue":
-        """See `Value.recurrent`."""
         return self.tape.weights[gate].matrix_product(self).plus(self.tape.biases[gate])
 
     def matrix_product(self, other: "TapeValue") -> "TapeValue":

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from rnnviz.cells import CELLS, CellSpec, hard_sigmoid, keras_hard_sigmoid, linear, relu, sigmoid, tanh
-from rnnviz.cells.activations import Function
+from rnnviz.cells import CELLS, CellSpec
+from rnnviz.cells.activations import Function, hard_sigmoid, keras_hard_sigmoid, linear, relu, sigmoid, tanh
 from rnnviz.cells.gru import GRU
 from rnnviz.cells.gru_reset_before import GRU_RESET_BEFORE
 from rnnviz.core.config import Network

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import numpy as np
 
 from rnnviz.cells import CellError
-from rnnviz.cells.interpreters.custom import load_cell
 from rnnviz.cells.interpreters.program_source import listing
 from rnnviz.cells.interpreters.serialized import cell_to_json
 from rnnviz.core.errors import InputError
@@ -23,6 +22,7 @@ from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.engines.base import Progress
 from rnnviz.engines.layers import LayerTask, RunLayer
 from rnnviz.engines.user_code.protocol import Declared
+from rnnviz.engines.user_code.cell_file import load_cell
 
 _MODULE = "__recurrence__"
 """Module name under which the user's file is imported; unlikely to be in use."""

@@ -3,7 +3,8 @@
 import re
 from html import escape
 
-from rnnviz.cells import ACTIVATIONS, CellSpec
+from rnnviz.cells import CellSpec
+from rnnviz.cells.activations import ACTIVATIONS
 from rnnviz.cells.interpreters.symbols import equations_of_all_units
 
 _PREVIOUS = "[t-1]"

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rnnviz.cells import ACTIVATIONS, CELLS, Activation, elu, keras_hard_sigmoid, leaky_relu
+from rnnviz.cells import CELLS
+from rnnviz.cells.activations import ACTIVATIONS, Activation, elu, keras_hard_sigmoid, leaky_relu
 from rnnviz.io.model_formats.layered_file import UnreadableError
 from rnnviz.io.model_formats.rnn_entry import named_activations
 

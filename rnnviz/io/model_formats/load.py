@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnviz.cells import Activation, affine, linear
+from rnnviz.cells.activations import Activation, affine, linear
 from rnnviz.core.config import Config, InitialStateSource, Network, ParameterSource, SequenceSource
 from rnnviz.core.errors import InputError, printable
 from rnnviz.core.mmap_arrays import FloatArray

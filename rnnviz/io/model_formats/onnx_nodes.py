@@ -11,8 +11,18 @@ from math import prod
 import numpy as np
 from onnx import AttributeProto, NodeProto, TensorProto
 
-from rnnviz.cells import ACTIVATIONS, CELLS, Activation, affine, elu, hard_sigmoid, leaky_relu, linear
-from rnnviz.cells.activations import ONNX_NAMES, onnx_activation
+from rnnviz.cells import CELLS
+from rnnviz.cells.activations import (
+    ACTIVATIONS,
+    ONNX_NAMES,
+    Activation,
+    affine,
+    elu,
+    hard_sigmoid,
+    leaky_relu,
+    linear,
+    onnx_activation,
+)
 from rnnviz.cells.interpreters.arrays import reordered_rows
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.onnx_layer import operator

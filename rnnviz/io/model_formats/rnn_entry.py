@@ -8,7 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells import CELLS, Activation
+from rnnviz.cells import CELLS
+from rnnviz.cells.activations import Activation
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError, printable
 from rnnviz.core.mmap_arrays import FloatArray

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells import sigmoid
+from rnnviz.cells.activations import sigmoid
 from rnnviz.core.errors import InputError
 
 

@@ -104,18 +104,6 @@ class WorkedStep:
     numbers: Mapping[Node, float]
 
 
-def worked_lines(
-    cell: CellSpec,
-    parameters: Mapping[str, FloatArray],
-    x: FloatArray,
-    state: Mapping[str, FloatArray],
-    unit: int,
-    size: str = "H",
-) -> tuple[WorkedLine, ...]:
-    """The lines of `worked_step`."""
-    return worked_step(cell, parameters, x, state, unit, size).lines
-
-
 def worked_step(
     cell: CellSpec,
     parameters: Mapping[str, FloatArray],
