@@ -21,8 +21,8 @@ from rnnviz.core.regular_file import check_regular
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.engines.base import Progress
 from rnnviz.engines.layers import LayerTask, RunLayer
-from rnnviz.engines.user_code.protocol import Declared
 from rnnviz.engines.user_code.cell_file import load_cell
+from rnnviz.engines.user_code.protocol import Declared
 
 _MODULE = "__recurrence__"
 """Module name under which the user's file is imported; unlikely to be in use."""
