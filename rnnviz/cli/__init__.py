@@ -25,8 +25,7 @@ from rnnviz.cli.terminal import (
     print_note,
     signals_raised,
 )
-from rnnviz.core.errors import EngineError, InputError
-from rnnviz.core.regular_file import check_regular
+from rnnviz.core.errors import EngineError, InputError, check_regular
 from rnnviz.core.schema import display_value
 from rnnviz.core.words import suggest
 
@@ -37,9 +36,9 @@ def _add_doctor_to(commands: Commands) -> None:
 
 
 def _doctor(_options: Namespace) -> Answer:
-    from rnnviz.execution.doctor import report
+    from rnnviz.execution.log import bug_report
 
-    return AGREE, report()
+    return AGREE, bug_report()
 
 
 _COMMANDS: dict[str, Callable[[Commands], None]] = {

@@ -90,7 +90,7 @@ def _text(table: "SweepTable", options: Namespace) -> str:
         from rnnviz.sweeps.results_io import sweep_json
 
         return sweep_json(table)
-    from rnnviz.sweeps.text import report
+    from rnnviz.sweeps.results import report
 
     return "" if options.quiet else f"{report(table.keys, table.rows)}\n"
 

@@ -4,6 +4,8 @@ Paths and keys in a sentence may come from an untrusted file. They are escaped a
 line without control characters.
 """
 
+import os
+import stat
 from pathlib import Path
 
 _LONGEST_REASON = 200
@@ -77,3 +79,24 @@ def last_line(error: Exception) -> str:
 def _lines(error: Exception) -> list[str]:
     lines = [line.strip() for line in str(error).splitlines()]
     return list(filter(None, lines)) or [type(error).__name__]
+
+
+_OTHERS = {stat.S_IFIFO: "pipe", stat.S_IFCHR: "device", stat.S_IFBLK: "device", stat.S_IFSOCK: "socket"}
+
+
+def check_regular(path: str | os.PathLike[str]) -> None:
+    """Refuse a pipe, a device or a socket. The reader refuses missing files and folders.
+
+    Raises
+    ------
+    InputError
+        With the kind of file that it is.
+    """
+    try:
+        kind = _OTHERS.get(stat.S_IFMT(os.stat(path).st_mode))
+    except (OSError, ValueError):
+        return
+    if kind is not None:
+        raise InputError(
+            f"{os.fspath(path)} cannot be read: it is a {kind}, and must be a regular file: save its content to a file."
+        )

@@ -16,10 +16,9 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from rnnviz.core.errors import InputError, damaged
+from rnnviz.core.errors import InputError, check_regular, damaged
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.progress import advance
-from rnnviz.core.regular_file import check_regular
 
 ZIP_DAMAGE = (
     BadZipFile,

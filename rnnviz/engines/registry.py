@@ -16,8 +16,7 @@ from rnnviz.cells import CELLS
 from rnnviz.core import onnx_layer
 from rnnviz.core.config import Compare, Config, Network
 from rnnviz.core.engine_spec import RECORDING, RecordingName, engine_file, is_own, is_recording
-from rnnviz.core.errors import ConfigError, EngineError
-from rnnviz.core.regular_file import check_regular
+from rnnviz.core.errors import ConfigError, EngineError, check_regular
 from rnnviz.core.schema import display_value
 from rnnviz.core.words import join_words, suggest
 from rnnviz.engines.base import Engine

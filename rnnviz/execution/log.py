@@ -1,19 +1,27 @@
-"""Log of events, names and shapes, without the user's values and texts.
+"""Information for bug reports: the log, and the report of `rnnviz doctor`.
 
-Messages of exceptions are omitted, because they may contain either; the frames show where an exception arose.
+The log has events, names and shapes, without the user's values and texts. Messages of exceptions are omitted, because
+they may contain either; the frames show where an exception arose.
 """
 
 import logging
+import os
+import platform
 import re
+import sys
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from traceback import walk_tb
 from types import TracebackType
 
+from rnnviz import __version__
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import is_own, is_recording
-from rnnviz.execution.folders import make_state_folder, state_folder
+from rnnviz.core.memory_budget import available_memory, readable
+from rnnviz.engines.registry import ENGINES
+from rnnviz.execution.folders import make_state_folder, state_folder, temporary_place
 
 log = logging.getLogger("rnnviz")
 # Without this handler, Python would print log records if there is no log file.
@@ -107,3 +115,41 @@ def shapes(config: Config) -> str:
         f"{cell} L={network.num_layers} D={network.directions} {steps} "
         f"I={network.input_size} H={network.hidden_size} {network.dtype}, {sequence.source} sequence, by {engines}"
     )
+
+
+_PACKAGES = ("numpy", "mxnet", "PySide6-Essentials", "pyqtgraph", "polars", "onnx", "onnxruntime", "torch")
+_QT_VARIABLES = ("QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY", "XDG_SESSION_TYPE", "XDG_CURRENT_DESKTOP")
+
+
+def bug_report() -> str:
+    """The report as lines of `name: value`; nothing heavy is imported for it."""
+    lines = [
+        f"rnnviz: {__version__}",
+        f"python: {platform.python_version()} ({sys.executable})",
+        f"system: {platform.platform()}, {platform.machine()}, {os.cpu_count()} processors",
+        f"memory available: {_memory()}",
+        f"temporary folder: {temporary_place()}",
+        f"log: {log_path()}",
+        "",
+        "Packages",
+        *(f"  {name}: {_version(name)}" for name in _PACKAGES),
+        "",
+        "Engines",
+        *(f"  {entry.name}: {entry.unavailable or 'available'}" for entry in ENGINES.values()),
+        "",
+        "Qt",
+        *(f"  {name}: {os.environ.get(name, 'not set')}" for name in _QT_VARIABLES),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _memory() -> str:
+    memory = available_memory()
+    return "unknown" if memory is None else readable(memory)
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

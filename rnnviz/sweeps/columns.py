@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.quantities.plot_series import LogScale, log_scale
-from rnnviz.sweeps.results import COMPUTED, ROW_VERDICTS, SweepRow, SweepTable
-from rnnviz.sweeps.text import value_text
+from rnnviz.sweeps.results import COMPUTED, ROW_VERDICTS, SweepRow, SweepTable, value_text
 
 WAITING = -1
 """The place in `ROW_VERDICTS` of a row that has not been computed."""

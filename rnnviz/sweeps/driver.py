@@ -15,9 +15,8 @@ from typing import cast
 from rnnviz import __version__
 from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.engine_spec import engine_file
-from rnnviz.core.errors import EngineError, InputError
+from rnnviz.core.errors import EngineError, InputError, check_regular
 from rnnviz.core.inputs import Load
-from rnnviz.core.regular_file import check_regular
 from rnnviz.core.schema import declarations
 from rnnviz.engines.registry import EngineEntry, find_engine
 from rnnviz.execution.events import AuditMode, RunRequest

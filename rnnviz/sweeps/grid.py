@@ -9,8 +9,7 @@ from typing import Any
 
 from rnnviz.core.config import SECTIONS, Compare, Config
 from rnnviz.core.engine_spec import with_file
-from rnnviz.core.errors import ConfigError, InputError
-from rnnviz.core.regular_file import check_regular
+from rnnviz.core.errors import ConfigError, InputError, check_regular
 from rnnviz.core.schema import LARGEST_SEED, FieldSpec, declarations, display_key, display_value
 from rnnviz.io.config_toml import Complete, parse_toml, unchanged
 from rnnviz.io.readers.plain_text import read_plain_text

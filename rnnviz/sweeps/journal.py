@@ -10,8 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any
 
-from rnnviz.core.errors import InputError
-from rnnviz.core.regular_file import check_regular
+from rnnviz.core.errors import InputError, check_regular
 from rnnviz.sweeps.results import SweepResult
 
 ENDING = ".results.jsonl"

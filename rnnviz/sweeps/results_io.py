@@ -14,8 +14,7 @@ import polars as pl
 
 from rnnviz import __version__
 from rnnviz.core.config import Config
-from rnnviz.core.errors import InputError, in_short
-from rnnviz.core.regular_file import check_regular
+from rnnviz.core.errors import InputError, check_regular, in_short
 from rnnviz.core.schema import display_key
 from rnnviz.io.atomic import atomic_write
 from rnnviz.sweeps.grid import ENGINE, SEED, Point, checked_value, declaration

@@ -8,9 +8,8 @@ import pytest
 
 from rnnviz.core.config import Config
 from rnnviz.execution import log as module
-from rnnviz.execution.doctor import report
 from rnnviz.execution.folders import state_folder
-from rnnviz.execution.log import keep_log, log, log_path, log_tail, shapes, stop_log, where, where_in
+from rnnviz.execution.log import bug_report, keep_log, log, log_path, log_tail, shapes, stop_log, where, where_in
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +25,7 @@ def test_it_is_where_the_system_keeps_state_and_the_doctor_names_it(tmp_path):
     log.info("begun")
     assert log_path().is_relative_to(tmp_path / "state" / "rnnviz")
     assert state_folder().stat().st_mode & 0o077 == 0
-    assert f"log: {log_path()}" in report()
+    assert f"log: {log_path()}" in bug_report()
     assert log_tail().endswith("INFO begun\n")
 
 

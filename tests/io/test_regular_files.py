@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rnnviz.core.errors import InputError
+from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.npz import NpzFile
-from rnnviz.core.regular_file import check_regular
 from rnnviz.io.config_toml import load_config
 from rnnviz.io.model_formats.formats import open_model
 from rnnviz.io.model_formats.numpy_files import open_tensors

@@ -29,7 +29,7 @@ ALLOWED = {
     # The program's own source of an activation.
     ("evaluation", "cells/interpreters/arrays.py"),
     # How old files are, and the date of a report; what lasts is measured by a clock that only goes on.
-    ("a clock that jumps", "execution/recovery_dir.py"),
+    ("a clock that jumps", "execution/folders.py"),
     ("a clock that jumps", "io/export/report/export.py"),
 }
 IMPORTS = {"urllib", "http", "requests", "ftplib", "smtplib", "xmlrpc", "telnetlib", "webbrowser", "ssl", "shelve"}

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from rnnviz.sweeps.columns import NO_ROW, WAITING, SweepFigures, cells, color_range, order, ranks
 from rnnviz.sweeps.grid import Point
-from rnnviz.sweeps.results import COMPUTED, ROW_VERDICTS, SweepResult, SweepRow, SweepTable
-from rnnviz.sweeps.text import called, counted, report
+from rnnviz.sweeps.results import COMPUTED, ROW_VERDICTS, SweepResult, SweepRow, SweepTable, called, counted, report
 
 KEYS = ("network.hidden_size", "seed", "engine")
 VALUES = list(product((8, 4), (0, 1, 2), ("manual", "onnx")))

@@ -9,8 +9,7 @@ import pytest
 from rnnviz.core.config import Config
 from rnnviz.sweeps.columns import QUANTITIES, SweepFigures, color_range, engine_seconds, reference_seconds
 from rnnviz.sweeps.grid import Point
-from rnnviz.sweeps.results import SweepResult, SweepRow, SweepTable
-from rnnviz.sweeps.text import called, counted, report, short_key, value_text
+from rnnviz.sweeps.results import SweepResult, SweepRow, SweepTable, called, counted, report, short_key, value_text
 
 MINE = "/far/away/mine.py"
 KEYS = ("seed", "network.bidirectional", "engine")

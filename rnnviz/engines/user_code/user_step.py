@@ -14,10 +14,9 @@ import numpy as np
 from rnnviz.cells import CellError
 from rnnviz.cells.interpreters.program_source import listing
 from rnnviz.cells.interpreters.serialized import cell_to_json
-from rnnviz.core.errors import InputError
+from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import LayerParameters
-from rnnviz.core.regular_file import check_regular
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.engines.base import Progress
 from rnnviz.engines.layers import LayerTask, RunLayer

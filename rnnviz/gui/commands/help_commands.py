@@ -35,13 +35,12 @@ class HelpCommands(QObject):
     def report_problem(self) -> None:
         """Show the text of a bug report: versions, engines, last failure, end of the log."""
         # Imported on demand: it queries the system.
-        from rnnviz.execution.doctor import report
-        from rnnviz.execution.log import log_tail
+        from rnnviz.execution.log import bug_report, log_tail
         from rnnviz.gui.recovery.bug_report_dialog import BugReportDialog
 
         failure = self._control.last_failure
         last = "" if failure is None else f"\nLast failure\n  {failure.sentence}\n{failure.traceback}"
-        dialog = BugReportDialog(self._window, f"{report()}{last}\nLog\n{log_tail() or '  empty'}")
+        dialog = BugReportDialog(self._window, f"{bug_report()}{last}\nLog\n{log_tail() or '  empty'}")
         dialog.message.connect(self.message)
         dialog.open()
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QFileSystemWatcher, QObject, QTimer, Signal
 
-from rnnviz.core.errors import InputError
-from rnnviz.core.regular_file import check_regular
+from rnnviz.core.errors import InputError, check_regular
 
 _DELAY_MS = 150
 """Delay after a change: editors save a file in several steps."""

@@ -13,8 +13,8 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.verdict_buttons import link_button
 from rnnviz.lessons.content import GuidedLesson
 from rnnviz.lessons.index import PARTS
+from rnnviz.lessons.statements.evaluate import StatementResult
 from rnnviz.lessons.statements.parser import Statement
-from rnnviz.lessons.statements.result import StatementResult
 
 _MARGIN = 12
 _NAMED = 3

@@ -5,7 +5,7 @@ from PySide6.QtWidgets import QToolButton, QWidget
 
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.lessons.statements.result import StatementResult
+from rnnviz.lessons.statements.evaluate import StatementResult
 
 _LOOKS = {True: ("check", "right"), False: ("cross", "wrong"), None: ("clock", "muted")}
 

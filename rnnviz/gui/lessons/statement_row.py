@@ -7,8 +7,8 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWi
 from rnnviz.gui.lessons.lesson_text import no_break
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.lessons.statements.evaluate import Operand, Pair, StatementResult
 from rnnviz.lessons.statements.parser import Statement
-from rnnviz.lessons.statements.result import Operand, Pair, StatementResult
 
 _ICON, _MARGIN = 16, 8
 _ONE_LINE = 32

@@ -67,9 +67,9 @@ class CrashDialog(QDialog):
             self._text.appendPlainText(f"\n{text}")
 
     def _copy(self) -> None:
-        from rnnviz.execution.doctor import report
+        from rnnviz.execution.log import bug_report
 
-        QApplication.clipboard().setText(f"{self.text}\n{report()}")
+        QApplication.clipboard().setText(f"{self.text}\n{bug_report()}")
 
     def _quit(self) -> None:
         self.reject()

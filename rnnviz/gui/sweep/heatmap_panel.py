@@ -15,8 +15,7 @@ from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.elided_label import ElidedLabel
 from rnnviz.sweeps.columns import NO_ROW, QUANTITIES, WAITING, Cells, SweepFigures, SweepQuantity, cells, color_range
 from rnnviz.sweeps.grid import ENGINE
-from rnnviz.sweeps.results import ROW_VERDICTS
-from rnnviz.sweeps.text import short_key
+from rnnviz.sweeps.results import ROW_VERDICTS, short_key
 
 _TIMES = ("reference", "engine")
 _MOST_OFFERED = 100

@@ -14,8 +14,7 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.cell_painter import TableCell
 from rnnviz.gui.views.number_table import FULL_ROLE, AnyIndex
 from rnnviz.sweeps.columns import QUANTITIES, WAITING, SweepFigures, order, ranks
-from rnnviz.sweeps.results import FirstWrong, SweepRow, SweepTable
-from rnnviz.sweeps.text import ROW_MARKS, short_key, value_text
+from rnnviz.sweeps.results import ROW_MARKS, FirstWrong, SweepRow, SweepTable, short_key, value_text
 
 _Roles = Qt.ItemDataRole
 _ROOT = QModelIndex()

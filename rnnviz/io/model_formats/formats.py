@@ -9,8 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from rnnviz.core.errors import InputError
-from rnnviz.core.regular_file import check_regular
+from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.schema import listed
 from rnnviz.io.model_formats.named_arrays import is_weight
 from rnnviz.io.model_formats.rnn_entry import ModelFile, TensorFile

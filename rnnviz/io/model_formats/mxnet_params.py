@@ -19,10 +19,9 @@ import numpy as np
 
 from rnnviz.cells import CELLS
 from rnnviz.core.config import Network
-from rnnviz.core.errors import InputError, damaged
+from rnnviz.core.errors import InputError, check_regular, damaged
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
-from rnnviz.core.regular_file import check_regular
 from rnnviz.io.bounded_read import reading
 from rnnviz.io.model_formats.named_arrays import NamedArrays, read_tensor
 from rnnviz.io.model_formats.rnn_entry import ModelFile, Tensor, TensorFile

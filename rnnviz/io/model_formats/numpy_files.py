@@ -6,11 +6,10 @@ from zipfile import ZipFile
 import numpy as np
 
 from rnnviz.core.config import Network
-from rnnviz.core.errors import InputError, printable
+from rnnviz.core.errors import InputError, check_regular, printable
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.npz import DAMAGE, NpyHeader, NpzFile, read_npy_header
 from rnnviz.core.parameters import Parameters
-from rnnviz.core.regular_file import check_regular
 from rnnviz.io.bounded_read import read_pieces, reading
 from rnnviz.io.model_formats.named_arrays import NamedArrays
 from rnnviz.io.model_formats.rnn_entry import ModelFile, Tensor, TensorFile, widened

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.core.errors import InputError
+from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.npz import DAMAGE, check_numeric
-from rnnviz.core.regular_file import check_regular
 from rnnviz.core.schema import display_value
 from rnnviz.core.words import plural
 from rnnviz.io.bounded_read import reading

@@ -4,8 +4,7 @@ import codecs
 import os
 from pathlib import Path
 
-from rnnviz.core.errors import InputError
-from rnnviz.core.regular_file import check_regular
+from rnnviz.core.errors import InputError, check_regular
 
 LARGEST_TEXT = 16 << 20
 """Maximum size in bytes of a config, a sweep, labels or a vocabulary."""

@@ -12,9 +12,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from rnnviz.core.errors import InputError
+from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.regular_file import check_regular
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _FORMAT = struct.Struct("<HHIIHH")

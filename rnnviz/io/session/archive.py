@@ -16,9 +16,8 @@ from typing import IO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from rnnviz.core.config import Config
-from rnnviz.core.errors import InputError
+from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.npz import ZIP_DAMAGE
-from rnnviz.core.regular_file import check_regular
 from rnnviz.io.atomic import atomic_write
 from rnnviz.io.config_toml import check_paths, dump_config, parse_config, with_paths
 from rnnviz.io.readers.plain_text import LARGEST_TEXT

@@ -10,11 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnviz.lessons.statements import functions as limits
-from rnnviz.lessons.statements.evaluate import Evaluator
+from rnnviz.lessons.statements.evaluate import Evaluator, check_statement
 from rnnviz.lessons.statements.functions import UnansweredError
 from rnnviz.lessons.statements.namespace import Namespace
 from rnnviz.lessons.statements.parser import Statement, parse_statement
-from rnnviz.lessons.statements.result import check_statement
 from rnnviz.verify.compare import compare
 from rnnviz.verify.tolerances import tolerances
 from tests.factories import make_result, setting

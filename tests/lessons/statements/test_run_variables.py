@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from rnnviz.core.trace_index import Location
+from rnnviz.lessons.statements.evaluate import StatementResult, check_statement, shown_value
 from rnnviz.lessons.statements.functions import UnansweredError
 from rnnviz.lessons.statements.namespace import audit_of, engine_name, judgment, run_variable
 from rnnviz.lessons.statements.parser import is_engine, is_name, parse_statement
-from rnnviz.lessons.statements.result import StatementResult, check_statement, shown_value
 from rnnviz.verify.compare import Mismatch
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result, setting, with_judgment

@@ -3,8 +3,8 @@
 import pytest
 
 from rnnviz.core.trace_index import Location
+from rnnviz.lessons.statements.evaluate import check_statement
 from rnnviz.lessons.statements.parser import parse_statement
-from rnnviz.lessons.statements.result import check_statement
 from tests.lessons.statements.conftest import StatementChecker
 
 AT_SELECTION = parse_statement("It shows.", "h(layer, direction)[timestep][sample][unit] > 5")
