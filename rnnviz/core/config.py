@@ -22,8 +22,8 @@ from rnnviz.core.schema import (
     display_value,
     section_from_mapping,
 )
-from rnnviz.core.sequence_config import SequenceSource as SequenceSource
-from rnnviz.core.sequence_config import alphabet, check_sequence
+from rnnviz.core.sequence import SequenceSource as SequenceSource
+from rnnviz.core.sequence import alphabet, check_sequence
 from rnnviz.core.words import join_words, suggest
 
 DEFAULT_TOLERANCES = {"float32": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7)}

@@ -169,7 +169,7 @@ def check_roundtrip(
     config = Config(network, _SEQUENCE, initial_state=InitialStateSource(source="normal"))
     inputs = Inputs(
         config,
-        draw_sequence(network, _SEQUENCE),
+        draw_sequence(_SEQUENCE, network.input_size, network.dtype),
         parameters,
         draw_initial_state(network, config.initial_state, _SEQUENCE.batch_size),
     )

@@ -15,8 +15,7 @@ from rnnviz.core.memory_budget import check_memory
 from rnnviz.core.mmap_arrays import FloatArray, read_only
 from rnnviz.core.npz import read_npz
 from rnnviz.core.parameters import draw_parameters
-from rnnviz.core.sequence import draw_sequence
-from rnnviz.core.sequence_config import alphabet
+from rnnviz.core.sequence import alphabet, draw_sequence
 from rnnviz.io.model_formats.formats import is_model_file
 from rnnviz.io.model_formats.load import StoredNetwork, of_run, read_network
 from rnnviz.io.model_formats.rnn_entry import Entry
@@ -77,8 +76,8 @@ def load_inputs(config: Config, assumptions: Callable[[Entry, Config], tuple[str
     opened = _open_sequence(config)
     if opened is not None:
         config = _sized(config, opened)
-    names = _names(config, opened)
-    sequence = draw_sequence(config.network, config.sequence) if opened is None else _read(config, opened)
+    names, size, dtype = _names(config, opened), config.network.input_size, config.network.dtype
+    sequence = draw_sequence(config.sequence, size, dtype) if opened is None else _read(config, opened)
     stored = _network(config)
     state = _initial_state(config, stored)
     assumed = () if stored.entry is None else assumptions(stored.entry, config)

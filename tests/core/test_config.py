@@ -10,7 +10,7 @@ from hypothesis import given
 from rnnviz.cells import CellSpec, Gate, StateSpec, Step
 from rnnviz.core.config import DEFAULT_TOLERANCES, Config
 from rnnviz.core.errors import ConfigError, InputError
-from rnnviz.core.sequence_config import alphabet
+from rnnviz.core.sequence import alphabet
 from tests.core.config_factories import config, mapping, refusal
 from tests.strategies import any_config_mappings
 

@@ -23,7 +23,7 @@ def drawn(cell: str, dtype: str) -> Inputs:
     config = with_sequence_shape(config, (5, 3, 2))
     return Inputs(
         config,
-        draw_sequence(config.network, config.sequence),
+        draw_sequence(config.sequence, config.network.input_size, config.network.dtype),
         draw_parameters(config.network, config.parameters),
         draw_initial_state(config.network, config.initial_state, 3),
     )

@@ -9,16 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.core import sequence
-from rnnviz.core.config import Network
-from rnnviz.core.sequence import draw_sequence, one_hot
-from rnnviz.core.sequence_config import SequenceSource, alphabet
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.sequence import SequenceSource, alphabet, draw_sequence, one_hot
 from tests.strategies import SEEDS, SIZES
 
 SOURCES = ("normal", "uniform", "impulse", "sine")
 
 
-def network(features: int = 3, dtype: str = "float64") -> Network:
-    return Network("lstm", features, 2, dtype=dtype)
+def drawn(source: SequenceSource, features: int = 3, dtype: str = "float64") -> FloatArray:
+    return draw_sequence(source, features, dtype)
 
 
 def source(kind: str, timesteps: int = 4, samples: int = 2, seed: int = 0) -> SequenceSource:
@@ -30,19 +29,19 @@ def test_a_sequence_is_time_first_read_only_and_the_same_every_time(
     kind: str, timesteps: int, samples: int, features: int, seed: int
 ) -> None:
     asked = source(kind, timesteps, samples, seed)
-    exact, again = (draw_sequence(network(features), asked) for _ in range(2))
+    exact, again = (drawn(asked, features) for _ in range(2))
     assert exact.shape == (timesteps, samples, features)
     assert exact.dtype == np.float64
     assert not exact.flags.writeable
     np.testing.assert_array_equal(exact, again)
-    rounded = draw_sequence(network(features, "float32"), asked)
+    rounded = drawn(asked, features, "float32")
     np.testing.assert_array_equal(exact.astype(np.float32), rounded)
 
 
 @given(st.sampled_from(("normal", "uniform", "sine", "impulse")), st.integers(1, 6), st.integers(0, 6), SEEDS)
 def test_a_longer_sequence_starts_with_the_shorter_one(kind: str, shorter: int, more: int, seed: int) -> None:
-    short = draw_sequence(network(), source(kind, shorter, seed=seed))
-    long = draw_sequence(network(), source(kind, shorter + more, seed=seed))
+    short = drawn(source(kind, shorter, seed=seed))
+    long = drawn(source(kind, shorter + more, seed=seed))
     np.testing.assert_array_equal(long[:shorter], short)
 
 
@@ -51,28 +50,24 @@ def test_a_longer_sequence_starts_with_the_shorter_one(kind: str, shorter: int, 
 def test_the_length_of_the_blocks_in_which_it_is_drawn_changes_no_number(
     monkeypatch: pytest.MonkeyPatch, kind: str, values: int
 ) -> None:
-    whole = draw_sequence(network(), source(kind, timesteps=5))
+    whole = drawn(source(kind, timesteps=5))
     monkeypatch.setattr(sequence, "_BLOCK_VALUES", values)
-    np.testing.assert_array_equal(draw_sequence(network(), source(kind, timesteps=5)), whole)
+    np.testing.assert_array_equal(drawn(source(kind, timesteps=5)), whole)
 
 
 def test_random_sequences_are_pinned_to_numpys_generator() -> None:
-    np.testing.assert_array_equal(
-        draw_sequence(network(), source("normal", seed=9)), np.random.default_rng(9).normal(size=(4, 2, 3))
-    )
-    np.testing.assert_array_equal(
-        draw_sequence(network(), source("uniform", seed=9)), np.random.default_rng(9).uniform(-1, 1, (4, 2, 3))
-    )
+    np.testing.assert_array_equal(drawn(source("normal", seed=9)), np.random.default_rng(9).normal(size=(4, 2, 3)))
+    np.testing.assert_array_equal(drawn(source("uniform", seed=9)), np.random.default_rng(9).uniform(-1, 1, (4, 2, 3)))
 
 
 def test_an_impulse_is_one_number_a_sample_at_the_first_time_step() -> None:
-    x = draw_sequence(network(3), source("impulse", timesteps=3, samples=5))
+    x = drawn(source("impulse", timesteps=3, samples=5), 3)
     assert {tuple(where) for where in np.argwhere(x)} == {(0, n, n % 3) for n in range(5)}
     assert x.sum() == 5
 
 
 def test_a_sine_is_a_wave_of_32_steps_and_its_harmonics() -> None:
-    x = draw_sequence(network(3), source("sine", timesteps=40, samples=4))
+    x = drawn(source("sine", timesteps=40, samples=4), 3)
     for t in range(40):
         for n in range(4):
             for i in range(3):
@@ -91,7 +86,7 @@ def test_a_sine_is_a_wave_of_32_steps_and_its_harmonics() -> None:
 def test_a_text_is_read_as_one_hot_characters_or_words(
     text: str, tokens: str | None, letters: Sequence[str], symbols: list[str]
 ) -> None:
-    x = draw_sequence(network(len(letters), "float32"), SequenceSource("text", text=text, tokens=tokens))
+    x = drawn(SequenceSource("text", text=text, tokens=tokens), len(letters), "float32")
     assert (x.shape, x.dtype) == ((len(symbols), 1, len(letters)), np.float32)
     np.testing.assert_array_equal(x.sum(axis=2), 1.0)
     assert [letters[place] for place in x[:, 0].argmax(axis=1)] == symbols
@@ -110,17 +105,17 @@ def test_a_one_hot_row_has_its_one_at_the_index_and_a_large_array_is_in_a_file()
 def test_every_text_can_be_read_back_from_its_rows(text: str) -> None:
     alphabet = sorted(set(text))
     asked = replace(SequenceSource("text", 1, len(text)), text=text)
-    x = draw_sequence(network(len(alphabet)), asked)
+    x = drawn(asked, len(alphabet))
     assert "".join(alphabet[place] for place in x[:, 0].argmax(axis=1)) == text
 
 
 def test_a_source_keeps_its_sizes_and_labels_when_its_numbers_are_in_a_file() -> None:
-    drawn = SequenceSource("sine", 3, 5, 7, labels="steps.txt")
-    assert drawn.of_file("x.npy") == SequenceSource("file", 3, 5, 7, "x.npy", labels="steps.txt")
+    sine = SequenceSource("sine", 3, 5, 7, labels="steps.txt")
+    assert sine.of_file("x.npy") == SequenceSource("file", 3, 5, 7, "x.npy", labels="steps.txt")
     written = SequenceSource("text", text="to be or", tokens="words", vocabulary="v.txt", unknown="?", labels="l.txt")
     assert written.sized_by_text() == replace(written, batch_size=1, timesteps=3)
     assert written.of_file("x.npy").labels == "l.txt"
-    assert drawn.sized_by_text() is drawn
+    assert sine.sized_by_text() is sine
     assert replace(written, text="to").sized_by_text().timesteps == 1
     assert [source.embedded for source in (written, replace(written, embedding="e"))] == [False, True]
     assert replace(written, embedding_path="e.npy").embedded

@@ -16,7 +16,7 @@ from rnnviz.cells import CELLS
 from rnnviz.core.config import Config
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.memory_budget import check_memory, demand
-from rnnviz.core.sequence_config import SequenceSource
+from rnnviz.core.sequence import SequenceSource
 from rnnviz.engines.layers import run_stack
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import find_engine

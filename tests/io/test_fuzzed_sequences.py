@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rnnviz.core.errors import InputError
-from rnnviz.core.sequence_config import SequenceSource
+from rnnviz.core.sequence import SequenceSource
 from rnnviz.io.bounded_read import limited_memory
 from rnnviz.io.readers.sequence import open_sequence
 from rnnviz.io.readers.text import open_embedding, read_vocabulary

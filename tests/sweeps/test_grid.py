@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rnnviz.core.config import Config, Network
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import declarations
-from rnnviz.core.sequence_config import SequenceSource
+from rnnviz.core.sequence import SequenceSource
 from rnnviz.sweeps import grid as sweep
 from rnnviz.sweeps.grid import Sweep, checked_value
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from rnnviz.core.config import PROJECTIONS
 from rnnviz.core.engine_spec import is_own
-from rnnviz.core.sequence_config import SequenceSource, alphabet
+from rnnviz.core.sequence import SequenceSource, alphabet
 
 Values: TypeAlias = Mapping[str, Any]
 """Values by dotted key as typed, not validated."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rnnviz.core.errors import ConfigError, InputError
 from rnnviz.core.npz import NpzFile, check_numeric
 from rnnviz.core.schema import display_value, listed
-from rnnviz.core.sequence_config import SequenceSource
+from rnnviz.core.sequence import SequenceSource
 from rnnviz.io.readers.arrays import is_header, open_npy, read_csv, read_rows
 from rnnviz.io.readers.plain_text import read_plain_text
 from rnnviz.io.readers.wav import open_wav

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.npz import read_npz
-from rnnviz.core.sequence_config import SequenceSource
+from rnnviz.core.sequence import SequenceSource
 from rnnviz.io.readers.sequence import open_sequence
 
 

@@ -35,7 +35,7 @@ def made(cell: str, layers: int = 1, both: bool = False, dtype: str = "float32",
     )
     return Inputs(
         config,
-        draw_sequence(network, config.sequence),
+        draw_sequence(config.sequence, network.input_size, network.dtype),
         draw_parameters(network, config.parameters),
         draw_initial_state(network, config.initial_state, 2),
     )

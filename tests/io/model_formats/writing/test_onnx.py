@@ -57,7 +57,7 @@ def test_a_model_runs_on_sequences_of_any_size(tmp_path: Path, timesteps: int, s
     source = SequenceSource(batch_size=samples, timesteps=timesteps)
     other = replace(
         inputs,
-        sequence=draw_sequence(inputs.network, source),
+        sequence=draw_sequence(source, inputs.network.input_size, inputs.network.dtype),
         initial_state=draw_initial_state(inputs.network, inputs.config.initial_state, samples),
     )
     out, *states = run(path, other)
