@@ -14,10 +14,9 @@ by these operations and no others:
     recurrent("k", x)    the recurrent part of gate k, read from x in place of h_{t-1}
     p.name @ x           a parameter that is a matrix, times a value
 
-`step` runs on values of any type that has these operations, and each type interprets the cell in another way: the
-package `interpreters` has it as a compiled program (`numpy_program`), with rounding bounds (`bounded`), as text
-(`symbols`), as a record of which gradients are taken (`tape`), and as it is written, on arrays of any library
-(`arrays`).
+`step` runs once, on symbols that record its operations (`interpreters.graph`). Each interpreter runs the operations in
+another way: as a compiled program (`numpy_program`), with rounding bounds (`bounded`), as text (`symbols`), backwards
+for gradients (`tape`), and as they are written, on arrays of any library (`arrays`).
 """
 
 from abc import ABC, abstractmethod
@@ -27,11 +26,9 @@ from functools import cached_property
 from inspect import Parameter as Argument
 from inspect import signature
 from math import prod
-from typing import Any, Literal, Self, TypeAlias, TypeVar
+from typing import Any, Literal, Self, TypeAlias
 
 from rnnviz.cells.activations import Activation, Function, clipped
-
-V = TypeVar("V", bound="Value")
 
 Initializer: TypeAlias = Literal["weight", "bias", "vector"]
 """How a parameter is drawn: as a weight matrix, as a bias, or as weights of which each unit has one."""
@@ -46,7 +43,7 @@ class CellError(ValueError):
 
 
 class Value(ABC):
-    """One number for each unit, in the form that an interpreter needs."""
+    """A number for each unit, in the form that an interpreter needs: the operators of its sums and products."""
 
     @abstractmethod
     def constant(self, number: float) -> Self:
@@ -68,48 +65,31 @@ class Value(ABC):
     def activated(self, activation: Activation) -> Self:
         """activation(self)."""
 
-    @abstractmethod
-    def recurrent(self, gate: str) -> Self:
-        """W_h2h self + b_h2h with the rows of one gate."""
-
-    @abstractmethod
-    def matrix_product(self, other: Self) -> Self:
-        """self @ other, where self is a parameter that is a matrix."""
-
-    def _operand(self, other: object) -> Self | None:
-        if isinstance(other, type(self)):
-            return other
-        return self.constant(float(other)) if isinstance(other, int | float) else None
+    def _with_number(self, number: object) -> Self | None:
+        if isinstance(number, type(self)):
+            return number
+        return self.constant(float(number)) if isinstance(number, int | float) else None
 
     def __add__(self, other: Self | float) -> Self:
-        operand = self._operand(other)
-        return NotImplemented if operand is None else self.plus(operand)
+        return NotImplemented if (x := self._with_number(other)) is None else self.plus(x)
 
     def __radd__(self, other: float) -> Self:
-        operand = self._operand(other)
-        return NotImplemented if operand is None else operand.plus(self)
+        return NotImplemented if (x := self._with_number(other)) is None else x.plus(self)
 
     def __sub__(self, other: Self | float) -> Self:
-        operand = self._operand(other)
-        return NotImplemented if operand is None else self.minus(operand)
+        return NotImplemented if (x := self._with_number(other)) is None else self.minus(x)
 
     def __rsub__(self, other: float) -> Self:
-        operand = self._operand(other)
-        return NotImplemented if operand is None else operand.minus(self)
+        return NotImplemented if (x := self._with_number(other)) is None else x.minus(self)
 
     def __mul__(self, other: Self | float) -> Self:
-        operand = self._operand(other)
-        return NotImplemented if operand is None else self.times(operand)
+        return NotImplemented if (x := self._with_number(other)) is None else self.times(x)
 
     def __rmul__(self, other: float) -> Self:
-        operand = self._operand(other)
-        return NotImplemented if operand is None else operand.times(self)
-
-    def __matmul__(self, other: Self) -> Self:
-        return self.matrix_product(other) if isinstance(other, type(self)) else NotImplemented
+        return NotImplemented if (x := self._with_number(other)) is None else x.times(self)
 
 
-def recurrent(gate: str, x: V) -> V:
+def recurrent(gate: str, x: Any) -> Any:
     """W_h2h x + b_h2h with the rows of one gate: its recurrent part, read from x in place of h_{t-1}.
 
     Where a step uses it, the gate's own `v` is not computed.

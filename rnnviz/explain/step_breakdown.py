@@ -12,7 +12,7 @@ from math import inf, isfinite, isnan
 import numpy as np
 
 from rnnviz.cells import CellSpec, Gate
-from rnnviz.cells.interpreters.arrays import ArrayLayer, ArrayValue
+from rnnviz.cells.interpreters.arrays import ArrayLayer
 from rnnviz.cells.interpreters.bounded import bounded_block
 from rnnviz.cells.interpreters.graph import Graph, Node, evaluate
 from rnnviz.cells.interpreters.graph import trace as graph_of
@@ -162,25 +162,25 @@ class StepBreakdown:
     def number(self, node: Node) -> float:
         """The number of a value of the step: of a named one its own, of others what their operation gives."""
         values = self.graph.values
-        across = {n: _scalar(v) for n, v in self.numbers.items() if n.op in ("recurrent", "matrix")}
+        across = {n: np.float64(v) for n, v in self.numbers.items() if n.op in ("recurrent", "matrix")}
         named = {"h": self.h, "c": self.c} | {gate.symbol: gate.value for gate in self.gates}
-        known = {values[name]: _scalar(number) for name, number in named.items() if number is not None}
+        known = {values[name]: np.float64(number) for name, number in named.items() if number is not None}
         with np.errstate(all="ignore"):
-            return float(evaluate([node], self._leaf, across | known)[node].array)
+            return float(evaluate([node], self._leaf, ArrayLayer().apply, across | known)[node])
 
-    def _leaf(self, node: Node) -> ArrayValue:
+    def _leaf(self, node: Node) -> np.float64:
         match node.op:
             case "number":
-                return _scalar(node.number)
+                return np.float64(node.number)
             case "u" if node.name in self.by_symbol:
-                return _scalar(self.by_symbol[node.name].pre.u.total)
+                return np.float64(self.by_symbol[node.name].pre.u.total)
             case "v" if node.name in self.by_symbol:
-                return _scalar(self.by_symbol[node.name].pre.v.total)
+                return np.float64(self.by_symbol[node.name].pre.v.total)
             case "u" | "v" | "parameter":
-                return _scalar(self.numbers[node])
+                return np.float64(self.numbers[node])
         previous = {"h": self.previous.h, "c": self.previous.c, **self.previous.further}[node.name]
         assert previous is not None, node
-        return _scalar(previous)
+        return np.float64(previous)
 
     @cached_property
     def outcomes(self) -> tuple[StoredValue, ...]:
@@ -292,10 +292,3 @@ def _bounds(
 
 def _same(a: float, b: float) -> bool:
     return a == b or (isnan(a) and isnan(b))
-
-
-_NO_LAYER = ArrayLayer()
-
-
-def _scalar(number: float) -> ArrayValue:
-    return ArrayValue(np.float64(number), _NO_LAYER)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rnnviz.cells.activations import FloatArray
 from rnnviz.cells.base import CellSpec
-from rnnviz.cells.interpreters.arrays import NUMPY, ArrayLayer, ArrayValue, gate_parts
+from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_parts
 from rnnviz.cells.interpreters.graph import Node, evaluate, ordered, trace
 from rnnviz.cells.interpreters.symbols import Equation, equations
 
@@ -166,10 +166,10 @@ class _Worked:
         """The numbers of some nodes and of all that they read."""
         self._read_across(roots)
         sums = {node: part for node in _of_unit(roots) if (part := self._part(node)) is not None}
-        known = {node: _scalar(part.total) for node, part in sums.items()}
-        values = evaluate(roots, self._leaf, known)
+        known = {node: np.float64(part.total) for node, part in sums.items()}
+        values = evaluate(roots, self._leaf, ArrayLayer().apply, known)
         self._parts = sums
-        self.numbers = {node: float(value.array) for node, value in values.items()}
+        self.numbers = {node: float(value) for node, value in values.items()}
 
     def _read_across(self, roots: Sequence[Node]) -> None:
         """The values of all units where a product in the step reads them."""
@@ -180,14 +180,13 @@ class _Worked:
         h = self._state[self._cell.state_symbols[0]]
         u = gate_parts(self._cell.gate_symbols, p, "i2h", self._x)
         v = gate_parts(self._cell.recurrent_gates, p, "h2h", h)
-        layer = ArrayLayer.of(self._cell, p, NUMPY)
         leaves = {"u": u, "v": v, "state": self._state, "parameter": p}
 
-        def leaf(node: Node) -> ArrayValue:
-            return ArrayValue(node.number if node.op == "number" else leaves[node.op][node.name], layer)
+        def leaf(node: Node) -> FloatArray | float:
+            return node.number if node.op == "number" else leaves[node.op][node.name]
 
-        values = evaluate(read, leaf)
-        self._inputs = {node: np.asarray(values[node].array) for node in read}
+        values = evaluate(read, leaf, ArrayLayer.of(self._cell, p).apply)
+        self._inputs = {node: np.asarray(values[node]) for node in read}
 
     def _part(self, node: Node) -> AffinePart | None:
         """The sum that gives an input part, a recurrent part or a product with a matrix; None of any other node."""
@@ -209,13 +208,10 @@ class _Worked:
         weights = np.asarray(self._parameters[f"{kind}_weight"][row], np.float64)
         return AffinePart(kind, gate, weights, inputs, float(self._parameters[f"{kind}_bias"][row]))
 
-    def _leaf(self, node: Node) -> ArrayValue:
-        match node.op:
-            case "number":
-                return _scalar(node.number)
-            case "state":
-                return _scalar(self._state[node.name][self._unit])
-        return _scalar(self._parameters[node.name][self._unit])
+    def _leaf(self, node: Node) -> np.float64:
+        if node.op == "number":
+            return np.float64(node.number)
+        return np.float64((self._state if node.op == "state" else self._parameters)[node.name][self._unit])
 
     def line(self, equation: Equation) -> WorkedLine:
         """An equation with its numbers."""
@@ -268,10 +264,3 @@ def _of_unit(roots: Sequence[Node]) -> set[Node]:
             found.add(node)
             waiting += () if node.op in ("recurrent", "matrix") else node.args
     return found
-
-
-_NO_LAYER = ArrayLayer()
-
-
-def _scalar(number: float) -> ArrayValue:
-    return ArrayValue(np.float64(number), _NO_LAYER)

@@ -13,7 +13,7 @@ from math import isfinite
 import numpy as np
 
 from rnnviz.cells import CellSpec
-from rnnviz.cells.interpreters.arrays import ArrayBlock, ArrayLayer, ArrayValue
+from rnnviz.cells.interpreters.arrays import ArrayBlock, ArrayLayer
 from rnnviz.cells.interpreters.graph import Node, trace, value_limits
 from rnnviz.cells.interpreters.symbols import short_equations
 from rnnviz.core.indexing import time_blocks
@@ -171,6 +171,7 @@ class _Block(ArrayBlock):
         super().__init__(reader.graph, times.stop - times.start)
         self._reader, self._units = reader, units
         self._at = layer, direction, times, samples
+        self.layer = reader.array_layer(layer, direction)
 
     def quantity(self, name: str) -> FloatArray:
         """(B, S, U) or (B, S, 1) in float64."""
@@ -191,14 +192,10 @@ class _Block(ArrayBlock):
         ):
             # A unit is computed from others.
             whole = _Block(self._reader, layer, direction, samples, times, self._all_units)
-            return np.asarray(whole.value(node).array)[..., self._units]
-        return np.asarray(self.value(node).array)
+            return np.asarray(whole.value(node))[..., self._units]
+        return np.asarray(self.value(node))
 
-    def leaf(self, node: Node) -> ArrayValue:
-        """See `ArrayBlock.leaf`."""
-        return ArrayValue(self._leaf(node), self._reader.array_layer(*self._at[:2]))
-
-    def _leaf(self, node: Node) -> Floats | float:
+    def leaf(self, node: Node) -> Floats | float:
         layer, direction, times, samples = self._at
         match node.op:
             case "number":

@@ -186,7 +186,7 @@ def _audit_columns(
             np.add(step.bound, storage_bound(h, trace.stored_as), out=step.bound)
         unknown = undetermined(bounded, step, h, before)
         if whole:
-            h, step, unknown = h[chosen], step.at(chosen), None if unknown is None else unknown.at(chosen)
+            h, step, unknown = h[chosen], step[chosen], None if unknown is None else unknown.at(chosen)
         tally.add(layer, direction, times, columns, h, step, fresh, unknown)
         yield (inputs.timesteps - times.start if network.backward(direction) else times.stop) / inputs.timesteps
 

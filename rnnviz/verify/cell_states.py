@@ -13,12 +13,11 @@ from bisect import bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from rnnviz.cells.interpreters.arrays import ArrayLayer, ArrayValue
-from rnnviz.cells.interpreters.blocks import StepBlock
+from rnnviz.cells.interpreters.arrays import ArrayBlock
 from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
 from rnnviz.cells.interpreters.running_error import BoundedArray, exact, storage_bound
 from rnnviz.core.inputs import Inputs
@@ -49,10 +48,10 @@ class SampleUnitBlock:
         return self.samples[1] - self.samples[0], self.units[1] - self.units[0]
 
 
-Blocks: TypeAlias = Callable[[SampleUnitBlock, slice], StepBlock[ArrayValue]]
+Blocks: TypeAlias = Callable[[SampleUnitBlock, slice], ArrayBlock]
 """The values (B, S, U) of some time steps in float64, without bounds."""
 
-_Block: TypeAlias = StepBlock[ArrayValue] | BoundedBlock
+_Block: TypeAlias = ArrayBlock | BoundedBlock
 
 
 class CellStates:
@@ -91,7 +90,7 @@ class CellStates:
         """(S, U): c[t-1] of the step at `timestep`, which is the initial state at the first step."""
         step = self._inputs.timesteps - 1 - timestep if self._inputs.network.backward(direction) else timestep
         c = self._before(self._columns(layer, direction, samples, units), step)
-        return c.at((..., units)) if self._whole else c
+        return c[..., units] if self._whole else c
 
     def previous(self, layer: int, direction: int, times: slice, samples: slice, units: slice) -> FloatArray:
         """(B, S, U): c[t-1] of each step of some time steps, in the order of time."""
@@ -110,7 +109,7 @@ class CellStates:
         last = first + times.stop - times.start
         cells, c = self._follow(columns, first, last, self._before(columns, first))
         self._checkpoints.put(columns, last, c)
-        return cells.at((..., units)) if self._whole else cells
+        return cells[..., units] if self._whole else cells
 
     def _before(self, columns: SampleUnitBlock, step: int) -> BoundedArray:
         """c before a step, counted in the order of computation."""
@@ -179,8 +178,8 @@ class CellStates:
         if isinstance(block, BoundedBlock):
             cells, last = block.follow({"c": c}, ("c",), backward=backward)
             return cells["c"], last["c"]
-        values, carried = block.follow({"c": ArrayValue(c.value, ArrayLayer())}, ("c",), backward=backward)
-        return self._unbounded(values["c"].array), self._unbounded(carried["c"].array)
+        values, carried = block.follow({"c": c.value}, ("c",), backward=backward)
+        return self._unbounded(values["c"]), self._unbounded(carried["c"])
 
     def _unbounded(self, value: FloatArray) -> BoundedArray:
         return BoundedArray(value, np.broadcast_to(np.nan, value.shape), self._eps)
@@ -278,8 +277,8 @@ def _row(inputs: Inputs, columns: SampleUnitBlock) -> int:
     return columns.layer * inputs.network.directions + columns.direction
 
 
-def _numbers(value: ArrayValue | BoundedArray) -> FloatArray:
-    return value.value if isinstance(value, BoundedArray) else np.asarray(value.array)
+def _numbers(value: Any) -> FloatArray:
+    return value.value if isinstance(value, BoundedArray) else np.asarray(value)
 
 
 def _size(c: BoundedArray) -> int:

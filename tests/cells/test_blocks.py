@@ -1,9 +1,11 @@
 """Blocks of plain arrays: named values that follow from recorded hidden values, with carried states."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from rnnviz.cells.interpreters.arrays import ArrayBlock, ArrayLayer, ArrayValue, gate_parts
+from rnnviz.cells.interpreters.arrays import ArrayBlock, ArrayLayer, gate_parts
 from rnnviz.cells.interpreters.graph import Node, trace
 from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer
 from tests.oracles.cell_loops import Arrays, cell_values
@@ -22,18 +24,18 @@ class Block(ArrayBlock):
             "parameter": p,
             "state": {"h": self._before},
         }
-        self._array_layer = ArrayLayer.of(cell, p)
+        self.layer = ArrayLayer.of(cell, p)
 
-    def leaf(self, node: Node) -> ArrayValue:
-        return ArrayValue(node.number if node.op == "number" else self._leaves[node.op][node.name], self._array_layer)
+    def leaf(self, node: Node) -> Any:
+        return node.number if node.op == "number" else self._leaves[node.op][node.name]
 
 
 def followed(layer: DrawnLayer, hidden: np.ndarray, names: tuple[str, ...] = (), *, backward: bool = False) -> Arrays:
     """Values by name, and the carried states after the last computed step as "last.c"."""
     block = Block(layer, hidden, backward=backward)
-    carried = {name: ArrayValue(array, ArrayLayer()) for name, array in layer.state.items() if name != "h"}
+    carried = {name: array for name, array in layer.state.items() if name != "h"}
     values, last = block.follow(carried, names, backward=backward)
-    return {name: value.array for name, value in values.items()} | {f"last.{k}": v.array for k, v in last.items()}
+    return values | {f"last.{k}": v for k, v in last.items()}
 
 
 @pytest.mark.parametrize("backward", [False, True])

@@ -213,5 +213,5 @@ def test_nodes_are_evaluated_once() -> None:
         asked.append(node)
         return node
 
-    evaluate(list(graph.values.values()), leaf)
+    evaluate(list(graph.values.values()), leaf, lambda node, args: node)
     assert len(asked) == len(set(asked)) == 9

@@ -31,7 +31,7 @@ def layer_of(cell: str, dtype: str = "float64", eps: float = 0.0) -> tuple[Param
 def next_hidden(layer: BoundedLayer, x: np.ndarray, h: np.ndarray) -> BoundedArray:
     """h (M, U) from x (M, I) and h (M, H)."""
     values, _ = bounded_block(layer, x[np.newaxis], h[np.newaxis])
-    return values["h"].at(0)
+    return values["h"][0]
 
 
 def read() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
 
-from rnnviz.cells.interpreters.arrays import ArrayLayer, ArrayValue
-from rnnviz.cells.interpreters.blocks import StepBlock
+from rnnviz.cells.interpreters.arrays import ArrayBlock
 from rnnviz.cells.interpreters.bounded import bounded_block
 from rnnviz.cells.interpreters.graph import Node
 from rnnviz.cells.interpreters.graph import trace as graph_of
@@ -55,14 +55,14 @@ def own_blocks(inputs: Inputs, trace: Trace):
     """Blocks whose gates are those of plain Python."""
     known = gates_of(inputs, trace.hidden)
 
-    class Block(StepBlock[ArrayValue]):
-        def leaf(self, node: Node) -> ArrayValue:
+    class Block(ArrayBlock):
+        def leaf(self, node: Node) -> Any:
             raise AssertionError(node)
 
     def read(columns: SampleUnitBlock, times: slice) -> Block:
         at = columns.layer, columns.direction, times, slice(*columns.samples), slice(*columns.units)
         block = Block(graph_of(LSTM), times.stop - times.start)
-        block.known = {block.graph.values[name]: ArrayValue(known[name][at], ArrayLayer()) for name in "ifgo"}
+        block.known = {block.graph.values[name]: known[name][at] for name in "ifgo"}
         return block
 
     return read

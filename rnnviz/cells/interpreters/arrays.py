@@ -3,7 +3,7 @@
 It allocates every value, and is the form to read, to change and to differentiate; `numpy_program` is the fast one.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import inf
@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from rnnviz.cells.activations import Activation, FloatArray
-from rnnviz.cells.base import CellSpec, Values
-from rnnviz.cells.interpreters.blocks import Plan, StepBlock, ValueOverTime
-from rnnviz.cells.interpreters.graph import Node
+from rnnviz.cells.base import CellSpec
+from rnnviz.cells.interpreters.blocks import Plan, StepBlock
+from rnnviz.cells.interpreters.graph import Node, evaluate, trace
 
 
 class Library(Protocol):
@@ -72,7 +72,7 @@ class NamedFunctions:
 
 @dataclass(frozen=True, eq=False)
 class ArrayLayer:
-    """The library and the recurrent rows of each gate, which the operations of a step read."""
+    """The operations of a step on arrays of a library, with the recurrent rows of each gate."""
 
     library: Library = NUMPY
     weights: Mapping[str, Any] = field(default_factory=dict)
@@ -86,84 +86,62 @@ class ArrayLayer:
             return cls(library)
         return cls(library, *(gate_rows(parameters[f"h2h_{part}"], gates) for part in ("weight", "bias")))
 
-
-@dataclass(eq=False, slots=True)
-class ArrayValue(ValueOverTime):
-    """An array (N, H), a parameter of a cell, or a number.
-
-    Not frozen: see `running_error.BoundedArray`.
-    """
-
-    array: Any
-    layer: ArrayLayer
-
-    def constant(self, number: float) -> "ArrayValue":
-        return self._with(number)
-
-    def plus(self, other: "ArrayValue") -> "ArrayValue":
-        return self._with(self.array + other.array)
-
-    def minus(self, other: "ArrayValue") -> "ArrayValue":
-        return self._with(self.array - other.array)
-
-    def times(self, other: "ArrayValue") -> "ArrayValue":
-        return self._with(self.array * other.array)
-
-    def activated(self, activation: Activation) -> "ArrayValue":
-        return self._with(self.layer.library.activate(activation, self.array))
-
-    def recurrent(self, gate: str) -> "ArrayValue":
-        product = self.layer.library.product(self.array, self.layer.weights[gate])
-        return self._with(product + self.layer.biases[gate])
-
-    def matrix_product(self, other: "ArrayValue") -> "ArrayValue":
-        return self._with(self.layer.library.product(other.array, self.array))
-
-    def at(self, index: Any) -> "ArrayValue":
-        return self._with(self.array[index])
-
-    def room(self, steps: int) -> "ArrayValue":
-        return self._with(np.empty((steps, *self.array.shape)))
-
-    def put(self, t: int, value: "ArrayValue") -> None:
-        self.array[t] = value.array
-
-    def _with(self, array: Any) -> "ArrayValue":
-        return ArrayValue(array, self.layer)
+    def apply(self, node: Node, args: Sequence[Any]) -> Any:
+        """The operation of a node on arrays (N, H), parameters of the cell and numbers."""
+        match node.op:
+            case "plus":
+                return args[0] + args[1]
+            case "minus":
+                return args[0] - args[1]
+            case "times":
+                return args[0] * args[1]
+            case "recurrent":
+                return self.library.product(args[0], self.weights[node.name]) + self.biases[node.name]
+            case "matrix":
+                return self.library.product(args[1], args[0])
+        assert node.activation is not None, node.op
+        return self.library.activate(node.activation, args[0])
 
 
-class ArrayBlock(StepBlock[ArrayValue]):
-    """A block of plain arrays, whose carried states need no object for each value of each step."""
+class ArrayBlock(StepBlock[Any]):
+    """A block of plain arrays, whose carried states need no call for each value of each step."""
+
+    layer = ArrayLayer()
+
+    def apply(self, node: Node, args: Sequence[Any]) -> Any:
+        return self.layer.apply(node, args)
+
+    def room(self, value: Any) -> FloatArray:
+        return np.empty((self.steps, *value.shape))
 
     def _carry(
         self,
         plan: Plan,
-        values: dict[Node, ArrayValue],
-        carried: dict[str, ArrayValue],
-        before: Mapping[str, ArrayValue],
-        after: Mapping[str, ArrayValue],
+        values: dict[Node, Any],
+        carried: dict[str, Any],
+        before: Mapping[str, Any],
+        after: Mapping[str, Any],
         *,
         backward: bool,
-    ) -> dict[str, ArrayValue]:
+    ) -> dict[str, Any]:
         if any(node.op in ("recurrent", "matrix") for node in plan.loop):
             return super()._carry(plan, values, carried, before, after, backward=backward)
         order = slice(None, None, -1 if backward else 1)
         new = {symbol: self.graph.values[symbol] for symbol in carried}
-        rooms = {symbol: room.array[order] for symbol, room in after.items()}
+        rooms = {symbol: room[order] for symbol, room in after.items()}
         # A step's result is written where it stays.
         written = {node: symbol for symbol, node in new.items() if node in plan.loop}
         nodes = [*plan.over_time, *written, *plan.states, *values, *(n for n in plan.loop if n not in written)]
         places = {node: place for place, node in enumerate(nodes)}
-        rows = [self.known[node].array[order] for node in plan.over_time] + [rooms[name] for name in written.values()]
-        known = {node: value.array for node, value in values.items()}
-        known |= {node: carried[node.name].array for node in plan.states}
-        scratch = next(iter(carried.values())).array
+        rows = [self.known[node][order] for node in plan.over_time] + [rooms[name] for name in written.values()]
+        known = values | {node: carried[node.name] for node in plan.states}
+        scratch = next(iter(carried.values()))
         slots = [known[node] if node in known else np.empty_like(scratch) for node in nodes]
         operations = [
             (_operation(node), places[node.args[0]], places[node.args[-1]], places[node]) for node in plan.loop
         ]
         passed_on = [(places[node], places[new[node.name]]) for node in plan.states]
-        kept = [(before[node.name].array[order], places[node]) for node in plan.states if node.name in before]
+        kept = [(before[node.name][order], places[node]) for node in plan.states if node.name in before]
         for t, row in enumerate(zip(*rows, strict=True)):
             slots[: len(rows)] = row
             for past, state in kept:
@@ -174,8 +152,8 @@ class ArrayBlock(StepBlock[ArrayValue]):
                 slots[state] = slots[place]
         for symbol, node in new.items():
             if written.get(node) != symbol:
-                np.copyto(rooms[symbol], rooms[written[node]] if node in written else self.known[node].array[order])
-        return {symbol: ArrayValue(np.array(room[-1]), carried[symbol].layer) for symbol, room in rooms.items()}
+                np.copyto(rooms[symbol], rooms[written[node]] if node in written else self.known[node][order])
+        return {symbol: np.array(room[-1]) for symbol, room in rooms.items()}
 
 
 def _operation(node: Node) -> Callable[[Any, Any, Any], Any]:
@@ -260,11 +238,10 @@ def values_of_parts(
     library: Library = NUMPY,
 ) -> dict[str, Any]:
     """The named values of a step, from its input parts and recurrent parts (N, H) by gate."""
-    layer, own = ArrayLayer.of(cell, parameters, library), {p.name: parameters[p.name] for p in cell.parameters}
-    step = cell.values(
-        *(
-            Values(what, {name: ArrayValue(array, layer) for name, array in arrays.items()})
-            for what, arrays in (("u", u), ("v", v), ("state", state), ("p", own))
-        )
+    values = trace(cell).values
+    leaves: dict[str, Mapping[str, Any]] = {"u": u, "v": v, "state": state, "parameter": parameters}
+    layer = ArrayLayer.of(cell, parameters, library)
+    found = evaluate(
+        list(values.values()), lambda n: n.number if n.op == "number" else leaves[n.op][n.name], layer.apply
     )
-    return {name: value.array for name, value in step.items()}
+    return {name: found[node] for name, node in values.items()}

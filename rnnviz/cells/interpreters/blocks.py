@@ -4,29 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, TypeVar
 
-from rnnviz.cells.base import Value
-from rnnviz.cells.interpreters.graph import LEAVES, Graph, Node, Op, apply, evaluate, ordered
+from rnnviz.cells.interpreters.graph import LEAVES, Graph, Node, Op, evaluate, ordered
 
-
-class ValueOverTime(Value):
-    """A value of every time step of a block (B, ...), or of one of them (...)."""
-
-    @abstractmethod
-    def at(self, index: Any) -> Self:
-        """Some of the numbers: those of one time step, if `index` is its place."""
-
-    @abstractmethod
-    def room(self, steps: int) -> Self:
-        """Room for this value at every time step of a block: (B, ...), not yet filled."""
-
-    @abstractmethod
-    def put(self, t: int, value: Self) -> None:
-        """Fill the room of one time step."""
-
-
-T = TypeVar("T", bound=ValueOverTime)
+T = TypeVar("T")
 
 _OVER_TIME: frozenset[Op] = frozenset({"u", "v", "state"})
 """The leaves that each time step has its own values of."""
@@ -48,6 +30,14 @@ class StepBlock(ABC, Generic[T]):
     def leaf(self, node: Node) -> T:
         """The value of a leaf over time, (B, ...); of a number or a parameter (...)."""
 
+    @abstractmethod
+    def apply(self, node: Node, args: Sequence[T]) -> T:
+        """The operation of a node on its operands."""
+
+    @abstractmethod
+    def room(self, value: T) -> Any:
+        """Room for a value (...) at every time step of the block: (B, ...), not yet filled."""
+
     def narrowed(self, symbol: str, t: int, value: T) -> T:
         """A state that is passed on from step t of the block."""
         return value
@@ -58,7 +48,7 @@ class StepBlock(ABC, Generic[T]):
         return self.known[node]
 
     def _compute(self, nodes: Sequence[Node]) -> None:
-        self.known = evaluate(nodes, self.leaf, self.known)
+        self.known = evaluate(nodes, self.leaf, self.apply, self.known)
 
     def follow(
         self, carried: Mapping[str, T], names: Sequence[str] = (), *, backward: bool = False
@@ -89,13 +79,14 @@ class StepBlock(ABC, Generic[T]):
         if not carried:
             return {name: known[node] for name, node in wanted.items()}, {}
         values = {node: known[node] if node in known else self.leaf(node) for node in plan.constant}
-        before = {symbol: carried[symbol].room(self.steps) for symbol in plan.kept}
-        after = {symbol: value.room(self.steps) for symbol, value in carried.items()}
+        before = {symbol: self.room(carried[symbol]) for symbol in plan.kept}
+        after = {symbol: self.room(value) for symbol, value in carried.items()}
         carried = self._carry(plan, values, carried, before, after, backward=backward)
         new = {symbol: values_of[symbol] for symbol in carried}
         final = evaluate(
             list(wanted.values()),
             lambda node: before[node.name] if node.op == "state" and node.name in before else self.leaf(node),
+            self.apply,
             known | {node: after[symbol] for symbol, node in new.items()},
         )
         return {name: final[node] for name, node in wanted.items()}, carried
@@ -105,8 +96,8 @@ class StepBlock(ABC, Generic[T]):
         plan: "Plan",
         values: dict[Node, T],
         carried: dict[str, T],
-        before: Mapping[str, T],
-        after: Mapping[str, T],
+        before: Mapping[str, Any],
+        after: Mapping[str, Any],
         *,
         backward: bool,
     ) -> dict[str, T]:
@@ -114,19 +105,19 @@ class StepBlock(ABC, Generic[T]):
 
         `values` has the constants that the steps read.
         """
-        over_time = {node: self.known[node] for node in plan.over_time}
+        over_time: dict[Node, Any] = {node: self.known[node] for node in plan.over_time}
         for t in reversed(range(self.steps)) if backward else range(self.steps):
             for node, value in over_time.items():
-                values[node] = value.at(t)
+                values[node] = value[t]
             for node in plan.states:
                 values[node] = carried[node.name]
             for node in plan.loop:
-                values[node] = apply(node, [values[arg] for arg in node.args])
+                values[node] = self.apply(node, [values[arg] for arg in node.args])
             for symbol, room in before.items():
-                room.put(t, carried[symbol])
+                room[t] = carried[symbol]
             for symbol, room in after.items():
                 value = values[self.graph.values[symbol]]
-                room.put(t, value)
+                room[t] = value
                 carried[symbol] = self.narrowed(symbol, t, value)
         return carried
 

@@ -18,7 +18,7 @@ from rnnviz.cells.activations import FloatArray
 from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.blocks import StepBlock, above
 from rnnviz.cells.interpreters.graph import Graph, Limits, Node, evaluate, ordered, trace, value_limits
-from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, pre_activation, storage_bound, stored
+from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, exact, pre_activation, storage_bound, stored
 
 _NARROWED = 17
 """After every how many time steps a carried state is narrowed; a prime, since sequences repeat themselves."""
@@ -143,13 +143,7 @@ class BoundedLayer:
     def _by_node(self, s: BoundedArray, nodes: Sequence[Node], shape: tuple[int, ...]) -> dict[Node, BoundedArray]:
         """Rows (M, K·U) of some nodes, each as (..., U)."""
         size = len(self.units)
-        return {
-            node: self._own(s.at((..., slice(k * size, (k + 1) * size))).reshaped(*shape, size))
-            for k, node in enumerate(nodes)
-        }
-
-    def _own(self, value: BoundedArray) -> BoundedArray:
-        return BoundedArray(value.value, value.bound, value.eps, value.partial, self)
+        return {node: s[..., slice(k * size, (k + 1) * size)].reshaped(*shape, size) for k, node in enumerate(nodes)}
 
     @cached_property
     def hidden_scale(self) -> FloatArray:
@@ -178,12 +172,11 @@ class BoundedLayer:
 
     def leaf(self, value: FloatArray, stored_as: str = "") -> BoundedArray:
         """A value of this layer that is read, such as a state."""
-        return self._own(stored(np.asarray(value, np.float64), stored_as, self.eps))
+        return stored(np.asarray(value, np.float64), stored_as, self.eps)
 
     def parameter(self, name: str) -> BoundedArray:
         """A parameter of the cell, (U,) or a matrix."""
-        array = self._parameters[name]
-        return BoundedArray(array, np.zeros_like(array), self.eps, products=self, matrix=name)
+        return exact(self._parameters[name], self.eps)
 
     def recurrent(self, gate: str, x: BoundedArray) -> BoundedArray:
         """W_h2h x + b_h2h with the rows of one gate: (M, H)."""
@@ -195,7 +188,7 @@ class BoundedLayer:
         rows = _Rows(weight, self._magnitude(weight), np.zeros(weight.shape[1]))
         result = self._product(x, rows)
         # It is no part of a gate's pre-activation.
-        return BoundedArray(result.value, result.bound, self.eps, products=self)
+        return BoundedArray(result.value, result.bound, self.eps)
 
     def _stored(self, x: FloatArray, stored_as: str) -> FloatArray | None:
         """The bounds of numbers that were rounded when they were stored; None of those that were not."""
@@ -203,7 +196,7 @@ class BoundedLayer:
 
     def _product(self, x: BoundedArray, rows: _Rows) -> BoundedArray:
         result = self._bounded(self._terms_of(x.value, rows, x.bound))
-        return self._own(result.reshaped(*x.value.shape[:-1], rows.weight.shape[1]))
+        return result.reshaped(*x.value.shape[:-1], rows.weight.shape[1])
 
     def _terms_of(self, x: FloatArray, rows: _Rows, bound: FloatArray | None) -> _Terms:
         """W x + b of x (..., K); `bound` is that of x, None where it is 0."""
@@ -310,6 +303,25 @@ class BoundedBlock(StepBlock[BoundedArray]):
         assert node.name == self._layer.cell.state_symbols[0], node
         return self._layer.leaf(self._layer.own_units(self._before), self._layer.stored_as)
 
+    def apply(self, node: Node, args: Sequence[BoundedArray]) -> BoundedArray:
+        match node.op:
+            case "plus":
+                return args[0].plus(args[1])
+            case "minus":
+                return args[0].minus(args[1])
+            case "times":
+                return args[0].times(args[1])
+            case "recurrent":
+                return self._layer.recurrent(node.name, args[0])
+            case "matrix":
+                return self._layer.matrix_product(node.args[0].name, args[1])
+        assert node.activation is not None, node.op
+        return args[0].activated(node.activation)
+
+    def room(self, value: BoundedArray) -> BoundedArray:
+        shape = self.steps, *value.value.shape
+        return BoundedArray(np.empty(shape), np.empty(shape), value.eps)
+
     def narrowed(self, symbol: str, t: int, value: BoundedArray) -> BoundedArray:
         """Narrow a state to what the engine's own can have been, after every few steps."""
         if (self._first + t) % _NARROWED != _NARROWED - 1 or not self._own:
@@ -331,8 +343,13 @@ class BoundedBlock(StepBlock[BoundedArray]):
         for read in ordered([node]):
             if read in self.known and read not in known:
                 value = self.known[read]
-                known[read] = value if value.value.ndim < 3 else value.at(t)
-        return evaluate([node], lambda n: self.leaf(n).at(t) if n.op == "state" else self.leaf(n), known)[node]
+                known[read] = value if value.value.ndim < 3 else value[t]
+
+        def leaf(read: Node) -> BoundedArray:
+            return self.leaf(read)[t] if read.op == "state" else self.leaf(read)
+
+        bounded: BoundedArray = evaluate([node], leaf, self.apply, known)[node]
+        return bounded
 
     def _limits_of(self, symbol: str) -> dict[int, Limits]:
         """Between which two numbers the engine's own state was, in eight bounds, after every few steps of the block.
@@ -346,7 +363,7 @@ class BoundedBlock(StepBlock[BoundedArray]):
         h = layer.cell.state_symbols[0]
         gate = _output_gate(layer.graph, symbol)
         if gate is not None and h in own and not _reads(layer.graph, gate, symbol):
-            low, high = _limits_by_output(layer, self.value(gate).at(places), own[h][places].astype(np.float64))
+            low, high = _limits_by_output(layer, self.value(gate)[places], own[h][places].astype(np.float64))
         if symbol in own:
             state = own[symbol][places].astype(np.float64)
             reach = ALLOWED * (np.abs(state) * layer.eps + storage_bound(state, layer.stored_as))

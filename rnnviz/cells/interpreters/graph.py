@@ -83,7 +83,9 @@ class Node(Value):
         self.tracer.check_recurrent(gate, self)
         return self.tracer.node("recurrent", (self,), name=gate, shape=("H",))
 
-    def matrix_product(self, other: "Node") -> "Node":
+    def __matmul__(self, other: "Node") -> "Node":
+        if not isinstance(other, Node):
+            return NotImplemented
         self.tracer.check_matrix(self, other)
         return self.tracer.node("matrix", (self, other), shape=self.shape[:1])
 
@@ -342,40 +344,28 @@ def _checked(cell: CellSpec, step: object) -> dict[str, Node]:
     return dict(step)
 
 
-def evaluate(roots: Sequence[Node], leaf: Callable[[Node], T], known: Mapping[Node, T] | None = None) -> dict[Node, T]:
-    """Compute nodes on values of another type, by their operations.
+def evaluate(
+    roots: Sequence[Node],
+    leaf: Callable[[Node], Any],
+    apply: Callable[[Node, Sequence[Any]], Any],
+    known: Mapping[Node, Any] | None = None,
+) -> dict[Node, Any]:
+    """Compute nodes on values of another type.
 
-    `leaf` gives the value of a leaf, and `known` those of nodes that are computed already. The result has every node
-    that was met.
+    `leaf` gives the value of a leaf, `apply` that of an operation from its operands', and `known` those of nodes that
+    are computed already. The result has every node that was met.
     """
-    values: dict[Node, T] = {} if known is None else dict(known)
+    values = {} if known is None else dict(known)
     for root in roots:
-        _evaluate(root, leaf, values)
+        _evaluate(root, leaf, apply, values)
     return values
 
 
-def _evaluate(node: Node, leaf: Callable[[Node], T], values: dict[Node, T]) -> T:
+def _evaluate(
+    node: Node, leaf: Callable[[Node], Any], apply: Callable[[Node, Sequence[Any]], Any], values: dict[Node, Any]
+) -> None:
     # Not a function within another: one that calls itself keeps its arrays until the next garbage collection.
     if node not in values:
-        if node.op in LEAVES:
-            values[node] = leaf(node)
-        else:
-            values[node] = apply(node, [_evaluate(arg, leaf, values) for arg in node.args])
-    return values[node]
-
-
-def apply(node: Node, args: Sequence[T]) -> T:
-    """The operation of a node on other operands, of any type."""
-    match node.op:
-        case "plus":
-            return args[0].plus(args[1])
-        case "minus":
-            return args[0].minus(args[1])
-        case "times":
-            return args[0].times(args[1])
-        case "recurrent":
-            return args[0].recurrent(node.name)
-        case "matrix":
-            return args[0].matrix_product(args[1])
-    assert node.activation is not None, node.op
-    return args[0].activated(node.activation)
+        for arg in node.args:
+            _evaluate(arg, leaf, apply, values)
+        values[node] = leaf(node) if node.op in LEAVES else apply(node, [values[arg] for arg in node.args])

@@ -51,13 +51,13 @@ operands that are not finite whatever the order.
 
 from dataclasses import dataclass
 from math import sqrt
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells.activations import Activation, FloatArray
-from rnnviz.cells.interpreters.blocks import ValueOverTime
+from rnnviz.cells.base import Value
 
 ALLOWED = 8.0
 """Number of bounds that a correct step may be off; with random weights correct engines stay below 2."""
@@ -68,32 +68,19 @@ _SMALL = 2.0**-10
 """Below this bound the slope of sigmoid and tanh does not change within eight bounds by more than 1.6 %."""
 
 
-class Products(Protocol):
-    """The matrices of a layer, which a step multiplies with its values."""
-
-    def recurrent(self, gate: str, x: "BoundedArray") -> "BoundedArray":
-        """W_h2h x + b_h2h with the rows of one gate."""
-
-    def matrix_product(self, name: str, x: "BoundedArray") -> "BoundedArray":
-        """A parameter that is a matrix, times x."""
-
-
 @dataclass(eq=False, slots=True)
-class BoundedArray(ValueOverTime):
+class BoundedArray(Value):
     """A value in float64 and the bound on its error in a working precision of `eps`, of one shape.
 
     Not frozen: every operation of every time step makes one, which then takes three times as long.
 
-    `partial` marks a pre-activation, or one of its two parts, whose bound covers all partial sums. `products` are the
-    matrices of the layer whose step the value belongs to, and `matrix` the name of one, if that is what this value is.
+    `partial` marks a pre-activation, or one of its two parts, whose bound covers all partial sums.
     """
 
     value: FloatArray
     bound: FloatArray
     eps: float
     partial: bool = False
-    products: Products | None = None
-    matrix: str = ""
 
     def constant(self, number: float) -> "BoundedArray":
         return self._with(np.array(number), np.array(0.0))
@@ -177,14 +164,6 @@ class BoundedArray(ValueOverTime):
         np.copyto(bound, np.inf, where=~np.isfinite(self.bound))
         return bound
 
-    def recurrent(self, gate: str) -> "BoundedArray":
-        assert self.products is not None, "the value is of no layer's step"
-        return self.products.recurrent(gate, self)
-
-    def matrix_product(self, other: "BoundedArray") -> "BoundedArray":
-        assert self.products is not None, "the value is of no layer's step"
-        return self.products.matrix_product(self.matrix, other)
-
     def narrowed(self, low: FloatArray, high: FloatArray) -> "BoundedArray":
         """The same number, which is also known to be between `low` and `high`: what eight bounds and these both allow.
 
@@ -202,18 +181,14 @@ class BoundedArray(ValueOverTime):
         """The same numbers in another shape."""
         return self._with(self.value.reshape(shape), self.bound.reshape(shape), partial=self.partial)
 
-    def at(self, index: Any) -> "BoundedArray":
-        return BoundedArray(self.value[index], self.bound[index], self.eps, self.partial, self.products)
+    def __getitem__(self, index: Any) -> "BoundedArray":
+        return self._with(self.value[index], self.bound[index], partial=self.partial)
 
-    def room(self, steps: int) -> "BoundedArray":
-        shape = steps, *self.value.shape
-        return self._with(np.empty(shape), np.empty(shape))
-
-    def put(self, t: int, value: "BoundedArray") -> None:
-        self.value[t], self.bound[t] = value.value, value.bound
+    def __setitem__(self, index: Any, value: "BoundedArray") -> None:
+        self.value[index], self.bound[index] = value.value, value.bound
 
     def _with(self, value: FloatArray, bound: FloatArray, *, partial: bool = False) -> "BoundedArray":
-        return BoundedArray(value, bound, self.eps, partial, self.products)
+        return BoundedArray(value, bound, self.eps, partial)
 
 
 def _farthest(activation: Activation, p: FloatArray, value: FloatArray, reach: FloatArray) -> FloatArray:

@@ -1,69 +1,18 @@
-"""Gradients of a cell's step: vector-Jacobian products, by a tape of the operations that it performed.
+"""Gradients of a cell's step: vector-Jacobian products of its operations, from the last to the first.
 
-Each operation of the algebra records what it owes to its operands: a function from the gradient of its result to that
-of the operand. The backward pass runs the tape from its end and adds up what each value is owed (reverse accumulation;
-Griewank and Walther, "Evaluating Derivatives", 2008, section 3.2).
+Each operation owes its operands the gradient of its result times its own slope. The backward pass adds up what each
+value is owed (reverse accumulation; Griewank and Walther, "Evaluating Derivatives", 2008, section 3.2).
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from rnnviz.cells.activations import Activation, FloatArray
-from rnnviz.cells.base import CellSpec, Value, Values
-from rnnviz.cells.interpreters.arrays import gate_parts, gate_rows
-
-_Owed: TypeAlias = tuple["TapeValue", Callable[[FloatArray], FloatArray]]
-"""An operand, and its gradient from that of the result."""
-
-
-@dataclass
-class _Tape:
-    """The operations in the order in which they were performed, and the recurrent rows that some of them read."""
-
-    operations: list[tuple["TapeValue", tuple[_Owed, ...]]] = field(default_factory=list)
-    weights: dict[str, "TapeValue"] = field(default_factory=dict)
-    biases: dict[str, "TapeValue"] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class TapeValue(Value):
-    """An array (N, H), a parameter or a number, and the tape on which its operations are recorded."""
-
-    array: FloatArray
-    tape: _Tape = field(repr=False)
-
-    def constant(self, number: float) -> "TapeValue":
-        return TapeValue(np.array(number, self.array.dtype), self.tape)
-
-    def plus(self, other: "TapeValue") -> "TapeValue":
-        return self._record(self.array + other.array, (self, lambda d: d), (other, lambda d: d))
-
-    def minus(self, other: "TapeValue") -> "TapeValue":
-        return self._record(self.array - other.array, (self, lambda d: d), (other, lambda d: -d))
-
-    def times(self, other: "TapeValue") -> "TapeValue":
-        x, y = self.array, other.array
-        return self._record(x * y, (self, lambda d: d * y), (other, lambda d: d * x))
-
-    def activated(self, activation: Activation) -> "TapeValue":
-        x, y = self.array, activation.values(self.array)
-        return self._record(y, (self, lambda d: d * activation.slopes(x, y)))
-
-    def recurrent(self, gate: str) -> "TapeValue":
-        return self.tape.weights[gate].matrix_product(self).plus(self.tape.biases[gate])
-
-    def matrix_product(self, other: "TapeValue") -> "TapeValue":
-        """See `Value.matrix_product`: the result is x W^T, (N, M) from x (N, K) and W (M, K)."""
-        w, x = self.array, other.array
-        return self._record(x @ w.T, (self, lambda d: d.T @ x), (other, lambda d: d @ w))
-
-    def _record(self, array: FloatArray, *owed: _Owed) -> "TapeValue":
-        result = TapeValue(array, self.tape)
-        self.tape.operations.append((result, owed))
-        return result
+from rnnviz.cells.activations import FloatArray
+from rnnviz.cells.base import CellSpec
+from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_parts
+from rnnviz.cells.interpreters.graph import Node, evaluate, trace
 
 
 @dataclass(frozen=True)
@@ -93,7 +42,7 @@ class StepGradients:
 
 
 class RecordedStep:
-    """One step, computed on a tape: its values, and its gradients as often as they are asked for."""
+    """One computed step: its values, and its gradients as often as they are asked for."""
 
     def __init__(
         self,
@@ -103,68 +52,75 @@ class RecordedStep:
         v: Mapping[str, FloatArray],
         state: Mapping[str, FloatArray],
     ) -> None:
-        """Compute the step.
+        """Compute the step of a cell.
 
-        Parameters
-        ----------
-        cell:
-            The cell.
-        parameters:
-            Its parameters by name.
-        u, v:
-            The input parts and the recurrent parts, (N, H) by gate: `arrays.gate_parts`.
-        state:
-            The previous state, (N, H) or (N, P) by name.
+        `u` and `v` are the input parts and the recurrent parts, (N, H) by gate (`arrays.gate_parts`), `state` the
+        previous state, (N, H) or (N, P) by name.
         """
-        self._tape = _Tape()
-        self._read = {
-            "u": self._on_tape(u),
-            "v": self._on_tape(v),
-            "state": self._on_tape(state),
-            "p": self._on_tape({p.name: parameters[p.name] for p in cell.parameters}),
-        }
-        if cell.recurrent_gates:
-            self._tape.weights = self._on_tape(gate_rows(parameters["h2h_weight"], cell.recurrent_gates))
-            self._tape.biases = self._on_tape(gate_rows(parameters["h2h_bias"], cell.recurrent_gates))
-        self._step = cell.values(*(Values(what, values) for what, values in self._read.items()))
+        self._graph, self._layer = trace(cell), ArrayLayer.of(cell, parameters)
+        own = {name: parameters[name] for name in cell.own_parameters}
+        self._read = {"u": u, "v": v, "state": state, "parameter": own}
+        self._known = evaluate(list(self._graph.values.values()), self._leaf, self._layer.apply)
+        self.values: dict[str, FloatArray] = {name: self._known[node] for name, node in self._graph.values.items()}
 
-    def _on_tape(self, arrays: Mapping[str, FloatArray]) -> dict[str, TapeValue]:
-        return {name: TapeValue(np.asarray(array), self._tape) for name, array in arrays.items()}
-
-    @property
-    def values(self) -> dict[str, FloatArray]:
-        """The named values of the step: (N, H) or (N, P)."""
-        return {name: value.array for name, value in self._step.items()}
+    def _leaf(self, node: Node) -> FloatArray:
+        if node.op == "number":
+            return np.array(node.number, next(iter(self._read["u"].values())).dtype)
+        return np.asarray(self._read[node.op][node.name])
 
     def gradients(self, given: Mapping[str, FloatArray]) -> StepGradients:
         """The gradients of a loss, from those with respect to named values, such as {"h": (N, H), "c": (N, H)}.
 
         `given` is what the loss owes to them by way of everything after the step.
         """
-        owed: dict[TapeValue, FloatArray] = {}
+        owed: dict[Node, FloatArray] = {}
+        weights = {gate: np.zeros_like(weight) for gate, weight in self._layer.weights.items()}
+        biases = {gate: np.zeros_like(bias) for gate, bias in self._layer.biases.items()}
 
-        def add(value: TapeValue, gradient: FloatArray) -> None:
+        def add(node: Node, gradient: FloatArray) -> None:
             # A parameter or a number is there once for all samples.
-            repeated = tuple(range(gradient.ndim - value.array.ndim))
+            repeated = tuple(range(gradient.ndim - self._known[node].ndim))
             summed = gradient.sum(axis=repeated) if repeated else gradient
-            owed[value] = owed[value] + summed if value in owed else summed
-
-        def of(values: Mapping[str, TapeValue]) -> dict[str, FloatArray]:
-            return {name: owed.get(v, np.zeros_like(v.array)) for name, v in values.items()}
+            owed[node] = owed[node] + summed if node in owed else summed
 
         for name, gradient in given.items():
-            add(self._step[name], gradient)
-        for result, operands in reversed(self._tape.operations):
-            if result in owed:
-                for operand, vjp in operands:
-                    add(operand, vjp(owed[result]))
-        parameters = of(self._read["p"])
-        if self._tape.weights:
-            parameters["h2h_weight"] = np.concatenate(list(of(self._tape.weights).values()))
-            parameters["h2h_bias"] = np.concatenate(list(of(self._tape.biases).values()))
-        return StepGradients(
-            of(self._read["u"]), of(self._read["v"]), of(self._read["state"]), parameters, of(self._step)
+            add(self._graph.values[name], gradient)
+        for node in reversed(self._graph.nodes):
+            if node in owed:
+                for arg, gradient in zip(node.args, self._vjp(node, owed[node]), strict=True):
+                    add(arg, gradient)
+            if node in owed and node.op == "recurrent":
+                weights[node.name] = weights[node.name] + owed[node].T @ self._known[node.args[0]]
+                biases[node.name] = biases[node.name] + owed[node].sum(axis=0)
+        of_leaf: dict[tuple[str, str], FloatArray] = {(node.op, node.name): gradient for node, gradient in owed.items()}
+        u, v, state, parameters = (
+            {name: of_leaf.get((op, name), np.zeros_like(array)) for name, array in arrays.items()}
+            for op, arrays in self._read.items()
         )
+        if weights:
+            parameters |= {"h2h_weight": np.concatenate([*weights.values()])}
+            parameters |= {"h2h_bias": np.concatenate([*biases.values()])}
+        values = {name: owed.get(n, np.zeros_like(self._known[n])) for name, n in self._graph.values.items()}
+        return StepGradients(u, v, state, parameters, values)
+
+    def _vjp(self, node: Node, d: FloatArray) -> Sequence[FloatArray]:
+        """The gradients of a node's operands from that of its result."""
+        args = [self._known[arg] for arg in node.args]
+        match node.op:
+            case "plus":
+                return d, d
+            case "minus":
+                return d, -d
+            case "times":
+                return d * args[1], d * args[0]
+            case "recurrent":
+                return (d @ self._layer.weights[node.name],)
+            case "matrix":
+                return d.T @ args[1], d @ args[0]
+            case "activation":
+                assert node.activation is not None, node
+                return (d * node.activation.slopes(args[0], self._known[node]),)
+        return ()
 
 
 def record_step(
