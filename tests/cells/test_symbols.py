@@ -242,3 +242,15 @@ def test_the_arithmetic_is_in_float64_whatever_the_parameters_type(name: str) ->
         for line in worked_lines(layer.cell, layer.parameters, layer.x[0, 0], state, 1, size):
             assert {a.dtype for part in line.parts for a in (part.weights, part.inputs)} <= {np.dtype("float64")}
             assert isinstance(line.value, float)
+
+
+def test_a_second_name_of_a_value_is_the_first_one() -> None:
+    def step(u: Values, v: Values, state: Values, p: Values) -> Step:
+        a = tanh(u.a + v.a)
+        return Step(a=a, h=a)
+
+    cell = CellSpec("x", "x", step, (Gate("a", "a"),))
+    (first, second) = equations(cell)
+    assert (first.text, second.text) == ("a = tanh(u_a + v_a)", "h = a")
+    (symbol,) = second.symbols
+    assert symbol.node is first.node is second.node

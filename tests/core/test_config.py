@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from rnnviz.cells import CellSpec, Gate, StateSpec, Step
-from rnnviz.core.config import DEFAULT_TOLERANCES, Config
+from rnnviz.cells import CellSpec, Gate, StateSpec, Step, Values, tanh
+from rnnviz.cells.activations import Function
+from rnnviz.core.config import DEFAULT_TOLERANCES, Config, Network
 from rnnviz.core.errors import ConfigError, InputError
+from rnnviz.core.schema import declarations
 from rnnviz.core.sequence import alphabet
 from tests.core.config_factories import config, mapping, refusal
 from tests.strategies import any_config_mappings
@@ -265,18 +267,49 @@ def test_config_is_frozen() -> None:
     assert hash(taken) == hash(config())
 
 
+def custom(*, size: str = "H", roles: bool = False) -> CellSpec:
+    """A cell with one state, whose step has an activation as an argument or none."""
+
+    def plain(u: Values, v: Values, state: Values, p: Values) -> Step:
+        return Step(h=u.a)
+
+    def with_role(u: Values, v: Values, state: Values, p: Values, *, gate: Function = tanh) -> Step:
+        return Step(h=gate(u.a))
+
+    return CellSpec("x", "x", with_role if roles else plain, (Gate("a", "a"),), states=(StateSpec("h", size),))
+
+
 @pytest.mark.parametrize(
-    ("states", "projects"), [(("h",), False), (("h", "c"), False), (("h", "x"), False), (("c",), False), (("h",), True)]
+    ("key", "value", "fit"),
+    [
+        ("projection_size", 2, {"size": "P"}),
+        ("clip", 1.0, {"roles": True}),
+        ("activations", ["tanh"], {"roles": True}),
+    ],
 )
-def test_a_custom_cell_has_h_or_h_and_c_of_size_h(states: tuple[str, ...], projects: bool) -> None:
-    specs = tuple(StateSpec(symbol, "P" if projects and symbol == "h" else "H") for symbol in states)
-    cell = CellSpec("x", "x", lambda u, v, state, p: Step(h=u.a), (Gate("a", "a"),), states=specs)
-    config = Config.from_mapping({"network": {"cell": "./x.py", "input_size": 2, "hidden_size": 3}})
-    if states in (("h",), ("h", "c")) and not projects:
-        assert config.with_custom_cell(cell).network.kind is cell
-        assert config.with_custom_cell(cell).with_custom_cell(None).network.custom is None
-        return
+def test_a_custom_cell_has_what_the_keys_set(key: str, value: object, fit: dict[str, Any]) -> None:
+    network = {"cell": "./x.py", "input_size": 2, "hidden_size": 3}
+    with_key, without = (Config.from_mapping({"network": network | keys}) for keys in ({key: value}, {}))
+    assert without.with_custom_cell(custom()).network.is_known
+    assert without.with_custom_cell(custom()).with_custom_cell(None).network.custom is None
+    assert with_key.with_custom_cell(custom(**fit)).network.is_known
     with pytest.raises(ConfigError) as caught:
-        config.with_custom_cell(cell)
-    assert caught.value.key == "network.cell"
-    assert f"{specs[0].symbol} of size {specs[0].size}" in caught.value.sentence
+        with_key.with_custom_cell(custom())
+    assert caught.value.key == f"network.{key}"
+
+
+def test_a_custom_cell_has_an_activation_for_each_role() -> None:
+    network = {"cell": "./x.py", "input_size": 2, "hidden_size": 3, "activations": ["tanh", "relu"]}
+    with pytest.raises(ConfigError) as caught:
+        Config.from_mapping({"network": network}).with_custom_cell(custom(roles=True))
+    assert caught.value.key == "network.activations"
+
+
+def test_the_file_of_a_custom_cell_has_a_path_without_a_null_character() -> None:
+    for cell in ("./x.py\0", "./x\0.py", "./x.txt"):
+        with pytest.raises(ConfigError) as caught:
+            Config.from_mapping({"network": {"cell": cell, "input_size": 2, "hidden_size": 3}})
+        assert caught.value.key == "network.cell"
+    assert declarations(Network)["cell"].is_path("./x.py")
+    assert not declarations(Network)["cell"].is_path("./x\0.py")
+    assert not declarations(Network)["cell"].is_path("lstm")

@@ -199,3 +199,8 @@ def test_separators_and_sign() -> None:
     assert number_format.count(3_200_000) == "3,200,000"
     assert number_format.full(1) == "1.0"
     assert [number_format.full(v) for v in (-1.5e-300, 1e22, np.float32(-2e30))] == ["-1.5e-300", "1e+22", "-2e+30"]
+
+
+def test_a_ratio_of_one_is_a_percentage() -> None:
+    assert number_format.times(1.0) == "100%"
+    assert number_format.times(1.04).endswith("×")

@@ -17,7 +17,14 @@ from rnnviz.verify.audit import audit
 from tests.oracles.computed import computed
 from tests.profiles import slow_except
 from tests.strategies import configs
-from tests.verify.audit_helpers import audit_of, engine_or_skip, inputs_of, touched_trace, with_sequence
+from tests.verify.audit_helpers import (
+    audit_of,
+    engine_or_skip,
+    inputs_of,
+    touched_trace,
+    with_parameters,
+    with_sequence,
+)
 from tests.verify.traces import changed, locations
 
 CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
@@ -267,3 +274,26 @@ def test_blocks_of_time_and_samples_are_seamless(monkeypatch: pytest.MonkeyPatch
         monkeypatch.undo()
         assert found.audited == whole.audited
         np.testing.assert_allclose(found.ratio_over_time, whole.ratio_over_time, rtol=1e-6, atol=1e-6)
+
+
+def test_recorded_cell_states_keep_the_bounds_of_a_long_sequence_small() -> None:
+    """The forget gate is open: without its own states the bound of c would grow from step to step, and with it h's."""
+
+    def keep(name: str, array: np.ndarray) -> np.ndarray:
+        return np.r_[array[:5] - 3.0, array[5:10] + 12.0, array[10:]] if name.endswith("i2h_bias") else array
+
+    inputs = inputs_of({"timesteps": 400, "batch_size": 2}, cell="lstm", hidden_size=5, dtype="float64")
+    inputs = with_parameters(inputs, keep)
+    trace, _ = computed(ManualEngine(), inputs)
+    assert trace.cell is not None
+    assert audit(inputs, trace).worst_ratio < 2.0
+    unaided = replace(trace, cell=None, state_c=None)
+    bounds = []
+    for recorded in (trace, unaided):
+        shifted = replace(recorded, hidden=np.array(trace.hidden))
+        for size in np.geomspace(1e-15, 1e-10, 21):
+            shifted.hidden[0, 0, 399] = trace.hidden[0, 0, 399] + size
+            if audit(inputs, shifted, full=True).wrong == 10:
+                bounds.append(size)
+                break
+    assert bounds[0] < bounds[1]

@@ -3,6 +3,7 @@
 import math
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -259,3 +260,38 @@ def test_cell_states_are_compared_where_both_engines_give_them() -> None:
     assert found.max_abs_error == np.abs(reference.cell.astype(float) - candidate.cell).max()
     alone = with_cell_states(result.comparisons[0], reference, replace(candidate, cell=None))
     assert alone.cell_states is None
+
+
+def test_the_smallest_passing_tolerance_is_that_of_the_worst_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second time step has the larger error, and a relative tolerance that is larger still."""
+    monkeypatch.setattr(compare_module, "_BLOCK_VALUES", 1)
+    shape = (1, 1, 2, 1, 1)
+    reference, candidate = (trace_of(np.array(values).reshape(shape), name) for name, values in (
+        ("a", [1e-3, 10.0]), ("b", [1e-3 + 0.01, 10.05]),
+    ))  # fmt: skip
+    found = compare(reference, candidate, 0.01, 0.0)
+    assert found.smallest_passing_atol == pytest.approx(0.01 - 1e-5, rel=1e-12)
+    assert found.mismatched == 1
+
+
+def test_cell_states_are_compared_beside_hidden_states(tmp_path: Path) -> None:
+    """The figures of each time step are in the candidate's folder."""
+    generator = np.random.default_rng(1)
+    traces = []
+    for name in "ab":
+        trace = trace_of(generator.normal(size=(1, 1, 3, 2, 4)), name)
+        (tmp_path / name).mkdir()
+        traces.append(replace(trace, cell=np.array(trace.hidden) + 1.0, folder=tmp_path / name))
+    plain = compare(*traces, 0.0, 0.5)
+    found = with_cell_states(plain, *traces)
+    assert found.cell_states is not None
+    assert (tmp_path / "b" / "c").is_dir()
+    assert not (tmp_path / "a" / "c").exists()
+    expected = np.abs(traces[0].cell - traces[1].cell)
+    assert found.cell_states.max_abs_error == expected.max()
+    assert found.cell_states.mismatched == (expected > 0.5).sum()
+    assert (found.rtol, found.atol) == (found.cell_states.rtol, found.cell_states.atol) == (0.0, 0.5)
+    assert with_cell_states(plain, replace(traces[0], cell=None), traces[1]) == plain
+    alone = with_cell_states(plain, *(replace(trace, folder=None) for trace in traces)).cell_states
+    assert alone is not None
+    assert alone.max_abs_error == expected.max()

@@ -1,5 +1,6 @@
 """Known bugs that explain a wrong engine, in any code."""
 
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from rnnviz.cells.activations import tanh
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
 from rnnviz.engines.base import Engine
 from rnnviz.engines.faults.engine import run_fault
 from rnnviz.engines.faults.registry import KNOWN_BUGS, known_bugs_of
+from rnnviz.engines.faults.replay import StepWindow
 from rnnviz.engines.faults.spec import Fault
 from rnnviz.engines.layers import run_stack
 from rnnviz.engines.manual import ManualEngine
@@ -23,7 +26,7 @@ from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
-from rnnviz.verify.diagnosis import diagnose
+from rnnviz.verify.diagnosis import _parts, diagnose
 from rnnviz.verify.fault_coverage import undetectable
 from tests.engines.seeded_faults import RIGHT, Planted, planted
 from tests.oracles.computed import computed, empty_trace
@@ -237,3 +240,44 @@ def test_equivalent_bugs_are_all_named() -> None:
     inputs = inputs_of({"timesteps": 6}, cell="gru", hidden_size=1, dtype="float64")
     trace = made(KNOWN_BUGS["reset-before-matmul"].variants["gru"][0], inputs)
     assert diagnosis_of(inputs, trace) == (("reset-before-matmul",), ("h2h-bias-outside-reset",))
+
+
+def test_pair_of_late_bugs_is_diagnosed() -> None:
+    """Nothing happens before t = 150, where both bugs show."""
+    config = {
+        "network": {"cell": "gru", "input_size": 5, "hidden_size": 6, "dtype": "float64"},
+        "sequence": {"timesteps": 200, "batch_size": 5},
+        "parameters": {"initializer": "normal", "scale": 0.6, "bias": "zeros"},
+    }
+    zero = load_inputs(Config.from_mapping(config))
+    sequence = np.zeros_like(zero.sequence)
+    sequence[150:, 3] = np.random.default_rng(0).normal(size=(50, 5))
+    quiet = with_sequence(zero, sequence)
+    one, other = (KNOWN_BUGS[name].variants["gru"][0] for name in ("gates-z-r-n", "reset-before-matmul"))
+    both = one.together_with(other)
+    assert both is not None
+    trace = made(both, quiet)
+    assert diagnosis_of(quiet, trace) == (("gates-z-r-n", "reset-before-matmul"),)
+
+
+@pytest.mark.parametrize("name", ["concat-swapped", "gates-z-r-n", "reverse-not-realigned"])
+def test_a_recorded_output_is_diagnosed(name: str) -> None:
+    """The hidden states of a single layer are the halves of its output."""
+    inputs = inputs_of({"timesteps": 6, "batch_size": 3}, cell="gru", hidden_size=4, bidirectional=True)
+    trace = made(KNOWN_BUGS[name].variants["gru"][0], inputs)
+    halves = np.stack(np.split(trace.output, 2, axis=-1))[np.newaxis]
+    recorded = replace(trace, engine="recording:x.npz", hidden=halves, missing=frozenset({"hidden", "state_h"}))
+    assert diagnosis_of(inputs, recorded) == ((name,),)
+
+
+def test_windows_begin_with_the_lane_of_the_first_wrong_step() -> None:
+    inputs = inputs_of({"timesteps": 100, "batch_size": 9}, cell="gru", hidden_size=4, num_layers=2, bidirectional=True)
+    wrong = Location(1, 1, 30, 5, 2)
+    windows = list(_parts(Fault(), inputs, wrong, 24))
+    # The backward direction computes t = 30 after 69 others.
+    assert windows[0] == StepWindow(1, 1, 71, (5, 0, 8))
+    assert windows[1:] == [StepWindow(*lane, 24, (5, 0, 8)) for lane in ((0, 0), (0, 1), (1, 0))]
+    assert [w.steps for w in _parts(Fault(), inputs, wrong, 3)] == [3] * 4
+    assert next(iter(_parts(Fault(), inputs, None, 24))) == StepWindow(0, 0, 24, (0, 8, 1))
+    swapped = next(_parts(Fault(batch_as_time=True), inputs, Location(0, 0, 30, 5, 2), 24))
+    assert swapped == StepWindow(0, 0, 24, (30, 0, 99))

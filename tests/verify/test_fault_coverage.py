@@ -16,7 +16,7 @@ from rnnviz.engines.faults.registry import KnownBug, known_bugs_of
 from rnnviz.io.inputs import load_inputs
 from rnnviz.lessons.index import lessons
 from rnnviz.verify.audit import audit
-from rnnviz.verify.fault_coverage import suggested_config, undetectable
+from rnnviz.verify.fault_coverage import _changes, _parts, _short, suggested_config, undetectable
 from rnnviz.verify.invariants import consistency_checks
 from tests.oracles.computed import empty_trace
 from tests.verify.audit_helpers import with_parameters
@@ -237,3 +237,66 @@ LESSONS_ABOUT_IT = {"vanilla-t1": {"h2h-transposed", "state-not-carried"}}
 def test_lessons_hide_only_their_bugs() -> None:
     for lesson in lessons():
         assert set(undetectable(load_inputs(lesson.config))) <= LESSONS_ABOUT_IT.get(lesson.name, set()), lesson.name
+
+
+@pytest.mark.parametrize("unit", [1, 2, 34, 67, 68])
+def test_an_effect_on_a_single_unit_is_detected(unit: int) -> None:
+    """A bias of one unit among seventy: also where no first look at some of them meets it."""
+    inputs = load_inputs(config_of("rnn_tanh", network={"hidden_size": 70, "bidirectional": False}))
+
+    def change(name: str, array: np.ndarray) -> np.ndarray:
+        return np.where(np.arange(70) == unit, array, 0.0) if name.endswith("h2h_bias") else array
+
+    blind = undetectable(with_parameters(inputs, change))
+    assert "no-h2h-bias" not in blind
+    assert blind == ()
+
+
+def test_the_last_change_of_a_drawn_input_is_its_source() -> None:
+    """One impulse, before which the state is 0: only other inputs reveal what later steps read."""
+    config = config_of("gru", sequence={"source": "impulse", "timesteps": 2, "batch_size": 1})
+    assert dict(_changes(config)) == {
+        ("sequence", "timesteps"): 3, ("sequence", "batch_size"): 2, ("sequence", "source"): "normal",
+        ("parameters", "scale"): 0.5,
+    }  # fmt: skip
+    poor = config_of(
+        "gru", sequence={"source": "sine", "timesteps": 1}, parameters={"bias": "zeros", "scale": 0.5},
+        initial_state={"source": "zeros"},
+    )  # fmt: skip
+    assert list(_changes(poor)) == [
+        (("parameters", "bias"), "uniform"), (("initial_state", "source"), "normal"), (("sequence", "timesteps"), 2),
+        (("sequence", "timesteps"), 3), (("sequence", "source"), "normal"),
+    ]  # fmt: skip
+    rich = config_of("gru", parameters={"scale": 0.5})
+    assert list(_changes(rich)) == []
+    assert list(_changes(replace(poor, parameters=replace(poor.parameters, initializer="file", path="w.npz")))) == [
+        (("initial_state", "source"), "normal"), (("sequence", "timesteps"), 2), (("sequence", "timesteps"), 3),
+        (("sequence", "source"), "normal"),
+    ]  # fmt: skip
+
+
+def test_a_long_input_is_looked_at_in_parts() -> None:
+    long = load_inputs(config_of("gru", sequence={"timesteps": 1000, "batch_size": 100}))
+    parts = list(_parts(long))
+    assert [part.sequence.shape for part in parts] == [(32, 3, 4), (512, 64, 4)]
+    np.testing.assert_array_equal(parts[0].sequence, long.sequence[:32, [0, 50, 99]])
+    np.testing.assert_array_equal(parts[0].initial_state.h, long.initial_state.h[:, [0, 50, 99]])
+    short = load_inputs(config_of("gru", sequence={"timesteps": 4, "batch_size": 3}))
+    (part,) = _parts(short)
+    np.testing.assert_array_equal(part.sequence, short.sequence)
+
+
+def test_a_wide_network_is_looked_at_in_fewer_steps() -> None:
+    """At most 30 million multiplications at first, and 100 million then, in three samples of three steps at least."""
+    inputs = load_inputs(config_of("rnn_tanh", network={"hidden_size": 600}, sequence={"timesteps": 99}))
+    per_step = 2 * 600 * (4 + 600)
+    assert [len(part.sequence) for part in _parts(inputs)] == [13, 100_000_000 // (3 * per_step)]
+
+
+def test_a_drawn_input_is_loaded_as_far_as_it_is_looked_at() -> None:
+    long = config_of("gru", sequence={"timesteps": 1000, "batch_size": 100})
+    assert (_short(long).sequence.timesteps, _short(long).sequence.batch_size) == (512, 64)
+    with_states = replace(long, initial_state=replace(long.initial_state, source="file", path="s.npz"))
+    assert (_short(with_states).sequence.timesteps, _short(with_states).sequence.batch_size) == (512, 100)
+    read = replace(long, sequence=replace(long.sequence, source="file", path="x.npy"))
+    assert _short(read) == read
