@@ -39,11 +39,8 @@ _MARKS = {" ": "\N{OPEN BOX}", "\n": "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}"
 
 def visible(name: str) -> str:
     """The name with marks for invisible characters: a lone space, a line's end, a control character."""
-    if name.isspace():
-        return "".join(_MARKS.get(character, ascii(character)[1:-1]) for character in name)
-    return "".join(
-        character if character.isprintable() else _MARKS.get(character, ascii(character)[1:-1]) for character in name
-    )
+    alone = name.isspace()
+    return "".join(c if c.isprintable() and not alone else _MARKS.get(c, ascii(c)[1:-1]) for c in name)
 
 
 def shortened(text: str, length: int = SHORT) -> str:

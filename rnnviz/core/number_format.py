@@ -6,7 +6,7 @@ shortest digits that read back to the same float of the same dtype. NaN and infi
 """
 
 from decimal import ROUND_CEILING, Decimal
-from math import isinf, isnan
+from math import isfinite, isnan
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -27,7 +27,7 @@ UNDEFINED_ULP = 2**64 - 1
 def short(value: Number) -> str:
     """Three decimals, as the notebook prints: "0.652", "-0.000", "NaN", "-infinity", "1.235e+6"."""
     number = float(value)
-    if not _finite(number):
+    if not isfinite(number):
         return _spelled(number)
     if abs(number) >= LARGEST_PLAIN:
         return _exponent(f"{number:.{DECIMALS}e}")
@@ -37,7 +37,7 @@ def short(value: Number) -> str:
 def full(value: Number) -> str:
     """The shortest digits that read back to the same float: of float32 for a numpy float32, else of float64."""
     number = float(value)
-    if not _finite(number):
+    if not isfinite(number):
         return _spelled(number)
     return _exponent(str(value) if isinstance(value, np.floating) else repr(number))
 
@@ -51,7 +51,7 @@ def format_pair(one: Number, other: Number) -> tuple[str, str]:
 def error(value: Number) -> str:
     """A difference in two digits: "0", "6e-8", "0.041", "-1.3", "120", "infinity"."""
     number = float(value)
-    if not _finite(number):
+    if not isfinite(number):
         return _spelled(number)
     if number == 0.0:
         return "0"
@@ -65,7 +65,7 @@ def error(value: Number) -> str:
 def format_ceil(value: Number) -> str:
     """A limit in two digits, rounded up, so that `value` is within the displayed limit."""
     number = float(value)
-    if not _finite(number):
+    if not isfinite(number):
         return error(number)
     exact = Decimal(number)
     step = Decimal(1).scaleb(exact.adjusted() - 1)
@@ -111,10 +111,6 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def _finite(number: float) -> bool:
-    return not (isnan(number) or isinf(number))
 
 
 def _spelled(number: float) -> str:

@@ -8,7 +8,7 @@ A layer may be computed by another library's layer, or time step by time step on
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -48,11 +48,8 @@ RunLayer: TypeAlias = Callable[[LayerTask, Progress], Mapping[str, FloatArray]]
 """How one layer is computed in one direction: fills the task's series, returns the final state by name."""
 
 
-class Join(Protocol):
-    """How the directions of a layer (D, T, N, H) become the input (T, N, D·H) of the next one; see `layer_output`."""
-
-    def __call__(self, hidden: FloatArray, out: FloatArray | None = None) -> FloatArray:
-        """Return the joined array, written into `out` if there is one."""
+Join: TypeAlias = Callable[[FloatArray, FloatArray | None], FloatArray]
+"""How the directions of a layer (D, T, N, H) become the input (T, N, D·H) of the next one; see `layer_output`."""
 
 
 def layer_output(hidden: FloatArray, out: FloatArray | None = None) -> FloatArray:

@@ -114,8 +114,14 @@ class OnnxModelEngine:
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run`; the parameters of `inputs` are not looked at."""
-        model = self._load()
-        layers = _show_layers(model)
+        try:
+            model = onnx.load(self._path, format="protobuf")
+            onnx.checker.check_model(model, full_check=True)
+        except Exception as error:
+            raise EngineError(f"ONNX refused the model: {first_line(error)}") from error
+        # The model is made to give the output of each recurrent node, too.
+        layers = [node.output[0] for node in model.graph.node if node.op_type in _OPERATORS]
+        model.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in layers)
         if len(layers) != inputs.network.num_layers:
             raise EngineError(f"The model has {len(layers)} layers in place of {inputs.network.num_layers}.")
         states = inputs.network.kind.state_symbols
@@ -136,18 +142,3 @@ class OnnxModelEngine:
             trace.state_c[:] = given["c_n"]
         progress(1.0)
         return EngineReport()
-
-    def _load(self) -> ModelProto:
-        try:
-            model = onnx.load(self._path, format="protobuf")
-            onnx.checker.check_model(model, full_check=True)
-        except Exception as error:
-            raise EngineError(f"ONNX refused the model: {first_line(error)}") from error
-        return model
-
-
-def _show_layers(model: ModelProto) -> list[str]:
-    """Let the model give the output of each recurrent node, too; their names, from the bottom."""
-    names = [node.output[0] for node in model.graph.node if node.op_type in _OPERATORS]
-    model.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names)
-    return names

@@ -18,7 +18,7 @@ from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.parameters import LayerParameters, Parameters
+from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.layers import cell_step, fill_layer, initial_states, run_stack, unrolled
@@ -108,7 +108,8 @@ def _layer(inputs: Inputs, layer: int) -> Any:
     network = inputs.network
     module = _module(network, network.layer_input_size(layer), 1)
     for direction in range(network.directions):
-        _set_parameters(module, inputs.parameters.layer(layer, direction), "_reverse" if direction else "")
+        for name, array in vars(inputs.parameters.layer(layer, direction)).items():
+            getattr(module, f"{_NAMES[name]}_l0{'_reverse' if direction else ''}").copy_(to_library(array))
     return module
 
 
@@ -121,11 +122,6 @@ def _module(network: Network, input_size: int, num_layers: int) -> Any:
     if cell.torch == "RNN":
         options["nonlinearity"] = dict(cell.activations)["activation"].text
     return getattr(torch.nn, cell.torch)(*sizes, **options)
-
-
-def _set_parameters(module: Any, p: LayerParameters, suffix: str) -> None:
-    for name, array in vars(p).items():
-        getattr(module, f"{_NAMES[name]}_l0{suffix}").copy_(to_library(array))
 
 
 def to_numpy(tensor: Any) -> FloatArray:

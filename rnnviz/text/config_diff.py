@@ -1,13 +1,12 @@
 """A config in words, and differences of two configs, by key and as text: "use a random initial state"."""
 
 from collections import Counter
-from dataclasses import fields
 from pathlib import PurePath
 from typing import Any
 
 from rnnviz.core.config import SECTIONS, Config, Network
 from rnnviz.core.schema import declarations
-from rnnviz.core.words import plural
+from rnnviz.core.words import join_words, plural
 
 _WORDS = {
     ("parameters", "bias", "uniform"): "random biases",
@@ -29,18 +28,13 @@ _LONGEST, _NAMED = 20, 3
 
 def change_in_words(old: Config, new: Config) -> str:
     """The change from `old` to `new` as an imperative without a full stop; empty if they are equal."""
-    changes = []
-    for section in ("network", "sequence", "parameters", "initial_state", "compare"):
-        before, after = getattr(old, section), getattr(new, section)
-        changes += [
-            _use(section, item.name, getattr(after, item.name))
-            for item in fields(after)
-            if getattr(before, item.name) != getattr(after, item.name)
-        ]
-    if not changes:
-        return ""
-    *others, last = changes
-    return f"use {', '.join(others)} and {last}" if others else f"use {last}"
+    changes = [
+        _use(section, key, value)
+        for section, declared in SECTIONS.items()
+        for key in declarations(declared)
+        if getattr(getattr(old, section), key) != (value := getattr(getattr(new, section), key))
+    ]
+    return f"use {join_words(changes)}" if changes else ""
 
 
 def _use(section: str, key: str, value: Any) -> str:
@@ -72,8 +66,7 @@ def edit_in_words(old: Config, new: Config) -> str:
         return f"{_key_in_words(keys[0])} {before} → {after}"
     if not keys or len(keys) > _NAMED:
         return f"{len(changed)} changes"
-    *others, last = map(_key_in_words, keys)
-    return f"{', '.join(others)} and {last}"
+    return join_words(map(_key_in_words, keys))
 
 
 def _key_in_words(dotted: str) -> str:
