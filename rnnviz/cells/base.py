@@ -9,7 +9,7 @@ A cell is one function, `step`, which gives the values of a time step from
 
 by these operations and no others:
 
-    +  -  *              of two values, or of a value and a number
+    +  -  *              of two values, or of a value and a number; -x is -1 · x
     sigmoid(x), ...      the named activations
     recurrent("k", x)    the recurrent part of gate k, read from x in place of h_{t-1}
     p.name @ x           a parameter that is a matrix, times a value
@@ -87,6 +87,9 @@ class Value(ABC):
 
     def __rmul__(self, other: float) -> Self:
         return NotImplemented if (x := self._with_number(other)) is None else x.times(self)
+
+    def __neg__(self) -> Self:
+        return self.constant(-1.0).times(self)
 
 
 def recurrent(gate: str, x: Any) -> Any:

@@ -153,7 +153,7 @@ def test_an_error_in_the_file_is_a_sentence_with_its_line(rnnviz: Called, tmp_pa
     mine = tmp_path / "mine.py"
     mine.write_text("gates = 'h'\n\ndef step(u, v, state, p):\n    return Step(h=u.h / 2)\n", encoding="utf-8")
     sentence = rnnviz.refused("run", config_of(tmp_path, str(mine)), "--cell", mine)
-    assert f"{mine}, line 4: TypeError" in sentence
+    assert f"{mine}, line 4: The step uses / on a value" in sentence
 
 
 def test_the_program_of_a_cell_is_printed_beside_the_lines_of_its_file(

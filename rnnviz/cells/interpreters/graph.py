@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, reduce
 from itertools import product
-from math import inf
+from math import inf, isfinite
 from types import CodeType, FrameType
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -26,6 +26,9 @@ T = TypeVar("T", bound=Value)
 
 Limits: TypeAlias = tuple[Any, Any]
 """The least and the largest value: two numbers, or two arrays."""
+
+MOST_OPERATIONS = 300
+"""The limit of a step's operations: each may read the one before, and Python nests less than 1,000 calls."""
 
 LEAVES: frozenset[Op] = frozenset({"u", "v", "state", "parameter", "number"})
 
@@ -62,6 +65,8 @@ class Node(Value):
     tracer: "_Tracer" = field(repr=False)
 
     def constant(self, number: float) -> "Node":
+        if not isfinite(number):
+            raise self.tracer.error(f"The step uses the number {number}, which is not finite")
         return self.tracer.node("number", number=number)
 
     def plus(self, other: "Node") -> "Node":
@@ -105,6 +110,7 @@ class _Tracer:
         self._cell = cell
         self._code: CodeType | None = getattr(cell.step, "__code__", None)
         self._known: dict[tuple[Any, ...], Node] = {}
+        self._operations = 0
 
     def node(
         self,
@@ -119,6 +125,9 @@ class _Tracer:
         key = op, tuple(map(id, args)), name, number, activation
         if key not in self._known:
             line = 0 if op in LEAVES else self.line()
+            self._operations += op not in LEAVES
+            if self._operations > MOST_OPERATIONS:
+                raise self.error(f"The step has more than {MOST_OPERATIONS} operations, the most that a cell may have")
             self._known[key] = Node(op, args, name, number, activation, shape, line, self)
         return self._known[key]
 
@@ -325,7 +334,8 @@ def trace(cell: CellSpec) -> Graph:
 def _checked(cell: CellSpec, step: object) -> dict[str, Node]:
     """The step's values, once they are found to be what the cell declares."""
     if not isinstance(step, Step):
-        raise CellError(f"The step returns {type(step).__name__}, not Step(...).")
+        returned = "nothing" if step is None else "a value" if isinstance(step, Node) else type(step).__name__
+        raise CellError(f"The step returns {returned}, not Step(...).")
     for state in cell.states:
         if state.symbol not in step:
             raise CellError(f"The step does not give the state {state.symbol}: Step({state.symbol}=...).")

@@ -87,6 +87,8 @@ class _Writer:
     def __init__(self, calls: Schedule, cell: CellSpec, form: Form) -> None:
         self._schedule, self._cell, self._form = calls, cell, form
         self._names: dict[Place, str] = {}
+        # A user may choose the names of states and parameters.
+        self._taken = {*cell.state_symbols, *cell.own_parameters}
         self._activations: dict[str, Activation] = {}
         self._weights: dict[str, tuple[str, str]] = {}
         self._lines: list[tuple[str, tuple[int, ...]]] = []
@@ -165,7 +167,12 @@ class _Writer:
 
     def _name(self, place: Place) -> str:
         if place not in self._names:
-            self._names[place] = self._new_name(place)
+            name = self._new_name(place)
+            own = place.kind in ("state", "parameter") and place.scale == 1.0
+            while not own and name in self._taken:
+                name += "_"
+            self._taken.add(name)
+            self._names[place] = name
         return self._names[place]
 
     def _new_name(self, place: Place) -> str:
