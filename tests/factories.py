@@ -10,7 +10,7 @@ import numpy as np
 import rnnviz.text.repr_html  # noqa: F401 (gives results their representations)
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.trace import Trace
+from rnnviz.core.trace import Trace, array_shapes
 from rnnviz.engines.faults.engine import KnownBugEngine
 from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX
 from rnnviz.engines.manual import ManualEngine
@@ -93,17 +93,8 @@ def with_judgment(
 
 def _trace(inputs: Inputs, name: str) -> Trace:
     """The trace of an engine: the values of `manual`, or of a known bug."""
-    network, samples = inputs.network, inputs.batch_size
-    dtype = network.dtype
-    lstm = network.kind.has_cell_state
-    trace = Trace(
-        name,
-        hidden=np.zeros(inputs.hidden_shape, dtype),
-        output=np.zeros((inputs.timesteps, samples, network.directions * network.output_size), dtype),
-        state_h=np.zeros(network.state_shape(samples), dtype),
-        state_c=np.zeros(network.state_shape(samples, "c"), dtype) if lstm else None,
-        cell=np.zeros(network.hidden_shape(inputs.timesteps, samples, "c"), dtype) if lstm else None,
-    )
+    shapes = array_shapes(inputs.network, inputs.timesteps, inputs.batch_size, ("h", "c"))
+    trace = Trace(name, {key: np.zeros(shape, inputs.network.dtype) for key, shape in shapes.items()})
     engine = KnownBugEngine(name) if name.startswith(PREFIX) else ManualEngine()
     engine.run(inputs, trace, lambda _: None)
     return trace

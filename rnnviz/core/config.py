@@ -150,24 +150,25 @@ class Network:
         batch_size : int
             N.
         symbol : str
-            "h" or "c".
+            "h" or "c", or another array with as many units as c.
 
         Returns
         -------
         tuple of int
             (L·D, N, H); (L·D, N, P) of the h of a projection.
         """
-        return self.num_layers * self.directions, batch_size, self.kind.state_sizes(self.sizes(0))[symbol]
+        units = self.kind.state_sizes(self.sizes(0)).get(symbol, self.hidden_size)
+        return self.num_layers * self.directions, batch_size, units
 
     def hidden_shape(self, timesteps: int, batch_size: int, symbol: str = "h") -> tuple[int, int, int, int, int]:
-        """Shape of the hidden states in a trace, or of its cell states.
+        """Shape of the hidden states in a trace, or of another array over time.
 
         Parameters
         ----------
         timesteps, batch_size : int
             T and N.
         symbol : str
-            "h" or "c".
+            As of `state_shape`.
 
         Returns
         -------

@@ -42,12 +42,13 @@ def demand(config: Config) -> MemoryEstimate:
 def _pyramids(config: Config, itemsize: int) -> int:
     """Bytes on disk of the coarser copies of a long run's arrays."""
     network, sequence = config.network, config.sequence
-    hidden = values_in_levels(network.hidden_shape(sequence.timesteps, sequence.batch_size))
+    shapes = (network.hidden_shape(sequence.timesteps, sequence.batch_size, s) for s in network.kind.state_symbols)
+    values = sum(map(values_in_levels, shapes))
     inputs = values_in_levels((1, 1, sequence.timesteps, sequence.batch_size, network.input_size))
     # Minima and maxima of an engine's values; of a candidate's differences, and its error ratios and marks.
     ends, compared = 2 * itemsize, 2 * itemsize + 4 + 1
     return (
-        len(config.compare.engines) * hidden * ends + len(config.compare.candidates) * hidden * compared + inputs * ends
+        len(config.compare.engines) * values * ends + len(config.compare.candidates) * values * compared + inputs * ends
     )
 
 

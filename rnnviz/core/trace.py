@@ -1,10 +1,10 @@
-"""Trace: the arrays that one engine produced in one run, in memory-mapped `.npy` files.
+"""Trace: the arrays that one engine produced in one run by name, in memory-mapped `.npy` files.
 
 A trace may be larger than memory. It is written by the process that holds the engines and opened read-only
 by all others. The arrays are time first, so that one time step of one lane lies together on disk.
 
 A small trace is one file, a record of its arrays and the engine's name, because a short run takes no longer than it
-takes to make a file for each.
+takes to make a file for each. An array that is added later has its own file.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,34 +20,30 @@ from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.core.multiscale import Pyramid, open_pyramids
 
 _RECORD, _ENGINE, _MISSING, _REVERSE = "trace.npy", "engine", "missing", "reverse"
-_ARRAYS = ("hidden", "output", "state_h", "state_c", "cell")
 _TYPES = ("precision", "computed_in")
+_SUFFIX = ".array.npy"
 _SMALL_BYTES = 1 << 22
 
 
 @dataclass(frozen=True)
 class Trace(Mapping[str, FloatArray]):
-    """One engine's arrays by name: a state such as "h" over time, "out", and a final state such as "state.h".
+    """One engine's arrays by name.
+
+    "h" (L, D, T, N, H) holds the hidden states of every layer, direction, time step and sample, and "c" of that shape
+    the cell states, where the engine gives them. "out" (T, N, D·H) is the engine's `out`, time first in both layouts;
+    "state.h" and "state.c" (L·D, N, H) its final states. An LSTM with a projection has P in place of H in all but those
+    of c. Other arrays over time (L, D, T, N, U) may have any other name.
 
     Attributes
     ----------
     engine:
         The engine's name, as in a config.
-    hidden:
-        (L, D, T, N, H): every hidden state of every layer, direction, timestep and sample; P of an LSTM with a
-        projection in place of H, as in all arrays but those of c.
-    output:
-        (T, N, D·H): the engine's `out`, time first in both layouts.
-    state_h, state_c:
-        (L·D, N, H): the engine's final state; `state_c` only for an LSTM.
-    cell:
-        (L, D, T, N, H): the cell states, where the engine knows them.
-    further:
-        Arrays of the other states of a custom cell: "m" (L, D, T, N, H) and "state.m" (L·D, N, H).
+    arrays:
+        The arrays by name.
     missing:
         Names of the arrays that a recording lacks. They are filled from the others, so that their agreement verifies
         nothing. Hidden states without a source are NaN; `recorded` returns the time steps that have values. A missing
-        `state_c` is None.
+        "state.c" is not in `arrays`.
     precision:
         The type in which the numbers were recorded; empty if it is the network's own.
     computed_in:
@@ -58,16 +54,11 @@ class Trace(Mapping[str, FloatArray]):
     folder:
         Where the arrays are mapped from, if they are.
     pyramids:
-        Coarser copies of `hidden` and of its errors, by name; none for a short trace.
+        Coarser copies of the arrays over time and of their errors, such as "h.low"; none for a short trace.
     """
 
     engine: str
-    hidden: FloatArray
-    output: FloatArray
-    state_h: FloatArray
-    state_c: FloatArray | None = None
-    cell: FloatArray | None = None
-    further: Mapping[str, FloatArray] = field(default_factory=dict)
+    arrays: Mapping[str, FloatArray]
     missing: frozenset[str] = frozenset()
     precision: str = ""
     computed_in: str = ""
@@ -79,25 +70,48 @@ class Trace(Mapping[str, FloatArray]):
         """Whose numbers they are and their shape: the arrays would be too long to read."""
         return f"Trace of {self.engine}: hidden (L, D, T, N, H) = {self.hidden.shape}, {self.hidden.dtype}"
 
-    @property
-    def _arrays(self) -> dict[str, FloatArray]:
-        arrays = {
-            "h": self.hidden,
-            "c": self.cell,
-            "out": self.output,
-            "state.h": self.state_h,
-            "state.c": self.state_c,
-        }
-        return {name: array for name, array in arrays.items() if array is not None} | dict(self.further)
-
     def __getitem__(self, name: str) -> FloatArray:
-        return self._arrays[name]
+        return self.arrays[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._arrays)
+        return iter(self.arrays)
 
     def __len__(self) -> int:
-        return len(self._arrays)
+        return len(self.arrays)
+
+    def with_arrays(self, arrays: Mapping[str, FloatArray | None]) -> "Trace":
+        """The trace with some arrays replaced; None removes one."""
+        kept = {name: array for name, array in {**self.arrays, **arrays}.items() if array is not None}
+        return replace(self, arrays=kept)
+
+    @property
+    def hidden(self) -> FloatArray:
+        """(L, D, T, N, H): the hidden states, "h"."""
+        return self.arrays["h"]
+
+    @property
+    def cell(self) -> FloatArray | None:
+        """(L, D, T, N, H): the cell states, "c", where the engine gives them."""
+        return self.arrays.get("c")
+
+    @property
+    def output(self) -> FloatArray:
+        """(T, N, D·H): `out`, time first."""
+        return self.arrays["out"]
+
+    @property
+    def state_h(self) -> FloatArray:
+        """(L·D, N, H): the final hidden states, "state.h"."""
+        return self.arrays["state.h"]
+
+    @property
+    def state_c(self) -> FloatArray | None:
+        """(L·D, N, H): the final cell states of an LSTM, "state.c"."""
+        return self.arrays.get("state.c")
+
+    def over_time(self) -> list[str]:
+        """The names of the arrays (L, D, T, N, U)."""
+        return [name for name, array in self.arrays.items() if array.ndim == 5]
 
     @property
     def shape(self) -> tuple[int, int, int, int, int]:
@@ -135,7 +149,7 @@ class Trace(Mapping[str, FloatArray]):
     def recorded(self, layer: int, direction: int) -> range:
         """The time steps of a lane with hidden states: all, except in a recording.
 
-        `output` alone has those of the top layer, and `state` the last one of each lane.
+        "out" alone has those of the top layer, and "state.h" the last one of each lane.
 
         Parameters
         ----------
@@ -148,9 +162,9 @@ class Trace(Mapping[str, FloatArray]):
             Time steps, empty if there are none.
         """
         layers, _, timesteps, *_ = self.shape
-        if "hidden" not in self.missing or (layer == layers - 1 and "output" not in self.missing):
+        if "h" not in self.missing or (layer == layers - 1 and "out" not in self.missing):
             return range(timesteps)
-        if "state_h" in self.missing:
+        if "state.h" in self.missing:
             return range(0)
         last = 0 if self.backward(direction) else timesteps - 1
         return range(last, last + 1)
@@ -181,7 +195,7 @@ class Trace(Mapping[str, FloatArray]):
         Returns
         -------
         ndarray of shape (N, T, D·H) or (T, N, D·H)
-            A view of `output`.
+            A view of "out".
         """
         return self.output.swapaxes(0, 1) if layout == "NTC" else self.output
 
@@ -196,14 +210,44 @@ class Trace(Mapping[str, FloatArray]):
         Returns
         -------
         ndarray of shape (T, H)
-            A view of `hidden`.
+            A view of "h".
         """
         lane: FloatArray = self.hidden[layer, direction, :, sample, :]
         return lane
 
 
+def array_shapes(
+    network: Network, timesteps: int, batch_size: int, names: Iterable[str] = ("h",)
+) -> dict[str, tuple[int, ...]]:
+    """Shapes of the arrays of a trace.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    timesteps, batch_size : int
+        T and N.
+    names : iterable of str
+        Names of the arrays over time. "c" is left out of a cell without a cell state. States beside h and c are in any
+        case among them.
+
+    Returns
+    -------
+    dict of str to tuple of int
+        (L, D, T, N, U) of each array over time, (T, N, D·H) of "out", and (L·D, N, H) of each final state.
+    """
+    symbols = network.kind.state_symbols
+    # Every engine gives the states that only custom cells have.
+    over_time = dict.fromkeys((*(n for n in names if n != "c" or n in symbols), *network.kind.further_states))
+    return {
+        **{name: network.hidden_shape(timesteps, batch_size, name) for name in over_time},
+        "out": (timesteps, batch_size, network.directions * network.output_size),
+        **{f"state.{symbol}": network.state_shape(batch_size, symbol) for symbol in symbols},
+    }
+
+
 def create_trace(
-    folder: Path, engine: str, network: Network, timesteps: int, batch_size: int, *, cell: bool = False
+    folder: Path, engine: str, network: Network, timesteps: int, batch_size: int, names: Iterable[str] = ("h",)
 ) -> Trace:
     """Create a writable trace in a new folder.
 
@@ -217,8 +261,8 @@ def create_trace(
         The network.
     timesteps, batch_size : int
         T and N.
-    cell : bool
-        Whether to allocate `cell` (L, D, T, N, H) for an LSTM.
+    names : iterable of str
+        Names of the arrays over time; see `array_shapes`.
 
     Returns
     -------
@@ -231,31 +275,47 @@ def create_trace(
         If the folder exists or the disk is full.
     """
     folder.mkdir(parents=True)
-    shapes: dict[str, tuple[int, ...]] = {
-        "hidden": network.hidden_shape(timesteps, batch_size),
-        "output": (timesteps, batch_size, network.directions * network.output_size),
-        "state_h": network.state_shape(batch_size),
-    }
-    if network.kind.has_cell_state:
-        shapes["state_c"] = network.state_shape(batch_size, "c")
-        if cell:
-            shapes["cell"] = network.hidden_shape(timesteps, batch_size, "c")
-    for symbol in network.kind.further_states:
-        shapes[symbol] = network.hidden_shape(timesteps, batch_size, symbol)
-        shapes[f"state.{symbol}"] = network.state_shape(batch_size, symbol)
+    shapes = array_shapes(network, timesteps, batch_size, names)
     name_bytes = engine.encode()
-    record = [(name, network.dtype, shape) for name, shape in shapes.items()]
     arrays: Any
-    if sum(prod(shape) for shape in shapes.values()) * np.dtype(network.dtype).itemsize <= _SMALL_BYTES:
+    if sum(map(prod, shapes.values())) * np.dtype(network.dtype).itemsize <= _SMALL_BYTES:
+        record = [(name, network.dtype, shape) for name, shape in shapes.items()]
         # The name comes last, as no array would be aligned after it.
         arrays = create_mapped(folder / _RECORD, np.dtype([*record, (_ENGINE, f"S{len(name_bytes)}")]), ())
         arrays[_ENGINE] = name_bytes
     else:
         (folder / _ENGINE).write_bytes(name_bytes)
-        arrays = {name: create_mapped(folder / f"{name}.npy", dtype, shape) for name, dtype, shape in record}
+        arrays = {name: create_mapped(_path(folder, name), network.dtype, shape) for name, shape in shapes.items()}
     if network.reverse:
         (folder / _REVERSE).touch()
-    return Trace(engine, **_fields({name: arrays[name] for name in shapes}), folder=folder, reverse=network.reverse)
+    return Trace(engine, {name: arrays[name] for name in shapes}, folder=folder, reverse=network.reverse)
+
+
+def add_array(trace: Trace, name: str, dtype: str, shape: tuple[int, ...]) -> FloatArray:
+    """Create another array of a stored trace, which `open_trace` finds.
+
+    Parameters
+    ----------
+    trace : Trace
+        A trace with a folder.
+    name, dtype : str
+        Name and type of the array.
+    shape : tuple of int
+        Its shape, such as (L, D, T, N, U).
+
+    Returns
+    -------
+    ndarray of the given shape
+        A writable memory map of zeros.
+
+    Raises
+    ------
+    OSError
+        If the file exists or the disk is full.
+    """
+    assert trace.folder is not None
+    array: FloatArray = create_mapped(_path(trace.folder, name), dtype, shape)
+    return array
 
 
 def open_trace(folder: Path, *, writable: bool = False) -> Trace:
@@ -278,31 +338,33 @@ def open_trace(folder: Path, *, writable: bool = False) -> Trace:
     OSError, ValueError
         If the folder is not a trace.
     """
-    arrays: dict[str, Any]
+    arrays: dict[str, Any] = {
+        path.name.removesuffix(_SUFFIX): open_mapped(path, writable=writable)
+        for path in sorted(folder.glob(f"*{_SUFFIX}"))
+    }
     if (folder / _RECORD).exists():
         record = open_mapped(folder / _RECORD, writable=writable)
-        arrays = {name: record[name] for name in record.dtype.names}
+        arrays |= {name: record[name] for name in record.dtype.names}
         engine = bytes(arrays.pop(_ENGINE)[()]).decode()
     else:
         engine = (folder / _ENGINE).read_bytes().decode()
-        further = [path.stem.removeprefix("state.") for path in sorted(folder.glob("state.*.npy"))]
-        arrays = {
-            name: open_mapped(folder / f"{name}.npy", writable=writable)
-            for name in (*_ARRAYS, *further, *(f"state.{symbol}" for symbol in further))
-            if (folder / f"{name}.npy").exists()
-        }
-    reverse = (folder / _REVERSE).exists()
-    trace = Trace(engine, **_fields(arrays), folder=folder, pyramids=open_pyramids(folder), reverse=reverse)
-    precision, computed_in = (path.read_bytes().decode() if (path := folder / name).exists() else "" for name in _TYPES)
-    trace = replace(trace, precision=precision, computed_in=computed_in)
-    if not (folder / _MISSING).exists():
-        return trace
-    return _without(trace, (folder / _MISSING).read_bytes().decode().split())
+    precision, computed_in, missing = (
+        path.read_bytes().decode() if (path := folder / name).exists() else "" for name in (*_TYPES, _MISSING)
+    )
+    trace = Trace(
+        engine,
+        arrays,
+        precision=precision,
+        computed_in=computed_in,
+        reverse=(folder / _REVERSE).exists(),
+        folder=folder,
+        pyramids=open_pyramids(folder),
+    )
+    return _without(trace, missing.split())
 
 
-def _fields(arrays: Mapping[str, Any]) -> dict[str, Any]:
-    further = {name: array for name, array in arrays.items() if name not in _ARRAYS}
-    return {name: array for name, array in arrays.items() if name in _ARRAYS} | {"further": further}
+def _path(folder: Path, name: str) -> Path:
+    return folder / f"{name}{_SUFFIX}"
 
 
 def with_missing(trace: Trace, missing: Iterable[str], precision: str = "", computed_in: str = "") -> Trace:
@@ -338,4 +400,4 @@ def with_missing(trace: Trace, missing: Iterable[str], precision: str = "", comp
 
 def _without(trace: Trace, missing: Iterable[str]) -> Trace:
     names = frozenset(missing)
-    return replace(trace, missing=names, state_c=None if "state_c" in names else trace.state_c)
+    return replace(trace.with_arrays({"state.c": None} if "state.c" in names else {}), missing=names)

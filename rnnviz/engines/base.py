@@ -29,7 +29,7 @@ class EngineReport:
     """Report of an engine's run, in addition to the trace.
 
     `seconds` names further things that it timed, such as `gluon.fused`; `equalities` are its own checks;
-    `printed` is the output of a custom step; `missing` names arrays of the trace, such as "output", that a recording
+    `printed` is the output of a custom step; `missing` names arrays of the trace, such as "out", that a recording
     does not hold: see `Trace.missing`; `precision` is the type in which it holds the others, if that is not the
     network's, and `computed_in` the one in which they were computed, if it says so.
     """

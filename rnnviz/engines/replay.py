@@ -247,7 +247,7 @@ def _complete(inputs: Inputs, trace: Trace, recorded: frozenset[str]) -> frozens
     if "state" not in recorded:
         for direction in range(directions):
             trace.state_h[direction::directions] = trace.hidden[:, direction, 0 if trace.backward(direction) else -1]
-    returned = {"hidden": "hidden", "output": "output", "state": "state_h"}
+    returned = {"hidden": "h", "output": "out", "state": "state.h"}
     if inputs.network.kind.has_cell_state:
-        returned["cell_state"] = "state_c"
-    return frozenset(attribute for kind, attribute in returned.items() if kind not in recorded)
+        returned["cell_state"] = "state.c"
+    return frozenset(name for kind, name in returned.items() if kind not in recorded)

@@ -22,7 +22,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.progress import stage
 from rnnviz.core.sequence import draw_sequence
-from rnnviz.core.trace import Trace
+from rnnviz.core.trace import Trace, array_shapes
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.engines.base import Engine
 from rnnviz.engines.external_weights import FileWeightsEngine, load_file_engine, unsupported_reason
@@ -236,19 +236,7 @@ def _check_cells(engine: Engine, inputs: Inputs, trace: Trace) -> None:
 
 def _empty_trace(engine: Engine, inputs: Inputs) -> Trace:
     """A trace of NaN, which cannot pass for a result."""
-    network = inputs.network
-
-    def empty(*shape: int) -> FloatArray:
-        return np.full(shape, np.nan, network.dtype)
-
-    has_cell = network.kind.has_cell_state
-    cells = network.hidden_shape(inputs.timesteps, inputs.batch_size, "c") if has_cell else ()
-    return Trace(
-        engine.version,
-        hidden=empty(*inputs.hidden_shape),
-        output=empty(inputs.timesteps, inputs.batch_size, network.directions * network.output_size),
-        state_h=empty(*network.state_shape(inputs.batch_size)),
-        state_c=empty(*network.state_shape(inputs.batch_size, "c")) if has_cell else None,
-        cell=empty(*cells) if has_cell and engine.provides_cell_state else None,
-        reverse=network.reverse,
-    )
+    network, names = inputs.network, ("h", "c") if engine.provides_cell_state else ("h",)
+    shapes = array_shapes(network, inputs.timesteps, inputs.batch_size, names)
+    arrays = {name: np.full(shape, np.nan, network.dtype) for name, shape in shapes.items()}
+    return Trace(engine.version, arrays, reverse=network.reverse)

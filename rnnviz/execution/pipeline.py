@@ -5,7 +5,7 @@ The pipeline runs in the process that holds the engines and leaves everything in
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
@@ -25,7 +25,7 @@ from rnnviz.execution.events import RunRequest, Stage, StageKind
 from rnnviz.multiscale.builder import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.verify.audit import Audit, audit
 from rnnviz.verify.cell_state_invariants import cell_checks, cell_equality
-from rnnviz.verify.compare import Comparison, compare, with_cell_states
+from rnnviz.verify.compare import Comparison, compare, shared_arrays
 from rnnviz.verify.diagnosis import diagnose
 from rnnviz.verify.fault_coverage import suggested_config, undetectable
 from rnnviz.verify.invariants import Check, consistency_checks, equality
@@ -91,7 +91,7 @@ def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
     _check_recordings(inputs)
     check_demand(inputs.config, folder.parent)
     inputs = save_inputs(folder / "inputs", inputs)
-    build_values(folder / "inputs", inputs.sequence[None, None])
+    build_values(folder / "inputs", "x", inputs.sequence[None, None])
 
     names = config.compare.engines
     traces: dict[str, Trace] = {}
@@ -271,24 +271,38 @@ def _at_its_key(config: Config, engine: str) -> Iterator[None]:
 def _new_trace(engine: Engine, inputs: Inputs, folder: Path, name: str) -> Trace:
     # The lines of a custom cell give every state.
     cell = engine.provides_cell_state or (inputs.network.custom is not None and not is_recording(name))
-    return create_trace(folder, name, inputs.network, inputs.timesteps, inputs.batch_size, cell=cell)
+    return create_trace(
+        folder, name, inputs.network, inputs.timesteps, inputs.batch_size, ("h", "c") if cell else ("h",)
+    )
 
 
 def _compare_all(config: Config, traces: dict[str, Trace], notify: Notify) -> list[Comparison]:
+    """Compare every array that a candidate shares with the reference, and leave the pyramids of all arrays."""
     reference, candidates = config.compare.reference, config.compare.candidates
-    comparisons = []
-    for place, name in enumerate(candidates):
-        start = _READ + _ENGINES + _COMPARE * place / len(candidates)
-
-        def progress(done: float, name: str = name, start: float = start) -> None:
-            notify(Stage(StageKind.COMPARING, name, reference), start + done * _COMPARE / len(candidates))
-
-        one, other = traces[reference], traces[name]
+    one, comparisons = traces[reference], []
+    # The arrays without pyramids so far.
+    rest = {(engine, name) for engine, trace in traces.items() for name in trace.over_time()}
+    for place, candidate in enumerate(candidates):
+        other, found = traces[candidate], dict[str, Comparison]()
         rtol, atol = tolerances(config, one, other)
-        pyramids = ComparedPyramids(one, other, first=place == 0) if needs_pyramid(other) else None
-        watch = (lambda *_: None) if pyramids is None else pyramids.add
-        comparison = compare(one, other, rtol, atol, progress, watch, folder=other.folder)
-        comparisons.append(with_cell_states(comparison, one, other))
-        if pyramids is not None:
-            pyramids.finish()
+        names = shared_arrays(one, other)
+        for turn, name in enumerate(names):
+            share = _COMPARE / len(candidates) / len(names)
+            start = _READ + _ENGINES + share * (place * len(names) + turn)
+
+            def progress(done: float, engine: str = candidate, start: float = start, share: float = share) -> None:
+                notify(Stage(StageKind.COMPARING, engine, reference), start + done * share)
+
+            long = needs_pyramid(other, name)
+            pyramids = ComparedPyramids(one, other, name, first=(reference, name) in rest) if long else None
+            watch = (lambda *_: None) if pyramids is None else pyramids.add
+            found[name] = compare(one, other, rtol, atol, progress, watch, name=name, folder=other.folder)
+            if pyramids is not None:
+                pyramids.finish()
+            rest -= {(reference, name), (candidate, name)}
+        comparisons.append(replace(found.pop("h"), arrays=found))
+    for engine, name in rest:
+        folder = traces[engine].folder
+        assert folder is not None
+        build_values(folder, name, traces[engine][name])
     return comparisons

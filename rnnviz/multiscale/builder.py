@@ -1,8 +1,9 @@
 """Fills the pyramids of traces from blocks of time steps, as a comparison or a reader comes by them.
 
-Beside each trace lie the smallest and the largest value of each block ("low", "high"), and beside a candidate's the
-same of its differences from the reference ("difference-low", "difference-high"), its largest error ratio of the
-tolerance ("error ratio") and whether any value mismatches ("marks"). NaN is in both ends of every block that holds one.
+Beside each array lie the smallest and the largest value of each block ("h.low", "h.high"), and beside a candidate's the
+same of its differences from the reference ("h.difference-low", "h.difference-high"), its largest error ratio of the
+tolerance ("h.error_ratio") and whether any value mismatches ("h.marks"). NaN is in both ends of every block that holds
+one.
 All samples have theirs, so that a change of the sample is as quick as any other.
 """
 
@@ -58,12 +59,12 @@ class Reduction:
 
 
 class ValuePyramids:
-    """The smallest and the largest values of a trace or of the input."""
+    """The smallest and the largest values of an array."""
 
-    def __init__(self, folder: Path, dtype: str, shape: tuple[int, ...]) -> None:
+    def __init__(self, folder: Path, name: str, dtype: str, shape: tuple[int, ...]) -> None:
         self._ends = (
-            Reduction(folder, "low", dtype, shape, np.minimum, np.inf),
-            Reduction(folder, "high", dtype, shape, np.maximum, -np.inf),
+            Reduction(folder, f"{name}.low", dtype, shape, np.minimum, np.inf),
+            Reduction(folder, f"{name}.high", dtype, shape, np.maximum, -np.inf),
         )
 
     def add(self, layer: int, direction: int, first: int, values: FloatArray) -> None:
@@ -80,11 +81,11 @@ class ValuePyramids:
 class DifferencePyramids:
     """Pyramids of a candidate's differences from the reference: extremes, error ratios and marks."""
 
-    def __init__(self, folder: Path, dtype: str, shape: tuple[int, ...]) -> None:
-        self._low = Reduction(folder, "difference-low", dtype, shape, np.minimum, np.inf)
-        self._high = Reduction(folder, "difference-high", dtype, shape, np.maximum, -np.inf)
-        self._error_ratio = Reduction(folder, "error_ratio", "float32", shape, np.maximum, 0.0)
-        self._marks = Reduction(folder, "marks", "bool", shape, np.logical_or, False)
+    def __init__(self, folder: Path, name: str, dtype: str, shape: tuple[int, ...]) -> None:
+        self._low = Reduction(folder, f"{name}.difference-low", dtype, shape, np.minimum, np.inf)
+        self._high = Reduction(folder, f"{name}.difference-high", dtype, shape, np.maximum, -np.inf)
+        self._error_ratio = Reduction(folder, f"{name}.error_ratio", "float32", shape, np.maximum, 0.0)
+        self._marks = Reduction(folder, f"{name}.marks", "bool", shape, np.logical_or, False)
 
     def add(
         self,
@@ -117,15 +118,15 @@ class DifferencePyramids:
 
 
 class ComparedPyramids:
-    """All pyramids that a comparison fills: the candidate's, and with the `first` candidate the reference's."""
+    """All pyramids that a comparison of an array fills: the candidate's, and with the `first` one the reference's."""
 
-    def __init__(self, reference: Trace, candidate: Trace, *, first: bool) -> None:
+    def __init__(self, reference: Trace, candidate: Trace, name: str = "h", *, first: bool) -> None:
         assert reference.folder is not None
         assert candidate.folder is not None
-        dtype, shape = candidate.hidden.dtype.name, candidate.shape
-        self._reference = ValuePyramids(reference.folder, dtype, shape) if first else None
-        self._candidate = ValuePyramids(candidate.folder, dtype, shape)
-        self._differences = DifferencePyramids(candidate.folder, dtype, shape)
+        of = name, candidate[name].dtype.name, candidate[name].shape
+        self._reference = ValuePyramids(reference.folder, *of) if first else None
+        self._candidate = ValuePyramids(candidate.folder, *of)
+        self._differences = DifferencePyramids(candidate.folder, *of)
 
     def add(
         self,
@@ -156,16 +157,16 @@ class ComparedPyramids:
         self._differences.finish()
 
 
-def needs_pyramid(trace: Trace) -> bool:
-    """Whether a trace is stored, and so long that pictures of it need one."""
-    return trace.folder is not None and bool(levels_of(trace.shape))
+def needs_pyramid(trace: Trace, name: str = "h") -> bool:
+    """Whether a trace is stored, and so long that pictures of the array need one."""
+    return trace.folder is not None and bool(levels_of(trace[name].shape))
 
 
-def build_values(folder: Path, array: FloatArray) -> None:
+def build_values(folder: Path, name: str, array: FloatArray) -> None:
     """Read an array (L, D, T, N, U) once and leave the pyramids of its values in `folder`, if it is long."""
     if not levels_of(array.shape):
         return
-    pyramids = ValuePyramids(folder, array.dtype.name, array.shape)
+    pyramids = ValuePyramids(folder, name, array.dtype.name, array.shape)
     for layer, direction in np.ndindex(array.shape[:2]):
         for times in _slices(array.shape, 1):
             pyramids.add(layer, direction, times.start, array[layer, direction, times])

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from rnnviz.core.mmap_arrays import release_pages
 from rnnviz.multiscale.chunk_cache import ChunkCache, Tile
-from rnnviz.quantities.catalog import Quantity, gate_quantity
+from rnnviz.quantities.catalog import Quantity, gate_quantity, stored_array
 from rnnviz.quantities.gate_cache import LaneGates
 from rnnviz.quantities.level_of_detail import BoolArray
 from rnnviz.verify.compare import compared
@@ -35,6 +35,10 @@ class CellReader:
         self._result, self._engine, self._candidate = result, engine, candidate
         self._sample, self._quantity = sample, quantity
         self._gate = gate_quantity(quantity, result.config.network.kind)
+        self._array = stored_array(quantity, result[engine])
+        comparison = None if candidate is None else result.comparison(candidate)
+        self.comparison = comparison if comparison is None or self._array is None else comparison.of(self._array)
+        """That of the shown array, if it is compared, else that of h; its mismatches are marked."""
         self._gates = LaneGates(result) if gates is None else gates
 
     def shape(self, layer: int | None) -> tuple[int, int]:
@@ -46,20 +50,22 @@ class CellReader:
 
     def computes(self, layer: int | None) -> bool:
         """Whether a lane's numbers are nowhere but have to be computed."""
-        return layer is not None and self._gate is not None
+        return layer is not None and self._array is None
 
     def effort(self, layer: int | None) -> float:
         """How much more work one number of a lane is than one that only has to be read."""
-        if layer is None or self._gate is None:
+        if not self.computes(layer):
             return 1.0
+        assert layer is not None
         return 1.0 + self._gates.effort(self._engine, layer, self._quantity)
 
     def read(self, layer: int | None, direction: int, times: slice, units: slice) -> Tile:
         """(units, times): some cells, and their marks; the slices have both ends and no step."""
         if layer is None:
             return Tile(copy_and_unmap(self._result.inputs.sequence[times, self._sample, units]).T, None)
-        if self._gate is None:
-            return self._stored(layer, direction, times, units)
+        if self._array is not None:
+            return self._stored(self._array, layer, direction, times, units)
+        assert self._gate is not None
         values = self._gates.read(self._engine, layer, direction, self._sample, self._quantity, times, units)
         marks = None
         if self._candidate is not None:
@@ -75,30 +81,28 @@ class CellReader:
         if layer is None:
             return range(self._result.shape[2])
         trace = self._result[self._engine]
-        if self._gate is not None and self._gate.name not in _OF_HIDDEN:
+        if self._array is None and self._quantity not in _OF_HIDDEN:
             return followed(self._result.inputs, trace, layer, direction)
         if self._quantity in ("error_ratio", "difference"):
             assert self._candidate is not None
             return compared(self._result.reference, self._result[self._candidate], layer, direction)
         return trace.recorded(layer, direction)
 
-    def _stored(self, layer: int, direction: int, times: slice, units: slice) -> Tile:
+    def _stored(self, name: str, layer: int, direction: int, times: slice, units: slice) -> Tile:
         index = layer, direction, times, self._sample, units
-        if self._candidate is None:
-            return Tile(copy_and_unmap(self._result[self._engine].hidden[index]).T, None)
-        comparison = self._result.comparison(self._candidate)
-        reference, candidate = self._result.reference.hidden[index], self._result[self._candidate].hidden[index]
-        marks = self._marks(layer, direction, times, units)
-        if self._quantity == "error_ratio":
-            values = error_ratio(reference, candidate, comparison.rtol, comparison.atol)
-            values[self._uncompared(layer, direction, times)] = np.nan
-        elif self._quantity == "difference":
-            values = signed_difference(reference, candidate)
-            values[self._uncompared(layer, direction, times)] = np.nan
+        marks = None if self._candidate is None else self._marks(layer, direction, times, units)
+        if self._candidate is None or self._quantity not in ("error_ratio", "difference"):
+            values = copy_and_unmap(self._result[self._engine][name][index])
         else:
-            values = copy_and_unmap(self._result[self._engine].hidden[index])
-        release_pages(reference)
-        release_pages(candidate)
+            reference, candidate = self._result.reference[name][index], self._result[self._candidate][name][index]
+            assert self.comparison is not None
+            if self._quantity == "difference":
+                values = signed_difference(reference, candidate)
+            else:
+                values = error_ratio(reference, candidate, self.comparison.rtol, self.comparison.atol)
+            values[self._uncompared(layer, direction, times)] = np.nan
+            release_pages(reference)
+            release_pages(candidate)
         return Tile(values.T, None if marks is None else marks.T)
 
     def _uncompared(self, layer: int, direction: int, times: slice) -> BoolArray:
@@ -110,16 +114,20 @@ class CellReader:
     def _marks(self, layer: int, direction: int, times: slice, units: slice) -> BoolArray | None:
         """(times, units): which values mismatch; None if none does."""
         assert self._candidate is not None
-        comparison = self._result.comparison(self._candidate)
+        comparison = self.comparison
+        assert comparison is not None
         # The comparison knows the time steps with mismatches: others need not be read.
         marked = np.flatnonzero(comparison.mismatched_over_time[layer, direction, times])
         if not len(marked):
             return None
         index = layer, direction, times, self._sample, units
-        reference, candidate = self._result.reference.hidden[index], self._result[self._candidate].hidden[index]
+        pair = self._result.reference, self._result[self._candidate]
+        reference, candidate = (trace[comparison.name][index] for trace in pair)
         marks = np.zeros(reference.shape, np.bool_)
         r, c = reference[marked], candidate[marked]
         marks[marked] = ~(abs_error(r, c) <= tolerance(r, comparison.rtol, comparison.atol))
+        release_pages(reference)
+        release_pages(candidate)
         return marks
 
 

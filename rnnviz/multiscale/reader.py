@@ -20,10 +20,11 @@ from rnnviz.multiscale.raw_reader import (
     concat_tiles,
     copy_and_unmap,
 )
-from rnnviz.quantities.catalog import Quantity
+from rnnviz.quantities.catalog import Quantity, stored_array
 from rnnviz.quantities.gate_cache import LaneGates
 from rnnviz.quantities.level_of_detail import Bins, BoolArray, bin_extremes, bin_marks, block_extremes, block_marks
 from rnnviz.quantities.unit_order import LaneOrders, UnitOrder
+from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 
 _CHUNK_VALUES = 1 << 16
@@ -35,11 +36,10 @@ _FINER = 4
 """Maximum ratio between a cached fine chunk and a coarser one that is made from it without reading again."""
 
 _ENDS = {
-    "value": ("low", "high"),
     "error_ratio": ("error_ratio", "error_ratio"),
     "difference": ("difference-low", "difference-high"),
 }
-"""The pyramids that hold the least and the largest numbers of a block."""
+"""The pyramids of a comparison that hold the least and the largest numbers of a block; of values "low" and "high"."""
 
 
 class LaneSource(Protocol):
@@ -66,9 +66,9 @@ class MultiscaleReader:
 
     The marks are the values at which `candidate` mismatches the reference (none, if `candidate` is None).
     `quantity` "error ratio" reads the error ratio of the tolerance in place of the values of hidden lanes, "difference"
-    the candidate's value less the reference's; both need a candidate. Any other but "value" is computed from the
-    engine's values by `gates`. The input is always read by value. With `orders` the rows of hidden lanes, which the
-    units of a `read` count, are in another order than the units.
+    the candidate's value less the reference's; both need a candidate. Another quantity is an array of the trace, or is
+    computed from the engine's values by `gates`. The input is always read by value. With `orders` the rows of hidden
+    lanes, which the units of a `read` count, are in another order than the units.
     Reading gives the extremes of whole blocks of cells where a pixel shows several, so that a value may be shown
     one pixel late, never not at all.
     """
@@ -90,6 +90,11 @@ class MultiscaleReader:
         self._orders = orders
         self._source = CellReader(result, engine, candidate, sample, quantity, gates)
         self._pieces = ChunkedCompute(self._source, self._cache, (engine, candidate, sample, quantity))
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """The comparison whose mismatches are marked: of the shown array, or of h if that is not compared."""
+        return self._source.comparison
 
     def shape(self, lane: Lane) -> tuple[int, int]:
         """(T, U): time steps of a lane, and its units, or 1 where there is one number for all of them."""
@@ -231,14 +236,17 @@ class MultiscaleReader:
 
     def _pyramids(self, lane: Lane) -> tuple[Pyramid, Pyramid, Pyramid]:
         """Those of the least and of the largest values, and of the marks, of a lane's array."""
-        stored: Mapping[str, Pyramid]
-        low, high = _ENDS.get(self._quantity, ("", ""))
-        of_candidate = {} if self._candidate is None else self._result[self._candidate].pyramids
+        name = stored_array(self._quantity, self._result[self._engine])
+        of_candidate: Mapping[str, Pyramid] = {} if self._candidate is None else self._result[self._candidate].pyramids
+        low, high = ("low", "high") if lane.layer is None else _ENDS.get(self._quantity, ("low", "high"))
+        stored = of_candidate if (low, high) != ("low", "high") else self._result[self._engine].pyramids
         if lane.layer is None:
-            (low, high), stored = _ENDS["value"], self._result.inputs.pyramids
-        else:
-            stored = self._result[self._engine].pyramids if self._quantity == "value" else of_candidate
-        return stored.get(low, NO_PYRAMID), stored.get(high, NO_PYRAMID), of_candidate.get("marks", NO_PYRAMID)
+            name, stored = "x", self._result.inputs.pyramids
+        comparison = self._source.comparison
+        marks = "" if comparison is None else f"{comparison.name}.marks"
+        found = (stored.get(f"{name}.{low}"), stored.get(f"{name}.{high}"), of_candidate.get(marks))
+        low_of, high_of, marks_of = (NO_PYRAMID if pyramid is None else pyramid for pyramid in found)
+        return low_of, high_of, marks_of
 
     def _computes(self, lane: Lane) -> bool:
         return self._source.computes(lane.layer)

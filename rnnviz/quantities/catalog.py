@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
 from rnnviz.cells import CellSpec
-from rnnviz.cells.interpreters.graph import trace
+from rnnviz.cells.interpreters.graph import trace as graph_of
+from rnnviz.core.trace import Trace
 from rnnviz.quantities.gates import GateQuantity, gate_quantities
 
 Quantity: TypeAlias = Literal[
@@ -83,6 +84,12 @@ def gate_quantity(quantity: Quantity, cell: CellSpec) -> GateQuantity | None:
     return next((found for found in quantities_of_lanes(cell) if found.name == quantity), None)
 
 
+def stored_array(quantity: Quantity, trace: Trace) -> str | None:
+    """The name of the trace's array that has the numbers of a quantity; None if they are computed from other arrays."""
+    name = "h" if quantity in ("value", "error_ratio", "difference") else quantity
+    return name if name in trace else None
+
+
 def heading_of(quantity: Quantity, cell: CellSpec) -> tuple[str, ...]:
     """A quantity's name and short description over a color bar, line by line."""
     if quantity == "change":
@@ -96,4 +103,4 @@ def _title(cell: CellSpec, quantity: GateQuantity) -> str:
     if not quantity.name.startswith("pre_"):
         return quantity.title
     symbol = quantity.name.removeprefix("pre_")
-    return f"before {trace(cell).activation(symbol)}"
+    return f"before {graph_of(cell).activation(symbol)}"

@@ -14,7 +14,7 @@ from rnnviz.verify.result import Judgment, RunResult
 from rnnviz.verify.verdict import VERDICTS, AuditVerdict
 
 _NAMED_CHECKS = 2
-_RECORDED = {"hidden": "hidden", "output": "output", "state_h": "state", "state_c": "cell_state"}
+_RECORDED = {"h": "hidden", "out": "output", "state.h": "state", "state.c": "cell_state"}
 
 _VALUES = "{mismatched} of {elements} values"
 _RECORDED_VALUES = "{mismatched} of {elements} recorded values"
@@ -219,7 +219,7 @@ def _precision(trace: Trace, dtype: str) -> str:
 
 def unrecorded_arrays(trace: Trace) -> list[str]:
     """The arrays that a recording lacks, by their names in the file."""
-    missing = trace.missing if trace.partial else trace.missing - {"hidden"}
+    missing = trace.missing if trace.partial else trace.missing - {"h"}
     return [name for array, name in _RECORDED.items() if array in missing]
 
 

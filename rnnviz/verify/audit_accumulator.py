@@ -72,7 +72,6 @@ class Audit(OverTime):
     """
 
     NAMES: ClassVar = ("ratio_over_time", "error_over_time")
-    KIND: ClassVar = "audit"
 
     engine: str
     worst_ratio: float
@@ -127,7 +126,7 @@ class AuditAccumulator:
         self._compared, self._reverse = compared, reverse
         self._undetermined, self._mismatches = 0, {pair.other.engine: 0 for pair in compared}
         dtypes = dict.fromkeys(Audit.NAMES, "float64")
-        self._over_time, self._stored = over_time(folder, Audit.KIND, dtypes, shape[:3])
+        self._over_time, self._stored = over_time(folder, "audit", dtypes, shape[:3])
         for array in self._over_time.values():
             array[...] = np.nan
         self._worst, self._worst_at = -1.0, Location(reverse=reverse)

@@ -5,7 +5,6 @@ hidden states give is followed in float64 with a bound on its rounding, as in th
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
@@ -33,7 +32,7 @@ def cell_checks(inputs: Inputs, trace: Trace) -> list[Check]:
     checks: list[Check] = []
     if trace.partial:
         return checks
-    followed = CellStates(inputs, replace(trace, cell=None)) if inputs.network.kind.has_cell_state else None
+    followed = CellStates(inputs, trace.with_arrays({"c": None})) if inputs.network.kind.has_cell_state else None
     if followed is not None and trace.cell is not None:
         pairs = _of_cell(inputs, trace.cell, followed, whole=trace.cell.size <= FULL)
         checks.append(_check(CELL_FOLLOWS, trace, pairs, trace.cell.size))

@@ -1,7 +1,7 @@
-"""Comparison of two engines: |candidate - reference| <= atol + rtol · |reference|, for every hidden value."""
+"""Comparison of two engines, array by array: |candidate - reference| <= atol + rtol · |reference| for every value."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
@@ -30,7 +30,7 @@ class Mismatch:
 
 @dataclass(frozen=True, repr=False)
 class Comparison(Displayed, OverTime):
-    """A candidate compared with the reference.
+    """One array of a candidate compared with the reference's: `name` says which.
 
     `max_abs_error`, `max_error_ratio`, `max_ulp` and `smallest_passing_atol` cover the pairs in which both
     numbers are finite. `nonfinite_apart` counts the pairs with a NaN or an infinity in one engine only, or with
@@ -45,13 +45,13 @@ class Comparison(Displayed, OverTime):
 
     `reverse` says that the only direction goes backward: the order of computation begins at T-1.
 
-    `cell_states` is the same comparison of c, where both engines give it; the verdict does not depend on it.
+    `arrays` has, in the comparison of h, those of the other arrays that both engines give, by name. The verdict does
+    not depend on them.
 
     `error_ratios` and `ulps` say how all values are spread; a pair of which one is NaN has an infinite distance.
     """
 
     NAMES: ClassVar = ("error_over_time", "error_ratio_over_time", "mismatched_over_time")
-    KIND: ClassVar = "comparison"
 
     reference: str
     candidate: str
@@ -77,7 +77,8 @@ class Comparison(Displayed, OverTime):
     stored: Path | None = None
     unrecorded: int = 0
     reverse: bool = False
-    cell_states: "Comparison | None" = None
+    name: str = "h"
+    arrays: "Mapping[str, Comparison]" = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Let no one write to the arrays."""
@@ -93,9 +94,13 @@ class Comparison(Displayed, OverTime):
         """Disagree if any value exceeds the tolerance."""
         return Verdict.DISAGREE if self.mismatched else Verdict.AGREE
 
+    def of(self, name: str) -> "Comparison":
+        """The comparison of an array; of one that is not compared, the one of h."""
+        return self.arrays.get(name, self)
+
     @property
     def coverage(self) -> float:
-        """The fraction of hidden values that were compared, 0 to 1."""
+        """The fraction of the values that were compared, 0 to 1."""
         return self.elements / (self.elements + self.unrecorded)
 
     @cached_property
@@ -115,7 +120,7 @@ class ComparisonAccumulator:
 
     def __init__(
         self,
-        shape: tuple[int, int, int, int, int],
+        shape: tuple[int, ...],
         rtol: float,
         error_over_time: NDArray[np.float64],
         error_ratio_over_time: NDArray[np.float64],
@@ -147,7 +152,7 @@ class ComparisonAccumulator:
         layer, direction, start : int
             The lane, and the first time step.
         r, c : ndarray of shape (B, N, H)
-            Hidden states of the reference and the candidate.
+            Values of the reference and the candidate.
         difference : BlockDifference
             Their errors.
         """
@@ -243,29 +248,15 @@ Watch: TypeAlias = Callable[[int, int, int, FloatArray, FloatArray, BlockDiffere
 their difference, whose memory is used again; None where they are not compared."""
 
 
-def with_cell_states(comparison: Comparison, reference: Trace, candidate: Trace) -> Comparison:
-    """Add the comparison of the cell states, if both engines give them.
+def shared_arrays(reference: Trace, candidate: Trace) -> list[str]:
+    """The names of the arrays over time that are compared, h first.
 
-    Parameters
-    ----------
-    comparison : Comparison
-        The comparison of the hidden states.
-    reference, candidate : Trace
-        The traces that it compares.
-
-    Returns
-    -------
-    Comparison
-        The comparison with `cell_states`.
+    Gates and cell states that an engine does not give are derived from its h, so that comparing them would say no more
+    than comparing h. Out and the final states are compared with h by the consistency checks.
     """
-    if reference.cell is None or candidate.cell is None or reference.partial or candidate.partial:
-        return comparison
-    folder = None
-    if candidate.folder is not None:
-        folder = candidate.folder / "c"
-        folder.mkdir(exist_ok=True)
-    one, other = (replace(reference, hidden=reference.cell), replace(candidate, hidden=candidate.cell))
-    return replace(comparison, cell_states=compare(one, other, comparison.rtol, comparison.atol, folder=folder))
+    if reference.partial or candidate.partial:
+        return ["h"]
+    return ["h", *(name for name in reference.over_time() if name != "h" and name in candidate)]
 
 
 def compare(
@@ -276,9 +267,10 @@ def compare(
     progress: Callable[[float], None] = lambda _: None,
     watch: Watch = lambda *_: None,
     *,
+    name: str = "h",
     folder: Path | None = None,
 ) -> Comparison:
-    """Compare every hidden value of two traces of one network, block by block.
+    """Compare every value of an array of two traces of one network, block by block.
 
     Values that a recording lacks are not compared.
 
@@ -292,6 +284,8 @@ def compare(
         Gets the fraction that is done.
     watch : callable
         Gets every block and its errors; see `Watch`.
+    name : str
+        Name of the array (L, D, T, N, U).
     folder : Path, optional
         Stores large arrays over time (L, D, T) as files.
 
@@ -305,17 +299,16 @@ def compare(
     OSError
         If the disk is full.
     """
-    layers, directions, timesteps, *_ = reference.shape
+    ours, theirs = reference[name], candidate[name]
+    layers, directions, timesteps, *_ = ours.shape
     dtypes = dict(zip(Comparison.NAMES, ("float64", "float64", "int64"), strict=True))
-    arrays, stored = over_time(folder, Comparison.KIND, dtypes, reference.shape[:3])
-    tally, differences = (
-        ComparisonAccumulator(reference.shape, rtol, **arrays, reverse=reference.reverse),
-        BlockDifferences(rtol, atol),
-    )
+    arrays, stored = over_time(folder, f"comparison.{name}", dtypes, ours.shape[:3])
+    tally = ComparisonAccumulator(ours.shape, rtol, **arrays, reverse=reference.reverse)
+    differences = BlockDifferences(rtol, atol)
     elements = 0
-    for layer, direction, times in _blocks(reference, candidate):
-        r = np.asarray(reference.hidden[layer, direction, times])
-        c = np.asarray(candidate.hidden[layer, direction, times])
+    for layer, direction, times in _blocks(reference, candidate, ours.shape):
+        r = np.asarray(ours[layer, direction, times])
+        c = np.asarray(theirs[layer, direction, times])
         difference = None
         if times.start in compared(reference, candidate, layer, direction):
             difference = differences.of(r, c)
@@ -348,7 +341,8 @@ def compare(
         ulps=tally.ulps.histogram(),
         stored=stored,
         reverse=reference.reverse,
-        unrecorded=reference.hidden.size - elements,
+        unrecorded=ours.size - elements,
+        name=name,
     )
 
 
@@ -372,9 +366,9 @@ def compared(reference: Trace, candidate: Trace, layer: int, direction: int) -> 
     return range(start, max(start, min(part.stop for part in recorded)))
 
 
-def _blocks(reference: Trace, candidate: Trace) -> Iterator[tuple[int, int, slice]]:
+def _blocks(reference: Trace, candidate: Trace, shape: tuple[int, ...]) -> Iterator[tuple[int, int, slice]]:
     """Slices of time of every lane, in the order of computation. A slice is compared or missing as a whole."""
-    layers, directions, timesteps, samples, units = reference.shape
+    layers, directions, timesteps, samples, units = shape
     length = max(1, _BLOCK_VALUES // (samples * units))
     for layer in range(layers):
         for direction in range(directions):

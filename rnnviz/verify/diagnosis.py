@@ -1,7 +1,6 @@
 """Which known bugs would make an engine compute what it computed."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -118,10 +117,10 @@ def _evidence(
         yield from _returned(fault, inputs, trace)
         return
     if fault.concat_swapped and _from_output(trace):
-        trace = replace(trace, hidden=trace.hidden[:, ::-1])
-    if "output" not in trace.missing:
+        trace = trace.with_arrays({"h": trace.hidden[:, ::-1]})
+    if "out" not in trace.missing:
         yield _output(fault, trace)
-    if not fault.batch_as_time and "state_h" not in trace.missing:
+    if not fault.batch_as_time and "state.h" not in trace.missing:
         # There are as many states as timesteps, which do not fit the samples.
         yield _final_states(fault, inputs, trace)
     for steps in (_GLANCE, _STEPS):
@@ -133,15 +132,15 @@ def _returned(fault: Fault, inputs: Inputs, trace: Trace) -> Iterator[tuple[Floa
     """Output and final states of the network with the fault, and those of a recording without hidden states."""
     made = trace_in_memory(inputs)
     run_fault(fault, inputs, made, lambda _: None)
-    if "output" not in trace.missing:
+    if "out" not in trace.missing:
         yield made.output, np.asarray(trace.output)
-    if "state_h" not in trace.missing:
+    if "state.h" not in trace.missing:
         yield made.state_h, np.asarray(trace.state_h)
 
 
 def _from_output(trace: Trace) -> bool:
     """Whether the hidden states were taken from a recorded output, and its halves with them."""
-    return len(trace.hidden) == 1 and "hidden" in trace.missing and "output" not in trace.missing
+    return len(trace.hidden) == 1 and "h" in trace.missing and "out" not in trace.missing
 
 
 def _parts(fault: Fault, inputs: Inputs, wrong: Location | None, steps: int) -> Iterator[StepWindow]:

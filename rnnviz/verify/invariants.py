@@ -106,20 +106,20 @@ def consistency_checks(trace: Trace, rtol: float, atol: float) -> list[Check]:
     layers, directions, _, _, size = trace.shape
     top, state = trace.hidden[-1], trace.state_h.reshape(layers, directions, *trace.state_h.shape[1:])
     out_forward, out_backward = trace.output[..., :size], trace.output[..., size:]
-    recorded = {"hidden", "output", "state_h"} - trace.missing
+    recorded = {"h", "out", "state.h"} - trace.missing
 
     def check(name: str, left: FloatArray, right: FloatArray) -> Check:
         return equality(name, trace.engine, left, right, rtol, atol)
 
     checks: list[Check] = []
-    if recorded >= {"output", "state_h"}:
+    if recorded >= {"out", "state.h"}:
         if trace.reverse:
             checks.append(check("the backward final state is the output at t = 0", state[-1, 0], out_forward[0]))
         else:
             checks.append(check("the forward final state is the output at t = T-1", state[-1, 0], out_forward[-1]))
         if directions == 2:
             checks.append(check("the backward final state is the output at t = 0", state[-1, 1], out_backward[0]))
-    if recorded >= {"hidden", "output"}:
+    if recorded >= {"h", "out"}:
         if directions == 2:
             checks += [
                 check("out[..., :H] is the top layer's forward hidden states", out_forward, top[0]),
@@ -127,7 +127,7 @@ def consistency_checks(trace: Trace, rtol: float, atol: float) -> list[Check]:
             ]
         else:
             checks.append(check("out is the top layer's hidden states", out_forward, top[0]))
-    if not recorded >= {"hidden", "state_h"}:
+    if not recorded >= {"h", "state.h"}:
         return checks
     last_computed = np.stack([trace.hidden[:, d, 0 if trace.backward(d) else -1] for d in range(directions)], axis=1)
     checks += [
@@ -244,7 +244,7 @@ def values_at(trace: Trace, network: Network, place: Place) -> FloatArray | None
     """
     where = place.where
     row = state_row(network, where)
-    if {"out": "output", "state": "state_h"}.get(place.kind) in trace.missing:
+    if {"out": "out", "state": "state.h"}.get(place.kind) in trace.missing:
         return None
     if place.kind == "out":
         return np.asarray(trace.output[where.timestep, where.sample, out_columns(network, where.direction)])

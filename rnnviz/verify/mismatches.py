@@ -106,7 +106,7 @@ def mismatch_rows(
     where = np.concatenate(found) if found else np.empty((0, 5), np.int64)
     total = int(sum(comparison.lane_mismatched[lane] for lane in lanes))
     index = tuple(where.T)
-    r, c = reference.hidden[index], candidate.hidden[index]
+    r, c = reference[comparison.name][index], candidate[comparison.name][index]
     error = abs_error(r, c)
     limit = tolerance(r, comparison.rtol, comparison.atol)
     return MismatchRows(total, where, r, c, error, error_ratio_of(error, limit), ulp_distance(r, c), reference.reverse)
@@ -124,11 +124,11 @@ def _places(
     order."""
     samples, units = columns
     # All columns at once where most are wanted: one by one they take longer.
-    most = 2 * len(units) > reference.shape[3] * reference.shape[4]
+    most = 2 * len(units) > comparison.error_ratio_by_column[lane].size
     r, c = (
-        trace.hidden[lane][times][:, samples, units]
+        trace[comparison.name][lane][times][:, samples, units]
         if most
-        else trace.hidden[lane][times[:, np.newaxis], samples, units]
+        else trace[comparison.name][lane][times[:, np.newaxis], samples, units]
         for trace in (reference, candidate)
     )
     outside = np.argwhere(~(abs_error(r, c) <= tolerance(r, comparison.rtol, comparison.atol)))
@@ -161,7 +161,7 @@ def mismatching_at(comparison: Comparison, reference: Trace, candidate: Trace, w
         True for each mismatch.
     """
     index = where.layer, where.direction, where.timestep
-    r, c = reference.hidden[index], candidate.hidden[index]
+    r, c = reference[comparison.name][index], candidate[comparison.name][index]
     return np.asarray(~(abs_error(r, c) <= tolerance(r, comparison.rtol, comparison.atol)))
 
 

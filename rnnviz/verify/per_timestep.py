@@ -16,13 +16,12 @@ _MANY = 1 << 16
 
 
 class OverTime:
-    """A frozen dataclass with arrays (L, D, T) that `NAMES` lists, read-only, and the folder where they lie in files.
+    """A frozen dataclass with arrays (L, D, T) that `NAMES` lists, read-only, and the beginning of their files' paths.
 
     `stored` is None where they are in memory. Through a pipe goes where they lie and not what they hold.
     """
 
     NAMES: ClassVar[tuple[str, ...]]
-    KIND: ClassVar[str]
     stored: Path | None
 
     def protect(self) -> None:
@@ -44,14 +43,14 @@ class OverTime:
         """
         self.__dict__.update(state)
         if self.stored is not None:
-            self.__dict__.update({name: open_mapped(_path(self.stored, self.KIND, name)) for name in self.NAMES})
+            self.__dict__.update({name: open_mapped(_path(self.stored, name)) for name in self.NAMES})
         self.protect()
 
 
 def over_time(
     folder: Path | None, kind: str, dtypes: dict[str, str], shape: tuple[int, ...]
 ) -> tuple[dict[str, NDArray[Any]], Path | None]:
-    """Writable zeros of the shape (L, D, T) by name, and the folder if they lie in new files there.
+    """Writable zeros of the shape (L, D, T) by name, and the beginning of their paths if they lie in new files.
 
     Raises
     ------
@@ -60,8 +59,9 @@ def over_time(
     """
     if folder is None or prod(shape) < _MANY:
         return {name: np.zeros(shape, dtype) for name, dtype in dtypes.items()}, None
-    return {name: create_mapped(_path(folder, kind, name), dtype, shape) for name, dtype in dtypes.items()}, folder
+    stored = folder / kind
+    return {name: create_mapped(_path(stored, name), dtype, shape) for name, dtype in dtypes.items()}, stored
 
 
-def _path(folder: Path, kind: str, name: str) -> Path:
-    return folder / f"{kind}.{name}.npy"
+def _path(stored: Path, name: str) -> Path:
+    return stored.with_name(f"{stored.name}.{name}.npy")

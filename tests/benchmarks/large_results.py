@@ -34,7 +34,7 @@ def large_result(timesteps: int, units: int, layers: int, directions: int, sampl
     with tempfile.TemporaryDirectory(prefix="rnnviz-window-") as name:
         folder = Path(name)
         (folder / "inputs").mkdir()
-        build_values(folder / "inputs", inputs.sequence[None, None])
+        build_values(folder / "inputs", "x", inputs.sequence[None, None])
         inputs = replace(inputs, pyramids=open_pyramids(folder / "inputs"))
         for engine in ("one", "other"):
             _write(folder / engine, engine, config)

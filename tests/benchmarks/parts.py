@@ -130,7 +130,7 @@ def made_case(config: Config) -> Iterator[Case]:
         for engine in config.compare.engines:
             knows = load_engine(engine).provides_cell_state
             size = inputs.timesteps, inputs.batch_size
-            trace = create_trace(folder / engine, engine, config.network, *size, cell=knows)
+            trace = create_trace(folder / engine, engine, config.network, *size, names=("h", "c") if knows else ("h",))
             for lane in trace.hidden.reshape(-1, *trace.shape[2:]):
                 # The same noise for every engine, but for the last bits.
                 noise = np.random.default_rng(1).standard_normal(lane.shape, lane.dtype.type)

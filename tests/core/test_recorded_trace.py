@@ -16,7 +16,7 @@ from rnnviz.core.trace import create_trace, open_trace, with_missing
 
 LSTM = Network("lstm", 2, 4, num_layers=3, bidirectional=True, dtype="float64")
 TIMESTEPS, SAMPLES = 5, 3
-MARKS = ("hidden", "output", "state_h", "state_c")
+MARKS = ("h", "out", "state.h", "state.c")
 SUBSETS = list(chain.from_iterable(combinations(MARKS, size) for size in range(len(MARKS) + 1)))
 
 
@@ -29,21 +29,21 @@ def test_the_recorded_steps_of_a_lane_follow_from_its_arrays_out_or_the_state(
         assert told.missing == set(missing)
         for layer in range(3):
             for direction in range(2):
-                known = set() if "state_h" in missing else {0 if direction else TIMESTEPS - 1}
-                if "hidden" not in missing or (layer == 2 and "output" not in missing):
+                known = set() if "state.h" in missing else {0 if direction else TIMESTEPS - 1}
+                if "h" not in missing or (layer == 2 and "out" not in missing):
                     known = set(range(TIMESTEPS))
                 assert set(told.recorded(layer, direction)) == known
                 assert {t for t in range(-1, TIMESTEPS + 1) if told.holds(layer, direction, t)} == known
-        assert told.partial == ("hidden" in missing)
-        assert (told.state_c is None) == ("state_c" in missing)
+        assert told.partial == ("h" in missing)
+        assert (told.state_c is None) == ("state.c" in missing)
 
 
-@pytest.mark.parametrize("missing", [(), ("state_c", "hidden")], ids=str)
+@pytest.mark.parametrize("missing", [(), ("state.c", "h")], ids=str)
 @pytest.mark.parametrize("precision", ["", "float32"])
 def test_missing_arrays_and_precision_survive_opening_again(
     tmp_path: Path, missing: Collection[str], precision: str
 ) -> None:
-    made = create_trace(tmp_path / "engine", "recording:größe.npz", LSTM, TIMESTEPS, SAMPLES, cell=True)
+    made = create_trace(tmp_path / "engine", "recording:größe.npz", LSTM, TIMESTEPS, SAMPLES, names=("h", "c"))
     made.hidden[:] = np.random.default_rng(0).normal(size=made.hidden.shape)
     marked = with_missing(made, missing, precision) if precision else with_missing(made, missing)
     opened = open_trace(tmp_path / "engine")
@@ -57,8 +57,8 @@ def test_missing_arrays_and_precision_survive_opening_again(
 
 def test_a_trace_in_memory_alone_can_be_marked(tmp_path: Path) -> None:
     made = create_trace(tmp_path / "engine", "x", LSTM, TIMESTEPS, SAMPLES)
-    marked = with_missing(replace(made, folder=None), ["output"], "float16")
-    assert (marked.missing, marked.precision, marked.folder) == ({"output"}, "float16", None)
+    marked = with_missing(replace(made, folder=None), ["out"], "float16")
+    assert (marked.missing, marked.precision, marked.folder) == ({"out"}, "float16", None)
     assert not open_trace(tmp_path / "engine").missing
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from rnnviz.core import trace as trace_module
 from rnnviz.core.config import Network
-from rnnviz.core.trace import create_trace, open_trace
+from rnnviz.core.trace import add_array, create_trace, open_trace
 
 LSTM = Network("lstm", 3, 4, num_layers=2, bidirectional=True)
 GRU = Network("gru", 3, 4, dtype="float64")
@@ -20,12 +20,12 @@ def _files(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_trace_round_trip(tmp_path: Path) -> None:
-    written = create_trace(tmp_path / "engine", "./größer.py", LSTM, 5, 3, cell=True)
+    written = create_trace(tmp_path / "engine", "./größer.py", LSTM, 5, 3, names=("h", "c"))
     generator = np.random.default_rng(0)
     for array in written.values():
         array[:] = generator.normal(size=array.shape)
     opened = open_trace(tmp_path / "engine")
-    assert list(opened) == list(written) == ["h", "c", "out", "state.h", "state.c"]
+    assert sorted(opened) == sorted(written) == ["c", "h", "out", "state.c", "state.h"]
     assert opened.engine == "./größer.py"
     assert opened.shape == (2, 2, 5, 3, 4)
     for name, array in written.items():
@@ -37,7 +37,7 @@ def test_trace_round_trip(tmp_path: Path) -> None:
 
 
 def test_cell_states_only_of_an_lstm_that_returns_them(tmp_path: Path) -> None:
-    gru = create_trace(tmp_path / "gru", "manual", GRU, 5, 3, cell=True)
+    gru = create_trace(tmp_path / "gru", "manual", GRU, 5, 3, names=("h", "c"))
     assert (gru.cell, gru.state_c) == (None, None)
     assert list(gru) == ["h", "out", "state.h"]
     assert gru.hidden.dtype == np.float64
@@ -84,7 +84,19 @@ def test_opened_trace_can_be_writable(tmp_path: Path) -> None:
 
 
 def test_a_small_trace_is_one_file_and_a_large_one_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for limit, files in ((1 << 22, ["trace.npy"]), (1000, ["engine", "hidden.npy", "output.npy", "state_h.npy"])):
+    for limit, files in (
+        (1 << 22, ["trace.npy"]),
+        (1000, ["engine", "h.array.npy", "out.array.npy", "state.h.array.npy"]),
+    ):
         monkeypatch.setattr(trace_module, "_SMALL_BYTES", limit)
         create_trace(tmp_path / str(limit), "manual", GRU, 5, 3)
         assert sorted(path.name for path in (tmp_path / str(limit)).iterdir()) == files
+
+
+def test_an_added_array_is_opened_with_the_others(tmp_path: Path) -> None:
+    trace = create_trace(tmp_path / "engine", "manual", GRU, 5, 3)
+    add_array(trace, "grad.h", "float64", trace.shape)[:] = 4.0
+    opened = open_trace(tmp_path / "engine")
+    assert sorted(opened) == ["grad.h", "h", "out", "state.h"]
+    assert sorted(opened.over_time()) == ["grad.h", "h"]
+    assert float(opened["grad.h"].min()) == 4.0

@@ -25,12 +25,12 @@ def test_a_long_run_writes_pyramids_next_to_its_arrays(tmp_path: Path, monkeypat
     plain = demand(CONFIG).disk
     with_short_levels(monkeypatch)
     compute(RunRequest(CONFIG, load_inputs, "off"), tmp_path / "run", lambda *_: None)
-    values = {"low", "high"}
-    differences = {"difference-low", "difference-high", "error_ratio", "marks"}
+    values = {"h.low", "h.high"}
+    differences = {"h.difference-low", "h.difference-high", "h.error_ratio", "h.marks"}
     reference, *candidates = open_traces(CONFIG, tmp_path / "run").values()
     assert set(reference.pyramids) == values
     assert [set(trace.pyramids) for trace in candidates] == [values | differences] * 2
-    assert set(open_inputs(tmp_path / "run" / "inputs").pyramids) == values
+    assert set(open_inputs(tmp_path / "run" / "inputs").pyramids) == {"x.low", "x.high"}
     stored = sum(path.stat().st_size for path in (tmp_path / "run").rglob("*.level-*.npy"))
     # Each file also has a header of 128 bytes.
     assert demand(CONFIG).disk - plain == stored - 128 * len(list((tmp_path / "run").rglob("*.level-*.npy")))

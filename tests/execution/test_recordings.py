@@ -268,7 +268,7 @@ def test_unrecorded_outputs_stay_missing_when_the_trace_is_opened_again(tmp_path
     np.savez(tmp_path / "golden.npz", hidden=torch_arrays(config)["hidden"])
     outcome, _ = outcome_of(config, tmp_path / "run")
     trace = open_traces(config, tmp_path / "run")[golden]
-    assert trace.missing == {"output", "state_h", "state_c"}
+    assert trace.missing == {"out", "state.h", "state.c"}
     assert trace.state_c is None
     assert not [check for check in outcome.checks if check.engine == golden]
 

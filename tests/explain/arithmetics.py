@@ -29,7 +29,7 @@ def explained(draw: st.DrawFn) -> tuple[Inputs, Trace, Location]:
     inputs = load_inputs(draw(configs()))
     trace = computed(ManualEngine(), inputs)[0]
     if draw(st.booleans()):
-        trace = replace(trace, cell=None)
+        trace = trace.with_arrays({"c": None})
     where = Location(*(draw(st.integers(0, size - 1)) for size in trace.shape))
     return inputs, trace, where
 
@@ -92,5 +92,5 @@ def tidy_result(engines: tuple[str, ...] = ("gluon", "manual"), **network: objec
         initial_state=State(tidy(state, 2), tidy(state, 3) if lstm else None),
     )
     hidden, cell = tidy(inputs.hidden_shape, 4), tidy(inputs.hidden_shape, 6) if lstm else None
-    traces = {name: replace(trace, hidden=hidden.copy(), cell=cell) for name, trace in made.traces.items()}
+    traces = {name: trace.with_arrays({"h": hidden.copy(), "c": cell}) for name, trace in made.traces.items()}
     return replace(made, inputs=inputs, traces=traces)

@@ -1,6 +1,5 @@
 """The printed terms are the value: every sum, activation and equation holds for every cell, direction and dtype."""
 
-from dataclasses import replace
 from itertools import pairwise
 from math import fsum, tanh
 
@@ -202,7 +201,7 @@ def test_a_number_out_of_place_is_infinitely_wrong(stored: float) -> None:
     trace = computed(engine_or_skip("manual"), inputs)[0]
     hidden = np.array(trace.hidden)
     hidden[0, 0, 1, 0, 1] = stored
-    arithmetic = explain(inputs, replace(trace, hidden=hidden), Location(timestep=1, unit=1))
+    arithmetic = explain(inputs, trace.with_arrays({"h": hidden}), Location(timestep=1, unit=1))
     assert arithmetic.ratio == np.inf
     assert not arithmetic.right
 
@@ -213,7 +212,7 @@ def test_a_zero_where_the_equations_give_no_number_is_infinitely_wrong() -> None
     hidden = np.array(trace.hidden)
     hidden[0, 0, 0, 0] = np.inf * np.sign(inputs.parameters["l0_h2h_weight"][1]) * [1, -1]
     hidden[0, 0, 1, 0, 1] = 0.0
-    arithmetic = explain(inputs, replace(trace, hidden=hidden), Location(timestep=1, unit=1))
+    arithmetic = explain(inputs, trace.with_arrays({"h": hidden}), Location(timestep=1, unit=1))
     assert np.isnan(arithmetic.h)
     assert arithmetic.ratio == np.inf
 
@@ -223,7 +222,7 @@ def test_a_nan_that_follows_from_its_inputs_is_right() -> None:
     trace = computed(engine_or_skip("manual"), inputs)[0]
     hidden = np.array(trace.hidden)
     hidden[0, 0, :, 0, :] = np.nan
-    arithmetic = explain(inputs, replace(trace, hidden=hidden), Location(timestep=1))
+    arithmetic = explain(inputs, trace.with_arrays({"h": hidden}), Location(timestep=1))
     assert np.isnan(arithmetic.h)
     assert arithmetic.difference == 0.0
     assert arithmetic.right

@@ -130,9 +130,9 @@ def test_an_arithmetic_stores_its_location_and_the_stored_value() -> None:
         1, trace.hidden[1, 0, 1, 1, 1], trace.cell[1, 0, 1, 1, 1],
     )  # fmt: skip
     assert (own.stored, own.stored_c) == (trace.hidden[WHERE.index], trace.cell[WHERE.index])
-    assert explain(result.inputs, replace(trace, cell=None), WHERE).stored_c is None
+    assert explain(result.inputs, trace.with_arrays({"c": None}), WHERE).stored_c is None
     # The cell states that a caller keeps are those that are read.
-    other = result.inputs, replace(trace, cell=trace.cell * 2)
+    other = result.inputs, trace.with_arrays({"c": trace.cell * 2})
     assert explain(result.inputs, trace, WHERE, CellStates(*other)).previous.c == 2 * own.previous.c
 
 
@@ -212,7 +212,7 @@ def test_only_an_lstm_has_cell_states_to_keep_one_for_each_engine() -> None:
     kept = cell_states_of(result)
     assert list(kept) == list(NAMES)
     assert cell_states_of(tidy("gru")) == {}
-    other = CellStates(result.inputs, replace(result["torch"], cell=np.zeros_like(result["torch"].hidden)))
+    other = CellStates(result.inputs, result["torch"].with_arrays({"c": np.zeros_like(result["torch"].hidden)}))
     found = explain_value(result, WHERE, {**kept, "torch": other}).arithmetics
     assert (found["torch"].previous.c, found["manual"].previous.c) == (0.0, explained(result).previous.c)
     before = kept["torch"].before(1, 0, 2, slice(1, 2), slice(1, 2)).value.item()

@@ -112,7 +112,7 @@ def _read_recording(path: Path) -> None:
     inputs = load_inputs(network_of())
     trace, report = computed(RecordedEngine(f"recording:{path}"), inputs)
     assert trace.hidden.shape == inputs.hidden_shape
-    assert "hidden" in report.missing or not np.isnan(trace.hidden).all()
+    assert "h" in report.missing or not np.isnan(trace.hidden).all()
 
 
 def _read_labels(path: Path) -> None:

@@ -95,7 +95,7 @@ def lines() -> Iterator[str]:
         yield f"failed_checks {count}: {said(verdict_details.failed_checks(failed))}"
     for coverage in (0.0, 0.0009, 0.001, 0.0999, 0.1, 0.105, 0.3899, 0.99, 0.9911, nextafter(1.0, 0.0)):
         yield f"covered {coverage}: {verdict_details.covered(coverage)}"
-    for missing in ((), ("state_h", "state_c"), ("hidden",), ("hidden", "output"), ("output",)):
+    for missing in ((), ("state.h", "state.c"), ("h",), ("h", "out"), ("out",)):
         own = with_trace(result, missing=frozenset(missing))
         yield f"unrecorded {missing}: {said(verdict_details.unrecorded(own, ('gluon', MINE)))}"
     for fields in (

@@ -110,7 +110,7 @@ def test_progress_through_the_archive_rises_to_one_in_small_steps(tmp_path: Path
 
 def test_the_archive_holds_no_more_of_a_recording_than_the_recording_does(tmp_path: Path) -> None:
     result = make_result(("manual", "recording:golden.npz"))
-    trace = replace(result["recording:golden.npz"], missing=frozenset({"output", "state_h"}))
+    trace = replace(result["recording:golden.npz"], missing=frozenset({"out", "state.h"}))
     write_npz(replace(result, traces={**result.traces, "recording:golden.npz": trace}), tmp_path / "out.npz")
     with np.load(tmp_path / "out.npz", allow_pickle=False) as archive:
         assert [name for name in archive.files if name.startswith("recording:")] == ["recording:golden.npz.hidden"]

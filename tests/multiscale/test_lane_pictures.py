@@ -218,7 +218,7 @@ def test_computing_ends_when_canceled_and_reading_does_not(
 
 @pytest.mark.parametrize("quantity", ["value", "norm", "g"])
 def test_a_lane_has_the_shape_the_effort_and_the_numbers_of_its_cells(result: RunResult, quantity: Any) -> None:
-    ends = replace(result["manual"], missing=frozenset({"hidden", "output"}))
+    ends = replace(result["manual"], missing=frozenset({"h", "out"}))
     partial = replace(result, traces={**result.traces, "manual": ends})
     gates = LaneGates(partial)
     lanes = MultiscaleReader(partial, "manual", "manual", SAMPLE, quantity, gates=gates)

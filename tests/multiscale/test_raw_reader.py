@@ -144,7 +144,7 @@ def test_a_passed_gate_cache_is_read(result: RunResult) -> None:
 
 
 def test_only_recorded_values_are_available_and_compared(result: RunResult) -> None:
-    ends = replace(result["manual"], missing=frozenset({"hidden", "output"}))
+    ends = replace(result["manual"], missing=frozenset({"h", "out"}))
     partial = replace(result, traces={**result.traces, "manual": ends})
     one = range(1) if LANE[1] else range(T - 1, T)
     assert cells(partial, "value").recorded(*LANE) == one
@@ -155,7 +155,7 @@ def test_only_recorded_values_are_available_and_compared(result: RunResult) -> N
     for quantity in ("difference", "error_ratio"):
         assert cells(partial, quantity, "gluon").recorded(*LANE) == one
     # `out` alone has every hidden state of the last layer.
-    top = replace(result, traces={**result.traces, "manual": replace(ends, missing=frozenset({"hidden"}))})
+    top = replace(result, traces={**result.traces, "manual": replace(ends, missing=frozenset({"h"}))})
     assert [cells(top, "value").recorded(layer, 1) for layer in (0, 1)] == [range(1), range(T)]
     whole = result["gluon"], result["manual"]
     for quantity in ("error_ratio", "difference"):

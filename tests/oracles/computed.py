@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.trace import Trace
+from rnnviz.core.trace import Trace, array_shapes
 from rnnviz.engines.base import Engine, EngineReport
 
 
@@ -23,21 +23,10 @@ class Answer:
 
 def empty_trace(inputs: Inputs, *, cell: bool, engine: str = "engine") -> Trace:
     """A writable trace in memory, full of NaN: what an engine leaves out stays visible."""
-    network, timesteps, batch_size = inputs.network, inputs.timesteps, inputs.batch_size
-    has_cell = network.kind.has_cell_state
-
-    def empty(*shape: int) -> NDArray[np.floating]:
-        return np.full(shape, np.nan, network.dtype)
-
-    return Trace(
-        engine,
-        hidden=empty(*network.hidden_shape(timesteps, batch_size)),
-        output=empty(timesteps, batch_size, network.directions * network.output_size),
-        state_h=empty(*network.state_shape(batch_size)),
-        state_c=empty(*network.state_shape(batch_size, "c")) if has_cell else None,
-        cell=empty(*network.hidden_shape(timesteps, batch_size, "c")) if has_cell and cell else None,
-        reverse=network.reverse,
-    )
+    network = inputs.network
+    shapes = array_shapes(network, inputs.timesteps, inputs.batch_size, ("h", "c") if cell else ("h",))
+    arrays = {name: np.full(shape, np.nan, network.dtype) for name, shape in shapes.items()}
+    return Trace(engine, arrays, reverse=network.reverse)
 
 
 def computed(engine: Engine, inputs: Inputs) -> tuple[Trace, EngineReport]:

@@ -19,7 +19,7 @@ SIZES = {"batch_size": 3, "input_size": 5, "hidden_size": 4, "num_layers": 2, "b
 
 
 def with_hidden(result: RunResult, name: str, hidden: np.ndarray, cell: np.ndarray | None = None) -> RunResult:
-    return replace(result, traces={**result.traces, name: replace(result[name], hidden=hidden, cell=cell)})
+    return replace(result, traces={**result.traces, name: result[name].with_arrays({"h": hidden, "c": cell})})
 
 
 @pytest.mark.parametrize(

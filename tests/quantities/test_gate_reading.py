@@ -26,7 +26,7 @@ def result_of(cell: str, dtype: str = "float64") -> RunResult:
     if (cell, dtype) not in _RESULTS:
         sizes = {"timesteps": T, "batch_size": N, "input_size": 5, "hidden_size": H}
         made = make_result(cell=cell, num_layers=2, bidirectional=True, dtype=dtype, **sizes)
-        traces = {name: replace(trace, cell=None) for name, trace in made.traces.items()}
+        traces = {name: trace.with_arrays({"c": None}) for name, trace in made.traces.items()}
         _RESULTS[cell, dtype] = replace(made, traces=traces)
     return _RESULTS[cell, dtype]
 
@@ -74,7 +74,7 @@ def test_nonfinite_and_huge_numbers_follow_arithmetic_without_a_warning() -> Non
     result = result_of("lstm")
     hidden = np.array(result["manual"].hidden)
     hidden[0, 0, 2, 1, 0], hidden[0, 0, 4, 1, 0] = 1e200, np.inf
-    trace = replace(result["manual"], hidden=hidden)
+    trace = result["manual"].with_arrays({"h": hidden})
     norm = gate_lane(result.inputs, trace, 0, 0, 1, "norm", slice(0, T), slice(0, H))
     assert np.isinf(norm).ravel().tolist() == [False, False, True, False, True, False]
     forget = gate_lane(result.inputs, trace, 0, 0, 1, "f", slice(0, T), slice(0, H))

@@ -1,6 +1,5 @@
 """Gates over time: what the equations give at every step, whatever part of a lane one asks for."""
 
-from dataclasses import replace
 from math import sqrt
 from typing import Any
 
@@ -49,7 +48,7 @@ def test_every_quantity_equals_the_arithmetic_of_its_step(data: st.DataObject) -
     inputs = load_inputs(data.draw(configs()))
     trace = computed(ManualEngine(), inputs)[0]
     if data.draw(st.booleans()):
-        trace = replace(trace, cell=None)
+        trace = trace.with_arrays({"c": None})
     where = Location(*(data.draw(st.integers(0, size - 1)) for size in trace.shape))
     tolerance = 1e-12 if inputs.network.dtype == "float64" else 3e-7
     for name in (quantity.name for quantity in gate_quantities(inputs.network.kind)):
@@ -65,7 +64,7 @@ def long(request: pytest.FixtureRequest) -> tuple[Inputs, Trace]:
     inputs = inputs_of(
         {"timesteps": 60, "batch_size": 3}, cell=request.param, hidden_size=4, num_layers=2, bidirectional=True
     )
-    return inputs, replace(computed(ManualEngine(), inputs)[0], cell=None)
+    return inputs, computed(ManualEngine(), inputs)[0].with_arrays({"c": None})
 
 
 @pytest.mark.parametrize("direction", [0, 1])

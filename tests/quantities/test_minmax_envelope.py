@@ -91,9 +91,9 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Trace:
     hidden[0, 0, 60_001, 0, 7] = np.nan
     folder: Path = tmp_path_factory.mktemp("trace")
     (folder / "engine").write_text("manual")
-    for name in ("hidden", "output", "state_h"):
-        np.save(folder / f"{name}.npy", getattr(made, name))
-    build_values(folder, hidden)
+    for name, array in made.items():
+        np.save(folder / f"{name}.array.npy", array)
+    build_values(folder, "h", hidden)
     return open_trace(folder)
 
 
@@ -117,7 +117,7 @@ def test_a_long_trace_is_not_read_where_its_ends_are_stored(stored: Trace) -> No
         def __getitem__(self, index: object) -> FloatArray:
             raise AssertionError(f"{index} was read")
 
-    trace = replace(stored, hidden=Unread())
+    trace = stored.with_arrays({"h": Unread()})
     assert len(unit_outline(trace, Location(), 7, range(70_000), 600).low) > 600
 
 

@@ -104,7 +104,7 @@ def test_a_place_has_the_kinds_of_vectors_of_its_cell_and_its_engines() -> None:
     assert kinds_at(plain, Location(0, 1, 2)) == ("hidden", "input", "h0")
     assert kinds_at(plain, Location(0, 1, 0)) == ("hidden", "input")
     assert kinds_at(lstm, Location()) == ("hidden", "cell", "input", "h0", "c0")
-    unknown = {name: replace(trace, cell=None) for name, trace in lstm.traces.items()}
+    unknown = {name: trace.with_arrays({"c": None}) for name, trace in lstm.traces.items()}
     assert kinds_at(replace(lstm, traces=unknown), Location(0, 0, 1)) == ("hidden", "input")
     one = replace(lstm, traces={**lstm.traces, "gluon": unknown["gluon"]})
     assert kinds_at(one, Location(0, 0, 1)) == ("hidden", "cell", "input")
@@ -139,7 +139,7 @@ def test_without_a_candidate_there_are_only_the_columns() -> None:
 def test_a_layer_reads_a_vector_of_both_directions_only_where_a_recording_has_both() -> None:
     result = make_result(num_layers=2, bidirectional=True)
     # Only the states that the lanes end with are recorded: forward at t = 4, backward at t = 0.
-    partial = replace(result["gluon"], missing=frozenset({"hidden", "output"}))
+    partial = replace(result["gluon"], missing=frozenset({"h", "out"}))
     result = replace(result, traces={**result.traces, "gluon": partial})
     for timestep in (0, 4):
         vector = vector_at(result, "manual", Location(1, 0, timestep, 1), "input")
@@ -154,7 +154,7 @@ def test_a_layer_reads_a_vector_of_both_directions_only_where_a_recording_has_bo
 
 def test_a_layer_above_one_that_was_recorded_at_its_end_reads_its_vector_there() -> None:
     result = make_result(num_layers=3)
-    partial = replace(result["gluon"], missing=frozenset({"hidden"}))
+    partial = replace(result["gluon"], missing=frozenset({"h"}))
     result = replace(result, traces={**result.traces, "gluon": partial})
     for timestep in (0, 4):
         # What lies below the layer counts, and not what lies above it: `out` has every vector of the last one.

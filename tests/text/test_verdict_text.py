@@ -121,7 +121,7 @@ def test_the_coverage_is_the_least_and_recordings_do_not_reduce_it() -> None:
     audits = {**result.judgment.audits, "manual": replace(result.judgment.audits["manual"], audited=40)}
     uneven = replace(result, judgment=replace(result.judgment, audits=audits))
     assert verdict_sentence(uneven, "manual").coverage == 0.25
-    partial = replace(result["manual"], missing=frozenset({"hidden"}))
+    partial = replace(result["manual"], missing=frozenset({"h"}))
     lacking = replace(uneven, traces={**result.traces, "manual": partial})
     assert verdict_sentence(lacking, "manual").coverage == 1.0
     assert verdict_sentence(made(), "manual").coverage is None

@@ -42,7 +42,7 @@ def pyramid_result(folder: Path, block: int, edits: Mapping[str, Edit], **sizes:
                 pyramids.add(layer, direction, start, r, c, difference)
     pyramids.finish()
     (folder / "inputs").mkdir()
-    build_values(folder / "inputs", result.inputs.sequence[None, None])
+    build_values(folder / "inputs", "x", result.inputs.sequence[None, None])
     for holder in (*traces, result.inputs):
         object.__setattr__(holder, "pyramids", open_pyramids(folder / getattr(holder, "engine", "inputs")))
     return result

@@ -1,6 +1,5 @@
 """The step audit of cells beyond Gluon's three: correct steps stay within the bounds, and a changed value does not."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ def network(name: str, dtype: str = "float32", **sizes: int) -> dict[str, Any]:
 def test_correct_steps_are_right_and_a_changed_value_is_the_first_wrong_one(name: str, dtype: str, cell: bool) -> None:
     inputs = inputs_of({"timesteps": 60, "batch_size": 3}, **network(name, dtype))
     trace = computed(ManualEngine(), inputs)[0]
-    trace = trace if cell else replace(trace, cell=None)
+    trace = trace if cell else trace.with_arrays({"c": None})
     found = audit(inputs, trace)
     assert (found.verdict, found.undetermined_count) == (AuditVerdict.RIGHT, 0)
     assert found.coverage == 1.0
@@ -35,7 +34,7 @@ def test_correct_steps_are_right_and_a_changed_value_is_the_first_wrong_one(name
     hidden = trace.hidden.copy()
     where = Location(0, 1, 31, 2, 1)
     hidden[where.index] *= 1.001
-    wrong = audit(inputs, replace(trace, hidden=hidden)).first_wrong
+    wrong = audit(inputs, trace.with_arrays({"h": hidden})).first_wrong
     assert wrong is not None
     assert wrong.where == where
 
@@ -56,7 +55,7 @@ def test_cell_states_that_are_not_recorded_are_those_of_the_engine(name: str, di
     inputs = inputs_of({"timesteps": 300, "batch_size": 2}, **network(name, "float64"))
     trace = computed(ManualEngine(), inputs)[0]
     assert trace.cell is not None
-    cells = CellStates(inputs, replace(trace, cell=None))
+    cells = CellStates(inputs, trace.with_arrays({"c": None}))
     looked = slice(0, 2), slice(1, 4)
     after = cells.after(1, direction, slice(140, 160), *looked)
     np.testing.assert_allclose(after.value, trace.cell[1, direction, 140:160, :, 1:4], rtol=1e-9, atol=1e-11)

@@ -144,7 +144,7 @@ def assert_bounds(found: np.ndarray, followed: np.ndarray, *, sure: bool) -> Non
 def test_cell_states_of_an_engine_are_as_exact_as_its_precision() -> None:
     inputs, trace = lstm(0.0, "float32")
     cell = np.random.default_rng(2).normal(size=trace.hidden.shape).astype(np.float32)
-    told = replace(trace, cell=cell)
+    told = trace.with_arrays({"c": cell})
     cells = CellStates(inputs, told)
     for direction, t, before in ((0, 9, 8), (1, 9, 10)):
         found = cells.before(1, direction, t, slice(1, 3), slice(0, 2))
@@ -302,7 +302,7 @@ def test_nonfinite_values_are_computed_without_a_warning() -> None:
     inputs, trace = CASES[0.0]
     hidden = np.array(trace.hidden)
     hidden[0, 0, 5] = np.inf
-    cells = CellStates(inputs, replace(trace, hidden=hidden))
+    cells = CellStates(inputs, trace.with_arrays({"h": hidden}))
     assert np.isnan(cells.before(0, 0, 8, slice(0, N), slice(0, H)).value).any()
     found = cells.after(0, 0, slice(4, 9), slice(0, N), slice(0, H))
     assert np.isfinite(found.value[:2]).all()

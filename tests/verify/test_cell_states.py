@@ -1,6 +1,5 @@
 """Cell states that a trace does not hold: right wherever one looks first, and found without reading the whole past."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -60,7 +59,7 @@ def expected(inputs: Inputs, trace: Trace, direction: int, t: int) -> FloatArray
 )
 def test_c_equals_that_of_the_engine_at_any_step(bias: float, budget: int, looks: list[tuple[int, int]]) -> None:
     inputs, trace = CASES[bias]
-    cells = CellStates(inputs, replace(trace, cell=None), budget)
+    cells = CellStates(inputs, trace.with_arrays({"c": None}), budget)
     for direction, t in looks:
         np.testing.assert_allclose(
             before(cells, direction, t), expected(inputs, trace, direction, t), rtol=1e-9, atol=1e-11
@@ -71,7 +70,7 @@ def test_c_equals_that_of_the_engine_at_any_step(bias: float, budget: int, looks
 @pytest.mark.parametrize("bias", [FORGETS, NEVER_FORGETS])
 def test_c_after_each_step_of_some_time_steps(bias: float, direction: int) -> None:
     inputs, trace = CASES[bias]
-    cells = CellStates(inputs, replace(trace, cell=None))
+    cells = CellStates(inputs, trace.with_arrays({"c": None}))
     found = cells.after(0, direction, slice(1000, 1040), slice(1, 2), slice(1, 3))
     assert trace.cell is not None
     np.testing.assert_allclose(found.value, trace.cell[0, direction, 1000:1040, 1:2, 1:3], rtol=1e-9, atol=1e-11)
@@ -93,7 +92,7 @@ def steps_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_a_network_that_forgets_is_read_a_little_way_back_only(steps_read: list[int]) -> None:
     inputs, trace = CASES[FORGETS]
-    before(CellStates(inputs, replace(trace, cell=None)), 0, T - 1)
+    before(CellStates(inputs, trace.with_arrays({"c": None})), 0, T - 1)
     assert sum(steps_read) < 500
 
 
@@ -103,7 +102,7 @@ def test_a_network_that_does_not_forget_is_read_whole_once(
     monkeypatch.setattr(cell_states, "_LARGEST_LOOK", 128)
     monkeypatch.setattr(cell_states, "_BLOCK_VALUES", 600)
     inputs, trace = CASES[NEVER_FORGETS]
-    cells = CellStates(inputs, replace(trace, cell=None))
+    cells = CellStates(inputs, trace.with_arrays({"c": None}))
     before(cells, 1, 0)
     assert sum(steps_read) >= T - 1
     steps_read.clear()
@@ -121,7 +120,7 @@ def test_known_cell_states_are_not_computed(steps_read: list[int]) -> None:
 
 def test_a_long_path_can_be_interrupted_and_continues_from_there() -> None:
     inputs, trace = lstm(forget_bias=12.0)
-    cells = CellStates(inputs, replace(trace, cell=None))
+    cells = CellStates(inputs, trace.with_arrays({"c": None}))
 
     class GivenUpError(Exception):
         pass

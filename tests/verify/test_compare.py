@@ -3,7 +3,6 @@
 import math
 import pickle
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from rnnviz.core.trace_index import Location
 from rnnviz.verify import compare as compare_module
-from rnnviz.verify.compare import Comparison, compare, with_cell_states
+from rnnviz.verify.compare import Comparison, compare, shared_arrays
 from rnnviz.verify.metrics import abs_error, error_ratio, tolerance, ulp_distance
 from tests.factories import make_result
 from tests.verify.traces import SHAPES, Shape, changed, in_order, locations, random_trace, trace_of
@@ -252,14 +251,23 @@ def test_comparison_is_read_only_after_pickling() -> None:
 def test_cell_states_are_compared_where_both_engines_give_them() -> None:
     result = make_result(("manual", "bug:no-h2h-bias"), cell="lstm", hidden_size=5, projection_size=3)
     reference, candidate = result.traces.values()
-    found = with_cell_states(result.comparisons[0], reference, candidate).cell_states
-    assert found is not None
+    assert shared_arrays(reference, candidate) == ["h", "c"]
+    found = compare(reference, candidate, RTOL, ATOL, name="c")
+    assert (found.name, found.error_over_time.shape) == ("c", reference.shape[:3])
     assert reference.cell is not None
     assert candidate.cell is not None
     assert found.elements == reference.cell.size
     assert found.max_abs_error == np.abs(reference.cell.astype(float) - candidate.cell).max()
-    alone = with_cell_states(result.comparisons[0], reference, replace(candidate, cell=None))
-    assert alone.cell_states is None
+    assert shared_arrays(reference, candidate.with_arrays({"c": None})) == ["h"]
+
+
+def test_gates_are_compared_where_both_engines_give_them() -> None:
+    one = random_trace(SHAPE)
+    gates = one.with_arrays({"i": one.hidden * 0.5, "o": one.hidden})
+    other = gates.with_arrays({"i": gates["i"] + 1e-3, "o": None})
+    assert shared_arrays(gates, other) == ["h", "i"]
+    assert compare(gates, other, RTOL, ATOL, name="i").mismatched == one.hidden.size
+    assert compare(gates, other, RTOL, ATOL).mismatched == 0
 
 
 def test_the_smallest_passing_tolerance_is_that_of_the_worst_block(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,26 +280,3 @@ def test_the_smallest_passing_tolerance_is_that_of_the_worst_block(monkeypatch: 
     found = compare(reference, candidate, 0.01, 0.0)
     assert found.smallest_passing_atol == pytest.approx(0.01 - 1e-5, rel=1e-12)
     assert found.mismatched == 1
-
-
-def test_cell_states_are_compared_beside_hidden_states(tmp_path: Path) -> None:
-    """The figures of each time step are in the candidate's folder."""
-    generator = np.random.default_rng(1)
-    traces = []
-    for name in "ab":
-        trace = trace_of(generator.normal(size=(1, 1, 3, 2, 4)), name)
-        (tmp_path / name).mkdir()
-        traces.append(replace(trace, cell=np.array(trace.hidden) + 1.0, folder=tmp_path / name))
-    plain = compare(*traces, 0.0, 0.5)
-    found = with_cell_states(plain, *traces)
-    assert found.cell_states is not None
-    assert (tmp_path / "b" / "c").is_dir()
-    assert not (tmp_path / "a" / "c").exists()
-    expected = np.abs(traces[0].cell - traces[1].cell)
-    assert found.cell_states.max_abs_error == expected.max()
-    assert found.cell_states.mismatched == (expected > 0.5).sum()
-    assert (found.rtol, found.atol) == (found.cell_states.rtol, found.cell_states.atol) == (0.0, 0.5)
-    assert with_cell_states(plain, replace(traces[0], cell=None), traces[1]) == plain
-    alone = with_cell_states(plain, *(replace(trace, folder=None) for trace in traces)).cell_states
-    assert alone is not None
-    assert alone.max_abs_error == expected.max()

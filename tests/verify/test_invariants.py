@@ -41,23 +41,23 @@ def test_consistent_trace_passes_every_check(shape: Shape) -> None:
 @pytest.mark.parametrize(
     ("array", "index", "expected"),
     [
-        ("output", (-1, 0, 1), {FORWARD_FINAL, OUT_FORWARD}),
-        ("output", (0, 0, 1), {OUT_FORWARD}),
-        ("output", (2, 1, 0), {OUT_FORWARD}),
-        ("output", (0, 0, 4), {BACKWARD_FINAL, OUT_BACKWARD}),
-        ("output", (-1, 1, 3), {OUT_BACKWARD}),
-        ("state_h", (0, 1, 2), {state(0, 0, "forward ")}),
-        ("state_h", (1, 1, 2), {state(1, 0, "backward ")}),
-        ("state_h", (2, 1, 2), {state(2, 1, "forward "), FORWARD_FINAL}),
-        ("state_h", (3, 0, 0), {state(3, 1, "backward "), BACKWARD_FINAL}),
-        ("hidden", (0, 0, -1, 1, 2), {state(0, 0, "forward ")}),
-        ("hidden", (0, 1, 0, 1, 2), {state(1, 0, "backward ")}),
-        ("hidden", (0, 1, -1, 1, 2), set()),
-        ("hidden", (0, 0, 0, 1, 2), set()),
-        ("hidden", (1, 0, -1, 0, 0), {state(2, 1, "forward "), OUT_FORWARD}),
-        ("hidden", (1, 1, 0, 0, 0), {state(3, 1, "backward "), OUT_BACKWARD}),
-        ("hidden", (1, 0, 2, 0, 0), {OUT_FORWARD}),
-        ("hidden", (1, 1, 2, 0, 0), {OUT_BACKWARD}),
+        ("out", (-1, 0, 1), {FORWARD_FINAL, OUT_FORWARD}),
+        ("out", (0, 0, 1), {OUT_FORWARD}),
+        ("out", (2, 1, 0), {OUT_FORWARD}),
+        ("out", (0, 0, 4), {BACKWARD_FINAL, OUT_BACKWARD}),
+        ("out", (-1, 1, 3), {OUT_BACKWARD}),
+        ("state.h", (0, 1, 2), {state(0, 0, "forward ")}),
+        ("state.h", (1, 1, 2), {state(1, 0, "backward ")}),
+        ("state.h", (2, 1, 2), {state(2, 1, "forward "), FORWARD_FINAL}),
+        ("state.h", (3, 0, 0), {state(3, 1, "backward "), BACKWARD_FINAL}),
+        ("h", (0, 0, -1, 1, 2), {state(0, 0, "forward ")}),
+        ("h", (0, 1, 0, 1, 2), {state(1, 0, "backward ")}),
+        ("h", (0, 1, -1, 1, 2), set()),
+        ("h", (0, 0, 0, 1, 2), set()),
+        ("h", (1, 0, -1, 0, 0), {state(2, 1, "forward "), OUT_FORWARD}),
+        ("h", (1, 1, 0, 0, 0), {state(3, 1, "backward "), OUT_BACKWARD}),
+        ("h", (1, 0, 2, 0, 0), {OUT_FORWARD}),
+        ("h", (1, 1, 2, 0, 0), {OUT_BACKWARD}),
     ],
 )
 @pytest.mark.parametrize("value", [9.0, math.nan, math.inf])
@@ -65,17 +65,17 @@ def test_one_wrong_value_fails_only_its_checks(
     array: str, index: tuple[int, ...], expected: set[str], value: float
 ) -> None:
     trace = random_trace((2, 2, 4, 2, 3))
-    wrong = np.array(getattr(trace, array))
+    wrong = np.array(trace[array])
     wrong[index] = value
-    assert broken(replace(trace, **{array: wrong})) == expected
+    assert broken(trace.with_arrays({array: wrong})) == expected
 
 
 def test_check_names_of_one_direction() -> None:
     trace = random_trace((2, 1, 3, 2, 4))
     output = np.array(trace.output)
     output[-1, 0, 0] += 1.0
-    assert broken(replace(trace, output=output)) == {FORWARD_FINAL, OUT}
-    assert broken(replace(trace, state_h=trace.state_h[::-1])) == {FORWARD_FINAL, state(0, 0), state(1, 1)}
+    assert broken(trace.with_arrays({"out": output})) == {FORWARD_FINAL, OUT}
+    assert broken(trace.with_arrays({"state.h": trace.state_h[::-1]})) == {FORWARD_FINAL, state(0, 0), state(1, 1)}
 
 
 @pytest.mark.parametrize(
@@ -91,11 +91,11 @@ def test_check_names_of_one_direction() -> None:
 def test_checks_detect_direction_bugs(bug: str, expected: set[str]) -> None:
     trace = random_trace((2, 2, 4, 2, 3))
     if bug.startswith("directions"):
-        wrong = replace(trace, output=np.roll(trace.output, 3, axis=-1))
+        wrong = trace.with_arrays({"out": np.roll(trace.output, 3, axis=-1)})
     else:
         states = np.array(trace.state_h)
         states[1::2] = trace.hidden[:, 1, -1]
-        wrong = replace(trace, state_h=states)
+        wrong = trace.with_arrays({"state.h": states})
     assert broken(wrong) == expected
 
 
@@ -133,12 +133,12 @@ STATES = {state(k, k // 2, ("forward ", "backward ")[k % 2]) for k in range(4)}
 @pytest.mark.parametrize(
     ("missing", "expected"),
     [
-        ({"hidden"}, {FORWARD_FINAL, BACKWARD_FINAL}),
-        ({"output"}, STATES),
-        ({"state_h"}, {OUT_FORWARD, OUT_BACKWARD}),
-        ({"hidden", "output"}, set()),
-        ({"hidden", "state_h"}, set()),
-        ({"state_c"}, {FORWARD_FINAL, BACKWARD_FINAL, OUT_FORWARD, OUT_BACKWARD, *STATES}),
+        ({"h"}, {FORWARD_FINAL, BACKWARD_FINAL}),
+        ({"out"}, STATES),
+        ({"state.h"}, {OUT_FORWARD, OUT_BACKWARD}),
+        ({"h", "out"}, set()),
+        ({"h", "state.h"}, set()),
+        ({"state.c"}, {FORWARD_FINAL, BACKWARD_FINAL, OUT_FORWARD, OUT_BACKWARD, *STATES}),
     ],
 )
 def test_unrecorded_arrays_are_not_checked(missing: set[str], expected: set[str]) -> None:
@@ -226,7 +226,7 @@ def test_near_includes_the_tolerance(layer: int) -> None:
 def test_unrecorded_lanes_have_only_final_states() -> None:
     result = make_result(cell="lstm", num_layers=2)
     network = result.inputs.network
-    trace = replace(result["manual"], missing=frozenset({"hidden", "output"}), state_c=None)
+    trace = replace(result["manual"].with_arrays({"state.c": None}), missing=frozenset({"h", "out"}))
     for timestep, there in ((3, False), (4, True)):
         values = values_at(trace, network, Place("hidden", Location(0, 0, timestep, 1), "hidden"))
         assert (values is not None) == there

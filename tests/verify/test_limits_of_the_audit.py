@@ -159,7 +159,7 @@ def test_a_difference_that_the_audit_cannot_judge_is_not_drift_and_its_share_is_
     assert result_of(inputs, reference, replace(reference, engine="mine")).verdict == "agree"
     hidden = np.array(reference.hidden)
     hidden[0, 0, -1, 1, 0] *= -1.0
-    result = result_of(inputs, reference, replace(reference, hidden=hidden, engine="mine"))
+    result = result_of(inputs, reference, replace(reference.with_arrays({"h": hidden}), engine="mine"))
     assert result.judgment is not None
     found = result.judgment.audits["mine"]
     assert (found.verdict, result.verdict) == ("right", "disagree")
@@ -227,7 +227,7 @@ def test_a_late_cell_state_is_checked_as_sharply_as_an_early_one() -> None:
     assert [check.holds for check in cell_checks(inputs, trace)] == [True, True]
     cell = np.array(trace.cell)
     cell[0, 0, 2900, 0, 1] += 1e-3
-    assert [check.holds for check in cell_checks(inputs, replace(trace, cell=cell))] == [False, True]
+    assert [check.holds for check in cell_checks(inputs, trace.with_arrays({"c": cell}))] == [False, True]
 
 
 def test_a_cell_state_that_was_recorded_wrongly_accuses_no_step() -> None:
@@ -235,7 +235,7 @@ def test_a_cell_state_that_was_recorded_wrongly_accuses_no_step() -> None:
     trace = plain_trace(inputs, cell=True)
     assert trace.cell is not None
     for cell in (trace.cell + np.float32(0.1), -trace.cell, trace.cell * np.float32(np.nan)):
-        assert audit(inputs, replace(trace, cell=cell)).verdict == "right"
+        assert audit(inputs, trace.with_arrays({"c": cell})).verdict == "right"
 
 
 def test_nan_cell_states_belong_to_nan_hidden_states() -> None:
@@ -249,17 +249,17 @@ def test_nan_cell_states_belong_to_nan_hidden_states() -> None:
     assert [check.holds for check in cell_checks(inputs, trace)] == [True, True]
     cell = np.array(trace.cell)
     cell[0, 0, 3, 0, 1] = 0.5
-    assert [check.holds for check in cell_checks(inputs, replace(trace, cell=cell))] == [False, True]
+    assert [check.holds for check in cell_checks(inputs, trace.with_arrays({"c": cell}))] == [False, True]
     cell = np.array(trace.cell)
     cell[0, 0, 3, 1, 1] = np.nan
-    assert [check.holds for check in cell_checks(inputs, replace(trace, cell=cell))] == [False, True]
+    assert [check.holds for check in cell_checks(inputs, trace.with_arrays({"c": cell}))] == [False, True]
 
 
 def halved(trace: Trace, computed_in: str) -> Trace:
     """A trace after it was stored as float16."""
     cell = None if trace.cell is None else trace.cell.astype(np.float16).astype(trace.hidden.dtype)
     hidden = trace.hidden.astype(np.float16).astype(trace.hidden.dtype)
-    return replace(trace, hidden=hidden, cell=cell, precision="float16", computed_in=computed_in)
+    return replace(trace.with_arrays({"h": hidden, "c": cell}), precision="float16", computed_in=computed_in)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -286,10 +286,10 @@ def test_a_coarse_recording_is_judged_within_its_precision(cell: str, computed_i
 def test_a_float32_recording_that_was_computed_in_float64_is_held_to_float64() -> None:
     inputs = inputs_of({"timesteps": 12, "batch_size": 2}, cell="gru", hidden_size=6, dtype="float64")
     trace = plain_trace(inputs)
-    rounded = replace(trace, hidden=trace.hidden.astype(np.float32).astype(np.float64), precision="float32")
+    rounded = replace(trace.with_arrays({"h": trace.hidden.astype(np.float32).astype(np.float64)}), precision="float32")
     stated = replace(rounded, computed_in="float64")
     assert audit(inputs, rounded).worst_ratio < audit(inputs, stated).worst_ratio <= ALLOWED
-    assert audit(inputs, replace(stated, hidden=stated.hidden + 2e-6)).verdict == "wrong"
+    assert audit(inputs, stated.with_arrays({"h": stated.hidden + 2e-6})).verdict == "wrong"
     assert audit(inputs, replace(stated, precision="", computed_in="float64")).verdict == "wrong"
 
 

@@ -29,7 +29,7 @@ def comparison_of(timesteps: int, folder: Path | None) -> Comparison:
 
 def test_arrays_in_files_equal_those_in_memory_also_after_a_pipe(tmp_path: Path) -> None:
     plain, stored = comparison_of(LONG, None), comparison_of(LONG, tmp_path)
-    assert (plain.stored, stored.stored) == (None, tmp_path)
+    assert (plain.stored, stored.stored) == (None, tmp_path / "comparison.h")
     received = pickle.loads(pickle.dumps(stored))
     for name in Comparison.NAMES:
         for comparison in (stored, received):
@@ -54,7 +54,7 @@ def test_many_figures_are_in_files_of_their_names(tmp_path: Path) -> None:
     for folder, shape, stored in (
         (None, (2, 2, 75), None),
         (tmp_path, (1, 299), None),
-        (tmp_path, (2, 2, 75), tmp_path),
+        (tmp_path, (2, 2, 75), tmp_path / "kind"),
     ):
         arrays, where = per_timestep.over_time(folder, "kind", dtypes, shape)
         assert where == stored
@@ -79,7 +79,7 @@ def test_a_few_time_steps_create_no_files(tmp_path: Path) -> None:
 
 def test_a_figure_whose_file_is_missing_is_an_error(tmp_path: Path) -> None:
     sent = pickle.dumps(comparison_of(LONG, tmp_path))
-    (tmp_path / "comparison.error_over_time.npy").unlink()
+    (tmp_path / "comparison.h.error_over_time.npy").unlink()
     with pytest.raises(OSError, match="error_over_time"):
         pickle.loads(sent)
 

@@ -21,7 +21,7 @@ from tests.verify.audit_helpers import inputs_of
 
 SHAPE = (3, 2, 5, 3, 4)
 """(L, D, T, N, H), all different."""
-NOT_AVAILABLE = ({"hidden"}, {"hidden", "output"}, {"hidden", "state_h"}, {"hidden", "output", "state_h"}, {"output"})
+NOT_AVAILABLE = ({"h"}, {"h", "out"}, {"h", "state.h"}, {"h", "out", "state.h"}, {"out"})
 
 
 def run_of(cell: str = "gru", **network: object) -> tuple[Inputs, Trace]:
@@ -33,11 +33,11 @@ def run_of(cell: str = "gru", **network: object) -> tuple[Inputs, Trace]:
 def recorded_in(missing: set[str], shape: tuple[int, ...]) -> np.ndarray:
     """(L, D, T): the hidden states that a recording has, by their source."""
     there = np.zeros(shape[:3], bool)
-    if "hidden" not in missing:
+    if "h" not in missing:
         return ~there
-    if "output" not in missing:
+    if "out" not in missing:
         there[-1] = True
-    if "state_h" not in missing:
+    if "state.h" not in missing:
         there[:, 0, -1] = True
         there[:, 1:, 0] = True
     return there
@@ -46,7 +46,7 @@ def recorded_in(missing: set[str], shape: tuple[int, ...]) -> np.ndarray:
 def part_of(trace: Trace, missing: set[str]) -> Trace:
     hidden = np.array(trace.hidden)
     hidden[~recorded_in(missing, trace.shape)] = np.nan
-    return replace(trace, engine="recording:part.npz", hidden=hidden, missing=frozenset(missing))
+    return replace(trace.with_arrays({"h": hidden}), engine="recording:part.npz", missing=frozenset(missing))
 
 
 @pytest.mark.parametrize("missing", NOT_AVAILABLE, ids=lambda names: " ".join(sorted(names)))
@@ -92,11 +92,11 @@ def test_common_values_are_compared_and_the_rest_is_seen_without_a_difference(
 STEPS = {
     # By missing arrays: the auditable steps of layers 0, 1 and 2, with one direction and with two.
     ("gru", ()): ("01234 01234 01234", "01234 01234 01234"),
-    ("gru", ("hidden",)): ("- - 4", "- - -"),
-    ("gru", ("hidden", "state_h")): ("- - -", "- - -"),
-    ("gru", ("output", "state_h")): ("01234 01234 01234", "01234 01234 01234"),
+    ("gru", ("h",)): ("- - 4", "- - -"),
+    ("gru", ("h", "state.h")): ("- - -", "- - -"),
+    ("gru", ("out", "state.h")): ("01234 01234 01234", "01234 01234 01234"),
     ("lstm", ()): ("01234 01234 01234", "01234 01234 01234"),
-    ("lstm", ("hidden",)): ("- - -", "- - -"),
+    ("lstm", ("h",)): ("- - -", "- - -"),
 }
 
 
@@ -115,14 +115,14 @@ def test_a_step_is_followed_where_it_and_all_that_it_reads_was_recorded(
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 def test_the_only_layer_of_a_recorded_output_is_followed_whole(cell: str) -> None:
     inputs, trace = run_of(cell, num_layers=1)
-    part = part_of(trace, {"hidden", "state_h"})
+    part = part_of(trace, {"h", "state.h"})
     assert [list(followed(inputs, part, 0, d)) for d in (0, 1)] == [[0, 1, 2, 3, 4]] * 2
     assert audit(inputs, part).coverage == 1.0
 
 
 def test_an_audit_covers_exactly_the_steps_that_can_be_computed() -> None:
     inputs, trace = run_of(bidirectional=False)
-    part = part_of(trace, {"hidden"})
+    part = part_of(trace, {"h"})
     told: list[float] = []
     found = audit(inputs, part, progress=told.append)
     assert (found.verdict, found.audited, found.elements) == ("right", 12, 180)
@@ -133,7 +133,7 @@ def test_an_audit_covers_exactly_the_steps_that_can_be_computed() -> None:
     assert wrong.first_wrong is not None
     assert wrong.first_wrong.where.index == wrong.worst_at.index == (2, 0, 4, 1, 3)
     assert wrong.error_over_time[2, 0, 4] == pytest.approx(0.5, abs=1e-12)
-    nothing = audit(inputs, part_of(trace, {"hidden", "output"}))
+    nothing = audit(inputs, part_of(trace, {"h", "out"}))
     assert (nothing.verdict, nothing.audited, nothing.worst_ratio) == ("not audited", 0, 0.0)
     assert np.isnan(nothing.ratio_over_time).all()
 
@@ -159,25 +159,25 @@ def test_a_step_reads_the_layer_below_and_the_vector_before_it(times: slice, sam
 def test_a_recorded_final_cell_state_without_hidden_states_is_compared_with_the_others() -> None:
     _, trace = run_of("lstm", num_layers=1)
     assert trace.state_c is not None
-    recorded = part_of(replace(trace, state_c=trace.state_c + 1e-4), {"hidden", "output"})
+    recorded = part_of(trace.with_arrays({"state.c": trace.state_c + 1e-4}), {"h", "out"})
     name = "state[1] is that of manual"
     for pair in ((trace, recorded), (recorded, trace)):
         [check] = cell_equality(*pair, 0.0, 1e-3)
         assert (check.name, check.engine, check.holds, check.accumulates) == (name, "recording:part.npz", True, True)
         assert not cell_equality(*pair, 0.0, 1e-5)[0].holds
     # The tolerance is relative to the reference.
-    double = replace(recorded, state_c=2 * trace.state_c)
+    double = recorded.with_arrays({"state.c": 2 * trace.state_c})
     assert cell_equality(double, trace, 0.6, 0.0)[0].holds
     assert not cell_equality(trace, double, 0.6, 0.0)[0].holds
     assert cell_equality(trace, trace, 0.0, 0.0) == []
-    assert cell_equality(trace, replace(recorded, state_c=None), 0.0, 0.0) == []
-    assert cell_equality(replace(trace, state_c=None), recorded, 0.0, 0.0) == []
+    assert cell_equality(trace, recorded.with_arrays({"state.c": None}), 0.0, 0.0) == []
+    assert cell_equality(trace.with_arrays({"state.c": None}), recorded, 0.0, 0.0) == []
 
 
 def test_derived_hidden_states_have_no_check_of_cell_states() -> None:
     inputs, trace = run_of("lstm", num_layers=1)
     assert len(cell_checks(inputs, trace)) == 2
-    assert cell_checks(inputs, part_of(trace, {"hidden", "output"})) == []
+    assert cell_checks(inputs, part_of(trace, {"h", "out"})) == []
 
 
 @pytest.mark.parametrize("missing", NOT_AVAILABLE[:3], ids=lambda names: " ".join(sorted(names)))
@@ -191,6 +191,6 @@ def test_a_known_bug_explains_what_a_recording_has(missing: set[str]) -> None:
     found = audit(inputs, part)
     assert diagnose(inputs, part, found) == (("update-gate-inverted",),)
     # What is recorded has to be as the bug has it, each array for itself.
-    for name in {"output", "state_h"} - missing:
-        changed = replace(part, **{name: getattr(part, name) + 0.125})
+    for name in {"out", "state.h"} - missing:
+        changed = part.with_arrays({name: part[name] + 0.125})
         assert diagnose(inputs, changed, found) == ()

@@ -35,7 +35,7 @@ def test_a_sampled_audit_states_exactly_its_coverage(cell: str, bidirectional: b
     trace, _ = computed(ManualEngine(), inputs)
     # Every value is wrong, so the counts show which values were audited.
     away = np.where(np.arange(40) % 2, -50.0, 50.0).astype(np.float32)[:, np.newaxis, np.newaxis]
-    far = replace(trace, hidden=trace.hidden + away)
+    far = trace.with_arrays({"h": trace.hidden + away})
     found = audit(inputs, far)
     assert 0 < found.audited < found.elements == trace.hidden.size
     assert found.wrong == found.audited
@@ -108,7 +108,9 @@ def test_of_the_columns_that_are_not_followed_both_ends_are_counted_once(
 def test_a_comparison_of_others_does_not_steer_the_audit() -> None:
     inputs = inputs_of({"timesteps": 40, "batch_size": 12}, cell="gru", hidden_size=20)
     trace, _ = computed(ManualEngine(), inputs)
-    far = compare(replace(trace, engine="a"), replace(trace, engine="b", hidden=trace.hidden + 1), 1e-6, 1e-5)
+    far = compare(
+        replace(trace, engine="a"), replace(trace.with_arrays({"h": trace.hidden + 1}), engine="b"), 1e-6, 1e-5
+    )
     assert audit(inputs, trace, [far]).audited == audit(inputs, trace).audited
     assert audit(inputs, replace(trace, engine="a"), [far]).coverage == 1.0
 

@@ -28,7 +28,7 @@ def result_without(*missing: str) -> RunResult:
     return replace(result, traces={**result.traces, GOLDEN: trace})
 
 
-@pytest.mark.parametrize(("missing", "absent"), [("output", "out"), ("state_h", "state")])
+@pytest.mark.parametrize(("missing", "absent"), [("out", "out"), ("state.h", "state")])
 def test_a_place_that_was_not_recorded_has_no_numbers_and_agrees_with_nothing(missing: str, absent: str) -> None:
     result = result_without(missing)
     network = result.inputs.network
@@ -40,7 +40,7 @@ def test_a_place_that_was_not_recorded_has_no_numbers_and_agrees_with_nothing(mi
 
 
 def test_a_statement_about_an_unrecorded_array_is_neither_true_nor_false() -> None:
-    scope = Namespace(result_without("output"))
+    scope = Namespace(result_without("out"))
     with pytest.raises(UnansweredError, match=r"^golden\.npz did not return out\.$"):
         scope.member("candidate", "out")
     assert len(scope.member("candidate", "state")) == 1
@@ -48,7 +48,7 @@ def test_a_statement_about_an_unrecorded_array_is_neither_true_nor_false() -> No
 
 
 def test_a_statement_about_unrecorded_hidden_states_is_neither_true_nor_false() -> None:
-    scope = Namespace(result_without("hidden", "output"))
+    scope = Namespace(result_without("h", "out"))
     for method in ("h", "gate"):
         arguments = ["change", 0] if method == "gate" else [0]
         with pytest.raises(UnansweredError, match=r"^golden\.npz lacks values that this needs\.$"):
@@ -56,18 +56,18 @@ def test_a_statement_about_unrecorded_hidden_states_is_neither_true_nor_false() 
 
 
 def test_the_summary_lists_unrecorded_outputs() -> None:
-    assert summary(result_without("output", "state_h"))["unrecorded"] == {GOLDEN: ["output", "state"]}
+    assert summary(result_without("out", "state.h"))["unrecorded"] == {GOLDEN: ["output", "state"]}
     assert "unrecorded" not in summary(result_without())
 
 
 def test_the_verdict_lists_unrecorded_outputs() -> None:
-    notes = verdict_sentence(result_without("state_h", "output"), GOLDEN).notes
+    notes = verdict_sentence(result_without("state.h", "out"), GOLDEN).notes
     assert "Not recorded in golden.npz, so not checked: output, state." in notes
     assert not any("not checked" in note for note in verdict_sentence(result_without(), GOLDEN).notes)
 
 
 def test_an_unrecorded_vector_has_no_column_and_one_that_no_engine_has_no_component() -> None:
-    result = result_without("hidden", "output")
+    result = result_without("h", "out")
     last, first = (Location(0, 0, timestep) for timestep in (4, 0))
     assert [name for name, _ in vector_at(result, GOLDEN, last, "hidden").columns] == ["manual", GOLDEN]
     assert [name for name, _ in vector_at(result, GOLDEN, first, "hidden").columns] == ["manual"]
@@ -79,7 +79,7 @@ def test_an_unrecorded_vector_has_no_column_and_one_that_no_engine_has_no_compon
 
 
 def test_a_value_that_was_not_recorded_is_empty_in_a_table_and_absent_from_an_archive(tmp_path: Path) -> None:
-    result = result_without("hidden", "output")
+    result = result_without("h", "out")
     write_csv(result, tmp_path / "a.csv")
     with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

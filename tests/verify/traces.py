@@ -19,9 +19,11 @@ def trace_of(hidden: NDArray[np.floating], engine: str = "engine") -> Trace:
     finals = [hidden[:, 0, -1], hidden[:, 1, 0]] if directions == 2 else [hidden[:, 0, -1]]
     return Trace(
         engine,
-        hidden=hidden,
-        output=np.concatenate(list(hidden[-1]), axis=-1),
-        state_h=np.stack(finals, axis=1).reshape(layers * directions, samples, units),
+        {
+            "h": hidden,
+            "out": np.concatenate(list(hidden[-1]), axis=-1),
+            "state.h": np.stack(finals, axis=1).reshape(layers * directions, samples, units),
+        },
     )
 
 
@@ -34,7 +36,7 @@ def changed(trace: Trace, values: dict[Location, float], engine: str = "candidat
     hidden = np.array(trace.hidden)
     for where, value in values.items():
         hidden[where.index] = value
-    return replace(trace, engine=engine, hidden=hidden)
+    return replace(trace.with_arrays({"h": hidden}), engine=engine)
 
 
 def in_order(shape: Shape) -> Iterator[Location]:

@@ -9,7 +9,7 @@ from rnnviz.core.errors import EngineError
 from rnnviz.core.initial_state import State
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.trace import Trace
+from rnnviz.core.trace import Trace, array_shapes
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX
 from rnnviz.engines.faults.spec import Fault
@@ -95,22 +95,10 @@ def _exchange(inputs: Inputs) -> Inputs:
 
 def trace_in_memory(inputs: Inputs) -> Trace:
     """A writable trace that is in no folder, for parts of a run."""
-    network, timesteps, samples = inputs.network, inputs.timesteps, inputs.batch_size
-    kind = network.kind
-    series = {s: np.empty(network.hidden_shape(timesteps, samples, s), network.dtype) for s in kind.state_symbols}
-    output = np.empty((timesteps, samples, network.directions * network.output_size), network.dtype)
-    state = {s: np.empty(network.state_shape(samples, s), network.dtype) for s in kind.state_symbols}
-    further = {s: series[s] for s in kind.further_states} | {f"state.{s}": state[s] for s in kind.further_states}
-    return Trace(
-        "exchanged",
-        series["h"],
-        output,
-        state["h"],
-        state.get("c"),
-        series.get("c"),
-        further,
-        reverse=network.reverse,
-    )
+    network = inputs.network
+    shapes = array_shapes(network, inputs.timesteps, inputs.batch_size, network.kind.state_symbols)
+    arrays = {name: np.empty(shape, network.dtype) for name, shape in shapes.items()}
+    return Trace("exchanged", arrays, reverse=network.reverse)
 
 
 def _put_back(faulty: Trace, trace: Trace) -> None:

@@ -60,7 +60,7 @@ def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:
             "reference": _number(first.reference),
             "candidate": _number(first.candidate),
         },
-        **({} if comparison.cell_states is None else {"arrays": {"c": _of_array(comparison.cell_states)}}),
+        **({"arrays": {name: _of_array(own) for name, own in comparison.arrays.items()}} if comparison.arrays else {}),
         "nonfinite": {"reference": comparison.nonfinite_reference, "candidate": comparison.nonfinite_candidate},
         "checks": [
             {"name": check.name, "engine": check.engine, "holds": check.holds, "detail": check.detail}

@@ -128,9 +128,9 @@ def npz_arrays(result: RunResult) -> dict[str, FloatArray]:
     for name, trace in result.traces.items():
         if not trace.partial:
             arrays[f"{name}.hidden"] = trace.hidden
-        if "output" not in trace.missing:
+        if "out" not in trace.missing:
             arrays[f"{name}.output"] = trace.output_in(result.config.network.layout)
-        if "state_h" not in trace.missing:
+        if "state.h" not in trace.missing:
             arrays[f"{name}.state"] = trace.state_h
         if trace.cell is not None:
             arrays[f"{name}.cell"] = trace.cell

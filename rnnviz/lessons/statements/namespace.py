@@ -63,7 +63,7 @@ class Namespace:
     def member(self, engine: str, name: str) -> Any:
         """An engine's `out` or `state`. Raises as `name` does."""
         trace = self._trace(engine)
-        if {"out": "output", "state": "state_h"}[name] in trace.missing:
+        if {"out": "out", "state": "state.h"}[name] in trace.missing:
             raise UnansweredError(f"{display_name(trace.engine)} did not return {name}.")
         if name == "out":
             return trace.output_in(self._result.config.network.layout)

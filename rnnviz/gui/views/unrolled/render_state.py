@@ -87,8 +87,8 @@ class RenderState:
 
     @property
     def comparison(self) -> Comparison | None:
-        """Comparison of the candidate with the reference, or None."""
-        return None if self.candidate is None else self.result.comparison(self.candidate)
+        """Comparison of the candidate with the reference, or None: of the shown array, or of h if that has none."""
+        return self.left.colors.comparison
 
     @property
     def seen(self) -> set[int]:

@@ -18,7 +18,7 @@ def test_the_reference_of_a_right_run_has_to_be_met() -> None:
 def test_an_incomplete_recording_is_replaced_by_a_complete_engine() -> None:
     result = with_judgment(make_result(("recording:golden.npz", "manual")))
     assert recorded(result).trace.engine == "recording:golden.npz"
-    golden = replace(result["recording:golden.npz"], missing=frozenset({"output"}))
+    golden = replace(result["recording:golden.npz"], missing=frozenset({"out"}))
     known = recorded(replace(result, traces={**result.traces, "recording:golden.npz": golden}))
     assert (known.trace.engine, known.insists) == ("manual", True)
 
