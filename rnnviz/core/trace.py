@@ -22,6 +22,10 @@ from rnnviz.core.multiscale import Pyramid, open_pyramids
 _RECORD, _ENGINE, _MISSING, _REVERSE = "trace.npy", "engine", "missing", "reverse"
 _TYPES = ("precision", "computed_in")
 _SUFFIX = ".array.npy"
+
+DERIVED = "derived."
+"""The beginning of the names of arrays that are computed from h after the run, such as "derived.c"."""
+
 _SMALL_BYTES = 1 << 22
 
 
@@ -32,7 +36,8 @@ class Trace(Mapping[str, FloatArray]):
     "h" (L, D, T, N, H) holds the hidden states of every layer, direction, time step and sample, and "c" of that shape
     the cell states, where the engine gives them. "out" (T, N, D·H) is the engine's `out`, time first in both layouts;
     "state.h" and "state.c" (L·D, N, H) its final states. An LSTM with a projection has P in place of H in all but those
-    of c. Other arrays over time (L, D, T, N, U) may have any other name.
+    of c. "derived.c" are cell states that the step audit derived from h, where the engine gives none. Other arrays over
+    time (L, D, T, N, U) may have any other name.
 
     Attributes
     ----------

@@ -14,8 +14,9 @@ from rnnviz.core.engine_spec import is_own, is_recording
 from rnnviz.core.errors import ConfigError, EngineError, InputError
 from rnnviz.core.inputs import Inputs, open_inputs, save_inputs
 from rnnviz.core.memory_budget import check_demand
+from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.progress import watched
-from rnnviz.core.trace import Trace, create_trace, open_trace, with_missing
+from rnnviz.core.trace import DERIVED, Trace, add_array, create_trace, open_trace, with_missing
 from rnnviz.engines.base import Engine
 from rnnviz.engines.faults.registry import known_bugs_of
 from rnnviz.engines.registry import find_engine, load_engine
@@ -24,6 +25,7 @@ from rnnviz.engines.user_code.parent import custom_cell
 from rnnviz.execution.events import RunRequest, Stage, StageKind
 from rnnviz.multiscale.builder import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.verify.audit import Audit, audit
+from rnnviz.verify.audit_sampling import follows_all
 from rnnviz.verify.cell_state_invariants import cell_checks, cell_equality
 from rnnviz.verify.compare import Comparison, compare, shared_arrays
 from rnnviz.verify.diagnosis import diagnose
@@ -163,15 +165,21 @@ def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: 
         def progress(done: float, name: str = name, place: int = place) -> None:
             notify(Stage(StageKind.AUDITING, name), _AUDIT * (place + done) / len(traces))
 
+        full = request.audit == "full"
+        derived = _derived_states(inputs, trace, full=full)
         audits[name] = audit(
             inputs,
             trace,
             comparisons,
             traces=traces,
-            full=request.audit == "full",
+            full=full,
             progress=progress,
             folder=trace.folder,
+            derived=derived,
         )
+        for symbol, array in derived.items():
+            assert trace.folder is not None
+            build_values(trace.folder, f"{DERIVED}{symbol}", array)
     known = {(check.engine, check.name) for check in checks}
     added = tuple(c for found in audits.values() for c in found.checks if (c.engine, c.name) not in known)
     diagnoses = {}
@@ -187,6 +195,15 @@ def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: 
     cure = suggested_config(inputs, blind, request.load) if blind else None
     causes = {bug.name: bug.cause for bug in known_bugs_of(inputs.network)}
     return Judgment(audits, diagnoses, blind, cure, causes, added)
+
+
+def _derived_states(inputs: Inputs, trace: Trace, *, full: bool) -> dict[str, FloatArray]:
+    """New arrays of a stored trace for the states that the engine does not give, if the audit follows every step."""
+    if trace.folder is None or trace.partial or not follows_all(trace.shape, full=full):
+        return {}
+    missing = [symbol for symbol in inputs.network.kind.state_symbols if symbol not in trace]
+    shapes = {s: inputs.network.hidden_shape(inputs.timesteps, inputs.batch_size, s) for s in missing}
+    return {s: add_array(trace, f"{DERIVED}{s}", inputs.network.dtype, shape) for s, shape in shapes.items()}
 
 
 def _apart(engine: str, comparisons: Sequence[Comparison]) -> bool:

@@ -136,8 +136,12 @@ class Supervisor:
                         answered = True
                         outcome, judgment = content
                         result = _open_result(request, outcome, folder) if computed is None else computed
-                        added = () if judgment is None else judgment.checks
-                        yield Finished(request.id, replace(result, checks=result.checks + added, judgment=judgment))
+                        if judgment is not None:
+                            # The audit has added arrays.
+                            traces = open_traces(outcome.config, folder)
+                            checks = result.checks + judgment.checks
+                            result = replace(result, traces=traces, checks=checks, judgment=judgment)
+                        yield Finished(request.id, result)
             except _ChildDiedError:
                 yield self._died(request, process, last_stage)
             except (OSError, ValueError) as error:

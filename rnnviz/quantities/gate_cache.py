@@ -7,7 +7,7 @@ from threading import Lock, local
 import numpy as np
 
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.quantities.catalog import Quantity
+from rnnviz.quantities.catalog import Quantity, stored_array
 from rnnviz.quantities.gates import GateReader
 from rnnviz.verify.result import RunResult
 
@@ -55,7 +55,7 @@ class LaneGates:
                 return 1.0
             case "norm":
                 return network.output_size / 4.0
-            case "c" if self._result[engine].cell is not None:
+            case "c" if stored_array(quantity, self._result[engine]) is not None:
                 return 1.0
         products = read + network.output_size
         return products * {"c": 3, "n": 2, "pre_n": 2}.get(quantity, 1) / _PRODUCTS_A_READ

@@ -79,6 +79,7 @@ _PASSING_APART = "Would pass with atol = {atol} (same rtol)."
 _PASSING_FINITE = "The finite values would pass with atol = {atol} (same rtol)."
 _ULP = "Max distance: {ulp} ulp (values near 0 exaggerate it)."
 
+_ARRAY = "{name}: {size}."
 _OTHER = "{engine} ({verdict})"
 _OTHERS = "Other candidates: {candidates}."
 
@@ -317,6 +318,14 @@ def ulp(comparison: Comparison) -> tuple[str, ...]:
     """The largest distance in ulps, if the tolerance is exceeded."""
     shown = comparison.mismatched and comparison.max_ulp != number_format.UNDEFINED_ULP
     return (_ULP.format(ulp=number_format.ulp(comparison.max_ulp)),) if shown else ()
+
+
+def arrays(comparison: Comparison) -> tuple[str, ...]:
+    """The size of the difference of each array beside h that both engines give, such as c."""
+    return tuple(
+        _ARRAY.format(name=name, size=error_size(own) if own.mismatched else values_and_error(own))
+        for name, own in comparison.arrays.items()
+    )
 
 
 def others(result: RunResult, candidate: str) -> tuple[str, bool] | None:

@@ -162,6 +162,7 @@ def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
         details.tolerance(comparison),
         details.passing(comparison),
         *details.ulp(comparison),
+        *details.arrays(comparison),
         *((others[0],) if others is not None and not others[1] else ()),
     )
     return VerdictWords(

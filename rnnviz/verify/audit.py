@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from rnnviz.cells.interpreters.bounded import bounded_block
 from rnnviz.cells.interpreters.running_error import storage_bound
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.verify.audit_accumulator import Audit, AuditAccumulator, Compared, WrongStep, undetermined
 from rnnviz.verify.audit_sampling import SampleUnitBlock, all_columns, plan_lane, some_columns
@@ -49,6 +50,7 @@ def audit(
     units: int | None = None,
     progress: Callable[[float], None] = lambda _: None,
     folder: Path | None = None,
+    derived: Mapping[str, FloatArray] = {},
 ) -> Audit:
     """Audit one engine's trace, all of it if `full` or if it is small; see `audit_plan` for what else.
 
@@ -57,7 +59,8 @@ def audit(
     Steps of which a recording lacks the result or what they read are not audited.
 
     `units` asks for a glance at this many units of each lane and nothing more. The figures of each time step lie in
-    `folder` if there is one and they are many.
+    `folder` if there is one and they are many. `derived` has arrays (L, D, T, N, U) by name that are filled with the
+    states of the steps that are followed, such as the "c" that the trace lacks.
 
     Raises
     ------
@@ -78,7 +81,9 @@ def audit(
                 plan = plan_lane(trace.shape, error_ratio, full=full, whole=inputs.network.graph.mixes_units)
                 if units is not None:
                     plan = [some_columns(*trace.shape[3:], units)]
-                for done in _audit_lane(inputs, trace, layer, direction, times, plan, tally, ends=units is None):
+                for done in _audit_lane(
+                    inputs, trace, layer, direction, times, plan, tally, derived, ends=units is None
+                ):
                     progress((lane + done) / (layers * directions))
     return tally.audit(trace)
 
@@ -105,6 +110,7 @@ def _audit_lane(
     times: range,
     plan: list[SampleUnitBlock],
     tally: AuditAccumulator,
+    derived: Mapping[str, FloatArray],
     *,
     ends: bool,
 ) -> Iterator[float]:
@@ -116,7 +122,7 @@ def _audit_lane(
     for part in parts:
         followed[np.ix_(part.samples, part.units)] = True
         blocks = _blocks(inputs, part, direction, times)
-        for done in _audit_columns(inputs, trace, layer, direction, part, blocks, tally):
+        for done in _audit_columns(inputs, trace, layer, direction, part, blocks, tally, derived):
             yield (before + done * part.count) / whole
         before += part.count
     if followed.all() or not ends:
@@ -124,7 +130,7 @@ def _audit_lane(
     for part in all_columns(*followed.shape).parts(max(1, _BLOCK_VALUES // widest)):
         fresh = ~followed[np.ix_(part.samples, part.units)]
         for step in _ends(inputs, direction, times):
-            yield from (1.0 for _ in _audit_columns(inputs, trace, layer, direction, part, [step], tally, fresh))
+            yield from (1.0 for _ in _audit_columns(inputs, trace, layer, direction, part, [step], tally, {}, fresh))
 
 
 def _ends(inputs: Inputs, direction: int, times: range) -> list[slice]:
@@ -143,6 +149,7 @@ def _audit_columns(
     columns: SampleUnitBlock,
     blocks: Iterable[slice],
     tally: AuditAccumulator,
+    derived: Mapping[str, FloatArray],
     fresh: NDArray[np.bool_] | None = None,
 ) -> Iterator[float]:
     """Audit blocks of time of some columns, in the order of computation, and yield the fraction of time that is done.
@@ -179,6 +186,8 @@ def _audit_columns(
             first=times.start,
             backward=network.backward(direction),
         )
+        for name, array in derived.items():
+            array[layer, direction, times][(slice(None), *own[name])] = values[name].value
         h, step = engine["h"], values["h"]
         if "c" in values and fresh is None:
             tally.add_cell_states(trace, k, times, own["c"], engine.get("c"), values["c"])

@@ -9,7 +9,7 @@ that is computed first, and, but for an LSTM, the one that is computed last.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import sqrt
+from math import prod, sqrt
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -52,6 +52,11 @@ def some_columns(samples: int, units: int, most_units: int) -> SampleUnitBlock:
     return SampleUnitBlock(np.arange(samples), _spread(units, min(units, most_units)))
 
 
+def follows_all(shape: tuple[int, ...], *, full: bool) -> bool:
+    """Whether an audit follows every column of a trace of the shape (L, D, T, N, H)."""
+    return full or prod(shape) <= FULL
+
+
 def plan_lane(
     shape: tuple[int, int, int, int, int],
     error_ratio: NDArray[np.floating[Any]] | None,
@@ -66,8 +71,7 @@ def plan_lane(
     compute a unit from others: the columns of a sample then are all its units.
     """
     layers, directions, timesteps, samples, units = shape
-    size = layers * directions * timesteps * samples * units
-    if full or size <= FULL:
+    if follows_all(shape, full=full):
         return [all_columns(samples, units)]
     budget = max(1, FULL // (2 * layers * directions * timesteps))
     fraction = sqrt(budget / (samples * units))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.trace import Trace
+from rnnviz.core.trace import DERIVED, Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.verify.displayed import Displayed
 from rnnviz.verify.histogram import Histogram, HistogramAccumulator
@@ -256,7 +256,8 @@ def shared_arrays(reference: Trace, candidate: Trace) -> list[str]:
     """
     if reference.partial or candidate.partial:
         return ["h"]
-    return ["h", *(name for name in reference.over_time() if name != "h" and name in candidate)]
+    names = (name for name in reference.over_time() if name != "h" and not name.startswith(DERIVED))
+    return ["h", *(name for name in names if name in candidate)]
 
 
 def compare(

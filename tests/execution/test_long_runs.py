@@ -1,10 +1,11 @@
 """A long run writes pyramids next to its arrays, and a short one does not."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from rnnviz.core.config import Config
+from rnnviz.core.config import Compare, Config
 from rnnviz.core.inputs import open_inputs
 from rnnviz.core.memory_budget import demand
 from rnnviz.execution.events import RunRequest
@@ -12,30 +13,48 @@ from rnnviz.execution.pipeline import compute, open_traces
 from rnnviz.io.inputs import load_inputs
 from tests.verify.pyramids import with_short_levels
 
-CONFIG = Config.from_mapping(
-    {
-        "network": {"cell": "gru", "input_size": 3, "hidden_size": 4},
-        "sequence": {"timesteps": 90, "batch_size": 2},
-        "compare": {"reference": "manual", "candidates": ["bug:no-h2h-bias", "bug:no-i2h-bias"]},
-    }
-)
+ENDS = ("low", "high")
+DIFFERENCES = ("difference-low", "difference-high", "error_ratio", "marks")
 
 
-def test_a_long_run_writes_pyramids_next_to_its_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = demand(CONFIG).disk
+def config_of(cell: str) -> Config:
+    return Config.from_mapping(
+        {
+            "network": {"cell": cell, "input_size": 3, "hidden_size": 4},
+            "sequence": {"timesteps": 90, "batch_size": 2},
+            "compare": {"reference": "manual", "candidates": ["bug:no-h2h-bias", "bug:no-i2h-bias"]},
+        }
+    )
+
+
+@pytest.mark.parametrize(("cell", "arrays"), [("gru", ["h"]), ("lstm", ["h", "c"])])
+def test_a_long_run_writes_pyramids_next_to_its_arrays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cell: str, arrays: list[str]
+) -> None:
+    config = config_of(cell)
+    plain = demand(config).disk
     with_short_levels(monkeypatch)
-    compute(RunRequest(CONFIG, load_inputs, "off"), tmp_path / "run", lambda *_: None)
-    values = {"h.low", "h.high"}
-    differences = {"h.difference-low", "h.difference-high", "h.error_ratio", "h.marks"}
-    reference, *candidates = open_traces(CONFIG, tmp_path / "run").values()
+    compute(RunRequest(config, load_inputs, "off"), tmp_path / "run", lambda *_: None)
+    values, differences = ({f"{name}.{kind}" for name in arrays for kind in kinds} for kinds in (ENDS, DIFFERENCES))
+    reference, *candidates = open_traces(config, tmp_path / "run").values()
     assert set(reference.pyramids) == values
     assert [set(trace.pyramids) for trace in candidates] == [values | differences] * 2
     assert set(open_inputs(tmp_path / "run" / "inputs").pyramids) == {"x.low", "x.high"}
     stored = sum(path.stat().st_size for path in (tmp_path / "run").rglob("*.level-*.npy"))
     # Each file also has a header of 128 bytes.
-    assert demand(CONFIG).disk - plain == stored - 128 * len(list((tmp_path / "run").rglob("*.level-*.npy")))
+    assert demand(config).disk - plain == stored - 128 * len(list((tmp_path / "run").rglob("*.level-*.npy")))
+
+
+def test_an_array_of_one_engine_alone_has_pyramids_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    config = replace(config_of("lstm"), compare=Compare("torch", ("manual",)))
+    with_short_levels(monkeypatch)
+    compute(RunRequest(config, load_inputs, "off"), tmp_path / "run", lambda *_: None)
+    reference, candidate = open_traces(config, tmp_path / "run").values()
+    assert set(reference.pyramids) == {"h.low", "h.high"}
+    assert {name for name in candidate.pyramids if name.startswith("c.")} == {"c.low", "c.high"}
 
 
 def test_a_short_run_leaves_none(tmp_path: Path) -> None:
-    compute(RunRequest(CONFIG, load_inputs, "off"), tmp_path / "run", lambda *_: None)
-    assert all(trace.pyramids == {} for trace in open_traces(CONFIG, tmp_path / "run").values())
+    compute(RunRequest(config_of("gru"), load_inputs, "off"), tmp_path / "run", lambda *_: None)
+    assert all(trace.pyramids == {} for trace in open_traces(config_of("gru"), tmp_path / "run").values())

@@ -187,7 +187,7 @@ def test_the_tolerance_is_each_comparisons_own() -> None:
 
 def test_a_recording_without_the_inputs_of_a_step_has_no_arithmetic() -> None:
     mine = NAMES[3]
-    result = without(without(tidy(), "manual", "hidden"), mine, "hidden", "output", "state_h")
+    result = without(without(tidy(), "manual", "h"), mine, "h", "out", "state.h")
     found = explain_value(result, WHERE)
     stored = result["manual"].hidden[WHERE.index]
     assert engines(found) == (["gluon", "torch"], ["torch"], {"manual": stored, mine: None})
@@ -198,7 +198,7 @@ def test_a_recording_without_the_inputs_of_a_step_has_no_arithmetic() -> None:
 
 
 def test_where_the_reference_cannot_be_computed_nothing_diverges_from_it() -> None:
-    result = without(tidy(), "gluon", "hidden")
+    result = without(tidy(), "gluon", "h")
     found = explain_value(result, WHERE)
     assert engines(found)[:2] == (list(NAMES[1:]), [])
     assert found.reference.engine == "manual"

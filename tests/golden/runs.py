@@ -64,7 +64,7 @@ RUNS: dict[str, Callable[[], RunResult]] = {
     "agree-audited": lambda: with_judgment(made()),
     "agree-sampled": lambda: with_judgment(made(), coverage=0.3875),
     "agree-undetectable-bugs": lambda: remedied(made(), "no-i2h-bias", "no-h2h-bias"),
-    "agree-recording-lacks-values": lambda: recorded(frozenset({"hidden", "state_h"})),
+    "agree-recording-lacks-values": lambda: recorded(frozenset({"h", "state.h"})),
     "agree-nan": lambda: made(edits={"gluon": edited(np.nan), "manual": edited(np.nan)}),
     "differ-unaudited": lambda: made(edits={"manual": edited(9.0)}),
     "differ-nan": lambda: made(edits={"manual": edited(np.nan)}),

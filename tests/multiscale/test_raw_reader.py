@@ -9,6 +9,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.multiscale.raw_reader import CellReader
 from rnnviz.quantities.catalog import Quantity
 from rnnviz.quantities.gate_cache import LaneGates
+from rnnviz.verify.compare import compare
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.oracles.gates import gates_of
@@ -174,3 +175,17 @@ def test_read_values_are_a_copy(result: RunResult) -> None:
         values = cells(result, quantity, candidate=candidate).read(layer, 1, TIMES, slice(0, 2)).values
         assert not np.shares_memory(values, result["manual"].hidden)
         assert not np.shares_memory(values, result.inputs.sequence)
+
+
+def test_an_array_that_is_compared_has_the_marks_of_its_own_comparison(result: RunResult) -> None:
+    reference, candidate = result["gluon"], result["manual"]
+    c = candidate["c"].copy()
+    c[(*LANE, 3, SAMPLE, 2)] += 1.0
+    candidate = candidate.with_arrays({"c": c})
+    found = compare(reference, candidate, RTOL, ATOL, name="c")
+    comparison = replace(result.comparisons[0], arrays={"c": found})
+    changed = replace(result, traces={"gluon": reference, "manual": candidate}, comparisons=(comparison,))
+    tile = cells(changed, "c").read(*LANE, slice(0, T), slice(0, H))
+    assert tile.marks is not None
+    assert np.argwhere(tile.marks).tolist() == [[2, 3]]
+    np.testing.assert_array_equal(tile.values, c[(*LANE, slice(None), SAMPLE)].T)

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from rnnviz.text.verdict_details import others
+from rnnviz.text.verdict_details import arrays, others
 from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, fill, likely_causes, plain, report, verdict_sentence
+from rnnviz.verify.compare import compare
 from rnnviz.verify.verdict import Verdict
 from tests.factories import make_result, with_judgment
 from tests.golden.runs import ELSEWHERE, EXACT, RUNS, WHERE, edited, made, recorded, remedied
@@ -125,7 +126,7 @@ def test_the_coverage_is_the_least_and_recordings_do_not_reduce_it() -> None:
     lacking = replace(uneven, traces={**result.traces, "manual": partial})
     assert verdict_sentence(lacking, "manual").coverage == 1.0
     assert verdict_sentence(made(), "manual").coverage is None
-    assert verdict_sentence(recorded(frozenset({"hidden"})), "manual").partial
+    assert verdict_sentence(recorded(frozenset({"h"})), "manual").partial
 
 
 def test_a_custom_step_is_named_by_its_file() -> None:
@@ -149,3 +150,14 @@ def test_a_template_becomes_parts_with_links_and_strong_text() -> None:
         link,
         TextPart("."),
     )
+
+
+def test_each_array_that_both_engines_give_has_a_note() -> None:
+    result = make_result(("manual", "bug:no-h2h-bias"), cell="lstm")
+    comparison = result.comparisons[0]
+    cells = compare(*result.traces.values(), comparison.rtol, comparison.atol, name="c")
+    assert arrays(comparison) == ()
+    (note,) = arrays(replace(comparison, arrays={"c": cells}))
+    assert note.startswith(f"c: {cells.mismatched} of {cells.elements} values")
+    (note,) = arrays(replace(comparison, arrays={"c": compare(result.reference, result.reference, 0.0, 0.0, name="c")}))
+    assert note == f"c: all {cells.elements} values are equal."

@@ -10,6 +10,7 @@ from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.elided_label import ElidedLabel
 from rnnviz.gui.views.mismatch_model import MismatchModel
 from rnnviz.gui.views.number_table import NumberTable
+from rnnviz.text.verdict_details import arrays
 from rnnviz.verify.mismatches import MismatchRows, mismatch_rows
 from rnnviz.verify.result import RunResult
 
@@ -67,6 +68,11 @@ class MismatchList(ResultView):
         """The title with the number of mismatches."""
         return self.title if self._rows is None else f"{self.title}  {number_format.count(self._total())}"
 
+    @property
+    def description(self) -> str:
+        """The text above the table."""
+        return self._description.text()
+
     def copy_text(self) -> str:
         """The selected rows, or all rows."""
         return self.table.copy_text() if self._rows is not None and len(self._rows) else ""
@@ -121,10 +127,12 @@ class MismatchList(ResultView):
     def _refresh(self) -> None:
         result, rows = self._result, self._rows
         self._pages.setCurrentIndex(0 if rows is None or not self._total() else 1)
+        # The rows are of h; the other arrays have a line each.
+        others = () if result is None or self._candidate is None else arrays(result.comparison(self._candidate))
         self._empty.setText(
             "Press F5 to list the values that differ by more than the tolerance."
             if result is None
-            else f"No value of {self._candidate} is outside the tolerance."
+            else "\n".join((f"No value of {self._candidate} is outside the tolerance.", *others))
         )
         if result is None or rows is None:
             self.model.show_rows(None, "reference", "candidate")
@@ -133,7 +141,8 @@ class MismatchList(ResultView):
         shown = f"{number_format.count(len(rows))} mismatches"
         if len(rows) < rows.total:
             shown = f"The first {number_format.count(len(rows))} of {number_format.count(rows.total)} mismatches"
-        self._description.setText(f"{shown}, in the order of computation; click a heading to sort them.")
+        shown = f"{shown}, in the order of computation; click a heading to sort them."
+        self._description.setText("  ".join((shown, *others)))
         self.table.fit_columns(self.model.widest(), growing=(5, 6, 7, 8, 9))
 
     def _total(self) -> int:

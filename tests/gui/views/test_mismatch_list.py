@@ -1,5 +1,7 @@
 """The mismatch list: one row for each value outside the tolerance, sorted, narrowed down, visited."""
 
+from dataclasses import replace
+
 import pytest
 from PySide6.QtCore import Qt
 
@@ -7,6 +9,8 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.mismatch_list import MismatchList
+from rnnviz.text.verdict_details import arrays
+from rnnviz.verify.compare import compare
 from tests.factories import make_result
 
 PLACES = {
@@ -103,3 +107,11 @@ def test_a_copy_has_headings_places_and_every_digit(shown: MismatchList) -> None
 def test_both_themes_draw_the_list(shown: MismatchList, theme) -> None:
     shown.apply_theme(theme)
     assert not shown.grab().isNull()
+
+
+def test_another_array_that_is_compared_has_a_line(view: MismatchList) -> None:
+    result = make_result(("manual", "bug:no-h2h-bias"), cell="lstm")
+    comparison = result.comparisons[0]
+    cells = compare(*result.traces.values(), comparison.rtol, comparison.atol, name="c")
+    view.show_result(replace(result, comparisons=(replace(comparison, arrays={"c": cells}),)), "bug:no-h2h-bias")
+    assert arrays(replace(comparison, arrays={"c": cells}))[0] in view.description

@@ -198,12 +198,12 @@ def test_recorded_values_are_available_and_missing_ones_unanswered() -> None:
         held = replace(made, traces={**made.traces, name: replace(trace, missing=frozenset(missing))})
         return asked(holds, held).reason
 
-    assert reason("len(candidate.state) == 1", "output") == reason("shape(candidate.out) == (N, T, H)", "state_h") == ""
-    assert reason("len(candidate.state) == 1", "state_h") == "golden.npz did not return state."
-    assert reason("shape(candidate.out) == (N, T, H)", "output") == "golden.npz did not return out."
-    assert reason("len(candidate.h(1)) == T", "hidden") == ""
+    assert reason("len(candidate.state) == 1", "out") == reason("shape(candidate.out) == (N, T, H)", "state.h") == ""
+    assert reason("len(candidate.state) == 1", "state.h") == "golden.npz did not return state."
+    assert reason("shape(candidate.out) == (N, T, H)", "out") == "golden.npz did not return out."
+    assert reason("len(candidate.h(1)) == T", "h") == ""
     for lane in ("candidate.h(0)", "candidate.gate('change', 1)"):
-        assert reason(f"len({lane}) == T", "hidden") == "golden.npz lacks values that this needs."
+        assert reason(f"len({lane}) == T", "h") == "golden.npz lacks values that this needs."
 
 
 def test_several_statements_are_each_found_in_their_order() -> None:

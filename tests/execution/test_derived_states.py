@@ -1,0 +1,68 @@
+"""Cell states that an engine does not give are stored by the audit."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnviz.core.config import Config
+from rnnviz.core.inputs import open_inputs
+from rnnviz.execution.events import AuditMode, RunRequest
+from rnnviz.execution.pipeline import compute, judge_computed, open_traces
+from rnnviz.io.inputs import load_inputs
+from rnnviz.quantities.gates import GateReader
+from rnnviz.verify import audit_sampling
+
+pytest.importorskip("torch")
+
+
+def config_of(cell: str) -> Config:
+    return Config.from_mapping(
+        {
+            "network": {
+                "cell": cell,
+                "input_size": 3,
+                "hidden_size": 4,
+                "num_layers": 2,
+                "bidirectional": True,
+                "dtype": "float64",
+            },
+            "sequence": {"timesteps": 7, "batch_size": 2},
+            "compare": {"reference": "manual", "candidates": ["torch"]},
+        }
+    )
+
+
+def run(folder: Path, audit: AuditMode, cell: str = "lstm") -> None:
+    request = RunRequest(config_of(cell), load_inputs, audit)
+    outcome = compute(request, folder, lambda *_: None)
+    judge_computed(request, folder, outcome, lambda *_: None)
+
+
+def test_the_audit_stores_the_cell_states_of_an_engine_that_gives_none(tmp_path: Path) -> None:
+    run(tmp_path / "run", "auto")
+    traces = open_traces(config_of("lstm"), tmp_path / "run")
+    assert traces["torch"].cell is None
+    assert "derived.c" not in traces["manual"]
+    np.testing.assert_allclose(traces["torch"]["derived.c"], traces["manual"]["c"], atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["c", "i"])
+def test_a_lane_of_stored_cell_states_is_that_of_followed_ones(tmp_path: Path, name: str) -> None:
+    run(tmp_path / "run", "auto")
+    inputs, trace = open_inputs(tmp_path / "run" / "inputs"), open_traces(config_of("lstm"), tmp_path / "run")["torch"]
+    lane = 1, 1, 1, name, slice(0, 7), slice(0, 4)
+    followed = GateReader(inputs, trace.with_arrays({"derived.c": None})).lane(*lane)
+    np.testing.assert_allclose(GateReader(inputs, trace).lane(*lane), followed, atol=1e-12)
+    if name == "c":
+        np.testing.assert_array_equal(GateReader(inputs, trace).lane(*lane), trace["derived.c"][1, 1, :, 1])
+
+
+def test_no_cell_states_are_stored_of_a_sampled_audit_or_a_cell_without_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path / "gru", "full", "gru")
+    monkeypatch.setattr(audit_sampling, "FULL", 10)
+    run(tmp_path / "lstm", "auto")
+    for cell in ("gru", "lstm"):
+        assert "derived.c" not in open_traces(config_of(cell), tmp_path / cell)["torch"]
