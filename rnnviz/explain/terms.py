@@ -32,27 +32,6 @@ class Term:
     name: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True)
-class RemainingTerms:
-    """The terms that are not listed: how many there are, and the sum of what they add."""
-
-    count: int
-    contribution: float
-
-
-@dataclass(frozen=True)
-class TermBar:
-    """One step of a waterfall from 0 to the pre-activation.
-
-    `term` is None for a bias, whose `kind` shows which; `start` and `stop` are the partial sums before and after.
-    """
-
-    kind: Kind
-    term: Term | None
-    start: float
-    stop: float
-
-
 _NOTHING = np.zeros(0)
 
 
@@ -106,44 +85,9 @@ class PreActivation:
 
     def by_weight(self) -> NDArray[np.intp]:
         """(n,): the places of the terms, those first that add most; NaN and infinity weigh more than any number."""
-        weight = np.abs(self._contributions)
+        weight = np.abs(np.concatenate([part.contributions for part in self.parts]))
         weight[np.isnan(weight)] = np.inf
         return np.argsort(-weight, kind="stable")
-
-    def ranked(self, k: int) -> tuple[list[Term], RemainingTerms]:
-        """The k terms that weigh most, by the magnitude of what they add, and the rest of them summed."""
-        order = self.by_weight()
-        with np.errstate(all="ignore"):
-            rest = RemainingTerms(len(order[k:]), float(self._contributions[order[k:]].sum()))
-        return [self.term(int(place)) for place in order[:k]], rest
-
-    @property
-    def _contributions(self) -> Floats:
-        return np.concatenate([part.contributions for part in self.parts])
-
-    @cached_property
-    def partial_sums(self) -> Floats:
-        """(n + 2,): the argument as it grows, term by term and bias by bias; the last is `sum`."""
-        with np.errstate(all="ignore"):
-            sums, before = [self.u.partial_sums], self.u.total
-            for part in self.parts[1:]:
-                # Parts beside u and v have no bias.
-                last = None if part.kind in _BIASED else -1
-                sums.append(before + part.factor * part.partial_sums[:last])
-                before = float(sums[-1][-1]) if len(sums[-1]) else before
-            return np.concatenate(sums)
-
-    def waterfall(self) -> list[TermBar]:
-        """A bar for every term and bias, in the order of evaluation."""
-        sums = self.partial_sums
-        entries: list[tuple[AffinePart, Term | None]] = []
-        for part in self.parts:
-            entries += [(part, _term(part, index)) for index in range(len(part.products))]
-            entries += [(part, None)] if part.kind in _BIASED else []
-        return [
-            TermBar(part.kind, term, float(start), float(stop))
-            for (part, term), start, stop in zip(entries, np.concatenate([[0.0], sums[:-1]]), sums, strict=True)
-        ]
 
 
 def _term(part: AffinePart, index: int) -> Term:

@@ -244,30 +244,6 @@ def _affine(v: Floats, weight: Floats, bias: Floats) -> Floats:
     return product.reshape(*v.shape[:2], -1)
 
 
-def gate_lane(
-    inputs: Inputs,
-    trace: Trace,
-    layer: int,
-    direction: int,
-    sample: int,
-    name: str,
-    times: slice,
-    units: slice,
-    reader: GateReader | None = None,
-) -> FloatArray:
-    """(T', U') in the trace's dtype: one of the `gate_quantities` of some time steps and units, or (T', 1).
-
-    `reader` is what the caller keeps for the next look at the same trace. The slices have both ends and no step.
-
-    Raises
-    ------
-    KeyError
-        If the cell has no such quantity.
-    """
-    own = GateReader(inputs, trace) if reader is None else reader
-    return own.lane(layer, direction, sample, name, times, units)
-
-
 def gate_blocks(
     inputs: Inputs, trace: Trace, layer: int, direction: int, names: Sequence[str], length: int | None = None
 ) -> Iterator[tuple[slice, dict[str, FloatArray]]]:

@@ -194,7 +194,7 @@ def test_of_a_large_network_those_that_weigh_most_are_listed_and_the_rest_is_sum
         listed = columns(text, "x[t=1, i=0]") + columns(text, "x[t=1, i=1]") + columns(text, "x[t=1, i=2]")
         listed += [row for unit in range(60) for row in columns(text, f"h[t=0, u={unit}]")]
         assert len(listed) == shown
-        ranked = gate.pre.ranked(shown)[0]
+        ranked = [gate.pre.term(int(place)) for place in gate.pre.by_weight()[:shown]]
         assert sorted(row[2] for row in listed) == sorted(format_short(term.product) for term in ranked)
         more = [line.split() for line in text.splitlines() if " more " in line or " terms " in line]
         assert sum(int(words[0]) for words in more) == 63 - shown

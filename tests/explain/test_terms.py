@@ -15,7 +15,7 @@ from rnnviz.explain.explanation import Explanation, cell_states_of, explain_valu
 from rnnviz.explain.report import report
 from rnnviz.explain.step_breakdown import StepBreakdown, explain
 from rnnviz.explain.term_table import ledger
-from rnnviz.explain.terms import PreActivation, RemainingTerms, Term, TermBar
+from rnnviz.explain.terms import PreActivation, Term
 from rnnviz.explain.worked_step import AffinePart
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.result import RunResult
@@ -48,30 +48,13 @@ def test_terms_are_in_the_order_of_evaluation_and_by_weight() -> None:
     assert PRE.by_weight().tolist() == [1, 4, 3, 0, 2]
     alike = AffinePart("i2h", "", np.tile([1.0, -1.0], 50), np.ones(100), 0.0)
     assert PreActivation(alike, alike).by_weight().tolist() == list(range(200))
-    assert PRE.ranked(3) == ([terms[1], terms[4], terms[3]], RemainingTerms(2, 1.5))
-    assert PRE.ranked(0) == ([], RemainingTerms(5, 0.0))
-    assert PRE.ranked(9)[1] == RemainingTerms(0, 0.0)
-
-
-def test_a_waterfall_has_a_bar_for_each_term_and_bias() -> None:
-    terms: list[Term | None] = [*PRE.terms()]
-    sums = [0.0, 1.0, -3.0, -2.5, -2.25, -3.75, 0.25, -0.75]
-    assert PRE.partial_sums.tolist() == sums[1:]
-    assert PRE.waterfall() == [
-        TermBar(kind, term, start, stop)
-        for kind, term, start, stop in zip(
-            ["i2h"] * 4 + ["h2h"] * 3, [*terms[:3], None, *terms[3:], None], sums[:-1], sums[1:], strict=True
-        )
-    ]
 
 
 def test_nonfinite_terms_weigh_most_and_raise_no_warning() -> None:
     wild = replace(A, inputs=np.array([inf, nan, 1.0]))
     assert PreActivation(wild, B).by_weight().tolist() == [0, 1, 4, 3, 2]
     assert isnan(PreActivation(wild, AffinePart("h2h", "", np.array([0.0, 1e300]), np.array([inf, 1e300]), 0.0)).sum)
-    assert isnan(PreActivation(wild, replace(B, factor=inf)).ranked(1)[1].contribution)
     apart = replace(A, inputs=np.array([inf, inf, 1e308]))
-    assert isnan(PreActivation(apart, B).ranked(0)[1].contribution)
     assert isnan(PreActivation(apart, B).sum)
 
 
@@ -90,8 +73,6 @@ def test_no_number_is_too_large_to_be_explained_in_every_form(cell: str, numbers
     assert found.sentences
     assert all(name in report(found, top) for name in ("manual", "torch") for top in (None, 1))
     assert json.loads(json.dumps(to_json(found), allow_nan=False))["value"]["manual"] == "Infinity"
-    for gate in found.reference.gates:
-        assert len(gate.pre.waterfall()) == len(gate.pre) + 2
     for line in equations(found.reference):
         for order in ("index", "weight"):
             for top in (0, 1, None):

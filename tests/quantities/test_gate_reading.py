@@ -12,7 +12,7 @@ from rnnviz.core.config import CELL_NAMES
 from rnnviz.core.parameters import LayerParameters, Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.quantities import gates
-from rnnviz.quantities.gates import GateQuantity, GateReader, gate_blocks, gate_lane, gate_quantities
+from rnnviz.quantities.gates import GateQuantity, GateReader, gate_blocks, gate_quantities
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.oracles.gates import gates_of
@@ -57,7 +57,7 @@ def test_any_part_of_a_lane_is_that_of_plain_python(
             for name, whole in expected.items():
                 own = whole[layer, direction, times, samples, slice(0, 1) if name == "norm" else units]
                 np.testing.assert_allclose(found[name], own, rtol=1e-12, atol=1e-14, err_msg=name)
-                one = gate_lane(result.inputs, result["manual"], layer, direction, 2, name, times, units, reader)
+                one = reader.lane(layer, direction, 2, name, times, units)
                 whole_one = whole[layer, direction, times, 2, slice(0, 1) if name == "norm" else units]
                 np.testing.assert_allclose(one, whole_one, rtol=1e-12, atol=1e-14, err_msg=name)
 
@@ -65,7 +65,7 @@ def test_any_part_of_a_lane_is_that_of_plain_python(
 def test_a_float32_trace_is_computed_in_float64_and_returned_in_float32() -> None:
     result = result_of("gru", "float32")
     for name, whole in expected_of(result, result["manual"]).items():
-        found = gate_lane(result.inputs, result["manual"], 1, 1, 2, name, slice(0, T), slice(0, H))
+        found = GateReader(result.inputs, result["manual"]).lane(1, 1, 2, name, slice(0, T), slice(0, H))
         assert found.dtype == np.float32
         np.testing.assert_array_max_ulp(found, whole[1, 1, :, 2].astype(np.float32), 1)
 
@@ -75,11 +75,11 @@ def test_nonfinite_and_huge_numbers_follow_arithmetic_without_a_warning() -> Non
     hidden = np.array(result["manual"].hidden)
     hidden[0, 0, 2, 1, 0], hidden[0, 0, 4, 1, 0] = 1e200, np.inf
     trace = result["manual"].with_arrays({"h": hidden})
-    norm = gate_lane(result.inputs, trace, 0, 0, 1, "norm", slice(0, T), slice(0, H))
+    norm = GateReader(result.inputs, trace).lane(0, 0, 1, "norm", slice(0, T), slice(0, H))
     assert np.isinf(norm).ravel().tolist() == [False, False, True, False, True, False]
-    forget = gate_lane(result.inputs, trace, 0, 0, 1, "f", slice(0, T), slice(0, H))
+    forget = GateReader(result.inputs, trace).lane(0, 0, 1, "f", slice(0, T), slice(0, H))
     assert set(forget[3]) | set(forget[5]) <= {0.0, 1.0}
-    c = gate_lane(result.inputs, trace, 0, 0, 1, "c", slice(0, T), slice(0, H))
+    c = GateReader(result.inputs, trace).lane(0, 0, 1, "c", slice(0, T), slice(0, H))
     assert np.isfinite(c).all()
 
 
@@ -195,7 +195,7 @@ def test_a_cells_quantities_have_their_names_and_limits() -> None:
 def test_the_error_of_a_quantity_that_a_cell_lacks_lists_those_that_it_has() -> None:
     result = result_of("gru")
     with pytest.raises(KeyError) as refused:
-        gate_lane(result.inputs, result["manual"], 0, 0, 0, "f", slice(0, 1), slice(0, 1))
+        GateReader(result.inputs, result["manual"]).lane(0, 0, 0, "f", slice(0, 1), slice(0, 1))
     assert refused.value.args == (
         "f is not a quantity of the cell gru: it has r, z, n, pre_r, pre_z, pre_n, change, norm",
     )

@@ -18,7 +18,7 @@ from rnnviz.engines.manual import ManualEngine
 from rnnviz.explain.step_breakdown import explain
 from rnnviz.io.inputs import load_inputs
 from rnnviz.quantities import gates
-from rnnviz.quantities.gates import GateReader, gate_blocks, gate_lane, gate_quantities
+from rnnviz.quantities.gates import GateReader, gate_blocks, gate_quantities
 from tests.oracles.computed import computed
 from tests.strategies import configs
 from tests.verify.audit_helpers import inputs_of
@@ -40,7 +40,7 @@ def expected(inputs: Inputs, trace: Trace, name: str, where: Location) -> float:
 
 def whole(inputs: Inputs, trace: Trace, name: str, layer: int, direction: int, sample: int) -> NDArray[Any]:
     timesteps, units = inputs.timesteps, inputs.network.hidden_size
-    return gate_lane(inputs, trace, layer, direction, sample, name, slice(0, timesteps), slice(0, units))
+    return GateReader(inputs, trace).lane(layer, direction, sample, name, slice(0, timesteps), slice(0, units))
 
 
 @given(st.data())
@@ -78,7 +78,7 @@ def test_a_part_is_a_part_of_the_whole_in_blocks_of_any_length(
     reader = GateReader(inputs, trace)
     for times, units in ((slice(50, 60), slice(1, 3)), (slice(0, 60), slice(0, 4)), (slice(13, 14), slice(3, 4))):
         for name in names:
-            part = gate_lane(inputs, trace, 1, direction, 2, name, times, units, reader)
+            part = reader.lane(1, direction, 2, name, times, units)
             own = wholes[name][times] if name == "norm" else wholes[name][times, units]
             np.testing.assert_allclose(part, own, rtol=1e-6, atol=1e-7)
 
