@@ -7,7 +7,7 @@ one.
 All samples have theirs, so that a change of the sample is as quick as any other.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -22,6 +22,17 @@ from rnnviz.verify.metrics import BlockDifference, signed_difference
 _BLOCK_VALUES = 1 << 16
 
 Values: TypeAlias = NDArray[Any]
+
+Kind: TypeAlias = tuple[np.ufunc, float, str]
+"""How blocks are reduced, the value that changes nothing of it, and the type, "" for the array's own."""
+
+_VALUES: dict[str, Kind] = {"low": (np.minimum, np.inf, ""), "high": (np.maximum, -np.inf, "")}
+_DIFFERENCES: dict[str, Kind] = {
+    "difference-low": (np.minimum, np.inf, ""),
+    "difference-high": (np.maximum, -np.inf, ""),
+    "error_ratio": (np.maximum, 0.0, "float32"),
+    "marks": (np.logical_or, False, "bool"),
+}
 
 
 class Reduction:
@@ -58,62 +69,23 @@ class Reduction:
                     target[layer, direction, start : start + len(blocks)] = blocks
 
 
-class ValuePyramids:
-    """The smallest and the largest values of an array."""
+class Pyramids:
+    """Those pyramids of an array that `kinds` name."""
 
-    def __init__(self, folder: Path, name: str, dtype: str, shape: tuple[int, ...]) -> None:
-        self._ends = (
-            Reduction(folder, f"{name}.low", dtype, shape, np.minimum, np.inf),
-            Reduction(folder, f"{name}.high", dtype, shape, np.maximum, -np.inf),
-        )
+    def __init__(self, folder: Path, name: str, array: FloatArray, kinds: Mapping[str, Kind]) -> None:
+        self._reductions = {
+            kind: Reduction(folder, f"{name}.{kind}", dtype or array.dtype.name, array.shape, ufunc, start)
+            for kind, (ufunc, start, dtype) in kinds.items()
+        }
 
-    def add(self, layer: int, direction: int, first: int, values: FloatArray) -> None:
-        """Reduce the values (B, N, U) of the time steps from `first` on."""
-        for end in self._ends:
-            end.add(layer, direction, first, values)
-
-    def finish(self) -> None:
-        """Make the coarser levels."""
-        for end in self._ends:
-            end.finish()
-
-
-class DifferencePyramids:
-    """Pyramids of a candidate's differences from the reference: extremes, error ratios and marks."""
-
-    def __init__(self, folder: Path, name: str, dtype: str, shape: tuple[int, ...]) -> None:
-        self._low = Reduction(folder, f"{name}.difference-low", dtype, shape, np.minimum, np.inf)
-        self._high = Reduction(folder, f"{name}.difference-high", dtype, shape, np.maximum, -np.inf)
-        self._error_ratio = Reduction(folder, f"{name}.error_ratio", "float32", shape, np.maximum, 0.0)
-        self._marks = Reduction(folder, f"{name}.marks", "bool", shape, np.logical_or, False)
-
-    def add(
-        self,
-        layer: int,
-        direction: int,
-        first: int,
-        r: FloatArray,
-        c: FloatArray,
-        difference: BlockDifference,
-    ) -> None:
-        """Reduce the differences of c from r, both (B, N, U), from `first` on."""
-        signed = _signed(r, c, difference)
-        self._low.add(layer, direction, first, signed)
-        self._high.add(layer, direction, first, signed)
-        if difference.error.any():
-            self._error_ratio.add(layer, direction, first, difference.error_ratio)
-            # An error ratio is above 1 exactly where the error is above the tolerance.
-            self._marks.add(layer, direction, first, difference.error_ratio > 1.0)
-
-    def skip(self, layer: int, direction: int, first: int, shape: tuple[int, ...]) -> None:
-        """Have no difference in the time steps (B, N, U) from `first` on."""
-        nothing = np.full(shape, np.nan, np.float32)
-        for reduction in (self._low, self._high, self._error_ratio):
-            reduction.add(layer, direction, first, nothing)
+    def add(self, layer: int, direction: int, first: int, values: Mapping[str, Values]) -> None:
+        """Reduce values (B, N, U) of the time steps from `first` on, by the kind of their pyramid."""
+        for kind, block in values.items():
+            self._reductions[kind].add(layer, direction, first, block)
 
     def finish(self) -> None:
         """Make the coarser levels."""
-        for reduction in (self._low, self._high, self._error_ratio, self._marks):
+        for reduction in self._reductions.values():
             reduction.finish()
 
 
@@ -123,38 +95,35 @@ class ComparedPyramids:
     def __init__(self, reference: Trace, candidate: Trace, name: str = "h", *, first: bool) -> None:
         assert reference.folder is not None
         assert candidate.folder is not None
-        of = name, candidate[name].dtype.name, candidate[name].shape
-        self._reference = ValuePyramids(reference.folder, *of) if first else None
-        self._candidate = ValuePyramids(candidate.folder, *of)
-        self._differences = DifferencePyramids(candidate.folder, *of)
+        self._candidate = Pyramids(candidate.folder, name, candidate[name], _VALUES | _DIFFERENCES)
+        self._reference = Pyramids(reference.folder, name, reference[name], _VALUES) if first else None
 
     def add(
-        self,
-        layer: int,
-        direction: int,
-        first: int,
-        r: FloatArray,
-        c: FloatArray,
-        difference: BlockDifference | None,
+        self, layer: int, direction: int, first: int, r: FloatArray, c: FloatArray, difference: BlockDifference | None
     ) -> None:
-        """Reduce the reference's and the candidate's values, both (B, N, H), of the time steps from `first` on.
+        """Reduce the reference's and the candidate's values, both (B, N, U), of the time steps from `first` on.
 
         `difference` is theirs; None where they are not compared.
         """
+        at = layer, direction, first
         if self._reference is not None:
-            self._reference.add(layer, direction, first, r)
-        self._candidate.add(layer, direction, first, c)
+            self._reference.add(*at, dict.fromkeys(_VALUES, r))
+        self._candidate.add(*at, dict.fromkeys(_VALUES, c))
         if difference is None:
-            self._differences.skip(layer, direction, first, r.shape)
-        else:
-            self._differences.add(layer, direction, first, r, c, difference)
+            nothing = np.full(r.shape, np.nan, np.float32)
+            self._candidate.add(*at, dict.fromkeys(("difference-low", "difference-high", "error_ratio"), nothing))
+            return
+        self._candidate.add(*at, dict.fromkeys(("difference-low", "difference-high"), _signed(r, c, difference)))
+        if difference.error.any():
+            # An error ratio is above 1 exactly where the error is above the tolerance.
+            marks = difference.error_ratio > 1.0
+            self._candidate.add(*at, {"error_ratio": difference.error_ratio, "marks": marks})
 
     def finish(self) -> None:
         """Make the coarser levels."""
         if self._reference is not None:
             self._reference.finish()
         self._candidate.finish()
-        self._differences.finish()
 
 
 def needs_pyramid(trace: Trace, name: str = "h") -> bool:
@@ -166,10 +135,10 @@ def build_values(folder: Path, name: str, array: FloatArray) -> None:
     """Read an array (L, D, T, N, U) once and leave the pyramids of its values in `folder`, if it is long."""
     if not levels_of(array.shape):
         return
-    pyramids = ValuePyramids(folder, name, array.dtype.name, array.shape)
+    pyramids = Pyramids(folder, name, array, _VALUES)
     for layer, direction in np.ndindex(array.shape[:2]):
         for times in _slices(array.shape, 1):
-            pyramids.add(layer, direction, times.start, array[layer, direction, times])
+            pyramids.add(layer, direction, times.start, dict.fromkeys(_VALUES, array[layer, direction, times]))
     pyramids.finish()
 
 
