@@ -115,109 +115,75 @@ _RATIOS, _ULPS = (-40, 39), (-1, 63)
 """The octaves of the histograms: error ratios from 1e-12 to 1e12, every distance in ulp."""
 
 
-class ComparisonAccumulator:
-    """The figures of the blocks that were added, which come in the order of computation."""
+class _Accumulator:
+    """The figures of the blocks of an array that were added, which come in the order of computation."""
 
-    def __init__(
-        self,
-        shape: tuple[int, ...],
-        rtol: float,
-        error_over_time: NDArray[np.float64],
-        error_ratio_over_time: NDArray[np.float64],
-        mismatched_over_time: NDArray[np.int64],
-        *,
-        reverse: bool = False,
-    ) -> None:
-        """Begin with nothing; the arrays over time (L, D, T) hold zeros and are filled."""
-        layers, directions, _, samples, units = shape
-        self._rtol, self._reverse = rtol, reverse
-        self._error_over_time = error_over_time
-        self._error_ratio_over_time = error_ratio_over_time
-        self._mismatched_over_time = mismatched_over_time
-        self.error_ratio_by_column = np.zeros((layers, directions, samples, units))
-        self.max_abs_error, self.max_abs_error_at = -1.0, Location(reverse=reverse)
-        self.max_error_ratio, self.max_ulp, self.passing_atol = 0.0, 0, 0.0
-        self.mismatched = 0
-        self.first: Mismatch | None = None
-        self.nonfinite = [0, 0, 0]
-        self.error_ratios, self.ulps = (HistogramAccumulator(*octaves, reverse=reverse) for octaves in (_RATIOS, _ULPS))
+    def __init__(self, reference: Trace, candidate: Trace, rtol: float, atol: float, name: str, folder: Path | None):
+        """Begin with nothing; arrays over time (L, D, T) lie in `folder` if there is one and they are many."""
+        self._pair, self._name, self._rtol, self._atol = (reference, candidate), name, rtol, atol
+        self._reverse, shape = reference.reverse, reference[name].shape
+        self._elements, self._size = 0, reference[name].size
+        dtypes = dict(zip(Comparison.NAMES, ("float64", "float64", "int64"), strict=True))
+        self._over_time, self._stored = over_time(folder, f"comparison.{name}", dtypes, shape[:3])
+        self._by_column = np.zeros((*shape[:2], *shape[3:]))
+        self._max_abs_error, self._max_abs_error_at = -1.0, Location(reverse=self._reverse)
+        self._max_error_ratio, self._max_ulp, self._passing_atol = 0.0, 0, 0.0
+        self._mismatched = 0
+        self._first: Mismatch | None = None
+        self._nonfinite = [0, 0, 0]
+        self._error_ratios, self._ulps = (HistogramAccumulator(*o, reverse=self._reverse) for o in (_RATIOS, _ULPS))
 
     def add(
-        self, layer: int, direction: int, start: int, r: FloatArray, c: FloatArray, difference: BlockDifference
+        self, layer: int, direction: int, start: int, r: FloatArray, c: FloatArray, difference: BlockDifference | None
     ) -> None:
-        """Add a block of time steps.
-
-        Parameters
-        ----------
-        layer, direction, start : int
-            The lane, and the first time step.
-        r, c : ndarray of shape (B, N, H)
-            Values of the reference and the candidate.
-        difference : BlockDifference
-            Their errors.
-        """
+        """Add a block of time steps (B, N, H) and its difference, None where the values are not compared."""
+        times = layer, direction, slice(start, start + len(r))
+        if difference is None:
+            self._over_time["error_ratio_over_time"][times] = self._over_time["error_over_time"][times] = np.nan
+            return
+        self._elements += r.size
         error, error_ratio, ulp = difference.error, difference.error_ratio, difference.ulp
-        times = slice(start, start + len(r))
-        over_time = _over_time(error_ratio)
-        self._error_ratio_over_time[layer, direction, times] = over_time
-        columns = self.error_ratio_by_column[layer, direction]
+        over_time = self._over_time["error_ratio_over_time"][times] = _over_time(error_ratio)
+        columns = self._by_column[layer, direction]
         np.maximum(columns, error_ratio.max(axis=0) if len(r) > 1 else error_ratio[0], out=columns)
         largest_ulp = int(ulp.max())
-        self.error_ratios.add(error_ratio, layer, direction, start)
-        self.ulps.add_distances(ulp, layer, direction, start, largest_ulp)
+        self._error_ratios.add(error_ratio, layer, direction, start)
+        self._ulps.add_distances(ulp, layer, direction, start, largest_ulp)
         # An error ratio is above 1 exactly where the error is above the tolerance.
         worst = float(over_time.max())
         if worst > 1.0:
             self._mismatches(layer, direction, start, error_ratio > 1.0, r, c)
         finite = difference.finite
         if finite is not None:
-            self.nonfinite[0] += int((~np.isfinite(r)).sum())
-            self.nonfinite[1] += int((~np.isfinite(c)).sum())
-            self.nonfinite[2] += int(np.isinf(error[~finite]).sum())
+            self._nonfinite[0] += int((~np.isfinite(r)).sum())
+            self._nonfinite[1] += int((~np.isfinite(c)).sum())
+            self._nonfinite[2] += int(np.isinf(error[~finite]).sum())
             # Pairs that are not finite are counted above; the figures below speak of the others.
             error, largest_ulp = np.where(finite, error, 0.0), int(ulp.max(initial=0, where=finite))
             worst = float(np.where(finite, error_ratio, 0.0).max())
-        error_over_time = _over_time(error)
-        self._error_over_time[layer, direction, times] = error_over_time
+        error_over_time = self._over_time["error_over_time"][times] = _over_time(error)
         largest = float(error_over_time.max())
-        if largest > self.max_abs_error:
-            self._largest_error(layer, direction, start, error)
-        self.max_error_ratio = max(self.max_error_ratio, worst)
-        self.max_ulp = max(self.max_ulp, largest_ulp)
-        if largest > self.passing_atol:
+        if largest > self._max_abs_error:
+            t, *place = (int(i) for i in np.unravel_index(int(error.argmax()), error.shape))
+            self._max_abs_error = largest
+            self._max_abs_error_at = Location(layer, direction, start + t, *place, reverse=self._reverse)
+        self._max_error_ratio = max(self._max_error_ratio, worst)
+        self._max_ulp = max(self._max_ulp, largest_ulp)
+        if largest > self._passing_atol:
             self._pass(error, r)
-
-    def skip(self, layer: int, direction: int, times: slice) -> None:
-        """Mark time steps without compared values as NaN.
-
-        Parameters
-        ----------
-        layer, direction : int
-            The lane.
-        times : slice
-            The time steps.
-        """
-        self._error_ratio_over_time[layer, direction, times] = np.nan
-        self._error_over_time[layer, direction, times] = np.nan
-
-    def _largest_error(self, layer: int, direction: int, start: int, error: FloatArray) -> None:
-        flat = int(error.argmax())
-        self.max_abs_error = float(error.flat[flat])
-        t, sample, unit = (int(i) for i in np.unravel_index(flat, error.shape))
-        self.max_abs_error_at = Location(layer, direction, start + t, sample, unit, reverse=self._reverse)
 
     def _mismatches(
         self, layer: int, direction: int, start: int, mismatched: NDArray[np.bool_], r: FloatArray, c: FloatArray
     ) -> None:
         counts = mismatched.reshape(len(r), -1).sum(axis=1)
-        self._mismatched_over_time[layer, direction, start : start + len(r)] = counts
-        self.mismatched += int(counts.sum())
-        if self.first is None:
+        self._over_time["mismatched_over_time"][layer, direction, start : start + len(r)] = counts
+        self._mismatched += int(counts.sum())
+        if self._first is None:
             times = np.flatnonzero(counts)
             t = int(times[-1] if self._reverse or direction else times[0])
             sample, unit = (int(i) for i in np.argwhere(mismatched[t])[0])
             where = Location(layer, direction, start + t, sample, unit, reverse=self._reverse)
-            self.first = Mismatch(where, float(r[t, sample, unit]), float(c[t, sample, unit]))
+            self._first = Mismatch(where, float(r[t, sample, unit]), float(c[t, sample, unit]))
 
     def _pass(self, error: FloatArray, r: FloatArray) -> None:
         """Raise the atol until the block passes with it."""
@@ -226,12 +192,41 @@ class ComparisonAccumulator:
         # whose error is less needs no look.
         needed = (float(error.flat[flat]) - abs(float(r.flat[flat])) * self._rtol) / 2.0
         if needed == np.inf:
-            self.passing_atol = needed
+            self._passing_atol = needed
             return
-        large = error > max(self.passing_atol, needed)
+        large = error > max(self._passing_atol, needed)
         # Not limit - atol, which is no longer what was added to atol.
         relative = tolerance(r[large], self._rtol, 0.0)
-        self.passing_atol = passing_atol(error[large], relative, self.passing_atol)
+        self._passing_atol = passing_atol(error[large], relative, self._passing_atol)
+
+    def comparison(self) -> Comparison:
+        """The figures, once every block has been added."""
+        reference, candidate = self._pair
+        return Comparison(
+            reference=reference.engine,
+            candidate=candidate.engine,
+            rtol=self._rtol,
+            atol=self._atol,
+            elements=self._elements,
+            mismatched=self._mismatched,
+            max_abs_error=max(self._max_abs_error, 0.0),
+            max_abs_error_at=self._max_abs_error_at,
+            max_error_ratio=self._max_error_ratio,
+            max_ulp=self._max_ulp,
+            smallest_passing_atol=self._passing_atol,
+            first_mismatch=self._first,
+            nonfinite_reference=self._nonfinite[0],
+            nonfinite_candidate=self._nonfinite[1],
+            nonfinite_apart=self._nonfinite[2],
+            **self._over_time,  # type: ignore[arg-type]
+            error_ratio_by_column=self._by_column,
+            error_ratios=self._error_ratios.histogram(),
+            ulps=self._ulps.histogram(),
+            stored=self._stored,
+            reverse=self._reverse,
+            unrecorded=self._size - self._elements,
+            name=self._name,
+        )
 
 
 def _over_time(values: NDArray[Any]) -> NDArray[np.float64]:
@@ -302,49 +297,16 @@ def compare(
     """
     ours, theirs = reference[name], candidate[name]
     layers, directions, timesteps, *_ = ours.shape
-    dtypes = dict(zip(Comparison.NAMES, ("float64", "float64", "int64"), strict=True))
-    arrays, stored = over_time(folder, f"comparison.{name}", dtypes, ours.shape[:3])
-    tally = ComparisonAccumulator(ours.shape, rtol, **arrays, reverse=reference.reverse)
-    differences = BlockDifferences(rtol, atol)
-    elements = 0
+    tally, differences = _Accumulator(reference, candidate, rtol, atol, name, folder), BlockDifferences(rtol, atol)
     for layer, direction, times in _blocks(reference, candidate, ours.shape):
-        r = np.asarray(ours[layer, direction, times])
-        c = np.asarray(theirs[layer, direction, times])
-        difference = None
-        if times.start in compared(reference, candidate, layer, direction):
-            difference = differences.of(r, c)
-            tally.add(layer, direction, times.start, r, c, difference)
-            elements += r.size
-        else:
-            tally.skip(layer, direction, times)
+        r, c = (np.asarray(array[layer, direction, times]) for array in (ours, theirs))
+        known = times.start in compared(reference, candidate, layer, direction)
+        difference = differences.of(r, c) if known else None
+        tally.add(layer, direction, times.start, r, c, difference)
         watch(layer, direction, times.start, r, c, difference)
         done = (timesteps - times.start if reference.backward(direction) else times.stop) / timesteps
         progress((layer * directions + direction + done) / (layers * directions))
-    return Comparison(
-        reference=reference.engine,
-        candidate=candidate.engine,
-        rtol=rtol,
-        atol=atol,
-        elements=elements,
-        mismatched=tally.mismatched,
-        max_abs_error=max(tally.max_abs_error, 0.0),
-        max_abs_error_at=tally.max_abs_error_at,
-        max_error_ratio=tally.max_error_ratio,
-        max_ulp=tally.max_ulp,
-        smallest_passing_atol=tally.passing_atol,
-        first_mismatch=tally.first,
-        nonfinite_reference=tally.nonfinite[0],
-        nonfinite_candidate=tally.nonfinite[1],
-        nonfinite_apart=tally.nonfinite[2],
-        **arrays,  # type: ignore[arg-type]
-        error_ratio_by_column=tally.error_ratio_by_column,
-        error_ratios=tally.error_ratios.histogram(),
-        ulps=tally.ulps.histogram(),
-        stored=stored,
-        reverse=reference.reverse,
-        unrecorded=ours.size - elements,
-        name=name,
-    )
+    return tally.comparison()
 
 
 def compared(reference: Trace, candidate: Trace, layer: int, direction: int) -> range:
