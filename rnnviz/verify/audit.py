@@ -31,7 +31,7 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.verify.audit_accumulator import Audit, AuditAccumulator, Compared, WrongStep, undetermined
-from rnnviz.verify.audit_sampling import SampleUnitBlock, all_columns, plan_lane, some_columns
+from rnnviz.verify.audit_sampling import AuditedBlock, SampleUnitBlock, all_columns, plan_lane, some_columns
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.step_inputs import bounded_layer, followed, layer_input, previous_hidden
 
@@ -196,7 +196,7 @@ def _audit_columns(
         unknown = undetermined(bounded, step, h, before)
         if whole:
             h, step, unknown = h[chosen], step[chosen], None if unknown is None else unknown.at(chosen)
-        tally.add(layer, direction, times, columns, h, step, fresh, unknown)
+        tally.add(AuditedBlock(layer, direction, times, columns, trace.reverse), h, step, fresh, unknown)
         yield (inputs.timesteps - times.start if network.backward(direction) else times.stop) / inputs.timesteps
 
 

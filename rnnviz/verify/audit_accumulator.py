@@ -13,7 +13,7 @@ from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, stora
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.verify.audit_sampling import SampleUnitBlock
+from rnnviz.verify.audit_sampling import AuditedBlock
 from rnnviz.verify.cell_state_invariants import CELL_FOLLOWS, STATE_FOLLOWS, CellStateTally
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.invariants import Check
@@ -123,7 +123,7 @@ class AuditAccumulator:
         reverse: bool = False,
     ) -> None:
         """Begin with nothing; the figures of each time step lie in `folder` if there is one and they are many."""
-        self._compared, self._reverse = compared, reverse
+        self._compared = compared
         self._undetermined, self._mismatches = 0, {pair.other.engine: 0 for pair in compared}
         dtypes = dict.fromkeys(Audit.NAMES, "float64")
         self._over_time, self._stored = over_time(folder, "audit", dtypes, shape[:3])
@@ -136,10 +136,7 @@ class AuditAccumulator:
 
     def add(
         self,
-        layer: int,
-        direction: int,
-        times: slice,
-        columns: SampleUnitBlock,
+        block: AuditedBlock,
         h: FloatArray,
         step: BoundedArray,
         fresh: NDArray[np.bool_] | None = None,
@@ -149,7 +146,6 @@ class AuditAccumulator:
         error = np.abs(h - step.value)
         ratio = error / step.bound
         _settle_nonfinite(error, ratio, h, step)
-        at = layer, direction, times
         if undetermined is not None:
             # Elsewhere the bound judges: errors of saturated gates may add up to several eps beyond 1.
             np.fmax(ratio, undetermined.beyond, out=ratio, where=undetermined.values)
@@ -157,18 +153,17 @@ class AuditAccumulator:
         largest = float(ratio.flat[flat])
         if undetermined is not None:
             unknown = undetermined.values & (ratio <= ALLOWED)
-            self._count_undetermined(at, columns, h, unknown if fresh is None else unknown & fresh)
+            self._count_undetermined(block, h, unknown if fresh is None else unknown & fresh)
         for name, figures in (("ratio_over_time", ratio), ("error_over_time", error)):
             array = self._over_time[name]
-            array[at] = np.fmax(array[at], figures.max(axis=(1, 2)))
+            array[block.at] = np.fmax(array[block.at], figures.max(axis=(1, 2)))
         self._audited += h.size if fresh is None else len(h) * int(fresh.sum())
         if largest > self._worst:
-            self._worst = largest
-            self._worst_at = self._location(layer, direction, times, columns, np.unravel_index(flat, ratio.shape))
+            self._worst, self._worst_at = largest, block.location(np.unravel_index(flat, ratio.shape))
         if largest > ALLOWED:
             wrong = ratio > ALLOWED
             self._wrong += int((wrong if fresh is None else wrong & fresh).sum())
-            self._first_wrong(layer, direction, times, columns, h, step, wrong)
+            self._first_wrong(block, h, step, wrong)
 
     def add_cell_states(
         self,
@@ -191,42 +186,23 @@ class AuditAccumulator:
             final = BoundedArray(expected.value[last], expected.bound[last], expected.eps)
             self._final_cells.add(trace.state_c[lane][columns], final, trace.stored_as)
 
-    def _count_undetermined(
-        self, at: tuple[int, int, slice], columns: SampleUnitBlock, h: FloatArray, unknown: NDArray[np.bool_]
-    ) -> None:
+    def _count_undetermined(self, block: AuditedBlock, h: FloatArray, unknown: NDArray[np.bool_]) -> None:
         self._undetermined += int(unknown.sum())
         for pair in self._compared:
-            other = np.asarray(pair.other.hidden[at])[:, columns.samples][:, :, columns.units]
+            other = np.asarray(pair.other.hidden[block.at])[:, block.columns.samples][:, :, block.columns.units]
             is_reference = pair.comparison.candidate == pair.other.engine
             reference, candidate = (h, other) if is_reference else (other, h)
             outside = error_ratio(reference, candidate, pair.comparison.rtol, pair.comparison.atol) > 1.0
             self._mismatches[pair.other.engine] += int((outside & unknown).sum())
 
-    def _first_wrong(
-        self,
-        layer: int,
-        direction: int,
-        times: slice,
-        columns: SampleUnitBlock,
-        h: FloatArray,
-        step: BoundedArray,
-        wrong: NDArray[np.bool_],
-    ) -> None:
+    def _first_wrong(self, block: AuditedBlock, h: FloatArray, step: BoundedArray, wrong: NDArray[np.bool_]) -> None:
         steps = np.flatnonzero(wrong.any(axis=(1, 2)))
-        t = int(steps[-1] if self._reverse or direction else steps[0])
-        sample, unit = (int(i) for i in np.argwhere(wrong[t])[0])
-        where = self._location(layer, direction, times, columns, (t, sample, unit))
-        order = layer, direction, -where.timestep if where.backward else where.timestep, where.sample, where.unit
+        t = int(steps[-1] if block.reverse or block.direction else steps[0])
+        index = (t, *(int(i) for i in np.argwhere(wrong[t])[0]))
+        where = block.location(index)
+        order = *where.index[:2], -where.timestep if where.backward else where.timestep, *where.index[3:]
         if self._first is None or order < self._first[0]:
-            index = t, sample, unit
             self._first = order, WrongStep(where, float(h[index]), float(step.value[index]))
-
-    def _location(
-        self, layer: int, direction: int, times: slice, columns: SampleUnitBlock, index: Sequence[Any]
-    ) -> Location:
-        t, sample, unit = (int(i) for i in index)
-        sample, unit = int(columns.samples[sample]), int(columns.units[unit])
-        return Location(layer, direction, times.start + t, sample, unit, reverse=self._reverse)
 
     def audit(self, trace: Trace) -> Audit:
         """The figures, once every block has been counted."""

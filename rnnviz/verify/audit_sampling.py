@@ -7,13 +7,15 @@ anywhere, and a grid spread evenly over samples and units. Of every other column
 that is computed first, and, but for an LSTM, the one that is computed last.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod, sqrt
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rnnviz.core.trace_index import Location
 
 IndexArray: TypeAlias = NDArray[np.intp]
 
@@ -40,6 +42,28 @@ class SampleUnitBlock:
         """The same columns, at most this many samples at a time."""
         for start in range(0, len(self.samples), samples):
             yield SampleUnitBlock(self.samples[start : start + samples], self.units)
+
+
+@dataclass(frozen=True)
+class AuditedBlock:
+    """Some time steps of some columns of one lane."""
+
+    layer: int
+    direction: int
+    times: slice
+    columns: SampleUnitBlock
+    reverse: bool = False
+
+    @property
+    def at(self) -> tuple[int, int, slice]:
+        """The index of the lane and its time steps."""
+        return self.layer, self.direction, self.times
+
+    def location(self, index: Sequence[Any]) -> Location:
+        """The place of a value of the block (B, S, U)."""
+        t, sample, unit = (int(i) for i in index)
+        sample, unit = int(self.columns.samples[sample]), int(self.columns.units[unit])
+        return Location(self.layer, self.direction, self.times.start + t, sample, unit, reverse=self.reverse)
 
 
 def all_columns(samples: int, units: int) -> SampleUnitBlock:

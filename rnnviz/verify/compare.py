@@ -310,20 +310,7 @@ def compare(
 
 
 def compared(reference: Trace, candidate: Trace, layer: int, direction: int) -> range:
-    """Time steps of a lane at which both traces have hidden states.
-
-    Parameters
-    ----------
-    reference, candidate : Trace
-        Two traces of one network.
-    layer, direction : int
-        The lane.
-
-    Returns
-    -------
-    range
-        Time steps, empty if there are none.
-    """
+    """Time steps of a lane at which both traces have hidden states, empty if there are none."""
     recorded = [trace.recorded(layer, direction) for trace in (reference, candidate)]
     start = max(part.start for part in recorded)
     return range(start, max(start, min(part.stop for part in recorded)))

@@ -11,7 +11,7 @@ from rnnviz.cells.interpreters.running_error import BoundedArray
 from rnnviz.core.trace_index import Location
 from rnnviz.verify import per_timestep
 from rnnviz.verify.audit_accumulator import Audit, AuditAccumulator, Undetermined
-from rnnviz.verify.audit_sampling import SampleUnitBlock
+from rnnviz.verify.audit_sampling import AuditedBlock, SampleUnitBlock
 from tests.verify.traces import in_order, trace_of
 
 SHAPE = (2, 2, 5, 3, 4)
@@ -32,7 +32,7 @@ def add(
     rows = np.ix_(range(times.stop - times.start), columns.samples, columns.units)
     part = BoundedArray(step.value[index][rows], step.bound[index][rows], EPS)
     with np.errstate(all="ignore"):
-        tally.add(*lane, times, columns, h[index][rows], part, **other)
+        tally.add(AuditedBlock(*lane, times, columns), h[index][rows], part, **other)
 
 
 def lanes() -> list[tuple[int, int]]:
@@ -159,7 +159,7 @@ def test_the_figures_of_many_time_steps_are_in_files_and_found_there(
     step = BoundedArray(np.zeros(SHAPE), np.ones(SHAPE), EPS)
     add(tally, (1, 0), slice(2, 4), SampleUnitBlock(np.arange(3), np.arange(4)), np.full(SHAPE, 2.0), step)
     found = tally.audit(trace_of(np.full(SHAPE, 2.0)))
-    assert found.stored == tmp_path
+    assert found.stored == tmp_path / "audit"
     assert {path.name for path in tmp_path.iterdir()} == {"audit.ratio_over_time.npy", "audit.error_over_time.npy"}
     expected = np.full(SHAPE[:3], nan)
     expected[1, 0, 2:4] = 2.0
