@@ -3,11 +3,14 @@
 from math import fsum, tanh
 
 import numpy as np
+import pytest
 from hypothesis import given
 
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
+from rnnviz.engines.faults.engine import KnownBugEngine
+from rnnviz.explain.equations import equations
 from rnnviz.explain.provenance import (
     CellPlace,
     InitialPlace,
@@ -18,6 +21,7 @@ from rnnviz.explain.provenance import (
     previous_cell,
 )
 from rnnviz.explain.step_breakdown import explain
+from rnnviz.verify.audit import audit
 from rnnviz.verify.cell_states import CellStates
 from tests.explain.arithmetics import (
     GATES,

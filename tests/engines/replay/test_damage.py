@@ -16,7 +16,7 @@ from tests.io.model_formats.damage import KINDS, damaged
 from tests.oracles.computed import computed
 
 SAVED: dict[str, Callable[..., None]] = {"stored": np.savez, "compressed": np.savez_compressed}
-ARRAYS = ("hidden", "output", "state_h", "state_c")
+ARRAYS = ("h", "out", "state.h", "state.c")
 
 
 def outcome_of(path: Path, inputs: Inputs, whole: Trace) -> str:
@@ -27,7 +27,7 @@ def outcome_of(path: Path, inputs: Inputs, whole: Trace) -> str:
         return str(error)
     for name in ARRAYS:
         if name not in report.missing:
-            np.testing.assert_array_equal(getattr(trace, name), getattr(whole, name))
+            np.testing.assert_array_equal(trace[name], whole[name])
     return ""
 
 
