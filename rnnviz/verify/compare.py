@@ -244,10 +244,20 @@ their difference, whose memory is used again; None where they are not compared."
 
 
 def shared_arrays(reference: Trace, candidate: Trace) -> list[str]:
-    """The names of the arrays over time that are compared, h first.
+    """Names of the arrays over time that both engines give.
 
     Gates and cell states that an engine does not give are derived from its h, so that comparing them would say no more
     than comparing h. Out and the final states are compared with h by the consistency checks.
+
+    Parameters
+    ----------
+    reference, candidate : Trace
+        Two traces of one network. Of recordings that lack hidden states, h alone is compared.
+
+    Returns
+    -------
+    list of str
+        Names, h first.
     """
     if reference.partial or candidate.partial:
         return ["h"]
@@ -310,7 +320,20 @@ def compare(
 
 
 def compared(reference: Trace, candidate: Trace, layer: int, direction: int) -> range:
-    """Time steps of a lane at which both traces have hidden states, empty if there are none."""
+    """Time steps of a lane at which both traces have hidden states.
+
+    Parameters
+    ----------
+    reference, candidate : Trace
+        Two traces of one network.
+    layer, direction : int
+        The lane.
+
+    Returns
+    -------
+    range
+        Time steps, empty if there are none.
+    """
     recorded = [trace.recorded(layer, direction) for trace in (reference, candidate)]
     start = max(part.start for part in recorded)
     return range(start, max(start, min(part.stop for part in recorded)))

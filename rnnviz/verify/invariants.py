@@ -45,10 +45,23 @@ def equality(
     *,
     accumulates: bool = False,
 ) -> Check:
-    """Check that two arrays of one shape, such as (N, H), are equal within the tolerance, relative to `right`.
+    """Check that two arrays are equal within the tolerance.
 
-    `accumulates` says that rounding accumulates between them. The detail has the number of differing values, and the
-    largest difference.
+    Parameters
+    ----------
+    name, engine : str
+        Name of the check, and the engine whose arrays they are.
+    left, right : ndarray
+        Two arrays of one shape, such as (N, H). The tolerance is relative to `right`.
+    rtol, atol : float
+        Relative and absolute tolerance.
+    accumulates : bool
+        Whether rounding accumulates between the arrays.
+
+    Returns
+    -------
+    Check
+        The outcome, with the number of differing values and the largest difference.
     """
     worst, outside = 0.0, 0
     for a, b in zip(_blocks(left), _blocks(right), strict=True):
@@ -164,7 +177,20 @@ class Agreement:
 
 
 def lanes(network: Network, timesteps: int, sample: int) -> list[Location]:
-    """Last computed step of each of the L·D lanes, from the top layer down, forward first."""
+    """Last computed step of each lane, from the top layer down, forward first.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    timesteps, sample : int
+        T, and the index in the batch.
+
+    Returns
+    -------
+    list of Location
+        L·D locations.
+    """
     return [
         Location(
             layer, direction, last_timestep(network.backward(direction), timesteps), sample, reverse=network.reverse
@@ -175,7 +201,20 @@ def lanes(network: Network, timesteps: int, sample: int) -> list[Location]:
 
 
 def places(network: Network, last: Location) -> list[Place]:
-    """Arrays with the hidden state of a lane's last step: out or hidden, `state` and, for an LSTM, the cell state."""
+    """Arrays with the hidden state of a lane's last step: out or hidden, `state` and, for an LSTM, the cell state.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    last : Location
+        The last computed step of a lane.
+
+    Returns
+    -------
+    list of Place
+        Two places, or three for an LSTM.
+    """
     if in_out(network, last):
         source = Place("out", last, out_text(network, last))
     else:
@@ -187,7 +226,22 @@ def places(network: Network, last: Location) -> list[Place]:
 
 
 def values_at(trace: Trace, network: Network, place: Place) -> FloatArray | None:
-    """(H,): the values of an engine in one place; None if the trace lacks them."""
+    """Values of an engine in one place.
+
+    Parameters
+    ----------
+    trace : Trace
+        The trace of the engine.
+    network : Network
+        The network.
+    place : Place
+        The place.
+
+    Returns
+    -------
+    ndarray of shape (H,), optional
+        None if the trace lacks them.
+    """
     where = place.where
     row = state_row(network, where)
     if {"out": "out", "state": "state.h"}.get(place.kind) in trace.missing:
@@ -206,7 +260,21 @@ def values_at(trace: Trace, network: Network, place: Place) -> FloatArray | None
 def agreement(trace: Trace, network: Network, last: Location, rtol: float, atol: float) -> Agreement:
     """Compare a lane's part of `state` with the same vector in out or in the hidden states.
 
-    `last` is the lane's last computed step.
+    Parameters
+    ----------
+    trace : Trace
+        The trace of the engine.
+    network : Network
+        The network.
+    last : Location
+        The last computed step of a lane.
+    rtol, atol : float
+        Relative and absolute tolerance.
+
+    Returns
+    -------
+    Agreement
+        The verdict, and the largest difference.
     """
     source, state = (values_at(trace, network, place) for place in places(network, last)[:2])
     if source is None or state is None:

@@ -20,9 +20,17 @@ UlpArray: TypeAlias = NDArray[np.unsignedinteger[Any]]
 
 
 def abs_error(reference: FloatArray, candidate: FloatArray) -> NDArray[np.float64]:
-    """Absolute error |candidate - reference| in float64, of two arrays of one shape.
+    """Absolute error |candidate - reference| in float64.
 
-    0 for two NaNs or two equal infinities, infinite for other pairs that are not finite.
+    Parameters
+    ----------
+    reference, candidate : ndarray
+        Two arrays of one shape, such as (B, N, H).
+
+    Returns
+    -------
+    ndarray of the same shape, such as (B, N, H)
+        0 for two NaNs or two equal infinities, infinite for other pairs that are not finite.
     """
     r, c = reference.astype(np.float64), candidate.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -41,9 +49,19 @@ def _settle_nonfinite(error: FloatArray, strange: BoolArray, r: FloatArray, c: F
 
 
 def tolerance(reference: FloatArray, rtol: float, atol: float) -> NDArray[np.float64]:
-    """Tolerance atol + rtol · |reference| of an array of any shape; atol where the reference is not finite.
+    """Tolerance atol + rtol · |reference|; atol where the reference is not finite.
 
-    It is finite, so that NaN and infinity are never within it.
+    Parameters
+    ----------
+    reference : ndarray
+        An array of any shape, such as (B, N, H).
+    rtol, atol : float
+        Relative and absolute tolerance.
+
+    Returns
+    -------
+    ndarray of the same shape, such as (B, N, H)
+        Finite, so that NaN and infinity are never within it.
     """
     magnitude = np.abs(reference.astype(np.float64))
     strange = ~np.isfinite(magnitude)
@@ -58,9 +76,17 @@ def tolerance(reference: FloatArray, rtol: float, atol: float) -> NDArray[np.flo
 
 
 def error_ratio_of(error: FloatArray, limit: FloatArray) -> NDArray[np.float64]:
-    """Error ratio: absolute error / tolerance, of two arrays of one shape; 1 is the limit.
+    """Error ratio: error / limit.
 
-    With a limit of zero it is 0 for no error and infinite for any other.
+    Parameters
+    ----------
+    error, limit : ndarray
+        Absolute error and tolerance, of one shape, such as (B, N, H).
+
+    Returns
+    -------
+    ndarray of the same shape, such as (B, N, H)
+        1 is the limit. With a limit of zero, 0 for no error and infinite for any other.
     """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         result = error / limit
@@ -70,18 +96,39 @@ def error_ratio_of(error: FloatArray, limit: FloatArray) -> NDArray[np.float64]:
 
 
 def error_ratio(reference: FloatArray, candidate: FloatArray, rtol: float, atol: float) -> NDArray[np.float64]:
-    """Error ratio: |candidate - reference| / (atol + rtol · |reference|), of two arrays of one shape.
+    """Error ratio: |candidate - reference| / (atol + rtol · |reference|).
 
-    Above 1, the pair is a mismatch.
+    Parameters
+    ----------
+    reference, candidate : ndarray
+        Two arrays of one shape, such as (B, N, H).
+    rtol, atol : float
+        Relative and absolute tolerance.
+
+    Returns
+    -------
+    ndarray of the same shape, such as (B, N, H)
+        Above 1, the pair is a mismatch.
     """
     return error_ratio_of(abs_error(reference, candidate), tolerance(reference, rtol, atol))
 
 
 def passing_atol(error: FloatArray, relative: FloatArray, least: float = 0.0) -> float:
-    """The smallest atol, at least `least`, with which error <= atol + relative everywhere; infinite if an error is.
+    """The smallest atol with which error <= atol + relative everywhere.
 
-    `error` and `relative` (K,) are absolute errors and the relative parts of their tolerances, not negative. The sum is
-    rounded as in `tolerance`.
+    The sum is rounded as in `tolerance`.
+
+    Parameters
+    ----------
+    error, relative : ndarray of shape (K,)
+        Absolute errors, and the relative parts of their tolerances, not negative.
+    least : float
+        Lower bound of the result.
+
+    Returns
+    -------
+    float
+        The atol; infinite if an error is infinite.
     """
     # A sum beyond the largest float is infinite, and no finite error exceeds it, as intended.
     with np.errstate(over="ignore"):
@@ -118,10 +165,19 @@ def _float(bits: int) -> float:
 
 
 def ulp_distance(reference: FloatArray, candidate: FloatArray) -> UlpArray:
-    """Distance in ulp: the number of floats between two arrays of one shape, in their own dtype.
+    """Distance in ulp: the number of floats between the two, in their own dtype.
 
-    0 for two NaNs, the largest integer for one. Source: the lexicographic order of IEEE 754 numbers (Dawson, "Comparing
-    floating point numbers").
+    Source: the lexicographic order of IEEE 754 numbers (Dawson, "Comparing floating point numbers").
+
+    Parameters
+    ----------
+    reference, candidate : ndarray
+        Two arrays of one shape, such as (B, N, H).
+
+    Returns
+    -------
+    unsigned ndarray of the same shape, such as (B, N, H)
+        0 for two NaNs, the largest integer for one.
     """
     r, c = _ordered(reference), _ordered(candidate)
     # Unsigned subtraction is correct even where the signed one would overflow.
@@ -148,9 +204,17 @@ def _ordered(array: FloatArray) -> NDArray[np.signedinteger[Any]]:
 
 
 def signed_difference(reference: FloatArray, candidate: FloatArray) -> NDArray[np.float64]:
-    """Difference candidate - reference in float64, of two arrays of one shape.
+    """Difference candidate - reference in float64.
 
-    0 for two NaNs and for two equal infinities. NaN for one NaN, which has no sign.
+    Parameters
+    ----------
+    reference, candidate : ndarray
+        Two arrays of one shape, such as (B, N, H).
+
+    Returns
+    -------
+    ndarray of the same shape, such as (B, N, H)
+        0 for two NaNs and for two equal infinities. NaN for one NaN, which has no sign.
     """
     r, c = np.asarray(reference, np.float64), np.asarray(candidate, np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -176,7 +240,20 @@ class BlockDifference:
 
 
 def block_difference(reference: FloatArray, candidate: FloatArray, rtol: float, atol: float) -> BlockDifference:
-    """Errors of every pair of two blocks of one shape, such as (B, N, H)."""
+    """Errors of every pair of two blocks.
+
+    Parameters
+    ----------
+    reference, candidate : ndarray
+        Two arrays of one shape, such as (B, N, H).
+    rtol, atol : float
+        Relative and absolute tolerance.
+
+    Returns
+    -------
+    BlockDifference
+        Arrays of the same shape (B, N, H).
+    """
     error = abs_error(reference, candidate)
     finite = np.isfinite(reference) & np.isfinite(candidate)
     return BlockDifference(
@@ -202,7 +279,18 @@ class BlockDifferences:
         self._narrow: Any = np.empty(0, np.int32)
 
     def of(self, reference: FloatArray, candidate: FloatArray) -> BlockDifference:
-        """Errors of every pair of two blocks (B, N, H) of one dtype, valid until the next call."""
+        """Errors of every pair of two blocks; see `block_difference`.
+
+        Parameters
+        ----------
+        reference, candidate : ndarray of shape (B, N, H)
+            Blocks of one dtype.
+
+        Returns
+        -------
+        BlockDifference
+            Arrays of the same shape (B, N, H), valid until the next call.
+        """
         if not (self._plain and reference.dtype == candidate.dtype == np.float32):
             return block_difference(reference, candidate, self._rtol, self._atol)
         size = prod(reference.shape)
