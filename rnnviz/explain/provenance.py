@@ -94,7 +94,7 @@ def _value_place(arithmetic: "StepBreakdown", name: str) -> Place:
         return previous_cell(arithmetic, symbol)
     if name in arithmetic.previous.further:
         return CellPlace(arithmetic.where, name)
-    return gate_source(arithmetic, name) if name in arithmetic.by_symbol else arithmetic.where
+    return GatePlace(arithmetic.where, name) if name in arithmetic.by_symbol else arithmetic.where
 
 
 def own_previous(arithmetic: "StepBreakdown") -> Location | InitialPlace:
@@ -110,11 +110,6 @@ def previous_cell(arithmetic: "StepBreakdown", symbol: str = "c") -> CellPlace |
     return InitialPlace(symbol, place.layer, place.direction, place.sample, place.unit, reverse=place.reverse)
 
 
-def gate_source(arithmetic: "StepBreakdown", gate: str) -> GatePlace:
-    """The gate of that symbol that a line of the arithmetic uses."""
-    return GatePlace(arithmetic.where, gate)
-
-
 def quantity_place(where: Location, quantity: str) -> Place:
     """Whose arithmetic shows how a unit's number of a quantity was computed: a cell state's, a gate's, or the
     step's."""
@@ -127,7 +122,7 @@ def quantity_place(where: Location, quantity: str) -> Place:
 def token_source(arithmetic: "StepBreakdown", token: "Token") -> Place | None:
     """Where a number of an equation comes from; None for a sign, and for u and v, which the gate's own terms make."""
     if token.gate is not None:
-        return gate_source(arithmetic, token.gate)
+        return GatePlace(arithmetic.where, token.gate)
     states = ("h[t-1]", "c[t-1]", "c", *(s + end for s in arithmetic.previous.further for end in ("[t-1]", "")))
     return _value_place(arithmetic, token.text) if token.text in states else None
 

@@ -14,9 +14,9 @@ from rnnviz.core.trace_index import ARROWS, Location
 from rnnviz.explain.divergence import Divergence
 from rnnviz.explain.provenance import (
     CellPlace,
+    GatePlace,
     InitialPlace,
     Place,
-    gate_source,
     input_source,
     notation,
     own_previous,
@@ -280,4 +280,4 @@ def _source(arithmetic: StepBreakdown, node: Node) -> Place:
     if gate is None:
         return CellPlace(arithmetic.where)
     further = gate in arithmetic.previous.further
-    return CellPlace(arithmetic.where, gate) if further else gate_source(arithmetic, gate)
+    return CellPlace(arithmetic.where, gate) if further else GatePlace(arithmetic.where, gate)

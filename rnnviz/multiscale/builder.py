@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.multiscale import Level, LevelArray, Pyramid, create_pyramid, levels_of
 from rnnviz.core.trace import Trace
+from rnnviz.quantities.level_of_detail import reduce_blocks
 from rnnviz.verify.metrics import BlockDifference, signed_difference
 
 _BLOCK_VALUES = 1 << 16
@@ -157,14 +158,12 @@ def _sources(pyramid: Pyramid) -> tuple[list[Level], dict[Level, tuple[Level, Le
 
 def _reduced(ufunc: np.ufunc, values: LevelArray, lead: int, level: Level) -> LevelArray:
     """(blocks of time, N, blocks of units): values (B, N, U) whose first row is row `lead` of its block."""
-    tail = -(len(values) + lead) % level.times
-    if lead or tail:
+    if lead:
         # A repeated row changes no extreme and no mark.
-        values = np.concatenate([np.repeat(values[:1], lead, axis=0), values, np.repeat(values[-1:], tail, axis=0)])
-    rows = values.reshape(-1, level.times, *values.shape[1:])
-    blocks = ufunc.reduce(rows, axis=1)
+        values = np.concatenate([np.repeat(values[:1], lead, axis=0), values])
+    blocks = reduce_blocks(ufunc, values, level.times)
     if level.units == 1:
-        return np.asarray(blocks)
+        return blocks
     units = blocks[..., :: level.units].copy()
     for step in range(1, level.units):
         part = blocks[..., step :: level.units]

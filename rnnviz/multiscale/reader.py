@@ -61,7 +61,7 @@ class LaneSource(Protocol):
         """The time steps of a lane that have numbers: of a recording perhaps not all."""
 
 
-class MultiscaleReader:
+class MultiscaleReader(LaneSource):
     """The lanes of one sample of one engine's trace, which any thread may read.
 
     The marks are the values at which `candidate` mismatches the reference (none, if `candidate` is None).
@@ -101,21 +101,12 @@ class MultiscaleReader:
         return self._source.shape(lane.layer)
 
     def effort(self, lane: Lane) -> float:
-        """How much more work one number of a lane is than one that only has to be read."""
         return self._source.effort(lane.layer)
 
     def recorded(self, lane: Lane) -> range:
-        """The time steps of a lane that have numbers: of a recording perhaps not all."""
         return self._source.recorded(lane.layer, lane.direction)
 
     def read(self, lane: Lane, times: Bins, units: Bins, wanted: Wanted = always) -> Tile:
-        """The extreme value of each pixel and whether any mark lies on it.
-
-        Raises
-        ------
-        UnwantedError
-            If numbers are to be computed for it, and it is not `wanted` any more before they are.
-        """
         k, m = times.block, units.block
         if k == m == 1:
             origin = times.first, units.first

@@ -49,7 +49,6 @@ class LaneGates:
     def effort(self, engine: str, layer: int, quantity: Quantity) -> float:
         """How much longer it takes to compute one number than to read one value."""
         network = self._result.inputs.network
-        read = network.input_size if layer == 0 else network.directions * network.output_size
         match quantity:
             case "change":
                 return 1.0
@@ -57,7 +56,7 @@ class LaneGates:
                 return network.output_size / 4.0
             case "c" if stored_array(quantity, self._result[engine]) is not None:
                 return 1.0
-        products = read + network.output_size
+        products = network.layer_input_size(layer) + network.output_size
         return products * {"c": 3, "n": 2, "pre_n": 2}.get(quantity, 1) / _PRODUCTS_A_READ
 
     def extent(self, engine: str, quantity: Quantity) -> Extent:

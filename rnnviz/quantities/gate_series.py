@@ -34,8 +34,7 @@ def series_key(engine: str, where: Location, unit: int, quantity: Quantity) -> S
 def series_effort(result: RunResult, key: SeriesKey) -> int:
     """About how many numbers have to be read and multiplied for a series."""
     network = result.inputs.network
-    read = network.input_size if key.layer == 0 else network.directions * network.output_size
-    return result.shape[2] * (read + network.output_size)
+    return result.shape[2] * (network.layer_input_size(key.layer) + network.output_size)
 
 
 def gate_series(result: RunResult, key: SeriesKey, check: Callable[[], None]) -> FloatArray:

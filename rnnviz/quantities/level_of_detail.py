@@ -75,22 +75,22 @@ def block_extremes(low: FloatArray, high: FloatArray, times: int, units: int) ->
     return low if low is high else _extreme(high, low)
 
 
-def _block_ends(ufunc: np.ufunc, values: FloatArray, times: int, units: int) -> FloatArray:
-    values = _padded(values, times)
-    if times > 1:
-        values = ufunc.reduce(values.reshape(-1, times, values.shape[1]), axis=1)
-    picture = _padded(np.ascontiguousarray(values.T), units)
-    if units > 1:
-        picture = ufunc.reduce(picture.reshape(-1, units, picture.shape[1]), axis=1)
-    return picture
+def _block_ends(ufunc: np.ufunc, values: NDArray[Any], times: int, units: int) -> NDArray[Any]:
+    return reduce_blocks(ufunc, np.ascontiguousarray(reduce_blocks(ufunc, values, times).T), units)
+
+
+def reduce_blocks(ufunc: np.ufunc, values: NDArray[Any], size: int) -> NDArray[Any]:
+    """Each block of `size` rows reduced to one; the last may be cut off."""
+    missing = -len(values) % size
+    if missing:
+        # A repeated value changes no extreme and no mark.
+        values = np.concatenate([values, np.repeat(values[-1:], missing, axis=0)])
+    return values if size == 1 else np.asarray(ufunc.reduce(values.reshape(-1, size, *values.shape[1:]), axis=1))
 
 
 def block_marks(marks: BoolArray, times: int, units: int) -> BoolArray:
     """(ceil(U / units), ceil(T / times)): whether any of each block of marks (T, U) is set."""
-    marks = _padded(marks, times)
-    marks = marks.reshape(-1, times, marks.shape[1]).any(axis=1)
-    picture = _padded(np.ascontiguousarray(marks.T), units)
-    return np.asarray(picture.reshape(-1, units, picture.shape[1]).any(axis=1))
+    return _block_ends(np.logical_or, marks, times, units)
 
 
 def bin_extremes(picture: FloatArray, times: Bins, units: Bins) -> FloatArray:
@@ -128,9 +128,3 @@ def _reduced(ufunc: np.ufunc, picture: NDArray[Any], bins: Bins, axis: int) -> N
     for step in range(1, widest):
         ufunc(result, np.take(picture, np.minimum(bins.starts + step, last), axis=axis), out=result)
     return np.asarray(result)
-
-
-def _padded(array: NDArray[Any], multiple: int) -> NDArray[Any]:
-    """Repeat the last row until the length is a multiple; a repeated value changes no extreme and no mark."""
-    missing = -len(array) % multiple
-    return np.concatenate([array, np.repeat(array[-1:], missing, axis=0)]) if missing else array

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rnnviz.core.multiscale import NO_PYRAMID, Level
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
+from rnnviz.quantities.level_of_detail import reduce_blocks
 from rnnviz.quantities.plot_series import runs
 
 Values: TypeAlias = NDArray[np.floating[Any]]
@@ -62,7 +63,7 @@ def outline_of(values: Values, seen: range, pixels: int) -> Outline:
     timesteps, block = len(values), block_for(seen, pixels)
     first, stop = _whole_blocks(seen, block, timesteps)
     part = values[first:stop]
-    return Outline(first, block, _reduced(np.fmin, part, block), _reduced(np.fmax, part, block), timesteps)
+    return Outline(first, block, reduce_blocks(np.fmin, part, block), reduce_blocks(np.fmax, part, block), timesteps)
 
 
 def unit_outline(trace: Trace, where: Location, unit: int, seen: range, pixels: int) -> Outline:
@@ -75,13 +76,15 @@ def unit_outline(trace: Trace, where: Location, unit: int, seen: range, pixels: 
     if not kept:
         column = np.ascontiguousarray(trace.hidden[place])
         return Outline(
-            first, block, _reduced(np.minimum, column, block), _reduced(np.maximum, column, block), timesteps
+            first, block, reduce_blocks(np.minimum, column, block), reduce_blocks(np.maximum, column, block), timesteps
         )
     times = max(kept)
     place = where.layer, where.direction, slice(first // times, -(-stop // times)), where.sample, unit
     low, high = (np.ascontiguousarray(levels[Level(times, 1)][place]) for levels in ends)
     share = block // times
-    return Outline(first, block, _reduced(np.minimum, low, share), _reduced(np.maximum, high, share), timesteps)
+    return Outline(
+        first, block, reduce_blocks(np.minimum, low, share), reduce_blocks(np.maximum, high, share), timesteps
+    )
 
 
 def largest_of(outlines: Sequence[Outline]) -> Outline:
@@ -104,14 +107,3 @@ def _whole_blocks(seen: range, block: int, timesteps: int) -> tuple[int, int]:
     first = max(0, seen.start // block - 1) * block
     stop = min(timesteps, (-(-seen.stop // block) + 1) * block)
     return first, max(first, stop)
-
-
-def _reduced(ufunc: np.ufunc, values: Values, block: int) -> Values:
-    """Each block of values reduced to one; the last may be cut off."""
-    if block == 1 or not len(values):
-        return values
-    missing = -len(values) % block
-    if missing:
-        # A repeated value changes no extreme.
-        values = np.concatenate([values, np.repeat(values[-1:], missing)])
-    return np.asarray(ufunc.reduce(values.reshape(-1, block), axis=1))

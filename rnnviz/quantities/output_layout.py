@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rnnviz.core.config import Network
-from rnnviz.core.indexing import last_timestep, out_columns, out_index, out_text, state_text
+from rnnviz.core.indexing import out_columns, out_index, out_text, state_text
 from rnnviz.core.trace_index import ARROWS, Location
+from rnnviz.verify.invariants import lanes
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def map_rows(network: Network, here: Location, timesteps: int) -> tuple[MapRow, 
     for cell, array in enumerate(network.kind.state_symbols):
         parts = tuple(
             MapPart(last, state_text(network, last, cell=bool(cell)), str(index), array)
-            for index, last in enumerate(_lasts(network, here.sample, timesteps))
+            for index, last in enumerate(sorted(lanes(network, timesteps, here.sample)))
         )
         why = f"The final {'cell' if cell else 'hidden'} states, one of each layer and direction."
         rows.append(MapRow(f"state[{cell}]", why, parts))
@@ -68,13 +69,3 @@ def lane_number(network: Network, where: Location) -> str:
 def _features(network: Network, direction: int) -> str:
     columns = out_columns(network, direction)
     return f"[{columns.start or ''}:{columns.stop}]" if network.bidirectional else f"[:{columns.stop}]"
-
-
-def _lasts(network: Network, sample: int, timesteps: int) -> list[Location]:
-    return [
-        Location(
-            layer, direction, last_timestep(network.backward(direction), timesteps), sample, reverse=network.reverse
-        )
-        for layer in range(network.num_layers)
-        for direction in range(network.directions)
-    ]

@@ -6,8 +6,9 @@ from typing import Literal, TypeAlias
 from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core.config import Network
 from rnnviz.core.indexing import carried_to, read_after, state_row
-from rnnviz.core.trace_index import ARROWS, Location
+from rnnviz.core.trace_index import Location
 from rnnviz.quantities.highlights import Region, input_regions, previous_regions, state_regions, vector_region
+from rnnviz.quantities.output_layout import lane_label, lane_number
 
 Order: TypeAlias = Literal["lane", "layers"]
 """One lane alone, or all of them: layer by layer from the bottom, in each forward before backward."""
@@ -63,7 +64,7 @@ def stage_regions(network: Network, where: Location, timesteps: int, stage: Stag
 
 def stage_text(network: Network, where: Location, timesteps: int, stage: Stage) -> str:
     """Description of the stage, with indices in time: "reads x[t=3] and h[t=2] of layer 0 →"."""
-    lane, t = _lane(network, where.layer, where.direction), where.timestep
+    lane, t = lane_label(network, where), where.timestep
     both = network.kind.has_cell_state
     if stage == "read":
         before = read_after(network, where, timesteps)
@@ -92,14 +93,5 @@ def _read_below(network: Network, where: Location) -> str:
     t = where.timestep
     if where.layer == 0:
         return f"x[t={t}]"
-    below = " and ".join(_number(network, where.layer - 1, d) for d in range(network.directions))
+    below = " and ".join(lane_number(network, Location(where.layer - 1, d)) for d in range(network.directions))
     return f"h[t={t}] of layer {below}"
-
-
-def _lane(network: Network, layer: int, direction: int) -> str:
-    return f"layer {_number(network, layer, direction)}"
-
-
-def _number(network: Network, layer: int, direction: int) -> str:
-    several = network.bidirectional or network.reverse
-    return f"{layer} {ARROWS[network.backward(direction)]}" if several else f"{layer}"

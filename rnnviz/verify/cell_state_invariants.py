@@ -4,8 +4,6 @@ Who computes h has it from c, so that a wrong c is met in h. A recording may hol
 hidden states give is followed in float64 with a bound on its rounding, as in the step audit.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, storage_bound
@@ -29,17 +27,26 @@ def cell_checks(inputs: Inputs, trace: Trace) -> list[Check]:
 
     Of more than `FULL` cell states, only each lane's last ones are compared; the check says how many.
     """
-    checks: list[Check] = []
-    if trace.partial:
-        return checks
-    followed = CellStates(inputs, trace.with_arrays({"c": None})) if inputs.network.kind.has_cell_state else None
-    if followed is not None and trace.cell is not None:
-        pairs = _of_cell(inputs, trace.cell, followed, whole=trace.cell.size <= FULL)
-        checks.append(_check(CELL_FOLLOWS, trace, pairs, trace.cell.size))
-    if followed is not None and trace.state_c is not None:
-        pairs = _of_state(inputs, trace.state_c, followed)
-        checks.append(_check(STATE_FOLLOWS, trace, pairs, trace.state_c.size))
-    return checks
+    network, timesteps = inputs.network, inputs.timesteps
+    if trace.partial or not network.kind.has_cell_state:
+        return []
+    followed = CellStates(inputs, trace.with_arrays({"c": None}))
+    cells, finals = CellStateTally(), CellStateTally()
+    length = max(1, _BLOCK_VALUES // (inputs.batch_size * network.hidden_size))
+    for layer, direction in np.ndindex(trace.shape[:2]):
+        backward = network.backward(direction)
+        last = last_timestep(backward, timesteps)
+        whole = trace.cell is not None and trace.cell.size <= FULL
+        times = range(timesteps) if whole else range(last, last + 1)
+        for block in time_blocks(times, length, backward=backward):
+            c = followed.after(layer, direction, block, slice(0, inputs.batch_size), slice(0, network.hidden_size))
+            if trace.cell is not None:
+                cells.add(trace.cell[layer, direction, block], c, trace.stored_as)
+            if trace.state_c is not None and block.start <= last < block.stop:
+                final = trace.state_c[layer * network.directions + direction]
+                finals.add(final, c.at(last - block.start), trace.stored_as)
+    given = (CELL_FOLLOWS, cells, trace.cell), (STATE_FOLLOWS, finals, trace.state_c)
+    return [tally.check(name, trace.engine, array.size) for name, tally, array in given if array is not None]
 
 
 def cell_equality(reference: Trace, candidate: Trace, rtol: float, atol: float) -> list[Check]:
@@ -52,44 +59,6 @@ def cell_equality(reference: Trace, candidate: Trace, rtol: float, atol: float) 
     return [
         equality(name, partial.engine, candidate.state_c, reference.state_c, rtol, atol, accumulates=True),
     ]
-
-
-def _of_cell(
-    inputs: Inputs, cell: FloatArray, followed: CellStates, *, whole: bool
-) -> Iterator[tuple[FloatArray, BoundedArray]]:
-    for layer, direction in np.ndindex(cell.shape[:2]):
-        for times in _blocks(inputs, direction) if whole else [_last(inputs, direction)]:
-            yield cell[layer, direction, times], _after(inputs, followed, layer, direction, times)
-
-
-def _of_state(inputs: Inputs, state: FloatArray, followed: CellStates) -> Iterator[tuple[FloatArray, BoundedArray]]:
-    for row in range(len(state)):
-        layer, direction = divmod(row, inputs.network.directions)
-        yield state[row : row + 1], _after(inputs, followed, layer, direction, _last(inputs, direction))
-
-
-def _after(inputs: Inputs, followed: CellStates, layer: int, direction: int, times: slice) -> BoundedArray:
-    """(B, N, H): c of every sample and unit after some time steps."""
-    return followed.after(layer, direction, times, slice(0, inputs.batch_size), slice(0, inputs.network.hidden_size))
-
-
-def _last(inputs: Inputs, direction: int) -> slice:
-    """The time step that a lane computes last."""
-    last = last_timestep(inputs.network.backward(direction), inputs.timesteps)
-    return slice(last, last + 1)
-
-
-def _blocks(inputs: Inputs, direction: int) -> Iterator[slice]:
-    """All time steps of a lane in the order of computation."""
-    length = max(1, _BLOCK_VALUES // (inputs.batch_size * inputs.network.hidden_size))
-    return time_blocks(range(inputs.timesteps), length, backward=inputs.network.backward(direction))
-
-
-def _check(name: str, trace: Trace, pairs: Iterator[tuple[FloatArray, BoundedArray]], size: int) -> Check:
-    tally = CellStateTally()
-    for recorded, expected in pairs:
-        tally.add(recorded, expected, trace.stored_as)
-    return tally.check(name, trace.engine, size)
 
 
 class CellStateTally:

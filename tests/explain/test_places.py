@@ -11,7 +11,6 @@ from rnnviz.explain.provenance import (
     InitialPlace,
     InputPlace,
     Place,
-    gate_source,
     in_words,
     input_source,
     lane_of,
@@ -89,7 +88,6 @@ def test_the_inputs_of_a_step_are_the_layer_below_and_the_previous_step(directio
     assert input_source(own, "h2h", 2) == before.moved(unit=2)
     assert own_previous(own) == before
     assert previous_cell(own) == CellPlace(before)
-    assert gate_source(own, "o") == GatePlace(where, "o")
     first = where.moved(layer=0, timestep=3 if direction else 0)
     own = explain(result.inputs, result["gluon"], first)
     assert input_source(own, "h2h", 2) == InitialPlace("h", 0, direction, 1, 2)

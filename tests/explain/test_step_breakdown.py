@@ -15,7 +15,6 @@ from rnnviz.explain.provenance import (
     CellPlace,
     InitialPlace,
     InputPlace,
-    gate_source,
     input_source,
     own_previous,
     previous_cell,
@@ -122,7 +121,6 @@ def test_links_lead_through_both_directions_to_the_input() -> None:
         *(Location(1, 1, 3, 1, unit) for unit in range(3)),
     ]
     assert previous_cell(top) == CellPlace(Location(1, 1, 3, 1, 0))
-    assert gate_source(top, "f").where == top.where
     start = explain(inputs, trace, Location(0, 1, 3, 1, 2))
     assert [input_source(start, term.kind, term.index) for term in start.gates[1].pre.terms()] == [
         *(InputPlace(3, 1, feature) for feature in range(5)),
