@@ -137,8 +137,10 @@ class Supervisor:
                         outcome, judgment = content
                         result = _open_result(request, outcome, folder) if computed is None else computed
                         if judgment is not None:
-                            # The audit has added arrays.
-                            traces = open_traces(outcome.config, folder)
+                            traces, opened = result.traces, open_traces(outcome.config, folder)
+                            if any(len(opened[engine]) > len(trace) for engine, trace in traces.items()):
+                                # The audit has stored states that an engine does not give.
+                                traces = opened
                             checks = result.checks + judgment.checks
                             result = replace(result, traces=traces, checks=checks, judgment=judgment)
                         yield Finished(request.id, result)

@@ -58,7 +58,7 @@ class Session(QObject):
 
     def set_result(self, result: RunResult | None) -> None:
         """Set the result. The selection stays as near as the new shape allows."""
-        other = result is None or self.result is None or result.traces is not self.result.traces
+        other = result is None or self.result is None or result.inputs is not self.result.inputs
         self.result = result
         if result is not None and result.config.network.cell == self.config.network.cell:
             self.config = self.config.with_custom_cell(result.config.network.custom)

@@ -59,7 +59,8 @@ def test_demand_counts_coarse_copies() -> None:
     plain = 4 * (4 * (2 * 2 * steps * 64 + steps * 64) + steps * 128 + 4 * 64 * (128 + 64 + 2 + 64 + 64 + 2))
     blocks = (1 << 15) // 16 * samples
     # Minima and maxima: of each engine, each candidate's differences, and x; error ratios and marks of each candidate.
-    coarser = 4 * blocks * 2 * 64 * 2 * 4 + 3 * blocks * 2 * 64 * (2 * 4 + 4 + 1) + blocks * 128 * 2 * 4
+    states = 2 * (4 * blocks * 2 * 64 * 2 * 4 + 3 * blocks * 2 * 64 * (2 * 4 + 4 + 1))
+    coarser = states + blocks * 128 * 2 * 4
     assert demand(asked).disk == plain + coarser
     assert coarser > 0
 

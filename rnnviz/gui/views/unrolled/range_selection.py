@@ -58,7 +58,7 @@ class RangeSelection(QObject):
         if (
             shown is None
             or self._result is None
-            or shown.result.traces is not self._result.traces
+            or shown.result.inputs is not self._result.inputs
             or (shown.engine, location.sample) != (query.engine, query.sample)
         ):
             self.clear()
