@@ -114,6 +114,10 @@ class Trace(Mapping[str, FloatArray]):
         """(L·D, N, H): the final cell states of an LSTM, "state.c"."""
         return self.arrays.get("state.c")
 
+    def stored(self, name: str) -> str | None:
+        """The name of an array, or of the one that was derived in its place; None if there is neither."""
+        return next((found for found in (name, f"{DERIVED}{name}") if found in self.arrays), None)
+
     def over_time(self) -> list[str]:
         """The names of the arrays (L, D, T, N, U)."""
         return [name for name, array in self.arrays.items() if array.ndim == 5]

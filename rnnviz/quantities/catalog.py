@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias, cast
 
 from rnnviz.cells import CellSpec
 from rnnviz.cells.interpreters.graph import trace as graph_of
-from rnnviz.core.trace import DERIVED, Trace
+from rnnviz.core.trace import Trace
 from rnnviz.quantities.gates import GateQuantity, gate_quantities
 
 Quantity: TypeAlias = Literal[
@@ -87,7 +87,7 @@ def gate_quantity(quantity: Quantity, cell: CellSpec) -> GateQuantity | None:
 def stored_array(quantity: Quantity, trace: Trace) -> str | None:
     """The name of the trace's array that has the numbers of a quantity; None if they are computed from other arrays."""
     name = "h" if quantity in ("value", "error_ratio", "difference") else quantity
-    return next((found for found in (name, f"{DERIVED}{name}") if found in trace), None)
+    return trace.stored(name)
 
 
 def heading_of(quantity: Quantity, cell: CellSpec) -> tuple[str, ...]:

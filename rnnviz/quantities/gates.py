@@ -87,7 +87,7 @@ class GateReader:
         self.graph = inputs.network.graph
         self._rows: OrderedDict[tuple[int, int, str, int, int], dict[str, tuple[Floats, Floats]]] = OrderedDict()
         self.cell_states = None
-        if self.cell.has_cell_state:
+        if self.cell.has_cell_state and trace.stored("c") is None:
             self.cell_states = CellStates(inputs, trace, blocks=self._block)
 
     def lane(self, layer: int, direction: int, sample: int, name: str, times: slice, units: slice) -> FloatArray:
@@ -176,10 +176,11 @@ class _Block(ArrayBlock):
     def quantity(self, name: str) -> FloatArray:
         """(B, S, U) or (B, S, 1) in float64."""
         layer, direction, times, samples = self._at
+        stored = self._reader.trace.stored(name)
+        if stored is not None:
+            return np.asarray(self._reader.trace[stored][self._at][..., self._units].astype(np.float64))
         if name == "c":
             return self._cells.after(layer, direction, times, samples, self._units).value
-        if name in self._reader.cell.further_states:
-            return np.asarray(self._reader.trace[name][self._at][..., self._units].astype(np.float64))
         if name in ("change", "norm"):
             hidden: Floats = self._reader.trace.hidden[self._at].astype(np.float64)
             if name == "change":
@@ -207,13 +208,13 @@ class _Block(ArrayBlock):
                 return _affine(self._x, *self._reader.rows_of(layer, direction, node.name, self._units)["i2h"])
             case "v":
                 return _affine(self._before, *self._reader.rows_of(layer, direction, node.name, self._units)["h2h"])
-        if node.name == "c":
+        if node.name == "h":
+            return self._before if self._units == self._all_units else self._before[..., self._units]
+        inputs, trace = self._reader.inputs, self._reader.trace
+        if trace.stored(node.name) is None:
             return self._cells.previous(layer, direction, times, samples, self._units)
-        if node.name in self._reader.cell.further_states:
-            inputs, trace = self._reader.inputs, self._reader.trace
-            before = previous_state(inputs, trace, node.name, layer, direction, times, samples)
-            return before[..., self._units].astype(np.float64)
-        return self._before if self._units == self._all_units else self._before[..., self._units]
+        before = previous_state(inputs, trace, node.name, layer, direction, times, samples)
+        return before[..., self._units].astype(np.float64)
 
     @property
     def _all_units(self) -> slice:

@@ -22,7 +22,7 @@ from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
 from rnnviz.cells.interpreters.running_error import BoundedArray, exact, storage_bound
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.trace import DERIVED, Trace
+from rnnviz.core.trace import Trace
 from rnnviz.verify.step_inputs import bounded_layer, layer_input, previous_hidden
 
 _FAR_BELOW, _NEGLIGIBLE = 2.0**-20, 2.0**-60
@@ -69,9 +69,6 @@ class CellStates:
     ) -> None:
         assert inputs.initial_state.c is not None, "the cell has no cell state"
         self._inputs, self._trace = inputs, trace
-        own = trace.cell
-        # The derived ones have no bounds of their own.
-        self._known = trace.get(f"{DERIVED}c") if own is None and blocks is not None else own
         self._blocks = blocks
         graph = inputs.network.graph
         self._decay = graph.decay("c")
@@ -105,8 +102,8 @@ class CellStates:
 
     def after(self, layer: int, direction: int, times: slice, samples: slice, units: slice) -> BoundedArray:
         """(B, S, U): c after each step of some time steps, in the order of time."""
-        if self._known is not None:
-            return self._stored(self._known[layer, direction, times, samples, units])
+        if self._trace.cell is not None:
+            return self._stored(self._trace.cell[layer, direction, times, samples, units])
         columns = self._columns(layer, direction, samples, units)
         first = self._inputs.timesteps - times.stop if self._inputs.network.backward(direction) else times.start
         last = first + times.stop - times.start
@@ -119,9 +116,9 @@ class CellStates:
         if step == 0:
             return self._initial(columns)
         layer, direction, samples, units = _indices(columns)
-        if self._known is not None:
+        if self._trace.cell is not None:
             timestep = self._inputs.timesteps - step if self._inputs.network.backward(direction) else step - 1
-            return self._stored(self._known[layer, direction, timestep, samples, units])
+            return self._stored(self._trace.cell[layer, direction, timestep, samples, units])
         known, c = self._checkpoints.nearest(columns, step)
         if known == step and c is not None:
             return c

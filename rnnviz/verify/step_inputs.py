@@ -52,8 +52,8 @@ def previous_hidden(
 def previous_state(
     inputs: Inputs, trace: Trace, symbol: str, layer: int, direction: int, times: slice, samples: Samples
 ) -> FloatArray:
-    """(B, S, H): a state that the trace has, before each step; before the first one, the initial state."""
-    lane = trace[symbol][layer, direction]
+    """(B, S, H): a stored state before each step; before the first one, the initial state."""
+    lane = trace[trace.stored(symbol) or symbol][layer, direction]
     initial = inputs.initial_state.by_symbol[symbol]
     h0 = initial[layer * inputs.network.directions + direction][samples][np.newaxis]
     if inputs.network.backward(direction):
