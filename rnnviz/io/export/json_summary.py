@@ -39,7 +39,6 @@ def summary(result: RunResult) -> dict[str, Any]:
 
 
 def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:
-    first = comparison.first_mismatch
     return {
         "verdict": result.comparison_verdict(comparison),
         "reference": comparison.reference,
@@ -53,13 +52,7 @@ def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:
         "max_error_ratio": _number(comparison.max_error_ratio),
         "max_ulp": comparison.max_ulp,
         "smallest_passing_atol": _number(comparison.smallest_passing_atol),
-        "first_mismatch": None
-        if first is None
-        else {
-            **first.where.to_json(),
-            "reference": _number(first.reference),
-            "candidate": _number(first.candidate),
-        },
+        "first_mismatch": _first_mismatch(comparison),
         **({"arrays": {name: _of_array(own) for name, own in comparison.arrays.items()}} if comparison.arrays else {}),
         "nonfinite": {"reference": comparison.nonfinite_reference, "candidate": comparison.nonfinite_candidate},
         "checks": [
@@ -82,7 +75,16 @@ def _of_array(comparison: Comparison) -> dict[str, Any]:
         "max_abs_error": {"value": _number(comparison.max_abs_error), **comparison.max_abs_error_at.to_json()},
         "max_error_ratio": _number(comparison.max_error_ratio),
         "max_ulp": comparison.max_ulp,
+        "first_mismatch": _first_mismatch(comparison),
     }
+
+
+def _first_mismatch(comparison: Comparison) -> dict[str, Any] | None:
+    first = comparison.first_mismatch
+    if first is None:
+        return None
+    values = {"reference": _number(first.reference), "candidate": _number(first.candidate)}
+    return {**first.where.to_json(), **values}
 
 
 def versions(result: RunResult) -> dict[str, str]:

@@ -2,12 +2,14 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rnnviz.io.export.json_summary import json_text, summary, write_json
 from rnnviz.io.resources import resource_path
+from rnnviz.verify.compare import compare
 from tests.factories import make_result, setting
 from tests.golden.runs import RUNS
 
@@ -102,3 +104,22 @@ def test_every_kind_of_summary_follows_the_schema(name: str) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     schema = json.loads(resource_path("schemas", "summary.schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator(schema).validate(json.loads(json_text(RUNS[name]())))
+
+
+def test_each_array_that_both_engines_give_has_its_figures() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    result = make_result(("manual", "bug:no-h2h-bias"), cell="lstm")
+    comparison = result.comparisons[0]
+    cells = compare(*result.traces.values(), comparison.rtol, comparison.atol, name="c")
+    figures = summary(replace(result, comparisons=(replace(comparison, arrays={"c": cells}),)))
+    schema = json.loads(resource_path("schemas", "summary.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(figures)
+    assert cells.first_mismatch is not None
+    where = cells.first_mismatch.where
+    assert list(figures["arrays"]) == ["c"]
+    assert figures["arrays"]["c"]["mismatched"] == cells.mismatched
+    assert figures["arrays"]["c"]["first_mismatch"] == {
+        **where.to_json(),
+        "reference": float(result.reference["c"][where.index]),
+        "candidate": float(result["bug:no-h2h-bias"]["c"][where.index]),
+    }
