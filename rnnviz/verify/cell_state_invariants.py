@@ -44,7 +44,7 @@ def cell_checks(inputs: Inputs, trace: Trace) -> list[Check]:
                 cells.add(trace.cell[layer, direction, block], c, trace.stored_as)
             if trace.state_c is not None and block.start <= last < block.stop:
                 final = trace.state_c[layer * network.directions + direction]
-                finals.add(final, c.at(last - block.start), trace.stored_as)
+                finals.add(final, c[last - block.start], trace.stored_as)
     given = (CELL_FOLLOWS, cells, trace.cell), (STATE_FOLLOWS, finals, trace.state_c)
     return [tally.check(name, trace.engine, array.size) for name, tally, array in given if array is not None]
 
