@@ -285,10 +285,10 @@ def test_recorded_cell_states_keep_the_bounds_of_a_long_sequence_small() -> None
     trace, _ = computed(ManualEngine(), inputs)
     assert trace.cell is not None
     assert audit(inputs, trace).worst_ratio < 2.0
-    unaided = replace(trace, cell=None, state_c=None)
+    unaided = trace.with_arrays({"c": None, "state.c": None})
     bounds = []
     for recorded in (trace, unaided):
-        shifted = replace(recorded, hidden=np.array(trace.hidden))
+        shifted = recorded.with_arrays({"h": np.array(trace.hidden)})
         for size in np.geomspace(1e-15, 1e-10, 21):
             shifted.hidden[0, 0, 399] = trace.hidden[0, 0, 399] + size
             if audit(inputs, shifted, full=True).wrong == 10:

@@ -266,7 +266,8 @@ def test_a_recorded_output_is_diagnosed(name: str) -> None:
     inputs = inputs_of({"timesteps": 6, "batch_size": 3}, cell="gru", hidden_size=4, bidirectional=True)
     trace = made(KNOWN_BUGS[name].variants["gru"][0], inputs)
     halves = np.stack(np.split(trace.output, 2, axis=-1))[np.newaxis]
-    recorded = replace(trace, engine="recording:x.npz", hidden=halves, missing=frozenset({"hidden", "state_h"}))
+    recorded = trace.with_arrays({"h": halves})
+    recorded = replace(recorded, engine="recording:x.npz", missing=frozenset({"h", "state.h"}))
     assert diagnosis_of(inputs, recorded) == ((name,),)
 
 
