@@ -104,29 +104,7 @@ def load_config(path: str | os.PathLike[str], complete: Complete = unchanged) ->
 
 
 def parse_config(text: str, folder: Path, name: str = "The config", complete: Complete = unchanged) -> Config:
-    """Validate the text of a config.
-
-    Parameters
-    ----------
-    text : str
-        TOML.
-    folder : Path
-        The folder to which paths in the text are relative.
-    name : str
-        Name of the text in error sentences.
-    complete : callable
-        Completes a config that names no reference.
-
-    Returns
-    -------
-    Config
-        The config, with absolute paths.
-
-    Raises
-    ------
-    InputError
-        As `load_config`.
-    """
+    """Validate the text of a config; paths in it are relative to `folder`, and error sentences call it `name`."""
     values = parse_toml(text, name)
     config = with_paths(Config.from_mapping(values), lambda path: str(folder / path))
     return config if "reference" in values.get("compare", {}) else complete(config)
@@ -141,23 +119,10 @@ _UNUSED: list[tuple[str, str, tuple[str, ...], tuple[str, ...]]] = [
 
 
 def dump_config(config: Config, folder: Path | None = None, unused: bool = True) -> str:
-    """Write the config as TOML text.
+    """Write the config as TOML text, with paths of files in `folder` relative to it.
 
-    An input size that files decide is omitted, because the files may change before the text is read.
-
-    Parameters
-    ----------
-    config : Config
-        The config.
-    folder : Path, optional
-        The folder of the text. Paths of files in it are written relative to it.
-    unused : bool
-        Whether to include keys without effect, such as the scale of weights that come from a file.
-
-    Returns
-    -------
-    str
-        The text.
+    An input size that files decide is omitted, because the files may change before the text is read. Without `unused`,
+    keys without effect are omitted, such as the scale of weights that come from a file.
     """
 
     def relative(path: str) -> str:
@@ -188,20 +153,7 @@ def check_paths(config: Config) -> None:
 
 
 def save_config(config: Config, path: Path) -> None:
-    """Write a config as a TOML file, with paths relative to the file.
-
-    Parameters
-    ----------
-    config : Config
-        The config.
-    path : Path
-        The file.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written, or a path in the config is not UTF-8.
-    """
+    """Write a config as a TOML file, with paths relative to the file."""
     check_paths(config)
     with atomic_write(path) as temporary:
         temporary.write_text(dump_config(config, path.parent), encoding="utf-8")
@@ -218,20 +170,7 @@ def named_paths(config: Config) -> dict[tuple[str, str], str]:
 
 
 def with_paths(config: Config, change: Callable[[str], str]) -> Config:
-    """Change the paths of a config.
-
-    Parameters
-    ----------
-    config : Config
-        The config.
-    change : callable
-        Gets each path, including those of engines, and returns the new one.
-
-    Returns
-    -------
-    Config
-        The changed config.
-    """
+    """The config with `change` applied to each path, also to those of engines."""
     for (section, key), path in named_paths(config).items():
         config = replace(config, **{section: replace(getattr(config, section), **{key: change(path)})})
     compare = config.compare

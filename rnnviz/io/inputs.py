@@ -8,11 +8,11 @@ import numpy as np
 
 from rnnviz.core.axis_labels import Names
 from rnnviz.core.config import Config, Network
-from rnnviz.core.errors import ConfigError, InputError
+from rnnviz.core.errors import InputError
 from rnnviz.core.initial_state import State, check_state, checked_state, draw_initial_state
 from rnnviz.core.inputs import Inputs, with_sequence_shape
 from rnnviz.core.memory_budget import check_memory
-from rnnviz.core.mmap_arrays import FloatArray, read_only
+from rnnviz.core.mmap_arrays import read_only
 from rnnviz.core.npz import read_npz
 from rnnviz.core.parameters import draw_parameters
 from rnnviz.core.sequence import alphabet, draw_sequence
@@ -20,7 +20,7 @@ from rnnviz.io.model_formats.formats import is_model_file
 from rnnviz.io.model_formats.load import StoredNetwork, of_run, read_network
 from rnnviz.io.model_formats.rnn_entry import Entry
 from rnnviz.io.readers.sequence import OpenSequence, open_sequence, read_feature_names, read_labels
-from rnnviz.io.readers.text import OpenText, open_text
+from rnnviz.io.readers.text import OpenText, key_errors, open_text
 
 _ARCHIVED = "initial_state."
 """The prefix of h and c in the archive of a run."""
@@ -54,30 +54,19 @@ def stored_state(stored: StoredNetwork, network: Network, batch_size: int) -> St
 
 
 def load_inputs(config: Config, assumptions: Callable[[Entry, Config], tuple[str, ...]] = of_run) -> Inputs:
-    """Draw or read the sequence, the parameters and the initial state.
+    """Draw or read the sequence (T, N, I), the parameters and the initial state; their config has its final sizes.
 
-    Parameters
-    ----------
-    config : Config
-        The config, whose files are read.
-    assumptions : callable
-        Returns the assumptions of an entry of a model file.
-
-    Returns
-    -------
-    Inputs
-        The sequence (T, N, I), the parameters and the initial state, with the config at its final sizes.
-
-    Raises
-    ------
-    ConfigError
-        If a file is missing, corrupt, or does not fit; its key is that of the file's path.
+    `assumptions` returns those of an entry of a model file. Raises a ConfigError if a file is missing, corrupt, or does
+    not fit; its key is that of the file's path.
     """
     opened = _open_sequence(config)
     if opened is not None:
-        config = _sized(config, opened)
+        with key_errors("network.input_size"):
+            config = with_sequence_shape(config, opened.shape)
+        check_memory(config)
     names, size, dtype = _names(config, opened), config.network.input_size, config.network.dtype
-    sequence = draw_sequence(config.sequence, size, dtype) if opened is None else _read(config, opened)
+    with key_errors("sequence.path"):
+        sequence = draw_sequence(config.sequence, size, dtype) if opened is None else read_only(opened.read(), dtype)
     stored = _network(config)
     state = _initial_state(config, stored)
     assumed = () if stored.entry is None else assumptions(stored.entry, config)
@@ -91,31 +80,8 @@ def _open_sequence(config: Config) -> OpenSequence | None:
         return open_text(config)
     if source.source != "file":
         return None
-    try:
+    with key_errors("sequence.path"):
         return open_sequence(source, config.network.input_size)
-    except ConfigError:
-        raise
-    except InputError as error:
-        raise ConfigError("sequence.path", str(error)) from error
-
-
-def _sized(config: Config, opened: OpenSequence) -> Config:
-    """The config with the sizes of its sequence, for which there must be room."""
-    try:
-        config = with_sequence_shape(config, opened.shape)
-    except InputError as error:
-        raise ConfigError("network.input_size", str(error)) from error
-    check_memory(config)
-    return config
-
-
-def _read(config: Config, opened: OpenSequence) -> FloatArray:
-    try:
-        return read_only(opened.read(), config.network.dtype)
-    except ConfigError:
-        raise
-    except InputError as error:
-        raise ConfigError("sequence.path", str(error)) from error
 
 
 def _names(config: Config, opened: OpenSequence | None) -> Names:
@@ -127,15 +93,11 @@ def _names(config: Config, opened: OpenSequence | None) -> Names:
         timesteps = source.symbols
         features = opened.features if isinstance(opened, OpenText) else alphabet(timesteps)
     elif source.source == "file":
-        try:
+        with key_errors("sequence.path"):
             features = read_feature_names(Path(source.path or ""))
-        except InputError as error:
-            raise ConfigError("sequence.path", str(error)) from error
     if source.labels is not None:
-        try:
+        with key_errors("sequence.labels"):
             timesteps = read_labels(Path(source.labels), source.timesteps)
-        except InputError as error:
-            raise ConfigError("sequence.labels", str(error)) from error
     return Names(timesteps, features)
 
 
@@ -145,10 +107,8 @@ def _network(config: Config) -> StoredNetwork:
     if source.initializer != "file":
         return StoredNetwork(draw_parameters(config.network, source))
     path = Path(source.path or "")
-    try:
+    with key_errors("parameters.path", path):
         return read_network(path, source.entry, config.network)
-    except InputError as error:
-        raise ConfigError("parameters.path", _about(path, error)) from error
 
 
 def _initial_state(config: Config, stored: StoredNetwork) -> State:
@@ -156,7 +116,7 @@ def _initial_state(config: Config, stored: StoredNetwork) -> State:
     if source.source != "file":
         return draw_initial_state(config.network, source, batch_size)
     path = Path(source.path or "")
-    try:
+    with key_errors("initial_state.path", path):
         # The archive of a run contains an initial state, and weights by Gluon's names without an entry.
         if stored.entry is not None and source.path == config.parameters.path:
             return stored_state(stored, config.network, batch_size)
@@ -166,10 +126,3 @@ def _initial_state(config: Config, stored: StoredNetwork) -> State:
                 "parameters.path must name the same file."
             )
         return read_state(path, config.network, batch_size)
-    except InputError as error:
-        raise ConfigError("initial_state.path", _about(path, error)) from error
-
-
-def _about(path: Path, error: InputError) -> str:
-    """The sentence with the file's path in it."""
-    return str(error) if str(path) in str(error) else f"{path}: {error}"

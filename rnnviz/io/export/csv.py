@@ -26,32 +26,12 @@ _DIRECTION = pl.Enum(list(DIRECTIONS))
 def write_csv(
     result: RunResult, path: Path, progress: Callable[[float], None] = lambda _: None, *, gates: bool = False
 ) -> int:
-    """Write one row per hidden value.
+    """Write one row per hidden value, and return the number of rows.
 
     Columns: layer, direction, timestep, sample, unit, one per engine with the reference first, abs_error (the largest
     of any candidate), mismatch (of any candidate). Values that a recording lacks are empty. Values have the digits of
-    a float64, so that they read back to the same number with any float type.
-
-    Parameters
-    ----------
-    result : RunResult
-        The run, whose hidden values have the shape (L, D, T, N, H).
-    path : Path
-        The file to write, which is replaced atomically.
-    progress : callable
-        Called with the fraction that is done. It may raise to cancel; an existing file then remains unchanged.
-    gates : bool
-        Whether a column for each engine and each of the `gate_names` follows, such as "manual.f" and "manual.pre_f".
-
-    Returns
-    -------
-    int
-        The number of rows.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
+    a float64, so that they read back to the same number with any float type. `gates` adds a column for each engine and
+    each of the `gate_names`, such as "manual.f" and "manual.pre_f". `progress` is as in `write_npz`.
     """
     size, rows = result.reference.hidden.size, 0
     with atomic_write(path) as temporary, temporary.open("wb") as out:

@@ -21,27 +21,9 @@ def write_npz(
 ) -> int:
     """Write the run's arrays under the names of `npz_arrays`, and its config as TOML text under `config`.
 
-    Parameters
-    ----------
-    result : RunResult
-        The run.
-    path : Path
-        The file to write, which is replaced atomically.
-    progress : callable
-        Called with the fraction that is done. It may raise to cancel; an existing file then remains unchanged.
-    gates : bool
-        Whether to add `<engine>.gate.<name>` and `<engine>.pre.<name>` (L, D, T, N, H) in the network's dtype: each
-        gate, c of an LSTM, and the pre-activations.
-
-    Returns
-    -------
-    int
-        The number of numeric arrays.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
+    `progress` is called with the fraction that is done. It may raise to cancel; an existing file then remains as it is.
+    `gates` adds `<engine>.gate.<name>` and `<engine>.pre.<name>` (L, D, T, N, H) in the network's dtype: each gate, c
+    of an LSTM, and the pre-activations. Returns the number of numeric arrays.
     """
     members = [*map(_stored, npz_arrays(result).items())]
     if gates:

@@ -11,8 +11,9 @@ from types import ModuleType
 
 from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.schema import listed
+from rnnviz.io.model_formats.model_file import ModelFile
 from rnnviz.io.model_formats.named_arrays import is_weight
-from rnnviz.io.model_formats.rnn_entry import ModelFile, TensorFile
+from rnnviz.io.model_formats.rnn_entry import TensorFile
 
 _KERAS = "save the Keras model itself by model.save as a .keras file, or export it to ONNX"
 _ARRAYS = "save its arrays by PyTorch's or Gluon's names in an .npz or .safetensors file"

@@ -29,11 +29,11 @@ _REVERSED = "r_cell reads the sequence from its end: give it in reverse order, i
 _WRAPPED = "the cell around it may change its outputs: the file does not say whether it is a ResidualCell or another"
 
 
-def find(tensors: Mapping[str, Tensor], packed: Mapping[str, str]) -> list[Found]:
-    """Every recurrent network among `tensors`, in their order; `packed` says why some of these cannot be read."""
+def find(tensors: Mapping[str, Tensor]) -> list[Found]:
+    """Every recurrent network among `tensors`, in their order."""
     networks: dict[tuple[str, str], Layers] = {}
     found: list[Found] = []
-    for source in tensors:
+    for source, tensor in tensors.items():
         bare = _CHECKPOINT.sub("", source, count=1) if _CHECKPOINT.match(source) else source
         for form, pattern in (("fused", _FUSED), ("stacked", _STACKED), ("cell", _CELL)):
             match = pattern.fullmatch(bare)
@@ -42,9 +42,10 @@ def find(tensors: Mapping[str, Tensor], packed: Mapping[str, str]) -> list[Found
                 place = int(parts.get("layer") or 0), int(parts["side"] == "r")
                 networks.setdefault((form, parts["prefix"]), {}).setdefault(place, {})[parts["kind"]] = source
                 break
-        if source in packed:
-            dtype = tensors[source].dtype
-            found.append(Found(Entry(_name(bare), None, None, None, None, None, dtype, False, packed[source]), {}))
+        if tensor.unreadable and bare.endswith("_parameters"):
+            # A vector of all weights of a layer, which `mxnet_params` could not split.
+            entry = Entry(_name(bare), None, None, None, None, None, tensor.dtype, False, tensor.unreadable)
+            found.append(Found(entry, {}))
     for (form, prefix), layers in networks.items():
         if form == "cell":
             found.append(_cell(_name(prefix), layers, tensors))

@@ -8,13 +8,13 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.io.model_formats.keras_config import configured_layers
 from rnnviz.io.model_formats.keras_file import KerasFile, read_array, read_tree
 from rnnviz.io.model_formats.keras_layers import cells_of, configured_layer, inferred_layer, stored_cells, unconfigured
-from rnnviz.io.model_formats.layered_file import LayeredFile, StoredLayer, readable, unsupported, with_stacks
+from rnnviz.io.model_formats.model_file import ModelFile, StoredLayer, readable, unsupported, with_stacks
 from rnnviz.io.model_formats.rnn_entry import Tensor, TensorFile
 
 _SHARD = re.compile(r"(?P<model>.+)_\d{5}\.weights\.h5")
 
 
-def open_model(path: Path) -> LayeredFile:
+def open_model(path: Path) -> ModelFile:
     """The recurrent layers of the config with their weights, and those weights that no config describes.
 
     Connected layers are also offered as one network, if the file has a config that says so.
@@ -34,7 +34,7 @@ def open_model(path: Path) -> LayeredFile:
     }
     used = [cell for found in matched for cell in found.within]
     others = [inferred_layer(file, found, configured.within.get(found.name)) for found in unconfigured(stored, used)]
-    return LayeredFile(path, _of_shard(path, with_stacks(layers, below) + others))
+    return ModelFile(path, _of_shard(path, with_stacks(layers, below) + others))
 
 
 def _of_shard(path: Path, layers: list[StoredLayer]) -> list[StoredLayer]:
@@ -55,20 +55,14 @@ def _of_shard(path: Path, layers: list[StoredLayer]) -> list[StoredLayer]:
 
 
 def open_tensors(path: Path) -> TensorFile:
+    """The arrays that can be read by their paths, such as `layers/embedding/vars/0`."""
     with readable(path):
-        return KerasArrays(KerasFile(path))
-
-
-class KerasArrays:
-    """Every array that can be read, such as `layers/embedding/vars/0`."""
-
-    def __init__(self, file: KerasFile) -> None:
-        self._file = file
+        file = KerasFile(path)
         with file.weights() as (weights, size):
-            arrays = read_tree(weights, size).arrays
-        self._arrays = {name: array for name, array in arrays.items() if not array.problem}
-        self.tensors = {name: Tensor(array.shape, array.dtype) for name, array in self._arrays.items()}
+            arrays = {name: array for name, array in read_tree(weights, size).arrays.items() if not array.problem}
 
-    def read(self, name: str) -> FloatArray:
-        with self._file.weights() as (weights, _size):
-            return read_array(weights, self._arrays[name])
+    def read(name: str) -> FloatArray:
+        with file.weights() as (weights, _size):
+            return read_array(weights, arrays[name])
+
+    return TensorFile({name: Tensor(array.shape, array.dtype) for name, array in arrays.items()}, read)

@@ -24,7 +24,7 @@ from rnnviz.io.model_formats.keras_settings import (
     returns_sequences,
     table,
 )
-from rnnviz.io.model_formats.layered_file import UnreadableError
+from rnnviz.io.model_formats.model_file import UnreadableError
 
 _PASSING = frozenset(
     {"Dropout", "SpatialDropout1D", "GaussianDropout", "GaussianNoise", "AlphaDropout", "ActivityRegularization"}

@@ -4,9 +4,8 @@ Only data in the file itself is read: no link to another name or file, no datase
 filter but those that every HDF5 library brings.
 """
 
-import io
 import json
-import struct
+import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -25,7 +24,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.core.progress import advance, expect
 from rnnviz.io.bounded_read import PIECE_BYTES, limited_time, reading
-from rnnviz.io.model_formats.layered_file import UnreadableError
+from rnnviz.io.model_formats.model_file import UnreadableError
 from rnnviz.io.model_formats.rnn_entry import widened
 
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, RecursionError)
@@ -186,7 +185,6 @@ def _problem(path: str, dataset: h5py.Dataset, dtype: str, size: int) -> str:
 _LARGEST_CONFIG = 64 << 20
 # Weights are compressed to little less than they are; more than this is no file of weights.
 _LARGEST_RATIO = 100
-_LOCAL_HEADER = struct.Struct("<26xHH")
 
 
 class KerasFile:
@@ -251,49 +249,9 @@ class KerasFile:
             with self.path.open("rb") as file:
                 yield file, self.path.stat().st_size
             return
-        with zipfile.ZipFile(self.path) as archive, self.path.open("rb") as file:
-            info = archive.getinfo(WEIGHTS)
-            if info.compress_type == zipfile.ZIP_STORED:
-                file.seek(info.header_offset)
-                header = file.read(_LOCAL_HEADER.size)
-                start = info.header_offset + len(header) + sum(_LOCAL_HEADER.unpack(header))
-                with io.BufferedReader(_Part(file, start, info.file_size)) as part:
-                    yield part, info.file_size
-                return
-            with archive.open(info) as member, TemporaryFile() as whole:
-                while piece := member.read(PIECE_BYTES):
-                    whole.write(piece)
-                yield whole, info.file_size
-
-
-class _Part(io.RawIOBase):
-    """A part of a file as a separate file."""
-
-    def __init__(self, file: IO[bytes], start: int, size: int) -> None:
-        self._file, self._start, self._size, self._place = file, start, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
-        if base + offset < 0:
-            raise ValueError(f"{base + offset} is before the beginning")
-        self._place = base + offset
-        return self._place
-
-    def tell(self) -> int:
-        return self._place
-
-    def readinto(self, buffer: Any) -> int:
-        self._file.seek(self._start + self._place)
-        data = self._file.read(max(0, min(len(buffer), self._size - self._place)))
-        buffer[: len(data)] = data
-        self._place += len(data)
-        return len(data)
+        with zipfile.ZipFile(self.path) as archive, archive.open(WEIGHTS) as member, TemporaryFile() as whole:
+            shutil.copyfileobj(member, whole, PIECE_BYTES)
+            yield whole, archive.getinfo(WEIGHTS).file_size
 
 
 def config_beside(path: Path) -> Path | None:

@@ -28,7 +28,7 @@ from rnnviz.io.model_formats.keras_settings import (
     settings_assumed,
     sides_of,
 )
-from rnnviz.io.model_formats.layered_file import (
+from rnnviz.io.model_formats.model_file import (
     Arrays,
     StoredLayer,
     UnreadableError,

@@ -11,7 +11,7 @@ from typing import Any
 
 from rnnviz.cells import CELLS
 from rnnviz.cells.activations import ACTIVATIONS, Activation, elu, keras_hard_sigmoid, leaky_relu
-from rnnviz.io.model_formats.layered_file import UnreadableError
+from rnnviz.io.model_formats.model_file import UnreadableError
 from rnnviz.io.model_formats.rnn_entry import named_activations
 
 _CLASSES = {f"{cell.keras.name}{end}": cell.keras.name for cell in CELLS.values() if cell.keras for end in ("", "Cell")}

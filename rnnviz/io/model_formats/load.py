@@ -18,7 +18,8 @@ from rnnviz.core.parameters import Parameters, check_shapes
 from rnnviz.core.progress import expect
 from rnnviz.io.bounded_read import limited_memory
 from rnnviz.io.model_formats.formats import NUMPY, ONNX, SHARDS, format_of, open_model
-from rnnviz.io.model_formats.rnn_entry import Entry, ModelFile
+from rnnviz.io.model_formats.model_file import ModelFile
+from rnnviz.io.model_formats.rnn_entry import Entry
 
 _OPEN = {
     "input": "the caller of the model gives its initial state",

@@ -10,7 +10,8 @@ import json
 import re
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,8 +24,9 @@ from rnnviz.core.errors import InputError, check_regular, damaged
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.io.bounded_read import reading
-from rnnviz.io.model_formats.named_arrays import NamedArrays, read_tensor
-from rnnviz.io.model_formats.rnn_entry import ModelFile, Tensor, TensorFile
+from rnnviz.io.model_formats.model_file import ModelFile
+from rnnviz.io.model_formats.named_arrays import named_arrays, read_tensor
+from rnnviz.io.model_formats.rnn_entry import Tensor, TensorFile
 
 _KIND = "MXNet parameter"
 _LIST = 0x112
@@ -39,28 +41,16 @@ _TYPES = (
 
 
 def open_model(path: Path) -> ModelFile:
-    unpacked = UnpackedVectors(open_tensors(path), path)
-    return NamedArrays(JoinedGates(unpacked), unpacked.reasons)
+    return named_arrays(path, joined_gates(unpacked_vectors(open_tensors(path), path)))
 
 
 def open_tensors(path: Path) -> TensorFile:
-    return NDArrays(path)
-
-
-class NDArrays:
-    """The arrays of a `.params` file by name."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        with reading(path), path.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(0)
-            self._arrays = _Reader(path, file, size).arrays()
-        self.tensors = {name: tensor for name, (tensor, _) in self._arrays.items()}
-
-    def read(self, name: str) -> FloatArray:
-        tensor, offset = self._arrays[name]
-        return read_tensor(self._path, _KIND, name, tensor, offset)
+    with reading(path), path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(0)
+        arrays = _Reader(path, file, size).arrays()
+    tensors = {name: tensor for name, (tensor, _) in arrays.items()}
+    return TensorFile(tensors, lambda name: read_tensor(path, _KIND, name, *arrays[name]))
 
 
 class _Reader:
@@ -186,43 +176,36 @@ def symbol_beside(path: Path) -> Path:
     return path.with_name(f"{_EPOCH.sub('', path.stem)}-symbol.json")
 
 
-class UnpackedVectors:
-    """The arrays of `file`; a packed vector whose sizes are known is the arrays that lie in it.
+def unpacked_vectors(file: TensorFile, path: Path) -> TensorFile:
+    """The arrays of `file`; a packed vector of known sizes is the arrays that lie in it, others are unreadable."""
+    parts: dict[str, _Part] = {}
+    tensors: dict[str, Tensor] = {}
+    symbol = symbol_beside(path)
+    for name, tensor in file.tensors.items():
+        match = PACKED.fullmatch(name)
+        if match is None or len(tensor.shape) != 1:
+            tensors[name] = tensor
+            continue
+        try:
+            attributes = _attributes(symbol, f"{match['prefix']}parameters")
+            cut = dict(_cut(name, match["before"], tensor.shape[0], attributes, symbol.name))
+            if taken := [made for made in cut if made in file.tensors]:
+                raise _UnfitError(f"its weights are packed in one vector, but the file also holds {taken[0]}")
+        except _UnfitError as error:
+            tensors[name] = replace(tensor, unreadable=str(error))
+            continue
+        parts |= cut
+        tensors |= {made: Tensor(part.shape, tensor.dtype) for made, part in cut.items()}
+    last = lru_cache(maxsize=1)(file.read)
 
-    `reasons` says of each other one why it stays packed.
-    """
-
-    def __init__(self, file: TensorFile, path: Path) -> None:
-        self._file = file
-        self._parts: dict[str, _Part] = {}
-        self.reasons: dict[str, str] = {}
-        self.tensors: dict[str, Tensor] = {}
-        self._read: tuple[str, FloatArray] | None = None
-        symbol = symbol_beside(path)
-        for name, tensor in file.tensors.items():
-            match = PACKED.fullmatch(name)
-            if match is None or len(tensor.shape) != 1:
-                self.tensors[name] = tensor
-                continue
-            try:
-                attributes = _attributes(symbol, f"{match['prefix']}parameters")
-                cut = dict(_cut(name, match["before"], tensor.shape[0], attributes, symbol.name))
-                if taken := [made for made in cut if made in file.tensors]:
-                    raise _UnfitError(f"its weights are packed in one vector, but the file also holds {taken[0]}")
-            except _UnfitError as error:
-                self.tensors[name], self.reasons[name] = tensor, str(error)
-                continue
-            self._parts |= cut
-            self.tensors |= {made: Tensor(part.shape, tensor.dtype) for made, part in cut.items()}
-
-    def read(self, name: str) -> FloatArray:
-        part = self._parts.get(name)
+    def read(name: str) -> FloatArray:
+        part = parts.get(name)
         if part is None:
-            return self._file.read(name)
-        if self._read is None or self._read[0] != part.vector:
-            self._read = part.vector, self._file.read(part.vector)
-        found: FloatArray = self._read[1][part.start : part.start + prod(part.shape)].reshape(part.shape)
+            return file.read(name)
+        found: FloatArray = last(part.vector)[part.start : part.start + prod(part.shape)].reshape(part.shape)
         return found
+
+    return TensorFile(tensors, read)
 
 
 def _attributes(symbol: Path, vector: str) -> Mapping[str, Any]:
@@ -313,20 +296,16 @@ _ORDERS = ("ifco", "rzo")
 """The gates of an LSTM and of a GRU by MXNet's letters, as Gluon orders them."""
 
 
-class JoinedGates:
+def joined_gates(file: TensorFile) -> TensorFile:
     """The arrays of `file`; all gates of one weight are one array, and any others stay as they are."""
+    parts = _parts(file.tensors)
+    taken = {part for names in parts.values() for part in names}
+    joined = {name: _stacked([file.tensors[part] for part in names]) for name, names in parts.items()}
 
-    def __init__(self, file: TensorFile) -> None:
-        self._file = file
-        self._parts = _parts(file.tensors)
-        taken = {part for parts in self._parts.values() for part in parts}
-        joined = {name: _stacked([file.tensors[part] for part in parts]) for name, parts in self._parts.items()}
-        self.tensors = {name: tensor for name, tensor in file.tensors.items() if name not in taken} | joined
+    def read(name: str) -> FloatArray:
+        return np.concatenate([file.read(part) for part in parts[name]]) if name in parts else file.read(name)
 
-    def read(self, name: str) -> FloatArray:
-        if name not in self._parts:
-            return self._file.read(name)
-        return np.concatenate([self._file.read(part) for part in self._parts[name]])
+    return TensorFile({name: tensor for name, tensor in file.tensors.items() if name not in taken} | joined, read)
 
 
 def _parts(tensors: Mapping[str, Tensor]) -> dict[str, tuple[str, ...]]:

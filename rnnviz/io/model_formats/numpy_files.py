@@ -11,8 +11,9 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.npz import DAMAGE, NpyHeader, NpzFile, read_npy_header
 from rnnviz.core.parameters import Parameters
 from rnnviz.io.bounded_read import read_pieces, reading
-from rnnviz.io.model_formats.named_arrays import NamedArrays
-from rnnviz.io.model_formats.rnn_entry import ModelFile, Tensor, TensorFile, widened
+from rnnviz.io.model_formats.model_file import ModelFile
+from rnnviz.io.model_formats.named_arrays import named_arrays
+from rnnviz.io.model_formats.rnn_entry import Tensor, TensorFile, widened
 
 _ARCHIVED = "parameters."
 """The prefix of weights in the archive of a run."""
@@ -20,8 +21,8 @@ _PICKLED = "it is stored as pickled Python objects, which are never unpickled: s
 
 
 def open_model(path: Path) -> ModelFile:
-    file = NpyFiles(path)
-    model = NamedArrays(file)
+    file = open_tensors(path)
+    model = named_arrays(path, file)
     pickled = [name for name, tensor in file.tensors.items() if tensor.unreadable]
     if pickled and not model.entries:
         raise InputError(
@@ -32,28 +33,17 @@ def open_model(path: Path) -> ModelFile:
 
 
 def open_tensors(path: Path) -> TensorFile:
-    return NpyFiles(path)
-
-
-class NpyFiles:
     """The arrays of an archive or a folder by name, without texts and records; pickled ones cannot be read."""
-
-    def __init__(self, path: Path) -> None:
-        self._files = _Folder(path) if path.is_dir() else NpzFile(path)
-        headers = {name: header for name, header in self._files.headers.items() if header.dtype.kind in "biufcO"}
-        self._stored = {name.removeprefix(_ARCHIVED): name for name in headers}
-        self.tensors = {
-            name: Tensor(
-                headers[stored].shape,
-                headers[stored].dtype.name,
-                unreadable=_PICKLED if headers[stored].dtype.hasobject else "",
-            )
-            for name, stored in self._stored.items()
-        }
-
-    def read(self, name: str) -> FloatArray:
-        array = self._files.read(self._stored[name])
-        return widened(array, array.dtype.name)
+    files = _Folder(path) if path.is_dir() else NpzFile(path)
+    stored = {
+        name.removeprefix(_ARCHIVED): name for name, header in files.headers.items() if header.dtype.kind in "biufcO"
+    }
+    headers = {name: files.headers[archived] for name, archived in stored.items()}
+    tensors = {
+        name: Tensor(header.shape, header.dtype.name, unreadable=_PICKLED if header.dtype.hasobject else "")
+        for name, header in headers.items()
+    }
+    return TensorFile(tensors, lambda name: widened(files.read(stored[name]), headers[name].dtype.name))
 
 
 class _Folder:

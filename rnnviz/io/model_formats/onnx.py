@@ -5,7 +5,7 @@ A written model reads `input` (T, N, I) and the initial states `h_0`, and `c_0` 
 """
 
 import mmap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
@@ -22,39 +22,13 @@ from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
-from rnnviz.io.model_formats.layered_file import LayeredFile, UnreadableError, readable, with_stacks
+from rnnviz.io.model_formats.model_file import ModelFile, UnreadableError, readable, with_stacks
 from rnnviz.io.model_formats.onnx_constants import Constants, Origin, Values, layout_of
 from rnnviz.io.model_formats.onnx_graph import GraphScope, PlacedNode, nodes, recurrent_ancestors
 from rnnviz.io.model_formats.onnx_nodes import RecurrentNode, is_recurrent, recurrent_node, unrolled_layer
-from rnnviz.io.model_formats.onnx_tensors import FLOATS, StoredTensor, outline, stored_tensor, type_name
+from rnnviz.io.model_formats.onnx_tensors import TYPES, outline, stored_tensor, type_name
 from rnnviz.io.model_formats.onnx_unrolled import single_step, unrolled, with_rolled
 from rnnviz.io.model_formats.rnn_entry import Tensor, TensorFile
-
-
-class Initializers:
-    """Those of the main graph, in the model or in its folder; unreadable ones raise an error on access."""
-
-    def __init__(self, path: Path, initializers: Iterable[TensorProto]) -> None:
-        self._path = path
-        self._stored: dict[str, StoredTensor] = {}
-        self._problems: dict[str, str] = {}
-        self.tensors: dict[str, Tensor] = {}
-        for tensor in initializers:
-            dtype = FLOATS.get(tensor.data_type) or type_name(tensor.data_type)
-            self.tensors[tensor.name] = Tensor(tuple(tensor.dims), dtype)
-            try:
-                self._stored[tensor.name] = stored_tensor(tensor, path)
-            except UnreadableError as error:
-                self._problems[tensor.name] = str(error)
-            except OSError as error:
-                self._problems[tensor.name] = error.strerror or str(error)
-
-    def read(self, name: str) -> FloatArray:
-        with readable(f"{self._path}: {name}"):
-            if name in self._problems:
-                raise UnreadableError(self._problems[name])
-            numbers = self._stored[name].read()
-        return numbers.astype(np.float64 if numbers.dtype == np.float64 else np.float32)
 
 
 def fed_by(layers: Sequence[RecurrentNode], constants: Constants) -> dict[int, int]:
@@ -139,7 +113,7 @@ _LARGEST_BYTES = (1 << 31) - 1
 """The largest protobuf message, in bytes; the weights of larger models are in separate files."""
 
 
-def open_model(path: Path) -> LayeredFile:
+def open_model(path: Path) -> ModelFile:
     """Every RNN, LSTM and GRU node, in subgraphs and functions too, and those that feed each other as one network.
 
     Weights in files beside the model are looked for within its folder, and read for the chosen entry only.
@@ -153,13 +127,27 @@ def open_model(path: Path) -> LayeredFile:
         left, single = unrolled(placed), False
         if left is None and not layers:
             left, single = single_step(placed), True
-        return LayeredFile(path, layers if left is None else [*layers, unrolled_layer(left, single=single)])
+        return ModelFile(path, layers if left is None else [*layers, unrolled_layer(left, single=single)])
 
 
 def open_tensors(path: Path) -> TensorFile:
+    """The initializers of the main graph, in the model or in its folder."""
     model = _load(path)
     with _names_as_text(path, "tensors have no names that can be read"):
-        return Initializers(path, model.graph.initializer)
+        initializers = {tensor.name: tensor for tensor in model.graph.initializer}
+
+    def read(name: str) -> FloatArray:
+        with readable(f"{path}: {name}"):
+            numbers = stored_tensor(initializers[name], path).read()
+        return numbers.astype(np.float64 if numbers.dtype == np.float64 else np.float32)
+
+    return TensorFile(
+        {
+            name: Tensor(tuple(tensor.dims), TYPES.get(tensor.data_type) or type_name(tensor.data_type))
+            for name, tensor in initializers.items()
+        },
+        read,
+    )
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, SparseTensorProto, TensorProto, ValueInfoProto, helper, shape_inference
 
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.io.model_formats.layered_file import UnreadableError
+from rnnviz.io.model_formats.model_file import UnreadableError
 from rnnviz.io.model_formats.onnx_graph import RECURRENT, Attributes, GraphScope
 from rnnviz.io.model_formats.onnx_operators import ARITHMETIC, MOVES, dequantized, joined
 from rnnviz.io.model_formats.onnx_tensors import TYPES, stored_tensor, type_name
@@ -192,8 +192,9 @@ class Values:
             return Value(
                 (), np.dtype(np.float32), partial(_unindexed, name), frozenset({(scope, name)}), open_size=True
             )
-        dtype = TYPES.get(config_field.type.tensor_type.elem_type, "float32")
-        return self._indexed((scope, name), shape, helper.tensor_dtype_to_np_dtype(_DATA_TYPES[dtype]), is_open=is_open)
+        stored = config_field.type.tensor_type.elem_type
+        dtype = helper.tensor_dtype_to_np_dtype(stored if stored in TYPES else TensorProto.FLOAT)
+        return self._indexed((scope, name), shape, dtype, is_open=is_open)
 
     def _recurrent(self, scope: GraphScope, node: NodeProto, name: str, depth: int) -> Value:
         """An output of a recurrent node: Y (T, D, N, H), Y_h or Y_c (D, N, H); D behind N in the other layout."""
@@ -370,7 +371,6 @@ def _inferred(model: ModelProto) -> FieldSpec:
 
 
 _OTHERS = frozenset({"Cast", "Concat", "ConstantOfShape", "ConstantFill", "DequantizeLinear", "ReduceL2"})
-_DATA_TYPES = {name: data_type for data_type, name in TYPES.items()}
 
 
 def _known(numbers: NDArray[Any]) -> Value:

@@ -15,7 +15,7 @@ from onnx import (
     ValueInfoProto,
 )
 
-from rnnviz.io.model_formats.layered_file import UnreadableError
+from rnnviz.io.model_formats.model_file import UnreadableError
 
 Attributes: TypeAlias = dict[str, AttributeProto]
 Source: TypeAlias = TensorProto | SparseTensorProto | NodeProto | str | None

@@ -27,7 +27,7 @@ from rnnviz.cells.interpreters.arrays import reordered_rows
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.onnx_layer import operator
 from rnnviz.core.words import join_words
-from rnnviz.io.model_formats.layered_file import (
+from rnnviz.io.model_formats.model_file import (
     Arrays,
     StoredLayer,
     UnreadableError,

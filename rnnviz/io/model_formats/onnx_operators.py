@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.io.model_formats.layered_file import UnreadableError
+from rnnviz.io.model_formats.model_file import UnreadableError
 from rnnviz.io.model_formats.onnx_graph import Attributes
 
 Array: TypeAlias = NDArray[Any]

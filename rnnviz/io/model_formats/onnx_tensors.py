@@ -4,7 +4,7 @@ Source: onnx.proto3 and docs/ExternalData.md of ONNX.
 """
 
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from rnnviz.io.bounded_read import read_pieces
-from rnnviz.io.model_formats.layered_file import UnreadableError
+from rnnviz.io.model_formats.model_file import UnreadableError
 
 PLACE = "in the model's own file"
 """The key of that entry; its value is the first byte and how many there are."""
@@ -116,36 +116,15 @@ def _entry(key: str, value: str) -> bytes:
     return _delimited(1, key.encode()) + _delimited(2, value.encode())
 
 
-FLOATS: Mapping[int, str] = {
-    TensorProto.FLOAT16: "float16",
-    TensorProto.BFLOAT16: "bfloat16",
-    TensorProto.FLOAT: "float32",
-    TensorProto.DOUBLE: "float64",
+TYPES: Mapping[int, str] = {
+    data_type: helper.tensor_dtype_to_np_dtype(data_type).name
+    for data_type in (
+        *(TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.FLOAT, TensorProto.DOUBLE),
+        *(TensorProto.INT8, TensorProto.UINT8, TensorProto.INT16, TensorProto.UINT16),
+        *(TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL),
+    )
 }
-INTEGERS: Mapping[int, str] = {
-    TensorProto.INT8: "int8",
-    TensorProto.UINT8: "uint8",
-    TensorProto.INT16: "int16",
-    TensorProto.UINT16: "uint16",
-    TensorProto.INT32: "int32",
-    TensorProto.INT64: "int64",
-    TensorProto.BOOL: "bool",
-}
-TYPES = {**FLOATS, **INTEGERS}
-# The field that holds the values where they are not bytes, and the type in which they stand there.
-_FIELDS: Mapping[int, tuple[str, str]] = {
-    TensorProto.FLOAT: ("float_data", "<f4"),
-    TensorProto.DOUBLE: ("double_data", "<f8"),
-    TensorProto.FLOAT16: ("int32_data", "<u2"),
-    TensorProto.BFLOAT16: ("int32_data", "<u2"),
-    TensorProto.INT8: ("int32_data", "i1"),
-    TensorProto.UINT8: ("int32_data", "u1"),
-    TensorProto.INT16: ("int32_data", "<i2"),
-    TensorProto.UINT16: ("int32_data", "<u2"),
-    TensorProto.BOOL: ("int32_data", "?"),
-    TensorProto.INT32: ("int32_data", "<i4"),
-    TensorProto.INT64: ("int64_data", "<i8"),
-}
+"""The types that are read, by numpy's names or "bfloat16"."""
 
 
 @dataclass(frozen=True)
@@ -163,15 +142,7 @@ class StoredTensor:
         return helper.tensor_dtype_to_np_dtype(self.tensor.data_type)
 
     def read(self) -> NDArray[Any]:
-        """The numbers.
-
-        Raises
-        ------
-        OSError
-            If the file that holds them cannot be read.
-        UnreadableError
-            If it has become shorter.
-        """
+        """The numbers; raises an OSError if the file that holds them cannot be read."""
         count, dtype = prod(self.shape), self.dtype
         if self.file is not None:
             with self.file.open("rb") as file:
@@ -182,11 +153,17 @@ class StoredTensor:
             return np.frombuffer(data, dtype).reshape(self.shape)
         if self.tensor.HasField("raw_data"):
             return np.frombuffer(self.tensor.raw_data, dtype).reshape(self.shape)
-        field, stored = _FIELDS[self.tensor.data_type]
-        values = np.array(getattr(self.tensor, field))
-        if stored == "<u2" and values.size and not (values.min() >= 0 and values.max() < 1 << 16):
+        values = np.array(_listed(self.tensor))
+        stored = np.dtype(np.uint16) if dtype.name in ("float16", "bfloat16") else dtype
+        if stored == np.uint16 and values.size and not (values.min() >= 0 and values.max() < 1 << 16):
             raise UnreadableError(f"{self.tensor.name} holds values that are not {dtype}")
         return values.astype(stored).view(dtype).reshape(self.shape)
+
+
+def _listed(tensor: TensorProto) -> Sequence[float]:
+    """The values where they are not bytes."""
+    values: Sequence[float] = getattr(tensor, helper.tensor_dtype_to_field(tensor.data_type))
+    return values
 
 
 def stored_tensor(tensor: TensorProto, model: Path) -> StoredTensor:
@@ -214,7 +191,7 @@ def stored_tensor(tensor: TensorProto, model: Path) -> StoredTensor:
     elif tensor.HasField("raw_data"):
         held = len(tensor.raw_data)
     else:
-        held = len(getattr(tensor, _FIELDS[tensor.data_type][0])) * found.dtype.itemsize
+        held = len(_listed(tensor)) * found.dtype.itemsize
     if held != size:
         raise UnreadableError(f"{name} of shape {list(shape)} needs {size:,} bytes, and the file holds {held:,}")
     return found

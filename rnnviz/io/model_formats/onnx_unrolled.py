@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from rnnviz.io.model_formats.layered_file import UnreadableError
+from rnnviz.io.model_formats.model_file import UnreadableError
 from rnnviz.io.model_formats.onnx_constants import Constants
 from rnnviz.io.model_formats.onnx_graph import RECURRENT, GraphScope, PlacedNode
 from rnnviz.io.model_formats.onnx_operators import MOVES

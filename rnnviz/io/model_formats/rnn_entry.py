@@ -1,9 +1,9 @@
 """The common record of all formats: a recurrent layer, or a stack of them, in a model file."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,17 +30,17 @@ class Tensor:
     assumption: str = ""
 
 
-class TensorFile(Protocol):
-    """A file of named arrays."""
+@dataclass(frozen=True)
+class TensorFile:
+    """The arrays of a file by name, in its order.
 
-    @property
-    def tensors(self) -> Mapping[str, Tensor]:
-        """All arrays by name, in the order of the file."""
-        ...
+    `read` gives the numbers of one of a type in DTYPES, as `widened` does. `texts` are those that a file has of
+    PyTorch's modules, as `torch_names.find` says.
+    """
 
-    def read(self, name: str) -> FloatArray:
-        """The numbers of one array of a type in DTYPES, widened as `widened` does."""
-        ...
+    tensors: Mapping[str, Tensor]
+    read: Callable[[str], FloatArray]
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
@@ -187,31 +187,6 @@ class Entry:
             clip=self.clip,
             activations=self.activations,
         )
-
-
-class ModelFile(Protocol):
-    """An open model file with known entries. Weights are not read yet, if the format permits that."""
-
-    @property
-    def entries(self) -> tuple[Entry, ...]:
-        """Every recurrent layer in the order of the file; those that cannot be run with the reason."""
-        ...
-
-    def parameters(self, name: str) -> Mapping[str, FloatArray]:
-        """The weights of the supported entry `name`, by Gluon's names and in Gluon's order of gates.
-
-        Biases that the layer does not have are zeros. Arrays are float32 or float64; `load.read_weights` checks
-        their names, shapes and values against the network that they are for.
-        """
-        ...
-
-    def initial_state(self, name: str) -> Mapping[str, FloatArray]:
-        """The stored initial state of an entry whose `initial_state` is "stored", empty for any other.
-
-        "h", and "c" for an LSTM, each (L·D, N, H) in the order of `layer·D + direction`. N is 1 where every sample
-        starts from the same numbers.
-        """
-        ...
 
 
 def widened(array: NDArray[np.generic], dtype: str) -> FloatArray:

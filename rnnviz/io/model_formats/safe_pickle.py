@@ -5,7 +5,6 @@ No function or class that a file names is called: each has a substitute here, wh
 
 import pickle
 import re
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,6 +14,7 @@ from typing import Any, BinaryIO, ClassVar
 import numpy as np
 
 from rnnviz.core.errors import InputError, damaged, printable
+from rnnviz.core.npz import DAMAGE
 from rnnviz.io.model_formats.rnn_entry import Tensor
 
 KIND = "PyTorch"
@@ -57,20 +57,7 @@ _BUILTINS = ("bool", "bytes", "complex", "dict", "float", "int", "list", "object
 _MOST_ITEMS = 20_000_000
 _DEEPEST = 32
 # What unpickling raises on content that pickle did not write.
-_DAMAGE = (
-    pickle.UnpicklingError,
-    EOFError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    ImportError,
-    OverflowError,
-    RecursionError,
-    AssertionError,
-    struct.error,
-)
+_DAMAGE = (*DAMAGE, pickle.UnpicklingError, IndexError, AttributeError, ImportError, AssertionError)
 
 
 @dataclass(frozen=True)
@@ -214,15 +201,12 @@ class Unpickler(_Machine):  # type: ignore[misc]
         elif not isinstance(target, dict | _Passed | _NumpyArray):
             raise pickle.UnpicklingError("only a dict may be given more")
 
-    def _load_empty_set(self) -> None:
-        self.append([])
-
     def _load_additems(self) -> None:
         items = self.pop_mark()
         self.stack[-1].extend(items)
 
     def _load_frozenset(self) -> None:
-        items = self.pop_mark()
+        items = self.pop_mark()  # which gives `append` another stack
         self.append(items)
 
     def _refuse(self) -> None:
@@ -234,7 +218,7 @@ class Unpickler(_Machine):  # type: ignore[misc]
     dispatch[pickle.BUILD[0]] = _load_build
     dispatch[pickle.NEWOBJ[0]] = _load_newobj
     dispatch[pickle.NEWOBJ_EX[0]] = _load_newobj_ex
-    dispatch[pickle.EMPTY_SET[0]] = _load_empty_set
+    dispatch[pickle.EMPTY_SET[0]] = lambda self: self.append([])
     dispatch[pickle.ADDITEMS[0]] = _load_additems
     dispatch[pickle.FROZENSET[0]] = _load_frozenset
     for _opcode in (pickle.OBJ, pickle.INST, pickle.EXT1, pickle.EXT2, pickle.EXT4):
@@ -440,38 +424,41 @@ _SUBSTITUTES: dict[str, Any] = {
     "collections.Counter": _counted,
     "builtins.set": _items,
     "builtins.frozenset": _items,
-    "builtins.bytearray": _passed,
-    "builtins.complex": _passed,
-    "builtins.slice": _passed,
-    "builtins.range": _passed,
-    "builtins.xrange": _passed,
     "_codecs.encode": _encoded,
     "torch.Size": tuple,
-    "torch.device": _passed,
-    "torch._dynamo.decorators._DimRange": _passed,
     "torch.ScriptObject": _script_object,
     "torch.Tensor": _Constant("Tensor"),
     "torch.serialization._get_layout": _layout,
-    "torch.nn.parameter.Parameter": _first,
-    "torch.nn.parameter.Buffer": _first,
     "torch._tensor._rebuild_from_type_v2": _rebuild_from_type,
-    "torch.jit._pickle.restore_type_tag": _first,
     "torch._utils._rebuild_tensor": _rebuild_tensor,
     "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
     "torch._utils._rebuild_tensor_v3": _rebuild_typed,
-    "torch._utils._rebuild_parameter": _first,
-    "torch._utils._rebuild_parameter_with_state": _first,
     "torch._utils._rebuild_qtensor": _rebuild_quantized,
     "torch._utils._rebuild_sparse_tensor": _rebuild_sparse,
     "torch._utils._rebuild_meta_tensor_no_storage": _rebuild_meta,
     "torch._utils._rebuild_nested_tensor": _rebuild_nested,
     "torch._utils._rebuild_wrapper_subclass": _rebuild_wrapped,
-    "torch._utils._rebuild_device_tensor_from_cpu_tensor": _rebuild_from_cpu,
-    "torch._utils._rebuild_device_tensor_from_numpy": _rebuild_from_cpu,
-    "torch._utils._rebuild_xla_tensor": _rebuild_from_cpu,
+}
+_SUBSTITUTES |= dict.fromkeys(
+    (
+        *(f"builtins.{name}" for name in ("bytearray", "complex", "slice", "range", "xrange")),
+        *("torch.device", "torch._dynamo.decorators._DimRange"),
+    ),
+    _passed,
+)
+_SUBSTITUTES |= dict.fromkeys(
+    (
+        *("torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer", "torch.jit._pickle.restore_type_tag"),
+        *("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"),
+        *(f"torch.jit._pickle.build_{kind}list" for kind in ("tensor", "int", "double", "bool")),
+    ),
+    _first,
+)
+_SUBSTITUTES |= {
+    f"torch._utils._rebuild_{name}": _rebuild_from_cpu
+    for name in ("device_tensor_from_cpu_tensor", "device_tensor_from_numpy", "xla_tensor")
 }
 _SUBSTITUTES |= {f"builtins.{name}": _Constant(name) for name in _BUILTINS if name != "complex"}
-_SUBSTITUTES |= {f"torch.jit._pickle.build_{kind}list": _first for kind in ("tensor", "int", "double", "bool")}
 _REBUILDING: tuple[Callable[..., Any], ...] = tuple(
     value for name, value in _SUBSTITUTES.items() if name.startswith("torch._utils.")
 )

@@ -9,8 +9,9 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.io.bounded_read import reading
 from rnnviz.io.model_formats.infer_network import IN_PYTORCH
-from rnnviz.io.model_formats.named_arrays import NamedArrays, read_tensor
-from rnnviz.io.model_formats.rnn_entry import ModelFile, Tensor, TensorFile
+from rnnviz.io.model_formats.model_file import ModelFile
+from rnnviz.io.model_formats.named_arrays import read_tensor
+from rnnviz.io.model_formats.rnn_entry import Tensor, TensorFile
 from rnnviz.io.model_formats.shards import shard_or_whole
 
 _DTYPES = {
@@ -27,38 +28,28 @@ _DTYPES = {
 
 
 def open_model(path: Path) -> ModelFile:
-    return shard_or_whole(path, open_tensors, lambda file, incomplete: NamedArrays(file, incomplete=incomplete))
+    return shard_or_whole(path, open_tensors)
 
 
 def open_tensors(path: Path) -> TensorFile:
-    return SafeTensors(path)
+    from safetensors import SafetensorError, safe_open
 
+    with reading(path, ".safetensors", (SafetensorError,)):
+        with safe_open(path, framework="numpy") as file:
+            parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is not a mapping
+            tensors = {
+                name: Tensor(tuple(part.get_shape()), _DTYPES.get(part.get_dtype(), part.get_dtype()))
+                for name, part in parts.items()
+            }
+        # The library has checked the offsets of the numbers but does not report them.
+        with path.open("rb") as opened:
+            begin = 8 + int.from_bytes(opened.read(8), "little")
+            header = json.loads(opened.read(begin - 8))
 
-class SafeTensors:
-    """The arrays of a `.safetensors` file by name."""
+    def read(name: str) -> FloatArray:
+        return read_tensor(path, ".safetensors", name, tensors[name], begin + header[name]["data_offsets"][0])
 
-    def __init__(self, path: Path) -> None:
-        from safetensors import SafetensorError, safe_open
-
-        self._path = path
-        with reading(path, ".safetensors", (SafetensorError,)):
-            with safe_open(path, framework="numpy") as file:
-                parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is not a mapping
-                self.tensors = {
-                    name: Tensor(tuple(part.get_shape()), _DTYPES.get(part.get_dtype(), part.get_dtype()))
-                    for name, part in parts.items()
-                }
-            self._begins = self._read_begins()
-
-    def read(self, name: str) -> FloatArray:
-        return read_tensor(self._path, ".safetensors", name, self.tensors[name], self._begins[name])
-
-    def _read_begins(self) -> dict[str, int]:
-        """The offset of each array's values; the library has checked it but does not report it."""
-        with self._path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(length))
-        return {name: 8 + length + header[name]["data_offsets"][0] for name in self.tensors}
+    return TensorFile(tensors, read)
 
 
 def write_weights(_network: Network, parameters: Parameters, path: Path) -> None:

@@ -10,6 +10,7 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,8 +19,8 @@ import numpy as np
 from rnnviz.core.errors import InputError, damaged
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.io.bounded_read import ZipMembers, read_at, reading
-from rnnviz.io.model_formats.named_arrays import NamedArrays
-from rnnviz.io.model_formats.rnn_entry import ModelFile, Tensor, TensorFile, stored_dtype, widened
+from rnnviz.io.model_formats.model_file import ModelFile
+from rnnviz.io.model_formats.rnn_entry import Tensor, TensorFile, stored_dtype, widened
 from rnnviz.io.model_formats.safe_pickle import (
     ITEM_BYTES,
     KIND,
@@ -148,21 +149,15 @@ _LARGEST_DESCRIPTION = 64 << 20
 
 
 def open_model(path: Path) -> ModelFile:
-    return shard_or_whole(
-        path, _opened, lambda file, incomplete: NamedArrays(file, texts=file.texts, incomplete=incomplete)
-    )
+    return shard_or_whole(path, open_tensors)
 
 
 def open_tensors(path: Path) -> TensorFile:
-    return _opened(path)
-
-
-def _opened(path: Path) -> "StateDict":
     with reading(path), path.open("rb") as file:
         head = file.read(4)
     if head != b"PK\x03\x04":
-        return StateDict(_Legacy(path))
-    return StateDict(ExportedProgram(path) if is_exported(path) else _Archive(path))
+        return state_dict(_Legacy(path))
+    return state_dict(ExportedProgram(path) if is_exported(path) else _Archive(path))
 
 
 class _Storages(Protocol):
@@ -175,27 +170,19 @@ class _Storages(Protocol):
         ...
 
 
-class StateDict:
-    """The tensors of a state_dict by name.
+def state_dict(storages: _Storages) -> TensorFile:
+    """The tensors of a state_dict by name, and the texts among the attributes of a program's modules."""
+    # One storage may hold all weights of a layer, as those that were on a GPU do.
+    last = lru_cache(maxsize=1)(storages.read)
 
-    `texts` are those among the attributes of a program's modules, by name.
-    """
-
-    def __init__(self, storages: _Storages) -> None:
-        self._storages = storages
-        self.tensors = storages.contents.tensors
-        self.texts = storages.contents.texts
-        # One storage may hold all weights of a layer, as those that were on a GPU do.
-        self._last: tuple[PickledStorage, bytearray] | None = None
-
-    def read(self, name: str) -> FloatArray:
-        view = self._storages.contents.views[name]
-        if self._last is None or self._last[0] != view.storage:
-            self._last = view.storage, self._storages.read(view.storage)
+    def read(name: str) -> FloatArray:
+        view = storages.contents.views[name]
         stored = stored_dtype(view.dtype)
-        flat = np.frombuffer(self._last[1], stored, view.stop - view.offset, view.offset * stored.itemsize)
+        flat = np.frombuffer(last(view.storage), stored, view.stop - view.offset, view.offset * stored.itemsize)
         strides = tuple(stride * flat.itemsize for stride in view.strides)
         return widened(np.lib.stride_tricks.as_strided(flat, view.shape, strides, writeable=False), view.dtype)
+
+    return TensorFile(storages.contents.tensors, read, storages.contents.texts)
 
 
 class _Archive:

@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import TypeAlias
 
 import numpy as np
 
@@ -216,72 +217,77 @@ Parts = Mapping[str, str]
 """The names in the file of the arrays that one weight is computed from, by their names in PyTorch."""
 
 
-class CombinedWeights:
+Rule: TypeAlias = tuple[Callable[..., FloatArray], list[str]]
+"""How a weight is computed, and the names of the arrays that it is computed from."""
+
+
+def combined_weights(file: TensorFile) -> TensorFile:
     """The arrays of `file`, in which each such weight is one array."""
+    rules: dict[str, Rule] = {}
+    weights: dict[str, dict[str, str]] = {}
+    for name in file.tensors:
+        match = _BELOW.fullmatch(name) or _BESIDE.fullmatch(name)
+        if match is not None:
+            weights.setdefault(match["prefix"] + match["kind"], {})[match["part"]] = name
+    tensors: dict[str, Tensor] = {}
+    # Each takes the place of the first array that it is computed from.
+    owners = {source: weight for weight, parts in weights.items() for source in parts.values()}
+    for name, tensor in file.tensors.items():
+        weight = owners.get(name)
+        if weight is None:
+            tensors.setdefault(name, tensor)
+        elif name == next(iter(weights[weight].values())):
+            target = _target(file, weight, weights[weight])
+            tensors[target] = _combined(file, target, weights[weight], rules)
 
-    def __init__(self, file: TensorFile) -> None:
-        self._file = file
-        self._rules: dict[str, tuple[Callable[..., FloatArray], list[str]]] = {}
-        weights: dict[str, dict[str, str]] = {}
-        for name in file.tensors:
-            match = _BELOW.fullmatch(name) or _BESIDE.fullmatch(name)
-            if match is not None:
-                weights.setdefault(match["prefix"] + match["kind"], {})[match["part"]] = name
-        self.tensors: dict[str, Tensor] = {}
-        # Each takes the place of the first array that it is computed from.
-        owners = {source: weight for weight, parts in weights.items() for source in parts.values()}
-        for name, tensor in file.tensors.items():
-            weight = owners.get(name)
-            if weight is None:
-                self.tensors.setdefault(name, tensor)
-            elif name == next(iter(weights[weight].values())):
-                target = self._target(weight, weights[weight])
-                self.tensors[target] = self._combined(target, weights[weight])
-
-    def read(self, name: str) -> FloatArray:
-        if name not in self._rules:
-            return self._file.read(name)
-        rule, sources = self._rules[name]
+    def read(name: str) -> FloatArray:
+        if name not in rules:
+            return file.read(name)
+        rule, sources = rules[name]
         with np.errstate(all="ignore"):
-            return rule(*map(self._file.read, sources))
+            return rule(*map(file.read, sources))
 
-    def _target(self, weight: str, parts: Parts) -> str:
-        """The weight of which layer it is: weight dropout may keep it in the module around the layer."""
-        prefix, kind = re.fullmatch(rf"(.*?){_KIND}", weight, re.DOTALL).group(1, "kind")  # type: ignore[union-attr]
-        inner = f"{prefix}module.{kind}"
-        beside = inner.replace("weight_hh", "weight_ih")
-        return inner if set(parts) == {"raw"} and beside in self._file.tensors else weight
+    return TensorFile(tensors, read, file.texts)
 
-    def _combined(self, weight: str, parts: Parts) -> Tensor:
-        """The weight as a separate array, and how it is computed."""
-        tensors = {part: self._file.tensors[source] for part, source in parts.items()}
-        main = next((tensors[part] for part in ("orig", "original", "original1", "v", "raw") if part in tensors), None)
-        if main is None:
-            main = next(iter(tensors.values()))
-        names = ", ".join(parts.values())
-        for rule, text, needed in _RULES:
-            if set(parts) != set(needed):
-                continue
-            if weight in self._file.tensors and "raw" not in parts:
-                break
-            found = [tensors[part] for part in needed]
-            if any(tensor.unreadable or tensor.dtype not in _NUMBERS for tensor in found):
-                why = next((each.unreadable for each in found if each.unreadable), "")
-                return replace(main, unreadable=why or f"it is stored as {', '.join(each.dtype for each in found)}")
-            if not _FITS[rule](*(tensor.shape for tensor in found)):
-                break
-            self._rules[weight] = rule, [parts[part] for part in needed]
-            dtype = max((each.dtype for each in found if each.dtype in DTYPES), key=DTYPES.index, default="float32")
-            assumption = text.format(weight=weight, names=names)
-            if dtype in DTYPES[:2] and rule is not _kept:
-                assumption += f", in float32, where PyTorch rounds to {dtype}"
-                dtype = "float32"
-            return replace(main, dtype=dtype, assumption=assumption)
-        if weight in self._file.tensors:
-            why = f"{weight} is stored both as itself and as {names}, and which of them is used is not in the file"
-        else:
-            why = f"{weight} is stored as {names}, and the code that computes it from them is not in the file"
-        return replace(main, unreadable=why)
+
+def _target(file: TensorFile, weight: str, parts: Parts) -> str:
+    """The weight of which layer it is: weight dropout may keep it in the module around the layer."""
+    prefix, kind = re.fullmatch(rf"(.*?){_KIND}", weight, re.DOTALL).group(1, "kind")  # type: ignore[union-attr]
+    inner = f"{prefix}module.{kind}"
+    beside = inner.replace("weight_hh", "weight_ih")
+    return inner if set(parts) == {"raw"} and beside in file.tensors else weight
+
+
+def _combined(file: TensorFile, weight: str, parts: Parts, rules: dict[str, Rule]) -> Tensor:
+    """The weight as a separate array; how it is computed is added to `rules`."""
+    tensors = {part: file.tensors[source] for part, source in parts.items()}
+    main = next((tensors[part] for part in ("orig", "original", "original1", "v", "raw") if part in tensors), None)
+    if main is None:
+        main = next(iter(tensors.values()))
+    names = ", ".join(parts.values())
+    for rule, text, needed in _RULES:
+        if set(parts) != set(needed):
+            continue
+        if weight in file.tensors and "raw" not in parts:
+            break
+        found = [tensors[part] for part in needed]
+        if any(tensor.unreadable or tensor.dtype not in _NUMBERS for tensor in found):
+            why = next((each.unreadable for each in found if each.unreadable), "")
+            return replace(main, unreadable=why or f"it is stored as {', '.join(each.dtype for each in found)}")
+        if not _FITS[rule](*(tensor.shape for tensor in found)):
+            break
+        rules[weight] = rule, [parts[part] for part in needed]
+        dtype = max((each.dtype for each in found if each.dtype in DTYPES), key=DTYPES.index, default="float32")
+        assumption = text.format(weight=weight, names=names)
+        if dtype in DTYPES[:2] and rule is not _kept:
+            assumption += f", in float32, where PyTorch rounds to {dtype}"
+            dtype = "float32"
+        return replace(main, dtype=dtype, assumption=assumption)
+    if weight in file.tensors:
+        why = f"{weight} is stored both as itself and as {names}, and which of them is used is not in the file"
+    else:
+        why = f"{weight} is stored as {names}, and the code that computes it from them is not in the file"
+    return replace(main, unreadable=why)
 
 
 def _weight_norm(g: FloatArray, v: FloatArray) -> FloatArray:

@@ -1,11 +1,12 @@
 """The input sequence from a text, a vocabulary and, if there is one, an embedding."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -187,9 +188,6 @@ def _from_json(text: str, path: Path) -> dict[str, int]:
     return places
 
 
-Opened = TypeVar("Opened")
-
-
 @dataclass(frozen=True)
 class OpenText(OpenSequence):
     """A text as a sequence, one symbol a time step; `features` are the tokens, if the input is one-hot."""
@@ -201,7 +199,8 @@ def open_text(config: Config) -> OpenText:
     """The text of a config that names a vocabulary: a single one in each row, or rows of the embedding."""
     source = config.sequence
     path = Path(source.vocabulary or "")
-    vocabulary = _opened("sequence.vocabulary", lambda: read_vocabulary(path))
+    with key_errors("sequence.vocabulary"):
+        vocabulary = read_vocabulary(path)
     indices = vocabulary.indices(source.symbols, source.unknown)
     if source.embedded:
         return _rows(indices, vocabulary, config)
@@ -219,7 +218,8 @@ def _rows(indices: NDArray[np.intp], vocabulary: Vocabulary, config: Config) -> 
     source = config.sequence
     key = "sequence.embedding" if source.embedding_path is None else "sequence.embedding_path"
     path = Path(source.embedding_path or config.parameters.path or "")
-    embedding = _opened(key, lambda: open_embedding(path, source.embedding))
+    with key_errors(key):
+        embedding = open_embedding(path, source.embedding)
     rows, features = embedding.shape
     if vocabulary.size > rows:
         raise ConfigError(
@@ -227,11 +227,21 @@ def _rows(indices: NDArray[np.intp], vocabulary: Vocabulary, config: Config) -> 
             f"{vocabulary.path} has the index {vocabulary.size - 1:,}, but {embedding.name} has the shape "
             f"{embedding.shape}: it must have a row for each index.",
         )
-    return OpenText((len(indices), 1, features), lambda: _opened(key, embedding.read)[indices][:, np.newaxis], ())
+
+    def read() -> NDArray[np.generic]:
+        with key_errors(key):
+            return embedding.read()[indices][:, np.newaxis]
+
+    return OpenText((len(indices), 1, features), read, ())
 
 
-def _opened(key: str, open_file: Callable[[], Opened]) -> Opened:
+@contextmanager
+def key_errors(key: str, path: Path | None = None) -> Iterator[None]:
+    """Raise an InputError as the ConfigError of a key, with the file's path in the sentence."""
     try:
-        return open_file()
+        yield
+    except ConfigError:
+        raise
     except InputError as error:
-        raise ConfigError(key, str(error)) from error
+        named = path is None or str(path) in str(error)
+        raise ConfigError(key, str(error) if named else f"{path}: {error}") from error

@@ -131,10 +131,10 @@ def test_a_storage_that_unpacks_to_more_than_its_size_is_not_unpacked(tmp_path: 
     write_archive(path, described("I16\nI4\n", "I4\nI1\n"), **{"0": bytes(100 << 20)})
     model = open_model(path)
     assert not model.entries[0].supported
-    from rnnviz.io.model_formats.torch_files import StateDict, _Archive
+    from rnnviz.io.model_formats.torch_files import _Archive, state_dict
 
     with pytest.raises(InputError, match="has 104857600 bytes instead of 256"):
-        StateDict(_Archive(path)).read("weight_hh_l0")
+        state_dict(_Archive(path)).read("weight_hh_l0")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The tensor attributes")

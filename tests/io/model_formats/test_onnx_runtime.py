@@ -16,8 +16,8 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.engines.manual import ManualEngine
+from rnnviz.io.model_formats.model_file import ModelFile
 from rnnviz.io.model_formats.onnx import open_model
-from rnnviz.io.model_formats.rnn_entry import ModelFile
 from tests.oracles.computed import assert_near, computed
 
 T, N, FEATURES, H = 5, 2, 3, 4

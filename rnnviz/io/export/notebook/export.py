@@ -25,24 +25,7 @@ def write_notebook(result: RunResult, path: Path) -> int:
     """Write a Jupyter notebook that recomputes the run with Gluon's layer and with the manual recurrence.
 
     The file contains the parameters, the input, the initial state and the expected values of one engine without
-    detected errors. It needs NumPy, and MXNet for Gluon's layer, but not rnnviz.
-
-    Parameters
-    ----------
-    result : RunResult
-        The run.
-    path : Path
-        The file to write, which is replaced atomically.
-
-    Returns
-    -------
-    int
-        The number of cells.
-
-    Raises
-    ------
-    InputError
-        If the run is too large for a notebook, or the file cannot be written.
+    detected errors. It needs NumPy, and MXNet for Gluon's layer, but not rnnviz. Returns the number of cells.
     """
     check_size(result.inputs)
     known = recorded(result)

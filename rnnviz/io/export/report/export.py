@@ -64,27 +64,7 @@ _OPEN_ROWS = 40
 
 
 def write_report(result: RunResult, path: Path, pictures: Sequence[ReportPicture] = ()) -> int:
-    """Write the HTML report of a run.
-
-    Parameters
-    ----------
-    result : RunResult
-        The run.
-    path : Path
-        The file to write, which is replaced atomically.
-    pictures : sequence of ReportPicture
-        Pictures of the network.
-
-    Returns
-    -------
-    int
-        The size of the file in bytes.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
-    """
+    """Write the HTML report of a run, with pictures of its network, and return the size of the file in bytes."""
     content = report_html(result, pictures, datetime.now(UTC)).encode("utf-8", "backslashreplace")
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)

@@ -34,8 +34,8 @@ def readable(what: object) -> Iterator[None]:
 class StoredLayer:
     """An entry and a function that reads its parameters, by Gluon's names.
 
-    `read_state` reads the stored initial state: "h", and "c" for an LSTM, each (L·D, N, H). Both raise an
-    UnreadableError if the file has another format.
+    `read_state` reads the stored initial state as `ModelFile.initial_state` gives it. Both raise an UnreadableError if
+    the file has another format.
     """
 
     entry: Entry
@@ -43,25 +43,39 @@ class StoredLayer:
     read_state: Callable[[], Arrays] = dict
 
 
-class LayeredFile:
-    """A `ModelFile` of layers and stacks that were found in the file."""
+class ModelFile:
+    """An open model file with known entries. Weights are not read yet, if the format permits that."""
 
-    def __init__(self, path: Path, layers: Iterable[StoredLayer]) -> None:
+    def __init__(self, path: Path, layers: Iterable[StoredLayer], numbered: str = "{}#{}") -> None:
         """Keep the layers in their order; one whose name is taken gets a number behind it, as in "lstm#2"."""
         self._path = path
         self._layers: dict[str, StoredLayer] = {}
         for layer in layers:
-            name = _unused(layer.entry.name, self._layers)
+            name, number = layer.entry.name, 1
+            while name in self._layers:
+                number += 1
+                name = numbered.format(layer.entry.name, number)
             self._layers[name] = replace(layer, entry=replace(layer.entry, name=name))
 
     @property
     def entries(self) -> tuple[Entry, ...]:
+        """Every recurrent network in the order of the file; those that cannot be run with the reason."""
         return tuple(layer.entry for layer in self._layers.values())
 
-    def parameters(self, name: str) -> Mapping[str, FloatArray]:
+    def parameters(self, name: str) -> Arrays:
+        """The weights of the supported entry `name`, by Gluon's names and in Gluon's order of gates.
+
+        Biases that the layer does not have are zeros. Arrays are float32 or float64; `load.read_weights` checks their
+        names, shapes and values against the network that they are for.
+        """
         return self._read(name, lambda layer: layer.read())
 
-    def initial_state(self, name: str) -> Mapping[str, FloatArray]:
+    def initial_state(self, name: str) -> Arrays:
+        """The stored initial state of an entry whose `initial_state` is "stored", empty for any other.
+
+        "h", and "c" for an LSTM, each (L·D, N, H) in the order of `layer·D + direction`. N is 1 where every sample
+        starts from the same numbers.
+        """
         return self._read(name, lambda layer: layer.read_state())
 
     def _read(self, name: str, read: Callable[[StoredLayer], Arrays]) -> Arrays:
@@ -156,11 +170,3 @@ def _chains(below: Mapping[int, int]) -> Iterator[list[int]]:
             while (lower := below.get(chain[-1])) is not None and lower not in chain:
                 chain.append(lower)
             yield chain[::-1]
-
-
-def _unused(name: str, taken: Mapping[str, object]) -> str:
-    number, candidate = 1, name
-    while candidate in taken:
-        number += 1
-        candidate = f"{name}#{number}"
-    return candidate
