@@ -11,9 +11,8 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs
 from rnnviz.io.atomic import atomic_write
 from rnnviz.io.export.notebook import sections
-from rnnviz.io.export.notebook.expected import Recorded, recorded
 from rnnviz.io.export.notebook.ipynb import NotebookCell, notebook_json
-from rnnviz.io.export.notebook.layer_code import lane_cells, lanes_of
+from rnnviz.io.export.notebook.sections import Recorded, lane_cells, lanes_of, recorded
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
 
