@@ -32,6 +32,13 @@ _VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
 )
 
+Outcome = TypeVar("Outcome")
+
+_PROGRESS = "progress"
+_POLL_SECONDS = 0.1
+_REPORT_SECONDS = 0.05
+"""The shortest time between two progress reports, in seconds."""
+
 
 @cache
 def openblas_kernels() -> dict[str, str]:
@@ -151,14 +158,6 @@ def describe_exit(exitcode: int | None) -> str:
     return f"exit code {exitcode}"
 
 
-Outcome = TypeVar("Outcome")
-
-_PROGRESS = "progress"
-_POLL_SECONDS = 0.1
-_REPORT_SECONDS = 0.05
-"""The shortest time between two progress reports, in seconds."""
-
-
 class CancelledError(Exception):
     """The caller has canceled the call."""
 
@@ -176,9 +175,9 @@ def call_in_subprocess(
     `what` is the error message's beginning, such as "weights.pt could not be read". `wanted` is called often; if it
     returns False, the call is canceled. `notify` gets the fraction that is done, as `core.progress` reports it.
 
-    Raises an InputError as the function raises it, or if the process dies or takes more than `seconds`, and an
-    EngineError as the function raises it, or if it fails otherwise, or no process can be started, and a CancelledError
-    if `wanted` returns False. The process has ended by then, also if `notify` raises.
+    Raises what the function raises. Raises an InputError, too, if the process dies or takes more
+    than `seconds`, an EngineError if the function fails otherwise or no process can be started, and a CancelledError if
+    `wanted` returns False. The process has ended by then, also if `notify` raises.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
@@ -225,7 +224,7 @@ def _main(connection: Connection, function: Callable[..., Any], arguments: tuple
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     exit_with_parent()
     try:
-        with watched(_telling(connection)):
+        with watched(throttled(lambda fraction: connection.send((_PROGRESS, fraction)))):
             outcome = function(*arguments)
         connection.send(("returned", outcome))
     except (InputError, EngineError) as error:
@@ -236,14 +235,15 @@ def _main(connection: Connection, function: Callable[..., Any], arguments: tuple
         connection.send(("failed", f"{type(error).__name__}: {error}".rstrip(".")))
 
 
-def _telling(connection: Connection) -> Notify:
+def throttled(report: Callable[..., object]) -> Callable[..., None]:
+    """A function that calls `report` at most once in 0.05 seconds, and drops the calls between."""
     last = -_REPORT_SECONDS
 
-    def notify(fraction: float) -> None:
+    def notify(*arguments: Any) -> None:
         nonlocal last
         now = monotonic()
         if now - last >= _REPORT_SECONDS:
             last = now
-            connection.send((_PROGRESS, fraction))
+            report(*arguments)
 
     return notify

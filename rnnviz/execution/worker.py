@@ -14,19 +14,17 @@ from collections.abc import Callable, Iterator
 from errno import ENOMEM
 from multiprocessing.connection import Connection
 from pathlib import Path
-from time import monotonic
 from traceback import format_exc, print_exc
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rnnviz.core.errors import ConfigError, EngineError, InputError
-from rnnviz.execution.child_process import exit_with_parent
+from rnnviz.execution.child_process import exit_with_parent, throttled
 from rnnviz.execution.folders import remove_all_of
 
 if TYPE_CHECKING:
     from rnnviz.execution.events import RunRequest, Stage
 
 READY = "ready"
-_PROGRESS_INTERVAL = 0.05
 _LAST_SECONDS = 10.0
 _NO_MEMORY = "The run needs more memory than is available: reduce a size."
 _IDLE = 0.3
@@ -118,7 +116,9 @@ def main(connection: Connection, warm: tuple[str, ...], storage: Path) -> None:
                 _rest()
             request, folder = connection.recv()
             storages.add(Path(folder).parent)
-            _answer(connection, request, Path(folder))
+            notify = throttled(lambda stage, done: connection.send(("progress", (stage, done))))
+            for message in _messages(request, Path(folder), notify):
+                connection.send(message)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         # The parent is gone, and what it left is being removed.
         watch.join(_LAST_SECONDS)
@@ -145,20 +145,6 @@ def _warm_up(engines: tuple[str, ...]) -> None:
         except (InputError, EngineError):
             # A run that names the engine will say so; a run that does not need it must not fail for it.
             continue
-
-
-def _answer(connection: Connection, request: "RunRequest", folder: Path) -> None:
-    last = 0.0
-
-    def notify(stage: "Stage", fraction: float) -> None:
-        nonlocal last
-        now = monotonic()
-        if now - last >= _PROGRESS_INTERVAL:
-            last = now
-            connection.send(("progress", (stage, fraction)))
-
-    for message in _messages(request, folder, notify):
-        connection.send(message)
 
 
 def _messages(request: "RunRequest", folder: Path, notify: "Callable[[Stage, float], None]") -> Iterator[Message]:
