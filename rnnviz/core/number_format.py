@@ -42,6 +42,13 @@ def full(value: Number) -> str:
     return _exponent(str(value) if isinstance(value, np.floating) else repr(number))
 
 
+def json_number(value: float) -> float | str:
+    """The number, or its name "NaN", "Infinity" or "-Infinity" where JSON has none for it."""
+    if isfinite(value):
+        return value
+    return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+
+
 def format_pair(one: Number, other: Number) -> tuple[str, str]:
     """Two values that differ, with three decimals if those distinguish them, else with every digit."""
     pair = short(one), short(other)

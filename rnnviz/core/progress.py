@@ -8,10 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TypeAlias
+from time import monotonic
+from typing import Any, TypeAlias
 
 Notify: TypeAlias = Callable[[float], None]
 """Called with the fraction that is done; it may raise to stop the work."""
+
+_REPORT_SECONDS = 0.05
+"""The shortest time between two progress reports, in seconds."""
 
 
 @dataclass
@@ -64,3 +68,17 @@ def advance(part: int) -> None:
     if watch is not None and watch.whole > 0:
         watch.done += part
         watch.notify(min(1.0, watch.done / watch.whole))
+
+
+def throttled(report: Callable[..., object]) -> Callable[..., None]:
+    """A function that calls `report` at most once in 0.05 seconds, and drops the calls between."""
+    last = -_REPORT_SECONDS
+
+    def notify(*arguments: Any) -> None:
+        nonlocal last
+        now = monotonic()
+        if now - last >= _REPORT_SECONDS:
+            last = now
+            report(*arguments)
+
+    return notify

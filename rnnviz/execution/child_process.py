@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from threadpoolctl import ThreadpoolController
 
 from rnnviz.core.errors import EngineError, InputError
-from rnnviz.core.progress import Notify, watched
+from rnnviz.core.progress import Notify, throttled, watched
 
 _starting = Lock()
 
@@ -36,8 +36,6 @@ Outcome = TypeVar("Outcome")
 
 _PROGRESS = "progress"
 _POLL_SECONDS = 0.1
-_REPORT_SECONDS = 0.05
-"""The shortest time between two progress reports, in seconds."""
 
 
 @cache
@@ -233,17 +231,3 @@ def _main(connection: Connection, function: Callable[..., Any], arguments: tuple
         connection.send(("raised", InputError("There is not enough memory for this.")))
     except Exception as error:  # noqa: BLE001 - whatever went wrong, the parent gets one sentence
         connection.send(("failed", f"{type(error).__name__}: {error}".rstrip(".")))
-
-
-def throttled(report: Callable[..., object]) -> Callable[..., None]:
-    """A function that calls `report` at most once in 0.05 seconds, and drops the calls between."""
-    last = -_REPORT_SECONDS
-
-    def notify(*arguments: Any) -> None:
-        nonlocal last
-        now = monotonic()
-        if now - last >= _REPORT_SECONDS:
-            last = now
-            report(*arguments)
-
-    return notify

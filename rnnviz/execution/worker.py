@@ -18,7 +18,8 @@ from traceback import format_exc, print_exc
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rnnviz.core.errors import ConfigError, EngineError, InputError
-from rnnviz.execution.child_process import exit_with_parent, throttled
+from rnnviz.core.progress import throttled
+from rnnviz.execution.child_process import exit_with_parent
 from rnnviz.execution.folders import remove_all_of
 
 if TYPE_CHECKING:

@@ -1,9 +1,9 @@
 """An explanation as JSON for other programs."""
 
-from math import isfinite
 from typing import Any
 
 from rnnviz.cells.interpreters.symbols import equations_of_all_units
+from rnnviz.core.number_format import json_number
 from rnnviz.explain.divergence import Divergence
 from rnnviz.explain.equations import equations
 from rnnviz.explain.explanation import Explanation
@@ -22,8 +22,8 @@ def to_json(explanation: Explanation) -> dict[str, Any]:
     reference = explanation.reference
     return {
         "where": explanation.where.to_json(),
-        "value": {name: _number(arithmetic.stored) for name, arithmetic in explanation.arithmetics.items()}
-        | {name: None if stored is None else _number(stored) for name, stored in explanation.unread.items()},
+        "value": {name: json_number(arithmetic.stored) for name, arithmetic in explanation.arithmetics.items()}
+        | {name: None if stored is None else json_number(stored) for name, stored in explanation.unread.items()},
         "formula": "; ".join(equations_of_all_units(reference.cell)),
         "gates": [_gate(gate) for gate in reference.gates],
         "previous": _previous(reference),
@@ -43,21 +43,21 @@ def _names(arithmetic: StepBreakdown) -> dict[str, Any]:
 
 
 def _engine(arithmetic: StepBreakdown) -> dict[str, Any]:
-    next_state = {"h": _number(arithmetic.h)}
+    next_state = {"h": json_number(arithmetic.h)}
     if arithmetic.c is not None:
-        next_state["c"] = _number(arithmetic.c)
+        next_state["c"] = json_number(arithmetic.c)
     for symbol in arithmetic.previous.further:
-        next_state[symbol] = _number(arithmetic.number(arithmetic.graph.values[symbol]))
+        next_state[symbol] = json_number(arithmetic.number(arithmetic.graph.values[symbol]))
     return {
         "gates": [_gate(gate) for gate in arithmetic.gates],
         "previous": _previous(arithmetic),
         "equations": [{"symbols": line.symbols, "numbers": line.numbers} for line in equations(arithmetic)],
         "next": next_state,
-        "stored": _number(arithmetic.stored),
-        **({} if arithmetic.stored_c is None else {"stored_c": _number(arithmetic.stored_c)}),
-        "difference": _number(arithmetic.difference),
-        "bound": _number(arithmetic.bound),
-        "ratio": _number(arithmetic.ratio),
+        "stored": json_number(arithmetic.stored),
+        **({} if arithmetic.stored_c is None else {"stored_c": json_number(arithmetic.stored_c)}),
+        "difference": json_number(arithmetic.difference),
+        "bound": json_number(arithmetic.bound),
+        "ratio": json_number(arithmetic.ratio),
         "right": arithmetic.right,
     }
 
@@ -71,29 +71,29 @@ def _gate(gate: GateArithmetic) -> dict[str, Any]:
             {
                 "kind": term.kind,
                 "index": term.index,
-                "weight": _number(term.weight),
-                "input": _number(term.input),
-                "product": _number(term.product),
+                "weight": json_number(term.weight),
+                "input": json_number(term.input),
+                "product": json_number(term.product),
             }
             for term in pre.terms()
         ],
-        "i2h_bias": _number(pre.u.bias),
-        "h2h_bias": _number(pre.v.bias),
-        "sum": _number(pre.sum),
-        "value": _number(gate.value),
+        "i2h_bias": json_number(pre.u.bias),
+        "h2h_bias": json_number(pre.v.bias),
+        "sum": json_number(pre.sum),
+        "value": json_number(gate.value),
         "title": gate.gate.name,
-        "u": _number(pre.u.total),
-        "v": _number(pre.v.total),
-        **({"reset": _number(pre.v.factor)} if gate.scaled else {}),
+        "u": json_number(pre.u.total),
+        "v": json_number(pre.v.total),
+        **({"reset": json_number(pre.v.factor)} if gate.scaled else {}),
     }
 
 
 def _previous(arithmetic: StepBreakdown) -> dict[str, Any]:
     """The unit's own previous state; "timestep" is null where that is the initial state."""
     previous = arithmetic.previous
-    state = {"timestep": previous.timestep, "h": _number(previous.h)}
-    cell = {} if previous.c is None else {"c": _number(previous.c)}
-    return {**state, **cell, **{symbol: _number(value) for symbol, value in previous.further.items()}}
+    state = {"timestep": previous.timestep, "h": json_number(previous.h)}
+    cell = {} if previous.c is None else {"c": json_number(previous.c)}
+    return {**state, **cell, **{symbol: json_number(value) for symbol, value in previous.further.items()}}
 
 
 def _parting(parting: Divergence | None) -> dict[str, Any] | None:
@@ -105,12 +105,6 @@ def _parting(parting: Divergence | None) -> dict[str, Any] | None:
         "gate": parting.gate,
         "kind": parting.kind,
         "index": parting.index,
-        "reference": _number(parting.reference),
-        "candidate": _number(parting.candidate),
+        "reference": json_number(parting.reference),
+        "candidate": json_number(parting.candidate),
     }
-
-
-def _number(value: float) -> float | str:
-    if isfinite(value):
-        return value
-    return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"

@@ -55,10 +55,10 @@ class SweepResult:
 
     def to_mapping(self) -> dict[str, Any]:
         """A mapping that JSON can hold; numbers that are not finite are "NaN", "Infinity" and "-Infinity"."""
-        wrong = self.first_wrong
+        wrong, numbers = self.first_wrong, {name: getattr(self, name) for name in _NUMBERS}
         return {
             "verdict": self.verdict,
-            **{name: named(getattr(self, name)) for name in _NUMBERS},
+            **{name: None if n is None else number_format.json_number(n) for name, n in numbers.items()},
             "first_wrong": None if wrong is None else {"engine": wrong.engine, **wrong.where.to_json()},
             "seconds": dict(self.seconds),
             "reason": self.reason,
@@ -104,15 +104,8 @@ class SweepTable:
     rows: tuple[SweepRow, ...]
 
 
-def named(value: float | None) -> float | str | None:
-    """The number, or its name where JSON has none for it."""
-    if value is None or isfinite(value):
-        return value
-    return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
-
-
 def number(value: Any) -> float | None:
-    """The arguments of `named`."""
+    """The argument of `json_number`."""
     if value is None:
         return None
     return _NAMES[value] if isinstance(value, str) else float(value)

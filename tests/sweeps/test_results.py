@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from rnnviz.core.errors import InputError
+from rnnviz.core.number_format import json_number
 from rnnviz.core.trace_index import Location
-from rnnviz.sweeps.results import FirstWrong, SweepResult, named, number
+from rnnviz.sweeps.results import FirstWrong, SweepResult, number
 
 FOUND = SweepResult(
     "disagree", "No.", 1.5, 0.25, inf, FirstWrong("manual", Location(1, 1, 4, 2, 3)), {"gluon": 0.5, "manual": 0.125}
@@ -49,10 +50,11 @@ def test_each_number_keeps_its_own_place() -> None:
 
 
 def test_a_number_that_json_lacks_has_a_name() -> None:
-    for value, name in ((inf, "Infinity"), (-inf, "-Infinity"), (0.0, 0.0), (-2.5, -2.5), (None, None)):
-        assert named(value) == name
+    for value, name in ((inf, "Infinity"), (-inf, "-Infinity"), (0.0, 0.0), (-2.5, -2.5)):
+        assert json_number(value) == name
         assert number(name) == value
-    assert named(nan) == "NaN"
+    assert json_number(nan) == "NaN"
+    assert number(None) is None
     assert number(3) == 3.0
     assert isinstance(number(3), float)
     with pytest.raises(KeyError):

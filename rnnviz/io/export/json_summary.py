@@ -2,13 +2,13 @@
 
 import json
 import platform
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rnnviz import __version__
+from rnnviz.core.number_format import json_number
 from rnnviz.io.atomic import atomic_write
 from rnnviz.text.verdict_details import unrecorded_arrays
 from rnnviz.verify.audit import Audit
@@ -48,10 +48,10 @@ def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:
         "mismatched": comparison.mismatched,
         "rtol": comparison.rtol,
         "atol": comparison.atol,
-        "max_abs_error": {"value": _number(comparison.max_abs_error), **comparison.max_abs_error_at.to_json()},
-        "max_error_ratio": _number(comparison.max_error_ratio),
+        "max_abs_error": {"value": json_number(comparison.max_abs_error), **comparison.max_abs_error_at.to_json()},
+        "max_error_ratio": json_number(comparison.max_error_ratio),
         "max_ulp": comparison.max_ulp,
-        "smallest_passing_atol": _number(comparison.smallest_passing_atol),
+        "smallest_passing_atol": json_number(comparison.smallest_passing_atol),
         "first_mismatch": _first_mismatch(comparison),
         **({"arrays": {name: _of_array(own) for name, own in comparison.arrays.items()}} if comparison.arrays else {}),
         "nonfinite": {"reference": comparison.nonfinite_reference, "candidate": comparison.nonfinite_candidate},
@@ -72,8 +72,8 @@ def _of_array(comparison: Comparison) -> dict[str, Any]:
     return {
         "elements": comparison.elements,
         "mismatched": comparison.mismatched,
-        "max_abs_error": {"value": _number(comparison.max_abs_error), **comparison.max_abs_error_at.to_json()},
-        "max_error_ratio": _number(comparison.max_error_ratio),
+        "max_abs_error": {"value": json_number(comparison.max_abs_error), **comparison.max_abs_error_at.to_json()},
+        "max_error_ratio": json_number(comparison.max_error_ratio),
         "max_ulp": comparison.max_ulp,
         "first_mismatch": _first_mismatch(comparison),
     }
@@ -83,7 +83,7 @@ def _first_mismatch(comparison: Comparison) -> dict[str, Any] | None:
     first = comparison.first_mismatch
     if first is None:
         return None
-    values = {"reference": _number(first.reference), "candidate": _number(first.candidate)}
+    values = {"reference": json_number(first.reference), "candidate": json_number(first.candidate)}
     return {**first.where.to_json(), **values}
 
 
@@ -123,17 +123,10 @@ def _of_audit(audit: Audit) -> dict[str, Any]:
     wrong = audit.first_wrong
     return {
         "verdict": audit.verdict,
-        "worst_ratio": _number(audit.worst_ratio) if audit.audited else None,
+        "worst_ratio": json_number(audit.worst_ratio) if audit.audited else None,
         "first_wrong": None
         if wrong is None
-        else {**wrong.where.to_json(), "value": _number(wrong.value), "expected": _number(wrong.expected)},
+        else {**wrong.where.to_json(), "value": json_number(wrong.value), "expected": json_number(wrong.expected)},
         "coverage": audit.coverage,
         "undetermined": audit.undetermined,
     }
-
-
-def _number(value: float) -> float | str:
-    """The number, or its name where JSON has none for it."""
-    if isfinite(value):
-        return value
-    return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
