@@ -39,21 +39,12 @@ _GELU_MINIMUM, _SWISH_MINIMUM = -0.7517915246935645, -1.2784645427610738
 class _Rule:
     """The definition of one activation.
 
-    Attributes
-    ----------
-    values:
-        f(x, alpha, beta).
-    slopes:
-        f'(x) from x, f(x), alpha and beta; at a kink the slope on its left.
-    code:
-        NumPy source of f({x}), in which {alpha} and {beta} may occur; {X} is x with the brackets of an operand.
-    low, high:
-        The least and largest value of f; None where there is no limit.
-    rounding:
-        How far a correct f(x) may be off for a given x: not at all ("exact"), by eps ("absolute"), by eps · (1 + |f|)
-        ("relative"), or by eps · (1 + |x|) ("argument"), where a small result is x times what is left of 1 - 1.
-    turns:
-        Where f turns from falling to rising, or back.
+    `values` is f(x, alpha, beta), and `slopes` f'(x) from x, f(x), alpha and beta; at a kink the slope on its left.
+    `code` is NumPy source of f({x}), in which {alpha} and {beta} may occur; {X} is x with the brackets of an operand.
+    `low` and `high` are the least and largest value of f; None where there is no limit. f turns from falling to rising,
+    or back, at `turns`. `rounding` says how far a correct f(x) may be off for a given x: not at all ("exact"), by eps
+    ("absolute"), by eps · (1 + |f|) ("relative"), or by eps · (1 + |x|) ("argument"), where a small result is x times
+    what is left of 1 - 1.
     """
 
     values: _Values
@@ -189,10 +180,6 @@ def _sigmoid(x: FloatArray) -> FloatArray:
     return y
 
 
-def _tanh(x: FloatArray, _alpha: float, _beta: float) -> FloatArray:
-    return np.asarray(np.tanh(x))
-
-
 def _softplus(x: FloatArray) -> FloatArray:
     """log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)), which does not overflow."""
     return np.asarray(np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x))))
@@ -233,7 +220,9 @@ _RULES: dict[str, _Rule] = {
     "sigmoid": _Rule(
         lambda x, a, b: _sigmoid(x), lambda x, y, a, b: y * (1.0 - y), "sigmoid({x})", 0.0, 1.0, "absolute"
     ),
-    "tanh": _Rule(_tanh, lambda x, y, a, b: 1.0 - y * y, "np.tanh({x})", -1.0, 1.0, "absolute"),
+    "tanh": _Rule(
+        lambda x, a, b: np.asarray(np.tanh(x)), lambda x, y, a, b: 1.0 - y * y, "np.tanh({x})", -1.0, 1.0, "absolute"
+    ),
     "relu": _Rule(
         # A NaN stays a NaN.
         lambda x, a, b: np.asarray(np.maximum(x, 0.0)),
@@ -348,33 +337,6 @@ clip = Activation("clip", math.inf)
 
 ACTIVATIONS = {name: value for name, value in list(vars().items()) if isinstance(value, Activation) and name != "clip"}
 """Every activation that a role of a cell can have, by the name that a config gives to it."""
-
-ONNX_NAMES = {
-    "sigmoid": "Sigmoid",
-    "tanh": "Tanh",
-    "relu": "Relu",
-    "linear": "Affine",
-    "affine": "Affine",
-    "leaky_relu": "LeakyRelu",
-    "thresholded_relu": "ThresholdedRelu",
-    "scaled_tanh": "ScaledTanh",
-    "hard_sigmoid": "HardSigmoid",
-    "elu": "Elu",
-    "softsign": "Softsign",
-    "softplus": "Softplus",
-}
-"""ONNX's name of each activation that it has."""
-
-
-def onnx_activation(function: Function) -> tuple[str, tuple[float, ...]] | None:
-    """The name and the constants that ONNX's operators have for an activation, without its cut; None if it has none."""
-    activation = without_clip(function)
-    if activation.name not in ONNX_NAMES:
-        return None
-    if activation.name == "linear":
-        activation = affine
-    constants = (activation.alpha, activation.beta)[: _CONSTANTS.get(activation.name, 0)]
-    return ONNX_NAMES[activation.name], constants
 
 
 def parse_activation(text: str) -> Activation:

@@ -179,16 +179,9 @@ class Sizes:
 class OnnxOperator:
     """The operator of ONNX that computes a cell.
 
-    Attributes
-    ----------
-    name:
-        "RNN", "LSTM" or "GRU".
-    gates:
-        The order of its rows; those of a gate that the cell lacks are not read.
-    attributes:
-        The attributes that a node needs to be this cell; the default of each is 0.
-    peepholes:
-        The parameters in the parts of the input P; None for a part that is not read.
+    `name` is "RNN", "LSTM" or "GRU". `gates` is the order of its rows; those of a gate that the cell lacks are not
+    read. A node is this cell if it has the `attributes`; the default of each is 0. `peepholes` are the parameters in
+    the parts of the input P, None for a part that is not read.
     """
 
     name: str
@@ -201,16 +194,8 @@ class OnnxOperator:
 class KerasLayer:
     """The layer of Keras that computes a cell.
 
-    Attributes
-    ----------
-    name:
-        "SimpleRNN", "LSTM" or "GRU".
-    gates:
-        The order of its columns.
-    settings:
-        The settings that a layer needs to be this cell.
-    biases:
-        How many biases it has; a single one is the cell's i2h bias.
+    `name` is "SimpleRNN", "LSTM" or "GRU", `gates` the order of its columns. A layer is this cell if it has the
+    `settings`. Of `biases`, 1 or 2, a single one is the cell's i2h bias.
     """
 
     name: str
@@ -361,23 +346,16 @@ class CellSpec:
         >>> LSTM.parameter_shapes(Sizes(input_size=5, hidden_size=10))
         {'i2h_weight': (40, 5), 'h2h_weight': (40, 10), 'i2h_bias': (40,), 'h2h_bias': (40,)}
         """
-        rows, recurrent_rows = (len(gates) * sizes.hidden_size for gates in (self.gates, self.recurrent_gates))
-        h_size = sizes.of(self.states[0].size)
-        shapes: dict[str, tuple[int, ...]] = {"i2h_weight": (rows, sizes.input_size)}
-        if recurrent_rows:
-            shapes["h2h_weight"] = (recurrent_rows, h_size)
-        shapes["i2h_bias"] = (rows,)
-        if recurrent_rows:
-            shapes["h2h_bias"] = (recurrent_rows,)
-        return shapes | {p.name: tuple(sizes.of(letter) for letter in p.shape) for p in self.parameters}
+        axes = {"i2h_weight": ("I",), "h2h_weight": (self.states[0].size,), "i2h_bias": (), "h2h_bias": ()}
+        rows = {"i2h": len(self.gates) * sizes.hidden_size, "h2h": len(self.recurrent_gates) * sizes.hidden_size}
+        shapes = {name: (rows[name[:3]], *map(sizes.of, letters)) for name, letters in axes.items() if rows[name[:3]]}
+        return shapes | {p.name: tuple(map(sizes.of, p.shape)) for p in self.parameters}
 
     def initializers(self) -> dict[str, Initializer]:
         """How each parameter is drawn, in the order of `parameter_shapes`."""
-        common: dict[str, Initializer] = {"i2h_weight": "weight", "h2h_weight": "weight"}
-        biases: dict[str, Initializer] = {"i2h_bias": "bias", "h2h_bias": "bias"}
         own: dict[str, Initializer] = {p.name: p.initializer for p in self.parameters}
-        drawn = common | biases | own
-        return {name: drawn[name] for name in self.parameter_shapes(Sizes(1, 1))}
+        names = self.parameter_shapes(Sizes(1, 1))
+        return {name: own.get(name, "bias" if name.endswith("bias") else "weight") for name in names}
 
     def parameter_count(self, sizes: Sizes) -> int:
         """How many numbers the parameters of one layer in one direction are."""

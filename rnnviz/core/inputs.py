@@ -12,8 +12,8 @@ from math import prod
 from pathlib import Path
 from typing import TypeAlias
 
-from rnnviz.cells.interpreters.serialized import cell_from_json, cell_to_json
 from rnnviz.core.axis_labels import UNNAMED, Names
+from rnnviz.core.cell_json import cell_from_json, cell_to_json
 from rnnviz.core.config import Config, Network
 from rnnviz.core.errors import InputError
 from rnnviz.core.initial_state import State

@@ -9,12 +9,39 @@ from typing import Any
 import numpy as np
 
 from rnnviz.cells import CellSpec
-from rnnviz.cells.activations import onnx_activation
+from rnnviz.cells.activations import Function, affine, without_clip
 from rnnviz.cells.base import OnnxOperator
 from rnnviz.cells.interpreters.arrays import reordered_rows
 from rnnviz.core.config import Network
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
+
+ONNX_NAMES = {
+    "sigmoid": "Sigmoid",
+    "tanh": "Tanh",
+    "relu": "Relu",
+    "linear": "Affine",
+    "affine": "Affine",
+    "leaky_relu": "LeakyRelu",
+    "thresholded_relu": "ThresholdedRelu",
+    "scaled_tanh": "ScaledTanh",
+    "hard_sigmoid": "HardSigmoid",
+    "elu": "Elu",
+    "softsign": "Softsign",
+    "softplus": "Softplus",
+}
+"""ONNX's name of each activation that it has."""
+
+
+def onnx_activation(function: Function) -> tuple[str, tuple[float, ...]] | None:
+    """The name and the constants that ONNX's operators have for an activation, without its cut; None if it has none."""
+    activation = without_clip(function)
+    if activation.name not in ONNX_NAMES:
+        return None
+    if activation.name == "linear":
+        activation = affine
+    constants = (activation.alpha, activation.beta)[: activation.constants]
+    return ONNX_NAMES[activation.name], constants
 
 
 def has_cell(network: Network) -> bool:

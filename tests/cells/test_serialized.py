@@ -7,8 +7,8 @@ import pytest
 
 from rnnviz.cells import CellError, CellSpec
 from rnnviz.cells.interpreters.arrays import step_values
-from rnnviz.cells.interpreters.serialized import cell_from_json, cell_to_json
 from rnnviz.cells.interpreters.symbols import equations_of_all_units
+from rnnviz.core.cell_json import cell_from_json, cell_to_json
 from tests.cells.layers import ALL_CELLS, draw_layer
 
 

@@ -1,1 +1,1 @@
-"""What reads a cell and computes, bounds, explains, derives and stores its step."""
+"""What reads a cell and computes, bounds, explains and derives its step."""

@@ -193,25 +193,10 @@ def step_values(
     state: Mapping[str, Any],
     library: Library = NUMPY,
 ) -> dict[str, Any]:
-    """One time step: the values that the cell's step names, by name.
+    """One time step: the gates, candidates and new states that the cell's step names, each (N, H) or (N, P) by name.
 
-    Parameters
-    ----------
-    cell:
-        The cell.
-    parameters:
-        Its parameters by name, of the shapes of `CellSpec.parameter_shapes`.
-    x:
-        The layer input of the time step (N, I).
-    state:
-        The previous state: (N, H) or (N, P) by name.
-    library:
-        What the arrays are of.
-
-    Returns
-    -------
-    dict
-        The gates, candidates and new states, each (N, H) or (N, P).
+    `parameters` are of the shapes of `CellSpec.parameter_shapes`, x (N, I) is the layer input, and `state` the previous
+    state, (N, H) or (N, P) by name; the arrays are those of the `library`.
     """
     u = gate_parts(cell.gate_symbols, parameters, "i2h", x, library)
     # A gate that reads its recurrent part from elsewhere leaves this one unused.

@@ -66,10 +66,8 @@ class StepBlock(ABC, Generic[T]):
 
         Returns
         -------
-        values
-            The wanted values over time (B, ...) by name.
-        carried
-            The states beside h after the last computed step.
+        values, carried
+            The wanted values over time (B, ...), and the states beside h after the last computed step, by name.
         """
         carried, values_of = dict(carried), self.graph.values
         plan = _plan(self.graph, tuple(carried), tuple(names or self.graph.cell.state_symbols))
@@ -126,16 +124,9 @@ class StepBlock(ABC, Generic[T]):
 class Plan:
     """The order of computation for some carried states and wanted values.
 
-    Attributes
-    ----------
-    at_once:
-        What depends on no carried state, and is wanted or read by what does.
-    loop:
-        The operations of a time step that give the new carried states.
-    states, over_time, constant:
-        What the loop reads: carried states, values of every time step, and others.
-    kept:
-        The states whose previous value is read by what is computed after the loop.
+    `at_once` depends on no carried state, and is wanted or read by what does. `loop` has the operations of a time step
+    that give the new carried states; it reads `states`, which are carried, values of every time step (`over_time`) and
+    others (`constant`). `kept` are the states whose previous value is read by what is computed after the loop.
     """
 
     at_once: list[Node]

@@ -65,19 +65,9 @@ class BoundedLayer:
     ) -> None:
         """Prepare a layer.
 
-        Parameters
-        ----------
-        cell:
-            The cell.
-        parameters:
-            Its parameters by name, in the engine's type.
-        units:
-            The units (U,) whose values are computed; by default all.
-        eps:
-            The engine's precision, if that is coarser than the parameters' type.
-        stored_as, x_stored_as:
-            The type to which hidden values, and the layer input, were rounded when they were stored; "" if they were
-            not.
+        `parameters` are in the engine's type, whose precision counts unless `eps` is coarser. The values of the `units`
+        (U,) are computed, by default of all. Hidden values and the layer input were rounded to the types `stored_as`
+        and `x_stored_as` when they were stored; "" if they were not.
 
         Raises
         ------
@@ -129,10 +119,10 @@ class BoundedLayer:
 
         Where nothing reads u and v of a gate but their sum u + v, that sum is given in their place.
         """
-        u = self._terms_of(x, self._input, self._stored(x, self._x_stored_as))
+        u = self._terms_of(x, self._input, storage_bound(x, self._x_stored_as) if self._x_stored_as else None)
         if self._recurrent is None:
             return self._by_node(self._bounded(u), self._lanes["u"], x.shape[:-1])
-        v = self._terms_of(h, self._recurrent, self._stored(h, self.stored_as))
+        v = self._terms_of(h, self._recurrent, storage_bound(h, self.stored_as) if self.stored_as else None)
         joined, own = (slice(0, len(self._sums) * len(self.units)), slice(len(self._sums) * len(self.units), None))
         found = self._by_node(self._bounded(u.at(joined), v.at(joined)), self._sums, x.shape[:-1])
         for terms, nodes in ((u, self._lanes["u"]), (v, self._lanes["v"])):
@@ -189,10 +179,6 @@ class BoundedLayer:
         result = self._product(x, rows)
         # It is no part of a gate's pre-activation.
         return BoundedArray(result.value, result.bound, self.eps)
-
-    def _stored(self, x: FloatArray, stored_as: str) -> FloatArray | None:
-        """The bounds of numbers that were rounded when they were stored; None of those that were not."""
-        return storage_bound(x, stored_as) if stored_as else None
 
     def _product(self, x: BoundedArray, rows: _Rows) -> BoundedArray:
         result = self._bounded(self._terms_of(x.value, rows, x.bound))
@@ -252,27 +238,19 @@ def bounded_block(
     layer:
         The layer, prepared for units U.
     x, before:
-        What the engine itself had: the layer input (B, N, I) and the previous hidden values (B, N, H) of each step.
-    carried:
-        The states beside h before the block's first computed step, which is its last time step if `backward`: (N, U) by
-        name.
-    names:
-        The named values that are wanted; by default the states.
+        The layer input (B, N, I) and the previous hidden values (B, N, H) of each step, as the engine itself had them.
+    carried, names, backward:
+        See `StepBlock.follow`; the carried states are (N, U) by name.
     own:
-        What the engine itself has for the states after each step, (B, N, U) by name. The carried states are narrowed
-        by them every few steps, so that its bound does not grow with the sequence. A step itself is not judged by them.
+        The engine's own states after each step, (B, N, U) by name. The carried states are narrowed by them every few
+        steps, so that their bounds do not grow with the sequence. A step itself is not judged by them.
     first:
-        The time step at which the block begins, so that the steps after which it is narrowed are the same whatever the
-        blocks.
-    backward:
-        Whether the last time step is computed first.
+        The time step at which the block begins, so that the same steps are narrowed whatever the blocks.
 
     Returns
     -------
-    values
-        The wanted values (B, N, U) by name.
-    carried
-        The states beside h after the last computed step, (N, U) by name.
+    values, carried
+        The wanted values (B, N, U) by name, and the states beside h after the last computed step, (N, U) by name.
     """
     return BoundedBlock(layer, x, before, own, first).follow(carried or {}, names, backward=backward)
 

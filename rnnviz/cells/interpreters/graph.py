@@ -37,22 +37,9 @@ LEAVES: frozenset[Op] = frozenset({"u", "v", "state", "parameter", "number"})
 class Node(Value):
     """One value of a step.
 
-    Attributes
-    ----------
-    op:
-        What gives it: a leaf, or an operation on `args`.
-    args:
-        What the operation reads.
-    name:
-        The gate of "u", "v" and "recurrent"; the name of a state or a parameter; "" of others.
-    number:
-        That of "number".
-    activation:
-        That of "activation".
-    shape:
-        ("H",) or ("P",); () of a number; of a matrix both of its sizes.
-    line:
-        The line of the cell's file on which the operation is written; 0 of a leaf.
+    `op` gives it: a leaf, or an operation on `args`. `name` is the gate of "u", "v" and "recurrent", or a state or a
+    parameter; `number` belongs to "number", `activation` to "activation". `shape` is ("H",) or ("P",), () of a number,
+    and of a matrix both of its sizes. `line` of the cell's file has the operation; 0 of a leaf.
     """
 
     op: Op

@@ -196,20 +196,9 @@ class Layout:
     ) -> Iterator[tuple[slice, FloatArray]]:
         """W x_t + bias for many time steps at once, in blocks of time B in the order of computation.
 
-        Parameters
-        ----------
-        x:
-            The layer input (T, N, I).
-        weight, bias:
-            That of `input_weight`, and (G·H,) in the order of the lanes.
-        backward:
-            Whether the last time step is computed first.
-
-        Yields
-        ------
-        slice, array
-            The time steps of a block, and their input parts by lane, (G, B, N, H) or (G, B, H, N). The memory is used
-            again for the next block.
+        x is the layer input (T, N, I), `weight` that of `input_weight`, and `bias` (G·H,) in the order of the lanes.
+        Yields the time steps of a block and their input parts by lane, (G, B, N, H) or (G, B, H, N), in memory that is
+        used again for the next block.
         """
         timesteps, _, features = x.shape
         length = self.block_length(timesteps)

@@ -59,7 +59,6 @@ class NumpyProgram:
             self._sizes[p.shape[0]] = len(parameters[p.name])
         self._states = {state.symbol: self._sizes[state.size] for state in cell.states}
         self._plan = plan = schedule(cell, wanted)
-        self._rows = _layer_rows(cell, plan, self._dtype)
         gates, inputs = len(cell.gates), self._states[cell.state_symbols[0]]
         self._layout = layout = Layout(batch_size, gates, plan.products, inputs, self._sizes["H"], self._dtype, order)
         self._source = program_source(cell, wanted, _FORMS[not layout.rows_are_samples, layout.stacked])
@@ -134,15 +133,16 @@ class NumpyProgram:
 
     def _input_rows(self) -> tuple[FloatArray, FloatArray]:
         """The weight of the input parts, and their bias (G·H,) in the order of the lanes; scaled and hoisted."""
-        rows, p, size = self._rows, self._parameters, self._sizes["H"]
-        bias = p["i2h_bias"]
-        if rows.hoisted is None:
-            bias = bias + p["h2h_bias"]
-        elif rows.hoisted:
-            bias = bias.copy()
-            for own, recurrent in rows.hoisted:
-                bias[own * size : (own + 1) * size] += p["h2h_bias"][recurrent * size : (recurrent + 1) * size]
-        return self._layout.input_weight(rows.input.of(p["i2h_weight"], size)), rows.input.of(bias, size)
+        cell, p, size = self.cell, self._parameters, self._sizes["H"]
+        rows = _rows(self._plan, "u", cell.gate_symbols, self._plan.lanes, self._dtype)
+        if len(self._plan.hoisted) == len(cell.gates) and cell.gate_symbols == cell.recurrent_gates:
+            bias = p["i2h_bias"] + p["h2h_bias"]
+        else:
+            bias = p["i2h_bias"].copy()
+            for gate in self._plan.hoisted:
+                own, recurrent = (gates.index(gate) * size for gates in (cell.gate_symbols, cell.recurrent_gates))
+                bias[own : own + size] += p["h2h_bias"][recurrent : recurrent + size]
+        return self._layout.input_weight(rows.of(p["i2h_weight"], size)), rows.of(bias, size)
 
     def _names(self) -> dict[str, Any]:
         """The arrays and functions that the source names."""
@@ -164,12 +164,12 @@ class NumpyProgram:
 
     def _weight(self, operation: str, of: str) -> FloatArray:
         size, p = self._sizes["H"], self._parameters
-        if operation == "product":
-            return self._layout.recurrent_weight(self._rows.product.of(p["h2h_weight"], size))
-        if operation == "recurrent":
-            rows = _gate_rows(self.cell, self._plan, (of,), self._dtype)
-            return self._layout.matrix(rows.of(p["h2h_weight"], size))
-        return self._layout.matrix(p[of])
+        if operation == "matrix":
+            return self._layout.matrix(p[of])
+        plan, gates = self._plan, self.cell.recurrent_gates
+        chosen = plan.lanes[: plan.products] if operation == "product" else (of,)
+        weight = _rows(plan, "v", gates, chosen, self._dtype).of(p["h2h_weight"], size)
+        return self._layout.recurrent_weight(weight) if operation == "product" else self._layout.matrix(weight)
 
     def _fixed(self, place: Place) -> FloatArray:
         """A temporary, or a parameter or bias of each unit, repeated for every sample."""
@@ -222,44 +222,11 @@ class _Rows:
         return by_gate.reshape(-1, *array.shape[1:])
 
 
-@dataclass(frozen=True, eq=False)
-class _LayerRows:
-    """The rows of the parameters that a program reads, by lane.
-
-    `hoisted` has the gates whose recurrent bias is added to their input part, by their places in `i2h_bias` and in
-    `h2h_bias`; None if these are all gates, in one order.
-    """
-
-    input: _Rows
-    product: _Rows
-    hoisted: tuple[tuple[int, int], ...] | None
-
-
 @lru_cache(maxsize=256)
-def _layer_rows(cell: CellSpec, plan: Schedule, dtype: np.dtype[Any]) -> _LayerRows:
-    order = [cell.gate_symbols.index(gate) for gate in plan.lanes]
-    every = len(plan.hoisted) == len(cell.gates) and cell.gate_symbols == cell.recurrent_gates
-    places = ((cell.gate_symbols.index(gate), cell.recurrent_gates.index(gate)) for gate in sorted(plan.hoisted))
-    return _LayerRows(
-        _rows(order, [_scale(plan, "u", gate) for gate in plan.lanes], len(cell.gates), dtype),
-        _gate_rows(cell, plan, plan.lanes[: plan.products], dtype),
-        None if every else tuple(places),
-    )
-
-
-@lru_cache(maxsize=256)
-def _gate_rows(cell: CellSpec, plan: Schedule, gates: tuple[str, ...], dtype: np.dtype[Any]) -> _Rows:
-    """The recurrent rows of some gates."""
-    order = [cell.recurrent_gates.index(gate) for gate in gates]
-    return _rows(order, [_scale(plan, "v", gate) for gate in gates], len(cell.recurrent_gates), dtype)
-
-
-def _rows(order: list[int], scales: list[float], count: int, dtype: np.dtype[Any]) -> _Rows:
+def _rows(plan: Schedule, part: str, gates: tuple[str, ...], chosen: tuple[str, ...], dtype: np.dtype[Any]) -> _Rows:
+    """The rows of the `chosen` gates of an input part "u" or a recurrent part "v"; its own order is that of `gates`."""
+    order = [gates.index(gate) for gate in chosen]
+    scales = [0.5 if (part, gate) in plan.halved else 1.0 for gate in chosen]
     return _Rows(
-        None if order == list(range(count)) else order,
-        None if set(scales) <= {1.0} else np.array(scales, dtype).reshape(-1, 1),
+        None if chosen == gates else order, None if set(scales) <= {1.0} else np.array(scales, dtype).reshape(-1, 1)
     )
-
-
-def _scale(plan: Schedule, kind: str, gate: str) -> float:
-    return 0.5 if (kind, gate) in plan.halved else 1.0

@@ -33,26 +33,11 @@ class Form:
 class Source:
     """The source of a program, and what each of its names is.
 
-    Attributes
-    ----------
-    lines:
-        Each call, and the lines of the cell's file that ask for it.
-    text:
-        The whole function `run`.
-    inputs:
-        The lanes of the input parts that the loop goes through, in the order of its arguments.
-    series:
-        The states and wanted values that the loop fills, by their own names, in the order of its arguments.
-    lanes:
-        The name of each part of a buffer of lanes, with that of the buffer and its lanes.
-    fixed:
-        The name of each number, parameter, bias and temporary, with its place.
-    weights:
-        The name of each matrix, with the operation and the gate or parameter that it belongs to.
-    activations:
-        The name of each activation that is a separate function.
-    kept:
-        The names of `series`.
+    `text` is the whole function `run`, `lines` are its calls, each with the lines of the cell's file that ask for it.
+    The loop goes through the lanes of the input parts (`inputs`) and fills the states and wanted values (`series`, and
+    as a set `kept`), in the order of its arguments. `lanes` has the name of each part of a buffer of lanes with that of
+    the buffer, `fixed` that of each number, parameter, bias and temporary with its place, `weights` that of each matrix
+    with the operation and the gate or parameter that it belongs to, and `activations` that of each separate function.
     """
 
     lines: tuple[tuple[str, tuple[int, ...]], ...]
@@ -203,14 +188,7 @@ def _joined(symbols: tuple[str, ...]) -> str:
 def listing(cell: CellSpec, wanted: tuple[str, ...] = (), form: Form = Form()) -> str:
     """The lines of a cell's step, each followed by the calls that compute it.
 
-    Parameters
-    ----------
-    cell:
-        The cell.
-    wanted:
-        The named values that are kept beside the states.
-    form:
-        That of the program whose calls are shown.
+    The values named in `wanted` are kept beside the states; `form` is that of the program whose calls are shown.
     """
     path = trace(cell).path
     text: list[str] = []

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise, permutations
+from typing import TypeAlias
 
 from rnnviz.cells.activations import Activation
 from rnnviz.cells.base import CellSpec
@@ -28,39 +29,11 @@ _HALF = 0.5
 
 
 @dataclass(frozen=True)
-class Leaf:
-    """A value that no call computes: an input or recurrent part, a state, a number, a parameter or a recurrent bias.
-
-    `name` is the gate, state or parameter; `scale` what a parameter or bias is multiplied with beforehand.
-    """
-
-    kind: str
-    name: str = ""
-    number: float = 0.0
-    scale: float = 1.0
-
-
-@dataclass(eq=False)
-class Operation:
-    """One operation on leaves and results of others.
-
-    `lane` is the gate whose lane it belongs to, if any; `shape` "H" or "P"; `line` where the cell's file has it.
-    """
-
-    op: str
-    args: tuple["Leaf | Operation", ...]
-    lane: str | None
-    shape: str
-    line: int
-    activation: Activation | None = None
-    name: str = ""
-
-
-@dataclass(frozen=True)
 class Place:
-    """Where an operand is: some lanes of a buffer, or something that has no lanes.
+    """The place of an operand: some lanes of a buffer, or something that has no lanes.
 
     `kind` is "u", "v", "w0", ... for lanes; "state", "next", "temporary", "number", "parameter", "bias" or "out" else.
+    `scale` is what a parameter or a bias is multiplied with beforehand.
     """
 
     kind: str
@@ -68,6 +41,28 @@ class Place:
     lanes: tuple[str, ...] = ()
     number: float = 0.0
     scale: float = 1.0
+
+
+@dataclass(eq=False)
+class Operation:
+    """One operation on places that no call computes and on results of others.
+
+    `lane` is the gate whose lane it belongs to, if any; `shape` "H" or "P"; `line` where the cell's file has it.
+    """
+
+    op: str
+    args: tuple["Operand", ...]
+    lane: str | None
+    shape: str
+    line: int
+    activation: Activation | None = None
+    name: str = ""
+
+
+Operand: TypeAlias = Place | Operation
+
+_Member: TypeAlias = tuple[Operation, tuple[Place, ...], Place]
+"""An operation of a pack, the places of its operands, and that of its result."""
 
 
 @dataclass(frozen=True)
@@ -92,20 +87,10 @@ class Call:
 class Schedule:
     """The calls of one time step, and what has to be prepared for them.
 
-    Attributes
-    ----------
-    lanes:
-        The gates in the order of their lanes; the first `products` of them have their recurrent part computed at once.
-    products:
-        How many lanes that are.
-    halved:
-        Which rows are halved: ("u", gate) of the input part, ("v", gate) of the recurrent part.
-    hoisted:
-        The gates whose recurrent bias is added to their input part.
-    temporaries:
-        The size of each temporary, "H" or "P".
-    buffers:
-        How many buffers of lanes there are beside that of the recurrent parts.
+    `lanes` are the gates in the order of their lanes; the first `products` of them have their recurrent part computed
+    at once. `halved` has the rows that are halved: ("u", gate) of the input part, ("v", gate) of the recurrent part.
+    The recurrent biases of the gates in `hoisted` are added to their input parts. `temporaries` has the size of each
+    temporary, "H" or "P", and `buffers` counts the buffers of lanes beside that of the recurrent parts.
     """
 
     calls: tuple[Call, ...]
@@ -128,7 +113,8 @@ def schedule(cell: CellSpec, wanted: tuple[str, ...] = ()) -> Schedule:
     # In the order of the step's own lines, as far as they are needed.
     every = {name: lowering.visit(node) for name, node in graph.values.items() if node in live}
     results = {name: every[name] for name in (*cell.state_symbols, *kept)}
-    needed = _needed(results.values())
+    reads = _transitive(lowering.operations)
+    needed = {o for result in results.values() if isinstance(result, Operation) for o in (result, *reads[result])}
     packs = _packs([operation for operation in lowering.operations if operation in needed])
     products = [gate for gate in cell.recurrent_gates if gate in lowering.read_products]
     lanes = _order_of_lanes(cell, products, packs)
@@ -154,7 +140,7 @@ class _Lowering:
         for node in ordered(roots):
             for arg in node.args:
                 self._uses[arg] = self._uses.get(arg, 0) + 1
-        self._known: dict[tuple[Node, float], Leaf | Operation] = {}
+        self._known: dict[tuple[Node, float], Operand] = {}
         self.operations: list[Operation] = []
         self.read_products: set[str] = set()
         self.halved: set[tuple[str, str]] = set()
@@ -163,22 +149,24 @@ class _Lowering:
         self._shared = {gate for gate in recurrent if recurrent.count(gate) > 1}
         self.hoisted = {gate for node in ordered(roots) if node.op == "plus" for gate in self._joined(node)}
 
-    def visit(self, node: Node, scale: float = 1.0) -> Leaf | Operation:
+    def visit(self, node: Node, scale: float = 1.0) -> Operand:
         """The operation or leaf of a node; its rows and parameters are multiplied with `scale`."""
         key = node, scale
         if key not in self._known:
             self._known[key] = self._leaf(node, scale) if node.op in LEAVES else self._operation(node, scale)
         return self._known[key]
 
-    def _leaf(self, node: Node, scale: float) -> Leaf | Operation:
+    def _leaf(self, node: Node, scale: float) -> Operand:
         if node.op == "v":
             self.read_products.add(node.name)
-            return self._with_bias(Leaf("v", node.name), node, scale)
+            return self._with_bias(Place("v", lanes=(node.name,)), node, scale)
         if node.op == "number":
-            return Leaf("number", number=node.number * scale)
-        return Leaf(node.op, node.name, scale=scale if node.op == "parameter" else 1.0)
+            return Place("number", number=node.number * scale)
+        if node.op == "u":
+            return Place("u", lanes=(node.name,))
+        return Place(node.op, node.name, scale=scale if node.op == "parameter" else 1.0)
 
-    def _operation(self, node: Node, scale: float) -> Leaf | Operation:
+    def _operation(self, node: Node, scale: float) -> Operand:
         if node.op == "activation":
             return self._activation(node, scale)
         if node.op == "recurrent":
@@ -197,10 +185,10 @@ class _Lowering:
         function = "add" if node.op == "plus" else "subtract"
         return self._emit(function, node, *(self.visit(arg, scale) for arg in node.args))
 
-    def _with_bias(self, product: Leaf | Operation, node: Node, scale: float) -> Leaf | Operation:
+    def _with_bias(self, product: Operand, node: Node, scale: float) -> Operand:
         if node.name in self.hoisted:
             return product
-        return self._emit("add", node, product, Leaf("bias", node.name, scale=scale), lane=node.name)
+        return self._emit("add", node, product, Place("bias", node.name, scale=scale), lane=node.name)
 
     def _activation(self, node: Node, scale: float) -> Operation:
         activation, (arg,) = node.activation, node.args
@@ -213,12 +201,12 @@ class _Lowering:
                 self.halved |= {("u" if part.op == "u" else "v", part.name) for part in self._parts(arg)}
                 halved = self.visit(arg, _HALF)
             else:
-                halved = self._emit("multiply", node, self.visit(arg), Leaf("number", number=_HALF))
+                halved = self._emit("multiply", node, self.visit(arg), Place("number", number=_HALF))
             return self._emit("finish", node, self._emit("tanh", node, halved))
         if activation.name == "tanh":
             return self._emit("tanh", node, self.visit(arg))
         if activation.name == "relu":
-            return self._emit("maximum", node, self.visit(arg), Leaf("number", number=0.0))
+            return self._emit("maximum", node, self.visit(arg), Place("number", number=0.0))
         return self._emit("activate", node, self.visit(arg), activation=activation)
 
     def _interpolation(self, node: Node) -> Operation | None:
@@ -276,7 +264,7 @@ class _Lowering:
         self,
         op: str,
         node: Node,
-        *args: Leaf | Operation,
+        *args: Operand,
         lane: str | None = None,
         name: str = "",
         activation: Activation | None = None,
@@ -298,27 +286,15 @@ class _Lowering:
         return operation
 
 
-def _needed(results: Iterable[Leaf | Operation]) -> set[Operation]:
-    """The operations that some results are computed by."""
-    found: set[Operation] = set()
-    waiting = [value for value in results if isinstance(value, Operation)]
-    while waiting:
-        operation = waiting.pop()
-        if operation not in found:
-            found.add(operation)
-            waiting += [arg for arg in operation.args if isinstance(arg, Operation)]
-    return found
-
-
-def _lane(value: Leaf | Operation) -> str | None:
+def _lane(value: Operand) -> str | None:
     if isinstance(value, Operation):
         return value.lane
-    return value.name if value.kind in ("u", "v", "bias") else None
+    return value.lanes[0] if value.lanes else value.name if value.kind == "bias" else None
 
 
 def _is_scaled(operation: Operation) -> bool:
     """Whether it is a parameter times something."""
-    return operation.op == "multiply" and any(isinstance(a, Leaf) and a.kind == "parameter" for a in operation.args)
+    return operation.op == "multiply" and any(isinstance(a, Place) and a.kind == "parameter" for a in operation.args)
 
 
 def _packs(operations: list[Operation]) -> list[list[Operation]]:
@@ -371,8 +347,8 @@ def _kind(operation: Operation) -> tuple[object, ...] | None:
     operands: list[object] = []
     for arg in operation.args:
         if _lane(arg) == operation.lane:
-            operands.append("bias" if isinstance(arg, Leaf) and arg.kind == "bias" else "lane")
-        elif isinstance(arg, Leaf) and arg.kind == "parameter":
+            operands.append("bias" if isinstance(arg, Place) and arg.kind == "bias" else "lane")
+        elif isinstance(arg, Place) and arg.kind == "parameter":
             operands.append("parameter")
         else:
             operands.append(arg)
@@ -398,7 +374,7 @@ class _Slot:
     """A place that results are kept in, and what is kept there."""
 
     place: Place
-    occupant: Leaf | Operation | None = None
+    occupant: Operand | None = None
 
 
 class _Allocation:
@@ -407,7 +383,7 @@ class _Allocation:
     def __init__(
         self,
         graph: Graph,
-        results: dict[str, Leaf | Operation],
+        results: dict[str, Operand],
         packs: list[list[Operation]],
         lanes: tuple[str, ...],
         products: list[str],
@@ -417,9 +393,9 @@ class _Allocation:
         self._kept = {name: value for name, value in results.items() if name not in self._states}
         self._slots = {("v", gate): _Slot(Place("v", lanes=(gate,))) for gate in lanes}
         for gate in products:
-            self._slots["v", gate].occupant = Leaf("v", gate)
-        self._places: dict[Leaf | Operation, Place] = {}
-        self._last: dict[Leaf | Operation, int] = {}
+            self._slots["v", gate].occupant = Place("v", lanes=(gate,))
+        self._places: dict[Operand, Place] = {}
+        self._last: dict[Operand, int] = {}
         for k, pack in enumerate(packs):
             for operation in pack:
                 self._last[operation] = k
@@ -441,7 +417,7 @@ class _Allocation:
             lanes = self._lanes[: len(self._products)]
             yield Call("product", (), Place("v", lanes=lanes), lanes=lanes)
         for name, value in self._kept.items():
-            if isinstance(value, Leaf):
+            if isinstance(value, Place):
                 yield Call("copyto", (self._place(value),), Place("out", name))
         for k, pack in enumerate(self._packs):
             yield from self._pack_calls(k, pack)
@@ -462,17 +438,15 @@ class _Allocation:
             if isinstance(value, Operation) and value in pack:
                 yield Call("copyto", (self._place(value),), Place("out", name), (value.line,))
 
-    def _call(self, run: list[tuple[Operation, tuple[Place, ...], Place]]) -> Call:
+    def _call(self, run: list[_Member]) -> Call:
         first = run[0][0]
         operands = tuple(_merged([member[1][n] for member in run]) for n in range(len(first.args)))
         lines = tuple(sorted({operation.line for operation, _, _ in run}))
         return Call(first.op, operands, _merged([member[2] for member in run]), lines, first.name, first.activation)
 
-    def _runs(
-        self, members: list[tuple[Operation, tuple[Place, ...], Place]]
-    ) -> list[list[tuple[Operation, tuple[Place, ...], Place]]]:
+    def _runs(self, members: list[_Member]) -> list[list[_Member]]:
         """The members of a pack in groups whose operands lie next to each other."""
-        runs: list[list[tuple[Operation, tuple[Place, ...], Place]]] = []
+        runs: list[list[_Member]] = []
         for member in members:
             if runs and self._continues(runs[-1][-1], member):
                 runs[-1].append(member)
@@ -480,9 +454,7 @@ class _Allocation:
                 runs.append([member])
         return runs
 
-    def _continues(
-        self, one: tuple[Operation, tuple[Place, ...], Place], other: tuple[Operation, tuple[Place, ...], Place]
-    ) -> bool:
+    def _continues(self, one: _Member, other: _Member) -> bool:
         pairs = [*zip(one[1], other[1], strict=True), (one[2], other[2])]
         return all(self._beside(a, b) for a, b in pairs)
 
@@ -491,11 +463,8 @@ class _Allocation:
             return a.kind == b.kind and self._lanes.index(a.lanes[0]) + 1 == self._lanes.index(b.lanes[0])
         return a == b or (a.kind == b.kind and a.kind in ("parameter", "bias") and a.scale == b.scale)
 
-    def _place(self, value: Leaf | Operation) -> Place:
-        if isinstance(value, Operation):
-            return self._places[value]
-        lanes = (value.name,) if value.kind in ("u", "v") else ()
-        return Place(value.kind, "" if lanes else value.name, lanes, value.number, value.scale)
+    def _place(self, value: Operand) -> Place:
+        return self._places[value] if isinstance(value, Operation) else value
 
     def _destination(self, k: int, operation: Operation, pack: list[Operation]) -> Place:
         if operation in self._direct:

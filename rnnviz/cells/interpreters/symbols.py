@@ -4,7 +4,7 @@ Both come from the step's own graph, so that they cannot say anything else than 
 names appears by its name wherever it is used again; what it does not name is written out in its place.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -48,15 +48,33 @@ _Written: TypeAlias = tuple[tuple[Symbol, ...], int]
 """An expression, and how closely its outermost operation binds."""
 
 
-@dataclass(frozen=True)
-class _Notation:
-    """How operations and leaves are written."""
+class _Text:
+    """Operations and leaves as the equations have them."""
 
-    leaf: Callable[[Node], str]
-    times: str
-    activation: Callable[[Node, str], str]
-    recurrent: Callable[[Node, str], str]
-    matrix: Callable[[Node, str], str]
+    times = " · "
+
+    def leaf(self, node: Node) -> str:
+        match node.op:
+            case "number":
+                return f"{node.number:g}"
+            case "state":
+                return f"{node.name}[t-1]"
+            case "u" | "v":
+                return f"{node.op}_{node.name}"
+        return node.name
+
+    def activation(self, node: Node, x: str) -> str:
+        assert node.activation is not None, node
+        return f"{node.activation.text}({x})"
+
+    def recurrent(self, node: Node, x: str) -> str:
+        return f"W_{node.name} ({x}) + b_{node.name}"
+
+    def matrix(self, node: Node, x: str) -> str:
+        return f"{node.args[0].name} ({x})"
+
+
+_TEXT = _Text()
 
 
 def equations(cell: CellSpec) -> tuple[Equation, ...]:
@@ -99,7 +117,7 @@ def expression(cell: CellSpec, node: Node) -> tuple[Symbol, ...]:
     return _written(node, {n: name for name, n in graph.values.items() if n is not node}, _TEXT)[0]
 
 
-def _lines(cell: CellSpec, notation: _Notation) -> tuple[Equation, ...]:
+def _lines(cell: CellSpec, notation: _Text) -> tuple[Equation, ...]:
     graph = trace(cell)
     names: dict[Node, str] = {}
     lines = []
@@ -110,7 +128,7 @@ def _lines(cell: CellSpec, notation: _Notation) -> tuple[Equation, ...]:
     return tuple(lines)
 
 
-def _written(node: Node, names: Mapping[Node, str], notation: _Notation) -> _Written:
+def _written(node: Node, names: Mapping[Node, str], notation: _Text) -> _Written:
     """A node by its operation, and what it reads by name."""
 
     def operand(arg: Node, least: int) -> tuple[Symbol, ...]:
@@ -149,33 +167,35 @@ def _around(template: str, inner: tuple[Symbol, ...]) -> tuple[Symbol, ...]:
     return tuple(symbol for symbol in symbols if symbol.text)
 
 
-def _number(value: float) -> str:
-    return f"{value:g}"
+class _Source(_Text):
+    """Operations and leaves as source of NumPy."""
 
+    times = " * "
 
-def _text_leaf(node: Node) -> str:
-    match node.op:
-        case "number":
-            return _number(node.number)
-        case "state":
-            return f"{node.name}[t-1]"
-        case "u" | "v":
-            return f"{node.op}_{node.name}"
-    return node.name
+    def __init__(self, cell: CellSpec, prefix: str) -> None:
+        self._cell, self._prefix = cell, prefix
 
+    def leaf(self, node: Node) -> str:
+        if node.op in ("u", "v"):
+            gates = self._cell.gate_symbols if node.op == "u" else self._cell.recurrent_gates
+            return node.op if len(gates) == 1 else f"{node.op}_{node.name}"
+        if node.op == "state":
+            return node.name
+        return f"{self._prefix}{node.name}" if node.op == "parameter" else super().leaf(node)
 
-def _text_activation(node: Node, x: str) -> str:
-    assert node.activation is not None, node
-    return f"{node.activation.text}({x})"
+    def activation(self, node: Node, x: str) -> str:
+        assert node.activation is not None, node
+        return node.activation.code(x)
 
+    def recurrent(self, node: Node, x: str) -> str:
+        gates = self._cell.recurrent_gates
+        weight, bias = f"{self._prefix}h2h_weight", f"{self._prefix}h2h_bias"
+        if len(gates) > 1:
+            weight, bias = (f"np.split({name}, {len(gates)})[{gates.index(node.name)}]" for name in (weight, bias))
+        return f"np.dot({x}, {weight}.T) + {bias}"
 
-_TEXT = _Notation(
-    _text_leaf,
-    " · ",
-    _text_activation,
-    lambda node, x: f"W_{node.name} ({x}) + b_{node.name}",
-    lambda node, x: f"{node.args[0].name} ({x})",
-)
+    def matrix(self, node: Node, x: str) -> str:
+        return f"np.dot({x}, {self._prefix}{node.args[0].name}.T)"
 
 
 def code_lines(cell: CellSpec, prefix: str = "") -> list[str]:
@@ -193,15 +213,7 @@ def code_lines(cell: CellSpec, prefix: str = "") -> list[str]:
     read = ordered(graph.values.values())
     lines = [*_part_lines(cell.gate_symbols, "u", "x", prefix, read)]
     lines += _part_lines(cell.recurrent_gates, "v", cell.state_symbols[0], prefix, read)
-    notation = replace(
-        _TEXT,
-        leaf=lambda node: _code_leaf(cell, node, prefix),
-        times=" * ",
-        activation=lambda node, x: _activation_code(node, x),
-        recurrent=lambda node, x: _recurrent_code(cell, node, x, prefix),
-        matrix=lambda node, x: f"np.dot({x}, {prefix}{node.args[0].name}.T)",
-    )
-    named = _lines(cell, notation)
+    named = _lines(cell, _Source(cell, prefix))
     late = _read_later(cell, named)
     for line in named:
         text = "".join(symbol.text for symbol in _renamed(line.symbols, late, named))
@@ -222,31 +234,6 @@ def _part_lines(gates: Sequence[str], part: str, reads: str, prefix: str, read: 
         names = ", ".join(f"{part}_{gate}" if gate in used else "_" for gate in gates)
         lines.append(f"{names} = np.split({part}, {len(gates)}, axis=-1)")
     return lines
-
-
-def _code_leaf(cell: CellSpec, node: Node, prefix: str) -> str:
-    match node.op:
-        case "number":
-            return _number(node.number)
-        case "state":
-            return node.name
-        case "u" | "v":
-            gates = cell.gate_symbols if node.op == "u" else cell.recurrent_gates
-            return node.op if len(gates) == 1 else f"{node.op}_{node.name}"
-    return f"{prefix}{node.name}"
-
-
-def _activation_code(node: Node, x: str) -> str:
-    assert node.activation is not None, node
-    return node.activation.code(x)
-
-
-def _recurrent_code(cell: CellSpec, node: Node, x: str, prefix: str) -> str:
-    count, place = len(cell.recurrent_gates), cell.recurrent_gates.index(node.name)
-    if count == 1:
-        return f"np.dot({x}, {prefix}h2h_weight.T) + {prefix}h2h_bias"
-    weight, bias = (f"np.split({prefix}h2h_{kind}, {count})[{place}]" for kind in ("weight", "bias"))
-    return f"np.dot({x}, {weight}.T) + {bias}"
 
 
 def _read_later(cell: CellSpec, lines: Sequence[Equation]) -> set[str]:

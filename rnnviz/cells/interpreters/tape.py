@@ -19,19 +19,11 @@ from rnnviz.cells.interpreters.graph import Node, evaluate, trace
 class StepGradients:
     """The gradients of a loss with respect to all that one step reads.
 
-    Attributes
-    ----------
-    u, v:
-        By gate, (N, H): the input parts and the recurrent parts. Where the step adds u to v, both are the gradient of
-        the pre-activation. A gate whose `v` the step does not read has zeros.
-    state:
-        By name, (N, H) or (N, P): the previous state, as far as the step reads it by itself. The recurrent parts
-        add to that of h_{t-1}: see `full_gradients`.
-    parameters:
-        By name, of the parameter's shape: those that the step reads by itself, and as `h2h_weight` and `h2h_bias` what
-        the recurrent rows are owed by the operation `recurrent`.
-    values:
-        By name, (N, H) or (N, P): what the step names, such as the gates.
+    `u` and `v` (N, H) by gate are those of the input parts and the recurrent parts: where the step adds u to v, both
+    are the gradient of the pre-activation, and where it does not read `v`, that is zeros. `state` (N, H) or (N, P) by
+    name is that of the previous state, as far as the step reads it by itself; `full_gradients` adds the recurrent
+    parts. `parameters` by name are those that the step reads by itself, and as `h2h_weight` and `h2h_bias` what the
+    recurrent rows are owed by the operation `recurrent`. `values` by name are those of the values that the step names.
     """
 
     u: dict[str, FloatArray]
@@ -141,21 +133,9 @@ def full_gradients(
 ) -> tuple[FloatArray, dict[str, FloatArray], dict[str, FloatArray]]:
     """Carry the gradients of a step on through its input parts and recurrent parts.
 
-    Parameters
-    ----------
-    cell, parameters, x, state:
-        What the step was computed from: x (N, I), the state (N, H) or (N, P) by name.
-    gradients:
-        Those of the step.
-
-    Returns
-    -------
-    x:
-        (N, I): the gradient with respect to the layer input.
-    state:
-        By name, (N, H) or (N, P): with respect to the previous state.
-    parameters:
-        By name: with respect to every parameter, summed over the samples.
+    The step was computed from the layer input x (N, I) and the previous state, (N, H) or (N, P) by name. Returns the
+    gradients with respect to x (N, I), to the previous state by name, and to every parameter by name, summed over the
+    samples.
     """
     h = cell.state_symbols[0]
     into_u = np.concatenate([gradients.u[gate] for gate in cell.gate_symbols], axis=-1)

@@ -12,7 +12,7 @@ from time import monotonic
 
 import rnnviz
 from rnnviz.cells import CellError, CellSpec
-from rnnviz.cells.interpreters.serialized import cell_from_json
+from rnnviz.core.cell_json import cell_from_json
 from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace

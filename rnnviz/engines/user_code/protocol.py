@@ -40,7 +40,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Declared:
-    """The cell that the file declares, as text of `cells.interpreters.serialized`.
+    """The cell that the file declares, as text of `core.cell_json`.
 
     `program` has the NumPy calls that compute it beside the lines of the file.
     """

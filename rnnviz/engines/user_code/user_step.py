@@ -13,7 +13,7 @@ import numpy as np
 
 from rnnviz.cells import CellError
 from rnnviz.cells.interpreters.program_source import listing
-from rnnviz.cells.interpreters.serialized import cell_to_json
+from rnnviz.core.cell_json import cell_to_json
 from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import LayerParameters

@@ -14,18 +14,16 @@ from onnx import AttributeProto, NodeProto, TensorProto
 from rnnviz.cells import CELLS
 from rnnviz.cells.activations import (
     ACTIVATIONS,
-    ONNX_NAMES,
     Activation,
     affine,
     elu,
     hard_sigmoid,
     leaky_relu,
     linear,
-    onnx_activation,
 )
 from rnnviz.cells.interpreters.arrays import reordered_rows
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.onnx_layer import operator
+from rnnviz.core.onnx_layer import ONNX_NAMES, onnx_activation, operator
 from rnnviz.core.words import join_words
 from rnnviz.io.model_formats.model_file import (
     Arrays,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnviz.cells.interpreters.serialized import cell_to_json
+from rnnviz.core.cell_json import cell_to_json
 from rnnviz.core.errors import EngineError
 from rnnviz.engines.user_code import parent
 from rnnviz.engines.user_code.parent import custom_cell

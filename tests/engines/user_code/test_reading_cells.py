@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnviz.cells.interpreters.serialized import cell_to_json
+from rnnviz.core.cell_json import cell_to_json
 from rnnviz.engines.user_code.user_step import RecurrenceError, read_cell
 from tests.cells.layers import EXAMPLES, ROOT
 from tests.engines.user_code.files import written
