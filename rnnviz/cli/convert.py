@@ -5,10 +5,12 @@ from functools import partial
 from pathlib import Path
 
 from rnnviz.cli.config import config_from_model
-from rnnviz.cli.parser import Commands
+from rnnviz.cli.parser import Commands, with_cell
 from rnnviz.cli.terminal import AGREE, Answer, progress_bar
-from rnnviz.core.config import CELL_NAMES, Config
-from rnnviz.core.errors import InputError
+from rnnviz.core.config import CELL_NAMES, Config, Network
+from rnnviz.core.engine_spec import is_own
+from rnnviz.core.errors import EngineError, InputError
+from rnnviz.core.schema import declarations
 
 _SECONDS = 3600.0
 
@@ -27,9 +29,8 @@ def add_to(commands: Commands) -> None:
         help="file to write: .params (Gluon), .safetensors (PyTorch), .onnx or .npz (NumPy, with Gluon's names)",
     )
     convert.add_argument("--entry", metavar="NAME", help="recurrent network to convert, if IN contains several")
-    convert.add_argument(
-        "--cell", choices=CELL_NAMES, metavar="CELL", help=f"cell, if IN does not name it: {', '.join(CELL_NAMES)}"
-    )
+    names = f"{', '.join(CELL_NAMES)}; or the .py file of a custom cell, which runs it"
+    convert.add_argument("--cell", metavar="CELL", help=f"cell, if IN does not name it: {names}")
     convert.add_argument("--quiet", action="store_true", help="print nothing")
     convert.set_defaults(answer=_convert)
 
@@ -74,9 +75,29 @@ def _config(source: Path, options: Namespace) -> Config:
     if source.suffix.lower() == ".toml":
         from rnnviz.io.config_toml import load_config
 
+        config = load_config(source)
+        if is_own(options.cell or config.network.cell):
+            return _with_custom_cell(with_cell(config, options.cell), source, options.cell)
         for option in ("entry", "cell"):
             if getattr(options, option) is not None:
                 raise InputError(f"--{option} needs a model file, but {source} is a config.")
-        return load_config(source)
+        return config
+    if options.cell is not None:
+        declarations(Network)["cell"].check("--cell", options.cell)
+        if is_own(options.cell):
+            raise InputError(f"--cell {options.cell} needs a config, but {source} is a model file.")
     # An initial state is not written, and need not be chosen.
     return config_from_model(source, options.entry, options.cell, "zeros")[0]
+
+
+def _with_custom_cell(config: Config, source: Path, trusted: str | None) -> Config:
+    """The config with the definition of its cell, whose file runs if --cell names it."""
+    from rnnviz.engines.user_code.parent import custom_cell
+
+    cell = config.network.cell
+    if cell != trusted:
+        raise InputError(f'{source} names the cell "{cell}", which is Python code: it runs only if --cell names it.')
+    try:
+        return config.with_custom_cell(custom_cell(cell))
+    except EngineError as error:
+        raise InputError(str(error)) from error

@@ -186,6 +186,30 @@ def test_a_config_changes_the_activations(
         np.testing.assert_allclose(arrays[f"{engine}.hidden"], expected, rtol=0.0, atol=1e-5)
 
 
+@pytest.mark.parametrize("cell", [pytest.param("three_states", marks=pytest.mark.slow), "projected"])
+def test_written_weights_give_the_same_run(
+    cell: str, rnnviz: Called, tmp_path: Path, whole_run: Callable[[str], tuple[Path, Arrays]]
+) -> None:
+    config, arrays = whole_run(cell)
+    file, weights = config.parent / f"{cell}.py", tmp_path / "weights.npz"
+    answer = rnnviz("convert", config, weights, "--cell", file)
+    assert answer.code == 0, answer.err
+    with np.load(weights) as archive:
+        assert {f"parameters.{name}" for name in archive} == {n for n in arrays if n.startswith("parameters.")}
+    again, file = config_of(tmp_path, cell)
+    with again.open("a", encoding="utf-8") as text:
+        text.write('[parameters]\npath = "weights.npz"\n')
+    assert (run(again, file)["manual.hidden"] == arrays["manual.hidden"]).all()
+
+
+def test_other_weight_files_hold_no_custom_cell(rnnviz: Called, tmp_path: Path) -> None:
+    config, file = config_of(tmp_path, "three_states")
+    for ending in ("params", "safetensors", "onnx"):
+        assert ".npz" in rnnviz.refused("convert", config, tmp_path / f"weights.{ending}", "--cell", file)
+    assert "--cell" in rnnviz.refused("convert", config, tmp_path / "weights.npz")
+    assert "--cell" in rnnviz.refused("convert", config, tmp_path / "weights.npz", "--cell", "lstm")
+
+
 @pytest.mark.parametrize(
     ("step", "key", "value"),
     [

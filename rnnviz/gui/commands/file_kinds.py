@@ -15,7 +15,7 @@ from rnnviz.io.readers.sequence import ENDINGS as SEQUENCES
 from rnnviz.io.session.manifest import ENDING
 from rnnviz.sweeps.grid import is_sweep, is_sweep_results
 
-_WEIGHT = re.compile(r"[lr]\d+_(i2h|h2h)_(weight|bias)")
+_WEIGHT = re.compile(r"[lr]\d+_\w+")
 _STATE = {"h", "c"}
 _RECORDED = {"hidden", "output", "state"}
 

@@ -8,7 +8,8 @@ from rnnviz.cells import CELLS
 from rnnviz.core import onnx_layer
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
-from rnnviz.core.parameters import Parameters
+from rnnviz.core.npz import NpzFile
+from rnnviz.core.parameters import Parameters, check_shapes
 from rnnviz.core.words import join_words
 from rnnviz.io.model_formats.formats import MXNET, NUMPY, ONNX, SAFETENSORS, Format
 from rnnviz.io.model_formats.load import read_weights, settings_in_float32
@@ -74,6 +75,11 @@ class WeightFormat:
 
     def read(self, network: Network, path: Path) -> Parameters:
         """The weights of the one network like `network` in a file, by the program's own reader."""
+        if network.custom is not None:
+            # Nothing but the names says which network it is.
+            file = NpzFile(path)
+            check_shapes(network, {name: header.shape for name, header in file.headers.items()})
+            return Parameters(network, {name: file.read(name) for name in network.parameter_shapes()})
         model = self.reader.open(path)
         found = [entry for entry in model.entries if _is_like(entry, network)]
         if len(found) != 1:
