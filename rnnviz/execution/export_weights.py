@@ -236,8 +236,7 @@ def _check_cells(engine: Engine, inputs: Inputs, trace: Trace) -> None:
 
 def _empty_trace(engine: Engine, inputs: Inputs) -> Trace:
     """A trace of NaN, which cannot pass for a result."""
-    network = inputs.network
-    names = network.kind.state_symbols if engine.provides_cell_state else ("h", *network.kind.further_states)
+    network, names = inputs.network, ("h", "c") if engine.provides_cell_state else ("h",)
     shapes = array_shapes(network, inputs.timesteps, inputs.batch_size, names)
     arrays = {name: np.full(shape, np.nan, network.dtype) for name, shape in shapes.items()}
     return Trace(engine.version, arrays, reverse=network.reverse)
