@@ -1,13 +1,21 @@
 """Requirements of a sequence file on the config."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from rnnviz.core.axis_labels import Names
+from rnnviz.core.axis_labels import UNNAMED, Names
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
-from rnnviz.core.inputs import with_sequence_shape
+from rnnviz.core.initial_state import draw_initial_state
+from rnnviz.core.inputs import Inputs, open_inputs, save_inputs, with_sequence_shape
+from rnnviz.core.mmap_arrays import create_mapped
+from rnnviz.core.multiscale import Level
+from rnnviz.core.parameters import draw_parameters
+from rnnviz.core.sequence import draw_sequence
 
 CONFIG = Config.from_mapping({"network": {"cell": "lstm", "input_size": 3, "hidden_size": 4}})
 
@@ -40,3 +48,52 @@ def test_a_name_that_is_not_there_is_empty() -> None:
     assert [names.timestep(place) for place in range(-1, 4)] == ["", "a", "", "c", ""]
     assert [names.feature(place) for place in range(-1, 3)] == ["", "x", "y", ""]
     assert [bool(named) for named in (names, Names(("a",)), Names((), ("x",)), Names())] == [True, True, True, False]
+
+
+def drawn(cell: str, dtype: str) -> Inputs:
+    network = {"cell": cell, "input_size": 2, "hidden_size": 4, "num_layers": 3, "bidirectional": True, "dtype": dtype}
+    config = Config.from_mapping({"network": network, "initial_state": {"source": "normal"}})
+    config = with_sequence_shape(config, (5, 3, 2))
+    return Inputs(
+        config,
+        draw_sequence(config.sequence, config.network.input_size, config.network.dtype),
+        draw_parameters(config.network, config.parameters),
+        draw_initial_state(config.network, config.initial_state, 3),
+    )
+
+
+@pytest.mark.parametrize("names", [UNNAMED, Names(("größer", "", "b", "c", "d"), ()), Names((), ("price", "volume"))])
+@pytest.mark.parametrize(("cell", "dtype"), [("lstm", "float32"), ("gru", "float64")])
+def test_inputs_are_the_same_in_their_folder_and_when_they_are_opened(
+    tmp_path: Path, cell: str, dtype: str, names: Names
+) -> None:
+    folder = tmp_path / "run" / "inputs"
+    inputs = replace(drawn(cell, dtype), names=names, assumptions=("the cell was chosen",) if names else ())
+    for kept in (save_inputs(folder, inputs), open_inputs(folder)):
+        assert (kept.config, kept.folder) == (inputs.config, folder)
+        assert (list(kept.names.timesteps), list(kept.names.features)) == (list(names.timesteps), list(names.features))
+        assert kept.assumptions == inputs.assumptions
+        assert list(kept.parameters) == list(inputs.parameters)
+        assert len(kept.initial_state.arrays) == (2 if cell == "lstm" else 1)
+        held = (kept.sequence, *kept.parameters.values(), *kept.initial_state.arrays)
+        given = (inputs.sequence, *inputs.parameters.values(), *inputs.initial_state.arrays)
+        for array, expected in zip(held, given, strict=True):
+            np.testing.assert_array_equal(array, expected)
+            assert array.dtype == dtype
+            assert not array.flags.writeable
+    assert (folder / "names.json").exists() == bool(names)
+    assert json.loads((folder / "config.json").read_text(encoding="utf-8")) == inputs.config.to_mapping()
+    with pytest.raises(FileExistsError):
+        save_inputs(folder, inputs)
+
+
+def test_a_changed_folder_is_refused_and_coarser_copies_of_the_input_are_found(tmp_path: Path) -> None:
+    folder = tmp_path / "inputs"
+    save_inputs(folder, drawn("lstm", "float32"))
+    assert dict(open_inputs(folder).pyramids) == {}
+    create_mapped(folder / "input-low.level-16x1.npy", "float32", (1, 1, 1, 3, 2))[:] = 7.0
+    assert open_inputs(folder).pyramids["input-low"].levels[Level(16, 1)].min() == 7.0
+    (folder / "numbers.npy").unlink()
+    np.save(folder / "numbers.npy", np.zeros(7, np.float32))
+    with pytest.raises(ValueError, match="reshape"):
+        open_inputs(folder)

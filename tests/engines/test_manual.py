@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from rnnviz.cells import CELLS
 from rnnviz.cells.interpreters import layout
 from rnnviz.core.config import CELL_NAMES, Config
 from rnnviz.engines.layers import layer_output
-from rnnviz.engines.manual import ManualEngine
+from rnnviz.engines.manual import ManualEngine, threads_for
 from rnnviz.io.inputs import load_inputs
 from tests.oracles.computed import assert_agrees, computed, empty_trace
 from tests.oracles.recurrence import recurrence
@@ -90,3 +91,22 @@ def test_layer_output_is_the_concatenation_of_the_directions() -> None:
     out = np.empty((3, 4, 5))
     layer_output(hidden[:1], out)
     np.testing.assert_array_equal(out, hidden[0])
+
+
+def threads() -> set[int]:
+    """Of numpy's BLAS: frameworks that other tests have imported bring their own."""
+    blas = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    return {library["num_threads"] for library in blas if "numpy" in library["filepath"]}
+
+
+def test_from_half_a_million_multiplications_on_a_product_is_shared() -> None:
+    assert (np.ones((3, 4)) @ np.ones((4, 5))).sum() == 60  # its BLAS is there
+    with threadpool_limits(limits=2, user_api="blas"):
+        usual = threads()
+        with threads_for((1 << 19) - 1, 1 << 20):
+            assert threads() == {1}
+        with threads_for(1 << 19, 1 << 20):
+            assert threads() == usual
+        with threads_for(100, 200):
+            assert threads() == usual
+        assert threads() == usual

@@ -1,15 +1,31 @@
 """The result of a row as JSON, and invalid rows."""
 
 import json
+from dataclasses import replace
 from math import inf, isnan, nan
 from typing import Any
 
+import numpy as np
 import pytest
 
+from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.number_format import json_number
 from rnnviz.core.trace_index import Location
-from rnnviz.sweeps.results import FirstWrong, SweepResult, number
+from rnnviz.sweeps.columns import QUANTITIES, SweepFigures, color_range, engine_seconds, reference_seconds
+from rnnviz.sweeps.grid import Point
+from rnnviz.sweeps.results import (
+    FirstWrong,
+    SweepResult,
+    SweepRow,
+    SweepTable,
+    called,
+    counted,
+    number,
+    report,
+    short_key,
+    value_text,
+)
 
 FOUND = SweepResult(
     "disagree", "No.", 1.5, 0.25, inf, FirstWrong("manual", Location(1, 1, 4, 2, 3)), {"gluon": 0.5, "manual": 0.125}
@@ -95,3 +111,105 @@ def test_an_invalid_result_is_a_sentence(changes: dict[str, Any], sentence: str)
 def test_a_row_that_lacks_something_is_damaged(name: str) -> None:
     with pytest.raises(InputError, match=rf"^A row of the table is damaged: KeyError: '{name}'\.$"):
         SweepResult.from_mapping({key: value for key, value in WRITTEN.items() if key != name})
+
+
+MINE = "/far/away/mine.py"
+KEYS = ("seed", "network.bidirectional", "engine")
+CONFIG = Config.from_mapping(
+    {"network": {"cell": "gru", "input_size": 2, "hidden_size": 3}, "compare": {"reference": "onnx"}}
+)
+
+
+def row(index: int, finding: SweepResult | None, config: Config | None = CONFIG) -> SweepRow:
+    return SweepRow(Point(index, (index, bool(index % 2), MINE), config), finding)
+
+
+def test_verdicts_are_counted_with_their_marks_and_none_without_rows() -> None:
+    found = {"refused": 1, "agree": 1200, "drift": 0, "disagree": 2, "failed": 3}
+    assert counted(found) == "✔ 1,200 agree · ✘ 2 disagree · – 1 refused · ! 3 failed"
+    assert counted({}) == counted({"agree": 0}) == "no row yet"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(True, "true"), (False, "false"), (120, "120"), (0.25, "0.25"), (16.0, "16"), (1e-7, "1e-07"), (MINE, "mine.py")],
+)  # fmt: skip
+def test_a_value_is_read_as_people_read_it(value: object, text: str) -> None:
+    assert value_text(value) == text
+
+
+def test_a_key_keeps_its_table_where_another_key_has_the_same_name() -> None:
+    keys = ("sequence.seed", "initial_state.seed", "network.cell")
+    assert [short_key(key, keys) for key in keys] == ["sequence.seed", "initial_state.seed", "cell"]
+    assert called(KEYS, (3, True, MINE)) == "seed 3, bidirectional true, engine mine.py"
+
+
+def test_the_report_starts_with_the_counts_and_ends_with_the_rows_left_out() -> None:
+    rows = [row(0, SweepResult("agree", "Well.")), row(1, None), row(2, SweepResult("refused", "No run.", 5.0))]
+    assert report(KEYS, rows) == ("✔ 1 agree · – 1 refused\n  – seed 2, bidirectional false, engine mine.py: No run.")
+    failing = [row(index, SweepResult("disagree", f"{index}.", float(index % 4))) for index in range(13)]
+    lines = report(KEYS, failing).split("\n")
+    assert [line.rpartition(" ")[2] for line in lines[1:11]] == [f"{n}." for n in (3, 7, 11, 2, 6, 10, 1, 5, 9, 0)]
+    assert lines[11:] == ["  and 3 more"]
+    assert "more" not in report(KEYS, failing[:10])
+
+
+def test_rows_without_an_error_ratio_are_last_and_nan_first() -> None:
+    rows = [row(n, SweepResult("drift", f"{n}", v)) for n, v in enumerate((None, 0.5, nan, 1e9, inf, -0.5))]
+    assert [line[-1] for line in report(KEYS, rows).split("\n")[1:]] == ["2", "4", "3", "1", "0", "5"]
+
+
+def test_each_quantity_reads_its_own_figure_and_nothing_of_a_row_that_waits() -> None:
+    finding = SweepResult("drift", "", 1.5, 0.25, 3.0, None, {"onnx": 2.0, MINE: 7.0})
+    assert {q.name: q.value(row(0, finding)) for q in QUANTITIES} == {
+        "max_error_ratio": 1.5,
+        "max_abs_error": 0.25,
+        "audit_worst_ratio": 3.0,
+        "reference": 2.0,
+        "engine": 7.0,
+    }
+    assert {q.value(row(0, None)) for q in QUANTITIES} == {None}
+    assert {q.name: q.limit for q in QUANTITIES if q.limit is not None} == {
+        "max_error_ratio": 1.0,
+        "audit_worst_ratio": 8.0,
+    }
+    assert reference_seconds(row(0, finding, None)) is None
+    assert (
+        reference_seconds(row(0, replace(finding, seconds={}))) is engine_seconds(row(0, SweepResult("failed"))) is None
+    )
+
+
+def test_a_dimension_has_its_values_in_the_order_of_the_rows_and_their_sort_order() -> None:
+    values = [(16, "b", True), (8, "a", True), (16, "c", False), (8, "b", False)]
+    table = SweepTable(
+        ("hidden_size", "engine", "bias"), tuple(SweepRow(Point(n, v, None)) for n, v in enumerate(values))
+    )
+    found = SweepFigures(table)
+    size, engine, bias = found.dimensions
+    assert [d.key for d in found.dimensions] == ["hidden_size", "engine", "bias"]
+    assert [(d.texts, d.codes.tolist(), d.ranks.tolist(), d.words) for d in (size, engine, bias)] == [
+        (("16", "8"), [0, 1, 0, 1], [16.0, 8.0], False),
+        (("b", "a", "c"), [0, 1, 2, 0], [1.0, 0.0, 2.0], True),
+        (("true", "false"), [0, 0, 1, 1], [1.0, 0.0], False),
+    ]
+    assert found.table == table
+    assert all(np.isnan(column).all() and len(column) == 4 for column in found.values.values())
+    assert found.keys == table.keys
+
+
+@pytest.mark.parametrize(
+    ("limit", "values", "places"),
+    [
+        (None, [1e-3, 1.0, 1e3], [0.0, 0.5, 1.0]),
+        # The limit is in the middle; values below and above it fill one half each.
+        (10.0, [1e-3, 0.1, 10.0, 100.0], [0.0, 0.25, 0.5, 1.0]),
+        (1.0, [1e3], [1.0]),
+        (8.0, [1.0, 8.0], [0.5 - 0.5 * np.log10(8.0), 0.5]),
+        (1.0, [2.0, 1e4], [0.5 + np.log10(2.0) / 8.0, 1.0]),
+    ],
+)
+def test_values_above_and_below_the_limit_fill_their_halves_of_the_colors(
+    limit: float | None, values: list[float], places: list[float]
+) -> None:
+    found = color_range(np.array(values), limit).fractions(np.array(values))
+    np.testing.assert_allclose(found, places)

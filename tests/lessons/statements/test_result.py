@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnviz.lessons.statements import functions as limits
+from rnnviz.lessons.statements import functions
 from rnnviz.lessons.statements.evaluate import Evaluator, check_statement
 from rnnviz.lessons.statements.functions import UnansweredError
 from rnnviz.lessons.statements.namespace import Namespace
@@ -167,7 +167,7 @@ def test_nothing_that_takes_the_audit_is_known_before_it(wrong_run: StatementChe
 def test_a_statement_that_is_too_large_is_not_computed(
     wrong_run: StatementChecker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "LARGEST_ARRAY", 20)
+    monkeypatch.setattr(functions, "LARGEST_ARRAY", 20)
     for holds in (
         "all(out == 0)",
         "sum(out) == 0",
@@ -182,7 +182,7 @@ def test_a_statement_that_is_too_large_is_not_computed(
 def test_the_same_array_read_over_and_over_is_too_much_in_the_end(
     wrong_run: StatementChecker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "_ALL", 1000)
+    monkeypatch.setattr(functions, "_ALL", 1000)
     assert wrong_run("sum(out) == sum(out)").holds
     assert "too large" in wrong_run(" == ".join(["sum(out)"] * 25)).reason
 

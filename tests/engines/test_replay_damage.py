@@ -11,7 +11,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.engines.replay import RecordedEngine
-from tests.engines.replay.recordings import network_inputs, recorded
+from tests.engines.recordings import network_inputs, recorded
 from tests.io.model_formats.damage import KINDS, damaged
 from tests.oracles.computed import computed
 

@@ -1,17 +1,106 @@
-"""The folder of a window: private, gone with it, and found by the next where it was left."""
+"""The folders of runs and of windows: private, removed in the end, and found after a crash."""
 
+import gc
 import json
 import os
+import shutil
+import stat
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
-from rnnviz.execution import folders as desk
-from rnnviz.execution.folders import AUTOSAVE, CRASH, RecoveryDir
+from rnnviz.execution import folders
+from rnnviz.execution.folders import AUTOSAVE, CRASH, RecoveryDir, RunDirs, remove_with
 from tests.full_disk import files_of_at_most
+
+
+class Owner:
+    """Something that can be referred to weakly."""
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def dead_pid() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_the_folder_is_private_and_names_its_process(temporary: Path) -> None:
+    storage = RunDirs()
+    assert storage.folder.parent == temporary
+    assert storage.folder.name.startswith(f"rnnviz-{os.getpid()}-")
+    assert stat.S_IMODE(storage.folder.stat().st_mode) == 0o700
+    assert storage.run_folder(3) != storage.run_folder(4)
+    assert not storage.run_folder(3).exists()
+
+
+def test_the_folder_vanishes_with_its_storage(temporary: Path) -> None:
+    storage = RunDirs()
+    (storage.run_folder(1) / "deep").mkdir(parents=True)
+    del storage
+    gc.collect()
+    assert list(temporary.iterdir()) == []
+
+
+def test_an_emptied_or_removed_temporary_folder_is_created_again(temporary: Path) -> None:
+    storage = RunDirs()
+    for gone in (storage.folder, temporary):
+        before = storage.folder
+        shutil.rmtree(gone)
+        assert storage.run_folder(1).parent == storage.folder != before
+        assert stat.S_IMODE(storage.folder.stat().st_mode) == 0o700
+    del storage
+    gc.collect()
+    assert list(temporary.iterdir()) == []
+
+
+def test_only_folders_of_dead_processes_are_removed(temporary: Path) -> None:
+    abandoned = temporary / f"rnnviz-{dead_pid()}-abc"
+    (abandoned / "run-1").mkdir(parents=True)
+    (abandoned / "run-1" / "hidden.npy").write_bytes(b"x")
+    kept = [
+        temporary / f"rnnviz-{os.getpid()}-other",
+        temporary / f"rnnviz-{os.getppid()}-parent",
+        temporary / "rnnviz-notes-2024",
+        temporary / "rnnviz-",
+        temporary / f"rnnviz-{10**20}-abc",
+        temporary / "rnnviz-²-abc",
+        temporary / f"other-{dead_pid()}-abc",
+    ]
+    for folder in kept:
+        folder.mkdir()
+    storage = RunDirs()
+    assert sorted(temporary.iterdir()) == sorted([*kept, storage.folder])
+
+
+def test_a_link_in_the_place_of_an_abandoned_folder_is_not_followed(temporary: Path) -> None:
+    precious = temporary / "precious"
+    precious.mkdir()
+    (precious / "file").touch()
+    (temporary / f"rnnviz-{dead_pid()}-link").symlink_to(precious)
+    RunDirs()
+    assert (precious / "file").exists()
+
+
+def test_a_folder_is_removed_with_its_owner(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    owner = Owner()
+    remove_with(owner, folder)
+    gc.collect()
+    assert folder.exists()
+    del owner
+    gc.collect()
+    assert not folder.exists()
 
 
 @pytest.fixture
@@ -81,7 +170,7 @@ def test_an_empty_abandoned_folder_is_removed(tmp_path, left):
     (left / CRASH).touch()
     assert RecoveryDir(tmp_path).abandoned() == []
     assert not left.exists()
-    assert desk.left_at(left) == 0.0
+    assert folders.left_at(left) == 0.0
 
 
 def written_at(folder: Path, seconds: float) -> Path:
@@ -105,7 +194,7 @@ def test_a_clock_that_jumps_loses_nothing(tmp_path, left, monkeypatch, jump):
     # Written now, and at boot by a machine without a battery clock.
     early = written_at(tmp_path / "window-early", 0.0)
     with monkeypatch.context() as patch:
-        patch.setattr(desk.time, "time", lambda: now + jump)
+        patch.setattr(folders.time, "time", lambda: now + jump)
         assert left in RecoveryDir(tmp_path).abandoned()
     assert set(RecoveryDir(tmp_path).abandoned()) == {left, early}
 

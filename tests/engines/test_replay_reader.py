@@ -9,7 +9,7 @@ import pytest
 from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs
 from rnnviz.engines.replay import check_recording, engines_in, open_recording, precision
-from tests.engines.replay.recordings import network_inputs, recorded
+from tests.engines.recordings import network_inputs, recorded
 
 SOUGHT = "a recording holds hidden, output or state, alone or after an engine's name and a dot."
 

@@ -16,7 +16,7 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.engines.replay import RecordedEngine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.invariants import consistency_checks
-from tests.engines.replay.recordings import Arrays, network_inputs, recorded
+from tests.engines.recordings import Arrays, network_inputs, recorded
 from tests.oracles.computed import assert_agrees, computed
 from tests.oracles.recurrence import recurrence
 from tests.strategies import configs
