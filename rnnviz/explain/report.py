@@ -12,10 +12,9 @@ from rnnviz.core.trace_index import ARROWS, DIRECTIONS, Location
 from rnnviz.explain.digit_format import align_decimals, format_short
 from rnnviz.explain.equations import EquationLine, equations
 from rnnviz.explain.explanation import Explanation
-from rnnviz.explain.partial_sums import first_parted_sum
 from rnnviz.explain.provenance import notation, own_previous, previous_cell
 from rnnviz.explain.step_breakdown import StepBreakdown
-from rnnviz.explain.term_table import TermRow, TermTable, TermValues, ledger
+from rnnviz.explain.term_table import TermRow, TermTable, TermValues, first_parted_sum, ledger
 
 _BETWEEN = "  "
 """Separates the columns. Narrow, so that two engines side by side fit most terminals."""

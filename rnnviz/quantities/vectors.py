@@ -14,6 +14,7 @@ from rnnviz.verify.metrics import abs_error, error_ratio_of, tolerance, ulp_dist
 from rnnviz.verify.result import RunResult
 
 VectorKind: TypeAlias = Literal["hidden", "cell", "input", "h0", "c0"]
+_ARRAYS: dict[VectorKind, str] = {"hidden": "h", "cell": "c"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +57,8 @@ def difference(reference: FloatArray, candidate: FloatArray, rtol: float, atol: 
 def kinds_at(result: RunResult, where: Location) -> tuple[VectorKind, ...]:
     """Which vectors there are at a place; the initial state only where the step reads it."""
     lstm = result.inputs.network.kind.has_cell_state
-    known_cell = any(trace.cell is not None for trace in result.traces.values())
-    kinds: list[VectorKind] = ["hidden"]
-    if known_cell:
-        kinds.append("cell")
+    traces = result.traces.values()
+    kinds: list[VectorKind] = [kind for kind, name in _ARRAYS.items() if any(name in trace for trace in traces)]
     kinds.append("input")
     if read_after(result.inputs.network, where, result.shape[2]) is None:
         kinds += ["h0", "c0"] if lstm else ["h0"]
@@ -107,5 +106,5 @@ def _values(trace: Trace, where: Location, kind: VectorKind) -> FloatArray | Non
         return below.reshape(-1)
     if kind == "hidden" and not trace.holds(*where.index[:3]):
         return None
-    array = trace.hidden if kind == "hidden" else trace.cell
+    array = trace.get(_ARRAYS[kind])
     return None if array is None else np.asarray(array[where.index[:-1]])

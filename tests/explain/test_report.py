@@ -7,10 +7,9 @@ import pytest
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.digit_format import format_short
 from rnnviz.explain.explanation import explain_value
-from rnnviz.explain.partial_sums import first_parted_sum
 from rnnviz.explain.report import report
 from rnnviz.explain.step_breakdown import explain
-from rnnviz.explain.term_table import SHOWN_TERMS, ledger
+from rnnviz.explain.term_table import SHOWN_TERMS, first_parted_sum, ledger
 from rnnviz.verify.result import RunResult
 from tests.explain.arithmetics import tidy_result
 

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from rnnviz.core.trace_index import Location
+from rnnviz.quantities import gate_series as gate_vector
 from rnnviz.quantities import gate_series as series
-from rnnviz.quantities import gate_values as gate_vector
-from rnnviz.quantities.gate_series import SeriesKey, gate_series, series_effort, series_key
-from rnnviz.quantities.gate_values import GateVector, GateVectors
+from rnnviz.quantities.gate_series import GateVector, GateVectors, SeriesKey, gate_series, series_effort, series_key
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.oracles.gates import gates_of

@@ -8,9 +8,8 @@ from rnnviz.explain.curve import ActivationCurve, activation_curve
 from rnnviz.explain.divergence import Divergence
 from rnnviz.explain.equations import EquationLine, equations, outcomes
 from rnnviz.explain.explanation import Explanation, cell_states_of, explain_value
-from rnnviz.explain.partial_sums import first_parted_sum
 from rnnviz.explain.step_breakdown import StepBreakdown
-from rnnviz.explain.term_table import Order, TermTable, ledger
+from rnnviz.explain.term_table import Order, TermTable, first_parted_sum, ledger
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.result import RunResult
 

@@ -8,9 +8,8 @@ import pytest
 
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.divergence import Divergence, first_parting
-from rnnviz.explain.partial_sums import first_parted_sum
 from rnnviz.explain.step_breakdown import StepBreakdown, explain
-from rnnviz.explain.term_table import ledger
+from rnnviz.explain.term_table import first_parted_sum, ledger
 from tests.explain.arithmetics import tidy_result
 
 WHERE = Location(0, 0, 2, 1, 0)
