@@ -89,12 +89,7 @@ def _first_mismatch(comparison: Comparison) -> dict[str, Any] | None:
 
 def versions(result: RunResult) -> dict[str, str]:
     """The versions of rnnviz, Python and NumPy, then of each engine, by name."""
-    return {
-        "rnnviz": __version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        **result.versions,
-    }
+    return {"rnnviz": __version__, "python": platform.python_version(), "numpy": np.__version__, **result.versions}
 
 
 def _of_recordings(result: RunResult, engines: tuple[str, str]) -> dict[str, Any]:

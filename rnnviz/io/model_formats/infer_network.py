@@ -136,12 +136,7 @@ def _shape(arrays: Mapping[str, str], kind: str, rank: int, tensors: Mapping[str
 
 
 def _sources(
-    layers: Layers,
-    tensors: Mapping[str, Tensor],
-    spec: CellSpec,
-    sizes: Sizes,
-    directions: int,
-    without_bias: bool,
+    layers: Layers, tensors: Mapping[str, Tensor], spec: CellSpec, sizes: Sizes, directions: int, without_bias: bool
 ) -> dict[str, str | None]:
     biased = not without_bias or any(kind.endswith("bias") for arrays in layers.values() for kind in arrays)
     above = replace(sizes, input_size=directions * spec.state_sizes(sizes)["h"])

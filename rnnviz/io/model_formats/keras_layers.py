@@ -28,12 +28,7 @@ from rnnviz.io.model_formats.keras_settings import (
     settings_assumed,
     sides_of,
 )
-from rnnviz.io.model_formats.model_file import (
-    Arrays,
-    StoredLayer,
-    UnreadableError,
-    unsupported,
-)
+from rnnviz.io.model_formats.model_file import Arrays, StoredLayer, UnreadableError, unsupported
 from rnnviz.io.model_formats.rnn_entry import RNN_CELLS, Entry, ask_for_cell
 
 _LEGACY_ROOT = "model_weights"

@@ -4,7 +4,7 @@ ONNX orders the gates i, o, f, c and z, r, h, and keeps both biases in one tenso
 another, P. Its GRU is Gluon's with linear_before_reset = 1. Source: the operators' definitions in ONNX.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -25,12 +25,7 @@ from rnnviz.cells.interpreters.arrays import reordered_rows
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.onnx_layer import ONNX_NAMES, onnx_activation, operator
 from rnnviz.core.words import join_words
-from rnnviz.io.model_formats.model_file import (
-    Arrays,
-    StoredLayer,
-    UnreadableError,
-    unsupported,
-)
+from rnnviz.io.model_formats.model_file import Arrays, StoredLayer, UnreadableError, unsupported
 from rnnviz.io.model_formats.onnx_constants import Constants, Origin, Value, Values, layout_of, widened_numbers
 from rnnviz.io.model_formats.onnx_graph import RECURRENT, Attributes, GraphScope, PlacedNode, recurrent_ancestors
 from rnnviz.io.model_formats.onnx_operators import MOVES
@@ -403,43 +398,25 @@ def _check_layout(attributes: Attributes) -> None:
         raise UnreadableError(f"its layout is {layout}: it must be 0 or 1")
 
 
-@dataclass(frozen=True)
-class _Weights:
-    """W (D, G·H, I), R (D, G·H, H), and B (D, 2·G·H) and P (D, 3·H), which may be missing."""
-
-    w: Value
-    r: Value
-    b: Value | None
-    p: Value | None
-
-
 def _node(placed: PlacedNode, cell: str, attributes: Attributes, constants: Constants) -> RecurrentNode:
     direction = _direction(attributes)
     sides = _SIDES[direction]
-    weights = _Weights(
-        _constant(placed, "W", constants),
-        _constant(placed, "R", constants),
-        _constant(placed, "B", constants) if placed.input("B") else None,
-        _constant(placed, "P", constants) if operator(CELLS[cell]).peepholes else None,
-    )
-    gates, r = len(operator(CELLS[cell]).gates), weights.r.shape
+    names = ["W", "R", *["B"] * bool(placed.input("B")), *["P"] * bool(operator(CELLS[cell]).peepholes)]
+    weights = {name: _constant(placed, name, constants) for name in names}
+    w, r, dtype = weights["W"].shape, weights["R"].shape, weights["W"].dtype
     hidden = _whole(attributes, "hidden_size") or (r[2] if len(r) == 3 else 0)
-    features = weights.w.shape[2] if len(weights.w.shape) == 3 else 0
+    features = w[2] if len(w) == 3 else 0
     if hidden < 1 or features < 1:
-        raise UnreadableError(
-            f"W has the shape {list(weights.w.shape)} and R {list(r)}: they must be (D, G·H, I) and (D, G·H, H)"
-        )
-    rows = gates * hidden
+        raise UnreadableError(f"W has the shape {list(w)} and R {list(r)}: they must be (D, G·H, I) and (D, G·H, H)")
+    rows = len(operator(CELLS[cell]).gates) * hidden
     shapes = {"W": (rows, features), "R": (rows, hidden), "B": (2 * rows,), "P": (3 * hidden,)}
-    for (name, of_side), constant in zip(shapes.items(), (weights.w, weights.r, weights.b, weights.p), strict=True):
-        shape = (len(sides), *of_side)
-        if constant is None:
-            continue
+    for name, constant in weights.items():
+        shape = (len(sides), *shapes[name])
         if constant.shape != shape:
             raise UnreadableError(f"{name} has the shape {list(constant.shape)}, and the node needs {list(shape)}")
-        if constant.dtype != weights.w.dtype or constant.dtype.name not in DTYPES:
+        if constant.dtype != dtype or constant.dtype.name not in DTYPES:
             raise UnreadableError(f"{name} holds {constant.dtype.name}: all weights must be of one type of floats")
-    state = initial_state(placed, constants, (len(sides), hidden), weights.w.dtype.name)
+    state = initial_state(placed, constants, (len(sides), hidden), dtype.name)
     key, skipped = lengths(placed, constants)
     entry = Entry(
         placed.name,
@@ -448,8 +425,8 @@ def _node(placed: PlacedNode, cell: str, attributes: Attributes, constants: Cons
         hidden,
         1,
         len(sides) == 2,
-        weights.w.dtype.name,
-        biases=weights.b is not None,
+        dtype.name,
+        biases="B" in weights,
         initial_state=state.kind,
         masking=skipped,
         assumptions=(*state.assumptions, *[EVERY_STEP] * bool(skipped)),
@@ -460,21 +437,24 @@ def _node(placed: PlacedNode, cell: str, attributes: Attributes, constants: Cons
     return RecurrentNode(placed, StoredLayer(entry, lambda: _parameters(weights, cell, sides), state.read), state, key)
 
 
-def _parameters(weights: _Weights, cell: str, sides: str) -> Arrays:
-    """One array of the file after the other, so that no more of them are in memory than are needed."""
+def _parameters(weights: Mapping[str, Value], cell: str, sides: str) -> Arrays:
+    """W (D, G·H, I), R (D, G·H, H), B (D, 2·G·H) or none, and P (D, 3·H) or none, one array after the other.
+
+    So no more of them are in memory than are needed.
+    """
     found: Arrays = {}
     orders = operator(CELLS[cell]).gates, CELLS[cell].gate_symbols
-    for kind, constant in (("i2h_weight", weights.w), ("h2h_weight", weights.r)):
+    for kind, constant in (("i2h_weight", weights["W"]), ("h2h_weight", weights["R"])):
         for side, array in zip(sides, widened_numbers(constant), strict=True):
             found[f"{side}0_{kind}"] = reordered_rows(array, *orders)
-    rows, dtype = weights.r.shape[1], found["l0_h2h_weight"].dtype
-    both = np.zeros((len(sides), 2 * rows), dtype) if weights.b is None else widened_numbers(weights.b)
+    rows, dtype = weights["R"].shape[1], found["l0_h2h_weight"].dtype
+    both = widened_numbers(weights["B"]) if "B" in weights else np.zeros((len(sides), 2 * rows), dtype)
     for side, array in zip(sides, both, strict=True):
         for kind, bias in (("i2h_bias", array[:rows]), ("h2h_bias", array[rows:])):
             found[f"{side}0_{kind}"] = reordered_rows(bias, *orders)
-    if weights.p is not None:
+    if "P" in weights:
         peepholes = operator(CELLS[cell]).peepholes
-        for side, array in zip(sides, widened_numbers(weights.p), strict=True):
+        for side, array in zip(sides, widened_numbers(weights["P"]), strict=True):
             for own, peephole in zip(peepholes, np.split(array, len(peepholes)), strict=True):
                 if own is not None:
                     found[f"{side}0_{own}"] = peephole

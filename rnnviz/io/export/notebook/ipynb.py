@@ -93,12 +93,7 @@ def assignment(name: str, array: FloatArray) -> str:
 
 def _written_out(array: FloatArray, indent: int) -> str:
     return np.array2string(
-        array,
-        max_line_width=_WIDTH,
-        separator=", ",
-        prefix=" " * indent,
-        threshold=sys.maxsize,
-        floatmode="unique",
+        array, max_line_width=_WIDTH, separator=", ", prefix=" " * indent, threshold=sys.maxsize, floatmode="unique"
     )
 
 

@@ -1,4 +1,4 @@
-"""The parts of a notebook around its lanes: what is given, Gluon's layer, and what comes out."""
+"""The parts of a notebook: what is given, Gluon's layer, each layer and direction with NumPy, and what comes out."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -55,12 +55,7 @@ def recorded(result: RunResult) -> Recorded:
     names = {own.engine for own in right}
     if any(c.mismatched for c in result.comparisons if {c.reference, c.candidate} <= names):
         engines = " and ".join(map(display_name, sorted(names)))
-        return Recorded(
-            trace,
-            False,
-            False,
-            f"In the run {engines} differ by more than the tolerance: {_UNCHECKED}.",
-        )
+        return Recorded(trace, False, False, f"In the run {engines} differ by more than the tolerance: {_UNCHECKED}.")
     if result.wrong(_GLUON):
         return Recorded(trace, True, False, "Gluon is wrong in this run: its difference is printed but not checked.")
     return Recorded(trace, True, True, "")
