@@ -126,9 +126,8 @@ class ZipMembers:
         """The bytes of a member, which must have exactly `size`; its checksum is compared."""
         with self._opened() as archive:
             member = archive.getinfo(name)
-            there = member.file_size
-            if there != size:
-                raise damaged(self.path, self.kind, f"{name} has {there} bytes instead of {size}")
+            if member.file_size != size:
+                raise ValueError(f"{name} has {member.file_size} bytes instead of {size}")
             if self._without_checksums:
                 # Without the attribute, zipfile compares nothing.
                 del member.CRC
@@ -136,11 +135,11 @@ class ZipMembers:
                 content = read_pieces(file, size)
                 # The checksum is compared where a file ends.
                 if file.read(1):
-                    raise damaged(self.path, self.kind, f"{name} has more than {size} bytes")
-        # A directory that lists an empty member has the checksum of nothing.
-        if len(content) != size:
-            raise damaged(self.path, self.kind, f"{name} has {len(content)} bytes instead of {size}")
-        return content
+                    raise ValueError(f"{name} has more than {size} bytes")
+            # A directory that lists an empty member has the checksum of nothing.
+            if len(content) != size:
+                raise ValueError(f"{name} has {len(content)} bytes instead of {size}")
+            return content
 
     def read_up_to(self, name: str, most: int) -> bytearray:
         """The bytes of a member of at most `most`."""

@@ -11,6 +11,7 @@ from types import ModuleType
 
 from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.schema import listed
+from rnnviz.io.bounded_read import reading
 from rnnviz.io.model_formats.model_file import ModelFile
 from rnnviz.io.model_formats.named_arrays import is_weight
 from rnnviz.io.model_formats.rnn_entry import TensorFile
@@ -18,7 +19,6 @@ from rnnviz.io.model_formats.rnn_entry import TensorFile
 _KERAS = "save the Keras model itself by model.save as a .keras file, or export it to ONNX"
 _ARRAYS = "save its arrays by PyTorch's or Gluon's names in an .npz or .safetensors file"
 _ONNX = "export the model to ONNX from the program that made it"
-_ONNX_TEXT = (".onnxtxt", ".onnxjson", ".textproto")
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _TF_CHECKPOINT = re.compile(r".*\.(index|meta|data-\d+-of-\d+)")
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"7z\xbc\xaf")
@@ -36,6 +36,10 @@ class OtherFormat:
     instead: str
     holds: Callable[[str, bytes], bool] = lambda name, head: False
     folder: Callable[[Collection[str]], bool] = lambda names: False
+
+    def refused(self, path: Path) -> InputError:
+        """The error of a file of this format."""
+        return InputError(f"{path} is {self.name}, which is not read: {self.instead}.")
 
 
 def _ending(*endings: str) -> Callable[[str, bytes], bool]:
@@ -85,9 +89,13 @@ _FORMATS = (
     OtherFormat(
         "the graph of an MXNet model without its weights",
         "open the .params file that was exported with it",
-        lambda name, head: name.endswith("-symbol.json"),
+        _ending("-symbol.json"),
     ),
-    OtherFormat("an ONNX model as text", "save it by onnx.save as an .onnx file", _ending(*_ONNX_TEXT)),
+    OtherFormat(
+        "an ONNX model as text",
+        "save it by onnx.save as an .onnx file",
+        _ending(".onnxtxt", ".onnxjson", ".textproto"),
+    ),
     OtherFormat(
         "a distributed checkpoint of PyTorch",
         "convert it into one file by torch.distributed.checkpoint.format_utils.dcp_to_torch_save",
@@ -143,7 +151,7 @@ _FORMATS = (
     OtherFormat(
         "a Python pickle, whose code is never run",
         f"{_ARRAYS}, or the state_dict by torch.save",
-        lambda name, head: name.endswith((".pkl", ".pickle", ".joblib", ".jax")),
+        _ending(".pkl", ".pickle", ".joblib", ".jax"),
     ),
 )
 
@@ -157,11 +165,6 @@ def other_format(path: Path, head: bytes) -> OtherFormat | None:
 def other_folder(path: Path, names: Collection[str]) -> OtherFormat | None:
     """The format of a folder that is not read, if it is known; `names` are those in it."""
     return next((known for known in _FORMATS if known.folder(names) or known.holds(path.name.lower(), b"")), None)
-
-
-def is_pickle(head: bytes) -> bool:
-    """Whether a file begins as a pickle does."""
-    return _PICKLE.match(head) is not None
 
 
 _HEAD_BYTES = 256
@@ -239,10 +242,10 @@ def format_of(path: Path) -> Format:
         return known
     other = other_format(path, head)
     if other is not None:
-        raise InputError(f"{path} is {other.name}, which is not read: {other.instead}.")
+        raise other.refused(path)
     known = _by_ending(path)
     if known is None:
-        what = "a Python pickle, whose code is never run" if is_pickle(head) else "not a supported model file"
+        what = "a Python pickle, whose code is never run" if _PICKLE.match(head) else "not a supported model file"
         raise InputError(f"{path} is {what}: it must be one of {', '.join(ENDINGS)}, or a folder of .npy files.")
     return known
 
@@ -261,13 +264,11 @@ def model_in(path: Path) -> Path:
     """The file itself; the only model file in a folder, the index of its shards, or a folder of `.npy` files itself."""
     if not os.path.isdir(path):
         return path
-    try:
+    with reading(path):
         names = sorted(os.listdir(path))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
     other = other_folder(path, names)
     if other is not None:
-        raise InputError(f"{path} is {other.name}, which is not read: {other.instead}.")
+        raise other.refused(path)
     found = [name for name in _PREFERRED if name in names]
     # Shards belong to their index.
     found = [name for name in found if f"{name}.index.json" not in found]
@@ -293,7 +294,7 @@ def _head(path: Path) -> bytes:
         index = path.with_name(f"{path.name}.index")
         other = other_format(index, b"") if isinstance(error, FileNotFoundError) and index.is_file() else None
         if other is not None:
-            raise InputError(f"{path} is {other.name}, which is not read: {other.instead}.") from error
+            raise other.refused(path) from error
         raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
 
 

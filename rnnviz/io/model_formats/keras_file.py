@@ -19,7 +19,6 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.core.errors import damaged
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.core.progress import advance, expect
@@ -215,7 +214,7 @@ class KerasFile:
         beside = config_beside(self.path)
         if beside is not None:
             if beside.stat().st_size > _LARGEST_CONFIG:
-                raise damaged(self.path, "Keras", f"the {CONFIG} beside it is too large")
+                raise ValueError(f"the {CONFIG} beside it is too large")
             return beside.read_bytes()
         with self.weights() as (file, _size), limited_time(HEADER_SECONDS):
             return text_attribute(file, "model_config")
@@ -224,10 +223,10 @@ class KerasFile:
         with zipfile.ZipFile(self.path) as archive:
             names = archive.namelist()
             if names.count(WEIGHTS) != 1 or names.count(CONFIG) > 1:
-                raise damaged(self.path, "Keras", f"an archive must hold one {WEIGHTS}")
+                raise ValueError(f"an archive must hold one {WEIGHTS}")
             weights = archive.getinfo(WEIGHTS)
             if weights.file_size > _LARGEST_RATIO * max(weights.compress_size, 1):
-                raise damaged(self.path, "Keras", f"its {WEIGHTS} would have {weights.file_size} bytes")
+                raise ValueError(f"its {WEIGHTS} would have {weights.file_size} bytes")
             expect(weights.file_size)
             read = 0
             with archive.open(weights) as member:
@@ -236,11 +235,11 @@ class KerasFile:
                     read += len(piece)
                     advance(len(piece))
             if read != weights.file_size:
-                raise damaged(self.path, "Keras", f"its {WEIGHTS} has {read} bytes instead of {weights.file_size}")
+                raise ValueError(f"its {WEIGHTS} has {read} bytes instead of {weights.file_size}")
             if CONFIG not in names:
                 return None
             if archive.getinfo(CONFIG).file_size > _LARGEST_CONFIG:
-                raise damaged(self.path, "Keras", f"its {CONFIG} is too large")
+                raise ValueError(f"its {CONFIG} is too large")
             return archive.read(CONFIG)
 
     @contextmanager

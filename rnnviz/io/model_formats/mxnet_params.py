@@ -20,7 +20,7 @@ import numpy as np
 
 from rnnviz.cells import CELLS
 from rnnviz.core.config import Network
-from rnnviz.core.errors import InputError, check_regular, damaged
+from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.io.bounded_read import reading
@@ -45,7 +45,7 @@ def open_model(path: Path) -> ModelFile:
 
 
 def open_tensors(path: Path) -> TensorFile:
-    with reading(path), path.open("rb") as file:
+    with reading(path, _KIND, (ValueError,)), path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(0)
         arrays = _Reader(path, file, size).arrays()
@@ -63,18 +63,18 @@ class _Reader:
         """Each array's shape and type, and where in the file its numbers begin, by name."""
         magic, _, count = self._unpack("QQQ")
         if magic != _LIST:
-            raise self._damaged(f"it begins with {magic:#x} and not with {_LIST:#x}")
+            raise ValueError(f"it begins with {magic:#x} and not with {_LIST:#x}")
         self._check(count, 4, "arrays")
         arrays = [self._array(number) for number in range(count)]
         (named,) = self._unpack("Q")
         self._check(named, 8, "names")
         names = [self._name() for _ in range(named)]
         if self._file.tell() != self._size:
-            raise self._damaged(f"{self._size - self._file.tell()} bytes are left at its end")
+            raise ValueError(f"{self._size - self._file.tell()} bytes are left at its end")
         if count and not names:
             raise InputError(f"{self._path} holds {count} arrays without names: weights are found by their names.")
         if len(names) != count or len(set(names)) != count:
-            raise self._damaged(f"it has {count} arrays, but {len(set(names))} distinct names")
+            raise ValueError(f"it has {count} arrays, but {len(set(names))} distinct names")
         return {name: array for name, array in zip(names, arrays, strict=True) if array is not None}
 
     def _array(self, number: int) -> tuple[Tensor, int] | None:
@@ -87,7 +87,7 @@ class _Reader:
                 sparse, kinds = _SPARSE[storage]
                 self._shape(number, self._unpack("i")[0])
             elif storage != 0:
-                raise self._damaged(f"array {number} has the storage type {storage}, which MXNet does not know")
+                raise ValueError(f"array {number} has the storage type {storage}, which MXNet does not know")
             (rank,) = self._unpack("i")
         elif magic == _V1:
             (rank,) = self._unpack("i")
@@ -112,17 +112,17 @@ class _Reader:
 
     def _shape(self, number: int, rank: int, layout: str = "q") -> tuple[int, ...]:
         if not 0 <= rank <= _LARGEST_RANK:
-            raise self._damaged(f"array {number} has {rank} sizes")
+            raise ValueError(f"array {number} has {rank} sizes")
         shape = self._unpack(f"{rank}{layout}")
         if any(size < 0 for size in shape):
-            raise self._damaged(f"array {number} has the shape {shape}")
+            raise ValueError(f"array {number} has the shape {shape}")
         return shape
 
     def _type(self, number: int) -> tuple[str, int]:
         """The type that comes next, and its bytes."""
         (flag,) = self._unpack("i")
         if not 0 <= flag < len(_TYPES):
-            raise self._damaged(f"array {number} has the type {flag}, which MXNet does not know")
+            raise ValueError(f"array {number} has the type {flag}, which MXNet does not know")
         return _TYPES[flag], 2 if _TYPES[flag] == "bfloat16" else np.dtype(_TYPES[flag]).itemsize
 
     def _name(self) -> str:
@@ -131,22 +131,19 @@ class _Reader:
         try:
             return self._file.read(length).decode()
         except UnicodeDecodeError as error:
-            raise self._damaged("a name is not UTF-8 text") from error
+            raise ValueError("a name is not UTF-8 text") from error
 
     def _unpack(self, layout: str) -> tuple[int, ...]:
         layout = f"<{layout}"
         read = self._file.read(struct.calcsize(layout))
         if len(read) < struct.calcsize(layout):
-            raise self._damaged("it ends too early")
+            raise ValueError("it ends too early")
         return struct.unpack(layout, read)
 
     def _check(self, count: int, itemsize: int, what: str) -> None:
         rest = self._size - self._file.tell()
         if count * itemsize > rest:
-            raise self._damaged(f"it declares {count} {what}, but {rest} bytes are left")
-
-    def _damaged(self, why: str) -> InputError:
-        return damaged(self._path, _KIND, why)
+            raise ValueError(f"it declares {count} {what}, but {rest} bytes are left")
 
 
 PACKED = re.compile(r"(?P<before>(?:arg:|aux:)?(?P<prefix>.*_))parameters", re.DOTALL)

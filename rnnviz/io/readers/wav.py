@@ -14,6 +14,7 @@ import numpy as np
 
 from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.io.bounded_read import read_at, reading
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _FORMAT = struct.Struct("<HHIIHH")
@@ -38,17 +39,10 @@ class Sound:
     def read(self) -> FloatArray:
         """(S, C): integers scaled to [-1, 1), so that the most negative one is -1; floats as they are."""
         size = self.count * self.channels * self.bits // 8
-        try:
-            with self.path.open("rb") as file:
-                file.seek(self.begin)
-                content = file.read(size)
-        except OSError as error:
-            raise _unreadable(self.path, error) from error
-        if len(content) != size:
-            raise _damaged(self.path, f"it ends after {len(content):,} of {size:,} bytes of samples")
+        content = read_at(self.path, self.begin, size, ".wav", "its samples")
         return self._numbers(content).reshape(self.count, self.channels)
 
-    def _numbers(self, content: bytes) -> FloatArray:
+    def _numbers(self, content: bytes | bytearray) -> FloatArray:
         if self.encoding == _FLOAT:
             return np.frombuffer(content, f"<f{self.bits // 8}")
         if self.bits == 8:
@@ -64,11 +58,8 @@ class Sound:
 def open_wav(path: Path) -> Sound:
     """The sound in a `.wav` file, from its headers alone."""
     check_regular(path)
-    try:
-        with path.open("rb") as file:
-            return _Chunks(path, file).sound()
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    with reading(path, ".wav", (ValueError,)), path.open("rb") as file:
+        return _Chunks(path, file).sound()
 
 
 class _Chunks:
@@ -82,29 +73,28 @@ class _Chunks:
     def sound(self) -> Sound:
         head = self._file.read(12)
         if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-            raise InputError(f"{self._path} is not a valid .wav file: it has no RIFF header.")
+            raise ValueError("it has no RIFF header")
         described: tuple[int, int, int] | None = None
         while len(header := self._file.read(8)) == 8:
             name, size = header[:4], int.from_bytes(header[4:], "little")
             begin = self._file.tell()
             if begin + size > self._end:
-                raise _damaged(
-                    self._path, f"its {_letters(name)} should have {size:,} bytes, and {self._end - begin:,} are left"
-                )
+                letters, left = ascii(name.decode("latin-1")), self._end - begin
+                raise ValueError(f"its {letters} should have {size:,} bytes, and {left:,} are left")
             if name == b"fmt ":
                 described = self._described(self._file.read(min(size, _LARGEST_FORMAT)))
             elif name == b"data":
                 if described is None:
-                    raise _damaged(self._path, "its samples come before their description")
+                    raise ValueError("its samples come before their description")
                 return self._with_samples(begin, size, *described)
             # Each begins at an even place.
             self._file.seek(begin + size + size % 2)
-        raise _damaged(self._path, "it has no samples")
+        raise ValueError("it has no samples")
 
     def _described(self, content: bytes) -> tuple[int, int, int]:
         """Channels, encoding and bits of a sample."""
         if len(content) < _FORMAT.size:
-            raise _damaged(self._path, "the description of its samples is too short")
+            raise ValueError("the description of its samples is too short")
         encoding, channels, _, _, block, bits = _FORMAT.unpack_from(content)
         if encoding == _EXTENSIBLE:
             identifier = content[_SUBFORMAT]
@@ -115,25 +105,13 @@ class _Chunks:
                 f"of 8, 16, 24 or 32 bits, or floats of 32 or 64."
             )
         if channels < 1 or block != channels * bits // 8:
-            raise _damaged(self._path, f"{channels} channels of {bits} bits do not make {block} bytes")
+            raise ValueError(f"{channels} channels of {bits} bits do not make {block} bytes")
         return channels, encoding, bits
 
     def _with_samples(self, begin: int, size: int, channels: int, encoding: int, bits: int) -> Sound:
         count, rest = divmod(size, channels * bits // 8)
         if rest:
-            raise _damaged(self._path, f"its samples end within one of them, {rest} bytes after the last whole one")
+            raise ValueError(f"its samples end within one of them, {rest} bytes after the last whole one")
         if not count:
             raise InputError(f"{self._path} contains no samples: a sequence needs at least one.")
         return Sound(self._path, channels, count, encoding, bits, begin)
-
-
-def _letters(name: bytes) -> str:
-    return ascii(name.decode("latin-1"))
-
-
-def _unreadable(path: Path, error: OSError) -> InputError:
-    return InputError(f"{path} cannot be read: {error.strerror or error}.")
-
-
-def _damaged(path: Path, why: str) -> InputError:
-    return InputError(f"{path} is not a valid .wav file: {why}.")

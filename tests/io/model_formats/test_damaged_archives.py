@@ -12,6 +12,7 @@ import pytest
 from rnnviz.core.errors import InputError
 from rnnviz.io.model_formats.formats import open_model
 from rnnviz.io.model_formats.load import entries_of
+from rnnviz.io.model_formats.torch_files import open_tensors
 from tests.io.model_formats.damage import damaged as changed
 from tests.io.model_formats.damage import networks_in, outcome_of
 from tests.io.model_formats.samples import NETWORK, WRITERS
@@ -131,10 +132,8 @@ def test_a_storage_that_unpacks_to_more_than_its_size_is_not_unpacked(tmp_path: 
     write_archive(path, described("I16\nI4\n", "I4\nI1\n"), **{"0": bytes(100 << 20)})
     model = open_model(path)
     assert not model.entries[0].supported
-    from rnnviz.io.model_formats.torch_files import _Archive, state_dict
-
     with pytest.raises(InputError, match="has 104857600 bytes instead of 256"):
-        state_dict(_Archive(path)).read("weight_hh_l0")
+        open_tensors(path).read("weight_hh_l0")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The tensor attributes")
