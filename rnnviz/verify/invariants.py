@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
 
@@ -142,14 +142,14 @@ def consistency_checks(trace: Trace, rtol: float, atol: float) -> list[Check]:
     return checks
 
 
-PlaceKind: TypeAlias = Literal["out", "hidden", "state", "cell"]
-
-
 @dataclass(frozen=True)
 class Place:
-    """One array of H numbers that an engine returned or computed; `where` is the step that it belongs to."""
+    """H numbers of one of a trace's arrays; `where` is the step that they belong to.
 
-    kind: PlaceKind
+    `array` is "h", "out", "state.h" or "state.c".
+    """
+
+    array: str
     where: Location
     text: str
 
@@ -218,10 +218,10 @@ def places(network: Network, last: Location) -> list[Place]:
     if in_out(network, last):
         source = Place("out", last, out_text(network, last))
     else:
-        source = Place("hidden", last, f"hidden, t = {last.timestep}")
-    found = [source, Place("state", last, state_text(network, last))]
+        source = Place("h", last, f"hidden, t = {last.timestep}")
+    found = [source, Place("state.h", last, state_text(network, last))]
     if network.kind.has_cell_state:
-        found.append(Place("cell", last, state_text(network, last, cell=True)))
+        found.append(Place("state.c", last, state_text(network, last, cell=True)))
     return found
 
 
@@ -243,18 +243,15 @@ def values_at(trace: Trace, network: Network, place: Place) -> FloatArray | None
         None if the trace lacks them.
     """
     where = place.where
-    row = state_row(network, where)
-    if {"out": "out", "state": "state.h"}.get(place.kind) in trace.missing:
+    known = trace.holds(*where.index[:3]) if place.array == "h" else place.array not in trace.missing
+    if place.array not in trace or not known:
         return None
-    if place.kind == "out":
-        return np.asarray(trace.output[where.timestep, where.sample, out_columns(network, where.direction)])
-    if place.kind == "hidden" and not trace.holds(*where.index[:3]):
-        return None
-    if place.kind == "hidden":
-        return np.asarray(trace.hidden[where.index[:-1]])
-    if place.kind == "state":
-        return np.asarray(trace.state_h[row, where.sample])
-    return None if trace.state_c is None else np.asarray(trace.state_c[row, where.sample])
+    index: tuple[int | slice, ...] = state_row(network, where), where.sample
+    if place.array == "out":
+        index = where.timestep, where.sample, out_columns(network, where.direction)
+    elif place.array == "h":
+        index = where.index[:-1]
+    return np.asarray(trace[place.array][index])
 
 
 def agreement(trace: Trace, network: Network, last: Location, rtol: float, atol: float) -> Agreement:

@@ -187,7 +187,7 @@ def test_lstm_has_a_final_cell_state() -> None:
     result = make_result(cell="lstm")
     last = lanes(result.inputs.network, 5, sample=0)[0]
     cell = places(result.inputs.network, last)[2]
-    assert (cell.kind, cell.where, cell.text) == ("cell", last, "state[1][0][0]")
+    assert (cell.array, cell.where, cell.text) == ("state.c", last, "state[1][0][0]")
     trace = result["manual"]
     assert trace.state_c is not None
     assert np.array_equal(values_at(trace, result.inputs.network, cell), trace.state_c[0, 0])
@@ -228,8 +228,8 @@ def test_unrecorded_lanes_have_only_final_states() -> None:
     network = result.inputs.network
     trace = replace(result["manual"].with_arrays({"state.c": None}), missing=frozenset({"h", "out"}))
     for timestep, there in ((3, False), (4, True)):
-        values = values_at(trace, network, Place("hidden", Location(0, 0, timestep, 1), "hidden"))
+        values = values_at(trace, network, Place("h", Location(0, 0, timestep, 1), "hidden"))
         assert (values is not None) == there
-    assert values_at(trace, network, Place("cell", Location(0, 0, 4, 1), "state")) is None
+    assert values_at(trace, network, Place("state.c", Location(0, 0, 4, 1), "state")) is None
     assert values_at(trace, network, Place("out", Location(1, 0, 4, 1), "out")) is None
-    assert values_at(trace, network, Place("state", Location(1, 0, 4, 1), "state")) is not None
+    assert values_at(trace, network, Place("state.h", Location(1, 0, 4, 1), "state")) is not None

@@ -25,9 +25,9 @@ NOT_AVAILABLE = "not available"
 
 _WHY = {
     "out": "The slice of the output with this hidden state.",
-    "hidden": "The last hidden state of this layer. The output contains only the top layer.",
-    "state": "The final hidden state: Gluon returns it as state[0].",
-    "cell": "The final cell state of an LSTM: Gluon returns it as state[1].",
+    "h": "The last hidden state of this layer. The output contains only the top layer.",
+    "state.h": "The final hidden state: Gluon returns it as state[0].",
+    "state.c": "The final cell state of an LSTM: Gluon returns it as state[1].",
 }
 
 
@@ -103,7 +103,7 @@ class OutputMapRows(QAbstractListModel):
             values = self.values(row)
             shown = [] if values is None else [numbers.full(value) for value in values[:_IN_TOOLTIP]]
             more = "" if values is None or len(values) <= _IN_TOOLTIP else ", …"
-            return f"{_WHY[row.place.kind]}\n{row.place.text} = {', '.join(shown)}{more}\nClick to go there."
+            return f"{_WHY[row.place.array]}\n{row.place.text} = {', '.join(shown)}{more}\nClick to go there."
         return None
 
     def _move(self, location: Location) -> None:
@@ -153,7 +153,7 @@ class OutputMapRows(QAbstractListModel):
             return None
         network = self._result.inputs.network
         if isinstance(row, PlaceRow):
-            return vector_region(network, row.place.where, array="c" if row.place.kind == "cell" else "h")
+            return vector_region(network, row.place.where, array="c" if row.place.array == "state.c" else "h")
         if timestep is None:
             return lane_region(network, row.last.layer, row.last.direction, self.timesteps)
         return vector_region(network, row.last.moved(timestep=timestep))
@@ -169,7 +169,7 @@ class OutputMapRows(QAbstractListModel):
         """Highlighted time steps of a lane's row, or of a vector's row its own if highlighted."""
         if isinstance(row, PlaceRow):
             where = row.place.where
-            highlighted = is_highlighted(self._highlighted, where, "c" if row.place.kind == "cell" else "h")
+            highlighted = is_highlighted(self._highlighted, where, "c" if row.place.array == "state.c" else "h")
             return [range(where.timestep, where.timestep + 1)] if highlighted else []
         return [
             range(max(region.times.start, 0), min(region.times.stop, self.timesteps))
