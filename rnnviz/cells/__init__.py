@@ -24,11 +24,10 @@ def _place(cell: CellSpec) -> tuple[bool, int, int, str]:
 CELLS: dict[str, CellSpec] = {cell.name: cell for cell in sorted(_declared(), key=_place)}
 """The cells that the program has, by the names that a config gives to them."""
 
-# The files of custom cells import the activations from here.
-globals().update(ACTIVATIONS)
+# The files of custom cells import these from here.
+globals().update(ACTIVATIONS | {"clip": clip, "recurrent": recurrent})
 
 __all__ = [
-    "ACTIVATIONS",
     "CELLS",
     "CellError",
     "CellSpec",
@@ -38,6 +37,5 @@ __all__ = [
     "StateSpec",
     "Step",
     "Values",
-    "clip",
     "recurrent",
 ]

@@ -5,27 +5,14 @@ The definitions are those of ONNX's RNN, GRU and LSTM operators and of Keras; wh
 """
 
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
-
-_CALL = re.compile(r"(\w+)(?:\(([^()]*)\))?")
-
-
-class Operand(Protocol):
-    """A value that an activation can be applied to: see `base.Value`."""
-
-    def activated(self, activation: "Activation") -> Self:
-        """activation(self)."""
-
-
-V = TypeVar("V", bound=Operand)
 
 _Values: TypeAlias = Callable[[FloatArray, float, float], FloatArray]
 _Slopes: TypeAlias = Callable[[FloatArray, FloatArray, float, float], FloatArray]
@@ -67,7 +54,7 @@ class Activation:
     alpha: float = 0.0
     beta: float = 0.0
 
-    def __call__(self, x: V) -> V:
+    def __call__(self, x: Any) -> Any:
         """The activation of a value, whatever its type."""
         return x.activated(self)
 
@@ -147,7 +134,7 @@ class Composition:
     inner: Activation
     outer: "Activation | Composition"
 
-    def __call__(self, x: V) -> V:
+    def __call__(self, x: Any) -> Any:
         """outer(inner(x)) of a value, whatever its type."""
         return self.outer(self.inner(x))
 
@@ -337,27 +324,3 @@ clip = Activation("clip", math.inf)
 
 ACTIVATIONS = {name: value for name, value in list(vars().items()) if isinstance(value, Activation) and name != "clip"}
 """Every activation that a role of a cell can have, by the name that a config gives to it."""
-
-
-def parse_activation(text: str) -> Activation:
-    """The activation of a name with or without its constants: "tanh", "leaky_relu(0.1)", "hard_sigmoid(0.2, 0.5)".
-
-    Raises
-    ------
-    ValueError
-        If no activation has the name, or the constants are not as many finite numbers as it has at most.
-    """
-    match = _CALL.fullmatch(text.strip())
-    if match is None or match[1] not in ACTIVATIONS:
-        raise ValueError(f"it must be one of {', '.join(ACTIVATIONS)}, with constants in brackets where it has some")
-    activation = ACTIVATIONS[match[1]]
-    if match[2] is None:
-        return activation
-    count = _CONSTANTS.get(activation.name, 0)
-    try:
-        constants = [float(part) for part in match[2].split(",")]
-    except ValueError:
-        constants = []
-    if not 0 < len(constants) <= count or not all(map(math.isfinite, constants)):
-        raise ValueError(f"{match[1]} has {count} constants, which must be finite numbers, such as leaky_relu(0.1)")
-    return activation.with_constants(*constants)

@@ -308,10 +308,6 @@ class CellSpec:
         """Whether h has its own size, P."""
         return self.states[0].size == "P"
 
-    def values(self, u: Values, v: Values, state: Values, p: Values) -> Step:
-        """Run the step, with the activations that its roles have, on whatever type of values this is."""
-        return self.step(u, v, state, p, **dict(self.activations))
-
     def with_activations(self, **roles: Function) -> "CellSpec":
         """The cell with other activations in some roles.
 

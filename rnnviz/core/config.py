@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import Any
 
 from rnnviz.cells import CELLS, CellSpec, Sizes
-from rnnviz.cells.activations import parse_activation
 from rnnviz.cells.interpreters.graph import Graph, trace
 from rnnviz.core.engine_spec import CODE, is_own
 from rnnviz.core.errors import ConfigError
@@ -20,6 +19,7 @@ from rnnviz.core.schema import (
     declarations,
     display_key,
     display_value,
+    parse_activation,
     section_from_mapping,
 )
 from rnnviz.core.sequence import SequenceSource as SequenceSource

@@ -5,12 +5,14 @@ they have the same allowed values.
 """
 
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from math import isfinite
 from typing import Any, TypeVar
 
-from rnnviz.cells.activations import ACTIVATIONS, parse_activation
+from rnnviz.cells.activations import ACTIVATIONS, Activation
 from rnnviz.core.errors import ConfigError, printable
 from rnnviz.core.words import suggest
 
@@ -203,3 +205,30 @@ def section_from_mapping(section: type[Section], name: str, values: Any, **fixed
                 f"{name}.{item.name} is missing and has no default: it must be {keys[item.name].allowed}.",
             )
     return section(**{**checked, **fixed})
+
+
+_CALL = re.compile(r"(\w+)(?:\(([^()]*)\))?")
+
+
+def parse_activation(text: str) -> Activation:
+    """The activation of a name with or without its constants: "tanh", "leaky_relu(0.1)", "hard_sigmoid(0.2, 0.5)".
+
+    Raises
+    ------
+    ValueError
+        If no activation has the name, or the constants are not as many finite numbers as it has at most.
+    """
+    match = _CALL.fullmatch(text.strip())
+    if match is None or match[1] not in ACTIVATIONS:
+        raise ValueError(f"it must be one of {', '.join(ACTIVATIONS)}, with constants in brackets where it has some")
+    activation = ACTIVATIONS[match[1]]
+    if match[2] is None:
+        return activation
+    count = activation.constants
+    try:
+        constants = [float(part) for part in match[2].split(",")]
+    except ValueError:
+        constants = []
+    if not 0 < len(constants) <= count or not all(map(math.isfinite, constants)):
+        raise ValueError(f"{match[1]} has {count} constants, which must be finite numbers, such as leaky_relu(0.1)")
+    return activation.with_constants(*constants)

@@ -144,7 +144,7 @@ def test_names_of_a_program() -> None:
     source = program_source(ALL_CELLS["lstm_peephole"], ("i",))
     assert source.inputs == (slice(0, 4),)
     assert source.series == ("i", "c", "h")
-    assert source.kept == {"i", "c", "h"}
+    assert set(source.series) == {"i", "c", "h"}
     assert {name: lanes for name, _, lanes in source.lanes} == {
         "v": slice(0, 4), "v_if": slice(0, 2), "v_ifg": slice(0, 3), "v_i": 0, "v_f": 1, "v_g": 2, "v_o": 3,
         "w0_if": slice(0, 2), "w0_f": 1,

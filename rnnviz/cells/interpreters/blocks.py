@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
-from rnnviz.cells.interpreters.graph import LEAVES, Graph, Node, Op, evaluate, ordered
+from rnnviz.cells.interpreters.graph import LEAVES, Graph, Node, evaluate, ordered
 
 T = TypeVar("T")
-
-_OVER_TIME: frozenset[Op] = frozenset({"u", "v", "state"})
-"""The leaves that each time step has its own values of."""
 
 
 class StepBlock(ABC, Generic[T]):
@@ -22,7 +19,6 @@ class StepBlock(ABC, Generic[T]):
     """
 
     def __init__(self, graph: Graph, steps: int) -> None:
-        """Begin with nothing computed."""
         self.graph, self.steps = graph, steps
         self.known: dict[Node, T] = {}
 
@@ -44,11 +40,8 @@ class StepBlock(ABC, Generic[T]):
 
     def value(self, node: Node) -> T:
         """A value over time that depends on no carried state."""
-        self._compute([node])
+        self.known = evaluate([node], self.leaf, self.apply, self.known)
         return self.known[node]
-
-    def _compute(self, nodes: Sequence[Node]) -> None:
-        self.known = evaluate(nodes, self.leaf, self.apply, self.known)
 
     def follow(
         self, carried: Mapping[str, T], names: Sequence[str] = (), *, backward: bool = False
@@ -71,8 +64,7 @@ class StepBlock(ABC, Generic[T]):
         """
         carried, values_of = dict(carried), self.graph.values
         plan = _plan(self.graph, tuple(carried), tuple(names or self.graph.cell.state_symbols))
-        self._compute(plan.at_once)
-        known = self.known
+        self.known = known = evaluate(plan.at_once, self.leaf, self.apply, self.known)
         wanted = {name: values_of[name] for name in names or self.graph.cell.state_symbols}
         if not carried:
             return {name: known[node] for name, node in wanted.items()}, {}
@@ -146,7 +138,7 @@ def _plan(graph: Graph, carried: tuple[str, ...], names: tuple[str, ...]) -> Pla
     read_late = {arg for node in late for arg in node.args}
     loop = [node for node in ordered(new) if node in late and node.op not in LEAVES]
     read = {arg for node in loop for arg in node.args if arg not in late}
-    over_time = [node for node in read if graph.depends(node, lambda n: n.op in _OVER_TIME)]
+    over_time = [node for node in read if graph.depends(node, lambda n: n.op in ("u", "v", "state"))]
     return Plan(
         at_once=[n for n in every if n not in late and n in wanted | read_late and len(n.shape) < 2],
         loop=loop,

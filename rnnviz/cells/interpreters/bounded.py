@@ -240,17 +240,12 @@ def bounded_block(
     x, before:
         The layer input (B, N, I) and the previous hidden values (B, N, H) of each step, as the engine itself had them.
     carried, names, backward:
-        See `StepBlock.follow`; the carried states are (N, U) by name.
+        See `StepBlock.follow`, and for what is returned: values (B, N, U) and carried states (N, U) by name.
     own:
         The engine's own states after each step, (B, N, U) by name. The carried states are narrowed by them every few
         steps, so that their bounds do not grow with the sequence. A step itself is not judged by them.
     first:
         The time step at which the block begins, so that the same steps are narrowed whatever the blocks.
-
-    Returns
-    -------
-    values, carried
-        The wanted values (B, N, U) by name, and the states beside h after the last computed step, (N, U) by name.
     """
     return BoundedBlock(layer, x, before, own, first).follow(carried or {}, names, backward=backward)
 

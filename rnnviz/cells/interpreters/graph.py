@@ -309,7 +309,7 @@ def trace(cell: CellSpec) -> Graph:
     v = Values("v", {gate: tracer.node("v", name=gate, shape=("H",)) for gate in cell.recurrent_gates})
     state = Values("state", {s.symbol: tracer.node("state", name=s.symbol, shape=(s.size,)) for s in cell.states})
     p = Values("p", {p.name: tracer.node("parameter", name=p.name, shape=p.shape) for p in cell.parameters})
-    step = cell.values(u, v, state, p)
+    step = cell.step(u, v, state, p, **dict(cell.activations))
     values = _checked(cell, step)
     order = {node: place for place, node in enumerate(ordered(values.values()))}
     # A name of the same value as another one comes after it: of an RNN, h after its own candidate.

@@ -20,8 +20,6 @@ from rnnviz.cells.interpreters.schedule import Place, Schedule, schedule
 _FUNCTIONS = {
     f.__name__: f for f in (np.add, np.subtract, np.multiply, np.tanh, np.maximum, np.copyto, np.dot, np.matmul)
 }
-
-
 _FORMS = {(features, stacked): Form(features, stacked) for features in (False, True) for stacked in (False, True)}
 
 
@@ -105,7 +103,7 @@ class NumpyProgram:
             If `out` has a name that is neither a state nor wanted.
         """
         layout, source, timesteps = self._layout, self._source, len(x)
-        if not out.keys() <= source.kept:
+        if not out.keys() <= set(source.series):
             raise KeyError(f"The program computes {', '.join(source.series)} alone, but out has {', '.join(out)}.")
         values = tuple([layout.from_rows(state[symbol]) for symbol in self.cell.state_symbols])
         length = layout.block_length(timesteps)

@@ -34,8 +34,8 @@ class Source:
     """The source of a program, and what each of its names is.
 
     `text` is the whole function `run`, `lines` are its calls, each with the lines of the cell's file that ask for it.
-    The loop goes through the lanes of the input parts (`inputs`) and fills the states and wanted values (`series`, and
-    as a set `kept`), in the order of its arguments. `lanes` has the name of each part of a buffer of lanes with that of
+    The loop goes through the lanes of the input parts (`inputs`) and fills the states and wanted values (`series`), in
+    the order of its arguments. `lanes` has the name of each part of a buffer of lanes with that of
     the buffer, `fixed` that of each number, parameter, bias and temporary with its place, `weights` that of each matrix
     with the operation and the gate or parameter that it belongs to, and `activations` that of each separate function.
     """
@@ -48,7 +48,6 @@ class Source:
     fixed: tuple[tuple[str, Place], ...]
     weights: tuple[tuple[str, str, str], ...]
     activations: tuple[tuple[str, Activation], ...]
-    kept: frozenset[str]
     _code: CodeType
 
     def bound_to(self, names: dict[str, Any]) -> Callable[..., Any]:
@@ -99,7 +98,6 @@ class _Writer:
             tuple((name, place) for name, place in places if not place.lanes and place.kind != "state"),
             tuple((name, *of) for name, of in self._weights.items()),
             tuple(self._activations.items()),
-            frozenset(series.values()),
             next(constant for constant in module.co_consts if isinstance(constant, CodeType)),
         )
 

@@ -25,8 +25,6 @@ from rnnviz.cells.activations import Activation
 from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.graph import LEAVES, Graph, Node, ordered, trace
 
-_HALF = 0.5
-
 
 @dataclass(frozen=True)
 class Place:
@@ -199,9 +197,9 @@ class _Lowering:
         if activation.name == "sigmoid":
             if self._takes_scale(arg):
                 self.halved |= {("u" if part.op == "u" else "v", part.name) for part in self._parts(arg)}
-                halved = self.visit(arg, _HALF)
+                halved = self.visit(arg, 0.5)
             else:
-                halved = self._emit("multiply", node, self.visit(arg), Place("number", number=_HALF))
+                halved = self._emit("multiply", node, self.visit(arg), Place("number", number=0.5))
             return self._emit("finish", node, self._emit("tanh", node, halved))
         if activation.name == "tanh":
             return self._emit("tanh", node, self.visit(arg))
@@ -311,7 +309,8 @@ def _packs(operations: list[Operation]) -> list[list[Operation]]:
         groups: list[list[Operation]] = []
         for operation in ready:
             key = _kind(operation)
-            same = next((g for g in groups if key is not None and _kind(g[0]) == key and _apart(operation, g)), None)
+            alike = (g for g in groups if key is not None and _kind(g[0]) == key)
+            same = next((g for g in alike if all(operation.lane != other.lane for other in g)), None)
             groups.append([operation]) if same is None else same.append(operation)
         waiting = [operation for operation in remaining if operation not in ready]
 
@@ -333,11 +332,6 @@ def _transitive(operations: list[Operation]) -> dict[Operation, set[Operation]]:
         own = [arg for arg in operation.args if isinstance(arg, Operation)]
         reads[operation] = set(own).union(*(reads[arg] for arg in own))
     return reads
-
-
-def _apart(operation: Operation, group: list[Operation]) -> bool:
-    """Whether no other operation of the group is of the same lane."""
-    return all(operation.lane != other.lane for other in group)
 
 
 def _kind(operation: Operation) -> tuple[object, ...] | None:
@@ -427,12 +421,9 @@ class _Allocation:
 
     def _pack_calls(self, k: int, pack: list[Operation]) -> Iterable[Call]:
         pack = sorted(pack, key=lambda o: -1 if o.lane is None else self._lanes.index(o.lane))
-        members = []
         operands = [tuple(self._place(arg) for arg in operation.args) for operation in pack]
-        for operation, places in zip(pack, operands, strict=True):
-            out = self._destination(k, operation, pack)
-            members.append((operation, places, out))
-        for run in self._runs(members):
+        results = [self._destination(k, operation, pack) for operation in pack]
+        for run in self._runs(list(zip(pack, operands, results, strict=True))):
             yield self._call(run)
         for name, value in self._kept.items():
             if isinstance(value, Operation) and value in pack:

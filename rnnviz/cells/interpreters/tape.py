@@ -90,8 +90,9 @@ class RecordedStep:
             for op, arrays in self._read.items()
         )
         if weights:
-            parameters |= {"h2h_weight": np.concatenate([*weights.values()])}
-            parameters |= {"h2h_bias": np.concatenate([*biases.values()])}
+            parameters |= {
+                f"h2h_{k}": np.concatenate([*a.values()]) for k, a in (("weight", weights), ("bias", biases))
+            }
         values = {name: owed.get(n, np.zeros_like(self._known[n])) for name, n in self._graph.values.items()}
         return StepGradients(u, v, state, parameters, values)
 
