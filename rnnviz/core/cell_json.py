@@ -133,7 +133,12 @@ def cell_from_json(text: str) -> CellSpec:
             tuple(_parameter(*p) for p in values["parameters"]),
             tuple((role, _function(constants)) for role, constants in values["activations"].items()),
         )
-        trace(cell)
+        names = (*cell.gate_symbols, *cell.state_symbols, *trace(cell).values)
+        words = (cell.title, *(gate.name for gate in cell.gates))
+        if not all(map(str.isidentifier, names)) or not all(map(str.isprintable, words)):
+            raise ValueError("a name that is none")
+        if not {state.size for state in cell.states} <= {"H", "P"}:
+            raise ValueError("a size that is none")
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
         raise CellError(f"The stored cell is damaged: {error}.") from error
     return cell

@@ -1,7 +1,7 @@
 """Quantities that can color the lanes, with their titles."""
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, cast
+from typing import Literal, TypeAlias, cast, get_args
 
 from rnnviz.cells import CellSpec
 from rnnviz.cells.interpreters.graph import trace as graph_of
@@ -64,6 +64,12 @@ def choices_of(cell: CellSpec) -> tuple[Choice, ...]:
         offered.append(Choice(cast(Quantity, quantity.name), _title(cell, quantity), group))
     order = GATES, STATES, ARGUMENTS
     return tuple(sorted(offered, key=lambda choice: order.index(choice.group)))
+
+
+def color_names(cell: CellSpec | None) -> tuple[str, ...]:
+    """The quantities of every built-in cell, and those of a custom one."""
+    own = () if cell is None else tuple(quantity.name for quantity in quantities_of_lanes(cell))
+    return tuple(dict.fromkeys((*get_args(Quantity), *own)))
 
 
 def per_unit_choices(cell: CellSpec) -> tuple[Choice, ...]:

@@ -99,7 +99,11 @@ class ConfigPanel(QWidget):
         An edit returns here through the application state and must not change the text being typed: "1." would become
         "1.0".
         """
-        if config == self._config and not self.errors:
+        network = config.network
+        learned = network.custom is not None and self._cells.get(network.cell) != network.custom
+        if learned and network.custom is not None:
+            self._cells[network.cell] = network.custom
+        if config == self._config and not self.errors and not learned:
             return
         self.clear_errors()
         self._write(config)

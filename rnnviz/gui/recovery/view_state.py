@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Protocol, cast, get_args
+from typing import Protocol, cast
 
 from PySide6.QtCore import QObject, QSize, QTimer
 
@@ -12,6 +12,7 @@ from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.unrolled.viewport import Camera
 from rnnviz.io.session.manifest import SavedViewState
+from rnnviz.quantities.catalog import color_names
 from rnnviz.quantities.unit_order import OrderName
 
 
@@ -49,8 +50,8 @@ def view_state_of(window: ViewStateHost) -> SavedViewState:
         place.timestep,
         place.sample,
         place.unit,
-        # A session knows no gates of custom cells.
-        session.color_by if session.color_by in get_args(ColorBy) else "value",
+        # The choice of a gate outlives the cell that has it.
+        session.color_by if session.color_by in color_names(session.config.network.custom) else "value",
         session.order,
         session.engine,
         session.candidate,

@@ -16,6 +16,7 @@ from typing import IO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from rnnviz.core.config import Config
+from rnnviz.core.engine_spec import is_own
 from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.io.atomic import atomic_write
@@ -50,6 +51,8 @@ def read_session(
             text = _text(archive, members, CONFIG)
             copies = _copies(manifest, members)
             config = parse_config(text, Path(), "its config")
+            if is_own(config.network.cell):
+                config = config.with_custom_cell(manifest.cell)
             stored = {file.path: file for file in manifest.files}
             _check_named(config, stored)
         except InputError as error:
@@ -199,7 +202,8 @@ def write_session(
     stored = _references(session, path.parent) if copies is None else _copied(copies)
     config = with_paths(session.config, lambda named: stored[named].path)
     check_paths(config)
-    manifest = dump_manifest(Manifest(session.document, session.look, session.choices, tuple(stored.values())))
+    files, cell = tuple(stored.values()), session.config.network.custom
+    manifest = dump_manifest(Manifest(session.document, session.look, session.choices, files, cell))
     with atomic_write(path) as temporary, ZipFile(temporary, "w", allowZip64=True) as archive:
         for name, text in ((MANIFEST, manifest), (CONFIG, dump_config(config))):
             content = text.encode("utf-8")

@@ -4,14 +4,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import rnnviz
+from rnnviz.cells import CellError, CellSpec
+from rnnviz.core.cell_json import cell_from_json, cell_to_json
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.schema import LARGEST_SIZE, config_field, display_key, display_value, section_from_mapping
 from rnnviz.core.trace_index import Location
-from rnnviz.quantities.catalog import Quantity
+from rnnviz.quantities.catalog import color_names
 from rnnviz.quantities.unit_order import ORDERS
 
 ENDING = ".rnnviz"
@@ -33,7 +35,7 @@ class SavedViewState:
     timestep: int = config_field("int", "Time step of the selected value.", 0, **_PLACE)
     sample: int = config_field("int", "Sample of the selected value.", 0, **_PLACE)
     unit: int = config_field("int", "Unit of the selected value.", 0, **_PLACE)
-    colors: str = config_field("choice", "Quantity that colors the lanes.", "value", choices=get_args(Quantity))
+    colors: str = config_field("text", "Quantity that colors the lanes.", "value")
     order: str = config_field("choice", "The order of the units.", "index", choices=tuple(ORDERS))
     engine: str | None = config_field("text", "Whose values are drawn.", None, optional=True)
     candidate: str | None = config_field("text", "Engine that is compared with the reference.", None, optional=True)
@@ -107,12 +109,16 @@ class _Head:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The content of a session in addition to its config."""
+    """The content of a session in addition to its config.
+
+    `cell` is the definition of a custom cell, once its file is read: data, which runs no code.
+    """
 
     document: SavedDocument
     look: SavedViewState
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     files: tuple[StoredFile, ...] = ()
+    cell: CellSpec | None = None
 
 
 def dump_manifest(manifest: Manifest) -> str:
@@ -124,6 +130,7 @@ def dump_manifest(manifest: Manifest) -> str:
         "look": _given(manifest.look),
         "choices": {view: list(words) for view, words in manifest.choices.items()},
         "files": [_given(file) for file in manifest.files],
+        **({} if manifest.cell is None else {"cell": json.loads(cell_to_json(manifest.cell))}),
     }
     return json.dumps(tables, indent=2, ensure_ascii=False)
 
@@ -144,16 +151,25 @@ def parse_manifest(text: str) -> Manifest:
             f"a newer rnnviz wrote it, in format {display_value(version)}, and this one reads format "
             f"{FORMAT}: update rnnviz."
         )
-    known = {"document", "look", "choices", "files"}
+    known = {"document", "look", "choices", "files", "cell"}
     section_from_mapping(_Head, "manifest", {key: value for key, value in values.items() if key not in known})
     files = values.get("files", [])
     if not isinstance(files, list) or len(files) > _MOST_FILES:
         raise InputError(f"files = {display_value(files)} must be a list of at most {_MOST_FILES:,} files.")
+    try:
+        cell = cell_from_json(json.dumps(values["cell"])) if "cell" in values else None
+    except CellError as error:
+        raise InputError(f"cell: {error}") from error
+    look = section_from_mapping(SavedViewState, "look", values.get("look", {}))
+    if look.colors not in color_names(cell):
+        names = ", ".join(color_names(cell))
+        raise InputError(f"look.colors = {display_value(look.colors)} is not allowed: it must be one of {names}.")
     return Manifest(
         section_from_mapping(SavedDocument, "document", values.get("document", {})),
-        section_from_mapping(SavedViewState, "look", values.get("look", {})),
+        look,
         _choices(values.get("choices", {})),
         tuple(section_from_mapping(StoredFile, f"files[{place}]", file) for place, file in enumerate(files)),
+        cell,
     )
 
 

@@ -1,6 +1,7 @@
 """A custom cell in the window: chosen in the panel, asked about, run, shown."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,14 @@ import pytest
 from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 from rnnviz.core.config import Config, InitialStateSource, Network, ParameterSource
+from rnnviz.engines.user_code.cell_file import load_cell
 from rnnviz.gui.commands.file_kinds import of_new_cell
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.panels.editors import FileChoiceEditor
 from rnnviz.gui.recovery.view_state import view_state_of
 from rnnviz.io.resources import resource_path
+from rnnviz.io.session.archive import write_session
+from rnnviz.io.session.manifest import SavedDocument, SavedSession, SavedViewState
 from rnnviz.io.templates import CELL_STARTER
 from tests.gui.commands.test_custom_step_commands import press, question
 
@@ -67,7 +71,7 @@ def test_the_lanes_show_a_gate_of_any_name(qtbot: Any, window: MainWindow, tmp_p
         editor_of(window).choose(mine)
     window.session.set_color_by("q")  # type: ignore[arg-type]
     assert window.session.quantity == "q"
-    assert view_state_of(window).colors == "value"
+    assert view_state_of(window).colors == "q"
 
 
 def test_the_last_entry_opens_a_file_dialog_and_keeps_the_cell(qtbot: Any, window: MainWindow, mine: Path) -> None:
@@ -141,3 +145,24 @@ def test_an_error_in_the_file_is_shown_at_the_cell_and_a_saved_file_runs(
         shutil.copy(resource_path("cells", "ugrnn.py"), mine)
     assert window.panel.field("network.cell").failed == ""
     assert window.session.config.network.kind.title == "Update gate RNN"
+
+
+def test_a_session_shows_the_cell_before_its_file_may_run(
+    qtbot: Any, window: MainWindow, mine: Path, tmp_path: Path
+) -> None:
+    custom = load_cell(mine)
+    network = Network(str(mine), 2, 3, custom=custom)
+    config = replace(window.session.config, network=network)
+    path = tmp_path / "mine.rnnviz"
+    write_session(SavedSession(config, SavedDocument("mine"), SavedViewState(colors="f")), path)
+    window.files.open(path)
+    qtbot.waitUntil(lambda: any(box.isVisible() for box in window.findChildren(QMessageBox)))
+    assert custom.gates == window.session.config.network.kind.gates
+    assert "<table" in window.panel.summary.equation.text()
+    with qtbot.waitSignal(window.control.error_changed):
+        press(qtbot, question(window), "Don't run")
+    assert "<table" in window.panel.summary.equation.text()
+    window.control.run()
+    allow(qtbot, window)
+    qtbot.waitUntil(lambda: window.session.quantity == "f")
+    assert view_state_of(window).colors == "f"

@@ -5,11 +5,14 @@ import json
 import shutil
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rnnviz.cells import CellSpec, Gate, Step, sigmoid, tanh
+from rnnviz.core.cell_json import cell_to_json
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.schema import declarations
@@ -17,6 +20,7 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.io.session.archive import MANIFEST, read_session, write_session
 from rnnviz.io.session.file_refs import files_to_copy, size_of
 from rnnviz.io.session.manifest import SavedDocument, SavedViewState
+from tests.cells.layers import EXAMPLES
 from tests.full_disk import files_of_at_most
 from tests.io.session.session_factories import LOOK, X, never, saved
 
@@ -144,3 +148,34 @@ def test_a_disk_that_takes_no_more_is_a_sentence_and_leaves_an_older_session_as_
     gc.collect()
     assert path.read_text() == "older"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.rnnviz", "here"]
+
+
+def test_a_custom_cell_is_stored_without_its_code(tmp_path: Path, config: Config) -> None:
+    file = tmp_path / "mgu.py"
+    file.write_text("raise AssertionError", encoding="utf-8")
+    network = replace(config.network, cell=str(file), custom=EXAMPLES["mgu"])
+    before = replace(saved(replace(config, network=network)), look=replace(LOOK, colors="f"))
+    path = tmp_path / "a.rnnviz"
+    write_session(before, path)
+    after = read_session(path, never)
+    custom = after.config.network.custom
+    assert custom is not None
+    assert custom.gates == EXAMPLES["mgu"].gates
+    assert cell_to_json(custom) == cell_to_json(EXAMPLES["mgu"])
+    assert after.look.colors == "f"
+
+
+def test_a_gate_of_a_custom_cell_is_a_color(tmp_path: Path, config: Config) -> None:
+    path, network = tmp_path / "a.rnnviz", replace(config.network, cell=str(tmp_path / "q.py"), custom=custom_with_q())
+    write_session(replace(saved(replace(config, network=network)), look=replace(LOOK, colors="q")), path)
+    assert read_session(path, never).look.colors == "q"
+    write_session(replace(saved(config), look=replace(LOOK, colors="q")), path)
+    with pytest.raises(InputError, match=r"look\.colors"):
+        read_session(path, never)
+
+
+def custom_with_q() -> CellSpec:
+    def step(u, v, state, p):  # type: ignore[no-untyped-def]
+        return Step(q=sigmoid(u.q + v.q), h=tanh(u.q))
+
+    return CellSpec("q", "Cell with q", step, (Gate("q", "gate"),))
