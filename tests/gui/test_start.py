@@ -21,6 +21,7 @@ from rnnviz.gui.theme.theme_manager import ThemeManager
 
 HEAVY = (
     "importlib.metadata",
+    "jinja2",
     "logging.handlers",
     "multiprocessing.spawn",
     "platformdirs",

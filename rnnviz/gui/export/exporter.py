@@ -14,7 +14,7 @@ from rnnviz.gui.export.incremental_grab import IncrementalGrab
 from rnnviz.gui.export.weights import FILTERS, write_weights
 from rnnviz.gui.export.widget_render import png_of, write_picture
 from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
-from rnnviz.io.export.report.export import LANES_IN_WORDS, ReportPicture
+from rnnviz.io.export.png import LANES_IN_WORDS, ReportPicture
 from rnnviz.io.outputs import check_outputs, files_read
 from rnnviz.verify.result import RunResult
 

@@ -12,7 +12,7 @@ from rnnviz.gui.export.widget_render import png_of, render_widget, write_picture
 from rnnviz.gui.theme.palettes import THEMES, ThemeName
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.gui.views.verdict_bar import VerdictBar
-from rnnviz.io.export.report.export import LANES_IN_WORDS, ReportPicture
+from rnnviz.io.export.png import LANES_IN_WORDS, ReportPicture
 from rnnviz.verify.result import RunResult
 
 

@@ -1,9 +1,7 @@
 """Writing a run as an HTML file that needs nothing beside it: no script, no font, no network."""
 
 import re
-from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -16,44 +14,12 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.io.atomic import atomic_write
 from rnnviz.io.config_toml import dump_config
 from rnnviz.io.export.json_summary import versions
+from rnnviz.io.export.png import ReportPicture
 from rnnviz.io.export.report.tables import ALLOWED_BOUNDS, audit_rows, comparison_rows, first_disagreement
 from rnnviz.io.resources import resource_path
 from rnnviz.text.config_diff import network_in_words
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.result import RunResult
-
-LANES_IN_WORDS = "Every hidden value as a color: a lane for each layer and direction, and time from left to right."
-"""The text alternative of a picture of the lanes."""
-
-
-@dataclass(frozen=True)
-class ReportPicture:
-    """`png` is a PNG file's bytes, and `dark_png` the same drawn for a dark page, if there is one.
-
-    `caption` is the text below it, and `description` its text alternative. It is shown `width` pixels wide,
-    or as wide as the page.
-    """
-
-    caption: str
-    description: str
-    width: int
-    png: bytes
-    dark_png: bytes | None = None
-
-    @property
-    def source(self) -> str:
-        """The picture as an address that holds it."""
-        return _data_uri(self.png)
-
-    @property
-    def dark_source(self) -> str | None:
-        """The same of the dark one."""
-        return None if self.dark_png is None else _data_uri(self.dark_png)
-
-
-def _data_uri(png: bytes) -> str:
-    return f"data:image/png;base64,{b64encode(png).decode('ascii')}"
-
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 """Characters that HTML does not permit; names and program output may contain them."""
