@@ -189,3 +189,9 @@ def test_a_layer_with_many_samples_and_blocks_of_time() -> None:
             for t in range(90)[:: -1 if backward else 1]:
                 state = {k: v for k, v in step_values(layer.cell, p, layer.x[t], state).items() if k in state}
                 np.testing.assert_allclose(found[0][0]["h"][t], state["h"], rtol=0.0, atol=2e-5)
+
+
+def test_constants_in_float32() -> None:
+    rounded = Activation("scaled_tanh", 0.1, 0.7).in_float32()
+    assert (rounded.name, rounded.alpha, rounded.beta) == ("scaled_tanh", np.float32(0.1), np.float32(0.7))
+    assert Activation("elu", 1.0).in_float32() == Activation("elu", 1.0)

@@ -1,11 +1,12 @@
 """Cells as JSON text: the same values, and an error for damaged text."""
 
 import json
+import pickle
 
 import numpy as np
 import pytest
 
-from rnnviz.cells import CellError, CellSpec
+from rnnviz.cells import CELLS, CellError, CellSpec
 from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core.cell_json import cell_from_json, cell_to_json
@@ -60,3 +61,11 @@ def changed(**changes: object) -> str:
 def test_damaged_text_is_an_error(text: str) -> None:
     with pytest.raises(CellError):
         cell_from_json(text)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_cell_goes_to_another_process(name: str) -> None:
+    for cell in (CELLS[name], CELLS[name].with_clip(2.0)):
+        there = pickle.loads(pickle.dumps(cell))
+        assert there == cell
+        assert hash(there) == hash(cell)

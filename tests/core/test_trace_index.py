@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.core.trace_index import Location
+from rnnviz.core.trace_index import INPUT, Lane, Location, lanes_of
 
 SHAPE = (2, 2, 5, 3, 4)
 ANY = st.builds(Location, *(st.integers(-9, 9),) * 5)
@@ -38,3 +38,9 @@ def test_a_position_has_a_long_and_a_short_form() -> None:
     where = Location(2, 1, 3, 4, 5)
     assert str(where) == "layer 2, backward, t = 3, sample 4, unit 5"
     assert (where.short, Location(reverse=True).short) == ("L2← t=3 n=4 u=5", "L0← t=0 n=0 u=0")
+
+
+def test_lanes_from_the_top_down() -> None:
+    assert [(lane.layer, lane.direction) for lane in lanes_of(2, 2)[:-1]] == [(1, 1), (1, 0), (0, 1), (0, 0)]
+    assert lanes_of(1, 1) == (Lane(0, 0), INPUT)
+    assert lanes_of(1, 1, reverse=True) == (Lane(0, 0, reverse=True), INPUT)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rnnviz.core.words import join_words, suggest
+from rnnviz.core.words import join_words, plural, suggest
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,8 @@ def test_the_last_word_follows_a_given_conjunction() -> None:
 )
 def test_the_nearest_known_name_is_suggested(name: str, question: str) -> None:
     assert suggest(name, ["run", "sweep", "hidden_size"]) == question
+
+
+def test_a_count_with_its_noun() -> None:
+    assert [plural(count, "value") for count in (0, 1, 3200)] == ["0 values", "1 value", "3,200 values"]
+    assert [plural(count, "entry", "entries") for count in (1, 2)] == ["1 entry", "2 entries"]

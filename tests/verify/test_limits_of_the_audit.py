@@ -301,3 +301,12 @@ def test_finite_float64_does_not_accuse_float32_that_overflows() -> None:
     assert np.isnan(trace.hidden).any()
     found = audit(inputs, trace)
     assert (found.verdict, found.wrong, found.undetermined) == ("undetermined", 0, 1.0)
+
+
+@pytest.mark.parametrize("cell", ["gru", "gru_reset_before"])
+def test_nothing_is_determined_in_a_coarse_precision(cell: str) -> None:
+    """Eight bounds are wider than the range of the cell, also where a step mixes units."""
+    inputs = inputs_of({"timesteps": 4, "batch_size": 2}, cell=cell, hidden_size=5)
+    trace, _ = computed(ManualEngine(), inputs)
+    found = audit(inputs, replace(trace, precision="float16", computed_in="float16"))
+    assert (found.undetermined, found.wrong) == (1.0, 0)
