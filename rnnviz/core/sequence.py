@@ -144,9 +144,8 @@ def check_sequence(source: SequenceSource, weights: str | None) -> None:
     if source.embedding is not None and source.embedding_path is None and weights is None:
         raise ConfigError(
             "sequence.embedding",
-            f"sequence.embedding = {display_value(source.embedding)} names an array of the file of "
-            "parameters.path, which is "
-            f"missing: give it, or sequence.embedding_path for a separate file.",
+            f"sequence.embedding = {display_value(source.embedding)} names an array of the file of parameters.path, "
+            "which is missing: give it, or sequence.embedding_path for a separate file.",
         )
     if source.embedding is not None and _ending(source.embedding_path) == ".npy":
         raise ConfigError(

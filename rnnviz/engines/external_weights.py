@@ -29,7 +29,7 @@ class FileWeightsEngine:
 
     @property
     def provides_cell_state(self) -> bool:
-        """See `Engine.knows_cell`."""
+        """See `Engine.provides_cell_state`."""
         return self.engine.provides_cell_state
 
     @property

@@ -40,7 +40,7 @@ class EngineEntry:
     """One engine that can be named in a config.
 
     `package` is the required distribution, or None; `dtypes` are the types in which it computes. `bug` is the known
-    bug that it simulates, `own` the file of its custom step.
+    bug that it simulates.
     """
 
     name: str
@@ -48,7 +48,6 @@ class EngineEntry:
     package: str | None
     dtypes: tuple[str, ...] = ("float32", "float64")
     bug: KnownBug | None = None
-    own: Path | None = None
 
     @property
     def unavailable(self) -> str | None:
@@ -137,9 +136,8 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
     if any(category(character) in _NOT_TEXT for character in name):
         raise ConfigError(
             key,
-            f"{key} names {display_value(name)}, which is not UTF-8 text or has control characters: rename "
-            "the file or its "
-            f"folder.",
+            f"{key} names {display_value(name)}, which is not UTF-8 text or has control characters: rename the file or "
+            "its folder.",
         )
     if file is not None and not os.path.isfile(file):
         check_regular(file)
@@ -147,7 +145,7 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
     if is_recording(name):
         return EngineEntry(name, name, None)
     if is_own(name):
-        return EngineEntry(name, Path(name).name, None, own=Path(name))
+        return EngineEntry(name, Path(name).name, None)
     if is_known_bug(name):
         bug = KNOWN_BUGS.get(name.removeprefix(PREFIX))
         if bug is None:
@@ -203,7 +201,7 @@ def _why_no_mxnet(engine: str) -> str:
 def load_engine(name: str) -> Engine:
     """Import and make an engine.
 
-    Raises a ConfigError if no engine has that name, and an InputError if it is a recording that cannot be read, and an
+    Raises a ConfigError if no engine has that name, an InputError if it is a recording that cannot be read, and an
     EngineError if it is not available here, or its import fails; the sentence says why.
     """
     entry = find_engine(name)

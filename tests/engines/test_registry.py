@@ -75,7 +75,6 @@ def test_every_kind_of_engine_is_found_under_its_name_and_loaded(
     Path("mine.py").touch()
     entry = find_engine(name)
     assert (entry.name, entry.title, entry.unavailable) == (name, title, None)
-    assert entry.own == (Path("mine.py") if name == "mine.py" else None)
     assert (entry.bug and entry.bug.engine) == (name if name.startswith("bug:") else None)
     assert is_known_bug(name) == name.startswith("bug:")
     assert isinstance(load_engine(name), loaded)
@@ -94,11 +93,7 @@ def test_a_recording_is_found_by_its_path_and_needs_nothing_installed(tmp_path: 
     np.savez(path, **{"torch.hidden": np.ones(1), "manual.state": np.ones(1)})
     assert recordings_in(path) == (f"recording:{path}#torch", f"recording:{path}#manual")
     entry = find_engine(f"recording:{path}#torch")
-    assert (entry.unavailable, entry.unsupported_reason(Network("gru", 2, 3, dtype="float64")), entry.own) == (
-        None,
-        None,
-        None,
-    )
+    assert (entry.unavailable, entry.unsupported_reason(Network("gru", 2, 3, dtype="float64"))) == (None, None)
     assert load_engine(entry.name).version.startswith("golden.npz, saved ")
     np.savez(path, hidden=np.ones(1))
     assert recordings_in(path) == (f"recording:{path}",)
