@@ -124,6 +124,7 @@ def test_the_calls_are_listed_for_the_lines_of_the_file(tmp_path: Path) -> None:
         ("gates = 'f n'\n1 / 0\n", "ZeroDivisionError: division by zero.", 2),
         ("gates = 'f n'\nraise SystemExit(3)\n", "SystemExit: 3.", 2),
         ("gates = 'f n f'" + STEP, "gates has f twice.", 1),
+        ("gates = 'f c'" + STEP, "gates has c, the symbol of a cell state: choose another one, such as n.", 1),
         ("gates = 'for n'" + STEP, "gates has 'for', which Python cannot read as a name.", 1),
         ("gates = '\ufb01 n'" + STEP, "gates has \ufb01, which Python reads as fi: write that.", 1),
         ("gates = 'f norm'" + STEP, "gates has norm, a name that rnnviz uses itself: choose another one.", 1),

@@ -243,6 +243,8 @@ def _check_distinct(file: _File, cell: CellSpec) -> None:
     for symbol in cell.gate_symbols:
         if symbol in others:
             raise file.error("gates", f"gates has {symbol}, which is a state: rename one of them.")
+        if symbol == "c":
+            raise file.error("gates", "gates has c, the symbol of a cell state: choose another one, such as n.")
     for p in cell.parameters:
         if p.name in (*cell.gate_symbols, *cell.state_symbols):
             kind = "gate" if p.name in cell.gate_symbols else "state"
@@ -270,5 +272,5 @@ def _check_step(file: _File, cell: CellSpec, path: Path) -> None:
                 f"The step uses no recurrent part of {symbol}: use v.{symbol}, or take {symbol} from recurrent_gates.",
             )
     for name in graph.values:
-        if _is_taken(name) or name in cell.own_parameters:
+        if _is_taken(name) or name in cell.own_parameters or (name == "c" and not cell.has_cell_state):
             raise file.error("step", f"The step gives {name}, a name that has another meaning: choose another one.")
