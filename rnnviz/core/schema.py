@@ -7,7 +7,7 @@ they have the same allowed values.
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from math import isfinite
 from typing import Any, TypeVar
@@ -163,6 +163,15 @@ def listed(names: Sequence[str]) -> str:
     """The names in quotes, in one line; of many the first, and how many more there are."""
     more = len(names) - _LISTED
     return ", ".join(display_value(name) for name in names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+def dotted(tables: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested tables by dotted key, whether the file has the key in quotes or as tables."""
+    for key, value in tables.items():
+        if isinstance(value, Mapping):
+            yield from dotted(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def config_field(kind: str, why: str, default: Any = ..., **limits: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 from rnnviz.cells import CELLS
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
-from rnnviz.core.schema import display_key, display_value
+from rnnviz.core.schema import display_key, display_value, dotted
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.io.config_toml import with_paths
 from rnnviz.lessons.index import LINK_SCHEME, PARTS, find_lesson
@@ -179,8 +179,10 @@ def _config(where: str, values: Mapping[str, Any], before: Config | None, folder
     try:
         config = before if asked is None else find_lesson(asked).config
         assert config is not None
+        if not isinstance(changes, Mapping):
+            raise InputError(f"set = {display_value(changes)} must be a table, written [set].")
         tables = config.to_mapping()
-        for key, value in _flat(where, changes):
+        for key, value in dotted(changes):
             section, _, name = key.partition(".")
             if section not in tables or not name:
                 raise InputError(f"{display_key(key)} = {display_value(value)} is not a key of a config.")
@@ -188,17 +190,6 @@ def _config(where: str, values: Mapping[str, Any], before: Config | None, folder
         return with_paths(Config.from_mapping(tables), lambda path: str(folder / path)) if changes else config
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
-
-
-def _flat(where: str, changes: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys with their values, whether TOML was given them in quotes or not."""
-    if not isinstance(changes, Mapping):
-        raise InputError(f"{where}: set = {display_value(changes)} must be a table, written [set].")
-    for key, value in changes.items():
-        if isinstance(value, Mapping):
-            yield from _flat(where, value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _selection(where: str, values: Any) -> dict[str, int]:

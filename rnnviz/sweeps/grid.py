@@ -10,7 +10,7 @@ from typing import Any
 from rnnviz.core.config import SECTIONS, Compare, Config
 from rnnviz.core.engine_spec import with_file
 from rnnviz.core.errors import ConfigError, InputError, check_regular
-from rnnviz.core.schema import LARGEST_SEED, FieldSpec, declarations, display_key, display_value
+from rnnviz.core.schema import LARGEST_SEED, FieldSpec, declarations, display_key, display_value, dotted
 from rnnviz.io.config_toml import Complete, parse_toml, unchanged
 from rnnviz.io.readers.plain_text import read_plain_text
 
@@ -320,7 +320,7 @@ def _table(name: str, value: Any, folder: Path) -> Any:
 def _flat_grid(grid: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """The lists of a grid by dotted key, with the paths in them made absolute."""
     found: dict[str, Any] = {}
-    for key, value in _leaves(grid, ""):
+    for key, value in dotted(grid):
         if key in found:
             raise ConfigError(f"grid.{key}", f"grid.{key} is given twice: leave one of them out.")
         found[key] = [_in_folder(key, one, folder) for one in value] if isinstance(value, list) else value
@@ -333,15 +333,6 @@ def _in_folder(key: str, value: Any, folder: Path) -> Any:
         return _engine(value, folder)
     config_field = declaration(key)
     return _absolute(value, folder) if config_field is not None and config_field.is_path(value) else value
-
-
-def _leaves(grid: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """The lists by dotted key, whether the key is quoted or nested tables."""
-    for name, value in grid.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def _absolute(path: Any, folder: Path) -> Any:
