@@ -53,6 +53,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtestloop(session: pytest.Session) -> bool:
     """Instead of the loop over all tests."""
     settings.load_profile("mutants")
+    # The tests freeze what their modules hold, in which `_caches` searches.
+    gc.unfreeze()
     for name in ("rnnviz.engines.gluon", "rnnviz.engines.onnx", "torch"):
         # They take longer than most tests may, and the first to import one should not be judged by that.
         with suppress(ImportError), warnings.catch_warnings(action="ignore"):
