@@ -13,6 +13,8 @@ from rnnviz.core.errors import InputError, damaged
 from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.core.progress import advance
 
+PIECE_BYTES = 4 << 20
+
 
 @contextmanager
 def limited_memory(allowance: int) -> Iterator[None]:
@@ -80,9 +82,6 @@ def reading(path: object, kind: str = "", damage: tuple[type[Exception], ...] = 
         if isinstance(error, OSError) and (error.strerror or OSError not in damage):
             raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
         raise damaged(Path(str(path)), kind, str(error) or type(error).__name__) from error
-
-
-PIECE_BYTES = 4 << 20
 
 
 def read_pieces(file: IO[bytes], size: int) -> bytearray:

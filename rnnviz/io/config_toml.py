@@ -34,6 +34,12 @@ _TOKEN = re.compile(
     | [][{}=,.]""",
     re.DOTALL | re.VERBOSE,
 )
+_UNUSED: list[tuple[str, str, tuple[str, ...], tuple[str, ...]]] = [
+    ("parameters", "initializer", ("file",), ("bias", "scale", "seed")),
+    ("initial_state", "source", ("zeros", "file"), ("seed",)),
+    ("sequence", "source", ("impulse", "sine", "file", "text"), ("seed",)),
+]
+"""Keys without effect: a section, the key that decides, its values, and the keys that are then not read."""
 
 
 def parse_toml(text: str, name: str) -> dict[str, Any]:
@@ -108,14 +114,6 @@ def parse_config(text: str, folder: Path, name: str = "The config", complete: Co
     values = parse_toml(text, name)
     config = with_paths(Config.from_mapping(values), lambda path: str(folder / path))
     return config if "reference" in values.get("compare", {}) else complete(config)
-
-
-_UNUSED: list[tuple[str, str, tuple[str, ...], tuple[str, ...]]] = [
-    ("parameters", "initializer", ("file",), ("bias", "scale", "seed")),
-    ("initial_state", "source", ("zeros", "file"), ("seed",)),
-    ("sequence", "source", ("impulse", "sine", "file", "text"), ("seed",)),
-]
-"""Keys without effect: a section, the key that decides, its values, and the keys that are then not read."""
 
 
 def dump_config(config: Config, folder: Path | None = None, unused: bool = True) -> str:

@@ -22,6 +22,16 @@ _ONNX = "export the model to ONNX from the program that made it"
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _TF_CHECKPOINT = re.compile(r".*\.(index|meta|data-\d+-of-\d+)")
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"7z\xbc\xaf")
+_HEAD_BYTES = 256
+_ZIP = b"PK\x03\x04"
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_NDARRAY_LIST = (0x112).to_bytes(8, "little")
+_LEGACY_TORCH = re.compile(
+    rb"(?:\x80[\2-\5](?:\x95.{8})?)?(?:\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19|L119547037146038801333356L\n)\.", re.DOTALL
+)
+"""The magic number of PyTorch before 1.6, pickled by any protocol."""
+_PREFERRED = ("model.safetensors.index.json", "pytorch_model.bin.index.json", "model.safetensors", "pytorch_model.bin")
+"""Model files that a folder may hold beside others, such as shards or the state of an optimizer."""
 
 
 @dataclass(frozen=True)
@@ -167,16 +177,6 @@ def other_folder(path: Path, names: Collection[str]) -> OtherFormat | None:
     return next((known for known in _FORMATS if known.folder(names) or known.holds(path.name.lower(), b"")), None)
 
 
-_HEAD_BYTES = 256
-_ZIP = b"PK\x03\x04"
-_HDF5 = b"\x89HDF\r\n\x1a\n"
-_NDARRAY_LIST = (0x112).to_bytes(8, "little")
-_LEGACY_TORCH = re.compile(
-    rb"(?:\x80[\2-\5](?:\x95.{8})?)?(?:\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19|L119547037146038801333356L\n)\.", re.DOTALL
-)
-"""The magic number of PyTorch before 1.6, pickled by any protocol."""
-
-
 @dataclass(frozen=True)
 class Format:
     """One format: its name, the endings that its files usually have, and where its reader is.
@@ -216,9 +216,6 @@ FORMATS = (MXNET, SAFETENSORS, TORCH, ONNX, KERAS, NUMPY, SHARDS)
 
 ENDINGS = tuple(ending for known in FORMATS for ending in known.endings)
 """The endings of all formats."""
-
-_PREFERRED = ("model.safetensors.index.json", "pytorch_model.bin.index.json", "model.safetensors", "pytorch_model.bin")
-"""Model files that a folder may hold beside others, such as shards or the state of an optimizer."""
 
 
 def open_model(path: Path) -> ModelFile:

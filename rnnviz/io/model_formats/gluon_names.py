@@ -44,7 +44,7 @@ def find(tensors: Mapping[str, Tensor]) -> list[Found]:
                 break
         if tensor.unreadable and bare.endswith("_parameters"):
             # A vector of all weights of a layer, which `mxnet_params` could not split.
-            entry = Entry(_name(bare), None, None, None, None, None, tensor.dtype, False, tensor.unreadable)
+            entry = Entry(_name(bare), dtype=tensor.dtype, supported=False, reason=tensor.unreadable)
             found.append(Found(entry, {}))
     for (form, prefix), layers in networks.items():
         if form == "cell":

@@ -47,7 +47,7 @@ def assemble(name: str, layers: Layers, tensors: Mapping[str, Tensor], *, withou
 
     `without_bias` says whether all biases may be missing.
     """
-    entry = Entry(name, None, None, None, None, None, _dtype(layers, tensors))
+    entry = Entry(name, dtype=_dtype(layers, tensors))
     used = [tensors[source] for arrays in layers.values() for source in arrays.values()]
     unreadable = next((tensor.unreadable for tensor in used if tensor.unreadable), "")
     try:

@@ -38,6 +38,7 @@ _MASKED = _PASSING | {
     *("Subtract", "ThresholdedReLU", "TimeDistributed", "UnitNormalization"),
 }
 """Layers of Keras that hand on the mask of their inputs, beside recurrent ones."""
+_DEEPEST = 40
 
 
 @dataclass(frozen=True)
@@ -325,9 +326,6 @@ def _numbers(value: Any) -> NDArray[Any] | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return array if array.ndim == 2 and array.size else None
-
-
-_DEEPEST = 40
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,9 @@ _FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FL
 # A chunk is decompressed as a whole; deflate makes at most 1,032 bytes of one.
 _LARGEST_CHUNK = 1 << 20
 _LARGEST_DEFLATED = 1100
+_LARGEST_CONFIG = 64 << 20
+# Weights are compressed to little less than they are; more than this is no file of weights.
+_LARGEST_RATIO = 100
 
 
 @dataclass(frozen=True)
@@ -179,11 +182,6 @@ def _problem(path: str, dataset: h5py.Dataset, dtype: str, size: int) -> str:
     if stored != needed or place is None or place + needed > size:
         return f"{path} of shape {list(dataset.shape)} needs {needed:,} bytes, and the file does not hold them"
     return ""
-
-
-_LARGEST_CONFIG = 64 << 20
-# Weights are compressed to little less than they are; more than this is no file of weights.
-_LARGEST_RATIO = 100
 
 
 class KerasFile:

@@ -37,6 +37,27 @@ _CELL_NAME = re.compile(r"(?P<kind>.*_cell)(?:_(?P<number>\d{1,9}))?")
 _KERAS_CELL = re.compile(r"(lstm|gru|simple_rnn)_cell(_\d+)?")
 _STACK_NAME = re.compile(r"stacked_rnn_cells(_\d+)?")
 _MOST_ARRAYS = 3
+_FAMILIES = {1: RNN_CELLS} | {
+    gates: tuple(name for name, cell in CELLS.items() if cell.keras and cell.gate_count == gates) for gates in (3, 4)
+}
+"""The cells of Keras by the number of their gates."""
+_PLAIN_CALL = (
+    "the file says nothing of initial_state, go_backwards and masks: the sequence is read from its beginning, and no "
+    "time step is skipped"
+)
+_CALLED = (
+    "a class of your own calls it: the file says nothing of its initial state, masks, and what becomes of its outputs"
+)
+_CONCATENATED = (
+    "its directions are a forward and a backward one, whose outputs are concatenated: the file says nothing of "
+    "merge_mode"
+)
+_EXCHANGED = (
+    "its first direction reads the sequence from its end: give the input in reverse order, which reverses the outputs"
+)
+_BACKWARDS = (
+    "its outputs are at the time steps that they belong to: Keras returns those of go_backwards in reverse order"
+)
 
 
 @dataclass(frozen=True)
@@ -290,36 +311,12 @@ def _problem(layer: FoundLayer) -> str:
     return ""
 
 
-_FAMILIES = {1: RNN_CELLS} | {
-    gates: tuple(name for name, cell in CELLS.items() if cell.keras and cell.gate_count == gates) for gates in (3, 4)
-}
-"""The cells of Keras by the number of their gates."""
-_PLAIN_CALL = (
-    "the file says nothing of initial_state, go_backwards and masks: the sequence is read from its beginning, and no "
-    "time step is skipped"
-)
-_CALLED = (
-    "a class of your own calls it: the file says nothing of its initial state, masks, and what becomes of its outputs"
-)
-_CONCATENATED = (
-    "its directions are a forward and a backward one, whose outputs are concatenated: the file says nothing of "
-    "merge_mode"
-)
-
-_EXCHANGED = (
-    "its first direction reads the sequence from its end: give the input in reverse order, which reverses the outputs"
-)
-_BACKWARDS = (
-    "its outputs are at the time steps that they belong to: Keras returns those of go_backwards in reverse order"
-)
-
-
 def configured_layer(file: KerasFile, layer: Configured, matched: Matched) -> StoredLayer:
     """A layer of the config with its weights; unsupported if no cell here computes it or the weights do not fit."""
     sides = sides_of(layer.item)
     known = is_read(layer.item)
     both, count = (len(sides) == 2, len(sides[0]) or None) if known else (None, None)
-    entry = _described(Entry("/".join(layer.chain), None, None, None, count, both, None), matched.within)
+    entry = _described(Entry("/".join(layer.chain), num_layers=count, bidirectional=both), matched.within)
     entry = replace(entry, initial_state=layer.start.kind, masking=layer.masking, assumptions=layer.assumptions)
     try:
         computed = computed_by(layer.item)
@@ -353,7 +350,7 @@ def inferred_layer(file: KerasFile, found: FoundLayer, item: Item | None = None)
         within = tuple(cell for side in found.sides for cell in side)
         return configured_layer(file, listed, Matched(within, found.sides, found.problem))
     both, cells = len(found.sides) == 2, [cell for side in found.sides for cell in side]
-    entry = _described(Entry(found.name, None, None, None, len(found.sides[0]), both, None), cells)
+    entry = _described(Entry(found.name, num_layers=len(found.sides[0]), bidirectional=both), cells)
     try:
         if found.problem:
             raise UnreadableError(found.problem)

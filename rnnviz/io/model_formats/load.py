@@ -25,6 +25,117 @@ _OPEN = {
     "input": "the caller of the model gives its initial state",
     "computed": "another part of the model computes its initial state",
 }
+_ROOM = 512 << 20
+"""Memory in bytes that reading may need in addition to the file and its weights, such as for an imported library."""
+_FILE_COPIES = 3
+"""How often a format that can only be read as a whole may hold the file."""
+_WEIGHT_COPIES = 4
+_LISTED_ARRAYS = 4
+_GLUON = re.compile(r"(?:parameters\.)?[lr]\d+_(?:i2h|h2h)_(?:weight|bias)")
+
+
+def entries_of(path: Path) -> tuple[Entry, ...]:
+    """The recurrent networks in a model file; to be called in a subprocess."""
+    with within(path, room_for_file(path)):
+        model = open_model(path)
+        return tuple(replace(entry, batch_size=_batch_size(model, entry)) for entry in model.entries)
+
+
+def arrays_of(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of all arrays in a model file by name, for a file in which no recurrent layer was recognized."""
+    with within(path, room_for_file(path)):
+        try:
+            return {
+                printable(name): tensor.shape for name, tensor in format_of(path).open_tensors(path).tensors.items()
+            }
+        except InputError:
+            # The file could be searched for networks, but not every such file has arrays that can be listed.
+            return {}
+
+
+def nothing_recognized(path: Path, arrays: Mapping[str, tuple[int, ...]]) -> InputError:
+    """The error of a file in which no recurrent layer was recognized among `arrays`."""
+    shown = [f'"{name}" {shape}' for name, shape in list(arrays.items())[:_LISTED_ARRAYS]]
+    listed = f": {', '.join(shown)}{' and others' if len(arrays) > len(shown) else ''}" if shown else ""
+    count = f"{len(arrays):,} array{'' if len(arrays) == 1 else 's'}" if arrays else "no arrays"
+    needed = (
+        "a recurrent layer must be an RNN, LSTM or GRU operator"
+        if path.name.lower().endswith(ONNX.endings)
+        else "names must be Gluon's (l0_i2h_weight), PyTorch's (weight_ih_l0) or Keras's (recurrent_kernel)"
+    )
+    return InputError(f"{path} contains no recurrent layer that is recognized; it holds {count}{listed}; {needed}.")
+
+
+@dataclass(frozen=True)
+class StoredNetwork:
+    """The parameters and the stored initial state of an entry; the state is empty where the file stores none.
+
+    `entry` is None for weights by Gluon's own names, of which a file says nothing else.
+    """
+
+    parameters: Parameters
+    entry: Entry | None = None
+    initial_state: Mapping[str, FloatArray] = field(default_factory=dict)
+
+
+def read_network(path: Path, entry: str | None, network: Network) -> StoredNetwork:
+    """An entry of a model file, or its only one, with its weights as the parameters of `network`.
+
+    `weights.read_weights` says what is refused, and when values are cast. An `.npz` file with weights by Gluon's
+    names must contain nothing else, and is compared with the network name by name.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or its content does not fit.
+    """
+    weights = _WEIGHT_COPIES * 8 * network.parameter_count
+    size = network.parameter_count * (8 if network.dtype == "float64" else 4)
+    with within(path, room_for_file(path) + weights):
+        known = format_of(path)
+        if known is NUMPY and entry is None and _holds_gluons_names(path):
+            expect(size)
+            arrays = read_npz(path, "parameters.", partial(check_shapes, network))
+            for name, array in arrays.items():
+                check_values(name, array, network, rounded=True)
+            return StoredNetwork(Parameters(network, arrays))
+        model = known.open(path)
+        expect(size)
+        if not model.entries:
+            raise nothing_recognized(path, arrays_of(path))
+        chosen = choose(model.entries, entry, path)
+        parameters = read_weights(model, chosen, network, rounded=known is NUMPY)
+        return StoredNetwork(parameters, chosen, model.initial_state(chosen.name))
+
+
+def read_parameters(path: Path, entry: str | None, network: Network) -> Parameters:
+    """The parameters that `read_network` reads."""
+    return read_network(path, entry, network).parameters
+
+
+def config_of(path: Path, entry: Entry, cell: str | None = None, initial_state: str | None = None) -> Config:
+    """A config that runs an entry of a model file on a random sequence; `cell` is needed if the file does not name it.
+
+    `initial_state` is "zeros", "normal" or the path of an `.npz` file. None is the stored initial state where the file
+    holds one, else zeros.
+    """
+    try:
+        network = entry.network(cell)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    if initial_state is None and entry.leaves_initial_state_open:
+        raise InputError(f"{path}: {entry.name} cannot be run without an initial state: {open_state(entry)}.")
+    file = str(path.absolute())
+    stored = initial_state is None and entry.initial_state == "stored"
+    sequence = SequenceSource()
+    if stored and entry.batch_size is not None:
+        sequence = replace(sequence, batch_size=entry.batch_size)
+    return Config(
+        network,
+        sequence,
+        ParameterSource(initializer="file", path=file, entry=entry.name),
+        _state_source(file if stored else initial_state or "zeros"),
+    ).checked()
 
 
 def open_state(entry: Entry) -> str:
@@ -141,119 +252,6 @@ def check_values(name: str, array: FloatArray, network: Network, *, rounded: boo
             f"{name} is stored in {array.dtype}, and its values are not exact in {network.dtype}: "
             f'network.dtype must be "{array.dtype}".'
         )
-
-
-_ROOM = 512 << 20
-"""Memory in bytes that reading may need in addition to the file and its weights, such as for an imported library."""
-_FILE_COPIES = 3
-"""How often a format that can only be read as a whole may hold the file."""
-_WEIGHT_COPIES = 4
-_LISTED_ARRAYS = 4
-_GLUON = re.compile(r"(?:parameters\.)?[lr]\d+_(?:i2h|h2h)_(?:weight|bias)")
-
-
-def entries_of(path: Path) -> tuple[Entry, ...]:
-    """The recurrent networks in a model file; to be called in a subprocess."""
-    with within(path, room_for_file(path)):
-        model = open_model(path)
-        return tuple(replace(entry, batch_size=_batch_size(model, entry)) for entry in model.entries)
-
-
-def arrays_of(path: Path) -> dict[str, tuple[int, ...]]:
-    """The shapes of all arrays in a model file by name, for a file in which no recurrent layer was recognized."""
-    with within(path, room_for_file(path)):
-        try:
-            return {
-                printable(name): tensor.shape for name, tensor in format_of(path).open_tensors(path).tensors.items()
-            }
-        except InputError:
-            # The file could be searched for networks, but not every such file has arrays that can be listed.
-            return {}
-
-
-def nothing_recognized(path: Path, arrays: Mapping[str, tuple[int, ...]]) -> InputError:
-    """The error of a file in which no recurrent layer was recognized among `arrays`."""
-    shown = [f'"{name}" {shape}' for name, shape in list(arrays.items())[:_LISTED_ARRAYS]]
-    listed = f": {', '.join(shown)}{' and others' if len(arrays) > len(shown) else ''}" if shown else ""
-    count = f"{len(arrays):,} array{'' if len(arrays) == 1 else 's'}" if arrays else "no arrays"
-    needed = (
-        "a recurrent layer must be an RNN, LSTM or GRU operator"
-        if path.name.lower().endswith(ONNX.endings)
-        else "names must be Gluon's (l0_i2h_weight), PyTorch's (weight_ih_l0) or Keras's (recurrent_kernel)"
-    )
-    return InputError(f"{path} contains no recurrent layer that is recognized; it holds {count}{listed}; {needed}.")
-
-
-@dataclass(frozen=True)
-class StoredNetwork:
-    """The parameters and the stored initial state of an entry; the state is empty where the file stores none.
-
-    `entry` is None for weights by Gluon's own names, of which a file says nothing else.
-    """
-
-    parameters: Parameters
-    entry: Entry | None = None
-    initial_state: Mapping[str, FloatArray] = field(default_factory=dict)
-
-
-def read_parameters(path: Path, entry: str | None, network: Network) -> Parameters:
-    """The parameters that `read_network` reads."""
-    return read_network(path, entry, network).parameters
-
-
-def read_network(path: Path, entry: str | None, network: Network) -> StoredNetwork:
-    """An entry of a model file, or its only one, with its weights as the parameters of `network`.
-
-    `weights.read_weights` says what is refused, and when values are cast. An `.npz` file with weights by Gluon's
-    names must contain nothing else, and is compared with the network name by name.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or its content does not fit.
-    """
-    weights = _WEIGHT_COPIES * 8 * network.parameter_count
-    size = network.parameter_count * (8 if network.dtype == "float64" else 4)
-    with within(path, room_for_file(path) + weights):
-        known = format_of(path)
-        if known is NUMPY and entry is None and _holds_gluons_names(path):
-            expect(size)
-            arrays = read_npz(path, "parameters.", partial(check_shapes, network))
-            for name, array in arrays.items():
-                check_values(name, array, network, rounded=True)
-            return StoredNetwork(Parameters(network, arrays))
-        model = known.open(path)
-        expect(size)
-        if not model.entries:
-            raise nothing_recognized(path, arrays_of(path))
-        chosen = choose(model.entries, entry, path)
-        parameters = read_weights(model, chosen, network, rounded=known is NUMPY)
-        return StoredNetwork(parameters, chosen, model.initial_state(chosen.name))
-
-
-def config_of(path: Path, entry: Entry, cell: str | None = None, initial_state: str | None = None) -> Config:
-    """A config that runs an entry of a model file on a random sequence; `cell` is needed if the file does not name it.
-
-    `initial_state` is "zeros", "normal" or the path of an `.npz` file. None is the stored initial state where the file
-    holds one, else zeros.
-    """
-    try:
-        network = entry.network(cell)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-    if initial_state is None and entry.leaves_initial_state_open:
-        raise InputError(f"{path}: {entry.name} cannot be run without an initial state: {open_state(entry)}.")
-    file = str(path.absolute())
-    stored = initial_state is None and entry.initial_state == "stored"
-    sequence = SequenceSource()
-    if stored and entry.batch_size is not None:
-        sequence = replace(sequence, batch_size=entry.batch_size)
-    return Config(
-        network,
-        sequence,
-        ParameterSource(initializer="file", path=file, entry=entry.name),
-        _state_source(file if stored else initial_state or "zeros"),
-    ).checked()
 
 
 def _state_source(choice: str) -> InitialStateSource:

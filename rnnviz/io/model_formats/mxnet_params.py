@@ -38,6 +38,17 @@ _TYPES = (
     *("float32", "float64", "float16", "uint8", "int32", "int8", "int64"),
     *("bool", "int16", "uint16", "uint32", "uint64", "bfloat16"),
 )
+PACKED = re.compile(r"(?P<before>(?:arg:|aux:)?(?P<prefix>.*_))parameters", re.DOTALL)
+_EPOCH = re.compile(r"-\d{1,9}$")
+_LARGEST_SYMBOL = 1 << 26
+_NO_SYMBOL = (
+    "its weights are packed in one vector without sizes: put {symbol}, which the checkpoint was saved "
+    "with, beside it, or save it with mx.rnn.save_rnn_checkpoint, which unpacks them"
+)
+_GATE = re.compile(r"(?P<before>.*(?:i2h|h2h))_(?P<gate>[a-z])_(?P<kind>weight|bias)", re.DOTALL)
+_ORDERS = ("ifco", "rzo")
+"""The gates of an LSTM and of a GRU by MXNet's letters, as Gluon orders them."""
+_DENSE, _CPU, _FIRST_DEVICE = 0, 1, 0
 
 
 def open_model(path: Path) -> ModelFile:
@@ -51,6 +62,17 @@ def open_tensors(path: Path) -> TensorFile:
         arrays = _Reader(path, file, size).arrays()
     tensors = {name: tensor for name, (tensor, _) in arrays.items()}
     return TensorFile(tensors, lambda name: read_tensor(path, _KIND, name, *arrays[name]))
+
+
+def write_weights(_network: Network, parameters: Parameters, path: Path) -> None:
+    """Write the arrays, byte for byte as MXNet's `nd.save` does; raises an OSError if the disk is full."""
+    with path.open("wb") as file:
+        file.write(struct.pack("<QQQ", _LIST, 0, len(parameters)))
+        for array in parameters.values():
+            _write_array(file, array)
+        file.write(struct.pack("<Q", len(parameters)))
+        for name in parameters:
+            file.write(struct.pack("<Q", len(name)) + name.encode("ascii"))
 
 
 class _Reader:
@@ -144,15 +166,6 @@ class _Reader:
         rest = self._size - self._file.tell()
         if count * itemsize > rest:
             raise ValueError(f"it declares {count} {what}, but {rest} bytes are left")
-
-
-PACKED = re.compile(r"(?P<before>(?:arg:|aux:)?(?P<prefix>.*_))parameters", re.DOTALL)
-_EPOCH = re.compile(r"-\d{1,9}$")
-_LARGEST_SYMBOL = 1 << 26
-_NO_SYMBOL = (
-    "its weights are packed in one vector without sizes: put {symbol}, which the checkpoint was saved "
-    "with, beside it, or save it with mx.rnn.save_rnn_checkpoint, which unpacks them"
-)
 
 
 class _UnfitError(Exception):
@@ -288,11 +301,6 @@ def _sizes(attributes: Mapping[str, Any], symbol: str) -> tuple[str, int, int, s
     return str(cell), sizes[0], sizes[1], "lr" if str(attributes.get("bidirectional")) in ("True", "1") else "l"
 
 
-_GATE = re.compile(r"(?P<before>.*(?:i2h|h2h))_(?P<gate>[a-z])_(?P<kind>weight|bias)", re.DOTALL)
-_ORDERS = ("ifco", "rzo")
-"""The gates of an LSTM and of a GRU by MXNet's letters, as Gluon orders them."""
-
-
 def joined_gates(file: TensorFile) -> TensorFile:
     """The arrays of `file`; all gates of one weight are one array, and any others stay as they are."""
     parts = _parts(file.tensors)
@@ -327,20 +335,6 @@ def _alike(gates: list[Tensor]) -> bool:
 def _stacked(gates: list[Tensor]) -> Tensor:
     rows, *others = gates[0].shape
     return Tensor((len(gates) * rows, *others), gates[0].dtype)
-
-
-_DENSE, _CPU, _FIRST_DEVICE = 0, 1, 0
-
-
-def write_weights(_network: Network, parameters: Parameters, path: Path) -> None:
-    """Write the arrays, byte for byte as MXNet's `nd.save` does; raises an OSError if the disk is full."""
-    with path.open("wb") as file:
-        file.write(struct.pack("<QQQ", _LIST, 0, len(parameters)))
-        for array in parameters.values():
-            _write_array(file, array)
-        file.write(struct.pack("<Q", len(parameters)))
-        for name in parameters:
-            file.write(struct.pack("<Q", len(name)) + name.encode("ascii"))
 
 
 def _write_array(file: BinaryIO, array: FloatArray) -> None:

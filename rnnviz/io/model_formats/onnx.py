@@ -30,6 +30,75 @@ from rnnviz.io.model_formats.onnx_tensors import TYPES, outline, stored_tensor, 
 from rnnviz.io.model_formats.onnx_unrolled import single_step, unrolled, with_rolled
 from rnnviz.io.model_formats.rnn_entry import Tensor, TensorFile
 
+_LARGEST_BYTES = (1 << 31) - 1
+"""The largest protobuf message, in bytes; the weights of larger models are in separate files."""
+_OPSET, _IR_VERSION = 17, 8
+"""Of 2022, which runtimes of today read, old ones too; later versions of the operators compute the same."""
+_LARGEST_WEIGHTS = (1 << 31) - (1 << 20)
+"""The largest size of the weights in a protobuf message, in bytes."""
+
+
+def open_model(path: Path) -> ModelFile:
+    """Every RNN, LSTM and GRU node, in subgraphs and functions too, and those that feed each other as one network.
+
+    Weights in files beside the model are looked for within its folder, and read for the chosen entry only.
+    """
+    model = _load(path)
+    with readable(path), _names_as_text(path, "graph cannot be followed"):
+        constants = Constants.of(model, path)
+        placed = with_rolled(list(nodes(model)), constants)
+        found = [recurrent_node(node, constants) for node in placed if is_recurrent(node)]
+        layers = with_stacks([node.layer for node in found], fed_by(found, constants))
+        left, single = unrolled(placed), False
+        if left is None and not layers:
+            left, single = single_step(placed), True
+        return ModelFile(path, layers if left is None else [*layers, unrolled_layer(left, single=single)])
+
+
+def open_tensors(path: Path) -> TensorFile:
+    """The initializers of the main graph, in the model or in its folder."""
+    model = _load(path)
+    with _names_as_text(path, "tensors have no names that can be read"):
+        initializers = {tensor.name: tensor for tensor in model.graph.initializer}
+
+    def read(name: str) -> FloatArray:
+        with readable(f"{path}: {name}"):
+            numbers = stored_tensor(initializers[name], path).read()
+        return numbers.astype(np.float64 if numbers.dtype == np.float64 else np.float32)
+
+    return TensorFile(
+        {
+            name: Tensor(tuple(tensor.dims), TYPES.get(tensor.data_type) or type_name(tensor.data_type))
+            for name, tensor in initializers.items()
+        },
+        read,
+    )
+
+
+def write_weights(network: Network, parameters: Parameters, path: Path) -> None:
+    """Write a model of the network.
+
+    Raises
+    ------
+    InputError
+        If the weights are more than one ONNX file may hold.
+    OSError
+        If the disk is full.
+    """
+    # ONNX has rows of a coupled forget gate, too.
+    blocks = len(onnx_layer.operator(network.kind).gates)
+    size = sum(array.nbytes for array in parameters.values()) * blocks // network.kind.gate_count
+    if size > _LARGEST_WEIGHTS:
+        raise InputError(f"The weights have {size:,} bytes: an ONNX file may hold {_LARGEST_WEIGHTS:,}.")
+    model = helper.make_model(
+        _graph(network, parameters),
+        producer_name="rnnviz",
+        producer_version=rnnviz.__version__,
+        opset_imports=[helper.make_opsetid("", _OPSET)],
+        ir_version=_IR_VERSION,
+    )
+    path.write_bytes(model.SerializeToString())
+
 
 def fed_by(layers: Sequence[RecurrentNode], constants: Constants) -> dict[int, int]:
     """For each of `layers` that is the upper one of two in a network: the numbers of both."""
@@ -109,47 +178,6 @@ def _depends_on(upper: RecurrentNode, layers: Sequence[RecurrentNode]) -> bool:
     return any(layer.placed.key in ancestors for layer in layers)
 
 
-_LARGEST_BYTES = (1 << 31) - 1
-"""The largest protobuf message, in bytes; the weights of larger models are in separate files."""
-
-
-def open_model(path: Path) -> ModelFile:
-    """Every RNN, LSTM and GRU node, in subgraphs and functions too, and those that feed each other as one network.
-
-    Weights in files beside the model are looked for within its folder, and read for the chosen entry only.
-    """
-    model = _load(path)
-    with readable(path), _names_as_text(path, "graph cannot be followed"):
-        constants = Constants.of(model, path)
-        placed = with_rolled(list(nodes(model)), constants)
-        found = [recurrent_node(node, constants) for node in placed if is_recurrent(node)]
-        layers = with_stacks([node.layer for node in found], fed_by(found, constants))
-        left, single = unrolled(placed), False
-        if left is None and not layers:
-            left, single = single_step(placed), True
-        return ModelFile(path, layers if left is None else [*layers, unrolled_layer(left, single=single)])
-
-
-def open_tensors(path: Path) -> TensorFile:
-    """The initializers of the main graph, in the model or in its folder."""
-    model = _load(path)
-    with _names_as_text(path, "tensors have no names that can be read"):
-        initializers = {tensor.name: tensor for tensor in model.graph.initializer}
-
-    def read(name: str) -> FloatArray:
-        with readable(f"{path}: {name}"):
-            numbers = stored_tensor(initializers[name], path).read()
-        return numbers.astype(np.float64 if numbers.dtype == np.float64 else np.float32)
-
-    return TensorFile(
-        {
-            name: Tensor(tuple(tensor.dims), TYPES.get(tensor.data_type) or type_name(tensor.data_type))
-            for name, tensor in initializers.items()
-        },
-        read,
-    )
-
-
 @contextmanager
 def _names_as_text(path: Path, fault: str) -> Iterator[None]:
     """Names that are no UTF-8 are met where they are read."""
@@ -191,37 +219,6 @@ def _parsed(path: Path) -> ModelProto:
             # Whether it is a message at all is the library's to say.
             model.ParseFromString(content)
     return model
-
-
-_OPSET, _IR_VERSION = 17, 8
-"""Of 2022, which runtimes of today read, old ones too; later versions of the operators compute the same."""
-_LARGEST_WEIGHTS = (1 << 31) - (1 << 20)
-"""The largest size of the weights in a protobuf message, in bytes."""
-
-
-def write_weights(network: Network, parameters: Parameters, path: Path) -> None:
-    """Write a model of the network.
-
-    Raises
-    ------
-    InputError
-        If the weights are more than one ONNX file may hold.
-    OSError
-        If the disk is full.
-    """
-    # ONNX has rows of a coupled forget gate, too.
-    blocks = len(onnx_layer.operator(network.kind).gates)
-    size = sum(array.nbytes for array in parameters.values()) * blocks // network.kind.gate_count
-    if size > _LARGEST_WEIGHTS:
-        raise InputError(f"The weights have {size:,} bytes: an ONNX file may hold {_LARGEST_WEIGHTS:,}.")
-    model = helper.make_model(
-        _graph(network, parameters),
-        producer_name="rnnviz",
-        producer_version=rnnviz.__version__,
-        opset_imports=[helper.make_opsetid("", _OPSET)],
-        ir_version=_IR_VERSION,
-    )
-    path.write_bytes(model.SerializeToString())
 
 
 def _graph(network: Network, parameters: Parameters) -> GraphProto:

@@ -39,6 +39,39 @@ _LONGEST_LIST = 8
 _LONGEST_WAY = 32
 _LARGEST_STATE = 1 << 24
 _SKIPPED = "those after the length of each sequence, which the model"
+OPERATORS = {("", cell.onnx.name): name for name, cell in CELLS.items() if cell.onnx and cell.is_fused}
+"""The operators that are read, each with its cell unless an attribute says otherwise: rnn_tanh, lstm and gru."""
+FOREIGN = {
+    "DynamicQuantizeLSTM": "it computes with weights of 8 bits: only the model before its quantization can be run",
+    "AttnLSTM": "it computes attention within each time step, which no cell here has",
+}
+"""Operators of other domains, and why they are not read."""
+_ACTIVATIONS = {theirs.lower(): ACTIVATIONS[name] for name, theirs in ONNX_NAMES.items() if name != "linear"}
+_CELL_ATTRIBUTES = tuple(
+    dict.fromkeys(name for cell in CELLS.values() if cell.onnx for name, _ in cell.onnx.attributes)
+)
+"""The attributes that decide on the cell: input_forget and linear_before_reset."""
+_SIDES = {"forward": "l", "reverse": "l", "bidirectional": "lr"}
+_KNOWN_ATTRIBUTES = {
+    "hidden_size": AttributeProto.INT,
+    "direction": AttributeProto.STRING,
+    "activations": AttributeProto.STRINGS,
+    "activation_alpha": AttributeProto.FLOATS,
+    "activation_beta": AttributeProto.FLOATS,
+    "clip": AttributeProto.FLOAT,
+    "layout": AttributeProto.INT,
+    "output_sequence": AttributeProto.INT,
+    **dict.fromkeys(_CELL_ATTRIBUTES, AttributeProto.INT),
+}
+_UNROLLED = (
+    "it is unrolled into single time steps: open the weights that it was exported from, or in PyTorch export it "
+    "with dynamo=False, and nn.RNN, nn.LSTM or nn.GRU in place of a loop of cells"
+)
+_SINGLE_STEP = (
+    "it is the first time step alone, as Keras exports a model whose number of time steps is open: open the weights "
+    "that it was exported from, such as the .keras file"
+)
+_CONSTANTS = ("activation_alpha", "activation_beta")
 
 
 @dataclass(frozen=True)
@@ -203,35 +236,6 @@ def _started_from(source: str) -> InitialState:
     return InitialState(_COMPUTED, (f"the model starts this network from {source}",))
 
 
-OPERATORS = {("", cell.onnx.name): name for name, cell in CELLS.items() if cell.onnx and cell.is_fused}
-"""The operators that are read, each with its cell unless an attribute says otherwise: rnn_tanh, lstm and gru."""
-
-FOREIGN = {
-    "DynamicQuantizeLSTM": "it computes with weights of 8 bits: only the model before its quantization can be run",
-    "AttnLSTM": "it computes attention within each time step, which no cell here has",
-}
-"""Operators of other domains, and why they are not read."""
-
-_ACTIVATIONS = {theirs.lower(): ACTIVATIONS[name] for name, theirs in ONNX_NAMES.items() if name != "linear"}
-
-_CELL_ATTRIBUTES = tuple(
-    dict.fromkeys(name for cell in CELLS.values() if cell.onnx for name, _ in cell.onnx.attributes)
-)
-"""The attributes that decide on the cell: input_forget and linear_before_reset."""
-_SIDES = {"forward": "l", "reverse": "l", "bidirectional": "lr"}
-_KNOWN_ATTRIBUTES = {
-    "hidden_size": AttributeProto.INT,
-    "direction": AttributeProto.STRING,
-    "activations": AttributeProto.STRINGS,
-    "activation_alpha": AttributeProto.FLOATS,
-    "activation_beta": AttributeProto.FLOATS,
-    "clip": AttributeProto.FLOAT,
-    "layout": AttributeProto.INT,
-    "output_sequence": AttributeProto.INT,
-    **dict.fromkeys(_CELL_ATTRIBUTES, AttributeProto.INT),
-}
-
-
 @dataclass(frozen=True)
 class RecurrentNode:
     """A node, the layer that it is, where its initial state comes from, and a key of its sequences' lengths."""
@@ -271,20 +275,10 @@ def recurrent_node(placed: PlacedNode, constants: Constants) -> RecurrentNode:
         return _unread(placed, _refused(placed, cell, str(error), constants))
 
 
-_UNROLLED = (
-    "it is unrolled into single time steps: open the weights that it was exported from, or in PyTorch export it "
-    "with dynamo=False, and nn.RNN, nn.LSTM or nn.GRU in place of a loop of cells"
-)
-_SINGLE_STEP = (
-    "it is the first time step alone, as Keras exports a model whose number of time steps is open: open the weights "
-    "that it was exported from, such as the .keras file"
-)
-
-
 def unrolled_layer(placed: PlacedNode, *, single: bool) -> StoredLayer:
     """A network of which the file holds single time steps, or only the first one, by the first product in them."""
     reason = _SINGLE_STEP if single else _UNROLLED
-    return unsupported(Entry(placed.name, None, None, None, None, None, None), reason)
+    return unsupported(Entry(placed.name), reason)
 
 
 def has_second_direction(placed: PlacedNode) -> bool:
@@ -356,9 +350,6 @@ def _activations(placed: PlacedNode, cell: str, attributes: Attributes) -> tuple
     if found[:roles] != found[-roles:]:
         raise UnreadableError("its directions have different activations: all directions of a network have the same")
     return named_activations(cell, found[:roles])
-
-
-_CONSTANTS = ("activation_alpha", "activation_beta")
 
 
 def _activation(name: str, alphas: Iterator[float], betas: Iterator[float]) -> Activation:

@@ -37,6 +37,15 @@ _MESSAGES: Mapping[str, _Message] = {
     "AttributeProto": {5: "TensorProto", 6: "GraphProto", 10: "TensorProto", 11: "GraphProto"},
     "TensorProto": {9: _NUMBERS},
 }
+TYPES: Mapping[int, str] = {
+    data_type: helper.tensor_dtype_to_np_dtype(data_type).name
+    for data_type in (
+        *(TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.FLOAT, TensorProto.DOUBLE),
+        *(TensorProto.INT8, TensorProto.UINT8, TensorProto.INT16, TensorProto.UINT16),
+        *(TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL),
+    )
+}
+"""The types that are read, by numpy's names or "bfloat16"."""
 
 
 def outline(content: memoryview) -> bytes:
@@ -114,17 +123,6 @@ def _delimited(field: int, content: bytes) -> bytes:
 def _entry(key: str, value: str) -> bytes:
     """A StringStringEntryProto."""
     return _delimited(1, key.encode()) + _delimited(2, value.encode())
-
-
-TYPES: Mapping[int, str] = {
-    data_type: helper.tensor_dtype_to_np_dtype(data_type).name
-    for data_type in (
-        *(TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.FLOAT, TensorProto.DOUBLE),
-        *(TensorProto.INT8, TensorProto.UINT8, TensorProto.INT16, TensorProto.UINT16),
-        *(TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL),
-    )
-}
-"""The types that are read, by numpy's names or "bfloat16"."""
 
 
 @dataclass(frozen=True)

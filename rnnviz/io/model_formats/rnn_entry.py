@@ -102,23 +102,22 @@ class Entry:
     begins in lower case and has no full stop, so that it can end a sentence.
 
     `cells` are the cells that the file admits: the user chooses one where `cell` is None, and may choose another one
-    than `cell`. `biases` is whether
-    the layers have biases, None where that is not known. `initial_state` is one of INITIAL_STATES. `masking` describes
-    the time steps that the model skips, and is empty where it skips none. `assumptions` are what a run of this entry
-    takes for granted although the file does not say it or the model does more; each is worded like `reason`. They are
-    repeated by inspect, config --from, run, the banner and convert. `batch_size` is N of a stored initial state, None
+    than `cell`. `biases` is whether the layers have biases, None where that is not known. `initial_state` is one of
+    INITIAL_STATES. `masking` describes the time steps that the model skips, and is empty where it skips none.
+    `assumptions` are conditions of a run of this entry that the file does not state; each is worded like `reason`, and
+    inspect, config --from, run, the banner and convert repeat them. `batch_size` is N of a stored initial state, None
     where every sample starts from the same numbers; `load.entries_of` fills it in. `reverse` is whether the only
     direction reads the sequence from its end. `projection_size`, `clip` and `activations` are the keys of a config;
     None where the file does not give them.
     """
 
     name: str
-    cell: str | None
-    input_size: int | None
-    hidden_size: int | None
-    num_layers: int | None
-    bidirectional: bool | None
-    dtype: str | None
+    cell: str | None = None
+    input_size: int | None = None
+    hidden_size: int | None = None
+    num_layers: int | None = None
+    bidirectional: bool | None = None
+    dtype: str | None = None
     supported: bool = True
     reason: str = ""
     cells: tuple[str, ...] = ()

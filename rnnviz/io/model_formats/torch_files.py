@@ -49,6 +49,21 @@ _DTYPES = dict(
 _DTYPES |= {28: "uint16", 29: "float8_e4m3fn", 30: "float8_e5m2", 31: "float8_e4m3fnuz", 32: "float8_e5m2fnuz"}
 _DTYPES[34] = "uint32"
 _RNN = re.compile(r"torch\.ops\.aten\.(?:quantized_)?rnn_(relu|tanh)[._].*")
+_MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
+
+
+def open_model(path: Path) -> ModelFile:
+    return shard_or_whole(path, open_tensors)
+
+
+def open_tensors(path: Path) -> TensorFile:
+    with reading(path), path.open("rb") as file:
+        head = file.read(4)
+    if head != b"PK\x03\x04":
+        return _legacy(path)
+    members = ZipMembers(path, KIND)
+    exported = any(name.endswith((_CONFIG, _BEFORE)) or "/aotinductor/" in name for name in members.sizes)
+    return _exported(members) if exported else _archive(members)
 
 
 def _exported(members: ZipMembers) -> TensorFile:
@@ -129,23 +144,6 @@ def _integers(sizes: Any) -> tuple[int, ...]:
     if not all(type(size) is int and 0 <= size < 2**63 for size in found):
         raise ValueError("a size is not a whole number")
     return found
-
-
-_MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
-
-
-def open_model(path: Path) -> ModelFile:
-    return shard_or_whole(path, open_tensors)
-
-
-def open_tensors(path: Path) -> TensorFile:
-    with reading(path), path.open("rb") as file:
-        head = file.read(4)
-    if head != b"PK\x03\x04":
-        return _legacy(path)
-    members = ZipMembers(path, KIND)
-    exported = any(name.endswith((_CONFIG, _BEFORE)) or "/aotinductor/" in name for name in members.sizes)
-    return _exported(members) if exported else _archive(members)
 
 
 def _state_dict(found: Contents, storage: Callable[[PickledStorage], bytearray]) -> TensorFile:

@@ -67,6 +67,13 @@ _MORE_THAN_A_CELL = re.compile(
     re.IGNORECASE,
 )
 """Names of arrays that change the computation of a cell."""
+_KIND = r"(?P<kind>(?:weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)(?:_l\d{1,6}(?:_reverse)?)?)"
+_BESIDE = re.compile(rf"(?P<prefix>(?:.*[./_])?){_KIND}_(?P<part>g|v|u|orig|mask|raw)", re.DOTALL)
+_BELOW = re.compile(rf"(?P<prefix>(?:.*[./])?)parametrizations\.{_KIND}\.(?P<part>.+)", re.DOTALL)
+_NUMBERS = (*DTYPES, "bool", "uint8", "int8", "int16", "int32", "int64")
+_EVAL = "{weight} is computed from {names} as in eval mode, "
+_WEIGHT_NORM = _EVAL + "by weight_norm"
+_SPECTRAL_NORM = _EVAL + "by spectral_norm"
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,7 @@ def find(
             continue
         for pattern, reason in _OTHER_CELLS.items():
             if match := pattern.fullmatch(source):
-                entry = Entry(match["prefix"].rstrip("._/"), None, None, None, None, None, tensor.dtype, False, reason)
+                entry = Entry(match["prefix"].rstrip("._/"), dtype=tensor.dtype, supported=False, reason=reason)
                 others.setdefault(match["prefix"], Found(entry, {}))
     arrays = _Arrays({name: tensor for name, tensor in tensors.items() if name not in taken})
     return [
@@ -207,11 +214,6 @@ def _holds_units(tensor: Tensor, entry: Entry) -> bool:
     """Whether the shape is (H,), or begins with the layers and directions and ends in H."""
     return 1 <= len(tensor.shape) <= 3 and tensor.shape[-1] == entry.hidden_size
 
-
-_KIND = r"(?P<kind>(?:weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)(?:_l\d{1,6}(?:_reverse)?)?)"
-_BESIDE = re.compile(rf"(?P<prefix>(?:.*[./_])?){_KIND}_(?P<part>g|v|u|orig|mask|raw)", re.DOTALL)
-_BELOW = re.compile(rf"(?P<prefix>(?:.*[./])?)parametrizations\.{_KIND}\.(?P<part>.+)", re.DOTALL)
-_NUMBERS = (*DTYPES, "bool", "uint8", "int8", "int16", "int32", "int64")
 
 Parts = Mapping[str, str]
 """The names in the file of the arrays that one weight is computed from, by their names in PyTorch."""
@@ -332,9 +334,6 @@ def _vectors_fit(weight: _Shape, u: _Shape, v: _Shape) -> bool:
     return len(weight) == 2 and len(u) == len(v) == 1 and weight in ((u[0], v[0]), (v[0], u[0]))
 
 
-_EVAL = "{weight} is computed from {names} as in eval mode, "
-_WEIGHT_NORM = _EVAL + "by weight_norm"
-_SPECTRAL_NORM = _EVAL + "by spectral_norm"
 _RULES: tuple[tuple[Callable[..., FloatArray], str, tuple[str, ...]], ...] = (
     (_weight_norm, _WEIGHT_NORM, ("g", "v")),
     (_weight_norm, _WEIGHT_NORM + ", which the file does not name", ("original0", "original1")),

@@ -15,6 +15,10 @@ from rnnviz.io.readers.arrays import is_header, open_npy, read_csv, read_rows
 from rnnviz.io.readers.plain_text import read_plain_text
 from rnnviz.io.readers.wav import open_wav
 
+ENDINGS = (".npy", ".npz", ".csv", ".wav")
+_RUNS_INPUT = "input"
+"""The name of the sequence in the archive of a run, where it is time first."""
+
 
 def read_feature_names(path: Path) -> tuple[str, ...]:
     """The feature names in the first row of a `.csv` sequence; empty if it has numbers, or for another format.
@@ -54,11 +58,6 @@ def _distinct(names: list[str]) -> tuple[str, ...]:
 
 def _count(count: int, what: str) -> str:
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
-
-
-ENDINGS = (".npy", ".npz", ".csv", ".wav")
-_RUNS_INPUT = "input"
-"""The name of the sequence in the archive of a run, where it is time first."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ MANIFEST, CONFIG = "manifest.json", "config.toml"
 _COPY = re.compile(r"files/\d{1,5}(/[^/\\:\x00-\x1f\x7f]{1,255})+")
 _MOST_MEMBERS = 20_000
 _CHUNK = 1 << 20
+_UNSAFE = re.compile(r"[^\w. +()\-]")
+_PRIVATE = 0o600 << 16
 
 
 def is_safe_name(name: str) -> bool:
@@ -182,10 +184,6 @@ def _unpack(
             raise InputError(f"{path} cannot be unpacked: {error.strerror or error}.") from error
         raise
     return target
-
-
-_UNSAFE = re.compile(r"[^\w. +()\-]")
-_PRIVATE = 0o600 << 16
 
 
 def write_session(

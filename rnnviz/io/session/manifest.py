@@ -19,6 +19,9 @@ from rnnviz.quantities.unit_order import ORDERS
 ENDING = ".rnnviz"
 _PLACE = {"minimum": 0, "maximum": LARGEST_SIZE}
 _SHARE = {"minimum": 0.0, "maximum": 1.0, "optional": True}
+FORMAT = 1
+_MOST_FILES = 10_000
+_MOST_CHOICES, _LONGEST_CHOICE = 100, 100
 
 
 @dataclass(frozen=True)
@@ -92,11 +95,6 @@ class SavedSession:
     look: SavedViewState = field(default_factory=SavedViewState)
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unpacked: Path | None = None
-
-
-FORMAT = 1
-_MOST_FILES = 10_000
-_MOST_CHOICES, _LONGEST_CHOICE = 100, 100
 
 
 @dataclass(frozen=True)

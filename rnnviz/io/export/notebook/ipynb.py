@@ -16,6 +16,15 @@ from rnnviz.core.mmap_arrays import FloatArray
 
 _FORMAT, _MINOR = 4, 5
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>&#$|~!])")
+WRITTEN_OUT = 400
+"""The largest array that is written as decimal numbers; larger arrays are packed."""
+_WIDTH = 110
+UNPACKED = (
+    "def unpacked(text, shape, dtype):",
+    '    """The array whose bytes were compressed and written as text."""',
+    "    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype).reshape(shape)",
+)
+"""Code that reads a packed array; it needs numpy as np, base64 and zlib."""
 
 
 @dataclass(frozen=True)
@@ -66,19 +75,6 @@ def _stored(number: int, cell: NotebookCell) -> dict[str, Any]:
     common = {"cell_type": cell.kind, "id": f"cell-{number}", "metadata": {}}
     ran: dict[str, Any] = {"execution_count": None, "outputs": []} if cell.kind == "code" else {}
     return {**common, **ran, "source": cell.source.splitlines(keepends=True)}
-
-
-WRITTEN_OUT = 400
-"""The largest array that is written as decimal numbers; larger arrays are packed."""
-
-_WIDTH = 110
-
-UNPACKED = (
-    "def unpacked(text, shape, dtype):",
-    '    """The array whose bytes were compressed and written as text."""',
-    "    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype).reshape(shape)",
-)
-"""Code that reads a packed array; it needs numpy as np, base64 and zlib."""
 
 
 def assignment(name: str, array: FloatArray) -> str:

@@ -22,6 +22,8 @@ from rnnviz.verify.result import RunResult
 
 _UNCHECKED = "differences are printed but not checked"
 _GLUON = "gluon"
+_SPELLED_OUT = 2
+"""How many steps get a separate cell: the one from the initial state, and one from a previous step."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +93,6 @@ def step_function(cell: CellSpec) -> list[str]:
         *(f"    {line}" for line in code_lines(cell)),
         f"    return {states}",
     ]
-
-
-_SPELLED_OUT = 2
-"""How many steps get a separate cell: the one from the initial state, and one from a previous step."""
 
 
 @dataclass(frozen=True)

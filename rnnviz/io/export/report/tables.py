@@ -25,6 +25,9 @@ from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import Judgment, RunResult
 from rnnviz.verify.verdict import AuditVerdict
 
+ALLOWED_BOUNDS = number_format.error(ALLOWED)
+"""Maximum error of a correct step, in rounding bounds."""
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -118,10 +121,6 @@ def _audit(judgment: Judgment, audit: Audit) -> AuditTableRow:
         has[1],
         join_words(likely_causes(judgment, audit.engine), "or"),
     )
-
-
-ALLOWED_BOUNDS = number_format.error(ALLOWED)
-"""Maximum error of a correct step, in rounding bounds."""
 
 
 def _position(where: Location) -> Figure:
