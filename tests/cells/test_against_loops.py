@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rnnviz.cells import CELLS, Sizes
 from rnnviz.cells.activations import ACTIVATIONS, Activation
-from rnnviz.cells.interpreters.arrays import step_values
+from rnnviz.cells.interpreters.arrays import NamedFunctions, step_values
 from rnnviz.cells.interpreters.bounded import BoundedLayer, bounded_block
 from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.layout import Order
@@ -195,3 +195,14 @@ def test_constants_in_float32() -> None:
     rounded = Activation("scaled_tanh", 0.1, 0.7).in_float32()
     assert (rounded.name, rounded.alpha, rounded.beta) == ("scaled_tanh", np.float32(0.1), np.float32(0.7))
     assert Activation("elu", 1.0).in_float32() == Activation("elu", 1.0)
+
+
+@pytest.mark.parametrize(
+    "name", ["sigmoid", "tanh", "relu", "leaky_relu", "elu", "softsign", "softplus", "gelu", "exponential", "hard_tanh"]
+)
+def test_activations_of_another_library_are_those_of_the_papers(name: str) -> None:
+    library = NamedFunctions(lambda x, w: x @ w.T, np.vectorize(logistic), np.vectorize(math.erf), np)
+    activation = ACTIVATIONS[name]
+    x = np.linspace(-3.0, 3.0, 25)
+    expected = [function(activation.name, activation.alpha, activation.beta)(v) for v in x]
+    np.testing.assert_allclose(library.activate(activation, x), expected, rtol=1e-12, atol=1e-14)

@@ -274,3 +274,19 @@ def test_the_scale_of_hidden_values_is_their_largest_magnitude_after_zeros() -> 
     scale = BoundedLayer(LSTM_PROJECTION, layer.parameters).hidden_scale
     np.testing.assert_array_equal(scale, np.abs(layer.parameters["h2r_weight"]).sum(axis=1))
     np.testing.assert_array_equal(largest_magnitude((np.array([-3.0, 0.0]), np.array([2.0, 0.0]))), [3.0, 1.0])
+
+
+@pytest.mark.parametrize("stored_as", ["", "float16"])
+def test_a_recorded_state_is_taken_with_its_own_rounding(stored_as: str) -> None:
+    """After 17 steps: within eight roundings of the engine's type, and of the type it was stored in."""
+    layer = draw_layer(LSTM, timesteps=17, scale=0.3).in_type("float32")
+    layer.parameters["i2h_bias"][4:8] = 12.0
+    own = traced(layer)
+    last = ours(layer, own, None, stored_as)["last"]
+    step = 2.0**-23 * np.abs(own["c"][16])
+    if stored_as:
+        step = step + 2.0**-11 * np.maximum(np.abs(own["c"][16]), 2.0**-14) / ALLOWED
+    assert (last.bound <= step * (1.0 + 1e-6)).all()
+    assert (np.abs(last.value - own["c"][16]) <= ALLOWED * step * (1.0 + 1e-6)).all()
+    free = ours(layer, {"h": own["h"]}, None, stored_as, narrowed=False)["last"]
+    assert (free.bound > last.bound).any()

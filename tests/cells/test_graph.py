@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.cells import CellSpec, Gate, ParameterSpec, StateSpec, Step, Values
+from rnnviz.cells import CellError, CellSpec, Gate, ParameterSpec, StateSpec, Step, Values
 from rnnviz.cells.activations import relu, sigmoid, tanh
 from rnnviz.cells.gru import GRU
 from rnnviz.cells.gru_reset_before import GRU_RESET_BEFORE
@@ -215,3 +215,12 @@ def test_nodes_are_evaluated_once() -> None:
 
     evaluate(list(graph.values.values()), leaf, lambda node, args: node)
     assert len(asked) == len(set(asked)) == 9
+
+
+@pytest.mark.parametrize(("value", "text"), [(2.5, "h = 2.5,"), ([1], "h = list,")])
+def test_a_value_that_is_none_of_the_units_is_named(value: object, text: str) -> None:
+    def step(u: Values, v: Values, state: Values, p: Values) -> Step:
+        return Step(h=value)
+
+    with pytest.raises(CellError, match=text):
+        graph_of(step)

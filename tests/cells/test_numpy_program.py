@@ -299,3 +299,13 @@ def test_a_cell_with_other_activations_has_its_own_program() -> None:
     assert "finish" not in {call.function for call in schedule(cell).calls}
     assert schedule(LSTM) is schedule(replace(LSTM))
     assert RNN_TANH.parameter_shapes(Sizes(2, 3))["i2h_weight"] == (3, 2)
+
+
+def test_a_step_that_reads_no_input() -> None:
+    def step(u: Values, v: Values, state: Values, p: Values) -> Step:
+        return Step(h=0.5 * state.h)
+
+    cell = CellSpec("halved", "", step, LSTM.gates[:1], recurrent_gates=())
+    layer = draw_layer(cell, timesteps=3)
+    h = run(layer, NumpyProgram(cell, layer.parameters, 3))["h"]
+    np.testing.assert_array_equal(h, np.stack([0.5**t * layer.state["h"] for t in (1, 2, 3)]))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rnnviz.cells.activations import FloatArray, relu, sigmoid, tanh
+from rnnviz.cells.activations import FloatArray, linear, relu, sigmoid, tanh
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, exact, pre_activation
 
 EPS = float(np.finfo(np.float32).eps)
@@ -272,3 +272,8 @@ def test_reshaping_keeps_a_pre_activation_one() -> None:
     total = part.reshaped(2, 1) + part.reshaped(2, 1)
     np.testing.assert_array_equal(total.bound, 2.0 * part.bound.reshape(2, 1))
     assert not known(1.0, EPS).reshaped(1, 1).partial
+
+
+def test_the_linear_activation_is_the_number_itself() -> None:
+    part = pre_activation(as_arrays(1.0, -2.0), as_arrays(3.0, 4.0), 5, LARGEST, EPS)
+    np.testing.assert_array_equal((linear(part) + linear(part)).bound, 2.0 * part.bound)

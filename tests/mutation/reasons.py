@@ -1,7 +1,7 @@
 """Reasons for accepted mutants, read from the TOML files in `accepted_mutants`.
 
-Each `[[survivor]]` has `why`, and says which mutants it is of by any of `file` (a pattern as a shell has them),
-`function`, `before` and `after` (the changed lines, without indentation), and `change`, a regular expression that is
+Each `[[survivor]]` has `why`, and says which mutants it is of by any of `file` and `function` (patterns of a shell),
+`before` and `after` (the changed lines, without indentation), and `change`, a regular expression that is
 searched for in "before -> after".
 """
 
@@ -49,7 +49,7 @@ class Reasons:
 
 def _is_of(entry: dict[str, str], mutant: Mutant) -> bool:
     return (
-        fnmatch.fnmatch(mutant.file, entry.get("file", "*"))
-        and all(entry.get(key, getattr(mutant, key)) == getattr(mutant, key) for key in ("function", "before", "after"))
+        all(fnmatch.fnmatchcase(getattr(mutant, key), entry.get(key, "*")) for key in ("file", "function"))
+        and all(entry.get(key, getattr(mutant, key)) == getattr(mutant, key) for key in ("before", "after"))
         and re.search(entry.get("change", ""), f"{mutant.before} -> {mutant.after}") is not None
     )
