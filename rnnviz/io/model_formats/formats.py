@@ -1,4 +1,7 @@
-"""The formats of model files, recognized by the first bytes of a file, and by its ending where these do not decide."""
+"""The formats of model files, recognized by the first bytes of a file, and by its ending where these do not decide.
+
+Formats that are not read are recognized, too, and have a supported one to use instead.
+"""
 
 import os
 import re

@@ -1,7 +1,7 @@
 """Which recurrent layers the config of a Keras model has, where their weights are, and how the model calls them.
 
-Source: keras/src/saving of Keras 3, which names the groups of a file after classes and not after layers, and
-tf_keras/src/saving/legacy of Keras 2.
+Source: keras/src/saving of Keras 3, which names the groups of a file after classes and not after layers, its
+models/functional.py and ops/node.py, and tf_keras/src/saving/legacy and tf_keras/src/engine of Keras 2.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,7 @@
-"""List the content of a model file, and read one of its networks, both with a memory limit."""
+"""List the content of a model file, and read one of its networks, both with a memory limit.
+
+The assumptions of a run or a conversion are clauses that end a sentence.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A model file as layers, each read by itself, and as the stacks that they form."""
+"""An open model file: its layers, each read by itself, and the stacks that they form."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

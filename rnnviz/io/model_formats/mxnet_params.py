@@ -4,6 +4,12 @@ All integers are little-endian. The file is an 8-byte magic number, 8 reserved b
 and the names; a count and the length of a name have 8 bytes. An array is its own magic number, its storage type, shape,
 device, type and numbers; a sparse one has the shape of its stored numbers before, and arrays of their places behind. It
 is listed and not read. Every length is compared with the rest of the file before anything of that length is read.
+
+The weights of a fused layer may be one vector. A Module's checkpoint of `mx.rnn.FusedRNNCell` is NAME-0001.params with
+`lstm_parameters`, and NAME-symbol.json, whose node of the operator RNN reads that vector and has its sizes. The vector
+has the weights of each layer and direction, i2h before h2h, and then the biases in the same order. Gates may also be
+separate arrays: `mx.rnn.save_rnn_checkpoint` writes `lstm_l0_i2h_f_weight`, the second block of rows of
+`lstm_l0_i2h_weight`. Source: `_slice_weights` and `unpack_weights` in python/mxnet/rnn/rnn_cell.py of MXNet 1.9.
 """
 
 import json

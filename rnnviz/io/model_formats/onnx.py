@@ -1,5 +1,9 @@
 """The recurrent layers of an ONNX model, and a model that runs with one RNN, LSTM or GRU node for each layer.
 
+Nodes are the layers of one network if the input X of the upper one is the whole output Y of the lower one, element by
+element. Initial states must be of one kind, not depend on a layer below, and be rows in the order of the layers; and
+both nodes skip the same time steps.
+
 A written model reads `input` (T, N, I) and the initial states `h_0`, and `c_0` of an LSTM, each (L·D, N, H), and gives
 `output` (T, N, D·H) and the final states `h_n` and `c_n`; T and N are free.
 """

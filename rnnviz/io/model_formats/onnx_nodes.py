@@ -1,4 +1,4 @@
-"""One RNN, LSTM or GRU node of an ONNX graph as a layer.
+"""One RNN, LSTM or GRU node of an ONNX graph as a layer, with its initial states and the lengths of its sequences.
 
 ONNX orders the gates i, o, f, c and z, r, h, and keeps both biases in one tensor, [Wb, Rb], and the three peepholes in
 another, P. Its GRU is Gluon's with linear_before_reset = 1. Source: the operators' definitions in ONNX.

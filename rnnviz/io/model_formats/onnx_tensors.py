@@ -1,6 +1,8 @@
 """The numbers of an ONNX tensor, checked before they are read: in the model, or in a file beside it.
 
-Source: onnx.proto3 and docs/ExternalData.md of ONNX.
+The numbers of large tensors are not read with the model: in the `outline` of a file a tensor has an entry in
+`external_data` with their offset in the same file instead. Source: onnx.proto3 and docs/ExternalData.md of ONNX, and
+https://protobuf.dev/programming-guides/encoding.
 """
 
 import stat

@@ -1,4 +1,4 @@
-"""The common record of all formats: a recurrent layer, or a stack of them, in a model file."""
+"""The common records of all formats: a recurrent layer, or a stack of them, and the named arrays in a model file."""
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -1,9 +1,10 @@
-"""`.pt` and `.pth` files: the archives that PyTorch writes since 1.6, and the files that it wrote before.
+"""`.pt` and `.pth` files: the archives that PyTorch writes since 1.6, and the files that it wrote before; `.pt2` files.
 
 An archive holds the pickled description of its tensors, `data.pkl`, and each storage as a file of raw numbers,
 `data/KEY`. A TorchScript program is an archive like this; its code is not read. Before, a file was a magic
 number, a version, the machine's sizes, the description and the storages' keys, each pickled, and then each storage as
-its length and its numbers.
+its length and its numbers. In a `.pt2` file, which `torch.export.save` writes,
+`data/weights/model_weights_config.json` describes each weight, whose numbers are a member of that folder.
 """
 
 import io

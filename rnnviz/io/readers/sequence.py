@@ -1,4 +1,4 @@
-"""The input sequence from a file: its shape first, so that nothing is read for which there is no room."""
+"""The input sequence from a file: its names, and its shape before any number, so that what has no room is not read."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

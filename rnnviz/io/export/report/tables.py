@@ -1,4 +1,4 @@
-"""Rows of the tables of a report: comparisons, step audit, consistency checks."""
+"""Rows of the tables of a report: comparisons, step audit, and the arithmetic of the first value that differs."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
