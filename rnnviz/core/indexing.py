@@ -76,8 +76,11 @@ def out_text(network: Network, where: Location) -> str:
     return f"{out_index(network, where)}[{features}]"
 
 
-def state_text(network: Network, where: Location, *, cell: bool = False) -> str:
-    """The part of `state` that a lane of one sample leaves: "state[0][3][0]", and its cell state "state[1][3][0]"."""
+def state_text(network: Network, where: Location, *, cell: int = 0) -> str:
+    """The part of `state` that a lane of one sample leaves: "state[0][3][0]", and its cell state "state[1][3][0]".
+
+    Further states of a custom cell follow: `cell` is 2 for the first of them.
+    """
     return f"state[{int(cell)}][{state_row(network, where)}][{where.sample}]"
 
 

@@ -39,10 +39,11 @@ def map_rows(network: Network, here: Location, timesteps: int) -> tuple[MapRow, 
     rows = [MapRow(out_index(network, here), "Output of the network at the selected time step: the top layer.", out)]
     for cell, array in enumerate(network.kind.state_symbols):
         parts = tuple(
-            MapPart(last, state_text(network, last, cell=bool(cell)), str(index), array)
+            MapPart(last, state_text(network, last, cell=cell), str(index), array)
             for index, last in enumerate(sorted(lanes(network, timesteps, here.sample)))
         )
-        why = f"The final {'cell' if cell else 'hidden'} states, one of each layer and direction."
+        what = {"h": "hidden states", "c": "cell states"}.get(array, f"states {array}")
+        why = f"The final {what}, one of each layer and direction."
         rows.append(MapRow(f"state[{cell}]", why, parts))
     return tuple(rows)
 

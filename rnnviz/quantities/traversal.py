@@ -7,6 +7,7 @@ from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core.config import Network
 from rnnviz.core.indexing import carried_to, read_after, state_row
 from rnnviz.core.trace_index import Location
+from rnnviz.core.words import join_words
 from rnnviz.quantities.highlights import Region, input_regions, previous_regions, state_regions, vector_region
 from rnnviz.quantities.output_layout import lane_label, lane_number
 
@@ -65,28 +66,25 @@ def stage_regions(network: Network, where: Location, timesteps: int, stage: Stag
 def stage_text(network: Network, where: Location, timesteps: int, stage: Stage) -> str:
     """Description of the stage, with indices in time: "reads x[t=3] and h[t=2] of layer 0 →"."""
     lane, t = lane_label(network, where), where.timestep
-    both = network.kind.has_cell_state
+    states = network.kind.state_symbols
     if stage == "read":
         before = read_after(network, where, timesteps)
-        state = (
-            f"{'h0 and c0' if both else 'h0'}"
-            if before is None
-            else f"h[t={before}]{f', c[t={before}]' if both else ''}"
-        )
+        initial = join_words([f"{symbol}0" for symbol in states], "and")
+        state = initial if before is None else ", ".join(f"{symbol}[t={before}]" for symbol in states)
         return f"reads {_read_below(network, where)} and {state} of {lane}"
     if stage == "compute":
         symbols = [gate.symbol for gate in network.kind.gates]
-        left = f"c[t={t}] and h[t={t}]" if both else f"h[t={t}]"
+        left = join_words([f"{symbol}[t={t}]" for symbol in (*states[1:], states[0])], "and")
         if symbols == ["h"]:
             return f"computes {left} of {lane}: {equations_of_all_units(network.kind)[0]}"
         return f"computes the gates {' '.join(symbols)}, and from them {left} of {lane}"
     after = carried_to(network, where, timesteps)
-    names = f"h[t={t}] and c[t={t}]" if both else f"h[t={t}]"
+    names, verb = join_words([f"{symbol}[t={t}]" for symbol in states], "and"), "are" if len(states) > 1 else "is"
     if after is not None:
-        return f"{names} of {lane} {'are' if both else 'is'} passed on to t = {after}"
+        return f"{names} of {lane} {verb} passed on to t = {after}"
     row = state_row(network, where)
-    state = f"state[0][{row}] and state[1][{row}]" if both else f"state[0][{row}]"
-    return f"{names} of {lane} {'are' if both else 'is'} returned as {state}"
+    state = join_words([f"state[{place}][{row}]" for place in range(len(states))], "and")
+    return f"{names} of {lane} {verb} returned as {state}"
 
 
 def _read_below(network: Network, where: Location) -> str:

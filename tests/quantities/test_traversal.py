@@ -2,9 +2,11 @@
 
 import pytest
 
+from rnnviz.cells import CellSpec, Gate, StateSpec, Step
 from rnnviz.core.config import Network
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.quantities.highlights import Region
+from rnnviz.quantities.output_layout import map_rows
 from rnnviz.quantities.traversal import STAGES, Traversal, stage_regions, stage_text
 
 
@@ -133,3 +135,18 @@ def test_a_network_of_one_direction_names_its_layers_without_arrows(
 ) -> None:
     network = Network(cell, 5, 10, num_layers=2)
     assert [stage_text(network, where, 8, stage) for stage in STAGES] == told
+
+
+def test_every_state_of_a_custom_cell_is_read_and_returned() -> None:
+    cell = CellSpec("mine", "Mine", lambda *_: Step(), (Gate("g", "g"),), (), (StateSpec("h"), StateSpec("m")))
+    network = Network("./mine.py", 2, 3, custom=cell)
+    last = Location(timestep=3)
+    assert [stage_text(network, Location(), 4, "read"), *(stage_text(network, last, 4, s) for s in STAGES)] == [
+        "reads x[t=0] and h0 and m0 of layer 0",
+        "reads x[t=3] and h[t=2], m[t=2] of layer 0",
+        "computes the gates g, and from them m[t=3] and h[t=3] of layer 0",
+        "h[t=3] and m[t=3] of layer 0 are returned as state[0][0] and state[1][0]",
+    ]
+    out, h, m = map_rows(network, Location(), 4)
+    assert [part.text for row in (out, h, m) for part in row.parts] == ["out[0][0]", "state[0][0][0]", "state[1][0][0]"]
+    assert [part.array for part in m.parts] == ["m"]

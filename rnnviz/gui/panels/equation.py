@@ -16,7 +16,8 @@ _WHERE = ("u = W_i2h x_t + b_i2h", "v = W_h2h h[t-1] + b_h2h")
 def equation_rows(cell: CellSpec) -> list[tuple[str, str]]:
     """Left and right side of each equation as rich text, with the definitions of the two parts last."""
     rows = [line.partition(" = ") for line in (*equations_of_all_units(cell), *_WHERE)]
-    return [(_typeset(left), _typeset(right)) for left, _, right in rows]
+    states = cell.state_symbols
+    return [(_typeset(left, states), _typeset(right, states)) for left, _, right in rows]
 
 
 def equation_table(cell: CellSpec) -> str:
@@ -33,11 +34,11 @@ def equation_words(cell: CellSpec) -> str:
     return "; ".join((*equations_of_all_units(cell), *_WHERE))
 
 
-def _typeset(side: str) -> str:
-    return "".join(_typeset_token(token) for token in _TOKEN.findall(side))
+def _typeset(side: str, states: tuple[str, ...]) -> str:
+    return "".join(_typeset_token(token, states) for token in _TOKEN.findall(side))
 
 
-def _typeset_token(token: str) -> str:
+def _typeset_token(token: str, states: tuple[str, ...]) -> str:
     if not token[0].isalpha():
         return escape(token).replace("-", "−")
     if token in _FUNCTIONS:
@@ -45,6 +46,6 @@ def _typeset_token(token: str) -> str:
     name, _, subscript = token.removesuffix(_PREVIOUS).partition("_")
     if token.endswith(_PREVIOUS):
         subscript = "t−1"
-    elif name in ("h", "c") and not subscript:
+    elif name in states and not subscript:
         subscript = "t"
     return f"<i>{name}</i>" + (f"<sub>{subscript}</sub>" if subscript else "")

@@ -201,7 +201,7 @@ class OutputMapChart(QWidget):
             return self.toolTip()
         row = next(row for row in self.rows if part in row.parts)
         lane = lane_text(self._result.inputs.network, part.where)
-        what = "cell state" if part.array == "c" else "hidden state"
+        what = {"h": "hidden state", "c": "cell state"}.get(part.array, f"state {part.array}")
         return f"{part.text}: the {what} of {lane} at t = {part.where.timestep}.\n{row.why}\nClick to go there."
 
     # Drawing
