@@ -29,7 +29,7 @@ class State:
 
     @property
     def by_symbol(self) -> dict[str, FloatArray]:
-        """The arrays by symbol: h, c, then further ones."""
+        """The arrays by symbol: h, c, then further ones, each of shape (L·D, N, H)."""
         return {"h": self.h, **({} if self.c is None else {"c": self.c}), **self.further}
 
     @property
