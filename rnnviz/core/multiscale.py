@@ -5,7 +5,6 @@ and a folder holds one memory-mapped `.npy` file for each level. A short array h
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -71,17 +70,10 @@ def values_in_levels(shape: tuple[int, ...]) -> int:
     return sum(prod(level_shape(shape, level)) for level in levels_of(shape))
 
 
-@dataclass(frozen=True)
-class Pyramid:
-    """The levels of one array, reduced in one way."""
+Pyramid: TypeAlias = Mapping[Level, LevelArray]
+"""The levels of one array, reduced in one way."""
 
-    levels: Mapping[Level, LevelArray]
-
-    def __bool__(self) -> bool:
-        return bool(self.levels)
-
-
-NO_PYRAMID = Pyramid({})
+NO_PYRAMID: Pyramid = {}
 
 
 def create_pyramid(folder: Path, name: str, dtype: str, shape: tuple[int, ...]) -> Pyramid:
@@ -108,12 +100,9 @@ def create_pyramid(folder: Path, name: str, dtype: str, shape: tuple[int, ...]) 
     OSError
         If a file cannot be created or the disk is full.
     """
-    return Pyramid(
-        {
-            level: create_mapped(_path(folder, name, level), dtype, level_shape(shape, level))
-            for level in levels_of(shape)
-        }
-    )
+    return {
+        level: create_mapped(_path(folder, name, level), dtype, level_shape(shape, level)) for level in levels_of(shape)
+    }
 
 
 def open_pyramids(folder: Path) -> dict[str, Pyramid]:
@@ -129,7 +118,7 @@ def open_pyramids(folder: Path) -> dict[str, Pyramid]:
         name, _, size = path.name.removesuffix(".npy").rpartition(".level-")
         times, _, units = size.partition("x")
         found.setdefault(name, {})[Level(int(times), int(units))] = open_mapped(path)
-    return {name: Pyramid(levels) for name, levels in found.items()}
+    return dict(found)
 
 
 def _path(folder: Path, name: str, level: Level) -> Path:

@@ -49,20 +49,20 @@ class Reduction:
         self._pyramid = create_pyramid(folder, name, dtype, shape)
         self._from_values, self._from_level = _sources(self._pyramid)
         for level in self._from_values:
-            self._pyramid.levels[level][...] = start
+            self._pyramid[level][...] = start
 
     def add(self, layer: int, direction: int, first: int, values: Values) -> None:
         """Reduce the values (B, N, U) of the time steps from `first` on."""
         for level in self._from_values:
             blocks = _reduced(self._ufunc, values, first % level.times, level)
-            lane = self._pyramid.levels[level][layer, direction]
+            lane = self._pyramid[level][layer, direction]
             place = lane[first // level.times : first // level.times + len(blocks)]
             self._ufunc(place, _in_range(blocks, place.dtype), out=place)
 
     def finish(self) -> None:
         """Make the coarser levels from the finer ones."""
         for level, (finer, share) in self._from_level.items():
-            target, source = self._pyramid.levels[level], self._pyramid.levels[finer]
+            target, source = self._pyramid[level], self._pyramid[finer]
             for layer, direction in np.ndindex(source.shape[:2]):
                 for times in _slices(source.shape, share.times):
                     blocks = _reduced(self._ufunc, source[layer, direction, times], 0, share)
@@ -147,7 +147,7 @@ def _sources(pyramid: Pyramid) -> tuple[list[Level], dict[Level, tuple[Level, Le
     """The levels that are made from the values, and for the others the finer level with how it is reduced."""
     direct: list[Level] = []
     derived: dict[Level, tuple[Level, Level]] = {}
-    for level in pyramid.levels:
+    for level in pyramid:
         finer = [one for one in (*direct, *derived) if level.times % one.times == 0 and level.units % one.units == 0]
         if finer:
             derived[level] = finer[-1], Level(level.times // finer[-1].times, level.units // finer[-1].units)

@@ -125,9 +125,9 @@ class MultiscaleReader(LaneSource):
         if times == units == 1 or self._computes(lane):
             return _EVERY_CELL
         low, high, marks = self._pyramids(lane)
-        levels = set(low.levels) & set(high.levels)
+        levels = set(low) & set(high)
         if self._marked(lane):
-            levels &= set(marks.levels)
+            levels &= set(marks)
         if self._order(lane) is not None:
             # Levels that merge units do not fit another order of the rows.
             levels = {level for level in levels if level.units == 1}
@@ -220,9 +220,9 @@ class MultiscaleReader(LaneSource):
         """The least and the largest values and the marks of some blocks of a level, each (blocks of time, of units)."""
         index = lane.layer or 0, lane.direction, blocks, self._sample
         low_of, high_of, marks_of = self._pyramids(lane)
-        low = copy_and_unmap(low_of.levels[level][index])
-        high = low if high_of is low_of else copy_and_unmap(high_of.levels[level][index])
-        marks = copy_and_unmap(marks_of.levels[level][index]) if self._marked(lane) else None
+        low = copy_and_unmap(low_of[level][index])
+        high = low if high_of is low_of else copy_and_unmap(high_of[level][index])
+        marks = copy_and_unmap(marks_of[level][index]) if self._marked(lane) else None
         return low, high, marks if marks is not None and marks.any() else None
 
     def _pyramids(self, lane: Lane) -> tuple[Pyramid, Pyramid, Pyramid]:

@@ -70,7 +70,7 @@ def unit_outline(trace: Trace, where: Location, unit: int, seen: range, pixels: 
     """The part in sight of one unit of the lane and sample of `where`; a block that holds a NaN has no number."""
     timesteps, block = trace.shape[2], block_for(seen, pixels)
     first, stop = _whole_blocks(seen, block, timesteps)
-    ends = [trace.pyramids.get(f"h.{end}", NO_PYRAMID).levels for end in ("low", "high")]
+    ends = [trace.pyramids.get(f"h.{end}", NO_PYRAMID) for end in ("low", "high")]
     kept = [level.times for level in ends[0] if level.units == 1 and level.times <= block and level in ends[1]]
     place = where.layer, where.direction, slice(first, stop), where.sample, unit
     if not kept:

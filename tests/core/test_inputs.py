@@ -92,7 +92,7 @@ def test_a_changed_folder_is_refused_and_coarser_copies_of_the_input_are_found(t
     save_inputs(folder, drawn("lstm", "float32"))
     assert dict(open_inputs(folder).pyramids) == {}
     create_mapped(folder / "input-low.level-16x1.npy", "float32", (1, 1, 1, 3, 2))[:] = 7.0
-    assert open_inputs(folder).pyramids["input-low"].levels[Level(16, 1)].min() == 7.0
+    assert open_inputs(folder).pyramids["input-low"][Level(16, 1)].min() == 7.0
     (folder / "numbers.npy").unlink()
     np.save(folder / "numbers.npy", np.zeros(7, np.float32))
     with pytest.raises(ValueError, match="reshape"):

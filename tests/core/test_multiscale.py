@@ -56,16 +56,16 @@ def test_pyramid_levels_are_found_by_name_and_read_only(tmp_path: Path, monkeypa
     drawn = np.random.default_rng(0)
     written = {name: create_pyramid(tmp_path, name, "float32", shape) for name in ("low", "difference-low")}
     for made in written.values():
-        assert list(made.levels) == [(4, 4), (16, 1)]
-        for level, array in made.levels.items():
+        assert list(made) == [(4, 4), (16, 1)]
+        for level, array in made.items():
             assert (array.shape, array.dtype) == (level_shape(shape, level), np.float32)
             array[:] = drawn.normal(size=array.shape)
     opened = open_pyramids(tmp_path)
     assert set(opened) == {"low", "difference-low"}
     for name, found in opened.items():
         assert found
-        assert set(found.levels) == {Level(4, 4), Level(16, 1)}
-        for level, array in found.levels.items():
-            np.testing.assert_array_equal(array, written[name].levels[level])
+        assert set(found) == {Level(4, 4), Level(16, 1)}
+        for level, array in found.items():
+            np.testing.assert_array_equal(array, written[name][level])
             assert not array.flags.writeable
     assert not NO_PYRAMID

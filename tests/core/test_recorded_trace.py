@@ -68,7 +68,7 @@ def test_a_trace_opens_with_its_coarser_copies(tmp_path: Path) -> None:
     create_mapped(folder / "lowest.level-16x1.npy", "float64", (3, 2, 1, SAMPLES, 4))[:] = 7.0
     opened = open_trace(folder)
     assert list(opened.pyramids) == ["lowest"]
-    assert opened.pyramids["lowest"].levels[Level(16, 1)].min() == 7.0
+    assert opened.pyramids["lowest"][Level(16, 1)].min() == 7.0
     assert (opened.engine, opened.folder) == ("manual", folder)
 
 

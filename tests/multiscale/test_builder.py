@@ -63,7 +63,7 @@ def test_every_level_holds_the_extremes_of_its_blocks(tmp_path: Path, block: int
         ("manual", "marks"): (~(over <= 1.0), np.any),
     }
     for (engine, name), (array, reduced) in expected.items():
-        levels = result[engine].pyramids[f"h.{name}"].levels
+        levels = result[engine].pyramids[f"h.{name}"]
         assert set(levels) == {Level(4, 4), Level(4, 1), Level(16, 1)}
         for level, stored in levels.items():
             for place, values in blocks_of(array, level):
@@ -79,7 +79,7 @@ def test_a_number_beyond_the_range_of_float32_is_stored_as_its_largest_and_no_in
         trace.hidden[0, 0, 3, 0, 1] = 3e38
 
     result = pyramid_result(tmp_path, 8, {"gluon": one, "manual": other}, timesteps=32)
-    high = result["manual"].pyramids["h.difference-high"].levels[Level(4, 1)]
+    high = result["manual"].pyramids["h.difference-high"][Level(4, 1)]
     assert high[0, 0, 0, 0, 1] == np.finfo(np.float32).max
 
 
@@ -188,19 +188,19 @@ def test_unknown_differences_make_their_blocks_unknown(tmp_path: Path) -> None:
     pyramids.finish()
     assert open_pyramids(tmp_path / "0") == {}
     stored = open_pyramids(tmp_path / "1")
-    assert {name: found.levels[Level(4, 1)].dtype.name for name, found in stored.items()} == {
+    assert {name: found[Level(4, 1)].dtype.name for name, found in stored.items()} == {
         **dict.fromkeys(("h.low", "h.high", "h.difference-low", "h.difference-high", "h.error_ratio"), "float32"),
         "h.marks": "bool",
     }
     for times, unknown in ((4, [2, 3]), (16, [0])):
         level = Level(times, 1)
         for name in ("h.difference-low", "h.difference-high", "h.error_ratio"):
-            missing = np.isnan(stored[name].levels[level])
+            missing = np.isnan(stored[name][level])
             assert not missing[0, 0].any()
             for place in range(32 // times):
                 assert (missing[0, 1, place] == (place in unknown)).all()
-        assert not stored["h.marks"].levels[level].any()
-        assert not np.isnan(stored["h.low"].levels[level]).any()
+        assert not stored["h.marks"][level].any()
+        assert not np.isnan(stored["h.low"][level]).any()
 
 
 @pytest.mark.parametrize("values", [1, 24, 200, 1 << 16])
@@ -213,10 +213,10 @@ def test_in_whatever_pieces_an_array_is_read_its_copies_are_the_same(
     stored = open_pyramids(tmp_path)
     assert set(stored) == {"h.low", "h.high"}
     for level in (Level(4, 4), Level(4, 1), Level(16, 1)):
-        assert {stored[name].levels[level].dtype for name in stored} == {array.dtype}
+        assert {stored[name][level].dtype for name in stored} == {array.dtype}
         for place, block in blocks_of(array, level):
-            assert stored["h.low"].levels[level][place] == block.min()
-            assert stored["h.high"].levels[level][place] == block.max()
+            assert stored["h.low"][level][place] == block.min()
+            assert stored["h.high"][level][place] == block.max()
 
 
 def test_only_a_stored_and_long_trace_needs_a_pyramid(tmp_path: Path) -> None:
