@@ -202,6 +202,11 @@ class Format:
         reader: Callable[[Path], TensorFile] = self.module.open_tensors
         return reader(model_in(path))
 
+    def files_beside(self, path: Path) -> list[str]:
+        """The names of the files, in or below its folder, that a file is read with."""
+        find: Callable[[Path], list[str]] | None = getattr(self.module, "files_beside", None)
+        return [] if find is None else find(path)
+
     @property
     def module(self) -> ModuleType:
         """The imported reader."""
@@ -243,7 +248,7 @@ def format_of(path: Path) -> Format:
     other = other_format(path, head)
     if other is not None:
         raise other.refused(path)
-    known = _by_ending(path)
+    known = by_ending(path)
     if known is None:
         what = "a Python pickle, whose code is never run" if _PICKLE.match(head) else "not a supported model file"
         raise InputError(f"{path} is {what}: it must be one of {', '.join(ENDINGS)}, or a folder of .npy files.")
@@ -326,7 +331,8 @@ def _by_members(path: Path) -> Format | None:
     return NUMPY if any(name.endswith(".npy") for name in names) else None
 
 
-def _by_ending(path: Path) -> Format | None:
+def by_ending(path: Path) -> Format | None:
+    """The format of files with the ending of this one."""
     name = path.name.lower()
     # Variants have their names within it, as in model.safetensors.index.fp16.json.
     name = re.sub(r"\.index\.\w+\.json$", ".index.json", name)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.io.model_formats.keras_config import configured_layers
-from rnnviz.io.model_formats.keras_file import KerasFile, read_array, read_tree
+from rnnviz.io.model_formats.keras_file import KerasFile, config_beside, read_array, read_tree
 from rnnviz.io.model_formats.keras_layers import cells_of, configured_layer, inferred_layer, stored_cells, unconfigured
 from rnnviz.io.model_formats.model_file import ModelFile, StoredLayer, readable, unsupported, with_stacks
 from rnnviz.io.model_formats.rnn_entry import Tensor, TensorFile
@@ -66,3 +66,9 @@ def open_tensors(path: Path) -> TensorFile:
             return read_array(weights, arrays[name])
 
     return TensorFile({name: Tensor(array.shape, array.dtype) for name, array in arrays.items()}, read)
+
+
+def files_beside(path: Path) -> list[str]:
+    """The config beside the weights of an archive that was unpacked."""
+    config = config_beside(path)
+    return [] if config is None else [config.name]

@@ -187,8 +187,13 @@ class _Part:
     shape: tuple[int, ...]
 
 
-def symbol_beside(path: Path) -> Path:
-    """Where the symbol of a checkpoint's weights is, if it was saved with one."""
+def files_beside(path: Path) -> list[str]:
+    """The symbol of a checkpoint's weights, if it was saved with one."""
+    symbol = _symbol_of(path)
+    return [symbol.name] if symbol.is_file() else []
+
+
+def _symbol_of(path: Path) -> Path:
     return path.with_name(f"{_EPOCH.sub('', path.stem)}-symbol.json")
 
 
@@ -196,7 +201,7 @@ def unpacked_vectors(file: TensorFile, path: Path) -> TensorFile:
     """The arrays of `file`; a packed vector of known sizes is the arrays that lie in it, others are unreadable."""
     parts: dict[str, _Part] = {}
     tensors: dict[str, Tensor] = {}
-    symbol = symbol_beside(path)
+    symbol = _symbol_of(path)
     for name, tensor in file.tensors.items():
         match = PACKED.fullmatch(name)
         if match is None or len(tensor.shape) != 1:

@@ -182,6 +182,28 @@ def _depends_on(upper: RecurrentNode, layers: Sequence[RecurrentNode]) -> bool:
     return any(layer.placed.key in ancestors for layer in layers)
 
 
+def files_beside(path: Path) -> list[str]:
+    """The files of weights in or below the model's folder."""
+    stored = (entry for tensor in _tensors(_load(path).graph) for entry in tensor.external_data)
+    names = dict.fromkeys(entry.value for entry in stored if entry.key == "location")
+    folder = path.parent.resolve()
+    for name in names:
+        if not (path.parent / name).resolve().is_relative_to(folder):
+            raise InputError(f'{path} cannot be copied: its weights are in "{name}", outside the model\'s folder.')
+    return list(names)
+
+
+def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                yield from _tensors(inner)
+
+
 @contextmanager
 def _names_as_text(path: Path, fault: str) -> Iterator[None]:
     """Names that are no UTF-8 are met where they are read."""

@@ -12,6 +12,7 @@ from rnnviz.io.model_formats.infer_network import IN_PYTORCH
 from rnnviz.io.model_formats.model_file import ModelFile
 from rnnviz.io.model_formats.named_arrays import read_tensor
 from rnnviz.io.model_formats.rnn_entry import Tensor, TensorFile
+from rnnviz.io.model_formats.shards import files_beside as files_beside
 from rnnviz.io.model_formats.shards import shard_or_whole
 
 _DTYPES = {

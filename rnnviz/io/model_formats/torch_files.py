@@ -31,6 +31,7 @@ from rnnviz.io.model_formats.safe_pickle import (
     Unpickler,
     contents,
 )
+from rnnviz.io.model_formats.shards import files_beside as files_beside
 from rnnviz.io.model_formats.shards import shard_or_whole
 
 _CONFIG = "data/weights/model_weights_config.json"
