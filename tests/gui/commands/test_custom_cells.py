@@ -17,7 +17,6 @@ from rnnviz.gui.recovery.view_state import view_state_of
 from rnnviz.io.resources import resource_path
 from rnnviz.io.session.archive import write_session
 from rnnviz.io.session.manifest import SavedDocument, SavedSession, SavedViewState
-from rnnviz.io.templates import CELL_STARTER
 from tests.gui.commands.test_custom_step_commands import press, question
 
 
@@ -94,7 +93,7 @@ def test_a_new_cell_is_written_and_runs_without_a_question(qtbot: Any, window: M
     with qtbot.waitSignal(window.runner.finished, timeout=30_000):
         dialog.fileSelected.emit(str(path))
         dialog.close()
-    assert path.read_text(encoding="utf-8") == CELL_STARTER
+    assert path.read_bytes() == resource_path("starters", "cell.py").read_bytes()
     assert window.session.config.network.cell == str(path)
     assert window.session.config.network.kind.title == "My cell"
     assert window.verdict.state == "agree"
