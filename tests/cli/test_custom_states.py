@@ -130,6 +130,15 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory, shared_worker: None) -> 
     return of
 
 
+@pytest.mark.skipif(not ENGINES, reason="another engine that gives the states")
+@pytest.mark.parametrize(("cell", "states"), [("three_states", {"c", "m"}), ("projected", {"s", "q"})])
+def test_every_state_is_compared(cell: str, states: set[str], whole_run: Callable[[str], tuple[Path, Arrays]]) -> None:
+    config, _ = whole_run(cell)
+    summary = json.loads((config.parent / "run.json").read_text(encoding="utf-8"))
+    assert set(summary["arrays"]) == states
+    assert {array["mismatched"] for array in summary["arrays"].values()} == {0}
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_engine_computes_every_state(cell: str, whole_run: Callable[[str], tuple[Path, Arrays]]) -> None:
     config, arrays = whole_run(cell)
