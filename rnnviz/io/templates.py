@@ -16,8 +16,8 @@ rnnviz calls step once per time step of every layer and direction, and compares 
 It runs again each time you save this file.
 
 x      (N, I)  input of this layer at this time step: the sequence, or the output of the layer below
-state  {tuple:6}  the previous state, each (N, H)
-p              p.i2h_weight ({rows}, I), p.h2h_weight ({rows}, H), p.i2h_bias ({rows},), p.h2h_bias ({rows},)
+state  {tuple:6}  the previous state, {sizes}
+p              {parameters}
 
 Return the new state as a tuple: {tuple}.
 """
@@ -41,10 +41,29 @@ def starter(cell: str | CellSpec) -> str:
         equations="\n".join(equations_of_all_units(kind)),
         gates=f"; gate rows {', '.join(gates)}" if len(gates) > 1 else "",
         tuple=f"({', '.join(states)})" if len(states) > 1 else f"({states[0]},)",
-        rows="H" if len(gates) == 1 else f"{len(gates)}·H",
+        sizes=_sizes(kind),
+        parameters=_parameters(kind),
         helpers="\n".join([*helpers, "", "", ""]) if helpers else "",
         lines="\n".join(f"    {line}" for line in lines),
     )
+
+
+def _sizes(cell: CellSpec) -> str:
+    """The shapes of the states: "each (N, H)", or "h (N, P), c (N, H)" with a projection."""
+    if all(state.size == "H" for state in cell.states):
+        return "each (N, H)"
+    return ", ".join(f"{state.symbol} (N, {state.size})" for state in cell.states)
+
+
+def _parameters(cell: CellSpec) -> str:
+    """The parameters with their shapes."""
+    rows, recurrent = (
+        "H" if len(gates) == 1 else f"{len(gates)}·H" for gates in (cell.gate_symbols, cell.recurrent_gates)
+    )
+    shapes = {"i2h_weight": f"({rows}, I)", "h2h_weight": f"({recurrent}, {cell.states[0].size})"}
+    shapes |= {"i2h_bias": f"({rows},)", "h2h_bias": f"({recurrent},)"}
+    shapes |= {p.name: f"({', '.join(p.shape)}{',' * (len(p.shape) == 1)})" for p in cell.parameters}
+    return ", ".join(f"p.{name} {shapes[name]}" for name in shapes if name in cell.initializers())
 
 
 def write_starter(cell: str | CellSpec, path: Path) -> None:

@@ -1,5 +1,6 @@
 """The template of a custom step computes its cell."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from rnnviz.cells import CELLS
 from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core.config import Config
 from rnnviz.io.templates import starter, write_starter
+from tests.cells.layers import EXAMPLES
 from tests.lessons.test_lesson_content import retired_words
 from tests.profiles import slow_except
 from tests.shared_worker import Run, run_shared
@@ -43,3 +45,12 @@ def test_the_docstring_has_the_equations_and_no_retired_word(cell: str) -> None:
     docstring = starter(cell).split('"""')[1]
     assert docstring.startswith("\n".join(equations_of_all_units(cells.CELLS[cell])))
     assert retired_words(docstring) == []
+
+
+@pytest.mark.parametrize("name", ["indrnn", "sru"])
+def test_the_docstring_of_a_custom_cell_has_its_own_parameters_only(name: str) -> None:
+    cell = EXAMPLES[name]
+    text = starter(cell)
+    line = next(line for line in text.splitlines() if line.startswith("p  "))
+    named = re.findall(r"p\.(\w+) \(", line)
+    assert named == list(cell.initializers())
