@@ -16,6 +16,8 @@ from rnnviz.io.session.manifest import ENDING
 from rnnviz.sweeps.grid import is_sweep, is_sweep_results
 
 _WEIGHT = re.compile(r"[lr]\d+_\w+")
+_CELL_STEP = re.compile(r"^def step\(\s*u\s*,\s*v\s*,", re.MULTILINE)
+_MOST_CODE = 1 << 20
 _STATE = {"h", "c"}
 _RECORDED = {"hidden", "output", "state"}
 
@@ -59,7 +61,7 @@ def _is_for_the_network(names: set[str]) -> bool:
 
 
 def config_with(config: Config, path: Path) -> Config:
-    """The config with a file added: a sequence, weights, an initial state, recorded outputs, or a custom step.
+    """The config with a file added: a sequence, weights, an initial state, recorded outputs, or a custom step or cell.
 
     Raises
     ------
@@ -68,7 +70,7 @@ def config_with(config: Config, path: Path) -> Config:
     """
     ending = path.suffix.lower()
     if ending == ".py":
-        return comparing_own(config, path)
+        return of_cell(config, path) if _declares_cell(path) else comparing_own(config, path)
     if ending in SEQUENCES and ending != ".npz":
         return replace(config, sequence=config.sequence.of_file(str(path)))
     if ending == ".npz":
@@ -89,8 +91,8 @@ def config_with(config: Config, path: Path) -> Config:
         )
     raise InputError(
         f'{path} is not supported (got ending "{path.suffix}"): drop a config or sweep (.toml), a session ({ENDING}), '
-        f"a custom step (.py), a sequence ({', '.join(SEQUENCES)}), weights, an initial state or recorded outputs "
-        f"(.npz), or a model ({', '.join(ENDINGS)})."
+        f"a custom step or cell (.py), a sequence ({', '.join(SEQUENCES)}), weights, an initial state or recorded "
+        f"outputs (.npz), or a model ({', '.join(ENDINGS)})."
     )
 
 
@@ -104,6 +106,20 @@ def comparing_own(config: Config, path: Path) -> Config:
         return config
     others = tuple(other for other in compare.candidates if other != "manual")
     return replace(config, compare=replace(compare, candidates=(*others, name)))
+
+
+def _declares_cell(path: Path) -> bool:
+    """Whether the text of a Python file has the step of a custom cell; nothing of it runs."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return _CELL_STEP.search(file.read(_MOST_CODE)) is not None
+    except OSError:
+        return False  # the run reports the unreadable file
+
+
+def of_cell(config: Config, path: Path) -> Config:
+    """The config with a custom cell in place of its cell."""
+    return replace(config, network=replace(config.network, cell=str(path), custom=None))
 
 
 def of_new_cell(config: Config, path: Path) -> Config:

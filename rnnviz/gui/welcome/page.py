@@ -26,7 +26,7 @@ _INDENT = 12
 """Left margin of the text of an entry."""
 _MOST_RECENT = 5
 _PROMISE = "See and check every value in a recurrent network."
-_DROP = "Or drop a file here: a config, a model, an array, or a custom step."
+_DROP = "Or drop a file here: a config, a model, an array, or a custom step or cell."
 
 
 class WelcomePage(QScrollArea):

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 from rnnviz.core.config import Config, InitialStateSource, Network, ParameterSource
 from rnnviz.engines.user_code.cell_file import load_cell
-from rnnviz.gui.commands.file_kinds import of_new_cell
+from rnnviz.gui.commands.file_kinds import config_with, of_new_cell
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.panels.editors import FileChoiceEditor
 from rnnviz.gui.recovery.view_state import view_state_of
@@ -100,6 +100,14 @@ def test_a_new_cell_is_written_and_runs_without_a_question(qtbot: Any, window: M
     window.document.undo()
     assert window.session.config.network.cell != str(path)
     window.control.auto_run.cancel()
+
+
+def test_a_dropped_cell_is_the_network_s_cell_and_a_dropped_step_an_engine(mine: Path, tmp_path: Path) -> None:
+    config = Config.from_mapping({"network": {"cell": "lstm", "input_size": 2, "hidden_size": 3}})
+    assert config_with(config, mine).network.cell == str(mine)
+    step = tmp_path / "step.py"
+    step.write_text("def step(x, state, p):\n    return state\n", encoding="utf-8")
+    assert config_with(config, step).compare.candidates == (str(step),)
 
 
 def test_a_new_cell_leaves_what_belongs_to_another_one(tmp_path: Path) -> None:
