@@ -206,3 +206,8 @@ def test_activations_of_another_library_are_those_of_the_papers(name: str) -> No
     x = np.linspace(-3.0, 3.0, 25)
     expected = [function(activation.name, activation.alpha, activation.beta)(v) for v in x]
     np.testing.assert_allclose(library.activate(activation, x), expected, rtol=1e-12, atol=1e-14)
+
+
+def test_an_infinite_limit_of_another_library() -> None:
+    library = NamedFunctions(lambda x, w: x @ w.T, np.vectorize(logistic), np.vectorize(math.erf), np)
+    np.testing.assert_array_equal(library.activate(Activation("clip", math.inf), np.array([-9.0, 9.0])), [-9.0, 9.0])

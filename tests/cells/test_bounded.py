@@ -290,3 +290,20 @@ def test_a_recorded_state_is_taken_with_its_own_rounding(stored_as: str) -> None
     assert (np.abs(last.value - own["c"][16]) <= ALLOWED * step * (1.0 + 1e-6)).all()
     free = ours(layer, {"h": own["h"]}, None, stored_as, narrowed=False)["last"]
     assert (free.bound > last.bound).any()
+
+
+def gate_of_both_states(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """An output gate that sees the new cell state and the previous h, unit by unit."""
+    i, g = sigmoid(u.i + v.i), tanh(u.g + v.g)
+    c = state.c + 0.1 * i * g
+    o = sigmoid(u.o + v.o + 0.5 * c - 0.5 * state.h)
+    return Step(c=c, o=o, h=o * tanh(c))
+
+
+def test_an_output_gate_that_reads_both_states_narrows_c() -> None:
+    cell = CellSpec("both", "", gate_of_both_states, tuple(Gate(k, k) for k in "igo"), states=LSTM.states)
+    layer = draw_layer(cell, timesteps=170, scale=0.3).in_type("float32")
+    own = traced(layer)
+    narrow, free = ours(layer, {"h": own["h"]}, None), ours(layer, {"h": own["h"]}, None, narrowed=False)
+    assert (narrow["last"].bound < 0.5 * free["last"].bound).any()
+    assert (np.abs(own["c"] - narrow["c"].value) <= ALLOWED * narrow["c"].bound).all()

@@ -10,15 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.cells import CELLS, CellSpec, Sizes, Step, Values
-from rnnviz.cells.activations import sigmoid
+from rnnviz.cells.activations import sigmoid, tanh
 from rnnviz.cells.gru import GRU
 from rnnviz.cells.interpreters import layout
 from rnnviz.cells.interpreters.arrays import step_values
+from rnnviz.cells.interpreters.bounded import BoundedLayer, bounded_block
 from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.layout import SMALL_PRODUCT, Layout, aligned, choose_order, has_small_products
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.cells.interpreters.program_source import Form, listing, program_source
 from rnnviz.cells.interpreters.schedule import schedule
+from rnnviz.cells.interpreters.symbols import code_lines, helper_lines
 from rnnviz.cells.lstm import LSTM
 from rnnviz.cells.rnn import RNN_TANH
 from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer
@@ -210,11 +212,65 @@ def many_terms(u: Values, v: Values, state: Values, p: Values) -> Step:
     return Step(i=i, g=g, h=g * state.h * i, c=i - g)
 
 
+def parts_of_other_gates(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """The input part of one gate beside the recurrent part of the other."""
+    i, g = sigmoid(u.i + v.g), sigmoid(u.g + v.i)
+    return Step(i=i, g=g, h=i * g, c=state.c)
+
+
+def rows_used_twice(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """Both products with the rows of g need these as they are, though a sigmoid reads one alone."""
+    i = sigmoid(u.i + v.i)
+    g = sigmoid(u.g + (i * state.h).recurrent("g"))
+    return Step(i=i, g=g, h=i * tanh(i.recurrent("g")), c=g)
+
+
+def values_that_are_not_computed(u: Values, v: Values, state: Values, p: Values) -> Step:
+    return Step(i=u.i, g=state.c, h=sigmoid(u.g + v.g), c=2 * u.i)
+
+
+def states_read_late(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """Both previous states are read after the new ones are known, each by another line."""
+    c = sigmoid(u.i + v.i)
+    i = sigmoid(u.g) * state.c
+    h = sigmoid(i + c)
+    return Step(c=c, i=i, h=h, g=h - state.h)
+
+
+UNUSUAL = [
+    states_exchanged, one_value_under_two_names, parts_used_twice, two_recurrent_parts, many_terms,
+    parts_of_other_gates, rows_used_twice, values_that_are_not_computed, states_read_late,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("step", UNUSUAL)
+def test_unusual_steps_in_other_forms(step) -> None:  # type: ignore[no-untyped-def]
+    """With bounds, and as the source of a notebook."""
+    cell = CellSpec(step.__name__, "", step, LSTM.gates[:1] + LSTM.gates[2:3], states=LSTM.states)
+    layer = draw_layer(cell, timesteps=4, scale=0.4)
+    lines = code_lines(cell)
+    source, names = "\n".join([*helper_lines(lines), *lines]), layer.parameters | layer.state | {"np": np}
+    state, expected = layer.state, {name: np.empty((4, 3, 4)) for name in trace(cell).values}
+    for t, x in enumerate(layer.x):
+        values = step_values(cell, layer.parameters, x, state)
+        state = {key: values[key] for key in state}
+        names["x"] = x
+        exec(source, names)
+        for key in state:
+            np.testing.assert_allclose(names[key], state[key], rtol=0.0, atol=1e-13, err_msg=key)
+        for key, value in values.items():
+            expected[key][t] = value
+    bounded = BoundedLayer(cell, layer.parameters)
+    found, _ = bounded_block(
+        bounded, layer.x, layer.before(expected["h"]), {"c": bounded.leaf(layer.state["c"])}, names=tuple(expected)
+    )
+    for key, value in expected.items():
+        np.testing.assert_allclose(found[key].value, value, rtol=0.0, atol=1e-13, err_msg=key)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("order", ["samples", "features"])
-@pytest.mark.parametrize(
-    "step", [states_exchanged, one_value_under_two_names, parts_used_twice, two_recurrent_parts, many_terms]
-)
+@pytest.mark.parametrize("step", UNUSUAL)
 def test_unusual_steps(step, order: layout.Order, dtype: str) -> None:  # type: ignore[no-untyped-def]
     cell = CellSpec(step.__name__, "", step, LSTM.gates[:1] + LSTM.gates[2:3], states=LSTM.states)
     layer = draw_layer(cell, timesteps=4, scale=0.4).in_type(dtype)

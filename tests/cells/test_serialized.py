@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from rnnviz.cells import CELLS, CellError, CellSpec
+from rnnviz.cells.activations import elu, hard_sigmoid
 from rnnviz.cells.interpreters.arrays import step_values
+from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core.cell_json import cell_from_json, cell_to_json
 from tests.cells.layers import ALL_CELLS, draw_layer
@@ -69,3 +71,11 @@ def test_a_cell_goes_to_another_process(name: str) -> None:
         there = pickle.loads(pickle.dumps(cell))
         assert there == cell
         assert hash(there) == hash(cell)
+
+
+def test_constants_of_activations_are_kept() -> None:
+    made = {"gate": hard_sigmoid.with_constants(0.3, 0.4), "candidate": elu.with_constants(1.7)}
+    cell = CELLS["gru"].with_activations(**made)
+    read = cell_from_json(cell_to_json(cell))
+    for name, gate in (("r", "gate"), ("n", "candidate")):
+        assert trace(read).values[name].activation == made[gate]

@@ -137,10 +137,11 @@ def _plan(graph: Graph, carried: tuple[str, ...], names: tuple[str, ...]) -> Pla
     late = {node for node in every if graph.depends(node, lambda n: n.op == "state" and n.name in carried)}
     read_late = {arg for node in late for arg in node.args}
     loop = [node for node in ordered(new) if node in late and node.op not in LEAVES]
-    read = {arg for node in loop for arg in node.args if arg not in late}
+    # A new state may depend on no carried one.
+    read = {arg for node in loop for arg in node.args if arg not in late} | (new - late)
     over_time = [node for node in read if graph.depends(node, lambda n: n.op in ("u", "v", "state"))]
     return Plan(
-        at_once=[n for n in every if n not in late and n in wanted | read_late and len(n.shape) < 2],
+        at_once=[n for n in every if n not in late and n in wanted | read_late | new and len(n.shape) < 2],
         loop=loop,
         states=[node for node in late if node.op == "state"],
         over_time=over_time,

@@ -365,8 +365,12 @@ def _hidden_scale(graph: Graph) -> FloatArray:
 
 @lru_cache(maxsize=256)
 def _lone_sums(graph: Graph) -> list[Node]:
-    """The sums u.k + v.k whose parts nothing else reads."""
-    sums = [node for node in graph.nodes if node.op == "plus" and [arg.op for arg in node.args] == ["u", "v"]]
+    """The sums u.k + v.k of one gate whose parts nothing else reads."""
+    sums = [
+        node
+        for node in graph.nodes
+        if node.op == "plus" and [arg.op for arg in node.args] == ["u", "v"] and node.args[0].name == node.args[1].name
+    ]
     readers = Counter([*graph.values.values(), *(arg for node in graph.nodes for arg in node.args)])
     return [node for node in sums if all(readers[arg] == 1 for arg in node.args)]
 
