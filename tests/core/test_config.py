@@ -9,10 +9,11 @@ from hypothesis import given
 
 from rnnviz.cells import CellSpec, Gate, StateSpec, Step, Values, tanh
 from rnnviz.cells.activations import Function
-from rnnviz.core.config import DEFAULT_TOLERANCES, Config, Network
+from rnnviz.core.config import DEFAULT_TOLERANCES, PROJECTIONS, Config, Network
 from rnnviz.core.errors import ConfigError, InputError
 from rnnviz.core.schema import declarations
 from rnnviz.core.sequence import alphabet
+from rnnviz.core.words import join_words
 from tests.core.config_factories import config, mapping, refusal
 from tests.strategies import any_config_mappings
 
@@ -313,3 +314,15 @@ def test_the_file_of_a_custom_cell_has_a_path_without_a_null_character() -> None
     assert declarations(Network)["cell"].is_path("./x.py")
     assert not declarations(Network)["cell"].is_path("./x\0.py")
     assert not declarations(Network)["cell"].is_path("lstm")
+
+
+def test_a_bidirectional_network_is_not_reversed() -> None:
+    tables = {"cell": "gru", "input_size": 2, "hidden_size": 3, "reverse": True}
+    assert refusal({"network": {**tables, "bidirectional": True}}).key == "network.reverse"
+    assert Config.from_mapping({"network": tables}).network.reverse
+
+
+def test_the_cells_with_a_projection_are_named() -> None:
+    error = refusal({"network": {"cell": "gru", "input_size": 2, "hidden_size": 3, "projection_size": 2}})
+    assert error.key == "network.projection_size"
+    assert f"needs the cell {join_words(PROJECTIONS, 'or')}, but" in error.sentence

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnviz.cells import CELLS
 from rnnviz.core.axis_labels import UNNAMED, Names
+from rnnviz.core.cell_json import cell_to_json
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.initial_state import draw_initial_state
@@ -97,3 +99,21 @@ def test_a_changed_folder_is_refused_and_coarser_copies_of_the_input_are_found(t
     np.save(folder / "numbers.npy", np.zeros(7, np.float32))
     with pytest.raises(ValueError, match="reshape"):
         open_inputs(folder)
+
+
+def test_a_custom_cell_is_stored_with_the_inputs(tmp_path: Path) -> None:
+    cell = CELLS["gru"].with_clip(2.0)
+    config = Config.from_mapping({"network": {"cell": "./x.py", "input_size": 2, "hidden_size": 4}})
+    config = with_sequence_shape(config.with_custom_cell(cell), (5, 3, 2))
+    network = config.network
+    inputs = Inputs(
+        config,
+        draw_sequence(config.sequence, network.input_size, network.dtype),
+        draw_parameters(network, config.parameters),
+        draw_initial_state(network, config.initial_state, 3),
+    )
+    save_inputs(tmp_path / "x", inputs)
+    read = open_inputs(tmp_path / "x")
+    assert read.network.is_known
+    assert cell_to_json(read.network.kind) == cell_to_json(cell)
+    np.testing.assert_array_equal(read.sequence, inputs.sequence)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from rnnviz.cells import CELLS
 from rnnviz.core.config import Config, Network
 from rnnviz.core.errors import EngineError
 from rnnviz.engines.registry import ENGINES, load_engine
@@ -89,3 +90,16 @@ def test_progress_grows_to_one_and_the_inputs_stay() -> None:
     assert told == [1 / 3, 2 / 3, 1.0]
     for name, array in before.items():
         np.testing.assert_array_equal(inputs.parameters[name], array)
+
+
+def test_peepholes_are_those_of_plain_loops() -> None:
+    inputs = inputs_of({"timesteps": 4, "batch_size": 2}, cell="lstm_peephole", hidden_size=5, bidirectional=True)
+    trace, _ = computed(load_engine("onnx"), inputs)
+    assert_agrees(trace, recurrence(inputs), 2e-5)
+
+
+def test_a_custom_cell_is_none_of_onnx() -> None:
+    config = Config.from_mapping({"network": {"cell": "./x.py", "input_size": 2, "hidden_size": 3}})
+    network = config.with_custom_cell(CELLS["gru"]).network
+    unsupported = {name for name, entry in ENGINES.items() if entry.unsupported_reason(network) is not None}
+    assert unsupported == {"onnx"}

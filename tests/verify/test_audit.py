@@ -1,10 +1,13 @@
 """The step audit: correct engines pass, and of a wrong one the first wrong step is named."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnnviz.cells.interpreters.bounded import BoundedLayer
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core.config import Config, Network
 from rnnviz.core.trace import Trace
@@ -12,6 +15,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
+from rnnviz.verify.step_inputs import bounded_layer
 from tests.oracles.computed import computed
 from tests.profiles import slow_except
 from tests.strategies import configs
@@ -295,3 +299,35 @@ def test_recorded_cell_states_keep_the_bounds_of_a_long_sequence_small() -> None
                 bounds.append(size)
                 break
     assert bounds[0] < bounds[1]
+
+
+@pytest.mark.parametrize("lane", [None, 0, 1, 2, 3])
+def test_final_cell_states_of_every_lane_are_checked(lane: int | None) -> None:
+    inputs = inputs_of({"timesteps": 5, "batch_size": 2}, cell="lstm", hidden_size=3, num_layers=2, bidirectional=True)
+    trace, _ = computed(ManualEngine(), inputs)
+    assert trace.state_c is not None
+    final = np.array(trace.state_c)
+    if lane is not None:
+        final[lane, 1, 2] += 0.125
+    checks = {check.name: check.holds for check in audit(inputs, trace.with_arrays({"state.c": final})).checks}
+    assert checks == {
+        "cell follows from the hidden states": True,
+        "state[1] follows from the hidden states": lane is None,
+    }
+
+
+def test_an_upper_layer_reads_values_that_were_rounded_when_stored() -> None:
+    inputs = inputs_of({"timesteps": 5, "batch_size": 2}, {"scale": 0.8}, cell="rnn_relu", hidden_size=20, num_layers=3)
+    trace, _ = computed(ManualEngine(), inputs)
+    half = replace(trace, precision="float16", computed_in="float32")
+    layers = [bounded_layer(inputs, half, k, 0, None) for k in (0, 1)]
+    plain = [
+        BoundedLayer(inputs.network.kind, vars(inputs.parameters.layer(k, 0)), None, 0.0, "float16") for k in (0, 1)
+    ]
+    x, h = np.ones((5, 2, 5)), np.ones((5, 2, 20))
+    bounds = [
+        next(iter(layer.parts(x if k == 0 else h, h).values())).bound
+        for layer, k in zip((*layers, *plain), (0, 1, 0, 1), strict=True)
+    ]
+    np.testing.assert_array_equal(bounds[0], bounds[2])
+    assert (bounds[1] > bounds[3]).all()
