@@ -13,7 +13,6 @@ CORE = sorted((ROOT / "core").glob("*.py"))
 VERIFY = [ROOT / "verify" / f"{name}.py" for name in ("compare", "invariants", "metrics", "mismatches", "result")]
 ENGINES = [ROOT / "engines/base.py"]
 EXECUTION = [ROOT / "execution" / f"{name}.py" for name in ("pipeline", "supervisor")]
-INPUTS = [ROOT / "io" / f"{name}.py" for name in ("config_toml", "inputs", "outputs")]
 WITHOUT_SECTIONS = {
     "axis_labels",
     "engine_spec",
@@ -68,7 +67,7 @@ def test_a_function_that_returns_arrays_documents_their_shape(path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "path", [*PUBLIC, *CORE, *VERIFY, *ENGINES, *EXECUTION, *INPUTS], ids=lambda path: str(path.relative_to(ROOT))
+    "path", [*PUBLIC, *CORE, *VERIFY, *ENGINES, *EXECUTION], ids=lambda path: str(path.relative_to(ROOT))
 )
 def test_parameters_and_results_have_sections(path: Path) -> None:
     fewest = 1 if path in PUBLIC else 2

@@ -300,13 +300,13 @@ def create_trace(
     return Trace(engine, {name: arrays[name] for name in shapes}, folder=folder, reverse=network.reverse)
 
 
-def add_array(trace: Trace, name: str, dtype: str, shape: tuple[int, ...]) -> FloatArray:
-    """Create another array of a stored trace, which `open_trace` finds.
+def add_array(folder: Path, name: str, dtype: str, shape: tuple[int, ...]) -> FloatArray:
+    """Create another array in the folder of a stored trace, where `open_trace` finds it.
 
     Parameters
     ----------
-    trace : Trace
-        A trace with a folder.
+    folder : Path
+        The folder.
     name, dtype : str
         Name and type of the array.
     shape : tuple of int
@@ -322,8 +322,7 @@ def add_array(trace: Trace, name: str, dtype: str, shape: tuple[int, ...]) -> Fl
     OSError
         If the file exists or the disk is full.
     """
-    assert trace.folder is not None
-    array: FloatArray = create_mapped(_path(trace.folder, name), dtype, shape)
+    array: FloatArray = create_mapped(_path(folder, name), dtype, shape)
     return array
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from rnnviz.core.config import Config
@@ -166,20 +167,17 @@ def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: 
             notify(Stage(StageKind.AUDITING, name), _AUDIT * (place + done) / len(traces))
 
         full = request.audit == "full"
-        derived = _derived_states(inputs, trace, full=full)
-        audits[name] = audit(
-            inputs,
-            trace,
-            comparisons,
-            traces=traces,
-            full=full,
-            progress=progress,
-            folder=trace.folder,
-            derived=derived,
-        )
-        for symbol, array in derived.items():
-            assert trace.folder is not None
-            build_values(trace.folder, f"{DERIVED}{symbol}", array)
+        with _derived_states(inputs, trace, full=full) as derived:
+            audits[name] = audit(
+                inputs,
+                trace,
+                comparisons,
+                traces=traces,
+                full=full,
+                progress=progress,
+                folder=trace.folder,
+                derived=derived,
+            )
     known = {(check.engine, check.name) for check in checks}
     added = tuple(c for found in audits.values() for c in found.checks if (c.engine, c.name) not in known)
     diagnoses = {}
@@ -197,13 +195,25 @@ def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: 
     return Judgment(audits, diagnoses, blind, cure, causes, added)
 
 
-def _derived_states(inputs: Inputs, trace: Trace, *, full: bool) -> dict[str, FloatArray]:
-    """New arrays of a stored trace for the states that the engine does not give, if the audit follows every step."""
+@contextmanager
+def _derived_states(inputs: Inputs, trace: Trace, *, full: bool) -> Iterator[dict[str, FloatArray]]:
+    """New arrays of a stored trace for the states that the engine does not give, if the audit follows every step.
+
+    The window opens the trace while they are filled, so their files move there once they are complete.
+    """
     if trace.folder is None or trace.partial or not follows_all(trace.shape, full=full):
-        return {}
+        yield {}
+        return
     missing = [symbol for symbol in inputs.network.kind.state_symbols if symbol not in trace]
     shapes = {s: inputs.network.hidden_shape(inputs.timesteps, inputs.batch_size, s) for s in missing}
-    return {s: add_array(trace, f"{DERIVED}{s}", inputs.network.dtype, shape) for s, shape in shapes.items()}
+    with TemporaryDirectory(dir=trace.folder) as name:
+        folder = Path(name)
+        arrays = {s: add_array(folder, f"{DERIVED}{s}", inputs.network.dtype, shape) for s, shape in shapes.items()}
+        yield arrays
+        for symbol, array in arrays.items():
+            build_values(folder, f"{DERIVED}{symbol}", array)
+        for path in folder.iterdir():
+            path.rename(trace.folder / path.name)
 
 
 def _apart(engine: str, comparisons: Sequence[Comparison]) -> bool:

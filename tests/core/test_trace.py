@@ -95,7 +95,7 @@ def test_a_small_trace_is_one_file_and_a_large_one_is_not(tmp_path: Path, monkey
 
 def test_an_added_array_is_opened_with_the_others(tmp_path: Path) -> None:
     trace = create_trace(tmp_path / "engine", "manual", GRU, 5, 3)
-    add_array(trace, "grad.h", "float64", trace.shape)[:] = 4.0
+    add_array(tmp_path / "engine", "grad.h", "float64", trace.shape)[:] = 4.0
     opened = open_trace(tmp_path / "engine")
     assert sorted(opened) == ["grad.h", "h", "out", "state.h"]
     assert sorted(opened.over_time()) == ["grad.h", "h"]

@@ -47,6 +47,20 @@ def test_the_audit_stores_the_cell_states_of_an_engine_that_gives_none(tmp_path:
     np.testing.assert_allclose(traces["torch"]["derived.c"], traces["manual"]["c"], atol=1e-12)
 
 
+def test_the_stored_cell_states_appear_once_they_are_complete(tmp_path: Path) -> None:
+    folder, seen = tmp_path / "run", []
+    request = RunRequest(config_of("lstm"), load_inputs, "auto")
+    outcome = compute(request, folder, lambda *_: None)
+
+    def open_meanwhile(*_: object) -> None:
+        array = open_traces(config_of("lstm"), folder)["torch"].get("derived.c")
+        seen.append("absent" if array is None else "complete" if array.all() else "incomplete")
+
+    judge_computed(request, folder, outcome, open_meanwhile)
+    assert seen[0] == "absent"
+    assert "incomplete" not in seen
+
+
 @pytest.mark.parametrize("name", ["c", "i"])
 def test_a_lane_of_stored_cell_states_is_that_of_followed_ones(tmp_path: Path, name: str) -> None:
     run(tmp_path / "run", "auto")
