@@ -224,3 +224,16 @@ def test_a_value_that_is_none_of_the_units_is_named(value: object, text: str) ->
 
     with pytest.raises(CellError, match=text):
         graph_of(step)
+
+
+def test_an_activation_of_a_matrix_or_a_number_is_named() -> None:
+    def of_matrix(u: Values, v: Values, state: Values, p: Values) -> Step:
+        return Step(h=sigmoid(p.w))
+
+    def of_number(u: Values, v: Values, state: Values, p: Values) -> Step:
+        return Step(h=sigmoid((u.a * 0 - u.a * 0).constant(2.0)))
+
+    with pytest.raises(CellError, match="sigmoid of a matrix"):
+        graph_of(of_matrix, parameters=(ParameterSpec("w", ("H", "H"), "weight"),))
+    with pytest.raises(CellError, match="sigmoid of a number"):
+        graph_of(of_number)

@@ -365,3 +365,26 @@ def test_a_step_that_reads_no_input() -> None:
     layer = draw_layer(cell, timesteps=3)
     h = run(layer, NumpyProgram(cell, layer.parameters, 3))["h"]
     np.testing.assert_array_equal(h, np.stack([0.5**t * layer.state["h"] for t in (1, 2, 3)]))
+
+
+def test_biases_are_moved_out_of_nested_sums() -> None:
+    """The parts of g are terms of one sum, however it is written; those of i are not added."""
+    cell = CellSpec("many", "", many_terms, LSTM.gates[:1] + LSTM.gates[2:3], states=LSTM.states)
+    assert schedule(cell).hoisted == {"g"}
+    twice = CellSpec("twice", "", sum_used_twice, LSTM.gates[:1], states=LSTM.states)
+    assert schedule(twice).hoisted == {"i"}
+
+
+def sum_used_twice(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """The bias may be moved within the inner sum, of which the outer ones read the result."""
+    inner = u.i + v.i
+    return Step(h=sigmoid(inner + state.h), c=sigmoid(inner + state.c))
+
+
+@pytest.mark.parametrize("name", ["lstm_peephole", "sru", "mgu"])
+def test_what_is_halved_before_a_clip(name: str) -> None:
+    cell = ALL_CELLS[name].with_clip(0.3) if ALL_CELLS[name].activations else ALL_CELLS[name]
+    layer = draw_layer(cell, timesteps=1)
+    values = step_values(cell, layer.parameters, layer.x[0], layer.state)
+    for key, array in run(layer, NumpyProgram(cell, layer.parameters, 3)).items():
+        np.testing.assert_allclose(array[0], values[key], rtol=0.0, atol=1e-14, err_msg=key)

@@ -9,7 +9,7 @@ from rnnviz.cells.gru import GRU
 from rnnviz.cells.gru_reset_before import GRU_RESET_BEFORE
 from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.cells.interpreters.graph import trace, value_limits
-from rnnviz.cells.interpreters.symbols import code_lines, equations, helper_lines
+from rnnviz.cells.interpreters.symbols import code_lines, equations, equations_of_all_units, expression, helper_lines
 from rnnviz.cells.lstm import LSTM, LSTM_PROJECTION
 from rnnviz.cells.lstm_coupled import LSTM_COUPLED
 from rnnviz.cells.lstm_peephole import LSTM_PEEPHOLE
@@ -254,3 +254,9 @@ def test_a_second_name_of_a_value_is_the_first_one() -> None:
     assert (first.text, second.text) == ("a = tanh(u_a + v_a)", "h = a")
     (symbol,) = second.symbols
     assert symbol.node is first.node is second.node
+
+
+def test_a_value_by_its_operation_and_gates_that_are_computed_alike() -> None:
+    assert "".join(symbol.text for symbol in expression(LSTM, trace(LSTM).values["c"])) == "f · c[t-1] + i · g"
+    alike = equations_of_all_units(LSTM)
+    assert alike == ("i, f, o = sigmoid(u + v)", "g = tanh(u + v)", "c = f · c[t-1] + i · g", "h = o · tanh(c)")

@@ -331,3 +331,14 @@ def test_an_upper_layer_reads_values_that_were_rounded_when_stored() -> None:
     ]
     np.testing.assert_array_equal(bounds[0], bounds[2])
     assert (bounds[1] > bounds[3]).all()
+
+
+def test_rounded_cell_states_follow_from_rounded_hidden_states() -> None:
+    inputs = inputs_of({"timesteps": 5, "batch_size": 2}, cell="lstm", hidden_size=6)
+    trace, _ = computed(ManualEngine(), inputs)
+    rounded = trace.with_arrays(
+        {name: np.asarray(trace[name]).astype(np.float16).astype(np.float32) for name in ("h", "c", "state.c")}
+    )
+    found = audit(inputs, replace(rounded, precision="float16", computed_in="float32"))
+    assert found.verdict == "right"
+    assert [check.holds for check in found.checks] == [True, True]

@@ -300,3 +300,8 @@ def test_a_drawn_input_is_loaded_as_far_as_it_is_looked_at() -> None:
     assert (_short(with_states).sequence.timesteps, _short(with_states).sequence.batch_size) == (512, 100)
     read = replace(long, sequence=replace(long.sequence, source="file", path="x.npy"))
     assert _short(read) == read
+
+
+def test_two_samples_are_enough() -> None:
+    config = config_of("gru", parameters={"scale": 0.5}, sequence={"batch_size": 2})
+    assert list(_changes(config)) == []

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnviz.core.cell_json import cell_to_json
+from rnnviz.core.cell_json import cell_from_json, cell_to_json
 from rnnviz.engines.user_code.user_step import RecurrenceError, read_cell
 from tests.cells.layers import EXAMPLES, ROOT
 from tests.engines.user_code.files import written
@@ -53,3 +53,19 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
         read_cell(tmp_path / "none.py", nullcontext())
     with pytest.raises(RecurrenceError, match=str(tmp_path)):
         read_cell(tmp_path, nullcontext())
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "x.py"
+    path.write_bytes(b"\xef\xbb\xbf" + f"gates = 'h'\ntitle = 'µ'\n{STEP}".encode())
+    assert cell_from_json(read_cell(path, nullcontext()).cell).title == "µ"
+
+
+@pytest.mark.parametrize("length", [1, 100, 101])
+def test_a_title_has_up_to_a_hundred_characters(length: int, tmp_path: Path) -> None:
+    path = written(tmp_path, f"gates = 'h'\ntitle = 'x' * {length}\n{STEP}")
+    if length <= 100:
+        assert cell_from_json(read_cell(path, nullcontext()).cell).title == "x" * length
+        return
+    with pytest.raises(RecurrenceError, match="100 characters"):
+        read_cell(path, nullcontext())
