@@ -1,1 +1,1 @@
-"""What reads a cell and computes, bounds, explains and derives its step."""
+"""Interpreters of a cell: they compute, bound, explain and derive its step."""

@@ -206,7 +206,7 @@ def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
 
 @contextmanager
 def _names_as_text(path: Path, fault: str) -> Iterator[None]:
-    """Names that are no UTF-8 are met where they are read."""
+    """Raise an InputError about names in the file that are not valid UTF-8."""
     try:
         yield
     except InputError:
