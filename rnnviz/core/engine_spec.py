@@ -1,7 +1,8 @@
 """The names of engines that are files: the user's own code by its path, and a recording as recording:PATH."""
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import PurePath
 from typing import NamedTuple
 
@@ -58,3 +59,20 @@ def display_name(engine: str) -> str:
         path, chosen = recording_name(engine)
         return f"{PurePath(path).name}#{chosen}" if chosen else PurePath(path).name
     return PurePath(engine).name if is_own(engine) else engine
+
+
+def distinct_names(engines: Iterable[str]) -> dict[str, str]:
+    """The display name of each engine; files of the same name also have their folders, as far as they differ."""
+    names = {engine: display_name(engine) for engine in engines}
+    depth = max((len(PurePath(engine_file(engine) or "").parts) for engine in names), default=0)
+    for parts in range(2, depth + 1):
+        taken = Counter(names.values())
+        names = {engine: name if taken[name] == 1 else _tail(engine, parts) for engine, name in names.items()}
+    taken = Counter(names.values())
+    return {engine: name if taken[name] == 1 else engine for engine, name in names.items()}
+
+
+def _tail(engine: str, parts: int) -> str:
+    """The display name with the last folders of its path; `parts` counts the file, too."""
+    tail = with_file(engine, lambda path: "/".join(PurePath(path).parts[-parts:]))
+    return tail.removeprefix(RECORDING)

@@ -5,6 +5,7 @@ import pytest
 from rnnviz.core.engine_spec import (
     RecordingName,
     display_name,
+    distinct_names,
     engine_file,
     is_own,
     is_recording,
@@ -59,3 +60,16 @@ def test_only_the_path_in_a_name_is_changed(name: str, file: str | None, moved: 
 )
 def test_a_path_is_shown_by_its_file_name(name: str, shown: str) -> None:
     assert display_name(name) == shown
+
+
+def test_files_of_the_same_name_have_as_few_folders_as_distinguish_them() -> None:
+    names = "gluon", "/a/x/mine.py", "/b/x/mine.py", "recording:/c/run.npz", "recording:/d/run.npz#gluon", "lone/one.py"
+    assert list(distinct_names(names).values()) == [
+        "gluon",
+        "a/x/mine.py",
+        "b/x/mine.py",
+        "run.npz",
+        "run.npz#gluon",
+        "one.py",
+    ]
+    assert distinct_names(("mine.py", "./mine.py"))["mine.py"] == "mine.py"

@@ -73,6 +73,15 @@ def test_every_hidden_value_is_a_row_that_reads_back_to_the_same_float(
         assert row[9] == ("true" if (layer, direction, t, n, unit) in {(1, 1, 2, 0, 3), (0, 0, 4, 1, 0)} else "false")
 
 
+@pytest.mark.parametrize("gates", [False, True])
+def test_a_column_is_named_by_the_file_of_its_engine(tmp_path: Path, gates: bool) -> None:
+    engines = "gluon", "/home/me/one/mine.py", "/home/me/two/mine.py", "/home/me/two/other.py"
+    write_csv(make_result(engines), tmp_path / "out.csv", gates=gates)
+    header, _ = rows_of(tmp_path / "out.csv")
+    assert header[5:9] == ["gluon", "one/mine.py", "two/mine.py", "other.py"]
+    assert not any("/home" in column for column in header)
+
+
 @given(st.lists(st.floats(), min_size=6, max_size=6))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=examples(20))
 def test_any_float_reads_back_from_the_table(tmp_path: Path, values: list[float]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from rnnviz.core.engine_spec import distinct_names
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.io.atomic import atomic_write
@@ -28,7 +29,8 @@ def write_csv(
 ) -> int:
     """Write one row per hidden value, and return the number of rows.
 
-    Columns: layer, direction, timestep, sample, unit, one per engine with the reference first, abs_error (the largest
+    Columns: layer, direction, timestep, sample, unit, one per engine with the reference first (files by
+    `distinct_names`), abs_error (the largest
     of any candidate), mismatch (of any candidate). Values that a recording lacks are empty. Values have the digits of
     a float64, so that they read back to the same number with any float type. `gates` adds a column for each engine and
     each of the `gate_names`, such as "manual.f" and "manual.pre_f". `progress` is as in `write_npz`.
@@ -84,7 +86,7 @@ def _frame(result: RunResult, block: _Block) -> pl.DataFrame:
         name: trace.hidden[block.layer, block.direction].reshape(-1)[block.start : block.stop]
         for name, trace in result.traces.items()
     }
-    reference = values[result.reference.engine]
+    names, reference = distinct_names(values), values[result.reference.engine]
     error, mismatch = np.zeros(rows), np.zeros(rows, bool)
     known = np.zeros(rows, bool)
     for comparison in result.comparisons:
@@ -104,7 +106,7 @@ def _frame(result: RunResult, block: _Block) -> pl.DataFrame:
             "sample": sample,
             "unit": unit,
             **{
-                name: _with_gaps(
+                names[name]: _with_gaps(
                     own.astype(np.float64), _within(result[name].recorded(block.layer, block.direction), timestep)
                 )
                 for name, own in values.items()

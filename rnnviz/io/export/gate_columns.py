@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from rnnviz.cells import CellSpec
+from rnnviz.core.engine_spec import distinct_names
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.quantities.gates import gate_blocks, gate_quantities
 from rnnviz.verify.result import RunResult
@@ -43,13 +44,14 @@ def lane_columns(
     names = tuple(n for n, size in gate_names(network.kind).items() if size == network.kind.states[0].size)
     width = result.inputs.batch_size * network.output_size
     engines = tuple(result.traces)
+    shown = distinct_names(engines)
     readers = [
         gate_blocks(result.inputs, result.traces[engine], layer, direction, names, timesteps) for engine in engines
     ]
     for blocks in zip(*readers, strict=True):
         times = blocks[0][0]
         columns = {
-            f"{engine}.{name}": values.reshape(-1)
+            f"{shown[engine]}.{name}": values.reshape(-1)
             for engine, (_, block) in zip(engines, blocks, strict=True)
             for name, values in block.items()
         }

@@ -2,19 +2,19 @@
 
 from typing import NamedTuple
 
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QFont, QFontMetricsF, QPainter, QPen
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsWidget, QStyleOptionGraphicsItem, QWidget
 
-from rnnviz.core.engine_spec import display_name
+from rnnviz.core.engine_spec import distinct_names
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.geometry import Geometry
 from rnnviz.gui.views.unrolled.render_state import RenderState
 
 HEIGHT = 20.0
 _GAP = 7.0
-_SHORTEST = 28.0
-"""Minimum width of a name in pixels; in less space an elided name is unreadable."""
+_NARROWEST = 4.0
+"""Minimum width in pixels of a side that has a name."""
 
 
 class Name(NamedTuple):
@@ -61,16 +61,19 @@ class SwipeNames(QGraphicsWidget):
             return []
         metrics, width = QFontMetricsF(self._font()), geometry.width
         edge = min(max(geometry.edge(shown.split), 0.0), width)
-        found = []
-        for side, room in ((shown.left, edge), (shown.right, width - edge)):
-            text = display_name(side.engine)
-            if room < min(_SHORTEST, metrics.horizontalAdvance(text)) + _GAP:
-                continue
-            text = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, room - _GAP)
-            across = metrics.horizontalAdvance(text)
-            left = edge - _GAP - across if side is shown.left else edge + _GAP
-            found.append(Name(text, left, left + across))
-        return found
+        left, right = distinct_names((shown.left.engine, shown.right.engine)).values()
+        before, after = metrics.horizontalAdvance(left), metrics.horizontalAdvance(right)
+        begin = max(edge - _GAP - before, 0.0)
+        next_begin = max(min(edge + _GAP, width - after), 0.0)
+        if min(edge, width - edge) < _NARROWEST or before + 2.0 * _GAP + after > width:
+            wider = Name(left, begin, begin + before), Name(right, next_begin, next_begin + after)
+            return [wider[edge < width / 2.0]]
+        # Without enough space on its side, a name reaches across the split in full.
+        if begin == 0.0:
+            next_begin = max(next_begin, before + 2.0 * _GAP)
+        else:
+            begin = min(begin, next_begin - 2.0 * _GAP - before)
+        return [Name(left, begin, begin + before), Name(right, next_begin, next_begin + after)]
 
     def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
         shown, geometry = self._shown, self._geometry
@@ -80,10 +83,11 @@ class SwipeNames(QGraphicsWidget):
         painter.setFont(font)
         painter.setPen(shown.theme.color("text"))
         baseline = (height + QFontMetricsF(font).capHeight()) / 2.0
-        for name in self.names():
+        names = self.names()
+        for name in names:
             painter.drawText(QPointF(name.left, baseline), name.text)
         edge = geometry.edge(shown.split)
-        if 0.0 <= edge <= geometry.width:
+        if 0.0 <= edge <= geometry.width and not any(name.left < edge < name.right for name in names):
             painter.setPen(QPen(shown.theme.color("cursor"), 1.0))
             painter.drawLine(QPointF(round(edge) + 0.5, 3.0), QPointF(round(edge) + 0.5, height))
 

@@ -140,6 +140,16 @@ def test_both_names_are_at_the_line_and_an_engine_out_of_view_has_none(view: Unr
     assert [name.text for name in view.swipe_names()] == ["gluon"]
 
 
+def test_a_name_is_never_shortened_where_its_side_is_narrow(view: UnrolledView) -> None:
+    swipe(view, small(timesteps=400, edits={"manual": off}), 200)
+    width = view.geometry_in_view.width
+    for timestep in (6, 20, 200, 380, 394):
+        view.show_location(Location(timestep=timestep))
+        first, second = view.swipe_names()
+        assert (first.text, second.text) == ("gluon", "manual")
+        assert 0.0 <= first.left < first.right < second.left < second.right <= width
+
+
 def test_a_swipe_reserves_space_for_its_names_only_while_it_is_on(view: UnrolledView) -> None:
     view.show_result(small(), "manual")
     before = view.geometry_in_view
