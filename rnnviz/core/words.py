@@ -1,6 +1,7 @@
 """Small pieces of English that several sentences need: a list joined by "and", the nearest known name."""
 
 from collections.abc import Iterable
+from textwrap import wrap
 
 from rnnviz.core.errors import printable
 
@@ -28,3 +29,9 @@ def suggest(name: str, known: Iterable[str]) -> str:
 def plural(count: int, one: str, many: str = "") -> str:
     """A count with its noun: "1 value", "3,200 values"; `many` replaces the noun with an s."""
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
+def wrapped(text: str, width: int = 70) -> str:
+    """The text with lines of at most `width` characters, as in a tooltip; longer words stay whole."""
+    lines = (wrap(line, width, break_long_words=False, break_on_hyphens=False) for line in text.split("\n"))
+    return "\n".join("\n".join(parts) for parts in lines)

@@ -13,7 +13,7 @@ from rnnviz.gui.commands.explain_controller import ExplainController
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.views.base import ResultView
 
-ARITHMETIC, MISMATCHES, OUTPUT = "Arithmetic", "Mismatches", "Output"
+ARITHMETIC, KNOWN_BUGS, MISMATCHES, OUTPUT = "Arithmetic", "Known bugs", "Mismatches", "Output"
 TABS = (
     ARITHMETIC,
     "Units over time",
@@ -22,7 +22,7 @@ TABS = (
     MISMATCHES,
     "Audit",
     "Error histogram",
-    "Known bugs",
+    KNOWN_BUGS,
     OUTPUT,
 )
 """The titles of the views, from left to right."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent
+from PySide6.QtWidgets import QApplication
 
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
@@ -29,7 +30,7 @@ from rnnviz.gui.jobs.progress import RunProgress
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.jobs.task_queue import TaskQueue
-from rnnviz.gui.lazy_views import ARITHMETIC, EAGER, MISMATCHES, OUTPUT, TABS, LazyViews
+from rnnviz.gui.lazy_views import ARITHMETIC, EAGER, KNOWN_BUGS, MISMATCHES, OUTPUT, TABS, LazyViews
 from rnnviz.gui.lessons.controller import LessonController
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.panels.config_panel import ConfigPanel
@@ -214,7 +215,14 @@ class MainWindow(DropWindow):
         verdict.full_audit_requested.connect(control.run_with_full_audit)
         verdict.remedy_requested.connect(self.document.remedy)
         verdict.remedy_requested.connect(control.run)
-        verdict.undetectable_requested.connect(self.results.show_undetectable)
+        verdict.undetectable_requested.connect(lambda: self.main_layout.select_tab(KNOWN_BUGS))
+        for asked in (
+            verdict.location_requested,
+            verdict.next_requested,
+            verdict.previous_requested,
+            verdict.undetectable_requested,
+        ):
+            asked.connect(self._focus_lanes)
         control.error_changed.connect(verdict.show_error)
         control.stale_changed.connect(verdict.show_stale)
         control.stale_changed.connect(self.toolbar.mark_stale)
@@ -238,6 +246,12 @@ class MainWindow(DropWindow):
     def show_message(self, text: str) -> None:
         """Show a text in the status bar for a few seconds."""
         self.statusBar().showMessage(text, _MESSAGE_MS)
+
+    def _focus_lanes(self) -> None:
+        """Give the lanes the keyboard after a click in the banner. A banner that is used by keys keeps it."""
+        focused = QApplication.focusWidget()
+        if focused is None or not self.verdict.isAncestorOf(focused):
+            self.lanes.setFocus()
 
     def _count_mismatches(self) -> None:
         # The list reads every value, so it stays empty until it is visible.

@@ -7,14 +7,13 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands import clipboard as copying
-from rnnviz.gui.commands.dialogs import show_error_dialog, show_text_dialog
+from rnnviz.gui.commands.dialogs import show_error_dialog
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.exporter import Exporter, ExportFormat
 from rnnviz.gui.jobs.task_queue import TaskQueue
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.view_sync import ViewSynchronizer
 from rnnviz.gui.views.base import ResultView
-from rnnviz.text.verdict_text import verdict_sentence
 
 
 class ResultCommands(QObject):
@@ -76,13 +75,6 @@ class ResultCommands(QObject):
         """Export the result's numbers."""
         if self._session.result is not None:
             self._exporter.numbers(kind, self._session.result, self._stem)
-
-    def show_undetectable(self) -> None:
-        """List the undetectable bugs."""
-        result, candidate = self._session.result, self._session.candidate
-        if result is not None and candidate is not None:
-            lines = verdict_sentence(result, candidate).blind
-            show_text_dialog(self._window, "Undetectable bugs", "\n\n".join(lines))
 
     @property
     def _stem(self) -> str:

@@ -7,6 +7,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
+from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.cell_painter import TableCell
@@ -59,7 +60,8 @@ class TextTableModel(QAbstractTableModel):
         if role in (_Roles.DisplayRole, FULL_ROLE):
             return self.rows[index.row()][index.column()]
         if role == _Roles.ToolTipRole:
-            return "\n".join(f"{h}: {v}" for h, v in zip(self.headings, self.rows[index.row()], strict=True) if v)
+            cells = zip(self.headings, self.rows[index.row()], strict=True)
+            return wrapped("\n".join(f"{heading}: {value}" for heading, value in cells if value))
         return None
 
 

@@ -93,7 +93,7 @@ class ChecksTable(ResultView):
         self._pages.setCurrentIndex(0 if result is None else 1)
         self.model.show_checks(() if result is None else result.checks)
         self.engines_model.show_engines(result)
-        self.table.fit_columns(self.model.widest(), growing=(3,), shrinking=2)
+        self.table.fit_columns(self.model.widest(), growing=(2, 3), shrinking=1)
         needed = self.engines.fit_columns(self.engines_model.widest(), growing=(2,))
         self.engines.setFixedWidth(min(max(needed, 120), 320) + 2 * self.engines.frameWidth() + 2)
 

@@ -4,6 +4,8 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFont, QResizeEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
+from rnnviz.core.words import wrapped
+
 
 class ElidedLabel(QWidget):
     """One line of text, elided if it does not fit. The tooltip then shows the whole text.
@@ -67,6 +69,6 @@ class ElidedLabel(QWidget):
         shown = self.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, self.width())
         if shown != self._label.text():
             self._label.setText(shown)
-        tip = self._why or (self._text if shown != self._text else "")
+        tip = wrapped(self._why or (self._text if shown != self._text else ""))
         if tip != self.toolTip():
             self.setToolTip(tip)

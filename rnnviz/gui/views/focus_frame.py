@@ -26,11 +26,11 @@ class FramedTable(QTableView):
 
 
 class LinkLabel(QLabel):
-    """A text with links. Tab moves to the first link, and skips a text without links."""
+    """A text with links. Tab moves to the first link, and skips a text without links. A click takes no focus."""
 
     def offer_links(self, offered: bool) -> None:
         """Set whether the text has links."""
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus if offered else Qt.FocusPolicy.ClickFocus)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus if offered else Qt.FocusPolicy.NoFocus)
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)

@@ -139,7 +139,13 @@ class KnownBugsView(ResultView):
 
     def _refresh(self) -> None:
         result = self._result
-        entries = () if result is None else known_bugs_of(result.inputs.network)
+        entries: list[KnownBug] = []
+        if result is not None:
+            # Undetectable bugs first: the banner leads here.
+            entries = sorted(
+                known_bugs_of(result.inputs.network),
+                key=lambda entry: detection(result, entry) is not Detection.UNDETECTABLE,
+            )
         self._pages.setCurrentIndex(1 if entries else 0)
         self._refreshing = True
         self.model.show_bugs(result, entries)

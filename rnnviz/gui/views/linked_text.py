@@ -6,6 +6,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent, QTextDocument
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
+from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.focus_frame import LinkLabel
 from rnnviz.text.verdict_text import TextPart, plain
@@ -140,4 +141,4 @@ class LinkedText(QWidget):
 
     def _explain(self, link: str) -> None:
         """Show the tooltip of the link under the pointer, or else the parent's."""
-        self._primary.setToolTip(self._links[int(link)].tip if link else "")
+        self._primary.setToolTip(wrapped(self._links[int(link)].tip) if link else "")

@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location
+from rnnviz.core.words import wrapped
 from rnnviz.execution.events import Stage, StageKind
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
@@ -224,7 +225,7 @@ class VerdictBar(ResultView):
         self._text.show_text(sentence, sentence if brief is None else brief, secondary)
         spoken = self._words is not None and state not in ("error", "running", "auditing")
         notes = self._words.notes if self._words is not None and spoken else (secondary,)
-        self.setToolTip("\n".join((plain(sentence), *notes)).strip())
+        self.setToolTip(wrapped("\n".join((plain(sentence), *notes)).strip()))
         self.setAccessibleName(f"{self.title}: {plain(sentence)}")
         self.setAccessibleDescription(" ".join(notes))
         self.update()

@@ -3,6 +3,8 @@
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QToolButton
 
+from rnnviz.core.words import wrapped
+
 
 class ActionButton(QToolButton):
     """A button with a full label, and a short one for little room."""
@@ -22,7 +24,7 @@ class ActionButton(QToolButton):
 
     def explain(self, why: str) -> None:
         """Set the tooltip."""
-        self.setToolTip(why)
+        self.setToolTip(wrapped(why))
         self.setAccessibleDescription(why)
 
     def shorten(self, shortened: bool) -> None:
@@ -42,7 +44,7 @@ def link_button(text: str, why: str) -> QToolButton:
     """A button that looks like a link: it navigates and changes nothing."""
     button = QToolButton()
     button.setText(text)
-    button.setToolTip(why)
+    button.setToolTip(wrapped(why))
     button.setAccessibleName(text)
     button.setAccessibleDescription(why)
     button.setAutoRaise(True)

@@ -3,7 +3,7 @@
 import pytest
 from PySide6.QtCore import Qt, QThread
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QMessageBox, QToolButton
+from PySide6.QtWidgets import QLabel, QMessageBox, QToolButton
 
 from rnnviz.core.config import Config
 from rnnviz.execution.events import Failed
@@ -180,10 +180,15 @@ def test_a_blind_agreement_is_explained_and_can_be_fixed(qtbot, window, run_conf
     blind = {"parameters": {"bias": "zeros"}, "initial_state": {"source": "zeros"}, "sequence": {"timesteps": 1}}
     run_config({**SMALL, "cell": "gru"}, **blind)
     assert window.verdict.state == "blind"
-    window.verdict.undetectable_requested.emit()
-    box = window.findChild(QMessageBox)
-    assert "bias" in box.text()
-    box.accept()
+    window.panel.setFocus()
+    link = next(label for label in window.verdict.findChildren(QLabel) if "href" in label.text())
+    link.linkActivated.emit("0")
+    assert window.findChild(QMessageBox) is None
+    bugs = window.main_layout.tabs.currentWidget()
+    assert bugs.title == "Known bugs"
+    listed = [row[1] for row in bugs.model.rows]
+    assert listed[: listed.count("undetectable")] == ["undetectable"] * len(window.session.result.judgment.undetectable)
+    assert window.lanes.hasFocus()
     remedy = window.session.result.judgment.remedy
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         window.verdict.remedy_requested.emit(remedy)

@@ -90,6 +90,7 @@ def test_undetectable_bugs_are_listed_in_the_tooltip_and_linked(qtbot, line: Ver
     with qtbot.waitSignal(line.undetectable_requested):
         label.linkActivated.emit("0")
     assert "h2h-transposed, no-h2h-bias" in line.toolTip()
+    assert all(len(row) <= 70 for row in line.toolTip().splitlines())
 
 
 def test_the_smallest_change_that_would_reveal_more_is_a_button(qtbot, line: VerdictBar) -> None:
