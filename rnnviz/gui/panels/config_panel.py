@@ -10,7 +10,7 @@ from rnnviz.cells import CellSpec
 from rnnviz.core.config import DEFAULT_TOLERANCES, SECTIONS, Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import FieldSpec, declarations
-from rnnviz.gui.panels.editors import Editor, LineEditor, make_editor
+from rnnviz.gui.panels.editors import ChoiceEditor, Editor, LineEditor, make_editor
 from rnnviz.gui.panels.engine_editors import CandidatesEditor, Engines, ReferenceEditor
 from rnnviz.gui.panels.field_visibility import ORDINARY, field_states
 from rnnviz.gui.panels.labels import plain_label
@@ -21,6 +21,13 @@ from rnnviz.gui.theme.scaling import scaled
 from rnnviz.verify.result import RunResult
 
 _MARGIN = 10
+_NEEDED_BY = {
+    ("sequence.source", "text"): ("sequence.text", "hello world"),
+    ("sequence.source", "file"): ("sequence.path", None),
+    ("parameters.initializer", "file"): ("parameters.path", None),
+    ("initial_state.source", "file"): ("initial_state.path", None),
+}
+"""The key that a source needs, and a default for it, by the key and the value of the source."""
 
 
 class ConfigPanel(QWidget):
@@ -203,8 +210,16 @@ class ConfigPanel(QWidget):
     def _on_edited(self, key: str) -> None:
         if key == "compare.reference":
             self._candidates.set_reference(self._reference.value())
+        chooser, needed, default = self._fields[key].editor, None, None
+        if isinstance(chooser, ChoiceEditor):
+            needed, default = _NEEDED_BY.get((key, chooser.value()), (None, None))
+        if needed is not None and not self._fields[needed].editor.value():
+            self._fields[needed].editor.show_value(default)
         self.clear_errors()
         self._validate()
+        # A key may pass over this source on its way to another.
+        if needed is not None and isinstance(chooser, ChoiceEditor) and not chooser.combo.by_key:
+            self._reveal(self._fields[needed])
         if errors := self.errors:
             self.config_invalid.emit(*next(iter(errors.items())))
         else:

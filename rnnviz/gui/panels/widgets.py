@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent, QPalette, QResizeEvent, QWheelEvent
+from PySide6.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent, QKeyEvent, QPalette, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QAbstractSpinBox, QCheckBox, QComboBox, QLineEdit, QStyle, QWidget
 
 from rnnviz.gui.theme.palettes import Theme
@@ -32,13 +32,23 @@ def _outlined(theme: Theme) -> QPalette:
 
 
 class NoWheelComboBox(QComboBox):
-    """Combo box that ignores the wheel and may be narrower than its longest item."""
+    """Combo box that ignores the wheel and may be narrower than its longest item.
+
+    `by_key` is true while a key steps through the items without the list.
+    """
+
+    by_key = False
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(4)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        self.by_key = True
+        super().keyPressEvent(event)
+        self.by_key = False
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()

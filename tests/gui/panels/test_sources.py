@@ -112,6 +112,23 @@ def test_a_text_decides_all_three_sizes_until_the_source_changes(panel, choose, 
     assert (panel.config.network.input_size, panel.config.sequence.timesteps) == (5, 2)
 
 
+def test_a_source_chosen_from_the_list_has_a_default_and_leads_to_its_field(qtbot, panel, choose) -> None:
+    combo = panel.field("sequence.source").editor.combo
+    panel.activateWindow()
+    for source, key in (("text", "sequence.text"), ("file", "sequence.path")):
+        combo.setFocus()
+        combo.setCurrentIndex(combo.findData(source))
+        combo.activated.emit(combo.currentIndex())
+        assert panel.field(key).editor.line is QApplication.focusWidget()
+    choose("sequence.source", "text")
+    assert panel.errors == {}
+    assert panel.config.sequence.text == "hello world"
+    choose("sequence.source", "normal")
+    combo.setFocus()
+    choose("sequence.source", "file")
+    assert combo is QApplication.focusWidget()
+
+
 def test_an_invalid_entry_is_not_an_error_while_its_source_hides_it(panel, choose, type_into) -> None:
     type_into("sequence.timesteps", "many")
     choose("sequence.source", "text")
