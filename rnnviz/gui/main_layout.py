@@ -4,7 +4,18 @@ from collections.abc import Iterable, Sequence
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QSplitter, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QScrollArea,
+    QSizePolicy,
+    QSplitter,
+    QStackedWidget,
+    QTabWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from rnnviz.gui.lessons.left_column import LeftColumn
 from rnnviz.gui.settings import Settings
@@ -17,6 +28,32 @@ _PANEL_WIDTH = 264
 _LANES_SHARE = 6
 _LEAST_SIDE, _MOST_SIDE = 330, 480
 _LEAST_TABS, _MOST_TABS = 216, 380
+_HANDLE = 12
+_UNLIMITED = 16_777_215
+"""Qt's maximum size of a widget without one."""
+
+
+class FoldHandle(QToolButton):
+    """Handle at the edge of a pane that folds it. Its arrow shows the direction in which the pane moves."""
+
+    def __init__(self, name: str, why: str, edge: Qt.Edge) -> None:
+        super().__init__()
+        left, right, up, down = (getattr(Qt.ArrowType, f"{name}Arrow") for name in ("Left", "Right", "Up", "Down"))
+        self._arrows = {Qt.Edge.LeftEdge: (left, right), Qt.Edge.RightEdge: (right, left)}.get(edge, (down, up))
+        self.setAutoRaise(True)
+        self.setObjectName("fold_handle")
+        self.setAccessibleName(name)
+        self.setToolTip(why)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        if edge != Qt.Edge.BottomEdge:
+            self.setFixedWidth(_HANDLE)
+            self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
+        self.show_folded(folded=False)
+
+    def show_folded(self, *, folded: bool) -> None:
+        """Show whether the pane is folded."""
+        self.setArrowType(self._arrows[folded])
+        self.setAccessibleDescription("folded" if folded else "unfolded")
 
 
 class MainLayout(QWidget):
@@ -35,12 +72,21 @@ class MainLayout(QWidget):
         self._verdict = verdict
         self._before_enlarging: list[int] = []
         self._lent = 0
+        self._folded: set[str] = set()
+        self._heights: dict[str, int] = {}
+        self._tab_before = 0
         self._side = QSplitter(Qt.Orientation.Vertical)
         for view in side:
             self._side.addWidget(view)
         self._middle = QSplitter(Qt.Orientation.Horizontal)
         self._middle.addWidget(QWidget())
-        self._middle.addWidget(self._side)
+        # Small windows scroll the side views, which need twice the height of the lanes.
+        self._side_scroll = QScrollArea()
+        self._side_scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self._side_scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._side_scroll.setWidgetResizable(True)
+        self._side_scroll.setWidget(self._side)
+        self._middle.addWidget(self._side_scroll)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.setAccessibleName("Further views")
@@ -48,23 +94,34 @@ class MainLayout(QWidget):
         self._titles = list(titles)
         for title in self._titles:
             self.tabs.addTab(QWidget(), title)
-        self.tabs.currentChanged.connect(lambda place: self.tab_chosen.emit(self._titles[place]))
+        self.tabs.currentChanged.connect(self._on_tab)
+        self.tabs.tabBarClicked.connect(self._on_tab_clicked)
+        self.handles = {
+            "settings": FoldHandle("Fold settings panel", "Hides or shows the settings (F9).", Qt.Edge.LeftEdge),
+            "side": FoldHandle("Fold side views", "Hides or shows the side views (Shift+F9).", Qt.Edge.RightEdge),
+            "tabs": FoldHandle("Fold bottom pane", "Hides or shows the bottom pane (Ctrl+F9).", Qt.Edge.BottomEdge),
+        }
+        for pane, handle in self.handles.items():
+            handle.clicked.connect(lambda _checked=False, pane=pane: self.toggle(pane))
+        self.tabs.setCornerWidget(self.handles["tabs"])
         self._upper = QSplitter(Qt.Orientation.Vertical)
-        self._upper.addWidget(self._middle)
+        self._upper.addWidget(_row(self._middle, self.handles["side"]))
         self._upper.addWidget(self.tabs)
         self._upper.splitterMoved.connect(self._keep_lent)
         self._pages = QStackedWidget()
         self._pages.addWidget(self._upper)
         work = QWidget()
         work_layout = QVBoxLayout(work)
-        work_layout.setContentsMargins(0, 8, 8, 0)
+        work_layout.setContentsMargins(0, 8, 0, 0)
         work_layout.setSpacing(6)
-        work_layout.addWidget(verdict)
+        banner = _row(verdict)
+        banner.setContentsMargins(0, 0, 8, 0)
+        work_layout.addWidget(banner)
         work_layout.addWidget(self._pages, 1)
         self._whole = QSplitter(Qt.Orientation.Horizontal)
         self.column = LeftColumn(panel)
         self._whole.addWidget(self.column)
-        self._whole.addWidget(work)
+        self._whole.addWidget(_row(self.handles["settings"], work))
         layout = self._rows = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
@@ -90,7 +147,7 @@ class MainLayout(QWidget):
         panel = min(scaled(_PANEL_WIDTH), width // 3)
         middle = width - panel
         side = min(max(width // 5, scaled(_LEAST_SIDE)), scaled(_MOST_SIDE), middle // 2)
-        tabs = min(max(height // 4, scaled(_LEAST_TABS)), scaled(_MOST_TABS), height // 2)
+        tabs = self._usual_tabs_height(height)
         upper = height - tabs
         self._whole.setSizes([panel, middle])
         self._middle.setSizes([middle - side, side])
@@ -139,7 +196,8 @@ class MainLayout(QWidget):
         self.tabs.setTabText(self._titles.index(title), text)
 
     def select_tab(self, title: str) -> None:
-        """Select a view's tab."""
+        """Select a view's tab, and unfold the tabs."""
+        self.fold("tabs", folded=False)
         self.tabs.setCurrentIndex(self._titles.index(title))
 
     @property
@@ -151,8 +209,69 @@ class MainLayout(QWidget):
         side = [self._side.widget(place) for place in range(self._side.count())]
         return [*column, self._verdict, self._middle.widget(0), *side, self.tabs]
 
+    def is_folded(self, pane: str) -> bool:
+        """Whether "settings", "side" or "tabs" is folded."""
+        return pane in self._folded
+
+    def toggle(self, pane: str) -> None:
+        """Fold or unfold a pane."""
+        self.fold(pane, folded=not self.is_folded(pane))
+
+    def fold(self, pane: str, *, folded: bool) -> None:
+        """Fold or unfold "settings", "side" or "tabs". Of the tabs, the bar stays visible."""
+        if folded == self.is_folded(pane):
+            return
+        page = self.tabs.findChild(QStackedWidget)
+        assert isinstance(page, QStackedWidget), "every QTabWidget has one"
+        parts: dict[str, QWidget] = {"settings": self.column.panel, "side": self._side_scroll, "tabs": page}
+        if folded and parts[pane].isAncestorOf(self.window().focusWidget()):
+            self._middle.widget(0).setFocus()
+        if pane == "tabs" and folded:
+            self.restore_tabs()
+            self._before_enlarging = []
+            self._keep_height()
+        (self._folded.add if folded else self._folded.remove)(pane)
+        self.handles[pane].show_folded(folded=folded)
+        if pane == "settings":
+            self.column.show_panel(shown=not folded)
+            return
+        parts[pane].setVisible(not folded)
+        if pane == "tabs":
+            bar = self.tabs.tabBar().sizeHint().height() + 1
+            self.tabs.setMinimumHeight(bar if folded else 0)
+            self.tabs.setMaximumHeight(bar if folded else _UNLIMITED)
+            if not folded:
+                self._set_tabs_height(self._heights.get(self.tab_in_front, self._usual_tabs_height(self.height())))
+
+    def _on_tab(self, place: int) -> None:
+        self.tab_chosen.emit(self._titles[place])
+        borrowed = self._lent or self._before_enlarging or self.is_folded("tabs")
+        if not borrowed:
+            self._keep_height()
+            self._set_tabs_height(self._heights.get(self._titles[place], 0))
+        self._tab_before = place
+
+    def _on_tab_clicked(self, place: int) -> None:
+        if place >= 0:
+            self.fold("tabs", folded=False)
+
+    def _keep_height(self) -> None:
+        """Remember the height of the tab that was selected last."""
+        height = self._upper.sizes()[1]
+        if height and not self.is_folded("tabs"):
+            self._heights[self._titles[self._tab_before]] = height
+
+    def _set_tabs_height(self, height: int) -> None:
+        room = sum(self._upper.sizes())
+        if 0 < height < room:
+            self._upper.setSizes([room - height, height])
+
+    def _usual_tabs_height(self, height: int) -> int:
+        return min(max(height // 4, scaled(_LEAST_TABS)), scaled(_MOST_TABS), height // 2)
+
     def enlarge_tabs(self) -> None:
         """Toggle between the largest and the previous height of the tabs."""
+        self.fold("tabs", folded=False)
         self.restore_tabs()
         before, self._before_enlarging = self._before_enlarging, []
         if not before:
@@ -161,6 +280,7 @@ class MainLayout(QWidget):
 
     def expand_tabs(self, height: int) -> None:
         """Enlarge the tabs to `height`, at most to half of the height, until `restore_tabs`."""
+        self.fold("tabs", folded=False)
         above, tabs = self._upper.sizes()
         more = min(height, (above + tabs) // 2) - tabs
         if more > 0:
@@ -184,15 +304,23 @@ class MainLayout(QWidget):
             view.resize(self.tabs.currentWidget().size())
 
     def save(self, settings: Settings) -> None:
-        """Save the splitter states."""
+        """Save the splitter states, the folded panes, and the height of each tab."""
         self.restore_tabs()
+        self._keep_height()
+        settings.folded = tuple(sorted(self._folded))
+        for title, height in self._heights.items():
+            settings.set_tab_height(title, height)
         for name, splitter in self._splitters.items():
             settings.set_layout(name, splitter.saveState())
 
     def restore(self, settings: Settings) -> None:
-        """Restore the splitter states, if all are valid."""
+        """Restore the splitter states, if all are valid, the folded panes, and the height of each tab."""
         states = {name: settings.layout(name) for name in self._splitters}
         self._divided = all(divide_as(self._splitters[name], state) for name, state in states.items())
+        self._heights = {title: height for title in self._titles if (height := settings.tab_height(title))}
+        for pane in settings.folded:
+            if pane in self.handles:
+                self.fold(pane, folded=True)
 
     @property
     def tab_in_front(self) -> str:
@@ -202,24 +330,38 @@ class MainLayout(QWidget):
     def select_tab_if_visible(self, title: str) -> None:
         """Select the tab of that title, if it is visible."""
         if title in self._titles and self.tabs.isTabVisible(self._titles.index(title)):
-            self.select_tab(title)
+            self.tabs.setCurrentIndex(self._titles.index(title))
 
     def add_top_bar(self, bar: QWidget) -> None:
         """Add a bar above all panes."""
         self._rows.insertWidget(0, bar)
 
     def shares(self) -> dict[str, float]:
-        """The share of the first pane of each splitter, by the splitter's name."""
-        sizes = {name: splitter.sizes() for name, splitter in self._splitters.items()}
+        """The share of the first pane of each splitter without a folded pane, by the splitter's name."""
+        sizes = {name: splitter.sizes() for name, splitter in self._splitters.items() if not self._has_folded(name)}
         return {name: parts[0] / sum(parts) for name, parts in sizes.items() if sum(parts) > 0}
 
     def restore_shares(self, state: SavedViewState) -> None:
         """Restore the splitter shares of a session."""
         for name, splitter in self._splitters.items():
             share, room = getattr(state, name), sum(splitter.sizes())
-            if share is not None and room > 0:
+            if share is not None and room > 0 and not self._has_folded(name):
                 splitter.setSizes([round(share * room), room - round(share * room)])
+
+    def _has_folded(self, splitter: str) -> bool:
+        return {"whole": "settings", "upper": "tabs", "middle": "side", "side": "side"}[splitter] in self._folded
 
     @property
     def _splitters(self) -> dict[str, QSplitter]:
         return {"whole": self._whole, "upper": self._upper, "middle": self._middle, "side": self._side}
+
+
+def _row(*widgets: QWidget) -> QWidget:
+    """A widget that lays out others from left to right without gaps."""
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(0)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return row

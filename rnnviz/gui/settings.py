@@ -5,6 +5,7 @@ from PySide6.QtCore import QByteArray, QSettings
 from rnnviz.gui.settings_store import SettingsStore
 
 _GEOMETRY, _LAYOUT, _THEME = "window/geometry", "window/layout", "appearance/theme"
+_FOLDED, _TAB_HEIGHT = "window/folded", "window/tab height"
 _RECENT, _TRUSTED = "files/recent", "files/trusted"
 _LESSON, _LESSON_STEP = "lessons/open", "lessons/step"
 _WELCOME, _MOTION = "window/welcome", "appearance/motion"
@@ -34,6 +35,23 @@ class Settings:
     def set_layout(self, part: str, value: QByteArray) -> None:
         """Save the state of a splitter."""
         self._store.set_value(f"{_LAYOUT}/{part}", value)
+
+    @property
+    def folded(self) -> tuple[str, ...]:
+        """Names of the folded panes."""
+        return self._texts(_FOLDED)
+
+    @folded.setter
+    def folded(self, value: tuple[str, ...]) -> None:
+        self._store.set_value(_FOLDED, list(value))
+
+    def tab_height(self, title: str) -> int:
+        """Height of the bottom pane for a tab in pixels; 0 if unknown."""
+        return self._number(f"{_TAB_HEIGHT}/{title}")
+
+    def set_tab_height(self, title: str, height: int) -> None:
+        """Save the height of the bottom pane for a tab."""
+        self._store.set_value(f"{_TAB_HEIGHT}/{title}", height)
 
     @property
     def theme(self) -> str:
@@ -94,8 +112,7 @@ class Settings:
 
     def lesson_step(self, name: str) -> int:
         """The step reached in a lesson, counted from 0."""
-        value = str(self._store.value(f"{_LESSON_STEP}/{name}"))
-        return int(value) if value.isascii() and value.isdigit() and len(value) < 6 else 0
+        return self._number(f"{_LESSON_STEP}/{name}")
 
     def set_lesson_step(self, name: str, step: int) -> None:
         """Save the step reached in a lesson."""
@@ -127,6 +144,10 @@ class Settings:
         # An INI file stores a list of one text like the text.
         items = [value] if isinstance(value, str) else value if isinstance(value, list) else []
         return tuple(item for item in items if isinstance(item, str) and item)
+
+    def _number(self, key: str) -> int:
+        value = str(self._store.value(key))
+        return int(value) if value.isascii() and value.isdigit() and len(value) < 6 else 0
 
     def _bytes(self, key: str) -> QByteArray:
         value = self._store.value(key)

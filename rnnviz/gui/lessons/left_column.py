@@ -17,7 +17,7 @@ class LeftColumn(QSplitter):
 
     def __init__(self, panel: QWidget) -> None:
         super().__init__(Qt.Orientation.Vertical)
-        self._panel = panel
+        self.panel = panel
         self._pane: QWidget | None = None
         self._width_before = 0
         self.addWidget(panel)
@@ -38,6 +38,7 @@ class LeftColumn(QSplitter):
             self.setStretchFactor(0, _LESSON_SHARE)
             self.setStretchFactor(1, _PANEL_SHARE)
         pane.show()
+        self.show()
         if not divide_as(self, state):
             unit = max(self.height(), 1) // (_LESSON_SHARE + _PANEL_SHARE)
             self.setSizes([_LESSON_SHARE * unit, _PANEL_SHARE * unit])
@@ -52,6 +53,12 @@ class LeftColumn(QSplitter):
             self._pane.hide()
             self.setMinimumWidth(0)
             self._widen(self._width_before)
+            self.setHidden(self.panel.isHidden())
+
+    def show_panel(self, *, shown: bool) -> None:
+        """Show or hide the settings panel. Without a lesson, the column follows."""
+        self.panel.setVisible(shown)
+        self.setVisible(shown or self.is_open)
 
     def _widen(self, width: int) -> None:
         whole = self.parentWidget()

@@ -64,6 +64,9 @@ def target_of(window: HighlightTarget, part: str) -> Target:
     if part in TAB_OF:
         window.main_layout.select_tab(TAB_OF[part])
         return Target(window.main_layout.tabs)
+    pane = "settings" if part.startswith("panel") else "side" if part in ("vector", "state-map") else None
+    if pane is not None:
+        window.main_layout.fold(pane, folded=False)
     if part in VIEW_OF:
         return Target(next(view for view in window.views if view.title == VIEW_OF[part]))
     if part in SECTION_OF:

@@ -1,0 +1,104 @@
+"""Layout of the main window: folded panes, the drawer of the tabs, and what a small window shows."""
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+
+from rnnviz.gui.lessons.widget_lookup import target_of
+from rnnviz.gui.main_layout import FoldHandle
+from rnnviz.lessons.index import lesson_entries
+
+F9 = Qt.Key.Key_F9
+
+
+@pytest.fixture
+def window(shared_window):
+    yield shared_window
+    for pane in ("settings", "side", "tabs"):
+        shared_window.main_layout.fold(pane, folded=False)
+
+
+def click(handle: FoldHandle) -> None:
+    QTest.mouseClick(handle, Qt.MouseButton.LeftButton)
+    QTest.qWait(0)
+
+
+def test_keys_and_handles_fold_panes_and_the_lanes_take_their_space(window):
+    layout, lanes = window.main_layout, window.lanes
+    width, height = lanes.width(), lanes.height()
+    side, panel, tabs = layout._side.width(), window.panel.width(), layout.tabs.height()
+    QTest.keyClick(lanes, F9)
+    QTest.keyClick(lanes, F9, Qt.KeyboardModifier.ShiftModifier)
+    QTest.keyClick(lanes, F9, Qt.KeyboardModifier.ControlModifier)
+    QTest.qWait(0)
+    assert not window.panel.isVisible()
+    assert not layout._side.isVisible()
+    assert lanes.width() >= width + side + panel
+    bar = layout.tabs.tabBar()
+    assert bar.isVisible()
+    assert not layout.tabs.currentWidget().isVisible()
+    assert lanes.height() >= height + tabs - bar.height() - 2
+    # The handles stay, and bring the panes back with their sizes.
+    for handle in layout.handles.values():
+        assert handle.isVisible()
+        assert handle.accessibleName()
+        assert handle.toolTip()
+        click(handle)
+    assert (window.panel.width(), layout._side.width(), layout.tabs.height()) == (panel, side, tabs)
+    assert (lanes.width(), lanes.height()) == (width, height)
+
+
+def test_a_request_for_a_tab_or_a_pane_unfolds_it(window):
+    layout = window.main_layout
+    for pane in ("settings", "side", "tabs"):
+        layout.fold(pane, folded=True)
+    QTest.mouseClick(layout.tabs.tabBar(), Qt.MouseButton.LeftButton, pos=layout.tabs.tabBar().tabRect(1).center())
+    assert layout.tabs.currentIndex() == 1
+    assert layout.tabs.currentWidget().isVisible()
+    layout.fold("tabs", folded=True)
+    layout.select_tab("Checks")
+    assert layout.tabs.currentWidget().isVisible()
+    for part in ("panel.network", "vector"):
+        target_of(window, part)
+    assert window.panel.isVisible()
+    assert layout._side.isVisible()
+
+
+def test_each_tab_has_its_own_height(window):
+    layout = window.main_layout
+    layout.tabs.setCurrentIndex(1)
+    layout._set_tabs_height(300)
+    layout.tabs.setCurrentIndex(0)
+    layout._set_tabs_height(220)
+    layout.tabs.setCurrentIndex(1)
+    assert layout.tabs.height() == 300
+    layout.fold("tabs", folded=True)
+    layout.tabs.setCurrentIndex(0)
+    layout.fold("tabs", folded=False)
+    assert layout.tabs.height() == 220
+
+
+def test_folded_panes_and_heights_are_restored_at_the_next_start(make_window, supervisor):
+    window = make_window(supervisor)
+    window.main_layout.tabs.setCurrentIndex(2)
+    window.main_layout._set_tabs_height(290)
+    window.main_layout.fold("side", folded=True)
+    window.main_layout.fold("tabs", folded=True)
+    window.close()
+    layout = make_window(supervisor).main_layout
+    assert [layout.is_folded(pane) for pane in ("settings", "side", "tabs")] == [False, True, True]
+    assert not layout._side.isVisible()
+    layout.select_tab("Error over time")
+    QTest.qWait(0)
+    assert abs(layout.tabs.height() - 290) < 3
+
+
+def test_a_folded_settings_panel_leaves_the_lesson_and_the_column_follows_it(window, qtbot):
+    layout = window.main_layout
+    layout.fold("settings", folded=True)
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.guide.open(lesson_entries()[1])
+    assert window.guide.pane.isVisible()
+    assert layout.column.isVisible()
+    window.guide.leave()
+    assert not layout.column.isVisible()
