@@ -1,11 +1,13 @@
-"""Application state: one config, one result, one selection. Every view follows its signals."""
+"""Application state: one config, one result, one selection. Views show it, commands replace it."""
 
-from dataclasses import replace
-from typing import TypeAlias
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias, get_args
 
 from PySide6.QtCore import QObject, Signal
 
 from rnnviz.core.config import Config
+from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location
 from rnnviz.quantities.catalog import Quantity, quantity_for
 from rnnviz.quantities.highlights import Region
@@ -15,114 +17,148 @@ from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import VERDICTS
 
 ColorBy: TypeAlias = Quantity
+Field: TypeAlias = Literal[
+    "config", "result", "inputs", "candidate", "engine", "swipe", "location", "color_by", "order", "highlighted"
+]
+"""Names in `Session.changed`. `inputs` changes with the values of the result, but not with its audit."""
+FIELDS: tuple[Field, ...] = get_args(Field)
+
+
+_FIRST = Location()
+
+
+@dataclass(frozen=True)
+class AppState:
+    """Everything that views show. The selection, candidate and engine always belong to the result.
+
+    `chosen` is the candidate that the user selected, in this result or an earlier one.
+    """
+
+    config: Config
+    result: RunResult | None = None
+    chosen: str | None = None
+    candidate: str | None = None
+    engine: str | None = None
+    location: Location = _FIRST
+    color_by: ColorBy = "value"
+    order: OrderName = "index"
+    swiping: bool = False
+    highlighted: tuple[Region, ...] = ()
+
+    @property
+    def inputs(self) -> Inputs | None:
+        """Inputs of the result."""
+        return None if self.result is None else self.result.inputs
+
+    @property
+    def swipe(self) -> str | None:
+        """The candidate while the lanes are split at the selection, else None."""
+        return self.candidate if self.swiping else None
+
+    def inside(self, location: Location) -> Location:
+        """The location in the result that is nearest to `location`."""
+        result = self.result
+        if result is None:
+            return location
+        return replace(location.within(result.shape), reverse=result.inputs.network.reverse)
+
+    def with_result(self, result: RunResult | None) -> "AppState":
+        """The state with another result. Candidate, engine and selection stay as near as it allows."""
+        if result is None:
+            return replace(self, result=None, candidate=None, engine=None, highlighted=())
+        config, candidate, engine = self.config, self.chosen, self.engine
+        if result.config.network.cell == config.network.cell:
+            config = config.with_custom_cell(result.config.network.custom)
+        if candidate not in [comparison.candidate for comparison in result.comparisons]:
+            # Select the worst verdict, so that a candidate that agrees cannot hide it.
+            worst = max(result.comparisons, key=lambda c: VERDICTS.index(result.comparison_verdict(c)))
+            candidate = worst.candidate
+        if engine not in result.traces:
+            engine = result.reference.engine
+        # The highlighted regions may not exist in other values.
+        highlighted = self.highlighted if result.inputs is self.inputs else ()
+        state = replace(self, config=config, result=result, candidate=candidate, engine=engine, highlighted=highlighted)
+        return replace(state, location=state.inside(self.location))
+
+    def changed_from(self, before: "AppState") -> frozenset[Field]:
+        """Names of the fields in which two states differ."""
+        return frozenset(name for name in FIELDS if _differ(getattr(before, name), getattr(self, name)))
+
+
+def _differ(before: object, after: object) -> bool:
+    # Results and inputs hold arrays.
+    return before is not after and (isinstance(after, RunResult | Inputs) or bool(before != after))
 
 
 class Session(QObject):
-    """Config, result, candidate, selection and coloring.
+    """Holder of the application state: commands replace it, and one signal names the changed fields."""
 
-    Signals carry the new value and are emitted only on a change. The selection always lies inside the result.
-    """
-
-    config_changed = Signal(object)
-    result_changed = Signal(object)
-    numbers_changed = Signal()
-    """The values of the result changed, not only its audit."""
-    candidate_changed = Signal(str)
-    location_changed = Signal(object)
-    color_by_changed = Signal(str)
-    order_changed = Signal(str)
-    engine_changed = Signal(str)
-    swipe_changed = Signal(object)
-    """The engine drawn from the selection on, or None."""
-    highlight_changed = Signal(object)
-    """The highlighted regions, a tuple of `Region`."""
+    changed = Signal(object)
+    """The names of the changed fields, a frozenset. The state has all of them when it is emitted."""
 
     def __init__(self, config: Config, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.config = config
-        self.result: RunResult | None = None
-        self.candidate: str | None = None
-        self._chosen: str | None = None
-        self.location = Location()
-        self.color_by: ColorBy = "value"
-        self.order: OrderName = "index"
-        self.swiping = False
-        self.engine: str | None = None
-        self.highlighted: tuple[Region, ...] = ()
+        self._state = AppState(config)
 
-    def set_config(self, config: Config) -> None:
-        """Set the config. The last result stays until a run replaces it."""
-        if config != self.config:
-            self.config = config
-            self.config_changed.emit(config)
+    def on_change(self, slot: Callable[[], object], *fields: Field) -> None:
+        """Call `slot` after each change of one of the fields."""
+        wanted = frozenset(fields)
+        self.changed.connect(lambda changed: None if wanted.isdisjoint(changed) else slot())
 
-    def set_result(self, result: RunResult | None) -> None:
-        """Set the result. The selection stays as near as the new shape allows."""
-        other = result is None or self.result is None or result.inputs is not self.result.inputs
-        self.result = result
-        if result is not None and result.config.network.cell == self.config.network.cell:
-            self.config = self.config.with_custom_cell(result.config.network.custom)
-        names = [] if result is None else [c.candidate for c in result.comparisons]
-        if result is None:
-            self.candidate = None
-        elif self._chosen in names:
-            self.candidate = self._chosen
-        else:
-            # Select the worst verdict, so that a candidate that agrees cannot hide it.
-            worst = max(result.comparisons, key=lambda c: VERDICTS.index(result.comparison_verdict(c)))
-            self.candidate = worst.candidate
-        if result is None or self.engine not in result.traces:
-            self.engine = None if result is None else result.reference.engine
-        if result is not None:
-            self.location = self._inside(self.location, result)
-        if other:
-            # The highlighted regions may not exist in the new result.
-            self.set_highlight(())
-        self.result_changed.emit(result)
-        if other:
-            self.numbers_changed.emit()
-        if result is not None:
-            self.location_changed.emit(self.location)
+    @property
+    def state(self) -> AppState:
+        """The current state."""
+        return self._state
 
-    def set_candidate(self, candidate: str) -> None:
-        """Select the candidate to compare with the reference, in this result and in later ones."""
-        self._chosen = candidate
-        if candidate != self.candidate:
-            self.candidate = candidate
-            self.candidate_changed.emit(candidate)
-            if self.swiping:
-                self.swipe_changed.emit(self.swipe)
+    @property
+    def config(self) -> Config:
+        """The config, which may be newer than the result."""
+        return self._state.config
 
-    def set_location(self, location: Location) -> None:
-        """Set the selection. A location outside the result becomes the nearest one inside."""
-        if self.result is None:
-            return
-        inside = self._inside(location, self.result)
-        if inside != self.location:
-            self.location = inside
-            self.location_changed.emit(inside)
+    @property
+    def result(self) -> RunResult | None:
+        """The last result."""
+        return self._state.result
 
-    @staticmethod
-    def _inside(location: Location, result: RunResult) -> Location:
-        return replace(location.within(result.shape), reverse=result.inputs.network.reverse)
+    @property
+    def candidate(self) -> str | None:
+        """The candidate that is compared with the reference."""
+        return self._state.candidate
 
-    def set_color_by(self, color_by: ColorBy) -> None:
-        """Color the lanes by a quantity, in this result and in later ones that have it."""
-        if color_by != self.color_by:
-            self.color_by = color_by
-            self.color_by_changed.emit(color_by)
+    @property
+    def engine(self) -> str | None:
+        """The engine whose values the lanes show."""
+        return self._state.engine
 
-    def set_highlight(self, highlighted: tuple[Region, ...]) -> None:
-        """Highlight these regions in every view."""
-        if highlighted != self.highlighted:
-            self.highlighted = highlighted
-            self.highlight_changed.emit(highlighted)
+    @property
+    def location(self) -> Location:
+        """The selection."""
+        return self._state.location
 
-    def set_order(self, order: OrderName) -> None:
-        """Sort the units of each lane in this order."""
-        if order != self.order:
-            self.order = order
-            self.order_changed.emit(order)
+    @property
+    def color_by(self) -> ColorBy:
+        """The quantity chosen for the lanes."""
+        return self._state.color_by
+
+    @property
+    def order(self) -> OrderName:
+        """The unit order."""
+        return self._state.order
+
+    @property
+    def swiping(self) -> bool:
+        """Whether the lanes are split at the selection."""
+        return self._state.swiping
+
+    @property
+    def swipe(self) -> str | None:
+        """The engine drawn from the selection on, or None."""
+        return self._state.swipe
+
+    @property
+    def highlighted(self) -> tuple[Region, ...]:
+        """The highlighted regions."""
+        return self._state.highlighted
 
     @property
     def quantity(self) -> ColorBy:
@@ -130,24 +166,50 @@ class Session(QObject):
         config = self.config if self.result is None else self.result.config
         return quantity_for(self.color_by, config.network.kind, compared=True)
 
+    def replace(self, state: AppState) -> None:
+        """Replace the state at once, so that no view shows a part of a change."""
+        before, self._state = self._state, state
+        changed = state.changed_from(before)
+        if changed:
+            self.changed.emit(changed)
+
+    def set_config(self, config: Config) -> None:
+        """Set the config. The last result stays until a run replaces it."""
+        self.replace(replace(self._state, config=config))
+
+    def set_result(self, result: RunResult | None) -> None:
+        """Set the result. The selection stays as near as the new shape allows."""
+        self.replace(self._state.with_result(result))
+
+    def set_candidate(self, candidate: str) -> None:
+        """Select the candidate to compare with the reference, in this result and in later ones."""
+        self.replace(replace(self._state, candidate=candidate, chosen=candidate))
+
+    def set_location(self, location: Location) -> None:
+        """Set the selection. A location outside the result becomes the nearest one inside."""
+        if self.result is not None:
+            self.replace(replace(self._state, location=self._state.inside(location)))
+
+    def set_color_by(self, color_by: ColorBy) -> None:
+        """Color the lanes by a quantity, in this result and in later ones that have it."""
+        self.replace(replace(self._state, color_by=color_by))
+
+    def set_highlight(self, highlighted: tuple[Region, ...]) -> None:
+        """Highlight these regions in every view."""
+        self.replace(replace(self._state, highlighted=highlighted))
+
+    def set_order(self, order: OrderName) -> None:
+        """Sort the units of each lane in this order."""
+        self.replace(replace(self._state, order=order))
+
     def set_engine(self, engine: str) -> None:
         """Draw the values of this engine."""
-        if engine != self.engine:
-            self.engine = engine
-            self.engine_changed.emit(engine)
-
-    @property
-    def swipe(self) -> str | None:
-        """The candidate while the lanes are split at the selection, else None."""
-        return self.candidate if self.swiping else None
+        self.replace(replace(self._state, engine=engine))
 
     def set_swiping(self, swiping: bool) -> None:
         """Draw the reference before the selection and the candidate from it on; or one engine."""
-        if swiping and self.result is not None:
-            self.set_engine(self.result.reference.engine)
-        if swiping != self.swiping:
-            self.swiping = swiping
-            self.swipe_changed.emit(self.swipe)
+        engine = self.result.reference.engine if swiping and self.result is not None else self.engine
+        self.replace(replace(self._state, swiping=swiping, engine=engine))
 
     def go_to_mismatch(self, *, forward: bool) -> bool:
         """Select the next or previous mismatch in the order of computation; False without one."""

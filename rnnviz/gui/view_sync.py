@@ -4,11 +4,9 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QObject
 
-from rnnviz.core.trace_index import Location
-from rnnviz.gui.app_state import Session
+from rnnviz.gui.app_state import Field, Session
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.base import ResultView
-from rnnviz.quantities.highlights import Region
 
 
 class ViewSynchronizer(QObject):
@@ -30,10 +28,7 @@ class ViewSynchronizer(QObject):
         self._behind_location: set[ResultView] = set()
         for view in views:
             self.add(view)
-        session.result_changed.connect(self._on_result)
-        session.candidate_changed.connect(self._on_candidate)
-        session.location_changed.connect(self._on_location)
-        session.highlight_changed.connect(self._on_highlight)
+        session.changed.connect(self._on_change)
 
     def add(self, view: ResultView, *, eager: bool = False) -> None:
         """Add a hidden, empty view. An `eager` one is updated while hidden."""
@@ -71,7 +66,19 @@ class ViewSynchronizer(QObject):
             self.catch_up(watched)
         return False
 
-    def _on_result(self, _new: object) -> None:
+    def _on_change(self, changed: frozenset[Field]) -> None:
+        if "highlighted" in changed:
+            # Hidden views, too: it is cheap.
+            for view in self._views:
+                view.show_highlight(self._session.highlighted)
+        if "result" in changed:
+            self._on_result()
+        elif "candidate" in changed:
+            self._on_candidate()
+        if "location" in changed and "result" not in changed:
+            self._on_location()
+
+    def _on_result(self) -> None:
         for view in self._views:
             if view.isVisible() or view in self._eager:
                 self._show_result(view)
@@ -80,24 +87,19 @@ class ViewSynchronizer(QObject):
                 view.show_result(None, None)
                 self._behind_result.add(view)
 
-    def _on_candidate(self, _candidate: str) -> None:
+    def _on_candidate(self) -> None:
         for view in self._views:
             if view.isVisible() or view in self._eager:
                 self._show_result(view)
             else:
                 self._behind_result.add(view)
 
-    def _on_location(self, _location: Location) -> None:
+    def _on_location(self) -> None:
         for view in self._views:
             if view.isVisible():
                 self._show_location(view)
             else:
                 self._behind_location.add(view)
-
-    def _on_highlight(self, regions: tuple[Region, ...]) -> None:
-        # Hidden views, too: it is cheap.
-        for view in self._views:
-            view.show_highlight(regions)
 
     def _show_result(self, view: ResultView) -> None:
         self._behind_result.discard(view)

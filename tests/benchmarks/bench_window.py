@@ -184,7 +184,7 @@ def playing(window: MainWindow, count: int = 300) -> list[Figure]:
     session, loop = window.session, QEventLoop()
     at, used = [], []
 
-    def moved(_location: Location) -> None:
+    def moved(_changed: object) -> None:
         at.append(perf_counter())
         used.append(process_time())
         if len(at) > count:
@@ -196,12 +196,12 @@ def playing(window: MainWindow, count: int = 300) -> list[Figure]:
 
     session.set_location(session.location.moved(timestep=0))
     QApplication.processEvents()
-    session.location_changed.connect(moved)
+    session.changed.connect(moved)
     window.player.playing_changed.connect(ended)
     window.player.toggle()
     loop.exec()
     window.player.pause()
-    session.location_changed.disconnect(moved)
+    session.changed.disconnect(moved)
     window.player.playing_changed.disconnect(ended)
     if len(at) < 3:
         return []

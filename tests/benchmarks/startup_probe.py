@@ -68,7 +68,7 @@ def start(seconds: Seconds, *, greet: bool = False) -> None:
 
         window.first_painted.connect(lambda: tell("first picture"))
         window.usable.connect(press)
-        window.session.config_changed.connect(lambda _config: tell("usable"))
+        window.session.on_change(lambda: tell("usable"), "config")
         window.completed.connect(complete)
 
     _program(watch, greet=greet)

@@ -30,10 +30,9 @@ class ColorByCombo(ElidedComboBox):
         self._session = session
         self.setMaxVisibleItems(30)
         self.activated.connect(self._choose)
-        for changed in (session.color_by_changed, session.engine_changed, session.swipe_changed):
-            changed.connect(self._select)
-        session.result_changed.connect(self.show_result)
-        self.show_result(None)
+        session.on_change(self._list_quantities, "result")
+        session.on_change(self._select, "color_by", "engine", "swipe")
+        self._list_quantities()
 
     def entries(self) -> list[str]:
         """Texts of the selectable entries, from top to bottom."""
@@ -46,8 +45,8 @@ class ColorByCombo(ElidedComboBox):
             here = places.index(self.currentIndex()) if self.currentIndex() in places else -1
             self._choose(places[(here + by) % len(places)])
 
-    def show_result(self, result: RunResult | None) -> None:
-        """List the quantities of a result."""
+    def _list_quantities(self) -> None:
+        result = self._session.result
         with QSignalBlocker(self):
             self.clear()
             self.setEnabled(result is not None)

@@ -7,7 +7,6 @@ from PySide6.QtCore import QObject
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.document import Document
 from rnnviz.gui.jobs.run_control import RunControl
-from rnnviz.verify.result import RunResult
 
 
 class KnownBugCommands(QObject):
@@ -19,7 +18,7 @@ class KnownBugCommands(QObject):
         self._document = document
         self._control = control
         self._awaited: str | None = None
-        session.result_changed.connect(self._on_result)
+        session.on_change(self._on_result, "result")
 
     def compute(self, engine: str) -> None:
         """Run the engine of a known bug. It replaces another known bug among the candidates."""
@@ -35,8 +34,8 @@ class KnownBugCommands(QObject):
             self._document.edit(replace(self._session.config, compare=changed), name)
         self._control.run()
 
-    def _on_result(self, result: RunResult | None) -> None:
-        awaited = self._awaited
+    def _on_result(self) -> None:
+        awaited, result = self._awaited, self._session.result
         if result is not None and awaited is not None and awaited in result.traces:
             self._awaited = None
             self._session.set_candidate(awaited)

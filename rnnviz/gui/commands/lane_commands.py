@@ -13,12 +13,22 @@ if TYPE_CHECKING:
 
 def bind_lanes(session: Session, lanes: "UnrolledView") -> None:
     """Connect the lanes to the application state in both directions."""
-    lanes.show_color_by(session.color_by)
-    lanes.show_order(session.order)
-    session.color_by_changed.connect(lanes.show_color_by)
-    session.engine_changed.connect(lanes.show_engine)
-    session.swipe_changed.connect(lanes.show_swipe)
-    session.order_changed.connect(lanes.show_order)
+
+    def show_engines() -> None:
+        lanes.show_engine(session.engine)
+        lanes.show_swipe(session.swipe)
+
+    def show_color_by() -> None:
+        lanes.show_color_by(session.color_by)
+
+    def show_order() -> None:
+        lanes.show_order(session.order)
+
+    for show in (show_engines, show_color_by, show_order):
+        show()
+    session.on_change(show_engines, "engine", "swipe")
+    session.on_change(show_color_by, "color_by")
+    session.on_change(show_order, "order")
     lanes.order_requested.connect(session.set_order)
 
 

@@ -5,7 +5,6 @@ from PySide6.QtCore import QObject, Signal
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.provenance import InputPlace, Place, step_of
 from rnnviz.gui.app_state import Session
-from rnnviz.verify.result import RunResult
 
 
 class NavigationHistory(QObject):
@@ -26,8 +25,8 @@ class NavigationHistory(QObject):
         self._at = 0
         self._leading = False
         self._extent: tuple[object, ...] = ()
-        session.location_changed.connect(self._on_location)
-        session.result_changed.connect(self._on_result)
+        session.on_change(self._on_location, "location")
+        session.on_change(self._on_result, "result")
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -98,13 +97,15 @@ class NavigationHistory(QObject):
         here = self._session.location
         return here.moved(timestep=self.place.timestep) if isinstance(self.place, InputPlace) else here
 
-    def _on_location(self, location: Location) -> None:
+    def _on_location(self) -> None:
+        location = self._session.location
         if not self._leading and self._selection() != location:
             self._places, self._at = [location], 0
             self.changed.emit(location)
 
-    def _on_result(self, result: RunResult | None) -> None:
+    def _on_result(self) -> None:
         """Keep the history if the new result has the same shape."""
+        result = self._session.result
         extent: tuple[object, ...] = ()
         if result is not None:
             network = result.inputs.network

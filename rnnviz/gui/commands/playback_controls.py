@@ -5,13 +5,11 @@ from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSlider, QToolButton, QWidget
 
 from rnnviz.core.axis_labels import UNNAMED, timestep_in_words
-from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.player import FACTORS, Player
 from rnnviz.gui.commands.selection import SelectionCommands
 from rnnviz.quantities.traversal import Order
-from rnnviz.verify.result import RunResult
 
 _SHORT_NAME = 10
 """Characters of a time step's label that fit into the toolbar."""
@@ -111,11 +109,13 @@ class PlaybackControls(QWidget):
         layout.addWidget(self.label)
         # In a wide window the spare width goes behind the slider, not between the controls.
         layout.addStretch(1)
-        session.result_changed.connect(self._on_result)
-        session.location_changed.connect(self._on_location)
-        self._on_result(None)
+        self._session = session
+        session.on_change(self._on_result, "result")
+        session.on_change(self._on_location, "location", "result")
+        self._on_result()
 
-    def _on_result(self, result: RunResult | None) -> None:
+    def _on_result(self) -> None:
+        result = self._session.result
         self._timesteps = 0 if result is None else result.shape[2]
         self._names = UNNAMED if result is None else result.inputs.names
         # Width for the longest text, so that nothing moves during playback.
@@ -131,7 +131,8 @@ class PlaybackControls(QWidget):
         self.slider.setEnabled(self._timesteps > 1)
         self.label.setText("" if result is None else self._words(self.slider.value()))
 
-    def _on_location(self, location: Location) -> None:
+    def _on_location(self) -> None:
+        location = self._session.location
         with QSignalBlocker(self.slider):
             self.slider.setValue(location.timestep)
         self.label.setText(self._words(location.timestep))

@@ -57,7 +57,7 @@ class Player(QObject):
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._step)
-        session.numbers_changed.connect(self.pause)
+        session.on_change(self.pause, "inputs")
 
     @property
     def playing(self) -> bool:

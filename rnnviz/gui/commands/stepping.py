@@ -23,8 +23,8 @@ class Stepper(QObject):
         self._stage: int | None = None
         self._shown_at: Location | None = None
         self._moving = False
-        session.location_changed.connect(self._on_elsewhere)
-        session.numbers_changed.connect(self.stop)
+        session.on_change(self._on_elsewhere, "location")
+        session.on_change(self.stop, "inputs")
 
     @property
     def stage(self) -> str | None:
@@ -103,7 +103,6 @@ class Stepper(QObject):
         self._session.set_highlight(stage_regions(network, where, timesteps, STAGES[stage]))
         self.status_changed.emit(stage_text(network, where, timesteps, STAGES[stage]))
 
-    def _on_elsewhere(self, location: Location) -> None:
-        # An audited result emits the same location again.
-        if not self._moving and location != self._shown_at:
+    def _on_elsewhere(self) -> None:
+        if not self._moving and self._session.location != self._shown_at:
             self.stop()

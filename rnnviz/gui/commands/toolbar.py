@@ -4,7 +4,6 @@ from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QLabel, QMenu, QSizePolicy, QSpinBox, QToolBar, QToolButton, QWidget
 
 from rnnviz.core.engine_spec import display_name
-from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.color_by_combo import WHY, ColorByCombo
@@ -15,7 +14,6 @@ from rnnviz.gui.theme.elided_combo import ElidedComboBox
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.lessons.index import Lesson, LessonEntry, lesson_entries
-from rnnviz.verify.result import RunResult
 
 
 class ToolBar(QToolBar):
@@ -58,10 +56,10 @@ class ToolBar(QToolBar):
         self.candidate = self._candidate_box()
         self.export = self._export_button(export)
 
-        session.result_changed.connect(self._on_result)
-        session.location_changed.connect(self._on_location)
-        session.candidate_changed.connect(self._on_candidate)
-        self._on_result(None)
+        session.on_change(self._on_result, "result")
+        session.on_change(self._on_location, "location", "result")
+        session.on_change(self._on_candidate, "candidate", "result")
+        self._on_result()
 
     def mark_stale(self, stale: bool) -> None:
         """Mark the Run button if the result is out of date."""
@@ -161,7 +159,8 @@ class ToolBar(QToolBar):
         self.addWidget(button)
         return button
 
-    def _on_result(self, result: RunResult | None) -> None:
+    def _on_result(self) -> None:
+        result = self._session.result
         samples = 1 if result is None else result.shape[3]
         with QSignalBlocker(self.sample):
             self.sample.setRange(0, samples - 1)
@@ -172,17 +171,16 @@ class ToolBar(QToolBar):
         for comparison in comparisons:
             self.candidate.addItem(f"vs {display_name(comparison.candidate)}", comparison.candidate)
         self._candidate_action.setVisible(len(comparisons) > 1)
-        if self._session.candidate is not None:
-            self._on_candidate(self._session.candidate)
 
-    def _on_location(self, location: Location) -> None:
-        if location.sample != self.sample.value():
+    def _on_location(self) -> None:
+        sample = self._session.location.sample
+        if sample != self.sample.value():
             with QSignalBlocker(self.sample):
-                self.sample.setValue(location.sample)
+                self.sample.setValue(sample)
 
-    def _on_candidate(self, candidate: str) -> None:
+    def _on_candidate(self) -> None:
         with QSignalBlocker(self.candidate):
-            self.candidate.setCurrentIndex(self.candidate.findData(candidate))
+            self.candidate.setCurrentIndex(self.candidate.findData(self._session.candidate))
 
 
 def _origin(listed: LessonEntry | Lesson | None) -> str | None:

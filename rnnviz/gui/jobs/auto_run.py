@@ -27,7 +27,7 @@ class AutoRun(QObject):
         self._shown: Config | None = None
         self._delay = QTimer(self, singleShot=True, interval=DELAY_MS)
         self._delay.timeout.connect(self.run_due)
-        session.config_changed.connect(self.schedule)
+        session.on_change(self.schedule, "config")
 
     @property
     def stale(self) -> bool:

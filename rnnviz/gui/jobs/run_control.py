@@ -64,7 +64,7 @@ class RunControl(QObject):
         self.auto_run = AutoRun(session, self)
         self.auto_run.run_due.connect(self.run)
         self.auto_run.changed.connect(self._update_stale)
-        session.config_changed.connect(self._on_config)
+        session.on_change(self._on_config, "config")
         code_trust.edited.connect(self.run)
         self._files = FileWatcher(self)
         self._files.edited.connect(self._on_files_edited)
@@ -130,7 +130,7 @@ class RunControl(QObject):
                 f"{', '.join(Path(path).name for path in paths)} changed on disk. Press F5 to read it again."
             )
 
-    def _on_config(self, _config: Config) -> None:
+    def _on_config(self) -> None:
         self.set_valid()
         self.error_changed.emit(None)
 

@@ -86,8 +86,8 @@ class LessonController(QObject):
         self._actions = actions
         window = self._window
         self._column.splitterMoved.connect(self._save_layout)
-        window.session.config_changed.connect(self._show_changes)
-        window.session.location_changed.connect(lambda _location: self._follow())
+        window.session.on_change(self._show_changes, "config")
+        window.session.on_change(self._follow, "location", "result")
         window.control.auto_run.changed.connect(self._follow)
         window.control.error_changed.connect(self._on_error)
         self._theme_manager.add(self._apply_theme)
@@ -266,7 +266,7 @@ class LessonController(QObject):
         if step is not None and step.look.part is not None:
             self._highlighter.highlight(step.look.part, step.look.line)
 
-    def _show_changes(self, _config: Config | None = None) -> None:
+    def _show_changes(self) -> None:
         if self._pane is not None and self._config is not None:
             self._pane.show_changed(changed_keys(self._config, self._window.session.config))
 

@@ -26,7 +26,7 @@ class Highlighter(QObject):
         super().__init__(parent)
         self._window, self._stop = window, actions["stop"]
         self.spotlight = Spotlight(parent)
-        window.session.location_changed.connect(lambda _location: self.spotlight.refresh())
+        window.session.on_change(self.spotlight.refresh, "location", "result")
         # Esc stops a run while one goes on; else nothing but the light is there to go.
         self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), parent)
         self._escape.activated.connect(self.spotlight.clear)

@@ -6,6 +6,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from rnnviz.core.errors import InputError
+from rnnviz.gui.app_state import Field
 from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.io.session.manifest import SavedDocument, SavedSession
@@ -34,18 +35,11 @@ class Autosave(QObject):
         self._delay = QTimer(self, singleShot=True)
         self._delay.timeout.connect(self._save)
         session = window.session
-        for signal in (
-            session.config_changed,
-            session.candidate_changed,
-            session.engine_changed,
-            session.color_by_changed,
-            session.order_changed,
-            session.swipe_changed,
-            window.document.changed,
-            window.main_layout.tab_chosen,
-        ):
+        shown: tuple[Field, ...] = ("config", "candidate", "engine", "color_by", "order", "swipe")
+        session.on_change(lambda: self._want(DELAY_MS), *shown)
+        for signal in (window.document.changed, window.main_layout.tab_chosen):
             signal.connect(lambda _new=None: self._want(DELAY_MS))
-        session.location_changed.connect(lambda _new: self._want(MOVED_MS))
+        session.on_change(lambda: self._want(MOVED_MS), "location")
 
     def save_now(self) -> bool:
         """Save at once. Returns False on failure, without a message."""

@@ -81,7 +81,7 @@ class ViewStateRestorer(QObject):
         self._window = window
         self._state: SavedViewState | None = None
         self._choices: dict[str, tuple[str, ...]] = {}
-        window.session.result_changed.connect(self._on_result)
+        window.session.on_change(self._on_result, "result")
         window.document.changed.connect(self._cancel)
         window.main_layout.view_added.connect(self._choose)
 
@@ -106,12 +106,11 @@ class ViewStateRestorer(QObject):
         if choices is not None:
             view.restore_state(choices)
 
-    def _on_result(self, result: object) -> None:
+    def _on_result(self) -> None:
         state, self._state = self._state, None
-        if state is None or result is None:
-            return
         session = self._window.session
-        assert session.result is not None
+        if state is None or session.result is None:
+            return
         if state.candidate in [comparison.candidate for comparison in session.result.comparisons]:
             session.set_candidate(str(state.candidate))
         session.set_swiping(state.swiping)

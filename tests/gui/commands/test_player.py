@@ -30,7 +30,7 @@ def test_no_step_is_skipped_while_there_is_a_frame_for_each(qtbot: Any) -> None:
     # A clock that says that every frame is late.
     player = Player(session, clock=count(0.0, 0.5).__next__)
     seen: list[int] = []
-    session.location_changed.connect(lambda location: seen.append(location.timestep))
+    session.on_change(lambda: seen.append(session.location.timestep), "location")
     player.toggle()
     qtbot.waitUntil(lambda: len(seen) >= 4)
     player.pause()
@@ -42,7 +42,7 @@ def test_a_late_frame_of_a_long_sequence_skips_steps_and_holds_the_pace(qtbot: A
     times = iter([0.0, 0.016, 0.032, 0.132, 0.148, *[0.148] * 1000])
     player = Player(session, clock=times.__next__)
     seen = [0]
-    session.location_changed.connect(lambda location: seen.append(location.timestep))
+    session.on_change(lambda: seen.append(session.location.timestep), "location")
     player.toggle()
     qtbot.waitUntil(lambda: len(seen) >= 5)
     player.pause()
@@ -88,7 +88,7 @@ def test_a_short_sequence_is_played_by_stages_in_words_and_highlights(
     told: list[str] = []
     parts: list[set[str]] = []
     player.stepper.status_changed.connect(told.append)
-    session.highlight_changed.connect(lambda highlighted: parts.append({region.part for region in highlighted}))
+    session.on_change(lambda: parts.append({region.part for region in session.highlighted}), "highlighted")
     player.toggle()
     assert told == ["reads x[t=1] and h0 and c0 of layer 0 ←"]
     with qtbot.waitSignal(player.playing_changed, timeout=10_000):
@@ -122,10 +122,10 @@ def test_at_high_speed_only_the_selection_moves_and_backward_reverses(qtbot: Any
     player = Player(session)
     player.set_factor(16.0)
     highlighted: list[object] = []
-    session.highlight_changed.connect(highlighted.append)
+    session.on_change(lambda: highlighted.append(session.highlighted), "highlighted")
     for backward, seen in ((False, [1, 2, 3]), (True, [2, 1, 0])):
         visited: list[int] = []
-        session.location_changed.connect(lambda where, visited=visited: visited.append(where.timestep))
+        session.on_change(lambda visited=visited: visited.append(session.location.timestep), "location")
         with qtbot.waitSignal(player.playing_changed, check_params_cb=lambda playing: not playing):
             player.toggle(backward=backward)
         assert visited[:3] == seen

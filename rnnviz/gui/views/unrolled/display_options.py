@@ -49,11 +49,12 @@ class DisplayOptions:
         before, self._color_by = self._color_by, color_by
         return before != color_by
 
-    def set_engine(self, name: str) -> None:
-        """Set the engine. Raises KeyError if it was not run."""
-        if self.result is not None:
+    def set_engine(self, name: str | None) -> bool:
+        """Set the engine, and return whether it changed. Raises KeyError if it was not run."""
+        if self.result is not None and name is not None:
             self.result[name]
-        self._engine = name
+        before, self._engine = self._engine, name
+        return before != name
 
     def set_other_engine(self, name: str | None) -> bool:
         """Set the engine drawn from the selection on, and return whether it changed.

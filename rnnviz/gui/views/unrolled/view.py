@@ -203,10 +203,10 @@ class UnrolledView(ResultView):
         if self._shown is not None:
             self.location_requested.emit(unit_beside(self._shown, self._location, by))
 
-    def show_engine(self, name: str) -> None:
-        """Draw the values of another engine. Raises KeyError if it was not run."""
-        self._chosen.set_engine(name)
-        self._renew()
+    def show_engine(self, name: str | None) -> None:
+        """Draw the values of another engine; None is the reference. Raises KeyError if it was not run."""
+        if self._chosen.set_engine(name):
+            self._renew()
 
     def show_swipe(self, other: str | None) -> None:
         """Draw another engine's values from the selected time step on; None draws one engine.

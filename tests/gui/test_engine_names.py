@@ -1,0 +1,114 @@
+"""Banner, boxes, tables and lanes name and show the same engines, after every command and every result."""
+
+from typing import Any
+
+import pytest
+from PySide6.QtWidgets import QApplication
+
+from rnnviz.core.config import Config
+from rnnviz.core.engine_spec import display_name
+from rnnviz.gui.commands.table import COMMANDS
+from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.views.vector_table import VectorTable
+from rnnviz.text.verdict_text import verdict_sentence
+
+BUG, OTHER_BUG = "bug:gates-i-f-o-g", "bug:no-h2h-bias"
+DIALOGS = {"open", "open_sweep", "open_recurrence", "new_recurrence", "new_cell", "save", "save_as", "quit", "keys"} | {
+    *("save_session", "save_session_with_files", "guide", "problem", "about", "welcome")
+}
+
+
+@pytest.fixture
+def window(shared_window: MainWindow) -> MainWindow:
+    shared_window.session.set_swiping(False)
+    return shared_window
+
+
+def assert_same_engines(window: MainWindow) -> None:
+    """Every view shows the engines of the state, and names those that it shows."""
+    session, lanes = window.session, window.lanes
+    result, candidate = session.result, session.candidate
+    assert result is not None
+    assert candidate is not None
+    assert lanes.shown_engine == session.engine
+    assert lanes.swiped_to == (session.swipe if session.quantity == "value" else None)
+    shown = lanes._shown
+    assert shown is not None
+    assert shown.result is result
+    names = lanes.accessibleDescription()
+    if session.swipe is not None:
+        assert window.toolbar.colors.currentData() == ("value", None, True)
+    elif session.quantity == "value":
+        assert window.toolbar.colors.currentData() == ("value", session.engine, False)
+        assert display_name(str(session.engine)) in names
+    assert window.toolbar.candidate.currentData() == candidate
+    assert window.verdict._words == verdict_sentence(result, candidate)
+    tables = [view for view in window.views if isinstance(view, VectorTable)]
+    assert [table.model._compared for table in tables] == [(result.reference.engine, candidate)]
+
+
+def run(qtbot: Any, window: MainWindow, *candidates: str, hidden_size: int = 3) -> None:
+    config = Config.from_mapping(
+        {
+            "network": {"cell": "lstm", "input_size": 2, "hidden_size": hidden_size},
+            "sequence": {"timesteps": 4},
+            "compare": {"reference": "gluon", "candidates": candidates},
+        }
+    )
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.document.edit(config)
+        window.control.run()
+
+
+def test_an_engine_that_a_result_lacks_is_not_shown_by_a_later_one(qtbot: Any, window: MainWindow) -> None:
+    run(qtbot, window, "manual", BUG)
+    window.session.set_engine(BUG)
+    assert_same_engines(window)
+    run(qtbot, window, "manual")
+    assert window.session.engine == "gluon"
+    assert_same_engines(window)
+    run(qtbot, window, "manual", BUG)
+    assert window.session.engine == "gluon"
+    assert_same_engines(window)
+
+
+def test_a_split_shows_the_candidate_of_the_newest_result(qtbot: Any, window: MainWindow) -> None:
+    run(qtbot, window, "manual", BUG)
+    window.session.set_candidate(BUG)
+    window.session.set_swiping(True)
+    assert window.lanes.swiped_to == BUG
+    run(qtbot, window, "manual", OTHER_BUG)
+    assert window.session.swipe == OTHER_BUG
+    assert_same_engines(window)
+    window.session.set_swiping(False)
+    assert_same_engines(window)
+
+
+@pytest.mark.slow
+def test_every_command_leaves_the_same_engines_in_every_view(qtbot: Any, window: MainWindow) -> None:
+    run(qtbot, window, "manual", BUG)
+    for engine in ("gluon", BUG):
+        for command in COMMANDS:
+            if command.id in DIALOGS or command.id.startswith("lesson"):
+                continue
+            if engine in window.session.result.traces:
+                window.session.set_engine(engine)
+            window.actions_[command.id].trigger()
+            QApplication.processEvents()
+            qtbot.waitUntil(lambda: not window.runner.busy and not window.control.auto_run.due, timeout=20_000)
+            assert_same_engines(window)
+        window.player.pause()
+
+
+def test_a_state_names_the_fields_that_changed_once(window: MainWindow) -> None:
+    seen: list[frozenset[str]] = []
+    result = window.session.result
+    window.session.changed.connect(seen.append)
+    window.session.set_swiping(True)
+    window.session.set_swiping(True)
+    window.session.set_swiping(False)
+    window.session.set_result(None)
+    window.session.set_result(result)
+    window.session.changed.disconnect(seen.append)
+    lost = {"result", "inputs", "candidate", "engine"}
+    assert seen == [{"swipe"}, {"swipe"}, lost, lost]
