@@ -26,6 +26,9 @@ _SUFFIX = ".array.npy"
 DERIVED = "derived."
 """The beginning of the names of arrays that are computed from h after the run, such as "derived.c"."""
 
+LINE = "line."
+"""The beginning of the names of the lines that a custom step returns beside its states, such as "line.f"."""
+
 _SMALL_BYTES = 1 << 22
 
 
@@ -36,8 +39,8 @@ class Trace(Mapping[str, FloatArray]):
     "h" (L, D, T, N, H) holds the hidden states of every layer, direction, time step and sample, and "c" of that shape
     the cell states, where the engine gives them. "out" (T, N, D·H) is the engine's `out`, time first in both layouts;
     "state.h" and "state.c" (L·D, N, H) its final states. An LSTM with a projection has P in place of H in all but those
-    of c. "derived.c" are cell states that the step audit derived from h, where the engine gives none. Other arrays over
-    time (L, D, T, N, U) may have any other name.
+    of c. "derived.c" are cell states that the step audit derived from h, where the engine gives none. "line.f" are the
+    values that a custom step returned of the line f. Other arrays over time (L, D, T, N, U) may have any other name.
 
     Attributes
     ----------
@@ -119,8 +122,13 @@ class Trace(Mapping[str, FloatArray]):
         return next((found for found in (name, f"{DERIVED}{name}") if found in self.arrays), None)
 
     def over_time(self) -> list[str]:
-        """The names of the arrays (L, D, T, N, U)."""
-        return [name for name, array in self.arrays.items() if array.ndim == 5]
+        """The names of the arrays (L, D, T, N, U), without returned lines."""
+        return [name for name, array in self.arrays.items() if array.ndim == 5 and not name.startswith(LINE)]
+
+    @property
+    def lines(self) -> dict[str, FloatArray]:
+        """(L, D, T, N, U): the lines that a custom step returned beside its states, by name."""
+        return {name.removeprefix(LINE): array for name, array in self.arrays.items() if name.startswith(LINE)}
 
     @property
     def shape(self) -> tuple[int, int, int, int, int]:

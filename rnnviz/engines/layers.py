@@ -28,7 +28,7 @@ class LayerTask:
 
     `x` is the layer's input (T, N, I), `state` the state before the first step, (N, H) by name. `series` has an array
     (T, N, H) to fill for each state that is kept. The h of a projection has P units in place of H. A backward layer
-    starts at t = T-1, so its final state is the one at t = 0.
+    starts at t = T-1, so its final state is the one at t = 0. `lane` is the index (layer, direction).
     """
 
     cell: CellSpec
@@ -37,6 +37,7 @@ class LayerTask:
     state: Mapping[str, FloatArray]
     series: Mapping[str, FloatArray]
     backward: bool
+    lane: tuple[int, int] = (0, 0)
 
     @property
     def timesteps(self) -> range:
@@ -80,6 +81,7 @@ def run_stack(inputs: Inputs, trace: Trace, run_layer: RunLayer, progress: Progr
                 state={name: array[k] for name, array in states.items()},
                 series={name: trace[name][layer, direction] for name in states if name in trace},
                 backward=network.backward(direction),
+                lane=(layer, direction),
             )
             for name, array in run_layer(task, lane_progress).items():
                 trace[f"state.{name}"][k] = array

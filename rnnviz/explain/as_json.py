@@ -48,6 +48,7 @@ def _engine(arithmetic: StepBreakdown) -> dict[str, Any]:
         next_state["c"] = json_number(arithmetic.c)
     for symbol in arithmetic.previous.further:
         next_state[symbol] = json_number(arithmetic.number(arithmetic.graph.values[symbol]))
+    returned = {own.symbol: json_number(own.stored) for own in arithmetic.returned}
     return {
         "gates": [_gate(gate) for gate in arithmetic.gates],
         "previous": _previous(arithmetic),
@@ -55,6 +56,7 @@ def _engine(arithmetic: StepBreakdown) -> dict[str, Any]:
         "next": next_state,
         "stored": json_number(arithmetic.stored),
         **({} if arithmetic.stored_c is None else {"stored_c": json_number(arithmetic.stored_c)}),
+        **({"returned": returned} if returned else {}),
         "difference": json_number(arithmetic.difference),
         "bound": json_number(arithmetic.bound),
         "ratio": json_number(arithmetic.ratio),

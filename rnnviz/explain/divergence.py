@@ -14,7 +14,7 @@ from rnnviz.explain.step_breakdown import StepBreakdown
 from rnnviz.explain.terms import Floats, Kind
 from rnnviz.verify.metrics import abs_error, tolerance
 
-Step: TypeAlias = Literal["input", "sum", "gate", "previous", "c", "h", "stored_c", "stored"]
+Step: TypeAlias = Literal["input", "sum", "gate", "previous", "c", "h", "stored_line", "stored_c", "stored"]
 
 _SYMBOLS: dict[Step, str] = {"stored_c": "c", "stored": "h"}
 
@@ -24,7 +24,8 @@ class Divergence:
     """A line in which two engines differ by more than the tolerance, or by more than rounding explains.
 
     `step` is the kind of line: "input" of a term (`kind` and `index` say which; every gate reads it), the "sum" or the
-    value of a "gate", the "previous" state, "c", "h", or the engine's own c ("stored_c") or h ("stored").
+    value of a "gate", the "previous" state, "c", "h", or the engine's own line ("stored_line", which
+    `gate` names), c ("stored_c") or h ("stored").
     `name` is the line's name, such as "h[t=0, u=3] of layer 0, forward" or "i". `rtol` and `atol` are the tolerance.
     """
 
@@ -60,7 +61,7 @@ class Divergence:
         lines = arithmetic.lines
         at = lines.index(line)
         match self.step:
-            case "stored" | "stored_c":
+            case "stored" | "stored_c" | "stored_line":
                 return False
             case "input":
                 return True
@@ -97,7 +98,8 @@ def _first(reference: StepBreakdown, candidate: StepBreakdown, rtol: float, atol
         return lines[int(apart[0])]
     # An engine can be wrong within the tolerance.
     wrong = {own.symbol for each in (reference, candidate) for own in each.outcomes if not own.right}
-    return next((own for own in _stored(reference, candidate) if _SYMBOLS[own.step] in wrong and own.differs), None)
+    stored = _stored(reference, candidate)
+    return next((own for own in stored if (own.gate or _SYMBOLS[own.step]) in wrong and own.differs), None)
 
 
 def _lines(ours: StepBreakdown, theirs: StepBreakdown) -> Iterator[Divergence]:
@@ -118,7 +120,12 @@ def _lines(ours: StepBreakdown, theirs: StepBreakdown) -> Iterator[Divergence]:
 
 
 def _stored(ours: StepBreakdown, theirs: StepBreakdown) -> Iterator[Divergence]:
-    """The engines' own c and h. An engine that gives no c has the one of its arithmetic."""
+    """The engines' own lines, c and h. An engine that does not give one has the one of its arithmetic."""
+    own = [{value.symbol: value.stored for value in arithmetic.returned} for arithmetic in (ours, theirs)]
+    for symbol in (name for name in ours.lines if any(name in lines for lines in own)):
+        node = ours.graph.values[symbol]
+        first, second = own[0].get(symbol, ours.number(node)), own[1].get(symbol, theirs.number(node))
+        yield Divergence("stored_line", f"the returned {symbol}", first, second, gate=symbol)
     if (ours.stored_c is not None or theirs.stored_c is not None) and ours.c is not None and theirs.c is not None:
         first = ours.c if ours.stored_c is None else ours.stored_c
         second = theirs.c if theirs.stored_c is None else theirs.stored_c
@@ -129,6 +136,8 @@ def _stored(ours: StepBreakdown, theirs: StepBreakdown) -> Iterator[Divergence]:
 _SENTENCES: dict[Step | None, str] = {
     None: "No divergence: {reference} and {candidate} agree on every line (within tolerance).",
     "input": "First divergence before this step, at {line}: {reference} has {first}, {candidate} {second}.",
+    "stored_line": "The arithmetic agrees line by line, but {line} differs: {reference} has {first}, "
+    "{candidate} {second}.",
     "stored_c": "The arithmetic agrees line by line, but the stored c differs: "
     "{reference} has {first}, {candidate} {second}.",
     "stored": "The arithmetic agrees line by line, but the stored h differs: "

@@ -91,7 +91,7 @@ def _token(arithmetic: StepBreakdown, name: str, node: Node) -> Token:
 
 
 def outcomes(arithmetic: StepBreakdown) -> dict[str, EquationLine]:
-    """By "c" and "h": the engine's own value, its difference from the arithmetic's, and the limit of the difference."""
+    """By the symbols of `outcomes`: the engine's own value, its difference from the arithmetic's, and its limit."""
     return {own.symbol: _outcome(own) for own in arithmetic.outcomes}
 
 

@@ -13,7 +13,7 @@ from rnnviz.explain.digit_format import align_decimals, format_short
 from rnnviz.explain.equations import EquationLine, equations
 from rnnviz.explain.explanation import Explanation
 from rnnviz.explain.provenance import notation, own_previous, previous_cell
-from rnnviz.explain.step_breakdown import StepBreakdown
+from rnnviz.explain.step_breakdown import StepBreakdown, own_symbols
 from rnnviz.explain.term_table import TermRow, TermTable, TermValues, first_parted_sum, ledger
 
 _BETWEEN = "  "
@@ -155,8 +155,8 @@ def _equation(each: Sequence[StepBreakdown], lines: Sequence[EquationLine]) -> I
 
 
 def _outcome(each: Sequence[StepBreakdown]) -> Iterator[str]:
-    """The values of the arithmetic beside the engines' own: c, of the engines that give it, and h."""
-    for symbol in ("c", "h"):
+    """The values of the arithmetic beside the engines' own: returned lines, c, of the engines that give it, and h."""
+    for symbol in own_symbols(each):
         found = [(a.engine, own) for a in each for own in a.outcomes if own.symbol == symbol]
         if not found:
             continue

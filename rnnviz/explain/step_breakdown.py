@@ -4,7 +4,7 @@ The previous state and the layer's input are the engine's own, the parameters th
 something else, or rounds, is seen in the difference between what it stored and what this arithmetic gives.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import inf, isfinite, isnan
@@ -68,7 +68,10 @@ class PreviousState:
 
 @dataclass(frozen=True)
 class StoredValue:
-    """An engine's own value of `symbol`, "h" or "c", beside the equations' value and its rounding bound."""
+    """An engine's own value of `symbol`, beside the equations' value and its rounding bound.
+
+    `symbol` is "h", "c" or the name of a line that a custom step returned.
+    """
 
     symbol: str
     stored: float
@@ -121,6 +124,8 @@ class StepBreakdown:
         What the sequence's time steps and features are called.
     numbers:
         The number of every value of the step that a line of the unit reads.
+    returned:
+        The lines that a custom step returned, each beside the equations' value, in the order of computation.
     """
 
     where: Location
@@ -139,6 +144,7 @@ class StepBreakdown:
     timesteps: int
     names: Names = UNNAMED
     numbers: Mapping[Node, float] = field(default_factory=dict, repr=False)
+    returned: tuple[StoredValue, ...] = ()
 
     @cached_property
     def by_symbol(self) -> dict[str, GateArithmetic]:
@@ -184,11 +190,11 @@ class StepBreakdown:
 
     @cached_property
     def outcomes(self) -> tuple[StoredValue, ...]:
-        """The engine's own c, where it gives one, and its own h, each beside the equations' value."""
+        """The returned lines, the engine's own c, where it gives one, and its own h, beside the equations' values."""
         h = StoredValue("h", self.stored, self.h, self.bound)
         if self.stored_c is None or self.c is None or self.c_bound is None:
-            return (h,)
-        return StoredValue("c", self.stored_c, self.c, self.c_bound), h
+            return *self.returned, h
+        return *self.returned, StoredValue("c", self.stored_c, self.c, self.c_bound), h
 
     @property
     def difference(self) -> float:
@@ -204,6 +210,12 @@ class StepBreakdown:
     def right(self) -> bool:
         """Whether rounding explains the difference of h, as the audit judges; `outcomes` has that of c."""
         return self.outcomes[-1].right
+
+
+def own_symbols(each: Sequence[StepBreakdown]) -> list[str]:
+    """The symbols of the values that any of some engines gives, in the order of computation."""
+    given = {own.symbol for arithmetic in each for own in arithmetic.outcomes}
+    return [symbol for symbol in each[0].lines if symbol in given]
 
 
 def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | None = None) -> StepBreakdown:
@@ -264,6 +276,11 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
         timesteps=timesteps,
         names=inputs.names,
         numbers=worked.numbers,
+        returned=tuple(
+            StoredValue(name, float(trace.lines[name][where.index]), line.value, bounds[name])
+            for name, line in lines.items()
+            if name in trace.lines
+        ),
     )
 
 
@@ -283,7 +300,8 @@ def _bounds(
     chosen = slice(None) if of_others else slice(where.unit, where.unit + 1)
     carried = {} if c is None else {"c": c}
     carried |= {symbol: layer.leaf(array[:, chosen], trace.stored_as) for symbol, array in further.items()}
-    values, _ = bounded_block(layer, x, before, carried)
+    names = (*inputs.network.kind.state_symbols, *trace.lines)
+    values, _ = bounded_block(layer, x, before, carried, names=names)
     place = where.unit if of_others else 0
     bounds = {name: v.bound[0, 0, place].item() for name, v in values.items() if place < v.bound.shape[-1]}
     stored = {name: np.atleast_1d(trace[name][where.index]) if name in trace else np.zeros(1) for name in bounds}

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from rnnviz.cells import CELLS, CellSpec
+from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.symbols import code_lines, equations_of_all_units, helper_lines
 from rnnviz.io.atomic import atomic_write
 from rnnviz.io.resources import resource_path
@@ -19,7 +20,7 @@ x      (N, I)  input of this layer at this time step: the sequence, or the outpu
 state  {tuple:6}  the previous state, {sizes}
 p              {parameters}
 
-Return the new state as a tuple: {tuple}.
+Return the new state as a tuple: {tuple}.{note}
 """
 
 import numpy as np
@@ -28,8 +29,12 @@ import numpy as np
 {helpers}def step(x, state, p):
     {tuple} = state
 {lines}
-    return {tuple}
+    return {returned}
 '''
+
+
+_LINES_NOTE = """ The dict after it is optional: rnnviz also compares
+its lines, and names the first one that differs."""
 
 
 def starter(cell: str | CellSpec) -> str:
@@ -37,10 +42,14 @@ def starter(cell: str | CellSpec) -> str:
     kind = CELLS[cell] if isinstance(cell, str) else cell
     lines, gates, states = code_lines(kind, "p."), kind.gate_symbols, kind.state_symbols
     helpers = helper_lines(lines)
+    pairs = ", ".join(f'"{name}": {name}' for name in graph_of(kind).values if name not in states)
+    state = f"({', '.join(states)})" if len(states) > 1 else f"({states[0]},)"
     return _TEMPLATE.format(
         equations="\n".join(equations_of_all_units(kind)),
         gates=f"; gate rows {', '.join(gates)}" if len(gates) > 1 else "",
-        tuple=f"({', '.join(states)})" if len(states) > 1 else f"({states[0]},)",
+        tuple=state,
+        returned=f"{', '.join(states)}, {{{pairs}}}" if pairs else state,
+        note=_LINES_NOTE if pairs else "",
         sizes=_sizes(kind),
         parameters=_parameters(kind),
         helpers="\n".join([*helpers, "", "", ""]) if helpers else "",

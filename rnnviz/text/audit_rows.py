@@ -25,6 +25,7 @@ AUDIT_WORDS = {
 _REASON = "{engine} is wrong: {reasons}."
 _REASON_CAUSE = "{engine} is wrong: {reasons}. Likely cause: {cause}."
 _STEPS = "{values} more than {allowed:g} rounding bounds off"
+_LINE = "the first line that differs is {line}"
 _NONFINITE_ONE = "No tolerance accepts the value that is NaN or infinite in one engine only."
 _NONFINITE = "No tolerance accepts the {values} that are NaN or infinite in one engine only."
 _ZERO = "Every value passes with atol = 0."
@@ -62,6 +63,8 @@ def _row(result: RunResult, audit: Audit) -> AuditRow:
     reasons = []
     if audit.wrong:
         reasons.append(_STEPS.format(values=plural(audit.wrong, "value"), allowed=ALLOWED))
+    if audit.first_line is not None:
+        reasons.append(_LINE.format(line=audit.first_line.name))
     failed = [check for check in result.checks if check.engine == audit.engine and not check.holds]
     if failed:
         reasons.append(how_many(failed))

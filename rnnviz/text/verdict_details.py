@@ -46,6 +46,10 @@ _NO_ERRORS_SHARE_JUDGED = (
 )
 _UNDETERMINED = "Step audit of {engine}: {share} of the values undetermined, as rounding could hide an error."
 _FIRST_WRONG = "First wrong step of {engine}: {value}; recomputed in float64 from its own previous state: {expected}."
+_FIRST_LINE = (
+    "First line of {engine} that differs: {line} at {place}: {value}; recomputed: {expected}. Lines compared: {lines}."
+)
+_LINES = "Lines of {engine} compared: {lines}. All are within rounding."
 _FIRST_MISMATCH = "First mismatch: {reference} {reference_value}, {candidate} {candidate_value}."
 
 _ASSUMPTION = "Assumption: {assumption}."
@@ -246,6 +250,19 @@ def first_wrong_values(audits: list[Audit]) -> tuple[str, ...]:
         for audit in audits
         if (wrong := audit.first_wrong) is not None
     )
+
+
+def first_lines(audits: list[Audit]) -> tuple[str, ...]:
+    """The first line that differs of each custom step that returns lines, with its value and the recomputed one."""
+    notes = []
+    for audit in audits:
+        line, names = audit.first_line, {"engine": display_name(audit.engine), "lines": ", ".join(audit.lines)}
+        if line is not None:
+            value, expected = number_format.format_pair(line.value, line.expected)
+            notes.append(_FIRST_LINE.format(line=line.name, place=line.where, value=value, expected=expected, **names))
+        elif audit.lines:
+            notes.append(_LINES.format(**names))
+    return tuple(notes)
 
 
 def first_values(comparison: Comparison) -> tuple[str, ...]:

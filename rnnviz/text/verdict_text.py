@@ -40,6 +40,7 @@ _DRIFT_JUDGED = " Every step that could be judged is within rounding; rounding e
 _WRONG = "*{engine} is wrong*."
 _WRONG_AT = "*{engine} is wrong*, first at {place}."
 _WRONG_CHECKS = "*{engine} is wrong*: {checks}."
+_LINE = " First line that differs: *{line}*."
 _CAUSE = " Likely cause: *{cause}*."
 _CAUSE_OR = " Likely cause: *{cause}*, or {others}."
 _BUG = "{bug}: {cause}"
@@ -156,6 +157,7 @@ def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
         *details.precisions(result, engines),
         *(details.failed_checks(failed) if wrong or comparison.mismatched else ()),
         *details.first_wrong_values(wrong),
+        *details.first_lines(audits),
         *(details.first_values(comparison) if not wrong else ()),
         *(details.undetectable_bugs(result) if blind else ()),
         *details.nonfinite(comparison),
@@ -282,5 +284,7 @@ def _wrong(audits: list[Audit], judgment: Judgment, failed: list[Check]) -> _Two
             text += fill(_WRONG_CHECKS, engine=engine, checks=details.how_many(own))
         else:
             text += fill(_WRONG, engine=engine)
+        if audit.first_line is not None:
+            text += fill(_LINE, line=audit.first_line.name)
         text += _cause(judgment, audit.engine)
     return tuple(text), tuple(text)

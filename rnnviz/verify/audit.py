@@ -168,6 +168,7 @@ def _audit_columns(
         for name, state in states.items()
     }
     carried = {name: bounded.leaf(state[k][own[name]]) for name, state in states.items() if name != "h"}
+    returned = trace.lines if fresh is None else {}
     for times in blocks:
         x = layer_input(inputs, trace, layer, times, columns.samples)
         before = previous_hidden(inputs, trace, layer, direction, times, columns.samples)
@@ -181,7 +182,7 @@ def _audit_columns(
             x,
             before,
             carried,
-            names=tuple(states),
+            names=(*states, *returned),
             own=engine,
             first=times.start,
             backward=network.backward(direction),
@@ -191,12 +192,20 @@ def _audit_columns(
         h, step = engine["h"], values["h"]
         if "c" in values and fresh is None:
             tally.add_cell_states(trace, k, times, own["c"], engine.get("c"), values["c"])
+        block = AuditedBlock(layer, direction, times, columns, trace.reverse)
+        if returned:
+            units = slice(None) if whole else columns.units
+            lines = engine | {
+                name: np.asarray(array[layer, direction, times])[:, columns.samples][..., units]
+                for name, array in returned.items()
+            }
+            tally.add_lines(block, {name: lines[name] for name in network.graph.values if name in lines}, values)
         if trace.stored_as:
             np.add(step.bound, storage_bound(h, trace.stored_as), out=step.bound)
         unknown = undetermined(bounded, step, h, before)
         if whole:
             h, step, unknown = h[chosen], step[chosen], None if unknown is None else unknown.at(chosen)
-        tally.add(AuditedBlock(layer, direction, times, columns, trace.reverse), h, step, fresh, unknown)
+        tally.add(block, h, step, fresh, unknown)
         yield (inputs.timesteps - times.start if network.backward(direction) else times.stop) / inputs.timesteps
 
 

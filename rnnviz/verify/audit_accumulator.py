@@ -35,6 +35,13 @@ class WrongStep:
 
 
 @dataclass(frozen=True)
+class WrongLine(WrongStep):
+    """A line of a custom step outside its bound: its name, and its value as in `WrongStep`."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Compared:
     """A comparison that an audited engine takes part in, and the trace of the other engine."""
 
@@ -68,6 +75,8 @@ class Audit(OverTime):
 
     `undetermined_count` is how many of the audited values are neither wrong nor known to be right, because their bound
     says too little, and `undetermined_mismatches` how many of these are outside the tolerance, by the other engine.
+    `lines` are the lines that were compared, in the order of computation: those that a custom step returns, and its
+    states; `first_line` is the first of them that differs, at the first time step at which any does.
     `checks` compare the cell states of an LSTM without wrong steps with those that follow from its hidden values.
     """
 
@@ -86,6 +95,8 @@ class Audit(OverTime):
     undetermined_count: int = 0
     undetermined_mismatches: Mapping[str, int] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
+    lines: tuple[str, ...] = ()
+    first_line: WrongLine | None = None
 
     def __post_init__(self) -> None:
         """Let no one write to the arrays."""
@@ -133,6 +144,8 @@ class AuditAccumulator:
         self._wrong = self._audited = 0
         self._cells, self._final_cells = CellStateTally(), CellStateTally()
         self._first: tuple[tuple[int, ...], WrongStep] | None = None
+        self._lines: tuple[str, ...] = ()
+        self._first_line: tuple[tuple[int, ...], WrongLine] | None = None
 
     def add(
         self,
@@ -164,6 +177,26 @@ class AuditAccumulator:
             wrong = ratio > ALLOWED
             self._wrong += int((wrong if fresh is None else wrong & fresh).sum())
             self._first_wrong(block, h, step, wrong)
+
+    def add_lines(
+        self, block: AuditedBlock, lines: Mapping[str, FloatArray], expected: Mapping[str, BoundedArray]
+    ) -> None:
+        """Count the lines (B, S, U) of a block that a custom step returned, in the order of computation."""
+        self._lines = tuple(lines)
+        for place, (name, values) in enumerate(lines.items()):
+            step = expected[name]
+            same = (values == step.value) | (np.isnan(values) & np.isnan(step.value))
+            wrong = ~same & np.isfinite(step.bound) & ~(np.abs(values - step.value) <= ALLOWED * step.bound)
+            if not wrong.any():
+                continue
+            steps = np.flatnonzero(wrong.any(axis=(1, 2)))
+            t = int(steps[-1] if block.reverse or block.direction else steps[0])
+            index = (t, *(int(i) for i in np.argwhere(wrong[t])[0]))
+            where = block.location(index)
+            time = -where.timestep if where.backward else where.timestep
+            order = (*where.index[:2], time, place, *where.index[3:])
+            if self._first_line is None or order < self._first_line[0]:
+                self._first_line = order, WrongLine(where, float(values[index]), float(step.value[index]), name)
 
     def add_cell_states(
         self,
@@ -218,6 +251,8 @@ class AuditAccumulator:
             **self._over_time,
             stored=self._stored,
             undetermined_count=self._undetermined,
+            lines=self._lines,
+            first_line=None if self._first_line is None else self._first_line[1],
             undetermined_mismatches={name: count for name, count in self._mismatches.items() if count},
             checks=tuple(
                 cells.check(name, trace.engine, array.size)

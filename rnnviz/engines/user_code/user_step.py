@@ -7,16 +7,16 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from rnnviz.cells import CellError
+from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.program_source import listing
 from rnnviz.core.cell_json import cell_to_json
 from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.parameters import LayerParameters
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.engines.base import Progress
 from rnnviz.engines.layers import LayerTask, RunLayer
@@ -30,6 +30,11 @@ _MODULE = "__recurrence__"
 _LONGEST_TEXT = 500
 
 Returned = TypeVar("Returned")
+
+Arrays: TypeAlias = dict[str, FloatArray]
+
+AddLine: TypeAlias = Callable[[str, int], FloatArray]
+"""Create the array (L, D, T, N, U) of a returned line from its name and U."""
 
 
 class RecurrenceError(Exception):
@@ -79,6 +84,8 @@ class OwnRecurrence:
         self._definition = str(path)
         """The file and, once it is known, the line where step is defined."""
         self._watched = nullcontext() if watched is None else watched
+        self._lines: dict[str, FloatArray | None] | None = None
+        """The arrays of the returned lines by name; None before the first call of step."""
         module = ModuleType(_MODULE)
         module.__file__ = str(path)
         # Dataclasses and pickle look a class's module up by its name.
@@ -110,36 +117,70 @@ class OwnRecurrence:
         except ValueError as error:
             raise RecurrenceError(f"{self._path} is not a Python file: {error}.") from error
 
-    def run_layer(self) -> RunLayer:
-        """The step as a way to run one layer; see `engines.layers.RunLayer`."""
+    def run_layer(self, add_line: AddLine | None = None) -> RunLayer:
+        """The step as a way to run one layer; see `engines.layers.RunLayer`.
 
-        def run_layer(task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
+        Lines that step returns beside the states are stored in the arrays of `add_line`, if it is given.
+        """
+
+        def run_layer(task: LayerTask, progress: Progress) -> Arrays:
             direction = DIRECTIONS[task.backward]
             state = {name: np.array(array) for name, array in task.state.items()}
             for done, t in enumerate(task.timesteps, start=1):
-                state = self._guarded(partial(self._next, task.x[t], state, task.parameters, f"{direction}, t = {t}"))
+                state, lines = self._guarded(partial(self._next, task, task.x[t], state, f"{direction}, t = {t}"))
                 for name, series in task.series.items():
                     series[t] = state[name]
+                self._store(task, t, lines, add_line)
                 progress(done / len(task.x))
             return state
 
         return run_layer
 
+    def _store(self, task: LayerTask, t: int, lines: Arrays, add_line: AddLine | None) -> None:
+        """Store the returned lines, for which the first call makes room."""
+        if self._lines is None:
+            self._lines = {name: add_line(name, array.shape[-1]) if add_line else None for name, array in lines.items()}
+        for name, series in self._lines.items():
+            if series is not None:
+                series[task.lane][t] = lines[name]
+
     def _next(
-        self, x: FloatArray, state: Mapping[str, FloatArray], p: LayerParameters, where: str
-    ) -> dict[str, FloatArray]:
-        """The state that the user's step returns, in the network's dtype."""
+        self, task: LayerTask, x: FloatArray, state: Mapping[str, FloatArray], where: str
+    ) -> tuple[Arrays, Arrays]:
+        """The state and the lines that the user's step returns, in the network's dtype."""
         # The user may write into what they are given.
         given = tuple(array.copy() for array in state.values())
-        returned = self._step(x.copy(), given, p)
+        returned = self._step(x.copy(), given, task.parameters)
+        lines: dict[Any, Any] = {}
+        if isinstance(returned, tuple | list) and len(returned) == len(state) + 1 and isinstance(returned[-1], dict):
+            returned, lines = returned[:-1], returned[-1]
         if not isinstance(returned, tuple | list) or len(returned) != len(state):
             raise self._unfit(
                 f"step returned {_described(returned)} at {where}, but it must return the tuple "
                 f"({', '.join(state)}{',' if len(state) == 1 else ''})"
             )
-        return {
+        following = {
             name: self._array(value, name, array, where)
             for (name, array), value in zip(state.items(), returned, strict=True)
+        }
+        return following, self._returned_lines(task, dict(lines), following, where)
+
+    def _returned_lines(self, task: LayerTask, lines: dict[Any, Any], state: Arrays, where: str) -> Arrays:
+        """The lines by name, which must be lines of the cell, and the same in every call."""
+        known = {name: node for name, node in graph_of(task.cell).values.items() if name not in state}
+        for name in lines:
+            if type(name) is not str or name not in known:
+                named = name[:_LONGEST_TEXT] if type(name) is str else _described(name)
+                has = f"the cell has {', '.join(known)}" if known else "the cell has no lines beside its states"
+                raise self._unfit(f"step returned the line {named} at {where}, but {has}")
+        if self._lines is not None and lines.keys() != self._lines.keys():
+            raise self._unfit(f"step returned other lines at {where} than in its first call")
+        samples, projected = state["h"].shape
+        units = {"H": len(task.parameters.i2h_bias) // len(task.cell.gates), "P": projected}
+        return {
+            name: self._array(lines[name], name, np.empty((samples, units[node.shape[0]]), state["h"].dtype), where)
+            for name, node in known.items()
+            if name in lines
         }
 
     def _array(self, value: object, name: str, like: FloatArray, where: str) -> FloatArray:

@@ -18,7 +18,8 @@ from types import FrameType
 from typing import BinaryIO
 
 from rnnviz.core.inputs import open_inputs
-from rnnviz.core.trace import open_trace
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import LINE, add_array, open_trace
 from rnnviz.engines.layers import run_stack
 from rnnviz.engines.user_code.protocol import (
     PRINTED_LIMIT,
@@ -148,7 +149,11 @@ def main(arguments: list[str]) -> int:
             return 0
         inputs, trace = open_inputs(folders[0]), open_trace(folders[1], writable=True)
         own = OwnRecurrence(path, CallWatchdog(path, messages, STEP_SECONDS))
-        run_stack(inputs, trace, own.run_layer(), messages.advance)
+
+        def add_line(name: str, units: int) -> FloatArray:
+            return add_array(folders[1], f"{LINE}{name}", inputs.network.dtype, (*trace.shape[:4], units))
+
+        run_stack(inputs, trace, own.run_layer(add_line), messages.advance)
     except RecurrenceError as error:
         messages.send(Failed(str(error)))
         return 1

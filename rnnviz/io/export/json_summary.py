@@ -11,7 +11,7 @@ from rnnviz import __version__
 from rnnviz.core.number_format import json_number
 from rnnviz.io.atomic import atomic_write
 from rnnviz.text.verdict_details import unrecorded_arrays
-from rnnviz.verify.audit import Audit
+from rnnviz.verify.audit import Audit, WrongStep
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import VERDICTS
@@ -115,13 +115,18 @@ def _of_judgement(result: RunResult, engines: tuple[str, str]) -> dict[str, Any]
 
 
 def _of_audit(audit: Audit) -> dict[str, Any]:
-    wrong = audit.first_wrong
+    wrong, line = audit.first_wrong, audit.first_line
     return {
         "verdict": audit.verdict,
         "worst_ratio": json_number(audit.worst_ratio) if audit.audited else None,
-        "first_wrong": None
-        if wrong is None
-        else {**wrong.where.to_json(), "value": json_number(wrong.value), "expected": json_number(wrong.expected)},
+        "first_wrong": None if wrong is None else _of_step(wrong),
+        # Only a custom step that returns lines has them.
+        **({"lines": list(audit.lines)} if audit.lines else {}),
+        **({} if line is None else {"first_line": {"name": line.name, **_of_step(line)}}),
         "coverage": audit.coverage,
         "undetermined": audit.undetermined,
     }
+
+
+def _of_step(wrong: WrongStep) -> dict[str, Any]:
+    return {**wrong.where.to_json(), "value": json_number(wrong.value), "expected": json_number(wrong.expected)}

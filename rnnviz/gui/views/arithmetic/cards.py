@@ -101,12 +101,14 @@ _STORED: dict[Step, str] = {"stored_c": "own c", "stored": "own h"}
 
 
 def card_contents(page: Page) -> tuple[CardContent, ...]:
-    """Contents of the cards of a page. The last ones are the engines' stored c and h."""
+    """Contents of the cards of a page. The last ones are the engines' stored values."""
     first = page.arithmetics[0]
     engines = tuple(display_name(arithmetic.engine) for arithmetic in page.arithmetics)
     names = {gate.symbol: gate.gate.name for gate in first.gates}
     further = dict.fromkeys(first.cell.further_states, "state")
-    names = {"c": "cell state", "h": "hidden value", "own c": "stored", "own h": "stored"} | further | names
+    names = (
+        {"c": "cell state", "h": "hidden value"} | further | names | {f"own {name}": "stored" for name in first.lines}
+    )
     marked = divergence_line(page)
     contents = []
     for place, lines in enumerate(page.lines):
@@ -119,7 +121,7 @@ def card_contents(page: Page) -> tuple[CardContent, ...]:
                 tuple(own for _, own in having),
                 _sources(page, line),
                 parts=place == marked,
-                detailed=line.result.text not in _STORED.values(),
+                detailed=line.result.text in first.lines,
             )
         )
     return tuple(contents)
@@ -131,13 +133,15 @@ def divergence_line(page: Page) -> int | None:
     if divergence is None:
         return None
     symbols = [next(line.result.text for line in lines if line is not None) for lines in page.lines]
-    return 0 if divergence.step == "input" else symbols.index(_STORED.get(divergence.step) or _line_of(divergence))
+    return 0 if divergence.step == "input" else symbols.index(_line_of(divergence))
 
 
 def _line_of(divergence: Divergence) -> str:
+    if divergence.step == "stored_line":
+        return f"own {divergence.gate}"
     if divergence.gate is not None:
         return divergence.gate
-    return {"previous": divergence.state, "c": "c"}.get(divergence.step, "h")
+    return _STORED.get(divergence.step) or {"previous": divergence.state, "c": "c"}.get(divergence.step, "h")
 
 
 def _sources(page: Page, line: EquationLine) -> tuple[Place | None, ...]:

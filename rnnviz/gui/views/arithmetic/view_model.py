@@ -8,7 +8,7 @@ from rnnviz.explain.curve import ActivationCurve, activation_curve
 from rnnviz.explain.divergence import Divergence
 from rnnviz.explain.equations import EquationLine, equations, outcomes
 from rnnviz.explain.explanation import Explanation, cell_states_of, explain_value
-from rnnviz.explain.step_breakdown import StepBreakdown
+from rnnviz.explain.step_breakdown import StepBreakdown, own_symbols
 from rnnviz.explain.term_table import Order, TermTable, first_parted_sum, ledger
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.result import RunResult
@@ -42,8 +42,9 @@ class PageRequest:
 class Page:
     """Arithmetic of one value for the reference and a candidate.
 
-    `lines` contains the equations, then the stored c and h; each entry has one line for each of the `arithmetics`,
-    None for an engine without c. `divergent_sum` is the first row of the terms where the running sums diverge.
+    `lines` contains the equations, then the returned lines and the stored c and h; each entry has one line for each of
+    the `arithmetics`, None for an engine without that value. `divergent_sum` is the first row of the terms where the
+    running sums diverge.
     """
 
     request: PageRequest
@@ -83,7 +84,7 @@ class PageBuilder:
         divergence = explanation.partings.get(request.candidate or "")
         computed = tuple(zip(*map(equations, each), strict=True))
         own = [outcomes(arithmetic) for arithmetic in each]
-        stored = [tuple(lines.get(symbol) for lines in own) for symbol in ("c", "h")]
+        stored = [tuple(lines.get(symbol) for lines in own) for symbol in own_symbols(each)]
         lines = (*computed, *(line for line in stored if any(line)))
         known = [line[0].result.text for line in computed]
         line = request.line if request.line in known else known[0]

@@ -15,7 +15,7 @@ from rnnviz.explain.divergence import Divergence
 from rnnviz.explain.equations import EquationLine, equations
 from rnnviz.explain.explanation import explain_value
 from rnnviz.explain.provenance import notation, own_previous, previous_cell
-from rnnviz.explain.step_breakdown import StepBreakdown
+from rnnviz.explain.step_breakdown import StepBreakdown, own_symbols
 from rnnviz.explain.term_table import ledger
 from rnnviz.text import verdict_details
 from rnnviz.text.audit_rows import AUDIT_WORDS
@@ -50,7 +50,11 @@ class ReportRow:
 
 @dataclass(frozen=True)
 class AuditTableRow:
-    """The step audit of one engine; `diagnosis` is empty unless a known bug reproduces its numbers."""
+    """The step audit of one engine.
+
+    `line` is the first line that differs of a custom step that returns lines; `diagnosis` is empty unless a known bug
+    reproduces its numbers.
+    """
 
     engine: str
     verdict: AuditVerdict
@@ -60,6 +64,7 @@ class AuditTableRow:
     first_wrong: TableCell
     has: TableCell
     gives: TableCell
+    line: str
     diagnosis: str
 
 
@@ -119,6 +124,7 @@ def _audit(judgment: Judgment, audit: Audit) -> AuditTableRow:
         "" if wrong is None else _position(wrong.where),
         has[0],
         has[1],
+        "" if audit.first_line is None else audit.first_line.name,
         join_words(likely_causes(judgment, audit.engine), "or"),
     )
 
@@ -208,7 +214,7 @@ def first_disagreement(result: RunResult, comparison: Comparison) -> ReportArith
         states=tuple(_states(each)),
         gates=gates,
         equations=tuple(lines.values()),
-        outcome=tuple(row for symbol in ("c", "h") for row in _outcome(each, symbol)),
+        outcome=tuple(row for symbol in own_symbols(each) for row in _outcome(each, symbol)),
         sentences=explanation.sentences,
     )
 
@@ -232,11 +238,11 @@ def _states(each: Sequence[StepBreakdown]) -> Iterator[ReportRow]:
 
 
 def _outcome(each: Sequence[StepBreakdown], symbol: str) -> Iterator[ReportRow]:
-    """The value of the arithmetic beside the engines' own; no rows for a c that no engine gives."""
+    """The value of the arithmetic beside the engines' own; no rows for one that no engine gives."""
     found = [next((own for own in a.outcomes if own.symbol == symbol), None) for a in each]
     if not any(found):
         return
-    yield _row(f"{symbol} of this arithmetic", [a.c if symbol == "c" else a.h for a in each])
+    yield _row(f"{symbol} of this arithmetic", [a.number(a.graph.values[symbol]) for a in each])
     yield _row(f"{symbol} of the engine", [None if own is None else own.stored for own in found])
     yield ReportRow("difference", tuple("" if own is None else error(own.difference) for own in found))
     limits = tuple("" if own is None else error(ALLOWED * own.bound) for own in found)
