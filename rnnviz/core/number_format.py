@@ -25,13 +25,18 @@ UNDEFINED_ULP = 2**64 - 1
 
 
 def short(value: Number) -> str:
-    """Three decimals, as the notebook prints: "0.652", "-0.000", "NaN", "-infinity", "1.235e+6"."""
+    """Three decimals, as the notebook prints: "0.652", "NaN", "-infinity", "1.235e+6". A rounded zero has no sign."""
     number = float(value)
     if not isfinite(number):
         return _spelled(number)
     if abs(number) >= LARGEST_PLAIN:
         return _exponent(f"{number:.{DECIMALS}e}")
-    return f"{number:.{DECIMALS}f}"
+    return f"{number:z.{DECIMALS}f}"
+
+
+def true_minus(text: str) -> str:
+    """A number's text for the screen, with true minus signs. Copied and exported text keeps the hyphens."""
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def full(value: Number) -> str:

@@ -10,6 +10,7 @@ from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.colormap import hatch, pixel
 from rnnviz.gui.views.unrolled.geometry import FRAME, Geometry
 from rnnviz.gui.views.unrolled.layout import LaneRect
+from rnnviz.gui.views.unrolled.mismatch_overlay import BOLD_OUTLINE
 from rnnviz.gui.views.unrolled.pixel_grid import Scale
 from rnnviz.gui.views.unrolled.render_state import RenderState
 from rnnviz.gui.views.unrolled.shapes import arrow
@@ -146,7 +147,8 @@ def _outline(painter: QPainter, shown: RenderState, geometry: Geometry, block: B
         first, stop = scale.span(block.rows[row])
         rects.append(QRectF(x, top + first, width, stop - first))
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    for role, stroke in (("outline_under", 4.0), ("outline", 2.0)):
+    bold = block.lane_rect.row >= BOLD_OUTLINE
+    for role, stroke in (("outline_under", 4.0 if bold else 3.0), ("outline", 2.0 if bold else 1.0)):
         pen = QPen(shown.theme.color(role), stroke)
         pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
         painter.setPen(pen)

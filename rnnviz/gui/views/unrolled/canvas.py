@@ -12,6 +12,7 @@ from rnnviz.gui.views.unrolled.colorbar import ColorBar
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, layout_for, limits_of
 from rnnviz.gui.views.unrolled.header import Headers
 from rnnviz.gui.views.unrolled.highlight_item import HighlightItem
+from rnnviz.gui.views.unrolled.hit_actions import first_mismatch
 from rnnviz.gui.views.unrolled.lanes_item import LanesItem
 from rnnviz.gui.views.unrolled.layout import stack_lanes
 from rnnviz.gui.views.unrolled.mouse import LanesBox, LanesCanvas
@@ -49,14 +50,14 @@ class UnrolledCanvas(QWidget):
         self.canvas = LanesCanvas()
         self.box, self.axis = LanesBox(), TimeAxis()
         self.axis.linkToView(self.box)
-        self._headers, self.color_bar, self.names = Headers(), ColorBar(), SwipeNames()
+        self.headers, self.color_bar, self.names = Headers(), ColorBar(), SwipeNames()
         self.order = OrderLabel()
         grid = self._grid = pg.GraphicsLayout()
         grid.layout.setContentsMargins(0, 0, 0, 0)
         grid.layout.setSpacing(0)
         for item, row, column in (
             (self.names, 0, 1),
-            (self._headers, 1, 0),
+            (self.headers, 1, 0),
             (self.box, 1, 1),
             (self.color_bar, 1, 2),
             (self.axis, 2, 1),
@@ -68,8 +69,8 @@ class UnrolledCanvas(QWidget):
         # Queued, for it comes in the middle of painting.
         self.lanes.special_seen.connect(self.color_bar.update, Qt.ConnectionType.QueuedConnection)
         self.ranges = RangeMarks(self.box)
-        self._selection, self.highlights = SelectionItem(self.box), HighlightItem(self.box)
-        for part in (self._headers, self.color_bar):
+        self.selection, self.highlights = SelectionItem(self.box), HighlightItem(self.box)
+        for part in (self.headers, self.color_bar):
             self.lanes.computing_changed.connect(part.show_computing, Qt.ConnectionType.QueuedConnection)
         self._bar = QScrollBar(Qt.Orientation.Vertical)
         self._bar.setAccessibleName("lanes in view")
@@ -101,7 +102,7 @@ class UnrolledCanvas(QWidget):
     def show_lanes(self, shown: RenderState | None, selected: CellGeometry) -> None:
         """Show other lanes. The camera stays where it is, or fitted."""
         self._shown, self._cell = shown, selected
-        self._headers.make_room(shown)
+        self.headers.make_room(shown)
         self.color_bar.make_room(shown)
         self.names.make_room(shown)
         # AxisItem.setVisible leaves its height as it was.
@@ -230,10 +231,10 @@ class UnrolledCanvas(QWidget):
         if self._shown is None or width < 1.0 or height < 1.0:
             self.geometry_in_view = None
             self.lanes.show_lanes(None, None)
-            self._headers.show_lanes(None, None)
+            self.headers.show_lanes(None, None)
             self.color_bar.show_lanes(None, None)
             self.names.show_lanes(None, None)
-            self._selection.hide()
+            self.selection.hide()
             self.highlights.set_geometry(None, self._theme)
             return
         camera = Camera() if self.geometry_in_view is None else self.geometry_in_view.camera
@@ -246,7 +247,7 @@ class UnrolledCanvas(QWidget):
         camera = geometry.camera
         self.box.setXRange(camera.start, camera.start + camera.span, padding=0.0)
         self.lanes.show_lanes(self._shown, geometry)
-        self._headers.show_lanes(self._shown, geometry)
+        self.headers.show_lanes(self._shown, geometry)
         self.color_bar.show_lanes(self._shown, geometry)
         self.names.show_lanes(self._shown, geometry)
         directions = geometry.picture.directions
@@ -254,6 +255,7 @@ class UnrolledCanvas(QWidget):
         name = "h0" if self._shown is None else self._shown.initial_name
         self.axis.show_timesteps(geometry.picture.timesteps, tuple(initial) if name else (), name)
         self._place_cursor()
+        self.selection.point_at(None if self._shown is None else first_mismatch(self._shown), geometry, self._theme)
         self.ranges.set_geometry(geometry)
         self.highlights.set_geometry(geometry, self._theme)
         self._adjust_bar(geometry)
@@ -285,4 +287,4 @@ class UnrolledCanvas(QWidget):
     def _place_cursor(self) -> None:
         if self.geometry_in_view is not None and self._cell is not None:
             at_split = self._shown is not None and self._shown.right is not None
-            self._selection.move_to(self._cell, self.geometry_in_view, self._theme, at_split=at_split)
+            self.selection.move_to(self._cell, self.geometry_in_view, self._theme, at_split=at_split)

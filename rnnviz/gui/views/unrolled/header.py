@@ -1,5 +1,6 @@
 """Headers at the left of the lanes: layer, direction, verdict and number of mismatches."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from PySide6.QtCore import QPointF, QRectF, Qt
@@ -16,9 +17,12 @@ from rnnviz.gui.views.unrolled.layout import LaneRect, number_row
 from rnnviz.gui.views.unrolled.pixel_grid import Scale
 from rnnviz.gui.views.unrolled.render_state import RenderState
 from rnnviz.gui.views.unrolled.shapes import arrow, verdict_mark
+from rnnviz.gui.views.unrolled.tick_labels import tick_step
 
 _PADDING, _ARROW, _MARK = 8.0, 16.0, 11.0
 _UNIT_FONT = 9
+_UNIT_TICK = 3.0
+"""Minimum distance between the units of a part of a lane, in font sizes."""
 _MARGIN = 4.0
 _INPUT = "input"
 _LONGEST = "layer 000", "backward", "1,000,000 differ"
@@ -177,7 +181,7 @@ class Headers(QGraphicsWidget):
         )
 
     def _paint_units(self, painter: QPainter, shown: RenderState, lane_rect: LaneRect, geometry: Geometry) -> None:
-        """Write the unit of each row if it fits, else of the first and last row."""
+        """Write the unit of each row if it fits, else of the first and last; in a part of a lane, of round ones."""
         size = _unit_size(lane_rect)
         painter.setFont(number_font(size))
         painter.setPen(shown.theme.color("muted"))
@@ -186,14 +190,24 @@ class Headers(QGraphicsWidget):
             first, stop = scale.span(unit)
             middle = (first + stop) / 2.0
             if lane_rect.row < number_row() - 1.0:
-                middle = size / 2.0 if unit == 0 else lane_rect.height - size / 2.0
+                middle = min(max(middle, size / 2.0), lane_rect.height - size / 2.0)
             line = QRectF(0.0, top + middle - size, self.size().width() - 4.0, 2.0 * size)
             painter.drawText(line, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
+
+    def rows_of(self, lane: Lane) -> list[tuple[int, str]]:
+        """The labeled units of a visible lane with their labels."""
+        shown, geometry = self._shown, self._geometry
+        if shown is None or geometry is None:
+            return []
+        return self._rows(shown, geometry.stack.lane_rect(lane), geometry)
 
     def _rows(self, shown: RenderState, lane_rect: LaneRect, geometry: Geometry) -> list[tuple[int, str]]:
         """The labeled units with their labels: a number, or the name of a feature."""
         units = list(geometry.rows_in_view(lane_rect))
-        if lane_rect.row < number_row() - 1.0:
+        if lane_rect.row < number_row() - 1.0 and len(units) < lane_rect.rows:
+            step = tick_step(_UNIT_TICK * _unit_size(lane_rect) / lane_rect.row)
+            units = [unit for unit in units if unit % step == 0]
+        elif lane_rect.row < number_row() - 1.0:
             units = (
                 [0, lane_rect.rows - 1]
                 if lane_rect.rows > 1 and lane_rect.height >= 2.5 * _unit_size(lane_rect)
@@ -205,7 +219,14 @@ class Headers(QGraphicsWidget):
             return [(row, str(geometry.picture.unit_at(lane_rect.lane, row))) for row in units]
         names, metrics = shown.result.inputs.names, QFontMetricsF(number_font(_unit_size(lane_rect)))
         elide, room = Qt.TextElideMode.ElideRight, self._name_room()
-        return [(unit, metrics.elidedText(feature_title(names, unit), elide, room)) for unit in units]
+        titles = {unit: feature_title(names, unit) for unit in units}
+        texts = {unit: metrics.elidedText(title, elide, room) for unit, title in titles.items()}
+        count = Counter(texts.values())
+        # Names that would be elided to equal texts begin with their index.
+        return [
+            (unit, text if count[text] == 1 else metrics.elidedText(f"{unit} {titles[unit]}", elide, room))
+            for unit, text in texts.items()
+        ]
 
     def _name_room(self) -> float:
         """Maximum width of a feature's name, limited by the lane's header."""

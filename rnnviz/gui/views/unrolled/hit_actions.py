@@ -29,6 +29,15 @@ def cell_at(shown: RenderState | None, at: Location) -> CellGeometry:
     return CellGeometry(lane, at.timestep, at.unit if shown is None else min(at.unit, shown.rows(lane) - 1))
 
 
+def first_mismatch(shown: RenderState) -> CellGeometry | None:
+    """Cell of the first mismatch of the comparison, or None; None in another sample, or without units."""
+    first = None if shown.comparison is None else shown.comparison.first_mismatch
+    if first is None or first.where.sample != shown.sample or not shown.per_unit:
+        return None
+    at = first.where
+    return CellGeometry(Lane(at.layer, at.direction, reverse=at.reverse), at.timestep, at.unit)
+
+
 def place_of(shown: RenderState, at: Location, cell: CellGeometry) -> Place:
     """Place of `rnnviz.explain.provenance` for a cell's number; `at` is the selection."""
     lane, timesteps = cell.lane, shown.result.shape[2]

@@ -1,20 +1,16 @@
 """Graphics item that paints all lanes in the window's pixels."""
 
-from PySide6.QtCore import QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QBackingStore, QPainter, QPen
+from PySide6.QtCore import QRectF, Qt, Signal
+from PySide6.QtGui import QBackingStore, QPainter
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.views.unrolled.boxes import digits_on, paint_boxes, paint_frames, paint_numbers, paint_recurrence
 from rnnviz.gui.views.unrolled.geometry import Geometry
 from rnnviz.gui.views.unrolled.heatmap import HeatmapLayer
-from rnnviz.gui.views.unrolled.layout import LaneRect
 from rnnviz.gui.views.unrolled.render_state import RenderState
-from rnnviz.gui.views.unrolled.shapes import arrow
 from rnnviz.gui.views.unrolled.visible_values import CellNumber, block_in_view, numbers_of
 
-_ARROW, _PILL = 24.0, QRectF(0.0, 0.0, 34.0, 14.0)
-_SHORTEST_WITH_ARROW = 24.0
 _SPLIT_REACH = 2.0
 """Tolerance in pixels for the split after rounding to screen pixels."""
 
@@ -111,33 +107,11 @@ class LanesItem(QGraphicsObject):
                 self._heatmap.paint(painter, shown, geometry, lane_rect, exposed)
             if numbered and block is not None:
                 paint_numbers(painter, shown, geometry, block, exposed)
-            elif not geometry.boxes:
-                self._paint_direction(painter, shown, geometry, lane_rect)
         if len(shown.seen) > seen:
             self.special_seen.emit()
         if on_screen and self._heatmap.complete and not self.complete:
             self.complete = True
             self.completed.emit()
-
-    @staticmethod
-    def _paint_direction(painter: QPainter, shown: RenderState, geometry: Geometry, lane_rect: LaneRect) -> None:
-        """Draw the direction of computation in the corner where it ends, on a background."""
-        if lane_rect.lane.layer is None or lane_rect.height < _SHORTEST_WITH_ARROW:
-            return
-        theme, backward = shown.theme, lane_rect.lane.backward
-        pill = QRectF(_PILL)
-        y = geometry.top_of(lane_rect) + lane_rect.height - pill.height() - 4.0
-        pill.moveTo(4.0 if backward else geometry.width - pill.width() - 4.0, y)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(theme.color("border"), 1.0))
-        ground = theme.color("base")
-        ground.setAlphaF(0.85)
-        painter.setBrush(ground)
-        painter.drawRoundedRect(pill, 4.0, 4.0)
-        middle = pill.center()
-        ends = QPointF(middle.x() - _ARROW / 2.0, middle.y()), QPointF(middle.x() + _ARROW / 2.0, middle.y())
-        arrow(painter, ends[backward], ends[not backward], theme.color("text"))
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
 
 
 def _on_screen(painter: QPainter, widget: QWidget | None) -> bool:

@@ -17,8 +17,8 @@ _NEAR, _DENSE = 3, 0.3
 """Radius in pixels, and the share of marked pixels above which gaps belong to the region."""
 _AROUND, _CROWDED = 8, 0.5
 """Radius in pixels, and the share of ring pixels above which a mark gets no ring."""
-_BOLD_OUTLINE, _DOUBLE_UNDER = 10.0, 14.0
-"""Minimum cell sizes for an outline of two pixels, and for an under-tone on its inner side."""
+BOLD_OUTLINE = 20.0
+"""Minimum cell size for an outline of two pixels in four of under-tone: in smaller cells it would touch the digits."""
 
 
 def mark_region(pixels: PixelArray, marks: BoolArray, left: int, top: int, theme: Theme) -> None:
@@ -59,8 +59,8 @@ def mark_cells(
         _depth(times, left, marks.shape[1])[None, :],
     )
     size = min(times.size, units.size) / width
-    outline = 2 * width if size >= _BOLD_OUTLINE else width
-    under = outline + (2 if size >= _DOUBLE_UNDER else 1) * width
+    outline = 2 * width if size >= BOLD_OUTLINE else width
+    under = outline + (2 if size >= BOLD_OUTLINE else 1) * width
     pixels[marks & (depth < under)] = pixel(theme.outline_under)
     pixels[marks & (depth >= width) & (depth < width + outline)] = pixel(theme.outline)
 

@@ -44,7 +44,7 @@ class Block:
         """Text of each cell, as far as it fits: three decimals, or two digits of a difference."""
         return [
             [
-                "" if index == MISSING else fitting(value, digits, differs=self.differs)
+                "" if index == MISSING else number_format.true_minus(fitting(value, digits, differs=self.differs))
                 for value, index in zip(row, indices, strict=True)
             ]
             for row, indices in zip(self.values, self.indices, strict=True)

@@ -32,7 +32,11 @@ def small(cell: str = "lstm", **changes: Any) -> RunResult:
 
 
 def texts(view: UnrolledView, lane: Lane = LANE) -> dict[tuple[int, int], str]:
-    return {(n.cell.timestep, n.cell.unit): n.text for n in view.visible_numbers() if n.cell.lane == lane}
+    return {
+        (n.cell.timestep, n.cell.unit): n.text.replace("\N{MINUS SIGN}", "-")
+        for n in view.visible_numbers()
+        if n.cell.lane == lane
+    }
 
 
 @pytest.mark.parametrize(

@@ -57,17 +57,25 @@ def test_a_region_that_is_marked_all_over_is_dotted_not_painted_over() -> None:
 
 
 def test_a_large_cell_is_outlined_along_its_own_edge() -> None:
-    times, units = Scale(20.0, 3), Scale(16.0, 2)
-    marks = np.zeros((32, 60), bool)
-    marks[16:, 20:40] = True
+    times, units = Scale(20.0, 3), Scale(20.0, 2)
+    marks = np.zeros((40, 60), bool)
+    marks[20:, 20:40] = True
     pixels = np.full(marks.shape, GROUND, np.uint32)
     mark_cells(pixels, marks, 0, 0, times, units, LIGHT, 1)
     assert (pixels[~marks] == GROUND).all()
-    cell = pixels[16:, 20:40]
+    cell = pixels[20:, 20:40]
     assert (cell[0] == UNDER).all()
     assert (cell[1, 1:-1] == OUTLINE).all()
     assert (cell[2, 2:-2] == OUTLINE).all()
     assert (cell[6:-6, 6:-6] == GROUND).all()
+
+
+def test_the_outline_of_a_low_cell_leaves_its_digits_free() -> None:
+    times, units = Scale(60.0, 1), Scale(14.0, 1)
+    pixels = np.full((14, 60), GROUND, np.uint32)
+    mark_cells(pixels, np.ones(pixels.shape, bool), 0, 0, times, units, LIGHT, 1)
+    assert (pixels == OUTLINE).any()
+    assert (pixels[2:-2, 2:-2] == GROUND).all()
 
 
 @pytest.mark.parametrize("share", [0.0005, 0.005, 0.02, 0.05, 0.1])

@@ -2,17 +2,21 @@
 
 import gc
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter
+from PySide6.QtWidgets import QStyleOptionGraphicsItem
 
 from rnnviz.core import number_format
+from rnnviz.core.axis_labels import Names
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.theme.palettes import DARK, LIGHT, THEMES
+from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from tests.factories import make_result
@@ -30,6 +34,10 @@ def click(qtbot: Any, view: UnrolledView, cell: CellGeometry) -> Any:
     with qtbot.waitSignal(view.location_requested) as asked:
         qtbot.mouseClick(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=on_canvas(view, cell))
     return asked.args[0]
+
+
+def written(value: float) -> str:
+    return number_format.true_minus(number_format.short(value))
 
 
 def colors(view: UnrolledView) -> set[str]:
@@ -61,15 +69,11 @@ def test_a_small_network_shows_every_number_at_once(view: UnrolledView, timestep
         lane, first = Lane(0, direction), timesteps if direction else -1
         for unit in range(10):
             for t in range(timesteps):
-                expected[CellGeometry(lane, t, unit)] = number_format.short(
-                    result["gluon"].hidden[0, direction, t, 0, unit]
-                )
-            expected[CellGeometry(lane, first, unit)] = number_format.short(
-                result.inputs.initial_state.h[direction, 0, unit]
-            )
+                expected[CellGeometry(lane, t, unit)] = written(result["gluon"].hidden[0, direction, t, 0, unit])
+            expected[CellGeometry(lane, first, unit)] = written(result.inputs.initial_state.h[direction, 0, unit])
     for unit in range(5):
         for t in range(timesteps):
-            expected[CellGeometry(INPUT, t, unit)] = number_format.short(result.inputs.sequence[t, 0, unit])
+            expected[CellGeometry(INPUT, t, unit)] = written(result.inputs.sequence[t, 0, unit])
     assert shown == expected
 
 
@@ -82,12 +86,12 @@ def test_another_engine_sample_or_result_changes_the_numbers(view: UnrolledView)
         cell = CellGeometry(Lane(0, 0), timestep, unit)
         return next(number.text for number in view.visible_numbers() if number.cell == cell)
 
-    assert text(1, 7) == number_format.short(result["gluon"].hidden[0, 0, 1, 0, 7])
+    assert text(1, 7) == written(result["gluon"].hidden[0, 0, 1, 0, 7])
     view.show_engine("manual")
     assert view.shown_engine == "manual"
-    assert text(1, 7) == number_format.short(result["manual"].hidden[0, 0, 1, 0, 7])
+    assert text(1, 7) == written(result["manual"].hidden[0, 0, 1, 0, 7])
     view.show_location(Location(sample=1))
-    assert text(1, 7) == number_format.short(result["manual"].hidden[0, 0, 1, 1, 7])
+    assert text(1, 7) == written(result["manual"].hidden[0, 0, 1, 1, 7])
     with pytest.raises(KeyError, match="torch"):
         view.show_engine("torch")
 
@@ -155,6 +159,61 @@ def test_one_mismatch_among_many_cells_on_a_pixel_is_seen(view: UnrolledView) ->
     assert DARK.outline not in colors(view)
 
 
+def test_rounded_zeros_have_no_sign_and_the_frame_covers_no_digit(view: UnrolledView) -> None:
+    def edit(trace: Trace) -> None:
+        trace.hidden[0, 0, 1, 0, :3] = -1e-5, -0.25, 0.25
+
+    view.show_result(small(hidden_size=24, timesteps=4, edits={"manual": edit}), "manual")
+    view.show_engine("manual")
+    lane = Lane(0, 0)
+    texts = {n.cell.unit: n.text for n in view.visible_numbers() if n.cell.lane == lane and n.cell.timestep == 1}
+    assert [texts[unit] for unit in range(3)] == ["0.000", "\N{MINUS SIGN}0.250", "0.250"]
+    assert "-0.25" in view.copy_text()
+    view.show_location(Location(timestep=1, unit=1))
+    x, y, width, height = map(round, view.geometry_in_view.rect(CellGeometry(lane, 1, 1)))
+    assert height < 20
+    picture = QImage(width + 40, height + 40, QImage.Format.Format_RGB32)
+    picture.fill(0xFF123456)
+    painter = QPainter(picture)
+    painter.translate(20.0 - x, 20.0 - y)
+    frame = view.findChild(UnrolledCanvas).selection.frame
+    frame.paint(painter, QStyleOptionGraphicsItem())
+    painter.end()
+    drawn = np.frombuffer(picture.constBits(), np.uint32).reshape(picture.height(), -1) != 0xFF123456
+    drawn = drawn[:, 22 : 18 + width]
+    assert not drawn[21 : 19 + height].any()
+    assert not drawn[:20].any()
+    assert not drawn[20 + height :].any()
+
+
+def test_the_first_mismatch_has_a_pointer_in_its_sample_alone(view: UnrolledView) -> None:
+    view.show_result(small(edits={"manual": spoil}), "manual")
+    pointer = view.findChild(UnrolledCanvas).selection.first
+    first = view.geometry_in_view.rect(CellGeometry(Lane(0, 0), 1, 7))
+    assert pointer.rect.right() == pytest.approx(first.x)
+    assert first.y <= pointer.rect.center().y() <= first.y + first.height
+    view.show_location(Location(sample=1))
+    assert pointer.rect.isNull()
+
+
+def test_feature_names_are_never_elided_to_equal_texts(view: UnrolledView) -> None:
+    names = Names(features=tuple(f"temperature of the outer sensor number {n}" for n in range(5)))
+    result = small()
+    view.show_result(replace(result, inputs=replace(result.inputs, names=names)), "manual")
+    texts = [text for _, text in view.findChild(UnrolledCanvas).headers.rows_of(INPUT)]
+    assert len(set(texts)) == len(texts) == 5
+
+
+def test_a_part_of_a_tall_lane_has_round_unit_labels(view: UnrolledView) -> None:
+    view.show_result(make_result(hidden_size=300, timesteps=40), "manual")
+    headers = view.findChild(UnrolledCanvas).headers
+    assert [unit for unit, _ in headers.rows_of(Lane(0, 0))] == [0, 299]
+    view.box.lane_zoom_asked.emit(3.0, 10.0)
+    units = [unit for unit, _ in headers.rows_of(Lane(0, 0))]
+    assert len(units) > 3
+    assert {unit % 10 for unit in units} == {0}
+
+
 def test_lanes_are_flagged_over_all_samples(view: UnrolledView) -> None:
     view.show_result(small(bidirectional=True, edits={"manual": spoil}), "manual")
     assert [str(flag) for flag in view.lane_headers()] == [
@@ -201,7 +260,7 @@ def test_numbers_that_are_none_are_spelled_out(view: UnrolledView) -> None:
     view.show_result(small(edits={"manual": edit}), "manual")
     view.show_engine("manual")
     texts = {n.cell.unit: n.text for n in view.visible_numbers() if n.cell.lane == Lane(0, 0) and n.cell.timestep == 0}
-    assert [texts[unit] for unit in range(3)] == ["NaN", "infinity", "-infinity"]
+    assert [texts[unit] for unit in range(3)] == ["NaN", "infinity", "\N{MINUS SIGN}infinity"]
     assert LIGHT.nan in colors(view)
     place = QPointF(view.canvas.mapToScene(on_canvas(view, CellGeometry(Lane(0, 0), 0, 2))))
     assert "-infinity" in view.description_at(place)

@@ -28,8 +28,12 @@ def small(**changes: Any) -> RunResult:
 
 
 def texts(view: UnrolledView, lane: Lane = LANE) -> dict[tuple[int, int], str]:
-    """The written numbers, by time step and unit."""
-    return {(n.cell.timestep, n.cell.unit): n.text for n in view.visible_numbers() if n.cell.lane == lane}
+    """The written numbers, by time step and unit, with hyphens for minus signs."""
+    return {
+        (n.cell.timestep, n.cell.unit): n.text.replace("\N{MINUS SIGN}", "-")
+        for n in view.visible_numbers()
+        if n.cell.lane == lane
+    }
 
 
 def pixels(view: UnrolledView) -> np.ndarray[Any, np.dtype[np.uint32]]:
