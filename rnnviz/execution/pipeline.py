@@ -4,7 +4,7 @@ The pipeline runs in the process that holds the engines and leaves everything in
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +12,7 @@ from time import perf_counter
 
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import is_own, is_recording
-from rnnviz.core.errors import ConfigError, EngineError, InputError
+from rnnviz.core.errors import ConfigError, EngineError, InputError, check_regular
 from rnnviz.core.inputs import Inputs, open_inputs, save_inputs
 from rnnviz.core.memory_budget import check_demand
 from rnnviz.core.mmap_arrays import FloatArray
@@ -44,6 +44,9 @@ _READ, _ENGINES, _COMPARE = 0.05, 0.8, 0.15
 # How the rest of it is: the remainder tests undetectable bugs.
 _AUDIT, _DIAGNOSE = 0.85, 0.1
 
+_LARGEST_SOURCE = 1 << 20
+"""The largest size of a user's code that is kept, in bytes."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -56,6 +59,7 @@ class Outcome:
     versions: dict[str, str]
     extents: dict[str, float]
     printed: dict[str, str]
+    sources: dict[str, str]
 
 
 def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
@@ -85,6 +89,8 @@ def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
     config = request.config
     _check_trusted(config, request.trusted)
     notify(Stage(StageKind.READING_INPUTS), 0.0)
+    # Before it runs, so that a file saved in the meantime is not taken for the one that ran.
+    sources = {name: source for name in config.code_files if (source := _source(Path(name)))}
     config = _with_cell(config)
     _check_engines(config)
     check_demand(config, folder.parent)
@@ -135,7 +141,7 @@ def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
     for c in comparisons:
         checks += cell_equality(traces[c.reference], traces[c.candidate], c.rtol, c.atol)
     notify(Stage(StageKind.COMPUTED), 1.0)
-    return Outcome(inputs.config, comparisons, tuple(checks), seconds, versions, extents, printed)
+    return Outcome(inputs.config, comparisons, tuple(checks), seconds, versions, extents, printed, sources)
 
 
 def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: Notify) -> Judgment:
@@ -249,6 +255,15 @@ def _check_trusted(config: Config, trusted: frozenset[str]) -> None:
                 f'{key} names "{name}", which is Python code: it runs only if you name it with {option}, '
                 f"or allow it in the window.",
             )
+
+
+def _source(path: Path) -> str:
+    """The text of a user's code; empty where the file is too large or cannot be read, which its engine reports."""
+    with suppress(OSError, InputError):
+        check_regular(path)
+        if path.stat().st_size <= _LARGEST_SOURCE:
+            return path.read_bytes().decode("utf-8-sig", "replace")
+    return ""
 
 
 def _with_cell(config: Config) -> Config:

@@ -206,6 +206,7 @@ def _open_result(request: RunRequest, outcome: Outcome, folder: Path) -> RunResu
         versions=outcome.versions,
         extents=outcome.extents,
         printed=outcome.printed,
+        sources=outcome.sources,
         folder=folder,
     )
 

@@ -42,8 +42,9 @@ class RunResult(Displayed):
 
     `traces` holds the reference first; `seconds` every engine's time and what else it timed; `extents` the
     largest finite magnitude of each engine's hidden values and of the "input"; `folder` is where the arrays
-    lie, which vanishes when the result is no longer used; `printed` is what a user's engines printed; `judgment`
-    is None until the steps have been audited, and stays None if they are not to be.
+    lie, which vanishes when the result is no longer used; `printed` is what a user's engines printed, and
+    `sources` has the text of the user's custom steps and cell, by path; `judgment` is None until the steps have been
+    audited, and stays None if they are not to be.
     """
 
     request_id: int
@@ -56,6 +57,7 @@ class RunResult(Displayed):
     extents: Mapping[str, float]
     folder: Path
     printed: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
     judgment: Judgment | None = None
 
     def __getitem__(self, engine: str) -> Trace:

@@ -207,7 +207,9 @@ def py(chance: Random, cell: str) -> bytes:
     """A starter with some of its words exchanged, doubled or left out."""
     source = starter(cell)
     tokens = [
-        token for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type != tokenize.STRING
+        token
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type != tokenize.STRING or not token.string.startswith('"""')
     ]
     words = [(token.type, token.string) for token in tokens]
     kinds = (tokenize.NAME, tokenize.OP, tokenize.NUMBER)

@@ -116,6 +116,7 @@ def test_a_run_names_the_line_in_its_verdict_summary_report_and_arithmetic(tmp_p
     network = {"cell": "lstm", "input_size": 3, "hidden_size": 4}
     config = Config.from_mapping({"network": network, "compare": {"candidates": [path]}})
     result = run_shared(config, trusted=frozenset({path}))
+    assert result.sources == {path: Path(path).read_text(encoding="utf-8")}
     assert result.judgment is not None
     line = result.judgment.audits[path].first_line
     assert line is not None

@@ -73,3 +73,4 @@ def notebook_cells(result: RunResult, known: Recorded) -> Iterator[NotebookCell]
             yield from sections.layer_input(network, lane.layer)
         yield from lane_cells(lane, result.inputs.timesteps, known)
     yield from sections.outcome(network, known)
+    yield from sections.custom_code(result)

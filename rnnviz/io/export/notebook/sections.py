@@ -419,3 +419,13 @@ def outcome(network: Network, known: Recorded) -> Iterator[NotebookCell]:
         f"{held}('forward out at T - 1 and state', {forward}, state[0][{row}])",
         *([f"{held}('backward out at 0 and state', {backward}, state[0][{row + 1}])"] if network.bidirectional else []),
     )
+
+
+def custom_code(result: RunResult) -> Iterator[NotebookCell]:
+    """The custom steps and the custom cell of the run, as text that the notebook does not run."""
+    if result.sources:
+        yield prose("## Custom code", "The Python files of the run. The notebook does not run them.")
+    for path, text in result.sources.items():
+        yield prose(
+            f"`{display_name(path)}`" if "`" not in path else literally(display_name(path)), fenced(text, "python")
+        )

@@ -58,6 +58,7 @@ def report_html(result: RunResult, pictures: Sequence[ReportPicture], written: d
             arithmetics=[(display_name(c.candidate), first_disagreement(result, c)) for c in result.comparisons],
             open_rows=_OPEN_ROWS,
             printed=[(display_name(engine), text) for engine, text in result.printed.items()],
+            sources=[(display_name(path), text) for path, text in result.sources.items()],
             config=dump_config(result.config),
             versions={display_name(name): version for name, version in versions(result).items()},
             seconds={display_name(name): number_format.duration(seconds) for name, seconds in result.seconds.items()},

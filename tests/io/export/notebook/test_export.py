@@ -172,3 +172,11 @@ def test_where_every_engine_is_wrong_differences_are_printed_and_not_required(tm
     _, printed = run(code_of(tmp_path / "run.ipynb"))
     assert "h of layer 0, forward: the largest difference is 0.0" in printed
     assert "Every engine of the run is wrong" in prose_of(tmp_path / "run.ipynb")
+
+
+def test_custom_code_is_shown_and_not_run(tmp_path: Path) -> None:
+    source = "```\nraise SystemExit(1)\n"
+    result = replace(make_result(), sources={"/home/me/mine.py": source})
+    write_notebook(result, tmp_path / "run.ipynb")
+    run(code_of(tmp_path / "run.ipynb"))
+    assert prose_of(tmp_path / "run.ipynb").endswith(f"`mine.py`\n\n````python\n{source}````")

@@ -78,6 +78,7 @@ def hostile_result() -> RunResult:
         result,
         inputs=inputs,
         printed={f"{HOSTILE}.py": f"</pre>{HOSTILE}\x00\x1b[31m\ud800\r\n"},
+        sources={f"{HOSTILE}.py": f"</code></pre>{HOSTILE}"},
         versions={HOSTILE: HOSTILE},
     )
 
@@ -92,6 +93,7 @@ def test_content_of_files_is_text_and_nothing_else(tmp_path: Path) -> None:
     shown = text_of(document)
     assert f"</pre>{HOSTILE}\ufffd\ufffd[31m\ufffd\n" in shown
     assert HOSTILE in text_of(section(document, "versions"))
+    assert f"</code></pre>{HOSTILE}" in text_of(section(document, "code"))
     assert HOSTILE[:20] in text_of(section(document, "arithmetic"))
     assert HOSTILE.replace('"', '\\"') in text_of(section(document, "config"))
 
