@@ -215,12 +215,14 @@ class MainWindow(DropWindow):
         verdict.full_audit_requested.connect(control.run_with_full_audit)
         verdict.remedy_requested.connect(self.document.remedy)
         verdict.remedy_requested.connect(control.run)
+        verdict.explanation_wanted.connect(self.explain_controller.explain_selection)
         verdict.undetectable_requested.connect(lambda: self.main_layout.select_tab(KNOWN_BUGS))
         for asked in (
             verdict.location_requested,
             verdict.next_requested,
             verdict.previous_requested,
             verdict.undetectable_requested,
+            verdict.clicked,
         ):
             asked.connect(self._focus_lanes)
         control.error_changed.connect(verdict.show_error)

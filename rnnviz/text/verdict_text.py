@@ -44,6 +44,11 @@ _LINE = " First line that differs: *{line}*."
 _CAUSE = " Likely cause: *{cause}*."
 _CAUSE_OR = " Likely cause: *{cause}*, or {others}."
 _BUG = "{bug}: {cause}"
+_PLACE = "{place}"
+_DO = "{change}."
+_SINCE = "{place}: {steps} of {timesteps} time steps have mismatches"
+_NO_CAUSE = "No known bug reproduces these numbers."
+_CAUSE_UNKNOWN = "Unknown until the step audit is done."
 
 
 @dataclass(frozen=True)
@@ -178,6 +183,41 @@ def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
         min((a.coverage for a in audits if not result.traces[a.engine].partial), default=1.0 if audits else None),
         comparison.unrecorded > 0,
     )
+
+
+def verdict_facts(result: RunResult, candidate: str) -> tuple[tuple[str, tuple[TextPart, ...]], ...]:
+    """The verdict on a candidate as rows of a heading and a text: where, since when, likely cause, details."""
+    words, comparison, judgment = verdict_sentence(result, candidate), result.comparison(candidate), result.judgment
+    facts = [("Verdict", words.sentence)]
+    wrong = [e for e in (comparison.reference, candidate) if judgment is not None and result.wrong(e)]
+    place = _fault_place(result, comparison, wrong)
+    if place is not None:
+        facts.append(("Where", fill(_PLACE, place=_place(place))))
+        steps = int(comparison.mismatched_over_time.any(axis=(0, 1)).sum())
+        if steps:
+            since = TextPart(f"t = {place.timestep}")
+            facts.append(("Since", fill(_SINCE, place=since, steps=f"{steps:,}", timesteps=f"{result.shape[2]:,}")))
+    if place is not None or wrong:
+        causes = [] if judgment is None else [" or ".join(likely_causes(judgment, engine)) for engine in wrong]
+        known = [TextPart(f"{cause}. ") for cause in causes if cause]
+        unknown = TextPart(_CAUSE_UNKNOWN if judgment is None else _NO_CAUSE)
+        facts.append(("Likely cause", tuple(known) or (unknown,)))
+    if words.blind:
+        facts.append(("Undetectable", tuple(TextPart(f"{line}.\n") for line in words.blind)))
+    if words.remedy:
+        facts.append(("To detect more", fill(_DO, change=_capital(words.remedy))))
+    shown = details.undetectable_bugs(result) if words.blind else ()
+    facts.append(("Details", tuple(TextPart(f"{note}\n") for note in words.notes if note not in shown)))
+    return tuple(facts)
+
+
+def _fault_place(result: RunResult, comparison: Comparison, wrong: list[str]) -> Location | None:
+    """The first wrong step of the wrong engines, else the first mismatch."""
+    audits = {} if result.judgment is None else result.judgment.audits
+    found = (audits[engine].first_wrong for engine in wrong if engine in audits)
+    first = next((step.where for step in found if step is not None), None)
+    mismatch = comparison.first_mismatch
+    return first if first is not None or mismatch is None else mismatch.where
 
 
 def report(result: RunResult) -> str:

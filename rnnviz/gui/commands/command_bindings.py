@@ -19,6 +19,7 @@ from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.recovery.session_commands import SessionCommands
 from rnnviz.gui.sweep.commands import SweepCommands
 from rnnviz.gui.tab_order import move_to_part
+from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.gui.welcome.commands import WelcomeController
 
 _ZOOM = 1.5
@@ -55,6 +56,7 @@ class CommandHost(Protocol):
     toolbar: ToolBar
     welcome: WelcomeController
     session: Session
+    verdict: VerdictBar
 
     @property
     def lanes(self) -> Zoomable:
@@ -120,6 +122,7 @@ def handlers(window: CommandHost) -> dict[str, Callable[[], object]]:
         "fold_settings": lambda: window.main_layout.toggle("settings"),
         "fold_side": lambda: window.main_layout.toggle("side"),
         "fold_tabs": lambda: window.main_layout.toggle("tabs"),
+        "verdict_details": window.verdict.toggle_details,
         "guide": window.help.guide.open_for_focus,
         "welcome": window.welcome.show,
         "keys": window.help.show_keys,

@@ -243,6 +243,15 @@ COMMANDS = (
         3,
     ),
     Command(
+        "verdict_details",
+        "&View",
+        "Verdict &details",
+        ("V",),
+        "Unfold or fold the banner: where, since when, likely cause.",
+        "",
+        3,
+    ),
+    Command(
         "part_next",
         "&View",
         "Next &pane",

@@ -1,8 +1,8 @@
 """Focus indicators of tables and of links in texts. Qt's styles draw none."""
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QFocusEvent, QPalette
-from PySide6.QtWidgets import QFrame, QLabel, QTableView
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QFocusEvent, QMouseEvent, QPalette
+from PySide6.QtWidgets import QFrame, QLabel, QTableView, QWidget
 
 from rnnviz.gui.theme.palettes import Theme
 
@@ -27,6 +27,23 @@ class FramedTable(QTableView):
 
 class LinkLabel(QLabel):
     """A text with links. Tab moves to the first link, and skips a text without links. A click takes no focus."""
+
+    clicked = Signal()
+    """A click beside the links that selects no text."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._hovered = ""
+        self.linkHovered.connect(self._hover)
+
+    def _hover(self, link: str) -> None:
+        self._hovered = link
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        beside = not self._hovered and not self.hasSelectedText()
+        super().mouseReleaseEvent(event)
+        if beside and event.button() == Qt.MouseButton.LeftButton:
+            self.clicked.emit()
 
     def offer_links(self, offered: bool) -> None:
         """Set whether the text has links."""

@@ -30,6 +30,7 @@ class LinkedText(QWidget):
         self._sentence: tuple[TextPart, ...] = ()
         self._brief: tuple[TextPart, ...] = ()
         self._secondary = ""
+        self._complete = True
         self._links: list[TextPart] = []
         self._theme = LIGHT
         self._primary = LinkLabel(self)
@@ -37,6 +38,7 @@ class LinkedText(QWidget):
         self._primary.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
         self._primary.linkActivated.connect(self._follow)
         self._primary.linkHovered.connect(self._explain)
+        self.clicked = self._primary.clicked
         self._beneath = QLabel(self)
         self._beneath.setTextFormat(Qt.TextFormat.PlainText)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -46,6 +48,11 @@ class LinkedText(QWidget):
     def text(self) -> str:
         """The whole sentence, even if it does not fit."""
         return plain(self._sentence)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole sentence fits."""
+        return self._complete
 
     @property
     def shown(self) -> str:
@@ -92,8 +99,10 @@ class LinkedText(QWidget):
             markup = self._markup(parts)
             lines = self._lines(markup, width)
             if lines <= 2:
+                self._complete = parts is self._sentence
                 break
         else:
+            self._complete = False
             room = int(1.8 * width)
             text = self.fontMetrics().elidedText(plain(self._brief), Qt.TextElideMode.ElideRight, room)
             markup, lines = escape(text), 2
@@ -112,15 +121,8 @@ class LinkedText(QWidget):
         self._beneath.setGeometry(0, top + line, width, line)
 
     def _markup(self, parts: tuple[TextPart, ...]) -> str:
-        self._links, pieces = [], []
-        for part in parts:
-            # A line must not end within "t = 11".
-            text = escape(part.text).replace(" = ", "&nbsp;=&nbsp;")
-            if part.where is not None or part.act:
-                text = f'<a href="{len(self._links)}" style="color:{self._theme.accent}">{text}</a>'
-                self._links.append(part)
-            pieces.append(f"<b>{text}</b>" if part.strong else text)
-        return "".join(pieces)
+        self._links = [part for part in parts if part.where is not None or part.act]
+        return markup(parts, self._theme)
 
     def _lines(self, markup: str, width: int) -> int:
         document = QTextDocument()
@@ -142,3 +144,16 @@ class LinkedText(QWidget):
     def _explain(self, link: str) -> None:
         """Show the tooltip of the link under the pointer, or else the parent's."""
         self._primary.setToolTip(wrapped(self._links[int(link)].tip) if link else "")
+
+
+def markup(parts: tuple[TextPart, ...], theme: Theme, first: int = 0) -> str:
+    """The HTML of a text. Its links are numbered from `first` on."""
+    pieces, number = [], first
+    for part in parts:
+        # A line must not end within "t = 11".
+        text = escape(part.text).replace(" = ", "&nbsp;=&nbsp;")
+        if part.where is not None or part.act:
+            text = f'<a href="{number}" style="color:{theme.accent}">{text}</a>'
+            number += 1
+        pieces.append(f"<b>{text}</b>" if part.strong else text)
+    return "".join(pieces)

@@ -1,8 +1,8 @@
 """The verdict banner: the verdict, its details, and the state of the run."""
 
 from PySide6.QtCore import QRectF, Qt, Signal
-from PySide6.QtGui import QPainter, QPaintEvent, QPen, QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
+from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent, QTextDocument
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location
@@ -11,10 +11,11 @@ from rnnviz.execution.events import Stage, StageKind
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.linked_text import LinkedText
+from rnnviz.gui.views.focus_frame import LinkLabel
+from rnnviz.gui.views.linked_text import LinkedText, markup
 from rnnviz.gui.views.verdict_buttons import ActionButton, link_button
 from rnnviz.text.verdict_details import covered
-from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, VerdictWords, fill, plain, verdict_sentence
+from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, VerdictWords, fill, plain, verdict_facts, verdict_sentence
 from rnnviz.verify.result import RunResult
 
 _LOOKS = {
@@ -46,11 +47,12 @@ _EMPTY = "*No results yet.* Press Run (F5) to compute the network with every eng
 _STALE = "*Out of date:* "
 _STALE_NOTE = "Settings changed since this run. Press F5 to update."
 _AUDIT_ALL = "{share} of the values were checked. Rerun and check all of them (may take long)."
+_SHOW_ME = "Selects the first mismatch and shows its arithmetic; without one, lists the undetectable bugs."
 _REMEDY = "Reruns with this change of the settings: {change}. More known bugs then become detectable."
 
 
 class VerdictBar(ResultView):
-    """A banner of fixed height, so that views below it do not move.
+    """A banner of fixed height, so that views below it do not move. A click unfolds the whole verdict.
 
     It shows the first that applies: a run is active (its result is being audited, or not there yet); a run failed;
     there is no result; the result is out of date; the verdict. A new result ends the message of a failure.
@@ -62,8 +64,12 @@ class VerdictBar(ResultView):
     previous_requested = Signal()
     full_audit_requested = Signal()
     """The user asks for an audit of every step."""
+    explanation_wanted = Signal()
+    """The user asks how the selected value is computed."""
     remedy_requested = Signal(object)
     """The user asks for the config that makes more known bugs detectable."""
+    clicked = Signal()
+    """The banner was clicked beside its links and buttons."""
     undetectable_requested = Signal()
     """The user asks for the list of undetectable bugs."""
 
@@ -72,7 +78,9 @@ class VerdictBar(ResultView):
         self._theme = LIGHT
         self._icons = Icons(LIGHT)
         self._result: RunResult | None = None
+        self._candidate: str | None = None
         self._words: VerdictWords | None = None
+        self._sentence: tuple[TextPart, ...] = ()
         self._stale = False
         self._stage: Stage | None = None
         self._error: str | None = None
@@ -83,6 +91,7 @@ class VerdictBar(ResultView):
         self._text = LinkedText()
         self._text.location_requested.connect(self.location_requested)
         self._text.act_requested.connect(self._on_act)
+        self._text.clicked.connect(self._on_click)
         self._audit_all = ActionButton("Audit everything", "Audit all")
         self._audit_all.clicked.connect(self.full_audit_requested)
         self._remedy = ActionButton("Fix and rerun", "Fix")
@@ -96,6 +105,15 @@ class VerdictBar(ResultView):
         self._dismiss = link_button("dismiss", "Closes this message and shows the verdict of the last result.")
         self._dismiss.clicked.connect(lambda: self.show_error(None))
 
+        self._fold = QToolButton()
+        self._fold.setAutoRaise(True)
+        self._fold.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._fold.setAccessibleName("Verdict details")
+        self._fold.setToolTip("Shows or hides the whole verdict (V).")
+        self._fold.clicked.connect(self.toggle_details)
+        self._fold.clicked.connect(self.clicked)
+        self._details = self._make_details()
+
         layout = self._row = QHBoxLayout(self)
         layout.setContentsMargins(_MARGIN, 0, 8, 0)
         layout.setSpacing(4)
@@ -106,6 +124,7 @@ class VerdictBar(ResultView):
         self._links = (self._first, self._previous, self._next, self._dismiss)
         for button in (*self._links[:3], *self._actions, self._dismiss):
             layout.addWidget(button)
+        layout.addWidget(self._fold)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._compose()
 
@@ -119,6 +138,24 @@ class VerdictBar(ResultView):
         """ "agree", "blind", "drift", "disagree", "stale", "auditing", "running", "error" or "empty"."""
         return self._state
 
+    @property
+    def details(self) -> str:
+        """The text below the banner, empty while it is folded."""
+        if self._details.isHidden():
+            return ""
+        document = QTextDocument()
+        document.setHtml(self._facts.text())
+        return document.toPlainText()
+
+    def toggle_details(self) -> None:
+        """Unfold the whole verdict over the views below the banner, or fold it."""
+        unfolded = self._details.isHidden()
+        around = self.parentWidget()
+        if around is not None and self._details.parentWidget() is not around:
+            self._details.setParent(around)
+        self._details.setVisible(unfolded)
+        self._show_facts()
+
     def copy_text(self) -> str:
         """The verdict with its details."""
         if self._words is None:
@@ -129,6 +166,7 @@ class VerdictBar(ResultView):
         if result is not self._result:
             self._error = None
         self._result = result
+        self._candidate = candidate
         self._words = None if result is None or candidate is None else verdict_sentence(result, candidate)
         self._compose()
 
@@ -183,6 +221,7 @@ class VerdictBar(ResultView):
         for button in (self._first, self._previous, self._next):
             button.setVisible(settled and mismatched)
         self._dismiss.setVisible(self._state == "error")
+        self._show_facts()
         evaluated = words if settled and self._state not in ("stale", "auditing") else None
         self._show_buttons(evaluated)
         self._fit_buttons()
@@ -192,6 +231,90 @@ class VerdictBar(ResultView):
         """Whether the active run is auditing the shown result."""
         unjudged = self._result is not None and self._result.judgment is None
         return unjudged and self._stage is not None and self._stage.after_computed
+
+    def _make_details(self) -> QWidget:
+        self._facts = LinkLabel()
+        self._facts.setTextFormat(Qt.TextFormat.RichText)
+        self._facts.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+        self._facts.setWordWrap(True)
+        self._facts.linkActivated.connect(lambda link: self.location_requested.emit(self._places[int(link)]))
+        self._places: list[Location | None] = []
+        self._show_me = QPushButton("Show me")
+        self._show_me.setToolTip(wrapped(_SHOW_ME))
+        self._show_me.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._show_me.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+        self._show_me.clicked.connect(self._show_fault)
+        details = QFrame(self)
+        details.setObjectName("verdict_details")
+        details.setAccessibleName("Verdict details")
+        column = QVBoxLayout(details)
+        column.setContentsMargins(_MARGIN + _ICON + 8, 8, 8, 8)
+        column.addWidget(self._facts)
+        column.addWidget(self._show_me)
+        details.hide()
+        return details
+
+    def _show_facts(self) -> None:
+        """Fill the unfolded part. While it is folded nothing is composed."""
+        folded = self._details.isHidden()
+        self._fold.setArrowType(Qt.ArrowType.RightArrow if folded else Qt.ArrowType.DownArrow)
+        self._fold.setAccessibleDescription("folded" if folded else "unfolded")
+        if folded:
+            return
+        facts: list[tuple[str, tuple[TextPart, ...]]] = []
+        if self._state in ("error", "running", "empty"):
+            facts.append((self._state.capitalize(), self._sentence))
+        if self._result is not None and self._candidate is not None:
+            all_facts = verdict_facts(self._result, self._candidate)
+            # A sentence that the banner shows whole is not repeated.
+            facts += all_facts[1:] if self._text.complete and not facts else all_facts
+        self._places, rows = [], []
+        for heading, parts in facts:
+            text = markup(parts, self._theme, len(self._places)).strip().replace("\n", "<br>")
+            self._places += [part.where for part in parts if part.where is not None or part.act]
+            rows.append(
+                f'<tr><td style="color:{self._theme.muted}; padding-right:12px">{heading.replace(" ", "&nbsp;")}</td>'
+                f"<td>{text}</td></tr>"
+            )
+        self._facts.setText(f"<table cellspacing=0 cellpadding=1>{''.join(rows)}</table>")
+        self._facts.offer_links(any(place is not None for place in self._places))
+        words = self._words
+        self._show_me.setVisible(words is not None and (words.first_mismatch is not None or bool(words.blind)))
+        surface = self._theme.color(_LOOKS[self._state][2]).name()
+        self._details.setStyleSheet(
+            f"#verdict_details {{ background: {surface}; border: 1px solid {self._theme.border}; }}"
+        )
+        self._place_details()
+
+    def _place_details(self) -> None:
+        """Put the unfolded part below the banner, over its neighbors, so that none of them moves."""
+        around = self._details.parentWidget()
+        if self._details.isHidden() or around is None:
+            return
+        left, top = (self.x(), self.geometry().bottom() + 1) if around is not self else (0, self.height())
+        layout = self._details.layout()
+        assert layout is not None
+        height = min(layout.totalHeightForWidth(self.width()), around.height() - top)
+        self._details.setGeometry(left, top, self.width(), height)
+        self._details.raise_()
+
+    def _show_fault(self) -> None:
+        """Show how the first mismatch is computed, or the undetectable bugs, and uncover the views."""
+        self.toggle_details()
+        if self._words is not None and self._words.first_mismatch is not None:
+            self._go_to_first()
+            self.explanation_wanted.emit()
+        else:
+            self.undetectable_requested.emit()
+
+    def _on_click(self) -> None:
+        self.toggle_details()
+        self.clicked.emit()
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        super().mouseReleaseEvent(event)
+        if event.button() == Qt.MouseButton.LeftButton and self.rect().contains(event.position().toPoint()):
+            self._on_click()
 
     def _show_buttons(self, words: VerdictWords | None) -> None:
         """Show the buttons that apply to the verdict."""
@@ -206,7 +329,7 @@ class VerdictBar(ResultView):
 
     def _fit_buttons(self) -> None:
         """Shorten the labels of the buttons if the text does not fit."""
-        taken = _ICON + 2 * _MARGIN + 4 * len(self._links)
+        taken = _ICON + 2 * _MARGIN + 4 * len(self._links) + self._fold.sizeHint().width() + 4
         taken += sum(button.sizeHint().width() + 4 for button in self._links if not button.isHidden())
         offered = [button for button in self._actions if not button.isHidden()]
         whole = sum(button.width_of_whole + 4 for button in offered)
@@ -219,7 +342,7 @@ class VerdictBar(ResultView):
     def _show_text(
         self, state: str, sentence: tuple[TextPart, ...], secondary: str, brief: tuple[TextPart, ...] | None = None
     ) -> None:
-        self._state = state
+        self._state, self._sentence = state, sentence
         icon, color, _ = _LOOKS[state]
         self._icon.setPixmap(self._icons.colored(icon, color).pixmap(_ICON, _ICON))
         self._text.show_text(sentence, sentence if brief is None else brief, secondary)
@@ -242,6 +365,7 @@ class VerdictBar(ResultView):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._fit_buttons()
+        self._place_details()
 
     def _go_to_first(self) -> None:
         if self._words is not None and self._words.first_mismatch is not None:

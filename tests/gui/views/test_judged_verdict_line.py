@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from rnnviz.core.trace import Trace
 from rnnviz.execution.events import Stage, StageKind
 from rnnviz.gui.views.verdict_bar import VerdictBar
+from rnnviz.text.verdict_text import plain, verdict_facts, verdict_sentence
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.gui.views.verdicts import CAUSES, PLACE, button, evaluated, shown
@@ -129,3 +130,44 @@ def test_with_all_notes_the_bar_keeps_its_height_and_its_text_inside(line: Verdi
         assert action.width() >= action.sizeHint().width()
     short = button(line, "Audit everything").text() == "Audit all"
     assert short == (width == 700)
+
+
+def test_a_click_unfolds_where_since_when_and_why_over_the_neighbors(qtbot, mismatching: RunResult) -> None:
+    window = QWidget()
+    qtbot.addWidget(window)
+    line = VerdictBar()
+    below = QPushButton("below")
+    column = QVBoxLayout(window)
+    column.addWidget(line)
+    column.addWidget(below, 1)
+    window.resize(700, 500)
+    window.show()
+    line.show_result(evaluated(mismatching), "manual")
+    before = below.geometry(), line.height()
+    assert line.details == ""
+    with qtbot.waitSignal(line.clicked):
+        qtbot.mouseClick(line, Qt.MouseButton.LeftButton, pos=QPoint(3, 10))
+    assert {name: plain(text) for name, text in verdict_facts(evaluated(mismatching), "manual")}["Where"] == str(PLACE)
+    for fact in (
+        str(PLACE),
+        "1 of 5 time steps",
+        CAUSES["no-h2h-bias"],
+        *verdict_sentence(mismatching, "manual").notes[-1:],
+    ):
+        assert fact in line.details
+    assert (below.geometry(), line.height()) == before
+    details = window.findChild(QFrame, "verdict_details")
+    assert details.isVisible()
+    assert details.geometry().top() > line.geometry().bottom()
+    with qtbot.waitSignals([line.location_requested, line.explanation_wanted]):
+        qtbot.mouseClick(details.findChild(QPushButton), Qt.MouseButton.LeftButton)
+    assert line.details == ""
+    line.toggle_details()
+    line.show_result(evaluated(make_result(), blind=True), "manual")
+    assert CAUSES["h2h-transposed"] in line.details
+    with qtbot.waitSignal(line.undetectable_requested):
+        details.findChild(QPushButton).click()
+    line.toggle_details()
+    sentence = "The disk is full. " * 40
+    line.show_error(sentence)
+    assert sentence.strip() in line.details.replace("\n", " ")
