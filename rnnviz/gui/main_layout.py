@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
@@ -26,9 +26,13 @@ from rnnviz.io.session.manifest import SavedViewState
 
 _PANEL_WIDTH = 264
 _LANES_SHARE = 6
-_LEAST_SIDE, _MOST_SIDE = 330, 480
+_LEAST_SIDE, _MOST_SIDE = 290, 480
 _LEAST_TABS, _MOST_TABS = 216, 380
+_LEAST_LANES = 440, 240
+"""Width and height below which the other panes start folded."""
 _HANDLE = 12
+_WIDEST_MINIMUM = 440
+"""Largest minimum width of a pane, also with large text."""
 _UNLIMITED = 16_777_215
 """Qt's maximum size of a widget without one."""
 
@@ -56,6 +60,21 @@ class FoldHandle(QToolButton):
         self.setAccessibleDescription("folded" if folded else "unfolded")
 
 
+class PaneScrollArea(QScrollArea):
+    """Scrolls a pane whose content would make the minimum size of the window too large."""
+
+    def __init__(self, pane: QWidget) -> None:
+        super().__init__()
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setWidgetResizable(True)
+        self.setWidget(pane)
+
+    def minimumSizeHint(self) -> QSize:
+        width = min(self.widget().minimumSizeHint().width(), _WIDEST_MINIMUM)
+        return QSize(width, super().minimumSizeHint().height())
+
+
 class MainLayout(QWidget):
     """The central widget. It reserves space for the lanes and a tab for each further view before they exist."""
 
@@ -80,12 +99,7 @@ class MainLayout(QWidget):
             self._side.addWidget(view)
         self._middle = QSplitter(Qt.Orientation.Horizontal)
         self._middle.addWidget(QWidget())
-        # Small windows scroll the side views, which need twice the height of the lanes.
-        self._side_scroll = QScrollArea()
-        self._side_scroll.setFrameShape(QFrame.Shape.NoFrame)
-        self._side_scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._side_scroll.setWidgetResizable(True)
-        self._side_scroll.setWidget(self._side)
+        self._side_scroll = PaneScrollArea(self._side)
         self._middle.addWidget(self._side_scroll)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
@@ -106,7 +120,8 @@ class MainLayout(QWidget):
         self.tabs.setCornerWidget(self.handles["tabs"])
         self._upper = QSplitter(Qt.Orientation.Vertical)
         self._upper.addWidget(_row(self._middle, self.handles["side"]))
-        self._upper.addWidget(self.tabs)
+        self._drawer = PaneScrollArea(self.tabs)
+        self._upper.addWidget(self._drawer)
         self._upper.splitterMoved.connect(self._keep_lent)
         self._pages = QStackedWidget()
         self._pages.addWidget(self._upper)
@@ -153,6 +168,11 @@ class MainLayout(QWidget):
         self._middle.setSizes([middle - side, side])
         self._upper.setSizes([upper, tabs])
         self._side.setSizes([upper // 2, upper // 2])
+        least_width, least_height = map(scaled, _LEAST_LANES)
+        if middle - side < least_width:
+            self.fold("side", folded=True)
+        if upper - self._verdict.sizeHint().height() < least_height:
+            self.fold("tabs", folded=True)
 
     def set_lanes(self, lanes: ResultView) -> None:
         """Put the lanes into the space reserved for them."""
@@ -238,8 +258,9 @@ class MainLayout(QWidget):
         parts[pane].setVisible(not folded)
         if pane == "tabs":
             bar = self.tabs.tabBar().sizeHint().height() + 1
-            self.tabs.setMinimumHeight(bar if folded else 0)
-            self.tabs.setMaximumHeight(bar if folded else _UNLIMITED)
+            for widget in (self.tabs, self._drawer):
+                widget.setMinimumHeight(bar if folded else 0)
+                widget.setMaximumHeight(bar if folded else _UNLIMITED)
             if not folded:
                 self._set_tabs_height(self._heights.get(self.tab_in_front, self._usual_tabs_height(self.height())))
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import QSize, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent
 from PySide6.QtWidgets import QApplication
 
@@ -51,6 +51,9 @@ from rnnviz.lessons.index import lessons
 from rnnviz.verify.result import RunResult
 
 _MESSAGE_MS = 10_000
+_SIZE = QSize(1280, 800)
+_FRAME = QSize(16, 48)
+"""Space for the frame and the title bar of a window, whose size Qt learns only after it is shown."""
 
 
 class MainWindow(DropWindow):
@@ -108,7 +111,7 @@ class MainWindow(DropWindow):
         self._apply_theme(theme_manager.theme)
         self._on_document()
         self._on_busy()
-        self.resize(1280, 800)
+        self.resize(_SIZE.boundedTo(self.screen().availableSize() - _FRAME))
         self.restoreGeometry(settings.geometry)
         self.main_layout.restore(settings)
         when_painted(self, self._on_painted)

@@ -1,8 +1,9 @@
 """Layout of the main window: folded panes, the drawer of the tabs, and what a small window shows."""
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QToolButton
 
 from rnnviz.gui.lessons.widget_lookup import target_of
 from rnnviz.gui.main_layout import FoldHandle
@@ -102,3 +103,47 @@ def test_a_folded_settings_panel_leaves_the_lesson_and_the_column_follows_it(win
     assert layout.column.isVisible()
     window.guide.leave()
     assert not layout.column.isVisible()
+
+
+def is_extended(toolbar) -> bool:
+    return toolbar.findChild(QToolButton, "qt_toolbar_ext_button").isVisible()
+
+
+def test_a_small_window_has_every_control_and_lanes_of_a_fair_size(make_window, supervisor, qtbot):
+    window = make_window(supervisor, (800, 560))
+    assert window.lanes.width() > 400
+    assert window.lanes.height() > 240
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.guide.open(lesson_entries()[4])
+    QTest.qWait(0)
+    # Frameworks of the desktop scale by 150%: 1440 x 900 pixels are 960 x 600.
+    for width, height in ((800, 560), (960, 600)):
+        window.resize(width, height)
+        QTest.qWait(0)
+        assert (window.width(), window.height()) == (width, height)
+        assert not is_extended(window.toolbar)
+        for control in (window.toolbar.colors, window.toolbar.export, window.toolbar.sample):
+            assert window.rect().contains(QRect(control.mapTo(window, QPoint()), control.size()))
+
+
+def test_the_first_window_fits_the_screen_with_its_frame(make_window, supervisor):
+    window = make_window(supervisor, None)
+    room = window.screen().availableSize()
+    assert window.width() < room.width()
+    assert window.height() <= room.height() - 40
+
+
+def test_controls_of_the_toolbar_stay_where_they_are(run_config, window):
+    def places() -> list[int]:
+        bar = window.toolbar
+        return [widget.mapTo(bar, QPoint()).x() for widget in (bar.lesson, bar.sample, bar.transport, bar.colors)]
+
+    before = places()
+    run_config(
+        {"cell": "lstm", "input_size": 2, "hidden_size": 3},
+        sequence={"timesteps": 80, "batch_size": 120},
+        compare={"candidates": ["manual"]},
+    )
+    window.session.set_color_by("error_ratio")
+    QTest.qWait(0)
+    assert places() == before

@@ -13,6 +13,8 @@ from rnnviz.quantities.traversal import Order
 
 _SHORT_NAME = 10
 """Characters of a time step's label that fit into the toolbar."""
+_USUAL_LABEL = "t = 99 of 100"
+"""Minimum width of the label, as a text."""
 _BUTTONS = ("timestep_first", "timestep_previous", "play", "timestep_next", "timestep_last")
 _ORDERS: dict[Order, tuple[str, str]] = {
     "lane": ("&Selected lane", "Play the selected lane. A backward lane plays from t = T - 1."),
@@ -87,12 +89,15 @@ class PlaybackControls(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(1)
+        self._ends: list[QToolButton] = []
         for name in _BUTTONS:
             button = QToolButton()
             button.setDefaultAction(actions[name])
             button.setAccessibleName(actions[name].text().replace("&", ""))
             button.setAutoRaise(True)
             layout.addWidget(button)
+            if name in ("timestep_first", "timestep_last"):
+                self._ends.append(button)
         self.pace = SpeedMenu(player)
         layout.addWidget(self.pace)
         self.slider = QSlider(Qt.Orientation.Horizontal)
@@ -114,12 +119,19 @@ class PlaybackControls(QWidget):
         session.on_change(self._on_location, "location", "result")
         self._on_result()
 
+    def show_ends(self, *, shown: bool) -> None:
+        """Show or hide the buttons of the first and the last time step."""
+        for button in self._ends:
+            button.setVisible(shown)
+
     def _on_result(self) -> None:
         result = self._session.result
         self._timesteps = 0 if result is None else result.shape[2]
         self._names = UNNAMED if result is None else result.inputs.names
         # Width for the longest text, so that nothing moves during playback.
-        widest = self._words(max(self._timesteps - 1, 0))
+        widest = _USUAL_LABEL
+        if self._timesteps > 100:
+            widest = self._words(self._timesteps - 1)
         if self._names.timesteps:
             longest = min(max(map(len, self._names.timesteps)), _SHORT_NAME)
             widest = f"t = {max(self._timesteps - 1, 0)} '{'m' * longest}' of {self._timesteps}"

@@ -1,6 +1,7 @@
 """Toolbar: run, lesson, sample, time step, color, export."""
 
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QLabel, QMenu, QSizePolicy, QSpinBox, QToolBar, QToolButton, QWidget
 
 from rnnviz.core.engine_spec import display_name
@@ -14,6 +15,10 @@ from rnnviz.gui.theme.elided_combo import ElidedComboBox
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.lessons.index import Lesson, LessonEntry, lesson_entries
+
+_COLOR_CHARACTERS = (14, 14, 12, 8)
+_LESSON_CHARACTERS = (24, 18, 14, 10)
+_MOST_SHORTENED = 3
 
 
 class ToolBar(QToolBar):
@@ -40,6 +45,9 @@ class ToolBar(QToolBar):
         self.toggleViewAction().setVisible(False)
         self._session = session
         self._icons: Icons | None = None
+        self._labels: list[QAction] = []
+        self._shortened = 0
+        self._needed: dict[int, int] = {}
 
         self._run = self._button(actions, "run", "Run")
         self._button(actions, "stop", "Stop").setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
@@ -96,18 +104,57 @@ class ToolBar(QToolBar):
         self.addWidget(button)
         return button
 
+    def _fix_width(self, box: QComboBox, characters: int) -> None:
+        """Make the width of a box independent of its texts, so that the controls behind it do not move."""
+        box.setMinimumContentsLength(characters)
+        box.setFixedWidth(box.minimumSizeHint().width())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Shorten as little as fits: first labels, then texts of buttons, then the first and last buttons."""
+        for level in range(_MOST_SHORTENED + 1):
+            if self._needed.get(level, 0) <= self.width():
+                self._shorten(level)
+                self._needed[level] = self._needed_width()
+                if self._needed[level] <= self.width():
+                    return
+
+    def _needed_width(self) -> int:
+        layout = self.layout()
+        assert layout is not None, "every toolbar has one"
+        items = (layout.itemAt(place) for place in range(layout.count()))
+        widths = [item.minimumSize().width() for item in items if item is not None and not item.isEmpty()]
+        margins = layout.contentsMargins()
+        return sum(widths) + layout.spacing() * (len(widths) - 1) + margins.left() + margins.right()
+
+    def _shorten(self, level: int) -> None:
+        if level == self._shortened:
+            return
+        self._shortened = level
+        for label in self._labels:
+            label.setVisible(level < 1)
+        beside, alone = Qt.ToolButtonStyle.ToolButtonTextBesideIcon, Qt.ToolButtonStyle.ToolButtonIconOnly
+        self.export.setToolButtonStyle(beside if level < 2 else alone)
+        self._run.setToolButtonStyle(beside if level < 3 else alone)
+        self._fix_width(self.lesson, _LESSON_CHARACTERS[level])
+        self._fix_width(self.colors, _COLOR_CHARACTERS[level])
+        self.transport.show_ends(shown=level < 3)
+
     def _labeled(self, text: str, control: QWidget, why: str) -> None:
         label = QLabel(f"{text} ")
         label.setToolTip(why)
         control.setToolTip(why)
         control.setAccessibleName(text)
-        self.addWidget(label)
+        self._labels.append(self.addWidget(label))
         self.addWidget(control)
 
     def _lesson_box(self, lessons: tuple[Lesson, ...]) -> QComboBox:
         why = "Open a lesson, or only its config."
         # No label: it would push the last controls out of a small window.
-        box = ElidedComboBox("Lesson", why, 13)
+        box = ElidedComboBox("Lesson", why, _LESSON_CHARACTERS[0])
         box.setPlaceholderText("No lesson")
         for entry in lesson_entries():
             box.addItem(f"{entry.number}  {entry.title}", entry)
@@ -115,10 +162,7 @@ class ToolBar(QToolBar):
             box.insertSeparator(box.count())
         for lesson in lessons:
             box.addItem(f"Config: {lesson.title}", lesson)
-        # It takes the remaining width.
-        box.setMaximumWidth(box.sizeHint().width())
-        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._fix_width(box, _LESSON_CHARACTERS[0])
         for place in range(box.count()):
             if box.itemData(place) is not None:
                 box.setItemData(place, box.itemData(place).summary, Qt.ItemDataRole.ToolTipRole)
@@ -132,18 +176,23 @@ class ToolBar(QToolBar):
     def _sample_box(self, cursor: SelectionCommands) -> QSpinBox:
         box = QSpinBox()
         box.setKeyboardTracking(False)
+        box.setRange(0, 999)
+        box.setSuffix(" of 999")
+        box.setFixedWidth(box.sizeHint().width())
         box.valueChanged.connect(cursor.go_to_sample)
         self._labeled("Sample", box, "Sample of the batch shown in every view, counted from 0 ([ and ]).")
         return box
 
     def _colors_box(self) -> ColorByCombo:
         box = ColorByCombo(self._session)
+        self._fix_width(box, _COLOR_CHARACTERS[0])
         self._labeled("Color by", box, WHY)
         return box
 
     def _candidate_box(self) -> QComboBox:
         box = ElidedComboBox("Candidate", "Candidate to compare with the reference.", 9)
         box.activated.connect(lambda index: self._session.set_candidate(box.itemData(index)))
+        self._fix_width(box, _COLOR_CHARACTERS[0])
         self._candidate_action = self.addWidget(box)
         return box
 
@@ -171,6 +220,8 @@ class ToolBar(QToolBar):
         for comparison in comparisons:
             self.candidate.addItem(f"vs {display_name(comparison.candidate)}", comparison.candidate)
         self._candidate_action.setVisible(len(comparisons) > 1)
+        self._needed.clear()
+        self._fit()
 
     def _on_location(self) -> None:
         sample = self._session.location.sample

@@ -14,6 +14,8 @@ from rnnviz.gui.views.arithmetic.view_model import Page
 _PLOT_SHARE, _PLOT_LESS = 7, 40
 """The plot's width: this share of the whole, less these pixels, so that the terms fit into a narrow window."""
 
+_CARDS_PERCENT = 60
+
 
 class Body(QSplitter):
     """Gives the cards their natural width and the terms the most, until the user moves a splitter handle."""
@@ -28,9 +30,9 @@ class Body(QSplitter):
         self.splitterMoved.connect(self._keep)
 
     def show_page(self, page: Page) -> None:
-        needed = self.cards.minimumWidth()
+        needed = self.cards.natural_width
         self.cards.show_page(page)
-        if self.cards.minimumWidth() != needed:
+        if self.cards.natural_width != needed:
             self._divide()
         self.table.show_page(page)
         self.plot.show_curve(page.curve, [display_name(arithmetic.engine) for arithmetic in page.arithmetics])
@@ -45,8 +47,9 @@ class Body(QSplitter):
 
     def _divide(self) -> None:
         if not self._by_hand:
-            cards = self.cards.minimumWidth()
             plot = max(self.plot.minimumSizeHint().width(), self.width() // _PLOT_SHARE - _PLOT_LESS)
+            # In a narrow window the cards scroll, so that the terms stay readable.
+            cards = min(self.cards.natural_width, (self.width() - plot) * _CARDS_PERCENT // 100)
             self.setSizes([cards, max(self.width() - cards - plot, 1), plot])
 
     def _keep(self) -> None:

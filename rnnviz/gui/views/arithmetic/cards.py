@@ -11,6 +11,8 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.arithmetic.card import Card, CardContent
 from rnnviz.gui.views.arithmetic.view_model import Page
 
+_SCROLL_BAR, _LEAST_WIDTH = 20, 200
+
 
 class Cards(QScrollArea):
     """`chosen` emits the symbol of a newly selected line, `followed` the source of a number."""
@@ -36,6 +38,7 @@ class Cards(QScrollArea):
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setAccessibleName("Equations with their numbers")
         self.cards: list[Card] = []
+        self.natural_width = 0
         self._chosen: int | None = None
         # Cards that are new have their places only then.
         self.verticalScrollBar().rangeChanged.connect(self._show_chosen)
@@ -57,9 +60,9 @@ class Cards(QScrollArea):
             self._chosen = chosen
             QTimer.singleShot(0, self, self._show_chosen)
         wide = max(card.minimumWidth() for card in self.cards)
-        if wide > self.minimumWidth() - 20:
-            # It only grows, so that neighbors do not move with the selection.
-            self.setMinimumWidth(wide + 20)
+        # It only grows, so that neighbors do not move with the selection.
+        self.natural_width = max(self.natural_width, wide + _SCROLL_BAR)
+        self.setMinimumWidth(min(self.natural_width, _LEAST_WIDTH))
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
