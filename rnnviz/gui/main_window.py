@@ -93,7 +93,9 @@ class MainWindow(DropWindow):
         self._lazy_views = LazyViews(self.main_layout, self.explain_controller, self._known_bugs.compute, self)
         self._lazy_views.made.connect(self._add_tab)
         self._lazy_views.completed.connect(self.completed)
-        self.results = ResultCommands(self, self.session, self.document, self.main_layout, self._following, self.jobs)
+        self.results = ResultCommands(
+            self, self.session, self.document, self.main_layout, self._following, self.jobs, settings
+        )
         self.guide = LessonController(self, self, settings, theme_manager)
         self.help = HelpCommands(self, self.control, theme_manager)
         self.welcome = WelcomeController(self, self, settings, recent)
@@ -186,18 +188,19 @@ class MainWindow(DropWindow):
         self.views.append(view)
         self._following.add(view, eager=eager)
         self.explain_controller.add(view)
-        self._exports.add(view)
 
     def _add_tab(self, view: ResultView) -> None:
         self._add_view(view, eager=view.title in EAGER)
         self.main_layout.set_tab_view(view)
 
     def _make_menus(self, recent: RecentFiles) -> None:
-        menus = Submenus(self, recent, lessons(), self.views, self._theme_manager.choice, self._settings)
+        menus = Submenus(
+            self, recent, lessons(), self.actions_["export_picture"], self._theme_manager.choice, self._settings
+        )
         menus.recent.chosen.connect(self.files.open)
         menus.lessons.chosen.connect(self.files.open_lesson)
         menus.lessons.guided_chosen.connect(self.guide.open)
-        menus.exports.picture_chosen.connect(self.results.export_picture)
+        menus.exports.window_chosen.connect(self.results.export_window)
         menus.exports.numbers_chosen.connect(self.results.export_numbers)
         menus.exports.report_chosen.connect(lambda: self.results.export_report(self.lanes))
         menus.themes.group.triggered.connect(self._choose_theme)

@@ -8,6 +8,7 @@ _GEOMETRY, _LAYOUT, _THEME = "window/geometry", "window/layout", "appearance/the
 _FOLDED, _TAB_HEIGHT = "window/folded", "window/tab height"
 _RECENT, _TRUSTED = "files/recent", "files/trusted"
 _LESSON, _LESSON_STEP = "lessons/open", "lessons/step"
+_PICTURE = "export/picture"
 _WELCOME, _MOTION = "window/welcome", "appearance/motion"
 THEME_CHOICES = ("desktop", "light", "dark")
 MOTION_CHOICES = ("desktop", "reduced", "full")
@@ -125,6 +126,15 @@ class Settings:
     def set_columns(self, part: str, value: tuple[str, ...]) -> None:
         """Save the columns of a table."""
         self._store.set_value(f"{_LAYOUT}/{part}", list(value))
+
+    @property
+    def picture(self) -> tuple[str, ...]:
+        """The last options of a picture, as `FigureOptions.texts`."""
+        return self._texts(_PICTURE)
+
+    @picture.setter
+    def picture(self, value: tuple[str, ...]) -> None:
+        self._store.set_value(_PICTURE, list(value))
 
     @property
     def path(self) -> str:

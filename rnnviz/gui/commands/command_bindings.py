@@ -83,6 +83,7 @@ def handlers(window: CommandHost) -> dict[str, Callable[[], object]]:
         "save_as": window.files.ask_save_as,
         "save_session": window.sessions.ask_save,
         "save_session_with_files": window.sessions.ask_save_with_files,
+        "export_picture": window.results.ask_picture,
         "quit": window.close,
         "undo": window.document.undo,
         "redo": window.document.redo,

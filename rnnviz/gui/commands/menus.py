@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from PySide6.QtGui import QActionGroup
+from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 
 from rnnviz.gui.commands.actions import Actions
@@ -12,7 +12,6 @@ from rnnviz.gui.commands.table import COMMANDS, MENUS
 from rnnviz.gui.export.export_menu import ExportMenu
 from rnnviz.gui.settings import MOTION_CHOICES, THEME_CHOICES, Settings
 from rnnviz.gui.theme.reduced_motion import use_motion
-from rnnviz.gui.views.base import ResultView
 from rnnviz.lessons.index import Lesson, lesson_entries
 
 _THEME_WORDS = {"desktop": "&System", "light": "&Light", "dark": "&Dark"}
@@ -90,14 +89,14 @@ class Submenus:
         window: QWidget,
         recent: RecentFiles,
         lessons: Sequence[Lesson],
-        views: Sequence[ResultView],
+        picture: QAction,
         theme: str,
         settings: Settings,
     ) -> None:
-        """`theme` is one of THEME_CHOICES."""
+        """`picture` is the command that exports a picture; `theme` is one of THEME_CHOICES."""
         self.recent = RecentMenu(recent, window)
         self.lessons = LessonMenu(lesson_entries(), lessons, window)
-        self.exports = ExportMenu(views, window)
+        self.exports = ExportMenu(picture, window)
         self.themes = ThemeMenu(theme, window)
         self.motions = MotionMenu(settings, window)
 

@@ -12,6 +12,7 @@ from rnnviz.gui.document import Document
 from rnnviz.gui.export.exporter import Exporter, ExportFormat
 from rnnviz.gui.jobs.task_queue import TaskQueue
 from rnnviz.gui.main_layout import MainLayout
+from rnnviz.gui.settings import Settings
 from rnnviz.gui.view_sync import ViewSynchronizer
 from rnnviz.gui.views.base import ResultView
 
@@ -30,6 +31,7 @@ class ResultCommands(QObject):
         main_layout: MainLayout,
         following: ViewSynchronizer,
         jobs: TaskQueue,
+        settings: Settings,
     ) -> None:
         super().__init__(window)
         self._window = window
@@ -37,6 +39,7 @@ class ResultCommands(QObject):
         self._document = document
         self._main_layout = main_layout
         self._following = following
+        self._settings = settings
         self._exporter = Exporter(window, jobs)
         jobs.done.connect(self.message)
         jobs.failed.connect(self._on_failed)
@@ -61,10 +64,25 @@ class ResultCommands(QObject):
             QApplication.clipboard().setText(text)
             self.message.emit("Copied.")
 
-    def export_picture(self, view: ResultView | None, scale: int) -> None:
-        """Export a picture of a view, or of the whole window."""
-        name = self._stem if view is None else f"{self._stem} {view.title.lower()}"
-        self._exporter.picture(self._window if view is None else view, scale, lambda: self._make_ready(view), name)
+    def export_window(self, scale: int) -> None:
+        """Export a picture of the whole window."""
+        self._exporter.picture(self._window, scale, lambda: self._make_ready(None), self._stem)
+
+    def ask_picture(self) -> None:
+        """Ask for a view and its options, and export a picture of it."""
+        from rnnviz.gui.export.figure import Figure, FigureOptions
+        from rnnviz.gui.export.figure_dialog import FigureDialog
+
+        if self._session.result is None:
+            return
+
+        def save(figure: Figure, options: FigureOptions, title: str) -> None:
+            self._settings.picture = options.texts()
+            self._exporter.figure(figure, options, f"{self._stem} {title.lower()}")
+
+        views = self._window.findChildren(ResultView)[::-1]
+        views.sort(key=lambda view: not hasattr(view, "canvas"))
+        FigureDialog(self._window, self._session, views, FigureOptions.of(self._settings.picture), save).open()
 
     def export_report(self, lanes: ResultView) -> None:
         """Export a report of the result, with a picture of its lanes."""

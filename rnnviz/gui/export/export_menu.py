@@ -1,42 +1,37 @@
 """Export menu."""
 
-from collections.abc import Sequence
-
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QWidget
 
 from rnnviz.gui.export.exporter import FORMATS, ExportFormat
 from rnnviz.gui.export.widget_render import SCALES
-from rnnviz.gui.views.base import ResultView
 
 
 class ExportMenu(QMenu):
-    """Report, numbers in each format, and pictures of the window and each view at each scale."""
+    """Report, numbers in each format, pictures of a view, and of the window at each scale."""
 
-    picture_chosen = Signal(object, int)
-    """A `ResultView`, or None for the whole window, and the scale."""
+    window_chosen = Signal(int)
+    """The scale of a picture of the window."""
     numbers_chosen = Signal(object)
     """A `ExportFormat`."""
     report_chosen = Signal()
 
-    def __init__(self, views: Sequence[ResultView], parent: QWidget | None = None) -> None:
+    def __init__(self, picture: QAction, parent: QWidget | None = None) -> None:
+        """`picture` is the command that exports a picture of a view."""
         super().__init__("&Export", parent)
         self.setToolTipsVisible(True)
         self._numbers: list[QAction] = [self._add_report()]
         for kind in FORMATS:
             self._numbers.append(self._add_numbers(kind))
         self.addSeparator()
-        self._add_pictures("window", "Picture of the &window", None)
-        for view in views:
-            self.add(view)
-
-    def add(self, view: ResultView) -> None:
-        """Add the pictures of a view."""
-        self._add_pictures(view.title, f"Picture: {view.title}", view)
+        self.addAction(picture)
+        self._numbers.append(picture)
+        self._add_pictures_of_window()
+        self.set_result_present(False)
 
     def set_result_present(self, present: bool) -> None:
-        """Enable report and numbers if there is a result."""
+        """Enable report, numbers and pictures of views if there is a result."""
         for action in self._numbers:
             action.setEnabled(present)
 
@@ -54,13 +49,11 @@ class ExportMenu(QMenu):
         action.triggered.connect(lambda _checked=False: self.numbers_chosen.emit(kind))
         return action
 
-    def _add_pictures(self, name: str, title: str, view: ResultView | None) -> None:
-        menu = self.addMenu(title)
+    def _add_pictures_of_window(self) -> None:
+        menu = self.addMenu("Picture of the &window")
         menu.setToolTipsVisible(True)
         for scale in SCALES:
             action = menu.addAction(f"&{scale}×…")
-            action.setObjectName(f"export_png_{name}_{scale}")
+            action.setObjectName(f"export_png_window_{scale}")
             action.setToolTip(f"PNG at {scale}× the screen resolution.")
-            action.triggered.connect(
-                lambda _checked=False, scale=scale: self.picture_chosen.emit(view, scale),
-            )
+            action.triggered.connect(lambda _checked=False, scale=scale: self.window_chosen.emit(scale))

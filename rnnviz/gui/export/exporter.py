@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QWidget
@@ -14,9 +15,14 @@ from rnnviz.gui.export.incremental_grab import IncrementalGrab
 from rnnviz.gui.export.weights import FILTERS, write_weights
 from rnnviz.gui.export.widget_render import png_of, write_picture
 from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
+from rnnviz.io.atomic import atomic_write
 from rnnviz.io.export.png import LANES_IN_WORDS, ReportPicture
 from rnnviz.io.outputs import check_outputs, files_read
 from rnnviz.verify.result import RunResult
+
+if TYPE_CHECKING:
+    # Imported with the dialog.
+    from rnnviz.gui.export.figure import Figure, FigureOptions
 
 
 @dataclass(frozen=True)
@@ -139,6 +145,28 @@ class Exporter:
             ask_new_file(self._window, "Export report", "Reports (*.html)", "html", f"{name}.html", write)
 
         self._take(lanes, _REPORT_SCALE, make_ready, "Export report", ask)
+
+    def figure(self, figure: "Figure", options: "FigureOptions", name: str) -> None:
+        """Export a figure, drawn before the file dialog opens."""
+        kind = options.format
+        try:
+            drawn = figure.image(options.resolution) if kind == "png" else figure.vector(kind)
+        except InputError as error:
+            show_error_dialog(self._window, "Export picture", str(error))
+            return
+
+        def write(path: Path) -> None:
+            def work(progress: Progress) -> str:
+                if isinstance(drawn, QImage):
+                    write_picture(drawn, path, progress)
+                    return f"Saved {path} ({drawn.width():,} × {drawn.height():,} pixels)."
+                with atomic_write(path) as temporary:
+                    temporary.write_bytes(drawn)
+                return f"Saved {path} ({options.width} × {options.height} mm)."
+
+            self._jobs.start(BackgroundTask(f"writing {path.name}", work))
+
+        ask_new_file(self._window, "Export picture", f"Pictures (*.{kind})", kind, f"{name}.{kind}", write)
 
     def picture(self, widget: QWidget, scale: int, make_ready: Callable[[], object], name: str) -> None:
         """Export a picture of a widget, taken after a call of `make_ready` and before the file dialog opens."""

@@ -43,6 +43,16 @@ class ResultView(QWidget):
     def finish_pending(self) -> None:
         """Finish pending updates at once, as before a picture is taken."""
 
+    def duplicate(self) -> "ResultView":
+        """A new view with the same options, for a picture of another size. It shows no result yet."""
+        return type(self)()
+
+    def hide_selection(self) -> None:
+        """Leave out the marks of the selection, as in a picture for a paper."""
+
+    def show_legend(self, shown: bool) -> None:
+        """Show or hide the legend of the colors, if the view has one."""
+
     def save_state(self) -> tuple[str, ...] | None:
         """State of this view for a session, as text; None without any."""
         return None

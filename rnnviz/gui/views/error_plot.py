@@ -166,6 +166,12 @@ class ErrorPlot(ResultView):
             self._draw()
         self._tell()
 
+    def hide_selection(self) -> None:
+        self.plot.hide_selection()
+        self._selection_label.setText("")
+        for key in self._keys:
+            key.show_value("")
+
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
         palette = theme.palette()

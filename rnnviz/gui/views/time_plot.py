@@ -82,6 +82,11 @@ class TimePlot(pg.PlotWidget):
         self._cursor_under.setValue(timestep)
         self._cursor.setValue(timestep)
 
+    def hide_selection(self) -> None:
+        """Leave out the selection line, as in a picture for a paper."""
+        self._cursor_under.hide()
+        self._cursor.hide()
+
     def show_values(self, low: float, high: float) -> None:
         """Set the range of the vertical axis."""
         self.view_box.setYRange(low, high, padding=0)

@@ -144,6 +144,11 @@ class UnitsPlot(ResultView):
         self._location = location
         self._refresh()
 
+    def hide_selection(self) -> None:
+        self.plot.hide_selection()
+        for key, _ in self._keys:
+            key.show_value("")
+
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
         palette = theme.palette()

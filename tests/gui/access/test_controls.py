@@ -23,6 +23,8 @@ from shiboken6 import isValid
 
 from rnnviz.gui.commands.model_dialog import ModelDialog
 from rnnviz.gui.commands.shortcuts_dialog import ShortcutsDialog
+from rnnviz.gui.export.figure import FigureOptions
+from rnnviz.gui.export.figure_dialog import FigureDialog
 from rnnviz.gui.help.window import GuideWindow
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.recovery.bug_report_dialog import BugReportDialog
@@ -30,8 +32,10 @@ from rnnviz.gui.recovery.crash_dialog import CrashDialog
 from rnnviz.gui.sweep.sweep_window import SweepWindow
 from rnnviz.gui.tab_order import controls_in_order
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
+from rnnviz.gui.views.base import ResultView
 from rnnviz.io.model_formats.rnn_entry import Entry
 from rnnviz.lessons.index import lesson_entries
+from tests.factories import make_result
 
 TOLD = (QAbstractButton, QComboBox, QAbstractSpinBox, QLineEdit, QAbstractSlider)
 """Controls that have a tooltip; tables and pictures describe the hovered item instead."""
@@ -181,6 +185,10 @@ def make_dialog(bare_window: MainWindow) -> Iterator[Callable[[str], QWidget]]:
             made = ShortcutsDialog(bare_window)
         elif name == "model":
             made = ModelDialog(bare_window, "my.pt", entries, lambda _entry, _cell: None)
+        elif name == "picture":
+            bare_window.show_result(make_result())
+            views = bare_window.findChildren(ResultView)
+            made = FigureDialog(bare_window, bare_window.session, views, FigureOptions(), lambda *_: None)
         elif name == "problem":
             made = BugReportDialog(bare_window, "versions")
         elif name == "crash":
@@ -196,7 +204,7 @@ def make_dialog(bare_window: MainWindow) -> Iterator[Callable[[str], QWidget]]:
 
 
 def test_every_control_of_the_other_windows_has_a_name_and_is_reached(make_dialog, qtbot):
-    for name in ("guide", "keys", "model", "problem", "crash", "sweep"):
+    for name in ("guide", "keys", "model", "picture", "problem", "crash", "sweep"):
         dialog = make_dialog(name)
         dialog.show()
         dialog.activateWindow()

@@ -14,10 +14,13 @@ import pytest
 from PySide6.QtCore import Qt, QThread
 from PySide6.QtGui import QAction, QColor, QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox, QPushButton, QTableView
+from PySide6.QtWidgets import QComboBox, QFileDialog, QLabel, QLineEdit, QMessageBox, QPushButton, QTableView
+from shiboken6 import isValid
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.export import widget_render as pictures
+from rnnviz.gui.export.figure import FigureOptions
+from rnnviz.gui.export.figure_dialog import FigureDialog
 from rnnviz.gui.export.offscreen_render import save_png
 from rnnviz.gui.export.widget_render import write_picture
 from rnnviz.io.atomic import atomic_write
@@ -58,15 +61,87 @@ def test_a_picture_of_the_window_is_scaled(qtbot, window, export, tmp_path, scal
     assert f"{image.width():,} × {image.height():,} pixels" in window.statusBar().currentMessage()
 
 
-def test_a_picture_can_be_exported_of_every_view_even_of_one_behind_a_tab(qtbot, window, export, tmp_path):
+@pytest.fixture
+def figure(qtbot, window):
+    """Opens the dialog of a picture on a view, which is closed at the end."""
+    opened = []
+
+    def figure(title):
+        window.actions_["export_picture"].trigger()
+        dialog = next(dialog for dialog in window.findChildren(FigureDialog) if dialog.isVisible())
+        opened.append(dialog)
+        dialog.view.setCurrentText(title)
+        assert dialog.view.currentText() == title
+        return dialog
+
+    yield figure
+    for dialog in filter(isValid, opened):
+        dialog.reject()
+
+
+def colors_of(image, step=5):
+    return {image.pixel(x, y) for x in range(0, image.width(), step) for y in range(0, image.height(), step)}
+
+
+@pytest.mark.slow
+def test_a_picture_can_be_exported_of_every_view_even_of_one_behind_a_tab(window, figure):
+    dialog = figure("unrolled network")
+    assert {dialog.view.itemText(place) for place in range(dialog.view.count())} >= {v.title for v in window.views}
     for view in window.views:
-        path = tmp_path / f"{view.title}.png"
-        with qtbot.waitSignal(window.jobs.done, timeout=20_000):
-            export(f"png_{view.title}_2", path)
-        image = QImage(str(path))
-        assert image.size() == view.size() * 2
-        assert image.width() > 200
-        assert len({image.pixel(x, y) for x in range(0, image.width(), 5) for y in range(0, image.height(), 5)}) > 3
+        dialog.view.setCurrentText(view.title)
+        dialog._arrange()
+        assert len(colors_of(dialog.figure.image(96))) > 3, view.title
+
+
+def test_a_picture_has_the_chosen_size_in_each_format_and_the_choice_is_remembered(
+    qtbot, window, settings, figure, tmp_path
+):
+    dialog = figure("unrolled network")
+    assert dialog.caption.text() == "The values of gluon."
+    dialog.title.setText("An <LSTM>")
+    dialog.width_.setValue(100)
+    dialog.height_.setValue(80)
+    dialog._arrange()
+    pdf, svg = dialog.figure.vector("pdf"), dialog.figure.vector("svg").decode()
+    width, height = map(float, re.search(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", pdf).groups())
+    assert (width * 25.4 / 72, height * 25.4 / 72) == pytest.approx((100, 80), abs=0.3)
+    width, height = map(float, re.search(r'<svg width="([\d.]+)mm" height="([\d.]+)mm"', svg).groups())
+    assert (width, height) == pytest.approx((100, 80), abs=0.3)
+    assert {"An &lt;LSTM&gt;", "The values of gluon.", "time step"} <= set(re.findall(r">\s*([^<>]+?)\s*<", svg))
+    assert dialog.figure.image(192).width() == 2 * dialog.figure.width()
+    dialog.format.setCurrentText("PNG")
+    dialog.resolution.setValue(192)
+    dialog.legend.setChecked(False)
+    dialog.accept()
+    save = next(dialog for dialog in window.findChildren(QFileDialog) if dialog.isVisible())
+    save.findChild(QLineEdit).setText(str(tmp_path / "lanes.png"))
+    with qtbot.waitSignal(window.jobs.done, timeout=20_000):
+        save.accept()
+    assert QImage(str(tmp_path / "lanes.png")).width() == round(100 / 25.4 * 96) * 2
+    assert figure("unrolled network").options == FigureOptions("png", 100, 80, 192, "light", legend=False)
+
+
+def test_a_picture_has_neither_selection_nor_controls_and_its_legend_can_be_left_out(window, figure):
+    dialog = figure("unrolled network")
+    drawn = []
+    for place, legend in ((Location(), True), (Location(timestep=2, unit=1), True), (Location(), False)):
+        dialog.legend.setChecked(legend)
+        window.session.set_location(place)
+        dialog._change_view()
+        dialog._arrange()
+        drawn.append(dialog.figure.image(96))
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert drawn[0].pixelColor(2, 2) == QColor("white")
+    dialog.view.setCurrentText("Error over time")
+    dialog._arrange()
+    assert not any(part.isVisible() for part in dialog.figure.findChildren(QComboBox))
+    assert "max error ratio" in {label.text() for label in dialog.figure.findChildren(QLabel)}
+
+
+@pytest.mark.parametrize("texts", [(), ("width=9", "height=x", "theme=blue", "format=gif"), ("width=٣٣٣", "no")])
+def test_unknown_options_of_a_picture_are_those_of_a_new_one(texts):
+    assert FigureOptions.of(texts) == FigureOptions()
+    assert FigureOptions.of(FigureOptions("svg", 80, 60, 600, "dark", legend=False).texts()).theme == "dark"
 
 
 def test_the_table_is_exported_with_a_row_for_every_value(qtbot, window, export, tmp_path):
@@ -168,6 +243,7 @@ def test_numbers_cannot_be_exported_before_there_are_any(bare_window):
     for entry in ("csv", "report", "notebook"):
         assert not bare_window.findChild(QAction, f"export_{entry}").isEnabled()
     assert bare_window.findChild(QAction, "export_png_window_1").isEnabled()
+    assert not bare_window.actions_["export_picture"].isEnabled()
 
 
 def colored(width, height):

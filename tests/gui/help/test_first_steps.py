@@ -6,11 +6,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QMenu
 
 from rnnviz.core.trace_index import Lane
+from rnnviz.gui.export.figure_dialog import FigureDialog
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.welcome.start_button import StartButton
@@ -38,8 +38,8 @@ class Reader:
             "Click a cell at the left edge of the picture, and press **Right** three times. "
             "The selection moves to t = 3.": self.go_right,
             "Press **E**. The *Arithmetic* tab shows how the selected value is computed, term by term.": self.explain,
-            "Choose *File > Export > Picture: unrolled network > 2×…*, name the file `sample.png`, and save.": (
-                lambda: self.export(["File", "Export", "Picture: unrolled network", "2×…"], "sample.png")
+            "Choose *File > Export picture…*, set a title, and click *Save*. Name the file `sample.pdf`, and save.": (
+                self.export_picture
             ),
             "Choose *File > Export > Table (CSV)…*, name the file `sample.csv`, and save.": (
                 lambda: self.export(["File", "Export", "Table (CSV)…"], "sample.csv")
@@ -127,6 +127,14 @@ class Reader:
             action.trigger()
             self.answer(name)
 
+    def export_picture(self) -> None:
+        self.window.actions_["export_picture"].trigger()
+        [dialog] = self.window.findChildren(FigureDialog)
+        dialog.title.setText("Sample model")
+        with self.qtbot.waitSignal(self.window.jobs.done, timeout=30_000):
+            dialog.accept()
+            self.answer("sample.pdf")
+
     def answer(self, name: str) -> None:
         """Choose a file in the dialog that is open."""
 
@@ -145,8 +153,7 @@ def test_the_first_page_leads_to_a_picture_and_a_table_of_the_sample_model(bare_
     assert reader.steps("Check the sample model") == list(reader.sample)
     for act in reader.sample.values():
         act()
-    picture = QImage(str(tmp_path / "sample.png"))
-    assert picture.width() == 2 * bare_window.lanes.width()
+    assert (tmp_path / "sample.pdf").read_bytes().startswith(b"%PDF-")
     table = pl.read_csv(tmp_path / "sample.csv")
     layers, timesteps, samples, units = 2, 12, bare_window.session.config.sequence.batch_size, 6
     assert table.height == layers * timesteps * samples * units

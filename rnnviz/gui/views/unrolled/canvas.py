@@ -140,6 +140,17 @@ class UnrolledCanvas(QWidget):
                 self.lanes.move_split(shown, geometry)
                 self.names.move_split(shown, geometry)
 
+    def hide_selection(self) -> None:
+        """Leave out the selection and the button of the unit order, as in a picture for a paper."""
+        for mark in (self.selection.column, self.selection.frame):
+            mark.hide()
+        self.order.hide()
+
+    def show_legend(self, shown: bool) -> None:
+        """Show or hide the color bars."""
+        self.color_bar.make_room(self._shown if shown else None)
+        self._grid.layout.activate()
+
     def show_highlight(self, highlighted: Sequence[Region]) -> None:
         self.highlights.set_regions(highlighted, self.geometry_in_view, self._theme)
 

@@ -1,6 +1,7 @@
 """View of the unrolled network: every lane on one time axis, from the whole sequence down to single numbers."""
 
 from collections.abc import Sequence
+from copy import copy
 
 from PySide6.QtCore import QPointF, QSize, Qt, Signal
 from PySide6.QtGui import QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPen
@@ -142,6 +143,18 @@ class UnrolledView(ResultView):
         return table_in_view(shown, geometry) or describe(shown, cell_at(shown, self._location))
 
     # The contract of a view
+
+    def duplicate(self) -> "UnrolledView":
+        """A view of the same engine, quantity and unit order, which shares what was computed for them."""
+        made = UnrolledView()
+        made._chosen = copy(self._chosen)
+        return made
+
+    def hide_selection(self) -> None:
+        self._canvas.hide_selection()
+
+    def show_legend(self, shown: bool) -> None:
+        self._canvas.show_legend(shown)
 
     def save_state(self) -> tuple[str, ...]:
         return self.ranges.words()
