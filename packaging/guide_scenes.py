@@ -211,7 +211,7 @@ def take_scene(name: str, theme: str, folder: Path, path: Path) -> bool:
     done = with_few_colors(shown.grab().toImage()).save(str(path))
     for dialog in window.findChildren(QDialog):
         dialog.close()
-    window.close()
+    window.leave()
     QApplication.processEvents()
     window.shut_down()
     return done

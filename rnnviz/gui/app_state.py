@@ -67,6 +67,8 @@ class AppState:
         if result is None:
             return replace(self, result=None, candidate=None, engine=None, highlighted=())
         config, candidate, engine = self.config, self.chosen, self.engine
+        if self.result is not None and engine == self.result.reference.engine:
+            engine = None
         if result.config.network.cell == config.network.cell:
             config = config.with_custom_cell(result.config.network.custom)
         if candidate not in [comparison.candidate for comparison in result.comparisons]:
@@ -79,6 +81,12 @@ class AppState:
         highlighted = self.highlighted if result.inputs is self.inputs else ()
         state = replace(self, config=config, result=result, candidate=candidate, engine=engine, highlighted=highlighted)
         return replace(state, location=state.inside(self.location))
+
+    def with_first_view(self) -> "AppState":
+        """The state with the selection, engine, candidate and quantity of a newly opened config."""
+        engine = None if self.result is None else self.result.reference.engine
+        location = self.inside(Location())
+        return replace(self, location=location, engine=engine, chosen=None, color_by="value", swiping=False)
 
     def changed_from(self, before: "AppState") -> frozenset[Field]:
         """Names of the fields in which two states differ."""
@@ -182,8 +190,9 @@ class Session(QObject):
         self.replace(self._state.with_result(result))
 
     def set_candidate(self, candidate: str) -> None:
-        """Select the candidate to compare with the reference, in this result and in later ones."""
-        self.replace(replace(self._state, candidate=candidate, chosen=candidate))
+        """Select the candidate to compare with the reference, in this result and in later ones that have it."""
+        present = self.result is not None and candidate in [c.candidate for c in self.result.comparisons]
+        self.replace(replace(self._state, chosen=candidate, candidate=candidate if present else self.candidate))
 
     def set_location(self, location: Location) -> None:
         """Set the selection. A location outside the result becomes the nearest one inside."""

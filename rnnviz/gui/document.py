@@ -132,6 +132,9 @@ class Document(QObject):
         self._show(self._history.redo())
 
     def _take(self, config: Config, origin: EditOrigin) -> None:
+        if origin != self.origin:
+            # Selection and colors belonged to another config.
+            self._session.replace(self._session.state.with_first_view())
         self._stored[origin] = config
         self._go(Revision(config, origin, f"opening {origin.title}"))
 

@@ -6,7 +6,7 @@ from rnnviz.gui.settings_store import SettingsStore
 
 _GEOMETRY, _LAYOUT, _THEME = "window/geometry", "window/layout", "appearance/theme"
 _FOLDED, _TAB_HEIGHT = "window/folded", "window/tab height"
-_RECENT, _TRUSTED = "files/recent", "files/trusted"
+_RECENT, _TRUSTED, _FOLDER = "files/recent", "files/trusted", "files/folder"
 _LESSON, _LESSON_STEP = "lessons/open", "lessons/step"
 _PICTURE = "export/picture"
 _WELCOME, _MOTION = "window/welcome", "appearance/motion"
@@ -91,6 +91,15 @@ class Settings:
     @recent.setter
     def recent(self, value: tuple[str, ...]) -> None:
         self._store.set_value(_RECENT, list(value))
+
+    def folder(self, kind: str) -> str:
+        """Folder of the file of a kind that was chosen last, or ""."""
+        value = self._store.value(f"{_FOLDER}/{kind}")
+        return value if isinstance(value, str) else ""
+
+    def set_folder(self, kind: str, folder: str) -> None:
+        """Save the folder of the last file of a kind."""
+        self._store.set_value(f"{_FOLDER}/{kind}", folder)
 
     @property
     def trusted(self) -> tuple[str, ...]:

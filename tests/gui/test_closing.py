@@ -39,7 +39,7 @@ def test_closing_during_a_run_ends_thread_and_child_at_once(qtbot, own_window):
     started = children() - before
     assert len(started) == 1
     began = time.monotonic()
-    own_window.close()
+    own_window.leave()
     assert time.monotonic() - began < 2.0
     _, alive = psutil.wait_procs(started, timeout=2)
     assert alive == []

@@ -74,7 +74,7 @@ def test_a_shown_window_that_is_closed_leaves_nothing(
     window = show(make_result())
     window.document.edit(Config.from_mapping({"network": {"cell": "gru", "input_size": 2, "hidden_size": 7}}))
     assert left() == ["owner.json"]
-    window.close()
+    window.leave()
     assert left() == []
 
 

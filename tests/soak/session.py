@@ -140,7 +140,7 @@ class Soak:
                 early = (kinds_of_objects(), kinds_of_widgets())
             if self.readings[-1].minutes >= self.minutes:
                 user.close_dialogs()
-                window.close()
+                window.leave()
             else:
                 actions.start()
                 rounds.start()

@@ -1,5 +1,6 @@
 """Non-blocking dialogs: each opens at once and reports the answer through a callback."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from rnnviz.core.errors import InputError
+from rnnviz.gui.commands.recent_files import recent_files_beside
 from rnnviz.gui.help.commands import guide_beside
 from rnnviz.io.model_formats.formats import ENDINGS
 from rnnviz.io.session.manifest import ENDING as SESSION
@@ -24,7 +26,10 @@ ALL_FILES = "All files (*)"
 def ask_file(
     parent: QWidget, title: str, filters: str, chosen: Callable[[Path], None], folder: Path | None = None
 ) -> QFileDialog:
-    """Ask for an existing file, starting in `folder`. The dialog cannot rename or delete files."""
+    """Ask for an existing file, starting in `folder` or that of the last file of its kind.
+
+    The dialog cannot rename or delete files.
+    """
     dialog = _file_dialog(parent, title, filters, chosen)
     dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
     dialog.setOption(QFileDialog.Option.ReadOnly)
@@ -51,9 +56,18 @@ def ask_new_file(
 
 
 def _file_dialog(parent: QWidget, title: str, filters: str, chosen: Callable[[Path], None]) -> QFileDialog:
-    dialog = QFileDialog(parent, title, "", filters)
+    """A dialog that starts in the folder of the last file of its kind, the first word of the filters."""
+    kind = re.split(r"\W", filters, maxsplit=1)[0].lower()
+    recent = recent_files_beside(parent)
+    dialog = QFileDialog(parent, title, "" if recent is None else recent.folder(kind), filters)
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    dialog.fileSelected.connect(lambda name: chosen(Path(name)))
+
+    def answer(name: str) -> None:
+        if recent is not None:
+            recent.use_folder(kind, Path(name))
+        chosen(Path(name))
+
+    dialog.fileSelected.connect(answer)
     return dialog
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
+from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import (
@@ -106,6 +107,7 @@ class FileCommands(QObject):
     def open_recurrence(self, path: Path) -> None:
         """Compare a custom step with the reference."""
         config = comparing_own(self._session.config, path.absolute())
+        self._select_added(config)
         self._document.edit(config, f"comparing with {path.name}")
 
     def ask_new_recurrence(self) -> None:
@@ -157,12 +159,12 @@ class FileCommands(QObject):
             self._document.take(config, self._document.origin.title)
             self.message.emit(sentence)
 
-    def save(self) -> None:
-        """Write the config or session to its file, or ask for a file."""
+    def save(self, then: Callable[[], None] = lambda: None) -> None:
+        """Write the config or session to its file, or ask for a file; then call `then`."""
         if self._document.path is None:
-            self.ask_save_as()
+            self.ask_save_as(then)
         else:
-            self._save_and(self._document.path, lambda: None)
+            self._save_and(self._document.path, then)
 
     def ask_save_as(self, then: Callable[[], None] = lambda: None) -> None:
         """Ask where to write the config."""
@@ -176,12 +178,10 @@ class FileCommands(QObject):
         ask_new_file(self._window, "Save config", CONFIGS, "toml", name, write)
 
     def ask_about_changes(self, leave: Callable[[], None]) -> bool:
-        """Ask whether to save a changed file, then call `leave`. Returns False without changes."""
-        path = self._document.path
-        if path is None or not self._document.modified:
+        """Ask whether to save a changed config, then call `leave`. Returns False without changes."""
+        if not self._document.modified:
             return False
-
-        ask_to_save(self._window, path.name, lambda: self._save_and(path, leave), leave)
+        ask_to_save(self._window, self._document.origin.title, lambda: self.save(leave), leave)
         return True
 
     def drop(self, paths: Sequence[Path]) -> None:
@@ -201,10 +201,18 @@ class FileCommands(QObject):
         except InputError as error:
             show_error_dialog(self._window, "Cannot use the file", error)
             return
+        self._select_added(config)
         if config != before and self._document.origin is not present:
             self._document.amend(config)
         elif config != before:
             self._document.edit(config, f"dropping {', '.join(path.name for path in read)}")
+
+    def _select_added(self, config: Config) -> None:
+        """Select the candidate that a config adds to the current ones."""
+        present = self._session.config.compare.engines
+        for name in config.compare.candidates:
+            if name not in present:
+                self._session.set_candidate(name)
 
     def _save_and(self, path: Path, then: Callable[[], None]) -> None:
         """Write the config or session, after a question if another program changed the file; then call `then`."""

@@ -80,7 +80,7 @@ def config_with(config: Config, path: Path) -> Config:
         if names and _is_for_the_network(names):
             return replace(config, parameters=replace(config.parameters, initializer="file", path=str(path)))
         if names & _RECORDED:
-            return _comparing(config, path)
+            return _comparing(config, str(RecordingName(str(path))))
         if len(names) == 1:
             return replace(config, sequence=config.sequence.of_file(str(path)))
         held = join_words(sorted(names), most=4) or "no array"
@@ -97,15 +97,8 @@ def config_with(config: Config, path: Path) -> Config:
 
 
 def comparing_own(config: Config, path: Path) -> Config:
-    """The config with a custom step as a candidate.
-
-    It replaces the manual engine; other candidates were selected by the user.
-    """
-    name, compare = str(path), config.compare
-    if name in compare.engines:
-        return config
-    others = tuple(other for other in compare.candidates if other != "manual")
-    return replace(config, compare=replace(compare, candidates=(*others, name)))
+    """The config with a custom step as a further candidate."""
+    return _comparing(config, str(path))
 
 
 def _declares_cell(path: Path) -> bool:
@@ -141,9 +134,9 @@ def of_new_cell(config: Config, path: Path) -> Config:
     return config.with_engines(tuple(chosen)) if len(chosen) > 1 else config.checked()
 
 
-def _comparing(config: Config, path: Path) -> Config:
-    """The config with recorded outputs as a further candidate."""
-    name, compare = str(RecordingName(str(path))), config.compare
+def _comparing(config: Config, name: str) -> Config:
+    """The config with a further candidate."""
+    compare = config.compare
     if name in compare.engines:
         return config
     return replace(config, compare=replace(compare, candidates=(*compare.candidates, name)))

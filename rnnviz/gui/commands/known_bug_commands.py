@@ -17,15 +17,13 @@ class KnownBugCommands(QObject):
         self._session = session
         self._document = document
         self._control = control
-        self._awaited: str | None = None
-        session.on_change(self._on_result, "result")
 
     def compute(self, engine: str) -> None:
         """Run the engine of a known bug. It replaces another known bug among the candidates."""
         # The registry is imported only after the first paint.
         from rnnviz.engines.registry import is_known_bug
 
-        self._awaited = engine
+        self._session.set_candidate(engine)
         compare = self._session.config.compare
         if engine not in compare.engines:
             others = (name for name in compare.candidates if not is_known_bug(name))
@@ -33,9 +31,3 @@ class KnownBugCommands(QObject):
             name = f"comparing with {engine}"
             self._document.edit(replace(self._session.config, compare=changed), name)
         self._control.run()
-
-    def _on_result(self) -> None:
-        awaited, result = self._awaited, self._session.result
-        if result is not None and awaited is not None and awaited in result.traces:
-            self._awaited = None
-            self._session.set_candidate(awaited)

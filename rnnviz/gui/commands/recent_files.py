@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QMenu, QWidget
 
 from rnnviz.gui.settings import Settings
@@ -32,9 +32,30 @@ class RecentFiles(QObject):
         self._settings.recent = tuple(str(p) for p in [path, *others][:MOST])
         self.used.emit(path)
 
+    def folder(self, kind: str) -> str:
+        """Folder of the last file of a kind, else of the last file of any kind, else ""."""
+        last = self._settings.folder(kind)
+        if os.path.isdir(last):
+            return last
+        return next((str(path.parent) for path in self.paths()), "")
+
+    def use_folder(self, kind: str, path: Path) -> None:
+        """Start the next dialog for this kind in the folder of a chosen file."""
+        self._settings.set_folder(kind, str(path.absolute().parent))
+
     def clear(self) -> None:
         """Remove all entries."""
         self._settings.recent = ()
+
+
+def recent_files_beside(widget: QWidget | None) -> RecentFiles | None:
+    """The recent files of the window that contains a widget, or None."""
+    while widget is not None:
+        found = widget.findChild(RecentFiles, options=Qt.FindChildOption.FindDirectChildrenOnly)
+        if found is not None:
+            return found
+        widget = widget.parentWidget()
+    return None
 
 
 class RecentMenu(QMenu):

@@ -8,6 +8,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 from rnnviz.core.config import Config
+from rnnviz.core.trace_index import Location
 from rnnviz.gui.commands.recent_files import RecentMenu
 from rnnviz.io.config_toml import load_config, save_config
 from rnnviz.lessons.index import lessons
@@ -158,8 +159,42 @@ def test_recent_files_can_be_forgotten(window, config_file):
     assert [action.text() for action in menu.actions()] == ["No recent files"]
 
 
-def test_a_lesson_that_was_changed_is_left_without_a_question(window):
-    window.document.edit(CONFIG)
+@pytest.mark.parametrize("saves", [True, False])
+def test_changes_without_a_file_are_asked_about(qtbot, window, message, choose_file, tmp_path, saves):
+    path = tmp_path / "new.toml"
+    window.document.take(CONFIG, "model.safetensors: encoder")
+    changed = lessons()[1].config
+    window.document.edit(changed)
+    assert window.isWindowModified()
+    assert not window.close()
+    box = message()
+    assert "model.safetensors: encoder" in box.text()
+    QTest.mouseClick(box.button(Buttons.Save if saves else Buttons.Discard), Qt.MouseButton.LeftButton)
+    if saves:
+        choose_file(path)
+    qtbot.waitUntil(lambda: not window.isVisible())
+    assert path.exists() is saves
+    assert not saves or load_config(path) == changed
+
+
+def test_another_config_opens_with_its_own_view(qtbot, window, config_file):
+    session = window.session
+    session.set_location(session.location.moved(unit=1))
+    session.set_swiping(True)
+    session.set_color_by("error_ratio")
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.files.open(config_file)
+    assert session.location == Location()
+    assert (session.color_by, session.engine, session.swipe) == ("value", session.result.reference.engine, None)
+    # A change of the same config keeps it.
+    session.set_color_by("error_ratio")
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.document.edit(lessons()[0].config)
+    assert session.color_by == "error_ratio"
+
+
+def test_a_config_without_changes_is_left_without_a_question(window):
+    window.document.take(CONFIG, "model.safetensors: encoder")
     assert window.close()
 
 

@@ -107,7 +107,8 @@ def test_a_dropped_cell_is_the_network_s_cell_and_a_dropped_step_an_engine(mine:
     assert config_with(config, mine).network.cell == str(mine)
     step = tmp_path / "step.py"
     step.write_text("def step(x, state, p):\n    return state\n", encoding="utf-8")
-    assert config_with(config, step).compare.candidates == (str(step),)
+    # No engine that the user selected is dropped.
+    assert config_with(config, step).compare.candidates == ("manual", str(step))
 
 
 def test_a_new_cell_leaves_what_belongs_to_another_one(tmp_path: Path) -> None:

@@ -41,7 +41,8 @@ def test_an_opened_custom_step_runs_after_the_user_agreed_and_is_compared(
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         press(qtbot, question(window), "Run code")
     assert window.session.result is not None
-    assert list(window.session.result.traces) == ["gluon", str(mine)]
+    assert list(window.session.result.traces) == ["gluon", "manual", str(mine)]
+    assert window.session.candidate == str(mine)
     assert window.verdict.state == "agree"
 
 

@@ -1,8 +1,11 @@
-"""The question for a file to be written."""
+"""The questions for files: their folder, and the ending of a file to be written."""
+
+from pathlib import Path
 
 from PySide6.QtWidgets import QWidget
 
-from rnnviz.gui.commands.dialogs import ask_new_file
+from rnnviz.gui.commands.dialogs import CONFIGS, MODELS, OPENABLE, ask_file, ask_new_file
+from rnnviz.gui.commands.recent_files import RecentFiles
 from rnnviz.gui.export.weights import FILTERS
 
 
@@ -17,3 +20,31 @@ def test_the_ending_follows_the_chosen_filter(qtbot):
         endings[named.partition(" ")[0]] = dialog.defaultSuffix()
     assert endings == {"Gluon": "params", "PyTorch": "safetensors", "ONNX": "onnx", "numpy": "npz"}
     dialog.reject()
+
+
+def test_a_dialog_starts_where_the_last_file_of_its_kind_was(qtbot, settings, tmp_path):
+    parent, pane = QWidget(), QWidget()
+    pane.setParent(parent)
+    qtbot.addWidget(parent)
+    recent = RecentFiles(settings, parent)
+
+    def folder(filters: str, answer: Path | None = None) -> Path:
+        dialog = ask_file(pane, "Open", filters, lambda path: None)
+        here = Path(dialog.directory().absolutePath())
+        if answer is not None:
+            dialog.fileSelected.emit(str(answer))
+        dialog.reject()
+        return here
+
+    configs, models, other = (tmp_path / name for name in ("configs", "models", "other"))
+    for path in (configs, models, other):
+        path.mkdir()
+    (other / "a.toml").touch()
+    recent.add(other / "a.toml")
+    assert folder(CONFIGS, configs / "b.toml") == other
+    assert folder(MODELS, models / "c.onnx") == other
+    assert folder(CONFIGS) == folder(OPENABLE) == configs
+    assert folder(MODELS) == models
+    # A folder that is gone.
+    models.rmdir()
+    assert folder(MODELS) == other

@@ -217,7 +217,7 @@ def test_a_file_that_takes_its_time_shows_how_far_it_is_and_stops_within_a_secon
 
 def test_the_window_closes_while_a_file_is_read(window, several):
     window.files.open(several)
-    window.close()
+    window.leave()
 
 
 def test_names_in_an_archive_distinguish_a_model_from_weights_for_the_network(tmp_path):
