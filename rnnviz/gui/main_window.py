@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QApplication
 
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
+from rnnviz.gui.commands.code_commands import CodeCommands
 from rnnviz.gui.commands.command_bindings import handlers
 from rnnviz.gui.commands.explain_controller import ExplainController
 from rnnviz.gui.commands.file_commands import FileCommands
@@ -88,6 +89,7 @@ class MainWindow(DropWindow):
         self.progress = RunProgress()
         self.code_trust = CodeTrust(self, settings)
         self.control = RunControl(self.session, self.runner, self.progress, self.panel, self.code_trust, self)
+        self.code = CodeCommands(self.session, self.control, self)
         self.sweeps = SweepCommands(self, self.document, self.control, self.code_trust, recent)
         self._known_bugs = KnownBugCommands(self.session, self.document, self.control, self)
         self._lazy_views = LazyViews(self.main_layout, self.explain_controller, self._known_bugs.compute, self)
@@ -239,7 +241,7 @@ class MainWindow(DropWindow):
         self.runner.busy_changed.connect(self._on_busy)
         self.jobs.busy_changed.connect(self._on_busy)
         self.document.changed.connect(self._on_document)
-        for source in (control, self.files, self.sweeps, self.results, self.help):
+        for source in (control, self.files, self.code, self.sweeps, self.results, self.help):
             source.message.connect(self.show_message)
         self.files_dropped.connect(self.files.drop)
         self.files.written.connect(self.code_trust.trust)

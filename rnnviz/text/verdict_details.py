@@ -7,6 +7,7 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace import Trace
 from rnnviz.core.words import join_words, plural
 from rnnviz.text.config_diff import change_in_words
+from rnnviz.text.source_lines import first_line_in_source
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.invariants import Check
@@ -48,6 +49,10 @@ _UNDETERMINED = "Step audit of {engine}: {share} of the values undetermined, as 
 _FIRST_WRONG = "First wrong step of {engine}: {value}; recomputed in float64 from its own previous state: {expected}."
 _FIRST_LINE = (
     "First line of {engine} that differs: {line} at {place}: {value}; recomputed: {expected}. Lines compared: {lines}."
+)
+_FIRST_LINE_OF_FILE = (
+    "First line of {engine} that differs: {line}, in line {number} of the file, at {place}: {value}; "
+    "recomputed: {expected}. Lines compared: {lines}."
 )
 _LINES = "Lines of {engine} compared: {lines}. All are within rounding."
 _FIRST_MISMATCH = "First mismatch: {reference} {reference_value}, {candidate} {candidate_value}."
@@ -252,14 +257,17 @@ def first_wrong_values(audits: list[Audit]) -> tuple[str, ...]:
     )
 
 
-def first_lines(audits: list[Audit]) -> tuple[str, ...]:
+def first_lines(result: RunResult, audits: list[Audit]) -> tuple[str, ...]:
     """The first line that differs of each custom step that returns lines, with its value and the recomputed one."""
     notes = []
     for audit in audits:
         line, names = audit.first_line, {"engine": display_name(audit.engine), "lines": ", ".join(audit.lines)}
         if line is not None:
             value, expected = number_format.format_pair(line.value, line.expected)
-            notes.append(_FIRST_LINE.format(line=line.name, place=line.where, value=value, expected=expected, **names))
+            number = first_line_in_source(result, audit)
+            template = _FIRST_LINE if number is None else _FIRST_LINE_OF_FILE
+            values = {"place": line.where, "value": value, "expected": expected}
+            notes.append(template.format(line=line.name, number=number, **values, **names))
         elif audit.lines:
             notes.append(_LINES.format(**names))
     return tuple(notes)

@@ -162,7 +162,7 @@ def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
         *details.precisions(result, engines),
         *(details.failed_checks(failed) if wrong or comparison.mismatched else ()),
         *details.first_wrong_values(wrong),
-        *details.first_lines(audits),
+        *details.first_lines(result, audits),
         *(details.first_values(comparison) if not wrong else ()),
         *(details.undetectable_bugs(result) if blind else ()),
         *details.nonfinite(comparison),

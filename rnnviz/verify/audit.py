@@ -30,12 +30,12 @@ from rnnviz.cells.interpreters.running_error import storage_bound
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.verify.audit_accumulator import Audit, AuditAccumulator, Compared, WrongStep, undetermined
+from rnnviz.verify.audit_accumulator import Audit, AuditAccumulator, Compared, WrongLine, WrongStep, undetermined
 from rnnviz.verify.audit_sampling import AuditedBlock, SampleUnitBlock, all_columns, plan_lane, some_columns
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.step_inputs import bounded_layer, followed, layer_input, previous_hidden
 
-__all__ = ["Audit", "WrongStep", "audit"]
+__all__ = ["Audit", "WrongLine", "WrongStep", "audit"]
 
 _BLOCK_VALUES = 1 << 19
 

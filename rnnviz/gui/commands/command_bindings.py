@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from rnnviz.gui.app_state import Session
+from rnnviz.gui.commands.code_commands import CodeCommands
 from rnnviz.gui.commands.explain_controller import ExplainController
 from rnnviz.gui.commands.file_commands import FileCommands
 from rnnviz.gui.commands.help_commands import HelpCommands
@@ -47,6 +48,7 @@ class CommandHost(Protocol):
     explain_controller: ExplainController
     guide: LessonController
     files: FileCommands
+    code: CodeCommands
     sessions: SessionCommands
     sweeps: SweepCommands
     document: Document
@@ -79,6 +81,7 @@ def handlers(window: CommandHost) -> dict[str, Callable[[], object]]:
         "open_recurrence": window.files.ask_open_recurrence,
         "new_recurrence": window.files.ask_new_recurrence,
         "new_cell": window.files.ask_new_cell,
+        "edit_code": window.code.open,
         "save": window.files.save,
         "save_as": window.files.ask_save_as,
         "save_session": window.sessions.ask_save,

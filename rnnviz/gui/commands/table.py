@@ -62,6 +62,15 @@ COMMANDS = (
         0,
     ),
     Command(
+        "edit_code",
+        "&File",
+        "Open in &editor",
+        ("Ctrl+E",),
+        "Open the custom step or cell at the line of its error, or at the first line that differs.",
+        "",
+        0,
+    ),
+    Command(
         "open_sweep",
         "&File",
         "Open s&weep…",

@@ -10,8 +10,9 @@ import numpy as np
 from rnnviz import __version__
 from rnnviz.core.number_format import json_number
 from rnnviz.io.atomic import atomic_write
+from rnnviz.text.source_lines import first_line_in_source
 from rnnviz.text.verdict_details import unrecorded_arrays
-from rnnviz.verify.audit import Audit, WrongStep
+from rnnviz.verify.audit import Audit, WrongLine, WrongStep
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import VERDICTS
@@ -108,13 +109,13 @@ def _of_judgement(result: RunResult, engines: tuple[str, str]) -> dict[str, Any]
     if judgment is None:
         return {}
     return {
-        "audit": {name: _of_audit(judgment.audits[name]) for name in engines},
+        "audit": {name: _of_audit(result, judgment.audits[name]) for name in engines},
         "diagnosis": [" + ".join(names) for engine in engines for names in judgment.diagnoses.get(engine, ())],
         "undetectable": list(judgment.undetectable),
     }
 
 
-def _of_audit(audit: Audit) -> dict[str, Any]:
+def _of_audit(result: RunResult, audit: Audit) -> dict[str, Any]:
     wrong, line = audit.first_wrong, audit.first_line
     return {
         "verdict": audit.verdict,
@@ -122,7 +123,7 @@ def _of_audit(audit: Audit) -> dict[str, Any]:
         "first_wrong": None if wrong is None else _of_step(wrong),
         # Only a custom step that returns lines has them.
         **({"lines": list(audit.lines)} if audit.lines else {}),
-        **({} if line is None else {"first_line": {"name": line.name, **_of_step(line)}}),
+        **({} if line is None else {"first_line": _of_line(result, audit, line)}),
         "coverage": audit.coverage,
         "undetermined": audit.undetermined,
     }
@@ -130,3 +131,7 @@ def _of_audit(audit: Audit) -> dict[str, Any]:
 
 def _of_step(wrong: WrongStep) -> dict[str, Any]:
     return {**wrong.where.to_json(), "value": json_number(wrong.value), "expected": json_number(wrong.expected)}
+
+
+def _of_line(result: RunResult, audit: Audit, line: WrongLine) -> dict[str, Any]:
+    return {"name": line.name, "line_number": first_line_in_source(result, audit), **_of_step(line)}

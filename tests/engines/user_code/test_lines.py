@@ -124,6 +124,8 @@ def test_a_run_names_the_line_in_its_verdict_summary_report_and_arithmetic(tmp_p
     found = summary(result)["audit"][path]
     assert found["lines"] == ["i", "f", "g", "o", "c", "h"]
     assert (found["first_line"]["name"], found["first_line"]["value"]) == ("f", line.value)
+    number = found["first_line"]["line_number"]
+    assert HARD in Path(path).read_text(encoding="utf-8").splitlines()[number - 1]
     assert [row.line for row in audit_rows(result)] == ["", "f"]
 
     explanation = explain_value(result, line.where)
