@@ -92,6 +92,7 @@ class MainLayout(QWidget):
         self._before_enlarging: list[int] = []
         self._lent = 0
         self._folded: set[str] = set()
+        self._presenting = False
         self._heights: dict[str, int] = {}
         self._tab_before = 0
         self._side = QSplitter(Qt.Orientation.Vertical)
@@ -129,10 +130,11 @@ class MainLayout(QWidget):
         work_layout = QVBoxLayout(work)
         work_layout.setContentsMargins(0, 8, 0, 0)
         work_layout.setSpacing(6)
-        banner = _row(verdict)
+        banner = self._banner = _row(verdict)
         banner.setContentsMargins(0, 0, 8, 0)
         work_layout.addWidget(banner)
         work_layout.addWidget(self._pages, 1)
+        self._work_rows = work_layout
         self._whole = QSplitter(Qt.Orientation.Horizontal)
         self.column = LeftColumn(panel)
         self._whole.addWidget(self.column)
@@ -254,8 +256,9 @@ class MainLayout(QWidget):
         self.handles[pane].show_folded(folded=folded)
         if pane == "settings":
             self.column.show_panel(shown=not folded)
+            self.column.setHidden(self.column.isHidden() or self._presenting)
             return
-        parts[pane].setVisible(not folded)
+        parts[pane].setVisible(not (folded or (pane == "side" and self._presenting)))
         if pane == "tabs":
             bar = self.tabs.tabBar().sizeHint().height() + 1
             for widget in (self.tabs, self._drawer):
@@ -263,6 +266,27 @@ class MainLayout(QWidget):
                 widget.setMaximumHeight(bar if folded else _UNLIMITED)
             if not folded:
                 self._set_tabs_height(self._heights.get(self.tab_in_front, self._usual_tabs_height(self.height())))
+
+    def add_presentation(self, leave: QWidget, caption: QWidget) -> None:
+        """Add the button that leaves the presentation to the banner, and its caption below the lanes."""
+        layout = self._banner.layout()
+        assert layout is not None, "a row has one"
+        layout.addWidget(leave)
+        row = _row(caption)
+        row.setContentsMargins(12, 0, 12, 8)
+        self._work_rows.addWidget(row)
+
+    def present(self, *, on: bool) -> None:
+        """Show only the banner and the lanes, or the panes that are not folded again."""
+        self._presenting = on
+        self._banner.setContentsMargins(8 if on else 0, 0, 8, 0)
+        self.column.show_panel(shown=not self.is_folded("settings"))
+        self.column.setHidden(self.column.isHidden() or on)
+        self._side_scroll.setHidden(on or self.is_folded("side"))
+        self._drawer.setHidden(on)
+        for handle in self.handles.values():
+            handle.setHidden(on)
+        self._middle.widget(0).setFocus()
 
     def _on_tab(self, place: int) -> None:
         self.tab_chosen.emit(self._titles[place])

@@ -35,6 +35,7 @@ from rnnviz.gui.lazy_views import ARITHMETIC, EAGER, KNOWN_BUGS, MISMATCHES, OUT
 from rnnviz.gui.lessons.controller import LessonController
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.panels.config_panel import ConfigPanel
+from rnnviz.gui.presentation import Presentation
 from rnnviz.gui.recovery.session_commands import SessionCommands
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.sweep.commands import SweepCommands
@@ -99,6 +100,7 @@ class MainWindow(DropWindow):
             self, self.session, self.document, self.main_layout, self._following, self.jobs, settings
         )
         self.guide = LessonController(self, self, settings, theme_manager)
+        self.presentation = Presentation(self, self.main_layout, self.guide)
         self.help = HelpCommands(self, self.control, theme_manager)
         self.welcome = WelcomeController(self, self, settings, recent)
         self.actions_ = Actions(self, handlers(self))
@@ -143,8 +145,11 @@ class MainWindow(DropWindow):
         self.control.show_result(result)
 
     def stop(self) -> None:
-        """Stop the run, or else the background tasks."""
-        (self.runner if self.runner.busy else self.jobs).stop()
+        """Stop the run, or else the background tasks, or leave the presentation."""
+        if self.runner.busy or self.jobs.busy:
+            (self.runner if self.runner.busy else self.jobs).stop()
+        else:
+            self.presentation.leave()
 
     def shut_down(self) -> None:
         """Stop all threads and processes. A second call has no effect."""
@@ -240,6 +245,7 @@ class MainWindow(DropWindow):
         session.on_change(self._count_mismatches, "result", "candidate")
         self.runner.busy_changed.connect(self._on_busy)
         self.jobs.busy_changed.connect(self._on_busy)
+        self.presentation.changed.connect(self._on_busy)
         self.document.changed.connect(self._on_document)
         for source in (control, self.files, self.code, self.sweeps, self.results, self.help):
             source.message.connect(self.show_message)
@@ -279,7 +285,7 @@ class MainWindow(DropWindow):
             self._lazy_views.begin()
 
     def _on_busy(self) -> None:
-        self.actions_["stop"].setEnabled(self.runner.busy or self.jobs.busy)
+        self.actions_["stop"].setEnabled(self.runner.busy or self.jobs.busy or self.presentation.active)
 
     def _on_document(self) -> None:
         document = self.document
@@ -294,6 +300,7 @@ class MainWindow(DropWindow):
         self.actions_.apply_icons(icons)
         self.toolbar.apply_icons(icons)
         self.panel.apply_theme(theme)
+        self.presentation.apply_theme(theme)
         self._following.apply_theme(theme)
         self.sweeps.apply_theme(theme)
 
@@ -308,6 +315,7 @@ class MainWindow(DropWindow):
         if not self._leaving and self.files.ask_about_changes(self.leave):
             event.ignore()
             return
+        self.presentation.leave()
         self._settings.geometry = self.saveGeometry()
         self.main_layout.save(self._settings)
         self._settings.save()

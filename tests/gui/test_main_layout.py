@@ -147,3 +147,30 @@ def test_controls_of_the_toolbar_stay_where_they_are(run_config, window):
     window.session.set_color_by("error_ratio")
     QTest.qWait(0)
     assert places() == before
+
+
+def test_a_presentation_shows_lanes_banner_and_caption_until_escape(window, qtbot):
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.guide.open(lesson_entries()[1])
+    panels = (window.toolbar, window.menuBar(), window.statusBar(), window.main_layout.column, window.main_layout.tabs)
+    before = [panel.isVisible() for panel in panels]
+    QTest.keyClick(window.lanes, Qt.Key.Key_F11)
+    assert window.isFullScreen()
+    assert not any(panel.isVisible() for panel in panels)
+    assert window.lanes.isVisible()
+    assert window.verdict.isVisible()
+    caption = window.presentation._caption
+    assert caption.isVisible()
+    first = caption.toPlainText()
+    QTest.keyClick(window.lanes, Qt.Key.Key_PageDown, Qt.KeyboardModifier.ControlModifier)
+    assert caption.toPlainText() != first
+    # A lesson that highlights a panel does not bring it back.
+    target_of(window, "vector")
+    assert not window.main_layout._side.isVisible()
+    qtbot.waitUntil(lambda: not window.runner.busy)
+    QTest.keyClick(window.lanes, Qt.Key.Key_Escape)
+    assert not window.isFullScreen()
+    assert [panel.isVisible() for panel in panels] == before
+    assert window.main_layout._side.isVisible()
+    assert not caption.isVisible()
+    window.guide.leave()

@@ -17,6 +17,7 @@ from rnnviz.gui.document import Document
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.lessons.controller import LessonController
 from rnnviz.gui.main_layout import MainLayout
+from rnnviz.gui.presentation import Presentation
 from rnnviz.gui.recovery.session_commands import SessionCommands
 from rnnviz.gui.sweep.commands import SweepCommands
 from rnnviz.gui.tab_order import move_to_part
@@ -54,6 +55,7 @@ class CommandHost(Protocol):
     document: Document
     results: ResultCommands
     control: RunControl
+    presentation: Presentation
     help: HelpCommands
     toolbar: ToolBar
     welcome: WelcomeController
@@ -127,6 +129,7 @@ def handlers(window: CommandHost) -> dict[str, Callable[[], object]]:
         "fold_side": lambda: window.main_layout.toggle("side"),
         "fold_tabs": lambda: window.main_layout.toggle("tabs"),
         "verdict_details": window.verdict.toggle_details,
+        "present": window.presentation.toggle,
         "guide": window.help.guide.open_for_focus,
         "welcome": window.welcome.show,
         "keys": window.help.show_keys,

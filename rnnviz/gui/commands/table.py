@@ -241,6 +241,15 @@ COMMANDS = (
         "",
         3,
     ),
+    Command(
+        "present",
+        "&View",
+        "&Present lanes",
+        ("F11",),
+        "Show the lanes, the banner and the text of the lesson on the full screen. Esc leaves.",
+        "",
+        3,
+    ),
     Command("fold_settings", "&View", "Fold &settings panel", ("F9",), "Hide or show the settings panel.", "", 3),
     Command(
         "fold_side",

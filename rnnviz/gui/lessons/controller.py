@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast, get_args
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
 from rnnviz.core.config import Config
@@ -48,6 +48,9 @@ class LessonHost(Protocol):
 
 class LessonController(QObject):
     """Controls at most one open lesson. The user may change the config and selection at any time."""
+
+    step_changed = Signal()
+    """Another step is open, or none."""
 
     def __init__(self, window: "LessonHost", parent: QWidget, settings: Settings, theme_manager: ThemeManager) -> None:
         super().__init__(parent)
@@ -284,6 +287,7 @@ class LessonController(QObject):
             self.spotlight.apply_theme(theme)
 
     def _enable_commands(self) -> None:
+        self.step_changed.emit()
         if self._actions is None:
             return
         is_open = self._lesson is not None
