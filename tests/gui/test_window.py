@@ -175,12 +175,12 @@ def test_gates_are_chosen_in_the_toolbar_and_by_the_keyboard(window, run_config,
     assert (box.currentText(), window.lanes.shown_engine) == ("manual", "manual")
     for _ in range(4):
         press("q")
-    assert (window.session.quantity, window.lanes.color_bar.heading()) == ("r", ("r", "reset gate"))
+    assert (window.session.quantity, window.lanes.color_bar.heading()) == ("r", ("r", "reset gate", "of gluon"))
     press("q", Qt.KeyboardModifier.ShiftModifier)
     assert window.lanes.swiped_to == "manual"
     press("q")
     run_config({"cell": "rnn_tanh", "input_size": 3, "hidden_size": 4})
-    assert (box.currentText(), window.lanes.color_bar.heading()) == ("gluon", ("h",))
+    assert (box.currentText(), window.lanes.color_bar.heading()) == ("gluon", ("h of gluon",))
 
 
 def test_every_control_has_a_name_and_a_tooltip(window):

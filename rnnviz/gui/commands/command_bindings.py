@@ -36,6 +36,9 @@ class Zoomable(Protocol):
     def step_unit(self, by: int) -> None:
         """Select the unit below (1) or above (-1) in the order shown."""
 
+    def offer_color_range(self) -> None:
+        """Open the menu of color ranges."""
+
     def fit(self) -> None:
         """Show the whole sequence."""
 
@@ -119,6 +122,7 @@ def handlers(window: CommandHost) -> dict[str, Callable[[], object]]:
         "quantity_next": lambda: window.toolbar.colors.step(1),
         "quantity_previous": lambda: window.toolbar.colors.step(-1),
         "order_next": next_order(window.session),
+        "color_range": lambda: window.lanes.offer_color_range(),
         "zoom_in": lambda: window.lanes.zoom_time(_ZOOM),
         "zoom_out": lambda: window.lanes.zoom_time(1.0 / _ZOOM),
         "fit": lambda: window.lanes.fit(),

@@ -133,8 +133,8 @@ DARK = Theme(
     nan="#c9a3ff",
     infinite="#4fd9bd",
     series=("#6db3ff", "#ed9c55", "#73d48b", "#ff86c0", "#a57dd0", "#ffc85e", "#5fd3de", "#84929a"),
-    diverging=("#a9d8ff", "#3f97e0", "#1f4f80", "#1d2025", "#7a4410", "#e08a2c", "#ffd9a3"),
-    sequential=("#1d2025", "#35304f", "#51447f", "#7460ad", "#9f8ad6", "#d7ccff"),
+    diverging=("#a9d8ff", "#3f97e0", "#1f4f80", "#333943", "#7a4410", "#e08a2c", "#ffd9a3"),
+    sequential=("#333943", "#3d3757", "#51447f", "#7460ad", "#9f8ad6", "#d7ccff"),
 )
 
 THEMES: dict[str, Theme] = {theme.name: theme for theme in (LIGHT, DARK)}

@@ -33,6 +33,8 @@ _AROUND = 4.0
 class UnrolledCanvas(QWidget):
     """Lays out the parts of the canvas, and moves one camera for all of them."""
 
+    moved = Signal()
+    """Another part of the picture is in view."""
     pointed = Signal(object)
     opened = Signal(object)
     """A `CellGeometry` whose number was clicked twice."""
@@ -271,6 +273,7 @@ class UnrolledCanvas(QWidget):
         self.highlights.set_geometry(geometry, self._theme)
         self._adjust_bar(geometry)
         self._hint()
+        self.moved.emit()
 
     def _adjust_bar(self, geometry: Geometry) -> None:
         most = max(0, round(geometry.stack.height - geometry.height))

@@ -1,16 +1,23 @@
 """Color bars of the hidden lanes and of the input, with a legend of special values."""
 
 from collections.abc import Callable
+from math import ceil, floor
 
 import numpy as np
-from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
-from PySide6.QtWidgets import QGraphicsItem, QGraphicsWidget, QStyleOptionGraphicsItem, QWidget
+from PySide6.QtCore import QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QCursor, QFontMetricsF, QPainter, QPen
+from PySide6.QtWidgets import (
+    QGraphicsItem,
+    QGraphicsSceneMouseEvent,
+    QGraphicsWidget,
+    QStyleOptionGraphicsItem,
+    QWidget,
+)
 
 from rnnviz.core import number_format
 from rnnviz.core.trace_index import INPUT, Lane
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.views.unrolled.colormap import SPECIAL_WORDS, STEPS, ColorScale, hatch
+from rnnviz.gui.views.unrolled.colormap import SPECIAL_WORDS, STEPS, ColorScale, hatch, rounded_up
 from rnnviz.gui.views.unrolled.geometry import Geometry
 from rnnviz.gui.views.unrolled.render_state import RenderState
 from rnnviz.gui.views.unrolled.tiles import image_of
@@ -23,13 +30,16 @@ _SHORTEST_BAR = 44.0
 
 
 class ColorBar(QGraphicsWidget):
-    """Is at the right edge of the lanes and spans them."""
+    """Is at the right edge of the lanes and spans them. A click opens the menu of ranges."""
+
+    clicked = Signal()
 
     def __init__(self, parent: QGraphicsItem | None = None) -> None:
         super().__init__(parent)
         self._shown: RenderState | None = None
         self._geometry: Geometry | None = None
         self._computing = False
+        self.setCursor(QCursor(Qt.CursorShape.PointingHandCursor))
         self.setMinimumWidth(0.0)
         self.setMaximumWidth(0.0)
 
@@ -58,6 +68,15 @@ class ColorBar(QGraphicsWidget):
     def heading(self) -> tuple[str, ...]:
         """Lines of the heading: the quantity of the hidden lanes."""
         return ("h",) if self._shown is None else self._shown.heading()
+
+    def ticks(self, lane: Lane = Lane(0), most: float = 5.0) -> list[tuple[float, str]]:  # noqa: B008
+        """Values and texts of at most about `most` ticks of a lane's bar."""
+        return [] if self._shown is None else _ticks(self._shown.paint.of(lane)[0], most)
+
+    def mousePressEvent(self, event: QGraphicsSceneMouseEvent) -> None:
+        """Request the menu."""
+        event.accept()
+        self.clicked.emit()
 
     def boundingRect(self) -> QRectF:
         """The area without its margin, so that changes in lanes or axis do not repaint the bars."""
@@ -93,13 +112,14 @@ class ColorBar(QGraphicsWidget):
     def _paint_bar(self, painter: QPainter, shown: RenderState, lane: Lane, top: float, bottom: float) -> None:
         theme, (scale, table) = shown.theme, shown.paint.of(lane)
         heading = ("x",) if lane.layer is None else self.heading()
-        tick = number_format.error if shown.differs(lane) else _tick
+        tick: Callable[[float], str] = number_format.error if shown.differs(lane) else _tick
         painter.setPen(theme.color("muted"))
         if bottom - top < scaled(_SHORTEST_BAR):
             text = f"{heading[0]} {tick(scale.low)} … {tick(scale.high)}"
             if scale.low == -scale.high:
                 text = f"{heading[0]} ±{tick(scale.high)}"
-            painter.drawText(QRectF(_LEFT, top, self.size().width(), bottom - top), Qt.AlignmentFlag.AlignVCenter, text)
+            room = QRectF(_LEFT, top, self.size().width(), bottom - top)
+            painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, number_format.true_minus(text))
             return
         metrics = QFontMetricsF(painter.font())
         if lane.layer is not None and self._computing:
@@ -118,7 +138,7 @@ class ColorBar(QGraphicsWidget):
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(theme.color("border"), 1.0))
         painter.drawRect(bar)
-        for value, text in _ticks(scale, bar.height() / (1.6 * scaled(_LINE)), tick):
+        for value, text in _ticks(scale, bar.height() / (1.6 * scaled(_LINE))):
             y = bar.bottom() - scale.share(value) * bar.height()
             limit = scale.error_ratio and value == 1.0
             color: QColor = theme.color("wrong" if limit else "text")
@@ -128,11 +148,15 @@ class ColorBar(QGraphicsWidget):
             painter.drawText(QPointF(bar.right() + _TICK + 4.0, place + metrics.ascent() / 2.0 - 1.0), text)
 
 
-def _ticks(scale: ColorScale, most: float, tick: Callable[[float], str]) -> list[tuple[float, str]]:
+def _ticks(scale: ColorScale, most: float) -> list[tuple[float, str]]:
+    """Round values on a linear scale, powers of ten on a logarithmic one."""
     if not scale.error_ratio:
-        shares = (0.0, 0.25, 0.5, 0.75, 1.0) if most >= 5 else (0.0, 0.5, 1.0)
-        places = [scale.low + share * (scale.high - scale.low) for share in shares]
-        return [(place, tick(place)) for place in places]
+        step = rounded_up((scale.high - scale.low) / (4.0 if most >= 5 else 2.0) * (1.0 - 1e-9))
+        if step > scale.high:
+            # The largest round number on the scale.
+            step = 1.0 / rounded_up(1.0 / scale.high * (1.0 - 1e-9))
+        inside = range(ceil(scale.low / step - 1e-9), floor(scale.high / step + 1e-9) + 1)
+        return [(k * step, number_format.true_minus(number_format.error(k * step))) for k in inside]
     low, high = round(np.log10(scale.low)), round(np.log10(scale.high))
     step = max(1, int(np.ceil((high - low) / max(most, 1.0))))
     powers = sorted({low, high, *range(0, high, step), *range(0, low, -step)})

@@ -6,7 +6,7 @@ of the scale, NaN, and both infinities, which are also hatched.
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, log10
+from math import ceil, floor, log10
 from typing import TypeAlias
 
 import numpy as np
@@ -73,6 +73,16 @@ class ColorScale:
                 indices[np.isposinf(values)] = POSITIVE
                 indices[np.isneginf(values)] = NEGATIVE
         return indices
+
+
+def rounded_up(value: float) -> float:
+    """The smallest of 1, 2 and 5 times a power of ten that is at least `value`."""
+    power = floor(log10(value))
+    return next(
+        number
+        for number in (float(f"{factor}e{exponent}") for exponent in (power, power + 1) for factor in (1, 2, 5))
+        if number >= value
+    )
 
 
 def value_scale(extent: float, *, bounded: bool = False) -> ColorScale:

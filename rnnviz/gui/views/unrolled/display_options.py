@@ -18,6 +18,8 @@ class DisplayOptions:
     def __init__(self, ordering: UnitOrderWorker) -> None:
         self.result: RunResult | None = None
         self.theme: Theme = LIGHT
+        self.reach: float | None = None
+        """End of the color scale, or None for the quantity's own."""
         self._unit_order = ordering
         self._candidate: str | None = None
         self._engine: str | None = None
@@ -85,4 +87,5 @@ class DisplayOptions:
             self._gates or LaneGates(result),
             self._turn,
             self._unit_order.of(result, engine, location.sample),
+            self.reach,
         ).with_split(location.timestep)

@@ -69,6 +69,8 @@ class RenderState:
     orders: LaneOrders | None = None
     exact: bool = True
     """Whether the color scale covers all values; else it is estimated from some of them."""
+    largest: float = 0.0
+    """End of the quantity's own scale, on which the width of the numbers depends."""
 
     @property
     def engine(self) -> str:
@@ -133,11 +135,11 @@ class RenderState:
         return self.result.shape[4] if self.gate is None or self.gate.per_unit else 1
 
     def heading(self) -> tuple[str, ...]:
-        """Lines of the heading: the quantity of the hidden lanes."""
+        """Lines of the heading: the quantity of the hidden lanes, and the engine unless there are two."""
         if self.gate is not None:
-            return heading_of(self.quantity, self.cell)
+            return (*heading_of(self.quantity, self.cell), f"of {display_name(self.engine)}")
         if self.quantity == "value":
-            return ("h",)
+            return ("h" if self.right is not None else f"h of {display_name(self.engine)}",)
         return self.subtraction() if self.quantity == "difference" else ("error ratio",)
 
     def subtraction(self) -> tuple[str, str]:
@@ -168,7 +170,7 @@ class RenderState:
         ]
         largest = max(self.result.extents.values())
         if self.gate is not None:
-            largest = max(largest, self.paint.hidden.high)
+            largest = max(largest, self.largest)
         return scene_of(rows, timesteps, max(_FEWEST_DIGITS, len(number_format.short(-largest))), self.orders)
 
     @property
@@ -216,8 +218,11 @@ def render_state_of(
     gates: LaneGates,
     turn: int,
     orders: LaneOrders | None = None,
+    reach: float | None = None,
 ) -> RenderState:
     """Create a render state. It shows values if the quantity is not available; two engines by value only.
+
+    `reach` is the end of the color scale in place of the quantity's own; scales with fixed ends keep them.
 
     `cache`, `gates`, `turn` and `orders` belong to the result; `orders` is None for units in order of their index.
     """
@@ -244,6 +249,11 @@ def render_state_of(
         scale = difference_scale(comparison.max_abs_error)
     else:
         scale = by_value
+    own = scale.high
+    if reach is not None and quantity in ("value", "difference"):
+        scale = value_scale(reach)
+    elif reach is not None and gate is not None:
+        scale = gate_scale(gate, reach)
     paint = Paint(theme, scale, value_scale(result.extents["input"]))
 
     order = None if orders is None else orders.key
@@ -264,7 +274,17 @@ def render_state_of(
 
     left, *right = (side(name) for name in engines)
     return RenderState(
-        result, candidate, sample, quantity, theme, paint, left, right[0] if right else None, orders=orders, exact=exact
+        result,
+        candidate,
+        sample,
+        quantity,
+        theme,
+        paint,
+        left,
+        right[0] if right else None,
+        orders=orders,
+        exact=exact,
+        largest=own,
     )
 
 

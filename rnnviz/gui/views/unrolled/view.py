@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from copy import copy
 
-from PySide6.QtCore import QPointF, QSize, Qt, Signal
+from PySide6.QtCore import QPointF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
@@ -12,6 +12,7 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.clipboard_text import outlines_in_view, table_in_view
+from rnnviz.gui.views.unrolled.color_range import ColorRange, Limit, largest_of, limit_of
 from rnnviz.gui.views.unrolled.display_options import DisplayOptions
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry
 from rnnviz.gui.views.unrolled.header import LaneHeader, header_of
@@ -29,6 +30,8 @@ from rnnviz.verify.result import RunResult
 
 _KEY_ZOOMS = {Qt.Key.Key_Plus: 1.5, Qt.Key.Key_Equal: 1.5, Qt.Key.Key_Minus: 1.0 / 1.5}
 _FOCUS = 2
+_COLORS_AFTER = 120
+"""Milliseconds from the last move of the camera to the range of the visible values."""
 
 
 class UnrolledView(ResultView):
@@ -69,6 +72,12 @@ class UnrolledView(ResultView):
         self.ranges.location_requested.connect(self.location_requested)
         self._canvas.order.clicked.connect(lambda: self._unit_order.offer(self))
         self._canvas.lanes.completed.connect(self.picture_completed, Qt.ConnectionType.QueuedConnection)
+        self.color_range = ColorRange(self)
+        self.color_range.changed.connect(self._match_colors)
+        self.color_bar.clicked.connect(self.offer_color_range)
+        self._settled = QTimer(self, interval=_COLORS_AFTER, singleShot=True)
+        self._settled.timeout.connect(self._match_colors)
+        self._canvas.moved.connect(self._settled.start)
         self.apply_theme(LIGHT)
 
     # What is shown
@@ -126,7 +135,7 @@ class UnrolledView(ResultView):
             return ""
         if self.color_bar.sceneBoundingRect().contains(place):
             # The tooltip has names in full that are too long for the bar.
-            return shown.words()
+            return f"{shown.words()} Click to choose the color range (C)."
         if description := self._canvas.axis.description_at(place):
             return description
         if self._canvas.order.sceneBoundingRect().contains(place):
@@ -157,10 +166,12 @@ class UnrolledView(ResultView):
         self._canvas.show_legend(shown)
 
     def save_state(self) -> tuple[str, ...]:
-        return self.ranges.words()
+        limit = self.color_range.limit
+        return self.ranges.words() if limit == Limit() else (*self.ranges.words(), limit.word())
 
     def restore_state(self, choices: Sequence[str]) -> None:
         self.ranges.choose_by(choices)
+        self.color_range.choose(next(filter(None, map(limit_of, choices)), Limit()))
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         """Show a finished run. The visible part stays if the new result has the same shape."""
@@ -177,7 +188,9 @@ class UnrolledView(ResultView):
         other_sample = location.sample != self._location.sample
         self._location = location
         if other_sample:
-            self._renew()
+            self._show()
+        if other_sample or self.color_range.limit.name == "lane":
+            self._settled.start()
         if self._shown is not None:
             self._shown = self._shown.with_split(location.timestep)
         self._canvas.show_selection(self._shown, cell_at(self._shown, self._location))
@@ -230,6 +243,23 @@ class UnrolledView(ResultView):
         if self._chosen.set_other_engine(other):
             self._renew()
 
+    def offer_color_range(self) -> None:
+        """Open the menu of color ranges at the color bar."""
+        place = self.canvas.mapToGlobal(self.canvas.mapFromScene(self.color_bar.scenePos()))
+        self.color_range.offer(self, place)
+
+    def _match_colors(self) -> None:
+        """Fit the color scale to the chosen range."""
+        shown, geometry = self._shown, self.geometry_in_view
+        self._settled.stop()
+        if shown is None or geometry is None:
+            return
+        at = self._location
+        reach = largest_of(shown, geometry, self.color_range.limit, Lane(at.layer, at.direction))
+        if reach != self._chosen.reach:
+            self._chosen.reach = reach
+            self._show()
+
     # Moving
 
     def fit(self) -> None:
@@ -254,6 +284,10 @@ class UnrolledView(ResultView):
 
     def _renew(self) -> None:
         """Read the numbers again for another result, engine, sample, quantity or theme."""
+        self._show()
+        self._match_colors()
+
+    def _show(self) -> None:
         self._shown = self._chosen.shown(self._location)
         self._canvas.order.show_order(self._unit_order.name, finding=self._unit_order.finding)
         self.setAccessibleDescription("" if self._shown is None else self._shown.words())
@@ -262,6 +296,7 @@ class UnrolledView(ResultView):
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Stop rendering. A closing window hides its views."""
+        self._settled.stop()
         self._canvas.lanes.stop()
         self._unit_order.stop()
         self.ranges.stop()

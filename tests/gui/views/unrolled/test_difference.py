@@ -63,7 +63,7 @@ def test_engines_that_agree_to_the_last_bit_are_neutral_everywhere(view: Unrolle
 
 def test_the_color_bar_names_both_engines_and_a_users_file_by_its_name(view: UnrolledView) -> None:
     view.show_result(small(), "manual")
-    assert view.color_bar.heading() == ("h",)
+    assert view.color_bar.heading() == ("h of gluon",)
     view.show_color_by("difference")
     assert view.color_bar.heading() == ("manual", "− gluon")
     own = "/home/somebody/mine.py"

@@ -115,7 +115,7 @@ def test_a_quantity_that_the_next_network_lacks_is_replaced_by_the_value_and_res
     view.show_result(small("lstm"), "manual")
     view.show_color_by("f")
     view.show_result(small("gru"), "manual")
-    assert view.color_bar.heading() == ("h",)
+    assert view.color_bar.heading() == ("h of gluon",)
     view.show_result(small("lstm"), "manual")
     assert view.color_bar.heading()[0] == "f"
 
@@ -160,4 +160,4 @@ def test_a_superseded_quantity_is_not_computed_to_its_end(qtbot: Any, view: Unro
     qtbot.waitUntil(lambda: not view.computing)
     gate.set()
     qtbot.waitUntil(lambda: view.picture_complete)
-    assert view.color_bar.heading() == ("h",)
+    assert view.color_bar.heading() == ("h of gluon",)
