@@ -293,7 +293,7 @@ class MainWindow(DropWindow):
         self.setWindowModified(document.modified)
         self.actions_.set_target("undo", document.undone)
         self.actions_.set_target("redo", document.redone)
-        self.toolbar.show_lesson(document.origin.title if document.path is None else "")
+        self.toolbar.show_lesson(document.origin.title)
 
     def _apply_theme(self, theme: Theme) -> None:
         icons = Icons(theme)

@@ -78,7 +78,8 @@ class ToolBar(QToolBar):
         self._draw_run()
 
     def show_lesson(self, title: str) -> None:
-        """Select the lesson of the config, if any."""
+        """Select the lesson of a title, or show the title of a file."""
+        self.lesson.setPlaceholderText(title)
         with QSignalBlocker(self.lesson):
             titles = [_origin(self.lesson.itemData(place)) for place in range(self.lesson.count())]
             self.lesson.setCurrentIndex(titles.index(title) if title in titles else -1)
@@ -155,7 +156,6 @@ class ToolBar(QToolBar):
         why = "Open a lesson, or only its config."
         # No label: it would push the last controls out of a small window.
         box = ElidedComboBox("Lesson", why, _LESSON_CHARACTERS[0])
-        box.setPlaceholderText("No lesson")
         for entry in lesson_entries():
             box.addItem(f"{entry.number}  {entry.title}", entry)
         if box.count():

@@ -20,10 +20,12 @@ class ProgressRow(QWidget):
         self._bar = QProgressBar()
         self._bar.setRange(0, 100)
         self._bar.setFixedWidth(160)
+        # On the filled half of the bar, no color of the text is legible in both themes.
+        self._bar.setTextVisible(False)
         self._bar.setToolTip(tip)
         self._bar.setAccessibleName(name)
         self._left = QLabel()
-        self._left.setMinimumWidth(self.fontMetrics().horizontalAdvance("about 59 min left"))
+        self._left.setMinimumWidth(self.fontMetrics().horizontalAdvance("100%  about 59 min left"))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addStretch(1)
@@ -38,7 +40,7 @@ class ProgressRow(QWidget):
     @property
     def text(self) -> str:
         """The whole row as text."""
-        return f"{self.stage} {self._bar.value()}% {self._left.text()}".strip()
+        return f"{self.stage} {self._left.text()}"
 
     def begin(self, stage: str) -> None:
         """Start of the task."""
@@ -49,7 +51,7 @@ class ProgressRow(QWidget):
         """Set stage and completed fraction."""
         self._stage.setText(stage)
         self._bar.setValue(int(100 * fraction))
-        self._left.setText(time_left(self._clock() - self._began, fraction))
+        self._left.setText(f"{self._bar.value()}%  {time_left(self._clock() - self._began, fraction)}".rstrip())
 
 
 def time_left(elapsed: float, fraction: float) -> str:

@@ -31,7 +31,7 @@ class AuditTable(ResultView):
         super().__init__(parent)
         self._result: RunResult | None = None
         self._candidate: str | None = None
-        self._empty = QLabel("Press F5 to check every time step of every engine.")
+        self._empty = QLabel("A run (F5) checks every time step of every engine.")
         self._intro = ElidedLabel(_INTRO)
         self._unaudited = QLabel(_UNAUDITED)
         for label in (self._empty, self._unaudited):

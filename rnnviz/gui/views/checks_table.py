@@ -25,7 +25,7 @@ class ChecksTable(ResultView):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._result: RunResult | None = None
-        self._empty = QLabel("Press F5 to check that output, final state and hidden states are consistent.")
+        self._empty = QLabel("A run (F5) checks that output, final state and hidden states are consistent.")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setWordWrap(True)
         self._intro = ElidedLabel(_INTRO)

@@ -52,7 +52,7 @@ class ErrorHistogram(ResultView):
         super().__init__(parent)
         self._comparison: Comparison | None = None
         self._bars: Bars | None = None
-        self._empty = QLabel("Press F5 to show the distribution of the differences.")
+        self._empty = QLabel("A run (F5) shows the distribution of the differences.")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._description = ElidedLabel(bold=True)
         self._choice = QComboBox()

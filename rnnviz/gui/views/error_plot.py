@@ -62,7 +62,7 @@ class ErrorPlot(ResultView):
         self.plot.explanation_requested.connect(self._on_explanation)
         self.plot.seen_changed.connect(self._draw)
         self.curves = LaneCurves(self.plot)
-        self._empty = QLabel("Press F5 to show the difference between the engines at each time step.")
+        self._empty = QLabel("A run (F5) shows the difference between the engines at each time step.")
         self._unaudited = QLabel("The step audit did not run.")
         for label in (self._empty, self._unaudited):
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)

@@ -34,7 +34,7 @@ class KnownBugsView(ResultView):
         self._result: RunResult | None = None
         self._name: str | None = None
         self._refreshing = False
-        self._empty = QLabel("Press F5 to see which known bugs this run detects, and how their errors spread.")
+        self._empty = QLabel("A run (F5) shows which known bugs this run detects, and how their errors spread.")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setWordWrap(True)
         self.model = KnownBugsModel()

@@ -130,7 +130,7 @@ class MismatchList(ResultView):
         # The rows are of h; the other arrays have a line each.
         others = () if result is None or self._candidate is None else arrays(result.comparison(self._candidate))
         self._empty.setText(
-            "Press F5 to list the values that differ by more than the tolerance."
+            "A run (F5) lists the values that differ by more than the tolerance."
             if result is None
             else "\n".join((f"No value of {self._candidate} is outside the tolerance.", *others))
         )

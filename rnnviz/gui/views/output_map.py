@@ -41,7 +41,7 @@ class OutputMap(ResultView):
         self._location = Location()
         self._asked: tuple[Region, ...] = ()
         self._heading = ElidedLabel("Returned in", bold=True)
-        self._empty = QLabel("Press F5 to see where each hidden state is returned: in output or in the final state.")
+        self._empty = QLabel("A run (F5) shows where each hidden state is returned: in output or in the final state.")
         self._empty.setWordWrap(True)
         self._here = ElidedLabel(selectable=True)
         self._here.explain("Places of the selected hidden state in the returned output and state.")

@@ -57,7 +57,7 @@ class UnitsPlot(ResultView):
         self._lines = UnitLines(self.plot)
         self._lines.series_ready.connect(self._show_anew)
         self.gaps = self._lines.gaps
-        self._empty = QLabel("Press F5 to see the selected unit over time, of every engine.")
+        self._empty = QLabel("A run (F5) shows the selected unit over time, of every engine.")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
 
         top = QHBoxLayout()

@@ -58,7 +58,7 @@ class VectorTable(ResultView):
 
         self._heading = ElidedLabel("No hidden state yet", bold=True, selectable=True)
         self._passage = ElidedLabel(selectable=True)
-        self._empty = QLabel("Press F5 to see the selected hidden state of every engine.")
+        self._empty = QLabel("A run (F5) shows the selected hidden state of every engine.")
         self._empty.setWordWrap(True)
         self._tabs = QTabBar()
         self._tabs.setAccessibleName("Which vector")

@@ -57,7 +57,7 @@ def test_a_config_is_opened_by_key_and_dialog_and_run(qtbot, window, press, choo
     assert window.session.result.config == CONFIG
     assert window.windowTitle() == "mine.toml[*]"
     assert not window.isWindowModified()
-    assert window.toolbar.lesson.currentIndex() == -1
+    assert window.toolbar.lesson.shown_text() == "mine.toml"
 
 
 def test_a_wrong_config_is_a_dialog_and_changes_nothing(window, message, tmp_path):

@@ -159,5 +159,5 @@ def test_without_a_result_a_hint_is_shown(view: KnownBugsView, computed: RunResu
     view.show_result(computed, "manual")
     view.show_result(None, None)
     assert view.model.rows == []
-    assert any("Press F5" in text for text in shown(view))
+    assert any("A run (F5)" in text for text in shown(view))
     assert view.copy_text() == ""

@@ -35,7 +35,7 @@ def lane_row(view: OutputMap, layer: int, direction: int) -> int:
 
 
 def test_an_empty_view_shows_a_hint(view: OutputMap) -> None:
-    assert "Press F5" in view.summary
+    assert "A run (F5)" in view.summary
     assert not view.list.isVisible()
 
 

@@ -25,7 +25,7 @@ from rnnviz.verify.result import RunResult
 
 _LEAST_TERMS = 32
 """Minimum number of listed terms. A small network's terms are thus complete."""
-_EMPTY = "Press F5 to see how the selected value is computed, term by term."
+_EMPTY = "A run (F5) shows how the selected value is computed, term by term."
 _OTHER_ROWS = 8
 """Rows of the table in addition to its terms: biases, parts, remaining terms, total."""
 

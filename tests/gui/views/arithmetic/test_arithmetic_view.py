@@ -19,7 +19,7 @@ from tests.gui.views.arithmetic.seen import WHERE, card, column, row, text
 
 
 def test_an_empty_view_shows_a_hint(view: ArithmeticView) -> None:
-    assert "Press F5" in view._empty.text()
+    assert "A run (F5)" in view._empty.text()
     assert view.copy_text() == ""
 
 

@@ -27,7 +27,7 @@ def marked(view: VectorTable) -> list[tuple[int, int]]:
 
 
 def test_an_empty_view_shows_a_hint(view: VectorTable) -> None:
-    assert "Press F5" in view.passage
+    assert "A run (F5)" in view.passage
     assert not view.table.isVisible()
     assert view.copy_text() == ""
 
