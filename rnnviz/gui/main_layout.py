@@ -93,6 +93,7 @@ class MainLayout(QWidget):
         self._lent = 0
         self._folded: set[str] = set()
         self._presenting = False
+        self._for_lesson = False
         self._heights: dict[str, int] = {}
         self._tab_before = 0
         self._side = QSplitter(Qt.Orientation.Vertical)
@@ -288,6 +289,18 @@ class MainLayout(QWidget):
             handle.setHidden(on)
         self._middle.widget(0).setFocus()
 
+    def fold_for_lesson(self) -> None:
+        """Fold the settings panel until `unfold_after_lesson`. The next start shows it again."""
+        if not self.is_folded("settings"):
+            self.fold("settings", folded=True)
+            self._for_lesson = True
+
+    def unfold_after_lesson(self) -> None:
+        """Revert `fold_for_lesson`."""
+        if self._for_lesson:
+            self._for_lesson = False
+            self.fold("settings", folded=False)
+
     def _on_tab(self, place: int) -> None:
         self.tab_chosen.emit(self._titles[place])
         borrowed = self._lent or self._before_enlarging or self.is_folded("tabs")
@@ -352,7 +365,7 @@ class MainLayout(QWidget):
         """Save the splitter states, the folded panes, and the height of each tab."""
         self.restore_tabs()
         self._keep_height()
-        settings.folded = tuple(sorted(self._folded))
+        settings.folded = tuple(sorted(self._folded - ({"settings"} if self._for_lesson else set())))
         for title, height in self._heights.items():
             settings.set_tab_height(title, height)
         for name, splitter in self._splitters.items():

@@ -9,6 +9,7 @@ _FOLDED, _TAB_HEIGHT = "window/folded", "window/tab height"
 _RECENT, _TRUSTED, _FOLDER = "files/recent", "files/trusted", "files/folder"
 _LESSON, _LESSON_STEP = "lessons/open", "lessons/step"
 _PICTURE = "export/picture"
+_LAST_LESSON, _FINISHED = "lessons/last", "lessons/finished"
 _WELCOME, _MOTION = "window/welcome", "appearance/motion"
 THEME_CHOICES = ("desktop", "light", "dark")
 MOTION_CHOICES = ("desktop", "reduced", "full")
@@ -119,6 +120,25 @@ class Settings:
     @open_lesson.setter
     def open_lesson(self, name: str) -> None:
         self._store.set_value(_LESSON, name)
+
+    @property
+    def last_lesson(self) -> str:
+        """The name of the lesson that was opened last, or ""."""
+        value = self._store.value(_LAST_LESSON)
+        return value if isinstance(value, str) else ""
+
+    @last_lesson.setter
+    def last_lesson(self, name: str) -> None:
+        self._store.set_value(_LAST_LESSON, name)
+
+    @property
+    def finished_lessons(self) -> tuple[str, ...]:
+        """The names of the lessons whose last step was left by Next."""
+        return self._texts(_FINISHED)
+
+    def finish_lesson(self, name: str) -> None:
+        """Save that a lesson is finished."""
+        self._store.set_value(_FINISHED, sorted({*self.finished_lessons, name}))
 
     def lesson_step(self, name: str) -> int:
         """The step reached in a lesson, counted from 0."""

@@ -109,7 +109,9 @@ class LessonController(QObject):
         assert self._pane is not None
         self._entry, self._lesson = entry, lesson
         self._settings.open_lesson = entry.name
+        self._settings.last_lesson = entry.name
         self._column.open(self._pane, self._settings.layout(_LAYOUT))
+        self._window.main_layout.fold_for_lesson()
         # A finished lesson begins again.
         reached = self._settings.lesson_step(entry.name)
         self._enter(reached if reached < len(lesson.steps) else 0)
@@ -129,6 +131,7 @@ class LessonController(QObject):
             self._enter(self._at + 1)
             return
         self._settings.set_lesson_step(self._entry.name, len(self._lesson.steps))
+        self._settings.finish_lesson(self._entry.name)
         following = self._following
         if following is None:
             self.leave()
@@ -155,6 +158,7 @@ class LessonController(QObject):
         self._checker.reset()
         self.spotlight.clear()
         self._window.main_layout.restore_tabs()
+        self._window.main_layout.unfold_after_lesson()
         self._column.close_pane()
         self._enable_commands()
 
@@ -193,6 +197,7 @@ class LessonController(QObject):
         self._checker.results_ready.connect(self._on_findings)
         pane.next_requested.connect(self.next)
         pane.back_requested.connect(self.back)
+        pane.step_requested.connect(self._enter)
         pane.again_requested.connect(self.again)
         pane.highlight_requested.connect(self._point)
         pane.part_requested.connect(self._highlighter.highlight)

@@ -25,6 +25,7 @@ class Highlighter(QObject):
     def __init__(self, window: "HighlightTarget", parent: QWidget, actions: Actions) -> None:
         super().__init__(parent)
         self._window, self._stop = window, actions["stop"]
+        self._unfolded = False
         self.spotlight = Spotlight(parent)
         window.session.on_change(self.spotlight.refresh, "location", "result")
         # Esc stops a run while one goes on; else nothing but the light is there to go.
@@ -42,6 +43,12 @@ class Highlighter(QObject):
         """
         from rnnviz.gui.lessons.widget_lookup import target_of
 
+        folded = self._window.main_layout.is_folded("settings")
+        if part.startswith("panel"):
+            self._unfolded = self._unfolded or folded
+        elif self._unfolded:
+            self._unfolded = False
+            self._window.main_layout.fold("settings", folded=True)
         # A text that is about the arithmetic also leads to the panel: what it speaks of must not move then.
         if part == "arithmetic":
             self._window.main_layout.expand_tabs(scaled(_ARITHMETIC))

@@ -6,9 +6,9 @@ from PySide6.QtWidgets import QSplitter, QWidget
 from rnnviz.gui.splitter_state import divide_as
 from rnnviz.gui.theme.scaling import scaled
 
-_LESSON_WIDTH, _WIDEST_AT_FIRST = 340, 460
-"""Minimum width of a lesson, and maximum initial width, in pixels."""
-_SHARE_OF_WINDOW = 6
+_LESSON_WIDTH, _NARROWEST = 420, 300
+"""Initial and minimum width of a lesson, in pixels."""
+_SHARE_OF_WINDOW = 3
 _LESSON_SHARE, _PANEL_SHARE = 2, 1
 
 
@@ -20,6 +20,7 @@ class LeftColumn(QSplitter):
         self.panel = panel
         self._pane: QWidget | None = None
         self._width_before = 0
+        self._sizes: list[int] = []
         self.addWidget(panel)
         self.setChildrenCollapsible(False)
 
@@ -40,11 +41,10 @@ class LeftColumn(QSplitter):
         pane.show()
         self.show()
         if not divide_as(self, state):
-            unit = max(self.height(), 1) // (_LESSON_SHARE + _PANEL_SHARE)
-            self.setSizes([_LESSON_SHARE * unit, _PANEL_SHARE * unit])
+            self._divide()
         self._width_before = self.width()
-        self.setMinimumWidth(scaled(_LESSON_WIDTH))
-        wide = min(max(self.window().width() // _SHARE_OF_WINDOW, scaled(_LESSON_WIDTH)), scaled(_WIDEST_AT_FIRST))
+        self.setMinimumWidth(scaled(_NARROWEST))
+        wide = min(self.window().width() // _SHARE_OF_WINDOW, scaled(_LESSON_WIDTH))
         self._widen(max(self.width(), wide))
 
     def close_pane(self) -> None:
@@ -57,8 +57,18 @@ class LeftColumn(QSplitter):
 
     def show_panel(self, *, shown: bool) -> None:
         """Show or hide the settings panel. Without a lesson, the column follows."""
+        if self.is_open and not shown:
+            self._sizes = self.sizes()
         self.panel.setVisible(shown)
         self.setVisible(shown or self.is_open)
+        if self.is_open and shown:
+            # At once, so that a part of the panel can be scrolled to.
+            self._divide()
+
+    def _divide(self) -> None:
+        unit = max(self.height(), 1) // (_LESSON_SHARE + _PANEL_SHARE)
+        kept = self._sizes if self._sizes and min(self._sizes) > 0 else None
+        self.setSizes(kept or [_LESSON_SHARE * unit, _PANEL_SHARE * unit])
 
     def _widen(self, width: int) -> None:
         whole = self.parentWidget()

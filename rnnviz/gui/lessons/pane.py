@@ -8,6 +8,7 @@ from rnnviz.gui.lessons.lesson_text import LessonText
 from rnnviz.gui.lessons.scroll_hint import ScrollHint
 from rnnviz.gui.lessons.statement_counter import StatementCounter
 from rnnviz.gui.lessons.statement_row import StatementRow
+from rnnviz.gui.lessons.step_dots import StepDots
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.verdict_buttons import link_button
@@ -30,6 +31,8 @@ class LessonPane(QWidget):
 
     next_requested = Signal()
     back_requested = Signal()
+    step_requested = Signal(int)
+    """Request to go to a step, by its index."""
     again_requested = Signal()
     """Request to apply the step again."""
     highlight_requested = Signal()
@@ -45,6 +48,10 @@ class LessonPane(QWidget):
         self.rows: list[StatementRow] = []
         self.lesson_title = QLabel()
         self.lesson_title.setProperty("muted", True)
+        # A title is never cut.
+        self.lesson_title.setWordWrap(True)
+        self.dots = StepDots()
+        self.dots.step_requested.connect(self.step_requested)
         self.place = QLabel()
         self.place.setProperty("muted", True)
         self.close_button = QToolButton()
@@ -83,6 +90,7 @@ class LessonPane(QWidget):
         self.lesson_title.setText(lesson.title)
         self.lesson_title.setToolTip(lesson.summary)
         self.place.setText(f"step {number + 1} of {count}")
+        self.dots.show_steps(tuple(each.title for each in lesson.steps), number)
         self.step_title.setText(step.title)
         self.prose.show_markdown(step.prose)
         part = step.look.part
@@ -137,6 +145,7 @@ class LessonPane(QWidget):
         self.next.setIcon(icons["next"])
         self.again.setIcon(icons["undo"])
         self.counter.apply_theme(theme)
+        self.dots.apply_theme(theme)
         self.more.apply_theme(theme)
         self.prose.apply_theme(theme)
         for row in self.rows:
@@ -204,8 +213,12 @@ class LessonPane(QWidget):
         header = QHBoxLayout()
         header.setSpacing(8)
         header.addWidget(self.lesson_title, 1)
-        header.addWidget(self.place)
-        header.addWidget(self.close_button)
+        header.addWidget(self.close_button, 0, Qt.AlignmentFlag.AlignTop)
+        progress = QHBoxLayout()
+        progress.setSpacing(8)
+        progress.addWidget(self.dots)
+        progress.addWidget(self.place)
+        progress.addStretch(1)
         looking = QHBoxLayout()
         looking.addWidget(self.look)
         looking.addStretch(1)
@@ -222,7 +235,7 @@ class LessonPane(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 6, 0, 8)
         layout.setSpacing(6)
-        above: tuple[QWidget | QHBoxLayout, ...] = (header, self.step_title, looking, self.note)
+        above: tuple[QWidget | QHBoxLayout, ...] = (header, progress, self.step_title, looking, self.note)
         beneath: tuple[QWidget | QHBoxLayout, ...] = (reading_on, self.changed_note, self.again, buttons)
         for item in above:
             layout.addLayout(_inset(item))

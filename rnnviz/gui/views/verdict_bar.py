@@ -1,6 +1,6 @@
 """The verdict banner: the verdict, its details, and the state of the run."""
 
-from PySide6.QtCore import QRectF, Qt, Signal
+from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent, QTextDocument
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
@@ -150,9 +150,8 @@ class VerdictBar(ResultView):
     def toggle_details(self) -> None:
         """Unfold the whole verdict over the views below the banner, or fold it."""
         unfolded = self._details.isHidden()
-        around = self.parentWidget()
-        if around is not None and self._details.parentWidget() is not around:
-            self._details.setParent(around)
+        if self._details.parentWidget() is not self.window():
+            self._details.setParent(self.window())
         self._details.setVisible(unfolded)
         self._show_facts()
 
@@ -291,11 +290,11 @@ class VerdictBar(ResultView):
         around = self._details.parentWidget()
         if self._details.isHidden() or around is None:
             return
-        left, top = (self.x(), self.geometry().bottom() + 1) if around is not self else (0, self.height())
+        place = self.mapTo(around, QPoint(0, self.height()))
         layout = self._details.layout()
         assert layout is not None
-        height = min(layout.totalHeightForWidth(self.width()), around.height() - top)
-        self._details.setGeometry(left, top, self.width(), height)
+        height = min(layout.totalHeightForWidth(self.width()), around.height() - place.y())
+        self._details.setGeometry(QRect(place, QSize(self.width(), height)))
         self._details.raise_()
 
     def _show_fault(self) -> None:

@@ -153,6 +153,8 @@ def test_tab_reaches_late_widgets_a_lesson_and_the_welcome(window, qtbot):
     qtbot.waitUntil(lambda: not window.runner.busy)
     qtbot.waitUntil(lambda: not window.control.auto_run.due)
     pane = window.guide.pane
+    # The settings fold away for a lesson.
+    window.main_layout.fold("settings", folded=False)
     way = list(controls_in_order(window))
     assert {pane.next, pane.close_button} <= set(way)
     assert way.index(pane.next) < way.index(window.panel.field("network.cell").editor.controls[0])

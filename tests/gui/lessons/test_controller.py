@@ -1,7 +1,7 @@
 """A lesson: each step set up, its statements checked on the shown numbers, changes by the reader."""
 
 import numpy as np
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox
@@ -132,6 +132,7 @@ def test_an_invalid_field_is_reset_when_the_step_is_set_up_again(read):
 
 def test_the_text_scrolls_by_keys_and_leaves_the_others_to_the_selection(read):
     window, bar = read.window, read.pane.scroll_area.verticalScrollBar()
+    window.main_layout.fold("settings", folded=False)
     window.main_layout.column.setSizes([10, 1000])
     read.qtbot.waitUntil(lambda: bar.maximum() > 0)
     assert QApplication.focusWidget() is read.pane.scroll_area
@@ -146,6 +147,7 @@ def test_the_text_scrolls_by_keys_and_leaves_the_others_to_the_selection(read):
 
 def test_tab_moves_from_the_text_over_the_statements_to_the_buttons(read):
     pane = read.pane
+    read.window.main_layout.fold("settings", folded=False)
     read.window.main_layout.column.setSizes([1000, 10])
     read.qtbot.waitUntil(lambda: not pane.more.isVisible())
     pane.scroll_area.setFocus()
@@ -164,6 +166,7 @@ def test_the_number_of_true_statements_is_visible_while_they_are_out_of_view(rea
     read.finish_pending()
     assert pane.counter.text() == "1 of 3 true"
     assert pane.counter.accessibleName() == "Statements: 1 of 3 true"
+    window.main_layout.fold("settings", folded=False)
     window.main_layout.column.setSizes([10, 1000])
     pane.counter.click()
     assert QApplication.focusWidget() is pane.rows[1]
@@ -255,3 +258,23 @@ def test_the_numbers_of_a_statement_are_copied_in_full(read, clipboard):
     copied = clipboard().splitlines()
     assert copied[0] == "The output is the state."
     assert [np.float32(text) for text in copied[2].split("\t")[1].strip("[]").split()] == values.tolist()
+
+
+def test_the_lesson_has_the_column_and_the_panel_unfolds_for_what_a_step_names(read):
+    window, pane, layout = read.window, read.pane, read.window.main_layout
+    assert layout.column.width() == 420
+    assert not window.panel.isVisible()
+    assert pane.height() >= layout.column.height() - 2
+    assert pane.lesson_title.wordWrap()
+    assert pane.dots.accessibleDescription() == "step 1 of 3"
+    pane.part_requested.emit("panel.parameters")
+    assert window.panel.isVisible()
+    pane.highlight_requested.emit()
+    assert not window.panel.isVisible()
+    QTest.mouseClick(pane.dots, Qt.MouseButton.LeftButton, pos=QPoint(24, 8))
+    read.finish_pending()
+    assert pane.place.text() == "step 2 of 3"
+    window.guide.leave()
+    assert window.panel.isVisible()
+    assert not layout.is_folded("settings")
+    assert layout.column.width() < 420

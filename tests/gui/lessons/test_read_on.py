@@ -18,6 +18,7 @@ COUNTED = LESSON.replace('part = "vector"', 'part = "arithmetic"')
 @pytest.fixture
 def small(read):
     """The lesson in a pane so small that it has to be scrolled."""
+    read.window.main_layout.fold("settings", folded=False)
     read.window.main_layout.column.setSizes([10, 1000])
     read.qtbot.waitUntil(lambda: read.pane.scroll_area.verticalScrollBar().maximum() > 60)
     return read
@@ -65,6 +66,7 @@ def test_tab_stops_at_read_on_while_there_is_more_text(small):
 
 def test_a_fully_visible_step_has_nothing_below(read):
     read.window.resize(read.window.width(), 1300)
+    read.window.main_layout.fold("settings", folded=False)
     read.window.main_layout.column.setSizes([1000, 10])
     read.qtbot.waitUntil(lambda: read.pane.scroll_area.verticalScrollBar().maximum() == 0)
     assert not read.pane.more.isVisible()
@@ -83,7 +85,7 @@ def test_a_link_in_the_text_highlights_the_part_that_it_names(linked):
     cursor.setPosition(cursor.selectionStart() + 2, QTextCursor.MoveMode.MoveAnchor)
     QTest.mouseClick(prose.viewport(), Qt.MouseButton.LeftButton, pos=prose.cursorRect(cursor).center())
     assert linked.highlighted is linked.window.panel.reveal_section("parameters")
-    assert not linked.window.guide.spotlight.highlighted.isEmpty()
+    linked.qtbot.waitUntil(lambda: not linked.window.guide.spotlight.highlighted.isEmpty())
 
 
 def test_a_link_is_followed_by_keys(linked):
