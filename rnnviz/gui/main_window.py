@@ -79,7 +79,7 @@ class MainWindow(DropWindow):
         self.document = Document(self.session, first.title, self)
         self.runner = Runner(parent=self) if runner is None else runner
         self.jobs = TaskQueue(self)
-        self.selection = SelectionCommands(self.session)
+        self.selection = SelectionCommands(self.session, self)
         self.player = Player(self.session, self)
         self.explain_controller = ExplainController(self.session, self)
         recent = RecentFiles(settings, self)

@@ -115,6 +115,7 @@ def handlers(window: CommandHost) -> dict[str, Callable[[], object]]:
         "lane_below": lambda: cursor.move_lane(-1),
         "sample_previous": lambda: move(sample=-1),
         "sample_next": lambda: move(sample=1),
+        "go_to": cursor.ask_place,
         "mismatch_next": window.results.next_mismatch,
         "mismatch_previous": window.results.previous_mismatch,
         **window.explain_controller.handlers(),

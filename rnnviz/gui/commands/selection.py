@@ -1,13 +1,16 @@
 """Commands that move the selection through time, units, lanes and samples."""
 
+from PySide6.QtWidgets import QWidget
+
 from rnnviz.gui.app_state import Session
+from rnnviz.gui.commands.go_to_dialog import GoToDialog
 
 
 class SelectionCommands:
     """Moves the selection. It stops at the edges of the result."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        self._session, self._parent = session, parent
 
     def move(self, *, timestep: int = 0, unit: int = 0, sample: int = 0) -> None:
         """Move by a number of steps along each axis."""
@@ -29,6 +32,11 @@ class SelectionCommands:
     def go_to_sample(self, sample: int) -> None:
         """Select a sample."""
         self._session.set_location(self._session.location.moved(sample=sample))
+
+    def ask_place(self) -> None:
+        """Ask for the indices of a value, and select it."""
+        if self._session.result is not None:
+            GoToDialog(self._session, self._parent).open()
 
     def move_lane(self, steps: int) -> None:
         """Move up by `steps` lanes: from forward to backward, then to the next layer."""

@@ -8,7 +8,7 @@ from rnnviz.gui.commands.table import COMMANDS, MENUS
 
 
 class ShortcutsDialog(QDialog):
-    """Shortcuts under the headings of the menus, in two columns."""
+    """Shortcuts under the headings of the menus, in three columns."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -16,7 +16,7 @@ class ShortcutsDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         columns = QHBoxLayout()
         columns.setSpacing(32)
-        for menus in (MENUS[:3] + MENUS[4:], MENUS[3:4]):
+        for menus in (MENUS[:3], MENUS[3:4], MENUS[4:]):
             columns.addWidget(_Column(menus), 0, Qt.AlignmentFlag.AlignTop)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)

@@ -159,6 +159,9 @@ COMMANDS = (
     Command("lane_below", "&Go", "Lane belo&w", ("PgDown",), "Select the next layer or direction down.", "", 1),
     Command("sample_previous", "&Go", "Previous &sample", ("[",), "Select the sample before.", "", 1),
     Command("sample_next", "&Go", "Next sa&mple", ("]",), "Select the next sample.", "", 1),
+    Command(
+        "go_to", "&Go", "&Go to…", ("Ctrl+G",), "Select a value by layer, direction, time step, sample and unit.", "", 1
+    ),
     Command("mismatch_next", "&Go", "&Next mismatch", ("N",), "Select the next value outside the tolerance.", "", 2),
     Command(
         "mismatch_previous",
