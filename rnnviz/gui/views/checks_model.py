@@ -86,7 +86,7 @@ class ChecksModel(TextTableModel):
 
     def show_checks(self, checks: Sequence[Check]) -> None:
         ordered = sorted(checks, key=lambda check: check.holds)
-        self.show_rows([(c.outcome.value, c.engine, c.name, c.detail) for c in ordered])
+        self.show_rows([(c.outcome.value, display_name(c.engine), c.name, c.detail) for c in ordered])
 
     def cell(self, row: int, column: int) -> TableCell:
         words = self.rows[row]

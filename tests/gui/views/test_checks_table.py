@@ -5,7 +5,9 @@ from PySide6.QtCore import Qt
 
 from rnnviz.core.trace import Trace
 from rnnviz.gui.theme.palettes import THEMES
+from rnnviz.gui.views.checks_model import ChecksModel
 from rnnviz.gui.views.checks_table import ChecksTable
+from rnnviz.verify.invariants import Check
 from tests.factories import make_result
 
 
@@ -86,3 +88,9 @@ def test_the_table_is_cleared_with_the_result(view: ChecksTable) -> None:
     view.show_result(None, None)
     assert view.model.rows == []
     assert view.badge() == ""
+
+
+def test_a_custom_step_is_named_by_its_file_without_the_folder() -> None:
+    model = ChecksModel()
+    model.show_checks([Check("c", "/home/me/mine.py", False, "d")])
+    assert model.rows[0][1] == "mine.py"

@@ -12,12 +12,12 @@ from rnnviz.explain.equations import EquationLine
 Face: TypeAlias = Literal["plain", "italic", "low"]
 
 _LOW_SIZE, _LOW_BY = 0.78, 0.22
-_WORDS = ("own c", "own h", "Δ", "bound")
+_WORDS = ("Δ", "bound")
 
 
 def pieces(text: str, *, sign: bool) -> tuple[tuple[str, Face], ...]:
     """Split a symbol by face: names italic, signs and the brackets of h[t-1] upright, n of u_n a subscript."""
-    if sign or text in _WORDS:
+    if sign or text in _WORDS or text.startswith("own "):
         return ((text.replace(" - ", " − "), "plain"),)
     name, bracket, step = text.partition("[")
     if bracket:
