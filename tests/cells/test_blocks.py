@@ -5,8 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnviz.cells.interpreters.arrays import ArrayBlock, ArrayLayer, gate_parts
+from rnnviz.cells import CellSpec, Step, Values
+from rnnviz.cells.activations import sigmoid, tanh
+from rnnviz.cells.interpreters.arrays import ArrayBlock, ArrayLayer, gate_parts, step_values
 from rnnviz.cells.interpreters.graph import Node, trace
+from rnnviz.cells.lstm import LSTM
 from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer
 from tests.oracles.cell_loops import Arrays, cell_values
 
@@ -66,3 +69,25 @@ def test_the_last_states_of_a_block_are_a_copy() -> None:
     found = followed(layer, hidden)
     found["c"][:] = np.nan
     assert np.isfinite(found["last.c"]).all()
+
+
+def state_by_a_product(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """The new c reads the previous c of all units."""
+    i = sigmoid(u.i + v.i)
+    c = tanh(u.g + (i * state.c).recurrent("g"))
+    return Step(i=i, c=c, h=i * c)
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_a_carried_state_may_read_all_units_of_the_previous_one(backward: bool) -> None:
+    cell = CellSpec("x", "", state_by_a_product, LSTM.gates[:1] + LSTM.gates[2:3], states=LSTM.states)
+    layer = draw_layer(cell, timesteps=4)
+    p, state, order = layer.parameters, layer.state, slice(None, None, -1 if backward else 1)
+    expected = []
+    for x in layer.x[order]:
+        state = {key: step_values(cell, p, x, state)[key] for key in ("h", "c")}
+        expected.append(state)
+    hidden = np.stack([values["h"] for values in expected])[order]
+    found = followed(layer, hidden, backward=backward)
+    np.testing.assert_allclose(found["c"], np.stack([values["c"] for values in expected])[order], rtol=0.0, atol=1e-13)
+    np.testing.assert_allclose(found["last.c"], state["c"], rtol=0.0, atol=1e-13)

@@ -307,3 +307,16 @@ def test_an_output_gate_that_reads_both_states_narrows_c() -> None:
     narrow, free = ours(layer, {"h": own["h"]}, None), ours(layer, {"h": own["h"]}, None, narrowed=False)
     assert (narrow["last"].bound < 0.5 * free["last"].bound).any()
     assert (np.abs(own["c"] - narrow["c"].value) <= ALLOWED * narrow["c"].bound).all()
+
+
+def test_what_is_unknown_stays_so_in_a_matrix_product() -> None:
+    """Also where its weight is 0: the product is 0 of any number, but a NaN of infinity."""
+    layer = draw_layer(LSTM_PROJECTION)
+    layer.parameters["h2r_weight"][0] = 0.0
+    size = layer.parameters["h2r_weight"].shape[1]
+    bounded = BoundedLayer(layer.cell, layer.parameters)
+    x = BoundedArray(np.ones((2, size)), np.zeros((2, size)), 2.0**-52)
+    x.bound[1, 0] = np.inf
+    product = bounded.matrix_product("h2r_weight", x)
+    np.testing.assert_array_equal(np.isposinf(product.bound).all(axis=1), [False, True])
+    assert np.isfinite(product.bound[0]).all()

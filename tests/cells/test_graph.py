@@ -109,6 +109,22 @@ def test_a_weighted_mean_is_within_its_operands() -> None:
     assert limits(unlimited) == (-np.inf, np.inf)
 
 
+@pytest.mark.parametrize(
+    ("weight", "expected"),
+    [((0.0, 1.0), (-1.0, 3.0)), ((0.25, 0.5), (-1.0, 3.0)), ((0.0, 2.0), (-4.0, 8.0)), ((-1.0, 1.0), (-5.0, 7.0))],
+)
+def test_a_mean_by_a_weight_of_known_limits(weight: tuple[float, float], expected: tuple[float, float]) -> None:
+    """Between its operands for weights between 0 and 1; else the corners of (1 - z) a + z b, each term by itself."""
+
+    def step(u: Values, v: Values, state: Values, p: Values) -> Step:
+        return Step(h=(1 - u.a) * u.b + u.a * state.h)
+
+    graph = graph_of(step)
+    z, a, b = (next(n for n in graph.nodes if (n.op, n.name) == k) for k in (("u", "a"), ("u", "b"), ("state", "h")))
+    found = value_limits(graph.values["h"], {z: weight, a: (-1.0, 2.0), b: (-1.0, 3.0)})
+    assert tuple(map(float, found)) == expected
+
+
 def test_limits_of_a_matrix_product() -> None:
     graph = trace(LSTM_PROJECTION)
     weight = np.array([[1.0, -2.0], [0.5, 0.0]])
@@ -117,6 +133,9 @@ def test_limits_of_a_matrix_product() -> None:
     np.testing.assert_array_equal(high, [3.0, 0.5])
     np.testing.assert_array_equal(low, [-3.0, -0.5])
     assert value_limits(graph.values["h"]) == (-np.inf, np.inf)
+    low, high = value_limits(graph.values["h"], {matrix: (weight - 1.0, weight)})
+    np.testing.assert_array_equal(high, [1.0 + 3.0, 0.5 + 1.0])
+    np.testing.assert_array_equal(low, -high)
 
 
 @pytest.mark.parametrize("name", ALL_CELLS)

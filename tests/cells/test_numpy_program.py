@@ -237,9 +237,23 @@ def states_read_late(u: Values, v: Values, state: Values, p: Values) -> Step:
     return Step(c=c, i=i, h=h, g=h - state.h)
 
 
+def an_input_part_kept_for_the_next_step(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """The new c is an input part, which a later line reads beside the previous c."""
+    c = u.i
+    g = sigmoid(u.i * state.c + u.g + v.g)
+    return Step(c=c, g=g, h=g * c)
+
+
+def a_state_that_stays(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """A later line reads c, and one more the previous h, whose new value has two names."""
+    g = sigmoid(u.g + v.g + state.c)
+    return Step(c=state.c, g=g, h=g, i=g * state.h)
+
+
 UNUSUAL = [
     states_exchanged, one_value_under_two_names, parts_used_twice, two_recurrent_parts, many_terms,
     parts_of_other_gates, rows_used_twice, values_that_are_not_computed, states_read_late,
+    an_input_part_kept_for_the_next_step, a_state_that_stays,
 ]  # fmt: skip
 
 

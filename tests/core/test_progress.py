@@ -2,7 +2,8 @@
 
 import pytest
 
-from rnnviz.core.progress import advance, expect, stage, watched
+from rnnviz.core import progress
+from rnnviz.core.progress import advance, expect, stage, throttled, watched
 
 
 def test_progress_is_a_fraction_of_the_last_expectation() -> None:
@@ -61,3 +62,12 @@ def test_a_progress_callback_can_cancel_the_work() -> None:
         expect(1)
         with pytest.raises(CancelledError):
             advance(1)
+
+
+def test_reports_between_two_others_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    times, seen = iter([0.0, 0.04, 0.0625, 0.1, 0.125]), []
+    monkeypatch.setattr(progress, "monotonic", lambda: next(times))
+    notify = throttled(lambda *arguments: seen.append(arguments))
+    for number in range(5):
+        notify("stage", number)
+    assert seen == [("stage", 0), ("stage", 2), ("stage", 4)]

@@ -26,7 +26,7 @@ from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
-from rnnviz.verify.diagnosis import _parts, diagnose
+from rnnviz.verify.diagnosis import _nearest, _parts, diagnose
 from rnnviz.verify.fault_coverage import undetectable
 from tests.engines.seeded_faults import RIGHT, Planted, planted
 from tests.oracles.computed import computed, empty_trace
@@ -282,3 +282,19 @@ def test_windows_begin_with_the_lane_of_the_first_wrong_step() -> None:
     assert next(iter(_parts(Fault(), inputs, None, 24))) == StepWindow(0, 0, 24, (0, 8, 1))
     swapped = next(_parts(Fault(batch_as_time=True), inputs, Location(0, 0, 30, 5, 2), 24))
     assert swapped == StepWindow(0, 0, 24, (30, 0, 99))
+
+
+@pytest.mark.parametrize(
+    ("distances", "limit", "expected"),
+    [
+        ((0.25, 2.0, 2.1), 5.0, "ab"),  # up to eight times the smallest
+        ((0.0, 0.38, 0.39), 5.0, "ab"),  # 32 eps of float32 in its absolute tolerance of 1e-5
+        ((0.0, 0.38, 0.39), 0.38, "ab"),
+        ((0.0, 0.38, 0.39), 0.37, "a"),
+        ((3.0, 2.0, 1.0), 0.5, ""),
+    ],
+)
+def test_known_bugs_are_equally_near(distances: tuple[float, ...], limit: float, expected: str) -> None:
+    inputs = inputs_of({"timesteps": 2}, cell="rnn_tanh", hidden_size=3)
+    found = [((name,), distance) for name, distance in zip("abc", distances, strict=True)]
+    assert _nearest(inputs, found, limit, empty_trace(inputs, cell=False)) == tuple((name,) for name in expected)

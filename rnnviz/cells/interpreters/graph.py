@@ -272,11 +272,11 @@ def _mean_of(node: Node, known: Mapping[Node, Limits] | None) -> tuple[Node, Nod
 
 
 def _product_limits(matrix: Limits, x: Limits) -> Limits:
-    """The limits of W x, where the matrix W (M, K) is known."""
-    largest = max(float(np.max(np.abs(limit))) for limit in x)
-    if np.ndim(matrix[0]) != 2 or largest == inf:
+    """The limits of W x, where those of the matrix W (M, K) are known."""
+    weight, largest = np.max(np.abs(matrix), axis=0), max(float(np.max(np.abs(limit))) for limit in x)
+    if weight.ndim != 2 or largest == inf:
         return -inf, inf
-    reach = largest * np.abs(matrix[0]).sum(axis=1)
+    reach = largest * weight.sum(axis=1)
     return -reach, reach
 
 

@@ -83,7 +83,7 @@ def equations(cell: CellSpec) -> tuple[Equation, ...]:
     >>> [line.text for line in equations(GRU)]
     ['r = sigmoid(u_r + v_r)', 'z = sigmoid(u_z + v_z)', 'n = tanh(u_n + r · v_n)', 'h = (1 - z) · n + z · h[t-1]']
     """
-    return _lines(cell, _TEXT)
+    return _lines(cell, _TEXT, {})
 
 
 def short_equations(cell: CellSpec) -> tuple[Equation, ...]:
@@ -117,11 +117,12 @@ def expression(cell: CellSpec, node: Node) -> tuple[Symbol, ...]:
     return _written(node, {n: name for name, n in graph.values.items() if n is not node}, _TEXT)[0]
 
 
-def _lines(cell: CellSpec, notation: _Text) -> tuple[Equation, ...]:
+def _lines(cell: CellSpec, notation: _Text, renamed: Mapping[str, str]) -> tuple[Equation, ...]:
     graph = trace(cell)
     names: dict[Node, str] = {}
     lines = []
-    for name, node in graph.values.items():
+    for symbol, node in graph.values.items():
+        name = renamed.get(symbol, symbol)
         written = (Symbol(names[node], node),) if node in names else _written(node, names, notation)[0]
         lines.append(Equation(name, node, written))
         names.setdefault(node, name)
@@ -213,14 +214,12 @@ def code_lines(cell: CellSpec, prefix: str = "") -> list[str]:
     read = ordered(graph.values.values())
     lines = [*_part_lines(cell.gate_symbols, "u", "x", prefix, read)]
     lines += _part_lines(cell.recurrent_gates, "v", cell.state_symbols[0], prefix, read)
-    named = _lines(cell, _Source(cell, prefix))
-    late = _read_later(cell, named)
-    for line in named:
-        text = "".join(symbol.text for symbol in _renamed(line.symbols, late, named))
-        name = f"{line.name}_next" if line.name in late else line.name
-        if text != name:
-            lines.append(f"{name} = {text}")
-    return lines + [f"{name} = {name}_next" for name in cell.state_symbols if name in late]
+    notation = _Source(cell, prefix)
+    late = _read_later(cell, _lines(cell, notation, {}))
+    # A new state has another name until it takes the place of the previous one.
+    named = _lines(cell, notation, {symbol: f"{symbol}_next" for symbol in late})
+    lines += [line.text for line in named if line.text != f"{line.name} = {line.name}"]
+    return lines + [f"{symbol} = {symbol}_next" for symbol in cell.state_symbols if symbol in late]
 
 
 def _part_lines(gates: Sequence[str], part: str, reads: str, prefix: str, read: Sequence[Node]) -> list[str]:
@@ -247,22 +246,17 @@ def _read_later(cell: CellSpec, lines: Sequence[Equation]) -> set[str]:
     return late
 
 
-def _renamed(symbols: Sequence[Symbol], late: set[str], lines: Sequence[Equation]) -> list[Symbol]:
-    """The symbols, in which a new state has another name until it takes the place of the previous one."""
-    new = {line.node: f"{line.name}_next" for line in lines if line.name in late}
-    return [replace(s, text=new[s.node]) if s.node in new else s for s in symbols]
+_HELPERS = {
+    "sigmoid(": (
+        "def sigmoid(v):",
+        '    """1 / (1 + exp(-v)), in a form that does not overflow."""',
+        "    return 0.5 * (1 + np.tanh(0.5 * v))",
+    ),
+    "erf(": ("erf = np.vectorize(math.erf)",),
+}
 
 
 def helper_lines(lines: Sequence[str]) -> list[str]:
     """The definitions of the functions that some lines of source use beside NumPy's."""
     text = "\n".join(lines)
-    helpers: list[str] = []
-    if "sigmoid(" in text:
-        helpers += [
-            "def sigmoid(v):",
-            '    """1 / (1 + exp(-v)), in a form that does not overflow."""',
-            "    return 0.5 * (1 + np.tanh(0.5 * v))",
-        ]
-    if "erf(" in text:
-        helpers += ["erf = np.vectorize(math.erf)"]
-    return helpers
+    return [line for call, helper in _HELPERS.items() if call in text for line in helper]
