@@ -356,11 +356,6 @@ class MainLayout(QWidget):
     def _keep_lent(self) -> None:
         self._lent = 0
 
-    def prepare(self, view: ResultView) -> None:
-        """Give a view in a hidden tab the size of the selected tab, so that it can be rendered."""
-        if self.tabs.indexOf(view) >= 0 and self.tabs.currentWidget() is not view:
-            view.resize(self.tabs.currentWidget().size())
-
     def save(self, settings: Settings) -> None:
         """Save the splitter states, the folded panes, and the height of each tab."""
         self.restore_tabs()

@@ -96,9 +96,7 @@ class MainWindow(DropWindow):
         self._lazy_views = LazyViews(self.main_layout, self.explain_controller, self._known_bugs.compute, self)
         self._lazy_views.made.connect(self._add_tab)
         self._lazy_views.completed.connect(self.completed)
-        self.results = ResultCommands(
-            self, self.session, self.document, self.main_layout, self._following, self.jobs, settings
-        )
+        self.results = ResultCommands(self, self.session, self.document, self._following, self.jobs, settings)
         self.guide = LessonController(self, self, settings, theme_manager)
         self.presentation = Presentation(self, self.main_layout, self.guide)
         self.help = HelpCommands(self, self.control, theme_manager)

@@ -31,9 +31,9 @@ def masked(found: str) -> str:
 
 
 def report_text() -> str:
-    """The body of the HTML report of a run that disagrees, without its figures and the version."""
+    """The body of the HTML report of a run that disagrees, without its figures, charts and the version."""
     html = report_html(RUNS["wrong"](), [], datetime(2026, 2, 3, 4, 5, tzinfo=UTC))
-    body = html[html.index("<body>") :]
+    body = re.sub("<svg.*?</svg>", "<svg>", html[html.index("<body>") :], flags=re.DOTALL)
     return masked(re.sub(r"by rnnviz [\d.]+\d", "by rnnviz #", re.sub(r"<data [^>]*>[^L<]*</data>", "#", body)))
 
 

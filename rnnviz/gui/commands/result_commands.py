@@ -11,7 +11,6 @@ from rnnviz.gui.commands.dialogs import show_error_dialog
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.exporter import Exporter, ExportFormat
 from rnnviz.gui.jobs.task_queue import TaskQueue
-from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.view_sync import ViewSynchronizer
 from rnnviz.gui.views.base import ResultView
@@ -28,7 +27,6 @@ class ResultCommands(QObject):
         window: QWidget,
         session: Session,
         document: Document,
-        main_layout: MainLayout,
         following: ViewSynchronizer,
         jobs: TaskQueue,
         settings: Settings,
@@ -37,7 +35,6 @@ class ResultCommands(QObject):
         self._window = window
         self._session = session
         self._document = document
-        self._main_layout = main_layout
         self._following = following
         self._settings = settings
         self._exporter = Exporter(window, jobs)
@@ -66,7 +63,7 @@ class ResultCommands(QObject):
 
     def export_window(self, scale: int) -> None:
         """Export a picture of the whole window."""
-        self._exporter.picture(self._window, scale, lambda: self._make_ready(None), self._stem)
+        self._exporter.picture(self._window, scale, self._following.finish_pending, self._stem)
 
     def ask_picture(self) -> None:
         """Ask for a view and its options, and export a picture of it."""
@@ -85,9 +82,17 @@ class ResultCommands(QObject):
         FigureDialog(self._window, self._session, views, FigureOptions.of(self._settings.picture), save).open()
 
     def export_report(self, lanes: ResultView) -> None:
-        """Export a report of the result, with a picture of its lanes."""
-        if self._session.result is not None:
-            self._exporter.report(self._session.result, lanes, lambda: self._make_ready(lanes), self._stem)
+        """Export a report of the result, with a picture of the lanes over the whole sequence."""
+        from rnnviz.gui.export.figure import REPORT, Figure, FigureOptions
+
+        session = self._session
+        if session.result is not None:
+            figure = Figure(lanes, session.result, session.candidate, session.location, whole=True)
+            figure.arrange(FigureOptions(width=REPORT[0], height=REPORT[1]), "", "")
+            self._exporter.report(
+                session.result, figure, f"The unrolled network. {lanes.accessibleDescription()}", self._stem
+            )
+            figure.close()
 
     def export_numbers(self, kind: ExportFormat) -> None:
         """Export the result's numbers."""
@@ -97,13 +102,6 @@ class ResultCommands(QObject):
     @property
     def _stem(self) -> str:
         return Path(self._document.origin.title).stem
-
-    def _make_ready(self, view: ResultView | None) -> None:
-        """Update a view, or all visible ones, before a picture is taken."""
-        if view is not None:
-            self._main_layout.prepare(view)
-            self._following.catch_up(view)
-        self._following.finish_pending()
 
     def _visit(self, *, forward: bool) -> None:
         if not self._session.go_to_mismatch(forward=forward):

@@ -104,10 +104,6 @@ FORMATS = (
 )
 
 
-_REPORT_SCALE = 2
-"""Pixel scale of the picture in a report, for screen and print."""
-
-
 class Exporter:
     """Asks for a file and writes it in the background."""
 
@@ -127,24 +123,23 @@ class Exporter:
 
         ask_new_file(self._window, "Export", kind.filters, kind.ending, f"{name}.{kind.ending}", write)
 
-    def report(self, result: RunResult, lanes: QWidget, make_ready: Callable[[], object], name: str) -> None:
-        """Export a report with a picture of the lanes, taken after a call of `make_ready`."""
+    def report(self, result: RunResult, figure: "Figure", caption: str, name: str) -> None:
+        """Export a report with a figure of the lanes, drawn before the file dialog opens."""
+        from rnnviz.gui.export.figure import SCREEN_DPI
 
-        def ask(image: QImage) -> None:
-            def write(path: Path) -> None:
-                def work(progress: Progress) -> str:
-                    from rnnviz.io.export.report.export import write_report
+        image = figure.image(SCREEN_DPI)
 
-                    caption = "The unrolled network, as shown in the window."
-                    picture = ReportPicture(caption, LANES_IN_WORDS, image.width() // _REPORT_SCALE, png_of(image))
-                    progress(0.5)
-                    return f"Saved {path} ({write_report(result, path, [picture]):,} bytes)."
+        def write(path: Path) -> None:
+            def work(progress: Progress) -> str:
+                from rnnviz.io.export.report.export import write_report
 
-                self._jobs.start(BackgroundTask(f"writing {path.name}", work))
+                picture = ReportPicture(caption, LANES_IN_WORDS, image.width(), png_of(image))
+                progress(0.5)
+                return f"Saved {path} ({write_report(result, path, [picture]):,} bytes)."
 
-            ask_new_file(self._window, "Export report", "Reports (*.html)", "html", f"{name}.html", write)
+            self._jobs.start(BackgroundTask(f"writing {path.name}", work))
 
-        self._take(lanes, _REPORT_SCALE, make_ready, "Export report", ask)
+        ask_new_file(self._window, "Export report", "Reports (*.html)", "html", f"{name}.html", write)
 
     def figure(self, figure: "Figure", options: "FigureOptions", name: str) -> None:
         """Export a figure, drawn before the file dialog opens."""

@@ -30,7 +30,9 @@ FigureFormat: TypeAlias = Literal["pdf", "svg", "png"]
 SIDES_MM, RESOLUTIONS = (40, 1000), (72, 600)
 """Smallest and largest width or height, and resolution in dots per inch."""
 
-_MM_PER_INCH, _SCREEN_DPI = 25.4, 96
+_MM_PER_INCH, SCREEN_DPI = 25.4, 96
+REPORT = 425, 265
+"""Width and height of the picture in a report, in millimeters."""
 _VECTOR_SCALE = 4
 """Pixels of a color map in a vector format for each pixel of the screen."""
 _SVG_SIZE = re.compile(rb'width="[^"]*" height="[^"]*"')
@@ -69,8 +71,10 @@ class FigureOptions:
 class Figure(QWidget):
     """A view of a result without selection and controls, below a title and above a caption. It is never on a screen."""
 
-    def __init__(self, view: ResultView, result: RunResult, candidate: str | None, location: Location) -> None:
-        """Copy what `view` shows."""
+    def __init__(
+        self, view: ResultView, result: RunResult, candidate: str | None, location: Location, *, whole: bool = False
+    ) -> None:
+        """Copy what `view` shows; with `whole`, the whole time axis instead of the part in view."""
         super().__init__()
         self.setAttribute(Qt.WidgetAttribute.WA_DontShowOnScreen)
         self.setAutoFillBackground(True)
@@ -82,7 +86,7 @@ class Figure(QWidget):
         font.setBold(True)
         self._title.setFont(font)
         self._title.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self._copy = view.duplicate()
+        self._view, self._copy, self._whole = view, view.duplicate(), whole
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         for part, stretch in ((self._title, 0), (self._copy, 1), (self._caption, 0)):
@@ -105,6 +109,8 @@ class Figure(QWidget):
         self.resize(_pixels(options.width), _pixels(options.height))
         self.show()
         self._copy.finish_pending()
+        if not self._whole:
+            self._copy.show_part_of(self._view)
         self._copy.hide_selection()
         self._hide_controls()
         self._copy.show_legend(options.legend)
@@ -132,7 +138,7 @@ class Figure(QWidget):
         InputError
             If the picture is too large for the memory.
         """
-        scale = resolution / _SCREEN_DPI
+        scale = resolution / SCREEN_DPI
         size = (QSizeF(self.size()) * scale).toSize()
         made = QImage(size, QImage.Format.Format_RGB32)
         if made.isNull():
@@ -157,9 +163,9 @@ class Figure(QWidget):
     def _pdf(self) -> bytes:
         out = _open_buffer()
         writer = QPdfWriter(out)
-        writer.setResolution(_SCREEN_DPI * _VECTOR_SCALE)
+        writer.setResolution(SCREEN_DPI * _VECTOR_SCALE)
         writer.setPageMargins(QMarginsF())
-        size = QSizeF(self.size()) * (72.0 / _SCREEN_DPI)
+        size = QSizeF(self.size()) * (72.0 / SCREEN_DPI)
         writer.setPageSize(QPageSize(size, QPageSize.Unit.Point, "", QPageSize.SizeMatchPolicy.ExactMatch))
         writer.setTitle(self._title.text())
         writer.setCreator("rnnviz")
@@ -175,11 +181,11 @@ class Figure(QWidget):
         writer.setTitle(self._title.text())
         writer.setDescription(self._caption.text())
         # Qt scales fonts in points by the resolution once more, so that of the screen remains.
-        writer.setResolution(_SCREEN_DPI)
+        writer.setResolution(SCREEN_DPI)
         writer.setSize(self.size() * _VECTOR_SCALE)
         writer.setViewBox(QRect(QPoint(), self.size() * _VECTOR_SCALE))
         self._render(QPainter(writer), _VECTOR_SCALE)
-        width, height = (side / _SCREEN_DPI * _MM_PER_INCH for side in (self.width(), self.height()))
+        width, height = (side / SCREEN_DPI * _MM_PER_INCH for side in (self.width(), self.height()))
         return _SVG_SIZE.sub(f'width="{width:g}mm" height="{height:g}mm"'.encode(), bytes(out.data().data()), count=1)
 
     def _render(self, painter: QPainter, scale: float) -> None:
@@ -229,7 +235,7 @@ def _copy_choices(of: QWidget, to: QWidget) -> None:
 
 
 def _pixels(millimeters: int) -> int:
-    return round(millimeters / _MM_PER_INCH * _SCREEN_DPI)
+    return round(millimeters / _MM_PER_INCH * SCREEN_DPI)
 
 
 def _open_buffer() -> QBuffer:

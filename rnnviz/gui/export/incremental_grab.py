@@ -9,7 +9,7 @@ from PySide6.QtCore import QEvent, QObject, QPoint, QRect, QTimer
 from PySide6.QtGui import QImage, QPaintEvent, QRegion
 from PySide6.QtWidgets import QApplication, QWidget
 
-from rnnviz.gui.export.widget_render import allocate_image, draw_part, fill_background, flush_scene_updates
+from rnnviz.gui.export.widget_render import allocate_image, draw_part, flush_scene_updates
 
 AT_ONCE = 1 << 21
 """Pixels per turn: about 10 ms, or 60 ms for lanes of a large run at a new scale."""
@@ -30,9 +30,8 @@ class IncrementalGrab(QObject):
     ) -> None:
         """Start. `taken` receives the picture at `scale` times the widget's resolution.
 
-        A small picture is drawn before this returns. A hidden widget is drawn in one turn, because nothing reports its
-        changes. `make_ready` is called before drawing. `disturbed` is called instead of `taken` if the widget is
-        resized, shown or hidden; the picture must then be started again.
+        A small picture is drawn before this returns. `make_ready` is called before drawing. `disturbed` is called
+        instead of `taken` if the widget is resized; the picture must then be started again.
 
         Raises
         ------
@@ -42,7 +41,6 @@ class IncrementalGrab(QObject):
         super().__init__(widget.window())
         make_ready()
         self._widget, self._scale, self._taken, self._disturbed = widget, scale, taken, disturbed
-        self._make_ready, self._in_sight = make_ready, widget.isVisible()
         self._image = allocate_image(widget, scale)
         self._changed = QRegion()
         self._rounds = 0
@@ -53,8 +51,7 @@ class IncrementalGrab(QObject):
             self._draw(QRegion(widget.rect()))
             self._finish()
         else:
-            if self._in_sight:
-                _application().installEventFilter(self)
+            _application().installEventFilter(self)
             self._turns.start()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -69,33 +66,17 @@ class IncrementalGrab(QObject):
         window = self._widget.window()
         if not window.isVisible():
             self._end()
-        elif not self._as_begun():
+        elif self._widget.size() * self._scale != self._image.size():
             self._restart()
-        elif self._parts and self._in_sight:
-            self._draw(self._parts.pop(0))
         elif self._parts:
-            fill_background(self._image, self._widget, self._parts.pop(0))
-        elif not self._in_sight:
-            self._draw_hidden()
+            self._draw(self._parts.pop(0))
         elif window.updatesEnabled():
             # A window that is frozen during a theme change reports no changes.
             self._catch_up()
 
-    def _as_begun(self) -> bool:
-        widget = self._widget
-        return widget.isVisible() == self._in_sight and widget.size() * self._scale == self._image.size()
-
     def _restart(self) -> None:
         self._end()
         self._disturbed()
-
-    def _draw_hidden(self) -> None:
-        self._make_ready()
-        if self._as_begun():
-            self._draw(QRegion(self._widget.rect()))
-            self._finish()
-        else:
-            self._restart()
 
     def _catch_up(self) -> None:
         """Draw changes again, in further turns if they are large."""

@@ -1,6 +1,7 @@
 """Base class of the views."""
 
 from collections.abc import Sequence
+from typing import Self
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
@@ -43,9 +44,12 @@ class ResultView(QWidget):
     def finish_pending(self) -> None:
         """Finish pending updates at once, as before a picture is taken."""
 
-    def duplicate(self) -> "ResultView":
+    def duplicate(self) -> Self:
         """A new view with the same options, for a picture of another size. It shows no result yet."""
         return type(self)()
+
+    def show_part_of(self, view: Self) -> None:
+        """Show the part of the time axis that another view shows, which has the same result."""
 
     def hide_selection(self) -> None:
         """Leave out the marks of the selection, as in a picture for a paper."""

@@ -1,6 +1,7 @@
 """Plot of errors over time, on a logarithmic axis with a position for zero."""
 
 from dataclasses import replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,6 +166,9 @@ class ErrorPlot(ResultView):
         if (location.layer, location.direction) != self._lane:
             self._draw()
         self._tell()
+
+    def show_part_of(self, view: Self) -> None:
+        self.plot.view_box.setXRange(*view.plot.view_box.viewRange()[0], padding=0)
 
     def hide_selection(self) -> None:
         self.plot.hide_selection()

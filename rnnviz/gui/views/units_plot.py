@@ -1,7 +1,7 @@
 """View of units over time: the selected unit of every engine, and pinned units."""
 
 from collections.abc import Sequence
-from typing import get_args
+from typing import Self, get_args
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QHideEvent, QShowEvent
@@ -143,6 +143,9 @@ class UnitsPlot(ResultView):
     def show_location(self, location: Location) -> None:
         self._location = location
         self._refresh()
+
+    def show_part_of(self, view: Self) -> None:
+        self.plot.view_box.setXRange(*view.plot.view_box.viewRange()[0], padding=0)
 
     def hide_selection(self) -> None:
         self.plot.hide_selection()

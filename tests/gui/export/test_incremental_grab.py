@@ -6,9 +6,8 @@ from PySide6.QtTest import QTest
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.export import incremental_grab as sitting
 from rnnviz.gui.export.incremental_grab import IncrementalGrab
-from rnnviz.gui.export.widget_render import draw_part, fill_background, render_widget
+from rnnviz.gui.export.widget_render import draw_part, render_widget
 from rnnviz.gui.theme.palettes import DARK
-from rnnviz.gui.views.units_plot import UnitsPlot
 
 SCALE = 2
 
@@ -90,70 +89,3 @@ def test_a_picture_of_a_closed_window_is_dropped(qtbot, window):
         window.close()
     QTest.qWait(0)
     assert pictures == []
-
-
-@pytest.fixture
-def hidden(window):
-    """A view whose tab is behind."""
-    view = next(view for view in window.views if isinstance(view, UnitsPlot))
-    window.results._make_ready(view)
-    assert not view.isVisible()
-    return view
-
-
-@pytest.fixture
-def take_hidden(qtbot, window, hidden, monkeypatch):
-    """Takes a picture of a view behind a tab, does something after its first paint, and returns it."""
-    monkeypatch.setattr(sitting, "AT_ONCE", hidden.width() * hidden.height() * SCALE**2 // 5)
-
-    def take(meanwhile=lambda: None):
-        log, pictures = [], []
-
-        def wipe(image, widget, part):
-            fill_background(image, widget, part)
-            log.append("wiped")
-            if len(log) == 1:
-                meanwhile()
-
-        def ready():
-            log.append("ready")
-            window.results._make_ready(hidden)
-
-        def begin():
-            log.clear()
-            IncrementalGrab(hidden, SCALE, ready, pictures.append, begin)
-            log.remove("ready")
-
-        monkeypatch.setattr(sitting, "fill_background", wipe)
-        begin()
-        assert pictures == [], "several turns of the event loop are needed"
-        qtbot.waitUntil(lambda: bool(pictures))
-        return log, pictures[0], render_widget(hidden, SCALE)
-
-    return take
-
-
-def test_a_large_picture_of_a_view_behind_a_tab_is_touched_part_by_part_and_then_drawn_at_once(take_hidden):
-    log, picture, at_once = take_hidden()
-    assert log.index("ready") >= 5
-    assert set(log[: log.index("ready")]) == {"wiped"}
-    assert picture == at_once
-
-
-def test_a_picture_of_a_hidden_tab_shows_its_latest_content(window, hidden, take_hidden):
-    before = render_widget(hidden, SCALE)
-    _, picture, at_once = take_hidden(lambda: window.session.set_location(Location(timestep=2, unit=2)))
-    assert picture == at_once != before
-
-
-def test_a_picture_of_a_view_that_becomes_visible_is_started_again(window, hidden, take_hidden):
-    _, picture, at_once = take_hidden(lambda: window.main_layout.tabs.setCurrentWidget(hidden))
-    assert hidden.isVisible()
-    assert picture == at_once
-
-
-def test_a_picture_of_a_view_behind_a_tab_has_the_size_of_the_resized_window(window, hidden, take_hidden):
-    before = hidden.size()
-    _, picture, at_once = take_hidden(lambda: window.resize(window.width() - 60, window.height() - 20))
-    assert picture.size() == hidden.size() * SCALE != before * SCALE
-    assert picture == at_once

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import copy
+from typing import Self
 
 from PySide6.QtCore import QPointF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPen
@@ -153,11 +154,16 @@ class UnrolledView(ResultView):
 
     # The contract of a view
 
-    def duplicate(self) -> "UnrolledView":
+    def duplicate(self) -> Self:
         """A view of the same engine, quantity and unit order, which shares what was computed for them."""
-        made = UnrolledView()
+        made = type(self)()
         made._chosen = copy(self._chosen)
         return made
+
+    def show_part_of(self, view: Self) -> None:
+        camera = view.chosen_camera()
+        if camera is not None:
+            self.set_camera(camera)
 
     def hide_selection(self) -> None:
         self._canvas.hide_selection()

@@ -15,6 +15,7 @@ from rnnviz.io.atomic import atomic_write
 from rnnviz.io.config_toml import dump_config
 from rnnviz.io.export.json_summary import versions
 from rnnviz.io.export.png import ReportPicture
+from rnnviz.io.export.report.error_chart import error_chart
 from rnnviz.io.export.report.tables import ALLOWED_BOUNDS, audit_rows, comparison_rows, first_disagreement
 from rnnviz.io.resources import resource_path
 from rnnviz.text.config_diff import network_in_words
@@ -44,7 +45,7 @@ def report_html(result: RunResult, pictures: Sequence[ReportPicture], written: d
         _environment()
         .get_template("report.html")
         .render(
-            title=network_in_words(result.config.network),
+            title=_title(result),
             written=written,
             verdict=result.verdict,
             verdicts=[(str(words), words) for words in verdicts],
@@ -52,6 +53,7 @@ def report_html(result: RunResult, pictures: Sequence[ReportPicture], written: d
             reference=display_name(result.reference.engine),
             candidates=[display_name(c.candidate) for c in result.comparisons],
             comparison=comparison_rows(result),
+            charts=[error_chart(result, comparison) for comparison in result.comparisons],
             audits=audit_rows(result),
             allowed=ALLOWED_BOUNDS,
             checks=[(display_name(check.engine), check) for check in result.checks],
@@ -64,6 +66,12 @@ def report_html(result: RunResult, pictures: Sequence[ReportPicture], written: d
             seconds={display_name(name): number_format.duration(seconds) for name, seconds in result.seconds.items()},
         )
     )
+
+
+def _title(result: RunResult) -> str:
+    """The network in words, after the name of its model file if it has one."""
+    network, path = network_in_words(result.config.network), result.config.parameters.path
+    return network if path is None else f"{Path(path).name}: {network}"
 
 
 @cache

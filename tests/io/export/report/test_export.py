@@ -1,5 +1,6 @@
 """A report is valid, needs no other files, escapes whatever is in it, and says what was found."""
 
+import re
 from base64 import b64decode
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,13 +14,16 @@ from rnnviz.core.axis_labels import Names
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace import Trace
 from rnnviz.io.export.png import ReportPicture
+from rnnviz.io.export.report.error_chart import error_chart
 from rnnviz.io.export.report.export import report_html, write_report
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.result import RunResult
-from tests.factories import make_result, with_judgment
+from tests.factories import make_result, setting, with_judgment
 from tests.io.export.report.reading import numbers, parsed, section, table, text_of
 
 HOSTILE = "\"><script>alert('1')</script><img src=x onerror=y>&amp;"
+SVG = "{http://www.w3.org/2000/svg}"
+CURVES = "limit", "other", "worst"
 WHEN = datetime(2026, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -123,6 +127,44 @@ def test_the_verdict_and_the_figures_are_those_of_the_comparison(kind: str) -> N
             held = numbers([own["Reference value there"], own["Candidate value there"]])
             np.testing.assert_array_equal(held, [first.reference, first.candidate])
     assert ("NaN or infinite in the candidate" in figures) == (kind == "not a number")
+
+
+def test_errors_over_time_are_drawn_for_each_candidate_with_the_worst_lane_apart() -> None:
+    result = make_result(
+        ("gluon", "manual", "onnx"),
+        edits={"manual": setting((1, 0, 2, 0, 3), np.inf), "onnx": setting((0, 0, 1, 0, 0), np.nan)},
+        num_layers=2,
+    )
+    errors = section(parsed(report_html(result, [], WHEN)), "errors")
+    charts = errors.iter(f"{SVG}svg"), errors.iter("figcaption"), ("layer 1", "layer 0")
+    for chart, caption, lane in zip(*charts, strict=True):
+        paths = {name: [d.get("d") for d in chart.iter(f"{SVG}path") if d.get("class") == name] for name in CURVES}
+        assert [len(found) for found in paths.values()] == [1, 1, 1]
+        heights = [float(point.rpartition(",")[2]) for point in re.split("[ML]", paths["worst"][0])[1:]]
+        assert len(heights) == result.shape[2]
+        assert heights.index(min(heights)) == (2 if lane == "layer 1" else 1)
+        assert lane in text_of(caption)
+        assert {text_of(label) for label in chart.iter(f"{SVG}text")} >= {"0", "1", "infinity"}
+
+
+def test_a_chart_of_a_long_run_has_every_peak_and_few_points() -> None:
+    result = make_result(timesteps=20_000, hidden_size=2, edits={"manual": setting((0, 0, 12_345, 0, 0), 9.0)})
+    chart = error_chart(result, result.comparisons[0])
+    points = [tuple(map(float, point.split(","))) for point in re.split("[ML]", chart.worst)[1:]]
+    assert len(points) < 3_000
+    peak = min(points, key=lambda point: point[1])
+    assert (peak[0] - chart.left) / (chart.right - chart.left) == pytest.approx(12_345 / 20_000, abs=0.001)
+    assert peak[1] < chart.limit
+    assert 4 <= len(chart.times) <= 8
+
+
+def test_the_title_names_the_model_file() -> None:
+    result = make_result(cell="lstm")
+    config = result.config
+    parameters = replace(config.parameters, initializer="file", path="/home/me/my-model.pt")
+    inputs = replace(result.inputs, config=replace(config, parameters=parameters))
+    document = parsed(report_html(replace(result, inputs=inputs), [], WHEN))
+    assert text_of(next(document.iter("h1"))) == "my-model.pt: LSTM, 1 layer, one direction"
 
 
 def test_the_audit_names_the_wrong_step_and_the_diagnosis() -> None:
