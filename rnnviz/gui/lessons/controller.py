@@ -134,6 +134,7 @@ class LessonController(QObject):
         self._settings.finish_lesson(self._entry.name)
         following = self._following
         if following is None:
+            self._settings.last_lesson = ""
             self.leave()
         else:
             self.open(following)

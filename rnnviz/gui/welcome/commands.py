@@ -62,6 +62,7 @@ class WelcomeController(QObject):
         """Show the page."""
         page = self._page = self._page or self._make()
         page.show_recent(self._recent.paths())
+        page.show_progress(self._settings.finished_lessons, *self._going_on())
         page.set_back_visible(self._window.session.result is not None)
         self._window.main_layout.cover(page)
         page.focus_first_lesson()
@@ -77,6 +78,15 @@ class WelcomeController(QObject):
         """Hide the page."""
         if self.shown:
             self._window.main_layout.uncover()
+
+    def _going_on(self) -> tuple[LessonEntry | None, int]:
+        """The lesson that was opened last and its step, unless it is only begun."""
+        name = self._settings.last_lesson
+        step = self._settings.lesson_step(name) if name else 0
+        entry = next((entry for entry in lesson_entries() if entry.name == name), None)
+        if entry is None or (step == 0 and entry.number == 1):
+            return None, 0
+        return entry, step
 
     def _make(self) -> "WelcomePage":
         from rnnviz.gui.welcome.page import WelcomePage

@@ -54,6 +54,7 @@ class WelcomePage(QScrollArea):
         self.setAccessibleName("Welcome")
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._recent = QVBoxLayout()
+        self._going_on: LessonEntry | None = None
         self._back = QPushButton("Show last run")
         self._back.setToolTip("Close this page. Help > Welcome opens it again.")
         self._back.clicked.connect(self.back_wanted)
@@ -104,11 +105,21 @@ class WelcomePage(QScrollArea):
             none.setContentsMargins(_INDENT, 4, 0, 0)
             self._recent.addWidget(none)
 
+    def show_progress(self, finished: Sequence[str], going_on: LessonEntry | None, step: int) -> None:
+        """Tick the finished lessons, and offer to continue the lesson `going_on` at a step, counted from 0."""
+        for name, entry in self._entries.items():
+            entry.show_done(name in finished)
+        self._going_on = going_on
+        self._continue.setVisible(going_on is not None)
+        if going_on is not None:
+            self._continue.setText(f"Continue lesson {going_on.number}, step {step + 1}: {going_on.title}")
+            self._continue.setAccessibleName(self._continue.text())
+
     def focus_first_lesson(self) -> None:
-        """Focus the first lesson, unless an entry has the focus."""
-        entries = self.findChildren(StartButton)
+        """Focus Continue, else the first lesson, unless an entry has the focus."""
+        entries = [entry for entry in self.findChildren(StartButton) if not entry.isHidden()]
         if self.window().focusWidget() not in entries:
-            entries[0].setFocus()
+            (entries[0] if self._going_on is None else self._continue).setFocus()
 
     def set_back_visible(self, offered: bool) -> None:
         """Show the button that returns to the last run."""
@@ -134,6 +145,11 @@ class WelcomePage(QScrollArea):
 
     def _lessons(self, lessons: Sequence[LessonEntry]) -> QVBoxLayout:
         column = _column("Lessons")
+        self._continue = StartButton("Continue", "", "Opens the last lesson at the step where you left it.", first=True)
+        self._continue.clicked.connect(lambda: self.lesson_chosen.emit(self._going_on))
+        self._continue.hide()
+        column.addWidget(self._continue)
+        self._entries: dict[str, StartButton] = {}
         for lesson in lessons:
             title = f"{lesson.number}   {lesson.title}"
             first = lesson is lessons[0]
@@ -142,6 +158,7 @@ class WelcomePage(QScrollArea):
             line = f"{summary.partition('. ')[0].rstrip('.')}."
             entry = StartButton(title, f"Start here. {line}" if first else line, summary, first=first)
             entry.clicked.connect(lambda _checked=False, lesson=lesson: self.lesson_chosen.emit(lesson))
+            self._entries[lesson.name] = entry
             column.addWidget(entry)
         column.addStretch(1)
         return column

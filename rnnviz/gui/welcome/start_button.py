@@ -14,15 +14,18 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractButton, QSizePolicy
 
+from rnnviz.core.words import wrapped
+
 _SIDE, _ABOVE, _BETWEEN = 12, 6, 2
 _RADIUS = 6.0
 _BAR = 4
 _LEAST_CHARACTERS = 16
+_WRAPPED = int(Qt.AlignmentFlag.AlignTop) | int(Qt.TextFlag.TextWordWrap)
 _WAYS = (Qt.Key.Key_Up, Qt.Key.Key_Down)
 
 
 class StartButton(QAbstractButton):
-    """A two-line button. Text that does not fit is elided and shown in the tooltip."""
+    """A title with a description below, which wraps. A title that does not fit is in the tooltip, too."""
 
     def __init__(self, title: str, line: str, why: str = "", *, first: bool = False) -> None:
         """`first` emphasizes the button."""
@@ -34,12 +37,30 @@ class StartButton(QAbstractButton):
         self.setAccessibleDescription(self._why)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._done = False
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
+    def show_done(self, done: bool) -> None:
+        """Show a tick, as for a finished lesson."""
+        self._done = done
+        self.setAccessibleDescription(f"Finished. {self._why}" if done else self._why)
+        self.update()
+
+    @property
+    def done(self) -> bool:
+        """Whether a tick is shown."""
+        return self._done
+
+    def heightForWidth(self, width: int) -> int:
+        height = QFontMetrics(self._title_font).height() + 2 * _ABOVE
+        if self._line:
+            room = QRect(0, 0, width - 2 * _SIDE - (_BAR if self._first else 0), 10_000)
+            height += self.fontMetrics().boundingRect(room, _WRAPPED, self._line).height() + _BETWEEN
+        return height
+
     def sizeHint(self) -> QSize:
-        title, line = QFontMetrics(self._title_font), self.fontMetrics()
-        height = title.height() + 2 * _ABOVE + ((line.height() + _BETWEEN) if self._line else 0)
-        return QSize(title.horizontalAdvance(self.text()) + 2 * _SIDE + _BAR, height)
+        width = QFontMetrics(self._title_font).horizontalAdvance(self.text()) + 2 * _SIDE + _BAR
+        return QSize(width, self.heightForWidth(max(width, self.fontMetrics().horizontalAdvance(self._line) + width)))
 
     def minimumSizeHint(self) -> QSize:
         width = _LEAST_CHARACTERS * self.fontMetrics().averageCharWidth() + 2 * _SIDE
@@ -65,8 +86,9 @@ class StartButton(QAbstractButton):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        whole = self._why if self._shown_title() == self.text() else f"{self.text()}\n{self._why}"
-        self.setToolTip(whole)
+        self.setFixedHeight(self.heightForWidth(self.width()))
+        whole = self._why if self._shown_title().startswith(self.text()) else f"{self.text()}\n{self._why}"
+        self.setToolTip(wrapped(whole))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         palette = self.palette()
@@ -92,8 +114,8 @@ class StartButton(QAbstractButton):
         if self._line:
             painter.setFont(self.font())
             painter.setPen(palette.color(QPalette.ColorRole.PlaceholderText))
-            line = self.fontMetrics().elidedText(self._line, Qt.TextElideMode.ElideRight, room.width())
-            painter.drawText(room, int(Qt.AlignmentFlag.AlignBottom), line)
+            below = room.adjusted(0, QFontMetrics(self._title_font).height() + _BETWEEN, 0, 0)
+            painter.drawText(below, _WRAPPED, self._line)
         if self.hasFocus():
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(accent, 2.0))
@@ -105,7 +127,8 @@ class StartButton(QAbstractButton):
 
     def _shown_title(self) -> str:
         metrics = QFontMetrics(self._title_font)
-        return metrics.elidedText(self.text(), Qt.TextElideMode.ElideRight, self._room().width())
+        title = f"{self.text()}  ✓" if self._done else self.text()
+        return metrics.elidedText(title, Qt.TextElideMode.ElideRight, self._room().width())
 
     @property
     def _title_font(self) -> QFont:

@@ -26,7 +26,7 @@ def test_an_empty_start_shows_the_entries_and_runs_nothing(welcomed, qtbot):
     assert welcomed.welcome.page.isVisible()
     assert not welcomed.lanes.isVisible()
     assert not welcomed.control.auto_run.due
-    shown = welcomed.welcome.page.findChildren(StartButton)
+    shown = [entry for entry in welcomed.welcome.page.findChildren(StartButton) if not entry.isHidden()]
     assert [e.text().split(maxsplit=1)[1] for e in shown[: len(lesson_entries())]] == [
         lesson.title for lesson in lesson_entries()
     ]
@@ -57,7 +57,7 @@ def test_an_empty_start_shows_the_entries_and_runs_nothing(welcomed, qtbot):
 
 
 def test_the_keyboard_starts_at_the_first_lesson_and_arrows_move_between_entries(welcomed, qtbot):
-    shown = welcomed.welcome.page.findChildren(StartButton)
+    shown = [entry for entry in welcomed.welcome.page.findChildren(StartButton) if not entry.isHidden()]
     assert welcomed.focusWidget() is shown[0]
     for key, place in ((Qt.Key.Key_Down, 1), (Qt.Key.Key_Down, 2), (Qt.Key.Key_Up, 1), (Qt.Key.Key_Up, 0)):
         QTest.keyClick(welcomed.focusWidget(), key)
@@ -93,3 +93,23 @@ def test_the_sample_model_is_included_and_runs_at_once(welcomed, qtbot):
         entry_of(welcomed, "sample model").click()
     assert welcomed.session.result.verdict == "agree"
     assert welcomed.session.result.config.parameters.path.endswith("sample-lstm.safetensors")
+
+
+def test_the_page_continues_the_last_lesson_and_ticks_finished_ones(welcomed, settings, qtbot):
+    page, entries = welcomed.welcome.page, lesson_entries()
+    assert page._continue.isHidden()
+    assert not any(button.done for button in page.findChildren(StartButton))
+    settings.finish_lesson(entries[0].name)
+    settings.last_lesson = entries[1].name
+    settings.set_lesson_step(entries[1].name, 2)
+    welcomed.welcome.show()
+    assert page._continue.isVisible()
+    assert "lesson 2, step 3" in page._continue.text()
+    assert [button.text() for button in page.findChildren(StartButton) if button.done] == [f"1   {entries[0].title}"]
+    # Descriptions wrap instead of being cut.
+    tall = entry_of(welcomed, entries[6].title)
+    assert tall.heightForWidth(220) > tall.heightForWidth(900)
+    assert tall.height() >= tall.heightForWidth(tall.width())
+    with qtbot.waitSignal(welcomed.runner.finished, timeout=20_000):
+        page._continue.click()
+    assert welcomed.guide.pane.place.text().startswith("step 3")
