@@ -261,25 +261,31 @@ class MainLayout(QWidget):
             return
         parts[pane].setVisible(not (folded or (pane == "side" and self._presenting)))
         if pane == "tabs":
-            bar = self.tabs.tabBar().sizeHint().height() + 1
-            for widget in (self.tabs, self._drawer):
-                widget.setMinimumHeight(bar if folded else 0)
-                widget.setMaximumHeight(bar if folded else _UNLIMITED)
+            self.rescale()
             if not folded:
                 self._set_tabs_height(self._heights.get(self.tab_in_front, self._usual_tabs_height(self.height())))
+
+    def rescale(self) -> None:
+        """Limit the folded tabs to the height of their bar."""
+        bar = self.tabs.tabBar().sizeHint().height() + 1
+        for widget in (self.tabs, self._drawer):
+            widget.setMinimumHeight(bar if self.is_folded("tabs") else 0)
+            widget.setMaximumHeight(bar if self.is_folded("tabs") else _UNLIMITED)
 
     def add_presentation(self, leave: QWidget, caption: QWidget) -> None:
         """Add the button that leaves the presentation to the banner, and its caption below the lanes."""
         layout = self._banner.layout()
         assert layout is not None, "a row has one"
         layout.addWidget(leave)
-        row = _row(caption)
-        row.setContentsMargins(12, 0, 12, 8)
-        self._work_rows.addWidget(row)
+        self._caption_row = _row(caption)
+        self._caption_row.setContentsMargins(12, 0, 12, 8)
+        self._caption_row.hide()
+        self._work_rows.addWidget(self._caption_row)
 
     def present(self, *, on: bool) -> None:
         """Show only the banner and the lanes, or the panes that are not folded again."""
         self._presenting = on
+        self._caption_row.setVisible(on)
         self._banner.setContentsMargins(8 if on else 0, 0, 8, 0)
         self.column.show_panel(shown=not self.is_folded("settings"))
         self.column.setHidden(self.column.isHidden() or on)

@@ -42,6 +42,7 @@ from rnnviz.gui.sweep.commands import SweepCommands
 from rnnviz.gui.tab_order import move_focus
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.theme.scaling import TEXT_SIZES
 from rnnviz.gui.theme.theme_manager import ThemeManager
 from rnnviz.gui.view_sync import ViewSynchronizer
 from rnnviz.gui.views.base import ResultView
@@ -70,6 +71,7 @@ class MainWindow(DropWindow):
 
     def __init__(self, settings: Settings, theme_manager: ThemeManager, runner: Runner | None = None) -> None:
         super().__init__()
+        theme_manager.set_text_size(settings.text_size)
         theme_manager.apply_stylesheet(self)
         self._settings = settings
         self._theme_manager = theme_manager
@@ -301,6 +303,16 @@ class MainWindow(DropWindow):
         self.presentation.apply_theme(theme)
         self._following.apply_theme(theme)
         self.sweeps.apply_theme(theme)
+
+    def step_text_size(self, by: int) -> None:
+        """Set the next larger (1) or smaller (-1) text size, or that of the system (0), and save it."""
+        place = TEXT_SIZES.index(self._settings.text_size if by else 100) + by
+        percent = TEXT_SIZES[min(max(place, 0), len(TEXT_SIZES) - 1)]
+        self._settings.text_size = percent
+        self._theme_manager.set_text_size(percent)
+        self.toolbar.rescale()
+        self.main_layout.rescale()
+        self.show_message(f"Text size {percent}%")
 
     def _choose_theme(self, action: QAction) -> None:
         self._settings.theme = action.data()

@@ -3,6 +3,7 @@
 from PySide6.QtCore import QByteArray, QSettings
 
 from rnnviz.gui.settings_store import SettingsStore
+from rnnviz.gui.theme.scaling import TEXT_SIZES
 
 _GEOMETRY, _LAYOUT, _THEME = "window/geometry", "window/layout", "appearance/theme"
 _FOLDED, _TAB_HEIGHT = "window/folded", "window/tab height"
@@ -10,6 +11,7 @@ _RECENT, _TRUSTED, _FOLDER = "files/recent", "files/trusted", "files/folder"
 _LESSON, _LESSON_STEP = "lessons/open", "lessons/step"
 _PICTURE = "export/picture"
 _LAST_LESSON, _FINISHED = "lessons/last", "lessons/finished"
+_TEXT_SIZE = "appearance/text size"
 _WELCOME, _MOTION = "window/welcome", "appearance/motion"
 THEME_CHOICES = ("desktop", "light", "dark")
 MOTION_CHOICES = ("desktop", "reduced", "full")
@@ -64,6 +66,16 @@ class Settings:
     @theme.setter
     def theme(self, value: str) -> None:
         self._store.set_value(_THEME, value)
+
+    @property
+    def text_size(self) -> int:
+        """Text size in percent of the system font, one of TEXT_SIZES."""
+        value = self._number(_TEXT_SIZE)
+        return value if value in TEXT_SIZES else 100
+
+    @text_size.setter
+    def text_size(self, percent: int) -> None:
+        self._store.set_value(_TEXT_SIZE, percent)
 
     @property
     def welcome(self) -> bool:

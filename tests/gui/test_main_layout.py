@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QToolButton
 
 from rnnviz.gui.lessons.widget_lookup import target_of
 from rnnviz.gui.main_layout import FoldHandle
+from rnnviz.gui.theme.scaling import set_text_size
 from rnnviz.lessons.index import lesson_entries
 
 F9 = Qt.Key.Key_F9
@@ -174,3 +175,36 @@ def test_a_presentation_shows_lanes_banner_and_caption_until_escape(window, qtbo
     assert window.main_layout._side.isVisible()
     assert not caption.isVisible()
     window.guide.leave()
+
+
+def test_text_size_applies_to_every_view_at_once_and_is_saved(window, settings, qtbot):
+    lanes, table = window.lanes, window.views[1]
+    color_bar, axis = lanes._canvas.color_bar, lanes._canvas.axis
+    usual = window.font().pointSizeF()
+    bar, rows, label = color_bar.size().width(), table.fontMetrics().height(), axis.label.font().pointSizeF()
+    for _ in range(5):
+        window.actions_["text_larger"].trigger()
+    qtbot.waitUntil(window.updatesEnabled)
+    assert window._settings.text_size == 200
+    assert window.font().pointSizeF() == pytest.approx(2.0 * usual)
+    assert table.fontMetrics().height() > 1.8 * rows
+    assert color_bar.size().width() > 1.8 * bar
+    assert axis.label.font().pointSizeF() == pytest.approx(2.0 * label)
+    for _ in range(20):
+        window.actions_["text_smaller"].trigger()
+    assert window._settings.text_size == 80
+    window.actions_["text_reset"].trigger()
+    qtbot.waitUntil(window.updatesEnabled)
+    assert window.font().pointSizeF() == pytest.approx(usual)
+    assert color_bar.size().width() == bar
+
+
+def test_a_saved_text_size_is_used_at_the_next_start(make_window, settings, supervisor, qapp):
+    usual = qapp.font().pointSizeF()
+    settings.text_size = 150
+    window = make_window(supervisor)
+    assert window.font().pointSizeF() == pytest.approx(1.5 * usual)
+    settings.text_size = 97
+    assert settings.text_size == 100
+    set_text_size(100)
+    assert qapp.font().pointSizeF() == pytest.approx(usual)

@@ -72,6 +72,9 @@ class CommandHost(Protocol):
     def stop(self) -> None:
         """Stop the run, or else the background tasks."""
 
+    def step_text_size(self, by: int) -> None:
+        """Set the next larger (1) or smaller (-1) text size, or that of the system (0)."""
+
     def close(self) -> bool:
         """Close the window."""
 
@@ -134,6 +137,9 @@ def handlers(window: CommandHost) -> dict[str, Callable[[], object]]:
         "fold_side": lambda: window.main_layout.toggle("side"),
         "fold_tabs": lambda: window.main_layout.toggle("tabs"),
         "verdict_details": window.verdict.toggle_details,
+        "text_larger": lambda: window.step_text_size(1),
+        "text_smaller": lambda: window.step_text_size(-1),
+        "text_reset": lambda: window.step_text_size(0),
         "present": window.presentation.toggle,
         "guide": window.help.guide.open_for_focus,
         "welcome": window.welcome.show,

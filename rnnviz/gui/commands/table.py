@@ -253,6 +253,11 @@ COMMANDS = (
         "",
         3,
     ),
+    Command("text_larger", "&View", "&Larger text", ("Ctrl+Shift++",), "Enlarge all texts, up to 250%.", "", 5),
+    Command("text_smaller", "&View", "S&maller text", ("Ctrl+Shift+-",), "Shrink all texts, down to 80%.", "", 5),
+    Command(
+        "text_reset", "&View", "&Reset text size", ("Ctrl+Shift+0",), "Give texts the size of the system font.", "", 5
+    ),
     Command(
         "present",
         "&View",

@@ -41,7 +41,7 @@ class ToolBar(QToolBar):
         super().__init__("Controls")
         self.setObjectName("controls")
         self.setMovable(False)
-        self.setIconSize(QSize(scaled(18), scaled(18)))
+        self._set_icon_size()
         self.toggleViewAction().setVisible(False)
         self._session = session
         self._icons: Icons | None = None
@@ -109,6 +109,17 @@ class ToolBar(QToolBar):
         """Make the width of a box independent of its texts, so that the controls behind it do not move."""
         box.setMinimumContentsLength(characters)
         box.setFixedWidth(box.minimumSizeHint().width())
+
+    def rescale(self) -> None:
+        """Follow the text size of the program."""
+        self._set_icon_size()
+        level, self._shortened = self._shortened, -1
+        self._needed.clear()
+        self._shorten(level)
+        self._fit()
+
+    def _set_icon_size(self) -> None:
+        self.setIconSize(QSize(scaled(18), scaled(18)))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -1,17 +1,62 @@
-"""Scaling of pixel sizes with the system font."""
+"""Text size of the program, and pixel sizes that grow with it."""
 
-from PySide6.QtGui import QFontInfo
-from PySide6.QtWidgets import QApplication
+from PySide6.QtGui import QFont, QFontInfo
+from PySide6.QtWidgets import QApplication, QTableView, QWidget
 
 _USUAL_PIXELS = 12.0
 """Font size in pixels that the sizes in the source code assume."""
 
 
+_SYSTEM_SIZE, _PERCENT = "rnnviz-system-font-size", "rnnviz-text-size"
+_UNLIMITED = 16_777_215
+"""Qt's maximum size of a widget without one."""
+TEXT_SIZES = (80, 90, 100, 110, 125, 150, 175, 200, 225, 250)
+"""Text sizes in percent of the system font."""
+
+
 def text_scale() -> float:
-    """Ratio of the application's font size to the usual one, at least 1."""
-    if QApplication.instance() is None:
+    """Ratio of the application's font size to the usual one, at least 1, or less for a text size below 100%."""
+    application = QApplication.instance()
+    if application is None:
         return 1.0
-    return max(1.0, QFontInfo(QApplication.font()).pixelSize() / _USUAL_PIXELS)
+    smallest = min(1.0, (application.property(_PERCENT) or 100) / 100.0)
+    return max(smallest, QFontInfo(QApplication.font()).pixelSize() / _USUAL_PIXELS)
+
+
+def set_text_size(percent: int) -> None:
+    """Scale the fonts of the program, and the fixed sizes of its widgets, to a percentage of the system font."""
+    application = QApplication.instance()
+    assert isinstance(application, QApplication)
+    font = application.font()
+    if application.property(_SYSTEM_SIZE) is None:
+        application.setProperty(_SYSTEM_SIZE, font.pointSizeF())
+    ratio = percent / (application.property(_PERCENT) or 100)
+    application.setProperty(_PERCENT, percent)
+    if ratio == 1.0:
+        return
+    widgets = application.allWidgets()
+    before = [(widget, widget.font().pointSizeF()) for widget in widgets]
+    font.setPointSizeF(application.property(_SYSTEM_SIZE) * percent / 100.0)
+    application.setFont(font)
+    for widget, size in before:
+        _resize(widget, size, ratio)
+
+
+def _resize(widget: QWidget, size: float, ratio: float) -> None:
+    """Scale a font size that the widget sets itself, and its fixed width or height."""
+    if size > 0.0 and widget.font().pointSizeF() == size:
+        own = QFont(widget.font())
+        own.setPointSizeF(size * ratio)
+        widget.setFont(own)
+    if widget.isWindow():
+        return
+    if isinstance(widget, QTableView):
+        rows = widget.verticalHeader()
+        rows.setDefaultSectionSize(round(rows.defaultSectionSize() * ratio))
+    least, most = widget.minimumSize(), widget.maximumSize()
+    widget.setMinimumSize(round(least.width() * ratio), round(least.height() * ratio))
+    sides = (most.width(), most.height())
+    widget.setMaximumSize(*(side if side == _UNLIMITED else round(side * ratio) for side in sides))
 
 
 def scaled(pixels: float) -> int:

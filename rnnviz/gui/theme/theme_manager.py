@@ -8,6 +8,7 @@ from PySide6.QtGui import QPixmapCache
 from PySide6.QtWidgets import QApplication, QStyleFactory, QWidget
 
 from rnnviz.gui.theme.palettes import THEMES, Theme
+from rnnviz.gui.theme.scaling import set_text_size
 from rnnviz.io.resources import resource_path
 
 _DRAWN_BY_QT = "rnnviz-drawn-by-qt"
@@ -68,6 +69,15 @@ class ThemeManager(QObject):
         """Use a theme, or follow the system's."""
         self._choice = choice
         self._follow()
+
+    def set_text_size(self, percent: int) -> None:
+        """Set the text size of the program in percent of the system font, and draw everything in it."""
+        set_text_size(percent)
+        if self._window is not None:
+            self._hold()
+            self._apply_sheet(self._window)
+            self._left = list(self._parts)
+            self._turns.start()
 
     def _on_desktop_changed(self) -> None:
         self._follow()

@@ -135,6 +135,7 @@ class NumberTable(FramedTable):
         super().changeEvent(event)
         if event.type() == QEvent.Type.FontChange:
             self._painter.use_font(self.font())
+            self.fit_columns(self._widest, self._growing, self._shrinking)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         model: Any = self.model()

@@ -127,6 +127,8 @@ class OutputMap(ResultView):
         self._empty.setPalette(palette)
         self.chart.apply_theme(theme)
         self.painter.apply_theme(theme)
+        self.painter.use_font(self.list.font())
+        self.list.scheduleDelayedItemsLayout()
         self.list.setPalette(theme.palette())
         self.list.viewport().update()
 

@@ -65,6 +65,9 @@ class Breadcrumbs(QWidget):
         icons = Icons(theme)
         self.back.setIcon(icons["previous"])
         self.forward.setIcon(icons["next"])
+        if self._places:
+            self._wide = sum(self._widths())
+            self._fill()
 
     def crumb(self, at: int) -> QToolButton | None:
         """The button of a place, or None while it does not fit."""

@@ -104,6 +104,9 @@ class Card(QWidget):
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
+        self._faces = Faces(self.font())
+        if self._content is not None:
+            self.show_content(self._content, checked=self._checked)
         self.update()
 
     def minimumSizeHint(self) -> QSize:

@@ -40,17 +40,22 @@ class TimeAxis(pg.AxisItem):
         self._initial: tuple[int, ...] = ()
         self._initial_name = "h0"
         self._names = TickLabels(())
-        self._number_height = scaled(self.style["tickTextHeight"])
-        self.setStyle(tickTextHeight=self._number_height)
+        self._usual_height = self.style["tickTextHeight"]
+        self._fit_text()
 
     def show_names(self, names: Sequence[str]) -> None:
         """Set the labels of the time steps, on a line below their numbers; empty for no line."""
         if names is self._names.names:
             return
         self._names = TickLabels(names)
-        line = _metrics().height if self._names else 0.0
-        self.setStyle(tickTextHeight=self._number_height + round(line))
+        self._fit_text()
         self.update()
+
+    def _fit_text(self) -> None:
+        """Set the height for the numbers and the line of labels below them."""
+        line = _metrics().height if self._names else 0.0
+        self.label.setFont(QApplication.font())
+        self.setStyle(tickTextHeight=scaled(self._usual_height) + round(line))
 
     @property
     def names_in_view(self) -> list[TickLabel]:
@@ -90,6 +95,7 @@ class TimeAxis(pg.AxisItem):
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
+        self._fit_text()
         self.setPen(theme.color("border"))
         self.setTextPen(theme.color("text"))
         self._write_label()
