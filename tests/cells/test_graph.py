@@ -1,5 +1,8 @@
 """Graphs of steps: limits, dependence, decay and pre-activations."""
 
+import operator
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -256,3 +259,36 @@ def test_an_activation_of_a_matrix_or_a_number_is_named() -> None:
         graph_of(of_matrix, parameters=(ParameterSpec("w", ("H", "H"), "weight"),))
     with pytest.raises(CellError, match="sigmoid of a number"):
         graph_of(of_number)
+
+
+@pytest.mark.parametrize("operation", [operator.add, operator.sub, operator.mul])
+@pytest.mark.parametrize("other", ["x", None, [1.0]])
+def test_an_operand_is_a_value_or_a_number(operation: Callable[..., object], other: object) -> None:
+    value = trace(LSTM).values["c"]
+    for operands in ((value, other), (other, value)):
+        with pytest.raises(TypeError):
+            operation(*operands)
+
+
+def test_names_that_a_cell_has_are_listed_where_another_is_used() -> None:
+    def of_parameter(u: Values, v: Values, state: Values, p: Values) -> Step:
+        return Step(h=p.w)
+
+    def of_gate(u: Values, v: Values, state: Values, p: Values) -> Step:
+        return Step(h=state.h.recurrent("q"))
+
+    gates, w = (Gate("a", ""), Gate("b", "")), tuple(ParameterSpec(name) for name in ("y", "z"))
+    cells = [
+        (CellSpec("x", "", of_parameter, gates), "p.w, but the cell declares none"),
+        (CellSpec("x", "", of_parameter, gates, parameters=w), "p.w, but the cell declares y, z"),
+        (CellSpec("x", "", of_gate, gates, recurrent_gates=()), "the gates with recurrent rows are none"),
+        (CellSpec("x", "", of_gate, gates), "the gates with recurrent rows are a, b"),
+    ]
+    for cell, said in cells:
+        with pytest.raises(CellError) as caught:
+            trace(cell)
+        assert str(caught.value).endswith(f"{said}.")
+    for cell, said in ((cells[0][0], "none"), (LSTM, "gate, candidate, output")):
+        with pytest.raises(CellError) as caught:
+            cell.with_activations(q=relu)
+        assert str(caught.value).endswith(f"no activation q: it has {said}.")
