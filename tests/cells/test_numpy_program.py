@@ -2,15 +2,17 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.cells import CELLS, CellSpec, Sizes, Step, Values
-from rnnviz.cells.activations import sigmoid, tanh
+from rnnviz.cells import CELLS, CellSpec, Gate, ParameterSpec, Sizes, Step, Values
+from rnnviz.cells.activations import clip, sigmoid, tanh
 from rnnviz.cells.gru import GRU
 from rnnviz.cells.interpreters import layout
 from rnnviz.cells.interpreters.arrays import step_values
@@ -402,3 +404,33 @@ def test_what_is_halved_before_a_clip(name: str) -> None:
     values = step_values(cell, layer.parameters, layer.x[0], layer.state)
     for key, array in run(layer, NumpyProgram(cell, layer.parameters, 3)).items():
         np.testing.assert_allclose(array[0], values[key], rtol=0.0, atol=1e-14, err_msg=key)
+
+
+TERMS: dict[str, Callable[..., Any]] = {
+    "a product of parameters": lambda h, y, z, cut: y * z,
+    "a square": lambda h, y, z, cut: y * y,
+    "products with one parameter": lambda h, y, z, cut: y * h - h * z,
+    "a product in a product": lambda h, y, z, cut: y * (z * h),
+    "a parameter": lambda h, y, z, cut: y,
+    "a difference of parameters": lambda h, y, z, cut: y - z,
+    "numbers": lambda h, y, z, cut: 0.5 - y * 0.5 + 0.25,
+    "a clipped product": lambda h, y, z, cut: cut(y * h),
+    "a state and a clipped parameter": lambda h, y, z, cut: h + cut(y),
+}
+
+
+@pytest.mark.parametrize("order", ["samples", "features"])
+@pytest.mark.parametrize("term", TERMS)
+def test_terms_beside_the_parts_of_a_sigmoid(term: str, order: layout.Order) -> None:
+    """Each may be halved once, or not at all, to give 1 / (1 + exp(-sum))."""
+
+    def step(u: Values, v: Values, state: Values, p: Values) -> Step:
+        return Step(h=sigmoid(u.a + v.a + TERMS[term](state.h, p.y, p.z, clip.with_constants(0.2))))
+
+    cell = CellSpec(term, "", step, (Gate("a", ""),), parameters=(ParameterSpec("y"), ParameterSpec("z")))
+    layer = draw_layer(cell, timesteps=1)
+    out, p, h = layer.outputs(), layer.parameters, layer.state["h"]
+    NumpyProgram(cell, p, 3, (), order).run(layer.x, layer.state, out)
+    parts = layer.x[0] @ p["i2h_weight"].T + p["i2h_bias"] + h @ p["h2h_weight"].T + p["h2h_bias"]
+    total = parts + TERMS[term](h, p["y"], p["z"], lambda x: np.clip(x, -0.2, 0.2))
+    np.testing.assert_allclose(out["h"][0], 1 / (1 + np.exp(-total)), rtol=0.0, atol=1e-13)

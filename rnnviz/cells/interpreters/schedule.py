@@ -176,7 +176,7 @@ class _Lowering:
         if interpolated is not None:
             return interpolated
         if node.op == "times":
-            # A product takes the scale in one of its factors.
+            # A product takes the scale in the one factor that is a parameter.
             scales = [scale if arg.op == "parameter" else 1.0 for arg in node.args]
             factors = [self.visit(arg, s) for arg, s in zip(node.args, scales, strict=True)]
             return self._emit("multiply", node, *factors)
@@ -242,12 +242,13 @@ class _Lowering:
 
     def _takes_scale(self, node: Node) -> bool:
         """Whether a value is made of rows and parameters that can be scaled instead, as nothing else uses them."""
-        if self._uses[node] != 1 and node.op != "number":
+        if self._uses[node] != 1:
             return False
         if node.op in ("v", "recurrent") and node.name in self._shared:
             return False
         if node.op == "times":
-            return any(arg.op == "parameter" for arg in node.args)
+            # Of two parameters both would be scaled.
+            return [arg.op for arg in node.args].count("parameter") == 1
         if node.op in ("plus", "minus") or (node.activation is not None and node.activation.name == "clip"):
             return all(self._takes_scale(arg) for arg in node.args)
         return node.op in ("u", "v", "recurrent", "number")
