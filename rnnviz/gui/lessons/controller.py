@@ -63,6 +63,7 @@ class LessonController(QObject):
         self._at = 0
         self._config: Config | None = None
         self._arriving = False
+        self._folded = False
 
     @property
     def lesson(self) -> "GuidedLesson | None":
@@ -91,6 +92,7 @@ class LessonController(QObject):
         self._column.splitterMoved.connect(self._save_layout)
         window.session.on_change(self._show_changes, "config")
         window.session.on_change(self._follow, "location", "result")
+        window.document.changed.connect(self._fold)
         window.control.auto_run.changed.connect(self._follow)
         window.control.error_changed.connect(self._on_error)
         self._theme_manager.add(self._apply_theme)
@@ -155,6 +157,7 @@ class LessonController(QObject):
             return
         self._lesson = self._entry = self._config = None
         self._arriving = False
+        self._fold()
         self._settings.open_lesson = ""
         self._checker.reset()
         self.spotlight.clear()
@@ -175,8 +178,8 @@ class LessonController(QObject):
 
     @property
     def step(self) -> "LessonStep | None":
-        """The current step, or None."""
-        return None if self._lesson is None else self._lesson.steps[self._at]
+        """The current step, or None without a lesson or while it is folded."""
+        return None if self._lesson is None or self._folded else self._lesson.steps[self._at]
 
     @property
     def _following(self) -> LessonEntry | None:
@@ -239,6 +242,26 @@ class LessonController(QObject):
     def _fresh(self) -> bool:
         """Whether the result belongs to the current config."""
         return self._window.session.result is not None and not self._window.control.auto_run.stale
+
+    def _fold(self) -> None:
+        """Fold the lesson to its title while another document is open."""
+        entry, folded = self._entry, False
+        if entry is not None:
+            folded = self._window.document.origin.title != entry.heading
+        if self._pane is None or folded == self._folded:
+            return
+        self._folded = folded
+        self._pane.show_folded(folded=folded)
+        if folded:
+            self._checker.reset()
+            self.spotlight.clear()
+            self._window.main_layout.restore_tabs()
+            self._window.main_layout.unfold_after_lesson()
+        elif entry is not None:
+            self._window.main_layout.fold_for_lesson()
+            self._show_changes()
+            self._follow()
+        self.step_changed.emit()
 
     def _follow(self) -> None:
         """After the run, apply the step's selection and check its statements."""

@@ -2,7 +2,16 @@
 
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QKeyEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from rnnviz.gui.lessons.lesson_text import LessonText
 from rnnviz.gui.lessons.scroll_hint import ScrollHint
@@ -18,6 +27,8 @@ from rnnviz.lessons.statements.evaluate import StatementResult
 from rnnviz.lessons.statements.parser import Statement
 
 _MARGIN = 12
+_UNLIMITED = (1 << 24) - 1
+"""Maximum height of a widget without one."""
 _NAMED = 3
 """Maximum number of changed keys that are listed by name."""
 _SCROLLED = {
@@ -59,6 +70,9 @@ class LessonPane(QWidget):
         self.close_button.setToolTip("Closes the lesson. It reopens at this step.")
         self.close_button.setAccessibleName("Close the lesson")
         self.close_button.clicked.connect(self.close_requested)
+        self.resume = link_button("Resume", "Opens this step again. Undo returns to the present config.")
+        self.resume.clicked.connect(self.again_requested)
+        self.resume.hide()
         self.step_title = QLabel()
         self.step_title.setWordWrap(True)
         self.look = link_button("", "Frames the element of the window that this step explains.")
@@ -80,6 +94,7 @@ class LessonPane(QWidget):
         self._statements = QVBoxLayout()
         self._statements.setSpacing(8)
         self.scroll_area = self._make_scroll()
+        self._body = QWidget()
         self.more = ScrollHint(self.scroll_area)
         self._lay_out()
         self.apply_theme(LIGHT)
@@ -110,6 +125,15 @@ class LessonPane(QWidget):
         text = f"{lesson.title}, {self.place.text()}: {step.title}"
         self.setAccessibleDescription(text)
         QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, text))
+
+    def show_folded(self, *, folded: bool) -> None:
+        """Show only the title, with a button that resumes the lesson; or the step."""
+        self._body.setVisible(not folded)
+        self.resume.setVisible(folded)
+        layout = self.layout()
+        assert layout is not None
+        layout.activate()
+        self.setMaximumHeight(self.sizeHint().height() if folded else _UNLIMITED)
 
     def show_note(self, note: str) -> None:
         """Show a remark above the text, such as a missing engine; "" hides it."""
@@ -213,6 +237,7 @@ class LessonPane(QWidget):
         header = QHBoxLayout()
         header.setSpacing(8)
         header.addWidget(self.lesson_title, 1)
+        header.addWidget(self.resume, 0, Qt.AlignmentFlag.AlignTop)
         header.addWidget(self.close_button, 0, Qt.AlignmentFlag.AlignTop)
         progress = QHBoxLayout()
         progress.setSpacing(8)
@@ -232,10 +257,15 @@ class LessonPane(QWidget):
         buttons.addWidget(self.counter)
         buttons.addStretch(1)
         buttons.addWidget(self.next)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 6, 0, 8)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 6, 0, 8)
+        whole.setSpacing(6)
+        whole.addLayout(_inset(header))
+        whole.addWidget(self._body, 1)
+        layout = QVBoxLayout(self._body)
+        layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        above: tuple[QWidget | QHBoxLayout, ...] = (header, progress, self.step_title, looking, self.note)
+        above: tuple[QWidget | QHBoxLayout, ...] = (progress, self.step_title, looking, self.note)
         beneath: tuple[QWidget | QHBoxLayout, ...] = (reading_on, self.changed_note, self.again, buttons)
         for item in above:
             layout.addLayout(_inset(item))

@@ -109,6 +109,32 @@ def test_a_changed_config_has_its_statements_checked_and_is_restored(read):
     read.finish_pending()
 
 
+def test_another_document_folds_the_lesson_to_a_line_that_resumes_it(read):
+    window, pane = read.window, read.pane
+    layout = window.main_layout
+    other = changed(find_lesson("gru").config, timesteps=3)
+    window.document.take(other, "model.onnx: encoder")
+    read.qtbot.waitUntil(lambda: not window.runner.busy and not window.control.auto_run.due)
+    assert pane.isVisible()
+    assert not pane.prose.isVisible()
+    assert not pane.changed_note.isVisible()
+    assert pane.height() < 60
+    assert not layout.is_folded("settings")
+    assert read.highlighted is None
+    assert window.guide.step is None
+    window.document.undo()
+    assert pane.prose.isVisible()
+    window.document.redo()
+    assert not pane.prose.isVisible()
+    read.qtbot.mouseClick(pane.resume, Qt.MouseButton.LeftButton)
+    read.finish_pending()
+    assert pane.prose.isVisible()
+    assert not pane.resume.isVisible()
+    assert pane.height() > 200
+    assert read.marks == ["True", "True"]
+    assert window.document.origin.title == read.entry.heading
+
+
 def test_a_change_that_does_not_run_by_itself_leaves_the_statements_unchecked(read):
     window = read.window
     window.document.edit(changed(window.session.config, timesteps=400))
