@@ -111,6 +111,8 @@ def handlers(window: CommandHost) -> dict[str, Callable[[], object]]:
         "phase_next": lambda: window.player.step(1),
         "phase_previous": lambda: window.player.step(-1),
         "faster": lambda: window.player.change_speed(1),
+        "loop": window.player.toggle_loop,
+        "reveal": window.player.toggle_reveal,
         "slower": lambda: window.player.change_speed(-1),
         "unit_previous": lambda: window.lanes.step_unit(-1),
         "unit_next": lambda: window.lanes.step_unit(1),

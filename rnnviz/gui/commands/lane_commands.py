@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, get_args
 
 from rnnviz.gui.app_state import Session
+from rnnviz.gui.commands.player import Player
 from rnnviz.quantities.unit_order import OrderName
 
 if TYPE_CHECKING:
@@ -30,6 +31,17 @@ def bind_lanes(session: Session, lanes: "UnrolledView") -> None:
     session.on_change(show_color_by, "color_by")
     session.on_change(show_order, "order")
     lanes.order_requested.connect(session.set_order)
+
+
+def bind_player(player: Player, lanes: "UnrolledView") -> None:
+    """Loop the range that is selected in the lanes, and hide their future if the player reveals it."""
+
+    def loop_range() -> range | None:
+        query = lanes.ranges.query
+        return None if query is None else query.times
+
+    player.loop_range = loop_range
+    player.pace_changed.connect(lambda: lanes.reveal_as_computed(player.order if player.revealing else None))
 
 
 def next_order(session: Session) -> Callable[[], None]:

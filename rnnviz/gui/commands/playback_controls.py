@@ -23,11 +23,12 @@ _ORDERS: dict[Order, tuple[str, str]] = {
 
 
 class SpeedMenu(QToolButton):
-    """Menu of playback speed and order. The button shows the speed."""
+    """Menu of playback speed, order, loop and hidden future. The button shows the speed."""
 
-    def __init__(self, player: Player, parent: QWidget | None = None) -> None:
+    def __init__(self, player: Player, actions: Actions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._player = player
+        self._loop, self._reveal = actions["loop"], actions["reveal"]
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.setAutoRaise(True)
         self.setAccessibleName("Playback speed and order")
@@ -47,6 +48,10 @@ class SpeedMenu(QToolButton):
             action = self._add(menu, self._orders, text, order)
             action.setToolTip(why)
             action.triggered.connect(lambda _on=False, order=order: player.set_order(order))
+        menu.addSeparator()
+        for action in (self._loop, self._reveal):
+            action.setCheckable(True)
+            menu.addAction(action)
         self.setMenu(menu)
         self.setFixedWidth(max(map(self.fontMetrics().horizontalAdvance, map(factor_text, FACTORS))) + 10)
         player.pace_changed.connect(self._show)
@@ -61,6 +66,8 @@ class SpeedMenu(QToolButton):
 
     def _show(self) -> None:
         player = self._player
+        self._loop.setChecked(player.looping)
+        self._reveal.setChecked(player.revealing)
         self.setText(factor_text(player.factor))
         self.setAccessibleDescription(f"{factor_text(player.factor)}, {_ORDERS[player.order][0].replace('&', '')}")
         for group, value in ((self._speeds, player.factor), (self._orders, player.order)):
@@ -98,7 +105,7 @@ class PlaybackControls(QWidget):
             layout.addWidget(button)
             if name in ("timestep_first", "timestep_last"):
                 self._ends.append(button)
-        self.pace = SpeedMenu(player)
+        self.pace = SpeedMenu(player, actions)
         layout.addWidget(self.pace)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setMinimumWidth(48)

@@ -36,7 +36,7 @@ class Player(QObject):
 
     playing_changed = Signal(bool)
     pace_changed = Signal()
-    """Speed or order changed."""
+    """Speed, order, loop or reveal changed."""
 
     def __init__(
         self,
@@ -51,6 +51,9 @@ class Player(QObject):
         self.stepper = Stepper(session, self)
         self.numbers_in_view: Callable[[], bool] = lambda: False
         """Whether the lanes are zoomed in far enough to show numbers."""
+        self.loop_range: Callable[[], range | None] = lambda: None
+        """Time steps to loop; None for the whole sequence."""
+        self._looping = self._revealing = False
         self._factor, self._by = 1.0, 1
         self._speed = _SLOWEST
         self._began, self._taken, self._frame_ms = 0.0, 0, _FRAME_MS
@@ -75,6 +78,16 @@ class Player(QObject):
         return self.stepper.order
 
     @property
+    def looping(self) -> bool:
+        """Whether playback repeats a range or the whole sequence."""
+        return self._looping
+
+    @property
+    def revealing(self) -> bool:
+        """Whether the lanes hide what is computed after the selected step."""
+        return self._revealing
+
+    @property
     def in_stages(self) -> bool:
         """Whether playback shows stages at the current speed, length and zoom."""
         timesteps = self._timesteps
@@ -92,7 +105,11 @@ class Player(QObject):
         if self._session.result is None or (self._timesteps < 2 and not stages):
             return
         self._by = by
-        if self.stepper.at_end(by) and self.stepper.stage in (None, "carry" if by > 0 else "read"):
+        if (
+            not self._looping
+            and self.stepper.at_end(by)
+            and self.stepper.stage in (None, "carry" if by > 0 else "read")
+        ):
             self.stepper.go_to_end(-by)
         if not stages:
             self.stepper.stop()
@@ -129,6 +146,16 @@ class Player(QObject):
         self.stepper.order = order
         self._restart()
 
+    def toggle_loop(self) -> None:
+        """Repeat the range that is selected in the lanes, or the whole sequence; or stop at the end."""
+        self._looping = not self._looping
+        self.pace_changed.emit()
+
+    def toggle_reveal(self) -> None:
+        """Hide values until their step is reached, or show all of them."""
+        self._revealing = not self._revealing
+        self.pace_changed.emit()
+
     @property
     def _timesteps(self) -> int:
         return 0 if self._session.result is None else self._session.result.shape[2]
@@ -148,15 +175,31 @@ class Player(QObject):
 
     def _step(self) -> None:
         if self.in_stages:
-            if not self.stepper.step(self._by):
+            if self.stepper.stage in (None, "carry" if self._by > 0 else "read") and self._wrap(1):
+                self.stepper.begin(self._by)
+            elif not self.stepper.step(self._by):
                 self.pause()
             return
         steps = 1
         if self._speed > 1000.0 / self._frame_ms:
             steps = int((self._clock() - self._began) * self._speed) - self._taken
             self._taken += steps
-        if not self.stepper.move(self._by * steps):
+        if not self._wrap(steps) and not self.stepper.move(self._by * steps) and not self._looping:
             self.pause()
+
+    def _wrap(self, steps: int) -> bool:
+        """Return to the beginning of the loop if the next steps leave it; False without a loop."""
+        walk, here = self.stepper.walk, self._session.location
+        if not self._looping or walk is None:
+            return False
+        first, last = 0, walk.count() - 1
+        times = self.loop_range()
+        if times is not None:
+            first, last = sorted(walk.index_of(here.moved(timestep=t)) for t in (times.start, times.stop - 1))
+        if first <= walk.index_of(here) + self._by * steps <= last:
+            return False
+        self._session.set_location(walk.at(first if self._by > 0 else last, here))
+        return True
 
 
 def speed(timesteps: int) -> float:

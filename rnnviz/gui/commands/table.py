@@ -153,6 +153,8 @@ COMMANDS = (
     Command("phase_previous", "&Go", "Previous s&tage", (",",), "Show the stage before.", "", 0),
     Command("faster", "&Go", "&Faster", (">",), "Double the playback speed.", "", 0),
     Command("slower", "&Go", "S&lower", ("<",), "Halve the playback speed.", "", 0),
+    Command("loop", "&Go", "Loop pla&yback", ("L",), "Repeat the selected range, or the whole sequence.", "", 0),
+    Command("reveal", "&Go", "&Hide future", ("H",), "Hide values that are computed after the selected step.", "", 0),
     Command("unit_previous", "&Go", "Unit &above", ("Up",), "Select the unit above.", "", 1),
     Command("unit_next", "&Go", "Unit &below", ("Down",), "Select the unit below.", "", 1),
     Command("lane_above", "&Go", "Lane ab&ove", ("PgUp",), "Select the next layer or direction up.", "", 1),

@@ -141,3 +141,38 @@ def test_stages_are_shown_for_short_or_readable_lanes() -> None:
     assert player.in_stages
     player.change_speed(1)
     assert not player.in_stages
+
+
+def test_a_loop_repeats_its_range_in_either_direction_with_and_without_stages(qtbot: Any) -> None:
+    session = session_on(make_result(timesteps=12, bidirectional=True))
+    player = Player(session)
+    player.toggle_loop()
+    player.loop_range = lambda: range(3, 6)
+    seen: list[int] = []
+    session.on_change(lambda: seen.append(session.location.timestep), "location")
+    for by, direction, expected in ((1, 0, [3, 4, 5]), (-1, 0, [5, 4, 3]), (1, 1, [5, 4, 3])):
+        for stages in (1, 3):
+            session.set_location(Location(direction=direction, timestep=expected[0]))
+            player.set_factor(1.0 if stages == 3 else 16.0)
+            player.toggle(backward=by < 0)
+            seen.clear()
+            for _ in range(7 * stages):
+                player._step()
+            assert seen[:6] == (expected * 3)[1:7], (by, direction, stages)
+            assert player.playing
+            player.pause()
+            player.stepper.stop()
+
+
+def test_a_loop_without_a_range_is_the_whole_sequence_and_ends_once_it_is_off() -> None:
+    session = session_on(make_result(timesteps=400))
+    player = Player(session)
+    player.toggle_loop()
+    session.set_location(Location(timestep=399))
+    player.toggle()
+    player._step()
+    assert (session.location.timestep, player.playing) == (0, True)
+    player.toggle_loop()
+    session.set_location(Location(timestep=398))
+    player._step()
+    assert (session.location.timestep, player.playing) == (399, False)

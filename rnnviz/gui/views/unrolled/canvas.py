@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QScrollBar, QWidget
 
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.unrolled.colorbar import ColorBar
+from rnnviz.gui.views.unrolled.future_cover import FutureCover
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, layout_for, limits_of
 from rnnviz.gui.views.unrolled.header import Headers
 from rnnviz.gui.views.unrolled.highlight_item import HighlightItem
@@ -70,7 +71,7 @@ class UnrolledCanvas(QWidget):
         self.lanes = LanesItem(self.box)
         # Queued, for it comes in the middle of painting.
         self.lanes.special_seen.connect(self.color_bar.update, Qt.ConnectionType.QueuedConnection)
-        self.ranges = RangeMarks(self.box)
+        self.ranges, self.future = RangeMarks(self.box), FutureCover(self.box)
         self.selection, self.highlights = SelectionItem(self.box), HighlightItem(self.box)
         for part in (self.headers, self.color_bar):
             self.lanes.computing_changed.connect(part.show_computing, Qt.ConnectionType.QueuedConnection)
@@ -100,6 +101,7 @@ class UnrolledCanvas(QWidget):
         self.axis.apply_theme(theme)
         self.order.apply_theme(theme)
         self.ranges.apply_theme(theme)
+        self.future.apply_theme(theme)
 
     def show_lanes(self, shown: RenderState | None, selected: CellGeometry) -> None:
         """Show other lanes. The camera stays where it is, or fitted."""
@@ -302,3 +304,4 @@ class UnrolledCanvas(QWidget):
         if self.geometry_in_view is not None and self._cell is not None:
             at_split = self._shown is not None and self._shown.right is not None
             self.selection.move_to(self._cell, self.geometry_in_view, self._theme, at_split=at_split)
+            self.future.show_selection(self._cell, self.geometry_in_view)

@@ -26,6 +26,7 @@ from rnnviz.gui.views.unrolled.unit_order_worker import UnitOrderWorker
 from rnnviz.gui.views.unrolled.visible_values import CellNumber
 from rnnviz.quantities.catalog import Quantity
 from rnnviz.quantities.highlights import Region
+from rnnviz.quantities.traversal import Order
 from rnnviz.quantities.unit_order import OrderName
 from rnnviz.verify.result import RunResult
 
@@ -229,6 +230,10 @@ class UnrolledView(ResultView):
     def order_text(self) -> str:
         """Text of the order label."""
         return self._canvas.order.text
+
+    def reveal_as_computed(self, order: Order | None) -> None:
+        """Hide what is computed after the selected step in an order of computation; None shows everything."""
+        self._canvas.future.set_order(order)
 
     def step_unit(self, by: int) -> None:
         """Select the unit above (-1) or below (1) in the shown order."""

@@ -1,0 +1,58 @@
+"""The future of each lane is hidden in the order of computation."""
+
+import pytest
+from PySide6.QtGui import QColor
+
+from rnnviz.core.trace_index import INPUT, Lane, Location
+from rnnviz.gui.theme.palettes import LIGHT
+from rnnviz.gui.views.unrolled.view import UnrolledView
+from tests.factories import make_result
+
+
+@pytest.fixture
+def view(qtbot):
+    view = UnrolledView()
+    qtbot.addWidget(view)
+    view.resize(900, 500)
+    view.show()
+    view.show_result(make_result(timesteps=100, num_layers=2, bidirectional=True), "manual")
+    return view
+
+
+@pytest.mark.parametrize(
+    ("order", "place", "covered"),
+    [
+        ("lane", Location(timestep=30), [(31, 100), (0, 69), (31, 100), (0, 69)]),
+        ("lane", Location(direction=1, timestep=30), [(70, 100), (0, 30), (70, 100), (0, 30)]),
+        ("layers", Location(direction=1, timestep=30), [(100, 100), (0, 30), (0, 100), (0, 100)]),
+        ("layers", Location(layer=1, timestep=99), [(100, 100), (0, 0), (100, 100), (0, 100)]),
+        (None, Location(timestep=30), [(0, 0)] * 4),
+    ],
+)
+def test_time_steps_after_the_selected_step_are_covered(view, order, place, covered):
+    view.reveal_as_computed(order)
+    view.show_location(place)
+    lanes = [Lane(layer, direction) for layer in (0, 1) for direction in (0, 1)]
+    found = [view._canvas.future.times(lane) for lane in lanes]
+    assert [len(times) for times in found] == [stop - start for start, stop in covered]
+    assert all(times == range(*ends) for times, ends in zip(found, covered, strict=True) if times)
+    assert len(view._canvas.future.times(INPUT)) == 0
+
+
+def test_a_covered_value_has_no_color_until_its_step_is_reached(view):
+    def color(timestep):
+        geometry = view.geometry_in_view
+        lane_rect = geometry.stack.lane_rect(Lane(0))
+        y = geometry.top_of(lane_rect) + lane_rect.height / 2.0
+        place = view.canvas.mapFromScene(view.box.mapToScene(geometry.x_of(timestep), y))
+        return view.canvas.grab().toImage().pixelColor(place)
+
+    shown = color(60)
+    view.reveal_as_computed("lane")
+    view.show_location(Location(timestep=40))
+    assert color(60) == QColor(LIGHT.raised) != shown
+    view.show_location(Location(timestep=70))
+    assert color(60) == shown
+    view.reveal_as_computed(None)
+    view.show_location(Location())
+    assert color(60) == shown
