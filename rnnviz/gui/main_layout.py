@@ -26,6 +26,7 @@ from rnnviz.io.session.manifest import SavedViewState
 
 _PANEL_WIDTH = 264
 _LANES_SHARE = 6
+_LESSON_SIDE = 290
 _LEAST_SIDE, _MOST_SIDE = 290, 480
 _LEAST_TABS, _MOST_TABS = 216, 380
 _LEAST_LANES = 440, 240
@@ -90,7 +91,7 @@ class MainLayout(QWidget):
         self._divided = False
         self._verdict = verdict
         self._before_enlarging: list[int] = []
-        self._lent = 0
+        self._lent = self._lent_side = 0
         self._folded: set[str] = set()
         self._presenting = False
         self._for_lesson = False
@@ -125,6 +126,7 @@ class MainLayout(QWidget):
         self._drawer = PaneScrollArea(self.tabs)
         self._upper.addWidget(self._drawer)
         self._upper.splitterMoved.connect(self._keep_lent)
+        self._side.splitterMoved.connect(self._keep_lent)
         self._pages = QStackedWidget()
         self._pages.addWidget(self._upper)
         work = QWidget()
@@ -300,6 +302,11 @@ class MainLayout(QWidget):
         if not self.is_folded("settings"):
             self.fold("settings", folded=True)
             self._for_lesson = True
+        # The lesson takes its width from the lanes, before the side views elide their numbers.
+        lanes, side = self._middle.sizes()
+        lack = min(scaled(_LESSON_SIDE), (lanes + side) // 2) - side
+        if lack > 0 and not self.is_folded("side"):
+            self._middle.setSizes([lanes - lack, side + lack])
 
     def unfold_after_lesson(self) -> None:
         """Revert `fold_for_lesson`."""
@@ -352,15 +359,27 @@ class MainLayout(QWidget):
             # The lanes keep their minimum height.
             self._lent += self._upper.sizes()[1] - tabs
 
+    def expand_side(self, view: QWidget, height: int) -> None:
+        """Enlarge the lower side view to `height`, at most to two thirds of the height, until `restore_tabs`."""
+        above, below = self._side.sizes()
+        more = min(height, (above + below) * 2 // 3) - below
+        if more > 0 and self._side.widget(1) is view:
+            self._side.setSizes([above - more, below + more])
+            self._lent_side += self._side.sizes()[1] - below
+
     def restore_tabs(self) -> None:
-        """Revert `expand_tabs`, unless the user has moved the splitter since."""
+        """Revert `expand_tabs` and `expand_side`, unless the user has moved the splitter since."""
+        above, below = self._side.sizes()
+        if self._lent_side and below > self._lent_side:
+            self._side.setSizes([above + self._lent_side, below - self._lent_side])
+        self._lent_side = 0
         above, tabs = self._upper.sizes()
         if self._lent and tabs > self._lent:
             self._upper.setSizes([above + self._lent, tabs - self._lent])
         self._lent = 0
 
     def _keep_lent(self) -> None:
-        self._lent = 0
+        self._lent = self._lent_side = 0
 
     def save(self, settings: Settings) -> None:
         """Save the splitter states, the folded panes, and the height of each tab."""

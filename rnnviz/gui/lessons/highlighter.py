@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QWidget
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.lessons.spotlight import Spotlight
 from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.lessons.index import PARTS
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Highlighter(QObject):
         elif not part.startswith("panel"):
             self._window.main_layout.restore_tabs()
         target = target_of(self._window, part)
+        if isinstance(target.widget, OutputMap):
+            self._window.main_layout.expand_side(target.widget, target.widget.whole_height)
         if line is not None:
             self._choose(line)
         self.spotlight.highlight(target.widget, target.area, f"Look at {PARTS[part]}.")

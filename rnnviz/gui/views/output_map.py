@@ -85,6 +85,12 @@ class OutputMap(ResultView):
         return (self._empty if self._result is None else self._here).text()
 
     @property
+    def whole_height(self) -> int:
+        """Height in pixels at which no row of the list has to be scrolled to."""
+        rows = sum(self.list.sizeHintForRow(row) for row in range(self.rows.rowCount()))
+        return self.height() - self.list.height() + rows + 2 * self.list.frameWidth() + 2
+
+    @property
     def engine(self) -> str:
         """The engine whose final states are shown."""
         return self._engine.currentData() or ""

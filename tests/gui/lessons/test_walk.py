@@ -1,0 +1,102 @@
+"""Every step of every lesson can be followed in a window of 1280x800: it is shown, and its text can be done."""
+
+import re
+
+import pytest
+from PySide6.QtCore import QRect, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel
+
+from rnnviz.gui.views.output_map import OutputMap
+from rnnviz.gui.views.output_map_rows import LaneRow
+from rnnviz.lessons.index import lesson_entries
+from tests.gui.lessons.conftest import Read
+
+TIMES = {"": 1, "two": 2, "three": 3, "four": 4, "five": 5}
+_ARROW = re.compile(r"[Pp]ress\s+the\s+(left|right)\s+arrow\s+key(?:\s+(two|three|four|five)\s+times)?")
+
+
+@pytest.fixture
+def reader(qtbot, window):
+    """Opens a lesson in the window, whatever was read before."""
+
+    def begin(number: int) -> Read:
+        reading = Read(qtbot, window, lesson_entries()[number - 1])
+        reading.open()
+        return reading
+
+    return begin
+
+
+def press_arrows(window, prose: str) -> None:
+    """Each arrow key that the text asks for moves the selection as often as it says."""
+    for side, times in _ARROW.findall(prose):
+        key, by = (Qt.Key.Key_Left, -1) if side == "left" else (Qt.Key.Key_Right, 1)
+        window.lanes.setFocus()
+        for _ in range(TIMES[times]):
+            before = window.session.location.timestep
+            QTest.keyClick(window.lanes, key)
+            assert window.session.location.timestep == before + by
+
+
+def lanes_of_map(view: OutputMap) -> list[bool]:
+    """Whether the axis of each lane is visible in the map."""
+    viewport = QRect(view.list.viewport().rect())
+    axes = [row for row, content in enumerate(view.rows.rows) if isinstance(content, LaneRow)]
+    return [viewport.contains(view.list.visualRect(view.rows.index(row))) for row in axes]
+
+
+def follow(reading: Read) -> None:
+    """Check that the current step's part and the parts of its links are seen, and do what its text says."""
+    window, step = reading.window, reading.window.guide.step
+    assert step is not None
+    pane, spotlight = reading.pane, window.guide.spotlight
+    inside = QRect(window.rect())
+    assert (window.width(), window.height()) == (1280, 800)
+    # Statements about the audit are checked again once it is done.
+    reading.qtbot.waitUntil(lambda: reading.marks == ["True"] * len(step.statements))
+    for label in (pane.lesson_title, pane.step_title, pane.place):
+        assert label.height() >= label.heightForWidth(label.width())
+        assert label.width() >= min(label.sizeHint().width(), pane.width() - 40)
+    named = ([] if step.look.part is None else [step.look.part]) + re.findall(r"\]\(part:([\w.-]+)\)", step.prose)
+    for part in named:
+        pane.part_requested.emit(part)
+        reading.qtbot.waitUntil(lambda: not spotlight.highlighted.isEmpty())
+        area = spotlight.highlighted
+        assert inside.contains(area), part
+        assert area.width() >= 20, part
+        assert area.height() >= 16, part
+    if "small axes" in " ".join(step.prose.split()):
+        pane.part_requested.emit("state-map")
+        view = next(view for view in window.views if isinstance(view, OutputMap))
+        reading.qtbot.waitUntil(lambda: all(lanes_of_map(view)))
+        assert len(lanes_of_map(view)) == 2
+    if "Click this remark" in step.prose:
+        link = next(label for label in window.verdict.findChildren(QLabel) if "href" in label.text())
+        link.linkActivated.emit("0")
+        assert window.main_layout.tabs.currentWidget().title == "Known bugs"
+    press_arrows(window, step.prose)
+
+
+def walk(reading: Read) -> None:
+    lesson = reading.window.guide.lesson
+    assert lesson is not None
+    for number in range(len(lesson.steps)):
+        reading.pane.step_requested.emit(number)
+        reading.finish_pending()
+        follow(reading)
+
+
+def test_the_steps_that_ask_for_keys_and_clicks_can_be_followed(reader):
+    for lesson, steps in ((7, (1, 3)), (8, (0,))):
+        reading = reader(lesson)
+        for number in steps:
+            reading.pane.step_requested.emit(number)
+            reading.finish_pending()
+            follow(reading)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [entry.number for entry in lesson_entries()])
+def test_every_step_of_a_lesson_can_be_followed(reader, number):
+    walk(reader(number))
