@@ -1,10 +1,13 @@
 """Layout of the main window: folded panes, the drawer of the tabs, and what a small window shows."""
 
+from dataclasses import replace
+
 import pytest
 from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QToolButton
 
+from rnnviz.core.config import Compare
 from rnnviz.gui.lessons.widget_lookup import target_of
 from rnnviz.gui.main_layout import FoldHandle
 from rnnviz.gui.theme.scaling import set_text_size
@@ -117,6 +120,10 @@ def test_a_small_window_has_every_control_and_lanes_of_a_fair_size(make_window, 
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         window.guide.open(lesson_entries()[4])
     QTest.qWait(0)
+    # Two candidates need a box of their own.
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.document.edit(replace(window.session.config, compare=Compare("gluon", ("manual", "bug:gates-i-f-o-g"))))
+        window.control.run()
     # Frameworks of the desktop scale by 150%: 1440 x 900 pixels are 960 x 600.
     for width, height in ((800, 560), (960, 600)):
         window.resize(width, height)
@@ -139,6 +146,8 @@ def test_controls_of_the_toolbar_stay_where_they_are(run_config, window):
         bar = window.toolbar
         return [widget.mapTo(bar, QPoint()).x() for widget in (bar.lesson, bar.sample, bar.transport, bar.colors)]
 
+    # The window was small before its first paint; its lesson box has the usual width again.
+    assert window.toolbar.lesson.width() > window.toolbar.fontMetrics().averageCharWidth() * 22
     before = places()
     run_config(
         {"cell": "lstm", "input_size": 2, "hidden_size": 3},

@@ -16,9 +16,9 @@ from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.lessons.index import Lesson, LessonEntry, lesson_entries
 
-_COLOR_CHARACTERS = (14, 14, 12, 8)
-_LESSON_CHARACTERS = (24, 18, 14, 10)
-_MOST_SHORTENED = 3
+_COLOR_CHARACTERS = (13, 11, 9, 7, 7)
+_LESSON_CHARACTERS = (22, 16, 11, 8, 8)
+_MOST_SHORTENED = 4
 
 
 class ToolBar(QToolBar):
@@ -107,8 +107,10 @@ class ToolBar(QToolBar):
 
     def _fix_width(self, box: QComboBox, characters: int) -> None:
         """Make the width of a box independent of its texts, so that the controls behind it do not move."""
+        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         box.setMinimumContentsLength(characters)
-        box.setFixedWidth(box.minimumSizeHint().width())
+        # QComboBox keeps a minimum size hint that it has computed once.
+        box.setFixedWidth(QComboBox.sizeHint(box).width())
 
     def rescale(self) -> None:
         """Follow the text size of the program."""
@@ -126,7 +128,7 @@ class ToolBar(QToolBar):
         self._fit()
 
     def _fit(self) -> None:
-        """Shorten as little as fits: first labels, then texts of buttons, then the first and last buttons."""
+        """Shorten as little as fits: first labels, then texts and buttons, at last the lesson box."""
         for level in range(_MOST_SHORTENED + 1):
             if self._needed.get(level, 0) <= self.width():
                 self._shorten(level)
@@ -152,7 +154,9 @@ class ToolBar(QToolBar):
         self.export.setToolButtonStyle(beside if level < 2 else alone)
         self._run.setToolButtonStyle(beside if level < 3 else alone)
         self._fix_width(self.lesson, _LESSON_CHARACTERS[level])
+        self._lesson_action.setVisible(level < 4)
         self._fix_width(self.colors, _COLOR_CHARACTERS[level])
+        self._fix_width(self.candidate, _COLOR_CHARACTERS[level])
         self.transport.show_ends(shown=level < 3)
 
     def _labeled(self, text: str, control: QWidget, why: str) -> None:
@@ -178,7 +182,7 @@ class ToolBar(QToolBar):
             if box.itemData(place) is not None:
                 box.setItemData(place, box.itemData(place).summary, Qt.ItemDataRole.ToolTipRole)
         box.activated.connect(lambda index: self._choose_lesson(box.itemData(index)))
-        self.addWidget(box)
+        self._lesson_action = self.addWidget(box)
         return box
 
     def _choose_lesson(self, chosen: LessonEntry | Lesson) -> None:
