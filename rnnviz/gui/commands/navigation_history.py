@@ -23,7 +23,6 @@ class NavigationHistory(QObject):
         self._session = session
         self._places: list[Place] = [session.location]
         self._at = 0
-        self._leading = False
         self._extent: tuple[object, ...] = ()
         session.on_change(self._on_location, "location")
         session.on_change(self._on_result, "result")
@@ -80,11 +79,7 @@ class NavigationHistory(QObject):
     def go_to(self, at: int) -> None:
         """Go to the place at an index."""
         self._at = at
-        self._leading = True
-        try:
-            self._session.set_location(self._selection())
-        finally:
-            self._leading = False
+        self._session.set_location(self._selection())
         self.changed.emit(self.place)
         self.followed.emit()
 
@@ -99,7 +94,7 @@ class NavigationHistory(QObject):
 
     def _on_location(self) -> None:
         location = self._session.location
-        if not self._leading and self._selection() != location:
+        if self._selection() != location:
             self._places, self._at = [location], 0
             self.changed.emit(location)
 

@@ -1,5 +1,7 @@
 """Step-by-step traversal in three stages: read, compute, pass on."""
 
+from dataclasses import replace
+
 from PySide6.QtCore import QObject, Signal
 
 from rnnviz.core.trace_index import Location
@@ -22,7 +24,6 @@ class Stepper(QObject):
         self.order: Order = "lane"
         self._stage: int | None = None
         self._shown_at: Location | None = None
-        self._moving = False
         session.on_change(self._on_elsewhere, "location")
         session.on_change(self.stop, "inputs")
 
@@ -39,7 +40,7 @@ class Stepper(QObject):
 
     def begin(self, by: int) -> None:
         """Start at the first stage of the selected step, or at the last if `by` is negative."""
-        self._show(0 if by > 0 else len(STAGES) - 1)
+        self._show(0 if by > 0 else len(STAGES) - 1, self._session.location)
 
     def step(self, by: int) -> bool:
         """Go to the next (1) or previous (-1) stage; False at the end."""
@@ -49,17 +50,14 @@ class Stepper(QObject):
         if self._stage is None:
             self.begin(by)
             return True
-        stage = self._stage + by
+        stage, where = self._stage + by, self._session.location
         if not 0 <= stage < len(STAGES):
-            here = self._session.location
-            index = walk.index_of(here) + by
+            index = walk.index_of(where) + by
             if not 0 <= index < walk.count():
                 return False
-            self._moving = True
-            self._session.set_location(walk.at(index, here))
-            self._moving = False
+            where = walk.at(index, where)
             stage %= len(STAGES)
-        self._show(stage)
+        self._show(stage, where)
         return True
 
     def move(self, steps: int) -> bool:
@@ -95,14 +93,15 @@ class Stepper(QObject):
             self._session.set_highlight(())
             self.status_changed.emit("")
 
-    def _show(self, stage: int) -> None:
-        result, where = self._session.result, self._session.location
+    def _show(self, stage: int, where: Location) -> None:
+        result, state = self._session.result, self._session.state
         assert result is not None, "stages need a result"
         network, timesteps = result.inputs.network, result.shape[2]
         self._stage, self._shown_at = stage, where
-        self._session.set_highlight(stage_regions(network, where, timesteps, STAGES[stage]))
+        highlighted = stage_regions(network, where, timesteps, STAGES[stage])
+        self._session.replace(replace(state, location=where, highlighted=highlighted))
         self.status_changed.emit(stage_text(network, where, timesteps, STAGES[stage]))
 
     def _on_elsewhere(self) -> None:
-        if not self._moving and self._session.location != self._shown_at:
+        if self._session.location != self._shown_at:
             self.stop()
