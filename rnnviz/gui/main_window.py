@@ -34,6 +34,7 @@ from rnnviz.gui.jobs.task_queue import TaskQueue
 from rnnviz.gui.lazy_views import ARITHMETIC, EAGER, KNOWN_BUGS, MISMATCHES, OUTPUT, TABS, LazyViews
 from rnnviz.gui.lessons.controller import LessonController
 from rnnviz.gui.main_layout import MainLayout
+from rnnviz.gui.naming import use_names
 from rnnviz.gui.panels.config_panel import ConfigPanel
 from rnnviz.gui.presentation import Presentation
 from rnnviz.gui.recovery.session_commands import SessionCommands
@@ -73,6 +74,7 @@ class MainWindow(DropWindow):
         super().__init__()
         theme_manager.set_text_size(settings.text_size)
         theme_manager.apply_stylesheet(self)
+        use_names(settings.names)
         self._settings = settings
         self._theme_manager = theme_manager
         self._leaving = False
@@ -161,7 +163,8 @@ class MainWindow(DropWindow):
     def _make_views(self) -> None:
         self.panel = ConfigPanel(self.session.config)
         self.verdict = VerdictBar()
-        side = (VectorTable(self._settings), OutputMap())
+        self.output_map = OutputMap()
+        side = (VectorTable(self._settings), self.output_map)
         self.views: list[ResultView] = [self.verdict, *side]
         for view in self.views:
             view.setAccessibleName(view.accessibleName() or view.title)
@@ -211,6 +214,7 @@ class MainWindow(DropWindow):
         menus.exports.window_chosen.connect(self.results.export_window)
         menus.exports.numbers_chosen.connect(self.results.export_numbers)
         menus.exports.report_chosen.connect(lambda: self.results.export_report(self.lanes))
+        menus.names.changed.connect(self._on_names)
         menus.themes.group.triggered.connect(self._choose_theme)
         self._exports: ExportMenu = menus.exports
         fill_menu_bar(self.menuBar(), self.actions_, menus.places)
@@ -314,6 +318,12 @@ class MainWindow(DropWindow):
         self.toolbar.rescale()
         self.main_layout.rescale()
         self.show_message(f"Text size {percent}%")
+
+    def _on_names(self) -> None:
+        """Show the chosen names: views read them when they paint."""
+        self.panel.refresh_names()
+        self.output_map.refresh_names()
+        self._apply_theme(self._theme_manager.theme)
 
     def _choose_theme(self, action: QAction) -> None:
         self._settings.theme = action.data()

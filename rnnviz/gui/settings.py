@@ -12,9 +12,10 @@ _LESSON, _LESSON_STEP = "lessons/open", "lessons/step"
 _PICTURE = "export/picture"
 _LAST_LESSON, _FINISHED = "lessons/last", "lessons/finished"
 _TEXT_SIZE = "appearance/text size"
-_WELCOME, _MOTION = "window/welcome", "appearance/motion"
+_WELCOME, _MOTION, _NAMES = "window/welcome", "appearance/motion", "appearance/names"
 THEME_CHOICES = ("desktop", "light", "dark")
 MOTION_CHOICES = ("desktop", "reduced", "full")
+NAMES_CHOICES = ("gluon", "pytorch")
 
 
 class Settings:
@@ -85,6 +86,16 @@ class Settings:
     @welcome.setter
     def welcome(self, value: bool) -> None:
         self._store.set_value(_WELCOME, value)
+
+    @property
+    def names(self) -> str:
+        """One of NAMES_CHOICES."""
+        value = self._store.value(_NAMES)
+        return value if isinstance(value, str) and value in NAMES_CHOICES else NAMES_CHOICES[0]
+
+    @names.setter
+    def names(self, value: str) -> None:
+        self._store.set_value(_NAMES, value)
 
     @property
     def motion(self) -> str:

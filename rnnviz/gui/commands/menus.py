@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 
@@ -10,7 +11,8 @@ from rnnviz.gui.commands.lesson_menu import LessonMenu
 from rnnviz.gui.commands.recent_files import RecentFiles, RecentMenu
 from rnnviz.gui.commands.table import COMMANDS, MENUS
 from rnnviz.gui.export.export_menu import ExportMenu
-from rnnviz.gui.settings import MOTION_CHOICES, THEME_CHOICES, Settings
+from rnnviz.gui.naming import use_names
+from rnnviz.gui.settings import MOTION_CHOICES, NAMES_CHOICES, THEME_CHOICES, Settings
 from rnnviz.gui.theme.reduced_motion import use_motion
 from rnnviz.lessons.index import Lesson, lesson_entries
 
@@ -19,6 +21,11 @@ _MOTION_WORDS = {
     "desktop": ("&System", "Reduced if the system settings turn animations off."),
     "reduced": ("&Reduced", "No fading. Playback moves at most three times per second."),
     "full": ("&Full", "Highlights fade in. Playback is smooth."),
+}
+
+_NAMES_WORDS = {
+    "gluon": ("&Gluon", "Show l0_i2h_weight, out and state, as Gluon names them."),
+    "pytorch": ("&PyTorch", "Show weight_ih_l0, output, h_n and c_n, as PyTorch names them."),
 }
 
 
@@ -81,6 +88,33 @@ class MotionMenu(QMenu):
         use_motion(choice)
 
 
+class NamesMenu(QMenu):
+    """Names of parameters, outputs and states: Gluon's or PyTorch's. The choice is saved in the settings."""
+
+    changed = Signal()
+
+    def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
+        super().__init__("&Names", parent)
+        self.setToolTipsVisible(True)
+        self._settings = settings
+        self._group = QActionGroup(self)
+        for choice in NAMES_CHOICES:
+            words, why = _NAMES_WORDS[choice]
+            action = self.addAction(words)
+            action.setObjectName(f"names_{choice}")
+            action.setToolTip(why)
+            action.setData(choice)
+            action.setCheckable(True)
+            action.setChecked(choice == settings.names)
+            self._group.addAction(action)
+        self._group.triggered.connect(lambda action: self._choose(action.data()))
+
+    def _choose(self, choice: str) -> None:
+        self._settings.names = choice
+        use_names(choice)
+        self.changed.emit()
+
+
 class Submenus:
     """Submenus, whose entries are not in the table of commands."""
 
@@ -99,6 +133,7 @@ class Submenus:
         self.exports = ExportMenu(picture, window)
         self.themes = ThemeMenu(theme, window)
         self.motions = MotionMenu(settings, window)
+        self.names = NamesMenu(settings, window)
 
     @property
     def places(self) -> dict[tuple[str, int], tuple[QMenu, ...]]:
@@ -106,5 +141,5 @@ class Submenus:
         return {
             ("&File", 0): (self.recent, self.lessons),
             ("&File", 2): (self.exports,),
-            ("&View", 3): (self.themes, self.motions),
+            ("&View", 3): (self.names, self.themes, self.motions),
         }

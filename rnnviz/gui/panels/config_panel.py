@@ -115,6 +115,13 @@ class ConfigPanel(QWidget):
         self.clear_errors()
         self._write(config)
 
+    def refresh_names(self) -> None:
+        """Show the names of the user's choice."""
+        self.summary.refresh_names()
+        layout = self._fields["network.layout"].editor
+        assert isinstance(layout, ChoiceEditor)
+        layout.refresh_names("network.layout")
+
     def show_result(self, result: RunResult | None) -> None:
         """Show the equations and shapes of the custom cell that a run has read."""
         network = self._config.network if result is None else result.config.network

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 
 from rnnviz.core.schema import LARGEST_SIZE, FieldSpec
 from rnnviz.gui.commands.dialogs import ALL_FILES, ask_file
+from rnnviz.gui.naming import named
 from rnnviz.gui.panels.labels import FILE_FILTERS, choice_title, label, unset_words
 from rnnviz.gui.panels.widgets import FreeSpinBox, LongLineEdit, NoWheelComboBox, PathLineEdit
 
@@ -76,9 +77,14 @@ class ChoiceEditor(Editor):
         self.combo = NoWheelComboBox(parent)
         super().__init__(self.combo)
         for choice in config_field.choices:
-            self.combo.addItem(choice_title(key, choice), choice)
+            self.combo.addItem(named(choice_title(key, choice)), choice)
         self.combo.setPlaceholderText(unset_words(key))
         self.combo.activated.connect(self._on_activated)
+
+    def refresh_names(self, key: str) -> None:
+        """Show the names of the user's choice."""
+        for place in range(self.combo.count()):
+            self.combo.setItemText(place, named(choice_title(key, self.combo.itemData(place))))
 
     def _on_activated(self, _index: int) -> None:
         self.mark_edited()

@@ -6,6 +6,7 @@ from html import escape
 from rnnviz.cells import CellSpec
 from rnnviz.cells.activations import ACTIVATIONS
 from rnnviz.cells.interpreters.symbols import equations_of_all_units
+from rnnviz.gui.naming import named
 
 _PREVIOUS = "[t-1]"
 _TOKEN = re.compile(r"[A-Za-z]\w*(?:\[t-1\])?|[^A-Za-z]+")
@@ -15,7 +16,7 @@ _WHERE = ("u = W_i2h x_t + b_i2h", "v = W_h2h h[t-1] + b_h2h")
 
 def equation_rows(cell: CellSpec) -> list[tuple[str, str]]:
     """Left and right side of each equation as rich text, with the definitions of the two parts last."""
-    rows = [line.partition(" = ") for line in (*equations_of_all_units(cell), *_WHERE)]
+    rows = [line.partition(" = ") for line in (*equations_of_all_units(cell), *map(named, _WHERE))]
     states = cell.state_symbols
     return [(_typeset(left, states), _typeset(right, states)) for left, _, right in rows]
 
@@ -31,7 +32,7 @@ def equation_table(cell: CellSpec) -> str:
 
 def equation_words(cell: CellSpec) -> str:
     """Equations in one line, for screen readers."""
-    return "; ".join((*equations_of_all_units(cell), *_WHERE))
+    return "; ".join((*equations_of_all_units(cell), *map(named, _WHERE)))
 
 
 def _typeset(side: str, states: tuple[str, ...]) -> str:

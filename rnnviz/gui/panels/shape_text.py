@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from rnnviz.core.config import Config
 from rnnviz.core.memory_budget import demand, readable
+from rnnviz.gui.naming import named
 
 _NOTABLE = 100_000_000
 """Bytes of memory or disk from which a run's needs are displayed."""
@@ -50,12 +51,12 @@ def demand_words(config: Config) -> str:
 
 
 def parameter_rows(config: Config) -> list[tuple[str, str]]:
-    """Gluon's parameter names with their shapes. Layers above the second share one row."""
+    """Parameter names with their shapes. Layers above the second share one row."""
     network = config.network
     if config.sequence.brings_input_size:
         network = replace(network, input_size=_I)
     rows = [
-        (name, _shape(shape))
+        (named(name), _shape(shape))
         for name, shape in replace(network, num_layers=min(2, network.num_layers)).parameter_shapes().items()
     ]
     if network.num_layers == 3:

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QToolButton, QWidget
 
 from rnnviz.core.config import Config
 from rnnviz.core.memory_budget import available_memory, demand, readable
+from rnnviz.gui.naming import named
 from rnnviz.gui.panels.equation import equation_table, equation_words
 from rnnviz.gui.panels.field_message import FieldMessage, WrappedText
 from rnnviz.gui.panels.shape_text import demand_words, output_words, parameter_rows, parameter_words, state_words
@@ -34,6 +35,7 @@ class NetworkSummary(QWidget):
         super().__init__(parent)
         self._theme = theme
         self._config: Config | None = None
+        self._renamed = False
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 4, 0, 0)
         self._grid.setHorizontalSpacing(8)
@@ -54,7 +56,7 @@ class NetworkSummary(QWidget):
         self._grid.addWidget(self.warning, len(_ROWS) + 1, 0, 1, 2)
         self.unfold = QToolButton(self)
         self.unfold.setText("parameter shapes")
-        self.unfold.setToolTip("Show Gluon's name and the shape of each parameter.")
+        self.unfold.setToolTip("Show the name and the shape of each parameter.")
         self.unfold.setAutoRaise(True)
         self.unfold.setCheckable(True)
         self.unfold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
@@ -81,16 +83,27 @@ class NetworkSummary(QWidget):
                 self._set(name, "")
             self.warning.hide()
             return
-        if before is None or not before.network.is_known or before.network.kind != network.kind:
+        if self._renamed or before is None or not before.network.is_known or before.network.kind != network.kind:
             self.equation.setText(equation_table(network.kind))
             self.equation.setAccessibleName(equation_words(network.kind))
+        self._renamed = False
         self._set("parameters", parameter_words(config))
         self._set("out", output_words(config))
-        self._set("state", state_words(config))
+        self._set("state", named(state_words(config)))
         self._set(_RESOURCES, demand_words(config))
         self._warn(config)
         if self.unfold.isChecked():
             self._list_shapes()
+
+    def refresh_names(self) -> None:
+        """Show the names of the user's choice."""
+        self._renamed = True
+        for name, caption in self._captions.items():
+            caption.setText(named(name))
+            for widget in (caption, self.values[name]):
+                widget.setToolTip(named(_ROWS[name]))
+        if self._config is not None:
+            self.show_config(self._config)
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
@@ -101,11 +114,11 @@ class NetworkSummary(QWidget):
         self.warning.show_sentence(self.warning.text, theme.color("doubtful"))
 
     def _add_row(self, row: int, name: str, why: str) -> None:
-        caption = QLabel(name, self)
+        caption = QLabel(named(name), self)
         caption.setProperty("muted", True)
         value = WrappedText(self)
-        caption.setToolTip(why)
-        value.setToolTip(why)
+        caption.setToolTip(named(why))
+        value.setToolTip(named(why))
         self._captions[name] = caption
         self.values[name] = value
         top = Qt.AlignmentFlag.AlignTop
@@ -116,7 +129,7 @@ class NetworkSummary(QWidget):
         value = self.values[name]
         # No line break inside a shape.
         value.show_text(_SHAPE.sub(lambda shape: shape[0].replace(" ", "\u00a0"), words))
-        value.setAccessibleName(f"{name}: {words}")
+        value.setAccessibleName(f"{named(name)}: {words}")
         value.setVisible(bool(words))
         self._captions[name].setVisible(bool(words))
 

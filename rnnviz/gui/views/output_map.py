@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QListView, QVBoxLayou
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.indexing import in_out, last_timestep, out_text, state_text
 from rnnviz.core.trace_index import Location
+from rnnviz.gui.naming import named
 from rnnviz.gui.theme.elided_combo import ElidedComboBox
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.base import ResultView
@@ -117,6 +118,11 @@ class OutputMap(ResultView):
         self._show_parts()
         self._refresh()
 
+    def refresh_names(self) -> None:
+        """Show the names of the user's choice."""
+        self._refresh()
+        self.list.scheduleDelayedItemsLayout()
+
     def show_location(self, location: Location) -> None:
         self._location = location
         self._refresh()
@@ -157,7 +163,7 @@ class OutputMap(ResultView):
         parts = [out_text(network, where)] if in_out(network, where) else []
         if where.timestep == last:
             parts.append(state_text(network, where))
-        self._here.setText(" = ".join(["h", *parts]) if parts else "h is in neither output nor state")
+        self._here.setText(" = ".join(["h", *map(named, parts)]) if parts else "h is in neither output nor state")
 
     def _on_chosen(self, index: QModelIndex, x: int | None) -> None:
         """Request the location of a row, or the time step under the pointer on a lane's axis."""

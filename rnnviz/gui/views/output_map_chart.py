@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from rnnviz.core.indexing import lane_text, out_index
 from rnnviz.core.trace_index import Location
+from rnnviz.gui.naming import named
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.cell_painter import blend
 from rnnviz.quantities.highlights import Region, is_highlighted
@@ -97,11 +98,11 @@ class OutputMapChart(QWidget):
 
     def _left(self) -> int:
         """Width of the longest possible name, so that nothing moves with the selection."""
-        names = [row.name for row in self.rows]
+        names = [named(row.name) for row in self.rows]
         if self._result is not None:
             _, _, timesteps, samples, _ = self._result.shape
             last = Location(timestep=timesteps - 1, sample=samples - 1)
-            names.append(out_index(self._result.inputs.network, last))
+            names.append(named(out_index(self._result.inputs.network, last)))
         return max((self._wide(name) for name in names), default=0) + _GAP
 
     def _row_rect(self, number: int) -> QRectF:
@@ -131,7 +132,7 @@ class OutputMapChart(QWidget):
             return
         self._at = part
         network = None if self._result is None else self._result.inputs.network
-        words = "" if part is None or network is None else f"{part.text}: {lane_text(network, part.where)}"
+        words = "" if part is None or network is None else f"{named(part.text)}: {lane_text(network, part.where)}"
         self.setAccessibleDescription(words)
         self.pointed.emit(part)
         self.update()
@@ -202,7 +203,7 @@ class OutputMapChart(QWidget):
         row = next(row for row in self.rows if part in row.parts)
         lane = lane_text(self._result.inputs.network, part.where)
         what = {"h": "hidden state", "c": "cell state"}.get(part.array, f"state {part.array}")
-        return f"{part.text}: the {what} of {lane} at t = {part.where.timestep}.\n{row.why}\nClick to go there."
+        return f"{named(part.text)}: the {what} of {lane} at t = {part.where.timestep}.\n{row.why}\nClick to go there."
 
     # Drawing
 
@@ -214,7 +215,7 @@ class OutputMapChart(QWidget):
         for number, row in enumerate(self.rows):
             bar = self._row_rect(number)
             painter.setPen(self._theme.color("muted"))
-            painter.drawText(QRectF(0.0, bar.top(), bar.left(), bar.height()), _LEFT, row.name)
+            painter.drawText(QRectF(0.0, bar.top(), bar.left(), bar.height()), _LEFT, named(row.name))
         highlighted = []
         for part, rect in self._rects():
             self._paint_part(painter, part, rect)

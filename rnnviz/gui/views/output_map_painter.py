@@ -7,6 +7,7 @@ from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPen, QPolygonF
 from PySide6.QtWidgets import QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from rnnviz.core import number_format
+from rnnviz.gui.naming import named
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.cell_painter import MARK_SIZE, blend
@@ -173,7 +174,7 @@ class OutputMapPainter(QStyledItemDelegate):
         self._paint_tie(painter, rect, row)
         text = QRect(rect.left() + _MARGIN + _TIE + 2, rect.top(), rect.width() - 2 * _MARGIN - _TIE - 2, rect.height())
         painter.setPen(theme.color("text" if here else "muted"))
-        painter.drawText(text, _LEFT, row.place.text)
+        painter.drawText(text, _LEFT, named(row.place.text))
         values = self._rows.values(row)
         x = text.left() + self._label_width() + _GAP
         room = text.right() + 1 - x
@@ -197,7 +198,9 @@ class OutputMapPainter(QStyledItemDelegate):
 
     def _label_width(self) -> int:
         """Width of the longest label, so that the units align."""
-        longest = max((row.place.text for row in self._rows.rows[:_LABELS] if isinstance(row, PlaceRow)), key=len)
+        longest = max(
+            (named(row.place.text) for row in self._rows.rows[:_LABELS] if isinstance(row, PlaceRow)), key=len
+        )
         return self._metrics.horizontalAdvance(longest)
 
     def _paint_tie(self, painter: QPainter, rect: QRect, row: PlaceRow) -> None:

@@ -11,6 +11,7 @@ from rnnviz.core.indexing import lane_text
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
+from rnnviz.gui.naming import named
 from rnnviz.gui.views.number_table import AnyIndex
 from rnnviz.quantities.highlights import Region, is_highlighted, lane_region, vector_region
 from rnnviz.verify.invariants import Agreement, Place, agreement, lanes, places, values_at
@@ -26,8 +27,8 @@ NOT_AVAILABLE = "not available"
 _WHY = {
     "out": "The slice of the output with this hidden state.",
     "h": "The last hidden state of this layer. The output contains only the top layer.",
-    "state.h": "The final hidden state: Gluon returns it as state[0].",
-    "state.c": "The final cell state of an LSTM: Gluon returns it as state[1].",
+    "state.h": "The final hidden state: state[0].",
+    "state.c": "The final cell state of an LSTM: state[1].",
 }
 
 
@@ -94,7 +95,7 @@ class OutputMapRows(QAbstractListModel):
             if isinstance(row, LaneRow):
                 return f"{row.title}, final state and {self._other(row)}: {self.agreement(row)}"
             here = ", selected" if self.is_selected(row) else ""
-            return f"{row.place.text} = {self.numbers(row, _IN_TOOLTIP)}{here}"
+            return f"{named(row.place.text)} = {self.numbers(row, _IN_TOOLTIP)}{here}"
         if role == Qt.ItemDataRole.ToolTipRole:
             if isinstance(row, LaneRow):
                 found, final = self.agreement(row), f"The final state is the one at t = {row.last.timestep}."
@@ -103,7 +104,7 @@ class OutputMapRows(QAbstractListModel):
             values = self.values(row)
             shown = [] if values is None else [numbers.full(value) for value in values[:_IN_TOOLTIP]]
             more = "" if values is None or len(values) <= _IN_TOOLTIP else ", …"
-            return f"{_WHY[row.place.array]}\n{row.place.text} = {', '.join(shown)}{more}\nClick to go there."
+            return named(f"{_WHY[row.place.array]}\n{row.place.text} = {', '.join(shown)}{more}\nClick to go there.")
         return None
 
     def _move(self, location: Location) -> None:

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 from rnnviz.core import number_format
 from rnnviz.explain.digit_format import format_short, told_apart_briefly
 from rnnviz.explain.term_table import TermRow, TermTable, TermValues
+from rnnviz.gui.naming import named
 from rnnviz.gui.views.arithmetic.card import MARKS
 
 APART = "≠ "
@@ -104,7 +105,7 @@ def copied(term_table: TermTable, engines: Sequence[str], rows: Iterable[TermRow
     table = [["term", *(f"{name} {heading(column.field, term_table)[0]}".strip() for column, name in columns)]]
     for row in rows:
         values = [value_of(term_table, row, column, column.engine) for column, _ in columns]
-        table.append([row.name, *("" if value is None else number_format.full(value) for value in values)])
+        table.append([named(row.name), *("" if value is None else number_format.full(value) for value in values)])
     return "".join("\t".join(cells) + "\n" for cells in table)
 
 

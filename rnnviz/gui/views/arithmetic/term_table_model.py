@@ -9,6 +9,7 @@ from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.explain.provenance import in_words
 from rnnviz.explain.term_table import TermRow, TermTable
+from rnnviz.gui.naming import named
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.arithmetic.card import MARKS
@@ -152,9 +153,9 @@ class TermTableModel(QAbstractTableModel):
         line, column = self._lines[index.row()], self._columns[index.column()]
         text = line.texts[index.column()]
         if role == _Roles.DisplayRole:
-            return text
+            return named(text) if column.field == "name" else text
         if role == FULL_ROLE:
-            return line.row.name if column.field == "name" else self._full(line, column)
+            return named(line.row.name) if column.field == "name" else self._full(line, column)
         if role == _Roles.ToolTipRole:
             return self.row_tooltip(index.row())
         if role == _Roles.AccessibleTextRole:
@@ -166,7 +167,7 @@ class TermTableModel(QAbstractTableModel):
         at, line = self._columns[column], self._lines[row]
         text, entry = line.texts[column], line.row
         if at.field == "name":
-            return self._name_cell(line, text)
+            return self._name_cell(line, named(text))
         if (line.parts and at.field == "stop") or (entry.parts and at.field in ("input", "product")):
             return TableCell(text, self._wrong, bold=True)
         nonfinite = self._strange.get(text.removeprefix("-"))
@@ -178,7 +179,7 @@ class TermTableModel(QAbstractTableModel):
     def row_tooltip(self, row: int) -> str:
         """Tooltip of a row: every number in full precision, each engine's running sum, and the input's source."""
         entry = self.row(row)
-        lines = [entry.name]
+        lines = [named(entry.name)]
         for engine, own in zip(map(display_name, self._engines), entry.figures, strict=True):
             if own.factor is not None and own.input is not None and own.product is not None:
                 value = (
@@ -219,7 +220,7 @@ class TermTableModel(QAbstractTableModel):
         """Accessible text of a cell."""
         if column.field == "name":
             whose = f" of {display_name(self._engines[line.engine])}" if line.engine else ""
-            return f"term {line.row.name}{whose}" + (", first divergence" if line.row.parts else "")
+            return f"term {named(line.row.name)}{whose}" + (", first divergence" if line.row.parts else "")
         words, _ = heading(column.field, self._term_table)
         if column.field == "stop" and len(self._engines) > 1:
             words = f"{display_name(self._engines[column.engine])} {words}"

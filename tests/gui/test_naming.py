@@ -1,0 +1,78 @@
+"""Names of parameters, outputs and states: Gluon's, or PyTorch's in panel, arithmetic and map."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from PySide6.QtGui import QAction
+
+from rnnviz.core.config import Config
+from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.naming import named, use_names
+from rnnviz.gui.panels.editors import ChoiceEditor
+from rnnviz.gui.views.arithmetic.term_table import TermTableView
+from rnnviz.gui.views.output_map_rows import PlaceRow
+
+
+@pytest.fixture(autouse=True)
+def gluon_afterwards(qapp: Any) -> Iterator[None]:
+    yield
+    use_names("gluon")
+
+
+@pytest.mark.parametrize(
+    ("gluon", "torch"),
+    [
+        ("l0_i2h_weight", "weight_ih_l0"),
+        ("r12_h2h_bias", "bias_hh_l12_reverse"),
+        ("l1_h2r_weight", "weight_hr_l1"),
+        ("l0_c2i_weight", "l0_c2i_weight"),
+        ("v = W_h2h h[t-1] + b_h2h", "v = W_hh h[t-1] + b_hh"),
+        ("out[0][7][4:8] = state[0][1][0]", "output[0][7][4:8] = h_n[1][0]"),
+        ("state[1][0][0], state[2][0][0]", "c_n[0][0], state[2][0][0]"),
+        ("without output", "without output"),
+        ("NTC, batch first", "batch_first=True"),
+        ("[h, c], each (1, 2, 3)", "(h_n, c_n), each (1, 2, 3)"),
+    ],
+)
+def test_a_name_of_gluon_has_one_of_pytorch(gluon: str, torch: str) -> None:
+    use_names("pytorch")
+    assert named(gluon) == torch
+    use_names("gluon")
+    assert named(gluon) == gluon
+
+
+def test_the_window_shows_the_names_of_the_choice_and_remembers_it(shared_window: MainWindow, qtbot: Any) -> None:
+    window = shared_window
+    network = {"cell": "lstm", "input_size": 2, "hidden_size": 3, "num_layers": 2}
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.document.edit(Config.from_mapping({"network": network}))
+        window.control.run()
+    window.actions_["explain"].trigger()
+    qtbot.waitUntil(lambda: any(table.isVisible() for table in window.findChildren(TermTableView)))
+    rows = next(table for table in window.findChildren(TermTableView) if table.isVisible()).model()
+    qtbot.waitUntil(lambda: rows.rowCount() > 0)
+
+    def shown() -> tuple[set[str], str, str]:
+        names = {rows.data(rows.index(row, 0)) for row in range(rows.rowCount())}
+        rows_of_map = window.output_map.rows
+        row = next(row for row, place in enumerate(rows_of_map.rows) if isinstance(place, PlaceRow))
+        text = rows_of_map.data(rows_of_map.index(row, 0))
+        return names, window.panel.reveal_shapes().shapes.accessibleName(), text
+
+    window.findChild(QAction, "names_pytorch").trigger()
+    names, shapes, place = shown()
+    assert {"b_ih", "b_hh"} <= names
+    assert "weight_ih_l1 (12, 3)" in shapes
+    assert window.panel.summary.values["state"].accessibleName().startswith("state: (h_n, c_n)")
+    layout = window.panel.field("network.layout").editor
+    assert isinstance(layout, ChoiceEditor)
+    assert layout.combo.currentText() == "batch_first=True"
+    assert place.startswith("output[0][")
+    assert window._settings.names == "pytorch"
+    window.findChild(QAction, "names_gluon").trigger()
+    names, shapes, place = shown()
+    assert {"b_i2h", "b_h2h"} <= names
+    assert "l1_i2h_weight (12, 3)" in shapes
+    assert place.startswith("out[0][")
+    assert window._settings.names == "gluon"
