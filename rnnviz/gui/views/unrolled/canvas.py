@@ -16,6 +16,7 @@ from rnnviz.gui.views.unrolled.highlight_item import HighlightItem
 from rnnviz.gui.views.unrolled.hit_actions import first_mismatch
 from rnnviz.gui.views.unrolled.lanes_item import LanesItem
 from rnnviz.gui.views.unrolled.layout import stack_lanes
+from rnnviz.gui.views.unrolled.minimap import Minimap
 from rnnviz.gui.views.unrolled.mouse import LanesBox, LanesCanvas
 from rnnviz.gui.views.unrolled.order_label import OrderLabel
 from rnnviz.gui.views.unrolled.range_marks import RangeMarks
@@ -54,17 +55,18 @@ class UnrolledCanvas(QWidget):
         self.box, self.axis = LanesBox(), TimeAxis()
         self.axis.linkToView(self.box)
         self.headers, self.color_bar, self.names = Headers(), ColorBar(), SwipeNames()
-        self.order = OrderLabel()
+        self.order, self.minimap = OrderLabel(), Minimap()
         grid = self._grid = pg.GraphicsLayout()
         grid.layout.setContentsMargins(0, 0, 0, 0)
         grid.layout.setSpacing(0)
         for item, row, column in (
-            (self.names, 0, 1),
-            (self.headers, 1, 0),
-            (self.box, 1, 1),
-            (self.color_bar, 1, 2),
-            (self.axis, 2, 1),
-            (self.order, 2, 0),
+            (self.minimap, 0, 1),
+            (self.names, 1, 1),
+            (self.headers, 2, 0),
+            (self.box, 2, 1),
+            (self.color_bar, 2, 2),
+            (self.axis, 3, 1),
+            (self.order, 3, 0),
         ):
             grid.addItem(item, row, column)
         self.canvas.setCentralItem(grid)
@@ -94,6 +96,7 @@ class UnrolledCanvas(QWidget):
         self.box.double_clicked.connect(self._double_click)
         self.box.hovered.connect(self._hover)
         self._bar.valueChanged.connect(self._scroll_to)
+        self.minimap.time_requested.connect(self._center)
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
@@ -109,6 +112,7 @@ class UnrolledCanvas(QWidget):
         self.headers.make_room(shown)
         self.color_bar.make_room(shown)
         self.names.make_room(shown)
+        self.minimap.make_room(shown)
         # AxisItem.setVisible leaves its height as it was.
         if shown is None:
             self.axis.hide()
@@ -193,6 +197,12 @@ class UnrolledCanvas(QWidget):
             start = (times.start + times.stop - 1) / 2.0 - span / 2.0
             self._move(replace(geometry.camera, start=start, span=span).within(room))
 
+    def _center(self, time: float) -> None:
+        geometry = self.geometry_in_view
+        if geometry is not None:
+            camera = replace(geometry.camera, start=time - geometry.camera.span / 2.0)
+            self._move(camera.within(limits_of(geometry)))
+
     def _zoom_lanes_at(self, factor: float, y: float) -> None:
         geometry = self.geometry_in_view
         if geometry is None:
@@ -249,6 +259,7 @@ class UnrolledCanvas(QWidget):
             self.headers.show_lanes(None, None)
             self.color_bar.show_lanes(None, None)
             self.names.show_lanes(None, None)
+            self.minimap.show_lanes(None, None)
             self.selection.hide()
             self.highlights.set_geometry(None, self._theme)
             return
@@ -265,6 +276,7 @@ class UnrolledCanvas(QWidget):
         self.headers.show_lanes(self._shown, geometry)
         self.color_bar.show_lanes(self._shown, geometry)
         self.names.show_lanes(self._shown, geometry)
+        self.minimap.show_lanes(self._shown, geometry)
         directions = geometry.picture.directions
         initial = [t for t, d in ((-1, 0), (geometry.picture.timesteps, 1)) if d in directions and geometry.boxes]
         name = "h0" if self._shown is None else self._shown.initial_name

@@ -140,6 +140,8 @@ class UnrolledView(ResultView):
             return f"{shown.words()} Click to choose the color range (C)."
         if description := self._canvas.axis.description_at(place):
             return description
+        if self._canvas.minimap.sceneBoundingRect().contains(place):
+            return self._canvas.minimap.words()
         if self._canvas.order.sceneBoundingRect().contains(place):
             return self._unit_order.words()
         within = self.box.mapFromScene(place)
