@@ -1,5 +1,6 @@
 """Pointing at a part of the map highlights it in the map, the lanes and the table, and leaving clears it."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.output_map import OutputMap
+from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.gui.views.vector_table import VectorTable
@@ -150,6 +152,11 @@ def test_a_step_is_described_below_the_lanes_and_drawn_with_arrows(shown: MainWi
     press(".")
     assert caption.text() == "computes the gates i f g o, and from them c[t=1] and h[t=1] of layer 1 ←"
     assert [frame.tag for frame in shown.lanes.highlights.frames] == ["read", "read", "read h, c", "computed h, c"]
+    badges = shown.lanes.findChild(UnrolledCanvas).badges.badges
+    assert [badge.text for badge in badges] == ["computed h, c", "read", "read h, c"]
+    assert all(one.rect.right() < other.rect.left() for one, other in pairwise(badges))
+    assert badges[0].rect.left() >= 0.0
+    assert badges[-1].rect.right() <= shown.lanes.box.width()
     press(",")
     assert caption.text() == "reads h[t=1] of layer 0 → and 0 ← and h[t=2], c[t=2] of layer 1 ←"
     press(Qt.Key.Key_Up)

@@ -8,15 +8,16 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QScrollBar, QWidget
 
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.colorbar import ColorBar
 from rnnviz.gui.views.unrolled.future_cover import FutureCover
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, layout_for, limits_of
 from rnnviz.gui.views.unrolled.header import Headers
-from rnnviz.gui.views.unrolled.highlight_item import HighlightItem
+from rnnviz.gui.views.unrolled.highlight_item import HighlightItem, StageBadges
 from rnnviz.gui.views.unrolled.hit_actions import first_mismatch
 from rnnviz.gui.views.unrolled.lanes_item import LanesItem
 from rnnviz.gui.views.unrolled.layout import stack_lanes
-from rnnviz.gui.views.unrolled.minimap import Minimap
+from rnnviz.gui.views.unrolled.minimap import HEIGHT, Minimap
 from rnnviz.gui.views.unrolled.mouse import LanesBox, LanesCanvas
 from rnnviz.gui.views.unrolled.order_label import OrderLabel
 from rnnviz.gui.views.unrolled.range_marks import RangeMarks
@@ -75,6 +76,7 @@ class UnrolledCanvas(QWidget):
         self.lanes.special_seen.connect(self.color_bar.update, Qt.ConnectionType.QueuedConnection)
         self.ranges, self.future = RangeMarks(self.box), FutureCover(self.box)
         self.selection, self.highlights = SelectionItem(self.box), HighlightItem(self.box)
+        self.badges = StageBadges(self.minimap, float(scaled(HEIGHT)))
         for part in (self.headers, self.color_bar):
             self.lanes.computing_changed.connect(part.show_computing, Qt.ConnectionType.QueuedConnection)
         self._bar = QScrollBar(Qt.Orientation.Vertical)
@@ -161,6 +163,7 @@ class UnrolledCanvas(QWidget):
 
     def show_highlight(self, highlighted: Sequence[Region]) -> None:
         self.highlights.set_regions(highlighted, self.geometry_in_view, self._theme)
+        self._show_badges()
 
     def fit(self) -> None:
         """Show the whole sequence, and every lane unless numbers need more height."""
@@ -262,6 +265,7 @@ class UnrolledCanvas(QWidget):
             self.minimap.show_lanes(None, None)
             self.selection.hide()
             self.highlights.set_geometry(None, self._theme)
+            self._show_badges()
             return
         camera = Camera() if self.geometry_in_view is None else self.geometry_in_view.camera
         self._show(
@@ -285,9 +289,13 @@ class UnrolledCanvas(QWidget):
         self.selection.point_at(None if self._shown is None else first_mismatch(self._shown), geometry, self._theme)
         self.ranges.set_geometry(geometry)
         self.highlights.set_geometry(geometry, self._theme)
+        self._show_badges()
         self._adjust_bar(geometry)
         self._hint()
         self.moved.emit()
+
+    def _show_badges(self) -> None:
+        self.badges.show_frames(self.highlights.frames, self.box.width(), self._theme)
 
     def _adjust_bar(self, geometry: Geometry) -> None:
         most = max(0, round(geometry.stack.height - geometry.height))

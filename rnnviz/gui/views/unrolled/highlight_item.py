@@ -19,8 +19,9 @@ _SMALLEST = 9.0
 _REACH, _STROKE, _UNDER, _EDGE = 3.0, 2.0, 5.0, 1.5
 _BEYOND = 60.0
 """Length of a frame beyond the view, in pixels. Qt draws every dash, even invisible ones."""
-_TAG_FONT, _TAG_SIDE = 11, 4.0
-_NARROW = 24.0
+_THIN = 3.0
+"""Width of a frame with its under-tone next to digits."""
+_TAG_FONT, _TAG_SIDE = 10, 4.0
 
 LINES: dict[Part, tuple[tuple[float, ...], int | None]] = {
     "same": ((4.0, 3.0), None),
@@ -59,7 +60,8 @@ def frames_of(highlighted: Sequence[Region], geometry: Geometry) -> list[Frame]:
 
 def _rect(region: Region, geometry: Geometry) -> QRectF:
     rect = QRectF(*geometry.around(region.lane, region.times, region.units))
-    wider, taller = (max(_SMALLEST - size, 0.0) / 2.0 + _REACH for size in (rect.width(), rect.height()))
+    reach = 0.0 if _touches_digits(geometry) else _REACH
+    wider, taller = (max(_SMALLEST - size, 0.0) / 2.0 + reach for size in (rect.width(), rect.height()))
     framed = rect.adjusted(-wider, -taller, wider, taller)
     # The edge of what is wholly in view is in view, too.
     if rect.left() >= -1.0:
@@ -82,7 +84,7 @@ def _tag(together: Sequence[Region]) -> str:
 
 
 class HighlightItem(QGraphicsObject):
-    """A dashed two-tone frame around each region. Inputs and outputs of a step are labeled and joined by arrows."""
+    """A dashed two-tone frame around each region. Inputs and outputs of a step are joined by arrows."""
 
     def __init__(self, parent: QGraphicsItem) -> None:
         super().__init__(parent)
@@ -93,10 +95,7 @@ class HighlightItem(QGraphicsObject):
         self.frames: list[Frame] = []
         """The current frames."""
         self._bounds = QRectF()
-        self._font = QFont()
-        self._font.setPixelSize(scaled(_TAG_FONT))
-        self._font.setBold(True)
-        self._metrics = QFontMetricsF(self._font)
+        self._thin = False
         self.hide()
 
     def set_regions(self, highlighted: Sequence[Region], geometry: Geometry | None, theme: Theme) -> None:
@@ -111,8 +110,9 @@ class HighlightItem(QGraphicsObject):
         self.prepareGeometryChange()
         self._theme, self._bounds = theme, QRectF()
         self.frames = [] if geometry is None else frames_of(self._highlighted, geometry)
+        self._thin = geometry is not None and _touches_digits(geometry)
         for frame in self.frames:
-            self._bounds |= frame.rect | self._tag_rect(frame)
+            self._bounds |= frame.rect
         if geometry is not None:
             self._bounds.adjust(-_UNDER, -_UNDER, _UNDER, _UNDER)
             self._bounds &= QRectF(0.0, 0.0, geometry.width, geometry.height)
@@ -128,11 +128,11 @@ class HighlightItem(QGraphicsObject):
         ground = theme.color("base")
         for frame in self.frames:
             dashes, _ = LINES[frame.region.part]
-            over = QPen(self._color(frame), _STROKE)
+            over = QPen(color_of(frame, theme), _STROKE)
             if dashes:
                 over.setDashPattern(dashes)
             painter.setBrush(Qt.BrushStyle.NoBrush)
-            for pen in (QPen(ground, _UNDER), over):
+            for pen in (QPen(ground, _THIN if self._thin else _UNDER), over):
                 pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
                 pen.setCapStyle(Qt.PenCapStyle.FlatCap)
                 painter.setPen(pen)
@@ -141,31 +141,74 @@ class HighlightItem(QGraphicsObject):
         for start, end in flow_of([(frame.region, frame.rect) for frame in self.frames]):
             arrow(painter, start, end, ground, 5.0)
             arrow(painter, start, end, theme.color("text"), 2.0)
+
+
+class Badge(NamedTuple):
+    """A label in the strip, its rectangle, and the frame that it names."""
+
+    text: str
+    rect: QRectF
+    frame: Frame
+
+
+class StageBadges(QGraphicsObject):
+    """Labels of the frames in a strip outside the lanes, above their columns and side by side."""
+
+    def __init__(self, parent: QGraphicsItem, height: float) -> None:
+        super().__init__(parent)
+        self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
+        self._theme, self._width, self._height = LIGHT, 0.0, height
+        self.badges: list[Badge] = []
+        self._font = QFont()
+        self._font.setPixelSize(scaled(_TAG_FONT))
+        self._font.setBold(True)
+
+    def show_frames(self, frames: Sequence[Frame], width: float, theme: Theme) -> None:
+        """Set the frames. Frames of one column with the same label have one badge."""
+        if not frames and not self.badges:
+            return
+        self.prepareGeometryChange()
+        self._theme, self._width = theme, width
+        metrics = QFontMetricsF(self._font)
+        named = {(frame.tag, round(frame.rect.center().x())): frame for frame in frames if frame.tag}
+        placed: list[Badge] = []
+        for (text, center), frame in sorted(named.items(), key=lambda item: (item[0][1], item[0][0])):
+            across = metrics.horizontalAdvance(text) + 2.0 * _TAG_SIDE
+            after = placed[-1].rect.right() + _TAG_SIDE if placed else 0.0
+            left = max(min(center - across / 2.0, width - across), after)
+            placed.append(Badge(text, QRectF(left, 0.5, across, self._height - 1.5), frame))
+        # Those that were pushed beyond the right edge push the others back.
+        edge, self.badges = width, []
+        for badge in reversed(placed):
+            left = min(badge.rect.left(), edge - badge.rect.width())
+            self.badges.insert(0, badge._replace(rect=badge.rect.translated(left - badge.rect.left(), 0.0)))
+            edge = left - _TAG_SIDE
+        self.update()
+
+    def boundingRect(self) -> QRectF:
+        return QRectF(0.0, 0.0, self._width, self._height)
+
+    def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
+        theme = self._theme
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setFont(self._font)
-        for frame in self.frames:
-            if frame.tag:
-                rect = self._tag_rect(frame)
-                painter.setPen(QPen(self._color(frame), 1.0))
-                painter.setBrush(ground)
-                painter.drawRoundedRect(rect, 3.0, 3.0)
-                painter.setPen(theme.color("text"))
-                painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, frame.tag)
+        for badge in self.badges:
+            pen = QPen(color_of(badge.frame, theme), 1.5)
+            if dashes := LINES[badge.frame.region.part][0]:
+                pen.setDashPattern(dashes)
+            painter.setPen(pen)
+            painter.setBrush(theme.color("base"))
+            painter.drawRoundedRect(badge.rect, 3.0, 3.0)
+            painter.setPen(theme.color("text"))
+            painter.drawText(badge.rect, Qt.AlignmentFlag.AlignCenter, badge.text)
 
-    def _color(self, frame: Frame) -> QColor:
-        _, series = LINES[frame.region.part]
-        return self._theme.color("accent") if series is None else QColor(self._theme.series[series])
 
-    def _tag_rect(self, frame: Frame) -> QRectF:
-        """Rectangle of a label above its frame, away from a neighbor in the same lane."""
-        if not frame.tag:
-            return QRectF()
-        width, height = self._metrics.horizontalAdvance(frame.tag) + 2.0 * _TAG_SIDE, self._metrics.height() + 1.0
-        rect = frame.rect
-        beside = [other.rect.left() - rect.left() for other in self.frames if other.region.lane == frame.region.lane]
-        leftwards, narrow = max(beside) > 0.0, rect.width() < _NARROW and min(beside) != max(beside)
-        left = rect.right() - width if leftwards else rect.left()
-        if narrow:
-            # The frames themselves overlap: their names begin where one ends and the other begins.
-            left = rect.center().x() - width if leftwards else rect.center().x() + 1.0
-        # Above the uppermost lane there is no room.
-        return QRectF(left, max(rect.top() - height + 2.0, 1.0), width, height)
+def color_of(frame: Frame, theme: Theme) -> QColor:
+    """Color of a frame and of its badge."""
+    _, series = LINES[frame.region.part]
+    return theme.color("accent") if series is None else QColor(theme.series[series])
+
+
+def _touches_digits(geometry: Geometry) -> bool:
+    """Whether a wide frame would cover digits: they are written on cells without gaps."""
+    return geometry.numbered and not geometry.boxes

@@ -13,11 +13,14 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.core import number_format
+from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.geometry import Geometry
 from rnnviz.gui.views.unrolled.render_state import RenderState
 from rnnviz.verify.compare import Comparison
 
-HEIGHT = 9.0
+HEIGHT = 15.0
+"""Height of the strip, also for badges; the map itself is lower."""
+_MAP = 8.0
 _TRACK, _NARROWEST = 3.0, 6.0
 
 
@@ -39,7 +42,7 @@ class Minimap(QGraphicsWidget):
 
     def make_room(self, shown: RenderState | None) -> None:
         """Set the height. Mismatches are counted once for each comparison."""
-        height = 0.0 if shown is None else HEIGHT
+        height = 0.0 if shown is None else float(scaled(HEIGHT))
         self.setMinimumHeight(height)
         self.setMaximumHeight(height)
         comparison = None if shown is None else shown.comparison
@@ -51,7 +54,7 @@ class Minimap(QGraphicsWidget):
     def show_lanes(self, shown: RenderState | None, geometry: Geometry | None) -> None:
         self._shown, self._geometry = shown, geometry
         if geometry is not None and self._pixels[0] != geometry.width:
-            places = np.unique(self._steps * int(geometry.width) // max(geometry.picture.timesteps, 1))
+            places = np.unique((2 * self._steps + 1) * int(geometry.width) // (2 * geometry.picture.timesteps))
             self._pixels = geometry.width, places.tolist()
         self.update()
 
@@ -64,7 +67,7 @@ class Minimap(QGraphicsWidget):
         per_step = geometry.width / geometry.picture.timesteps
         width = max(geometry.camera.span * per_step, _NARROWEST)
         left = min(max((geometry.camera.start + 0.5) * per_step, 0.0), geometry.width - width)
-        return QRectF(left, 0.0, width, HEIGHT)
+        return QRectF(left, 3.0, width, _MAP)
 
     @property
     def ticks(self) -> list[int]:
@@ -85,16 +88,16 @@ class Minimap(QGraphicsWidget):
         if shown is None:
             return
         if not part.isNull():
-            track = QRectF(0.0, (HEIGHT - _TRACK) / 2.0, self.size().width(), _TRACK)
+            track = QRectF(0.0, 3.0 + (_MAP - _TRACK) / 2.0, self.size().width(), _TRACK)
             painter.fillRect(track, shown.theme.color("grid"))
         for x in self.ticks:
-            painter.fillRect(QRectF(x, 1.0, 2.0, HEIGHT - 3.0), shown.theme.color("wrong"))
+            painter.fillRect(QRectF(x - 1.0, 4.0, 2.0, _MAP - 2.0), shown.theme.color("wrong"))
         if not part.isNull():
             tint = shown.theme.color("accent")
             painter.setPen(QPen(tint, 1.0))
             tint.setAlphaF(0.3)
             painter.setBrush(tint)
-            painter.drawRect(part.adjusted(0.5, 0.5, -0.5, -1.5))
+            painter.drawRect(part.adjusted(0.5, 0.5, -0.5, -0.5))
 
     def mousePressEvent(self, event: QGraphicsSceneMouseEvent) -> None:
         """Move the view, also while dragging."""

@@ -21,14 +21,14 @@ def test_the_minimap_has_the_part_in_view_and_every_mismatch(qtbot: Any, view: U
     minimap = view.findChild(UnrolledCanvas).minimap
     width = view.geometry_in_view.width
     assert minimap.part.isNull()
-    assert minimap.ticks == [300 * int(width) // 4000, 3999 * int(width) // 4000]
+    assert minimap.ticks == [601 * int(width) // 8000, 7999 * int(width) // 8000]
     view.zoom_time(10.0)
     assert minimap.part.width() == pytest.approx(width / 10.0, rel=0.01)
-    at = view.canvas.mapFromScene(minimap.mapToScene(width * 0.75, 4.0))
+    at = view.canvas.mapFromScene(minimap.mapToScene(width * 0.75, 6.0))
     qtbot.mouseClick(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(at))
     camera = view.geometry_in_view.camera
     assert camera.start + camera.span / 2.0 == pytest.approx(3000, abs=10)
     assert minimap.part.center().x() == pytest.approx(width * 0.75, abs=2.0)
-    assert view.description_at(minimap.mapToScene(10.0, 4.0)).startswith("40")
+    assert view.description_at(minimap.mapToScene(10.0, 6.0)).startswith("40")
     view.show_result(make_result(hidden_size=4, timesteps=4000), "manual")
     assert minimap.ticks == []
