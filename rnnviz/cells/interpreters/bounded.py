@@ -110,7 +110,7 @@ class BoundedLayer:
         self, parameters: Mapping[str, FloatArray], kind: str, gates: tuple[str, ...], chosen: Sequence[str]
     ) -> _Rows:
         size = len(parameters["i2h_bias"]) // len(self.cell.gates)
-        rows = np.concatenate([gates.index(gate) * size + self.units for gate in chosen])
+        rows = np.array([gates.index(gate) * size + self.units for gate in chosen], np.intp).ravel()
         weight = np.ascontiguousarray(parameters[f"{kind}_weight"][rows].T.astype(np.float64))
         return _Rows(weight, self._magnitude(weight), parameters[f"{kind}_bias"][rows].astype(np.float64))
 

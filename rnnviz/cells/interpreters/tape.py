@@ -82,8 +82,8 @@ class RecordedStep:
                 for arg, gradient in zip(node.args, self._vjp(node, owed[node]), strict=True):
                     add(arg, gradient)
             if node in owed and node.op == "recurrent":
-                weights[node.name] = weights[node.name] + owed[node].T @ self._known[node.args[0]]
-                biases[node.name] = biases[node.name] + owed[node].sum(axis=0)
+                weights[node.name] = weights[node.name] + _outer(owed[node], self._known[node.args[0]])
+                biases[node.name] = biases[node.name] + np.atleast_2d(owed[node]).sum(axis=0)
         of_leaf: dict[tuple[str, str], FloatArray] = {(node.op, node.name): gradient for node, gradient in owed.items()}
         u, v, state, parameters = (
             {name: of_leaf.get((op, name), np.zeros_like(array)) for name, array in arrays.items()}
@@ -109,11 +109,16 @@ class RecordedStep:
             case "recurrent":
                 return (d @ self._layer.weights[node.name],)
             case "matrix":
-                return d.T @ args[1], d @ args[0]
+                return _outer(d, args[1]), d @ args[0]
             case "activation":
                 assert node.activation is not None, node
                 return (d * node.activation.slopes(args[0], self._known[node]),)
         return ()
+
+
+def _outer(d: FloatArray, x: FloatArray) -> FloatArray:
+    """The sum over the samples of d xᵀ: (M, K) of (N, M) and (N, K), or of (M,) and (K,) that all samples share."""
+    return np.atleast_2d(d).T @ np.atleast_2d(x)
 
 
 def record_step(
