@@ -83,6 +83,7 @@ def test_each_tab_has_its_own_height(window):
     assert layout.tabs.height() == 220
 
 
+@pytest.mark.slow
 def test_folded_panes_and_heights_are_restored_at_the_next_start(make_window, supervisor):
     window = make_window(supervisor)
     window.main_layout.tabs.setCurrentIndex(2)
@@ -113,6 +114,7 @@ def is_extended(toolbar) -> bool:
     return toolbar.findChild(QToolButton, "qt_toolbar_ext_button").isVisible()
 
 
+@pytest.mark.slow
 def test_a_small_window_has_every_control_and_lanes_of_a_fair_size(make_window, supervisor, qtbot):
     window = make_window(supervisor, (800, 560))
     assert window.lanes.width() > 400
@@ -141,6 +143,7 @@ def test_the_first_window_fits_the_screen_with_its_frame(make_window, supervisor
     assert window.height() <= room.height() - 40
 
 
+@pytest.mark.slow
 def test_controls_of_the_toolbar_stay_where_they_are(run_config, window):
     def places() -> list[int]:
         bar = window.toolbar
@@ -159,6 +162,7 @@ def test_controls_of_the_toolbar_stay_where_they_are(run_config, window):
     assert places() == before
 
 
+@pytest.mark.slow
 def test_a_presentation_shows_lanes_banner_and_caption_until_escape(window, qtbot):
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         window.guide.open(lesson_entries()[1])
@@ -186,21 +190,22 @@ def test_a_presentation_shows_lanes_banner_and_caption_until_escape(window, qtbo
     window.guide.leave()
 
 
+@pytest.mark.slow
 def test_text_size_applies_to_every_view_at_once_and_is_saved(window, settings, qtbot):
     lanes, table = window.lanes, window.views[1]
     color_bar, axis = lanes._canvas.color_bar, lanes._canvas.axis
     usual = window.font().pointSizeF()
     bar, rows, label = color_bar.size().width(), table.fontMetrics().height(), axis.label.font().pointSizeF()
-    for _ in range(5):
-        window.actions_["text_larger"].trigger()
+    window._settings.text_size = 175
+    window.actions_["text_larger"].trigger()
     qtbot.waitUntil(window.updatesEnabled)
     assert window._settings.text_size == 200
     assert window.font().pointSizeF() == pytest.approx(2.0 * usual)
     assert table.fontMetrics().height() > 1.8 * rows
     assert color_bar.size().width() > 1.8 * bar
     assert axis.label.font().pointSizeF() == pytest.approx(2.0 * label)
-    for _ in range(20):
-        window.actions_["text_smaller"].trigger()
+    window._settings.text_size = 80
+    window.actions_["text_smaller"].trigger()
     assert window._settings.text_size == 80
     window.actions_["text_reset"].trigger()
     qtbot.waitUntil(window.updatesEnabled)
@@ -208,6 +213,7 @@ def test_text_size_applies_to_every_view_at_once_and_is_saved(window, settings, 
     assert color_bar.size().width() == bar
 
 
+@pytest.mark.slow
 def test_a_saved_text_size_is_used_at_the_next_start(make_window, settings, supervisor, qapp):
     usual = qapp.font().pointSizeF()
     settings.text_size = 150

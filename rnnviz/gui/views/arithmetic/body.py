@@ -48,9 +48,10 @@ class Body(QSplitter):
     def _divide(self) -> None:
         if not self._by_hand:
             plot = max(self.plot.minimumSizeHint().width(), self.width() // _PLOT_SHARE - _PLOT_LESS)
+            room = self.width() - 2 * self.handleWidth()
             # In a narrow window the cards scroll, so that the terms stay readable.
-            cards = min(self.cards.natural_width, (self.width() - plot) * _CARDS_PERCENT // 100)
-            self.setSizes([cards, max(self.width() - cards - plot, 1), plot])
+            cards = min(self.cards.natural_width, (room - plot) * _CARDS_PERCENT // 100)
+            self.setSizes([cards, max(room - cards - plot, 1), plot])
 
     def _keep(self) -> None:
         self._by_hand = True
