@@ -11,7 +11,7 @@ _GAP = 6.0
 _GAP_OF_CHARACTERS = 1.0
 """Gap between single characters, as narrow as in a text."""
 _MOST_FIT = 0.95
-"""Share of the characters that must fit, so that a rare wide one does not widen all gaps."""
+"""Share of the labels that must fit, so that a rare wide one does not widen all gaps."""
 _SAMPLED = 400
 _WIDEST = 36.0
 """Width in pixels from which a label is elided instead of omitted; a number needs the same width."""
@@ -56,20 +56,17 @@ class TickLabels:
         """
         if self._reads_as_text(pitch, metrics):
             return 1
-        characters = metrics.advance("0") * self._longest
-        # A character may be as wide as it is tall.
-        needed = max(characters, metrics.height * min(self._longest, 2))
-        return tick_step((min(needed, _WIDEST) + _GAP) / pitch)
+        return tick_step((min(self._typical_width(metrics), _WIDEST) + _GAP) / pitch)
 
     def _reads_as_text(self, pitch: float, metrics: Metrics) -> bool:
         """Whether every character fits; with gaps, characters must not look adjacent."""
-        return self._longest == 1 and self._character_width(metrics) + _GAP_OF_CHARACTERS <= pitch
+        return self._longest == 1 and self._typical_width(metrics) + _GAP_OF_CHARACTERS <= pitch
 
-    def _character_width(self, metrics: Metrics) -> float:
-        """Width that most characters need, measured once per font from a subset of the text."""
+    def _typical_width(self, metrics: Metrics) -> float:
+        """Width that most labels need, measured once per font from a subset."""
         if self._typical is None or self._typical[0] != metrics.height:
             sample = [name for name in self.names[:: max(1, len(self.names) // _SAMPLED)] if name]
-            widths = sorted(metrics.advance(visible(name)) for name in sample)
+            widths = sorted(metrics.advance(visible(name[:_LONGEST])) for name in sample)
             widest = widths[min(floor(_MOST_FIT * len(widths)), len(widths) - 1)] if widths else metrics.height
             self._typical = metrics.height, widest
         return self._typical[1]

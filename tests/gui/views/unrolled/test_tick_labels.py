@@ -51,6 +51,12 @@ def test_every_character_is_drawn_where_it_fits_and_some_elsewhere() -> None:
     assert {name.timestep % (far[1].timestep - far[0].timestep) for name in far} == {0}
 
 
+def test_words_that_fit_are_not_thinned_for_a_rare_long_one() -> None:
+    words = ("the", "cat", "sat", "on") * 10 + ("extraordinarily",)
+    found = TickLabels(words).in_view(-0.5, 41.0, 41.0 * (3.0 * WIDE + 8.0), METRICS)
+    assert [name.text for name in found[:40]] == list(words[:40])
+
+
 def test_characters_are_spaced_as_in_a_text_despite_a_rare_wide_one() -> None:
     text = "ab" * 20 + "\N{GRINNING FACE}" + "ab" * 20
     metrics = Metrics(15.0, lambda text: 15.0 if text == "\N{GRINNING FACE}" else WIDE, lambda text, _width: text)
@@ -93,4 +99,7 @@ def test_only_names_in_view_are_measured() -> None:
     names = TickLabels(tuple(f"name {t}" for t in range(10_000)))
     found = names.in_view(5000.0, 30.0, 3000.0, Metrics(15.0, advance, elided))
     assert len(found) == 31
+    assert len(measured) <= 400 + 32
+    measured.clear()
+    names.in_view(5010.0, 30.0, 3000.0, Metrics(15.0, advance, elided))
     assert len(measured) <= 32
