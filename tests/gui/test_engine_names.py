@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QDialog, QMenu
 
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import display_name
@@ -14,7 +14,7 @@ from rnnviz.text.verdict_text import verdict_sentence
 
 BUG, OTHER_BUG = "bug:gates-i-f-o-g", "bug:no-h2h-bias"
 DIALOGS = {"open", "open_sweep", "open_recurrence", "new_recurrence", "new_cell", "save", "save_as", "quit", "keys"} | {
-    *("save_session", "save_session_with_files", "guide", "problem", "about", "welcome")
+    *("save_session", "save_session_with_files", "guide", "problem", "about", "welcome", "edit_code", "export_picture")
 }
 
 
@@ -43,8 +43,10 @@ def assert_same_engines(window: MainWindow) -> None:
         assert display_name(str(session.engine)) in names
     assert window.toolbar.candidate.currentData() == candidate
     assert window.verdict._words == verdict_sentence(result, candidate)
-    tables = [view for view in window.views if isinstance(view, VectorTable)]
-    assert [table.model._compared for table in tables] == [(result.reference.engine, candidate)]
+    for table in window.views:
+        # A folded pane catches up when it is shown.
+        if isinstance(table, VectorTable) and table.isVisible():
+            assert table.model._compared == (result.reference.engine, candidate)
 
 
 def run(qtbot: Any, window: MainWindow, *candidates: str, hidden_size: int = 3) -> None:
@@ -95,6 +97,9 @@ def test_every_command_leaves_the_same_engines_in_every_view(qtbot: Any, window:
                 window.session.set_engine(engine)
             window.actions_[command.id].trigger()
             QApplication.processEvents()
+            for opened in (*window.findChildren(QDialog), *window.findChildren(QMenu)):
+                if opened.isVisible():
+                    opened.close()
             qtbot.waitUntil(lambda: not window.runner.busy and not window.control.auto_run.due, timeout=20_000)
             assert_same_engines(window)
         window.player.pause()
