@@ -139,7 +139,10 @@ class OwnRecurrence:
     def _store(self, task: LayerTask, t: int, lines: Arrays, add_line: AddLine | None) -> None:
         """Store the returned lines, for which the first call makes room."""
         if self._lines is None:
-            self._lines = {name: add_line(name, array.shape[-1]) if add_line else None for name, array in lines.items()}
+            try:
+                self._lines = {n: add_line(n, array.shape[-1]) if add_line else None for n, array in lines.items()}
+            except OSError as error:
+                raise self._unfit(f"the returned lines cannot be stored: {error.strerror}") from error
         for name, series in self._lines.items():
             if series is not None:
                 series[task.lane][t] = lines[name]
@@ -167,6 +170,8 @@ class OwnRecurrence:
 
     def _returned_lines(self, task: LayerTask, lines: dict[Any, Any], state: Arrays, where: str) -> Arrays:
         """The lines by name, which must be lines of the cell, and the same in every call."""
+        if not lines and not self._lines:
+            return {}
         known = {name: node for name, node in graph_of(task.cell).values.items() if name not in state}
         for name in lines:
             if type(name) is not str or name not in known:

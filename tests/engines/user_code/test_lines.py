@@ -1,5 +1,6 @@
 """Lines that a custom step returns beside its states: stored, compared, and narrowed to the first that differs."""
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,17 @@ def test_lines_that_the_cell_does_not_have_are_refused(lines: str, said: str, tm
     with pytest.raises(RecurrenceError) as caught:
         computed(inputs, code, tmp_path)
     assert str(caught.value) == f"{tmp_path / 'mine.py'}, line 1: {said}"
+
+
+def test_a_full_disk_is_reported_in_a_sentence(tmp_path: Path) -> None:
+    inputs = inputs_of({"timesteps": 2, "batch_size": 2}, cell="gru", hidden_size=4)
+    own = OwnRecurrence(written(tmp_path, starter("gru")))
+
+    def add_line(name: str, units: int) -> FloatArray:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(RecurrenceError, match="the returned lines cannot be stored: No space left on device"):
+        run_stack(inputs, empty_trace(inputs, cell=False), own.run_layer(add_line), lambda done: None)
 
 
 def test_a_run_names_the_line_in_its_verdict_summary_report_and_arithmetic(tmp_path: Path, run_shared: Run) -> None:
