@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.export.widget_render import flush_scene_updates
-from rnnviz.gui.theme.palettes import THEMES, ThemeName
+from rnnviz.gui.theme.palettes import THEMES, Theme, ThemeName
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.legend import LegendKey
 from rnnviz.verify.result import RunResult
@@ -91,6 +91,7 @@ class Figure(QWidget):
         layout.setContentsMargins(6, 6, 6, 6)
         for part, stretch in ((self._title, 0), (self._copy, 1), (self._caption, 0)):
             layout.addWidget(part, stretch)
+        self._theme: Theme | None = None
         self._copy.show_result(result, candidate)
         self._copy.show_location(location)
         _copy_choices(view, self._copy)
@@ -101,8 +102,11 @@ class Figure(QWidget):
         theme = THEMES[options.theme]
         palette = theme.palette()
         palette.setColor(QPalette.ColorRole.Window, theme.color("base"))
-        self.setPalette(palette)
-        self._copy.apply_theme(theme)
+        if theme is not self._theme:
+            # The colors of every value are computed again.
+            self._theme = theme
+            self.setPalette(palette)
+            self._copy.apply_theme(theme)
         for label, text in ((self._title, title), (self._caption, caption)):
             label.setText(text)
             label.setVisible(bool(text))
