@@ -21,7 +21,7 @@ from rnnviz.verify.compare import Comparison
 HEIGHT = 15.0
 """Height of the strip, also for badges; the map itself is lower."""
 _MAP = 8.0
-_TRACK, _NARROWEST = 3.0, 6.0
+_TRACK, _NARROWEST, _WIDE_STEP = 3.0, 6.0, 3.0
 
 
 class Minimap(QGraphicsWidget):
@@ -71,7 +71,10 @@ class Minimap(QGraphicsWidget):
 
     @property
     def ticks(self) -> list[int]:
-        """Pixels with mismatches."""
+        """Pixels with mismatches; none while the lanes show every time step wide enough for its own marks."""
+        geometry = self._geometry
+        if geometry is None or (self.part.isNull() and geometry.pitch >= _WIDE_STEP):
+            return []
         return self._pixels[1]
 
     def words(self) -> str:

@@ -137,7 +137,8 @@ class SelectionItem:
             return
         x, y, width, height = geometry.rect(first)
         numbered = geometry.font_pixels(geometry.stack.lane_rect(first.lane)) > 0
-        across = _NARROW_POINTER if numbered else _POINTER
+        # Between boxes there is space; else a neighbor's digits are there.
+        across = _NARROW_POINTER if numbered and not geometry.boxes else _POINTER
         tall = _TALLEST_POINTER if not numbered else min(height, _TALLEST_POINTER)
         self.first.from_right = x < across
         left = x + width if self.first.from_right else x - across
