@@ -7,7 +7,7 @@ import pytest
 
 from rnnviz.cells import CellSpec, Step, Values
 from rnnviz.cells.activations import sigmoid, tanh
-from rnnviz.cells.interpreters.arrays import ArrayBlock, ArrayLayer, gate_parts, step_values
+from rnnviz.cells.interpreters.arrays import ArrayBlock, ArrayLayer, gate_parts, reordered_rows, step_values
 from rnnviz.cells.interpreters.graph import Node, trace
 from rnnviz.cells.lstm import LSTM
 from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer
@@ -91,3 +91,10 @@ def test_a_carried_state_may_read_all_units_of_the_previous_one(backward: bool) 
     found = followed(layer, hidden, backward=backward)
     np.testing.assert_allclose(found["c"], np.stack([values["c"] for values in expected])[order], rtol=0.0, atol=1e-13)
     np.testing.assert_allclose(found["last.c"], state["c"], rtol=0.0, atol=1e-13)
+
+
+def test_rows_of_gates_in_another_order() -> None:
+    rows = np.arange(8.0).reshape(4, 2)
+    expected = [[4.0, 5.0], [6.0, 7.0], [0.0, 0.0], [0.0, 0.0], [0.0, 1.0], [2.0, 3.0]]
+    np.testing.assert_array_equal(reordered_rows(rows, ("i", "o"), ("o", "f", "i")), expected)
+    np.testing.assert_array_equal(reordered_rows(rows, ("i", "o"), ("o",)), rows[2:])
