@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QToolButton
 
@@ -191,13 +192,18 @@ def test_a_presentation_shows_lanes_banner_and_caption_until_escape(window, qtbo
 
 
 @pytest.mark.slow
-def test_text_size_applies_to_every_view_at_once_and_is_saved(window, settings, qtbot):
+def test_text_size_applies_to_every_view_at_once_and_is_saved(window, monkeypatch, qtbot):
     lanes, table = window.lanes, window.views[1]
     color_bar, axis = lanes._canvas.color_bar, lanes._canvas.axis
     usual = window.font().pointSizeF()
     bar, rows, label = color_bar.size().width(), table.fontMetrics().height(), axis.label.font().pointSizeF()
-    window._settings.text_size = 175
-    window.actions_["text_larger"].trigger()
+    window._settings.text_size = 150
+    both = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+    QTest.keyClick(lanes, Qt.Key.Key_Plus, both)
+    assert window._settings.text_size == 175
+    # Where + needs Shift, the same keys mean Ctrl++ to Qt.
+    monkeypatch.setattr(QGuiApplication, "keyboardModifiers", lambda: both)
+    window.actions_["zoom_in"].trigger()
     qtbot.waitUntil(window.updatesEnabled)
     assert window._settings.text_size == 200
     assert window.font().pointSizeF() == pytest.approx(2.0 * usual)

@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.code_commands import CodeCommands
 from rnnviz.gui.commands.explain_controller import ExplainController
@@ -79,6 +82,14 @@ class CommandHost(Protocol):
         """Close the window."""
 
 
+def _zoom_in(window: CommandHost) -> None:
+    # Where + needs Shift, Qt reports Ctrl+Shift++ as Ctrl++.
+    if QGuiApplication.keyboardModifiers() & Qt.KeyboardModifier.ShiftModifier:
+        window.step_text_size(1)
+    else:
+        window.lanes.zoom_time(_ZOOM)
+
+
 def handlers(window: CommandHost) -> dict[str, Callable[[], object]]:
     """Functions of all commands, by command id."""
     cursor = window.selection
@@ -129,7 +140,7 @@ def handlers(window: CommandHost) -> dict[str, Callable[[], object]]:
         "quantity_previous": lambda: window.toolbar.colors.step(-1),
         "order_next": next_order(window.session),
         "color_range": lambda: window.lanes.offer_color_range(),
-        "zoom_in": lambda: window.lanes.zoom_time(_ZOOM),
+        "zoom_in": lambda: _zoom_in(window),
         "zoom_out": lambda: window.lanes.zoom_time(1.0 / _ZOOM),
         "fit": lambda: window.lanes.fit(),
         "part_next": lambda: move_to_part((window.toolbar, *window.main_layout.parts), forward=True),
