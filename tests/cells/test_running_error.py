@@ -7,7 +7,25 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rnnviz.cells.activations import FloatArray, linear, relu, sigmoid, tanh
+from rnnviz.cells.activations import (
+    Activation,
+    FloatArray,
+    affine,
+    clip,
+    elu,
+    gelu,
+    hard_sigmoid,
+    hard_tanh,
+    keras_hard_sigmoid,
+    leaky_relu,
+    linear,
+    relu,
+    selu,
+    sigmoid,
+    softplus,
+    swish,
+    tanh,
+)
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, exact, pre_activation
 
 EPS = float(np.finfo(np.float32).eps)
@@ -277,3 +295,37 @@ def test_reshaping_keeps_a_pre_activation_one() -> None:
 def test_the_linear_activation_is_the_number_itself() -> None:
     part = pre_activation(as_arrays(1.0, -2.0), as_arrays(3.0, 4.0), 5, LARGEST, EPS)
     np.testing.assert_array_equal((linear(part) + linear(part)).bound, 2.0 * part.bound)
+
+
+@pytest.mark.parametrize(
+    ("activation", "points"),
+    [
+        (relu, [0.0]),
+        (leaky_relu, [0.0]),
+        (elu.with_constants(0.5), [0.0]),
+        (selu, [0.0]),
+        (hard_tanh, [-1.0, 1.0]),
+        (clip.with_constants(0.25), [-0.25, 0.25]),
+        (hard_sigmoid, [-2.5, 2.5]),
+        (keras_hard_sigmoid, [-3.0, 3.0]),
+    ],
+)
+def test_the_slope_of_a_kink_is_that_on_its_left(activation: Activation, points: list[float]) -> None:
+    x = np.array(points)
+    y = activation.values(x)
+    np.testing.assert_allclose(activation.slopes(x, y), (y - activation.values(x - 1e-6)) / 1e-6, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("x", [-3.0, 0.5, 40.0])
+def test_rounding_of_an_activation_without_limits(x: float) -> None:
+    """Of an exact argument: by its result, of swish and gelu by the argument, and with the constant that it adds."""
+    eps, p = 2.0**-23, np.array([x])
+    for activation, magnitude in (
+        (softplus, np.logaddexp(x, 0.0)),
+        (leaky_relu, max(x, -0.01 * x)),
+        (affine.with_constants(2.0, 3.0), 3.0 + abs(2.0 * x + 3.0)),
+        (swish, abs(x)),
+        (gelu, abs(x)),
+    ):
+        bound = BoundedArray(p, np.zeros(1), eps).activated(activation).bound
+        np.testing.assert_allclose(bound, eps * (1.0 + magnitude), rtol=1e-12)
