@@ -50,7 +50,7 @@ def test_an_exported_run_is_a_recording_of_each_of_its_engines(
     assert found["diagnosis"] == ["update-gate-inverted"]
     assert (found["audit"][name]["verdict"], found["audit"][name]["coverage"]) == ("wrong", 1.0)
     with outputs["csv"].open(encoding="utf-8", newline="") as rows:
-        assert next(csv.reader(rows))[5:7] == ["manual", name]
+        assert next(csv.reader(rows))[5:7] == ["manual", "made.npz#bug:update-gate-inverted"]
     with np.load(outputs["npz"], allow_pickle=False) as again, np.load(archive, allow_pickle=False) as first:
         for kind in ("hidden", "output", "state"):
             expected = first[f"bug:update-gate-inverted.{kind}"]
