@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from rnnviz.core.words import wrapped
 from rnnviz.gui.lessons.left_column import LeftColumn
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.splitter_state import divide_as
@@ -48,7 +49,7 @@ class FoldHandle(QToolButton):
         self.setAutoRaise(True)
         self.setObjectName("fold_handle")
         self.setAccessibleName(name)
-        self.setToolTip(why)
+        self.setToolTip(wrapped(why))
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         if edge != Qt.Edge.BottomEdge:
             self.setFixedWidth(_HANDLE)

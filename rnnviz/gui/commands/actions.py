@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from rnnviz.core.words import wrapped
 from rnnviz.gui.commands.table import COMMANDS, Command
 from rnnviz.gui.theme.icons import Icons
 
@@ -71,7 +72,7 @@ def _action(command: Command, window: QWidget) -> QAction:
     action = QAction(command.text, window)
     action.setObjectName(command.id)
     action.setShortcuts([QKeySequence.fromString(keys) for keys in command.keys])
-    action.setToolTip(f"{command.why} ({shown_keys(command)})" if command.keys else command.why)
+    action.setToolTip(wrapped(f"{command.why} ({shown_keys(command)})" if command.keys else command.why))
     if command.id == "quit":
         action.setMenuRole(QAction.MenuRole.QuitRole)
     elif command.id == "about":

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QMenu, QWidget
 
+from rnnviz.core.words import wrapped
 from rnnviz.lessons.index import Lesson, LessonEntry
 
 
@@ -23,12 +24,12 @@ class LessonMenu(QMenu):
         for entry in guided:
             action = self.addAction(f"&{entry.number}  {entry.title}")
             action.setObjectName(f"guided_{entry.name}")
-            action.setToolTip(entry.summary)
+            action.setToolTip(wrapped(entry.summary))
             action.triggered.connect(lambda _checked=False, entry=entry: self.guided_chosen.emit(entry))
         if guided:
             self.addSeparator()
         for lesson in lessons:
             action = self.addAction(f"Config: {lesson.title}")
             action.setObjectName(f"lesson_{lesson.name}")
-            action.setToolTip(lesson.summary)
+            action.setToolTip(wrapped(lesson.summary))
             action.triggered.connect(lambda _checked=False, lesson=lesson: self.chosen.emit(lesson))

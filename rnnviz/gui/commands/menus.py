@@ -6,6 +6,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 
+from rnnviz.core.words import wrapped
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.lesson_menu import LessonMenu
 from rnnviz.gui.commands.recent_files import RecentFiles, RecentMenu
@@ -75,7 +76,7 @@ class MotionMenu(QMenu):
             words, why = _MOTION_WORDS[choice]
             action = self.addAction(words)
             action.setObjectName(f"motion_{choice}")
-            action.setToolTip(why)
+            action.setToolTip(wrapped(why))
             action.setData(choice)
             action.setCheckable(True)
             action.setChecked(choice == settings.motion)
@@ -102,7 +103,7 @@ class NamesMenu(QMenu):
             words, why = _NAMES_WORDS[choice]
             action = self.addAction(words)
             action.setObjectName(f"names_{choice}")
-            action.setToolTip(why)
+            action.setToolTip(wrapped(why))
             action.setData(choice)
             action.setCheckable(True)
             action.setChecked(choice == settings.names)

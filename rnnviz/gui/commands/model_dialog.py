@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.cells import CELLS
+from rnnviz.core.words import wrapped
 from rnnviz.gui.commands.dialogs import STATES, ask_file
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.io.model_formats.rnn_entry import Entry
@@ -179,7 +180,7 @@ class ModelDialog(QDialog):
 def _choice(name: str, why: str) -> QComboBox:
     made = QComboBox()
     made.setAccessibleName(name)
-    made.setToolTip(why)
+    made.setToolTip(wrapped(why))
     made.setPlaceholderText(_CHOOSE)
     return made
 

@@ -5,6 +5,7 @@ from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSlider, QToolButton, QWidget
 
 from rnnviz.core.axis_labels import UNNAMED, timestep_in_words
+from rnnviz.core.words import wrapped
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.player import FACTORS, Player
@@ -33,9 +34,11 @@ class SpeedMenu(QToolButton):
         self.setAutoRaise(True)
         self.setAccessibleName("Playback speed and order")
         self.setToolTip(
-            "Playback speed and order.\n"
-            "At 2× or slower, each step is shown in three stages: read, compute, pass on.\n"
-            "Slower: <. Faster: >."
+            wrapped(
+                "Playback speed and order.\n"
+                "At 2× or slower, each step is shown in three stages: read, compute, pass on.\n"
+                "Slower: <. Faster: >."
+            )
         )
         menu = QMenu(self)
         menu.setToolTipsVisible(True)
@@ -46,7 +49,7 @@ class SpeedMenu(QToolButton):
         menu.addSeparator()
         for order, (text, why) in _ORDERS.items():
             action = self._add(menu, self._orders, text, order)
-            action.setToolTip(why)
+            action.setToolTip(wrapped(why))
             action.triggered.connect(lambda _on=False, order=order: player.set_order(order))
         menu.addSeparator()
         for action in (self._loop, self._reveal):

@@ -6,6 +6,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QMenu, QWidget
 
+from rnnviz.core.words import wrapped
 from rnnviz.gui.settings import Settings
 
 MOST = 10
@@ -75,7 +76,7 @@ class RecentMenu(QMenu):
         paths = self._files.paths()
         for number, path in enumerate(paths, start=1):
             action = self.addAction(f"&{number % 10}  {path.name.replace('&', '&&')}")
-            action.setToolTip(str(path))
+            action.setToolTip(wrapped(str(path)))
             action.setData(path)
             action.triggered.connect(self._choose)
         if not paths:

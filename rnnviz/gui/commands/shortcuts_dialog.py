@@ -3,6 +3,7 @@
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from rnnviz.core.words import wrapped
 from rnnviz.gui.commands.actions import shown_keys
 from rnnviz.gui.commands.table import COMMANDS, MENUS
 
@@ -46,7 +47,7 @@ class _Column(QWidget):
                 keys = QLabel(shown_keys(command))
                 keys.setTextFormat(Qt.TextFormat.PlainText)
                 words = QLabel(command.text.replace("&", "").rstrip("…"))
-                words.setToolTip(command.why)
+                words.setToolTip(wrapped(command.why))
                 grid.addWidget(keys, row, 0)
                 grid.addWidget(words, row, 1)
             row += 1

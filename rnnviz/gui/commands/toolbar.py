@@ -5,6 +5,7 @@ from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QLabel, QMenu, QSizePolicy, QSpinBox, QToolBar, QToolButton, QWidget
 
 from rnnviz.core.engine_spec import display_name
+from rnnviz.core.words import wrapped
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.color_by_combo import WHY, ColorByCombo
@@ -161,8 +162,8 @@ class ToolBar(QToolBar):
 
     def _labeled(self, text: str, control: QWidget, why: str) -> None:
         label = QLabel(f"{text} ")
-        label.setToolTip(why)
-        control.setToolTip(why)
+        label.setToolTip(wrapped(why))
+        control.setToolTip(wrapped(why))
         control.setAccessibleName(text)
         self._labels.append(self.addWidget(label))
         self.addWidget(control)

@@ -4,6 +4,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QWidget
 
+from rnnviz.core.words import wrapped
 from rnnviz.gui.export.exporter import FORMATS, ExportFormat
 from rnnviz.gui.export.widget_render import SCALES
 
@@ -45,7 +46,7 @@ class ExportMenu(QMenu):
     def _add_numbers(self, kind: ExportFormat) -> QAction:
         action = self.addAction(kind.title)
         action.setObjectName(f"export_{kind.id}")
-        action.setToolTip(kind.why)
+        action.setToolTip(wrapped(kind.why))
         action.triggered.connect(lambda _checked=False: self.numbers_chosen.emit(kind))
         return action
 

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from rnnviz.core.words import wrapped
 from rnnviz.gui.app_state import Field, Session
 from rnnviz.gui.export.figure import RESOLUTIONS, SIDES_MM, Figure, FigureOptions
 from rnnviz.gui.theme.scaling import scaled
@@ -169,7 +170,7 @@ class FigureDialog(QDialog):
 def _box(name: str, why: str, choices: Sequence[tuple[str, str]]) -> QComboBox:
     made = QComboBox()
     made.setAccessibleName(name)
-    made.setToolTip(why)
+    made.setToolTip(wrapped(why))
     for text, data in choices:
         made.addItem(text, data)
     return made
@@ -178,7 +179,7 @@ def _box(name: str, why: str, choices: Sequence[tuple[str, str]]) -> QComboBox:
 def _number(name: str, why: str, limits: tuple[int, int], unit: str) -> QSpinBox:
     made = QSpinBox()
     made.setAccessibleName(name)
-    made.setToolTip(why)
+    made.setToolTip(wrapped(why))
     made.setRange(*limits)
     made.setSuffix(unit)
     return made
@@ -188,5 +189,5 @@ def _line(name: str, why: str) -> QLineEdit:
     made = QLineEdit()
     made.setMinimumWidth(scaled(220))
     made.setAccessibleName(name)
-    made.setToolTip(why)
+    made.setToolTip(wrapped(why))
     return made

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from rnnviz.core.words import wrapped
 from rnnviz.gui.help.browser import GuideBrowser
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
@@ -171,7 +172,7 @@ class GuideWindow(QWidget):
     def _add(self, text: str, place: _Place, tip: str) -> None:
         item = QListWidgetItem(text)
         item.setData(_PLACE, place)
-        item.setToolTip(tip)
+        item.setToolTip(wrapped(tip))
         self.places.addItem(item)
 
     def _choose_first(self) -> None:

@@ -6,6 +6,8 @@ from time import monotonic
 
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QWidget
 
+from rnnviz.core.words import wrapped
+
 _ESTIMATE_AFTER_SECONDS = 1.0
 
 
@@ -22,7 +24,7 @@ class ProgressRow(QWidget):
         self._bar.setFixedWidth(160)
         # On the filled half of the bar, no color of the text is legible in both themes.
         self._bar.setTextVisible(False)
-        self._bar.setToolTip(tip)
+        self._bar.setToolTip(wrapped(tip))
         self._bar.setAccessibleName(name)
         self._left = QLabel()
         self._left.setMinimumWidth(self.fontMetrics().horizontalAdvance("100%  about 59 min left"))

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from rnnviz.core.words import wrapped
 from rnnviz.gui.lessons.lesson_text import LessonText
 from rnnviz.gui.lessons.scroll_hint import ScrollHint
 from rnnviz.gui.lessons.statement_counter import StatementCounter
@@ -103,7 +104,7 @@ class LessonPane(QWidget):
         """Show a step by its index. `note` is a remark; `last` labels the Next button of the last step."""
         step, count = lesson.steps[number], len(lesson.steps)
         self.lesson_title.setText(lesson.title)
-        self.lesson_title.setToolTip(lesson.summary)
+        self.lesson_title.setToolTip(wrapped(lesson.summary))
         self.place.setText(f"step {number + 1} of {count}")
         self.dots.show_steps(tuple(each.title for each in lesson.steps), number)
         self.step_title.setText(step.title)
@@ -117,7 +118,9 @@ class LessonPane(QWidget):
         self.back.setEnabled(number > 0)
         finished = number + 1 == count
         self.next.setText(last if finished else "Next")
-        self.next.setToolTip("Finish this lesson." if finished else "Continues with the next step (Ctrl+PgDown).")
+        self.next.setToolTip(
+            wrapped("Finish this lesson." if finished else "Continues with the next step (Ctrl+PgDown).")
+        )
         self._make_rows(step.statements)
         self._count()
         self.scroll_area.verticalScrollBar().setValue(0)
@@ -145,7 +148,7 @@ class LessonPane(QWidget):
         named = ", ".join(keys[:_NAMED])
         further = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
         self.changed_note.setText(f"You have changed {named}{further}." if keys else "")
-        self.changed_note.setToolTip("\n".join(keys))
+        self.changed_note.setToolTip(wrapped("\n".join(keys)))
         self.changed_note.setVisible(bool(keys))
         self.again.setVisible(bool(keys))
 

@@ -3,6 +3,7 @@
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QToolButton, QWidget
 
+from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.lessons.statements.evaluate import StatementResult
@@ -21,7 +22,9 @@ class StatementCounter(QToolButton):
         self.setIconSize(QSize(16, 16))
         self.setAutoRaise(True)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.setToolTip("Number of this step's statements that are true for the shown values. Click to see them.")
+        self.setToolTip(
+            wrapped("Number of this step's statements that are true for the shown values. Click to see them.")
+        )
 
     def show_findings(self, findings: tuple[StatementResult | None, ...]) -> None:
         """Count the results; None is one not checked yet. The counter is hidden without statements."""

@@ -4,6 +4,7 @@ from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QAction, QFontDatabase, QGuiApplication, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
+from rnnviz.core.words import wrapped
 from rnnviz.gui.lessons.lesson_text import no_break
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
@@ -33,7 +34,7 @@ class StatementRow(QWidget):
         self._waiting = "the run has not finished"
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self.setToolTip(f"Checked on the values of this run: {statement.expression}")
+        self.setToolTip(wrapped(f"Checked on the values of this run: {statement.expression}"))
         self._icon = QLabel()
         self._icon.setFixedWidth(_ICON)
         self.mark = QLabel()
@@ -148,7 +149,7 @@ class StatementRow(QWidget):
         font.setPointSizeF(self.font().pointSizeF() * 0.92)
         label.setFont(font)
         label.setIndent(indent)
-        label.setToolTip(tooltip)
+        label.setToolTip(wrapped(tooltip))
         label.setStyleSheet(f"color: {self._theme.color(color).name()};")
         label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         label.setFocusPolicy(Qt.FocusPolicy.NoFocus)

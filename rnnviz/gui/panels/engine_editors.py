@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from rnnviz.core.config import Compare
 from rnnviz.core.engine_spec import display_name
+from rnnviz.core.words import wrapped
 from rnnviz.gui.panels.add_recording_button import AddRecordingButton
 from rnnviz.gui.panels.editors import Editor
 from rnnviz.gui.panels.widgets import ElidedCheckBox, NoWheelComboBox
@@ -141,7 +142,7 @@ class CandidatesEditor(Editor):
         box.setChecked(name in self._chosen)
         # An unavailable engine that the config names can be deselected.
         box.setEnabled(reason is None or name in self._chosen)
-        box.setToolTip(reason or f"{name}: {self._why}")
+        box.setToolTip(wrapped(reason or f"{name}: {self._why}"))
         box.setAccessibleDescription(reason or self._why)
 
     def _add(self, names: tuple[str, ...]) -> None:

@@ -7,6 +7,7 @@ from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from rnnviz.core.schema import FieldSpec, declarations
+from rnnviz.core.words import wrapped
 from rnnviz.gui.panels.editors import Editor, LineEditor, SwitchEditor
 from rnnviz.gui.panels.field_message import FieldMessage
 from rnnviz.gui.panels.field_visibility import ORDINARY, FieldState
@@ -125,6 +126,6 @@ class Field:
     def _explain(self, why: str) -> None:
         tip = f"{why or self.config_field.why}\n{self.key}"
         for widget in (self.editor.widget, self.editor.controls[0]):
-            widget.setToolTip(tip)
+            widget.setToolTip(wrapped(tip))
         if self._label is not None:
-            self._label.setToolTip(tip)
+            self._label.setToolTip(wrapped(tip))

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QToolButton, QWidget
 
 from rnnviz.core.config import Config
 from rnnviz.core.memory_budget import available_memory, demand, readable
+from rnnviz.core.words import wrapped
 from rnnviz.gui.naming import named
 from rnnviz.gui.panels.equation import equation_table, equation_words
 from rnnviz.gui.panels.field_message import FieldMessage, WrappedText
@@ -44,7 +45,9 @@ class NetworkSummary(QWidget):
         self._grid.setColumnStretch(1, 1)
         self.equation = self._text()
         self.equation.setTextFormat(Qt.TextFormat.RichText)
-        self.equation.setToolTip("Equations of each layer at every time step; x is the output of the layer below.")
+        self.equation.setToolTip(
+            wrapped("Equations of each layer at every time step; x is the output of the layer below.")
+        )
         self.equation.setContentsMargins(0, 0, 0, 4)
         self._grid.addWidget(self.equation, 0, 0, 1, 2)
         self.values: dict[str, WrappedText] = {}
@@ -101,7 +104,7 @@ class NetworkSummary(QWidget):
         for name, caption in self._captions.items():
             caption.setText(named(name))
             for widget in (caption, self.values[name]):
-                widget.setToolTip(named(_ROWS[name]))
+                widget.setToolTip(wrapped(named(_ROWS[name])))
         if self._config is not None:
             self.show_config(self._config)
 
@@ -117,8 +120,8 @@ class NetworkSummary(QWidget):
         caption = QLabel(named(name), self)
         caption.setProperty("muted", True)
         value = WrappedText(self)
-        caption.setToolTip(named(why))
-        value.setToolTip(named(why))
+        caption.setToolTip(wrapped(named(why)))
+        value.setToolTip(wrapped(named(why)))
         self._captions[name] = caption
         self.values[name] = value
         top = Qt.AlignmentFlag.AlignTop

@@ -3,6 +3,8 @@
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
+from rnnviz.core.words import wrapped
+
 
 class RestoreBar(QFrame):
     """Shows one session at a time, with buttons to restore, discard or postpone."""
@@ -48,6 +50,6 @@ class RestoreBar(QFrame):
     def _button(self, text: str, why: str) -> QPushButton:
         button = QPushButton(text)
         button.setObjectName(f"{text.lower()}_session")
-        button.setToolTip(why)
+        button.setToolTip(wrapped(why))
         button.setAutoDefault(True)
         return button

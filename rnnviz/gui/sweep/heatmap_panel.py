@@ -8,6 +8,7 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal, SignalInstance
 from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QToolTip, QVBoxLayout, QWidget
 
 from rnnviz.core import number_format
+from rnnviz.core.words import wrapped
 from rnnviz.gui.sweep.colorbar import HeatmapColorBar
 from rnnviz.gui.sweep.heatmap import Heatmap
 from rnnviz.gui.theme.palettes import Theme
@@ -99,7 +100,7 @@ class HeatmapPanel(QWidget):
         if figures is None or not figures.rows:
             return
         quantity = self._quantity
-        self.quantity.setToolTip(quantity.why)
+        self.quantity.setToolTip(wrapped(quantity.why))
         across = figures.dimensions[self.across.currentIndex()]
         down = figures.dimensions[self.down.currentIndex()]
         line = None if down is across else down
@@ -206,7 +207,7 @@ class HeatmapPanel(QWidget):
 
     def _on_pointed(self, down: int, across: int) -> None:
         text = "" if down < 0 else self.words(down, across)
-        self.map.setToolTip(text)
+        self.map.setToolTip(wrapped(text))
         if not text:
             QToolTip.hideText()
 
@@ -214,7 +215,7 @@ class HeatmapPanel(QWidget):
 def _choice(name: str, why: str) -> QComboBox:
     box = QComboBox()
     box.setAccessibleName(name)
-    box.setToolTip(why)
+    box.setToolTip(wrapped(why))
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(5)
     return box

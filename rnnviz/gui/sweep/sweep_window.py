@@ -5,6 +5,7 @@ from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSplitter, QToolBar, QVBoxLayout, QWidget
 
 from rnnviz.core import number_format
+from rnnviz.core.words import wrapped
 from rnnviz.gui.sweep.heatmap_panel import HeatmapPanel
 from rnnviz.gui.sweep.table_model import SweepModel
 from rnnviz.gui.sweep.worker import OpenedSweep
@@ -163,7 +164,7 @@ class SweepWindow(QWidget):
         action = QAction(text, self)
         action.setObjectName(icon)
         action.setShortcut(QKeySequence.fromString(keys))
-        action.setToolTip(f"{why} ({action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)})")
+        action.setToolTip(wrapped(f"{why} ({action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)})"))
         self.addAction(action)
         return action
 

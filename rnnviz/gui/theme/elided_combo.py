@@ -13,6 +13,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from rnnviz.core.words import wrapped
+
 _LONGEST = 40
 """Characters that the size hint allows for. No built-in engine has a longer name."""
 _MARGINS = 40
@@ -27,7 +29,7 @@ class ElidedComboBox(QComboBox):
         super().__init__(parent)
         self._why = why
         self.setAccessibleName(name)
-        self.setToolTip(why)
+        self.setToolTip(wrapped(why))
         self.setMinimumContentsLength(least)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
@@ -44,7 +46,7 @@ class ElidedComboBox(QComboBox):
 
     def event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.ToolTip:
-            self.setToolTip("\n".join(filter(None, (self.currentText(), self._why))))
+            self.setToolTip(wrapped("\n".join(filter(None, (self.currentText(), self._why)))))
         return bool(super().event(event))
 
     def shown_text(self) -> str:

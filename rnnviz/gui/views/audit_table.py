@@ -5,6 +5,7 @@ from PySide6.QtWidgets import QApplication, QGridLayout, QHBoxLayout, QLabel, QP
 
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core.trace_index import Location
+from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.audit_model import AuditModel, TolerancesModel
 from rnnviz.gui.views.base import ResultView
@@ -143,7 +144,7 @@ class AuditTable(ResultView):
         if comparison is not None:
             self._remark.setText(tolerance_remark(comparison))
             passing = self.tolerances_model.pairs[-1].pair
-            self.copy_button.setToolTip(f"Copies {passing}: the smallest atol that passes with this rtol.")
+            self.copy_button.setToolTip(wrapped(f"Copies {passing}: the smallest atol that passes with this rtol."))
             self.copy_button.setAccessibleDescription(self.copy_button.toolTip())
         needed = self.tolerances.fit_columns(self.tolerances_model.widest(), growing=(0,))
         self.tolerances.setFixedWidth(max(needed, 200) + 2 * self.tolerances.frameWidth() + 2)

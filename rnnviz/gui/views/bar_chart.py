@@ -7,6 +7,7 @@ from PySide6.QtGui import QBrush, QColor, QFont, QKeyEvent, QMouseEvent, QPainte
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from rnnviz.core import number_format
+from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.quantities.histogram_bins import Bars, HistogramBar
 
@@ -91,7 +92,7 @@ class BarChart(QWidget):
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         place = self._place_at(event.position())
         bar = None if place is None or self._bars is None else self._bars.bars[place]
-        self.setToolTip("" if bar is None else bar_tooltip(bar))
+        self.setToolTip(wrapped("" if bar is None else bar_tooltip(bar)))
         self.setCursor(Qt.CursorShape.PointingHandCursor if bar and bar.count else Qt.CursorShape.ArrowCursor)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:

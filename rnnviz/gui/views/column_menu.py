@@ -6,6 +6,7 @@ from PySide6.QtCore import QPoint, Signal
 from PySide6.QtWidgets import QMenu, QToolButton, QWidget
 
 from rnnviz.cells import CellSpec
+from rnnviz.core.words import wrapped
 from rnnviz.gui.settings import Settings
 from rnnviz.quantities.catalog import Choice, Quantity, per_unit_choices
 
@@ -27,8 +28,10 @@ class ColumnMenuButton(QToolButton):
         self.setAutoRaise(True)
         self.setAccessibleName("Columns of gates")
         self.setToolTip(
-            "Add columns for gates and states, computed from the reference's values. "
-            "A right click on the headings opens the same menu."
+            wrapped(
+                "Add columns for gates and states, computed from the reference's values. "
+                "A right click on the headings opens the same menu."
+            )
         )
         self._menu = QMenu(self)
         self._menu.setToolTipsVisible(True)

@@ -71,4 +71,4 @@ class ElidedLabel(QWidget):
             self._label.setText(shown)
         tip = wrapped(self._why or (self._text if shown != self._text else ""))
         if tip != self.toolTip():
-            self.setToolTip(tip)
+            self.setToolTip(wrapped(tip))

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QStackedLayout, QV
 
 from rnnviz.core import number_format
 from rnnviz.core.trace_index import Location
+from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.bar_chart import BarChart, bar_tooltip
 from rnnviz.gui.views.base import ResultView
@@ -123,7 +124,7 @@ class ErrorHistogram(ResultView):
 
     def _count(self) -> None:
         quantity = _QUANTITIES[self._choice.currentIndex()]
-        self._choice.setToolTip(quantity.why)
+        self._choice.setToolTip(wrapped(quantity.why))
         self._bars = None if self._comparison is None else quantity.bars(self._comparison)
         self.chart.show_bars(self._bars)
         self._tell()

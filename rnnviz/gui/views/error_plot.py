@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QStackedLayout, QV
 
 from rnnviz.core.indexing import lane_text
 from rnnviz.core.trace_index import Location
+from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.elided_label import ElidedLabel
@@ -190,7 +191,7 @@ class ErrorPlot(ResultView):
     def _measure(self) -> None:
         """Compute the positions of every lane on the axis, which is the same for all lanes."""
         comparison, result, quantity = self._comparison, self._result, self._quantity
-        self._choice.setToolTip(quantity.why)
+        self._choice.setToolTip(wrapped(quantity.why))
         series = None if comparison is None or result is None else error_series(result, comparison, quantity)
         self._series = series
         self._stack.setCurrentIndex(0 if series is not None else 1)

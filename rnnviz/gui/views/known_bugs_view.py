@@ -4,6 +4,7 @@ from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QStackedLayout, QVBoxLayout, QWidget
 
 from rnnviz.core.trace_index import Location
+from rnnviz.core.words import wrapped
 from rnnviz.engines.registry import KnownBug, known_bugs_of
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.base import ResultView
@@ -189,7 +190,7 @@ class KnownBugsView(ResultView):
         self._detection.setText(_DETECTIONS[found])
         self.button.setEnabled(found is not Detection.COMPUTED)
         why = f"Adds {entry.engine} as a candidate and runs: the table then shows where its errors start and spread."
-        self.button.setToolTip(why)
+        self.button.setToolTip(wrapped(why))
         self.button.setAccessibleDescription(why)
 
     def _ask(self) -> None:

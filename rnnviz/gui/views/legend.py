@@ -4,6 +4,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
 
+from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 
 _LINE = 24
@@ -22,7 +23,7 @@ class LegendKey(QAbstractButton):
         self._theme = LIGHT
         self._value = ""
         self.setText(name)
-        self.setToolTip(why)
+        self.setToolTip(wrapped(why))
         self.setAccessibleName(name)
         self.setAccessibleDescription(why)
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)

@@ -143,7 +143,7 @@ class LinkedText(QWidget):
 
     def _explain(self, link: str) -> None:
         """Show the tooltip of the link under the pointer, or else the parent's."""
-        self._primary.setToolTip(wrapped(self._links[int(link)].tip) if link else "")
+        self._primary.setToolTip(wrapped(wrapped(self._links[int(link)].tip) if link else ""))
 
 
 def markup(parts: tuple[TextPart, ...], theme: Theme, first: int = 0) -> str:

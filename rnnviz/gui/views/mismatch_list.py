@@ -5,6 +5,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QStackedLayout, QV
 
 from rnnviz.core import number_format
 from rnnviz.core.trace_index import DIRECTIONS, Location
+from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.elided_label import ElidedLabel
@@ -161,7 +162,7 @@ class MismatchList(ResultView):
 def _filter(name: str, why: str) -> QComboBox:
     box = QComboBox()
     box.setAccessibleName(name)
-    box.setToolTip(why)
+    box.setToolTip(wrapped(why))
     return box
 
 

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from rnnviz.core.indexing import lane_text, out_index
 from rnnviz.core.trace_index import Location
+from rnnviz.core.words import wrapped
 from rnnviz.gui.naming import named
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.cell_painter import blend
@@ -41,7 +42,7 @@ class OutputMapChart(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAccessibleName("Slices of output and state")
-        self.setToolTip("The lane of each slice of output and state. Point at one to highlight its places.")
+        self.setToolTip(wrapped("The lane of each slice of output and state. Point at one to highlight its places."))
 
     def show_place(self, result: RunResult | None, location: Location) -> None:
         """Show the arrays of a result at a location."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QToolButton, QWidget
 
+from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import Theme
 
@@ -56,7 +57,7 @@ class PinButton(QToolButton):
         )
         if full and not pinned:
             why = f"{MOST_PINNED} units are pinned, the maximum: unpin one first."
-        self.setToolTip(why)
+        self.setToolTip(wrapped(why))
         self.setAccessibleName(self.text())
         self.setAccessibleDescription(why)
 

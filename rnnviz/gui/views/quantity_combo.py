@@ -4,6 +4,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QWidget
 
 from rnnviz.cells import CellSpec
+from rnnviz.core.words import wrapped
 from rnnviz.quantities.catalog import Quantity, per_unit_choices
 
 
@@ -16,7 +17,7 @@ class QuantityCombo(QComboBox):
         super().__init__(parent)
         self._quantity: Quantity = "value"
         self.setAccessibleName("Quantity")
-        self.setToolTip(why)
+        self.setToolTip(wrapped(why))
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.activated.connect(lambda place: self.choose(self.itemData(place)))
 

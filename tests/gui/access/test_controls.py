@@ -84,6 +84,10 @@ def check_tooltips(window: QWidget) -> None:
         if isinstance(widget, TOLD) and not widget.toolTip() and not isinstance(widget.window(), QDialog)
     ]
     assert silent == []
+    tips = {words: widget for widget in window.findChildren(QWidget) if (words := widget.toolTip())}
+    wide = [(type(tips[words]).__name__, line) for words in tips for line in words.split("\n") if len(line) > 70]
+    # Only what cannot be broken may be wider, such as a path.
+    assert [(name, line) for name, line in wide if " " in line] == []
 
 
 def walk(first: QWidget, press: Callable[[QWidget], None]) -> list[QWidget]:

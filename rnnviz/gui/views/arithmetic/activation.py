@@ -8,6 +8,7 @@ from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from rnnviz.core import number_format
+from rnnviz.core.words import wrapped
 from rnnviz.explain.curve import ActivationCurve
 from rnnviz.explain.digit_format import format_short
 from rnnviz.gui.theme.palettes import LIGHT, Theme
@@ -37,7 +38,7 @@ class ActivationPlot(QWidget):
         """Plot another curve; None shows that the line has no activation."""
         self._curve, self._engines = curve, tuple(engines)
         self.setAccessibleName(self.words())
-        self.setToolTip(self.words())
+        self.setToolTip(wrapped(self.words()))
         self.update()
 
     def words(self) -> str:

@@ -8,6 +8,7 @@ from PySide6.QtGui import QFont, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
 from rnnviz.core.trace_index import ARROWS
+from rnnviz.core.words import wrapped
 from rnnviz.explain.provenance import Place, in_words, lane_of, notation
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import Theme
@@ -156,7 +157,7 @@ class Breadcrumbs(QWidget):
             font.setBold(here)
             button.setFont(font)
         words = in_words(self._places[at])
-        button.setToolTip(words if here else f"Go to {words}.")
+        button.setToolTip(wrapped(words if here else f"Go to {words}."))
         button.setAccessibleName(f"{words}, selected" if here else words)
 
 
@@ -172,7 +173,7 @@ def _button(name: str, why: str) -> QToolButton:
     button = QToolButton()
     button.setAutoRaise(True)
     button.setIconSize(QSize(14, 14))
-    button.setToolTip(why)
+    button.setToolTip(wrapped(why))
     button.setAccessibleName(name)
     button.setAccessibleDescription(why)
     button.setFocusPolicy(Qt.FocusPolicy.TabFocus)

@@ -4,6 +4,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
 
+from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.arithmetic.view_model import Page
 
@@ -35,7 +36,7 @@ class DivergenceLabel(QAbstractButton):
         self.setText(text)
         self.setAccessibleName(text)
         self.setAccessibleDescription("Shows the line in which they diverge." if parts else "")
-        self.setToolTip("\n".join(sentences))
+        self.setToolTip(wrapped("\n".join(sentences)))
         self.setEnabled(parts)
         self.setCursor(Qt.CursorShape.PointingHandCursor if parts else Qt.CursorShape.ArrowCursor)
         self.update()

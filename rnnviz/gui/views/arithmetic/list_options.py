@@ -3,6 +3,7 @@
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSpinBox, QWidget
 
+from rnnviz.core.words import wrapped
 from rnnviz.explain.term_table import Order, TermTable
 
 _ORDERS: tuple[tuple[str, Order, str], ...] = (
@@ -29,7 +30,9 @@ class ListOptions(QWidget):
         self.count.setRange(0, 0)
         self.count.setSpecialValueText("auto")
         self.count.setAccessibleName("Number of listed terms")
-        self.count.setToolTip("Number of largest terms to list; the rest are summed in one row (auto: as many as fit).")
+        self.count.setToolTip(
+            wrapped("Number of largest terms to list; the rest are summed in one row (auto: as many as fit).")
+        )
         self.count.valueChanged.connect(self.changed)
         label = QLabel("terms")
         label.setBuddy(self.count)

@@ -5,6 +5,7 @@ from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from rnnviz.core import number_format
+from rnnviz.core.words import wrapped
 from rnnviz.explain.digit_format import format_short
 from rnnviz.explain.input_source import InputSource
 from rnnviz.gui.theme.palettes import Theme
@@ -43,7 +44,7 @@ class SourcePage(QWidget):
 
     def show_origin(self, origin: InputSource) -> None:
         self._value.setText(f"{origin.name} = {format_short(float(origin.value))}")
-        self._value.setToolTip(number_format.full(origin.value))
+        self._value.setToolTip(wrapped(number_format.full(origin.value)))
         self._value.setAccessibleName(self._value.text())
         self._heading.setText(origin.heading)
         self._description.setText("\n".join((*origin.sentences, f"In full: {number_format.full(origin.value)}")))

@@ -9,6 +9,7 @@ from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QInputDialog, QMenu, QWidget
 
 from rnnviz.core.trace_index import Lane
+from rnnviz.core.words import wrapped
 from rnnviz.gui.views.unrolled.colormap import rounded_up
 from rnnviz.gui.views.unrolled.geometry import Geometry
 from rnnviz.gui.views.unrolled.pixel_grid import Scale
@@ -105,7 +106,7 @@ class ColorRange(QObject):
         for name, (title, why) in RANGES.items():
             action = QAction(title, group)
             action.setObjectName(f"range_{name}")
-            action.setToolTip(why)
+            action.setToolTip(wrapped(why))
             action.setData(name)
             action.setCheckable(True)
             action.setChecked(name == self.limit.name)

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.core.number_format import count
+from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.quantities.range_query import MOST, THRESHOLD, Match, Query, Selection
 
@@ -53,7 +54,7 @@ class RangePanel(QFrame):
         self.slider.setRange(-_STEPS, _STEPS)
         self.slider.setValue(round(THRESHOLD * _STEPS))
         self.slider.setAccessibleName("Threshold")
-        self.slider.setToolTip(why)
+        self.slider.setToolTip(wrapped(why))
         self.box = QDoubleSpinBox()
         self.box.setRange(-1e6, 1e6)
         self.box.setDecimals(2)
@@ -61,7 +62,7 @@ class RangePanel(QFrame):
         self.box.setValue(THRESHOLD)
         self.box.setKeyboardTracking(False)
         self.box.setAccessibleName("Threshold, exactly")
-        self.box.setToolTip(why)
+        self.box.setToolTip(wrapped(why))
         self.slider.valueChanged.connect(lambda value: self.box.setValue(value / _STEPS))
         self.box.valueChanged.connect(self._on_threshold)
         self._units = QLabel()
@@ -69,8 +70,10 @@ class RangePanel(QFrame):
         self.ranges = QListWidget()
         self.ranges.setAccessibleName("Other ranges")
         self.ranges.setToolTip(
-            f"Where at least {MOST:.0%} of these units are on, most similar first. The score is 1 for a range of the "
-            "same length in which exactly the same units are on. Choose one to go to it."
+            wrapped(
+                f"Where at least {MOST:.0%} of these units are on, most similar first. The score is 1 for a range of "
+                "the same length in which exactly the same units are on. Choose one to go to it."
+            )
         )
         self.ranges.itemActivated.connect(self._choose)
         self.ranges.itemClicked.connect(self._choose)

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QMenu, QWidget
 
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.number_format import count
+from rnnviz.core.words import wrapped
 from rnnviz.gui.jobs.latest_task import LatestTask
 from rnnviz.quantities.unit_order import ORDERS, SAMPLED, LaneOrders, OrderKey, OrderName, find_orders, order_effort
 from rnnviz.verify.result import RunResult
@@ -86,7 +87,7 @@ class UnitOrderWorker(QObject):
         group = QActionGroup(menu)
         for name, (title, why) in ORDERS.items():
             action = QAction(f"By {title}", group)
-            action.setToolTip(why)
+            action.setToolTip(wrapped(why))
             action.setData(name)
             action.setCheckable(True)
             action.setChecked(name == self.name)
