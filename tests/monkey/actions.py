@@ -2,8 +2,8 @@
 
 from PySide6.QtCore import Qt
 
-ENDS = ("quit",)
-"""Commands that would end the walk."""
+ENDS = ("quit", "edit_code")
+"""Commands that would end the walk, or start another program."""
 KEYS = (
     *(Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End),
     *(Qt.Key.Key_PageUp, Qt.Key.Key_PageDown, Qt.Key.Key_Tab, Qt.Key.Key_Backtab, Qt.Key.Key_Return, Qt.Key.Key_Space),
