@@ -14,6 +14,7 @@ from rnnviz.gui.views.unrolled.colormap import rounded_up
 from rnnviz.gui.views.unrolled.geometry import Geometry
 from rnnviz.gui.views.unrolled.pixel_grid import Scale
 from rnnviz.gui.views.unrolled.render_state import RenderState
+from rnnviz.gui.views.unrolled.visible_values import initial_timestep
 from rnnviz.quantities.level_of_detail import Bins
 
 RangeName: TypeAlias = Literal["auto", "lane", "all", "fixed"]
@@ -26,6 +27,8 @@ RANGES: dict[RangeName, tuple[str, str]] = {
 }
 _TIMES, _UNITS = 128, 32
 """Resolution at which the largest value is read: coarser than the screen's, from the levels of a long trace."""
+_ENDS = 1, 1.5, 2, 3, 4, 5, 6, 8
+"""Ends of the range, times a power of ten: at most half as large again as the largest value."""
 _DECIMALS, _MOST = 9, 1e9
 _WORD = re.compile(r"colors ([a-z]+) ([0-9.]+(?:e[+-]?[0-9]+)?)")
 
@@ -61,21 +64,24 @@ def largest_of(shown: RenderState, geometry: Geometry, limit: Limit, selected: L
         return None
     if limit.name == "lane":
         times = range(shown.result.shape[2])
-        parts = [(selected, range(shown.rows(selected)))]
+        parts = [(selected, range(shown.rows(selected)), geometry.boxes)]
     else:
         times = geometry.timesteps_in_view()
         in_view = [lane_rect for lane_rect in geometry.lane_rects_in_view() if lane_rect.lane.layer is not None]
-        parts = [(lane_rect.lane, geometry.rows_in_view(lane_rect)) for lane_rect in in_view]
+        parts = [
+            (one.lane, geometry.rows_in_view(one), initial_timestep(shown, geometry, one) is not None)
+            for one in in_view
+        ]
     largest = 0.0
-    for lane, rows in parts if times else ():
+    for lane, rows, with_initial in parts if times else ():
         for side in shown.sides:
             values = side.colors.read(lane, _bins(times, _TIMES), _bins(rows, _UNITS)).values
             finite = np.abs(values[np.isfinite(values)])
             largest = max(largest, float(finite.max(initial=0.0)))
-        initial = shown.initial(lane) if geometry.boxes and not shown.differs(lane) else None
+        initial = shown.initial(lane) if with_initial and not shown.differs(lane) else None
         if initial is not None:
             largest = max(largest, float(np.abs(initial).max(initial=0.0)))
-    return rounded_up(largest) if largest > 0.0 else None
+    return rounded_up(largest, _ENDS) if largest > 0.0 else None
 
 
 def _bins(cells: range, most: int) -> Bins:

@@ -4,6 +4,7 @@ A value is mapped to an index into a table of 256 colors: 250 of a color map, an
 of the scale, NaN, and both infinities, which are also hatched.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, floor, log10
@@ -75,12 +76,12 @@ class ColorScale:
         return indices
 
 
-def rounded_up(value: float) -> float:
-    """The smallest of 1, 2 and 5 times a power of ten that is at least `value`."""
+def rounded_up(value: float, factors: Sequence[float] = (1, 2, 5)) -> float:
+    """The smallest product of a factor and a power of ten that is at least `value`."""
     power = floor(log10(value))
     return next(
         number
-        for number in (float(f"{factor}e{exponent}") for exponent in (power, power + 1) for factor in (1, 2, 5))
+        for number in (float(f"{factor}e{exponent}") for exponent in (power, power + 1) for factor in factors)
         if number >= value
     )
 

@@ -11,6 +11,7 @@ from rnnviz.gui.theme.palettes import DARK, LIGHT
 from rnnviz.gui.views.unrolled.color_range import Limit, limit_of
 from rnnviz.gui.views.unrolled.colormap import rounded_up
 from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.gui.views.unrolled.visible_values import initial_timestep
 from tests.factories import make_result
 
 
@@ -21,6 +22,10 @@ def edit(trace: Trace) -> None:
     trace.hidden[0, 0, 200:, 0, 3] = 0.3
     trace.hidden[1, 0, :, 0, 3] = 0.7
     trace.hidden[1, 0, :, 1, 3] = 0.9
+
+
+def flat(trace: Trace) -> None:
+    trace.hidden[...] = 0.125
 
 
 def end(view: UnrolledView) -> float:
@@ -38,12 +43,12 @@ def test_each_choice_covers_its_values(qtbot: Any, view: UnrolledView) -> None:
     result = make_result(hidden_size=8, timesteps=400, num_layers=2, edits={"manual": edit})
     view.show_result(result, "manual")
     view.show_engine("manual")
-    assert end(view) == 1.0
+    assert end(view) == 0.8
     choose = view.color_range.choose
     choose(Limit("lane"))
-    assert end(view) == 0.5
+    assert end(view) == 0.4
     view.show_location(Location(layer=1))
-    qtbot.waitUntil(lambda: end(view) == 1.0)
+    qtbot.waitUntil(lambda: end(view) == 0.8)
     view.show_location(Location())
     choose(Limit("fixed", 0.3))
     assert end(view) == 0.3
@@ -55,7 +60,7 @@ def test_each_choice_covers_its_values(qtbot: Any, view: UnrolledView) -> None:
     view.box.pan_asked.emit(1e6, -1e6)
     view._match_colors()
     lanes = {rect.lane for rect in view.geometry_in_view.lane_rects_in_view()}
-    assert (Lane(1) in lanes, end(view)) in ((False, 0.2), (True, 1.0))
+    assert (Lane(1) in lanes, end(view)) in ((False, 0.2), (True, 0.8))
     view.show_color_by("error_ratio")
     assert view.color_bar.ticks()[-1][0] >= 10.0
 
@@ -100,3 +105,18 @@ def test_ticks_are_round_and_signs_true(view: UnrolledView) -> None:
 def test_zero_has_a_tone_of_its_own(theme: Any) -> None:
     assert theme.diverging[3] != theme.base
     assert theme.sequential[0] != theme.base
+
+
+def test_an_initial_state_counts_where_its_column_is_in_view(view: UnrolledView) -> None:
+    view.resize(900, 500)
+    view.show_result(make_result(hidden_size=2, timesteps=6, edits={"manual": flat}), "manual")
+    view.show_engine("manual")
+    ends = {}
+    for zoom in (1.0, 2.0):
+        view.box.time_zoom_asked.emit(zoom, 1e6)
+        view._match_colors()
+        geometry = view.geometry_in_view
+        in_view = [initial_timestep(view._shown, geometry, rect) for rect in geometry.lane_rects_in_view()]
+        ends[any(timestep is not None for timestep in in_view)] = end(view)
+    assert ends[False] == 0.15
+    assert ends[True] > 0.5
