@@ -6,7 +6,7 @@ import pytest
 from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QToolButton
+from PySide6.QtWidgets import QLabel, QToolButton
 
 from rnnviz.core.config import Compare
 from rnnviz.gui.lessons.widget_lookup import target_of
@@ -142,6 +142,12 @@ def test_the_first_window_fits_the_screen_with_its_frame(make_window, supervisor
     room = window.screen().availableSize()
     assert window.width() < room.width()
     assert window.height() <= room.height() - 40
+
+
+def test_a_toolbar_with_space_has_its_labels_from_the_start(make_window, supervisor):
+    window = make_window(supervisor, (1400, 700))
+    labels = [label.text().strip() for label in window.toolbar.findChildren(QLabel) if label.isVisible()]
+    assert {"Sample", "Color by"} <= set(labels)
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 """Toolbar: run, lesson, sample, time step, color, export."""
 
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
-from PySide6.QtGui import QAction, QResizeEvent
+from PySide6.QtGui import QAction, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QComboBox, QLabel, QMenu, QSizePolicy, QSpinBox, QToolBar, QToolButton, QWidget
 
 from rnnviz.core.engine_spec import display_name
@@ -126,6 +126,12 @@ class ToolBar(QToolBar):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self._fit()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        # Before it is shown, a control has the size hint of a style without the stylesheet.
+        self._needed.clear()
         self._fit()
 
     def _fit(self) -> None:

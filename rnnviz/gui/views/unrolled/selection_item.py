@@ -10,7 +10,7 @@ from rnnviz.gui.views.unrolled.shapes import two_toned
 
 _WIDE_COLUMN = 14.0
 _SMALLEST_BOX = 7.0
-_TINT, _TINT_BEHIND = 0.14, 0.45
+_TINT, _TINT_BEHIND = 0.10, 0.35
 """Opacity of the selected column over colors, and behind boxes."""
 _BAR = 2.0
 _POINTER, _NARROW_POINTER, _TALLEST_POINTER = 8.0, 4.0, 10.0
