@@ -131,7 +131,9 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory, shared_worker: None) -> 
 
 
 @pytest.mark.skipif(not ENGINES, reason="another engine that gives the states")
-@pytest.mark.parametrize(("cell", "states"), [("three_states", {"c", "m"}), ("projected", {"s", "q"})])
+@pytest.mark.parametrize(
+    ("cell", "states"), [pytest.param("three_states", {"c", "m"}, marks=pytest.mark.slow), ("projected", {"s", "q"})]
+)
 def test_every_state_is_compared(cell: str, states: set[str], whole_run: Callable[[str], tuple[Path, Arrays]]) -> None:
     config, _ = whole_run(cell)
     summary = json.loads((config.parent / "run.json").read_text(encoding="utf-8"))

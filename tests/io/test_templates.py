@@ -21,7 +21,7 @@ __all__ = ["run_shared"]
 NETWORK = {"cell": "lstm", "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True}
 
 
-@pytest.mark.parametrize("cell", slow_except(CELLS, "gru", "lstm_projection"))
+@pytest.mark.parametrize("cell", slow_except(CELLS, "lstm_projection"))
 def test_the_starter_of_every_cell_agrees_with_gluon_and_is_right_at_every_step(
     cell: str, tmp_path: Path, run_shared: Run
 ) -> None:

@@ -102,6 +102,7 @@ def test_stopping_kills_engines_that_never_return(tmp_path: Path, monkeypatch: p
     assert alive == []
 
 
+@pytest.mark.slow
 def test_an_engine_that_crashes_is_a_row_with_a_reason(tmp_path: Path) -> None:
     journal = tmp_path / "j"
     rows = computed(sweep(), journal, LocalScheduler(workers=1), crash_at_six)

@@ -206,6 +206,7 @@ def test_a_sweep_is_run_and_opened_again_with_its_rows(
     assert opened(path).counted == "✔ 2 agree · ✘ 2 disagree"
 
 
+@pytest.mark.slow
 def test_stop_keeps_the_rows_that_are_done(
     qtbot: Any, window: MainWindow, opened: Callable[[Path], SweepWindow], tmp_path: Path
 ) -> None:
