@@ -73,3 +73,4 @@ def test_files_of_the_same_name_have_as_few_folders_as_distinguish_them() -> Non
         "one.py",
     ]
     assert distinct_names(("mine.py", "./mine.py"))["mine.py"] == "mine.py"
+    assert distinct_names(()) == {}

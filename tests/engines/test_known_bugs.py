@@ -20,6 +20,7 @@ from rnnviz.engines.registry import find_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
 from rnnviz.verify.invariants import consistency_checks
+from tests.cells.layers import EXAMPLES
 from tests.oracles.cell_loops import in_test_of
 from tests.oracles.computed import assert_near, computed, empty_trace
 from tests.oracles.recurrence import recurrence
@@ -299,3 +300,12 @@ def test_two_deviations_go_together_unless_they_contradict_each_other() -> None:
     chained = ways[0].together_with(ways[1])
     assert chained is not None
     assert chained.together_with(ways[2]) == Fault(parameters=tuple(way.parameters[0] for way in ways))
+
+
+def test_a_known_bug_of_every_cell_keeps_its_fault_in_a_custom_cell() -> None:
+    network = Network("./mgu.py", 3, 4, custom=EXAMPLES["mgu"])
+    for name in ("no-h2h-bias", "h2h-transposed", "concat-swapped"):
+        faults = KNOWN_BUGS[name].faults(network)
+        assert faults
+        assert not any(fault.forgotten for fault in faults)
+    assert all(fault.forgotten for fault in KNOWN_BUGS["state-not-carried"].faults(network))

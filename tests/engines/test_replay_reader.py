@@ -129,6 +129,12 @@ def test_another_shape_is_refused_with_both(tmp_path: Path, name: str, axes: str
     )
 
 
+@pytest.mark.parametrize(("name", "size"), [("hidden", "P"), ("cell", "H"), ("state", "P"), ("cell_state", "H")])
+def test_a_refused_shape_names_the_size_of_the_state(tmp_path: Path, name: str, size: str) -> None:
+    inputs = network_inputs("lstm", projection_size=2)
+    assert f", N, {size}) = " in refusal(tmp_path / "a.npz", inputs, **{name: np.ones((2, 9), np.float32)})
+
+
 def test_another_shape_of_the_output_is_refused_with_the_axes_of_the_layout(tmp_path: Path) -> None:
     path, inputs = tmp_path / "a.npz", network_inputs(layout="TNC")
     assert refusal(path, inputs, output=np.ones((2, 5, 6), np.float32)) == (

@@ -261,6 +261,16 @@ def test_cell_states_are_compared_where_both_engines_give_them() -> None:
     assert shared_arrays(reference, candidate.with_arrays({"c": None})) == ["h"]
 
 
+def test_hidden_states_alone_are_compared_where_one_trace_lacks_some_of_them() -> None:
+    whole = random_trace(SHAPE).with_arrays({"i": np.ones(SHAPE)})
+    partial = replace(whole, missing=frozenset({"h", "out"}))
+    assert partial.partial
+    assert not whole.partial
+    for pair in ((whole, partial), (partial, whole)):
+        assert shared_arrays(*pair) == ["h"]
+    assert shared_arrays(whole, whole) == ["h", "i"]
+
+
 def test_gates_are_compared_where_both_engines_give_them() -> None:
     one = random_trace(SHAPE)
     gates = one.with_arrays({"i": one.hidden * 0.5, "o": one.hidden})
