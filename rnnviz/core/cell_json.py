@@ -66,7 +66,7 @@ def _activation(name: str, alpha: float, beta: float) -> Activation:
 
 def cell_to_json(cell: CellSpec) -> str:
     """A cell as JSON text; `cell_from_json` reads it."""
-    # In place of its activation each role has one of its own name.
+    # The activation of each role is a placeholder, named after the role.
     graph = trace(cell.with_activations(**{role: Activation(_ROLE + role) for role, _ in cell.activations}))
     nodes = graph.nodes
     places = {node: place for place, node in enumerate(nodes)}

@@ -186,7 +186,7 @@ class RecordedEngine:
 
         Raises an InputError as `check_recording` does.
         """
-        # The file may have been saved anew since.
+        # The file may have been saved again since.
         recording = open_recording(self._name)
         check_recording(recording, inputs)
         recorded = recording.of(inputs.network)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from PySide6.QtCore import QSize, QTimer, Signal
-from PySide6.QtGui import QAction, QCloseEvent
+from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QApplication
 
 from rnnviz.gui.app_state import Session
@@ -214,8 +214,8 @@ class MainWindow(DropWindow):
         menus.exports.window_chosen.connect(self.results.export_window)
         menus.exports.numbers_chosen.connect(self.results.export_numbers)
         menus.exports.report_chosen.connect(lambda: self.results.export_report(self.lanes))
-        menus.names.changed.connect(self._on_names)
-        menus.themes.group.triggered.connect(self._choose_theme)
+        menus.names.chosen.connect(self._on_names)
+        menus.themes.chosen.connect(self._theme_manager.choose)
         self._exports: ExportMenu = menus.exports
         fill_menu_bar(self.menuBar(), self.actions_, menus.places)
 
@@ -324,10 +324,6 @@ class MainWindow(DropWindow):
         self.panel.refresh_names()
         self.output_map.refresh_names()
         self._apply_theme(self._theme_manager.theme)
-
-    def _choose_theme(self, action: QAction) -> None:
-        self._settings.theme = action.data()
-        self._theme_manager.choose(action.data())
 
     def focusNextPrevChild(self, forward: bool) -> bool:
         return move_focus(self, forward=forward)

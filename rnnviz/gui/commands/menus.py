@@ -13,11 +13,11 @@ from rnnviz.gui.commands.recent_files import RecentFiles, RecentMenu
 from rnnviz.gui.commands.table import COMMANDS, MENUS
 from rnnviz.gui.export.export_menu import ExportMenu
 from rnnviz.gui.naming import use_names
-from rnnviz.gui.settings import MOTION_CHOICES, NAMES_CHOICES, THEME_CHOICES, Settings
+from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.reduced_motion import use_motion
 from rnnviz.lessons.index import Lesson, lesson_entries
 
-_THEME_WORDS = {"desktop": "&System", "light": "&Light", "dark": "&Dark"}
+_THEME_WORDS = {"desktop": ("&System", ""), "light": ("&Light", ""), "dark": ("&Dark", "")}
 _MOTION_WORDS = {
     "desktop": ("&System", "Reduced if the system settings turn animations off."),
     "reduced": ("&Reduced", "No fading. Playback moves at most three times per second."),
@@ -49,71 +49,39 @@ def fill_menu_bar(bar: QMenuBar, actions: Actions, insertions: Mapping[tuple[str
                 menu.addMenu(submenu)
 
 
-class ThemeMenu(QMenu):
-    """Theme: system, light or dark."""
+class ChoiceMenu(QMenu):
+    """One of several choices, saved in the setting `name`."""
 
-    def __init__(self, chosen: str, parent: QWidget | None = None) -> None:
-        super().__init__("&Theme", parent)
-        self.group = QActionGroup(self)
-        for choice in THEME_CHOICES:
-            action = self.addAction(_THEME_WORDS[choice])
-            action.setObjectName(f"theme_{choice}")
-            action.setData(choice)
-            action.setCheckable(True)
-            action.setChecked(choice == chosen)
-            self.group.addAction(action)
+    chosen = Signal(str)
 
-
-class MotionMenu(QMenu):
-    """Motion: system, reduced or full. The choice is saved in the settings."""
-
-    def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
-        super().__init__("&Motion", parent)
+    def __init__(
+        self,
+        title: str,
+        name: str,
+        words: Mapping[str, tuple[str, str]],
+        settings: Settings,
+        parent: QWidget | None = None,
+        checked: str = "",
+    ) -> None:
+        """`words` has the entry and the tooltip of each choice; `checked` is the current one, if not the saved."""
+        super().__init__(title, parent)
         self.setToolTipsVisible(True)
-        self._settings = settings
-        self._group = QActionGroup(self)
-        for choice in MOTION_CHOICES:
-            words, why = _MOTION_WORDS[choice]
-            action = self.addAction(words)
-            action.setObjectName(f"motion_{choice}")
-            action.setToolTip(wrapped(why))
+        self._settings, self._name = settings, name
+        group = QActionGroup(self)
+        for choice, (entry, why) in words.items():
+            action = self.addAction(entry)
+            action.setObjectName(f"{name}_{choice}")
+            if why:
+                action.setToolTip(wrapped(why))
             action.setData(choice)
             action.setCheckable(True)
-            action.setChecked(choice == settings.motion)
-            self._group.addAction(action)
-        self._group.triggered.connect(lambda action: self._choose(action.data()))
-        use_motion(settings.motion)
+            action.setChecked(choice == (checked or getattr(settings, name)))
+            group.addAction(action)
+        group.triggered.connect(lambda action: self._choose(action.data()))
 
     def _choose(self, choice: str) -> None:
-        self._settings.motion = choice
-        use_motion(choice)
-
-
-class NamesMenu(QMenu):
-    """Names of parameters, outputs and states: Gluon's or PyTorch's. The choice is saved in the settings."""
-
-    changed = Signal()
-
-    def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
-        super().__init__("&Names", parent)
-        self.setToolTipsVisible(True)
-        self._settings = settings
-        self._group = QActionGroup(self)
-        for choice in NAMES_CHOICES:
-            words, why = _NAMES_WORDS[choice]
-            action = self.addAction(words)
-            action.setObjectName(f"names_{choice}")
-            action.setToolTip(wrapped(why))
-            action.setData(choice)
-            action.setCheckable(True)
-            action.setChecked(choice == settings.names)
-            self._group.addAction(action)
-        self._group.triggered.connect(lambda action: self._choose(action.data()))
-
-    def _choose(self, choice: str) -> None:
-        self._settings.names = choice
-        use_names(choice)
-        self.changed.emit()
+        setattr(self._settings, self._name, choice)
+        self.chosen.emit(choice)
 
 
 class Submenus:
@@ -132,9 +100,12 @@ class Submenus:
         self.recent = RecentMenu(recent, window)
         self.lessons = LessonMenu(lesson_entries(), lessons, window)
         self.exports = ExportMenu(picture, window)
-        self.themes = ThemeMenu(theme, window)
-        self.motions = MotionMenu(settings, window)
-        self.names = NamesMenu(settings, window)
+        self.themes = ChoiceMenu("&Theme", "theme", _THEME_WORDS, settings, window, theme)
+        self.motions = ChoiceMenu("&Motion", "motion", _MOTION_WORDS, settings, window)
+        self.motions.chosen.connect(use_motion)
+        use_motion(settings.motion)
+        self.names = ChoiceMenu("&Names", "names", _NAMES_WORDS, settings, window)
+        self.names.chosen.connect(use_names)
 
     @property
     def places(self) -> dict[tuple[str, int], tuple[QMenu, ...]]:

@@ -272,7 +272,7 @@ def _layer_place(cell: StoredCell) -> tuple[str, ...]:
         return place[:-3] if place[-3:-1] == ("cell", "cells") else place
     if len(place) > 2 and _STACK_NAME.fullmatch(place[-2]):
         return place[:-2]
-    # The cell has a group of its own since TensorFlow 2.
+    # Since TensorFlow 2 the cell has a separate group.
     if len(place) > 1 and _CELL_NAME.fullmatch(place[-1]):
         place = place[:-1]
     return place
