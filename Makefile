@@ -34,12 +34,13 @@ workers := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscop
 # The tests start hundreds of processes, and each would compile the whole program.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv run test test-slow golden bench bench-compare soak long-run monkey mutants screenshots installer lint format lock clean
+.PHONY: help venv run test test-slow test-drawn golden bench bench-compare soak long-run monkey mutants screenshots installer lint format lock clean
 
 help:
 	@echo 'make run             open the window; ARGS=FILE opens it on a config'
 	@echo 'make test            run the tests; TESTS=... narrows them'
-	@echo 'make test-slow       run the slow tests, and those with drawn examples with more of them'
+	@echo 'make test-slow       run the slow tests'
+	@echo 'make test-drawn      run the tests with drawn examples with more of them'
 	@echo 'make golden          write the golden files again: the texts that tests compare'
 	@echo 'make bench           run the benchmarks, and write their figures to .benchmarks; QUICK=1 takes small sizes'
 	@echo 'make bench-compare   compare two files of figures: A=before.json B=after.json'
@@ -62,6 +63,8 @@ test: $(ready)
 
 test-slow: $(ready)
 	$(bin)/python -m pytest -m slow $(workers) $(TESTS)
+
+test-drawn: $(ready)
 	HYPOTHESIS_PROFILE=many $(bin)/python -m pytest -m 'drawn and not slow' $(workers) $(TESTS) || test $$? = 5
 
 golden: $(ready)

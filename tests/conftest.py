@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The window's tests come last: they keep engines warm to the end, and tests before them count processes."""
     window = Path(__file__).parent / "gui"
     items.sort(key=lambda item: window in item.path.parents)
-    # `make test-slow` repeats them with more examples.
+    # `make test-drawn` repeats them with more examples.
     for item in items:
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker("drawn")

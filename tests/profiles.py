@@ -1,7 +1,7 @@
 """Profiles of hypothesis, chosen by HYPOTHESIS_PROFILE: the number of examples, and whether they are random.
 
 `quick` is the default. `gate` draws the same examples every time, so that a change cannot fail by chance. `many` is for
-`make test-slow`, which repeats all tests with drawn examples. `deep` is for the tables of tests/README.md.
+`make test-drawn`, which repeats all tests with drawn examples. `deep` is for the tables of tests/README.md.
 """
 
 import os
