@@ -10,7 +10,7 @@ from rnnviz.execution import supervisor as runs
 from rnnviz.execution.events import Event, Finished, RunRequest
 from rnnviz.execution.supervisor import Supervisor
 from rnnviz.io.inputs import load_inputs
-from rnnviz.sweeps import scheduler
+from rnnviz.sweeps import driver
 from rnnviz.verify.result import RunResult
 
 Run = Callable[..., RunResult]
@@ -53,7 +53,7 @@ def shared_worker() -> Iterator[None]:
     """Runs and sweeps of commands share one worker in a module."""
     shared = _Shared()
     with pytest.MonkeyPatch.context() as patch:
-        for module in (runs, scheduler):
+        for module in (runs, driver):
             patch.setattr(module, "Supervisor", lambda *_args, **_named: shared)
         yield
     shared.really_close()

@@ -20,10 +20,8 @@ from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.schema import FieldSpec
 
 if TYPE_CHECKING:
-    from rnnviz.sweeps.driver import Sweeping
-    from rnnviz.sweeps.journal import Journal
+    from rnnviz.sweeps.driver import Journal, Scheduler, Sweeping
     from rnnviz.sweeps.results import SweepRow, SweepTable
-    from rnnviz.sweeps.scheduler import Scheduler
 
 _WORKERS = FieldSpec("int", "Rows that are computed at a time.", minimum=1, maximum=1024)
 
@@ -48,9 +46,8 @@ def _sweep(options: Namespace) -> Answer:
     from rnnviz.io.inputs import load_inputs
     from rnnviz.io.outputs import check_outputs, files_read
     from rnnviz.io.resources import resource_path
-    from rnnviz.sweeps.driver import Sweeping, check_engines
+    from rnnviz.sweeps.driver import Journal, Sweeping, check_engines, journal_of, read_journal
     from rnnviz.sweeps.grid import base_of, load_sweep
-    from rnnviz.sweeps.journal import Journal, journal_of, read_journal
     from rnnviz.sweeps.results import SweepTable
 
     if options.example:
@@ -115,7 +112,7 @@ def _compute(sweeping: "Sweeping", journal: "Journal", options: Namespace) -> "l
 
 def _scheduler(warm: Sequence[str], options: Namespace) -> "Scheduler":
     if options.scheduler is None:
-        from rnnviz.sweeps.scheduler import LocalScheduler
+        from rnnviz.sweeps.driver import LocalScheduler
 
         workers = None if options.workers is None else _WORKERS.check("--workers", options.workers)
         return LocalScheduler(tuple(warm), workers)

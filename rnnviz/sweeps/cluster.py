@@ -18,8 +18,8 @@ from rnnviz import __version__
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.execution.events import RunRequest
 from rnnviz.execution.supervisor import Supervisor
+from rnnviz.sweeps.driver import find
 from rnnviz.sweeps.results import SweepResult
-from rnnviz.sweeps.scheduler import find
 
 _CONNECT_SECONDS = 10
 _AHEAD = 4096

@@ -1,16 +1,22 @@
-"""The driver of a sweep: finds known rows in the journal, computes the others, and yields them in order.
+"""The driver of a sweep: finds known rows in the journal, has a scheduler compute the others, and yields them in order.
 
-The key of a row in the journal is a hash of everything that its result depends on.
+The key of a row in the journal is a hash of everything that its result depends on. The local scheduler has a warm child
+process for each core of this machine, and a thread that waits for it.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
-from concurrent.futures import CancelledError, Future
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import cache
 from itertools import islice
+from math import inf, nan
 from pathlib import Path
-from typing import cast
+from queue import SimpleQueue
+from typing import IO, Any, Protocol, cast
 
 from rnnviz import __version__
 from rnnviz.core.config import SECTIONS, Config
@@ -19,11 +25,265 @@ from rnnviz.core.errors import EngineError, InputError, check_regular
 from rnnviz.core.inputs import Load
 from rnnviz.core.schema import declarations
 from rnnviz.engines.registry import EngineEntry, find_engine
-from rnnviz.execution.events import AuditMode, RunRequest
+from rnnviz.execution.events import AuditMode, Cancelled, Failed, Finished, RunRequest
+from rnnviz.execution.supervisor import Supervisor
 from rnnviz.sweeps.grid import Point, Sweep
-from rnnviz.sweeps.journal import Journal
-from rnnviz.sweeps.results import COMPUTED, SweepResult, SweepRow
-from rnnviz.sweeps.scheduler import Scheduler
+from rnnviz.sweeps.results import COMPUTED, FirstWrong, SweepResult, SweepRow
+from rnnviz.text.verdict_text import plain, verdict_sentence
+from rnnviz.verify.audit import Audit
+from rnnviz.verify.result import RunResult
+
+ENDING = ".results.jsonl"
+
+
+def journal_of(sweep: Path) -> Path:
+    """The journal's usual place: beside the sweep's file, and named after it."""
+    return sweep.with_name(f"{sweep.stem}{ENDING}")
+
+
+def read_journal(path: Path) -> dict[str, SweepResult]:
+    """The latest finding of each key; none if the file does not exist.
+
+    Raises an InputError if the file cannot be read.
+    """
+    check_regular(path)
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    found = {}
+    for line in lines[:-1]:  # what follows the last end of line is empty or torn
+        try:
+            entry = json.loads(line)
+            found[str(entry["key"])] = SweepResult.from_mapping(entry)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            continue
+    return found
+
+
+class Journal(AbstractContextManager["Journal"]):
+    """A journal that is open to be written, by one sweep at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a journal, or begin one; the end of a torn line is cut off.
+
+        Raises an InputError if the file cannot be written, is not a journal, or another sweep is writing it.
+        """
+        self._path = path
+        check_regular(path)
+        try:
+            self._file = path.open("ab+", buffering=0)
+            try:
+                _lock(self._file, path)
+                _cut_torn_line(self._file, path)
+            except BaseException:
+                self._file.close()
+                raise
+        except OSError as error:
+            raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+    def append(self, key: str, values: Mapping[str, Any], finding: SweepResult) -> None:
+        """Write a finding; `values` say for a reader which row it is of.
+
+        Raises an InputError if the disk takes no more.
+        """
+        entry = {"key": key, "values": dict(values), **finding.to_mapping()}
+        # A path that is not UTF-8 has lone surrogates, which JSON reads back from this form.
+        line = json.dumps(entry, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace") + b"\n"
+        try:
+            while line:
+                line = line[self._file.write(line) or 0 :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise InputError(f"{self._path} cannot be written: {error.strerror or error}.") from error
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def _lock(file: IO[bytes], path: Path) -> None:
+    """Refuse a second writer, if the system supports locks; closing the file releases the lock."""
+    try:
+        import fcntl
+    except ImportError:
+        return
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise InputError(f"{path} is being written by another sweep: wait for it, or stop it.") from error
+    except OSError:
+        # Some network drives know no locks; the sweep must not fail for it.
+        return
+
+
+def _cut_torn_line(file: IO[bytes], path: Path) -> None:
+    size = end = file.seek(0, os.SEEK_END)
+    while end:
+        start = max(0, end - 65536)
+        file.seek(start)
+        newline = file.read(end - start).rfind(b"\n")
+        end = start
+        if newline >= 0:
+            end = start + newline + 1
+            break
+    if end < size:
+        file.seek(end)
+        if file.read(1) != b"{":
+            raise InputError(f"{path} is not a journal of a sweep, and would lose its last line: name another file.")
+        file.truncate(end)
+
+
+def find(request: RunRequest, supervisor: Supervisor) -> SweepResult:
+    """Run a request and return its result; any failure, including an engine's crash, is a result.
+
+    Raises a CancelledError if the supervisor has stopped it.
+    """
+    for event in supervisor.events(request):
+        match event:
+            case Finished(_, result):
+                return finding(result)
+            case Failed(_, kind, sentence):
+                return SweepResult("refused" if kind == "input" else "failed", sentence)
+            case Cancelled():
+                break
+    raise CancelledError
+
+
+def finding(result: RunResult) -> SweepResult:
+    """The figures of a run with one candidate."""
+    (comparison,) = result.comparisons
+    audits = [] if result.judgment is None else [result.judgment.audits[name] for name in result.traces]
+    return SweepResult(
+        result.comparison_verdict(comparison),
+        f"{plain(verdict_sentence(result, comparison.candidate).sentence).removesuffix('.')}.",
+        comparison.max_error_ratio,
+        comparison.max_abs_error,
+        _largest([audit.worst_ratio for audit in audits]),
+        _first_wrong(audits),
+        dict(result.seconds),
+        result.assumptions,
+    )
+
+
+def _largest(ratios: list[float]) -> float | None:
+    if any(ratio != ratio for ratio in ratios):
+        return nan
+    return max((min(ratio, inf) for ratio in ratios), default=None)
+
+
+def _first_wrong(audits: list[Audit]) -> FirstWrong | None:
+    """That of the engine that goes wrong first in the order of the layers; of the reference, if both do at once."""
+    wrong = [FirstWrong(audit.engine, audit.first_wrong.where) for audit in audits if audit.first_wrong is not None]
+    return min(wrong, key=lambda first: first.where.layer, default=None)
+
+
+class Scheduler(AbstractContextManager["Scheduler"], Protocol):
+    """Computes rows and yields them in the order of completion. A `with` block waits for running rows at its end."""
+
+    @property
+    def ahead(self) -> int:
+        """Number of rows to submit at a time, so that no worker is idle."""
+
+    def submit(self, request: RunRequest) -> Future[SweepResult]:
+        """Have a row computed; Dask's future has the same methods."""
+
+    def completed(self) -> Iterator[Future[SweepResult]]:
+        """Each submitted row once, as soon as it is done or given up; ends when there is none left.
+
+        Rows may be submitted meanwhile.
+        """
+
+    def stop(self) -> None:
+        """Give up every row that is not done; any thread may call it."""
+
+
+class LocalScheduler(AbstractContextManager["LocalScheduler"]):
+    """Computes as many rows at a time as there are workers, by default one on each core.
+
+    Each worker imports its engines once. Together the workers use as many threads as there are cores, so that they
+    do not take turns on them.
+    """
+
+    def __init__(self, warm: tuple[str, ...] = (), workers: int | None = None) -> None:
+        """`warm` names the engines that a worker imports while it starts."""
+        cores = usable_cores()
+        self._warm = warm
+        self._workers = workers if workers is not None else cores
+        self._threads = max(1, cores // self._workers)
+        self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="sweep")
+        self._own = threading.local()
+        self._lock = threading.Lock()
+        self._supervisors: list[Supervisor] = []
+        self._running: dict[int, Supervisor] = {}
+        self._stopped = False
+        self._submitted = 0
+        self._done: SimpleQueue[Future[SweepResult]] = SimpleQueue()
+
+    @property
+    def ahead(self) -> int:
+        """See `Scheduler.ahead`."""
+        return 2 * self._workers
+
+    def submit(self, request: RunRequest) -> Future[SweepResult]:
+        """See `Scheduler.submit`."""
+        future = self._pool.submit(self._compute, request)
+        self._submitted += 1
+        future.add_done_callback(self._done.put)
+        return future
+
+    def completed(self) -> Iterator[Future[SweepResult]]:
+        """See `Scheduler.completed`."""
+        while self._submitted:
+            future = self._done.get()
+            self._submitted -= 1
+            yield future
+
+    def stop(self) -> None:
+        """See `Scheduler.stop`: engines in the middle of a forward are killed, and no further row is begun."""
+        with self._lock:
+            self._stopped = True
+            running = list(self._running.items())
+        for request_id, supervisor in running:
+            supervisor.cancel(request_id)
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self._pool.shutdown(wait=True)
+        for supervisor in self._supervisors:
+            supervisor.close()
+
+    def _compute(self, request: RunRequest) -> SweepResult:
+        if self._stopped:
+            raise CancelledError
+        supervisor = self._supervisor()
+        with self._lock:
+            if self._stopped:
+                raise CancelledError
+            self._running[request.id] = supervisor
+        try:
+            return find(request, supervisor)
+        finally:
+            with self._lock:
+                del self._running[request.id]
+
+    def _supervisor(self) -> Supervisor:
+        """That of the thread that asks."""
+        supervisor: Supervisor | None = getattr(self._own, "supervisor", None)
+        if supervisor is None:
+            supervisor = self._own.supervisor = Supervisor(self._warm, self._threads)
+            with self._lock:
+                self._supervisors.append(supervisor)
+        return supervisor
+
+
+def usable_cores() -> int:
+    """Number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
 
 _MISSING = "missing"
 

@@ -46,7 +46,7 @@ def test_finished_sweep_computes_nothing_again(
     assert pl.read_csv(tmp_path / "a.csv")["network.hidden_size"].to_list() == [4, 6]
     assert load_sweep_results(tmp_path / "a.json") == load_sweep_results(tmp_path / "a.csv")
     # Nothing can be computed any more, and nothing has to be.
-    monkeypatch.setattr("rnnviz.sweeps.scheduler.LocalScheduler.submit", None)
+    monkeypatch.setattr("rnnviz.sweeps.driver.LocalScheduler.submit", None)
     assert main(["sweep", str(path), "--json", "-", "--quiet"]) == 0
     out, _ = capfd.readouterr()
     assert json.loads(out) == json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))

@@ -18,8 +18,8 @@ from rnnviz.io.readers.plain_text import read_plain_text
 from rnnviz.io.readers.text import read_vocabulary
 from rnnviz.io.readers.wav import open_wav
 from rnnviz.io.session.archive import read_document
+from rnnviz.sweeps.driver import Journal, read_journal
 from rnnviz.sweeps.grid import is_sweep_results, load_sweep
-from rnnviz.sweeps.journal import Journal, read_journal
 from rnnviz.sweeps.results_io import load_sweep_results
 
 pytestmark = [

@@ -5,11 +5,9 @@ from typing import Any
 
 from rnnviz.core.inputs import Load
 from rnnviz.io.inputs import load_inputs
-from rnnviz.sweeps.driver import Sweeping
+from rnnviz.sweeps.driver import Journal, Scheduler, Sweeping, read_journal
 from rnnviz.sweeps.grid import Sweep
-from rnnviz.sweeps.journal import Journal, read_journal
 from rnnviz.sweeps.results import SweepRow
-from rnnviz.sweeps.scheduler import Scheduler
 
 
 def sweep(**changes: Any) -> Sweep:

@@ -11,8 +11,7 @@ import psutil
 import pytest
 
 from rnnviz.core.errors import InputError
-from rnnviz.sweeps.journal import Journal, read_journal
-from rnnviz.sweeps.scheduler import LocalScheduler
+from rnnviz.sweeps.driver import Journal, LocalScheduler, read_journal
 from tests.leaks import children
 from tests.sweeps.sweep_helpers import computed, start, sweep, verdicts
 

@@ -8,9 +8,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.sweeps.columns import NO_ROW, WAITING, SweepFigures, cells, color_range, order, ranks
 from rnnviz.sweeps.grid import Point
-from rnnviz.sweeps.results import COMPUTED, ROW_VERDICTS, SweepResult, SweepRow, SweepTable, called, counted, report
+from rnnviz.sweeps.results import (
+    COMPUTED,
+    NO_ROW,
+    ROW_VERDICTS,
+    WAITING,
+    SweepFigures,
+    SweepResult,
+    SweepRow,
+    SweepTable,
+    called,
+    cells,
+    color_range,
+    counted,
+    order,
+    ranks,
+    report,
+)
 
 KEYS = ("network.hidden_size", "seed", "engine")
 VALUES = list(product((8, 4), (0, 1, 2), ("manual", "onnx")))

@@ -9,8 +9,7 @@ import pytest
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Location
-from rnnviz.sweeps.driver import Identities
-from rnnviz.sweeps.journal import Journal, journal_of, read_journal
+from rnnviz.sweeps.driver import Identities, Journal, journal_of, read_journal
 from rnnviz.sweeps.results import FirstWrong, SweepResult
 
 AGREE = SweepResult("agree", "They agree.", 0.5, 1e-7, 0.25, None, {"manual": 0.125})

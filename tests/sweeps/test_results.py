@@ -12,16 +12,20 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.number_format import json_number
 from rnnviz.core.trace_index import Location
-from rnnviz.sweeps.columns import QUANTITIES, SweepFigures, color_range, engine_seconds, reference_seconds
 from rnnviz.sweeps.grid import Point
 from rnnviz.sweeps.results import (
+    QUANTITIES,
     FirstWrong,
+    SweepFigures,
     SweepResult,
     SweepRow,
     SweepTable,
     called,
+    color_range,
     counted,
+    engine_seconds,
     number,
+    reference_seconds,
     report,
     short_key,
     value_text,

@@ -12,8 +12,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError, InputError
 from rnnviz.core.inputs import Inputs
 from rnnviz.io.inputs import load_inputs
-from rnnviz.sweeps.journal import Journal, read_journal
-from rnnviz.sweeps.scheduler import LocalScheduler, finding
+from rnnviz.sweeps.driver import Journal, LocalScheduler, finding, read_journal
 from tests.execution.loads import hang
 from tests.leaks import children
 from tests.shared_worker import Run, run_shared
@@ -115,7 +114,7 @@ def test_an_engine_that_crashes_is_a_row_with_a_reason(tmp_path: Path) -> None:
 
 
 def test_the_workers_share_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rnnviz.sweeps.scheduler.usable_cores", lambda: 8)
+    monkeypatch.setattr("rnnviz.sweeps.driver.usable_cores", lambda: 8)
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     rows = computed(sweep(engines=["onnx"]), tmp_path / "j", LocalScheduler(workers=4), report_threads)

@@ -13,8 +13,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
 from rnnviz.core import number_format
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.unrolled.colormap import on
-from rnnviz.sweeps.columns import NO_ROW, WAITING, Cells
-from rnnviz.sweeps.results import ROW_MARKS, ROW_VERDICTS
+from rnnviz.sweeps.results import NO_ROW, ROW_MARKS, ROW_VERDICTS, WAITING, Cells
 
 _SMALLEST_GAP, _SMALLEST_MARK = 6.0, 13.0
 _WAITING = "·"

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from rnnviz.gui.sweep.colormap import STEPS, colors
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.sweeps.columns import ColorRange
+from rnnviz.sweeps.results import ColorRange
 
 _BAR, _PAD, _TICK = 12.0, 8.0, 4.0
 

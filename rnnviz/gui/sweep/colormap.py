@@ -6,7 +6,7 @@ from PySide6.QtGui import QColor
 
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.cell_painter import blend
-from rnnviz.sweeps.columns import COMPUTED_PLACES, Cells, ColorRange
+from rnnviz.sweeps.results import COMPUTED_PLACES, Cells, ColorRange
 
 STEPS = 256
 _PALE = 0.5

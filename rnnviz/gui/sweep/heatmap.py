@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from rnnviz.gui.sweep.annotations import CellAnnotations
 from rnnviz.gui.sweep.colormap import pixels
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.sweeps.columns import NO_ROW, Cells, ColorRange
+from rnnviz.sweeps.results import NO_ROW, Cells, ColorRange
 
 _KEYS = {
     Qt.Key.Key_Left: (0, -1),

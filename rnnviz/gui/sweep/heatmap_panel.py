@@ -14,9 +14,19 @@ from rnnviz.gui.sweep.heatmap import Heatmap
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.elided_label import ElidedLabel
-from rnnviz.sweeps.columns import NO_ROW, QUANTITIES, WAITING, Cells, SweepFigures, SweepQuantity, cells, color_range
 from rnnviz.sweeps.grid import ENGINE
-from rnnviz.sweeps.results import ROW_VERDICTS, short_key
+from rnnviz.sweeps.results import (
+    NO_ROW,
+    QUANTITIES,
+    ROW_VERDICTS,
+    WAITING,
+    Cells,
+    SweepFigures,
+    SweepQuantity,
+    cells,
+    color_range,
+    short_key,
+)
 
 _TIMES = ("reference", "engine")
 _MOST_OFFERED = 100

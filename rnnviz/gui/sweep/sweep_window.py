@@ -13,8 +13,7 @@ from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.elided_label import ElidedLabel
 from rnnviz.gui.views.number_table import NumberTable
-from rnnviz.sweeps.columns import SweepFigures
-from rnnviz.sweeps.results import SweepRow, SweepTable, called, counted
+from rnnviz.sweeps.results import SweepFigures, SweepRow, SweepTable, called, counted
 
 _REFRESH_MS = 150
 _WAITING = "not computed yet."

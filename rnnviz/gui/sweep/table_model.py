@@ -13,8 +13,19 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.cell_painter import TableCell
 from rnnviz.gui.views.number_table import FULL_ROLE, AnyIndex
-from rnnviz.sweeps.columns import QUANTITIES, WAITING, SweepFigures, order, ranks
-from rnnviz.sweeps.results import ROW_MARKS, FirstWrong, SweepRow, SweepTable, short_key, value_text
+from rnnviz.sweeps.results import (
+    QUANTITIES,
+    ROW_MARKS,
+    WAITING,
+    FirstWrong,
+    SweepFigures,
+    SweepRow,
+    SweepTable,
+    order,
+    ranks,
+    short_key,
+    value_text,
+)
 
 _Roles = Qt.ItemDataRole
 _ROOT = QModelIndex()

@@ -13,12 +13,11 @@ from rnnviz.core.errors import EngineError, InputError
 from rnnviz.engines.registry import with_fallback_reference
 from rnnviz.gui.jobs.latest_task import CancelledError
 from rnnviz.io.inputs import load_inputs
-from rnnviz.sweeps.columns import SweepFigures
 from rnnviz.sweeps.grid import Point, Sweep, load_sweep
-from rnnviz.sweeps.results import SweepRow, SweepTable
+from rnnviz.sweeps.results import SweepFigures, SweepRow, SweepTable
 
 if TYPE_CHECKING:
-    from rnnviz.sweeps.scheduler import Scheduler
+    from rnnviz.sweeps.driver import Scheduler
 
 _EMIT_INTERVAL = 0.1
 """Interval between signals with new rows."""
@@ -152,9 +151,7 @@ class SweepWorker(QObject):
         return True
 
     def _run(self, job: SweepJob) -> None:
-        from rnnviz.sweeps.driver import Sweeping
-        from rnnviz.sweeps.journal import Journal, journal_of, read_journal
-        from rnnviz.sweeps.scheduler import LocalScheduler
+        from rnnviz.sweeps.driver import Journal, LocalScheduler, Sweeping, journal_of, read_journal
 
         path = journal_of(job.path)
         with Journal(path) as journal:
@@ -180,8 +177,7 @@ class SweepWorker(QObject):
 
 
 def _open_sweep(path: Path, halt: StopToken) -> OpenedSweep:
-    from rnnviz.sweeps.driver import check_engines, earlier
-    from rnnviz.sweeps.journal import journal_of, read_journal
+    from rnnviz.sweeps.driver import check_engines, earlier, journal_of, read_journal
 
     sweep = load_sweep(path, complete=lambda config: with_fallback_reference(config)[0])
     check_engines(sweep)

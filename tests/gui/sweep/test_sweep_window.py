@@ -15,12 +15,10 @@ from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.sweep.sweep_window import SweepWindow
 from rnnviz.gui.theme.palettes import DARK
 from rnnviz.io.inputs import load_inputs
-from rnnviz.sweeps.driver import Sweeping
+from rnnviz.sweeps.driver import Journal, LocalScheduler, Sweeping
 from rnnviz.sweeps.grid import Point, Sweep
-from rnnviz.sweeps.journal import Journal
 from rnnviz.sweeps.results import SweepTable
 from rnnviz.sweeps.results_io import load_sweep_results, write_sweep_csv, write_sweep_json
-from rnnviz.sweeps.scheduler import LocalScheduler
 from tests.sweeps.sweep_helpers import sweep
 
 SWEEP = """
