@@ -15,6 +15,7 @@ all their lanes, where these lie next to each other: the order of the lanes is c
 In place. A result takes the place of an operand that is not needed again.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -132,12 +133,7 @@ class _Lowering:
     """Turns nodes into operations that are one call each."""
 
     def __init__(self, cell: CellSpec, roots: Sequence[Node]) -> None:
-        self._uses: dict[Node, int] = dict.fromkeys(roots, 0)
-        for root in roots:
-            self._uses[root] += 1
-        for node in ordered(roots):
-            for arg in node.args:
-                self._uses[arg] = self._uses.get(arg, 0) + 1
+        self._uses = Counter([*roots, *(arg for node in ordered(roots) for arg in node.args)])
         self._known: dict[tuple[Node, float], Operand] = {}
         self.operations: list[Operation] = []
         self.read_products: set[str] = set()
@@ -160,9 +156,7 @@ class _Lowering:
             return self._with_bias(Place("v", lanes=(node.name,)), node, scale)
         if node.op == "number":
             return Place("number", number=node.number * scale)
-        if node.op == "u":
-            return Place("u", lanes=(node.name,))
-        return Place(node.op, node.name, scale=scale if node.op == "parameter" else 1.0)
+        return Place("u", lanes=(node.name,)) if node.op == "u" else Place(node.op, node.name, scale=scale)
 
     def _operation(self, node: Node, scale: float) -> Operand:
         if node.op == "activation":
@@ -186,14 +180,11 @@ class _Lowering:
     def _with_bias(self, product: Operand, node: Node, scale: float) -> Operand:
         if node.name in self.hoisted:
             return product
-        return self._emit("add", node, product, Place("bias", node.name, scale=scale), lane=node.name)
+        return self._emit("add", node, product, Place("bias", node.name, scale=scale))
 
     def _activation(self, node: Node, scale: float) -> Operation:
         activation, (arg,) = node.activation, node.args
         assert activation is not None, node.op
-        if activation.name == "clip":
-            activation = activation.with_constants(activation.alpha * scale)
-            return self._emit("activate", node, self.visit(arg, scale), activation=activation)
         if activation.name == "sigmoid":
             if self._takes_scale(arg):
                 self.halved |= {("u" if part.op == "u" else "v", part.name) for part in self._parts(arg)}
@@ -201,11 +192,14 @@ class _Lowering:
             else:
                 halved = self._emit("multiply", node, self.visit(arg), Place("number", number=0.5))
             return self._emit("finish", node, self._emit("tanh", node, halved))
+        operand = self.visit(arg, scale)
         if activation.name == "tanh":
-            return self._emit("tanh", node, self.visit(arg))
+            return self._emit("tanh", node, operand)
         if activation.name == "relu":
-            return self._emit("maximum", node, self.visit(arg), Place("number", number=0.0))
-        return self._emit("activate", node, self.visit(arg), activation=activation)
+            return self._emit("maximum", node, operand, Place("number"))
+        # Only a clip is scaled.
+        activation = activation.with_constants(activation.alpha * scale)
+        return self._emit("activate", node, operand, activation=activation)
 
     def _interpolation(self, node: Node) -> Operation | None:
         """(1 - z) · a + z · b as a + z · (b - a), which saves a call; only of an a that is never infinite."""
@@ -268,19 +262,18 @@ class _Lowering:
         name: str = "",
         activation: Activation | None = None,
     ) -> Operation:
-        shape = node.shape[0]
-        if lane is None and shape == "H" and op not in ("matrix",):
-            lanes = {gate for arg in args if (gate := _lane(arg)) is not None}
-            lane = lanes.pop() if len(lanes) == 1 else None
+        lanes = {_lane(arg) for arg in args} - {None}
+        if lane is None and op != "matrix" and len(lanes) == 1:
+            (lane,) = lanes
             for arg in args:
                 # A product with a parameter that is added to a lane is computed in that lane.
-                if lane is not None and isinstance(arg, Operation) and arg.lane is None and op in ("add", "subtract"):
-                    arg.lane = lane if _is_scaled(arg) else None
+                if op in ("add", "subtract") and isinstance(arg, Operation) and arg.lane is None and _is_scaled(arg):
+                    arg.lane = lane
         for arg in args:
             # A bias that is added by itself is written where its recurrent part is read.
             if isinstance(arg, Operation) and not arg.line:
                 arg.line = node.line
-        operation = Operation(op, args, lane, shape, node.line, activation, name)
+        operation = Operation(op, args, lane, node.shape[0], node.line, activation, name)
         self.operations.append(operation)
         return operation
 
@@ -369,6 +362,7 @@ class _Slot:
     """A place that results are kept in, and what is kept there."""
 
     place: Place
+    shape: str
     occupant: Operand | None = None
 
 
@@ -386,9 +380,8 @@ class _Allocation:
         self._packs, self._lanes, self._products = packs, lanes, products
         self._states = {symbol: results[symbol] for symbol in graph.cell.state_symbols}
         self._kept = {name: value for name, value in results.items() if name not in self._states}
-        self._slots = {("v", gate): _Slot(Place("v", lanes=(gate,))) for gate in lanes}
-        for gate in products:
-            self._slots["v", gate].occupant = Place("v", lanes=(gate,))
+        own = [Place("v", lanes=(gate,)) for gate in lanes]
+        self._slots = [_Slot(place, "H", place if place.lanes[0] in products else None) for place in own]
         self._places: dict[Operand, Place] = {}
         self._last: dict[Operand, int] = {}
         for k, pack in enumerate(packs):
@@ -469,7 +462,7 @@ class _Allocation:
 
     def _slot(self, k: int, operation: Operation, pack: list[Operation]) -> _Slot:
         """The place of an operand that is not needed again, else a free one."""
-        slots = [slot for slot in self._slots.values() if self._fits(slot, operation)]
+        slots = [slot for slot in self._slots if slot.shape == operation.shape]
         if operation.lane is not None:
             slots.sort(key=lambda slot: slot.place.lanes != (operation.lane,))
             if len(pack) > 1 or operation.op == "recurrent":
@@ -479,36 +472,27 @@ class _Allocation:
                 others = any(slot.occupant in other.args for other in pack if other is not operation)
                 if slot.occupant in operation.args and not others and self._last[slot.occupant] == k:
                     return slot
-        free = [slot for slot in slots if slot.occupant is None or self._last.get(slot.occupant, -1) < k]
+        free = [slot for slot in slots if slot.occupant is None or self._last[slot.occupant] < k]
         return free[0] if free else self._new_slot(operation)
-
-    def _fits(self, slot: _Slot, operation: Operation) -> bool:
-        if slot.place.kind == "temporary":
-            return self.temporaries[int(slot.place.name)] == operation.shape
-        return operation.shape == "H"
 
     def _new_slot(self, operation: Operation) -> _Slot:
         if operation.lane is None:
             place = Place("temporary", str(len(self.temporaries)))
             self.temporaries.append(operation.shape)
-            slot = self._slots["temporary", place.name] = _Slot(place)
-            return slot
-        kind = f"w{self.buffers}"
-        if (f"w{self.buffers - 1}", operation.lane) not in self._slots and self.buffers:
-            kind = f"w{self.buffers - 1}"
         else:
-            self.buffers += 1
-        slot = self._slots[kind, operation.lane] = _Slot(Place(kind, lanes=(operation.lane,)))
-        return slot
+            lanes, taken = (operation.lane,), {slot.place for slot in self._slots}
+            if not self.buffers or Place(f"w{self.buffers - 1}", lanes=lanes) in taken:
+                self.buffers += 1
+            place = Place(f"w{self.buffers - 1}", lanes=lanes)
+        self._slots.append(_Slot(place, operation.shape))
+        return self._slots[-1]
 
 
 def _merged(places: list[Place]) -> Place:
     """One operand of a call on several lanes."""
     first = places[0]
     if first.lanes:
-        return (
-            replace(first, lanes=tuple(lane for place in places for lane in place.lanes)) if len(places) > 1 else first
-        )
-    if first.kind in ("parameter", "bias") and len(places) > 1:
+        return replace(first, lanes=tuple(lane for place in places for lane in place.lanes))
+    if first.kind in ("parameter", "bias"):
         return replace(first, name="+".join(place.name for place in places))
     return first
