@@ -82,7 +82,7 @@ def _explain(options: Namespace) -> Answer:
     _check_sequence(result.config, where)
     explanation = explain_value(result, where)
     if options.json is not None:
-        from rnnviz.explain.as_json import to_json
+        from rnnviz.explain.report import to_json
 
         figures = {**to_json(explanation), **({"assumptions": list(result.assumptions)} if result.assumptions else {})}
         text = answer_json(figures, options.json)

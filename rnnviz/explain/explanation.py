@@ -1,17 +1,164 @@
-"""One hidden value explained for every engine of a run, side by side."""
+"""One hidden value explained for every engine of a run, and the first line where two engines diverge."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from math import isnan
+from typing import Literal, TypeAlias
+
+import numpy as np
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.digit_format import format_distinct
-from rnnviz.explain.divergence import Divergence, divergence_sentence, first_parting
+from rnnviz.explain.equations import format_distinct
+from rnnviz.explain.provenance import in_words, input_source
 from rnnviz.explain.step_breakdown import StepBreakdown, StoredValue, explain
+from rnnviz.explain.worked_step import Floats, Kind
 from rnnviz.verify.cell_states import CellStates
+from rnnviz.verify.metrics import abs_error, tolerance
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.step_inputs import followed
+
+Step: TypeAlias = Literal["input", "sum", "gate", "previous", "c", "h", "stored_line", "stored_c", "stored"]
+
+_SYMBOLS: dict[Step, str] = {"stored_c": "c", "stored": "h"}
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """A line in which two engines differ by more than the tolerance, or by more than rounding explains.
+
+    `step` is the kind of line: "input" of a term (`kind` and `index` say which; every gate reads it), the "sum" or the
+    value of a "gate", the "previous" state, "c", "h", or the engine's own line ("stored_line", which
+    `gate` names), c ("stored_c") or h ("stored").
+    `name` is the line's name, such as "h[t=0, u=3] of layer 0, forward" or "i". `rtol` and `atol` are the tolerance.
+    """
+
+    step: Step
+    name: str
+    reference: float
+    candidate: float
+    gate: str | None = None
+    kind: Kind | None = None
+    index: int | None = None
+    rtol: float = field(default=0.0, compare=False, repr=False)
+    atol: float = field(default=0.0, compare=False, repr=False)
+
+    @property
+    def differs(self) -> bool:
+        """Whether the two numbers are not the same; NaN is the same as NaN."""
+        pair = self.reference, self.candidate
+        return pair[0] != pair[1] and not all(isnan(value) for value in pair)
+
+    @property
+    def state(self) -> str:
+        """The symbol of the "previous" state."""
+        return self.name.removesuffix("[t-1]")
+
+    def reaches(self, line: str, arithmetic: StepBreakdown) -> bool:
+        """Whether the line that gives `line` is where the engines diverge, or a later one; an input is in every gate.
+
+        Raises
+        ------
+        ValueError
+            If the arithmetic has no such line.
+        """
+        lines = arithmetic.lines
+        at = lines.index(line)
+        match self.step:
+            case "stored" | "stored_c" | "stored_line":
+                return False
+            case "input":
+                return True
+            case "previous":
+                node = arithmetic.graph.values[line]
+                return arithmetic.graph.depends(node, lambda read: (read.op, read.name) == ("state", self.state))
+        return at >= lines.index(self.gate or self.step)
+
+
+def first_parting(reference: StepBreakdown, candidate: StepBreakdown, rtol: float, atol: float) -> Divergence | None:
+    """The first line that differs, or None if all agree.
+
+    The order: x, then h[t-1], term by term; each gate's pre-activation and value; c[t-1]; c; h; the stored c and h.
+    """
+    found = _first(reference, candidate, rtol, atol)
+    return None if found is None else replace(found, rtol=rtol, atol=atol)
+
+
+def _first(reference: StepBreakdown, candidate: StepBreakdown, rtol: float, atol: float) -> Divergence | None:
+    vectors: tuple[tuple[Kind, Floats, Floats], ...] = (
+        ("i2h", reference.x, candidate.x),
+        ("h2h", reference.h_previous, candidate.h_previous),
+    )
+    for kind, ours, theirs in vectors:
+        apart = np.flatnonzero(~(abs_error(ours, theirs) <= tolerance(ours, rtol, atol)))
+        if apart.size:
+            index = int(apart[0])
+            name = in_words(input_source(reference, kind, index))
+            return Divergence("input", name, float(ours[index]), float(theirs[index]), kind=kind, index=index)
+    lines = list(_lines(reference, candidate))
+    r, c = np.array([line.reference for line in lines]), np.array([line.candidate for line in lines])
+    apart = np.flatnonzero(~(abs_error(r, c) <= tolerance(r, rtol, atol)))
+    if apart.size:
+        return lines[int(apart[0])]
+    # An engine can be wrong within the tolerance.
+    wrong = {own.symbol for each in (reference, candidate) for own in each.outcomes if not own.right}
+    stored = _stored(reference, candidate)
+    return next((own for own in stored if (own.gate or _SYMBOLS[own.step]) in wrong and own.differs), None)
+
+
+def _lines(ours: StepBreakdown, theirs: StepBreakdown) -> Iterator[Divergence]:
+    for mine, other in zip(ours.gates, theirs.gates, strict=True):
+        yield Divergence("sum", f"the pre-activation of {mine.symbol}", mine.pre.sum, other.pre.sum, gate=mine.symbol)
+        yield Divergence("gate", mine.symbol, mine.value, other.value, gate=mine.symbol)
+    if ours.previous.c is not None and theirs.previous.c is not None:
+        yield Divergence("previous", "c[t-1]", ours.previous.c, theirs.previous.c)
+    for symbol in ours.previous.further:
+        node = ours.graph.values[symbol]
+        before = ours.previous.further[symbol], theirs.previous.further[symbol]
+        yield Divergence("previous", f"{symbol}[t-1]", *before)
+        yield Divergence("gate", symbol, ours.number(node), theirs.number(node), symbol)
+    if ours.c is not None and theirs.c is not None:
+        yield Divergence("c", "c", ours.c, theirs.c)
+    yield Divergence("h", "h", ours.h, theirs.h)
+    yield from _stored(ours, theirs)
+
+
+def _stored(ours: StepBreakdown, theirs: StepBreakdown) -> Iterator[Divergence]:
+    """The engines' own lines, c and h. An engine that does not give one has the one of its arithmetic."""
+    own = [{value.symbol: value.stored for value in arithmetic.returned} for arithmetic in (ours, theirs)]
+    for symbol in (name for name in ours.lines if any(name in lines for lines in own)):
+        node = ours.graph.values[symbol]
+        first, second = own[0].get(symbol, ours.number(node)), own[1].get(symbol, theirs.number(node))
+        yield Divergence("stored_line", f"the returned {symbol}", first, second, gate=symbol)
+    if (ours.stored_c is not None or theirs.stored_c is not None) and ours.c is not None and theirs.c is not None:
+        first = ours.c if ours.stored_c is None else ours.stored_c
+        second = theirs.c if theirs.stored_c is None else theirs.stored_c
+        yield Divergence("stored_c", "the stored c", first, second)
+    yield Divergence("stored", "the stored h", ours.stored, theirs.stored)
+
+
+_SENTENCES: dict[Step | None, str] = {
+    None: "No divergence: {reference} and {candidate} agree on every line (within tolerance).",
+    "input": "First divergence before this step, at {line}: {reference} has {first}, {candidate} {second}.",
+    "stored_line": "The arithmetic agrees line by line, but {line} differs: {reference} has {first}, "
+    "{candidate} {second}.",
+    "stored_c": "The arithmetic agrees line by line, but the stored c differs: "
+    "{reference} has {first}, {candidate} {second}.",
+    "stored": "The arithmetic agrees line by line, but the stored h differs: "
+    "{reference} has {first}, {candidate} {second}.",
+}
+_IN_STEP = "First divergence at {line}: {reference} has {first}, {candidate} {second}."
+
+
+def divergence_sentence(reference: StepBreakdown, candidate: StepBreakdown, parting: Divergence | None) -> str:
+    """Where two engines diverge, in one sentence."""
+    names = {"reference": display_name(reference.engine), "candidate": display_name(candidate.engine)}
+    if parting is None:
+        return _SENTENCES[None].format(**names)
+    first, second = format_distinct(parting.reference, parting.candidate)
+    template = _SENTENCES.get(parting.step, _IN_STEP)
+    return template.format(**names, line=parting.name, first=first, second=second)
 
 
 @dataclass(frozen=True, eq=False)

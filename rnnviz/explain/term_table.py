@@ -11,7 +11,7 @@ from rnnviz.cells.interpreters.graph import Node
 from rnnviz.cells.interpreters.symbols import expression, short_equations
 from rnnviz.core import number_format
 from rnnviz.core.trace_index import ARROWS, Location
-from rnnviz.explain.divergence import Divergence
+from rnnviz.explain.explanation import Divergence
 from rnnviz.explain.provenance import (
     CellPlace,
     GatePlace,
@@ -23,7 +23,7 @@ from rnnviz.explain.provenance import (
     previous_cell,
 )
 from rnnviz.explain.step_breakdown import GateArithmetic, StepBreakdown
-from rnnviz.explain.terms import Kind
+from rnnviz.explain.worked_step import Kind
 from rnnviz.verify.metrics import abs_error, tolerance
 
 Order: TypeAlias = Literal["index", "weight"]

@@ -20,7 +20,7 @@ from rnnviz.core.indexing import time_blocks
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.explain.terms import Floats
+from rnnviz.explain.worked_step import Floats
 from rnnviz.verify.cell_states import CellStates, SampleUnitBlock
 from rnnviz.verify.step_inputs import layer_input, previous_hidden, previous_state
 

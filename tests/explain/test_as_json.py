@@ -9,9 +9,8 @@ import pytest
 
 from rnnviz.core.axis_labels import Names
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.as_json import to_json
-from rnnviz.explain.divergence import Divergence
-from rnnviz.explain.explanation import Explanation, explain_value
+from rnnviz.explain.explanation import Divergence, Explanation, explain_value
+from rnnviz.explain.report import to_json
 from rnnviz.explain.step_breakdown import explain
 from tests.explain.arithmetics import tidy_result
 

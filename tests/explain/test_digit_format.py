@@ -4,7 +4,7 @@ from math import inf, nan
 
 import pytest
 
-from rnnviz.explain.digit_format import format_distinct, format_short, told_apart_briefly
+from rnnviz.explain.equations import format_distinct, format_short, told_apart_briefly
 
 
 @pytest.mark.parametrize(

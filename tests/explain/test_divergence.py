@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.divergence import Divergence, divergence_sentence, first_parting
+from rnnviz.explain.explanation import Divergence, divergence_sentence, first_parting
 from rnnviz.explain.step_breakdown import StepBreakdown, explain
 from tests.explain.arithmetics import tidy_result
 

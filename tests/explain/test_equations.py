@@ -7,10 +7,16 @@ import numpy as np
 import pytest
 
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.curve import activation_curve
-from rnnviz.explain.digit_format import align_decimals, format_distinct, format_short
-from rnnviz.explain.equations import EquationLine, Token, equations, outcomes
-from rnnviz.explain.step_breakdown import StepBreakdown, explain
+from rnnviz.explain.equations import (
+    EquationLine,
+    Token,
+    align_decimals,
+    equations,
+    format_distinct,
+    format_short,
+    outcomes,
+)
+from rnnviz.explain.step_breakdown import StepBreakdown, activation_curve, explain
 from tests.explain.arithmetics import tidy_result
 
 WHERE = Location(0, 0, 2, 1, 1)

@@ -7,11 +7,9 @@ import pytest
 
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.explain.as_json import to_json
-from rnnviz.explain.divergence import Divergence
 from rnnviz.explain.equations import equations
-from rnnviz.explain.explanation import Explanation
-from rnnviz.explain.report import report
+from rnnviz.explain.explanation import Divergence, Explanation
+from rnnviz.explain.report import report, to_json
 from rnnviz.explain.step_breakdown import explain
 from rnnviz.explain.term_table import ledger
 from tests.oracles.computed import computed

@@ -13,10 +13,9 @@ from rnnviz.cells import CELLS
 from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.as_json import to_json
-from rnnviz.explain.digit_format import align_decimals, format_distinct, format_short
+from rnnviz.explain.equations import align_decimals, format_distinct, format_short
 from rnnviz.explain.explanation import Explanation, cell_states_of, explain_value
-from rnnviz.explain.report import report
+from rnnviz.explain.report import report, to_json
 from rnnviz.explain.term_table import SHOWN_TERMS
 from tests.factories import Edit, make_result
 from tests.strategies import FUSED_CELLS

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from rnnviz.core.axis_labels import UNNAMED, Names
-from rnnviz.explain.input_source import InputSource, origin
-from rnnviz.explain.provenance import InitialPlace, InputPlace
+from rnnviz.explain.provenance import InitialPlace, InputPlace, InputSource, origin
 from tests.explain.arithmetics import tidy_result
 
 INPUTS = tidy_result(cell="lstm", num_layers=2, bidirectional=True).inputs

@@ -4,11 +4,9 @@ from dataclasses import replace
 
 from rnnviz.core.axis_labels import Names
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.as_json import to_json
 from rnnviz.explain.explanation import explain_value
-from rnnviz.explain.input_source import origin
-from rnnviz.explain.provenance import InputPlace, in_words
-from rnnviz.explain.report import report
+from rnnviz.explain.provenance import InputPlace, in_words, origin
+from rnnviz.explain.report import report, to_json
 from tests.factories import make_result
 
 NAMES = Names(("Mon", "", "Wed", "Thu", "Fri"), ("open", "", "close"))

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.digit_format import format_short
+from rnnviz.explain.equations import format_short
 from rnnviz.explain.explanation import explain_value
 from rnnviz.explain.report import report
 from rnnviz.explain.step_breakdown import explain

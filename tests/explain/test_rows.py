@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.divergence import Divergence
+from rnnviz.explain.explanation import Divergence
 from rnnviz.explain.provenance import CellPlace, GatePlace, InitialPlace, InputPlace
 from rnnviz.explain.step_breakdown import StepBreakdown, explain
 from rnnviz.explain.term_table import SHOWN_TERMS, TermRow, TermTable, TermValues, ledger

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.divergence import Divergence, first_parting
+from rnnviz.explain.explanation import Divergence, first_parting
 from rnnviz.explain.step_breakdown import StepBreakdown, explain
 from rnnviz.explain.term_table import first_parted_sum, ledger
 from tests.explain.arithmetics import tidy_result

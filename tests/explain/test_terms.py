@@ -9,14 +9,12 @@ import numpy as np
 import pytest
 
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.as_json import to_json
 from rnnviz.explain.equations import equations
 from rnnviz.explain.explanation import Explanation, cell_states_of, explain_value
-from rnnviz.explain.report import report
+from rnnviz.explain.report import report, to_json
 from rnnviz.explain.step_breakdown import StepBreakdown, explain
 from rnnviz.explain.term_table import ledger
-from rnnviz.explain.terms import PreActivation, Term
-from rnnviz.explain.worked_step import AffinePart
+from rnnviz.explain.worked_step import AffinePart, PreActivation, Term
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.result import RunResult
 from tests.explain.arithmetics import GATES, tidy_result

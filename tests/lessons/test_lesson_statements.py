@@ -10,8 +10,7 @@ import pytest
 from rnnviz.core.config import Config
 from rnnviz.core.trace_index import Location
 from rnnviz.engines import registry
-from rnnviz.explain.digit_format import format_short
-from rnnviz.explain.equations import equations
+from rnnviz.explain.equations import equations, format_short
 from rnnviz.explain.explanation import explain_value
 from rnnviz.explain.term_table import ledger
 from rnnviz.gui.lessons.engine_fallback import runnable

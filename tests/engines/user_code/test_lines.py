@@ -13,9 +13,9 @@ from rnnviz.core.trace import LINE, Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.layers import run_stack
 from rnnviz.engines.user_code.user_step import OwnRecurrence, RecurrenceError
-from rnnviz.explain.as_json import to_json
 from rnnviz.explain.explanation import explain_value
 from rnnviz.explain.report import report as explanation_report
+from rnnviz.explain.report import to_json
 from rnnviz.io.export.json_summary import summary
 from rnnviz.io.export.report.tables import audit_rows
 from rnnviz.io.inputs import load_inputs

@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.words import wrapped
-from rnnviz.explain.curve import ActivationCurve
-from rnnviz.explain.digit_format import format_short
+from rnnviz.explain.equations import format_short
+from rnnviz.explain.step_breakdown import ActivationCurve
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.arithmetic.card import MARKS

@@ -4,8 +4,8 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from rnnviz.core.engine_spec import display_name
-from rnnviz.explain.divergence import Divergence, Step
 from rnnviz.explain.equations import EquationLine
+from rnnviz.explain.explanation import Divergence, Step
 from rnnviz.explain.provenance import Place, token_source
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.arithmetic.card import Card, CardContent

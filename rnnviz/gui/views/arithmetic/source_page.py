@@ -6,8 +6,8 @@ from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.words import wrapped
-from rnnviz.explain.digit_format import format_short
-from rnnviz.explain.input_source import InputSource
+from rnnviz.explain.equations import format_short
+from rnnviz.explain.provenance import InputSource
 from rnnviz.gui.theme.palettes import Theme
 
 _LARGER = 1.7

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from rnnviz.core import number_format
-from rnnviz.explain.digit_format import format_short, told_apart_briefly
+from rnnviz.explain.equations import format_short, told_apart_briefly
 from rnnviz.explain.term_table import TermRow, TermTable, TermValues
 from rnnviz.gui.naming import named
 from rnnviz.gui.views.arithmetic.card import MARKS

@@ -8,8 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, 
 
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.explanation import explain_value
-from rnnviz.explain.input_source import origin
-from rnnviz.explain.provenance import CellPlace, GatePlace, InitialPlace, InputPlace, Place, lies_in, step_of
+from rnnviz.explain.provenance import CellPlace, GatePlace, InitialPlace, InputPlace, Place, lies_in, origin, step_of
 from rnnviz.explain.report import report
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.arithmetic.body import Body

@@ -4,11 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.curve import ActivationCurve, activation_curve
-from rnnviz.explain.divergence import Divergence
 from rnnviz.explain.equations import EquationLine, equations, outcomes
-from rnnviz.explain.explanation import Explanation, cell_states_of, explain_value
-from rnnviz.explain.step_breakdown import StepBreakdown, own_symbols
+from rnnviz.explain.explanation import Divergence, Explanation, cell_states_of, explain_value
+from rnnviz.explain.step_breakdown import ActivationCurve, StepBreakdown, activation_curve, own_symbols
 from rnnviz.explain.term_table import Order, TermTable, first_parted_sum, ledger
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.result import RunResult

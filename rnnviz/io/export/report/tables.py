@@ -10,10 +10,8 @@ from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import join_words
-from rnnviz.explain.digit_format import align_decimals, format_distinct, format_short
-from rnnviz.explain.divergence import Divergence
-from rnnviz.explain.equations import EquationLine, equations
-from rnnviz.explain.explanation import explain_value
+from rnnviz.explain.equations import EquationLine, align_decimals, equations, format_distinct, format_short
+from rnnviz.explain.explanation import Divergence, explain_value
 from rnnviz.explain.provenance import notation, own_previous, previous_cell
 from rnnviz.explain.step_breakdown import StepBreakdown, own_symbols
 from rnnviz.explain.term_table import ledger

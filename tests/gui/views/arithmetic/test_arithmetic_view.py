@@ -9,7 +9,7 @@ from PySide6.QtCore import QPoint
 from PySide6.QtGui import QImage
 
 from rnnviz.core import number_format
-from rnnviz.explain.digit_format import format_short
+from rnnviz.explain.equations import format_short
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.gui.views.number_table import FULL_ROLE

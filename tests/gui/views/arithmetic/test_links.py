@@ -6,7 +6,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractButton, QWidget
 
-from rnnviz.explain.digit_format import format_short
+from rnnviz.explain.equations import format_short
 from rnnviz.explain.provenance import CellPlace, GatePlace, InitialPlace, InputPlace
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from tests.gui.views.arithmetic.seen import WHERE, card, row
