@@ -14,8 +14,7 @@ import numpy as np
 
 from rnnviz.cells import CellSpec
 from rnnviz.cells.interpreters.arrays import Library, step_values
-from rnnviz.core.initial_state import State
-from rnnviz.core.inputs import Inputs
+from rnnviz.core.inputs import Inputs, State
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import LayerParameters
 from rnnviz.core.trace import Trace

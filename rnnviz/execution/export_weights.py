@@ -16,8 +16,7 @@ import numpy as np
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core.config import Config, InitialStateSource, Network, SequenceSource
 from rnnviz.core.errors import EngineError, InputError
-from rnnviz.core.initial_state import draw_initial_state
-from rnnviz.core.inputs import Inputs
+from rnnviz.core.inputs import Inputs, draw_initial_state
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.progress import stage
@@ -25,8 +24,8 @@ from rnnviz.core.sequence import draw_sequence
 from rnnviz.core.trace import Trace, array_shapes
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.engines.base import Engine
-from rnnviz.engines.external_weights import FileWeightsEngine, load_file_engine, unsupported_reason
 from rnnviz.engines.manual import ManualEngine
+from rnnviz.engines.registry import FileWeightsEngine, load_file_engine, unsupported_reason
 from rnnviz.verify.audit import audit
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.invariants import consistency_checks

@@ -27,14 +27,13 @@ from rnnviz.execution.events import RunRequest, Stage, StageKind
 from rnnviz.multiscale.builder import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.verify.audit import Audit, audit
 from rnnviz.verify.audit_sampling import follows_all
-from rnnviz.verify.cell_state_invariants import cell_checks, cell_equality
-from rnnviz.verify.compare import Comparison, compare, shared_arrays
+from rnnviz.verify.cell_states import cell_checks, cell_equality
+from rnnviz.verify.compare import Comparison, compare, shared_arrays, tolerances
 from rnnviz.verify.diagnosis import diagnose
 from rnnviz.verify.fault_coverage import suggested_config, undetectable
 from rnnviz.verify.invariants import Check, consistency_checks, equality
 from rnnviz.verify.metrics import largest_magnitude
 from rnnviz.verify.result import Judgment
-from rnnviz.verify.tolerances import tolerances
 
 Notify = Callable[[Stage, float], None]
 """Called with the present stage and the fraction of the run that is done."""

@@ -9,8 +9,7 @@ import numpy as np
 from rnnviz.core.axis_labels import Names
 from rnnviz.core.config import Config, Network
 from rnnviz.core.errors import InputError
-from rnnviz.core.initial_state import State, check_state, checked_state, draw_initial_state
-from rnnviz.core.inputs import Inputs, with_sequence_shape
+from rnnviz.core.inputs import Inputs, State, check_state, checked_state, draw_initial_state, with_sequence_shape
 from rnnviz.core.memory_budget import check_memory
 from rnnviz.core.mmap_arrays import read_only
 from rnnviz.core.npz import read_npz

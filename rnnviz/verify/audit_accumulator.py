@@ -14,11 +14,10 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.verify.audit_sampling import AuditedBlock
-from rnnviz.verify.cell_state_invariants import CELL_FOLLOWS, STATE_FOLLOWS, CellStateTally
-from rnnviz.verify.compare import Comparison
+from rnnviz.verify.cell_states import CELL_FOLLOWS, STATE_FOLLOWS, CellStateTally
+from rnnviz.verify.compare import Comparison, OverTime, over_time
 from rnnviz.verify.invariants import Check
 from rnnviz.verify.metrics import error_ratio
-from rnnviz.verify.per_timestep import OverTime, over_time
 from rnnviz.verify.verdict import AuditVerdict
 
 JUDGED = 2.0**-8

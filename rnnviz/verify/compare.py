@@ -3,20 +3,105 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.config import DEFAULT_TOLERANCES, Config
+from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.core.trace import DERIVED, Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.verify.displayed import Displayed
 from rnnviz.verify.histogram import Histogram, HistogramAccumulator
 from rnnviz.verify.metrics import BlockDifference, BlockDifferences, passing_atol, tolerance
-from rnnviz.verify.per_timestep import OverTime, over_time
 from rnnviz.verify.verdict import Verdict
+
+
+class Displayed:
+    """A result whose arrays are too long for a representation; `rnnviz.text.repr_html` sets its text and HTML."""
+
+    as_text: ClassVar[Callable[[Any], str]] = object.__repr__
+    as_html: ClassVar[Callable[[Any], str]] = object.__repr__
+
+    def __repr__(self) -> str:
+        return type(self).as_text(self)
+
+    def _repr_html_(self) -> str:
+        return type(self).as_html(self)
+
+
+_MANY = 1 << 16
+
+
+class OverTime:
+    """A frozen dataclass with arrays (L, D, T) that `NAMES` lists, read-only, and the beginning of their files' paths.
+
+    `stored` is None where they are in memory. Of a long run they would fill the pipe, and then the memory of any user
+    who shows the result: through a pipe goes where they lie and not what they hold.
+    """
+
+    NAMES: ClassVar[tuple[str, ...]]
+    stored: Path | None
+
+    def protect(self) -> None:
+        """Let no one write to the arrays."""
+        for name in self.NAMES:
+            vars(self)[name].flags.writeable = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the arrays that lie in files."""
+        return {name: value for name, value in vars(self).items() if self.stored is None or name not in self.NAMES}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Open the arrays that lie in files, and protect the others again, for a pipe forgets that they were.
+
+        Raises
+        ------
+        OSError, ValueError
+            If a file is gone.
+        """
+        self.__dict__.update(state)
+        if self.stored is not None:
+            self.__dict__.update({name: open_mapped(_path(self.stored, name)) for name in self.NAMES})
+        self.protect()
+
+
+def over_time(
+    folder: Path | None, kind: str, dtypes: dict[str, str], shape: tuple[int, ...]
+) -> tuple[dict[str, NDArray[Any]], Path | None]:
+    """Writable zeros of the shape (L, D, T) by name, and the beginning of their paths if they lie in new files.
+
+    Raises
+    ------
+    OSError
+        If a file exists, cannot be made or the disk is full.
+    """
+    if folder is None or prod(shape) < _MANY:
+        return {name: np.zeros(shape, dtype) for name, dtype in dtypes.items()}, None
+    stored = folder / kind
+    return {name: create_mapped(_path(stored, name), dtype, shape) for name, dtype in dtypes.items()}, stored
+
+
+def _path(stored: Path, name: str) -> Path:
+    return stored.with_name(f"{stored.name}.{name}.npy")
+
+
+_BY_PRECISION = {"float16": (1e-3, 1e-5), **DEFAULT_TOLERANCES}
+"""Those of torch.testing.assert_close."""
+
+
+def tolerances(config: Config, *traces: Trace) -> tuple[float, float]:
+    """(rtol, atol): as the config gives them, else the `defaults`."""
+    return config.compare.tolerances(*defaults(config, *traces))
+
+
+def defaults(config: Config, *traces: Trace) -> tuple[float, float]:
+    """(rtol, atol) of the coarsest type that the network or any of the traces has or was computed in."""
+    recorded = (kind for trace in traces for kind in (trace.precision, trace.computed_in) if kind)
+    types = [config.network.dtype, *recorded]
+    return max(_BY_PRECISION[kind] for kind in types)
 
 
 @dataclass(frozen=True)

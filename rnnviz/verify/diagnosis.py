@@ -10,10 +10,9 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.engines.faults.engine import run_fault, trace_in_memory
+from rnnviz.engines.faults.changes import Fault
+from rnnviz.engines.faults.engine import StepWindow, expected_and_found, run_fault, trace_in_memory
 from rnnviz.engines.faults.registry import KnownBug, known_bugs_of
-from rnnviz.engines.faults.replay import StepWindow, expected_and_found
-from rnnviz.engines.faults.spec import Fault
 from rnnviz.engines.layers import layer_output
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.metrics import abs_error

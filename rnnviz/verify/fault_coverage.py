@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
-from rnnviz.core.initial_state import State
-from rnnviz.core.inputs import Inputs, Load
+from rnnviz.core.inputs import Inputs, Load, State
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
+from rnnviz.engines.faults.changes import Fault
 from rnnviz.engines.faults.engine import run_fault, trace_in_memory
 from rnnviz.engines.faults.registry import known_bugs_of
-from rnnviz.engines.faults.spec import Fault
 from rnnviz.verify.audit import audit
 from rnnviz.verify.invariants import consistency_checks
 

@@ -8,8 +8,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.verify.audit import Audit
-from rnnviz.verify.compare import Comparison
-from rnnviz.verify.displayed import Displayed
+from rnnviz.verify.compare import Comparison, Displayed
 from rnnviz.verify.invariants import Check
 from rnnviz.verify.verdict import VERDICTS, Verdict
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from rnnviz.core.config import Config
-from rnnviz.core.initial_state import draw_initial_state
-from rnnviz.core.inputs import Inputs
+from rnnviz.core.inputs import Inputs, draw_initial_state
 from rnnviz.core.multiscale import open_pyramids
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace, create_trace, open_trace

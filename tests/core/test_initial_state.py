@@ -8,7 +8,7 @@ from hypothesis import given
 
 from rnnviz.core.config import InitialStateSource, Network
 from rnnviz.core.errors import InputError
-from rnnviz.core.initial_state import checked_state, draw_initial_state
+from rnnviz.core.inputs import checked_state, draw_initial_state
 from tests.strategies import SEEDS, network_tables
 
 LSTM = Network("lstm", 3, 4, num_layers=2, bidirectional=True, dtype="float64")

@@ -12,8 +12,7 @@ from rnnviz.core.axis_labels import UNNAMED, Names
 from rnnviz.core.cell_json import cell_to_json
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
-from rnnviz.core.initial_state import draw_initial_state
-from rnnviz.core.inputs import Inputs, open_inputs, save_inputs, with_sequence_shape
+from rnnviz.core.inputs import Inputs, draw_initial_state, open_inputs, save_inputs, with_sequence_shape
 from rnnviz.core.mmap_arrays import create_mapped
 from rnnviz.core.multiscale import Level
 from rnnviz.core.parameters import draw_parameters

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from rnnviz.core.inputs import Inputs
+from rnnviz.engines.faults.changes import Fault
 from rnnviz.engines.faults.engine import run_fault
 from rnnviz.engines.faults.registry import KNOWN_BUGS
-from rnnviz.engines.faults.spec import Fault
 from tests.oracles.computed import assert_near, empty_trace
 from tests.verify.audit_helpers import inputs_of
 

@@ -8,11 +8,9 @@ from rnnviz.cells import Sizes
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.parameters import LayerParameters
 from rnnviz.core.trace import Trace
-from rnnviz.engines.faults.changes import read_in_order
-from rnnviz.engines.faults.engine import run_fault
+from rnnviz.engines.faults.changes import Fault, read_in_order
+from rnnviz.engines.faults.engine import StepWindow, expected_and_found, run_fault
 from rnnviz.engines.faults.registry import known_bugs_of
-from rnnviz.engines.faults.replay import StepWindow, expected_and_found
-from rnnviz.engines.faults.spec import Fault
 from rnnviz.engines.manual import ManualEngine
 from tests.oracles.computed import computed, empty_trace
 from tests.verify.audit_helpers import inputs_of

@@ -6,7 +6,7 @@ import pytest
 from rnnviz.cells import CELLS, CellSpec, Sizes, Step, Values
 from rnnviz.core.parameters import LayerParameters
 from rnnviz.engines.faults import changes
-from rnnviz.engines.faults.spec import ParameterChange
+from rnnviz.engines.faults.changes import ParameterChange
 
 SIZES = Sizes(2, 3, 2)
 """I, H and P."""

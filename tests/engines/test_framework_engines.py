@@ -14,8 +14,7 @@ from rnnviz.core.mmap_arrays import read_only
 from rnnviz.core.parameters import Parameters
 from rnnviz.engines import registry
 from rnnviz.engines.base import Engine
-from rnnviz.engines.external_weights import load_file_engine, unsupported_reason
-from rnnviz.engines.registry import ENGINES, load_engine
+from rnnviz.engines.registry import ENGINES, load_engine, load_file_engine, unsupported_reason
 from tests.io.model_formats.writing.saved_models import made, write
 from tests.oracles.computed import assert_agrees, assert_near, empty_trace
 from tests.oracles.recurrence import recurrence

@@ -12,9 +12,9 @@ from rnnviz.core.config import CELL_NAMES, Config, Network
 from rnnviz.core.errors import ConfigError, EngineError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
+from rnnviz.engines.faults.changes import Fault
 from rnnviz.engines.faults.engine import KnownBugEngine, run_fault, trace_in_memory
 from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX, known_bugs_of
-from rnnviz.engines.faults.spec import Fault
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import find_engine
 from rnnviz.io.inputs import load_inputs

@@ -13,9 +13,9 @@ from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.engines.base import Engine, EngineReport, Progress
+from rnnviz.engines.faults.changes import Fault
 from rnnviz.engines.faults.engine import run_fault
 from rnnviz.engines.faults.registry import KNOWN_BUGS, known_bugs_of
-from rnnviz.engines.faults.spec import Fault
 from rnnviz.engines.layers import run_stack
 from rnnviz.engines.registry import ENGINES, load_engine
 from rnnviz.engines.user_code.user_step import OwnRecurrence

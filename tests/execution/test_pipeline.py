@@ -16,7 +16,7 @@ from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.templates import starter
-from rnnviz.verify.cell_state_invariants import STATE_FOLLOWS
+from rnnviz.verify.cell_states import STATE_FOLLOWS
 from rnnviz.verify.verdict import CheckOutcome, Verdict
 from tests.verify.audit_helpers import engine_or_skip
 

@@ -6,8 +6,7 @@ from math import exp, fsum, tanh
 import numpy as np
 from hypothesis import strategies as st
 
-from rnnviz.core.initial_state import State
-from rnnviz.core.inputs import Inputs
+from rnnviz.core.inputs import Inputs, State
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location

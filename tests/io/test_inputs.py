@@ -10,7 +10,7 @@ from hypothesis import given
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError
-from rnnviz.core.initial_state import draw_initial_state
+from rnnviz.core.inputs import draw_initial_state
 from rnnviz.core.parameters import draw_parameters
 from rnnviz.core.sequence import draw_sequence
 from rnnviz.execution.supervisor import run

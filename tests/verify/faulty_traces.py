@@ -13,9 +13,8 @@ from rnnviz.core.trace import Trace
 from rnnviz.engines.base import Progress
 from rnnviz.engines.layers import LayerTask, run_stack
 from rnnviz.verify.audit import audit
-from rnnviz.verify.compare import compare
+from rnnviz.verify.compare import compare, tolerances
 from rnnviz.verify.result import Judgment, RunResult
-from rnnviz.verify.tolerances import tolerances
 from tests.oracles.computed import empty_trace
 
 Spoil = Callable[[int, FloatArray, FloatArray], FloatArray]

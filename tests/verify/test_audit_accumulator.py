@@ -9,7 +9,7 @@ import pytest
 
 from rnnviz.cells.interpreters.running_error import BoundedArray
 from rnnviz.core.trace_index import Location
-from rnnviz.verify import per_timestep
+from rnnviz.verify import compare as comparing
 from rnnviz.verify.audit_accumulator import Audit, AuditAccumulator, Undetermined
 from rnnviz.verify.audit_sampling import AuditedBlock, SampleUnitBlock
 from tests.verify.traces import in_order, trace_of
@@ -154,7 +154,7 @@ def test_of_equal_ratios_the_first_computed_location_is_reported() -> None:
 def test_the_figures_of_many_time_steps_are_in_files_and_found_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(per_timestep, "_MANY", 20)
+    monkeypatch.setattr(comparing, "_MANY", 20)
     tally = AuditAccumulator(SHAPE, tmp_path)
     step = BoundedArray(np.zeros(SHAPE), np.ones(SHAPE), EPS)
     add(tally, (1, 0), slice(2, 4), SampleUnitBlock(np.arange(3), np.arange(4)), np.full(SHAPE, 2.0), step)

@@ -15,10 +15,9 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.base import Engine
-from rnnviz.engines.faults.engine import run_fault
+from rnnviz.engines.faults.changes import Fault
+from rnnviz.engines.faults.engine import StepWindow, run_fault
 from rnnviz.engines.faults.registry import KNOWN_BUGS, known_bugs_of
-from rnnviz.engines.faults.replay import StepWindow
-from rnnviz.engines.faults.spec import Fault
 from rnnviz.engines.layers import run_stack
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.user_code.user_step import OwnRecurrence

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnviz.core.config import Config
-from rnnviz.core.initial_state import State
-from rnnviz.core.inputs import Inputs
+from rnnviz.core.inputs import Inputs, State
 from rnnviz.core.parameters import Parameters
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.inputs import load_inputs

@@ -10,7 +10,7 @@ from rnnviz.core.config import Config
 from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.io.inputs import load_inputs
-from rnnviz.verify import per_timestep
+from rnnviz.verify import compare as module
 from rnnviz.verify.compare import Comparison, compare
 from tests.verify.traces import Shape, random_trace
 
@@ -19,7 +19,7 @@ SHORT, LONG = 40, 4000
 
 @pytest.fixture(autouse=True)
 def _few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(per_timestep, "_MANY", 300)
+    monkeypatch.setattr(module, "_MANY", 300)
 
 
 def comparison_of(timesteps: int, folder: Path | None) -> Comparison:
@@ -56,7 +56,7 @@ def test_many_figures_are_in_files_of_their_names(tmp_path: Path) -> None:
         (tmp_path, (1, 299), None),
         (tmp_path, (2, 2, 75), tmp_path / "kind"),
     ):
-        arrays, where = per_timestep.over_time(folder, "kind", dtypes, shape)
+        arrays, where = module.over_time(folder, "kind", dtypes, shape)
         assert where == stored
         assert {name: (array.shape, array.dtype.name) for name, array in arrays.items()} == {
             name: (shape, dtype) for name, dtype in dtypes.items()
@@ -69,7 +69,7 @@ def test_many_figures_are_in_files_of_their_names(tmp_path: Path) -> None:
         )
     assert np.load(tmp_path / "kind.count.npy")[0, 0].tolist() == [7] * 75
     with pytest.raises(FileExistsError):
-        per_timestep.over_time(tmp_path, "kind", dtypes, (2, 2, 75))
+        module.over_time(tmp_path, "kind", dtypes, (2, 2, 75))
 
 
 def test_a_few_time_steps_create_no_files(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from rnnviz.engines.faults.registry import KNOWN_BUGS
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.verify import compare as compare_module
 from rnnviz.verify.audit import audit
-from rnnviz.verify.cell_state_invariants import cell_checks, cell_equality
+from rnnviz.verify.cell_states import cell_checks, cell_equality
 from rnnviz.verify.compare import compare
 from rnnviz.verify.diagnosis import diagnose
 from rnnviz.verify.step_inputs import followed, layer_input, previous_hidden

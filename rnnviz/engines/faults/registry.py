@@ -10,7 +10,7 @@ from rnnviz.cells.gru import GRU
 from rnnviz.cells.gru_reset_before import GRU_RESET_BEFORE
 from rnnviz.core.config import Network
 from rnnviz.engines.faults import changes as change
-from rnnviz.engines.faults.spec import Fault
+from rnnviz.engines.faults.changes import Fault
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from rnnviz.lessons.statements.functions import Budget, Context, UnansweredError
 from rnnviz.lessons.statements.parser import AUDITED, CANDIDATE, LANES, OUTCOMES, REFERENCE, SELECTION
 from rnnviz.quantities.gates import GateReader, gate_quantities
 from rnnviz.verify.audit import Audit
+from rnnviz.verify.compare import tolerances
 from rnnviz.verify.result import Judgment, RunResult
 from rnnviz.verify.step_inputs import followed
-from rnnviz.verify.tolerances import tolerances
 
 ORIGIN = Location()
 """Where the selection is if no one has moved it."""

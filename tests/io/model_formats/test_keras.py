@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from rnnviz.core.config import Config, Network
-from rnnviz.core.initial_state import State
-from rnnviz.core.inputs import Inputs
+from rnnviz.core.inputs import Inputs, State
 from rnnviz.core.parameters import Parameters
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.model_formats.keras import open_model

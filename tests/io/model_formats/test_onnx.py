@@ -9,8 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from rnnviz.core.config import Config, Network
-from rnnviz.core.initial_state import State
-from rnnviz.core.inputs import Inputs
+from rnnviz.core.inputs import Inputs, State
 from rnnviz.core.parameters import Parameters
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.model_formats.onnx import open_model

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from rnnviz.core.config import Config
-from rnnviz.core.initial_state import State
-from rnnviz.core.inputs import Inputs
+from rnnviz.core.inputs import Inputs, State
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.engines.manual import ManualEngine

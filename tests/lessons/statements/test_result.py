@@ -14,8 +14,7 @@ from rnnviz.lessons.statements.evaluate import Evaluator, check_statement
 from rnnviz.lessons.statements.functions import UnansweredError
 from rnnviz.lessons.statements.namespace import Namespace
 from rnnviz.lessons.statements.parser import Statement, parse_statement
-from rnnviz.verify.compare import compare
-from rnnviz.verify.tolerances import tolerances
+from rnnviz.verify.compare import compare, tolerances
 from tests.factories import make_result, setting
 from tests.lessons.statements.conftest import StatementChecker
 from tests.profiles import examples

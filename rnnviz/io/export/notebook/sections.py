@@ -17,7 +17,7 @@ from rnnviz.io.export.notebook.ipynb import UNPACKED, NotebookCell, assignment, 
 from rnnviz.text import verdict_details
 from rnnviz.text.config_diff import network_in_words
 from rnnviz.text.verdict_text import verdict_sentence
-from rnnviz.verify import tolerances as recorded_tolerances
+from rnnviz.verify import compare as comparing
 from rnnviz.verify.result import RunResult
 
 _UNCHECKED = "differences are printed but not checked"
@@ -68,8 +68,8 @@ def tolerances(result: RunResult, trace: Trace) -> tuple[float, float]:
 
     The notebook rounds otherwise than the engines.
     """
-    own = recorded_tolerances.tolerances(result.config, trace)
-    by_type = recorded_tolerances.defaults(result.config, trace)
+    own = comparing.tolerances(result.config, trace)
+    by_type = comparing.defaults(result.config, trace)
     return max(own[0], by_type[0]), max(own[1], by_type[1])
 
 

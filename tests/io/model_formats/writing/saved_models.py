@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.config import Config, InitialStateSource, Network, ParameterSource, SequenceSource
-from rnnviz.core.initial_state import draw_initial_state
-from rnnviz.core.inputs import Inputs
+from rnnviz.core.inputs import Inputs, draw_initial_state
 from rnnviz.core.parameters import draw_parameters
 from rnnviz.core.sequence import draw_sequence
 from rnnviz.io.model_formats.weight_formats import format_for

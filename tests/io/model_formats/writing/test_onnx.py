@@ -10,8 +10,7 @@ import pytest
 
 from rnnviz.core.config import SequenceSource
 from rnnviz.core.errors import InputError
-from rnnviz.core.initial_state import draw_initial_state
-from rnnviz.core.inputs import Inputs
+from rnnviz.core.inputs import Inputs, draw_initial_state
 from rnnviz.core.sequence import draw_sequence
 from rnnviz.io.model_formats import onnx as writing
 from tests.io.model_formats.writing.saved_models import HIDDEN, INPUT, NETWORKS, assert_reproduces, made, write
