@@ -28,17 +28,17 @@ class _Rule:
 
     `values` is f(x, alpha, beta), and `slopes` f'(x) from x, f(x), alpha and beta; at a kink the slope on its left.
     `code` is NumPy source of f({x}), in which {alpha} and {beta} may occur; {X} is x with the brackets of an operand.
-    `low` and `high` are the least and largest value of f; None where there is no limit. f turns from falling to rising,
-    or back, at `turns`. `rounding` says how far a correct f(x) may be off for a given x: not at all ("exact"), by eps
-    ("absolute"), by eps · (1 + |f|) ("relative"), or by eps · (1 + |x|) ("argument"), where a small result is x times
-    what is left of 1 - 1.
+    `low` and `high` are the least and largest value of f; infinite where there is no limit. f turns from falling to
+    rising, or back, at `turns`. `rounding` says how far a correct f(x) may be off for a given x: not at all ("exact"),
+    by eps ("absolute"), by eps · (1 + |f|) ("relative"), or by eps · (1 + |x|) ("argument"), where a small result is x
+    times what is left of 1 - 1.
     """
 
     values: _Values
     slopes: _Slopes
     code: str
-    low: float | None = None
-    high: float | None = None
+    low: float = -math.inf
+    high: float = math.inf
     rounding: str = "relative"
     turns: tuple[float, ...] = ()
 
@@ -98,21 +98,21 @@ class Activation:
         return known or f"{self.name}({constants})"
 
     @property
-    def limits(self) -> tuple[float | None, float | None]:
-        """The least and largest value that f can have; None where there is no limit."""
+    def limits(self) -> tuple[float, float]:
+        """The least and largest value that f can have; infinite where there is no limit."""
         rule = _RULES[self.name]
         if self.name == "scaled_tanh":
             return -abs(self.alpha), abs(self.alpha)
         if self.name == "clip":
             return -self.alpha, self.alpha
         if self.name == "elu":
-            return min(-self.alpha, 0.0), None
+            return min(-self.alpha, 0.0), math.inf
         return rule.low, rule.high
 
     @property
     def bounded(self) -> bool:
         """Whether f has a least and a largest value."""
-        return None not in self.limits
+        return all(map(math.isfinite, self.limits))
 
     @property
     def rounding(self) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from rnnviz.cells.activations import Activation, FloatArray
 from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.blocks import Plan, StepBlock
-from rnnviz.cells.interpreters.graph import Node, evaluate, trace
+from rnnviz.cells.interpreters.graph import ARITHMETIC, Node, evaluate, trace
 
 
 class Library(Protocol):
@@ -88,17 +88,12 @@ class ArrayLayer:
 
     def apply(self, node: Node, args: Sequence[Any]) -> Any:
         """The operation of a node on arrays (N, H), parameters of the cell and numbers."""
-        match node.op:
-            case "plus":
-                return args[0] + args[1]
-            case "minus":
-                return args[0] - args[1]
-            case "times":
-                return args[0] * args[1]
-            case "recurrent":
-                return self.library.product(args[0], self.weights[node.name]) + self.biases[node.name]
-            case "matrix":
-                return self.library.product(args[1], args[0])
+        if node.op in ARITHMETIC:
+            return ARITHMETIC[node.op](*args)
+        if node.op == "recurrent":
+            return self.library.product(args[0], self.weights[node.name]) + self.biases[node.name]
+        if node.op == "matrix":
+            return self.library.product(args[1], args[0])
         assert node.activation is not None, node.op
         return self.library.activate(node.activation, args[0])
 
@@ -156,17 +151,14 @@ class ArrayBlock(StepBlock[Any]):
         return {symbol: np.array(room[-1]) for symbol, room in rooms.items()}
 
 
+_UFUNCS: dict[str, Callable[[Any, Any, Any], Any]] = {"plus": np.add, "minus": np.subtract, "times": np.multiply}
+
+
 def _operation(node: Node) -> Callable[[Any, Any, Any], Any]:
     """The operation of a node on two arrays, and on room for its result; an activation reads the first."""
-    match node.op:
-        case "plus":
-            return np.add
-        case "minus":
-            return np.subtract
-        case "times":
-            return np.multiply
     activation = node.activation
-    assert activation is not None, node.op
+    if activation is None:
+        return _UFUNCS[node.op]
     return lambda x, _, out: np.copyto(out, activation.values(x))
 
 

@@ -9,7 +9,7 @@ afterwards.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rnnviz.cells.activations import FloatArray
 from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.blocks import StepBlock, above
-from rnnviz.cells.interpreters.graph import Graph, Limits, Node, evaluate, ordered, trace, value_limits
+from rnnviz.cells.interpreters.graph import ARITHMETIC, Graph, Limits, Node, evaluate, ordered, trace, value_limits
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, exact, pre_activation, storage_bound, stored
 
 _NARROWED = 17
@@ -277,19 +277,14 @@ class BoundedBlock(StepBlock[BoundedArray]):
         return self._layer.leaf(self._layer.own_units(self._before), self._layer.stored_as)
 
     def apply(self, node: Node, args: Sequence[BoundedArray]) -> BoundedArray:
-        match node.op:
-            case "plus":
-                return args[0].plus(args[1])
-            case "minus":
-                return args[0].minus(args[1])
-            case "times":
-                return args[0].times(args[1])
-            case "recurrent":
-                return self._layer.recurrent(node.name, args[0])
-            case "matrix":
-                return self._layer.matrix_product(node.args[0].name, args[1])
-        assert node.activation is not None, node.op
-        return args[0].activated(node.activation)
+        if node.activation is not None:
+            return args[0].activated(node.activation)
+        if node.op == "recurrent":
+            return self._layer.recurrent(node.name, args[0])
+        if node.op == "matrix":
+            return self._layer.matrix_product(node.args[0].name, args[1])
+        result: BoundedArray = ARITHMETIC[node.op](*args)
+        return result
 
     def room(self, value: BoundedArray) -> BoundedArray:
         shape = self.steps, *value.value.shape
@@ -317,11 +312,7 @@ class BoundedBlock(StepBlock[BoundedArray]):
             if read in self.known and read not in known:
                 value = self.known[read]
                 known[read] = value if value.value.ndim < 3 else value[t]
-
-        def leaf(read: Node) -> BoundedArray:
-            return self.leaf(read)[t] if read.op == "state" else self.leaf(read)
-
-        bounded: BoundedArray = evaluate([node], leaf, self.apply, known)[node]
+        bounded: BoundedArray = evaluate([node], self.leaf, self.apply, known)[node]
         return bounded
 
     def _limits_of(self, symbol: str) -> dict[int, Limits]:
@@ -332,17 +323,18 @@ class BoundedBlock(StepBlock[BoundedArray]):
         """
         layer, own = self._layer, self._own
         places = range(_NARROWED - 1 - self._first % _NARROWED, self.steps, _NARROWED)
-        low, high = np.array(-np.inf), np.array(np.inf)
+        found: list[Limits] = []
         h = layer.cell.state_symbols[0]
         gate = _output_gate(layer.graph, symbol)
         if gate is not None and h in own and not _reads(layer.graph, gate, symbol):
-            low, high = _limits_by_output(layer, self.value(gate)[places], own[h][places].astype(np.float64))
+            found.append(_limits_by_output(layer, self.value(gate)[places], own[h][places].astype(np.float64)))
         if symbol in own:
             state = own[symbol][places].astype(np.float64)
             reach = ALLOWED * (np.abs(state) * layer.eps + storage_bound(state, layer.stored_as))
-            low, high = np.fmax(low, state - reach), np.fmin(high, state + reach)
-        if low.ndim == 0:
+            found.append((state - reach, state + reach))
+        if not found:
             return {}
+        low, high = reduce(np.fmax, (low for low, _ in found)), reduce(np.fmin, (high for _, high in found))
         return {place: (low[row], high[row]) for row, place in enumerate(places)}
 
 

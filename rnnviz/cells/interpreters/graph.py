@@ -4,13 +4,14 @@
 an operation was performed.
 """
 
+import operator
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, reduce
 from itertools import product
 from math import inf, isfinite
-from types import CodeType, FrameType
+from types import FrameType, MappingProxyType
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -29,6 +30,9 @@ Limits: TypeAlias = tuple[Any, Any]
 
 MOST_OPERATIONS = 300
 """The limit of a step's operations: each may read the one before, and Python nests less than 1,000 calls."""
+
+ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {"plus": operator.add, "minus": operator.sub, "times": operator.mul}
+"""The operations of two operands, unit by unit."""
 
 LEAVES: frozenset[Op] = frozenset({"u", "v", "state", "parameter", "number"})
 
@@ -95,7 +99,7 @@ class _Tracer:
 
     def __init__(self, cell: CellSpec) -> None:
         self._cell = cell
-        self._code: CodeType | None = getattr(cell.step, "__code__", None)
+        self.path: str = getattr(getattr(cell.step, "__code__", None), "co_filename", "")
         self._known: dict[tuple[Any, ...], Node] = {}
         self._operations = 0
 
@@ -120,9 +124,9 @@ class _Tracer:
 
     def line(self) -> int:
         """The line of the cell's file that is being run."""
-        frame: FrameType | None = sys._getframe(1)
+        frame: FrameType | None = sys._getframe()
         while frame is not None:
-            if self._code is not None and frame.f_code.co_filename == self._code.co_filename:
+            if frame.f_code.co_filename == self.path:
                 return frame.f_lineno
             frame = frame.f_back
         return 0
@@ -228,21 +232,23 @@ class Graph:
         return node
 
 
-def value_limits(node: Node, known: Mapping[Node, Limits] | None = None) -> Limits:
+_UNKNOWN: Mapping[Node, Limits] = MappingProxyType({})
+
+
+def value_limits(node: Node, known: Mapping[Node, Limits] = _UNKNOWN) -> Limits:
     """The least and the largest value that a node can have, by interval arithmetic; infinite where there is no limit.
 
     A leaf can be any number, unless `known` has its limits. These may be arrays, and the result then is one, too.
     """
-    if known is not None and node in known:
+    if node in known:
         return known[node]
+    if node.activation is not None:
+        return node.activation.limits
     if node.op == "number":
         return node.number, node.number
-    if node.op == "activation" and node.activation is not None:
-        low, high = node.activation.limits
-        return -inf if low is None else low, inf if high is None else high
     if node.op == "matrix":
         return _product_limits(*(value_limits(arg, known) for arg in node.args))
-    if node.op not in ("plus", "minus", "times"):
+    if node.op not in ARITHMETIC:
         return -inf, inf
     args = _mean_of(node, known)
     (a, b), (c, d) = (value_limits(arg, known) for arg in args or node.args)
@@ -258,14 +264,14 @@ def value_limits(node: Node, known: Mapping[Node, Limits] | None = None) -> Limi
     return reduce(np.minimum, products), reduce(np.maximum, products)
 
 
-def _mean_of(node: Node, known: Mapping[Node, Limits] | None) -> tuple[Node, Node] | None:
+def _mean_of(node: Node, known: Mapping[Node, Limits]) -> tuple[Node, Node] | None:
     """a and b of the weighted mean (1 - z) · a + z · b with z between 0 and 1; None of any other node."""
     if node.op != "plus" or any(arg.op != "times" for arg in node.args):
         return None
     first, second = (arg.args for arg in node.args)
     for mine, theirs in product((0, 1), (0, 1)):
         for one, other in ((first[mine], second[theirs]), (second[theirs], first[mine])):
-            if one.op == "minus" and one.args[0].number == 1.0 and one.args[0].op == "number" and one.args[1] is other:
+            if one.op == "minus" and one.args[0].number == 1.0 and one.args[1] is other:
                 low, high = value_limits(other, known)
                 return (first[1 - mine], second[1 - theirs]) if np.all(low >= 0.0) and np.all(high <= 1.0) else None
     return None
@@ -314,8 +320,7 @@ def trace(cell: CellSpec) -> Graph:
     order = {node: place for place, node in enumerate(ordered(values.values()))}
     # A name of the same value as another one comes after it: of an RNN, h after its own candidate.
     names = sorted(values, key=lambda name: (order[values[name]], name in cell.state_symbols))
-    path = getattr(getattr(cell.step, "__code__", None), "co_filename", "")
-    return Graph(cell, {name: values[name] for name in names}, path)
+    return Graph(cell, {name: values[name] for name in names}, tracer.path)
 
 
 def _checked(cell: CellSpec, step: object) -> dict[str, Node]:

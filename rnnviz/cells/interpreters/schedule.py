@@ -207,7 +207,7 @@ class _Lowering:
             return None
         for kept, mixed in (node.args, node.args[::-1]):
             for complement, a in (kept.args, kept.args[::-1]):
-                if not self._once(complement, "minus") or complement.args[0].op != "number":
+                if not self._once(complement, "minus"):
                     continue
                 one, z = complement.args
                 bounded = a.activation is not None and a.activation.bounded
