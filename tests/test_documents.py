@@ -19,7 +19,7 @@ CODE = re.compile(r"`([^`\n]+)`")
 FENCED = re.compile(r"^(`{3,})\w*\n.*?^\1", re.MULTILINE | re.DOTALL)
 IN_REPOSITORY = re.compile(r"(tests|packaging|resources|rnnviz|\.ci|\.github)/[\w./-]+")
 IN_PACKAGE = re.compile(
-    r"(core|cli|engines|io|gui|verify|execution|sweeps|text|explain|quantities|multiscale|lessons)/[\w./]+\.py"
+    r"(core|cli|engines|io|gui|verify|execution|sweeps|text|explain|quantities|lessons)/[\w./]+\.py"
 )
 
 

@@ -24,7 +24,7 @@ from rnnviz.engines.registry import find_engine, load_engine
 from rnnviz.engines.replay import check_recording, open_recording
 from rnnviz.engines.user_code.parent import custom_cell
 from rnnviz.execution.events import RunRequest, Stage, StageKind
-from rnnviz.multiscale.builder import ComparedPyramids, build_values, needs_pyramid
+from rnnviz.quantities.level_of_detail import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.verify.audit import Audit, audit
 from rnnviz.verify.audit_sampling import follows_all
 from rnnviz.verify.cell_states import cell_checks, cell_equality

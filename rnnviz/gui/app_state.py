@@ -9,9 +9,9 @@ from PySide6.QtCore import QObject, Signal
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location
-from rnnviz.quantities.catalog import Quantity, quantity_for
-from rnnviz.quantities.highlights import Region
-from rnnviz.quantities.unit_order import OrderName
+from rnnviz.quantities.gates import Quantity, quantity_for
+from rnnviz.quantities.traversal import Region
+from rnnviz.quantities.units import OrderName
 from rnnviz.verify.mismatches import neighbor_mismatch
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import VERDICTS

@@ -1,4 +1,4 @@
-"""Errors at each time step: between engines, and of each engine within one step."""
+"""Errors at each time step, between engines and within one step, and how a mismatch spreads over the lanes."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,8 +9,14 @@ from numpy.typing import NDArray
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
+from rnnviz.core.indexing import first_timestep, lane_text
+from rnnviz.core.trace_index import Location
+from rnnviz.core.words import plural
+from rnnviz.text.verdict_details import how_many, mismatches, quoted_names
+from rnnviz.text.verdict_text import TextPart, fill
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import Comparison
+from rnnviz.verify.mismatches import mismatching_at
 from rnnviz.verify.result import RunResult
 
 Values = NDArray[np.float64]
@@ -120,3 +126,108 @@ def _audits(result: RunResult, comparison: Comparison) -> list[Audit]:
 
 def _named(audits: list[Audit], values: Callable[[Audit], Values], name: str) -> list[Named]:
     return [Named(name.format(display_name(audit.engine)), values(audit)) for audit in audits]
+
+
+# Text between asterisks is strong.
+_AGREE_BUT = "*All hidden values agree, but {checks}*: {names}."
+_AGREE = "*No mismatch:* every value agrees with {reference} within the tolerance."
+_ONE = "*First mismatch:* {place}. {mismatches}."
+_SOME = "*First mismatch:* {place}. Errors in {reached} of {lanes}. {mismatches}."
+_AT_ONCE = "*First mismatch:* {place}. Errors in every {lane} at once. {mismatches}."
+_AFTER = "*First mismatch:* {place}. Errors in every {lane} after {steps}. {mismatches}."
+_BY = "*First mismatch:* {place}. Errors in every {lane} by t = {latest}. {mismatches}."
+
+
+@dataclass(frozen=True)
+class LaneSpread:
+    """One lane.
+
+    `error_ratio` (T,) is the largest error ratio at each time step, above 1 where values mismatch; `first` the first
+    mismatch in the order of computation, `steps` how many of the lane's steps come before it, both None if nothing
+    mismatches.
+    """
+
+    where: Location
+    name: str
+    error_ratio: NDArray[np.float64]
+    first: Location | None
+    steps: int | None
+    mismatched: int
+
+    @property
+    def worst(self) -> float:
+        """The largest error ratio."""
+        return float(self.error_ratio.max())
+
+    def heights(self, most: float) -> NDArray[np.float64]:
+        """(T,): how far above the limit each time step is on a logarithmic scale up to `most`: 0 where nothing
+        mismatches, a quarter just above the limit, 1 at `most` and beyond.
+        """
+        outside = np.clip(self.error_ratio, 1.0, max(most, 10.0))
+        height = 0.25 + 0.75 * np.log(outside) / np.log(max(most, 10.0))
+        return np.where(self.error_ratio > 1.0, height, 0.0)
+
+
+def spread(result: RunResult, candidate: str) -> list[LaneSpread]:
+    """Every lane, by layer from the bottom and direction."""
+    comparison = result.comparison(candidate)
+    layers, directions, *_ = result.shape
+    return [
+        _lane(result, comparison, Location(k, d, reverse=comparison.reverse))
+        for k in range(layers)
+        for d in range(directions)
+    ]
+
+
+def _lane(result: RunResult, comparison: Comparison, lane: Location) -> LaneSpread:
+    timesteps = result.shape[2]
+    counts = comparison.mismatched_over_time[lane.layer, lane.direction]
+    times = np.flatnonzero(counts)
+    first = steps = None
+    if len(times):
+        t = int(times[-1] if lane.backward else times[0])
+        steps = abs(t - first_timestep(lane.backward, timesteps))
+        mask = mismatching_at(comparison, result.reference, result[comparison.candidate], lane.moved(timestep=t))
+        sample, unit = (int(i) for i in np.argwhere(mask)[0])
+        first = lane.moved(timestep=t, sample=sample, unit=unit)
+    return LaneSpread(
+        where=lane,
+        name=lane_text(result.inputs.network, lane),
+        error_ratio=comparison.error_ratio_over_time[lane.layer, lane.direction],
+        first=first,
+        steps=steps,
+        mismatched=int(counts.sum()),
+    )
+
+
+def spread_sentence(result: RunResult, candidate: str, lanes: list[LaneSpread]) -> tuple[TextPart, ...]:
+    """The first mismatch, and when the errors reach every lane."""
+    comparison = result.comparison(candidate)
+    reached = [lane for lane in lanes if lane.first is not None]
+    failed = [check for check in result.checks if check.engine == candidate and not check.holds]
+    if not reached:
+        reference = display_name(result.reference.engine)
+        template = _AGREE_BUT if failed else _AGREE
+        return fill(template, checks=how_many(failed), names=quoted_names(failed), reference=reference)
+    first = reached[0].first
+    assert first is not None
+    lane = "lane" if result.inputs.network.bidirectional else "layer"
+    latest = max(own.steps for own in reached if own.steps is not None)
+    if len(reached) < len(lanes):
+        template = _SOME
+    elif len(lanes) == 1:
+        template = _ONE
+    elif latest == 0:
+        template = _AT_ONCE
+    else:
+        template = _AFTER if result.inputs.network.bidirectional else _BY
+    return fill(
+        template,
+        place=TextPart(str(first), first),
+        mismatches=mismatches(comparison),
+        reached=number_format.count(len(reached)),
+        lanes=plural(len(lanes), lane),
+        lane=lane,
+        steps=plural(latest, "time step"),
+        latest=str(latest),
+    )

@@ -1,7 +1,8 @@
 """Gates, pre-activations and cell states over time, computed for what is asked for and never stored.
 
 They follow from an engine's own hidden states and the true parameters, in float64: the cell's equations
-for each step separately. They equal the values of a correct engine within rounding.
+for each step separately. They equal the values of a correct engine within rounding. At the end is the catalog of
+quantities that can color the lanes.
 """
 
 from collections import OrderedDict
@@ -9,12 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import isfinite
+from typing import Literal, TypeAlias, cast, get_args
 
 import numpy as np
 
 from rnnviz.cells import CellSpec
 from rnnviz.cells.interpreters.arrays import ArrayBlock, ArrayLayer
-from rnnviz.cells.interpreters.graph import Node, trace, value_limits
+from rnnviz.cells.interpreters.graph import Node, value_limits
+from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.symbols import short_equations
 from rnnviz.core.indexing import time_blocks
 from rnnviz.core.inputs import Inputs
@@ -52,7 +55,7 @@ def gate_quantities(cell: CellSpec) -> tuple[GateQuantity, ...]:
 
     An RNN's only gate is h itself, so that only its argument is listed.
     """
-    graph, names = trace(cell), {gate.symbol: gate.name for gate in cell.gates}
+    graph, names = graph_of(cell), {gate.symbol: gate.name for gate in cell.gates}
     texts = {line.name: "".join(symbol.text for symbol in line.symbols) for line in short_equations(cell)}
     named = {name: node for name, node in graph.values.items() if name not in cell.state_symbols}
     order = sorted(named, key=lambda name: list(names).index(name) if name in names else len(names))
@@ -266,3 +269,107 @@ def gate_blocks(
     for start in range(0, timesteps, step):
         times = slice(start, min(start + step, timesteps))
         yield times, reader.samples(layer, direction, slice(0, samples), names, times, slice(0, size))
+
+
+Quantity: TypeAlias = Literal[
+    "value",
+    "error_ratio",
+    "difference",
+    "i",
+    "f",
+    "g",
+    "o",
+    "r",
+    "z",
+    "n",
+    "c",
+    "change",
+    "norm",
+    "pre_h",
+    "pre_i",
+    "pre_f",
+    "pre_g",
+    "pre_o",
+    "pre_r",
+    "pre_z",
+    "pre_n",
+]
+"""h, results of a comparison, and all other quantities of the cells."""
+
+GATES, STATES, ARGUMENTS = "Gates", "States", "Before the activation"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A quantity in the menu: name, title and group."""
+
+    name: Quantity
+    title: str
+    group: str
+
+    @property
+    def text(self) -> str:
+        """The name with a short description."""
+        return f"{self.name} of h" if self.name in ("change", "norm") else f"{self.name}  {self.title}"
+
+
+def quantities_of_lanes(cell: CellSpec) -> tuple[GateQuantity, ...]:
+    """Quantities with the units of h; the gates and the cell state of a projection have others."""
+    return tuple(quantity for quantity in gate_quantities(cell) if quantity.size == cell.states[0].size)
+
+
+def choices_of(cell: CellSpec) -> tuple[Choice, ...]:
+    """Quantities of a cell other than h, by group: gates, states, pre-activations."""
+    offered = []
+    for quantity in quantities_of_lanes(cell):
+        group = STATES if quantity.name in ("c", "change", "norm", *cell.further_states) else GATES
+        group = ARGUMENTS if quantity.name.startswith("pre_") else group
+        offered.append(Choice(cast(Quantity, quantity.name), _title(cell, quantity), group))
+    order = GATES, STATES, ARGUMENTS
+    return tuple(sorted(offered, key=lambda choice: order.index(choice.group)))
+
+
+def color_names(cell: CellSpec | None) -> tuple[str, ...]:
+    """The quantities of every built-in cell, and those of a custom one."""
+    own = () if cell is None else tuple(quantity.name for quantity in quantities_of_lanes(cell))
+    return tuple(dict.fromkeys((*get_args(Quantity), *own)))
+
+
+def per_unit_choices(cell: CellSpec) -> tuple[Choice, ...]:
+    """Those of `choices_of` that each unit has for itself."""
+    quantities = {quantity.name: quantity for quantity in quantities_of_lanes(cell)}
+    return tuple(choice for choice in choices_of(cell) if quantities[choice.name].per_unit)
+
+
+def quantity_for(wanted: Quantity, cell: CellSpec, *, compared: bool) -> Quantity:
+    """The `wanted` quantity, or h if the cell lacks it or nothing is compared."""
+    if wanted in ("error_ratio", "difference"):
+        return wanted if compared else "value"
+    return wanted if gate_quantity(wanted, cell) is not None else "value"
+
+
+def gate_quantity(quantity: Quantity, cell: CellSpec) -> GateQuantity | None:
+    """The gate quantity of that name; None for h, for results of a comparison and for other cells' quantities."""
+    return next((found for found in quantities_of_lanes(cell) if found.name == quantity), None)
+
+
+def stored_array(quantity: Quantity, trace: Trace) -> str | None:
+    """The name of the trace's array that has the numbers of a quantity; None if they are computed from other arrays."""
+    name = "h" if quantity in ("value", "error_ratio", "difference") else quantity
+    return trace.stored(name)
+
+
+def heading_of(quantity: Quantity, cell: CellSpec) -> tuple[str, ...]:
+    """A quantity's name and short description over a color bar, line by line."""
+    if quantity == "change":
+        return "change", "from last step"
+    if quantity == "norm":
+        return "norm", "‖h‖"
+    return quantity, next(choice.title for choice in choices_of(cell) if choice.name == quantity)
+
+
+def _title(cell: CellSpec, quantity: GateQuantity) -> str:
+    if not quantity.name.startswith("pre_"):
+        return quantity.title
+    symbol = quantity.name.removeprefix("pre_")
+    return f"before {graph_of(cell).activation(symbol)}"

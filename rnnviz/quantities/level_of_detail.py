@@ -3,15 +3,26 @@
 Arrays come time first, `(T, U)`, as a trace holds them, and leave as a picture holds them: `(units, times)`.
 The extreme of some numbers is the one of largest magnitude, of two equal ones the positive; an infinity is
 more extreme than every number, and NaN more than an infinity.
+
+The pyramids of traces are filled from blocks of time steps, as a comparison or a reader comes by them.
+Beside each array lie the smallest and the largest value of each block ("h.low", "h.high"), and beside a candidate's the
+same of its differences from the reference ("h.difference-low", "h.difference-high"), its largest error ratio of the
+tolerance ("h.error_ratio") and whether any value mismatches ("h.marks"). NaN is in both ends of every block that holds
+one. All samples have theirs, so that a change of the sample is as quick as any other.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.multiscale import Level, LevelArray, Pyramid, create_pyramid, levels_of
+from rnnviz.core.trace import Trace
+from rnnviz.verify.metrics import BlockDifference, signed_difference
 
 BoolArray: TypeAlias = NDArray[np.bool_]
 IntArray: TypeAlias = NDArray[np.int64]
@@ -128,3 +139,183 @@ def _reduced(ufunc: np.ufunc, picture: NDArray[Any], bins: Bins, axis: int) -> N
     for step in range(1, widest):
         ufunc(result, np.take(picture, np.minimum(bins.starts + step, last), axis=axis), out=result)
     return np.asarray(result)
+
+
+_BLOCK_VALUES = 1 << 16
+
+Values: TypeAlias = NDArray[Any]
+
+Kind: TypeAlias = tuple[np.ufunc, float, str]
+"""How blocks are reduced, the value that changes nothing of it, and the type, "" for the array's own."""
+
+_VALUES: dict[str, Kind] = {"low": (np.minimum, np.inf, ""), "high": (np.maximum, -np.inf, "")}
+_DIFFERENCES: dict[str, Kind] = {
+    "difference-low": (np.minimum, np.inf, ""),
+    "difference-high": (np.maximum, -np.inf, ""),
+    "error_ratio": (np.maximum, 0.0, "float32"),
+    "marks": (np.logical_or, False, "bool"),
+}
+
+
+class Reduction:
+    """One pyramid that is being filled: blocks reduced by `ufunc`, of which `start` changes nothing.
+
+    Blocks of time steps may come in any order and of any length, each once.
+    """
+
+    def __init__(
+        self, folder: Path, name: str, dtype: str, shape: tuple[int, ...], ufunc: np.ufunc, start: float
+    ) -> None:
+        self._ufunc = ufunc
+        self._pyramid = create_pyramid(folder, name, dtype, shape)
+        self._from_values, self._from_level = _sources(self._pyramid)
+        for level in self._from_values:
+            self._pyramid[level][...] = start
+
+    def add(self, layer: int, direction: int, first: int, values: Values) -> None:
+        """Reduce the values (B, N, U) of the time steps from `first` on."""
+        for level in self._from_values:
+            blocks = _level_blocks(self._ufunc, values, first % level.times, level)
+            lane = self._pyramid[level][layer, direction]
+            place = lane[first // level.times : first // level.times + len(blocks)]
+            self._ufunc(place, _in_range(blocks, place.dtype), out=place)
+
+    def finish(self) -> None:
+        """Make the coarser levels from the finer ones."""
+        for level, (finer, share) in self._from_level.items():
+            target, source = self._pyramid[level], self._pyramid[finer]
+            for layer, direction in np.ndindex(source.shape[:2]):
+                for times in _slices(source.shape, share.times):
+                    blocks = _level_blocks(self._ufunc, source[layer, direction, times], 0, share)
+                    start = times.start // share.times
+                    target[layer, direction, start : start + len(blocks)] = blocks
+
+
+class Pyramids:
+    """Those pyramids of an array that `kinds` name."""
+
+    def __init__(self, folder: Path, name: str, array: FloatArray, kinds: Mapping[str, Kind]) -> None:
+        self._reductions = {
+            kind: Reduction(folder, f"{name}.{kind}", dtype or array.dtype.name, array.shape, ufunc, start)
+            for kind, (ufunc, start, dtype) in kinds.items()
+        }
+
+    def add(self, layer: int, direction: int, first: int, values: Mapping[str, Values]) -> None:
+        """Reduce values (B, N, U) of the time steps from `first` on, by the kind of their pyramid."""
+        for kind, block in values.items():
+            self._reductions[kind].add(layer, direction, first, block)
+
+    def finish(self) -> None:
+        """Make the coarser levels."""
+        for reduction in self._reductions.values():
+            reduction.finish()
+
+
+class ComparedPyramids:
+    """All pyramids that a comparison of an array fills: the candidate's, and with the `first` one the reference's."""
+
+    def __init__(self, reference: Trace, candidate: Trace, name: str = "h", *, first: bool) -> None:
+        assert reference.folder is not None
+        assert candidate.folder is not None
+        self._candidate = Pyramids(candidate.folder, name, candidate[name], _VALUES | _DIFFERENCES)
+        self._reference = Pyramids(reference.folder, name, reference[name], _VALUES) if first else None
+
+    def add(
+        self, layer: int, direction: int, first: int, r: FloatArray, c: FloatArray, difference: BlockDifference | None
+    ) -> None:
+        """Reduce the reference's and the candidate's values, both (B, N, U), of the time steps from `first` on.
+
+        `difference` is theirs; None where they are not compared.
+        """
+        at = layer, direction, first
+        if self._reference is not None:
+            self._reference.add(*at, dict.fromkeys(_VALUES, r))
+        self._candidate.add(*at, dict.fromkeys(_VALUES, c))
+        if difference is None:
+            nothing = np.full(r.shape, np.nan, np.float32)
+            self._candidate.add(*at, dict.fromkeys(("difference-low", "difference-high", "error_ratio"), nothing))
+            return
+        self._candidate.add(*at, dict.fromkeys(("difference-low", "difference-high"), _signed(r, c, difference)))
+        if difference.error.any():
+            # An error ratio is above 1 exactly where the error is above the tolerance.
+            marks = difference.error_ratio > 1.0
+            self._candidate.add(*at, {"error_ratio": difference.error_ratio, "marks": marks})
+
+    def finish(self) -> None:
+        """Make the coarser levels."""
+        if self._reference is not None:
+            self._reference.finish()
+        self._candidate.finish()
+
+
+def needs_pyramid(trace: Trace, name: str = "h") -> bool:
+    """Whether a trace is stored, and so long that pictures of the array need one."""
+    return trace.folder is not None and bool(levels_of(trace[name].shape))
+
+
+def build_values(folder: Path, name: str, array: FloatArray) -> None:
+    """Read an array (L, D, T, N, U) once and leave the pyramids of its values in `folder`, if it is long."""
+    if not levels_of(array.shape):
+        return
+    pyramids = Pyramids(folder, name, array, _VALUES)
+    for layer, direction in np.ndindex(array.shape[:2]):
+        for times in _slices(array.shape, 1):
+            pyramids.add(layer, direction, times.start, dict.fromkeys(_VALUES, array[layer, direction, times]))
+    pyramids.finish()
+
+
+def _sources(pyramid: Pyramid) -> tuple[list[Level], dict[Level, tuple[Level, Level]]]:
+    """The levels that are made from the values, and for the others the finer level with how it is reduced."""
+    direct: list[Level] = []
+    derived: dict[Level, tuple[Level, Level]] = {}
+    for level in pyramid:
+        finer = [one for one in (*direct, *derived) if level.times % one.times == 0 and level.units % one.units == 0]
+        if finer:
+            derived[level] = finer[-1], Level(level.times // finer[-1].times, level.units // finer[-1].units)
+        else:
+            direct.append(level)
+    return direct, derived
+
+
+def _level_blocks(ufunc: np.ufunc, values: LevelArray, lead: int, level: Level) -> LevelArray:
+    """(blocks of time, N, blocks of units): values (B, N, U) whose first row is row `lead` of its block."""
+    if lead:
+        # A repeated row changes no extreme and no mark.
+        values = np.concatenate([np.repeat(values[:1], lead, axis=0), values])
+    blocks = reduce_blocks(ufunc, values, level.times)
+    if level.units == 1:
+        return blocks
+    units = blocks[..., :: level.units].copy()
+    for step in range(1, level.units):
+        part = blocks[..., step :: level.units]
+        place = units[..., : part.shape[-1]]
+        ufunc(place, part, out=place)
+    return np.asarray(units)
+
+
+def _signed(r: FloatArray, c: FloatArray, difference: BlockDifference) -> Values:
+    """`signed_difference`, which the error of finite numbers is but for its sign."""
+    if difference.finite is not None:
+        return signed_difference(r, c)
+    with np.errstate(over="ignore"):
+        return np.asarray(np.copysign(difference.error, c - r))
+
+
+def _in_range(values: LevelArray, dtype: np.dtype[Any]) -> LevelArray:
+    """In `dtype`, where a number beyond its range becomes its largest one: it is not an infinity."""
+    if values.dtype == dtype:
+        return values
+    with np.errstate(over="ignore"):
+        narrow = values.astype(dtype)
+    beyond = np.isinf(narrow) & np.isfinite(values)
+    if beyond.any():
+        narrow[beyond] = np.copysign(np.finfo(dtype).max, values[beyond])
+    return np.asarray(narrow)
+
+
+def _slices(shape: tuple[int, ...], multiple: int) -> Iterator[slice]:
+    """All time steps of an array (L, D, T, N, U) in slices that fit the processor's cache, multiples of this many."""
+    _, _, timesteps, samples, units = shape
+    length = max(1, _BLOCK_VALUES // (samples * units * multiple)) * multiple
+    for start in range(0, timesteps, length):
+        yield slice(start, min(start + length, timesteps))

@@ -1,15 +1,21 @@
-"""Numbers over time, made ready to be drawn: where there are gaps, how far they reach, and logarithms with a zero."""
+"""Numbers over time and histograms made ready to be drawn: gaps, ranges, logarithms with a zero, outlines, bars."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from math import ceil, floor, log10
+from dataclasses import dataclass, replace
+from math import ceil, floor, isinf, log2, log10
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.core import number_format
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.multiscale import NO_PYRAMID, Level
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
+from rnnviz.quantities.level_of_detail import reduce_blocks
+from rnnviz.verify.compare import Comparison
+from rnnviz.verify.histogram import Histogram
 
 _PADDING = 0.06
 
@@ -124,3 +130,210 @@ def log_scale(series: Iterable[NDArray[np.float64]], *also: float) -> LogScale:
         return LogScale(-1, 1, infinite)
     lowest, highest = floor(log10(min(bounds))), ceil(log10(max(bounds)))
     return LogScale(lowest, max(highest, lowest + 1), infinite)
+
+
+Values: TypeAlias = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """The smallest (`low`) and the largest (`high`) value of each block of `block` timesteps, each (P,).
+
+    Block p begins at time step `first` + p · block; the last one ends at T at the latest. Both are the value itself
+    where a block is one time step.
+    """
+
+    first: int
+    block: int
+    low: Values
+    high: Values
+    timesteps: int
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """(P,): the middle of each block."""
+        starts = self.first + self.block * np.arange(len(self.low))
+        return np.asarray((starts + np.minimum(starts + self.block, self.timesteps) - 1) / 2.0)
+
+    def points(self) -> tuple[NDArray[np.float64], Values]:
+        """Points of the line: one for each time step, or two for each block of several."""
+        if self.block == 1:
+            return self.times, self.low
+        return np.repeat(self.times, 2), np.stack([self.low, self.high], axis=1).ravel()
+
+    def steps(self, blocks: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """(K, 2): first and last time step of each run of the blocks (P,) that are chosen."""
+        found = runs(blocks) * self.block + self.first
+        found[:, 1] += self.block - 1
+        return np.minimum(found, self.timesteps - 1)
+
+
+def block_for(seen: range, pixels: int) -> int:
+    """How many time steps a block has if those in sight are on this many pixels: a power of two, at most a pixel."""
+    return 1 << (max(1, len(seen) // max(pixels, 1)).bit_length() - 1)
+
+
+def outline_of(values: Values, seen: range, pixels: int) -> Outline:
+    """The part in sight of a series (T,) in memory; a NaN leaves a gap only where no number is beside it."""
+    timesteps, block = len(values), block_for(seen, pixels)
+    first, stop = _whole_blocks(seen, block, timesteps)
+    part = values[first:stop]
+    return Outline(first, block, reduce_blocks(np.fmin, part, block), reduce_blocks(np.fmax, part, block), timesteps)
+
+
+def unit_outline(trace: Trace, where: Location, unit: int, seen: range, pixels: int) -> Outline:
+    """The part in sight of one unit of the lane and sample of `where`; a block that holds a NaN has no number."""
+    timesteps, block = trace.shape[2], block_for(seen, pixels)
+    first, stop = _whole_blocks(seen, block, timesteps)
+    ends = [trace.pyramids.get(f"h.{end}", NO_PYRAMID) for end in ("low", "high")]
+    kept = [level.times for level in ends[0] if level.units == 1 and level.times <= block and level in ends[1]]
+    place = where.layer, where.direction, slice(first, stop), where.sample, unit
+    if not kept:
+        column = np.ascontiguousarray(trace.hidden[place])
+        return Outline(
+            first, block, reduce_blocks(np.minimum, column, block), reduce_blocks(np.maximum, column, block), timesteps
+        )
+    times = max(kept)
+    place = where.layer, where.direction, slice(first // times, -(-stop // times)), where.sample, unit
+    low, high = (np.ascontiguousarray(levels[Level(times, 1)][place]) for levels in ends)
+    share = block // times
+    return Outline(
+        first, block, reduce_blocks(np.minimum, low, share), reduce_blocks(np.maximum, high, share), timesteps
+    )
+
+
+def largest_of(outlines: Sequence[Outline]) -> Outline:
+    """The largest of several series at each block; NaN only where all are."""
+    high = np.fmax.reduce([outline.high for outline in outlines], axis=0)
+    return replace(outlines[0], low=high, high=high)
+
+
+def drop_collinear(x: NDArray[np.float64], y: Values) -> tuple[NDArray[np.float64], Values]:
+    """The points (P,) of a line without those between two of the same height, which change nothing of it."""
+    if len(y) < 3:
+        return x, y
+    kept = np.ones(len(y), np.bool_)
+    kept[1:-1] = (y[1:-1] != y[:-2]) | (y[1:-1] != y[2:])
+    return x[kept], y[kept]
+
+
+def _whole_blocks(seen: range, block: int, timesteps: int) -> tuple[int, int]:
+    """The time steps of the blocks in sight, with one beyond each end: a line runs on to the edge of the plot."""
+    first = max(0, seen.start // block - 1) * block
+    stop = min(timesteps, (-(-seen.stop // block) + 1) * block)
+    return first, max(first, stop)
+
+
+APART = 0.6
+"""How far the bars of zero and of infinity are from the others, in widths of a bar."""
+
+_INFINITE = "infinite: NaN or infinite in one engine, or with a tolerance of 0"
+
+
+@dataclass(frozen=True)
+class HistogramBar:
+    """One bin: it reaches from `x` to `x + 1`; `words` say which numbers it counts."""
+
+    x: float
+    words: str
+    low: float
+    high: float
+    count: int
+    first: Location | None
+    outside: bool
+    """Whether its numbers are outside the tolerance."""
+
+
+@dataclass(frozen=True)
+class Bars:
+    """All bars from left to right, the ticks, and the position of the limit, in widths of a bar."""
+
+    bars: tuple[HistogramBar, ...]
+    ticks: tuple[tuple[float, str], ...]
+    limit: float | None
+    total: int
+
+    @property
+    def width(self) -> float:
+        """Where the last bar ends."""
+        return self.bars[-1].x + 1.0
+
+    @property
+    def highest(self) -> int:
+        """The largest count."""
+        return max(bar.count for bar in self.bars)
+
+
+def error_ratio_bars(comparison: Comparison) -> Bars:
+    """How the error ratios are spread; the limit and the octaves on both its sides are always shown."""
+    histogram = comparison.error_ratios
+    below = -histogram.lowest
+    shown = _hull(histogram, below, below + 1)
+    bars = _bars(histogram, shown, "times the tolerance", "infinite: NaN in one engine, or a tolerance of 0", 1.0)
+    lowest, highest = (2.0 ** (histogram.lowest + place - 1) for place in (shown.start, shown.stop))
+
+    def x(value: float) -> float:
+        return log2(value / lowest) + 1.0 + APART
+
+    decades = range(ceil(log10(lowest)), floor(log10(highest)) + 1)
+    ticks = tuple((x(10.0**decade), number_format.error(10.0**decade)) for decade in decades)
+    return Bars(bars, (*_end_ticks(bars), *ticks), x(1.0), histogram.total)
+
+
+def ulp_bars(comparison: Comparison) -> Bars:
+    """How the distances in floats are spread."""
+    histogram = comparison.ulps
+    bars = _bars(histogram, _hull(histogram, 1, 1), "ulp", "no distance: NaN in one engine", None)
+    ticks = tuple((bar.x + 0.5, _whole(bar.low, bar.high)) for bar in bars if bar.high > 0.0 and not isinf(bar.low))
+    return Bars(bars, (*_end_ticks(bars), *ticks), None, histogram.total)
+
+
+def _hull(histogram: Histogram, low: int, high: int) -> range:
+    """The octaves' bins that are shown: from the first to the last filled one, and those from `low` to `high`."""
+    filled = histogram.filled
+    if not len(filled):
+        return range(low, high + 1)
+    return range(min(low, filled.start), max(high + 1, filled.stop))
+
+
+def _bars(
+    histogram: Histogram, shown: range, unit: str, infinite: str, limit: float | None
+) -> tuple[HistogramBar, ...]:
+    last = len(histogram.counts) - 1
+    places = [0, *shown, *([last] if histogram.counts[last] else [])]
+    bars = []
+    for place in places:
+        low, high = histogram.edges(place)
+        x = 0.0 if place == 0 else place - shown.start + 1.0 + APART
+        if place == 0:
+            words = "exactly 0"
+        elif place == last:
+            words, x = infinite, len(shown) + 1.0 + 2 * APART
+        else:
+            words = _words(low, high, unit)
+        outside = limit is not None and low >= limit
+        bars.append(HistogramBar(x, words, low, high, int(histogram.counts[place]), histogram.location(place), outside))
+    return tuple(bars)
+
+
+def _words(low: float, high: float, unit: str) -> str:
+    if unit == "ulp":
+        return f"{_whole(low, high)} ulp"
+    if low == 0.0:
+        return f"up to {number_format.error(high)} {unit}"
+    if isinf(high):
+        return f"above {number_format.error(low)} {unit}"
+    return f"above {number_format.error(low)}, up to {number_format.error(high)} {unit}"
+
+
+def _whole(low: float, high: float) -> str:
+    """The whole numbers above `low`, up to `high`: "1", "3-4", "4,097-8,192"."""
+    least, most = int(low) + 1, int(min(high, 2.0**64))
+    return number_format.ulp(most) if least >= most else f"{number_format.ulp(least)}–{number_format.ulp(most)}"
+
+
+def _end_ticks(bars: tuple[HistogramBar, ...]) -> tuple[tuple[float, str], ...]:
+    ends = [(bars[0].x + 0.5, "0")]
+    if isinf(bars[-1].low):
+        ends.append((bars[-1].x + 0.5, "∞"))
+    return tuple(ends)

@@ -14,7 +14,7 @@ from rnnviz.core.multiscale import open_pyramids
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace, create_trace, open_trace
 from rnnviz.core.trace_index import Location
-from rnnviz.multiscale.builder import ComparedPyramids, build_values, needs_pyramid
+from rnnviz.quantities.level_of_detail import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import compare
 from rnnviz.verify.invariants import consistency_checks

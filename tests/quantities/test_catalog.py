@@ -5,7 +5,7 @@ import pytest
 from rnnviz.cells import CELLS
 from rnnviz.cells.gru import GRU
 from rnnviz.cells.lstm import LSTM
-from rnnviz.quantities.catalog import (
+from rnnviz.quantities.gates import (
     choices_of,
     gate_quantity,
     heading_of,

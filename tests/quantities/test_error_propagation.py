@@ -7,7 +7,7 @@ import pytest
 
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.quantities.error_propagation import spread, spread_sentence
+from rnnviz.quantities.error_series import spread, spread_sentence
 from rnnviz.text.verdict_text import plain
 from rnnviz.verify.result import RunResult
 from tests.factories import Edit, make_result

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from rnnviz.core.trace import Trace
-from rnnviz.quantities import gate_cache as lane_gates
-from rnnviz.quantities.catalog import Quantity
-from rnnviz.quantities.gate_cache import Extent, LaneGates
-from rnnviz.quantities.gates import GateReader
+from rnnviz.quantities import gate_lanes
+from rnnviz.quantities.gate_lanes import Extent, LaneGates
+from rnnviz.quantities.gates import GateReader, Quantity
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.oracles.gates import gates_of
@@ -75,14 +74,14 @@ def test_the_extent_is_exact_up_to_a_number_of_products(
     result = make_result(timesteps=6, cell=cell, **SIZES)
     # Two layers, two directions, 6 timesteps, 3 samples and 4 units; the wider layer reads 8 and 4 numbers for each.
     products = times * 2 * 2 * 6 * 3 * 4 * (8 + 4)
-    monkeypatch.setattr(lane_gates, "_EXACTLY", products)
+    monkeypatch.setattr(gate_lanes, "_EXACTLY", products)
     assert LaneGates(result).extent("manual", quantity).exact
-    monkeypatch.setattr(lane_gates, "_EXACTLY", products - 1)
+    monkeypatch.setattr(gate_lanes, "_EXACTLY", products - 1)
     assert not LaneGates(result).extent("manual", quantity).exact
 
 
 def test_the_extent_of_a_long_lane_of_few_products_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lane_gates, "_SAMPLED_TIMES", 3)
+    monkeypatch.setattr(gate_lanes, "_SAMPLED_TIMES", 3)
     hidden = np.zeros((2, 2, 20, 3, 4))
     hidden[1, 1, 6, 2, 3] = -2.0
     result = with_hidden(make_result(timesteps=20, dtype="float64", **SIZES), "manual", hidden)
@@ -93,7 +92,7 @@ def test_the_extent_of_a_long_lane_of_few_products_is_exact(monkeypatch: pytest.
 def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     """In lanes of more than 6 time steps only 6 of them, 2 units and 2 samples."""
     for name, value in {"_EXACTLY": 0, "_SAMPLED_TIMES": 6, "_SAMPLED_UNITS": 2, "_SAMPLES": 2}.items():
-        monkeypatch.setattr(lane_gates, name, value)
+        monkeypatch.setattr(gate_lanes, name, value)
 
 
 def rounded(value: float) -> float:
@@ -166,7 +165,7 @@ def readers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             made.append(trace.engine)
             super().__init__(inputs, trace)
 
-    monkeypatch.setattr(lane_gates, "GateReader", Noted)
+    monkeypatch.setattr(gate_lanes, "GateReader", Noted)
     return made
 
 

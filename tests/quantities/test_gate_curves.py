@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from rnnviz.core.trace_index import Location
-from rnnviz.quantities import gate_series as gate_vector
-from rnnviz.quantities import gate_series as series
-from rnnviz.quantities.gate_series import GateVector, GateVectors, SeriesKey, gate_series, series_effort, series_key
+from rnnviz.quantities import gate_lanes
+from rnnviz.quantities.gate_lanes import GateVector, GateVectors, SeriesKey, gate_series, series_effort, series_key
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.oracles.gates import gates_of
@@ -24,7 +23,7 @@ def result() -> RunResult:
 def test_a_series_equals_its_unit_in_blocks_of_any_length(result: RunResult, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = gates_of(result.inputs, result["manual"].hidden)
     for block, (layer, direction, sample, unit) in product((1, 3, 2048), [(0, 0, 2, 1), (1, 1, 1, 3), (1, 0, 0, 2)]):
-        monkeypatch.setattr(series, "_BLOCK", block)
+        monkeypatch.setattr(gate_lanes, "_BLOCK", block)
         for name in ("i", "c", "pre_o"):
             key = series_key("manual", Location(layer, direction, 4, sample, 0), unit, name)
             assert key == SeriesKey("manual", layer, direction, sample, unit, name)
@@ -57,7 +56,7 @@ def test_the_effort_of_a_series_is_the_inputs_of_its_steps(result: RunResult) ->
 def test_a_vector_at_a_place_is_computed_by_blocks_of_units_and_only_once(
     result: RunResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gate_vector, "_UNITS", 3)
+    monkeypatch.setattr(gate_lanes, "_UNITS", 3)
     expected = gates_of(result.inputs, result["gluon"].hidden)
     vectors = GateVectors(result)
     assert vectors.result is result

@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 from rnnviz.cells import CELLS as SPECS
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Lane
-from rnnviz.multiscale.raw_reader import CancelledError
-from rnnviz.multiscale.reader import MultiscaleReader
-from rnnviz.quantities.catalog import Quantity, choices_of, gate_quantity, quantity_for
-from rnnviz.quantities.gate_cache import LaneGates
-from rnnviz.quantities.gates import gate_quantities
+from rnnviz.quantities.gate_lanes import LaneGates
+from rnnviz.quantities.gates import Quantity, choices_of, gate_quantities, gate_quantity, quantity_for
+from rnnviz.quantities.lane_reader import CancelledError, MultiscaleReader
 from rnnviz.quantities.level_of_detail import Bins, every_cell
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result

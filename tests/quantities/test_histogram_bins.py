@@ -9,7 +9,7 @@ import pytest
 
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.quantities.histogram_bins import Bars, error_ratio_bars, ulp_bars
+from rnnviz.quantities.plot_series import Bars, error_ratio_bars, ulp_bars
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.histogram import Histogram
 from tests.factories import make_result

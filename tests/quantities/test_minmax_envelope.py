@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace, open_trace
 from rnnviz.core.trace_index import Location
-from rnnviz.multiscale.builder import build_values
-from rnnviz.quantities.minmax_envelope import Outline, block_for, drop_collinear, largest_of, outline_of, unit_outline
+from rnnviz.quantities.level_of_detail import build_values
+from rnnviz.quantities.plot_series import Outline, block_for, drop_collinear, largest_of, outline_of, unit_outline
 from tests.factories import make_result
 
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from rnnviz.quantities import range_query as selection
-from rnnviz.quantities.range_query import MOST, Match, Query, select
+from rnnviz.quantities import units as module
+from rnnviz.quantities.units import MOST, Match, Query, select
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.profiles import examples
@@ -65,7 +65,7 @@ def test_the_result_equals_the_plain_search_for_any_block_size(data: st.DataObje
     first = data.draw(st.integers(0, length - 1))
     query = Query("gluon", *LANE, range(first, data.draw(st.integers(first + 1, length))), float(np.float32(0.3)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(selection, "_BLOCK_VALUES", block * UNITS)
+        patch.setattr(module, "_BLOCK_VALUES", block * UNITS)
         found = select(result_of(values), query, lambda: None)
     units, matches = plain_search(values, query)
     assert set(found.units) == units
@@ -91,7 +91,7 @@ def test_only_the_best_ranges_are_kept_and_the_search_can_be_interrupted(monkeyp
     values = np.zeros((400, UNITS), np.float32)
     values[::2, 0] = 1.0
     found = select(result_of(values), Query("gluon", *LANE, range(1)), lambda: None)
-    assert len(found.matches) == selection.RANGES
+    assert len(found.matches) == module.RANGES
     assert found.matches[0].times == range(2, 3)
 
     class Ended(Exception):
@@ -132,7 +132,7 @@ def test_most_of_the_units_have_to_be_on_and_an_empty_range_has_none() -> None:
 def test_a_range_continues_from_one_block_to_the_next_and_up_to_the_end(
     block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(selection, "_BLOCK_VALUES", block * UNITS + UNITS - 1)
+    monkeypatch.setattr(module, "_BLOCK_VALUES", block * UNITS + UNITS - 1)
     values = np.zeros((11, UNITS), np.float32)
     values[:, 1] = [1, 0, 1, 1, 1, 1, 1, 0, 0, 1, 1]
     values[3, 4] = values[9, 5] = 1.0
@@ -158,7 +158,7 @@ def test_a_run_that_overlaps_the_query_is_left_out_and_of_equal_ones_the_earlier
     found = select(result_of(values), Query("gluon", *LANE, range(2)), lambda: None)
     # Of equal ones the earlier comes first.
     assert [match.times for match in found.matches] == [range(7, 9), range(3, 5)]
-    monkeypatch.setattr(selection, "RANGES", 1)
+    monkeypatch.setattr(module, "RANGES", 1)
     values[[3, 4], 3] = 0.0
     found = select(result_of(values), Query("gluon", *LANE, range(2)), lambda: None)
     assert found.matches == (Match(range(3, 5), 1.0),)

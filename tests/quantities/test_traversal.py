@@ -5,9 +5,8 @@ import pytest
 from rnnviz.cells import CellSpec, Gate, StateSpec, Step
 from rnnviz.core.config import Network
 from rnnviz.core.trace_index import INPUT, Lane, Location
-from rnnviz.quantities.highlights import Region
-from rnnviz.quantities.output_layout import map_rows
-from rnnviz.quantities.traversal import STAGES, Traversal, stage_regions, stage_text
+from rnnviz.quantities.traversal import STAGES, Region, Traversal, stage_regions, stage_text
+from rnnviz.quantities.vectors import map_rows
 
 
 @pytest.mark.parametrize("order", ["lane", "layers"])

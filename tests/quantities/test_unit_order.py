@@ -10,10 +10,10 @@ from hypothesis.extra.numpy import arrays
 
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane
-from rnnviz.multiscale.reader import MultiscaleReader
-from rnnviz.quantities import unit_order as ordering
+from rnnviz.quantities import units
+from rnnviz.quantities.lane_reader import MultiscaleReader
 from rnnviz.quantities.level_of_detail import Bins, every_cell
-from rnnviz.quantities.unit_order import (
+from rnnviz.quantities.units import (
     LaneOrders,
     OrderKey,
     UnitOrder,
@@ -79,7 +79,7 @@ def test_a_lanes_order_is_that_of_the_shown_sample() -> None:
 def test_of_a_long_lane_evenly_spaced_time_steps_are_sampled(
     timesteps: int, looked_at: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ordering, "SAMPLED", 3)
+    monkeypatch.setattr(units, "SAMPLED", 3)
     assert list(range(timesteps))[sampled_times(timesteps)] == looked_at
     result = make_result(timesteps=timesteps, num_layers=2, bidirectional=True, hidden_size=6)
     checks: list[None] = []

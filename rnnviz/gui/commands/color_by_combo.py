@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QWidget
 from rnnviz.core.engine_spec import display_name
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.theme.elided_combo import ElidedComboBox
-from rnnviz.quantities.catalog import Quantity, choices_of
+from rnnviz.quantities.gates import Quantity, choices_of
 from rnnviz.verify.result import RunResult
 
 WHY = (

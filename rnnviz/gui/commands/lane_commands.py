@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, get_args
 
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.player import Player
-from rnnviz.quantities.unit_order import OrderName
+from rnnviz.quantities.units import OrderName
 
 if TYPE_CHECKING:
     # Imported after the first paint.

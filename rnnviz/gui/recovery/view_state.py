@@ -12,8 +12,8 @@ from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.unrolled.viewport import Camera
 from rnnviz.io.session.manifest import SavedViewState
-from rnnviz.quantities.catalog import color_names
-from rnnviz.quantities.unit_order import OrderName
+from rnnviz.quantities.gates import color_names
+from rnnviz.quantities.units import OrderName
 
 
 class Lanes(Protocol):

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from rnnviz.core import number_format
 from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.quantities.histogram_bins import Bars, HistogramBar
+from rnnviz.quantities.plot_series import Bars, HistogramBar
 
 _PAD = 6
 _BESIDE = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter

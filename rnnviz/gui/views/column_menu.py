@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QMenu, QToolButton, QWidget
 from rnnviz.cells import CellSpec
 from rnnviz.core.words import wrapped
 from rnnviz.gui.settings import Settings
-from rnnviz.quantities.catalog import Choice, Quantity, per_unit_choices
+from rnnviz.quantities.gates import Choice, Quantity, per_unit_choices
 
 PART = "vector-columns"
 

@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QTransform
 from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.quantities.minmax_envelope import Outline, drop_collinear
+from rnnviz.quantities.plot_series import Outline, drop_collinear
 
 _DOTS_SHOWN = 64
 """Maximum number of visible time steps at which each value has a dot."""

@@ -13,7 +13,7 @@ from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.bar_chart import BarChart, bar_tooltip
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.elided_label import ElidedLabel
-from rnnviz.quantities.histogram_bins import Bars, HistogramBar, error_ratio_bars, ulp_bars
+from rnnviz.quantities.plot_series import Bars, HistogramBar, error_ratio_bars, ulp_bars
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 

@@ -19,8 +19,7 @@ from rnnviz.gui.views.lane_curves import LaneCurves
 from rnnviz.gui.views.legend import LegendKey
 from rnnviz.gui.views.log_axis import LogTimePlot
 from rnnviz.quantities.error_series import QUANTITIES, ErrorQuantity, ErrorSeries, error_series
-from rnnviz.quantities.minmax_envelope import Outline, largest_of, outline_of
-from rnnviz.quantities.plot_series import LogScale, log_scale
+from rnnviz.quantities.plot_series import LogScale, Outline, largest_of, log_scale, outline_of
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 

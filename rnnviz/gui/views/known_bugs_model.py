@@ -17,7 +17,7 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.cell_painter import TableCell
 from rnnviz.gui.views.checks_model import TextTableModel
 from rnnviz.gui.views.number_table import FULL_ROLE, AnyIndex
-from rnnviz.quantities.error_propagation import LaneSpread
+from rnnviz.quantities.error_series import LaneSpread
 from rnnviz.quantities.plot_series import pixel_maxima
 from rnnviz.verify.result import RunResult
 

@@ -11,7 +11,7 @@ from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.known_bugs_model import Detection, KnownBugsModel, SpreadModel, SpreadStrip, detection
 from rnnviz.gui.views.linked_text import LinkedText
 from rnnviz.gui.views.number_table import NumberTable
-from rnnviz.quantities.error_propagation import spread, spread_sentence
+from rnnviz.quantities.error_series import spread, spread_sentence
 from rnnviz.verify.result import RunResult
 
 _DETECTIONS = {

@@ -9,7 +9,7 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.cell_painter import blend
 from rnnviz.gui.views.curve import Curve, cosmetic_pen
 from rnnviz.gui.views.time_plot import TimePlot
-from rnnviz.quantities.minmax_envelope import Outline
+from rnnviz.quantities.plot_series import Outline
 
 _DASHED_UP_TO = 600
 """Maximum number of visible time steps for dashed lines. With more, dashes merge and drawing is slow."""

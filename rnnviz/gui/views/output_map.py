@@ -19,8 +19,8 @@ from rnnviz.gui.views.number_table import AnyIndex
 from rnnviz.gui.views.output_map_chart import OutputMapChart
 from rnnviz.gui.views.output_map_painter import OutputMapPainter
 from rnnviz.gui.views.output_map_rows import LaneRow, OutputMapRows
-from rnnviz.quantities.highlights import Region, vector_region
-from rnnviz.quantities.output_layout import MapPart
+from rnnviz.quantities.traversal import Region, vector_region
+from rnnviz.quantities.vectors import MapPart
 from rnnviz.verify.result import RunResult
 
 _MARGIN = 6

@@ -5,7 +5,7 @@ from PySide6.QtWidgets import QComboBox, QWidget
 
 from rnnviz.cells import CellSpec
 from rnnviz.core.words import wrapped
-from rnnviz.quantities.catalog import Quantity, per_unit_choices
+from rnnviz.quantities.gates import Quantity, per_unit_choices
 
 
 class QuantityCombo(QComboBox):

@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.gui.jobs.latest_task import CancelledError
-from rnnviz.quantities.gate_series import SeriesKey, gate_series, series_effort
+from rnnviz.quantities.gate_lanes import SeriesKey, gate_series, series_effort
 from rnnviz.verify.result import RunResult
 
 _AT_ONCE = 1 << 21

@@ -14,10 +14,9 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.curve import Curve
 from rnnviz.gui.views.series_worker import SeriesWorker
 from rnnviz.gui.views.time_plot import GapMarks, TimePlot
-from rnnviz.quantities.catalog import Quantity
-from rnnviz.quantities.gate_series import SeriesKey, series_key
-from rnnviz.quantities.minmax_envelope import Outline, block_for, outline_of, unit_outline
-from rnnviz.quantities.plot_series import finite_range, unit_over_time
+from rnnviz.quantities.gate_lanes import SeriesKey, series_key
+from rnnviz.quantities.gates import Quantity
+from rnnviz.quantities.plot_series import Outline, block_for, finite_range, outline_of, unit_outline, unit_over_time
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.step_inputs import followed
 

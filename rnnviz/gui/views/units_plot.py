@@ -20,8 +20,8 @@ from rnnviz.gui.views.pin_button import PinButton
 from rnnviz.gui.views.quantity_combo import QuantityCombo
 from rnnviz.gui.views.time_plot import TimePlot
 from rnnviz.gui.views.unit_lines import DASHES, UnitLine, UnitLines
-from rnnviz.quantities.catalog import Quantity
-from rnnviz.quantities.minmax_envelope import Outline
+from rnnviz.quantities.gates import Quantity
+from rnnviz.quantities.plot_series import Outline
 from rnnviz.verify.result import RunResult
 
 

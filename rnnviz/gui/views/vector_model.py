@@ -13,8 +13,8 @@ from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.cell_painter import TableCell
 from rnnviz.gui.views.number_table import FULL_ROLE, AnyIndex
-from rnnviz.quantities.catalog import Choice, Quantity
-from rnnviz.quantities.gate_series import GateVector
+from rnnviz.quantities.gate_lanes import GateVector
+from rnnviz.quantities.gates import Choice, Quantity
 from rnnviz.quantities.vectors import Difference, Vector
 
 _Roles = Qt.ItemDataRole

@@ -17,8 +17,8 @@ from rnnviz.gui.views.column_menu import ColumnMenuButton
 from rnnviz.gui.views.elided_label import ElidedLabel
 from rnnviz.gui.views.highlight_table import HighlightTable
 from rnnviz.gui.views.vector_model import VectorModel
-from rnnviz.quantities.gate_series import GateVectors
-from rnnviz.quantities.highlights import Region, highlighted_rows
+from rnnviz.quantities.gate_lanes import GateVectors
+from rnnviz.quantities.traversal import Region, highlighted_rows
 from rnnviz.quantities.vectors import VectorKind, kinds_at, vector_at
 from rnnviz.verify.result import RunResult
 

@@ -13,8 +13,8 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.schema import LARGEST_SIZE, config_field, display_key, display_value, section_from_mapping
 from rnnviz.core.trace_index import Location
-from rnnviz.quantities.catalog import color_names
-from rnnviz.quantities.unit_order import ORDERS
+from rnnviz.quantities.gates import color_names
+from rnnviz.quantities.units import ORDERS
 
 ENDING = ".rnnviz"
 _PLACE = {"minimum": 0, "maximum": LARGEST_SIZE}

@@ -26,7 +26,7 @@ from rnnviz.gui.views.unrolled.selection_item import SelectionItem
 from rnnviz.gui.views.unrolled.swipe_names import SwipeNames
 from rnnviz.gui.views.unrolled.time_axis import TimeAxis
 from rnnviz.gui.views.unrolled.viewport import FEWEST_STEPS, Camera
-from rnnviz.quantities.highlights import Region
+from rnnviz.quantities.traversal import Region
 
 _LANE_SCROLL = 40
 _AROUND = 4.0

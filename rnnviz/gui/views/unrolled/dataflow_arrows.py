@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QPointF, QRectF
 
-from rnnviz.quantities.highlights import Region
+from rnnviz.quantities.traversal import Region
 
 _SHORTEST = 9.0
 """Length in pixels below which an arrow is only its head."""

@@ -6,9 +6,9 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.unrolled.render_state import RenderState, render_state_of
 from rnnviz.gui.views.unrolled.unit_order_worker import UnitOrderWorker
-from rnnviz.multiscale.chunk_cache import ChunkCache
-from rnnviz.quantities.catalog import Quantity, choices_of
-from rnnviz.quantities.gate_cache import LaneGates
+from rnnviz.quantities.gate_lanes import LaneGates
+from rnnviz.quantities.gates import Quantity, choices_of
+from rnnviz.quantities.lane_reader import ChunkCache
 from rnnviz.verify.result import RunResult
 
 

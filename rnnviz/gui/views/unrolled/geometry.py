@@ -10,7 +10,7 @@ from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.layout import TALLEST_ROW, LaneRect, Stack, hidden_row, number_row, stack_lanes
 from rnnviz.gui.views.unrolled.pixel_grid import Scale
 from rnnviz.gui.views.unrolled.viewport import Camera, CameraLimits
-from rnnviz.quantities.unit_order import LaneOrders, UnitOrder
+from rnnviz.quantities.units import LaneOrders, UnitOrder
 
 DIGIT_SHARE = 0.62
 """Width of a digit in a monospace font, as a share of the font size."""

@@ -12,7 +12,7 @@ from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.dataflow_arrows import flow_of
 from rnnviz.gui.views.unrolled.geometry import Geometry
 from rnnviz.gui.views.unrolled.shapes import arrow
-from rnnviz.quantities.highlights import Part, Region
+from rnnviz.quantities.traversal import Part, Region
 
 _SMALLEST = 9.0
 """Minimum size of a frame in pixels."""

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import (
 
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.quantities.unit_order import ORDERS, OrderName
+from rnnviz.quantities.units import ORDERS, OrderName
 
 _RIGHT, _TOP = 6.0, 4.0
 

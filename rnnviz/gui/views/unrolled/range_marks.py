@@ -9,7 +9,7 @@ from rnnviz.core.trace_index import Lane
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry
 from rnnviz.quantities.plot_series import pixel_bands
-from rnnviz.quantities.range_query import Query, Selection
+from rnnviz.quantities.units import Query, Selection
 
 _STRIP, _TICK = 5.0, 6.0
 

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 from rnnviz.core.number_format import count
 from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.quantities.range_query import MOST, THRESHOLD, Match, Query, Selection
+from rnnviz.quantities.units import MOST, THRESHOLD, Match, Query, Selection
 
 _STEPS = 100
 _FEW = 8

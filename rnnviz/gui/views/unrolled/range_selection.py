@@ -15,7 +15,7 @@ from rnnviz.gui.jobs.latest_task import LatestTask
 from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.range_panel import RangePanel
 from rnnviz.gui.views.unrolled.render_state import RenderState
-from rnnviz.quantities.range_query import Match, Query, Selection, select
+from rnnviz.quantities.units import Match, Query, Selection, select
 from rnnviz.verify.result import RunResult
 
 _MARGIN = 8

@@ -16,12 +16,10 @@ from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.unrolled.colormap import difference_scale, error_ratio_scale, gate_scale, value_scale
 from rnnviz.gui.views.unrolled.geometry import Scene, scene_of
 from rnnviz.gui.views.unrolled.tiles import Paint, Tiles, TileStyle
-from rnnviz.multiscale.chunk_cache import ChunkCache
-from rnnviz.multiscale.reader import MultiscaleReader
-from rnnviz.quantities.catalog import Quantity, gate_quantity, heading_of, quantity_for
-from rnnviz.quantities.gate_cache import LaneGates
-from rnnviz.quantities.gates import GateQuantity
-from rnnviz.quantities.unit_order import LaneOrders
+from rnnviz.quantities.gate_lanes import LaneGates
+from rnnviz.quantities.gates import GateQuantity, Quantity, gate_quantity, heading_of, quantity_for
+from rnnviz.quantities.lane_reader import ChunkCache, MultiscaleReader
+from rnnviz.quantities.units import LaneOrders
 from rnnviz.verify.compare import Comparison, compared
 from rnnviz.verify.result import RunResult
 

@@ -9,7 +9,7 @@ from time import perf_counter
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
 from rnnviz.gui.views.unrolled.tiles import Request, Tile, TileKey
-from rnnviz.multiscale.raw_reader import CancelledError
+from rnnviz.quantities.lane_reader import CancelledError
 
 _EMIT_INTERVAL = 0.025
 """Minimum number of seconds between signals, each of which repaints the picture."""

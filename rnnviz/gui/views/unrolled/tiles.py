@@ -16,10 +16,9 @@ from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.unrolled.colormap import MISSING, STEPS, ColorScale, PixelArray, color_table, hatch, on
 from rnnviz.gui.views.unrolled.mismatch_overlay import OUTLINED_CELL, REACH, mark_cells, mark_region
 from rnnviz.gui.views.unrolled.pixel_grid import Scale
-from rnnviz.multiscale.raw_reader import Wanted, always
-from rnnviz.multiscale.reader import LaneSource
-from rnnviz.quantities.catalog import Quantity
-from rnnviz.quantities.unit_order import OrderKey
+from rnnviz.quantities.gates import Quantity
+from rnnviz.quantities.lane_reader import LaneSource, Wanted, always
+from rnnviz.quantities.units import OrderKey
 
 COLUMNS, ROWS = 256, 256
 

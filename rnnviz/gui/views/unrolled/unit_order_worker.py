@@ -10,7 +10,7 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.number_format import count
 from rnnviz.core.words import wrapped
 from rnnviz.gui.jobs.latest_task import LatestTask
-from rnnviz.quantities.unit_order import ORDERS, SAMPLED, LaneOrders, OrderKey, OrderName, find_orders, order_effort
+from rnnviz.quantities.units import ORDERS, SAMPLED, LaneOrders, OrderKey, OrderName, find_orders, order_effort
 from rnnviz.verify.result import RunResult
 
 _AT_ONCE = 3e6

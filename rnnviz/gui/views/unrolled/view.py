@@ -24,10 +24,9 @@ from rnnviz.gui.views.unrolled.swipe_names import Name
 from rnnviz.gui.views.unrolled.tooltip_text import describe
 from rnnviz.gui.views.unrolled.unit_order_worker import UnitOrderWorker
 from rnnviz.gui.views.unrolled.visible_values import CellNumber
-from rnnviz.quantities.catalog import Quantity
-from rnnviz.quantities.highlights import Region
-from rnnviz.quantities.traversal import Order
-from rnnviz.quantities.unit_order import OrderName
+from rnnviz.quantities.gates import Quantity
+from rnnviz.quantities.traversal import Order, Region
+from rnnviz.quantities.units import OrderName
 from rnnviz.verify.result import RunResult
 
 _KEY_ZOOMS = {Qt.Key.Key_Plus: 1.5, Qt.Key.Key_Equal: 1.5, Qt.Key.Key_Minus: 1.0 / 1.5}

@@ -9,8 +9,7 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.indexing import lane_text
 from rnnviz.core.trace_index import Location
 from rnnviz.quantities.error_series import ERROR_RATIO, error_series
-from rnnviz.quantities.minmax_envelope import Outline, largest_of, outline_of
-from rnnviz.quantities.plot_series import LogScale, log_scale, runs
+from rnnviz.quantities.plot_series import LogScale, Outline, largest_of, log_scale, outline_of, runs
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 

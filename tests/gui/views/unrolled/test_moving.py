@@ -92,7 +92,9 @@ def test_moving_the_selection_does_not_read_the_lanes_again(
     view.show_result(long_result(), "manual")
     view.grab()
     read: list[Any] = []
-    monkeypatch.setattr("rnnviz.multiscale.reader.MultiscaleReader.read", lambda *arguments: read.append(arguments))
+    monkeypatch.setattr(
+        "rnnviz.quantities.lane_reader.MultiscaleReader.read", lambda *arguments: read.append(arguments)
+    )
     view.show_location(Location(timestep=200, unit=3))
     view.grab()
     assert read == []

@@ -15,7 +15,7 @@ from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.multiscale.reader import MultiscaleReader
+from rnnviz.quantities.lane_reader import MultiscaleReader
 from rnnviz.verify.result import RunResult
 from tests.gui.views.unrolled.two_engines import BOTH_THEMES, LANE, color_of, small, texts
 

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from rnnviz.core.multiscale import Level, level_shape, open_pyramids
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane
-from rnnviz.multiscale import builder as module
-from rnnviz.multiscale.builder import ComparedPyramids, build_values, needs_pyramid
-from rnnviz.multiscale.reader import MultiscaleReader
-from rnnviz.quantities.level_of_detail import Bins
+from rnnviz.quantities import level_of_detail as module
+from rnnviz.quantities.lane_reader import MultiscaleReader
+from rnnviz.quantities.level_of_detail import Bins, ComparedPyramids, build_values, needs_pyramid
 from rnnviz.verify.metrics import block_difference, error_ratio, signed_difference
 from rnnviz.verify.result import RunResult
 from tests.profiles import examples

@@ -10,13 +10,11 @@ import pytest
 
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane
-from rnnviz.multiscale import reader as module
-from rnnviz.multiscale.chunk_cache import ChunkCache, Tile
-from rnnviz.multiscale.raw_reader import CancelledError, CellReader
-from rnnviz.multiscale.reader import MultiscaleReader
-from rnnviz.quantities.gate_cache import LaneGates
+from rnnviz.quantities import lane_reader as module
+from rnnviz.quantities.gate_lanes import LaneGates
+from rnnviz.quantities.lane_reader import CancelledError, CellReader, ChunkCache, MultiscaleReader, Tile
 from rnnviz.quantities.level_of_detail import Bins, every_cell
-from rnnviz.quantities.unit_order import LaneOrders, OrderKey, UnitOrder
+from rnnviz.quantities.units import LaneOrders, OrderKey, UnitOrder
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.oracles.gates import gates_of

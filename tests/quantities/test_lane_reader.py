@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane, lanes_of
-from rnnviz.multiscale.reader import MultiscaleReader
+from rnnviz.quantities.lane_reader import MultiscaleReader
 from rnnviz.quantities.level_of_detail import Bins, every_cell
 from rnnviz.verify.metrics import error_ratio
 from rnnviz.verify.result import RunResult

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rnnviz.multiscale.chunk_cache import ChunkCache, Tile
+from rnnviz.quantities.lane_reader import ChunkCache, Tile
 
 
 def patch() -> Tile:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from rnnviz.core.trace import Trace
-from rnnviz.multiscale.raw_reader import CellReader
-from rnnviz.quantities.catalog import Quantity
-from rnnviz.quantities.gate_cache import LaneGates
+from rnnviz.quantities.gate_lanes import LaneGates
+from rnnviz.quantities.gates import Quantity
+from rnnviz.quantities.lane_reader import CellReader
 from rnnviz.verify.compare import compare
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result

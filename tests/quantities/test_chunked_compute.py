@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.multiscale.chunk_cache import ChunkCache, Tile
-from rnnviz.multiscale.raw_reader import CancelledError, ChunkedCompute, Wanted, always, concat_tiles
+from rnnviz.quantities.lane_reader import CancelledError, ChunkCache, ChunkedCompute, Tile, Wanted, always, concat_tiles
 
 TIMES, UNITS = 300, 290
 """More than four pieces of 64 timesteps, and more than two of 128 units."""

@@ -1,1 +1,0 @@
-"""Minimum and maximum at several resolutions of long arrays, and readers for them."""
