@@ -10,7 +10,7 @@ from rnnviz.gui.app_state import ColorBy, Session
 from rnnviz.gui.document import Document
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.unrolled.viewport import Camera
+from rnnviz.gui.views.unrolled.geometry import Camera
 from rnnviz.io.session.manifest import SavedViewState
 from rnnviz.quantities.gates import color_names
 from rnnviz.quantities.units import OrderName

@@ -14,9 +14,8 @@ from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 
 if TYPE_CHECKING:
-    from rnnviz.gui.sweep.runner import SweepRunner
+    from rnnviz.gui.sweep.runner import OpenedSweep, SweepRunner
     from rnnviz.gui.sweep.sweep_window import SweepWindow
-    from rnnviz.gui.sweep.worker import OpenedSweep
     from rnnviz.sweeps.results import SweepRow
 
 SWEEPS = "Sweeps and their results (*.toml *.csv *.json)"

@@ -8,13 +8,142 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QFontMetrics, QKeyEvent, QMouseEvent
+from PySide6.QtGui import QColor, QFontMetrics, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QApplication, QWidget
 
-from rnnviz.gui.sweep.annotations import CellAnnotations
-from rnnviz.gui.sweep.colormap import pixels
+from rnnviz.core import number_format
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.sweeps.results import NO_ROW, Cells, ColorRange
+from rnnviz.gui.views.cell_painter import blend
+from rnnviz.gui.views.unrolled.colormap import on
+from rnnviz.sweeps.results import COMPUTED_PLACES, NO_ROW, ROW_MARKS, ROW_VERDICTS, WAITING, Cells, ColorRange
+
+STEPS = 256
+_PALE = 0.5
+"""Share of the warning color just above the limit."""
+
+
+def colors(theme: Theme, *, limit: bool) -> NDArray[np.uint8]:
+    """Color table from smallest to largest value, of shape (256, 3).
+
+    With a limit, colors are pale below it and change hue above, so that the limit is visible as an edge.
+    """
+    shares = np.linspace(0.0, 1.0, STEPS)
+    if not limit:
+        return _between([QColor(stop) for stop in theme.sequential], shares)
+    calm = [QColor(stop) for stop in theme.sequential[: len(theme.sequential) // 2 + 1]]
+    alarm = [blend(theme, "wrong", _PALE), theme.color("wrong")]
+    below = _between(calm, shares * 2.0)
+    above = _between(alarm, shares * 2.0 - 1.0)
+    found: NDArray[np.uint8] = np.where((shares > 0.5)[:, None], above, below)
+    return found
+
+
+def pixels(cells: Cells, color_range: ColorRange, theme: Theme) -> NDArray[np.uint8]:
+    """Cell colors of shape (D, A, 3). Cells without a value have the background color."""
+    table = colors(theme, limit=color_range.limit is not None)
+    fractions = color_range.fractions(cells.values)
+    # What is at the limit is still right, and has the last of the calm colors.
+    places = np.floor(np.nan_to_num(fractions) * (STEPS - 1)).astype(np.intp)
+    found: NDArray[np.uint8] = table[places]
+    found[np.isnan(fractions)] = _rgb(theme.color("base"))
+    computed = np.isin(cells.verdicts, COMPUTED_PLACES)
+    found[np.isnan(fractions) & ~computed & (cells.counts > 0)] = _rgb(theme.color("raised"))
+    found[np.isinf(cells.values)] = _rgb(theme.color("infinite"))
+    found[cells.nan] = _rgb(theme.color("nan"))
+    return found
+
+
+def _between(stops: list[QColor], shares: NDArray[np.float64]) -> NDArray[np.uint8]:
+    at = np.linspace(0.0, 1.0, len(stops))
+    channels = [np.interp(shares, at, [_rgb(stop)[channel] for stop in stops]) for channel in range(3)]
+    return np.round(np.stack(channels, axis=1)).astype(np.uint8)
+
+
+def _rgb(color: QColor) -> tuple[int, int, int]:
+    return color.red(), color.green(), color.blue()
+
+
+_SMALLEST_GAP, _SMALLEST_MARK = 6.0, 13.0
+_WAITING = "·"
+
+
+class CellAnnotations(pg.GraphicsObject):
+    """Draws in pixels at any zoom, visible cells only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._cells: Cells | None = None
+        self._ground: NDArray[np.uint8] = np.zeros((0, 0, 3), np.uint8)
+        self._theme = LIGHT
+        self._short: Callable[[float], str] = number_format.error
+        self._chosen: tuple[int, int] | None = None
+
+    def show_cells(self, cells: Cells, ground: NDArray[np.uint8], theme: Theme, short: Callable[[float], str]) -> None:
+        """Annotate other cells. `ground` are their colors, of shape (D, A, 3); `short` formats a number."""
+        self._cells, self._ground, self._theme, self._short = cells, ground, theme, short
+        self.prepareGeometryChange()
+        self.update()
+
+    def choose(self, cell: tuple[int, int] | None) -> None:
+        """Set the selected cell (down, across)."""
+        self._chosen = cell
+        self.update()
+
+    def text(self, down: int, across: int, *, number: bool) -> str:
+        """Text of a cell: verdict mark, and number if it fits."""
+        assert self._cells is not None
+        if self._cells.rows[down, across] == NO_ROW:
+            return ""
+        verdict = int(self._cells.verdicts[down, across])
+        mark = _WAITING if verdict == WAITING else ROW_MARKS[ROW_VERDICTS[verdict]]
+        value = float(self._cells.values[down, across])
+        bare = not number or (value != value and not self._cells.nan[down, across])
+        return mark if bare else f"{mark} {self._short(value)}"
+
+    def boundingRect(self) -> QRectF:
+        rows, columns = (0, 0) if self._cells is None else self._cells.shape
+        return QRectF(0, 0, columns, rows)
+
+    def paint(self, painter: QPainter, *_unused: Any) -> None:
+        if self._cells is None:
+            return
+        transform = painter.transform()
+        view = self.viewRect()
+        painter.resetTransform()
+        rows, columns = self._cells.shape
+        top, bottom = max(0, floor(view.top())), min(rows, ceil(view.bottom()))
+        left, right = max(0, floor(view.left())), min(columns, ceil(view.right()))
+        one = transform.mapRect(QRectF(0, 0, 1, 1))
+        painter.setClipRect(transform.mapRect(view))
+        metrics = QFontMetricsF(painter.font())
+        write = min(one.width(), one.height()) >= _SMALLEST_MARK
+        number = one.width() >= metrics.horizontalAdvance("✘ 1.2e-10") + 6 and one.height() >= metrics.height()
+        if min(one.width(), one.height()) >= _SMALLEST_GAP:
+            painter.setPen(QPen(self._theme.color("base"), 1.0))
+            ground = transform.mapRect(QRectF(left, top, right - left, bottom - top))
+            for across in range(left, right + 1):
+                x = transform.mapRect(QRectF(across, top, 1, 1)).left()
+                painter.drawLine(round(x), round(ground.top()), round(x), round(ground.bottom()))
+            for down in range(top, bottom + 1):
+                y = transform.mapRect(QRectF(left, down, 1, 1)).top()
+                painter.drawLine(round(ground.left()), round(y), round(ground.right()), round(y))
+        if write:
+            for down in range(top, bottom):
+                for across in range(left, right):
+                    painter.setPen(self._ink(down, across))
+                    rect = transform.mapRect(QRectF(across, down, 1, 1))
+                    painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, self.text(down, across, number=number))
+        if self._chosen is not None:
+            down, across = self._chosen
+            rect = transform.mapRect(QRectF(across, down, 1, 1)).adjusted(1.5, 1.5, -1.5, -1.5)
+            for role, width in (("outline_under", 5.0), ("cursor", 2.0)):
+                painter.setPen(QPen(self._theme.color(role), width))
+                painter.drawRect(rect)
+
+    def _ink(self, down: int, across: int) -> QColor:
+        red, green, blue = (int(channel) for channel in self._ground[down, across])
+        return on(0xFF000000 | red << 16 | green << 8 | blue, self._theme)
+
 
 _KEYS = {
     Qt.Key.Key_Left: (0, -1),

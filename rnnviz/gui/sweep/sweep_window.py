@@ -7,8 +7,8 @@ from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSplitter, QToolBar, QV
 from rnnviz.core import number_format
 from rnnviz.core.words import wrapped
 from rnnviz.gui.sweep.heatmap_panel import HeatmapPanel
+from rnnviz.gui.sweep.runner import OpenedSweep
 from rnnviz.gui.sweep.table_model import SweepModel
-from rnnviz.gui.sweep.worker import OpenedSweep
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.elided_label import ElidedLabel

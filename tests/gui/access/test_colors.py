@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PySide6.QtGui import QColor, QPalette
 
-from rnnviz.gui.sweep.colormap import colors as heat_colors
+from rnnviz.gui.sweep.heatmap import colors as heat_colors
 from rnnviz.gui.theme.palettes import DARK, LIGHT, Theme
 from rnnviz.gui.views.cell_painter import blend
 from rnnviz.gui.views.unit_lines import DASHES

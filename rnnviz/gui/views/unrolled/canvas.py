@@ -2,31 +2,134 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pyqtgraph as pg
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QScrollBar, QWidget
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, Signal
+from PySide6.QtGui import QHelpEvent
+from PySide6.QtWidgets import (
+    QGraphicsSceneHoverEvent,
+    QGraphicsSceneWheelEvent,
+    QHBoxLayout,
+    QScrollBar,
+    QToolTip,
+    QWidget,
+)
 
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.views.unrolled.colorbar import ColorBar
-from rnnviz.gui.views.unrolled.future_cover import FutureCover
-from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, layout_for, limits_of
+from rnnviz.gui.views.unrolled.color_bar import ColorBar
+from rnnviz.gui.views.unrolled.geometry import (
+    FEWEST_STEPS,
+    Camera,
+    CellGeometry,
+    Geometry,
+    layout_for,
+    limits_of,
+    stack_lanes,
+)
 from rnnviz.gui.views.unrolled.header import Headers
-from rnnviz.gui.views.unrolled.highlight_item import HighlightItem, StageBadges
-from rnnviz.gui.views.unrolled.hit_actions import first_mismatch
 from rnnviz.gui.views.unrolled.lanes_item import LanesItem
-from rnnviz.gui.views.unrolled.layout import stack_lanes
-from rnnviz.gui.views.unrolled.minimap import HEIGHT, Minimap
-from rnnviz.gui.views.unrolled.mouse import LanesBox, LanesCanvas
-from rnnviz.gui.views.unrolled.order_label import OrderLabel
-from rnnviz.gui.views.unrolled.range_marks import RangeMarks
-from rnnviz.gui.views.unrolled.render_state import RenderState
-from rnnviz.gui.views.unrolled.selection_item import SelectionItem
-from rnnviz.gui.views.unrolled.swipe_names import SwipeNames
+from rnnviz.gui.views.unrolled.marks import FutureCover, HighlightItem, RangeMarks, SelectionItem
+from rnnviz.gui.views.unrolled.render_state import RenderState, first_mismatch
+from rnnviz.gui.views.unrolled.strips import Minimap, StageBadges, SwipeNames
 from rnnviz.gui.views.unrolled.time_axis import TimeAxis
-from rnnviz.gui.views.unrolled.viewport import FEWEST_STEPS, Camera
+from rnnviz.gui.views.unrolled.unit_order import OrderLabel
 from rnnviz.quantities.traversal import Region
+
+_ZOOM_A_STEP = 1.25
+_STEP = 120.0
+"""Angle delta of one wheel notch in Qt's units."""
+
+
+class LanesBox(pg.ViewBox):
+    """A view box that emits requests instead of moving. Positions are pixels within it."""
+
+    time_zoom_asked = Signal(float, float)
+    """Factor, and the x that stays in place."""
+    lane_zoom_asked = Signal(float, float)
+    """Factor, and the y that stays in place."""
+    pan_asked = Signal(float, float)
+    """Movement of the content in pixels, right and down."""
+    pointed = Signal(float, float)
+    double_clicked = Signal(float, float)
+    range_dragged = Signal(float, float, float)
+    """Start of a drag with Shift (x, y), and its current x."""
+    hovered = Signal(bool)
+    """Whether the pointer is over the lanes."""
+
+    def __init__(self) -> None:
+        super().__init__(enableMenu=False, enableMouse=False, defaultPadding=0.0)
+        self._ranging = False
+        self.disableAutoRange()
+        self.setAcceptHoverEvents(True)
+
+    def hoverEnterEvent(self, event: QGraphicsSceneHoverEvent) -> None:
+        self.hovered.emit(True)
+        super().hoverEnterEvent(event)
+
+    def hoverLeaveEvent(self, event: QGraphicsSceneHoverEvent) -> None:
+        self.hovered.emit(False)
+        super().hoverLeaveEvent(event)
+
+    def wheelEvent(self, event: QGraphicsSceneWheelEvent, axis: int | None = None) -> None:
+        """Zoom time, with Ctrl the lanes; pan with Shift or a horizontal wheel."""
+        turned = event.delta() / _STEP
+        keys = event.modifiers()
+        if event.orientation() == Qt.Orientation.Horizontal:
+            self.pan_asked.emit(turned * _STEP / 2.0, 0.0)
+        elif keys & Qt.KeyboardModifier.ControlModifier:
+            self.lane_zoom_asked.emit(_ZOOM_A_STEP**turned, event.pos().y())
+        elif keys & Qt.KeyboardModifier.ShiftModifier:
+            self.pan_asked.emit(turned * _STEP / 2.0, 0.0)
+        else:
+            self.time_zoom_asked.emit(_ZOOM_A_STEP**turned, event.pos().x())
+        event.accept()
+
+    def mouseDragEvent(self, event: Any, axis: int | None = None) -> None:
+        """Pan, or with Shift select a range of time steps."""
+        if event.button() not in (Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton):
+            event.ignore()
+            return
+        event.accept()
+        if self._ranging or (event.isStart() and event.modifiers() & Qt.KeyboardModifier.ShiftModifier):
+            self._ranging = not event.isFinish()
+            begun = event.buttonDownPos()
+            self.range_dragged.emit(begun.x(), begun.y(), event.pos().x())
+            return
+        moved = event.pos() - event.lastPos()
+        self.pan_asked.emit(moved.x(), moved.y())
+        self.setCursor(Qt.CursorShape.ArrowCursor if event.isFinish() else Qt.CursorShape.ClosedHandCursor)
+
+    def mouseClickEvent(self, event: Any) -> None:
+        """Select or explain a cell."""
+        if event.button() != Qt.MouseButton.LeftButton:
+            event.ignore()
+            return
+        event.accept()
+        if event.double():
+            self.double_clicked.emit(event.pos().x(), event.pos().y())
+        else:
+            self.pointed.emit(event.pos().x(), event.pos().y())
+
+
+class LanesCanvas(pg.GraphicsView):
+    """Widget of the scene. It leaves the keyboard to the view."""
+
+    def __init__(self) -> None:
+        super().__init__(background=None)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setFrameShape(pg.GraphicsView.Shape.NoFrame)
+        self.describe: Any = lambda _place: ""
+
+    def viewportEvent(self, event: QEvent) -> bool:
+        """Show tooltips."""
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
+            place: QPoint = event.pos()
+            QToolTip.showText(event.globalPos(), self.describe(QPointF(self.mapToScene(place))), self)
+            return True
+        handled: bool = super().viewportEvent(event)
+        return handled
+
 
 _LANE_SCROLL = 40
 _AROUND = 4.0
@@ -39,9 +142,9 @@ class UnrolledCanvas(QWidget):
     moved = Signal()
     """Another part of the picture is in view."""
     pointed = Signal(object)
+    """The `CellGeometry` that was clicked."""
     opened = Signal(object)
     """A `CellGeometry` whose number was clicked twice."""
-    """The `CellGeometry` that was clicked."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -57,6 +160,7 @@ class UnrolledCanvas(QWidget):
         self.axis.linkToView(self.box)
         self.headers, self.color_bar, self.names = Headers(), ColorBar(), SwipeNames()
         self.order, self.minimap = OrderLabel(), Minimap()
+        self._parts = self.headers, self.color_bar, self.names, self.minimap
         grid = self._grid = pg.GraphicsLayout()
         grid.layout.setContentsMargins(0, 0, 0, 0)
         grid.layout.setSpacing(0)
@@ -76,7 +180,7 @@ class UnrolledCanvas(QWidget):
         self.lanes.special_seen.connect(self.color_bar.update, Qt.ConnectionType.QueuedConnection)
         self.ranges, self.future = RangeMarks(self.box), FutureCover(self.box)
         self.selection, self.highlights = SelectionItem(self.box), HighlightItem(self.box)
-        self.badges = StageBadges(self.minimap, float(scaled(HEIGHT)))
+        self.badges = StageBadges(self.minimap)
         for part in (self.headers, self.color_bar):
             self.lanes.computing_changed.connect(part.show_computing, Qt.ConnectionType.QueuedConnection)
         self._bar = QScrollBar(Qt.Orientation.Vertical)
@@ -105,23 +209,18 @@ class UnrolledCanvas(QWidget):
         self.canvas.setBackground(theme.color("base"))
         self.axis.apply_theme(theme)
         self.order.apply_theme(theme)
-        self.ranges.apply_theme(theme)
-        self.future.apply_theme(theme)
 
     def show_lanes(self, shown: RenderState | None, selected: CellGeometry) -> None:
         """Show other lanes. The camera stays where it is, or fitted."""
         self._shown, self._cell = shown, selected
-        self.headers.make_room(shown)
-        self.color_bar.make_room(shown)
-        self.names.make_room(shown)
-        self.minimap.make_room(shown)
+        for part in self._parts:
+            part.make_room(shown)
+        self.order.setVisible(shown is not None)
         # AxisItem.setVisible leaves its height as it was.
         if shown is None:
             self.axis.hide()
-            self.order.hide()
         else:
             self.axis.show()
-            self.order.show()
             self.axis.show_names(shown.result.inputs.names.timesteps)
         # At once, for a picture of the old size would be drawn in vain.
         self._grid.layout.activate()
@@ -258,11 +357,8 @@ class UnrolledCanvas(QWidget):
         width, height = self.box.width(), self.box.height()
         if self._shown is None or width < 1.0 or height < 1.0:
             self.geometry_in_view = None
-            self.lanes.show_lanes(None, None)
-            self.headers.show_lanes(None, None)
-            self.color_bar.show_lanes(None, None)
-            self.names.show_lanes(None, None)
-            self.minimap.show_lanes(None, None)
+            for part in (self.lanes, *self._parts):
+                part.show_lanes(None, None)
             self.selection.hide()
             self.highlights.set_geometry(None, self._theme)
             self._show_badges()
@@ -276,18 +372,15 @@ class UnrolledCanvas(QWidget):
         self.geometry_in_view = geometry
         camera = geometry.camera
         self.box.setXRange(camera.start, camera.start + camera.span, padding=0.0)
-        self.lanes.show_lanes(self._shown, geometry)
-        self.headers.show_lanes(self._shown, geometry)
-        self.color_bar.show_lanes(self._shown, geometry)
-        self.names.show_lanes(self._shown, geometry)
-        self.minimap.show_lanes(self._shown, geometry)
+        for part in (self.lanes, *self._parts):
+            part.show_lanes(self._shown, geometry)
         directions = geometry.picture.directions
         initial = [t for t, d in ((-1, 0), (geometry.picture.timesteps, 1)) if d in directions and geometry.boxes]
         name = "h0" if self._shown is None else self._shown.initial_name
         self.axis.show_timesteps(geometry.picture.timesteps, tuple(initial) if name else (), name)
         self._place_cursor()
         self.selection.point_at(None if self._shown is None else first_mismatch(self._shown), geometry, self._theme)
-        self.ranges.set_geometry(geometry)
+        self.ranges.set_geometry(geometry, self._theme)
         self.highlights.set_geometry(geometry, self._theme)
         self._show_badges()
         self._adjust_bar(geometry)
@@ -324,4 +417,4 @@ class UnrolledCanvas(QWidget):
         if self.geometry_in_view is not None and self._cell is not None:
             at_split = self._shown is not None and self._shown.right is not None
             self.selection.move_to(self._cell, self.geometry_in_view, self._theme, at_split=at_split)
-            self.future.show_selection(self._cell, self.geometry_in_view)
+            self.future.show_selection(self._cell, self.geometry_in_view, self._theme)

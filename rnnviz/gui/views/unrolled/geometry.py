@@ -1,16 +1,255 @@
-"""Geometry of the lanes in pixels from the upper left corner. Independent of Qt."""
+"""Geometry of the lanes in pixels from the upper left corner: cells, stacked lanes, camera. Independent of Qt."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import ceil, floor
 from typing import NamedTuple
 
+import numpy as np
+
 from rnnviz.core.trace_index import Lane
-from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.views.unrolled.layout import TALLEST_ROW, LaneRect, Stack, hidden_row, number_row, stack_lanes
-from rnnviz.gui.views.unrolled.pixel_grid import Scale
-from rnnviz.gui.views.unrolled.viewport import Camera, CameraLimits
+from rnnviz.gui.theme.scaling import scaled, text_scale
+from rnnviz.quantities.level_of_detail import Bins
 from rnnviz.quantities.units import LaneOrders, UnitOrder
+
+
+@dataclass(frozen=True)
+class Scale:
+    """`cells` cells in a row, each `size` pixels long, from pixel 0.
+
+    Every cell covers at least one pixel. A cell of at least one pixel covers the pixels whose centers are in it;
+    smaller cells share the pixel in which they begin.
+    """
+
+    size: float
+    cells: int
+
+    @property
+    def pixels(self) -> int:
+        """Total length in pixels, at least one."""
+        return max(1, self.span(self.cells - 1)[1])
+
+    def cell_at(self, pixel: float) -> int:
+        """The cell at a pixel, or the nearest one."""
+        if self.size < 1:
+            return min(max(floor(pixel / self.size), 0), self.cells - 1)
+        whole = min(max(floor(pixel), 0), self.pixels - 1)
+        return self.bins(whole, whole + 1).first
+
+    def span(self, cell: int) -> tuple[int, int]:
+        """First pixel of a cell, and the pixel after its last."""
+        if self.size < 1:
+            pixel = floor(cell * self.size)
+            return pixel, pixel + 1
+        return ceil(cell * self.size - 0.5), ceil((cell + 1) * self.size - 0.5)
+
+    def bins(self, first: int, stop: int) -> Bins:
+        """Cells of each pixel from `first` to before `stop`, all of which contain cells.
+
+        A shared pixel shows all cells that begin in it.
+        """
+        pixels = np.arange(first, stop + 1, dtype=np.float64)
+        if self.size < 1:
+            edges = np.ceil(pixels / self.size).astype(np.int64)
+            # A cell that begins at a pixel's edge may round up or down; `span` uses `floor`, too.
+            edges += np.floor(edges * self.size) < pixels
+            edges -= np.floor((edges - 1) * self.size) >= pixels
+            edges = np.clip(edges, 0, self.cells)
+            starts = np.minimum(edges[:-1], self.cells - 1)
+            return Bins(starts, max(int(edges[-1]), int(starts[-1]) + 1))
+        starts = np.floor((pixels[:-1] + 0.5) / self.size).astype(np.int64)
+        # The same for a cell whose edge lies just on a pixel's center.
+        starts += np.ceil((starts + 1) * self.size - 0.5) <= pixels[:-1]
+        starts -= np.ceil(starts * self.size - 0.5) > pixels[:-1]
+        starts = np.clip(starts, 0, self.cells - 1)
+        return Bins(starts, int(starts[-1]) + 1)
+
+
+MARGIN = 6.0
+SHORTEST_LANE, SHORTEST_INPUT = 30.0, 22.0
+TALLEST_ROW = 64.0
+_ROUNDING = 1e-9
+NUMBER_ROW = 9.5
+"""Minimum height of a row with a number at the usual font size."""
+_GAPS = {False: (3.0, 9.0), True: (8.0, 18.0)}
+"""Gaps between directions and between layers: in a heat map (False), and with boxes (True)."""
+_INPUT_SHARE = 0.15
+"""Minimum height of the input relative to a hidden lane; the maximum is 1."""
+
+
+def number_row() -> float:
+    """Minimum height of a row with a number at the current font size."""
+    return NUMBER_ROW * text_scale()
+
+
+@dataclass(frozen=True)
+class LaneRect:
+    """Rectangle of a lane: top, height, and number of rows (units)."""
+
+    lane: Lane
+    rows: int
+    top: float
+    height: float
+
+    @property
+    def row(self) -> float:
+        """Height of a row."""
+        return self.height / self.rows
+
+    @property
+    def bottom(self) -> float:
+        return self.top + self.height
+
+
+@dataclass(frozen=True)
+class Stack:
+    """All lanes from the top down, and the total height."""
+
+    lane_rects: tuple[LaneRect, ...]
+    height: float
+
+    def lane_rect(self, lane: Lane) -> LaneRect:
+        """Position of a lane."""
+        return next(lane_rect for lane_rect in self.lane_rects if lane_rect.lane == lane)
+
+    def nearest(self, y: float) -> LaneRect:
+        """The lane at a height, or the nearest one."""
+        return min(self.lane_rects, key=lambda lane_rect: max(lane_rect.top - y, y - lane_rect.bottom, 0.0))
+
+
+def stack_lanes(lanes: Sequence[tuple[Lane, int]], height: float, zoom: float, *, boxes: bool) -> Stack:
+    """Lay out lanes in `height` pixels, `zoom` times as tall as they would fit.
+
+    Rows of the input are as tall as other rows, within the limits of the input's height. Lanes are at least as tall
+    as their header, so that the content may exceed `height`. Lower content is centered.
+    """
+    gaps = _gaps_below([lane for lane, _ in lanes], boxes)
+    tallest = max((rows for lane, rows in lanes if lane.layer is not None), default=1)
+    weights = [
+        rows if lane.layer is not None else min(max(rows, _INPUT_SHARE * tallest), tallest) for lane, rows in lanes
+    ]
+    shortest = [SHORTEST_INPUT if lane.layer is None else SHORTEST_LANE for lane, _ in lanes]
+    per_row = min(_per_row(weights, shortest, height - sum(gaps) - 2.0 * MARGIN), TALLEST_ROW) * zoom
+    heights = [
+        float(max(floor(weight * per_row + _ROUNDING), least)) for weight, least in zip(weights, shortest, strict=True)
+    ]
+    content = sum(heights) + sum(gaps) + 2.0 * MARGIN
+    top = MARGIN + max(0.0, (height - content) // 2.0)
+    lane_rects = []
+    for (lane, rows), lane_height, gap in zip(lanes, heights, gaps, strict=True):
+        lane_rects.append(LaneRect(lane, rows, top, lane_height))
+        top += lane_height + gap
+    return Stack(tuple(lane_rects), content)
+
+
+def _per_row(weights: Sequence[float], shortest: Sequence[float], room: float) -> float:
+    """Row height with which the lanes fill `room`, while none is shorter than its minimum."""
+    flexible = list(range(len(weights)))
+    while flexible:
+        left = room - sum(least for lane, least in enumerate(shortest) if lane not in flexible)
+        per_row = max(left, 0.0) / sum(weights[lane] for lane in flexible)
+        flat = {lane for lane in flexible if weights[lane] * per_row < shortest[lane]}
+        if not flat:
+            return per_row
+        flexible = [lane for lane in flexible if lane not in flat]
+    return max(0.0, min(least / weight for weight, least in zip(weights, shortest, strict=True)))
+
+
+def hidden_row(stack: Stack) -> float:
+    """Row height of a hidden lane."""
+    return next((lane_rect.row for lane_rect in stack.lane_rects if lane_rect.lane.layer is not None), 0.0)
+
+
+def _gaps_below(lanes: Sequence[Lane], boxes: bool) -> list[float]:
+    within, between = _GAPS[boxes]
+    gaps = [within if above.layer == below.layer else between for above, below in pairwise(lanes)]
+    return [*gaps, 0.0]
+
+
+FEWEST_STEPS = 3.0
+"""Number of visible time steps at the highest zoom."""
+
+
+@dataclass(frozen=True)
+class CameraLimits:
+    """Limits of the camera.
+
+    `width` and `height` are those of the picture in pixels. `before` and `after` are 1 if the initial state has a
+    column left of t = 0 or right of t = T-1. `pitch` is the width in pixels that this column needs.
+    """
+
+    width: float
+    height: float
+    timesteps: int
+    before: int
+    after: int
+    pitch: float
+    content: float
+    deepest: float
+
+    def fits_initial(self, span: float) -> bool:
+        """Whether the column of the initial state fits with `span` visible columns."""
+        return span * self.pitch <= self.width * (1.0 + 1e-9)
+
+    @property
+    def whole(self) -> float:
+        """Number of columns of the whole sequence, with the initial state's if they fit."""
+        columns = float(self.timesteps + self.before + self.after)
+        return columns if self.fits_initial(columns) else float(self.timesteps)
+
+
+@dataclass(frozen=True)
+class Camera:
+    """`span` columns of the time axis from `start`; time step t extends from t - 0.5 to t + 0.5.
+
+    Lanes are `zoom` times as tall as when all fit, and scrolled down by `scroll` pixels.
+    """
+
+    start: float = -0.5
+    span: float = 1.0
+    zoom: float = 1.0
+    scroll: float = 0.0
+
+    def fitted(self, room: CameraLimits) -> "Camera":
+        """A camera on the whole sequence, at the top of the lanes."""
+        return Camera(span=room.whole, zoom=self.zoom).within(room)
+
+    def zoomed_time(self, factor: float, around: float, room: CameraLimits) -> "Camera":
+        """Scale time by `factor`; the time `around` stays in place."""
+        span = min(max(self.span / factor, min(FEWEST_STEPS, room.whole)), room.whole)
+        share = (around - self.start) / self.span
+        return replace(self, span=span, start=around - share * span).within(room)
+
+    def panned(self, columns: float, pixels: float, room: CameraLimits) -> "Camera":
+        """Move by columns to the right and by pixels down."""
+        return replace(self, start=self.start + columns, scroll=self.scroll + pixels).within(room)
+
+    def zoomed_lanes(self, factor: float, room: CameraLimits) -> "Camera":
+        """Scale the height of the lanes by `factor`, within limits."""
+        return replace(self, zoom=min(max(self.zoom * factor, 1.0), max(room.deepest, 1.0)))
+
+    def showing(self, timestep: int, room: CameraLimits) -> "Camera":
+        """Move only as far as needed to show a time step with some of its neighbors."""
+        if self.start <= timestep - 0.5 and timestep + 0.5 <= self.start + self.span:
+            return self
+        margin = min(1.0, (self.span - 1.0) / 2.0)
+        low, high = timestep - 0.5 - margin, timestep + 0.5 + margin
+        start = min(self.start, low)
+        if start + self.span < high:
+            start = high - self.span
+        return replace(self, start=start).within(room)
+
+    def within(self, room: CameraLimits) -> "Camera":
+        """The nearest camera inside the data."""
+        span = min(self.span, room.whole)
+        low, high = -0.5, room.timesteps - 0.5
+        if room.fits_initial(span):
+            low, high = low - room.before, high + room.after
+        start = max(min(self.start, high - span), low)
+        scroll = max(min(self.scroll, room.content - room.height), 0.0)
+        return replace(self, span=span, start=start, scroll=scroll)
+
 
 DIGIT_SHARE = 0.62
 """Width of a digit in a monospace font, as a share of the font size."""

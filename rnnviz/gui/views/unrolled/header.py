@@ -1,84 +1,79 @@
 """Headers at the left of the lanes: layer, direction, verdict and number of mismatches."""
 
 from collections import Counter
-from dataclasses import dataclass
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, QPen
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsWidget, QStyleOptionGraphicsItem, QWidget
 
-from rnnviz.core import number_format
 from rnnviz.core.axis_labels import feature_title
-from rnnviz.core.trace_index import ARROWS, DIRECTIONS, Lane
+from rnnviz.core.trace_index import DIRECTIONS, Lane
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.views.unrolled.boxes import number_font
-from rnnviz.gui.views.unrolled.geometry import Geometry
-from rnnviz.gui.views.unrolled.layout import LaneRect, number_row
-from rnnviz.gui.views.unrolled.pixel_grid import Scale
+from rnnviz.gui.views.unrolled.geometry import Geometry, LaneRect, Scale, number_row
+from rnnviz.gui.views.unrolled.lane_text import INPUT_TITLE, LaneHeader, header_of
+from rnnviz.gui.views.unrolled.lanes_item import arrow, number_font
 from rnnviz.gui.views.unrolled.render_state import RenderState
-from rnnviz.gui.views.unrolled.shapes import arrow, verdict_mark
-from rnnviz.gui.views.unrolled.tick_labels import tick_step
+from rnnviz.gui.views.unrolled.time_axis import tick_step
 
 _PADDING, _ARROW, _MARK = 8.0, 16.0, 11.0
 _UNIT_FONT = 9
 _UNIT_TICK = 3.0
 """Minimum distance between the units of a part of a lane, in font sizes."""
-_MARGIN = 4.0
-_INPUT = "input"
 _LONGEST = "layer 000", "backward", "1,000,000 differ"
 
 
-@dataclass(frozen=True)
-class LaneHeader:
-    """Content of a lane's header. `agrees` is None for the input and for lanes without comparison."""
+class LanesPart(QGraphicsWidget):
+    """A part of the canvas beside or above the lanes."""
 
-    lane: Lane
-    title: str
-    verdict: str
-    agrees: bool | None
+    follows_time = True
+    """Whether the visible time matters; else the part is not repainted while the lanes pan."""
+    margin = 0.0
+    """Width at the right and bottom without content. Changes in lanes or axis there do not repaint the part."""
 
-    def __str__(self) -> str:
-        return f"{self.title}: {self.verdict}" if self.verdict else self.title
-
-
-def header_of(shown: RenderState, lane: Lane) -> LaneHeader:
-    """Content of a lane's header. Mismatches are counted over all samples."""
-    if lane.layer is None:
-        return LaneHeader(lane, _INPUT, "", None)
-    title = f"layer {lane.layer} {ARROWS[lane.backward]} {DIRECTIONS[lane.backward]}"
-    mismatched = shown.mismatched(lane)
-    if mismatched is None:
-        return LaneHeader(lane, title, "", None)
-    both = shown.compared(lane)
-    if not both:
-        return LaneHeader(lane, title, "not recorded", None)
-    at = "" if len(both) == shown.result.shape[2] else f" at t = {both.start}"
-    return LaneHeader(
-        lane, title, f"{number_format.count(mismatched)} differ{at}" if mismatched else f"agrees{at}", not mismatched
-    )
-
-
-def computing(shown: RenderState) -> str:
-    """Text for a lane that is still being computed, with its previous quantity; empty for values."""
-    return f"computing {shown.quantity} …"
-
-
-class Headers(QGraphicsWidget):
-    """Headers that move with their lanes, and unit numbers if they fit."""
-
-    def __init__(self, parent: QGraphicsItem | None = None) -> None:
-        super().__init__(parent)
-        self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemClipsToShape)
+    def __init__(self) -> None:
+        super().__init__()
         self._shown: RenderState | None = None
         self._geometry: Geometry | None = None
-        self._digits = 1
-        self._computing = frozenset[Lane]()
+
+    def make_room(self, shown: RenderState | None) -> None:
+        """Set the size for other lanes."""
+        raise NotImplementedError
 
     def show_lanes(self, shown: RenderState | None, geometry: Geometry | None) -> None:
-        same = shown is self._shown and _lanes_of(geometry) == _lanes_of(self._geometry)
+        same = not self.follows_time and shown is self._shown and _lanes_of(geometry) == _lanes_of(self._geometry)
         self._shown, self._geometry = shown, geometry
         if not same:
             self.update()
+
+    def set_width(self, width: float) -> None:
+        self.setMinimumWidth(width)
+        self.setMaximumWidth(width)
+
+    def set_height(self, height: float) -> None:
+        self.setMinimumHeight(height)
+        self.setMaximumHeight(height)
+
+    def boundingRect(self) -> QRectF:
+        return QRectF(0.0, 0.0, self.size().width() - self.margin, self.size().height() - self.margin)
+
+    def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
+        if self._shown is not None and self._geometry is not None:
+            self.paint_lanes(painter, self._shown, self._geometry)
+
+    def paint_lanes(self, painter: QPainter, shown: RenderState, geometry: Geometry) -> None:
+        raise NotImplementedError
+
+
+class Headers(LanesPart):
+    """Headers that move with their lanes, and unit numbers if they fit."""
+
+    follows_time, margin = False, 4.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemClipsToShape)
+        self._digits = 1
+        self._computing = frozenset[Lane]()
 
     def show_computing(self, lanes: frozenset[Lane]) -> None:
         """Mark the lanes that are still being computed."""
@@ -93,19 +88,10 @@ class Headers(QGraphicsWidget):
         verdicts = [] if shown is None else [header_of(shown, lane).verdict for lane, _ in lanes]
         self._longest = max([_LONGEST[2], *verdicts], key=len)
         if shown is not None and shown.gate is not None:
-            self._longest = max(self._longest, computing(shown), key=len)
-        width = self._text_width() + self._unit_width() if shown is not None else 0.0
-        self.setMinimumWidth(width)
-        self.setMaximumWidth(width)
+            self._longest = max(self._longest, _computing(shown), key=len)
+        self.set_width(self._text_width() + self._unit_width() if shown is not None else 0.0)
 
-    def boundingRect(self) -> QRectF:
-        """The area without its margin, so that changes in lanes or axis do not repaint the headers."""
-        return QRectF(0.0, 0.0, self.size().width() - _MARGIN, self.size().height() - _MARGIN)
-
-    def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
-        shown, geometry = self._shown, self._geometry
-        if shown is None or geometry is None:
-            return
+    def paint_lanes(self, painter: QPainter, shown: RenderState, geometry: Geometry) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for lane_rect in geometry.lane_rects_in_view():
             self._paint_flag(painter, shown, lane_rect, geometry)
@@ -144,7 +130,7 @@ class Headers(QGraphicsWidget):
             name = DIRECTIONS[backward]
             painter.setFont(self.font())
         if lines == 1 and flag.agrees is not None and lane_rect.lane not in self._computing:
-            verdict_mark(
+            _verdict_mark(
                 painter,
                 QRectF(right - _MARK, y + (line - _MARK) / 2.0, _MARK, _MARK),
                 flag.agrees,
@@ -162,7 +148,7 @@ class Headers(QGraphicsWidget):
         if flag.lane in self._computing:
             painter.setFont(self.font())
             painter.setPen(shown.theme.color("accent"))
-            painter.drawText(line, Qt.AlignmentFlag.AlignRight, computing(shown))
+            painter.drawText(line, Qt.AlignmentFlag.AlignRight, _computing(shown))
             return
         if flag.agrees is None:
             painter.setFont(self.font())
@@ -176,7 +162,7 @@ class Headers(QGraphicsWidget):
         painter.setPen(tone)
         painter.drawText(line, Qt.AlignmentFlag.AlignRight, flag.verdict)
         left = line.right() - QFontMetricsF(font).horizontalAdvance(flag.verdict) - _MARK - 5.0
-        verdict_mark(
+        _verdict_mark(
             painter, QRectF(left, line.top() + (line.height() - _MARK) / 2.0, _MARK, _MARK), bool(flag.agrees), tone
         )
 
@@ -232,7 +218,7 @@ class Headers(QGraphicsWidget):
         """Maximum width of a feature's name, limited by the lane's header."""
         bold = QFont(self.font())
         bold.setBold(True)
-        title = QFontMetricsF(bold).horizontalAdvance(_INPUT)
+        title = QFontMetricsF(bold).horizontalAdvance(INPUT_TITLE)
         return self._text_width() - title - 3.0 * _PADDING + self._unit_width()
 
     def _widest(self, texts: list[str]) -> float:
@@ -254,6 +240,26 @@ class Headers(QGraphicsWidget):
 
     def _unit_width(self) -> float:
         return float(round(QFontMetricsF(number_font(scaled(_UNIT_FONT))).horizontalAdvance("0" * self._digits) + 6.0))
+
+
+def _verdict_mark(painter: QPainter, rect: QRectF, right: bool, color: QColor) -> None:
+    """A check mark or a cross."""
+    x, y, size = rect.x(), rect.y(), rect.width()
+    path = QPainterPath()
+    if right:
+        path.moveTo(x + 0.12 * size, y + 0.55 * size)
+        path.lineTo(x + 0.4 * size, y + 0.82 * size)
+        path.lineTo(x + 0.9 * size, y + 0.2 * size)
+    else:
+        path.moveTo(x + 0.18 * size, y + 0.18 * size)
+        path.lineTo(x + 0.82 * size, y + 0.82 * size)
+        path.moveTo(x + 0.82 * size, y + 0.18 * size)
+        path.lineTo(x + 0.18 * size, y + 0.82 * size)
+    painter.strokePath(path, QPen(color, 2.0, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+
+
+def _computing(shown: RenderState) -> str:
+    return f"computing {shown.quantity} …"
 
 
 def _unit_size(lane_rect: LaneRect) -> int:

@@ -4,20 +4,200 @@ Until a tile is ready, an image of the same values at another scale replaces it.
 previous picture stays. The picture thus moves at once and sharpens later.
 """
 
+import contextlib
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
 from math import ceil, floor
+from threading import Lock
+from time import perf_counter
 from typing import NamedTuple
 
-from PySide6.QtCore import QObject, QPointF, QRectF, Signal
+from PySide6.QtCore import QObject, QPointF, QRectF, Qt, QThread, Signal, Slot
 from PySide6.QtGui import QPainter
 
 from rnnviz.core.trace_index import Lane
-from rnnviz.gui.views.unrolled.geometry import Geometry, Scene
-from rnnviz.gui.views.unrolled.layout import LaneRect
-from rnnviz.gui.views.unrolled.pixel_grid import Scale
+from rnnviz.gui.views.unrolled.geometry import Geometry, LaneRect, Scale, Scene
 from rnnviz.gui.views.unrolled.render_state import RenderState, split_at
-from rnnviz.gui.views.unrolled.tile_cache import Sheet, TileCache
-from rnnviz.gui.views.unrolled.tile_renderer import TileRenderer
 from rnnviz.gui.views.unrolled.tiles import COLUMNS, ROWS, Request, Tile, TileKey, TileStyle
+from rnnviz.quantities.lane_reader import CancelledError
+
+LEAST_BYTES = 64 << 20
+_NEWEST = 3
+
+
+class Sheet(NamedTuple):
+    """Pixels per time step and per unit, and screen pixels per window pixel."""
+
+    times: float
+    units: float
+    density: int
+
+
+class TileCache:
+    """Least-recently-used cache of tiles."""
+
+    def __init__(self) -> None:
+        self._budget, self._used = LEAST_BYTES, 0
+        self._tiles: OrderedDict[TileKey, Tile] = OrderedDict()
+        self._sheets: dict[tuple[TileStyle, Lane], OrderedDict[Sheet, set[TileKey]]] = {}
+
+    def __contains__(self, key: TileKey) -> bool:
+        return key in self._tiles
+
+    def __len__(self) -> int:
+        return len(self._tiles)
+
+    def make_room(self, needed: int) -> None:
+        """Set the minimum budget in bytes. A visible part that exceeds it would be rendered repeatedly."""
+        self._budget = max(needed, LEAST_BYTES)
+        self._shrink()
+
+    def put(self, key: TileKey, tile: Tile) -> None:
+        """Add a tile."""
+        if key in self._tiles:
+            return
+        self._tiles[key] = tile
+        self._used += tile.image.sizeInBytes()
+        self._sheets.setdefault((key.style, key.lane), OrderedDict()).setdefault(_sheet(key), set()).add(key)
+        self._shrink()
+
+    def get(self, key: TileKey) -> Tile | None:
+        """The tile, or None."""
+        tile = self._tiles.get(key)
+        if tile is not None:
+            self._tiles.move_to_end(key)
+            self._sheets[key.style, key.lane].move_to_end(_sheet(key))
+        return tile
+
+    def knows(self, key: TileKey) -> bool:
+        """Whether there is any tile of the same lane and style."""
+        return (key.style, key.lane) in self._sheets
+
+    def sheets(self, style: TileStyle, lane: Lane) -> Iterator[tuple[Sheet, frozenset[TileKey]]]:
+        """Sheets with tiles of a lane: recently used ones first, then the one that shows most."""
+        sheets = self._sheets.get((style, lane), OrderedDict())
+        newest = list(reversed(sheets))[:_NEWEST]
+        widest = min(sheets, key=lambda sheet: sheet.times / sheet.density, default=None)
+        for sheet in (*newest, *([] if widest is None or widest in newest else [widest])):
+            yield sheet, frozenset(sheets[sheet])
+
+    def keep_widest(self, style: TileStyle, lane: Lane) -> None:
+        """Mark the sheet that shows most as used, because it replaces missing tiles."""
+        sheets = self._sheets.get((style, lane), OrderedDict())
+        for key in sheets[min(sheets, key=lambda sheet: sheet.times / sheet.density)] if sheets else ():
+            self._tiles.move_to_end(key)
+
+    def drop_before(self, turn: int) -> None:
+        """Remove the tiles of earlier results."""
+        for key in [key for key in self._tiles if key.style.turn < turn]:
+            self._drop(key)
+
+    def _shrink(self) -> None:
+        while self._used > self._budget and len(self._tiles) > 1:
+            self._drop(next(iter(self._tiles)))
+
+    def _drop(self, key: TileKey) -> None:
+        self._used -= self._tiles.pop(key).image.sizeInBytes()
+        sheets = self._sheets[key.style, key.lane]
+        keys = sheets[_sheet(key)]
+        keys.remove(key)
+        if not keys:
+            del sheets[_sheet(key)]
+        if not sheets:
+            del self._sheets[key.style, key.lane]
+
+
+def _sheet(key: TileKey) -> Sheet:
+    return Sheet(key.times, key.units, key.density)
+
+
+_EMIT_INTERVAL = 0.025
+"""Minimum number of seconds between signals, each of which repaints the picture."""
+
+
+class _Mailbox:
+    """The pending requests, shared by both threads."""
+
+    def __init__(self) -> None:
+        self._lock, self._wanted = Lock(), deque[Request]()
+        self._begun: TileKey | None = None
+        self._go_on = True
+
+    def replace(self, requests: Iterable[Request]) -> None:
+        """Replace the pending requests. A request in progress may still finish."""
+        with self._lock:
+            listed = list(requests)
+            self._wanted = deque(request for request in listed if request.key != self._begun)
+            self._go_on = len(self._wanted) < len(listed)
+
+    def take(self) -> Request | None:
+        """Remove and return the next request, which is then in progress."""
+        with self._lock:
+            request = self._wanted.popleft() if self._wanted else None
+            self._begun, self._go_on = None if request is None else request.key, True
+            return request
+
+    def go_on(self) -> bool:
+        """Whether the request in progress is still pending."""
+        return self._go_on
+
+
+class _Worker(QObject):
+    """Renders tiles on the thread."""
+
+    drawn = Signal(object)
+
+    def __init__(self, mailbox: _Mailbox) -> None:
+        super().__init__()
+        self._mailbox = mailbox
+
+    @Slot()
+    def draw(self) -> None:
+        """Render until no request is pending."""
+        done: list[tuple[TileKey, Tile]] = []
+        emitted = perf_counter()
+        while (request := self._mailbox.take()) is not None:
+            with contextlib.suppress(CancelledError):
+                done.append((request.key, request.draw(self._mailbox.go_on)))
+            if done and perf_counter() - emitted >= _EMIT_INTERVAL:
+                self.drawn.emit(done)
+                done, emitted = [], perf_counter()
+        if done:
+            self.drawn.emit(done)
+
+
+class TileRenderer(QObject):
+    """Renders the latest requests. Its thread runs from the first request until `close`."""
+
+    drawn = Signal(object)
+    """A list of `(TileKey, Tile)`."""
+
+    _asked = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._mailbox = _Mailbox()
+        self._thread = QThread(self)
+        self._thread.setObjectName("lanes")
+        self._worker = _Worker(self._mailbox)
+        self._worker.moveToThread(self._thread)
+        self._asked.connect(self._worker.draw, Qt.ConnectionType.QueuedConnection)
+        self._worker.drawn.connect(self.drawn, Qt.ConnectionType.QueuedConnection)
+
+    def ask(self, requests: list[Request]) -> None:
+        """Request tiles in order, in place of requests not in progress."""
+        self._mailbox.replace(requests)
+        if requests:
+            if not self._thread.isRunning():
+                self._thread.start()
+            self._asked.emit()
+
+    def close(self) -> None:
+        """Stop, and wait for the thread, at most for one tile or one block of computed values."""
+        self._mailbox.replace(())
+        self._thread.quit()
+        self._thread.wait()
+
 
 _AT_ONCE = 1 << 18
 """Maximum cost of tiles that are rendered within the paint event: less than one frame."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import numpy as np
 
@@ -11,13 +11,15 @@ from rnnviz.cells.interpreters.graph import Graph, value_limits
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.trace_index import Lane, lanes_of
-from rnnviz.gui.theme.palettes import Theme
+from rnnviz.core.trace_index import Lane, Location, lanes_of
+from rnnviz.explain.provenance import InitialPlace, InputPlace, Place, quantity_place
+from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.unrolled.colormap import difference_scale, error_ratio_scale, gate_scale, value_scale
-from rnnviz.gui.views.unrolled.geometry import Scene, scene_of
+from rnnviz.gui.views.unrolled.geometry import CellGeometry, Scene, scene_of
 from rnnviz.gui.views.unrolled.tiles import Paint, Tiles, TileStyle
+from rnnviz.gui.views.unrolled.unit_order import UnitOrderWorker
 from rnnviz.quantities.gate_lanes import LaneGates
-from rnnviz.quantities.gates import GateQuantity, Quantity, gate_quantity, heading_of, quantity_for
+from rnnviz.quantities.gates import GateQuantity, Quantity, choices_of, gate_quantity, heading_of, quantity_for
 from rnnviz.quantities.lane_reader import ChunkCache, MultiscaleReader
 from rnnviz.quantities.units import LaneOrders
 from rnnviz.verify.compare import Comparison, compared
@@ -291,3 +293,134 @@ def _is_bounded(graph: Graph) -> bool:
     before = {node: (-1.0, 1.0) for node in graph.nodes if (node.op, node.name) == ("state", "h")}
     low, high = value_limits(graph.values["h"], before)
     return bool(low >= -1.0 and high <= 1.0 and low < 0.0)
+
+
+def pointed_at(shown: RenderState, at: Location, cell: CellGeometry) -> Location:
+    """New selection for a click on a cell. Of the input only the time step applies, of a norm not the unit."""
+    # The initial state's column stands for the step beside it.
+    where = at.moved(timestep=min(max(cell.timestep, 0), shown.result.shape[2] - 1))
+    if cell.lane.layer is None:
+        return where
+    where = where.moved(layer=cell.lane.layer, direction=cell.lane.direction)
+    return where.moved(unit=cell.unit) if shown.per_unit else where
+
+
+def unit_beside(shown: RenderState, at: Location, by: int) -> Location:
+    """The unit `by` rows below (negative: above) the selection, in the shown order."""
+    picture, lane = shown.picture(), Lane(at.layer, at.direction)
+    row = min(max(picture.row_of(lane, at.unit) + by, 0), shown.result.shape[4] - 1)
+    return at.moved(unit=picture.unit_at(lane, row))
+
+
+def cell_at(shown: RenderState | None, at: Location) -> CellGeometry:
+    """Cell of the selection. A lane of norms has one row for all units."""
+    lane = Lane(at.layer, at.direction)
+    return CellGeometry(lane, at.timestep, at.unit if shown is None else min(at.unit, shown.rows(lane) - 1))
+
+
+def first_mismatch(shown: RenderState) -> CellGeometry | None:
+    """Cell of the first mismatch of the comparison, or None; None in another sample, or without units."""
+    first = None if shown.comparison is None else shown.comparison.first_mismatch
+    if first is None or first.where.sample != shown.sample or not shown.per_unit:
+        return None
+    at = first.where
+    return CellGeometry(Lane(at.layer, at.direction, reverse=at.reverse), at.timestep, at.unit)
+
+
+def place_of(shown: RenderState, at: Location, cell: CellGeometry) -> Place:
+    """Place of `rnnviz.explain.provenance` for a cell's number; `at` is the selection."""
+    lane, timesteps = cell.lane, shown.result.shape[2]
+    if lane.layer is None:
+        return InputPlace(cell.timestep, at.sample, cell.unit, shown.result.inputs.names)
+    if not 0 <= cell.timestep < timesteps:
+        return InitialPlace(
+            "c" if shown.quantity == "c" else "h",
+            lane.layer,
+            lane.direction,
+            at.sample,
+            cell.unit,
+            reverse=lane.reverse,
+        )
+    # A norm belongs to all units, so the selected unit stays.
+    unit = cell.unit if shown.per_unit else at.unit
+    where = at.moved(layer=lane.layer, direction=lane.direction, timestep=cell.timestep, unit=unit)
+    return quantity_place(where, shown.quantity)
+
+
+class DisplayOptions:
+    """Options and result of the view, with its caches."""
+
+    def __init__(self, ordering: UnitOrderWorker) -> None:
+        self.result: RunResult | None = None
+        self.theme: Theme = LIGHT
+        self.reach: float | None = None
+        """End of the color scale, or None for the quantity's own."""
+        self._unit_order = ordering
+        self._candidate: str | None = None
+        self._engine: str | None = None
+        self._other: str | None = None
+        self._color_by: Quantity = "value"
+        self._cache, self._turn = ChunkCache(), 0
+        self._gates: LaneGates | None = None
+
+    def show_result(self, result: RunResult | None, candidate: str | None) -> None:
+        if result is not self.result:
+            # Not cleared: a piece of the earlier result may be drawn at this moment, and would come in after.
+            self._cache, self._turn = ChunkCache(), self._turn + 1
+            self._gates = None if result is None else LaneGates(result)
+            self._unit_order.reset()
+        self.result, self._candidate = result, candidate
+
+    def set_quantity(self, color_by: Quantity) -> bool:
+        """Set the quantity, and return whether it changed.
+
+        Raises ValueError for an unknown quantity.
+        """
+        known = get_args(Quantity)
+        if self.result is not None:
+            # A custom cell has other gates.
+            known += tuple(choice.name for choice in choices_of(self.result.config.network.kind))
+        if color_by not in known:
+            allowed = '", "'.join(dict.fromkeys(known))
+            raise ValueError(f'color_by = "{color_by}" is not known: it must be one of "{allowed}".')
+        before, self._color_by = self._color_by, color_by
+        return before != color_by
+
+    def set_engine(self, name: str | None) -> bool:
+        """Set the engine, and return whether it changed. Raises KeyError if it was not run."""
+        if self.result is not None and name is not None:
+            self.result[name]
+        before, self._engine = self._engine, name
+        return before != name
+
+    def set_other_engine(self, name: str | None) -> bool:
+        """Set the engine drawn from the selection on, and return whether it changed.
+
+        Raises KeyError if the engine was not run.
+        """
+        if self.result is not None and name is not None:
+            self.result[name]
+        before, self._other = self._other, name
+        return before != name
+
+    def shown(self, location: Location) -> RenderState | None:
+        """The render state at a location; None without a result."""
+        result = self.result
+        if result is None:
+            return None
+        engine = self._engine if self._engine in result.traces else result.reference.engine
+        assert engine is not None
+        return render_state_of(
+            result,
+            engine,
+            self._other if self._other in result.traces else None,
+            self._candidate,
+            location.sample,
+            self._color_by,
+            self.theme,
+            self._cache,
+            self._gates or LaneGates(result),
+            self._turn,
+            self._unit_order.of(result, engine, location.sample),
+            self.reach,
+        ).with_split(location.timestep)

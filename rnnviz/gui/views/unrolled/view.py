@@ -12,18 +12,27 @@ from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
-from rnnviz.gui.views.unrolled.clipboard_text import outlines_in_view, table_in_view
-from rnnviz.gui.views.unrolled.color_range import ColorRange, Limit, largest_of, limit_of
-from rnnviz.gui.views.unrolled.display_options import DisplayOptions
+from rnnviz.gui.views.unrolled.color_bar import ColorRange, Limit, largest_of, limit_of
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry
-from rnnviz.gui.views.unrolled.header import LaneHeader, header_of
-from rnnviz.gui.views.unrolled.hit_actions import cell_at, place_of, pointed_at, unit_beside
-from rnnviz.gui.views.unrolled.range_selection import RangeSelection
-from rnnviz.gui.views.unrolled.render_state import RenderState
-from rnnviz.gui.views.unrolled.swipe_names import Name
-from rnnviz.gui.views.unrolled.tooltip_text import describe
-from rnnviz.gui.views.unrolled.unit_order_worker import UnitOrderWorker
-from rnnviz.gui.views.unrolled.visible_values import CellNumber
+from rnnviz.gui.views.unrolled.lane_text import (
+    CellNumber,
+    LaneHeader,
+    describe,
+    header_of,
+    outlines_in_view,
+    table_in_view,
+)
+from rnnviz.gui.views.unrolled.ranges import RangeSelection
+from rnnviz.gui.views.unrolled.render_state import (
+    DisplayOptions,
+    RenderState,
+    cell_at,
+    place_of,
+    pointed_at,
+    unit_beside,
+)
+from rnnviz.gui.views.unrolled.strips import Name
+from rnnviz.gui.views.unrolled.unit_order import UnitOrderWorker
 from rnnviz.quantities.gates import Quantity
 from rnnviz.quantities.traversal import Order, Region
 from rnnviz.quantities.units import OrderName

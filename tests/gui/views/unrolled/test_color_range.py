@@ -8,10 +8,10 @@ from PySide6.QtWidgets import QInputDialog
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.theme.palettes import DARK, LIGHT
-from rnnviz.gui.views.unrolled.color_range import Limit, limit_of
+from rnnviz.gui.views.unrolled.color_bar import Limit, limit_of
 from rnnviz.gui.views.unrolled.colormap import rounded_up
+from rnnviz.gui.views.unrolled.lane_text import initial_timestep
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.gui.views.unrolled.visible_values import initial_timestep
 from tests.factories import make_result
 
 

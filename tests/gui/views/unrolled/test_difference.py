@@ -9,8 +9,8 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
+from rnnviz.gui.views.unrolled.lane_text import fitting
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.gui.views.unrolled.visible_values import fitting
 from tests.gui.views.unrolled.two_engines import BOTH_THEMES, LANE, color_of, small, spoil, texts
 
 SIZE = (1000, 600)

@@ -7,9 +7,18 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rnnviz.core.trace_index import INPUT, Lane, lanes_of
-from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, Scene, layout_for, limits_of, scene_of
-from rnnviz.gui.views.unrolled.layout import NUMBER_ROW, SHORTEST_INPUT, SHORTEST_LANE
-from rnnviz.gui.views.unrolled.viewport import Camera
+from rnnviz.gui.views.unrolled.geometry import (
+    NUMBER_ROW,
+    SHORTEST_INPUT,
+    SHORTEST_LANE,
+    Camera,
+    CellGeometry,
+    Geometry,
+    Scene,
+    layout_for,
+    limits_of,
+    scene_of,
+)
 
 
 def picture(layers: int, directions: int, units: int, features: int, timesteps: int) -> Scene:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.core.trace_index import INPUT, Lane, lanes_of
-from rnnviz.gui.views.unrolled.layout import MARGIN, SHORTEST_INPUT, SHORTEST_LANE, TALLEST_ROW, stack_lanes
+from rnnviz.gui.views.unrolled.geometry import MARGIN, SHORTEST_INPUT, SHORTEST_LANE, TALLEST_ROW, stack_lanes
 
 ROWS = st.integers(1, 400)
 

@@ -8,8 +8,8 @@ from hypothesis.extra import numpy as hnp
 
 from rnnviz.gui.theme.palettes import LIGHT
 from rnnviz.gui.views.unrolled.colormap import pixel
-from rnnviz.gui.views.unrolled.mismatch_overlay import REACH, mark_cells, mark_region
-from rnnviz.gui.views.unrolled.pixel_grid import Scale
+from rnnviz.gui.views.unrolled.geometry import Scale
+from rnnviz.gui.views.unrolled.tiles import REACH, mark_cells, mark_region
 
 GROUND = 0xFF123456
 NEAR = 16

@@ -9,7 +9,7 @@ from PySide6.QtCore import QPointF
 from rnnviz.core import number_format
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Lane, Location
-from rnnviz.gui.views.unrolled import unit_order_worker
+from rnnviz.gui.views.unrolled import unit_order
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.quantities.traversal import lane_region
@@ -78,7 +78,7 @@ def test_the_description_of_a_unit_has_its_own_values(view: UnrolledView, quanti
 def test_a_slow_order_is_computed_in_the_background(
     qtbot: Any, view: UnrolledView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unit_order_worker, "_AT_ONCE", 0)
+    monkeypatch.setattr(unit_order, "_AT_ONCE", 0)
     view.show_result(make_result(hidden_size=6, timesteps=4), "manual")
     view.show_order("component")
     assert view.order_text == "computing the order …"

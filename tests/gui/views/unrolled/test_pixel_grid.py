@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.gui.views.unrolled.pixel_grid import Scale
+from rnnviz.gui.views.unrolled.geometry import Scale
 
 SCALES = st.builds(Scale, st.floats(0.01, 60.0), st.integers(1, 400))
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.gui.views.unrolled.tick_labels import Metrics, TickLabels
+from rnnviz.gui.views.unrolled.time_axis import Metrics, TickLabels
 
 WIDE = 8.0
 

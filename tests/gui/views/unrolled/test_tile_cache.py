@@ -4,8 +4,8 @@ import pytest
 from PySide6.QtGui import QImage
 
 from rnnviz.core.trace_index import Lane
-from rnnviz.gui.views.unrolled import tile_cache as tile_store
-from rnnviz.gui.views.unrolled.tile_cache import TileCache
+from rnnviz.gui.views.unrolled import heatmap as tile_store
+from rnnviz.gui.views.unrolled.heatmap import TileCache
 from rnnviz.gui.views.unrolled.tiles import Tile, TileKey, TileStyle
 
 LANE = Lane(0)

@@ -1,0 +1,263 @@
+"""Texts of the lanes: numbers of visible cells, tooltips, and tables for the clipboard."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from rnnviz.core import number_format
+from rnnviz.core.axis_labels import IN_FULL, UNNAMED, feature_in_words, feature_title, timestep_in_words, visible
+from rnnviz.core.engine_spec import display_name
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace_index import ARROWS, DIRECTIONS, Lane
+from rnnviz.gui.views.unrolled.colormap import MISSING, IndexArray
+from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, LaneRect
+from rnnviz.gui.views.unrolled.render_state import EngineSide, RenderState
+from rnnviz.quantities.level_of_detail import BoolArray, every_cell
+from rnnviz.verify.metrics import abs_error, error_ratio
+
+INPUT_TITLE = "input"
+_SHORTER = {"infinity": "inf", "-infinity": "-inf"}
+
+
+@dataclass(frozen=True)
+class LaneHeader:
+    """Content of a lane's header. `agrees` is None for the input and for lanes without comparison."""
+
+    lane: Lane
+    title: str
+    verdict: str
+    agrees: bool | None
+
+    def __str__(self) -> str:
+        return f"{self.title}: {self.verdict}" if self.verdict else self.title
+
+
+def header_of(shown: RenderState, lane: Lane) -> LaneHeader:
+    """Content of a lane's header. Mismatches are counted over all samples."""
+    if lane.layer is None:
+        return LaneHeader(lane, INPUT_TITLE, "", None)
+    title = f"layer {lane.layer} {ARROWS[lane.backward]} {DIRECTIONS[lane.backward]}"
+    mismatched = shown.mismatched(lane)
+    if mismatched is None:
+        return LaneHeader(lane, title, "", None)
+    both = shown.compared(lane)
+    if not both:
+        return LaneHeader(lane, title, "not recorded", None)
+    at = "" if len(both) == shown.result.shape[2] else f" at t = {both.start}"
+    return LaneHeader(
+        lane, title, f"{number_format.count(mismatched)} differ{at}" if mismatched else f"agrees{at}", not mismatched
+    )
+
+
+class CellNumber(NamedTuple):
+    """A number as written on its cell."""
+
+    cell: CellGeometry
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Visible cells of one lane: `values`, color `indices` and `marks`, each of shape (rows, time steps).
+
+    `units` are those in the `rows`. Missing values of recorded outputs have no text.
+    """
+
+    lane_rect: LaneRect
+    timesteps: tuple[int, ...]
+    rows: range
+    units: tuple[int, ...]
+    values: FloatArray
+    indices: IndexArray
+    marks: BoolArray
+    differs: bool
+
+    def texts(self, digits: int) -> list[list[str]]:
+        """Text of each cell, as far as it fits: three decimals, or two digits of a difference."""
+        return [
+            [
+                "" if index == MISSING else number_format.true_minus(fitting(value, digits, differs=self.differs))
+                for value, index in zip(row, indices, strict=True)
+            ]
+            for row, indices in zip(self.values, self.indices, strict=True)
+        ]
+
+
+def fitting(value: float, digits: int, *, differs: bool = False) -> str:
+    """Short form of a number or a difference, with fewer digits if it does not fit."""
+    text = number_format.error(value) if differs else number_format.short(value)
+    if len(text) > digits:
+        text = _SHORTER.get(text, text)
+    if len(text) > digits:
+        mantissa, _, exponent = f"{float(value):.0e}".partition("e")
+        text = f"{mantissa}e{int(exponent):+d}"
+    return text
+
+
+def initial_timestep(shown: RenderState, geometry: Geometry, lane_rect: LaneRect) -> int | None:
+    """Column of a lane's initial state (-1 or T), or None if it is not visible."""
+    if not geometry.boxes or lane_rect.lane.layer is None or not shown.initial_name:
+        return None
+    timestep = geometry.picture.timesteps if lane_rect.lane.backward else -1
+    x, width = geometry.column(timestep)
+    return timestep if x + width > 0.0 and x < geometry.width else None
+
+
+def block_in_view(shown: RenderState, geometry: Geometry, lane_rect: LaneRect) -> Block:
+    """Read the visible cells of a lane, including its initial state."""
+    steps, rows = geometry.timesteps_in_view(), geometry.rows_in_view(lane_rect)
+    scale, _ = shown.paint.of(lane_rect.lane)
+    if len(steps):
+        parts = [_read(side, lane_rect.lane, part, rows) for side, part in shown.parts(lane_rect.lane, steps)]
+        values, colored, marks = (np.concatenate(kind, axis=1) for kind in zip(*parts, strict=True))
+        indices = scale.indices(colored)
+        indices[:, _unrecorded(shown, lane_rect.lane, steps)] = MISSING
+    else:
+        values = np.zeros((len(rows), 0))
+        indices, marks = np.zeros(values.shape, np.uint8), np.zeros(values.shape, np.bool_)
+    timesteps = tuple(steps)
+    units = tuple(geometry.picture.unit_at(lane_rect.lane, row) for row in rows)
+    initial = initial_timestep(shown, geometry, lane_rect)
+    if initial is not None:
+        state = shown.initial(lane_rect.lane)
+        assert state is not None, "there is a column for it"
+        column = state[list(units), None]
+        # The initial state is given to both engines: they do not differ in it.
+        if shown.differs(lane_rect.lane):
+            column = np.zeros(column.shape)
+        colored = np.zeros(column.shape) if shown.quantity == "error_ratio" else column
+        at_end = initial >= 0
+        values, indices, marks = (
+            np.concatenate([whole, new] if at_end else [new, whole], axis=1)
+            for whole, new in (
+                (values, column),
+                (indices, scale.indices(colored)),
+                (marks, np.zeros(column.shape, np.bool_)),
+            )
+        )
+        timesteps = (*timesteps, initial) if at_end else (initial, *timesteps)
+    return Block(lane_rect, timesteps, rows, units, values, indices, marks, shown.differs(lane_rect.lane))
+
+
+def _unrecorded(shown: RenderState, lane: Lane, steps: range) -> list[bool]:
+    """Mask of missing values, of shape (time steps,)."""
+    parts = [(side.colors.recorded(lane), part) for side, part in shown.parts(lane, steps)]
+    return [timestep not in recorded for recorded, part in parts for timestep in part]
+
+
+def _read(side: EngineSide, lane: Lane, steps: range, rows: range) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Values, color indices and marks, each of shape (rows, time steps)."""
+    pixels = every_cell(steps.start, steps.stop), every_cell(rows.start, rows.stop)
+    patch = side.values.read(lane, *pixels)
+    colored = patch.values if side.colors is side.values else side.colors.read(lane, *pixels).values
+    return patch.values, colored, np.zeros(patch.values.shape, np.bool_) if patch.marks is None else patch.marks
+
+
+def numbers_of(block: Block, digits: int) -> list[CellNumber]:
+    """Every number of a block with its cell."""
+    return [
+        CellNumber(CellGeometry(block.lane_rect.lane, timestep, unit), text)
+        for unit, row in zip(block.units, block.texts(digits), strict=True)
+        for timestep, text in zip(block.timesteps, row, strict=True)
+    ]
+
+
+def describe(shown: RenderState, cell: CellGeometry) -> str:
+    """Lane, time step, unit, every engine's value in full precision, and each candidate's error; several lines."""
+    lane, t, unit = cell
+    result = shown.result
+    timesteps = result.shape[2]
+    names = result.inputs.names
+    if lane.layer is None:
+        t = min(max(t, 0), timesteps - 1)
+        value = result.inputs.sequence[t, shown.sample, unit]
+        time, feature = timestep_in_words(names, t, IN_FULL), feature_in_words(names, unit, IN_FULL)
+        return f"input, {time}, sample {shown.sample}, {feature}\nx = {number_format.full(value)}"
+    where = f"layer {lane.layer}, {DIRECTIONS[lane.backward]}"
+    computed = 0 <= t < timesteps
+    if not computed and (t < 0) != lane.backward:
+        state = shown.initial(lane)
+        if state is None:
+            return ""
+        of_unit = f", unit {unit}" if shown.per_unit else ""
+        value = f"{shown.initial_name} = {number_format.full(state[unit])}"
+        return f"{where}, initial state, sample {shown.sample}{of_unit}\n{value}"
+    t = min(max(t, 0), timesteps - 1)
+    where = f"{where}, {timestep_in_words(names, t, IN_FULL)}, sample {shown.sample}"
+    row = shown.picture().row_of(lane, unit)
+    lines = [f"{where}, unit {unit}" if shown.per_unit else where]
+    if shown.gate is not None:
+        patch = shown.left.values.read(lane, every_cell(t, t + 1), every_cell(row, row + 1))
+        value = f"{shown.quantity} = {number_format.full(patch.values[0, 0])}"
+        lines.append(f"{value}: {shown.gate.title}, from the values of {display_name(shown.engine)}")
+        if not shown.gate.per_unit:
+            return "\n".join(lines)
+    if shown.quantity == "difference":
+        # In full, as the values below are: the picture has no room for it.
+        patch = shown.left.values.read(lane, every_cell(t, t + 1), every_cell(row, row + 1))
+        lines.append(f"{' '.join(shown.subtraction())} = {number_format.full(float(patch.values[0, 0]))}")
+    index = lane.layer, lane.direction, t, shown.sample, unit
+    reference, held = result.reference.hidden[index], result.reference.holds(*index[:3])
+    for engine, trace in result.traces.items():
+        if not trace.holds(*index[:3]):
+            lines.append(f"{display_name(engine)} not recorded")
+            continue
+        line = f"{display_name(engine)} {number_format.full(trace.hidden[index])}"
+        if engine != result.reference.engine and held:
+            comparison = result.comparison(engine)
+            r, c = reference.reshape(1), trace.hidden[index].reshape(1)
+            error = abs_error(r, c)[0]
+            share = error_ratio(r, c, comparison.rtol, comparison.atol)[0]
+            line += f"   difference {number_format.error(error)}, error ratio {number_format.error(share)}"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def outlines_in_view(shown: RenderState, geometry: Geometry) -> list[CellGeometry]:
+    """Every visible mismatch of the shown sample."""
+    cells = []
+    for lane_rect in geometry.lane_rects_in_view():
+        block = block_in_view(shown, geometry, lane_rect)
+        cells += [
+            CellGeometry(lane_rect.lane, timestep, unit)
+            for row, unit in enumerate(block.units)
+            for place, timestep in enumerate(block.timesteps)
+            if block.marks[row, place]
+        ]
+    return cells
+
+
+def table_in_view(shown: RenderState, geometry: Geometry) -> str:
+    """Lanes with visible numbers as a tab-separated table in full precision; empty without any."""
+    lines = []
+    for lane_rect in geometry.lane_rects_in_view():
+        if not geometry.font_pixels(lane_rect):
+            continue
+        block = block_in_view(shown, geometry, lane_rect)
+        steps = [_column(shown, lane_rect.lane, t) for t in block.timesteps]
+        title = header_of(shown, lane_rect.lane).title
+        if block.differs:
+            title = f"{title}: {' '.join(shown.subtraction())}"
+        elif shown.gate is not None and lane_rect.lane.layer is not None:
+            title = f"{title}: {shown.quantity}, {shown.gate.title}"
+        lines.append("\t".join([title, *steps]))
+        names = shown.result.inputs.names if lane_rect.lane.layer is None else UNNAMED
+        lines += [
+            "\t".join([feature_title(names, unit), *(number_format.full(value) for value in row)])
+            for unit, row in zip(block.units, block.values, strict=True)
+        ]
+    return "\n".join(lines)
+
+
+def _column(shown: RenderState, lane: Lane, timestep: int) -> str:
+    if not 0 <= timestep < shown.result.shape[2]:
+        return shown.initial_name
+    both = shown.right is not None and lane.layer is not None
+    name = visible(shown.result.inputs.names.timestep(timestep))
+    words = [
+        f"t={timestep}",
+        *([f"'{name}'"] if name else []),
+        *([display_name(shown.engine_at(timestep))] if both else []),
+    ]
+    return " ".join(words)

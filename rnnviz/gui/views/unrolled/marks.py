@@ -1,0 +1,426 @@
+"""Marks over the lanes: selection, first mismatch, highlighted regions, selected range, and covered future."""
+
+from collections.abc import Sequence
+from math import ceil, floor
+from typing import NamedTuple
+
+import numpy as np
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
+from PySide6.QtWidgets import QGraphicsItem, QGraphicsObject, QStyleOptionGraphicsItem, QWidget
+
+from rnnviz.core.trace_index import Lane
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.unrolled.geometry import FRAME, CellGeometry, Geometry
+from rnnviz.gui.views.unrolled.lanes_item import arrow
+from rnnviz.quantities.plot_series import pixel_bands
+from rnnviz.quantities.traversal import Order, Part, Region
+from rnnviz.quantities.units import Query, Selection
+
+_WIDE_COLUMN = 14.0
+_SMALLEST_BOX = 7.0
+_TINT, _TINT_BEHIND = 0.10, 0.35
+"""Opacity of the selected column over colors, and behind boxes."""
+_BAR = 2.0
+_POINTER, _NARROW_POINTER, _TALLEST_POINTER = 8.0, 4.0, 10.0
+
+_SMALLEST_FRAME = 9.0
+_REACH, _STROKE, _UNDER, _EDGE = 3.0, 2.0, 5.0, 1.5
+_BEYOND = 60.0
+"""Length of a frame beyond the view, in pixels. Qt draws every dash, even invisible ones."""
+_THIN = 3.0
+"""Width of a frame with its under-tone next to digits."""
+LINES: dict[Part, tuple[tuple[float, ...], int | None]] = {
+    "same": ((4.0, 3.0), None),
+    "read": ((1.0, 1.5), None),
+    "computed": ((), 1),
+    "carried": ((6.0, 2.0), 4),
+    "next": ((1.0, 1.5), 4),
+}
+"""Dashes of each part as multiples of the line width, and its index among the series colors (None: accent)."""
+_SHORTEST_ARROW, _ARROW_GAP, _ARROW_MARGIN = 9.0, 2.0, 9.0
+_LEADS = {("read", "computed"), ("carried", "next")}
+"""Parts of a step that are joined by arrows: inputs with outputs, and these with the steps that read them."""
+
+_STRIP, _TICK = 5.0, 6.0
+
+
+class _Mark(QGraphicsObject):
+    """A mark that ignores clicks."""
+
+    reach = 1.0
+    """Distance in pixels that the mark extends beyond its rectangle."""
+
+    def __init__(self, parent: QGraphicsItem, depth: float) -> None:
+        super().__init__(parent)
+        self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
+        self.setZValue(depth)
+        self._theme = LIGHT
+        self.rect = QRectF()
+
+    def place(self, rect: QRectF, theme: Theme) -> None:
+        if rect != self.rect:
+            self.prepareGeometryChange()
+            self.rect = rect
+        if theme is not self._theme:
+            self._theme = theme
+            self.update()
+
+    def boundingRect(self) -> QRectF:
+        reach = self.reach
+        return QRectF() if self.rect.isNull() else self.rect.adjusted(-reach, -reach, reach, reach)
+
+    def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
+        if not self.rect.isNull():
+            self._paint(painter, self._theme)
+
+    def _paint(self, painter: QPainter, theme: Theme) -> None:
+        raise NotImplementedError
+
+
+class _Column(_Mark):
+    """The selected time step: a line, or a tint of a column that is wide enough; behind boxes, and over colors."""
+
+    reach = 2.0
+
+    def _paint(self, painter: QPainter, theme: Theme) -> None:
+        x, top, bottom = round(self.rect.left()), round(self.rect.top()), round(self.rect.bottom())
+        if self.rect.width():
+            tint = theme.color("accent" if self.zValue() < 0.0 else "cursor")
+            tint.setAlphaF(_TINT_BEHIND if self.zValue() < 0.0 else _TINT)
+            painter.fillRect(QRectF(x, top, round(self.rect.width()), bottom - top), tint)
+            return
+        for role, width in (("base", 3.0), ("cursor", 1.0)):
+            painter.setPen(QPen(theme.color(role), width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap))
+            painter.drawLine(x, top, x, bottom)
+
+
+class _Frame(_Mark):
+    """The frame of the selected cell. Where numbers are written, only its sides are bold, outside the digits."""
+
+    reach = 3.0
+    numbered = False
+
+    def _paint(self, painter: QPainter, theme: Theme) -> None:
+        rect = self.rect
+        if not self.numbered:
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+        for role, grown in (("base", 1.0), ("cursor", 0.0)):
+            color = theme.color(role)
+            if self.numbered:
+                for x in (rect.left() - _BAR, rect.right()):
+                    painter.fillRect(QRectF(x - grown, rect.top(), _BAR + 2.0 * grown, rect.height()), color)
+            else:
+                cap, join = Qt.PenCapStyle.SquareCap, Qt.PenJoinStyle.MiterJoin
+                painter.setPen(QPen(color, 2.0 + 2.0 * grown, Qt.PenStyle.SolidLine, cap, join))
+                painter.drawRect(rect)
+        for y in (rect.top(), rect.bottom() - 1.0) if self.numbered else ():
+            painter.fillRect(QRectF(rect.left(), y, rect.width(), 1.0), theme.color("cursor"))
+
+
+class _Pointer(_Mark):
+    """A triangle that points at the first mismatch, from the left, or from the right at the edge of the view."""
+
+    from_right = False
+
+    def _paint(self, painter: QPainter, theme: Theme) -> None:
+        base, tip = self.rect.left(), self.rect.right()
+        if self.from_right:
+            base, tip = tip, base
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(theme.color("outline_under"), 1.0))
+        painter.setBrush(theme.color("text"))
+        ends = QPointF(base, self.rect.top()), QPointF(base, self.rect.bottom())
+        painter.drawPolygon(QPolygonF([*ends, QPointF(tip, self.rect.center().y())]))
+
+
+class SelectionItem:
+    """A tint or line through all lanes at the selected time step, a frame of the selected cell, the first mismatch."""
+
+    def __init__(self, parent: QGraphicsItem) -> None:
+        self.column, self.first, self.frame = _Column(parent, 10), _Pointer(parent, 11), _Frame(parent, 12)
+
+    def hide(self) -> None:
+        for item in (self.column, self.frame, self.first):
+            item.place(QRectF(), LIGHT)
+
+    def move_to(self, cell: CellGeometry, geometry: Geometry, theme: Theme, *, at_split: bool = False) -> None:
+        """Move to a cell. With `at_split`, the line is at the left edge of its time step."""
+        x, y, width, height = geometry.rect(cell)
+        self.column.setZValue(-1.0 if geometry.boxes else 10.0)
+        if width >= _WIDE_COLUMN:
+            left, right = round(geometry.edge(cell.timestep)), x + width + (FRAME if geometry.boxes else 0.0)
+            self.column.place(QRectF(left, 0.0, round(right) - left, geometry.height), theme)
+        else:
+            line = geometry.edge(cell.timestep) if at_split else x + width / 2.0
+            self.column.place(QRectF(round(line), 0.0, 0.0, geometry.height), theme)
+        grown_x, grown_y = max(_SMALLEST_BOX - width, 0.0) / 2.0, max(_SMALLEST_BOX - height, 0.0) / 2.0
+        self.frame.numbered = geometry.font_pixels(geometry.stack.lane_rect(cell.lane)) > 0
+        self.frame.place(
+            QRectF(round(x), y, round(width), height).adjusted(-grown_x, -grown_y, grown_x, grown_y), theme
+        )
+
+    def point_at(self, first: CellGeometry | None, geometry: Geometry, theme: Theme) -> None:
+        """Mark the first mismatch, or none."""
+        if first is None:
+            self.first.place(QRectF(), theme)
+            return
+        x, y, width, height = geometry.rect(first)
+        numbered = geometry.font_pixels(geometry.stack.lane_rect(first.lane)) > 0
+        # Between boxes there is space; else a neighbor's digits are there.
+        across = _NARROW_POINTER if numbered and not geometry.boxes else _POINTER
+        tall = _TALLEST_POINTER if not numbered else min(height, _TALLEST_POINTER)
+        self.first.from_right = x < across
+        left = x + width if self.first.from_right else x - across
+        self.first.place(QRectF(left, y + (height - tall) / 2.0, across, tall), theme)
+
+
+class Frame(NamedTuple):
+    """Rectangle of a region, and its label."""
+
+    region: Region
+    rect: QRectF
+    tag: str
+
+
+def _frames_of(highlighted: Sequence[Region], geometry: Geometry) -> list[Frame]:
+    """Frames of the visible regions. h and c of one step share a frame.
+
+    Regions that the shown network lacks are skipped, for example during a change of the network.
+    """
+    places: dict[tuple[object, ...], list[Region]] = {}
+    for region in highlighted:
+        places.setdefault((region.lane, region.times, region.units, region.part), []).append(region)
+    view = QRectF(0.0, 0.0, geometry.width, geometry.height)
+    frames = [
+        Frame(together[0], _rect(together[0], geometry), _tag(together))
+        for together in places.values()
+        if geometry.picture.holds(together[0].lane, together[0].units)
+    ]
+    return [frame for frame in frames if frame.rect.intersects(view)]
+
+
+def _rect(region: Region, geometry: Geometry) -> QRectF:
+    rect = QRectF(*geometry.around(region.lane, region.times, region.units))
+    reach = 0.0 if _touches_digits(geometry) else _REACH
+    wider, taller = (max(_SMALLEST_FRAME - size, 0.0) / 2.0 + reach for size in (rect.width(), rect.height()))
+    framed = rect.adjusted(-wider, -taller, wider, taller)
+    view = QRectF(0.0, 0.0, geometry.width, geometry.height)
+    # The edge of what is wholly in view is in view, too.
+    inner = view.adjusted(_EDGE, _EDGE, -_EDGE, -_EDGE)
+    outer = view.adjusted(-_BEYOND, -_BEYOND, _BEYOND, _BEYOND)
+    outer.setLeft(inner.left() if rect.left() >= -1.0 else outer.left())
+    outer.setRight(inner.right() if rect.right() <= view.right() + 1.0 else outer.right())
+    outer.setTop(inner.top() if rect.top() >= -1.0 else outer.top())
+    outer.setBottom(inner.bottom() if rect.bottom() <= view.bottom() + 1.0 else outer.bottom())
+    return framed & outer
+
+
+def _tag(together: Sequence[Region]) -> str:
+    """Label of regions in one frame: c if they include it, because the lanes show h."""
+    arrays, part = ", ".join(dict.fromkeys(region.array for region in together)), together[0].part
+    if part == "same":
+        return "" if "h" in arrays else arrays
+    return f"{part} {arrays}" if "c" in arrays else part
+
+
+class HighlightItem(_Mark):
+    """A dashed two-tone frame around each region. Inputs and outputs of a step are joined by arrows."""
+
+    reach = 0.0
+
+    def __init__(self, parent: QGraphicsItem) -> None:
+        super().__init__(parent, 9)
+        self._highlighted: tuple[Region, ...] = ()
+        self.frames: list[Frame] = []
+        """The current frames."""
+        self._thin = False
+        self.hide()
+
+    def set_regions(self, highlighted: Sequence[Region], geometry: Geometry | None, theme: Theme) -> None:
+        """Set the highlighted regions."""
+        self._highlighted = tuple(highlighted)
+        self.set_geometry(geometry, theme)
+
+    def set_geometry(self, geometry: Geometry | None, theme: Theme) -> None:
+        """Update the frames for a geometry."""
+        if not self._highlighted and not self.frames:
+            return
+        self.prepareGeometryChange()
+        self._theme, self.rect = theme, QRectF()
+        self.frames = [] if geometry is None else _frames_of(self._highlighted, geometry)
+        self._thin = geometry is not None and _touches_digits(geometry)
+        for frame in self.frames:
+            self.rect |= frame.rect
+        if geometry is not None:
+            self.rect.adjust(-_UNDER, -_UNDER, _UNDER, _UNDER)
+            self.rect &= QRectF(0.0, 0.0, geometry.width, geometry.height)
+        self.setVisible(bool(self.frames))
+        self.update()
+
+    def _paint(self, painter: QPainter, theme: Theme) -> None:
+        painter.setClipRect(self.rect)
+        ground = theme.color("base")
+        for frame in self.frames:
+            dashes, _ = LINES[frame.region.part]
+            over = QPen(color_of(frame, theme), _STROKE)
+            if dashes:
+                over.setDashPattern(dashes)
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            for pen in (QPen(ground, _THIN if self._thin else _UNDER), over):
+                pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
+                pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+                painter.setPen(pen)
+                painter.drawRect(frame.rect)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for source in self.frames:
+            for target in self.frames:
+                if (source.region.part, target.region.part) in _LEADS:
+                    _join(painter, source, target, theme)
+
+
+def _join(painter: QPainter, source: Frame, target: Frame, theme: Theme) -> None:
+    """Draw an arrow: horizontal within a lane, vertical between lanes; none if it does not fit."""
+    here, there = source.rect, target.rect
+    if source.region.lane == target.region.lane:
+        y = here.center().y()
+        ends = QPointF(here.right() + _ARROW_GAP, y), QPointF(there.left() - _ARROW_GAP, y)
+        room = ends[1].x() - ends[0].x()
+        if here.center().x() >= there.center().x():
+            ends = QPointF(here.left() - _ARROW_GAP, y), QPointF(there.right() + _ARROW_GAP, y)
+            room = ends[0].x() - ends[1].x()
+    else:
+        # Numbers are in the middle of a column.
+        x = there.left() + min(_ARROW_MARGIN, there.width() / 2.0)
+        ends = QPointF(x, here.top() - _ARROW_GAP), QPointF(x, there.bottom() + _ARROW_GAP)
+        room = ends[0].y() - ends[1].y()
+    if room >= _SHORTEST_ARROW:
+        for role, width in (("base", 5.0), ("text", 2.0)):
+            arrow(painter, *ends, theme.color(role), width)
+
+
+def color_of(frame: Frame, theme: Theme) -> QColor:
+    """Color of a frame and of its badge."""
+    _, series = LINES[frame.region.part]
+    return theme.color("accent") if series is None else QColor(theme.series[series])
+
+
+def _touches_digits(geometry: Geometry) -> bool:
+    """Whether a wide frame would cover digits: they are written on cells without gaps."""
+    return geometry.numbered and not geometry.boxes
+
+
+class _Cover(_Mark):
+    """A mark with the extent of the lanes, hidden until it has something to show."""
+
+    reach = 0.0
+
+    def __init__(self, parent: QGraphicsItem, depth: float) -> None:
+        super().__init__(parent, depth)
+        self._geometry: Geometry | None = None
+        self.hide()
+
+    def set_geometry(self, geometry: Geometry, theme: Theme) -> None:
+        if geometry != self._geometry and self.isVisible():
+            self.update()
+        self._geometry = geometry
+        self.place(QRectF(0.0, 0.0, geometry.width, geometry.height), theme)
+
+
+class RangeMarks(_Cover):
+    """Marks of the selected range and its active units, and of other ranges along the lower edge."""
+
+    def __init__(self, parent: QGraphicsItem) -> None:
+        super().__init__(parent, 9)
+        self._query: Query | None = None
+        self._found: Selection | None = None
+
+    def show_range(self, query: Query | None, found: Selection | None) -> None:
+        """Set the range, and its result if available."""
+        self._query, self._found = query, found
+        self.setVisible(query is not None)
+        self.update()
+
+    def _paint(self, painter: QPainter, theme: Theme) -> None:
+        query, geometry = self._query, self._geometry
+        if query is None or geometry is None:
+            return
+        lane = Lane(query.layer, query.direction)
+        if lane not in {shown for shown, _ in geometry.picture.lanes}:
+            return
+        lane_rect = geometry.stack.lane_rect(lane)
+        left, right = geometry.edge(query.times.start), sum(geometry.column(query.times.stop - 1))
+        for width, role in ((4.0, "base"), (2.0, "accent")):
+            painter.setPen(QPen(theme.color(role), width))
+            painter.drawRect(QRectF(left, geometry.top_of(lane_rect), max(right - left, 3.0), lane_rect.height))
+        if self._found is None:
+            return
+        for unit in self._found.units:
+            rect = geometry.rect(CellGeometry(lane, query.times.start, unit))
+            tick = QRectF(left - _TICK - 1.0, rect.y, _TICK, max(rect.height, 1.0))
+            painter.fillRect(tick, theme.color("accent"))
+        self._paint_others(painter, theme, geometry, self._found)
+
+    def _paint_others(self, painter: QPainter, theme: Theme, geometry: Geometry, found: Selection) -> None:
+        """Draw a strip along the lower edge. Narrow ranges are widened to be visible."""
+        ranges = sorted((match.times.start, match.times.stop - 1) for match in found.matches)
+        if not ranges:
+            return
+        low = geometry.camera.start
+        bands = pixel_bands(np.array(ranges, np.int64), low, low + geometry.camera.span, int(geometry.width) or 1, 3)
+        for start, stop in bands:
+            strip = QRectF(float(start), geometry.height - _STRIP, float(stop - start), _STRIP)
+            painter.fillRect(strip.adjusted(-1.0, -1.0, 1.0, 0.0), theme.color("base"))
+            painter.fillRect(strip, theme.color("accent"))
+
+
+class FutureCover(_Cover):
+    """Covers the future of each hidden lane; nothing without an order of computation.
+
+    By lane, all lanes have computed as many steps as the selected one. By layers, lanes above the selected one have
+    computed nothing, and those below it everything.
+    """
+
+    def __init__(self, parent: QGraphicsItem) -> None:
+        super().__init__(parent, 5)
+        self._order: Order | None = None
+        self._cell: CellGeometry | None = None
+
+    def set_order(self, order: Order | None) -> None:
+        """Set the order of computation; None shows everything."""
+        self._order = order
+        self.setVisible(order is not None)
+        self.update()
+
+    def show_selection(self, cell: CellGeometry, geometry: Geometry, theme: Theme) -> None:
+        """Set the selection as the last computed step."""
+        if cell != self._cell and self._order is not None:
+            self.update()
+        self._cell = cell
+        self.set_geometry(geometry, theme)
+
+    def times(self, lane: Lane) -> range:
+        """Time steps of a lane that are covered."""
+        geometry, cell = self._geometry, self._cell
+        if geometry is None or cell is None or self._order is None or lane.layer is None:
+            return range(0)
+        timesteps, here = geometry.picture.timesteps, cell.lane
+        # With the input selected, every lane is at its time step.
+        step = min(max(cell.timestep, 0), timesteps - 1)
+        if here.layer is not None and here.backward:
+            step = timesteps - 1 - step
+        if self._order == "layers" and here.layer is not None:
+            at, selected = (lane.layer, lane.direction), (here.layer, here.direction)
+            step = step if at == selected else timesteps - 1 if at < selected else -1
+        return range(timesteps - 1 - step) if lane.backward else range(step + 1, timesteps)
+
+    def _paint(self, painter: QPainter, theme: Theme) -> None:
+        geometry = self._geometry
+        if geometry is None:
+            return
+        for lane_rect in geometry.lane_rects_in_view():
+            times = self.times(lane_rect.lane)
+            if times:
+                left, right = floor(geometry.edge(times.start)), ceil(geometry.edge(times.stop))
+                rect = QRectF(left, geometry.top_of(lane_rect), right - left, lane_rect.height)
+                painter.fillRect(rect & self.rect, theme.color("raised"))
