@@ -19,7 +19,7 @@ from rnnviz.core.schema import display_key, display_value, dotted
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.io.config_toml import with_paths
 from rnnviz.lessons.index import LINK_SCHEME, PARTS, find_lesson
-from rnnviz.lessons.statements.parser import Statement, parse_statement
+from rnnviz.lessons.statements import Statement, parse_statement
 from rnnviz.quantities.gates import gate_quantities
 
 COLORS = (

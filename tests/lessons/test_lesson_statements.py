@@ -15,9 +15,9 @@ from rnnviz.explain.explanation import explain_value
 from rnnviz.explain.term_table import ledger
 from rnnviz.gui.lessons.engine_fallback import runnable
 from rnnviz.lessons.content import LessonStep, read_lesson
+from rnnviz.lessons.evaluate import check_statement
 from rnnviz.lessons.index import lesson_entries
-from rnnviz.lessons.statements.evaluate import check_statement
-from rnnviz.lessons.statements.parser import Statement
+from rnnviz.lessons.statements import Statement
 from rnnviz.quantities.gates import gate_quantities
 from rnnviz.verify.result import RunResult
 from tests.profiles import slow_except

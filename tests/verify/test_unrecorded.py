@@ -11,8 +11,8 @@ from rnnviz.explain.explanation import explain_value
 from rnnviz.io.export.csv import write_csv
 from rnnviz.io.export.json_summary import summary
 from rnnviz.io.export.npz import npz_arrays
-from rnnviz.lessons.statements.functions import UnansweredError
-from rnnviz.lessons.statements.namespace import Namespace
+from rnnviz.lessons.evaluate import Namespace
+from rnnviz.lessons.statements import UnansweredError
 from rnnviz.quantities.vectors import vector_at
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.invariants import agreement, lanes, places, values_at

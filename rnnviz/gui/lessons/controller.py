@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rnnviz.gui.lessons.spotlight import Spotlight
     from rnnviz.gui.lessons.widget_lookup import HighlightTarget
     from rnnviz.lessons.content import GuidedLesson, LessonStep
-    from rnnviz.lessons.statements.evaluate import StatementResult
+    from rnnviz.lessons.evaluate import StatementResult
 
 _COMMANDS = ("lesson_next", "lesson_back", "lesson_again", "lesson_close")
 _LAYOUT = "lesson"

@@ -23,9 +23,9 @@ from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.verdict_buttons import link_button
 from rnnviz.lessons.content import GuidedLesson
+from rnnviz.lessons.evaluate import StatementResult
 from rnnviz.lessons.index import PARTS
-from rnnviz.lessons.statements.evaluate import StatementResult
-from rnnviz.lessons.statements.parser import Statement
+from rnnviz.lessons.statements import Statement
 
 _MARGIN = 12
 _UNLIMITED = (1 << 24) - 1

@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QToolButton, QWidget
 from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.lessons.statements.evaluate import StatementResult
+from rnnviz.lessons.evaluate import StatementResult
 
 _LOOKS = {True: ("check", "right"), False: ("cross", "wrong"), None: ("clock", "muted")}
 

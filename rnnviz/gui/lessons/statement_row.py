@@ -8,8 +8,8 @@ from rnnviz.core.words import wrapped
 from rnnviz.gui.lessons.lesson_text import no_break
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.lessons.statements.evaluate import Operand, Pair, StatementResult
-from rnnviz.lessons.statements.parser import Statement
+from rnnviz.lessons.evaluate import Operand, Pair, StatementResult
+from rnnviz.lessons.statements import Statement
 
 _ICON, _MARGIN = 16, 8
 _ONE_LINE = 32

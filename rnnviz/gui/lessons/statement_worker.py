@@ -6,8 +6,8 @@ from threading import Lock
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
 from rnnviz.core.trace_index import Location
-from rnnviz.lessons.statements.evaluate import StatementResult, check_statement
-from rnnviz.lessons.statements.parser import Statement
+from rnnviz.lessons.evaluate import StatementResult, check_statement
+from rnnviz.lessons.statements import Statement
 from rnnviz.verify.result import RunResult
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from rnnviz.lessons.statements.evaluate import StatementResult, check_statement
-from rnnviz.lessons.statements.parser import parse_statement
+from rnnviz.lessons.evaluate import StatementResult, check_statement
+from rnnviz.lessons.statements import parse_statement
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result, with_judgment
 

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnviz.lessons.statements.functions import StatementError
-from rnnviz.lessons.statements.parser import parse_expression, parse_statement
+from rnnviz.lessons.statements import StatementError, parse_expression, parse_statement
 from tests.profiles import examples
 
 ALLOWED = [

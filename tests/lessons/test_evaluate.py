@@ -5,11 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnviz.lessons.statements import functions
-from rnnviz.lessons.statements.evaluate import Evaluator
-from rnnviz.lessons.statements.functions import Budget, TooLargeError, UnansweredError
-from rnnviz.lessons.statements.namespace import Namespace
-from rnnviz.lessons.statements.parser import AUDITED, parse_expression
+from rnnviz.lessons import statements
+from rnnviz.lessons.evaluate import Evaluator, Namespace
+from rnnviz.lessons.statements import AUDITED, Budget, TooLargeError, UnansweredError, parse_expression
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 
@@ -200,13 +198,13 @@ def test_an_expression_without_a_value_is_answered_with_a_sentence() -> None:
 
 def test_a_statement_may_read_so_much_and_no_more() -> None:
     own = Budget()
-    own.spend(functions.LARGEST_ARRAY)
-    own.spend(1, (1 << 25) - functions.LARGEST_ARRAY - 1)
+    own.spend(statements.LARGEST_ARRAY)
+    own.spend(1, (1 << 25) - statements.LARGEST_ARRAY - 1)
     own.spend(1)
     with pytest.raises(TooLargeError, match=r"^This run is too large for the statement to be checked here\.$"):
         own.spend(1)
     with pytest.raises(TooLargeError):
-        Budget().spend(functions.LARGEST_ARRAY + 1)
+        Budget().spend(statements.LARGEST_ARRAY + 1)
     with pytest.raises(TooLargeError):
         Budget().spend(0, (1 << 25) + 1)
 
@@ -233,16 +231,16 @@ def test_a_statement_may_read_so_much_and_no_more() -> None:
 def test_each_part_of_a_statement_counts_its_reads_and_operations(
     text: str, effort: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(functions, "_ALL", effort)
+    monkeypatch.setattr(statements, "_ALL", effort)
     value(text)
-    monkeypatch.setattr(functions, "_ALL", effort - 1)
+    monkeypatch.setattr(statements, "_ALL", effort - 1)
     with pytest.raises(TooLargeError):
         value(text)
 
 
 def test_only_the_size_of_a_new_array_counts_against_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(functions, "LARGEST_ARRAY", 120)
+    monkeypatch.setattr(statements, "LARGEST_ARRAY", 120)
     assert value("gate('f', 1)").size == 120
-    monkeypatch.setattr(functions, "LARGEST_ARRAY", 119)
+    monkeypatch.setattr(statements, "LARGEST_ARRAY", 119)
     with pytest.raises(TooLargeError):
         value("gate('f', 1)")

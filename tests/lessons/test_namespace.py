@@ -9,10 +9,16 @@ import numpy as np
 import pytest
 
 from rnnviz.core.trace_index import Location
-from rnnviz.lessons.statements.evaluate import StatementResult, check_statement, shown_value
-from rnnviz.lessons.statements.functions import UnansweredError
-from rnnviz.lessons.statements.namespace import audit_of, engine_name, judgment, run_variable
-from rnnviz.lessons.statements.parser import is_engine, is_name, parse_statement
+from rnnviz.lessons.evaluate import (
+    StatementResult,
+    audit_of,
+    check_statement,
+    engine_name,
+    judgment,
+    run_variable,
+    shown_value,
+)
+from rnnviz.lessons.statements import UnansweredError, is_engine, is_name, parse_statement
 from rnnviz.verify.compare import Mismatch
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result, setting, with_judgment
@@ -185,7 +191,7 @@ def test_numbers_that_cannot_be_read_leave_a_statement_unanswered(monkeypatch: p
     def gone(*_: object) -> None:
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr("rnnviz.lessons.statements.namespace.run_variable", gone)
+    monkeypatch.setattr("rnnviz.lessons.evaluate.run_variable", gone)
     found = asked("mismatched > 0")
     assert (found.holds, found.reason, found.pairs) == (None, "The numbers could not be read: the disk is gone.", ())
 

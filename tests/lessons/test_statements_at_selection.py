@@ -3,9 +3,9 @@
 import pytest
 
 from rnnviz.core.trace_index import Location
-from rnnviz.lessons.statements.evaluate import check_statement
-from rnnviz.lessons.statements.parser import parse_statement
-from tests.lessons.statements.conftest import StatementChecker
+from rnnviz.lessons.evaluate import check_statement
+from rnnviz.lessons.statements import parse_statement
+from tests.lessons.conftest import StatementChecker
 
 AT_SELECTION = parse_statement("It shows.", "h(layer, direction)[timestep][sample][unit] > 5")
 PLACES = [Location(0, 0, 0, 0, 0), Location(1, 0, 2, 1, 3), Location(0, 1, 1, 1, 2)]

@@ -9,14 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnviz.lessons.statements import functions
-from rnnviz.lessons.statements.evaluate import Evaluator, check_statement
-from rnnviz.lessons.statements.functions import UnansweredError
-from rnnviz.lessons.statements.namespace import Namespace
-from rnnviz.lessons.statements.parser import Statement, parse_statement
+from rnnviz.lessons import statements
+from rnnviz.lessons.evaluate import Evaluator, Namespace, check_statement
+from rnnviz.lessons.statements import Statement, UnansweredError, parse_statement
 from rnnviz.verify.compare import compare, tolerances
 from tests.factories import make_result, setting
-from tests.lessons.statements.conftest import StatementChecker
+from tests.lessons.conftest import StatementChecker
 from tests.profiles import examples
 
 HOLDS = [
@@ -166,7 +164,7 @@ def test_nothing_that_takes_the_audit_is_known_before_it(wrong_run: StatementChe
 def test_a_statement_that_is_too_large_is_not_computed(
     wrong_run: StatementChecker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(functions, "LARGEST_ARRAY", 20)
+    monkeypatch.setattr(statements, "LARGEST_ARRAY", 20)
     for holds in (
         "all(out == 0)",
         "sum(out) == 0",
@@ -181,7 +179,7 @@ def test_a_statement_that_is_too_large_is_not_computed(
 def test_the_same_array_read_over_and_over_is_too_much_in_the_end(
     wrong_run: StatementChecker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(functions, "_ALL", 1000)
+    monkeypatch.setattr(statements, "_ALL", 1000)
     assert wrong_run("sum(out) == sum(out)").holds
     assert "too large" in wrong_run(" == ".join(["sum(out)"] * 25)).reason
 

@@ -1,1 +1,0 @@
-"""Statements about a run in the notation of a notebook, checked on the run's own numbers."""
