@@ -13,7 +13,7 @@ import numpy as np
 
 from rnnviz.cells import CellSpec, Gate
 from rnnviz.cells.interpreters.arrays import ArrayLayer
-from rnnviz.cells.interpreters.bounded import bounded_block
+from rnnviz.cells.interpreters.bounded import BoundedBlock
 from rnnviz.cells.interpreters.graph import Graph, Node, evaluate
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, storage_bound
@@ -300,7 +300,7 @@ def _bounds(
     carried = {} if c is None else {"c": c}
     carried |= {symbol: layer.leaf(array[:, chosen], trace.stored_as) for symbol, array in further.items()}
     names = (*inputs.network.kind.state_symbols, *trace.lines)
-    values, _ = bounded_block(layer, x, before, carried, names=names)
+    values, _ = BoundedBlock(layer, x, before, {}, 0).follow(carried, names)
     place = where.unit if of_others else 0
     bounds = {name: v.bound[0, 0, place].item() for name, v in values.items() if place < v.bound.shape[-1]}
     stored = {name: np.atleast_1d(trace[name][where.index]) if name in trace else np.zeros(1) for name in bounds}

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells.interpreters.bounded import bounded_block
+from rnnviz.cells.interpreters.bounded import BoundedBlock
 from rnnviz.cells.interpreters.running_error import storage_bound
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
@@ -177,15 +177,8 @@ def _audit_columns(
             for name in states
             if name in trace
         }
-        values, carried = bounded_block(
-            bounded,
-            x,
-            before,
-            carried,
-            names=(*states, *returned),
-            own=engine,
-            first=times.start,
-            backward=network.backward(direction),
+        values, carried = BoundedBlock(bounded, x, before, engine, times.start).follow(
+            carried, (*states, *returned), backward=network.backward(direction)
         )
         for name, array in derived.items():
             array[layer, direction, times][(slice(None), *own[name])] = values[name].value

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rnnviz.cells import CELLS, Sizes
 from rnnviz.cells.activations import ACTIVATIONS, Activation
 from rnnviz.cells.interpreters.arrays import NamedFunctions, step_values
-from rnnviz.cells.interpreters.bounded import BoundedLayer, bounded_block
+from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
 from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.layout import Order
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
@@ -78,7 +78,7 @@ def test_bounded_values_are_those_of_the_step_and_bounds_hold(name: str, data: s
     bounded = BoundedLayer(layer.cell, layer.parameters)
     carried = {symbol: bounded.leaf(array) for symbol, array in layer.state.items() if symbol != "h"}
     before = layer.before(out["h"], backward=backward)
-    values, _ = bounded_block(bounded, layer.x, before, carried, names=tuple(out), own=out, backward=backward)
+    values, _ = BoundedBlock(bounded, layer.x, before, out, 0).follow(carried, tuple(out), backward=backward)
     for key, array in out.items():
         assert values[key].value.shape == array.shape
         assert (np.abs(values[key].value - array) <= 8 * values[key].bound).all(), key
@@ -92,9 +92,8 @@ def test_bounded_values_from_exact_states_equal_the_oracle(name: str, data: st.D
     expected = cell_values(name, layer.parameters, layer.x, layer.state)
     bounded = BoundedLayer(layer.cell, layer.parameters)
     carried = {symbol: bounded.leaf(array) for symbol, array in layer.state.items() if symbol != "h"}
-    values, last = bounded_block(
-        bounded, layer.x, layer.before(expected["h"]), carried, names=tuple(trace(layer.cell).values)
-    )
+    block = BoundedBlock(bounded, layer.x, layer.before(expected["h"]), {}, 0)
+    values, last = block.follow(carried, tuple(trace(layer.cell).values))
     assert_near({key: value.value for key, value in values.items()}, expected, 1e-12)
     assert_near({key: value.value for key, value in last.items()}, {key: expected[key][-1] for key in last}, 1e-12)
 

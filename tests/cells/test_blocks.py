@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnviz.cells import CellSpec, Step, Values
+from rnnviz.cells import CellSpec, StateSpec, Step, Values
 from rnnviz.cells.activations import sigmoid, tanh
 from rnnviz.cells.interpreters.arrays import ArrayBlock, ArrayLayer, gate_parts, reordered_rows, step_values
 from rnnviz.cells.interpreters.graph import Node, trace
@@ -91,6 +91,28 @@ def test_a_carried_state_may_read_all_units_of_the_previous_one(backward: bool) 
     found = followed(layer, hidden, backward=backward)
     np.testing.assert_allclose(found["c"], np.stack([values["c"] for values in expected])[order], rtol=0.0, atol=1e-13)
     np.testing.assert_allclose(found["last.c"], state["c"], rtol=0.0, atol=1e-13)
+
+
+def four_states(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """Two names of one new state, one that reads only inputs, and previous states that are read after the loop."""
+    c, k = tanh(u.i + v.i) * state.c + state.m, u.g + v.g
+    return Step(c=c, m=c, k=k, late=state.k - state.c, h=tanh(c + state.k))
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_carried_states_of_every_kind(backward: bool) -> None:
+    states = tuple(map(StateSpec, "hcmk"))
+    cell = CellSpec("x", "", four_states, LSTM.gates[:1] + LSTM.gates[2:3], states=states)
+    layer = draw_layer(cell, timesteps=4)
+    state, order = layer.state, slice(None, None, -1 if backward else 1)
+    steps = []
+    for x in layer.x[order]:
+        state = step_values(cell, layer.parameters, x, state)
+        steps.append(state)
+    expected = {name: np.stack([values[name] for values in steps])[order] for name in state}
+    found = followed(layer, expected["h"], tuple(expected), backward=backward)
+    for name, array in (expected | {f"last.{name}": state[name] for name in "cmk"}).items():
+        np.testing.assert_allclose(found[name], array, rtol=0.0, atol=1e-13, err_msg=name)
 
 
 def test_rows_of_gates_in_another_order() -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rnnviz.cells import CELLS, CellSpec, Gate, Step, Values
 from rnnviz.cells.activations import ACTIVATIONS, Activation, hard_sigmoid, sigmoid, tanh
 from rnnviz.cells.gru import GRU
-from rnnviz.cells.interpreters.bounded import BoundedLayer, _limits_by_output, bounded_block, largest_magnitude
+from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer, _limits_by_output, largest_magnitude
 from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, exact
@@ -31,7 +31,6 @@ def ours(
     own: dict[str, NDArray[np.floating]],
     units: NDArray[np.intp] | None,
     stored_as: str = "",
-    first: int = 0,
     *,
     backward: bool = False,
     narrowed: bool = True,
@@ -42,7 +41,7 @@ def ours(
     mine = own if units is None else {name: array[:, :, units] for name, array in own.items()}
     before = layer.before(own["h"], backward=backward)
     mine = mine if narrowed else {}
-    values, last = bounded_block(bounded, layer.x, before, carried, own=mine, first=first, backward=backward)
+    values, last = BoundedBlock(bounded, layer.x, before, mine, 0).follow(carried, backward=backward)
     return values | ({"last": last["c"]} if "c" in last else {})
 
 
@@ -180,9 +179,8 @@ def test_gates_of_a_block_are_given_by_name() -> None:
     own = traced(layer)
     bounded = BoundedLayer(layer.cell, layer.parameters)
     names = tuple(trace(layer.cell).values)
-    values, _ = bounded_block(
-        bounded, layer.x, layer.before(own["h"]), {"c": bounded.leaf(layer.state["c"])}, names=names, own=own
-    )
+    block = BoundedBlock(bounded, layer.x, layer.before(own["h"]), own, 0)
+    values, _ = block.follow({"c": bounded.leaf(layer.state["c"])}, names)
     kept = layer.outputs(("i", "f", "g", "o"))
     NumpyProgram(layer.cell, layer.parameters, 3, ("i", "f", "g", "o")).run(layer.x, layer.state, kept)
     assert list(values) == list(names)

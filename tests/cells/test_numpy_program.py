@@ -16,7 +16,7 @@ from rnnviz.cells.activations import clip, sigmoid, tanh
 from rnnviz.cells.gru import GRU
 from rnnviz.cells.interpreters import layout
 from rnnviz.cells.interpreters.arrays import step_values
-from rnnviz.cells.interpreters.bounded import BoundedLayer, bounded_block
+from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
 from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.layout import SMALL_PRODUCT, Layout, aligned, choose_order, has_small_products
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
@@ -277,9 +277,8 @@ def test_unusual_steps_in_other_forms(step) -> None:  # type: ignore[no-untyped-
         for key, value in values.items():
             expected[key][t] = value
     bounded = BoundedLayer(cell, layer.parameters)
-    found, _ = bounded_block(
-        bounded, layer.x, layer.before(expected["h"]), {"c": bounded.leaf(layer.state["c"])}, names=tuple(expected)
-    )
+    block = BoundedBlock(bounded, layer.x, layer.before(expected["h"]), {}, 0)
+    found, _ = block.follow({"c": bounded.leaf(layer.state["c"])}, tuple(expected))
     for key, value in expected.items():
         np.testing.assert_allclose(found[key].value, value, rtol=0.0, atol=1e-13, err_msg=key)
 

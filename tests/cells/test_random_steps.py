@@ -9,7 +9,7 @@ import pytest
 from rnnviz.cells import CellSpec, Gate, ParameterSpec, StateSpec, Step, Values
 from rnnviz.cells.activations import clip, relu, sigmoid, tanh
 from rnnviz.cells.interpreters.arrays import step_values
-from rnnviz.cells.interpreters.bounded import BoundedLayer, bounded_block
+from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
 from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.cells.interpreters.symbols import code_lines, helper_lines
@@ -93,7 +93,7 @@ def test_values_with_bounds(seed: int) -> None:
     layer, expected = layer_and_values(seed)
     bounded = BoundedLayer(layer.cell, layer.parameters)
     carried, before = {"c": bounded.leaf(layer.state["c"])}, layer.before(expected["h"])
-    found, _ = bounded_block(bounded, layer.x, before, carried, names=tuple(expected))
+    found, _ = BoundedBlock(bounded, layer.x, before, {}, 0).follow(carried, tuple(expected))
     assert_equal({name: value.value for name, value in found.items()}, expected)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from rnnviz.cells import CELLS
 from rnnviz.cells.activations import relu, sigmoid, tanh
-from rnnviz.cells.interpreters.bounded import BoundedLayer, bounded_block
+from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
 from rnnviz.cells.interpreters.running_error import BoundedArray, exact
 from tests.oracles.recurrence import next_state
 
@@ -30,7 +30,7 @@ def layer_of(cell: str, dtype: str = "float64", eps: float = 0.0) -> tuple[Param
 
 def next_hidden(layer: BoundedLayer, x: np.ndarray, h: np.ndarray) -> BoundedArray:
     """h (M, U) from x (M, I) and h (M, H)."""
-    values, _ = bounded_block(layer, x[np.newaxis], h[np.newaxis])
+    values, _ = BoundedBlock(layer, x[np.newaxis], h[np.newaxis], {}, 0).follow({})
     return values["h"][0]
 
 
@@ -90,7 +90,7 @@ def test_an_lstm_passes_its_cell_state_and_its_bound_from_step_to_step(backward:
     xs = np.random.default_rng(2).normal(size=(3, SAMPLES, INPUTS))
     hs = np.random.default_rng(3).normal(size=(3, SAMPLES, SIZE))
     c0 = read()[2]
-    found, carried = bounded_block(layer, xs, hs, {"c": exact(c0[:, UNITS], layer.eps)}, backward=backward)
+    found, carried = BoundedBlock(layer, xs, hs, {}, 0).follow({"c": exact(c0[:, UNITS], layer.eps)}, backward=backward)
     cells, hidden, last = found["c"], found["h"], carried["c"]
     for n in range(SAMPLES):
         c_right = c0[n]

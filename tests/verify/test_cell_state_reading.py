@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rnnviz.cells.interpreters.arrays import ArrayBlock
-from rnnviz.cells.interpreters.bounded import bounded_block
+from rnnviz.cells.interpreters.bounded import BoundedBlock
 from rnnviz.cells.interpreters.graph import Node
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.running_error import BoundedArray
@@ -126,7 +126,7 @@ def test_the_bounds_are_at_most_those_of_the_recurrence_from_its_start(direction
     for t in reversed(range(T)) if direction else range(T):
         found = cells.before(0, direction, t, slice(1, 3), slice(1, 4))
         assert_bounds(found.bound, c.bound, sure=narrowed)
-        c = bounded_block(layer, inputs.sequence[t : t + 1, 1:3], h[np.newaxis], {"c": c})[1]["c"]
+        c = BoundedBlock(layer, inputs.sequence[t : t + 1, 1:3], h[np.newaxis], {}, 0).follow({"c": c})[1]["c"]
         h = trace.hidden[0, direction, t, 1:3]
         after = CellStates(inputs, trace).after(0, direction, slice(t, t + 1), slice(1, 3), slice(1, 4))
         assert_bounds(after.bound[0], c.bound, sure=narrowed)

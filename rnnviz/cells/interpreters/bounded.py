@@ -220,50 +220,35 @@ class BoundedLayer:
         return result
 
 
-def bounded_block(
-    layer: BoundedLayer,
-    x: FloatArray,
-    before: FloatArray,
-    carried: Mapping[str, BoundedArray] | None = None,
-    *,
-    names: Sequence[str] = (),
-    own: Mapping[str, FloatArray] | None = None,
-    first: int = 0,
-    backward: bool = False,
-) -> tuple[dict[str, BoundedArray], dict[str, BoundedArray]]:
-    """The values of a block of time steps B, in the order of time.
-
-    Parameters
-    ----------
-    layer:
-        The layer, prepared for units U.
-    x, before:
-        The layer input (B, N, I) and the previous hidden values (B, N, H) of each step, as the engine itself had them.
-    carried, names, backward:
-        See `StepBlock.follow`, and for what is returned: values (B, N, U) and carried states (N, U) by name.
-    own:
-        The engine's own states after each step, (B, N, U) by name. The carried states are narrowed by them every few
-        steps, so that their bounds do not grow with the sequence. A step itself is not judged by them.
-    first:
-        The time step at which the block begins, so that the same steps are narrowed whatever the blocks.
-    """
-    return BoundedBlock(layer, x, before, own, first).follow(carried or {}, names, backward=backward)
-
-
 class BoundedBlock(StepBlock[BoundedArray]):
-    """The values (B, N, U) of a block with their bounds; the arguments are those of `bounded_block`."""
+    """The values (B, N, U) of a block of time steps B with their bounds, and its carried states (N, U)."""
 
     def __init__(
         self,
         layer: BoundedLayer,
         x: FloatArray,
         before: FloatArray,
-        own: Mapping[str, FloatArray] | None = None,
-        first: int = 0,
+        own: Mapping[str, FloatArray],
+        first: int,
     ) -> None:
+        """Prepare a block.
+
+        Parameters
+        ----------
+        layer:
+            The layer, prepared for units U.
+        x, before:
+            The layer input (B, N, I) and the previous hidden values (B, N, H) of each step, as the engine itself had
+            them.
+        own:
+            The engine's own states after each step, (B, N, U) by name. The carried states are narrowed by them every
+            few steps, so that their bounds do not grow with the sequence. A step itself is not judged by them.
+        first:
+            The time step at which the block begins, so that the same steps are narrowed whatever the blocks.
+        """
         super().__init__(layer.graph, len(x))
         self._layer, self._before = layer, before
-        self._own, self._first = own or {}, first
+        self._own, self._first = own, first
         self.known.update(layer.parts(x, before))
         self._limits: dict[str, dict[int, Limits]] = {}
 
@@ -292,7 +277,7 @@ class BoundedBlock(StepBlock[BoundedArray]):
 
     def narrowed(self, symbol: str, t: int, value: BoundedArray) -> BoundedArray:
         """Narrow a state to what the engine's own can have been, after every few steps."""
-        if (self._first + t) % _NARROWED != _NARROWED - 1 or not self._own:
+        if (self._first + t) % _NARROWED != _NARROWED - 1:
             return value
         if symbol not in self._limits:
             self._limits[symbol] = self._limits_of(symbol)
@@ -345,7 +330,7 @@ def _previous_hidden(graph: Graph) -> list[Node]:
 
 def largest_magnitude(limits: Limits) -> FloatArray:
     """The largest magnitude between two limits: infinite where there is none, and 1 where that is 0."""
-    largest = np.maximum(*(np.abs(np.asarray(limit, np.float64)) for limit in limits))
+    largest = np.maximum(*map(np.abs, limits))
     return np.where(largest == 0.0, 1.0, largest)
 
 

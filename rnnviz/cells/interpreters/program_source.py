@@ -151,8 +151,8 @@ class _Writer:
     def _name(self, place: Place) -> str:
         if place not in self._names:
             name = self._new_name(place)
-            own = place.kind in ("state", "parameter") and place.scale == 1.0
-            while not own and name in self._taken:
+            # A state or a parameter has its own name.
+            while name in self._taken and name != place.name:
                 name += "_"
             self._taken.add(name)
             self._names[place] = name
@@ -163,8 +163,6 @@ class _Writer:
             every = place.lanes == self._schedule.lanes
             return place.kind if every else f"{place.kind}_{_joined(place.lanes)}"
         match place.kind:
-            case "state":
-                return place.name
             case "next" | "out":
                 return f"{place.name}_{place.kind}"
             case "temporary":
