@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-import rnnviz.text.repr_html  # noqa: F401 (gives results their representations)
+import rnnviz.text.tables  # noqa: F401 (gives results their representations)
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace, array_shapes

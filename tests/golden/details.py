@@ -8,8 +8,7 @@ from typing import Any
 from rnnviz.core.number_format import UNDEFINED_ULP
 from rnnviz.core.trace_index import Location
 from rnnviz.text import verdict_details
-from rnnviz.text.audit_rows import audit_rows, tolerance_remark
-from rnnviz.text.repr_html import comparison_in_words
+from rnnviz.text.tables import audit_rows, comparison_in_words, tolerance_remark
 from rnnviz.verify.audit import WrongStep
 from rnnviz.verify.compare import Mismatch
 from rnnviz.verify.result import Judgment, RunResult

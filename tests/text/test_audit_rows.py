@@ -8,7 +8,7 @@ import pytest
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.faults.registry import KNOWN_BUGS
-from rnnviz.text.audit_rows import AuditRow, ToleranceRow, audit_rows, tolerance_rows
+from rnnviz.text.tables import AuditRow, ToleranceRow, audit_rows, tolerance_rows
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import AuditVerdict
 from tests.factories import Edit, make_result, with_judgment

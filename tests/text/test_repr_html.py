@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rnnviz.core.trace_index import Location
-from rnnviz.text.repr_html import (
+from rnnviz.text.tables import (
     comparison_html,
     comparison_in_words,
     network_in_words,

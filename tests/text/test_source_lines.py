@@ -3,7 +3,7 @@
 import pytest
 
 from rnnviz.io.templates import starter
-from rnnviz.text.source_lines import line_number
+from rnnviz.text.verdict_details import line_number
 
 SOURCE = """\
 import numpy as np

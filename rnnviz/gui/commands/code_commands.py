@@ -14,7 +14,7 @@ from PySide6.QtGui import QDesktopServices
 from rnnviz.core.engine_spec import is_own
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.jobs.run_control import RunControl
-from rnnviz.text.source_lines import first_line_in_source, line_number
+from rnnviz.text.verdict_details import first_line_in_source, line_number
 
 _LINE_ARGUMENTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("vi", "vim", "nvim", "gvim", "nano", "micro", "joe", "ne"), ("+{line}", "{path}")),

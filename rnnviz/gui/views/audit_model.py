@@ -13,7 +13,7 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.cell_painter import TableCell
 from rnnviz.gui.views.checks_model import TextTableModel
 from rnnviz.gui.views.number_table import FULL_ROLE, AnyIndex
-from rnnviz.text.audit_rows import AUDIT_WORDS, AuditRow, ToleranceRow
+from rnnviz.text.tables import AUDIT_WORDS, AuditRow, ToleranceRow
 from rnnviz.verify.verdict import AuditVerdict
 
 _Roles = Qt.ItemDataRole

@@ -11,7 +11,7 @@ from rnnviz.gui.views.audit_model import AuditModel, TolerancesModel
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.elided_label import ElidedLabel
 from rnnviz.gui.views.number_table import NumberTable
-from rnnviz.text.audit_rows import audit_rows, tolerance_remark, tolerance_rows
+from rnnviz.text.tables import audit_rows, tolerance_remark, tolerance_rows
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import AuditVerdict
 

@@ -16,7 +16,7 @@ from rnnviz.explain.provenance import notation, own_previous, previous_cell
 from rnnviz.explain.step_breakdown import StepBreakdown, own_symbols
 from rnnviz.explain.term_table import ledger
 from rnnviz.text import verdict_details
-from rnnviz.text.audit_rows import AUDIT_WORDS
+from rnnviz.text.tables import AUDIT_WORDS
 from rnnviz.text.verdict_text import MARKS, likely_causes
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import Comparison
