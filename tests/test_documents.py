@@ -8,7 +8,7 @@ import pytest
 
 from rnnviz.cli import _COMMANDS
 from rnnviz.cli.parser import Parser
-from rnnviz.io.guide_pages import anchor_of
+from rnnviz.io.resources import anchor_of
 from tests.wording import search
 
 ROOT = Path(__file__).parents[1]

@@ -13,7 +13,7 @@ from rnnviz.core.words import join_words
 from rnnviz.io.resources import resource_path
 
 if TYPE_CHECKING:
-    from rnnviz.io.model_formats.rnn_entry import Entry
+    from rnnviz.io.model_formats.model_file import Entry
 
 
 def add_to(commands: Commands) -> None:

@@ -38,11 +38,10 @@ def add_to(commands: Commands) -> None:
 def _convert(options: Namespace) -> Answer:
     from rnnviz.execution.child_process import call_in_subprocess
     from rnnviz.execution.export_weights import write_verified
-    from rnnviz.io.atomic import atomic_write
+    from rnnviz.io.config_toml import files_read
     from rnnviz.io.inputs import load_inputs
-    from rnnviz.io.model_formats.load import of_weights
-    from rnnviz.io.model_formats.weight_formats import format_for
-    from rnnviz.io.outputs import check_outputs, files_read
+    from rnnviz.io.model_formats.load import format_for, of_weights
+    from rnnviz.io.outputs import atomic_write, check_outputs
 
     source: Path = options.source
     target: Path = options.target

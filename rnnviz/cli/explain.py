@@ -63,8 +63,9 @@ def add_to(commands: Commands) -> None:
 def _explain(options: Namespace) -> Answer:
     from rnnviz.execution.supervisor import run
     from rnnviz.explain.explanation import explain_value
+    from rnnviz.io.config_toml import files_read
     from rnnviz.io.inputs import load_inputs
-    from rnnviz.io.outputs import check_outputs, files_read
+    from rnnviz.io.outputs import check_outputs
 
     config = with_cell(load(options.config, options.engines), options.cell)
     named = engine_names(options.engines) or ()

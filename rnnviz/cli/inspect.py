@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from rnnviz.cli.parser import Commands
 from rnnviz.cli.terminal import AGREE, Answer, answer_json, progress_bar
-from rnnviz.io.model_formats.rnn_entry import RNN_CELLS, Entry
+from rnnviz.io.model_formats.model_file import RNN_CELLS, Entry
 
 Read = TypeVar("Read")
 

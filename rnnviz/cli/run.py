@@ -60,7 +60,7 @@ def _run(options: Namespace) -> Answer:
     _check_outputs(config, options)
     reading: Load = load_inputs
     if options.notebook is not None:
-        from rnnviz.io.export.notebook.export import load_for_notebook
+        from rnnviz.io.export.notebook import load_for_notebook
 
         reading = load_for_notebook
     with progress_bar(options.quiet) as notify:
@@ -108,7 +108,8 @@ def _asked_for(options: Namespace) -> frozenset[str]:
 
 def _check_outputs(config: Config, options: Namespace) -> None:
     """Check before a long run that its results can be written."""
-    from rnnviz.io.outputs import check_outputs, files_read
+    from rnnviz.io.config_toml import files_read
+    from rnnviz.io.outputs import check_outputs
 
     if options.gates and options.csv is None and options.npz is None:
         raise InputError("--gates needs --csv or --npz.")
@@ -137,11 +138,11 @@ def _writers(result: RunResult, options: Namespace) -> Iterator[Callable[[], obj
         yield lambda: write_json(result, Path(options.json))
     if options.report is not None:
         from rnnviz.gui.export.offscreen_render import report_picture
-        from rnnviz.io.export.report.export import write_report
+        from rnnviz.io.export.report import write_report
 
         yield lambda: write_report(result, options.report, [report_picture(result)])
     if options.notebook is not None:
-        from rnnviz.io.export.notebook.export import write_notebook
+        from rnnviz.io.export.notebook import write_notebook
 
         yield lambda: write_notebook(result, options.notebook)
 

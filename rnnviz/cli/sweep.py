@@ -43,8 +43,9 @@ def add_to(commands: Commands) -> None:
 
 
 def _sweep(options: Namespace) -> Answer:
+    from rnnviz.io.config_toml import files_read
     from rnnviz.io.inputs import load_inputs
-    from rnnviz.io.outputs import check_outputs, files_read
+    from rnnviz.io.outputs import check_outputs
     from rnnviz.io.resources import resource_path
     from rnnviz.sweeps.driver import Journal, Sweeping, check_engines, journal_of, read_journal
     from rnnviz.sweeps.grid import base_of, load_sweep

@@ -23,7 +23,7 @@ from rnnviz.gui.settings import Settings
 from rnnviz.gui.splitter_state import divide_as
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.base import ResultView
-from rnnviz.io.session.manifest import SavedViewState
+from rnnviz.io.session import SavedViewState
 
 _PANEL_WIDTH = 264
 _LANES_SHARE = 6

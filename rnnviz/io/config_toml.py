@@ -11,11 +11,11 @@ from typing import Any, TypeAlias
 import tomli_w
 
 from rnnviz.core.config import SECTIONS, Config
-from rnnviz.core.engine_spec import with_file
+from rnnviz.core.engine_spec import engine_file, with_file
 from rnnviz.core.errors import InputError, in_short
 from rnnviz.core.schema import declarations
-from rnnviz.io.atomic import atomic_write
-from rnnviz.io.readers.plain_text import read_plain_text
+from rnnviz.io.bounded_read import read_plain_text
+from rnnviz.io.outputs import atomic_write
 
 _MOST_DOTS = 16
 _DEEPEST = 64
@@ -165,6 +165,13 @@ def named_paths(config: Config) -> dict[tuple[str, str], str]:
         for key, config_field in declarations(kind).items()
         if config_field.is_path(value := getattr(getattr(config, section), key))
     }
+
+
+def files_read(config: Config) -> dict[str, str]:
+    """The files that a run of a config reads, by the names that `check_outputs` gives them."""
+    paths = {f"the file of {section}.{key}": path for (section, key), path in named_paths(config).items()}
+    engines = {f"the engine {name}": engine_file(name) for name in config.compare.engines}
+    return {name: path for name, path in (paths | engines).items() if path is not None}
 
 
 def with_paths(config: Config, change: Callable[[str], str]) -> Config:

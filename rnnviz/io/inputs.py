@@ -17,9 +17,16 @@ from rnnviz.core.parameters import draw_parameters
 from rnnviz.core.sequence import alphabet, draw_sequence
 from rnnviz.io.model_formats.formats import is_model_file
 from rnnviz.io.model_formats.load import StoredNetwork, of_run, read_network
-from rnnviz.io.model_formats.rnn_entry import Entry
-from rnnviz.io.readers.sequence import OpenSequence, open_sequence, read_feature_names, read_labels
-from rnnviz.io.readers.text import OpenText, key_errors, open_text
+from rnnviz.io.model_formats.model_file import Entry
+from rnnviz.io.readers import (
+    OpenSequence,
+    OpenText,
+    key_errors,
+    open_sequence,
+    open_text,
+    read_feature_names,
+    read_labels,
+)
 
 _ARCHIVED = "initial_state."
 """The prefix of h and c in the archive of a run."""

@@ -1,5 +1,8 @@
-"""Where the files that come with the program are: icons, lessons, styles."""
+"""The files that come with the program: icons, lessons, styles, and the pages of the guide as its index groups them."""
 
+import re
+from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -24,3 +27,155 @@ def resource_path(*parts: str) -> Path:
     raise FileNotFoundError(
         f"{'/'.join((_INSTALLED, *parts))} is missing from the installation in {package}: install rnnviz again."
     )
+
+
+INDEX = "index"
+_GROUP = re.compile(r"^## +(.+?) *$", re.MULTILINE)
+_HEADING = re.compile(r"^(#{1,4}) +(.+?) *$")
+_LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
+_IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")
+_FENCE = re.compile(r"`{3,}")
+_MARKS = re.compile(r"[*`|]|!?\[|\]\([^)]*\)")
+_AROUND = 40
+"""Characters shown before the first match."""
+_LONGEST_LINE = 110
+
+
+@dataclass(frozen=True)
+class GuideSection:
+    """The text below one heading; `anchor` is the heading as links write it."""
+
+    page: str
+    heading: str
+    anchor: str
+    text: str
+
+
+@dataclass(frozen=True)
+class GuidePage:
+    """One page; `name` is that of its file without the ending."""
+
+    name: str
+    title: str
+    text: str
+    sections: tuple[GuideSection, ...]
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """The targets of its links, as written."""
+        return tuple(_LINK.findall(self.text))
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The files of its pictures, as written."""
+        return tuple(_IMAGE.findall(self.text))
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A section that contains all words of a search, and the line around the first match."""
+
+    page: GuidePage
+    section: GuideSection
+    line: str
+
+
+@dataclass(frozen=True)
+class GuideGroup:
+    """A heading of the index, and the names of the pages listed below it."""
+
+    title: str
+    pages: tuple[str, ...]
+
+
+@cache
+def guide_groups() -> tuple[GuideGroup, ...]:
+    """The groups in the order of the index; a page belongs to the first group that links to it.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the installation lacks the guide.
+    """
+    _, *parts = _GROUP.split(_read(INDEX).text)
+    groups, seen = [], {INDEX}
+    for title, text in zip(parts[::2], parts[1::2], strict=True):
+        targets = (target.partition("#")[0] for target in _LINK.findall(text))
+        names = [target.removesuffix(".md") for target in targets if target.endswith(".md")]
+        pages = tuple(name for name in dict.fromkeys(names) if name not in seen)
+        seen |= set(pages)
+        groups.append(GuideGroup(title, pages))
+    return tuple(groups)
+
+
+@cache
+def guide_pages() -> dict[str, GuidePage]:
+    """Every page by its name, the index first.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the installation lacks the guide or a page that its index names.
+    """
+    return {INDEX: _read(INDEX)} | {name: _read(name) for group in guide_groups() for name in group.pages}
+
+
+def find_in_guide(query: str) -> tuple[Hit, ...]:
+    """The sections that contain every word of `query`, also as part of a word; matches in headings come first."""
+    words = query.casefold().split()
+    if not words:
+        return ()
+    found: list[tuple[int, Hit]] = []
+    for page in guide_pages().values():
+        if page.name == INDEX:
+            continue
+        for section in page.sections:
+            heading, text = section.heading.casefold(), section.text.casefold()
+            if all(word in text or word in heading or word in page.title.casefold() for word in words):
+                rank = -sum(3 * (word in heading) + (word in text) for word in words)
+                found.append((rank, Hit(page, section, _line_around(section.text, words))))
+    # Equal ranks stay in the order of the pages.
+    return tuple(hit for _, hit in sorted(found, key=lambda item: item[0]))
+
+
+def anchor_of(heading: str) -> str:
+    """A heading as links write it: small letters, hyphens for spaces, nothing else but letters and digits."""
+    return re.sub(r"[^\w\- ]", "", _MARKS.sub("", heading).casefold()).strip().replace(" ", "-")
+
+
+def _read(name: str) -> GuidePage:
+    text = resource_path("guide", f"{name}.md").read_text(encoding="utf-8")
+    sections, title = _sections(name, text)
+    return GuidePage(name, title, text, sections)
+
+
+def _sections(name: str, text: str) -> tuple[tuple[GuideSection, ...], str]:
+    headings: list[str] = []
+    bodies: list[list[str]] = []
+    fence = ""
+    for line in text.splitlines():
+        mark = _FENCE.match(line)
+        # A longer fence may contain shorter ones.
+        if mark is not None and fence in ("", line.rstrip()):
+            fence = "" if fence else mark[0]
+            continue
+        heading = None if fence else _HEADING.match(line)
+        if heading is not None:
+            headings.append(_MARKS.sub("", heading[2]))
+            bodies.append([])
+        elif bodies:
+            bodies[-1].append(line if fence else _MARKS.sub("", line))
+    sections = tuple(
+        GuideSection(name, heading, anchor_of(heading), "\n".join(body))
+        for heading, body in zip(headings, bodies, strict=True)
+    )
+    return sections, headings[0] if headings else name
+
+
+def _line_around(text: str, words: list[str]) -> str:
+    flat = " ".join(text.split())
+    places = [place for word in words if (place := flat.casefold().find(word)) >= 0]
+    begin = max(0, min(places, default=0) - _AROUND)
+    if begin:
+        begin = flat.find(" ", begin) + 1
+    return f"{'… ' if begin else ''}{flat[begin : begin + _LONGEST_LINE]}"

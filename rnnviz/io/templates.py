@@ -5,7 +5,7 @@ from pathlib import Path
 from rnnviz.cells import CELLS, CellSpec
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.symbols import code_lines, equations_of_all_units, helper_lines
-from rnnviz.io.atomic import atomic_write
+from rnnviz.io.outputs import atomic_write
 from rnnviz.io.resources import resource_path
 
 _TEMPLATE = '''\

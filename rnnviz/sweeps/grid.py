@@ -11,8 +11,8 @@ from rnnviz.core.config import SECTIONS, Compare, Config
 from rnnviz.core.engine_spec import with_file
 from rnnviz.core.errors import ConfigError, InputError, check_regular
 from rnnviz.core.schema import LARGEST_SEED, FieldSpec, declarations, display_key, display_value, dotted
+from rnnviz.io.bounded_read import read_plain_text
 from rnnviz.io.config_toml import Complete, parse_toml, unchanged
-from rnnviz.io.readers.plain_text import read_plain_text
 
 MOST_ROWS = 100_000
 SEED, ENGINE = "seed", "engine"

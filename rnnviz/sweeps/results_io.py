@@ -16,7 +16,7 @@ from rnnviz import __version__
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError, check_regular, in_short
 from rnnviz.core.schema import display_key
-from rnnviz.io.atomic import atomic_write
+from rnnviz.io.outputs import atomic_write
 from rnnviz.sweeps.grid import ENGINE, SEED, Point, checked_value, declaration
 from rnnviz.sweeps.results import SweepResult, SweepRow, SweepTable
 

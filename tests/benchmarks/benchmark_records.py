@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from rnnviz.io.atomic import atomic_write
+from rnnviz.io.outputs import atomic_write
 from tests.benchmarks.rows import Row, Table
 
 _PACKAGES = ("rnnviz", "numpy", "mxnet", "PySide6-Essentials", "pyqtgraph", "polars")

@@ -11,7 +11,7 @@ from rnnviz.core.parameters import Parameters
 from rnnviz.engines.registry import ENGINES
 from rnnviz.io.config_toml import load_config
 from rnnviz.io.inputs import load_inputs
-from rnnviz.io.model_formats import numpy_files
+from rnnviz.io.model_formats import named_arrays
 from rnnviz.io.model_formats.load import read_parameters
 from tests.io.model_formats.sources import in_torch_names, network, weights_of
 
@@ -115,12 +115,12 @@ def test_weights_are_restored_from_every_format_and_run(
 def test_a_failed_check_exits_with_3_and_leaves_the_older_file(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = numpy_files.write_weights
+    right = named_arrays.write_weights
 
     def wrong(net: Network, parameters: Parameters, path: Path) -> None:
         right(net, Parameters(net, {name: np.array(array) * 2 for name, array in parameters.items()}), path)
 
-    monkeypatch.setattr(numpy_files, "write_weights", wrong)
+    monkeypatch.setattr(named_arrays, "write_weights", wrong)
     target = tmp_path / "w.npz"
     target.write_text("older")
     error = refusal(capsys, config, target, code=3)

@@ -14,7 +14,7 @@ from onnx.reference import ReferenceEvaluator
 
 from rnnviz.cli import main
 from rnnviz.cli.inspect import table
-from rnnviz.io.model_formats.rnn_entry import Entry
+from rnnviz.io.model_formats.model_file import Entry
 from tests.io.model_formats.samples import write_keras_weights
 from tests.io.model_formats.sources import in_torch_names, network, random_arrays, weights_of
 

@@ -12,8 +12,8 @@ from rnnviz.core.inputs import open_inputs, save_inputs
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.progress import watched
 from rnnviz.execution.export_weights import write_verified
-from rnnviz.io.model_formats import mxnet_params, numpy_files
-from rnnviz.io.model_formats.weight_formats import GLUON_PARAMS, NUMPY_ARCHIVE
+from rnnviz.io.model_formats import mxnet_params, named_arrays
+from rnnviz.io.model_formats.load import GLUON_PARAMS, NUMPY_ARCHIVE
 from tests.io.model_formats.writing.saved_models import made
 
 
@@ -34,14 +34,14 @@ def test_the_parameters_of_a_finished_run_are_written(tmp_path: Path) -> None:
 
 
 def test_a_failed_check_names_the_file_that_was_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = numpy_files.write_weights
+    right = named_arrays.write_weights
 
     def wrong(network: Network, parameters: Parameters, path: Path) -> None:
         arrays = {name: np.array(array) for name, array in parameters.items()}
         arrays["l0_i2h_bias"][1] = 0.25
         right(network, Parameters(network, arrays), path)
 
-    monkeypatch.setattr(numpy_files, "write_weights", wrong)
+    monkeypatch.setattr(named_arrays, "write_weights", wrong)
     inputs = made("gru")
     with pytest.raises(EngineError) as caught:
         write_verified(lambda: inputs, NUMPY_ARCHIVE, tmp_path / "t", tmp_path / "w.npz")

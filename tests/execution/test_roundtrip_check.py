@@ -12,7 +12,7 @@ from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.inputs import Inputs
 from rnnviz.engines.registry import ENGINES
 from rnnviz.execution.export_weights import RoundtripCheck, check_roundtrip
-from rnnviz.io.model_formats.weight_formats import (
+from rnnviz.io.model_formats.load import (
     GLUON_PARAMS,
     NUMPY_ARCHIVE,
     ONNX_MODEL,

@@ -13,9 +13,7 @@ from typing import Any
 import numpy as np
 
 from rnnviz.core.config import Config
-from rnnviz.io.session.archive import write_session
-from rnnviz.io.session.file_refs import files_to_copy
-from rnnviz.io.session.manifest import SavedDocument, SavedSession, SavedViewState
+from rnnviz.io.session import SavedDocument, SavedSession, SavedViewState, files_to_copy, write_session
 from rnnviz.io.templates import starter
 from tests.fuzz import corpus, message_checks, sweeps
 from tests.fuzz.readers import FEATURES, network_of

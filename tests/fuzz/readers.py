@@ -29,9 +29,8 @@ from rnnviz.gui.views.column_menu import ColumnMenuButton
 from rnnviz.io.bounded_read import limited_memory
 from rnnviz.io.config_toml import dump_config, load_config, parse_config
 from rnnviz.io.inputs import load_inputs, read_state
-from rnnviz.io.readers.sequence import open_sequence, read_feature_names, read_labels
-from rnnviz.io.readers.text import read_vocabulary
-from rnnviz.io.session.archive import read_session
+from rnnviz.io.readers import open_sequence, read_feature_names, read_labels, read_vocabulary
+from rnnviz.io.session import read_session
 from rnnviz.lessons.content import read_lesson
 from rnnviz.sweeps.grid import is_sweep, is_sweep_results, load_sweep
 from rnnviz.sweeps.results_io import load_sweep_results, write_sweep_csv, write_sweep_json

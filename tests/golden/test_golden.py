@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnviz.io.export.report.export import report_html
+from rnnviz.io.export.report import report_html
 from rnnviz.text.tables import run_html
 from rnnviz.text.verdict_text import plain, report, verdict_sentence
 from rnnviz.verify.result import RunResult

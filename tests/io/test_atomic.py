@@ -14,9 +14,9 @@ import pytest
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
-from rnnviz.io.atomic import atomic_write
 from rnnviz.io.config_toml import save_config
 from rnnviz.io.export.png import write_png
+from rnnviz.io.outputs import atomic_write
 from rnnviz.io.templates import write_starter
 from tests.full_disk import files_of_at_most
 

@@ -12,8 +12,7 @@ import pytest
 from rnnviz.core.errors import InputError
 from rnnviz.core.sequence import SequenceSource
 from rnnviz.io.bounded_read import limited_memory
-from rnnviz.io.readers.sequence import open_sequence
-from rnnviz.io.readers.text import open_embedding, read_vocabulary
+from rnnviz.io.readers import open_embedding, open_sequence, read_vocabulary
 from tests.io.model_formats.damage import damaged
 from tests.io.readers.test_embedding import WRITERS
 from tests.io.readers.test_wav import wav

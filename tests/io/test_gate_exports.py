@@ -9,7 +9,7 @@ import pytest
 
 from rnnviz.core.config import CELL_NAMES
 from rnnviz.io.export import csv as table
-from rnnviz.io.export import gate_columns
+from rnnviz.io.export import npz
 from rnnviz.io.export.csv import write_csv
 from rnnviz.io.export.npz import write_npz
 from tests.factories import make_result
@@ -84,7 +84,7 @@ def test_the_archive_has_every_gate_as_an_array_like_the_hidden_values(result, t
 
 
 def test_gates_are_in_the_networks_dtype_whichever_engine_provides_cell_states(tmp_path, monkeypatch):
-    monkeypatch.setattr(gate_columns, "gate_blocks", in_blocks_of(gate_columns.gate_blocks, 3))
+    monkeypatch.setattr(npz, "gate_blocks", in_blocks_of(npz.gate_blocks, 3))
     result = make_result(cell="lstm", timesteps=8, bidirectional=True, dtype="float32")
     write_npz(result, tmp_path / "out.npz", gates=True)
     expected = gates_of(result.inputs, result["manual"].hidden)

@@ -16,8 +16,7 @@ import pytest
 
 import rnnviz
 from rnnviz.cli import _COMMANDS, main
-from rnnviz.io.guide_pages import guide_pages
-from rnnviz.io.resources import resource_path
+from rnnviz.io.resources import guide_pages, resource_path
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
 

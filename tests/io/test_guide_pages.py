@@ -10,8 +10,7 @@ from rnnviz.cli.parser import Parser
 from rnnviz.gui.commands.table import COMMANDS
 from rnnviz.gui.help.commands import PAGES
 from rnnviz.gui.help.window import KEYS
-from rnnviz.io.guide_pages import INDEX, anchor_of, find_in_guide, guide_pages
-from rnnviz.io.resources import resource_path
+from rnnviz.io.resources import INDEX, anchor_of, find_in_guide, guide_pages, resource_path
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NAMED_KEY = re.compile(r"\*\*([^*\n]+)\*\*")

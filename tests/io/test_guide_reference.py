@@ -20,9 +20,8 @@ from rnnviz.gui import undo
 from rnnviz.gui.export import widget_render
 from rnnviz.gui.jobs import auto_run
 from rnnviz.io.export.json_summary import summary
-from rnnviz.io.export.notebook import ipynb
-from rnnviz.io.guide_pages import guide_groups, guide_pages
-from rnnviz.io.resources import resource_path
+from rnnviz.io.export.notebook import WRITTEN_OUT
+from rnnviz.io.resources import guide_groups, guide_pages, resource_path
 from rnnviz.sweeps import grid
 from rnnviz.verify import audit_sampling, diagnosis, mismatches
 
@@ -227,7 +226,7 @@ def test_limits_are_those_of_the_program():
         f"{diagnosis._MOST_VALUES:,} hidden values; pairs of bugs up to {diagnosis._MOST_VALUES_OF_PAIRS:,}",
         f"{mismatches.LARGEST:,}",
         f"{grid.MOST_ROWS:,}",
-        f"{ipynb.WRITTEN_OUT} numbers",
+        f"{WRITTEN_OUT} numbers",
         f"{widget_render._LARGEST_SIDE:,} pixels",
         f"{protocol.STEP_SECONDS:g} seconds",
         f"{protocol.PRINTED_LIMIT:,} characters",

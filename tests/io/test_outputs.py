@@ -6,7 +6,8 @@ import pytest
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
-from rnnviz.io.outputs import check_output, check_outputs, files_read
+from rnnviz.io.config_toml import files_read
+from rnnviz.io.outputs import check_output, check_outputs
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,12 @@ import pytest
 
 from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.npz import NpzFile
+from rnnviz.io.bounded_read import read_plain_text
 from rnnviz.io.config_toml import load_config
 from rnnviz.io.model_formats.formats import open_model
-from rnnviz.io.model_formats.numpy_files import open_tensors
-from rnnviz.io.readers.arrays import open_npy, read_csv
-from rnnviz.io.readers.plain_text import read_plain_text
-from rnnviz.io.readers.text import read_vocabulary
-from rnnviz.io.readers.wav import open_wav
-from rnnviz.io.session.archive import read_document
+from rnnviz.io.model_formats.named_arrays import open_tensors
+from rnnviz.io.readers import open_npy, open_wav, read_csv, read_vocabulary
+from rnnviz.io.session import read_document
 from rnnviz.sweeps.driver import Journal, read_journal
 from rnnviz.sweeps.grid import is_sweep_results, load_sweep
 from rnnviz.sweeps.results_io import load_sweep_results

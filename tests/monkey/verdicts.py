@@ -11,7 +11,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import is_own
 from rnnviz.io.config_toml import dump_config
 from rnnviz.io.export.json_summary import json_text
-from rnnviz.io.session.file_refs import paths_in
+from rnnviz.io.session import paths_in
 from rnnviz.verify.result import RunResult
 from tests.monkey.command_line import CommandLine
 

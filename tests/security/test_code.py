@@ -30,7 +30,7 @@ ALLOWED = {
     ("evaluation", "cells/interpreters/arrays.py"),
     # How old files are, and the date of a report; what lasts is measured by a clock that only goes on.
     ("a clock that jumps", "execution/folders.py"),
-    ("a clock that jumps", "io/export/report/export.py"),
+    ("a clock that jumps", "io/export/report.py"),
 }
 IMPORTS = {"urllib", "http", "requests", "ftplib", "smtplib", "xmlrpc", "telnetlib", "webbrowser", "ssl", "shelve"}
 # The window hears signals by a pair of sockets.

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rnnviz.execution.folders import RecoveryDir, RunDirs, make_state_folder
-from rnnviz.io.atomic import atomic_write
+from rnnviz.io.outputs import atomic_write
 
 OUTPUTS = ("csv", "npz", "json", "report", "notebook")
 

@@ -11,7 +11,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.gui.commands.recent_files import recent_files_beside
 from rnnviz.gui.help.commands import guide_beside
 from rnnviz.io.model_formats.formats import ENDINGS
-from rnnviz.io.session.manifest import ENDING as SESSION
+from rnnviz.io.session import ENDING as SESSION
 
 CONFIGS = "Configs (*.toml)"
 _MODEL_PATTERNS = " ".join(f"*{ending}" for ending in ENDINGS)

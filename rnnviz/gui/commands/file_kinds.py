@@ -11,8 +11,8 @@ from rnnviz.core.npz import NpzFile
 from rnnviz.core.words import join_words
 from rnnviz.io.model_formats.formats import ENDINGS, is_model_file
 from rnnviz.io.model_formats.named_arrays import is_weight
-from rnnviz.io.readers.sequence import ENDINGS as SEQUENCES
-from rnnviz.io.session.manifest import ENDING
+from rnnviz.io.readers import ENDINGS as SEQUENCES
+from rnnviz.io.session import ENDING
 from rnnviz.sweeps.grid import is_sweep, is_sweep_results
 
 _WEIGHT = re.compile(r"[lr]\d+_\w+")

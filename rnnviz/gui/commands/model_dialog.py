@@ -23,7 +23,7 @@ from rnnviz.cells import CELLS
 from rnnviz.core.words import wrapped
 from rnnviz.gui.commands.dialogs import STATES, ask_file
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.io.model_formats.rnn_entry import Entry
+from rnnviz.io.model_formats.model_file import Entry
 
 _HEADINGS = ("Network", "Cell", "Input", "Hidden", "Layers", "Directions", "Biases", "Initial state", "Type")
 _INITIAL_STATES = {

@@ -14,7 +14,7 @@ from rnnviz.gui.commands.recent_files import RecentFiles
 from rnnviz.gui.document import Document
 from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
 from rnnviz.io.model_formats.load import arrays_of, config_of, entries_of, nothing_recognized
-from rnnviz.io.model_formats.rnn_entry import Entry
+from rnnviz.io.model_formats.model_file import Entry
 
 _TITLE = "Cannot open the model"
 _ADVICE = "troubleshooting#a-model-file-is-refused"

@@ -15,9 +15,9 @@ from rnnviz.gui.export.incremental_grab import IncrementalGrab
 from rnnviz.gui.export.weights import FILTERS, write_weights
 from rnnviz.gui.export.widget_render import png_of, write_picture
 from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
-from rnnviz.io.atomic import atomic_write
+from rnnviz.io.config_toml import files_read
 from rnnviz.io.export.png import LANES_IN_WORDS, ReportPicture
-from rnnviz.io.outputs import check_outputs, files_read
+from rnnviz.io.outputs import atomic_write, check_outputs
 from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _write_json(result: RunResult, path: Path, _progress: Progress) -> str:
 
 
 def _write_notebook(result: RunResult, path: Path, _progress: Progress) -> str:
-    from rnnviz.io.export.notebook.export import write_notebook
+    from rnnviz.io.export.notebook import write_notebook
 
     return f"{write_notebook(result, path):,} cells"
 
@@ -131,7 +131,7 @@ class Exporter:
 
         def write(path: Path) -> None:
             def work(progress: Progress) -> str:
-                from rnnviz.io.export.report.export import write_report
+                from rnnviz.io.export.report import write_report
 
                 picture = ReportPicture(caption, LANES_IN_WORDS, image.width(), png_of(image))
                 progress(0.5)

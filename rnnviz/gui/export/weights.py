@@ -6,8 +6,8 @@ from pathlib import Path
 from rnnviz.core.inputs import open_inputs
 from rnnviz.execution.child_process import call_in_subprocess
 from rnnviz.gui.jobs.task_queue import Progress
-from rnnviz.io.atomic import atomic_write
-from rnnviz.io.model_formats.weight_formats import WEIGHT_FORMATS, format_for
+from rnnviz.io.model_formats.load import WEIGHT_FORMATS, format_for
+from rnnviz.io.outputs import atomic_write
 from rnnviz.verify.result import RunResult
 
 FILTERS = ";;".join(f"{form.title} (*{form.ending})" for form in WEIGHT_FORMATS)

@@ -9,8 +9,7 @@ from PySide6.QtWidgets import QFrame, QTextBrowser, QTextEdit, QWidget
 
 from rnnviz.gui.theme.markdown import show_markdown
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.io.guide_pages import GuidePage, anchor_of
-from rnnviz.io.resources import resource_path
+from rnnviz.io.resources import GuidePage, anchor_of, resource_path
 
 _MARGIN = 18.0
 _WIDEST = 900

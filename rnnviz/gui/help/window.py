@@ -20,7 +20,7 @@ from rnnviz.core.words import wrapped
 from rnnviz.gui.help.browser import GuideBrowser
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.io.guide_pages import INDEX, find_in_guide, guide_groups, guide_pages
+from rnnviz.io.resources import INDEX, find_in_guide, guide_groups, guide_pages
 
 KEYS = {
     "find": ("Ctrl+F", "Search the guide."),

@@ -9,7 +9,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.gui.app_state import Field
 from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.io.session.manifest import SavedDocument, SavedSession
+from rnnviz.io.session import SavedDocument, SavedSession
 
 DELAY_MS, MOVED_MS = 1_000, 5_000
 """Delay after a change, and after a move of the selection, which is frequent during playback."""
@@ -100,6 +100,6 @@ class Autosave(QObject):
 
 
 def _write(session: SavedSession, path: Path) -> None:
-    from rnnviz.io.session.archive import write_session
+    from rnnviz.io.session import write_session
 
     write_session(session, path)

@@ -15,10 +15,10 @@ from rnnviz.gui.commands.recent_files import RecentFiles
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
 from rnnviz.gui.recovery.view_state import ViewStateHost, ViewStateRestorer, view_choices_of, view_state_of
-from rnnviz.io.session.manifest import ENDING, SavedDocument, SavedSession
+from rnnviz.io.session import ENDING, SavedDocument, SavedSession
 
 if TYPE_CHECKING:
-    from rnnviz.io.session.file_refs import NamedFile
+    from rnnviz.io.session import NamedFile
 
 SESSIONS = f"Sessions (*{ENDING})"
 
@@ -56,7 +56,7 @@ class SessionCommands(QObject):
         """Open a session. An invalid one opens a dialog and changes nothing."""
 
         def work(progress: Progress) -> str:
-            from rnnviz.io.session.archive import read_session
+            from rnnviz.io.session import read_session
 
             self._read.emit(path, read_session(path, self.unpacks_to, progress))
             return f"Opened {path}."
@@ -88,7 +88,7 @@ class SessionCommands(QObject):
         with_copies = with_copies or bool(self.files_of_its_own(session.config))
 
         def work(progress: Progress) -> str:
-            from rnnviz.io.session.archive import write_session
+            from rnnviz.io.session import write_session
 
             files = _collect(session.config)[0] if with_copies else None
             written = write_session(session, path, files, progress)
@@ -104,7 +104,7 @@ class SessionCommands(QObject):
 
     def files_of_its_own(self, config: Config) -> list[str]:
         """Input files that were unpacked from a session and are deleted with the window."""
-        from rnnviz.io.session.file_refs import paths_in
+        from rnnviz.io.session import paths_in
 
         folder = self.unpacks_to()
         return [path for path in paths_in(config) if Path(path).is_relative_to(folder)]
@@ -151,7 +151,7 @@ class SessionCommands(QObject):
 
 def _collect(config: Config) -> "tuple[list[NamedFile], str]":
     """Files to copy and their size. Models are inspected in a subprocess."""
-    from rnnviz.io.session.file_refs import files_to_copy, paths_in, size_of
+    from rnnviz.io.session import files_to_copy, paths_in, size_of
 
     if any(path.lower().endswith(".onnx") for path in paths_in(config)):
         from rnnviz.execution.child_process import call_in_subprocess

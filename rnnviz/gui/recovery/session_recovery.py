@@ -133,7 +133,7 @@ class SessionRecovery(QObject):
     def _restore(self) -> None:
         from rnnviz.execution.folders import AUTOSAVE
         from rnnviz.gui.commands.dialogs import show_error_dialog
-        from rnnviz.io.session.archive import read_session
+        from rnnviz.io.session import read_session
 
         folder = self._take()
         if folder is None or self._dir is None:
@@ -170,7 +170,7 @@ class SessionRecovery(QObject):
 def _title(folder: Path) -> str | None:
     """Title of an autosaved session; None if unreadable."""
     from rnnviz.execution.folders import AUTOSAVE
-    from rnnviz.io.session.archive import read_document
+    from rnnviz.io.session import read_document
 
     with suppress(InputError):
         return read_document(folder / AUTOSAVE).title

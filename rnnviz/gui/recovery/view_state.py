@@ -11,7 +11,7 @@ from rnnviz.gui.document import Document
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.unrolled.geometry import Camera
-from rnnviz.io.session.manifest import SavedViewState
+from rnnviz.io.session import SavedViewState
 from rnnviz.quantities.gates import color_names
 from rnnviz.quantities.units import OrderName
 

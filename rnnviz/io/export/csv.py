@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from rnnviz.core.engine_spec import distinct_names
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import DIRECTIONS
-from rnnviz.io.atomic import atomic_write
-from rnnviz.io.export.gate_columns import lane_columns
+from rnnviz.io.export.npz import gate_names
+from rnnviz.io.outputs import atomic_write
+from rnnviz.quantities.gates import gate_blocks
 from rnnviz.verify.compare import compared
 from rnnviz.verify.metrics import abs_error, tolerance
 from rnnviz.verify.result import RunResult
@@ -71,11 +72,37 @@ def _row_blocks_with_gates(result: RunResult) -> Iterator[_Block]:
     # Half as many rows, since each has a dozen gates of every engine.
     timesteps = max(1, _BLOCK_ROWS // 2 // (samples * units))
     for layer, direction in product(range(layers), range(directions)):
-        for first, last, columns in lane_columns(result, layer, direction, timesteps):
+        for first, last, columns in _lane_columns(result, layer, direction, timesteps):
             for start in range(first, last, _BLOCK_ROWS):
                 stop = min(start + _BLOCK_ROWS, last)
                 part = {name: values[start - first : stop - first] for name, values in columns.items()}
                 yield _Block(layer, direction, start, stop, part)
+
+
+def _lane_columns(
+    result: RunResult, layer: int, direction: int, timesteps: int
+) -> Iterator[tuple[int, int, dict[str, FloatArray]]]:
+    """Yield the `gate_names` of every engine for one lane, one block of time steps at a time.
+
+    Yields the lane's rows from one to before another, where (timestep, sample, unit) are counted in that order, and
+    their values by column: "manual.i", "manual.pre_i". The rows have the units of h: what has others is left out.
+    """
+    network = result.config.network
+    names = tuple(n for n, size in gate_names(network.kind).items() if size == network.kind.states[0].size)
+    width = result.inputs.batch_size * network.output_size
+    engines = tuple(result.traces)
+    shown = distinct_names(engines)
+    readers = [
+        gate_blocks(result.inputs, result.traces[engine], layer, direction, names, timesteps) for engine in engines
+    ]
+    for blocks in zip(*readers, strict=True):
+        times = blocks[0][0]
+        columns = {
+            f"{shown[engine]}.{name}": values.reshape(-1)
+            for engine, (_, block) in zip(engines, blocks, strict=True)
+            for name, values in block.items()
+        }
+        yield times.start * width, times.stop * width, columns
 
 
 def _frame(result: RunResult, block: _Block) -> pl.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnviz import __version__
 from rnnviz.core.number_format import json_number
-from rnnviz.io.atomic import atomic_write
+from rnnviz.io.outputs import atomic_write
 from rnnviz.text.verdict_details import first_line_in_source, unrecorded_arrays
 from rnnviz.verify.audit import Audit, WrongLine, WrongStep
 from rnnviz.verify.compare import Comparison

@@ -9,11 +9,29 @@ from zipfile import ZipFile
 
 import numpy as np
 
+from rnnviz.cells import CellSpec
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.io.atomic import atomic_write
 from rnnviz.io.config_toml import dump_config
-from rnnviz.io.export.gate_columns import array_name, gate_names, gate_parts
+from rnnviz.io.outputs import atomic_write
+from rnnviz.quantities.gates import gate_blocks, gate_quantities
 from rnnviz.verify.result import RunResult
+
+_OF_HIDDEN_VALUES = ("change", "norm")
+"""Quantities that are already in the exports without --gates."""
+_PRE = "pre_"
+
+
+def gate_names(cell: CellSpec) -> dict[str, str]:
+    """The gates of the cell, its states but h, and "pre_" with each gate's symbol for its pre-activation.
+
+    By name "H" or "P", the number of units.
+    """
+    return {q.name: q.size for q in gate_quantities(cell) if q.name not in _OF_HIDDEN_VALUES}
+
+
+def array_name(engine: str, name: str) -> str:
+    """The name in an archive of one of the `gate_names`: "manual.gate.i", "manual.pre.i"."""
+    return f"{engine}.pre.{name.removeprefix(_PRE)}" if name.startswith(_PRE) else f"{engine}.gate.{name}"
 
 
 def write_npz(
@@ -81,6 +99,15 @@ def _gate_members(result: RunResult) -> Iterator[_Member]:
                     file.write(part.reshape(-1).view(np.uint8).data)
 
             yield _Member(array_name(engine, name), size, write)
+
+
+def gate_parts(result: RunResult, engine: str, name: str) -> Iterator[FloatArray]:
+    """One of the `gate_names` of an engine as consecutive parts of an array (L, D, T, N, H)."""
+    layers, directions, *_ = result.shape
+    for layer in range(layers):
+        for direction in range(directions):
+            for _, block in gate_blocks(result.inputs, result.traces[engine], layer, direction, (name,)):
+                yield np.ascontiguousarray(block[name])
 
 
 class _ProgressWriter:

@@ -14,7 +14,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.io.atomic import atomic_write
+from rnnviz.io.outputs import atomic_write
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _RGB = 2

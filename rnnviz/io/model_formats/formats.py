@@ -15,9 +15,8 @@ from types import ModuleType
 from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.schema import listed
 from rnnviz.io.bounded_read import reading
-from rnnviz.io.model_formats.model_file import ModelFile
+from rnnviz.io.model_formats.model_file import ModelFile, TensorFile
 from rnnviz.io.model_formats.named_arrays import is_weight
-from rnnviz.io.model_formats.rnn_entry import TensorFile
 
 _KERAS = "save the Keras model itself by model.save as a .keras file, or export it to ONNX"
 _ARRAYS = "save its arrays by PyTorch's or Gluon's names in an .npz or .safetensors file"
@@ -218,8 +217,8 @@ SAFETENSORS = Format("safetensors", (".safetensors",), "safetensors")
 TORCH = Format("PyTorch", (".pt", ".pth", ".bin", ".ckpt", ".pt2", ".ptl", ".pte"), "torch_files")
 ONNX = Format("ONNX", (".onnx",), "onnx")
 KERAS = Format("Keras", (".keras", ".h5", ".hdf5"), "keras")
-NUMPY = Format("numpy", (".npz",), "numpy_files")
-SHARDS = Format("index of shards", (".index.json",), "shards")
+NUMPY = Format("numpy", (".npz",), "named_arrays")
+SHARDS = Format("index of shards", (".index.json",), "safetensors")
 FORMATS = (MXNET, SAFETENSORS, TORCH, ONNX, KERAS, NUMPY, SHARDS)
 
 ENDINGS = tuple(ending for known in FORMATS for ending in known.endings)

@@ -1,15 +1,513 @@
-"""The recurrent layers of a Keras model: `.keras`, `.weights.h5`, and `.h5` as Keras 2 wrote it."""
+"""The recurrent layers of a Keras model as Gluon's parameters: `.keras`, `.weights.h5`, and `.h5` as Keras 2 wrote it.
+
+Keras has its kernels transposed, its gates i, f, c, o and z, r, h, and one bias, which becomes Gluon's i2h bias. A GRU
+with reset_after has two, as Gluon's has; without it, the reset gate comes before the product.
+
+Keras 3 writes `…/lstm/cell/vars/0` (kernel), `1` (recurrent kernel) and `2` (bias), with both directions below
+`forward_layer` and `backward_layer`, and the cells of a stack in `cell/cells`. Keras 2 and all HDF5 files of whole
+models have `…/lstm/lstm_cell/kernel`, `recurrent_kernel` and `bias`, with `forward_…` and `backward_…` on the way.
+"""
 
 import re
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.cells import CELLS, CellSpec
+from rnnviz.cells.base import KerasLayer
+from rnnviz.cells.interpreters.arrays import reordered_rows
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.io.model_formats.keras_config import configured_layers
-from rnnviz.io.model_formats.keras_file import KerasFile, config_beside, read_array, read_tree
-from rnnviz.io.model_formats.keras_layers import cells_of, configured_layer, inferred_layer, stored_cells, unconfigured
-from rnnviz.io.model_formats.model_file import ModelFile, StoredLayer, readable, unsupported, with_stacks
-from rnnviz.io.model_formats.rnn_entry import Tensor, TensorFile
+from rnnviz.io.model_formats.keras_config import (
+    Cell,
+    Computed,
+    Configured,
+    Item,
+    Start,
+    computed_by,
+    configured_layers,
+    goes_backwards,
+    is_read,
+    settings_assumed,
+    sides_of,
+)
+from rnnviz.io.model_formats.keras_file import KerasFile, StoredArray, Tree, config_beside, read_array, read_tree
+from rnnviz.io.model_formats.model_file import (
+    RNN_CELLS,
+    Arrays,
+    Entry,
+    ModelFile,
+    StoredLayer,
+    Tensor,
+    TensorFile,
+    UnreadableError,
+    ask_for_cell,
+    readable,
+    unsupported,
+    with_stacks,
+)
+
+_LEGACY_ROOT = "model_weights"
+_CONTAINERS = {"_layer_checkpoint_dependencies": "layers"}
+_CELL_NAME = re.compile(r"(?P<kind>.*_cell)(?:_(?P<number>\d{1,9}))?")
+_KERAS_CELL = re.compile(r"(lstm|gru|simple_rnn)_cell(_\d+)?")
+_STACK_NAME = re.compile(r"stacked_rnn_cells(_\d+)?")
+_MOST_ARRAYS = 3
+_FAMILIES = {1: RNN_CELLS} | {
+    gates: tuple(name for name, cell in CELLS.items() if cell.keras and cell.gate_count == gates) for gates in (3, 4)
+}
+"""The cells of Keras by the number of their gates."""
+_PLAIN_CALL = (
+    "the file says nothing of initial_state, go_backwards and masks: the sequence is read from its beginning, and no "
+    "time step is skipped"
+)
+_CALLED = (
+    "a class of your own calls it: the file says nothing of its initial state, masks, and what becomes of its outputs"
+)
+_CONCATENATED = (
+    "its directions are a forward and a backward one, whose outputs are concatenated: the file says nothing of "
+    "merge_mode"
+)
+_EXCHANGED = (
+    "its first direction reads the sequence from its end: give the input in reverse order, which reverses the outputs"
+)
+_BACKWARDS = (
+    "its outputs are at the time steps that they belong to: Keras returns those of go_backwards in reverse order"
+)
+
+
+@dataclass(frozen=True)
+class StoredCell:
+    """The arrays of one cell: (I, G·H), (H, G·H), and (G·H,) or (2, G·H).
+
+    `place` are the groups that lead to it; `numbered` is whether its arrays have numbers in place of names. `problem`
+    says why it is not a plain cell, if so.
+    """
+
+    place: tuple[str, ...]
+    numbered: bool
+    kernel: StoredArray
+    recurrent_kernel: StoredArray
+    bias: StoredArray | None
+    problem: str = ""
+
+    @property
+    def arrays(self) -> tuple[StoredArray, ...]:
+        """Those that there are."""
+        there = (self.kernel, self.recurrent_kernel, self.bias)
+        return tuple(array for array in there if array is not None)
+
+
+Sides = tuple[tuple[StoredCell, ...], ...]
+"""A layer's cells from the bottom, in each direction, forward first."""
+
+
+@dataclass(frozen=True)
+class StoredCells:
+    """All cells of a file in the order of its paths, and the names of groups by their place."""
+
+    cells: tuple[StoredCell, ...]
+    names: dict[tuple[str, ...], str]
+
+
+@dataclass(frozen=True)
+class Matched:
+    """All cells in the place of a configured layer, and those that it computes with, if they are all there.
+
+    `problem` says why they are not the layer's, if so.
+    """
+
+    within: tuple[StoredCell, ...] = ()
+    sides: Sides = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class FoundLayer:
+    """The cells that seem to be one layer, which the config does not list; `problem` says why they cannot be run."""
+
+    place: tuple[str, ...]
+    name: str
+    sides: Sides
+    problem: str = ""
+
+
+def stored_cells(tree: Tree) -> StoredCells:
+    """Every cell of the file."""
+    names = {_place(path.split("/")[:-1]): name for path, name in tree.names.items() if path.endswith("/vars")}
+    members: dict[str, set[str]] = {}
+    for path in tree.arrays:
+        group, _, name = path.rpartition("/")
+        while name not in members.setdefault(group, set()):
+            members[group].add(name)
+            group, _, name = group.rpartition("/")
+    return StoredCells((*_by_numbers(tree, names, members), *_by_names(tree, members)), names)
+
+
+def cells_of(layer: Configured, stored: StoredCells) -> Matched:
+    """The cells of a configured layer."""
+    wanted = sides_of(layer.item)
+    if any(cell.numbered for cell in stored.cells):
+        base = _base(layer, stored)
+        if base is None and layer.place in stored.names:
+            return Matched(problem=f'the weights in its place are those of a layer "{stored.names[layer.place]}"')
+        if base is None:
+            return Matched()
+        within = tuple(cell for cell in stored.cells if cell.numbered and cell.place[: len(base)] == base)
+        at = {cell.place: cell for cell in within}
+        sides = tuple(tuple(at[base + cell.group] for cell in side if base + cell.group in at) for side in wanted)
+    else:
+        within = _named_cells(layer, stored.cells)
+        sides = _named_sides(wanted, within, layer.chain[-1])
+    whole = [len(side) for side in sides] == [len(side) for side in wanted] and sum(map(len, sides)) == len(within)
+    # The bottom one first.
+    return Matched(tuple(cell for side in sides for cell in side), sides) if whole else Matched(within)
+
+
+def unconfigured(stored: StoredCells, used: Sequence[StoredCell]) -> list[FoundLayer]:
+    """The layers that the cells other than `used` seem to be."""
+    layers: dict[tuple[str, ...], list[StoredCell]] = {}
+    taken = {cell.place for cell in used}
+    for cell in stored.cells:
+        if cell.place not in taken:
+            layers.setdefault(_layer_place(cell), []).append(cell)
+    found = []
+    for places in _paired(layers):
+        base = places[0][:-1] if len(places) == 2 else places[0]
+        name = stored.names.get(base) if layers[places[0]][0].numbered else base[-1]
+        made = FoundLayer(
+            base, name or "/".join(base) or "cell", tuple(tuple(_in_order(layers[place])) for place in places)
+        )
+        found.append(replace(made, problem=_problem(made)))
+    return found
+
+
+def _by_numbers(
+    tree: Tree, names: Mapping[tuple[str, ...], str], members: Mapping[str, set[str]]
+) -> Iterator[StoredCell]:
+    for path in tree.arrays:
+        group = path.removesuffix("/0")
+        place = _place(group.split("/")[:-1])
+        if path == group or group.rpartition("/")[2] != "vars" or not place or f"{group}/1" not in tree.arrays:
+            continue
+        known = _KERAS_CELL.fullmatch(names.get(place, "")) or _KERAS_CELL.fullmatch(place[-1])
+        if place[-1] != "cell" and place[-3:-1] != ("cell", "cells") and not known:
+            continue
+        kernel, recurrent, bias = (tree.arrays.get(f"{group}/{k}") for k in range(_MOST_ARRAYS))
+        assert kernel is not None
+        assert recurrent is not None
+        others = _others(members[group.removesuffix("/vars")], "vars", "cells")
+        more = _others(members[group], "0", "1", "2")
+        yield StoredCell(place, True, kernel, recurrent, bias, _other_arrays(others, len(more)))
+
+
+def _by_names(tree: Tree, members: Mapping[str, set[str]]) -> Iterator[StoredCell]:
+    for path, recurrent in tree.arrays.items():
+        *group, name = path.split("/")
+        # Variables of TensorFlow end in the number of an output.
+        if name not in ("recurrent_kernel", "recurrent_kernel:0") or not group or group[0] == "optimizer_weights":
+            continue
+        ending = name.removeprefix("recurrent_kernel")
+        kernel, bias = (tree.arrays.get("/".join((*group, f"{kind}{ending}"))) for kind in ("kernel", "bias"))
+        place = group[1:] if group[0] == _LEGACY_ROOT else group
+        if kernel is not None and place:
+            others = _others(members["/".join(group)], name, f"kernel{ending}", f"bias{ending}")
+            yield StoredCell(tuple(place), False, kernel, recurrent, bias, _other_arrays(others, 0))
+
+
+def _others(members: set[str], *known: str) -> list[str]:
+    """The members of a group, except the known ones and dropout's random state."""
+    return sorted(name for name in members if name not in known and "seed_generator" not in name)
+
+
+def _other_arrays(others: Sequence[str], more: int) -> str:
+    if others:
+        return f'it holds "{others[0]}" beside its kernels and bias, and is not a plain cell of Keras'
+    if more:
+        return f"it holds {_MOST_ARRAYS + more} arrays, and a plain cell of Keras has at most {_MOST_ARRAYS}"
+    return ""
+
+
+def _place(groups: Sequence[str]) -> tuple[str, ...]:
+    return tuple(_CONTAINERS.get(group, group) for group in groups)
+
+
+def _base(layer: Configured, stored: StoredCells) -> tuple[str, ...] | None:
+    """Where the cells of a configured layer are; names decide where the file has them."""
+    name = stored.names.get(layer.place)
+    if name == layer.name or (
+        name is None and any(cell.place[: len(layer.place)] == layer.place for cell in stored.cells)
+    ):
+        return layer.place
+    called = [place for place, name in stored.names.items() if name == layer.name and place[-1] != "cell"]
+    siblings = [place for place in called if place[:-1] == layer.place[:-1]]
+    return (siblings or called)[0] if len(siblings or called) == 1 else None
+
+
+def _named_cells(layer: Configured, cells: Sequence[StoredCell]) -> tuple[StoredCell, ...]:
+    """The cells in the group of the outermost model or layer, below the layer's own name."""
+    found = [cell for cell in cells if cell.place[0] == layer.chain[0]]
+    if len(layer.chain) > 1:
+        found = [cell for cell in found if layer.chain[-1] in cell.place[1:]]
+        # Not every model that is within another one is part of its variables' names.
+        found = [cell for cell in found if set(layer.chain[1:]) <= set(cell.place[1:])] or found
+    return tuple(found)
+
+
+def _named_sides(wanted: Sequence[Sequence[Cell]], cells: Sequence[StoredCell], layer: str) -> Sides:
+    halves = [cells]
+    if len(wanted) == 2:
+        ahead = [any(name.startswith("forward_") for name in _behind(cell.place, layer)) for cell in cells]
+        halves = [[cell for cell, is_ahead in zip(cells, ahead, strict=True) if is_ahead == side] for side in (1, 0)]
+    return tuple(_by_cell_names([cell.name for cell in side], own) for side, own in zip(wanted, halves, strict=True))
+
+
+def _behind(place: tuple[str, ...], layer: str) -> tuple[str, ...]:
+    """The groups behind the last one that is named after the layer."""
+    return place[len(place) - place[::-1].index(layer) :] if layer in place else place
+
+
+def _by_cell_names(names: Sequence[str], cells: Sequence[StoredCell]) -> tuple[StoredCell, ...]:
+    """The cells in the order of their names; a layer of one cell has it under a name that is not in its config."""
+    if len(names) == 1:
+        return tuple(cells)
+    found = {cell.place[-1]: cell for cell in cells}
+    return tuple(found[name] for name in names if name in found)
+
+
+def _layer_place(cell: StoredCell) -> tuple[str, ...]:
+    """The groups that lead to the layer of a cell which no config describes."""
+    place = cell.place
+    if cell.numbered:
+        if place[-1] == "cell" and len(place) > 1:
+            return place[:-1]
+        return place[:-3] if place[-3:-1] == ("cell", "cells") else place
+    if len(place) > 2 and _STACK_NAME.fullmatch(place[-2]):
+        return place[:-2]
+    # Since TensorFlow 2 the cell has a separate group.
+    if len(place) > 1 and _CELL_NAME.fullmatch(place[-1]):
+        place = place[:-1]
+    return place
+
+
+def _paired(places: Mapping[tuple[str, ...], list[StoredCell]]) -> Iterator[list[tuple[str, ...]]]:
+    """The places of one layer each: two where they are its directions."""
+    siblings: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    for place in sorted(places):
+        siblings.setdefault(place[:-1], []).append(place)
+    for parent, children in siblings.items():
+        whole = ("forward_layer", "backward_layer") if places[children[0]][0].numbered else ("forward_", "backward_")
+        ahead, behind = ([place for place in children if place[-1].startswith(start)] for start in whole)
+        pair = [*ahead, *behind] if parent and len(ahead) == len(behind) == 1 else []
+        yield from ([place] for place in children if place not in pair)
+        if pair:
+            yield pair
+
+
+def _in_order(cells: Sequence[StoredCell]) -> list[StoredCell]:
+    """Cells by the numbers that Keras puts behind their names."""
+
+    def number(cell: StoredCell) -> int:
+        match = _CELL_NAME.fullmatch(cell.place[-1])
+        return int(match["number"] or 0) if match is not None else 0
+
+    return sorted(cells, key=number)
+
+
+def _problem(layer: FoundLayer) -> str:
+    problems = [cell.problem for side in layer.sides for cell in side if cell.problem]
+    if problems:
+        return problems[0]
+    stacks = [side for side in layer.sides if len(side) > 1]
+    if stacks and len(layer.sides) == 2:
+        return "each of its directions is a stack of cells, and the two are joined at the top alone"
+    for side in stacks:
+        if len({_CELL_NAME.sub(r"\g<kind>", cell.place[-1]) for cell in side}) > 1:
+            return f"it is a stack of {len(side)} cells, whose order the file does not say"
+    return ""
+
+
+def configured_layer(file: KerasFile, layer: Configured, matched: Matched) -> StoredLayer:
+    """A layer of the config with its weights; unsupported if no cell here computes it or the weights do not fit."""
+    sides = sides_of(layer.item)
+    known = is_read(layer.item)
+    both, count = (len(sides) == 2, len(sides[0]) or None) if known else (None, None)
+    entry = _described(Entry("/".join(layer.chain), num_layers=count, bidirectional=both), matched.within)
+    entry = replace(entry, initial_state=layer.start.kind, masking=layer.masking, assumptions=layer.assumptions)
+    try:
+        computed = computed_by(layer.item)
+        entry = replace(entry, cell=computed.cell, activations=computed.activations)
+        if goes_backwards(layer.item) and both:
+            # Its directions are exchanged, in the order of the weights and of the outputs.
+            entry = replace(entry, reason=_EXCHANGED)
+        elif goes_backwards(layer.item):
+            entry = replace(entry, reverse=True, assumptions=(*entry.assumptions, _BACKWARDS))
+        if matched.problem:
+            raise UnreadableError(matched.problem)
+        if [len(side) for side in matched.sides] != [len(side) for side in sides]:
+            needed = sum(map(len, sides))
+            raise UnreadableError(f"the file has {len(matched.within)} cells in its place, and it needs {needed}")
+        computed = replace(computed, cell=computed.cell or _by_bias(_FAMILIES[3], matched.within[0]))
+        entry = replace(entry, cell=computed.cell)
+        assumed = settings_assumed(layer.item, str(entry.dtype), bool(layer.masking))
+        entry = replace(entry, assumptions=(*entry.assumptions, *assumed))
+        made = _layer(file, entry, matched.sides, computed)
+        if entry.initial_state == "stored":
+            made = replace(made, read_state=_state(layer, entry, matched.sides))
+    except UnreadableError as error:
+        return unsupported(entry, str(error))
+    return made
+
+
+def inferred_layer(file: KerasFile, found: FoundLayer, item: Item | None = None) -> StoredLayer:
+    """A layer that the config does not list, by the shapes of its weights; `item` is its other description."""
+    if item is not None:
+        listed = Configured((found.name,), found.place, found.name, item, Start("unknown"), assumptions=(_CALLED,))
+        within = tuple(cell for side in found.sides for cell in side)
+        return configured_layer(file, listed, Matched(within, found.sides, found.problem))
+    both, cells = len(found.sides) == 2, [cell for side in found.sides for cell in side]
+    entry = _described(Entry(found.name, num_layers=len(found.sides[0]), bidirectional=both), cells)
+    try:
+        if found.problem:
+            raise UnreadableError(found.problem)
+        gates = _gates(cells[0].recurrent_kernel)
+        biased = any(cell.bias is not None for cell in cells)
+        families = _FAMILIES[gates]
+        if families != RNN_CELLS and len(families) > 1 and cells[0].bias is not None:
+            families = (_by_bias(families, cells[0]),)
+        layer = _layer(file, entry, found.sides, Computed(families[0], biased))
+    except UnreadableError as error:
+        return unsupported(entry, str(error))
+    assumed = (_PLAIN_CALL, *((_CONCATENATED,) if both else ()))
+    entry = replace(layer.entry, cells=families, reason=ask_for_cell(families), assumptions=assumed)
+    return replace(layer, entry=entry)
+
+
+def _described(entry: Entry, cells: Sequence[StoredCell]) -> Entry:
+    """The entry, completed from the arrays of its cells; the first is at the bottom."""
+    if not cells:
+        return entry
+    kernel, recurrent = cells[0].kernel, cells[0].recurrent_kernel
+    features = kernel.shape[0] if len(kernel.shape) == 2 else 0
+    hidden = recurrent.shape[0] if len(recurrent.shape) == 2 else 0
+    biases = any(cell.bias is not None for cell in cells)
+    return replace(entry, input_size=features or None, hidden_size=hidden or None, dtype=kernel.dtype, biases=biases)
+
+
+def _gates(recurrent: StoredArray) -> int:
+    shape = recurrent.shape
+    if len(shape) > 2:
+        raise UnreadableError(f"{recurrent.path} is the kernel of a convolution, which no cell here has")
+    if len(shape) == 2 and shape[0] and shape[1] % shape[0] == 0 and shape[1] // shape[0] in _FAMILIES:
+        return shape[1] // shape[0]
+    raise UnreadableError(f"{recurrent.path} has the shape {list(shape)}: it must be H, 3H or 4H columns of H")
+
+
+def _by_bias(cells: Sequence[str], stored: StoredCell) -> str:
+    """The one of some cells that has as many biases: a GRU with reset_after has two."""
+    if stored.bias is None:
+        raise UnreadableError("it has no bias, and nothing in the file says whether reset_after is set")
+    biases = 1 if len(stored.bias.shape) == 1 else 2
+    return next(cell for cell in cells if _keras(CELLS[cell]).biases == biases)
+
+
+def _keras(cell: CellSpec) -> KerasLayer:
+    assert cell.keras is not None, cell.name
+    return cell.keras
+
+
+def _layer(file: KerasFile, entry: Entry, sides: Sides, computed: Computed) -> StoredLayer:
+    assert computed.cell is not None
+    kind = CELLS[computed.cell]
+    needed = len(kind.gates)
+    if not entry.input_size or not entry.hidden_size:
+        raise UnreadableError("its kernels are not matrices")
+    units = {cell.recurrent_kernel.shape[0] for side in sides for cell in side if cell.recurrent_kernel.shape}
+    if len(units) > 1:
+        listed = " and ".join(map(str, sorted(units)))
+        raise UnreadableError(f"its cells have {listed} units, and all layers and directions of a network as many")
+    for side in sides:
+        for number, cell in enumerate(side):
+            gates = _gates(cell.recurrent_kernel)
+            if gates != needed:
+                raise UnreadableError(f"its recurrent kernel has {gates} gates, and a layer of its kind {needed}")
+            _check(
+                cell, entry.hidden_size if number else entry.input_size, entry.hidden_size, gates, _keras(kind).biases
+            )
+    biased = any(cell.bias is not None for side in sides for cell in side)
+    if biased != computed.use_bias:
+        raise UnreadableError(f"use_bias is {str(computed.use_bias).lower()}, and its weights say otherwise")
+    if len({cell.kernel.dtype for side in sides for cell in side}) > 1:
+        raise UnreadableError("its cells are stored in different types")
+    return StoredLayer(entry, lambda: _parameters(file, sides, kind))
+
+
+def _check(cell: StoredCell, features: int, hidden: int, gates: int, biases: int) -> None:
+    if cell.problem:
+        raise UnreadableError(cell.problem)
+    rows = gates * hidden
+    if cell.bias is not None and cell.bias.shape == (2 * rows,) and gates > 1:
+        raise UnreadableError("its bias is that of CuDNNLSTM or CuDNNGRU: load it as LSTM or GRU, and save it again")
+    bias = (2, rows) if biases == 2 else (rows,)
+    for array, shape in zip(cell.arrays, ((features, rows), (hidden, rows), bias), strict=False):
+        if array.problem:
+            raise UnreadableError(array.problem)
+        if array.shape != shape:
+            raise UnreadableError(f"{array.path} has the shape {list(array.shape)}, and the layer needs {list(shape)}")
+        if array.dtype != cell.kernel.dtype:
+            raise UnreadableError(f"{array.path} holds {array.dtype}, and the kernel {cell.kernel.dtype}")
+
+
+def _parameters(file: KerasFile, sides: Sides, kind: CellSpec) -> Arrays:
+    """One array of the file after the other, so that no more of them are in memory than are needed."""
+    found: Arrays = {}
+    orders = _keras(kind).gates, kind.gate_symbols
+    with file.weights() as (source, _size):
+        for side, cells in zip("lr", sides, strict=False):
+            for number, cell in enumerate(cells):
+                name = f"{side}{number}"
+                found[f"{name}_i2h_weight"] = reordered_rows(_read(source, cell.kernel).T, *orders)
+                found[f"{name}_h2h_weight"] = reordered_rows(_read(source, cell.recurrent_kernel).T, *orders)
+                zeros: Any = np.zeros(cell.kernel.shape[1], found[f"{name}_i2h_weight"].dtype)
+                bias = zeros if cell.bias is None else _read(source, cell.bias)
+                i2h, h2h = bias if bias.ndim == 2 else (bias, zeros)
+                found[f"{name}_i2h_bias"] = reordered_rows(i2h, *orders)
+                found[f"{name}_h2h_bias"] = reordered_rows(h2h, *orders)
+    return found
+
+
+def _state(layer: Configured, entry: Entry, sides: Sides) -> Callable[[], Arrays]:
+    """The states that are numbers in the config, each of a cell: h, and c for an LSTM."""
+    assert entry.cell is not None
+    kinds = CELLS[entry.cell].state_symbols
+    states, lanes = layer.start.states, sum(map(len, sides))
+    if len(states) != lanes * len(kinds) or any(state.shape[1] != entry.hidden_size for state in states):
+        shapes = ", ".join(str(list(state.shape)) for state in states)
+        raise UnreadableError(f"its initial state has arrays of the shapes {shapes}, which do not fit its cells")
+    samples = max(len(state) for state in states)
+    if any(len(state) not in (1, samples) for state in states):
+        raise UnreadableError("its initial state has arrays of different numbers of samples")
+    dtype = np.float64 if entry.dtype == "float64" else np.float32
+
+    def lane(state: NDArray[Any]) -> NDArray[Any]:
+        return np.broadcast_to(state, (samples, state.shape[1])).astype(dtype)
+
+    found = {kind: np.stack([lane(state) for state in states[k :: len(kinds)]]) for k, kind in enumerate(kinds)}
+    if all((array == array[:, :1]).all() for array in found.values()):
+        found = {kind: array[:, :1] for kind, array in found.items()}
+    return lambda: found
+
+
+def _read(source: h5py.File, stored: StoredArray) -> Any:
+    array = read_array(source, stored)
+    if array.shape != stored.shape:
+        raise UnreadableError(f"{stored.path} has changed since the file was opened")
+    return array
+
 
 _SHARD = re.compile(r"(?P<model>.+)_\d{5}\.weights\.h5")
 

@@ -23,8 +23,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.core.progress import advance, expect
 from rnnviz.io.bounded_read import PIECE_BYTES, limited_time, reading
-from rnnviz.io.model_formats.model_file import UnreadableError
-from rnnviz.io.model_formats.rnn_entry import widened
+from rnnviz.io.model_formats.model_file import UnreadableError, widened
 
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, RecursionError)
 """The exceptions of h5py on corrupt content."""

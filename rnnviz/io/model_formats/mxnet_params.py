@@ -30,9 +30,8 @@ from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.io.bounded_read import reading
-from rnnviz.io.model_formats.model_file import ModelFile
+from rnnviz.io.model_formats.model_file import ModelFile, Tensor, TensorFile
 from rnnviz.io.model_formats.named_arrays import named_arrays, read_tensor
-from rnnviz.io.model_formats.rnn_entry import Tensor, TensorFile
 
 _KIND = "MXNet parameter"
 _LIST = 0x112

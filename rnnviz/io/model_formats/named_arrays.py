@@ -1,19 +1,41 @@
-"""A model file that is a list of named arrays, by Gluon's or by PyTorch's names."""
+"""Model files that are lists of named arrays, among them `.npz` files and folders of `.npy` files.
 
+PyTorch's `weight_norm`, `spectral_norm` and `prune` keep `weight_hh_l0_g` and `_v`, `_orig`, `_u` and `_v`, or `_orig`
+and `_mask` in place of `weight_hh_l0`; `torch.nn.utils.parametrizations` keeps them below
+`parametrizations.weight_hh_l0`. Weight dropout keeps `weight_hh_l0_raw`, and drops nothing in eval mode. Such weights
+are computed as PyTorch does in eval mode. Nothing is unpickled, and no number is read before it is asked for.
+"""
+
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from math import prod
 from pathlib import Path
+from typing import TypeAlias
+from zipfile import ZipFile
 
 import numpy as np
 
+from rnnviz.core.config import Network
+from rnnviz.core.errors import InputError, check_regular, printable
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.io.bounded_read import read_at
-from rnnviz.io.model_formats import gluon_names, torch_names
-from rnnviz.io.model_formats.infer_network import Found
-from rnnviz.io.model_formats.model_file import Arrays, ModelFile, StoredLayer
-from rnnviz.io.model_formats.rnn_entry import RNN_CELLS, Entry, Tensor, TensorFile, stored_dtype, widened
-from rnnviz.io.model_formats.torch_names import combined_weights
+from rnnviz.core.npz import DAMAGE, NpyHeader, NpzFile, read_npy_header
+from rnnviz.core.parameters import Parameters
+from rnnviz.io.bounded_read import read_at, read_pieces, reading
+from rnnviz.io.model_formats.model_file import (
+    DTYPES,
+    RNN_CELLS,
+    Arrays,
+    Entry,
+    ModelFile,
+    StoredLayer,
+    Tensor,
+    TensorFile,
+    stored_dtype,
+    widened,
+)
+from rnnviz.io.model_formats.network_names import Found, gluon_networks, torch_networks
 
 
 def named_arrays(path: Path, file: TensorFile, incomplete: str = "") -> ModelFile:
@@ -22,9 +44,9 @@ def named_arrays(path: Path, file: TensorFile, incomplete: str = "") -> ModelFil
     `incomplete` is why a network in the file may be a part of one, and empty where it is whole.
     """
     file = combined_weights(file)
-    gluon = gluon_names.find(file.tensors)
+    gluon = gluon_networks(file.tensors)
     taken = {source for each in gluon for source in each.sources.values() if source is not None}
-    found = [*gluon, *torch_names.find(file.tensors, file.texts, taken)]
+    found = [*gluon, *torch_networks(file.tensors, file.texts, taken)]
     if incomplete:
         found = [Found(replace(each.entry, supported=False, reason=incomplete), {}) for each in found]
     layers = [StoredLayer(_named(each.entry), partial(_parameters, file, each)) for each in found]
@@ -53,7 +75,7 @@ def read_tensor(path: Path, kind: str, name: str, tensor: Tensor, offset: int) -
 def is_weight(name: str) -> bool:
     """Whether an array of this name belongs to a recurrent layer."""
     tensors = {name: Tensor((), "float32")}
-    return bool(gluon_names.find(tensors) or torch_names.find(tensors))
+    return bool(gluon_networks(tensors) or torch_networks(tensors))
 
 
 def _named(entry: Entry) -> Entry:
@@ -61,3 +83,208 @@ def _named(entry: Entry) -> Entry:
     cells = (entry.cell, *entry.cells)
     name = entry.name or next((cell for cell in cells if cell and cell not in RNN_CELLS), "rnn")
     return replace(entry, name=name)
+
+
+_KIND = r"(?P<kind>(?:weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)(?:_l\d{1,6}(?:_reverse)?)?)"
+_BESIDE = re.compile(rf"(?P<prefix>(?:.*[./_])?){_KIND}_(?P<part>g|v|u|orig|mask|raw)", re.DOTALL)
+_BELOW = re.compile(rf"(?P<prefix>(?:.*[./])?)parametrizations\.{_KIND}\.(?P<part>.+)", re.DOTALL)
+_NUMBERS = (*DTYPES, "bool", "uint8", "int8", "int16", "int32", "int64")
+_EVAL = "{weight} is computed from {names} as in eval mode, "
+_WEIGHT_NORM = _EVAL + "by weight_norm"
+_SPECTRAL_NORM = _EVAL + "by spectral_norm"
+_ARCHIVED = "parameters."
+"""The prefix of weights in the archive of a run."""
+_PICKLED = "it is stored as pickled Python objects, which are never unpickled: save it as an array of numbers"
+
+
+def open_model(path: Path) -> ModelFile:
+    file = open_tensors(path)
+    model = named_arrays(path, file)
+    pickled = [name for name, tensor in file.tensors.items() if tensor.unreadable]
+    if pickled and not model.entries:
+        raise InputError(
+            f"{path} holds pickled Python objects ({printable(pickled[0])}), which are never unpickled: "
+            "save arrays by name, with np.savez(path, **arrays)."
+        )
+    return model
+
+
+def open_tensors(path: Path) -> TensorFile:
+    """The arrays of an archive or a folder by name, without texts and records; pickled ones cannot be read."""
+    files = _Folder(path) if path.is_dir() else NpzFile(path)
+    stored = {
+        name.removeprefix(_ARCHIVED): name for name, header in files.headers.items() if header.dtype.kind in "biufcO"
+    }
+    headers = {name: files.headers[archived] for name, archived in stored.items()}
+    tensors = {
+        name: Tensor(header.shape, header.dtype.name, unreadable=_PICKLED if header.dtype.hasobject else "")
+        for name, header in headers.items()
+    }
+    return TensorFile(tensors, lambda name: widened(files.read(stored[name]), headers[name].dtype.name))
+
+
+class _Folder:
+    """As `NpzFile`, of a folder."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.headers: dict[str, NpyHeader] = {}
+        with reading(path, "numpy", DAMAGE):
+            for file in sorted(path.glob("*.npy")):
+                check_regular(file)
+                with file.open("rb") as opened:
+                    self.headers[file.stem] = read_npy_header(opened, file.stat().st_size)
+
+    def read(self, name: str) -> FloatArray:
+        header = self.headers[name]
+        with reading(self._path, "numpy", DAMAGE), (self._path / f"{name}.npy").open("rb") as file:
+            file.read(header.begin)
+            content = read_pieces(file, header.size - header.begin)
+            if len(content) != header.size - header.begin or file.read(1):
+                raise ValueError(f"{name} is longer or shorter than it says")
+            array = np.frombuffer(content, header.dtype)
+            return array.reshape(header.shape, order="F" if header.fortran else "C")
+
+
+def write_weights(_network: Network, parameters: Parameters, path: Path) -> None:
+    """Write the arrays as `numpy.load` reads them; raises an OSError if the disk is full."""
+    # Not numpy.savez, which leaves its archive open where the disk is full.
+    with ZipFile(path, "w") as archive:
+        for name, array in parameters.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)  # type: ignore[no-untyped-call]
+
+
+Parts = Mapping[str, str]
+"""The names in the file of the arrays that one weight is computed from, by their names in PyTorch."""
+
+
+Rule: TypeAlias = tuple[Callable[..., FloatArray], list[str]]
+"""How a weight is computed, and the names of the arrays that it is computed from."""
+
+
+def combined_weights(file: TensorFile) -> TensorFile:
+    """The arrays of `file`, in which each such weight is one array."""
+    rules: dict[str, Rule] = {}
+    weights: dict[str, dict[str, str]] = {}
+    for name in file.tensors:
+        match = _BELOW.fullmatch(name) or _BESIDE.fullmatch(name)
+        if match is not None:
+            weights.setdefault(match["prefix"] + match["kind"], {})[match["part"]] = name
+    tensors: dict[str, Tensor] = {}
+    # Each takes the place of the first array that it is computed from.
+    owners = {source: weight for weight, parts in weights.items() for source in parts.values()}
+    for name, tensor in file.tensors.items():
+        weight = owners.get(name)
+        if weight is None:
+            tensors.setdefault(name, tensor)
+        elif name == next(iter(weights[weight].values())):
+            target = _target(file, weight, weights[weight])
+            tensors[target] = _combined(file, target, weights[weight], rules)
+
+    def read(name: str) -> FloatArray:
+        if name not in rules:
+            return file.read(name)
+        rule, sources = rules[name]
+        with np.errstate(all="ignore"):
+            return rule(*map(file.read, sources))
+
+    return TensorFile(tensors, read, file.texts)
+
+
+def _target(file: TensorFile, weight: str, parts: Parts) -> str:
+    """The weight of which layer it is: weight dropout may keep it in the module around the layer."""
+    prefix, kind = re.fullmatch(rf"(.*?){_KIND}", weight, re.DOTALL).group(1, "kind")  # type: ignore[union-attr]
+    inner = f"{prefix}module.{kind}"
+    beside = inner.replace("weight_hh", "weight_ih")
+    return inner if set(parts) == {"raw"} and beside in file.tensors else weight
+
+
+def _combined(file: TensorFile, weight: str, parts: Parts, rules: dict[str, Rule]) -> Tensor:
+    """The weight as a separate array; how it is computed is added to `rules`."""
+    tensors = {part: file.tensors[source] for part, source in parts.items()}
+    main = next((tensors[part] for part in ("orig", "original", "original1", "v", "raw") if part in tensors), None)
+    if main is None:
+        main = next(iter(tensors.values()))
+    names = ", ".join(parts.values())
+    for rule, text, needed in _RULES:
+        if set(parts) != set(needed):
+            continue
+        if weight in file.tensors and "raw" not in parts:
+            break
+        found = [tensors[part] for part in needed]
+        if any(tensor.unreadable or tensor.dtype not in _NUMBERS for tensor in found):
+            why = next((each.unreadable for each in found if each.unreadable), "")
+            return replace(main, unreadable=why or f"it is stored as {', '.join(each.dtype for each in found)}")
+        if not _FITS[rule](*(tensor.shape for tensor in found)):
+            break
+        rules[weight] = rule, [parts[part] for part in needed]
+        dtype = max((each.dtype for each in found if each.dtype in DTYPES), key=DTYPES.index, default="float32")
+        assumption = text.format(weight=weight, names=names)
+        if dtype in DTYPES[:2] and rule is not _kept:
+            assumption += f", in float32, where PyTorch rounds to {dtype}"
+            dtype = "float32"
+        return replace(main, dtype=dtype, assumption=assumption)
+    if weight in file.tensors:
+        why = f"{weight} is stored both as itself and as {names}, and which of them is used is not in the file"
+    else:
+        why = f"{weight} is stored as {names}, and the code that computes it from them is not in the file"
+    return replace(main, unreadable=why)
+
+
+def _weight_norm(g: FloatArray, v: FloatArray) -> FloatArray:
+    """Rows, columns or the whole of `v` with the norms `g`, whose shape says which of them."""
+    axes = tuple(axis for axis in range(v.ndim) if g.ndim == 0 or g.shape[axis] == 1)
+    norm = np.sqrt(np.sum(v.astype(np.float64) ** 2, axes, keepdims=True)).astype(v.dtype)
+    product: FloatArray = v * (g.astype(v.dtype) / norm)
+    return product
+
+
+def _spectral_norm(weight: FloatArray, u: FloatArray, v: FloatArray) -> FloatArray:
+    """The weight over its largest singular value, as the vectors of the last step of training estimate it."""
+    matrix = weight if len(u) == len(weight) else weight.T
+    sigma = u.astype(np.float64) @ (matrix.astype(np.float64) @ v.astype(np.float64))
+    quotient: FloatArray = weight / weight.dtype.type(sigma)
+    return quotient
+
+
+def _masked(weight: FloatArray, mask: FloatArray) -> FloatArray:
+    product: FloatArray = weight * mask
+    return product
+
+
+def _kept(weight: FloatArray) -> FloatArray:
+    return weight
+
+
+_Shape = tuple[int, ...]
+
+
+def _norms_fit(g: _Shape, v: _Shape) -> bool:
+    if g == ():
+        return True
+    # One norm for each index of one axis: the size of every other axis is 1.
+    return len(g) == len(v) and any(
+        all(size == (whole if place == axis else 1) for place, (size, whole) in enumerate(zip(g, v, strict=True)))
+        for axis in range(len(v))
+    )
+
+
+def _vectors_fit(weight: _Shape, u: _Shape, v: _Shape) -> bool:
+    return len(weight) == 2 and len(u) == len(v) == 1 and weight in ((u[0], v[0]), (v[0], u[0]))
+
+
+_RULES: tuple[tuple[Callable[..., FloatArray], str, tuple[str, ...]], ...] = (
+    (_weight_norm, _WEIGHT_NORM, ("g", "v")),
+    (_weight_norm, _WEIGHT_NORM + ", which the file does not name", ("original0", "original1")),
+    (_spectral_norm, _SPECTRAL_NORM, ("orig", "u", "v")),
+    (_spectral_norm, _SPECTRAL_NORM, ("original", "0._u", "0._v")),
+    (_masked, _EVAL + "by pruning", ("orig", "mask")),
+    (_kept, "{weight} is read from {names}, without weight dropout", ("raw",)),
+)
+_FITS: Mapping[Callable[..., FloatArray], Callable[..., bool]] = {
+    _weight_norm: _norms_fit,
+    _spectral_norm: _vectors_fit,
+    _masked: lambda weight, mask: weight == mask,
+    _kept: lambda weight: True,
+}

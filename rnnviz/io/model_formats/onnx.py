@@ -26,13 +26,20 @@ from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
-from rnnviz.io.model_formats.model_file import ModelFile, UnreadableError, readable, with_stacks
+from rnnviz.io.model_formats.model_file import ModelFile, Tensor, TensorFile, UnreadableError, readable, with_stacks
 from rnnviz.io.model_formats.onnx_constants import Constants, Origin, Values, layout_of
-from rnnviz.io.model_formats.onnx_graph import GraphScope, PlacedNode, nodes, recurrent_ancestors
+from rnnviz.io.model_formats.onnx_graph import (
+    TYPES,
+    GraphScope,
+    PlacedNode,
+    nodes,
+    outline,
+    recurrent_ancestors,
+    stored_tensor,
+    type_name,
+)
 from rnnviz.io.model_formats.onnx_nodes import RecurrentNode, is_recurrent, recurrent_node, unrolled_layer
-from rnnviz.io.model_formats.onnx_tensors import TYPES, outline, stored_tensor, type_name
 from rnnviz.io.model_formats.onnx_unrolled import single_step, unrolled, with_rolled
-from rnnviz.io.model_formats.rnn_entry import Tensor, TensorFile
 
 _LARGEST_BYTES = (1 << 31) - 1
 """The largest protobuf message, in bytes; the weights of larger models are in separate files."""

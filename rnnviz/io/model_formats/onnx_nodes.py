@@ -25,11 +25,18 @@ from rnnviz.cells.interpreters.arrays import reordered_rows
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.onnx_layer import ONNX_NAMES, onnx_activation, operator
 from rnnviz.core.words import join_words
-from rnnviz.io.model_formats.model_file import Arrays, StoredLayer, UnreadableError, unsupported
-from rnnviz.io.model_formats.onnx_constants import Constants, Origin, Value, Values, layout_of, widened_numbers
+from rnnviz.io.model_formats.model_file import (
+    DTYPES,
+    INITIAL_STATES,
+    Arrays,
+    Entry,
+    StoredLayer,
+    UnreadableError,
+    named_activations,
+    unsupported,
+)
+from rnnviz.io.model_formats.onnx_constants import MOVES, Constants, Origin, Value, Values, layout_of, widened_numbers
 from rnnviz.io.model_formats.onnx_graph import RECURRENT, Attributes, GraphScope, PlacedNode, recurrent_ancestors
-from rnnviz.io.model_formats.onnx_operators import MOVES
-from rnnviz.io.model_formats.rnn_entry import DTYPES, INITIAL_STATES, Entry, named_activations
 
 EVERY_STEP = "rnnviz computes every time step, also those that the model skips"
 """The assumption about a node that has lengths."""

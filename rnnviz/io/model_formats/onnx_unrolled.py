@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from rnnviz.io.model_formats.model_file import UnreadableError
-from rnnviz.io.model_formats.onnx_constants import Constants
+from rnnviz.io.model_formats.onnx_constants import MOVES, Constants
 from rnnviz.io.model_formats.onnx_graph import RECURRENT, GraphScope, PlacedNode
-from rnnviz.io.model_formats.onnx_operators import MOVES
 
 _ACTIVATIONS = ("Tanh", "Relu")
 _PRODUCTS = ("MatMul", "Gemm")

@@ -15,7 +15,7 @@ import numpy as np
 
 from rnnviz.core.errors import InputError, damaged, printable
 from rnnviz.core.npz import DAMAGE
-from rnnviz.io.model_formats.rnn_entry import Tensor
+from rnnviz.io.model_formats.model_file import Tensor
 
 KIND = "PyTorch"
 

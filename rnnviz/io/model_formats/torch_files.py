@@ -20,8 +20,7 @@ import numpy as np
 from rnnviz.core.errors import InputError, damaged
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.io.bounded_read import ZipMembers, read_at, reading
-from rnnviz.io.model_formats.model_file import ModelFile
-from rnnviz.io.model_formats.rnn_entry import Tensor, TensorFile, stored_dtype, widened
+from rnnviz.io.model_formats.model_file import ModelFile, Tensor, TensorFile, stored_dtype, widened
 from rnnviz.io.model_formats.safe_pickle import (
     ITEM_BYTES,
     KIND,
@@ -31,8 +30,8 @@ from rnnviz.io.model_formats.safe_pickle import (
     Unpickler,
     contents,
 )
-from rnnviz.io.model_formats.shards import files_beside as files_beside
-from rnnviz.io.model_formats.shards import shard_or_whole
+from rnnviz.io.model_formats.safetensors import files_beside as files_beside
+from rnnviz.io.model_formats.safetensors import shard_or_whole
 
 _CONFIG = "data/weights/model_weights_config.json"
 _BEFORE = "serialized_exported_program.json"

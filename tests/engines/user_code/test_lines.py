@@ -17,7 +17,7 @@ from rnnviz.explain.explanation import explain_value
 from rnnviz.explain.report import report as explanation_report
 from rnnviz.explain.report import to_json
 from rnnviz.io.export.json_summary import summary
-from rnnviz.io.export.report.tables import audit_rows
+from rnnviz.io.export.report import audit_rows
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.templates import starter
 from rnnviz.text.verdict_text import report

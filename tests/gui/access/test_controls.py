@@ -33,7 +33,7 @@ from rnnviz.gui.sweep.sweep_window import SweepWindow
 from rnnviz.gui.tab_order import controls_in_order
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.gui.views.base import ResultView
-from rnnviz.io.model_formats.rnn_entry import Entry
+from rnnviz.io.model_formats.model_file import Entry
 from rnnviz.lessons.index import lesson_entries
 from tests.factories import make_result
 

@@ -15,8 +15,7 @@ from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.panels.editors import FileChoiceEditor
 from rnnviz.gui.recovery.view_state import view_state_of
 from rnnviz.io.resources import resource_path
-from rnnviz.io.session.archive import write_session
-from rnnviz.io.session.manifest import SavedDocument, SavedSession, SavedViewState
+from rnnviz.io.session import SavedDocument, SavedSession, SavedViewState, write_session
 from tests.gui.commands.test_custom_step_commands import press, question
 
 

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QDialogButtonBox, QFileDialog, QMessageBox, QProgr
 
 from rnnviz.gui.commands.file_kinds import is_model
 from rnnviz.gui.commands.model_dialog import ModelDialog
-from rnnviz.io.model_formats.rnn_entry import Entry
+from rnnviz.io.model_formats.model_file import Entry
 from tests.gui.commands.readings import read_half_for_ever
 from tests.io.model_formats.samples import write_onnx
 from tests.io.model_formats.sources import in_torch_names, network, weights_of

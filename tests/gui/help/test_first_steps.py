@@ -14,7 +14,7 @@ from rnnviz.gui.export.figure_dialog import FigureDialog
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.welcome.start_button import StartButton
-from rnnviz.io.guide_pages import guide_pages
+from rnnviz.io.resources import guide_pages
 
 STEP = re.compile(r"^(\d+)\. (.+)$", re.MULTILINE)
 CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)

@@ -12,7 +12,7 @@ import rnnviz.gui
 from rnnviz.gui.help.commands import PAGES, page_for
 from rnnviz.gui.help.window import GuideWindow
 from rnnviz.gui.theme.palettes import DARK, LIGHT
-from rnnviz.io.guide_pages import guide_groups, guide_pages
+from rnnviz.io.resources import guide_groups, guide_pages
 
 WAY = re.compile(r"\*([^*`]+? > [^*]+?)\*")
 CLASS = re.compile(r"^class (\w+)", re.MULTILINE)

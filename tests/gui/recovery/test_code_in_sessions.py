@@ -16,9 +16,7 @@ from rnnviz.gui.commands.recent_files import RecentMenu
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.io.config_toml import parse_config
 from rnnviz.io.resources import resource_path
-from rnnviz.io.session.archive import write_session
-from rnnviz.io.session.file_refs import files_to_copy
-from rnnviz.io.session.manifest import SavedDocument, SavedSession
+from rnnviz.io.session import SavedDocument, SavedSession, files_to_copy, write_session
 from rnnviz.io.templates import starter
 from tests.gui.recovery.programs import window_program
 from tests.security.test_written_files import contents, open_mask

@@ -22,9 +22,7 @@ from rnnviz.execution.folders import make_state_folder
 from rnnviz.gui.recovery.autosave import Autosave
 from rnnviz.gui.recovery.excepthook import CrashHandler
 from rnnviz.gui.recovery.session_recovery import SessionRecovery
-from rnnviz.io.session.archive import write_session
-from rnnviz.io.session.file_refs import files_to_copy
-from rnnviz.io.session.manifest import SavedDocument, SavedSession
+from rnnviz.io.session import SavedDocument, SavedSession, files_to_copy, write_session
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,7 @@ from rnnviz.gui.settings_store import SettingsStore
 from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.io.config_toml import parse_config
-from rnnviz.io.session.archive import read_session
+from rnnviz.io.session import read_session
 
 pytestmark = pytest.mark.slow
 

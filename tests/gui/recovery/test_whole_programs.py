@@ -13,7 +13,7 @@ import pytest
 
 from rnnviz.execution.folders import AUTOSAVE, CRASH, RecoveryDir
 from rnnviz.io.config_toml import load_config
-from rnnviz.io.session.archive import read_session
+from rnnviz.io.session import read_session
 from tests.gui.recovery.programs import window_program
 from tests.gui.virtual_screen import virtual_screen
 

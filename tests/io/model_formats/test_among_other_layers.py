@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from rnnviz.engines.registry import ENGINES
 from rnnviz.io.model_formats.load import entries_of, read_parameters
-from rnnviz.io.model_formats.rnn_entry import Entry
+from rnnviz.io.model_formats.model_file import Entry
 
 CHANNELS, HIDDEN, CLASSES = 6, 8, 5
 """Sizes that other layers have as well: a convolution of 4·8 channels must not pass for a gate."""

@@ -13,7 +13,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.model_formats import formats
 from rnnviz.io.model_formats.load import config_of, entries_of, of_run, of_weights
-from rnnviz.io.model_formats.rnn_entry import Entry
+from rnnviz.io.model_formats.model_file import Entry
 from tests.io.model_formats.sources import network, random_arrays, weights_of
 
 NETWORK = network("lstm", 2, True)

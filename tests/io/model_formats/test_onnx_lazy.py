@@ -9,9 +9,9 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from rnnviz.core.progress import expect, watched
-from rnnviz.io.model_formats import onnx_tensors
+from rnnviz.io.model_formats import onnx_graph
 from rnnviz.io.model_formats.onnx import open_model
-from rnnviz.io.model_formats.onnx_tensors import PLACE, outline
+from rnnviz.io.model_formats.onnx_graph import PLACE, outline
 from tests.io.model_formats.damage import KINDS, damaged, networks_in, outcome_of
 
 FEATURES, H = 3, 2
@@ -20,7 +20,7 @@ SIZES = {"W": (1, 4 * H, FEATURES), "R": (1, 4 * H, H), "B": (1, 8 * H)}
 
 @pytest.fixture
 def small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_tensors, "_LARGE_BYTES", 8)
+    monkeypatch.setattr(onnx_graph, "_LARGE_BYTES", 8)
 
 
 def arrays(seed: int = 0) -> dict[str, np.ndarray]:
@@ -89,7 +89,7 @@ def test_the_same_weights_are_read_from_their_places(
     path = tmp_path / "m.onnx"
     onnx.save(model(), path)
     if large:
-        monkeypatch.setattr(onnx_tensors, "_LARGE_BYTES", 8)
+        monkeypatch.setattr(onnx_graph, "_LARGE_BYTES", 8)
     opened = open_model(path)
     told: list[float] = []
     for name, seed in {"plain": 0, "branch": 1, "called": 2}.items():

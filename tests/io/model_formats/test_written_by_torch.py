@@ -10,7 +10,7 @@ import pytest
 from rnnviz.core.errors import InputError
 from rnnviz.io.model_formats.formats import open_model
 from rnnviz.io.model_formats.load import entries_of, read_parameters
-from rnnviz.io.model_formats.rnn_entry import Entry
+from rnnviz.io.model_formats.model_file import Entry
 from tests.io.model_formats.sources import (
     HIDDEN,
     INPUT,

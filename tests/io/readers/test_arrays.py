@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rnnviz.core.errors import InputError
 from rnnviz.core.npz import read_npz
 from rnnviz.core.sequence import SequenceSource
-from rnnviz.io.readers.sequence import open_sequence
+from rnnviz.io.readers import open_sequence
 
 
 class Bomb:

@@ -11,7 +11,7 @@ from rnnviz.core.errors import ConfigError, InputError
 from rnnviz.core.inputs import open_inputs, save_inputs
 from rnnviz.io.config_toml import dump_config, load_config
 from rnnviz.io.inputs import load_inputs
-from rnnviz.io.readers.sequence import read_feature_names, read_labels
+from rnnviz.io.readers import read_feature_names, read_labels
 
 
 def written(path: Path, text: str) -> Path:

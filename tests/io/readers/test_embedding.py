@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rnnviz.core.errors import InputError
-from rnnviz.io.readers.text import open_embedding
+from rnnviz.io.readers import open_embedding
 
 # Large enough that what reads a file in pieces, or leaves large arrays in it, does so.
 ROWS, WIDTH = 300, 80
@@ -150,5 +150,5 @@ def test_a_matrix_beyond_the_memory_is_refused_before_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     np.savez_compressed(tmp_path / "e.npz", np.zeros((1000, 1000)))
-    monkeypatch.setattr("rnnviz.io.readers.text.available_memory", lambda: 1 << 20)
+    monkeypatch.setattr("rnnviz.io.readers.available_memory", lambda: 1 << 20)
     assert "takes 24.0 MB to read, but there are 1.0 MB" in refusal(tmp_path / "e.npz", None)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from rnnviz.core.errors import InputError
+from rnnviz.io.bounded_read import LARGEST_TEXT, read_plain_text
 from rnnviz.io.config_toml import load_config
-from rnnviz.io.readers.plain_text import LARGEST_TEXT, read_plain_text
 from rnnviz.sweeps.grid import load_sweep
 
 CONFIG = '[network]\ncell = "gru"\ninput_size = 3\nhidden_size = 4\n'

@@ -123,7 +123,7 @@ def test_one_hot_rows_beyond_the_memory_are_refused_before_they_are_created(
     vocabulary: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rnnviz.core.memory_budget.available_memory", lambda: 1000)
-    monkeypatch.setattr("rnnviz.io.readers.text.one_hot", lambda *_: pytest.fail("they were made"))
+    monkeypatch.setattr("rnnviz.io.readers.one_hot", lambda *_: pytest.fail("they were made"))
     assert "of memory" in refusal(text="the", tokens="words", vocabulary=vocabulary).sentence
 
 

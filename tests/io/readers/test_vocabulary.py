@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rnnviz.core.errors import ConfigError, InputError
-from rnnviz.io.readers.text import Vocabulary, read_vocabulary
+from rnnviz.io.readers import Vocabulary, read_vocabulary
 
 
 def written(path: Path, text: str) -> Path:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rnnviz.core.errors import InputError
-from rnnviz.io.readers.wav import open_wav
+from rnnviz.io.readers import open_wav
 
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 GUID_REST = bytes.fromhex("000000001000800000aa00389b71")

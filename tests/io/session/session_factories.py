@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from rnnviz.core.config import Config
-from rnnviz.io.session.manifest import SavedDocument, SavedSession, SavedViewState
+from rnnviz.io.session import SavedDocument, SavedSession, SavedViewState
 
 X = np.random.default_rng(1).normal(size=(3, 2, 4)).astype(np.float32)
 TEXT = """

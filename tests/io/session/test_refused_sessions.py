@@ -11,9 +11,7 @@ import pytest
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
-from rnnviz.io.session.archive import CONFIG, MANIFEST, read_session, write_session
-from rnnviz.io.session.file_refs import files_to_copy
-from rnnviz.io.session.manifest import FORMAT
+from rnnviz.io.session import CONFIG, FORMAT, MANIFEST, files_to_copy, read_session, write_session
 from tests.io.model_formats.damage import damaged
 from tests.io.session.session_factories import never, saved
 

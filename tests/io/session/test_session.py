@@ -17,9 +17,15 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.schema import declarations
 from rnnviz.io.inputs import load_inputs
-from rnnviz.io.session.archive import MANIFEST, read_session, write_session
-from rnnviz.io.session.file_refs import files_to_copy, size_of
-from rnnviz.io.session.manifest import SavedDocument, SavedViewState
+from rnnviz.io.session import (
+    MANIFEST,
+    SavedDocument,
+    SavedViewState,
+    files_to_copy,
+    read_session,
+    size_of,
+    write_session,
+)
 from tests.cells.layers import EXAMPLES
 from tests.full_disk import files_of_at_most
 from tests.io.session.session_factories import LOOK, X, never, saved

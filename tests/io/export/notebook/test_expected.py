@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnnviz.core.trace import Trace
-from rnnviz.io.export.notebook.sections import recorded, tolerances
+from rnnviz.io.export.notebook import recorded, tolerances
 from tests.factories import make_result, with_judgment
 
 

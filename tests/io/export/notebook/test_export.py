@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from rnnviz.core.errors import InputError
-from rnnviz.io.export.notebook import export as writing
-from rnnviz.io.export.notebook.export import write_notebook
+from rnnviz.io.export.notebook import write_notebook
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result, with_judgment
 from tests.io.export.notebook.running import code_of, index_of, prose_of, read, run, run_as_is
@@ -137,7 +136,7 @@ def test_a_run_too_large_for_a_notebook_is_refused_and_a_file_stays(
 ) -> None:
     path = tmp_path / "run.ipynb"
     path.write_text("kept", encoding="utf-8")
-    monkeypatch.setattr(writing, "_MOST_BYTES", 1 << 20)
+    monkeypatch.setattr("rnnviz.io.export.notebook._MOST_BYTES", 1 << 20)
     with pytest.raises(InputError, match="would contain 2 MiB of numbers, and at most 1 MiB are allowed"):
         write_notebook(make_result(timesteps=1000, batch_size=10, hidden_size=40), path)
     assert [(entry.name, entry.read_text(encoding="utf-8")) for entry in tmp_path.iterdir()] == [("run.ipynb", "kept")]

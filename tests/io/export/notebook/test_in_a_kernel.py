@@ -14,7 +14,7 @@ from jupyter_client.manager import KernelManager, start_new_kernel
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from rnnviz.io.export.notebook.export import write_notebook
+from rnnviz.io.export.notebook import write_notebook
 from tests.factories import make_result
 from tests.io.export.notebook.running import read
 

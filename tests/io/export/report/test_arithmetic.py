@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from rnnviz.core.trace import Trace
-from rnnviz.io.export.report.export import report_html
-from rnnviz.io.export.report.tables import Figure, ReportArithmetic, first_disagreement
+from rnnviz.io.export.report import Figure, ReportArithmetic, first_disagreement, report_html
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result, with_judgment
 from tests.io.export.report.reading import parsed, section, text_of

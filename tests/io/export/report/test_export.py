@@ -14,8 +14,7 @@ from rnnviz.core.axis_labels import Names
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace import Trace
 from rnnviz.io.export.png import ReportPicture
-from rnnviz.io.export.report.error_chart import error_chart
-from rnnviz.io.export.report.export import report_html, write_report
+from rnnviz.io.export.report import error_chart, report_html, write_report
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result, setting, with_judgment

@@ -12,7 +12,7 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.engines.registry import load_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.model_formats.load import choose, config_of, entries_of
-from rnnviz.io.model_formats.rnn_entry import Entry
+from rnnviz.io.model_formats.model_file import Entry
 from tests.oracles.computed import computed
 
 

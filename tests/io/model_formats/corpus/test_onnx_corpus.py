@@ -9,7 +9,7 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from rnnviz.io.model_formats.load import entries_of
-from rnnviz.io.model_formats.rnn_entry import Entry
+from rnnviz.io.model_formats.model_file import Entry
 from tests.io.model_formats.corpus.cases import computed_on, entry_of
 from tests.io.model_formats.corpus.onnx_graphs import FEATURES, Array, Graph, H, N, T, in_time, normal, runtime
 from tests.oracles.computed import assert_near

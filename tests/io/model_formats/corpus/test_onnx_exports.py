@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rnnviz.io.model_formats.load import entries_of
-from rnnviz.io.model_formats.rnn_entry import Entry
+from rnnviz.io.model_formats.model_file import Entry
 from tests.io.model_formats.corpus.cases import computed_on
 from tests.oracles.computed import assert_near
 from tests.profiles import slow_except

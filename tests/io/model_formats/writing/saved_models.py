@@ -10,7 +10,7 @@ from rnnviz.core.config import Config, InitialStateSource, Network, ParameterSou
 from rnnviz.core.inputs import Inputs, draw_initial_state
 from rnnviz.core.parameters import draw_parameters
 from rnnviz.core.sequence import draw_sequence
-from rnnviz.io.model_formats.weight_formats import format_for
+from rnnviz.io.model_formats.load import format_for
 from tests.oracles.computed import assert_near
 from tests.oracles.recurrence import recurrence
 

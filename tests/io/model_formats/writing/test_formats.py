@@ -13,8 +13,17 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.parameters import draw_parameters
 from rnnviz.execution.export_weights import check_roundtrip
 from rnnviz.io.model_formats.formats import open_model
-from rnnviz.io.model_formats.load import config_of, entries_of, of_weights, read_weights
-from rnnviz.io.model_formats.weight_formats import NUMPY_ARCHIVE, ONNX_MODEL, WEIGHT_FORMATS, WeightFormat, format_for
+from rnnviz.io.model_formats.load import (
+    NUMPY_ARCHIVE,
+    ONNX_MODEL,
+    WEIGHT_FORMATS,
+    WeightFormat,
+    config_of,
+    entries_of,
+    format_for,
+    of_weights,
+    read_weights,
+)
 from tests.io.model_formats.writing.saved_models import NETWORKS, made, write
 
 CASES = [

@@ -1,13 +1,21 @@
-"""Rows of the tables of a report: comparisons, step audit, and the arithmetic of the first value that differs."""
+"""A run as an HTML file that needs nothing beside it: no script, no font, no network."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
+from rnnviz.core.indexing import lane_text
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import join_words
 from rnnviz.explain.equations import EquationLine, align_decimals, equations, format_distinct, format_short
@@ -15,13 +23,92 @@ from rnnviz.explain.explanation import Divergence, explain_value
 from rnnviz.explain.provenance import notation, own_previous, previous_cell
 from rnnviz.explain.step_breakdown import StepBreakdown, own_symbols
 from rnnviz.explain.term_table import ledger
+from rnnviz.io.config_toml import dump_config
+from rnnviz.io.export.json_summary import versions
+from rnnviz.io.export.png import ReportPicture
+from rnnviz.io.outputs import atomic_write
+from rnnviz.io.resources import resource_path
+from rnnviz.quantities.error_series import ERROR_RATIO, error_series
+from rnnviz.quantities.plot_series import LogScale, Outline, largest_of, log_scale, outline_of, runs
 from rnnviz.text import verdict_details
+from rnnviz.text.config_diff import network_in_words
 from rnnviz.text.tables import AUDIT_WORDS
-from rnnviz.text.verdict_text import MARKS, likely_causes
+from rnnviz.text.verdict_text import MARKS, likely_causes, verdict_sentence
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import Judgment, RunResult
 from rnnviz.verify.verdict import AuditVerdict
+
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+"""Characters that HTML does not permit; names and program output may contain them."""
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+_OPEN_ROWS = 40
+"""Tables of terms with more rows than these are closed until they are clicked."""
+
+
+def write_report(result: RunResult, path: Path, pictures: Sequence[ReportPicture] = ()) -> int:
+    """Write the HTML report of a run, with pictures of its network, and return the size of the file in bytes."""
+    content = report_html(result, pictures, datetime.now(UTC)).encode("utf-8", "backslashreplace")
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+    return len(content)
+
+
+def report_html(result: RunResult, pictures: Sequence[ReportPicture], written: datetime) -> str:
+    """The report as text: every value in it is escaped by the template's environment."""
+    verdicts = [verdict_sentence(result, comparison.candidate) for comparison in result.comparisons]
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            title=_title(result),
+            written=written,
+            verdict=result.verdict,
+            verdicts=[(str(words), words) for words in verdicts],
+            pictures=pictures,
+            reference=display_name(result.reference.engine),
+            candidates=[display_name(c.candidate) for c in result.comparisons],
+            comparison=comparison_rows(result),
+            charts=[error_chart(result, comparison) for comparison in result.comparisons],
+            audits=audit_rows(result),
+            allowed=ALLOWED_BOUNDS,
+            checks=[(display_name(check.engine), check) for check in result.checks],
+            arithmetics=[(display_name(c.candidate), first_disagreement(result, c)) for c in result.comparisons],
+            open_rows=_OPEN_ROWS,
+            printed=[(display_name(engine), text) for engine, text in result.printed.items()],
+            sources=[(display_name(path), text) for path, text in result.sources.items()],
+            config=dump_config(result.config),
+            versions={display_name(name): version for name, version in versions(result).items()},
+            seconds={display_name(name): number_format.duration(seconds) for name, seconds in result.seconds.items()},
+        )
+    )
+
+
+def _title(result: RunResult) -> str:
+    """The network in words, after the name of its model file if it has one."""
+    network, path = network_in_words(result.config.network), result.config.parameters.path
+    return network if path is None else f"{Path(path).name}: {network}"
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(resource_path("report")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_allowed,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _allowed(value: Any) -> Any:
+    """The text without characters that HTML forbids; markup of the template is unchanged."""
+    if not isinstance(value, str) or hasattr(value, "__html__"):
+        return value
+    return _FORBIDDEN.sub(_REPLACEMENT, value)
+
 
 ALLOWED_BOUNDS = number_format.error(ALLOWED)
 """Maximum error of a correct step, in rounding bounds."""
@@ -289,3 +376,96 @@ def _equation(each: Sequence[StepBreakdown], lines: Sequence[EquationLine]) -> E
     for arithmetic, text in zip(each, texts, strict=True):
         named.setdefault(text, []).append(display_name(arithmetic.engine))
     return Equation(lines[0].symbols, tuple((", ".join(engines), text) for text, engines in named.items()))
+
+
+_WIDTH, _HEIGHT = 1200, 260
+"""Size of the SVG in its own units."""
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 10, 10, 30
+"""Margins with the labels of the axes."""
+_MOST_LANES = 16
+"""Maximum number of other lanes drawn separately. More lanes are drawn as one curve, their maximum."""
+_MOST_TICKS = 8
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Position on an axis and its label."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True)
+class ErrorChart:
+    """Curves as the data of SVG paths. `worst` is the lane with the largest error ratio, `others` the other lanes."""
+
+    candidate: str
+    lane: str
+    worst: str
+    others: tuple[str, ...]
+    limit: float
+    times: tuple[Tick, ...]
+    decades: tuple[Tick, ...]
+    width: int = _WIDTH
+    height: int = _HEIGHT
+    left: int = _LEFT
+    right: int = _WIDTH - _RIGHT
+    bottom: int = _HEIGHT - _BOTTOM
+
+
+def error_chart(result: RunResult, comparison: Comparison) -> ErrorChart:
+    """The largest error ratio of a candidate at each time step of every lane, on a logarithmic axis."""
+    series = error_series(result, comparison, ERROR_RATIO)
+    assert series is not None
+    assert series.limit is not None
+    values, limit = series.main.values, series.limit[0]
+    scale, timesteps = log_scale(series.lanes, limit), values.shape[-1]
+    pixels = _WIDTH - _LEFT - _RIGHT
+    outlines = {lane: outline_of(values[lane], range(timesteps), pixels) for lane in np.ndindex(values.shape[:2])}
+    layer, direction = max(outlines, key=lambda lane: float(np.nan_to_num(values[lane], nan=-1.0, posinf=np.inf).max()))
+    worst = outlines.pop((layer, direction))
+    others = list(outlines.values()) if len(outlines) <= _MOST_LANES else [largest_of(list(outlines.values()))]
+    return ErrorChart(
+        display_name(comparison.candidate),
+        lane_text(result.inputs.network, Location(layer, direction)),
+        _path(worst, scale, timesteps),
+        tuple(_path(other, scale, timesteps) for other in others),
+        _y(float(scale.positions(np.array([limit]))[0]), scale),
+        tuple(Tick(_x(t, timesteps), f"{t:,}") for t in _few(range(timesteps))),
+        tuple(Tick(_y(position, scale), scale.text(position)) for position in _decades(scale)),
+    )
+
+
+def _path(outline: Outline, scale: LogScale, timesteps: int) -> str:
+    """Path data: one part for each run of time steps with a number."""
+    times, values = outline.points()
+    heights = scale.positions(np.asarray(values, np.float64))
+    parts = []
+    for start, stop in runs(~np.isnan(heights)).tolist():
+        points = [
+            f"{_x(time, timesteps)},{_y(height, scale)}"
+            for time, height in zip(times[start : stop + 1].tolist(), heights[start : stop + 1].tolist(), strict=True)
+        ]
+        # A single point becomes a dot by its round cap.
+        parts.append("M" + "L".join(points if len(points) > 1 else points * 2))
+    return "".join(parts)
+
+
+def _x(time: float, timesteps: int) -> float:
+    return round(_LEFT + (time + 0.5) / timesteps * (_WIDTH - _LEFT - _RIGHT), 1)
+
+
+def _y(position: float, scale: LogScale) -> float:
+    highest = scale.infinity if scale.infinite else float(scale.highest)
+    return round(_TOP + (highest - position) / (highest - scale.zero) * (_HEIGHT - _TOP - _BOTTOM), 1)
+
+
+def _few(whole: range) -> Sequence[int]:
+    """At most `_MOST_TICKS` of some whole numbers, at a step of 1, 2 or 5 times a power of ten."""
+    step = next(m * 10**p for p in range(12) for m in (1, 2, 5) if len(whole) <= _MOST_TICKS * m * 10**p)
+    return range(-(-whole.start // step) * step, whole.stop, step)
+
+
+def _decades(scale: LogScale) -> list[float]:
+    infinity = [scale.infinity] if scale.infinite else []
+    return [scale.zero, *map(float, _few(range(scale.lowest, scale.highest + 1))), *infinity]

@@ -1,29 +1,256 @@
 """Sessions as zip archives: `manifest.json`, `config.toml`, and copies of files as they are.
 
-The headers of an archive are compared with the file before they are trusted.
-"""
+The manifest is checked key by key, and the headers of an archive are compared with the file before they are trusted."""
 
+import json
 import os
 import re
 import shutil
 import stat
 import tempfile
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
+import rnnviz
+from rnnviz.cells import CellError, CellSpec
+from rnnviz.core.cell_json import cell_from_json, cell_to_json
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import is_own
 from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.npz import ZIP_DAMAGE
-from rnnviz.io.atomic import atomic_write
+from rnnviz.core.schema import LARGEST_SIZE, config_field, display_key, display_value, section_from_mapping
+from rnnviz.core.trace_index import Location
+from rnnviz.io.bounded_read import LARGEST_TEXT
 from rnnviz.io.config_toml import check_paths, dump_config, parse_config, with_paths
-from rnnviz.io.readers.plain_text import LARGEST_TEXT
-from rnnviz.io.session.file_refs import NamedFile, paths_in
-from rnnviz.io.session.manifest import Manifest, SavedDocument, SavedSession, StoredFile, dump_manifest, parse_manifest
+from rnnviz.io.model_formats.formats import by_ending, model_in
+from rnnviz.io.outputs import atomic_write
+from rnnviz.quantities.gates import color_names
+from rnnviz.quantities.units import ORDERS
+
+ENDING = ".rnnviz"
+_PLACE = {"minimum": 0, "maximum": LARGEST_SIZE}
+_SHARE = {"minimum": 0.0, "maximum": 1.0, "optional": True}
+FORMAT = 1
+_MOST_FILES = 10_000
+_MOST_CHOICES, _LONGEST_CHOICE = 100, 100
+
+
+@dataclass(frozen=True)
+class SavedViewState:
+    """The selection and the layout of the window. None: the default of a new window.
+
+    The part of the lanes in view is `span` columns of time from `start` on, of lanes that are `zoom` times as tall as
+    when all of them fit and scrolled by `scroll` pixels. Of each divided part of the window the share of its first half
+    is given, `width` and `height` are the window's in pixels.
+    """
+
+    layer: int = config_field("int", "Layer of the selected value.", 0, **_PLACE)
+    direction: int = config_field("int", "0 is forward, 1 backward.", 0, minimum=0, maximum=1)
+    timestep: int = config_field("int", "Time step of the selected value.", 0, **_PLACE)
+    sample: int = config_field("int", "Sample of the selected value.", 0, **_PLACE)
+    unit: int = config_field("int", "Unit of the selected value.", 0, **_PLACE)
+    colors: str = config_field("text", "Quantity that colors the lanes.", "value")
+    order: str = config_field("choice", "The order of the units.", "index", choices=tuple(ORDERS))
+    engine: str | None = config_field("text", "Whose values are drawn.", None, optional=True)
+    candidate: str | None = config_field("text", "Engine that is compared with the reference.", None, optional=True)
+    swiping: bool = config_field("bool", "Whether two engines share the lanes.", False)
+    start: float | None = config_field("float", "The first column of time in view.", None, optional=True)
+    span: float | None = config_field("float", "How many columns of time are in view.", None, above=0.0, optional=True)
+    zoom: float | None = config_field("float", "How tall the lanes are.", None, above=0.0, optional=True)
+    scroll: float | None = config_field("float", "How far the lanes are scrolled.", None, minimum=0.0, optional=True)
+    tab: str | None = config_field("text", "The view in front.", None, optional=True)
+    whole: float | None = config_field("float", "The share of the left column.", None, **_SHARE)
+    upper: float | None = config_field("float", "The share above the tabs.", None, **_SHARE)
+    middle: float | None = config_field("float", "The share of the lanes.", None, **_SHARE)
+    side: float | None = config_field("float", "The share of the vector.", None, **_SHARE)
+    width: int | None = config_field("int", "The window's width.", None, minimum=1, maximum=100_000, optional=True)
+    height: int | None = config_field("int", "The window's height.", None, minimum=1, maximum=100_000, optional=True)
+
+    @property
+    def location(self) -> Location:
+        """The selected value."""
+        return Location(self.layer, self.direction, self.timestep, self.sample, self.unit)
+
+
+@dataclass(frozen=True)
+class SavedDocument:
+    """Source of the config: its title, and the user's file, if there is one."""
+
+    title: str = config_field("text", "Name of the config in the window.")
+    path: str | None = config_field("path", "The user's file.", None, optional=True)
+    modified: bool = config_field("bool", "Whether the config is another one than that file's.", False)
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file, or a folder, that the config names.
+
+    `path` is the path in the stored config: that of a copy in the archive, or how the file is reached from the
+    session's folder. `absolute` is where it was when the session was written, and is given of a reference alone.
+    """
+
+    path: str = config_field("path", "How the stored config names it.")
+    copied: bool = config_field("bool", "Whether the session holds a copy.", False)
+    absolute: str | None = config_field("path", "Where it was.", None, optional=True)
+
+
+@dataclass(frozen=True)
+class SavedSession:
+    """One session; the paths in the config are absolute. `unpacked` is the folder of the copies, if there are any.
+
+    `choices` are the options of single views, as text, by the views' titles.
+    """
+
+    config: Config
+    document: SavedDocument
+    look: SavedViewState = field(default_factory=SavedViewState)
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unpacked: Path | None = None
+
+
+@dataclass(frozen=True)
+class _Head:
+    """The keys that are checked first."""
+
+    format: int = config_field("int", "The version of the format.", minimum=1)
+    program: str = config_field("text", "The version of the program that wrote it.")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of a session in addition to its config.
+
+    `cell` is the definition of a custom cell, once its file is read: data, which runs no code.
+    """
+
+    document: SavedDocument
+    look: SavedViewState
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    files: tuple[StoredFile, ...] = ()
+    cell: CellSpec | None = None
+
+
+def dump_manifest(manifest: Manifest) -> str:
+    """The manifest as JSON; keys that are None are left out."""
+    tables = {
+        "format": FORMAT,
+        "program": rnnviz.__version__,
+        "document": _given(manifest.document),
+        "look": _given(manifest.look),
+        "choices": {view: list(words) for view, words in manifest.choices.items()},
+        "files": [_given(file) for file in manifest.files],
+        **({} if manifest.cell is None else {"cell": json.loads(cell_to_json(manifest.cell))}),
+    }
+    return json.dumps(tables, indent=2, ensure_ascii=False)
+
+
+def parse_manifest(text: str) -> Manifest:
+    """Read a manifest."""
+    try:
+        values = json.loads(text)
+    except RecursionError as error:
+        raise InputError("its manifest is nested too deep.") from error
+    except ValueError as error:
+        raise InputError(f"its manifest is not JSON: {error}.") from error
+    if not isinstance(values, dict):
+        raise InputError("its manifest contains no table.")
+    version = values.get("format")
+    if isinstance(version, int) and not isinstance(version, bool) and version > FORMAT:
+        raise InputError(
+            f"a newer rnnviz wrote it, in format {display_value(version)}, and this one reads format "
+            f"{FORMAT}: update rnnviz."
+        )
+    known = {"document", "look", "choices", "files", "cell"}
+    section_from_mapping(_Head, "manifest", {key: value for key, value in values.items() if key not in known})
+    files = values.get("files", [])
+    if not isinstance(files, list) or len(files) > _MOST_FILES:
+        raise InputError(f"files = {display_value(files)} must be a list of at most {_MOST_FILES:,} files.")
+    try:
+        cell = cell_from_json(json.dumps(values["cell"])) if "cell" in values else None
+    except CellError as error:
+        raise InputError(f"cell: {error}") from error
+    look = section_from_mapping(SavedViewState, "look", values.get("look", {}))
+    if look.colors not in color_names(cell):
+        names = ", ".join(color_names(cell))
+        raise InputError(f"look.colors = {display_value(look.colors)} is not allowed: it must be one of {names}.")
+    return Manifest(
+        section_from_mapping(SavedDocument, "document", values.get("document", {})),
+        look,
+        _choices(values.get("choices", {})),
+        tuple(section_from_mapping(StoredFile, f"files[{place}]", file) for place, file in enumerate(files)),
+        cell,
+    )
+
+
+def _choices(views: Any) -> dict[str, tuple[str, ...]]:
+    if not isinstance(views, dict) or len(views) > _MOST_CHOICES:
+        raise InputError(f"choices = {display_value(views)} must be a table of at most {_MOST_CHOICES} views.")
+    for view, words in views.items():
+        if (
+            not isinstance(words, list)
+            or len(words) > _MOST_CHOICES
+            or not all(isinstance(word, str) and len(word) <= _LONGEST_CHOICE for word in words)
+        ):
+            raise InputError(
+                f"choices.{display_key(view)} = {display_value(words)} must be a list of at most {_MOST_CHOICES} texts "
+                f"of at most {_LONGEST_CHOICE} characters."
+            )
+    return {view: tuple(words) for view, words in views.items()}
+
+
+def _given(section: Any) -> dict[str, Any]:
+    return {key: value for key, value in asdict(section).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class NamedFile:
+    """A file or folder by its absolute path; `parts` are the files to copy, relative to its parent, and their sizes."""
+
+    path: Path
+    parts: tuple[tuple[str, int], ...]
+
+
+def paths_in(config: Config) -> list[str]:
+    """Every path that the config names, once."""
+    found: dict[str, None] = {}
+
+    def note(path: str) -> str:
+        found[path] = None
+        return path
+
+    with_paths(config, note)
+    return list(found)
+
+
+def files_to_copy(config: Config) -> list[NamedFile]:
+    """The files that a copy of each named file needs; values are not read."""
+    return [_named(Path(path)) for path in paths_in(config)]
+
+
+def size_of(files: Iterable[NamedFile]) -> int:
+    """Total size in bytes."""
+    return sum(size for file in files for _, size in file.parts)
+
+
+def _named(path: Path) -> NamedFile:
+    try:
+        model = model_in(path)
+        if model.is_dir():
+            files = [file for file in sorted(model.glob("*.npy")) if file.is_file()]
+        else:
+            known = by_ending(model)
+            beside = known.files_beside(model) if known is not None else []
+            files = [model, *(model.parent / name for name in beside)]
+        parts = tuple((file.relative_to(path.parent).as_posix(), file.stat().st_size) for file in files)
+    except OSError as error:
+        raise InputError(f"{path} cannot be copied: {error.strerror or error}.") from error
+    return NamedFile(path, parts)
+
 
 MANIFEST, CONFIG = "manifest.json", "config.toml"
 

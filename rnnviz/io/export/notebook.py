@@ -1,24 +1,123 @@
-"""The parts of a notebook: what is given, Gluon's layer, each layer and direction with NumPy, and what comes out."""
+"""A run as a Jupyter notebook that recomputes it, with Gluon's layer and with NumPy."""
 
-from collections.abc import Iterator
+import json
+import re
+import sys
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from textwrap import wrap
+from typing import Any, Literal
+from zlib import compress
+
+import numpy as np
 
 from rnnviz import __version__
 from rnnviz.cells import CELLS, CellSpec
 from rnnviz.cells.interpreters.symbols import code_lines, equations_of_all_units, helper_lines
-from rnnviz.core.config import Network
+from rnnviz.core.config import Config, Network
 from rnnviz.core.engine_spec import display_name
+from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS
 from rnnviz.core.words import join_words
 from rnnviz.io.config_toml import dump_config
-from rnnviz.io.export.notebook.ipynb import UNPACKED, NotebookCell, assignment, code, fenced, literally, prose
+from rnnviz.io.inputs import load_inputs
+from rnnviz.io.outputs import atomic_write
 from rnnviz.text import verdict_details
 from rnnviz.text.config_diff import network_in_words
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify import compare as comparing
 from rnnviz.verify.result import RunResult
+
+_FORMAT, _MINOR = 4, 5
+_MARKDOWN = re.compile(r"([\\`*_\[\]<>&#$|~!])")
+WRITTEN_OUT = 400
+"""The largest array that is written as decimal numbers; larger arrays are packed."""
+_WIDTH = 110
+UNPACKED = (
+    "def unpacked(text, shape, dtype):",
+    '    """The array whose bytes were compressed and written as text."""',
+    "    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype).reshape(shape)",
+)
+"""Code that reads a packed array; it needs numpy as np, base64 and zlib."""
+
+
+@dataclass(frozen=True)
+class NotebookCell:
+    """Prose or code; code has not been run."""
+
+    kind: Literal["markdown", "code"]
+    source: str
+
+
+def prose(*paragraphs: str) -> NotebookCell:
+    """A Markdown cell. Text of files and users must be escaped by `literally` or `fenced`."""
+    return NotebookCell("markdown", "\n\n".join(paragraphs))
+
+
+def code(*lines: str) -> NotebookCell:
+    """Python."""
+    return NotebookCell("code", "\n".join(lines))
+
+
+def literally(text: str) -> str:
+    """A text that Markdown shows as it is, in one line."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+
+
+def fenced(text: str, language: str = "") -> str:
+    """A block that is shown as it is, whatever backticks are in it."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"
+
+
+def notebook_json(cells: Iterable[NotebookCell]) -> str:
+    """The notebook as Jupyter stores it."""
+    content = {
+        "cells": [_stored(number, cell) for number, cell in enumerate(cells)],
+        "metadata": {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        },
+        "nbformat": _FORMAT,
+        "nbformat_minor": _MINOR,
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _stored(number: int, cell: NotebookCell) -> dict[str, Any]:
+    common = {"cell_type": cell.kind, "id": f"cell-{number}", "metadata": {}}
+    ran: dict[str, Any] = {"execution_count": None, "outputs": []} if cell.kind == "code" else {}
+    return {**common, **ran, "source": cell.source.splitlines(keepends=True)}
+
+
+def assignment(name: str, array: FloatArray) -> str:
+    """The statement that gives `name` the array, with all of its digits."""
+    start = f"{name} = "
+    if not (array.any() or np.signbit(array).any()):
+        return f"{start}np.zeros({array.shape}, {array.dtype.name!r})"
+    if array.size <= WRITTEN_OUT and np.isfinite(array).all():
+        return f"{start}np.array({_written_out(array, len(start) + len('np.array('))}, {array.dtype.name!r})"
+    return f"{start}{_packed(array)}"
+
+
+def _written_out(array: FloatArray, indent: int) -> str:
+    return np.array2string(
+        array, max_line_width=_WIDTH, separator=", ", prefix=" " * indent, threshold=sys.maxsize, floatmode="unique"
+    )
+
+
+def _packed(array: FloatArray) -> str:
+    little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    text = "\n".join(wrap(b64encode(compress(little.tobytes())).decode("ascii"), _WIDTH))
+    return f"unpacked('''\n{text}\n''', {array.shape}, {little.dtype.str!r})"
+
 
 _UNCHECKED = "differences are printed but not checked"
 _GLUON = "gluon"
@@ -429,3 +528,63 @@ def custom_code(result: RunResult) -> Iterator[NotebookCell]:
         yield prose(
             f"`{display_name(path)}`" if "`" not in path else literally(display_name(path)), fenced(text, "python")
         )
+
+
+_MOST_BYTES = 16 << 20
+"""The largest size of the numbers in a notebook, in bytes; editors and browsers cannot handle more."""
+
+
+def write_notebook(result: RunResult, path: Path) -> int:
+    """Write a Jupyter notebook that recomputes the run with Gluon's layer and with the manual recurrence.
+
+    The file contains the parameters, the input, the initial state and the expected values of one engine without
+    detected errors. It needs NumPy, and MXNet for Gluon's layer, but not rnnviz. Returns the number of cells.
+    """
+    check_size(result.inputs)
+    known = recorded(result)
+    cells = list(notebook_cells(result, known))
+    with atomic_write(path) as temporary:
+        temporary.write_text(notebook_json(cells), encoding="utf-8", errors="backslashreplace")
+    return len(cells)
+
+
+def load_for_notebook(config: Config) -> Inputs:
+    """Read or draw the inputs of a run that is to become a notebook, so that one too large is refused before it."""
+    network, sequence = config.network, config.sequence
+    if sequence.source not in ("file", "text"):
+        # Drawing them may take long, too.
+        shape = network.hidden_shape(sequence.timesteps, sequence.batch_size)
+        _check(prod(shape) * np.dtype(network.dtype).itemsize)
+    inputs = load_inputs(config)
+    check_size(inputs)
+    return inputs
+
+
+def check_size(inputs: Inputs) -> None:
+    """Refuse a run whose numbers, those that it computes included, are too many."""
+    arrays = [*inputs.parameters.values(), *inputs.initial_state.arrays, inputs.sequence]
+    hidden = prod(inputs.hidden_shape) * inputs.sequence.dtype.itemsize
+    _check(hidden + sum(array.nbytes for array in arrays))
+
+
+def _check(size: int) -> None:
+    if size > _MOST_BYTES:
+        raise InputError(
+            f"A notebook of this run would contain {size / (1 << 20):,.0f} MiB of numbers, and at most "
+            f"{_MOST_BYTES >> 20} MiB are allowed: use fewer time steps, samples, units or layers."
+        )
+
+
+def notebook_cells(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
+    """The notebook from its title to the last comparison."""
+    network = result.config.network
+    yield from introduction(result, known)
+    yield from given(result.inputs)
+    yield from gluon_layer(result, known)
+    yield from one_step(network)
+    for lane in lanes_of(network):
+        if lane.direction == 0:
+            yield from layer_input(network, lane.layer)
+        yield from lane_cells(lane, result.inputs.timesteps, known)
+    yield from outcome(network, known)
+    yield from custom_code(result)

@@ -1,1 +1,0 @@
-"""A run as a Jupyter notebook that recomputes it: with Gluon's layer and with NumPy."""

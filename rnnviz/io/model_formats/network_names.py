@@ -1,0 +1,456 @@
+"""Recurrent networks by the names and shapes of their arrays, as Gluon and PyTorch name them.
+
+Gluon: a fused layer has `l0_i2h_weight` under the prefix of its block, or `_unfused.0.l_cell.i2h_weight` as
+`save_parameters` of MXNet 1.9 writes it, and a cell `i2h_weight` alone. Cells that have numbers may be those of a
+SequentialRNNCell or of any other list, and an LSTMCell may have any activation: the names do not say.
+
+PyTorch: a layer has `weight_ih_l0_reverse`, and a cell `weight_ih`. It orders gates as Gluon does, and has the same two
+biases."""
+
+import re
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from rnnviz.cells import CELLS, CellSpec, Sizes
+from rnnviz.core.words import join_words
+from rnnviz.io.model_formats.model_file import (
+    ASK_FOR_ACTIVATION,
+    DTYPES,
+    OWN_PARAMETERS,
+    RNN_CELLS,
+    Entry,
+    Tensor,
+    ask_for_cell,
+    cells_of_arrays,
+)
+
+IN_PYTORCH = {
+    "i2h_weight": "weight_ih",
+    "h2h_weight": "weight_hh",
+    "i2h_bias": "bias_ih",
+    "h2h_bias": "bias_hh",
+    "h2r_weight": "weight_hr",
+}
+"""PyTorch's names for the kinds of arrays that Gluon has."""
+_PYTORCH = re.compile("weight_(?:ih|hh|hr)|bias_(?:ih|hh)")
+
+Layers = dict[tuple[int, int], dict[str, str]]
+"""The names in the file of one network's arrays, by (layer, direction) and then by Gluon's kind, such as i2h_weight."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """An entry, and the array in the file that each of Gluon's names is; None is a bias of zeros."""
+
+    entry: Entry
+    sources: Mapping[str, str | None]
+
+
+class _UnsupportedError(Exception):
+    """Why a network cannot be run."""
+
+
+def assemble(name: str, layers: Layers, tensors: Mapping[str, Tensor], *, without_bias: bool) -> Found:
+    """The network of `layers`; an unsupported entry if something is missing.
+
+    `without_bias` says whether all biases may be missing.
+    """
+    entry = Entry(name, dtype=_dtype(layers, tensors))
+    used = [tensors[source] for arrays in layers.values() for source in arrays.values()]
+    unreadable = next((tensor.unreadable for tensor in used if tensor.unreadable), "")
+    try:
+        count, directions = _extent(layers)
+        entry = replace(entry, num_layers=count, bidirectional=directions == 2)
+        spec, hidden, projection = _cell_and_sizes(layers[0, 0], tensors)
+        cell = spec.projection_of or spec.name
+        features = _shape(layers[0, 0], "i2h_weight", 2, tensors)[1]
+        entry = replace(entry, cell=cell, input_size=features, hidden_size=hidden, projection_size=projection)
+        if entry.dtype not in DTYPES:
+            raise _UnsupportedError(
+                f"it is stored as {entry.dtype}, and must be one of {', '.join(DTYPES)}{_advice(entry.dtype)}"
+            )
+        if unreadable:
+            raise _UnsupportedError(unreadable)
+        sources = _sources(layers, tensors, spec, Sizes(features, hidden, projection), directions, without_bias)
+    except _UnsupportedError as error:
+        return Found(replace(entry, supported=False, reason=unreadable or str(error)), {})
+    assumptions = dict.fromkeys(tensor.assumption for tensor in used if tensor.assumption)
+    entry = replace(entry, biases=None not in sources.values(), assumptions=tuple(assumptions))
+    if cell in RNN_CELLS:
+        entry = replace(entry, cell=None, cells=RNN_CELLS, reason=ASK_FOR_ACTIVATION)
+    return Found(entry, sources)
+
+
+def _dtype(layers: Layers, tensors: Mapping[str, Tensor]) -> str:
+    """The widest type, since the others are read into it without loss."""
+    found = {tensors[source].dtype for arrays in layers.values() for source in arrays.values()}
+    return max(found, key=lambda dtype: DTYPES.index(dtype) if dtype in DTYPES else len(DTYPES))
+
+
+def _advice(dtype: str | None) -> str:
+    """Advice on weights of a type that is not a float."""
+    integers = dtype is not None and "int" in dtype
+    return ": integers, such as quantized weights, must be saved as floats" if integers else ""
+
+
+def _extent(layers: Layers) -> tuple[int, int]:
+    """L and D."""
+    count = max(layer for layer, _ in layers) + 1
+    directions = max(direction for _, direction in layers) + 1
+    if count * directions != len(layers):
+        missing = next(
+            (layer, side) for layer in range(count) for side in range(directions) if (layer, side) not in layers
+        )
+        side = ("forward", "backward")[missing[1]]
+        raise _UnsupportedError(f"it lacks the {side} direction of layer {missing[0]}")
+    if count > 1000:
+        raise _UnsupportedError(f"it has {count} layers, and may have 1000")
+    return count, directions
+
+
+def _cell_and_sizes(arrays: Mapping[str, str], tensors: Mapping[str, Tensor]) -> tuple[CellSpec, int, int | None]:
+    """The cell, H, and P of a projection, from the arrays whose shapes contain them: (G·H, H or P) and (P, H)."""
+    rows, hidden = _shape(arrays, "h2h_weight", 2, tensors)
+    projection = None
+    if "h2r_weight" in arrays:
+        projection, hidden = _shape(arrays, "h2r_weight", 2, tensors)
+    gates = rows // hidden if rows % hidden == 0 else 0
+    own = OWN_PARAMETERS & arrays.keys()
+    fitting = cells_of_arrays(gates, own)
+    if not fitting:
+        columns = tensors[arrays["h2h_weight"]].shape[1]
+        counts = {len(cell.recurrent_gates) for cell in CELLS.values() if own <= set(cell.own_parameters)}
+        allowed = join_words([f"{count}H".removeprefix("1") for count in sorted(counts)], "or")
+        raise _UnsupportedError(
+            f"{arrays['h2h_weight']} has the shape ({rows}, {columns}): it must be {allowed} rows of "
+            f"{'H' if projection is None else 'P'}"
+        )
+    return CELLS[fitting[0]], hidden, projection
+
+
+def _shape(arrays: Mapping[str, str], kind: str, rank: int, tensors: Mapping[str, Tensor]) -> tuple[int, ...]:
+    if kind not in arrays:
+        there = ", ".join(arrays.values())
+        lacking = IN_PYTORCH[kind] if _PYTORCH.search(there) else kind
+        raise _UnsupportedError(f"it holds {there}, but lacks the {lacking} that belongs to it")
+    shape = tensors[arrays[kind]].shape
+    if len(shape) > rank == 2:
+        raise _UnsupportedError(f"{arrays[kind]} is the kernel of a convolution, which no cell here has")
+    if len(shape) != rank or 0 in shape:
+        raise _UnsupportedError(
+            f"{arrays[kind]} has the shape {shape}: it must have {rank} size{'s' * (rank > 1)} of at least 1"
+        )
+    return shape
+
+
+def _sources(
+    layers: Layers, tensors: Mapping[str, Tensor], spec: CellSpec, sizes: Sizes, directions: int, without_bias: bool
+) -> dict[str, str | None]:
+    biased = not without_bias or any(kind.endswith("bias") for arrays in layers.values() for kind in arrays)
+    above = replace(sizes, input_size=directions * spec.state_sizes(sizes)["h"])
+    sources: dict[str, str | None] = {}
+    for (layer, direction), arrays in sorted(layers.items()):
+        shapes = spec.parameter_shapes(above if layer else sizes)
+        more = [source for kind, source in arrays.items() if kind not in shapes]
+        if more:
+            raise _UnsupportedError(f"it holds {more[0]}, which the first direction of layer 0 does not have")
+        for kind, needed in shapes.items():
+            gluon = f"{'lr'[direction]}{layer}_{kind}"
+            if kind.endswith("bias") and not biased:
+                sources[gluon] = None
+                continue
+            shape = _shape(arrays, kind, len(needed), tensors)
+            if shape != needed:
+                raise _UnsupportedError(
+                    f"{arrays[kind]} has the shape {shape}, where the other arrays call for {needed}"
+                )
+            sources[gluon] = arrays[kind]
+    return sources
+
+
+_GLUON_KIND = rf"(?P<kind>[ih]2h_(?:weight|bias)|{'|'.join(sorted(OWN_PARAMETERS))})"
+_FUSED = re.compile(rf"(?P<prefix>(?:.*[._:])?)(?P<side>[lr])(?P<layer>\d{{1,6}})_{_GLUON_KIND}", re.DOTALL)
+_STACKED = re.compile(rf"(?P<prefix>(?:.*\.)?)(?P<layer>\d{{1,6}})\.(?:(?P<side>[lr])_cell\.)?{_GLUON_KIND}", re.DOTALL)
+_CELL = re.compile(rf"(?P<prefix>(?:.*?[._:])??)(?:(?P<side>[lr])_cell\.)?{_GLUON_KIND}", re.DOTALL)
+_CHECKPOINT = re.compile(r"arg:|aux:")
+_UNFUSED = "_unfused."
+_LAYER = re.compile(r"(?:.*[._:])?(?:lstm|gru|rnn)\d+_|(?:.*\.)?", re.DOTALL)
+"""The prefixes that fused layers have unless the user gives them others."""
+_NAMED_AS_FUSED = "its arrays have the names of a fused layer, and it is run as one: cells with such names may differ"
+_NUMBERED = "the file does not say whether the cells in its list read each other's outputs: each is a network here"
+_DIRECTIONS = "l_cell and r_cell are taken for the directions of a BidirectionalCell, which concatenates their outputs"
+_CALLED = "the file does not say how the cell is called: the sequence is read from its beginning"
+_REVERSED = "r_cell reads the sequence from its end: give it in reverse order, in which the outputs come as well"
+_WRAPPED = "the cell around it may change its outputs: the file does not say whether it is a ResidualCell or another"
+
+
+def gluon_networks(tensors: Mapping[str, Tensor]) -> list[Found]:
+    """Every recurrent network among `tensors`, in their order."""
+    networks: dict[tuple[str, str], Layers] = {}
+    found: list[Found] = []
+    for source, tensor in tensors.items():
+        bare = _CHECKPOINT.sub("", source, count=1) if _CHECKPOINT.match(source) else source
+        for form, pattern in (("fused", _FUSED), ("stacked", _STACKED), ("cell", _CELL)):
+            match = pattern.fullmatch(bare)
+            if match is not None:
+                parts = match.groupdict()
+                place = int(parts.get("layer") or 0), int(parts["side"] == "r")
+                networks.setdefault((form, parts["prefix"]), {}).setdefault(place, {})[parts["kind"]] = source
+                break
+        if tensor.unreadable and bare.endswith("_parameters"):
+            # A vector of all weights of a layer, which `mxnet_params` could not split.
+            entry = Entry(_name(bare), dtype=tensor.dtype, supported=False, reason=tensor.unreadable)
+            found.append(Found(entry, {}))
+    for (form, prefix), layers in networks.items():
+        if form == "cell":
+            found.append(_cell(_name(prefix), layers, tensors))
+        elif form == "stacked" and not prefix.endswith(_UNFUSED):
+            found += _list(prefix, layers, tensors)
+        else:
+            found += _fused(form, prefix, layers, tensors)
+    return found
+
+
+def _name(prefix: str) -> str:
+    return prefix.rstrip("._:")
+
+
+def _fused(form: str, prefix: str, layers: Layers, tensors: Mapping[str, Tensor]) -> list[Found]:
+    """A fused layer, or cells that the user has named like its layers, where they cannot be one network."""
+    layer = _admitting(assemble(_name(prefix.removesuffix(_UNFUSED)), layers, tensors, without_bias=False))
+    if form == "stacked":
+        return [layer]
+    if not layer.entry.supported:
+        cells = _list(f"{prefix}l", layers, tensors)
+        kinds = {(cell.entry.cell, cell.entry.cells, cell.entry.hidden_size) for cell in cells}
+        if len(kinds) > 1 and all(cell.entry.supported for cell in cells):
+            return cells
+    return [_assuming(layer, () if _LAYER.fullmatch(prefix) else (_NAMED_AS_FUSED,))]
+
+
+def _list(prefix: str, layers: Layers, tensors: Mapping[str, Tensor]) -> list[Found]:
+    """Cells that have numbers, each by itself."""
+    numbers = sorted({layer for layer, _ in layers})
+    listed = (_NUMBERED,) if len(numbers) > 1 else ()
+    alone: list[Layers] = [
+        {(0, side): arrays for (layer, side), arrays in layers.items() if layer == number} for number in numbers
+    ]
+    return [_cell(f"{prefix}{n}", one, tensors, listed) for n, one in zip(numbers, alone, strict=True)]
+
+
+def _cell(name: str, layers: Layers, tensors: Mapping[str, Tensor], assumptions: tuple[str, ...] = ()) -> Found:
+    """A cell, or both of a BidirectionalCell; those of GRUCell and LSTMPCell alone have one set of activations."""
+    found = _admitting(assemble(name, layers, tensors, without_bias=False))
+    parts = name.split(".")
+    assumptions = (*assumptions, _REVERSED if "r_cell" in parts else _CALLED)
+    if parts[-1] == "base_cell":
+        assumptions = (*assumptions, _WRAPPED)
+    if found.entry.bidirectional:
+        assumptions = (*assumptions, _DIRECTIONS)
+    if found.entry.supported and found.entry.cell == "lstm" and found.entry.projection_size is None:
+        cells = ("lstm",)
+        found = replace(found, entry=replace(found.entry, cell=None, cells=cells, reason=ask_for_cell(cells)))
+    return _assuming(found, assumptions)
+
+
+def _admitting(found: Found) -> Found:
+    """The network as its cell, and as the others that have as many rows and the same names."""
+    if found.entry.cell is None or found.entry.projection_size is not None:
+        return found
+    cell = CELLS[found.entry.cell]
+    same_rows = cells_of_arrays(len(cell.recurrent_gates), cell.own_parameters)
+    return replace(found, entry=replace(found.entry, cells=same_rows)) if len(same_rows) > 1 else found
+
+
+def _assuming(found: Found, assumptions: tuple[str, ...]) -> Found:
+    return replace(found, entry=replace(found.entry, assumptions=assumptions)) if found.entry.supported else found
+
+
+_NAME = re.compile(
+    r"(?P<prefix>(?:.*[./_])?)(?P<kind>weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)"
+    r"(?:_l(?P<layer>\d{1,6})(?P<reverse>_reverse)?)?",
+    re.DOTALL,
+)
+_KINDS = {theirs: kind for kind, theirs in IN_PYTORCH.items()}
+_OTHER_CELLS = {
+    re.compile(pattern, re.DOTALL): reason
+    for pattern, reason in (
+        (
+            r"(?P<prefix>.*?)(?:_all_weight_values\.\d+\.param|_packed_weight_[ih]h)(?:\..*)?",
+            "it is quantized dynamically by torch.ao, which packs its weights: save the state_dict of the float model",
+        ),
+        (
+            r"(?P<prefix>(?:.*\.)?)layers\.\d+\.layer_[fb]w\.cell\.[ih]gates\..*",
+            "its arrays igates and hgates are those of torch.ao.nn.quantizable.LSTM: save those of torch.nn.LSTM",
+        ),
+        (
+            r"(?P<prefix>(?:.*[./_])?)input_linearity\.weight",
+            "its arrays are those of AllenNLP's LSTM, whose order of gates, projection and highway are not in the file",
+        ),
+        (
+            r"(?P<prefix>(?:.*[./_])?)w_hh",
+            "its arrays w_ih and w_hh are those of apex, and its cell is not in the file",
+        ),
+        (
+            r"(?P<prefix>(?:.*[./_])?)recurrent_kernel(?::0)?",
+            "its array recurrent_kernel is that of Keras or of Haste, whose order of gates is not in the file",
+        ),
+    )
+}
+_STATE_NAMES = (
+    r"(?:h|c|hx|cx|hidden|cell|state)_?0\w*|init(?:ial)?_?(?:h|c|hx|cx|hidden|cell|state)\w*|"
+    r"(?:h|c|hx|cx|hidden|cell|state)_?init(?:ial)?\w*"
+)
+_STATE = re.compile(_STATE_NAMES, re.IGNORECASE)
+_STATE_SUFFIX = re.compile(rf"(?:.*_)?(?:{_STATE_NAMES})", re.IGNORECASE)
+_NONLINEARITY, _CLASS = "nonlinearity", "class"
+_OWN_CLASS = re.compile(r"__torch__\.torch\.nn\.modules\.rnn\.(?:___torch_mangle_\d+\.)?(?:RNN|LSTM|GRU)(?:Cell)?")
+"""Classes of PyTorch's own recurrent modules in a TorchScript program."""
+_MOST_STATES, _MOST_CLAUSES, _LONGEST_STATE = 100, 4, 200
+_MORE_THAN_A_CELL = re.compile(
+    r"norm|(?:^|[._])(?:ln|bn|layer_?norm\w*)(?=[._\d]|$)|(?:^|[._])ln_|gamma|beta|alpha|peep|att(?:n|ention)|zone|gate|"
+    r"(?:^|[._])weight_(?:c|p)\w*",
+    re.IGNORECASE,
+)
+"""Names of arrays that change the computation of a cell."""
+
+
+@dataclass(frozen=True)
+class _Module:
+    """The prefix of the arrays of a recurrent module, whether it is a single cell, and the dict that holds them."""
+
+    prefix: str
+    cell: bool
+    scope: str
+
+    @property
+    def name(self) -> str:
+        return self.prefix.rstrip("._/")
+
+
+def torch_networks(
+    tensors: Mapping[str, Tensor], texts: Mapping[str, str] | None = None, taken: Collection[str] = ()
+) -> list[Found]:
+    """Every recurrent network among `tensors`, in their order.
+
+    `texts` are the activations that the file has of a module and the name of its class, by the prefix of the module and
+    _NONLINEARITY or _CLASS; `taken` are the names of other networks' arrays.
+    """
+    modules: dict[_Module, Layers] = {}
+    others: dict[str, Found] = {}
+    for source, tensor in tensors.items():
+        match = _NAME.fullmatch(source)
+        if match is not None:
+            parts = match.groupdict()
+            place = int(parts["layer"] or 0), int(parts["reverse"] is not None)
+            layers = modules.setdefault(_Module(parts["prefix"], parts["layer"] is None, tensor.scope), {})
+            layers.setdefault(place, {})[_KINDS[parts["kind"]]] = source
+            continue
+        for pattern, reason in _OTHER_CELLS.items():
+            if match := pattern.fullmatch(source):
+                entry = Entry(match["prefix"].rstrip("._/"), dtype=tensor.dtype, supported=False, reason=reason)
+                others.setdefault(match["prefix"], Found(entry, {}))
+    arrays = _Arrays({name: tensor for name, tensor in tensors.items() if name not in taken})
+    return [
+        _checked(module, assemble(module.name, layers, tensors, without_bias=True), arrays, texts or {})
+        for module, layers in modules.items()
+    ] + list(others.values())
+
+
+class _Arrays:
+    """The arrays of a file, found by the beginning of their names."""
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self.tensors = tensors
+        self._sorted = sorted(tensors)
+        # By the prefix of a module, which ends with the last separator in a name.
+        self._states: dict[str, list[str]] = {}
+        for name in tensors:
+            parent = _parent(name)
+            if len(name) - len(parent) <= _LONGEST_STATE and _STATE_SUFFIX.fullmatch(name[len(parent) :]):
+                self._states.setdefault(parent, []).append(name)
+
+    def below(self, prefix: str) -> Iterator[str]:
+        """The names that begin with `prefix`."""
+        for place in range(bisect_left(self._sorted, prefix), len(self._sorted)):
+            if not self._sorted[place].startswith(prefix):
+                return
+            yield self._sorted[place]
+
+    def states(self, prefix: str) -> list[str]:
+        """Names of arrays that may be learned initial states, in the module or dict that `prefix` begins with."""
+        return self._states.get(_parent(prefix), [])[:_MOST_STATES]
+
+
+def _parent(name: str) -> str:
+    return name[: max(name.rfind("."), name.rfind("/")) + 1]
+
+
+def _checked(module: _Module, found: Found, arrays: _Arrays, texts: Mapping[str, str]) -> Found:
+    """The network, or an unsupported one where its module holds more than a plain cell; its learned initial state."""
+    entry = found.entry
+    if not entry.supported:
+        return found
+    used = set(found.sources.values())
+    for name in arrays.below(module.prefix):
+        if name not in used and _changes_the_cell(module, name, arrays.tensors[name], entry):
+            reason = f"the file also holds {name}, which a plain cell does not have: its module may compute more"
+            return Found(replace(entry, supported=False, cells=(), reason=reason), {})
+    activation = texts.get(module.prefix + _NONLINEARITY)
+    if entry.cell is None and activation is not None:
+        if f"rnn_{activation}" not in RNN_CELLS:
+            reason = f'its activation is "{activation}", which no cell here has'
+            return Found(replace(entry, supported=False, cells=(), reason=reason), {})
+        entry = replace(entry, cell=f"rnn_{activation}", cells=(), reason="")
+    kind = texts.get(module.prefix + _CLASS)
+    if kind is not None and not _OWN_CLASS.fullmatch(kind):
+        clause = f"its class in the program is {kind}, whose code is not read: its cell is taken as PyTorch's"
+        entry = replace(entry, assumptions=(*entry.assumptions, clause))
+    assumptions = entry.assumptions + tuple(islice(_initial_states(module, found, arrays), _MOST_CLAUSES))
+    return replace(found, entry=replace(entry, assumptions=assumptions))
+
+
+def _changes_the_cell(module: _Module, name: str, tensor: Tensor, entry: Entry) -> bool:
+    """Whether an array of the module may be a part of its recurrence."""
+    rest = name[len(module.prefix) :]
+    if tensor.dtype == "object":
+        return False
+    if _STATE.fullmatch(rest) and _holds_units(tensor, entry):
+        return False
+    if tensor.scope != module.scope:
+        # A dict within the module's, such as an optimizer's state: its first key says whether it is a module.
+        return _MORE_THAN_A_CELL.search(rest.split(".")[0]) is not None
+    if module.prefix != module.scope and module.prefix[-1:] in "./":
+        return True
+    # Without a name of its own, the module shares its dict with any others.
+    if _NAME.fullmatch(name) or any(pattern.fullmatch(name) for pattern in _OTHER_CELLS):
+        return False
+    units = entry.hidden_size
+    gates = 1 if entry.cell is None else CELLS[entry.cell].gate_count
+    assert units is not None
+    if _MORE_THAN_A_CELL.search(rest):
+        return True
+    flat = 1 <= len(tensor.shape) <= 2
+    if flat and gates > 1 and tensor.shape[0] == gates * units:
+        return True
+    return module.cell and ("." in rest or (flat and tensor.shape[0] == units))
+
+
+def _initial_states(module: _Module, found: Found, arrays: _Arrays) -> Iterator[str]:
+    """A clause for each array of the module, or of the one around it, that may be a learned initial state."""
+    around = _parent(module.prefix.rstrip("./"))
+    for prefix in dict.fromkeys((module.prefix, around)):
+        for name in arrays.states(prefix):
+            tensor = arrays.tensors[name]
+            rest = name[len(prefix) :]
+            if name.startswith(prefix) and _STATE.fullmatch(rest) and _holds_units(tensor, found.entry):
+                yield (
+                    f'the file also holds "{name}" {tensor.shape}, which may be a learned initial state and is not used'
+                )
+
+
+def _holds_units(tensor: Tensor, entry: Entry) -> bool:
+    """Whether the shape is (H,), or begins with the layers and directions and ends in H."""
+    return 1 <= len(tensor.shape) <= 3 and tensor.shape[-1] == entry.hidden_size

@@ -1,0 +1,568 @@
+"""Readers of the input sequence: arrays, tables, sound, and texts with a vocabulary and an embedding.
+
+The shape of a sequence is known before any number is read, so that one without room is not read."""
+
+import csv
+import json
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core.config import Config
+from rnnviz.core.errors import ConfigError, InputError, check_regular
+from rnnviz.core.memory_budget import available_memory, readable
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.npz import DAMAGE, NpzFile, check_numeric
+from rnnviz.core.schema import LARGEST_SIZE, display_value, listed
+from rnnviz.core.sequence import SequenceSource, one_hot
+from rnnviz.core.words import plural
+from rnnviz.io.bounded_read import read_at, read_plain_text, reading
+from rnnviz.io.model_formats.formats import format_of
+from rnnviz.io.model_formats.load import room_for_file, within
+from rnnviz.io.model_formats.model_file import DTYPES, TensorFile
+
+
+def open_npy(path: Path) -> NDArray[np.generic]:
+    """The real numbers of an `.npy` file in their own type, mapped: none of them is read."""
+    check_regular(path)
+    try:
+        with reading(path):
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except InputError:
+        raise
+    except DAMAGE as error:
+        if "Object arrays" in str(error) or "Python objects" in str(error):
+            raise InputError(
+                f"{path} holds Python objects, which are never unpickled: it must hold numbers."
+            ) from error
+        raise InputError(f"{path} is not a valid .npy file: its content is not what numpy writes.") from error
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise InputError(f"{path} is not a valid .npy file: it is an archive of several arrays.")
+    check_numeric(array.dtype, str(path))
+    return array
+
+
+def read_csv(path: Path) -> FloatArray:
+    """(T, I): one row a time step, one column a feature; a first row of names is passed over."""
+    rows = list(read_rows(path))
+    named = bool(rows) and is_header(rows[0][1])
+    if len(rows) == named:
+        raise InputError(f"{path} contains no rows of numbers: a sequence needs at least one time step.")
+    width = len(rows[0][1])
+    for number, row in rows:
+        if len(row) != width:
+            raise InputError(
+                f"{path}, line {number} has {plural(len(row), 'value')}, but the first row has {width}: "
+                "all rows need the same number."
+            )
+    return np.array([[_number(cell, path, number) for cell in row] for number, row in rows[named:]])
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV file that hold anything, each with the number of its line."""
+    check_regular(path)
+    try:
+        with reading(path, "CSV", (csv.Error,)), path.open(encoding="utf-8-sig", newline="") as lines:
+            reader = csv.reader(lines)
+            yield from ((reader.line_num, row) for row in reader if row)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not a valid CSV file: byte {error.start} is not UTF-8 text.") from error
+
+
+def is_header(row: list[str]) -> bool:
+    """Whether a first row holds names: any field that is neither empty nor a number."""
+    return any(cell.strip() and not _is_number(cell) for cell in row)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _number(cell: str, path: Path, line: int) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        raise InputError(f"{path}, line {line}: {display_value(cell)} is not a number.") from None
+
+
+ENDINGS = (".npy", ".npz", ".csv", ".wav")
+_RUNS_INPUT = "input"
+"""The name of the sequence in the archive of a run, where it is time first."""
+
+
+def read_feature_names(path: Path) -> tuple[str, ...]:
+    """The feature names in the first row of a `.csv` sequence; empty if it has numbers, or for another format.
+
+    A name that occurs again gets a number, "open (2)", so that each names one feature; an empty one stays empty.
+    """
+    if path.suffix.lower() != ".csv":
+        return ()
+    for _, row in read_rows(path):
+        return _distinct([" ".join(cell.split()) for cell in row]) if is_header(row) else ()
+    return ()
+
+
+def read_labels(path: Path, timesteps: int) -> tuple[str, ...]:
+    """Names of time steps from a text file with a line for each; an empty line gives no name."""
+    text = read_plain_text(path)
+    # Not splitlines, which breaks at characters that a label may hold.
+    lines = text.removesuffix("\n").split("\n") if text else []
+    if len(lines) != timesteps:
+        has, needs = _count(len(lines), "line"), _count(timesteps, "timestep")
+        raise InputError(f"{path} has {has}, but the sequence has {needs}: it needs one line for each.")
+    return tuple(line.strip() for line in lines)
+
+
+def _distinct(names: list[str]) -> tuple[str, ...]:
+    """The names, with a number behind each that occurred before."""
+    taken, seen, found = set(names), set[str](), list[str]()
+    for name in names:
+        own, number = name, 2
+        while name and (own in seen or (own != name and own in taken)):
+            own = f"{name} ({number})"
+            number += 1
+        seen.add(own)
+        found.append(own)
+    return tuple(found)
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+@dataclass(frozen=True)
+class OpenSequence:
+    """`shape` is (T, N, I), and `read` gives the real numbers of that shape; it raises an InputError on damage."""
+
+    shape: tuple[int, int, int]
+    read: Callable[[], NDArray[np.generic]]
+
+
+def open_sequence(source: SequenceSource, features: int) -> OpenSequence:
+    """The sequence in the file `source.path`, for a network that reads `features` numbers at a time.
+
+    `.npy` and `.npz` hold (T, I) or an array of the axes `source.axes`, `.csv` a row for each timestep, `.wav` sound.
+    """
+    path = Path(source.path or "")
+    match path.suffix.lower():
+        case ".npy":
+            array = open_npy(path)
+            return _arranged(array.shape, lambda: array, source.axes, str(path))
+        case ".npz":
+            return _archived(path, source)
+        case ".csv":
+            table = read_csv(path)
+            return _arranged(table.shape, lambda: table, None, str(path))
+        case ".wav":
+            return _sound(path, source.frame, features)
+    raise InputError(
+        f'{path} has the ending "{path.suffix}": a sequence must be an {", ".join(ENDINGS[:-1])} or {ENDINGS[-1]} file.'
+    )
+
+
+def _arranged(
+    shape: tuple[int, ...], read: Callable[[], NDArray[np.generic]], axes: str | None, name: str
+) -> OpenSequence:
+    """An array of (T, I), or of three axes in the given order, as (T, N, I)."""
+    first = "(T, N, I)" if axes == "TNI" else "(N, T, I)"
+    if len(shape) not in (2, 3):
+        raise InputError(f"{name} has the shape {shape}: a sequence must have the shape (T, I) or {first}.")
+    if 0 in shape:
+        raise InputError(f"{name} has the shape {shape}: every size must be at least 1.")
+    if len(shape) == 2:
+        return OpenSequence((shape[0], 1, shape[1]), lambda: read()[:, np.newaxis, :])
+    if axes == "TNI":
+        return OpenSequence((shape[0], shape[1], shape[2]), read)
+    return OpenSequence((shape[1], shape[0], shape[2]), lambda: read().swapaxes(0, 1))
+
+
+def _archived(path: Path, source: SequenceSource) -> OpenSequence:
+    file = NpzFile(path)
+    names = list(file.headers)
+    of_a_run = {_RUNS_INPUT, "config"} <= set(names)
+    name, axes = source.array, source.axes
+    if name is None and of_a_run:
+        name = _RUNS_INPUT
+    elif name is None and len(names) == 1:
+        name = names[0]
+    if name is None:
+        raise ConfigError(
+            "sequence.array",
+            f"{path} holds {len(names)} arrays, and sequence.array must name one of them: {listed(names)}."
+            if names
+            else f"{path} contains no array.",
+        )
+    if name not in file.headers:
+        raise ConfigError(
+            "sequence.array",
+            f"{path} contains no array {display_value(name)}: sequence.array must be one of {listed(names)}.",
+        )
+    if of_a_run and name == _RUNS_INPUT:
+        if axes == "NTI":
+            raise ConfigError(
+                "sequence.axes",
+                f'sequence.axes = "NTI" is wrong for {path}: a run exports its input as (T, N, I), '
+                f'so it must be "TNI", or left out.',
+            )
+        axes = "TNI"
+    header = file.headers[name]
+    check_numeric(header.dtype, f"{name} in {path}")
+    return _arranged(header.shape, lambda: file.read(name), axes, f"{name} in {path}")
+
+
+def _sound(path: Path, frame: int | None, features: int) -> OpenSequence:
+    """Frames of this number of audio samples: feature s·C + c is sample s of channel c. Zeros fill the last one."""
+    sound = open_wav(path)
+    channels = sound.channels
+    if frame is None and features % channels:
+        raise ConfigError(
+            "sequence.frame",
+            f"{path} has {channels} channels, but network.input_size = {features} is not a multiple of {channels}: "
+            f"it must be sequence.frame times {channels}.",
+        )
+    length = frame or features // channels
+    timesteps = -(-sound.count // length)
+
+    def read() -> NDArray[np.generic]:
+        x = np.zeros((timesteps * length, channels), np.float64)
+        x[: sound.count] = sound.read()
+        return x.reshape(timesteps, 1, length * channels)
+
+    return OpenSequence((timesteps, 1, length * channels), read)
+
+
+_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+_FORMAT = struct.Struct("<HHIIHH")
+_SUBFORMAT = slice(24, 40)
+# The rest of the identifier whose first two bytes are the format.
+_GUID_REST = bytes.fromhex("000000001000800000aa00389b71")
+_LARGEST_FORMAT = 1 << 10
+_ENCODINGS = {(_PCM, bits) for bits in (8, 16, 24, 32)} | {(_FLOAT, bits) for bits in (32, 64)}
+
+
+@dataclass(frozen=True)
+class Sound:
+    """`count` samples of each of `channels`, all of which the file holds from byte `begin` on."""
+
+    path: Path
+    channels: int
+    count: int
+    encoding: int
+    bits: int
+    begin: int
+
+    def read(self) -> FloatArray:
+        """(S, C): integers scaled to [-1, 1), so that the most negative one is -1; floats as they are."""
+        size = self.count * self.channels * self.bits // 8
+        content = read_at(self.path, self.begin, size, ".wav", "its samples")
+        return self._numbers(content).reshape(self.count, self.channels)
+
+    def _numbers(self, content: bytes | bytearray) -> FloatArray:
+        if self.encoding == _FLOAT:
+            return np.frombuffer(content, f"<f{self.bits // 8}")
+        if self.bits == 8:
+            # The only ones without a sign: silence is 128.
+            return (np.frombuffer(content, np.uint8) - 128.0) / 128.0
+        if self.bits == 24:
+            wide = np.zeros((len(content) // 3, 4), np.uint8)
+            wide[:, 1:] = np.frombuffer(content, np.uint8).reshape(-1, 3)
+            return np.asarray(wide.view("<i4")[:, 0] / 2.0**31)
+        return np.asarray(np.frombuffer(content, f"<i{self.bits // 8}") / 2.0 ** (self.bits - 1))
+
+
+def open_wav(path: Path) -> Sound:
+    """The sound in a `.wav` file, from its headers alone."""
+    check_regular(path)
+    with reading(path, ".wav", (ValueError,)), path.open("rb") as file:
+        return _Chunks(path, file).sound()
+
+
+class _Chunks:
+    """The parts of a file, each of which begins with four letters and its length."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self._path, self._file = path, file
+        self._end = file.seek(0, 2)
+        file.seek(0)
+
+    def sound(self) -> Sound:
+        head = self._file.read(12)
+        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            raise ValueError("it has no RIFF header")
+        described: tuple[int, int, int] | None = None
+        while len(header := self._file.read(8)) == 8:
+            name, size = header[:4], int.from_bytes(header[4:], "little")
+            begin = self._file.tell()
+            if begin + size > self._end:
+                letters, left = ascii(name.decode("latin-1")), self._end - begin
+                raise ValueError(f"its {letters} should have {size:,} bytes, and {left:,} are left")
+            if name == b"fmt ":
+                described = self._described(self._file.read(min(size, _LARGEST_FORMAT)))
+            elif name == b"data":
+                if described is None:
+                    raise ValueError("its samples come before their description")
+                return self._with_samples(begin, size, *described)
+            # Each begins at an even place.
+            self._file.seek(begin + size + size % 2)
+        raise ValueError("it has no samples")
+
+    def _described(self, content: bytes) -> tuple[int, int, int]:
+        """Channels, encoding and bits of a sample."""
+        if len(content) < _FORMAT.size:
+            raise ValueError("the description of its samples is too short")
+        encoding, channels, _, _, block, bits = _FORMAT.unpack_from(content)
+        if encoding == _EXTENSIBLE:
+            identifier = content[_SUBFORMAT]
+            encoding = int.from_bytes(identifier[:2], "little") if identifier[2:] == _GUID_REST else encoding
+        if (encoding, bits) not in _ENCODINGS:
+            raise InputError(
+                f"{self._path} holds samples of {bits} bits in the encoding {encoding:#06x}: they must be integers "
+                f"of 8, 16, 24 or 32 bits, or floats of 32 or 64."
+            )
+        if channels < 1 or block != channels * bits // 8:
+            raise ValueError(f"{channels} channels of {bits} bits do not make {block} bytes")
+        return channels, encoding, bits
+
+    def _with_samples(self, begin: int, size: int, channels: int, encoding: int, bits: int) -> Sound:
+        count, rest = divmod(size, channels * bits // 8)
+        if rest:
+            raise ValueError(f"its samples end within one of them, {rest} bytes after the last whole one")
+        if not count:
+            raise InputError(f"{self._path} contains no samples: a sequence needs at least one.")
+        return Sound(self._path, channels, count, encoding, bits, begin)
+
+
+_COPIES = 3
+"""The copies of a matrix in memory while it is read: bytes, numbers, and widened numbers."""
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """The matrix `name` of `shape` (V, I); `read` gives it, and raises an InputError on damage."""
+
+    name: str
+    shape: tuple[int, int]
+    read: Callable[[], NDArray[np.generic]]
+
+
+def open_embedding(path: Path, name: str | None) -> Embedding:
+    """The matrix `name` in an `.npz` or a model file, or the only array in one or in an `.npy` file."""
+    if path.suffix.lower() == ".npy":
+        array = open_npy(path)
+        shape = _checked(array.shape, array.dtype.name, str(path))
+        return Embedding(path.name, shape, lambda: array)
+    room = room_for_file(path)
+    with within(path, room):
+        file = format_of(path).open_tensors(path)
+    chosen = _choose(file, name, path)
+    tensor = file.tensors[chosen]
+    shape = _checked(tensor.shape, tensor.dtype, f"{chosen} in {path}")
+
+    def read() -> NDArray[np.generic]:
+        with within(path, room + _COPIES * 8 * prod(shape)):
+            return file.read(chosen)
+
+    return Embedding(chosen, shape, read)
+
+
+def _choose(file: TensorFile, name: str | None, path: Path) -> str:
+    if name is None and len(file.tensors) == 1:
+        return next(iter(file.tensors))
+    if name is not None and name in file.tensors:
+        return name
+    matrices = [each for each, tensor in file.tensors.items() if len(tensor.shape) == 2 and tensor.dtype in DTYPES]
+    if not matrices:
+        raise InputError(f"{path} contains no matrix of floats, which an embedding is.")
+    if name is None:
+        raise InputError(
+            f"{path} holds {len(file.tensors)} arrays, and sequence.embedding must name one of them: "
+            f"{listed(matrices)}."
+        )
+    raise InputError(
+        f"{path} contains no array {display_value(name)}: sequence.embedding must be one of {listed(matrices)}."
+    )
+
+
+def _checked(shape: tuple[int, ...], dtype: str, name: str) -> tuple[int, int]:
+    if len(shape) != 2 or 0 in shape:
+        raise InputError(
+            f"{name} has the shape {shape}: an embedding must have the shape (V, I), a row for each token."
+        )
+    if dtype not in DTYPES:
+        raise InputError(f"{name} holds values of the type {dtype}: an embedding must be one of {', '.join(DTYPES)}.")
+    needed, there_is = _COPIES * 8 * prod(shape), available_memory()
+    if there_is is not None and needed > there_is:
+        raise InputError(
+            f"{name} of the shape {shape} takes {readable(needed)} to read, but there are {readable(there_is)}."
+        )
+    return shape[0], shape[1]
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The index of each token; no two tokens share one."""
+
+    path: Path
+    places: Mapping[str, int]
+
+    @property
+    def size(self) -> int:
+        """One more than the largest index."""
+        return max(self.places.values()) + 1
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The tokens by index, empty where an index has none."""
+        tokens = [""] * self.size
+        for token, place in self.places.items():
+            tokens[place] = token
+        return tuple(tokens)
+
+    def indices(self, symbols: Sequence[str], unknown: str | None) -> NDArray[np.intp]:
+        """(T,): the index of each symbol of a text, or that of the token `unknown` where it has none."""
+        if unknown is not None and unknown not in self.places:
+            raise ConfigError(
+                "sequence.unknown",
+                f"sequence.unknown = {display_value(unknown)} is not allowed: {self.path} does not hold it.",
+            )
+        found = np.empty(len(symbols), np.intp)
+        for timestep, symbol in enumerate(symbols):
+            place = self.places.get(symbol if unknown is None or symbol in self.places else unknown)
+            if place is None:
+                raise ConfigError(
+                    "sequence.text",
+                    f"sequence.text has {display_value(symbol)} at t = {timestep}, which {self.path} lacks: "
+                    f"set sequence.unknown to a token that replaces it.",
+                )
+            found[timestep] = place
+        return found
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    """The vocabulary in a `.json` file of {token: index}, or in a text file with a token in each line, from index 0.
+
+    White space belongs to a token, but for the end of its line.
+    """
+    text = read_plain_text(path)
+    places = _from_json(text, path) if path.suffix.lower() == ".json" else _from_lines(text, path)
+    if not places:
+        raise InputError(f"{path} contains no token: a vocabulary needs at least one.")
+    return Vocabulary(path, places)
+
+
+def _from_lines(text: str, path: Path) -> dict[str, int]:
+    places: dict[str, int] = {}
+    # Not splitlines, which breaks at characters that a token may be.
+    lines = text.removesuffix("\n").split("\n") if text else []
+    for place, token in enumerate(lines):
+        if not token:
+            raise InputError(f"{path}, line {place + 1} is empty: each line must hold a token.")
+        if token in places:
+            raise InputError(
+                f"{path} holds {display_value(token)} twice, in lines {places[token] + 1} and {place + 1}."
+            )
+        places[token] = place
+    return places
+
+
+def _from_json(text: str, path: Path) -> dict[str, int]:
+    def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in members:
+                raise InputError(f"{path} holds {display_value(name)} twice.")
+            members[name] = value
+        return members
+
+    try:
+        places = json.loads(text, object_pairs_hook=distinct)
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not a valid JSON file: {str(error).rstrip('.')}.") from error
+    if not isinstance(places, dict):
+        raise InputError(f"{path} is not a vocabulary: it must hold {{token: index}}.")
+    owners: dict[int, str] = {}
+    for token, place in places.items():
+        if not isinstance(place, int) or isinstance(place, bool) or not 0 <= place <= LARGEST_SIZE:
+            raise InputError(
+                f"{path} gives {display_value(token)} the index {display_value(place)}: it must be a whole "
+                "number of at least 0."
+            )
+        if place in owners:
+            raise InputError(
+                f"{path} gives {display_value(owners[place])} and {display_value(token)} the same index, {place}."
+            )
+        owners[place] = token
+    return places
+
+
+@dataclass(frozen=True)
+class OpenText(OpenSequence):
+    """A text as a sequence, one symbol a time step; `features` are the tokens, if the input is one-hot."""
+
+    features: Sequence[str]
+
+
+def open_text(config: Config) -> OpenText:
+    """The text of a config that names a vocabulary: a single one in each row, or rows of the embedding."""
+    source = config.sequence
+    path = Path(source.vocabulary or "")
+    with key_errors("sequence.vocabulary"):
+        vocabulary = read_vocabulary(path)
+    indices = vocabulary.indices(source.symbols, source.unknown)
+    if source.embedded:
+        return _rows(indices, vocabulary, config)
+    size = vocabulary.size
+    if size != len(vocabulary.places):
+        raise ConfigError(
+            "sequence.vocabulary",
+            f"{path} has {len(vocabulary.places):,} tokens and the index {size - 1:,}: without an embedding "
+            f"each index up to the largest must have its token.",
+        )
+    return OpenText((len(indices), 1, size), lambda: one_hot(indices, size, config.network.dtype), vocabulary.tokens)
+
+
+def _rows(indices: NDArray[np.intp], vocabulary: Vocabulary, config: Config) -> OpenText:
+    source = config.sequence
+    key = "sequence.embedding" if source.embedding_path is None else "sequence.embedding_path"
+    path = Path(source.embedding_path or config.parameters.path or "")
+    with key_errors(key):
+        embedding = open_embedding(path, source.embedding)
+    rows, features = embedding.shape
+    if vocabulary.size > rows:
+        raise ConfigError(
+            "sequence.vocabulary",
+            f"{vocabulary.path} has the index {vocabulary.size - 1:,}, but {embedding.name} has the shape "
+            f"{embedding.shape}: it must have a row for each index.",
+        )
+
+    def read() -> NDArray[np.generic]:
+        with key_errors(key):
+            return embedding.read()[indices][:, np.newaxis]
+
+    return OpenText((len(indices), 1, features), read, ())
+
+
+@contextmanager
+def key_errors(key: str, path: Path | None = None) -> Iterator[None]:
+    """Raise an InputError as the ConfigError of a key, with the file's path in the sentence."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except InputError as error:
+        named = path is None or str(path) in str(error)
+        raise ConfigError(key, str(error) if named else f"{path}: {error}") from error

@@ -1,1 +1,0 @@
-"""Readers of the input sequence, its names and the initial state."""
