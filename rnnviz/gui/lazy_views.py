@@ -30,11 +30,11 @@ _MODULES = (
     "arithmetic.view",
     "units_plot",
     "error_plot",
-    "checks_table",
+    "checks",
     "mismatch_list",
-    "audit_table",
+    "audit",
     "error_histogram",
-    "known_bugs_view",
+    "known_bugs",
     "stdout_view",
 )
 EAGER = frozenset({"Checks", "Audit", OUTPUT})
@@ -126,7 +126,7 @@ class LazyViews(QObject):
         return ErrorPlot()
 
     def _checks(self) -> ResultView:
-        from rnnviz.gui.views.checks_table import ChecksTable
+        from rnnviz.gui.views.checks import ChecksTable
 
         view = ChecksTable()
         view.title_changed.connect(partial(self._main_layout.set_tab_text, view.title))
@@ -138,7 +138,7 @@ class LazyViews(QObject):
         return MismatchList()
 
     def _audit(self) -> ResultView:
-        from rnnviz.gui.views.audit_table import AuditTable
+        from rnnviz.gui.views.audit import AuditTable
 
         view = AuditTable()
         view.title_changed.connect(partial(self._main_layout.set_tab_text, view.title))
@@ -150,7 +150,7 @@ class LazyViews(QObject):
         return ErrorHistogram()
 
     def _known_bugs(self) -> ResultView:
-        from rnnviz.gui.views.known_bugs_view import KnownBugsView
+        from rnnviz.gui.views.known_bugs import KnownBugsView
 
         view = KnownBugsView()
         view.bug_requested.connect(self._compute_bug)

@@ -25,7 +25,7 @@ from rnnviz.engines.user_code.user_step import OwnRecurrence, RecurrenceError
 from rnnviz.gui.commands.recent_files import RecentFiles
 from rnnviz.gui.settings import MOTION_CHOICES, THEME_CHOICES, Settings
 from rnnviz.gui.splitter_state import divide_as
-from rnnviz.gui.views.column_menu import ColumnMenuButton
+from rnnviz.gui.views.vector_table import ColumnMenuButton
 from rnnviz.io.bounded_read import limited_memory
 from rnnviz.io.config_toml import dump_config, load_config, parse_config
 from rnnviz.io.inputs import load_inputs, read_state

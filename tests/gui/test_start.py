@@ -27,7 +27,7 @@ HEAVY = (
     "platformdirs",
     "psutil",
     "pyqtgraph",
-    "rnnviz.gui.views.checks_table",
+    "rnnviz.gui.views.checks",
     "rnnviz.gui.views.mismatch_list",
     "rnnviz.gui.views.unrolled.view",
     "rnnviz.execution.supervisor",

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.cell_painter import blend
+from rnnviz.gui.views.table import blend
 from rnnviz.gui.views.unrolled.colormap import on
 from rnnviz.sweeps.results import COMPUTED_PLACES, NO_ROW, ROW_MARKS, ROW_VERDICTS, WAITING, Cells, ColorRange
 

@@ -12,7 +12,7 @@ from rnnviz.gui.sweep.table_model import SweepModel
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.elided_label import ElidedLabel
-from rnnviz.gui.views.number_table import NumberTable
+from rnnviz.gui.views.table import NumberTable
 from rnnviz.sweeps.results import SweepFigures, SweepRow, SweepTable, called, counted
 
 _REFRESH_MS = 150
@@ -41,8 +41,7 @@ class SweepWindow(QWidget):
         self.stop_action.triggered.connect(self.stop_requested)
         self.save_action.triggered.connect(self.save_requested)
         self.model = SweepModel()
-        self.table = NumberTable()
-        self.table.setModel(self.model)
+        self.table = NumberTable(self.model)
         self.table.setAccessibleName("Rows of the sweep; Enter opens the run of a row")
         self.table.setSortingEnabled(True)
         self.table.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)

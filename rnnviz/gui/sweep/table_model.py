@@ -11,8 +11,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.cell_painter import TableCell
-from rnnviz.gui.views.number_table import FULL_ROLE, AnyIndex
+from rnnviz.gui.views.table import FULL_ROLE, AnyIndex, TableCell
 from rnnviz.sweeps.results import (
     QUANTITIES,
     ROW_MARKS,

@@ -6,8 +6,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPen
 
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.cell_painter import blend
 from rnnviz.gui.views.curve import Curve, cosmetic_pen
+from rnnviz.gui.views.table import blend
 from rnnviz.gui.views.time_plot import TimePlot
 from rnnviz.quantities.plot_series import Outline
 

@@ -1,16 +1,21 @@
 """Table of mismatches that can be sorted and filtered."""
 
+from collections.abc import Callable
+
+import numpy as np
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
 from rnnviz.core import number_format
+from rnnviz.core.engine_spec import display_name
+from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.elided_label import ElidedLabel
-from rnnviz.gui.views.mismatch_model import MismatchModel
-from rnnviz.gui.views.number_table import NumberTable
+from rnnviz.gui.views.table import NumberTable
+from rnnviz.gui.views.table_model import Column, TableModel
 from rnnviz.text.verdict_details import arrays
 from rnnviz.verify.mismatches import MismatchRows, mismatch_rows
 from rnnviz.verify.result import RunResult
@@ -36,9 +41,8 @@ class MismatchList(ResultView):
         self.directions = _filter("Only this direction", "Lists the mismatches of one direction or of both.")
         self.layers.currentIndexChanged.connect(self._gather)
         self.directions.currentIndexChanged.connect(self._gather)
-        self.model = MismatchModel()
-        self.table = NumberTable()
-        self.table.setModel(self.model)
+        self.model = TableModel()
+        self.table = NumberTable(self.model)
         self.table.setAccessibleName("Mismatches")
         header = self.table.horizontalHeader()
         header.setSectionsClickable(True)
@@ -74,6 +78,11 @@ class MismatchList(ResultView):
         """The text above the table."""
         return self._description.text()
 
+    def location(self, row: int) -> Location:
+        """Location of the mismatch in a row of the table."""
+        assert self._rows is not None, "an empty table has no rows"
+        return self._rows.location(self.model.row(row))
+
     def copy_text(self) -> str:
         """The selected rows, or all rows."""
         return self.table.copy_text() if self._rows is not None and len(self._rows) else ""
@@ -88,14 +97,14 @@ class MismatchList(ResultView):
         self.title_changed.emit(self.tab_text)
 
     def show_location(self, location: Location) -> None:
-        row = self.model.row_of(location)
+        number = None if self._rows is None else self._rows.row_of(location)
         self._following = True
         try:
-            if row is None:
+            if number is None:
                 self.table.clearSelection()
                 self.table.setCurrentIndex(QModelIndex())
             else:
-                index = self.model.index(row, 0)
+                index = self.model.index(self.model.place_of(number), 0)
                 flags = QItemSelectionModel.SelectionFlag
                 self.table.selectionModel().setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
                 self.table.scrollTo(index)
@@ -136,15 +145,15 @@ class MismatchList(ResultView):
             else "\n".join((f"No value of {self._candidate} is outside the tolerance.", *others))
         )
         if result is None or rows is None:
-            self.model.show_rows(None, "reference", "candidate")
+            self.model.show_rows(())
             return
-        self.model.show_rows(rows, result.reference.engine, str(self._candidate))
+        self.model.show_rows(range(len(rows)), _columns(rows, result.reference.engine, str(self._candidate)))
         shown = f"{number_format.count(len(rows))} mismatches"
         if len(rows) < rows.total:
             shown = f"The first {number_format.count(len(rows))} of {number_format.count(rows.total)} mismatches"
         shown = f"{shown}, in the order of computation; click a heading to sort them."
         self._description.setText("  ".join((shown, *others)))
-        self.table.fit_columns(self.model.widest(), growing=(5, 6, 7, 8, 9))
+        self.table.fit()
 
     def _total(self) -> int:
         if self._result is None or self._candidate is None:
@@ -152,11 +161,59 @@ class MismatchList(ResultView):
         return self._result.comparison(self._candidate).mismatched
 
     def _on_activated(self, index: QModelIndex) -> None:
-        self.explanation_requested.emit(self.model.location(index.row()))
+        self.explanation_requested.emit(self.location(index.row()))
 
     def _on_row(self, current: QModelIndex, _previous: QModelIndex) -> None:
         if current.isValid() and not self._following:
-            self.location_requested.emit(self.model.location(current.row()))
+            self.location_requested.emit(self.location(current.row()))
+
+
+def _columns(rows: MismatchRows, reference: str, candidate: str) -> tuple[Column, ...]:
+    """Columns of mismatches, whose rows are their indices in `rows`."""
+
+    def whole(title: str, axis: int) -> Column:
+        where = rows.where[:, axis]
+        widest = _padded(title, str(int(where.max(initial=0))))
+        return Column(title, lambda row: str(int(where[row])), number=True, keys=lambda: where, widest=widest)
+
+    def number(title: str, values: FloatArray, text: Callable[[float], str], sample: str) -> Column:
+        return Column(
+            title,
+            lambda row: text(values[row]),
+            lambda row: number_format.full(values[row]),
+            number=True,
+            keys=lambda: np.where(np.isnan(values), np.inf, values),
+            widest=_padded(title, sample),
+            grows=True,
+        )
+
+    def direction(row: int) -> str:
+        return DIRECTIONS[rows.location(row).backward]
+
+    return (
+        whole("layer", 0),
+        Column("direction", direction, keys=lambda: rows.where[:, 1], widest=_padded("direction", "")),
+        whole("t", 2),
+        whole("sample", 3),
+        whole("unit", 4),
+        number(display_name(reference), rows.reference, number_format.short, "-0.000"),
+        number(display_name(candidate), rows.candidate, number_format.short, "-0.000"),
+        number("difference", rows.error, number_format.error, "1.2e-10"),
+        number("error ratio", rows.error_ratio, number_format.error, "1.2e-10"),
+        Column(
+            "ulp",
+            lambda row: number_format.ulp(int(rows.ulp[row])),
+            lambda row: str(int(rows.ulp[row])),
+            number=True,
+            keys=lambda: rows.ulp,
+            widest=_padded("ulp", "100,000"),
+            grows=True,
+        ),
+    )
+
+
+def _padded(title: str, sample: str) -> str:
+    return max(title, sample, key=len) + "00"
 
 
 def _filter(name: str, why: str) -> QComboBox:

@@ -15,10 +15,10 @@ from rnnviz.gui.theme.elided_combo import ElidedComboBox
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.elided_label import ElidedLabel
-from rnnviz.gui.views.number_table import AnyIndex
 from rnnviz.gui.views.output_map_chart import OutputMapChart
 from rnnviz.gui.views.output_map_painter import OutputMapPainter
 from rnnviz.gui.views.output_map_rows import LaneRow, OutputMapRows
+from rnnviz.gui.views.table import AnyIndex
 from rnnviz.quantities.traversal import Region, vector_region
 from rnnviz.quantities.vectors import MapPart
 from rnnviz.verify.result import RunResult

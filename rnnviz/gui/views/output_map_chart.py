@@ -11,7 +11,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.core.words import wrapped
 from rnnviz.gui.naming import named
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.cell_painter import blend
+from rnnviz.gui.views.table import blend
 from rnnviz.quantities.traversal import Region, is_highlighted
 from rnnviz.quantities.vectors import MapPart, MapRow, lane_label, lane_number, map_rows, nearest_part
 from rnnviz.verify.result import RunResult

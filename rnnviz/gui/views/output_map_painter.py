@@ -10,9 +10,8 @@ from rnnviz.core import number_format
 from rnnviz.gui.naming import named
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.cell_painter import MARK_SIZE, blend
-from rnnviz.gui.views.number_table import AnyIndex
 from rnnviz.gui.views.output_map_rows import NOT_AVAILABLE, LaneRow, OutputMapRows, PlaceRow
+from rnnviz.gui.views.table import MARK_SIZE, AnyIndex, blend
 
 _MARGIN = 8
 _BAND = 12

@@ -1,25 +1,30 @@
 """View of the selected vector: the values of every engine, and the inputs of the time step."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker, Qt
+import numpy as np
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPoint, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QTabBar, QToolButton, QVBoxLayout, QWidget
 
-from rnnviz.core.axis_labels import timestep_in_words
+from rnnviz.cells import CellSpec
+from rnnviz.core import number_format
+from rnnviz.core.axis_labels import shortened, timestep_in_words, visible
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.indexing import initial_text, input_text, lane_text, passage_text
 from rnnviz.core.trace_index import Location
+from rnnviz.core.words import wrapped
 from rnnviz.explain.provenance import CellPlace, InitialPlace, InputPlace, Place, quantity_place
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.column_menu import ColumnMenuButton
 from rnnviz.gui.views.elided_label import ElidedLabel
-from rnnviz.gui.views.highlight_table import HighlightTable
-from rnnviz.gui.views.vector_model import VectorModel
-from rnnviz.quantities.gate_lanes import GateVectors
+from rnnviz.gui.views.table import NumberTable
+from rnnviz.gui.views.table_model import PLAIN, Column, Look, Looks, TableModel, plain
+from rnnviz.quantities.gate_lanes import GateVector, GateVectors
+from rnnviz.quantities.gates import Choice, Quantity, per_unit_choices
 from rnnviz.quantities.traversal import Region, highlighted_rows
-from rnnviz.quantities.vectors import VectorKind, kinds_at, vector_at
+from rnnviz.quantities.vectors import Difference, Vector, VectorKind, kinds_at, vector_at
 from rnnviz.verify.result import RunResult
 
 _TABS: dict[VectorKind, tuple[str, str]] = {
@@ -34,8 +39,16 @@ _TAB = "tab "
 """Prefix of a vector's name in the saved state."""
 
 _MARGIN = 6
-_SHORT_NAME = 14
+_SHORT_LABEL = 14
 """Characters of a time step's label that leave room for the rest of the heading."""
+_SHORT_NAME = 12
+"""Characters of a component's name that fit into its column."""
+_NUMBER = "-0.000"
+_MUTED, _MISMATCH = Look("muted"), Look("wrong", bold=True)
+_MISMATCHED_UNIT = Look("wrong", bold=True, icon="cross", note="mismatch")
+
+COLUMN_SETTING = "vector-columns"
+"""Key of the stored columns."""
 
 
 class VectorTable(ResultView):
@@ -54,6 +67,9 @@ class VectorTable(ResultView):
         self._following = False
         self._fitted: list[str] = []
         self._gates: GateVectors | None = None
+        self._vector: Vector | None = None
+        self._added: tuple[Choice, ...] = ()
+        self._longest = _NUMBER
         self._highlighted: Sequence[Region] = ()
 
         self._heading = ElidedLabel("No hidden state yet", bold=True, selectable=True)
@@ -67,9 +83,8 @@ class VectorTable(ResultView):
         self._tabs.setExpanding(False)
         self._tabs.setUsesScrollButtons(False)
         self._tabs.currentChanged.connect(self._on_tab)
-        self.model = VectorModel()
-        self.table = HighlightTable()
-        self.table.setModel(self.model)
+        self.model = TableModel(tip=self._row_tip)
+        self.table = NumberTable(self.model)
         self.table.setAccessibleName(self.title)
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
         self.table.activated.connect(self._on_activated)
@@ -135,6 +150,8 @@ class VectorTable(ResultView):
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         if result is not self._result:
             self._gates = None if result is None else GateVectors(result)
+            # It only grows, so that no column moves with the selection.
+            self._longest = _NUMBER
         self._result, self._candidate = result, candidate
         for widget in (self._passage, self._tabs, self.table, self.columns):
             widget.setVisible(result is not None)
@@ -173,24 +190,32 @@ class VectorTable(ResultView):
         result = self._result
         if result is None:
             self._heading.setText("No hidden state yet")
-            self.model.show_vector(None, "unit", ("", ""))
+            self.model.show_rows(())
             return
         network, where = result.inputs.network, self._location
         self._show_kinds(kinds_at(result, where))
         lane = lane_text(network, where).capitalize()
         names = result.inputs.names
-        self._heading.setText(f"{lane}, {timestep_in_words(names, where.timestep, _SHORT_NAME)}, sample {where.sample}")
+        self._heading.setText(
+            f"{lane}, {timestep_in_words(names, where.timestep, _SHORT_LABEL)}, sample {where.sample}"
+        )
         self._show_passage(result)
         reads_x = self._kind == "input" and where.layer == 0
         component = "feature" if reads_x else "unit"
-        vector = vector_at(result, self._candidate, where, self._kind)
-        self._following = True
-        self.model.show_vector(
-            vector, component, (result.reference.engine, self._candidate or ""), names.features if reads_x else ()
-        )
+        vector = self._vector = vector_at(result, self._candidate, where, self._kind)
         beside = self._kind == "hidden" and self._gates is not None
-        added = self.columns.chosen if beside else ()
-        self.model.show_gates(self._gates.at(where) if added and self._gates is not None else None, added)
+        self._added = self.columns.chosen if beside else ()
+        reference = result.reference.engine
+        gates = self._gates.at(where) if self._added and self._gates is not None else None
+        added = [] if gates is None else [_gate_column(choice, gates, reference) for choice in self._added]
+        self._longest = max(self._longest, _longest_number(vector), key=len)
+        features = result.inputs.names.features if reads_x else ()
+        self._following = True
+        self.model.show_rows(
+            range(len(vector)),
+            _columns(vector, component, (reference, self._candidate or ""), features, added, self._longest),
+            keep=True,
+        )
         self.columns.setEnabled(beside)
         if self.model.widest() != self._fitted:
             self._fit_columns()
@@ -254,7 +279,7 @@ class VectorTable(ResultView):
         self.table.scrollTo(index)
 
     def _on_tab(self, index: int) -> None:
-        self._kind = self._kinds[index]
+        self._kind, self._longest = self._kinds[index], _NUMBER
         self._refresh()
         self._fit_columns()
 
@@ -273,7 +298,7 @@ class VectorTable(ResultView):
         where, row = self._location, index.row()
         match self._kind:
             case "hidden":
-                place: Place = quantity_place(where.moved(unit=row), self.model.quantity_of(index.column()))
+                place: Place = quantity_place(where.moved(unit=row), self._quantity_of(index.column()))
             case "cell":
                 place = CellPlace(where.moved(unit=row))
             case "h0" | "c0":
@@ -288,6 +313,19 @@ class VectorTable(ResultView):
                     self.location_requested.emit(place)
         self.explanation_requested.emit(place)
 
+    def _quantity_of(self, column: int) -> Quantity:
+        """Quantity of a column: a gate's name, or "value"."""
+        place = column - (self.model.columnCount() - len(self._added))
+        return self._added[place].name if place >= 0 else "value"
+
+    def _row_tip(self, row: int) -> str:
+        """Tooltip of a row with all numbers in full precision."""
+        difference = None if self._vector is None else self._vector.difference
+        if difference is None:
+            return self.model.described(row)
+        state = "mismatch" if difference.mismatched[row] else "within the tolerance"
+        return f"{self.model.described(row)}\nerror ratio: {number_format.error(difference.error_ratio[row])} ({state})"
+
     def _on_stepped(self, by: int) -> None:
         if self._result is not None:
             self.location_requested.emit(
@@ -296,4 +334,177 @@ class VectorTable(ResultView):
 
     def _fit_columns(self) -> None:
         self._fitted = self.model.widest()
-        self.table.fit_columns(self._fitted, tuple(range(1, self.model.columnCount())))
+        self.table.fit()
+
+
+def _columns(
+    vector: Vector, unit: str, compared: tuple[str, str], names: Sequence[str], gates: Sequence[Column], longest: str
+) -> list[Column]:
+    """Columns of a vector, whose rows are its indices: name, value of each engine, difference, `gates`.
+
+    `unit` names the components, and `names` optionally each of them. `compared` is the reference and the candidate.
+    `longest` is as wide as any value.
+    """
+    reference, candidate = compared
+    difference = vector.difference
+
+    def named(row: int, most: int | None = None) -> str:
+        name = visible(names[row]) if row < len(names) else ""
+        return f"{row} {name if most is None else shortened(name, most)}".rstrip()
+
+    def marked(look: Look, otherwise: Look = PLAIN) -> Looks:
+        return lambda row: look if difference is not None and difference.mismatched[row] else otherwise
+
+    # The mark takes the room of two digits and a half. A long name is cut short where it must be, never a number.
+    widest_row = f"000{len(vector) - 1} " + "0" * min(max(map(len, names), default=0), _SHORT_NAME)
+    columns = [
+        Column(
+            unit,
+            lambda row: named(row, _SHORT_NAME),
+            named,
+            right=True,
+            look=marked(_MISMATCHED_UNIT, _MUTED),
+            why=f"Index of the {unit}, from 0.",
+            widest=max(unit, widest_row.rstrip(), key=len),
+        )
+    ]
+    for place, (engine, values) in enumerate(vector.columns):
+        # Only the candidate's value is marked: the reference's and those of other engines are not compared.
+        look = marked(_MISMATCH if place == 1 else PLAIN)
+        title, why = display_name(engine), f"Values of {engine}."
+        columns.append(_value_column(title, engine, why, values.__getitem__, longest, look))
+    if difference is not None:
+        columns += _difference_columns(difference, reference, candidate, marked(_MISMATCH))
+    return [*columns, *gates]
+
+
+def _value_column(
+    title: str, heading: str, why: str, value: Callable[[int], number_format.Number], widest: str, look: Looks = plain
+) -> Column:
+    return Column(
+        title,
+        lambda row: number_format.short(value(row)),
+        lambda row: number_format.full(value(row)),
+        number=True,
+        look=look,
+        heading=heading,
+        why=why,
+        widest=widest,
+        grows=True,
+    )
+
+
+def _difference_columns(difference: Difference, reference: str, candidate: str, look: Looks) -> tuple[Column, Column]:
+    def exact_ulp(row: int) -> str:
+        distance = int(difference.ulp[row])
+        return number_format.ulp(distance) if distance == number_format.UNDEFINED_ULP else str(distance)
+
+    return (
+        Column(
+            "Δ",
+            lambda row: number_format.error(difference.signed[row]),
+            lambda row: number_format.full(difference.signed[row]),
+            number=True,
+            look=look,
+            heading="difference",
+            why=f"{candidate} - {reference}",
+            widest="-0.0e-00",
+            grows=True,
+        ),
+        Column(
+            "ulp",
+            lambda row: number_format.ulp(int(difference.ulp[row])),
+            exact_ulp,
+            number=True,
+            look=look,
+            why=f"Number of floats between {reference} and {candidate}.",
+            widest="0.0e+0",
+            grows=True,
+        ),
+    )
+
+
+def _gate_column(choice: Choice, gates: GateVector, reference: str) -> Column:
+    why = f"{choice.title.capitalize()}, computed from {reference}'s values."
+    widest = max(_NUMBER, choice.name, key=len)
+    return _value_column(choice.name, "", why, lambda row: gates.value(choice.name, row), widest)
+
+
+def _longest_number(vector: Vector) -> str:
+    """A text as wide as the longest number of a vector, or as a typical number if that is wider."""
+    texts = [_NUMBER]
+    for _, values in vector.columns:
+        finite = np.isfinite(values)
+        if finite.any():
+            texts += [number_format.short(values[finite].min()), number_format.short(values[finite].max())]
+        texts += [number_format.short(value) for value in np.unique(values[~finite])]
+    return max(texts, key=len)
+
+
+class ColumnMenuButton(QToolButton):
+    """Opens the menu. The selected columns stay for other cells, as far as these have them."""
+
+    changed = Signal()
+
+    def __init__(self, settings: Settings | None = None, parent: QWidget | None = None) -> None:
+        """`settings` store the selected columns."""
+        super().__init__(parent)
+        self._settings = settings
+        self._chosen: set[str] = set() if settings is None else set(settings.columns(COLUMN_SETTING))
+        self._offered: tuple[Choice, ...] = ()
+        self.setText("+")
+        self.setAutoRaise(True)
+        self.setAccessibleName("Columns of gates")
+        self.setToolTip(
+            wrapped(
+                "Add columns for gates and states, computed from the reference's values. "
+                "A right click on the headings opens the same menu."
+            )
+        )
+        self._menu = QMenu(self)
+        self._menu.setToolTipsVisible(True)
+        self.setMenu(self._menu)
+        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+
+    @property
+    def chosen(self) -> tuple[Choice, ...]:
+        """The selected columns that the current cell has."""
+        return tuple(choice for choice in self._offered if choice.name in self._chosen)
+
+    def show_cell(self, cell: CellSpec) -> None:
+        """List the quantities of a cell."""
+        offered = per_unit_choices(cell)
+        if offered != self._offered:
+            self._offered = offered
+            self._fill()
+
+    def choose(self, quantity: Quantity, *, wanted: bool) -> None:
+        """Add or remove the column of a quantity, and save the columns."""
+        (self._chosen.add if wanted else self._chosen.discard)(quantity)
+        if self._settings is not None:
+            self._settings.set_columns(COLUMN_SETTING, tuple(sorted(self._chosen)))
+        self._fill()
+        self.changed.emit()
+
+    def choose_these(self, names: Sequence[str]) -> None:
+        """Show these columns without saving them."""
+        self._chosen = set(names)
+        self._fill()
+        self.changed.emit()
+
+    def pop_up(self, place: QPoint) -> None:
+        """Open the menu at a point of the screen."""
+        self._menu.popup(place)
+
+    def _fill(self) -> None:
+        self._menu.clear()
+        group = ""
+        for choice in self._offered:
+            if choice.group != group:
+                group = choice.group
+                self._menu.addSection(group)
+            action = self._menu.addAction(choice.text)
+            action.setCheckable(True)
+            action.setChecked(choice.name in self._chosen)
+            action.setToolTip(f"{choice.title.capitalize()}, beside each unit's h.")
+            action.triggered.connect(lambda wanted, name=choice.name: self.choose(name, wanted=wanted))

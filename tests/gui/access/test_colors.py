@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QPalette
 
 from rnnviz.gui.sweep.heatmap import colors as heat_colors
 from rnnviz.gui.theme.palettes import DARK, LIGHT, Theme
-from rnnviz.gui.views.cell_painter import blend
+from rnnviz.gui.views.table import blend
 from rnnviz.gui.views.unit_lines import DASHES
 from rnnviz.gui.views.unrolled.colormap import on
 from rnnviz.io.resources import resource_path

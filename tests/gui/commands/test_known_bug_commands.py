@@ -6,7 +6,7 @@ import pytest
 from PySide6.QtCore import Qt
 
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.views.known_bugs_view import KnownBugsView
+from rnnviz.gui.views.known_bugs import KnownBugsView
 
 
 @pytest.fixture

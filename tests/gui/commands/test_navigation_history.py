@@ -155,7 +155,7 @@ def test_a_double_click_on_a_number_of_another_view_brings_its_arithmetic_to_the
     tabs.setCurrentWidget(mismatches)
     double_click(mismatches.table, mismatches.model.index(4, 0))
     assert tabs.currentIndex() == front
-    assert arithmetic.place == mismatches.model.location(4)
+    assert arithmetic.place == mismatches.location(4)
 
     tabs.setCurrentWidget(units)
     ground = units.plot.view_box.sceneBoundingRect()

@@ -186,7 +186,7 @@ def test_a_blind_agreement_is_explained_and_can_be_fixed(qtbot, window, run_conf
     assert window.findChild(QMessageBox) is None
     bugs = window.main_layout.tabs.currentWidget()
     assert bugs.title == "Known bugs"
-    listed = [row[1] for row in bugs.model.rows]
+    listed = [how for _, how in bugs.model.rows]
     assert listed[: listed.count("undetectable")] == ["undetectable"] * len(window.session.result.judgment.undetectable)
     assert window.lanes.hasFocus()
     remedy = window.session.result.judgment.remedy

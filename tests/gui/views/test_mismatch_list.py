@@ -42,7 +42,7 @@ def shown(view: MismatchList) -> MismatchList:
 
 
 def listed(view: MismatchList) -> list[Location]:
-    return [view.model.location(row) for row in range(view.model.rowCount())]
+    return [view.location(row) for row in range(view.model.rowCount())]
 
 
 def test_without_a_result_or_mismatches_a_note_is_shown(view: MismatchList) -> None:

@@ -12,7 +12,7 @@ from rnnviz.explain.equations import EquationLine
 from rnnviz.explain.provenance import Place, in_words
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.arithmetic.equation_layout import EquationColumn, Faces, columns, paint_number, paint_symbol
-from rnnviz.gui.views.cell_painter import blend
+from rnnviz.gui.views.table import blend
 
 _PAD, _GAP, _INSET = 8, 14, 3
 MARKS = ("●", "□")

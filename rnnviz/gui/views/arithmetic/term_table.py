@@ -1,18 +1,29 @@
-"""Table of the terms of a line, with a waterfall chart of their running sums."""
+"""Table of the terms of a line: input, weight, product, each engine's running sum, and a waterfall chart of these.
 
-from typing import Any
+Numbers that the engines share are in one line; where a candidate differs, another line has its numbers.
+"""
 
-from PySide6.QtCore import QEvent, QLineF, QModelIndex, QPersistentModelIndex, QRect, QRectF, Qt, Signal
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any, Literal, TypeAlias
+
+from PySide6.QtCore import QEvent, QLineF, QRect, QRectF, Qt, Signal
 from PySide6.QtGui import QBrush, QColor, QKeyEvent, QMouseEvent, QPainter, QPen, QResizeEvent
-from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QWidget
+from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 
-from rnnviz.explain.term_table import TermRow
+from rnnviz.core import number_format
+from rnnviz.core.engine_spec import display_name
+from rnnviz.explain.equations import format_short, told_apart_briefly
+from rnnviz.explain.provenance import in_words
+from rnnviz.explain.term_table import TermRow, TermTable, TermValues
+from rnnviz.gui.naming import named
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.views.arithmetic.term_table_model import TermTableModel
+from rnnviz.gui.views.arithmetic.card import MARKS
 from rnnviz.gui.views.arithmetic.view_model import Page
-from rnnviz.gui.views.cell_painter import INSET
-from rnnviz.gui.views.number_table import NumberTable
+from rnnviz.gui.views.table import INSET, AnyIndex, NumberTable
+from rnnviz.gui.views.table_model import NONFINITE, Column, Look, TableModel
 
 _PAD = 6
 _COMFORTABLE_BAR = 90
@@ -20,6 +31,338 @@ _COMFORTABLE_BAR = 90
 _AROUND_TITLE, _WIDEST_TITLE = 10, 160
 """Pixels: the margin of a heading, and the maximum width of a column widened for its heading."""
 _LEAST_BAR = 1.5
+_LEAST_NUMBER, _LEAST_BAR_TEXT = "-0.000", "0000"
+"""Minimum widths of a column of numbers and of the bars, as texts."""
+_SHORT_TITLE = 7
+"""Characters of a heading that fit above every sum, such as "● gluon"."""
+_FIRST = "first divergence"
+_APART = "≠ "
+
+Field: TypeAlias = Literal["name", "factor", "input", "product", "added", "stop", "bar"]
+
+_HEADINGS: dict[Field, tuple[str, str]] = {
+    "name": ("", "Input of the term. Click it, or press Enter, to show how it is computed."),
+    "factor": ("weight", "Weight."),
+    "input": ("× input", "Input value. Where the candidate has another value, a □ line shows it."),
+    "product": ("= prod.", "Weight × input. Biases and the sums u and v are in this column, too."),
+    "added": ("× r", "Added value: for terms of h[t-1] the product times the reset gate r."),
+    "stop": ("sum", "Running sum."),
+    "bar": (
+        "running sum",
+        "From the sum before the row to the sum after it: right is an increase.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class TermTableColumn:
+    """A column. `engine` is the index of the engine of a running sum."""
+
+    field: Field
+    engine: int = 0
+
+
+@dataclass(frozen=True)
+class TermTableLine:
+    """A line with one text per column.
+
+    The first line of a row has every engine's running sum, and the first engine's other numbers. A further line has
+    another engine's numbers. `parts` marks the first row where the running sums diverge.
+    """
+
+    row: TermRow
+    engine: int
+    texts: tuple[str, ...]
+    parts: bool = False
+
+
+def _heading(field: Field, term_table: TermTable | None) -> tuple[str, str]:
+    """Heading of a column, and its tooltip."""
+    if term_table is not None and not term_table.shared and field == "factor":
+        return "first", "The first number of the product."
+    if term_table is not None and not term_table.shared and field == "input":
+        return "× second", "The second number of the product."
+    return _HEADINGS[field]
+
+
+def _fields_of(term_table: TermTable, engines: int) -> tuple[TermTableColumn, ...]:
+    """Fields of the columns: one set of terms for all engines, and a running sum for each engine."""
+    fields: list[Field] = ["name", "factor", "input", "product"]
+    if term_table.scaled:
+        fields.append("added")
+    sums = [TermTableColumn("stop", engine) for engine in range(engines)]
+    return (*map(TermTableColumn, fields), *sums, TermTableColumn("bar"))
+
+
+def _lines_of(
+    term_table: TermTable, columns: tuple[TermTableColumn, ...], split_at: int | None
+) -> tuple[TermTableLine, ...]:
+    """Lines of the table. `split_at` is the first row where the running sums diverge."""
+    return tuple(
+        line
+        for at, row in enumerate(term_table.rows)
+        for line in _lines(term_table, row, columns, parts=at == split_at)
+    )
+
+
+def _value_of(term_table: TermTable, row: TermRow, column: TermTableColumn, engine: int) -> float | None:
+    """Number of an engine in a column, or None."""
+    own: TermValues = row.figures[column.engine if column.field == "stop" else engine]
+    match column.field:
+        case "name" | "bar":
+            return None
+        case "product":
+            return term_table.product(row, own)
+    value: float | None = getattr(own, column.field)
+    return value
+
+
+def _copied(term_table: TermTable, engines: Sequence[str], rows: Iterable[TermRow]) -> str:
+    """Rows as tab-separated text in full precision: weights once, then the numbers of each engine."""
+    fields = [column.field for column in _fields_of(term_table, 1)][1:-1]
+    common: tuple[Field, ...] = ("factor",) if term_table.shared else ()
+    columns = [(TermTableColumn(field), "") for field in common] + [
+        (TermTableColumn(field, engine), name if len(engines) > 1 else "")
+        for engine, name in enumerate(engines)
+        for field in fields
+        if field not in common
+    ]
+    table = [["term", *(f"{name} {_heading(column.field, term_table)[0]}".strip() for column, name in columns)]]
+    for row in rows:
+        values = [_value_of(term_table, row, column, column.engine) for column, _ in columns]
+        table.append([named(row.name), *("" if value is None else number_format.full(value) for value in values)])
+    return "".join("\t".join(cells) + "\n" for cells in table)
+
+
+def _lines(
+    term_table: TermTable, row: TermRow, columns: tuple[TermTableColumn, ...], *, parts: bool
+) -> Iterator[TermTableLine]:
+    first = tuple(_text(term_table, row, column, 0, parts=parts) for column in columns)
+    yield TermTableLine(row, 0, (_name(term_table, row), *first[1:]), parts)
+    for engine in range(1, len(row.figures)):
+        own = tuple(_text(term_table, row, column, engine, parts=parts) for column in columns)
+        if any(column.field != "stop" and own[k] != first[k] for k, column in enumerate(columns)):
+            shown_once = ("stop", "factor") if term_table.shared else ("stop",)
+            rest = ["" if column.field in shown_once else own[k] for k, column in enumerate(columns)]
+            yield TermTableLine(row, engine, (MARKS[engine], *rest[1:]))
+
+
+def _text(term_table: TermTable, row: TermRow, column: TermTableColumn, engine: int, *, parts: bool) -> str:
+    value = _value_of(term_table, row, column, engine)
+    if value is None:
+        return ""
+    is_sum = column.field == "stop"
+    if len(row.figures) == 2 and (parts if is_sum else row.parts):
+        other = _value_of(term_table, row, TermTableColumn(column.field, 1 - column.engine), 1 - engine)
+        if other is not None and other != value:
+            text = told_apart_briefly(value, other)[0]
+            return f"{_APART}{text}" if is_sum and column.engine else text
+    return format_short(value)
+
+
+def _name(term_table: TermTable, row: TermRow) -> str:
+    """Short name of a row. The card contains the name of the line's result."""
+    return row.name.replace(f"_{term_table.line}", "") if row.kind in ("part", "total") else row.name.replace(", ", ",")
+
+
+class TermTableModel(TableModel):
+    """Rows are `TermTableLine`s. The figures of a line's `row` are the values of its bar."""
+
+    def __init__(self) -> None:
+        super().__init__(tip=self.row_tooltip)
+        self._term_table: TermTable | None = None
+        self._fields: tuple[TermTableColumn, ...] = ()
+        self._engines: tuple[str, ...] = ()
+        self._titles: tuple[str, ...] = ()
+
+    @property
+    def term_table(self) -> TermTable | None:
+        """The table of terms, or None."""
+        return self._term_table
+
+    @property
+    def bar_column(self) -> int:
+        """Index of the column of bars."""
+        return len(self._fields) - 1
+
+    @property
+    def sum_columns(self) -> range:
+        """Indices of the columns of running sums."""
+        return range(self.bar_column - len(self._engines), self.bar_column)
+
+    @property
+    def full_titles(self) -> tuple[str, ...]:
+        """Headings of the running sums: mark and name of each engine."""
+        return _titles(self._engines)
+
+    def show_terms(self, term_table: TermTable, engines: tuple[str, ...], split_at: int | None = None) -> bool:
+        """Show another table, whose running sums first diverge in row `split_at`; True if the columns change."""
+        fields = _fields_of(term_table, len(engines))
+        lines = _lines_of(term_table, fields, split_at)
+        shared = None if self._term_table is None else self._term_table.shared
+        same = fields == self._fields and engines == self._engines and term_table.shared == shared
+        before = [column.widest for column in self.columns] if same else []
+        widest = _as_wide(lines, fields, term_table, _titles(engines), before)
+        self._term_table, self._engines, self._fields = term_table, engines, fields
+        if not same:
+            self._titles = ()
+        self.show_rows(
+            lines, [self._column(*column) for column in zip(count(), fields, widest, strict=False)], keep=True
+        )
+        return not same
+
+    def show_titles(self, titles: tuple[str, ...]) -> None:
+        """Set the headings of the running sums, elided to fit."""
+        if titles != self._titles:
+            self._titles, sums = titles, self.sum_columns
+            self.columns = tuple(
+                replace(column, title=self._title(field))
+                for column, field in zip(self.columns, self._fields, strict=True)
+            )
+            self.headerDataChanged.emit(Qt.Orientation.Horizontal, sums.start, sums.stop - 1)
+
+    def copied(self, places: Iterable[int]) -> str:
+        """Rows of some lines as tab-separated text, with every engine's numbers in full precision."""
+        if self._term_table is None:
+            return ""
+        rows = dict.fromkeys(self.row(place).row for place in places)
+        return _copied(self._term_table, tuple(map(display_name, self._engines)), rows)
+
+    def data(self, index: AnyIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if role == Qt.ItemDataRole.AccessibleTextRole and index.column() == 0:
+            line = self.row(index.row())
+            whose = f" of {display_name(self._engines[line.engine])}" if line.engine else ""
+            return f"term {named(line.row.name)}{whose}" + (f", {_FIRST}" if line.row.parts else "")
+        return super().data(index, role)
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """Range of the bars' axis: the least and the largest running sum, and 0."""
+        found = [0.0]
+        for row in self._term_table.rows if self._term_table is not None else ():
+            for own in row.figures:
+                if own.stop is not None and abs(own.stop) < number_format.LARGEST_PLAIN**2:
+                    found.append(own.stop)
+        return min(found), max(found)
+
+    def row_tooltip(self, line: TermTableLine) -> str:
+        """Tooltip of a row: every number in full precision, each engine's running sum, and the input's source."""
+        entry = line.row
+        lines = [named(entry.name)]
+        for engine, own in zip(map(display_name, self._engines), entry.figures, strict=True):
+            if own.factor is not None and own.input is not None and own.product is not None:
+                value = (
+                    f"{number_format.full(own.factor)} × {number_format.full(own.input)} = "
+                    f"{number_format.full(own.product)}"
+                )
+            else:
+                number = own.added if own.product is None else own.product
+                value = "" if number is None else number_format.full(number)
+            summed = "" if own.stop is None or entry.kind == "total" else f", sum {number_format.full(own.stop)}"
+            lines.append(f"{engine}: {value}{summed}")
+        if line.parts:
+            lines.append("The running sums diverge here.")
+        if entry.source is not None:
+            lines.append(f"Click the name to go to {in_words(entry.source)}.")
+        return "\n".join(lines)
+
+    def _title(self, field: TermTableColumn) -> str:
+        text, _ = _heading(field.field, self._term_table)
+        if len(self._engines) < 2:
+            return text
+        above = self._titles[field.engine] if field.field == "stop" and self._titles else ""
+        return f"{above}\n{text}"
+
+    def _column(self, place: int, field: TermTableColumn, widest: str) -> Column:
+        text, why = _heading(field.field, self._term_table)
+        if field.field == "name":
+            return Column(
+                self._title(field),
+                lambda line: named(line.texts[0]),
+                lambda line: named(line.row.name),
+                look=_name_look,
+                heading="term",
+                why=why,
+                widest=widest,
+            )
+        name = display_name(self._engines[field.engine])
+        own = field.field == "stop" and len(self._engines) > 1
+        return Column(
+            self._title(field),
+            lambda line: line.texts[place],
+            lambda line: self._full(line, field),
+            number=True,
+            look=lambda line: _number_look(line, field, place),
+            heading=f"{name} {text}" if own else text,
+            why=f"{name}: {why}" if own else why,
+            widest=widest,
+        )
+
+    def _full(self, line: TermTableLine, field: TermTableColumn) -> str:
+        if self._term_table is None or (line.engine and field.field == "stop"):
+            return ""
+        value = _value_of(self._term_table, line.row, field, line.engine)
+        return "" if value is None else number_format.full(value)
+
+
+def _name_look(line: TermTableLine) -> Look:
+    entry = line.row
+    if line.engine:
+        return Look("muted")
+    if entry.parts:
+        return Look("wrong", bold=True, icon="cross")
+    role = "accent" if entry.source is not None else "muted" if entry.kind == "rest" else ""
+    return Look(role, bold=entry.kind == "total")
+
+
+def _number_look(line: TermTableLine, field: TermTableColumn, place: int) -> Look:
+    """The first divergence is bold and marked, equal sums of the candidate are muted."""
+    entry, text = line.row, line.texts[place]
+    if line.parts and field.field == "stop":
+        return Look("wrong", bold=True, note="the running sums diverge here")
+    if entry.parts and field.field in ("input", "product"):
+        return Look("wrong", bold=True)
+    equal = field.engine and text == line.texts[place - field.engine] and text.removeprefix("-") not in NONFINITE
+    bold = entry.kind == "total" or (entry.kind == "part" and field.field == "product")
+    return Look("muted" if equal else "", bold=bold)
+
+
+def _titles(engines: tuple[str, ...]) -> tuple[str, ...]:
+    names = tuple(map(display_name, engines))
+    return names if len(names) < 2 else tuple(f"{mark} {name}" for mark, name in zip(MARKS, names, strict=False))
+
+
+def _as_wide(
+    lines: Sequence[TermTableLine],
+    columns: tuple[TermTableColumn, ...],
+    term_table: TermTable,
+    titles: tuple[str, ...],
+    before: list[str],
+) -> list[str]:
+    """The widest text of each column, including `before`."""
+    found = []
+    for place, column in enumerate(columns):
+        # Marked rows and sums are bold, which is wider.
+        bold = [line.row.parts or line.parts or line.row.kind in ("part", "total") for line in lines]
+        texts = [line.texts[place] + ("." if wide else "") for line, wide in zip(lines, bold, strict=True)]
+        match column.field:
+            case "bar":
+                texts = [_LEAST_BAR_TEXT]
+            case "name":
+                texts = [text + "0" for text in texts]
+                texts += ["000" + line.texts[place] + "." for line in lines if line.row.parts]
+            case "stop":
+                # First, as a title is the widest of as many characters.
+                texts = [*(title for title in titles if len(title) <= _SHORT_TITLE), _LEAST_NUMBER, *texts]
+            case _:
+                texts += [_LEAST_NUMBER, _heading(column.field, term_table)[0]]
+        found.append(max([*before[place : place + 1], *texts], key=_width))
+    return found
+
+
+def _width(text: str) -> float:
+    """Width in digits. A decimal point counts as half a digit, as the extra width of bold text does."""
+    return len(text) - 0.5 * text.endswith(".")
 
 
 class TermTableView(NumberTable):
@@ -28,12 +371,10 @@ class TermTableView(NumberTable):
     followed = Signal(object)
     """The `Place` of a row's source."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
         self.term_model = TermTableModel()
-        self.setModel(self.term_model)
+        super().__init__(self.term_model)
         self._bars = _Bars(self.term_model)
-        self._bar_column: int | None = None
         self._fitted: list[str] = []
         self.setAccessibleName("Terms of the chosen line")
         self.horizontalHeader().setTextElideMode(Qt.TextElideMode.ElideNone)
@@ -45,11 +386,7 @@ class TermTableView(NumberTable):
         engines = tuple(arithmetic.engine for arithmetic in page.arithmetics)
         fresh = self.term_model.show_terms(page.term_table, engines, page.divergent_sum)
         self._bars.update_range()
-        if fresh or self._bar_column != self.term_model.bar_column:
-            if self._bar_column is not None:
-                self._pictures.discard(self._bar_column)
-            self._bar_column = self.term_model.bar_column
-            self.show_pictures(self._bar_column)
+        self.pictures = frozenset({self.term_model.bar_column})
         if fresh or self.term_model.widest() != self._fitted:
             self._fit()
 
@@ -107,7 +444,7 @@ class TermTableView(NumberTable):
 
     def follow(self, row: int) -> None:
         """Follow the source of a row's number."""
-        source = self.term_model.row(row).source
+        source = self.term_model.row(row).row.source
         if source is not None:
             self.followed.emit(source)
 
@@ -138,7 +475,7 @@ class TermTableView(NumberTable):
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         super().mouseMoveEvent(event)
         index = self.indexAt(event.position().toPoint())
-        on_link = index.isValid() and index.column() == 0 and self.term_model.row(index.row()).source is not None
+        on_link = index.isValid() and index.column() == 0 and self.term_model.row(index.row()).row.source is not None
         self.viewport().setCursor(Qt.CursorShape.PointingHandCursor if on_link else Qt.CursorShape.ArrowCursor)
 
 
@@ -167,19 +504,18 @@ class _Bars(QStyledItemDelegate):
         """Update the range of the axis from the model."""
         self._low, self._high = self._model.reach
 
-    def paint(
-        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
-    ) -> None:
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: AnyIndex) -> None:
         styled: Any = option
         rect: QRect = styled.rect
-        row = self._model.row(index.row())
+        line: TermTableLine = self._model.row(index.row())
+        row = line.row
         painter.save()
         painter.setClipRect(rect)
         zero = self._x(rect, 0.0)
         painter.setPen(self._axis)
         painter.drawLine(QLineF(zero, rect.top(), zero, rect.bottom() + 1))
         drawn = [(own.start, own.stop) for own in row.figures if own.stop is not None]
-        if self._model.lines[index.row()].engine:
+        if line.engine:
             # The sums and bars of both engines are in the row's first line.
             drawn = []
         spans = [span for span in drawn if all(abs(end) < float("inf") for end in span)]

@@ -5,13 +5,14 @@ from PySide6.QtCore import Qt
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.arithmetic.card import Card
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
-from rnnviz.gui.views.number_table import FULL_ROLE
+from rnnviz.gui.views.table import FULL_ROLE
 
 WHERE = Location(layer=1, direction=1, timestep=2, sample=1, unit=1)
 
 
 def text(view: ArithmeticView, row: int, column: int) -> str:
-    return str(view.table.term_model.index(row, column).data())
+    """Text of a cell with hyphens, as `float` reads them."""
+    return str(view.table.term_model.index(row, column).data()).replace("−", "-")
 
 
 def column(view: ArithmeticView, name: str) -> int:
@@ -25,4 +26,4 @@ def card(view: ArithmeticView, symbol: str) -> Card:
 
 
 def row(view: ArithmeticView, name: str) -> int:
-    return next(r for r, line in enumerate(view.table.term_model.lines) if line.row.name == name and not line.engine)
+    return next(r for r, line in enumerate(view.table.term_model.rows) if line.row.name == name and not line.engine)

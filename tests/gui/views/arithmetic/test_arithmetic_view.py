@@ -12,7 +12,7 @@ from rnnviz.core import number_format
 from rnnviz.explain.equations import format_short
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
-from rnnviz.gui.views.number_table import FULL_ROLE
+from rnnviz.gui.views.table import FULL_ROLE
 from tests.explain.arithmetics import explained
 from tests.factories import make_result
 from tests.gui.views.arithmetic.seen import WHERE, card, column, row, text
@@ -137,10 +137,10 @@ def test_tooltips_have_numbers_in_full(view: ArithmeticView, show: Any) -> None:
     own = card(view, "f")
     row_tooltip = own.tooltip_at(own.link_rect(2).center())
     assert f"gluon: {number_format.full(view.page.arithmetics[0].by_symbol['f'].pre.u.total)}" in row_tooltip
-    first = view.table.term_model.row(0).figures[0]
+    first = view.table.term_model.row(0).row.figures[0]
     assert (
         f"{number_format.full(first.factor)} × {number_format.full(first.input)}"
-        in view.table.term_model.row_tooltip(0)
+        in view.table.term_model.row_tooltip(view.table.term_model.row(0))
     )
 
 

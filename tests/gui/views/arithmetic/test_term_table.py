@@ -23,8 +23,8 @@ LINES = [("gru", "r"), ("gru", "n"), ("gru", "h"), ("lstm", "i"), ("lstm", "c"),
 
 def sums(view: ArithmeticView, engine: str) -> list[str]:
     place = column(view, f"{engine} sum")
-    lines = [k for k, line in enumerate(view.table.term_model.lines) if line.row.figures[0].stop is not None]
-    return [text(view, k, place) for k in lines if not view.table.term_model.lines[k].engine]
+    lines = [k for k, line in enumerate(view.table.term_model.rows) if line.row.figures[0].stop is not None]
+    return [text(view, k, place) for k in lines if not view.table.term_model.rows[k].engine]
 
 
 def expected_sums(view: ArithmeticView, engine: int, symbol: str) -> list[float]:
@@ -35,7 +35,7 @@ def expected_sums(view: ArithmeticView, engine: int, symbol: str) -> list[float]
 
 
 def split_at(view: ArithmeticView) -> list[str]:
-    return [line.row.name for line in view.table.term_model.lines if line.parts]
+    return [line.row.name for line in view.table.term_model.rows if line.parts]
 
 
 @pytest.mark.parametrize("other", ["manual", MISTAKE])
@@ -54,14 +54,14 @@ def test_the_first_line_with_diverging_sums_is_marked_in_words_and_signs(view: A
     ours, theirs = (np.array(expected_sums(view, engine, "i")) for engine in (0, 1))
     rtol, atol = view.page.request.result.config.tolerances
     first = int(np.flatnonzero(np.abs(ours - theirs) > atol + rtol * np.abs(ours))[0])
-    added = [line.row.name for line in view.table.term_model.lines if not line.engine and line.row.kind != "part"]
+    added = [line.row.name for line in view.table.term_model.rows if not line.engine and line.row.kind != "part"]
     assert name == added[first] == "h[t=3, u=0]"
     here, place = row(view, name), column(view, f"{MISTAKE} sum")
     assert text(view, here, place).startswith("≠ ")
     assert view.table.term_model.cell(here, place).bold
     said = view.table.term_model.index(here, place).data(Qt.ItemDataRole.AccessibleTextRole)
     assert said.endswith(", the running sums diverge here")
-    assert "The running sums diverge here." in view.table.term_model.row_tooltip(here)
+    assert "The running sums diverge here." in view.table.term_model.row_tooltip(view.table.term_model.row(here))
     assert [value for value in sums(view, MISTAKE) if "≠" in value] == [text(view, here, place)]
 
 
@@ -77,7 +77,7 @@ def test_values_shared_by_the_engines_are_shown_once_and_other_inputs_on_their_o
     view: ArithmeticView, show: Any
 ) -> None:
     show(WHERE.moved(layer=0), engines=("gluon", MISTAKE), candidate=MISTAKE, cell="lstm")
-    lines = view.table.term_model.lines
+    lines = view.table.term_model.rows
     assert [line.row.name for line in lines if line.engine and line.row.name.startswith("x")] == []
     here = row(view, "h[t=3, u=0]")
     assert (lines[here + 1].row, lines[here + 1].engine) == (lines[here].row, 1)
@@ -103,7 +103,7 @@ def test_nothing_is_scrolled_horizontally_or_cut_off_in_a_small_window(
     table = view.table
     assert table.term_model.term_table.line == line
     assert table.horizontalScrollBar().maximum() == 0
-    for place, own in enumerate(table.term_model.lines):
+    for place, own in enumerate(table.term_model.rows):
         # Where bars do not fit, a whole name may not either: its tooltip has it.
         for at, words in enumerate(own.texts[:-1]):
             if at == 0 and table.isColumnHidden(table.term_model.bar_column):
@@ -126,7 +126,7 @@ def test_a_long_name_is_elided_in_the_middle_and_whole_in_the_tooltip(view: Arit
     assert beneath == "sum"
     metrics = view.table.horizontalHeader().fontMetrics()
     assert metrics.horizontalAdvance(above) <= view.table.columnWidth(place)
-    assert model.headerData(place, Qt.Orientation.Horizontal, FULL).startswith(f"{name}: ")
+    assert model.headerData(place, Qt.Orientation.Horizontal, FULL).startswith(f"{name}:")
     first = model.headerData(place - 1, Qt.Orientation.Horizontal, DISPLAY)
     assert first == "● gluon\nsum"
 
@@ -196,8 +196,8 @@ def test_of_512_units_the_heaviest_are_listed_and_the_rest_summed_for_both(view:
         bidirectional=False,
         num_layers=1,
     )
-    rests = [line for line in view.table.term_model.lines if line.row.kind == "rest"]
-    listed = [line for line in view.table.term_model.lines if line.row.kind == "term" and not line.engine]
+    rests = [line for line in view.table.term_model.rows if line.row.kind == "rest"]
+    listed = [line for line in view.table.term_model.rows if line.row.kind == "term" and not line.engine]
     left = sum(int(line.row.name.split()[0].replace(",", "")) for line in rests if not line.engine)
     assert left + len(listed) == 515
     for place, engine in enumerate(("gluon", MISTAKE)):

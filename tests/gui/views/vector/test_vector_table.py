@@ -21,6 +21,10 @@ def cells(view: VectorTable) -> list[list[str]]:
     return [[model.cell(row, c).text for c in range(model.columnCount())] for row in range(model.rowCount())]
 
 
+def shown_short(value: np.float32) -> str:
+    return number_format.true_minus(number_format.short(value))
+
+
 def marked(view: VectorTable) -> list[tuple[int, int]]:
     model = view.model
     return [(r, c) for r in range(model.rowCount()) for c in range(model.columnCount()) if model.cell(r, c).bold]
@@ -38,9 +42,7 @@ def test_the_values_are_those_of_the_traces(view: VectorTable) -> None:
     view.show_result(result, "manual")
     view.show_location(where)
     hidden = result["gluon"].hidden[1, 1, 2, 1]
-    assert cells(view) == [
-        [str(u), number_format.short(h), number_format.short(h), "0", "0"] for u, h in enumerate(hidden)
-    ]
+    assert cells(view) == [[str(u), shown_short(h), shown_short(h), "0", "0"] for u, h in enumerate(hidden)]
     assert view.heading == "Layer 1, backward, t = 2, sample 1"
     assert view.passage.replace("\u00a0", " ") == "previous: t = 3 · next: t = 1"
     assert marked(view) == []
@@ -79,7 +81,7 @@ def test_nan_and_infinity_are_spelled_out(view: VectorTable) -> None:
 
     view.show_result(make_result(edits={"manual": edit}), "manual")
     assert cells(view)[0][2:] == ["NaN", "NaN", "none"]
-    assert cells(view)[1][2:4] == ["-infinity", "-infinity"]
+    assert cells(view)[1][2:4] == ["−infinity", "−infinity"]
     assert {row for row, _ in marked(view)} == {0, 1}
 
 
@@ -151,13 +153,13 @@ def test_the_input_is_a_tab_away_and_leads_to_where_it_was_computed(qtbot, view:
     view.show_location(where)
     view.choose("input")
     below = result["gluon"].hidden[0, :, 2, 1].reshape(-1)
-    assert [row[1] for row in cells(view)] == [number_format.short(v) for v in below]
+    assert [row[1] for row in cells(view)] == [shown_short(v) for v in below]
     view.table.setCurrentIndex(view.model.index(6, 0))
     with qtbot.waitSignal(view.location_requested) as asked:
         view.table.activated.emit(view.model.index(6, 0))
     assert asked.args == [Location(0, 1, 2, 1, 2)]
     view.show_location(where.moved(layer=0))
-    assert [row[1] for row in cells(view)] == [number_format.short(v) for v in result.inputs.sequence[2, 1]]
+    assert [row[1] for row in cells(view)] == [shown_short(v) for v in result.inputs.sequence[2, 1]]
     assert "the input x" in view.passage
 
 
@@ -169,10 +171,10 @@ def test_the_initial_states_have_tabs_at_the_step_that_reads_them(view: VectorTa
     assert [tabs.tabText(i) for i in range(tabs.count())] == ["Hidden", "Cell", "Input", "h0", "c0"]
     view.choose("c0")
     assert result.inputs.initial_state.c is not None
-    assert [row[1] for row in cells(view)] == [number_format.short(v) for v in result.inputs.initial_state.c[1, 0]]
+    assert [row[1] for row in cells(view)] == [shown_short(v) for v in result.inputs.initial_state.c[1, 0]]
     view.show_location(Location(0, 1, 3))
     assert "c0" not in view.kinds
-    assert [row[1] for row in cells(view)] == [number_format.short(v) for v in result["gluon"].hidden[0, 1, 3, 0]]
+    assert [row[1] for row in cells(view)] == [shown_short(v) for v in result["gluon"].hidden[0, 1, 3, 0]]
 
 
 def test_a_smaller_result_replaces_a_larger_one(view: VectorTable) -> None:
@@ -227,7 +229,7 @@ def test_names_of_a_sequence_are_in_the_heading_and_at_its_features(view: Vector
     tabs.setCurrentIndex([tabs.tabText(tab) for tab in range(tabs.count())].index("Input"))
     assert [row[0] for row in cells(view)] == ["0 open", "1", "2 a very long…"]
     tooltip = view.model.index(2, 0).data(Qt.ItemDataRole.ToolTipRole)
-    assert tooltip.startswith("feature 2 a very long name\n")
+    assert tooltip.startswith("feature: 2 a very long name\n")
 
 
 def test_no_number_is_cut_short_however_large(view: VectorTable) -> None:

@@ -1,17 +1,20 @@
 """The step audit of each engine, and tolerances that pass."""
 
+from collections.abc import Callable, Sequence
+
 from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtWidgets import QApplication, QGridLayout, QHBoxLayout, QLabel, QPushButton, QStackedLayout, QWidget
 
 from rnnviz.cells.interpreters.running_error import ALLOWED
+from rnnviz.core import number_format
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import Theme
-from rnnviz.gui.views.audit_model import AuditModel, TolerancesModel
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.elided_label import ElidedLabel
-from rnnviz.gui.views.number_table import NumberTable
-from rnnviz.text.tables import audit_rows, tolerance_remark, tolerance_rows
+from rnnviz.gui.views.table import NumberTable
+from rnnviz.gui.views.table_model import PLAIN, Column, Look, TableModel
+from rnnviz.text.tables import AUDIT_WORDS, AuditRow, ToleranceRow, audit_rows, tolerance_remark, tolerance_rows
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import AuditVerdict
 
@@ -19,6 +22,46 @@ _INTRO = (
     f"Each time step is recomputed in float64 from the engine's previous state. Limit: {ALLOWED:g} rounding bounds."
 )
 _UNAUDITED = "The step audit did not run, so it is unknown which engine is wrong."
+
+_LOOKS = {
+    AuditVerdict.RIGHT: Look("right", icon="check"),
+    AuditVerdict.WRONG: Look("wrong", bold=True, icon="cross"),
+    AuditVerdict.UNDETERMINED: Look("muted", icon="info"),
+    AuditVerdict.NOT_AUDITED: Look("muted", icon="info"),
+}
+_WRONG, _LINK = Look("wrong"), Look("accent")
+
+
+def _of_audited(text: Callable[[AuditRow], str]) -> Callable[[AuditRow], str]:
+    """Texts of audited rows; the others have no number and no place."""
+    return lambda row: text(row) if row.audited else ""
+
+
+_AUDITS = (
+    Column("verdict", lambda row: AUDIT_WORDS[row.verdict], look=lambda row: _LOOKS[row.verdict]),
+    Column("engine", lambda row: row.engine),
+    Column(
+        f"worst step (limit {ALLOWED:g})",
+        _of_audited(lambda row: number_format.error(row.ratio)),
+        _of_audited(lambda row: number_format.full(row.ratio)),
+        number=True,
+        look=lambda row: _WRONG if row.verdict is AuditVerdict.WRONG else PLAIN,
+        why=f"Largest error of a step in rounding bounds; a step is wrong above {ALLOWED:g}.",
+    ),
+    Column(
+        "first wrong or worst step",
+        _of_audited(lambda row: row.where.short),
+        _of_audited(lambda row: str(row.where)),
+        look=lambda _: _LINK,
+        shrinks=True,
+    ),
+    Column("audited", lambda row: row.coverage, grows=True),
+)
+_TOLERANCES = (
+    Column("tolerance", lambda row: row.name, grows=True),
+    Column("rtol", lambda row: number_format.full(row.rtol), number=True),
+    Column("atol", lambda row: row.shown_atol, lambda row: number_format.full(row.atol), number=True),
+)
 
 
 class AuditTable(ResultView):
@@ -38,15 +81,13 @@ class AuditTable(ResultView):
         for label in (self._empty, self._unaudited):
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
             label.setWordWrap(True)
-        self.model = AuditModel()
-        self.table = NumberTable()
-        self.table.setModel(self.model)
+        self.model = TableModel(_AUDITS)
+        self.table = NumberTable(self.model)
         self.table.setAccessibleName("Audit of each engine; a row leads to its first wrong or its worst step")
         self.table.clicked.connect(self._go)
         self.table.activated.connect(self._go)
-        self.tolerances_model = TolerancesModel()
-        self.tolerances = NumberTable()
-        self.tolerances.setModel(self.tolerances_model)
+        self.tolerances_model = TableModel(_TOLERANCES, tip=lambda row: row.pair)
+        self.tolerances = NumberTable(self.tolerances_model)
         self.tolerances.setAccessibleName("Tolerances")
         self._heading = ElidedLabel("Tolerances", bold=True)
         self.copy_button = QPushButton("Copy")
@@ -84,10 +125,16 @@ class AuditTable(ResultView):
         self._refresh()
 
     @property
+    def audits(self) -> Sequence[AuditRow]:
+        """The row of each engine."""
+        return self.model.rows
+
+    @property
     def tab_text(self) -> str:
         """The title with a count of engines: "Audit  2 ✔", "Audit  ✘ 1 of 2" or "Audit  1 of 2 ✔"."""
-        wrong, right = map(self.model.count, (AuditVerdict.WRONG, AuditVerdict.RIGHT))
-        count = len(self.model.rows)
+        verdicts = [row.verdict for row in self.audits]
+        wrong, right = map(verdicts.count, (AuditVerdict.WRONG, AuditVerdict.RIGHT))
+        count = len(verdicts)
         if not count:
             return self.title
         if wrong:
@@ -110,7 +157,7 @@ class AuditTable(ResultView):
             return ""
         if self.tolerances.hasFocus() or not self.model.rows:
             return self.tolerances.copy_text()
-        return self.table.copy_text() + "".join(f"{reason}\n" for reason in self.model.reasons)
+        return self.table.copy_text() + (f"{self.reasons}\n" if self.reasons else "")
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         before = self.tab_text
@@ -135,27 +182,32 @@ class AuditTable(ResultView):
         result, candidate = self._result, self._candidate
         comparison = None if result is None or candidate is None else result.comparison(candidate)
         self._pages.setCurrentIndex(0 if comparison is None else 1)
-        self.model.show_audits([] if result is None else audit_rows(result))
+        self.model.show_rows([] if result is None else audit_rows(result))
         self._left.setCurrentIndex(1 if self.model.rows else 0)
-        self.table.fit_columns(self.model.widest(), growing=(4,), shrinking=3)
-        self._reasons.setText("\n".join(self.model.reasons))
-        self._reasons.setVisible(bool(self.model.reasons))
-        self.tolerances_model.show_pairs([] if comparison is None else tolerance_rows(comparison))
+        self.table.fit()
+        self._reasons.setText("\n".join(row.reason for row in self.audits if row.reason))
+        self._reasons.setVisible(bool(self.reasons))
+        self.tolerances_model.show_rows([] if comparison is None else tolerance_rows(comparison))
         if comparison is not None:
             self._remark.setText(tolerance_remark(comparison))
-            passing = self.tolerances_model.pairs[-1].pair
+            passing = self._passing
             self.copy_button.setToolTip(wrapped(f"Copies {passing}: the smallest atol that passes with this rtol."))
             self.copy_button.setAccessibleDescription(self.copy_button.toolTip())
-        needed = self.tolerances.fit_columns(self.tolerances_model.widest(), growing=(0,))
+        needed = self.tolerances.fit()
         self.tolerances.setFixedWidth(max(needed, 200) + 2 * self.tolerances.frameWidth() + 2)
-        rows = len(self.tolerances_model.pairs)
+        rows = len(self.tolerances_model.rows)
         height = self.tolerances.horizontalHeader().sizeHint().height()
         row = self.tolerances.verticalHeader().defaultSectionSize()
         self.tolerances.setFixedHeight(height + rows * row + 2 * self.tolerances.frameWidth() + 1)
 
+    @property
+    def _passing(self) -> str:
+        """The smallest tolerances that pass."""
+        loosest: ToleranceRow = self.tolerances_model.rows[-1]
+        return loosest.pair
+
     def _go(self, index: QModelIndex) -> None:
-        self.location_requested.emit(self.model.location(index.row()))
+        self.location_requested.emit(self.audits[index.row()].where)
 
     def _copy_pair(self) -> None:
-        if self.tolerances_model.pairs:
-            QApplication.clipboard().setText(self.tolerances_model.pairs[-1].pair)
+        QApplication.clipboard().setText(self._passing)

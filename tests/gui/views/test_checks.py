@@ -1,14 +1,16 @@
 """The checks as a table: the failed ones first, counted on the tab, with times and versions."""
 
+from dataclasses import replace
+
 import pytest
 from PySide6.QtCore import Qt
 
 from rnnviz.core.trace import Trace
 from rnnviz.gui.theme.palettes import THEMES
-from rnnviz.gui.views.checks_model import ChecksModel
-from rnnviz.gui.views.checks_table import ChecksTable
+from rnnviz.gui.views.checks import ChecksTable
 from rnnviz.verify.invariants import Check
 from tests.factories import make_result
+from tests.gui.views.tables import texts
 
 
 @pytest.fixture
@@ -33,10 +35,10 @@ def test_an_empty_view_shows_a_hint_and_counts_nothing(view: ChecksTable) -> Non
 def test_every_check_of_every_engine_is_listed(view: ChecksTable) -> None:
     result = make_result(bidirectional=True)
     view.show_result(result, "manual")
-    listed = {tuple(row[1:]) for row in view.model.rows}
+    listed = {tuple(row[1:]) for row in texts(view.model)}
     assert listed == {(check.engine, check.name, check.detail) for check in result.checks}
     assert view.badge() == f"{len(result.checks)} ✔"
-    assert all(view.model.cell(row, 0).mark is not None for row in range(len(view.model.rows)))
+    assert all(view.model.cell(row, 0).mark is not None for row in range(len(texts(view.model))))
 
 
 def test_failed_checks_are_first_and_counted(qtbot, view: ChecksTable) -> None:
@@ -47,15 +49,15 @@ def test_failed_checks_are_first_and_counted(qtbot, view: ChecksTable) -> None:
     failed = [check for check in result.checks if not check.holds]
     assert len(failed) == 2
     assert changed.args == [f"Checks  ✘ 2 of {len(result.checks)}"]
-    assert [row[:3] for row in view.model.rows[:2]] == [("failed", "manual", check.name) for check in failed]
-    assert [row[0] for row in view.model.rows[2:]] == ["passed"] * (len(result.checks) - 2)
+    assert [row[:3] for row in texts(view.model)[:2]] == [("failed", "manual", check.name) for check in failed]
+    assert [row[0] for row in texts(view.model)[2:]] == ["passed"] * (len(result.checks) - 2)
     assert view.model.cell(0, 0).bold
     assert not view.model.cell(2, 0).bold
 
 
 def test_times_and_versions_are_shown_with_the_stages_after_their_engine(view: ChecksTable) -> None:
     view.show_result(make_result(("manual", "gluon")), "gluon")
-    assert view.engines_model.rows == [
+    assert texts(view.engines_model) == [
         ("manual", "10 ms", "manual 1.0"),
         ("manual.fused", "2.0 ms", ""),
         ("gluon", "10 ms", "gluon 1.0"),
@@ -66,12 +68,12 @@ def test_a_row_has_all_details_in_its_tooltip_and_is_copied_with_tabs(view: Chec
     result = make_result(edits={"manual": broken_state})
     view.show_result(result, "manual")
     told = view.model.index(0, 2).data(Qt.ItemDataRole.ToolTipRole)
-    assert view.model.rows[0][2] in told.replace("\n", " ")
-    assert view.model.rows[0][3] in told.replace("\n", " ")
+    assert texts(view.model)[0][2] in told.replace("\n", " ")
+    assert texts(view.model)[0][3] in told.replace("\n", " ")
     assert all(len(line) <= 70 for line in told.splitlines())
     lines = view.copy_text().splitlines()
     assert lines[0] == "result\tengine\tcheck\tdetail"
-    assert lines[1:] == ["\t".join(row) for row in view.model.rows]
+    assert lines[1:] == ["\t".join(row) for row in texts(view.model)]
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
@@ -86,11 +88,10 @@ def test_both_themes_color_failed_checks(view: ChecksTable, theme) -> None:
 def test_the_table_is_cleared_with_the_result(view: ChecksTable) -> None:
     view.show_result(make_result(), "manual")
     view.show_result(None, None)
-    assert view.model.rows == []
+    assert texts(view.model) == []
     assert view.badge() == ""
 
 
-def test_a_custom_step_is_named_by_its_file_without_the_folder() -> None:
-    model = ChecksModel()
-    model.show_checks([Check("c", "/home/me/mine.py", False, "d")])
-    assert model.rows[0][1] == "mine.py"
+def test_a_custom_step_is_named_by_its_file_without_the_folder(view: ChecksTable) -> None:
+    view.show_result(replace(make_result(), checks=(Check("c", "/home/me/mine.py", False, "d"),)), "manual")
+    assert texts(view.model)[0][1] == "mine.py"

@@ -1,25 +1,119 @@
 """View of the known bugs: whether this run detects each, and how the errors of one spread."""
 
-from PySide6.QtCore import QModelIndex, Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QStackedLayout, QVBoxLayout, QWidget
+from enum import StrEnum
+from typing import Any
 
+import numpy as np
+from PySide6.QtCore import QModelIndex, Qt, Signal
+from PySide6.QtGui import QImage, QPainter
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QStackedLayout,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from rnnviz.core import number_format
 from rnnviz.core.trace_index import Location
-from rnnviz.core.words import wrapped
+from rnnviz.core.words import plural, wrapped
 from rnnviz.engines.registry import KnownBug, known_bugs_of
-from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.known_bugs_model import Detection, KnownBugsModel, SpreadModel, SpreadStrip, detection
 from rnnviz.gui.views.linked_text import LinkedText
-from rnnviz.gui.views.number_table import NumberTable
-from rnnviz.quantities.error_series import spread, spread_sentence
+from rnnviz.gui.views.table import AnyIndex, NumberTable
+from rnnviz.gui.views.table_model import Column, Look, TableModel
+from rnnviz.quantities.error_series import LaneSpread, spread, spread_sentence
+from rnnviz.quantities.plot_series import pixel_maxima
 from rnnviz.verify.result import RunResult
 
+
+class Detection(StrEnum):
+    """Whether this run detects a known bug."""
+
+    COMPUTED = "in this run"
+    UNDETECTABLE = "undetectable"
+    DETECTABLE = "detectable"
+    UNKNOWN = "unknown"
+
+
+def detection(result: RunResult, entry: KnownBug) -> Detection:
+    """Whether the run detects a known bug."""
+    if entry.engine in result.traces:
+        return Detection.COMPUTED
+    if result.judgment is None:
+        return Detection.UNKNOWN
+    return Detection.UNDETECTABLE if entry.name in result.judgment.undetectable else Detection.DETECTABLE
+
+
+_LOOKS = {
+    Detection.COMPUTED: Look("accent", icon="pin"),
+    Detection.UNDETECTABLE: Look("doubtful", bold=True, icon="warning"),
+    Detection.DETECTABLE: Look("right", icon="check"),
+    Detection.UNKNOWN: Look("muted", icon="clock"),
+}
 _DETECTIONS = {
     Detection.UNDETECTABLE: "Undetectable: this bug would go undetected with these settings.",
     Detection.DETECTABLE: "Detectable: this run detects an engine with this bug.",
     Detection.UNKNOWN: "Unknown until the step audit is done.",
     Detection.COMPUTED: "This engine is the reference of the run.",
 }
+
+
+def _reached(lane: LaneSpread) -> str:
+    reached = int((lane.error_ratio > 1.0).sum())
+    return f"mismatches at {reached:,} of {plural(len(lane.error_ratio), 'time step')}"
+
+
+_BUGS = (
+    Column("known bug", lambda row: row[0].cause, grows=True, shrinks=True),
+    Column("detection", lambda row: row[1].value, look=lambda row: _LOOKS[row[1]]),
+)
+_LANES = (
+    Column("lane", lambda lane: lane.name),
+    Column("error ratio over time", _reached, widest="error ratio over time", grows=True),
+    Column("first at", lambda lane: "never" if lane.first is None else f"t = {lane.first.timestep}", right=True),
+    Column("mismatches", lambda lane: number_format.count(lane.mismatched), number=True),
+    Column(
+        "max ratio",
+        lambda lane: number_format.error(lane.worst),
+        lambda lane: number_format.full(lane.worst),
+        number=True,
+        why="Largest error ratio: difference ÷ tolerance.",
+    ),
+)
+
+
+class _SpreadStrip(QStyledItemDelegate):
+    """Draws the error ratio of a lane at each time step, on a logarithmic scale shared by all lanes."""
+
+    def __init__(self, model: TableModel, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._model = model
+        self.apply_theme(LIGHT)
+
+    def apply_theme(self, theme: Theme) -> None:
+        self._colors = np.array([theme.color("raised").rgb(), theme.color("wrong").rgb()], np.uint32)
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: AnyIndex) -> None:
+        drawn: Any = option
+        room = drawn.rect.adjusted(3, 2, -3, -2)
+        if room.width() >= 2 and room.height() >= 2:
+            painter.drawImage(room, self.strip(index.row(), room.width(), room.height()))
+
+    def strip(self, row: int, width: int, height: int) -> QImage:
+        """Pixel columns of a lane. Time steps that share a column show their maximum."""
+        lanes: list[LaneSpread] = list(self._model.rows)
+        most = max((lane.worst for lane in lanes if np.isfinite(lane.worst)), default=1.0)
+        part = pixel_maxima(lanes[row].heights(most), width)
+        filled = np.arange(height)[::-1, np.newaxis] < np.ceil(part * height)
+        pixels = np.ascontiguousarray(self._colors[filled.astype(np.intp)])
+        # A copy, as the picture must outlive the array that it is read from.
+        return QImage(pixels.data, width, height, 4 * width, QImage.Format.Format_RGB32).copy()
 
 
 class KnownBugsView(ResultView):
@@ -38,9 +132,8 @@ class KnownBugsView(ResultView):
         self._empty = QLabel("A run (F5) shows which known bugs this run detects, and how their errors spread.")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setWordWrap(True)
-        self.model = KnownBugsModel()
-        self.table = NumberTable()
-        self.table.setModel(self.model)
+        self.model = TableModel(_BUGS)
+        self.table = NumberTable(self.model)
         self.table.setAccessibleName("Known bugs; Enter computes the selected one")
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
         self.table.activated.connect(self._ask)
@@ -57,12 +150,11 @@ class KnownBugsView(ResultView):
         self.button.clicked.connect(self._ask)
         self._sentence = LinkedText()
         self._sentence.location_requested.connect(self.location_requested)
-        self.spread_model = SpreadModel()
-        self.lanes = NumberTable()
-        self.lanes.setModel(self.spread_model)
-        self._strip = SpreadStrip(self.spread_model, self.lanes)
+        self.spread_model = TableModel(_LANES)
+        self.lanes = NumberTable(self.spread_model)
+        self._strip = _SpreadStrip(self.spread_model, self.lanes)
         self.lanes.setItemDelegateForColumn(1, self._strip)
-        self.lanes.show_pictures(1)
+        self.lanes.pictures = frozenset({1})
         self.lanes.setAccessibleName("Errors by lane; a row selects the first mismatch of its lane")
         self.lanes.clicked.connect(self._go)
         self.lanes.activated.connect(self._go)
@@ -100,9 +192,14 @@ class KnownBugsView(ResultView):
         return detail
 
     @property
+    def entries(self) -> list[KnownBug]:
+        """The listed known bugs."""
+        return [entry for entry, _ in self.model.rows]
+
+    @property
     def chosen(self) -> KnownBug | None:
         """The selected known bug."""
-        return next((entry for entry in self.model.entries if entry.name == self._name), None)
+        return next((entry for entry in self.entries if entry.name == self._name), None)
 
     @property
     def description(self) -> str:
@@ -110,7 +207,7 @@ class KnownBugsView(ResultView):
         return self._sentence.text if self._detail.currentIndex() == 1 else self._detection.text()
 
     def choose(self, name: str) -> None:
-        for row, entry in enumerate(self.model.entries):
+        for row, entry in enumerate(self.entries):
             if entry.name == name:
                 self.table.selectRow(row)
 
@@ -140,27 +237,17 @@ class KnownBugsView(ResultView):
 
     def _refresh(self) -> None:
         result = self._result
-        entries: list[KnownBug] = []
-        if result is not None:
-            # Undetectable bugs first: the banner leads here.
-            entries = sorted(
-                known_bugs_of(result.inputs.network),
-                key=lambda entry: detection(result, entry) is not Detection.UNDETECTABLE,
-            )
-        self._pages.setCurrentIndex(1 if entries else 0)
+        found = [] if result is None else [(e, detection(result, e)) for e in known_bugs_of(result.inputs.network)]
+        # Undetectable bugs first: the banner leads here.
+        found.sort(key=lambda row: row[1] is not Detection.UNDETECTABLE)
+        self._pages.setCurrentIndex(1 if found else 0)
         self._refreshing = True
-        self.model.show_bugs(result, entries)
-        self.table.fit_columns(self.model.widest(), growing=(0,), shrinking=0)
-        names = [entry.name for entry in entries]
-        if entries and self._name not in names:
-            # The bug that the user asked for, else the first undetectable one.
-            computed = [entry.name for entry in entries if result is not None and entry.engine in result.traces]
-            hidden = [
-                entry.name
-                for entry in entries
-                if result is not None and detection(result, entry) is Detection.UNDETECTABLE
-            ]
-            self._name = (*computed, *hidden, *names)[0]
+        self.model.show_rows(found)
+        self.table.fit()
+        names = [entry.name for entry, _ in found]
+        if found and self._name not in names:
+            # The bug that the user asked for, else the first, which is undetectable if any is.
+            self._name = next((entry.name for entry, how in found if how is Detection.COMPUTED), names[0])
         if self._name in names:
             self.table.selectRow(names.index(self._name))
         self._refreshing = False
@@ -168,7 +255,7 @@ class KnownBugsView(ResultView):
 
     def _on_row(self, current: QModelIndex, _previous: QModelIndex) -> None:
         if current.isValid() and not self._refreshing:
-            self._name = self.model.entries[current.row()].name
+            self._name = self.entries[current.row()].name
             self._tell()
 
     def _tell(self) -> None:
@@ -184,8 +271,8 @@ class KnownBugsView(ResultView):
             lanes = spread(result, entry.engine)
             sentence = spread_sentence(result, entry.engine, lanes)
             self._sentence.show_text(sentence, sentence, "")
-            self.spread_model.show_lanes(lanes)
-            self.lanes.fit_columns(self.spread_model.widest(), growing=(1,))
+            self.spread_model.show_rows(lanes[::-1])
+            self.lanes.fit()
             return
         self._detection.setText(_DETECTIONS[found])
         self.button.setEnabled(found is not Detection.COMPUTED)
@@ -199,6 +286,6 @@ class KnownBugsView(ResultView):
             self.bug_requested.emit(entry.engine)
 
     def _go(self, index: QModelIndex) -> None:
-        first = self.spread_model.lanes[index.row()].first
+        first = self.spread_model.rows[index.row()].first
         if first is not None:
             self.location_requested.emit(first)

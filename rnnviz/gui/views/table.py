@@ -1,40 +1,158 @@
 """Table of numbers, with its own painting, sizing and copying."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QRect, Qt, Signal
+from PySide6.QtCore import (
+    QAbstractItemModel,
+    QEvent,
+    QModelIndex,
+    QPersistentModelIndex,
+    QPoint,
+    QRect,
+    QRectF,
+    Qt,
+    Signal,
+)
 from PySide6.QtGui import (
+    QColor,
+    QFocusEvent,
+    QFont,
+    QFontMetrics,
+    QIcon,
     QKeyEvent,
     QKeySequence,
     QPainter,
     QPaintEvent,
+    QPalette,
+    QPen,
     QResizeEvent,
 )
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QApplication,
+    QFrame,
     QHeaderView,
     QStyleOptionViewItem,
-    QWidget,
+    QTableView,
 )
 
-from rnnviz.gui.theme.palettes import Theme
-from rnnviz.gui.views.cell_painter import INSET, CellPainter
-from rnnviz.gui.views.focus_frame import FramedTable
+from rnnviz.gui.theme.palettes import LIGHT, Theme
 
 FULL_ROLE = Qt.ItemDataRole.UserRole
 """Item role of the copied text: a number with all digits needed to read it back exactly."""
 
+INSET = 4
+"""Horizontal padding of a cell's text in pixels."""
+MARK_SIZE = 12
 _SQUEEZE = 3
 _HEADING_MARGIN = 4
 """Margin of a heading in pixels, defined by the style."""
-_STEPS = {int(Qt.Key.Key_Left): -1, int(Qt.Key.Key_Right): 1}
+_UNDER, _STROKE, _DASHES = 4.0, 2.0, (4.0, 3.0)
+"""Pixels of a highlight frame's two pens, and dashes of the upper one."""
 
 AnyIndex = QModelIndex | QPersistentModelIndex
 _ROOT = QModelIndex()
 
 
-class NumberTable(FramedTable):
+@dataclass(frozen=True, slots=True)
+class TableCell:
+    """Format of a cell. Numbers align at the right, words at the left."""
+
+    text: str
+    color: QColor | None = None
+    bold: bool = False
+    mark: QIcon | None = None
+    left: bool = False
+
+
+def blend(theme: Theme, role: str, part: float, ground: str = "base") -> QColor:
+    """Blend a color role of the theme into a background role."""
+    over, under = theme.color(role), theme.color(ground)
+    return QColor(
+        round(part * over.red() + (1.0 - part) * under.red()),
+        round(part * over.green() + (1.0 - part) * under.green()),
+        round(part * over.blue() + (1.0 - part) * under.blue()),
+    )
+
+
+class CellPainter:
+    """Draws cells. Character widths are cached, because a table contains few different ones."""
+
+    def __init__(self, font: QFont) -> None:
+        self.use_font(font)
+        self.apply_theme(LIGHT)
+
+    def use_font(self, font: QFont) -> None:
+        # With kerning, digits would not be aligned in columns.
+        plain = QFont(font)
+        plain.setKerning(False)
+        bold = QFont(plain)
+        bold.setBold(True)
+        self._plain, self._bold = _Face(plain), _Face(bold)
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Set the colors. A selected row is tinted; its texts keep their colors."""
+        self._text = theme.color("text")
+        self._chosen = blend(theme, "accent", 0.2)
+        self._alternate = blend(theme, "raised", 0.6)
+
+    def ground(self, row: int, *, chosen: bool) -> QColor | None:
+        """Background color of a row, or None."""
+        return self._chosen if chosen else self._alternate if row % 2 else None
+
+    def begin(self, painter: QPainter) -> None:
+        """Prepare for the cells of one paint event."""
+        self._face, self._color = self._plain, self._text
+        painter.setFont(self._face.font)
+        painter.setPen(self._color)
+
+    def paint(self, painter: QPainter, rect: QRect, cell: TableCell) -> None:
+        left, right = rect.left() + INSET, rect.right() + 1 - INSET
+        if cell.mark is not None:
+            cell.mark.paint(painter, QRect(left, rect.top(), MARK_SIZE, rect.height()))
+            if cell.left:
+                left += MARK_SIZE + INSET
+        face, color = self._bold if cell.bold else self._plain, cell.color or self._text
+        if face is not self._face:
+            painter.setFont(face.font)
+        if color is not self._color:
+            painter.setPen(color)
+        self._face, self._color = face, color
+        text, room = cell.text, right - (left if cell.left else rect.left() + 1)
+        width = face.width(text)
+        if width > room and not cell.left:
+            # A bold number, in a column that gave up a little, rather takes some of the margin than loses a digit.
+            more = min(width - room, INSET - 1)
+            right, room = right + more, room + more
+        if width > room:
+            text = face.metrics.elidedText(text, Qt.TextElideMode.ElideRight, room)
+            width = face.width(text)
+        y = rect.top() + (rect.height() - face.height) // 2 + face.ascent
+        painter.drawText(QPoint(left if cell.left else right - width, y), text)
+
+
+class _Face:
+    """A font with the widths of its characters in pixels."""
+
+    def __init__(self, font: QFont) -> None:
+        self.font, self.metrics = font, QFontMetrics(font)
+        self.height, self.ascent = self.metrics.height(), self.metrics.ascent()
+        self._widths: dict[str, int] = {}
+
+    def width(self, text: str) -> int:
+        """Width of a text in pixels."""
+        widths = self._widths
+        try:
+            return sum([widths[letter] for letter in text])
+        except KeyError:
+            for letter in text:
+                widths[letter] = self.metrics.horizontalAdvance(letter)
+            return self.width(text)
+
+
+class NumberTable(QTableView):
     """A table whose model also has a method `cell(row, column) -> TableCell`.
 
     Whole rows are selected, and copied as tab-separated text in full precision. All visible cells are painted in
@@ -46,8 +164,9 @@ class NumberTable(FramedTable):
 
     stepped = Signal(int)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, model: QAbstractItemModel) -> None:
+        super().__init__()
+        self.setModel(model)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -67,8 +186,12 @@ class NumberTable(FramedTable):
         self._widest: list[str] = []
         self._growing: tuple[int, ...] = ()
         self._shrinking: int | None = None
-        self._pictures: set[int] = set()
+        self._theme = LIGHT
         self._painter = CellPainter(self.font())
+        self.pictures: frozenset[int] = frozenset()
+        """Columns that a delegate paints."""
+        self.highlighted: tuple[range, ...] = ()
+        """Rows with a highlight frame, as in the lanes."""
 
     def copy_text(self) -> str:
         """The selected rows with headings, or all rows if at most one is selected."""
@@ -81,9 +204,25 @@ class NumberTable(FramedTable):
         return "".join("\t".join(line) + "\n" for line in lines)
 
     def apply_theme(self, theme: Theme) -> None:
-        super().apply_theme(theme)
+        self._theme = theme
+        palette = self.palette()
+        # Qt draws a plain frame in the color of texts, which the cells and the headings have from elsewhere.
+        palette.setColor(QPalette.ColorRole.WindowText, theme.color("accent"))
+        self.setPalette(palette)
         self._painter.apply_theme(theme)
         self.viewport().update()
+
+    def show_highlight(self, rows: Sequence[range]) -> None:
+        if tuple(rows) != self.highlighted:
+            self.highlighted = tuple(rows)
+            self.viewport().update()
+
+    def fit(self) -> int:
+        """Set the column widths as the columns of a `TableModel` ask, and return the needed width in pixels."""
+        model: Any = self.model()
+        grows = tuple(place for place, column in enumerate(model.columns) if column.grows)
+        shrinking = next((place for place, column in enumerate(model.columns) if column.shrinks), None)
+        return self.fit_columns(model.widest(), grows, shrinking)
 
     def fit_columns(self, widest: list[str], growing: tuple[int, ...], shrinking: int | None = None) -> int:
         """Set the column widths from the widest texts; `growing` columns share the remaining width.
@@ -98,8 +237,9 @@ class NumberTable(FramedTable):
         needed = sum(widths)
         spare = self.viewport().width() - needed
         if shrinking is not None and spare < 0:
-            widths[shrinking] = max(widths[shrinking] // 2, widths[shrinking] + spare)
-            spare = 0
+            given = min(widths[shrinking] - widths[shrinking] // 2, -spare)
+            widths[shrinking] -= given
+            spare += given
         # Not every column is as wide as it may be: a bar to scroll sideways is worse than a few pixels less.
         spare = 0 if spare < -_SQUEEZE * len(growing) else spare
         # While a model is being replaced the columns are still those of the last one.
@@ -158,15 +298,26 @@ class NumberTable(FramedTable):
                 )
             for column, left, width in columns:
                 rect = QRect(left, y, width, height)
-                if column in self._pictures:
+                if column in self.pictures:
                     self._paint_picture(painter, rect, model.index(row, column))
                 else:
                     self._painter.paint(painter, rect, model.cell(row, column))
+        self._paint_highlight(painter)
         painter.end()
 
-    def show_pictures(self, column: int) -> None:
-        """Let a delegate paint the cells of a column."""
-        self._pictures.add(column)
+    def _paint_highlight(self, painter: QPainter) -> None:
+        left, width = -self.horizontalOffset(), self.horizontalHeader().length()
+        over = QPen(self._theme.color("accent"), _STROKE)
+        over.setDashPattern(_DASHES)
+        for rows in self.highlighted:
+            top = self.rowViewportPosition(rows.start)
+            bottom = self.rowViewportPosition(rows.stop - 1) + self.rowHeight(rows.stop - 1)
+            rect = QRectF(left, top, width, bottom - top).adjusted(2.0, 2.0, -2.0, -2.0)
+            for pen in (QPen(self._theme.color("base"), _UNDER), over):
+                pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+                pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
+                painter.setPen(pen)
+                painter.drawRect(rect)
 
     def _columns_in_sight(self, touched: QRect) -> list[tuple[int, int, int]]:
         """Index, left edge and width in pixels of each column to paint, from left to right."""
@@ -183,6 +334,15 @@ class NumberTable(FramedTable):
         self.initViewItemOption(option)
         option.rect = rect
         self.itemDelegateForIndex(index).paint(painter, option, index)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Frame the table in the accent color while it has the focus. Qt's styles draw nothing."""
+        super().focusInEvent(event)
+        self.setFrameStyle(QFrame.Shape.Box.value | QFrame.Shadow.Plain.value)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self.setFrameStyle(QFrame.Shape.StyledPanel.value | QFrame.Shadow.Sunken.value)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.matches(QKeySequence.StandardKey.Copy):

@@ -11,9 +11,10 @@ from PySide6.QtWidgets import QApplication
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
-from rnnviz.gui.views.audit_table import AuditTable
+from rnnviz.gui.views.audit import AuditTable
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result, with_judgment
+from tests.gui.views.tables import texts
 
 PLACE = Location(0, 0, 3, 1, 2)
 
@@ -42,13 +43,13 @@ def wrong() -> RunResult:
 
 def test_each_engine_has_a_row_with_its_verdict_and_its_coverage(view: AuditTable, wrong: RunResult) -> None:
     view.show_result(wrong, "manual")
-    assert [(row[0], row[1], row[4]) for row in view.model.rows] == [
+    assert [(row[0], row[1], row[4]) for row in texts(view.model)] == [
         ("no errors", "gluon", "all"),
         ("wrong", "manual", "all"),
         ("no errors", "torch", "all"),
     ]
     assert view.tab_text == "Audit  ✘ 1 of 3"
-    assert view.model.rows[1][3] == PLACE.short
+    assert texts(view.model)[1][3] == PLACE.short
     assert view.model.cell(1, 0).bold
 
 
@@ -78,7 +79,7 @@ def test_the_tab_shows_the_verdict(qtbot, view: AuditTable, wrong: RunResult) ->
 
 def test_a_sampled_audit_shows_its_coverage(view: AuditTable) -> None:
     view.show_result(with_judgment(make_result(batch_size=50), coverage=0.38), "manual")
-    assert [row[4] for row in view.model.rows] == ["38%", "38%"]
+    assert [row[4] for row in texts(view.model)] == ["38%", "38%"]
 
 
 def test_a_click_on_a_row_selects_its_step(qtbot, view: AuditTable, wrong: RunResult) -> None:
@@ -101,7 +102,7 @@ def test_a_row_can_be_followed_by_the_keyboard(qtbot, view: AuditTable, wrong: R
 
 def test_the_smallest_tolerances_that_pass_can_be_copied_and_do_pass(qtbot, view: AuditTable, wrong: RunResult) -> None:
     view.show_result(wrong, "manual")
-    assert view.tolerances_model.rows[0] == ("used", "1.3e-6", "1e-5")
+    assert texts(view.tolerances_model)[0] == ("used", "1.3e−6", "1e−5")
     qtbot.mouseClick(view.copy_button, Qt.MouseButton.LeftButton)
     pair = dict(part.split("=") for part in QApplication.clipboard().text().split(", "))
     limits = {name: float(value) for name, value in pair.items()}
@@ -109,7 +110,7 @@ def test_the_smallest_tolerances_that_pass_can_be_copied_and_do_pass(qtbot, view
     assert make_result(edits=edits, num_layers=2, compare_with=limits).verdict == "agree"
     limits["atol"] = np.nextafter(limits["atol"], 0.0)
     assert make_result(edits=edits, num_layers=2, compare_with=limits).verdict == "disagree"
-    shown = float(view.tolerances_model.rows[1][2])
+    shown = float(texts(view.tolerances_model)[1][2].replace("−", "-"))
     assert limits["atol"] < shown < 1.1 * limits["atol"]
 
 
@@ -148,5 +149,5 @@ def test_both_themes_color_wrong_engines(view: AuditTable, wrong: RunResult, the
 def test_the_table_is_cleared_with_the_result(view: AuditTable, wrong: RunResult) -> None:
     view.show_result(wrong, "manual")
     view.show_result(None, None)
-    assert view.model.rows == []
+    assert texts(view.model) == []
     assert view.copy_text() == ""

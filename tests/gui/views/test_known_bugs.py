@@ -6,13 +6,12 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel
 
 from rnnviz.core.trace_index import Location
-from rnnviz.engines.faults.registry import KNOWN_BUGS
-from rnnviz.engines.registry import known_bugs_of
+from rnnviz.engines.faults.registry import KNOWN_BUGS, known_bugs_of
 from rnnviz.gui.theme.palettes import THEMES
-from rnnviz.gui.views.known_bugs_model import Detection
-from rnnviz.gui.views.known_bugs_view import KnownBugsView
+from rnnviz.gui.views.known_bugs import Detection, KnownBugsView
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result, with_judgment
+from tests.gui.views.tables import texts
 
 MISTAKE = "bug:h2h-transposed"
 
@@ -38,7 +37,7 @@ def shown(view: KnownBugsView) -> list[str]:
 def test_every_known_bug_of_the_network_is_listed(view: KnownBugsView) -> None:
     result = with_judgment(make_result(cell="gru"))
     view.show_result(result, "manual")
-    listed = [row[0] for row in view.model.rows]
+    listed = [row[0] for row in texts(view.model)]
     assert sorted(listed) == sorted(entry.cause for entry in known_bugs_of(result.inputs.network))
     assert KNOWN_BUGS["reset-before-matmul"].cause in listed
     assert KNOWN_BUGS["gates-i-f-o-g"].cause not in listed
@@ -47,7 +46,7 @@ def test_every_known_bug_of_the_network_is_listed(view: KnownBugsView) -> None:
 
 def test_undetectable_bugs_are_marked(view: KnownBugsView) -> None:
     view.show_result(with_judgment(make_result(), blind=("h2h-transposed",)), "manual")
-    found = dict(zip((entry.name for entry in view.model.entries), (r[1] for r in view.model.rows), strict=True))
+    found = dict(zip((entry.name for entry in view.entries), (r[1] for r in texts(view.model)), strict=True))
     assert found["h2h-transposed"] == Detection.UNDETECTABLE
     assert set(found.values()) == {Detection.UNDETECTABLE, Detection.DETECTABLE}
     assert view.chosen is not None
@@ -59,7 +58,7 @@ def test_undetectable_bugs_are_marked(view: KnownBugsView) -> None:
 
 def test_before_the_audit_detection_is_unknown(view: KnownBugsView) -> None:
     view.show_result(make_result(), "manual")
-    assert {row[1] for row in view.model.rows} == {Detection.UNKNOWN}
+    assert {row[1] for row in texts(view.model)} == {Detection.UNKNOWN}
 
 
 def test_the_chosen_bug_is_shown_with_its_origin(view: KnownBugsView) -> None:
@@ -99,9 +98,9 @@ def test_a_computed_bug_shows_its_start_and_its_spread(qtbot, view: KnownBugsVie
     assert first is not None
     assert view.description.startswith(f"First mismatch: {first.where}")
     assert not view.button.isVisible()
-    assert [row[0] for row in view.spread_model.rows] == ["layer 1", "layer 0"]
+    assert [row[0] for row in texts(view.spread_model)] == ["layer 1", "layer 0"]
     counts = computed.comparison(MISTAKE).lane_mismatched[::-1, 0]
-    assert [int(row[3].replace(",", "")) for row in view.spread_model.rows] == counts.tolist()
+    assert [int(row[3].replace(",", "")) for row in texts(view.spread_model)] == counts.tolist()
     at = view.lanes.visualRect(view.spread_model.index(0, 2)).center()
     with qtbot.waitSignal(view.location_requested) as asked:
         qtbot.mouseClick(view.lanes.viewport(), Qt.MouseButton.LeftButton, pos=at)
@@ -114,7 +113,7 @@ def test_a_computed_bug_shows_its_start_and_its_spread(qtbot, view: KnownBugsVie
 
 def test_the_spread_shows_when_a_lane_is_reached(view: KnownBugsView, computed: RunResult) -> None:
     view.show_result(computed, "manual")
-    for row, lane in enumerate(view.spread_model.lanes):
+    for row, lane in enumerate(view.spread_model.rows):
         strip = view.lanes.itemDelegateForColumn(1).strip(row, 5, 10)
         filled = [strip.pixelColor(t, 9).name() == THEMES["light"].wrong for t in range(5)]
         assert filled == (lane.error_ratio > 1.0).tolist()
@@ -127,7 +126,7 @@ def test_the_chosen_bug_stays_when_its_result_arrives(view: KnownBugsView, compu
     assert view.chosen is not None
     assert view.chosen.name == "h2h-transposed"
     assert view.description.startswith("First mismatch: ")
-    assert view.table.currentIndex().row() == [entry.name for entry in view.model.entries].index("h2h-transposed")
+    assert view.table.currentIndex().row() == [entry.name for entry in view.entries].index("h2h-transposed")
 
 
 def test_a_bug_that_is_the_reference_is_not_requested_again(view: KnownBugsView) -> None:
@@ -143,7 +142,7 @@ def test_copying_copies_the_focused_table(view: KnownBugsView, computed: RunResu
     view.lanes.setFocus()
     lines = view.copy_text().splitlines()
     assert lines[0].startswith("lane\t")
-    assert float(lines[1].split("\t")[4]) == view.spread_model.lanes[0].worst
+    assert float(lines[1].split("\t")[4]) == view.spread_model.rows[0].worst
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
@@ -158,6 +157,6 @@ def test_it_is_drawn_in_both_themes(view: KnownBugsView, computed: RunResult, th
 def test_without_a_result_a_hint_is_shown(view: KnownBugsView, computed: RunResult) -> None:
     view.show_result(computed, "manual")
     view.show_result(None, None)
-    assert view.model.rows == []
+    assert texts(view.model) == []
     assert any("A run (F5)" in text for text in shown(view))
     assert view.copy_text() == ""

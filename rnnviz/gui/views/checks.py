@@ -4,15 +4,30 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QStackedLayout, QWidget
 
 from rnnviz.core import number_format
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.checks_model import ChecksModel, EnginesModel
 from rnnviz.gui.views.elided_label import ElidedLabel
-from rnnviz.gui.views.number_table import NumberTable
+from rnnviz.gui.views.table import NumberTable
+from rnnviz.gui.views.table_model import Column, Look, TableModel
 from rnnviz.verify.result import RunResult
 
 _INTRO = "Values that an engine returns in several places must be equal: output, final state and hidden states."
+
+_PASSED, _FAILED = Look("right", icon="check"), Look("wrong", bold=True, icon="cross")
+_DETAIL, _FAILED_DETAIL = Look("muted"), Look("wrong")
+_CHECKS = (
+    Column("result", lambda row: row.outcome.value, look=lambda row: _PASSED if row.holds else _FAILED),
+    Column("engine", lambda row: display_name(row.engine), shrinks=True),
+    Column("check", lambda row: row.name, grows=True),
+    Column("detail", lambda row: row.detail, look=lambda row: _DETAIL if row.holds else _FAILED_DETAIL, grows=True),
+)
+_ENGINES = (
+    Column("engine", lambda row: row[0]),
+    Column("time", lambda row: row[1]),
+    Column("version", lambda row: row[2], grows=True),
+)
 
 
 class ChecksTable(ResultView):
@@ -29,10 +44,10 @@ class ChecksTable(ResultView):
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setWordWrap(True)
         self._intro = ElidedLabel(_INTRO)
-        self.model = ChecksModel()
-        self.table = _table(self.model, "Checks")
-        self.engines_model = EnginesModel()
-        self.engines = _table(self.engines_model, "Times and versions")
+        self.model, self.engines_model = TableModel(_CHECKS), TableModel(_ENGINES)
+        self.table, self.engines = NumberTable(self.model), NumberTable(self.engines_model)
+        self.table.setAccessibleName("Checks")
+        self.engines.setAccessibleName("Times and versions")
         full = QWidget()
         layout = QGridLayout(full)
         layout.setContentsMargins(8, 6, 8, 6)
@@ -91,15 +106,22 @@ class ChecksTable(ResultView):
     def _refresh(self) -> None:
         result = self._result
         self._pages.setCurrentIndex(0 if result is None else 1)
-        self.model.show_checks(() if result is None else result.checks)
-        self.engines_model.show_engines(result)
-        self.table.fit_columns(self.model.widest(), growing=(2, 3), shrinking=1)
-        needed = self.engines.fit_columns(self.engines_model.widest(), growing=(2,))
+        self.model.show_rows([] if result is None else sorted(result.checks, key=lambda check: check.holds))
+        self.engines_model.show_rows([] if result is None else _timed(result))
+        self.table.fit()
+        needed = self.engines.fit()
         self.engines.setFixedWidth(min(max(needed, 120), 320) + 2 * self.engines.frameWidth() + 2)
 
 
-def _table(model: ChecksModel | EnginesModel, name: str) -> NumberTable:
-    table = NumberTable()
-    table.setModel(model)
-    table.setAccessibleName(name)
-    return table
+def _timed(result: RunResult) -> list[tuple[str, str, str]]:
+    """Name, time and version of the engines in the order of the run, each followed by its parts, as gluon.fused."""
+    engines = list(result.traces)
+
+    def order(name: str) -> tuple[int, str]:
+        owner = name if name in engines else next((e for e in engines if name.startswith(f"{e}.")), None)
+        return len(engines) if owner is None else engines.index(owner), name
+
+    return [
+        (display_name(name), number_format.duration(result.seconds[name]), result.versions.get(name, ""))
+        for name in sorted(result.seconds, key=order)
+    ]
