@@ -7,7 +7,7 @@ from math import tanh as tangent
 import numpy as np
 import pytest
 
-from rnnviz.cells.activations import relu, sigmoid, tanh
+from rnnviz.cells.activations import ACTIVATIONS, relu, sigmoid, tanh
 from rnnviz.cells.interpreters.running_error import BoundedArray, exact, pre_activation
 
 EPS = 2.0**-23
@@ -140,6 +140,14 @@ def test_at_a_certain_infinity_an_activation_has_reached_its_end(name: str, ends
     np.testing.assert_array_equal(result.value, [*ends, nan, np.mean(ends)])
     assert result.bound.tolist()[:3] == [EPS] * 3
     assert result.bound[3] == pytest.approx((0.5 if name == "sigmoid" else 1.0) / 8 + EPS, rel=1e-15, abs=0.0)
+
+
+def test_an_exact_activation_adds_no_rounding() -> None:
+    for name in ("thresholded_relu", "hard_tanh", "linear", "relu"):
+        for value in (-2.0, 0.5, 3.0):
+            assert ACTIVATIONS[name](one(value, 0.0)).bound[0] == 0.0
+    assert ACTIVATIONS["hard_tanh"](one(0.5, 2.0**-8)).bound[0] == 2.0**-8
+    assert ACTIVATIONS["leaky_relu"](one(0.5, 0.0)).bound[0] > 0.0
 
 
 def test_relu_passes_values_that_may_be_positive_and_every_nan() -> None:

@@ -132,7 +132,7 @@ class NumpyProgram:
     def _input_rows(self) -> tuple[FloatArray, FloatArray]:
         """The weight of the input parts, and their bias (G·H,) in the order of the lanes; scaled and hoisted."""
         cell, p, size = self.cell, self._parameters, self._sizes["H"]
-        rows = _rows(self._plan, "u", cell.gate_symbols, self._plan.lanes, self._dtype)
+        rows = _rows(self._plan, "u", cell.gate_symbols, self._plan.lanes)
         if len(self._plan.hoisted) == len(cell.gates) and cell.gate_symbols == cell.recurrent_gates:
             bias = p["i2h_bias"] + p["h2h_bias"]
         else:
@@ -166,7 +166,7 @@ class NumpyProgram:
             return self._layout.matrix(p[of])
         plan, gates = self._plan, self.cell.recurrent_gates
         chosen = plan.lanes[: plan.products] if operation == "product" else (of,)
-        weight = _rows(plan, "v", gates, chosen, self._dtype).of(p["h2h_weight"], size)
+        weight = _rows(plan, "v", gates, chosen).of(p["h2h_weight"], size)
         return self._layout.recurrent_weight(weight) if operation == "product" else self._layout.matrix(weight)
 
     def _fixed(self, place: Place) -> FloatArray:
@@ -200,31 +200,24 @@ def _in_place(activation: Activation) -> Callable[[FloatArray, FloatArray], None
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """Some gates' rows of a parameter in another order, each gate times its scale.
+    """Some gates' rows of a parameter in another order, those of some gates halved; not `changed` if it has both."""
 
-    `order` is None where the order is the parameter's own, `scales` (G, 1) where nothing is scaled.
-    """
-
-    order: list[int] | None
-    scales: FloatArray | None
+    order: list[int]
+    halved: list[int]
+    changed: bool
 
     def of(self, array: FloatArray, size: int) -> FloatArray:
         """(G·H, ...); not a copy where nothing changes."""
-        if self.order is None and self.scales is None:
+        if not self.changed:
             return array
-        by_gate = array.reshape(len(array) // size, -1)
-        if self.order is not None:
-            by_gate = by_gate.take(self.order, axis=0)
-        if self.scales is not None:
-            by_gate = by_gate * self.scales
+        by_gate = array.reshape(-1, size, *array.shape[1:]).take(self.order, axis=0)
+        for gate in self.halved:
+            by_gate[gate] *= 0.5
         return by_gate.reshape(-1, *array.shape[1:])
 
 
 @lru_cache(maxsize=256)
-def _rows(plan: Schedule, part: str, gates: tuple[str, ...], chosen: tuple[str, ...], dtype: np.dtype[Any]) -> _Rows:
+def _rows(plan: Schedule, part: str, gates: tuple[str, ...], chosen: tuple[str, ...]) -> _Rows:
     """The rows of the `chosen` gates of an input part "u" or a recurrent part "v"; its own order is that of `gates`."""
-    order = [gates.index(gate) for gate in chosen]
-    scales = [0.5 if (part, gate) in plan.halved else 1.0 for gate in chosen]
-    return _Rows(
-        None if chosen == gates else order, None if set(scales) <= {1.0} else np.array(scales, dtype).reshape(-1, 1)
-    )
+    halved = [k for k, gate in enumerate(chosen) if (part, gate) in plan.halved]
+    return _Rows([gates.index(gate) for gate in chosen], halved, changed=bool(halved) or chosen != gates)
