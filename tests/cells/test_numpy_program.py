@@ -12,17 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.cells import CELLS, CellSpec, Gate, ParameterSpec, Sizes, Step, Values
-from rnnviz.cells.activations import clip, sigmoid, tanh
+from rnnviz.cells.activations import clip, sigmoid
 from rnnviz.cells.gru import GRU
 from rnnviz.cells.interpreters import layout
 from rnnviz.cells.interpreters.arrays import step_values
-from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
-from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.layout import SMALL_PRODUCT, Layout, aligned, choose_order, has_small_products
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.cells.interpreters.program_source import Form, listing, program_source
 from rnnviz.cells.interpreters.schedule import schedule
-from rnnviz.cells.interpreters.symbols import code_lines, helper_lines
 from rnnviz.cells.lstm import LSTM
 from rnnviz.cells.rnn import RNN_TANH
 from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer
@@ -181,124 +178,6 @@ def test_an_infinite_state_stays_one() -> None:
     assert np.isposinf(out["c"][:, 0, 0]).all()
 
 
-# What a cell of the user's may do that those of the program do not: each is compared with its steps on arrays.
-
-
-def states_exchanged(u: Values, v: Values, state: Values, p: Values) -> Step:
-    """The new c is the old h itself, and h reads what c was."""
-    h = sigmoid(u.i + v.i + state.c)
-    return Step(h=h, c=state.h)
-
-
-def one_value_under_two_names(u: Values, v: Values, state: Values, p: Values) -> Step:
-    h = sigmoid(u.i + v.i)
-    return Step(i=h, h=h, c=h)
-
-
-def parts_used_twice(u: Values, v: Values, state: Values, p: Values) -> Step:
-    """Neither biases nor halves may be moved into rows that something else reads, too."""
-    i = sigmoid(u.i + v.i)
-    g = u.i * v.i + sigmoid(v.g) + u.g
-    return Step(i=i, g=g, h=i * g, c=2 * state.c - 0.5 * u.i)
-
-
-def two_recurrent_parts(u: Values, v: Values, state: Values, p: Values) -> Step:
-    i = sigmoid(u.i + v.i)
-    g = sigmoid(u.g + v.g + (i * state.h).recurrent("g"))
-    return Step(i=i, g=g, h=i * g, c=state.c)
-
-
-def many_terms(u: Values, v: Values, state: Values, p: Values) -> Step:
-    i = sigmoid(0.5 - (u.i - v.i) * 3 + state.c)
-    g = sigmoid((u.g + (v.g + state.h)) + 1)
-    return Step(i=i, g=g, h=g * state.h * i, c=i - g)
-
-
-def parts_of_other_gates(u: Values, v: Values, state: Values, p: Values) -> Step:
-    """The input part of one gate beside the recurrent part of the other."""
-    i, g = sigmoid(u.i + v.g), sigmoid(u.g + v.i)
-    return Step(i=i, g=g, h=i * g, c=state.c)
-
-
-def rows_used_twice(u: Values, v: Values, state: Values, p: Values) -> Step:
-    """Both products with the rows of g need these as they are, though a sigmoid reads one alone."""
-    i = sigmoid(u.i + v.i)
-    g = sigmoid(u.g + (i * state.h).recurrent("g"))
-    return Step(i=i, g=g, h=i * tanh(i.recurrent("g")), c=g)
-
-
-def values_that_are_not_computed(u: Values, v: Values, state: Values, p: Values) -> Step:
-    return Step(i=u.i, g=state.c, h=sigmoid(u.g + v.g), c=2 * u.i)
-
-
-def states_read_late(u: Values, v: Values, state: Values, p: Values) -> Step:
-    """Both previous states are read after the new ones are known, each by another line."""
-    c = sigmoid(u.i + v.i)
-    i = sigmoid(u.g) * state.c
-    h = sigmoid(i + c)
-    return Step(c=c, i=i, h=h, g=h - state.h)
-
-
-def an_input_part_kept_for_the_next_step(u: Values, v: Values, state: Values, p: Values) -> Step:
-    """The new c is an input part, which a later line reads beside the previous c."""
-    c = u.i
-    g = sigmoid(u.i * state.c + u.g + v.g)
-    return Step(c=c, g=g, h=g * c)
-
-
-def a_state_that_stays(u: Values, v: Values, state: Values, p: Values) -> Step:
-    """A later line reads c, and one more the previous h, whose new value has two names."""
-    g = sigmoid(u.g + v.g + state.c)
-    return Step(c=state.c, g=g, h=g, i=g * state.h)
-
-
-UNUSUAL = [
-    states_exchanged, one_value_under_two_names, parts_used_twice, two_recurrent_parts, many_terms,
-    parts_of_other_gates, rows_used_twice, values_that_are_not_computed, states_read_late,
-    an_input_part_kept_for_the_next_step, a_state_that_stays,
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("step", UNUSUAL)
-def test_unusual_steps_in_other_forms(step) -> None:  # type: ignore[no-untyped-def]
-    """With bounds, and as the source of a notebook."""
-    cell = CellSpec(step.__name__, "", step, LSTM.gates[:1] + LSTM.gates[2:3], states=LSTM.states)
-    layer = draw_layer(cell, timesteps=4, scale=0.4)
-    lines = code_lines(cell)
-    source, names = "\n".join([*helper_lines(lines), *lines]), layer.parameters | layer.state | {"np": np}
-    state, expected = layer.state, {name: np.empty((4, 3, 4)) for name in trace(cell).values}
-    for t, x in enumerate(layer.x):
-        values = step_values(cell, layer.parameters, x, state)
-        state = {key: values[key] for key in state}
-        names["x"] = x
-        exec(source, names)
-        for key in state:
-            np.testing.assert_allclose(names[key], state[key], rtol=0.0, atol=1e-13, err_msg=key)
-        for key, value in values.items():
-            expected[key][t] = value
-    bounded = BoundedLayer(cell, layer.parameters)
-    block = BoundedBlock(bounded, layer.x, layer.before(expected["h"]), {}, 0)
-    found, _ = block.follow({"c": bounded.leaf(layer.state["c"])}, tuple(expected))
-    for key, value in expected.items():
-        np.testing.assert_allclose(found[key].value, value, rtol=0.0, atol=1e-13, err_msg=key)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("order", ["samples", "features"])
-@pytest.mark.parametrize("step", UNUSUAL)
-def test_unusual_steps(step, order: layout.Order, dtype: str) -> None:  # type: ignore[no-untyped-def]
-    cell = CellSpec(step.__name__, "", step, LSTM.gates[:1] + LSTM.gates[2:3], states=LSTM.states)
-    layer = draw_layer(cell, timesteps=4, scale=0.4).in_type(dtype)
-    names = tuple(name for name in trace(cell).values if name not in "hc")
-    out = run(layer, NumpyProgram(cell, layer.parameters, 3, names, order), names)
-    state = layer.state
-    for t, x in enumerate(layer.x):
-        values = step_values(cell, layer.parameters, x, state)
-        for key, array in out.items():
-            np.testing.assert_allclose(array[t], values[key], rtol=0.0, atol=3e-6 if dtype == "float32" else 1e-13)
-        state = {key: values[key] for key in state}
-
-
 def test_the_same_network_gives_the_same_bits() -> None:
     layer = draw_layer(LSTM, batch_size=5, hidden_size=130, scale=0.1).in_type("float32")
     one, other = (run(layer, NumpyProgram(LSTM, layer.parameters, 5)) for _ in range(2))
@@ -380,20 +259,6 @@ def test_a_step_that_reads_no_input() -> None:
     layer = draw_layer(cell, timesteps=3)
     h = run(layer, NumpyProgram(cell, layer.parameters, 3))["h"]
     np.testing.assert_array_equal(h, np.stack([0.5**t * layer.state["h"] for t in (1, 2, 3)]))
-
-
-def test_biases_are_moved_out_of_nested_sums() -> None:
-    """The parts of g are terms of one sum, however it is written; those of i are not added."""
-    cell = CellSpec("many", "", many_terms, LSTM.gates[:1] + LSTM.gates[2:3], states=LSTM.states)
-    assert schedule(cell).hoisted == {"g"}
-    twice = CellSpec("twice", "", sum_used_twice, LSTM.gates[:1], states=LSTM.states)
-    assert schedule(twice).hoisted == {"i"}
-
-
-def sum_used_twice(u: Values, v: Values, state: Values, p: Values) -> Step:
-    """The bias may be moved within the inner sum, of which the outer ones read the result."""
-    inner = u.i + v.i
-    return Step(h=sigmoid(inner + state.h), c=sigmoid(inner + state.c))
 
 
 @pytest.mark.parametrize("name", ["lstm_peephole", "sru", "mgu"])

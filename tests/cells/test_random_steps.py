@@ -15,11 +15,17 @@ from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.cells.interpreters.symbols import code_lines, helper_lines
 from rnnviz.cells.interpreters.tape import full_gradients, record_step
 from tests.cells.layers import DrawnLayer, draw_layer
+from tests.cells.test_blocks import Block
 
 GATES = (Gate("a", ""), Gate("b", ""))
 PARAMETERS = (ParameterSpec("y"), ParameterSpec("z"), ParameterSpec("w", ("H", "H"), "weight"))
 STATES = (StateSpec("h"), StateSpec("c"))
-SEEDS = [pytest.param(seed, marks=() if seed < 12 or seed in (16, 20) else pytest.mark.slow) for seed in range(300)]
+BATCH = 21
+each_batch = pytest.mark.parametrize(
+    "seeds",
+    [pytest.param(range(n, n + BATCH), marks=pytest.mark.slow if n else (), id=str(n)) for n in range(0, 300, BATCH)],
+)
+"""Many steps in one test: whoever changes an interpreter sees the first failure soon."""
 
 
 def random_cell(seed: int) -> CellSpec:
@@ -66,54 +72,65 @@ def assert_equal(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) 
         )
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_the_compiled_calls(seed: int) -> None:
-    layer, expected = layer_and_values(seed)
-    every = tuple(name for name in expected if name not in "hc")
-    for order in ("samples", "features"):
-        for names in (every, ()):
-            out = layer.outputs(names)
-            NumpyProgram(layer.cell, layer.parameters, 3, names, order).run(layer.x, layer.state, out)
-            assert_equal(out, expected)
+@each_batch
+def test_the_compiled_calls(seeds: range) -> None:
+    for seed in seeds:
+        layer, expected = layer_and_values(seed)
+        every = tuple(name for name in expected if name not in "hc")
+        for order in ("samples", "features"):
+            for names in (every, ()):
+                out = layer.outputs(names)
+                NumpyProgram(layer.cell, layer.parameters, 3, names, order).run(layer.x, layer.state, out)
+                assert_equal(out, expected)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_the_source_of_a_notebook(seed: int) -> None:
-    layer, expected = layer_and_values(seed)
-    lines = code_lines(layer.cell)
-    source, names = "\n".join([*helper_lines(lines), *lines]), layer.parameters | layer.state | {"np": np}
-    for t, x in enumerate(layer.x):
-        names["x"] = x
-        exec(source, names)
-        assert_equal({name: names[name] for name in "hc"}, {name: expected[name][t] for name in "hc"})
+@each_batch
+def test_the_source_of_a_notebook(seeds: range) -> None:
+    for seed in seeds:
+        layer, expected = layer_and_values(seed)
+        lines = code_lines(layer.cell)
+        source, names = "\n".join([*helper_lines(lines), *lines]), layer.parameters | layer.state | {"np": np}
+        for t, x in enumerate(layer.x):
+            names["x"] = x
+            exec(source, names)
+            assert_equal({name: names[name] for name in "hc"}, {name: expected[name][t] for name in "hc"})
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_values_with_bounds(seed: int) -> None:
-    layer, expected = layer_and_values(seed)
-    bounded = BoundedLayer(layer.cell, layer.parameters)
-    carried, before = {"c": bounded.leaf(layer.state["c"])}, layer.before(expected["h"])
-    found, _ = BoundedBlock(bounded, layer.x, before, {}, 0).follow(carried, tuple(expected))
-    assert_equal({name: value.value for name, value in found.items()}, expected)
+@each_batch
+def test_values_with_bounds(seeds: range) -> None:
+    for seed in seeds:
+        layer, expected = layer_and_values(seed)
+        bounded = BoundedLayer(layer.cell, layer.parameters)
+        carried, before = {"c": bounded.leaf(layer.state["c"])}, layer.before(expected["h"])
+        found, _ = BoundedBlock(bounded, layer.x, before, {}, 0).follow(carried, tuple(expected))
+        assert_equal({name: value.value for name, value in found.items()}, expected)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_gradients_are_those_of_finite_differences(seed: int) -> None:
+@each_batch
+def test_values_of_a_block_of_arrays(seeds: range) -> None:
+    for seed in seeds:
+        layer, expected = layer_and_values(seed)
+        found, _ = Block(layer, expected["h"]).follow({"c": layer.state["c"]}, tuple(expected))
+        assert_equal(found, expected)
+
+
+@each_batch
+def test_gradients_are_those_of_finite_differences(seeds: range) -> None:
     """The loss is the sum of all new states, along one direction in the space of all that the step reads."""
-    layer, _ = layer_and_values(seed)
-    generator = np.random.default_rng(seed)
-    given = {"x": layer.x[0], **{f"s.{k}": v for k, v in layer.state.items()}, **layer.parameters}
-    along = {name: generator.normal(size=array.shape) for name, array in given.items()}
+    for seed in seeds:
+        layer, _ = layer_and_values(seed)
+        cell, p, x, state = layer.cell, layer.parameters, layer.x[0], layer.state
+        generator = np.random.default_rng(seed)
+        given = {"x": x, **{f"s.{k}": v for k, v in state.items()}, **p}
+        along = {name: generator.normal(size=array.shape) for name, array in given.items()}
+        gradients = record_step(cell, p, x, state).gradients({name: np.ones((3, 4)) for name in "hc"})
+        of_x, of_state, of_parameters = full_gradients(cell, p, x, state, gradients)
+        found = {"x": of_x, **{f"s.{k}": v for k, v in of_state.items()}, **of_parameters}
+        slope = sum(float(np.vdot(found[name], along[name])) for name in given)
+        below, above = (_loss(cell, {name: a + d * along[name] for name, a in given.items()}) for d in (-1e-6, 1e-6))
+        assert slope == pytest.approx((above - below) / 2e-6, rel=1e-5, abs=1e-5), seed
 
-    def loss(step: float) -> float:
-        moved = {name: array + step * along[name] for name, array in given.items()}
-        state = {k: moved[f"s.{k}"] for k in layer.state}
-        values = step_values(layer.cell, moved, moved["x"], state)
-        return float(sum(np.broadcast_to(values[name], (3, 4)).sum() for name in "hc"))
 
-    p, x, state = layer.parameters, layer.x[0], layer.state
-    gradients = record_step(layer.cell, p, x, state).gradients({name: np.ones((3, 4)) for name in "hc"})
-    of_x, of_state, of_parameters = full_gradients(layer.cell, p, x, state, gradients)
-    found = {"x": of_x, **{f"s.{k}": v for k, v in of_state.items()}, **of_parameters}
-    slope = sum(float(np.vdot(found[name], along[name])) for name in given)
-    assert slope == pytest.approx((loss(1e-6) - loss(-1e-6)) / 2e-6, rel=1e-5, abs=1e-5)
+def _loss(cell: CellSpec, given: dict[str, np.ndarray]) -> float:
+    values = step_values(cell, given, given["x"], {name: given[f"s.{name}"] for name in "hc"})
+    return float(sum(np.broadcast_to(values[name], (3, 4)).sum() for name in "hc"))

@@ -1,16 +1,23 @@
 """The compiled steps of cells: how many calls and buffers they take, and their loops."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 
+import numpy as np
 import pytest
 
-from rnnviz.cells import CellSpec, Gate, Step, Values
-from rnnviz.cells.activations import ACTIVATIONS, sigmoid
+from rnnviz.cells import CellSpec, Gate, ParameterSpec, Step, Values
+from rnnviz.cells.activations import ACTIVATIONS, sigmoid, tanh
+from rnnviz.cells.interpreters.arrays import step_values
+from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
 from rnnviz.cells.interpreters.graph import trace
+from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.cells.interpreters.program_source import Form, listing, program_source
 from rnnviz.cells.interpreters.schedule import schedule
+from rnnviz.cells.interpreters.symbols import code_lines, helper_lines
 from rnnviz.cells.lstm import LSTM
-from tests.cells.layers import ALL_CELLS
+from tests.cells.layers import ALL_CELLS, draw_layer
 
 
 @dataclass(frozen=True)
@@ -194,3 +201,152 @@ def test_every_line_of_a_cell_is_listed_once() -> None:
         assert len(shown) == len(set(shown)) > 1, name
         # The first call is the product, which no line asks for.
         assert all("=" in line or line.startswith("return") for line in shown), name
+
+
+# What a cell of the user's may do that those of the program do not: each is compared with its steps on arrays.
+
+
+def states_exchanged(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """The new c is the old h itself, and h reads what c was."""
+    h = sigmoid(u.i + v.i + state.c)
+    return Step(h=h, c=state.h)
+
+
+def one_value_under_two_names(u: Values, v: Values, state: Values, p: Values) -> Step:
+    h = sigmoid(u.i + v.i)
+    return Step(i=h, h=h, c=h)
+
+
+def parts_used_twice(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """Neither biases nor halves may be moved into rows that something else reads, too."""
+    i = sigmoid(u.i + v.i)
+    g = u.i * v.i + sigmoid(v.g) + u.g
+    return Step(i=i, g=g, h=i * g, c=2 * state.c - 0.5 * u.i)
+
+
+def two_recurrent_parts(u: Values, v: Values, state: Values, p: Values) -> Step:
+    i = sigmoid(u.i + v.i)
+    g = sigmoid(u.g + v.g + (i * state.h).recurrent("g"))
+    return Step(i=i, g=g, h=i * g, c=state.c)
+
+
+def many_terms(u: Values, v: Values, state: Values, p: Values) -> Step:
+    i = sigmoid(0.5 - (u.i - v.i) * 3 + state.c)
+    g = sigmoid((u.g + (v.g + state.h)) + 1)
+    return Step(i=i, g=g, h=g * state.h * i, c=i - g)
+
+
+def parts_of_other_gates(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """The input part of one gate beside the recurrent part of the other."""
+    i, g = sigmoid(u.i + v.g), sigmoid(u.g + v.i)
+    return Step(i=i, g=g, h=i * g, c=state.c)
+
+
+def rows_used_twice(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """Both products with the rows of g need these as they are, though a sigmoid reads one alone."""
+    i = sigmoid(u.i + v.i)
+    g = sigmoid(u.g + (i * state.h).recurrent("g"))
+    return Step(i=i, g=g, h=i * tanh(i.recurrent("g")), c=g)
+
+
+def values_that_are_not_computed(u: Values, v: Values, state: Values, p: Values) -> Step:
+    return Step(i=u.i, g=state.c, h=sigmoid(u.g + v.g), c=2 * u.i)
+
+
+def states_read_late(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """Both previous states are read after the new ones are known, each by another line."""
+    c = sigmoid(u.i + v.i)
+    i = sigmoid(u.g) * state.c
+    h = sigmoid(i + c)
+    return Step(c=c, i=i, h=h, g=h - state.h)
+
+
+def an_input_part_kept_for_the_next_step(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """The new c is an input part, which a later line reads beside the previous c."""
+    c = u.i
+    g = sigmoid(u.i * state.c + u.g + v.g)
+    return Step(c=c, g=g, h=g * c)
+
+
+def a_state_that_stays(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """A later line reads c, and one more the previous h, whose new value has two names."""
+    g = sigmoid(u.g + v.g + state.c)
+    return Step(c=state.c, g=g, h=g, i=g * state.h)
+
+
+UNUSUAL = [
+    states_exchanged, one_value_under_two_names, parts_used_twice, two_recurrent_parts, many_terms,
+    parts_of_other_gates, rows_used_twice, values_that_are_not_computed, states_read_late,
+    an_input_part_kept_for_the_next_step, a_state_that_stays,
+]  # fmt: skip
+
+
+def unusual_cell(step: Callable[..., Step]) -> CellSpec:
+    return CellSpec(step.__name__, "", step, LSTM.gates[:1] + LSTM.gates[2:3], states=LSTM.states)
+
+
+def test_unusual_steps() -> None:
+    for step, dtype in product(UNUSUAL, ("float32", "float64")):
+        cell = unusual_cell(step)
+        layer = draw_layer(cell, timesteps=4, scale=0.4).in_type(dtype)
+        names = tuple(name for name in trace(cell).values if name not in "hc")
+        for order, wanted in product(("samples", "features"), (names, ())):
+            out, state = layer.outputs(wanted), layer.state
+            NumpyProgram(cell, layer.parameters, 3, wanted, order).run(layer.x, state, out)
+            for t, x in enumerate(layer.x):
+                state = step_values(cell, layer.parameters, x, state)
+                for key, array in out.items():
+                    np.testing.assert_allclose(
+                        array[t], state[key], rtol=0.0, atol=3e-6 if dtype == "float32" else 1e-13, err_msg=cell.name
+                    )
+
+
+def test_unusual_steps_in_other_forms() -> None:
+    """With bounds, and as the source of a notebook."""
+    for cell in map(unusual_cell, UNUSUAL):
+        layer = draw_layer(cell, timesteps=4, scale=0.4)
+        lines = code_lines(cell)
+        source, names = "\n".join([*helper_lines(lines), *lines]), layer.parameters | layer.state | {"np": np}
+        state, expected = layer.state, {name: np.empty((4, 3, 4)) for name in trace(cell).values}
+        for t, x in enumerate(layer.x):
+            state = step_values(cell, layer.parameters, x, state)
+            names["x"] = x
+            exec(source, names)
+            for key in layer.state:
+                np.testing.assert_allclose(names[key], state[key], rtol=0.0, atol=1e-13, err_msg=cell.name)
+            for key, value in state.items():
+                expected[key][t] = value
+        bounded = BoundedLayer(cell, layer.parameters)
+        block = BoundedBlock(bounded, layer.x, layer.before(expected["h"]), {}, 0)
+        found, _ = block.follow({"c": bounded.leaf(layer.state["c"])}, tuple(expected))
+        for key, value in expected.items():
+            np.testing.assert_allclose(found[key].value, value, rtol=0.0, atol=1e-13, err_msg=cell.name)
+
+
+def test_biases_are_moved_out_of_nested_sums() -> None:
+    """The parts of g are terms of one sum, however it is written; those of i are not added."""
+    cell = CellSpec("many", "", many_terms, LSTM.gates[:1] + LSTM.gates[2:3], states=LSTM.states)
+    assert schedule(cell).hoisted == {"g"}
+    twice = CellSpec("twice", "", sum_used_twice, LSTM.gates[:1], states=LSTM.states)
+    assert schedule(twice).hoisted == {"i"}
+
+
+def sum_used_twice(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """The bias may be moved within the inner sum, of which the outer ones read the result."""
+    inner = u.i + v.i
+    return Step(h=sigmoid(inner + state.h), c=sigmoid(inner + state.c))
+
+
+def products_in_a_step(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """Each product reads a value that nothing else reads, of its own size."""
+    i = (tanh(u.i) * u.g).recurrent("i")
+    return Step(i=i, h=p.w @ tanh(p.w @ tanh(i)))
+
+
+def test_a_product_is_not_written_over_what_it_reads() -> None:
+    """NumPy would allocate a copy of the operand in every step."""
+    cell = CellSpec("products", "", products_in_a_step, LSTM.gates[:1] + LSTM.gates[2:3],
+                    parameters=(ParameterSpec("w", ("H", "H"), "weight"),))  # fmt: skip
+    calls = [call for call in schedule(cell).calls if call.function in ("recurrent", "matrix")]
+    assert len(calls) == 3
+    assert all(call.out not in call.operands for call in calls)

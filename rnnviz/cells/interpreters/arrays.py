@@ -119,10 +119,12 @@ class ArrayBlock(StepBlock[Any]):
         *,
         backward: bool,
     ) -> dict[str, Any]:
-        if any(node.op in ("recurrent", "matrix") for node in plan.loop):
+        new = {symbol: self.graph.values[symbol] for symbol in carried}
+        # A product needs room of its own, and a state that stays or that is a parameter has no value of each time step.
+        over_time = set(new.values()) <= {*plan.loop, *plan.over_time}
+        if not over_time or any(node.op in ("recurrent", "matrix") for node in plan.loop):
             return super()._carry(plan, values, carried, before, after, backward=backward)
         order = slice(None, None, -1 if backward else 1)
-        new = {symbol: self.graph.values[symbol] for symbol in carried}
         rooms = {symbol: room[order] for symbol, room in after.items()}
         # A step's result is written where it stays.
         written = {node: symbol for symbol, node in new.items() if node in plan.loop}
