@@ -44,7 +44,7 @@ class Recording:
 
     archive: NpzFile
     arrays: Mapping[str, str]
-    computed_in: str = ""
+    computed_in: str
 
     def of(self, network: Network) -> dict[str, str]:
         """The arrays that this kind of network has."""

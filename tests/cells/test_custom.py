@@ -214,6 +214,16 @@ def test_wrong_declarations(tmp_path: Path, text: str, sentence: str, line: int 
             3,
         ),
         (
+            "return Step(h=u.f + v.f + v.n, c=u.n)",
+            "The step gives c, a name that has another meaning: choose another one.",
+            3,
+        ),
+        (
+            "return Step(h=u.f + v.f + v.n, w=u.n)",
+            "The step gives w, a name that has another meaning: choose another one.",
+            3,
+        ),
+        (
             "x = u.f\n    for _ in range(300):\n        x = tanh(x + 1)\n    return Step(h=x)",
             "The step has more than 300 operations, the most that a cell may have.",
             6,

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
-from rnnviz.core.config import Network
+from rnnviz.core.config import Config, Network
 from rnnviz.core.errors import EngineError, first_line, last_line
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import read_only
@@ -15,9 +15,12 @@ from rnnviz.core.parameters import Parameters
 from rnnviz.engines import registry
 from rnnviz.engines.base import Engine
 from rnnviz.engines.registry import ENGINES, load_engine, load_file_engine, unsupported_reason
+from rnnviz.io.inputs import load_inputs
+from tests.cells.layers import EXAMPLES
 from tests.io.model_formats.writing.saved_models import made, write
 from tests.oracles.computed import assert_agrees, assert_near, empty_trace
 from tests.oracles.recurrence import recurrence
+from tests.verify.audit_helpers import inputs_of
 
 ENDINGS = {"gluon": ".params", "torch": ".safetensors", "onnx": ".onnx"}
 NETWORKS = [("rnn_relu", 2, True), ("rnn_tanh", 11, False), ("lstm", 3, True), ("gru", 2, True)]
@@ -82,6 +85,33 @@ def test_float64_keeps_its_precision(name: str, cell: str, dtype: str) -> None:
     trace = empty_trace(asked, cell=False)
     load_engine(name).run(asked, trace, lambda done: None)
     assert_near(trace.hidden, recurrence(asked).hidden, 1e-5 if dtype == "float32" else 1e-13)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("cell", ["mgu", "sru"])
+def test_the_lines_of_a_custom_cell_are_computed_on_the_arrays_of_a_framework(name: str, cell: str, dtype: str) -> None:
+    network = {"cell": f"./{cell}.py", "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True}
+    drawn = {"parameters": {"initializer": "normal"}, "initial_state": {"source": "normal"}}
+    sequence = {"timesteps": 3, "batch_size": 2}
+    config = Config.from_mapping({"network": {**network, "dtype": dtype}, "sequence": sequence, **drawn})
+    asked = load_inputs(config.with_custom_cell(EXAMPLES[cell]))
+    if ENGINES[name].unsupported_reason(asked.network) is not None:
+        pytest.skip(f"{name} has no custom cells")
+    trace = empty_trace(asked, cell=False)
+    told: list[float] = []
+    load_engine(name).run(asked, trace, told.append)
+    assert_agrees(trace, recurrence(asked), 1e-5 if dtype == "float32" else 1e-12)
+    np.testing.assert_allclose(told, np.arange(1, 13) / 12)
+
+
+def test_a_projected_lstm_is_gluons_own_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    gluon = pytest.importorskip("rnnviz.engines.gluon")
+    sizes: list[tuple[int, ...]] = []
+    own = gluon.contrib.rnn.LSTMPCell
+    monkeypatch.setattr(gluon.contrib.rnn, "LSTMPCell", lambda *args, **keys: sizes.append(args) or own(*args, **keys))
+    asked = inputs_of({"timesteps": 2}, cell="lstm", hidden_size=4, projection_size=3, num_layers=2)
+    load_engine("gluon").run(asked, empty_trace(asked, cell=False), lambda done: None)
+    assert sizes == [(4, 3), (4, 3)]
 
 
 def test_a_file_of_another_network_is_refused_in_one_line(name: str, tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ from rnnviz.cells.activations import Activation, Composition
 from rnnviz.cells.base import CellError, CellSpec, Gate, Initializer, ParameterSpec, StateSpec
 from rnnviz.cells.interpreters.graph import trace
 
+_NAMES = {"Step": base.Step, "recurrent": base.recurrent, "clip": activations.clip, **activations.ACTIVATIONS}
+"""Names that a file has without an import."""
 _COMMON = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
 _ARGUMENTS = ("u", "v", "state", "p")
 _SIZES = {1: ("H",), 2: ("H", "P", "I")}
@@ -99,9 +101,7 @@ def _run(path: Path) -> _File:
         source = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise CellError("The file is not text in UTF-8.") from None
-    namespace: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
-    namespace |= {"Step": base.Step, "recurrent": base.recurrent, "clip": activations.clip}
-    namespace |= activations.ACTIVATIONS
+    namespace: dict[str, Any] = {"__name__": path.stem, "__file__": str(path), **_NAMES}
     lines: dict[str, int] = {}
     try:
         tree = ast.parse(source, str(path))
@@ -193,7 +193,7 @@ def _names(file: _File, key: str, declared: str | Mapping[Any, Any]) -> list[str
 
 
 def _is_taken(name: str) -> bool:
-    return _TAKEN.fullmatch(name) is not None or name in activations.ACTIVATIONS or name in ("clip", "recurrent")
+    return _TAKEN.fullmatch(name) is not None or name in _NAMES
 
 
 def _states(file: _File) -> tuple[StateSpec, ...]:

@@ -15,7 +15,6 @@ from rnnviz.cells import CellError
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.program_source import listing
 from rnnviz.core.cell_json import cell_to_json
-from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.engines.base import Progress
@@ -51,11 +50,8 @@ def read_cell(path: Path, watched: AbstractContextManager[object]) -> Declared:
     """
     with watched:
         try:
-            check_regular(path)
             cell = load_cell(path)
             return Declared(cell_to_json(cell), listing(cell))
-        except InputError as error:
-            raise RecurrenceError(str(error)) from error
         except OSError as error:
             raise RecurrenceError(f"{path} cannot be read: {error.strerror}.") from error
         except CellError as error:
@@ -104,18 +100,13 @@ class OwnRecurrence:
 
     def _compiled(self) -> CodeType:
         try:
-            check_regular(self._path)
             return compile(self._path.read_bytes(), str(self._path), "exec")
-        except InputError as error:
-            raise RecurrenceError(str(error)) from error
         except OSError as error:
             raise RecurrenceError(f"{self._path} cannot be read: {error.strerror}.") from error
         except SyntaxError as error:
             # Of null bytes, Python tells no line.
             at = f"{self._path}, line {error.lineno}" if error.lineno else str(self._path)
             raise RecurrenceError(f"{at}: {type(error).__name__}: {error.msg}.") from error
-        except ValueError as error:
-            raise RecurrenceError(f"{self._path} is not a Python file: {error}.") from error
 
     def run_layer(self, add_line: AddLine | None = None) -> RunLayer:
         """The step as a way to run one layer; see `engines.layers.RunLayer`.

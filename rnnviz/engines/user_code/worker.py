@@ -17,6 +17,7 @@ from time import monotonic
 from types import FrameType
 from typing import BinaryIO
 
+from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.inputs import open_inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import LINE, add_array, open_trace
@@ -144,6 +145,7 @@ def main(arguments: list[str]) -> int:
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(path.parent.absolute()))
     try:
+        check_regular(path)
         if not folders:
             messages.send(read_cell(path, CallWatchdog(path, messages, STEP_SECONDS, "custom cell")))
             return 0
@@ -154,7 +156,7 @@ def main(arguments: list[str]) -> int:
             return add_array(folders[1], f"{LINE}{name}", inputs.network.dtype, (*trace.shape[:4], units))
 
         run_stack(inputs, trace, own.run_layer(add_line), messages.advance)
-    except RecurrenceError as error:
+    except (InputError, RecurrenceError) as error:
         messages.send(Failed(str(error)))
         return 1
     messages.send(Done())

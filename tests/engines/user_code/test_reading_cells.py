@@ -55,6 +55,11 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
         read_cell(tmp_path, nullcontext())
 
 
+def test_a_file_has_its_own_name_and_path(tmp_path: Path) -> None:
+    path = written(tmp_path, f"gates = 'h'\ntitle = f'{{__name__}} in {{__file__}}'\n{STEP}")
+    assert cell_from_json(read_cell(path, nullcontext()).cell).title == f"mine in {path}"
+
+
 def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "x.py"
     path.write_bytes(b"\xef\xbb\xbf" + f"gates = 'h'\ntitle = 'µ'\n{STEP}".encode())
