@@ -48,6 +48,11 @@ class Location:
         """The index into a hidden array of shape (L, D, T, N, H)."""
         return self.layer, self.direction, self.timestep, self.sample, self.unit
 
+    @property
+    def order(self) -> tuple[int, int, int, int, int]:
+        """The key that sorts places in the order of computation."""
+        return self.layer, self.direction, -self.timestep if self.backward else self.timestep, self.sample, self.unit
+
     def to_json(self) -> dict[str, Any]:
         """The contract's form, with the direction in words."""
         return {

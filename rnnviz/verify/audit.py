@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from rnnviz.cells.interpreters.bounded import BoundedBlock
 from rnnviz.cells.interpreters.running_error import storage_bound
+from rnnviz.core.indexing import time_blocks
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
@@ -71,20 +72,16 @@ def audit(
     tally = AuditAccumulator(trace.shape, folder, _compared(trace.engine, comparisons, traces), reverse=trace.reverse)
     near = _error_ratios(trace.engine, comparisons)
     with np.errstate(all="ignore"):
-        for layer in range(layers):
-            for direction in range(directions):
-                lane = layer * directions + direction
-                times = followed(inputs, trace, layer, direction)
-                if not times:
-                    continue
-                error_ratio = None if near is None else near[layer, direction]
-                plan = plan_lane(trace.shape, error_ratio, full=full, whole=inputs.network.graph.mixes_units)
-                if units is not None:
-                    plan = [some_columns(*trace.shape[3:], units)]
-                for done in _audit_lane(
-                    inputs, trace, layer, direction, times, plan, tally, derived, ends=units is None
-                ):
-                    progress((lane + done) / (layers * directions))
+        for lane, (layer, direction) in enumerate(np.ndindex(layers, directions)):
+            times = followed(inputs, trace, layer, direction)
+            if not times:
+                continue
+            error_ratio = None if near is None else near[layer, direction]
+            plan = plan_lane(trace.shape, error_ratio, full=full, whole=inputs.network.graph.mixes_units)
+            if units is not None:
+                plan = [some_columns(*trace.shape[3:], units)]
+            for done in _audit_lane(inputs, trace, layer, direction, times, plan, tally, derived, ends=units is None):
+                progress((lane + done) / (layers * directions))
     return tally.audit(trace)
 
 
@@ -206,6 +203,4 @@ def _blocks(inputs: Inputs, columns: SampleUnitBlock, direction: int, times: ran
     """Slices of time in the order of computation, small enough for the temporaries to stay in the cache."""
     widest = max(inputs.network.kind.gate_count * len(columns.units), inputs.network.hidden_size)
     length = max(1, _BLOCK_VALUES // (len(columns.samples) * widest))
-    starts = range(times.start, times.stop, length)
-    for start in reversed(starts) if inputs.network.backward(direction) else starts:
-        yield slice(start, min(start + length, times.stop))
+    return time_blocks(times, length, backward=inputs.network.backward(direction))

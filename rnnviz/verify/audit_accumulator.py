@@ -142,7 +142,7 @@ class AuditAccumulator:
         self._worst, self._worst_at = -1.0, Location(reverse=reverse)
         self._wrong = self._audited = 0
         self._cells, self._final_cells = CellStateTally(), CellStateTally()
-        self._first: tuple[tuple[int, ...], WrongStep] | None = None
+        self._first: WrongStep | None = None
         self._lines: tuple[str, ...] = ()
         self._first_line: tuple[tuple[int, ...], WrongLine] | None = None
 
@@ -175,7 +175,9 @@ class AuditAccumulator:
         if largest > ALLOWED:
             wrong = ratio > ALLOWED
             self._wrong += int((wrong if fresh is None else wrong & fresh).sum())
-            self._first_wrong(block, h, step, wrong)
+            index, where = _first_of(block, wrong)
+            if self._first is None or where.order < self._first.where.order:
+                self._first = WrongStep(where, float(h[index]), float(step.value[index]))
 
     def add_lines(
         self, block: AuditedBlock, lines: Mapping[str, FloatArray], expected: Mapping[str, BoundedArray]
@@ -188,12 +190,8 @@ class AuditAccumulator:
             wrong = ~same & np.isfinite(step.bound) & ~(np.abs(values - step.value) <= ALLOWED * step.bound)
             if not wrong.any():
                 continue
-            steps = np.flatnonzero(wrong.any(axis=(1, 2)))
-            t = int(steps[-1] if block.reverse or block.direction else steps[0])
-            index = (t, *(int(i) for i in np.argwhere(wrong[t])[0]))
-            where = block.location(index)
-            time = -where.timestep if where.backward else where.timestep
-            order = (*where.index[:2], time, place, *where.index[3:])
+            index, where = _first_of(block, wrong)
+            order = (*where.order[:3], place, *where.order[3:])
             if self._first_line is None or order < self._first_line[0]:
                 self._first_line = order, WrongLine(where, float(values[index]), float(step.value[index]), name)
 
@@ -227,15 +225,6 @@ class AuditAccumulator:
             outside = error_ratio(reference, candidate, pair.comparison.rtol, pair.comparison.atol) > 1.0
             self._mismatches[pair.other.engine] += int((outside & unknown).sum())
 
-    def _first_wrong(self, block: AuditedBlock, h: FloatArray, step: BoundedArray, wrong: NDArray[np.bool_]) -> None:
-        steps = np.flatnonzero(wrong.any(axis=(1, 2)))
-        t = int(steps[-1] if block.reverse or block.direction else steps[0])
-        index = (t, *(int(i) for i in np.argwhere(wrong[t])[0]))
-        where = block.location(index)
-        order = *where.index[:2], -where.timestep if where.backward else where.timestep, *where.index[3:]
-        if self._first is None or order < self._first[0]:
-            self._first = order, WrongStep(where, float(h[index]), float(step.value[index]))
-
     def audit(self, trace: Trace) -> Audit:
         """The figures, once every block has been counted."""
         stored = ((self._cells, CELL_FOLLOWS, trace.cell), (self._final_cells, STATE_FOLLOWS, trace.state_c))
@@ -244,7 +233,7 @@ class AuditAccumulator:
             worst_ratio=max(self._worst, 0.0),
             worst_at=self._worst_at,
             wrong=self._wrong,
-            first_wrong=None if self._first is None else self._first[1],
+            first_wrong=self._first,
             audited=self._audited,
             elements=trace.hidden.size,
             **self._over_time,
@@ -260,6 +249,14 @@ class AuditAccumulator:
                 if array is not None and cells.looked and not self._wrong
             ),
         )
+
+
+def _first_of(block: AuditedBlock, wrong: NDArray[np.bool_]) -> tuple[tuple[int, ...], Location]:
+    """The index and the place of the first True of a block (B, S, U), in the order of computation."""
+    steps = np.flatnonzero(wrong.any(axis=(1, 2)))
+    t = int(steps[-1] if block.reverse or block.direction else steps[0])
+    index = (t, *(int(i) for i in np.argwhere(wrong[t])[0]))
+    return index, block.location(index)
 
 
 def undetermined(layer: BoundedLayer, step: BoundedArray, h: FloatArray, before: FloatArray) -> Undetermined | None:

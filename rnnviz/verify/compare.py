@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.config import DEFAULT_TOLERANCES, Config
+from rnnviz.core.indexing import time_blocks
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.core.trace import DERIVED, Trace
 from rnnviz.core.trace_index import Location
@@ -428,10 +429,9 @@ def _blocks(reference: Trace, candidate: Trace, shape: tuple[int, ...]) -> Itera
     """Slices of time of every lane, in the order of computation. A slice is compared or missing as a whole."""
     layers, directions, timesteps, samples, units = shape
     length = max(1, _BLOCK_VALUES // (samples * units))
-    for layer in range(layers):
-        for direction in range(directions):
-            both = compared(reference, candidate, layer, direction)
-            parts = range(both.start), both, range(both.stop, timesteps)
-            starts = [(start, part.stop) for part in parts for start in range(part.start, part.stop, length)]
-            for start, stop in reversed(starts) if reference.backward(direction) else starts:
-                yield layer, direction, slice(start, min(start + length, stop))
+    for layer, direction in np.ndindex(layers, directions):
+        both, backward = compared(reference, candidate, layer, direction), reference.backward(direction)
+        parts = range(both.start), both, range(both.stop, timesteps)
+        for part in parts[:: -1 if backward else 1]:
+            for times in time_blocks(part, length, backward=backward):
+                yield layer, direction, times

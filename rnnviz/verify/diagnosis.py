@@ -1,7 +1,7 @@
 """Which known bugs would make an engine compute what it computed."""
 
 from collections.abc import Iterable, Iterator
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 
@@ -145,7 +145,7 @@ def _from_output(trace: Trace) -> bool:
 def _parts(fault: Fault, inputs: Inputs, wrong: Location | None, steps: int) -> Iterator[StepWindow]:
     """The compared window of each lane, beginning with the lane of the first step outside its bound."""
     network = inputs.network
-    lanes = [(layer, direction) for layer in range(network.num_layers) for direction in range(network.directions)]
+    lanes = list(product(range(network.num_layers), range(network.directions)))
     if wrong is None:
         sample, step, first = 0, 0, None
     else:
@@ -175,7 +175,6 @@ def _final_states(fault: Fault, inputs: Inputs, trace: Trace) -> tuple[FloatArra
     at_last = fault.final_at_last_timestep or fault.backward != "reversed"
     finals = [
         trace.hidden[layer, direction, 0 if trace.backward(direction) and not at_last else -1]
-        for layer in range(inputs.network.num_layers)
-        for direction in range(inputs.network.directions)
+        for layer, direction in np.ndindex(inputs.network.num_layers, inputs.network.directions)
     ]
     return np.stack(finals), np.asarray(trace.state_h)

@@ -136,14 +136,12 @@ class HistogramAccumulator:
         """The histogram of the values added so far."""
         bins = self._highest - self._lowest + 3
         counts, first = np.zeros(bins, np.int64), np.full((bins, 5), -1, np.int64)
-        earliest: dict[int, tuple[int, ...]] = {}
+        earliest: dict[int, Location] = {}
         for key, where in self._places.items():
             place = self._place(key)
             counts[place] += self._counts[key]
-            step = -where.timestep if where.backward else where.timestep
-            order = where.layer, where.direction, step, where.sample, where.unit
-            if place not in earliest or order < earliest[place]:
-                earliest[place] = order
+            if place not in earliest or where.order < earliest[place].order:
+                earliest[place] = where
                 first[place] = where.index
         return Histogram(self._lowest, self._highest, counts, first, self._reverse)
 

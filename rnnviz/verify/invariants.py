@@ -1,6 +1,5 @@
 """Consistency checks: out, state and the hidden states of one engine must be equal where they overlap."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +11,7 @@ from rnnviz.core.indexing import in_out, last_timestep, out_columns, out_text, s
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.verify.metrics import abs_error, tolerance
+from rnnviz.verify.metrics import abs_error, blocks, tolerance
 from rnnviz.verify.verdict import CheckOutcome
 
 
@@ -64,7 +63,7 @@ def equality(
         The outcome, with the number of differing values and the largest difference.
     """
     worst, outside = 0.0, 0
-    for a, b in zip(_blocks(left), _blocks(right), strict=True):
+    for a, b in zip(blocks(left), blocks(right), strict=True):
         if np.array_equal(a, b):
             continue
         error = abs_error(b, a)
@@ -77,11 +76,6 @@ def equality(
     else:
         detail = f"{outside:,} of {left.size:,} values differ, by up to {worst:.2g}"
     return Check(name, engine, outside == 0, detail, accumulates)
-
-
-def _blocks(array: FloatArray) -> Iterable[FloatArray]:
-    length = max(1, (1 << 18) // max(1, array[0].size))
-    return (np.asarray(array[start : start + length]) for start in range(0, len(array), length))
 
 
 def consistency_checks(trace: Trace, rtol: float, atol: float) -> list[Check]:

@@ -5,6 +5,7 @@ infinities of one sign, in the same place are equal; a number that is not finite
 infinitely far from it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Any, TypeAlias
@@ -327,12 +328,16 @@ def _ulp(reference: FloatArray, candidate: FloatArray, out: NDArray[np.int32]) -
 _BLOCK_VALUES = 1 << 18
 
 
+def blocks(array: FloatArray) -> Iterator[FloatArray]:
+    """The array in parts along its first axis that fit the cache."""
+    length = max(1, _BLOCK_VALUES // max(1, array[0].size))
+    return (np.asarray(array[start : start + length]) for start in range(0, len(array), length))
+
+
 def largest_magnitude(array: FloatArray) -> float:
     """The largest finite |value|, read block by block along the first axis; 0 if there is none."""
     largest = 0.0
-    length = max(1, _BLOCK_VALUES // max(1, array[0].size))
-    for start in range(0, len(array), length):
-        block = np.asarray(array[start : start + length])
+    for block in blocks(array):
         # A NaN on the way makes both of them NaN.
         most = max(float(block.max()), -float(block.min()))
         if not most < np.inf:

@@ -1,6 +1,7 @@
 """Mismatches of a comparison: as rows, and the next one, in the order of computation."""
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +86,7 @@ def mismatch_rows(
     """
     layers, directions, *_ = reference.shape
     if lanes is None:
-        lanes = [(layer, direction) for layer in range(layers) for direction in range(directions)]
+        lanes = list(product(range(layers), range(directions)))
     found: list[NDArray[np.int64]] = []
     left = largest
     for layer, direction in sorted(lanes):
