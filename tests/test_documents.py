@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rnnviz.cli import _COMMANDS
-from rnnviz.cli.parser import Parser
+from rnnviz.cli.terminal import Parser
 from rnnviz.io.resources import anchor_of
 from tests.wording import search
 

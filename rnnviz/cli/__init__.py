@@ -12,13 +12,15 @@ from argparse import Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 
 from rnnviz import __version__
-from rnnviz.cli import config, convert, explain, inspect, run, sweep
-from rnnviz.cli.parser import Commands, Parser, add_commands
+from rnnviz.cli import models, run, sweep
 from rnnviz.cli.terminal import (
     AGREE,
     ENGINE_FAILED,
     WRONG_INPUT,
     Answer,
+    Commands,
+    Parser,
+    add_commands,
     exit_code_of,
     prepare_streams,
     print_answer,
@@ -42,12 +44,12 @@ def _doctor(_options: Namespace) -> Answer:
 
 
 _COMMANDS: dict[str, Callable[[Commands], None]] = {
-    "run": run.add_to,
+    "run": run.add_run_to,
     "sweep": sweep.add_to,
-    "explain": explain.add_to,
-    "config": config.add_to,
-    "inspect": inspect.add_to,
-    "convert": convert.add_to,
+    "explain": run.add_explain_to,
+    "config": models.add_config_to,
+    "inspect": models.add_inspect_to,
+    "convert": models.add_convert_to,
     "doctor": _add_doctor_to,
 }
 

@@ -5,14 +5,16 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnviz.cli.parser import Commands, complete, engine_names
 from rnnviz.cli.terminal import (
     AGREE,
     DISAGREE,
     ENGINE_FAILED,
     WRONG_INPUT,
     Answer,
+    Commands,
     all_written,
+    complete,
+    engine_names,
     print_note,
     progress_bar,
 )

@@ -10,7 +10,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location
 from rnnviz.quantities.gates import Quantity, quantity_for
-from rnnviz.quantities.traversal import Region
+from rnnviz.quantities.steps import Region
 from rnnviz.quantities.units import OrderName
 from rnnviz.verify.mismatches import neighbor_mismatch
 from rnnviz.verify.result import RunResult

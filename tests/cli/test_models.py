@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from rnnviz.cli import main
-from rnnviz.cli.inspect import table
+from rnnviz.cli.models import table
 from rnnviz.io.model_formats.model_file import Entry
 from tests.io.model_formats.samples import write_keras_weights
 from tests.io.model_formats.sources import in_torch_names, network, random_arrays, weights_of
@@ -189,11 +189,11 @@ def test_run_uses_the_stored_initial_state(tmp_path: Path, capsys: pytest.Captur
 @pytest.fixture
 def open_state(model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same file, in which the model computes the initial state of its LSTM."""
-    from rnnviz.cli import inspect
+    from rnnviz.cli import models
 
-    entry = inspect.entries_in_subprocess(model)[0]
+    entry = models.entries_in_subprocess(model)[0]
     computed = replace(entry, initial_state="computed", assumptions=('it starts from the final state of "enc"',))
-    monkeypatch.setattr(inspect, "entries_in_subprocess", lambda path: (computed,))
+    monkeypatch.setattr(models, "entries_in_subprocess", lambda path: (computed,))
     return model
 
 

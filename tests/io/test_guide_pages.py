@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from rnnviz.cli import _COMMANDS
-from rnnviz.cli.parser import Parser
+from rnnviz.cli.terminal import Parser
 from rnnviz.gui.commands.table import COMMANDS
 from rnnviz.gui.help.commands import PAGES
 from rnnviz.gui.help.window import KEYS

@@ -4,7 +4,7 @@ import pytest
 
 from rnnviz.core.config import Network
 from rnnviz.core.trace_index import INPUT, Lane, Location
-from rnnviz.quantities.traversal import (
+from rnnviz.quantities.steps import (
     Region,
     highlighted_rows,
     input_regions,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnnviz.core.trace_index import Location
-from rnnviz.quantities.vectors import lane_label, map_rows, nearest_part
+from rnnviz.quantities.steps import lane_label, map_rows, nearest_part
 from rnnviz.text.config_diff import network_in_words
 from tests.factories import make_result
 

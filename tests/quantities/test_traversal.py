@@ -5,8 +5,7 @@ import pytest
 from rnnviz.cells import CellSpec, Gate, StateSpec, Step
 from rnnviz.core.config import Network
 from rnnviz.core.trace_index import INPUT, Lane, Location
-from rnnviz.quantities.traversal import STAGES, Region, Traversal, stage_regions, stage_text
-from rnnviz.quantities.vectors import map_rows
+from rnnviz.quantities.steps import STAGES, Region, Traversal, map_rows, stage_regions, stage_text
 
 
 @pytest.mark.parametrize("order", ["lane", "layers"])

@@ -7,7 +7,7 @@ import pytest
 
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.quantities.vectors import Vector, difference, kinds_at, vector_at
+from rnnviz.quantities.steps import Vector, difference, kinds_at, vector_at
 from tests.factories import make_result
 
 

@@ -13,7 +13,7 @@ from rnnviz.io.export.json_summary import summary
 from rnnviz.io.export.npz import npz_arrays
 from rnnviz.lessons.evaluate import Namespace
 from rnnviz.lessons.statements import UnansweredError
-from rnnviz.quantities.vectors import vector_at
+from rnnviz.quantities.steps import vector_at
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.invariants import agreement, lanes, places, values_at
 from rnnviz.verify.result import RunResult

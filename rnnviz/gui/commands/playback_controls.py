@@ -10,7 +10,7 @@ from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.player import FACTORS, Player
 from rnnviz.gui.commands.selection import SelectionCommands
-from rnnviz.quantities.traversal import Order
+from rnnviz.quantities.steps import Order
 
 _SHORT_NAME = 10
 """Characters of a time step's label that fit into the toolbar."""

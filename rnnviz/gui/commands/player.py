@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.stepping import Stepper
 from rnnviz.gui.theme.reduced_motion import motion_reduced
-from rnnviz.quantities.traversal import Order
+from rnnviz.quantities.steps import Order
 
 _FRAME_MS = 16
 _SLOWEST = 2.0

@@ -6,7 +6,7 @@ from PySide6.QtCore import QObject, Signal
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Session
-from rnnviz.quantities.traversal import STAGES, Order, Traversal, stage_regions, stage_text
+from rnnviz.quantities.steps import STAGES, Order, Traversal, stage_regions, stage_text
 
 
 class Stepper(QObject):

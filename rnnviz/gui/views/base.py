@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QWidget
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import Theme
-from rnnviz.quantities.traversal import Region
+from rnnviz.quantities.steps import Region
 from rnnviz.verify.result import RunResult
 
 

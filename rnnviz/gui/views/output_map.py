@@ -19,8 +19,7 @@ from rnnviz.gui.views.output_map_chart import OutputMapChart
 from rnnviz.gui.views.output_map_painter import OutputMapPainter
 from rnnviz.gui.views.output_map_rows import LaneRow, OutputMapRows
 from rnnviz.gui.views.table import AnyIndex
-from rnnviz.quantities.traversal import Region, vector_region
-from rnnviz.quantities.vectors import MapPart
+from rnnviz.quantities.steps import MapPart, Region, vector_region
 from rnnviz.verify.result import RunResult
 
 _MARGIN = 6

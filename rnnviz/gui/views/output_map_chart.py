@@ -12,8 +12,16 @@ from rnnviz.core.words import wrapped
 from rnnviz.gui.naming import named
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.table import blend
-from rnnviz.quantities.traversal import Region, is_highlighted
-from rnnviz.quantities.vectors import MapPart, MapRow, lane_label, lane_number, map_rows, nearest_part
+from rnnviz.quantities.steps import (
+    MapPart,
+    MapRow,
+    Region,
+    is_highlighted,
+    lane_label,
+    lane_number,
+    map_rows,
+    nearest_part,
+)
 from rnnviz.verify.result import RunResult
 
 _GAP, _PADDING, _CELL_PADDING = 5, 3, 3

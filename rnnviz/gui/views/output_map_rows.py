@@ -13,7 +13,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.naming import named
 from rnnviz.gui.views.table import AnyIndex
-from rnnviz.quantities.traversal import Region, is_highlighted, lane_region, vector_region
+from rnnviz.quantities.steps import Region, is_highlighted, lane_region, vector_region
 from rnnviz.verify.compare import tolerances
 from rnnviz.verify.invariants import Agreement, Place, agreement, lanes, places, values_at
 from rnnviz.verify.result import RunResult

@@ -23,8 +23,7 @@ from rnnviz.gui.views.table import NumberTable
 from rnnviz.gui.views.table_model import PLAIN, Column, Look, Looks, TableModel, plain
 from rnnviz.quantities.gate_lanes import GateVector, GateVectors
 from rnnviz.quantities.gates import Choice, Quantity, per_unit_choices
-from rnnviz.quantities.traversal import Region, highlighted_rows
-from rnnviz.quantities.vectors import Difference, Vector, VectorKind, kinds_at, vector_at
+from rnnviz.quantities.steps import Difference, Region, Vector, VectorKind, highlighted_rows, kinds_at, vector_at
 from rnnviz.verify.result import RunResult
 
 _TABS: dict[VectorKind, tuple[str, str]] = {

@@ -18,7 +18,7 @@ from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.gui.views.vector_table import VectorTable
-from rnnviz.quantities.traversal import Region, highlighted_rows, lane_region
+from rnnviz.quantities.steps import Region, highlighted_rows, lane_region
 from tests.factories import make_result
 
 

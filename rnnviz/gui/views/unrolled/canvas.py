@@ -34,7 +34,7 @@ from rnnviz.gui.views.unrolled.render_state import RenderState, first_mismatch
 from rnnviz.gui.views.unrolled.strips import Minimap, StageBadges, SwipeNames
 from rnnviz.gui.views.unrolled.time_axis import TimeAxis
 from rnnviz.gui.views.unrolled.unit_order import OrderLabel
-from rnnviz.quantities.traversal import Region
+from rnnviz.quantities.steps import Region
 
 _ZOOM_A_STEP = 1.25
 _STEP = 120.0

@@ -14,7 +14,7 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.unrolled.geometry import FRAME, CellGeometry, Geometry
 from rnnviz.gui.views.unrolled.lanes_item import arrow
 from rnnviz.quantities.plot_series import pixel_bands
-from rnnviz.quantities.traversal import Order, Part, Region
+from rnnviz.quantities.steps import Order, Part, Region
 from rnnviz.quantities.units import Query, Selection
 
 _WIDE_COLUMN = 14.0

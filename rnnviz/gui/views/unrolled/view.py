@@ -34,7 +34,7 @@ from rnnviz.gui.views.unrolled.render_state import (
 from rnnviz.gui.views.unrolled.strips import Name
 from rnnviz.gui.views.unrolled.unit_order import UnitOrderWorker
 from rnnviz.quantities.gates import Quantity
-from rnnviz.quantities.traversal import Order, Region
+from rnnviz.quantities.steps import Order, Region
 from rnnviz.quantities.units import OrderName
 from rnnviz.verify.result import RunResult
 

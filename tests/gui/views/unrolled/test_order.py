@@ -12,7 +12,7 @@ from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.views.unrolled import unit_order
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.quantities.traversal import lane_region
+from rnnviz.quantities.steps import lane_region
 from tests.factories import make_result
 
 LANE = Lane(0, 0)

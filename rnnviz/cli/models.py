@@ -1,0 +1,301 @@
+"""rnnviz inspect, config and convert: list the networks of a model file, print a config for one, write its weights."""
+
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rnnviz.cli.terminal import AGREE, Answer, Commands, answer_json, complete, print_note, progress_bar, with_cell
+from rnnviz.core.config import CELL_NAMES, Config, Network
+from rnnviz.core.engine_spec import is_own
+from rnnviz.core.errors import EngineError, InputError
+from rnnviz.core.schema import declarations, display_value
+from rnnviz.core.words import join_words
+from rnnviz.io.model_formats.model_file import RNN_CELLS, Entry
+from rnnviz.io.resources import resource_path
+
+Read = TypeVar("Read")
+
+_HEADINGS = ("name", "cell", "input", "hidden", "layers", "directions", "biases", "initial state", "type")
+
+
+def add_inspect_to(commands: Commands) -> None:
+    """Add the command and its options."""
+    inspect = commands.add_parser("inspect", help="list the recurrent networks in a model file")
+    inspect.add_argument("file", type=Path, help="a model file, or a folder with one or with .npy files")
+    inspect.add_argument("--json", metavar="PATH", help="write the list as JSON; - writes it to standard output")
+    inspect.set_defaults(answer=_inspect)
+
+
+def _inspect(options: Namespace) -> Answer:
+    from rnnviz.io.model_formats.load import nothing_recognized
+
+    if options.json not in (None, "-"):
+        from rnnviz.io.outputs import check_outputs
+
+        check_outputs({"--json": options.json}, {"the model file": options.file})
+    entries = entries_in_subprocess(options.file)
+    arrays = {} if entries else arrays_in_subprocess(options.file)
+    if options.json is not None:
+        listed: dict[str, Any] = {"entries": [entry.to_json() for entry in entries]}
+        if not entries:
+            listed["arrays"] = [{"name": name, "shape": list(shape)} for name, shape in arrays.items()]
+        text = answer_json(listed, options.json)
+        if text:
+            return AGREE, text
+    return AGREE, f"{table(entries) if entries else nothing_recognized(options.file, arrays)}\n"
+
+
+def entries_in_subprocess(path: Path) -> tuple[Entry, ...]:
+    """Read the networks in a model file in a subprocess; raises an InputError if that fails."""
+    from rnnviz.io.model_formats.load import entries_of
+
+    return _in_subprocess(entries_of, path)
+
+
+def arrays_in_subprocess(path: Path) -> dict[str, tuple[int, ...]]:
+    """Read the shapes of all arrays in a model file in a subprocess."""
+    from rnnviz.io.model_formats.load import arrays_of
+
+    return _in_subprocess(arrays_of, path)
+
+
+def _in_subprocess(read: Callable[[Path], Read], path: Path) -> Read:
+    from rnnviz.execution.child_process import call_in_subprocess
+
+    with progress_bar(quiet=False) as notify:
+        return call_in_subprocess(
+            *(read, path),
+            what=f"{path} could not be read",
+            notify=lambda done: notify(f"reading {path.name}", done),
+        )
+
+
+def table(entries: Sequence[Entry]) -> str:
+    """Format the entries as a text table, each with its remarks below it."""
+    rows = [_HEADINGS, *map(_row, entries)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
+    lines = []
+    for row, entry in zip(rows, (None, *entries), strict=True):
+        lines.append("  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
+        if entry is not None:
+            lines += [f"  {line}" for line in remarks(entry)]
+    return "\n".join(lines)
+
+
+def remarks(entry: Entry) -> list[str]:
+    """The keys that change an entry's cell, why it is not supported, and the assumptions that a run of it makes."""
+    reason = entry.reason if entry.supported else f"not supported: {entry.reason}"
+    masking = entry.masking and f"skipped time steps: {entry.masking}"
+    settings = ", ".join(entry.settings)
+    return [
+        line for line in (settings, reason, masking, *(f"assumption: {text}" for text in entry.assumptions)) if line
+    ]
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    one_gate = entry.supported and entry.cell is None and entry.cells == RNN_CELLS
+    cell = "rnn" if one_gate else entry.cell or " or ".join(entry.cells) or "?"
+    sizes = (entry.input_size, entry.hidden_size, entry.num_layers)
+    biases = {None: "?", True: "yes", False: "no"}[entry.biases]
+    of_samples = "" if entry.batch_size is None else f" for {entry.batch_size} samples"
+    return (
+        entry.name,
+        cell,
+        *("?" if size is None else str(size) for size in sizes),
+        entry.directions,
+        biases,
+        f"{entry.initial_state}{of_samples}",
+        entry.dtype or "?",
+    )
+
+
+def add_config_to(commands: Commands) -> None:
+    """Add the command and its options."""
+    config = commands.add_parser("config", help="print the config of a lesson or for a model file")
+    config.add_argument("lesson", nargs="?", help="name of a lesson; without it, list the lessons")
+    config.add_argument("--from", dest="file", type=Path, metavar="FILE", help="print a config that runs a model file")
+    config.add_argument("--entry", metavar="NAME", help="recurrent network to run, if the file contains several")
+    config.add_argument(
+        "--cell",
+        choices=CELL_NAMES,
+        metavar="CELL",
+        help=f"cell, if the file does not name it: {', '.join(CELL_NAMES)}",
+    )
+    config.add_argument(
+        "--initial-state",
+        metavar="STATE",
+        help="zeros, normal (random numbers) or an .npz file with h, and c for an LSTM; default: that of the model",
+    )
+    examples = tuple(sorted(path.stem for path in resource_path("cells").glob("*.py")))
+    config.add_argument(
+        "--example-cell", choices=examples, metavar="NAME", help=f"print a custom cell: {', '.join(examples)}"
+    )
+    config.set_defaults(answer=_config)
+
+
+def _config(options: Namespace) -> Answer:
+    if options.example_cell is not None:
+        if options.lesson is not None or options.file is not None:
+            raise InputError("--example-cell prints a custom cell: leave out the name of a lesson and --from.")
+        return AGREE, resource_path("cells", f"{options.example_cell}.py").read_text(encoding="utf-8")
+    if options.file is not None:
+        if options.lesson is not None:
+            raise InputError("Give the name of a lesson or --from FILE, not both.")
+        from rnnviz.io.config_toml import check_paths, dump_config
+        from rnnviz.io.model_formats.load import of_run
+
+        config, entry = config_from_model(options.file, options.entry, options.cell, options.initial_state)
+        for clause in of_run(entry, config):
+            print_note(f"{options.file}: {entry.name}: {clause}.")
+        check_paths(config)
+        return AGREE, dump_config(complete(config), unused=False)
+    for option in ("entry", "cell", "initial-state"):
+        value = getattr(options, option.replace("-", "_"))
+        if value is not None:
+            raise InputError(f"--{option} needs --from FILE.")
+    from rnnviz.lessons.index import find_lesson, lessons
+
+    if options.lesson is None:
+        width = max(len(lesson.name) for lesson in lessons())
+        listed = "".join(f"{lesson.name:{width}}  {lesson.title}\n" for lesson in lessons())
+        return AGREE, f"{listed}\nTo save one: rnnviz config NAME > NAME.toml\n"
+    return AGREE, find_lesson(options.lesson).path.read_text(encoding="utf-8")
+
+
+def config_from_model(
+    path: Path, name: str | None, cell: str | None, initial_state: str | None = None
+) -> tuple[Config, Entry]:
+    """Make a config that runs a recurrent network in a model file.
+
+    Parameters
+    ----------
+    path : Path
+        The model file. The config contains its absolute path, so that it can be saved anywhere.
+    name : str, optional
+        The entry of the file, which may be None if there is only one.
+    cell : str, optional
+        The cell, if the file does not name it.
+    initial_state : str, optional
+        "zeros", "normal" or the path of an .npz file; None takes the state from the model file.
+
+    Returns
+    -------
+    tuple[Config, Entry]
+        The config, and the entry of the model file that it runs.
+
+    Raises
+    ------
+    InputError
+        If no entry has that name, it cannot be run, or the cell or the initial state must be given.
+    """
+    from rnnviz.io.model_formats.load import choose, config_of, nothing_recognized, open_state
+
+    entries = entries_in_subprocess(path)
+    if not entries:
+        raise nothing_recognized(path, arrays_in_subprocess(path))
+    entry = choose(entries, name, path)
+    if entry.supported and entry.cell is None and cell is None:
+        choices = join_words((f"--cell {name}" for name in entry.cells), "or")
+        raise InputError(f"{path}: {entry.name} cannot be run as it is: {entry.reason}. Give {choices}.")
+    if entry.supported and entry.leaves_initial_state_open and initial_state is None:
+        raise InputError(
+            f"{path}: {entry.name} needs an initial state: {open_state(entry)}. "
+            "Give --initial-state zeros, --initial-state normal or --initial-state FILE.npz."
+        )
+    if initial_state not in (None, "zeros", "normal") and not Path(initial_state).is_file():
+        raise InputError(
+            f"--initial-state must be zeros, normal or an existing .npz file (got {display_value(initial_state)})."
+        )
+    return config_of(path, entry, cell, initial_state), entry
+
+
+_SECONDS = 3600.0
+
+
+def add_convert_to(commands: Commands) -> None:
+    """Add the command and its options."""
+    convert = commands.add_parser(
+        "convert",
+        help="write the weights of a network to a model file, and verify it",
+    )
+    convert.add_argument("source", type=Path, metavar="IN", help="a model file, or a TOML config")
+    convert.add_argument(
+        "target",
+        type=Path,
+        metavar="OUT",
+        help="file to write: .params (Gluon), .safetensors (PyTorch), .onnx or .npz (NumPy, with Gluon's names)",
+    )
+    convert.add_argument("--entry", metavar="NAME", help="recurrent network to convert, if IN contains several")
+    names = f"{', '.join(CELL_NAMES)}; or the .py file of a custom cell, which runs it"
+    convert.add_argument("--cell", metavar="CELL", help=f"cell, if IN does not name it: {names}")
+    convert.add_argument("--quiet", action="store_true", help="print nothing")
+    convert.set_defaults(answer=_convert)
+
+
+def _convert(options: Namespace) -> Answer:
+    from rnnviz.execution.child_process import call_in_subprocess
+    from rnnviz.execution.export_weights import write_verified
+    from rnnviz.io.config_toml import files_read
+    from rnnviz.io.inputs import load_inputs
+    from rnnviz.io.model_formats.load import format_for, of_weights
+    from rnnviz.io.outputs import atomic_write, check_outputs
+
+    source: Path = options.source
+    target: Path = options.target
+    form = format_for(target)
+    check_outputs({"OUT": target}, {"IN": source})
+    config = _config_of(source, options)
+    check_outputs({"OUT": target}, files_read(config))
+    form.check(config.network, target)
+    with progress_bar(options.quiet) as notify, atomic_write(target) as temporary:
+        check = call_in_subprocess(
+            write_verified,
+            partial(load_inputs, config, of_weights),
+            form,
+            temporary.absolute(),
+            target,
+            what=f"{target} could not be written",
+            seconds=_SECONDS,
+            notify=lambda done: notify(f"writing {target.name}", done),
+        )
+    if options.quiet:
+        return AGREE, ""
+    lines = [f"Wrote {target} ({check.numbers:,} weights). {check.sentences}"]
+    lines += filter(None, [form.note(config.network)])
+    lines += [f"Assumption: {clause}." for clause in check.assumptions]
+    return AGREE, "".join(f"{line}\n" for line in lines)
+
+
+def _config_of(source: Path, options: Namespace) -> Config:
+    """The config in the file, or one that runs an entry of the model file."""
+    if source.suffix.lower() == ".toml":
+        from rnnviz.io.config_toml import load_config
+
+        config = load_config(source)
+        if is_own(options.cell or config.network.cell):
+            return _with_custom_cell(with_cell(config, options.cell), source, options.cell)
+        for option in ("entry", "cell"):
+            if getattr(options, option) is not None:
+                raise InputError(f"--{option} needs a model file, but {source} is a config.")
+        return config
+    if options.cell is not None:
+        declarations(Network)["cell"].check("--cell", options.cell)
+        if is_own(options.cell):
+            raise InputError(f"--cell {options.cell} needs a config, but {source} is a model file.")
+    # An initial state is not written, and need not be chosen.
+    return config_from_model(source, options.entry, options.cell, "zeros")[0]
+
+
+def _with_custom_cell(config: Config, source: Path, trusted: str | None) -> Config:
+    """The config with the definition of its cell, whose file runs if --cell names it."""
+    from rnnviz.engines.user_code.parent import custom_cell
+
+    cell = config.network.cell
+    if cell != trusted:
+        raise InputError(f'{source} names the cell "{cell}", which is Python code: it runs only if --cell names it.')
+    try:
+        return config.with_custom_cell(custom_cell(cell))
+    except EngineError as error:
+        raise InputError(str(error)) from error
