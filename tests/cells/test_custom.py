@@ -189,6 +189,17 @@ def test_the_calls_are_listed_for_the_lines_of_the_file(tmp_path: Path) -> None:
             2,
         ),
         (
+            "gates = 'f n'\nclass Own:\n    def __call__(self, u, v): ...\nstep = Own()",
+            "step takes (u, v), but must take (u, v, state, p).",
+            4,
+        ),
+        (
+            "gates = 'f n'\nstates = {'h': 'H', 'a b': 'H'}" + STEP,
+            "states has 'a b', which Python cannot read as a name.",
+            2,
+        ),
+        ("gates = 'f n'; states = ['h']" + STEP, 'states must be symbols such as "h c", or {"h": "P", "c": "H"}.', 1),
+        (
             "gates = 'f n'\ndef step(u, v, state, p, *, gate=3): ...",
             "step's argument gate needs an activation as its default.",
             2,

@@ -97,6 +97,21 @@ def test_numbers_of_another_type_or_not_finite_are_at_their_index(tmp_path: Path
     np.testing.assert_array_equal(trace.hidden, arrays["hidden"].astype(np.float32))
 
 
+def test_the_type_of_the_computation_is_reported_and_has_to_be_one(tmp_path: Path) -> None:
+    inputs = network_inputs()
+    arrays = {"hidden": recorded(inputs)["hidden"].astype(np.float16)}
+    _, report = computed(engine_of(tmp_path / "a.npz", {**arrays, "computed_in": np.array("float32")}), inputs)
+    assert (report.precision, report.computed_in) == ("float16", "float32")
+    path = tmp_path / "b.npz"
+    for text, shown in ((np.array("int8"), "int8"), (np.ones(3), "no short text")):
+        with pytest.raises(InputError) as caught:
+            computed(engine_of(path, {**arrays, "computed_in": text}), inputs)
+        assert str(caught.value) == (
+            f"computed_in in {path} is {shown}: it must be float16, float32 or float64, "
+            'as np.array("float32") stores it.'
+        )
+
+
 def test_inconsistent_arrays_are_read_as_recorded(tmp_path: Path) -> None:
     inputs = network_inputs()
     arrays = {name: array + place for place, (name, array) in enumerate(recorded(inputs).items())}

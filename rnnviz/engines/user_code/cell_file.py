@@ -73,7 +73,7 @@ def load_cell(path: Path) -> CellSpec:
     step = file.names.get("step")
     if not callable(step):
         raise file.error("step", "The file defines no function step(u, v, state, p).")
-    _check_arguments(step)
+    _check_arguments(file, step)
     gates = _symbols(file, "gates", None)
     recurrent = _symbols(file, "recurrent_gates", gates)
     for symbol in recurrent:
@@ -140,15 +140,14 @@ def _described(error: BaseException, path: Path) -> CellError:
     return CellError(f"{type(error).__name__}: {first}." if first else f"{type(error).__name__}.", line)
 
 
-def _check_arguments(step: Any) -> None:
+def _check_arguments(file: _File, step: Any) -> None:
     arguments = signature(step).parameters.values()
     names = tuple(a.name for a in arguments if a.kind in (Argument.POSITIONAL_OR_KEYWORD, Argument.POSITIONAL_ONLY))
-    line = getattr(getattr(step, "__code__", None), "co_firstlineno", None)
     if names != _ARGUMENTS:
-        raise CellError(f"step takes ({', '.join(names)}), but must take (u, v, state, p).", line)
+        raise file.error("step", f"step takes ({', '.join(names)}), but must take (u, v, state, p).")
     for argument in arguments:
         if argument.kind is Argument.KEYWORD_ONLY and not isinstance(argument.default, Activation | Composition):
-            raise CellError(f"step's argument {argument.name} needs an activation as its default.", line)
+            raise file.error("step", f"step's argument {argument.name} needs an activation as its default.")
 
 
 def _symbols(file: _File, key: str, default: Mapping[str, str] | None) -> dict[str, str]:
@@ -198,12 +197,10 @@ def _is_taken(name: str) -> bool:
 
 def _states(file: _File) -> tuple[StateSpec, ...]:
     declared = file.names.get("states", "h")
-    if isinstance(declared, str):
-        sizes = dict.fromkeys(_names(file, "states", declared), "H")
-    elif isinstance(declared, Mapping) and all(size in ("H", "P") for size in declared.values()):
-        sizes = {name: declared[name] for name in _names(file, "states", declared)}
-    else:
+    given = declared if isinstance(declared, Mapping) else {}
+    if not isinstance(declared, str | Mapping) or not all(size in ("H", "P") for size in given.values()):
         raise file.error("states", 'states must be symbols such as "h c", or {"h": "P", "c": "H"}.')
+    sizes = {name: given.get(name, "H") for name in _names(file, "states", declared)}
     if "h" not in sizes:
         raise file.error("states", "states must have h, the output of the cell.")
     order = dict.fromkeys([*(symbol for symbol in ("h", "c") if symbol in sizes), *sizes])
