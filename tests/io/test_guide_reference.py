@@ -18,7 +18,7 @@ from rnnviz.engines.faults.registry import KNOWN_BUGS
 from rnnviz.engines.user_code import protocol
 from rnnviz.gui import undo
 from rnnviz.gui.export import widget_render
-from rnnviz.gui.jobs import auto_run
+from rnnviz.gui.jobs import run_control
 from rnnviz.io.export.json_summary import summary
 from rnnviz.io.export.notebook import WRITTEN_OUT
 from rnnviz.io.resources import guide_groups, guide_pages, resource_path
@@ -221,7 +221,7 @@ def test_limits_are_those_of_the_program():
     layers = declarations(SECTIONS["network"])["num_layers"].maximum
     for number in (
         f"{int(layers or 0):,}",
-        f"{auto_run.AUTOMATIC_VALUES:,} numbers",
+        f"{run_control.AUTOMATIC_VALUES:,} numbers",
         f"{audit_sampling.FULL:,} hidden values",
         f"{diagnosis._MOST_VALUES:,} hidden values; pairs of bugs up to {diagnosis._MOST_VALUES_OF_PAIRS:,}",
         f"{mismatches.LARGEST:,}",

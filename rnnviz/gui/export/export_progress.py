@@ -3,8 +3,7 @@
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
-from rnnviz.gui.jobs.progress import SHOW_AFTER_MS
-from rnnviz.gui.jobs.progress_row import ProgressRow
+from rnnviz.gui.jobs.progress import SHOW_AFTER_MS, ProgressRow
 from rnnviz.gui.jobs.task_queue import TaskQueue
 
 

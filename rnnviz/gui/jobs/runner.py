@@ -1,17 +1,83 @@
-"""Execution of runs: the latest request replaces earlier ones."""
+"""Execution of runs on a thread that waits for the worker process: the latest request replaces earlier ones."""
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal
+from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal, Slot
 
 from rnnviz.core.config import Config
-from rnnviz.execution.events import STARTING, AuditMode, Failed, RunRequest, Stage
-from rnnviz.gui.jobs.worker import Worker
+from rnnviz.execution.events import (
+    STARTING,
+    AuditMode,
+    Cancelled,
+    Computed,
+    Failed,
+    Finished,
+    Progressed,
+    RunRequest,
+    Stage,
+)
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
     from rnnviz.execution.supervisor import Supervisor
+
+
+class _Worker(QObject):
+    """Waits for the worker process on a separate thread.
+
+    Every request ends with exactly one of `finished`, `failed` and `cancelled`.
+    """
+
+    progressed = Signal(int, object, float)
+    """Request id, stage, completed fraction."""
+    computed = Signal(object)
+    """A `RunResult` before its audit."""
+    finished = Signal(object)
+    """A `RunResult`."""
+    failed = Signal(object)
+    """A `Failed`."""
+    cancelled = Signal(int)
+
+    def __init__(self, supervisor: "Supervisor") -> None:
+        super().__init__()
+        self._supervisor = supervisor
+
+    @Slot()
+    def warm_up(self) -> None:
+        """Start the worker process and its imports."""
+        try:
+            self._supervisor.start()
+        except OSError:
+            # The first run reports the same error.
+            return
+
+    @Slot(object)
+    def run(self, request: RunRequest) -> None:
+        """Run one request to its end."""
+        try:
+            for event in self._supervisor.events(request):
+                match event:
+                    case Progressed(request_id, stage, fraction):
+                        self.progressed.emit(request_id, stage, fraction)
+                    case Computed(_, result):
+                        self.computed.emit(result)
+                    case Finished(_, result):
+                        self.finished.emit(result)
+                    case Failed():
+                        self.failed.emit(event)
+                    case Cancelled(request_id):
+                        self.cancelled.emit(request_id)
+        except OSError as error:
+            sentence = f"The worker process did not start: {error.strerror or error}."
+            self.failed.emit(Failed(request.id, "engine", sentence))
+
+    @Slot()
+    def close(self) -> None:
+        """End the worker process, then this thread."""
+        self._supervisor.close()
+        QThread.currentThread().quit()
+
 
 GRACE_MS = 300
 """Grace period of a replaced run. Stopping it kills the worker process, and a new one needs a second to start."""
@@ -54,7 +120,7 @@ class Runner(QObject):
 
         self._thread = QThread(self)
         self._thread.setObjectName("runs")
-        self._worker: Worker | None = None
+        self._worker: _Worker | None = None
 
     @property
     def busy(self) -> bool:
@@ -107,7 +173,7 @@ class Runner(QObject):
         from rnnviz.execution.supervisor import Supervisor
 
         self._supervisor = Supervisor() if self._supervisor is None else self._supervisor
-        self._worker = worker = Worker(self._supervisor)
+        self._worker = worker = _Worker(self._supervisor)
         worker.moveToThread(self._thread)
         queued = Qt.ConnectionType.QueuedConnection
         self._asked.connect(worker.run, queued)

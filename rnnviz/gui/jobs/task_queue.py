@@ -1,15 +1,103 @@
-"""Queue of background tasks that run in order on one thread and use no widget."""
+"""Background tasks on threads: the latest one, which replaces earlier ones, and a queue. Tasks use no widget."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event
 from time import monotonic
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
 from rnnviz.core.errors import EngineError, InputError
-from rnnviz.gui.jobs.latest_task import CancelledError
+
+Check: TypeAlias = Callable[[], None]
+Work: TypeAlias = Callable[[Check], Any]
+"""Receives a function to call often, which raises once the task is replaced."""
+
+
+class CancelledError(Exception):
+    """The task was replaced or canceled."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Request:
+    work: Work
+
+
+class _LatestWorker(QObject):
+    """Runs tasks on the thread."""
+
+    done = Signal(object, object)
+
+    def __init__(self, *, finish: bool) -> None:
+        super().__init__()
+        self._finish = finish
+        self.wanted: _Request | None = None
+
+    @Slot(object)
+    def do(self, request: _Request) -> None:
+        """Run the task unless it is replaced."""
+
+        def check() -> None:
+            if self.wanted is None or (self.wanted is not request and not self._finish):
+                raise CancelledError
+
+        if self.wanted is request:
+            with suppress(CancelledError):
+                self.done.emit(request, request.work(check))
+
+
+class LatestTask(QObject):
+    """The latest task and its thread, which runs from the first task until `stop`.
+
+    A newer task cancels the running one. With `finish`, the running one ends first, and its result is reported, too.
+    """
+
+    done = Signal(object)
+    """The result of a task."""
+
+    _asked = Signal(object)
+
+    def __init__(self, name: str, parent: QObject | None = None, *, finish: bool = False) -> None:
+        super().__init__(parent)
+        self._finish = finish
+        self._thread = QThread(self)
+        self._thread.setObjectName(name)
+        self._worker = _LatestWorker(finish=finish)
+        self._worker.moveToThread(self._thread)
+        self._asked.connect(self._worker.do, Qt.ConnectionType.QueuedConnection)
+        self._worker.done.connect(self._take, Qt.ConnectionType.QueuedConnection)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a task is running."""
+        return self._worker.wanted is not None
+
+    def ask(self, work: Work) -> None:
+        """Run a task in place of any earlier one."""
+        self._worker.wanted = _Request(work)
+        if not self._thread.isRunning():
+            self._thread.start()
+        self._asked.emit(self._worker.wanted)
+
+    def cancel(self) -> None:
+        """Cancel the task."""
+        self._worker.wanted = None
+
+    def stop(self) -> None:
+        """Cancel the task and wait for the thread, at most until the task's next check."""
+        self.cancel()
+        self._thread.quit()
+        self._thread.wait()
+
+    def _take(self, request: _Request, outcome: object) -> None:
+        latest = request is self._worker.wanted
+        if latest:
+            self._worker.wanted = None
+        if latest or (self._finish and self.busy):
+            self.done.emit(outcome)
+
 
 Progress: TypeAlias = Callable[[float], None]
 
@@ -30,7 +118,7 @@ class BackgroundTask:
     work: Callable[[Progress], str]
 
 
-class _Worker(QObject):
+class _QueueWorker(QObject):
     """Runs tasks on the thread. Each ends with exactly one of `done`, `failed` and `stopped`."""
 
     progressed = Signal(str, float)
@@ -64,10 +152,7 @@ class _Worker(QObject):
             from rnnviz.execution.log import log, where
 
             log.error("%s in a job, at\n%s", type(error).__name__, "\n".join(where(error.__traceback__)))
-            self.failed.emit(
-                job.title,
-                f"Internal error: {type(error).__name__}: {error}. Please report it (Help > Report a problem).",
-            )
+            self.failed.emit(job.title, _INTERNAL_ERROR.format(kind=type(error).__name__, error=error))
 
 
 class TaskQueue(QObject):
@@ -91,7 +176,7 @@ class TaskQueue(QObject):
         self._open = 0
         self._thread = QThread(self)
         self._thread.setObjectName("jobs")
-        self._worker = _Worker()
+        self._worker = _QueueWorker()
         self._worker.moveToThread(self._thread)
         queued = Qt.ConnectionType.QueuedConnection
         self._asked.connect(self._worker.do, queued)

@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.engines.registry import with_fallback_reference
-from rnnviz.gui.jobs.latest_task import CancelledError
+from rnnviz.gui.jobs.task_queue import CancelledError
 from rnnviz.io.inputs import load_inputs
 from rnnviz.sweeps.grid import Point, Sweep, load_sweep
 from rnnviz.sweeps.results import SweepFigures, SweepRow, SweepTable

@@ -1,20 +1,22 @@
 """Curves of units over time: of one engine each, for the selected unit or a pinned one."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QPen
 
 from rnnviz.core import number_format
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import Location
+from rnnviz.gui.jobs.task_queue import Check, LatestTask
 from rnnviz.gui.views.curve import Curve
-from rnnviz.gui.views.series_worker import SeriesWorker
 from rnnviz.gui.views.time_plot import GapMarks, TimePlot
-from rnnviz.quantities.gate_lanes import SeriesKey, series_key
+from rnnviz.quantities.gate_lanes import SeriesKey, gate_series, series_effort, series_key
 from rnnviz.quantities.gates import Quantity
 from rnnviz.quantities.plot_series import Outline, block_for, finite_range, outline_of, unit_outline, unit_over_time
 from rnnviz.verify.result import RunResult
@@ -25,6 +27,76 @@ _DASHED_UP_TO = 600
 DASHES = ((4.0, 4.0), (1.0, 2.0), (8.0, 3.0, 1.0, 3.0), (10.0, 2.0))
 """Dash patterns of the candidates, in their order."""
 _TESTS: dict[str, Callable[[Any], NDArray[np.bool_]]] = {number_format.NAN: np.isnan, number_format.INFINITY: np.isinf}
+
+
+_AT_ONCE = 1 << 21
+"""Maximum number of values of series that are computed within a frame."""
+_KEPT = 24
+
+
+class SeriesCache(QObject):
+    """The latest time series of gates of one result. Long ones are computed on a thread until `stop`."""
+
+    series_ready = Signal()
+    """A requested series is available."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._result: RunResult | None = None
+        self._known: OrderedDict[SeriesKey, FloatArray] = OrderedDict()
+        self._missing: list[SeriesKey] = []
+        self._task = LatestTask("series", self)
+        self._task.done.connect(self._take)
+
+    def ask(self, result: RunResult, keys: Sequence[SeriesKey]) -> None:
+        """Request series, and cancel earlier requests. Short series are available at once."""
+        if result is not self._result:
+            self.reset()
+            self._result = result
+        self._missing = [key for key in dict.fromkeys(keys) if key not in self._known]
+        if sum(series_effort(result, key) for key in self._missing) <= _AT_ONCE:
+            for key in self._missing:
+                self._keep(key, gate_series(result, key, lambda: None))
+            self._missing = []
+        self._ask_next()
+
+    def get(self, key: SeriesKey) -> FloatArray | None:
+        """A series of shape (T,), or None until it is available."""
+        if key in self._known:
+            self._known.move_to_end(key)
+        return self._known.get(key)
+
+    def stop(self) -> None:
+        """Cancel, and wait for the thread, at most for one block."""
+        self._task.stop()
+
+    def reset(self) -> None:
+        """Cancel, and release the result and the cached series."""
+        self._task.cancel()
+        self._result = None
+        self._known.clear()
+
+    def _ask_next(self) -> None:
+        result = self._result
+        if result is None or not self._missing:
+            self._task.cancel()
+            return
+        key = self._missing.pop(0)
+
+        def work(check: Check) -> tuple[SeriesKey, FloatArray]:
+            return key, gate_series(result, key, check)
+
+        self._task.ask(work)
+
+    def _take(self, found: tuple[SeriesKey, FloatArray]) -> None:
+        self._keep(*found)
+        self._ask_next()
+        self.series_ready.emit()
+
+    def _keep(self, key: SeriesKey, values: FloatArray) -> None:
+        self._known[key] = values
+        while len(self._known) > _KEPT:
+            self._known.popitem(last=False)
 
 
 @dataclass
@@ -74,7 +146,7 @@ class UnitLines:
             number_format.INFINITY: GapMarks(plot, number_format.INFINITY, "infinite"),
         }
         self._quantity: Quantity = "value"
-        self._series = SeriesWorker(plot)
+        self._series = SeriesCache(plot)
         self.series_ready = self._series.series_ready
         plot.seen_changed.connect(self.draw)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnnviz.core.config import Config
-from rnnviz.gui.jobs.auto_run import AUTOMATIC_VALUES, run_size
+from rnnviz.gui.jobs.run_control import AUTOMATIC_VALUES, run_size
 
 NETWORK = {"cell": "gru", "input_size": 2, "hidden_size": 3}
 

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from rnnviz.gui.jobs import file_watcher as watched_files
-from rnnviz.gui.jobs.file_watcher import FileWatcher
+from rnnviz.gui.jobs import code_trust
+from rnnviz.gui.jobs.code_trust import FileWatcher
 
 
 @pytest.mark.parametrize("held", [0, 1 << 22])
 def test_changed_content_is_signaled_for_small_and_large_files(
     qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int
 ) -> None:
-    monkeypatch.setattr(watched_files, "_HELD_BYTES", held)
+    monkeypatch.setattr(code_trust, "_HELD_BYTES", held)
     path = tmp_path / "golden.npz"
     path.write_bytes(b"one")
     files = FileWatcher()

@@ -9,7 +9,7 @@ from rnnviz.core import number_format
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
-from rnnviz.gui.views import series_worker
+from rnnviz.gui.views import unit_lines
 from rnnviz.gui.views.pin_button import MOST_PINNED
 from rnnviz.gui.views.units_plot import UnitsPlot
 from tests.factories import make_result
@@ -74,7 +74,7 @@ def test_a_gate_is_drawn_described_and_copied_in_place_of_h(view: UnitsPlot) -> 
 
 
 def test_a_long_gate_is_computed_in_the_background_and_announced(qtbot, view: UnitsPlot, monkeypatch) -> None:
-    monkeypatch.setattr(series_worker, "_AT_ONCE", 0)
+    monkeypatch.setattr(unit_lines, "_AT_ONCE", 0)
     result = make_result(cell="gru", timesteps=6000, hidden_size=8, batch_size=1)
     view.show_result(result, "manual")
     view.show_location(Location(unit=3))

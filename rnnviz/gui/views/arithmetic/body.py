@@ -8,8 +8,8 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.arithmetic.activation import ActivationPlot
 from rnnviz.gui.views.arithmetic.cards import Cards
+from rnnviz.gui.views.arithmetic.page import Page
 from rnnviz.gui.views.arithmetic.term_table import TermTableView
-from rnnviz.gui.views.arithmetic.view_model import Page
 
 _PLOT_SHARE, _PLOT_LESS = 7, 40
 """The plot's width: this share of the whole, less these pixels, so that the terms fit into a narrow window."""

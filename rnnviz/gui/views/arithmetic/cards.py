@@ -9,7 +9,7 @@ from rnnviz.explain.explanation import Divergence, Step
 from rnnviz.explain.provenance import Place, token_source
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.arithmetic.card import Card, CardContent
-from rnnviz.gui.views.arithmetic.view_model import Page
+from rnnviz.gui.views.arithmetic.page import Page
 
 _SCROLL_BAR, _LEAST_WIDTH = 20, 200
 

@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
 
 from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.arithmetic.view_model import Page
+from rnnviz.gui.views.arithmetic.page import Page
 
 _PAD = 6
 

@@ -14,11 +14,10 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.arithmetic.body import Body
 from rnnviz.gui.views.arithmetic.breadcrumbs import Breadcrumbs
 from rnnviz.gui.views.arithmetic.cards import divergence_line
-from rnnviz.gui.views.arithmetic.debouncer import Debouncer
 from rnnviz.gui.views.arithmetic.divergence_label import DivergenceLabel
 from rnnviz.gui.views.arithmetic.list_options import ListOptions
+from rnnviz.gui.views.arithmetic.page import Page, PageRequest, PageTask
 from rnnviz.gui.views.arithmetic.source_page import SourcePage
-from rnnviz.gui.views.arithmetic.view_model import Page, PageRequest
 from rnnviz.gui.views.base import ResultView
 from rnnviz.verify.result import RunResult
 
@@ -52,8 +51,8 @@ class ArithmeticView(ResultView):
         self._place: Place = self._location
         self._line = ""
         self._page: Page | None = None
-        self._debouncer = Debouncer(self)
-        self._debouncer.page_ready.connect(self._on_answer)
+        self._task = PageTask(self)
+        self._task.page_ready.connect(self._on_answer)
 
         self.crumbs = Breadcrumbs()
         self.note = DivergenceLabel()
@@ -97,7 +96,7 @@ class ArithmeticView(ResultView):
     @property
     def complete(self) -> bool:
         """Whether the latest requested page is visible."""
-        asked = self._debouncer.request
+        asked = self._task.request
         return asked is None or self.ends or (self._page is not None and self._page.request.same_as(asked))
 
     @property
@@ -146,7 +145,7 @@ class ArithmeticView(ResultView):
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         if result is not self._result:
-            self._debouncer.reset()
+            self._task.reset()
         if result is None:
             self._page = None
         elif self._result is None or result.inputs.network.cell != self._result.inputs.network.cell:
@@ -175,9 +174,9 @@ class ArithmeticView(ResultView):
         return inside and step_of(self._place) in (None, self._location)
 
     def finish_pending(self) -> None:
-        asked = self._debouncer.request
+        asked = self._task.request
         if asked is not None and not self.complete:
-            self._show(self._debouncer.answer_now(asked))
+            self._show(self._task.answer_now(asked))
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
@@ -196,11 +195,11 @@ class ArithmeticView(ResultView):
             # A place in a newer result, which a view out of sight is shown when it is seen.
             return
         if result is None:
-            self._debouncer.request = None
+            self._task.request = None
             self._empty.setText(_EMPTY)
             self._pages.setCurrentWidget(self._empty)
         elif isinstance(self._place, InputPlace | InitialPlace):
-            self._debouncer.request = None
+            self._task.request = None
             self.end.show_origin(origin(result.inputs, self._place))
             self._pages.setCurrentWidget(self.end)
             self.note.setVisible(False)
@@ -221,13 +220,13 @@ class ArithmeticView(ResultView):
             self._top(self._location),
         )
         if self._page is not None and self._page.request.same_as(request):
-            self._debouncer.request = request
+            self._task.request = request
             self._show(self._page)
         elif not self.isVisible():
-            self._show(self._debouncer.answer_now(request))
-        elif not request.same_as(self._debouncer.request):
+            self._show(self._task.answer_now(request))
+        elif not request.same_as(self._task.request):
             self._empty.setText("")
-            self._debouncer.ask(request)
+            self._task.ask(request)
 
     def _top(self, where: Location) -> int:
         chosen = self.list_options.terms
@@ -235,17 +234,17 @@ class ArithmeticView(ResultView):
 
     def _on_answer(self, page: Page) -> None:
         # It may still have been on its way when what was asked for last was there already.
-        if page.request.same_as(self._debouncer.request) or not self.complete:
+        if page.request.same_as(self._task.request) or not self.complete:
             self._show(page)
 
     def _show(self, page: Page) -> None:
         """Show a page, even one that answers an earlier request while the selection moves."""
         self._page = page
-        if page.request.same_as(self._debouncer.request):
+        if page.request.same_as(self._task.request):
             self._line = page.term_table.line
             # A line that the cell lacks has become its first one, which need not be asked for again.
             self._page = replace(page, request=replace(page.request, line=self._line))
-            self._debouncer.request = self._page.request
+            self._task.request = self._page.request
         self._body.show_page(page)
         self.note.show_page(page)
         with QSignalBlocker(self.list_options):
@@ -270,9 +269,9 @@ class ArithmeticView(ResultView):
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Stop the worker. A closing window hides its views."""
-        self._debouncer.stop()
+        self._task.stop()
         if not self.complete:
-            self._debouncer.request = None
+            self._task.request = None
         super().hideEvent(event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:

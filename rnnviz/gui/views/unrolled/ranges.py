@@ -25,7 +25,7 @@ from rnnviz.core.indexing import lane_text
 from rnnviz.core.number_format import count
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import wrapped
-from rnnviz.gui.jobs.latest_task import LatestTask
+from rnnviz.gui.jobs.task_queue import LatestTask
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.render_state import RenderState

@@ -31,7 +31,7 @@ def test_a_late_answer_after_returning_changes_nothing(qtbot: Any, view: Arithme
     late = view.page
     view.show_location(WHERE)
     qtbot.waitUntil(lambda: view.complete)
-    view._debouncer._worker.page_ready.emit(late)
+    view._task._task.done.emit(late)
     assert view.page.request.where == there.request.where
 
 
@@ -44,7 +44,7 @@ def test_a_moving_selection_is_followed_in_passing(qtbot: Any, view: ArithmeticV
     with qtbot.waitSignal(view.shown):
         view.show_location(WHERE)
     view.show_location(WHERE.moved(timestep=8))
-    view._debouncer._worker.page_ready.emit(late)
+    view._task._task.done.emit(late)
     assert view.page.request.where.timestep == 7
     assert not view.complete
     qtbot.waitUntil(lambda: view.complete)
@@ -58,7 +58,7 @@ def test_a_late_answer_after_the_end_of_the_history_changes_nothing(
     late = view.page
     view.show_location(WHERE.moved(unit=2))
     view.show_history((WHERE.moved(unit=2), InputPlace(2, 1, 0)), 1)
-    view._debouncer._worker.page_ready.emit(late)
+    view._task._task.done.emit(late)
     assert view.end.isVisible()
     assert view.complete
 

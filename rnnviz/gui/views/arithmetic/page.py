@@ -1,15 +1,21 @@
-"""Page of the arithmetic view: an immutable answer to an immutable request."""
+"""Pages of the arithmetic view: immutable answers to immutable requests, computed on a thread."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.equations import EquationLine, equations, outcomes
 from rnnviz.explain.explanation import Divergence, Explanation, cell_states_of, explain_value
 from rnnviz.explain.step_breakdown import ActivationCurve, StepBreakdown, activation_curve, own_symbols
 from rnnviz.explain.term_table import Order, TermTable, first_parted_sum, ledger
+from rnnviz.gui.jobs.task_queue import LatestTask
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.result import RunResult
+
+_LATER_MS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +66,9 @@ class Page:
 
 
 class PageBuilder:
-    """Builds pages and caches intermediate values for the next request. Not thread-safe.
+    """Builds pages and caches intermediate values for the next request. Not thread-safe."""
 
-    `interrupt` is called often in long computations, and may raise to cancel.
-    """
-
-    def __init__(self, interrupt: Callable[[], None]) -> None:
-        self._interrupt = interrupt
+    def __init__(self) -> None:
         self._result: RunResult | None = None
         self._cells: dict[str, CellStates] = {}
         self._explained: tuple[Location, str | None, Explanation] | None = None
@@ -75,9 +77,9 @@ class PageBuilder:
         """Release the cached results."""
         self._result, self._cells, self._explained = None, {}, None
 
-    def build(self, request: PageRequest) -> Page:
-        """Build the page for a request."""
-        explanation = self._explain(request)
+    def build(self, request: PageRequest, interrupt: Callable[[], None] = lambda: None) -> Page:
+        """Build the page for a request. Long computations call `interrupt` often, which may raise to cancel."""
+        explanation = self._explain(request, interrupt)
         each = tuple(explanation.arithmetics.values())
         divergence = explanation.partings.get(request.candidate or "")
         computed = tuple(zip(*map(equations, each), strict=True))
@@ -97,14 +99,66 @@ class PageBuilder:
             first_parted_sum(listed, each[0], len(each) - 1, divergence),
         )
 
-    def _explain(self, request: PageRequest) -> Explanation:
+    def _explain(self, request: PageRequest, interrupt: Callable[[], None]) -> Explanation:
         if request.result is not self._result:
             self._result, self._explained = request.result, None
             self._cells = cell_states_of(request.result)
-            for cells in self._cells.values():
-                cells.interrupt = self._interrupt
+        for cells in self._cells.values():
+            cells.interrupt = interrupt
         if self._explained is None or self._explained[:2] != (request.where, request.candidate):
             candidates = () if request.candidate is None else (request.candidate,)
             explanation = explain_value(request.result, request.where, self._cells, candidates)
             self._explained = request.where, request.candidate, explanation
         return self._explained[2]
+
+
+class PageTask(QObject):
+    """Holds the latest request until it is answered or dropped."""
+
+    page_ready = Signal(object)
+    """A `Page` for the requested engines. It may answer an earlier request."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.request: PageRequest | None = None
+        self._builder = PageBuilder()
+        # While the selection moves, pages of earlier requests are shown, too.
+        self._task = LatestTask("arithmetic", self, finish=True)
+        self._task.done.connect(self._on_answer)
+        # After the other views of the selection are painted: the two threads share the interpreter lock.
+        self._soon = QTimer(self, singleShot=True, interval=_LATER_MS)
+        self._soon.timeout.connect(self._ask)
+
+    def ask(self, request: PageRequest) -> None:
+        """Request a page, in place of an earlier request."""
+        self.request = request
+        # Not restarted while the selection moves, or it might never fire.
+        if not self._soon.isActive():
+            self._soon.start()
+
+    def answer_now(self, request: PageRequest) -> Page:
+        """Build a page at once, in a few milliseconds, and drop the pending request."""
+        self.stop()
+        self.request = request
+        return self._builder.build(request)
+
+    def stop(self) -> None:
+        """Cancel, and wait for the thread, at most for one block of a long computation; the request remains."""
+        self._soon.stop()
+        self._task.stop()
+
+    def reset(self) -> None:
+        """Drop the request, and release the cached results."""
+        self.request = None
+        self.stop()
+        self._builder.reset()
+
+    def _ask(self) -> None:
+        if self.request is not None:
+            self._task.ask(partial(self._builder.build, self.request))
+
+    def _on_answer(self, page: Page) -> None:
+        # It may still have been on its way when another result was shown.
+        asked, given = self.request, page.request
+        if asked is not None and given.result is asked.result and given.candidate == asked.candidate:
+            self.page_ready.emit(page)
