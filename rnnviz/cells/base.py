@@ -336,22 +336,33 @@ class CellSpec:
         """The size of each state: {"h": P, "c": H} of an LSTM with a projection."""
         return {state.symbol: sizes.of(state.size) for state in self.states}
 
+    @cached_property
+    def _gate_axes(self) -> dict[str, tuple[Any, ...]]:
+        """How many gates have rows in a parameter, and the letters of its further axes."""
+        gates, recurrent = len(self.gates), len(self.recurrent_gates)
+        axes: dict[str, tuple[Any, ...]] = {
+            "i2h_weight": (gates, "I"),
+            "h2h_weight": (recurrent, self.states[0].size),
+            "i2h_bias": (gates,),
+            "h2h_bias": (recurrent,),
+        }
+        return {name: axis for name, axis in axes.items() if axis[0]}
+
     def parameter_shapes(self, sizes: Sizes) -> dict[str, tuple[int, ...]]:
         """The shape of each parameter of one layer in one direction, in the order in which they are drawn.
 
         >>> LSTM.parameter_shapes(Sizes(input_size=5, hidden_size=10))
         {'i2h_weight': (40, 5), 'h2h_weight': (40, 10), 'i2h_bias': (40,), 'h2h_bias': (40,)}
         """
-        axes = {"i2h_weight": ("I",), "h2h_weight": (self.states[0].size,), "i2h_bias": (), "h2h_bias": ()}
-        rows = {"i2h": len(self.gates) * sizes.hidden_size, "h2h": len(self.recurrent_gates) * sizes.hidden_size}
-        shapes = {name: (rows[name[:3]], *map(sizes.of, letters)) for name, letters in axes.items() if rows[name[:3]]}
+        shapes = {name: (n * sizes.hidden_size, *map(sizes.of, axes)) for name, (n, *axes) in self._gate_axes.items()}
         return shapes | {p.name: tuple(map(sizes.of, p.shape)) for p in self.parameters}
 
     def initializers(self) -> dict[str, Initializer]:
         """How each parameter is drawn, in the order of `parameter_shapes`."""
-        own: dict[str, Initializer] = {p.name: p.initializer for p in self.parameters}
-        names = self.parameter_shapes(Sizes(1, 1))
-        return {name: own.get(name, "bias" if name.endswith("bias") else "weight") for name in names}
+        of_gates: dict[str, Initializer] = {
+            name: "bias" if name.endswith("bias") else "weight" for name in self._gate_axes
+        }
+        return of_gates | {p.name: p.initializer for p in self.parameters}
 
     def parameter_count(self, sizes: Sizes) -> int:
         """How many numbers the parameters of one layer in one direction are."""

@@ -258,6 +258,19 @@ def test_rounding_of_recorded_values_widens_the_bounds_of_what_reads_them(stored
     np.testing.assert_allclose(wide.bound - narrow.bound, expected, rtol=1e-5, atol=1e-15)
 
 
+def halved(u: Values, v: Values, state: Values, p: Values) -> Step:
+    return Step(h=0.5 * state.h)
+
+
+def test_a_step_that_reads_no_rows() -> None:
+    cell = CellSpec("halved", "", halved, (Gate("a", ""),), recurrent_gates=())
+    layer = draw_layer(cell)
+    before = layer.before(traced(layer)["h"])
+    values, _ = BoundedBlock(BoundedLayer(cell, layer.parameters), layer.x, before, {}, 0).follow({})
+    np.testing.assert_array_equal(values["h"].value, 0.5 * before)
+    np.testing.assert_allclose(values["h"].bound, 2.0**-52 * np.abs(0.5 * before), rtol=1e-9)
+
+
 def test_the_precision_is_that_of_the_coarser_type() -> None:
     layer = draw_layer(LSTM)
     assert BoundedLayer(LSTM, layer.parameters).eps == 2.0**-52

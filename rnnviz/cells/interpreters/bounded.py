@@ -83,7 +83,7 @@ class BoundedLayer:
         self.stored_as, self._x_stored_as = stored_as, x_stored_as
         size = len(parameters["i2h_bias"]) // len(cell.gates)
         self.units = np.arange(size) if units is None else units
-        self._every = units is None or np.array_equal(units, np.arange(size))
+        self._every = np.array_equal(self.units, np.arange(size))
         live = self.graph.nodes
         self._sums = _lone_sums(self.graph)
         joined = [node.args[0].name for node in self._sums]

@@ -52,13 +52,12 @@ class RecordedStep:
         self._graph, self._layer = trace(cell), ArrayLayer.of(cell, parameters)
         own = {name: parameters[name] for name in cell.own_parameters}
         self._read = {"u": u, "v": v, "state": state, "parameter": own}
-        self._known = evaluate(list(self._graph.values.values()), self._leaf, self._layer.apply)
+        self._known = evaluate(
+            list(self._graph.values.values()),
+            lambda n: n.number if n.op == "number" else self._read[n.op][n.name],
+            self._layer.apply,
+        )
         self.values: dict[str, FloatArray] = {name: self._known[node] for name, node in self._graph.values.items()}
-
-    def _leaf(self, node: Node) -> FloatArray:
-        if node.op == "number":
-            return np.array(node.number, next(iter(self._read["u"].values())).dtype)
-        return np.asarray(self._read[node.op][node.name])
 
     def gradients(self, given: Mapping[str, FloatArray]) -> StepGradients:
         """The gradients of a loss, from those with respect to named values, such as {"h": (N, H), "c": (N, H)}.
@@ -71,7 +70,7 @@ class RecordedStep:
 
         def add(node: Node, gradient: FloatArray) -> None:
             # A parameter or a number is there once for all samples.
-            repeated = tuple(range(gradient.ndim - self._known[node].ndim))
+            repeated = tuple(range(gradient.ndim - np.ndim(self._known[node])))
             summed = gradient.sum(axis=repeated) if repeated else gradient
             owed[node] = owed[node] + summed if node in owed else summed
 
