@@ -255,7 +255,7 @@ class CellSpec:
         defaults = {
             name: argument.default
             for name, argument in signature(self.step).parameters.items()
-            if argument.kind is Argument.KEYWORD_ONLY and argument.default is not Argument.empty
+            if argument.default is not Argument.empty
         }
         object.__setattr__(self, "activations", tuple((defaults | dict(self.activations)).items()))
         # What is made of a cell is kept by it, and looked for often.

@@ -48,12 +48,12 @@ class Node(Value):
 
     op: Op
     args: tuple["Node", ...]
-    name: str
-    number: float
-    activation: Activation | None
     shape: tuple[str, ...]
     line: int
     tracer: "_Tracer" = field(repr=False)
+    name: str = ""
+    number: float = 0.0
+    activation: Activation | None = None
 
     def constant(self, number: float) -> "Node":
         if not isfinite(number):
@@ -61,29 +61,29 @@ class Node(Value):
         return self.tracer.node("number", number=number)
 
     def plus(self, other: "Node") -> "Node":
-        return self.tracer.node("plus", (self, other), shape=self.tracer.common_shape("+", self, other))
+        return self.tracer.node("plus", (self, other), self.tracer.common_shape("+", self, other))
 
     def minus(self, other: "Node") -> "Node":
-        return self.tracer.node("minus", (self, other), shape=self.tracer.common_shape("-", self, other))
+        return self.tracer.node("minus", (self, other), self.tracer.common_shape("-", self, other))
 
     def times(self, other: "Node") -> "Node":
-        return self.tracer.node("times", (self, other), shape=self.tracer.common_shape("*", self, other))
+        return self.tracer.node("times", (self, other), self.tracer.common_shape("*", self, other))
 
     def activated(self, activation: Activation) -> "Node":
         self.tracer.check_vector(activation.name, self)
         if activation.name == "linear":
             return self
-        return self.tracer.node("activation", (self,), activation=activation, shape=self.shape)
+        return self.tracer.node("activation", (self,), self.shape, activation=activation)
 
     def recurrent(self, gate: str) -> "Node":
         self.tracer.check_recurrent(gate, self)
-        return self.tracer.node("recurrent", (self,), name=gate, shape=("H",))
+        return self.tracer.node("recurrent", (self,), ("H",), name=gate)
 
     def __matmul__(self, other: "Node") -> "Node":
         if not isinstance(other, Node):
             return NotImplemented
         self.tracer.check_matrix(self, other)
-        return self.tracer.node("matrix", (self, other), shape=self.shape[:1])
+        return self.tracer.node("matrix", (self, other), self.shape[:1])
 
     def __bool__(self) -> bool:
         raise self.tracer.error("The step decides by the number that a value has, which its algebra cannot express")
@@ -107,19 +107,17 @@ class _Tracer:
         self,
         op: Op,
         args: tuple[Node, ...] = (),
-        *,
-        name: str = "",
-        number: float = 0.0,
-        activation: Activation | None = None,
         shape: tuple[str, ...] = (),
+        **details: Any,
     ) -> Node:
-        key = op, tuple(map(id, args)), name, number, activation
+        """The node of an operation; `details` are its name, number or activation."""
+        key = op, tuple(map(id, args)), *details.values()
         if key not in self._known:
             line = 0 if op in LEAVES else self.line()
             self._operations += op not in LEAVES
             if self._operations > MOST_OPERATIONS:
                 raise self.error(f"The step has more than {MOST_OPERATIONS} operations, the most that a cell may have")
-            self._known[key] = Node(op, args, name, number, activation, shape, line, self)
+            self._known[key] = Node(op, args, shape, line, self, **details)
         return self._known[key]
 
     def line(self) -> int:

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise, permutations
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from rnnviz.cells.activations import Activation
 from rnnviz.cells.base import CellSpec
@@ -253,15 +253,7 @@ class _Lowering:
             return [node]
         return [] if node.op == "times" else [part for arg in node.args for part in self._parts(arg)]
 
-    def _emit(
-        self,
-        op: str,
-        node: Node,
-        *args: Operand,
-        lane: str | None = None,
-        name: str = "",
-        activation: Activation | None = None,
-    ) -> Operation:
+    def _emit(self, op: str, node: Node, *args: Operand, lane: str | None = None, **details: Any) -> Operation:
         lanes = {_lane(arg) for arg in args} - {None}
         if lane is None and op != "matrix" and len(lanes) == 1:
             (lane,) = lanes
@@ -273,7 +265,7 @@ class _Lowering:
             # A bias that is added by itself is written where its recurrent part is read.
             if isinstance(arg, Operation) and not arg.line:
                 arg.line = node.line
-        operation = Operation(op, args, lane, node.shape[0], node.line, activation, name)
+        operation = Operation(op, args, lane, node.shape[0], node.line, **details)
         self.operations.append(operation)
         return operation
 
