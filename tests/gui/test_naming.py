@@ -11,7 +11,7 @@ from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.naming import named, use_names
 from rnnviz.gui.panels.editors import ChoiceEditor
 from rnnviz.gui.views.arithmetic.term_table import TermTableView
-from rnnviz.gui.views.output_map_rows import PlaceRow
+from rnnviz.gui.views.output_map_list import PlaceRow
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.panels.widgets import NoWheelComboBox
 from rnnviz.gui.views.output_map import OutputMap
-from rnnviz.gui.views.output_map_rows import LaneRow, PlaceRow
+from rnnviz.gui.views.output_map_list import LaneRow, PlaceRow
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.lessons.content import read_lesson
 from rnnviz.lessons.index import lesson_entries

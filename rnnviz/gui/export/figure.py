@@ -23,7 +23,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.export.widget_render import flush_scene_updates
 from rnnviz.gui.theme.palettes import THEMES, Theme, ThemeName
 from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.legend import LegendKey
+from rnnviz.gui.views.labels import LegendKey
 from rnnviz.verify.result import RunResult
 
 FigureFormat: TypeAlias = Literal["pdf", "svg", "png"]

@@ -21,7 +21,7 @@ from rnnviz.gui.lessons.statement_row import StatementRow
 from rnnviz.gui.lessons.step_dots import StepDots
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.verdict_buttons import link_button
+from rnnviz.gui.views.verdict_bar import link_button
 from rnnviz.lessons.content import GuidedLesson
 from rnnviz.lessons.evaluate import StatementResult
 from rnnviz.lessons.index import PARTS

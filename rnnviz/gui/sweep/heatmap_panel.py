@@ -13,7 +13,7 @@ from rnnviz.core.words import wrapped
 from rnnviz.gui.sweep.heatmap import STEPS, Heatmap, colors
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.views.elided_label import ElidedLabel
+from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.sweeps.grid import ENGINE
 from rnnviz.sweeps.results import (
     NO_ROW,

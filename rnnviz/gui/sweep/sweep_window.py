@@ -11,7 +11,7 @@ from rnnviz.gui.sweep.runner import OpenedSweep
 from rnnviz.gui.sweep.table_model import SweepModel
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import Theme
-from rnnviz.gui.views.elided_label import ElidedLabel
+from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.table import NumberTable
 from rnnviz.sweeps.results import SweepFigures, SweepRow, SweepTable, called, counted
 

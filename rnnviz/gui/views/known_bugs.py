@@ -24,7 +24,7 @@ from rnnviz.core.words import plural, wrapped
 from rnnviz.engines.registry import KnownBug, known_bugs_of
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.linked_text import LinkedText
+from rnnviz.gui.views.labels import LinkedText
 from rnnviz.gui.views.table import AnyIndex, NumberTable
 from rnnviz.gui.views.table_model import Column, Look, TableModel
 from rnnviz.quantities.error_series import LaneSpread, spread, spread_sentence

@@ -13,7 +13,7 @@ from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.elided_label import ElidedLabel
+from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.table import NumberTable
 from rnnviz.gui.views.table_model import Column, TableModel
 from rnnviz.text.verdict_details import arrays

@@ -1,26 +1,319 @@
-"""Clickable map of `out` and `state`: which lane each slice and each array belongs to."""
+"""Clickable map of `out` and `state`: the lane of each slice and each array."""
 
 from collections.abc import Sequence
 from typing import Literal
 
-from PySide6.QtCore import QEvent, QModelIndex, QPoint, QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QListView, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QModelIndex, QPoint, QPointF, QRect, QRectF, QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtGui import QCursor, QFocusEvent, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolTip, QVBoxLayout, QWidget
 
 from rnnviz.core.engine_spec import display_name
-from rnnviz.core.indexing import in_out, last_timestep, out_text, state_text
+from rnnviz.core.indexing import in_out, lane_text, last_timestep, out_index, out_text, state_text
 from rnnviz.core.trace_index import Location
+from rnnviz.core.words import wrapped
 from rnnviz.gui.naming import named
 from rnnviz.gui.theme.elided_combo import ElidedComboBox
-from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.elided_label import ElidedLabel
-from rnnviz.gui.views.output_map_chart import OutputMapChart
-from rnnviz.gui.views.output_map_painter import OutputMapPainter
-from rnnviz.gui.views.output_map_rows import LaneRow, OutputMapRows
-from rnnviz.gui.views.table import AnyIndex
-from rnnviz.quantities.steps import MapPart, Region, vector_region
+from rnnviz.gui.views.labels import ElidedLabel
+from rnnviz.gui.views.output_map_list import ClickedList, LaneRow, OutputMapPainter, OutputMapRows
+from rnnviz.gui.views.table import blend
+from rnnviz.quantities.steps import (
+    MapPart,
+    MapRow,
+    Region,
+    is_highlighted,
+    lane_label,
+    lane_number,
+    map_rows,
+    nearest_part,
+    vector_region,
+)
 from rnnviz.verify.result import RunResult
+
+_GAP, _PADDING, _CELL_PADDING = 5, 3, 3
+_DASHES = (3.0, 2.0)
+
+
+class OutputMapChart(QWidget):
+    """A row for `out` at the selected time step, and one for each array of `state`. Every part is a lane."""
+
+    pointed = Signal(object)
+    """The `MapPart` under the pointer or the keyboard focus, or None."""
+    chosen = Signal(object)
+    """The `MapPart` that was clicked or activated with Enter."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = LIGHT
+        self._result: RunResult | None = None
+        self._location = Location()
+        self._highlighted: Sequence[Region] = ()
+        self._at: MapPart | None = None
+        self.rows: tuple[MapRow, ...] = ()
+        """The rows of the chart."""
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setAccessibleName("Slices of output and state")
+        self.setToolTip(wrapped("The lane of each slice of output and state. Point at one to highlight its places."))
+
+    def show_place(self, result: RunResult | None, location: Location) -> None:
+        """Show the arrays of a result at a location."""
+        before, states = self.sizeHint(), self._states()
+        self._result, self._location = result, location
+        self.rows = () if result is None else map_rows(result.inputs.network, location, result.shape[2])
+        if self.sizeHint() != before:
+            self.updateGeometry()
+        if self._at is not None:
+            self._stand_on(nearest_part(self.rows, self._at))
+        if self._states() == states and states:
+            # During playback only the first row changes.
+            self.update(QRect(0, 0, self.width(), self._line() + _PADDING))
+        else:
+            self.update()
+
+    def _states(self) -> list[tuple[MapPart, bool]]:
+        """The rows of `state`."""
+        return [(part, self._is_selected(part)) for row in self.rows[1:] for part in row.parts]
+
+    def _is_selected(self, part: MapPart) -> bool:
+        return part.where.index[:3] == self._location.index[:3]
+
+    def show_highlight(self, highlighted: Sequence[Region]) -> None:
+        self._highlighted = highlighted
+        self.update()
+
+    def apply_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        self.update()
+
+    def highlighted_parts(self) -> list[str]:
+        """Names of the highlighted parts."""
+        return [part.text for row in self.rows for part in row.parts if self._is_lit(part)]
+
+    def rect_of(self, text: str) -> QRectF:
+        """Rectangle of a part, by its name."""
+        return next(rect for part, rect in self._rects() if part.text == text)
+
+    def _is_lit(self, part: MapPart) -> bool:
+        return is_highlighted(self._highlighted, part.where, part.array)
+
+    # Where things lie
+
+    def sizeHint(self) -> QSize:
+        lines = len(self.rows) + (len(self.rows) > 1)
+        return QSize(200, lines * self._line() + max(0, lines - 1) * _PADDING + 2)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(120, self.sizeHint().height())
+
+    def _line(self) -> int:
+        return self.fontMetrics().height() + 2
+
+    def _left(self) -> int:
+        """Width of the longest possible name, so that nothing moves with the selection."""
+        names = [named(row.name) for row in self.rows]
+        if self._result is not None:
+            _, _, timesteps, samples, _ = self._result.shape
+            last = Location(timestep=timesteps - 1, sample=samples - 1)
+            names.append(named(out_index(self._result.inputs.network, last)))
+        return max((self._wide(name) for name in names), default=0) + _GAP
+
+    def _row_rect(self, number: int) -> QRectF:
+        """Rectangle of a row's bar. The lanes' names are between `out` and `state`."""
+        line = number + (number > 0)
+        left = self._left()
+        return QRectF(left, line * (self._line() + _PADDING) + 0.5, max(1, self.width() - left - 1), self._line() - 1)
+
+    def _rects(self) -> list[tuple[MapPart, QRectF]]:
+        found = []
+        for number, row in enumerate(self.rows):
+            bar = self._row_rect(number)
+            across = bar.width() / len(row.parts)
+            found += [
+                (part, QRectF(bar.left() + place * across, bar.top(), across, bar.height()))
+                for place, part in enumerate(row.parts)
+            ]
+        return found
+
+    def _hit(self, point: QPointF) -> MapPart | None:
+        return next((part for part, rect in self._rects() if rect.contains(point)), None)
+
+    # Pointing
+
+    def _stand_on(self, part: MapPart | None) -> None:
+        if part == self._at:
+            return
+        self._at = part
+        network = None if self._result is None else self._result.inputs.network
+        words = "" if part is None or network is None else f"{named(part.text)}: {lane_text(network, part.where)}"
+        self.setAccessibleDescription(words)
+        self.pointed.emit(part)
+        self.update()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        under = self._hit(event.position())
+        # Between two parts the last one stays highlighted, to avoid flicker.
+        if under is not None:
+            self._stand_on(under)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        self._stand_on(None)
+        super().leaveEvent(event)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        part = self._hit(event.position())
+        if part is not None and event.button() == Qt.MouseButton.LeftButton:
+            self.chosen.emit(part)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        if self._at is None and self.rows and event.reason() != Qt.FocusReason.MouseFocusReason:
+            self._stand_on(self.rows[0].parts[0])
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        pointer = QPointF(self.mapFromGlobal(QCursor.pos()))
+        self._stand_on(self._hit(pointer) if self.underMouse() else None)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Arrows move between parts, Enter activates one."""
+        steps = {Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1), Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0)}
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._at is not None:
+            self.chosen.emit(self._at)
+        elif Qt.Key(event.key()) in steps and self._at is not None:
+            self._walk(*steps[Qt.Key(event.key())])
+        else:
+            super().keyPressEvent(event)
+
+    def event(self, event: QEvent) -> bool:
+        """Handle the arrow keys before the window's shortcuts, and show tooltips."""
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
+            plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
+            if plain and event.key() in (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down):
+                event.accept()
+                return True
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
+            QToolTip.showText(event.globalPos(), self._words(self._hit(QPointF(event.pos()))), self)
+            return True
+        return super().event(event)
+
+    def _walk(self, down: int, right: int) -> None:
+        at = next(
+            (number, place)
+            for number, row in enumerate(self.rows)
+            for place, part in enumerate(row.parts)
+            if part is self._at or part == self._at
+        )
+        row = min(max(at[0] + down, 0), len(self.rows) - 1)
+        count = len(self.rows[row].parts)
+        # The part above or below; the rows have different numbers of parts.
+        place = at[1] if not down else at[1] * count // len(self.rows[at[0]].parts)
+        self._stand_on(self.rows[row].parts[min(max(place + right, 0), count - 1)])
+
+    def _words(self, part: MapPart | None) -> str:
+        if part is None or self._result is None:
+            return self.toolTip()
+        row = next(row for row in self.rows if part in row.parts)
+        lane = lane_text(self._result.inputs.network, part.where)
+        what = {"h": "hidden state", "c": "cell state"}.get(part.array, f"state {part.array}")
+        return f"{named(part.text)}: the {what} of {lane} at t = {part.where.timestep}.\n{row.why}\nClick to go there."
+
+    # Drawing
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        result = self._result
+        if result is None:
+            return
+        painter = QPainter(self)
+        for number, row in enumerate(self.rows):
+            bar = self._row_rect(number)
+            painter.setPen(self._theme.color("muted"))
+            painter.drawText(QRectF(0.0, bar.top(), bar.left(), bar.height()), _LEFT, named(row.name))
+        highlighted = []
+        for part, rect in self._rects():
+            self._paint_part(painter, part, rect)
+            if self._is_lit(part):
+                highlighted.append(rect)
+        if len(self.rows) > 1:
+            self._paint_indices(painter)
+            self._paint_lanes(painter)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for rect in highlighted:
+            over = QPen(self._theme.color("accent"), 2.0)
+            over.setDashPattern(_DASHES)
+            for pen in (QPen(self._theme.color("base"), 3.0), over):
+                pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
+                painter.setPen(pen)
+                painter.drawRect(rect.adjusted(0.5, 0.5, -0.5, -0.5))
+        at = [rect for part, rect in self._rects() if part == self._at]
+        if self.hasFocus() and at:
+            painter.setPen(QPen(self._theme.color("cursor"), 1.0))
+            painter.drawRect(at[0])
+        painter.end()
+
+    def _paint_part(self, painter: QPainter, part: MapPart, rect: QRectF) -> None:
+        """Label a part: features and lane in `out`, index in `state`."""
+        result, where = self._result, part.where
+        assert result is not None
+        painter.setPen(QPen(self._theme.color("border"), 1.0))
+        painter.setBrush(blend(self._theme, "accent", 0.25) if self._is_selected(part) else self._theme.color("raised"))
+        painter.drawRect(rect)
+        if part in self.rows[0].parts:
+            painter.setPen(self._theme.color("text"))
+            self._write(painter, rect, [f"{part.label}  {lane_label(result.inputs.network, where)}", part.label])
+
+    def _paint_indices(self, painter: QPainter) -> None:
+        """Write the indices of the parts of `state`: all, or fewer if they do not fit."""
+        painter.setPen(self._theme.color("text"))
+        rects = dict(self._rects())
+        for row in self.rows[1:]:
+            across = rects[row.parts[0]].width()
+            every = -(-(self._wide(row.parts[-1].label) + _CELL_PADDING) // max(1, int(across)))
+            for part in row.parts[::every]:
+                painter.drawText(rects[part].adjusted(-across, 0, across, 0), _CENTRE, part.label)
+
+    def _paint_lanes(self, painter: QPainter) -> None:
+        """Write the lane of each index above `state`, or only the first and last if they do not fit."""
+        result = self._result
+        assert result is not None
+        network = result.inputs.network
+        painter.setPen(self._theme.color("muted"))
+        up = self._line() + _PADDING
+        parts = [(part, rect) for part, rect in self._rects() if part in self.rows[1].parts]
+        longest = max(self._wide(lane_label(network, part.where)) for part, _ in parts)
+        if longest + 2 <= parts[0][1].width():
+            for part, rect in parts:
+                painter.drawText(rect.translated(0.0, -up), _CENTRE, lane_label(network, part.where))
+            return
+        brief = [lane_number(network, part.where) for part, _ in parts]
+        if max(map(self._wide, brief)) + 2 <= parts[0][1].width():
+            line = QRectF(0.0, parts[0][1].top() - up, self._left(), parts[0][1].height())
+            painter.drawText(line, _LEFT, "layer")
+            for text, (_, rect) in zip(brief, parts, strict=True):
+                painter.drawText(rect.translated(0.0, -up), _CENTRE, text)
+            return
+        bar = self._row_rect(1).translated(0.0, -up)
+        painter.drawText(bar, _LEFT, lane_label(network, parts[0][0].where))
+        painter.drawText(bar, _RIGHT, lane_label(network, parts[-1][0].where))
+
+    def _write(self, painter: QPainter, rect: QRectF, texts: Sequence[str]) -> None:
+        """Write the first of the texts that fits, if any."""
+        for text in texts:
+            if self._wide(text) + 2 * _CELL_PADDING <= rect.width():
+                painter.drawText(rect, _CENTRE, text)
+                return
+
+    def _wide(self, text: str) -> int:
+        return self.fontMetrics().horizontalAdvance(text)
+
+
+_LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+_CENTRE = Qt.AlignmentFlag.AlignCenter
+
 
 _MARGIN = 6
 _REACH = 4
@@ -53,7 +346,7 @@ class OutputMap(ResultView):
         self.chart.pointed.connect(self._on_part)
         self.chart.chosen.connect(lambda part: self._go(part.where, part.where.timestep))
         self.rows = OutputMapRows()
-        self.list = _ClickedList()
+        self.list = ClickedList()
         self.painter = OutputMapPainter(self.rows, self.list)
         self.list.setModel(self.rows)
         self.list.setItemDelegate(self.painter)
@@ -205,57 +498,3 @@ class OutputMap(ResultView):
         if highlighted or self._asked:
             self._asked = highlighted
             self.highlight_requested.emit(highlighted)
-
-
-class _ClickedList(QListView):
-    """A list that emits the x of a click within its row; None for the keyboard."""
-
-    chosen = Signal(QModelIndex, object)
-    pointed = Signal(object, object)
-    """Index and point under the pointer; index and None for the keyboard; None and None without either."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setMouseTracking(True)
-        self.setFrameShape(QFrame.Shape.StyledPanel)
-        self.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setEditTriggers(QListView.EditTrigger.NoEditTriggers)
-        self.viewport().setCursor(Qt.CursorShape.PointingHandCursor)
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        super().mousePressEvent(event)
-        point = event.position().toPoint()
-        index = self.indexAt(point)
-        if index.isValid() and event.button() == Qt.MouseButton.LeftButton:
-            self.chosen.emit(index, point.x())
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        super().mouseMoveEvent(event)
-        point = event.position().toPoint()
-        index = self.indexAt(point)
-        self.pointed.emit(index if index.isValid() else None, point)
-
-    def leaveEvent(self, event: QEvent) -> None:
-        super().leaveEvent(event)
-        self.pointed.emit(None, None)
-
-    def currentChanged(self, current: AnyIndex, previous: AnyIndex) -> None:
-        super().currentChanged(current, previous)
-        if self.hasFocus() and current.isValid():
-            self.pointed.emit(current, None)
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        super().focusInEvent(event)
-        if self.currentIndex().isValid() and event.reason() != Qt.FocusReason.MouseFocusReason:
-            self.pointed.emit(self.currentIndex(), None)
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        super().focusOutEvent(event)
-        self.pointed.emit(None, None)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentIndex().isValid():
-            self.chosen.emit(self.currentIndex(), None)
-        else:
-            super().keyPressEvent(event)

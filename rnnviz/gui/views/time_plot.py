@@ -1,20 +1,128 @@
-"""Plot over time: integer ticks, the selection as a line, a click selects a time step."""
+"""Plot over time: curves, integer ticks, the selection as a line, and a logarithmic axis for errors."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import ceil, floor
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPen
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QTransform
+from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
 from rnnviz.core import number_format
+from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.curve import Curve, CurvesItem
-from rnnviz.quantities.plot_series import pixel_bands
+from rnnviz.quantities.plot_series import LogScale, Outline, drop_collinear, pixel_bands
+
+_DOTS_SHOWN = 64
+"""Maximum number of visible time steps at which each value has a dot."""
+_BESIDE = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
+"""Offsets in pixels (right, down) of the thin lines that form a wide one."""
+
+
+class Curve:
+    """One line. An outline has at most as many points as there are pixels, so all are drawn."""
+
+    def __init__(self, pen: QPen, depth: float, changed: Callable[[], None]) -> None:
+        self._path = QPainterPath()
+        self._dots: list[QPointF] = []
+        self._changed = changed
+        self.outline: Outline | None = None
+        """The drawn outline, or None."""
+        self.visible = True
+        self.draw_with(pen, depth)
+
+    def draw_with(self, pen: QPen, depth: float) -> None:
+        """Set pen and depth. Curves of greater depth are above."""
+        self.depth, self._pen = depth, pen
+        self._dot = QPen(pen.color(), 2 * round(pen.widthF()) + 2, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap)
+        self._dot.setCosmetic(True)
+        self._changed()
+
+    def show_outline(self, outline: Outline) -> None:
+        """Draw another outline. NaN and infinities leave gaps."""
+        self.outline = outline
+        x, y = outline.points()
+        self._dots = _finite_points(x, y) if outline.timesteps <= _DOTS_SHOWN else []
+        x, y = drop_collinear(x, y)
+        self._path = pg.arrayToQPath(x, np.asarray(y, np.float64), connect="finite")
+        self._changed()
+
+    def set_visible(self, visible: bool) -> None:
+        self.visible = visible
+        self._changed()
+
+    def paint(self, painter: QPainter) -> None:
+        """Draw the line in the plot's coordinates."""
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        if self._pen.widthF() <= 1.0 or self._pen.style() != Qt.PenStyle.SolidLine:
+            painter.setPen(self._pen)
+            painter.drawPath(self._path)
+        else:
+            self._paint_wide(painter)
+        if self._dots:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(self._dot)
+            painter.drawPoints(self._dots)
+
+    def _paint_wide(self, painter: QPainter) -> None:
+        """Draw several thin lines instead of a wide one, whose outline would take ten times as long."""
+        thin = QPen(self._pen)
+        thin.setWidthF(1.0)
+        painter.setPen(thin)
+        there = painter.transform()
+        for right, down in _BESIDE:
+            painter.setTransform(there * QTransform.fromTranslate(right, down))
+            painter.drawPath(self._path)
+        painter.setTransform(there)
+
+
+class CurvesItem(pg.GraphicsObject):
+    """All curves of a plot as one cached picture, redrawn when a curve or the view range changes.
+
+    The selection line moves over it without a redraw.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._curves: list[Curve] = []
+        self.setCacheMode(QGraphicsItem.CacheMode.DeviceCoordinateCache)
+
+    def add(self, pen: QPen, depth: float) -> Curve:
+        """Add a curve without values. Curves of greater depth are above."""
+        curve = Curve(pen, depth, self.update)
+        self._curves.append(curve)
+        return curve
+
+    def remove(self, curve: Curve) -> None:
+        self._curves.remove(curve)
+        self.update()
+
+    def boundingRect(self) -> QRectF:
+        return QRectF(self.viewRect())
+
+    def viewRangeChanged(self) -> None:
+        self.prepareGeometryChange()
+        self.update()
+
+    def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
+        for curve in sorted(self._curves, key=lambda curve: curve.depth):
+            if curve.visible:
+                curve.paint(painter)
+
+
+def _finite_points(x: NDArray[np.float64], y: FloatArray) -> list[QPointF]:
+    return [QPointF(*point) for point in zip(x.tolist(), y.tolist(), strict=True) if np.isfinite(point[1])]
+
+
+def cosmetic_pen(color: QColor, width: float, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QPen:
+    """A pen with a width in pixels at any scale of the plot."""
+    pen = QPen(color, width, style)
+    pen.setCosmetic(True)
+    return pen
+
 
 _FEWEST_PIXELS = 64
 """Assumed width of a plot before its first layout."""
@@ -206,3 +314,77 @@ class GapMarks(pg.GraphicsObject):
             beside = QRectF(2, -band.width() / 2, band.height(), band.width())
             painter.drawText(beside, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, self._word)
             painter.restore()
+
+
+_ABOVE = [(0.0, 1.0), (0.0, 1.0)]
+"""Anchors that place the label above its line."""
+
+
+class LogAxis(pg.AxisItem):
+    """Ticks at the decades, at zero and at infinity."""
+
+    def __init__(self, orientation: str) -> None:
+        super().__init__(orientation)
+        self.scale_of_values = LogScale(-1, 1)
+
+    def show_scale(self, scale: LogScale) -> None:
+        self.scale_of_values = scale
+        self.picture = None
+        self.update()
+
+    def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
+        scale = self.scale_of_values
+        room = max(1, int(size // 18) - 2)
+        step = -(-(scale.highest - scale.lowest + 1) // room)
+        decades = [float(e) for e in range(scale.lowest, scale.highest + 1) if e % step == 0]
+        ends = [scale.zero, scale.infinity]
+        return [(float(step), [value for value in (*decades, *ends) if low <= value <= high])]
+
+    def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
+        return [self.scale_of_values.text(value) for value in values]
+
+
+class LogTimePlot(TimePlot):
+    """Draws positions on a logarithmic axis, with lines at the tolerance and at zero."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._axis = LogAxis("left")
+        self.setAxisItems({"left": self._axis})
+        self._limit = pg.InfiniteLine(angle=0, movable=False, label="", labelOpts={"position": 0.02, "anchors": _ABOVE})
+        self._limit.setZValue(5)
+        self.addItem(self._limit, ignoreBounds=True)
+        self._floor = pg.InfiniteLine(angle=0, movable=False)
+        self._floor.setZValue(-3)
+        self.addItem(self._floor, ignoreBounds=True)
+
+    @property
+    def scale_of_values(self) -> LogScale:
+        """Scale of the vertical axis."""
+        return self._axis.scale_of_values
+
+    @property
+    def limit(self) -> float | None:
+        """Position of the tolerance line on the vertical axis, or None."""
+        return float(self._limit.value()) if self._limit.isVisible() else None
+
+    def show_scale(self, scale: LogScale, limit: tuple[float, str] | None) -> None:
+        """Set the scale, and position and label of the tolerance line."""
+        self._axis.show_scale(scale)
+        self._floor.setValue(scale.zero)
+        self._limit.setVisible(limit is not None)
+        bottom = scale.zero - 0.3
+        top = (scale.infinity if scale.infinite else float(scale.highest)) + 0.3
+        if limit is not None:
+            at = float(scale.positions(np.array([limit[0]]))[0])
+            self._limit.setValue(at)
+            self._limit.label.setFormat(limit[1])
+            # The label is above its line.
+            top = max(top, bottom + (at - bottom) / 0.82)
+        self.show_values(bottom, top)
+
+    def apply_theme(self, theme: Theme) -> None:
+        super().apply_theme(theme)
+        self._limit.setPen(cosmetic_pen(theme.color("wrong"), 1.0, Qt.PenStyle.DashLine))
+        self._limit.label.setColor(theme.color("wrong"))
+        self._floor.setPen(cosmetic_pen(theme.color("grid"), 1.0))

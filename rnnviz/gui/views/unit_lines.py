@@ -14,8 +14,7 @@ from rnnviz.core import number_format
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.jobs.task_queue import Check, LatestTask
-from rnnviz.gui.views.curve import Curve
-from rnnviz.gui.views.time_plot import GapMarks, TimePlot
+from rnnviz.gui.views.time_plot import Curve, GapMarks, TimePlot
 from rnnviz.quantities.gate_lanes import SeriesKey, gate_series, series_effort, series_key
 from rnnviz.quantities.gates import Quantity
 from rnnviz.quantities.plot_series import Outline, block_for, finite_range, outline_of, unit_outline, unit_over_time

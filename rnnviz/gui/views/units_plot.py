@@ -1,28 +1,126 @@
 """View of units over time: the selected unit of every engine, and pinned units."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Self, get_args
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QStackedLayout, QToolButton, QVBoxLayout, QWidget
 
+from rnnviz.cells import CellSpec
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.indexing import lane_text
 from rnnviz.core.trace_index import Location
+from rnnviz.core.words import wrapped
 from rnnviz.explain.provenance import quantity_place
+from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.elided_label import ElidedLabel
-from rnnviz.gui.views.legend import LegendKey
-from rnnviz.gui.views.pin_button import PinButton
-from rnnviz.gui.views.quantity_combo import QuantityCombo
+from rnnviz.gui.views.labels import ElidedLabel, LegendKey
 from rnnviz.gui.views.time_plot import TimePlot
 from rnnviz.gui.views.unit_lines import DASHES, UnitLine, UnitLines
-from rnnviz.quantities.gates import Quantity
+from rnnviz.quantities.gates import Quantity, per_unit_choices
 from rnnviz.quantities.plot_series import Outline
 from rnnviz.verify.result import RunResult
+
+
+class QuantityCombo(QComboBox):
+    """Lists the quantities of the current cell. The selected one stays for other cells that have it."""
+
+    chosen = Signal()
+
+    def __init__(self, why: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._quantity: Quantity = "value"
+        self.setAccessibleName("Quantity")
+        self.setToolTip(wrapped(why))
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.activated.connect(lambda place: self.choose(self.itemData(place)))
+
+    @property
+    def quantity(self) -> Quantity:
+        """The selected quantity; "value" is h."""
+        return self._quantity
+
+    def choose(self, quantity: Quantity) -> None:
+        self._quantity = quantity
+        self.setCurrentIndex(self.findData(quantity))
+        self.chosen.emit()
+
+    def offer(self, cell: CellSpec) -> None:
+        """List the quantities of a cell. Select h if it lacks the selected one."""
+        self.clear()
+        self.addItem("h", "value")
+        for choice in per_unit_choices(cell):
+            self.addItem(choice.text, choice.name)
+        place = self.findData(self._quantity)
+        self._quantity = "value" if place < 0 else self._quantity
+        self.setCurrentIndex(max(place, 0))
+
+
+MOST_PINNED = 4
+
+
+class PinButton(QToolButton):
+    """Pins or unpins the unit shown last."""
+
+    toggled_unit = Signal()
+    """The pinned units changed."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._pinned: list[int] = []
+        self._unit = 0
+        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.setAutoRaise(True)
+        self.clicked.connect(self._toggle)
+
+    @property
+    def pinned(self) -> tuple[int, ...]:
+        """The pinned units, in the order of pinning."""
+        return tuple(self._pinned)
+
+    def pin(self, units: Iterable[int]) -> None:
+        """Replace the pinned units, up to the maximum number."""
+        self._pinned = list(dict.fromkeys(units))[:MOST_PINNED]
+
+    def fit(self, units: int) -> None:
+        """Unpin units that a network of this many units lacks, and reserve the longest text's width."""
+        self._pinned = [unit for unit in self._pinned if unit < units]
+        self.setText(f"Unpin unit {units - 1}")
+        self.ensurePolished()
+        # A fixed size, because each change of a text would repeat the layout of the whole view.
+        self.setFixedSize(self.sizeHint())
+        self.show_unit(min(self._unit, units - 1))
+
+    def show_unit(self, unit: int) -> None:
+        """Set the unit that the button pins or unpins."""
+        self._unit = unit
+        pinned, full = unit in self._pinned, len(self._pinned) >= MOST_PINNED
+        self.setText(f"Unpin unit {unit}" if pinned else f"Pin unit {unit}")
+        self.setEnabled(pinned or not full)
+        why = (
+            "Removes this unit when the selection changes."
+            if pinned
+            else "Keeps this unit in the plot when the selection changes."
+        )
+        if full and not pinned:
+            why = f"{MOST_PINNED} units are pinned, the maximum: unpin one first."
+        self.setToolTip(wrapped(why))
+        self.setAccessibleName(self.text())
+        self.setAccessibleDescription(why)
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw the icon in these colors."""
+        self.setIcon(Icons(theme).colored("pin", "text"))
+
+    def _toggle(self) -> None:
+        if self._unit in self._pinned:
+            self._pinned.remove(self._unit)
+        elif len(self._pinned) < MOST_PINNED:
+            self._pinned.append(self._unit)
+        self.toggled_unit.emit()
 
 
 class UnitsPlot(ResultView):

@@ -18,7 +18,7 @@ from rnnviz.explain.provenance import CellPlace, InitialPlace, InputPlace, Place
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.elided_label import ElidedLabel
+from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.table import NumberTable
 from rnnviz.gui.views.table_model import PLAIN, Column, Look, Looks, TableModel, plain
 from rnnviz.quantities.gate_lanes import GateVector, GateVectors

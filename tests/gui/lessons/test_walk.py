@@ -8,7 +8,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel
 
 from rnnviz.gui.views.output_map import OutputMap
-from rnnviz.gui.views.output_map_rows import LaneRow
+from rnnviz.gui.views.output_map_list import LaneRow
 from rnnviz.lessons.index import lesson_entries
 from tests.gui.lessons.conftest import Read
 

@@ -9,7 +9,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.output_map import OutputMap
-from rnnviz.gui.views.output_map_rows import LaneRow, PlaceRow
+from rnnviz.gui.views.output_map_list import LaneRow, PlaceRow
 from tests.factories import make_result
 
 

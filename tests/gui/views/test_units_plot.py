@@ -10,8 +10,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views import unit_lines
-from rnnviz.gui.views.pin_button import MOST_PINNED
-from rnnviz.gui.views.units_plot import UnitsPlot
+from rnnviz.gui.views.units_plot import MOST_PINNED, UnitsPlot
 from tests.factories import make_result
 from tests.oracles.gates import gates_of
 

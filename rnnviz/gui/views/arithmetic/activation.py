@@ -13,7 +13,7 @@ from rnnviz.explain.equations import format_short
 from rnnviz.explain.step_breakdown import ActivationCurve
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.views.arithmetic.card import MARKS
+from rnnviz.gui.views.arithmetic.cards import MARKS
 
 _PAD, _DOT = 6.0, 4.5
 _LEAST_WIDTH = 116

@@ -1,15 +1,390 @@
-"""Column of cards: every equation of a value, one of them selected."""
+"""Cards of a value's equations: their symbols, each engine's numbers below, and links to their sources."""
 
-from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, TypeAlias
 
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QToolTip, QVBoxLayout, QWidget
+
+from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.explain.equations import EquationLine
 from rnnviz.explain.explanation import Divergence, Step
-from rnnviz.explain.provenance import Place, token_source
+from rnnviz.explain.provenance import Place, in_words, token_source
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.arithmetic.card import Card, CardContent
 from rnnviz.gui.views.arithmetic.page import Page
+from rnnviz.gui.views.table import blend
+
+Face: TypeAlias = Literal["plain", "italic", "low"]
+
+_LOW_SIZE, _LOW_BY = 0.78, 0.22
+_WORDS = ("Δ", "bound")
+
+
+def pieces(text: str, *, sign: bool) -> tuple[tuple[str, Face], ...]:
+    """Split a symbol by face: names italic, signs and the brackets of h[t-1] upright, n of u_n a subscript."""
+    if sign or text in _WORDS or text.startswith("own "):
+        return ((text.replace(" - ", " − "), "plain"),)
+    name, bracket, step = text.partition("[")
+    if bracket:
+        return ((name, "italic"), (bracket + step.replace("-", "−"), "plain"))
+    name, _, index = text.partition("_")
+    return ((name, "italic"), (index, "low")) if index else ((name, "italic"),)
+
+
+@dataclass(frozen=True)
+class EquationColumn:
+    """Column of one token: left edge and width in pixels, the symbol's pieces, and a text per row of numbers."""
+
+    left: float
+    width: float
+    symbol: tuple[tuple[str, Face], ...]
+    numbers: tuple[str, ...]
+    sign: bool
+
+
+class Faces:
+    """Fonts of an equation with their metrics and cached text widths."""
+
+    def __init__(self, font: QFont) -> None:
+        plain = QFont(font)
+        plain.setKerning(False)
+        italic, low = QFont(plain), QFont(plain)
+        italic.setItalic(True)
+        low.setPointSizeF(max(plain.pointSizeF() * _LOW_SIZE, 1.0))
+        self.fonts: dict[Face, QFont] = {"plain": plain, "italic": italic, "low": low}
+        self._metrics = {face: QFontMetricsF(own) for face, own in self.fonts.items()}
+        self._widths: dict[tuple[str, Face], float] = {}
+        self.height, self.ascent = self._metrics["plain"].height(), self._metrics["plain"].ascent()
+
+    def width(self, text: str, face: Face = "plain") -> float:
+        """Width of a text in pixels."""
+        key = text, face
+        if key not in self._widths:
+            if len(self._widths) > 4096:
+                self._widths.clear()
+            self._widths[key] = self._metrics[face].horizontalAdvance(text)
+        return self._widths[key]
+
+
+def columns(faces: Faces, line: EquationLine, rows: Sequence[Sequence[str]]) -> tuple[EquationColumn, ...]:
+    """Lay out a line from x = 0. `rows` contains the texts below its tokens, row by row."""
+    laid: list[EquationColumn] = []
+    left = 0.0
+    for place, token in enumerate(line.tokens):
+        sign = token.value is None
+        symbol = pieces(token.text, sign=sign)
+        numbers = tuple(row[place].replace(" - ", " − ") if sign else row[place] for row in rows)
+        width = max(sum(faces.width(*piece) for piece in symbol), *(faces.width(text) for text in numbers))
+        laid.append(EquationColumn(left, width, symbol, numbers, sign))
+        left += width
+    return tuple(laid)
+
+
+def paint_symbol(painter: QPainter, faces: Faces, column: EquationColumn, left: float, top: float) -> QRectF:
+    """Draw a symbol in the center of its column, and return its rectangle."""
+    widths = [faces.width(*piece) for piece in column.symbol]
+    x = left + column.left + (column.width - sum(widths)) / 2.0
+    at = QRectF(x, top, sum(widths), faces.height)
+    for (text, face), width in zip(column.symbol, widths, strict=True):
+        painter.setFont(faces.fonts[face])
+        painter.drawText(QPointF(x, top + faces.ascent + (_LOW_BY * faces.height if face == "low" else 0.0)), text)
+        x += width
+    return at
+
+
+def paint_number(painter: QPainter, faces: Faces, column: EquationColumn, row: int, left: float, top: float) -> None:
+    """Draw a number below a symbol. Numbers of several rows align at the right."""
+    text = column.numbers[row]
+    widest = max(faces.width(own) for own in column.numbers)
+    end = left + column.left + (column.width + widest) / 2.0
+    painter.drawText(QPointF(end - faces.width(text), top + faces.ascent), text)
+
+
+_PAD, _GAP, _INSET = 8, 14, 3
+MARKS = ("●", "□")
+"""Marks of the reference and the candidate, as in the activation plot."""
+_APART = "≠ "
+
+
+@dataclass(frozen=True)
+class CardContent:
+    """Content of a card.
+
+    `lines` contains the equation once for each of the `engines`. `name` names the result, such as "input gate".
+    `sources` contains the source of each token's number. `parts` marks the first divergence.
+    """
+
+    name: str
+    engines: tuple[str, ...]
+    lines: tuple[EquationLine, ...]
+    sources: tuple[Place | None, ...]
+    parts: bool = False
+    detailed: bool = True
+    """Whether the line has terms, so that the card is selectable."""
+
+    @cached_property
+    def rows(self) -> tuple[tuple[tuple[str, ...], str], ...]:
+        """Rows of numbers with their labels. Engines with the same digits share a row."""
+        cells = [line.cells for line in self.lines]
+        if self.parts and len(cells) == 2 and cells[0] == cells[1]:
+            cells = list(self.lines[0].cells_apart(self.lines[1]))
+        if len(set(cells)) == 1:
+            return ((cells[0], ", ".join(self.engines)),)
+        return tuple((own, f"{mark} {name}") for own, mark, name in zip(cells, MARKS, self.engines, strict=False))
+
+    @property
+    def words(self) -> str:
+        """The content for a screen reader."""
+        rows = "; ".join(f"{engines}: {''.join(cells)}" for cells, engines in self.rows)
+        return f"{self.name}: {self.lines[0].symbols}; {rows}" + ("; first divergence" if self.parts else "")
+
+
+class Card(QWidget):
+    """A click or an arrow key selects the card. Left and Right move between links, Enter follows one."""
+
+    chosen = Signal()
+    followed = Signal(object)
+    """The `Place` of a link."""
+    stepped = Signal(int)
+    """-1 or 1: request for the card above or below."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = LIGHT
+        self._faces = Faces(self.font())
+        self._content: CardContent | None = None
+        self._columns: tuple[EquationColumn, ...] = ()
+        self._link: int | None = None
+        self._checked = False
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    @property
+    def content(self) -> CardContent | None:
+        return self._content
+
+    @property
+    def checked(self) -> bool:
+        """Whether the card is selected."""
+        return self._checked
+
+    @property
+    def links(self) -> tuple[int, ...]:
+        """Indices of the tokens that are links."""
+        content = self._content
+        return () if content is None else tuple(k for k, source in enumerate(content.sources) if source is not None)
+
+    def show_content(self, content: CardContent, *, checked: bool) -> None:
+        rows = content.rows
+        self._columns = columns(self._faces, content.lines[0], [cells for cells, _ in rows])
+        self._content, self._checked = content, checked
+        if self._link not in self.links:
+            self._link = None
+        # One card of them all is where Tab leads to; arrows go on from there.
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus if checked else Qt.FocusPolicy.ClickFocus)
+        if self.minimumSize() != self.minimumSizeHint():
+            self.setMinimumSize(self.minimumSizeHint())
+        self._name()
+        self.update()
+
+    def apply_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        self._faces = Faces(self.font())
+        if self._content is not None:
+            self.show_content(self._content, checked=self._checked)
+        self.update()
+
+    def minimumSizeHint(self) -> QSize:
+        rows = 1 if self._content is None else len(self._content.rows)
+        wide = self._columns[-1].left + self._columns[-1].width if self._columns else 0.0
+        return QSize(
+            round(2 * _PAD + wide + _GAP + self._label_width()), round((1 + rows) * self._faces.height + 2 * _INSET + 4)
+        )
+
+    def sizeHint(self) -> QSize:
+        return self.minimumSizeHint()
+
+    def link_rect(self, token: int) -> QRectF:
+        """Rectangle of a token and its numbers."""
+        column = self._columns[token]
+        return QRectF(_PAD + column.left, _INSET, column.width, self.height() - 2 * _INSET)
+
+    def follow(self, token: int) -> None:
+        """Follow the link of a token."""
+        source = None if self._content is None else self._content.sources[token]
+        if source is not None:
+            self.followed.emit(source)
+
+    def _label_width(self) -> float:
+        """Width of the labels, including the divergence mark, so that the card keeps its width."""
+        return 0.0 if self._content is None else self._faces.width(_APART + self._content.name)
+
+    def _name(self) -> None:
+        content = self._content
+        if content is None:
+            return
+        name = content.words
+        if self._link is not None:
+            source = content.sources[self._link]
+            assert source is not None, "a link leads somewhere"
+            name = f"{content.lines[0].tokens[self._link].text}: Enter goes to {in_words(source)}"
+        if name != self.accessibleName():
+            self.setAccessibleName(name)
+        why = "The terms are in the table. Left and Right select a number, Enter goes to its source."
+        self.setAccessibleDescription(why if content.detailed else "The engines' own values, next to the arithmetic.")
+
+    # Qt
+
+    def event(self, event: QEvent) -> bool:
+        """Handle the card's keys before the window's shortcuts, and show tooltips."""
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and _used(event):
+            event.accept()
+            return True
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
+            QToolTip.showText(event.globalPos(), self.tooltip_at(QPointF(event.pos())), self)
+            return True
+        return super().event(event)
+
+    def tooltip_at(self, point: QPointF) -> str:
+        """Tooltip at a point: a number of every engine in full precision, and its source."""
+        content = self._content
+        if content is None:
+            return ""
+        for token, column in enumerate(self._columns):
+            if not column.sign and self.link_rect(token).contains(point):
+                values = [
+                    f"{engine}: {number_format.full(value)}"
+                    for engine, line in zip(content.engines, content.lines, strict=True)
+                    if (value := line.tokens[token].value) is not None
+                ]
+                source = content.sources[token]
+                whence = [] if source is None else [f"Click to go to {in_words(source)}."]
+                return "\n".join([content.lines[0].tokens[token].text, *values, *whence])
+        return f"{content.name}: click to show its terms." if content.detailed else content.name
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        key = Qt.Key(event.key())
+        if not _used(event):
+            super().keyPressEvent(event)
+        elif key in (Qt.Key.Key_Up, Qt.Key.Key_Down):
+            self.stepped.emit(-1 if key == Qt.Key.Key_Up else 1)
+        elif key in (Qt.Key.Key_Left, Qt.Key.Key_Right):
+            self._step_link(-1 if key == Qt.Key.Key_Left else 1)
+        elif self._link is not None:
+            self.follow(self._link)
+        else:
+            self.chosen.emit()
+
+    def _step_link(self, by: int) -> None:
+        links = self.links
+        if links:
+            at = links.index(self._link) if self._link in links else (-1 if by > 0 else len(links))
+            self._link = links[min(max(at + by, 0), len(links) - 1)]
+            self._name()
+            self.update()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        on_link = self._link_at(event.position()) is not None
+        self.setCursor(Qt.CursorShape.PointingHandCursor if on_link else Qt.CursorShape.ArrowCursor)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if event.button() != Qt.MouseButton.LeftButton:
+            event.ignore()
+            return
+        token = self._link_at(event.position())
+        if token is None:
+            self.chosen.emit()
+        else:
+            self.follow(token)
+
+    def _link_at(self, point: QPointF) -> int | None:
+        return next((token for token in self.links if self.link_rect(token).contains(point)), None)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        content, theme = self._content, self._theme
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), theme.color("base"))
+        if content is None:
+            painter.end()
+            return
+        card = QRectF(self.rect()).adjusted(1.5, 1.5, -1.5, -1.5)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, self._checked or content.parts or self.hasFocus())
+        if self._checked:
+            painter.setPen(QPen(theme.color("accent"), 1.0))
+            painter.setBrush(blend(theme, "accent", 0.1))
+            painter.drawRoundedRect(card, 4, 4)
+            painter.fillRect(QRectF(card.left(), card.top() + 2, 3, card.height() - 4), theme.color("accent"))
+        if content.parts:
+            for role, width in (("outline_under", 4.0), ("outline", 2.0)):
+                painter.setPen(QPen(theme.color(role), width))
+                painter.setBrush(Qt.BrushStyle.NoBrush)
+                painter.drawRoundedRect(card, 4, 4)
+        elif self.hasFocus():
+            painter.setPen(QPen(theme.color("accent"), 2.0))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(card, 4, 4)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        self._paint_line(painter, content)
+        self._paint_labels(painter, content)
+        painter.end()
+
+    def _paint_line(self, painter: QPainter, content: CardContent) -> None:
+        theme, faces, top = self._theme, self._faces, _INSET + 1.0
+        text, link, muted = theme.color("text"), theme.color("accent"), theme.color("muted")
+        for token, column in enumerate(self._columns):
+            leads = content.sources[token] is not None
+            painter.setPen(link if leads else muted if column.sign else text)
+            at = paint_symbol(painter, faces, column, _PAD, top)
+            if leads:
+                painter.setPen(QPen(link, 1.0, Qt.PenStyle.DotLine))
+                painter.drawLine(at.bottomLeft(), at.bottomRight())
+            painter.setFont(faces.fonts["plain"])
+            painter.setPen(muted if column.sign else text)
+            for row in range(len(column.numbers)):
+                paint_number(painter, faces, column, row, _PAD, top + (1 + row) * faces.height + 1)
+            if token == self._link and self.hasFocus():
+                painter.setPen(QPen(link, 1.5))
+                painter.setBrush(Qt.BrushStyle.NoBrush)
+                painter.drawRect(self.link_rect(token).adjusted(-2, 0, 2, 0))
+
+    def _paint_labels(self, painter: QPainter, content: CardContent) -> None:
+        """Write the line's name and the engines' marks at the right edge."""
+        theme, faces = self._theme, self._faces
+        painter.setFont(faces.fonts["plain"])
+        end = self.width() - _PAD
+        name, role = (_APART + content.name, "wrong") if content.parts else (content.name, "muted")
+        self._write(painter, name, end, 0, theme.color(role))
+        room = end - 2 * _PAD - self._columns[-1].left - self._columns[-1].width
+        for row, (_, engines) in enumerate(content.rows, start=1):
+            shown = painter.fontMetrics().elidedText(engines, Qt.TextElideMode.ElideRight, round(room))
+            self._write(painter, shown, end, row, theme.color("muted"))
+
+    def _write(self, painter: QPainter, text: str, end: float, row: int, color: QColor) -> None:
+        painter.setPen(color)
+        y = _INSET + 1.0 + row * self._faces.height + self._faces.ascent + (1 if row else 0)
+        painter.drawText(QPointF(end - self._faces.width(text), y), text)
+
+
+_KEYS = (
+    Qt.Key.Key_Up,
+    Qt.Key.Key_Down,
+    Qt.Key.Key_Left,
+    Qt.Key.Key_Right,
+    Qt.Key.Key_Return,
+    Qt.Key.Key_Enter,
+    Qt.Key.Key_Space,
+)
+
+
+def _used(event: QKeyEvent) -> bool:
+    plain = not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+    return plain and event.key() in _KEYS
+
 
 _SCROLL_BAR, _LEAST_WIDTH = 20, 200
 

@@ -20,7 +20,7 @@ from rnnviz.explain.term_table import TermRow, TermTable, TermValues
 from rnnviz.gui.naming import named
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.views.arithmetic.card import MARKS
+from rnnviz.gui.views.arithmetic.cards import MARKS
 from rnnviz.gui.views.arithmetic.page import Page
 from rnnviz.gui.views.table import INSET, AnyIndex, NumberTable
 from rnnviz.gui.views.table_model import NONFINITE, Column, Look, TableModel

@@ -3,23 +3,126 @@
 from dataclasses import replace
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QHideEvent, QPainter, QPaintEvent, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtGui import QFont, QHideEvent, QPainter, QPaintEvent, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
+from rnnviz.core import number_format
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location
+from rnnviz.core.words import wrapped
+from rnnviz.explain.equations import format_short
 from rnnviz.explain.explanation import explain_value
-from rnnviz.explain.provenance import CellPlace, GatePlace, InitialPlace, InputPlace, Place, lies_in, origin, step_of
+from rnnviz.explain.provenance import (
+    CellPlace,
+    GatePlace,
+    InitialPlace,
+    InputPlace,
+    InputSource,
+    Place,
+    lies_in,
+    origin,
+    step_of,
+)
 from rnnviz.explain.report import report
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.arithmetic.body import Body
-from rnnviz.gui.views.arithmetic.breadcrumbs import Breadcrumbs
-from rnnviz.gui.views.arithmetic.cards import divergence_line
-from rnnviz.gui.views.arithmetic.divergence_label import DivergenceLabel
-from rnnviz.gui.views.arithmetic.list_options import ListOptions
+from rnnviz.gui.views.arithmetic.activation import ActivationPlot
+from rnnviz.gui.views.arithmetic.cards import Cards, divergence_line
+from rnnviz.gui.views.arithmetic.header import Breadcrumbs, DivergenceLabel, ListOptions
 from rnnviz.gui.views.arithmetic.page import Page, PageRequest, PageTask
-from rnnviz.gui.views.arithmetic.source_page import SourcePage
+from rnnviz.gui.views.arithmetic.term_table import TermTableView
 from rnnviz.gui.views.base import ResultView
 from rnnviz.verify.result import RunResult
+
+_LARGER = 1.7
+
+
+class SourcePage(QWidget):
+    """Shows the name and the number in large type, with details below."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._value, self._heading, self._description = QLabel(), QLabel(), QLabel()
+        large = QFont(self.font())
+        large.setPointSizeF(large.pointSizeF() * _LARGER)
+        self._value.setFont(large)
+        bold = QFont(self.font())
+        bold.setBold(True)
+        self._heading.setFont(bold)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(12, 8, 12, 8)
+        layout.setSpacing(4)
+        for label in (self._value, self._heading, self._description):
+            label.setTextFormat(Qt.TextFormat.PlainText)
+            label.setTextInteractionFlags(
+                Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
+            )
+            label.setWordWrap(True)
+            layout.addWidget(label)
+        layout.addStretch()
+
+    @property
+    def text(self) -> str:
+        """The page as text."""
+        return "\n".join(label.text() for label in (self._value, self._heading, self._description))
+
+    def show_origin(self, origin: InputSource) -> None:
+        self._value.setText(f"{origin.name} = {format_short(float(origin.value))}")
+        self._value.setToolTip(wrapped(number_format.full(origin.value)))
+        self._value.setAccessibleName(self._value.text())
+        self._heading.setText(origin.heading)
+        self._description.setText("\n".join((*origin.sentences, f"In full: {number_format.full(origin.value)}")))
+
+    def apply_theme(self, theme: Theme) -> None:
+        palette = theme.palette()
+        palette.setColor(palette.ColorRole.Window, theme.color("base"))
+        self.setPalette(palette)
+
+
+_PLOT_SHARE, _PLOT_LESS = 7, 40
+"""The plot's width: this share of the whole, less these pixels, so that the terms fit into a narrow window."""
+
+_CARDS_PERCENT = 60
+
+
+class Body(QSplitter):
+    """Gives the cards their natural width and the terms the most, until the user moves a splitter handle."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self.cards, self.table, self.plot = Cards(), TermTableView(), ActivationPlot()
+        self._by_hand = False
+        for place, part in enumerate((self.cards, self.table, self.plot)):
+            self.addWidget(part)
+            self.setCollapsible(place, False)
+        self.splitterMoved.connect(self._keep)
+
+    def show_page(self, page: Page) -> None:
+        needed = self.cards.natural_width
+        self.cards.show_page(page)
+        if self.cards.natural_width != needed:
+            self._divide()
+        self.table.show_page(page)
+        self.plot.show_curve(page.curve, [display_name(arithmetic.engine) for arithmetic in page.arithmetics])
+
+    def apply_theme(self, theme: Theme) -> None:
+        for part in (self.cards, self.table, self.plot):
+            part.apply_theme(theme)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._divide()
+
+    def _divide(self) -> None:
+        if not self._by_hand:
+            plot = max(self.plot.minimumSizeHint().width(), self.width() // _PLOT_SHARE - _PLOT_LESS)
+            room = self.width() - 2 * self.handleWidth()
+            # In a narrow window the cards scroll, so that the terms stay readable.
+            cards = min(self.cards.natural_width, (room - plot) * _CARDS_PERCENT // 100)
+            self.setSizes([cards, max(room - cards - plot, 1), plot])
+
+    def _keep(self) -> None:
+        self._by_hand = True
+
 
 _LEAST_TERMS = 32
 """Minimum number of listed terms. A small network's terms are thus complete."""

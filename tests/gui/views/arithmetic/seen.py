@@ -3,7 +3,7 @@
 from PySide6.QtCore import Qt
 
 from rnnviz.core.trace_index import Location
-from rnnviz.gui.views.arithmetic.card import Card
+from rnnviz.gui.views.arithmetic.cards import Card
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.gui.views.table import FULL_ROLE
 

@@ -1,20 +1,31 @@
-"""Breadcrumbs of the navigation history, with Back and Forward buttons."""
+"""Header of the arithmetic: breadcrumbs of the navigation history, the divergence, and options of the list."""
 
 from collections.abc import Sequence
 from functools import cached_property
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QFont, QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
+from PySide6.QtGui import QFont, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QSpinBox,
+    QToolButton,
+    QWidget,
+)
 
 from rnnviz.core.trace_index import ARROWS
 from rnnviz.core.words import wrapped
 from rnnviz.explain.provenance import Place, in_words, lane_of, notation
+from rnnviz.explain.term_table import Order, TermTable
 from rnnviz.gui.theme.icons import Icons
-from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.arithmetic.page import Page
 
 _BETWEEN = "‹"
-_LEAST = 120
+_LEAST_CRUMBS = 120
 _AROUND, _STEP, _BETWEEN_WIDTH = 26, 16, 12
 """Pixels: the button frame and separator of a name; the multiple for rounded widths; the separator."""
 
@@ -78,7 +89,7 @@ class Breadcrumbs(QWidget):
         return QSize(self._buttons_width + self._wide, self._button_size.height())
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(self._buttons_width + _LEAST, self._button_size.height())
+        return QSize(self._buttons_width + _LEAST_CRUMBS, self._button_size.height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -179,3 +190,123 @@ def _button(name: str, why: str) -> QToolButton:
     button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     button.setEnabled(False)
     return button
+
+
+_ORDERS: tuple[tuple[str, Order, str], ...] = (
+    ("in order", "index", "In computation order: x, then h[t-1], by index."),
+    ("by weight", "weight", "By absolute contribution, largest first."),
+)
+
+
+class ListOptions(QWidget):
+    """Emits `changed` for another order or number."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.orders = QComboBox()
+        for text, _, why in _ORDERS:
+            self.orders.addItem(text)
+            self.orders.setItemData(self.orders.count() - 1, why)
+        self.orders.setAccessibleName("Order of the terms")
+        self.orders.setToolTip("Sort the terms by computation order or by contribution.")
+        self.orders.currentIndexChanged.connect(self.changed)
+        self.count = QSpinBox()
+        self.count.setRange(0, 0)
+        self.count.setSpecialValueText("auto")
+        self.count.setAccessibleName("Number of listed terms")
+        self.count.setToolTip(
+            wrapped("Number of largest terms to list; the rest are summed in one row (auto: as many as fit).")
+        )
+        self.count.valueChanged.connect(self.changed)
+        label = QLabel("terms")
+        label.setBuddy(self.count)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        layout.addWidget(self.orders)
+        layout.addWidget(label)
+        layout.addWidget(self.count)
+
+    @property
+    def order(self) -> Order:
+        """Order of the terms."""
+        return _ORDERS[self.orders.currentIndex()][1]
+
+    @property
+    def terms(self) -> int | None:
+        """Number of listed terms; None for as many as fit."""
+        return self.count.value() or None
+
+    def show_terms(self, term_table: TermTable) -> None:
+        """Enable the options for a table. Products of a state are always listed completely, in one order."""
+        for control in (self.orders, self.count):
+            control.setEnabled(term_table.shared)
+        if term_table.shared and self.count.maximum() != term_table.terms:
+            self.count.setMaximum(term_table.terms)
+
+
+_PAD = 6
+
+
+class DivergenceLabel(QAbstractButton):
+    """Shows the divergence as a marked link, or in muted text that there is none."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = LIGHT
+        self._parts = False
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+
+    @property
+    def parts(self) -> bool:
+        """Whether the engines diverge."""
+        return self._parts
+
+    def show_page(self, page: Page) -> None:
+        sentences = page.explanation.sentences
+        parts = page.divergence is not None or len(sentences) > 1
+        text = sentences[-1] if sentences else ""
+        if text == self.text() and parts == self._parts:
+            return
+        self._parts = parts
+        self.setText(text)
+        self.setAccessibleName(text)
+        self.setAccessibleDescription("Shows the line in which they diverge." if parts else "")
+        self.setToolTip(wrapped("\n".join(sentences)))
+        self.setEnabled(parts)
+        self.setCursor(Qt.CursorShape.PointingHandCursor if parts else Qt.CursorShape.ArrowCursor)
+        self.update()
+
+    def apply_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(320, self.fontMetrics().height() + 6)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(0, self.sizeHint().height())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        theme, rect = self._theme, self.rect()
+        role = "muted"
+        text = self.text()
+        if self._parts:
+            role, text = "wrong", f"≠  {text}"
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(theme.color("wrong_surface"))
+            painter.drawRoundedRect(rect, 4, 4)
+        if self.hasFocus():
+            painter.setPen(QPen(theme.color("accent"), 1.5))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(rect.adjusted(1, 1, -1, -1), 4, 4)
+        painter.setPen(theme.color(role))
+        inside = rect.adjusted(_PAD, 0, -_PAD, 0)
+        shown = self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, inside.width())
+        painter.drawText(inside, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, shown)
+        painter.end()

@@ -1,0 +1,349 @@
+"""Texts: elided in a fixed size, with links, and keys of a legend."""
+
+from html import escape
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QFocusEvent,
+    QFont,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+    QTextDocument,
+)
+from PySide6.QtWidgets import QAbstractButton, QLabel, QSizePolicy, QWidget
+
+from rnnviz.core.words import wrapped
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.text.verdict_text import TextPart, plain
+
+
+class ElidedLabel(QWidget):
+    """One line of text, elided if it does not fit. The tooltip then shows the whole text.
+
+    A new text only repaints. A QLabel would start a new layout of the window, which is slow for labels that follow
+    the selection. `selectable` texts can be selected with the mouse.
+    """
+
+    def __init__(
+        self, text: str = "", *, bold: bool = False, selectable: bool = False, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._text, self._why = text, ""
+        # In no layout: what it asks for goes unheard.
+        self._label = QLabel(self)
+        self._label.setTextFormat(Qt.TextFormat.PlainText)
+        if selectable:
+            self._label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        if bold:
+            font = QFont(self.font())
+            font.setBold(True)
+            self.setFont(font)
+            # A style sheet of the application keeps a font from being handed down.
+            self._label.setFont(font)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setText(text)
+
+    def text(self) -> str:
+        """The whole text."""
+        return self._text
+
+    def setText(self, text: str) -> None:
+        self._text = text
+        self._label.setAccessibleName(text)
+        self._fit()
+
+    def explain(self, why: str) -> None:
+        """Set a tooltip that replaces the one with the whole text."""
+        self._why = why
+        self._fit()
+
+    def setAlignment(self, alignment: Qt.AlignmentFlag) -> None:
+        """Align the text within a larger label."""
+        self._label.setAlignment(alignment)
+
+    def natural_width(self) -> int:
+        """Width of the whole text in pixels."""
+        return self.fontMetrics().horizontalAdvance(self._text)
+
+    def sizeHint(self) -> QSize:
+        return QSize(self.natural_width(), self.minimumSizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(0, self.fontMetrics().height() + 1)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self._label.setGeometry(self.rect())
+        self._fit()
+
+    def _fit(self) -> None:
+        shown = self.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, self.width())
+        if shown != self._label.text():
+            self._label.setText(shown)
+        tip = wrapped(self._why or (self._text if shown != self._text else ""))
+        if tip != self.toolTip():
+            self.setToolTip(wrapped(tip))
+
+
+class LinkLabel(QLabel):
+    """A text with links. Tab moves to the first link, and skips a text without links. A click takes no focus."""
+
+    clicked = Signal()
+    """A click beside the links that selects no text."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._hovered = ""
+        self.linkHovered.connect(self._hover)
+
+    def _hover(self, link: str) -> None:
+        self._hovered = link
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        beside = not self._hovered and not self.hasSelectedText()
+        super().mouseReleaseEvent(event)
+        if beside and event.button() == Qt.MouseButton.LeftButton:
+            self.clicked.emit()
+
+    def offer_links(self, offered: bool) -> None:
+        """Set whether the text has links."""
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus if offered else Qt.FocusPolicy.NoFocus)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        if event.reason() == Qt.FocusReason.TabFocusReason:
+            super().focusNextPrevChild(True)
+        elif event.reason() == Qt.FocusReason.BacktabFocusReason:
+            super().focusNextPrevChild(False)
+
+
+_PADDING = 5
+_MORE = TextPart(" …")
+
+
+class LinkedText(QWidget):
+    """Shows a sentence on one line with a muted line below, or a longer sentence on two lines.
+
+    A sentence that does not fit on two lines is replaced by its brief form, or by as many parts of it as fit.
+    """
+
+    location_requested = Signal(object)
+    act_requested = Signal(str)
+    """The action name of a followed link that leads to no location."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._sentence: tuple[TextPart, ...] = ()
+        self._brief: tuple[TextPart, ...] = ()
+        self._secondary = ""
+        self._complete = True
+        self._links: list[TextPart] = []
+        self._theme = LIGHT
+        self._primary = LinkLabel(self)
+        self._primary.setTextFormat(Qt.TextFormat.RichText)
+        self._primary.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+        self._primary.linkActivated.connect(self._follow)
+        self._primary.linkHovered.connect(self._explain)
+        self.clicked = self._primary.clicked
+        self._beneath = QLabel(self)
+        self._beneath.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.apply_theme(LIGHT)
+
+    @property
+    def text(self) -> str:
+        """The whole sentence, even if it does not fit."""
+        return plain(self._sentence)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole sentence fits."""
+        return self._complete
+
+    @property
+    def shown(self) -> str:
+        """The visible text: the sentence, and the muted line if it is visible."""
+        document = QTextDocument()
+        document.setHtml(self._primary.text())
+        lines = [document.toPlainText()] + ([self._beneath.text()] if not self._beneath.isHidden() else [])
+        return "\n".join(lines)
+
+    def show_text(self, sentence: tuple[TextPart, ...], brief: tuple[TextPart, ...], secondary: str) -> None:
+        """Set the sentence, its `brief` form, and the `secondary` muted line, which is hidden first."""
+        self._sentence, self._brief, self._secondary = sentence, brief, secondary
+        self._primary.setAccessibleName(plain(sentence))
+        self._fit()
+
+    def apply_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        palette = theme.palette()
+        palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
+        self._beneath.setPalette(palette)
+        self._primary.setPalette(theme.palette())
+        self._fit()
+
+    def sizeHint(self) -> QSize:
+        return QSize(400, self._height())
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(80, self._height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self._fit()
+
+    def _height(self) -> int:
+        return 2 * self._line() + 2 * _PADDING
+
+    def _line(self) -> int:
+        # Rich text rounds each line up.
+        return self.fontMetrics().lineSpacing() + 1
+
+    def _fit(self) -> None:
+        width = self.width()
+        ends = range(len(self._brief) - 1, 0, -1)
+        for parts in (self._sentence, self._brief, *((*self._brief[:end], _MORE) for end in ends)):
+            markup = self._markup(parts)
+            lines = self._lines(markup, width)
+            if lines <= 2:
+                self._complete = parts is self._sentence
+                break
+        else:
+            self._complete = False
+            room = int(1.8 * width)
+            text = self.fontMetrics().elidedText(plain(self._brief), Qt.TextElideMode.ElideRight, room)
+            markup, lines = escape(text), 2
+        self._primary.setText(markup)
+        self._primary.setWordWrap(lines > 1)
+        self._primary.offer_links(bool(self._links))
+        beneath = self.fontMetrics().elidedText(self._secondary, Qt.TextElideMode.ElideRight, width)
+        self._beneath.setText(beneath)
+        self._beneath.setVisible(lines == 1 and bool(self._secondary))
+        line, height = self._line(), self.height()
+        if lines > 1 or not self._secondary:
+            self._primary.setGeometry(0, 0, width, height)
+            return
+        top = (height - 2 * line) // 2
+        self._primary.setGeometry(0, top, width, line)
+        self._beneath.setGeometry(0, top + line, width, line)
+
+    def _markup(self, parts: tuple[TextPart, ...]) -> str:
+        self._links = [part for part in parts if part.where is not None or part.act]
+        return markup(parts, self._theme)
+
+    def _lines(self, markup: str, width: int) -> int:
+        document = QTextDocument()
+        document.setDocumentMargin(0)
+        document.setDefaultFont(self.font())
+        document.setHtml(markup)
+        if document.idealWidth() <= width - 2:
+            return 1
+        document.setTextWidth(width - 2)
+        return 2 if document.size().height() <= 2 * self._line() + 2 else 3
+
+    def _follow(self, link: str) -> None:
+        part = self._links[int(link)]
+        if part.where is not None:
+            self.location_requested.emit(part.where)
+        else:
+            self.act_requested.emit(part.act)
+
+    def _explain(self, link: str) -> None:
+        """Show the tooltip of the link under the pointer, or else the parent's."""
+        self._primary.setToolTip(wrapped(wrapped(self._links[int(link)].tip) if link else ""))
+
+
+def markup(parts: tuple[TextPart, ...], theme: Theme, first: int = 0) -> str:
+    """The HTML of a text. Its links are numbered from `first` on."""
+    pieces, number = [], first
+    for part in parts:
+        # A line must not end within "t = 11".
+        text = escape(part.text).replace(" = ", "&nbsp;=&nbsp;")
+        if part.where is not None or part.act:
+            text = f'<a href="{number}" style="color:{theme.accent}">{text}</a>'
+            number += 1
+        pieces.append(f"<b>{text}</b>" if part.strong else text)
+    return "".join(pieces)
+
+
+_LINE = 24
+_PAD = 6
+
+
+class LegendKey(QAbstractButton):
+    """A button with a piece of the curve's line and its name, next to the value at the selection.
+
+    Checkable keys show and hide their curve. An unchecked key has a muted name and its line crossed out.
+    """
+
+    def __init__(self, name: str, why: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._pen = QPen()
+        self._theme = LIGHT
+        self._value = ""
+        self.setText(name)
+        self.setToolTip(wrapped(why))
+        self.setAccessibleName(name)
+        self.setAccessibleDescription(why)
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+
+    @property
+    def value(self) -> str:
+        """The displayed value at the selection."""
+        return self._value
+
+    def rename(self, name: str, why: str) -> None:
+        """Set the name and the tooltip."""
+        self.setText(name)
+        self.setToolTip(f"{name}: {why}")
+        self.setAccessibleName(name)
+        self.setAccessibleDescription(why)
+        self.updateGeometry()
+
+    def show_line(self, pen: QPen, theme: Theme) -> None:
+        """Set the pen of the line, and the colors."""
+        self._pen, self._theme = pen, theme
+        self.update()
+
+    def show_value(self, value: str) -> None:
+        """Set the value at the selection."""
+        self._value = value
+        self.setAccessibleName(f"{self.text()}: {value}")
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        # The width of a value is fixed, so that nothing moves with the selection.
+        metrics = self.fontMetrics()
+        width = _LINE + metrics.horizontalAdvance(f"{self.text()} -0.0000") + 3 * _PAD
+        return QSize(width, metrics.height() + 6)
+
+    def minimumSizeHint(self) -> QSize:
+        # Many keys in a narrow window become lines alone, whose names appear in tooltips.
+        return QSize(_LINE + 2 * _PAD, self.sizeHint().height())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        theme, shown = self._theme, self.isChecked() or not self.isCheckable()
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if self.underMouse() or self.hasFocus():
+            painter.setPen(QPen(theme.color("accent" if self.hasFocus() else "border"), 1.0))
+            painter.setBrush(theme.color("raised"))
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 3, 3)
+        middle = self.height() / 2
+        pen = QPen(self._pen)
+        pen.setWidthF(max(pen.widthF(), 2.0))
+        if not shown:
+            pen.setColor(theme.color("border"))
+        painter.setPen(pen)
+        painter.drawLine(QPointF(_PAD, middle), QPointF(_PAD + _LINE, middle))
+        text = self.rect().adjusted(2 * _PAD + _LINE, 0, -_PAD, 0)
+        painter.setPen(theme.color("text" if shown else "muted"))
+        name = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, text.width())
+        painter.drawText(text, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, name)
+        if shown and self.width() >= self.sizeHint().width():
+            painter.setPen(theme.color("muted"))
+            painter.drawText(text, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, self._value)
+        painter.end()
