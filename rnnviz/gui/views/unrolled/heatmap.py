@@ -4,18 +4,18 @@ Until a tile is ready, an image of the same values at another scale replaces it.
 previous picture stays. The picture thus moves at once and sharpens later.
 """
 
-import contextlib
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from math import ceil, floor
-from threading import Lock
 from time import perf_counter
 from typing import NamedTuple
 
-from PySide6.QtCore import QObject, QPointF, QRectF, Qt, QThread, Signal, Slot
+from PySide6.QtCore import QObject, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QPainter
 
 from rnnviz.core.trace_index import Lane
+from rnnviz.gui.jobs.task_queue import Check, LatestTask
 from rnnviz.gui.views.unrolled.geometry import Geometry, LaneRect, Scale, Scene
 from rnnviz.gui.views.unrolled.render_state import RenderState, split_at
 from rnnviz.gui.views.unrolled.tiles import COLUMNS, ROWS, Request, Tile, TileKey, TileStyle
@@ -115,88 +115,49 @@ _EMIT_INTERVAL = 0.025
 """Minimum number of seconds between signals, each of which repaints the picture."""
 
 
-class _Mailbox:
-    """The pending requests, shared by both threads."""
-
-    def __init__(self) -> None:
-        self._lock, self._wanted = Lock(), deque[Request]()
-        self._begun: TileKey | None = None
-        self._go_on = True
-
-    def replace(self, requests: Iterable[Request]) -> None:
-        """Replace the pending requests. A request in progress may still finish."""
-        with self._lock:
-            listed = list(requests)
-            self._wanted = deque(request for request in listed if request.key != self._begun)
-            self._go_on = len(self._wanted) < len(listed)
-
-    def take(self) -> Request | None:
-        """Remove and return the next request, which is then in progress."""
-        with self._lock:
-            request = self._wanted.popleft() if self._wanted else None
-            self._begun, self._go_on = None if request is None else request.key, True
-            return request
-
-    def go_on(self) -> bool:
-        """Whether the request in progress is still pending."""
-        return self._go_on
-
-
-class _Worker(QObject):
-    """Renders tiles on the thread."""
-
-    drawn = Signal(object)
-
-    def __init__(self, mailbox: _Mailbox) -> None:
-        super().__init__()
-        self._mailbox = mailbox
-
-    @Slot()
-    def draw(self) -> None:
-        """Render until no request is pending."""
-        done: list[tuple[TileKey, Tile]] = []
-        emitted = perf_counter()
-        while (request := self._mailbox.take()) is not None:
-            with contextlib.suppress(CancelledError):
-                done.append((request.key, request.draw(self._mailbox.go_on)))
-            if done and perf_counter() - emitted >= _EMIT_INTERVAL:
-                self.drawn.emit(done)
-                done, emitted = [], perf_counter()
-        if done:
-            self.drawn.emit(done)
-
-
 class TileRenderer(QObject):
-    """Renders the latest requests. Its thread runs from the first request until `close`."""
+    """Renders the latest requests on a thread. NumPy releases the interpreter lock meanwhile."""
 
     drawn = Signal(object)
     """A list of `(TileKey, Tile)`."""
 
-    _asked = Signal()
-
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._mailbox = _Mailbox()
-        self._thread = QThread(self)
-        self._thread.setObjectName("lanes")
-        self._worker = _Worker(self._mailbox)
-        self._worker.moveToThread(self._thread)
-        self._asked.connect(self._worker.draw, Qt.ConnectionType.QueuedConnection)
-        self._worker.drawn.connect(self.drawn, Qt.ConnectionType.QueuedConnection)
+        self._keys: frozenset[TileKey] = frozenset()
+        self._requests = deque[Request]()
+        self._begun: TileKey | None = None
+        self._task = LatestTask("lanes", self)
 
     def ask(self, requests: list[Request]) -> None:
-        """Request tiles in order, in place of requests not in progress."""
-        self._mailbox.replace(requests)
+        """Request tiles in order, in place of earlier ones. A request in progress goes on if it is among them."""
+        self._keys = frozenset(request.key for request in requests)
+        self._requests = deque(request for request in requests if request.key != self._begun)
         if requests:
-            if not self._thread.isRunning():
-                self._thread.start()
-            self._asked.emit()
+            self._task.ask(self._draw)
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Stop, and wait for the thread, at most for one tile or one block of computed values."""
-        self._mailbox.replace(())
-        self._thread.quit()
-        self._thread.wait()
+        self.ask([])
+        self._task.stop()
+
+    def _wants_begun(self) -> bool:
+        return self._begun in self._keys
+
+    def _draw(self, _check: Check) -> None:
+        """Render until no request is left, also of those that come meanwhile."""
+        done: list[tuple[TileKey, Tile]] = []
+        emitted = perf_counter()
+        while requests := self._requests:
+            request = requests.popleft()
+            self._begun = request.key
+            with suppress(CancelledError):
+                done.append((request.key, request.draw(self._wants_begun)))
+            if done and perf_counter() - emitted >= _EMIT_INTERVAL:
+                self.drawn.emit(done)
+                done, emitted = [], perf_counter()
+        self._begun = None
+        if done:
+            self.drawn.emit(done)
 
 
 _AT_ONCE = 1 << 18
@@ -230,7 +191,7 @@ class HeatmapLayer(QObject):
         super().__init__(parent)
         self.store = TileCache()
         self._renderer = TileRenderer(self)
-        self._renderer.drawn.connect(self._take)
+        self._renderer.drawn.connect(self._take, Qt.ConnectionType.QueuedConnection)
         self._missing: set[TileKey] = set()
         self._turn = 0
         self._styles: tuple[TileStyle, ...] = ()
@@ -353,7 +314,7 @@ class HeatmapLayer(QObject):
 
     def stop(self) -> None:
         """Stop the thread until the next request."""
-        self._renderer.close()
+        self._renderer.stop()
 
     def _take(self, drawn: list[tuple[TileKey, Tile]]) -> None:
         came = False
