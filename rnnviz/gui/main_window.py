@@ -14,7 +14,7 @@ from rnnviz.gui.commands.explain_controller import ExplainController
 from rnnviz.gui.commands.file_commands import FileCommands
 from rnnviz.gui.commands.help_commands import HelpCommands
 from rnnviz.gui.commands.known_bug_commands import KnownBugCommands
-from rnnviz.gui.commands.lane_commands import bind_lanes, bind_player
+from rnnviz.gui.commands.lane_commands import bind_player
 from rnnviz.gui.commands.menus import Submenus, fill_menu_bar
 from rnnviz.gui.commands.player import Player
 from rnnviz.gui.commands.recent_files import RecentFiles
@@ -178,13 +178,10 @@ class MainWindow(DropWindow):
     def _make_lanes(self) -> None:
         """Create the lanes after the first paint: the import of pyqtgraph takes a third of the start."""
         from rnnviz.engines.registry import ENGINES
-        from rnnviz.gui.views.unrolled.dataflow_caption import DataflowCaption
         from rnnviz.gui.views.unrolled.view import UnrolledView
 
-        self.lanes = UnrolledView()
-        bind_lanes(self.session, self.lanes)
+        self.lanes = UnrolledView(self.session)
         bind_player(self.player, self.lanes)
-        DataflowCaption(self.lanes, self.player)
         self._add_view(self.lanes)
         self.main_layout.set_lanes(self.lanes)
         self.panel.set_engines({entry.name: entry.unavailable for entry in ENGINES.values()})

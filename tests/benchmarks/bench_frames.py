@@ -16,6 +16,7 @@ from PySide6.QtCore import QEventLoop
 from PySide6.QtWidgets import QApplication
 
 from rnnviz.core.trace_index import Location
+from rnnviz.gui.app_state import Session
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
 from tests.benchmarks.large_results import large_result
@@ -46,7 +47,7 @@ class Frames:
 def measure(result: RunResult, frames: int = FRAMES) -> list[Frames]:
     """First picture, panning and zooming, the selection, and what else is shown of the lanes."""
     application = QApplication.instance() or QApplication([])
-    view = UnrolledView()
+    view = UnrolledView(Session(result.config))
     view.resize(WIDTH, HEIGHT)
     view.show()
     application.processEvents()
@@ -108,9 +109,11 @@ def measure(result: RunResult, frames: int = FRAMES) -> list[Frames]:
             view.fit()
             view.zoom_time(zoom)
             settled(perf_counter())
-            ways = [lambda q=quantity: view.show_color_by(q) for quantity in ("error_ratio", "difference", "value")]
+            ways = [
+                lambda q=quantity: view.session.set_color_by(q) for quantity in ("error_ratio", "difference", "value")
+            ]
             series(f"recoloring at {zoom:g} x", ways * 7, apart=True)
-            engines = [lambda e=engine: view.show_engine(e) for engine in reversed(result.traces)]
+            engines = [lambda e=engine: view.session.set_engine(e) for engine in reversed(result.traces)]
             series(f"another engine at {zoom:g} x", engines * 10, apart=True)
             samples = [lambda s=sample: view.show_location(Location(sample=s)) for sample in (1, 0)]
             if result.shape[3] > 1:

@@ -7,6 +7,7 @@ from time import perf_counter
 import pytest
 from PySide6.QtWidgets import QApplication
 
+from rnnviz.gui.app_state import Session
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
@@ -74,7 +75,7 @@ def _and_back(window: MainWindow, result: RunResult, other: RunResult) -> float:
 
 
 def _first_picture(result: RunResult) -> float:
-    view = UnrolledView()
+    view = UnrolledView(Session(result.config))
     view.resize(WIDTH, HEIGHT)
     view.show()
     QApplication.processEvents()

@@ -8,6 +8,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QAbstractButton, QApplication, QVBoxLayout, QWidget
 
 from rnnviz.core.trace_index import Location
+from rnnviz.gui.app_state import Session
 from rnnviz.gui.export.widget_render import png_of, render_widget, write_picture
 from rnnviz.gui.theme.palettes import THEMES, ThemeName
 from rnnviz.gui.views.unrolled.view import UnrolledView
@@ -50,7 +51,7 @@ def _draw(result: RunResult, theme: str, width: int, height: int, scale: int) ->
     layout = QVBoxLayout(sheet)
     candidate = max(result.comparisons, key=lambda comparison: comparison.mismatched)
     first = candidate.first_mismatch
-    for view, stretch in ((VerdictBar(), 0), (UnrolledView(), 1)):
+    for view, stretch in ((VerdictBar(), 0), (UnrolledView(Session(result.config)), 1)):
         layout.addWidget(view, stretch)
         view.apply_theme(colors)
         view.show_result(result, candidate.candidate)

@@ -16,10 +16,10 @@ from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
-from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.quantities.steps import Region, highlighted_rows, lane_region
 from tests.factories import make_result
+from tests.gui.views.unrolled.seen import empty_view
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_the_features_of_the_layer_below_are_highlighted_in_the_input() -> None:
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
 def test_a_frame_is_seen_and_nothing_is_left_of_it(qtbot: Any, theme: Any) -> None:
-    lanes = UnrolledView()
+    lanes = empty_view()
     qtbot.addWidget(lanes)
     lanes.resize(700, 400)
     lanes.apply_theme(theme)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar, get_args
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,13 +13,12 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import Lane, Location, lanes_of
 from rnnviz.explain.provenance import InitialPlace, InputPlace, Place, quantity_place
-from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.unrolled.colormap import difference_scale, error_ratio_scale, gate_scale, value_scale
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Scene, scene_of
 from rnnviz.gui.views.unrolled.tiles import Paint, Tiles, TileStyle
-from rnnviz.gui.views.unrolled.unit_order import UnitOrderWorker
 from rnnviz.quantities.gate_lanes import LaneGates
-from rnnviz.quantities.gates import GateQuantity, Quantity, choices_of, gate_quantity, heading_of, quantity_for
+from rnnviz.quantities.gates import GateQuantity, Quantity, gate_quantity, heading_of, quantity_for
 from rnnviz.quantities.lane_reader import ChunkCache, MultiscaleReader
 from rnnviz.quantities.units import LaneOrders
 from rnnviz.verify.compare import Comparison, compared
@@ -206,6 +205,13 @@ class RenderState:
         return compared(self.result.reference, self.result[self.candidate], lane.layer, lane.direction)
 
 
+class LaneCaches:
+    """Values of one result that were read or computed. `turn` counts the results."""
+
+    def __init__(self, result: RunResult, turn: int) -> None:
+        self.chunks, self.gates, self.turn = ChunkCache(), LaneGates(result), turn
+
+
 def render_state_of(
     result: RunResult,
     engine: str,
@@ -214,9 +220,7 @@ def render_state_of(
     sample: int,
     color_by: Quantity,
     theme: Theme,
-    cache: ChunkCache,
-    gates: LaneGates,
-    turn: int,
+    caches: LaneCaches,
     orders: LaneOrders | None = None,
     reach: float | None = None,
 ) -> RenderState:
@@ -224,7 +228,7 @@ def render_state_of(
 
     `reach` is the end of the color scale in place of the quantity's own; scales with fixed ends keep them.
 
-    `cache`, `gates`, `turn` and `orders` belong to the result; `orders` is None for units in order of their index.
+    `caches` and `orders` belong to the result; `orders` is None for units in order of their index.
     """
     comparison = None if candidate is None else result.comparison(candidate)
     quantity = quantity_for(color_by, result.config.network.kind, compared=comparison is not None)
@@ -240,7 +244,7 @@ def render_state_of(
     if gate is not None:
         largest = gate.high
         if largest is None:
-            extent = gates.extent(engine, quantity)
+            extent = caches.gates.extent(engine, quantity)
             largest, exact = extent.largest, extent.exact
         scale = gate_scale(gate, largest)
     elif comparison is not None and quantity == "error_ratio":
@@ -259,32 +263,21 @@ def render_state_of(
     order = None if orders is None else orders.key
 
     def side(name: str) -> EngineSide:
-        values = MultiscaleReader(result, name, candidate, sample, "value", cache, gates, orders)
-        colors = values
-        if gate is not None:
-            values = colors = MultiscaleReader(result, name, candidate, sample, quantity, cache, gates, orders)
-        elif quantity != "value":
+        def reader(of: str, quantity: Quantity) -> MultiscaleReader:
+            return MultiscaleReader(result, of, candidate, sample, quantity, caches.chunks, caches.gates, orders)
+
+        values = colors = reader(name, "value" if gate is None else quantity)
+        if gate is None and quantity != "value":
             # Who is drawn plays no part in these: the reduced copies serve every engine.
-            colors = MultiscaleReader(
-                result, result.reference.engine, candidate, sample, quantity, cache, gates, orders
-            )
+            colors = reader(result.reference.engine, quantity)
         drawn = result.reference.engine if quantity in ("error_ratio", "difference") else name
-        style = TileStyle(turn, drawn, candidate, sample, quantity, theme.name, scale.low, scale.high, order)
+        style = TileStyle(caches.turn, drawn, candidate, sample, quantity, theme.name, scale.low, scale.high, order)
         return EngineSide(name, colors if quantity == "difference" else values, colors, Tiles(colors, paint, style))
 
     left, *right = (side(name) for name in engines)
+    other_side = right[0] if right else None
     return RenderState(
-        result,
-        candidate,
-        sample,
-        quantity,
-        theme,
-        paint,
-        left,
-        right[0] if right else None,
-        orders=orders,
-        exact=exact,
-        largest=own,
+        result, candidate, sample, quantity, theme, paint, left, other_side, orders=orders, exact=exact, largest=own
     )
 
 
@@ -345,82 +338,3 @@ def place_of(shown: RenderState, at: Location, cell: CellGeometry) -> Place:
     unit = cell.unit if shown.per_unit else at.unit
     where = at.moved(layer=lane.layer, direction=lane.direction, timestep=cell.timestep, unit=unit)
     return quantity_place(where, shown.quantity)
-
-
-class DisplayOptions:
-    """Options and result of the view, with its caches."""
-
-    def __init__(self, ordering: UnitOrderWorker) -> None:
-        self.result: RunResult | None = None
-        self.theme: Theme = LIGHT
-        self.reach: float | None = None
-        """End of the color scale, or None for the quantity's own."""
-        self._unit_order = ordering
-        self._candidate: str | None = None
-        self._engine: str | None = None
-        self._other: str | None = None
-        self._color_by: Quantity = "value"
-        self._cache, self._turn = ChunkCache(), 0
-        self._gates: LaneGates | None = None
-
-    def show_result(self, result: RunResult | None, candidate: str | None) -> None:
-        if result is not self.result:
-            # Not cleared: a piece of the earlier result may be drawn at this moment, and would come in after.
-            self._cache, self._turn = ChunkCache(), self._turn + 1
-            self._gates = None if result is None else LaneGates(result)
-            self._unit_order.reset()
-        self.result, self._candidate = result, candidate
-
-    def set_quantity(self, color_by: Quantity) -> bool:
-        """Set the quantity, and return whether it changed.
-
-        Raises ValueError for an unknown quantity.
-        """
-        known = get_args(Quantity)
-        if self.result is not None:
-            # A custom cell has other gates.
-            known += tuple(choice.name for choice in choices_of(self.result.config.network.kind))
-        if color_by not in known:
-            allowed = '", "'.join(dict.fromkeys(known))
-            raise ValueError(f'color_by = "{color_by}" is not known: it must be one of "{allowed}".')
-        before, self._color_by = self._color_by, color_by
-        return before != color_by
-
-    def set_engine(self, name: str | None) -> bool:
-        """Set the engine, and return whether it changed. Raises KeyError if it was not run."""
-        if self.result is not None and name is not None:
-            self.result[name]
-        before, self._engine = self._engine, name
-        return before != name
-
-    def set_other_engine(self, name: str | None) -> bool:
-        """Set the engine drawn from the selection on, and return whether it changed.
-
-        Raises KeyError if the engine was not run.
-        """
-        if self.result is not None and name is not None:
-            self.result[name]
-        before, self._other = self._other, name
-        return before != name
-
-    def shown(self, location: Location) -> RenderState | None:
-        """The render state at a location; None without a result."""
-        result = self.result
-        if result is None:
-            return None
-        engine = self._engine if self._engine in result.traces else result.reference.engine
-        assert engine is not None
-        return render_state_of(
-            result,
-            engine,
-            self._other if self._other in result.traces else None,
-            self._candidate,
-            location.sample,
-            self._color_by,
-            self.theme,
-            self._cache,
-            self._gates or LaneGates(result),
-            self._turn,
-            self._unit_order.of(result, engine, location.sample),
-            self.reach,
-        ).with_split(location.timestep)

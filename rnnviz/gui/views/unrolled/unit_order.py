@@ -1,5 +1,6 @@
 """Unit order of the lanes: computed in the background if it takes long, with its label and its menu."""
 
+from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import QObject, QPointF, QRectF, Qt, Signal
@@ -34,12 +35,8 @@ class UnitOrderWorker(QObject):
     found = Signal()
     """The latest requested order is available."""
 
-    requested = Signal(str)
-    """Another order was selected in the menu."""
-
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.name: OrderName = "index"
         self._result: RunResult | None = None
         self._known: dict[OrderKey, LaneOrders] = {}
         self._wanted: OrderKey | None = None
@@ -51,17 +48,12 @@ class UnitOrderWorker(QObject):
         """Whether the current order is still being computed."""
         return self._task.busy
 
-    def choose(self, name: OrderName) -> None:
-        """Set the order."""
-        self.name = name
-
-    def of(self, result: RunResult, engine: str, sample: int) -> LaneOrders | None:
-        """The current order of all lanes, or None for the order of the index or until `found` is emitted."""
+    def of(self, result: RunResult, key: OrderKey) -> LaneOrders | None:
+        """An order of all lanes, or None for the order of the index or until `found` is emitted."""
         if result is not self._result:
             self._result = result
             self._known.clear()
-        key = OrderKey(self.name, engine, sample)
-        if self.name == "index" or key in self._known:
+        if key.name == "index" or key in self._known:
             self._wanted = None
             self._task.cancel()
             return self._known.get(key)
@@ -79,18 +71,22 @@ class UnitOrderWorker(QObject):
         self._result = self._wanted = None
         self._known.clear()
 
-    def words(self) -> str:
-        """Description of the order and of the time steps it is computed from."""
-        why = ORDERS[self.name][1]
+    def share(self, other: "UnitOrderWorker") -> None:
+        """Take over the known orders of another one."""
+        self._result, self._known = other._result, dict(other._known)
+
+    def words(self, name: OrderName) -> str:
+        """Description of an order and of the time steps it is computed from."""
+        why = ORDERS[name][1]
         result = self._result
-        if self.name == "index" or result is None:
+        if name == "index" or result is None:
             return f"{why} Click to change the order (O)."
         steps = result.shape[2]
         looked = "every time step" if steps <= SAMPLED else f"up to {count(SAMPLED)} of {count(steps)} time steps"
         engine = next((key.engine for key in self._known), result.reference.engine)
         return f"{why} Computed for each lane from {looked} of the shown sample by {display_name(engine)} (O)."
 
-    def offer(self, parent: QWidget) -> None:
+    def offer(self, parent: QWidget, current: OrderName, choose: Callable[[OrderName], None]) -> None:
         """Open the menu of orders at the pointer."""
         menu = QMenu(parent)
         menu.setToolTipsVisible(True)
@@ -100,9 +96,9 @@ class UnitOrderWorker(QObject):
             action.setToolTip(wrapped(why))
             action.setData(name)
             action.setCheckable(True)
-            action.setChecked(name == self.name)
+            action.setChecked(name == current)
             menu.addAction(action)
-        menu.triggered.connect(lambda action: self.requested.emit(action.data()))
+        menu.triggered.connect(lambda action: choose(action.data()))
         menu.aboutToHide.connect(menu.deleteLater)
         menu.popup(QCursor.pos())
 

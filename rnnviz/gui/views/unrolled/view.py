@@ -1,14 +1,14 @@
 """View of the unrolled network: every lane on one time axis, from the whole sequence down to single numbers."""
 
 from collections.abc import Sequence
-from copy import copy
 from typing import Self
 
 from PySide6.QtCore import QPointF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QHBoxLayout, QWidget
+from PySide6.QtGui import QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from rnnviz.core.trace_index import Lane, Location
+from rnnviz.gui.app_state import Field, Session
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
@@ -24,22 +24,23 @@ from rnnviz.gui.views.unrolled.lane_text import (
 )
 from rnnviz.gui.views.unrolled.ranges import RangeSelection
 from rnnviz.gui.views.unrolled.render_state import (
-    DisplayOptions,
+    LaneCaches,
     RenderState,
     cell_at,
     place_of,
     pointed_at,
+    render_state_of,
     unit_beside,
 )
 from rnnviz.gui.views.unrolled.strips import Name
 from rnnviz.gui.views.unrolled.unit_order import UnitOrderWorker
-from rnnviz.quantities.gates import Quantity
 from rnnviz.quantities.steps import Order, Region
-from rnnviz.quantities.units import OrderName
+from rnnviz.quantities.units import OrderKey
 from rnnviz.verify.result import RunResult
 
 _KEY_ZOOMS = {Qt.Key.Key_Plus: 1.5, Qt.Key.Key_Equal: 1.5, Qt.Key.Key_Minus: 1.0 / 1.5}
 _FOCUS = 2
+_CAPTION_SIDE, _CAPTION_UP = 12, 4
 _COLORS_AFTER = 120
 """Milliseconds from the last move of the camera to the range of the visible values."""
 
@@ -47,24 +48,31 @@ _COLORS_AFTER = 120
 class UnrolledView(ResultView):
     """Lanes of one sample, with the first layer at the bottom. Zoomed in, boxes with numbers and arrows.
 
-    Values are the reference's unless `show_engine` sets another engine.
+    Engine, quantity and unit order are those of the application state. Values of the candidate are drawn from the
+    selected time step on while the lanes are split. `error_ratio` colors the values by error ratio. `difference`
+    shows candidate minus reference, whichever engine is shown; other quantities are computed from the shown engine's
+    values. Quantities that the network lacks are replaced by the value.
     """
 
     title = "unrolled network"
 
-    order_requested = Signal(str)
-    """Request for another unit order."""
-
     picture_completed = Signal()
     """The visible part is complete, without placeholders."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._location = Location()
+        self.session = session
+        session.changed.connect(self._on_change)
+        self._location, self._theme = Location(), LIGHT
+        self._result: RunResult | None = None
+        self._candidate: str | None = None
+        self._caches: LaneCaches | None = None
+        self._reach: float | None = None
+        """End of the color scale, or None for the quantity's own."""
+        self._turn = 0
+        self._drawn: tuple[object, ...] = ()
         self._unit_order = UnitOrderWorker(self)
         self._unit_order.found.connect(self._on_order)
-        self._unit_order.requested.connect(self.order_requested)
-        self._chosen = DisplayOptions(self._unit_order)
         self._shown: RenderState | None = None
         self._canvas = UnrolledCanvas(self)
         self.canvas, self.box, self.color_bar = self._canvas.canvas, self._canvas.box, self._canvas.color_bar
@@ -80,7 +88,9 @@ class UnrolledView(ResultView):
         self._canvas.opened.connect(self._explain)
         self.ranges = RangeSelection(self._canvas, self)
         self.ranges.location_requested.connect(self.location_requested)
-        self._canvas.order.clicked.connect(lambda: self._unit_order.offer(self))
+        self._canvas.order.clicked.connect(
+            lambda: self._unit_order.offer(self, self.session.order, self.session.set_order)
+        )
         self._canvas.lanes.completed.connect(self.picture_completed, Qt.ConnectionType.QueuedConnection)
         self.color_range = ColorRange(self)
         self.color_range.changed.connect(self._match_colors)
@@ -88,6 +98,14 @@ class UnrolledView(ResultView):
         self._settled = QTimer(self, interval=_COLORS_AFTER, singleShot=True)
         self._settled.timeout.connect(self._match_colors)
         self._canvas.moved.connect(self._settled.start)
+        self._caption, self._caption_text = QLabel(self), ""
+        self._caption.setObjectName("flow_caption")
+        self._caption.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self._caption.setTextFormat(Qt.TextFormat.PlainText)
+        self._caption.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._caption.setAutoFillBackground(True)
+        self._caption.setAccessibleName("Stage of the step")
+        self._caption.hide()
         self.apply_theme(LIGHT)
 
     # What is shown
@@ -151,7 +169,7 @@ class UnrolledView(ResultView):
         if self._canvas.minimap.sceneBoundingRect().contains(place):
             return self._canvas.minimap.words()
         if self._canvas.order.sceneBoundingRect().contains(place):
-            return self._unit_order.words()
+            return self._unit_order.words(self.session.order)
         within = self.box.mapFromScene(place)
         cell = geometry.hit(within.x(), within.y())
         return "" if cell is None else describe(shown, cell)
@@ -166,9 +184,11 @@ class UnrolledView(ResultView):
     # The contract of a view
 
     def duplicate(self) -> Self:
-        """A view of the same engine, quantity and unit order, which shares what was computed for them."""
-        made = type(self)()
-        made._chosen = copy(self._chosen)
+        """A view that shares what was computed for the result."""
+        made = type(self)(self.session)
+        made._result, made._caches, made._reach = self._result, self._caches, self._reach
+        made._turn = self._turn
+        made._unit_order.share(self._unit_order)
         return made
 
     def show_part_of(self, view: Self) -> None:
@@ -192,8 +212,13 @@ class UnrolledView(ResultView):
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         """Show a finished run. The visible part stays if the new result has the same shape."""
-        before = self._chosen.result and self._chosen.result.shape
-        self._chosen.show_result(result, candidate)
+        before = self._result and self._result.shape
+        if result is not self._result:
+            # Not cleared: a piece of the earlier result may be drawn at this moment, and would come in after.
+            self._turn += 1
+            self._caches = None if result is None else LaneCaches(result, self._turn)
+            self._unit_order.reset()
+        self._result, self._candidate = result, candidate
         if result is not None:
             self._location = self._location.within(result.shape)
         self._renew()
@@ -217,23 +242,8 @@ class UnrolledView(ResultView):
         self._canvas.show_highlight(highlighted)
 
     def apply_theme(self, theme: Theme) -> None:
-        self._chosen.theme = theme
+        self._theme = theme
         self._canvas.apply_theme(theme)
-        self._renew()
-
-    def show_color_by(self, color_by: Quantity) -> None:
-        """Set the quantity of the hidden lanes.
-
-        `error_ratio` colors the values by error ratio. `difference` shows candidate minus reference, whichever
-        engine is shown; other quantities are computed from the shown engine's values. Quantities that the
-        network lacks are replaced by the value.
-        """
-        if self._chosen.set_quantity(color_by):
-            self._renew()
-
-    def show_order(self, name: OrderName) -> None:
-        """Set the unit order, applied when it is computed; see `unit_order.ORDERS`."""
-        self._unit_order.choose(name)
         self._renew()
 
     @property
@@ -250,19 +260,25 @@ class UnrolledView(ResultView):
         if self._shown is not None:
             self.location_requested.emit(unit_beside(self._shown, self._location, by))
 
-    def show_engine(self, name: str | None) -> None:
-        """Draw the values of another engine; None is the reference. Raises KeyError if it was not run."""
-        if self._chosen.set_engine(name):
-            self._renew()
+    def show_caption(self, text: str) -> None:
+        """Describe the highlighted stage of a step, in place of the title of the time axis; empty for no caption."""
+        self._caption_text = text
+        self._caption.setAccessibleDescription(text)
+        self._place_caption()
+        self._caption.setVisible(bool(text))
 
-    def show_swipe(self, other: str | None) -> None:
-        """Draw another engine's values from the selected time step on; None draws one engine.
+    def _place_caption(self) -> None:
+        metrics = self._caption.fontMetrics()
+        room = self.width() - 4 * _CAPTION_SIDE
+        shown = metrics.elidedText(self._caption_text, Qt.TextElideMode.ElideRight, room)
+        self._caption.setText(shown)
+        width, height = metrics.horizontalAdvance(shown) + 2 * _CAPTION_SIDE, metrics.height() + 4
+        self._caption.setGeometry((self.width() - width) // 2, self.height() - height - _CAPTION_UP, width, height)
+        self._caption.raise_()
 
-        No effect while a quantity other than values is shown, or without values of both engines. Raises
-        KeyError if the engine was not run.
-        """
-        if self._chosen.set_other_engine(other):
-            self._renew()
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._place_caption()
 
     def offer_color_range(self) -> None:
         """Open the menu of color ranges at the color bar."""
@@ -277,8 +293,8 @@ class UnrolledView(ResultView):
             return
         at = self._location
         reach = largest_of(shown, geometry, self.color_range.limit, Lane(at.layer, at.direction))
-        if reach != self._chosen.reach:
-            self._chosen.reach = reach
+        if reach != self._reach:
+            self._reach = reach
             self._show()
 
     # Moving
@@ -299,6 +315,15 @@ class UnrolledView(ResultView):
         if self._shown is not None:
             self.explanation_requested.emit(place_of(self._shown, self._location, cell))
 
+    def _options(self) -> tuple[object, ...]:
+        state = self.session.state
+        return state.engine, state.swipe, state.color_by, state.order
+
+    def _on_change(self, changed: frozenset[Field]) -> None:
+        # Another result is shown at once with its options.
+        if "result" not in changed and self._options() != self._drawn:
+            self._renew()
+
     def _on_order(self) -> None:
         self._renew()
         self.show_location(self._location)
@@ -309,11 +334,31 @@ class UnrolledView(ResultView):
         self._match_colors()
 
     def _show(self) -> None:
-        self._shown = self._chosen.shown(self._location)
-        self._canvas.order.show_order(self._unit_order.name, finding=self._unit_order.finding)
+        self._drawn = self._options()
+        self._shown = self._render_state()
+        self._canvas.order.show_order(self.session.order, finding=self._unit_order.finding)
         self.setAccessibleDescription("" if self._shown is None else self._shown.words())
         self._canvas.show_lanes(self._shown, cell_at(self._shown, self._location))
         self.ranges.follow(self._shown, self._location)
+
+    def _render_state(self) -> RenderState | None:
+        result, state, location = self._result, self.session.state, self._location
+        if result is None or self._caches is None:
+            return None
+        engine = state.engine if state.engine in result.traces else result.reference.engine
+        assert engine is not None
+        return render_state_of(
+            result,
+            engine,
+            state.swipe if state.swipe in result.traces else None,
+            self._candidate,
+            location.sample,
+            state.color_by,
+            self._theme,
+            self._caches,
+            self._unit_order.of(result, OrderKey(state.order, engine, location.sample)),
+            self._reach,
+        ).with_split(location.timestep)
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Stop rendering. A closing window hides its views."""
@@ -348,8 +393,8 @@ class UnrolledView(ResultView):
         """Draw the focus frame."""
         super().paintEvent(event)
         painter = QPainter(self)
-        painter.fillRect(self.rect(), self._chosen.theme.color("base"))
+        painter.fillRect(self.rect(), self._theme.color("base"))
         if self.hasFocus():
-            painter.setPen(QPen(self._chosen.theme.color("accent"), 2.0))
+            painter.setPen(QPen(self._theme.color("accent"), 2.0))
             painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
         painter.end()

@@ -1,16 +1,30 @@
 """Results with some differing numbers in an unrolled network, and user actions on it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication
 
+from rnnviz.core.config import Config
 from rnnviz.core.trace import Trace
+from rnnviz.gui.app_state import Session
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
+
+
+def empty_view() -> UnrolledView:
+    """A view with a state of its own."""
+    network = {"cell": "rnn_tanh", "input_size": 3, "hidden_size": 4}
+    return UnrolledView(Session(Config.from_mapping({"network": network})))
+
+
+def split(view: UnrolledView, other: str | None) -> None:
+    """Split the lanes at the selection, with another engine after it; None ends it."""
+    view.session.replace(replace(view.session.state, candidate=other, swiping=other is not None))
 
 
 def small(**changes: Any) -> RunResult:

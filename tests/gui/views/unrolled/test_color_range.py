@@ -42,7 +42,7 @@ def test_an_end_is_rounded_up_to_a_round_number(value: float, expected: float) -
 def test_each_choice_covers_its_values(qtbot: Any, view: UnrolledView) -> None:
     result = make_result(hidden_size=8, timesteps=400, num_layers=2, edits={"manual": edit})
     view.show_result(result, "manual")
-    view.show_engine("manual")
+    view.session.set_engine("manual")
     assert end(view) == 0.8
     choose = view.color_range.choose
     choose(Limit("lane"))
@@ -61,7 +61,7 @@ def test_each_choice_covers_its_values(qtbot: Any, view: UnrolledView) -> None:
     view._match_colors()
     lanes = {rect.lane for rect in view.geometry_in_view.lane_rects_in_view()}
     assert (Lane(1) in lanes, end(view)) in ((False, 0.2), (True, 0.8))
-    view.show_color_by("error_ratio")
+    view.session.set_color_by("error_ratio")
     assert view.color_bar.ticks()[-1][0] >= 10.0
 
 
@@ -110,7 +110,7 @@ def test_zero_has_a_tone_of_its_own(theme: Any) -> None:
 def test_an_initial_state_counts_where_its_column_is_in_view(view: UnrolledView) -> None:
     view.resize(900, 500)
     view.show_result(make_result(hidden_size=2, timesteps=6, edits={"manual": flat}), "manual")
-    view.show_engine("manual")
+    view.session.set_engine("manual")
     ends = {}
     for zoom in (1.0, 2.0):
         view.box.time_zoom_asked.emit(zoom, 1e6)

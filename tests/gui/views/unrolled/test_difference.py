@@ -28,15 +28,15 @@ def rgb(color: str) -> tuple[int, int, int]:
 def test_differences_are_the_candidates_numbers_less_the_references(view: UnrolledView) -> None:
     result = small()
     view.show_result(result, "manual")
-    view.show_color_by("difference")
+    view.session.set_color_by("difference")
     r, c = (result[name].hidden[0, 0, :, 0].astype(np.float64) for name in ("gluon", "manual"))
     computed = {(t, unit): number_format.error((c - r)[t, unit]) for t in range(4) for unit in range(10)}
     assert texts(view) == computed | {(-1, unit): "0" for unit in range(10)}
     assert [computed[1, unit] for unit in (0, 1, 4)] == ["0.5", "-0.25", "0"]
     assert texts(view, INPUT)[2, 3] == number_format.short(result.inputs.sequence[2, 0, 3])
-    view.show_engine("manual")
+    view.session.set_engine("manual")
     assert texts(view)[1, 1] == "-0.25"
-    view.show_color_by("value")
+    view.session.set_color_by("value")
     assert texts(view)[1, 1] == number_format.short(result["manual"].hidden[0, 0, 1, 0, 1])
 
 
@@ -46,7 +46,7 @@ def test_equal_numbers_are_neutral_and_the_largest_difference_has_the_last_color
 ) -> None:
     view.apply_theme(theme)
     view.show_result(small(), "manual")
-    view.show_color_by("difference")
+    view.session.set_color_by("difference")
     neutral, above = rgb(theme.diverging[3]), rgb(theme.diverging[-1])
     assert np.abs(np.subtract(color_of(view, CellGeometry(LANE, 2, 6)), neutral)).max() <= 2
     assert color_of(view, CellGeometry(LANE, 1, 0)) == above
@@ -56,7 +56,7 @@ def test_equal_numbers_are_neutral_and_the_largest_difference_has_the_last_color
 
 def test_engines_that_agree_to_the_last_bit_are_neutral_everywhere(view: UnrolledView) -> None:
     view.show_result(small(edits={}), "manual")
-    view.show_color_by("difference")
+    view.session.set_color_by("difference")
     assert set(texts(view).values()) == {"0"}
     assert np.abs(np.subtract(color_of(view, CellGeometry(LANE, 1, 0)), rgb(LIGHT.diverging[3]))).max() <= 2
 
@@ -64,7 +64,7 @@ def test_engines_that_agree_to_the_last_bit_are_neutral_everywhere(view: Unrolle
 def test_the_color_bar_names_both_engines_and_a_users_file_by_its_name(view: UnrolledView) -> None:
     view.show_result(small(), "manual")
     assert view.color_bar.heading() == ("h of gluon",)
-    view.show_color_by("difference")
+    view.session.set_color_by("difference")
     assert view.color_bar.heading() == ("manual", "− gluon")
     own = "/home/somebody/mine.py"
     view.show_result(small(engines=("gluon", own), edits={own: spoil}), own)
@@ -81,7 +81,7 @@ def test_a_nonfinite_difference_is_spelled_out_and_two_nans_do_not_differ(view: 
         trace.hidden[0, 0, 0, 0, 1:5] = np.nan, np.nan, np.inf, -np.inf
 
     view.show_result(small(edits={"gluon": one, "manual": other}), "manual")
-    view.show_color_by("difference")
+    view.session.set_color_by("difference")
     assert [texts(view)[0, unit] for unit in range(6)] == ["NaN", "0", "NaN", "infinity", "-infinity", "0"]
     assert color_of(view, CellGeometry(LANE, 0, 3))[1] in (rgb(LIGHT.infinite)[1], rgb(LIGHT.base)[1])
 
@@ -89,7 +89,7 @@ def test_a_nonfinite_difference_is_spelled_out_and_two_nans_do_not_differ(view: 
 def test_a_difference_is_shown_in_full_in_tooltip_and_copy(view: UnrolledView) -> None:
     result = small()
     view.show_result(result, "manual")
-    view.show_color_by("difference")
+    view.session.set_color_by("difference")
     at = 0, 0, 1, 0, 2
     exact = float(result["manual"].hidden[at]) - float(result["gluon"].hidden[at])
     assert f"manual − gluon = {number_format.full(exact)}" in tooltip(view, CellGeometry(LANE, 1, 2))
@@ -109,7 +109,7 @@ def test_a_difference_is_cut_in_its_precision_before_it_outgrows_a_narrow_cell(d
 def test_without_a_candidate_the_values_are_shown_instead_of_the_difference(view: UnrolledView) -> None:
     result = small()
     view.show_result(result, None)
-    view.show_color_by("difference")
+    view.session.set_color_by("difference")
     assert texts(view)[1, 0] == number_format.short(result["gluon"].hidden[0, 0, 1, 0, 0])
 
 
@@ -121,7 +121,7 @@ def test_every_color_choice_leaves_the_cells_in_their_places(view: UnrolledView)
     result.extents["manual"] = 123456.0
     view.show_result(result, "manual")
     before = view.geometry_in_view
-    view.show_engine("manual")
+    view.session.set_engine("manual")
     assert view.geometry_in_view == before
-    view.show_color_by("difference")
+    view.session.set_color_by("difference")
     assert view.geometry_in_view == before

@@ -20,6 +20,7 @@ from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.gui.conftest import own_threads, threads_left
+from tests.gui.views.unrolled.seen import empty_view
 
 
 def spoil(trace: Trace) -> None:
@@ -61,7 +62,7 @@ def held(gate: Event) -> Iterator[None]:
 
 @pytest.fixture
 def view(qtbot: Any, gate: Event) -> UnrolledView:
-    view = UnrolledView()
+    view = empty_view()
     qtbot.addWidget(view)
     view.resize(900, 500)
     view.show()
@@ -150,9 +151,9 @@ def test_another_picture_replaces_the_old_one_as_a_whole(
     with held(gate):
         match change:
             case "colors":
-                view.show_color_by("difference")
+                view.session.set_color_by("difference")
             case "engine":
-                view.show_engine("manual")
+                view.session.set_engine("manual")
             case "sample":
                 view.show_location(Location(sample=1))
             case "result":
@@ -187,7 +188,7 @@ def test_a_view_that_is_hidden_has_no_thread_and_draws_again_when_it_is_seen(
     assert own_threads() == Counter(lanes=1)
     view.hide()
     assert threads_left() == Counter()
-    view.show_color_by("error_ratio")
+    view.session.set_color_by("error_ratio")
     view.show()
     complete(qtbot, view)
     view.close()

@@ -5,13 +5,13 @@ from PySide6.QtGui import QColor
 
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.theme.palettes import LIGHT
-from rnnviz.gui.views.unrolled.view import UnrolledView
 from tests.factories import make_result
+from tests.gui.views.unrolled.seen import empty_view
 
 
 @pytest.fixture
 def view(qtbot):
-    view = UnrolledView()
+    view = empty_view()
     qtbot.addWidget(view)
     view.resize(900, 500)
     view.show()

@@ -49,7 +49,7 @@ def texts(view: UnrolledView, lane: Lane = LANE) -> dict[tuple[int, int], str]:
 def test_the_numbers_in_the_boxes_are_the_gates(view: UnrolledView, cell: str, quantity: str) -> None:
     result = small(cell)
     view.show_result(result, "manual")
-    view.show_color_by(quantity)
+    view.session.set_color_by(quantity)
     expected = gates_of(result.inputs, result["gluon"].hidden)[quantity][0, 0, :, 0]
     written = texts(view)
     assert {place: written[place] for place in np.ndindex(expected.shape)} == {
@@ -63,8 +63,8 @@ def test_the_numbers_in_the_boxes_are_the_gates(view: UnrolledView, cell: str, q
 def test_another_engines_gates_follow_from_its_own_values(view: UnrolledView) -> None:
     result = small()
     view.show_result(result, "manual")
-    view.show_color_by("o")
-    view.show_engine("manual")
+    view.session.set_color_by("o")
+    view.session.set_engine("manual")
     expected = gates_of(result.inputs, result["manual"].hidden)["o"][0, 0, :, 0]
     assert texts(view)[2, 0] == number_format.short(expected[2, 0])
 
@@ -73,7 +73,7 @@ def test_only_quantities_with_an_initial_state_show_one(view: UnrolledView) -> N
     result = small()
     view.show_result(result, "manual")
     for quantity, state in (("value", "h"), ("i", None), ("c", "c")):
-        view.show_color_by(quantity)
+        view.session.set_color_by(quantity)
         before = {unit: text for (t, unit), text in texts(view).items() if t < 0}
         array = None if state is None else getattr(result.inputs.initial_state, state)[0, 0]
         assert before == ({} if array is None else {unit: number_format.short(v) for unit, v in enumerate(array)})
@@ -85,7 +85,7 @@ def test_a_norm_is_one_number_for_each_time_step_and_leaves_the_selected_unit(qt
     result = small()
     view.show_result(result, "manual")
     view.show_location(Location(timestep=2, unit=4))
-    view.show_color_by("norm")
+    view.session.set_color_by("norm")
     norm = np.linalg.norm(result["gluon"].hidden[0, 0, :, 0].astype(np.float64), axis=1)
     written = {t: text for (t, _), text in texts(view).items() if t >= 0}
     assert written == {t: number_format.short(value) for t, value in enumerate(norm)}
@@ -100,7 +100,7 @@ def test_a_norm_is_one_number_for_each_time_step_and_leaves_the_selected_unit(qt
 def test_a_hovered_value_is_described_in_full(view: UnrolledView) -> None:
     result = small("gru")
     view.show_result(result, "manual")
-    view.show_color_by("r")
+    view.session.set_color_by("r")
     geometry = view.geometry_in_view
     assert geometry is not None
     y = geometry.top_of(geometry.stack.lane_rect(LANE)) + 2.5 * geometry.stack.lane_rect(LANE).row
@@ -113,7 +113,7 @@ def test_a_hovered_value_is_described_in_full(view: UnrolledView) -> None:
 
 def test_a_quantity_that_the_next_network_lacks_is_replaced_by_the_value_and_restored(view: UnrolledView) -> None:
     view.show_result(small("lstm"), "manual")
-    view.show_color_by("f")
+    view.session.set_color_by("f")
     view.show_result(small("gru"), "manual")
     assert view.color_bar.heading() == ("h of gluon",)
     view.show_result(small("lstm"), "manual")
@@ -142,7 +142,7 @@ def test_headers_show_the_quantity_being_computed(qtbot: Any, view: UnrolledView
     view.show_result(small(timesteps=1500, hidden_size=32, num_layers=2), "manual")
     qtbot.waitUntil(lambda: view.picture_complete)
     gate.clear()
-    view.show_color_by("i")
+    view.session.set_color_by("i")
     qtbot.waitUntil(lambda: view.computing == {Lane(0, 0), Lane(1, 0)})
     assert not view.picture_complete
     gate.set()
@@ -154,9 +154,9 @@ def test_a_superseded_quantity_is_not_computed_to_its_end(qtbot: Any, view: Unro
     view.show_result(small(timesteps=20_000, hidden_size=16), "manual")
     qtbot.waitUntil(lambda: view.picture_complete)
     gate.clear()
-    view.show_color_by("i")
+    view.session.set_color_by("i")
     qtbot.waitUntil(lambda: bool(view.computing))
-    view.show_color_by("value")
+    view.session.set_color_by("value")
     qtbot.waitUntil(lambda: not view.computing)
     gate.set()
     qtbot.waitUntil(lambda: view.picture_complete)

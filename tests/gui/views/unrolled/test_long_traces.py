@@ -6,8 +6,8 @@ import psutil
 import pytest
 
 from rnnviz.core.trace_index import Location
-from rnnviz.gui.views.unrolled.view import UnrolledView
 from tests.benchmarks.large_results import large_result
+from tests.gui.views.unrolled.seen import empty_view
 
 TIMESTEPS, UNITS = 300_000, 128
 
@@ -17,7 +17,7 @@ def test_a_long_trace_takes_little_memory_at_any_position(qtbot: Any) -> None:
     with large_result(TIMESTEPS, UNITS, 1, 1, samples=1) as result:
         stored = sum(trace.hidden.nbytes for trace in (result["one"], result["other"]))
         assert {level.times for level in result["other"].pyramids["h.low"]} == {16, 64, 256}
-        view = UnrolledView()
+        view = empty_view()
         qtbot.addWidget(view)
         view.resize(1200, 700)
         view.show()
@@ -25,7 +25,7 @@ def test_a_long_trace_takes_little_memory_at_any_position(qtbot: Any) -> None:
         qtbot.waitUntil(lambda: view.picture_complete, timeout=20_000)
         before = psutil.Process().memory_info().rss
         for color_by in ("value", "error_ratio", "difference"):
-            view.show_color_by(color_by)
+            view.session.set_color_by(color_by)
             for zoom in (1.0, 8.0, 64.0, 512.0):
                 view.fit()
                 view.zoom_time(zoom)

@@ -34,7 +34,7 @@ def rows_of(view: UnrolledView) -> list[int]:
 def test_the_most_active_unit_is_on_top_with_its_own_numbers_and_marks(qtbot: Any, view: UnrolledView) -> None:
     result = make_result(hidden_size=6, input_size=5, timesteps=4, edits={"manual": spoil})
     view.show_result(result, "manual")
-    view.show_order("activity")
+    view.session.set_order("activity")
     h = result["gluon"].hidden[0, 0, :, 0]
     expected = np.argsort(-np.abs(h).mean(axis=0), kind="stable").tolist()
     assert rows_of(view) == expected
@@ -53,7 +53,7 @@ def test_the_most_active_unit_is_on_top_with_its_own_numbers_and_marks(qtbot: An
     with qtbot.waitSignal(view.location_requested) as asked:
         view.step_unit(1)
     assert asked.args[0].unit == expected[2]
-    view.show_order("index")
+    view.session.set_order("index")
     assert rows_of(view) == list(range(6))
 
 
@@ -61,8 +61,8 @@ def test_the_most_active_unit_is_on_top_with_its_own_numbers_and_marks(qtbot: An
 def test_the_description_of_a_unit_has_its_own_values(view: UnrolledView, quantity: Any) -> None:
     result = make_result(hidden_size=6, timesteps=4, edits={"manual": spoil})
     view.show_result(result, "manual")
-    view.show_order("activity")
-    view.show_color_by(quantity)
+    view.session.set_order("activity")
+    view.session.set_color_by(quantity)
     geometry = view.geometry_in_view
     assert geometry is not None
     h = {name: trace.hidden[0, 0, :, 0].astype(np.float64) for name, trace in result.traces.items()}
@@ -80,7 +80,7 @@ def test_a_slow_order_is_computed_in_the_background(
 ) -> None:
     monkeypatch.setattr(unit_order, "_AT_ONCE", 0)
     view.show_result(make_result(hidden_size=6, timesteps=4), "manual")
-    view.show_order("component")
+    view.session.set_order("component")
     assert view.order_text == "computing the order …"
     assert rows_of(view) == list(range(6))
     qtbot.waitUntil(lambda: "first component" in view.order_text)
@@ -90,14 +90,14 @@ def test_a_slow_order_is_computed_in_the_background(
 def test_a_norm_has_no_order(view: UnrolledView) -> None:
     view.show_result(make_result(hidden_size=6, timesteps=4), "manual")
     view.show_location(Location(unit=4))
-    view.show_order("activity")
-    view.show_color_by("norm")
+    view.session.set_order("activity")
+    view.session.set_color_by("norm")
     assert rows_of(view) == [0]
 
 
 @pytest.mark.parametrize("units", [1, 4])
 def test_highlights_of_a_larger_network_are_dropped(view: UnrolledView, units: int) -> None:
     view.show_result(make_result(hidden_size=units, timesteps=4), "manual")
-    view.show_order("activity")
+    view.session.set_order("activity")
     view.show_highlight((lane_region(make_result(hidden_size=6, timesteps=4).inputs.network, 0, 0, 4),))
     assert view.highlights.frames == []

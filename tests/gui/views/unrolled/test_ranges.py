@@ -13,6 +13,7 @@ from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
+from tests.gui.views.unrolled.seen import empty_view
 
 
 def on_together(trace: Trace) -> None:
@@ -24,7 +25,7 @@ def on_together(trace: Trace) -> None:
 
 @pytest.fixture
 def view(qtbot: Any) -> UnrolledView:
-    view = UnrolledView()
+    view = empty_view()
     qtbot.addWidget(view)
     view.resize(1000, 600)
     view.show()
