@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -39,6 +39,10 @@ class State:
         """The state with these arrays by symbol, each (L·D, N, H)."""
         further = {name: array for name, array in arrays.items() if name not in ("h", "c")}
         return cls(arrays["h"], arrays.get("c"), further)
+
+    def at(self, index: Any) -> "State":
+        """Some rows or samples of every array."""
+        return State.of({name: np.ascontiguousarray(array[index]) for name, array in self.by_symbol.items()})
 
     @property
     def by_symbol(self) -> dict[str, FloatArray]:

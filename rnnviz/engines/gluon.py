@@ -111,12 +111,11 @@ def _run_chain(inputs: Inputs, trace: Trace, progress: Progress) -> tuple[FloatA
     network = inputs.network
     # Gluon has no layer that reads from the end only: the input and every output are reversed in time.
     order = -1 if network.reverse else 1
-    x = mx.nd.array(inputs.sequence[::order], dtype=network.dtype)
+    x = _nd_array(inputs.sequence[::order])
     for layer in range(network.num_layers):
         block = _block(network, network.layer_input_size(layer), 1, "TNC")
-        _set_parameters(block, inputs.parameters, layer)
-        initial = initial_states(inputs.initial_state, layer, network.directions)
-        states = [mx.nd.array(array, dtype=network.dtype) for array in initial]
+        _set_parameters(block, inputs, layer)
+        states = [_nd_array(array) for array in initial_states(inputs.initial_state, layer, network.directions)]
         x, states = block(x, states)
         # Errors of allocation surface only here.
         out = x.asnumpy()[::order]
@@ -130,12 +129,12 @@ def _run_stack(inputs: Inputs) -> tuple[float, FloatArray, list[FloatArray]]:
     network = inputs.network
     stack = _block(network, network.input_size, network.num_layers, network.layout)
     for layer in range(network.num_layers):
-        _set_parameters(stack, inputs.parameters, layer, at=layer)
+        _set_parameters(stack, inputs, layer, at=layer)
     order = -1 if network.reverse else 1
     x = inputs.sequence[::order]
     x = x.swapaxes(0, 1) if network.layout == "NTC" else x
-    x = mx.nd.array(x, dtype=network.dtype)
-    states = [mx.nd.array(array, dtype=network.dtype) for array in inputs.initial_state.arrays]
+    x = _nd_array(x)
+    states = [_nd_array(array) for array in inputs.initial_state.arrays]
     mx.nd.waitall()
     start = perf_counter()
     out, states = stack(x, states)
@@ -198,12 +197,11 @@ def _block(network: Network, input_size: int, num_layers: int, layout: str) -> A
     return block
 
 
-def _set_parameters(block: Any, parameters: Parameters, layer: int, at: int = 0) -> None:
+def _set_parameters(block: Any, inputs: Inputs, layer: int, at: int = 0) -> None:
     """Copy one layer's parameters into the block's layer `at`."""
-    for name, array in parameters.items():
-        side, (of, _, kind) = name[0], name[1:].partition("_")
-        if of == str(layer):
-            getattr(block, f"{side}{at}_{kind}").set_data(mx.nd.array(array, dtype=array.dtype))
+    for direction, side in enumerate("lr"[: inputs.network.directions]):
+        for name, array in vars(inputs.parameters.layer(layer, direction)).items():
+            getattr(block, f"{side}{at}_{name}").set_data(_nd_array(array))
 
 
 def to_library(array: FloatArray) -> Any:

@@ -11,7 +11,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.faults.changes import Fault
-from rnnviz.engines.faults.engine import StepWindow, expected_and_found, run_fault, trace_in_memory
+from rnnviz.engines.faults.engine import StepWindow, expected_and_found, faulty_trace
 from rnnviz.engines.faults.registry import KnownBug, known_bugs_of
 from rnnviz.engines.layers import layer_output
 from rnnviz.verify.audit import Audit
@@ -129,8 +129,7 @@ def _evidence(
 
 def _returned(fault: Fault, inputs: Inputs, trace: Trace) -> Iterator[tuple[FloatArray, FloatArray]]:
     """Output and final states of the network with the fault, and those of a recording without hidden states."""
-    made = trace_in_memory(inputs)
-    run_fault(fault, inputs, made, lambda _: None)
+    made = faulty_trace(fault, inputs)
     if "out" not in trace.missing:
         yield made.output, np.asarray(trace.output)
     if "state.h" not in trace.missing:

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
-from rnnviz.core.inputs import Inputs, Load, State
+from rnnviz.core.inputs import Inputs, Load
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.engines.faults.changes import Fault
-from rnnviz.engines.faults.engine import run_fault, trace_in_memory
+from rnnviz.engines.faults.engine import faulty_trace
 from rnnviz.engines.faults.registry import known_bugs_of
 from rnnviz.verify.audit import audit
 from rnnviz.verify.invariants import consistency_checks
@@ -127,9 +127,8 @@ def _parts(inputs: Inputs) -> Iterator[Inputs]:
 
 
 def _part(inputs: Inputs, samples: NDArray[np.intp], steps: int) -> Inputs:
-    state = State.of({name: np.ascontiguousarray(a[:, samples]) for name, a in inputs.initial_state.by_symbol.items()})
     sequence = np.ascontiguousarray(inputs.sequence[:steps, samples])
-    return Inputs(inputs.config, sequence, inputs.parameters, state)
+    return Inputs(inputs.config, sequence, inputs.parameters, inputs.initial_state.at(np.s_[:, samples]))
 
 
 def _reveals(inputs: Inputs, fault: Fault) -> bool:
@@ -139,9 +138,9 @@ def _reveals(inputs: Inputs, fault: Fault) -> bool:
         return False
     if inputs.network.num_layers > 1:
         bottom = _bottom_layer(inputs)
-        if _glance(bottom, _made(bottom, fault)):
+        if _glance(bottom, faulty_trace(fault, bottom)):
             return True
-    trace = _made(inputs, fault)
+    trace = faulty_trace(fault, inputs)
     return (
         _glance(inputs, trace)
         or not all(check.holds for check in consistency_checks(trace, *inputs.config.tolerances))
@@ -167,14 +166,8 @@ def _bottom_layer(inputs: Inputs) -> Inputs:
     """The bottom layer alone: a step that is wrong in it is wrong in the whole network."""
     network = replace(inputs.network, num_layers=1)
     parameters = Parameters(network, {name: inputs.parameters[name] for name in network.parameter_shapes()})
-    state = State.of({name: array[: network.directions] for name, array in inputs.initial_state.by_symbol.items()})
+    state = inputs.initial_state.at(slice(network.directions))
     return Inputs(replace(inputs.config, network=network), inputs.sequence, parameters, state)
-
-
-def _made(inputs: Inputs, fault: Fault) -> Trace:
-    trace = trace_in_memory(inputs)
-    run_fault(fault, inputs, trace, lambda _: None)
-    return trace
 
 
 def _glance(inputs: Inputs, trace: Trace) -> bool:

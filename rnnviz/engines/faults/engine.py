@@ -11,7 +11,7 @@ import numpy as np
 
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.core.errors import EngineError
-from rnnviz.core.inputs import Inputs, State
+from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace, array_shapes
 from rnnviz.engines.base import EngineReport, Progress
@@ -49,6 +49,13 @@ def run_fault(fault: Fault, inputs: Inputs, trace: Trace, progress: Progress) ->
             _put_back(faulty, trace)
         else:
             run_stack(inputs, trace, faulty_layer(fault), progress, join)
+
+
+def faulty_trace(fault: Fault, inputs: Inputs) -> Trace:
+    """The trace of a network with that fault, in no folder."""
+    trace = trace_in_memory(inputs)
+    run_fault(fault, inputs, trace, lambda _: None)
+    return trace
 
 
 def faulty_layer(fault: Fault, carried: FloatArray | None = None) -> RunLayer:
@@ -93,8 +100,7 @@ def _exchange(inputs: Inputs) -> Inputs:
     """The sequence with its samples as time steps; the states of the samples are dealt out again to the time steps."""
     sequence = np.ascontiguousarray(inputs.sequence.swapaxes(0, 1))
     places = np.arange(inputs.timesteps) % inputs.batch_size
-    state = State.of({name: array[:, places] for name, array in inputs.initial_state.by_symbol.items()})
-    return Inputs(inputs.config, sequence, inputs.parameters, state)
+    return Inputs(inputs.config, sequence, inputs.parameters, inputs.initial_state.at(np.s_[:, places]))
 
 
 def trace_in_memory(inputs: Inputs) -> Trace:

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
+from typing import TypeVar
 
 import rnnviz
 from rnnviz.cells import CellError, CellSpec
@@ -40,6 +41,9 @@ _SILENCE_SECONDS = STEP_SECONDS + 5.0
 _SILENCE_INTERVAL = 0.2
 
 
+Answer = TypeVar("Answer", Done, Declared)
+
+
 class OwnEngine:
     """A user's file, named by its path."""
 
@@ -58,19 +62,9 @@ class OwnEngine:
         assert inputs.folder is not None
         assert trace.folder is not None
         printed = _Printed()
-        with _host(self._path, str(inputs.folder), str(trace.folder)) as process, SilenceWatchdog(process) as silence:
-            for message in _messages(process):
-                silence.heard()
-                match message:
-                    case Printed(text):
-                        printed.add(text)
-                    case Advanced(fraction):
-                        progress(fraction)
-                    case Failed(sentence):
-                        raise EngineError(printed.after(sentence))
-                    case Done():
-                        return EngineReport(printed=printed.text)
-            raise _ended(self._path, process, silence, printed)
+        folders = str(inputs.folder), str(trace.folder)
+        _answer(Done, printed, self._path, *folders, progress=progress)
+        return EngineReport(printed=printed.text)
 
 
 def custom_cell(path: str) -> CellSpec:
@@ -93,25 +87,28 @@ def custom_program(path: str) -> str:
 
 
 def _declared(path: str) -> Declared:
-    printed = _Printed()
-    with _host(path) as process, SilenceWatchdog(process) as silence:
+    return _answer(Declared, _Printed(), path)
+
+
+def _answer(
+    kind: type[Answer], printed: "_Printed", path: str, *folders: str, progress: Progress = lambda _: None
+) -> Answer:
+    """The message of this kind, with which the process ends; `printed` gets its prints. Raises an EngineError."""
+    with _host(path, *folders) as process, SilenceWatchdog(process) as silence:
         for message in _messages(process):
             silence.heard()
             match message:
                 case Printed(text):
                     printed.add(text)
+                case Advanced(fraction):
+                    progress(fraction)
                 case Failed(sentence):
                     raise EngineError(printed.after(sentence))
-                case Declared():
+                case kind():
                     return message
-        raise _ended(path, process, silence, printed)
-
-
-def _ended(path: str, process: subprocess.Popen[bytes], silence: "SilenceWatchdog", printed: "_Printed") -> EngineError:
-    """The error of a process that ended without an answer."""
-    # It may have closed its standard output and live on; the silence ends that, too.
-    process.wait()
-    return EngineError(printed.after(f"{path} ended its process ({_manner(process.returncode, silence.killed)})."))
+        # It may have closed its standard output and live on; the silence ends that, too.
+        process.wait()
+        raise EngineError(printed.after(f"{path} ended its process ({_manner(process.returncode, silence.killed)})."))
 
 
 class _Printed:
