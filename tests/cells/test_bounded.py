@@ -1,12 +1,14 @@
 """Rounding bounds: true of what float32 and float64 programs compute."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rnnviz.cells import CELLS, CellSpec, Gate, Step, Values
+from rnnviz.cells import CELLS, CellSpec, Gate, ParameterSpec, Step, Values
 from rnnviz.cells.activations import ACTIVATIONS, Activation, hard_sigmoid, sigmoid, tanh
 from rnnviz.cells.gru import GRU
 from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer, _limits_by_output, largest_magnitude
@@ -311,8 +313,18 @@ def gate_of_both_states(u: Values, v: Values, state: Values, p: Values) -> Step:
     return Step(c=c, o=o, h=o * tanh(c))
 
 
-def test_an_output_gate_that_reads_both_states_narrows_c() -> None:
-    cell = CellSpec("both", "", gate_of_both_states, tuple(Gate(k, k) for k in "igo"), states=LSTM.states)
+def gate_of_all_units(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """An output gate that sees the new cell state of every unit."""
+    i, g = sigmoid(u.i + v.i), tanh(u.g + v.g)
+    c = state.c + 0.1 * i * g
+    o = sigmoid(u.o + v.o + 0.1 * (p.w @ c))
+    return Step(c=c, o=o, h=o * tanh(c))
+
+
+@pytest.mark.parametrize("step", [gate_of_both_states, gate_of_all_units])
+def test_an_output_gate_that_reads_states_narrows_c(step: Callable[..., Step]) -> None:
+    w = ParameterSpec("w", ("H", "H"), "weight")
+    cell = CellSpec("both", "", step, tuple(Gate(k, k) for k in "igo"), states=LSTM.states, parameters=(w,))
     layer = draw_layer(cell, timesteps=170, scale=0.3).in_type("float32")
     own = traced(layer)
     narrow, free = ours(layer, {"h": own["h"]}, None), ours(layer, {"h": own["h"]}, None, narrowed=False)

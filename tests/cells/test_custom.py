@@ -260,6 +260,11 @@ def test_wrong_declarations(tmp_path: Path, text: str, sentence: str, line: int 
             "The step multiplies the matrix m of the shape (P, H) with a value of the size P.",
             4,
         ),
+        (
+            "return Step(h=p.m @ p.m)",
+            "The step multiplies the matrix m of the shape (P, H) with a value of the size P, H.",
+            4,
+        ),
         ("return Step(h=p.m @ u.f)", "The step gives h of the size P, but the cell declares H.", 3),
         ("return Step(h=u.f * (p.m @ u.f))", "The step uses * on values of the sizes H and P.", 4),
         (

@@ -150,6 +150,14 @@ def test_an_exact_activation_adds_no_rounding() -> None:
     assert ACTIVATIONS["leaky_relu"](one(0.5, 0.0)).bound[0] > 0.0
 
 
+def test_a_value_at_the_end_of_the_range_is_unknown() -> None:
+    for name in ("affine", "swish"):
+        values = np.array([LARGEST, nextafter(LARGEST, 0.0), -LARGEST])
+        found = ACTIVATIONS[name](BoundedArray(values, np.zeros(3), EPS)).bound
+        assert np.isposinf(found).tolist() == [True, False, True]
+        assert np.isfinite(ACTIVATIONS[name](BoundedArray(values, np.zeros(3), 2.0**-52)).bound).all()
+
+
 def test_relu_passes_values_that_may_be_positive_and_every_nan() -> None:
     for value, passed in ((-8.0, 1.0), (nextafter(-8.0, -9), 0.0), (0.0, 1.0), (nan, 1.0), (-inf, 0.0)):
         result = relu(one(value, 1.0))

@@ -135,6 +135,36 @@ def run(h, c, all_u_fr, all_u_n, all_u_s, all_c_next, all_h_next):
 """
 
 
+PRODUCTS_LOOP = """\
+def run(h, all_u, all_h_next):
+    for u, h_next in zip(all_u, all_h_next):
+        dot(h, W_h2h, product)
+        add(v, b_i_and_g, v)
+        multiply(u, v, v)
+        tanh(v, v)
+        multiply(v_i, v_g, h_next)
+        h = h_next
+    return h,
+"""
+
+
+def products_of_parts(u: Values, v: Values, state: Values, p: Values) -> Step:
+    i, g = tanh(u.i * v.i), tanh(u.g * v.g)
+    return Step(i=i, g=g, h=i * g)
+
+
+def test_biases_of_several_gates_are_added_at_once() -> None:
+    cell = CellSpec("x", "", products_of_parts, LSTM.gates[:1] + LSTM.gates[2:3])
+    assert program_source(cell).text == PRODUCTS_LOOP
+
+
+def test_a_failing_call_is_located_in_the_program_of_its_cell() -> None:
+    run = program_source(LSTM).bound_to({})
+    with pytest.raises(NameError, match="dot") as caught:
+        run(0, 0, [0], [0], [0])
+    assert str(caught.traceback[-1].path).endswith("<program of lstm>")
+
+
 @pytest.mark.parametrize(
     ("name", "form", "loop"),
     [

@@ -159,7 +159,7 @@ class _Tracer:
         if x.shape != matrix.shape[1:]:
             raise self.error(
                 f"The step multiplies the matrix {matrix.name} of the shape ({', '.join(matrix.shape)}) "
-                f"with a value of the size {', '.join(x.shape) or '1'}"
+                f"with a value of the size {', '.join(x.shape)}"
             )
 
 

@@ -339,14 +339,12 @@ def _order_of_lanes(cell: CellSpec, products: list[str], packs: list[list[Operat
     """The gates in an order in which the packs' lanes lie next to each other, those with products first."""
     others = [gate for gate in cell.gate_symbols if gate not in products]
     sets = [{operation.lane for operation in pack} for pack in packs if len(pack) > 1]
-    best, fewest = (*products, *others), len(cell.gates) * len(sets) + 1
-    for first in permutations(products):
-        for last in permutations(others):
-            order = (*first, *last)
-            runs = sum(sum((a in s) != (b in s) for a, b in pairwise((None, *order, None))) // 2 for s in sets)
-            if runs < fewest:
-                best, fewest = order, runs
-    return best
+
+    def borders(order: tuple[str, ...]) -> int:
+        return sum((a in s) != (b in s) for s in sets for a, b in pairwise((None, *order, None)))
+
+    orders = ((*first, *last) for first in permutations(products) for last in permutations(others))
+    return min(orders, key=borders)
 
 
 @dataclass(eq=False)
@@ -406,7 +404,7 @@ class _Allocation:
                 yield Call("copyto", (self._place(value),), Place("next", symbol))
 
     def _pack_calls(self, k: int, pack: list[Operation]) -> Iterable[Call]:
-        pack = sorted(pack, key=lambda o: -1 if o.lane is None else self._lanes.index(o.lane))
+        pack = sorted(pack, key=lambda o: o.lane is not None and self._lanes.index(o.lane))
         operands = [tuple(self._place(arg) for arg in operation.args) for operation in pack]
         results = [self._destination(k, operation, pack) for operation in pack]
         for run in self._runs(list(zip(pack, operands, results, strict=True))):
@@ -457,7 +455,7 @@ class _Allocation:
         slots = [slot for slot in self._slots if slot.shape == operation.shape]
         if operation.lane is not None:
             slots.sort(key=lambda slot: slot.place.lanes != (operation.lane,))
-            if len(pack) > 1 or operation.op == "recurrent":
+            if len(pack) > 1:
                 slots = [slot for slot in slots if slot.place.lanes == (operation.lane,)]
         if operation.op not in ("recurrent", "matrix"):
             for slot in slots:
