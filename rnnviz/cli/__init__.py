@@ -55,7 +55,6 @@ _COMMANDS: dict[str, Callable[[Commands], None]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command that the arguments name, and return the exit code."""
     prepare_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -135,7 +134,6 @@ class _WindowParser(Parser):
 
 
 def window_parser() -> Parser:
-    """The parser of a call without a command, which opens the window."""
     parser = _WindowParser(
         prog="rnnviz",
         description="Inspect and compare every value inside RNNs, LSTMs and GRUs.",

@@ -21,7 +21,6 @@ _HEADINGS = ("name", "cell", "input", "hidden", "layers", "directions", "biases"
 
 
 def add_inspect_to(commands: Commands) -> None:
-    """Add the command and its options."""
     inspect = commands.add_parser("inspect", help="list the recurrent networks in a model file")
     inspect.add_argument("file", type=Path, help="a model file, or a folder with one or with .npy files")
     inspect.add_argument("--json", metavar="PATH", help="write the list as JSON; - writes it to standard output")
@@ -73,7 +72,6 @@ def _in_subprocess(read: Callable[[Path], Read], path: Path) -> Read:
 
 
 def table(entries: Sequence[Entry]) -> str:
-    """Format the entries as a text table, each with its remarks below it."""
     rows = [_HEADINGS, *map(_row, entries)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     lines = []
@@ -112,7 +110,6 @@ def _row(entry: Entry) -> tuple[str, ...]:
 
 
 def add_config_to(commands: Commands) -> None:
-    """Add the command and its options."""
     config = commands.add_parser("config", help="print the config of a lesson or for a model file")
     config.add_argument("lesson", nargs="?", help="name of a lesson; without it, list the lessons")
     config.add_argument("--from", dest="file", type=Path, metavar="FILE", help="print a config that runs a model file")
@@ -215,7 +212,6 @@ _SECONDS = 3600.0
 
 
 def add_convert_to(commands: Commands) -> None:
-    """Add the command and its options."""
     convert = commands.add_parser(
         "convert",
         help="write the weights of a network to a model file, and verify it",

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 
 def add_run_to(commands: Commands) -> None:
-    """Add the command and its options."""
     run = commands.add_parser("run", help="run a config and compare its engines")
     run.add_argument("config", type=Path, help="a TOML config")
     comparison = run.add_argument_group("comparison")
@@ -88,7 +87,6 @@ def _run(options: Namespace) -> Answer:
 
 
 def _text(result: RunResult, options: Namespace) -> str:
-    """The text for standard output."""
     if options.json == "-":
         from rnnviz.io.export.json_summary import json_text
 
@@ -103,7 +101,6 @@ def _text(result: RunResult, options: Namespace) -> str:
 
 
 def _with_options(config: Config, options: Namespace) -> Config:
-    """The config with the options of the command line, which override the file."""
     config = with_cell(config, options.cell)
     compare = config.compare
     if options.engines is not None or options.reference is not None:
@@ -196,7 +193,6 @@ def _program(cell: str) -> str:
 
 
 def add_explain_to(commands: Commands) -> None:
-    """Add the command and its options."""
     explain = commands.add_parser("explain", help="print the arithmetic of one hidden value")
     explain.add_argument("config", type=Path, help="a TOML config")
     explain.add_argument("--layer", type=int, required=True, metavar="K", help="layer, from 0 at the bottom")

@@ -29,7 +29,6 @@ _WORKERS = FieldSpec("int", "Rows that are computed at a time.", minimum=1, maxi
 
 
 def add_to(commands: Commands) -> None:
-    """Add the command and its options."""
     sweep = commands.add_parser("sweep", help="run a grid of configs; rerun it to resume")
     sweep.add_argument("sweep", type=Path, nargs="?", help="a TOML sweep file")
     sweep.add_argument("--example", action="store_true", help="print an example of a sweep file")
@@ -85,7 +84,6 @@ def _sweep(options: Namespace) -> Answer:
 
 
 def _text(table: "SweepTable", options: Namespace) -> str:
-    """The text for standard output."""
     if options.json == "-":
         from rnnviz.sweeps.results_io import sweep_json
 

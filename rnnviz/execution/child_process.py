@@ -147,7 +147,6 @@ def exit_with_parent(clean_up: Callable[[], object] = lambda: None) -> Thread:
 
 
 def describe_exit(exitcode: int | None) -> str:
-    """How a process ended, in words."""
     if exitcode is None:
         return "for an unknown reason"
     if exitcode < 0:

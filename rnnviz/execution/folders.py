@@ -139,7 +139,6 @@ class RecoveryDir:
 
     @property
     def autosave(self) -> Path:
-        """Path of the unsaved session."""
         return self.folder / AUTOSAVE
 
     @property
@@ -148,7 +147,6 @@ class RecoveryDir:
         return self.folder / CRASH
 
     def close(self) -> None:
-        """Remove the folder with everything in it."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def abandoned(self) -> list[Path]:

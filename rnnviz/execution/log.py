@@ -35,7 +35,6 @@ _PACKAGE = Path(__file__).parent.parent
 
 
 def log_path() -> Path:
-    """Where the log is, if one is kept."""
     return state_folder() / "rnnviz.log"
 
 
@@ -50,7 +49,6 @@ def keep_log() -> None:
 
 
 def stop_log() -> None:
-    """Keep no log any more."""
     for handler in [handler for handler in log.handlers if isinstance(handler, _LogFile)]:
         log.removeHandler(handler)
         handler.close()

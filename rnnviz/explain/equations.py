@@ -121,7 +121,6 @@ class EquationLine:
 
     @property
     def result(self) -> Token:
-        """The token of the result."""
         return self.tokens[0]
 
 

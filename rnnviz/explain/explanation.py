@@ -152,7 +152,6 @@ _IN_STEP = "First divergence at {line}: {reference} has {first}, {candidate} {se
 
 
 def divergence_sentence(reference: StepBreakdown, candidate: StepBreakdown, parting: Divergence | None) -> str:
-    """Where two engines diverge, in one sentence."""
     names = {"reference": display_name(reference.engine), "candidate": display_name(candidate.engine)}
     if parting is None:
         return _SENTENCES[None].format(**names)
@@ -175,7 +174,6 @@ class Explanation:
 
     @property
     def reference(self) -> StepBreakdown:
-        """The arithmetic of the reference."""
         return next(iter(self.arithmetics.values()))
 
     @property

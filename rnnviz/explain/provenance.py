@@ -102,7 +102,6 @@ def _value_place(arithmetic: "StepBreakdown", name: str) -> Place:
 
 
 def own_previous(arithmetic: "StepBreakdown") -> Location | InitialPlace:
-    """Where the unit's own h[t-1] comes from."""
     return _previous(arithmetic, arithmetic.where.unit)
 
 

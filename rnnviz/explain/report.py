@@ -94,7 +94,6 @@ def _joined(name: str, cells: Sequence[str]) -> str:
 
 
 def _states(each: Sequence[StepBreakdown]) -> Iterator[str]:
-    """The previous state by engine."""
     first = each[0]
     rows = [_Row(f"h[t-1] = {notation(own_previous(first))}", tuple(format_short(a.previous.h) for a in each))]
     if first.previous.c is not None:
@@ -132,7 +131,6 @@ def _gate(explanation: Explanation, symbol: str, top: int | None) -> Iterator[st
 
 
 def _figures(found: TermTable, row: TermRow, own: TermValues) -> Iterator[str]:
-    """One engine's cells of a row."""
     yield _cell(own.input)
     yield _cell(found.product(row, own))
     if found.scaled:

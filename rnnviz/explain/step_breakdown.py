@@ -43,7 +43,6 @@ class GateArithmetic:
 
     @property
     def symbol(self) -> str:
-        """Its symbol in the equations: i, f, g, o; r, z, n; h of an RNN."""
         return self.gate.symbol
 
     @property
@@ -99,32 +98,12 @@ class StoredValue:
 
 @dataclass(frozen=True, eq=False)
 class StepBreakdown:
-    """The arithmetic of one hidden value of one engine, in float64.
+    """The arithmetic of one hidden value of one engine, in float64; what is stored or previous is the engine's own.
 
-    Attributes
-    ----------
-    where, engine, cell:
-        Which value, whose, and of which cell.
-    x, h_previous:
-        (I,) or (D·H,), and (H,): the layer's input and the previous hidden state, the engine's own.
-    gates:
-        In the order of the weights' rows.
-    previous:
-        The unit's own previous state.
-    c, h:
-        What the equations give: c of an LSTM, and h.
-    stored, stored_c:
-        The engine's own h and c; `stored_c` is None where the engine does not give its cell states.
-    bound, c_bound:
-        The audit's rounding bounds of h and of c. A correct step differs by at most eight of them.
-    time steps:
-        T, which shows where the lane begins.
-    names:
-        What the sequence's time steps and features are called.
-    numbers:
-        The number of every value of the step that a line of the unit reads.
-    returned:
-        The lines that a custom step returned, each beside the equations' value, in the order of computation.
+    x is (I,) or (D·H,), `h_previous` (H,). `gates` are in the order of the weights' rows. `c`, of an LSTM, and `h` are
+    what the equations give; `stored` and `stored_c` are the engine's, None where it does not give its cell states.
+    `bound` and `c_bound` are the audit's rounding bounds: a correct step differs by at most eight of them. `numbers`
+    has every value of the step that a line of the unit reads, `returned` the lines that a custom step returned.
     """
 
     where: Location
@@ -147,12 +126,10 @@ class StepBreakdown:
 
     @cached_property
     def by_symbol(self) -> dict[str, GateArithmetic]:
-        """The gates by their symbols."""
         return {gate.symbol: gate for gate in self.gates}
 
     @property
     def graph(self) -> Graph:
-        """The operations of the cell's step."""
         return graph_of(self.cell)
 
     @property

@@ -128,7 +128,6 @@ def _gate(
 
 
 def _marked_term(parting: Divergence | None, count: int) -> int | None:
-    """The place of the term whose input is where the engines diverge, if it is one's."""
     if parting is None or parting.index is None:
         return None
     return parting.index if parting.kind == "i2h" else count + parting.index
@@ -169,7 +168,6 @@ class _GateRows:
         return (*rows, *(self._bias(part.kind) for part in (pre.u, pre.v) if len(part.products)))
 
     def total(self, *, parts: bool) -> TermRow:
-        """The pre-activation of the arithmetic."""
         cell, gate = self._each[0].cell, self._gates[0]
         line = next(line for line in short_equations(cell) if line.name == gate.symbol)
         # Without the activation and its bracket.

@@ -1,7 +1,7 @@
 """The arithmetic of one unit in one time step, in float64: equations with their numbers, sums with their terms."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
 
@@ -20,23 +20,12 @@ Kind: TypeAlias = Literal["i2h", "h2h", "matrix", "value"]
 
 @dataclass(frozen=True, eq=False)
 class AffinePart:
-    """One part of a sum: factor · (weights · inputs + bias).
+    """One part of a sum: factor · (weights · inputs + bias), both (K,): a row of the weights and what it multiplies.
 
-    Attributes
-    ----------
-    kind:
-        "i2h" of an input part, "h2h" of a recurrent part, "matrix" of a product with another matrix, and "value" of a
-        single number, such as a peephole times c.
-    name:
-        The gate whose rows the weights are, or the matrix; of a value its symbol, such as "c[t-1]".
-    weights, inputs:
-        (K,): one row of the weights, and what it is multiplied with. A value is 1 times itself.
-    bias:
-        The bias that is added; 0 where there is none.
-    factor:
-        What the part is multiplied with before it is added: 1 but for the like of a GRU's reset gate.
-    factor_name:
-        The name of the factor, where it has one.
+    `kind` is "i2h" of an input part, "h2h" of a recurrent part, "matrix" of a product with another matrix, and "value"
+    of a single number, such as a peephole times c, or a value that is 1 times itself. `name` is the gate whose rows the
+    weights are, or the matrix, or the symbol of a value, such as "c[t-1]". `factor` is 1 but for the like of a GRU's
+    reset gate, and `factor_name` its name.
     """
 
     kind: Kind
@@ -73,20 +62,10 @@ class AffinePart:
 
 @dataclass(frozen=True, eq=False)
 class WorkedLine:
-    """One equation of a unit, with its numbers.
+    """One equation of a unit, with the value that it gives.
 
-    Attributes
-    ----------
-    equation:
-        The equation.
-    value:
-        What it gives.
-    numbers:
-        The number of each symbol of the equation; None of a sign, and of whatever has more than one number.
-    parts:
-        Of an activation the parts of its argument, of a product with a matrix that product; else none.
-    argument:
-        Of an activation its argument, the sum of the parts.
+    `numbers` has the number of each symbol, None of a sign and of whatever has more than one number. `parts` are those
+    of the argument of an activation, whose sum is `argument`, or the product with a matrix; else none.
     """
 
     equation: Equation
@@ -112,27 +91,10 @@ def worked_step(
     unit: int,
     size: str = "H",
 ) -> WorkedStep:
-    """Work out one unit of one sample.
+    """The equations of one unit of one sample, in the order of computation.
 
-    Parameters
-    ----------
-    cell:
-        The cell.
-    parameters:
-        Its parameters by name.
-    x:
-        The layer input (I,).
-    state:
-        The previous state, (H,) or (P,) by name.
-    unit:
-        The unit.
-    size:
-        What the unit is counted in: "H", or "P" for a unit of an h that is projected.
-
-    Returns
-    -------
-    WorkedStep
-        The equations whose values have that size, in the order of computation.
+    x is the layer input (I,), `state` the previous state, (H,) or (P,) by name. `size` is what the unit is counted in:
+    "H", or "P" for a unit of an h that is projected; only equations whose values have that size are given.
     """
     worked = _Worked(cell, parameters, x, state, unit)
     lines = [line for line in equations(cell) if line.node.shape == (size,)]
@@ -163,7 +125,6 @@ class _Worked:
         self._names = {node: name for name, node in reversed(list(trace(cell).values.items()))}
 
     def compute(self, roots: Sequence[Node]) -> None:
-        """The numbers of some nodes and of all that they read."""
         self._read_across(roots)
         sums = {node: part for node in _of_unit(roots) if (part := self._part(node)) is not None}
         known = {node: np.float64(part.total) for node, part in sums.items()}
@@ -214,7 +175,6 @@ class _Worked:
         return np.float64((self._state if node.op == "state" else self._parameters)[node.name][self._unit])
 
     def line(self, equation: Equation) -> WorkedLine:
-        """An equation with its numbers."""
         node = equation.node
         numbers = tuple(None if s.node is None or s.across else self.numbers.get(s.node) for s in equation.symbols)
         value = self.numbers[node]
@@ -240,7 +200,8 @@ class _Worked:
         if node.op == "times" and node not in self._names:
             for scaled, factor in (node.args[::-1], node.args):
                 if scaled in self._parts:
-                    return [self._scaled(self._parts[scaled], factor)]
+                    name = self._names.get(factor, "")
+                    return [replace(self._parts[scaled], factor=self.numbers[factor], factor_name=name)]
             x, y = (self.numbers[arg] for arg in node.args)
             return [AffinePart("value", self._symbol(node.args[1]), np.array([x]), np.array([y]), 0.0)]
         return [AffinePart("value", self._symbol(node), np.ones(1), np.array([self.numbers[node]]), 0.0)]
@@ -248,10 +209,6 @@ class _Worked:
     def _symbol(self, node: Node) -> str:
         """The name of a value in the equations: "c", or "c[t-1]" of a state."""
         return f"{node.name}[t-1]" if node.op == "state" else self._names.get(node, node.name)
-
-    def _scaled(self, part: AffinePart, factor: Node) -> AffinePart:
-        name = self._names.get(factor, "")
-        return AffinePart(part.kind, part.name, part.weights, part.inputs, part.bias, self.numbers[factor], name)
 
 
 def _of_unit(roots: Sequence[Node]) -> set[Node]:
@@ -311,12 +268,10 @@ class PreActivation:
 
     @property
     def parts(self) -> tuple[AffinePart, ...]:
-        """u, v and the others."""
         return self.u, self.v, *self.others
 
     @cached_property
     def sum(self) -> float:
-        """The pre-activation."""
         with np.errstate(all="ignore"):
             total = np.float64(self.u.total) + np.float64(self.v.factor) * self.v.total
             for part in self.others:
@@ -330,12 +285,13 @@ class PreActivation:
         """The term at a place in the order of evaluation: those of x first, then those of h[t-1], then others."""
         for part in self.parts:
             if place < len(part.products):
-                return _term(part, place)
+                arrays = part.weights, part.inputs, part.products, part.contributions
+                weight, read, product, added = (float(array[place]) for array in arrays)
+                return Term(part.kind, place, weight, read, product, added, part.name)
             place -= len(part.products)
         raise IndexError(place)
 
     def terms(self) -> list[Term]:
-        """Every term in the order of evaluation."""
         return [self.term(place) for place in range(len(self))]
 
     def by_weight(self) -> NDArray[np.intp]:
@@ -343,11 +299,3 @@ class PreActivation:
         weight = np.abs(np.concatenate([part.contributions for part in self.parts]))
         weight[np.isnan(weight)] = np.inf
         return np.argsort(-weight, kind="stable")
-
-
-def _term(part: AffinePart, index: int) -> Term:
-    """The term of one column."""
-    weight, read, product, added = (
-        float(array[index]) for array in (part.weights, part.inputs, part.products, part.contributions)
-    )
-    return Term(part.kind, index, weight, read, product, added, part.name)

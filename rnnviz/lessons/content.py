@@ -68,7 +68,6 @@ class LessonStep:
     statements: tuple[Statement, ...] = ()
 
     def location(self, present: Location) -> Location:
-        """Where the selection is to go from its present place."""
         return present.moved(**self.selection)
 
 

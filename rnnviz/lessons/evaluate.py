@@ -116,7 +116,6 @@ class Namespace:
         return trace.hidden[lane] if method == "h" else self._gate(trace, str(quantity), lane)
 
     def _gate(self, trace: Trace, name: str, lane: tuple[int, int]) -> FloatArray:
-        """(T, N, H), or (T, N, 1) for a quantity that is not per unit."""
         network = self._result.config.network
         known = [quantity.name for quantity in gate_quantities(network.kind)]
         if name not in known:

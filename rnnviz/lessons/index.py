@@ -32,7 +32,6 @@ class Lesson:
 
     @property
     def config(self) -> Config:
-        """The config that the lesson's text says."""
         return parse_config(self.text, self.path.parent, str(self.path))
 
 

@@ -153,7 +153,6 @@ def _dot(context: Context, a: Value, b: Value, *, transpose_a: bool = False, tra
 
 
 def product(budget: Budget, left: NDArray[Any], right: NDArray[Any]) -> Value:
-    """The matrix product of vectors and matrices."""
     if not (1 <= left.ndim <= 2 and 1 <= right.ndim <= 2):
         raise UnansweredError(
             f"A product is of vectors and matrices, not of the shapes {left.shape} and {right.shape}."
@@ -249,7 +248,6 @@ _ENGINE = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def is_name(name: str) -> bool:
-    """Whether some run has a value of that name."""
     return name in NAMES or _PARAMETER.fullmatch(name) is not None
 
 

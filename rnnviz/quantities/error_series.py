@@ -32,7 +32,6 @@ class ErrorQuantity:
     counts: bool = False
 
     def short(self, value: float) -> str:
-        """A number of it as it is shown."""
         if np.isnan(value):
             return "not known" if self.name == "error_ratio" else "not audited"
         return number_format.count(int(value)) if self.counts else number_format.error(value)
@@ -156,7 +155,6 @@ class LaneSpread:
 
     @property
     def worst(self) -> float:
-        """The largest error ratio."""
         return float(self.error_ratio.max())
 
     def heights(self, most: float) -> NDArray[np.float64]:
@@ -201,7 +199,6 @@ def _lane(result: RunResult, comparison: Comparison, lane: Location) -> LaneSpre
 
 
 def spread_sentence(result: RunResult, candidate: str, lanes: list[LaneSpread]) -> tuple[TextPart, ...]:
-    """The first mismatch, and when the errors reach every lane."""
     comparison = result.comparison(candidate)
     reached = [lane for lane in lanes if lane.first is not None]
     failed = [check for check in result.checks if check.engine == candidate and not check.holds]

@@ -138,7 +138,6 @@ class SeriesKey:
 
 
 def series_key(engine: str, where: Location, unit: int, quantity: Quantity) -> SeriesKey:
-    """The series of a unit in the lane and sample of a place."""
     return SeriesKey(engine, where.layer, where.direction, where.sample, unit, quantity)
 
 
@@ -176,7 +175,6 @@ class GateVector:
         self._known: dict[tuple[Quantity, int], FloatArray] = {}
 
     def value(self, quantity: Quantity, unit: int) -> np.floating[Any]:
-        """One unit's, in the trace's precision."""
         block = unit // _UNITS
         if (quantity, block) not in self._known:
             units = slice(block * _UNITS, min((block + 1) * _UNITS, self._size))
@@ -193,7 +191,6 @@ class GateVectors:
         self._reader = GateReader(result.inputs, result.reference)
 
     def at(self, where: Location) -> GateVector:
-        """The one at a place."""
         times = slice(where.timestep, where.timestep + 1)
 
         def read(quantity: Quantity, units: slice) -> FloatArray:

@@ -309,7 +309,6 @@ class Choice:
 
     @property
     def text(self) -> str:
-        """The name with a short description."""
         return f"{self.name} of h" if self.name in ("change", "norm") else f"{self.name}  {self.title}"
 
 
@@ -336,7 +335,6 @@ def color_names(cell: CellSpec | None) -> tuple[str, ...]:
 
 
 def per_unit_choices(cell: CellSpec) -> tuple[Choice, ...]:
-    """Those of `choices_of` that each unit has for itself."""
     quantities = {quantity.name: quantity for quantity in quantities_of_lanes(cell)}
     return tuple(choice for choice in choices_of(cell) if quantities[choice.name].per_unit)
 

@@ -38,7 +38,6 @@ class Tile:
 
     @property
     def nbytes(self) -> int:
-        """How much memory it takes."""
         return self.values.nbytes + (0 if self.marks is None else self.marks.nbytes)
 
 
@@ -51,7 +50,6 @@ class ChunkCache:
         self._lock = Lock()
 
     def get(self, key: Hashable) -> Tile | None:
-        """The patch of that key, if it is still there."""
         with self._lock:
             patch = self._patches.get(key)
             if patch is not None:
@@ -68,7 +66,6 @@ class ChunkCache:
                 self._used -= self._patches.popitem(last=False)[1].nbytes
 
     def clear(self) -> None:
-        """Remove all patches."""
         with self._lock:
             self._patches.clear()
             self._used = 0
@@ -107,7 +104,6 @@ class CellReader:
         return timesteps, units if self._gate is None or self._gate.per_unit else 1
 
     def computes(self, layer: int | None) -> bool:
-        """Whether a lane's numbers are nowhere but have to be computed."""
         return layer is not None and self._array is None
 
     def effort(self, layer: int | None) -> float:
@@ -207,7 +203,6 @@ class CancelledError(Exception):
 
 
 def always() -> bool:
-    """True: for computations that are never canceled."""
     return True
 
 
@@ -252,7 +247,6 @@ class ChunkedCompute:
 
 
 def concat_tiles(patches: Sequence[Tile], axis: int) -> Tile:
-    """Patches in a row along an axis, as one."""
     if len(patches) == 1:
         return patches[0]
     marks = None
@@ -439,7 +433,6 @@ class MultiscaleReader(LaneSource):
         return chunk
 
     def _of_finer(self, key: tuple[object, ...], block: Level) -> Tile | None:
-        """A chunk made of the same chunk in smaller blocks, if there is one."""
         for times, units in ((t, u) for t in range(_FINER) for u in range(_FINER) if t or u):
             finer = Level(block.times >> times, block.units >> units)
             if min(finer) < 1:
@@ -481,5 +474,4 @@ class MultiscaleReader(LaneSource):
         return self._source.read(lane.layer, lane.direction, times, units)
 
     def _marked(self, lane: Lane) -> bool:
-        """Whether there may be marks on a lane at all."""
         return lane.layer is not None and self._candidate is not None

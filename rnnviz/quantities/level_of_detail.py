@@ -42,7 +42,6 @@ class Bins:
 
     @property
     def first(self) -> int:
-        """The first cell that is shown."""
         return int(self.starts[0])
 
     @property
@@ -71,7 +70,6 @@ class Bins:
 
 
 def every_cell(first: int, stop: int) -> Bins:
-    """One pixel for each cell."""
     return Bins(np.arange(first, stop, dtype=np.int64), stop)
 
 
@@ -100,7 +98,6 @@ def reduce_blocks(ufunc: np.ufunc, values: NDArray[Any], size: int) -> NDArray[A
 
 
 def block_marks(marks: BoolArray, times: int, units: int) -> BoolArray:
-    """(ceil(U / units), ceil(T / times)): whether any of each block of marks (T, U) is set."""
     return _block_ends(np.logical_or, marks, times, units)
 
 
@@ -181,7 +178,6 @@ class Reduction:
             self._ufunc(place, _in_range(blocks, place.dtype), out=place)
 
     def finish(self) -> None:
-        """Make the coarser levels from the finer ones."""
         for level, (finer, share) in self._from_level.items():
             target, source = self._pyramid[level], self._pyramid[finer]
             for layer, direction in np.ndindex(source.shape[:2]):
@@ -201,12 +197,10 @@ class Pyramids:
         }
 
     def add(self, layer: int, direction: int, first: int, values: Mapping[str, Values]) -> None:
-        """Reduce values (B, N, U) of the time steps from `first` on, by the kind of their pyramid."""
         for kind, block in values.items():
             self._reductions[kind].add(layer, direction, first, block)
 
     def finish(self) -> None:
-        """Make the coarser levels."""
         for reduction in self._reductions.values():
             reduction.finish()
 
@@ -242,7 +236,6 @@ class ComparedPyramids:
             self._candidate.add(*at, {"error_ratio": difference.error_ratio, "marks": marks})
 
     def finish(self) -> None:
-        """Make the coarser levels."""
         if self._reference is not None:
             self._reference.finish()
         self._candidate.finish()

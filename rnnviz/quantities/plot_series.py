@@ -203,7 +203,6 @@ def unit_outline(trace: Trace, where: Location, unit: int, seen: range, pixels: 
 
 
 def largest_of(outlines: Sequence[Outline]) -> Outline:
-    """The largest of several series at each block; NaN only where all are."""
     high = np.fmax.reduce([outline.high for outline in outlines], axis=0)
     return replace(outlines[0], low=high, high=high)
 
@@ -255,12 +254,10 @@ class Bars:
 
     @property
     def width(self) -> float:
-        """Where the last bar ends."""
         return self.bars[-1].x + 1.0
 
     @property
     def highest(self) -> int:
-        """The largest count."""
         return max(bar.count for bar in self.bars)
 
 
@@ -281,7 +278,6 @@ def error_ratio_bars(comparison: Comparison) -> Bars:
 
 
 def ulp_bars(comparison: Comparison) -> Bars:
-    """How the distances in floats are spread."""
     histogram = comparison.ulps
     bars = _bars(histogram, _hull(histogram, 1, 1), "ulp", "no distance: NaN in one engine", None)
     ticks = tuple((bar.x + 0.5, _whole(bar.low, bar.high)) for bar in bars if bar.high > 0.0 and not isinf(bar.low))

@@ -53,7 +53,6 @@ class Vector:
 
 
 def difference(reference: FloatArray, candidate: FloatArray, rtol: float, atol: float) -> Difference:
-    """Difference of two vectors (H,)."""
     error, limit = abs_error(reference, candidate), tolerance(reference, rtol, atol)
     signed = np.where(candidate < reference, -error, error)
     signed[np.isnan(reference) != np.isnan(candidate)] = np.nan
@@ -202,7 +201,6 @@ class Region:
 
 
 def vector_region(network: Network, where: Location, part: Part = "same", array: Literal["h", "c"] = "h") -> Region:
-    """The whole hidden state, or cell state, of a step."""
     return Region(
         Lane(where.layer, where.direction),
         range(where.timestep, where.timestep + 1),
@@ -213,7 +211,6 @@ def vector_region(network: Network, where: Location, part: Part = "same", array:
 
 
 def lane_region(network: Network, layer: int, direction: int, timesteps: int) -> Region:
-    """All of a lane."""
     return Region(Lane(layer, direction), range(timesteps), range(network.output_size))
 
 
@@ -259,7 +256,6 @@ def highlighted_rows(
 
 
 def is_highlighted(lit: Sequence[Region], where: Location, array: str = "h") -> bool:
-    """Whether any unit of a vector, h or c, is in one of the regions."""
     lane = Lane(where.layer, where.direction)
     return any(
         region.lane == lane and region.array == array and where.timestep in region.times and len(region.units) > 0
@@ -285,11 +281,9 @@ class Traversal:
     reverse: bool = False
 
     def count(self) -> int:
-        """How many steps there are."""
         return self.timesteps * (1 if self.order == "lane" else self.layers * self.directions)
 
     def index_of(self, where: Location) -> int:
-        """Which step a place is."""
         step = self.timesteps - 1 - where.timestep if self._backward(where.direction) else where.timestep
         if self.order == "lane":
             return step

@@ -90,7 +90,6 @@ def find_orders(result: RunResult, key: OrderKey, check: Check) -> LaneOrders:
 
 
 def order_effort(result: RunResult, key: OrderKey) -> float:
-    """About how many products it takes to find the orders of a result."""
     layers, directions, timesteps, _, units = result.shape
     times = min(timesteps, SAMPLED)
     inner = min(times, units)
@@ -99,7 +98,6 @@ def order_effort(result: RunResult, key: OrderKey) -> float:
 
 
 def sampled_times(timesteps: int) -> slice:
-    """Which time steps are looked at: at equal distances, from the first on."""
     return slice(None, None, -(-timesteps // SAMPLED))
 
 
@@ -243,7 +241,6 @@ class _Best:
             heapq.heappushpop(self._heap, entry)
 
     def matches(self) -> tuple[Match, ...]:
-        """From the best one on."""
         return tuple(Match(range(-start, stop), score) for score, start, stop in sorted(self._heap, reverse=True))
 
 

@@ -72,7 +72,6 @@ class ClusterScheduler(AbstractContextManager["ClusterScheduler"]):
         return _AHEAD
 
     def submit(self, request: RunRequest) -> Any:
-        """See `Scheduler.submit`."""
         future = self._client.submit(_compute, request, __version__, key=f"{self._prefix}-{self._count}", pure=False)
         self._count += 1
         self._futures.add(future)
@@ -82,7 +81,6 @@ class ClusterScheduler(AbstractContextManager["ClusterScheduler"]):
         return future
 
     def completed(self) -> Iterator[Any]:
-        """See `Scheduler.completed`."""
         for future in self._finished:
             yield future
             # The workers need not keep what has been read.

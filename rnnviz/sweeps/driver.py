@@ -152,7 +152,6 @@ def find(request: RunRequest, supervisor: Supervisor) -> SweepResult:
 
 
 def finding(result: RunResult) -> SweepResult:
-    """The figures of a run with one candidate."""
     (comparison,) = result.comparisons
     audits = [] if result.judgment is None else [result.judgment.audits[name] for name in result.traces]
     return SweepResult(
@@ -223,18 +222,15 @@ class LocalScheduler(AbstractContextManager["LocalScheduler"]):
 
     @property
     def ahead(self) -> int:
-        """See `Scheduler.ahead`."""
         return 2 * self._workers
 
     def submit(self, request: RunRequest) -> Future[SweepResult]:
-        """See `Scheduler.submit`."""
         future = self._pool.submit(self._compute, request)
         self._submitted += 1
         future.add_done_callback(self._done.put)
         return future
 
     def completed(self) -> Iterator[Future[SweepResult]]:
-        """See `Scheduler.completed`."""
         while self._submitted:
             future = self._done.get()
             self._submitted -= 1
@@ -269,7 +265,6 @@ class LocalScheduler(AbstractContextManager["LocalScheduler"]):
                 del self._running[request.id]
 
     def _supervisor(self) -> Supervisor:
-        """That of the thread that asks."""
         supervisor: Supervisor | None = getattr(self._own, "supervisor", None)
         if supervisor is None:
             supervisor = self._own.supervisor = Supervisor(self._warm, self._threads)
@@ -279,7 +274,6 @@ class LocalScheduler(AbstractContextManager["LocalScheduler"]):
 
 
 def usable_cores() -> int:
-    """Number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -300,7 +294,6 @@ class Identities:
         self._version = cache(_version)
 
     def of(self, config: Config) -> str:
-        """The key of a row."""
         engines = config.compare.engines
         content = {
             "config": config.to_mapping(),

@@ -65,17 +65,14 @@ class Sweep:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The keys of the axes, which identify a row."""
         return tuple(axis.key for axis in self.axes)
 
     @property
     def engines(self) -> tuple[str, ...]:
-        """The candidates."""
         return self.axes[-1].values
 
     @property
     def size(self) -> int:
-        """Number of rows."""
         return prod(len(axis.values) for axis in self.axes)
 
     def points(self) -> Iterator[Point]:
@@ -145,7 +142,6 @@ class Sweep:
 
 
 def declaration(key: str) -> FieldSpec | None:
-    """The declaration of a dotted config key, or None if the key is unknown."""
     section, _, field = key.partition(".")
     return declarations(SECTIONS[section]).get(field) if section in SECTIONS else None
 

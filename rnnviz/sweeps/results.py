@@ -146,7 +146,6 @@ def counted(counts: Mapping[str, int]) -> str:
 
 
 def value_text(value: Any) -> str:
-    """A value of a key as people read it."""
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else display_name(str(value))
@@ -204,12 +203,10 @@ class SweepQuantity:
 
 
 def reference_seconds(row: SweepRow) -> float | None:
-    """How long the row's reference took."""
     return None if row.point.config is None else _engine_seconds(row, row.point.config.compare.reference)
 
 
 def engine_seconds(row: SweepRow) -> float | None:
-    """How long the row's own engine took."""
     return _engine_seconds(row, str(row.point.values[-1]))
 
 
@@ -289,17 +286,14 @@ class SweepFigures:
 
     @property
     def table(self) -> SweepTable:
-        """The rows as they are now."""
         return SweepTable(self.keys, tuple(self.rows))
 
     @property
     def done(self) -> int:
-        """Number of rows with a result."""
         return int(np.count_nonzero(self.verdicts != WAITING))
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of rows by verdict."""
         found = np.bincount(self.verdicts[self.verdicts != WAITING], minlength=len(ROW_VERDICTS))
         return dict(zip(ROW_VERDICTS, found.tolist(), strict=True))
 
@@ -348,7 +342,6 @@ class Cells:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(D, A)."""
         return self.values.shape[0], self.values.shape[1]
 
 

@@ -44,7 +44,6 @@ def _use(section: str, key: str, value: Any) -> str:
 
 
 def changed_keys(wanted: Config, present: Config) -> tuple[str, ...]:
-    """The dotted keys in which a config differs from the one that is wanted."""
     before, after = wanted.to_mapping(), present.to_mapping()
     return tuple(
         f"{section}.{key}"

@@ -109,7 +109,6 @@ class ToleranceRow:
 
     @property
     def pair(self) -> str:
-        """As arguments of numpy.testing.assert_allclose and its like."""
         return f"rtol={self.rtol!r}, atol={self.atol!r}"
 
 
@@ -122,7 +121,6 @@ def tolerance_rows(comparison: Comparison) -> list[ToleranceRow]:
 
 
 def tolerance_remark(comparison: Comparison) -> str:
-    """A remark on a pair of tolerances."""
     apart = comparison.nonfinite_apart
     if apart:
         return _NONFINITE_ONE if apart == 1 else _NONFINITE.format(values=plural(apart, "value"))
@@ -156,7 +154,6 @@ def run_html(result: RunResult) -> str:
 
 
 def comparison_html(comparison: Comparison) -> str:
-    """A comparison: its verdict by the tolerance alone, and its figures."""
     sentence = (TextPart(comparison_in_words(comparison)),)
     columns = {display_name(comparison.candidate): _figures(comparison)}
     return _whole(
@@ -168,13 +165,11 @@ def comparison_html(comparison: Comparison) -> str:
 
 
 def run_in_words(result: RunResult) -> str:
-    """A run in a line for each candidate."""
     lines = (str(verdict_sentence(result, comparison.candidate)) for comparison in result.comparisons)
     return "\n".join((network_in_words(result.config), *lines, *verdict_details.assumptions(result)))
 
 
 def comparison_in_words(comparison: Comparison) -> str:
-    """The comparison by tolerance alone, in a line."""
     differ = comparison.mismatched
     return (_DIFFER if differ else _WITHIN).format(
         candidate=display_name(comparison.candidate),

@@ -69,7 +69,6 @@ def line_number(source: str, name: str, states: tuple[str, ...]) -> int | None:
 
 
 def _returned(value: ast.expr | None, name: str, states: tuple[str, ...]) -> ast.expr | None:
-    """The returned expression of a state or of a line."""
     assert isinstance(value, ast.Tuple | ast.List)
     if name in states:
         return value.elts[states.index(name)] if len(value.elts) >= len(states) else None
@@ -160,7 +159,6 @@ _OTHERS = "Other candidates: {candidates}."
 
 
 def mismatch_count(comparison: Comparison) -> str:
-    """The number of mismatches among the compared values."""
     template = _RECORDED_VALUES if comparison.unrecorded else _VALUES
     return template.format(
         mismatched=number_format.count(comparison.mismatched), elements=number_format.count(comparison.elements)
@@ -176,7 +174,6 @@ def compared(comparison: Comparison) -> str:
 
 
 def error_size(comparison: Comparison) -> str:
-    """Number of values that exceed the tolerance, and the largest difference."""
     apart = comparison.nonfinite_apart
     template = _SIZE_NONFINITE if comparison.mismatched == apart else _SIZE_BOTH if apart else _SIZE
     return template.format(
@@ -188,7 +185,6 @@ def error_size(comparison: Comparison) -> str:
 
 
 def mismatches(comparison: Comparison) -> str:
-    """Number of values that exceed the tolerance."""
     return _EXCEED.format(values=mismatch_count(comparison), exceed=_exceed(comparison))
 
 
@@ -202,7 +198,6 @@ def how_many(failed: list[Check]) -> str:
 
 
 def quoted_names(failed: list[Check]) -> str:
-    """The names of the first checks, each with its engine."""
     names = [_CHECK.format(engine=display_name(check.engine), check=check.name) for check in failed]
     return "; ".join([*names[:_NAMED_CHECKS], *([f"{len(names) - _NAMED_CHECKS:,} more"] if names[2:] else [])])
 
@@ -225,7 +220,6 @@ def values_and_error(comparison: Comparison) -> str:
 
 
 def failed_checks(failed: list[Check]) -> tuple[str, ...]:
-    """The checks that fail, by name."""
     return (_FAILED_CHECKS.format(checks=how_many(failed), names=quoted_names(failed)),) if failed else ()
 
 
@@ -264,12 +258,10 @@ def _without_errors(result: RunResult, judgment: Judgment, audited: list[str]) -
 
 
 def assumptions(result: RunResult) -> tuple[str, ...]:
-    """The assumptions under which a model file was run."""
     return tuple(_ASSUMPTION.format(assumption=clause) for clause in result.assumptions)
 
 
 def unrecorded(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
-    """The arrays that recordings lack."""
     return tuple(
         _UNRECORDED.format(engine=display_name(engine), arrays=", ".join(missing))
         for engine in engines
@@ -340,7 +332,6 @@ def first_lines(result: RunResult, audits: list[Audit]) -> tuple[str, ...]:
 
 
 def first_values(comparison: Comparison) -> tuple[str, ...]:
-    """Both values at the first mismatch."""
     first = comparison.first_mismatch
     if first is None:
         return ()
@@ -366,7 +357,6 @@ def undetectable_bugs(result: RunResult) -> tuple[str, ...]:
 
 
 def nonfinite(comparison: Comparison) -> tuple[str, ...]:
-    """The number of NaN and infinite values of each engine."""
     if not (comparison.nonfinite_reference or comparison.nonfinite_candidate):
         return ()
     template = _NONFINITE_APART if comparison.nonfinite_apart else _NONFINITE_SAME
@@ -382,7 +372,6 @@ def nonfinite(comparison: Comparison) -> tuple[str, ...]:
 
 
 def tolerance(comparison: Comparison) -> str:
-    """The largest error ratio, and the tolerance."""
     worst, exact = comparison.max_error_ratio, not comparison.atol and not comparison.rtol
     if isinf(worst):
         template = _EXACT_APART if exact else _TOLERANCE_OVERFLOW if comparison.atol else _NO_ATOL
@@ -400,13 +389,11 @@ def tolerance(comparison: Comparison) -> str:
 
 
 def passing(comparison: Comparison) -> str:
-    """The smallest atol that passes."""
     template = _PASSING_FINITE if comparison.nonfinite_apart else _PASSING_APART if comparison.mismatched else _PASSING
     return template.format(atol=number_format.format_ceil(comparison.smallest_passing_atol))
 
 
 def ulp(comparison: Comparison) -> tuple[str, ...]:
-    """The largest distance in ulps, if the tolerance is exceeded."""
     shown = comparison.mismatched and comparison.max_ulp != number_format.UNDEFINED_ULP
     return (_ULP.format(ulp=number_format.ulp(comparison.max_ulp)),) if shown else ()
 

@@ -100,7 +100,6 @@ _Two: TypeAlias = tuple[tuple[TextPart, ...], tuple[TextPart, ...]]
 
 
 def plain(parts: tuple[TextPart, ...]) -> str:
-    """The text without its links."""
     return "".join(part.text for part in parts)
 
 
@@ -212,7 +211,6 @@ def verdict_facts(result: RunResult, candidate: str) -> tuple[tuple[str, tuple[T
 
 
 def _fault_place(result: RunResult, comparison: Comparison, wrong: list[str]) -> Location | None:
-    """The first wrong step of the wrong engines, else the first mismatch."""
     audits = {} if result.judgment is None else result.judgment.audits
     found = (audits[engine].first_wrong for engine in wrong if engine in audits)
     first = next((step.where for step in found if step is not None), None)
@@ -221,7 +219,6 @@ def _fault_place(result: RunResult, comparison: Comparison, wrong: list[str]) ->
 
 
 def report(result: RunResult) -> str:
-    """The verdict on every candidate with its details, for a terminal."""
     lines = []
     for comparison in result.comparisons:
         words = verdict_sentence(result, comparison.candidate)
