@@ -164,28 +164,13 @@ def _config(options: Namespace) -> Answer:
 def config_from_model(
     path: Path, name: str | None, cell: str | None, initial_state: str | None = None
 ) -> tuple[Config, Entry]:
-    """Make a config that runs a recurrent network in a model file.
+    """A config that runs a recurrent network in a model file, with the entry of the file that it runs.
 
-    Parameters
-    ----------
-    path : Path
-        The model file. The config contains its absolute path, so that it can be saved anywhere.
-    name : str, optional
-        The entry of the file, which may be None if there is only one.
-    cell : str, optional
-        The cell, if the file does not name it.
-    initial_state : str, optional
-        "zeros", "normal" or the path of an .npz file; None takes the state from the model file.
+    `name` is that of the entry, which may be None if there is only one; `cell` is needed if the file does not name it.
+    `initial_state` is "zeros", "normal" or the path of an .npz file; None takes the state from the model file. The
+    config contains the absolute path of the file, so that it can be saved anywhere.
 
-    Returns
-    -------
-    tuple[Config, Entry]
-        The config, and the entry of the model file that it runs.
-
-    Raises
-    ------
-    InputError
-        If no entry has that name, it cannot be run, or the cell or the initial state must be given.
+    Raises an InputError if no entry has that name, it cannot be run, or the cell or the initial state must be given.
     """
     from rnnviz.io.model_formats.load import choose, config_of, nothing_recognized, open_state
 

@@ -36,19 +36,11 @@ _SEQUENCE = SequenceSource(source="normal", batch_size=2, timesteps=3)
 
 @dataclass(frozen=True)
 class RoundtripCheck:
-    """The result of a passed check.
+    """The result of a passed check: how many weights and biases were compared.
 
-    Attributes
-    ----------
-    numbers : int
-        How many weights and biases were compared.
-    library : str
-        The version of the framework that ran the file in addition to NumPy, such as "onnxruntime 1.19"; else "".
-    reason : str
-        Why the framework of the format did not run the file, a clause without a full stop; "" if it did, or if the
-        format has none.
-    assumptions : tuple of str
-        The assumptions of the model file that the weights come from.
+    `library` is the version of the framework that ran the file in addition to NumPy, such as "onnxruntime 1.19", else
+    "". `reason` says why the framework of the format did not run it, a clause without a full stop; "" if it did, or if
+    the format has none. `assumptions` are those of the model file that the weights come from.
     """
 
     numbers: int
@@ -80,42 +72,21 @@ class Form(Protocol):
     @property
     def library(self) -> str | None:
         """The engine that can run files of this format, if there is one."""
-        ...
 
     def write(self, network: Network, parameters: Parameters, path: Path) -> None:
         """Write the weights; may raise an InputError or an OSError."""
-        ...
 
     def read(self, network: Network, path: Path) -> Parameters:
         """Read the weights back; raises an InputError if the file contains something else."""
-        ...
 
 
 def write_verified(load: Callable[[], Inputs], form: Form, temporary: Path, shown: Path) -> RoundtripCheck:
-    """Write parameters to a file, read them back and run them; to be called in a subprocess.
+    """Write parameters to `temporary`, read them back and run them; to be called in a subprocess.
 
-    Parameters
-    ----------
-    load : callable
-        Loads the inputs of a run. All inputs are loaded, because the sequence may decide the network's size.
-    form : Form
-        The format of the file.
-    temporary : Path
-        The file to write.
-    shown : Path
-        The final path, which error messages name.
+    `load` loads all inputs of a run: the sequence may decide the network's size. Messages name the path `shown`.
 
-    Returns
-    -------
-    RoundtripCheck
-        The result of the round trip.
-
-    Raises
-    ------
-    InputError
-        If the inputs cannot be loaded, or the file cannot be written.
-    EngineError
-        If the file does not pass the check. It must not be kept then.
+    Raises an InputError if the inputs cannot be loaded or the file cannot be written, and an EngineError if it does not
+    pass the check. It must not be kept then.
     """
     with stage(0.0, _LOADED):
         inputs = load()
@@ -139,30 +110,10 @@ def write_verified(load: Callable[[], Inputs], form: Form, temporary: Path, show
 def check_roundtrip(
     network: Network, parameters: Parameters, path: Path, read_back: Parameters, library: str | None
 ) -> RoundtripCheck:
-    """Compare a written file with the parameters that it must contain.
+    """Compare a written file, and the parameters read back from it, with the parameters that it must contain.
 
-    Parameters
-    ----------
-    network : Network
-        The network in the file.
-    parameters : Parameters
-        The parameters that were written.
-    path : Path
-        The file, which the framework runs.
-    read_back : Parameters
-        The parameters as rnnviz reads them from the file.
-    library : str or None
-        The engine that can run files of this format; None if there is none.
-
-    Returns
-    -------
-    RoundtripCheck
-        How many weights were compared, and which framework ran the file.
-
-    Raises
-    ------
-    EngineError
-        If a weight differs, or an engine refuses the file or computes another result.
+    `library` is the engine that can run files of this format; None if there is none. Raises an EngineError if a weight
+    differs, or an engine refuses the file or computes another result.
     """
     _check_numbers(parameters, read_back)
     config = Config(network, _SEQUENCE, initial_state=InitialStateSource(source="normal"))

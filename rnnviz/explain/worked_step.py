@@ -64,8 +64,8 @@ class AffinePart:
 class WorkedLine:
     """One equation of a unit, with the value that it gives.
 
-    `numbers` has the number of each symbol, None of a sign and of whatever has more than one number. `parts` are those
-    of the argument of an activation, whose sum is `argument`, or the product with a matrix; else none.
+    `numbers` has the number of each symbol, None of a sign and of whatever has more than one number. Of an
+    activation `parts` are those of the pre-activation `argument`; of a product with a matrix that product; else none.
     """
 
     equation: Equation

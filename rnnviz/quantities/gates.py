@@ -271,29 +271,9 @@ def gate_blocks(
         yield times, reader.samples(layer, direction, slice(0, samples), names, times, slice(0, size))
 
 
-Quantity: TypeAlias = Literal[
-    "value",
-    "error_ratio",
-    "difference",
-    "i",
-    "f",
-    "g",
-    "o",
-    "r",
-    "z",
-    "n",
-    "c",
-    "change",
-    "norm",
-    "pre_h",
-    "pre_i",
-    "pre_f",
-    "pre_g",
-    "pre_o",
-    "pre_r",
-    "pre_z",
-    "pre_n",
-]
+_Gate: TypeAlias = Literal["i", "f", "g", "o", "r", "z", "n"]
+_PreActivation: TypeAlias = Literal["pre_h", "pre_i", "pre_f", "pre_g", "pre_o", "pre_r", "pre_z", "pre_n"]
+Quantity: TypeAlias = Literal["value", "error_ratio", "difference", _Gate, "c", "change", "norm", _PreActivation]
 """h, results of a comparison, and all other quantities of the cells."""
 
 GATES, STATES, ARGUMENTS = "Gates", "States", "Before the activation"

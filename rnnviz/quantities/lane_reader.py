@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -213,13 +213,7 @@ class ChunkedCompute:
         self._source, self._cache, self._name = source, cache, name
 
     def read(self, layer: int | None, direction: int, times: slice, units: slice, wanted: Wanted) -> Tile:
-        """(units, times): some cells.
-
-        Raises
-        ------
-        UnwantedError
-            If they are not `wanted` any more before they are computed.
-        """
+        """(units, times): some cells. Raises a CancelledError if they are not `wanted` before they are computed."""
         lines = []
         across = range(times.start // _TIMES, -(-times.stop // _TIMES))
         for down in range(units.start // _UNITS, -(-units.stop // _UNITS)):
@@ -271,26 +265,7 @@ _ENDS = {
 """The pyramids of a comparison that hold the least and the largest numbers of a block; of values "low" and "high"."""
 
 
-class LaneSource(Protocol):
-    """Where a picture of the lanes comes from."""
-
-    def read(self, lane: Lane, times: Bins, units: Bins, wanted: Wanted = always) -> Tile:
-        """The extreme value of each pixel and whether any mark lies on it.
-
-        Raises
-        ------
-        UnwantedError
-            If it takes long, and is not `wanted` any more before it is done.
-        """
-
-    def effort(self, lane: Lane) -> float:
-        """How much more work one number of a lane is than one that only has to be read."""
-
-    def recorded(self, lane: Lane) -> range:
-        """The time steps of a lane that have numbers: of a recording perhaps not all."""
-
-
-class MultiscaleReader(LaneSource):
+class MultiscaleReader:
     """The lanes of one sample of one engine's trace, which any thread may read.
 
     The marks are the values at which `candidate` mismatches the reference (none, if `candidate` is None).
@@ -330,12 +305,18 @@ class MultiscaleReader(LaneSource):
         return self._source.shape(lane.layer)
 
     def effort(self, lane: Lane) -> float:
+        """As `CellReader.effort`."""
         return self._source.effort(lane.layer)
 
     def recorded(self, lane: Lane) -> range:
+        """As `CellReader.recorded`."""
         return self._source.recorded(lane.layer, lane.direction)
 
     def read(self, lane: Lane, times: Bins, units: Bins, wanted: Wanted = always) -> Tile:
+        """The extreme value of each pixel and whether any mark lies on it; with `orders`, `units` counts rows.
+
+        Raises a CancelledError if it takes long, and is not `wanted` any more before it is done.
+        """
         k, m = times.block, units.block
         if k == m == 1:
             origin = times.first, units.first

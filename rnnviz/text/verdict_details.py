@@ -24,21 +24,10 @@ def first_line_in_source(result: RunResult, audit: Audit) -> int | None:
 
 
 def line_number(source: str, name: str, states: tuple[str, ...]) -> int | None:
-    """The line number where a step computes a value that it returns; None where it cannot be found.
+    """The line number, from 1, where a step computes a value that it returns; None where it cannot be found.
 
-    Parameters
-    ----------
-    source : str
-        Text of a custom step. It is parsed, not run.
-    name : str
-        Name of a state or of a returned line, or "step" for the definition of the function.
-    states : tuple of str
-        Names of the states, in the order in which they are returned.
-
-    Returns
-    -------
-    int or None
-        From 1: the last assignment of the returned variable, or else the returned expression.
+    That is the last assignment of the returned variable, or else the returned expression. `source` is parsed, not run;
+    `name` is a state, a returned line, or "step" for the definition of the function. `states` are in their order.
     """
     try:
         tree = ast.parse(source)

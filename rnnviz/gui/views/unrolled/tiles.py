@@ -17,7 +17,7 @@ from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.unrolled.colormap import MISSING, STEPS, ColorScale, PixelArray, color_table, hatch, on, pixel
 from rnnviz.gui.views.unrolled.geometry import Scale
 from rnnviz.quantities.gates import Quantity
-from rnnviz.quantities.lane_reader import LaneSource, Wanted, always
+from rnnviz.quantities.lane_reader import MultiscaleReader, Wanted, always
 from rnnviz.quantities.level_of_detail import BoolArray
 from rnnviz.quantities.units import OrderKey
 
@@ -182,7 +182,7 @@ class Tile:
 class Tiles:
     """Renders the tiles of one source. Thread-safe. `seen` collects the special colors of painted tiles."""
 
-    source: LaneSource
+    source: MultiscaleReader
     paint: Paint
     style: TileStyle
     seen: set[int] = field(default_factory=set)
