@@ -128,6 +128,9 @@ def test_a_sum_that_follows_from_an_infinity_is_as_sure_as_its_finite_terms() ->
 @pytest.mark.parametrize("name", ["sigmoid", "tanh"])
 def test_an_unsure_argument_may_have_moved_an_activation_through_its_whole_range_and_no_further(name: str) -> None:
     ends = 0.5 if name == "sigmoid" else 1.0
+    # The slope is taken for bounds below 2^-10.
+    limit = OPERATIONS[name](BoundedArray(np.zeros(2), np.array([2.0**-10, 20.0]), EPS))
+    assert limit.bound[0] - EPS == pytest.approx(ends * tangent(ends * 2.0**-7) / 8, rel=1e-9, abs=0.0)
     for bound, expected in ((20.0, ends / 8), (1e30, ends / 8), (inf, inf)):
         beside = BoundedArray(np.zeros(2), np.array([bound, 2.0**-12]), EPS)
         assert OPERATIONS[name](beside).bound.tolist() == [expected + EPS, ends**2 * 2.0**-12 + EPS]
@@ -156,6 +159,13 @@ def test_a_value_at_the_end_of_the_range_is_unknown() -> None:
         found = ACTIVATIONS[name](BoundedArray(values, np.zeros(3), EPS)).bound
         assert np.isposinf(found).tolist() == [True, False, True]
         assert np.isfinite(ACTIVATIONS[name](BoundedArray(values, np.zeros(3), 2.0**-52)).bound).all()
+
+
+def test_an_activation_that_turns_within_the_bounds_goes_as_far_as_its_turn() -> None:
+    """At both ends swish and gelu are near 0, and between them their least value is."""
+    for name, p, least in (("swish", -5.0, -0.27846454), ("gelu", -3.0, -0.16997121)):
+        (result,) = pairs(ACTIVATIONS[name](one(p, -p / 8)))
+        assert 8 * result[1] == pytest.approx(result[0] - least, abs=1e-5)
 
 
 def test_relu_passes_values_that_may_be_positive_and_every_nan() -> None:

@@ -153,6 +153,16 @@ def products_of_parts(u: Values, v: Values, state: Values, p: Values) -> Step:
     return Step(i=i, g=g, h=i * g)
 
 
+def sigmoid_of_a_difference(u: Values, v: Values, state: Values, p: Values) -> Step:
+    return Step(h=sigmoid(u.i - v.i - p.y * state.h))
+
+
+def test_halves_are_taken_in_the_rows_of_differences() -> None:
+    cell = CellSpec("x", "", sigmoid_of_a_difference, LSTM.gates[:1], parameters=(ParameterSpec("y"),))
+    assert schedule(cell).halved == {("u", "i"), ("v", "i")}
+    assert [call.function for call in schedule(cell).calls].count("multiply") == 1
+
+
 def test_biases_of_several_gates_are_added_at_once() -> None:
     cell = CellSpec("x", "", products_of_parts, LSTM.gates[:1] + LSTM.gates[2:3])
     assert program_source(cell).text == PRODUCTS_LOOP

@@ -24,7 +24,7 @@ from typing import Any, TypeAlias
 
 from rnnviz.cells.activations import Activation
 from rnnviz.cells.base import CellSpec
-from rnnviz.cells.interpreters.graph import LEAVES, Graph, Node, ordered, trace
+from rnnviz.cells.interpreters.graph import ARITHMETIC, LEAVES, Graph, Node, ordered, trace
 
 
 @dataclass(frozen=True)
@@ -243,7 +243,7 @@ class _Lowering:
         if node.op == "times":
             # Of two parameters both would be scaled.
             return [arg.op for arg in node.args].count("parameter") == 1
-        if node.op in ("plus", "minus") or (node.activation is not None and node.activation.name == "clip"):
+        if node.op in ARITHMETIC or (node.activation is not None and node.activation.name == "clip"):
             return all(self._takes_scale(arg) for arg in node.args)
         return node.op in ("u", "v", "recurrent", "number")
 
@@ -380,12 +380,9 @@ class _Allocation:
                 for arg in operation.args:
                     self._last[arg] = k
         # A state that is the same value as another one, or that is not computed, is copied at the end.
-        self._direct: dict[Operation, str] = {}
+        self._direct: dict[Operand, str] = {}
         for symbol, value in self._states.items():
-            if isinstance(value, Operation) and value not in self._direct:
-                self._direct[value] = symbol
-            else:
-                self._last[value] = len(packs)
+            self._direct.setdefault(value, symbol)
         self.temporaries: list[str] = []
         self.buffers = 0
 
