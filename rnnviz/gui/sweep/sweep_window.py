@@ -41,8 +41,7 @@ class SweepWindow(QWidget):
         self.stop_action.triggered.connect(self.stop_requested)
         self.save_action.triggered.connect(self.save_requested)
         self.model = SweepModel()
-        self.table = NumberTable(self.model)
-        self.table.setAccessibleName("Rows of the sweep; Enter opens the run of a row")
+        self.table = NumberTable(self.model, "Rows of the sweep; Enter opens the run of a row")
         self.table.setSortingEnabled(True)
         self.table.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.table.horizontalHeader().setSortIndicatorClearable(True)
@@ -122,7 +121,6 @@ class SweepWindow(QWidget):
         icons = Icons(theme)
         for action in (self.run_action, self.stop_action, self.save_action):
             action.setIcon(icons[action.objectName()])
-        self.model.apply_theme(theme)
         self.table.apply_theme(theme)
         self.heat.apply_theme(theme)
 

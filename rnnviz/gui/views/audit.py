@@ -2,16 +2,14 @@
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import QModelIndex, Qt, Signal
-from PySide6.QtWidgets import QApplication, QGridLayout, QHBoxLayout, QLabel, QPushButton, QStackedLayout, QWidget
+from PySide6.QtCore import QModelIndex, Qt
+from PySide6.QtWidgets import QApplication, QGridLayout, QLabel, QPushButton, QWidget
 
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core import number_format
-from rnnviz.core.trace_index import Location
 from rnnviz.core.words import wrapped
-from rnnviz.gui.theme.palettes import Theme
-from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.labels import ElidedLabel
+from rnnviz.gui.views.base import ResultView, across, pages
+from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.table import NumberTable
 from rnnviz.gui.views.table_model import PLAIN, Column, Look, TableModel
 from rnnviz.text.tables import AUDIT_WORDS, AuditRow, ToleranceRow, audit_rows, tolerance_remark, tolerance_rows
@@ -21,7 +19,6 @@ from rnnviz.verify.verdict import AuditVerdict
 _INTRO = (
     f"Each time step is recomputed in float64 from the engine's previous state. Limit: {ALLOWED:g} rounding bounds."
 )
-_UNAUDITED = "The step audit did not run, so it is unknown which engine is wrong."
 
 _LOOKS = {
     AuditVerdict.RIGHT: Look("right", icon="check"),
@@ -69,27 +66,18 @@ class AuditTable(ResultView):
 
     title = "Audit"
 
-    title_changed = Signal(str)
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._result: RunResult | None = None
         self._candidate: str | None = None
-        self._empty = QLabel("A run (F5) checks every time step of every engine.")
-        self._intro = ElidedLabel(_INTRO)
-        self._unaudited = QLabel(_UNAUDITED)
-        for label in (self._empty, self._unaudited):
-            label.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            label.setWordWrap(True)
+        empty, intro = hint("A run (F5) checks every time step of every engine."), ElidedLabel(_INTRO)
+        unaudited = hint("The step audit did not run, so it is unknown which engine is wrong.")
         self.model = TableModel(_AUDITS)
-        self.table = NumberTable(self.model)
-        self.table.setAccessibleName("Audit of each engine; a row leads to its first wrong or its worst step")
+        self.table = NumberTable(self.model, "Audit of each engine; a row leads to its first wrong or its worst step")
         self.table.clicked.connect(self._go)
         self.table.activated.connect(self._go)
         self.tolerances_model = TableModel(_TOLERANCES, tip=lambda row: row.pair)
-        self.tolerances = NumberTable(self.tolerances_model)
-        self.tolerances.setAccessibleName("Tolerances")
-        self._heading = ElidedLabel("Tolerances", bold=True)
+        self.tolerances = NumberTable(self.tolerances_model, "Tolerances")
         self.copy_button = QPushButton("Copy")
         self.copy_button.setAccessibleName("Copy the smallest tolerances that pass")
         self.copy_button.clicked.connect(self._copy_pair)
@@ -99,29 +87,23 @@ class AuditTable(ResultView):
             label.setWordWrap(True)
             label.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._reasons.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        over = QHBoxLayout()
-        over.addWidget(self._heading, 1)
-        over.addWidget(self.copy_button)
         left = QWidget()
-        self._left = QStackedLayout(left)
-        self._left.addWidget(self._unaudited)
-        self._left.addWidget(self.table)
-        full = QWidget()
-        layout = QGridLayout(full)
+        self._left = pages(left, unaudited, self.table)
+        layout = QGridLayout()
         layout.setContentsMargins(8, 6, 8, 6)
         layout.setHorizontalSpacing(12)
         layout.setVerticalSpacing(4)
-        layout.addWidget(self._intro, 0, 0)
-        layout.addLayout(over, 0, 1)
+        layout.addWidget(intro, 0, 0)
+        layout.addLayout(across((ElidedLabel("Tolerances", bold=True), 1), self.copy_button), 0, 1)
         layout.addWidget(left, 1, 0, 2, 1)
         layout.addWidget(self.tolerances, 1, 1)
         layout.addWidget(self._remark, 2, 1)
         layout.addWidget(self._reasons, 3, 0, 1, 2)
         layout.setColumnStretch(0, 1)
         layout.setRowStretch(2, 1)
-        self._pages = QStackedLayout(self)
-        self._pages.addWidget(self._empty)
-        self._pages.addWidget(full)
+        self._pages = pages(self, empty, layout)
+        self.muted = empty, intro, unaudited, self._remark
+        self.themed = self.table, self.tolerances
         self._refresh()
 
     @property
@@ -165,18 +147,6 @@ class AuditTable(ResultView):
         self._refresh()
         if self.tab_text != before:
             self.title_changed.emit(self.tab_text)
-
-    def show_location(self, location: Location) -> None:
-        """The audit does not depend on the selection."""
-
-    def apply_theme(self, theme: Theme) -> None:
-        palette = theme.palette()
-        palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
-        for label in (self._empty, self._intro, self._unaudited, self._remark):
-            label.setPalette(palette)
-        self.model.apply_theme(theme)
-        for table in (self.table, self.tolerances):
-            table.apply_theme(theme)
 
     def _refresh(self) -> None:
         result, candidate = self._result, self._candidate

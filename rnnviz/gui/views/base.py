@@ -1,15 +1,27 @@
-"""Base class of the views."""
+"""Base class of the views, and their layouts."""
 
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Iterable, Sequence
+from typing import Protocol, Self, TypeAlias, TypeVar
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QBoxLayout, QComboBox, QHBoxLayout, QLayout, QStackedLayout, QVBoxLayout, QWidget
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.views.labels import muted_palette
 from rnnviz.quantities.steps import Region
 from rnnviz.verify.result import RunResult
+
+Part: TypeAlias = QWidget | QLayout | tuple[QWidget | QLayout, int] | int | None
+"""A part of a layout, in a tuple with its stretch factor; a gap in pixels; or None, a stretch."""
+_Box = TypeVar("_Box", bound=QBoxLayout)
+
+
+class Themed(Protocol):
+    """A part of a view that has colors."""
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Use the colors of a theme."""
 
 
 class ResultView(QWidget):
@@ -27,16 +39,24 @@ class ResultView(QWidget):
     highlight_requested = Signal(object)
     """A tuple of `Region`: the regions that the pointer highlights, empty to clear them."""
 
+    title_changed = Signal(str)
+    """The text of the view's tab, where it shows a part of the result."""
+
     title = ""
     """Title of the view: text of its tab, accessible name, and file name of its picture."""
+
+    muted: tuple[QWidget, ...] = ()
+    """Widgets whose text has the muted color."""
+
+    themed: tuple[Themed, ...] = ()
+    """Parts that have the theme's colors."""
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         """Show a finished run, with `candidate` compared with the reference; None clears the view."""
         raise NotImplementedError
 
     def show_location(self, location: Location) -> None:
-        """Show a location, always inside the result. May take a few milliseconds at most."""
-        raise NotImplementedError
+        """Show a location, always inside the result, if the view depends on it. May take a few milliseconds at most."""
 
     def show_highlight(self, highlighted: Sequence[Region]) -> None:
         """Highlight the regions that the view shows, if any."""
@@ -66,4 +86,57 @@ class ResultView(QWidget):
 
     def apply_theme(self, theme: Theme) -> None:
         """Use the colors of a theme."""
-        raise NotImplementedError
+        palette = muted_palette(theme)
+        for widget in self.muted:
+            widget.setPalette(palette)
+        for part in self.themed:
+            part.apply_theme(theme)
+
+
+def across(*parts: Part, margins: tuple[int, int, int, int] = (0, 0, 0, 0), spacing: int = -1) -> QHBoxLayout:
+    """A layout of parts from left to right."""
+    return _filled(QHBoxLayout(), parts, margins, spacing)
+
+
+def down(*parts: Part, margins: tuple[int, int, int, int] = (0, 0, 0, 0), spacing: int = -1) -> QVBoxLayout:
+    """A layout of parts from top to bottom."""
+    return _filled(QVBoxLayout(), parts, margins, spacing)
+
+
+def pages(owner: QWidget | None, *parts: QWidget | QLayout) -> QStackedLayout:
+    """Pages of `owner`, if any, of which one is shown."""
+    stack = QStackedLayout() if owner is None else QStackedLayout(owner)
+    for part in parts:
+        page = QWidget() if isinstance(part, QLayout) else part
+        if isinstance(part, QLayout):
+            page.setLayout(part)
+        stack.addWidget(page)
+    return stack
+
+
+def choice(name: str, entries: Iterable[tuple[str, str, str]]) -> QComboBox:
+    """A combo box of (text, data, tooltip)."""
+    box = QComboBox()
+    box.setAccessibleName(name)
+    for text, data, why in entries:
+        box.addItem(text, data)
+        box.setItemData(box.count() - 1, why, Qt.ItemDataRole.ToolTipRole)
+    return box
+
+
+def _filled(box: _Box, parts: Sequence[Part], margins: tuple[int, int, int, int], spacing: int) -> _Box:
+    box.setContentsMargins(*margins)
+    if spacing >= 0:
+        box.setSpacing(spacing)
+    for part in parts:
+        if part is None:
+            box.addStretch()
+        elif isinstance(part, int):
+            box.addSpacing(part)
+        else:
+            content, stretch = part if isinstance(part, tuple) else (part, 0)
+            if isinstance(content, QLayout):
+                box.addLayout(content, stretch)
+            else:
+                box.addWidget(content, stretch)
+    return box

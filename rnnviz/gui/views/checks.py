@@ -1,14 +1,11 @@
 """View of the consistency checks, and of times and versions of the engines."""
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QLabel, QStackedLayout, QWidget
+from PySide6.QtWidgets import QGridLayout
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
-from rnnviz.core.trace_index import Location
-from rnnviz.gui.theme.palettes import Theme
-from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.labels import ElidedLabel
+from rnnviz.gui.views.base import ResultView, pages
+from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.table import NumberTable
 from rnnviz.gui.views.table_model import Column, Look, TableModel
 from rnnviz.verify.result import RunResult
@@ -35,31 +32,25 @@ class ChecksTable(ResultView):
 
     title = "Checks"
 
-    title_changed = Signal(str)
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._result: RunResult | None = None
-        self._empty = QLabel("A run (F5) checks that output, final state and hidden states are consistent.")
-        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._empty.setWordWrap(True)
-        self._intro = ElidedLabel(_INTRO)
+        empty = hint("A run (F5) checks that output, final state and hidden states are consistent.")
+        intro = ElidedLabel(_INTRO)
         self.model, self.engines_model = TableModel(_CHECKS), TableModel(_ENGINES)
-        self.table, self.engines = NumberTable(self.model), NumberTable(self.engines_model)
-        self.table.setAccessibleName("Checks")
-        self.engines.setAccessibleName("Times and versions")
-        full = QWidget()
-        layout = QGridLayout(full)
+        self.table = NumberTable(self.model, "Checks")
+        self.engines = NumberTable(self.engines_model, "Times and versions")
+        layout = QGridLayout()
         layout.setContentsMargins(8, 6, 8, 6)
         layout.setVerticalSpacing(4)
-        layout.addWidget(self._intro, 0, 0, 1, 2)
+        layout.addWidget(intro, 0, 0, 1, 2)
         layout.addWidget(self.table, 1, 0)
         layout.addWidget(self.engines, 1, 1)
         layout.setColumnStretch(0, 1)
         layout.setRowStretch(1, 1)
-        self._pages = QStackedLayout(self)
-        self._pages.addWidget(self._empty)
-        self._pages.addWidget(full)
+        self._pages = pages(self, empty, layout)
+        self.muted = empty, intro
+        self.themed = self.table, self.engines
         self._refresh()
 
     def badge(self) -> str:
@@ -90,18 +81,6 @@ class ChecksTable(ResultView):
         self._refresh()
         if self.tab_text != before:
             self.title_changed.emit(self.tab_text)
-
-    def show_location(self, location: Location) -> None:
-        """The checks do not depend on the selection."""
-
-    def apply_theme(self, theme: Theme) -> None:
-        palette = theme.palette()
-        palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
-        for label in (self._empty, self._intro):
-            label.setPalette(palette)
-        self.model.apply_theme(theme)
-        for table in (self.table, self.engines):
-            table.apply_theme(theme)
 
     def _refresh(self) -> None:
         result = self._result

@@ -6,14 +6,13 @@ from math import ceil, log10
 
 from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QBrush, QColor, QFont, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from rnnviz.core import number_format
-from rnnviz.core.trace_index import Location
 from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.labels import ElidedLabel
+from rnnviz.gui.views.base import ResultView, across, choice, down, pages
+from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.quantities.plot_series import Bars, HistogramBar, error_ratio_bars, ulp_bars
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
@@ -285,36 +284,22 @@ class ErrorHistogram(ResultView):
 
     title = "Error histogram"
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._comparison: Comparison | None = None
         self._bars: Bars | None = None
-        self._empty = QLabel("A run (F5) shows the distribution of the differences.")
-        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        empty = hint("A run (F5) shows the distribution of the differences.")
         self._description = ElidedLabel(bold=True)
-        self._choice = QComboBox()
-        self._choice.setAccessibleName("Quantity")
-        for quantity in _QUANTITIES:
-            self._choice.addItem(quantity.title, quantity.name)
-            self._choice.setItemData(self._choice.count() - 1, quantity.why, Qt.ItemDataRole.ToolTipRole)
+        self._choice = choice("Quantity", ((quantity.title, quantity.name, quantity.why) for quantity in _QUANTITIES))
         self._choice.currentIndexChanged.connect(self._count)
         self.chart = BarChart()
         self.chart.setAccessibleName("Histogram of differences; arrow keys choose a bar, Enter selects its first value")
         self.chart.chosen.connect(self._tell)
         self.chart.activated.connect(self._go)
-        bar = QHBoxLayout()
-        bar.setContentsMargins(6, 0, 4, 0)
-        bar.addWidget(self._description, 1)
-        bar.addWidget(self._choice)
-        full = QWidget()
-        layout = QVBoxLayout(full)
-        layout.setContentsMargins(4, 4, 4, 2)
-        layout.setSpacing(2)
-        layout.addLayout(bar)
-        layout.addWidget(self.chart, 1)
-        self._pages = QStackedLayout(self)
-        self._pages.addWidget(self._empty)
-        self._pages.addWidget(full)
+        bar = across((self._description, 1), self._choice, margins=(6, 0, 4, 0))
+        self._pages = pages(self, empty, down(bar, (self.chart, 1), margins=(4, 4, 4, 2), spacing=2))
+        self.muted = (empty,)
+        self.themed = (self.chart,)
 
     @property
     def description(self) -> str:
@@ -348,15 +333,6 @@ class ErrorHistogram(ResultView):
         self._comparison = None if result is None or candidate is None else result.comparison(candidate)
         self._pages.setCurrentIndex(0 if self._comparison is None else 1)
         self._count()
-
-    def show_location(self, location: Location) -> None:
-        """The histogram does not depend on the selection."""
-
-    def apply_theme(self, theme: Theme) -> None:
-        palette = theme.palette()
-        palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
-        self._empty.setPalette(palette)
-        self.chart.apply_theme(theme)
 
     def _count(self) -> None:
         quantity = _QUANTITIES[self._choice.currentIndex()]

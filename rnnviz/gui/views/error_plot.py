@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPen
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel
 
 from rnnviz.core.indexing import lane_text
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.labels import ElidedLabel, LegendKey
+from rnnviz.gui.views.base import ResultView, across, choice, down, pages
+from rnnviz.gui.views.labels import ElidedLabel, LegendKey, hint
 from rnnviz.gui.views.table import blend
 from rnnviz.gui.views.time_plot import Curve, LogTimePlot, TimePlot, cosmetic_pen
 from rnnviz.quantities.error_series import QUANTITIES, ErrorQuantity, ErrorSeries, error_series
@@ -108,8 +108,8 @@ class ErrorPlot(ResultView):
 
     title = "Error over time"
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._result: RunResult | None = None
         self._comparison: Comparison | None = None
         self._series: ErrorSeries | None = None
@@ -124,11 +124,7 @@ class ErrorPlot(ResultView):
         self._keys: list[LegendKey] = []
         self._legend = QHBoxLayout()
         self._legend.setSpacing(2)
-        self._choice = QComboBox()
-        self._choice.setAccessibleName("ErrorQuantity")
-        for quantity in QUANTITIES:
-            self._choice.addItem(quantity.title, quantity.name)
-            self._choice.setItemData(self._choice.count() - 1, quantity.why, Qt.ItemDataRole.ToolTipRole)
+        self._choice = choice("Error quantity", ((each.title, each.name, each.why) for each in QUANTITIES))
         self._choice.currentIndexChanged.connect(self._measure)
         self.plot = LogTimePlot()
         self.plot.setAccessibleName(self.title)
@@ -136,31 +132,14 @@ class ErrorPlot(ResultView):
         self.plot.explanation_requested.connect(self._on_explanation)
         self.plot.seen_changed.connect(self._draw)
         self.curves = LaneCurves(self.plot)
-        self._empty = QLabel("A run (F5) shows the difference between the engines at each time step.")
-        self._unaudited = QLabel("The step audit did not run.")
-        for label in (self._empty, self._unaudited):
-            label.setAlignment(Qt.AlignmentFlag.AlignCenter)
-
-        top = QHBoxLayout()
-        top.setContentsMargins(6, 0, 4, 0)
-        top.setSpacing(12)
-        top.addWidget(self._heading, 1)
-        top.addWidget(self._others)
-        top.addLayout(self._legend)
-        top.addWidget(self._selection_label)
-        top.addWidget(self._choice)
-        full = QWidget()
-        layout = QVBoxLayout(full)
-        layout.setContentsMargins(4, 4, 4, 2)
-        layout.setSpacing(2)
-        layout.addLayout(top)
-        self._stack = QStackedLayout()
-        self._stack.addWidget(self.plot)
-        self._stack.addWidget(self._unaudited)
-        layout.addLayout(self._stack, 1)
-        self._pages = QStackedLayout(self)
-        self._pages.addWidget(self._empty)
-        self._pages.addWidget(full)
+        empty = hint("A run (F5) shows the difference between the engines at each time step.")
+        unaudited = hint("The step audit did not run.")
+        shown = self._others, self._legend, self._selection_label, self._choice
+        top = across((self._heading, 1), *shown, margins=(6, 0, 4, 0), spacing=12)
+        self._stack = pages(None, self.plot, unaudited)
+        self._pages = pages(self, empty, down(top, (self._stack, 1), margins=(4, 4, 4, 2), spacing=2))
+        self.muted = empty, unaudited, self._others, self._selection_label
+        self.themed = self.plot, self.curves
         self.plot.apply_theme(LIGHT)
         self.show_result(None, None)
 
@@ -251,12 +230,7 @@ class ErrorPlot(ResultView):
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
-        palette = theme.palette()
-        palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
-        for label in (self._empty, self._unaudited, self._others, self._selection_label):
-            label.setPalette(palette)
-        self.plot.apply_theme(theme)
-        self.curves.apply_theme(theme)
+        super().apply_theme(theme)
         for key, pen in zip(self._keys, self._pens, strict=True):
             key.show_line(pen, theme)
 

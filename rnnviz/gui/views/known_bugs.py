@@ -7,24 +7,20 @@ import numpy as np
 from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import (
-    QHBoxLayout,
     QLabel,
     QPushButton,
     QSizePolicy,
-    QStackedLayout,
     QStyledItemDelegate,
     QStyleOptionViewItem,
-    QVBoxLayout,
     QWidget,
 )
 
 from rnnviz.core import number_format
-from rnnviz.core.trace_index import Location
 from rnnviz.core.words import plural, wrapped
 from rnnviz.engines.registry import KnownBug, known_bugs_of
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.labels import LinkedText
+from rnnviz.gui.views.base import ResultView, across, down, pages
+from rnnviz.gui.views.labels import LinkedText, hint
 from rnnviz.gui.views.table import AnyIndex, NumberTable
 from rnnviz.gui.views.table_model import Column, Look, TableModel
 from rnnviz.quantities.error_series import LaneSpread, spread, spread_sentence
@@ -124,17 +120,14 @@ class KnownBugsView(ResultView):
     bug_requested = Signal(str)
     """Request for a run with the engine of a known bug."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._result: RunResult | None = None
         self._name: str | None = None
         self._refreshing = False
-        self._empty = QLabel("A run (F5) shows which known bugs this run detects, and how their errors spread.")
-        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._empty.setWordWrap(True)
+        empty = hint("A run (F5) shows which known bugs this run detects, and how their errors spread.")
         self.model = TableModel(_BUGS)
-        self.table = NumberTable(self.model)
-        self.table.setAccessibleName("Known bugs; Enter computes the selected one")
+        self.table = NumberTable(self.model, "Known bugs; Enter computes the selected one")
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
         self.table.activated.connect(self._ask)
         self._phrase, self._origin, self._detection = QLabel(), QLabel(), QLabel()
@@ -151,45 +144,20 @@ class KnownBugsView(ResultView):
         self._sentence = LinkedText()
         self._sentence.location_requested.connect(self.location_requested)
         self.spread_model = TableModel(_LANES)
-        self.lanes = NumberTable(self.spread_model)
+        self.lanes = NumberTable(self.spread_model, "Errors by lane; a row selects the first mismatch of its lane")
         self._strip = _SpreadStrip(self.spread_model, self.lanes)
         self.lanes.setItemDelegateForColumn(1, self._strip)
         self.lanes.pictures = frozenset({1})
-        self.lanes.setAccessibleName("Errors by lane; a row selects the first mismatch of its lane")
         self.lanes.clicked.connect(self._go)
         self.lanes.activated.connect(self._go)
-        full = QWidget()
-        layout = QHBoxLayout(full)
-        layout.setContentsMargins(8, 6, 8, 6)
-        layout.setSpacing(12)
-        layout.addWidget(self.table, 5)
-        layout.addLayout(self._make_detail(), 6)
-        self._pages = QStackedLayout(self)
-        self._pages.addWidget(self._empty)
-        self._pages.addWidget(full)
+        offer = down(self._detection, self.button, None, margins=(0, 4, 0, 0))
+        self._detail = pages(None, offer, down(self._sentence, (self.lanes, 1), spacing=2))
+        detail = down(self._phrase, self._origin, (self._detail, 1), spacing=3)
+        full = across((self.table, 5), (detail, 6), margins=(8, 6, 8, 6), spacing=12)
+        self._pages = pages(self, empty, full)
+        self.muted = empty, self._origin
+        self.themed = self.table, self.lanes, self._strip, self._sentence
         self._refresh()
-
-    def _make_detail(self) -> QVBoxLayout:
-        offer, shown = QWidget(), QWidget()
-        offering = QVBoxLayout(offer)
-        offering.setContentsMargins(0, 4, 0, 0)
-        offering.addWidget(self._detection)
-        offering.addWidget(self.button)
-        offering.addStretch(1)
-        showing = QVBoxLayout(shown)
-        showing.setContentsMargins(0, 0, 0, 0)
-        showing.setSpacing(2)
-        showing.addWidget(self._sentence)
-        showing.addWidget(self.lanes, 1)
-        self._detail = QStackedLayout()
-        self._detail.addWidget(offer)
-        self._detail.addWidget(shown)
-        detail = QVBoxLayout()
-        detail.setSpacing(3)
-        detail.addWidget(self._phrase)
-        detail.addWidget(self._origin)
-        detail.addLayout(self._detail, 1)
-        return detail
 
     @property
     def entries(self) -> list[KnownBug]:
@@ -220,20 +188,6 @@ class KnownBugsView(ResultView):
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         self._result = result
         self._refresh()
-
-    def show_location(self, location: Location) -> None:
-        """Known bugs do not depend on the selection."""
-
-    def apply_theme(self, theme: Theme) -> None:
-        palette = theme.palette()
-        palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
-        for label in (self._empty, self._origin):
-            label.setPalette(palette)
-        self.model.apply_theme(theme)
-        self._strip.apply_theme(theme)
-        self._sentence.apply_theme(theme)
-        for table in (self.table, self.lanes):
-            table.apply_theme(theme)
 
     def _refresh(self) -> None:
         result = self._result

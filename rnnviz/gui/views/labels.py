@@ -9,6 +9,7 @@ from PySide6.QtGui import (
     QMouseEvent,
     QPainter,
     QPaintEvent,
+    QPalette,
     QPen,
     QResizeEvent,
     QTextDocument,
@@ -18,6 +19,21 @@ from PySide6.QtWidgets import QAbstractButton, QLabel, QSizePolicy, QWidget
 from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.text.verdict_text import TextPart, plain
+
+
+def muted_palette(theme: Theme) -> QPalette:
+    """The theme's palette with muted texts."""
+    palette = theme.palette()
+    palette.setColor(QPalette.ColorRole.WindowText, theme.color("muted"))
+    return palette
+
+
+def hint(text: str = "") -> QLabel:
+    """A text in the middle of an empty view."""
+    label = QLabel(text)
+    label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    label.setWordWrap(True)
+    return label
 
 
 class ElidedLabel(QWidget):
@@ -178,9 +194,7 @@ class LinkedText(QWidget):
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
-        palette = theme.palette()
-        palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
-        self._beneath.setPalette(palette)
+        self._beneath.setPalette(muted_palette(theme))
         self._primary.setPalette(theme.palette())
         self._fit()
 

@@ -3,17 +3,16 @@
 from collections.abc import Callable
 
 import numpy as np
-from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker, Qt
+from PySide6.QtWidgets import QComboBox
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.core.words import wrapped
-from rnnviz.gui.theme.palettes import Theme
-from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.labels import ElidedLabel
+from rnnviz.gui.views.base import ResultView, across, down, pages
+from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.table import NumberTable
 from rnnviz.gui.views.table_model import Column, TableModel
 from rnnviz.text.verdict_details import arrays
@@ -26,24 +25,18 @@ class MismatchList(ResultView):
 
     title = "Mismatches"
 
-    title_changed = Signal(str)
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._result: RunResult | None = None
         self._candidate: str | None = None
         self._rows: MismatchRows | None = None
-        self._empty = QLabel()
-        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._empty.setWordWrap(True)
-        self._description = ElidedLabel("")
+        self._empty, self._description = hint(), ElidedLabel()
         self.layers = _filter("Only this layer", "Lists the mismatches of one layer or of all.")
         self.directions = _filter("Only this direction", "Lists the mismatches of one direction or of both.")
         self.layers.currentIndexChanged.connect(self._gather)
         self.directions.currentIndexChanged.connect(self._gather)
         self.model = TableModel()
-        self.table = NumberTable(self.model)
-        self.table.setAccessibleName("Mismatches")
+        self.table = NumberTable(self.model, "Mismatches")
         header = self.table.horizontalHeader()
         header.setSectionsClickable(True)
         header.setSortIndicatorShown(True)
@@ -53,19 +46,10 @@ class MismatchList(ResultView):
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
         self.table.activated.connect(self._on_activated)
         self._following = False
-        bar = QHBoxLayout()
-        bar.addWidget(self._description, 1)
-        bar.addWidget(self.layers)
-        bar.addWidget(self.directions)
-        full = QWidget()
-        layout = QVBoxLayout(full)
-        layout.setContentsMargins(8, 6, 8, 6)
-        layout.setSpacing(4)
-        layout.addLayout(bar)
-        layout.addWidget(self.table, 1)
-        self._pages = QStackedLayout(self)
-        self._pages.addWidget(self._empty)
-        self._pages.addWidget(full)
+        bar = across((self._description, 1), self.layers, self.directions)
+        self._pages = pages(self, self._empty, down(bar, (self.table, 1), margins=(8, 6, 8, 6), spacing=4))
+        self.muted = self._empty, self._description
+        self.themed = (self.table,)
         self._refresh()
 
     @property
@@ -110,13 +94,6 @@ class MismatchList(ResultView):
                 self.table.scrollTo(index)
         finally:
             self._following = False
-
-    def apply_theme(self, theme: Theme) -> None:
-        palette = theme.palette()
-        palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
-        for label in (self._empty, self._description):
-            label.setPalette(palette)
-        self.table.apply_theme(theme)
 
     def _gather(self) -> None:
         """Read the mismatches of the selected lanes."""

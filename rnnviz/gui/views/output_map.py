@@ -5,7 +5,7 @@ from typing import Literal
 
 from PySide6.QtCore import QEvent, QModelIndex, QPoint, QPointF, QRect, QRectF, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QCursor, QFocusEvent, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolTip, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QSizePolicy, QToolTip, QWidget
 
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.indexing import in_out, lane_text, last_timestep, out_index, out_text, state_text
@@ -14,7 +14,7 @@ from rnnviz.core.words import wrapped
 from rnnviz.gui.naming import named
 from rnnviz.gui.theme.elided_combo import ElidedComboBox
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.base import ResultView
+from rnnviz.gui.views.base import ResultView, across, down
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.output_map_list import ClickedList, LaneRow, OutputMapPainter, OutputMapRows
 from rnnviz.gui.views.table import blend
@@ -355,21 +355,11 @@ class OutputMap(ResultView):
         self.list.pointed.connect(self._on_pointed)
         self.rows.mark_changed.connect(lambda row: self.list.update(self.rows.index(row)))
 
-        top = QHBoxLayout()
         self._heading.setMinimumWidth(self._heading.natural_width() + 2)
-        top.addWidget(self._heading, 1)
-        top.addWidget(self._engine)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
-        layout.setSpacing(2)
-        layout.addLayout(top)
-        layout.addWidget(self._empty)
-        layout.addWidget(self.chart)
-        layout.addSpacing(2)
-        layout.addWidget(self._here)
-        layout.addSpacing(4)
-        layout.addWidget(self.list, 1)
-        layout.addStretch()
+        parts = across((self._heading, 1), self._engine), self._empty, self.chart, 2, self._here, 4, (self.list, 1)
+        self.setLayout(down(*parts, None, margins=(_MARGIN,) * 4, spacing=2))
+        self.muted = (self._empty,)
+        self.themed = self.chart, self.painter
         self._show_parts()
 
     @property
@@ -426,11 +416,7 @@ class OutputMap(ResultView):
         self.rows.show_highlight(highlighted)
 
     def apply_theme(self, theme: Theme) -> None:
-        palette = theme.palette()
-        palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
-        self._empty.setPalette(palette)
-        self.chart.apply_theme(theme)
-        self.painter.apply_theme(theme)
+        super().apply_theme(theme)
         self.painter.use_font(self.list.font())
         self.list.scheduleDelayedItemsLayout()
         self.list.setPalette(theme.palette())

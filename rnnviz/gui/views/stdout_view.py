@@ -2,12 +2,11 @@
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QFontDatabase
-from PySide6.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
 from rnnviz.core.engine_spec import display_name
-from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import Theme
-from rnnviz.gui.views.base import ResultView
+from rnnviz.gui.views.base import ResultView, down
 from rnnviz.verify.result import RunResult
 
 
@@ -26,9 +25,7 @@ class StdoutView(ResultView):
         self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self.text.setAccessibleName("Output of your custom steps")
         self.text.setPlaceholderText("No output yet. Text that a custom step prints is shown here.")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(8, 6, 8, 6)
-        layout.addWidget(self.text)
+        self.setLayout(down(self.text, margins=(8, 6, 8, 6)))
 
     def copy_text(self) -> str:
         return self.text.toPlainText()
@@ -38,9 +35,6 @@ class StdoutView(ResultView):
         parts = [f"{display_name(engine)} printed:\n{text.rstrip()}\n" for engine, text in printed.items()]
         self.text.setPlainText("\n".join(parts))
         self.presence_changed.emit(bool(parts))
-
-    def show_location(self, location: Location) -> None:
-        """The output does not depend on the selection."""
 
     def apply_theme(self, theme: Theme) -> None:
         self.text.setPalette(theme.palette())

@@ -164,9 +164,11 @@ class NumberTable(QTableView):
 
     stepped = Signal(int)
 
-    def __init__(self, model: QAbstractItemModel) -> None:
+    def __init__(self, model: QAbstractItemModel, name: str) -> None:
+        """`name` is for screen readers."""
         super().__init__()
         self.setModel(model)
+        self.setAccessibleName(name)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -210,6 +212,8 @@ class NumberTable(QTableView):
         palette.setColor(QPalette.ColorRole.WindowText, theme.color("accent"))
         self.setPalette(palette)
         self._painter.apply_theme(theme)
+        model: Any = self.model()
+        model.apply_theme(theme)
         self.viewport().update()
 
     def show_highlight(self, rows: Sequence[range]) -> None:

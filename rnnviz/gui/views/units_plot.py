@@ -5,7 +5,7 @@ from typing import Self, get_args
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QStackedLayout, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QToolButton, QWidget
 
 from rnnviz.cells import CellSpec
 from rnnviz.core import number_format
@@ -16,8 +16,8 @@ from rnnviz.core.words import wrapped
 from rnnviz.explain.provenance import quantity_place
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.labels import ElidedLabel, LegendKey
+from rnnviz.gui.views.base import ResultView, across, down, pages
+from rnnviz.gui.views.labels import ElidedLabel, LegendKey, hint
 from rnnviz.gui.views.time_plot import TimePlot
 from rnnviz.gui.views.unit_lines import DASHES, UnitLine, UnitLines
 from rnnviz.quantities.gates import Quantity, per_unit_choices
@@ -128,8 +128,8 @@ class UnitsPlot(ResultView):
 
     title = "Units over time"
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._result: RunResult | None = None
         self._candidate: str | None = None
         self._location = Location()
@@ -155,26 +155,12 @@ class UnitsPlot(ResultView):
         self._lines = UnitLines(self.plot)
         self._lines.series_ready.connect(self._show_anew)
         self.gaps = self._lines.gaps
-        self._empty = QLabel("A run (F5) shows the selected unit over time, of every engine.")
-        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-
-        top = QHBoxLayout()
-        top.setContentsMargins(6, 0, 0, 0)
-        top.addWidget(self.choice)
-        top.addSpacing(6)
-        top.addWidget(self._heading, 3)
-        top.addWidget(self._strange, 2)
-        top.addLayout(self._legend)
-        top.addWidget(self._pin)
-        full = QWidget()
-        layout = QVBoxLayout(full)
-        layout.setContentsMargins(4, 4, 4, 2)
-        layout.setSpacing(2)
-        layout.addLayout(top)
-        layout.addWidget(self.plot, 1)
-        self._pages = QStackedLayout(self)
-        self._pages.addWidget(self._empty)
-        self._pages.addWidget(full)
+        empty = hint("A run (F5) shows the selected unit over time, of every engine.")
+        texts = (self._heading, 3), (self._strange, 2)
+        top = across(self.choice, 6, *texts, self._legend, self._pin, margins=(6, 0, 0, 0))
+        self._pages = pages(self, empty, down(top, (self.plot, 1), margins=(4, 4, 4, 2), spacing=2))
+        self.muted = empty, self._strange
+        self.themed = self._pin, self.plot, *self.gaps.values()
 
     @property
     def pinned(self) -> tuple[int, ...]:
@@ -252,14 +238,7 @@ class UnitsPlot(ResultView):
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
-        palette = theme.palette()
-        palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
-        self._empty.setPalette(palette)
-        self._strange.setPalette(palette)
-        self._pin.apply_theme(theme)
-        self.plot.apply_theme(theme)
-        for gaps in self.gaps.values():
-            gaps.apply_theme(theme)
+        super().apply_theme(theme)
         self._shown = None
         self._refresh()
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPoint, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QTabBar, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QMenu, QTabBar, QToolButton, QWidget
 
 from rnnviz.cells import CellSpec
 from rnnviz.core import number_format
@@ -16,8 +16,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.core.words import wrapped
 from rnnviz.explain.provenance import CellPlace, InitialPlace, InputPlace, Place, quantity_place
 from rnnviz.gui.settings import Settings
-from rnnviz.gui.theme.palettes import Theme
-from rnnviz.gui.views.base import ResultView
+from rnnviz.gui.views.base import ResultView, across, down
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.table import NumberTable
 from rnnviz.gui.views.table_model import PLAIN, Column, Look, Looks, TableModel, plain
@@ -83,8 +82,7 @@ class VectorTable(ResultView):
         self._tabs.setUsesScrollButtons(False)
         self._tabs.currentChanged.connect(self._on_tab)
         self.model = TableModel(tip=self._row_tip)
-        self.table = NumberTable(self.model)
-        self.table.setAccessibleName(self.title)
+        self.table = NumberTable(self.model, self.title)
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
         self.table.activated.connect(self._on_activated)
         self.table.stepped.connect(self._on_stepped)
@@ -96,22 +94,11 @@ class VectorTable(ResultView):
                 lambda place, part=part: self.columns.pop_up(part.mapToGlobal(place))
             )
 
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
-        layout.setSpacing(2)
-        layout.addWidget(self._heading)
-        layout.addWidget(self._passage)
-        layout.addWidget(self._empty)
-        layout.addSpacing(4)
-        above = QHBoxLayout()
-        above.setContentsMargins(0, 0, 0, 0)
-        above.setSpacing(0)
-        above.addWidget(self._tabs)
-        above.addStretch()
-        above.addWidget(self.columns)
-        layout.addLayout(above)
-        layout.addWidget(self.table, 1)
-        layout.addStretch()
+        above = across(self._tabs, None, self.columns, spacing=0)
+        texts = self._heading, self._passage, self._empty
+        self.setLayout(down(*texts, 4, above, (self.table, 1), None, margins=(_MARGIN,) * 4, spacing=2))
+        self.muted = self._passage, self._empty
+        self.themed = (self.table,)
         self.show_result(None, None)
 
     @property
@@ -171,14 +158,6 @@ class VectorTable(ResultView):
     def show_highlight(self, highlighted: Sequence[Region]) -> None:
         self._highlighted = highlighted
         self._frame()
-
-    def apply_theme(self, theme: Theme) -> None:
-        palette = theme.palette()
-        palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
-        for label in (self._passage, self._empty):
-            label.setPalette(palette)
-        self.table.apply_theme(theme)
-        self.model.apply_theme(theme)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

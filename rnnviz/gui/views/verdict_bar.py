@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent, QTextDocument
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location
@@ -10,7 +10,7 @@ from rnnviz.core.words import wrapped
 from rnnviz.execution.events import Stage, StageKind
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.base import ResultView
+from rnnviz.gui.views.base import ResultView, across
 from rnnviz.gui.views.labels import LinkedText, LinkLabel, markup
 from rnnviz.text.verdict_details import covered
 from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, VerdictWords, fill, plain, verdict_facts, verdict_sentence
@@ -163,17 +163,11 @@ class VerdictBar(ResultView):
         self._fold.clicked.connect(self.clicked)
         self._details = self._make_details()
 
-        layout = self._row = QHBoxLayout(self)
-        layout.setContentsMargins(_MARGIN, 0, 8, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self._icon)
-        layout.addSpacing(4)
-        layout.addWidget(self._text, 1)
         self._actions = (self._audit_all, self._remedy)
         self._links = (self._first, self._previous, self._next, self._dismiss)
-        for button in (*self._links[:3], *self._actions, self._dismiss):
-            layout.addWidget(button)
-        layout.addWidget(self._fold)
+        buttons = *self._links[:3], *self._actions, self._dismiss, self._fold
+        self._row = across(self._icon, 4, (self._text, 1), *buttons, margins=(_MARGIN, 0, 8, 0), spacing=4)
+        self.setLayout(self._row)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._compose()
 

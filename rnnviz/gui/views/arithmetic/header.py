@@ -8,7 +8,6 @@ from PySide6.QtGui import QFont, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QComboBox,
-    QHBoxLayout,
     QLabel,
     QSizePolicy,
     QSpinBox,
@@ -23,6 +22,7 @@ from rnnviz.explain.term_table import Order, TermTable
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.arithmetic.page import Page
+from rnnviz.gui.views.base import across
 
 _BETWEEN = "‹"
 _LEAST_CRUMBS = 120
@@ -47,12 +47,8 @@ class Breadcrumbs(QWidget):
         self.forward = _button("Forward", "Return to the number before Back (Alt+Right).")
         self.back.clicked.connect(self.back_requested)
         self.forward.clicked.connect(self.forward_requested)
-        self._row = QHBoxLayout(self)
-        self._row.setContentsMargins(0, 0, 0, 0)
-        self._row.setSpacing(0)
-        self._row.addWidget(self.back)
-        self._row.addWidget(self.forward)
-        self._row.addStretch()
+        self._row = across(self.back, self.forward, None, spacing=0)
+        self.setLayout(self._row)
         self._crumbs: list[QWidget] = []
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("NavigationHistory")
@@ -222,12 +218,7 @@ class ListOptions(QWidget):
         self.count.valueChanged.connect(self.changed)
         label = QLabel("terms")
         label.setBuddy(self.count)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
-        layout.addWidget(self.orders)
-        layout.addWidget(label)
-        layout.addWidget(self.count)
+        self.setLayout(across(self.orders, label, self.count, spacing=6))
 
     @property
     def order(self) -> Order:

@@ -373,10 +373,9 @@ class TermTableView(NumberTable):
 
     def __init__(self) -> None:
         self.term_model = TermTableModel()
-        super().__init__(self.term_model)
+        super().__init__(self.term_model, "Terms of the chosen line")
         self._bars = _Bars(self.term_model)
         self._fitted: list[str] = []
-        self.setAccessibleName("Terms of the chosen line")
         self.horizontalHeader().setTextElideMode(Qt.TextElideMode.ElideNone)
         self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 3)
         self.setMouseTracking(True)

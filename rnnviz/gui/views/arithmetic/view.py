@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QFont, QHideEvent, QPainter, QPaintEvent, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QSplitter, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
@@ -30,7 +30,8 @@ from rnnviz.gui.views.arithmetic.cards import Cards, divergence_line
 from rnnviz.gui.views.arithmetic.header import Breadcrumbs, DivergenceLabel, ListOptions
 from rnnviz.gui.views.arithmetic.page import Page, PageRequest, PageTask
 from rnnviz.gui.views.arithmetic.term_table import TermTableView
-from rnnviz.gui.views.base import ResultView
+from rnnviz.gui.views.base import ResultView, across, down, pages
+from rnnviz.gui.views.labels import hint
 from rnnviz.verify.result import RunResult
 
 _LARGER = 1.7
@@ -48,17 +49,13 @@ class SourcePage(QWidget):
         bold = QFont(self.font())
         bold.setBold(True)
         self._heading.setFont(bold)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(12, 8, 12, 8)
-        layout.setSpacing(4)
         for label in (self._value, self._heading, self._description):
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setTextInteractionFlags(
                 Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
             )
             label.setWordWrap(True)
-            layout.addWidget(label)
-        layout.addStretch()
+        self.setLayout(down(self._value, self._heading, self._description, None, margins=(12, 8, 12, 8), spacing=4))
 
     @property
     def text(self) -> str:
@@ -94,7 +91,7 @@ class Body(QSplitter):
         for place, part in enumerate((self.cards, self.table, self.plot)):
             self.addWidget(part)
             self.setCollapsible(place, False)
-        self.splitterMoved.connect(self._keep)
+        self.splitterMoved.connect(lambda: setattr(self, "_by_hand", True))
 
     def show_page(self, page: Page) -> None:
         needed = self.cards.natural_width
@@ -120,9 +117,6 @@ class Body(QSplitter):
             cards = min(self.cards.natural_width, (room - plot) * _CARDS_PERCENT // 100)
             self.setSizes([cards, max(room - cards - plot, 1), plot])
 
-    def _keep(self) -> None:
-        self._by_hand = True
-
 
 _LEAST_TERMS = 32
 """Minimum number of listed terms. A small network's terms are thus complete."""
@@ -145,8 +139,8 @@ class ArithmeticView(ResultView):
     shown = Signal()
     """The latest requested page is visible."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._theme = LIGHT
         self._result: RunResult | None = None
         self._candidate: str | None = None
@@ -163,24 +157,12 @@ class ArithmeticView(ResultView):
         self._body = body = Body()
         self.cards, self.table, self.plot = body.cards, body.table, body.plot
         self.end = SourcePage()
-        self._empty = QLabel(_EMPTY)
-        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._empty.setWordWrap(True)
-        self._pages = QStackedWidget()
-        for page in (self._empty, body, self.end):
-            self._pages.addWidget(page)
-        top = QHBoxLayout()
-        top.setSpacing(8)
-        top.addWidget(self.crumbs)
-        top.addWidget(self.note, 100)
-        top.addStretch(1)
-        top.addWidget(self.list_options)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 2, 6, 2)
-        layout.setSpacing(2)
-        layout.addLayout(top)
-        layout.addWidget(self._pages, 1)
-
+        self._empty = hint(_EMPTY)
+        self._pages = pages(None, self._empty, body, self.end)
+        top = across(self.crumbs, (self.note, 100), None, self.list_options, spacing=8)
+        self.setLayout(down(top, (self._pages, 1), margins=(6, 2, 6, 2), spacing=2))
+        self.muted = (self._empty,)
+        self.themed = self.crumbs, self.note, body, self.end
         self.cards.chosen.connect(self.choose_line)
         self.cards.followed.connect(self.place_requested)
         self.table.followed.connect(self.place_requested)
@@ -283,11 +265,7 @@ class ArithmeticView(ResultView):
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
-        for part in (self.crumbs, self.note, self._body, self.end):
-            part.apply_theme(theme)
-        palette = theme.palette()
-        palette.setColor(palette.ColorRole.WindowText, theme.color("muted"))
-        self._empty.setPalette(palette)
+        super().apply_theme(theme)
         self.update()
 
     # Asking and being answered
