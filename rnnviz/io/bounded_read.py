@@ -143,7 +143,6 @@ class ZipMembers:
             return content
 
     def read_up_to(self, name: str, most: int) -> bytearray:
-        """The bytes of a member of at most `most`."""
         size = self.sizes[name]
         if size > most:
             raise damaged(self.path, self.kind, f"{name} would have {size} bytes")

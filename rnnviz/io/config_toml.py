@@ -79,7 +79,6 @@ Complete: TypeAlias = Callable[[Config], Config]
 
 
 def unchanged(config: Config) -> Config:
-    """Return the config unchanged, with the default reference."""
     return config
 
 

@@ -102,11 +102,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
     An existing file survives a failed write. A link stays, and the file that it leads to is replaced. A device, a pipe
     or an open file of this process, such as /dev/stdout, gets the bytes of the temporary file, which is elsewhere then.
-
-    Raises
-    ------
-    InputError
-        If the folder does not exist or cannot be written, the disk is full, or no program reads the pipe.
+    Raises an InputError if the folder does not exist or cannot be written, the disk is full, or no program reads the
+    pipe.
     """
     try:
         through = _is_written_through(path)

@@ -120,7 +120,7 @@ def read_labels(path: Path, timesteps: int) -> tuple[str, ...]:
     # Not splitlines, which breaks at characters that a label may hold.
     lines = text.removesuffix("\n").split("\n") if text else []
     if len(lines) != timesteps:
-        has, needs = _count(len(lines), "line"), _count(timesteps, "timestep")
+        has, needs = plural(len(lines), "line"), plural(timesteps, "timestep")
         raise InputError(f"{path} has {has}, but the sequence has {needs}: it needs one line for each.")
     return tuple(line.strip() for line in lines)
 
@@ -136,10 +136,6 @@ def _distinct(names: list[str]) -> tuple[str, ...]:
         seen.add(own)
         found.append(own)
     return tuple(found)
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 @dataclass(frozen=True)
@@ -283,7 +279,6 @@ class Sound:
 
 
 def open_wav(path: Path) -> Sound:
-    """The sound in a `.wav` file, from its headers alone."""
     check_regular(path)
     with reading(path, ".wav", (ValueError,)), path.open("rb") as file:
         return _Chunks(path, file).sound()
@@ -419,7 +414,6 @@ class Vocabulary:
 
     @property
     def size(self) -> int:
-        """One more than the largest index."""
         return max(self.places.values()) + 1
 
     @property

@@ -12,12 +12,8 @@ _INSTALLED = "resources"
 def resource_path(*parts: str) -> Path:
     """The path of a file or folder among the resources, such as `resource_path("lessons")`.
 
-    A wheel and a bundle hold the resources inside the package; a source tree holds them beside it.
-
-    Raises
-    ------
-    FileNotFoundError
-        If it is not there, which means that the installation is damaged.
+    A wheel and a bundle hold the resources inside the package; a source tree holds them beside it. Raises a
+    FileNotFoundError if it is not there, which means that the installation is damaged.
     """
     package = Path(str(files("rnnviz")))
     for root in (package / _INSTALLED, package.parent / _INSTALLED):
@@ -62,12 +58,10 @@ class GuidePage:
 
     @property
     def links(self) -> tuple[str, ...]:
-        """The targets of its links, as written."""
         return tuple(_LINK.findall(self.text))
 
     @property
     def images(self) -> tuple[str, ...]:
-        """The files of its pictures, as written."""
         return tuple(_IMAGE.findall(self.text))
 
 
@@ -92,10 +86,7 @@ class GuideGroup:
 def guide_groups() -> tuple[GuideGroup, ...]:
     """The groups in the order of the index; a page belongs to the first group that links to it.
 
-    Raises
-    ------
-    FileNotFoundError
-        If the installation lacks the guide.
+    Raises a FileNotFoundError if the installation lacks the guide.
     """
     _, *parts = _GROUP.split(_read(INDEX).text)
     groups, seen = [], {INDEX}
@@ -112,10 +103,7 @@ def guide_groups() -> tuple[GuideGroup, ...]:
 def guide_pages() -> dict[str, GuidePage]:
     """Every page by its name, the index first.
 
-    Raises
-    ------
-    FileNotFoundError
-        If the installation lacks the guide or a page that its index names.
+    Raises a FileNotFoundError if the installation lacks the guide or a page that its index names.
     """
     return {INDEX: _read(INDEX)} | {name: _read(name) for group in guide_groups() for name in group.pages}
 

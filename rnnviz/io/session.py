@@ -73,7 +73,6 @@ class SavedViewState:
 
     @property
     def location(self) -> Location:
-        """The selected value."""
         return Location(self.layer, self.direction, self.timestep, self.sample, self.unit)
 
 
@@ -115,8 +114,6 @@ class SavedSession:
 
 @dataclass(frozen=True)
 class _Head:
-    """The keys that are checked first."""
-
     format: int = config_field("int", "The version of the format.", minimum=1)
     program: str = config_field("text", "The version of the program that wrote it.")
 
@@ -150,7 +147,6 @@ def dump_manifest(manifest: Manifest) -> str:
 
 
 def parse_manifest(text: str) -> Manifest:
-    """Read a manifest."""
     try:
         values = json.loads(text)
     except RecursionError as error:
@@ -233,7 +229,6 @@ def files_to_copy(config: Config) -> list[NamedFile]:
 
 
 def size_of(files: Iterable[NamedFile]) -> int:
-    """Total size in bytes."""
     return sum(size for file in files for _, size in file.parts)
 
 

@@ -76,12 +76,10 @@ def _parameters(cell: CellSpec) -> str:
 
 
 def write_starter(cell: str | CellSpec, path: Path) -> None:
-    """Write the starter for a cell."""
     _write(starter(cell), path)
 
 
 def write_cell_starter(path: Path) -> None:
-    """Write a file that declares a custom cell."""
     _write(resource_path("starters", "cell.py").read_text(encoding="utf-8"), path)
 
 

@@ -12,8 +12,7 @@ from rnnviz.engines.registry import ENGINES
 from rnnviz.io.config_toml import load_config
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.model_formats import named_arrays
-from rnnviz.io.model_formats.load import read_parameters
-from tests.io.model_formats.sources import in_torch_names, network, weights_of
+from tests.io.model_formats.sources import in_torch_names, network, read_parameters, weights_of
 
 CONFIG = """
 [network]

@@ -13,9 +13,9 @@ from rnnviz.core.progress import expect, watched
 from rnnviz.execution.child_process import call_in_subprocess
 from rnnviz.io import bounded_read as pieces
 from rnnviz.io.bounded_read import limited_memory, read_pieces
-from rnnviz.io.model_formats.load import entries_of, read_parameters
+from rnnviz.io.model_formats.load import entries_of
 from tests.io.model_formats.samples import WRITERS
-from tests.io.model_formats.sources import in_torch_names, weights_of
+from tests.io.model_formats.sources import in_torch_names, read_parameters, weights_of
 
 
 @pytest.mark.parametrize(("size", "told"), [(7, [3 / 8, 6 / 8, 7 / 8]), (100, [3 / 8, 6 / 8, 1.0]), (0, [])])

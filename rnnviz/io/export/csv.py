@@ -58,7 +58,6 @@ class _Block:
 
 
 def _row_blocks(result: RunResult) -> Iterator[_Block]:
-    """All rows in the order of the indices."""
     layers, directions, timesteps, samples, units = result.shape
     rows = timesteps * samples * units
     for layer, direction in product(range(layers), range(directions)):
@@ -106,7 +105,6 @@ def _lane_columns(
 
 
 def _frame(result: RunResult, block: _Block) -> pl.DataFrame:
-    """The table's rows of one block."""
     rows = block.stop - block.start
     timestep, sample, unit = np.unravel_index(np.arange(block.start, block.stop), result.shape[2:])
     values = {

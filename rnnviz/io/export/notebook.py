@@ -61,7 +61,6 @@ def prose(*paragraphs: str) -> NotebookCell:
 
 
 def code(*lines: str) -> NotebookCell:
-    """Python."""
     return NotebookCell("code", "\n".join(lines))
 
 
@@ -78,7 +77,6 @@ def fenced(text: str, language: str = "") -> str:
 
 
 def notebook_json(cells: Iterable[NotebookCell]) -> str:
-    """The notebook as Jupyter stores it."""
     content = {
         "cells": [_stored(number, cell) for number, cell in enumerate(cells)],
         "metadata": {
@@ -209,7 +207,6 @@ class Lane:
 
     @property
     def backward(self) -> bool:
-        """Whether it reads the sequence from its end."""
         return self.network.backward(self.direction)
 
     @property
@@ -219,7 +216,6 @@ class Lane:
 
     @property
     def on_top(self) -> bool:
-        """Whether its hidden states are part of out."""
         return self.layer == self.network.num_layers - 1
 
     def timestep(self, step: int) -> str:
@@ -255,7 +251,6 @@ def units_name(network: Network) -> str:
 
 
 def lanes_of(network: Network) -> list[Lane]:
-    """Every lane in the order of computation."""
     return [Lane(network, k, d) for k in range(network.num_layers) for d in range(network.directions)]
 
 
@@ -374,7 +369,6 @@ def introduction(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
 
 
 def given(inputs: Inputs) -> Iterator[NotebookCell]:
-    """The sizes, the parameters, the input and the initial state."""
     network, kind = inputs.network, inputs.network.kind
     rows = ", ".join(f"${gate.symbol}$" for gate in kind.gates)
     order = f" The rows are those of the gates {rows}, $H$ of each." if kind.gate_count > 1 else ""
@@ -452,15 +446,11 @@ def gluon_layer(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
         f"    {held}(f'final {{name}}', own, other)",
     )
     yield code(
-        "if mx is None:",
-        "    out, state = recorded_out, recorded_state",
-        "else:",
-        *(f"    {line}" for line in lines),
+        "if mx is None:", "    out, state = recorded_out, recorded_state", "else:", *(f"    {line}" for line in lines)
     )
 
 
 def one_step(network: Network) -> Iterator[NotebookCell]:
-    """The cell's equations, and the function that is called for every step."""
     yield prose(
         "## One step with NumPy",
         "With $u = W_{i2h}\\,x + b_{i2h}$ and $v = W_{h2h}\\,h_{t-1} + b_{h2h}$:",

@@ -73,7 +73,6 @@ class _Member:
 
 
 def _stored(item: tuple[str, FloatArray]) -> _Member:
-    """An array that there is."""
     name, array = item
 
     def write(file: _ProgressWriter) -> None:

@@ -89,12 +89,10 @@ class ReportPicture:
 
     @property
     def source(self) -> str:
-        """The picture as an address that holds it."""
         return _data_uri(self.png)
 
     @property
     def dark_source(self) -> str | None:
-        """The same of the dark one."""
         return None if self.dark_png is None else _data_uri(self.dark_png)
 
 

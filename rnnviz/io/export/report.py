@@ -127,8 +127,6 @@ TableCell: TypeAlias = Figure | str
 
 @dataclass(frozen=True)
 class ReportRow:
-    """A row of a table: its name and its cells."""
-
     name: str
     cells: tuple[TableCell, ...]
 
@@ -154,7 +152,6 @@ class AuditTableRow:
 
 
 def error(value: float) -> Figure:
-    """A difference."""
     return Figure(number_format.error(value), number_format.full(value))
 
 
@@ -251,8 +248,6 @@ class Equation:
 
 @dataclass(frozen=True)
 class GateView:
-    """A gate: its terms and its equation."""
-
     title: str
     terms: tuple[TermRow, ...]
     equation: Equation
@@ -389,8 +384,6 @@ _MOST_TICKS = 8
 
 @dataclass(frozen=True)
 class Tick:
-    """Position on an axis and its label."""
-
     at: float
     text: str
 

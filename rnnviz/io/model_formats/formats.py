@@ -50,7 +50,6 @@ class OtherFormat:
     folder: Callable[[Collection[str]], bool] = lambda names: False
 
     def refused(self, path: Path) -> InputError:
-        """The error of a file of this format."""
         return InputError(f"{path} is {self.name}, which is not read: {self.instead}.")
 
 
@@ -208,7 +207,6 @@ class Format:
 
     @property
     def module(self) -> ModuleType:
-        """The imported reader."""
         return import_module(f"rnnviz.io.model_formats.{self.reader}")
 
 
@@ -234,7 +232,6 @@ def open_model(path: Path) -> ModelFile:
 
 
 def format_of(path: Path) -> Format:
-    """The format of a file or folder."""
     path = model_in(path)
     if os.path.isdir(path):
         return NUMPY

@@ -97,7 +97,6 @@ class StoredCell:
 
     @property
     def arrays(self) -> tuple[StoredArray, ...]:
-        """Those that there are."""
         there = (self.kernel, self.recurrent_kernel, self.bias)
         return tuple(array for array in there if array is not None)
 
@@ -137,7 +136,6 @@ class FoundLayer:
 
 
 def stored_cells(tree: Tree) -> StoredCells:
-    """Every cell of the file."""
     names = {_place(path.split("/")[:-1]): name for path, name in tree.names.items() if path.endswith("/vars")}
     members: dict[str, set[str]] = {}
     for path in tree.arrays:
@@ -149,7 +147,6 @@ def stored_cells(tree: Tree) -> StoredCells:
 
 
 def cells_of(layer: Configured, stored: StoredCells) -> Matched:
-    """The cells of a configured layer."""
     wanted = sides_of(layer.item)
     if any(cell.numbered for cell in stored.cells):
         base = _base(layer, stored)
@@ -567,6 +564,5 @@ def open_tensors(path: Path) -> TensorFile:
 
 
 def files_beside(path: Path) -> list[str]:
-    """The config beside the weights of an archive that was unpacked."""
     config = config_beside(path)
     return [] if config is None else [config.name]

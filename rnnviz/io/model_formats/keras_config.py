@@ -92,10 +92,7 @@ def sides_of(item: Item) -> tuple[tuple[Cell, ...], ...]:
 def computed_by(item: Item) -> Computed:
     """The settings that all cells of the layer share.
 
-    Raises
-    ------
-    UnreadableError
-        If no cell here computes it; the reason names the setting.
+    Raises an UnreadableError if no cell here computes it; the reason names the setting.
     """
     if _is_foreign(item):
         raise UnreadableError(_own_class(item))
@@ -130,7 +127,6 @@ def goes_backwards(item: Item) -> bool:
 
 
 def returns_sequences(item: Item) -> bool:
-    """Whether the layer puts out every time step."""
     return bool(_ahead(item).get("return_sequences"))
 
 
@@ -155,7 +151,6 @@ def settings_assumed(item: Item, stored: str, masked: bool) -> list[str]:
 
 
 def drops(item: Item) -> bool:
-    """Whether a layer drops values in training."""
     inner = [table(cell.item.get("config")) for side in sides_of(item) for cell in side]
     return any(config.get("dropout") or config.get("recurrent_dropout") for config in inner)
 
@@ -414,7 +409,6 @@ class Calls:
         return self._mask_of([ref for call in self._calls[name] for ref in call.inputs])
 
     def training(self, name: str) -> bool:
-        """Whether the model calls a layer as in training."""
         return any(call.training for call in self._calls[name])
 
     def _source(self, ref: Ref) -> Ref:

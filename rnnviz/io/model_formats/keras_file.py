@@ -68,10 +68,7 @@ class Tree:
 def read_tree(file: h5py.File, size: int) -> Tree:
     """List the content of a file of `size` bytes; no values are read.
 
-    Raises
-    ------
-    UnreadableError
-        If its groups are nested too deep, or are too many.
+    Raises an UnreadableError if its groups are nested too deep, or are too many.
     """
     tree = Tree({}, {})
     with limited_time(HEADER_SECONDS):
@@ -251,6 +248,5 @@ class KerasFile:
 
 
 def config_beside(path: Path) -> Path | None:
-    """The config beside the weights of an archive that was unpacked."""
     config = path.with_name(CONFIG)
     return config if path.name == WEIGHTS and config.is_file() else None

@@ -59,7 +59,6 @@ def arrays_of(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def nothing_recognized(path: Path, arrays: Mapping[str, tuple[int, ...]]) -> InputError:
-    """The error of a file in which no recurrent layer was recognized among `arrays`."""
     shown = [f'"{name}" {shape}' for name, shape in list(arrays.items())[:_LISTED_ARRAYS]]
     listed = f": {', '.join(shown)}{' and others' if len(arrays) > len(shown) else ''}" if shown else ""
     count = f"{len(arrays):,} array{'' if len(arrays) == 1 else 's'}" if arrays else "no arrays"
@@ -86,13 +85,9 @@ class StoredNetwork:
 def read_network(path: Path, entry: str | None, network: Network) -> StoredNetwork:
     """An entry of a model file, or its only one, with its weights as the parameters of `network`.
 
-    `weights.read_weights` says what is refused, and when values are cast. An `.npz` file with weights by Gluon's
-    names must contain nothing else, and is compared with the network name by name.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or its content does not fit.
+    `weights.read_weights` says what is refused, and when values are cast. An `.npz` file with weights by Gluon's names
+    must contain nothing else, and is compared with the network name by name. Raises an InputError if the file cannot be
+    read, or its content does not fit.
     """
     weights = _WEIGHT_COPIES * 8 * network.parameter_count
     size = network.parameter_count * (8 if network.dtype == "float64" else 4)
@@ -111,11 +106,6 @@ def read_network(path: Path, entry: str | None, network: Network) -> StoredNetwo
         chosen = choose(model.entries, entry, path)
         parameters = read_weights(model, chosen, network, rounded=known is NUMPY)
         return StoredNetwork(parameters, chosen, model.initial_state(chosen.name))
-
-
-def read_parameters(path: Path, entry: str | None, network: Network) -> Parameters:
-    """The parameters that `read_network` reads."""
-    return read_network(path, entry, network).parameters
 
 
 def config_of(path: Path, entry: Entry, cell: str | None = None, initial_state: str | None = None) -> Config:
@@ -331,7 +321,6 @@ class WeightFormat:
             )
 
     def _has_cell(self, network: Network) -> bool:
-        """Whether the framework of the format has a layer that computes the network's cell."""
         if self is ONNX_MODEL:
             return onnx_layer.has_cell(network)
         return (network.clip, network.activations) == (None, None) and network.kind.torch != ""
@@ -357,7 +346,6 @@ class WeightFormat:
         return f"The format does not contain the {things}: give {keys} when you read the file."
 
     def write(self, network: Network, parameters: Parameters, path: Path) -> None:
-        """Write the weights of a network; raises an InputError or an OSError if that cannot be done."""
         self.reader.module.write_weights(network, parameters, path)
 
     def read(self, network: Network, path: Path) -> Parameters:

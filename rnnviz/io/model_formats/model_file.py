@@ -45,6 +45,10 @@ class TensorFile:
     read: Callable[[str], FloatArray]
     texts: Mapping[str, str] = field(default_factory=dict)
 
+    def replaced(self, tensors: Mapping[str, Tensor], made: Mapping[str, Callable[[], FloatArray]]) -> "TensorFile":
+        """The file with other arrays, of which some are made of its own."""
+        return replace(self, tensors=tensors, read=lambda name: made[name]() if name in made else self.read(name))
+
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 """The types of weights that are read; the first two are widened to float32, which is exact."""
@@ -142,7 +146,6 @@ class Entry:
         assert self.initial_state in INITIAL_STATES
 
     def to_json(self) -> dict[str, Any]:
-        """The entry under the names of its fields."""
         return asdict(self)
 
     @property
@@ -359,7 +362,12 @@ def _chains(below: Mapping[int, int]) -> Iterator[list[int]]:
     """The chains that end where nothing reads on, from the bottom."""
     for top in sorted(below):
         if top not in below.values():
-            chain = [top]
-            while (lower := below.get(chain[-1])) is not None and lower not in chain:
-                chain.append(lower)
-            yield chain[::-1]
+            yield chain_from(top, below)[::-1]
+
+
+def chain_from(top: int, below: Mapping[int, int]) -> list[int]:
+    """The layers from `top` down."""
+    chain = [top]
+    while (lower := below.get(chain[-1])) is not None and lower not in chain:
+        chain.append(lower)
+    return chain

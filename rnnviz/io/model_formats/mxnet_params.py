@@ -15,9 +15,9 @@ separate arrays: `mx.rnn.save_rnn_checkpoint` writes `lstm_l0_i2h_f_weight`, the
 import json
 import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -30,7 +30,7 @@ from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.io.bounded_read import reading
-from rnnviz.io.model_formats.model_file import ModelFile, Tensor, TensorFile
+from rnnviz.io.model_formats.model_file import ModelFile, Tensor, TensorFile, UnreadableError
 from rnnviz.io.model_formats.named_arrays import named_arrays, read_tensor
 
 _KIND = "MXNet parameter"
@@ -46,6 +46,7 @@ _TYPES = (
 PACKED = re.compile(r"(?P<before>(?:arg:|aux:)?(?P<prefix>.*_))parameters", re.DOTALL)
 _EPOCH = re.compile(r"-\d{1,9}$")
 _LARGEST_SYMBOL = 1 << 26
+_PACKED_IN_ONE = "its weights are packed in one vector"
 _NO_SYMBOL = (
     "its weights are packed in one vector without sizes: put {symbol}, which the checkpoint was saved "
     "with, beside it, or save it with mx.rnn.save_rnn_checkpoint, which unpacks them"
@@ -146,7 +147,6 @@ class _Reader:
         return shape
 
     def _type(self, number: int) -> tuple[str, int]:
-        """The type that comes next, and its bytes."""
         (flag,) = self._unpack("i")
         if not 0 <= flag < len(_TYPES):
             raise ValueError(f"array {number} has the type {flag}, which MXNet does not know")
@@ -173,14 +173,8 @@ class _Reader:
             raise ValueError(f"it declares {count} {what}, but {rest} bytes are left")
 
 
-class _UnfitError(Exception):
-    """Why a vector cannot be cut: lower case, no full stop."""
-
-
 @dataclass(frozen=True)
 class _Part:
-    """Where in a vector an array lies."""
-
     vector: str
     start: int
     shape: tuple[int, ...]
@@ -210,22 +204,19 @@ def unpacked_vectors(file: TensorFile, path: Path) -> TensorFile:
             attributes = _attributes(symbol, f"{match['prefix']}parameters")
             cut = dict(_cut(name, match["before"], tensor.shape[0], attributes, symbol.name))
             if taken := [made for made in cut if made in file.tensors]:
-                raise _UnfitError(f"its weights are packed in one vector, but the file also holds {taken[0]}")
-        except _UnfitError as error:
+                raise UnreadableError(f"{_PACKED_IN_ONE}, but the file also holds {taken[0]}")
+        except UnreadableError as error:
             tensors[name] = replace(tensor, unreadable=str(error))
             continue
         parts |= cut
         tensors |= {made: Tensor(part.shape, tensor.dtype) for made, part in cut.items()}
     last = lru_cache(maxsize=1)(file.read)
 
-    def read(name: str) -> FloatArray:
-        part = parts.get(name)
-        if part is None:
-            return file.read(name)
+    def read(part: _Part) -> FloatArray:
         found: FloatArray = last(part.vector)[part.start : part.start + prod(part.shape)].reshape(part.shape)
         return found
 
-    return TensorFile(tensors, read)
+    return file.replaced(tensors, {name: partial(read, part) for name, part in parts.items()})
 
 
 def _attributes(symbol: Path, vector: str) -> Mapping[str, Any]:
@@ -233,17 +224,16 @@ def _attributes(symbol: Path, vector: str) -> Mapping[str, Any]:
     check_regular(symbol)
     try:
         if symbol.stat().st_size > _LARGEST_SYMBOL:
-            raise _UnfitError(f"its weights are packed in one vector, and {symbol.name} is larger than any symbol")
+            raise UnreadableError(f"{_PACKED_IN_ONE}, and {symbol.name} is larger than any symbol")
         graph = json.loads(symbol.read_bytes())
     except FileNotFoundError:
-        raise _UnfitError(_NO_SYMBOL.format(symbol=symbol.name)) from None
+        raise UnreadableError(_NO_SYMBOL.format(symbol=symbol.name)) from None
     except OSError as error:
-        raise _UnfitError(
-            f"its weights are packed in one vector, and {symbol.name}, which has its sizes, cannot be read: "
-            f"{error.strerror or error}"
+        raise UnreadableError(
+            f"{_PACKED_IN_ONE}, and {symbol.name}, which has its sizes, cannot be read: {error.strerror or error}"
         ) from error
     except (ValueError, RecursionError) as error:
-        raise _UnfitError(f"its weights are packed in one vector, and {symbol.name} is not an MXNet symbol") from error
+        raise UnreadableError(f"{_PACKED_IN_ONE}, and {symbol.name} is not an MXNet symbol") from error
     nodes = graph.get("nodes") if isinstance(graph, dict) else None
     if not isinstance(nodes, list):
         nodes = []
@@ -252,7 +242,7 @@ def _attributes(symbol: Path, vector: str) -> Mapping[str, Any]:
             # Files from before MXNet 1.0 have "param" or "attr" for it.
             found = node.get("attrs") or node.get("attr") or node.get("param")
             return found if isinstance(found, dict) else {}
-    raise _UnfitError(f"its weights are packed in one vector, which no RNN in {symbol.name} reads")
+    raise UnreadableError(f"{_PACKED_IN_ONE}, which no RNN in {symbol.name} reads")
 
 
 def _reads(nodes: list[Any], node: dict[str, Any], vector: str) -> bool:
@@ -275,8 +265,8 @@ def _cut(
     inputs, left = divmod(rest, directions * rows)
     if left or inputs < 1:
         both = " in both directions" if directions == 2 else ""
-        raise _UnfitError(
-            f"its weights are packed in one vector of {size:,} numbers, which does not fit the {layers} "
+        raise UnreadableError(
+            f"{_PACKED_IN_ONE} of {size:,} numbers, which does not fit the {layers} "
             f"layer{'s' * (layers > 1)} of {hidden} units of the cell {cell}{both} in {symbol}"
         )
     lanes = [(layer, side) for layer in range(layers) for side in sides]
@@ -296,18 +286,18 @@ def _sizes(attributes: Mapping[str, Any], symbol: str) -> tuple[str, int, int, s
     """The cell, H, L, and the directions' letters."""
     cell = attributes.get("mode")
     if cell not in CELLS:
-        raise _UnfitError(f"its weights are packed in one vector, and {symbol} has it in the mode {cell!r:.40}")
+        raise UnreadableError(f"{_PACKED_IN_ONE}, and {symbol} has it in the mode {cell!r:.40}")
     for name in ("projection_size", "lstm_state_clip_min", "lstm_state_clip_max"):
         if attributes.get(name, "None") not in ("None", None):
-            raise _UnfitError(f"{name} = {attributes[name]!s:.40} is not supported")
+            raise UnreadableError(f"{name} = {attributes[name]!s:.40} is not supported")
     sizes = []
     for name in ("state_size", "num_layers"):
         text = str(attributes.get(name, ""))[:20]
         if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1 << 24):
-            raise _UnfitError(f"its weights are packed in one vector, and {symbol} has it with {name} = {text!r}")
+            raise UnreadableError(f"{_PACKED_IN_ONE}, and {symbol} has it with {name} = {text!r}")
         sizes.append(int(text))
     if sizes[1] > 1000:
-        raise _UnfitError(f"it has {sizes[1]} layers, and may have 1000")
+        raise UnreadableError(f"it has {sizes[1]} layers, and may have 1000")
     return str(cell), sizes[0], sizes[1], "lr" if str(attributes.get("bidirectional")) in ("True", "1") else "l"
 
 
@@ -315,12 +305,16 @@ def joined_gates(file: TensorFile) -> TensorFile:
     """The arrays of `file`; all gates of one weight are one array, and any others stay as they are."""
     parts = _parts(file.tensors)
     taken = {part for names in parts.values() for part in names}
-    joined = {name: _stacked([file.tensors[part] for part in names]) for name, names in parts.items()}
+    tensors = {name: tensor for name, tensor in file.tensors.items() if name not in taken}
+    made = {name: partial(_joined, file, names) for name, names in parts.items()}
+    for name, names in parts.items():
+        rows, *others = file.tensors[names[0]].shape
+        tensors[name] = Tensor((len(names) * rows, *others), file.tensors[names[0]].dtype)
+    return file.replaced(tensors, made)
 
-    def read(name: str) -> FloatArray:
-        return np.concatenate([file.read(part) for part in parts[name]]) if name in parts else file.read(name)
 
-    return TensorFile({name: tensor for name, tensor in file.tensors.items() if name not in taken} | joined, read)
+def _joined(file: TensorFile, names: Sequence[str]) -> FloatArray:
+    return np.concatenate([file.read(name) for name in names])
 
 
 def _parts(tensors: Mapping[str, Tensor]) -> dict[str, tuple[str, ...]]:
@@ -330,21 +324,13 @@ def _parts(tensors: Mapping[str, Tensor]) -> dict[str, tuple[str, ...]]:
         match = _GATE.fullmatch(name)
         if match is not None:
             gates.setdefault(f"{match['before']}_{match['kind']}", {})[match["gate"]] = name
-    return {
-        name: tuple(found[gate] for gate in order)
-        for name, found in gates.items()
-        for order in _ORDERS
-        if set(found) == set(order) and name not in tensors and _alike([tensors[part] for part in found.values()])
-    }
-
-
-def _alike(gates: list[Tensor]) -> bool:
-    return len(set(gates)) == 1 and len(gates[0].shape) > 0
-
-
-def _stacked(gates: list[Tensor]) -> Tensor:
-    rows, *others = gates[0].shape
-    return Tensor((len(gates) * rows, *others), gates[0].dtype)
+    parts: dict[str, tuple[str, ...]] = {}
+    for name, found in gates.items():
+        alike = [tensors[part] for part in found.values()]
+        for order in _ORDERS:
+            if set(found) == set(order) and name not in tensors and len(set(alike)) == 1 and alike[0].shape:
+                parts[name] = tuple(found[gate] for gate in order)
+    return parts
 
 
 def _write_array(file: BinaryIO, array: FloatArray) -> None:

@@ -7,7 +7,7 @@ are computed as PyTorch does in eval mode. Nothing is unpickled, and no number i
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from math import prod
@@ -182,14 +182,11 @@ def combined_weights(file: TensorFile) -> TensorFile:
             target = _target(file, weight, weights[weight])
             tensors[target] = _combined(file, target, weights[weight], rules)
 
-    def read(name: str) -> FloatArray:
-        if name not in rules:
-            return file.read(name)
-        rule, sources = rules[name]
+    def read(rule: Callable[..., FloatArray], sources: Sequence[str]) -> FloatArray:
         with np.errstate(all="ignore"):
             return rule(*map(file.read, sources))
 
-    return TensorFile(tensors, read, file.texts)
+    return file.replaced(tensors, {name: partial(read, *rule) for name, rule in rules.items()})
 
 
 def _target(file: TensorFile, weight: str, parts: Parts) -> str:

@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any
 
 from rnnviz.cells import CELLS, CellSpec, Sizes
 from rnnviz.core.words import join_words
@@ -22,6 +23,7 @@ from rnnviz.io.model_formats.model_file import (
     RNN_CELLS,
     Entry,
     Tensor,
+    UnreadableError,
     ask_for_cell,
     cells_of_arrays,
 )
@@ -47,9 +49,12 @@ class Found:
     entry: Entry
     sources: Mapping[str, str | None]
 
+    def having(self, **changes: Any) -> "Found":
+        """The network with other fields of its entry."""
+        return replace(self, entry=replace(self.entry, **changes))
 
-class _UnsupportedError(Exception):
-    """Why a network cannot be run."""
+    def refused(self, reason: str) -> "Found":
+        return Found(replace(self.entry, supported=False, cells=(), reason=reason), {})
 
 
 def assemble(name: str, layers: Layers, tensors: Mapping[str, Tensor], *, without_bias: bool) -> Found:
@@ -68,13 +73,13 @@ def assemble(name: str, layers: Layers, tensors: Mapping[str, Tensor], *, withou
         features = _shape(layers[0, 0], "i2h_weight", 2, tensors)[1]
         entry = replace(entry, cell=cell, input_size=features, hidden_size=hidden, projection_size=projection)
         if entry.dtype not in DTYPES:
-            raise _UnsupportedError(
+            raise UnreadableError(
                 f"it is stored as {entry.dtype}, and must be one of {', '.join(DTYPES)}{_advice(entry.dtype)}"
             )
         if unreadable:
-            raise _UnsupportedError(unreadable)
+            raise UnreadableError(unreadable)
         sources = _sources(layers, tensors, spec, Sizes(features, hidden, projection), directions, without_bias)
-    except _UnsupportedError as error:
+    except UnreadableError as error:
         return Found(replace(entry, supported=False, reason=unreadable or str(error)), {})
     assumptions = dict.fromkeys(tensor.assumption for tensor in used if tensor.assumption)
     entry = replace(entry, biases=None not in sources.values(), assumptions=tuple(assumptions))
@@ -90,7 +95,6 @@ def _dtype(layers: Layers, tensors: Mapping[str, Tensor]) -> str:
 
 
 def _advice(dtype: str | None) -> str:
-    """Advice on weights of a type that is not a float."""
     integers = dtype is not None and "int" in dtype
     return ": integers, such as quantized weights, must be saved as floats" if integers else ""
 
@@ -104,9 +108,9 @@ def _extent(layers: Layers) -> tuple[int, int]:
             (layer, side) for layer in range(count) for side in range(directions) if (layer, side) not in layers
         )
         side = ("forward", "backward")[missing[1]]
-        raise _UnsupportedError(f"it lacks the {side} direction of layer {missing[0]}")
+        raise UnreadableError(f"it lacks the {side} direction of layer {missing[0]}")
     if count > 1000:
-        raise _UnsupportedError(f"it has {count} layers, and may have 1000")
+        raise UnreadableError(f"it has {count} layers, and may have 1000")
     return count, directions
 
 
@@ -123,7 +127,7 @@ def _cell_and_sizes(arrays: Mapping[str, str], tensors: Mapping[str, Tensor]) ->
         columns = tensors[arrays["h2h_weight"]].shape[1]
         counts = {len(cell.recurrent_gates) for cell in CELLS.values() if own <= set(cell.own_parameters)}
         allowed = join_words([f"{count}H".removeprefix("1") for count in sorted(counts)], "or")
-        raise _UnsupportedError(
+        raise UnreadableError(
             f"{arrays['h2h_weight']} has the shape ({rows}, {columns}): it must be {allowed} rows of "
             f"{'H' if projection is None else 'P'}"
         )
@@ -134,12 +138,12 @@ def _shape(arrays: Mapping[str, str], kind: str, rank: int, tensors: Mapping[str
     if kind not in arrays:
         there = ", ".join(arrays.values())
         lacking = IN_PYTORCH[kind] if _PYTORCH.search(there) else kind
-        raise _UnsupportedError(f"it holds {there}, but lacks the {lacking} that belongs to it")
+        raise UnreadableError(f"it holds {there}, but lacks the {lacking} that belongs to it")
     shape = tensors[arrays[kind]].shape
     if len(shape) > rank == 2:
-        raise _UnsupportedError(f"{arrays[kind]} is the kernel of a convolution, which no cell here has")
+        raise UnreadableError(f"{arrays[kind]} is the kernel of a convolution, which no cell here has")
     if len(shape) != rank or 0 in shape:
-        raise _UnsupportedError(
+        raise UnreadableError(
             f"{arrays[kind]} has the shape {shape}: it must have {rank} size{'s' * (rank > 1)} of at least 1"
         )
     return shape
@@ -155,7 +159,7 @@ def _sources(
         shapes = spec.parameter_shapes(above if layer else sizes)
         more = [source for kind, source in arrays.items() if kind not in shapes]
         if more:
-            raise _UnsupportedError(f"it holds {more[0]}, which the first direction of layer 0 does not have")
+            raise UnreadableError(f"it holds {more[0]}, which the first direction of layer 0 does not have")
         for kind, needed in shapes.items():
             gluon = f"{'lr'[direction]}{layer}_{kind}"
             if kind.endswith("bias") and not biased:
@@ -163,9 +167,7 @@ def _sources(
                 continue
             shape = _shape(arrays, kind, len(needed), tensors)
             if shape != needed:
-                raise _UnsupportedError(
-                    f"{arrays[kind]} has the shape {shape}, where the other arrays call for {needed}"
-                )
+                raise UnreadableError(f"{arrays[kind]} has the shape {shape}, where the other arrays call for {needed}")
             sources[gluon] = arrays[kind]
     return sources
 
@@ -250,8 +252,7 @@ def _cell(name: str, layers: Layers, tensors: Mapping[str, Tensor], assumptions:
     if found.entry.bidirectional:
         assumptions = (*assumptions, _DIRECTIONS)
     if found.entry.supported and found.entry.cell == "lstm" and found.entry.projection_size is None:
-        cells = ("lstm",)
-        found = replace(found, entry=replace(found.entry, cell=None, cells=cells, reason=ask_for_cell(cells)))
+        found = found.having(cell=None, cells=("lstm",), reason=ask_for_cell(("lstm",)))
     return _assuming(found, assumptions)
 
 
@@ -261,11 +262,11 @@ def _admitting(found: Found) -> Found:
         return found
     cell = CELLS[found.entry.cell]
     same_rows = cells_of_arrays(len(cell.recurrent_gates), cell.own_parameters)
-    return replace(found, entry=replace(found.entry, cells=same_rows)) if len(same_rows) > 1 else found
+    return found.having(cells=same_rows) if len(same_rows) > 1 else found
 
 
 def _assuming(found: Found, assumptions: tuple[str, ...]) -> Found:
-    return replace(found, entry=replace(found.entry, assumptions=assumptions)) if found.entry.supported else found
+    return found.having(assumptions=assumptions) if found.entry.supported else found
 
 
 _NAME = re.compile(
@@ -373,7 +374,6 @@ class _Arrays:
                 self._states.setdefault(parent, []).append(name)
 
     def below(self, prefix: str) -> Iterator[str]:
-        """The names that begin with `prefix`."""
         for place in range(bisect_left(self._sorted, prefix), len(self._sorted)):
             if not self._sorted[place].startswith(prefix):
                 return
@@ -396,20 +396,20 @@ def _checked(module: _Module, found: Found, arrays: _Arrays, texts: Mapping[str,
     used = set(found.sources.values())
     for name in arrays.below(module.prefix):
         if name not in used and _changes_the_cell(module, name, arrays.tensors[name], entry):
-            reason = f"the file also holds {name}, which a plain cell does not have: its module may compute more"
-            return Found(replace(entry, supported=False, cells=(), reason=reason), {})
+            return found.refused(
+                f"the file also holds {name}, which a plain cell does not have: its module may compute more"
+            )
     activation = texts.get(module.prefix + _NONLINEARITY)
     if entry.cell is None and activation is not None:
         if f"rnn_{activation}" not in RNN_CELLS:
-            reason = f'its activation is "{activation}", which no cell here has'
-            return Found(replace(entry, supported=False, cells=(), reason=reason), {})
-        entry = replace(entry, cell=f"rnn_{activation}", cells=(), reason="")
+            return found.refused(f'its activation is "{activation}", which no cell here has')
+        found = found.having(cell=f"rnn_{activation}", cells=(), reason="")
     kind = texts.get(module.prefix + _CLASS)
     if kind is not None and not _OWN_CLASS.fullmatch(kind):
         clause = f"its class in the program is {kind}, whose code is not read: its cell is taken as PyTorch's"
-        entry = replace(entry, assumptions=(*entry.assumptions, clause))
-    assumptions = entry.assumptions + tuple(islice(_initial_states(module, found, arrays), _MOST_CLAUSES))
-    return replace(found, entry=replace(entry, assumptions=assumptions))
+        found = found.having(assumptions=(*entry.assumptions, clause))
+    states = islice(_initial_states(module, found, arrays), _MOST_CLAUSES)
+    return found.having(assumptions=(*found.entry.assumptions, *states))
 
 
 def _changes_the_cell(module: _Module, name: str, tensor: Tensor, entry: Entry) -> bool:

@@ -26,7 +26,15 @@ from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
-from rnnviz.io.model_formats.model_file import ModelFile, Tensor, TensorFile, UnreadableError, readable, with_stacks
+from rnnviz.io.model_formats.model_file import (
+    ModelFile,
+    Tensor,
+    TensorFile,
+    UnreadableError,
+    chain_from,
+    readable,
+    with_stacks,
+)
 from rnnviz.io.model_formats.onnx_constants import Constants, Origin, Values, layout_of
 from rnnviz.io.model_formats.onnx_graph import (
     TYPES,
@@ -89,12 +97,7 @@ def open_tensors(path: Path) -> TensorFile:
 def write_weights(network: Network, parameters: Parameters, path: Path) -> None:
     """Write a model of the network.
 
-    Raises
-    ------
-    InputError
-        If the weights are more than one ONNX file may hold.
-    OSError
-        If the disk is full.
+    Raises an InputError if the weights are more than one ONNX file may hold, and an OSError if the disk is full.
     """
     # ONNX has rows of a coupled forget gate, too.
     blocks = len(onnx_layer.operator(network.kind).gates)
@@ -121,7 +124,9 @@ def fed_by(layers: Sequence[RecurrentNode], constants: Constants) -> dict[int, i
             lower is not None
             and layers[lower].lengths == layer.lengths
             and _in_order(layers[lower], layer)
-            and not (layer.state.kind == "computed" and _depends_on(layer, [layers[k] for k in _chain(lower, below)]))
+            and not (
+                layer.state.kind == "computed" and _depends_on(layer, [layers[k] for k in chain_from(lower, below)])
+            )
         ):
             below[number] = lower
     return below
@@ -172,14 +177,6 @@ def _in_order(lower: RecurrentNode, upper: RecurrentNode) -> bool:
         for (origin, below), (other, above) in product(a, b)
         if origin == other
     )
-
-
-def _chain(top: int, below: Mapping[int, int]) -> list[int]:
-    """The layers from `top` down."""
-    chain = [top]
-    while (lower := below.get(chain[-1])) is not None and lower not in chain:
-        chain.append(lower)
-    return chain
 
 
 def _depends_on(upper: RecurrentNode, layers: Sequence[RecurrentNode]) -> bool:

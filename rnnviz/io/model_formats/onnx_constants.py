@@ -23,7 +23,7 @@ from onnx import ModelProto, NodeProto, SparseTensorProto, TensorProto, ValueInf
 
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.io.model_formats.model_file import UnreadableError, widened
-from rnnviz.io.model_formats.onnx_graph import RECURRENT, TYPES, Attributes, GraphScope, stored_tensor, type_name
+from rnnviz.io.model_formats.onnx_graph import RECURRENT, TYPES, Attributes, GraphScope, stored_tensor, type_name, whole
 
 Array: TypeAlias = NDArray[Any]
 Integers: TypeAlias = Sequence[Array | None]
@@ -33,47 +33,23 @@ Move: TypeAlias = Callable[[Array], Sequence[Array]]
 """From the first input of an operator to its outputs."""
 
 
-def _identity(_attributes: Attributes, _integers: Integers, _outputs: int) -> Move:
-    return lambda array: [array]
-
-
-def _transpose(attributes: Attributes, _integers: Integers, _outputs: int) -> Move:
-    axes = list(attributes["perm"].ints) if "perm" in attributes else None
-    return lambda array: [np.transpose(array, axes)]
-
-
-def _unsqueeze(attributes: Attributes, integers: Integers, _outputs: int) -> Move:
-    axes = _required(_int_list("axes", attributes, integers, 0))
-    return lambda array: [np.expand_dims(array, tuple(axes))]
-
-
-def _squeeze(attributes: Attributes, integers: Integers, _outputs: int) -> Move:
-    axes = _int_list("axes", attributes, integers, 0)
-    return lambda array: [np.squeeze(array, None if axes is None else tuple(axes))]
-
-
 def _flatten(attributes: Attributes, _integers: Integers, _outputs: int) -> Move:
-    axis = attributes["axis"].i if "axis" in attributes else 1
+    axis = whole(attributes, "axis", 1)
     return lambda array: [array.reshape(prod(array.shape[:axis]), prod(array.shape[axis:]))]
 
 
 def _reshape(attributes: Attributes, integers: Integers, _outputs: int) -> Move:
-    shape = _required(_int_list("shape", attributes, integers, 0))
-    copies = not ("allowzero" in attributes and attributes["allowzero"].i)
-
-    def move(array: Array) -> list[Array]:
-        return [array.reshape([array.shape[k] if size == 0 and copies else size for k, size in enumerate(shape)])]
-
-    return move
+    shape = _required("shape", attributes, integers)
+    copies = not whole(attributes, "allowzero")
+    return lambda array: [
+        array.reshape([array.shape[k] if size == 0 and copies else size for k, size in enumerate(shape)])
+    ]
 
 
 def _slice(attributes: Attributes, integers: Integers, _outputs: int) -> Move:
-    starts, ends, axes, steps = (
-        _int_list(name, attributes, integers, place) for place, name in enumerate(("starts", "ends", "axes", "steps"))
-    )
-    starts, ends = _required(starts), _required(ends)
-    axes = list(range(len(starts))) if axes is None else axes
-    steps = [1] * len(starts) if steps is None else steps
+    starts, ends = (_required(name, attributes, integers, place) for place, name in enumerate(("starts", "ends")))
+    axes = _int_list("axes", attributes, integers, 2) or range(len(starts))
+    steps = _int_list("steps", attributes, integers, 3) or [1] * len(starts)
 
     def move(array: Array) -> list[Array]:
         cut = [slice(None)] * array.ndim
@@ -87,9 +63,8 @@ def _slice(attributes: Attributes, integers: Integers, _outputs: int) -> Move:
 
 
 def _split(attributes: Attributes, integers: Integers, outputs: int) -> Move:
-    axis = attributes["axis"].i if "axis" in attributes else 0
-    sizes = _int_list("split", attributes, integers, 0)
-    count = attributes["num_outputs"].i if "num_outputs" in attributes else outputs
+    axis, count = whole(attributes, "axis"), whole(attributes, "num_outputs", outputs)
+    sizes = _int_list("split", attributes, integers)
 
     def move(array: Array) -> list[Array]:
         length = array.shape[axis]
@@ -103,8 +78,7 @@ def _split(attributes: Attributes, integers: Integers, outputs: int) -> Move:
 
 
 def _gather(attributes: Attributes, integers: Integers, _outputs: int) -> Move:
-    axis = attributes["axis"].i if "axis" in attributes else 0
-    indices = integers[0]
+    axis, indices = whole(attributes, "axis"), integers[0]
     if indices is None:
         raise ValueError
 
@@ -116,13 +90,8 @@ def _gather(attributes: Attributes, integers: Integers, _outputs: int) -> Move:
     return move
 
 
-def _expand(_attributes: Attributes, integers: Integers, _outputs: int) -> Move:
-    shape = _required(_int_list("shape", {}, integers, 0))
-    return lambda array: [np.broadcast_to(array, np.broadcast_shapes(array.shape, tuple(shape)))]
-
-
 def _tile(_attributes: Attributes, integers: Integers, _outputs: int) -> Move:
-    repeats = _required(_int_list("repeats", {}, integers, 0))
+    repeats = _required("repeats", {}, integers)
 
     def move(array: Array) -> list[Array]:
         apart = [size for pair in zip(repeats, array.shape, strict=True) for size in pair]
@@ -138,18 +107,28 @@ def _dropout(_attributes: Attributes, integers: Integers, _outputs: int) -> Move
     return lambda array: [array]
 
 
+def _by_list(name: str, move: Callable[[Array, Any], Array], *, optional: bool = False) -> Callable[..., Move]:
+    """An operator that has a list of whole numbers, such as axes, and one output."""
+
+    def made(attributes: Attributes, integers: Integers, _outputs: int) -> Move:
+        found = (_int_list if optional else _required)(name, attributes, integers)
+        return lambda array: [move(array, None if found is None else tuple(found))]
+
+    return made
+
+
 MOVES: Mapping[str, Callable[[Attributes, Integers, int], Move]] = {
-    "Identity": _identity,
+    "Identity": lambda attributes, integers, outputs: lambda array: [array],
     "Dropout": _dropout,
-    "Transpose": _transpose,
-    "Unsqueeze": _unsqueeze,
-    "Squeeze": _squeeze,
+    "Transpose": _by_list("perm", np.transpose, optional=True),
+    "Unsqueeze": _by_list("axes", np.expand_dims),
+    "Squeeze": _by_list("axes", np.squeeze, optional=True),
     "Flatten": _flatten,
     "Reshape": _reshape,
     "Slice": _slice,
     "Split": _split,
     "Gather": _gather,
-    "Expand": _expand,
+    "Expand": _by_list("shape", lambda array, shape: np.broadcast_to(array, np.broadcast_shapes(array.shape, shape))),
     "Tile": _tile,
 }
 """Operators that move the elements of their first input, by their attributes, other inputs and number of outputs."""
@@ -176,26 +155,22 @@ ARITHMETIC: Mapping[str, Callable[..., Array]] = {
 def dequantized(attributes: Attributes, x: Array, scale: Array, zero: Array | None) -> Array:
     """DequantizeLinear per tensor or per axis, computed in float32 as ONNX Runtime does.
 
-    Raises
-    ------
-    UnreadableError
-        If it dequantizes to another type, or in blocks of which each has its own scale.
-    ValueError
-        If the inputs do not fit each other.
+    Raises an UnreadableError if it dequantizes to another type, or in blocks of which each has its own scale, and a
+    ValueError if the inputs do not fit each other.
     """
-    if ("block_size" in attributes and attributes["block_size"].i) or scale.ndim > 1:
+    if whole(attributes, "block_size") or scale.ndim > 1:
         raise UnreadableError("is dequantized with one scale for each block of numbers, which is not read")
     if scale.dtype != np.float32:
         raise UnreadableError(f"is dequantized to {scale.dtype}, which is not read")
     if scale.size != 1 or scale.ndim == 1:
-        axis = range(x.ndim)[attributes["axis"].i if "axis" in attributes else 1] if scale.size != 1 else 0
+        axis = range(x.ndim)[whole(attributes, "axis", 1)] if scale.size != 1 else 0
         if scale.size not in (1, x.shape[axis]):
             raise ValueError
         along = [-1 if k == axis else 1 for k in range(x.ndim)]
         scale = scale.reshape(along)
         zero = None if zero is None else zero.reshape(along)
-    whole = x.astype(np.int32) - (0 if zero is None else zero.astype(np.int32))
-    return whole.astype(np.float32) * scale
+    numbers = x.astype(np.int32) - (0 if zero is None else zero.astype(np.int32))
+    return numbers.astype(np.float32) * scale
 
 
 def joined(shapes: Sequence[Shape], axis: int) -> Shape:
@@ -206,7 +181,7 @@ def joined(shapes: Sequence[Shape], axis: int) -> Shape:
     return (*first[:axis], sum(s[axis] for s in shapes), *first[axis + 1 :])
 
 
-def _int_list(name: str, attributes: Attributes, integers: Integers, place: int) -> list[int] | None:
+def _int_list(name: str, attributes: Attributes, integers: Integers, place: int = 0) -> list[int] | None:
     """A list of whole numbers that later versions of an operator have as an input and earlier ones as an attribute."""
     if place < len(integers):
         given = integers[place]
@@ -214,10 +189,11 @@ def _int_list(name: str, attributes: Attributes, integers: Integers, place: int)
     return list(attributes[name].ints) if name in attributes else None
 
 
-def _required(integers: list[int] | None) -> list[int]:
-    if integers is None:
+def _required(name: str, attributes: Attributes, integers: Integers, place: int = 0) -> list[int]:
+    found = _int_list(name, attributes, integers, place)
+    if found is None:
         raise ValueError
-    return integers
+    return found
 
 
 Origin: TypeAlias = tuple[GraphScope, str]
@@ -269,11 +245,8 @@ class Values:
     def find(self, scope: GraphScope, name: str, depth: int = 0) -> Value:
         """The value of that name.
 
-        Raises
-        ------
-        UnreadableError
-            If it is computed, or made of something that is not read; the sentence continues after the name of what it
-            is for.
+        Raises an UnreadableError if it is computed, or made of something that is not read; the sentence continues after
+        the name of what it is for.
         """
         scope, name, source = scope.find(name)
         key = (scope, name)
@@ -446,7 +419,7 @@ class Values:
     def _constant_of_shape(self, operator: str, attributes: Attributes, shape: Value) -> Value:
         value = _known(np.zeros(1, np.float32))
         if operator == "ConstantFill":  # of before opset 9, whose value is a float
-            if not attributes["input_as_shape"].i or ("dtype" in attributes and attributes["dtype"].i != 1):
+            if not attributes["input_as_shape"].i or whole(attributes, "dtype", 1) != 1:
                 raise ValueError
             value = _known(np.array([attributes["value"].f if "value" in attributes else 0.0], np.float32))
         elif "value" in attributes:
@@ -458,9 +431,8 @@ class Values:
 
     def _shape_node(self, scope: GraphScope, node: NodeProto, attributes: Attributes, depth: int) -> Value:
         shape, is_open = self._shape_of(scope, node.input[0], depth + 1)
-        start = attributes["start"].i if "start" in attributes else 0
-        end = attributes["end"].i if "end" in attributes else len(shape)
-        return replace(_known(np.array(shape[start:end], np.int64)), open_size=is_open)
+        part = shape[whole(attributes, "start") : whole(attributes, "end", len(shape))]
+        return replace(_known(np.array(part, np.int64)), open_size=is_open)
 
     def _shape_of(self, scope: GraphScope, name: str, depth: int) -> tuple[tuple[int, ...], bool]:
         """The shape of a value, also of one that is computed, and whether a size in it is open."""
@@ -543,8 +515,7 @@ class Constants:
 
 def layout_of(scope: GraphScope, node: NodeProto) -> int:
     """The attribute layout of a recurrent node: 1 where the batch is the first axis."""
-    attributes = scope.attributes_of(node)
-    return attributes["layout"].i if "layout" in attributes else 0
+    return whole(scope.attributes_of(node), "layout")
 
 
 def widened_numbers(value: Value) -> FloatArray:
@@ -626,7 +597,7 @@ def _norm(attributes: Attributes, parts: Sequence[Value]) -> Value:
     shape = parts[0].shape
     axes = _integers(parts[1]).tolist() if len(parts) > 1 else attributes["axes"].ints
     along = tuple(range(len(shape))[axis] for axis in axes)
-    keep = "keepdims" not in attributes or bool(attributes["keepdims"].i)
+    keep = bool(whole(attributes, "keepdims", 1))
     kept = tuple(1 if k in along else size for k, size in enumerate(shape) if keep or k not in along)
 
     def read() -> NDArray[Any]:
@@ -637,7 +608,6 @@ def _norm(attributes: Attributes, parts: Sequence[Value]) -> Value:
 
 
 def _quantization(parts: Sequence[Value]) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """The scale and the zero point of DequantizeLinear."""
     return parts[0].read(), parts[1].read() if len(parts) > 1 else None
 
 

@@ -64,10 +64,7 @@ class GraphScope:
     def find(self, name: str) -> tuple["GraphScope", str, Source]:
         """The scope that defines `name`, its name there, and the source that it represents.
 
-        Raises
-        ------
-        UnreadableError
-            If functions define it by itself.
+        Raises an UnreadableError if functions define it by itself.
         """
         scope: GraphScope | None = self
         place, wanted = self, name
@@ -138,6 +135,10 @@ class PlacedNode:
         return self.node.input[place] if place < len(self.node.input) else ""
 
 
+def whole(attributes: Attributes, name: str, default: int = 0) -> int:
+    return attributes[name].i if name in attributes else default
+
+
 def is_text(name: object) -> bool:
     """Whether a name is one; protobuf hands out the bytes of one that is not UTF-8."""
     return isinstance(name, str)
@@ -146,10 +147,7 @@ def is_text(name: object) -> bool:
 def nodes(model: ModelProto) -> Iterator[PlacedNode]:
     """Every node of the model: those of a subgraph after the node that has it, those of a function at each call.
 
-    Raises
-    ------
-    UnreadableError
-        If graphs and calls are nested too deep, or are too many.
+    Raises an UnreadableError if graphs and calls are nested too deep, or are too many.
     """
     functions = {(f.domain, f.name): f for f in model.functions}
     for count, placed in enumerate(_nodes(model.graph, _scope(model.graph, None), functions, 0)):
@@ -269,10 +267,7 @@ TYPES: Mapping[int, str] = {
 def outline(content: memoryview) -> bytes:
     """The model in `content` without the values at `PLACE`.
 
-    Raises
-    ------
-    ValueError
-        If it is not a message of protobuf, or one that is not followed.
+    Raises a ValueError if it is not a message of protobuf, or one that is not followed.
     """
     return b"".join(_parts(content, 0, len(content), "ModelProto", 0))
 
@@ -339,7 +334,6 @@ def _delimited(field: int, content: bytes) -> bytes:
 
 
 def _entry(key: str, value: str) -> bytes:
-    """A StringStringEntryProto."""
     return _delimited(1, key.encode()) + _delimited(2, value.encode())
 
 
@@ -385,10 +379,8 @@ def _listed(tensor: TensorProto) -> Sequence[float]:
 def stored_tensor(tensor: TensorProto, model: Path) -> StoredTensor:
     """Find a tensor's numbers, in the file `model` itself or within its folder.
 
-    Raises
-    ------
-    UnreadableError
-        If its type is another one, its numbers are not as many as its shape says, or they are outside the folder.
+    Raises an UnreadableError if its type is another one, its numbers are not as many as its shape says, or they are
+    outside the folder.
     """
     name = tensor.name or "a constant"
     if tensor.data_type not in TYPES:

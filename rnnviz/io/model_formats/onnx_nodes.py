@@ -12,15 +12,7 @@ import numpy as np
 from onnx import AttributeProto, NodeProto, TensorProto
 
 from rnnviz.cells import CELLS
-from rnnviz.cells.activations import (
-    ACTIVATIONS,
-    Activation,
-    affine,
-    elu,
-    hard_sigmoid,
-    leaky_relu,
-    linear,
-)
+from rnnviz.cells.activations import ACTIVATIONS, Activation, affine, elu, hard_sigmoid, leaky_relu, linear
 from rnnviz.cells.interpreters.arrays import reordered_rows
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.onnx_layer import ONNX_NAMES, onnx_activation, operator
@@ -36,7 +28,7 @@ from rnnviz.io.model_formats.model_file import (
     unsupported,
 )
 from rnnviz.io.model_formats.onnx_constants import MOVES, Constants, Origin, Value, Values, layout_of, widened_numbers
-from rnnviz.io.model_formats.onnx_graph import RECURRENT, Attributes, GraphScope, PlacedNode, recurrent_ancestors
+from rnnviz.io.model_formats.onnx_graph import RECURRENT, Attributes, GraphScope, PlacedNode, recurrent_ancestors, whole
 
 EVERY_STEP = "rnnviz computes every time step, also those that the model skips"
 """The assumption about a node that has lengths."""
@@ -103,10 +95,7 @@ class InitialState:
 def initial_state(placed: PlacedNode, constants: Constants, size: tuple[int, int], dtype: str) -> InitialState:
     """The initial state of a node, whose states have the `size` (D, H) and the type of its weights.
 
-    Raises
-    ------
-    UnreadableError
-        If a constant state has another shape or type.
+    Raises an UnreadableError if a constant state has another shape or type.
     """
     inputs = {"h": "initial_h", "c": "initial_c"} if placed.node.op_type == "LSTM" else {"h": "initial_h"}
     states = [_state(placed, name, key, constants, size, dtype) for key, name in inputs.items()]
@@ -326,7 +315,7 @@ def _check_types(attributes: Attributes) -> None:
 def _cell(placed: PlacedNode, attributes: Attributes, constants: Constants) -> str:
     """The cell that the operator computes with these attributes and inputs."""
     cells = [cell for cell in CELLS.values() if cell.onnx and cell.onnx.name == placed.node.op_type]
-    given = {key: 1 for key in _CELL_ATTRIBUTES if _whole(attributes, key)}
+    given = {key: 1 for key in _CELL_ATTRIBUTES if whole(attributes, key)}
     peepholes = any(operator(cell).peepholes for cell in cells) and bool(placed.input("P"))
     peepholes = peepholes and not _is_zeros(placed, "P", constants)
     fitting = [c for c in cells if dict(operator(c).attributes) == given and bool(operator(c).peepholes) == peepholes]
@@ -389,7 +378,7 @@ def _clip(attributes: Attributes) -> float | None:
 
 
 def _check_layout(attributes: Attributes) -> None:
-    direction, layout = _direction(attributes), _whole(attributes, "layout")
+    direction, layout = _direction(attributes), whole(attributes, "layout")
     if direction not in _SIDES:
         raise UnreadableError(f'its direction is "{direction}": it must be forward, reverse or bidirectional')
     if layout not in (0, 1):
@@ -402,7 +391,7 @@ def _node(placed: PlacedNode, cell: str, attributes: Attributes, constants: Cons
     names = ["W", "R", *["B"] * bool(placed.input("B")), *["P"] * bool(operator(CELLS[cell]).peepholes)]
     weights = {name: _constant(placed, name, constants) for name in names}
     w, r, dtype = weights["W"].shape, weights["R"].shape, weights["W"].dtype
-    hidden = _whole(attributes, "hidden_size") or (r[2] if len(r) == 3 else 0)
+    hidden = whole(attributes, "hidden_size") or (r[2] if len(r) == 3 else 0)
     features = w[2] if len(w) == 3 else 0
     if hidden < 1 or features < 1:
         raise UnreadableError(f"W has the shape {list(w)} and R {list(r)}: they must be (D, G·H, I) and (D, G·H, H)")
@@ -478,10 +467,6 @@ def _is_zeros(placed: PlacedNode, name: str, constants: Constants) -> bool:
 
 def _direction(attributes: Attributes) -> str:
     return _text(attributes["direction"].s) if "direction" in attributes else "forward"
-
-
-def _whole(attributes: Attributes, name: str) -> int:
-    return attributes[name].i if name in attributes else 0
 
 
 def _text(data: bytes) -> str:

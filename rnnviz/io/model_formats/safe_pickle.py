@@ -71,7 +71,6 @@ class PickledStorage:
 
     @property
     def size(self) -> int:
-        """Its size in bytes."""
         return self.length * self.item_bytes
 
 
@@ -87,7 +86,6 @@ class StorageView:
 
     @property
     def tensor(self) -> Tensor:
-        """Its shape and type."""
         return Tensor(self.shape, self.dtype)
 
     @property
@@ -100,11 +98,7 @@ class StorageView:
 
 
 class Record(dict[str, Any]):
-    """The attributes of an object of a TorchScript program by name, and the name of its class under CLASS."""
-
-
-CLASS = "class"
-"""A keyword, which no attribute can have as its name."""
+    """The attributes of an object of a TorchScript program by name, and under "class", a keyword, that of its class."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +109,6 @@ class _StorageType:
 
 @dataclass(frozen=True)
 class _Constant:
-    """A constant of `torch` by its name, such as float32."""
-
     name: str
 
 
@@ -134,16 +126,7 @@ class _Passed:
         """Take whatever the object is made of."""
 
     def extend(self, items: list[Any]) -> None:
-        """Take items as well: it may be a list."""
-
-
-class _NumpyArray:
-    """A pickled array of numpy, which PyTorch does not load either."""
-
-    tensor = Tensor((), "a pickled numpy array", unreadable="it is stored as a pickled numpy array, not as a tensor")
-
-    def __init__(self, *_: object) -> None:
-        """Take whatever the array is made of."""
+        """Take the items of a list."""
 
 
 _Machine: Any = pickle._Unpickler
@@ -197,8 +180,9 @@ class Unpickler(_Machine):  # type: ignore[misc]
         state = self.stack.pop()
         target = self.stack[-1]
         if isinstance(target, Record):
-            target.update(_attributes(state))
-        elif not isinstance(target, dict | _Passed | _NumpyArray):
+            attributes = state.items() if isinstance(state, dict) else ()
+            target.update({name: value for name, value in attributes if isinstance(name, str)})
+        elif not isinstance(target, dict | _Passed | Tensor):
             raise pickle.UnpicklingError("only a dict may be given more")
 
     def _load_additems(self) -> None:
@@ -225,7 +209,6 @@ class Unpickler(_Machine):  # type: ignore[misc]
         dispatch[_opcode[0]] = _refuse
 
     def find_class(self, module: str, name: str) -> Any:
-        """The substitute for `module.name`."""
         full = f"{_PYTHON_2.get(module, module)}.{name}"
         if full in _SUBSTITUTES:
             return _SUBSTITUTES[full]
@@ -234,15 +217,15 @@ class Unpickler(_Machine):  # type: ignore[misc]
         if module == "torch" and _CONSTANT.fullmatch(name):
             return _Constant(name)
         if module.startswith("torch.nested."):
-            return _rebuild_nested
+            return _SUBSTITUTES["torch._utils._rebuild_nested_tensor"]
         if module.startswith("__torch__.torch.classes."):
             return _script_object
         if module.split(".")[0] == "__torch__":
-            return partial(Record, {CLASS: f"{module}.{name}"})
+            return partial(Record, {"class": f"{module}.{name}"})
         if module.split(".")[0] in _WITHOUT_WEIGHTS:
             return _Passed
         if module.startswith("numpy"):
-            return _numpy(name)
+            return _numpy_array if name in ("_reconstruct", "ndarray") else _Passed
         raise InputError(
             f"{self._path} holds more than tensors ({printable(f'{module}.{name}')}), and code in a file is never run: "
             f"load it in PyTorch and save its state_dict alone, with torch.save(model.state_dict(), ...)."
@@ -295,28 +278,10 @@ def _label(key: Any) -> str:
     return "int" if isinstance(key, int) and key.bit_length() > 64 else str(key)
 
 
-def _attributes(state: Any) -> dict[str, Any]:
-    """The attributes in the state of an object; other states than a dict have none by name."""
-    return {name: value for name, value in state.items() if isinstance(name, str)} if isinstance(state, dict) else {}
-
-
-def _empty_dict(*_: Any) -> dict[Any, Any]:
-    """The dict that an OrderedDict or a defaultdict begins as."""
-    return {}
-
-
-def _counted(counts: Any = None) -> dict[Any, Any]:
-    return counts if isinstance(counts, dict) else {}
-
-
 def _items(items: Any = ()) -> list[Any]:
     if not isinstance(items, list | tuple):
         raise ValueError("a set is made of something else than a list")
     return list(items)
-
-
-def _passed(*_: Any) -> _Passed:
-    return _Passed()
 
 
 def _encoded(text: Any, _encoding: Any = None) -> bytes:
@@ -325,19 +290,9 @@ def _encoded(text: Any, _encoding: Any = None) -> bytes:
     return text.encode("latin-1")
 
 
-def _first(value: Any, *_: Any) -> Any:
-    """The value that a parameter, or an attribute of a known type, is made of."""
-    return value
-
-
-def _numpy(name: str) -> Any:
-    return _NumpyArray if name in ("_reconstruct", "ndarray") else _Passed
-
-
-def _rebuild_tensor(
-    storage: Any, offset: Any, shape: Any, strides: Any, requires_grad: Any = None, hooks: Any = None, bits: Any = None
-) -> StorageView | Tensor:
-    return _view(storage, offset, shape, strides, bits=bits)
+def _numpy_array(*_: Any) -> Tensor:
+    """A pickled array of numpy, which PyTorch does not load either."""
+    return Tensor((), "a pickled numpy array", unreadable="it is stored as a pickled numpy array, not as a tensor")
 
 
 def _rebuild_typed(
@@ -348,11 +303,19 @@ def _rebuild_typed(
         raise ValueError("the type of a tensor is not described as PyTorch does")
     if dtype.name not in ITEM_BYTES:
         return Tensor(_sizes(shape), dtype.name)
-    return _view(storage, offset, shape, strides, dtype.name, bits)
+    return _rebuild_tensor(storage, offset, shape, strides, bits=bits, dtype=dtype.name)
 
 
-def _view(
-    storage: Any, offset: Any, shape: Any, strides: Any, dtype: str | None = None, bits: Any = None
+def _rebuild_tensor(
+    storage: Any,
+    offset: Any,
+    shape: Any,
+    strides: Any,
+    _gradient: Any = None,
+    _hooks: Any = None,
+    bits: Any = None,
+    *,
+    dtype: str | None = None,
 ) -> StorageView | Tensor:
     good = isinstance(storage, PickledStorage) and isinstance(shape, tuple) and isinstance(strides, tuple)
     if not good or len(shape) != len(strides) or not all(map(_is_size, (offset, *shape, *strides))):
@@ -382,27 +345,15 @@ def _rebuild_sparse(layout: Any, data: Any) -> Tensor:
     )
 
 
-def _layout(name: Any) -> _Key:
-    return _Key(_label(name).removeprefix("torch."))
-
-
 def _rebuild_meta(dtype: Any, shape: Any, *_: Any) -> Tensor:
     name = dtype.name if isinstance(dtype, _Constant) else "float32"
     return Tensor(_sizes(shape), name, unreadable="it is a tensor of the device meta, which has no numbers")
 
 
-def _rebuild_nested(*_: Any) -> Tensor:
-    return Tensor((), "nested", unreadable="it is stored as a nested tensor: save its parts one by one")
-
-
-def _rebuild_wrapped(kind: Any, _dtype: Any, shape: Any, *_: Any) -> Tensor:
-    return Tensor(_sizes(shape), "a tensor subclass", unreadable="it is stored as a tensor subclass without numbers")
-
-
 def _rebuild_from_cpu(data: Any, dtype: Any, *_: Any) -> Any:
     """A tensor of another device, stored in full; its type is the same unless the file says otherwise."""
     same = isinstance(data, StorageView) and isinstance(dtype, _Constant) and data.dtype == dtype.name
-    return data if same else _NumpyArray.tensor
+    return data if same else _numpy_array()
 
 
 def _rebuild_from_type(function: Any, _kind: Any, arguments: Any, _state: Any = None) -> Any:
@@ -419,16 +370,16 @@ def _script_object(*_: Any) -> Record:
 _PACKED = "it is quantized, and its weights are packed in a torch.ScriptObject: save the state_dict of the float model"
 _PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 _SUBSTITUTES: dict[str, Any] = {
-    "collections.OrderedDict": _empty_dict,
-    "collections.defaultdict": _empty_dict,
-    "collections.Counter": _counted,
+    "collections.OrderedDict": lambda *_: {},
+    "collections.defaultdict": lambda *_: {},
+    "collections.Counter": lambda counts=None: counts if isinstance(counts, dict) else {},
     "builtins.set": _items,
     "builtins.frozenset": _items,
     "_codecs.encode": _encoded,
     "torch.Size": tuple,
     "torch.ScriptObject": _script_object,
     "torch.Tensor": _Constant("Tensor"),
-    "torch.serialization._get_layout": _layout,
+    "torch.serialization._get_layout": lambda name: _Key(_label(name).removeprefix("torch.")),
     "torch._tensor._rebuild_from_type_v2": _rebuild_from_type,
     "torch._utils._rebuild_tensor": _rebuild_tensor,
     "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
@@ -436,15 +387,19 @@ _SUBSTITUTES: dict[str, Any] = {
     "torch._utils._rebuild_qtensor": _rebuild_quantized,
     "torch._utils._rebuild_sparse_tensor": _rebuild_sparse,
     "torch._utils._rebuild_meta_tensor_no_storage": _rebuild_meta,
-    "torch._utils._rebuild_nested_tensor": _rebuild_nested,
-    "torch._utils._rebuild_wrapper_subclass": _rebuild_wrapped,
+    "torch._utils._rebuild_nested_tensor": lambda *_: Tensor(
+        (), "nested", unreadable="it is stored as a nested tensor: save its parts one by one"
+    ),
+    "torch._utils._rebuild_wrapper_subclass": lambda kind, dtype, shape, *_: Tensor(
+        _sizes(shape), "a tensor subclass", unreadable="it is stored as a tensor subclass without numbers"
+    ),
 }
 _SUBSTITUTES |= dict.fromkeys(
     (
         *(f"builtins.{name}" for name in ("bytearray", "complex", "slice", "range", "xrange")),
         *("torch.device", "torch._dynamo.decorators._DimRange"),
     ),
-    _passed,
+    _Passed,
 )
 _SUBSTITUTES |= dict.fromkeys(
     (
@@ -452,7 +407,7 @@ _SUBSTITUTES |= dict.fromkeys(
         *("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"),
         *(f"torch.jit._pickle.build_{kind}list" for kind in ("tensor", "int", "double", "bool")),
     ),
-    _first,
+    lambda value, *_: value,
 )
 _SUBSTITUTES |= {
     f"torch._utils._rebuild_{name}": _rebuild_from_cpu
@@ -485,56 +440,45 @@ class Contents:
 
 def contents(value: Any, path: Path) -> Contents:
     """The tensors of a state_dict by name; the dicts, lists and objects around it add to the prefix."""
-    walk = _Walk(path)
-    if isinstance(value, dict | list | tuple):
-        walk.visit(value, "", "", 0)
-    if not isinstance(value, dict) and not walk.found.tensors:
-        raise InputError(f"{path} contains no state_dict: it must be a dict of tensors by name.")
-    return walk.found
+    found = Contents({}, {}, {})
+    without_tensors: set[int] = set()
+    count = 0
 
-
-class _Walk:
-    """Finds the tensors in dicts, lists and objects, however these refer to each other."""
-
-    def __init__(self, path: Path) -> None:
-        self.found = Contents({}, {}, {})
-        self._path = path
-        self._items = 0
-        self._without_tensors: set[int] = set()
-
-    def visit(self, value: Any, prefix: str, scope: str, depth: int) -> None:
-        """Add the tensors in `value` under `prefix`."""
-        before = len(self.found.tensors)
-        self._items += len(value)
-        if self._items > _MOST_ITEMS:
+    def visit(value: Any, prefix: str, scope: str, depth: int) -> None:
+        nonlocal count
+        before = len(found.tensors)
+        count += len(value)
+        if count > _MOST_ITEMS:
             raise InputError(
-                f"{self._path} has more than {_MOST_ITEMS:,} values in dicts and lists: save its state_dict alone."
+                f"{path} has more than {_MOST_ITEMS:,} values in dicts and lists: save its state_dict alone."
             )
         inside = isinstance(value, Record)
         taken: set[str] = set()
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            if not isinstance(item, StorageView | Tensor | _NumpyArray | dict | list | tuple | str):
+            if not isinstance(item, StorageView | Tensor | dict | list | tuple | str):
                 continue
             label = _label(key)
             # 1 and "1" are two keys.
             while label in taken:
                 label += "'"
             taken.add(label)
+            name = prefix + label
             if isinstance(item, str):
                 if inside:
-                    self.found.texts[prefix + label] = item
-            elif not isinstance(item, dict | list | tuple):
-                self._add(prefix + label, scope, item)
-            elif depth < _DEEPEST and id(item) not in self._without_tensors and label != "_flat_weights":
+                    found.texts[name] = item
+            elif isinstance(item, StorageView | Tensor):
+                if name not in found.tensors:
+                    found.tensors[name] = replace(item if isinstance(item, Tensor) else item.tensor, scope=scope)
+                    if isinstance(item, StorageView):
+                        found.views[name] = item
+            elif depth < _DEEPEST and id(item) not in without_tensors and label != "_flat_weights":
                 # The modules of a program are the parts of one state_dict.
-                below = f"{prefix}{label}."
-                self.visit(item, below, scope if inside else below, depth + 1)
-        if len(self.found.tensors) == before and not inside:
-            self._without_tensors.add(id(value))
+                visit(item, f"{name}.", scope if inside else f"{name}.", depth + 1)
+        if len(found.tensors) == before and not inside:
+            without_tensors.add(id(value))
 
-    def _add(self, name: str, scope: str, item: StorageView | Tensor | _NumpyArray) -> None:
-        if name not in self.found.tensors:
-            tensor = item if isinstance(item, Tensor) else item.tensor
-            self.found.tensors[name] = replace(tensor, scope=scope)
-            if isinstance(item, StorageView):
-                self.found.views[name] = item
+    if isinstance(value, dict | list | tuple):
+        visit(value, "", "", 0)
+    if not isinstance(value, dict) and not found.tensors:
+        raise InputError(f"{path} contains no state_dict: it must be a dict of tensors by name.")
+    return found

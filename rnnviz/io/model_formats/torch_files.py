@@ -208,8 +208,7 @@ def _legacy(path: Path) -> TensorFile:
             raise ValueError("it has no list of storages")
         places = _places(file, description.storages, keys, size)
     return _state_dict(
-        found,
-        lambda storage: read_at(path, places[storage.key], storage.size, KIND, f"the storage {storage.key}"),
+        found, lambda storage: read_at(path, places[storage.key], storage.size, KIND, f"the storage {storage.key}")
     )
 
 

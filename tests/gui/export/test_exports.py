@@ -24,10 +24,11 @@ from rnnviz.gui.export.figure_dialog import FigureDialog
 from rnnviz.gui.export.offscreen_render import save_png
 from rnnviz.gui.export.widget_render import write_picture
 from rnnviz.io.export import csv as csv_table
-from rnnviz.io.model_formats.load import entries_of, read_parameters
+from rnnviz.io.model_formats.load import entries_of
 from rnnviz.io.outputs import atomic_write
 from rnnviz.text.verdict_text import verdict_sentence
 from tests.factories import make_result
+from tests.io.model_formats.sources import read_parameters
 
 
 @pytest.fixture

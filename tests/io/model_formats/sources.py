@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from rnnviz.core.config import Config, InitialStateSource, Network, ParameterSource, SequenceSource
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.parameters import Parameters
 from rnnviz.engines.registry import load_engine
 from rnnviz.io.inputs import load_inputs
-from rnnviz.io.model_formats.load import choose, entries_of
+from rnnviz.io.model_formats.load import choose, entries_of, read_network
 from tests.oracles.computed import assert_near, computed
 
 NETWORKS = [
@@ -85,3 +86,7 @@ def in_torch_names(arrays: dict[str, NDArray[np.float32]], prefix: str = "") -> 
         side, kind = name.split("_", 1)
         named[f"{prefix}{kinds[kind]}_l{side[1:]}{'_reverse' if side[0] == 'r' else ''}"] = array
     return named
+
+
+def read_parameters(path: Path, entry: str | None, network: Network) -> Parameters:
+    return read_network(path, entry, network).parameters

@@ -9,8 +9,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from rnnviz.engines.registry import ENGINES
-from rnnviz.io.model_formats.load import entries_of, read_parameters
+from rnnviz.io.model_formats.load import entries_of
 from rnnviz.io.model_formats.model_file import Entry
+from tests.io.model_formats.sources import read_parameters
 
 CHANNELS, HIDDEN, CLASSES = 6, 8, 5
 """Sizes that other layers have as well: a convolution of 4·8 channels must not pass for a gate."""

@@ -13,10 +13,10 @@ import pytest
 
 from rnnviz.core.errors import InputError
 from rnnviz.io.model_formats.formats import open_model
-from rnnviz.io.model_formats.load import entries_of, read_parameters
+from rnnviz.io.model_formats.load import entries_of
 from tests.io.model_formats.damage import networks_in, outcome_of
 from tests.io.model_formats.samples import WRITERS
-from tests.io.model_formats.sources import network, weights_of
+from tests.io.model_formats.sources import network, read_parameters, weights_of
 
 FILES = [name for name in WRITERS if name != "folder"]
 

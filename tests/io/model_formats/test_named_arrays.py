@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
 from rnnviz.io.model_formats.formats import open_model
-from rnnviz.io.model_formats.load import entries_of, read_parameters
+from rnnviz.io.model_formats.load import entries_of
 from rnnviz.io.model_formats.model_file import Entry
-from tests.io.model_formats.sources import in_torch_names, network, random_arrays, weights_of
+from tests.io.model_formats.sources import in_torch_names, network, random_arrays, read_parameters, weights_of
 from tests.strategies import FUSED_CELLS
 
 Arrays = dict[str, NDArray[np.generic]]

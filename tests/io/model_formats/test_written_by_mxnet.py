@@ -12,7 +12,7 @@ import pytest
 from rnnviz.core.errors import InputError
 from rnnviz.engines.registry import ENGINES
 from rnnviz.io.model_formats.formats import open_model
-from rnnviz.io.model_formats.load import entries_of, read_parameters
+from rnnviz.io.model_formats.load import entries_of
 from tests.io.model_formats.sources import (
     HIDDEN,
     INPUT,
@@ -21,6 +21,7 @@ from tests.io.model_formats.sources import (
     assert_computes,
     network,
     random_arrays,
+    read_parameters,
     sequence_and_states,
     weights_of,
 )

@@ -9,7 +9,7 @@ import pytest
 
 from rnnviz.core.errors import InputError
 from rnnviz.io.model_formats.formats import open_model
-from rnnviz.io.model_formats.load import entries_of, read_parameters
+from rnnviz.io.model_formats.load import entries_of
 from rnnviz.io.model_formats.model_file import Entry
 from tests.io.model_formats.sources import (
     HIDDEN,
@@ -18,6 +18,7 @@ from tests.io.model_formats.sources import (
     Source,
     assert_computes,
     network,
+    read_parameters,
     sequence_and_states,
 )
 
