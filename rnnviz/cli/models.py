@@ -2,9 +2,10 @@
 
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rnnviz.cli.terminal import AGREE, Answer, Commands, answer_json, complete, print_note, progress_bar, with_cell
 from rnnviz.core.config import CELL_NAMES, Config, Network
@@ -12,7 +13,9 @@ from rnnviz.core.engine_spec import is_own
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.schema import declarations, display_value
 from rnnviz.core.words import join_words
-from rnnviz.io.model_formats.model_file import RNN_CELLS, Entry
+
+if TYPE_CHECKING:
+    from rnnviz.io.model_formats.model_file import Entry
 from rnnviz.io.resources import resource_path
 
 Read = TypeVar("Read")
@@ -37,7 +40,7 @@ def _inspect(options: Namespace) -> Answer:
     entries = entries_in_subprocess(options.file)
     arrays = {} if entries else arrays_in_subprocess(options.file)
     if options.json is not None:
-        listed: dict[str, Any] = {"entries": [entry.to_json() for entry in entries]}
+        listed: dict[str, Any] = {"entries": [asdict(entry) for entry in entries]}
         if not entries:
             listed["arrays"] = [{"name": name, "shape": list(shape)} for name, shape in arrays.items()]
         text = answer_json(listed, options.json)
@@ -46,7 +49,7 @@ def _inspect(options: Namespace) -> Answer:
     return AGREE, f"{table(entries) if entries else nothing_recognized(options.file, arrays)}\n"
 
 
-def entries_in_subprocess(path: Path) -> tuple[Entry, ...]:
+def entries_in_subprocess(path: Path) -> tuple["Entry", ...]:
     """Read the networks in a model file in a subprocess; raises an InputError if that fails."""
     from rnnviz.io.model_formats.load import entries_of
 
@@ -71,7 +74,7 @@ def _in_subprocess(read: Callable[[Path], Read], path: Path) -> Read:
         )
 
 
-def table(entries: Sequence[Entry]) -> str:
+def table(entries: Sequence["Entry"]) -> str:
     rows = [_HEADINGS, *map(_row, entries)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     lines = []
@@ -82,7 +85,7 @@ def table(entries: Sequence[Entry]) -> str:
     return "\n".join(lines)
 
 
-def remarks(entry: Entry) -> list[str]:
+def remarks(entry: "Entry") -> list[str]:
     """The keys that change an entry's cell, why it is not supported, and the assumptions that a run of it makes."""
     reason = entry.reason if entry.supported else f"not supported: {entry.reason}"
     masking = entry.masking and f"skipped time steps: {entry.masking}"
@@ -92,7 +95,9 @@ def remarks(entry: Entry) -> list[str]:
     ]
 
 
-def _row(entry: Entry) -> tuple[str, ...]:
+def _row(entry: "Entry") -> tuple[str, ...]:
+    from rnnviz.io.model_formats.model_file import RNN_CELLS
+
     one_gate = entry.supported and entry.cell is None and entry.cells == RNN_CELLS
     cell = "rnn" if one_gate else entry.cell or " or ".join(entry.cells) or "?"
     sizes = (entry.input_size, entry.hidden_size, entry.num_layers)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -279,64 +279,54 @@ class Sound:
 
 
 def open_wav(path: Path) -> Sound:
+    """The sound in a `.wav` file, from its headers alone: each part begins with four letters and its length."""
     check_regular(path)
     with reading(path, ".wav", (ValueError,)), path.open("rb") as file:
-        return _Chunks(path, file).sound()
-
-
-class _Chunks:
-    """The parts of a file, each of which begins with four letters and its length."""
-
-    def __init__(self, path: Path, file: BinaryIO) -> None:
-        self._path, self._file = path, file
-        self._end = file.seek(0, 2)
+        end = file.seek(0, 2)
         file.seek(0)
-
-    def sound(self) -> Sound:
-        head = self._file.read(12)
+        head = file.read(12)
         if head[:4] != b"RIFF" or head[8:] != b"WAVE":
             raise ValueError("it has no RIFF header")
         described: tuple[int, int, int] | None = None
-        while len(header := self._file.read(8)) == 8:
+        while len(header := file.read(8)) == 8:
             name, size = header[:4], int.from_bytes(header[4:], "little")
-            begin = self._file.tell()
-            if begin + size > self._end:
-                letters, left = ascii(name.decode("latin-1")), self._end - begin
+            begin = file.tell()
+            if begin + size > end:
+                letters, left = ascii(name.decode("latin-1")), end - begin
                 raise ValueError(f"its {letters} should have {size:,} bytes, and {left:,} are left")
             if name == b"fmt ":
-                described = self._described(self._file.read(min(size, _LARGEST_FORMAT)))
+                described = _described(file.read(min(size, _LARGEST_FORMAT)), path)
             elif name == b"data":
                 if described is None:
                     raise ValueError("its samples come before their description")
-                return self._with_samples(begin, size, *described)
+                channels, encoding, bits = described
+                count, rest = divmod(size, channels * bits // 8)
+                if rest:
+                    raise ValueError(f"its samples end within one of them, {rest} bytes after the last whole one")
+                if not count:
+                    raise InputError(f"{path} contains no samples: a sequence needs at least one.")
+                return Sound(path, channels, count, encoding, bits, begin)
             # Each begins at an even place.
-            self._file.seek(begin + size + size % 2)
+            file.seek(begin + size + size % 2)
         raise ValueError("it has no samples")
 
-    def _described(self, content: bytes) -> tuple[int, int, int]:
-        """Channels, encoding and bits of a sample."""
-        if len(content) < _FORMAT.size:
-            raise ValueError("the description of its samples is too short")
-        encoding, channels, _, _, block, bits = _FORMAT.unpack_from(content)
-        if encoding == _EXTENSIBLE:
-            identifier = content[_SUBFORMAT]
-            encoding = int.from_bytes(identifier[:2], "little") if identifier[2:] == _GUID_REST else encoding
-        if (encoding, bits) not in _ENCODINGS:
-            raise InputError(
-                f"{self._path} holds samples of {bits} bits in the encoding {encoding:#06x}: they must be integers "
-                f"of 8, 16, 24 or 32 bits, or floats of 32 or 64."
-            )
-        if channels < 1 or block != channels * bits // 8:
-            raise ValueError(f"{channels} channels of {bits} bits do not make {block} bytes")
-        return channels, encoding, bits
 
-    def _with_samples(self, begin: int, size: int, channels: int, encoding: int, bits: int) -> Sound:
-        count, rest = divmod(size, channels * bits // 8)
-        if rest:
-            raise ValueError(f"its samples end within one of them, {rest} bytes after the last whole one")
-        if not count:
-            raise InputError(f"{self._path} contains no samples: a sequence needs at least one.")
-        return Sound(self._path, channels, count, encoding, bits, begin)
+def _described(content: bytes, path: Path) -> tuple[int, int, int]:
+    """Channels, encoding and bits of a sample."""
+    if len(content) < _FORMAT.size:
+        raise ValueError("the description of its samples is too short")
+    encoding, channels, _, _, block, bits = _FORMAT.unpack_from(content)
+    if encoding == _EXTENSIBLE:
+        identifier = content[_SUBFORMAT]
+        encoding = int.from_bytes(identifier[:2], "little") if identifier[2:] == _GUID_REST else encoding
+    if (encoding, bits) not in _ENCODINGS:
+        raise InputError(
+            f"{path} holds samples of {bits} bits in the encoding {encoding:#06x}: they must be integers "
+            f"of 8, 16, 24 or 32 bits, or floats of 32 or 64."
+        )
+    if channels < 1 or block != channels * bits // 8:
+        raise ValueError(f"{channels} channels of {bits} bits do not make {block} bytes")
+    return channels, encoding, bits
 
 
 _COPIES = 3

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import rnnviz
@@ -419,7 +419,13 @@ def write_session(
     Copies are stored as they are, so that nothing unpacks to more than the archive's size. `progress` may raise to stop
     the writing; an existing file is then left as it was.
     """
-    stored = _references(session, path.parent) if copies is None else _copied(copies)
+    if copies is None:
+        stored = _references(session, path.parent)
+    else:
+        stored = {
+            str(file.path): StoredFile(f"files/{place}/{_safe(file, file.path.name)}", copied=True)
+            for place, file in enumerate(copies)
+        }
     config = with_paths(session.config, lambda named: stored[named].path)
     check_paths(config)
     files, cell = tuple(stored.values()), session.config.network.custom
@@ -445,13 +451,6 @@ def _references(session: SavedSession, folder: Path) -> dict[str, StoredFile]:
     return stored
 
 
-def _copied(files: Sequence[NamedFile]) -> dict[str, StoredFile]:
-    return {
-        str(file.path): StoredFile(f"files/{place}/{_safe(file, file.path.name)}", copied=True)
-        for place, file in enumerate(files)
-    }
-
-
 def _safe(file: NamedFile, name: str) -> str:
     """A name that every system can have; those of several files that know each other must stay as they are."""
     if len(file.parts) > 1 or name != file.path.name:
@@ -475,14 +474,9 @@ def _copy_all(
             except OSError as error:
                 raise InputError(f"{source} cannot be copied: {error.strerror or error}.") from error
             with opened, archive.open(info, "w", force_zip64=True) as target:
-                for written in _pieces(opened, target):
-                    done += written
+                while piece := opened.read(_CHUNK):
+                    done += target.write(piece)
                     notify(min(done / total, 1.0))
-
-
-def _pieces(source: IO[bytes], target: IO[bytes]) -> Iterator[int]:
-    while piece := source.read(_CHUNK):
-        yield target.write(piece)
 
 
 def _info(name: str) -> ZipInfo:

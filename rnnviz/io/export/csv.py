@@ -1,7 +1,7 @@
 """Every hidden value as a row of a CSV file, streamed: the table is never held."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def write_csv(
     """
     size, rows = result.reference.hidden.size, 0
     with atomic_write(path) as temporary, temporary.open("wb") as out:
-        for block in _row_blocks_with_gates(result) if gates else _row_blocks(result):
+        for block in _row_blocks(result, gates):
             frame = _frame(result, block)
             frame.write_csv(out, include_header=rows == 0)
             rows += frame.height
@@ -54,24 +54,17 @@ class _Block:
     direction: int
     start: int
     stop: int
-    columns: Mapping[str, FloatArray] = field(default_factory=dict)
+    columns: Mapping[str, FloatArray]
 
 
-def _row_blocks(result: RunResult) -> Iterator[_Block]:
+def _row_blocks(result: RunResult, gates: bool) -> Iterator[_Block]:
+    """All rows in the order of the indices; gates come by whole time steps, of which a block may hold a part."""
     layers, directions, timesteps, samples, units = result.shape
-    rows = timesteps * samples * units
-    for layer, direction in product(range(layers), range(directions)):
-        for start in range(0, rows, _BLOCK_ROWS):
-            yield _Block(layer, direction, start, min(start + _BLOCK_ROWS, rows))
-
-
-def _row_blocks_with_gates(result: RunResult) -> Iterator[_Block]:
-    """The same rows; gates come by whole timesteps, of which a block may hold a part."""
-    layers, directions, _, samples, units = result.shape
     # Half as many rows, since each has a dozen gates of every engine.
-    timesteps = max(1, _BLOCK_ROWS // 2 // (samples * units))
+    steps = max(1, _BLOCK_ROWS // 2 // (samples * units))
+    everything: list[tuple[int, int, dict[str, FloatArray]]] = [(0, timesteps * samples * units, {})]
     for layer, direction in product(range(layers), range(directions)):
-        for first, last, columns in _lane_columns(result, layer, direction, timesteps):
+        for first, last, columns in _lane_columns(result, layer, direction, steps) if gates else everything:
             for start in range(first, last, _BLOCK_ROWS):
                 stop = min(start + _BLOCK_ROWS, last)
                 part = {name: values[start - first : stop - first] for name, values in columns.items()}

@@ -15,7 +15,7 @@ from zlib import compress
 import numpy as np
 
 from rnnviz import __version__
-from rnnviz.cells import CELLS, CellSpec
+from rnnviz.cells import CELLS
 from rnnviz.cells.interpreters.symbols import code_lines, equations_of_all_units, helper_lines
 from rnnviz.core.config import Config, Network
 from rnnviz.core.engine_spec import display_name
@@ -101,20 +101,14 @@ def assignment(name: str, array: FloatArray) -> str:
     if not (array.any() or np.signbit(array).any()):
         return f"{start}np.zeros({array.shape}, {array.dtype.name!r})"
     if array.size <= WRITTEN_OUT and np.isfinite(array).all():
-        return f"{start}np.array({_written_out(array, len(start) + len('np.array('))}, {array.dtype.name!r})"
-    return f"{start}{_packed(array)}"
-
-
-def _written_out(array: FloatArray, indent: int) -> str:
-    return np.array2string(
-        array, max_line_width=_WIDTH, separator=", ", prefix=" " * indent, threshold=sys.maxsize, floatmode="unique"
-    )
-
-
-def _packed(array: FloatArray) -> str:
+        prefix = " " * len(f"{start}np.array(")
+        numbers = np.array2string(
+            array, max_line_width=_WIDTH, separator=", ", prefix=prefix, threshold=sys.maxsize, floatmode="unique"
+        )
+        return f"{start}np.array({numbers}, {array.dtype.name!r})"
     little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
     text = "\n".join(wrap(b64encode(compress(little.tobytes())).decode("ascii"), _WIDTH))
-    return f"unpacked('''\n{text}\n''', {array.shape}, {little.dtype.str!r})"
+    return f"{start}unpacked('''\n{text}\n''', {array.shape}, {little.dtype.str!r})"
 
 
 _UNCHECKED = "differences are printed but not checked"
@@ -170,84 +164,28 @@ def tolerances(result: RunResult, trace: Trace) -> tuple[float, float]:
     return max(own[0], by_type[0]), max(own[1], by_type[1])
 
 
-def layer_call(cell: CellSpec) -> str:
-    """The beginning of the call that makes Gluon's fused layer of a cell."""
-    activation = f"activation={cell.activations[0][1].text!r}, " if cell.gluon == "RNN" else ""
-    return f"rnn.{cell.gluon}(H, L, {activation}"
-
-
-def state_variables(cell: CellSpec) -> str:
-    """ "h", or "h, c" of an LSTM."""
-    return ", ".join(cell.state_symbols)
-
-
-def step_function(cell: CellSpec) -> list[str]:
-    """The definition of step(x, h, ...)."""
-    states, parameters = state_variables(cell), ", ".join(cell.initializers())
-    return [
-        f"def step(x, {states}, {parameters}):",
-        f'    """The next {states}, from a layer\'s input and its previous {states}."""',
-        *(f"    {line}" for line in code_lines(cell)),
-        f"    return {states}",
-    ]
-
-
-@dataclass(frozen=True)
 class Lane:
-    """A layer and a direction, under the names that the notebook gives their arrays."""
+    """A layer and a direction, under the names that the notebook gives their arrays.
 
-    network: Network
-    layer: int
-    direction: int
+    `side` begins Gluon's names of its parameters ("r1"), `row` is its index in a state, `units` the name of the number
+    of units of h: "P" with a projection. `last` is the time step at which it ends, and `part_of_out` its part of out's
+    last axis, as an index after the others.
+    """
 
-    @property
-    def side(self) -> str:
-        """As Gluon's names of parameters begin: "l0", "r1"."""
-        return f"{'lr'[self.direction]}{self.layer}"
-
-    @property
-    def backward(self) -> bool:
-        return self.network.backward(self.direction)
-
-    @property
-    def row(self) -> int:
-        """Its index in a state: layer·D + direction."""
-        return self.layer * self.network.directions + self.direction
-
-    @property
-    def on_top(self) -> bool:
-        return self.layer == self.network.num_layers - 1
+    def __init__(self, network: Network, layer: int, direction: int) -> None:
+        self.network, self.layer = network, layer
+        self.side = f"{'lr'[direction]}{layer}"
+        self.row = layer * network.directions + direction
+        self.direction, self.backward = direction, network.backward(direction)
+        self.on_top = layer == network.num_layers - 1
+        self.last = "0" if self.backward else "T - 1"
+        self.name = f"layer {layer}, {DIRECTIONS[self.backward]}"
+        self.units = network.kind.states[0].size
+        self.part_of_out = "" if network.directions == 1 else f"[{self.units}:]" if direction else f"[:{self.units}]"
 
     def timestep(self, step: int) -> str:
         """The time step of its first step, 0, or of a later one."""
         return f"T - {step + 1}" if self.backward else str(step)
-
-    @property
-    def last(self) -> str:
-        """The time step at which it ends."""
-        return "0" if self.backward else "T - 1"
-
-    @property
-    def name(self) -> str:
-        """ "layer 0, forward"."""
-        return f"layer {self.layer}, {DIRECTIONS[self.backward]}"
-
-    @property
-    def part_of_out(self) -> str:
-        """Its part of out's last axis, as an index after the others."""
-        if self.network.directions == 1:
-            return ""
-        return f"[{self.units}:]" if self.direction else f"[:{self.units}]"
-
-    @property
-    def units(self) -> str:
-        """The name of the number of units of h: "P" with a projection."""
-        return units_name(self.network)
-
-
-def units_name(network: Network) -> str:
-    """ "H", or "P" of an LSTM with a projection."""
-    return network.kind.states[0].size
 
 
 def lanes_of(network: Network) -> list[Lane]:
@@ -276,7 +214,8 @@ def lane_cells(lane: Lane, timesteps: int, known: Recorded) -> Iterator[Notebook
         f"print(h_{lane.side}[{lane.last}][0])  # NumPy",
         f"print(state[0][{lane.row}][0])  # Gluon",
         *(
-            f"{held}('final {name} of {lane.name}', {_final(lane, name)}, state[{place}][{lane.row}])"
+            f"{held}('final {name} of {lane.name}', "
+            f"{name}_{lane.side}{f'[{lane.last}]' * (name == 'h')}, state[{place}][{lane.row}])"
             for place, name in enumerate(final)
         ),
     )
@@ -296,10 +235,6 @@ def _read(lane: Lane) -> str:
     return f"{below} of layer {lane.layer - 1}"
 
 
-def _final(lane: Lane, name: str) -> str:
-    return f"h_{lane.side}[{lane.last}]" if name == "h" else f"{name}_{lane.side}"
-
-
 def _spelled_step(lane: Lane, step: int) -> Iterator[str]:
     at = lane.timestep(step)
     yield f"x = x{lane.layer}[{at}][0]"
@@ -315,7 +250,7 @@ def _spelled_step(lane: Lane, step: int) -> Iterator[str]:
 
 
 def _every_step(lane: Lane) -> Iterator[str]:
-    states = state_variables(lane.network.kind)
+    states = ", ".join(lane.network.kind.state_symbols)
     initial = ", ".join(f"initial_state[{k}][{lane.row}]" for k in range(len(lane.network.kind.state_symbols)))
     parameters = ", ".join(f"{lane.side}_{kind}" for kind in lane.network.kind.initializers())
     yield f"h_{lane.side} = np.zeros((T, N, {lane.units}), {lane.network.dtype!r})"
@@ -431,8 +366,9 @@ def gluon_layer(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
     held = "compare" if known.insists_on_gluon else "print_difference"
     # Gluon has no layer that reads from the end only: input and output are reversed in time.
     order = "" if not network.reverse else "[:, ::-1]" if network.layout == "NTC" else "[::-1]"
+    activation = f"activation={network.kind.activations[0][1].text!r}, " if network.kind.gluon == "RNN" else ""
     lines = (
-        f"model = {layer_call(network.kind)}layout={network.layout!r}, input_size=I,",
+        f"model = rnn.{network.kind.gluon}(H, L, {activation}layout={network.layout!r}, input_size=I,",
         f"{' ' * 8}bidirectional={network.bidirectional}, dtype={network.dtype!r}, prefix='mdl_')",
         "model.initialize(mx.init.Zero(), ctx=mx.cpu())",
         "for name, parameter in model.params.items():",
@@ -456,7 +392,13 @@ def one_step(network: Network) -> Iterator[NotebookCell]:
         "With $u = W_{i2h}\\,x + b_{i2h}$ and $v = W_{h2h}\\,h_{t-1} + b_{h2h}$:",
         fenced("\n".join(equations_of_all_units(network.kind))),
     )
-    step = step_function(network.kind)
+    states, parameters = ", ".join(network.kind.state_symbols), ", ".join(network.kind.initializers())
+    step = [
+        f"def step(x, {states}, {parameters}):",
+        f'    """The next {states}, from a layer\'s input and its previous {states}."""',
+        *(f"    {line}" for line in code_lines(network.kind)),
+        f"    return {states}",
+    ]
     helpers = helper_lines(step)
     yield code(*((*helpers, "", "") if helpers else ()), *step)
 
@@ -493,7 +435,7 @@ def outcome(network: Network, known: Recorded) -> Iterator[NotebookCell]:
         f"{held}('out', out_numpy, out)",
     )
     at, row = "out[:, {}]" if batch_first else "out[{}]", top * network.directions
-    units = units_name(network)
+    units = network.kind.states[0].size
     forward, backward = f"{at.format('T - 1')}[:, :{units}]", f"{at.format('0')}[:, {units}:]"
     if network.reverse:
         yield prose("## `state`", "> NOTE: the final state is `out` at $t = 0$, the last step that is computed.")

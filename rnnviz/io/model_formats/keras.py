@@ -176,10 +176,8 @@ def unconfigured(stored: StoredCells, used: Sequence[StoredCell]) -> list[FoundL
     for places in _paired(layers):
         base = places[0][:-1] if len(places) == 2 else places[0]
         name = stored.names.get(base) if layers[places[0]][0].numbered else base[-1]
-        made = FoundLayer(
-            base, name or "/".join(base) or "cell", tuple(tuple(_in_order(layers[place])) for place in places)
-        )
-        found.append(replace(made, problem=_problem(made)))
+        sides = tuple(tuple(sorted(layers[place], key=_number)) for place in places)
+        found.append(FoundLayer(base, name or "/".join(base) or "cell", sides, _problem(sides)))
     return found
 
 
@@ -258,22 +256,19 @@ def _named_cells(layer: Configured, cells: Sequence[StoredCell]) -> tuple[Stored
 def _named_sides(wanted: Sequence[Sequence[Cell]], cells: Sequence[StoredCell], layer: str) -> Sides:
     halves = [cells]
     if len(wanted) == 2:
-        ahead = [any(name.startswith("forward_") for name in _behind(cell.place, layer)) for cell in cells]
+        # A direction is in the groups behind the last one that is named after the layer.
+        behind = [each.place[::-1].index(layer) if layer in each.place else len(each.place) for each in cells]
+        ahead = [
+            any(name.startswith("forward_") for name in each.place[len(each.place) - count :])
+            for each, count in zip(cells, behind, strict=True)
+        ]
         halves = [[cell for cell, is_ahead in zip(cells, ahead, strict=True) if is_ahead == side] for side in (1, 0)]
-    return tuple(_by_cell_names([cell.name for cell in side], own) for side, own in zip(wanted, halves, strict=True))
-
-
-def _behind(place: tuple[str, ...], layer: str) -> tuple[str, ...]:
-    """The groups behind the last one that is named after the layer."""
-    return place[len(place) - place[::-1].index(layer) :] if layer in place else place
-
-
-def _by_cell_names(names: Sequence[str], cells: Sequence[StoredCell]) -> tuple[StoredCell, ...]:
-    """The cells in the order of their names; a layer of one cell has it under a name that is not in its config."""
-    if len(names) == 1:
-        return tuple(cells)
-    found = {cell.place[-1]: cell for cell in cells}
-    return tuple(found[name] for name in names if name in found)
+    sides = []
+    for side, own in zip(wanted, halves, strict=True):
+        found = {cell.place[-1]: cell for cell in own}
+        # A layer of one cell has it under a name that is not in its config.
+        sides.append(tuple(own) if len(side) == 1 else tuple(found[cell.name] for cell in side if cell.name in found))
+    return tuple(sides)
 
 
 def _layer_place(cell: StoredCell) -> tuple[str, ...]:
@@ -305,22 +300,18 @@ def _paired(places: Mapping[tuple[str, ...], list[StoredCell]]) -> Iterator[list
             yield pair
 
 
-def _in_order(cells: Sequence[StoredCell]) -> list[StoredCell]:
-    """Cells by the numbers that Keras puts behind their names."""
-
-    def number(cell: StoredCell) -> int:
-        match = _CELL_NAME.fullmatch(cell.place[-1])
-        return int(match["number"] or 0) if match is not None else 0
-
-    return sorted(cells, key=number)
+def _number(cell: StoredCell) -> int:
+    """The number that Keras puts behind the name of a cell."""
+    match = _CELL_NAME.fullmatch(cell.place[-1])
+    return int(match["number"] or 0) if match is not None else 0
 
 
-def _problem(layer: FoundLayer) -> str:
-    problems = [cell.problem for side in layer.sides for cell in side if cell.problem]
+def _problem(sides: Sides) -> str:
+    problems = [cell.problem for side in sides for cell in side if cell.problem]
     if problems:
         return problems[0]
-    stacks = [side for side in layer.sides if len(side) > 1]
-    if stacks and len(layer.sides) == 2:
+    stacks = [side for side in sides if len(side) > 1]
+    if stacks and len(sides) == 2:
         return "each of its directions is a stack of cells, and the two are joined at the top alone"
     for side in stacks:
         if len({_CELL_NAME.sub(r"\g<kind>", cell.place[-1]) for cell in side}) > 1:
@@ -545,8 +536,9 @@ def _of_shard(path: Path, layers: list[StoredLayer]) -> list[StoredLayer]:
         return [unsupported(layer.entry, why) for layer in layers]
     # Checkpoints have the numbers of epochs in such names.
     assumed = "the file holds all weights, although its name could be that of one shard of several"
-    entries = [replace(layer.entry, assumptions=(*layer.entry.assumptions, assumed)) for layer in layers]
-    return [replace(layer, entry=entry) for layer, entry in zip(layers, entries, strict=True)]
+    return [
+        replace(layer, entry=replace(layer.entry, assumptions=(*layer.entry.assumptions, assumed))) for layer in layers
+    ]
 
 
 def open_tensors(path: Path) -> TensorFile:

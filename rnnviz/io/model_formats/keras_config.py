@@ -179,18 +179,13 @@ def table(value: Any) -> Item:
     return value if isinstance(value, Mapping) else {}
 
 
-def snake_case(name: str) -> str:
-    """As Keras makes the name of a group of that of a class."""
-    name = re.sub(r"\W+", "", name)
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
-
-
 def numbered(kinds: Sequence[str]) -> list[str]:
     """The groups of objects of these classes in a list: lstm_cell, lstm_cell_1, gru_cell."""
     used: dict[str, int] = {}
     found = []
-    for group in map(snake_case, kinds):
+    for kind in kinds:
+        group = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", kind))
+        group = re.sub(r"([a-z])([A-Z])", r"\1_\2", group).lower()
         used[group] = used.get(group, -1) + 1
         found.append(f"{group}_{used[group]}" if used[group] else group)
     return found
@@ -405,7 +400,6 @@ class Calls:
         return f'those of the mask that the model gives to it, the output of "{given[0]}"'
 
     def input_mask(self, name: str) -> str:
-        """The mask of the inputs of a layer that is itself a model."""
         return self._mask_of([ref for call in self._calls[name] for ref in call.inputs])
 
     def training(self, name: str) -> bool:
@@ -481,23 +475,19 @@ class Calls:
             return self._outer_mask
         if kind == "Masking":
             return f'those in which all features are {config.get("mask_value", 0.0)} (Masking layer "{name}")'
-        if kind == "Embedding" and config.get("mask_zero"):
+        if _masks(item):
             return f'those with the index 0 (Embedding layer "{name}" with mask_zero)'
         inner = config.get("layers", item.get("config"))
         if isinstance(inner, list):
-            return _made_within(inner, name) or coming
+            return f'those masked within "{name}"' if any(_masks(table(one)) for one in inner) else coming
         if is_recurrent(item):
             return coming if returns_sequences(item) else ""
         return coming if kind in _MASKED or is_own(item) else ""
 
 
-def _made_within(items: Sequence[Any], name: str) -> str:
-    """The mask that a layer of an inner model makes."""
-    for item in items:
-        kind, config = class_of(table(item)), table(table(item).get("config"))
-        if kind == "Masking" or (kind == "Embedding" and config.get("mask_zero")):
-            return f'those masked within "{name}"'
-    return ""
+def _masks(item: Item) -> bool:
+    kind = class_of(item)
+    return kind == "Masking" or (kind == "Embedding" and bool(table(item.get("config")).get("mask_zero")))
 
 
 def _passes(item: Item) -> bool:
@@ -526,22 +516,23 @@ def _call_of_keras_3(node: Item) -> Call:
     given, named = node.get("args"), table(node.get("kwargs"))
     args = list(given) if isinstance(given, list) else []
     first = args[0] if args else next((named[key] for key in ("sequence", "sequences", "inputs") if key in named), None)
-    sequence, listed = _split(first)
+    # The sequence, and the states that are in one list with it.
+    leaves = [] if first is None else list(_leaves(first))
     states = args[1] if len(args) > 1 else named.get("initial_state")
     mask = args[2] if len(args) > 2 else named.get("mask")
-    inputs = (leaf for leaf in _leaves([args, named], 0) if isinstance(leaf, Ref))
+    inputs = (leaf for leaf in _leaves([args, named]) if isinstance(leaf, Ref))
     return Call(
         tuple(inputs),
-        sequence,
-        (*listed, *(() if states is None else _leaves(states, 0))),
-        tuple(leaf for leaf in _leaves(mask, 0) if isinstance(leaf, Ref)),
+        tuple(leaf for leaf in leaves[:1] if isinstance(leaf, Ref)),
+        (*leaves[1:], *(() if states is None else _leaves(states))),
+        tuple(leaf for leaf in _leaves(mask) if isinstance(leaf, Ref)),
         named.get("training") is True,
     )
 
 
 def _call_of_keras_2(node: Any) -> Call:
     """A list of inputs, of which the first is the sequence, and the others are states; each may have arguments."""
-    leaves = list(_leaves(node, 0))
+    leaves = list(_leaves(node))
     entries = node if isinstance(node, list) and node and isinstance(node[0], list) else [node]
     named = next((table(entry[3]) for entry in entries if isinstance(entry, list) and len(entry) > 3), {})
     refs = tuple(leaf for leaf in leaves if isinstance(leaf, Ref))
@@ -549,19 +540,13 @@ def _call_of_keras_2(node: Any) -> Call:
     return Call(
         refs,
         refs[:1],
-        (*leaves[1:], *(() if states is None else _leaves(states, 0))),
-        tuple(leaf for leaf in _leaves(named.get("mask"), 0) if isinstance(leaf, Ref)),
+        (*leaves[1:], *(() if states is None else _leaves(states))),
+        tuple(leaf for leaf in _leaves(named.get("mask")) if isinstance(leaf, Ref)),
         named.get("training") is True,
     )
 
 
-def _split(first: Any) -> tuple[tuple[Ref, ...], tuple[State, ...]]:
-    """The sequence, and the states that are in one list with it."""
-    leaves = list(_leaves(first, 0)) if first is not None else []
-    return tuple(leaf for leaf in leaves[:1] if isinstance(leaf, Ref)), tuple(leaves[1:])
-
-
-def _leaves(given: Any, depth: int) -> Iterator[State]:
+def _leaves(given: Any, depth: int = 0) -> Iterator[State]:
     """The tensors among arguments in their order: those of layers, numbers, and None for any other."""
     if depth > _DEEPEST:
         return
@@ -580,18 +565,15 @@ def _leaves(given: Any, depth: int) -> Iterator[State]:
             yield _numbers(given[2])
         elif len(given) >= 3 and isinstance(given[0], str) and all(isinstance(place, int) for place in given[1:3]):
             yield Ref(given[0], given[1], given[2])
-        elif _is_matrix(given):
+        elif given and all(isinstance(row, list) and row and all(map(_is_number, row)) for row in given):
             yield _numbers(given)
         else:
             for part in given:
                 yield from _leaves(part, depth + 1)
 
 
-def _is_matrix(given: Sequence[Any]) -> bool:
-    """Whether a list is one of rows of numbers."""
-    return bool(given) and all(
-        isinstance(row, list) and row and all(isinstance(number, float | int) for number in row) for row in given
-    )
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float | int)
 
 
 def _numbers(value: Any) -> NDArray[Any] | None:

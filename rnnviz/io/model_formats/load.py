@@ -5,7 +5,7 @@ The assumptions of a run or a conversion are clauses that end a sentence."""
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -43,7 +43,15 @@ def entries_of(path: Path) -> tuple[Entry, ...]:
     """The recurrent networks in a model file; to be called in a subprocess."""
     with within(path, room_for_file(path)):
         model = open_model(path)
-        return tuple(replace(entry, batch_size=_batch_size(model, entry)) for entry in model.entries)
+        return tuple(map(partial(_with_batch_size, model), model.entries))
+
+
+def _with_batch_size(model: ModelFile, entry: Entry) -> Entry:
+    """The entry with N of a stored initial state, unless every sample starts from the same numbers."""
+    if not entry.supported or entry.initial_state != "stored":
+        return entry
+    samples = model.initial_state(entry.name)["h"].shape[1]
+    return entry if samples == 1 else replace(entry, batch_size=samples)
 
 
 def arrays_of(path: Path) -> dict[str, tuple[int, ...]]:
@@ -93,7 +101,7 @@ def read_network(path: Path, entry: str | None, network: Network) -> StoredNetwo
     size = network.parameter_count * (8 if network.dtype == "float64" else 4)
     with within(path, room_for_file(path) + weights):
         known = format_of(path)
-        if known is NUMPY and entry is None and _holds_gluons_names(path):
+        if known is NUMPY and entry is None and not path.is_dir() and any(map(_GLUON.fullmatch, NpzFile(path).headers)):
             expect(size)
             arrays = read_npz(path, "parameters.", partial(check_shapes, network))
             for name, array in arrays.items():
@@ -208,7 +216,8 @@ def _check_network(entry: Entry, network: Network) -> None:
     for name in {**held, **needed}:
         if name not in held or name not in needed:
             raise InputError(
-                f"{entry.name} has {_extent(entry)}, but the network has network.num_layers = {network.num_layers} "
+                f"{entry.name} has num_layers = {entry.num_layers} and bidirectional = "
+                f"{str(entry.bidirectional).lower()}, but the network has network.num_layers = {network.num_layers} "
                 f"and network.bidirectional = {str(network.bidirectional).lower()}."
             )
         if held[name] != needed[name]:
@@ -226,10 +235,6 @@ def settings_in_float32(network: Network) -> tuple[float | None, list[Activation
         for activation in found
         if isinstance(activation, Activation)
     ]
-
-
-def _extent(entry: Entry) -> str:
-    return f"num_layers = {entry.num_layers} and bidirectional = {str(entry.bidirectional).lower()}"
 
 
 def check_values(name: str, array: FloatArray, network: Network, *, rounded: bool) -> None:
@@ -255,14 +260,6 @@ def _state_source(choice: str) -> InitialStateSource:
     return InitialStateSource("file", path=str(Path(choice).absolute()))
 
 
-def _batch_size(model: ModelFile, entry: Entry) -> int | None:
-    """N of a stored initial state; None without one, or where every sample starts from the same numbers."""
-    if not entry.supported or entry.initial_state != "stored":
-        return None
-    samples = model.initial_state(entry.name)["h"].shape[1]
-    return None if samples == 1 else samples
-
-
 @contextmanager
 def within(path: Path, allowance: int) -> Iterator[None]:
     """Read a model file with no more memory than `allowance`; raises an InputError where it takes more."""
@@ -274,23 +271,15 @@ def within(path: Path, allowance: int) -> Iterator[None]:
 
 
 def room_for_file(path: Path) -> int:
-    """Bytes that opening a model file may take."""
-    return _ROOM + _FILE_COPIES * _size(path)
-
-
-def _size(path: Path) -> int:
-    """Bytes of the file, or of all in its folder where it is a folder or the index of shards; 0 where unknown."""
-    try:
+    """Bytes that opening a model file may take: the file, or all in a folder or beside the index of shards."""
+    size = 0  # where it is unknown
+    with suppress(OSError, ValueError):
         if path.is_dir() or path.name.lower().endswith(SHARDS.endings):
             folder = path if path.is_dir() else path.parent
-            return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
-        return path.stat().st_size
-    except (OSError, ValueError):
-        return 0
-
-
-def _holds_gluons_names(path: Path) -> bool:
-    return not path.is_dir() and any(_GLUON.fullmatch(name) for name in NpzFile(path).headers)
+            size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+        else:
+            size = path.stat().st_size
+    return _ROOM + _FILE_COPIES * size
 
 
 @dataclass(frozen=True)

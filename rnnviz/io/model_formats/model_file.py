@@ -3,9 +3,9 @@
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,9 +144,6 @@ class Entry:
             object.__setattr__(self, name, printable(getattr(self, name)))
         object.__setattr__(self, "assumptions", tuple(map(printable, self.assumptions)))
         assert self.initial_state in INITIAL_STATES
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
     @property
     def directions(self) -> str:

@@ -27,12 +27,14 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.io.model_formats.model_file import (
+    Entry,
     ModelFile,
     Tensor,
     TensorFile,
     UnreadableError,
     chain_from,
     readable,
+    unsupported,
     with_stacks,
 )
 from rnnviz.io.model_formats.onnx_constants import Constants, Origin, Values, layout_of
@@ -46,7 +48,7 @@ from rnnviz.io.model_formats.onnx_graph import (
     stored_tensor,
     type_name,
 )
-from rnnviz.io.model_formats.onnx_nodes import RecurrentNode, is_recurrent, recurrent_node, unrolled_layer
+from rnnviz.io.model_formats.onnx_nodes import SINGLE_STEP, UNROLLED, RecurrentNode, is_recurrent, recurrent_node
 from rnnviz.io.model_formats.onnx_unrolled import single_step, unrolled, with_rolled
 
 _LARGEST_BYTES = (1 << 31) - 1
@@ -71,7 +73,10 @@ def open_model(path: Path) -> ModelFile:
         left, single = unrolled(placed), False
         if left is None and not layers:
             left, single = single_step(placed), True
-        return ModelFile(path, layers if left is None else [*layers, unrolled_layer(left, single=single)])
+        return ModelFile(
+            path,
+            layers if left is None else [*layers, unsupported(Entry(left.name), SINGLE_STEP if single else UNROLLED)],
+        )
 
 
 def open_tensors(path: Path) -> TensorFile:

@@ -62,11 +62,11 @@ _KNOWN_ATTRIBUTES = {
     "output_sequence": AttributeProto.INT,
     **dict.fromkeys(_CELL_ATTRIBUTES, AttributeProto.INT),
 }
-_UNROLLED = (
+UNROLLED = (
     "it is unrolled into single time steps: open the weights that it was exported from, or in PyTorch export it "
     "with dynamo=False, and nn.RNN, nn.LSTM or nn.GRU in place of a loop of cells"
 )
-_SINGLE_STEP = (
+SINGLE_STEP = (
     "it is the first time step alone, as Keras exports a model whose number of time steps is open: open the weights "
     "that it was exported from, such as the .keras file"
 )
@@ -256,7 +256,7 @@ def recurrent_node(placed: PlacedNode, constants: Constants) -> RecurrentNode:
         cell = next(cell for (_, name), cell in OPERATORS.items() if name in operator)
         domain = placed.operator[0]
         meaning = FOREIGN.get(operator, "the file does not say what that computes")
-        return _unread(placed, _refused(placed, cell, f"it is the operator {operator} of {domain}: {meaning}"))
+        return _refused(placed, cell, f"it is the operator {operator} of {domain}: {meaning}")
     cell = OPERATORS[placed.operator]
     try:
         attributes = placed.scope.attributes_of(placed.node)
@@ -268,25 +268,15 @@ def recurrent_node(placed: PlacedNode, constants: Constants) -> RecurrentNode:
             values.sequence_shape(placed.scope, placed.node)
         return _node(placed, cell, attributes, constants)
     except UnreadableError as error:
-        return _unread(placed, _refused(placed, cell, str(error), constants))
+        return _refused(placed, cell, str(error), constants)
 
 
-def unrolled_layer(placed: PlacedNode, *, single: bool) -> StoredLayer:
-    """A network of which the file holds single time steps, or only the first one, by the first product in them."""
-    reason = _SINGLE_STEP if single else _UNROLLED
-    return unsupported(Entry(placed.name), reason)
-
-
-def has_second_direction(placed: PlacedNode) -> bool:
+def _has_second_direction(placed: PlacedNode) -> bool:
     """Whether the node says that it computes both directions."""
     return any(a.name == "direction" and a.s == b"bidirectional" for a in placed.node.attribute)
 
 
-def _unread(placed: PlacedNode, layer: StoredLayer) -> RecurrentNode:
-    return RecurrentNode(placed, layer, InitialState("unknown"))
-
-
-def _refused(placed: PlacedNode, cell: str, reason: str, constants: Constants | None = None) -> StoredLayer:
+def _refused(placed: PlacedNode, cell: str, reason: str, constants: Constants | None = None) -> RecurrentNode:
     """An unsupported entry, with its sizes as far as they are known."""
     attributes = {a.name: a for a in placed.node.attribute}
     hidden = max(0, attributes["hidden_size"].i) if "hidden_size" in attributes else 0
@@ -300,8 +290,8 @@ def _refused(placed: PlacedNode, cell: str, reason: str, constants: Constants | 
                 hidden = hidden or weight.shape[1] // len(operator(CELLS[cell]).gates)
         except UnreadableError:
             pass
-    both = has_second_direction(placed)
-    return unsupported(Entry(placed.name, cell, features or None, hidden or None, 1, both, dtype), reason)
+    entry = Entry(placed.name, cell, features or None, hidden or None, 1, _has_second_direction(placed), dtype)
+    return RecurrentNode(placed, unsupported(entry, reason), InitialState("unknown"))
 
 
 def _check_types(attributes: Attributes) -> None:
@@ -331,7 +321,7 @@ def _cell(placed: PlacedNode, attributes: Attributes, constants: Constants) -> s
 def _activations(placed: PlacedNode, cell: str, attributes: Attributes) -> tuple[str, ...] | None:
     """The activations of the cell's roles, which both directions must share; None if they are the cell's own."""
     names = [_text(name) for name in attributes["activations"].strings] if "activations" in attributes else []
-    roles, directions = len(CELLS[cell].activations), 2 if has_second_direction(placed) else 1
+    roles, directions = len(CELLS[cell].activations), 2 if _has_second_direction(placed) else 1
     # An RNN's own two activations are those of both directions, in a node of one, too.
     if not names or (placed.node.op_type == "RNN" and len(names) == 2 and names[0].lower() == names[1].lower()):
         names = names[:1] * directions
