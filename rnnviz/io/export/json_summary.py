@@ -11,7 +11,7 @@ from rnnviz import __version__
 from rnnviz.core.number_format import json_number
 from rnnviz.io.outputs import atomic_write
 from rnnviz.text.verdict_details import first_line_in_source, unrecorded_arrays
-from rnnviz.verify.audit import Audit, WrongLine, WrongStep
+from rnnviz.verify.audit import Audit, WrongStep
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import VERDICTS
@@ -116,13 +116,14 @@ def _of_judgement(result: RunResult, engines: tuple[str, str]) -> dict[str, Any]
 
 def _of_audit(result: RunResult, audit: Audit) -> dict[str, Any]:
     wrong, line = audit.first_wrong, audit.first_line
+    number = None if line is None else first_line_in_source(result, audit)
     return {
         "verdict": audit.verdict,
         "worst_ratio": json_number(audit.worst_ratio) if audit.audited else None,
         "first_wrong": None if wrong is None else _of_step(wrong),
         # Only a custom step that returns lines has them.
         **({"lines": list(audit.lines)} if audit.lines else {}),
-        **({} if line is None else {"first_line": _of_line(result, audit, line)}),
+        **({} if line is None else {"first_line": {"name": line.name, "line_number": number, **_of_step(line)}}),
         "coverage": audit.coverage,
         "undetermined": audit.undetermined,
     }
@@ -130,7 +131,3 @@ def _of_audit(result: RunResult, audit: Audit) -> dict[str, Any]:
 
 def _of_step(wrong: WrongStep) -> dict[str, Any]:
     return {**wrong.where.to_json(), "value": json_number(wrong.value), "expected": json_number(wrong.expected)}
-
-
-def _of_line(result: RunResult, audit: Audit, line: WrongLine) -> dict[str, Any]:
-    return {"name": line.name, "line_number": first_line_in_source(result, audit), **_of_step(line)}

@@ -58,11 +58,15 @@ def write_report(result: RunResult, path: Path, pictures: Sequence[ReportPicture
 def report_html(result: RunResult, pictures: Sequence[ReportPicture], written: datetime) -> str:
     """The report as text: every value in it is escaped by the template's environment."""
     verdicts = [verdict_sentence(result, comparison.candidate) for comparison in result.comparisons]
+    network, path = network_in_words(result.config.network), result.config.parameters.path
     return (
         _environment()
         .get_template("report.html")
         .render(
-            title=_title(result),
+            # The network in words, after the name of its model file if it has one.
+            title=network_in_words(config.network)
+            if path is None
+            else f"{Path(path).name}: {network_in_words(config.network)}",
             written=written,
             verdict=result.verdict,
             verdicts=[(str(words), words) for words in verdicts],
@@ -83,12 +87,6 @@ def report_html(result: RunResult, pictures: Sequence[ReportPicture], written: d
             seconds={display_name(name): number_format.duration(seconds) for name, seconds in result.seconds.items()},
         )
     )
-
-
-def _title(result: RunResult) -> str:
-    """The network in words, after the name of its model file if it has one."""
-    network, path = network_in_words(result.config.network), result.config.parameters.path
-    return network if path is None else f"{Path(path).name}: {network}"
 
 
 @cache
@@ -286,12 +284,15 @@ def first_disagreement(result: RunResult, comparison: Comparison) -> ReportArith
         GateView(f"{gate.symbol}, {gate.gate.name}", _terms(each, gate.symbol, parting), lines.pop(gate.symbol))
         for gate in explanation.reference.gates
     )
+    states = [_row(f"h[t-1] = {notation(own_previous(each[0]))}", [a.previous.h for a in each])]
+    if cells := [a.previous.c for a in each if a.previous.c is not None]:
+        states.append(_row(f"c[t-1] = {notation(previous_cell(each[0]))}", cells))
     return ReportArithmetic(
         place=str(where),
         why=why,
         engines=tuple(display_name(arithmetic.engine) for arithmetic in each),
         given=equations_of_all_units(explanation.reference.cell),
-        states=tuple(_states(each)),
+        states=tuple(states),
         gates=gates,
         equations=tuple(lines.values()),
         outcome=tuple(row for symbol in own_symbols(each) for row in _outcome(each, symbol)),
@@ -308,13 +309,6 @@ def _where(result: RunResult, comparison: Comparison) -> tuple[Location | None, 
         if wrong is not None:
             return wrong.where, f"No value differs, but {display_name(engine)} is wrong first in the value"
     return None, ""
-
-
-def _states(each: Sequence[StepBreakdown]) -> Iterator[ReportRow]:
-    yield _row(f"h[t-1] = {notation(own_previous(each[0]))}", [a.previous.h for a in each])
-    cells = [a.previous.c for a in each if a.previous.c is not None]
-    if cells:
-        yield _row(f"c[t-1] = {notation(previous_cell(each[0]))}", cells)
 
 
 def _outcome(each: Sequence[StepBreakdown], symbol: str) -> Iterator[ReportRow]:
@@ -418,6 +412,8 @@ def error_chart(result: RunResult, comparison: Comparison) -> ErrorChart:
     layer, direction = max(outlines, key=lambda lane: float(np.nan_to_num(values[lane], nan=-1.0, posinf=np.inf).max()))
     worst = outlines.pop((layer, direction))
     others = list(outlines.values()) if len(outlines) <= _MOST_LANES else [largest_of(list(outlines.values()))]
+    infinity = [scale.infinity] if scale.infinite else []
+    decades = [scale.zero, *map(float, _few(range(scale.lowest, scale.highest + 1))), *infinity]
     return ErrorChart(
         display_name(comparison.candidate),
         lane_text(result.inputs.network, Location(layer, direction)),
@@ -425,7 +421,7 @@ def error_chart(result: RunResult, comparison: Comparison) -> ErrorChart:
         tuple(_path(other, scale, timesteps) for other in others),
         _y(float(scale.positions(np.array([limit]))[0]), scale),
         tuple(Tick(_x(t, timesteps), f"{t:,}") for t in _few(range(timesteps))),
-        tuple(Tick(_y(position, scale), scale.text(position)) for position in _decades(scale)),
+        tuple(Tick(_y(position, scale), scale.text(position)) for position in decades),
     )
 
 
@@ -457,8 +453,3 @@ def _few(whole: range) -> Sequence[int]:
     """At most `_MOST_TICKS` of some whole numbers, at a step of 1, 2 or 5 times a power of ten."""
     step = next(m * 10**p for p in range(12) for m in (1, 2, 5) if len(whole) <= _MOST_TICKS * m * 10**p)
     return range(-(-whole.start // step) * step, whole.stop, step)
-
-
-def _decades(scale: LogScale) -> list[float]:
-    infinity = [scale.infinity] if scale.infinite else []
-    return [scale.zero, *map(float, _few(range(scale.lowest, scale.highest + 1))), *infinity]

@@ -173,11 +173,6 @@ def other_format(path: Path, head: bytes) -> OtherFormat | None:
     return next((known for known in _FORMATS if known.holds(name, head)), None)
 
 
-def other_folder(path: Path, names: Collection[str]) -> OtherFormat | None:
-    """The format of a folder that is not read, if it is known; `names` are those in it."""
-    return next((known for known in _FORMATS if known.folder(names) or known.holds(path.name.lower(), b"")), None)
-
-
 @dataclass(frozen=True)
 class Format:
     """One format: its name, the endings that its files usually have, and where its reader is.
@@ -192,18 +187,17 @@ class Format:
 
     def open(self, path: Path) -> ModelFile:
         """Open a file of this format, or a folder that holds one; raises an InputError if it is damaged."""
-        reader: Callable[[Path], ModelFile] = self.module.open_model
-        return reader(model_in(path))
+        model: ModelFile = self.module.open_model(model_in(path))
+        return model
 
     def open_tensors(self, path: Path) -> TensorFile:
         """Open a file or folder as `open` does for its arrays; raises an InputError if it is damaged."""
-        reader: Callable[[Path], TensorFile] = self.module.open_tensors
-        return reader(model_in(path))
+        tensors: TensorFile = self.module.open_tensors(model_in(path))
+        return tensors
 
     def files_beside(self, path: Path) -> list[str]:
         """The names of the files, in or below its folder, that a file is read with."""
-        find: Callable[[Path], list[str]] | None = getattr(self.module, "files_beside", None)
-        return [] if find is None else find(path)
+        return list(getattr(self.module, "files_beside", lambda _: [])(path))
 
     @property
     def module(self) -> ModuleType:
@@ -267,7 +261,7 @@ def model_in(path: Path) -> Path:
         return path
     with reading(path):
         names = sorted(os.listdir(path))
-    other = other_folder(path, names)
+    other = next((known for known in _FORMATS if known.folder(names) or known.holds(path.name.lower(), b"")), None)
     if other is not None:
         raise other.refused(path)
     found = [name for name in _PREFERRED if name in names]
@@ -307,24 +301,19 @@ def _by_content(path: Path, head: bytes) -> Format | None:
     if _LEGACY_TORCH.match(head):
         return TORCH
     if head.startswith(_ZIP):
-        return _by_members(path)
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = archive.namelist()
+        except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+            return None
+        if any(name.endswith(".weights.h5") for name in names):
+            return KERAS
+        if any(name == "data.pkl" or name.endswith("/data.pkl") for name in names):
+            return TORCH
+        return NUMPY if any(name.endswith(".npy") for name in names) else None
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= path.stat().st_size:
         return SAFETENSORS
     return None
-
-
-def _by_members(path: Path) -> Format | None:
-    """The format of a zip archive, from its directory alone."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
-        return None
-    if any(name.endswith(".weights.h5") for name in names):
-        return KERAS
-    if any(name == "data.pkl" or name.endswith("/data.pkl") for name in names):
-        return TORCH
-    return NUMPY if any(name.endswith(".npy") for name in names) else None
 
 
 def by_ending(path: Path) -> Format | None:

@@ -27,7 +27,6 @@ from rnnviz.io.model_formats.model_file import (
     DTYPES,
     RNN_CELLS,
     Arrays,
-    Entry,
     ModelFile,
     StoredLayer,
     Tensor,
@@ -49,7 +48,12 @@ def named_arrays(path: Path, file: TensorFile, incomplete: str = "") -> ModelFil
     found = [*gluon, *torch_networks(file.tensors, file.texts, taken)]
     if incomplete:
         found = [Found(replace(each.entry, supported=False, reason=incomplete), {}) for each in found]
-    layers = [StoredLayer(_named(each.entry), partial(_parameters, file, each)) for each in found]
+    layers = []
+    for each in found:
+        # The only network of a file may have no name.
+        cells = (cell for cell in (each.entry.cell, *each.entry.cells) if cell and cell not in RNN_CELLS)
+        name = each.entry.name or next(cells, "rnn")
+        layers.append(StoredLayer(replace(each.entry, name=name), partial(_parameters, file, each)))
     return ModelFile(path, layers, numbered="{} ({})")
 
 
@@ -76,13 +80,6 @@ def is_weight(name: str) -> bool:
     """Whether an array of this name belongs to a recurrent layer."""
     tensors = {name: Tensor((), "float32")}
     return bool(gluon_networks(tensors) or torch_networks(tensors))
-
-
-def _named(entry: Entry) -> Entry:
-    """The entry with a name: the only network of a file may have none."""
-    cells = (entry.cell, *entry.cells)
-    name = entry.name or next((cell for cell in cells if cell and cell not in RNN_CELLS), "rnn")
-    return replace(entry, name=name)
 
 
 _KIND = r"(?P<kind>(?:weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)(?:_l\d{1,6}(?:_reverse)?)?)"
@@ -155,10 +152,8 @@ def write_weights(_network: Network, parameters: Parameters, path: Path) -> None
                 np.lib.format.write_array(file, array, allow_pickle=False)  # type: ignore[no-untyped-call]
 
 
-Parts = Mapping[str, str]
+Parts: TypeAlias = Mapping[str, str]
 """The names in the file of the arrays that one weight is computed from, by their names in PyTorch."""
-
-
 Rule: TypeAlias = tuple[Callable[..., FloatArray], list[str]]
 """How a weight is computed, and the names of the arrays that it is computed from."""
 
@@ -200,9 +195,7 @@ def _target(file: TensorFile, weight: str, parts: Parts) -> str:
 def _combined(file: TensorFile, weight: str, parts: Parts, rules: dict[str, Rule]) -> Tensor:
     """The weight as a separate array; how it is computed is added to `rules`."""
     tensors = {part: file.tensors[source] for part, source in parts.items()}
-    main = next((tensors[part] for part in ("orig", "original", "original1", "v", "raw") if part in tensors), None)
-    if main is None:
-        main = next(iter(tensors.values()))
+    main = next(tensors[part] for part in ("orig", "original", "original1", "v", "raw", *tensors) if part in tensors)
     names = ", ".join(parts.values())
     for rule, text, needed in _RULES:
         if set(parts) != set(needed):
@@ -218,7 +211,7 @@ def _combined(file: TensorFile, weight: str, parts: Parts, rules: dict[str, Rule
         rules[weight] = rule, [parts[part] for part in needed]
         dtype = max((each.dtype for each in found if each.dtype in DTYPES), key=DTYPES.index, default="float32")
         assumption = text.format(weight=weight, names=names)
-        if dtype in DTYPES[:2] and rule is not _kept:
+        if dtype in DTYPES[:2] and rule is not np.positive:
             assumption += f", in float32, where PyTorch rounds to {dtype}"
             dtype = "float32"
         return replace(main, dtype=dtype, assumption=assumption)
@@ -245,30 +238,15 @@ def _spectral_norm(weight: FloatArray, u: FloatArray, v: FloatArray) -> FloatArr
     return quotient
 
 
-def _masked(weight: FloatArray, mask: FloatArray) -> FloatArray:
-    product: FloatArray = weight * mask
-    return product
-
-
-def _kept(weight: FloatArray) -> FloatArray:
-    return weight
-
-
-_Shape = tuple[int, ...]
-
-
-def _norms_fit(g: _Shape, v: _Shape) -> bool:
-    if g == ():
-        return True
+def _norms_fit(g: tuple[int, ...], v: tuple[int, ...]) -> bool:
     # One norm for each index of one axis: the size of every other axis is 1.
-    return len(g) == len(v) and any(
-        all(size == (whole if place == axis else 1) for place, (size, whole) in enumerate(zip(g, v, strict=True)))
-        for axis in range(len(v))
+    return g == () or (
+        len(g) == len(v)
+        and any(
+            all(size == (whole if place == axis else 1) for place, (size, whole) in enumerate(zip(g, v, strict=True)))
+            for axis in range(len(v))
+        )
     )
-
-
-def _vectors_fit(weight: _Shape, u: _Shape, v: _Shape) -> bool:
-    return len(weight) == 2 and len(u) == len(v) == 1 and weight in ((u[0], v[0]), (v[0], u[0]))
 
 
 _RULES: tuple[tuple[Callable[..., FloatArray], str, tuple[str, ...]], ...] = (
@@ -276,12 +254,12 @@ _RULES: tuple[tuple[Callable[..., FloatArray], str, tuple[str, ...]], ...] = (
     (_weight_norm, _WEIGHT_NORM + ", which the file does not name", ("original0", "original1")),
     (_spectral_norm, _SPECTRAL_NORM, ("orig", "u", "v")),
     (_spectral_norm, _SPECTRAL_NORM, ("original", "0._u", "0._v")),
-    (_masked, _EVAL + "by pruning", ("orig", "mask")),
-    (_kept, "{weight} is read from {names}, without weight dropout", ("raw",)),
+    (np.multiply, _EVAL + "by pruning", ("orig", "mask")),
+    (np.positive, "{weight} is read from {names}, without weight dropout", ("raw",)),
 )
 _FITS: Mapping[Callable[..., FloatArray], Callable[..., bool]] = {
     _weight_norm: _norms_fit,
-    _spectral_norm: _vectors_fit,
-    _masked: lambda weight, mask: weight == mask,
-    _kept: lambda weight: True,
+    _spectral_norm: lambda weight, u, v: len(u) == len(v) == 1 and weight in (u + v, v + u),
+    np.multiply: lambda weight, mask: weight == mask,
+    np.positive: lambda weight: True,
 }

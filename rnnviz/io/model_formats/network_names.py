@@ -73,9 +73,9 @@ def assemble(name: str, layers: Layers, tensors: Mapping[str, Tensor], *, withou
         features = _shape(layers[0, 0], "i2h_weight", 2, tensors)[1]
         entry = replace(entry, cell=cell, input_size=features, hidden_size=hidden, projection_size=projection)
         if entry.dtype not in DTYPES:
-            raise UnreadableError(
-                f"it is stored as {entry.dtype}, and must be one of {', '.join(DTYPES)}{_advice(entry.dtype)}"
-            )
+            integers = entry.dtype is not None and "int" in entry.dtype
+            advice = ": integers, such as quantized weights, must be saved as floats" if integers else ""
+            raise UnreadableError(f"it is stored as {entry.dtype}, and must be one of {', '.join(DTYPES)}{advice}")
         if unreadable:
             raise UnreadableError(unreadable)
         sources = _sources(layers, tensors, spec, Sizes(features, hidden, projection), directions, without_bias)
@@ -92,11 +92,6 @@ def _dtype(layers: Layers, tensors: Mapping[str, Tensor]) -> str:
     """The widest type, since the others are read into it without loss."""
     found = {tensors[source].dtype for arrays in layers.values() for source in arrays.values()}
     return max(found, key=lambda dtype: DTYPES.index(dtype) if dtype in DTYPES else len(DTYPES))
-
-
-def _advice(dtype: str | None) -> str:
-    integers = dtype is not None and "int" in dtype
-    return ": integers, such as quantized weights, must be saved as floats" if integers else ""
 
 
 def _extent(layers: Layers) -> tuple[int, int]:
