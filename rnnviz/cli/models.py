@@ -168,7 +168,7 @@ def _config(options: Namespace) -> Answer:
 
 def config_from_model(
     path: Path, name: str | None, cell: str | None, initial_state: str | None = None
-) -> tuple[Config, Entry]:
+) -> tuple[Config, "Entry"]:
     """A config that runs a recurrent network in a model file, with the entry of the file that it runs.
 
     `name` is that of the entry, which may be None if there is only one; `cell` is needed if the file does not name it.

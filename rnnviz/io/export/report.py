@@ -63,10 +63,7 @@ def report_html(result: RunResult, pictures: Sequence[ReportPicture], written: d
         _environment()
         .get_template("report.html")
         .render(
-            # The network in words, after the name of its model file if it has one.
-            title=network_in_words(config.network)
-            if path is None
-            else f"{Path(path).name}: {network_in_words(config.network)}",
+            title=network if path is None else f"{Path(path).name}: {network}",
             written=written,
             verdict=result.verdict,
             verdicts=[(str(words), words) for words in verdicts],
