@@ -46,7 +46,7 @@ class TensorFile:
     texts: Mapping[str, str] = field(default_factory=dict)
 
     def replaced(self, tensors: Mapping[str, Tensor], made: Mapping[str, Callable[[], FloatArray]]) -> "TensorFile":
-        """The file with other arrays, of which some are made of its own."""
+        """The file with other arrays; `made` computes some of them."""
         return replace(self, tensors=tensors, read=lambda name: made[name]() if name in made else self.read(name))
 
 
