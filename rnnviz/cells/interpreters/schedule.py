@@ -68,8 +68,8 @@ _Member: TypeAlias = tuple[Operation, tuple[Place, ...], Place]
 class Call:
     """One call: `function(*operands, out)`; `lines` are those of the cell's file that it computes.
 
-    A call of "product" reads h and fills the recurrent parts of all `lanes`; one of "recurrent" or "matrix" has the
-    gate or parameter whose rows it multiplies with as its `name`. A call of "finish" is two: half of it, and a half
+    A call of "product" reads h and fills the recurrent parts of all lanes of `out`; one of "recurrent" or "matrix" has
+    the gate or parameter whose rows it multiplies with as its `name`. A call of "finish" is two: half of it, and a half
     added.
     """
 
@@ -79,7 +79,6 @@ class Call:
     lines: tuple[int, ...] = ()
     name: str = ""
     activation: Activation | None = None
-    lanes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -389,8 +388,7 @@ class _Allocation:
     def calls(self) -> Iterable[Call]:
         """The calls in their order."""
         if self._products:
-            lanes = self._lanes[: len(self._products)]
-            yield Call("product", (), Place("v", lanes=lanes), lanes=lanes)
+            yield Call("product", (), Place("v", lanes=self._lanes[: len(self._products)]))
         for name, value in self._kept.items():
             if isinstance(value, Place):
                 yield Call("copyto", (self._place(value),), Place("out", name))
