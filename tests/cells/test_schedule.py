@@ -154,7 +154,7 @@ def products_of_parts(u: Values, v: Values, state: Values, p: Values) -> Step:
 
 
 def sigmoid_of_a_difference(u: Values, v: Values, state: Values, p: Values) -> Step:
-    return Step(h=sigmoid(u.i - v.i - p.y * state.h))
+    return Step(h=sigmoid(u.i - v.i - p.y * state.h + 0.25))
 
 
 def test_halves_are_taken_in_the_rows_of_differences() -> None:

@@ -237,14 +237,12 @@ class _Lowering:
         """Whether a value is made of rows and parameters that can be scaled instead, as nothing else uses them."""
         if self._uses[node] != 1:
             return False
-        if node.op in ("v", "recurrent") and node.name in self._shared:
-            return False
         if node.op == "times":
             # Of two parameters both would be scaled.
             return [arg.op for arg in node.args].count("parameter") == 1
         if node.op in ARITHMETIC or (node.activation is not None and node.activation.name == "clip"):
             return all(self._takes_scale(arg) for arg in node.args)
-        return node.op in ("u", "v", "recurrent", "number")
+        return node.op in ("u", "number") or (node.op in ("v", "recurrent") and node.name not in self._shared)
 
     def _parts(self, node: Node) -> list[Node]:
         """The input parts and recurrent parts in a value that takes a scale."""
@@ -286,11 +284,11 @@ def _packs(operations: list[Operation]) -> list[list[Operation]]:
     A pack waits for operations that may join it, unless they wait for the pack.
     """
     reads = _transitive(operations)
-    done: set[Operation] = set()
     packs: list[list[Operation]] = []
-    remaining = list(operations)
+    remaining = operations
     while remaining:
-        ready = [o for o in remaining if all(a in done for a in o.args if isinstance(a, Operation))]
+        left = set(remaining)
+        ready = [operation for operation in remaining if not reads[operation] & left]
         groups: list[list[Operation]] = []
         for operation in ready:
             key = _kind(operation)
@@ -305,8 +303,7 @@ def _packs(operations: list[Operation]) -> list[list[Operation]]:
 
         pack = next((group for group in groups if complete(group)), groups[0])
         packs.append(pack)
-        done.update(pack)
-        remaining = [operation for operation in remaining if operation not in done]
+        remaining = [operation for operation in remaining if operation not in pack]
     return packs
 
 
