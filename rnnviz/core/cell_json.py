@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from operator import add, matmul, mul, sub
-from typing import Any, TypeAlias, cast, get_args
+from typing import Any, TypeAlias, get_args
 
 from rnnviz.cells.activations import ACTIVATIONS, Activation, Composition, Function, clip
 from rnnviz.cells.base import CellError, CellSpec, Gate, Initializer, ParameterSpec, StateSpec, Step, Values, recurrent
@@ -19,8 +19,8 @@ _LEAVES = ("u", "v", "state", "parameter")
 _MOST_OPERATIONS = 10_000
 _ROLE = "role "
 
-Operand: TypeAlias = int | str | float
-"""The index of an earlier operation, or the name or the constant of an operation."""
+Operand: TypeAlias = Any
+"""The index of an earlier operation (int), or the name (str) or the constant (float) of an operation."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class SerializedStep:
 
     def __call__(self, u: Values, v: Values, state: Values, p: Values, **roles: Function) -> Step:
         """Run the operations on any type of values."""
-        leaves = dict(zip(_LEAVES, (u, v, state, p), strict=True))
+        leaves = {"u": u, "v": v, "state": state, "parameter": p}
         found: list[Any] = []
         for op, *operands in self.operations:
-            found.append(_applied(cast(str, op), operands, found, leaves, roles))
+            found.append(_applied(op, operands, found, leaves, roles))
         return Step(**{name: found[index] for name, index in self.names})
 
 
@@ -159,12 +159,12 @@ def _checked(place: int, op: str, *operands: Operand) -> tuple[Operand, ...]:
     indices = [operand for operand in operands if isinstance(operand, int)]
     if not all(0 <= index < place for index in indices):
         raise IndexError(f"operands of {op}")
-    if op == "number" and not isfinite(cast(float, operands[0])):
+    if op == "number" and not isfinite(operands[0]):
         raise ValueError("a number that is not finite")
     return op, *operands
 
 
-def _parameter(name: str, shape: list[str], initializer: str) -> ParameterSpec:
+def _parameter(name: str, shape: list[str], initializer: Any) -> ParameterSpec:
     if initializer not in get_args(Initializer) or not name.isidentifier() or not set(shape) <= set("HPI"):
         raise ValueError(f"parameter {name}")
-    return ParameterSpec(name, tuple(shape), cast(Initializer, initializer))
+    return ParameterSpec(name, tuple(shape), initializer)
