@@ -1,7 +1,10 @@
-"""Location of one value in a trace, such as the first mismatch or the selected value."""
+"""Locations of values in a trace, and their indices in the order of computation, in `out` and in `state`."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+from rnnviz.core.config import Network
 
 DIRECTIONS = ("forward", "backward")
 ARROWS = ("→", "←")
@@ -94,3 +97,101 @@ def lanes_of(layers: int, directions: int, *, reverse: bool = False) -> tuple[La
     """Every lane from the top of the picture down: the last layer first, backward above forward, the input last."""
     hidden = [Lane(k, d, reverse=reverse) for k in reversed(range(layers)) for d in reversed(range(directions))]
     return (*hidden, INPUT)
+
+
+def first_timestep(backward: bool, timesteps: int) -> int:
+    """The time step at which a lane begins: 0, or T-1 of a backward lane."""
+    return timesteps - 1 if backward else 0
+
+
+def last_timestep(backward: bool, timesteps: int) -> int:
+    """The time step at which a lane ends and leaves its final state: T-1, or 0 of a backward lane."""
+    return 0 if backward else timesteps - 1
+
+
+def time_blocks(times: slice | range, length: int, *, backward: bool) -> Iterator[slice]:
+    """Slices of at most `length` time steps of `times`, in the order of computation."""
+    starts = range(times.start, times.stop, length)
+    for start in reversed(starts) if backward else starts:
+        yield slice(start, min(start + length, times.stop))
+
+
+def read_after(network: Network, where: Location, timesteps: int) -> int | None:
+    """The time step whose state this step reads; None for the initial state."""
+    backward = network.backward(where.direction)
+    if where.timestep == first_timestep(backward, timesteps):
+        return None
+    return where.timestep + (1 if backward else -1)
+
+
+def carried_to(network: Network, where: Location, timesteps: int) -> int | None:
+    """The time step that reads this step's state; None if it is the final state."""
+    backward = network.backward(where.direction)
+    if where.timestep == last_timestep(backward, timesteps):
+        return None
+    return where.timestep + (-1 if backward else 1)
+
+
+def state_row(network: Network, where: Location) -> int:
+    """The index of a lane in a state of shape (L·D, N, H)."""
+    return where.layer * network.directions + where.direction
+
+
+def out_columns(network: Network, direction: int) -> slice:
+    """The features of `out` that are a direction of the top layer."""
+    size = network.output_size
+    return slice(direction * size, (direction + 1) * size)
+
+
+def in_out(network: Network, where: Location) -> bool:
+    """Whether a place is part of `out`: only the top layer is."""
+    return where.layer == network.num_layers - 1
+
+
+def lane_text(network: Network, where: Location) -> str:
+    """ "layer 1, backward"; of a network that only goes forward, "layer 1"."""
+    several = network.bidirectional or network.reverse
+    return f"layer {where.layer}" + (f", {DIRECTIONS[network.backward(where.direction)]}" if several else "")
+
+
+def out_index(network: Network, where: Location) -> str:
+    """`out` at a sample and timestep, with every feature, as the network's layout has it: "out[0][7]"."""
+    rows = (where.sample, where.timestep) if network.layout == "NTC" else (where.timestep, where.sample)
+    return f"out[{rows[0]}][{rows[1]}]"
+
+
+def out_text(network: Network, where: Location) -> str:
+    """The part of `out` that is a top layer's vector: "out[0][7]", or of one of two directions "out[0][7][10:20]"."""
+    if not network.bidirectional:
+        return out_index(network, where)
+    size = network.output_size
+    features = f"{size}:{2 * size}" if where.direction else f":{size}"
+    return f"{out_index(network, where)}[{features}]"
+
+
+def state_text(network: Network, where: Location, *, cell: int = 0) -> str:
+    """The part of `state` that a lane of one sample leaves: "state[0][3][0]", and its cell state "state[1][3][0]".
+
+    Further states of a custom cell follow: `cell` is 2 for the first of them.
+    """
+    return f"state[{int(cell)}][{state_row(network, where)}][{where.sample}]"
+
+
+def input_text(network: Network, where: Location) -> str:
+    """The input of a step of the first layer, indexed in the layout of `out`: "dat[0][7]"."""
+    return out_index(network, where).replace("out", "dat")
+
+
+def initial_text(network: Network, where: Location, *, cell: bool = False) -> str:
+    """The part of the initial state that a lane of one sample begins with: "initial_state[0][3][0]"."""
+    return f"initial_{state_text(network, where, cell=cell)}"
+
+
+def passage_text(network: Network, where: Location, timesteps: int, *, brief: bool = False) -> str:
+    """The steps before and after: "previous: t = 8 · next: t = 6"; `brief` for a narrow place."""
+    before, after = read_after(network, where, timesteps), carried_to(network, where, timesteps)
+    start = "h0" if brief else "the initial state"
+    read = f"previous: {start if before is None else f't = {before}'}"
+    if after is not None:
+        return f"{read} · next: t = {after}"
+    return f"{read} · returned as {'' if brief else 'the final state '}state[0][{state_row(network, where)}]"

@@ -18,11 +18,10 @@ from rnnviz.cells.interpreters.graph import Graph, Node, evaluate
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, storage_bound
 from rnnviz.core.axis_labels import UNNAMED, Names
-from rnnviz.core.indexing import read_after
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.core.trace_index import Location
+from rnnviz.core.trace_index import Location, read_after
 from rnnviz.explain.worked_step import Floats, PreActivation, worked_step
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.step_inputs import bounded_layer, layer_input, previous_hidden, previous_state

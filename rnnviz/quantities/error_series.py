@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
-from rnnviz.core.indexing import first_timestep, lane_text
-from rnnviz.core.trace_index import Location
+from rnnviz.core.trace_index import Location, first_timestep, lane_text
 from rnnviz.core.words import plural
 from rnnviz.text.verdict_details import how_many, mismatches, quoted_names
 from rnnviz.text.verdict_text import TextPart, fill

@@ -19,10 +19,10 @@ from rnnviz.cells.interpreters.arrays import ArrayBlock, ArrayLayer
 from rnnviz.cells.interpreters.graph import Node, value_limits
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.symbols import short_equations
-from rnnviz.core.indexing import time_blocks
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import time_blocks
 from rnnviz.explain.worked_step import Floats
 from rnnviz.verify.cell_states import CellStates, SampleUnitBlock
 from rnnviz.verify.step_inputs import layer_input, previous_hidden, previous_state

@@ -12,10 +12,21 @@ from numpy.typing import NDArray
 
 from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core.config import Network
-from rnnviz.core.indexing import carried_to, out_columns, out_index, out_text, read_after, state_row, state_text
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.core.trace_index import ARROWS, INPUT, Lane, Location
+from rnnviz.core.trace_index import (
+    ARROWS,
+    INPUT,
+    Lane,
+    Location,
+    carried_to,
+    out_columns,
+    out_index,
+    out_text,
+    read_after,
+    state_row,
+    state_text,
+)
 from rnnviz.core.words import join_words
 from rnnviz.verify.invariants import lanes
 from rnnviz.verify.metrics import abs_error, error_ratio_of, tolerance, ulp_distance

@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 
 from rnnviz.cells.interpreters.bounded import BoundedBlock
 from rnnviz.cells.interpreters.running_error import storage_bound
-from rnnviz.core.indexing import time_blocks
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import time_blocks
 from rnnviz.verify.audit_accumulator import Audit, AuditAccumulator, Compared, WrongLine, WrongStep, undetermined
 from rnnviz.verify.audit_sampling import AuditedBlock, SampleUnitBlock, all_columns, plan_lane, some_columns
 from rnnviz.verify.compare import Comparison

@@ -21,10 +21,10 @@ from rnnviz.cells.interpreters.arrays import ArrayBlock
 from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, exact, storage_bound
 from rnnviz.core.engine_spec import display_name
-from rnnviz.core.indexing import last_timestep, time_blocks
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import last_timestep, time_blocks
 from rnnviz.verify.audit_sampling import FULL
 from rnnviz.verify.invariants import Check, equality
 from rnnviz.verify.step_inputs import bounded_layer, layer_input, previous_hidden

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.config import DEFAULT_TOLERANCES, Config
-from rnnviz.core.indexing import time_blocks
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.core.trace import DERIVED, Trace
-from rnnviz.core.trace_index import Location
+from rnnviz.core.trace_index import Location, time_blocks
 from rnnviz.verify.histogram import Histogram, HistogramAccumulator
 from rnnviz.verify.metrics import BlockDifference, BlockDifferences, passing_atol, tolerance
 from rnnviz.verify.verdict import Verdict

@@ -7,10 +7,9 @@ import numpy as np
 
 from rnnviz.core import number_format
 from rnnviz.core.config import Network
-from rnnviz.core.indexing import in_out, last_timestep, out_columns, out_text, state_row, state_text
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.core.trace_index import Location
+from rnnviz.core.trace_index import Location, in_out, last_timestep, out_columns, out_text, state_row, state_text
 from rnnviz.verify.metrics import abs_error, blocks, tolerance
 from rnnviz.verify.verdict import CheckOutcome
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.core.config import Network
-from rnnviz.core.indexing import (
+from rnnviz.core.trace_index import (
+    Location,
     carried_to,
     first_timestep,
     in_out,
@@ -22,7 +23,6 @@ from rnnviz.core.indexing import (
     state_row,
     state_text,
 )
-from rnnviz.core.trace_index import Location
 from tests.factories import make_result
 
 

@@ -10,8 +10,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPen
 from PySide6.QtWidgets import QHBoxLayout, QLabel
 
-from rnnviz.core.indexing import lane_text
-from rnnviz.core.trace_index import Location
+from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ResultView, across, choice, down, pages

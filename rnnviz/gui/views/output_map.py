@@ -8,8 +8,7 @@ from PySide6.QtGui import QCursor, QFocusEvent, QHelpEvent, QKeyEvent, QMouseEve
 from PySide6.QtWidgets import QLabel, QSizePolicy, QToolTip, QWidget
 
 from rnnviz.core.engine_spec import display_name
-from rnnviz.core.indexing import in_out, lane_text, last_timestep, out_index, out_text, state_text
-from rnnviz.core.trace_index import Location
+from rnnviz.core.trace_index import Location, in_out, lane_text, last_timestep, out_index, out_text, state_text
 from rnnviz.core.words import wrapped
 from rnnviz.gui.naming import named
 from rnnviz.gui.theme.elided_combo import ElidedComboBox

@@ -10,8 +10,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QToolButton, QWidget
 from rnnviz.cells import CellSpec
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
-from rnnviz.core.indexing import lane_text
-from rnnviz.core.trace_index import Location
+from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.core.words import wrapped
 from rnnviz.explain.provenance import quantity_place
 from rnnviz.gui.theme.icons import Icons

@@ -11,8 +11,7 @@ from rnnviz.cells import CellSpec
 from rnnviz.core import number_format
 from rnnviz.core.axis_labels import shortened, timestep_in_words, visible
 from rnnviz.core.engine_spec import display_name
-from rnnviz.core.indexing import initial_text, input_text, lane_text, passage_text
-from rnnviz.core.trace_index import Location
+from rnnviz.core.trace_index import Location, initial_text, input_text, lane_text, passage_text
 from rnnviz.core.words import wrapped
 from rnnviz.explain.provenance import CellPlace, InitialPlace, InputPlace, Place, quantity_place
 from rnnviz.gui.settings import Settings

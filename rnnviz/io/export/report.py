@@ -15,8 +15,7 @@ from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
-from rnnviz.core.indexing import lane_text
-from rnnviz.core.trace_index import Location
+from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.core.words import join_words
 from rnnviz.explain.equations import EquationLine, align_decimals, equations, format_distinct, format_short
 from rnnviz.explain.explanation import Divergence, explain_value

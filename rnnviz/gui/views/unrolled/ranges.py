@@ -21,9 +21,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from rnnviz.core.indexing import lane_text
 from rnnviz.core.number_format import count
-from rnnviz.core.trace_index import Location
+from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.core.words import wrapped
 from rnnviz.gui.jobs.task_queue import LatestTask
 from rnnviz.gui.theme.scaling import scaled
