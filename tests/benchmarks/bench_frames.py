@@ -20,6 +20,7 @@ from rnnviz.gui.app_state import Session
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
 from tests.benchmarks.large_results import large_result
+from tests.gui.views.unrolled.seen import picture_complete
 
 WIDTH, HEIGHT = 1600, 1000
 FRAMES = 200
@@ -60,7 +61,7 @@ def measure(result: RunResult, frames: int = FRAMES) -> list[Frames]:
         return (perf_counter() - began) * 1e3
 
     def settled(began: float) -> float:
-        while not view.picture_complete:
+        while not picture_complete(view):
             application.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 5)
         return (perf_counter() - began) * 1e3
 

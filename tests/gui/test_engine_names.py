@@ -11,6 +11,7 @@ from rnnviz.gui.commands.table import COMMANDS
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.text.verdict_text import verdict_sentence
+from tests.gui.views.unrolled.seen import shown_engine, swiped_to
 
 BUG, OTHER_BUG = "bug:gates-i-f-o-g", "bug:no-h2h-bias"
 DIALOGS = {"open", "open_sweep", "open_recurrence", "new_recurrence", "new_cell", "save", "save_as", "quit", "keys"} | {
@@ -30,8 +31,8 @@ def assert_same_engines(window: MainWindow) -> None:
     result, candidate = session.result, session.candidate
     assert result is not None
     assert candidate is not None
-    assert lanes.shown_engine == session.engine
-    assert lanes.swiped_to == (session.swipe if session.quantity == "value" else None)
+    assert shown_engine(lanes) == session.engine
+    assert swiped_to(lanes) == (session.swipe if session.quantity == "value" else None)
     shown = lanes._shown
     assert shown is not None
     assert shown.result is result
@@ -79,7 +80,7 @@ def test_a_split_shows_the_candidate_of_the_newest_result(qtbot: Any, window: Ma
     run(qtbot, window, "manual", BUG)
     window.session.set_candidate(BUG)
     window.session.set_swiping(True)
-    assert window.lanes.swiped_to == BUG
+    assert swiped_to(window.lanes) == BUG
     run(qtbot, window, "manual", OTHER_BUG)
     assert window.session.swipe == OTHER_BUG
     assert_same_engines(window)

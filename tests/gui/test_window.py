@@ -10,6 +10,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.commands.shortcuts_dialog import ShortcutsDialog
 from rnnviz.gui.commands.table import COMMANDS
 from rnnviz.lessons.index import lessons
+from tests.gui.views.unrolled.seen import shown_engine, swiped_to
 
 AGREEMENT = ("agree", "blind")
 """The state of the verdict bar for equal numbers, with and without undetectable bugs."""
@@ -154,7 +155,7 @@ def test_colors_are_chosen_in_the_toolbar(window):
         box.activated.emit(place)
 
     choose("manual")
-    assert window.lanes.shown_engine == "manual"
+    assert shown_engine(window.lanes) == "manual"
     choose("error ratio")
     assert window.session.color_by == "error_ratio"
     window.session.set_color_by("value")
@@ -163,21 +164,25 @@ def test_colors_are_chosen_in_the_toolbar(window):
     assert window.session.color_by == "difference"
     assert window.lanes.color_bar.heading() == ("manual", "− gluon")
     choose("split at selection")
-    assert (window.session.color_by, window.lanes.shown_engine, window.lanes.swiped_to) == ("value", "gluon", "manual")
+    assert (window.session.color_by, shown_engine(window.lanes), swiped_to(window.lanes)) == (
+        "value",
+        "gluon",
+        "manual",
+    )
     choose("gluon")
-    assert window.lanes.swiped_to is None
+    assert swiped_to(window.lanes) is None
 
 
 def test_gates_are_chosen_in_the_toolbar_and_by_the_keyboard(window, run_config, press):
     run_config({"cell": "gru", "input_size": 3, "hidden_size": 4})
     box = window.toolbar.colors
     press("q")
-    assert (box.currentText(), window.lanes.shown_engine) == ("manual", "manual")
+    assert (box.currentText(), shown_engine(window.lanes)) == ("manual", "manual")
     for _ in range(4):
         press("q")
     assert (window.session.quantity, window.lanes.color_bar.heading()) == ("r", ("r", "reset gate", "of gluon"))
     press("q", Qt.KeyboardModifier.ShiftModifier)
-    assert window.lanes.swiped_to == "manual"
+    assert swiped_to(window.lanes) == "manual"
     press("q")
     run_config({"cell": "rnn_tanh", "input_size": 3, "hidden_size": 4})
     assert (box.currentText(), window.lanes.color_bar.heading()) == ("gluon", ("h of gluon",))

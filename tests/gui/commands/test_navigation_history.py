@@ -18,6 +18,7 @@ from rnnviz.gui.views.mismatch_list import MismatchList
 from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.gui.views.vector_table import VectorTable
 from tests.factories import make_result
+from tests.gui.views.unrolled.seen import visible_numbers
 
 TOP, BELOW = Location(layer=1, timestep=4, unit=2), Location(timestep=4, unit=1)
 INPUT = InputPlace(4, 0, 2)
@@ -167,7 +168,7 @@ def test_a_double_click_on_a_number_of_another_view_brings_its_arithmetic_to_the
 
     tabs.setCurrentWidget(units)
     geometry = window.lanes.geometry_in_view
-    number = window.lanes.visible_numbers()[0]
+    number = visible_numbers(window.lanes)[0]
     x, y, width, height = geometry.rect(number.cell)
     at = window.lanes.canvas.mapFromScene(window.lanes.box.mapToScene(x + width / 2, y + height / 2))
     view_port = window.lanes.canvas.viewport()

@@ -12,6 +12,7 @@ from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.result import RunResult
+from tests.gui.views.unrolled.seen import lane_headers, visible_numbers
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def test_lanes_that_were_not_recorded_are_labeled_and_the_verdict_is_not_green(
     (lanes,) = [view for view in window.views if isinstance(view, UnrolledView)]
     window.session.set_candidate(name)
     window.session.set_engine(name)
-    assert lanes.lane_headers()[0].verdict == f"agrees at t = {last}"
-    written = {n.cell.timestep for n in lanes.visible_numbers() if n.cell.lane.layer is not None and n.text}
+    assert lane_headers(lanes)[0].verdict == f"agrees at t = {last}"
+    written = {n.cell.timestep for n in visible_numbers(lanes) if n.cell.lane.layer is not None and n.text}
     assert last in written
     assert written <= {-1, last}

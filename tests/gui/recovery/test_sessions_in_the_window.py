@@ -15,6 +15,7 @@ from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.io.config_toml import parse_config
 from rnnviz.io.session import read_session
+from tests.gui.views.unrolled.seen import computing, picture_complete
 
 pytestmark = pytest.mark.slow
 
@@ -73,7 +74,7 @@ def customized(qtbot, window, press, tmp_path) -> Path:
     window.lanes.zoom_time(3.0)
     press(Qt.Key.Key_Right, SHIFT)
     window.lanes.ranges.panel.box.setValue(-0.25)
-    qtbot.waitUntil(lambda: window.lanes.picture_complete and window.lanes.ranges.found is not None)
+    qtbot.waitUntil(lambda: picture_complete(window.lanes) and window.lanes.ranges.found is not None)
     return folder
 
 
@@ -81,7 +82,7 @@ def pictures(qtbot, window) -> list[bytes]:
     """The pixels of the lanes, the vector and the tab in front, without placeholders."""
     # A first picture requests what the last change of the state made necessary.
     window.lanes.grab()
-    qtbot.waitUntil(lambda: window.lanes.picture_complete and not window.lanes.computing)
+    qtbot.waitUntil(lambda: picture_complete(window.lanes) and not computing(window.lanes))
     # The headers learn of that by an event.
     QApplication.processEvents()
     views = (window.lanes, *window.views[1:3], window.main_layout.tabs.currentWidget())
@@ -133,7 +134,7 @@ def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
     assert not other.isWindowModified()
     # A window whose keyboard is elsewhere is drawn in other colors.
     window.activateWindow()
-    qtbot.waitUntil(lambda: other.lanes.picture_complete and other.lanes.ranges.found is not None)
+    qtbot.waitUntil(lambda: picture_complete(other.lanes) and other.lanes.ranges.found is not None)
     assert_files_stay_with_the_session(other, qtbot, home)
     qtbot.waitUntil(lambda: pictures(qtbot, other) == before)
 

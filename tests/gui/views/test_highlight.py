@@ -19,7 +19,7 @@ from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.quantities.steps import Region, highlighted_rows, lane_region
 from tests.factories import make_result
-from tests.gui.views.unrolled.seen import empty_view
+from tests.gui.views.unrolled.seen import empty_view, picture_complete
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_a_frame_is_seen_and_nothing_is_left_of_it(qtbot: Any, theme: Any) -> No
     lanes.show()
     result = make_result(timesteps=200, num_layers=2)
     lanes.show_result(result, "manual")
-    qtbot.waitUntil(lambda: lanes.picture_complete)
+    qtbot.waitUntil(lambda: picture_complete(lanes))
 
     def picture() -> QImage:
         return lanes.grab().toImage()

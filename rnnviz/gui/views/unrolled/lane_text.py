@@ -1,7 +1,6 @@
 """Texts of the lanes: numbers of visible cells, tooltips, and tables for the clipboard."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -48,13 +47,6 @@ def header_of(shown: RenderState, lane: Lane) -> LaneHeader:
     return LaneHeader(
         lane, title, f"{number_format.count(mismatched)} differ{at}" if mismatched else f"agrees{at}", not mismatched
     )
-
-
-class CellNumber(NamedTuple):
-    """A number as written on its cell."""
-
-    cell: CellGeometry
-    text: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,15 +146,6 @@ def _read(side: EngineSide, lane: Lane, steps: range, rows: range) -> tuple[Floa
     return patch.values, colored, np.zeros(patch.values.shape, np.bool_) if patch.marks is None else patch.marks
 
 
-def numbers_of(block: Block, digits: int) -> list[CellNumber]:
-    """Every number of a block with its cell."""
-    return [
-        CellNumber(CellGeometry(block.lane_rect.lane, timestep, unit), text)
-        for unit, row in zip(block.units, block.texts(digits), strict=True)
-        for timestep, text in zip(block.timesteps, row, strict=True)
-    ]
-
-
 def describe(shown: RenderState, cell: CellGeometry) -> str:
     """Lane, time step, unit, every engine's value in full precision, and each candidate's error; several lines."""
     lane, t, unit = cell
@@ -212,20 +195,6 @@ def describe(shown: RenderState, cell: CellGeometry) -> str:
             line += f"   difference {number_format.error(error)}, error ratio {number_format.error(share)}"
         lines.append(line)
     return "\n".join(lines)
-
-
-def outlines_in_view(shown: RenderState, geometry: Geometry) -> list[CellGeometry]:
-    """Every visible mismatch of the shown sample."""
-    cells = []
-    for lane_rect in geometry.lane_rects_in_view():
-        block = block_in_view(shown, geometry, lane_rect)
-        cells += [
-            CellGeometry(lane_rect.lane, timestep, unit)
-            for row, unit in enumerate(block.units)
-            for place, timestep in enumerate(block.timesteps)
-            if block.marks[row, place]
-        ]
-    return cells
 
 
 def table_in_view(shown: RenderState, geometry: Geometry) -> str:

@@ -16,12 +16,11 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
-from rnnviz.core.trace_index import Lane
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.colormap import hatch, pixel
 from rnnviz.gui.views.unrolled.geometry import FRAME, Geometry, LaneRect, Scale
 from rnnviz.gui.views.unrolled.heatmap import HeatmapLayer
-from rnnviz.gui.views.unrolled.lane_text import Block, CellNumber, block_in_view, numbers_of
+from rnnviz.gui.views.unrolled.lane_text import Block, block_in_view
 from rnnviz.gui.views.unrolled.render_state import RenderState
 from rnnviz.gui.views.unrolled.tiles import BOLD_OUTLINE, image_of
 
@@ -217,9 +216,6 @@ class LanesItem(QGraphicsObject):
     computing_changed = Signal(object)
     """Frozen set of the visible lanes that are still being computed."""
 
-    completed = Signal()
-    """The visible lanes are painted completely, for the first time after a change."""
-
     def __init__(self, parent: QGraphicsItem) -> None:
         super().__init__(parent)
         self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemUsesExtendedStyleOption)
@@ -228,9 +224,9 @@ class LanesItem(QGraphicsObject):
         self._geometry: Geometry | None = None
         self.complete = False
         """Whether the visible lanes are painted completely on the screen."""
-        self._heatmap = HeatmapLayer(self)
-        self._heatmap.tiles_ready.connect(self.update)
-        self._heatmap.computing_changed.connect(self.computing_changed)
+        self.heatmap = HeatmapLayer(self)
+        self.heatmap.tiles_ready.connect(self.update)
+        self.heatmap.computing_changed.connect(self.computing_changed)
 
     def show_lanes(self, shown: RenderState | None, geometry: Geometry | None) -> None:
         if _size(geometry) != _size(self._geometry):
@@ -238,17 +234,12 @@ class LanesItem(QGraphicsObject):
         self._shown, self._geometry = shown, geometry
         self.complete = False
         if shown is None:
-            self._heatmap.reset()
+            self.heatmap.reset()
         self.update()
-
-    @property
-    def computing(self) -> frozenset[Lane]:
-        """The visible lanes that are still being computed."""
-        return self._heatmap.computing
 
     def stop(self) -> None:
         """Stop the rendering thread until the next paint."""
-        self._heatmap.stop()
+        self.heatmap.stop()
 
     def move_split(self, shown: RenderState, geometry: Geometry) -> None:
         """Move the split between two engines, and repaint only the changed part."""
@@ -257,18 +248,6 @@ class LanesItem(QGraphicsObject):
         if before is not None and before.split != shown.split:
             left, right = sorted(geometry.edge(shown_at.split) for shown_at in (before, shown))
             self.update(QRectF(left - _SPLIT_REACH, 0.0, right - left + 2.0 * _SPLIT_REACH, geometry.height))
-
-    def numbers(self) -> list[CellNumber]:
-        """All visible numbers."""
-        shown, geometry = self._shown, self._geometry
-        if shown is None or geometry is None:
-            return []
-        return [
-            number
-            for lane_rect in geometry.lane_rects_in_view()
-            if geometry.font_pixels(lane_rect)
-            for number in numbers_of(block_in_view(shown, geometry, lane_rect), digits_on(geometry, lane_rect))
-        ]
 
     def boundingRect(self) -> QRectF:
         return QRectF(0.0, 0.0, *_size(self._geometry))
@@ -280,7 +259,7 @@ class LanesItem(QGraphicsObject):
         exposed: QRectF = option.exposedRect  # type: ignore[attr-defined]
         density, seen = painter.deviceTransform().m11(), len(shown.seen)
         on_screen = _on_screen(painter, widget)
-        self._heatmap.prepare(shown, geometry, density, None if on_screen else exposed)
+        self.heatmap.prepare(shown, geometry, density, None if on_screen else exposed)
         if geometry.boxes:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             paint_frames(painter, shown, geometry)
@@ -297,14 +276,12 @@ class LanesItem(QGraphicsObject):
                 paint_recurrence(painter, shown, geometry, block)
                 painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
             else:
-                self._heatmap.paint(painter, shown, geometry, lane_rect, exposed)
+                self.heatmap.paint(painter, shown, geometry, lane_rect, exposed)
             if numbered and block is not None:
                 paint_numbers(painter, shown, geometry, block, exposed)
         if len(shown.seen) > seen:
             self.special_seen.emit()
-        if on_screen and self._heatmap.complete and not self.complete:
-            self.complete = True
-            self.completed.emit()
+        self.complete = self.complete or (on_screen and self.heatmap.complete)
 
 
 def _on_screen(painter: QPainter, widget: QWidget | None) -> bool:

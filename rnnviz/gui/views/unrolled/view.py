@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Self
 
-from PySide6.QtCore import QPointF, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QPointF, QSize, Qt, QTimer
 from PySide6.QtGui import QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
@@ -15,11 +15,7 @@ from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.color_bar import ColorRange, Limit, largest_of, limit_of
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry
 from rnnviz.gui.views.unrolled.lane_text import (
-    CellNumber,
-    LaneHeader,
     describe,
-    header_of,
-    outlines_in_view,
     table_in_view,
 )
 from rnnviz.gui.views.unrolled.ranges import RangeSelection
@@ -32,7 +28,6 @@ from rnnviz.gui.views.unrolled.render_state import (
     render_state_of,
     unit_beside,
 )
-from rnnviz.gui.views.unrolled.strips import Name
 from rnnviz.gui.views.unrolled.unit_order import UnitOrderWorker
 from rnnviz.quantities.steps import Order, Region
 from rnnviz.quantities.units import OrderKey
@@ -55,9 +50,6 @@ class UnrolledView(ResultView):
     """
 
     title = "unrolled network"
-
-    picture_completed = Signal()
-    """The visible part is complete, without placeholders."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -91,7 +83,6 @@ class UnrolledView(ResultView):
         self._canvas.order.clicked.connect(
             lambda: self._unit_order.offer(self, self.session.order, self.session.set_order)
         )
-        self._canvas.lanes.completed.connect(self.picture_completed, Qt.ConnectionType.QueuedConnection)
         self.color_range = ColorRange(self)
         self.color_range.changed.connect(self._match_colors)
         self.color_bar.clicked.connect(self.offer_color_range)
@@ -111,50 +102,9 @@ class UnrolledView(ResultView):
     # What is shown
 
     @property
-    def shown_engine(self) -> str | None:
-        """Engine whose values are drawn."""
-        return None if self._shown is None else self._shown.engine
-
-    @property
-    def swiped_to(self) -> str | None:
-        """Engine whose values are drawn from the selected time step on, or None."""
-        return None if self._shown is None or self._shown.right is None else self._shown.right.engine
-
-    @property
     def geometry_in_view(self) -> Geometry | None:
         """The current geometry in pixels of `box`, or None."""
         return self._canvas.geometry_in_view
-
-    @property
-    def picture_complete(self) -> bool:
-        """Whether the latest requested picture is on the screen, without placeholders."""
-        return self._canvas.lanes.complete
-
-    @property
-    def computing(self) -> frozenset[Lane]:
-        """The visible lanes that are still being computed."""
-        return self._canvas.lanes.computing
-
-    def visible_numbers(self) -> list[CellNumber]:
-        """All painted numbers with their cells."""
-        return self._canvas.lanes.numbers()
-
-    def visible_outlines(self) -> list[CellGeometry]:
-        """Every visible mismatch of the shown sample."""
-        geometry = self.geometry_in_view
-        return [] if self._shown is None or geometry is None else outlines_in_view(self._shown, geometry)
-
-    def swipe_names(self) -> list[Name]:
-        """The visible names of two engines, from left to right; empty for one engine."""
-        return self._canvas.names.names()
-
-    def hint(self) -> str:
-        """The hint on zooming below the lanes; may be empty."""
-        return self._canvas.axis.hint
-
-    def lane_headers(self) -> list[LaneHeader]:
-        """The headers of all lanes from the top down."""
-        return [] if self._shown is None else [header_of(self._shown, lane) for lane, _ in self._shown.picture().lanes]
 
     def description_at(self, place: QPointF) -> str:
         """Tooltip at a point of the canvas."""
@@ -245,11 +195,6 @@ class UnrolledView(ResultView):
         self._theme = theme
         self._canvas.apply_theme(theme)
         self._renew()
-
-    @property
-    def order_text(self) -> str:
-        """Text of the order label."""
-        return self._canvas.order.text
 
     def reveal_as_computed(self, order: Order | None) -> None:
         """Hide what is computed after the selected step in an order of computation; None shows everything."""

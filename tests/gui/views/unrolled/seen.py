@@ -2,15 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication
 
 from rnnviz.core.config import Config
 from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Lane
 from rnnviz.gui.app_state import Session
+from rnnviz.gui.views.unrolled.geometry import CellGeometry
+from rnnviz.gui.views.unrolled.lane_text import Block, LaneHeader, block_in_view, header_of
+from rnnviz.gui.views.unrolled.lanes_item import digits_on
+from rnnviz.gui.views.unrolled.strips import Name
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
@@ -39,6 +45,77 @@ def spoil(trace: Trace) -> None:
 def long_result(edit: Callable[[Trace], None] | None = None) -> RunResult:
     edits = {} if edit is None else {"manual": edit}
     return make_result(hidden_size=64, timesteps=400, batch_size=1, bidirectional=True, edits=edits)
+
+
+class CellNumber(NamedTuple):
+    """A number as written on its cell."""
+
+    cell: CellGeometry
+    text: str
+
+
+def _blocks(view: UnrolledView) -> list[Block]:
+    shown, geometry = view._shown, view.geometry_in_view
+    return [] if shown is None else [block_in_view(shown, geometry, rect) for rect in geometry.lane_rects_in_view()]
+
+
+def visible_numbers(view: UnrolledView) -> list[CellNumber]:
+    """All painted numbers with their cells."""
+    geometry = view.geometry_in_view
+    return [
+        CellNumber(CellGeometry(block.lane_rect.lane, timestep, unit), text)
+        for block in _blocks(view)
+        if geometry.font_pixels(block.lane_rect)
+        for unit, row in zip(block.units, block.texts(digits_on(geometry, block.lane_rect)), strict=True)
+        for timestep, text in zip(block.timesteps, row, strict=True)
+    ]
+
+
+def visible_outlines(view: UnrolledView) -> list[CellGeometry]:
+    """Every visible mismatch of the shown sample."""
+    return [
+        CellGeometry(block.lane_rect.lane, block.timesteps[place], block.units[row])
+        for block in _blocks(view)
+        for row, place in np.argwhere(block.marks)
+    ]
+
+
+def shown_engine(view: UnrolledView) -> str | None:
+    return None if view._shown is None else view._shown.engine
+
+
+def swiped_to(view: UnrolledView) -> str | None:
+    """The engine from the selected time step on, or None."""
+    return None if view._shown is None or view._shown.right is None else view._shown.right.engine
+
+
+def picture_complete(view: UnrolledView) -> bool:
+    """Whether the latest requested picture is on the screen, without placeholders."""
+    return view._canvas.lanes.complete
+
+
+def computing(view: UnrolledView) -> frozenset[Lane]:
+    """The visible lanes that are still being computed."""
+    return view._canvas.lanes.heatmap.computing
+
+
+def swipe_names(view: UnrolledView) -> list[Name]:
+    """The visible names of two engines, from left to right."""
+    return view._canvas.names.names()
+
+
+def hint(view: UnrolledView) -> str:
+    """The hint on zooming below the lanes; may be empty."""
+    return view._canvas.axis.hint
+
+
+def order_text(view: UnrolledView) -> str:
+    return view._canvas.order.text
+
+
+def lane_headers(view: UnrolledView) -> list[LaneHeader]:
+    """The headers of all lanes from the top down."""
+    return [] if view._shown is None else [header_of(view._shown, lane) for lane, _ in view._shown.picture().lanes]
 
 
 def turn_wheel(view: UnrolledView, steps: int, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:

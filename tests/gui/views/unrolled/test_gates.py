@@ -16,6 +16,7 @@ from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.quantities.gate_lanes import LaneGates
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
+from tests.gui.views.unrolled.seen import computing, picture_complete, visible_numbers, visible_outlines
 from tests.oracles.gates import gates_of
 
 LANE = Lane(0, 0)
@@ -34,7 +35,7 @@ def small(cell: str = "lstm", **changes: Any) -> RunResult:
 def texts(view: UnrolledView, lane: Lane = LANE) -> dict[tuple[int, int], str]:
     return {
         (n.cell.timestep, n.cell.unit): n.text.replace("\N{MINUS SIGN}", "-")
-        for n in view.visible_numbers()
+        for n in visible_numbers(view)
         if n.cell.lane == lane
     }
 
@@ -56,7 +57,7 @@ def test_the_numbers_in_the_boxes_are_the_gates(view: UnrolledView, cell: str, q
         place: number_format.short(value) for place, value in np.ndenumerate(expected)
     }
     assert texts(view, INPUT)[2, 1] == number_format.short(result.inputs.sequence[2, 0, 1])
-    assert [(c.timestep, c.unit) for c in view.visible_outlines()] == [(1, 3)]
+    assert [(c.timestep, c.unit) for c in visible_outlines(view)] == [(1, 3)]
     assert view.color_bar.heading()[0] == quantity
 
 
@@ -89,7 +90,7 @@ def test_a_norm_is_one_number_for_each_time_step_and_leaves_the_selected_unit(qt
     norm = np.linalg.norm(result["gluon"].hidden[0, 0, :, 0].astype(np.float64), axis=1)
     written = {t: text for (t, _), text in texts(view).items() if t >= 0}
     assert written == {t: number_format.short(value) for t, value in enumerate(norm)}
-    assert [(c.timestep, c.unit) for c in view.visible_outlines()] == [(1, 0)]
+    assert [(c.timestep, c.unit) for c in visible_outlines(view)] == [(1, 0)]
     geometry = view.geometry_in_view
     assert geometry is not None
     with qtbot.waitSignal(view.location_requested) as asked:
@@ -140,24 +141,24 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
 
 def test_headers_show_the_quantity_being_computed(qtbot: Any, view: UnrolledView, gate: Event) -> None:
     view.show_result(small(timesteps=1500, hidden_size=32, num_layers=2), "manual")
-    qtbot.waitUntil(lambda: view.picture_complete)
+    qtbot.waitUntil(lambda: picture_complete(view))
     gate.clear()
     view.session.set_color_by("i")
-    qtbot.waitUntil(lambda: view.computing == {Lane(0, 0), Lane(1, 0)})
-    assert not view.picture_complete
+    qtbot.waitUntil(lambda: computing(view) == {Lane(0, 0), Lane(1, 0)})
+    assert not picture_complete(view)
     gate.set()
-    qtbot.waitUntil(lambda: view.picture_complete)
-    assert view.computing == frozenset()
+    qtbot.waitUntil(lambda: picture_complete(view))
+    assert computing(view) == frozenset()
 
 
 def test_a_superseded_quantity_is_not_computed_to_its_end(qtbot: Any, view: UnrolledView, gate: Event) -> None:
     view.show_result(small(timesteps=20_000, hidden_size=16), "manual")
-    qtbot.waitUntil(lambda: view.picture_complete)
+    qtbot.waitUntil(lambda: picture_complete(view))
     gate.clear()
     view.session.set_color_by("i")
-    qtbot.waitUntil(lambda: bool(view.computing))
+    qtbot.waitUntil(lambda: bool(computing(view)))
     view.session.set_color_by("value")
-    qtbot.waitUntil(lambda: not view.computing)
+    qtbot.waitUntil(lambda: not computing(view))
     gate.set()
-    qtbot.waitUntil(lambda: view.picture_complete)
+    qtbot.waitUntil(lambda: picture_complete(view))
     assert view.color_bar.heading() == ("h of gluon",)

@@ -7,7 +7,7 @@ import pytest
 
 from rnnviz.core.trace_index import Location
 from tests.benchmarks.large_results import large_result
-from tests.gui.views.unrolled.seen import empty_view
+from tests.gui.views.unrolled.seen import empty_view, picture_complete
 
 TIMESTEPS, UNITS = 300_000, 128
 
@@ -22,7 +22,7 @@ def test_a_long_trace_takes_little_memory_at_any_position(qtbot: Any) -> None:
         view.resize(1200, 700)
         view.show()
         view.show_result(result, "other")
-        qtbot.waitUntil(lambda: view.picture_complete, timeout=20_000)
+        qtbot.waitUntil(lambda: picture_complete(view), timeout=20_000)
         before = psutil.Process().memory_info().rss
         for color_by in ("value", "error_ratio", "difference"):
             view.session.set_color_by(color_by)
@@ -31,7 +31,7 @@ def test_a_long_trace_takes_little_memory_at_any_position(qtbot: Any) -> None:
                 view.zoom_time(zoom)
                 for timestep in range(0, TIMESTEPS, TIMESTEPS // 6):
                     view.show_location(Location(timestep=timestep))
-                    qtbot.waitUntil(lambda: view.picture_complete, timeout=20_000)
+                    qtbot.waitUntil(lambda: picture_complete(view), timeout=20_000)
         held = psutil.Process().memory_info().rss - before
         assert stored > 300e6
         assert held < 150e6

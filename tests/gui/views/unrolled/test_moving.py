@@ -11,7 +11,7 @@ from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from tests.factories import make_result
-from tests.gui.views.unrolled.seen import long_result, small, turn_wheel
+from tests.gui.views.unrolled.seen import hint, long_result, small, turn_wheel, visible_numbers
 
 
 def test_the_wheel_zooms_time_and_with_ctrl_the_lanes(view: UnrolledView) -> None:
@@ -108,20 +108,20 @@ def hover(view: UnrolledView, *, here: bool) -> None:
 def test_hovering_lanes_without_numbers_shows_a_zoom_hint(qtbot: Any, view: UnrolledView) -> None:
     hover(view, here=False)
     view.show_result(long_result(), "manual")
-    assert view.hint() == ""
+    assert hint(view) == ""
     hover(view, here=True)
-    qtbot.waitUntil(lambda: "Ctrl+scroll" in view.hint())
+    qtbot.waitUntil(lambda: "Ctrl+scroll" in hint(view))
     hover(view, here=False)
-    qtbot.waitUntil(lambda: view.hint() == "")
+    qtbot.waitUntil(lambda: hint(view) == "")
     hover(view, here=True)
-    qtbot.waitUntil(lambda: view.hint() != "")
+    qtbot.waitUntil(lambda: hint(view) != "")
     turn_wheel(view, 40)
     turn_wheel(view, 20, Qt.KeyboardModifier.ControlModifier)
-    assert view.visible_numbers() != []
-    assert view.hint() == ""
+    assert visible_numbers(view) != []
+    assert hint(view) == ""
     view.fit()
-    assert view.visible_numbers() == []
-    assert view.hint() == ""
+    assert visible_numbers(view) == []
+    assert hint(view) == ""
 
 
 def test_numbers_that_are_there_need_no_hint_and_teach_none(qtbot: Any, view: UnrolledView) -> None:
@@ -129,9 +129,9 @@ def test_numbers_that_are_there_need_no_hint_and_teach_none(qtbot: Any, view: Un
     hover(view, here=False)
     with qtbot.waitSignal(view.box.hovered):
         hover(view, here=True)
-    assert view.hint() == ""
+    assert hint(view) == ""
     view.show_result(long_result(), "manual")
-    assert view.hint() != ""
+    assert hint(view) != ""
 
 
 def test_a_hint_that_does_not_fit_is_omitted(qtbot: Any, view: UnrolledView) -> None:
@@ -140,4 +140,4 @@ def test_a_hint_that_does_not_fit_is_omitted(qtbot: Any, view: UnrolledView) -> 
     hover(view, here=False)
     with qtbot.waitSignal(view.box.hovered):
         hover(view, here=True)
-    assert view.hint() == ""
+    assert hint(view) == ""

@@ -14,6 +14,7 @@ from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.quantities.steps import lane_region
 from tests.factories import make_result
+from tests.gui.views.unrolled.seen import order_text, visible_numbers, visible_outlines
 
 LANE = Lane(0, 0)
 SIZE = (1000, 600)
@@ -27,7 +28,7 @@ def rows_of(view: UnrolledView) -> list[int]:
     """The units from the top down, as the boxes of one time step lie."""
     geometry = view.geometry_in_view
     assert geometry is not None
-    cells = [n.cell for n in view.visible_numbers() if n.cell.lane == LANE and n.cell.timestep == 1]
+    cells = [n.cell for n in visible_numbers(view) if n.cell.lane == LANE and n.cell.timestep == 1]
     return [cell.unit for cell in sorted(cells, key=lambda cell: geometry.rect(cell).y)]
 
 
@@ -38,11 +39,11 @@ def test_the_most_active_unit_is_on_top_with_its_own_numbers_and_marks(qtbot: An
     h = result["gluon"].hidden[0, 0, :, 0]
     expected = np.argsort(-np.abs(h).mean(axis=0), kind="stable").tolist()
     assert rows_of(view) == expected
-    for number in view.visible_numbers():
+    for number in visible_numbers(view):
         if number.cell.lane == LANE and number.cell.timestep >= 0:
             assert number.text.replace("\N{MINUS SIGN}", "-") == number_format.short(h[number.cell[1:]])
-    assert [(c.timestep, c.unit) for c in view.visible_outlines()] == [(1, 3)]
-    assert "activity" in view.order_text
+    assert [(c.timestep, c.unit) for c in visible_outlines(view)] == [(1, 3)]
+    assert "activity" in order_text(view)
     geometry = view.geometry_in_view
     assert geometry is not None
     lane_rect = geometry.stack.lane_rect(LANE)
@@ -81,9 +82,9 @@ def test_a_slow_order_is_computed_in_the_background(
     monkeypatch.setattr(unit_order, "_AT_ONCE", 0)
     view.show_result(make_result(hidden_size=6, timesteps=4), "manual")
     view.session.set_order("component")
-    assert view.order_text == "computing the order …"
+    assert order_text(view) == "computing the order …"
     assert rows_of(view) == list(range(6))
-    qtbot.waitUntil(lambda: "first component" in view.order_text)
+    qtbot.waitUntil(lambda: "first component" in order_text(view))
     assert sorted(rows_of(view)) == list(range(6))
 
 

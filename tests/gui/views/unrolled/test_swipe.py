@@ -17,7 +17,7 @@ from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.quantities.lane_reader import MultiscaleReader
 from rnnviz.verify.result import RunResult
-from tests.gui.views.unrolled.seen import split
+from tests.gui.views.unrolled.seen import shown_engine, split, swipe_names, swiped_to
 from tests.gui.views.unrolled.two_engines import BOTH_THEMES, LANE, color_of, small, texts
 
 SIZE = (1000, 600)
@@ -60,7 +60,7 @@ def test_a_swipe_shows_one_engine_before_the_selection_and_the_other_after(
     view.apply_theme(theme)
     result = small(bidirectional=True, edits={"manual": off})
     swipe(view, result, split)
-    assert (view.shown_engine, view.swiped_to) == ("gluon", "manual")
+    assert (shown_engine(view), swiped_to(view)) == ("gluon", "manual")
     for direction in (0, 1):
         left, right = (result[name].hidden[0, direction, :, 0] for name in ("gluon", "manual"))
         expected = {
@@ -127,18 +127,18 @@ def test_a_swipe_to_and_fro_reads_and_draws_no_lane_twice(view: UnrolledView, mo
 
 def test_both_names_are_at_the_line_and_an_engine_out_of_view_has_none(view: UnrolledView) -> None:
     swipe(view, small(timesteps=400, edits={"manual": off}), 200)
-    names = view.swipe_names()
+    names = swipe_names(view)
     edge = view.geometry_in_view.edge(200)
     assert [name.text for name in names] == ["gluon", "manual"]
     assert names[0].right < edge < names[1].left
     view.show_location(Location(timestep=0))
-    assert [name.text for name in view.swipe_names()] == ["manual"]
+    assert [name.text for name in swipe_names(view)] == ["manual"]
     view.show_location(Location(timestep=200))
     view.zoom_time(10.0)
     view.box.pan_asked.emit(-1e9, 0.0)
-    assert [name.text for name in view.swipe_names()] == ["manual"]
+    assert [name.text for name in swipe_names(view)] == ["manual"]
     view.box.pan_asked.emit(1e9, 0.0)
-    assert [name.text for name in view.swipe_names()] == ["gluon"]
+    assert [name.text for name in swipe_names(view)] == ["gluon"]
 
 
 def test_a_name_is_never_shortened_where_its_side_is_narrow(view: UnrolledView) -> None:
@@ -146,7 +146,7 @@ def test_a_name_is_never_shortened_where_its_side_is_narrow(view: UnrolledView) 
     width = view.geometry_in_view.width
     for timestep in (6, 20, 200, 380, 394):
         view.show_location(Location(timestep=timestep))
-        first, second = view.swipe_names()
+        first, second = swipe_names(view)
         assert (first.text, second.text) == ("gluon", "manual")
         assert 0.0 <= first.left < first.right < second.left < second.right <= width
 
@@ -158,21 +158,21 @@ def test_a_swipe_reserves_space_for_its_names_only_while_it_is_on(view: Unrolled
     assert view.geometry_in_view.height < before.height
     split(view, None)
     assert view.geometry_in_view == before
-    assert view.swipe_names() == []
+    assert swipe_names(view) == []
 
 
 def test_a_swipe_pauses_while_colors_show_differences_or_both_engines_are_equal(view: UnrolledView) -> None:
     swipe(view, small(), 2)
     for color_by in ("difference", "error_ratio"):
         view.session.set_color_by(color_by)
-        assert view.swiped_to is None
-        assert view.swipe_names() == []
+        assert swiped_to(view) is None
+        assert swipe_names(view) == []
     view.session.set_color_by("value")
-    assert view.swiped_to == "manual"
+    assert swiped_to(view) == "manual"
     view.session.set_engine("manual")
-    assert view.swiped_to is None
+    assert swiped_to(view) is None
     split(view, "gluon")
-    assert view.swiped_to == "gluon"
+    assert swiped_to(view) == "gluon"
     assert (
         view.accessibleDescription() == "The values of manual before the selected time step, and of gluon from it on."
     )
@@ -181,12 +181,12 @@ def test_a_swipe_pauses_while_colors_show_differences_or_both_engines_are_equal(
 def test_a_swipe_rests_in_a_result_without_its_engine(view: UnrolledView) -> None:
     split(view, "torch")
     view.show_result(small(), "manual")
-    assert view.swiped_to is None
+    assert swiped_to(view) is None
     result = small(engines=("gluon", "manual", "torch"))
     view.show_result(result, "manual")
-    assert view.swiped_to == "torch"
+    assert swiped_to(view) == "torch"
     view.show_result(None, None)
-    assert view.swiped_to is None
+    assert swiped_to(view) is None
 
 
 def test_equal_numbers_have_equal_colors_in_both_halves(view: UnrolledView) -> None:

@@ -20,7 +20,15 @@ from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from tests.factories import make_result
-from tests.gui.views.unrolled.seen import long_result, small, spoil
+from tests.gui.views.unrolled.seen import (
+    lane_headers,
+    long_result,
+    shown_engine,
+    small,
+    spoil,
+    visible_numbers,
+    visible_outlines,
+)
 
 
 def on_canvas(view: UnrolledView, cell: CellGeometry) -> QPoint:
@@ -47,8 +55,8 @@ def colors(view: UnrolledView) -> set[str]:
 
 
 def test_an_empty_view_draws_nothing_and_asks_for_nothing(qtbot: Any, view: UnrolledView) -> None:
-    assert view.visible_numbers() == []
-    assert view.lane_headers() == []
+    assert visible_numbers(view) == []
+    assert lane_headers(view) == []
     assert view.copy_text() == ""
     with qtbot.assertNotEmitted(view.location_requested):
         qtbot.mouseClick(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(300, 200))
@@ -56,14 +64,14 @@ def test_an_empty_view_draws_nothing_and_asks_for_nothing(qtbot: Any, view: Unro
     view.zoom_time(2.0)
     view.show_result(small(), "manual")
     view.show_result(None, None)
-    assert view.visible_numbers() == []
+    assert visible_numbers(view) == []
 
 
 @pytest.mark.parametrize("timesteps", [1, 2])
 def test_a_small_network_shows_every_number_at_once(view: UnrolledView, timesteps: int) -> None:
     result = small(timesteps=timesteps, bidirectional=True)
     view.show_result(result, "manual")
-    shown = {number.cell: number.text for number in view.visible_numbers()}
+    shown = {number.cell: number.text for number in visible_numbers(view)}
     expected = {}
     for direction in (0, 1):
         lane, first = Lane(0, direction), timesteps if direction else -1
@@ -80,15 +88,15 @@ def test_a_small_network_shows_every_number_at_once(view: UnrolledView, timestep
 def test_another_engine_sample_or_result_changes_the_numbers(view: UnrolledView) -> None:
     result = small(edits={"manual": spoil})
     view.show_result(result, "manual")
-    assert view.shown_engine == "gluon"
+    assert shown_engine(view) == "gluon"
 
     def text(timestep: int, unit: int) -> str:
         cell = CellGeometry(Lane(0, 0), timestep, unit)
-        return next(number.text for number in view.visible_numbers() if number.cell == cell)
+        return next(number.text for number in visible_numbers(view) if number.cell == cell)
 
     assert text(1, 7) == written(result["gluon"].hidden[0, 0, 1, 0, 7])
     view.session.set_engine("manual")
-    assert view.shown_engine == "manual"
+    assert shown_engine(view) == "manual"
     assert text(1, 7) == written(result["manual"].hidden[0, 0, 1, 0, 7])
     view.show_location(Location(sample=1))
     assert text(1, 7) == written(result["manual"].hidden[0, 0, 1, 1, 7])
@@ -97,14 +105,14 @@ def test_another_engine_sample_or_result_changes_the_numbers(view: UnrolledView)
 def test_a_long_sequence_shows_numbers_only_when_zoomed_in(view: UnrolledView) -> None:
     result = make_result(hidden_size=10, timesteps=400)
     view.show_result(result, "manual")
-    assert view.visible_numbers() == []
+    assert visible_numbers(view) == []
     view.show_location(Location(timestep=200))
     view.zoom_time(1e6)
-    shown = {number.cell.timestep for number in view.visible_numbers()}
+    shown = {number.cell.timestep for number in visible_numbers(view)}
     assert 200 in shown
     assert len(shown) <= 5
     view.fit()
-    assert view.visible_numbers() == []
+    assert visible_numbers(view) == []
 
 
 @pytest.mark.parametrize("name", THEMES)
@@ -134,12 +142,12 @@ def test_the_initial_state_is_the_first_step_to_a_click(qtbot: Any, view: Unroll
 
 def test_mismatching_cells_of_the_sample_are_outlined_and_no_others(view: UnrolledView) -> None:
     view.show_result(small(edits={"manual": spoil}), "manual")
-    assert view.visible_outlines() == [CellGeometry(Lane(0, 0), 1, 7)]
+    assert visible_outlines(view) == [CellGeometry(Lane(0, 0), 1, 7)]
     assert LIGHT.outline in colors(view)
     view.show_location(Location(sample=1))
-    assert view.visible_outlines() == [CellGeometry(Lane(0, 0), 1, 2)]
+    assert visible_outlines(view) == [CellGeometry(Lane(0, 0), 1, 2)]
     view.show_result(small(), "manual")
-    assert view.visible_outlines() == []
+    assert visible_outlines(view) == []
     assert LIGHT.outline not in colors(view)
 
 
@@ -164,7 +172,7 @@ def test_rounded_zeros_have_no_sign_and_the_frame_covers_no_digit(view: Unrolled
     view.show_result(small(hidden_size=24, timesteps=4, edits={"manual": edit}), "manual")
     view.session.set_engine("manual")
     lane = Lane(0, 0)
-    texts = {n.cell.unit: n.text for n in view.visible_numbers() if n.cell.lane == lane and n.cell.timestep == 1}
+    texts = {n.cell.unit: n.text for n in visible_numbers(view) if n.cell.lane == lane and n.cell.timestep == 1}
     assert [texts[unit] for unit in range(3)] == ["0.000", "\N{MINUS SIGN}0.250", "0.250"]
     assert "-0.25" in view.copy_text()
     view.show_location(Location(timestep=1, unit=1))
@@ -214,19 +222,19 @@ def test_a_part_of_a_tall_lane_has_round_unit_labels(view: UnrolledView) -> None
 
 def test_lanes_are_flagged_over_all_samples(view: UnrolledView) -> None:
     view.show_result(small(bidirectional=True, edits={"manual": spoil}), "manual")
-    assert [str(flag) for flag in view.lane_headers()] == [
+    assert [str(flag) for flag in lane_headers(view)] == [
         "layer 0 ← backward: agrees",
         "layer 0 → forward: 2 differ",
         "input",
     ]
-    assert [flag.agrees for flag in view.lane_headers()] == [True, False, None]
+    assert [flag.agrees for flag in lane_headers(view)] == [True, False, None]
 
 
 def test_error_ratio_colors_keep_the_numbers(view: UnrolledView) -> None:
     view.show_result(small(edits={"manual": spoil}), "manual")
-    before, by_value = view.visible_numbers(), view.grab().toImage()
+    before, by_value = visible_numbers(view), view.grab().toImage()
     view.session.set_color_by("error_ratio")
-    assert view.visible_numbers() == before
+    assert visible_numbers(view) == before
     assert view.grab().toImage() != by_value
     view.session.set_color_by("value")
     assert view.grab().toImage() == by_value
@@ -255,7 +263,7 @@ def test_numbers_that_are_none_are_spelled_out(view: UnrolledView) -> None:
 
     view.show_result(small(edits={"manual": edit}), "manual")
     view.session.set_engine("manual")
-    texts = {n.cell.unit: n.text for n in view.visible_numbers() if n.cell.lane == Lane(0, 0) and n.cell.timestep == 0}
+    texts = {n.cell.unit: n.text for n in visible_numbers(view) if n.cell.lane == Lane(0, 0) and n.cell.timestep == 0}
     assert [texts[unit] for unit in range(3)] == ["NaN", "infinity", "\N{MINUS SIGN}infinity"]
     assert LIGHT.nan in colors(view)
     place = QPointF(view.canvas.mapToScene(on_canvas(view, CellGeometry(Lane(0, 0), 0, 2))))

@@ -14,6 +14,7 @@ from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
+from tests.gui.views.unrolled.seen import visible_numbers
 
 LANE = Lane(0, 0)
 BOTH_THEMES = pytest.mark.parametrize("theme", THEMES.values(), ids=lambda theme: theme.name)
@@ -31,7 +32,7 @@ def texts(view: UnrolledView, lane: Lane = LANE) -> dict[tuple[int, int], str]:
     """The written numbers, by time step and unit, with hyphens for minus signs."""
     return {
         (n.cell.timestep, n.cell.unit): n.text.replace("\N{MINUS SIGN}", "-")
-        for n in view.visible_numbers()
+        for n in visible_numbers(view)
         if n.cell.lane == lane
     }
 
