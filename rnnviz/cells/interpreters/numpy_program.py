@@ -198,26 +198,35 @@ def _in_place(activation: Activation) -> Callable[[FloatArray, FloatArray], None
     return activate
 
 
+_HALF, _ONE = np.float32(0.5), np.float32(1.0)
+"""Scales that keep the type of an array."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """Some gates' rows of a parameter in another order, those of some gates halved; not `changed` if it has both."""
+    """Some gates' rows of a parameter in another order, each gate times its scale.
 
-    order: list[int]
-    halved: list[int]
-    changed: bool
+    `order` is None where the order is the parameter's own, `scales` (G, 1) where nothing is scaled.
+    """
+
+    order: list[int] | None
+    scales: FloatArray | None
 
     def of(self, array: FloatArray, size: int) -> FloatArray:
         """(G·H, ...); not a copy where nothing changes."""
-        if not self.changed:
+        if self.order is None and self.scales is None:
             return array
-        by_gate = array.reshape(-1, size, *array.shape[1:]).take(self.order, axis=0)
-        for gate in self.halved:
-            by_gate[gate] *= 0.5
+        by_gate = array.reshape(len(array) // size, -1)
+        if self.order is not None:
+            by_gate = by_gate.take(self.order, axis=0)
+        if self.scales is not None:
+            by_gate = by_gate * self.scales
         return by_gate.reshape(-1, *array.shape[1:])
 
 
 @lru_cache(maxsize=256)
 def _rows(plan: Schedule, part: str, gates: tuple[str, ...], chosen: tuple[str, ...]) -> _Rows:
     """The rows of the `chosen` gates of an input part "u" or a recurrent part "v"; its own order is that of `gates`."""
-    halved = [k for k, gate in enumerate(chosen) if (part, gate) in plan.halved]
-    return _Rows([gates.index(gate) for gate in chosen], halved, changed=bool(halved) or chosen != gates)
+    order = [gates.index(gate) for gate in chosen]
+    scales = [_HALF if (part, gate) in plan.halved else _ONE for gate in chosen]
+    return _Rows(None if chosen == gates else order, None if set(scales) <= {_ONE} else np.array(scales).reshape(-1, 1))
