@@ -68,9 +68,7 @@ def _in_subprocess(read: Callable[[Path], Read], path: Path) -> Read:
 
     with progress_bar(quiet=False) as notify:
         return call_in_subprocess(
-            *(read, path),
-            what=f"{path} could not be read",
-            notify=lambda done: notify(f"reading {path.name}", done),
+            *(read, path), what=f"{path} could not be read", notify=lambda done: notify(f"reading {path.name}", done)
         )
 
 
@@ -202,10 +200,7 @@ _SECONDS = 3600.0
 
 
 def add_convert_to(commands: Commands) -> None:
-    convert = commands.add_parser(
-        "convert",
-        help="write the weights of a network to a model file, and verify it",
-    )
+    convert = commands.add_parser("convert", help="write the weights of a network to a model file, and verify it")
     convert.add_argument("source", type=Path, metavar="IN", help="a model file, or a TOML config")
     convert.add_argument(
         "target",

@@ -273,9 +273,7 @@ def load(path: Path, engines: str | None = None) -> Config:
 def add_cell_to(parser: ArgumentParser | _ArgumentGroup) -> None:
     """Add the option that names a cell, which is also the permission to run its file."""
     parser.add_argument(
-        "--cell",
-        metavar="CELL",
-        help="cell to run instead, by its name or the .py file of a custom cell",
+        "--cell", metavar="CELL", help="cell to run instead, by its name or the .py file of a custom cell"
     )
 
 

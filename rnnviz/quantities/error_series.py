@@ -52,10 +52,7 @@ ERROR = ErrorQuantity(
     "step.",
 )
 MISMATCHED = ErrorQuantity(
-    "mismatched",
-    "mismatches",
-    "Number of values that exceed the tolerance at each time step.",
-    counts=True,
+    "mismatched", "mismatches", "Number of values that exceed the tolerance at each time step.", counts=True
 )
 STEP_AUDIT = ErrorQuantity(
     "audit",

@@ -258,10 +258,7 @@ _COMPUTED_TIMES = 512
 _FINER = 4
 """Maximum ratio between a cached fine chunk and a coarser one that is made from it without reading again."""
 
-_ENDS = {
-    "error_ratio": ("error_ratio", "error_ratio"),
-    "difference": ("difference-low", "difference-high"),
-}
+_ENDS = {"error_ratio": ("error_ratio", "error_ratio"), "difference": ("difference-low", "difference-high")}
 """The pyramids of a comparison that hold the least and the largest numbers of a block; of values "low" and "high"."""
 
 

@@ -209,10 +209,7 @@ _ONLY_IN_SWEEPS = ("base", "grid", "seeds", "engines")
 
 
 def load_sweep(
-    path: Path,
-    engines: Sequence[str] | None = None,
-    complete: Complete = unchanged,
-    cells: Sequence[str] | None = None,
+    path: Path, engines: Sequence[str] | None = None, complete: Complete = unchanged, cells: Sequence[str] | None = None
 ) -> Sweep:
     """Read and validate a sweep; `engines` and `cells` replace those that the file names; `complete` as for a config.
 
