@@ -138,15 +138,11 @@ def _stored(ours: StepBreakdown, theirs: StepBreakdown) -> Iterator[Divergence]:
     yield Divergence("stored", "the stored h", ours.stored, theirs.stored)
 
 
+_RETURNED = "The arithmetic agrees line by line, but {line} differs: {reference} has {first}, {candidate} {second}."
 _SENTENCES: dict[Step | None, str] = {
     None: "No divergence: {reference} and {candidate} agree on every line (within tolerance).",
     "input": "First divergence before this step, at {line}: {reference} has {first}, {candidate} {second}.",
-    "stored_line": "The arithmetic agrees line by line, but {line} differs: {reference} has {first}, "
-    "{candidate} {second}.",
-    "stored_c": "The arithmetic agrees line by line, but the stored c differs: "
-    "{reference} has {first}, {candidate} {second}.",
-    "stored": "The arithmetic agrees line by line, but the stored h differs: "
-    "{reference} has {first}, {candidate} {second}.",
+    **dict.fromkeys(("stored_line", "stored_c", "stored"), _RETURNED),
 }
 _IN_STEP = "First divergence at {line}: {reference} has {first}, {candidate} {second}."
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from rnnviz.core.axis_labels import UNNAMED, Names, feature_in_words, feature_index, timestep_in_words
+from rnnviz.core.config import InitialStateSource, SequenceSource
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import DIRECTIONS, Lane, Location
 from rnnviz.explain.worked_step import Kind
@@ -80,7 +81,7 @@ def input_source(arithmetic: "StepBreakdown", kind: Kind, index: int, name: str 
     if kind in ("value", "matrix"):
         return _value_place(arithmetic, name)
     if kind == "h2h":
-        return _previous(arithmetic, index)
+        return own_previous(arithmetic, index)
     if where.layer == 0:
         return InputPlace(where.timestep, where.sample, index, arithmetic.names)
     direction, unit = divmod(index, len(arithmetic.h_previous))
@@ -101,16 +102,19 @@ def _value_place(arithmetic: "StepBreakdown", name: str) -> Place:
     return GatePlace(arithmetic.where, name) if name in arithmetic.by_symbol else arithmetic.where
 
 
-def own_previous(arithmetic: "StepBreakdown") -> Location | InitialPlace:
-    return _previous(arithmetic, arithmetic.where.unit)
+def own_previous(arithmetic: "StepBreakdown", unit: int | None = None) -> Location | InitialPlace:
+    """Where the h[t-1] of the unit comes from, or of another unit of its lane."""
+    where, timestep = arithmetic.where, arithmetic.previous.timestep
+    place = where if unit is None else where.moved(unit=unit)
+    if timestep is None:
+        return InitialPlace("h", place.layer, place.direction, place.sample, place.unit, reverse=place.reverse)
+    return place.moved(timestep=timestep)
 
 
 def previous_cell(arithmetic: "StepBreakdown", symbol: str = "c") -> CellPlace | InitialPlace:
     """Where the c[t-1] of an LSTM comes from, or another previous state but h."""
     place = own_previous(arithmetic)
-    if isinstance(place, Location):
-        return CellPlace(place, symbol)
-    return InitialPlace(symbol, place.layer, place.direction, place.sample, place.unit, reverse=place.reverse)
+    return CellPlace(place, symbol) if isinstance(place, Location) else replace(place, state=symbol)
 
 
 def quantity_place(where: Location, quantity: str) -> Place:
@@ -132,12 +136,9 @@ def token_source(arithmetic: "StepBreakdown", token: "Token") -> Place | None:
 
 def step_of(place: Place) -> Location | None:
     """The step whose arithmetic shows a place; None for what no step computes: the input and the initial state."""
-    match place:
-        case Location():
-            return place
-        case CellPlace() | GatePlace():
-            return place.where
-    return None
+    if isinstance(place, CellPlace | GatePlace):
+        return place.where
+    return place if isinstance(place, Location) else None
 
 
 def lies_in(place: Place, shape: tuple[int, int, int, int, int], input_size: int) -> bool:
@@ -185,14 +186,6 @@ def in_words(place: Place) -> str:
     return notation(place) if lane is None else f"{notation(place)} of layer {lane.layer}, {DIRECTIONS[lane.backward]}"
 
 
-def _previous(arithmetic: "StepBreakdown", unit: int) -> Location | InitialPlace:
-    where = arithmetic.where
-    timestep = arithmetic.previous.timestep
-    if timestep is None:
-        return InitialPlace("h", where.layer, where.direction, where.sample, unit, reverse=where.reverse)
-    return where.moved(timestep=timestep, unit=unit)
-
-
 @dataclass(frozen=True)
 class InputSource:
     """`value` is the number as every engine was handed it, in the network's dtype."""
@@ -212,7 +205,7 @@ def origin(inputs: Inputs, place: InputPlace | InitialPlace) -> InputSource:
         name = notation(replace(place, names=names))
         feature, time = feature_in_words(names, place.feature), timestep_in_words(names, place.timestep)
         stands = f"{feature[0].upper()}{feature[1:]} of x at {time}, sample {place.sample}."
-        return InputSource(place, name, value, heading, (stands, *_sequence(inputs, place)))
+        return InputSource(place, name, value, heading, (stands, _sequence(inputs, place)))
     state = inputs.initial_state.by_symbol[place.state]
     row = place.layer * inputs.network.directions + place.direction
     heading = "This is the initial state: no step computed it."
@@ -222,20 +215,23 @@ def origin(inputs: Inputs, place: InputPlace | InitialPlace) -> InputSource:
     return InputSource(place, notation(place), value, heading, (stands, _initial(inputs, place.state)))
 
 
-def _sequence(inputs: Inputs, place: InputPlace) -> tuple[str, ...]:
+_SOURCES = {
+    "normal": "It was drawn from the standard normal distribution, seed {seed}.",
+    "uniform": "It was drawn uniformly from between -1 and 1, seed {seed}.",
+    "impulse": "x is an impulse: 1 at t = 0 in feature n mod I of sample n, and 0 elsewhere.",
+    "sine": "x is a wave: feature i of sample n is sin(2π (i + 1) t / 32 + 2π n / N).",
+    "file": "It was read from the file {file}.",
+}
+
+
+def _source(source: SequenceSource | InitialStateSource) -> str:
+    template = _SOURCES.get(source.source, _SOURCES["file"])
+    return template.format(seed=source.seed, file=PurePath(source.path or "").name)
+
+
+def _sequence(inputs: Inputs, place: InputPlace) -> str:
     source = inputs.config.sequence
-    match source.source:
-        case "normal":
-            return (f"It was drawn from the standard normal distribution, seed {source.seed}.",)
-        case "uniform":
-            return (f"It was drawn uniformly from between -1 and 1, seed {source.seed}.",)
-        case "impulse":
-            return ("x is an impulse: 1 at t = 0 in feature n mod I of sample n, and 0 elsewhere.",)
-        case "sine":
-            return ("x is a wave: feature i of sample n is sin(2π (i + 1) t / 32 + 2π n / N).",)
-        case "text":
-            return (_symbol(inputs, place),)
-    return (f"It was read from the file {PurePath(source.path or '').name}.",)
+    return _symbol(inputs, place) if source.source == "text" else _source(source)
 
 
 def _symbol(inputs: Inputs, place: InputPlace) -> str:
@@ -257,6 +253,4 @@ def _initial(inputs: Inputs, state: str) -> str:
     source = inputs.config.initial_state
     if source.source == "zeros":
         return f"The network starts with {state}0 = 0 everywhere."
-    if source.source == "normal":
-        return f"It was drawn from the standard normal distribution, seed {source.seed}."
-    return f"It was read from the file {PurePath(source.path or '').name}."
+    return _source(source)

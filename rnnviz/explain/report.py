@@ -10,7 +10,7 @@ from rnnviz.core import number_format
 from rnnviz.core.axis_labels import timestep_in_words
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.number_format import json_number
-from rnnviz.core.trace_index import ARROWS, DIRECTIONS, Location
+from rnnviz.core.trace_index import ARROWS, DIRECTIONS
 from rnnviz.explain.equations import EquationLine, align_decimals, equations, format_short
 from rnnviz.explain.explanation import Divergence, Explanation
 from rnnviz.explain.provenance import notation, own_previous, previous_cell
@@ -27,7 +27,8 @@ def report(explanation: Explanation, top: int | None = None) -> str:
     first = explanation.reference
     where = explanation.where
     sizes = f"{number_format.count(len(first.h_previous))} units, {number_format.count(len(first.x))} inputs"
-    place = f"{notation(where)} of layer {where.layer} {_direction(where)}, sample {where.sample}"
+    lane = f"layer {where.layer} {DIRECTIONS[where.backward]} {ARROWS[where.backward]}"
+    place = f"{notation(where)} of {lane}, sample {where.sample}"
     named = timestep_in_words(first.names, where.timestep) if first.names.timestep(where.timestep) else ""
     lines = [
         f"{place}{named and f', {named}'}: {first.cell.title}, {sizes}",
@@ -46,10 +47,6 @@ def report(explanation: Explanation, top: int | None = None) -> str:
         lines += _equation(each, steps)
     lines += ["", *_outcome(each), "", *explanation.sentences]
     return "\n".join(line.rstrip() for line in lines)
-
-
-def _direction(where: Location) -> str:
-    return f"{DIRECTIONS[where.backward]} {ARROWS[where.backward]}"
 
 
 @dataclass(frozen=True)
@@ -95,13 +92,11 @@ def _joined(name: str, cells: Sequence[str]) -> str:
 
 def _states(each: Sequence[StepBreakdown]) -> Iterator[str]:
     first = each[0]
-    rows = [_Row(f"h[t-1] = {notation(own_previous(first))}", tuple(format_short(a.previous.h) for a in each))]
-    if first.previous.c is not None:
-        values = tuple(format_short(a.previous.c) for a in each if a.previous.c is not None)
-        rows.append(_Row(f"c[t-1] = {notation(previous_cell(first))}", values))
-    for symbol in first.previous.further:
-        values = tuple(format_short(a.previous.further[symbol]) for a in each)
-        rows.append(_Row(f"{symbol}[t-1] = {notation(previous_cell(first, symbol))}", values))
+    rows = [
+        _Row(f"{symbol}[t-1] = {notation(place)}", tuple(format_short(a.previous.by_symbol[symbol]) for a in each))
+        for symbol in first.previous.by_symbol
+        for place in (own_previous(first) if symbol == "h" else previous_cell(first, symbol),)
+    ]
     yield from _table([display_name(a.engine) for a in each], rows)
 
 
@@ -231,9 +226,7 @@ def _gate_json(gate: GateArithmetic) -> dict[str, Any]:
             {
                 "kind": term.kind,
                 "index": term.index,
-                "weight": json_number(term.weight),
-                "input": json_number(term.input),
-                "product": json_number(term.product),
+                **{name: json_number(getattr(term, name)) for name in ("weight", "input", "product")},
             }
             for term in pre.terms()
         ],
@@ -251,20 +244,17 @@ def _gate_json(gate: GateArithmetic) -> dict[str, Any]:
 def _previous_json(arithmetic: StepBreakdown) -> dict[str, Any]:
     """The unit's own previous state; "timestep" is null where that is the initial state."""
     previous = arithmetic.previous
-    state = {"timestep": previous.timestep, "h": json_number(previous.h)}
-    cell = {} if previous.c is None else {"c": json_number(previous.c)}
-    return {**state, **cell, **{symbol: json_number(value) for symbol, value in previous.further.items()}}
+    return {
+        "timestep": previous.timestep,
+        **{symbol: json_number(value) for symbol, value in previous.by_symbol.items()},
+    }
 
 
 def _parting_json(parting: Divergence | None) -> dict[str, Any] | None:
     if parting is None:
         return None
     return {
-        "step": parting.step,
-        "name": parting.name,
-        "gate": parting.gate,
-        "kind": parting.kind,
-        "index": parting.index,
+        **{name: getattr(parting, name) for name in ("step", "name", "gate", "kind", "index")},
         "reference": json_number(parting.reference),
         "candidate": json_number(parting.candidate),
     }

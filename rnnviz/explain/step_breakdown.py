@@ -62,6 +62,11 @@ class PreviousState:
     c: float | None = None
     further: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def by_symbol(self) -> dict[str, float]:
+        """Every state of the unit."""
+        return {"h": self.h, **({} if self.c is None else {"c": self.c}), **self.further}
+
 
 @dataclass(frozen=True)
 class StoredValue:
@@ -159,9 +164,7 @@ class StepBreakdown:
                 return np.float64(self.by_symbol[node.name].pre.v.total)
             case "u" | "v" | "parameter":
                 return np.float64(self.numbers[node])
-        previous = {"h": self.previous.h, "c": self.previous.c, **self.previous.further}[node.name]
-        assert previous is not None, node
-        return np.float64(previous)
+        return np.float64(self.previous.by_symbol[node.name])
 
     @cached_property
     def outcomes(self) -> tuple[StoredValue, ...]:
