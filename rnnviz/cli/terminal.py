@@ -247,16 +247,13 @@ def add_commands(parser: Parser, commands: Mapping[str, Callable[[Commands], Non
     parsers: dict[str, Parser] = dict(added.choices)
     for listed in added._choices_actions:
         command = parsers[listed.dest]
-        command.description = command.description or _sentence(listed.help or "")
+        text = listed.help or ""
+        command.description = command.description or f"{text[:1].upper()}{text[1:]}."
     return parsers
 
 
 def _name(action: Action) -> str:
     return action.option_strings[-1] if action.option_strings else str(action.metavar or action.dest).upper()
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
 
 
 def load(path: Path, engines: str | None = None) -> Config:

@@ -9,7 +9,7 @@ compares each step with the original parameters. The manual engine does the same
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -17,7 +17,6 @@ from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core.config import Config, InitialStateSource, Network, SequenceSource
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.inputs import Inputs, draw_initial_state
-from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.progress import stage
 from rnnviz.core.sequence import draw_sequence
@@ -137,14 +136,10 @@ def check_roundtrip(
 def _check_numbers(parameters: Parameters, read_back: Parameters) -> None:
     for name, array in parameters.items():
         found = read_back[name]
-        differs = _bits(found) != _bits(array)
+        differs = found.view(f"u{found.itemsize}") != array.view(f"u{array.itemsize}")
         if differs.any():
             place = tuple(int(i) for i in np.argwhere(differs)[0])
             raise EngineError(f"{name}{list(place)} is {found[place]}, expected {array[place]}.")
-
-
-def _bits(array: FloatArray) -> "np.ndarray[tuple[int, ...], np.dtype[np.unsignedinteger[Any]]]":
-    return array.view(f"u{array.itemsize}")
 
 
 def check_computes(engine: Engine, inputs: Inputs) -> None:

@@ -121,11 +121,12 @@ _QT_VARIABLES = ("QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY", "XDG_SESSION_T
 
 def bug_report() -> str:
     """The report as lines of `name: value`; nothing heavy is imported for it."""
+    memory = available_memory()
     lines = [
         f"rnnviz: {__version__}",
         f"python: {platform.python_version()} ({sys.executable})",
         f"system: {platform.platform()}, {platform.machine()}, {os.cpu_count()} processors",
-        f"memory available: {_memory()}",
+        f"memory available: {'unknown' if memory is None else readable(memory)}",
         f"temporary folder: {temporary_place()}",
         f"log: {log_path()}",
         "",
@@ -139,11 +140,6 @@ def bug_report() -> str:
         *(f"  {name}: {os.environ.get(name, 'not set')}" for name in _QT_VARIABLES),
     ]
     return "\n".join(lines) + "\n"
-
-
-def _memory() -> str:
-    memory = available_memory()
-    return "unknown" if memory is None else readable(memory)
 
 
 def _version(name: str) -> str:

@@ -3,7 +3,7 @@
 The pipeline runs in the process that holds the engines and leaves everything in a folder.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -190,7 +190,8 @@ def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: 
         # Two ways to compute that only drift apart say nothing about the one that is audited.
         broken = any(check.engine == name and not (check.holds or check.accumulates) for check in (*checks, *added))
         unjudged = trace.partial or audits[name].undetermined_mismatches
-        if audits[name].wrong or broken or (unjudged and _apart(name, comparisons)):
+        apart = any(c.mismatched for c in comparisons if name in (c.reference, c.candidate))
+        if audits[name].wrong or broken or (unjudged and apart):
             notify(Stage(StageKind.DIAGNOSING, name), _AUDIT)
             diagnoses[name] = diagnose(inputs, trace, audits[name])
     notify(Stage(StageKind.TESTING_BUGS), _AUDIT + _DIAGNOSE)
@@ -219,10 +220,6 @@ def _derived_states(inputs: Inputs, trace: Trace, *, full: bool) -> Iterator[dic
             build_values(folder, f"{DERIVED}{symbol}", array)
         for path in folder.iterdir():
             path.rename(trace.folder / path.name)
-
-
-def _apart(engine: str, comparisons: Sequence[Comparison]) -> bool:
-    return any(c.mismatched for c in comparisons if engine in (c.reference, c.candidate))
 
 
 def open_traces(config: Config, folder: Path) -> dict[str, Trace]:

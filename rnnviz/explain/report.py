@@ -201,7 +201,7 @@ def _engine_json(arithmetic: StepBreakdown) -> dict[str, Any]:
         next_state["c"] = json_number(arithmetic.c)
     for symbol in arithmetic.previous.further:
         next_state[symbol] = json_number(arithmetic.number(arithmetic.graph.values[symbol]))
-    returned = {own.symbol: json_number(own.stored) for own in arithmetic.returned}
+    returned, h = {own.symbol: json_number(own.stored) for own in arithmetic.returned}, arithmetic.outcomes[-1]
     return {
         "gates": [_gate_json(gate) for gate in arithmetic.gates],
         "previous": _previous_json(arithmetic),
@@ -210,10 +210,10 @@ def _engine_json(arithmetic: StepBreakdown) -> dict[str, Any]:
         "stored": json_number(arithmetic.stored),
         **({} if arithmetic.stored_c is None else {"stored_c": json_number(arithmetic.stored_c)}),
         **({"returned": returned} if returned else {}),
-        "difference": json_number(arithmetic.difference),
-        "bound": json_number(arithmetic.bound),
-        "ratio": json_number(arithmetic.ratio),
-        "right": arithmetic.right,
+        "difference": json_number(h.difference),
+        "bound": json_number(h.bound),
+        "ratio": json_number(h.ratio),
+        "right": h.right,
     }
 
 

@@ -174,21 +174,6 @@ class StepBreakdown:
             return *self.returned, h
         return *self.returned, StoredValue("c", self.stored_c, self.c, self.c_bound), h
 
-    @property
-    def difference(self) -> float:
-        """stored - h; 0 where both are NaN or the same infinity."""
-        return self.outcomes[-1].difference
-
-    @property
-    def ratio(self) -> float:
-        """|difference| in rounding bounds of h, as the audit counts them."""
-        return self.outcomes[-1].ratio
-
-    @property
-    def right(self) -> bool:
-        """Whether rounding explains the difference of h, as the audit judges; `outcomes` has that of c."""
-        return self.outcomes[-1].right
-
 
 def own_symbols(each: Sequence[StepBreakdown]) -> list[str]:
     """The symbols of the values that any of some engines gives, in the order of computation."""

@@ -61,7 +61,7 @@ def gate_quantities(cell: CellSpec) -> tuple[GateQuantity, ...]:
     order = sorted(named, key=lambda name: list(names).index(name) if name in names else len(names))
     found = []
     for name in order:
-        low, high = map(_limit, value_limits(named[name]))
+        low, high = (float(v) if isfinite(v) else None for v in value_limits(named[name]))
         found.append(GateQuantity(name, names.get(name, texts.get(name, name)), low, high, size=named[name].shape[0]))
     titles = {"c": "cell state"}
     found += [GateQuantity(s.symbol, titles.get(s.symbol, "state"), size=s.size) for s in cell.states[1:]]
@@ -75,10 +75,6 @@ def gate_quantities(cell: CellSpec) -> tuple[GateQuantity, ...]:
         GateQuantity("change", "change from the previous step", size=cell.states[0].size),
         GateQuantity("norm", "norm of the hidden state", 0.0, per_unit=False, size=cell.states[0].size),
     )
-
-
-def _limit(value: float) -> float | None:
-    return float(value) if isfinite(value) else None
 
 
 class GateReader:

@@ -96,9 +96,10 @@ def vector_at(result: RunResult, candidate: str | None, where: Location, kind: V
         return Vector((("every engine", array[state_row(result.inputs.network, where), where.sample]),))
     if kind == "input" and where.layer == 0:
         return Vector((("every engine", result.inputs.sequence[where.timestep, where.sample]),))
+    first = result.reference.engine, *([] if candidate is None else [candidate])
     columns = tuple(
         (engine, values)
-        for engine in _engines(result, candidate)
+        for engine in dict.fromkeys((*first, *result.traces))
         if (values := _values(result[engine], where, kind)) is not None
     )
     by_engine = dict(columns)
@@ -107,12 +108,6 @@ def vector_at(result: RunResult, candidate: str | None, where: Location, kind: V
         return Vector(columns)
     comparison = result.comparison(candidate)
     return Vector(columns, difference(by_engine[reference], by_engine[candidate], comparison.rtol, comparison.atol))
-
-
-def _engines(result: RunResult, candidate: str | None) -> list[str]:
-    """The reference, the candidate that is compared with it, then the others."""
-    first = [result.reference.engine] + ([candidate] if candidate is not None else [])
-    return first + [engine for engine in result.traces if engine not in first]
 
 
 def _values(trace: Trace, where: Location, kind: VectorKind) -> FloatArray | None:

@@ -22,7 +22,6 @@ from rnnviz.sweeps.driver import find
 from rnnviz.sweeps.results import SweepResult
 
 _CONNECT_SECONDS = 10
-_AHEAD = 4096
 _THREADS = 1
 """Of one row: a worker of Dask takes as many rows at a time as it has threads."""
 
@@ -46,6 +45,9 @@ def _compute(sent: RunRequest, version: str) -> SweepResult:
 class ClusterScheduler(AbstractContextManager["ClusterScheduler"]):
     """Hands rows to the scheduler of Dask at an address such as tcp://10.0.0.1:8786."""
 
+    ahead = 4096
+    """See `Scheduler.ahead`: workers may join at any time."""
+
     def __init__(self, address: str) -> None:
         """Connect. Raises an InputError if no scheduler answers there."""
         try:
@@ -65,11 +67,6 @@ class ClusterScheduler(AbstractContextManager["ClusterScheduler"]):
         self._prefix = f"rnnviz-row-{uuid4().hex}"
         self._count = 0
         self._stopped = threading.Event()
-
-    @property
-    def ahead(self) -> int:
-        """See `Scheduler.ahead`: workers may join at any time."""
-        return _AHEAD
 
     def submit(self, request: RunRequest) -> Any:
         future = self._client.submit(_compute, request, __version__, key=f"{self._prefix}-{self._count}", pure=False)

@@ -209,9 +209,10 @@ class LocalScheduler(AbstractContextManager["LocalScheduler"]):
         """`warm` names the engines that a worker imports while it starts."""
         cores = usable_cores()
         self._warm = warm
-        self._workers = workers if workers is not None else cores
-        self._threads = max(1, cores // self._workers)
-        self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="sweep")
+        workers = cores if workers is None else workers
+        self.ahead = 2 * workers
+        self._threads = max(1, cores // workers)
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="sweep")
         self._own = threading.local()
         self._lock = threading.Lock()
         self._supervisors: list[Supervisor] = []
@@ -219,10 +220,6 @@ class LocalScheduler(AbstractContextManager["LocalScheduler"]):
         self._stopped = False
         self._submitted = 0
         self._done: SimpleQueue[Future[SweepResult]] = SimpleQueue()
-
-    @property
-    def ahead(self) -> int:
-        return 2 * self._workers
 
     def submit(self, request: RunRequest) -> Future[SweepResult]:
         future = self._pool.submit(self._compute, request)
@@ -352,9 +349,7 @@ class Sweeping:
     ) -> None:
         """`load` and `trusted` as in a `RunRequest`; raises as `check_engines` does."""
         entries = check_engines(sweep)
-        self._sweep = sweep
-        self._load = load
-        self._trusted = trusted
+        self._sweep, self._load, self._trusted = sweep, load, trusted
         identities = Identities(sweep.audit)
         self._keys: dict[int, str] = {}
         self.known: list[SweepRow] = []
@@ -362,16 +357,13 @@ class Sweeping:
         self.left: list[Point] = []
         """The rows that have to be computed."""
         for point in points:
+            refusal: str | None = point.refusal
             if point.config is not None:
                 self._keys[point.index] = identities.of(point.config)
+                refusal = entries[str(point.values[-1])].unsupported_reason(point.config.network)
             found = known.get(self._keys.get(point.index, ""))
-            unsupported_reason = (
-                None
-                if point.config is None
-                else entries[str(point.values[-1])].unsupported_reason(point.config.network)
-            )
-            if point.config is None or unsupported_reason is not None:
-                self.known.append(SweepRow(point, SweepResult("refused", unsupported_reason or point.refusal)))
+            if point.config is None or refusal is not None:
+                self.known.append(SweepRow(point, SweepResult("refused", refusal or "")))
             elif found is not None and found.verdict in COMPUTED:
                 self.known.append(SweepRow(point, found))
             else:
@@ -394,7 +386,9 @@ class Sweeping:
 
         def submit(count: int) -> None:
             for point in islice(left, count):
-                points[scheduler.submit(self._request(point))] = point
+                assert point.config is not None
+                request = RunRequest(point.config, self._load, cast(AuditMode, self._sweep.audit), self._trusted)
+                points[scheduler.submit(request)] = point
 
         submit(scheduler.ahead)
         for future in scheduler.completed():
@@ -406,10 +400,6 @@ class Sweeping:
             submit(1)
             journal.append(self._keys[point.index], dict(zip(self._sweep.keys, point.values, strict=True)), finding)
             yield SweepRow(point, finding)
-
-    def _request(self, point: Point) -> RunRequest:
-        assert point.config is not None
-        return RunRequest(point.config, self._load, cast(AuditMode, self._sweep.audit), self._trusted)
 
 
 def earlier(sweep: Sweep, points: Iterable[Point], known: dict[str, SweepResult]) -> list[SweepRow]:

@@ -43,9 +43,6 @@ _WRONG_CHECKS = "*{engine} is wrong*: {checks}."
 _LINE = " First line that differs: *{line}*."
 _CAUSE = " Likely cause: *{cause}*."
 _CAUSE_OR = " Likely cause: *{cause}*, or {others}."
-_BUG = "{bug}: {cause}"
-_PLACE = "{place}"
-_DO = "{change}."
 _SINCE = "{place}: {steps} of {timesteps} time steps have mismatches"
 _NO_CAUSE = "No known bug reproduces these numbers."
 _CAUSE_UNKNOWN = "Unknown until the step audit is done."
@@ -133,7 +130,8 @@ def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
     failed = [check for check in result.checks if check.engine in engines and not check.holds]
     audits = [] if judgment is None else [judgment.audits[e] for e in engines if e in judgment.audits]
     wrong = [audit for audit in audits if result.wrong(audit.engine)]
-    blind = () if judgment is None or wrong else _undetectable_lines(judgment)
+    bugs = () if judgment is None or wrong else judgment.undetectable
+    blind = tuple(f"{bug}: {judgment.cause(bug)}" for bug in bugs) if judgment is not None else ()
     remedy = judgment.remedy if judgment is not None and blind else None
     first: tuple[str, ...] = ()
     if judgment is not None and wrong:
@@ -191,7 +189,7 @@ def verdict_facts(result: RunResult, candidate: str) -> tuple[tuple[str, tuple[T
     wrong = [e for e in (comparison.reference, candidate) if judgment is not None and result.wrong(e)]
     place = _fault_place(result, comparison, wrong)
     if place is not None:
-        facts.append(("Where", fill(_PLACE, place=_place(place))))
+        facts.append(("Where", (_place(place),)))
         steps = int(comparison.mismatched_over_time.any(axis=(0, 1)).sum())
         if steps:
             since = TextPart(f"t = {place.timestep}")
@@ -204,7 +202,7 @@ def verdict_facts(result: RunResult, candidate: str) -> tuple[tuple[str, tuple[T
     if words.blind:
         facts.append(("Undetectable", tuple(TextPart(f"{line}.\n") for line in words.blind)))
     if words.remedy:
-        facts.append(("To detect more", fill(_DO, change=_capital(words.remedy))))
+        facts.append(("To detect more", (TextPart(f"{_capital(words.remedy)}."),)))
     shown = details.undetectable_bugs(result) if words.blind else ()
     facts.append(("Details", tuple(TextPart(f"{note}\n") for note in words.notes if note not in shown)))
     return tuple(facts)
@@ -229,10 +227,6 @@ def report(result: RunResult) -> str:
 def likely_causes(judgment: Judgment, engine: str) -> tuple[str, ...]:
     """The likely causes of an engine's errors: known bugs, or bugs together, that reproduce its trace."""
     return tuple(join_words(map(judgment.cause, names)) for names in judgment.diagnoses.get(engine, ()))
-
-
-def _undetectable_lines(judgment: Judgment) -> tuple[str, ...]:
-    return tuple(_BUG.format(bug=name, cause=judgment.cause(name)) for name in judgment.undetectable)
 
 
 def _capital(text: str) -> str:

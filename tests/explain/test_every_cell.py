@@ -45,7 +45,7 @@ def test_the_terms_and_equations_of_every_cell_give_its_value(name: str, directi
             where = Location(1, direction, timestep, 1, unit)
             found = explain(inputs, trace, where)
             assert found.h == pytest.approx(hidden[where.index], abs=1e-12)
-            assert found.right
+            assert found.outcomes[-1].right
             for gate in found.gates:
                 table = ledger([found], gate.symbol, top=100)
                 stops = [row.figures[0].stop for row in table.rows if row.kind in ("term", "bias")]

@@ -84,7 +84,7 @@ def test_h_is_one_step_of_the_oracle_from_the_engines_own_state_and_near_that_of
     assert near(arithmetic.h, expected[unit])
     assert c_next is None or (arithmetic.c is not None and near(arithmetic.c, c_next[unit]))
     assert arithmetic.stored == trace.hidden[where.index]
-    assert arithmetic.right
+    assert arithmetic.outcomes[-1].right
     assert abs(arithmetic.stored - arithmetic.h) <= 8 * arithmetic.bound
 
 
@@ -159,7 +159,7 @@ def test_every_engine_is_within_the_audits_bound_of_the_arithmetic(engine: str, 
     inputs = inputs_of({"timesteps": 5, "batch_size": 2}, cell=cell, hidden_size=4, num_layers=2, bidirectional=True)
     trace = computed(engine_or_skip(engine), inputs)[0]
     cells = CellStates(inputs, trace) if cell == "lstm" else None
-    ratios = [explain(inputs, trace, Location(*index), cells).ratio for index in np.ndindex(*trace.shape)]
+    ratios = [explain(inputs, trace, Location(*index), cells).outcomes[-1].ratio for index in np.ndindex(*trace.shape)]
     assert max(ratios) <= 8.0
     if trace.cell is None:
         # Without known cell states the bounds are the audit's own, and so is the largest ratio.
@@ -171,8 +171,8 @@ def test_a_bug_shows_as_a_difference_from_the_true_arithmetic(cell: str, bug: st
     inputs = inputs_of({"timesteps": 3}, cell=cell, hidden_size=4)
     trace = computed(KnownBugEngine(f"bug:{bug}"), inputs)[0]
     arithmetic = explain(inputs, trace, Location(timestep=1))
-    assert not arithmetic.right
-    assert abs(arithmetic.difference) > 1e-4
+    assert not arithmetic.outcomes[-1].right
+    assert abs(arithmetic.outcomes[-1].difference) > 1e-4
     assert arithmetic.h_previous == pytest.approx(trace.hidden[0, 0, 0, 0])
 
 
@@ -183,8 +183,8 @@ def test_a_number_out_of_place_is_infinitely_wrong(stored: float) -> None:
     hidden = np.array(trace.hidden)
     hidden[0, 0, 1, 0, 1] = stored
     arithmetic = explain(inputs, trace.with_arrays({"h": hidden}), Location(timestep=1, unit=1))
-    assert arithmetic.ratio == np.inf
-    assert not arithmetic.right
+    assert arithmetic.outcomes[-1].ratio == np.inf
+    assert not arithmetic.outcomes[-1].right
 
 
 def test_a_zero_where_the_equations_give_no_number_is_infinitely_wrong() -> None:
@@ -195,7 +195,7 @@ def test_a_zero_where_the_equations_give_no_number_is_infinitely_wrong() -> None
     hidden[0, 0, 1, 0, 1] = 0.0
     arithmetic = explain(inputs, trace.with_arrays({"h": hidden}), Location(timestep=1, unit=1))
     assert np.isnan(arithmetic.h)
-    assert arithmetic.ratio == np.inf
+    assert arithmetic.outcomes[-1].ratio == np.inf
 
 
 def test_a_nan_that_follows_from_its_inputs_is_right() -> None:
@@ -205,7 +205,7 @@ def test_a_nan_that_follows_from_its_inputs_is_right() -> None:
     hidden[0, 0, :, 0, :] = np.nan
     arithmetic = explain(inputs, trace.with_arrays({"h": hidden}), Location(timestep=1))
     assert np.isnan(arithmetic.h)
-    assert arithmetic.difference == 0.0
-    assert arithmetic.right
+    assert arithmetic.outcomes[-1].difference == 0.0
+    assert arithmetic.outcomes[-1].right
     pre = arithmetic.gates[0].pre
     assert [pre.term(int(place)).kind for place in pre.by_weight()[:2]] == ["h2h", "h2h"]
