@@ -307,11 +307,6 @@ def _dimension(key: str, place: int, rows: Sequence[SweepRow]) -> Dimension:
     return Dimension(key, texts, numbers, codes, words)
 
 
-def order(keys: NDArray[np.float64], *, ascending: bool) -> NDArray[np.intp]:
-    """The places of `keys` (R,) sorted; those that are NaN come last, equal ones keep the order of the rows."""
-    return np.argsort(keys if ascending else -keys, kind="stable")
-
-
 def ranks(texts: Sequence[str]) -> NDArray[np.float64]:
     """The alphabetical rank of each text; NaN for an empty one."""
     places = {text: float(rank) for rank, text in enumerate(sorted(set(texts)))}

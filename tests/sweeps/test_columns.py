@@ -22,7 +22,6 @@ from rnnviz.sweeps.results import (
     cells,
     color_range,
     counted,
-    order,
     ranks,
     report,
 )
@@ -127,11 +126,8 @@ def test_values_that_never_meet_have_no_row() -> None:
     assert grid.verdicts.tolist() == [[1, WAITING], [WAITING, WAITING]]
 
 
-def test_sorting_keeps_equal_rows_and_puts_those_without_a_number_last() -> None:
-    keys = np.array([2.0, nan, 1.0, 2.0, inf])
-    assert order(keys, ascending=True).tolist() == [2, 0, 3, 4, 1]
-    assert order(keys, ascending=False).tolist() == [4, 0, 3, 2, 1]
-    assert order(ranks(["b", "", "a", "b"]), ascending=True).tolist() == [2, 0, 3, 1]
+def test_texts_are_ranked_by_the_alphabet_and_empty_ones_have_no_rank() -> None:
+    assert np.array_equal(ranks(["b", "", "a", "b"]), [1.0, nan, 0.0, 1.0], equal_nan=True)
 
 
 def test_the_limit_is_in_the_middle_of_the_colors() -> None:

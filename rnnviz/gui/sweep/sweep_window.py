@@ -1,23 +1,51 @@
 """Sweep window: rows as a table and a heat map, with buttons to run the sweep and open a row."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSplitter, QToolBar, QVBoxLayout, QWidget
 
 from rnnviz.core import number_format
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.words import wrapped
 from rnnviz.gui.sweep.heatmap_panel import HeatmapPanel
 from rnnviz.gui.sweep.runner import OpenedSweep
-from rnnviz.gui.sweep.table_model import SweepModel
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.table import NumberTable
-from rnnviz.sweeps.results import SweepFigures, SweepRow, SweepTable, called, counted
+from rnnviz.gui.views.table_model import Column, Look, TableModel
+from rnnviz.sweeps.results import (
+    QUANTITIES,
+    ROW_MARKS,
+    WAITING,
+    SweepFigures,
+    SweepQuantity,
+    SweepRow,
+    SweepTable,
+    called,
+    counted,
+    ranks,
+    short_key,
+    value_text,
+)
 
-_REFRESH_MS = 150
 _WAITING = "not computed yet."
+_REFRESH_MS = 150
 """Minimum interval between updates while rows arrive."""
+_SPACE = "\u2002"
+"""Padding of a text column that follows right-aligned numbers."""
+_VERDICT_LOOKS = {
+    "": Look("muted"),
+    "agree": Look("right", bold=True),
+    "drift": Look("doubtful", bold=True),
+    "disagree": Look("wrong", bold=True),
+    "refused": Look("muted", bold=True),
+    "failed": Look("wrong", bold=True),
+}
 
 
 class SweepWindow(QWidget):
@@ -40,11 +68,9 @@ class SweepWindow(QWidget):
         self.run_action.triggered.connect(self.run_requested)
         self.stop_action.triggered.connect(self.stop_requested)
         self.save_action.triggered.connect(self.save_requested)
-        self.model = SweepModel()
+        self.model = TableModel()
         self.table = NumberTable(self.model, "Rows of the sweep; Enter opens the run of a row")
-        self.table.setSortingEnabled(True)
-        self.table.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
-        self.table.horizontalHeader().setSortIndicatorClearable(True)
+        self.table.sort_by_headings()
         self.table.clicked.connect(self._open_index)
         for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             enter = QShortcut(QKeySequence(key), self.table, context=Qt.ShortcutContext.WidgetShortcut)
@@ -72,8 +98,8 @@ class SweepWindow(QWidget):
         self.figures = opened.figures
         self.setWindowTitle(f"{opened.path.name}: sweep")
         self.table.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
-        self.model.show_figures(self.figures)
-        self.table.fit_columns(self.model.widest(), growing=(self.model.columnCount() - 1,))
+        self.model.show_rows(range(len(self.figures.rows)), sweep_columns(self.figures))
+        self.table.fit()
         self.heat.show_figures(self.figures)
         self._bar.setRange(0, max(1, len(self.figures.rows)))
         self._reason.setText("A click on a row, or Enter, opens its run in the main window.")
@@ -112,7 +138,7 @@ class SweepWindow(QWidget):
 
     def choose(self, place: int) -> None:
         """Select a row of the sweep in the table."""
-        index = self.model.index(self.model.row_of(place), 0)
+        index = self.model.index(self.model.place_of(place), 0)
         flags = QItemSelectionModel.SelectionFlag
         self.table.selectionModel().setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
         self.table.scrollTo(index)
@@ -179,17 +205,98 @@ class SweepWindow(QWidget):
     def _show_reason(self) -> None:
         current = self.table.currentIndex()
         if current.isValid():
-            row = self.model.row(current.row())
+            row = self.figures.rows[self.model.row(current.row())]
             name = called(self.figures.keys, row.point.values)
             found = row.finding
             self._reason.setText(f"{name}: {_WAITING if found is None else found.reason}")
 
     def _open_index(self, index: QModelIndex) -> None:
         if index.isValid():
-            self._open_place(self.model.place(index.row()))
+            self._open_place(self.model.row(index.row()))
 
     def _open_place(self, place: int) -> None:
         self.choose(place)
         row = self.figures.rows[place]
         if row.point.config is not None:
             self.row_opened.emit(row)
+
+
+def sweep_columns(figures: SweepFigures) -> tuple[Column, ...]:
+    """Columns of a sweep, whose rows are the indices of its runs: keys, verdict, quantities, first wrong step."""
+
+    def of(text: Callable[[SweepRow], str]) -> Callable[[int], str]:
+        return lambda place: text(figures.rows[place])
+
+    def key(place: int) -> Column:
+        dimension, title = figures.dimensions[place], short_key(figures.keys[place], figures.keys)
+        space = _SPACE if dimension.words and place else ""
+        return Column(
+            f"{space}{title}",
+            of(lambda row: f"{space}{value_text(row.point.values[place])}"),
+            of(lambda row: str(row.point.values[place])) if dimension.words else None,
+            number=not dimension.words,
+            heading=title,
+            why=f"{figures.keys[place]}: varies between rows. A click sorts by it.",
+            keys=lambda: dimension.ranks[dimension.codes],
+            widest=_widest(f"{space}{title}", *dimension.texts),
+        )
+
+    def number(quantity: SweepQuantity) -> Column:
+        short = number_format.duration if quantity.name in ("reference", "engine") else number_format.error
+
+        def written(write: Callable[[float], str]) -> Callable[[int], str]:
+            return of(lambda row: "" if (value := quantity.value(row)) is None else write(value))
+
+        return Column(
+            quantity.title,
+            written(short),
+            written(number_format.full),
+            number=True,
+            why=f"{quantity.why} A click sorts by it.",
+            keys=lambda: figures.values[quantity.name],
+            widest=_widest(quantity.title, "1.2e-10", "1 min 59 s"),
+        )
+
+    def words(title: str, text: Callable[[SweepRow], str], why: str, sample: str, *, grows: bool = False) -> Column:
+        spaced = f"{_SPACE}{title}"
+        return Column(
+            spaced,
+            of(lambda row: f"{_SPACE}{text(row)}"),
+            of(text),
+            heading=title,
+            why=f"{why} A click sorts by it.",
+            keys=lambda: ranks([text(row) for row in figures.rows]),
+            widest=_widest(spaced, sample),
+            grows=grows,
+        )
+
+    verdict = replace(
+        words("verdict", _verdict, "Verdict of the comparison, or the reason why there is no run.", "✘ disagree"),
+        look=lambda place: _VERDICT_LOOKS["" if (found := figures.rows[place].finding) is None else found.verdict],
+        keys=lambda: np.where(figures.verdicts == WAITING, np.nan, figures.verdicts.astype(np.float64)),
+    )
+    wrong_sample = "manual at L0→ t=0 n=0 u=0" if figures.counts["disagree"] else ""
+    return (
+        *map(key, range(len(figures.keys))),
+        verdict,
+        *map(number, QUANTITIES),
+        words("first wrong", _first_wrong, "First wrong step and its engine, by the step audit.", wrong_sample),
+        words("result", _reason, "The verdict in one sentence.", "", grows=True),
+    )
+
+
+def _widest(*texts: str) -> str:
+    return max(texts, key=len) + "00"
+
+
+def _verdict(row: SweepRow) -> str:
+    return "waiting" if row.finding is None else f"{ROW_MARKS[row.finding.verdict]} {row.finding.verdict}"
+
+
+def _first_wrong(row: SweepRow) -> str:
+    wrong = None if row.finding is None else row.finding.first_wrong
+    return "" if wrong is None else f"{display_name(wrong.engine)} at {wrong.where.short}"
+
+
+def _reason(row: SweepRow) -> str:
+    return "" if row.finding is None else row.finding.reason

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
-from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker, Qt
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker
 from PySide6.QtWidgets import QComboBox
 
 from rnnviz.core import number_format
@@ -37,12 +37,7 @@ class MismatchList(ResultView):
         self.directions.currentIndexChanged.connect(self._gather)
         self.model = TableModel()
         self.table = NumberTable(self.model, "Mismatches")
-        header = self.table.horizontalHeader()
-        header.setSectionsClickable(True)
-        header.setSortIndicatorShown(True)
-        header.setSortIndicatorClearable(True)
-        header.setSortIndicator(-1, Qt.SortOrder.DescendingOrder)
-        header.sortIndicatorChanged.connect(self.model.sort)
+        self.table.sort_by_headings()
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
         self.table.activated.connect(self._on_activated)
         self._following = False

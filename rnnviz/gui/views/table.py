@@ -195,6 +195,12 @@ class NumberTable(QTableView):
         self.highlighted: tuple[range, ...] = ()
         """Rows with a highlight frame, as in the lanes."""
 
+    def sort_by_headings(self) -> None:
+        """Sort by a heading that is clicked. A third click restores the order of the rows."""
+        self.setSortingEnabled(True)
+        self.horizontalHeader().setSortIndicatorClearable(True)
+        self.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+
     def copy_text(self) -> str:
         """The selected rows with headings, or all rows if at most one is selected."""
         model = self.model()

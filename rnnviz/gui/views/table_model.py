@@ -93,7 +93,6 @@ class TableModel(QAbstractTableModel):
         same = keep and len(rows) == len(self.rows) and _titles(columns) == _titles(self.columns)
         if same:
             self.rows, self.columns = rows, columns
-            self._sort()
             self.refresh()
             return
         self.beginResetModel()
@@ -102,8 +101,10 @@ class TableModel(QAbstractTableModel):
         self.endResetModel()
 
     def refresh(self) -> None:
-        """Report that every cell may have changed."""
-        if self.rows and self.columns:
+        """Sort again, and report that every cell may have changed."""
+        if self._sorting is not None:
+            self.sort(*self._sorting)
+        elif self.rows and self.columns:
             self.dataChanged.emit(self.index(0, 0), self.index(len(self.rows) - 1, len(self.columns) - 1))
 
     def apply_theme(self, theme: Theme) -> None:
@@ -123,7 +124,7 @@ class TableModel(QAbstractTableModel):
         self.layoutAboutToBeChanged.emit()
         before = self.persistentIndexList()
         numbers = [at.row() if self._order is None else int(self._order[at.row()]) for at in before]
-        self._sorting = None if column < 0 else (column, order)
+        self._sorting = (column, order) if 0 <= column < len(self.columns) else None
         self._sort()
         after = [self.index(self.place_of(number), at.column()) for number, at in zip(numbers, before, strict=True)]
         self.changePersistentIndexList(before, after)

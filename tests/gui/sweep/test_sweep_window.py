@@ -79,7 +79,7 @@ def shown(opened: Callable[[Path], SweepWindow], results: SweepTable, tmp_path: 
 
 def click_heading(shown: SweepWindow, heading: str) -> None:
     header = shown.table.horizontalHeader()
-    column = shown.model.column_of(heading)
+    column = [column.name for column in shown.model.columns].index(heading)
     shown.table.scrollTo(shown.model.index(0, column))
     at = QPoint(header.sectionViewportPosition(column) + header.sectionSize(column) // 2, header.height() // 2)
     QTest.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=at)
@@ -92,8 +92,8 @@ def click_row(shown: SweepWindow, row: int) -> None:
 
 
 def texts(shown: SweepWindow, heading: str) -> list[str]:
-    column = shown.model.column_of(heading)
-    return [shown.model.index(row, column).data() for row in range(shown.model.rowCount())]
+    column = [column.name for column in shown.model.columns].index(heading)
+    return [shown.model.index(row, column).data().strip() for row in range(shown.model.rowCount())]
 
 
 def test_results_are_sorted_and_a_click_on_a_row_runs_its_config(
@@ -159,7 +159,7 @@ def test_a_cell_is_chosen_by_keys_and_opened_by_a_click(qtbot: Any, window: Main
     QTest.keyClick(heat.map, Qt.Key.Key_Right)
     assert heat.map.chosen_cell == (1, 1)
     assert heat.description.startswith("hidden_size 6, engine bug:no-h2h-bias: disagree, error ratio ")
-    assert shown.model.place(shown.table.currentIndex().row()) == 4
+    assert shown.model.row(shown.table.currentIndex().row()) == 4
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         at = heat.map.cell_rect(0, 0).center().toPoint()
         QTest.mouseClick(heat.map.viewport(), Qt.MouseButton.LeftButton, pos=at)

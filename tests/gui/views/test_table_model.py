@@ -1,0 +1,85 @@
+"""Tables made of column records: their signs, order, marks and tooltips."""
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QSignalSpy
+
+from rnnviz.core import number_format
+from rnnviz.gui.theme.palettes import DARK, LIGHT
+from rnnviz.gui.views.table import NumberTable
+from rnnviz.gui.views.table_model import Column, Look, TableModel
+from tests.gui.views.tables import texts
+
+VALUES = (-0.5, np.nan, 2.0, -0.5, -np.inf)
+WRONG = Look("wrong", bold=True, icon="cross", note="mismatch")
+
+
+@pytest.fixture
+def model() -> TableModel:
+    model = TableModel(columns(np.array(VALUES)))
+    model.show_rows(range(len(VALUES)))
+    return model
+
+
+def columns(values: np.ndarray) -> tuple[Column, ...]:
+    return (
+        Column("unit", "u-{}".format, look=lambda row: WRONG if row == 2 else Look()),
+        Column(
+            "value",
+            lambda row: number_format.short(values[row]),
+            lambda row: number_format.full(values[row]),
+            number=True,
+            heading="value of h",
+            keys=lambda: values,
+        ),
+    )
+
+
+def order(model: TableModel) -> list[int]:
+    return [model.row(place) for place in range(model.rowCount())]
+
+
+def test_numbers_are_shown_with_true_minus_signs_and_copied_with_hyphens(qtbot, model: TableModel) -> None:
+    assert texts(model)[0] == ("u-0", "−0.500")
+    assert model.index(0, 1).data() == "−0.500"
+    table = NumberTable(model, "Values")
+    qtbot.addWidget(table)
+    assert table.copy_text().splitlines()[:2] == ["unit\tvalue of h", "u-0\t-0.5"]
+    assert model.cell(1, 1).color == LIGHT.color("nan")
+    assert model.cell(0, 1).color is None
+
+
+def test_nan_is_last_and_equal_rows_keep_their_order_both_ways(model: TableModel) -> None:
+    model.sort(1)
+    assert order(model) == [4, 0, 3, 2, 1]
+    model.sort(1, Qt.SortOrder.DescendingOrder)
+    assert order(model) == [2, 0, 3, 4, 1]
+    assert [model.place_of(row) for row in order(model)] == [0, 1, 2, 3, 4]
+    model.sort(-1)
+    assert order(model) == [0, 1, 2, 3, 4]
+
+
+def test_a_selected_row_stays_selected_when_rows_are_sorted(qtbot, model: TableModel) -> None:
+    table = NumberTable(model, "Values")
+    qtbot.addWidget(table)
+    table.selectRow(2)
+    model.sort(1, Qt.SortOrder.DescendingOrder)
+    assert [model.row(index.row()) for index in table.selectionModel().selectedRows()] == [2]
+
+
+def test_as_many_rows_replace_others_without_a_reset(model: TableModel) -> None:
+    resets = QSignalSpy(model.modelReset)
+    model.show_rows(range(5), columns(np.ones(5)), keep=True)
+    assert texts(model)[0] == ("u-0", "1.000")
+    assert resets.count() == 0
+    model.show_rows(range(4), columns(np.ones(4)), keep=True)
+    assert resets.count() == 1
+
+
+def test_a_mark_has_the_themes_color_and_words_for_screen_readers(model: TableModel) -> None:
+    model.apply_theme(DARK)
+    assert model.cell(2, 0).color == DARK.color("wrong")
+    assert model.index(2, 0).data(Qt.ItemDataRole.AccessibleTextRole) == "unit u-2, mismatch"
+    assert model.index(0, 1).data(Qt.ItemDataRole.AccessibleTextRole) == "value of h −0.500"
+    assert model.index(0, 1).data(Qt.ItemDataRole.ToolTipRole) == "unit: u-0\nvalue of h: -0.5"
