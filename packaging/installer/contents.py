@@ -4,7 +4,7 @@ import sys
 from fnmatch import fnmatch
 from pathlib import PurePath
 
-from rnnviz.gui.qt_check import QT_LIBRARIES
+from rnnviz.gui.app import QT_LIBRARIES
 
 EXCLUDED_MODULES = [
     # Extras, which are installed with pip or not at all, and what else a developer's environment may hold.

@@ -211,6 +211,11 @@ class Session(QObject):
         """Sort the units of each lane in this order."""
         self.replace(replace(self._state, order=order))
 
+    def cycle_order(self) -> None:
+        """Sort the units in the next order."""
+        names: tuple[OrderName, ...] = get_args(OrderName)
+        self.set_order(names[(names.index(self.order) + 1) % len(names)])
+
     def set_engine(self, engine: str) -> None:
         """Draw the values of this engine."""
         self.replace(replace(self._state, engine=engine))

@@ -1,28 +1,110 @@
-"""The Qt application and its windows: start and shutdown."""
+"""The Qt application and its windows: start, garbage collection, files from the system, shutdown."""
 
 import atexit
 import gc
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, QSocketNotifier, QThread
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QSocketNotifier, QThread, QTimer
+from PySide6.QtGui import QFileOpenEvent
 from PySide6.QtWidgets import QApplication
 
 import rnnviz
-from rnnviz.gui.gc_timer import GcTimer
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.recovery.display_loss import install_display_loss_handler, uninstall_display_loss_handler
-from rnnviz.gui.recovery.excepthook import CrashHandler
+from rnnviz.gui.recovery.crashes import CrashHandler, install_display_loss_handler, uninstall_display_loss_handler
 from rnnviz.gui.recovery.session_recovery import SessionRecovery
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.icons import application_icon
 from rnnviz.gui.theme.theme_manager import ThemeManager
 from rnnviz.verify.result import RunResult
+
+_EVERY_MS = 200
+
+
+class GcTimer(QObject):
+    """Collects garbage from a Qt timer instead of Python's automatic collection.
+
+    Python collects on the thread that allocates. A worker thread would delete menus, pixmaps and timers of a closed
+    window, which Qt allows only on the window's thread.
+
+    Parameters
+    ----------
+    parent
+        Object on the window's thread that lives as long as windows may be open.
+    spare
+        Allocations minus deallocations after which Python collects anyway; None: never. For a host process that may
+        block Qt's events for long.
+    """
+
+    def __init__(self, parent: QObject, spare: int | None = None) -> None:
+        super().__init__(parent)
+        self.spare = spare
+        self._enabled, self._thresholds = gc.isenabled(), gc.get_threshold()
+        self._old = 0
+        if spare is None:
+            gc.disable()
+        else:
+            gc.set_threshold(spare, *self._thresholds[1:])
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self.collect)
+        self._timer.start(_EVERY_MS)
+
+    def collect(self) -> None:
+        """Collect the generations that Python would collect."""
+        counts = gc.get_count()
+        newest, newer, old = (count > threshold for count, threshold in zip(counts, self._thresholds, strict=True))
+        # Counting many old objects takes a frame, so they are counted only when a full collection is due.
+        counting = newer and old and counts[2] % (self._thresholds[2] + 1) == 0
+        # As in CPython: a full collection once the old objects have grown by a quarter.
+        if counting and len(gc.get_objects(generation=2)) > 1.25 * self._old:
+            gc.collect(2)
+            self._old = len(gc.get_objects(generation=2))
+        elif newer:
+            gc.collect(1)
+        elif newest:
+            gc.collect(0)
+
+    def stop(self) -> None:
+        """Restore Python's automatic collection."""
+        self._timer.stop()
+        self.setParent(None)
+        gc.set_threshold(*self._thresholds)
+        if self._enabled:
+            gc.enable()
+
+
+class FileOpenEvents(QObject):
+    """Queues requested files until the window is usable, then opens each one at once.
+
+    It filters every event of the application, so it is installed on macOS only.
+    """
+
+    def __init__(self, application: QCoreApplication, opened: Callable[[Path], None]) -> None:
+        super().__init__(application)
+        self._opened = opened
+        self._waiting: list[Path] | None = []
+        application.installEventFilter(self)
+
+    def begin(self) -> Path | None:
+        """Return the last queued file. Later files open at once."""
+        waiting, self._waiting = self._waiting or [], None
+        return waiting[-1] if waiting else None
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if not isinstance(event, QFileOpenEvent) or not event.file():
+            return False
+        path = Path(event.file())
+        if self._waiting is None:
+            self._opened(path)
+        else:
+            self._waiting.append(path)
+        return True
+
 
 _windows: dict[MainWindow, SessionRecovery] = {}
 """Windows opened by `show_result`, referenced until they close."""
@@ -43,8 +125,6 @@ def run_window(path: Path | None) -> int:
         window.welcome.show_on_startup()
     # The worker process would compete with the first paint for the processor.
     if sys.platform == "darwin":
-        from rnnviz.gui.file_open_events import FileOpenEvents
-
         opened = FileOpenEvents(application, window.files.open)
         window.usable.connect(lambda: window.begin(opened.begin() or path))
     else:

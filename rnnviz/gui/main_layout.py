@@ -1,8 +1,10 @@
-"""Layout of the main window: settings panel, lanes, side views, tabs."""
+"""Layout of the main window: settings panel or lesson, lanes, side views, tabs."""
 
 from collections.abc import Iterable, Sequence
+from struct import Struct
+from struct import error as NotPackedError
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QByteArray, QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
@@ -18,12 +20,100 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.core.words import wrapped
-from rnnviz.gui.lessons.left_column import LeftColumn
 from rnnviz.gui.settings import Settings
-from rnnviz.gui.splitter_state import divide_as
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.base import ResultView
 from rnnviz.io.session import SavedViewState
+
+_PACKED = Struct(">iiIii?i")
+"""Qt's format for two widgets: magic number, version, count, sizes, collapsible, handle width (-1: from the style)."""
+_LARGEST, _WIDEST = 100_000, 100
+
+
+def divide_as(splitter: QSplitter, state: QByteArray) -> bool:
+    """Restore a splitter of two widgets from `saveState` data. Returns False if the data are invalid.
+
+    Qt does not validate: it would create a handle wider than any screen.
+    """
+    try:
+        _, _, parts, *sizes, _, handle = _PACKED.unpack_from(state.data())
+    except NotPackedError:
+        return False
+    fits = parts == 2 and all(0 <= size <= _LARGEST for size in sizes) and -1 <= handle <= _WIDEST
+    return fits and splitter.restoreState(state)
+
+
+_LESSON_WIDTH, _NARROWEST = 420, 300
+"""Initial and minimum width of a lesson, in pixels."""
+_SHARE_OF_WINDOW = 3
+_LESSON_SHARE, _PANEL_SHARE = 2, 1
+
+
+class LeftColumn(QSplitter):
+    """Widens for a lesson, and restores its width afterwards."""
+
+    def __init__(self, panel: QWidget) -> None:
+        super().__init__(Qt.Orientation.Vertical)
+        self.panel = panel
+        self._pane: QWidget | None = None
+        self._width_before = 0
+        self._sizes: list[int] = []
+        self.addWidget(panel)
+        self.setChildrenCollapsible(False)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a lesson is visible."""
+        return self._pane is not None and not self._pane.isHidden()
+
+    def open(self, pane: QWidget, state: QByteArray) -> None:
+        """Show the lesson above the panel with the splitter `state`, if it is valid."""
+        if self.is_open:
+            return
+        if self._pane is None:
+            self._pane = pane
+            self.insertWidget(0, pane)
+            self.setStretchFactor(0, _LESSON_SHARE)
+            self.setStretchFactor(1, _PANEL_SHARE)
+        pane.show()
+        self.show()
+        if not divide_as(self, state):
+            self._divide()
+        self._width_before = self.width()
+        self.setMinimumWidth(scaled(_NARROWEST))
+        wide = min(self.window().width() // _SHARE_OF_WINDOW, scaled(_LESSON_WIDTH))
+        self._widen(max(self.width(), wide))
+
+    def close_pane(self) -> None:
+        """Hide the lesson and restore the previous width."""
+        if self._pane is not None and self.is_open:
+            self._pane.hide()
+            self.setMinimumWidth(0)
+            self._widen(self._width_before)
+            self.setHidden(self.panel.isHidden())
+
+    def show_panel(self, *, shown: bool) -> None:
+        """Show or hide the settings panel. Without a lesson, the column follows."""
+        if self.is_open and not shown:
+            self._sizes = self.sizes()
+        self.panel.setVisible(shown)
+        self.setVisible(shown or self.is_open)
+        if self.is_open and shown:
+            # At once, so that a part of the panel can be scrolled to.
+            self._divide()
+
+    def _divide(self) -> None:
+        unit = max(self.height(), 1) // (_LESSON_SHARE + _PANEL_SHARE)
+        kept = self._sizes if self._sizes and min(self._sizes) > 0 else None
+        self.setSizes(kept or [_LESSON_SHARE * unit, _PANEL_SHARE * unit])
+
+    def _widen(self, width: int) -> None:
+        whole = self.parentWidget()
+        if isinstance(whole, QSplitter) and width:
+            first, *others = whole.sizes()
+            others[0] += first - width
+            whole.setSizes([width, *others])
+
 
 _PANEL_WIDTH = 264
 _LANES_SHARE = 6

@@ -1,37 +1,34 @@
 """The main window: its components and the connections between them."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from PySide6.QtCore import QSize, QTimer, Signal
-from PySide6.QtGui import QCloseEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import QEvent, QObject, QSize, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QApplication, QMainWindow, QWidget
 
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.code_commands import CodeCommands
-from rnnviz.gui.commands.command_bindings import handlers
-from rnnviz.gui.commands.explain_controller import ExplainController
+from rnnviz.gui.commands.dialogs import RecentFiles
 from rnnviz.gui.commands.file_commands import FileCommands
-from rnnviz.gui.commands.help_commands import HelpCommands
-from rnnviz.gui.commands.known_bug_commands import KnownBugCommands
-from rnnviz.gui.commands.lane_commands import bind_player
-from rnnviz.gui.commands.menus import Submenus, fill_menu_bar
-from rnnviz.gui.commands.player import Player
-from rnnviz.gui.commands.recent_files import RecentFiles
+from rnnviz.gui.commands.menus import ExportMenu, Submenus, fill_menu_bar
+from rnnviz.gui.commands.navigation import NavigationHistory
+from rnnviz.gui.commands.playback import Player
 from rnnviz.gui.commands.result_commands import ResultCommands
 from rnnviz.gui.commands.selection import SelectionCommands
+from rnnviz.gui.commands.table import COMMANDS, MENUS
 from rnnviz.gui.commands.toolbar import ToolBar
 from rnnviz.gui.document import Document
-from rnnviz.gui.drop_window import DropWindow
-from rnnviz.gui.export.export_menu import ExportMenu
-from rnnviz.gui.export.export_progress import ExportProgress
-from rnnviz.gui.first_paint import when_painted
+from rnnviz.gui.export.exporter import ExportProgress
+from rnnviz.gui.help.commands import HelpCommands
 from rnnviz.gui.jobs.code_trust import CodeTrust
 from rnnviz.gui.jobs.progress import RunProgress
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.jobs.task_queue import TaskQueue
-from rnnviz.gui.lazy_views import ARITHMETIC, EAGER, KNOWN_BUGS, MISMATCHES, OUTPUT, TABS, LazyViews
 from rnnviz.gui.lessons.controller import LessonController
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.naming import use_names
@@ -45,7 +42,17 @@ from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import TEXT_SIZES
 from rnnviz.gui.theme.theme_manager import ThemeManager
-from rnnviz.gui.view_sync import ViewSynchronizer
+from rnnviz.gui.view_sync import (
+    ARITHMETIC,
+    EAGER,
+    KNOWN_BUGS,
+    MISMATCHES,
+    OUTPUT,
+    TABS,
+    LazyViews,
+    ViewSynchronizer,
+    bind_player,
+)
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.gui.views.vector_table import VectorTable
@@ -54,13 +61,33 @@ from rnnviz.gui.welcome.commands import WelcomeController
 from rnnviz.lessons.index import lessons
 from rnnviz.verify.result import RunResult
 
+
+def when_painted(widget: QWidget, callback: Callable[[], None]) -> None:
+    """Call `callback` once, after the first paint of `widget` and its children."""
+    _PaintWatcher(widget, callback)
+
+
+class _PaintWatcher(QObject):
+    def __init__(self, widget: QWidget, callback: Callable[[], None]) -> None:
+        super().__init__(widget)
+        self._callback = callback
+        widget.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Paint:
+            watched.removeEventFilter(self)
+            QTimer.singleShot(0, self._callback)
+            self.deleteLater()
+        return False
+
+
 _MESSAGE_MS = 10_000
 _SIZE = QSize(1280, 800)
 _FRAME = QSize(16, 48)
 """Space for the frame and the title bar of a window, whose size Qt learns only after it is shown."""
 
 
-class MainWindow(DropWindow):
+class MainWindow(QMainWindow):
     """One config, its runs, and every view of the result. Nothing is computed before the first paint."""
 
     first_painted = Signal()
@@ -72,6 +99,7 @@ class MainWindow(DropWindow):
 
     def __init__(self, settings: Settings, theme_manager: ThemeManager, runner: Runner | None = None) -> None:
         super().__init__()
+        self.setAcceptDrops(True)
         theme_manager.set_text_size(settings.text_size)
         theme_manager.apply_stylesheet(self)
         use_names(settings.names)
@@ -85,7 +113,7 @@ class MainWindow(DropWindow):
         self.jobs = TaskQueue(self)
         self.selection = SelectionCommands(self.session, self)
         self.player = Player(self.session, self)
-        self.explain_controller = ExplainController(self.session, self)
+        self.navigation = NavigationHistory(self.session, self)
         recent = RecentFiles(settings, self)
         self.sessions = SessionCommands(self, self, recent)
         self.files = FileCommands(self, self.session, self.document, recent, self.sessions)
@@ -96,18 +124,18 @@ class MainWindow(DropWindow):
         self.control = RunControl(self.session, self.runner, self.progress, self.panel, self.code_trust, self)
         self.code = CodeCommands(self.session, self.control, self)
         self.sweeps = SweepCommands(self, self.document, self.control, self.code_trust, recent)
-        self._known_bugs = KnownBugCommands(self.session, self.document, self.control, self)
-        self._lazy_views = LazyViews(self.main_layout, self.explain_controller, self._known_bugs.compute, self)
+        self._lazy_views = LazyViews(self.main_layout.tab_chosen, self)
         self._lazy_views.made.connect(self._add_tab)
         self._lazy_views.completed.connect(self.completed)
-        self.results = ResultCommands(self, self.session, self.document, self._following, self.jobs, settings)
+        self.results = ResultCommands(
+            self, self.session, self.document, self.control, self._following, self.jobs, settings
+        )
         self.guide = LessonController(self, self, settings, theme_manager)
         self.presentation = Presentation(self, self.main_layout, self.guide)
         self.help = HelpCommands(self, self.control, theme_manager)
         self.welcome = WelcomeController(self, self, settings, recent)
-        self.actions_ = Actions(self, handlers(self))
-        self.explain_controller.enable(self.actions_)
-        self.guide.bind(self.actions_)
+        self.actions_ = Actions(self, self, COMMANDS)
+        self.guide.bind(self.actions_["stop"])
         self._make_menus(recent)
         self.toolbar = ToolBar(self.session, self.selection, self.player, self.actions_, lessons(), self._exports)
         self.addToolBar(self.toolbar)
@@ -118,7 +146,6 @@ class MainWindow(DropWindow):
         self._connect()
         self._apply_theme(theme_manager.theme)
         self._on_document()
-        self._on_busy()
         self.resize(_SIZE.boundedTo(self.screen().availableSize() - _FRAME))
         self.restoreGeometry(settings.geometry)
         self.main_layout.restore(settings)
@@ -168,11 +195,11 @@ class MainWindow(DropWindow):
         self.views: list[ResultView] = [self.verdict, *side]
         for view in self.views:
             view.setAccessibleName(view.accessibleName() or view.title)
-            self.explain_controller.add(view)
+            view.explanation_requested.connect(self.navigation.begin)
         self._following = ViewSynchronizer(self.session, self.views, eager=(self.verdict,), parent=self)
         self.main_layout = MainLayout(self.panel, self.verdict, side, TABS)
         self.main_layout.show_tab(OUTPUT, present=False)
-        self.explain_controller.wanted.connect(lambda: self.main_layout.select_tab(ARITHMETIC))
+        self.navigation.followed.connect(lambda: self.main_layout.select_tab(ARITHMETIC))
         self.setCentralWidget(self.main_layout)
 
     def _make_lanes(self) -> None:
@@ -195,9 +222,18 @@ class MainWindow(DropWindow):
         view.apply_theme(self._theme_manager.theme)
         self.views.append(view)
         self._following.add(view, eager=eager)
-        self.explain_controller.add(view)
+        view.explanation_requested.connect(self.navigation.begin)
 
-    def _add_tab(self, view: ResultView) -> None:
+    def _add_tab(self, view: Any) -> None:
+        """Connect a view, whose class is imported only with it, and show it in its tab."""
+        if view.title == ARITHMETIC:
+            self.navigation.bind(view)
+        elif view.title == KNOWN_BUGS:
+            view.bug_requested.connect(self.results.compute_bug)
+        elif view.title == OUTPUT:
+            view.presence_changed.connect(lambda present: self.main_layout.show_tab(OUTPUT, present=present))
+        elif view.title in EAGER:
+            view.title_changed.connect(partial(self.main_layout.set_tab_text, view.title))
         self._add_view(view, eager=view.title in EAGER)
         self.main_layout.set_tab_view(view)
 
@@ -214,7 +250,7 @@ class MainWindow(DropWindow):
         menus.names.chosen.connect(self._on_names)
         menus.themes.chosen.connect(self._theme_manager.choose)
         self._exports: ExportMenu = menus.exports
-        fill_menu_bar(self.menuBar(), self.actions_, menus.places)
+        fill_menu_bar(self.menuBar(), MENUS, self.actions_, menus.places)
 
     def _connect(self) -> None:
         session, control, panel, verdict = self.session, self.control, self.panel, self.verdict
@@ -230,7 +266,7 @@ class MainWindow(DropWindow):
         verdict.full_audit_requested.connect(control.run_with_full_audit)
         verdict.remedy_requested.connect(self.document.remedy)
         verdict.remedy_requested.connect(control.run)
-        verdict.explanation_wanted.connect(self.explain_controller.explain_selection)
+        verdict.explanation_wanted.connect(self.navigation.explain_selection)
         verdict.undetectable_requested.connect(lambda: self.main_layout.select_tab(KNOWN_BUGS))
         for asked in (
             verdict.location_requested,
@@ -245,13 +281,19 @@ class MainWindow(DropWindow):
         control.stale_changed.connect(self.toolbar.mark_stale)
         self.progress.stage_shown.connect(verdict.show_running)
         session.on_change(self._count_mismatches, "result", "candidate")
-        self.runner.busy_changed.connect(self._on_busy)
-        self.jobs.busy_changed.connect(self._on_busy)
-        self.presentation.changed.connect(self._on_busy)
+        for changed in (
+            self.runner.busy_changed,
+            self.jobs.busy_changed,
+            self.presentation.changed,
+            self.document.changed,
+            self.navigation.changed,
+            self.guide.step_changed,
+        ):
+            changed.connect(self.actions_.refresh)
+        session.on_change(self.actions_.refresh, "result")
         self.document.changed.connect(self._on_document)
         for source in (control, self.files, self.code, self.sweeps, self.results, self.help):
             source.message.connect(self.show_message)
-        self.files_dropped.connect(self.files.drop)
         self.files.written.connect(self.code_trust.trust)
         self.files.sweep_requested.connect(self.sweeps.open)
         self.toolbar.lesson_chosen.connect(self.files.open_lesson)
@@ -286,15 +328,10 @@ class MainWindow(DropWindow):
             self.usable.emit()
             self._lazy_views.begin()
 
-    def _on_busy(self) -> None:
-        self.actions_["stop"].setEnabled(self.runner.busy or self.jobs.busy or self.presentation.active)
-
     def _on_document(self) -> None:
         document = self.document
         self.setWindowTitle(f"{document.origin.title}[*]")
         self.setWindowModified(document.modified)
-        self.actions_.set_target("undo", document.undone)
-        self.actions_.set_target("redo", document.redone)
         self.toolbar.show_lesson(document.origin.title)
 
     def _apply_theme(self, theme: Theme) -> None:
@@ -321,6 +358,14 @@ class MainWindow(DropWindow):
         self.panel.refresh_names()
         self.output_map.refresh_names()
         self._apply_theme(self._theme_manager.theme)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        event.acceptProposedAction()
+        self.files.drop([Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()])
 
     def focusNextPrevChild(self, forward: bool) -> bool:
         return move_focus(self, forward=forward)

@@ -1,12 +1,21 @@
-"""Synchronization of views with the application state. A hidden view is updated when it becomes visible."""
+"""Creation of the views in tabs, and synchronization of all views with the application state."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject
+from PySide6.QtCore import QEvent, QObject, QTimer, Signal, SignalInstance
 
 from rnnviz.gui.app_state import Field, Session
+from rnnviz.gui.commands.playback import Player
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.base import ResultView
+
+if TYPE_CHECKING:
+    # Imported after the first paint.
+    from rnnviz.gui.views.unrolled.view import UnrolledView
 
 
 class ViewSynchronizer(QObject):
@@ -110,3 +119,87 @@ class ViewSynchronizer(QObject):
     def _show_location(self, view: ResultView) -> None:
         self._behind_location.discard(view)
         view.show_location(self._session.location)
+
+
+ARITHMETIC, KNOWN_BUGS, MISMATCHES, OUTPUT = "Arithmetic", "Known bugs", "Mismatches", "Output"
+_CLASSES = {
+    ARITHMETIC: "arithmetic.view.ArithmeticView",
+    "Units over time": "units_plot.UnitsPlot",
+    "Error over time": "error_plot.ErrorPlot",
+    "Checks": "checks.ChecksTable",
+    MISMATCHES: "mismatch_list.MismatchList",
+    "Audit": "audit.AuditTable",
+    "Error histogram": "error_histogram.ErrorHistogram",
+    KNOWN_BUGS: "known_bugs.KnownBugsView",
+    OUTPUT: "stdout_view.StdoutView",
+}
+"""Module and class of each view in a tab."""
+TABS = tuple(_CLASSES)
+"""The titles of the views, from left to right."""
+EAGER = frozenset({"Checks", "Audit", OUTPUT})
+"""Views that follow a result while hidden, because their tab title shows a part of it."""
+
+
+class LazyViews(QObject):
+    """Creates each view in a tab in idle time, or when its tab is selected. Its module is imported only then."""
+
+    made = Signal(object)
+    """A new `ResultView`, to be added to its tab, and to be connected."""
+    completed = Signal()
+    """All views exist."""
+
+    def __init__(self, tab_chosen: SignalInstance, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._left = dict(_CLASSES)
+        self._steps = self._in_small_steps()
+        # Fires when no event is pending, so that no view is created between a key press and its effect.
+        self._idle = QTimer(self, interval=0)
+        self._idle.timeout.connect(self._next)
+        tab_chosen.connect(self.make)
+
+    def begin(self) -> None:
+        """Start to create the views in idle time."""
+        self._idle.start()
+
+    def stop(self) -> None:
+        """Stop the creation of views in idle time."""
+        self._idle.stop()
+
+    def make(self, title: str) -> None:
+        """Create the view of a tab unless it exists."""
+        name = self._left.pop(title, None)
+        if name is not None:
+            self.made.emit(getattr(_module(name), name.rpartition(".")[2])())
+
+    def _next(self) -> None:
+        step = next(self._steps, None)
+        if step is None:
+            self._idle.stop()
+            self.completed.emit()
+        else:
+            step()
+
+    def _in_small_steps(self) -> Iterator[Callable[[], object]]:
+        """Separate the import of a view's module from its creation: together they take longer than a frame."""
+        for title, name in _CLASSES.items():
+            if title in self._left:
+                yield partial(_module, name)
+            if title in self._left:
+                yield partial(self.make, title)
+
+
+def _module(name: str) -> ModuleType:
+    return import_module(f"rnnviz.gui.views.{name.rpartition('.')[0]}")
+
+
+def bind_player(player: Player, lanes: "UnrolledView") -> None:
+    """Loop the range that is selected in the lanes, hide their future if the player reveals it, and describe stages."""
+
+    def loop_range() -> range | None:
+        query = lanes.ranges.query
+        return None if query is None else query.times
+
+    player.loop_range = loop_range
+    player.numbers_in_view = lambda: lanes.geometry_in_view is not None and lanes.geometry_in_view.numbered
+    player.stepper.status_changed.connect(lanes.show_caption)
+    player.pace_changed.connect(lambda: lanes.reveal_as_computed(player.order if player.revealing else None))

@@ -14,7 +14,7 @@ from time import perf_counter
 from PySide6.QtCore import QSettings
 from PySide6.QtWidgets import QApplication
 
-from rnnviz.gui.export.widget_render import render_widget, write_picture
+from rnnviz.gui.export.picture import render_widget, write_picture
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.theme_manager import ThemeManager

@@ -9,7 +9,7 @@ from statistics import median
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from rnnviz.gui.qt_check import check_platform
+from rnnviz.gui.app import check_platform
 from tests.benchmarks.rows import Row, Table
 
 _ROOT = Path(__file__).parents[2]

@@ -22,9 +22,9 @@ from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import find_engine
 from rnnviz.engines.replay import RecordedEngine
 from rnnviz.engines.user_code.user_step import OwnRecurrence, RecurrenceError
-from rnnviz.gui.commands.recent_files import RecentFiles
+from rnnviz.gui.commands.dialogs import RecentFiles
+from rnnviz.gui.main_layout import divide_as
 from rnnviz.gui.settings import MOTION_CHOICES, THEME_CHOICES, Settings
-from rnnviz.gui.splitter_state import divide_as
 from rnnviz.gui.views.vector_table import ColumnMenuButton
 from rnnviz.io.bounded_read import limited_memory
 from rnnviz.io.config_toml import dump_config, load_config, parse_config

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from rnnviz.core.config import Config
 from rnnviz.core.trace_index import Location
 from rnnviz.execution.supervisor import Supervisor
-from rnnviz.gui.gc_timer import GcTimer
+from rnnviz.gui.application import GcTimer
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings

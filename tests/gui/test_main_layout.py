@@ -9,7 +9,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QToolButton
 
 from rnnviz.core.config import Compare
-from rnnviz.gui.lessons.widget_lookup import target_of
+from rnnviz.gui.lessons.spotlight import target_of
 from rnnviz.gui.main_layout import FoldHandle
 from rnnviz.gui.theme.scaling import set_text_size
 from rnnviz.lessons.index import lesson_entries

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import QApplication
 
 from rnnviz.gui import application
 from rnnviz.gui.app import main
-from rnnviz.gui.export.widget_render import render_widget, write_picture
+from rnnviz.gui.export.picture import render_widget, write_picture
 from pathlib import Path
 
 file, picture, settings = sys.argv[1:]

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QApplication
 from rnnviz.core.config import Config
 from rnnviz.execution import log
 from rnnviz.gui import application
-from rnnviz.gui.gc_timer import GcTimer
+from rnnviz.gui.application import GcTimer
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 from rnnviz.verify.result import RunResult
@@ -40,7 +40,7 @@ def show(
     """Opens a window on a result, as a notebook does, and waits until all of it is there."""
     monkeypatch.setattr(application, "Settings", lambda: settings)
     monkeypatch.setattr("rnnviz.execution.supervisor.Supervisor", lambda: supervisor)
-    monkeypatch.setattr("rnnviz.gui.recovery.autosave.DELAY_MS", 50)
+    monkeypatch.setattr("rnnviz.gui.recovery.session_recovery.DELAY_MS", 50)
 
     def show(result: RunResult) -> MainWindow:
         before = set(application._windows)

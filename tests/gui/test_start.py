@@ -11,13 +11,12 @@ from PySide6.QtCore import QTimer
 from PySide6.QtTest import QTest
 
 from rnnviz.execution.supervisor import Supervisor
-from rnnviz.gui.app import NO_WINDOW, main
+from rnnviz.gui.app import NO_WINDOW, DisplayMissingError, main
 from rnnviz.gui.jobs.runner import Runner
-from rnnviz.gui.lazy_views import TABS
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.qt_check import DisplayMissingError
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.theme_manager import ThemeManager
+from rnnviz.gui.view_sync import TABS
 
 HEAVY = (
     "importlib.metadata",

@@ -1,6 +1,13 @@
-"""Views follow the session, and what is out of sight keeps no run alive."""
+"""The views behind tabs: there when the window has nothing else to do, or when a tab is chosen before that."""
 
 import weakref
+from typing import Any
+
+from PySide6.QtWidgets import QWidget
+
+from rnnviz.gui.main_layout import MainLayout
+from rnnviz.gui.view_sync import TABS, LazyViews
+from rnnviz.gui.views.base import ResultView
 
 
 def test_no_view_keeps_an_earlier_result_and_its_files(qtbot, window, run_config, collector):
@@ -31,3 +38,39 @@ def test_a_view_catches_up_when_its_tab_is_chosen(qtbot, window, run_config):
     assert units._result is None
     tabs.setCurrentIndex(titles.index("Units over time"))
     assert units._result is window.session.result
+
+
+def _lazy_views(qtbot: Any) -> tuple[MainLayout, LazyViews]:
+    main_layout = MainLayout(QWidget(), ResultView(), (), TABS)
+    qtbot.addWidget(main_layout)
+    late = LazyViews(main_layout.tab_chosen, main_layout)
+    late.made.connect(main_layout.set_tab_view)
+    return main_layout, late
+
+
+def test_every_view_is_created_behind_its_tab_which_keeps_its_text(qtbot: Any) -> None:
+    main_layout, late = _lazy_views(qtbot)
+    texts = [f"{title} 3" for title in TABS]
+    for title, text in zip(TABS, texts, strict=True):
+        main_layout.set_tab_text(title, text)
+    main_layout.show_tab(TABS[-1], present=False)
+    with qtbot.waitSignal(late.completed):
+        late.begin()
+    tabs = main_layout.tabs
+    assert [tabs.widget(place).title for place in range(tabs.count())] == list(TABS)
+    assert [tabs.tabText(place) for place in range(tabs.count())] == texts
+    assert [tabs.isTabVisible(place) for place in range(tabs.count())] == [True] * (len(TABS) - 1) + [False]
+    assert tabs.currentIndex() == 0
+
+
+def test_a_tab_that_is_chosen_has_its_view_at_once(qtbot: Any) -> None:
+    main_layout, late = _lazy_views(qtbot)
+    made: list[str] = []
+    late.made.connect(lambda view: made.append(view.title))
+    main_layout.tabs.setCurrentIndex(4)
+    assert isinstance(main_layout.tabs.currentWidget(), ResultView)
+    assert made == [TABS[4]]
+    with qtbot.waitSignal(late.completed):
+        late.begin()
+    assert sorted(made) == sorted(TABS)
+    assert main_layout.tabs.currentIndex() == 4

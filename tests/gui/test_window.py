@@ -7,7 +7,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLabel, QMenu
 
 from rnnviz.core.trace_index import Location
-from rnnviz.gui.commands.shortcuts_dialog import ShortcutsDialog
+from rnnviz.gui.commands.menus import ShortcutsDialog
 from rnnviz.gui.commands.table import COMMANDS
 from rnnviz.lessons.index import lessons
 from tests.gui.views.unrolled.seen import shown_engine, swiped_to

@@ -13,7 +13,7 @@ from rnnviz.engines import registry
 from rnnviz.explain.equations import equations, format_short
 from rnnviz.explain.explanation import explain_value
 from rnnviz.explain.term_table import ledger
-from rnnviz.gui.lessons.engine_fallback import runnable
+from rnnviz.gui.document import runnable
 from rnnviz.lessons.content import LessonStep, read_lesson
 from rnnviz.lessons.evaluate import check_statement
 from rnnviz.lessons.index import lesson_entries

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rnnviz.gui.qt_check import QT_LIBRARIES, WAYLAND_LIBRARIES, XCB_LIBRARIES
+from rnnviz.gui.app import QT_LIBRARIES, WAYLAND_LIBRARIES, XCB_LIBRARIES
 
 PERSON = 1000
 HOME = "home/person"

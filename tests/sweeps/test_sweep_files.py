@@ -174,7 +174,7 @@ def test_a_sweep_without_a_reference_gets_one_that_is_none_of_its_engines(
 def test_a_table_is_recognized_without_importing_polars(tmp_path):
     (tmp_path / "sequence.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     program = (
-        "import sys; from pathlib import Path; from rnnviz.gui.commands.file_kinds import is_of_sweep\n"
+        "import sys; from pathlib import Path; from rnnviz.gui.commands.file_commands import is_of_sweep\n"
         "assert not is_of_sweep(Path('sequence.csv')) and 'polars' not in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=False).returncode == 0

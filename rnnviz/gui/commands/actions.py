@@ -1,6 +1,8 @@
-"""QActions of the commands, and keys that a focused control handles itself."""
+"""Commands and their QActions, and keys that a focused control handles itself."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
@@ -20,37 +22,75 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.core.words import wrapped
-from rnnviz.gui.commands.table import COMMANDS, Command
 from rnnviz.gui.theme.icons import Icons
+
+Host = TypeVar("Host")
+
+
+@dataclass(frozen=True)
+class Command(Generic[Host]):
+    """A command of the window.
+
+    Parameters
+    ----------
+    text
+        The menu entry with its mnemonic.
+    keys
+        Shortcuts in Qt's portable notation; the menu shows the first.
+    why
+        The tooltip.
+    icon
+        A name in `resources/icons`.
+    enabled
+        Whether it can run now; None: always.
+    target
+        The thing that it changes now, appended to the text. An empty target disables it.
+    """
+
+    id: str
+    text: str
+    keys: tuple[str, ...]
+    why: str
+    run: Callable[[Host], object]
+    icon: str = ""
+    enabled: Callable[[Host], bool] | None = None
+    target: Callable[[Host], str] | None = None
+
+
+Menus: TypeAlias = Mapping[str, Sequence[Command[Any] | None]]
+"""Commands by menu; None is a separator."""
 
 
 class Actions:
-    """One QAction for each command of the table, by its id."""
+    """One QAction for each command, by its id."""
 
-    def __init__(self, window: QWidget, handlers: Mapping[str, Callable[[], object]]) -> None:
-        """`handlers` maps each command id to its function."""
-        ids = {command.id for command in COMMANDS}
-        if ids != set(handlers):
-            raise ValueError(f"commands and handlers differ in {sorted(ids ^ set(handlers))}")
+    def __init__(self, window: QWidget, host: Host, commands: Sequence[Command[Host]]) -> None:
+        """`host` is passed to the functions of the commands."""
         self._actions: dict[str, QAction] = {}
-        for command in COMMANDS:
+        self._icon_names = {command.id: command.icon for command in commands if command.icon}
+        for command in commands:
             action = _action(command, window)
             # Drops the argument of `triggered`, which Qt passes to a handler that accepts one.
-            action.triggered.connect(lambda _checked=False, handler=handlers[command.id]: handler())
+            action.triggered.connect(lambda _checked=False, command=command: command.run(host))
             window.addAction(action)
             self._actions[command.id] = action
+        self._changing = [(c, self._actions[c.id]) for c in commands if c.enabled or c.target]
+        self._host = host
         self._guard = _KeyGuard(window)
         self._icons: Icons | None = None
         self._playing = False
+        self.refresh()
 
     def __getitem__(self, command_id: str) -> QAction:
         return self._actions[command_id]
 
-    def set_target(self, command_id: str, what: str) -> None:
-        """Append the target of a command to its menu entry. An empty target disables it."""
-        command, action = next(c for c in COMMANDS if c.id == command_id), self._actions[command_id]
-        action.setText(f"{command.text} {what.replace('&', '&&')}".rstrip())
-        action.setEnabled(bool(what))
+    def refresh(self) -> None:
+        """Show which commands can run now, and their targets."""
+        for command, action in self._changing:
+            target = None if command.target is None else command.target(self._host)
+            action.setEnabled(target != "" if command.enabled is None else command.enabled(self._host))
+            if target is not None:
+                action.setText(f"{command.text} {target.replace('&', '&&')}".rstrip())
 
     def show_playing(self, playing: bool) -> None:
         """Turn the Play command into Pause, or back."""
@@ -62,45 +102,29 @@ class Actions:
     def apply_icons(self, icons: Icons) -> None:
         """Set the icons in the theme's colors."""
         self._icons = icons
-        for command in COMMANDS:
-            if command.icon:
-                self._actions[command.id].setIcon(icons[command.icon])
+        for command_id, name in self._icon_names.items():
+            self._actions[command_id].setIcon(icons[name])
         self.show_playing(self._playing)
 
 
-def _action(command: Command, window: QWidget) -> QAction:
+def _action(command: Command[Any], window: QWidget) -> QAction:
     action = QAction(command.text, window)
     action.setObjectName(command.id)
     action.setShortcuts([QKeySequence.fromString(keys) for keys in command.keys])
     action.setToolTip(wrapped(f"{command.why} ({shown_keys(command)})" if command.keys else command.why))
-    if command.id == "quit":
-        action.setMenuRole(QAction.MenuRole.QuitRole)
-    elif command.id == "about":
-        action.setMenuRole(QAction.MenuRole.AboutRole)
-    else:
-        action.setMenuRole(QAction.MenuRole.NoRole)
+    roles = {"quit": QAction.MenuRole.QuitRole, "about": QAction.MenuRole.AboutRole}
+    action.setMenuRole(roles.get(command.id, QAction.MenuRole.NoRole))
     return action
 
 
-def shown_keys(command: Command) -> str:
+def shown_keys(command: Command[Any]) -> str:
     """Keys of a command in the notation of this system."""
     native = QKeySequence.SequenceFormat.NativeText
     return ", ".join(QKeySequence.fromString(keys).toString(native) for keys in command.keys)
 
 
-_MOVES = {
-    Qt.Key.Key_Left,
-    Qt.Key.Key_Right,
-    Qt.Key.Key_Up,
-    Qt.Key.Key_Down,
-    Qt.Key.Key_Home,
-    Qt.Key.Key_End,
-    Qt.Key.Key_PageUp,
-    Qt.Key.Key_PageDown,
-}
-
-
 _SCROLLS = {Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown}
+_MOVES = _SCROLLS | {Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Home, Qt.Key.Key_End}
 
 
 class _KeyGuard(QObject):
@@ -142,9 +166,7 @@ def needs(control: QObject, event: QKeyEvent) -> bool:
     if plain != Qt.KeyboardModifier.NoModifier:
         return False
     key = event.key()
-    if isinstance(control, QLineEdit | QTextEdit | QPlainTextEdit | QAbstractSpinBox):
-        return key in _MOVES or bool(event.text().strip()) or key == Qt.Key.Key_Space
-    if isinstance(control, QComboBox):
+    if isinstance(control, QLineEdit | QTextEdit | QPlainTextEdit | QAbstractSpinBox | QComboBox):
         return key in _MOVES or bool(event.text().strip()) or key == Qt.Key.Key_Space
     if isinstance(control, QAbstractItemView | QAbstractSlider):
         return key in _MOVES

@@ -1,17 +1,68 @@
-"""Non-blocking dialogs: each opens at once and reports the answer through a callback."""
+"""Non-blocking dialogs, which report the answer through a callback, and the recent files where they start."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from rnnviz.core.errors import InputError
-from rnnviz.gui.commands.recent_files import recent_files_beside
 from rnnviz.gui.help.commands import guide_beside
+from rnnviz.gui.settings import Settings
 from rnnviz.io.model_formats.formats import ENDINGS
 from rnnviz.io.session import ENDING as SESSION
+
+MOST = 10
+
+
+class RecentFiles(QObject):
+    """At most ten paths, latest first. Missing files are dropped."""
+
+    used = Signal(object)
+    """The `Path` of a file that was opened or saved."""
+
+    def __init__(self, settings: Settings, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._settings = settings
+
+    def paths(self) -> list[Path]:
+        """Existing files, latest first."""
+        return [path for path in map(Path, self._settings.recent) if os.path.isfile(path)][:MOST]
+
+    def add(self, path: Path) -> None:
+        """Move or add a file to the front."""
+        path = path.absolute()
+        others = [other for other in self.paths() if other != path]
+        self._settings.recent = tuple(str(p) for p in [path, *others][:MOST])
+        self.used.emit(path)
+
+    def folder(self, kind: str) -> str:
+        """Folder of the last file of a kind, else of the last file of any kind, else ""."""
+        last = self._settings.folder(kind)
+        if os.path.isdir(last):
+            return last
+        return next((str(path.parent) for path in self.paths()), "")
+
+    def use_folder(self, kind: str, path: Path) -> None:
+        """Start the next dialog for this kind in the folder of a chosen file."""
+        self._settings.set_folder(kind, str(path.absolute().parent))
+
+    def clear(self) -> None:
+        """Remove all entries."""
+        self._settings.recent = ()
+
+
+def recent_files_beside(widget: QWidget | None) -> RecentFiles | None:
+    """The recent files of the window that contains a widget, or None."""
+    while widget is not None:
+        found = widget.findChild(RecentFiles, options=Qt.FindChildOption.FindDirectChildrenOnly)
+        if found is not None:
+            return found
+        widget = widget.parentWidget()
+    return None
+
 
 CONFIGS = "Configs (*.toml)"
 _MODEL_PATTERNS = " ".join(f"*{ending}" for ending in ENDINGS)

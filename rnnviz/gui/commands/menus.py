@@ -1,21 +1,31 @@
-"""Menu bar, built from the table of commands."""
+"""Menu bar, built from the table of commands; submenus; list of the keyboard shortcuts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction, QActionGroup
-from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QMenuBar,
+    QVBoxLayout,
+    QWidget,
+)
 
 from rnnviz.core.words import wrapped
-from rnnviz.gui.commands.actions import Actions
-from rnnviz.gui.commands.lesson_menu import LessonMenu
-from rnnviz.gui.commands.recent_files import RecentFiles, RecentMenu
-from rnnviz.gui.commands.table import COMMANDS, MENUS
-from rnnviz.gui.export.export_menu import ExportMenu
+from rnnviz.gui.commands.actions import Actions, Menus, shown_keys
+from rnnviz.gui.commands.dialogs import RecentFiles
+from rnnviz.gui.export.exporter import FORMATS
+from rnnviz.gui.export.picture import SCALES
 from rnnviz.gui.naming import use_names
 from rnnviz.gui.settings import Settings
-from rnnviz.gui.theme.reduced_motion import use_motion
-from rnnviz.lessons.index import Lesson, lesson_entries
+from rnnviz.gui.theme.scaling import use_motion
+from rnnviz.lessons.index import Lesson, LessonEntry, lesson_entries
 
 _THEME_WORDS = {"desktop": ("&System", ""), "light": ("&Light", ""), "dark": ("&Dark", "")}
 _MOTION_WORDS = {
@@ -30,23 +40,24 @@ _NAMES_WORDS = {
 }
 
 
-def fill_menu_bar(bar: QMenuBar, actions: Actions, insertions: Mapping[tuple[str, int], tuple[QMenu, ...]]) -> None:
-    """Add one menu for each heading. `insertions` are submenus by (heading, group)."""
-    for heading in MENUS:
+def fill_menu_bar(
+    bar: QMenuBar, menus: Menus, actions: Actions, insertions: Mapping[tuple[str, int], tuple[QMenu, ...]]
+) -> None:
+    """Add a menu for each heading. `insertions` are submenus by heading and number of the group that they end."""
+    for heading, commands in menus.items():
         menu = bar.addMenu(heading)
         menu.setToolTipsVisible(True)
         menu.setObjectName(heading.replace("&", "").lower())
-        commands = [command for command in COMMANDS if command.menu == heading]
-        groups = {command.group for command in commands}
-        groups |= {group for place, group in insertions if place == heading}
-        for number, group in enumerate(sorted(groups)):
-            if number:
-                menu.addSeparator()
-            for command in commands:
-                if command.group == group:
-                    menu.addAction(actions[command.id])
+        group = 0
+        for place, command in enumerate((*commands, None)):
+            if command is not None:
+                menu.addAction(actions[command.id])
+                continue
             for submenu in insertions.get((heading, group), ()):
                 menu.addMenu(submenu)
+            group += 1
+            if place < len(commands):
+                menu.addSeparator()
 
 
 class ChoiceMenu(QMenu):
@@ -113,5 +124,140 @@ class Submenus:
         return {
             ("&File", 0): (self.recent, self.lessons),
             ("&File", 2): (self.exports,),
-            ("&View", 3): (self.names, self.themes, self.motions),
+            ("&View", 2): (self.names, self.themes, self.motions),
         }
+
+
+class RecentMenu(QMenu):
+    """Menu of recent files, filled when it opens so that it lists existing files only."""
+
+    chosen = Signal(object)
+    """The `Path` of the chosen file."""
+
+    def __init__(self, files: RecentFiles, parent: QWidget | None = None) -> None:
+        super().__init__("Open &recent", parent)
+        self.setToolTipsVisible(True)
+        self._files = files
+        self.aboutToShow.connect(self._fill)
+
+    def _fill(self) -> None:
+        self.clear()
+        paths = self._files.paths()
+        for number, path in enumerate(paths, start=1):
+            text = f"&{number % 10}  {path.name.replace('&', '&&')}"
+            action = _add(self, "", text, str(path), partial(self.chosen.emit, path))
+            action.setData(path)
+        if not paths:
+            self.addAction("No recent files").setEnabled(False)
+            return
+        self.addSeparator()
+        _add(self, "", "&Clear list", "Remove all entries. No file is deleted.", self._files.clear)
+
+
+class LessonMenu(QMenu):
+    """One entry for each lesson, then one for each config."""
+
+    guided_chosen = Signal(object)
+    """A `LessonEntry`."""
+
+    chosen = Signal(object)
+    """A `Lesson`: the config of a lesson."""
+
+    def __init__(self, guided: Sequence[LessonEntry], lessons: Sequence[Lesson], parent: QWidget | None = None) -> None:
+        super().__init__("&Lessons", parent)
+        self.setToolTipsVisible(True)
+        for entry in guided:
+            text = f"&{entry.number}  {entry.title}"
+            _add(self, f"guided_{entry.name}", text, entry.summary, partial(self.guided_chosen.emit, entry))
+        if guided:
+            self.addSeparator()
+        for lesson in lessons:
+            text = f"Config: {lesson.title}"
+            _add(self, f"lesson_{lesson.name}", text, lesson.summary, partial(self.chosen.emit, lesson))
+
+
+class ExportMenu(QMenu):
+    """Report, numbers in each format, pictures of a view, and of the window at each scale."""
+
+    window_chosen = Signal(int)
+    """The scale of a picture of the window."""
+    numbers_chosen = Signal(object)
+    """A `ExportFormat`."""
+    report_chosen = Signal()
+
+    def __init__(self, picture: QAction, parent: QWidget | None = None) -> None:
+        """`picture` is the command that exports a picture of a view."""
+        super().__init__("&Export", parent)
+        self.setToolTipsVisible(True)
+        why = "One HTML file with verdict, figures, checks, arithmetic and a picture."
+        self._numbers = [_add(self, "export_report", "&Report…", why, self.report_chosen.emit)]
+        for kind in FORMATS:
+            chosen = partial(self.numbers_chosen.emit, kind)
+            self._numbers.append(_add(self, f"export_{kind.id}", kind.title, kind.why, chosen))
+        self.addSeparator()
+        self.addAction(picture)
+        menu = self.addMenu("Picture of the &window")
+        menu.setToolTipsVisible(True)
+        for scale in SCALES:
+            why = f"PNG at {scale}× the screen resolution."
+            _add(menu, f"export_png_window_{scale}", f"&{scale}×…", why, partial(self.window_chosen.emit, scale))
+        self.set_result_present(False)
+
+    def set_result_present(self, present: bool) -> None:
+        """Enable report and numbers if there is a result."""
+        for action in self._numbers:
+            action.setEnabled(present)
+
+
+def _add(menu: QMenu, name: str, text: str, why: str, chosen: Callable[[], object]) -> QAction:
+    action = menu.addAction(text)
+    action.setObjectName(name)
+    action.setToolTip(wrapped(why))
+    action.triggered.connect(lambda _checked=False: chosen())
+    return action
+
+
+class ShortcutsDialog(QDialog):
+    """Shortcuts under the headings of the menus, in three columns."""
+
+    def __init__(self, menus: Menus, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Keys")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        columns = QHBoxLayout()
+        columns.setSpacing(32)
+        headings = list(menus)
+        for column in (headings[:3], headings[3:4], headings[4:]):
+            columns.addLayout(_shortcuts({heading: menus[heading] for heading in column}))
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.addLayout(columns)
+        note = QLabel("A focused text field, list or table handles its own keys first.")
+        note.setProperty("muted", True)
+        layout.addWidget(note)
+        layout.addWidget(buttons)
+
+
+def _shortcuts(menus: Menus) -> QVBoxLayout:
+    grid = QGridLayout()
+    grid.setHorizontalSpacing(16)
+    for menu, commands in menus.items():
+        heading = QLabel(menu.replace("&", ""))
+        heading.setProperty("heading", True)
+        heading.setContentsMargins(0, 8, 0, 0)
+        grid.addWidget(heading, grid.rowCount(), 0, 1, 2)
+        for command in commands:
+            if command is None or not command.keys:
+                continue
+            keys = QLabel(shown_keys(command))
+            keys.setTextFormat(Qt.TextFormat.PlainText)
+            words = QLabel(command.text.replace("&", "").rstrip("…"))
+            words.setToolTip(wrapped(command.why))
+            row = grid.rowCount()
+            grid.addWidget(keys, row, 0)
+            grid.addWidget(words, row, 1)
+    column = QVBoxLayout()
+    column.addLayout(grid)
+    column.addStretch(1)
+    return column

@@ -1,19 +1,49 @@
-"""Commands on the current result: select mismatches, copy, export."""
+"""Commands on the current result: mismatches, known bugs, copy, export."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QApplication, QWidget
 
+from rnnviz.core.trace_index import Location
+from rnnviz.engines.registry import is_known_bug
 from rnnviz.gui.app_state import Session
-from rnnviz.gui.commands import clipboard as copying
 from rnnviz.gui.commands.dialogs import show_error_dialog
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.exporter import Exporter, ExportFormat
+from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.task_queue import TaskQueue
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.view_sync import ViewSynchronizer
 from rnnviz.gui.views.base import ResultView
+from rnnviz.verify.result import RunResult
+
+
+def text_of_focused(focused: QWidget | None) -> str | None:
+    """Text of the focused view, or None if it has nothing to copy.
+
+    A view with text to copy has a method `copy_text() -> str`.
+    """
+    widget = focused
+    while widget is not None:
+        offer = getattr(widget, "copy_text", None)
+        if offer is not None:
+            text = str(offer())
+            return text or None
+        widget = widget.parentWidget()
+    return None
+
+
+def text_of_location(result: RunResult, location: Location) -> str:
+    """Selected values of all engines as a tab-separated table, in full precision."""
+    rows = [("engine", *location.to_json(), "value")]
+    place = [str(value) for value in location.to_json().values()]
+    rows += [
+        (name, *place, str(trace.hidden[location.index]) if trace.holds(*location.index[:3]) else "")
+        for name, trace in result.traces.items()
+    ]
+    return "\n".join("\t".join(row) for row in rows) + "\n"
 
 
 class ResultCommands(QObject):
@@ -27,6 +57,7 @@ class ResultCommands(QObject):
         window: QWidget,
         session: Session,
         document: Document,
+        control: RunControl,
         following: ViewSynchronizer,
         jobs: TaskQueue,
         settings: Settings,
@@ -35,6 +66,7 @@ class ResultCommands(QObject):
         self._window = window
         self._session = session
         self._document = document
+        self._control = control
         self._following = following
         self._settings = settings
         self._exporter = Exporter(window, jobs)
@@ -50,11 +82,21 @@ class ResultCommands(QObject):
         """Select the previous mismatch."""
         self._visit(forward=False)
 
+    def compute_bug(self, engine: str) -> None:
+        """Run the engine of a known bug, which replaces another known bug among the candidates, and select it."""
+        self._session.set_candidate(engine)
+        compare = self._session.config.compare
+        if engine not in compare.engines:
+            others = (name for name in compare.candidates if not is_known_bug(name))
+            changed = replace(compare, candidates=(*others, engine))
+            self._document.edit(replace(self._session.config, compare=changed), f"comparing with {engine}")
+        self._control.run()
+
     def copy(self) -> None:
         """Copy the content of the focused view, or else the selected values."""
-        text = copying.text_of_focused(QApplication.focusWidget())
+        text = text_of_focused(QApplication.focusWidget())
         if text is None and self._session.result is not None:
-            text = copying.text_of_location(self._session.result, self._session.location)
+            text = text_of_location(self._session.result, self._session.location)
         if text is None:
             self.message.emit("Nothing to copy: no results yet.")
         else:
@@ -67,8 +109,7 @@ class ResultCommands(QObject):
 
     def ask_picture(self) -> None:
         """Ask for a view and its options, and export a picture of it."""
-        from rnnviz.gui.export.figure import Figure, FigureOptions
-        from rnnviz.gui.export.figure_dialog import FigureDialog
+        from rnnviz.gui.export.figure import Figure, FigureDialog, FigureOptions
 
         if self._session.result is None:
             return

@@ -1,9 +1,59 @@
-"""Commands that move the selection through time, units, lanes and samples."""
+"""Commands that move the selection through time, units, lanes and samples, and to any value."""
 
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QSpinBox, QWidget
 
+from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.gui.app_state import Session
-from rnnviz.gui.commands.go_to_dialog import GoToDialog
+
+_FIELDS = (
+    ("layer", "&Layer", "Layer from the bottom."),
+    ("timestep", "&Time step", "Time step of the sequence."),
+    ("sample", "&Sample", "Sample of the batch."),
+    ("unit", "&Unit", "Unit of the hidden state."),
+)
+
+
+class GoToDialog(QDialog):
+    """Fields for the indices of a value, limited to the result, which starts at the selection."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        assert session.result is not None
+        self.setWindowTitle("Go to value")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self._session = session
+        layers, directions, timesteps, samples, units = session.result.shape
+        sizes = {"layer": layers, "timestep": timesteps, "sample": samples, "unit": units}
+        at, form = session.location, QFormLayout(self)
+        self.indices: dict[str, QSpinBox] = {}
+        self.direction = QComboBox(self)
+        self.direction.addItems(list(DIRECTIONS) if directions == 2 else [DIRECTIONS[at.backward]])
+        self.direction.setCurrentIndex(at.direction)
+        self.direction.setEnabled(directions == 2)
+        self.direction.setAccessibleName("direction")
+        self.direction.setToolTip("Direction in which the layer reads the sequence.")
+        for name, label, why in _FIELDS:
+            box = self.indices[name] = QSpinBox(self)
+            box.setRange(0, sizes[name] - 1)
+            box.setValue(getattr(at, name))
+            box.setAccessibleName(label.replace("&", "").lower())
+            box.setToolTip(f"{why} 0 to {sizes[name] - 1:,}.")
+            form.addRow(label, box)
+            if name == "layer":
+                form.addRow("&Direction", self.direction)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel, self)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        form.addRow(buttons)
+        self.indices["timestep"].setFocus()
+        self.indices["timestep"].selectAll()
+
+    def accept(self) -> None:
+        """Select the value."""
+        indices = {name: box.value() for name, box in self.indices.items()}
+        self._session.set_location(self._session.location.moved(direction=self.direction.currentIndex(), **indices))
+        super().accept()
 
 
 class SelectionCommands:

@@ -1,327 +1,263 @@
-"""The table of commands: id, menu, text, keys, tooltip, icon. Menus, toolbar and shortcuts dialog are built from it."""
+"""The table of commands, from which menus, toolbar and the list of keys are built."""
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+
+from rnnviz.gui.app_state import Session
+from rnnviz.gui.commands.actions import Command
+from rnnviz.gui.commands.code_commands import CodeCommands
+from rnnviz.gui.commands.file_commands import FileCommands
+from rnnviz.gui.commands.menus import ShortcutsDialog
+from rnnviz.gui.commands.navigation import NavigationHistory
+from rnnviz.gui.commands.playback import Player
+from rnnviz.gui.commands.result_commands import ResultCommands
+from rnnviz.gui.commands.selection import SelectionCommands
+from rnnviz.gui.commands.toolbar import ToolBar
+from rnnviz.gui.document import Document
+from rnnviz.gui.help.commands import HelpCommands
+from rnnviz.gui.jobs.run_control import RunControl
+from rnnviz.gui.jobs.runner import Runner
+from rnnviz.gui.jobs.task_queue import TaskQueue
+from rnnviz.gui.lessons.controller import LessonController
+from rnnviz.gui.main_layout import MainLayout
+from rnnviz.gui.presentation import Presentation
+from rnnviz.gui.recovery.session_commands import SessionCommands
+from rnnviz.gui.sweep.commands import SweepCommands
+from rnnviz.gui.tab_order import move_to_part
+from rnnviz.gui.views.verdict_bar import VerdictBar
+from rnnviz.gui.welcome.commands import WelcomeController
+
+if TYPE_CHECKING:
+    # Imported after the first paint.
+    from rnnviz.gui.views.unrolled.view import UnrolledView
+
+_ZOOM = 1.5
 
 
-@dataclass(frozen=True)
-class Command:
-    """A command of the window.
+class CommandHost(Protocol):
+    """The window as the commands see it. Its lanes exist before any command can run."""
 
-    Parameters
-    ----------
-    menu
-        The menu that lists it, and its heading in the shortcuts dialog.
-    keys
-        Shortcuts in Qt's portable notation; the menu shows the first.
-    why
-        The tooltip.
-    icon
-        A name in `resources/icons`.
-    group
-        Separators divide a menu between groups.
-    """
+    code: CodeCommands
+    control: RunControl
+    document: Document
+    files: FileCommands
+    guide: LessonController
+    help: HelpCommands
+    jobs: TaskQueue
+    lanes: "UnrolledView"
+    main_layout: MainLayout
+    navigation: NavigationHistory
+    player: Player
+    presentation: Presentation
+    results: ResultCommands
+    runner: Runner
+    selection: SelectionCommands
+    session: Session
+    sessions: SessionCommands
+    sweeps: SweepCommands
+    toolbar: ToolBar
+    verdict: VerdictBar
+    welcome: WelcomeController
 
-    id: str
-    menu: str
-    text: str
-    keys: tuple[str, ...] = ()
-    why: str = ""
-    icon: str = ""
-    group: int = 0
+    def stop(self) -> None:
+        """Stop the run, or else the background tasks."""
+
+    def step_text_size(self, by: int) -> None:
+        """Set the next larger (1) or smaller (-1) text size, or that of the system (0)."""
+
+    def close(self) -> bool:
+        """Close the window."""
 
 
-MENUS = ("&File", "&Edit", "&Run", "&Go", "&View", "&Help")
+def _zoom_in(window: CommandHost) -> None:
+    # Where + needs Shift, Qt reports Ctrl+Shift++ as Ctrl++.
+    if QGuiApplication.keyboardModifiers() & Qt.KeyboardModifier.ShiftModifier:
+        window.step_text_size(1)
+    else:
+        window.lanes.zoom_time(_ZOOM)
 
-COMMANDS = (
-    Command("open", "&File", "&Open…", ("Ctrl+O",), "Open a config, a session or a model.", "open", 0),
-    Command(
-        "open_recurrence",
-        "&File",
-        "Open c&ustom step…",
-        ("Ctrl+Shift+O",),
-        "Compare a Python file that defines `step`, and run it again whenever it is saved.",
-        "",
-        0,
+
+def _move_to_pane(window: CommandHost, *, forward: bool) -> None:
+    move_to_part((window.toolbar, *window.main_layout.parts), forward=forward)
+
+
+# fmt: off
+MENUS: dict[str, tuple[Command[CommandHost] | None, ...]] = {
+    "&File": (
+        Command("open", "&Open…", ("Ctrl+O",), "Open a config, a session or a model.",
+            lambda w: w.files.ask_open(), icon="open"),
+        Command("open_recurrence", "Open c&ustom step…", ("Ctrl+Shift+O",),
+            "Compare a Python file that defines `step`, and run it again whenever it is saved.",
+            lambda w: w.files.ask_open_recurrence()),
+        Command("new_recurrence", "&New custom step…", ("Ctrl+N",),
+            "Create an editable Python file that implements this cell, and compare it.",
+            lambda w: w.files.ask_new_recurrence()),
+        Command("new_cell", "New custom &cell…", ("Ctrl+Shift+N",),
+            "Create an editable Python file that declares a cell, and make it the network's cell.",
+            lambda w: w.files.ask_new_cell()),
+        Command("edit_code", "Open in &editor", ("Ctrl+E",),
+            "Open the custom step or cell at the line of its error, or at the first line that differs.",
+            lambda w: w.code.open()),
+        Command("open_sweep", "Open s&weep…", ("Ctrl+Shift+W",), "Open a sweep (TOML) or its results (CSV, JSON).",
+            lambda w: w.sweeps.ask_open()),
+        None,
+        Command("save", "&Save", ("Ctrl+S",), "Write the config to its file.", lambda w: w.files.save(), icon="save"),
+        Command("save_as", "Save &as…", ("Ctrl+Shift+S",), "Write the config to another file.",
+            lambda w: w.files.ask_save_as()),
+        Command("save_session", "Save sess&ion…", ("Ctrl+Alt+S",),
+            "Save config, selection and view. Input files are referenced, not copied.",
+            lambda w: w.sessions.ask_save()),
+        Command("save_session_with_files", "Save session with &files…", ("Ctrl+Alt+Shift+S",),
+            "Save config, selection and view with copies of the input files, to open on any machine.",
+            lambda w: w.sessions.ask_save_with_files()),
+        None,
+        Command("export_picture", "Export pict&ure…", ("Ctrl+Shift+P",),
+            "Export a view as PDF, SVG or PNG, with a chosen size, title and caption.",
+            lambda w: w.results.ask_picture(), enabled=lambda w: w.session.result is not None),
+        None,
+        Command("quit", "&Quit", ("Ctrl+Q",), "Close the window. A run in progress is stopped.", lambda w: w.close()),
     ),
-    Command(
-        "new_recurrence",
-        "&File",
-        "&New custom step…",
-        ("Ctrl+N",),
-        "Create an editable Python file that implements this cell, and compare it.",
-        "",
-        0,
+    "&Edit": (
+        Command("undo", "&Undo", ("Ctrl+Z",), "Revert the last change of the config.",
+            lambda w: w.document.undo(), icon="undo", target=lambda w: w.document.undone),
+        Command("redo", "&Redo", ("Ctrl+Y", "Ctrl+Shift+Z"), "Apply the reverted change again.",
+            lambda w: w.document.redo(), icon="redo", target=lambda w: w.document.redone),
+        None,
+        Command("copy", "&Copy", ("Ctrl+C",),
+            "Copy the view in use with full precision; elsewhere the selected values.",
+            lambda w: w.results.copy(), icon="copy"),
     ),
-    Command(
-        "new_cell",
-        "&File",
-        "New custom &cell…",
-        ("Ctrl+Shift+N",),
-        "Create an editable Python file that declares a cell, and make it the network's cell.",
-        "",
-        0,
+    "&Run": (
+        Command("run", "&Run", ("F5", "Ctrl+R"), "Compute the network with every engine and compare.",
+            lambda w: w.control.run(), icon="run"),
+        Command("run_full_audit", "Run with full &audit", ("Shift+F5",),
+            "Run, and audit every step of every engine, not only a subset of a large run.",
+            lambda w: w.control.run_with_full_audit()),
+        Command("stop", "&Stop", ("Esc",), "Stop the run (the last result is kept), or the export in progress.",
+            lambda w: w.stop(), icon="stop", enabled=lambda w: w.runner.busy or w.jobs.busy or w.presentation.active),
     ),
-    Command(
-        "edit_code",
-        "&File",
-        "Open in &editor",
-        ("Ctrl+E",),
-        "Open the custom step or cell at the line of its error, or at the first line that differs.",
-        "",
-        0,
+    "&Go": (
+        Command("timestep_next", "Next &time step", ("Right",), "Select the next time step.",
+            lambda w: w.selection.move(timestep=1), icon="next"),
+        Command("timestep_previous", "Pre&vious time step", ("Left",), "Select the time step before.",
+            lambda w: w.selection.move(timestep=-1), icon="previous"),
+        Command("timestep_first", "&First time step", ("Home",), "Select t = 0.",
+            lambda w: w.selection.go_to(0), icon="first"),
+        Command("timestep_last", "&Last time step", ("End",), "Select t = T - 1.",
+            lambda w: w.selection.go_to_end(), icon="last"),
+        Command("play", "&Play", ("Space",), "Play or pause.", lambda w: w.player.toggle(), icon="play"),
+        Command("play_backward", "Play back&ward", ("Shift+Space",), "Play toward t = 0, or pause.",
+            lambda w: w.player.toggle(backward=True)),
+        Command("phase_next", "Next sta&ge", (".",), "Show the next of three stages: read, compute, pass on.",
+            lambda w: w.player.step(1)),
+        Command("phase_previous", "Previous s&tage", (",",), "Show the stage before.", lambda w: w.player.step(-1)),
+        Command("faster", "&Faster", (">",), "Double the playback speed.", lambda w: w.player.change_speed(1)),
+        Command("slower", "S&lower", ("<",), "Halve the playback speed.", lambda w: w.player.change_speed(-1)),
+        Command("loop", "Loop pla&yback", ("L",), "Repeat the selected range, or the whole sequence.",
+            lambda w: w.player.toggle_loop()),
+        Command("reveal", "&Hide future", ("H",), "Hide values that are computed after the selected step.",
+            lambda w: w.player.toggle_reveal()),
+        None,
+        Command("unit_previous", "Unit &above", ("Up",), "Select the unit above.", lambda w: w.lanes.step_unit(-1)),
+        Command("unit_next", "Unit &below", ("Down",), "Select the unit below.", lambda w: w.lanes.step_unit(1)),
+        Command("lane_above", "Lane ab&ove", ("PgUp",), "Select the next layer or direction up.",
+            lambda w: w.selection.move_lane(1)),
+        Command("lane_below", "Lane belo&w", ("PgDown",), "Select the next layer or direction down.",
+            lambda w: w.selection.move_lane(-1)),
+        Command("sample_previous", "Previous &sample", ("[",), "Select the sample before.",
+            lambda w: w.selection.move(sample=-1)),
+        Command("sample_next", "Next sa&mple", ("]",), "Select the next sample.", lambda w: w.selection.move(sample=1)),
+        Command("go_to", "&Go to…", ("Ctrl+G",), "Select a value by layer, direction, time step, sample and unit.",
+            lambda w: w.selection.ask_place()),
+        None,
+        Command("mismatch_next", "&Next mismatch", ("N",), "Select the next value outside the tolerance.",
+            lambda w: w.results.next_mismatch()),
+        Command("mismatch_previous", "Pre&vious mismatch", ("P", "Shift+N"),
+            "Select the value outside the tolerance before this one.",
+            lambda w: w.results.previous_mismatch()),
+        None,
+        Command("explain", "E&xplain value", ("E",), "Show how the selected value is computed.",
+            lambda w: w.navigation.explain_selection()),
+        Command("trail_back", "&Back", ("Alt+Left",), "Return to the value that used this one.",
+            lambda w: w.navigation.back(), enabled=lambda w: w.navigation.can_go_back),
+        Command("trail_forward", "For&ward", ("Alt+Right",), "Show again the value that you came back from.",
+            lambda w: w.navigation.forward(), enabled=lambda w: w.navigation.can_go_forward),
+        None,
+        Command("lesson_next", "Next lesson st&ep", ("Ctrl+PgDown",),
+            "Continue the lesson; after its last step, open the next lesson.",
+            lambda w: w.guide.next(), enabled=lambda w: w.guide.lesson is not None),
+        Command("lesson_back", "Previous lesson &step", ("Ctrl+PgUp",), "Go back one step of the lesson.",
+            lambda w: w.guide.back(), enabled=lambda w: w.guide.can_go_back),
+        Command("lesson_again", "&Reset lesson step", ("Ctrl+Home",),
+            "Restore the config, selection and view of this step of the lesson.",
+            lambda w: w.guide.again(), enabled=lambda w: w.guide.lesson is not None),
+        Command("lesson_close", "&Close lesson", (), "Close the lesson. Reopened, it continues at this step.",
+            lambda w: w.guide.leave(), enabled=lambda w: w.guide.lesson is not None),
     ),
-    Command(
-        "open_sweep",
-        "&File",
-        "Open s&weep…",
-        ("Ctrl+Shift+W",),
-        "Open a sweep (TOML) or its results (CSV, JSON).",
-        "",
-        0,
+    "&View": (
+        Command("quantity_next", "&Next quantity", ("Q",),
+            "Color the lanes by the next quantity: values, error ratio, gates, …",
+            lambda w: w.toolbar.colors.step(1)),
+        Command("quantity_previous", "Pre&vious quantity", ("Shift+Q",), "Color the lanes by the quantity before.",
+            lambda w: w.toolbar.colors.step(-1)),
+        Command("order_next", "Cycle unit &order", ("O",),
+            "Sort units by index, first principal component, or activity.",
+            lambda w: w.session.cycle_order()),
+        Command("color_range", "Color &range…", ("C",),
+            "Choose which values the colors cover: the visible ones, a lane, all, or a limit.",
+            lambda w: w.lanes.offer_color_range()),
+        None,
+        Command("zoom_in", "Zoom &in", ("Ctrl++", "Ctrl+="), "Show fewer time steps, larger.",
+            lambda w: _zoom_in(w), icon="zoom-in"),
+        Command("zoom_out", "Zoom &out", ("Ctrl+-",), "Show more time steps.",
+            lambda w: w.lanes.zoom_time(1.0 / _ZOOM), icon="zoom-out"),
+        Command("fit", "&Fit", ("Ctrl+0", "F"), "Show the whole sequence.", lambda w: w.lanes.fit(), icon="fit"),
+        None,
+        Command("enlarge_tabs", "Enlarge bottom pane&l", ("Shift+E",),
+            "Switch between a taller and a normal bottom panel.",
+            lambda w: w.main_layout.enlarge_tabs()),
+        Command("present", "&Present lanes", ("F11",),
+            "Show the lanes, the banner and the text of the lesson on the full screen. Esc leaves.",
+            lambda w: w.presentation.toggle()),
+        Command("fold_settings", "Fold &settings panel", ("F9",), "Hide or show the settings panel.",
+            lambda w: w.main_layout.toggle("settings")),
+        Command("fold_side", "Fold side &views", ("Shift+F9",),
+            "Hide or show the selected vector, and output and state.",
+            lambda w: w.main_layout.toggle("side")),
+        Command("fold_tabs", "Fold &bottom pane", ("Ctrl+F9",), "Hide or show the pages of the tabs. Their bar stays.",
+            lambda w: w.main_layout.toggle("tabs")),
+        Command("verdict_details", "Verdict &details", ("V",),
+            "Unfold or fold the banner: where, since when, likely cause.",
+            lambda w: w.verdict.toggle_details()),
+        None,
+        Command("part_next", "Next &pane", ("F6",), "Move keyboard focus to the next pane.",
+            lambda w: _move_to_pane(w, forward=True)),
+        Command("part_previous", "Previous p&ane", ("Shift+F6",), "Move keyboard focus to the previous pane.",
+            lambda w: _move_to_pane(w, forward=False)),
+        None,
+        Command("text_larger", "&Larger text", ("Ctrl+Shift++",), "Enlarge all texts, up to 250%.",
+            lambda w: w.step_text_size(1)),
+        Command("text_smaller", "S&maller text", ("Ctrl+Shift+-",), "Shrink all texts, down to 80%.",
+            lambda w: w.step_text_size(-1)),
+        Command("text_reset", "&Reset text size", ("Ctrl+Shift+0",), "Give texts the size of the system font.",
+            lambda w: w.step_text_size(0)),
     ),
-    Command("save", "&File", "&Save", ("Ctrl+S",), "Write the config to its file.", "save", 1),
-    Command("save_as", "&File", "Save &as…", ("Ctrl+Shift+S",), "Write the config to another file.", "", 1),
-    Command(
-        "save_session",
-        "&File",
-        "Save sess&ion…",
-        ("Ctrl+Alt+S",),
-        "Save config, selection and view. Input files are referenced, not copied.",
-        "",
-        1,
+    "&Help": (
+        Command("guide", "&Guide", ("F1",), "Open the guide at the page for the focused pane.",
+            lambda w: w.help.guide.open_for_focus(), icon="info"),
+        Command("welcome", "&Welcome", (), "Show lessons, recent files, and ways to open or create a network.",
+            lambda w: w.welcome.show()),
+        Command("keys", "&Keys", ("?",), "List every keyboard shortcut.",
+            lambda w: ShortcutsDialog(MENUS, w.help.window).open(), icon="keys"),
+        None,
+        Command("problem", "&Report a problem…", (), "Show the text for a bug report: versions, engines, log.",
+            lambda w: w.help.report_problem()),
+        Command("about", "&About rnnviz", (), "Show the version.", lambda w: w.help.show_about()),
     ),
-    Command(
-        "save_session_with_files",
-        "&File",
-        "Save session with &files…",
-        ("Ctrl+Alt+Shift+S",),
-        "Save config, selection and view with copies of the input files, to open on any machine.",
-        "",
-        1,
-    ),
-    Command(
-        "export_picture",
-        "&File",
-        "Export pict&ure…",
-        ("Ctrl+Shift+P",),
-        "Export a view as PDF, SVG or PNG, with a chosen size, title and caption.",
-        "",
-        2,
-    ),
-    Command("quit", "&File", "&Quit", ("Ctrl+Q",), "Close the window. A run in progress is stopped.", "", 3),
-    Command("undo", "&Edit", "&Undo", ("Ctrl+Z",), "Revert the last change of the config.", "undo", 0),
-    Command("redo", "&Edit", "&Redo", ("Ctrl+Y", "Ctrl+Shift+Z"), "Apply the reverted change again.", "redo", 0),
-    Command(
-        "copy",
-        "&Edit",
-        "&Copy",
-        ("Ctrl+C",),
-        "Copy the view in use with full precision; elsewhere the selected values.",
-        "copy",
-        1,
-    ),
-    Command("run", "&Run", "&Run", ("F5", "Ctrl+R"), "Compute the network with every engine and compare.", "run", 0),
-    Command(
-        "run_full_audit",
-        "&Run",
-        "Run with full &audit",
-        ("Shift+F5",),
-        "Run, and audit every step of every engine, not only a subset of a large run.",
-        "",
-        0,
-    ),
-    Command(
-        "stop",
-        "&Run",
-        "&Stop",
-        ("Esc",),
-        "Stop the run (the last result is kept), or the export in progress.",
-        "stop",
-        0,
-    ),
-    Command("timestep_next", "&Go", "Next &time step", ("Right",), "Select the next time step.", "next", 0),
-    Command(
-        "timestep_previous", "&Go", "Pre&vious time step", ("Left",), "Select the time step before.", "previous", 0
-    ),
-    Command("timestep_first", "&Go", "&First time step", ("Home",), "Select t = 0.", "first", 0),
-    Command("timestep_last", "&Go", "&Last time step", ("End",), "Select t = T - 1.", "last", 0),
-    Command("play", "&Go", "&Play", ("Space",), "Play or pause.", "play", 0),
-    Command("play_backward", "&Go", "Play back&ward", ("Shift+Space",), "Play toward t = 0, or pause.", "", 0),
-    Command(
-        "phase_next", "&Go", "Next sta&ge", (".",), "Show the next of three stages: read, compute, pass on.", "", 0
-    ),
-    Command("phase_previous", "&Go", "Previous s&tage", (",",), "Show the stage before.", "", 0),
-    Command("faster", "&Go", "&Faster", (">",), "Double the playback speed.", "", 0),
-    Command("slower", "&Go", "S&lower", ("<",), "Halve the playback speed.", "", 0),
-    Command("loop", "&Go", "Loop pla&yback", ("L",), "Repeat the selected range, or the whole sequence.", "", 0),
-    Command("reveal", "&Go", "&Hide future", ("H",), "Hide values that are computed after the selected step.", "", 0),
-    Command("unit_previous", "&Go", "Unit &above", ("Up",), "Select the unit above.", "", 1),
-    Command("unit_next", "&Go", "Unit &below", ("Down",), "Select the unit below.", "", 1),
-    Command("lane_above", "&Go", "Lane ab&ove", ("PgUp",), "Select the next layer or direction up.", "", 1),
-    Command("lane_below", "&Go", "Lane belo&w", ("PgDown",), "Select the next layer or direction down.", "", 1),
-    Command("sample_previous", "&Go", "Previous &sample", ("[",), "Select the sample before.", "", 1),
-    Command("sample_next", "&Go", "Next sa&mple", ("]",), "Select the next sample.", "", 1),
-    Command(
-        "go_to", "&Go", "&Go to…", ("Ctrl+G",), "Select a value by layer, direction, time step, sample and unit.", "", 1
-    ),
-    Command("mismatch_next", "&Go", "&Next mismatch", ("N",), "Select the next value outside the tolerance.", "", 2),
-    Command(
-        "mismatch_previous",
-        "&Go",
-        "Pre&vious mismatch",
-        ("P", "Shift+N"),
-        "Select the value outside the tolerance before this one.",
-        "",
-        2,
-    ),
-    Command("explain", "&Go", "E&xplain value", ("E",), "Show how the selected value is computed.", "", 3),
-    Command("trail_back", "&Go", "&Back", ("Alt+Left",), "Return to the value that used this one.", "", 3),
-    Command("trail_forward", "&Go", "For&ward", ("Alt+Right",), "Show again the value that you came back from.", "", 3),
-    Command(
-        "lesson_next",
-        "&Go",
-        "Next lesson st&ep",
-        ("Ctrl+PgDown",),
-        "Continue the lesson; after its last step, open the next lesson.",
-        "",
-        4,
-    ),
-    Command(
-        "lesson_back",
-        "&Go",
-        "Previous lesson &step",
-        ("Ctrl+PgUp",),
-        "Go back one step of the lesson.",
-        "",
-        4,
-    ),
-    Command(
-        "lesson_again",
-        "&Go",
-        "&Reset lesson step",
-        ("Ctrl+Home",),
-        "Restore the config, selection and view of this step of the lesson.",
-        "",
-        4,
-    ),
-    Command(
-        "lesson_close", "&Go", "&Close lesson", (), "Close the lesson. Reopened, it continues at this step.", "", 4
-    ),
-    Command(
-        "quantity_next",
-        "&View",
-        "&Next quantity",
-        ("Q",),
-        "Color the lanes by the next quantity: values, error ratio, gates, …",
-        "",
-        1,
-    ),
-    Command(
-        "quantity_previous",
-        "&View",
-        "Pre&vious quantity",
-        ("Shift+Q",),
-        "Color the lanes by the quantity before.",
-        "",
-        1,
-    ),
-    Command(
-        "order_next",
-        "&View",
-        "Cycle unit &order",
-        ("O",),
-        "Sort units by index, first principal component, or activity.",
-        "",
-        1,
-    ),
-    Command(
-        "color_range",
-        "&View",
-        "Color &range…",
-        ("C",),
-        "Choose which values the colors cover: the visible ones, a lane, all, or a limit.",
-        "",
-        1,
-    ),
-    Command("zoom_in", "&View", "Zoom &in", ("Ctrl++", "Ctrl+="), "Show fewer time steps, larger.", "zoom-in", 2),
-    Command("zoom_out", "&View", "Zoom &out", ("Ctrl+-",), "Show more time steps.", "zoom-out", 2),
-    Command("fit", "&View", "&Fit", ("Ctrl+0", "F"), "Show the whole sequence.", "fit", 2),
-    Command(
-        "enlarge_tabs",
-        "&View",
-        "Enlarge bottom pane&l",
-        ("Shift+E",),
-        "Switch between a taller and a normal bottom panel.",
-        "",
-        3,
-    ),
-    Command("text_larger", "&View", "&Larger text", ("Ctrl+Shift++",), "Enlarge all texts, up to 250%.", "", 5),
-    Command("text_smaller", "&View", "S&maller text", ("Ctrl+Shift+-",), "Shrink all texts, down to 80%.", "", 5),
-    Command(
-        "text_reset", "&View", "&Reset text size", ("Ctrl+Shift+0",), "Give texts the size of the system font.", "", 5
-    ),
-    Command(
-        "present",
-        "&View",
-        "&Present lanes",
-        ("F11",),
-        "Show the lanes, the banner and the text of the lesson on the full screen. Esc leaves.",
-        "",
-        3,
-    ),
-    Command("fold_settings", "&View", "Fold &settings panel", ("F9",), "Hide or show the settings panel.", "", 3),
-    Command(
-        "fold_side",
-        "&View",
-        "Fold side &views",
-        ("Shift+F9",),
-        "Hide or show the selected vector, and output and state.",
-        "",
-        3,
-    ),
-    Command(
-        "fold_tabs",
-        "&View",
-        "Fold &bottom pane",
-        ("Ctrl+F9",),
-        "Hide or show the pages of the tabs. Their bar stays.",
-        "",
-        3,
-    ),
-    Command(
-        "verdict_details",
-        "&View",
-        "Verdict &details",
-        ("V",),
-        "Unfold or fold the banner: where, since when, likely cause.",
-        "",
-        3,
-    ),
-    Command(
-        "part_next",
-        "&View",
-        "Next &pane",
-        ("F6",),
-        "Move keyboard focus to the next pane.",
-        "",
-        4,
-    ),
-    Command(
-        "part_previous",
-        "&View",
-        "Previous p&ane",
-        ("Shift+F6",),
-        "Move keyboard focus to the previous pane.",
-        "",
-        4,
-    ),
-    Command("guide", "&Help", "&Guide", ("F1",), "Open the guide at the page for the focused pane.", "info", 0),
-    Command(
-        "welcome", "&Help", "&Welcome", (), "Show lessons, recent files, and ways to open or create a network.", "", 0
-    ),
-    Command("keys", "&Help", "&Keys", ("?",), "List every keyboard shortcut.", "keys", 0),
-    Command(
-        "problem", "&Help", "&Report a problem…", (), "Show the text for a bug report: versions, engines, log.", "", 1
-    ),
-    Command("about", "&Help", "&About rnnviz", (), "Show the version.", "", 1),
-)
+}
+# fmt: on
+"""Commands by menu; None is a separator. The order of the arguments is that of `Command`."""
+
+COMMANDS = tuple(command for commands in MENUS.values() for command in commands if command is not None)

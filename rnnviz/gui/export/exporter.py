@@ -1,4 +1,4 @@
-"""Export of numbers, reports and pictures to files."""
+"""Export of numbers, reports and pictures to files, and its progress."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,23 +6,61 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import QTimer
 from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from rnnviz.core.errors import InputError
+from rnnviz.core.inputs import open_inputs
+from rnnviz.execution.child_process import call_in_subprocess
 from rnnviz.gui.commands.dialogs import ask_new_file, show_error_dialog
-from rnnviz.gui.export.incremental_grab import IncrementalGrab
-from rnnviz.gui.export.weights import FILTERS, write_weights
-from rnnviz.gui.export.widget_render import png_of, write_picture
+from rnnviz.gui.export.picture import IncrementalGrab, png_of, write_picture
+from rnnviz.gui.jobs.progress import SHOW_AFTER_MS, ProgressRow
 from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
 from rnnviz.io.config_toml import files_read
 from rnnviz.io.export.png import LANES_IN_WORDS, ReportPicture
+from rnnviz.io.model_formats.load import WEIGHT_FORMATS, format_for
 from rnnviz.io.outputs import atomic_write, check_outputs
 from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
     # Imported with the dialog.
     from rnnviz.gui.export.figure import Figure, FigureOptions
+
+
+FILTERS = ";;".join(f"{form.title} (*{form.ending})" for form in WEIGHT_FORMATS)
+"""File dialog filters, one for each format."""
+
+_SECONDS = 3600.0
+
+
+def write_weights(result: RunResult, path: Path, progress: Progress) -> str:
+    """Write the weights in the format of the path's ending, and return a summary of the verification.
+
+    `progress` may raise to cancel; an existing file then stays unchanged.
+
+    Raises
+    ------
+    InputError, EngineError
+        If writing or verification fails.
+    """
+    from rnnviz.execution.export_weights import write_verified
+
+    form, folder = format_for(path), result.inputs.folder
+    form.check(result.config.network, path)
+    assert folder is not None, "the inputs of a run have a folder"
+    with atomic_write(path) as temporary:
+        check = call_in_subprocess(
+            write_verified,
+            partial(open_inputs, folder),
+            form,
+            temporary.absolute(),
+            path,
+            what=f"{path} could not be written",
+            seconds=_SECONDS,
+            notify=progress,
+        )
+    return check.short
 
 
 @dataclass(frozen=True)
@@ -190,3 +228,42 @@ class Exporter:
             IncrementalGrab(widget, scale, make_ready, ask, lambda: self._take(widget, scale, make_ready, title, ask))
         except InputError as error:
             show_error_dialog(self._window, title, str(error))
+
+
+class ExportProgress(QWidget):
+    """Visible in the status bar during a long export."""
+
+    def __init__(self, jobs: TaskQueue, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._row = ProgressRow("Export progress", "Written share of the file.")
+        stop = QPushButton("Stop")
+        stop.setObjectName("stop_export")
+        stop.setAccessibleName("Stop export")
+        stop.setToolTip("Cancel the export. An existing file stays unchanged.")
+        stop.clicked.connect(jobs.stop)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 10, 0)
+        layout.addWidget(self._row)
+        layout.addWidget(stop)
+        self._delay = QTimer(self, singleShot=True, interval=SHOW_AFTER_MS)
+        self._delay.timeout.connect(self.show)
+        jobs.progressed.connect(self._on_progressed)
+        jobs.busy_changed.connect(self._on_busy)
+        self.hide()
+
+    @property
+    def text(self) -> str:
+        """The visible text."""
+        return self._row.text if self.isVisible() else ""
+
+    def _on_progressed(self, title: str, fraction: float) -> None:
+        if fraction <= 0.0:
+            self._row.begin(title)
+        self._row.set_progress(title, fraction)
+
+    def _on_busy(self, busy: bool) -> None:
+        if busy:
+            self._delay.start()
+        else:
+            self._delay.stop()
+            self.hide()

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QVBoxLayout, QWidge
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Session
-from rnnviz.gui.export.widget_render import png_of, render_widget, write_picture
+from rnnviz.gui.export.picture import png_of, render_widget, write_picture
 from rnnviz.gui.theme.palettes import THEMES, ThemeName
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.gui.views.verdict_bar import VerdictBar

@@ -1,21 +1,19 @@
 """Lesson controller: applies each step's config, highlights a widget, and checks the step's statements."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast, get_args
 
 from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QWidget
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.gui.app_state import ColorBy, Session
-from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.dialogs import show_error_dialog
-from rnnviz.gui.document import Document
+from rnnviz.gui.document import Document, runnable
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
-from rnnviz.gui.lessons.left_column import LeftColumn
-from rnnviz.gui.main_layout import MainLayout
+from rnnviz.gui.main_layout import LeftColumn, MainLayout
 from rnnviz.gui.panels.config_panel import ConfigPanel
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.palettes import Theme
@@ -26,12 +24,10 @@ from rnnviz.text.config_diff import changed_keys
 if TYPE_CHECKING:
     # These are imported when a lesson is opened, not before the window is painted.
     from rnnviz.gui.lessons.pane import LessonPane
-    from rnnviz.gui.lessons.spotlight import Spotlight
-    from rnnviz.gui.lessons.widget_lookup import HighlightTarget
+    from rnnviz.gui.lessons.spotlight import HighlightTarget, Spotlight
     from rnnviz.lessons.content import GuidedLesson, LessonStep
     from rnnviz.lessons.evaluate import StatementResult
 
-_COMMANDS = ("lesson_next", "lesson_back", "lesson_again", "lesson_close")
 _LAYOUT = "lesson"
 
 
@@ -56,7 +52,6 @@ class LessonController(QObject):
         super().__init__(parent)
         self._window, self._parent = window, parent
         self._settings, self._theme_manager = settings, theme_manager
-        self._actions: Actions | None = None
         self._pane: LessonPane | None = None
         self._entry: LessonEntry | None = None
         self._lesson: GuidedLesson | None = None
@@ -80,14 +75,14 @@ class LessonController(QObject):
         """The lesson's pane, or None before the first lesson."""
         return self._pane
 
-    def handlers(self) -> dict[str, Callable[[], object]]:
-        """Functions of the lesson commands, by command id."""
-        steps = (self.next, self.back, self.again, self.leave)
-        return dict(zip(_COMMANDS, steps, strict=True))
+    @property
+    def can_go_back(self) -> bool:
+        """Whether there is a step before."""
+        return self._lesson is not None and self._at > 0
 
-    def bind(self, actions: Actions) -> None:
-        """Connect the controller to the window, and keep the enabled state of its commands up to date."""
-        self._actions = actions
+    def bind(self, stop: QAction) -> None:
+        """Connect the controller to the window, whose command `stop` has the Esc key."""
+        self._stop = stop
         window = self._window
         self._column.splitterMoved.connect(self._save_layout)
         window.session.on_change(self._show_changes, "config")
@@ -96,7 +91,6 @@ class LessonController(QObject):
         window.control.auto_run.changed.connect(self._follow)
         window.control.error_changed.connect(self._on_error)
         self._theme_manager.add(self._apply_theme)
-        self._enable_commands()
 
     def open(self, entry: LessonEntry) -> None:
         """Open a lesson at the step last shown. An invalid lesson opens an error dialog and changes nothing."""
@@ -143,7 +137,7 @@ class LessonController(QObject):
 
     def back(self) -> None:
         """Go to the previous step."""
-        if self._lesson is not None and self._at > 0:
+        if self.can_go_back:
             self._enter(self._at - 1)
 
     def again(self) -> None:
@@ -164,7 +158,7 @@ class LessonController(QObject):
         self._window.main_layout.restore_tabs()
         self._window.main_layout.unfold_after_lesson()
         self._column.close_pane()
-        self._enable_commands()
+        self.step_changed.emit()
 
     def close(self) -> None:
         """Stop the worker thread. The settings keep the lesson as open."""
@@ -189,14 +183,13 @@ class LessonController(QObject):
     def _make_pane(self) -> None:
         if self._pane is not None:
             return
-        from rnnviz.gui.lessons.highlighter import Highlighter
         from rnnviz.gui.lessons.pane import LessonPane
-        from rnnviz.gui.lessons.statement_worker import StatementWorker
+        from rnnviz.gui.lessons.spotlight import Highlighter
+        from rnnviz.gui.lessons.statements import StatementWorker
 
         self._pane = pane = LessonPane()
-        assert self._actions is not None
         # The window is complete by now, so its widgets can be highlighted.
-        self._highlighter = Highlighter(cast("HighlightTarget", self._window), self._parent, self._actions)
+        self._highlighter = Highlighter(cast("HighlightTarget", self._window), self._parent, self._stop)
         self._checker = StatementWorker(self)
         self._checker.results_ready.connect(self._on_findings)
         pane.next_requested.connect(self.next)
@@ -210,8 +203,6 @@ class LessonController(QObject):
 
     def _enter(self, number: int, *, scroll: bool = True) -> None:
         """Show a step and apply its config. `_follow` continues when the run finishes."""
-        from rnnviz.gui.lessons.engine_fallback import runnable
-
         assert self._lesson is not None
         assert self._entry is not None
         assert self._pane is not None
@@ -236,7 +227,7 @@ class LessonController(QObject):
         if not self._fresh or window.runner.busy:
             window.control.run()
         self._follow()
-        self._enable_commands()
+        self.step_changed.emit()
 
     @property
     def _fresh(self) -> bool:
@@ -314,14 +305,6 @@ class LessonController(QObject):
         if self._pane is not None:
             self._pane.apply_theme(theme)
             self.spotlight.apply_theme(theme)
-
-    def _enable_commands(self) -> None:
-        self.step_changed.emit()
-        if self._actions is None:
-            return
-        is_open = self._lesson is not None
-        for command, enabled in zip(_COMMANDS, (is_open, is_open and self._at > 0, is_open, is_open), strict=True):
-            self._actions[command].setEnabled(enabled)
 
     def _save_layout(self) -> None:
         self._settings.set_layout(_LAYOUT, self._column.saveState())

@@ -1,24 +1,34 @@
 """Pane of a lesson: text and statements of one step, and navigation between steps."""
 
-from PySide6.QtCore import QPoint, Qt, Signal
-from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QKeyEvent
+from collections.abc import Sequence
+
+from PySide6.QtCore import QEvent, QPoint, QPointF, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QAccessible,
+    QAccessibleAnnouncementEvent,
+    QHelpEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+)
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QToolButton,
+    QToolTip,
     QVBoxLayout,
     QWidget,
 )
 
 from rnnviz.core.words import wrapped
 from rnnviz.gui.lessons.lesson_text import LessonText
-from rnnviz.gui.lessons.scroll_hint import ScrollHint
-from rnnviz.gui.lessons.statement_counter import StatementCounter
-from rnnviz.gui.lessons.statement_row import StatementRow
-from rnnviz.gui.lessons.step_dots import StepDots
+from rnnviz.gui.lessons.statements import StatementCounter, StatementRow
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.verdict_bar import link_button
@@ -26,6 +36,134 @@ from rnnviz.lessons.content import GuidedLesson
 from rnnviz.lessons.evaluate import StatementResult
 from rnnviz.lessons.index import PARTS
 from rnnviz.lessons.statements import Statement
+
+_KEPT_IN_SIGHT = 36
+"""Overlap in pixels of successive pages: about two lines."""
+_CLIPPED = 4
+"""Pixels of a widget's margin that may be hidden before it counts as below."""
+
+
+class ScrollHint(QToolButton):
+    """Names the hidden items. Its layout space stays reserved while it is hidden."""
+
+    def __init__(self, area: QScrollArea) -> None:
+        super().__init__()
+        self._area = area
+        self._text: QWidget | None = None
+        self._statements: Sequence[QWidget] = ()
+        self.setAutoRaise(True)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setToolTip("Scrolls down by a page. The arrow keys scroll, too.")
+        # What is read must not move because there is nothing more to come.
+        kept = self.sizePolicy()
+        kept.setRetainSizeWhenHidden(True)
+        self.setSizePolicy(kept)
+        self.clicked.connect(self._read_on)
+        bar = area.verticalScrollBar()
+        bar.valueChanged.connect(self._count)
+        bar.rangeChanged.connect(self._count)
+        self.apply_theme(LIGHT)
+        self._count()
+
+    def follow(self, text: QWidget, statements: Sequence[QWidget]) -> None:
+        """Set the text and the statements inside the scroll area."""
+        self._text, self._statements = text, statements
+        self._count()
+
+    def apply_theme(self, theme: Theme) -> None:
+        self.setStyleSheet(
+            f"QToolButton {{ color: {theme.accent}; border: 1px solid {theme.window}; border-radius: 4px;"
+            f" padding: 1px 5px; }} QToolButton:focus {{ border-color: {theme.accent}; }}"
+        )
+
+    def _count(self) -> None:
+        bar = self._area.verticalScrollBar()
+        text = self._text is not None and self._is_below(self._text)
+        statements = sum(map(self._is_below, self._statements))
+        words = ["more text"] if text else []
+        if statements:
+            words.append(f"{statements} statement{'s' if statements > 1 else ''}")
+        below = " and ".join(words)
+        self.setText(f"\N{DOWNWARDS ARROW} {below} below")
+        self.setAccessibleName(f"Read on: {below} below")
+        seen = bool(words) and bar.value() < bar.maximum()
+        if self.hasFocus() and not seen:
+            # Tab continues from here, not from the widget that Qt would focus.
+            self.focusNextPrevChild(True)
+        self.setVisible(seen)
+
+    def _is_below(self, widget: QWidget) -> bool:
+        bottom = widget.mapTo(self._area.widget(), QPoint(0, widget.height())).y()
+        return bottom > self._area.verticalScrollBar().value() + self._area.viewport().height() + _CLIPPED
+
+    def _read_on(self) -> None:
+        bar, focused = self._area.verticalScrollBar(), self.hasFocus()
+        bar.setValue(bar.value() + max(bar.pageStep() - _KEPT_IN_SIGHT, bar.singleStep()))
+        if focused and not self.isVisible():
+            self._area.setFocus()
+
+
+_PITCH, _RADIUS = 16, 4.0
+
+
+class StepDots(QWidget):
+    """Filled up to the current step, which is larger. A click goes to a step; keys do so by commands."""
+
+    step_requested = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._titles: tuple[str, ...] = ()
+        self._at = 0
+        self._theme = LIGHT
+        self.setAccessibleName("Steps of the lesson")
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+
+    def show_steps(self, titles: tuple[str, ...], at: int) -> None:
+        """Show the steps by their titles; `at` is the index of the current one."""
+        self._titles, self._at = titles, at
+        self.setAccessibleDescription(f"step {at + 1} of {len(titles)}")
+        self.updateGeometry()
+        self.update()
+
+    def apply_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(_PITCH * len(self._titles), _PITCH)
+
+    def step_at(self, position: QPoint) -> int | None:
+        """The step below a position."""
+        step = position.x() // _PITCH
+        return step if 0 <= step < len(self._titles) else None
+
+    def event(self, event: QEvent) -> bool:
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            step = self.step_at(event.pos())
+            text = "" if step is None else wrapped(f"Goes to step {step + 1}: {self._titles[step]}")
+            QToolTip.showText(event.globalPos(), text, self)
+            return True
+        return super().event(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        step = self.step_at(event.position().toPoint())
+        if step is not None and event.button() == Qt.MouseButton.LeftButton:
+            self.step_requested.emit(step)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for step in range(len(self._titles)):
+            reached = step <= self._at
+            painter.setPen(QPen(self._theme.color("accent" if reached else "muted"), 1.2))
+            painter.setBrush(self._theme.color("accent") if reached else Qt.BrushStyle.NoBrush)
+            radius = _RADIUS + (1.5 if step == self._at else 0.0)
+            painter.drawEllipse(QPointF((step + 0.5) * _PITCH, _PITCH / 2), radius, radius)
+        painter.end()
+
 
 _MARGIN = 12
 _UNLIMITED = (1 << 24) - 1
@@ -50,7 +188,7 @@ class LessonPane(QWidget):
     highlight_requested = Signal()
     """Request to highlight the widget that the step refers to."""
     part_requested = Signal(str)
-    """Request to highlight the widget of a link, one of `lesson_parts.PARTS`."""
+    """Request to highlight the widget of a link, one of `rnnviz.lessons.index.PARTS`."""
     close_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:

@@ -1,13 +1,35 @@
-"""Frame around the widget that a lesson refers to."""
+"""Frame around the widget that a lesson refers to, and the widgets by the names that lessons use."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
-from PySide6.QtCore import QEasingCurve, QEvent, QObject, QRect, QRectF, Qt, QVariantAnimation, Signal
-from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QPainter, QPaintEvent, QPen, QRegion
+from PySide6.QtCore import QEasingCurve, QEvent, QObject, QPointF, QRect, QRectF, Qt, QVariantAnimation, Signal
+from PySide6.QtGui import (
+    QAccessible,
+    QAccessibleAnnouncementEvent,
+    QAction,
+    QKeySequence,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QRegion,
+    QShortcut,
+)
 from PySide6.QtWidgets import QWidget
 
+from rnnviz.core.trace_index import Lane
+from rnnviz.gui.app_state import Session
+from rnnviz.gui.commands.toolbar import ToolBar
+from rnnviz.gui.main_layout import MainLayout
+from rnnviz.gui.panels.config_panel import ConfigPanel
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.theme.reduced_motion import motion_reduced
+from rnnviz.gui.theme.scaling import motion_reduced, scaled
+from rnnviz.gui.views.base import ResultView
+from rnnviz.gui.views.output_map import OutputMap
+from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.lessons.index import PARTS
 
 _GLOW = 7
 """Width of the glow outside the line, in pixels."""
@@ -153,3 +175,150 @@ class Spotlight(QWidget):
             widget.removeEventFilter(self)
         self._watched.clear()
         self._target = None
+
+
+TAB_OF = {
+    "arithmetic": "Arithmetic",
+    "units": "Units over time",
+    "errors": "Error over time",
+    "checks": "Checks",
+    "mismatches": "Mismatches",
+    "audit": "Audit",
+    "error-histogram": "Error histogram",
+    "known-bugs": "Known bugs",
+}
+"""Titles of the views in tabs, by the names that lessons use."""
+VIEW_OF = {"vector": "Selected vector", "state-map": "Output and state", "verdict": "Verdict"}
+"""Titles of the views outside tabs, by the names that lessons use."""
+SECTION_OF = {
+    "panel.network": "network",
+    "panel.sequence": "sequence",
+    "panel.parameters": "parameters",
+    "panel.initial-state": "initial_state",
+    "panel.comparison": "compare",
+}
+"""Config sections of the panel's forms, by the names that lessons use."""
+
+
+class HighlightTarget(Protocol):
+    """The window as the lookup sees it."""
+
+    session: Session
+    main_layout: MainLayout
+    panel: ConfigPanel
+    toolbar: ToolBar
+    lanes: UnrolledView
+    views: list[ResultView]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A widget to highlight, and optionally an area of it."""
+
+    widget: QWidget
+    area: Area | None = None
+
+
+def target_of(window: HighlightTarget, part: str) -> Target:
+    """Make the widget of a name visible and return it. `part` is one of `rnnviz.lessons.index.PARTS`."""
+    if part in TAB_OF:
+        window.main_layout.select_tab(TAB_OF[part])
+        return Target(window.main_layout.tabs)
+    pane = "settings" if part.startswith("panel") else "side" if part in ("vector", "state-map") else None
+    if pane is not None:
+        window.main_layout.fold(pane, folded=False)
+    if part in VIEW_OF:
+        return Target(next(view for view in window.views if view.title == VIEW_OF[part]))
+    if part in SECTION_OF:
+        return Target(window.panel.reveal_section(SECTION_OF[part]))
+    return _SIMPLE[part](window)
+
+
+def _lanes(window: HighlightTarget) -> Target:
+    return Target(window.lanes)
+
+
+def _lane(window: HighlightTarget) -> Target:
+    return Target(window.lanes.canvas, partial(_lane_area, window))
+
+
+def _lane_area(window: HighlightTarget) -> QRect:
+    """The selected lane in the canvas's coordinates, or the whole canvas without a result."""
+    lanes, where = window.lanes, window.session.location
+    geometry = lanes.geometry_in_view
+    if geometry is None:
+        return QRect(lanes.canvas.rect())
+    lane_rect = geometry.stack.lane_rect(Lane(where.layer, where.direction))
+    top = geometry.top_of(lane_rect)
+    corners = (QPointF(0.0, top), QPointF(geometry.width, top + lane_rect.height))
+    first, last = (lanes.canvas.mapFromScene(lanes.box.mapToScene(corner)) for corner in corners)
+    return QRect(first, last)
+
+
+_SIMPLE: dict[str, Callable[[HighlightTarget], Target]] = {
+    "lanes": _lanes,
+    "lane": _lane,
+    "panel": lambda window: Target(window.panel),
+    "panel.shapes": lambda window: Target(window.panel.reveal_shapes()),
+    "run": lambda window: Target(window.toolbar.widgetForAction(window.toolbar.actions()[0])),
+    "transport": lambda window: Target(window.toolbar.transport),
+    "sample": lambda window: Target(window.toolbar.sample),
+    "colors": lambda window: Target(window.toolbar.colors),
+    "lesson-box": lambda window: Target(window.toolbar.lesson),
+    "export": lambda window: Target(window.toolbar.export),
+}
+
+
+_ARITHMETIC = 340
+"""Minimum height in pixels for a cell's equations, or for the terms of a small network."""
+
+
+class Highlighter(QObject):
+    """Owns the highlight frame of one window. Esc hides it."""
+
+    def __init__(self, window: "HighlightTarget", parent: QWidget, stop: QAction) -> None:
+        super().__init__(parent)
+        self._window, self._stop = window, stop
+        self._unfolded = False
+        self.spotlight = Spotlight(parent)
+        window.session.on_change(self.spotlight.refresh, "location", "result")
+        # Esc stops a run while one goes on; else nothing but the light is there to go.
+        self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), parent)
+        self._escape.activated.connect(self.spotlight.clear)
+        self.spotlight.changed.connect(self._enable_escape)
+        self._stop.changed.connect(self._enable_escape)
+        self._stop.triggered.connect(self.spotlight.clear)
+        self._enable_escape()
+
+    def highlight(self, part: str, line: str | None = None) -> None:
+        """Make a widget visible and highlight it. `part` is one of `rnnviz.lessons.index.PARTS`.
+
+        `line` is the symbol of the equation whose terms are shown.
+        """
+        folded = self._window.main_layout.is_folded("settings")
+        if part.startswith("panel"):
+            self._unfolded = self._unfolded or folded
+        elif self._unfolded:
+            self._unfolded = False
+            self._window.main_layout.fold("settings", folded=True)
+        # A text that is about the arithmetic also leads to the panel: what it speaks of must not move then.
+        if part == "arithmetic":
+            self._window.main_layout.expand_tabs(scaled(_ARITHMETIC))
+        elif not part.startswith("panel"):
+            self._window.main_layout.restore_tabs()
+        target = target_of(self._window, part)
+        if isinstance(target.widget, OutputMap):
+            self._window.main_layout.expand_side(target.widget, target.widget.whole_height)
+        if line is not None:
+            self._choose(line)
+        self.spotlight.highlight(target.widget, target.area, f"Look at {PARTS[part]}.")
+
+    def _choose(self, line: str) -> None:
+        from rnnviz.gui.views.arithmetic.view import ArithmeticView
+
+        for view in self._window.views:
+            if isinstance(view, ArithmeticView):
+                view.choose_line(line)
+
+    def _enable_escape(self) -> None:
+        self._escape.setEnabled(self.spotlight.target is not None and not self._stop.isEnabled())

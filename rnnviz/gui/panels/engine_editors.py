@@ -5,18 +5,49 @@ entry of the user is lost. Recorded outputs are added in the second editor and l
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QStandardItemModel
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from rnnviz.core.config import Compare
-from rnnviz.core.engine_spec import display_name
+from rnnviz.core.engine_spec import RecordingName, display_name
+from rnnviz.core.errors import InputError
 from rnnviz.core.words import wrapped
-from rnnviz.gui.panels.add_recording_button import AddRecordingButton
+from rnnviz.engines.registry import recordings_in
+from rnnviz.gui.commands.dialogs import ALL_FILES, ask_file
 from rnnviz.gui.panels.editors import Editor
 from rnnviz.gui.panels.widgets import ElidedCheckBox, NoWheelComboBox
+
+
+class AddRecordingButton(QPushButton):
+    """Asks for an `.npz` file with recorded outputs."""
+
+    chosen = Signal(object)
+    """Tuple of engine names for the file: several if it contains outputs of several engines."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__("Add outputs…", parent)
+        self.setAccessibleName("Comparison: add recorded outputs")
+        self.setToolTip("Compare with outputs that other code saved as .npz.")
+        self.setAutoDefault(False)
+        self.clicked.connect(self._ask)
+
+    def choose(self, path: str) -> None:
+        """Add a file. Errors in it are reported by the run, at the field."""
+        try:
+            names = recordings_in(Path(path))
+        except InputError:
+            names = (str(RecordingName(path)),)
+        self.chosen.emit(names)
+
+    def _ask(self) -> None:
+        ask_file(
+            self, "Add recorded outputs", f"Recorded outputs (*.npz);;{ALL_FILES}", lambda path: self.choose(str(path))
+        )
+
 
 Engines: TypeAlias = Mapping[str, str | None]
 """Engine names with the reason why each is unavailable, or None."""

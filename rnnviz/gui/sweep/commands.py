@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
-from rnnviz.gui.commands.dialogs import ask_file, ask_new_file, show_error_dialog
-from rnnviz.gui.commands.recent_files import RecentFiles
+from rnnviz.gui.commands.dialogs import RecentFiles, ask_file, ask_new_file, show_error_dialog
 from rnnviz.gui.document import Document
 from rnnviz.gui.jobs.code_trust import CodeTrust
 from rnnviz.gui.jobs.run_control import RunControl

@@ -1,7 +1,8 @@
-"""Text size of the program, and pixel sizes that grow with it."""
+"""Text size and motion by the user's choice, and pixel sizes that grow with the text."""
 
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QFont, QFontInfo
-from PySide6.QtWidgets import QApplication, QTableView, QWidget
+from PySide6.QtWidgets import QApplication, QStyle, QTableView, QWidget
 
 _USUAL_PIXELS = 12.0
 """Font size in pixels that the sizes in the source code assume."""
@@ -62,3 +63,35 @@ def _resize(widget: QWidget, size: float, ratio: float) -> None:
 def scaled(pixels: float) -> int:
     """Scale a pixel size by `text_scale`."""
     return round(pixels * text_scale())
+
+
+_CHOICE = "rnnviz-motion"
+_EFFECTS = (
+    Qt.UIEffect.UI_AnimateMenu,
+    Qt.UIEffect.UI_FadeMenu,
+    Qt.UIEffect.UI_AnimateCombo,
+    Qt.UIEffect.UI_AnimateTooltip,
+    Qt.UIEffect.UI_FadeTooltip,
+)
+
+
+def use_motion(choice: str) -> None:
+    """Apply one of the MOTION_CHOICES of the settings."""
+    application = QApplication.instance()
+    assert isinstance(application, QApplication)
+    application.setProperty(_CHOICE, choice)
+    if choice == "reduced":
+        for effect in _EFFECTS:
+            QApplication.setEffectEnabled(effect, False)
+
+
+def motion_reduced() -> bool:
+    """Whether motion is reduced."""
+    application = QApplication.instance()
+    if not isinstance(application, QApplication):
+        return False
+    choice = application.property(_CHOICE)
+    if choice in ("reduced", "full"):
+        return bool(choice == "reduced")
+    # Qt reports the system's reduced motion as an animation duration of 0.
+    return application.style().styleHint(QStyle.StyleHint.SH_Widget_Animation_Duration) == 0

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtCore import QObject
 
 from rnnviz.gui.app_state import Session
+from rnnviz.gui.commands.dialogs import RecentFiles
 from rnnviz.gui.commands.file_commands import FileCommands
-from rnnviz.gui.commands.help_commands import HelpCommands
-from rnnviz.gui.commands.recent_files import RecentFiles
-from rnnviz.gui.document import Document
+from rnnviz.gui.document import Document, runnable
+from rnnviz.gui.help.commands import HelpCommands
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.lessons.controller import LessonController
 from rnnviz.gui.main_layout import MainLayout
@@ -113,7 +113,6 @@ class WelcomeController(QObject):
         self._window.files.open(resource_path("models", "sample-lstm.safetensors"))
 
     def _begin_small(self) -> None:
-        from rnnviz.gui.lessons.engine_fallback import runnable
         from rnnviz.io.config_toml import load_config
 
         config, _ = runnable(load_config(resource_path("examples", "small-lstm.toml")))

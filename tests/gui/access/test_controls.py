@@ -21,14 +21,12 @@ from PySide6.QtWidgets import (
 )
 from shiboken6 import isValid
 
-from rnnviz.gui.commands.model_dialog import ModelDialog
-from rnnviz.gui.commands.shortcuts_dialog import ShortcutsDialog
-from rnnviz.gui.export.figure import FigureOptions
-from rnnviz.gui.export.figure_dialog import FigureDialog
+from rnnviz.gui.commands.menus import ShortcutsDialog
+from rnnviz.gui.commands.model_commands import ModelDialog
+from rnnviz.gui.export.figure import FigureDialog, FigureOptions
 from rnnviz.gui.help.window import GuideWindow
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.recovery.bug_report_dialog import BugReportDialog
-from rnnviz.gui.recovery.crash_dialog import CrashDialog
+from rnnviz.gui.recovery.report_dialogs import BugReportDialog, CrashDialog
 from rnnviz.gui.sweep.sweep_window import SweepWindow
 from rnnviz.gui.tab_order import controls_in_order
 from rnnviz.gui.views.arithmetic.view import ArithmeticView

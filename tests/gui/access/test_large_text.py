@@ -8,7 +8,7 @@ from PySide6.QtGui import QFont, QFontMetrics
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QTabBar, QToolBar, QWidget
 
-from rnnviz.gui.commands.shortcuts_dialog import ShortcutsDialog
+from rnnviz.gui.commands.menus import ShortcutsDialog
 from rnnviz.gui.help.window import GuideWindow
 from rnnviz.gui.theme.scaling import scaled
 

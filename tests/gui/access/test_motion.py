@@ -6,7 +6,7 @@ import pytest
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication, QProxyStyle, QStyle
 
-from rnnviz.gui.theme.reduced_motion import motion_reduced, use_motion
+from rnnviz.gui.theme.scaling import motion_reduced, use_motion
 from rnnviz.lessons.index import lesson_entries
 
 

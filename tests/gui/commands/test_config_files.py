@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 from rnnviz.core.config import Config
 from rnnviz.core.trace_index import Location
-from rnnviz.gui.commands.recent_files import RecentMenu
+from rnnviz.gui.commands.menus import RecentMenu
 from rnnviz.io.config_toml import load_config, save_config
 from rnnviz.lessons.index import lessons
 

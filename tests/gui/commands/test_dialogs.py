@@ -4,9 +4,8 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QWidget
 
-from rnnviz.gui.commands.dialogs import CONFIGS, MODELS, OPENABLE, ask_file, ask_new_file
-from rnnviz.gui.commands.recent_files import RecentFiles
-from rnnviz.gui.export.weights import FILTERS
+from rnnviz.gui.commands.dialogs import CONFIGS, MODELS, OPENABLE, RecentFiles, ask_file, ask_new_file
+from rnnviz.gui.export.exporter import FILTERS
 
 
 def test_the_ending_follows_the_chosen_filter(qtbot):

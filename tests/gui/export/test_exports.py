@@ -19,10 +19,9 @@ from shiboken6 import isValid
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.export import widget_render as pictures
-from rnnviz.gui.export.figure import FigureOptions
-from rnnviz.gui.export.figure_dialog import FigureDialog
+from rnnviz.gui.export.figure import FigureDialog, FigureOptions
 from rnnviz.gui.export.offscreen_render import save_png
-from rnnviz.gui.export.widget_render import write_picture
+from rnnviz.gui.export.picture import write_picture
 from rnnviz.io.export import csv as csv_table
 from rnnviz.io.model_formats.load import entries_of
 from rnnviz.io.outputs import atomic_write

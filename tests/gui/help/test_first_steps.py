@@ -10,10 +10,10 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QMenu
 
 from rnnviz.core.trace_index import Lane
-from rnnviz.gui.export.figure_dialog import FigureDialog
+from rnnviz.gui.export.figure import FigureDialog
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
-from rnnviz.gui.welcome.start_button import StartButton
+from rnnviz.gui.welcome.page import StartButton
 from rnnviz.io.resources import guide_pages
 
 STEP = re.compile(r"^(\d+)\. (.+)$", re.MULTILINE)

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QLabel, QMessageBox, QToolButton
 from rnnviz.core.config import Config
 from rnnviz.execution.events import Failed
 from rnnviz.gui.jobs.runner import Runner
-from rnnviz.gui.recovery.bug_report_dialog import BugReportDialog
+from rnnviz.gui.recovery.report_dialogs import BugReportDialog
 
 AGREEMENT = ("agree", "blind")
 """The state of the verdict bar for equal numbers, with and without undetectable bugs."""

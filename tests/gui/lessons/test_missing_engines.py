@@ -2,7 +2,7 @@
 
 import pytest
 
-from rnnviz.gui.lessons.engine_fallback import runnable
+from rnnviz.gui.document import runnable
 from rnnviz.lessons.index import find_lesson
 from rnnviz.text.config_diff import changed_keys
 

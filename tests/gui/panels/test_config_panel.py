@@ -13,7 +13,7 @@ from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import declarations
 from rnnviz.gui.panels.config_panel import ConfigPanel
-from rnnviz.gui.panels.labels import label
+from rnnviz.gui.panels.fields import label
 from rnnviz.gui.panels.widgets import FreeSpinBox
 from rnnviz.gui.theme.palettes import DARK, LIGHT
 from tests.gui.panels.conftest import CONFIG

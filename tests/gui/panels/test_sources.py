@@ -7,7 +7,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QToolButton
 
 from rnnviz.core.config import Config
-from rnnviz.gui.panels.shape_text import parameter_rows
+from rnnviz.gui.panels.summary import parameter_rows
 from tests.gui.panels.conftest import CONFIG
 
 

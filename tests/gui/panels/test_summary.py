@@ -8,8 +8,7 @@ import pytest
 from rnnviz.cells import CELLS
 from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core.config import Config
-from rnnviz.gui.panels.equation import equation_rows
-from rnnviz.gui.panels.shape_text import demand_words, output_words, parameter_rows, state_words
+from rnnviz.gui.panels.summary import demand_words, equation_rows, output_words, parameter_rows, state_words
 from tests.gui.panels.conftest import CONFIG
 
 

@@ -5,8 +5,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractSpinBox
 
-from rnnviz.gui.panels.field_message import FieldMessage, WrappedText
-from rnnviz.gui.panels.widgets import ElidedCheckBox, FreeSpinBox
+from rnnviz.gui.panels.widgets import ElidedCheckBox, FieldMessage, FreeSpinBox, WrappedText
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox
 
-from rnnviz.gui.commands.recent_files import RecentMenu
+from rnnviz.gui.commands.menus import RecentMenu
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.io.config_toml import parse_config
 from rnnviz.io.resources import resource_path

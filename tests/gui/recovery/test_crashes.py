@@ -19,9 +19,8 @@ from PySide6.QtWidgets import QFileDialog, QPushButton
 from rnnviz.core.config import Config
 from rnnviz.execution import log
 from rnnviz.execution.folders import make_state_folder
-from rnnviz.gui.recovery.autosave import Autosave
-from rnnviz.gui.recovery.excepthook import CrashHandler
-from rnnviz.gui.recovery.session_recovery import SessionRecovery
+from rnnviz.gui.recovery.crashes import CrashHandler
+from rnnviz.gui.recovery.session_recovery import Autosave, SessionRecovery
 from rnnviz.io.session import SavedDocument, SavedSession, files_to_copy, write_session
 
 pytestmark = pytest.mark.slow
@@ -39,7 +38,7 @@ CONFIG = Config.from_mapping(
 @pytest.fixture(autouse=True)
 def own_state(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr("rnnviz.gui.recovery.autosave.DELAY_MS", 50)
+    monkeypatch.setattr("rnnviz.gui.recovery.session_recovery.DELAY_MS", 50)
     log.stop_log()
     yield tmp_path / "state" / "rnnviz"
     log.stop_log()

@@ -9,7 +9,7 @@ import pytest
 
 from rnnviz.core.config import Config
 from rnnviz.execution import log
-from rnnviz.gui.recovery.excepthook import CrashHandler
+from rnnviz.gui.recovery.crashes import CrashHandler
 from rnnviz.gui.recovery.session_recovery import SessionRecovery
 
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \d+ (INFO|WARNING|ERROR) [^\n]{5,200}")

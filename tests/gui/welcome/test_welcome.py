@@ -5,7 +5,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QCheckBox, QFileDialog
 
-from rnnviz.gui.welcome.start_button import StartButton
+from rnnviz.gui.welcome.page import StartButton
 from rnnviz.lessons.index import lesson_entries
 
 

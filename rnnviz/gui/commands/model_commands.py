@@ -1,0 +1,326 @@
+"""Opening of model files: read in a subprocess, then run as a config."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QSize, Qt, Signal
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFormLayout,
+    QHeaderView,
+    QLabel,
+    QProgressDialog,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from rnnviz.cells import CELLS
+from rnnviz.core.errors import InputError
+from rnnviz.core.words import wrapped
+from rnnviz.execution.child_process import call_in_subprocess
+from rnnviz.gui.commands.dialogs import STATES, RecentFiles, ask_file, show_error_dialog
+from rnnviz.gui.document import Document
+from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
+from rnnviz.gui.theme.scaling import scaled
+from rnnviz.io.model_formats.load import arrays_of, config_of, entries_of, nothing_recognized
+from rnnviz.io.model_formats.model_file import Entry
+
+_HEADINGS = ("Network", "Cell", "Input", "Hidden", "Layers", "Directions", "Biases", "Initial state", "Type")
+_INITIAL_STATES = {
+    "unknown": "not in file",
+    "zeros": "zeros",
+    "stored": "in file",
+    "input": "model input",
+    "computed": "computed by model",
+}
+_CHOICES = (("Zeros", "zeros"), ("Random", "normal"), ("File…", None))
+_FILE = len(_CHOICES) - 1
+_CHOOSE = "Choose…"
+_NUMBERS = range(2, 5)
+_AFTER_NUMBERS = (_NUMBERS.stop, len(_HEADINGS) - 1)
+_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+_WHY_NOT = "Cannot run: "
+_PADDING = 8
+_WIDTH = 880
+_HEIGHT_WITHOUT_ROWS, _ROW, _FEWEST_ROWS, _MOST_ROWS = 180, 22, 3, 16
+_ROWS_BESIDE_CHOICES = 5
+_GAP = "  "
+
+OnChosen: TypeAlias = Callable[[Entry, str | None, str | None], None]
+
+
+class ModelDialog(QDialog):
+    """Lists the networks with their properties. Asks for a cell and an initial state that the file does not contain.
+
+    Networks that cannot run are listed with the reason.
+    """
+
+    def __init__(self, parent: QWidget, name: str, entries: Sequence[Entry], chosen: OnChosen) -> None:
+        """`chosen` receives the entry, the cell and the initial state; None where the file defines it."""
+        super().__init__(parent)
+        self._entries, self._chosen = entries, chosen
+        self.setWindowTitle(f"Open {name}")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        alone = len(entries) == 1
+        networks = "one recurrent network." if alone else f"{len(entries)} recurrent networks. Select one to run."
+        says = QLabel(f"{name} contains {networks}")
+        says.setTextFormat(Qt.TextFormat.PlainText)
+        self.list = self._make_list()
+        self.note = QLabel()
+        self.note.setTextFormat(Qt.TextFormat.PlainText)
+        self.note.setWordWrap(True)
+        self.note.setProperty("muted", True)
+        self.cell = _choice("Cell", "The file contains only weights, not the activation.")
+        self.initial_state = _choice("Initial state", "The file does not contain the model's initial state.")
+        for text, source in _CHOICES:
+            self.initial_state.addItem(text, source)
+        self.initial_state.activated.connect(self._ask_for_file)
+        self._form = QFormLayout()
+        self._form.addRow("Ce&ll", self.cell)
+        self._form.addRow("&Initial state", self.initial_state)
+        buttons = QDialogButtonBox.StandardButton
+        self.buttons = QDialogButtonBox(buttons.Open | buttons.Cancel)
+        self.buttons.accepted.connect(self.accept)
+        self.buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.setSpacing(10)
+        layout.addWidget(says)
+        layout.addWidget(self.list, 1)
+        layout.addWidget(self.note)
+        layout.addLayout(self._form)
+        layout.addWidget(self.buttons)
+        self.list.setMinimumHeight(scaled(_ROW * (1 + min(len(entries), _ROWS_BESIDE_CHOICES)) + _PADDING))
+        self.resize(_WIDTH, _HEIGHT_WITHOUT_ROWS + _ROW * min(max(len(entries), _FEWEST_ROWS), _MOST_ROWS))
+        self.list.currentItemChanged.connect(self._show_choice)
+        for choice in (self.cell, self.initial_state):
+            choice.currentIndexChanged.connect(self._update_open)
+        self.list.itemActivated.connect(lambda item: self.accept())
+        first = next((number for number, entry in enumerate(entries) if entry.supported), 0)
+        self.list.setCurrentIndex(self.list.model().index(first, 0))
+        self._show_choice()
+
+    @property
+    def entry(self) -> Entry:
+        """The selected entry."""
+        return self._entries[self.list.indexOfTopLevelItem(self.list.currentItem())]
+
+    def accept(self) -> None:
+        """Report the selection, if it can run."""
+        if self._complete:
+            super().accept()
+            self._chosen(self.entry, self.cell.currentData(), self.initial_state.currentData())
+
+    def _make_list(self) -> QTreeWidget:
+        made = QTreeWidget()
+        made.setAccessibleName("Recurrent networks in the file")
+        made.setToolTip("Select a network to see its details, or the reason why it cannot run.")
+        made.setRootIsDecorated(False)
+        made.setAllColumnsShowFocus(True)
+        made.setItemDelegate(_PaddedDelegate(made))
+        made.setHeaderLabels(_HEADINGS)
+        for column in _NUMBERS:
+            made.headerItem().setTextAlignment(column, _RIGHT)
+        for entry in self._entries:
+            item = QTreeWidgetItem(made, _row(entry))
+            for column in _NUMBERS:
+                item.setTextAlignment(column, _RIGHT)
+            item.setToolTip(0, "\n".join(_notes(entry)))
+            if not entry.supported:
+                for column in range(len(_HEADINGS)):
+                    item.setForeground(column, self.palette().placeholderText())
+        header = made.header()
+        header.setStretchLastSection(False)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        return made
+
+    def _show_choice(self) -> None:
+        entry = self.entry
+        self.note.setText("\n".join(_notes(entry)))
+        self.cell.clear()
+        for cell in entry.cells if entry.cell is None else ():
+            self.cell.addItem(CELLS[cell].title, cell)
+        # A single choice is preselected.
+        self.cell.setCurrentIndex(0 if self.cell.count() == 1 else -1)
+        self.initial_state.setCurrentIndex(-1)
+        self._set_file(*_CHOICES[_FILE])
+        self._form.setRowVisible(self.cell, self._asks_for_cell)
+        self._form.setRowVisible(self.initial_state, self._asks_for_state)
+        self._update_open()
+
+    @property
+    def _asks_for_cell(self) -> bool:
+        return self.entry.supported and self.entry.cell is None
+
+    @property
+    def _asks_for_state(self) -> bool:
+        return self.entry.supported and self.entry.leaves_initial_state_open
+
+    @property
+    def _complete(self) -> bool:
+        """Whether the entry can run with the current choices."""
+        without_cell = self._asks_for_cell and self.cell.currentData() is None
+        without_state = self._asks_for_state and self.initial_state.currentData() is None
+        return self.entry.supported and not without_cell and not without_state
+
+    def _ask_for_file(self, choice: int) -> None:
+        """Ask for the file of an initial state. A canceled dialog leaves the choice open."""
+        if choice == _FILE:
+            ask_file(self, "Open initial state", STATES, lambda path: self._set_file(path.name, str(path)))
+
+    def _set_file(self, name: str, path: str | None) -> None:
+        self.initial_state.setItemText(_FILE, name)
+        self.initial_state.setItemData(_FILE, path)
+        self._update_open()
+
+    def _update_open(self) -> None:
+        self.buttons.button(QDialogButtonBox.StandardButton.Open).setEnabled(self._complete)
+
+
+def _choice(name: str, why: str) -> QComboBox:
+    made = QComboBox()
+    made.setAccessibleName(name)
+    made.setToolTip(wrapped(why))
+    made.setPlaceholderText(_CHOOSE)
+    return made
+
+
+class _PaddedDelegate(QStyledItemDelegate):
+    """Adds padding between rows, and between a column of numbers and a column of text."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+        return super().sizeHint(option, index) + QSize(2 * _PADDING, _PADDING)
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
+        super().initStyleOption(option, index)
+        if index.column() in _AFTER_NUMBERS:
+            option.text = f"{_GAP}{option.text}"  # type: ignore[attr-defined]
+
+
+def _row(entry: Entry) -> list[str]:
+    sizes = (entry.input_size, entry.hidden_size, entry.num_layers)
+    cells = entry.cells if entry.cell is None else (entry.cell,)
+    name = entry.name if entry.supported else f"{entry.name} (cannot run)"
+    return [
+        name,
+        " or ".join(CELLS[cell].title if cell in CELLS else cell for cell in cells) or "?",
+        *("?" if size is None else str(size) for size in sizes),
+        entry.directions,
+        {None: "?", True: "yes", False: "no"}[entry.biases],
+        _INITIAL_STATES[entry.initial_state],
+        entry.dtype or "?",
+    ]
+
+
+def _notes(entry: Entry) -> list[str]:
+    """Remarks about an entry, one sentence each."""
+    if not entry.supported:
+        return [f"{_WHY_NOT}{entry.reason}."]
+    notes = [f"{entry.reason[:1].upper()}{entry.reason[1:]}."] if entry.reason else []
+    notes += [f"The file sets {', '.join(entry.settings)}."] if entry.settings else []
+    if entry.cell is None:
+        notes = [f"The file does not specify the {entry.choice}. Choose the cell below."]
+    if entry.leaves_initial_state_open:
+        notes.append("The file does not contain the model's initial state. Choose one below.")
+    if entry.masking:
+        notes.append(f"Skipped time steps: {entry.masking}.")
+    return [*notes, *(f"Assumption: {clause}." for clause in entry.assumptions)]
+
+
+_TITLE = "Cannot open the model"
+_ADVICE = "troubleshooting#a-model-file-is-refused"
+_SHOW_AFTER_MS = 500
+_WAITING_WIDTH = 360
+
+
+class ModelCommands(QObject):
+    """Opens model files in order. An error opens a dialog and changes nothing."""
+
+    _read = Signal(object, object)
+
+    def __init__(self, window: QWidget, document: Document, recent: RecentFiles) -> None:
+        super().__init__(window)
+        self._window, self._document, self._recent = window, document, recent
+        self._jobs = TaskQueue(self)
+        self._waiting: QProgressDialog | None = None
+        self._read.connect(self._choose, Qt.ConnectionType.QueuedConnection)
+        self._jobs.failed.connect(lambda title, error: show_error_dialog(self._window, _TITLE, error, _ADVICE))
+        self._jobs.progressed.connect(self._on_progressed)
+        self._jobs.busy_changed.connect(self._on_busy)
+
+    def open(self, path: Path) -> None:
+        """Read a model file. Runs its only network, or asks which of several to run.
+
+        The dialog also opens for a single network with assumptions, so that the user sees them.
+        """
+
+        def work(progress: Progress) -> str:
+            what = f"{path} could not be read"
+            entries = call_in_subprocess(entries_of, path, what=what, notify=progress)
+            if not entries:
+                raise nothing_recognized(path, call_in_subprocess(arrays_of, path, what=what, notify=progress))
+            self._read.emit(path, entries)
+            return ""
+
+        self._waiting = self._waiting or self._make_waiting(path)
+        self._jobs.start(BackgroundTask(f"reading {path.name}", work))
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._jobs.close()
+
+    def _make_waiting(self, path: Path) -> QProgressDialog:
+        """Create the progress dialog, shown if reading takes long."""
+        dialog = QProgressDialog(f"Reading {path.name}", "Stop", 0, 0, self._window)
+        dialog.setWindowTitle("Open model")
+        dialog.setAccessibleName("Reading progress")
+        dialog.setMinimumDuration(_SHOW_AFTER_MS)
+        dialog.setMinimumWidth(_WAITING_WIDTH)
+        # Closed when reading is done, not at 100%.
+        dialog.setAutoReset(False)
+        dialog.setAutoClose(False)
+        dialog.canceled.connect(self._jobs.stop)
+        return dialog
+
+    def _on_progressed(self, title: str, fraction: float) -> None:
+        """Show the progress; an undetermined bar until the first fraction arrives."""
+        if self._waiting is not None:
+            self._waiting.setLabelText(f"{title[:1].upper()}{title[1:]}")
+            self._waiting.setMaximum(100 if fraction > 0.0 else 0)
+            self._waiting.setValue(int(100 * fraction))
+
+    def _on_busy(self, busy: bool) -> None:
+        if not busy and self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            waiting.canceled.disconnect(self._jobs.stop)
+            waiting.close()
+            waiting.deleteLater()
+
+    def _choose(self, path: Path, entries: Sequence[Entry]) -> None:
+        first = entries[0]
+        asks = first.cell is None or first.leaves_initial_state_open
+        if len(entries) == 1 and not (first.supported and (asks or first.reason or first.assumptions)):
+            self._take(path, first, None, None)
+            return
+
+        def chosen(entry: Entry, cell: str | None, initial_state: str | None) -> None:
+            self._take(path, entry, cell, initial_state)
+
+        ModelDialog(self._window, path.name, entries, chosen).open()
+
+    def _take(self, path: Path, entry: Entry, cell: str | None, initial_state: str | None) -> None:
+        try:
+            config = config_of(path, entry, cell, initial_state)
+        except InputError as error:
+            show_error_dialog(self._window, _TITLE, error, _ADVICE)
+            return
+        self._document.take(config, f"{path.name}: {entry.name}")
+        if path.is_file():
+            self._recent.add(path)

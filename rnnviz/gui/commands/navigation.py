@@ -1,0 +1,129 @@
+"""Navigation from a value in any view to its arithmetic, with back and forward."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from rnnviz.core.trace_index import Location
+from rnnviz.explain.provenance import InputPlace, Place, quantity_place, step_of
+from rnnviz.gui.app_state import Session
+
+if TYPE_CHECKING:
+    # Imported on demand, not before the first paint.
+    from rnnviz.gui.views.arithmetic.view import ArithmeticView
+
+
+class NavigationHistory(QObject):
+    """Visited places: each link leads from a value to one that it uses.
+
+    The selection follows. If it moves by other means, or a new result lacks a visited place, the history restarts.
+    """
+
+    changed = Signal()
+    """The current place or the history before it changed."""
+    followed = Signal()
+    """A link, Back or Forward was followed, or a value is explained."""
+
+    def __init__(self, session: Session, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._places: list[Place] = [session.location]
+        self._at = 0
+        self._extent: tuple[object, ...] = ()
+        session.on_change(self._on_location, "location")
+        session.on_change(self._on_result, "result")
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """All places, including those after the current one."""
+        return tuple(self._places)
+
+    @property
+    def at(self) -> int:
+        """Index of the current place."""
+        return self._at
+
+    @property
+    def place(self) -> Place:
+        """The current place."""
+        return self._places[self._at]
+
+    @property
+    def can_go_back(self) -> bool:
+        """Whether there is a place before."""
+        return self._at > 0
+
+    @property
+    def can_go_forward(self) -> bool:
+        """Whether there is a place after."""
+        return self._at < len(self._places) - 1
+
+    def visit(self, place: Place) -> None:
+        """Follow a link. Drops the places after the current one."""
+        if self._session.result is None or place == self.place:
+            return
+        del self._places[self._at + 1 :]
+        self._places.append(place)
+        self.go_to(self._at + 1)
+
+    def begin(self, place: Place) -> None:
+        """Restart the history at a place."""
+        if self._session.result is not None:
+            self._places = [place]
+            self.go_to(0)
+
+    def explain_selection(self) -> None:
+        """Restart the history at the selected value, for the quantity of the lanes."""
+        self.begin(quantity_place(self._session.location, self._session.quantity))
+
+    def bind(self, view: "ArithmeticView") -> None:
+        """Connect the arithmetic view in both directions."""
+        self.changed.connect(lambda: view.show_history(self.places, self.at))
+        view.place_requested.connect(self.visit)
+        view.crumbs.back_requested.connect(self.back)
+        view.crumbs.forward_requested.connect(self.forward)
+        view.crumbs.place_requested.connect(self.go_to)
+
+    def back(self) -> None:
+        """Return to the place before."""
+        if self.can_go_back:
+            self.go_to(self._at - 1)
+
+    def forward(self) -> None:
+        """Go to the place after."""
+        if self.can_go_forward:
+            self.go_to(self._at + 1)
+
+    def go_to(self, at: int) -> None:
+        """Go to the place at an index."""
+        self._at = at
+        self._session.set_location(self._selection())
+        self.changed.emit()
+        self.followed.emit()
+
+    def _selection(self) -> Location:
+        """The selection for the current place: its step, or the step that read the input or initial state."""
+        for place in reversed(self._places[: self._at + 1]):
+            step = step_of(place)
+            if step is not None:
+                return step
+        here = self._session.location
+        return here.moved(timestep=self.place.timestep) if isinstance(self.place, InputPlace) else here
+
+    def _on_location(self) -> None:
+        location = self._session.location
+        if self._selection() != location:
+            self._places, self._at = [location], 0
+            self.changed.emit()
+
+    def _on_result(self) -> None:
+        """Keep the history if the new result has the same shape."""
+        result = self._session.result
+        extent: tuple[object, ...] = ()
+        if result is not None:
+            network = result.inputs.network
+            extent = (*result.shape, network.input_size, network.cell)
+        if extent != self._extent or not self.can_go_back:
+            self._places, self._at = [self._session.location], 0
+        self._extent = extent
+        self.changed.emit()

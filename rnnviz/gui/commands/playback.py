@@ -1,0 +1,464 @@
+"""Playback in time steps and in stages, and its controls in the toolbar."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from time import perf_counter
+
+from PySide6.QtCore import QObject, QSignalBlocker, Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QActionGroup
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSlider, QToolButton, QWidget
+
+from rnnviz.core.axis_labels import UNNAMED, timestep_in_words
+from rnnviz.core.trace_index import Location
+from rnnviz.core.words import wrapped
+from rnnviz.gui.app_state import Session
+from rnnviz.gui.commands.actions import Actions
+from rnnviz.gui.commands.selection import SelectionCommands
+from rnnviz.gui.theme.scaling import motion_reduced
+from rnnviz.quantities.steps import STAGES, Order, Traversal, stage_regions, stage_text
+
+
+class Stepper(QObject):
+    """Moves the selection from stage to stage and highlights the values of each.
+
+    Any other change of the selection ends the stage.
+    """
+
+    status_changed = Signal(str)
+    """Description of the current stage; empty without one."""
+
+    def __init__(self, session: Session, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self.order: Order = "lane"
+        self._stage: int | None = None
+        self._shown_at: Location | None = None
+        session.on_change(self._on_elsewhere, "location")
+        session.on_change(self.stop, "inputs")
+
+    @property
+    def stage(self) -> str | None:
+        """The current stage, one of `STAGES`, or None."""
+        return None if self._stage is None else STAGES[self._stage]
+
+    @property
+    def walk(self) -> Traversal | None:
+        """The steps in the order of computation; None without a result."""
+        result = self._session.result
+        return None if result is None else Traversal(*result.shape[:3], self.order, result.inputs.network.reverse)
+
+    def begin(self, by: int) -> None:
+        """Start at the first stage of the selected step, or at the last if `by` is negative."""
+        self._show(0 if by > 0 else len(STAGES) - 1, self._session.location)
+
+    def step(self, by: int) -> bool:
+        """Go to the next (1) or previous (-1) stage; False at the end."""
+        walk = self.walk
+        if walk is None:
+            return False
+        if self._stage is None:
+            self.begin(by)
+            return True
+        stage, where = self._stage + by, self._session.location
+        if not 0 <= stage < len(STAGES):
+            index = walk.index_of(where) + by
+            if not 0 <= index < walk.count():
+                return False
+            where = walk.at(index, where)
+            stage %= len(STAGES)
+        self._show(stage, where)
+        return True
+
+    def move(self, steps: int) -> bool:
+        """Move by whole steps without stages; False at the end."""
+        walk = self.walk
+        if walk is None:
+            return False
+        if not steps:
+            return True
+        here = self._session.location
+        index = walk.index_of(here) + steps
+        self._session.set_location(walk.at(index, here))
+        return 0 <= index < walk.count() and not self.at_end(steps)
+
+    def at_end(self, by: int) -> bool:
+        """Whether the selected step is the last, or the first if `by` is negative."""
+        walk = self.walk
+        if walk is None:
+            return True
+        index = walk.index_of(self._session.location)
+        return index == (walk.count() - 1 if by > 0 else 0)
+
+    def go_to_end(self, by: int) -> None:
+        """Select the last step, or the first if `by` is negative."""
+        walk = self.walk
+        if walk is not None:
+            self._session.set_location(walk.at(walk.count() - 1 if by > 0 else 0, self._session.location))
+
+    def stop(self) -> None:
+        """End the stage and clear the highlights."""
+        if self._stage is not None:
+            self._stage = None
+            self._session.set_highlight(())
+            self.status_changed.emit("")
+
+    def _show(self, stage: int, where: Location) -> None:
+        result, state = self._session.result, self._session.state
+        assert result is not None, "stages need a result"
+        network, timesteps = result.inputs.network, result.shape[2]
+        self._stage, self._shown_at = stage, where
+        highlighted = stage_regions(network, where, timesteps, STAGES[stage])
+        self._session.replace(replace(state, location=where, highlighted=highlighted))
+        self.status_changed.emit(stage_text(network, where, timesteps, STAGES[stage]))
+
+    def _on_elsewhere(self) -> None:
+        if self._session.location != self._shown_at:
+            self.stop()
+
+
+_FRAME_MS = 16
+_SLOWEST = 2.0
+"""Time steps per second."""
+_CALM_MS = 340
+"""At most three changes per second, the WCAG limit for flashes."""
+_WHOLE_SECONDS = 12.0
+"""Playback time of a long sequence at speed 1."""
+_STAGE_MS = 1100
+"""Duration of a stage at speed 1, long enough to read its text."""
+FACTORS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+"""Playback speeds; the last one is shown as "max"."""
+_QUICKEST_WITH_STAGES = 2.0
+_SHORT, _LONG = 24, 1000
+"""Largest numbers of time steps for playback in stages: in general, and if the numbers are visible."""
+
+
+class Player(QObject):
+    """Moves the selection at a speed that depends on the length. Stops at the end and on new values.
+
+    A short sequence, or one whose numbers are visible, is played in stages: read, compute, pass on. At high speed only
+    the selection moves. Up to one time step per frame, every time step is shown. Above that, the clock determines the
+    steps per frame, so that a late frame skips more. With reduced motion, frames last long enough to avoid flicker.
+    """
+
+    playing_changed = Signal(bool)
+    pace_changed = Signal()
+    """Speed, order, loop or reveal changed."""
+
+    def __init__(
+        self,
+        session: Session,
+        parent: QObject | None = None,
+        clock: Callable[[], float] = perf_counter,
+    ) -> None:
+        """`clock` returns seconds."""
+        super().__init__(parent)
+        self._session = session
+        self._clock = clock
+        self.stepper = Stepper(session, self)
+        self.numbers_in_view: Callable[[], bool] = lambda: False
+        """Whether the lanes are zoomed in far enough to show numbers."""
+        self.loop_range: Callable[[], range | None] = lambda: None
+        """Time steps to loop; None for the whole sequence."""
+        self._looping = self._revealing = False
+        self._factor, self._by = 1.0, 1
+        self._speed = _SLOWEST
+        self._began, self._taken, self._frame_ms = 0.0, 0, _FRAME_MS
+        self._timer = QTimer(self)
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self._step)
+        session.on_change(self.pause, "inputs")
+
+    @property
+    def playing(self) -> bool:
+        """Whether playback is active."""
+        return self._timer.isActive()
+
+    @property
+    def factor(self) -> float:
+        """Playback speed, one of `FACTORS`."""
+        return self._factor
+
+    @property
+    def order(self) -> Order:
+        """Order of the steps played."""
+        return self.stepper.order
+
+    @property
+    def looping(self) -> bool:
+        """Whether playback repeats a range or the whole sequence."""
+        return self._looping
+
+    @property
+    def revealing(self) -> bool:
+        """Whether the lanes hide what is computed after the selected step."""
+        return self._revealing
+
+    @property
+    def in_stages(self) -> bool:
+        """Whether playback shows stages at the current speed, length and zoom."""
+        timesteps = self._timesteps
+        short = timesteps <= _SHORT or (timesteps <= _LONG and self.numbers_in_view())
+        return short and self._factor <= _QUICKEST_WITH_STAGES
+
+    def toggle(self, *, backward: bool = False) -> None:
+        """Play, or pause. Restarts from the beginning at the end. `backward` plays toward t = 0."""
+        by = -1 if backward else 1
+        if self.playing:
+            self.pause()
+            if by == self._by:
+                return
+        stages = self.in_stages
+        if self._session.result is None or (self._timesteps < 2 and not stages):
+            return
+        self._by = by
+        if (
+            not self._looping
+            and self.stepper.at_end(by)
+            and self.stepper.stage in (None, "carry" if by > 0 else "read")
+        ):
+            self.stepper.go_to_end(-by)
+        if not stages:
+            self.stepper.stop()
+        elif self.stepper.stage is None:
+            self.stepper.begin(by)
+        self._start()
+        self.playing_changed.emit(True)
+
+    def pause(self) -> None:
+        """Stop playback. Selection and highlights stay."""
+        if self.playing:
+            self._timer.stop()
+            self.playing_changed.emit(False)
+
+    def step(self, by: int) -> None:
+        """Pause, and go to the next (1) or previous (-1) stage."""
+        self.pause()
+        self.stepper.step(by)
+
+    def set_factor(self, factor: float) -> None:
+        """Set the playback speed."""
+        if factor not in FACTORS:
+            raise ValueError(f"factor = {factor} is not allowed: it must be one of {', '.join(map(str, FACTORS))}.")
+        self._factor = factor
+        self._restart()
+
+    def change_speed(self, by: int) -> None:
+        """Select the next higher (1) or lower (-1) speed."""
+        place = FACTORS.index(self._factor) + by
+        self.set_factor(FACTORS[min(max(place, 0), len(FACTORS) - 1)])
+
+    def set_order(self, order: Order) -> None:
+        """Play the selected lane, or all lanes layer by layer."""
+        self.stepper.order = order
+        self._restart()
+
+    def toggle_loop(self) -> None:
+        """Repeat the range that is selected in the lanes, or the whole sequence; or stop at the end."""
+        self._looping = not self._looping
+        self.pace_changed.emit()
+
+    def toggle_reveal(self) -> None:
+        """Hide values until their step is reached, or show all of them."""
+        self._revealing = not self._revealing
+        self.pace_changed.emit()
+
+    @property
+    def _timesteps(self) -> int:
+        return 0 if self._session.result is None else self._session.result.shape[2]
+
+    def _restart(self) -> None:
+        if self.playing:
+            self._start()
+        self.pace_changed.emit()
+
+    def _start(self) -> None:
+        walk = self.stepper.walk
+        self._speed = speed(0 if walk is None else walk.count()) * self._factor
+        self._began, self._taken = self._clock(), 0
+        pace = _STAGE_MS / self._factor if self.in_stages else 1000.0 / self._speed
+        self._frame_ms = _CALM_MS if motion_reduced() else _FRAME_MS
+        self._timer.start(max(self._frame_ms, round(pace)))
+
+    def _step(self) -> None:
+        if self.in_stages:
+            if self.stepper.stage in (None, "carry" if self._by > 0 else "read") and self._wrap(1):
+                self.stepper.begin(self._by)
+            elif not self.stepper.step(self._by):
+                self.pause()
+            return
+        steps = 1
+        if self._speed > 1000.0 / self._frame_ms:
+            steps = int((self._clock() - self._began) * self._speed) - self._taken
+            self._taken += steps
+        if not self._wrap(steps) and not self.stepper.move(self._by * steps) and not self._looping:
+            self.pause()
+
+    def _wrap(self, steps: int) -> bool:
+        """Return to the beginning of the loop if the next steps leave it; False without a loop."""
+        walk, here = self.stepper.walk, self._session.location
+        if not self._looping or walk is None:
+            return False
+        first, last = 0, walk.count() - 1
+        times = self.loop_range()
+        if times is not None:
+            first, last = sorted(walk.index_of(here.moved(timestep=t)) for t in (times.start, times.stop - 1))
+        if first <= walk.index_of(here) + self._by * steps <= last:
+            return False
+        self._session.set_location(walk.at(first if self._by > 0 else last, here))
+        return True
+
+
+def speed(timesteps: int) -> float:
+    """Time steps per second for a sequence of `timesteps`."""
+    return max(_SLOWEST, timesteps / _WHOLE_SECONDS)
+
+
+_SHORT_NAME = 10
+"""Characters of a time step's label that fit into the toolbar."""
+_USUAL_LABEL = "t = 99 of 100"
+"""Minimum width of the label, as a text."""
+_BUTTONS = ("timestep_first", "timestep_previous", "play", "timestep_next", "timestep_last")
+_ORDERS: dict[Order, tuple[str, str]] = {
+    "lane": ("&Selected lane", "Play the selected lane. A backward lane plays from t = T - 1."),
+    "layers": ("&All lanes", "Play all lanes, layer by layer, in the order of computation."),
+}
+
+
+class SpeedMenu(QToolButton):
+    """Menu of playback speed, order, loop and hidden future. The button shows the speed."""
+
+    def __init__(self, player: Player, actions: Actions, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._player = player
+        self._loop, self._reveal = actions["loop"], actions["reveal"]
+        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.setAutoRaise(True)
+        self.setAccessibleName("Playback speed and order")
+        self.setToolTip(
+            wrapped(
+                "Playback speed and order.\n"
+                "At 2× or slower, each step is shown in three stages: read, compute, pass on.\n"
+                "Slower: <. Faster: >."
+            )
+        )
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        self._speeds, self._orders = QActionGroup(self), QActionGroup(self)
+        for factor in FACTORS:
+            action = self._add(menu, self._speeds, factor_text(factor), factor)
+            action.triggered.connect(lambda _on=False, factor=factor: player.set_factor(factor))
+        menu.addSeparator()
+        for order, (text, why) in _ORDERS.items():
+            action = self._add(menu, self._orders, text, order)
+            action.setToolTip(wrapped(why))
+            action.triggered.connect(lambda _on=False, order=order: player.set_order(order))
+        menu.addSeparator()
+        for action in (self._loop, self._reveal):
+            action.setCheckable(True)
+            menu.addAction(action)
+        self.setMenu(menu)
+        self.setFixedWidth(max(map(self.fontMetrics().horizontalAdvance, map(factor_text, FACTORS))) + 10)
+        player.pace_changed.connect(self._show)
+        self._show()
+
+    def _add(self, menu: QMenu, group: QActionGroup, text: str, value: object) -> QAction:
+        action = menu.addAction(text)
+        action.setCheckable(True)
+        action.setData(value)
+        group.addAction(action)
+        return action
+
+    def _show(self) -> None:
+        player = self._player
+        self._loop.setChecked(player.looping)
+        self._reveal.setChecked(player.revealing)
+        self.setText(factor_text(player.factor))
+        self.setAccessibleDescription(f"{factor_text(player.factor)}, {_ORDERS[player.order][0].replace('&', '')}")
+        for group, value in ((self._speeds, player.factor), (self._orders, player.order)):
+            for action in group.actions():
+                action.setChecked(action.data() == value)
+
+
+def factor_text(factor: float) -> str:
+    """Text of a speed: "0.5×", or "max" for the highest."""
+    return "max" if factor == FACTORS[-1] else f"{factor:g}×"
+
+
+class PlaybackControls(QWidget):
+    """Buttons first, previous, play, next, last; speed menu; slider; label of the time step."""
+
+    def __init__(
+        self,
+        session: Session,
+        selection: SelectionCommands,
+        player: Player,
+        actions: Actions,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Time step")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(1)
+        self._ends: list[QToolButton] = []
+        for name in _BUTTONS:
+            button = QToolButton()
+            button.setDefaultAction(actions[name])
+            button.setAccessibleName(actions[name].text().replace("&", ""))
+            button.setAutoRaise(True)
+            layout.addWidget(button)
+            if name in ("timestep_first", "timestep_last"):
+                self._ends.append(button)
+        self.pace = SpeedMenu(player, actions)
+        layout.addWidget(self.pace)
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setMinimumWidth(48)
+        self.slider.setMaximumWidth(320)
+        self.slider.setAccessibleName("Time step")
+        self.slider.setToolTip("Time step shown in every view.")
+        self.slider.valueChanged.connect(selection.go_to)
+        layout.addSpacing(4)
+        layout.addWidget(self.slider, 100)
+        layout.addSpacing(4)
+        self.label = QLabel()
+        self.label.setToolTip("Selected time step, counted from 0.")
+        layout.addWidget(self.label)
+        # In a wide window the spare width goes behind the slider, not between the controls.
+        layout.addStretch(1)
+        self._session = session
+        session.on_change(self._on_result, "result")
+        session.on_change(self._on_location, "location", "result")
+        self._on_result()
+
+    def show_ends(self, *, shown: bool) -> None:
+        """Show or hide the buttons of the first and the last time step."""
+        for button in self._ends:
+            button.setVisible(shown)
+
+    def _on_result(self) -> None:
+        result = self._session.result
+        self._timesteps = 0 if result is None else result.shape[2]
+        self._names = UNNAMED if result is None else result.inputs.names
+        # Width for the longest text, so that nothing moves during playback.
+        widest = _USUAL_LABEL
+        if self._timesteps > 100:
+            widest = self._words(self._timesteps - 1)
+        if self._names.timesteps:
+            longest = min(max(map(len, self._names.timesteps)), _SHORT_NAME)
+            widest = f"t = {max(self._timesteps - 1, 0)} '{'m' * longest}' of {self._timesteps}"
+        # Fixed size, or every text would trigger a layout of the whole toolbar.
+        self.label.setFixedSize(self.fontMetrics().horizontalAdvance(widest) + 4, self.fontMetrics().height() + 2)
+        with QSignalBlocker(self.slider):
+            self.slider.setRange(0, max(self._timesteps - 1, 0))
+            self.slider.setPageStep(max(1, self._timesteps // 10))
+        self.slider.setEnabled(self._timesteps > 1)
+        self.label.setText("" if result is None else self._words(self.slider.value()))
+
+    def _on_location(self) -> None:
+        location = self._session.location
+        with QSignalBlocker(self.slider):
+            self.slider.setValue(location.timestep)
+        self.label.setText(self._words(location.timestep))
+
+    def _words(self, timestep: int) -> str:
+        return f"{timestep_in_words(self._names, timestep, _SHORT_NAME)} of {self._timesteps}"

@@ -1,0 +1,213 @@
+"""Fields of the settings panel: labels, choices, placeholders, and visibility for the selected sources."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any, TypeAlias
+
+from rnnviz.cells import CELLS
+from rnnviz.core.config import PROJECTIONS
+from rnnviz.core.engine_spec import is_own
+from rnnviz.core.sequence import SequenceSource, alphabet
+
+SECTION_TITLES = {
+    "network": "Network",
+    "sequence": "Sequence",
+    "parameters": "Parameters",
+    "initial_state": "Initial state",
+    "compare": "Comparison",
+}
+
+# Mnemonics are unique; F, E, R, G, V and H belong to the menus.
+_LABELS = {
+    "network.cell": "&cell",
+    "network.input_size": "&input size",
+    "network.hidden_size": "hi&dden size",
+    "network.num_layers": "la&yers",
+    "network.bidirectional": "&bidirectional",
+    "network.reverse": "reverse",
+    "network.layout": "layo&ut",
+    "network.dtype": "dtype",
+    "network.projection_size": "projection",
+    "sequence.source": "s&ource",
+    "sequence.batch_size": "b&atch size",
+    "sequence.timesteps": "&time steps",
+    "sequence.embedding_path": "embedding file",
+    "parameters.initializer": "&weight init",
+    "parameters.bias": "bia&s init",
+    "parameters.scale": "sca&le",
+    "initial_state.source": "initial state",
+    "compare.reference": "refere&nce",
+    "compare.candidates": "candidates",
+}
+
+_CHOICES = {
+    "network.cell": {name: cell.title for name, cell in CELLS.items()},
+    "network.layout": {"NTC": "NTC, batch first", "TNC": "TNC, time first"},
+    "sequence.axes": {"NTI": "NTI, batch first", "TNI": "TNI, time first"},
+}
+_UNSET = {
+    "network.projection_size": "none",
+    "network.clip": "none",
+    "network.activations": "those of the cell",
+    "sequence.array": "the only array",
+    "sequence.axes": "NTI (TNI: exported)",
+    "sequence.frame": "input size",
+    "sequence.tokens": "characters",
+    "sequence.vocabulary": "from the text",
+    "sequence.unknown": "error",
+    "sequence.embedding": "none (one-hot)",
+    "sequence.embedding_path": "weights file",
+}
+
+FILE_FILTERS = {
+    "network.cell": "Custom cells (*.py)",
+    "sequence.path": "Sequences (*.npy *.npz *.csv *.wav)",
+    "sequence.vocabulary": "Vocabularies (*.txt *.json)",
+    "sequence.embedding_path": "Embeddings (*.npy *.npz *.pt *.pth *.safetensors *.params *.onnx *.keras *.h5)",
+    "sequence.labels": "Labels (*.txt)",
+    "parameters.path": "Weights (*.npz)",
+    "initial_state.path": "Initial states (*.npz)",
+}
+
+
+def label(dotted_key: str) -> str:
+    """A field's label with its mnemonic, such as "hi&dden"."""
+    return _LABELS.get(dotted_key, dotted_key.partition(".")[2].replace("_", " "))
+
+
+def plain_label(dotted_key: str) -> str:
+    """The label without its mnemonic."""
+    return label(dotted_key).replace("&", "")
+
+
+def accessible_name(dotted_key: str) -> str:
+    """Accessible name of a field, such as "Sequence: seed"."""
+    return f"{SECTION_TITLES[dotted_key.partition('.')[0]]}: {plain_label(dotted_key)}"
+
+
+def unset_words(dotted_key: str) -> str:
+    """Placeholder of an empty optional field."""
+    return _UNSET.get(dotted_key, "")
+
+
+def choice_title(dotted_key: str, choice: str) -> str:
+    """Text of a choice."""
+    return _CHOICES.get(dotted_key, {}).get(choice, choice)
+
+
+Values: TypeAlias = Mapping[str, Any]
+"""Values by dotted key as typed, not validated."""
+
+
+@dataclass(frozen=True)
+class FieldState:
+    """State of a field.
+
+    A field that is not `given` is left out of the config. `fixed` replaces the displayed value if another field
+    determines it; `why` gives the reason.
+    """
+
+    visible: bool = True
+    given: bool = True
+    fixed: str | None = None
+    why: str = ""
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether an invalid value in the field makes the config invalid."""
+        return self.visible and self.given and self.fixed is None
+
+
+ORDINARY = FieldState()
+_HIDDEN = FieldState(visible=False)
+_LEFT_OUT = FieldState(visible=False, given=False)
+_IN_FILES = {"path", "array", "axes", "frame"}
+_BY_ENDING = {".npy": {"axes"}, ".npz": {"array", "axes"}, ".wav": {"frame"}}
+"""Keys that apply to a sequence file, by ending."""
+_OF_VOCABULARIES = {"unknown", "embedding", "embedding_path"}
+_OF_TEXTS = {"text", "tokens", "vocabulary"} | _OF_VOCABULARIES
+
+
+def field_states(values: Values) -> dict[str, FieldState]:
+    """States of the fields that differ from `ORDINARY`, by dotted key."""
+    return {**_network(values), **_sequence(values), **_parameters(values), **_initial_state(values)}
+
+
+def _network(values: Values) -> dict[str, FieldState]:
+    """A bidirectional network has a backward direction already, and only some cells a projection."""
+    uses = {"network.reverse": _LEFT_OUT} if values["network.bidirectional"] else {}
+    cell = values["network.cell"]
+    projects = cell in PROJECTIONS or (isinstance(cell, str) and is_own(cell))
+    return uses if projects else uses | {"network.projection_size": _LEFT_OUT}
+
+
+def _sequence(values: Values) -> dict[str, FieldState]:
+    source = values["sequence.source"]
+    uses = {f"sequence.{key}": _LEFT_OUT for key in _IN_FILES | _OF_TEXTS if key not in _read(values)}
+    if source not in ("normal", "uniform"):
+        uses["sequence.seed"] = _HIDDEN
+    if source == "file":
+        file = FieldState(fixed="from the file", why="The file defines the number of sequences and their length.")
+        uses |= {"sequence.batch_size": file, "sequence.timesteps": file}
+    if source == "text" and values["sequence.text"]:
+        uses |= _text(values)
+    return uses
+
+
+def _read(values: Values) -> set[str]:
+    """Keys of files and texts that apply to the selected source."""
+    source, vocabulary = values["sequence.source"], values["sequence.vocabulary"]
+    if source == "text":
+        return {"text", "tokens", "vocabulary"} | (_OF_VOCABULARIES if vocabulary else set())
+    if source == "file":
+        ending = PurePath(str(values["sequence.path"] or "")).suffix.lower()
+        return {"path"} | _BY_ENDING.get(ending, set())
+    return set()
+
+
+def _text(values: Values) -> dict[str, FieldState]:
+    """A text determines all sizes, except the number of features if it comes from a file."""
+    words = values["sequence.tokens"] == "words"
+    symbols = SequenceSource(text=values["sequence.text"], tokens=values["sequence.tokens"]).symbols
+    uses = {
+        "sequence.batch_size": FieldState(fixed="1 (the text)", why="A text is one sequence."),
+        "sequence.timesteps": FieldState(
+            fixed=f"{len(symbols)} ({'words' if words else 'characters'})",
+            why=f"Each {'word' if words else 'character'} is one time step.",
+        ),
+    }
+    if not values["sequence.vocabulary"]:
+        features = FieldState(
+            fixed=f"{len(alphabet(symbols))} ({'distinct words' if words else 'alphabet'})",
+            why=f"Each distinct {'word' if words else 'character'} of the text is one input feature.",
+        )
+    elif values["sequence.embedding"] or values["sequence.embedding_path"]:
+        features = FieldState(fixed="from the embedding", why="Each token selects a row of the embedding.")
+    else:
+        features = FieldState(fixed="from the vocabulary", why="Each token of the vocabulary is one input feature.")
+    return {**uses, "network.input_size": features}
+
+
+def _parameters(values: Values) -> dict[str, FieldState]:
+    initializer, bias = values["parameters.initializer"], values["parameters.bias"]
+    uses: dict[str, FieldState] = {}
+    if initializer == "file":
+        uses |= {f"parameters.{key}": _HIDDEN for key in ("bias", "scale", "seed")}
+    else:
+        uses["parameters.path"] = _LEFT_OUT
+        if initializer not in ("normal", "uniform") and bias != "uniform":
+            uses["parameters.scale"] = _HIDDEN
+    if initializer != "file" or values["parameters.entry"] is None:
+        uses["parameters.entry"] = _LEFT_OUT
+    return uses
+
+
+def _initial_state(values: Values) -> dict[str, FieldState]:
+    source = values["initial_state.source"]
+    uses: dict[str, FieldState] = {}
+    if source != "file":
+        uses["initial_state.path"] = _LEFT_OUT
+    if source != "normal":
+        uses["initial_state.seed"] = _HIDDEN
+    return uses

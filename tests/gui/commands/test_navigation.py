@@ -1,0 +1,219 @@
+"""From a number to what it used, down to the input, and back: the trail alone, and in the window by keys and clicks."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+
+from rnnviz.core.trace_index import Location
+from rnnviz.explain.provenance import CellPlace, GatePlace, InitialPlace, InputPlace
+from rnnviz.gui.app_state import Session
+from rnnviz.gui.commands.navigation import NavigationHistory
+from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.view_sync import ARITHMETIC, TABS
+from rnnviz.gui.views.arithmetic.view import ArithmeticView
+from rnnviz.gui.views.mismatch_list import MismatchList
+from rnnviz.gui.views.units_plot import UnitsPlot
+from rnnviz.gui.views.vector_table import VectorTable
+from tests.factories import make_result
+from tests.gui.views.unrolled.seen import visible_numbers
+
+TOP, BELOW = Location(layer=1, timestep=4, unit=2), Location(timestep=4, unit=1)
+INPUT = InputPlace(4, 0, 2)
+
+
+@pytest.fixture
+def session(qapp: Any) -> Session:
+    result = make_result(cell="lstm", num_layers=2)
+    session = Session(result.config)
+    session.set_result(result)
+    session.set_location(TOP)
+    return session
+
+
+@pytest.fixture
+def trail(session: Session) -> NavigationHistory:
+    return NavigationHistory(session)
+
+
+def test_the_selection_follows_the_history_forward_and_back(session: Session, trail: NavigationHistory) -> None:
+    for place in (GatePlace(TOP, "f"), BELOW, CellPlace(BELOW.moved(timestep=3)), INPUT):
+        trail.visit(place)
+    assert session.location == BELOW.moved(timestep=3)
+    trail.back()
+    trail.back()
+    assert (trail.place, session.location) == (BELOW, BELOW)
+    trail.back()
+    assert (trail.place, session.location) == (GatePlace(TOP, "f"), TOP)
+    trail.back()
+    assert trail.place == TOP
+    assert not trail.can_go_back
+    trail.back()
+    for _ in range(4):
+        trail.forward()
+    assert trail.place == INPUT
+    assert not trail.can_go_forward
+
+
+def test_a_link_within_the_history_drops_the_forward_entries(trail: NavigationHistory) -> None:
+    for place in (BELOW, INPUT):
+        trail.visit(place)
+    trail.back()
+    trail.visit(InitialPlace("h", 0, 0, 0, 1))
+    assert trail.places == (TOP, BELOW, InitialPlace("h", 0, 0, 0, 1))
+
+
+def test_a_selection_that_moves_by_other_means_starts_a_new_history(session: Session, trail: NavigationHistory) -> None:
+    trail.visit(BELOW)
+    session.set_location(BELOW.moved(timestep=0))
+    assert trail.places == (BELOW.moved(timestep=0),)
+
+
+def test_a_history_survives_another_run_of_the_same_network_only(session: Session, trail: NavigationHistory) -> None:
+    session.set_result(make_result(cell="lstm", num_layers=2))
+    trail.visit(BELOW)
+    trail.visit(INPUT)
+    session.set_result(make_result(cell="lstm", num_layers=2))
+    assert trail.place == INPUT
+    session.set_result(make_result(cell="gru", num_layers=2))
+    assert trail.places == (session.location,)
+
+
+@pytest.fixture
+def arithmetic(window: MainWindow) -> ArithmeticView:
+    return next(view for view in window.views if isinstance(view, ArithmeticView))
+
+
+def shown(qtbot: Any, arithmetic: ArithmeticView) -> None:
+    qtbot.waitUntil(lambda: arithmetic.isVisible() and arithmetic.complete)
+
+
+def test_a_history_leads_by_keys_from_the_top_layers_last_time_step_to_the_input(
+    qtbot: Any, run_config: Callable[..., None], window: MainWindow, press: Any, arithmetic: ArithmeticView
+) -> None:
+    network = {"cell": "lstm", "input_size": 3, "hidden_size": 4, "num_layers": 3}
+    run_config(network, sequence={"timesteps": 4, "batch_size": 1})
+    window.main_layout.tabs.setCurrentIndex(1)
+    window.session.set_location(Location(2, 0, 3, 0, 1))
+    press("e")
+    shown(qtbot, arithmetic)
+    for layer in (1, 0):
+        arithmetic.table.setFocus()
+        arithmetic.table.setCurrentIndex(arithmetic.table.term_model.index(0, 0))
+        qtbot.keyClick(arithmetic.table, Qt.Key.Key_Return)
+        shown(qtbot, arithmetic)
+        assert window.session.location == Location(layer, 0, 3, 0, 0)
+    arithmetic.table.setFocus()
+    arithmetic.table.setCurrentIndex(arithmetic.table.term_model.index(2, 0))
+    qtbot.keyClick(arithmetic.table, Qt.Key.Key_Return)
+    assert arithmetic.place == InputPlace(3, 0, 2)
+    assert "This is the input" in arithmetic.end.text
+    assert arithmetic.crumbs.names == [
+        "layer 2 → h[t=3, u=1]",
+        "layer 1 → h[t=3, u=0]",
+        "layer 0 → h[t=3, u=0]",
+        "x[t=3, i=2]",
+    ]
+    for layer, unit in ((0, 0), (1, 0), (2, 1)):
+        QTest.keyClick(window, Qt.Key.Key_Left, Qt.KeyboardModifier.AltModifier)
+        shown(qtbot, arithmetic)
+        assert window.session.location == Location(layer, 0, 3, 0, unit)
+    assert not window.actions_["trail_back"].isEnabled()
+    QTest.keyClick(window, Qt.Key.Key_Right, Qt.KeyboardModifier.AltModifier)
+    assert window.session.location == Location(1, 0, 3, 0, 0)
+    qtbot.waitUntil(lambda: arithmetic.crumbs.crumb(3) is not None)
+    qtbot.mouseClick(arithmetic.crumbs.crumb(3), Qt.MouseButton.LeftButton)
+    assert arithmetic.ends
+
+
+def test_a_double_click_on_a_number_of_another_view_brings_its_arithmetic_to_the_front(
+    qtbot: Any, run_config: Callable[..., None], window: MainWindow, arithmetic: ArithmeticView
+) -> None:
+    run_config(
+        {"cell": "lstm", "input_size": 2, "hidden_size": 3},
+        sequence={"timesteps": 3},
+        compare={"candidates": ["bug:no-h2h-bias"]},
+    )
+    tabs, front = window.main_layout.tabs, TABS.index(ARITHMETIC)
+    vector = next(view for view in window.views if isinstance(view, VectorTable))
+    mismatches = next(view for view in window.views if isinstance(view, MismatchList))
+    units = next(view for view in window.views if isinstance(view, UnitsPlot))
+
+    def double_click(table: Any, index: Any) -> None:
+        at = table.visualRect(index).center()
+        qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=at)
+        qtbot.mouseDClick(table.viewport(), Qt.MouseButton.LeftButton, pos=at)
+
+    tabs.setCurrentWidget(units)
+    double_click(vector.table, vector.model.index(2, 1))
+    assert (tabs.currentIndex(), window.session.location.unit) == (front, 2)
+    vector.choose("input")
+    double_click(vector.table, vector.model.index(1, 1))
+    assert arithmetic.place == InputPlace(0, 0, 1)
+
+    tabs.setCurrentWidget(mismatches)
+    double_click(mismatches.table, mismatches.model.index(4, 0))
+    assert tabs.currentIndex() == front
+    assert arithmetic.place == mismatches.location(4)
+
+    tabs.setCurrentWidget(units)
+    ground = units.plot.view_box.sceneBoundingRect()
+    at = units.plot.mapFromScene(ground.right() - 5, ground.center().y())
+    qtbot.mouseClick(units.plot.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    qtbot.mouseDClick(units.plot.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    qtbot.mouseRelease(units.plot.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    assert (tabs.currentIndex(), window.session.location.timestep) == (front, 2)
+
+    tabs.setCurrentWidget(units)
+    geometry = window.lanes.geometry_in_view
+    number = visible_numbers(window.lanes)[0]
+    x, y, width, height = geometry.rect(number.cell)
+    at = window.lanes.canvas.mapFromScene(window.lanes.box.mapToScene(x + width / 2, y + height / 2))
+    view_port = window.lanes.canvas.viewport()
+    qtbot.mouseClick(view_port, Qt.MouseButton.LeftButton, pos=QPoint(at))
+    qtbot.mouseDClick(view_port, Qt.MouseButton.LeftButton, pos=QPoint(at))
+    qtbot.mouseRelease(view_port, Qt.MouseButton.LeftButton, pos=QPoint(at))
+    assert tabs.currentIndex() == front
+
+    tabs.setCurrentWidget(units)
+    window.lanes.setFocus()
+    qtbot.keyClick(window.lanes, Qt.Key.Key_Return)
+    assert tabs.currentIndex() == front
+
+
+def test_a_gates_number_in_any_view_leads_to_the_line_of_that_gate(
+    qtbot: Any, run_config: Callable[..., None], window: MainWindow, arithmetic: ArithmeticView
+) -> None:
+    run_config({"cell": "lstm", "input_size": 2, "hidden_size": 3}, sequence={"timesteps": 3})
+    vector = next(view for view in window.views if isinstance(view, VectorTable))
+    units = next(view for view in window.views if isinstance(view, UnitsPlot))
+    where = Location(0, 0, 1, 0, 2)
+
+    def explained_line() -> str:
+        arithmetic.finish_pending()
+        assert arithmetic.page is not None
+        assert window.session.location == where
+        return arithmetic.page.term_table.line
+
+    window.session.set_location(where)
+    window.session.set_color_by("f")
+    window.lanes.setFocus()
+    qtbot.keyClick(window.lanes, Qt.Key.Key_Return)
+    assert explained_line() == "f"
+    window.session.set_color_by("pre_g")
+    qtbot.keyClick(window.lanes, Qt.Key.Key_E)
+    assert explained_line() == "g"
+    window.session.set_color_by("c")
+    qtbot.keyClick(window.lanes, Qt.Key.Key_E)
+    assert explained_line() == "c"
+
+    vector.restore_state(("o",))
+    column = [vector.model.headerData(k, Qt.Orientation.Horizontal) for k in range(6)].index("o")
+    vector.table.activated.emit(vector.model.index(2, column))
+    assert explained_line() == "o"
+    window.main_layout.tabs.setCurrentWidget(units)
+    units.choice.choose("i")
+    units.plot.explanation_requested.emit(1)
+    assert explained_line() == "i"

@@ -1,0 +1,178 @@
+"""Playing: every step of a short sequence, and of a long one those that the clock says."""
+
+from dataclasses import replace
+from itertools import count, pairwise
+from typing import Any
+
+import pytest
+
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.app_state import Session
+from rnnviz.gui.commands.playback import Player, speed
+from rnnviz.verify.result import RunResult
+from tests.factories import make_result
+
+
+def session_on(result: RunResult) -> Session:
+    session = Session(result.config)
+    session.set_result(result)
+    return session
+
+
+def test_a_sequence_is_played_in_twelve_seconds_or_at_two_steps_a_second() -> None:
+    assert speed(2) == 2.0
+    assert speed(120) == pytest.approx(10.0)
+    assert speed(1_200_000) == pytest.approx(100_000.0)
+
+
+def test_no_step_is_skipped_while_there_is_a_frame_for_each(qtbot: Any) -> None:
+    session = session_on(make_result(timesteps=400))
+    # A clock that says that every frame is late.
+    player = Player(session, clock=count(0.0, 0.5).__next__)
+    seen: list[int] = []
+    session.on_change(lambda: seen.append(session.location.timestep), "location")
+    player.toggle()
+    qtbot.waitUntil(lambda: len(seen) >= 4)
+    player.pause()
+    assert seen == list(range(1, len(seen) + 1))
+
+
+def test_a_late_frame_of_a_long_sequence_skips_steps_and_holds_the_pace(qtbot: Any) -> None:
+    session = session_on(make_result(timesteps=12_000, batch_size=1, hidden_size=1))
+    times = iter([0.0, 0.016, 0.032, 0.132, 0.148, *[0.148] * 1000])
+    player = Player(session, clock=times.__next__)
+    seen = [0]
+    session.on_change(lambda: seen.append(session.location.timestep), "location")
+    player.toggle()
+    qtbot.waitUntil(lambda: len(seen) >= 5)
+    player.pause()
+    assert [after - before for before, after in pairwise(seen)] == [16, 16, 100, 16]
+
+
+def test_playing_continues_after_the_audit_of_its_run_and_ends_with_another_run(qtbot: Any) -> None:
+    result = make_result(timesteps=6)
+    session = session_on(result)
+    player = Player(session)
+    player.toggle()
+    stage, highlighted = player.stepper.stage, session.highlighted
+    assert highlighted
+    session.set_result(replace(result, seconds={"gluon": 1.0}))
+    assert player.playing
+    assert (player.stepper.stage, session.highlighted) == (stage, highlighted)
+    session.set_result(make_result(timesteps=6))
+    assert not player.playing
+    assert (player.stepper.stage, session.highlighted) == (None, ())
+
+
+def test_playing_stops_at_the_end_and_restarts_at_the_start(qtbot: Any) -> None:
+    session = session_on(make_result(timesteps=12_000, batch_size=1, hidden_size=1))
+    player = Player(session, clock=count(0.0, 5.0).__next__)
+    with qtbot.waitSignal(player.playing_changed, check_params_cb=lambda playing: not playing):
+        player.toggle()
+    assert session.location.timestep == 11_999
+    player.toggle()
+    assert player.playing
+    assert session.location.timestep == 0
+    session.set_result(make_result())
+    assert not player.playing
+
+
+def test_a_short_sequence_is_played_by_stages_in_words_and_highlights(
+    qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rnnviz.gui.commands.playback._STAGE_MS", 100)
+    session = session_on(make_result(cell="lstm", timesteps=2, bidirectional=True))
+    session.set_location(Location(0, 1, 1, 1, 2))
+    player = Player(session)
+    player.set_factor(2.0)
+    told: list[str] = []
+    parts: list[set[str]] = []
+    player.stepper.status_changed.connect(told.append)
+    session.on_change(lambda: parts.append({region.part for region in session.highlighted}), "highlighted")
+    player.toggle()
+    assert told == ["reads x[t=1] and h0 and c0 of layer 0 ←"]
+    with qtbot.waitSignal(player.playing_changed, timeout=10_000):
+        pass
+    assert [words.split()[0] for words in told] == ["reads", "computes", "h[t=1]", "reads", "computes", "h[t=0]"]
+    assert parts == [{"read"}, {"read", "computed"}, {"carried", "next"}, {"read"}, {"read", "computed"}, {"carried"}]
+    assert session.location == Location(0, 1, 0, 1, 2)
+
+
+def test_stages_step_back_in_reverse_and_a_moved_selection_clears_the_highlights() -> None:
+    session = session_on(make_result(timesteps=3, num_layers=2))
+    player = Player(session)
+    player.set_order("layers")
+    told: list[str] = []
+    player.stepper.status_changed.connect(told.append)
+    for _ in range(11):
+        player.step(1)
+    assert session.location == Location(1, 0, 0)
+    forth = list(told)
+    for _ in range(10):
+        player.step(-1)
+    assert told[11:] == forth[-2::-1]
+    session.set_location(Location(0, 0, 2))
+    assert session.highlighted == ()
+    assert told[-1] == ""
+    assert player.stepper.stage is None
+
+
+def test_at_high_speed_only_the_selection_moves_and_backward_reverses(qtbot: Any) -> None:
+    session = session_on(make_result(timesteps=4))
+    player = Player(session)
+    player.set_factor(16.0)
+    highlighted: list[object] = []
+    session.on_change(lambda: highlighted.append(session.highlighted), "highlighted")
+    for backward, seen in ((False, [1, 2, 3]), (True, [2, 1, 0])):
+        visited: list[int] = []
+        session.on_change(lambda visited=visited: visited.append(session.location.timestep), "location")
+        with qtbot.waitSignal(player.playing_changed, check_params_cb=lambda playing: not playing):
+            player.toggle(backward=backward)
+        assert visited[:3] == seen
+    assert highlighted == []
+
+
+def test_stages_are_shown_for_short_or_readable_lanes() -> None:
+    player = Player(session_on(make_result(timesteps=25, batch_size=1)))
+    assert not player.in_stages
+    player.numbers_in_view = lambda: True
+    assert player.in_stages
+    player.change_speed(1)
+    assert player.in_stages
+    player.change_speed(1)
+    assert not player.in_stages
+
+
+def test_a_loop_repeats_its_range_in_either_direction_with_and_without_stages(qtbot: Any) -> None:
+    session = session_on(make_result(timesteps=12, bidirectional=True))
+    player = Player(session)
+    player.toggle_loop()
+    player.loop_range = lambda: range(3, 6)
+    seen: list[int] = []
+    session.on_change(lambda: seen.append(session.location.timestep), "location")
+    for by, direction, expected in ((1, 0, [3, 4, 5]), (-1, 0, [5, 4, 3]), (1, 1, [5, 4, 3])):
+        for stages in (1, 3):
+            session.set_location(Location(direction=direction, timestep=expected[0]))
+            player.set_factor(1.0 if stages == 3 else 16.0)
+            player.toggle(backward=by < 0)
+            seen.clear()
+            for _ in range(7 * stages):
+                player._step()
+            assert seen[:6] == (expected * 3)[1:7], (by, direction, stages)
+            assert player.playing
+            player.pause()
+            player.stepper.stop()
+
+
+def test_a_loop_without_a_range_is_the_whole_sequence_and_ends_once_it_is_off() -> None:
+    session = session_on(make_result(timesteps=400))
+    player = Player(session)
+    player.toggle_loop()
+    session.set_location(Location(timestep=399))
+    player.toggle()
+    player._step()
+    assert (session.location.timestep, player.playing) == (0, True)
+    player.toggle_loop()
+    session.set_location(Location(timestep=398))
+    player._step()
+    assert (session.location.timestep, player.playing) == (399, False)

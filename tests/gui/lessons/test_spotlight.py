@@ -1,0 +1,108 @@
+"""Every part that a lesson can name highlights the intended widget."""
+
+from PySide6.QtCore import QPoint, QRect
+from PySide6.QtWidgets import QStyle
+
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.lessons.spotlight import SECTION_OF, TAB_OF, VIEW_OF, Spotlight, target_of
+from rnnviz.gui.panels.fields import SECTION_TITLES
+from rnnviz.lessons.index import PARTS
+
+
+def place(window, widget):
+    return QRect(widget.mapTo(window, QPoint()), widget.size())
+
+
+def highlighted(window, spotlight, part):
+    target = target_of(window, part)
+    spotlight.highlight(target.widget, target.area)
+    return spotlight.highlighted
+
+
+def test_every_part_is_highlighted_at_its_place(window, run_config):
+    run_config({"cell": "lstm", "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True})
+    spotlight = Spotlight(window)
+    simple = {
+        "lanes": window.lanes,
+        "panel": window.panel,
+        "run": window.toolbar.findChild(type(window.toolbar.export), "run_button"),
+        "transport": window.toolbar.transport,
+        "sample": window.toolbar.sample,
+        "colors": window.toolbar.colors,
+        "lesson-box": window.toolbar.lesson,
+        "export": window.toolbar.export,
+    }
+    assert set(PARTS) == {*simple, "lane", "panel.shapes", *TAB_OF, *VIEW_OF, *SECTION_OF}
+    for part, widget in simple.items():
+        assert highlighted(window, spotlight, part) == place(window, widget)
+    for part, title in VIEW_OF.items():
+        area = highlighted(window, spotlight, part)
+        # As far as the scroll area of the side views shows it.
+        assert area.size() == spotlight.target.visibleRegion().boundingRect().size()
+        assert spotlight.target.title == title
+    for part, title in TAB_OF.items():
+        assert highlighted(window, spotlight, part) == place(window, window.main_layout.tabs)
+        assert window.main_layout.tabs.currentWidget().title == title
+    for part, section in SECTION_OF.items():
+        area = highlighted(window, spotlight, part)
+        assert spotlight.target.accessibleName() == SECTION_TITLES[section]
+        assert place(window, window.panel).contains(area)
+        assert area.height() > 40
+    window.resize(window.width(), 620)
+    area = highlighted(window, spotlight, "panel.shapes")
+    shapes = window.panel.summary.shapes
+    assert shapes.isVisible()
+    assert area.contains(place(window, shapes))
+    assert place(window, window.panel).contains(area)
+    spotlight.clear()
+    spotlight.deleteLater()
+
+
+def test_the_selected_lane_is_highlighted_wherever_the_selection_moves(window, run_config):
+    run_config({"cell": "gru", "input_size": 3, "hidden_size": 4, "bidirectional": True})
+    spotlight = Spotlight(window)
+    forward = highlighted(window, spotlight, "lane")
+    window.session.set_location(Location(direction=1))
+    spotlight.refresh()
+    backward = spotlight.highlighted
+    assert forward.size() == backward.size()
+    assert backward.bottom() < forward.top()
+    assert place(window, window.lanes).contains(forward.united(backward))
+    spotlight.clear()
+    spotlight.deleteLater()
+
+
+def test_the_frame_follows_its_part_and_leaves_the_mouse_alone(qtbot, window):
+    spotlight = Spotlight(window)
+    highlighted(window, spotlight, "verdict")
+    before = spotlight.geometry()
+    assert window.childAt(spotlight.highlighted.center()) is not spotlight
+    assert window.childAt(spotlight.highlighted.topLeft()) is not spotlight
+    assert not spotlight.mask().contains(spotlight.rect().center())
+    window.resize(window.width() + 120, window.height())
+    qtbot.waitUntil(lambda: spotlight.geometry().width() == before.width() + 120)
+    window.verdict.hide()
+    assert not spotlight.isVisible()
+    window.verdict.show()
+    assert spotlight.isVisible()
+    spotlight.clear()
+    assert not spotlight.isVisible()
+    spotlight.deleteLater()
+
+
+def test_the_spotlight_is_not_animated_without_style_animations(window, monkeypatch):
+    spotlight = Spotlight(window)
+    highlighted(window, spotlight, "verdict")
+    assert spotlight.fading
+
+    hint = type(window.style()).styleHint
+
+    def still(style, which, *others):
+        return 0 if which == QStyle.StyleHint.SH_Widget_Animation_Duration else hint(style, which, *others)
+
+    monkeypatch.setattr(type(window.style()), "styleHint", still)
+    highlighted(window, spotlight, "lanes")
+    assert not spotlight.fading
+    assert spotlight.isVisible()
+    spotlight.clear()
+    spotlight.deleteLater()

@@ -1,0 +1,113 @@
+"""Undo and redo: one step for each change, whatever made it, and a name for it in the menu."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+
+from rnnviz.core.config import SECTIONS, Config
+from rnnviz.core.schema import declarations
+from rnnviz.gui.app_state import Session
+from rnnviz.gui.document import Document, EditOrigin, Revision, UndoHistory
+from rnnviz.io.config_toml import save_config
+
+CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
+CONFIG = Config.from_mapping({"network": {"cell": "gru", "input_size": 2, "hidden_size": 10}})
+KEYS = [(section, key) for section, kind in SECTIONS.items() for key in declarations(kind)]
+OTHER = {
+    "int": 7,
+    "float": 0.25,
+    "text": "a & b",
+    "path": "/somewhere/x.npy",
+    "names": ("torch", "onnx"),
+    "activations": ("relu", "tanh"),
+}
+
+
+def with_key(section: str, key: str) -> Config:
+    """The config with another value for one key."""
+    table, config_field = getattr(CONFIG, section), declarations(SECTIONS[section])[key]
+    present = getattr(table, key)
+    value = not present if config_field.kind == "bool" else OTHER.get(config_field.kind)
+    if config_field.kind == "choice":
+        value = next(choice for choice in config_field.choices if choice != present)
+    if (section, key) == ("compare", "reference"):
+        value = "torch"
+    assert value != present
+    return replace(CONFIG, **{section: replace(table, **{key: value})})
+
+
+@pytest.mark.parametrize(("section", "key"), KEYS, ids=[f"{section}.{key}" for section, key in KEYS])
+def test_a_change_of_any_key_is_undone_and_redone_as_one_step_with_its_name(section, key):
+    session = Session(CONFIG)
+    document = Document(session, "first")
+    changed = with_key(section, key)
+    document.edit(changed)
+    words = key.replace("_", " ")
+    assert words in document.undone
+    assert " → " in document.undone
+    assert document.redone == ""
+    document.undo()
+    assert session.config == CONFIG
+    assert document.undone == ""
+    assert words in document.redone
+    document.redo()
+    assert session.config == changed
+
+
+def test_keys_of_several_sections_include_the_section():
+    history = UndoHistory(Revision(CONFIG, EditOrigin("first")))
+    history.push(Revision(with_key("sequence", "seed"), EditOrigin("first")))
+    assert history.undone == "sequence seed 0 → 7"
+    history.push(Revision(CONFIG, EditOrigin("first")))
+    history.push(Revision(with_key("network", "hidden_size"), EditOrigin("first")))
+    assert history.undone == "hidden size 10 → 7"
+
+
+def test_turns_of_a_spin_box_are_one_step_named_by_its_ends():
+    history = UndoHistory(Revision(CONFIG, EditOrigin("first")), clock=lambda: 0.0)
+    for size in (11, 12, 13):
+        network = replace(CONFIG.network, hidden_size=size)
+        history.push(Revision(replace(CONFIG, network=network), EditOrigin("first")))
+    assert history.undone == "hidden size 10 → 13"
+    history.undo()
+    assert not history.can_undo
+
+
+def test_the_menu_names_the_undone_and_redone_change(window, press):
+    window.document.edit(replace(CONFIG, network=replace(CONFIG.network, hidden_size=12)), "the first")
+    window.document.edit(with_key("network", "hidden_size"))
+    undo, redo = window.actions_["undo"], window.actions_["redo"]
+    assert undo.text() == "&Undo hidden size 12 → 7"
+    press(Qt.Key.Key_Z, CONTROL)
+    assert redo.text() == "&Redo hidden size 12 → 7"
+    assert undo.text() == "&Undo the first"
+    press(Qt.Key.Key_Z, CONTROL | SHIFT)
+    assert window.session.config.network.hidden_size == 7
+    assert not redo.isEnabled()
+    assert redo.text() == "&Redo"
+
+
+def test_lessons_files_remedies_and_drops_are_one_step_each_with_a_name(window, tmp_path: Path):
+    document = window.document
+    path = tmp_path / "m&m.toml"
+    save_config(CONFIG, path)
+    (tmp_path / "x.csv").write_text("1,2\n3,4\n")
+    (tmp_path / "mine.py").write_text("def step(x, state, p):\n    return state\n")
+    window.files.drop([tmp_path / "x.csv", tmp_path / "mine.py", path])
+    assert document.undone == "opening m&m.toml"
+    assert window.session.config.sequence.path == str(tmp_path / "x.csv")
+    assert str(tmp_path / "mine.py") in window.session.config.compare.candidates
+    assert "m&&m" in window.actions_["undo"].text()
+    document.undo()
+    window.files.drop([tmp_path / "x.csv"])
+    assert document.undone == "dropping x.csv"
+    document.undo()
+    window.verdict.remedy_requested.emit(replace(CONFIG, sequence=replace(CONFIG.sequence, timesteps=9)))
+    assert "9 time steps" in document.undone
+    document.undo()
+    window.results.compute_bug("bug:h2h-transposed")
+    assert document.undone == "comparing with bug:h2h-transposed"
+    document.undo()
+    assert not document.can_undo
