@@ -1,28 +1,133 @@
 """Persistent settings: read once, cached, and written on a separate thread."""
 
 import weakref
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from PySide6.QtCore import QByteArray, QObject, QSettings, Qt, QThread, Signal, Slot
 
 from rnnviz.gui.theme.scaling import TEXT_SIZES
 
+THEME_CHOICES = ("desktop", "light", "dark")
+MOTION_CHOICES = ("desktop", "reduced", "full")
+NAMES_CHOICES = ("gluon", "pytorch")
+_LAYOUT = "window/layout"
 
-class SettingsStore:
-    """Cached values of a QSettings file.
+Value = TypeVar("Value")
 
-    Parameters
-    ----------
-    file
-        The file, read once. Changes by other programs stay in it unless the same key is changed here.
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    # An INI file stores a list of one text like the text.
+    items = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    return tuple(item for item in items if isinstance(item, str) and item)
+
+
+def _number(value: object) -> int:
+    text = str(value)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
+
+
+def _bytes(value: object) -> QByteArray:
+    return value if isinstance(value, QByteArray) else QByteArray()
+
+
+def _one_of(choices: tuple[str, ...]) -> Callable[[object], str]:
+    return lambda value: value if isinstance(value, str) and value in choices else choices[0]
+
+
+class _Setting(Generic[Value]):
+    """A property of `Settings` that is stored under a key. `read` turns an invalid value into that of an unset one."""
+
+    def __init__(self, key: str, read: Callable[[object], Value]) -> None:
+        self._key, self._read = key, read
+
+    def __get__(self, settings: "Settings", _owner: type) -> Value:
+        return self._read(settings.value(self._key))
+
+    def __set__(self, settings: "Settings", value: Value) -> None:
+        settings.set_value(self._key, value)
+
+
+class Settings:
+    """Cached values of a settings file. Invalid values count as not set.
+
+    The file is read once. Changes by other programs stay in it unless the same key is changed here.
     """
 
-    def __init__(self, file: QSettings) -> None:
+    geometry = _Setting("window/geometry", _bytes)
+    """Window geometry as saved by Qt; empty if unknown."""
+    folded = _Setting("window/folded", _texts)
+    """Names of the folded panes."""
+    welcome = _Setting("window/welcome", lambda value: str(value).lower() != "false")
+    """Whether a start without a file shows the welcome page."""
+    theme = _Setting("appearance/theme", _one_of(THEME_CHOICES))
+    motion = _Setting("appearance/motion", _one_of(MOTION_CHOICES))
+    names = _Setting("appearance/names", _one_of(NAMES_CHOICES))
+    text_size = _Setting("appearance/text size", lambda value: size if (size := _number(value)) in TEXT_SIZES else 100)
+    """Text size in percent of the system font, one of TEXT_SIZES."""
+    recent = _Setting("files/recent", _texts)
+    """The paths of recent files, the latest first."""
+    trusted = _Setting("files/trusted", _texts)
+    """Paths of Python files that the user allowed to run."""
+    open_lesson = _Setting("lessons/open", _text)
+    """The name of the lesson that is open, or ""."""
+    last_lesson = _Setting("lessons/last", _text)
+    """The name of the lesson that was opened last, or ""."""
+    finished_lessons = _Setting("lessons/finished", _texts)
+    """The names of the lessons whose last step was left by Next."""
+    picture = _Setting("export/picture", _texts)
+    """The last options of a picture, as `FigureOptions.texts`."""
+
+    def __init__(self, file: QSettings | None = None) -> None:
+        file = QSettings("rnnviz", "rnnviz") if file is None else file
         self.path = file.fileName()
         self._format = file.format()
         self._values = {key: value for key in file.allKeys() if (value := _read(file, key)) is not None}
         self._unsaved: dict[str, object] = {}
         self._writer: _SettingsWriter | None = None
-        self._end_of_thread: weakref.finalize[..., SettingsStore] | None = None
+        self._end_of_thread: weakref.finalize[..., Settings] | None = None
+
+    def layout(self, part: str) -> QByteArray:
+        """State of a splitter as saved by Qt; empty if unknown."""
+        return _bytes(self.value(f"{_LAYOUT}/{part}"))
+
+    def set_layout(self, part: str, value: QByteArray) -> None:
+        self.set_value(f"{_LAYOUT}/{part}", value)
+
+    def columns(self, part: str) -> tuple[str, ...]:
+        """Columns that the user added to a table."""
+        return _texts(self.value(f"{_LAYOUT}/{part}"))
+
+    def set_columns(self, part: str, value: tuple[str, ...]) -> None:
+        self.set_value(f"{_LAYOUT}/{part}", value)
+
+    def tab_height(self, title: str) -> int:
+        """Height of the bottom pane for a tab in pixels; 0 if unknown."""
+        return _number(self.value(f"window/tab height/{title}"))
+
+    def set_tab_height(self, title: str, height: int) -> None:
+        self.set_value(f"window/tab height/{title}", height)
+
+    def folder(self, kind: str) -> str:
+        """Folder of the file of a kind that was chosen last, or ""."""
+        return _text(self.value(f"files/folder/{kind}"))
+
+    def set_folder(self, kind: str, folder: str) -> None:
+        self.set_value(f"files/folder/{kind}", folder)
+
+    def lesson_step(self, name: str) -> int:
+        """The step reached in a lesson, counted from 0."""
+        return _number(self.value(f"lessons/step/{name}"))
+
+    def set_lesson_step(self, name: str, step: int) -> None:
+        self.set_value(f"lessons/step/{name}", step)
+
+    def finish_lesson(self, name: str) -> None:
+        self.finished_lessons = tuple(sorted({*self.finished_lessons, name}))
 
     def value(self, key: str) -> object:
         """The value of a key, or None."""
@@ -30,6 +135,7 @@ class SettingsStore:
 
     def set_value(self, key: str, value: object) -> None:
         """Set a value. It is written soon after `write_at_once`, else by `save`."""
+        value = list(value) if isinstance(value, tuple) else value
         self._values[key] = self._unsaved[key] = value
         if self._writer is not None:
             self._writer.wanted.emit(key, value)
@@ -105,214 +211,3 @@ def _read(file: QSettings, key: str) -> object:
         return file.value(key)
     except (RuntimeError, ValueError, TypeError, OverflowError):  # a Qt type without a Python equivalent
         return None
-
-
-_GEOMETRY, _LAYOUT, _THEME = "window/geometry", "window/layout", "appearance/theme"
-_FOLDED, _TAB_HEIGHT = "window/folded", "window/tab height"
-_RECENT, _TRUSTED, _FOLDER = "files/recent", "files/trusted", "files/folder"
-_LESSON, _LESSON_STEP = "lessons/open", "lessons/step"
-_PICTURE = "export/picture"
-_LAST_LESSON, _FINISHED = "lessons/last", "lessons/finished"
-_TEXT_SIZE = "appearance/text size"
-_WELCOME, _MOTION, _NAMES = "window/welcome", "appearance/motion", "appearance/names"
-THEME_CHOICES = ("desktop", "light", "dark")
-MOTION_CHOICES = ("desktop", "reduced", "full")
-NAMES_CHOICES = ("gluon", "pytorch")
-
-
-class Settings:
-    """Typed access to the settings file. Invalid values count as not set."""
-
-    def __init__(self, file: QSettings | None = None) -> None:
-        self._store = SettingsStore(QSettings("rnnviz", "rnnviz") if file is None else file)
-
-    @property
-    def geometry(self) -> QByteArray:
-        """Window geometry as saved by Qt; empty if unknown."""
-        return self._bytes(_GEOMETRY)
-
-    @geometry.setter
-    def geometry(self, value: QByteArray) -> None:
-        self._store.set_value(_GEOMETRY, value)
-
-    def layout(self, part: str) -> QByteArray:
-        """State of a splitter as saved by Qt; empty if unknown."""
-        return self._bytes(f"{_LAYOUT}/{part}")
-
-    def set_layout(self, part: str, value: QByteArray) -> None:
-        """Save the state of a splitter."""
-        self._store.set_value(f"{_LAYOUT}/{part}", value)
-
-    @property
-    def folded(self) -> tuple[str, ...]:
-        """Names of the folded panes."""
-        return self._texts(_FOLDED)
-
-    @folded.setter
-    def folded(self, value: tuple[str, ...]) -> None:
-        self._store.set_value(_FOLDED, list(value))
-
-    def tab_height(self, title: str) -> int:
-        """Height of the bottom pane for a tab in pixels; 0 if unknown."""
-        return self._number(f"{_TAB_HEIGHT}/{title}")
-
-    def set_tab_height(self, title: str, height: int) -> None:
-        """Save the height of the bottom pane for a tab."""
-        self._store.set_value(f"{_TAB_HEIGHT}/{title}", height)
-
-    @property
-    def theme(self) -> str:
-        """One of THEME_CHOICES."""
-        value = self._store.value(_THEME)
-        return value if isinstance(value, str) and value in THEME_CHOICES else "desktop"
-
-    @theme.setter
-    def theme(self, value: str) -> None:
-        self._store.set_value(_THEME, value)
-
-    @property
-    def text_size(self) -> int:
-        """Text size in percent of the system font, one of TEXT_SIZES."""
-        value = self._number(_TEXT_SIZE)
-        return value if value in TEXT_SIZES else 100
-
-    @text_size.setter
-    def text_size(self, percent: int) -> None:
-        self._store.set_value(_TEXT_SIZE, percent)
-
-    @property
-    def welcome(self) -> bool:
-        """Whether a start without a file shows the welcome page."""
-        return str(self._store.value(_WELCOME)).lower() != "false"
-
-    @welcome.setter
-    def welcome(self, value: bool) -> None:
-        self._store.set_value(_WELCOME, value)
-
-    @property
-    def names(self) -> str:
-        """One of NAMES_CHOICES."""
-        value = self._store.value(_NAMES)
-        return value if isinstance(value, str) and value in NAMES_CHOICES else NAMES_CHOICES[0]
-
-    @names.setter
-    def names(self, value: str) -> None:
-        self._store.set_value(_NAMES, value)
-
-    @property
-    def motion(self) -> str:
-        """One of MOTION_CHOICES."""
-        value = self._store.value(_MOTION)
-        return value if isinstance(value, str) and value in MOTION_CHOICES else MOTION_CHOICES[0]
-
-    @motion.setter
-    def motion(self, value: str) -> None:
-        self._store.set_value(_MOTION, value)
-
-    @property
-    def recent(self) -> tuple[str, ...]:
-        """The paths of recent files, the latest first."""
-        return self._texts(_RECENT)
-
-    @recent.setter
-    def recent(self, value: tuple[str, ...]) -> None:
-        self._store.set_value(_RECENT, list(value))
-
-    def folder(self, kind: str) -> str:
-        """Folder of the file of a kind that was chosen last, or ""."""
-        value = self._store.value(f"{_FOLDER}/{kind}")
-        return value if isinstance(value, str) else ""
-
-    def set_folder(self, kind: str, folder: str) -> None:
-        """Save the folder of the last file of a kind."""
-        self._store.set_value(f"{_FOLDER}/{kind}", folder)
-
-    @property
-    def trusted(self) -> tuple[str, ...]:
-        """Paths of Python files that the user allowed to run."""
-        return self._texts(_TRUSTED)
-
-    @trusted.setter
-    def trusted(self, value: tuple[str, ...]) -> None:
-        self._store.set_value(_TRUSTED, list(value))
-
-    @property
-    def open_lesson(self) -> str:
-        """The name of the lesson that is open, or ""."""
-        value = self._store.value(_LESSON)
-        return value if isinstance(value, str) else ""
-
-    @open_lesson.setter
-    def open_lesson(self, name: str) -> None:
-        self._store.set_value(_LESSON, name)
-
-    @property
-    def last_lesson(self) -> str:
-        """The name of the lesson that was opened last, or ""."""
-        value = self._store.value(_LAST_LESSON)
-        return value if isinstance(value, str) else ""
-
-    @last_lesson.setter
-    def last_lesson(self, name: str) -> None:
-        self._store.set_value(_LAST_LESSON, name)
-
-    @property
-    def finished_lessons(self) -> tuple[str, ...]:
-        """The names of the lessons whose last step was left by Next."""
-        return self._texts(_FINISHED)
-
-    def finish_lesson(self, name: str) -> None:
-        """Save that a lesson is finished."""
-        self._store.set_value(_FINISHED, sorted({*self.finished_lessons, name}))
-
-    def lesson_step(self, name: str) -> int:
-        """The step reached in a lesson, counted from 0."""
-        return self._number(f"{_LESSON_STEP}/{name}")
-
-    def set_lesson_step(self, name: str, step: int) -> None:
-        """Save the step reached in a lesson."""
-        self._store.set_value(f"{_LESSON_STEP}/{name}", step)
-
-    def columns(self, part: str) -> tuple[str, ...]:
-        """Columns that the user added to a table."""
-        return self._texts(f"{_LAYOUT}/{part}")
-
-    def set_columns(self, part: str, value: tuple[str, ...]) -> None:
-        """Save the columns of a table."""
-        self._store.set_value(f"{_LAYOUT}/{part}", list(value))
-
-    @property
-    def picture(self) -> tuple[str, ...]:
-        """The last options of a picture, as `FigureOptions.texts`."""
-        return self._texts(_PICTURE)
-
-    @picture.setter
-    def picture(self, value: tuple[str, ...]) -> None:
-        self._store.set_value(_PICTURE, list(value))
-
-    @property
-    def path(self) -> str:
-        """Path of the settings file."""
-        return self._store.path
-
-    def write_at_once(self) -> None:
-        """Write each change soon on another thread, until `save`."""
-        self._store.write_at_once()
-
-    def save(self) -> bool:
-        """Write all settings now. Returns False on failure; the file is then unchanged."""
-        return self._store.save()
-
-    def _texts(self, key: str) -> tuple[str, ...]:
-        value = self._store.value(key)
-        # An INI file stores a list of one text like the text.
-        items = [value] if isinstance(value, str) else value if isinstance(value, list) else []
-        return tuple(item for item in items if isinstance(item, str) and item)
-
-    def _number(self, key: str) -> int:
-        value = str(self._store.value(key))
-        return int(value) if value.isascii() and value.isdigit() and len(value) < 6 else 0
-
-    def _bytes(self, key: str) -> QByteArray:
-        value = self._store.value(key)
-        return value if isinstance(value, QByteArray) else QByteArray()

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication
 
 from rnnviz.gui.commands.dialogs import RecentFiles
 from rnnviz.gui.commands.table import COMMANDS
-from rnnviz.gui.settings import Settings, SettingsStore
+from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.icons import Icons, application_icon
 from rnnviz.gui.theme.palettes import DARK, LIGHT
 from rnnviz.gui.theme.theme_manager import ThemeManager
@@ -79,7 +79,7 @@ def test_settings_are_unchanged_on_a_full_disk_until_it_has_free_space(tmp_path)
 
 
 def test_values_of_another_kind_count_as_not_set(make_window, settings, supervisor):
-    store = settings._store
+    store = settings
     for key in ("window/geometry", "window/layout/whole", "window/layout/side"):
         store.set_value(key, QByteArray(b"no layout at all"))
     store.set_value("appearance/theme", 17)
@@ -107,7 +107,7 @@ def test_a_damaged_layout_does_not_create_an_oversized_window(make_window, setti
 
 
 def test_recent_files_that_cannot_be_are_left_out(settings, tmp_path):
-    settings._store.set_value("files/recent", ["\0", "", "x" * 5000, 3, str(tmp_path), "a\nb"])
+    settings.set_value("files/recent", ["\0", "", "x" * 5000, 3, str(tmp_path), "a\nb"])
     assert RecentFiles(settings).paths() == []
 
 
@@ -206,7 +206,7 @@ def test_lesson_progress_is_restored_and_invalid_values_count_as_the_start(setti
     settings.set_lesson_step("one", 4)
     assert (settings.open_lesson, settings.lesson_step("one"), settings.lesson_step("two")) == ("one", 4, 0)
     for nonsense in ("-1", "4.0", "²", "9" * 40, ["1", "2"], None):
-        settings._store.set_value("lessons/step/one", nonsense)
+        settings.set_value("lessons/step/one", nonsense)
         assert settings.lesson_step("one") == 0
 
 
@@ -220,16 +220,16 @@ def path(tmp_path):
 
 
 def test_a_set_value_is_read_back_at_once_and_is_in_the_file_once_saved(path):
-    store = SettingsStore(ini(path))
+    store = Settings(ini(path))
     store.set_value("a/b", ["x", "y"])
     assert store.value("a/b") == ["x", "y"]
     assert not path.exists()
     assert store.save()
-    assert SettingsStore(ini(path)).value("a/b") == ["x", "y"]
+    assert Settings(ini(path)).value("a/b") == ["x", "y"]
 
 
 def test_a_set_value_is_written_soon_without_a_save_or_the_event_loop(qapp, path):
-    store = SettingsStore(ini(path))
+    store = Settings(ini(path))
     store.set_value("before", "any thread")
     store.write_at_once()
     store.write_at_once()
@@ -244,7 +244,7 @@ def test_a_set_value_is_written_soon_without_a_save_or_the_event_loop(qapp, path
 
 def test_a_file_locked_by_another_program_does_not_block_until_the_end(qtbot, path):
     """Qt waits for other writers of the same file, as it does for a disk that is busy."""
-    store = SettingsStore(ini(path))
+    store = Settings(ini(path))
     store.write_at_once()
     other = QLockFile(str(path) + ".lock")
     assert other.lock()
@@ -261,25 +261,25 @@ def test_a_file_locked_by_another_program_does_not_block_until_the_end(qtbot, pa
     other.unlock()
     qtbot.waitUntil(lambda: path.exists() and beats[-1].encode() in path.read_bytes())
     assert store.save()
-    assert SettingsStore(ini(path)).value("theme") == beats[-1]
+    assert Settings(ini(path)).value("theme") == beats[-1]
 
 
 def test_values_written_by_others_stay_except_for_the_same_key(path):
-    store, other = SettingsStore(ini(path)), SettingsStore(ini(path))
+    store, other = Settings(ini(path)), Settings(ini(path))
     other.set_value("theirs", "1")
     other.set_value("both", "theirs")
     store.set_value("both", "ours")
     assert other.save()
     assert store.save()
     assert store.value("theirs") is None
-    last = SettingsStore(ini(path))
+    last = Settings(ini(path))
     assert (last.value("theirs"), last.value("both")) == ("1", "ours")
     other.save()
-    assert SettingsStore(ini(path)).value("both") == "ours"
+    assert Settings(ini(path)).value("both") == "ours"
 
 
 def test_saving_ends_the_writer_thread_which_can_start_again(qapp, path):
-    store = SettingsStore(ini(path))
+    store = Settings(ini(path))
     for value in ("1", "2", "3"):
         store.write_at_once()
         thread = store._writer.thread()
@@ -287,7 +287,7 @@ def test_saving_ends_the_writer_thread_which_can_start_again(qapp, path):
         assert thread.isRunning()
         assert store.save()
         assert store._writer is None
-        assert SettingsStore(ini(path)).value("a") == value
+        assert Settings(ini(path)).value("a") == value
 
 
 @pytest.mark.parametrize("last", ["", "sys.exit(3)", "del store", "raise SystemExit"])
@@ -295,9 +295,9 @@ def test_a_program_that_ends_without_saving_keeps_its_values(path, last):
     program = f"""
 import sys
 from PySide6.QtCore import QCoreApplication, QSettings
-from rnnviz.gui.settings import SettingsStore
+from rnnviz.gui.settings import Settings
 application = QCoreApplication(sys.argv)
-store = SettingsStore(QSettings(sys.argv[1], QSettings.Format.IniFormat))
+store = Settings(QSettings(sys.argv[1], QSettings.Format.IniFormat))
 store.write_at_once()
 for number in range(20):
     store.set_value("number", number)

@@ -16,9 +16,9 @@ from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.schema import LARGEST_SEED, LARGEST_SIZE, FieldSpec, declarations
 from rnnviz.engines.faults.registry import KNOWN_BUGS
 from rnnviz.engines.user_code import protocol
-from rnnviz.gui import undo
-from rnnviz.gui.export import widget_render
-from rnnviz.gui.jobs import run_control
+from rnnviz.gui import document
+from rnnviz.gui.export import picture
+from rnnviz.gui.jobs import auto_run
 from rnnviz.io.export.json_summary import summary
 from rnnviz.io.export.notebook import WRITTEN_OUT
 from rnnviz.io.resources import guide_groups, guide_pages, resource_path
@@ -226,11 +226,11 @@ def test_limits_are_those_of_the_program():
         f"{diagnosis._MOST_VALUES:,} hidden values; pairs of bugs up to {diagnosis._MOST_VALUES_OF_PAIRS:,}",
         f"{mismatches.LARGEST:,}",
         f"{grid.MOST_ROWS:,}",
-        f"{WRITTEN_OUT} numbers",
-        f"{widget_render._LARGEST_SIDE:,} pixels",
+        f"{ipynb.WRITTEN_OUT} numbers",
+        f"{picture._LARGEST_SIDE:,} pixels",
         f"{protocol.STEP_SECONDS:g} seconds",
         f"{protocol.PRINTED_LIMIT:,} characters",
-        f"{undo._DEPTH} changes",
+        f"{document._DEPTH} changes",
     ):
         assert f"| {number} |" in text, number
 

@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from rnnviz.core.errors import InputError
-from rnnviz.gui.help.commands import guide_beside
+from rnnviz.gui.help.commands import GuideCommands, child_beside
 from rnnviz.gui.settings import Settings
 from rnnviz.io.model_formats.formats import ENDINGS
 from rnnviz.io.session import ENDING as SESSION
@@ -52,16 +52,6 @@ class RecentFiles(QObject):
     def clear(self) -> None:
         """Remove all entries."""
         self._settings.recent = ()
-
-
-def recent_files_beside(widget: QWidget | None) -> RecentFiles | None:
-    """The recent files of the window that contains a widget, or None."""
-    while widget is not None:
-        found = widget.findChild(RecentFiles, options=Qt.FindChildOption.FindDirectChildrenOnly)
-        if found is not None:
-            return found
-        widget = widget.parentWidget()
-    return None
 
 
 CONFIGS = "Configs (*.toml)"
@@ -109,7 +99,7 @@ def ask_new_file(
 def _file_dialog(parent: QWidget, title: str, filters: str, chosen: Callable[[Path], None]) -> QFileDialog:
     """A dialog that starts in the folder of the last file of its kind, the first word of the filters."""
     kind = re.split(r"\W", filters, maxsplit=1)[0].lower()
-    recent = recent_files_beside(parent)
+    recent = child_beside(parent, RecentFiles)
     dialog = QFileDialog(parent, title, "" if recent is None else recent.folder(kind), filters)
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
 
@@ -129,23 +119,14 @@ def show_error_dialog(
 
     `advice` is a page of the guide, optionally with "#" and a heading.
     """
-    box = show_text_dialog(parent, title, str(error), QMessageBox.Icon.Warning)
-    guide = guide_beside(parent)
+    box = _text_box(parent, title, str(error), QMessageBox.Icon.Warning)
+    box.setStandardButtons(QMessageBox.StandardButton.Ok)
+    box.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    guide = child_beside(parent, GuideCommands)
     if guide is not None:
         button = box.addButton("&Help with this error", QMessageBox.ButtonRole.HelpRole)
         button.setToolTip("Open the guide at this error.")
         box.finished.connect(lambda _result: guide.open(advice) if box.clickedButton() is button else None)
-    return box
-
-
-def show_text_dialog(
-    parent: QWidget, title: str, text: str, icon: QMessageBox.Icon = QMessageBox.Icon.Information
-) -> QMessageBox:
-    """Show a selectable text."""
-    box = QMessageBox(icon, title, text, QMessageBox.StandardButton.Ok, parent)
-    box.setTextFormat(Qt.TextFormat.PlainText)
-    box.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     box.open()
     return box
 
@@ -153,16 +134,9 @@ def show_text_dialog(
 def ask_to_save(parent: QWidget, name: str, save: Callable[[], None], discard: Callable[[], None]) -> QMessageBox:
     """Ask whether to save unsaved changes."""
     buttons = QMessageBox.StandardButton
-    box = QMessageBox(
-        QMessageBox.Icon.Question,
-        "Unsaved changes",
-        f"{name} has unsaved changes.",
-        buttons.Save | buttons.Discard | buttons.Cancel,
-        parent,
-    )
-    box.setTextFormat(Qt.TextFormat.PlainText)
+    box = _text_box(parent, "Unsaved changes", f"{name} has unsaved changes.", QMessageBox.Icon.Question)
+    box.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
     box.setDefaultButton(buttons.Save)
-    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
 
     def answer(result: int) -> None:
         if result == buttons.Save.value:
@@ -178,19 +152,15 @@ def ask_to_save(parent: QWidget, name: str, save: Callable[[], None], discard: C
 def ask_to_save_over(parent: QWidget, path: Path, save: Callable[[], None], elsewhere: Callable[[], None]) -> None:
     """Ask whether to overwrite a file that another program changed."""
     buttons = QMessageBox.StandardButton
-    box = QMessageBox(
-        QMessageBox.Icon.Warning,
-        "File changed on disk",
+    text = (
         f"Another window or program wrote {path} after it was opened or saved here. "
-        "Saving now overwrites those changes.",
-        buttons.Save | buttons.Cancel,
-        parent,
+        "Saving now overwrites those changes."
     )
-    box.setTextFormat(Qt.TextFormat.PlainText)
+    box = _text_box(parent, "File changed on disk", text, QMessageBox.Icon.Warning)
+    box.setStandardButtons(buttons.Save | buttons.Cancel)
     box.button(buttons.Save).setText("Overwrite")
     other = box.addButton("Save as…", QMessageBox.ButtonRole.AcceptRole)
     box.setDefaultButton(other)
-    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
 
     def answer(result: int) -> None:
         if box.clickedButton() is other:
@@ -200,3 +170,10 @@ def ask_to_save_over(parent: QWidget, path: Path, save: Callable[[], None], else
 
     box.finished.connect(answer)
     box.open()
+
+
+def _text_box(parent: QWidget, title: str, text: str, icon: QMessageBox.Icon) -> QMessageBox:
+    box = QMessageBox(icon, title, text, parent=parent)
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    return box

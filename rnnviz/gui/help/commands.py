@@ -1,6 +1,6 @@
 """Commands of the Help menu, and the page of the guide for the focused pane."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QApplication, QMessageBox, QWidget
@@ -13,7 +13,7 @@ from rnnviz.gui.theme.theme_manager import ThemeManager
 if TYPE_CHECKING:
     from rnnviz.gui.help.window import GuideWindow
 
-
+Child = TypeVar("Child", bound=QObject)
 _ABOUT = f"<b>rnnviz {rnnviz.__version__}</b><p>See and check every value in a recurrent network."
 
 
@@ -129,10 +129,10 @@ class GuideCommands(QObject):
             self._window.apply_theme(theme)
 
 
-def guide_beside(widget: QWidget | None) -> GuideCommands | None:
-    """The guide of the window that contains a widget, or None."""
+def child_beside(widget: QWidget | None, kind: type[Child]) -> Child | None:
+    """The direct child of a kind of the widget, or of its nearest ancestor that has one."""
     while widget is not None:
-        found = widget.findChild(GuideCommands, options=Qt.FindChildOption.FindDirectChildrenOnly)
+        found = widget.findChild(kind, options=Qt.FindChildOption.FindDirectChildrenOnly)
         if found is not None:
             return found
         widget = widget.parentWidget()

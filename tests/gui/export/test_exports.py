@@ -18,7 +18,7 @@ from PySide6.QtWidgets import QComboBox, QFileDialog, QLabel, QLineEdit, QMessag
 from shiboken6 import isValid
 
 from rnnviz.core.trace_index import Location
-from rnnviz.gui.export import widget_render as pictures
+from rnnviz.gui.export import picture as pictures
 from rnnviz.gui.export.figure import FigureDialog, FigureOptions
 from rnnviz.gui.export.offscreen_render import save_png
 from rnnviz.gui.export.picture import write_picture

@@ -4,7 +4,7 @@ import pytest
 from PySide6.QtTest import QTest
 
 from rnnviz.core.trace_index import Location
-from rnnviz.gui.export import incremental_grab as sitting
+from rnnviz.gui.export import picture as sitting
 from rnnviz.gui.export.picture import IncrementalGrab, draw_part, render_widget
 from rnnviz.gui.theme.palettes import DARK
 
@@ -31,6 +31,7 @@ def take(qtbot, window, monkeypatch):
                 meanwhile()
 
         def taken(image):
+            monkeypatch.setattr(sitting, "draw_part", draw_part)
             pictures.extend((image, render_widget(window, SCALE)))
 
         def begin():
