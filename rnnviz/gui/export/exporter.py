@@ -152,14 +152,11 @@ class Exporter:
     def numbers(self, kind: ExportFormat, result: RunResult, name: str) -> None:
         """Export the numbers of a result. `name` is the suggested file name."""
 
-        def write(path: Path) -> None:
-            def work(progress: Progress) -> str:
-                check_outputs({"an export": path}, files_read(result.config))
-                return f"Saved {path} ({kind.write(result, path, progress)})."
+        def write(path: Path, progress: Progress) -> str:
+            check_outputs({"an export": path}, files_read(result.config))
+            return kind.write(result, path, progress)
 
-            self._jobs.start(BackgroundTask(f"writing {path.name}", work))
-
-        ask_new_file(self._window, "Export", kind.filters, kind.ending, f"{name}.{kind.ending}", write)
+        self._ask("Export", kind.filters, kind.ending, name, write)
 
     def report(self, result: RunResult, figure: "Figure", caption: str, name: str) -> None:
         """Export a report with a figure of the lanes, drawn before the file dialog opens."""
@@ -167,17 +164,14 @@ class Exporter:
 
         image = figure.image(SCREEN_DPI)
 
-        def write(path: Path) -> None:
-            def work(progress: Progress) -> str:
-                from rnnviz.io.export.report import write_report
+        def write(path: Path, progress: Progress) -> str:
+            from rnnviz.io.export.report.export import write_report
 
-                picture = ReportPicture(caption, LANES_IN_WORDS, image.width(), png_of(image))
-                progress(0.5)
-                return f"Saved {path} ({write_report(result, path, [picture]):,} bytes)."
+            picture = ReportPicture(caption, LANES_IN_WORDS, image.width(), png_of(image))
+            progress(0.5)
+            return f"{write_report(result, path, [picture]):,} bytes"
 
-            self._jobs.start(BackgroundTask(f"writing {path.name}", work))
-
-        ask_new_file(self._window, "Export report", "Reports (*.html)", "html", f"{name}.html", write)
+        self._ask("Export report", "Reports (*.html)", "html", name, write)
 
     def figure(self, figure: "Figure", options: "FigureOptions", name: str) -> None:
         """Export a figure, drawn before the file dialog opens."""
@@ -185,49 +179,49 @@ class Exporter:
         try:
             drawn = figure.image(options.resolution) if kind == "png" else figure.vector(kind)
         except InputError as error:
-            show_error_dialog(self._window, "Export picture", str(error))
+            show_error_dialog(self._window, "Export picture", error)
+            return
+        if isinstance(drawn, QImage):
+            self._ask_image(drawn, name)
             return
 
-        def write(path: Path) -> None:
-            def work(progress: Progress) -> str:
-                if isinstance(drawn, QImage):
-                    write_picture(drawn, path, progress)
-                    return f"Saved {path} ({drawn.width():,} × {drawn.height():,} pixels)."
-                with atomic_write(path) as temporary:
-                    temporary.write_bytes(drawn)
-                return f"Saved {path} ({options.width} × {options.height} mm)."
+        def write(path: Path, _progress: Progress) -> str:
+            with atomic_write(path) as temporary:
+                temporary.write_bytes(drawn)
+            return f"{options.width} × {options.height} mm"
 
-            self._jobs.start(BackgroundTask(f"writing {path.name}", work))
-
-        ask_new_file(self._window, "Export picture", f"Pictures (*.{kind})", kind, f"{name}.{kind}", write)
+        self._ask("Export picture", f"Pictures (*.{kind})", kind, name, write)
 
     def picture(self, widget: QWidget, scale: int, make_ready: Callable[[], object], name: str) -> None:
         """Export a picture of a widget, taken after a call of `make_ready` and before the file dialog opens."""
-
-        def ask(image: QImage) -> None:
-            def write(path: Path) -> None:
-                def work(progress: Progress) -> str:
-                    write_picture(image, path, progress)
-                    return f"Saved {path} ({image.width():,} × {image.height():,} pixels)."
-
-                self._jobs.start(BackgroundTask(f"writing {path.name}", work))
-
-            ask_new_file(self._window, "Export picture", "Pictures (*.png)", "png", f"{name}.png", write)
-
-        self._take(widget, scale, make_ready, "Export picture", ask)
-
-    def _take(
-        self,
-        widget: QWidget,
-        scale: int,
-        make_ready: Callable[[], object],
-        title: str,
-        ask: Callable[[QImage], None],
-    ) -> None:
         try:
-            IncrementalGrab(widget, scale, make_ready, ask, lambda: self._take(widget, scale, make_ready, title, ask))
+            IncrementalGrab(
+                widget,
+                scale,
+                make_ready,
+                lambda image: self._ask_image(image, name),
+                lambda: self.picture(widget, scale, make_ready, name),
+            )
         except InputError as error:
-            show_error_dialog(self._window, title, str(error))
+            show_error_dialog(self._window, "Export picture", error)
+
+    def _ask_image(self, image: QImage, name: str) -> None:
+        def write(path: Path, progress: Progress) -> str:
+            write_picture(image, path, progress)
+            return f"{image.width():,} × {image.height():,} pixels"
+
+        self._ask("Export picture", "Pictures (*.png)", "png", name, write)
+
+    def _ask(self, title: str, filters: str, ending: str, name: str, write: Callable[[Path, Progress], str]) -> None:
+        """Ask for a file and call `write`, which returns a summary of the file, in the background."""
+
+        def start(path: Path) -> None:
+            def work(progress: Progress) -> str:
+                return f"Saved {path} ({write(path, progress)})."
+
+            self._jobs.start(BackgroundTask(f"writing {path.name}", work))
+
+        ask_new_file(self._window, title, filters, ending, f"{name}.{ending}", start)
 
 
 class ExportProgress(QWidget):

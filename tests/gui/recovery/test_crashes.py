@@ -85,7 +85,7 @@ def test_repeated_exceptions_in_a_slot_are_reported_once_with_a_text_to_copy(qtb
     storm.stop()
     qtbot.waitUntil(lambda: handler.dialog is not None and handler.dialog.isVisible())
     assert handler.dialog._count == 1
-    assert "LookupError: it holds 424242" in handler.dialog.text
+    assert "LookupError: it holds 424242" in handler.dialog.text.toPlainText()
     QTest.mouseClick(button(window, "copy_crash"), Qt.MouseButton.LeftButton)
     assert "in break_down" in clipboard()
     assert "gluon: available" in clipboard()
@@ -112,8 +112,8 @@ def test_errors_of_threads_and_finalizers_share_the_open_dialog(qtbot, window, h
     qtbot.waitUntil(lambda: handler.dialog is not None)
     Collected()
     qtbot.waitUntil(lambda: handler.dialog.windowTitle() == "2 internal errors")
-    assert "on a thread" in handler.dialog.text
-    assert "KeyError: 'collected'" in handler.dialog.text
+    assert "on a thread" in handler.dialog.text.toPlainText()
+    assert "KeyError: 'collected'" in handler.dialog.text.toPlainText()
     assert "OSError on mine" in log_text()
     button(window, "save_after_crash").click()
     dialog = next(d for d in window.findChildren(QFileDialog) if d.isVisible())

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QMessageBox
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.recovery.session_commands import view_choices_of, view_state_of
-from rnnviz.gui.settings import SettingsStore
+from rnnviz.gui.settings import Settings
 from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.io.config_toml import parse_config
@@ -123,7 +123,7 @@ def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
     home.mkdir()
     moved = Path(shutil.move(path, home / "mine.rnnviz"))
     shutil.rmtree(customized)
-    settings._store = SettingsStore(QSettings(str(home / "settings.ini"), QSettings.Format.IniFormat))
+    settings.__init__(QSettings(str(home / "settings.ini"), QSettings.Format.IniFormat))
     other = make_window(supervisor, (1300, 820))
     with qtbot.waitSignal(other.runner.finished, timeout=20_000):
         other.begin(moved)
