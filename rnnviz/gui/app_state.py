@@ -47,7 +47,6 @@ class AppState:
 
     @property
     def inputs(self) -> Inputs | None:
-        """Inputs of the result."""
         return None if self.result is None else self.result.inputs
 
     @property
@@ -89,7 +88,6 @@ class AppState:
         return replace(self, location=location, engine=engine, chosen=None, color_by="value", swiping=False)
 
     def changed_from(self, before: "AppState") -> frozenset[Field]:
-        """Names of the fields in which two states differ."""
         return frozenset(name for name in FIELDS if _differ(getattr(before, name), getattr(self, name)))
 
 
@@ -115,7 +113,6 @@ class Session(QObject):
 
     @property
     def state(self) -> AppState:
-        """The current state."""
         return self._state
 
     @property
@@ -125,12 +122,10 @@ class Session(QObject):
 
     @property
     def result(self) -> RunResult | None:
-        """The last result."""
         return self._state.result
 
     @property
     def candidate(self) -> str | None:
-        """The candidate that is compared with the reference."""
         return self._state.candidate
 
     @property
@@ -140,7 +135,6 @@ class Session(QObject):
 
     @property
     def location(self) -> Location:
-        """The selection."""
         return self._state.location
 
     @property
@@ -150,7 +144,6 @@ class Session(QObject):
 
     @property
     def order(self) -> OrderName:
-        """The unit order."""
         return self._state.order
 
     @property
@@ -165,7 +158,6 @@ class Session(QObject):
 
     @property
     def highlighted(self) -> tuple[Region, ...]:
-        """The highlighted regions."""
         return self._state.highlighted
 
     @property
@@ -204,15 +196,12 @@ class Session(QObject):
         self.replace(replace(self._state, color_by=color_by))
 
     def set_highlight(self, highlighted: tuple[Region, ...]) -> None:
-        """Highlight these regions in every view."""
         self.replace(replace(self._state, highlighted=highlighted))
 
     def set_order(self, order: OrderName) -> None:
-        """Sort the units of each lane in this order."""
         self.replace(replace(self._state, order=order))
 
     def cycle_order(self) -> None:
-        """Sort the units in the next order."""
         names: tuple[OrderName, ...] = get_args(OrderName)
         self.set_order(names[(names.index(self.order) + 1) % len(names)])
 

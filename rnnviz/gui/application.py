@@ -55,7 +55,6 @@ class GcTimer(QObject):
         self._timer.start(_EVERY_MS)
 
     def collect(self) -> None:
-        """Collect the generations that Python would collect."""
         counts = gc.get_count()
         newest, newer, old = (count > threshold for count, threshold in zip(counts, self._thresholds, strict=True))
         # Counting many old objects takes a frame, so they are counted only when a full collection is due.
@@ -113,7 +112,6 @@ _SPARE_OBJECTS = 200_000
 
 
 def run_window(path: Path | None) -> int:
-    """Open the window and run the event loop until it closes."""
     application = make_application()
     settings = Settings()
     window = make_window(settings)
@@ -199,7 +197,6 @@ def _leave(window: MainWindow) -> None:
 
 
 def make_application() -> QApplication:
-    """Create the QApplication with its names and icon."""
     application = QApplication([sys.argv[0] or "rnnviz"])
     application.setApplicationName("rnnviz")
     application.setApplicationDisplayName("rnnviz")

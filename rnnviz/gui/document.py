@@ -49,17 +49,14 @@ class UndoHistory:
 
     @property
     def present(self) -> Revision:
-        """The current revision."""
         return self._steps[self._place]
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is an earlier revision."""
         return self._place > 0
 
     @property
     def can_redo(self) -> bool:
-        """Whether there is a later revision."""
         return self._place < len(self._steps) - 1
 
     @property
@@ -87,13 +84,11 @@ class UndoHistory:
         self._last_key, self._last_time = key, now
 
     def undo(self) -> Revision:
-        """Return to the revision before, if any."""
         self._place = max(0, self._place - 1)
         self._last_key = None
         return self.present
 
     def redo(self) -> Revision:
-        """Return to the next revision, if any."""
         self._place = min(len(self._steps) - 1, self._place + 1)
         self._last_key = None
         return self.present
@@ -194,17 +189,14 @@ class Document(QObject):
 
     @property
     def modified(self) -> bool:
-        """Whether the config differs from its file or lesson."""
         return self._session.config != self._stored.get(self.origin)
 
     @property
     def can_undo(self) -> bool:
-        """Whether `undo` has an effect."""
         return self._history.can_undo
 
     @property
     def can_redo(self) -> bool:
-        """Whether `redo` has an effect."""
         return self._history.can_redo
 
     @property
@@ -265,7 +257,6 @@ class Document(QObject):
         self._go(Revision(config, origin, f"restoring {title}"))
 
     def save(self, path: Path) -> None:
-        """Write the config to `path`. Raises InputError if that fails."""
         save_config(self._session.config, path.absolute())
         self.saved_as(path, self._session.config)
 
@@ -278,11 +269,9 @@ class Document(QObject):
         self.changed.emit()
 
     def undo(self) -> None:
-        """Revert the last change or the last opened file."""
         self._show(self._history.undo())
 
     def redo(self) -> None:
-        """Apply the last reverted change again."""
         self._show(self._history.redo())
 
     def _take(self, config: Config, origin: EditOrigin) -> None:

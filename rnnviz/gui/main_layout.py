@@ -85,7 +85,6 @@ class LeftColumn(QSplitter):
         self._widen(max(self.width(), wide))
 
     def close_pane(self) -> None:
-        """Hide the lesson and restore the previous width."""
         if self._pane is not None and self.is_open:
             self._pane.hide()
             self.setMinimumWidth(0)
@@ -147,7 +146,6 @@ class FoldHandle(QToolButton):
         self.show_folded(folded=False)
 
     def show_folded(self, *, folded: bool) -> None:
-        """Show whether the pane is folded."""
         self.setArrowType(self._arrows[folded])
         self.setAccessibleDescription("folded" if folded else "unfolded")
 
@@ -271,7 +269,6 @@ class MainLayout(QWidget):
             self.fold("tabs", folded=True)
 
     def set_lanes(self, lanes: ResultView) -> None:
-        """Put the lanes into the space reserved for them."""
         self._middle.replaceWidget(0, lanes).deleteLater()
         # A splitter stores the stretch factor in the widget that was replaced.
         self._middle.setStretchFactor(0, _LANES_SHARE)
@@ -282,11 +279,9 @@ class MainLayout(QWidget):
         return self._pages.currentWidget() is not self._upper
 
     def cover(self, page: QWidget) -> None:
-        """Show a page over lanes, side views and tabs."""
         self._pages.setCurrentIndex(self._pages.addWidget(page))
 
     def uncover(self) -> None:
-        """Show lanes, side views and tabs again."""
         self._pages.setCurrentWidget(self._upper)
 
     def set_tab_view(self, view: ResultView) -> None:
@@ -304,11 +299,9 @@ class MainLayout(QWidget):
         self.view_added.emit(view)
 
     def show_tab(self, title: str, *, present: bool) -> None:
-        """Show or hide a view's tab."""
         self.tabs.setTabVisible(self._titles.index(title), present)
 
     def set_tab_text(self, title: str, text: str) -> None:
-        """Set the text of a view's tab."""
         self.tabs.setTabText(self._titles.index(title), text)
 
     def select_tab(self, title: str) -> None:
@@ -326,11 +319,9 @@ class MainLayout(QWidget):
         return [*column, self._verdict, self._middle.widget(0), *side, self.tabs]
 
     def is_folded(self, pane: str) -> bool:
-        """Whether "settings", "side" or "tabs" is folded."""
         return pane in self._folded
 
     def toggle(self, pane: str) -> None:
-        """Fold or unfold a pane."""
         self.fold(pane, folded=not self.is_folded(pane))
 
     def fold(self, pane: str, *, folded: bool) -> None:
@@ -418,7 +409,6 @@ class MainLayout(QWidget):
             self.fold("tabs", folded=False)
 
     def _keep_height(self) -> None:
-        """Remember the height of the tab that was selected last."""
         height = self._upper.sizes()[1]
         if height and not self.is_folded("tabs"):
             self._heights[self._titles[self._tab_before]] = height
@@ -493,16 +483,13 @@ class MainLayout(QWidget):
 
     @property
     def tab_in_front(self) -> str:
-        """The title of the selected tab's view."""
         return self._titles[self.tabs.currentIndex()]
 
     def select_tab_if_visible(self, title: str) -> None:
-        """Select the tab of that title, if it is visible."""
         if title in self._titles and self.tabs.isTabVisible(self._titles.index(title)):
             self.tabs.setCurrentIndex(self._titles.index(title))
 
     def add_top_bar(self, bar: QWidget) -> None:
-        """Add a bar above all panes."""
         self._rows.insertWidget(0, bar)
 
     def shares(self) -> dict[str, float]:
@@ -511,7 +498,6 @@ class MainLayout(QWidget):
         return {name: parts[0] / sum(parts) for name, parts in sizes.items() if sum(parts) > 0}
 
     def restore_shares(self, state: SavedViewState) -> None:
-        """Restore the splitter shares of a session."""
         for name, splitter in self._splitters.items():
             share, room = getattr(state, name), sum(splitter.sizes())
             if share is not None and room > 0 and not self._has_folded(name):

@@ -164,7 +164,6 @@ class MainWindow(QMainWindow):
             self.guide.resume()
 
     def warm_up(self) -> None:
-        """Start the worker process ahead of the first run."""
         self.runner.warm_up()
 
     def show_result(self, result: RunResult) -> None:
@@ -354,7 +353,6 @@ class MainWindow(QMainWindow):
         self.show_message(f"Text size {percent}%")
 
     def _on_names(self) -> None:
-        """Show the chosen names: views read them when they paint."""
         self.panel.refresh_names()
         self.output_map.refresh_names()
         self._apply_theme(self._theme_manager.theme)

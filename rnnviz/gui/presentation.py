@@ -33,11 +33,9 @@ class Presentation(QObject):
 
     @property
     def active(self) -> bool:
-        """Whether the window presents."""
         return self._state_before is not None
 
     def toggle(self) -> None:
-        """Start or leave the presentation."""
         if self.active:
             self.leave()
         else:
@@ -46,14 +44,12 @@ class Presentation(QObject):
             self._window.setWindowState(self._state_before | Qt.WindowState.WindowFullScreen)
 
     def leave(self) -> None:
-        """Show the panels again."""
         if self._state_before is not None:
             state, self._state_before = self._state_before, None
             self._set(presenting=False)
             self._window.setWindowState(state)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Set the colors of the caption and the icon."""
         self._caption.apply_theme(theme)
         self._leave_button.setIcon(Icons(theme)["close"])
 

@@ -53,7 +53,6 @@ class ViewSynchronizer(QObject):
                 self.catch_up(view)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Set the colors of every view."""
         for view in self._views:
             view.apply_theme(theme)
 
@@ -158,11 +157,9 @@ class LazyViews(QObject):
         tab_chosen.connect(self.make)
 
     def begin(self) -> None:
-        """Start to create the views in idle time."""
         self._idle.start()
 
     def stop(self) -> None:
-        """Stop the creation of views in idle time."""
         self._idle.stop()
 
     def make(self, title: str) -> None:

@@ -93,14 +93,12 @@ class Actions:
                 action.setText(f"{command.text} {target.replace('&', '&&')}".rstrip())
 
     def show_playing(self, playing: bool) -> None:
-        """Turn the Play command into Pause, or back."""
         self._playing = playing
         self._actions["play"].setText("&Pause" if playing else "&Play")
         if self._icons is not None:
             self._actions["play"].setIcon(self._icons["pause" if playing else "play"])
 
     def apply_icons(self, icons: Icons) -> None:
-        """Set the icons in the theme's colors."""
         self._icons = icons
         for command_id, name in self._icon_names.items():
             self._actions[command_id].setIcon(icons[name])

@@ -50,7 +50,6 @@ class RecentFiles(QObject):
         self._settings.set_folder(kind, str(path.absolute().parent))
 
     def clear(self) -> None:
-        """Remove all entries."""
         self._settings.recent = ()
 
 
@@ -132,7 +131,6 @@ def show_error_dialog(
 
 
 def ask_to_save(parent: QWidget, name: str, save: Callable[[], None], discard: Callable[[], None]) -> QMessageBox:
-    """Ask whether to save unsaved changes."""
     buttons = QMessageBox.StandardButton
     box = _text_box(parent, "Unsaved changes", f"{name} has unsaved changes.", QMessageBox.Icon.Question)
     box.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
@@ -150,7 +148,6 @@ def ask_to_save(parent: QWidget, name: str, save: Callable[[], None], discard: C
 
 
 def ask_to_save_over(parent: QWidget, path: Path, save: Callable[[], None], elsewhere: Callable[[], None]) -> None:
-    """Ask whether to overwrite a file that another program changed."""
     buttons = QMessageBox.StandardButton
     text = (
         f"Another window or program wrote {path} after it was opened or saved here. "

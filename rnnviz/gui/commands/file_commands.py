@@ -48,12 +48,10 @@ _RECORDED = {"hidden", "output", "state"}
 
 
 def is_config(path: Path) -> bool:
-    """Whether a file is a config."""
     return path.suffix.lower() == ".toml"
 
 
 def is_session(path: Path) -> bool:
-    """Whether a file is a session."""
     return path.suffix.lower() == ENDING
 
 
@@ -136,7 +134,6 @@ def _declares_cell(path: Path) -> bool:
 
 
 def of_cell(config: Config, path: Path) -> Config:
-    """The config with a custom cell in place of its cell."""
     return replace(config, network=replace(config.network, cell=str(path), custom=None))
 
 
@@ -158,7 +155,6 @@ def of_new_cell(config: Config, path: Path) -> Config:
 
 
 def _comparing(config: Config, name: str) -> Config:
-    """The config with a further candidate."""
     compare = config.compare
     if name in compare.engines:
         return config
@@ -218,15 +214,12 @@ class FileCommands(QObject):
         recent.used.connect(self._known.remember)
 
     def ask_open(self) -> None:
-        """Ask for a config, session or model and open it."""
         ask_file(self._window, "Open", OPENABLE, self.open)
 
     def ask_open_config(self) -> None:
-        """Ask for a config and open it."""
         ask_file(self._window, "Open config", CONFIGS, self.open)
 
     def ask_open_model(self) -> None:
-        """Ask for a model file and open it."""
         ask_file(self._window, "Open model", MODELS, self.open)
 
     def open(self, path: Path) -> None:
@@ -250,7 +243,6 @@ class FileCommands(QObject):
             self.message.emit(sentence)
 
     def close(self) -> None:
-        """Stop the background tasks."""
         self._models.close()
 
     def ask_open_recurrence(self) -> None:
@@ -315,7 +307,6 @@ class FileCommands(QObject):
             self._save_and(self._document.path, then)
 
     def ask_save_as(self, then: Callable[[], None] = lambda: None) -> None:
-        """Ask where to write the config."""
         suggestion = self._document.path
         name = "network.toml" if suggestion is None else str(suggestion.with_suffix(".toml"))
 
@@ -356,7 +347,6 @@ class FileCommands(QObject):
             self._document.edit(config, f"dropping {', '.join(path.name for path in read)}")
 
     def _select_added(self, config: Config) -> None:
-        """Select the candidate that a config adds to the current ones."""
         present = self._session.config.compare.engines
         for name in config.compare.candidates:
             if name not in present:

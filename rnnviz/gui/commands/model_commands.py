@@ -108,11 +108,9 @@ class ModelDialog(QDialog):
 
     @property
     def entry(self) -> Entry:
-        """The selected entry."""
         return self._entries[self.list.indexOfTopLevelItem(self.list.currentItem())]
 
     def accept(self) -> None:
-        """Report the selection, if it can run."""
         if self._complete:
             super().accept()
             self._chosen(self.entry, self.cell.currentData(), self.initial_state.currentData())
@@ -165,7 +163,6 @@ class ModelDialog(QDialog):
 
     @property
     def _complete(self) -> bool:
-        """Whether the entry can run with the current choices."""
         without_cell = self._asks_for_cell and self.cell.currentData() is None
         without_state = self._asks_for_state and self.initial_state.currentData() is None
         return self.entry.supported and not without_cell and not without_state
@@ -273,7 +270,6 @@ class ModelCommands(QObject):
         self._jobs.start(BackgroundTask(f"reading {path.name}", work))
 
     def close(self) -> None:
-        """Stop reading."""
         self._jobs.close()
 
     def _make_waiting(self, path: Path) -> QProgressDialog:

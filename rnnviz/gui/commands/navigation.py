@@ -40,22 +40,18 @@ class NavigationHistory(QObject):
 
     @property
     def at(self) -> int:
-        """Index of the current place."""
         return self._at
 
     @property
     def place(self) -> Place:
-        """The current place."""
         return self._places[self._at]
 
     @property
     def can_go_back(self) -> bool:
-        """Whether there is a place before."""
         return self._at > 0
 
     @property
     def can_go_forward(self) -> bool:
-        """Whether there is a place after."""
         return self._at < len(self._places) - 1
 
     def visit(self, place: Place) -> None:
@@ -85,17 +81,14 @@ class NavigationHistory(QObject):
         view.crumbs.place_requested.connect(self.go_to)
 
     def back(self) -> None:
-        """Return to the place before."""
         if self.can_go_back:
             self.go_to(self._at - 1)
 
     def forward(self) -> None:
-        """Go to the place after."""
         if self.can_go_forward:
             self.go_to(self._at + 1)
 
     def go_to(self, at: int) -> None:
-        """Go to the place at an index."""
         self._at = at
         self._session.set_location(self._selection())
         self.changed.emit()

@@ -170,7 +170,6 @@ class Player(QObject):
 
     @property
     def playing(self) -> bool:
-        """Whether playback is active."""
         return self._timer.isActive()
 
     @property
@@ -180,17 +179,14 @@ class Player(QObject):
 
     @property
     def order(self) -> Order:
-        """Order of the steps played."""
         return self.stepper.order
 
     @property
     def looping(self) -> bool:
-        """Whether playback repeats a range or the whole sequence."""
         return self._looping
 
     @property
     def revealing(self) -> bool:
-        """Whether the lanes hide what is computed after the selected step."""
         return self._revealing
 
     @property
@@ -225,7 +221,6 @@ class Player(QObject):
         self.playing_changed.emit(True)
 
     def pause(self) -> None:
-        """Stop playback. Selection and highlights stay."""
         if self.playing:
             self._timer.stop()
             self.playing_changed.emit(False)
@@ -236,14 +231,12 @@ class Player(QObject):
         self.stepper.step(by)
 
     def set_factor(self, factor: float) -> None:
-        """Set the playback speed."""
         if factor not in FACTORS:
             raise ValueError(f"factor = {factor} is not allowed: it must be one of {', '.join(map(str, FACTORS))}.")
         self._factor = factor
         self._restart()
 
     def change_speed(self, by: int) -> None:
-        """Select the next higher (1) or lower (-1) speed."""
         place = FACTORS.index(self._factor) + by
         self.set_factor(FACTORS[min(max(place, 0), len(FACTORS) - 1)])
 
@@ -431,7 +424,6 @@ class PlaybackControls(QWidget):
         self._on_result()
 
     def show_ends(self, *, shown: bool) -> None:
-        """Show or hide the buttons of the first and the last time step."""
         for button in self._ends:
             button.setVisible(shown)
 

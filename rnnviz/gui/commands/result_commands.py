@@ -75,11 +75,9 @@ class ResultCommands(QObject):
         jobs.stopped.connect(lambda title: self.message.emit(f"Stopped {title}. No file was written."))
 
     def next_mismatch(self) -> None:
-        """Select the next mismatch."""
         self._visit(forward=True)
 
     def previous_mismatch(self) -> None:
-        """Select the previous mismatch."""
         self._visit(forward=False)
 
     def compute_bug(self, engine: str) -> None:
@@ -104,7 +102,6 @@ class ResultCommands(QObject):
             self.message.emit("Copied.")
 
     def export_window(self, scale: int) -> None:
-        """Export a picture of the whole window."""
         self._exporter.picture(self._window, scale, self._following.finish_pending, self._stem)
 
     def ask_picture(self) -> None:
@@ -136,7 +133,6 @@ class ResultCommands(QObject):
             figure.close()
 
     def export_numbers(self, kind: ExportFormat) -> None:
-        """Export the result's numbers."""
         if self._session.result is not None:
             self._exporter.numbers(kind, self._session.result, self._stem)
 

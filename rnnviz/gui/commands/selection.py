@@ -50,7 +50,6 @@ class GoToDialog(QDialog):
         self.indices["timestep"].selectAll()
 
     def accept(self) -> None:
-        """Select the value."""
         indices = {name: box.value() for name, box in self.indices.items()}
         self._session.set_location(self._session.location.moved(direction=self.direction.currentIndex(), **indices))
         super().accept()
@@ -63,28 +62,23 @@ class SelectionCommands:
         self._session, self._parent = session, parent
 
     def move(self, *, timestep: int = 0, unit: int = 0, sample: int = 0) -> None:
-        """Move by a number of steps along each axis."""
         here = self._session.location
         self._session.set_location(
             here.moved(timestep=here.timestep + timestep, unit=here.unit + unit, sample=here.sample + sample)
         )
 
     def go_to(self, timestep: int) -> None:
-        """Select a time step."""
         self._session.set_location(self._session.location.moved(timestep=timestep))
 
     def go_to_end(self) -> None:
-        """Select the last time step."""
         result = self._session.result
         if result is not None:
             self.go_to(result.shape[2] - 1)
 
     def go_to_sample(self, sample: int) -> None:
-        """Select a sample."""
         self._session.set_location(self._session.location.moved(sample=sample))
 
     def ask_place(self) -> None:
-        """Ask for the indices of a value, and select it."""
         if self._session.result is not None:
             GoToDialog(self._session, self._parent).open()
 

@@ -184,7 +184,6 @@ class ToolBar(QToolBar):
             self.lesson.setCurrentIndex(titles.index(title) if title in titles else -1)
 
     def apply_icons(self, icons: Icons) -> None:
-        """Set the icons in the theme's colors."""
         self._icons = icons
         self.export.setIcon(icons["export"])
         self._draw_run()
@@ -212,7 +211,6 @@ class ToolBar(QToolBar):
         box.setFixedWidth(QComboBox.sizeHint(box).width())
 
     def rescale(self) -> None:
-        """Follow the text size of the program."""
         self._set_icon_size()
         level, self._shortened = self._shortened, -1
         self._needed.clear()

@@ -247,7 +247,6 @@ class ExportProgress(QWidget):
 
     @property
     def text(self) -> str:
-        """The visible text."""
         return self._row.text if self.isVisible() else ""
 
     def _on_progressed(self, title: str, fraction: float) -> None:

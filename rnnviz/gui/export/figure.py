@@ -120,7 +120,6 @@ class Figure(QWidget):
         self._copy.restore_state(view.save_state() or ())
 
     def arrange(self, options: FigureOptions, title: str, caption: str) -> None:
-        """Set size, colors and texts."""
         theme = THEMES[options.theme]
         palette = theme.palette()
         palette.setColor(QPalette.ColorRole.Window, theme.color("base"))
@@ -241,7 +240,6 @@ class Figure(QWidget):
 
 
 def _replace(old: QWidget, new: QWidget) -> bool:
-    """Put a widget in the place of another, if that is in a layout."""
     parent = old.parentWidget()
     layout = None if parent is None else parent.layout()
     return layout is not None and layout.replaceWidget(old, new) is not None
@@ -350,7 +348,6 @@ class FigureDialog(QDialog):
 
     @property
     def options(self) -> FigureOptions:
-        """The options as chosen."""
         return FigureOptions(
             self.format.currentData(),
             self.width_.value(),
@@ -361,14 +358,12 @@ class FigureDialog(QDialog):
         )
 
     def accept(self) -> None:
-        """Draw the picture as chosen, and hand it to `save`."""
         self._arrange()
         assert self.figure is not None
         self._save(self.figure, self.options, self.view.currentText())
         super().accept()
 
     def done(self, result: int) -> None:
-        """Delete the figure."""
         self._looks.stop()
         if self.figure is not None:
             self.figure.close()

@@ -71,7 +71,6 @@ def _draw(result: RunResult, theme: str, width: int, height: int, scale: int) ->
 
 
 def _application() -> QApplication:
-    """The running application, or a new one without a display."""
     running = QApplication.instance()
     if isinstance(running, QApplication):
         return running

@@ -30,7 +30,6 @@ class HelpCommands(QObject):
         self._control = control
 
     def close(self) -> None:
-        """Close the guide."""
         self.guide.close()
 
     def report_problem(self) -> None:
@@ -46,7 +45,6 @@ class HelpCommands(QObject):
         dialog.open()
 
     def show_about(self) -> None:
-        """Show the version."""
         box = QMessageBox(QMessageBox.Icon.NoIcon, "About rnnviz", _ABOUT, parent=self.window)
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         box.setIconPixmap(QApplication.windowIcon().pixmap(64, 64))
@@ -94,7 +92,6 @@ class GuideCommands(QObject):
 
     @property
     def window(self) -> "GuideWindow | None":
-        """The guide window, or None before it is first opened."""
         return self._window
 
     def open_for_focus(self) -> None:
@@ -102,7 +99,6 @@ class GuideCommands(QObject):
         self.open(page_for(QApplication.focusWidget()))
 
     def open_first_steps(self) -> None:
-        """Open the guide at the first steps."""
         self.open(FIRST_STEPS)
 
     def open(self, where: str) -> None:
@@ -120,7 +116,6 @@ class GuideCommands(QObject):
         self._window.browser.setFocus()
 
     def close(self) -> None:
-        """Close the guide."""
         if self._window is not None:
             self._window.close()
 

@@ -69,7 +69,6 @@ class GuideBrowser(QTextBrowser):
 
     @property
     def page(self) -> GuidePage | None:
-        """The current page."""
         return self._page
 
     def show_page(self, page: GuidePage, anchor: str = "", words: list[str] | None = None) -> None:
@@ -79,7 +78,6 @@ class GuideBrowser(QTextBrowser):
         self._scroll_to(anchor)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Use the colors of this theme for text and pictures."""
         self._theme = theme
         self._render_in_place()
 
@@ -279,7 +277,6 @@ class GuideWindow(QWidget):
         self.search.selectAll()
 
     def _list(self) -> None:
-        """List the pages, or the search results."""
         self._delay.stop()
         self.places.clear()
         words = tuple(self.search.text().split())
@@ -352,7 +349,6 @@ class GuideWindow(QWidget):
             self._mark_present()
 
     def _mark_present(self) -> None:
-        """Select the current page in the list."""
         if self._at < 0 or self.search.text().strip():
             return
         present = self._visited[self._at].page

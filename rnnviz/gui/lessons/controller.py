@@ -62,7 +62,6 @@ class LessonController(QObject):
 
     @property
     def lesson(self) -> "GuidedLesson | None":
-        """The open lesson, or None."""
         return self._lesson
 
     @property
@@ -72,12 +71,10 @@ class LessonController(QObject):
 
     @property
     def pane(self) -> "LessonPane | None":
-        """The lesson's pane, or None before the first lesson."""
         return self._pane
 
     @property
     def can_go_back(self) -> bool:
-        """Whether there is a step before."""
         return self._lesson is not None and self._at > 0
 
     def bind(self, stop: QAction) -> None:
@@ -136,7 +133,6 @@ class LessonController(QObject):
             self.open(following)
 
     def back(self) -> None:
-        """Go to the previous step."""
         if self.can_go_back:
             self._enter(self._at - 1)
 
@@ -231,7 +227,6 @@ class LessonController(QObject):
 
     @property
     def _fresh(self) -> bool:
-        """Whether the result belongs to the current config."""
         return self._window.session.result is not None and not self._window.control.auto_run.stale
 
     def _fold(self) -> None:
@@ -284,7 +279,6 @@ class LessonController(QObject):
         self._point()
 
     def _point(self) -> None:
-        """Highlight the widget that the step refers to."""
         step = self.step
         if step is not None and step.look.part is not None:
             self._highlighter.highlight(step.look.part, step.look.line)

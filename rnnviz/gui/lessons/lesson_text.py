@@ -61,7 +61,6 @@ class LessonText(QTextBrowser):
             self._fit()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        """Leave the wheel to the surrounding scroll area."""
         event.ignore()
 
     def _go(self, link: QUrl) -> None:

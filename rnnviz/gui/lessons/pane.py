@@ -67,7 +67,6 @@ class ScrollHint(QToolButton):
         self._count()
 
     def follow(self, text: QWidget, statements: Sequence[QWidget]) -> None:
-        """Set the text and the statements inside the scroll area."""
         self._text, self._statements = text, statements
         self._count()
 
@@ -325,7 +324,6 @@ class LessonPane(QWidget):
             )
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Scroll with the arrow keys from any widget of the pane."""
         lines = _SCROLLED.get(Qt.Key(event.key()))
         if lines is None:
             super().keyPressEvent(event)

@@ -93,7 +93,6 @@ class Spotlight(QWidget):
 
     @property
     def fading(self) -> bool:
-        """Whether the fade-in is running."""
         return self._fade.state() == QVariantAnimation.State.Running
 
     def highlight(self, target: QWidget, area: Area | None = None, words: str = "") -> None:
@@ -119,7 +118,6 @@ class Spotlight(QWidget):
         self.changed.emit(True)
 
     def clear(self) -> None:
-        """Hide the frame."""
         if self._target is not None:
             self._release()
             self._fade.stop()
@@ -127,7 +125,6 @@ class Spotlight(QWidget):
             self.changed.emit(False)
 
     def refresh(self) -> None:
-        """Move the frame to the widget's current position."""
         highlighted = self.highlighted
         if highlighted.isEmpty():
             self.hide()
@@ -146,7 +143,6 @@ class Spotlight(QWidget):
         self.update()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Follow the widget when it or one of its ancestors moves."""
         if event.type() in _FOLLOWED and watched is not self:
             self.refresh()
         return False

@@ -107,7 +107,6 @@ class StatementRow(QWidget):
 
     @property
     def shown_numbers(self) -> tuple[str, ...]:
-        """The visible lines of numbers."""
         labels = (self._numbers.itemAt(place).widget() for place in range(self._numbers.count()))
         return tuple(label.text() for label in labels if isinstance(label, QLabel))
 
@@ -237,7 +236,6 @@ class StatementWorker(QObject):
         self._task.cancel()
 
     def stop(self) -> None:
-        """Stop, and wait for the thread."""
         self._asked_last = ()
         self._task.stop()
 

@@ -93,7 +93,6 @@ class Field:
         return self.state.visible
 
     def set_state(self, use: FieldState) -> None:
-        """Show, hide or fix the field."""
         if use != self.state:
             self.state = use
             self.editor.widget.setVisible(use.visible)
@@ -122,7 +121,6 @@ class Field:
         self.refresh()
 
     def focus(self) -> None:
-        """Give the control keyboard focus."""
         self.editor.controls[0].setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _paint(self, wrong: bool) -> None:
@@ -213,7 +211,6 @@ class ConfigPanel(QWidget):
 
     @property
     def config(self) -> Config:
-        """The last valid config."""
         return self._config
 
     @property
@@ -241,7 +238,6 @@ class ConfigPanel(QWidget):
         self._write(config)
 
     def refresh_names(self) -> None:
-        """Show the names of the user's choice."""
         self.summary.refresh_names()
         layout = self._fields["network.layout"].editor
         assert isinstance(layout, ChoiceEditor)

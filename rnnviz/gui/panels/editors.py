@@ -82,7 +82,6 @@ class ChoiceEditor(Editor):
         self.combo.activated.connect(self._on_activated)
 
     def refresh_names(self, key: str) -> None:
-        """Show the names of the user's choice."""
         for place in range(self.combo.count()):
             self.combo.setItemText(place, named(choice_title(key, self.combo.itemData(place))))
 
@@ -118,7 +117,6 @@ class FileChoiceEditor(ChoiceEditor):
         ask_file(self.widget, "Choose file", self._filters, lambda path: self.choose(path.absolute()))
 
     def value(self) -> Any:
-        """See `Editor.value`."""
         # Nothing is selected while the file dialog is open.
         return self._chosen
 
@@ -297,7 +295,6 @@ _EDITORS: dict[str, Callable[[str, FieldSpec, QWidget], Editor]] = {
 
 
 def make_editor(key: str, config_field: FieldSpec, parent: QWidget) -> Editor:
-    """Create the editor for a field's kind."""
     if config_field.suffix:
         return FileChoiceEditor(key, config_field, parent)
     return _EDITORS[config_field.kind](key, config_field, parent)

@@ -132,13 +132,11 @@ class CandidatesEditor(Editor):
         self._list()
 
     def show_pair(self, reference: str, candidates: tuple[str, ...]) -> None:
-        """Show reference and candidates of a config."""
         self._reference = reference
         self.show_value(candidates)
 
     @property
     def warning(self) -> str:
-        """Reasons why selected engines are unavailable."""
         return " ".join(filter(None, (self._engines.get(name) for name in self._chosen)))
 
     def _read(self) -> Any:

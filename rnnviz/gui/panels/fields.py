@@ -77,7 +77,6 @@ def label(dotted_key: str) -> str:
 
 
 def plain_label(dotted_key: str) -> str:
-    """The label without its mnemonic."""
     return label(dotted_key).replace("&", "")
 
 
@@ -87,12 +86,10 @@ def accessible_name(dotted_key: str) -> str:
 
 
 def unset_words(dotted_key: str) -> str:
-    """Placeholder of an empty optional field."""
     return _UNSET.get(dotted_key, "")
 
 
 def choice_title(dotted_key: str, choice: str) -> str:
-    """Text of a choice."""
     return _CHOICES.get(dotted_key, {}).get(choice, choice)
 
 
@@ -130,7 +127,6 @@ _OF_TEXTS = {"text", "tokens", "vocabulary"} | _OF_VOCABULARIES
 
 
 def field_states(values: Values) -> dict[str, FieldState]:
-    """States of the fields that differ from `ORDINARY`, by dotted key."""
     return {**_network(values), **_sequence(values), **_parameters(values), **_initial_state(values)}
 
 

@@ -32,7 +32,6 @@ def equation_rows(cell: CellSpec) -> list[tuple[str, str]]:
 
 
 def equation_table(cell: CellSpec) -> str:
-    """Equations as a rich-text table, aligned at the equals signs."""
     rows = "".join(
         f'<tr><td align="right" style="white-space:nowrap">{left}</td><td>&nbsp;=&nbsp;</td><td>{right}</td></tr>'
         for left, right in equation_rows(cell)
@@ -71,7 +70,6 @@ _UNKNOWN = {_T: "T", _N: "N", _I: "I"}
 
 
 def output_words(config: Config) -> str:
-    """Shape of out, with letters for sizes known only from the file."""
     timesteps, batch_size = _steps(config)
     return _shape(config.network.output_shape(timesteps, batch_size))
 
@@ -192,7 +190,6 @@ class NetworkSummary(QWidget):
         self.apply_theme(theme)
 
     def show_config(self, config: Config) -> None:
-        """Summarize a config."""
         before, self._config = self._config, config
         network = config.network
         known = network.is_known
@@ -218,7 +215,6 @@ class NetworkSummary(QWidget):
             self._list_shapes()
 
     def refresh_names(self) -> None:
-        """Show the names of the user's choice."""
         self._renamed = True
         for name, caption in self._captions.items():
             caption.setText(named(name))

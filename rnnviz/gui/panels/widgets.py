@@ -183,7 +183,6 @@ class WrappedText(QWidget):
         self.setSizePolicy(policy)
 
     def show_text(self, text: str) -> None:
-        """Set the text."""
         if text != self.text:
             self.text = text
             self.updateGeometry()
@@ -239,7 +238,6 @@ class FieldMessage(WrappedText):
         self._sign_color = QColor()
 
     def show_sentence(self, sentence: str, color: QColor) -> None:
-        """Set the message and its color."""
         self._sign_color = color
         self.setAccessibleName(sentence)
         self.show_text(sentence)

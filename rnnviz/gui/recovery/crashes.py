@@ -41,7 +41,6 @@ def install_display_loss_handler(save_now: Callable[[], bool]) -> None:
 
 
 def uninstall_display_loss_handler() -> None:
-    """Restore Qt's message handler."""
     qInstallMessageHandler(None)
 
 
@@ -93,7 +92,6 @@ class CrashHandler(QObject):
         sys.unraisablehook = lambda args: self._on_exception(args.exc_type, args.exc_value, args.exc_traceback)
 
     def uninstall(self) -> None:
-        """Restore Python's hooks."""
         sys.excepthook = sys.__excepthook__
         threading.excepthook = threading.__excepthook__
         sys.unraisablehook = sys.__unraisablehook__
@@ -146,6 +144,5 @@ class CrashHandler(QObject):
 
 
 def _place(trace: TracebackType | None) -> str:
-    """File and line of the innermost frame."""
     frames = traceback.extract_tb(trace, limit=-1)
     return f"{frames[0].filename}:{frames[0].lineno}" if frames else "nowhere"

@@ -86,7 +86,6 @@ class CrashDialog(_TextDialog):
             button.setDefault(name == "copy_crash")
 
     def add(self, text: str) -> None:
-        """Append another exception, up to a limit."""
         self._count += 1
         self.setWindowTitle(f"{self._count} internal errors")
         if len(self.text.toPlainText()) + len(text) < _LONGEST:

@@ -52,7 +52,6 @@ class ViewStateHost(Protocol):
 
 
 def view_state_of(window: ViewStateHost) -> SavedViewState:
-    """The current view state."""
     session, main_layout = window.session, window.main_layout
     place, whole = session.location, main_layout.window()
     shown = SavedViewState(
@@ -112,7 +111,6 @@ class ViewStateRestorer(QObject):
         self._state, self._choices = None, {}
 
     def _choose(self, view: ResultView) -> None:
-        """Restore the state of a view, at once or when it is created."""
         choices = self._choices.pop(view.title, None)
         if choices is not None:
             view.restore_state(choices)

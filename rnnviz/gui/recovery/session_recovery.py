@@ -66,13 +66,11 @@ class Autosave(QObject):
         return True
 
     def close(self) -> None:
-        """Stop saving, and wait for a pending write."""
         self._closed = True
         self._delay.stop()
         self._jobs.close()
 
     def _want(self, within_ms: int) -> None:
-        """Save within this time."""
         if self._closed:
             return
         if not self._delay.isActive() or self._delay.remainingTime() > within_ms:
@@ -148,7 +146,6 @@ class RestoreBar(QFrame):
 
     @property
     def text(self) -> str:
-        """The text shown; empty while hidden."""
         return "" if self.isHidden() else self._text.text()
 
     def show_offer(self, text: str, *, restorable: bool) -> None:
@@ -188,7 +185,6 @@ class SessionRecovery(QObject):
 
     @property
     def bar(self) -> "RestoreBar | None":
-        """The restore bar, or None before its first use."""
         return self._bar
 
     def save_now(self) -> bool:
@@ -306,7 +302,6 @@ class SessionRecovery(QObject):
             shutil.rmtree(folder, ignore_errors=True)
 
     def _take(self) -> Path | None:
-        """Take over the offered session, and offer the next."""
         assert self._dir is not None
         folder = self._dir.claim(self._left.pop(0))
         self._offer()

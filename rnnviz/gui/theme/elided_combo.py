@@ -50,7 +50,6 @@ class ElidedComboBox(QComboBox):
         return bool(super().event(event))
 
     def shown_text(self) -> str:
-        """The visible text."""
         return self._fitted(self._option())
 
     def paintEvent(self, _event: QPaintEvent) -> None:

@@ -22,7 +22,6 @@ class Icons:
         return self.colored(name, "text")
 
     def colored(self, name: str, role: str) -> QIcon:
-        """The icon in a color role of the theme; muted while disabled."""
         if (name, role) not in self._drawn:
             icon = QIcon()
             for mode, color in ((QIcon.Mode.Normal, role), (QIcon.Mode.Disabled, "border")):
@@ -47,7 +46,6 @@ def _drawings(name: str, color: str) -> list[QPixmap]:
 
 
 def application_icon() -> QIcon:
-    """The application icon in its fixed colors."""
     renderer = QSvgRenderer(str(resource_path("icons", "rnnviz.svg")))
     icon = QIcon()
     for size in (16, 32, 48, 128):

@@ -69,7 +69,6 @@ def _set_lines(document: QTextDocument, theme: Theme) -> None:
 
 
 def _set_code(document: QTextDocument, font: QFont, theme: Theme) -> None:
-    """Set font and background of code."""
     change = QTextCharFormat()
     fixed = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
     change.setFontFamilies([fixed.family()])
@@ -80,7 +79,6 @@ def _set_code(document: QTextDocument, font: QFont, theme: Theme) -> None:
 
 
 def _underline_links(document: QTextDocument) -> None:
-    """Underline links, so that they do not rely on color."""
     change = QTextCharFormat()
     change.setFontUnderline(True)
     for position, length in _spans(document, lambda look: look.isAnchor()):
@@ -110,7 +108,6 @@ def _merge(document: QTextDocument, position: int, length: int, change: QTextCha
 
 
 def _set_tables(document: QTextDocument, theme: Theme) -> None:
-    """Set thin borders and padding of tables."""
     for frame in document.rootFrame().childFrames():
         if isinstance(frame, QTextTable):
             look = frame.format()

@@ -47,11 +47,9 @@ class Theme:
     sequential: tuple[str, ...]
 
     def color(self, role: str) -> QColor:
-        """Color of a role, such as "accent"."""
         return QColor(getattr(self, role))
 
     def palette(self) -> QPalette:
-        """The QPalette for all widgets."""
         palette = QPalette()
         roles = QPalette.ColorRole
         for role, name in (

@@ -86,7 +86,6 @@ def use_motion(choice: str) -> None:
 
 
 def motion_reduced() -> bool:
-    """Whether motion is reduced."""
     application = QApplication.instance()
     if not isinstance(application, QApplication):
         return False

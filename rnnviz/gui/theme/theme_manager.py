@@ -47,12 +47,10 @@ class ThemeManager(QObject):
 
     @property
     def choice(self) -> str:
-        """The setting: "desktop", "light" or "dark"."""
         return self._choice
 
     @property
     def theme(self) -> Theme:
-        """The current theme."""
         return self._theme
 
     def apply_stylesheet(self, window: QWidget) -> None:
@@ -66,7 +64,6 @@ class ThemeManager(QObject):
         self._parts.append(draw)
 
     def choose(self, choice: str) -> None:
-        """Use a theme, or follow the system's."""
         self._choice = choice
         self._follow()
 

@@ -45,12 +45,10 @@ class WelcomeController(QObject):
 
     @property
     def shown(self) -> bool:
-        """Whether the page is visible."""
         return self._page is not None and self._window.main_layout.covered
 
     @property
     def page(self) -> "WelcomePage | None":
-        """The page, or None before it is first shown."""
         return self._page
 
     def show_on_startup(self) -> None:
@@ -59,7 +57,6 @@ class WelcomeController(QObject):
             self.show()
 
     def show(self) -> None:
-        """Show the page."""
         page = self._page = self._page or self._make()
         page.show_recent(self._recent.paths())
         page.show_progress(self._settings.finished_lessons, *self._going_on())
@@ -68,14 +65,12 @@ class WelcomeController(QObject):
         page.focus_first_lesson()
 
     def stay(self, change: Callable[[], None]) -> None:
-        """Call `change` without hiding the page."""
         shown = self.shown
         change()
         if shown:
             self.show()
 
     def leave(self) -> None:
-        """Hide the page."""
         if self.shown:
             self._window.main_layout.uncover()
 

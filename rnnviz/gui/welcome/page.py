@@ -58,14 +58,12 @@ class StartButton(QAbstractButton):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     def show_done(self, done: bool) -> None:
-        """Show a tick, as for a finished lesson."""
         self._done = done
         self.setAccessibleDescription(f"Finished. {self._why}" if done else self._why)
         self.update()
 
     @property
     def done(self) -> bool:
-        """Whether a tick is shown."""
         return self._done
 
     def heightForWidth(self, width: int) -> int:
@@ -256,7 +254,6 @@ class WelcomePage(QScrollArea):
             (entries[0] if self._going_on is None else self._continue).setFocus()
 
     def set_back_visible(self, offered: bool) -> None:
-        """Show the button that returns to the last run."""
         self._back.setVisible(offered)
 
     def _head(self) -> QHBoxLayout:

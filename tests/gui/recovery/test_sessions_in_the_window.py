@@ -10,7 +10,6 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QMessageBox
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.recovery.session_commands import view_choices_of, view_state_of
-from rnnviz.gui.settings import Settings
 from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.io.config_toml import parse_config
