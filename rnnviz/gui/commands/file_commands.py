@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -258,33 +259,31 @@ class FileCommands(QObject):
     def ask_new_recurrence(self) -> None:
         """Ask where to create a custom step for the current cell, and compare it."""
         network = self._session.config.network
-
-        def write(path: Path) -> None:
-            try:
-                write_starter(network.kind, path)
-            except InputError as error:
-                show_error_dialog(self._window, "Cannot write the custom step", error)
-                return
-            self.written.emit(str(path.absolute()))
-            self.open_recurrence(path)
-            self.message.emit(_CREATED.format(path=path))
-
-        ask_new_file(self._window, "New custom step", RECURRENCES, "py", f"my_{Path(network.cell).stem}.py", write)
+        write = partial(write_starter, network.kind)
+        self._ask_new("custom step", RECURRENCES, f"my_{Path(network.cell).stem}.py", write, self.open_recurrence)
 
     def ask_new_cell(self) -> None:
         """Ask where to create a custom cell, and make it the network's cell."""
 
-        def write(path: Path) -> None:
+        def use(path: Path) -> None:
+            self._document.edit(of_new_cell(self._session.config, path.absolute()), f"using the cell {path.name}")
+
+        self._ask_new("custom cell", CELLS, "my_cell.py", write_cell_starter, use)
+
+    def _ask_new(
+        self, kind: str, filters: str, name: str, write: Callable[[Path], object], use: Callable[[Path], None]
+    ) -> None:
+        def create(path: Path) -> None:
             try:
-                write_cell_starter(path)
+                write(path)
             except InputError as error:
-                show_error_dialog(self._window, "Cannot write the custom cell", error)
+                show_error_dialog(self._window, f"Cannot write the {kind}", error)
                 return
             self.written.emit(str(path.absolute()))
-            self._document.edit(of_new_cell(self._session.config, path.absolute()), f"using the cell {path.name}")
+            use(path)
             self.message.emit(_CREATED.format(path=path))
 
-        ask_new_file(self._window, "New custom cell", CELLS, "py", "my_cell.py", write)
+        ask_new_file(self._window, f"New {kind}", filters, "py", name, create)
 
     def open_lesson(self, lesson: Lesson) -> None:
         """Open the config of a lesson. Undo restores the config before."""
@@ -354,12 +353,11 @@ class FileCommands(QObject):
 
     def _save_and(self, path: Path, then: Callable[[], None]) -> None:
         """Write the config or session, after a question if another program changed the file; then call `then`."""
-        if not self._known.changed(path):
-            self._write_and(path, then)
-        elif is_session(path):
-            ask_to_save_over(self._window, path, lambda: self._write_and(path, then), self._sessions.ask_save)
+        if self._known.changed(path):
+            elsewhere = self._sessions.ask_save if is_session(path) else partial(self.ask_save_as, then)
+            ask_to_save_over(self._window, path, partial(self._write_and, path, then), elsewhere)
         else:
-            ask_to_save_over(self._window, path, lambda: self._write_and(path, then), lambda: self.ask_save_as(then))
+            self._write_and(path, then)
 
     def _write_and(self, path: Path, then: Callable[[], None]) -> None:
         if is_session(path):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, TypeVar, get_args
 
 from PySide6.QtCore import (
     QBuffer,
@@ -48,6 +48,7 @@ from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.labels import LegendKey
 from rnnviz.verify.result import RunResult
 
+Control = TypeVar("Control", bound=QWidget)
 FigureFormat: TypeAlias = Literal["pdf", "svg", "png"]
 SIDES_MM, RESOLUTIONS = (40, 1000), (72, 600)
 """Smallest and largest width or height, and resolution in dots per inch."""
@@ -334,7 +335,12 @@ class FigureDialog(QDialog):
         self._looks = QTimer(self, singleShot=True)
         self._looks.timeout.connect(self._look)
         self._due: list[int] = []
-        self._show(options)
+        self.format.setCurrentIndex(self.format.findData(options.format))
+        self.theme.setCurrentIndex(self.theme.findData(options.theme))
+        self.width_.setValue(options.width)
+        self.height_.setValue(options.height)
+        self.resolution.setValue(options.resolution)
+        self.legend.setChecked(options.legend)
         self.view.currentIndexChanged.connect(self._change_view)
         for box in (self.format, self.theme):
             box.currentIndexChanged.connect(self._change)
@@ -374,14 +380,6 @@ class FigureDialog(QDialog):
         if "result" in changed:
             self.reject()
 
-    def _show(self, options: FigureOptions) -> None:
-        self.format.setCurrentIndex(self.format.findData(options.format))
-        self.theme.setCurrentIndex(self.theme.findData(options.theme))
-        self.width_.setValue(options.width)
-        self.height_.setValue(options.height)
-        self.resolution.setValue(options.resolution)
-        self.legend.setChecked(options.legend)
-
     def _change_view(self) -> None:
         view, session = self._views[self.view.currentIndex()], self._session
         assert session.result is not None
@@ -410,26 +408,26 @@ class FigureDialog(QDialog):
 
 
 def _box(name: str, why: str, choices: Sequence[tuple[str, str]]) -> QComboBox:
-    made = QComboBox()
-    made.setAccessibleName(name)
-    made.setToolTip(wrapped(why))
+    made = _named(QComboBox(), name, why)
     for text, data in choices:
         made.addItem(text, data)
     return made
 
 
 def _number(name: str, why: str, limits: tuple[int, int], unit: str) -> QSpinBox:
-    made = QSpinBox()
-    made.setAccessibleName(name)
-    made.setToolTip(wrapped(why))
+    made = _named(QSpinBox(), name, why)
     made.setRange(*limits)
     made.setSuffix(unit)
     return made
 
 
 def _line(name: str, why: str) -> QLineEdit:
-    made = QLineEdit()
+    made = _named(QLineEdit(), name, why)
     made.setMinimumWidth(scaled(220))
-    made.setAccessibleName(name)
-    made.setToolTip(wrapped(why))
     return made
+
+
+def _named(control: Control, name: str, why: str) -> Control:
+    control.setAccessibleName(name)
+    control.setToolTip(wrapped(why))
+    return control

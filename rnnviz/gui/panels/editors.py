@@ -151,12 +151,24 @@ class SwitchEditor(Editor):
 
 
 class LineEditor(Editor):
-    """A typed value. `_parse` converts the text as TOML would."""
+    """A typed value; may be empty if optional. `_parse` converts the text as TOML would."""
 
-    def __init__(self, widget: QWidget, line: QLineEdit, *controls: QWidget) -> None:
-        super().__init__(widget, *controls)
-        self.line = line
+    def __init__(
+        self,
+        key: str,
+        config_field: FieldSpec,
+        parent: QWidget,
+        line: QLineEdit | None = None,
+        widget: QWidget | None = None,
+        *controls: QWidget,
+    ) -> None:
+        """Without a `line`, one is created. `controls` come behind it."""
+        self.line = LongLineEdit(parent) if line is None else line
+        super().__init__(widget or self.line, self.line, *controls)
+        self._optional = config_field.optional
         self._own_text: str | None = None
+        self.line.setPlaceholderText(unset_words(key))
+        self.line.textEdited.connect(self.mark_edited)
 
     def show_fixed(self, text: str | None) -> None:
         super().show_fixed(text)
@@ -188,44 +200,21 @@ class LineEditor(Editor):
         raise NotImplementedError
 
 
-class IntegerEditor(LineEditor):
-    """Spin box for an integer; may be empty if optional."""
+class NumberEditor(LineEditor):
+    def _parse(self, text: str) -> Any:
+        return None if self._optional and not text.strip() else number_or_text(text)
+
+
+class IntegerEditor(NumberEditor):
+    """Spin box."""
 
     def __init__(self, key: str, config_field: FieldSpec, parent: QWidget) -> None:
         box = FreeSpinBox(int(config_field.minimum or 0), int(config_field.maximum or LARGEST_SIZE), parent)
-        super().__init__(box, box.lineEdit(), box)
-        self._optional = config_field.optional
-        self.line.setPlaceholderText(unset_words(key))
-        box.edited.connect(self.mark_edited)
-
-    def _parse(self, text: str) -> Any:
-        return None if self._optional and not text.strip() else number_or_text(text)
-
-
-class FloatEditor(LineEditor):
-    """Line edit for a float; may be empty if optional."""
-
-    def __init__(self, key: str, config_field: FieldSpec, parent: QWidget) -> None:
-        line = LongLineEdit(parent)
-        super().__init__(line, line)
-        self._optional = config_field.optional
-        line.setPlaceholderText(unset_words(key))
-        line.textEdited.connect(self.mark_edited)
-
-    def _parse(self, text: str) -> Any:
-        return None if self._optional and not text.strip() else number_or_text(text)
+        super().__init__(key, config_field, parent, box.lineEdit(), box, box)
+        box.stepped.connect(self.mark_edited)
 
 
 class TextEditor(LineEditor):
-    """Line edit for a text; may be empty if optional."""
-
-    def __init__(self, key: str, config_field: FieldSpec, parent: QWidget) -> None:
-        line = LongLineEdit(parent)
-        super().__init__(line, line)
-        self._optional = config_field.optional
-        line.setPlaceholderText(unset_words(key))
-        line.textEdited.connect(self.mark_edited)
-
     def _parse(self, text: str) -> Any:
         return None if self._optional and not text else text
 
@@ -256,11 +245,9 @@ class PathEditor(LineEditor):
         row.setSpacing(3)
         row.addWidget(line, 1)
         row.addWidget(self.browse)
-        super().__init__(widget, line, line, self.browse)
+        super().__init__(key, config_field, parent, line, widget, self.browse)
         widget.setFocusProxy(line)
-        line.setPlaceholderText(unset_words(key))
         self._filters = f"{FILE_FILTERS[key]};;{ALL_FILES}" if key in FILE_FILTERS else ALL_FILES
-        line.textEdited.connect(self.mark_edited)
         line.dropped.connect(self.choose)
         self.browse.clicked.connect(self._browse)
 
@@ -287,7 +274,7 @@ _EDITORS: dict[str, Callable[[str, FieldSpec, QWidget], Editor]] = {
     "choice": ChoiceEditor,
     "bool": SwitchEditor,
     "int": IntegerEditor,
-    "float": FloatEditor,
+    "float": NumberEditor,
     "text": TextEditor,
     "activations": ActivationsEditor,
     "path": PathEditor,

@@ -93,14 +93,13 @@ class FreeSpinBox(QAbstractSpinBox):
     The form reports invalid text instead of correcting it silently. Steps stay between `minimum` and `maximum`.
     """
 
-    edited = Signal()
+    stepped = Signal()
 
     def __init__(self, minimum: int, maximum: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._minimum, self._maximum = minimum, maximum
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumWidth(48)
-        self.lineEdit().textEdited.connect(self.edited)
 
     def stepBy(self, steps: int) -> None:
         try:
@@ -108,7 +107,7 @@ class FreeSpinBox(QAbstractSpinBox):
         except ValueError:
             number = self._minimum
         self.lineEdit().setText(str(max(self._minimum, min(self._maximum, number))))
-        self.edited.emit()
+        self.stepped.emit()
 
     def stepEnabled(self) -> QAbstractSpinBox.StepEnabledFlag:
         both = QAbstractSpinBox.StepEnabledFlag.StepUpEnabled | QAbstractSpinBox.StepEnabledFlag.StepDownEnabled

@@ -24,34 +24,23 @@ from rnnviz.quantities.gates import color_names
 from rnnviz.quantities.units import OrderName
 
 if TYPE_CHECKING:
-    from rnnviz.io.session import NamedFile
+    # Imported after the first paint.
+    from rnnviz.gui.views.unrolled.view import UnrolledView
+    from rnnviz.io.session.file_refs import NamedFile
 
 
-class Lanes(Protocol):
-    """The unrolled network, as the view state sees it."""
-
-    @property
-    def chosen_camera(self) -> Callable[[], Camera | None]:
-        """The viewport, or None while the whole sequence is shown."""
-
-    @property
-    def set_camera(self) -> Callable[[Camera], None]:
-        """Set the viewport."""
-
-
-class ViewStateHost(Protocol):
-    """The window as the view state sees it. `lanes` exist once it is usable."""
+class SessionHost(Protocol):
+    """The window as sessions see it. `lanes` exist once it is usable."""
 
     session: Session
     document: Document
     main_layout: MainLayout
+    jobs: TaskQueue
+    control: RunControl
+    lanes: "UnrolledView"
 
-    @property
-    def lanes(self) -> Lanes:
-        """View of the unrolled network."""
 
-
-def view_state_of(window: ViewStateHost) -> SavedViewState:
+def view_state_of(window: SessionHost) -> SavedViewState:
     session, main_layout = window.session, window.main_layout
     place, whole = session.location, main_layout.window()
     shown = SavedViewState(
@@ -77,7 +66,7 @@ def view_state_of(window: ViewStateHost) -> SavedViewState:
     return replace(shown, whole=shares("whole"), upper=shares("upper"), middle=shares("middle"), side=shares("side"))
 
 
-def view_choices_of(window: ViewStateHost) -> dict[str, tuple[str, ...]]:
+def view_choices_of(window: SessionHost) -> dict[str, tuple[str, ...]]:
     """Saved states of the views that have one, by title."""
     views = {view.title: view.save_state() for view in window.main_layout.findChildren(ResultView)}
     return {title: choices for title, choices in views.items() if choices is not None}
@@ -86,7 +75,7 @@ def view_choices_of(window: ViewStateHost) -> dict[str, tuple[str, ...]]:
 class ViewStateRestorer(QObject):
     """Restores a view state: the layout at once, the rest with the next result, unless the config changes first."""
 
-    def __init__(self, window: ViewStateHost, parent: QObject) -> None:
+    def __init__(self, window: SessionHost, parent: QObject) -> None:
         super().__init__(parent)
         self._window = window
         self._state: SavedViewState | None = None
@@ -141,13 +130,6 @@ class ViewStateRestorer(QObject):
 
 
 SESSIONS = f"Sessions (*{ENDING})"
-
-
-class SessionHost(ViewStateHost, Protocol):
-    """The window as sessions see it."""
-
-    jobs: TaskQueue
-    control: RunControl
 
 
 class SessionCommands(QObject):

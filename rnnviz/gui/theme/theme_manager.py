@@ -41,8 +41,8 @@ class ThemeManager(QObject):
         if not application.property(_DRAWN_BY_QT):
             application.setStyle(QStyleFactory.create("Fusion"))
             application.setProperty(_DRAWN_BY_QT, True)
-        application.styleHints().colorSchemeChanged.connect(self._on_desktop_changed)
-        self._theme = THEMES[self._wanted()]
+        application.styleHints().colorSchemeChanged.connect(lambda: self._follow())
+        self._theme = self._wanted()
         self._apply()
 
     @property
@@ -73,22 +73,21 @@ class ThemeManager(QObject):
         if self._window is not None:
             self._hold()
             self._apply_sheet(self._window)
-            self._left = list(self._parts)
-            self._turns.start()
-
-    def _on_desktop_changed(self) -> None:
-        self._follow()
+            self._begin_turns()
 
     def _follow(self) -> None:
-        wanted = THEMES[self._wanted()]
+        wanted = self._wanted()
         if wanted is not self._theme:
             self._theme = wanted
             # Cached pixmaps of the old theme would stay until the cache is full.
             QPixmapCache.clear()
             self._hold()
             self._apply()
-            self._left = list(self._parts)
-            self._turns.start()
+            self._begin_turns()
+
+    def _begin_turns(self) -> None:
+        self._left = list(self._parts)
+        self._turns.start()
 
     def _go_on(self) -> None:
         if self._left:
@@ -112,10 +111,8 @@ class ThemeManager(QObject):
             window.setUpdatesEnabled(True)
             window.repaint(0, 0, 1, 1)
 
-    def _wanted(self) -> str:
-        if self._choice in THEMES:
-            return self._choice
-        return "dark" if self._desktop_is_dark() else "light"
+    def _wanted(self) -> Theme:
+        return THEMES.get(self._choice) or THEMES["dark" if self._desktop_is_dark() else "light"]
 
     def _desktop_is_dark(self) -> bool:
         return self._application.styleHints().colorScheme() == Qt.ColorScheme.Dark
