@@ -196,10 +196,6 @@ class Document(QObject):
         return self._history.can_undo
 
     @property
-    def can_redo(self) -> bool:
-        return self._history.can_redo
-
-    @property
     def undone(self) -> str:
         """Description of the change that `undo` reverts; "" without one."""
         return self._history.undone

@@ -145,10 +145,7 @@ class Player(QObject):
     """Speed, order, loop or reveal changed."""
 
     def __init__(
-        self,
-        session: Session,
-        parent: QObject | None = None,
-        clock: Callable[[], float] = perf_counter,
+        self, session: Session, parent: QObject | None = None, clock: Callable[[], float] = perf_counter
     ) -> None:
         """`clock` returns seconds."""
         super().__init__(parent)
@@ -159,8 +156,8 @@ class Player(QObject):
         """Whether the lanes are zoomed in far enough to show numbers."""
         self.loop_range: Callable[[], range | None] = lambda: None
         """Time steps to loop; None for the whole sequence."""
-        self._looping = self._revealing = False
-        self._factor, self._by = 1.0, 1
+        self.looping = self.revealing = False
+        self.factor, self._by = 1.0, 1
         self._speed = _SLOWEST
         self._began, self._taken, self._frame_ms = 0.0, 0, _FRAME_MS
         self._timer = QTimer(self)
@@ -173,28 +170,15 @@ class Player(QObject):
         return self._timer.isActive()
 
     @property
-    def factor(self) -> float:
-        """Playback speed, one of `FACTORS`."""
-        return self._factor
-
-    @property
     def order(self) -> Order:
         return self.stepper.order
-
-    @property
-    def looping(self) -> bool:
-        return self._looping
-
-    @property
-    def revealing(self) -> bool:
-        return self._revealing
 
     @property
     def in_stages(self) -> bool:
         """Whether playback shows stages at the current speed, length and zoom."""
         timesteps = self._timesteps
         short = timesteps <= _SHORT or (timesteps <= _LONG and self.numbers_in_view())
-        return short and self._factor <= _QUICKEST_WITH_STAGES
+        return short and self.factor <= _QUICKEST_WITH_STAGES
 
     def toggle(self, *, backward: bool = False) -> None:
         """Play, or pause. Restarts from the beginning at the end. `backward` plays toward t = 0."""
@@ -207,11 +191,8 @@ class Player(QObject):
         if self._session.result is None or (self._timesteps < 2 and not stages):
             return
         self._by = by
-        if (
-            not self._looping
-            and self.stepper.at_end(by)
-            and self.stepper.stage in (None, "carry" if by > 0 else "read")
-        ):
+        last_stage = self.stepper.stage in (None, "carry" if by > 0 else "read")
+        if last_stage and not self.looping and self.stepper.at_end(by):
             self.stepper.go_to_end(-by)
         if not stages:
             self.stepper.stop()
@@ -233,11 +214,11 @@ class Player(QObject):
     def set_factor(self, factor: float) -> None:
         if factor not in FACTORS:
             raise ValueError(f"factor = {factor} is not allowed: it must be one of {', '.join(map(str, FACTORS))}.")
-        self._factor = factor
+        self.factor = factor
         self._restart()
 
     def change_speed(self, by: int) -> None:
-        place = FACTORS.index(self._factor) + by
+        place = FACTORS.index(self.factor) + by
         self.set_factor(FACTORS[min(max(place, 0), len(FACTORS) - 1)])
 
     def set_order(self, order: Order) -> None:
@@ -247,12 +228,12 @@ class Player(QObject):
 
     def toggle_loop(self) -> None:
         """Repeat the range that is selected in the lanes, or the whole sequence; or stop at the end."""
-        self._looping = not self._looping
+        self.looping = not self.looping
         self.pace_changed.emit()
 
     def toggle_reveal(self) -> None:
         """Hide values until their step is reached, or show all of them."""
-        self._revealing = not self._revealing
+        self.revealing = not self.revealing
         self.pace_changed.emit()
 
     @property
@@ -266,9 +247,9 @@ class Player(QObject):
 
     def _start(self) -> None:
         walk = self.stepper.walk
-        self._speed = speed(0 if walk is None else walk.count()) * self._factor
+        self._speed = speed(0 if walk is None else walk.count()) * self.factor
         self._began, self._taken = self._clock(), 0
-        pace = _STAGE_MS / self._factor if self.in_stages else 1000.0 / self._speed
+        pace = _STAGE_MS / self.factor if self.in_stages else 1000.0 / self._speed
         self._frame_ms = _CALM_MS if motion_reduced() else _FRAME_MS
         self._timer.start(max(self._frame_ms, round(pace)))
 
@@ -283,13 +264,13 @@ class Player(QObject):
         if self._speed > 1000.0 / self._frame_ms:
             steps = int((self._clock() - self._began) * self._speed) - self._taken
             self._taken += steps
-        if not self._wrap(steps) and not self.stepper.move(self._by * steps) and not self._looping:
+        if not self._wrap(steps) and not self.stepper.move(self._by * steps) and not self.looping:
             self.pause()
 
     def _wrap(self, steps: int) -> bool:
         """Return to the beginning of the loop if the next steps leave it; False without a loop."""
         walk, here = self.stepper.walk, self._session.location
-        if not self._looping or walk is None:
+        if not self.looping or walk is None:
             return False
         first, last = 0, walk.count() - 1
         times = self.loop_range()
@@ -380,15 +361,8 @@ def factor_text(factor: float) -> str:
 class PlaybackControls(QWidget):
     """Buttons first, previous, play, next, last; speed menu; slider; label of the time step."""
 
-    def __init__(
-        self,
-        session: Session,
-        selection: SelectionCommands,
-        player: Player,
-        actions: Actions,
-        parent: QWidget | None = None,
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session, selection: SelectionCommands, player: Player, actions: Actions) -> None:
+        super().__init__()
         self.setAccessibleName("Time step")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -169,10 +169,7 @@ _UNLIMITED = (1 << 24) - 1
 """Maximum height of a widget without one."""
 _NAMED = 3
 """Maximum number of changed keys that are listed by name."""
-_SCROLLED = {
-    Qt.Key.Key_Up: -1,
-    Qt.Key.Key_Down: 1,
-}
+_SCROLLED = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}
 
 
 class LessonPane(QWidget):
@@ -373,55 +370,40 @@ class LessonPane(QWidget):
         font.setPointSizeF(font.pointSizeF() * 1.2)
         font.setWeight(font.Weight.DemiBold)
         self.step_title.setFont(font)
-        header = QHBoxLayout()
-        header.setSpacing(8)
-        header.addWidget(self.lesson_title, 1)
-        header.addWidget(self.resume, 0, Qt.AlignmentFlag.AlignTop)
-        header.addWidget(self.close_button, 0, Qt.AlignmentFlag.AlignTop)
-        progress = QHBoxLayout()
-        progress.setSpacing(8)
-        progress.addWidget(self.dots)
-        progress.addWidget(self.place)
-        progress.addStretch(1)
-        looking = QHBoxLayout()
-        looking.addWidget(self.look)
-        looking.addStretch(1)
-        reading_on = QHBoxLayout()
-        reading_on.addStretch(1)
-        reading_on.addWidget(self.more)
-        reading_on.addStretch(1)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.back)
-        buttons.addStretch(1)
-        buttons.addWidget(self.counter)
-        buttons.addStretch(1)
-        buttons.addWidget(self.next)
+        header = _line(self.lesson_title, self.resume, self.close_button)
+        header.setStretch(0, 1)
+        for button in (self.resume, self.close_button):
+            header.setAlignment(button, Qt.AlignmentFlag.AlignTop)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 6, 0, 8)
         whole.setSpacing(6)
-        whole.addLayout(_inset(header))
+        whole.addLayout(header)
         whole.addWidget(self._body, 1)
         layout = QVBoxLayout(self._body)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        above: tuple[QWidget | QHBoxLayout, ...] = (progress, self.step_title, looking, self.note)
-        beneath: tuple[QWidget | QHBoxLayout, ...] = (reading_on, self.changed_note, self.again, buttons)
-        for item in above:
-            layout.addLayout(_inset(item))
+        layout.addLayout(_line(self.dots, self.place, None))
+        layout.addLayout(_line(self.step_title))
+        layout.addLayout(_line(self.look, None))
+        layout.addLayout(_line(self.note))
         layout.addWidget(self.scroll_area, 1)
-        for item in beneath:
-            layout.addLayout(_inset(item))
+        layout.addLayout(_line(None, self.more, None))
+        layout.addLayout(_line(self.changed_note))
+        layout.addLayout(_line(self.again))
+        layout.addLayout(_line(self.back, None, self.counter, None, self.next))
 
 
-def _inset(item: QWidget | QHBoxLayout) -> QHBoxLayout:
-    """Add the pane's horizontal margins to an item. The scroll area has none."""
-    inset = QHBoxLayout()
-    inset.setContentsMargins(_MARGIN, 0, _MARGIN, 0)
-    if isinstance(item, QWidget):
-        inset.addWidget(item)
-    else:
-        inset.addLayout(item)
-    return inset
+def _line(*items: QWidget | None) -> QHBoxLayout:
+    """A line with the pane's horizontal margins, which the scroll area lacks. None stretches."""
+    line = QHBoxLayout()
+    line.setContentsMargins(_MARGIN, 0, _MARGIN, 0)
+    line.setSpacing(8)
+    for item in items:
+        if item is None:
+            line.addStretch(1)
+        else:
+            line.addWidget(item)
+    return line
 
 
 def _note_label() -> QLabel:

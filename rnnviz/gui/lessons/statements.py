@@ -14,7 +14,15 @@ from rnnviz.lessons.evaluate import Operand, Pair, StatementResult, check_statem
 from rnnviz.lessons.statements import Statement
 from rnnviz.verify.result import RunResult
 
-_COUNTER_LOOKS = {True: ("check", "right"), False: ("cross", "wrong"), None: ("clock", "muted")}
+_ICON, _MARGIN = 16, 8
+_ONE_LINE = 32
+"""Characters that fit into a line of the narrow pane, next to the comparison sign."""
+_LOOKS: dict[bool | None, tuple[str, str, str, str]] = {
+    True: ("check", "right", "right_surface", "True"),
+    False: ("cross", "wrong", "wrong_surface", "False"),
+    None: ("clock", "muted", "raised", "Not checked"),
+}
+"""Icon, color, background and word by the statement's truth value."""
 
 
 class StatementCounter(QToolButton):
@@ -48,23 +56,12 @@ class StatementCounter(QToolButton):
 
     def _mark(self) -> None:
         theme = self._theme
-        icon, color = _COUNTER_LOOKS[self._state]
+        icon, color, *_ = _LOOKS[self._state]
         self.setIcon(self._icons.colored(icon, color))
         self.setStyleSheet(
             f"QToolButton {{ color: {theme.color(color).name()}; font-weight: 600; border: 1px solid {theme.window};"
             f" border-radius: 4px; padding: 3px 5px; }} QToolButton:focus {{ border-color: {theme.accent}; }}"
         )
-
-
-_ICON, _MARGIN = 16, 8
-_ONE_LINE = 32
-"""Characters that fit into a line of the narrow pane, next to the comparison sign."""
-_LOOKS: dict[bool | None, tuple[str, str, str, str]] = {
-    True: ("check", "right", "right_surface", "True"),
-    False: ("cross", "wrong", "wrong_surface", "False"),
-    None: ("clock", "muted", "raised", "Not checked"),
-}
-"""Icon, color, background and word by the statement's truth value."""
 
 
 class StatementRow(QWidget):

@@ -95,7 +95,7 @@ class WelcomeController(QObject):
         page.small_network_wanted.connect(self._begin_small)
         page.guide_wanted.connect(self._window.help.guide.open_first_steps)
         page.back_wanted.connect(self.leave)
-        page.shown_at_start.connect(self._remember)
+        page.shown_at_start.connect(lambda shown: setattr(self._settings, "welcome", shown))
         return page
 
     def _open_lesson(self, entry: LessonEntry) -> None:
@@ -112,6 +112,3 @@ class WelcomeController(QObject):
 
         config, _ = runnable(load_config(resource_path("examples", "small-lstm.toml")))
         self._window.document.take(config, "Small LSTM")
-
-    def _remember(self, at_start: bool) -> None:
-        self._settings.welcome = at_start
