@@ -22,7 +22,7 @@ from rnnviz.gui.commands.selection import SelectionCommands
 from rnnviz.gui.commands.table import COMMANDS, MENUS
 from rnnviz.gui.commands.toolbar import ToolBar
 from rnnviz.gui.document import Document
-from rnnviz.gui.export.exporter import ExportProgress
+from rnnviz.gui.export.exporter import ExportCommands, ExportProgress
 from rnnviz.gui.help.commands import HelpCommands
 from rnnviz.gui.jobs.code_trust import CodeTrust
 from rnnviz.gui.jobs.progress import RunProgress
@@ -127,9 +127,8 @@ class MainWindow(QMainWindow):
         self._lazy_views = LazyViews(self.main_layout.tab_chosen, self)
         self._lazy_views.made.connect(self._add_tab)
         self._lazy_views.completed.connect(self.completed)
-        self.results = ResultCommands(
-            self, self.session, self.document, self.control, self._following, self.jobs, settings
-        )
+        self.results = ResultCommands(self, self.session, self.document, self.control)
+        self.exports = ExportCommands(self, self.session, self.document, self._following, self.jobs, settings)
         self.guide = LessonController(self, self, settings, theme_manager)
         self.presentation = Presentation(self, self.main_layout, self.guide)
         self.help = HelpCommands(self, self.control, theme_manager)
@@ -243,9 +242,9 @@ class MainWindow(QMainWindow):
         menus.recent.chosen.connect(self.files.open)
         menus.lessons.chosen.connect(self.files.open_lesson)
         menus.lessons.guided_chosen.connect(self.guide.open)
-        menus.exports.window_chosen.connect(self.results.export_window)
-        menus.exports.numbers_chosen.connect(self.results.export_numbers)
-        menus.exports.report_chosen.connect(lambda: self.results.export_report(self.lanes))
+        menus.exports.window_chosen.connect(self.exports.export_window)
+        menus.exports.numbers_chosen.connect(self.exports.export_numbers)
+        menus.exports.report_chosen.connect(lambda: self.exports.export_report(self.lanes))
         menus.names.chosen.connect(self._on_names)
         menus.themes.chosen.connect(self._theme_manager.choose)
         self._exports: ExportMenu = menus.exports
@@ -291,7 +290,7 @@ class MainWindow(QMainWindow):
             changed.connect(self.actions_.refresh)
         session.on_change(self.actions_.refresh, "result")
         self.document.changed.connect(self._on_document)
-        for source in (control, self.files, self.code, self.sweeps, self.results, self.help):
+        for source in (control, self.files, self.code, self.sweeps, self.results, self.exports, self.help):
             source.message.connect(self.show_message)
         self.files.written.connect(self.code_trust.trust)
         self.files.sweep_requested.connect(self.sweeps.open)

@@ -16,6 +16,7 @@ from rnnviz.gui.commands.result_commands import ResultCommands
 from rnnviz.gui.commands.selection import SelectionCommands
 from rnnviz.gui.commands.toolbar import ToolBar
 from rnnviz.gui.document import Document
+from rnnviz.gui.export.exporter import ExportCommands
 from rnnviz.gui.help.commands import HelpCommands
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
@@ -42,6 +43,7 @@ class CommandHost(Protocol):
     code: CodeCommands
     control: RunControl
     document: Document
+    exports: ExportCommands
     files: FileCommands
     guide: LessonController
     help: HelpCommands
@@ -115,7 +117,7 @@ MENUS: dict[str, tuple[Command[CommandHost] | None, ...]] = {
         None,
         Command("export_picture", "Export pict&ure…", ("Ctrl+Shift+P",),
             "Export a view as PDF, SVG or PNG, with a chosen size, title and caption.",
-            lambda w: w.results.ask_picture(), enabled=lambda w: w.session.result is not None),
+            lambda w: w.exports.ask_picture(), enabled=lambda w: w.session.result is not None),
         None,
         Command("quit", "&Quit", ("Ctrl+Q",), "Close the window. A run in progress is stopped.", lambda w: w.close()),
     ),

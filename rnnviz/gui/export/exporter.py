@@ -6,18 +6,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import open_inputs
 from rnnviz.execution.child_process import call_in_subprocess
+from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import ask_new_file, show_error_dialog
+from rnnviz.gui.document import Document
 from rnnviz.gui.export.picture import IncrementalGrab, png_of, write_picture
 from rnnviz.gui.jobs.progress import SHOW_AFTER_MS, ProgressRow
 from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
-from rnnviz.io.config_toml import files_read
+from rnnviz.gui.settings import Settings
+from rnnviz.gui.view_sync import ViewSynchronizer
+from rnnviz.gui.views.base import ResultView
+from rnnviz.io.atomic import atomic_write
 from rnnviz.io.export.png import LANES_IN_WORDS, ReportPicture
 from rnnviz.io.model_formats.load import WEIGHT_FORMATS, format_for
 from rnnviz.io.outputs import atomic_write, check_outputs
@@ -142,27 +147,52 @@ FORMATS = (
 )
 
 
-class Exporter:
-    """Asks for a file and writes it in the background."""
+class ExportCommands(QObject):
+    """Asks for a file and writes it in the background. The effect is reported through `message`."""
 
-    def __init__(self, window: QWidget, jobs: TaskQueue) -> None:
-        self._window = window
-        self._jobs = jobs
+    message = Signal(str)
+    """A text for the status bar."""
 
-    def numbers(self, kind: ExportFormat, result: RunResult, name: str) -> None:
-        """Export the numbers of a result. `name` is the suggested file name."""
+    def __init__(
+        self,
+        window: QWidget,
+        session: Session,
+        document: Document,
+        following: ViewSynchronizer,
+        jobs: TaskQueue,
+        settings: Settings,
+    ) -> None:
+        super().__init__(window)
+        self._window, self._session, self._document = window, session, document
+        self._following, self._jobs, self._settings = following, jobs, settings
+        jobs.done.connect(self.message)
+        jobs.failed.connect(self._on_failed)
+        jobs.stopped.connect(lambda title: self.message.emit(f"Stopped {title}. No file was written."))
+
+    def export_numbers(self, kind: ExportFormat) -> None:
+        result = self._session.result
+        if result is None:
+            return
 
         def write(path: Path, progress: Progress) -> str:
             check_outputs({"an export": path}, files_read(result.config))
             return kind.write(result, path, progress)
 
-        self._ask("Export", kind.filters, kind.ending, name, write)
+        self._ask("Export", kind.filters, kind.ending, self._stem, write)
 
-    def report(self, result: RunResult, figure: "Figure", caption: str, name: str) -> None:
-        """Export a report with a figure of the lanes, drawn before the file dialog opens."""
-        from rnnviz.gui.export.figure import SCREEN_DPI
+    def export_report(self, lanes: ResultView) -> None:
+        """Export a report of the result, with a picture of the lanes over the whole sequence."""
+        from rnnviz.gui.export.figure import REPORT, SCREEN_DPI, Figure, FigureOptions
 
+        session, result = self._session, self._session.result
+        if result is None:
+            return
+        figure = Figure(lanes, result, session.candidate, session.location, whole=True)
+        figure.arrange(FigureOptions(width=REPORT[0], height=REPORT[1]), "", "")
+        # Drawn before the file dialog opens, and before the lanes change.
         image = figure.image(SCREEN_DPI)
+        caption = f"The unrolled network. {lanes.accessibleDescription()}"
+        figure.close()
 
         def write(path: Path, progress: Progress) -> str:
             from rnnviz.io.export.report.export import write_report
@@ -171,11 +201,22 @@ class Exporter:
             progress(0.5)
             return f"{write_report(result, path, [picture]):,} bytes"
 
-        self._ask("Export report", "Reports (*.html)", "html", name, write)
+        self._ask("Export report", "Reports (*.html)", "html", self._stem, write)
 
-    def figure(self, figure: "Figure", options: "FigureOptions", name: str) -> None:
-        """Export a figure, drawn before the file dialog opens."""
-        kind = options.format
+    def ask_picture(self) -> None:
+        """Ask for a view and its options, and export a picture of it."""
+        from rnnviz.gui.export.figure import FigureDialog, FigureOptions
+
+        if self._session.result is None:
+            return
+        views = self._window.findChildren(ResultView)[::-1]
+        views.sort(key=lambda view: not hasattr(view, "canvas"))
+        options = FigureOptions.of(self._settings.picture)
+        FigureDialog(self._window, self._session, views, options, self._export_figure).open()
+
+    def _export_figure(self, figure: "Figure", options: "FigureOptions", title: str) -> None:
+        self._settings.picture = options.texts()
+        kind, name = options.format, f"{self._stem} {title.lower()}"
         try:
             drawn = figure.image(options.resolution) if kind == "png" else figure.vector(kind)
         except InputError as error:
@@ -192,18 +233,26 @@ class Exporter:
 
         self._ask("Export picture", f"Pictures (*.{kind})", kind, name, write)
 
-    def picture(self, widget: QWidget, scale: int, make_ready: Callable[[], object], name: str) -> None:
-        """Export a picture of a widget, taken after a call of `make_ready` and before the file dialog opens."""
+    def export_window(self, scale: int) -> None:
+        """Export a picture of the whole window, taken before the file dialog opens."""
         try:
             IncrementalGrab(
-                widget,
+                self._window,
                 scale,
-                make_ready,
-                lambda image: self._ask_image(image, name),
-                lambda: self.picture(widget, scale, make_ready, name),
+                self._following.finish_pending,
+                lambda image: self._ask_image(image, self._stem),
+                lambda: self.export_window(scale),
             )
         except InputError as error:
             show_error_dialog(self._window, "Export picture", error)
+
+    @property
+    def _stem(self) -> str:
+        return Path(self._document.origin.title).stem
+
+    def _on_failed(self, title: str, sentence: str) -> None:
+        self.message.emit("")
+        show_error_dialog(self._window, f"Failed: {title}", sentence)
 
     def _ask_image(self, image: QImage, name: str) -> None:
         def write(path: Path, progress: Progress) -> str:

@@ -23,6 +23,7 @@ from shiboken6 import isValid
 
 from rnnviz.gui.commands.menus import ShortcutsDialog
 from rnnviz.gui.commands.model_commands import ModelDialog
+from rnnviz.gui.commands.table import MENUS
 from rnnviz.gui.export.figure import FigureDialog, FigureOptions
 from rnnviz.gui.help.window import GuideWindow
 from rnnviz.gui.main_window import MainWindow
@@ -186,7 +187,7 @@ def make_dialog(bare_window: MainWindow) -> Iterator[Callable[[str], QWidget]]:
             made = GuideWindow(bare_window)
             made.open("window")
         elif name == "keys":
-            made = ShortcutsDialog(bare_window)
+            made = ShortcutsDialog(MENUS, bare_window)
         elif name == "model":
             made = ModelDialog(bare_window, "my.pt", entries, lambda _entry, _cell: None)
         elif name == "picture":

@@ -9,6 +9,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QTabBar, QToolBar, QWidget
 
 from rnnviz.gui.commands.menus import ShortcutsDialog
+from rnnviz.gui.commands.table import MENUS
 from rnnviz.gui.help.window import GuideWindow
 from rnnviz.gui.theme.scaling import scaled
 
@@ -88,7 +89,7 @@ def test_the_picture_grows_with_the_text(large_window):
 
 
 def test_no_text_of_the_other_windows_is_cut_off(large_window, qtbot):
-    for made in (ShortcutsDialog(large_window), GuideWindow(large_window)):
+    for made in (ShortcutsDialog(MENUS, large_window), GuideWindow(large_window)):
         if isinstance(made, GuideWindow):
             made.open("window")
         made.show()
