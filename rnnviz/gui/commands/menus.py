@@ -228,7 +228,8 @@ class ShortcutsDialog(QDialog):
         columns.setSpacing(32)
         headings = list(menus)
         for column in (headings[:3], headings[3:4], headings[4:]):
-            columns.addLayout(_shortcuts({heading: menus[heading] for heading in column}))
+            shortcuts = _shortcuts({heading: menus[heading] for heading in column})
+            columns.addWidget(shortcuts, 0, Qt.AlignmentFlag.AlignTop)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
@@ -239,8 +240,10 @@ class ShortcutsDialog(QDialog):
         layout.addWidget(buttons)
 
 
-def _shortcuts(menus: Menus) -> QVBoxLayout:
-    grid = QGridLayout()
+def _shortcuts(menus: Menus) -> QWidget:
+    column = QWidget()
+    grid = QGridLayout(column)
+    grid.setContentsMargins(0, 0, 0, 0)
     grid.setHorizontalSpacing(16)
     for menu, commands in menus.items():
         heading = QLabel(menu.replace("&", ""))
@@ -257,7 +260,4 @@ def _shortcuts(menus: Menus) -> QVBoxLayout:
             row = grid.rowCount()
             grid.addWidget(keys, row, 0)
             grid.addWidget(words, row, 1)
-    column = QVBoxLayout()
-    column.addLayout(grid)
-    column.addStretch(1)
     return column
