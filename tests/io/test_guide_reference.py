@@ -18,7 +18,7 @@ from rnnviz.engines.faults.registry import KNOWN_BUGS
 from rnnviz.engines.user_code import protocol
 from rnnviz.gui import document
 from rnnviz.gui.export import picture
-from rnnviz.gui.jobs import auto_run
+from rnnviz.gui.jobs import run_control
 from rnnviz.io.export.json_summary import summary
 from rnnviz.io.export.notebook import WRITTEN_OUT
 from rnnviz.io.resources import guide_groups, guide_pages, resource_path
@@ -226,7 +226,7 @@ def test_limits_are_those_of_the_program():
         f"{diagnosis._MOST_VALUES:,} hidden values; pairs of bugs up to {diagnosis._MOST_VALUES_OF_PAIRS:,}",
         f"{mismatches.LARGEST:,}",
         f"{grid.MOST_ROWS:,}",
-        f"{ipynb.WRITTEN_OUT} numbers",
+        f"{WRITTEN_OUT} numbers",
         f"{picture._LARGEST_SIDE:,} pixels",
         f"{protocol.STEP_SECONDS:g} seconds",
         f"{protocol.PRINTED_LIMIT:,} characters",

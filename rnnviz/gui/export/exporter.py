@@ -22,7 +22,7 @@ from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.view_sync import ViewSynchronizer
 from rnnviz.gui.views.base import ResultView
-from rnnviz.io.atomic import atomic_write
+from rnnviz.io.config_toml import files_read
 from rnnviz.io.export.png import LANES_IN_WORDS, ReportPicture
 from rnnviz.io.model_formats.load import WEIGHT_FORMATS, format_for
 from rnnviz.io.outputs import atomic_write, check_outputs
@@ -195,7 +195,7 @@ class ExportCommands(QObject):
         figure.close()
 
         def write(path: Path, progress: Progress) -> str:
-            from rnnviz.io.export.report.export import write_report
+            from rnnviz.io.export.report import write_report
 
             picture = ReportPicture(caption, LANES_IN_WORDS, image.width(), png_of(image))
             progress(0.5)

@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QToolButton, QVB
 
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import wrapped
-from rnnviz.gui.jobs.latest_task import LatestTask
+from rnnviz.gui.jobs.task_queue import LatestTask
 from rnnviz.gui.lessons.lesson_text import no_break
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme

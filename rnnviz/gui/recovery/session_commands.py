@@ -26,7 +26,7 @@ from rnnviz.quantities.units import OrderName
 if TYPE_CHECKING:
     # Imported after the first paint.
     from rnnviz.gui.views.unrolled.view import UnrolledView
-    from rnnviz.io.session.file_refs import NamedFile
+    from rnnviz.io.session import NamedFile
 
 
 class SessionHost(Protocol):
