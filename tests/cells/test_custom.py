@@ -28,6 +28,10 @@ LACKING = (
 )
 
 
+SHAPES = 'parameters must be names with their shapes, such as {"c2f_weight": "H"}.'
+SHAPE = 'parameters gives w the shape "{}", but a shape is "H", or two of H, P and I.'
+
+
 def loaded(folder: Path, text: str):  # type: ignore[no-untyped-def]
     path = folder / "mine.py"
     path.write_text(text, encoding="utf-8")
@@ -108,6 +112,15 @@ def step(u, v, state, p, *, gate=sigmoid):
     assert dict(cell.activations).keys() == {"gate"}
 
 
+def test_a_cell_may_have_a_hundred_parameters_and_gates_that_only_recurrent_reads(tmp_path: Path) -> None:
+    names = [f"w{k}" for k in range(100)]
+    step = "def step(u, v, state, p):\n    return Step(h=u.f + v.f + recurrent('n', state.h))\n"
+    cell = loaded(tmp_path, f"gates = 'f n'\nparameters = dict.fromkeys({names}, 'H')\n{step}")
+    assert (cell.name, cell.title) == ("mine", "mine")
+    assert [p.name for p in cell.parameters] == names
+    assert cell.recurrent_gates == ("f", "n")
+
+
 def test_the_calls_are_listed_for_the_lines_of_the_file(tmp_path: Path) -> None:
     text = listing(loaded(tmp_path, 'gates = "f n"' + STEP))
     assert text.splitlines()[1] == "f = sigmoid(u.f + v.f)"
@@ -121,6 +134,23 @@ def test_the_calls_are_listed_for_the_lines_of_the_file(tmp_path: Path) -> None:
         ("gates = 'f n'\nstep = 3", "The file defines no function step(u, v, state, p).", 2),
         ("gates = 'f n\n" + STEP, "The file is not Python: unterminated string literal (detected at line 1).", 1),
         ("gates = 'f n'\nraise ValueError('no\\nway')", "ValueError: no.", 2),
+        ("gates = 'f n'\nraise ValueError\n", "ValueError.", 2),
+        ("gates = 'f n'\nraise ValueError('no.')\n", "ValueError: no.", 2),
+        ("gates = 'f n'\nraise TypeError('no')\n", "TypeError: no.", 2),
+        ("gates = 'f n'\nraise AttributeError('no')\n", "AttributeError: no.", 2),
+        (
+            "gates = 'f n'; title = ''" + STEP,
+            "title has a name in words that is not one line of 1 to 100 characters.",
+            1,
+        ),
+        (
+            "gates = 'f n'; parameters = {'h': 'H'}" + STEP,
+            "parameters has h, which is a state: rename one of them.",
+            1,
+        ),
+        ("gates = 'f n'; parameters = {'w': 3}" + STEP, SHAPES, 1),
+        ("gates = 'f n'; parameters = {'w': 'H H H'}" + STEP, SHAPE.format("H H H"), 1),
+        ("gates = 'f n'; parameters = {'w': 'H X'}" + STEP, SHAPE.format("H X"), 1),
         ("gates = 'f n'\n1 / 0\n", "ZeroDivisionError: division by zero.", 2),
         ("gates = 'f n'\nraise SystemExit(3)\n", "SystemExit: 3.", 2),
         ("gates = 'f n f'" + STEP, "gates has f twice.", 1),

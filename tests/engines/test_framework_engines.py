@@ -104,6 +104,17 @@ def test_the_lines_of_a_custom_cell_are_computed_on_the_arrays_of_a_framework(na
     np.testing.assert_allclose(told, np.arange(1, 13) / 12)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_projection_is_that_of_plain_loops(name: str, dtype: str) -> None:
+    sizes = {"hidden_size": 4, "projection_size": 2, "num_layers": 2, "bidirectional": True}
+    asked = inputs_of({"timesteps": 3, "batch_size": 2}, cell="lstm", dtype=dtype, **sizes)
+    if ENGINES[name].unsupported_reason(asked.network) is not None:
+        pytest.skip(f"{name} has no projections")
+    trace = empty_trace(asked, cell=False)
+    load_engine(name).run(asked, trace, lambda done: None)
+    assert_agrees(trace, recurrence(asked), 2e-6 if dtype == "float32" else 1e-13)
+
+
 def test_a_projected_lstm_is_gluons_own_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     gluon = pytest.importorskip("rnnviz.engines.gluon")
     sizes: list[tuple[int, ...]] = []

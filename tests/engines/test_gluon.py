@@ -17,7 +17,7 @@ from rnnviz.engines.registry import ENGINES, load_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.compare import compare
 from rnnviz.verify.invariants import consistency_checks, equality
-from tests.oracles.computed import assert_agrees, assert_near, computed, empty_trace
+from tests.oracles.computed import assert_near, computed, empty_trace
 from tests.oracles.recurrence import recurrence
 from tests.strategies import configs
 
@@ -210,12 +210,3 @@ def test_the_inputs_are_left_as_they_were(gluon: Engine) -> None:
     after = [inputs.sequence, *inputs.parameters.values(), *inputs.initial_state.arrays]
     for old, new in zip(before, after, strict=True):
         np.testing.assert_array_equal(old, new)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_projection_is_that_of_plain_loops(gluon: Engine, dtype: str) -> None:
-    network = {"cell": "lstm", "input_size": 3, "hidden_size": 4, "projection_size": 2, "num_layers": 2, "dtype": dtype}
-    tables = {"sequence": {"timesteps": 3, "batch_size": 2}, "initial_state": {"source": "normal"}}
-    inputs = load_inputs(Config.from_mapping({"network": {**network, "bidirectional": True}, **tables}))
-    trace, _ = computed(gluon, inputs)
-    assert_agrees(trace, recurrence(inputs), 2e-6 if dtype == "float32" else 1e-13)
