@@ -127,7 +127,7 @@ def test_values_that_never_meet_have_no_row() -> None:
 
 
 def test_texts_are_ranked_by_the_alphabet_and_empty_ones_have_no_rank() -> None:
-    assert np.array_equal(ranks(["b", "", "a", "b"]), [1.0, nan, 0.0, 1.0], equal_nan=True)
+    assert np.array_equal(ranks(["b", "", "a", "b"]), [2.0, nan, 1.0, 2.0], equal_nan=True)
 
 
 def test_the_limit_is_in_the_middle_of_the_colors() -> None:
