@@ -134,7 +134,7 @@ def test_an_arithmetic_stores_its_location_and_the_stored_value() -> None:
 def test_a_step_is_right_up_to_eight_bounds(
     stored: float, h: float, bound: float, difference: float, ratio: float
 ) -> None:
-    own = replace(explain(tidy().inputs, tidy()["gluon"], WHERE), stored=stored, h=h, bound=bound)
+    own = replace(explain(tidy().inputs, tidy()["gluon"], WHERE), stored=stored, h=h, bound=bound).outcomes[-1]
     assert (own.difference, own.ratio, own.right) == (difference, ratio, ratio <= 8.0)
 
 
