@@ -288,6 +288,8 @@ def test_names_that_a_cell_has_are_listed_where_another_is_used() -> None:
         with pytest.raises(CellError) as caught:
             trace(cell)
         assert str(caught.value).endswith(f"{said}.")
+    with pytest.raises(CellError, match=r"reads step\.q, but the cell declares h, x"):
+        Step(h=1, x=2).q  # noqa: B018
     for cell, said in ((cells[0][0], "none"), (LSTM, "gate, candidate, output")):
         with pytest.raises(CellError) as caught:
             cell.with_activations(q=relu)

@@ -7,7 +7,7 @@ from math import tanh as tangent
 import numpy as np
 import pytest
 
-from rnnviz.cells.activations import ACTIVATIONS, relu, sigmoid, tanh
+from rnnviz.cells.activations import ACTIVATIONS, erf, relu, sigmoid, tanh
 from rnnviz.cells.interpreters.running_error import BoundedArray, exact, pre_activation
 
 EPS = 2.0**-23
@@ -151,6 +151,13 @@ def test_an_exact_activation_adds_no_rounding() -> None:
             assert ACTIVATIONS[name](one(value, 0.0)).bound[0] == 0.0
     assert ACTIVATIONS["hard_tanh"](one(0.5, 2.0**-8)).bound[0] == 2.0**-8
     assert ACTIVATIONS["leaky_relu"](one(0.5, 0.0)).bound[0] > 0.0
+
+
+def test_the_error_function_keeps_the_type() -> None:
+    for dtype in ("float32", "float64"):
+        found = erf(np.array([-inf, 0.0, 0.5, inf], dtype))
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, [-1.0, 0.0, 0.5204998778, 1.0], rtol=1e-7)
 
 
 def test_a_value_at_the_end_of_the_range_is_unknown() -> None:
