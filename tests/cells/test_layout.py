@@ -139,6 +139,7 @@ def test_a_small_array_in_order_is_not_copied() -> None:
     (True, 7, 3, 1000, 128, F32, "samples"),
     (True, 8, 3, 977, 128, F32, "features"),
     (True, 8, 3, 976, 128, F32, "samples"),
+    (True, 8, 3, 625, 200, F32, "samples"),
     (True, 127, 3, 1000, 128, F32, "features"),
     (True, 128, 3, 1000, 128, F32, "samples"),
     (True, 47, 1, 1000, 128, F32, "features"),

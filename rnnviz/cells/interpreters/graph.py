@@ -292,7 +292,7 @@ def ordered(roots: Iterable[Node]) -> list[Node]:
         if node not in found:
             for arg in node.args:
                 visit(arg)
-            found[node] = None
+            found.setdefault(node)
 
     for root in roots:
         visit(root)

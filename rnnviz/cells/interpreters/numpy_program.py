@@ -13,7 +13,7 @@ import numpy as np
 
 from rnnviz.cells.activations import Activation, FloatArray
 from rnnviz.cells.base import CellSpec
-from rnnviz.cells.interpreters.layout import Layout, Order
+from rnnviz.cells.interpreters.layout import Layout, Order, aligned
 from rnnviz.cells.interpreters.program_source import Form, program_source
 from rnnviz.cells.interpreters.schedule import Place, Schedule, schedule
 
@@ -172,7 +172,8 @@ class NumpyProgram:
     def _fixed(self, place: Place) -> FloatArray:
         """A temporary, or a parameter or bias of each unit, repeated for every sample."""
         if place.kind == "temporary":
-            return np.asarray(self._layout.values(1, self._sizes[self._plan.temporaries[int(place.name)]])[0])
+            size = self._sizes[self._plan.temporaries[int(place.name)]]
+            return aligned(self._layout.value_shape(size), self._dtype)
         parts = place.name.split("+")
         if place.kind == "bias":
             gates = self.cell.recurrent_gates
