@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from types import FrameType
@@ -20,7 +21,7 @@ from typing import BinaryIO
 from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.inputs import open_inputs
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.trace import LINE, add_array, open_trace
+from rnnviz.core.trace import LINE, Trace, add_array, open_trace
 from rnnviz.engines.layers import run_stack
 from rnnviz.engines.user_code.protocol import (
     PRINTED_LIMIT,
@@ -151,16 +152,17 @@ def main(arguments: list[str]) -> int:
             return 0
         inputs, trace = open_inputs(folders[0]), open_trace(folders[1], writable=True)
         own = OwnRecurrence(path, CallWatchdog(path, messages, STEP_SECONDS))
-
-        def add_line(name: str, units: int) -> FloatArray:
-            return add_array(folders[1], f"{LINE}{name}", inputs.network.dtype, (*trace.shape[:4], units))
-
-        run_stack(inputs, trace, own.run_layer(add_line), messages.advance)
+        run_stack(inputs, trace, own.run_layer(partial(add_line, folders[1], trace)), messages.advance)
     except (InputError, RecurrenceError) as error:
         messages.send(Failed(str(error)))
         return 1
     messages.send(Done())
     return 0
+
+
+def add_line(folder: Path, trace: Trace, name: str, units: int) -> FloatArray:
+    """A new array (L, D, T, N, U) in the folder of a trace, for a line that a custom step returns."""
+    return add_array(folder, f"{LINE}{name}", str(trace.hidden.dtype), (*trace.shape[:4], units))
 
 
 def _die_with_parent() -> None:

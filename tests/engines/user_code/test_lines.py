@@ -1,6 +1,7 @@
 """Lines that a custom step returns beside its states: stored, compared, and narrowed to the first that differs."""
 
 import errno
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ import pytest
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.trace import LINE, Trace
+from rnnviz.core.trace import LINE, Trace, create_trace, open_trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.layers import run_stack
 from rnnviz.engines.user_code.user_step import OwnRecurrence, RecurrenceError
+from rnnviz.engines.user_code.worker import add_line
 from rnnviz.explain.explanation import explain_value
 from rnnviz.explain.report import report as explanation_report
 from rnnviz.explain.report import to_json
@@ -70,6 +72,18 @@ def test_a_bug_without_a_name_is_narrowed_to_the_first_line_that_differs(
     assert found.lines == (*gates, *(("c",) if cell == "lstm" else ()), "h")
     assert (found.first_line and found.first_line.name) == line
     assert bool(found.wrong) == (line is not None)
+
+
+def test_returned_lines_are_stored_with_the_trace(tmp_path: Path) -> None:
+    inputs, folder = inputs_of({"timesteps": 3, "batch_size": 2}, cell="lstm", **SIZES), tmp_path / "trace"
+    trace = create_trace(folder, "mine", inputs.network, 3, 2, names=("h", "c"))
+    step = OwnRecurrence(written(tmp_path, starter("lstm")))
+    run_stack(inputs, trace, step.run_layer(partial(add_line, folder, trace)), lambda done: None)
+    stored, expected = open_trace(folder), computed(inputs, starter("lstm"), tmp_path)
+    assert stored.lines.keys() == expected.lines.keys() == set("ifgo")
+    for name, array in expected.lines.items():
+        assert stored.lines[name].dtype == array.dtype == np.float32
+        np.testing.assert_array_equal(stored.lines[name], array)
 
 
 def test_the_first_line_is_at_the_first_computed_step_of_its_lane(tmp_path: Path) -> None:

@@ -76,9 +76,9 @@ def heard(
 def test_messages_are_received_in_order_and_noise_is_ignored(
     inputs: Inputs, tmp_path: Path, started: dict[str, Any]
 ) -> None:
-    said = [Advanced(0.25), Printed("lo"), Alive(), Printed("ü\n"), Advanced(0.75), Done(), Failed("Not heard.")]
+    said = [Advanced(0.25), Printed("lo"), Alive(), Printed("ü\n\udc80"), Advanced(0.75), Done(), Failed("Not heard.")]
     lines = [line for message in said for line in (encode(message), b"noise\n", b"[1, 2]\n", b"3\n")]
-    assert heard(inputs, tmp_path / "trace", started, *lines) == ("loü\n", [0.25, 0.75])
+    assert heard(inputs, tmp_path / "trace", started, *lines) == ("loü\n\\udc80", [0.25, 0.75])
     assert started["arguments"] == [
         *(sys.executable, "-P", "-m", "rnnviz.engines.user_code.worker", "mine.py"),
         *(str(inputs.folder), str(tmp_path / "trace")),
