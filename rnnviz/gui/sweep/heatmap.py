@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from rnnviz.core import number_format
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.table import blend
-from rnnviz.gui.views.unrolled.colormap import on
+from rnnviz.gui.views.unrolled.colormap import interpolated, on
 from rnnviz.sweeps.results import COMPUTED_PLACES, NO_ROW, ROW_MARKS, ROW_VERDICTS, WAITING, Cells, ColorRange
 
 STEPS = 256
@@ -27,15 +27,13 @@ def colors(theme: Theme, *, limit: bool) -> NDArray[np.uint8]:
 
     With a limit, colors are pale below it and change hue above, so that the limit is visible as an edge.
     """
-    shares = np.linspace(0.0, 1.0, STEPS)
-    if not limit:
-        return _between([QColor(stop) for stop in theme.sequential], shares)
-    calm = [QColor(stop) for stop in theme.sequential[: len(theme.sequential) // 2 + 1]]
-    alarm = [blend(theme, "wrong", _PALE), theme.color("wrong")]
-    below = _between(calm, shares * 2.0)
-    above = _between(alarm, shares * 2.0 - 1.0)
-    found: NDArray[np.uint8] = np.where((shares > 0.5)[:, None], above, below)
-    return found
+    shares, stops = np.linspace(0.0, 1.0, STEPS), theme.sequential
+    found = interpolated(stops, shares)
+    if limit:
+        calm = interpolated(stops[: len(stops) // 2 + 1], shares * 2.0)
+        alarm = interpolated((blend(theme, "wrong", _PALE).name(), theme.wrong), shares * 2.0 - 1.0)
+        found = np.where((shares > 0.5)[:, None], alarm, calm)
+    return np.round(found).astype(np.uint8)
 
 
 def pixels(cells: Cells, color_range: ColorRange, theme: Theme) -> NDArray[np.uint8]:
@@ -51,12 +49,6 @@ def pixels(cells: Cells, color_range: ColorRange, theme: Theme) -> NDArray[np.ui
     found[np.isinf(cells.values)] = _rgb(theme.color("infinite"))
     found[cells.nan] = _rgb(theme.color("nan"))
     return found
-
-
-def _between(stops: list[QColor], shares: NDArray[np.float64]) -> NDArray[np.uint8]:
-    at = np.linspace(0.0, 1.0, len(stops))
-    channels = [np.interp(shares, at, [_rgb(stop)[channel] for stop in stops]) for channel in range(3)]
-    return np.round(np.stack(channels, axis=1)).astype(np.uint8)
 
 
 def _rgb(color: QColor) -> tuple[int, int, int]:

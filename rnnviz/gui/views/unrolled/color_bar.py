@@ -1,9 +1,9 @@
 """Color bars of the hidden lanes and of the input, with a legend of special values, and the range of the colors."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import ceil, floor
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from PySide6.QtCore import QObject, QPoint, QPointF, QRectF, Qt, Signal
@@ -99,6 +99,23 @@ def _bins(cells: range, most: int) -> Bins:
     return scale.bins(scale.span(cells.start)[0], scale.span(cells.stop - 1)[1])
 
 
+def choice_menu(choices: Mapping[Any, tuple[str, str]], current: str, parent: QWidget, name: str) -> QMenu:
+    """A menu of choices with titles and tooltips, one of which is checked. It lives while it is open."""
+    menu = QMenu(parent)
+    menu.setToolTipsVisible(True)
+    group = QActionGroup(menu)
+    for choice, (title, why) in choices.items():
+        action = QAction(title, group)
+        action.setObjectName(f"{name}_{choice}")
+        action.setToolTip(wrapped(why))
+        action.setData(choice)
+        action.setCheckable(True)
+        action.setChecked(choice == current)
+        menu.addAction(action)
+    menu.aboutToHide.connect(menu.deleteLater)
+    return menu
+
+
 class ColorRange(QObject):
     """The chosen range, and its menu."""
 
@@ -115,20 +132,10 @@ class ColorRange(QObject):
 
     def offer(self, parent: QWidget, place: QPoint) -> QMenu:
         """Open the menu of ranges at a place on the screen."""
-        menu = QMenu("Color range", parent)
+        menu = choice_menu(RANGES, self.limit.name, parent, "range")
+        menu.setTitle("Color range")
         menu.setAccessibleName("Color range")
-        menu.setToolTipsVisible(True)
-        group = QActionGroup(menu)
-        for name, (title, why) in RANGES.items():
-            action = QAction(title, group)
-            action.setObjectName(f"range_{name}")
-            action.setToolTip(wrapped(why))
-            action.setData(name)
-            action.setCheckable(True)
-            action.setChecked(name == self.limit.name)
-            menu.addAction(action)
         menu.triggered.connect(lambda action: self._take(parent, action.data()))
-        menu.aboutToHide.connect(menu.deleteLater)
         menu.popup(place)
         return menu
 

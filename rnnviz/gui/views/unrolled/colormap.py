@@ -118,13 +118,13 @@ def color_table(theme: Theme, scale: ColorScale) -> PixelArray:
         limit = scale.share(1.0)
         stops = theme.sequential
         # Below the limit the map is pale, above it the hue changes: the limit is a visible edge.
-        calm = _interpolated(stops[: len(stops) // 2 + 1], shares / limit)
-        alarm = _interpolated((_mixed(theme.wrong, theme.base, 0.55), theme.wrong), (shares - limit) / (1.0 - limit))
+        calm = interpolated(stops[: len(stops) // 2 + 1], shares / limit)
+        alarm = interpolated((_mixed(theme.wrong, theme.base, 0.55), theme.wrong), (shares - limit) / (1.0 - limit))
         colors = np.where((shares > limit)[:, None], alarm, calm)
         above, below = theme.wrong, stops[0]
     else:
         stops = theme.sequential if scale.sequential else theme.diverging
-        colors = _interpolated(stops, shares)
+        colors = interpolated(stops, shares)
         above, below = stops[-1], stops[0]
     table = np.full(256, 0xFF000000, np.uint32)
     rgb = np.round(colors).astype(np.uint32)
@@ -193,7 +193,7 @@ def _luminance(color: QColor) -> float:
     return float(0.2126 * r + 0.7152 * g + 0.0722 * b)
 
 
-def _interpolated(stops: tuple[str, ...], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+def interpolated(stops: tuple[str, ...], shares: NDArray[np.float64]) -> NDArray[np.float64]:
     """Red, green and blue between equidistant stops, of shape (len(shares), 3)."""
     at = np.linspace(0.0, 1.0, len(stops))
     rgb = np.array([[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in stops], np.float64)

@@ -3,11 +3,12 @@
 from collections import Counter
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, QPen
+from PySide6.QtGui import QFont, QFontMetricsF, QPainter, QPen
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsWidget, QStyleOptionGraphicsItem, QWidget
 
 from rnnviz.core.axis_labels import feature_title
 from rnnviz.core.trace_index import DIRECTIONS, Lane
+from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.geometry import Geometry, LaneRect, Scale, number_row
 from rnnviz.gui.views.unrolled.lane_text import INPUT_TITLE, LaneHeader, header_of
@@ -19,7 +20,9 @@ _PADDING, _ARROW, _MARK = 8.0, 16.0, 11.0
 _UNIT_FONT = 9
 _UNIT_TICK = 3.0
 """Minimum distance between the units of a part of a lane, in font sizes."""
-_LONGEST = "layer 000", "backward", "1,000,000 differ"
+_CHECK = (((0.12, 0.55), (0.4, 0.82), (0.9, 0.2)),)
+_CROSS = ((0.18, 0.18), (0.82, 0.82)), ((0.82, 0.18), (0.18, 0.82))
+_LONGEST_VERDICT = "1,000,000 differ"
 
 
 class LanesPart(QGraphicsWidget):
@@ -86,7 +89,7 @@ class Headers(LanesPart):
         lanes = () if shown is None else shown.picture().lanes
         self._digits = max((len(str(rows - 1)) for _, rows in lanes), default=1)
         verdicts = [] if shown is None else [header_of(shown, lane).verdict for lane, _ in lanes]
-        self._longest = max([_LONGEST[2], *verdicts], key=len)
+        self._longest = max([_LONGEST_VERDICT, *verdicts], key=len)
         if shown is not None and shown.gate is not None:
             self._longest = max(self._longest, _computing(shown), key=len)
         self.set_width(self._text_width() + self._unit_width() if shown is not None else 0.0)
@@ -98,11 +101,8 @@ class Headers(LanesPart):
             self._paint_units(painter, shown, lane_rect, geometry)
 
     def _paint_flag(self, painter: QPainter, shown: RenderState, lane_rect: LaneRect, geometry: Geometry) -> None:
-        flag, theme = header_of(shown, lane_rect.lane), shown.theme
-        bold = QFont(self.font())
-        bold.setBold(True)
-        metrics = QFontMetricsF(bold)
-        line = metrics.height()
+        flag, theme, bold = header_of(shown, lane_rect.lane), shown.theme, self._bold()
+        line = QFontMetricsF(bold).height()
         lines = (
             1
             + (lane_rect.height >= 2 * line) * bool(flag.verdict)
@@ -130,12 +130,7 @@ class Headers(LanesPart):
             name = DIRECTIONS[backward]
             painter.setFont(self.font())
         if lines == 1 and flag.agrees is not None and lane_rect.lane not in self._computing:
-            _verdict_mark(
-                painter,
-                QRectF(right - _MARK, y + (line - _MARK) / 2.0, _MARK, _MARK),
-                flag.agrees,
-                self._tone(shown, flag),
-            )
+            _verdict_mark(painter, right - _MARK, QRectF(0.0, y, right, line), flag.agrees, theme)
             arrow_right -= _MARK + 5.0
         painter.drawText(QRectF(0.0, y, arrow_right - _ARROW - 5.0, line), Qt.AlignmentFlag.AlignRight, name)
         middle = y + line / 2.0
@@ -145,26 +140,17 @@ class Headers(LanesPart):
             self._paint_verdict(painter, shown, flag, QRectF(0.0, y + line, right, line))
 
     def _paint_verdict(self, painter: QPainter, shown: RenderState, flag: LaneHeader, line: QRectF) -> None:
+        text, role, font = flag.verdict, "muted", QFont(self.font())
         if flag.lane in self._computing:
-            painter.setFont(self.font())
-            painter.setPen(shown.theme.color("accent"))
-            painter.drawText(line, Qt.AlignmentFlag.AlignRight, _computing(shown))
-            return
-        if flag.agrees is None:
-            painter.setFont(self.font())
-            painter.setPen(shown.theme.color("muted"))
-            painter.drawText(line, Qt.AlignmentFlag.AlignRight, flag.verdict)
-            return
-        tone = self._tone(shown, flag)
-        font = QFont(self.font())
-        font.setBold(not flag.agrees)
+            text, role = _computing(shown), "accent"
+        elif flag.agrees is not None:
+            role = "right" if flag.agrees else "wrong"
+            font.setBold(not flag.agrees)
+            left = line.right() - QFontMetricsF(font).horizontalAdvance(text) - _MARK - 5.0
+            _verdict_mark(painter, left, line, flag.agrees, shown.theme)
         painter.setFont(font)
-        painter.setPen(tone)
-        painter.drawText(line, Qt.AlignmentFlag.AlignRight, flag.verdict)
-        left = line.right() - QFontMetricsF(font).horizontalAdvance(flag.verdict) - _MARK - 5.0
-        _verdict_mark(
-            painter, QRectF(left, line.top() + (line.height() - _MARK) / 2.0, _MARK, _MARK), bool(flag.agrees), tone
-        )
+        painter.setPen(shown.theme.color(role))
+        painter.drawText(line, Qt.AlignmentFlag.AlignRight, text)
 
     def _paint_units(self, painter: QPainter, shown: RenderState, lane_rect: LaneRect, geometry: Geometry) -> None:
         """Write the unit of each row if it fits, else of the first and last; in a part of a lane, of round ones."""
@@ -194,15 +180,11 @@ class Headers(LanesPart):
             step = tick_step(_UNIT_TICK * _unit_size(lane_rect) / lane_rect.row)
             units = [unit for unit in units if unit % step == 0]
         elif lane_rect.row < number_row() - 1.0:
-            units = (
-                [0, lane_rect.rows - 1]
-                if lane_rect.rows > 1 and lane_rect.height >= 2.5 * _unit_size(lane_rect)
-                else []
-            )
+            both = lane_rect.rows > 1 and lane_rect.height >= 2.5 * _unit_size(lane_rect)
+            units = [0, lane_rect.rows - 1] if both else []
         if lane_rect.lane.layer is not None:
-            if shown.gate is not None and not shown.gate.per_unit:
-                return []
-            return [(row, str(geometry.picture.unit_at(lane_rect.lane, row))) for row in units]
+            unit_at = geometry.picture.unit_at
+            return [(row, str(unit_at(lane_rect.lane, row))) for row in units] if shown.per_unit else []
         names, metrics = shown.result.inputs.names, QFontMetricsF(number_font(_unit_size(lane_rect)))
         elide, room = Qt.TextElideMode.ElideRight, self._name_room()
         titles = {unit: feature_title(names, unit) for unit in units}
@@ -216,46 +198,36 @@ class Headers(LanesPart):
 
     def _name_room(self) -> float:
         """Maximum width of a feature's name, limited by the lane's header."""
-        bold = QFont(self.font())
-        bold.setBold(True)
-        title = QFontMetricsF(bold).horizontalAdvance(INPUT_TITLE)
+        title = QFontMetricsF(self._bold()).horizontalAdvance(INPUT_TITLE)
         return self._text_width() - title - 3.0 * _PADDING + self._unit_width()
 
     def _widest(self, texts: list[str]) -> float:
         metrics = QFontMetricsF(number_font(scaled(_UNIT_FONT)))
         return max(map(metrics.horizontalAdvance, texts), default=0.0)
 
-    def _tone(self, shown: RenderState, flag: LaneHeader) -> QColor:
-        return shown.theme.color("right" if flag.agrees else "wrong")
-
     def _text_width(self) -> float:
-        bold = QFont(self.font())
-        bold.setBold(True)
-        metrics = QFontMetricsF(bold)
-        title, direction = (metrics.horizontalAdvance(text) for text in _LONGEST[:2])
-        verdict = metrics.horizontalAdvance(self._longest)
-        return float(
-            round(max(title + _ARROW + _MARK + 10.0, direction + _ARROW + 5.0, verdict + _MARK + 5.0) + 2 * _PADDING)
-        )
+        texts = "layer 000", "backward", self._longest
+        title, direction, verdict = map(QFontMetricsF(self._bold()).horizontalAdvance, texts)
+        widest = max(title + _ARROW + _MARK + 10.0, direction + _ARROW + 5.0, verdict + _MARK + 5.0)
+        return float(round(widest + 2.0 * _PADDING))
 
     def _unit_width(self) -> float:
-        return float(round(QFontMetricsF(number_font(scaled(_UNIT_FONT))).horizontalAdvance("0" * self._digits) + 6.0))
+        return float(round(self._widest(["0" * self._digits]) + 6.0))
+
+    def _bold(self) -> QFont:
+        bold = QFont(self.font())
+        bold.setBold(True)
+        return bold
 
 
-def _verdict_mark(painter: QPainter, rect: QRectF, right: bool, color: QColor) -> None:
+def _verdict_mark(painter: QPainter, left: float, line: QRectF, agrees: bool, theme: Theme) -> None:
     """A check mark or a cross."""
-    x, y, size = rect.x(), rect.y(), rect.width()
-    path = QPainterPath()
-    if right:
-        path.moveTo(x + 0.12 * size, y + 0.55 * size)
-        path.lineTo(x + 0.4 * size, y + 0.82 * size)
-        path.lineTo(x + 0.9 * size, y + 0.2 * size)
-    else:
-        path.moveTo(x + 0.18 * size, y + 0.18 * size)
-        path.lineTo(x + 0.82 * size, y + 0.82 * size)
-        path.moveTo(x + 0.82 * size, y + 0.18 * size)
-        path.lineTo(x + 0.18 * size, y + 0.82 * size)
-    painter.strokePath(path, QPen(color, 2.0, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+    strokes = _CHECK if agrees else _CROSS
+    top = line.top() + (line.height() - _MARK) / 2.0
+    tone = theme.color("right" if agrees else "wrong")
+    painter.setPen(QPen(tone, 2.0, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+    for stroke in strokes:
+        painter.drawPolyline([QPointF(left + x * _MARK, top + y * _MARK) for x, y in stroke])
 
 
 def _computing(shown: RenderState) -> str:

@@ -1,15 +1,13 @@
 """Unit order of the lanes: computed in the background if it takes long, with its label and its menu."""
 
-from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import QObject, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QAction, QActionGroup, QCursor, QFont, QFontMetricsF, QPainter
+from PySide6.QtGui import QCursor, QFont, QFontMetricsF, QPainter
 from PySide6.QtWidgets import (
     QGraphicsItem,
     QGraphicsSceneMouseEvent,
     QGraphicsWidget,
-    QMenu,
     QSizePolicy,
     QStyleOptionGraphicsItem,
     QWidget,
@@ -17,7 +15,6 @@ from PySide6.QtWidgets import (
 
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.number_format import count
-from rnnviz.core.words import wrapped
 from rnnviz.gui.jobs.task_queue import LatestTask
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
@@ -85,22 +82,6 @@ class UnitOrderWorker(QObject):
         looked = "every time step" if steps <= SAMPLED else f"up to {count(SAMPLED)} of {count(steps)} time steps"
         engine = next((key.engine for key in self._known), result.reference.engine)
         return f"{why} Computed for each lane from {looked} of the shown sample by {display_name(engine)} (O)."
-
-    def offer(self, parent: QWidget, current: OrderName, choose: Callable[[OrderName], None]) -> None:
-        """Open the menu of orders at the pointer."""
-        menu = QMenu(parent)
-        menu.setToolTipsVisible(True)
-        group = QActionGroup(menu)
-        for name, (title, why) in ORDERS.items():
-            action = QAction(f"By {title}", group)
-            action.setToolTip(wrapped(why))
-            action.setData(name)
-            action.setCheckable(True)
-            action.setChecked(name == current)
-            menu.addAction(action)
-        menu.triggered.connect(lambda action: choose(action.data()))
-        menu.aboutToHide.connect(menu.deleteLater)
-        menu.popup(QCursor.pos())
 
     def stop(self) -> None:
         """Stop computing until the next request."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from PySide6.QtCore import QPointF, QSize, Qt, QTimer
-from PySide6.QtGui import QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtGui import QCursor, QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from rnnviz.core.trace_index import Lane, Location
@@ -12,7 +12,7 @@ from rnnviz.gui.app_state import Field, Session
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
-from rnnviz.gui.views.unrolled.color_bar import ColorRange, Limit, largest_of, limit_of
+from rnnviz.gui.views.unrolled.color_bar import ColorRange, Limit, choice_menu, largest_of, limit_of
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry
 from rnnviz.gui.views.unrolled.lane_text import (
     describe,
@@ -30,7 +30,7 @@ from rnnviz.gui.views.unrolled.render_state import (
 )
 from rnnviz.gui.views.unrolled.unit_order import UnitOrderWorker
 from rnnviz.quantities.steps import Order, Region
-from rnnviz.quantities.units import OrderKey
+from rnnviz.quantities.units import ORDERS, OrderKey
 from rnnviz.verify.result import RunResult
 
 _KEY_ZOOMS = {Qt.Key.Key_Plus: 1.5, Qt.Key.Key_Equal: 1.5, Qt.Key.Key_Minus: 1.0 / 1.5}
@@ -80,9 +80,7 @@ class UnrolledView(ResultView):
         self._canvas.opened.connect(self._explain)
         self.ranges = RangeSelection(self._canvas, self)
         self.ranges.location_requested.connect(self.location_requested)
-        self._canvas.order.clicked.connect(
-            lambda: self._unit_order.offer(self, self.session.order, self.session.set_order)
-        )
+        self._canvas.order.clicked.connect(self._offer_orders)
         self.color_range = ColorRange(self)
         self.color_range.changed.connect(self._match_colors)
         self.color_bar.clicked.connect(self.offer_color_range)
@@ -229,6 +227,12 @@ class UnrolledView(ResultView):
         """Open the menu of color ranges at the color bar."""
         place = self.canvas.mapToGlobal(self.canvas.mapFromScene(self.color_bar.scenePos()))
         self.color_range.offer(self, place)
+
+    def _offer_orders(self) -> None:
+        choices = {name: (f"By {title}", why) for name, (title, why) in ORDERS.items()}
+        menu = choice_menu(choices, self.session.order, self, "order")
+        menu.triggered.connect(lambda action: self.session.set_order(action.data()))
+        menu.popup(QCursor.pos())
 
     def _match_colors(self) -> None:
         """Fit the color scale to the chosen range."""
