@@ -30,7 +30,12 @@ def limited_memory(allowance: int) -> Iterator[None]:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = _data_bytes() + allowance
+    held = 0
+    with open("/proc/self/status", encoding="ascii", errors="replace") as lines:
+        for line in lines:
+            if line.startswith("VmData:"):
+                held = int(line.split()[1]) * 1024
+    limit = held + allowance
     bounds = [value for value in (soft, hard, limit) if value != resource.RLIM_INFINITY]
     resource.setrlimit(resource.RLIMIT_DATA, (min(bounds), hard))
     try:
@@ -56,15 +61,6 @@ def limited_time(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, *before)
         signal.signal(signal.SIGALRM, handler)
-
-
-def _data_bytes() -> int:
-    """The memory of the process that counts toward the limit, in bytes."""
-    with open("/proc/self/status", encoding="ascii", errors="replace") as lines:
-        for line in lines:
-            if line.startswith("VmData:"):
-                return int(line.split()[1]) * 1024
-    return 0
 
 
 @contextmanager

@@ -220,7 +220,7 @@ ENDINGS = tuple(ending for known in FORMATS for ending in known.endings)
 def open_model(path: Path) -> ModelFile:
     """Open a model file, a folder that holds one, or a folder of `.npy` files.
 
-    Call it in a subprocess with limited memory (`rlimits.limited_memory`), since a library may crash.
+    Call it in a subprocess with limited memory (`bounded_read.limited_memory`), since a library may crash.
     """
     return format_of(path).open(path)
 

@@ -64,9 +64,9 @@ class Computed:
 
 def is_recurrent(item: Item) -> bool:
     """Whether an item is a recurrent layer, whether it is read or not; one of another class has the settings of one."""
-    if not _is_foreign(item):
+    if is_read(item):
         return True
-    config = table(item.get("config"))
+    config = settings_of(item)
     wrapped = table(config.get("layer"))
     keys = ("recurrent_initializer", "recurrent_activation", "recurrent_kernel_initializer")
     return (
@@ -77,8 +77,10 @@ def is_recurrent(item: Item) -> bool:
 
 
 def is_read(item: Item) -> bool:
-    """Whether an item is of a class of Keras whose directions and cells are known."""
-    return not _is_foreign(item)
+    """Whether an item is of a recurrent class of Keras, whose directions and cells are known."""
+    kind = class_of(item)
+    known = kind in _CLASSES or kind in ("RNN", "Bidirectional") or _OTHERS.match(kind) is not None
+    return known and not is_own(item)
 
 
 def sides_of(item: Item) -> tuple[tuple[Cell, ...], ...]:
@@ -94,10 +96,16 @@ def computed_by(item: Item) -> Computed:
 
     Raises an UnreadableError if no cell here computes it; the reason names the setting.
     """
-    if _is_foreign(item):
+    if not is_read(item):
         raise UnreadableError(_own_class(item))
     if class_of(item) == "Bidirectional":
-        _check_directions(item)
+        forward, backward = _directions(item)
+        for side in (forward, backward):
+            if not is_read(side):
+                raise UnreadableError(_own_class(side))
+        ahead, behind = (bool(settings_of(side).get("go_backwards")) for side in (forward, backward))
+        if backward is not forward and ahead == behind:
+            raise UnreadableError("its directions are not one forward and one backward")
     sides = sides_of(item)
     found = [_computed(cell.item) for side in sides for cell in side]
     if not found:
@@ -107,7 +115,7 @@ def computed_by(item: Item) -> Computed:
             "each of its directions is a stack of cells, and the two are joined at the top alone: "
             "a network here joins them after every layer"
         )
-    units = {str(table(cell.item.get("config")).get("units")) for side in sides for cell in side}
+    units = {str(settings_of(cell.item).get("units")) for side in sides for cell in side}
     if len({(one.cell, one.activations) for one in found}) > 1 or len(units) > 1:
         parts = "directions do" if len(sides) == 2 else "cells do"
         raise UnreadableError(f"its {parts} not compute the same: all layers and directions of a network must")
@@ -118,7 +126,7 @@ def merge_mode(item: Item) -> str:
     """How a Bidirectional layer joins its directions; "concat" for any other layer."""
     if class_of(item) != "Bidirectional":
         return "concat"
-    return str(table(item.get("config")).get("merge_mode"))
+    return str(settings_of(item).get("merge_mode"))
 
 
 def goes_backwards(item: Item) -> bool:
@@ -151,7 +159,7 @@ def settings_assumed(item: Item, stored: str, masked: bool) -> list[str]:
 
 
 def drops(item: Item) -> bool:
-    inner = [table(cell.item.get("config")) for side in sides_of(item) for cell in side]
+    inner = [settings_of(cell.item) for side in sides_of(item) for cell in side]
     return any(config.get("dropout") or config.get("recurrent_dropout") for config in inner)
 
 
@@ -170,13 +178,17 @@ def class_of(item: Item) -> str:
 
 def named(item: Item) -> dict[str, Any]:
     """The item with its name next to its config, where all versions of Keras have it."""
-    name = table(item.get("config")).get("name", item.get("name"))
+    name = settings_of(item).get("name", item.get("name"))
     return {**item, "name": name if isinstance(name, str) else class_of(item)}
 
 
 def table(value: Any) -> Item:
     """`value` if it is a table, else an empty one."""
     return value if isinstance(value, Mapping) else {}
+
+
+def settings_of(item: Item) -> Item:
+    return table(item.get("config"))
 
 
 def numbered(kinds: Sequence[str]) -> list[str]:
@@ -193,12 +205,12 @@ def numbered(kinds: Sequence[str]) -> list[str]:
 
 def _ahead(item: Item) -> Item:
     """The settings of the layer, or of the first of its two directions."""
-    config = table(item.get("config"))
+    config = settings_of(item)
     return table(table(config.get("layer")).get("config")) if class_of(item) == "Bidirectional" else config
 
 
 def _directions(item: Item) -> tuple[Item, Item]:
-    config = table(item.get("config"))
+    config = settings_of(item)
     forward = table(config.get("layer"))
     return forward, table(config.get("backward_layer")) or forward
 
@@ -206,10 +218,10 @@ def _directions(item: Item) -> tuple[Item, Item]:
 def _cells_of(item: Item, prefix: tuple[str, ...]) -> tuple[Cell, ...]:
     if class_of(item) != "RNN" or is_own(item):
         return (Cell(item, "", (*prefix, "cell")),)
-    cell = named(table(table(item.get("config")).get("cell")))
+    cell = named(table(settings_of(item).get("cell")))
     if class_of(cell) != "StackedRNNCells" or is_own(cell):
         return (Cell(cell, cell["name"], (*prefix, "cell")),)
-    listed = table(cell.get("config")).get("cells")
+    listed = settings_of(cell).get("cells")
     cells = [named(one) for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
     groups = numbered([class_of(one) for one in cells])
     return tuple(
@@ -217,18 +229,8 @@ def _cells_of(item: Item, prefix: tuple[str, ...]) -> tuple[Cell, ...]:
     )
 
 
-def _check_directions(item: Item) -> None:
-    forward, backward = _directions(item)
-    for side in (forward, backward):
-        if _is_foreign(side):
-            raise UnreadableError(_own_class(side))
-    ahead, behind = (bool(table(side.get("config")).get("go_backwards")) for side in (forward, backward))
-    if backward is not forward and ahead == behind:
-        raise UnreadableError("its directions are not one forward and one backward")
-
-
 def _computed(item: Item) -> Computed:
-    kind, config = class_of(item), table(item.get("config"))
+    kind, config = class_of(item), settings_of(item)
     if is_own(item) or not (kind in _CLASSES or _OTHERS.match(kind)):
         raise UnreadableError(_own_class(item))
     if kind not in _CLASSES:
@@ -255,7 +257,7 @@ def _activation(config: Item, key: str) -> Activation:
     layer = table(given)
     if class_of(layer) in _ACTIVATION_LAYERS and not is_own(layer):
         activation, names, constant = _ACTIVATION_LAYERS[class_of(layer)]
-        settings = table(layer.get("config"))
+        settings = settings_of(layer)
         constant = next((settings[name] for name in names if name in settings), constant)
         if isinstance(constant, int | float) and abs(constant) < _LARGEST_CONSTANT:
             return activation.with_constants(float(constant))
@@ -266,12 +268,6 @@ def _activation(config: Item, key: str) -> Activation:
     return keras_hard_sigmoid if given == "hard_sigmoid" and since_3 else _ACTIVATIONS[given]
 
 
-def _is_foreign(item: Item) -> bool:
-    """Whether an item is of a class other than the recurrent layers of Keras."""
-    kind = class_of(item)
-    return is_own(item) or not (kind in _CLASSES or kind in ("RNN", "Bidirectional") or _OTHERS.match(kind))
-
-
 def _own_class(item: Item) -> str:
     if isinstance(item.get("module"), str) and not is_own(item):
         return f"{class_of(item)} is not read: it must be SimpleRNN, LSTM or GRU"
@@ -280,7 +276,7 @@ def _own_class(item: Item) -> str:
 
 def _compute_dtype(policy: Any) -> str:
     """The type in which a policy has a layer compute; empty if that is not known."""
-    config = table(table(policy).get("config"))
+    config = settings_of(table(policy))
     name = str(config.get("source_name") or config.get("name") or policy)
     found = name.removeprefix("mixed_")
     return found if found in ("float16", "bfloat16", "float32", "float64") else ""
@@ -291,9 +287,8 @@ def _shown(value: Any) -> str:
     config = table(value)
     if config.get("class_name") == "__lambda__" or "value" in config:
         return "a lambda"
-    return str(config.get("config") if isinstance(config.get("config"), str) else config.get("class_name") or value)[
-        :60
-    ]
+    name = config.get("config")
+    return str(name if isinstance(name, str) else config.get("class_name") or value)[:60]
 
 
 _PASSING = frozenset(
@@ -337,7 +332,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Start:
-    """Where a layer starts from: `kind` is one of `entry.INITIAL_STATES`; `clause` says where its states come from.
+    """Where a layer starts from: `kind` is one of `model_file.INITIAL_STATES`; `clause` says where its states come from.
 
     `states` are the numbers where the kind is "stored", and `layers` those layers that compute the others.
     """
@@ -470,7 +465,7 @@ class Calls:
         return masks
 
     def _made(self, name: str, item: Item, coming: str) -> str:
-        kind, config = class_of(item), table(item.get("config"))
+        kind, config = class_of(item), settings_of(item)
         if kind == "InputLayer":
             return self._outer_mask
         if kind == "Masking":
@@ -487,11 +482,11 @@ class Calls:
 
 def _masks(item: Item) -> bool:
     kind = class_of(item)
-    return kind == "Masking" or (kind == "Embedding" and bool(table(item.get("config")).get("mask_zero")))
+    return kind == "Masking" or (kind == "Embedding" and bool(settings_of(item).get("mask_zero")))
 
 
 def _passes(item: Item) -> bool:
-    linear = class_of(item) == "Activation" and table(item.get("config")).get("activation") == "linear"
+    linear = class_of(item) == "Activation" and settings_of(item).get("activation") == "linear"
     return not is_own(item) and (linear or class_of(item) in _PASSING)
 
 
@@ -641,7 +636,7 @@ def _walk(
         name, own = str(outer["name"]), (*place, "layers", group)
         item, slices = outer, 0
         while class_of(item) == "TimeDistributed" and not is_own(item):
-            item, slices, own = named(table(table(item.get("config")).get("layer"))), slices + 1, (*own, "layer")
+            item, slices, own = named(table(settings_of(item).get("layer"))), slices + 1, (*own, "layer")
             if slices > _DEEPEST:
                 raise UnreadableError(f"its layers are within each other more than {_DEEPEST} deep")
         if is_recurrent(item):
@@ -653,7 +648,7 @@ def _walk(
                 if below is not None and merge_mode(found.listed[below].item) == "concat" and not goes_backwards(item):
                     layer = replace(layer, below=below)
             found.listed.append(layer)
-        elif "layers" in table(item.get("config")) or isinstance(item.get("config"), list):
+        elif "layers" in settings_of(item) or isinstance(item.get("config"), list):
             _walk(item, (*chain, name), own, found, calls.input_mask(name), sliced or slices > 0)
         else:
             _collect(item.get("config"), found.within)

@@ -83,7 +83,7 @@ def read_tree(file: h5py.File, size: int) -> Tree:
 
 
 def read_array(file: h5py.File, array: StoredArray) -> FloatArray:
-    """The numbers of an array that has no problem, widened as `weights.widened` does."""
+    """The numbers of an array that has no problem, widened as `widened` does."""
     numbers = _numbers(file[array.path])
     if array.dtype == "bfloat16":
         return widened(np.ascontiguousarray(numbers).view("<u2"), "bfloat16")

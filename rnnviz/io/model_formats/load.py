@@ -93,7 +93,7 @@ class StoredNetwork:
 def read_network(path: Path, entry: str | None, network: Network) -> StoredNetwork:
     """An entry of a model file, or its only one, with its weights as the parameters of `network`.
 
-    `weights.read_weights` says what is refused, and when values are cast. An `.npz` file with weights by Gluon's names
+    `read_weights` says what is refused, and when values are cast. An `.npz` file with weights by Gluon's names
     must contain nothing else, and is compared with the network name by name. Raises an InputError if the file cannot be
     read, or its content does not fit.
     """
@@ -298,7 +298,11 @@ class WeightFormat:
 
     def check(self, network: Network, path: Path) -> None:
         """Refuse a network that no reader of the format could compute; `path` is where it was to be written."""
-        if self.library is not None and not self._has_cell(network):
+        if self is ONNX_MODEL:
+            has_cell = onnx_layer.has_cell(network)
+        else:
+            has_cell = (network.clip, network.activations) == (None, None) and network.kind.torch != ""
+        if self.library is not None and not has_cell:
             raise InputError(
                 f"{path} cannot be written: no layer of {self.title} computes {network.cell_title}; "
                 f"write a {NUMPY_ARCHIVE.ending} file."
@@ -309,18 +313,15 @@ class WeightFormat:
                 f"run only in {' or '.join(self.dtypes)}."
             )
 
-    def _has_cell(self, network: Network) -> bool:
-        if self is ONNX_MODEL:
-            return onnx_layer.has_cell(network)
-        return (network.clip, network.activations) == (None, None) and network.kind.torch != ""
-
     def note(self, network: Network) -> str:
         """The sentence on information that the file does not contain; "" if it is complete."""
         # ONNX files name both.
         if self is ONNX_MODEL:
             return ""
         lacking: dict[str, str] = {}
-        if not _is_read_from_shapes(network):
+        # Whether the names and shapes of the arrays determine the cell.
+        fitting = cells_of_arrays(len(network.kind.recurrent_gates), network.kind.own_parameters)
+        if network.cell not in CELLS or fitting == RNN_CELLS or fitting[0] != network.kind.name:
             either_rnn = network.kind.gate_count == 1 and network.activations is None
             lacking[f'cell = "{network.cell}"'] = "activation" if either_rnn else "cell"
         if network.activations is not None:
@@ -368,13 +369,6 @@ def format_for(path: Path) -> WeightFormat:
         f'{path} cannot be written: its ending is "{path.suffix}", '
         f"and must be one of {', '.join(form.ending for form in WEIGHT_FORMATS)}."
     )
-
-
-def _is_read_from_shapes(network: Network) -> bool:
-    """Whether the names and shapes of the arrays determine the cell."""
-    cell = network.kind
-    fitting = cells_of_arrays(len(cell.recurrent_gates), cell.own_parameters)
-    return network.cell in CELLS and fitting != RNN_CELLS and fitting[0] == cell.name
 
 
 def _is_like(entry: Entry, network: Network) -> bool:

@@ -38,7 +38,7 @@ class TensorFile:
     """The arrays of a file by name, in its order.
 
     `read` gives the numbers of one of a type in DTYPES, as `widened` does. `texts` are those that a file has of
-    PyTorch's modules, as `torch_names.find` says.
+    PyTorch's modules, as `torch_networks` says.
     """
 
     tensors: Mapping[str, Tensor]

@@ -75,7 +75,10 @@ def write_weights(_network: Network, parameters: Parameters, path: Path) -> None
     with path.open("wb") as file:
         file.write(struct.pack("<QQQ", _LIST, 0, len(parameters)))
         for array in parameters.values():
-            _write_array(file, array)
+            file.write(struct.pack("<Iii", _V2, _DENSE, array.ndim))
+            file.write(struct.pack(f"<{array.ndim}q", *array.shape))
+            file.write(struct.pack("<iii", _CPU, _FIRST_DEVICE, _TYPES.index(array.dtype.name)))
+            file.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
         file.write(struct.pack("<Q", len(parameters)))
         for name in parameters:
             file.write(struct.pack("<Q", len(name)) + name.encode("ascii"))
@@ -331,10 +334,3 @@ def _parts(tensors: Mapping[str, Tensor]) -> dict[str, tuple[str, ...]]:
             if set(found) == set(order) and name not in tensors and len(set(alike)) == 1 and alike[0].shape:
                 parts[name] = tuple(found[gate] for gate in order)
     return parts
-
-
-def _write_array(file: BinaryIO, array: FloatArray) -> None:
-    file.write(struct.pack("<Iii", _V2, _DENSE, array.ndim))
-    file.write(struct.pack(f"<{array.ndim}q", *array.shape))
-    file.write(struct.pack("<iii", _CPU, _FIRST_DEVICE, _TYPES.index(array.dtype.name)))
-    file.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)

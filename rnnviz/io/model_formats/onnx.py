@@ -46,6 +46,7 @@ from rnnviz.io.model_formats.onnx_graph import (
     outline,
     recurrent_ancestors,
     stored_tensor,
+    subgraphs,
     type_name,
 )
 from rnnviz.io.model_formats.onnx_nodes import SINGLE_STEP, UNROLLED, RecurrentNode, is_recurrent, recurrent_node
@@ -66,7 +67,7 @@ def open_model(path: Path) -> ModelFile:
     """
     model = _load(path)
     with readable(path), _names_as_text(path, "graph cannot be followed"):
-        constants = Constants.of(model, path)
+        constants = Constants(model, path)
         placed = with_rolled(list(nodes(model)), constants)
         found = [recurrent_node(node, constants) for node in placed if is_recurrent(node)]
         layers = with_stacks([node.layer for node in found], fed_by(found, constants))
@@ -209,7 +210,7 @@ def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
             if attribute.HasField("t"):
                 yield attribute.t
             yield from attribute.tensors
-            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+            for inner in subgraphs(attribute):
                 yield from _tensors(inner)
 
 

@@ -469,17 +469,12 @@ class Values:
         return self._sizes[self._open.setdefault(key, len(self._open)) % len(self._sizes)]
 
 
-@dataclass(frozen=True)
 class Constants:
-    """The constants of one model, and values that follow from its open sizes."""
+    """The constants of a model in the file `path`, and values that follow from its open sizes."""
 
-    both: tuple[Values, Values]
-
-    @classmethod
-    def of(cls, model: ModelProto, path: Path) -> "Constants":
-        """Those of the model in the file `path`."""
+    def __init__(self, model: ModelProto, path: Path) -> None:
         inferred = cache(partial(_inferred, model))
-        return cls((Values(path, inferred, 0), Values(path, inferred, 1)))
+        self.both = Values(path, inferred, 0), Values(path, inferred, 1)
 
     def find(self, scope: GraphScope, name: str) -> Value:
         """A constant; raises an UnreadableError as `Values.find` does, and if the caller of the model decides on it."""

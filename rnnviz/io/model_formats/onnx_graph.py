@@ -22,6 +22,7 @@ from onnx import (
     ModelProto,
     NodeProto,
     SparseTensorProto,
+    StringStringEntryProto,
     TensorProto,
     ValueInfoProto,
     helper,
@@ -139,6 +140,13 @@ def whole(attributes: Attributes, name: str, default: int = 0) -> int:
     return attributes[name].i if name in attributes else default
 
 
+def subgraphs(attribute: AttributeProto) -> Iterator[GraphProto]:
+    """One graph, or several of them, of If, Loop and Scan."""
+    if attribute.HasField("g"):
+        yield attribute.g
+    yield from attribute.graphs
+
+
 def is_text(name: object) -> bool:
     """Whether a name is one; protobuf hands out the bytes of one that is not UTF-8."""
     return isinstance(name, str)
@@ -178,7 +186,7 @@ def _read_by(node: NodeProto) -> Iterator[str]:
     """The names that a node reads, in its subgraphs, too."""
     yield from filter(None, node.input)
     for attribute in node.attribute:
-        for graph in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+        for graph in subgraphs(attribute):
             for inner in graph.node:
                 yield from _read_by(inner)
 
@@ -199,8 +207,7 @@ def _nodes(
             yield from _nodes(function, inside, functions, depth + 1)
             continue
         for attribute in node.attribute:
-            # One graph, or several of them, of If, Loop and Scan.
-            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+            for inner in subgraphs(attribute):
                 yield from _nodes(inner, _scope(inner, scope), functions, depth + 1)
 
 
@@ -239,7 +246,6 @@ PLACE = "in the model's own file"
 _LARGE_BYTES = 1 << 16
 _DEEPEST_MESSAGE = 100
 _VARINT, _FIXED64, _DELIMITED, _FIXED32 = 0, 1, 2, 5
-_EXTERNAL_DATA = 13
 
 _Message: TypeAlias = Mapping[int, str]
 """The kinds of messages in the fields that may contain tensors, by field number."""
@@ -296,7 +302,8 @@ def _parts(content: memoryview, begin: int, end: int, message: str, depth: int) 
         held = _MESSAGES[message].get(number) if wire == _DELIMITED and after - inside > _LARGE_BYTES else None
         if held == _NUMBERS:
             yield content[kept:start]
-            yield _delimited(_EXTERNAL_DATA, _entry(PLACE, f"{inside} {after - inside}"))
+            entry = StringStringEntryProto(key=PLACE, value=f"{inside} {after - inside}")
+            yield TensorProto(external_data=[entry]).SerializeToString()
             kept = after
         elif held is not None:
             inner = b"".join(_parts(content, inside, after, held, depth + 1))
@@ -327,14 +334,6 @@ def _as_varint(number: int) -> bytes:
         number >>= 7
     written.append(number)
     return bytes(written)
-
-
-def _delimited(field: int, content: bytes) -> bytes:
-    return _as_varint(field << 3 | _DELIMITED) + _as_varint(len(content)) + content
-
-
-def _entry(key: str, value: str) -> bytes:
-    return _delimited(1, key.encode()) + _delimited(2, value.encode())
 
 
 @dataclass(frozen=True)

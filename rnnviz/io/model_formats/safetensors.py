@@ -39,7 +39,9 @@ def open_model(path: Path) -> ModelFile:
 
 def open_tensors(path: Path) -> TensorFile:
     if path.suffix.lower() == ".json" and format_of(path) is SHARDS:
-        return _all_shards(path, _open_shard)
+        return _all_shards(
+            path, lambda shard: (SAFETENSORS if shard.suffix.lower() == ".safetensors" else TORCH).open_tensors(shard)
+        )
     from safetensors import SafetensorError, safe_open
 
     with reading(path, ".safetensors", (SafetensorError,)):
@@ -77,10 +79,6 @@ def torch_name(name: str) -> str:
     """PyTorch's name for Gluon's: `r1_h2h_bias` is `bias_hh_l1_reverse`."""
     place, _, kind = name.partition("_")
     return f"{IN_PYTORCH[kind]}_l{place[1:]}{'_reverse' if place[0] == 'r' else ''}"
-
-
-def _open_shard(path: Path) -> TensorFile:
-    return (SAFETENSORS if path.suffix.lower() == ".safetensors" else TORCH).open_tensors(path)
 
 
 def _all_shards(index: Path, open_shard: Callable[[Path], TensorFile]) -> TensorFile:
