@@ -140,13 +140,9 @@ def dump_config(config: Config, folder: Path | None = None, unused: bool = True)
 
 def check_paths(config: Config) -> None:
     """Refuse a path that a TOML file cannot hold, which is UTF-8 text."""
-
-    def check(path: str) -> str:
+    for path in files_read(config).values():
         if path != path.encode("utf-8", "ignore").decode("utf-8"):
             raise InputError(f"{path} cannot be named in a config: it is not UTF-8 text: rename it or its folder.")
-        return path
-
-    with_paths(config, check)
 
 
 def save_config(config: Config, path: Path) -> None:

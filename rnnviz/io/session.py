@@ -26,7 +26,7 @@ from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.core.schema import LARGEST_SIZE, config_field, display_key, display_value, section_from_mapping
 from rnnviz.core.trace_index import Location
 from rnnviz.io.bounded_read import LARGEST_TEXT
-from rnnviz.io.config_toml import check_paths, dump_config, parse_config, with_paths
+from rnnviz.io.config_toml import check_paths, dump_config, files_read, parse_config, with_paths
 from rnnviz.io.model_formats.formats import by_ending, model_in
 from rnnviz.io.outputs import atomic_write
 from rnnviz.quantities.gates import color_names
@@ -213,14 +213,7 @@ class NamedFile:
 
 def paths_in(config: Config) -> list[str]:
     """Every path that the config names, once."""
-    found: dict[str, None] = {}
-
-    def note(path: str) -> str:
-        found[path] = None
-        return path
-
-    with_paths(config, note)
-    return list(found)
+    return list(dict.fromkeys(files_read(config).values()))
 
 
 def files_to_copy(config: Config) -> list[NamedFile]:
@@ -278,7 +271,9 @@ def read_session(
             if is_own(config.network.cell):
                 config = config.with_custom_cell(manifest.cell)
             stored = {file.path: file for file in manifest.files}
-            _check_named(config, stored)
+            for named in paths_in(config):
+                if Path(named).as_posix() not in stored:
+                    raise InputError(f'its config reads "{named}", which its manifest does not name.')
         except InputError as error:
             raise InputError(f"{path} cannot be opened as a session: {error}") from error
         unpacked = _unpack(archive, copies, folder, path, progress) if copies else None
@@ -375,15 +370,6 @@ def _copies(manifest: Manifest, members: Mapping[str, ZipInfo]) -> list[ZipInfo]
     return copies
 
 
-def _check_named(config: Config, stored: Mapping[str, StoredFile]) -> None:
-    def check(named: str) -> str:
-        if Path(named).as_posix() not in stored:
-            raise InputError(f'its config reads "{named}", which its manifest does not name.')
-        return named
-
-    with_paths(config, check)
-
-
 def _unpack(
     archive: ZipFile, copies: list[ZipInfo], folder: Callable[[], Path], path: Path, notify: Callable[[float], None]
 ) -> Path:
@@ -419,13 +405,15 @@ def write_session(
     Copies are stored as they are, so that nothing unpacks to more than the archive's size. `progress` may raise to stop
     the writing; an existing file is then left as it was.
     """
-    if copies is None:
-        stored = _references(session, path.parent)
-    else:
-        stored = {
-            str(file.path): StoredFile(f"files/{place}/{_safe(file, file.path.name)}", copied=True)
-            for place, file in enumerate(copies)
-        }
+    stored: dict[str, StoredFile] = {}
+    for place, file in enumerate(copies or ()):
+        stored[str(file.path)] = StoredFile(f"files/{place}/{_safe(file, file.path.name)}", copied=True)
+    for named in paths_in(session.config) if copies is None else ():
+        try:
+            relative = os.path.relpath(named, path.parent.absolute())
+        except ValueError:  # on another drive
+            relative = named
+        stored[named] = StoredFile(Path(relative).as_posix(), absolute=named)
     config = with_paths(session.config, lambda named: stored[named].path)
     check_paths(config)
     files, cell = tuple(stored.values()), session.config.network.custom
@@ -438,17 +426,6 @@ def write_session(
             archive.writestr(_info(name), content, ZIP_DEFLATED)
         _copy_all(archive, copies or (), stored, progress)
     return path.stat().st_size
-
-
-def _references(session: SavedSession, folder: Path) -> dict[str, StoredFile]:
-    stored = {}
-    for path in paths_in(session.config):
-        try:
-            relative = os.path.relpath(path, folder.absolute())
-        except ValueError:  # on another drive
-            relative = path
-        stored[path] = StoredFile(Path(relative).as_posix(), absolute=path)
-    return stored
 
 
 def _safe(file: NamedFile, name: str) -> str:

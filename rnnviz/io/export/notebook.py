@@ -77,8 +77,13 @@ def fenced(text: str, language: str = "") -> str:
 
 
 def notebook_json(cells: Iterable[NotebookCell]) -> str:
+    stored = []
+    for number, cell in enumerate(cells):
+        ran: dict[str, Any] = {"execution_count": None, "outputs": []} if cell.kind == "code" else {}
+        common = {"cell_type": cell.kind, "id": f"cell-{number}", "metadata": {}}
+        stored.append({**common, **ran, "source": cell.source.splitlines(keepends=True)})
     content = {
-        "cells": [_stored(number, cell) for number, cell in enumerate(cells)],
+        "cells": stored,
         "metadata": {
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python"},
@@ -87,12 +92,6 @@ def notebook_json(cells: Iterable[NotebookCell]) -> str:
         "nbformat_minor": _MINOR,
     }
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _stored(number: int, cell: NotebookCell) -> dict[str, Any]:
-    common = {"cell_type": cell.kind, "id": f"cell-{number}", "metadata": {}}
-    ran: dict[str, Any] = {"execution_count": None, "outputs": []} if cell.kind == "code" else {}
-    return {**common, **ran, "source": cell.source.splitlines(keepends=True)}
 
 
 def assignment(name: str, array: FloatArray) -> str:
@@ -194,9 +193,11 @@ def lanes_of(network: Network) -> list[Lane]:
 
 def lane_cells(lane: Lane, timesteps: int, known: Recorded) -> Iterator[NotebookCell]:
     """Compute a lane with NumPy; compare it with Gluon's output, and below the top layer with the run."""
+    below = "both directions" if lane.network.directions == 2 else "the hidden states"
+    read = f"{below} of layer {lane.layer - 1}" if lane.layer else "`dat`"
     yield prose(
         f"## Layer {lane.layer}, {DIRECTIONS[lane.backward]} {ARROWS[lane.backward]}",
-        f"It reads {_read(lane)}, from $t = {lane.timestep(0)}$ to $t = {lane.last}$.",
+        f"It reads {read}, from $t = {lane.timestep(0)}$ to $t = {lane.last}$.",
     )
     for step in range(min(timesteps, _SPELLED_OUT)):
         before = "the initial state" if step == 0 else f"the state at $t = {lane.timestep(step - 1)}$"
@@ -226,13 +227,6 @@ def lane_cells(lane: Lane, timesteps: int, known: Recorded) -> Iterator[Notebook
             f"{'compare' if known.insists else 'print_difference'}("
             f"'h of {lane.name}', h_{lane.side}, recorded_{lane.side})",
         )
-
-
-def _read(lane: Lane) -> str:
-    if lane.layer == 0:
-        return "`dat`"
-    below = "both directions" if lane.network.directions == 2 else "the hidden states"
-    return f"{below} of layer {lane.layer - 1}"
 
 
 def _spelled_step(lane: Lane, step: int) -> Iterator[str]:

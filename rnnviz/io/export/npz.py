@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from math import prod
 from pathlib import Path
 from typing import IO, Any
 from zipfile import ZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnviz.cells import CellSpec
 from rnnviz.core.mmap_arrays import FloatArray
@@ -29,11 +32,6 @@ def gate_names(cell: CellSpec) -> dict[str, str]:
     return {q.name: q.size for q in gate_quantities(cell) if q.name not in _OF_HIDDEN_VALUES}
 
 
-def array_name(engine: str, name: str) -> str:
-    """The name in an archive of one of the `gate_names`: "manual.gate.i", "manual.pre.i"."""
-    return f"{engine}.pre.{name.removeprefix(_PRE)}" if name.startswith(_PRE) else f"{engine}.gate.{name}"
-
-
 def write_npz(
     result: RunResult, path: Path, progress: Callable[[float], None] = lambda _: None, *, gates: bool = False
 ) -> int:
@@ -43,11 +41,10 @@ def write_npz(
     `gates` adds `<engine>.gate.<name>` and `<engine>.pre.<name>` (L, D, T, N, H) in the network's dtype: each gate, c
     of an LSTM, and the pre-activations. Returns the number of numeric arrays.
     """
-    members = [*map(_stored, npz_arrays(result).items())]
-    if gates:
-        members += _gate_members(result)
+    arrays = npz_arrays(result)
+    members = [*map(_stored, arrays, arrays.values()), *(_gate_members(result) if gates else ())]
     count = len(members)
-    members.append(_stored(("config", np.array(dump_config(result.config)))))
+    members.append(_stored("config", np.array(dump_config(result.config))))
     total, done = sum(member.size for member in members), 0
     # Not numpy.savez, which leaves its archive open where the disk is full, and a traceback when that is collected.
     with atomic_write(path) as temporary, ZipFile(temporary, "w") as archive:
@@ -72,12 +69,8 @@ class _Member:
     write: Callable[["_ProgressWriter"], None]
 
 
-def _stored(item: tuple[str, FloatArray]) -> _Member:
-    name, array = item
-
-    def write(file: _ProgressWriter) -> None:
-        np.lib.format.write_array(file, array, allow_pickle=False)  # type: ignore[no-untyped-call]
-
+def _stored(name: str, array: NDArray[Any]) -> _Member:
+    write = partial(np.lib.format.write_array, array=array, allow_pickle=False)
     return _Member(name, array.nbytes, write)
 
 
@@ -89,24 +82,17 @@ def _gate_members(result: RunResult) -> Iterator[_Member]:
             shape = (*hidden.shape[:-1], network.sizes(0).of(letter))
             size = prod(shape) * hidden.itemsize
             form = {"descr": hidden.dtype.str, "fortran_order": False, "shape": shape}
-
-            def write(
-                file: _ProgressWriter, engine: str = engine, name: str = name, form: dict[str, Any] = form
-            ) -> None:
-                np.lib.format.write_array_header_1_0(file, form)  # type: ignore[no-untyped-call]
-                for part in gate_parts(result, engine, name):
-                    file.write(part.reshape(-1).view(np.uint8).data)
-
-            yield _Member(array_name(engine, name), size, write)
+            kind, symbol = ("pre", name.removeprefix(_PRE)) if name.startswith(_PRE) else ("gate", name)
+            yield _Member(f"{engine}.{kind}.{symbol}", size, partial(_write_gate, result, engine, name, form))
 
 
-def gate_parts(result: RunResult, engine: str, name: str) -> Iterator[FloatArray]:
-    """One of the `gate_names` of an engine as consecutive parts of an array (L, D, T, N, H)."""
+def _write_gate(result: RunResult, engine: str, name: str, form: dict[str, Any], file: "_ProgressWriter") -> None:
+    """Write one of the `gate_names` of an engine in consecutive parts of the array (L, D, T, N, H)."""
+    np.lib.format.write_array_header_1_0(file, form)  # type: ignore[no-untyped-call]
     layers, directions, *_ = result.shape
-    for layer in range(layers):
-        for direction in range(directions):
-            for _, block in gate_blocks(result.inputs, result.traces[engine], layer, direction, (name,)):
-                yield np.ascontiguousarray(block[name])
+    for layer, direction in product(range(layers), range(directions)):
+        for _, block in gate_blocks(result.inputs, result.traces[engine], layer, direction, (name,)):
+            file.write(np.ascontiguousarray(block[name]).reshape(-1).view(np.uint8).data)
 
 
 class _ProgressWriter:

@@ -332,7 +332,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Start:
-    """Where a layer starts from: `kind` is one of `model_file.INITIAL_STATES`; `clause` says where its states come from.
+    """Where a layer starts from: `kind` is one of INITIAL_STATES; `clause` says where its states come from.
 
     `states` are the numbers where the kind is "stored", and `layers` those layers that compute the others.
     """

@@ -77,7 +77,7 @@ _CONSTANTS = ("activation_alpha", "activation_beta")
 class InitialState:
     """One of a node's initial states, or all of them.
 
-    `kind` is one of `model_file.INITIAL_STATES`. `numbers` (D, N, H) are those of a constant state by "h" and "c". `rows`
+    `kind` is one of INITIAL_STATES. `numbers` (D, N, H) are those of a constant state by "h" and "c". `rows`
     are, for each state, the inputs of the model that hold the first element of each direction, and its index there.
     """
 
