@@ -130,6 +130,8 @@ def config_of(path: Path, entry: Entry, cell: str | None = None, initial_state: 
         raise InputError(f"{path}: {entry.name} cannot be run without an initial state: {open_state(entry)}.")
     file = str(path.absolute())
     stored = initial_state is None and entry.initial_state == "stored"
+    start = file if stored else initial_state or "zeros"
+    start = start if start in ("zeros", "normal") else str(Path(start).absolute())
     sequence = SequenceSource()
     if stored and entry.batch_size is not None:
         sequence = replace(sequence, batch_size=entry.batch_size)
@@ -137,7 +139,7 @@ def config_of(path: Path, entry: Entry, cell: str | None = None, initial_state: 
         network,
         sequence,
         ParameterSource(initializer="file", path=file, entry=entry.name),
-        _state_source(file if stored else initial_state or "zeros"),
+        InitialStateSource(start) if start in ("zeros", "normal") else InitialStateSource("file", path=start),
     ).checked()
 
 
@@ -252,12 +254,6 @@ def check_values(name: str, array: FloatArray, network: Network, *, rounded: boo
             f"{name} is stored in {array.dtype}, and its values are not exact in {network.dtype}: "
             f'network.dtype must be "{array.dtype}".'
         )
-
-
-def _state_source(choice: str) -> InitialStateSource:
-    if choice in ("zeros", "normal"):
-        return InitialStateSource(choice)
-    return InitialStateSource("file", path=str(Path(choice).absolute()))
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from rnnviz.io.model_formats.model_file import (
     unsupported,
 )
 from rnnviz.io.model_formats.onnx_constants import MOVES, Constants, Origin, Value, Values, layout_of, widened_numbers
-from rnnviz.io.model_formats.onnx_graph import RECURRENT, Attributes, GraphScope, PlacedNode, recurrent_ancestors, whole
+from rnnviz.io.model_formats.onnx_graph import RECURRENT, Attributes, PlacedNode, recurrent_ancestors, whole
 
 EVERY_STEP = "rnnviz computes every time step, also those that the model skips"
 """The assumption about a node that has lengths."""
@@ -199,7 +199,12 @@ def _rows(values: Values, value: Value, placed: PlacedNode) -> tuple[tuple[Origi
 def _computed(placed: PlacedNode, name: str, values: Values | None = None, value: Value | None = None) -> InitialState:
     """A state that another part of the model computes, and that part's name."""
     origins = [] if values is None or value is None else values.among(value)
-    if origins and all(_is_final_state(*origin) for origin in origins):
+    # Y_h or Y_c of a node, and not its Y.
+    final = [
+        isinstance(scope.find(name)[2], NodeProto) and name != scope.producers[name].output[0]
+        for scope, name in origins
+    ]
+    if origins and all(final):
         nodes = dict.fromkeys(f'"{PlacedNode(scope.producers[name], scope).name}"' for scope, name in origins)
         return _started_from(f"the final state of {' and '.join(nodes)}")
     names = [f'"{ancestor.name}"' for ancestor in recurrent_ancestors(placed.scope, [name]).values()]
@@ -222,10 +227,6 @@ def _computed(placed: PlacedNode, name: str, values: Values | None = None, value
     if isinstance(source, NodeProto):
         return _started_from(f'values that its node "{PlacedNode(source, scope).name}" ({source.op_type}) computes')
     return _started_from(f'"{name}", which a graph inside it passes from turn to turn')
-
-
-def _is_final_state(scope: GraphScope, name: str) -> bool:
-    return isinstance(scope.find(name)[2], NodeProto) and name != scope.producers[name].output[0]
 
 
 def _started_from(source: str) -> InitialState:

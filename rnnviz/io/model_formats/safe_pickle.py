@@ -146,7 +146,8 @@ class Unpickler(_Machine):  # type: ignore[misc]
         self._path = path
         self.storages: dict[str, PickledStorage] = {}
 
-    def _set_items(self, target: Any, items: list[Any]) -> None:
+    def _set_items(self, items: list[Any]) -> None:
+        target = self.stack[-1]
         if isinstance(target, _Passed):
             return
         if not isinstance(target, dict) or len(items) % 2:
@@ -154,18 +155,10 @@ class Unpickler(_Machine):  # type: ignore[misc]
         for key, value in zip(items[::2], items[1::2], strict=True):
             target[_key(key)] = value
 
-    def _load_setitem(self) -> None:
-        value, key = self.stack.pop(), self.stack.pop()
-        self._set_items(self.stack[-1], [key, value])
-
-    def _load_setitems(self) -> None:
-        items = self.pop_mark()
-        self._set_items(self.stack[-1], items)
-
     def _load_dict(self) -> None:
-        made: dict[Any, Any] = {}
-        self._set_items(made, self.pop_mark())
-        self.append(made)
+        items = self.pop_mark()
+        self.append({})
+        self._set_items(items)
 
     def _load_newobj(self) -> None:
         arguments = self.stack.pop()
@@ -196,8 +189,8 @@ class Unpickler(_Machine):  # type: ignore[misc]
     def _refuse(self) -> None:
         raise pickle.UnpicklingError("it holds an object")
 
-    dispatch[pickle.SETITEM[0]] = _load_setitem
-    dispatch[pickle.SETITEMS[0]] = _load_setitems
+    dispatch[pickle.SETITEM[0]] = lambda self: self._set_items([self.stack.pop(-2), self.stack.pop()])
+    dispatch[pickle.SETITEMS[0]] = lambda self: self._set_items(self.pop_mark())
     dispatch[pickle.DICT[0]] = _load_dict
     dispatch[pickle.BUILD[0]] = _load_build
     dispatch[pickle.NEWOBJ[0]] = _load_newobj

@@ -67,18 +67,16 @@ def write_weights(_network: Network, parameters: Parameters, path: Path) -> None
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    arrays = {torch_name(name): array for name, array in parameters.items()}
+    arrays = {}
+    for name, array in parameters.items():
+        # `r1_h2h_bias` is `bias_hh_l1_reverse`.
+        place, _, kind = name.partition("_")
+        arrays[f"{IN_PYTORCH[kind]}_l{place[1:]}{'_reverse' if place[0] == 'r' else ''}"] = array
     try:
         # What reads a file for PyTorch looks for this word.
         save_file(arrays, path, metadata={"format": "pt"})
     except SafetensorError as error:
         raise InputError(f"{path} cannot be written: {' '.join(str(error).split()).rstrip('.')}.") from error
-
-
-def torch_name(name: str) -> str:
-    """PyTorch's name for Gluon's: `r1_h2h_bias` is `bias_hh_l1_reverse`."""
-    place, _, kind = name.partition("_")
-    return f"{IN_PYTORCH[kind]}_l{place[1:]}{'_reverse' if place[0] == 'r' else ''}"
 
 
 def _all_shards(index: Path, open_shard: Callable[[Path], TensorFile]) -> TensorFile:
