@@ -165,7 +165,10 @@ def test_halves_are_taken_in_the_rows_of_differences() -> None:
 
 def test_biases_of_several_gates_are_added_at_once() -> None:
     cell = CellSpec("x", "", products_of_parts, LSTM.gates[:1] + LSTM.gates[2:3])
-    assert program_source(cell).text == PRODUCTS_LOOP
+    source, first = program_source(cell), products_of_parts.__code__.co_firstlineno
+    assert source.text == PRODUCTS_LOOP
+    # The line that asks for each call; for the product that is none.
+    assert [lines for _, lines in source.lines] == [(), (first + 1,), (first + 1,), (first + 1,), (first + 2,)]
 
 
 def test_a_failing_call_is_located_in_the_program_of_its_cell() -> None:
@@ -235,12 +238,12 @@ def test_lanes_of_long_names_are_joined_by_underscores() -> None:
     assert any("v_reset_update" in call or "v_update_reset" in call for call in calls)
 
 
-def test_every_line_of_a_cell_is_listed_once() -> None:
-    for name in ("lstm", "gru", "sru", "mgu"):
-        shown = [line for line in listing(ALL_CELLS[name]).splitlines() if not line.startswith("    ")]
-        assert len(shown) == len(set(shown)) > 1, name
-        # The first call is the product, which no line asks for.
-        assert all("=" in line or line.startswith("return") for line in shown), name
+@pytest.mark.parametrize("name", ["lstm", "gru", "sru", "mgu"])
+def test_every_line_of_a_cell_is_listed_once(name: str) -> None:
+    shown = [line for line in listing(ALL_CELLS[name]).splitlines() if not line.startswith("    ")]
+    assert len(shown) == len(set(shown)) > 1
+    # The first call is the product, which no line asks for.
+    assert all("=" in line or line.startswith("return") for line in shown)
 
 
 # What a cell of the user's may do that those of the program do not: each is compared with its steps on arrays.

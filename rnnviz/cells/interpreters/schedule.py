@@ -426,9 +426,11 @@ class _Allocation:
         return all(self._beside(a, b) for a, b in pairs)
 
     def _beside(self, a: Place, b: Place) -> bool:
-        if a.lanes and b.lanes and a.lanes != b.lanes:
-            return a.kind == b.kind and self._lanes.index(a.lanes[0]) + 1 == self._lanes.index(b.lanes[0])
-        return a == b or (a.kind == b.kind and a.kind in ("parameter", "bias") and a.scale == b.scale)
+        if a == b or a.kind != b.kind:
+            return a == b
+        if a.lanes:
+            return self._lanes.index(a.lanes[0]) + 1 == self._lanes.index(b.lanes[0])
+        return a.kind in ("parameter", "bias") and a.scale == b.scale
 
     def _place(self, value: Operand) -> Place:
         return self._places[value] if isinstance(value, Operation) else value
