@@ -1,6 +1,10 @@
-"""Numbers made ready to be drawn over time."""
+"""Numbers over time and histograms as they are drawn."""
 
+import itertools
+from dataclasses import replace
 from itertools import pairwise
+from math import inf
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,16 +12,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace, open_trace
 from rnnviz.core.trace_index import Location
+from rnnviz.quantities.level_of_detail import build_values
 from rnnviz.quantities.plot_series import (
+    Bars,
     LogScale,
+    Outline,
+    block_for,
+    drop_collinear,
+    error_ratio_bars,
     finite_range,
+    largest_of,
     log_scale,
+    outline_of,
     pixel_bands,
     pixel_maxima,
     runs,
+    ulp_bars,
+    unit_outline,
     unit_over_time,
 )
+from rnnviz.verify.compare import Comparison
+from rnnviz.verify.histogram import Histogram
 from tests.factories import make_result
 
 
@@ -176,3 +194,240 @@ def test_a_pixel_of_a_wide_picture_shows_the_value_that_covers_it(width: int) ->
         assert shown == [3.0, 1.0, 4.0]
     else:
         assert shown == [values[pixel * 4 // width] for pixel in range(width)]
+
+
+@given(st.integers(1, 3000), st.data())
+def test_the_ends_are_those_of_the_values_that_share_a_pixel(timesteps: int, data: st.DataObject) -> None:
+    first = data.draw(st.integers(0, timesteps - 1))
+    seen = range(first, data.draw(st.integers(first + 1, timesteps)))
+    pixels = data.draw(st.integers(1, 400))
+    values = np.random.default_rng(timesteps).standard_normal(timesteps)
+    outline = outline_of(values, seen, pixels)
+    assert outline.block == 1 or len(seen) >= outline.block * pixels
+    assert len(outline.low) <= 2 * pixels + 4
+    assert outline.first <= seen.start
+    starts = outline.first + outline.block * np.arange(len(outline.low))
+    assert starts[-1] + outline.block >= seen.stop
+    for start, low, high in zip(starts, outline.low, outline.high, strict=True):
+        part = values[start : start + outline.block]
+        assert (low, high) == (part.min(), part.max())
+
+
+@pytest.mark.parametrize(
+    ("seen", "first", "blocks", "last"),
+    [
+        (range(32, 48), 28, 6, 51),
+        (range(33, 47), 28, 6, 51),
+        (range(16), 0, 5, 19),
+        # The sequence has 98 time steps: its last block is cut off.
+        (range(90, 98), 84, 4, 97),
+    ],
+)
+def test_the_outline_has_one_block_beyond_each_visible_end(seen: range, first: int, blocks: int, last: int) -> None:
+    outline = outline_of(np.arange(98.0), seen, len(seen) // 4)
+    assert outline.block == 4
+    assert (outline.first, len(outline.low), outline.high[-1]) == (first, blocks, last)
+    assert outline.timesteps == 98
+
+
+def test_points_are_at_their_time_steps_and_two_in_the_middle_of_a_block() -> None:
+    values = np.array([1.0, 5.0, 2.0, 0.0, 7.0])
+    x, y = outline_of(values, range(5), 100).points()
+    assert (x.tolist(), y.tolist()) == ([0, 1, 2, 3, 4], values.tolist())
+    x, y = outline_of(values, range(5), 2).points()
+    assert (x.tolist(), y.tolist()) == ([0.5, 0.5, 2.5, 2.5, 4.0, 4.0], [1, 5, 0, 2, 7, 7])
+
+
+def test_a_line_keeps_its_bends_its_ends_and_its_gaps() -> None:
+    y = np.array([0.0, 0.0, 0.0, 1.0, 0.0, 0.0, np.nan, 0.0, 0.0, 0.0])
+    x, kept = drop_collinear(np.arange(10.0), y)
+    assert x.tolist() == [0, 2, 3, 4, 5, 6, 7, 9]
+    np.testing.assert_array_equal(kept, y[x.astype(int)])
+
+
+def test_a_block_of_a_series_is_a_gap_only_where_it_has_no_number() -> None:
+    values = np.array([np.nan, 1.0, np.nan, np.nan])
+    outline = outline_of(values, range(4), 2)
+    assert outline.low[0] == outline.high[0] == 1.0
+    assert np.isnan(outline.low[1])
+
+
+def test_runs_of_blocks_are_in_time_steps_and_end_with_the_sequence() -> None:
+    outline = Outline(first=8, block=4, low=np.zeros(4), high=np.zeros(4), timesteps=22)
+    assert outline.steps(np.array([True, False, True, True])).tolist() == [[8, 11], [16, 21]]
+
+
+def test_the_largest_of_several_ignores_nan() -> None:
+    outlines = [outline_of(np.array(values), range(3), 10) for values in ([1.0, np.nan, 2.0], [0.0, 3.0, np.nan])]
+    assert largest_of(outlines).high.tolist() == [1.0, 3.0, 2.0]
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Trace:
+    """A trace that is long enough to store its ends, with one outlier and one NaN."""
+    made = make_result(timesteps=70_000, batch_size=1, hidden_size=64)["manual"]
+    hidden = made.hidden
+    hidden[0, 0, 40_001, 0, 7] = 9.0
+    hidden[0, 0, 60_001, 0, 7] = np.nan
+    folder: Path = tmp_path_factory.mktemp("trace")
+    (folder / "engine").write_text("manual")
+    for name, array in made.items():
+        np.save(folder / f"{name}.array.npy", array)
+    build_values(folder, "h", hidden)
+    return open_trace(folder)
+
+
+@pytest.mark.parametrize("seen", [range(70_000), range(20_000, 61_000), range(39_990, 40_030)])
+def test_stored_ends_give_the_same_outline_as_the_values(stored: Trace, seen: range) -> None:
+    assert stored.pyramids
+    where = Location(0, 0, 0, 0, 0)
+    kept = unit_outline(stored, where, 7, seen, 600)
+    read = unit_outline(replace(stored, pyramids={}), where, 7, seen, 600)
+    assert read.timesteps == kept.timesteps == stored.shape[2]
+    assert (kept.first, kept.block) == (read.first, read.block)
+    for ours, theirs in ((kept.low, read.low), (kept.high, read.high)):
+        np.testing.assert_array_equal(ours, theirs)
+    assert np.nanmax(kept.high) == 9.0
+
+
+def test_a_long_trace_is_not_read_where_its_ends_are_stored(stored: Trace) -> None:
+    class Unread:
+        shape = stored.hidden.shape
+
+        def __getitem__(self, index: object) -> FloatArray:
+            raise AssertionError(f"{index} was read")
+
+    trace = stored.with_arrays({"h": Unread()})
+    assert len(unit_outline(trace, Location(), 7, range(70_000), 600).low) > 600
+
+
+def test_a_block_is_never_wider_than_a_pixel() -> None:
+    assert [block_for(range(n), 100) for n in (1, 100, 199, 200, 399, 400, 100_000)] == [1, 1, 1, 2, 2, 4, 512]
+
+
+def comparison_of(**edits: float) -> Comparison:
+    def edit(trace: Trace) -> None:
+        for t, amount in enumerate(edits.values()):
+            trace.hidden[0, 0, t, 0, 0] += np.float32(amount)
+
+    return make_result(edits={"manual": edit}).comparison("manual")
+
+
+MIXED = {"small": 1e-7, "large": 0.25, "nan": np.nan}
+
+
+@pytest.mark.parametrize("make", [error_ratio_bars, ulp_bars])
+def test_the_bars_count_every_value_once_from_left_to_right(make) -> None:
+    bars: Bars = make(comparison_of(**MIXED))
+    assert sum(bar.count for bar in bars.bars) == bars.total == 40
+    assert bars.bars[0].count == 37
+    places = [bar.x for bar in bars.bars]
+    assert all(right - left >= 1.0 - 1e-9 for left, right in itertools.pairwise(places))
+    assert bars.width == places[-1] + 1.0
+
+
+def test_the_limit_separates_passing_from_failing_bars() -> None:
+    bars = error_ratio_bars(comparison_of(**MIXED))
+    assert bars.limit is not None
+    for bar in bars.bars:
+        assert bar.outside == (bar.x > bars.limit - 0.5)
+        assert bar.outside == (bar.low >= 1.0)
+    assert sum(bar.count for bar in bars.bars if bar.outside) == 2
+
+
+def test_equal_engines_show_zero_and_the_limit() -> None:
+    bars = error_ratio_bars(comparison_of())
+    assert [bar.words for bar in bars.bars] == [
+        "exactly 0",
+        "above 0.5, up to 1 times the tolerance",
+        "above 1, up to 2 times the tolerance",
+    ]
+    assert bars.limit == pytest.approx(bars.bars[2].x)
+    assert [bar.words for bar in ulp_bars(comparison_of()).bars] == ["exactly 0", "1 ulp"]
+
+
+def test_decades_are_at_their_values() -> None:
+    bars = error_ratio_bars(comparison_of(**MIXED))
+    [at] = [x for x, text in bars.ticks if text == "1"]
+    assert at == pytest.approx(bars.limit)
+    for x, text in bars.ticks:
+        if text in ("0", "∞"):
+            continue
+        [bar] = [bar for bar in bars.bars if bar.x < x <= bar.x + 1.0 and bar.low < inf]
+        assert bar.low <= float(text) <= bar.high
+
+
+def test_nonfinite_values_have_a_bar_only_if_there_are_any() -> None:
+    last = error_ratio_bars(comparison_of(**MIXED)).bars[-1]
+    assert (last.low, last.count, last.first) == (inf, 1, Location(0, 0, 2, 0, 0))
+    assert "infinite" in last.words
+    assert ulp_bars(comparison_of(**MIXED)).bars[-1].words == "no distance: NaN in one engine"
+    assert error_ratio_bars(comparison_of(large=0.25)).bars[-1].high < inf
+
+
+def test_ulp_distances_are_whole_numbers() -> None:
+    words = [bar.words for bar in ulp_bars(comparison_of(large=0.25)).bars]
+    assert words[:5] == ["exactly 0", "1 ulp", "2 ulp", "3–4 ulp", "5–8 ulp"]
+
+
+def spread(lowest: int, highest: int, counts: dict[int, int]) -> Histogram:
+    """A histogram of some counts by bin, whose first numbers are at the time step of their bin."""
+    bins = highest - lowest + 3
+    numbers = np.array([counts.get(place, 0) for place in range(bins)])
+    return Histogram(lowest, highest, numbers, np.array([(0, 1, place, 2, 3) for place in range(bins)]))
+
+
+def test_bars_span_the_filled_octaves() -> None:
+    spreads = replace(comparison_of(), error_ratios=spread(-3, 2, {0: 3, 1: 5, 6: 2, 7: 4}))
+    bars = error_ratio_bars(spreads)
+    unit = "times the tolerance"
+    infinite = "infinite: NaN in one engine, or a tolerance of 0"
+    expected = [
+        (0.0, "exactly 0", 0.0, 0.0, 3, False),
+        (1.6, f"up to 0.25 {unit}", 0.0, 0.25, 5, False),
+        (2.6, f"above 0.25, up to 0.5 {unit}", 0.25, 0.5, 0, False),
+        (3.6, f"above 0.5, up to 1 {unit}", 0.5, 1.0, 0, False),
+        (4.6, f"above 1, up to 2 {unit}", 1.0, 2.0, 0, True),
+        (5.6, f"above 2, up to 4 {unit}", 2.0, 4.0, 0, True),
+        (6.6, f"above 4 {unit}", 4.0, inf, 2, True),
+        (8.2, infinite, inf, inf, 4, True),
+    ]
+    for place, (bar, (x, words, low, high, count, outside)) in enumerate(zip(bars.bars, expected, strict=True)):
+        assert bar.x == pytest.approx(x)
+        assert (bar.words, bar.low, bar.high, bar.count, bar.outside) == (words, low, high, count, outside)
+        assert bar.first == (Location(0, 1, place, 2, 3) if count else None)
+    assert (bars.total, bars.highest, bars.width) == (14, 5, pytest.approx(9.2))
+    assert bars.limit == pytest.approx(4.6)
+    assert [text for _, text in bars.ticks] == ["0", "∞", "1"]
+    assert [x for x, _ in bars.ticks] == pytest.approx([0.5, 8.7, 4.6])
+
+
+@pytest.mark.parametrize(
+    ("counts", "texts"),
+    [
+        # From 2^-7 to 2, from 1/2 to 2^7: only decades between the ends of what is shown have a tick.
+        ({14: 1}, ["0", "0.01", "0.1", "1"]),
+        ({27: 1}, ["0", "1", "10", "100"]),
+    ],
+)
+def test_there_is_a_tick_at_every_decade_that_is_shown(counts: dict[int, int], texts: list[str]) -> None:
+    bars = error_ratio_bars(replace(comparison_of(), error_ratios=spread(-20, 20, counts)))
+    assert [text for _, text in bars.ticks] == texts
+    assert len(bars.bars) == 1 + 8
+    assert [x for x, _ in bars.ticks[1:]] == pytest.approx(
+        [bars.limit + np.log2(float(text)) for text in texts[1:]], abs=1e-9
+    )
+
+
+def test_bars_of_distances_are_those_of_the_octaves_from_one_float_on() -> None:
+    spreads = replace(comparison_of(), ulps=spread(-1, 63, {0: 1, 4: 2, 65: 1, 66: 7}))
+    bars = ulp_bars(spreads)
+    shown = {bar.words: (bar.x, bar.count, bar.outside) for bar in bars.bars}
+    assert list(shown)[:4] == ["exactly 0", "1 ulp", "2 ulp", "3–4 ulp"]
+    assert shown["5–8 ulp"] == (pytest.approx(4.6), 2, False)
+    assert bars.bars[-2].words == "9.2e+18–1.8e+19 ulp"
+    assert bars.bars[-1].words == "no distance: NaN in one engine"
+    assert (bars.limit, bars.total, len(bars.bars)) == (None, 11, 67)
+    assert [text for _, text in bars.ticks[:6]] == ["0", "∞", "1", "2", "3–4", "5–8"]
+    assert [x for x, _ in bars.ticks[:6]] == pytest.approx([0.5, bars.bars[-1].x + 0.5, 2.1, 3.1, 4.1, 5.1])
+    assert len(bars.ticks) == 67

@@ -1,10 +1,11 @@
-"""The verdict as fields and links; its sentences are golden files."""
+"""The verdict in words, and the lines of a custom step that it names."""
 
 from dataclasses import replace
 
 import pytest
 
-from rnnviz.text.verdict_details import arrays, others
+from rnnviz.io.templates import starter
+from rnnviz.text.verdict_details import arrays, line_number, others
 from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, fill, likely_causes, plain, report, verdict_sentence
 from rnnviz.verify.compare import compare
 from rnnviz.verify.verdict import Verdict
@@ -161,3 +162,47 @@ def test_each_array_that_both_engines_give_has_a_note() -> None:
     assert note.startswith(f"c: {cells.mismatched} of {cells.elements} values")
     (note,) = arrays(replace(comparison, arrays={"c": compare(result.reference, result.reference, 0.0, 0.0, name="c")}))
     assert note == f"c: all {cells.elements} values are equal."
+
+
+SOURCE = """\
+import numpy as np
+
+def step(x, state, p):
+    raise NotImplementedError
+
+def step(x, state, p):
+    h, c = state
+    if x.any():
+        return h, c
+    f, o = np.split(x, 2)
+    c = f * c
+    h += o
+    f = 0
+    return (
+        h,
+        c,
+        {"f": f,
+         "o": np.tanh(o)},
+    )
+"""
+
+
+@pytest.mark.parametrize(("name", "line"), [("f", 13), ("o", 18), ("c", 11), ("h", 12), ("step", 6), ("i", None)])
+def test_the_line_is_the_last_assignment_or_the_returned_expression(name: str, line: int | None) -> None:
+    assert line_number(SOURCE, name, ("h", "c")) == line
+
+
+def test_lines_of_a_starter_are_those_of_its_equations() -> None:
+    text = starter("lstm")
+    for name in ("i", "f", "g", "o", "c", "h"):
+        number = line_number(text, name, ("h", "c"))
+        assert number is not None
+        assert text.splitlines()[number - 1].startswith(f"    {name} = ")
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["def step(", "\0", "step = len", "(" * 5000, "def step(x, state, p): return f()", "def step(*_): return ()"],
+)
+def test_a_source_without_the_line_has_no_number(source: str) -> None:
+    assert line_number(source, "h", ("h", "c")) is None
