@@ -58,10 +58,7 @@ class Divergence:
     def reaches(self, line: str, arithmetic: StepBreakdown) -> bool:
         """Whether the line that gives `line` is where the engines diverge, or a later one; an input is in every gate.
 
-        Raises
-        ------
-        ValueError
-            If the arithmetic has no such line.
+        Raises a ValueError if the arithmetic has no such line.
         """
         lines = arithmetic.lines
         at = lines.index(line)

@@ -95,11 +95,7 @@ def ledger(
 
     Of a gate the `top` terms are listed that weigh most in the first engine, unless asked otherwise all if they are
     few, and the rest summed. `parting` is where two of the engines diverge: its row is listed in any case.
-
-    Raises
-    ------
-    KeyError
-        If the cell has no such line.
+    Raises a KeyError if the cell has no such line.
     """
     if line in each[0].by_symbol:
         return _gate(each, line, order, top, parting)

@@ -251,11 +251,7 @@ def gate_blocks(
 
     The quantities have the same number of units. Yields the block's time steps and by name (B, N, H), or (B, N, 1) of
     what is not per unit, in the trace's dtype. `length` is how many time steps a block has.
-
-    Raises
-    ------
-    KeyError
-        If the cell has no such quantity.
+    Raises a KeyError if the cell has no such quantity.
     """
     reader = GateReader(inputs, trace)
     sizes = {quantity.name: quantity.size for quantity in gate_quantities(inputs.network.kind)}

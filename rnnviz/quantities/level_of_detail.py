@@ -11,8 +11,9 @@ tolerance ("h.error_ratio") and whether any value mismatches ("h.marks"). NaN is
 one. All samples have theirs, so that a change of the sample is as quick as any other.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -154,55 +155,39 @@ _DIFFERENCES: dict[str, Kind] = {
 }
 
 
-class Reduction:
-    """One pyramid that is being filled: blocks reduced by `ufunc`, of which `start` changes nothing.
+class Pyramids:
+    """The pyramids of an array that `kinds` name, while they are being filled.
 
     Blocks of time steps may come in any order and of any length, each once.
     """
 
-    def __init__(
-        self, folder: Path, name: str, dtype: str, shape: tuple[int, ...], ufunc: np.ufunc, start: float
-    ) -> None:
-        self._ufunc = ufunc
-        self._pyramid = create_pyramid(folder, name, dtype, shape)
-        self._from_values, self._from_level = _sources(self._pyramid)
-        for level in self._from_values:
-            self._pyramid[level][...] = start
-
-    def add(self, layer: int, direction: int, first: int, values: Values) -> None:
-        """Reduce the values (B, N, U) of the time steps from `first` on."""
-        for level in self._from_values:
-            blocks = _level_blocks(self._ufunc, values, first % level.times, level)
-            lane = self._pyramid[level][layer, direction]
-            place = lane[first // level.times : first // level.times + len(blocks)]
-            self._ufunc(place, _in_range(blocks, place.dtype), out=place)
-
-    def finish(self) -> None:
-        for level, (finer, share) in self._from_level.items():
-            target, source = self._pyramid[level], self._pyramid[finer]
-            for layer, direction in np.ndindex(source.shape[:2]):
-                for times in _slices(source.shape, share.times):
-                    blocks = _level_blocks(self._ufunc, source[layer, direction, times], 0, share)
-                    start = times.start // share.times
-                    target[layer, direction, start : start + len(blocks)] = blocks
-
-
-class Pyramids:
-    """Those pyramids of an array that `kinds` name."""
-
     def __init__(self, folder: Path, name: str, array: FloatArray, kinds: Mapping[str, Kind]) -> None:
-        self._reductions = {
-            kind: Reduction(folder, f"{name}.{kind}", dtype or array.dtype.name, array.shape, ufunc, start)
-            for kind, (ufunc, start, dtype) in kinds.items()
-        }
+        self._from_values, self._from_level = _sources(levels_of(array.shape))
+        self._kinds: dict[str, tuple[np.ufunc, Pyramid]] = {}
+        for kind, (ufunc, start, dtype) in kinds.items():
+            pyramid = create_pyramid(folder, f"{name}.{kind}", dtype or array.dtype.name, array.shape)
+            self._kinds[kind] = ufunc, pyramid
+            for level in self._from_values:
+                pyramid[level][...] = start
 
     def add(self, layer: int, direction: int, first: int, values: Mapping[str, Values]) -> None:
-        for kind, block in values.items():
-            self._reductions[kind].add(layer, direction, first, block)
+        """Reduce values (B, N, U) of the time steps from `first` on, by the kind of their pyramid."""
+        for (ufunc, pyramid), block in ((self._kinds[kind], block) for kind, block in values.items()):
+            for level in self._from_values:
+                blocks = _level_blocks(ufunc, block, first % level.times, level)
+                lane = pyramid[level][layer, direction]
+                place = lane[first // level.times : first // level.times + len(blocks)]
+                ufunc(place, _in_range(blocks, place.dtype), out=place)
 
     def finish(self) -> None:
-        for reduction in self._reductions.values():
-            reduction.finish()
+        """Make the coarser levels from the finer ones."""
+        for (ufunc, pyramid), (level, (finer, share)) in product(self._kinds.values(), self._from_level.items()):
+            target, source = pyramid[level], pyramid[finer]
+            for layer, direction in np.ndindex(source.shape[:2]):
+                for times in _slices(source.shape, share.times):
+                    blocks = _level_blocks(ufunc, source[layer, direction, times], 0, share)
+                    start = times.start // share.times
+                    target[layer, direction, start : start + len(blocks)] = blocks
 
 
 class ComparedPyramids:
@@ -224,16 +209,16 @@ class ComparedPyramids:
         at = layer, direction, first
         if self._reference is not None:
             self._reference.add(*at, dict.fromkeys(_VALUES, r))
-        self._candidate.add(*at, dict.fromkeys(_VALUES, c))
+        values: dict[str, Values] = dict.fromkeys(_VALUES, c)
         if difference is None:
             nothing = np.full(r.shape, np.nan, np.float32)
-            self._candidate.add(*at, dict.fromkeys(("difference-low", "difference-high", "error_ratio"), nothing))
-            return
-        self._candidate.add(*at, dict.fromkeys(("difference-low", "difference-high"), _signed(r, c, difference)))
-        if difference.error.any():
-            # An error ratio is above 1 exactly where the error is above the tolerance.
-            marks = difference.error_ratio > 1.0
-            self._candidate.add(*at, {"error_ratio": difference.error_ratio, "marks": marks})
+            values |= dict.fromkeys(("difference-low", "difference-high", "error_ratio"), nothing)
+        else:
+            values |= dict.fromkeys(("difference-low", "difference-high"), _signed(r, c, difference))
+            if difference.error.any():
+                # An error ratio is above 1 exactly where the error is above the tolerance.
+                values |= {"error_ratio": difference.error_ratio, "marks": difference.error_ratio > 1.0}
+        self._candidate.add(*at, values)
 
     def finish(self) -> None:
         if self._reference is not None:
@@ -257,11 +242,11 @@ def build_values(folder: Path, name: str, array: FloatArray) -> None:
     pyramids.finish()
 
 
-def _sources(pyramid: Pyramid) -> tuple[list[Level], dict[Level, tuple[Level, Level]]]:
+def _sources(levels: Sequence[Level]) -> tuple[list[Level], dict[Level, tuple[Level, Level]]]:
     """The levels that are made from the values, and for the others the finer level with how it is reduced."""
     direct: list[Level] = []
     derived: dict[Level, tuple[Level, Level]] = {}
-    for level in pyramid:
+    for level in levels:
         finer = [one for one in (*direct, *derived) if level.times % one.times == 0 and level.units % one.units == 0]
         if finer:
             derived[level] = finer[-1], Level(level.times // finer[-1].times, level.units // finer[-1].units)
