@@ -71,7 +71,7 @@ golden: $(ready)
 	$(bin)/python -m pytest -q tests/golden --golden
 
 bench: $(ready)
-	env $$($(bin)/python -c 'from rnnviz.execution.process_start import openblas_kernels as k; print(*map("=".join, k().items()))') \
+	env $$($(bin)/python -c 'from rnnviz.execution.child_process import openblas_kernels as k; print(*map("=".join, k().items()))') \
 	    $(bin)/python -m pytest -o python_files='bench_*.py' -o python_functions='bench_*' -o timeout=0 \
 	    --bench-json $(JSON) $(and $(QUICK),--quick) $(or $(TESTS),tests/benchmarks)
 
