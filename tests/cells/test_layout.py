@@ -26,7 +26,8 @@ def by_sample(value: np.ndarray, order: Order) -> np.ndarray:
 def test_input_parts_come_in_blocks_in_the_order_of_computation(
     order: Order, samples: int, block_bytes: int, backward: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layout, "_BLOCK_BYTES", block_bytes)
+    for name in ("_BLOCK_BYTES", "_TILED_BLOCK_BYTES"):
+        monkeypatch.setattr(layout, name, block_bytes)
     gates, size, features, steps = 3, 4, 2, 7
     x, weight, bias = numbers(steps, samples, features), numbers(gates * size, features), numbers(gates * size)
     laid = Layout(samples, gates, gates, size, size, F64, order)
@@ -36,7 +37,7 @@ def test_input_parts_come_in_blocks_in_the_order_of_computation(
     for times, parts in laid.input_parts(x, laid.input_weight(weight), bias, backward=backward):
         starts.append(times.start)
         assert times.stop == min(times.start + length, steps)
-        found[:, times] = by_sample(parts, order)
+        found[:, times] = by_sample(parts, order).swapaxes(0, 1)
     expected = np.einsum("tni,gki->gtnk", x, weight.reshape(gates, size, features))
     expected += bias.reshape(gates, 1, 1, size)
     np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-13)
@@ -44,8 +45,22 @@ def test_input_parts_come_in_blocks_in_the_order_of_computation(
 
 
 @pytest.mark.parametrize("small", [False, True])
+def test_input_parts_in_tiles_are_the_whole_product(small: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small products have 32 columns, and two time steps at once."""
+    monkeypatch.setattr(layout, "has_small_products", lambda: small)
+    x, weight, bias = numbers(5, 30, 400), numbers(128, 400), numbers(128)
+    laid = Layout(30, 2, 2, 64, 64, F64, "samples")
+    w = laid.input_weight(weight)
+    assert w.shape == ((2, 2, 400, 32) if small else (2, 1, 400, 64))
+    ((_, parts),) = laid.input_parts(x, w, bias, backward=False)
+    expected = (x @ weight.T + bias).reshape(5, 30, 2, 64).swapaxes(1, 2)
+    np.testing.assert_allclose(parts, expected, rtol=0.0, atol=1e-11)
+
+
+@pytest.mark.parametrize("small", [False, True])
 @pytest.mark.parametrize(("samples", "products", "inputs", "size"), [
     (1, 3, 5, 4), (2, 3, 5, 4), (12, 2, 300, 301), (13, 2, 300, 301), (3, 1, 700, 701), (12, 4, 3000, 20), (4, 0, 5, 6),
+    (20, 2, 800, 64),
 ])  # fmt: skip
 @both_orders
 def test_the_recurrent_product_fills_its_lanes(
@@ -60,7 +75,7 @@ def test_the_recurrent_product_fills_its_lanes(
     lanes[:] = 7.0
     if products:
         w, value = laid.recurrent_weight(weight), laid.from_rows(h)
-        assert laid.stacked == (product.ndim == 3)
+        assert laid.stacked == (product.ndim > 2)
         np.matmul(*((value, w) if order == "samples" else (w, value)), out=product)
     expected = np.einsum("ni,gki->gnk", h, weight.reshape(products, size, inputs))
     np.testing.assert_allclose(by_sample(lanes[:products], order), expected, rtol=0.0, atol=1e-11)
@@ -135,18 +150,22 @@ def test_a_small_array_in_order_is_not_copied() -> None:
     (False, 2, 4, 64, 64, F32, "features"),
     # Small products are fast: only larger ones are turned.
     (True, 8, 3, 1000, 125, F32, "samples"),
-    (True, 8, 3, 1000, 128, F32, "features"),
-    (True, 7, 3, 1000, 128, F32, "samples"),
-    (True, 8, 3, 977, 128, F32, "features"),
-    (True, 8, 3, 976, 128, F32, "samples"),
     (True, 8, 3, 625, 200, F32, "samples"),
+    (True, 8, 3, 1000, 129, F32, "features"),
+    (True, 7, 3, 1000, 129, F32, "samples"),
+    (True, 8, 3, 969, 129, F32, "features"),
+    (True, 8, 3, 968, 129, F32, "samples"),
+    # A large one of many columns is taken in tiles.
+    (True, 8, 3, 1000, 128, F32, "samples"),
+    (True, 31, 3, 1000, 128, F32, "samples"),
+    (True, 32, 3, 1000, 128, F32, "features"),
     (True, 127, 3, 1000, 128, F32, "features"),
     (True, 128, 3, 1000, 128, F32, "samples"),
     (True, 47, 1, 1000, 128, F32, "features"),
     (True, 48, 1, 1000, 128, F32, "samples"),
-    (True, 31, 3, 1000, 128, F64, "features"),
+    (True, 31, 3, 1000, 129, F64, "features"),
     (True, 32, 3, 1000, 128, F64, "samples"),
-    (True, 31, 1, 1000, 128, F64, "features"),
+    (True, 31, 1, 1000, 129, F64, "features"),
     (True, 40, 1, 1000, 128, F64, "samples"),
     # Elsewhere few samples are turned.
     (False, 64, 3, 100, 512, F32, "features"),

@@ -23,7 +23,8 @@ from tests.strategies import configs
 def test_the_length_of_a_block_of_time_changes_no_number(config: Config, block: int) -> None:
     inputs = load_inputs(config)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layout, "_BLOCK_BYTES", block)
+        for name in ("_BLOCK_BYTES", "_TILED_BLOCK_BYTES"):
+            patch.setattr(layout, name, block)
         trace, _ = computed(ManualEngine(), inputs)
     assert_agrees(trace, recurrence(inputs), 1e-12)
 
@@ -46,7 +47,8 @@ def test_a_sequence_of_several_real_blocks(cell: str, bidirectional: bool) -> No
     )
     inputs = load_inputs(config)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layout, "_BLOCK_BYTES", 7 * 2 * CELLS[cell].gate_count * 8)
+        for name in ("_BLOCK_BYTES", "_TILED_BLOCK_BYTES"):
+            patch.setattr(layout, name, 7 * 2 * CELLS[cell].gate_count * 8)
         told: list[float] = []
         trace = empty_trace(inputs, cell=True)
         ManualEngine().run(inputs, trace, told.append)

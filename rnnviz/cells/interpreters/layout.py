@@ -2,15 +2,15 @@
 
 A value of N samples and H units is one of two arrays, and the lanes of G gates are G of them, one after the other:
 
-    "samples"     (N, H): W_h2h h is h times W^T of each gate, (G, H, H), a product for each;
+    "samples"     (N, H): W_h2h h is h times W^T of each gate, (G, H, H), a product for each tile of some columns;
     "features"    (H, N), feature-major: W_h2h h is W (G·H, H), as it is, times h, in pieces of some rows.
 
 BLAS copies a large matrix into its own order before it multiplies with it, which costs more than the product
 itself where there are few samples. OpenBLAS does without in products of up to a million multiplications on processors
 with AVX-512 (`sgemm_small_kernel_permit`): there both orders keep theirs below that where they can, and "features" is
-for the products that are too large. On other processors W h, which copies h instead of W, is the faster one wherever
-there are few samples. Which of the two it is, is measured once. All else depends on sizes alone, so that on one machine
-the same network gives the same bits each time.
+for the products whose tiles would be too narrow. On other processors W h, which copies h instead of W, is the faster
+one wherever there are few samples. Which of the two it is, is measured once. All else depends on sizes alone, so that
+on one machine the same network gives the same bits each time.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -32,8 +32,12 @@ _SHORT_ROW, _LONG_ROW = 64, 128
 """Below this number of units a call costs more than its arithmetic, and no order makes a product much faster."""
 
 _FEW_SAMPLES, _SHORTEST_PIECE = 12, 32
+_NARROWEST_TILE, _VECTOR = 32, 16
+_INPUT_ROWS = 64
 _TURNED_SAMPLES = 16
-_BLOCK_BYTES = 4 << 20
+_BLOCK_BYTES, _TILED_BLOCK_BYTES = 4 << 20, 1 << 19
+"""The size of the input parts that are computed together: small products are as fast in a nearer cache."""
+
 _ALIGNMENT, _ALIGNED_BYTES = 64, 4096
 _MEASUREMENTS, _FASTER = 10, 2.0
 
@@ -46,10 +50,18 @@ def choose_order(batch_size: int, gates: int, inputs: int, hidden_size: int, dty
     if has_small_products():
         # With more samples W h gains less than turning h round costs, soonest where a gate is all there is.
         most = 32 if not single else 48 if gates == 1 else 128
-        large = hidden_size >= _LONG_ROW and batch_size * inputs * hidden_size > SMALL_PRODUCT
+        large = hidden_size >= _LONG_ROW and not tile_columns(batch_size, inputs, hidden_size)
         return "features" if large and batch_size < most else "samples"
     most = hidden_size // 16 if gates == 1 else 64
     return "features" if batch_size <= (most if single else most // 2) else "samples"
+
+
+def tile_columns(rows: int, inputs: int, hidden_size: int) -> int:
+    """The number of columns in a tile of W^T (`inputs`, H) whose product with `rows` rows is small; 0 if too few."""
+    most = SMALL_PRODUCT // (rows * inputs)
+    if hidden_size <= most:
+        return hidden_size
+    return next((n for n in range(most & -_VECTOR, _NARROWEST_TILE - 1, -_VECTOR) if hidden_size % n == 0), 0)
 
 
 @cache
@@ -90,6 +102,12 @@ def aligned_array(array: FloatArray) -> FloatArray:
     return copy
 
 
+def _by_tile(lanes: FloatArray, columns: int) -> FloatArray:
+    """A view of lanes (G, M, H) by tile of columns: (G, H / columns, M, columns)."""
+    gates, rows, size = lanes.shape
+    return lanes.reshape(gates, rows, size // columns, columns).swapaxes(1, 2)
+
+
 class Layout:
     """The arrays of one layer's time steps in one memory order.
 
@@ -114,11 +132,14 @@ class Layout:
         # The lanes of a single sample are one row.
         self._pieces = 1 if batch_size == 1 else products if self.rows_are_samples else self._row_pieces(inputs)
         self._piece_rows = -(-products * hidden_size // max(1, self._pieces))
+        may_be_small = self.rows_are_samples and batch_size > 1 and has_small_products()
+        columns = tile_columns(batch_size, inputs, hidden_size) if may_be_small else 0
+        self._small, self._columns = columns > 0, columns or hidden_size
 
     @property
     def stacked(self) -> bool:
         """Whether the recurrent product is a stack of products, not one."""
-        return self._pieces > 1
+        return self._pieces > 1 or self._columns < self._size
 
     def _row_pieces(self, inputs: int) -> int:
         """In how many pieces W (R·H, `inputs`) is multiplied with h (`inputs`, N)."""
@@ -153,7 +174,7 @@ class Layout:
             lanes = self.lanes()
             if n == 1:
                 return lanes, lanes.reshape(1, -1)[:, :rows]
-            return lanes, lanes[0] if pieces == 1 else lanes[:pieces]
+            return lanes, _by_tile(lanes[:pieces], self._columns) if self.stacked else lanes[0]
         memory = aligned((max(self._gates * size, pieces * rows), n), self._dtype)
         product = memory[: pieces * rows]
         return (
@@ -164,10 +185,11 @@ class Layout:
     def recurrent_weight(self, weight: FloatArray) -> FloatArray:
         """W (R·H, K), as its product with h needs it."""
         pieces, rows, inputs = self._pieces, self._piece_rows, weight.shape[1]
+        if self.rows_are_samples:
+            return self._tiled(weight, self._columns) if self.stacked else aligned_array(weight.T)
         if pieces * rows > len(weight):
             weight = np.concatenate([weight, np.zeros((pieces * rows - len(weight), inputs), weight.dtype)])
-        stack = weight.reshape(pieces, rows, inputs) if self.stacked else weight
-        return aligned_array(stack.swapaxes(-1, -2) if self.rows_are_samples else stack)
+        return aligned_array(weight.reshape(pieces, rows, inputs) if self.stacked else weight)
 
     def matrix(self, weight: FloatArray) -> FloatArray:
         """W (M, K), as its product with one value needs it."""
@@ -176,8 +198,16 @@ class Layout:
     def input_weight(self, weight: FloatArray) -> FloatArray:
         """W (G·H, I), in the order of the lanes, as `input_parts` needs it."""
         if self.rows_are_samples:
-            return aligned_array(weight.reshape(self._gates, self._size, -1).swapaxes(1, 2))
+            return self._tiled(weight, self._input_columns(weight.shape[1]) or self._size)
         return aligned_array(weight.T if self._samples < _TURNED_SAMPLES else weight)
+
+    def _input_columns(self, features: int) -> int:
+        """The number of columns in a tile of the input weight; 0 if one product for all time steps is faster."""
+        return tile_columns(max(_INPUT_ROWS, self._samples), features, self._size) if self._small else 0
+
+    def _tiled(self, weight: FloatArray, columns: int) -> FloatArray:
+        """W (G·H, K) as W^T by gate and tile: (G, H / columns, K, columns)."""
+        return aligned_array(weight.reshape(-1, self._size // columns, columns, weight.shape[1]).swapaxes(2, 3))
 
     def spread(self, vectors: Sequence[FloatArray], scale: FloatArray) -> FloatArray:
         """Some vectors (H,), scaled and repeated for every sample, so that nothing is repeated in a step."""
@@ -189,7 +219,7 @@ class Layout:
     def block_length(self, timesteps: int) -> int:
         """How many time steps have their input parts computed together: they stay in the processor's cache."""
         nbytes = self._samples * self._gates * self._size * self._dtype.itemsize
-        return min(timesteps, max(1, _BLOCK_BYTES // nbytes))
+        return min(timesteps, max(1, (_TILED_BLOCK_BYTES if self._small else _BLOCK_BYTES) // nbytes))
 
     def input_parts(
         self, x: FloatArray, weight: FloatArray, bias: FloatArray, *, backward: bool
@@ -197,7 +227,7 @@ class Layout:
         """W x_t + bias for many time steps at once, in blocks of time B in the order of computation.
 
         x is the layer input (T, N, I), `weight` that of `input_weight`, and `bias` (G·H,) in the order of the lanes.
-        Yields the time steps of a block and their input parts by lane, (G, B, N, H) or (G, B, H, N), in memory that is
+        Yields the time steps of a block and their input parts by lane, (B, G, N, H) or (B, G, H, N), in memory that is
         used again for the next block.
         """
         timesteps, _, features = x.shape
@@ -214,15 +244,22 @@ class Layout:
             yield times, compute(x[times].reshape(-1, features))
 
     def _by_lane(self, length: int, weight: FloatArray, bias: FloatArray) -> Callable[[FloatArray], FloatArray]:
-        """A product for each gate."""
+        """A product for each tile of a gate, with as many time steps at once as keep it small."""
         gates, size, n = self._gates, self._size, self._samples
-        parts, biases = aligned((gates, length * n, size), self._dtype), bias.reshape(gates, 1, size)
+        _, _, features, columns = weight.shape
+        count = min(length, SMALL_PRODUCT // (features * columns * n)) if self._input_columns(features) else length
+        product = aligned((gates, count * n, size), self._dtype)
+        parts = aligned((length, gates, n * size), self._dtype)
+        biases = np.repeat(bias.reshape(gates, 1, size), n, axis=1).reshape(gates, -1)
 
         def compute(x: FloatArray) -> FloatArray:
-            out = parts[:, : len(x)]
-            np.matmul(x, weight, out=out)
-            np.add(out, biases, out=out)
-            return out.reshape(gates, -1, n, size)
+            steps = len(x) // n
+            for start in range(0, steps, count):
+                stop = min(start + count, steps)
+                out = product[:, : (stop - start) * n]
+                np.matmul(x[start * n : stop * n], weight, out=_by_tile(out, columns))
+                np.add(out.reshape(gates, -1, n * size).swapaxes(0, 1), biases, out=parts[start:stop])
+            return parts[:steps].reshape(steps, gates, n, size)
 
         return compute
 
@@ -236,7 +273,7 @@ class Layout:
             out, steps = product[: len(x)], len(x) // n
             np.matmul(x, weight, out=out)
             np.add(out.reshape(steps, n, -1).swapaxes(1, 2), column, out=parts[:steps])
-            return parts[:steps].reshape(steps, gates, size, n).swapaxes(0, 1)
+            return parts[:steps].reshape(steps, gates, size, n)
 
         return compute
 
@@ -250,6 +287,6 @@ class Layout:
             out = memory[: len(x) * gates * size].reshape(gates * size, len(x))
             np.matmul(weight, x.T, out=out)
             np.add(out, column, out=out)
-            return out.reshape(gates, size, -1, n).swapaxes(1, 2)
+            return out.reshape(gates, size, -1, n).transpose(2, 0, 1, 3)
 
         return compute

@@ -116,7 +116,7 @@ class NumpyProgram:
         for times, u in layout.input_parts(x, self._input_weight, self._input_bias, backward=backward):
             count = times.stop - times.start
             # Time comes first: (B, N, H) of one lane, (B, k, N, H) of several.
-            series = [u[lanes].swapaxes(0, -3)[::step] for lanes in source.inputs]
+            series = [u[::step, lanes] for lanes in source.inputs]
             series += [(rooms[name][:count] if name in rooms else out[name][times])[::step] for name in source.series]
             # The next block uses the memory again.
             values = tuple([value.copy() for value in self._run(*values, *series)])
