@@ -1,9 +1,10 @@
 """Base class of the views, and their layouts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Protocol, Self, TypeAlias, TypeVar
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QBoxLayout, QComboBox, QHBoxLayout, QLayout, QStackedLayout, QVBoxLayout, QWidget
 
 from rnnviz.core.trace_index import Location
@@ -112,6 +113,19 @@ def pages(owner: QWidget | None, *parts: QWidget | QLayout) -> QStackedLayout:
             page.setLayout(part)
         stack.addWidget(page)
     return stack
+
+
+def claims(event: QEvent, keys: Container[Qt.Key]) -> bool:
+    """Whether an event offers one of a widget's keys before the window's shortcuts, which then do not get it."""
+    if event.type() != QEvent.Type.ShortcutOverride or not isinstance(event, QKeyEvent) or not is_plain(event, keys):
+        return False
+    event.accept()
+    return True
+
+
+def is_plain(event: QKeyEvent, keys: Container[Qt.Key]) -> bool:
+    """Whether one of the keys is pressed without modifiers."""
+    return not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier and event.key() in keys
 
 
 def choice(name: str, entries: Iterable[tuple[str, str, str]]) -> QComboBox:

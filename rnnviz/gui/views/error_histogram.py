@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from rnnviz.core import number_format
 from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.base import ResultView, across, choice, down, pages
+from rnnviz.gui.views.base import ResultView, across, choice, claims, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.quantities.plot_series import Bars, HistogramBar, error_ratio_bars, ulp_bars
 from rnnviz.verify.compare import Comparison
@@ -31,8 +31,8 @@ class BarChart(QWidget):
     chosen = Signal(int)
     activated = Signal(int)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._bars: Bars | None = None
         self._theme = LIGHT
         self._chosen: int | None = None
@@ -76,12 +76,7 @@ class BarChart(QWidget):
 
     def event(self, event: QEvent) -> bool:
         """Handle the keys that select a bar before the window's shortcuts."""
-        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
-            plain = not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
-            if plain and self._bars is not None and (event.key() in _KEYS or event.key() in _GO):
-                event.accept()
-                return True
-        return super().event(event)
+        return (self._bars is not None and claims(event, (*_KEYS, *_GO))) or super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key = Qt.Key(event.key())

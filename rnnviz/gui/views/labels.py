@@ -16,6 +16,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractButton, QLabel, QSizePolicy, QWidget
 
+from rnnviz.core.number_format import true_minus
 from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.text.verdict_text import TextPart, plain
@@ -43,10 +44,8 @@ class ElidedLabel(QWidget):
     the selection. `selectable` texts can be selected with the mouse.
     """
 
-    def __init__(
-        self, text: str = "", *, bold: bool = False, selectable: bool = False, parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, text: str = "", *, bold: bool = False, selectable: bool = False) -> None:
+        super().__init__()
         self._text, self._why = text, ""
         # In no layout: what it asks for goes unheard.
         self._label = QLabel(self)
@@ -149,8 +148,8 @@ class LinkedText(QWidget):
     act_requested = Signal(str)
     """The action name of a followed link that leads to no location."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._sentence: tuple[TextPart, ...] = ()
         self._brief: tuple[TextPart, ...] = ()
         self._secondary = ""
@@ -291,8 +290,8 @@ class LegendKey(QAbstractButton):
     Checkable keys show and hide their curve. An unchecked key has a muted name and its line crossed out.
     """
 
-    def __init__(self, name: str, why: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__()
         self._pen = QPen()
         self._theme = LIGHT
         self._value = ""
@@ -324,14 +323,14 @@ class LegendKey(QAbstractButton):
 
     def show_value(self, value: str) -> None:
         """Set the value at the selection."""
-        self._value = value
+        self._value = value = true_minus(value)
         self.setAccessibleName(f"{self.text()}: {value}")
         self.update()
 
     def sizeHint(self) -> QSize:
         # The width of a value is fixed, so that nothing moves with the selection.
         metrics = self.fontMetrics()
-        width = _LINE + metrics.horizontalAdvance(f"{self.text()} -0.0000") + 3 * _PAD
+        width = _LINE + metrics.horizontalAdvance(f"{self.text()} −0.0000") + 3 * _PAD
         return QSize(width, metrics.height() + 6)
 
     def minimumSizeHint(self) -> QSize:

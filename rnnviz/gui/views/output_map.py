@@ -13,10 +13,10 @@ from rnnviz.core.words import wrapped
 from rnnviz.gui.naming import named
 from rnnviz.gui.theme.elided_combo import ElidedComboBox
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.base import ResultView, across, down
+from rnnviz.gui.views.base import ResultView, across, claims, down
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.output_map_list import ClickedList, LaneRow, OutputMapPainter, OutputMapRows
-from rnnviz.gui.views.table import blend
+from rnnviz.gui.views.table import blend, paint_highlight
 from rnnviz.quantities.steps import (
     MapPart,
     MapRow,
@@ -31,7 +31,9 @@ from rnnviz.quantities.steps import (
 from rnnviz.verify.result import RunResult
 
 _GAP, _PADDING, _CELL_PADDING = 5, 3, 3
-_DASHES = (3.0, 2.0)
+
+_STEPS = {Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1), Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0)}
+"""Rows down and parts to the right of each arrow key."""
 
 
 class OutputMapChart(QWidget):
@@ -42,8 +44,8 @@ class OutputMapChart(QWidget):
     chosen = Signal(object)
     """The `MapPart` that was clicked or activated with Enter."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._theme = LIGHT
         self._result: RunResult | None = None
         self._location = Location()
@@ -179,21 +181,17 @@ class OutputMapChart(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Arrows move between parts, Enter activates one."""
-        steps = {Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1), Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0)}
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._at is not None:
             self.chosen.emit(self._at)
-        elif Qt.Key(event.key()) in steps and self._at is not None:
-            self._walk(*steps[Qt.Key(event.key())])
+        elif Qt.Key(event.key()) in _STEPS and self._at is not None:
+            self._walk(*_STEPS[Qt.Key(event.key())])
         else:
             super().keyPressEvent(event)
 
     def event(self, event: QEvent) -> bool:
         """Handle the arrow keys before the window's shortcuts, and show tooltips."""
-        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
-            plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
-            if plain and event.key() in (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down):
-                event.accept()
-                return True
+        if claims(event, _STEPS):
+            return True
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             QToolTip.showText(event.globalPos(), self._words(self._hit(QPointF(event.pos()))), self)
             return True
@@ -241,12 +239,7 @@ class OutputMapChart(QWidget):
             self._paint_lanes(painter)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         for rect in highlighted:
-            over = QPen(self._theme.color("accent"), 2.0)
-            over.setDashPattern(_DASHES)
-            for pen in (QPen(self._theme.color("base"), 3.0), over):
-                pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
-                painter.setPen(pen)
-                painter.drawRect(rect.adjusted(0.5, 0.5, -0.5, -0.5))
+            paint_highlight(painter, rect.adjusted(0.5, 0.5, -0.5, -0.5), self._theme, 3.0)
         at = [rect for part, rect in self._rects() if part == self._at]
         if self.hasFocus() and at:
             painter.setPen(QPen(self._theme.color("cursor"), 1.0))
@@ -327,8 +320,8 @@ class OutputMap(ResultView):
 
     title = "Output and state"
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._result: RunResult | None = None
         self._location = Location()
         self._asked: tuple[Region, ...] = ()

@@ -16,7 +16,7 @@ from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.gui.naming import named
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.table import MARK_SIZE, AnyIndex, blend
+from rnnviz.gui.views.table import MARK_SIZE, AnyIndex, blend, paint_highlight
 from rnnviz.quantities.steps import Region, is_highlighted, lane_region, vector_region
 from rnnviz.verify.compare import tolerances
 from rnnviz.verify.invariants import Agreement, Place, agreement, lanes, places, values_at
@@ -273,7 +273,6 @@ _LABELS = 8
 """Length of the longest label, in characters; the top layer has it."""
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-_DASHES = (3.0, 2.0)
 _MARKS = {
     "equal": ("check", "right"),
     "near": ("check", "right"),
@@ -301,7 +300,7 @@ class OutputMapPainter(QStyledItemDelegate):
         self._bold = QFont(font)
         self._bold.setBold(True)
         self._metrics = QFontMetrics(font)
-        self._number = self._metrics.horizontalAdvance("-0.000 ")
+        self._number = self._metrics.horizontalAdvance("−0.000 ")
 
     def sizeHint(self, _option: QStyleOptionViewItem, index: AnyIndex) -> QSize:
         line = self._metrics.height()
@@ -337,7 +336,7 @@ class OutputMapPainter(QStyledItemDelegate):
         else:
             self._paint_place(painter, rect, row)
             if self._rows.highlighted_times(row):
-                self._frame(painter, QRectF(rect).adjusted(2.5, 1.0, -2.5, -1.0))
+                paint_highlight(painter, QRectF(rect).adjusted(2.5, 1.0, -2.5, -1.0), self._theme)
         if drawn.state & QStyle.StateFlag.State_HasFocus:
             painter.setPen(QPen(self._theme.color("accent"), 1.0))
             painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -385,23 +384,13 @@ class OutputMapPainter(QStyledItemDelegate):
             step = frame.width() / timesteps
             wide = max(6.0, len(times) * step)
             left = min(frame.left() + times.start * step, frame.right() - wide)
-            self._frame(painter, QRectF(left, frame.top() - 2.0, wide, frame.height() + 4.0))
+            paint_highlight(painter, QRectF(left, frame.top() - 2.0, wide, frame.height() + 4.0), self._theme)
         if self._rows.is_selected(row):
             x = frame.left() + (self._rows.location.timestep + 0.5) * frame.width() / timesteps
             painter.setPen(QPen(theme.color("outline_under"), 4.0))
             painter.drawLine(QPointF(x, frame.top() - 2), QPointF(x, frame.bottom() + 2))
             painter.setPen(QPen(theme.color("cursor"), 2.0))
             painter.drawLine(QPointF(x, frame.top() - 2), QPointF(x, frame.bottom() + 2))
-
-    def _frame(self, painter: QPainter, rect: QRectF) -> None:
-        """Draw the highlight frame of the lanes."""
-        over = QPen(self._theme.color("accent"), 2.0)
-        over.setDashPattern(_DASHES)
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        for pen in (QPen(self._theme.color("base"), 4.0), over):
-            pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
-            painter.setPen(pen)
-            painter.drawRect(rect)
 
     def _paint_arrow(self, painter: QPainter, frame: QRectF, cell: float, *, backward: bool) -> None:
         if frame.width() < cell + 24:
@@ -435,7 +424,7 @@ class OutputMapPainter(QStyledItemDelegate):
             painter.drawText(QRect(x, text.top(), room, text.height()), _LEFT, words)
             return
         painter.setPen(theme.color("text"))
-        texts = [number_format.short(value) for value in values[: room // self._number + 1]]
+        texts = [number_format.true_minus(number_format.short(value)) for value in values[: room // self._number + 1]]
         # Most numbers are as wide as each other, but not those with exponents.
         wide = max(self._number, *(self._metrics.horizontalAdvance(f"{number} ") for number in texts))
         count = len(values)

@@ -49,8 +49,7 @@ MARK_SIZE = 12
 _SQUEEZE = 3
 _HEADING_MARGIN = 4
 """Margin of a heading in pixels, defined by the style."""
-_UNDER, _STROKE, _DASHES = 4.0, 2.0, (4.0, 3.0)
-"""Pixels of a highlight frame's two pens, and dashes of the upper one."""
+_DASHES = (4.0, 3.0)
 
 AnyIndex = QModelIndex | QPersistentModelIndex
 _ROOT = QModelIndex()
@@ -75,6 +74,18 @@ def blend(theme: Theme, role: str, part: float, ground: str = "base") -> QColor:
         round(part * over.green() + (1.0 - part) * under.green()),
         round(part * over.blue() + (1.0 - part) * under.blue()),
     )
+
+
+def paint_highlight(painter: QPainter, rect: QRectF, theme: Theme, under: float = 4.0) -> None:
+    """Draw the highlight frame of the lanes: dashes over a line of `under` pixels."""
+    over = QPen(theme.color("accent"), 2.0)
+    over.setDashPattern(_DASHES)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    for pen in (QPen(theme.color("base"), under), over):
+        pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+        pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
+        painter.setPen(pen)
+        painter.drawRect(rect)
 
 
 class CellPainter:
@@ -317,17 +328,11 @@ class NumberTable(QTableView):
 
     def _paint_highlight(self, painter: QPainter) -> None:
         left, width = -self.horizontalOffset(), self.horizontalHeader().length()
-        over = QPen(self._theme.color("accent"), _STROKE)
-        over.setDashPattern(_DASHES)
         for rows in self.highlighted:
             top = self.rowViewportPosition(rows.start)
             bottom = self.rowViewportPosition(rows.stop - 1) + self.rowHeight(rows.stop - 1)
             rect = QRectF(left, top, width, bottom - top).adjusted(2.0, 2.0, -2.0, -2.0)
-            for pen in (QPen(self._theme.color("base"), _UNDER), over):
-                pen.setCapStyle(Qt.PenCapStyle.FlatCap)
-                pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
-                painter.setPen(pen)
-                painter.drawRect(rect)
+            paint_highlight(painter, rect, self._theme)
 
     def _columns_in_sight(self, touched: QRect) -> list[tuple[int, int, int]]:
         """Index, left edge and width in pixels of each column to paint, from left to right."""

@@ -347,8 +347,8 @@ class LogAxis(pg.AxisItem):
 class LogTimePlot(TimePlot):
     """Draws positions on a logarithmic axis, with lines at the tolerance and at zero."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._axis = LogAxis("left")
         self.setAxisItems({"left": self._axis})
         self._limit = pg.InfiniteLine(angle=0, movable=False, label="", labelOpts={"position": 0.02, "anchors": _ABOVE})

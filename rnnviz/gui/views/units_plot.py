@@ -5,7 +5,7 @@ from typing import Self, get_args
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QToolButton, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QToolButton
 
 from rnnviz.cells import CellSpec
 from rnnviz.core import number_format
@@ -29,8 +29,8 @@ class QuantityCombo(QComboBox):
 
     chosen = Signal()
 
-    def __init__(self, why: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, why: str) -> None:
+        super().__init__()
         self._quantity: Quantity = "value"
         self.setAccessibleName("Quantity")
         self.setToolTip(wrapped(why))
@@ -67,8 +67,8 @@ class PinButton(QToolButton):
     toggled_unit = Signal()
     """The pinned units changed."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._pinned: list[int] = []
         self._unit = 0
         self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)

@@ -122,8 +122,8 @@ class VerdictBar(ResultView):
     undetectable_requested = Signal()
     """The user asks for the list of undetectable bugs."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._theme = LIGHT
         self._icons = Icons(LIGHT)
         self._result: RunResult | None = None

@@ -22,8 +22,8 @@ _LEAST_WIDTH = 116
 class ActivationPlot(QWidget):
     """Draws an `ActivationCurve`. A filled disc is the reference, a hollow square the candidate."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._theme = LIGHT
         self._curve: ActivationCurve | None = None
         self._engines: tuple[str, ...] = ()
@@ -118,12 +118,10 @@ class ActivationPlot(QWidget):
     def _paint_texts(self, painter: QPainter, curve: ActivationCurve) -> None:
         """Write the activation above, the reference's point below, and the candidate's if it differs."""
         line, theme = self.fontMetrics().height(), self._theme
-        texts = list(
-            dict.fromkeys(f"{curve.activation}({format_short(x)}) = {format_short(y)}" for x, y in curve.points)
-        )
+        texts = list(dict.fromkeys(f"{curve.activation}({_shown(x)}) = {_shown(y)}" for x, y in curve.points))
         room = self.width() - 2 * _PAD - self.fontMetrics().horizontalAdvance(f"{MARKS[0]} ")
         if any(self.fontMetrics().horizontalAdvance(text) > room for text in texts):
-            texts = list(dict.fromkeys(f"{format_short(x)} ↦ {format_short(y)}" for x, y in curve.points))
+            texts = list(dict.fromkeys(f"{_shown(x)} ↦ {_shown(y)}" for x, y in curve.points))
         marks = MARKS if len(texts) > 1 else ("",)
         painter.setPen(theme.color("text"))
         for text, mark, top in zip(texts, marks, (0.0, self.height() - line - 1.0), strict=False):
@@ -132,3 +130,7 @@ class ActivationPlot(QWidget):
                 Qt.AlignmentFlag.AlignHCenter,
                 f"{mark} {text}".strip(),
             )
+
+
+def _shown(value: float) -> str:
+    return number_format.true_minus(format_short(value))

@@ -16,6 +16,7 @@ from rnnviz.explain.explanation import Divergence, Step
 from rnnviz.explain.provenance import Place, in_words, token_source
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.arithmetic.page import Page
+from rnnviz.gui.views.base import claims, is_plain
 from rnnviz.gui.views.table import blend
 
 Face: TypeAlias = Literal["plain", "italic", "low"]
@@ -77,7 +78,7 @@ def columns(faces: Faces, line: EquationLine, rows: Sequence[Sequence[str]]) -> 
     for place, token in enumerate(line.tokens):
         sign = token.value is None
         symbol = pieces(token.text, sign=sign)
-        numbers = tuple(row[place].replace(" - ", " − ") if sign else row[place] for row in rows)
+        numbers = tuple(number_format.true_minus(row[place]) for row in rows)
         width = max(sum(faces.width(*piece) for piece in symbol), *(faces.width(text) for text in numbers))
         laid.append(EquationColumn(left, width, symbol, numbers, sign))
         left += width
@@ -152,8 +153,8 @@ class Card(QWidget):
     stepped = Signal(int)
     """-1 or 1: request for the card above or below."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._theme = LIGHT
         self._faces = Faces(self.font())
         self._content: CardContent | None = None
@@ -242,8 +243,7 @@ class Card(QWidget):
 
     def event(self, event: QEvent) -> bool:
         """Handle the card's keys before the window's shortcuts, and show tooltips."""
-        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and _used(event):
-            event.accept()
+        if claims(event, _KEYS):
             return True
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             QToolTip.showText(event.globalPos(), self.tooltip_at(QPointF(event.pos())), self)
@@ -269,7 +269,7 @@ class Card(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key = Qt.Key(event.key())
-        if not _used(event):
+        if not is_plain(event, _KEYS):
             super().keyPressEvent(event)
         elif key in (Qt.Key.Key_Up, Qt.Key.Key_Down):
             self.stepped.emit(-1 if key == Qt.Key.Key_Up else 1)
@@ -381,11 +381,6 @@ _KEYS = (
 )
 
 
-def _used(event: QKeyEvent) -> bool:
-    plain = not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
-    return plain and event.key() in _KEYS
-
-
 _SCROLL_BAR, _LEAST_WIDTH = 20, 200
 
 
@@ -395,8 +390,8 @@ class Cards(QScrollArea):
     chosen = Signal(str)
     followed = Signal(object)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._theme = LIGHT
         self._column = QVBoxLayout()
         self._column.setContentsMargins(0, 0, 0, 0)

@@ -38,8 +38,8 @@ class Breadcrumbs(QWidget):
     place_requested = Signal(int)
     """Index of a place in the history."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._places: tuple[Place, ...] = ()
         self._at = 0
         self._wide = 0
@@ -199,8 +199,8 @@ class ListOptions(QWidget):
 
     changed = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.orders = QComboBox()
         for text, _, why in _ORDERS:
             self.orders.addItem(text)
@@ -244,8 +244,8 @@ _PAD = 6
 class DivergenceLabel(QAbstractButton):
     """Shows the divergence as a marked link, or in muted text that there is none."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._theme = LIGHT
         self._parts = False
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)

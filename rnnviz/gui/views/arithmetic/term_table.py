@@ -22,6 +22,7 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.arithmetic.cards import MARKS
 from rnnviz.gui.views.arithmetic.page import Page
+from rnnviz.gui.views.base import claims, is_plain
 from rnnviz.gui.views.table import INSET, AnyIndex, NumberTable
 from rnnviz.gui.views.table_model import NONFINITE, Column, Look, TableModel
 
@@ -36,6 +37,7 @@ _LEAST_NUMBER, _LEAST_BAR_TEXT = "-0.000", "0000"
 _SHORT_TITLE = 7
 """Characters of a heading that fit above every sum, such as "● gluon"."""
 _FIRST = "first divergence"
+_GO = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 _APART = "≠ "
 
 Field: TypeAlias = Literal["name", "factor", "input", "product", "added", "stop", "bar"]
@@ -449,13 +451,10 @@ class TermTableView(NumberTable):
 
     def event(self, event: QEvent) -> bool:
         """Handle Enter before the window's shortcuts."""
-        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and _goes(event):
-            event.accept()
-            return True
-        return super().event(event)
+        return claims(event, _GO) or super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        if _goes(event):
+        if is_plain(event, _GO):
             if self.currentIndex().isValid():
                 self.follow(self.currentIndex().row())
         else:
@@ -476,11 +475,6 @@ class TermTableView(NumberTable):
         index = self.indexAt(event.position().toPoint())
         on_link = index.isValid() and index.column() == 0 and self.term_model.row(index.row()).row.source is not None
         self.viewport().setCursor(Qt.CursorShape.PointingHandCursor if on_link else Qt.CursorShape.ArrowCursor)
-
-
-def _goes(event: QKeyEvent) -> bool:
-    plain = not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
-    return plain and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
 
 class _Bars(QStyledItemDelegate):

@@ -40,8 +40,8 @@ _LARGER = 1.7
 class SourcePage(QWidget):
     """Shows the name and the number in large type, with details below."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._value, self._heading, self._description = QLabel(), QLabel(), QLabel()
         large = QFont(self.font())
         large.setPointSizeF(large.pointSizeF() * _LARGER)
@@ -84,8 +84,8 @@ _CARDS_PERCENT = 60
 class Body(QSplitter):
     """Gives the cards their natural width and the terms the most, until the user moves a splitter handle."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(Qt.Orientation.Horizontal, parent)
+    def __init__(self) -> None:
+        super().__init__(Qt.Orientation.Horizontal)
         self.cards, self.table, self.plot = Cards(), TermTableView(), ActivationPlot()
         self._by_hand = False
         for place, part in enumerate((self.cards, self.table, self.plot)):
