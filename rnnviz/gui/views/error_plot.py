@@ -22,22 +22,17 @@ from rnnviz.quantities.plot_series import LogScale, Outline, largest_of, log_sca
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 
-_DASHED_UP_TO = 600
-"""Maximum number of visible time steps for dashed lines. With more, dashes merge and drawing is slow."""
 _COMPANIONS = ((1, Qt.PenStyle.DashLine), (2, Qt.PenStyle.DotLine))
 """Index of the color in the theme's series, and line style, of each additional curve."""
 
 
 class LaneCurves:
-    """Owns curves of a plot, and creates new ones only if their number grows."""
+    """Curves of a plot: the selected lane, its additional curves, and the other lanes."""
 
     def __init__(self, plot: TimePlot) -> None:
         self._plot = plot
         self._theme = LIGHT
-        self._dashed = True
-        self._others: list[Curve] = []
-        self._beside: list[Curve] = []
-        self._mine: list[Curve] = []
+        self._curves: list[Curve] = []
         self.selected: Outline | None = None
         """The drawn outline of the selected lane, or None."""
         self.beside: tuple[Outline, ...] = ()
@@ -45,36 +40,29 @@ class LaneCurves:
 
     def draw(self, selected: Outline, beside: Sequence[Outline], others: Sequence[Outline]) -> None:
         """Draw other outlines. NaN leaves gaps."""
-        dashed = len(self._plot.timesteps_in_sight) <= _DASHED_UP_TO
-        turned, self._dashed = dashed != self._dashed, dashed
-        wanted = len(others), len(beside), 1
-        if (len(self._others), len(self._beside), len(self._mine)) != wanted:
-            self.clear()
-            self._others += [self._plot.add_curve(self.thin, depth=1.0) for _ in others]
-            self._beside += [self._plot.add_curve(self.companion(p), depth=8.0 - p) for p in range(len(beside))]
-            self._mine.append(self._plot.add_curve(self.wide, depth=10.0))
-        elif turned:
-            self.apply_theme(self._theme)
         self.selected, self.beside, self.others = selected, tuple(beside), tuple(others)
-        curves = (*self._others, *self._beside, *self._mine)
-        for curve, outline in zip(curves, (*others, *beside, selected), strict=True):
+        drawn = [(outline, self.thin, 1.0, self.thin) for outline in others]
+        for place, outline in enumerate(beside):
+            pen = self.companion(place)
+            drawn.append((outline, pen, 8.0 - place, cosmetic_pen(pen.color(), 1.0)))
+        drawn.append((selected, self.wide, 10.0, self.wide))
+        while len(self._curves) > len(drawn):
+            self._plot.remove_curve(self._curves.pop())
+        while len(self._curves) < len(drawn):
+            self._curves.append(self._plot.add_curve(self.thin, depth=1.0))
+        for curve, (outline, pen, depth, dense) in zip(self._curves, drawn, strict=True):
+            curve.draw_with(pen, depth, dense)
             curve.show_outline(outline)
 
     def clear(self) -> None:
         self.selected, self.beside, self.others = None, (), ()
-        for curves in (self._others, self._beside, self._mine):
-            for curve in curves:
-                self._plot.remove_curve(curve)
-            curves.clear()
+        while self._curves:
+            self._plot.remove_curve(self._curves.pop())
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
-        for curve in self._others:
-            curve.draw_with(self.thin, depth=1.0)
-        for place, curve in enumerate(self._beside):
-            curve.draw_with(self.companion(place), depth=8.0 - place)
-        for curve in self._mine:
-            curve.draw_with(self.wide, depth=10.0)
+        if self.selected is not None:
+            self.draw(self.selected, self.beside, self.others)
 
     @property
     def thin(self) -> QPen:
@@ -90,8 +78,6 @@ class LaneCurves:
     def companion(self, place: int) -> QPen:
         """Pen of an additional curve."""
         color, style = _COMPANIONS[place]
-        if not self._dashed:
-            return cosmetic_pen(QColor(self._theme.series[color]), 1.0)
         return cosmetic_pen(QColor(self._theme.series[color]), 1.5, style)
 
 

@@ -18,6 +18,8 @@ from rnnviz.quantities.plot_series import LogScale, Outline, drop_collinear, pix
 
 _DOTS_SHOWN = 64
 """Maximum number of visible time steps at which each value has a dot."""
+_DASHED_UP_TO = 600
+"""Maximum number of visible time steps for dashed lines. With more, dashes merge and drawing is slow."""
 _BESIDE = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
 """Offsets in pixels (right, down) of the thin lines that form a wide one."""
 
@@ -25,18 +27,18 @@ _BESIDE = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
 class Curve:
     """One line. An outline has at most as many points as there are pixels, so all are drawn."""
 
-    def __init__(self, pen: QPen, depth: float, changed: Callable[[], None]) -> None:
+    def __init__(self, pen: QPen, depth: float, dense: QPen | None, changed: Callable[[], None]) -> None:
         self._path = QPainterPath()
         self._dots: list[QPointF] = []
         self._changed = changed
         self.outline: Outline | None = None
         """The drawn outline, or None."""
         self.visible = True
-        self.draw_with(pen, depth)
+        self.draw_with(pen, depth, dense)
 
-    def draw_with(self, pen: QPen, depth: float) -> None:
-        """Set pen and depth. Curves of greater depth are above."""
-        self.depth, self._pen = depth, pen
+    def draw_with(self, pen: QPen, depth: float, dense: QPen | None = None) -> None:
+        """Set pen and depth, and another pen for many time steps. Curves of greater depth are above."""
+        self.depth, self._pen, self._dense = depth, pen, dense or pen
         self._dot = QPen(pen.color(), 2 * round(pen.widthF()) + 2, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap)
         self._dot.setCosmetic(True)
         self._changed()
@@ -54,22 +56,23 @@ class Curve:
         self.visible = visible
         self._changed()
 
-    def paint(self, painter: QPainter) -> None:
-        """Draw the line in the plot's coordinates."""
+    def paint(self, painter: QPainter, timesteps: float) -> None:
+        """Draw the line in the plot's coordinates, with this number of visible time steps."""
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        if self._pen.widthF() <= 1.0 or self._pen.style() != Qt.PenStyle.SolidLine:
-            painter.setPen(self._pen)
+        pen = self._pen if timesteps <= _DASHED_UP_TO else self._dense
+        if pen.widthF() <= 1.0 or pen.style() != Qt.PenStyle.SolidLine:
+            painter.setPen(pen)
             painter.drawPath(self._path)
         else:
-            self._paint_wide(painter)
+            self._paint_wide(painter, pen)
         if self._dots:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             painter.setPen(self._dot)
             painter.drawPoints(self._dots)
 
-    def _paint_wide(self, painter: QPainter) -> None:
+    def _paint_wide(self, painter: QPainter, pen: QPen) -> None:
         """Draw several thin lines instead of a wide one, whose outline would take ten times as long."""
-        thin = QPen(self._pen)
+        thin = QPen(pen)
         thin.setWidthF(1.0)
         painter.setPen(thin)
         there = painter.transform()
@@ -90,9 +93,9 @@ class CurvesItem(pg.GraphicsObject):
         self._curves: list[Curve] = []
         self.setCacheMode(QGraphicsItem.CacheMode.DeviceCoordinateCache)
 
-    def add(self, pen: QPen, depth: float) -> Curve:
-        """Add a curve without values. Curves of greater depth are above."""
-        curve = Curve(pen, depth, self.update)
+    def add(self, pen: QPen, depth: float, dense: QPen | None) -> Curve:
+        """Add a curve without values."""
+        curve = Curve(pen, depth, dense, self.update)
         self._curves.append(curve)
         return curve
 
@@ -110,7 +113,7 @@ class CurvesItem(pg.GraphicsObject):
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
         for curve in sorted(self._curves, key=lambda curve: curve.depth):
             if curve.visible:
-                curve.paint(painter)
+                curve.paint(painter, self.viewRect().width())
 
 
 def _finite_points(x: NDArray[np.float64], y: FloatArray) -> list[QPointF]:
@@ -212,9 +215,9 @@ class TimePlot(pg.PlotWidget):
         """Length of the time axis in pixels."""
         return max(int(self.view_box.width()), _FEWEST_PIXELS)
 
-    def add_curve(self, pen: QPen, depth: float) -> Curve:
-        """Add a curve without values. Curves of greater depth are above."""
-        return self._curves.add(pen, depth)
+    def add_curve(self, pen: QPen, depth: float, dense: QPen | None = None) -> Curve:
+        """Add a curve without values. Curves of greater depth are above. `dense` is its pen for many time steps."""
+        return self._curves.add(pen, depth, dense)
 
     def remove_curve(self, curve: Curve) -> None:
         self._curves.remove(curve)

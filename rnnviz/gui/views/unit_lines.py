@@ -8,21 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtGui import QPen
+from PySide6.QtGui import QColor, QPen
 
 from rnnviz.core import number_format
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.jobs.task_queue import Check, LatestTask
-from rnnviz.gui.views.time_plot import Curve, GapMarks, TimePlot
+from rnnviz.gui.views.time_plot import Curve, GapMarks, TimePlot, cosmetic_pen
 from rnnviz.quantities.gate_lanes import SeriesKey, gate_series, series_effort, series_key
 from rnnviz.quantities.gates import Quantity
 from rnnviz.quantities.plot_series import Outline, block_for, finite_range, outline_of, unit_outline, unit_over_time
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.step_inputs import followed
 
-_DASHED_UP_TO = 600
-"""Maximum number of visible time steps for dashed lines. With more, dashes merge and drawing is slow."""
 DASHES = ((4.0, 4.0), (1.0, 2.0), (8.0, 3.0, 1.0, 3.0), (10.0, 2.0))
 """Dash patterns of the candidates, in their order."""
 _TESTS: dict[str, Callable[[Any], NDArray[np.bool_]]] = {number_format.NAN: np.isnan, number_format.INFINITY: np.isinf}
@@ -116,17 +114,9 @@ class UnitLine:
     whole: Outline | None = None
 
     @property
-    def legend_pen(self) -> QPen:
-        """Pen of the curve in the legend."""
-        return self.pen(dashes=True)
-
-    def pen(self, *, dashes: bool) -> QPen:
+    def pen(self) -> QPen:
         """Pen of the curve. Solid curves are wide and below thin dashed ones, so that equal curves are both visible."""
-        pen = QPen(self.color)
-        pen.setCosmetic(True)
-        if not dashes:
-            return pen
-        pen.setWidthF(1.5 if self.dashes else 2.5)
+        pen = cosmetic_pen(QColor(self.color), 1.5 if self.dashes else 2.5)
         if self.dashes:
             pen.setDashPattern(list(self.dashes))
         return pen
@@ -168,6 +158,7 @@ class UnitLines:
     ) -> UnitLine:
         """Add a curve for `read`. Curves of greater depth are above."""
         line = UnitLine(engine, pinned, color, depth, dashes, self._plot.add_curve(QPen(color), depth))
+        line.curve.draw_with(line.pen, depth, cosmetic_pen(QColor(color), 1.0))
         line.curve.set_visible(shown)
         self._lines.append(line)
         return line
@@ -208,13 +199,12 @@ class UnitLines:
         if result is None:
             return
         seen, pixels = self._plot.timesteps_in_sight, self._plot.pixels
-        dashes, block = len(seen) <= _DASHED_UP_TO, block_for(seen, pixels)
+        block = block_for(seen, pixels)
         outlines: list[tuple[Outline, range]] = []
         for line in self._lines:
             drawn = line.whole
             if drawn is None or drawn.block != block:
                 drawn = self._outline(result, line, seen) or _nothing(result)
-            line.curve.draw_with(line.pen(dashes=dashes), line.depth)
             line.curve.show_outline(drawn)
             outlines.append((drawn, self._recorded(line)))
         drawn_ones = [(outline, recorded) for outline, recorded in outlines if len(outline.low)]

@@ -341,7 +341,7 @@ class UnitsPlot(ResultView):
         self._add_key(key, line)
 
     def _add_key(self, key: LegendKey, line: UnitLine) -> None:
-        key.show_line(line.legend_pen, self._theme)
+        key.show_line(line.pen, self._theme)
         self._legend.addWidget(key)
         self._keys.append((key, line))
 
