@@ -204,3 +204,8 @@ def test_separators_and_sign() -> None:
 def test_a_ratio_of_one_is_a_percentage() -> None:
     assert number_format.times(1.0) == "100%"
     assert number_format.times(1.04).endswith("×")
+
+
+def test_json_has_the_names_of_numbers_that_are_not_finite() -> None:
+    named = [number_format.json_number(value) for value in (nan, inf, -inf, -1.5, 0.0)]
+    assert named == ["NaN", "Infinity", "-Infinity", -1.5, 0.0]
