@@ -44,9 +44,8 @@ def abs_error(reference: FloatArray, candidate: FloatArray) -> NDArray[np.float6
 
 
 def _settle_nonfinite(error: FloatArray, strange: BoolArray, r: FloatArray, c: FloatArray) -> None:
-    same = (r == c) | (np.isnan(r) & np.isnan(c))
-    error[strange & same] = 0.0
-    error[strange & ~same] = np.inf
+    error[strange] = np.inf
+    error[(r == c) | (np.isnan(r) & np.isnan(c))] = 0.0
 
 
 def tolerance(reference: FloatArray, rtol: float, atol: float) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnnviz.cells.interpreters.running_error import BoundedArray
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
@@ -86,3 +87,10 @@ def test_missing_arrays_are_not_checked() -> None:
     assert [check.name for check in cell_checks(inputs, trace.with_arrays({"c": None}))] == [STATE]
     assert cell_checks(inputs, trace.with_arrays({"c": None, "state.c": None})) == []
     assert cell_checks(*run_of(cell="gru")) == []
+
+
+def test_the_largest_difference_is_that_of_a_value_outside_its_bound() -> None:
+    tally = module.CellStateTally()
+    expected = BoundedArray(np.array([1.0, 0.0, 0.0]), np.array([1e-9, np.inf, 1e9]), 2.0**-52)
+    tally.add(np.array([1.5, 1e9, 1e8]), expected, "")
+    assert tally.check(CELL, "manual", 3).detail == "1 of 3 values differ by more than rounding, by up to 0.5"

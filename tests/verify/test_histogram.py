@@ -147,3 +147,12 @@ def test_a_bin_that_nothing_fell_into_has_no_first_place() -> None:
     assert empty.sum() == len(histogram.counts) - 1
     assert (histogram.first[empty] == -1).all()
     assert (histogram.first[~empty] == 0).all()
+
+
+def test_the_first_place_of_a_reversed_lane_is_its_last_time_step() -> None:
+    tally = HistogramAccumulator(-40, 39, reverse=True)
+    tally.add(np.full((3, 1, 1), 1.0), 0, 0, 4)
+    first = tally.histogram().location(bin_of(tally.histogram(), 1.0))
+    assert first == Location(0, 0, 6)
+    assert first is not None
+    assert first.backward
