@@ -41,7 +41,6 @@ class SweepCommands(QObject):
         self.runner: SweepRunner | None = None
 
     def ask_open(self) -> None:
-        """Ask for a sweep or its results and open it."""
         ask_file(self._main, "Open sweep", SWEEPS, self.open)
 
     def open(self, path: Path) -> None:
@@ -70,7 +69,6 @@ class SweepCommands(QObject):
             self.window.apply_theme(theme)
 
     def close(self) -> None:
-        """Stop all work and close the window."""
         if self.runner is not None:
             self.runner.close()
         if self.window is not None:

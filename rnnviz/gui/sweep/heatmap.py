@@ -77,7 +77,6 @@ class CellAnnotations(pg.GraphicsObject):
         self.update()
 
     def choose(self, cell: tuple[int, int] | None) -> None:
-        """Set the selected cell (down, across)."""
         self._chosen = cell
         self.update()
 
@@ -99,30 +98,26 @@ class CellAnnotations(pg.GraphicsObject):
     def paint(self, painter: QPainter, *_unused: Any) -> None:
         if self._cells is None:
             return
-        transform = painter.transform()
-        view = self.viewRect()
+        transform, view = painter.transform(), self.viewRect()
         painter.resetTransform()
         rows, columns = self._cells.shape
         top, bottom = max(0, floor(view.top())), min(rows, ceil(view.bottom()))
         left, right = max(0, floor(view.left())), min(columns, ceil(view.right()))
-        one = transform.mapRect(QRectF(0, 0, 1, 1))
+        size = transform.mapRect(QRectF(0, 0, 1, 1)).size()
         painter.setClipRect(transform.mapRect(view))
         metrics = QFontMetricsF(painter.font())
-        write = min(one.width(), one.height()) >= _SMALLEST_MARK
-        number = one.width() >= metrics.horizontalAdvance("✘ 1.2e-10") + 6 and one.height() >= metrics.height()
-        if min(one.width(), one.height()) >= _SMALLEST_GAP:
+        number = size.width() >= metrics.horizontalAdvance("✘ 1.2e-10") + 6 and size.height() >= metrics.height()
+        if min(size.width(), size.height()) >= _SMALLEST_GAP:
             painter.setPen(QPen(self._theme.color("base"), 1.0))
-            ground = transform.mapRect(QRectF(left, top, right - left, bottom - top))
-            for across in range(left, right + 1):
-                x = transform.mapRect(QRectF(across, top, 1, 1)).left()
-                painter.drawLine(round(x), round(ground.top()), round(x), round(ground.bottom()))
-            for down in range(top, bottom + 1):
-                y = transform.mapRect(QRectF(left, down, 1, 1)).top()
-                painter.drawLine(round(ground.left()), round(y), round(ground.right()), round(y))
-        if write:
+            lines = [((across, top), (across, bottom)) for across in range(left, right + 1)]
+            lines += [((left, down), (right, down)) for down in range(top, bottom + 1)]
+            for begin, end in lines:
+                painter.drawLine(*(transform.map(QPointF(*at)).toPoint() for at in (begin, end)))
+        if min(size.width(), size.height()) >= _SMALLEST_MARK:
             for down in range(top, bottom):
                 for across in range(left, right):
-                    painter.setPen(self._ink(down, across))
+                    red, green, blue = (int(channel) for channel in self._ground[down, across])
+                    painter.setPen(on(0xFF000000 | red << 16 | green << 8 | blue, self._theme))
                     rect = transform.mapRect(QRectF(across, down, 1, 1))
                     painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, self.text(down, across, number=number))
         if self._chosen is not None:
@@ -131,10 +126,6 @@ class CellAnnotations(pg.GraphicsObject):
             for role, width in (("outline_under", 5.0), ("cursor", 2.0)):
                 painter.setPen(QPen(self._theme.color(role), width))
                 painter.drawRect(rect)
-
-    def _ink(self, down: int, across: int) -> QColor:
-        red, green, blue = (int(channel) for channel in self._ground[down, across])
-        return on(0xFF000000 | red << 16 | green << 8 | blue, self._theme)
 
 
 _KEYS = {
@@ -187,7 +178,6 @@ class Heatmap(pg.PlotWidget):
 
     @property
     def chosen_cell(self) -> tuple[int, int] | None:
-        """The selected cell (down, across)."""
         return self._chosen
 
     def show_cells(
@@ -207,7 +197,6 @@ class Heatmap(pg.PlotWidget):
             self._fit()
 
     def choose(self, down: int, across: int) -> None:
-        """Select a cell."""
         if self._inside(down, across) and (down, across) != self._chosen:
             self._chosen = down, across
             self.marks.choose(self._chosen)
@@ -228,12 +217,6 @@ class Heatmap(pg.PlotWidget):
         down, across = floor(at.y()), floor(at.x())
         inside = self.view_box.sceneBoundingRect().contains(self.mapToScene(point.toPoint()))
         return (down, across) if inside and self._inside(down, across) else None
-
-    def cell_rect(self, down: int, across: int) -> QRectF:
-        """Rectangle of a cell in the widget."""
-        scene = self.view_box.mapViewToScene
-        corners = scene(QPointF(across, down)), scene(QPointF(across + 1, down + 1))
-        return QRectF(*(QPointF(self.mapFromScene(corner)) for corner in corners)).normalized()
 
     def event(self, event: QEvent) -> bool:
         """Handle the keys that select a cell before the window's shortcuts."""
@@ -331,7 +314,6 @@ class _ValueAxis(pg.AxisItem):
         self.setStyle(autoReduceTextSpace=False, tickLength=0)
 
     def show_texts(self, texts: Sequence[str]) -> None:
-        """Set the labels in the order of the values."""
         if texts != self._texts:
             self._texts = texts
             self.picture = None

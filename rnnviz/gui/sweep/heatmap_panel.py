@@ -1,6 +1,7 @@
 """Heat map with combo boxes for axes and quantity, its color bar, and a description of the selected cell."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,14 +104,12 @@ class HeatmapColorBar(QWidget):
                 continue
             taken.append((left, left + wide))
             at_limit = limit and place == 0.5
-            painter.setPen(QPen(theme.color("wrong" if at_limit else "border"), 2.0 if at_limit else 1.0))
-            painter.drawLine(
-                round(x), round(bar.top() if at_limit else bar.bottom()), round(x), round(bar.bottom() + _TICK)
-            )
-            painter.setPen(theme.color("wrong" if at_limit else "muted"))
-            painter.drawText(
-                QRectF(left, bar.bottom() + _TICK, wide + 2, metrics.height()), Qt.AlignmentFlag.AlignLeft, text
-            )
+            line, ink, top = ("wrong", "wrong", bar.top()) if at_limit else ("border", "muted", bar.bottom())
+            painter.setPen(QPen(theme.color(line), 2.0 if at_limit else 1.0))
+            painter.drawLine(round(x), round(top), round(x), round(bar.bottom() + _TICK))
+            painter.setPen(theme.color(ink))
+            room = QRectF(left, bar.bottom() + _TICK, wide + 2, metrics.height())
+            painter.drawText(room, Qt.AlignmentFlag.AlignLeft, text)
 
 
 _TIMES = ("reference", "engine")
@@ -162,14 +161,14 @@ class HeatmapPanel(QWidget):
         self.down.activated.connect(lambda: self._on_axis(self.down, self.across))
         self.only.currentIndexChanged.connect(self.refresh)
         self.quantity.currentIndexChanged.connect(self.refresh)
-        self.map.chosen.connect(self._on_chosen)
-        self.map.activated.connect(self._on_activated)
+        self.map.chosen.connect(self._tell)
+        self.map.chosen.connect(partial(self._send, self.row_chosen))
+        self.map.activated.connect(partial(self._send, self.row_activated))
         self.map.pointed.connect(self._on_pointed)
         self.setMinimumWidth(scaled(320))
 
     @property
     def description(self) -> str:
-        """Description of the selected cell, or of all cells."""
         return self._description.text()
 
     def show_figures(self, figures: SweepFigures) -> None:
@@ -205,13 +204,6 @@ class HeatmapPanel(QWidget):
         self.map.show_cells(found, shown, one[0], "" if down is across else one[1], self._short)
         self.scale.show_range(shown, f"{quantity.title}{' in seconds' if quantity.name in _TIMES else ''}")
         self._tell()
-
-    def choose_axes(self, across: str, down: str) -> None:
-        """Select the keys of the axes."""
-        self.across.setCurrentIndex(self.across.findData(across))
-        self.down.setCurrentIndex(self.down.findData(down))
-        self._offer_rows()
-        self.refresh()
 
     def apply_theme(self, theme: Theme) -> None:
         self.map.apply_theme(theme)
@@ -281,20 +273,11 @@ class HeatmapPanel(QWidget):
         if cell is not None:
             self._description.setText(self.words(*cell))
         elif self._cells is not None:
-            most = int(self._cells.counts.max(initial=0))
-            self._description.setText(
-                "A click on a cell opens its run."
-                if most <= 1
-                else f"Each cell shows the worst of up to {number_format.count(most)} rows; a click opens that one."
-            )
+            most, text = int(self._cells.counts.max(initial=0)), "A click on a cell opens its run."
+            if most > 1:
+                text = f"Each cell shows the worst of up to {number_format.count(most)} rows; a click opens that one."
+            self._description.setText(text)
         self.map.setAccessibleDescription(self._description.text())
-
-    def _on_chosen(self, down: int, across: int) -> None:
-        self._tell()
-        self._send(self.row_chosen, down, across)
-
-    def _on_activated(self, down: int, across: int) -> None:
-        self._send(self.row_activated, down, across)
 
     def _send(self, signal: SignalInstance, down: int, across: int) -> None:
         if self._cells is not None and self._cells.rows[down, across] != NO_ROW:

@@ -93,7 +93,6 @@ class SweepWindow(QWidget):
         self.resize(1120, 620)
 
     def show_sweep(self, opened: OpenedSweep) -> None:
-        """Show another sweep, or its results."""
         self.opened = opened
         self.figures = opened.figures
         self.setWindowTitle(f"{opened.path.name}: sweep")
@@ -107,14 +106,12 @@ class SweepWindow(QWidget):
         self.show_running(self._running)
 
     def take(self, rows: list[SweepRow]) -> None:
-        """Add new rows."""
         for row in rows:
             self.figures.put(row)
         if not self._later.isActive():
             self._later.start()
 
     def show_running(self, running: bool) -> None:
-        """Set whether the sweep is running."""
         self._running = running
         can_run = self.opened is not None and self.opened.sweep is not None
         self.run_action.setEnabled(can_run and not running)
@@ -128,7 +125,6 @@ class SweepWindow(QWidget):
 
     @property
     def description(self) -> str:
-        """Description of the selected row."""
         return self._reason.text()
 
     @property
@@ -137,7 +133,6 @@ class SweepWindow(QWidget):
         return self._counts.text()
 
     def choose(self, place: int) -> None:
-        """Select a row of the sweep in the table."""
         index = self.model.index(self.model.place_of(place), 0)
         flags = QItemSelectionModel.SelectionFlag
         self.table.selectionModel().setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)

@@ -6,12 +6,13 @@ from threading import Event
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPoint, QPointF, QRectF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox
 
 from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.sweep.heatmap_panel import HeatmapPanel
 from rnnviz.gui.sweep.sweep_window import SweepWindow
 from rnnviz.gui.theme.palettes import DARK
 from rnnviz.io.inputs import load_inputs
@@ -91,6 +92,12 @@ def click_row(shown: SweepWindow, row: int) -> None:
     QTest.mouseClick(shown.table.viewport(), Qt.MouseButton.LeftButton, pos=at)
 
 
+def cell_rect(heat: HeatmapPanel, down: int, across: int) -> QRectF:
+    """Rectangle of a cell in the widget of the map."""
+    corners = (heat.map.view_box.mapViewToScene(QPointF(across + i, down + i)) for i in (0, 1))
+    return QRectF(*(QPointF(heat.map.mapFromScene(corner)) for corner in corners)).normalized()
+
+
 def texts(shown: SweepWindow, heading: str) -> list[str]:
     column = [column.name for column in shown.model.columns].index(heading)
     return [shown.model.index(row, column).data().strip() for row in range(shown.model.rowCount())]
@@ -140,7 +147,7 @@ def test_the_heat_map_shows_number_and_verdict_of_each_cell(shown: SweepWindow, 
     assert [marks.text(0, column, number=False) for column in range(3)] == ["✔", "✘", "–"]
     assert marks.text(0, 0, number=True) == f"✔ {texts(shown, 'error ratio')[0]}"
     picture = heat.map.grab().toImage()
-    corners = [heat.map.cell_rect(0, column).topLeft() + QPointF(8, 8) for column in range(3)]
+    corners = [cell_rect(heat, 0, column).topLeft() + QPointF(8, 8) for column in range(3)]
     right, wrong, refused = (picture.pixelColor(corner.toPoint()) for corner in corners)
     assert len({right.name(), wrong.name(), refused.name()}) == 3
     # Above the limit the hue is that of what is wrong.
@@ -161,7 +168,7 @@ def test_a_cell_is_chosen_by_keys_and_opened_by_a_click(qtbot: Any, window: Main
     assert heat.description.startswith("hidden_size 6, engine bug:no-h2h-bias: disagree, error ratio ")
     assert shown.model.row(shown.table.currentIndex().row()) == 4
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        at = heat.map.cell_rect(0, 0).center().toPoint()
+        at = cell_rect(heat, 0, 0).center().toPoint()
         QTest.mouseClick(heat.map.viewport(), Qt.MouseButton.LeftButton, pos=at)
     assert window.session.config.compare.candidates == ("onnx",)
     assert window.session.config.network.hidden_size == 4
@@ -169,7 +176,9 @@ def test_a_cell_is_chosen_by_keys_and_opened_by_a_click(qtbot: Any, window: Main
 
 def test_the_map_may_show_the_rows_of_one_engine(shown: SweepWindow) -> None:
     heat = shown.heat
-    heat.choose_axes("network.hidden_size", "seed")
+    heat.across.setCurrentIndex(heat.across.findData("network.hidden_size"))
+    heat.down.setCurrentIndex(heat.down.findData("seed"))
+    heat.down.activated.emit(heat.down.currentIndex())
     assert heat.description == "Each cell shows the worst of up to 3 rows; a click opens that one."
     # An engine that cannot compute the cell hides none that is wrong.
     assert heat.map.marks.text(0, 0, number=False) == "✘"

@@ -1,6 +1,6 @@
 """Canvas of the lanes: headers, lanes, color bars and time axis with a common viewport."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from rnnviz.gui.views.unrolled.color_bar import ColorBar
 from rnnviz.gui.views.unrolled.geometry import (
     FEWEST_STEPS,
     Camera,
+    CameraLimits,
     CellGeometry,
     Geometry,
     layout_for,
@@ -101,7 +102,6 @@ class LanesBox(pg.ViewBox):
         self.setCursor(Qt.CursorShape.ArrowCursor if event.isFinish() else Qt.CursorShape.ClosedHandCursor)
 
     def mouseClickEvent(self, event: Any) -> None:
-        """Select or explain a cell."""
         if event.button() != Qt.MouseButton.LeftButton:
             event.ignore()
             return
@@ -122,7 +122,6 @@ class LanesCanvas(pg.GraphicsView):
         self.describe: Any = lambda _place: ""
 
     def viewportEvent(self, event: QEvent) -> bool:
-        """Show tooltips."""
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             place: QPoint = event.pos()
             QToolTip.showText(event.globalPos(), self.describe(QPointF(self.mapToScene(place))), self)
@@ -256,7 +255,6 @@ class UnrolledCanvas(QWidget):
         self.order.hide()
 
     def show_legend(self, shown: bool) -> None:
-        """Show or hide the color bars."""
         self.color_bar.make_room(self._shown if shown else None)
         self._grid.layout.activate()
 
@@ -274,14 +272,16 @@ class UnrolledCanvas(QWidget):
         return None if self._fitted or self.geometry_in_view is None else self.geometry_in_view.camera
 
     def set_camera(self, camera: Camera) -> None:
-        """Set the camera, limited to the data."""
-        self._move(camera)
+        geometry = self.geometry_in_view
+        if geometry is None or camera == geometry.camera:
+            return
+        self._fitted = False
+        after = layout_for(geometry.picture, geometry.width, geometry.height, camera)
+        self._show(after)
+        self._numbers_found = self._numbers_found or (after.numbered and not geometry.numbered)
 
     def zoom_time(self, factor: float, x: float) -> None:
-        """Scale the time axis by `factor` around x."""
-        geometry = self.geometry_in_view
-        if geometry is not None:
-            self._move(geometry.camera.zoomed_time(factor, geometry.time_at(x), limits_of(geometry)))
+        self._steer(lambda seen, room: seen.camera.zoomed_time(factor, seen.time_at(x), room))
 
     def zoom_around(self, factor: float, timestep: int) -> None:
         """Scale the time axis around a time step if it is visible, else around the center."""
@@ -292,41 +292,38 @@ class UnrolledCanvas(QWidget):
 
     def show_times(self, times: range) -> None:
         """Show some time steps, with as many before and after."""
-        geometry = self.geometry_in_view
-        if geometry is not None:
-            room = limits_of(geometry)
+
+        def around(seen: Geometry, room: CameraLimits) -> Camera:
             span = min(max(3.0 * len(times), FEWEST_STEPS), room.whole)
             start = (times.start + times.stop - 1) / 2.0 - span / 2.0
-            self._move(replace(geometry.camera, start=start, span=span).within(room))
+            return replace(seen.camera, start=start, span=span).within(room)
+
+        self._steer(around)
+
+    def _steer(self, change: Callable[[Geometry, CameraLimits], Camera]) -> None:
+        """Move the camera, if there is a picture."""
+        if self.geometry_in_view is not None:
+            self.set_camera(change(self.geometry_in_view, limits_of(self.geometry_in_view)))
 
     def _center(self, time: float) -> None:
-        geometry = self.geometry_in_view
-        if geometry is not None:
-            camera = replace(geometry.camera, start=time - geometry.camera.span / 2.0)
-            self._move(camera.within(limits_of(geometry)))
+        self._steer(lambda seen, room: replace(seen.camera, start=time - seen.camera.span / 2.0).within(room))
 
     def _zoom_lanes_at(self, factor: float, y: float) -> None:
-        geometry = self.geometry_in_view
-        if geometry is None:
-            return
-        lane_rect = geometry.stack.nearest(y + geometry.camera.scroll)
-        share = (y - geometry.top_of(lane_rect)) / lane_rect.height
-        camera = geometry.camera.zoomed_lanes(factor, limits_of(geometry))
-        zoomed = layout_for(geometry.picture, geometry.width, geometry.height, camera)
-        after = zoomed.stack.lane_rect(lane_rect.lane)
-        self._move(
-            zoomed.camera.panned(0.0, after.top + share * after.height - y - zoomed.camera.scroll, limits_of(zoomed))
-        )
+        def zoomed(seen: Geometry, room: CameraLimits) -> Camera:
+            lane_rect = seen.stack.nearest(y + seen.camera.scroll)
+            share = (y - seen.top_of(lane_rect)) / lane_rect.height
+            after = layout_for(seen.picture, seen.width, seen.height, seen.camera.zoomed_lanes(factor, room))
+            there = after.stack.lane_rect(lane_rect.lane)
+            down = there.top + share * there.height - y - after.camera.scroll
+            return after.camera.panned(0.0, down, limits_of(after))
+
+        self._steer(zoomed)
 
     def _pan(self, right: float, down: float) -> None:
-        geometry = self.geometry_in_view
-        if geometry is not None:
-            self._move(geometry.camera.panned(-right / geometry.pitch, -down, limits_of(geometry)))
+        self._steer(lambda seen, room: seen.camera.panned(-right / seen.pitch, -down, room))
 
     def _scroll_to(self, value: int) -> None:
-        geometry = self.geometry_in_view
-        if geometry is not None:
-            self._move(geometry.camera.panned(0.0, value - geometry.camera.scroll, limits_of(geometry)))
+        self._steer(lambda seen, room: seen.camera.panned(0.0, value - seen.camera.scroll, room))
 
     def _point(self, x: float, y: float) -> None:
         cell = None if self.geometry_in_view is None else self.geometry_in_view.hit(x, y)
@@ -342,18 +339,7 @@ class UnrolledCanvas(QWidget):
         else:
             self.opened.emit(cell)
 
-    def _move(self, camera: Camera) -> None:
-        geometry = self.geometry_in_view
-        if geometry is None or camera == geometry.camera:
-            return
-        self._fitted = False
-        after = layout_for(geometry.picture, geometry.width, geometry.height, camera)
-        self._show(after)
-        if after.numbered and not geometry.numbered:
-            self._numbers_found = True
-
     def _relook(self) -> None:
-        """Update the geometry for the current size."""
         width, height = self.box.width(), self.box.height()
         if self._shown is None or width < 1.0 or height < 1.0:
             self.geometry_in_view = None

@@ -131,7 +131,6 @@ class ColorRange(QObject):
             self.changed.emit()
 
     def offer(self, parent: QWidget, place: QPoint) -> QMenu:
-        """Open the menu of ranges at a place on the screen."""
         menu = choice_menu(RANGES, self.limit.name, parent, "range")
         menu.setTitle("Color range")
         menu.setAccessibleName("Color range")
@@ -174,7 +173,6 @@ class ColorBar(LanesPart):
         self.set_width(0.0)
 
     def make_room(self, shown: RenderState | None) -> None:
-        """Set the width to that of bars and ticks."""
         self.set_width(0.0 if shown is None else scaled(_WIDTH))
 
     def show_computing(self, lanes: frozenset[Lane]) -> None:
@@ -188,15 +186,13 @@ class ColorBar(LanesPart):
         return [] if self._shown is None else [SPECIAL_WORDS[index] for index in sorted(self._shown.seen)]
 
     def heading(self) -> tuple[str, ...]:
-        """Lines of the heading: the quantity of the hidden lanes."""
         return ("h",) if self._shown is None else self._shown.heading()
 
     def ticks(self, lane: Lane = Lane(0), most: float = 5.0) -> list[tuple[float, str]]:  # noqa: B008
         """Values and texts of at most about `most` ticks of a lane's bar."""
-        return [] if self._shown is None else _ticks(self._shown.paint.of(lane)[0], most)
+        return [] if self._shown is None else _ticks(self._shown.paint.of(lane).scale, most)
 
     def mousePressEvent(self, event: QGraphicsSceneMouseEvent) -> None:
-        """Request the menu."""
         event.accept()
         self.clicked.emit()
 
@@ -216,7 +212,7 @@ class ColorBar(LanesPart):
 
     def _paint_legend(self, painter: QPainter, shown: RenderState, top: float) -> float:
         for index in sorted(shown.seen):
-            pixels = np.full((11, int(_BAR)), shown.paint.hidden_table[index], np.uint32)
+            pixels = np.full((11, int(_BAR)), shown.paint.hidden.table[index], np.uint32)
             hatch(pixels, np.full(pixels.shape, index, np.uint8), 0, 0, shown.theme)
             painter.drawImage(QPointF(_LEFT, top + 2.0), image_of(pixels))
             painter.setPen(shown.theme.color("text"))
@@ -225,7 +221,7 @@ class ColorBar(LanesPart):
         return top + (6.0 if shown.seen else 0.0)
 
     def _paint_bar(self, painter: QPainter, shown: RenderState, lane: Lane, top: float, bottom: float) -> None:
-        theme, (scale, table) = shown.theme, shown.paint.of(lane)
+        theme, scale, table = shown.theme, shown.paint.of(lane).scale, shown.paint.of(lane).table
         heading = ("x",) if lane.layer is None else self.heading()
         tick: Callable[[float], str] = number_format.error if shown.differs(lane) else _tick
         painter.setPen(theme.color("muted"))

@@ -57,7 +57,6 @@ class ColorScale:
         return (value - self.low) / (self.high - self.low)
 
     def indices(self, values: FloatArray) -> IndexArray:
-        """Color index of each value."""
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             if self.error_ratio:
                 low, high = log10(self.low), log10(self.high)
@@ -182,7 +181,6 @@ def _ink(table_entry: int, text: str, base: str) -> str:
 
 
 def _contrast(one: QColor, other: QColor) -> float:
-    """WCAG 2's contrast ratio."""
     bright, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
     return (bright + 0.05) / (dark + 0.05)
 
@@ -201,6 +199,5 @@ def interpolated(stops: tuple[str, ...], shares: NDArray[np.float64]) -> NDArray
 
 
 def _mixed(color: str, ground: str, share: float) -> str:
-    """A blend of two colors."""
     parts = [round(int(color[i : i + 2], 16) * share + int(ground[i : i + 2], 16) * (1 - share)) for i in (1, 3, 5)]
     return "#" + "".join(f"{part:02x}" for part in parts)

@@ -94,7 +94,6 @@ class LaneRect:
 
     @property
     def row(self) -> float:
-        """Height of a row."""
         return self.height / self.rows
 
     @property
@@ -110,7 +109,6 @@ class Stack:
     height: float
 
     def lane_rect(self, lane: Lane) -> LaneRect:
-        """Position of a lane."""
         return next(lane_rect for lane_rect in self.lane_rects if lane_rect.lane == lane)
 
     def nearest(self, y: float) -> LaneRect:
@@ -157,7 +155,6 @@ def _per_row(weights: Sequence[float], shortest: Sequence[float], room: float) -
 
 
 def hidden_row(stack: Stack) -> float:
-    """Row height of a hidden lane."""
     return next((lane_rect.row for lane_rect in stack.lane_rects if lane_rect.lane.layer is not None), 0.0)
 
 
@@ -222,7 +219,6 @@ class Camera:
         return replace(self, span=span, start=around - share * span).within(room)
 
     def panned(self, columns: float, pixels: float, room: CameraLimits) -> "Camera":
-        """Move by columns to the right and by pixels down."""
         return replace(self, start=self.start + columns, scroll=self.scroll + pixels).within(room)
 
     def zoomed_lanes(self, factor: float, room: CameraLimits) -> "Camera":
@@ -241,7 +237,6 @@ class Camera:
         return replace(self, start=start).within(room)
 
     def within(self, room: CameraLimits) -> "Camera":
-        """The nearest camera inside the data."""
         span = min(self.span, room.whole)
         low, high = -0.5, room.timesteps - 0.5
         if room.fits_initial(span):
@@ -290,7 +285,6 @@ class Scene:
     orders: LaneOrders | None = None
 
     def row_of(self, lane: Lane, unit: int) -> int:
-        """Row of a unit, from the top of its lane."""
         order = self._order(lane)
         return unit if order is None else int(order.rows[unit])
 
@@ -300,7 +294,6 @@ class Scene:
         return rows is not None and (units.stop <= rows or (rows == 1 and self._order(lane) is None))
 
     def unit_at(self, lane: Lane, row: int) -> int:
-        """Unit in a row of a lane."""
         order = self._order(lane)
         return row if order is None else int(order.units[row])
 
@@ -333,7 +326,6 @@ class Geometry:
 
     @property
     def pitch(self) -> float:
-        """Pixels per time step."""
         return self.width / self.camera.span
 
     @property
@@ -348,7 +340,6 @@ class Geometry:
         return (time - self.camera.start) * self.pitch
 
     def time_at(self, x: float) -> float:
-        """Time at x."""
         return self.camera.start + x / self.pitch
 
     def column(self, timestep: int) -> tuple[float, float]:
@@ -361,7 +352,6 @@ class Geometry:
         return self.column(timestep)[0] - (FRAME if self.boxes else 0.0)
 
     def top_of(self, lane_rect: LaneRect) -> float:
-        """Top of a lane."""
         return lane_rect.top - self.camera.scroll
 
     @property
@@ -468,16 +458,9 @@ def viewport_limits(picture: Scene, width: float, height: float, stack: Stack, n
 
 
 def limits_of(geometry: Geometry) -> CameraLimits:
-    """Limits of the camera of a geometry."""
     numbers = hidden_row(geometry.stack) >= number_row()
     return viewport_limits(geometry.picture, geometry.width, geometry.height, geometry.stack, numbers)
 
 
 def stack_at_rest(picture: Scene, height: float) -> Stack:
-    """The lanes without zoom."""
     return stack_lanes(picture.lanes, height, 1.0, boxes=True)
-
-
-def scene_of(lanes: Sequence[tuple[Lane, int]], timesteps: int, digits: int, orders: LaneOrders | None = None) -> Scene:
-    """A scene of lanes with their rows, from the top down."""
-    return Scene(tuple(lanes), timesteps, digits, orders)

@@ -79,7 +79,6 @@ class Headers(LanesPart):
         self._computing = frozenset[Lane]()
 
     def show_computing(self, lanes: frozenset[Lane]) -> None:
-        """Mark the lanes that are still being computed."""
         if lanes != self._computing:
             self._computing = lanes
             self.update()
@@ -167,7 +166,6 @@ class Headers(LanesPart):
             painter.drawText(line, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
 
     def rows_of(self, lane: Lane) -> list[tuple[int, str]]:
-        """The labeled units of a visible lane with their labels."""
         shown, geometry = self._shown, self._geometry
         if shown is None or geometry is None:
             return []
@@ -221,7 +219,6 @@ class Headers(LanesPart):
 
 
 def _verdict_mark(painter: QPainter, left: float, line: QRectF, agrees: bool, theme: Theme) -> None:
-    """A check mark or a cross."""
     strokes = _CHECK if agrees else _CROSS
     top = line.top() + (line.height() - _MARK) / 2.0
     tone = theme.color("right" if agrees else "wrong")

@@ -53,7 +53,6 @@ class TileCache:
         self._shrink()
 
     def put(self, key: TileKey, tile: Tile) -> None:
-        """Add a tile."""
         if key in self._tiles:
             return
         self._tiles[key] = tile
@@ -62,7 +61,6 @@ class TileCache:
         self._shrink()
 
     def get(self, key: TileKey) -> Tile | None:
-        """The tile, or None."""
         tile = self._tiles.get(key)
         if tile is not None:
             self._tiles.move_to_end(key)
@@ -205,7 +203,6 @@ class HeatmapLayer(QObject):
 
     @property
     def complete(self) -> bool:
-        """Whether all tiles of the last prepared picture are available."""
         return not self._missing
 
     def prepare(self, shown: RenderState, geometry: Geometry, density: float, taken: QRectF | None = None) -> None:
@@ -284,7 +281,6 @@ class HeatmapLayer(QObject):
     def paint(
         self, painter: QPainter, shown: RenderState, geometry: Geometry, lane_rect: LaneRect, exposed: QRectF
     ) -> None:
-        """Paint the exposed part of a lane."""
         density = self._density
         place = _place(geometry, lane_rect, density)
         times, units, x, y = place.times, place.units, place.x, place.y

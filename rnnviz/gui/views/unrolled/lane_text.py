@@ -99,7 +99,7 @@ def initial_timestep(shown: RenderState, geometry: Geometry, lane_rect: LaneRect
 def block_in_view(shown: RenderState, geometry: Geometry, lane_rect: LaneRect) -> Block:
     """Read the visible cells of a lane, including its initial state."""
     steps, rows = geometry.timesteps_in_view(), geometry.rows_in_view(lane_rect)
-    scale, _ = shown.paint.of(lane_rect.lane)
+    scale = shown.paint.of(lane_rect.lane).scale
     if len(steps):
         parts = [_read(side, lane_rect.lane, part, rows) for side, part in shown.parts(lane_rect.lane, steps)]
         values, colored, marks = (np.concatenate(kind, axis=1) for kind in zip(*parts, strict=True))
@@ -170,16 +170,18 @@ def describe(shown: RenderState, cell: CellGeometry) -> str:
     where = f"{where}, {timestep_in_words(names, t, IN_FULL)}, sample {shown.sample}"
     row = shown.picture().row_of(lane, unit)
     lines = [f"{where}, unit {unit}" if shown.per_unit else where]
-    if shown.gate is not None:
+    if shown.gate is not None or shown.quantity == "difference":
         patch = shown.left.values.read(lane, every_cell(t, t + 1), every_cell(row, row + 1))
-        value = f"{shown.quantity} = {number_format.full(patch.values[0, 0])}"
-        lines.append(f"{value}: {shown.gate.title}, from the values of {display_name(shown.engine)}")
+        # In full, as the values below are: the picture has no room for it.
+        number = number_format.full(float(patch.values[0, 0]))
+    if shown.gate is not None:
+        lines.append(
+            f"{shown.quantity} = {number}: {shown.gate.title}, from the values of {display_name(shown.engine)}"
+        )
         if not shown.gate.per_unit:
             return "\n".join(lines)
     if shown.quantity == "difference":
-        # In full, as the values below are: the picture has no room for it.
-        patch = shown.left.values.read(lane, every_cell(t, t + 1), every_cell(row, row + 1))
-        lines.append(f"{' '.join(shown.subtraction())} = {number_format.full(float(patch.values[0, 0]))}")
+        lines.append(f"{' '.join(shown.subtraction())} = {number}")
     index = lane.layer, lane.direction, t, shown.sample, unit
     reference, held = result.reference.hidden[index], result.reference.holds(*index[:3])
     for engine, trace in result.traces.items():

@@ -60,7 +60,7 @@ def paint_boxes(painter: QPainter, shown: RenderState, geometry: Geometry, block
     bins = scale.bins(first, stop)
     rows = bins.starts - block.rows.start
     edges = np.append(np.diff(bins.starts) > 0, False)
-    colors = shown.paint.of(lane_rect.lane)[1][block.indices]
+    colors = shown.paint.of(lane_rect.lane).table[block.indices]
     top = geometry.top_of(lane_rect) + first / density
     ground = pixel(shown.theme.base)
     for place, timestep in enumerate(block.timesteps):
@@ -80,7 +80,6 @@ def paint_boxes(painter: QPainter, shown: RenderState, geometry: Geometry, block
 
 
 def paint_numbers(painter: QPainter, shown: RenderState, geometry: Geometry, block: Block, exposed: QRectF) -> None:
-    """Write the numbers of a lane on its cells."""
     size = geometry.font_pixels(block.lane_rect)
     if not size:
         return
@@ -88,7 +87,7 @@ def paint_numbers(painter: QPainter, shown: RenderState, geometry: Geometry, blo
     painter.setFont(font)
     metrics = QFontMetricsF(font)
     advance, rise = metrics.horizontalAdvance("0"), (metrics.ascent() - metrics.descent()) / 2.0
-    colors = shown.paint.inks(block.lane_rect.lane)
+    colors = shown.paint.of(block.lane_rect.lane).inks
     top, scale = geometry.top_of(block.lane_rect), Scale(block.lane_rect.row, block.lane_rect.rows)
     centers = [geometry.x_of(timestep) for timestep in block.timesteps]
     half = geometry.box_width / 2.0
@@ -154,13 +153,11 @@ def paint_frames(painter: QPainter, shown: RenderState, geometry: Geometry) -> N
 
 
 def digits_on(geometry: Geometry, lane_rect: LaneRect) -> int:
-    """Number of digits that fit on a lane's cell."""
     advance = QFontMetricsF(number_font(geometry.font_pixels(lane_rect))).horizontalAdvance("0")
     return max(geometry.picture.digits, int((geometry.box_width - 4.0) / advance))
 
 
 def number_font(pixels: int) -> QFont:
-    """The system's monospace font."""
     font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
     font.setStyleHint(QFont.StyleHint.Monospace)
     font.setPixelSize(pixels)

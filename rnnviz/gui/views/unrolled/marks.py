@@ -238,12 +238,10 @@ class HighlightItem(_Mark):
         self.hide()
 
     def set_regions(self, highlighted: Sequence[Region], geometry: Geometry | None, theme: Theme) -> None:
-        """Set the highlighted regions."""
         self._highlighted = tuple(highlighted)
         self.set_geometry(geometry, theme)
 
     def set_geometry(self, geometry: Geometry | None, theme: Theme) -> None:
-        """Update the frames for a geometry."""
         if not self._highlighted and not self.frames:
             return
         self.prepareGeometryChange()
@@ -300,7 +298,6 @@ def _join(painter: QPainter, source: Frame, target: Frame, theme: Theme) -> None
 
 
 def color_of(frame: Frame, theme: Theme) -> QColor:
-    """Color of a frame and of its badge."""
     _, series = LINES[frame.region.part]
     return theme.color("accent") if series is None else QColor(theme.series[series])
 
@@ -336,7 +333,6 @@ class RangeMarks(_Cover):
         self._found: Selection | None = None
 
     def show_range(self, query: Query | None, found: Selection | None) -> None:
-        """Set the range, and its result if available."""
         self._query, self._found = query, found
         self.setVisible(query is not None)
         self.update()

@@ -104,12 +104,10 @@ class RangePanel(QFrame):
 
     @property
     def threshold(self) -> float:
-        """Minimum h of an active unit."""
         return self.box.value()
 
     @property
     def text(self) -> str:
-        """Text on the active units."""
         return self._units.text()
 
     def show_query(self, query: Query, lane: str) -> None:
@@ -138,7 +136,6 @@ class RangePanel(QFrame):
         self.adjustSize()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Escape clears the range."""
         if event.key() == Qt.Key.Key_Escape:
             self.closed.emit()
         else:
@@ -271,7 +268,6 @@ class RangeSelection(QObject):
         return True
 
     def stop(self) -> None:
-        """Stop searching, and wait for the thread."""
         self._task.stop()
 
     def _ask(self, query: Query) -> None:

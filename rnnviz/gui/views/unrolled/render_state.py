@@ -15,8 +15,8 @@ from rnnviz.core.trace_index import Lane, Location, lanes_of
 from rnnviz.explain.provenance import InitialPlace, InputPlace, Place, quantity_place
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.unrolled.colormap import difference_scale, error_ratio_scale, gate_scale, value_scale
-from rnnviz.gui.views.unrolled.geometry import CellGeometry, Scene, scene_of
-from rnnviz.gui.views.unrolled.tiles import Paint, Tiles, TileStyle
+from rnnviz.gui.views.unrolled.geometry import CellGeometry, Scene
+from rnnviz.gui.views.unrolled.tiles import LaneColors, Paint, Tiles, TileStyle
 from rnnviz.quantities.gate_lanes import LaneGates
 from rnnviz.quantities.gates import GateQuantity, Quantity, gate_quantity, heading_of, quantity_for
 from rnnviz.quantities.lane_reader import ChunkCache, MultiscaleReader
@@ -78,12 +78,10 @@ class RenderState:
 
     @property
     def sides(self) -> tuple[EngineSide, ...]:
-        """One or two sides, from left to right."""
         return (self.left,) if self.right is None else (self.left, self.right)
 
     @property
     def tiles(self) -> tuple[Tiles, ...]:
-        """Tiles of each side."""
         return tuple(side.tiles for side in self.sides)
 
     @property
@@ -114,7 +112,6 @@ class RenderState:
 
     @property
     def gate(self) -> GateQuantity | None:
-        """The quantity computed from the values, or None."""
         return gate_quantity(self.quantity, self.cell)
 
     @property
@@ -124,11 +121,9 @@ class RenderState:
 
     @property
     def cell(self) -> CellSpec:
-        """The network's cell."""
         return self.result.config.network.kind
 
     def rows(self, lane: Lane) -> int:
-        """Number of rows of a lane."""
         if lane.layer is None:
             return self.result.config.network.input_size
         return self.result.shape[4] if self.gate is None or self.gate.per_unit else 1
@@ -164,13 +159,12 @@ class RenderState:
     def picture(self) -> Scene:
         """Scene of the lanes, wide enough for the numbers of every engine."""
         layers, directions, timesteps, _, _ = self.result.shape
-        rows = [
-            (lane, self.rows(lane)) for lane in lanes_of(layers, directions, reverse=self.result.inputs.network.reverse)
-        ]
+        lanes = lanes_of(layers, directions, reverse=self.result.inputs.network.reverse)
+        rows = tuple((lane, self.rows(lane)) for lane in lanes)
         largest = max(self.result.extents.values())
         if self.gate is not None:
             largest = max(largest, self.largest)
-        return scene_of(rows, timesteps, max(_FEWEST_DIGITS, len(number_format.short(-largest))), self.orders)
+        return Scene(rows, timesteps, max(_FEWEST_DIGITS, len(number_format.short(-largest))), self.orders)
 
     @property
     def initial_name(self) -> str:
@@ -258,7 +252,7 @@ def render_state_of(
         scale = value_scale(reach)
     elif reach is not None and gate is not None:
         scale = gate_scale(gate, reach)
-    paint = Paint(theme, scale, value_scale(result.extents["input"]))
+    paint = Paint(theme, LaneColors(scale, theme), LaneColors(value_scale(result.extents["input"]), theme))
 
     order = None if orders is None else orders.key
 

@@ -83,7 +83,6 @@ class Minimap(LanesPart):
         return self._pixels[1]
 
     def words(self) -> str:
-        """Description of the strip."""
         geometry = self._geometry
         if geometry is None or (self.part.isNull() and not self.ticks):
             return ""
@@ -106,7 +105,6 @@ class Minimap(LanesPart):
             painter.drawRect(part.adjusted(0.5, 0.5, -0.5, -0.5))
 
     def mousePressEvent(self, event: QGraphicsSceneMouseEvent) -> None:
-        """Move the view, also while dragging."""
         event.accept()
         self._move(event.pos().x())
 
@@ -208,7 +206,6 @@ class SwipeNames(LanesPart):
         self.update(before.united(self._extent()))
 
     def names(self) -> list[Name]:
-        """The visible names from left to right."""
         shown, geometry = self._shown, self._geometry
         if shown is None or geometry is None or shown.right is None:
             return []

@@ -110,34 +110,32 @@ COLUMNS, ROWS = 256, 256
 
 
 @dataclass(frozen=True, eq=False)
+class LaneColors:
+    """Mapping from values to pixels and text colors, in hidden lanes or in the input."""
+
+    scale: ColorScale
+    theme: Theme
+
+    @cached_property
+    def table(self) -> PixelArray:
+        return color_table(self.theme, self.scale)
+
+    @cached_property
+    def inks(self) -> list[QColor]:
+        """Text color for each color of the table."""
+        return [on(int(entry), self.theme) for entry in self.table]
+
+
+@dataclass(frozen=True, eq=False)
 class Paint:
-    """Mapping from values to pixels: the scales of hidden lanes and input, with the theme's colors."""
+    """Colors of all lanes in a theme."""
 
     theme: Theme
-    hidden: ColorScale
-    input: ColorScale
-    hidden_table: PixelArray = field(init=False)
-    input_table: PixelArray = field(init=False)
+    hidden: LaneColors
+    input: LaneColors
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden_table", color_table(self.theme, self.hidden))
-        object.__setattr__(self, "input_table", color_table(self.theme, self.input))
-
-    def of(self, lane: Lane) -> tuple[ColorScale, PixelArray]:
-        """Scale and color table of a lane."""
-        return (self.input, self.input_table) if lane.layer is None else (self.hidden, self.hidden_table)
-
-    def inks(self, lane: Lane) -> list[QColor]:
-        """Text color for each color of a lane."""
-        return self._input_inks if lane.layer is None else self._hidden_inks
-
-    @cached_property
-    def _hidden_inks(self) -> list[QColor]:
-        return [on(int(entry), self.theme) for entry in self.hidden_table]
-
-    @cached_property
-    def _input_inks(self) -> list[QColor]:
-        return [on(int(entry), self.theme) for entry in self.input_table]
+    def of(self, lane: Lane) -> LaneColors:
+        return self.input if lane.layer is None else self.hidden
 
 
 class TileStyle(NamedTuple):
@@ -221,13 +219,13 @@ class Request(NamedTuple):
         patch = self.tiles.source.read(lane, across, down, wanted)
         paint, values, marks = self.tiles.paint, patch.values, patch.marks
         inner = slice(top - wide_top, bottom - wide_top), slice(left - wide_left, right - wide_left)
-        scale, table = paint.of(lane)
-        indices = scale.indices(values[inner])
+        colors = paint.of(lane)
+        indices = colors.scale.indices(values[inner])
         recorded = self.tiles.source.recorded(lane)
         if len(recorded) < times.cells:
             first = across.starts[inner[1]]
             indices[:, (first < recorded.start) | (first >= recorded.stop)] = MISSING
-        pixels = table[indices]
+        pixels = colors.table[indices]
         hatch(pixels, indices, left, top, paint.theme, density)
         special = np.unique(indices[indices >= STEPS]).tolist() if indices.max() >= STEPS else ()
         if marks is not None and marks.any():

@@ -14,6 +14,7 @@ from rnnviz.core import number_format
 from rnnviz.core.axis_labels import IN_FULL, Names, timestep_in_words, visible
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.views.unrolled.colormap import rounded_up
 
 _GAP = 6.0
 _GAP_OF_CHARACTERS = 1.0
@@ -109,12 +110,7 @@ class TickLabels:
 
 def tick_step(least: float) -> int:
     """The smallest of 1, 2, 5, 10, 20, 50, ... that is at least `least`."""
-    power = 1
-    while True:
-        for factor in (1, 2, 5):
-            if factor * power >= least:
-                return factor * power
-        power *= 10
+    return round(rounded_up(max(least, 1.0)))
 
 
 LABEL = "time step"
@@ -236,7 +232,6 @@ class TimeAxis(pg.AxisItem):
         return axis, ticks, inside
 
     def drawPicture(self, painter: QPainter, axis: Any, ticks: Any, texts: Any) -> None:
-        """Draw the labels of the time steps below their numbers."""
         super().drawPicture(painter, axis, ticks, texts)
         if not self._names:
             return
@@ -258,7 +253,6 @@ class TimeAxis(pg.AxisItem):
         return [(float(step), values)]
 
     def tickStrings(self, values: list[float], _scale: float, _spacing: float) -> list[str]:
-        """Integers, and the name of the initial state."""
         return [number_format.count(round(v)) if 0 <= v < self._timesteps else self._initial_name for v in values]
 
 

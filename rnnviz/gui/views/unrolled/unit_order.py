@@ -42,7 +42,6 @@ class UnitOrderWorker(QObject):
 
     @property
     def finding(self) -> bool:
-        """Whether the current order is still being computed."""
         return self._task.busy
 
     def of(self, result: RunResult, key: OrderKey) -> LaneOrders | None:
@@ -125,7 +124,6 @@ class OrderLabel(QGraphicsWidget):
         self.update()
 
     def show_order(self, name: OrderName, *, finding: bool) -> None:
-        """Show the order, or that it is being computed."""
         if (name, finding) != (self._name, self._finding):
             self._name, self._finding = name, finding
             self.update()
@@ -146,6 +144,5 @@ class OrderLabel(QGraphicsWidget):
         return QRectF(QPointF(), self.size())
 
     def mousePressEvent(self, event: QGraphicsSceneMouseEvent) -> None:
-        """Request the menu."""
         event.accept()
         self.clicked.emit()

@@ -101,11 +101,9 @@ class UnrolledView(ResultView):
 
     @property
     def geometry_in_view(self) -> Geometry | None:
-        """The current geometry in pixels of `box`, or None."""
         return self._canvas.geometry_in_view
 
     def description_at(self, place: QPointF) -> str:
-        """Tooltip at a point of the canvas."""
         shown, geometry = self._shown, self.geometry_in_view
         if shown is None or geometry is None:
             return ""
@@ -224,7 +222,6 @@ class UnrolledView(ResultView):
         self._place_caption()
 
     def offer_color_range(self) -> None:
-        """Open the menu of color ranges at the color bar."""
         place = self.canvas.mapToGlobal(self.canvas.mapFromScene(self.color_bar.scenePos()))
         self.color_range.offer(self, place)
 
@@ -339,7 +336,6 @@ class UnrolledView(ResultView):
             event.ignore()
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Draw the focus frame."""
         super().paintEvent(event)
         painter = QPainter(self)
         painter.fillRect(self.rect(), self._theme.color("base"))

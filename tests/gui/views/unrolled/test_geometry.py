@@ -8,22 +8,25 @@ from hypothesis import strategies as st
 
 from rnnviz.core.trace_index import INPUT, Lane, lanes_of
 from rnnviz.gui.views.unrolled.geometry import (
+    MARGIN,
     NUMBER_ROW,
     SHORTEST_INPUT,
     SHORTEST_LANE,
+    TALLEST_ROW,
     Camera,
     CellGeometry,
     Geometry,
+    Scale,
     Scene,
     layout_for,
     limits_of,
-    scene_of,
+    stack_lanes,
 )
 
 
 def picture(layers: int, directions: int, units: int, features: int, timesteps: int) -> Scene:
     lanes = [(lane, features if lane == INPUT else units) for lane in lanes_of(layers, directions)]
-    return scene_of(lanes, timesteps, 6)
+    return Scene(tuple(lanes), timesteps, 6)
 
 
 PICTURES = st.builds(
@@ -130,3 +133,84 @@ def test_the_view_scrolls_to_the_selection_only_as_far_as_needed() -> None:
     assert geometry.camera.showing(150, room) == geometry.camera
     assert geometry.camera.showing(300, room).start == pytest.approx(201.5)
     assert geometry.camera.showing(50, room).start == pytest.approx(48.5)
+
+
+SCALES = st.builds(Scale, st.floats(0.01, 60.0), st.integers(1, 400))
+
+
+@given(SCALES)
+def test_every_cell_is_shown_on_the_pixels_of_its_span(scale: Scale) -> None:
+    bins = scale.bins(0, scale.pixels)
+    assert bins.first == 0
+    assert bins.stop == scale.cells
+    ends = [*bins.starts[1:].tolist(), bins.stop]
+    shown = [range(start, max(end, start + 1)) for start, end in zip(bins.starts.tolist(), ends, strict=True)]
+    for cell in range(scale.cells):
+        first, stop = scale.span(cell)
+        assert first < stop
+        assert all(cell in shown[pixel] for pixel in range(first, min(stop, len(shown))))
+
+
+@given(SCALES)
+def test_spans_are_adjacent_or_share_a_pixel(scale: Scale) -> None:
+    spans = [scale.span(cell) for cell in range(scale.cells)]
+    for (_, stop), (first, _) in pairwise(spans):
+        assert first == stop or (scale.size < 1 and stop - 1 <= first)
+
+
+@given(SCALES, st.data())
+def test_a_click_on_a_cells_pixel_hits_it(scale: Scale, data: st.DataObject) -> None:
+    cell = data.draw(st.integers(0, scale.cells - 1))
+    first, stop = scale.span(cell)
+    if scale.size >= 1:
+        assert {scale.cell_at(pixel + 0.3) for pixel in range(first, stop)} == {cell}
+    else:
+        assert scale.span(scale.cell_at(first + 0.5))[0] in (first - 1, first, first + 1)
+
+
+@given(SCALES, st.data())
+def test_bins_of_a_part_equal_those_of_the_whole(scale: Scale, data: st.DataObject) -> None:
+    first = data.draw(st.integers(0, scale.pixels - 1))
+    stop = data.draw(st.integers(first + 1, scale.pixels))
+    whole, part = scale.bins(0, scale.pixels), scale.bins(first, stop)
+    assert part.starts.tolist() == whole.starts[first:stop].tolist()
+
+
+def test_a_place_beyond_the_ends_is_the_nearest_cell() -> None:
+    scale = Scale(10.0, 4)
+    assert (scale.cell_at(-5.0), scale.cell_at(1e9)) == (0, 3)
+
+
+ROWS = st.integers(1, 400)
+
+
+def lanes(layers: int, directions: int, units: int, features: int) -> list[tuple[Lane, int]]:
+    return [(lane, features if lane == INPUT else units) for lane in lanes_of(layers, directions)]
+
+
+@given(st.integers(1, 8), st.integers(1, 2), ROWS, ROWS, st.integers(100, 1500), st.booleans())
+def test_lanes_fill_the_height_as_far_as_their_shortest_and_tallest_allow(
+    layers: int, directions: int, units: int, features: int, height: int, boxes: bool
+) -> None:
+    stack = stack_lanes(lanes(layers, directions, units, features), height, 1.0, boxes=boxes)
+    hidden = [lane_rect for lane_rect in stack.lane_rects if lane_rect.lane != INPUT]
+    shortest = (
+        all(lane_rect.height == SHORTEST_LANE for lane_rect in hidden) and stack.lane_rects[-1].height == SHORTEST_INPUT
+    )
+    tallest = any(lane_rect.row > TALLEST_ROW - 1.0 for lane_rect in hidden)
+    assert stack.height <= height or shortest
+    assert stack.height > height - len(stack.lane_rects) or tallest
+    assert len({lane_rect.height for lane_rect in hidden}) == 1
+
+
+def test_lanes_smaller_than_the_view_are_centered() -> None:
+    stack = stack_lanes(lanes(1, 1, 1, 1), 1000.0, 1.0, boxes=True)
+    above, below = stack.lane_rects[0].top, 1000.0 - stack.lane_rects[-1].bottom
+    assert above > MARGIN
+    assert abs(above - below) <= 1.0
+
+
+def test_zoomed_lanes_are_scaled_by_the_zoom() -> None:
+    rest, zoomed = (stack_lanes(lanes(2, 1, 256, 256), 600.0, zoom, boxes=False) for zoom in (1.0, 3.0))
+    assert abs(zoomed.lane_rects[0].height - 3.0 * rest.lane_rects[0].height) <= 3.0
+    assert zoomed.height > 600.0

@@ -31,7 +31,7 @@ def flat(trace: Trace) -> None:
 def end(view: UnrolledView) -> float:
     shown = view._shown
     assert shown is not None
-    return shown.paint.hidden.high
+    return shown.paint.hidden.scale.high
 
 
 @pytest.mark.parametrize(("value", "expected"), [(0.9, 1.0), (1.0, 1.0), (1.01, 2.0), (0.0021, 0.005), (70.0, 100.0)])
