@@ -116,6 +116,15 @@ def test_a_state_that_is_read_after_its_update_keeps_its_previous_value() -> Non
     ]
 
 
+def test_the_source_of_a_product_in_the_step_takes_the_rows_of_its_gate() -> None:
+    def step(u: Values, v: Values, state: Values, p: Values) -> Step:
+        return Step(h=u.a + (u.a * state.h).recurrent("a"))
+
+    for symbols, rows in (("a", "W.T) + b"), ("ba", "np.split(W, 2)[1].T) + np.split(b, 2)[1]")):
+        source = code_lines(CellSpec("x", "", step, tuple(Gate(symbol, "") for symbol in symbols)))[-1]
+        assert source.replace("h2h_weight", "W").replace("h2h_bias", "b").endswith(f", {rows}")
+
+
 def test_helpers_are_those_that_the_lines_use() -> None:
     assert helper_lines(code_lines(RNN_RELU)) == []
     assert helper_lines(code_lines(GRU))[0] == "def sigmoid(v):"
