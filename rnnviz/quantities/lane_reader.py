@@ -21,7 +21,7 @@ from rnnviz.quantities.gate_lanes import LaneGates
 from rnnviz.quantities.gates import Quantity, gate_quantity, stored_array
 from rnnviz.quantities.level_of_detail import Bins, BoolArray, bin_extremes, bin_marks, block_extremes, block_marks
 from rnnviz.quantities.units import LaneOrders, UnitOrder
-from rnnviz.verify.compare import Comparison, compared
+from rnnviz.verify.compare import compared
 from rnnviz.verify.metrics import abs_error, error_ratio, signed_difference, tolerance
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.step_inputs import followed
@@ -96,25 +96,25 @@ class CellReader:
         """That of the shown array, if it is compared, else that of h; its mismatches are marked."""
         self._gates = LaneGates(result) if gates is None else gates
 
-    def shape(self, layer: int | None) -> tuple[int, int]:
+    def shape(self, lane: Lane) -> tuple[int, int]:
         """(T, U): time steps of a lane, and its units, or 1 where there is one number for all of them."""
         _, _, timesteps, _, units = self._result.shape
-        if layer is None:
+        if lane.layer is None:
             return timesteps, self._result.config.network.input_size
         return timesteps, units if self._gate is None or self._gate.per_unit else 1
 
-    def computes(self, layer: int | None) -> bool:
-        return layer is not None and self._array is None
+    def computes(self, lane: Lane) -> bool:
+        return lane.layer is not None and self._array is None
 
-    def effort(self, layer: int | None) -> float:
+    def effort(self, lane: Lane) -> float:
         """How much more work one number of a lane is than one that only has to be read."""
-        if not self.computes(layer):
+        if lane.layer is None or self._array is not None:
             return 1.0
-        assert layer is not None
-        return 1.0 + self._gates.effort(self._engine, layer, self._quantity)
+        return 1.0 + self._gates.effort(self._engine, lane.layer, self._quantity)
 
-    def read(self, layer: int | None, direction: int, times: slice, units: slice) -> Tile:
+    def cells(self, lane: Lane, times: slice, units: slice) -> Tile:
         """(units, times): some cells, and their marks; the slices have both ends and no step."""
+        layer, direction = lane.layer, lane.direction
         if layer is None:
             return Tile(copy_and_unmap(self._result.inputs.sequence[times, self._sample, units]).T, None)
         if self._array is not None:
@@ -130,8 +130,9 @@ class CellReader:
         release_pages(self._result[self._engine].hidden[layer, direction, times])
         return Tile(np.ascontiguousarray(values.T), None if marks is None else marks.T)
 
-    def recorded(self, layer: int | None, direction: int) -> range:
+    def recorded(self, lane: Lane) -> range:
         """The time steps of a lane that have numbers; a recording may lack some."""
+        layer, direction = lane.layer, lane.direction
         if layer is None:
             return range(self._result.shape[2])
         trace = self._result[self._engine]
@@ -161,7 +162,7 @@ class CellReader:
 
     def _uncompared(self, layer: int, direction: int, times: slice) -> BoolArray:
         """(times,): where a recording lacks the vectors of one of the two."""
-        both = self.recorded(layer, direction)
+        both = self.recorded(Lane(layer, direction))
         steps = np.arange(times.start, times.stop)
         return np.asarray((steps < both.start) | (steps >= both.stop))
 
@@ -212,30 +213,30 @@ class ChunkedCompute:
     def __init__(self, source: CellReader, cache: ChunkCache, name: Hashable) -> None:
         self._source, self._cache, self._name = source, cache, name
 
-    def read(self, layer: int | None, direction: int, times: slice, units: slice, wanted: Wanted) -> Tile:
+    def read(self, lane: Lane, times: slice, units: slice, wanted: Wanted) -> Tile:
         """(units, times): some cells. Raises a CancelledError if they are not `wanted` before they are computed."""
         lines = []
         across = range(times.start // _TIMES, -(-times.stop // _TIMES))
         for down in range(units.start // _UNITS, -(-units.stop // _UNITS)):
             line: dict[int, Tile] = {}
             # In the order of computation, in which a cell state is carried from one to the next.
-            for place in reversed(across) if direction else across:
+            for place in reversed(across) if lane.direction else across:
                 if not wanted():
                     raise CancelledError
-                line[place] = self._piece(layer, direction, place, down)
+                line[place] = self._piece(lane, place, down)
             lines.append(concat_tiles([line[place] for place in across], 1))
         whole = concat_tiles(lines, 0)
         left, top = times.start - across.start * _TIMES, units.start % _UNITS
         part = slice(top, top + units.stop - units.start), slice(left, left + times.stop - times.start)
         return Tile(whole.values[part], None if whole.marks is None else whole.marks[part])
 
-    def _piece(self, layer: int | None, direction: int, across: int, down: int) -> Tile:
-        key = self._name, layer, direction, across, down
+    def _piece(self, lane: Lane, across: int, down: int) -> Tile:
+        key = self._name, lane, across, down
         piece = self._cache.get(key)
         if piece is None:
-            timesteps, units = self._source.shape(layer)
+            timesteps, units = self._source.shape(lane)
             times = slice(across * _TIMES, min((across + 1) * _TIMES, timesteps))
-            piece = self._source.read(layer, direction, times, slice(down * _UNITS, min((down + 1) * _UNITS, units)))
+            piece = self._source.cells(lane, times, slice(down * _UNITS, min((down + 1) * _UNITS, units)))
             self._cache.put(key, piece)
         return piece
 
@@ -262,7 +263,7 @@ _ENDS = {"error_ratio": ("error_ratio", "error_ratio"), "difference": ("differen
 """The pyramids of a comparison that hold the least and the largest numbers of a block; of values "low" and "high"."""
 
 
-class MultiscaleReader:
+class MultiscaleReader(CellReader):
     """The lanes of one sample of one engine's trace, which any thread may read.
 
     The marks are the values at which `candidate` mismatches the reference (none, if `candidate` is None).
@@ -285,29 +286,9 @@ class MultiscaleReader:
         gates: LaneGates | None = None,
         orders: LaneOrders | None = None,
     ) -> None:
-        self._result, self._engine, self._candidate = result, engine, candidate
-        self._sample, self._quantity = sample, quantity
+        super().__init__(result, engine, candidate, sample, quantity, gates)
         self._cache = ChunkCache() if cache is None else cache
         self._orders = orders
-        self._source = CellReader(result, engine, candidate, sample, quantity, gates)
-        self._pieces = ChunkedCompute(self._source, self._cache, (engine, candidate, sample, quantity))
-
-    @property
-    def comparison(self) -> Comparison | None:
-        """The comparison whose mismatches are marked: of the shown array, or of h if that is not compared."""
-        return self._source.comparison
-
-    def shape(self, lane: Lane) -> tuple[int, int]:
-        """(T, U): time steps of a lane, and its units, or 1 where there is one number for all of them."""
-        return self._source.shape(lane.layer)
-
-    def effort(self, lane: Lane) -> float:
-        """As `CellReader.effort`."""
-        return self._source.effort(lane.layer)
-
-    def recorded(self, lane: Lane) -> range:
-        """As `CellReader.recorded`."""
-        return self._source.recorded(lane.layer, lane.direction)
 
     def read(self, lane: Lane, times: Bins, units: Bins, wanted: Wanted = always) -> Tile:
         """The extreme value of each pixel and whether any mark lies on it; with `orders`, `units` counts rows.
@@ -329,7 +310,7 @@ class MultiscaleReader:
 
     def level_read(self, lane: Lane, times: int, units: int) -> Level:
         """The coarsest level whose blocks divide blocks of `times` by `units` cells, powers of two."""
-        if times == units == 1 or self._computes(lane):
+        if times == units == 1 or self.computes(lane):
             return _EVERY_CELL
         low, high, marks = self._pyramids(lane)
         levels = set(low) & set(high)
@@ -345,11 +326,11 @@ class MultiscaleReader:
         """Some cells as they are, (rows, times)."""
         order = self._order(lane)
         units = rows if order is None else slice(0, len(order.units))
-        patch = (
-            self._pieces.read(lane.layer, lane.direction, times, units, wanted)
-            if self._computes(lane)
-            else self._cells(lane, times, units)
-        )
+        if self.computes(lane):
+            name = self._engine, self._candidate, self._sample, self._quantity
+            patch = ChunkedCompute(self, self._cache, name).read(lane, times, units, wanted)
+        else:
+            patch = self.cells(lane, times, units)
         if order is None:
             return patch
         chosen = order.units[rows]
@@ -369,7 +350,7 @@ class MultiscaleReader:
         found: dict[int, Tile] = {}
         # In the order of computation, in which a cell state is carried from one to the next.
         for index in reversed(indices) if lane.direction else indices:
-            if self._computes(lane) and not wanted():
+            if self.computes(lane) and not wanted():
                 raise CancelledError
             found[index] = self._chunk(lane, index, size, level, block)
         chunks = [found[index] for index in indices]
@@ -378,7 +359,7 @@ class MultiscaleReader:
     def _chunk_size(self, lane: Lane, level: Level, block: Level) -> int:
         """Number of time steps in a chunk: a power of two, and so a multiple of the block's."""
         fitting = max(1, _CHUNK_VALUES // -(-self.shape(lane)[1] // level.units))
-        if self._computes(lane):
+        if self.computes(lane):
             fitting = max(fitting, _COMPUTED_TIMES)
         return max(block.times, level.times << (fitting.bit_length() - 1))
 
@@ -387,13 +368,13 @@ class MultiscaleReader:
         ordered = None if order is None or self._orders is None else self._orders.key
         key = self._engine, self._candidate, self._sample, self._quantity, ordered, lane, index, size, block
         chunk = self._cache.get(key)
-        if chunk is None and self._computes(lane):
+        if chunk is None and self.computes(lane):
             chunk = self._of_finer(key[:-1], block)
         if chunk is None:
             timesteps, units = self.shape(lane)
             times = slice(index * size, min((index + 1) * size, timesteps))
             if level == _EVERY_CELL:
-                cells = self._cells(lane, times, slice(0, units))
+                cells = self.cells(lane, times, slice(0, units))
                 low = high = cells.values.T
                 marks = None if cells.marks is None else cells.marks.T
             else:
@@ -439,17 +420,11 @@ class MultiscaleReader:
         stored = of_candidate if (low, high) != ("low", "high") else self._result[self._engine].pyramids
         if lane.layer is None:
             name, stored = "x", self._result.inputs.pyramids
-        comparison = self._source.comparison
+        comparison = self.comparison
         marks = "" if comparison is None else f"{comparison.name}.marks"
         found = (stored.get(f"{name}.{low}"), stored.get(f"{name}.{high}"), of_candidate.get(marks))
         low_of, high_of, marks_of = (NO_PYRAMID if pyramid is None else pyramid for pyramid in found)
         return low_of, high_of, marks_of
-
-    def _computes(self, lane: Lane) -> bool:
-        return self._source.computes(lane.layer)
-
-    def _cells(self, lane: Lane, times: slice, units: slice) -> Tile:
-        return self._source.read(lane.layer, lane.direction, times, units)
 
     def _marked(self, lane: Lane) -> bool:
         return lane.layer is not None and self._candidate is not None

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnnviz.core.trace_index import Lane
 from rnnviz.quantities.lane_reader import CancelledError, ChunkCache, ChunkedCompute, Tile, Wanted, always, concat_tiles
 
 TIMES, UNITS = 300, 290
@@ -18,11 +19,11 @@ class Cells:
         self.marked = marked
         self.asked: list[tuple[int | None, int, slice, slice]] = []
 
-    def shape(self, layer: int | None) -> tuple[int, int]:
-        return TIMES, UNITS if layer else 3
+    def shape(self, lane: Lane) -> tuple[int, int]:
+        return TIMES, UNITS if lane.layer else 3
 
-    def read(self, layer: int | None, direction: int, times: slice, units: slice) -> Tile:
-        self.asked.append((layer, direction, times, units))
+    def cells(self, lane: Lane, times: slice, units: slice) -> Tile:
+        self.asked.append((lane.layer, lane.direction, times, units))
         rows, columns = np.arange(units.start, units.stop)[:, np.newaxis], np.arange(times.start, times.stop)
         marks = (rows == self.marked[0]) & (columns == self.marked[1]) if self.marked else None
         return Tile(1000.0 * rows + columns, marks if marks is not None and marks.any() else None)
@@ -38,7 +39,7 @@ def read(
     wanted: Wanted = always,
 ) -> Tile:
     pieces = ChunkedCompute(cells, cache or ChunkCache(), name)
-    return pieces.read(1, direction, times, units, wanted)
+    return pieces.read(Lane(1, direction), times, units, wanted)
 
 
 @given(st.data())
@@ -78,7 +79,7 @@ def test_pieces_are_computed_once_and_in_the_order_of_computation(direction: int
     read(cells, slice(64, 128), slice(128, 256), 1 - direction, cache=cache)
     read(cells, slice(64, 128), slice(128, 256), direction, cache=cache, name="another")
     assert cells.asked[15:] == [(1, d, columns[1], rows[1]) for d in (1 - direction, direction)]
-    ChunkedCompute(cells, cache, "name").read(None, direction, slice(0, 2), slice(0, 3), always)
+    ChunkedCompute(cells, cache, "name").read(Lane(None, direction), slice(0, 2), slice(0, 3), always)
     assert cells.asked[17:] == [(None, direction, columns[0], slice(0, 3))]
 
 

@@ -132,13 +132,13 @@ def test_pictures_of_everything_share_one_store_and_none_is_taken_for_another(re
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """The time steps of the cells that were read or computed, part by part."""
     noted: list[tuple[int, int]] = []
-    real = CellReader.read
+    real = CellReader.cells
 
-    def read(self: CellReader, layer: int | None, direction: int, times: slice, units: slice) -> Tile:
+    def cells(self: CellReader, lane: Lane, times: slice, units: slice) -> Tile:
         noted.append((times.start, times.stop))
-        return real(self, layer, direction, times, units)
+        return real(self, lane, times, units)
 
-    monkeypatch.setattr(CellReader, "read", read)
+    monkeypatch.setattr(CellReader, "cells", cells)
     return noted
 
 
@@ -215,16 +215,10 @@ def test_computing_ends_when_canceled_and_reading_does_not(
 
 
 @pytest.mark.parametrize("quantity", ["value", "norm", "g"])
-def test_a_lane_has_the_shape_the_effort_and_the_numbers_of_its_cells(result: RunResult, quantity: Any) -> None:
+def test_a_lane_has_numbers_where_they_are_recorded(result: RunResult, quantity: Any) -> None:
     ends = replace(result["manual"], missing=frozenset({"h", "out"}))
     partial = replace(result, traces={**result.traces, "manual": ends})
-    gates = LaneGates(partial)
-    lanes = MultiscaleReader(partial, "manual", "manual", SAMPLE, quantity, gates=gates)
-    source = CellReader(partial, "manual", "manual", SAMPLE, quantity, gates)
-    for lane in (INPUT, Lane(0, 0), Lane(1, 1)):
-        assert lanes.shape(lane) == source.shape(lane.layer)
-        assert lanes.effort(lane) == source.effort(lane.layer)
-        assert lanes.recorded(lane) == source.recorded(lane.layer, lane.direction)
+    lanes = MultiscaleReader(partial, "manual", "manual", SAMPLE, quantity)
     assert lanes.recorded(Lane(1, 1)) != lanes.recorded(Lane(1, 0)) or quantity == "g"
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import INPUT, Lane
 from rnnviz.quantities.gate_lanes import LaneGates
 from rnnviz.quantities.gates import Quantity
 from rnnviz.quantities.lane_reader import CellReader
@@ -80,14 +81,14 @@ def test_each_quantity_is_that_of_the_arrays_with_the_marks_of_the_comparison(
         cell = result["manual"].cell
         assert cell is not None
         expected = cell[(*LANE, slice(None), SAMPLE)]
-    found = cells(result, quantity).read(*LANE, TIMES, UNITS)
+    found = cells(result, quantity).cells(Lane(*LANE), TIMES, UNITS)
     np.testing.assert_allclose(found.values, expected[TIMES, UNITS].T, rtol=1e-12, atol=1e-14)
     assert found.marks is not None
     assert found.marks.tolist() == outside(result)[TIMES, UNITS].T.tolist()
 
 
 def test_the_one_number_of_a_time_step_is_marked_if_any_of_its_vector_is(result: RunResult) -> None:
-    found = cells(result, "norm").read(*LANE, TIMES, slice(0, 1))
+    found = cells(result, "norm").cells(Lane(*LANE), TIMES, slice(0, 1))
     norms = np.sqrt((pair(result)[1] ** 2).sum(axis=1))
     np.testing.assert_allclose(found.values, norms[np.newaxis, TIMES], rtol=1e-12)
     assert found.marks is not None
@@ -96,25 +97,25 @@ def test_the_one_number_of_a_time_step_is_marked_if_any_of_its_vector_is(result:
 
 @pytest.mark.parametrize("quantity", ["value", "error_ratio", "o", "norm"])
 def test_without_a_mismatch_and_without_a_candidate_nothing_is_marked(result: RunResult, quantity: Quantity) -> None:
-    assert cells(result, quantity).read(0, 1, TIMES, slice(0, 1)).marks is None
+    assert cells(result, quantity).cells(Lane(0, 1), TIMES, slice(0, 1)).marks is None
     # At t = 1 alone, too: the mismatches of the lane lie elsewhere.
-    assert cells(result, quantity).read(*LANE, slice(0, 2), slice(0, 1)).marks is None
+    assert cells(result, quantity).cells(Lane(*LANE), slice(0, 2), slice(0, 1)).marks is None
     if quantity != "error_ratio":
-        alone = cells(result, quantity, candidate=None).read(*LANE, TIMES, slice(0, 1))
+        alone = cells(result, quantity, candidate=None).cells(Lane(*LANE), TIMES, slice(0, 1))
         assert alone.marks is None
         assert np.array_equal(
-            alone.values, cells(result, quantity).read(*LANE, TIMES, slice(0, 1)).values, equal_nan=True
+            alone.values, cells(result, quantity).cells(Lane(*LANE), TIMES, slice(0, 1)).values, equal_nan=True
         )
 
 
 def test_the_input_is_read_by_value_whatever_the_lanes_show(result: RunResult) -> None:
     for quantity in ("value", "error_ratio", "f", "norm"):
         source = cells(result, quantity)
-        found = source.read(None, 0, TIMES, slice(2, 5))
+        found = source.cells(INPUT, TIMES, slice(2, 5))
         assert np.array_equal(found.values, result.inputs.sequence[TIMES, SAMPLE, 2:5].T)
         assert found.marks is None
-        assert source.shape(None) == (T, 5)
-        assert (source.computes(None), source.effort(None), source.recorded(None, 1)) == (False, 1.0, range(T))
+        assert source.shape(INPUT) == (T, 5)
+        assert (source.computes(INPUT), source.effort(INPUT), source.recorded(INPUT)) == (False, 1.0, range(T))
 
 
 @pytest.mark.parametrize(
@@ -125,10 +126,10 @@ def test_a_lane_has_a_row_for_each_unit_or_one_for_all(
     result: RunResult, quantity: Quantity, units: int, computed: bool
 ) -> None:
     source = cells(result, quantity)
-    assert source.shape(1) == (T, units)
-    assert source.computes(1) == computed
-    assert source.effort(1) == (1.0 + LaneGates(result).effort("manual", 1, quantity) if computed else 1.0)
-    assert (source.effort(0) != source.effort(1)) == (quantity == "g")
+    assert source.shape(Lane(1)) == (T, units)
+    assert source.computes(Lane(1)) == computed
+    assert source.effort(Lane(1)) == (1.0 + LaneGates(result).effort("manual", 1, quantity) if computed else 1.0)
+    assert (source.effort(Lane(0)) != source.effort(Lane(1))) == (quantity == "g")
 
 
 def test_a_passed_gate_cache_is_read(result: RunResult) -> None:
@@ -140,39 +141,39 @@ def test_a_passed_gate_cache_is_read(result: RunResult) -> None:
             return 6.5
 
     source = CellReader(result, "gluon", None, SAMPLE, "i", Ones(result))
-    assert source.read(*LANE, TIMES, UNITS).values.tolist() == [[1.0] * 5] * 3
-    assert source.effort(0) == 7.5
+    assert source.cells(Lane(*LANE), TIMES, UNITS).values.tolist() == [[1.0] * 5] * 3
+    assert source.effort(Lane(0)) == 7.5
 
 
 def test_only_recorded_values_are_available_and_compared(result: RunResult) -> None:
     ends = replace(result["manual"], missing=frozenset({"h", "out"}))
     partial = replace(result, traces={**result.traces, "manual": ends})
     one = range(1) if LANE[1] else range(T - 1, T)
-    assert cells(partial, "value").recorded(*LANE) == one
-    assert cells(partial, "norm").recorded(*LANE) == one
-    assert cells(partial, "error_ratio").recorded(*LANE) == one
-    assert cells(partial, "change").recorded(*LANE) == range(0)
-    assert cells(partial, "value", "gluon").recorded(*LANE) == range(T)
+    assert cells(partial, "value").recorded(Lane(*LANE)) == one
+    assert cells(partial, "norm").recorded(Lane(*LANE)) == one
+    assert cells(partial, "error_ratio").recorded(Lane(*LANE)) == one
+    assert cells(partial, "change").recorded(Lane(*LANE)) == range(0)
+    assert cells(partial, "value", "gluon").recorded(Lane(*LANE)) == range(T)
     for quantity in ("difference", "error_ratio"):
-        assert cells(partial, quantity, "gluon").recorded(*LANE) == one
+        assert cells(partial, quantity, "gluon").recorded(Lane(*LANE)) == one
     # `out` alone has every hidden state of the last layer.
     top = replace(result, traces={**result.traces, "manual": replace(ends, missing=frozenset({"h"}))})
-    assert [cells(top, "value").recorded(layer, 1) for layer in (0, 1)] == [range(1), range(T)]
+    assert [cells(top, "value").recorded(Lane(layer, 1)) for layer in (0, 1)] == [range(1), range(T)]
     whole = result["gluon"], result["manual"]
     for quantity in ("error_ratio", "difference"):
         source = cells(partial, quantity)
-        values = source.read(*LANE, slice(0, 4), UNITS).values
+        values = source.cells(Lane(*LANE), slice(0, 4), UNITS).values
         assert np.isnan(values[:, 1:]).all()
         lane = (*LANE, slice(0, 1), SAMPLE, UNITS)
         apart = (whole[1].hidden[lane] - whole[0].hidden[lane]).T
         assert values[:, :1] == pytest.approx(apart, abs=1e-15)
-        forward = source.read(1, 0, slice(3, 7), UNITS).values
+        forward = source.cells(Lane(1), slice(3, 7), UNITS).values
         assert np.isnan(forward).all(axis=0).tolist() == [True, True, True, False]
 
 
 def test_read_values_are_a_copy(result: RunResult) -> None:
     for layer, quantity, candidate in ((1, "value", "manual"), (1, "value", None), (None, "value", None)):
-        values = cells(result, quantity, candidate=candidate).read(layer, 1, TIMES, slice(0, 2)).values
+        values = cells(result, quantity, candidate=candidate).cells(Lane(layer, 1), TIMES, slice(0, 2)).values
         assert not np.shares_memory(values, result["manual"].hidden)
         assert not np.shares_memory(values, result.inputs.sequence)
 
@@ -185,7 +186,7 @@ def test_an_array_that_is_compared_has_the_marks_of_its_own_comparison(result: R
     found = compare(reference, candidate, RTOL, ATOL, name="c")
     comparison = replace(result.comparisons[0], arrays={"c": found})
     changed = replace(result, traces={"gluon": reference, "manual": candidate}, comparisons=(comparison,))
-    tile = cells(changed, "c").read(*LANE, slice(0, T), slice(0, H))
+    tile = cells(changed, "c").cells(Lane(*LANE), slice(0, T), slice(0, H))
     assert tile.marks is not None
     assert np.argwhere(tile.marks).tolist() == [[2, 3]]
     np.testing.assert_array_equal(tile.values, c[(*LANE, slice(None), SAMPLE)].T)
