@@ -163,7 +163,7 @@ def _projection_step(task: LayerTask, p: Mapping[str, Any]) -> Step:
     hidden, projected = len(task.parameters.i2h_bias) // task.cell.gate_count, len(task.parameters.h2r_weight)
     cell = contrib.rnn.LSTMPCell(hidden, projected, input_size=task.x.shape[2])
     cell.cast(str(task.x.dtype))
-    cell.initialize(mx.init.Zero(), ctx=mx.cpu())
+    cell.initialize(mx.init.Zero())
     for name, array in p.items():
         getattr(cell, name).set_data(array)
 
@@ -193,7 +193,7 @@ def _block(network: Network, input_size: int, num_layers: int, layout: str) -> A
         dtype=network.dtype,
         **options,
     )
-    block.initialize(mx.init.Zero(), ctx=mx.cpu())
+    block.initialize(mx.init.Zero())
     return block
 
 

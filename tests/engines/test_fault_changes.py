@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from rnnviz.cells import CELLS, CellSpec, Sizes, Step, Values
+from rnnviz.core.config import Network
 from rnnviz.core.parameters import LayerParameters
 from rnnviz.engines.faults import changes
-from rnnviz.engines.faults.changes import ParameterChange
+from rnnviz.engines.faults.changes import Fault, ParameterChange
 
 SIZES = Sizes(2, 3, 2)
 """I, H and P."""
@@ -109,3 +110,10 @@ def test_the_output_gate_sees_the_previous_cell_state() -> None:
     p = Values("p", {"c2o_weight": 3.0, "c2i_weight": 5.0})
     found = changes.output_peephole_of_old_state(step)(*values, p, gate="g")
     assert dict(found) == {"c": 200.0, "h": 300.0 + 500.0 + 11.0, "gate": "g"}
+
+
+@pytest.mark.parametrize("name", ["rnn_relu", "lstm", "gru"])
+def test_a_clip_is_dropped_by_an_unclipped_fault_alone(name: str) -> None:
+    clipped = Network(name, 3, 4, clip=1.0).kind
+    assert Fault().changed(clipped) == clipped != CELLS[name]
+    assert Fault(unclipped=True).changed(clipped) == CELLS[name]
