@@ -28,7 +28,7 @@ class NavigationHistory(QObject):
         super().__init__(parent)
         self._session = session
         self._places: list[Place] = [session.location]
-        self._at = 0
+        self.at = 0
         self._extent: tuple[object, ...] = ()
         session.on_change(self._on_location, "location")
         session.on_change(self._on_result, "result")
@@ -39,28 +39,24 @@ class NavigationHistory(QObject):
         return tuple(self._places)
 
     @property
-    def at(self) -> int:
-        return self._at
-
-    @property
     def place(self) -> Place:
-        return self._places[self._at]
+        return self._places[self.at]
 
     @property
     def can_go_back(self) -> bool:
-        return self._at > 0
+        return self.at > 0
 
     @property
     def can_go_forward(self) -> bool:
-        return self._at < len(self._places) - 1
+        return self.at < len(self._places) - 1
 
     def visit(self, place: Place) -> None:
         """Follow a link. Drops the places after the current one."""
         if self._session.result is None or place == self.place:
             return
-        del self._places[self._at + 1 :]
+        del self._places[self.at + 1 :]
         self._places.append(place)
-        self.go_to(self._at + 1)
+        self.go_to(self.at + 1)
 
     def begin(self, place: Place) -> None:
         """Restart the history at a place."""
@@ -82,21 +78,21 @@ class NavigationHistory(QObject):
 
     def back(self) -> None:
         if self.can_go_back:
-            self.go_to(self._at - 1)
+            self.go_to(self.at - 1)
 
     def forward(self) -> None:
         if self.can_go_forward:
-            self.go_to(self._at + 1)
+            self.go_to(self.at + 1)
 
     def go_to(self, at: int) -> None:
-        self._at = at
+        self.at = at
         self._session.set_location(self._selection())
         self.changed.emit()
         self.followed.emit()
 
     def _selection(self) -> Location:
         """The selection for the current place: its step, or the step that read the input or initial state."""
-        for place in reversed(self._places[: self._at + 1]):
+        for place in reversed(self._places[: self.at + 1]):
             step = step_of(place)
             if step is not None:
                 return step
@@ -106,7 +102,7 @@ class NavigationHistory(QObject):
     def _on_location(self) -> None:
         location = self._session.location
         if self._selection() != location:
-            self._places, self._at = [location], 0
+            self._places, self.at = [location], 0
             self.changed.emit()
 
     def _on_result(self) -> None:
@@ -117,6 +113,6 @@ class NavigationHistory(QObject):
             network = result.inputs.network
             extent = (*result.shape, network.input_size, network.cell)
         if extent != self._extent or not self.can_go_back:
-            self._places, self._at = [self._session.location], 0
+            self._places, self.at = [self._session.location], 0
         self._extent = extent
         self.changed.emit()

@@ -87,12 +87,8 @@ class GuideCommands(QObject):
     def __init__(self, parent: QWidget, theme_manager: ThemeManager) -> None:
         super().__init__(parent)
         self._parent, self._theme_manager = parent, theme_manager
-        self._window: GuideWindow | None = None
+        self.window: GuideWindow | None = None
         theme_manager.add(self._apply_theme)
-
-    @property
-    def window(self) -> "GuideWindow | None":
-        return self._window
 
     def open_for_focus(self) -> None:
         """Open the guide at the page for the pane with the keyboard focus."""
@@ -103,25 +99,25 @@ class GuideCommands(QObject):
 
     def open(self, where: str) -> None:
         """Open the guide at an entry of `PAGES`: a page, or a heading on it."""
-        if self._window is None:
+        if self.window is None:
             from rnnviz.gui.help.window import GuideWindow
 
-            self._window = GuideWindow(self._parent)
-            self._window.apply_theme(self._theme_manager.theme)
+            self.window = GuideWindow(self._parent)
+            self.window.apply_theme(self._theme_manager.theme)
         page, _, anchor = where.partition("#")
-        self._window.show()
-        self._window.raise_()
-        self._window.activateWindow()
-        self._window.open(page, anchor)
-        self._window.browser.setFocus()
+        self.window.show()
+        self.window.raise_()
+        self.window.activateWindow()
+        self.window.open(page, anchor)
+        self.window.browser.setFocus()
 
     def close(self) -> None:
-        if self._window is not None:
-            self._window.close()
+        if self.window is not None:
+            self.window.close()
 
     def _apply_theme(self, theme: Theme) -> None:
-        if self._window is not None:
-            self._window.apply_theme(theme)
+        if self.window is not None:
+            self.window.apply_theme(theme)
 
 
 def child_beside(widget: QWidget | None, kind: type[Child]) -> Child | None:

@@ -52,7 +52,7 @@ class GuideBrowser(QTextBrowser):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = LIGHT
-        self._page: GuidePage | None = None
+        self.page: GuidePage | None = None
         self._words: list[str] = []
         self._drawn_width = 0
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -67,13 +67,9 @@ class GuideBrowser(QTextBrowser):
         self._redraw = QTimer(self, singleShot=True, interval=_REDRAW_MS)
         self._redraw.timeout.connect(self._render_in_place)
 
-    @property
-    def page(self) -> GuidePage | None:
-        return self._page
-
     def show_page(self, page: GuidePage, anchor: str = "", words: list[str] | None = None) -> None:
         """Show a page from a heading, or from its top, with `words` highlighted."""
-        self._page, self._words = page, words or []
+        self.page, self._words = page, words or []
         self._render()
         self._scroll_to(anchor)
 
@@ -98,7 +94,7 @@ class GuideBrowser(QTextBrowser):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self.setLineWrapColumnOrWidth(min(self.viewport().width(), _WIDEST))
-        if self._page is not None and self._page.images and self.viewport().width() != self._drawn_width:
+        if self.page is not None and self.page.images and self.viewport().width() != self._drawn_width:
             self._redraw.start()
 
     def _render_in_place(self) -> None:
@@ -108,11 +104,11 @@ class GuideBrowser(QTextBrowser):
         bar.setValue(round(share * bar.maximum()))
 
     def _render(self) -> None:
-        if self._page is None:
+        if self.page is None:
             return
         self._drawn_width = self.viewport().width()
         self.document().clear()
-        show_markdown(self, self._page.text, self._theme, surface="base")
+        show_markdown(self, self.page.text, self._theme, surface="base")
         self._mark_words()
 
     def _mark_words(self) -> None:
@@ -147,7 +143,7 @@ class GuideBrowser(QTextBrowser):
             QDesktopServices.openUrl(link)
             return
         target = link.path().removesuffix(".md")
-        here = "" if self._page is None else self._page.name
+        here = "" if self.page is None else self.page.name
         self.page_wanted.emit(target or here, link.fragment())
 
 

@@ -52,17 +52,13 @@ class LessonController(QObject):
         super().__init__(parent)
         self._window, self._parent = window, parent
         self._settings, self._theme_manager = settings, theme_manager
-        self._pane: LessonPane | None = None
+        self.pane: LessonPane | None = None
         self._entry: LessonEntry | None = None
-        self._lesson: GuidedLesson | None = None
+        self.lesson: GuidedLesson | None = None
         self._at = 0
         self._config: Config | None = None
         self._arriving = False
         self._folded = False
-
-    @property
-    def lesson(self) -> "GuidedLesson | None":
-        return self._lesson
 
     @property
     def spotlight(self) -> "Spotlight":
@@ -70,12 +66,8 @@ class LessonController(QObject):
         return self._highlighter.spotlight
 
     @property
-    def pane(self) -> "LessonPane | None":
-        return self._pane
-
-    @property
     def can_go_back(self) -> bool:
-        return self._lesson is not None and self._at > 0
+        return self.lesson is not None and self._at > 0
 
     def bind(self, stop: QAction) -> None:
         """Connect the controller to the window, whose command `stop` has the Esc key."""
@@ -99,16 +91,16 @@ class LessonController(QObject):
             show_error_dialog(self._parent, "The lesson cannot be opened", error)
             return
         self._make_pane()
-        assert self._pane is not None
-        self._entry, self._lesson = entry, lesson
+        assert self.pane is not None
+        self._entry, self.lesson = entry, lesson
         self._settings.open_lesson = entry.name
         self._settings.last_lesson = entry.name
-        self._column.open(self._pane, self._settings.layout(_LAYOUT))
+        self._column.open(self.pane, self._settings.layout(_LAYOUT))
         self._window.main_layout.fold_for_lesson()
         # A finished lesson begins again.
         reached = self._settings.lesson_step(entry.name)
         self._enter(reached if reached < len(lesson.steps) else 0)
-        self._pane.scroll_area.setFocus()
+        self.pane.scroll_area.setFocus()
 
     def resume(self) -> None:
         """Open the lesson that was open when the window was last closed."""
@@ -118,12 +110,12 @@ class LessonController(QObject):
 
     def next(self) -> None:
         """Go to the next step, after the last one to the next lesson, and close the last lesson."""
-        if self._lesson is None or self._entry is None:
+        if self.lesson is None or self._entry is None:
             return
-        if self._at + 1 < len(self._lesson.steps):
+        if self._at + 1 < len(self.lesson.steps):
             self._enter(self._at + 1)
             return
-        self._settings.set_lesson_step(self._entry.name, len(self._lesson.steps))
+        self._settings.set_lesson_step(self._entry.name, len(self.lesson.steps))
         self._settings.finish_lesson(self._entry.name)
         following = self._following
         if following is None:
@@ -138,14 +130,14 @@ class LessonController(QObject):
 
     def again(self) -> None:
         """Apply the current step's config and selection again."""
-        if self._lesson is not None:
+        if self.lesson is not None:
             self._enter(self._at, scroll=False)
 
     def leave(self) -> None:
         """Close the lesson. The config stays."""
-        if self._lesson is None:
+        if self.lesson is None:
             return
-        self._lesson = self._entry = self._config = None
+        self.lesson = self._entry = self._config = None
         self._arriving = False
         self._fold()
         self._settings.open_lesson = ""
@@ -158,7 +150,7 @@ class LessonController(QObject):
 
     def close(self) -> None:
         """Stop the worker thread. The settings keep the lesson as open."""
-        if self._pane is not None:
+        if self.pane is not None:
             self.spotlight.clear()
             self._checker.stop()
 
@@ -169,7 +161,7 @@ class LessonController(QObject):
     @property
     def step(self) -> "LessonStep | None":
         """The current step, or None without a lesson or while it is folded."""
-        return None if self._lesson is None or self._folded else self._lesson.steps[self._at]
+        return None if self.lesson is None or self._folded else self.lesson.steps[self._at]
 
     @property
     def _following(self) -> LessonEntry | None:
@@ -177,13 +169,13 @@ class LessonController(QObject):
         return next((e for e in entries if self._entry is not None and e.number == self._entry.number + 1), None)
 
     def _make_pane(self) -> None:
-        if self._pane is not None:
+        if self.pane is not None:
             return
         from rnnviz.gui.lessons.pane import LessonPane
         from rnnviz.gui.lessons.spotlight import Highlighter
         from rnnviz.gui.lessons.statements import StatementWorker
 
-        self._pane = pane = LessonPane()
+        self.pane = pane = LessonPane()
         # The window is complete by now, so its widgets can be highlighted.
         self._highlighter = Highlighter(cast("HighlightTarget", self._window), self._parent, self._stop)
         self._checker = StatementWorker(self)
@@ -199,18 +191,18 @@ class LessonController(QObject):
 
     def _enter(self, number: int, *, scroll: bool = True) -> None:
         """Show a step and apply its config. `_follow` continues when the run finishes."""
-        assert self._lesson is not None
+        assert self.lesson is not None
         assert self._entry is not None
-        assert self._pane is not None
+        assert self.pane is not None
         self._at = number
-        step = self._lesson.steps[number]
+        step = self.lesson.steps[number]
         self._settings.set_lesson_step(self._entry.name, number)
         self._config, note = runnable(step.config)
         self.spotlight.clear()
         self._checker.reset()
         if scroll:
             last = "Finish" if self._following is None else "Next lesson"
-            self._pane.show_step(self._lesson, number, note, last)
+            self.pane.show_step(self.lesson, number, note, last)
         self._arriving = True
         window = self._window
         if window.session.config != self._config or window.document.origin.title != self._entry.heading:
@@ -234,10 +226,10 @@ class LessonController(QObject):
         entry, folded = self._entry, False
         if entry is not None:
             folded = self._window.document.origin.title != entry.heading
-        if self._pane is None or folded == self._folded:
+        if self.pane is None or folded == self._folded:
             return
         self._folded = folded
-        self._pane.show_folded(folded=folded)
+        self.pane.show_folded(folded=folded)
         if folded:
             self._checker.reset()
             self.spotlight.clear()
@@ -252,12 +244,12 @@ class LessonController(QObject):
     def _follow(self) -> None:
         """After the run, apply the step's selection and check its statements."""
         step, result = self.step, self._window.session.result
-        if step is None or self._pane is None:
+        if step is None or self.pane is None:
             return
         if result is None or not self._fresh:
             self._checker.reset()
             coming = self._window.runner.busy or self._window.control.auto_run.due
-            self._pane.show_waiting("the run has not finished" if coming else "the config has changed since the run")
+            self.pane.show_waiting("the run has not finished" if coming else "the config has changed since the run")
             return
         if self._arriving:
             self._arriving = False
@@ -284,20 +276,20 @@ class LessonController(QObject):
             self._highlighter.highlight(step.look.part, step.look.line)
 
     def _show_changes(self) -> None:
-        if self._pane is not None and self._config is not None:
-            self._pane.show_changed(changed_keys(self._config, self._window.session.config))
+        if self.pane is not None and self._config is not None:
+            self.pane.show_changed(changed_keys(self._config, self._window.session.config))
 
     def _on_findings(self, findings: "tuple[StatementResult, ...]") -> None:
-        if self._pane is not None and self._config is not None:
-            self._pane.show_findings(findings, own=self._window.session.config != self._config)
+        if self.pane is not None and self._config is not None:
+            self.pane.show_findings(findings, own=self._window.session.config != self._config)
 
     def _on_error(self, sentence: str | None) -> None:
-        if self._pane is not None and self.step is not None and sentence is not None:
-            self._pane.show_waiting("the run failed; the banner has the reason")
+        if self.pane is not None and self.step is not None and sentence is not None:
+            self.pane.show_waiting("the run failed; the banner has the reason")
 
     def _apply_theme(self, theme: Theme) -> None:
-        if self._pane is not None:
-            self._pane.apply_theme(theme)
+        if self.pane is not None:
+            self.pane.apply_theme(theme)
             self.spotlight.apply_theme(theme)
 
     def _save_layout(self) -> None:

@@ -63,7 +63,7 @@ class Spotlight(QWidget):
         self.setAccessibleName("Spotlight")
         self._window = window
         self._theme = LIGHT
-        self._target: QWidget | None = None
+        self.target: QWidget | None = None
         self._area: Area = QRect
         self._watched: list[QWidget] = []
         self._strength = 1.0
@@ -73,14 +73,9 @@ class Spotlight(QWidget):
         self.hide()
 
     @property
-    def target(self) -> QWidget | None:
-        """The highlighted widget, or the one that contains the highlighted area."""
-        return self._target
-
-    @property
     def highlighted(self) -> QRect:
         """The highlighted area in the window's coordinates; empty without a visible one."""
-        target = self._target
+        target = self.target
         if target is None or not target.isVisible():
             return QRect()
         highlighted = self._area()
@@ -98,7 +93,7 @@ class Spotlight(QWidget):
     def highlight(self, target: QWidget, area: Area | None = None, words: str = "") -> None:
         """Highlight a widget, or an area of it. `words` is announced to a screen reader."""
         self._release()
-        self._target = target
+        self.target = target
         self._area = target.rect if area is None else area
         # What moves any of these moves the part.
         widget: QWidget | None = target
@@ -118,7 +113,7 @@ class Spotlight(QWidget):
         self.changed.emit(True)
 
     def clear(self) -> None:
-        if self._target is not None:
+        if self.target is not None:
             self._release()
             self._fade.stop()
             self.hide()
@@ -165,12 +160,12 @@ class Spotlight(QWidget):
         self.update()
 
     def _release(self) -> None:
-        if self._target is not None:
-            self._target.destroyed.disconnect(self.clear)
+        if self.target is not None:
+            self.target.destroyed.disconnect(self.clear)
         for widget in self._watched:
             widget.removeEventFilter(self)
         self._watched.clear()
-        self._target = None
+        self.target = None
 
 
 TAB_OF = {

@@ -173,7 +173,7 @@ class SessionRecovery(QObject):
         """`own_process`: whether the process belongs to the window, so that it may install a crash handler."""
         super().__init__(window)
         self._window, self._own_process = window, own_process
-        self._bar: RestoreBar | None = None
+        self.bar: RestoreBar | None = None
         self._left: list[Path] = []
         self._dir: RecoveryDir | None = None
         self._crash: TextIO | None = None
@@ -182,10 +182,6 @@ class SessionRecovery(QObject):
         self.autosave: Autosave | None = None
         window.completed.connect(self._begin)
         window.closed.connect(self.close)
-
-    @property
-    def bar(self) -> "RestoreBar | None":
-        return self._bar
 
     def save_now(self) -> bool:
         """Save the session at once; False on failure."""
@@ -250,17 +246,17 @@ class SessionRecovery(QObject):
     def _offer(self) -> None:
         """Offer the newest session of a crashed window."""
         if not self._left:
-            if self._bar is not None:
-                self._bar.hide()
+            if self.bar is not None:
+                self.bar.hide()
             return
         from rnnviz.execution.folders import CRASH, left_at
 
-        if self._bar is None:
-            self._bar = RestoreBar()
-            self._bar.restore_requested.connect(self._restore)
-            self._bar.discard_requested.connect(self._discard)
-            self._bar.later_requested.connect(self._bar.hide)
-            self._window.main_layout.add_top_bar(self._bar)
+        if self.bar is None:
+            self.bar = RestoreBar()
+            self.bar.restore_requested.connect(self._restore)
+            self.bar.discard_requested.connect(self._discard)
+            self.bar.later_requested.connect(self.bar.hide)
+            self._window.main_layout.add_top_bar(self.bar)
         folder = self._left[0]
         when = datetime.fromtimestamp(left_at(folder)).strftime("%H:%M on %d %B")
         title = _title(folder)
@@ -268,7 +264,7 @@ class SessionRecovery(QObject):
         crashed = bool(_text_of(folder / CRASH))
         how = " It crashed outside Python: see Help > Report a problem." if crashed else ""
         more = f" {len(self._left) - 1} more unsaved." if len(self._left) > 1 else ""
-        self._bar.show_offer(f"rnnviz ended unexpectedly at {when}{what}.{how}{more}", restorable=title is not None)
+        self.bar.show_offer(f"rnnviz ended unexpectedly at {when}{what}.{how}{more}", restorable=title is not None)
         if crashed:
             _log_crash(folder)
 

@@ -31,7 +31,7 @@ class ThemeManager(QObject):
         assert isinstance(application, QApplication)
         self._application = application
         self._sheet = Template(resource_path("styles", "window.qss").read_text(encoding="utf-8"))
-        self._choice = choice
+        self.choice = choice
         self._window: QWidget | None = None
         self._parts: list[Callable[[Theme], None]] = []
         self._left: list[Callable[[Theme], None]] = []
@@ -42,16 +42,8 @@ class ThemeManager(QObject):
             application.setStyle(QStyleFactory.create("Fusion"))
             application.setProperty(_DRAWN_BY_QT, True)
         application.styleHints().colorSchemeChanged.connect(lambda: self._follow())
-        self._theme = self._wanted()
+        self.theme = self._wanted()
         self._apply()
-
-    @property
-    def choice(self) -> str:
-        return self._choice
-
-    @property
-    def theme(self) -> Theme:
-        return self._theme
 
     def apply_stylesheet(self, window: QWidget) -> None:
         """Apply the theme's style sheet to a window and its child windows and menus, now and after each change."""
@@ -64,7 +56,7 @@ class ThemeManager(QObject):
         self._parts.append(draw)
 
     def choose(self, choice: str) -> None:
-        self._choice = choice
+        self.choice = choice
         self._follow()
 
     def set_text_size(self, percent: int) -> None:
@@ -77,8 +69,8 @@ class ThemeManager(QObject):
 
     def _follow(self) -> None:
         wanted = self._wanted()
-        if wanted is not self._theme:
-            self._theme = wanted
+        if wanted is not self.theme:
+            self.theme = wanted
             # Cached pixmaps of the old theme would stay until the cache is full.
             QPixmapCache.clear()
             self._hold()
@@ -91,11 +83,11 @@ class ThemeManager(QObject):
 
     def _go_on(self) -> None:
         if self._left:
-            self._left.pop(0)(self._theme)
+            self._left.pop(0)(self.theme)
         else:
             self._turns.stop()
             self._release()
-            self.theme_changed.emit(self._theme)
+            self.theme_changed.emit(self.theme)
 
     def _hold(self) -> None:
         """Freeze the painting of all windows."""
@@ -112,18 +104,18 @@ class ThemeManager(QObject):
             window.repaint(0, 0, 1, 1)
 
     def _wanted(self) -> Theme:
-        return THEMES.get(self._choice) or THEMES["dark" if self._desktop_is_dark() else "light"]
+        return THEMES.get(self.choice) or THEMES["dark" if self._desktop_is_dark() else "light"]
 
     def _desktop_is_dark(self) -> bool:
         return self._application.styleHints().colorScheme() == Qt.ColorScheme.Dark
 
     def _apply(self) -> None:
-        self._application.setPalette(self._theme.palette())
+        self._application.setPalette(self.theme.palette())
         if self._window is not None:
             self._apply_sheet(self._window)
 
     def _apply_sheet(self, window: QWidget) -> None:
         # A style sheet of the application would take five times as long: Qt then polishes every widget once per
         # ancestor, with 7,700 events for 830 widgets.
-        colors = {role: value for role, value in vars(self._theme).items() if isinstance(value, str)}
+        colors = {role: value for role, value in vars(self.theme).items() if isinstance(value, str)}
         window.setStyleSheet(self._sheet.substitute(colors))

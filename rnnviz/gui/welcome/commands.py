@@ -39,17 +39,13 @@ class WelcomeController(QObject):
     def __init__(self, window: WelcomeHost, parent: QObject, settings: Settings, recent: RecentFiles) -> None:
         super().__init__(parent)
         self._window, self._settings, self._recent = window, settings, recent
-        self._page: WelcomePage | None = None
+        self.page: WelcomePage | None = None
         window.document.changed.connect(self.leave)
         window.runner.started.connect(self.leave)
 
     @property
     def shown(self) -> bool:
-        return self._page is not None and self._window.main_layout.covered
-
-    @property
-    def page(self) -> "WelcomePage | None":
-        return self._page
+        return self.page is not None and self._window.main_layout.covered
 
     def show_on_startup(self) -> None:
         """Show the page at startup, unless it is turned off or a lesson is open."""
@@ -57,7 +53,7 @@ class WelcomeController(QObject):
             self.show()
 
     def show(self) -> None:
-        page = self._page = self._page or self._make()
+        page = self.page = self.page or self._make()
         page.show_recent(self._recent.paths())
         page.show_progress(self._settings.finished_lessons, *self._going_on())
         page.set_back_visible(self._window.session.result is not None)

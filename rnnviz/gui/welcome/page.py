@@ -54,17 +54,13 @@ class StartButton(QAbstractButton):
         self.setAccessibleDescription(self._why)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self._done = False
+        self.done = False
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     def show_done(self, done: bool) -> None:
-        self._done = done
+        self.done = done
         self.setAccessibleDescription(f"Finished. {self._why}" if done else self._why)
         self.update()
-
-    @property
-    def done(self) -> bool:
-        return self._done
 
     def heightForWidth(self, width: int) -> int:
         height = QFontMetrics(self._title_font).height() + 2 * _ABOVE
@@ -142,7 +138,7 @@ class StartButton(QAbstractButton):
 
     def _shown_title(self) -> str:
         metrics = QFontMetrics(self._title_font)
-        title = f"{self.text()}  ✓" if self._done else self.text()
+        title = f"{self.text()}  ✓" if self.done else self.text()
         return metrics.elidedText(title, Qt.TextElideMode.ElideRight, self._room().width())
 
     @property
