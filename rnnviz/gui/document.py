@@ -24,6 +24,10 @@ class EditOrigin:
     title: str
     path: Path | None = None
 
+    @classmethod
+    def of_file(cls, path: Path) -> "EditOrigin":
+        return cls(path.name, path.absolute())
+
 
 @dataclass(frozen=True)
 class Revision:
@@ -127,16 +131,8 @@ _OTHER_CANDIDATES = "{package} is not installed, so this lesson compares {candid
 def runnable(config: Config) -> tuple[Config, str]:
     """Replace missing engines of a config by installed ones.
 
-    Parameters
-    ----------
-    config
-        The config of a lesson.
-
-    Returns
-    -------
-    tuple of Config and str
-        The config to run and the sentence about the replacement; ``(config, "")`` if every engine is installed. Missing
-        candidates are left out as long as one is left. Without enough engines the config is returned unchanged.
+    Returns the config to run and the sentence about the replacement, which is "" if every engine is installed. Missing
+    candidates are left out as long as one is left. Without enough engines the config is returned unchanged.
     """
     compare = config.compare
     entries = [find_engine(name) for name in compare.engines]
@@ -174,13 +170,13 @@ class Document(QObject):
         super().__init__(parent)
         self._session = session
         first = Revision(session.config, EditOrigin(title))
-        self._history = UndoHistory(first)
+        self.history = UndoHistory(first)
         self._stored: dict[EditOrigin, Config] = {first.origin: first.config}
 
     @property
     def origin(self) -> EditOrigin:
         """Origin of the current config."""
-        return self._history.present.origin
+        return self.history.present.origin
 
     @property
     def path(self) -> Path | None:
@@ -190,20 +186,6 @@ class Document(QObject):
     @property
     def modified(self) -> bool:
         return self._session.config != self._stored.get(self.origin)
-
-    @property
-    def can_undo(self) -> bool:
-        return self._history.can_undo
-
-    @property
-    def undone(self) -> str:
-        """Description of the change that `undo` reverts; "" without one."""
-        return self._history.undone
-
-    @property
-    def redone(self) -> str:
-        """Description of the change that `redo` applies; "" without one."""
-        return self._history.redone
 
     def edit(self, config: Config, name: str = "") -> None:
         """Set the edited config. A change with a `name` is a separate undo entry."""
@@ -215,8 +197,8 @@ class Document(QObject):
 
     def amend(self, config: Config) -> None:
         """Change the config as part of the last undo entry."""
-        self._history.amend(config)
-        self._show(self._history.present)
+        self.history.amend(config)
+        self._show(self.history.present)
 
     def open(self, path: Path) -> str:
         """Open a config file.
@@ -230,8 +212,7 @@ class Document(QObject):
             sentences.append(sentence)
             return config
 
-        path = path.absolute()
-        self._take(load_config(path, complete), EditOrigin(path.name, path))
+        self._take(load_config(path.absolute(), complete), EditOrigin.of_file(path))
         return "".join(sentences)
 
     def take(self, config: Config, title: str) -> None:
@@ -240,8 +221,7 @@ class Document(QObject):
 
     def take_file(self, config: Config, path: Path) -> None:
         """Set the config read from a file, such as a session."""
-        path = path.absolute()
-        self._take(config, EditOrigin(path.name, path))
+        self._take(config, EditOrigin.of_file(path))
 
     def restore(self, config: Config, title: str, path: Path | None, *, modified: bool) -> None:
         """Restore the autosaved config of a window that crashed, with its `path` and `modified`."""
@@ -258,17 +238,16 @@ class Document(QObject):
 
     def saved_as(self, path: Path, config: Config) -> None:
         """Record that `config` was written to `path`, which becomes the file of the document."""
-        path = path.absolute()
-        origin = EditOrigin(path.name, path)
+        origin = EditOrigin.of_file(path)
         self._stored[origin] = config
-        self._history.rename(origin)
+        self.history.rename(origin)
         self.changed.emit()
 
     def undo(self) -> None:
-        self._show(self._history.undo())
+        self._show(self.history.undo())
 
     def redo(self) -> None:
-        self._show(self._history.redo())
+        self._show(self.history.redo())
 
     def _take(self, config: Config, origin: EditOrigin) -> None:
         if origin != self.origin:
@@ -278,7 +257,7 @@ class Document(QObject):
         self._go(Revision(config, origin, f"opening {origin.title}"))
 
     def _go(self, step: Revision) -> None:
-        self._history.push(step)
+        self.history.push(step)
         self._show(step)
 
     def _show(self, step: Revision) -> None:

@@ -45,13 +45,13 @@ def test_a_change_of_any_key_is_undone_and_redone_as_one_step_with_its_name(sect
     changed = with_key(section, key)
     document.edit(changed)
     words = key.replace("_", " ")
-    assert words in document.undone
-    assert " → " in document.undone
-    assert document.redone == ""
+    assert words in document.history.undone
+    assert " → " in document.history.undone
+    assert document.history.redone == ""
     document.undo()
     assert session.config == CONFIG
-    assert document.undone == ""
-    assert words in document.redone
+    assert document.history.undone == ""
+    assert words in document.history.redone
     document.redo()
     assert session.config == changed
 
@@ -96,18 +96,18 @@ def test_lessons_files_remedies_and_drops_are_one_step_each_with_a_name(window, 
     (tmp_path / "x.csv").write_text("1,2\n3,4\n")
     (tmp_path / "mine.py").write_text("def step(x, state, p):\n    return state\n")
     window.files.drop([tmp_path / "x.csv", tmp_path / "mine.py", path])
-    assert document.undone == "opening m&m.toml"
+    assert document.history.undone == "opening m&m.toml"
     assert window.session.config.sequence.path == str(tmp_path / "x.csv")
     assert str(tmp_path / "mine.py") in window.session.config.compare.candidates
     assert "m&&m" in window.actions_["undo"].text()
     document.undo()
     window.files.drop([tmp_path / "x.csv"])
-    assert document.undone == "dropping x.csv"
+    assert document.history.undone == "dropping x.csv"
     document.undo()
     window.verdict.remedy_requested.emit(replace(CONFIG, sequence=replace(CONFIG.sequence, timesteps=9)))
-    assert "9 time steps" in document.undone
+    assert "9 time steps" in document.history.undone
     document.undo()
     window.results.compute_bug("bug:h2h-transposed")
-    assert document.undone == "comparing with bug:h2h-transposed"
+    assert document.history.undone == "comparing with bug:h2h-transposed"
     document.undo()
-    assert not document.can_undo
+    assert not document.history.can_undo

@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from rnnviz.core.errors import InputError
-from rnnviz.gui.help.commands import GuideCommands, child_beside
+from rnnviz.gui.help.commands import HelpCommands, child_beside
 from rnnviz.gui.settings import Settings
 from rnnviz.io.model_formats.formats import ENDINGS
 from rnnviz.io.session import ENDING as SESSION
@@ -121,7 +121,7 @@ def show_error_dialog(
     box = _text_box(parent, title, str(error), QMessageBox.Icon.Warning)
     box.setStandardButtons(QMessageBox.StandardButton.Ok)
     box.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    guide = child_beside(parent, GuideCommands)
+    guide = child_beside(parent, HelpCommands)
     if guide is not None:
         button = box.addButton("&Help with this error", QMessageBox.ButtonRole.HelpRole)
         button.setToolTip("Open the guide at this error.")

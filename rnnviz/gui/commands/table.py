@@ -123,9 +123,9 @@ MENUS: dict[str, tuple[Command[CommandHost] | None, ...]] = {
     ),
     "&Edit": (
         Command("undo", "&Undo", ("Ctrl+Z",), "Revert the last change of the config.",
-            lambda w: w.document.undo(), icon="undo", target=lambda w: w.document.undone),
+            lambda w: w.document.undo(), icon="undo", target=lambda w: w.document.history.undone),
         Command("redo", "&Redo", ("Ctrl+Y", "Ctrl+Shift+Z"), "Apply the reverted change again.",
-            lambda w: w.document.redo(), icon="redo", target=lambda w: w.document.redone),
+            lambda w: w.document.redo(), icon="redo", target=lambda w: w.document.history.redone),
         None,
         Command("copy", "&Copy", ("Ctrl+C",),
             "Copy the view in use with full precision; elsewhere the selected values.",
@@ -248,7 +248,7 @@ MENUS: dict[str, tuple[Command[CommandHost] | None, ...]] = {
     ),
     "&Help": (
         Command("guide", "&Guide", ("F1",), "Open the guide at the page for the focused pane.",
-            lambda w: w.help.guide.open_for_focus(), icon="info"),
+            lambda w: w.help.open_for_focus(), icon="info"),
         Command("welcome", "&Welcome", (), "Show lessons, recent files, and ways to open or create a network.",
             lambda w: w.welcome.show()),
         Command("keys", "&Keys", ("?",), "List every keyboard shortcut.",

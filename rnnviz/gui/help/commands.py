@@ -15,42 +15,6 @@ if TYPE_CHECKING:
 
 Child = TypeVar("Child", bound=QObject)
 _ABOUT = f"<b>rnnviz {rnnviz.__version__}</b><p>See and check every value in a recurrent network."
-
-
-class HelpCommands(QObject):
-    """Guide, keyboard shortcuts, bug report and version."""
-
-    message = Signal(str)
-    """A text for the status bar."""
-
-    def __init__(self, window: QWidget, control: RunControl, theme_manager: ThemeManager) -> None:
-        super().__init__(window)
-        self.guide = GuideCommands(window, theme_manager)
-        self.window = window
-        self._control = control
-
-    def close(self) -> None:
-        self.guide.close()
-
-    def report_problem(self) -> None:
-        """Show the text of a bug report: versions, engines, last failure, end of the log."""
-        # Imported on demand: it queries the system.
-        from rnnviz.execution.log import bug_report, log_tail
-        from rnnviz.gui.recovery.report_dialogs import BugReportDialog
-
-        failure = self._control.last_failure
-        last = "" if failure is None else f"\nLast failure\n  {failure.sentence}\n{failure.traceback}"
-        dialog = BugReportDialog(self.window, f"{bug_report()}{last}\nLog\n{log_tail() or '  empty'}")
-        dialog.message.connect(self.message)
-        dialog.open()
-
-    def show_about(self) -> None:
-        box = QMessageBox(QMessageBox.Icon.NoIcon, "About rnnviz", _ABOUT, parent=self.window)
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        box.setIconPixmap(QApplication.windowIcon().pixmap(64, 64))
-        box.open()
-
-
 FIRST_STEPS = "first-steps"
 
 PAGES = {
@@ -81,43 +45,61 @@ Keys are class names, so that no view is imported for this table.
 """
 
 
-class GuideCommands(QObject):
-    """Creates the guide window on first use."""
+class HelpCommands(QObject):
+    """Guide, bug report and version. The guide window is created on first use."""
 
-    def __init__(self, parent: QWidget, theme_manager: ThemeManager) -> None:
-        super().__init__(parent)
-        self._parent, self._theme_manager = parent, theme_manager
-        self.window: GuideWindow | None = None
+    message = Signal(str)
+    """A text for the status bar."""
+
+    def __init__(self, window: QWidget, control: RunControl, theme_manager: ThemeManager) -> None:
+        super().__init__(window)
+        self.window, self._control, self._theme_manager = window, control, theme_manager
+        self.guide: GuideWindow | None = None
         theme_manager.add(self._apply_theme)
 
     def open_for_focus(self) -> None:
         """Open the guide at the page for the pane with the keyboard focus."""
         self.open(page_for(QApplication.focusWidget()))
 
-    def open_first_steps(self) -> None:
-        self.open(FIRST_STEPS)
-
-    def open(self, where: str) -> None:
+    def open(self, where: str = FIRST_STEPS) -> None:
         """Open the guide at an entry of `PAGES`: a page, or a heading on it."""
-        if self.window is None:
+        if self.guide is None:
             from rnnviz.gui.help.window import GuideWindow
 
-            self.window = GuideWindow(self._parent)
-            self.window.apply_theme(self._theme_manager.theme)
+            self.guide = GuideWindow(self.window)
+            self.guide.apply_theme(self._theme_manager.theme)
         page, _, anchor = where.partition("#")
-        self.window.show()
-        self.window.raise_()
-        self.window.activateWindow()
-        self.window.open(page, anchor)
-        self.window.browser.setFocus()
+        self.guide.show()
+        self.guide.raise_()
+        self.guide.activateWindow()
+        self.guide.open(page, anchor)
+        self.guide.browser.setFocus()
 
     def close(self) -> None:
-        if self.window is not None:
-            self.window.close()
+        if self.guide is not None:
+            self.guide.close()
+
+    def report_problem(self) -> None:
+        """Show the text of a bug report: versions, engines, last failure, end of the log."""
+        # Imported on demand: it queries the system.
+        from rnnviz.execution.log import bug_report, log_tail
+        from rnnviz.gui.recovery.report_dialogs import BugReportDialog
+
+        failure = self._control.last_failure
+        last = "" if failure is None else f"\nLast failure\n  {failure.sentence}\n{failure.traceback}"
+        dialog = BugReportDialog(self.window, f"{bug_report()}{last}\nLog\n{log_tail() or '  empty'}")
+        dialog.message.connect(self.message)
+        dialog.open()
+
+    def show_about(self) -> None:
+        box = QMessageBox(QMessageBox.Icon.NoIcon, "About rnnviz", _ABOUT, parent=self.window)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.setIconPixmap(QApplication.windowIcon().pixmap(64, 64))
+        box.open()
 
     def _apply_theme(self, theme: Theme) -> None:
-        if self.window is not None:
-            self.window.apply_theme(theme)
+        if self.guide is not None:
+            self.guide.apply_theme(theme)
 
 
 def child_beside(widget: QWidget | None, kind: type[Child]) -> Child | None:

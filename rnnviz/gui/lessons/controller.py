@@ -180,13 +180,14 @@ class LessonController(QObject):
         self._highlighter = Highlighter(cast("HighlightTarget", self._window), self._parent, self._stop)
         self._checker = StatementWorker(self)
         self._checker.results_ready.connect(self._on_findings)
-        pane.next_requested.connect(self.next)
-        pane.back_requested.connect(self.back)
+        pane.next.clicked.connect(self.next)
+        pane.back.clicked.connect(self.back)
         pane.step_requested.connect(self._enter)
-        pane.again_requested.connect(self.again)
+        pane.again.clicked.connect(self.again)
+        pane.resume.clicked.connect(self.again)
         pane.highlight_requested.connect(self._point)
         pane.part_requested.connect(self._highlighter.highlight)
-        pane.close_requested.connect(self.leave)
+        pane.close_button.clicked.connect(self.leave)
         self._apply_theme(self._theme_manager.theme)
 
     def _enter(self, number: int, *, scroll: bool = True) -> None:

@@ -175,17 +175,12 @@ _SCROLLED = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}
 class LessonPane(QWidget):
     """Shows a step and the results of its statements. The user's requests are signals."""
 
-    next_requested = Signal()
-    back_requested = Signal()
     step_requested = Signal(int)
     """Request to go to a step, by its index."""
-    again_requested = Signal()
-    """Request to apply the step again."""
     highlight_requested = Signal()
     """Request to highlight the widget that the step refers to."""
     part_requested = Signal(str)
     """Request to highlight the widget of a link, one of `rnnviz.lessons.index.PARTS`."""
-    close_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -204,9 +199,7 @@ class LessonPane(QWidget):
         self.close_button.setAutoRaise(True)
         self.close_button.setToolTip("Closes the lesson. It reopens at this step.")
         self.close_button.setAccessibleName("Close the lesson")
-        self.close_button.clicked.connect(self.close_requested)
         self.resume = link_button("Resume", "Opens this step again. Undo returns to the present config.")
-        self.resume.clicked.connect(self.again_requested)
         self.resume.hide()
         self.step_title = QLabel()
         self.step_title.setWordWrap(True)
@@ -216,12 +209,9 @@ class LessonPane(QWidget):
         self.changed_note = _note_label()
         self.again = QPushButton("Reset this step")
         self.again.setToolTip("Restores this step's config. Undo brings your changes back.")
-        self.again.clicked.connect(self.again_requested)
         self.back = QPushButton("Back")
         self.back.setToolTip("Returns to the previous step of the lesson (Ctrl+PgUp).")
-        self.back.clicked.connect(self.back_requested)
         self.next = QPushButton("Next")
-        self.next.clicked.connect(self.next_requested)
         self.counter = StatementCounter()
         self.counter.clicked.connect(self._reveal_statement)
         self.prose = LessonText()

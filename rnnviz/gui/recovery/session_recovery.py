@@ -94,7 +94,7 @@ class Autosave(QObject):
     def _present(self) -> SavedSession | None:
         """The session to save; None if there is nothing to lose."""
         document = self._window.document
-        if not document.can_undo and document.path is None:
+        if not document.history.can_undo and document.path is None:
             return None
         path = None if document.path is None else str(document.path)
         session = self._window.sessions.present()
@@ -119,10 +119,6 @@ def _write(session: SavedSession, path: Path) -> None:
 class RestoreBar(QFrame):
     """Shows one session at a time, with buttons to restore, discard or postpone."""
 
-    restore_requested = Signal()
-    discard_requested = Signal()
-    later_requested = Signal()
-
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("restore_bar")
@@ -137,9 +133,6 @@ class RestoreBar(QFrame):
         self.restore = self._button("Restore", "Restore the config, selection and view.")
         self.discard = self._button("Discard", "Delete that session permanently.")
         self.later = self._button("Later", "Decide at the next start.")
-        self.restore.clicked.connect(self.restore_requested)
-        self.discard.clicked.connect(self.discard_requested)
-        self.later.clicked.connect(self.later_requested)
         for button in (self.restore, self.discard, self.later):
             layout.addWidget(button)
         self.hide()
@@ -253,9 +246,9 @@ class SessionRecovery(QObject):
 
         if self.bar is None:
             self.bar = RestoreBar()
-            self.bar.restore_requested.connect(self._restore)
-            self.bar.discard_requested.connect(self._discard)
-            self.bar.later_requested.connect(self.bar.hide)
+            self.bar.restore.clicked.connect(self._restore)
+            self.bar.discard.clicked.connect(self._discard)
+            self.bar.later.clicked.connect(self.bar.hide)
             self._window.main_layout.add_top_bar(self.bar)
         folder = self._left[0]
         when = datetime.fromtimestamp(left_at(folder)).strftime("%H:%M on %d %B")

@@ -89,7 +89,7 @@ class WelcomeController(QObject):
         page.sample_wanted.connect(self._open_sample)
         page.config_wanted.connect(self._window.files.ask_open_config)
         page.small_network_wanted.connect(self._begin_small)
-        page.guide_wanted.connect(self._window.help.guide.open_first_steps)
+        page.guide_wanted.connect(lambda: self._window.help.open())
         page.back_wanted.connect(self.leave)
         page.shown_at_start.connect(lambda shown: setattr(self._settings, "welcome", shown))
         return page

@@ -29,15 +29,15 @@ def guide(qtbot):
 
 
 def test_f1_opens_the_page_of_the_focused_widget(bare_window, press):
-    help_ = bare_window.help.guide
+    help_ = bare_window.help
     bare_window.panel.field("network.hidden_size").editor.widget.setFocus()
     QTest.keyClick(bare_window.panel.field("network.hidden_size").editor.widget, Qt.Key.Key_F1)
-    assert help_.window.isVisible()
-    assert help_.window.browser.page.name == "configs"
+    assert help_.guide.isVisible()
+    assert help_.guide.browser.page.name == "configs"
     press(Qt.Key.Key_F1)
-    assert help_.window.browser.page.name == "window"
-    assert help_.window.browser.verticalScrollBar().value() > 0
-    help_.window.close()
+    assert help_.guide.browser.page.name == "window"
+    assert help_.guide.browser.verticalScrollBar().value() > 0
+    help_.guide.close()
 
 
 def test_every_way_through_the_menus_is_there(window, settings, tmp_path):
@@ -63,11 +63,11 @@ def test_an_error_links_to_its_help_page(bare_window, tmp_path, qtbot):
     [button] = [button for button in box.buttons() if "Help with this error" in plain(button.text())]
     button.click()
     assert not box.isVisible()
-    assert bare_window.help.guide.window.browser.page.name == "configs"
+    assert bare_window.help.guide.browser.page.name == "configs"
     bare_window.files.drop([tmp_path / "x.unknown"])
     box = next(box for box in bare_window.findChildren(QMessageBox) if box.isVisible())
     box.accept()
-    assert bare_window.help.guide.window.browser.page.name == "configs"
+    assert bare_window.help.guide.browser.page.name == "configs"
 
 
 def plain(text: str) -> str:

@@ -129,7 +129,7 @@ def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
     qtbot.waitUntil(lambda: other.lanes.chosen_camera() is not None)
     assert (view_state_of(other), view_choices_of(other)) == (look, chosen)
     assert other.document.path == moved
-    assert other.document.undone == "opening mine.rnnviz"
+    assert other.document.history.undone == "opening mine.rnnviz"
     assert not other.isWindowModified()
     # A window whose keyboard is elsewhere is drawn in other colors.
     window.activateWindow()
@@ -160,7 +160,7 @@ def test_a_session_is_saved_in_place_and_opened_by_key_and_its_opening_undone(
     assert window.session.location == Location(0, 0, 3, 0, 1)
     press(Qt.Key.Key_Z, CONTROL)
     assert window.session.config.network.cell == "gru"
-    assert window.document.redone == "opening plain.rnnviz"
+    assert window.document.history.redone == "opening plain.rnnviz"
 
 
 def test_a_session_that_is_none_is_a_dialog_and_changes_nothing(qtbot, window, tmp_path):
