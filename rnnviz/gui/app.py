@@ -105,7 +105,6 @@ def _load(soname: str) -> ctypes.CDLL:
 
 
 def _connect(platform: str, environ: Mapping[str, str]) -> bool:
-    """Whether the display server of `platform` accepts a connection."""
     if platform == "xcb":
         xcb = ctypes.CDLL("libxcb.so.1")
         xcb.xcb_connect.restype = ctypes.c_void_p

@@ -69,7 +69,6 @@ class GcTimer(QObject):
             gc.collect(0)
 
     def stop(self) -> None:
-        """Restore Python's automatic collection."""
         self._timer.stop()
         self.setParent(None)
         gc.set_threshold(*self._thresholds)

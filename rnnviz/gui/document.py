@@ -102,7 +102,6 @@ class UndoHistory:
         self._steps[self._place] = replace(self.present, origin=origin)
 
     def amend(self, config: Config) -> None:
-        """Replace the config of the current revision."""
         del self._steps[self._place + 1 :]
         self._steps[self._place] = replace(self.present, config=config)
 
@@ -175,12 +174,10 @@ class Document(QObject):
 
     @property
     def origin(self) -> EditOrigin:
-        """Origin of the current config."""
         return self.history.present.origin
 
     @property
     def path(self) -> Path | None:
-        """The file of the document, or None."""
         return self.origin.path
 
     @property

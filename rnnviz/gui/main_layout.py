@@ -63,7 +63,6 @@ class LeftColumn(QSplitter):
 
     @property
     def is_open(self) -> bool:
-        """Whether a lesson is visible."""
         return self._pane is not None and not self._pane.isHidden()
 
     def open(self, pane: QWidget, state: QByteArray) -> None:
@@ -275,7 +274,6 @@ class MainLayout(QWidget):
 
     @property
     def covered(self) -> bool:
-        """Whether a page covers lanes, side views and tabs."""
         return self._pages.currentWidget() is not self._upper
 
     def cover(self, page: QWidget) -> None:
@@ -422,7 +420,6 @@ class MainLayout(QWidget):
         return min(max(height // 4, scaled(_LEAST_TABS)), scaled(_MOST_TABS), height // 2)
 
     def enlarge_tabs(self) -> None:
-        """Toggle between the largest and the previous height of the tabs."""
         self.fold("tabs", folded=False)
         self.restore_tabs()
         before, self._before_enlarging = self._before_enlarging, []
@@ -463,7 +460,6 @@ class MainLayout(QWidget):
         self._lent = self._lent_side = 0
 
     def save(self, settings: Settings) -> None:
-        """Save the splitter states, the folded panes, and the height of each tab."""
         self.restore_tabs()
         self._keep_height()
         settings.folded = tuple(sorted(self._folded - ({"settings"} if self._for_lesson else set())))

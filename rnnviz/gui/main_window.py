@@ -58,7 +58,7 @@ from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.gui.welcome.commands import WelcomeController
-from rnnviz.lessons.index import lessons
+from rnnviz.lessons.index import Lesson, LessonEntry, lessons
 from rnnviz.verify.result import RunResult
 
 
@@ -166,7 +166,6 @@ class MainWindow(QMainWindow):
         self.runner.warm_up()
 
     def show_result(self, result: RunResult) -> None:
-        """Show a result computed outside the window, with its config."""
         self.document.take(result.config, "shown result")
         self.control.auto_run.cancel()
         self.control.show_result(result)
@@ -240,8 +239,7 @@ class MainWindow(QMainWindow):
             self, recent, lessons(), self.actions_["export_picture"], self._theme_manager.choice, self._settings
         )
         menus.recent.chosen.connect(self.files.open)
-        menus.lessons.chosen.connect(self.files.open_lesson)
-        menus.lessons.guided_chosen.connect(self.guide.open)
+        menus.lessons.chosen.connect(self._open_lesson)
         menus.exports.window_chosen.connect(self.exports.export_window)
         menus.exports.numbers_chosen.connect(self.exports.export_numbers)
         menus.exports.report_chosen.connect(lambda: self.exports.export_report(self.lanes))
@@ -294,8 +292,7 @@ class MainWindow(QMainWindow):
             source.message.connect(self.show_message)
         self.files.written.connect(self.code_trust.trust)
         self.files.sweep_requested.connect(self.sweeps.open)
-        self.toolbar.lesson_chosen.connect(self.files.open_lesson)
-        self.toolbar.guided_chosen.connect(self.guide.open)
+        self.toolbar.lesson_chosen.connect(self._open_lesson)
         self.player.playing_changed.connect(self.actions_.show_playing)
         self._theme_manager.add(self._apply_theme)
         self._exports.set_result_present(False)
@@ -303,6 +300,12 @@ class MainWindow(QMainWindow):
     def show_message(self, text: str) -> None:
         """Show a text in the status bar for a few seconds."""
         self.statusBar().showMessage(text, _MESSAGE_MS)
+
+    def _open_lesson(self, lesson: LessonEntry | Lesson) -> None:
+        if isinstance(lesson, LessonEntry):
+            self.guide.open(lesson)
+        else:
+            self.files.open_lesson(lesson)
 
     def _focus_lanes(self) -> None:
         """Give the lanes the keyboard after a click in the banner. A banner that is used by keys keeps it."""
@@ -380,6 +383,5 @@ class MainWindow(QMainWindow):
         self.closed.emit()
 
     def leave(self) -> None:
-        """Close without asking about unsaved changes."""
         self._leaving = True
         self.close()

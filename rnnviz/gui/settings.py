@@ -130,7 +130,6 @@ class Settings:
         self.finished_lessons = tuple(sorted({*self.finished_lessons, name}))
 
     def value(self, key: str) -> object:
-        """The value of a key, or None."""
         return self._values.get(key)
 
     def set_value(self, key: str, value: object) -> None:

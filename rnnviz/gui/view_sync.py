@@ -57,7 +57,6 @@ class ViewSynchronizer(QObject):
             view.apply_theme(theme)
 
     def catch_up(self, view: ResultView) -> None:
-        """Update one view, as before a hidden one is rendered."""
         if view in self._behind_result:
             self._show_result(view)
         elif view in self._behind_location:
@@ -163,7 +162,6 @@ class LazyViews(QObject):
         self._idle.stop()
 
     def make(self, title: str) -> None:
-        """Create the view of a tab unless it exists."""
         name = self._left.pop(title, None)
         if name is not None:
             self.made.emit(getattr(_module(name), name.rpartition(".")[2])())

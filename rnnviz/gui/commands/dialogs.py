@@ -28,11 +28,9 @@ class RecentFiles(QObject):
         self._settings = settings
 
     def paths(self) -> list[Path]:
-        """Existing files, latest first."""
         return [path for path in map(Path, self._settings.recent) if os.path.isfile(path)][:MOST]
 
     def add(self, path: Path) -> None:
-        """Move or add a file to the front."""
         path = path.absolute()
         others = [other for other in self.paths() if other != path]
         self._settings.recent = tuple(str(p) for p in [path, *others][:MOST])

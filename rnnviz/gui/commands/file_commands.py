@@ -175,7 +175,6 @@ class FileStamps:
             self._known[path.absolute()] = stamp
 
     def changed(self, path: Path) -> bool:
-        """Whether another program wrote the file since. False for a missing or unknown file."""
         known, stamp = self._known.get(path.absolute()), _stamp(path)
         return None not in (known, stamp) and known != stamp
 
@@ -224,7 +223,6 @@ class FileCommands(QObject):
         ask_file(self._window, "Open model", MODELS, self.open)
 
     def open(self, path: Path) -> None:
-        """Open a config, session, model, sweep or sweep results."""
         if is_session(path):
             self._sessions.open(path)
             return

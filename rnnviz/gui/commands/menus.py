@@ -157,23 +157,22 @@ class RecentMenu(QMenu):
 class LessonMenu(QMenu):
     """One entry for each lesson, then one for each config."""
 
-    guided_chosen = Signal(object)
-    """A `LessonEntry`."""
-
     chosen = Signal(object)
-    """A `Lesson`: the config of a lesson."""
+    """The `LessonEntry` of a lesson, or a `Lesson`, its config."""
 
-    def __init__(self, guided: Sequence[LessonEntry], lessons: Sequence[Lesson], parent: QWidget | None = None) -> None:
+    def __init__(
+        self, entries: Sequence[LessonEntry], lessons: Sequence[Lesson], parent: QWidget | None = None
+    ) -> None:
         super().__init__("&Lessons", parent)
         self.setToolTipsVisible(True)
-        for entry in guided:
-            text = f"&{entry.number}  {entry.title}"
-            _add(self, f"guided_{entry.name}", text, entry.summary, partial(self.guided_chosen.emit, entry))
-        if guided:
+        for entry in entries:
+            name, text = f"guided_{entry.name}", f"&{entry.number}  {entry.title}"
+            _add(self, name, text, entry.summary, partial(self.chosen.emit, entry))
+        if entries:
             self.addSeparator()
         for lesson in lessons:
-            text = f"Config: {lesson.title}"
-            _add(self, f"lesson_{lesson.name}", text, lesson.summary, partial(self.chosen.emit, lesson))
+            name, text = f"lesson_{lesson.name}", f"Config: {lesson.title}"
+            _add(self, name, text, lesson.summary, partial(self.chosen.emit, lesson))
 
 
 class ExportMenu(QMenu):
@@ -204,7 +203,6 @@ class ExportMenu(QMenu):
         self.set_result_present(False)
 
     def set_result_present(self, present: bool) -> None:
-        """Enable report and numbers if there is a result."""
         for action in self._numbers:
             action.setEnabled(present)
 

@@ -69,7 +69,6 @@ class NavigationHistory(QObject):
         self.begin(quantity_place(self._session.location, self._session.quantity))
 
     def bind(self, view: "ArithmeticView") -> None:
-        """Connect the arithmetic view in both directions."""
         self.changed.connect(lambda: view.show_history(self.places, self.at))
         view.place_requested.connect(self.visit)
         view.crumbs.back_requested.connect(self.back)

@@ -222,7 +222,6 @@ class Player(QObject):
         self.set_factor(FACTORS[min(max(place, 0), len(FACTORS) - 1)])
 
     def set_order(self, order: Order) -> None:
-        """Play the selected lane, or all lanes layer by layer."""
         self.stepper.order = order
         self._restart()
 
@@ -232,7 +231,6 @@ class Player(QObject):
         self.pace_changed.emit()
 
     def toggle_reveal(self) -> None:
-        """Hide values until their step is reached, or show all of them."""
         self.revealing = not self.revealing
         self.pace_changed.emit()
 

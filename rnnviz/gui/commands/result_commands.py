@@ -66,7 +66,6 @@ class ResultCommands(QObject):
         self._control.run()
 
     def copy(self) -> None:
-        """Copy the content of the focused view, or else the selected values."""
         text = text_of_focused(QApplication.focusWidget())
         if text is None and self._session.result is not None:
             text = text_of_location(self._session.result, self._session.location)

@@ -42,7 +42,6 @@ class ColorByCombo(ElidedComboBox):
         self._list_quantities()
 
     def entries(self) -> list[str]:
-        """Texts of the selectable entries, from top to bottom."""
         return [self.itemText(place) for place in self._places()]
 
     def step(self, by: int) -> None:
@@ -124,9 +123,7 @@ class ToolBar(QToolBar):
     """Follows the application state. Requests to the window are signals."""
 
     lesson_chosen = Signal(object)
-    """The `Lesson` (a config) to open."""
-    guided_chosen = Signal(object)
-    """The `LessonEntry` of the guided lesson to open."""
+    """The `LessonEntry` of a lesson, or a `Lesson`, its config, to open."""
 
     def __init__(
         self,
@@ -169,7 +166,6 @@ class ToolBar(QToolBar):
         self._on_result()
 
     def mark_stale(self, stale: bool) -> None:
-        """Mark the Run button if the result is out of date."""
         self._run.setProperty("stale", stale)
         self._run.setAccessibleDescription("Settings changed since the last run." if stale else "")
         self._run.style().unpolish(self._run)
@@ -284,12 +280,9 @@ class ToolBar(QToolBar):
         for place in range(box.count()):
             if box.itemData(place) is not None:
                 box.setItemData(place, box.itemData(place).summary, Qt.ItemDataRole.ToolTipRole)
-        box.activated.connect(lambda index: self._choose_lesson(box.itemData(index)))
+        box.activated.connect(lambda index: self.lesson_chosen.emit(box.itemData(index)))
         self._lesson_action = self.addWidget(box)
         return box
-
-    def _choose_lesson(self, chosen: LessonEntry | Lesson) -> None:
-        (self.guided_chosen if isinstance(chosen, LessonEntry) else self.lesson_chosen).emit(chosen)
 
     def _sample_box(self, cursor: SelectionCommands) -> QSpinBox:
         box = QSpinBox()

@@ -204,7 +204,6 @@ class ExportCommands(QObject):
         self._ask("Export report", "Reports (*.html)", "html", self._stem, write)
 
     def ask_picture(self) -> None:
-        """Ask for a view and its options, and export a picture of it."""
         from rnnviz.gui.export.figure import FigureDialog, FigureOptions
 
         if self._session.result is None:
@@ -234,7 +233,6 @@ class ExportCommands(QObject):
         self._ask("Export picture", f"Pictures (*.{kind})", kind, name, write)
 
     def export_window(self, scale: int) -> None:
-        """Export a picture of the whole window, taken before the file dialog opens."""
         try:
             IncrementalGrab(
                 self._window,

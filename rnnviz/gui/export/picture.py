@@ -185,7 +185,6 @@ class IncrementalGrab(QObject):
         self._disturbed()
 
     def _catch_up(self) -> None:
-        """Draw changes again, in further turns if they are large."""
         flush_scene_updates(self._widget)
         # Painting one pixel at once flushes all pending updates.
         self._widget.window().repaint(0, 0, 1, 1)

@@ -58,7 +58,6 @@ class HelpCommands(QObject):
         theme_manager.add(self._apply_theme)
 
     def open_for_focus(self) -> None:
-        """Open the guide at the page for the pane with the keyboard focus."""
         self.open(page_for(QApplication.focusWidget()))
 
     def open(self, where: str = FIRST_STEPS) -> None:

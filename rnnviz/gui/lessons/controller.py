@@ -134,7 +134,6 @@ class LessonController(QObject):
             self._enter(self._at, scroll=False)
 
     def leave(self) -> None:
-        """Close the lesson. The config stays."""
         if self.lesson is None:
             return
         self.lesson = self._entry = self._config = None
@@ -258,7 +257,6 @@ class LessonController(QObject):
         self._checker.ask(result, step.statements, self._window.session.location)
 
     def _arrive(self) -> None:
-        """Apply the step's selection, engine and colors, and highlight its widget."""
         step, session = self.step, self._window.session
         assert step is not None
         assert session.result is not None

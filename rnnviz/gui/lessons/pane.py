@@ -135,7 +135,6 @@ class StepDots(QWidget):
         return QSize(_PITCH * len(self._titles), _PITCH)
 
     def step_at(self, position: QPoint) -> int | None:
-        """The step below a position."""
         step = position.x() // _PITCH
         return step if 0 <= step < len(self._titles) else None
 
@@ -263,7 +262,6 @@ class LessonPane(QWidget):
         self.setMaximumHeight(self.sizeHint().height() if folded else _UNLIMITED)
 
     def show_note(self, note: str) -> None:
-        """Show a remark above the text, such as a missing engine; "" hides it."""
         self.note.setText(note)
         self.note.setVisible(bool(note))
 
@@ -277,7 +275,6 @@ class LessonPane(QWidget):
         self.again.setVisible(bool(keys))
 
     def show_waiting(self, why: str) -> None:
-        """Mark all statements as not checked, for the reason `why`."""
         for row in self.rows:
             row.show_waiting(why)
         self._count()

@@ -74,7 +74,6 @@ class Spotlight(QWidget):
 
     @property
     def highlighted(self) -> QRect:
-        """The highlighted area in the window's coordinates; empty without a visible one."""
         target = self.target
         if target is None or not target.isVisible():
             return QRect()
@@ -225,14 +224,6 @@ def target_of(window: HighlightTarget, part: str) -> Target:
     return _SIMPLE[part](window)
 
 
-def _lanes(window: HighlightTarget) -> Target:
-    return Target(window.lanes)
-
-
-def _lane(window: HighlightTarget) -> Target:
-    return Target(window.lanes.canvas, partial(_lane_area, window))
-
-
 def _lane_area(window: HighlightTarget) -> QRect:
     """The selected lane in the canvas's coordinates, or the whole canvas without a result."""
     lanes, where = window.lanes, window.session.location
@@ -247,8 +238,8 @@ def _lane_area(window: HighlightTarget) -> QRect:
 
 
 _SIMPLE: dict[str, Callable[[HighlightTarget], Target]] = {
-    "lanes": _lanes,
-    "lane": _lane,
+    "lanes": lambda window: Target(window.lanes),
+    "lane": lambda window: Target(window.lanes.canvas, partial(_lane_area, window)),
     "panel": lambda window: Target(window.panel),
     "panel.shapes": lambda window: Target(window.panel.reveal_shapes()),
     "run": lambda window: Target(window.toolbar.widgetForAction(window.toolbar.actions()[0])),

@@ -113,7 +113,6 @@ class StatementRow(QWidget):
         self._mark()
 
     def show_finding(self, finding: StatementResult, *, own: bool) -> None:
-        """Show a result. `own` marks one for a changed config."""
         self.finding, self._own = finding, own
         self._write()
 
@@ -122,7 +121,6 @@ class StatementRow(QWidget):
         self._write()
 
     def copy_text(self) -> str:
-        """The statement and its numbers, in full precision."""
         lines = [self.statement.text, f"{self.statement.expression}: {self.mark.text()}"]
         for pair in () if self.finding is None else self.finding.pairs:
             lines += [f"{side.text}\t{side.full or side.shown}" for side in (pair.left, pair.right)]
@@ -228,7 +226,6 @@ class StatementWorker(QObject):
             self._task.ask(lambda _check: tuple(_checked(result, statement, where) for statement in statements))
 
     def reset(self) -> None:
-        """Drop all requests, and release the result."""
         self._asked_last = ()
         self._task.cancel()
 

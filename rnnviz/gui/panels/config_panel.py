@@ -89,7 +89,6 @@ class Field:
 
     @property
     def shown(self) -> bool:
-        """Whether the field applies to the selected sources."""
         return self.state.visible
 
     def set_state(self, use: FieldState) -> None:
@@ -219,7 +218,6 @@ class ConfigPanel(QWidget):
         return {key: field.wrong for key, field in self._fields.items() if field.wrong}
 
     def field(self, key: str) -> Field:
-        """The field of a dotted key."""
         return self._fields[key]
 
     def show_config(self, config: Config) -> None:

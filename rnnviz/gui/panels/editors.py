@@ -59,7 +59,6 @@ class Editor(QObject):
         return ""
 
     def mark_edited(self) -> None:
-        """Record an edit by the user and emit `edited`."""
         self._edited_by_user = True
         self.edited.emit()
 
@@ -104,7 +103,6 @@ class FileChoiceEditor(ChoiceEditor):
         self.combo.addItem("Choose file…")
 
     def choose(self, path: Path) -> None:
-        """Set a path as an edit."""
         self._select(str(path))
         self.mark_edited()
 

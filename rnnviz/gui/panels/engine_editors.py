@@ -63,7 +63,6 @@ class ReferenceEditor(Editor):
         self.combo.activated.connect(self.mark_edited)
 
     def set_engines(self, engines: Engines) -> None:
-        """Set the engines to list, in addition to the selected one."""
         self._engines = engines
         self._list(self.value())
 
@@ -117,7 +116,6 @@ class CandidatesEditor(Editor):
         self._layout.addWidget(self.add, 0, Qt.AlignmentFlag.AlignLeft)
 
     def set_engines(self, engines: Engines) -> None:
-        """Set the engines to list, in addition to the selected ones."""
         self._engines = engines
         self._list()
 

@@ -222,7 +222,6 @@ class SessionCommands(QObject):
         )
 
     def show(self, session: SavedSession, take: Callable[[Config], None]) -> None:
-        """Show a session and run it; `take` passes its config to the document."""
         self._restorer = self._restorer or ViewStateRestorer(self._window, self)
         take(session.config)
         self._restorer.begin(session.look, session.choices)

@@ -142,7 +142,6 @@ class RestoreBar(QFrame):
         return "" if self.isHidden() else self._text.text()
 
     def show_offer(self, text: str, *, restorable: bool) -> None:
-        """Show a message, with a Restore button if the session can be restored."""
         self._text.setText(text)
         self.setAccessibleDescription(text)
         self.restore.setVisible(restorable)
@@ -177,7 +176,6 @@ class SessionRecovery(QObject):
         window.closed.connect(self.close)
 
     def save_now(self) -> bool:
-        """Save the session at once; False on failure."""
         return self.autosave is not None and self.autosave.save_now()
 
     def keep_for_next_start(self) -> None:
@@ -298,7 +296,6 @@ class SessionRecovery(QObject):
 
 
 def _title(folder: Path) -> str | None:
-    """Title of an autosaved session; None if unreadable."""
     from rnnviz.execution.folders import AUTOSAVE
     from rnnviz.io.session import read_document
 

@@ -86,7 +86,6 @@ def _underline_links(document: QTextDocument) -> None:
 
 
 def _spans(document: QTextDocument, wanted: Callable[[QTextCharFormat], bool]) -> list[tuple[int, int]]:
-    """Positions and lengths of matching fragments, collected before any change."""
     spans = []
     block = document.begin()
     while block.isValid():

@@ -60,7 +60,6 @@ class ThemeManager(QObject):
         self._follow()
 
     def set_text_size(self, percent: int) -> None:
-        """Set the text size of the program in percent of the system font, and draw everything in it."""
         set_text_size(percent)
         if self._window is not None:
             self._hold()

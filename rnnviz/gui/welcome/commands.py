@@ -71,7 +71,6 @@ class WelcomeController(QObject):
             self._window.main_layout.uncover()
 
     def _going_on(self) -> tuple[LessonEntry | None, int]:
-        """The lesson that was opened last and its step, unless it is only begun."""
         name = self._settings.last_lesson
         step = self._settings.lesson_step(name) if name else 0
         entry = next((entry for entry in lesson_entries() if entry.name == name), None)

@@ -219,7 +219,6 @@ class WelcomePage(QScrollArea):
         self.setWidget(outer)
 
     def show_recent(self, paths: Sequence[Path]) -> None:
-        """List recent files, latest first."""
         while self._recent.count():
             self._recent.takeAt(0).widget().deleteLater()
         for path in paths[:_MOST_RECENT]:
