@@ -179,7 +179,7 @@ class MainLayout(QWidget):
         self._divided = False
         self._verdict = verdict
         self._before_enlarging: list[int] = []
-        self._lent = self._lent_side = 0
+        self._lent: dict[QSplitter, int] = {}
         self._folded: set[str] = set()
         self._presenting = False
         self._for_lesson = False
@@ -235,12 +235,8 @@ class MainLayout(QWidget):
         layout.setSpacing(0)
         layout.addWidget(self._whole, 1)
         # Stretch factors: everything grows with the window except the settings panel.
-        for splitter, shares in (
-            (self._whole, (0, 1)),
-            (self._middle, (_LANES_SHARE, 1)),
-            (self._upper, (3, 1)),
-            (self._side, (3, 2)),
-        ):
+        self._splitters = {"whole": self._whole, "upper": self._upper, "middle": self._middle, "side": self._side}
+        for splitter, shares in zip(self._splitters.values(), ((0, 1), (3, 1), (_LANES_SHARE, 1), (3, 2)), strict=True):
             splitter.setChildrenCollapsible(False)
             for place, share in enumerate(shares):
                 splitter.setStretchFactor(place, share)
@@ -396,7 +392,7 @@ class MainLayout(QWidget):
 
     def _on_tab(self, place: int) -> None:
         self.tab_chosen.emit(self._titles[place])
-        borrowed = self._lent or self._before_enlarging or self.is_folded("tabs")
+        borrowed = self._upper in self._lent or self._before_enlarging or self.is_folded("tabs")
         if not borrowed:
             self._keep_height()
             self._set_tabs_height(self._heights.get(self._titles[place], 0))
@@ -430,34 +426,31 @@ class MainLayout(QWidget):
     def expand_tabs(self, height: int) -> None:
         """Enlarge the tabs to `height`, at most to half of the height, until `restore_tabs`."""
         self.fold("tabs", folded=False)
-        above, tabs = self._upper.sizes()
-        more = min(height, (above + tabs) // 2) - tabs
-        if more > 0:
-            self._upper.setSizes([above - more, tabs + more])
-            # The lanes keep their minimum height.
-            self._lent += self._upper.sizes()[1] - tabs
+        self._lend(self._upper, height, 1 / 2)
 
     def expand_side(self, view: QWidget, height: int) -> None:
         """Enlarge the lower side view to `height`, at most to two thirds of the height, until `restore_tabs`."""
-        above, below = self._side.sizes()
-        more = min(height, (above + below) * 2 // 3) - below
-        if more > 0 and self._side.widget(1) is view:
-            self._side.setSizes([above - more, below + more])
-            self._lent_side += self._side.sizes()[1] - below
+        if self._side.widget(1) is view:
+            self._lend(self._side, height, 2 / 3)
+
+    def _lend(self, splitter: QSplitter, height: int, most: float) -> None:
+        above, below = splitter.sizes()
+        more = min(height, int((above + below) * most)) - below
+        if more > 0:
+            splitter.setSizes([above - more, below + more])
+            # The upper pane keeps its minimum height.
+            self._lent[splitter] = self._lent.get(splitter, 0) + splitter.sizes()[1] - below
+
+    def _keep_lent(self) -> None:
+        self._lent.clear()
 
     def restore_tabs(self) -> None:
         """Revert `expand_tabs` and `expand_side`, unless the user has moved the splitter since."""
-        above, below = self._side.sizes()
-        if self._lent_side and below > self._lent_side:
-            self._side.setSizes([above + self._lent_side, below - self._lent_side])
-        self._lent_side = 0
-        above, tabs = self._upper.sizes()
-        if self._lent and tabs > self._lent:
-            self._upper.setSizes([above + self._lent, tabs - self._lent])
-        self._lent = 0
-
-    def _keep_lent(self) -> None:
-        self._lent = self._lent_side = 0
+        for splitter, lent in self._lent.items():
+            above, below = splitter.sizes()
+            if below > lent:
+                splitter.setSizes([above + lent, below - lent])
+        self._lent.clear()
 
     def save(self, settings: Settings) -> None:
         self.restore_tabs()
@@ -501,10 +494,6 @@ class MainLayout(QWidget):
 
     def _has_folded(self, splitter: str) -> bool:
         return {"whole": "settings", "upper": "tabs", "middle": "side", "side": "side"}[splitter] in self._folded
-
-    @property
-    def _splitters(self) -> dict[str, QSplitter]:
-        return {"whole": self._whole, "upper": self._upper, "middle": self._middle, "side": self._side}
 
 
 def _row(*widgets: QWidget) -> QWidget:

@@ -32,10 +32,10 @@ from rnnviz.gui.jobs.task_queue import TaskQueue
 from rnnviz.gui.lessons.controller import LessonController
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.naming import use_names
-from rnnviz.gui.panels.config_panel import ConfigPanel
 from rnnviz.gui.presentation import Presentation
 from rnnviz.gui.recovery.session_commands import SessionCommands
 from rnnviz.gui.settings import Settings
+from rnnviz.gui.settings_panel.config_panel import ConfigPanel
 from rnnviz.gui.sweep.commands import SweepCommands
 from rnnviz.gui.tab_order import move_focus
 from rnnviz.gui.theme.icons import Icons

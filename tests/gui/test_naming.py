@@ -9,7 +9,7 @@ from PySide6.QtGui import QAction
 from rnnviz.core.config import Config
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.naming import named, use_names
-from rnnviz.gui.panels.editors import ChoiceEditor
+from rnnviz.gui.settings_panel.editors import ChoiceEditor
 from rnnviz.gui.views.arithmetic.term_table import TermTableView
 from rnnviz.gui.views.output_map_list import PlaceRow
 

@@ -11,7 +11,7 @@ from rnnviz.core import number_format
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.panels.widgets import NoWheelComboBox
+from rnnviz.gui.settings_panel.widgets import NoWheelComboBox
 from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.gui.views.output_map_list import LaneRow, PlaceRow
 from rnnviz.gui.views.vector_table import VectorTable

@@ -1,7 +1,7 @@
 """Guide window: the list of pages or search results, and one page."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt, QTimer, QUrl, Signal
@@ -217,7 +217,9 @@ class GuideWindow(QWidget):
             button.setAccessibleName(key.capitalize())
             button.setToolTip(f"{KEYS[key][1][:-1]} ({QKeySequence(KEYS[key][0]).toString()}).")
             button.clicked.connect(lambda _checked=False, go=go: self._go(go))
-        self._bind()
+            QShortcut(QKeySequence(KEYS[key][0]), self, partial(self._go, go))
+        QShortcut(QKeySequence(KEYS["find"][0]), self, self._find)
+        QShortcut(QKeySequence(Qt.Key.Key_Escape), self, self.close)
         self._arrange()
         self._list()
 
@@ -232,15 +234,6 @@ class GuideWindow(QWidget):
         self.back.setIcon(icons["previous"])
         self.forward.setIcon(icons["next"])
         self.browser.apply_theme(theme)
-
-    def _bind(self) -> None:
-        for key, act in (
-            ("find", self._find),
-            ("back", lambda: self._go(-1)),
-            ("forward", lambda: self._go(1)),
-        ):
-            QShortcut(QKeySequence(KEYS[key][0]), self, act)
-        QShortcut(QKeySequence(Qt.Key.Key_Escape), self, self.close)
 
     def _arrange(self) -> None:
         left = QWidget()

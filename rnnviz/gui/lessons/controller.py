@@ -14,8 +14,8 @@ from rnnviz.gui.document import Document, runnable
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.main_layout import LeftColumn, MainLayout
-from rnnviz.gui.panels.config_panel import ConfigPanel
 from rnnviz.gui.settings import Settings
+from rnnviz.gui.settings_panel.config_panel import ConfigPanel
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.theme_manager import ThemeManager
 from rnnviz.lessons.index import LessonEntry, lesson_entries

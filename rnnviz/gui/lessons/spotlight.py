@@ -23,7 +23,7 @@ from rnnviz.core.trace_index import Lane
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.toolbar import ToolBar
 from rnnviz.gui.main_layout import MainLayout
-from rnnviz.gui.panels.config_panel import ConfigPanel
+from rnnviz.gui.settings_panel.config_panel import ConfigPanel
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import motion_reduced, scaled
 from rnnviz.gui.views.base import ResultView

@@ -41,7 +41,7 @@ class ThemeManager(QObject):
         if not application.property(_DRAWN_BY_QT):
             application.setStyle(QStyleFactory.create("Fusion"))
             application.setProperty(_DRAWN_BY_QT, True)
-        application.styleHints().colorSchemeChanged.connect(lambda: self._follow())
+        application.styleHints().colorSchemeChanged.connect(self._follow)
         self.theme = self._wanted()
         self._apply()
 

@@ -88,9 +88,9 @@ class WelcomeController(QObject):
         page.sample_wanted.connect(self._open_sample)
         page.config_wanted.connect(self._window.files.ask_open_config)
         page.small_network_wanted.connect(self._begin_small)
-        page.guide_wanted.connect(lambda: self._window.help.open())
+        page.guide_wanted.connect(self._window.help.open)
         page.back_wanted.connect(self.leave)
-        page.shown_at_start.connect(lambda shown: setattr(self._settings, "welcome", shown))
+        page.shown_at_start.connect(self._remember)
         return page
 
     def _open_lesson(self, entry: LessonEntry) -> None:
@@ -107,3 +107,6 @@ class WelcomeController(QObject):
 
         config, _ = runnable(load_config(resource_path("examples", "small-lstm.toml")))
         self._window.document.take(config, "Small LSTM")
+
+    def _remember(self, at_start: bool) -> None:
+        self._settings.welcome = at_start

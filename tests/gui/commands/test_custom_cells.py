@@ -12,8 +12,8 @@ from rnnviz.core.config import Config, InitialStateSource, Network, ParameterSou
 from rnnviz.engines.user_code.cell_file import load_cell
 from rnnviz.gui.commands.file_commands import config_with, of_new_cell
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.panels.editors import FileChoiceEditor
 from rnnviz.gui.recovery.session_commands import view_state_of
+from rnnviz.gui.settings_panel.editors import FileChoiceEditor
 from rnnviz.io.resources import resource_path
 from rnnviz.io.session import SavedDocument, SavedSession, SavedViewState, write_session
 from tests.gui.commands.test_custom_step_commands import press, question

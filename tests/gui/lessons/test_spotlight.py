@@ -5,7 +5,7 @@ from PySide6.QtWidgets import QStyle
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.lessons.spotlight import SECTION_OF, TAB_OF, VIEW_OF, Spotlight, target_of
-from rnnviz.gui.panels.fields import SECTION_TITLES
+from rnnviz.gui.settings_panel.fields import SECTION_TITLES
 from rnnviz.lessons.index import PARTS
 
 

@@ -5,7 +5,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractSpinBox
 
-from rnnviz.gui.panels.widgets import ElidedCheckBox, FieldMessage, FreeSpinBox, WrappedText
+from rnnviz.gui.settings_panel.widgets import ElidedCheckBox, FieldMessage, FreeSpinBox, WrappedText
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from rnnviz.core.config import DEFAULT_TOLERANCES, SECTIONS, Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import FieldSpec, declarations
 from rnnviz.core.words import wrapped
-from rnnviz.gui.panels.editors import ChoiceEditor, Editor, LineEditor, SwitchEditor, make_editor
-from rnnviz.gui.panels.engine_editors import CandidatesEditor, Engines, ReferenceEditor
-from rnnviz.gui.panels.fields import (
+from rnnviz.gui.settings_panel.editors import ChoiceEditor, Editor, LineEditor, SwitchEditor, make_editor
+from rnnviz.gui.settings_panel.engine_editors import CandidatesEditor, Engines, ReferenceEditor
+from rnnviz.gui.settings_panel.fields import (
     ORDINARY,
     SECTION_TITLES,
     FieldState,
@@ -23,8 +23,8 @@ from rnnviz.gui.panels.fields import (
     label,
     plain_label,
 )
-from rnnviz.gui.panels.summary import NetworkSummary
-from rnnviz.gui.panels.widgets import FieldMessage, control_palette
+from rnnviz.gui.settings_panel.summary import NetworkSummary
+from rnnviz.gui.settings_panel.widgets import FieldMessage, control_palette
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.verify.result import RunResult

@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 
-from tests.gui.panels.conftest import CONFIG, ENGINES
+from tests.gui.settings_panel.conftest import CONFIG, ENGINES
 
 
 @pytest.fixture

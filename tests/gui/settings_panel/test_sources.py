@@ -7,8 +7,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QToolButton
 
 from rnnviz.core.config import Config
-from rnnviz.gui.panels.summary import parameter_rows
-from tests.gui.panels.conftest import CONFIG
+from rnnviz.gui.settings_panel.summary import parameter_rows
+from tests.gui.settings_panel.conftest import CONFIG
 
 
 def shown(panel, section: str) -> set[str]:

@@ -18,8 +18,8 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.words import wrapped
 from rnnviz.engines.registry import recordings_in
 from rnnviz.gui.commands.dialogs import ALL_FILES, ask_file
-from rnnviz.gui.panels.editors import Editor
-from rnnviz.gui.panels.widgets import ElidedCheckBox, NoWheelComboBox
+from rnnviz.gui.settings_panel.editors import Editor
+from rnnviz.gui.settings_panel.widgets import ElidedCheckBox, NoWheelComboBox
 
 
 class AddRecordingButton(QPushButton):

@@ -8,8 +8,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from rnnviz.core.config import Config
-from rnnviz.gui.panels.config_panel import ConfigPanel
-from rnnviz.gui.panels.editors import ChoiceEditor, LineEditor
+from rnnviz.gui.settings_panel.config_panel import ConfigPanel
+from rnnviz.gui.settings_panel.editors import ChoiceEditor, LineEditor
 from tests import profiles
 from tests.leaks import nothing_is_left_running
 

@@ -17,8 +17,8 @@ from PySide6.QtWidgets import (
 from rnnviz.core.schema import LARGEST_SIZE, FieldSpec
 from rnnviz.gui.commands.dialogs import ALL_FILES, ask_file
 from rnnviz.gui.naming import named
-from rnnviz.gui.panels.fields import FILE_FILTERS, choice_title, label, unset_words
-from rnnviz.gui.panels.widgets import FreeSpinBox, LongLineEdit, NoWheelComboBox, PathLineEdit
+from rnnviz.gui.settings_panel.fields import FILE_FILTERS, choice_title, label, unset_words
+from rnnviz.gui.settings_panel.widgets import FreeSpinBox, LongLineEdit, NoWheelComboBox, PathLineEdit
 
 
 class Editor(QObject):

@@ -8,8 +8,8 @@ import pytest
 from rnnviz.cells import CELLS
 from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core.config import Config
-from rnnviz.gui.panels.summary import demand_words, equation_rows, output_words, parameter_rows, state_words
-from tests.gui.panels.conftest import CONFIG
+from rnnviz.gui.settings_panel.summary import demand_words, equation_rows, output_words, parameter_rows, state_words
+from tests.gui.settings_panel.conftest import CONFIG
 
 
 def config(**network) -> Config:
@@ -45,7 +45,7 @@ def test_a_large_run_shows_its_demand_and_a_small_one_does_not(panel, type_into)
 
 
 def test_a_run_that_is_too_large_for_this_machine_is_announced(panel, type_into, monkeypatch) -> None:
-    monkeypatch.setattr("rnnviz.gui.panels.summary.available_memory", lambda: 10**9)
+    monkeypatch.setattr("rnnviz.gui.settings_panel.summary.available_memory", lambda: 10**9)
     type_into("sequence.timesteps", "100000")
     assert not panel.summary.warning.isVisible()
     type_into("sequence.timesteps", "10000000")

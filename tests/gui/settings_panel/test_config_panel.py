@@ -12,11 +12,11 @@ from PySide6.QtWidgets import QComboBox, QScrollArea, QWidget
 from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import declarations
-from rnnviz.gui.panels.config_panel import ConfigPanel
-from rnnviz.gui.panels.fields import label
-from rnnviz.gui.panels.widgets import FreeSpinBox
+from rnnviz.gui.settings_panel.config_panel import ConfigPanel
+from rnnviz.gui.settings_panel.fields import label
+from rnnviz.gui.settings_panel.widgets import FreeSpinBox
 from rnnviz.gui.theme.palettes import DARK, LIGHT
-from tests.gui.panels.conftest import CONFIG
+from tests.gui.settings_panel.conftest import CONFIG
 from tests.strategies import any_config_mappings
 
 KEYS = [f"{name}.{key}" for name, section in SECTIONS.items() for key in declarations(section)]

@@ -15,7 +15,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.memory_budget import available_memory, demand, readable
 from rnnviz.core.words import wrapped
 from rnnviz.gui.naming import named
-from rnnviz.gui.panels.widgets import FieldMessage, WrappedText
+from rnnviz.gui.settings_panel.widgets import FieldMessage, WrappedText
 from rnnviz.gui.theme.palettes import Theme
 
 _PREVIOUS = "[t-1]"
