@@ -74,39 +74,23 @@ class ViewSynchronizer(QObject):
         return False
 
     def _on_change(self, changed: frozenset[Field]) -> None:
-        if "highlighted" in changed:
-            # Hidden views, too: it is cheap.
-            for view in self._views:
+        for view in self._views:
+            if "highlighted" in changed:
+                # Hidden views, too: it is cheap.
                 view.show_highlight(self._session.highlighted)
-        if "result" in changed:
-            self._on_result()
-        elif "candidate" in changed:
-            self._on_candidate()
-        if "location" in changed and "result" not in changed:
-            self._on_location()
-
-    def _on_result(self) -> None:
-        for view in self._views:
-            if view.isVisible() or view in self._eager:
-                self._show_result(view)
-            elif view not in self._behind_result:
-                # A hidden view that kept the old result would keep its files on disk.
-                view.show_result(None, None)
+            if "result" in changed or "candidate" in changed:
+                if view.isVisible() or view in self._eager:
+                    self._show_result(view)
+                    continue
+                if "result" in changed and view not in self._behind_result:
+                    # A hidden view that kept the old result would keep its files on disk.
+                    view.show_result(None, None)
                 self._behind_result.add(view)
-
-    def _on_candidate(self) -> None:
-        for view in self._views:
-            if view.isVisible() or view in self._eager:
-                self._show_result(view)
-            else:
-                self._behind_result.add(view)
-
-    def _on_location(self) -> None:
-        for view in self._views:
-            if view.isVisible():
-                self._show_location(view)
-            else:
-                self._behind_location.add(view)
+            if "location" in changed and "result" not in changed:
+                if view.isVisible():
+                    self._show_location(view)
+                else:
+                    self._behind_location.add(view)
 
     def _show_result(self, view: ResultView) -> None:
         self._behind_result.discard(view)
