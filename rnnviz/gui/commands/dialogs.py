@@ -118,6 +118,8 @@ def show_error_dialog(
     """
     box = _text_box(parent, title, str(error), QMessageBox.Icon.Warning)
     box.setStandardButtons(QMessageBox.StandardButton.Ok)
+    # With a second button, Qt would find none for Esc.
+    box.setEscapeButton(QMessageBox.StandardButton.Ok)
     box.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     guide = child_beside(parent, HelpCommands)
     if guide is not None:
