@@ -81,12 +81,12 @@ class AuditTable(ResultView):
         self.copy_button = QPushButton("Copy")
         self.copy_button.setAccessibleName("Copy the smallest tolerances that pass")
         self.copy_button.clicked.connect(self._copy_pair)
-        self._remark, self._reasons = QLabel(), QLabel()
-        for label in (self._remark, self._reasons):
+        self.remark, self.reasons = QLabel(), QLabel()
+        for label in (self.remark, self.reasons):
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setWordWrap(True)
             label.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self._reasons.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.reasons.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         left = QWidget()
         self._left = pages(left, unaudited, self.table)
         layout = QGridLayout()
@@ -97,12 +97,12 @@ class AuditTable(ResultView):
         layout.addLayout(across((ElidedLabel("Tolerances", bold=True), 1), self.copy_button), 0, 1)
         layout.addWidget(left, 1, 0, 2, 1)
         layout.addWidget(self.tolerances, 1, 1)
-        layout.addWidget(self._remark, 2, 1)
-        layout.addWidget(self._reasons, 3, 0, 1, 2)
+        layout.addWidget(self.remark, 2, 1)
+        layout.addWidget(self.reasons, 3, 0, 1, 2)
         layout.setColumnStretch(0, 1)
         layout.setRowStretch(2, 1)
         self._pages = pages(self, empty, layout)
-        self.muted = empty, intro, unaudited, self._remark
+        self.muted = empty, intro, unaudited, self.remark
         self.themed = self.table, self.tolerances
         self._refresh()
 
@@ -123,23 +123,13 @@ class AuditTable(ResultView):
             return f"{self.title}  ✘ {wrong} of {count}"
         return f"{self.title}  {count} ✔" if right == count else f"{self.title}  {right} of {count} ✔"
 
-    @property
-    def reasons(self) -> str:
-        """Reasons of the engines that fail the audit."""
-        return self._reasons.text()
-
-    @property
-    def remark(self) -> str:
-        """Remark on the tolerances."""
-        return self._remark.text()
-
     def copy_text(self) -> str:
         """Content of the table in use."""
         if self._result is None:
             return ""
         if self.tolerances.hasFocus() or not self.model.rows:
             return self.tolerances.copy_text()
-        return self.table.copy_text() + (f"{self.reasons}\n" if self.reasons else "")
+        return self.table.copy_text() + (f"{self.reasons.text()}\n" if self.reasons.text() else "")
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         before = self.tab_text
@@ -155,11 +145,11 @@ class AuditTable(ResultView):
         self.model.show_rows([] if result is None else audit_rows(result))
         self._left.setCurrentIndex(1 if self.model.rows else 0)
         self.table.fit()
-        self._reasons.setText("\n".join(row.reason for row in self.audits if row.reason))
-        self._reasons.setVisible(bool(self.reasons))
+        self.reasons.setText("\n".join(row.reason for row in self.audits if row.reason))
+        self.reasons.setVisible(bool(self.reasons.text()))
         self.tolerances_model.show_rows([] if comparison is None else tolerance_rows(comparison))
         if comparison is not None:
-            self._remark.setText(tolerance_remark(comparison))
+            self.remark.setText(tolerance_remark(comparison))
             passing = self._passing
             self.copy_button.setToolTip(wrapped(f"Copies {passing}: the smallest atol that passes with this rtol."))
             self.copy_button.setAccessibleDescription(self.copy_button.toolTip())

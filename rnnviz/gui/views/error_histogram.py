@@ -284,22 +284,17 @@ class ErrorHistogram(ResultView):
         self._comparison: Comparison | None = None
         self._bars: Bars | None = None
         empty = hint("A run (F5) shows the distribution of the differences.")
-        self._description = ElidedLabel(bold=True)
+        self.description = ElidedLabel(bold=True)
         self._choice = choice("Quantity", ((quantity.title, quantity.name, quantity.why) for quantity in _QUANTITIES))
         self._choice.currentIndexChanged.connect(self._count)
         self.chart = BarChart()
         self.chart.setAccessibleName("Histogram of differences; arrow keys choose a bar, Enter selects its first value")
         self.chart.chosen.connect(self._tell)
         self.chart.activated.connect(self._go)
-        bar = across((self._description, 1), self._choice, margins=(6, 0, 4, 0))
+        bar = across((self.description, 1), self._choice, margins=(6, 0, 4, 0))
         self._pages = pages(self, empty, down(bar, (self.chart, 1), margins=(4, 4, 4, 2), spacing=2))
         self.muted = (empty,)
         self.themed = (self.chart,)
-
-    @property
-    def description(self) -> str:
-        """Description of the selected bar, or of all bars."""
-        return self._description.text()
 
     @property
     def bars(self) -> tuple[HistogramBar, ...]:
@@ -347,12 +342,12 @@ class ErrorHistogram(ResultView):
                 f"{number_format.count(comparison.mismatched) if comparison.mismatched else 'none'} outside "
                 "the tolerance"
             )
-            self._description.setText(f"{equal}, {outside}; click a bar to go to its first value")
+            self.description.setText(f"{equal}, {outside}; click a bar to go to its first value")
         else:
             bar = bars.bars[place]
             first = "" if bar.first is None else f" ({_share(bar.count, bars.total)}), first at {bar.first}"
-            self._description.setText(f"{bar_tooltip(bar)}{first}")
-        self.chart.setAccessibleDescription(self._description.text())
+            self.description.setText(f"{bar_tooltip(bar)}{first}")
+        self.chart.setAccessibleDescription(self.description.text())
 
     def _go(self, place: int) -> None:
         first = self.bars[place].first

@@ -103,8 +103,8 @@ class ErrorPlot(ResultView):
         self._lane: tuple[int, int] | None = None
 
         self._heading = ElidedLabel(bold=True)
-        self._selection_label = ElidedLabel()
-        self._selection_label.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.selection_label = ElidedLabel()
+        self.selection_label.setAlignment(Qt.AlignmentFlag.AlignRight)
         self._others = QLabel()
         self._keys: list[LegendKey] = []
         self._legend = QHBoxLayout()
@@ -119,11 +119,11 @@ class ErrorPlot(ResultView):
         self.curves = LaneCurves(self.plot)
         empty = hint("A run (F5) shows the difference between the engines at each time step.")
         unaudited = hint("The step audit did not run.")
-        shown = self._others, self._legend, self._selection_label, self._choice
+        shown = self._others, self._legend, self.selection_label, self._choice
         top = across((self._heading, 1), *shown, margins=(6, 0, 4, 0), spacing=12)
         self._stack = pages(None, self.plot, unaudited)
         self._pages = pages(self, empty, down(top, (self._stack, 1), margins=(4, 4, 4, 2), spacing=2))
-        self.muted = empty, unaudited, self._others, self._selection_label
+        self.muted = empty, unaudited, self._others, self.selection_label
         self.themed = self.plot, self.curves
         self.plot.apply_theme(LIGHT)
         self.show_result(None, None)
@@ -148,22 +148,12 @@ class ErrorPlot(ResultView):
         return self.plot.limit
 
     @property
-    def lane_curve(self) -> NDArray[np.float64]:
-        """Highest drawn positions of the selected lane on the vertical axis, for each block."""
-        return np.zeros(0) if self.curves.selected is None else np.asarray(self.curves.selected.high)
-
-    @property
     def beside(self) -> dict[str, NDArray[np.float64]]:
         """Highest drawn positions of the additional curves of the selected lane, by name."""
         if self._series is None:
             return {}
         pairs = zip(self._series.companions, self.curves.beside, strict=True)
         return {companion.name: np.asarray(outline.high) for companion, outline in pairs}
-
-    @property
-    def value_text(self) -> str:
-        """The selected value as text."""
-        return self._selection_label.text()
 
     @property
     def keys(self) -> tuple[LegendKey, ...]:
@@ -209,7 +199,7 @@ class ErrorPlot(ResultView):
 
     def hide_selection(self) -> None:
         self.plot.hide_selection()
-        self._selection_label.setText("")
+        self.selection_label.setText("")
         for key in self._keys:
             key.show_value("")
 
@@ -254,7 +244,7 @@ class ErrorPlot(ResultView):
     def _make_room(self) -> None:
         """Reserve the width of the longest texts, so that nothing moves with the selection."""
         result, series = self._result, self._series
-        self._selection_label.setVisible(series is not None)
+        self.selection_label.setVisible(series is not None)
         self._others.setVisible(False)
         if result is None or series is None:
             return
@@ -263,7 +253,7 @@ class ErrorPlot(ResultView):
         lane = lane_text(result.inputs.network, last).capitalize()
         self._heading.setMinimumWidth(self._heading.fontMetrics().horizontalAdvance(f"{lane} ") if self._keys else 0)
         longest = f"t = {timesteps - 1}" if self._keys else f"t = {timesteps - 1}: -0.0e-000"
-        self._selection_label.setFixedWidth(self._selection_label.fontMetrics().horizontalAdvance(longest) + 4)
+        self.selection_label.setFixedWidth(self.selection_label.fontMetrics().horizontalAdvance(longest) + 4)
 
     def _draw(self) -> None:
         """Draw the visible time steps at the resolution of the screen, with the selected lane emphasized."""
@@ -312,7 +302,7 @@ class ErrorPlot(ResultView):
         for key, value in zip(self._keys, shown, strict=False):
             key.show_value(value)
         # The legend shows the values if there is one.
-        self._selection_label.setText(f"t = {where.timestep}" if self._keys else f"t = {where.timestep}: {shown[0]}")
+        self.selection_label.setText(f"t = {where.timestep}" if self._keys else f"t = {where.timestep}: {shown[0]}")
         names = (named.name for named in (series.main, *series.companions))
         described = ", ".join(f"{name} {value}" for name, value in zip(names, shown, strict=True))
         self.plot.setAccessibleDescription(

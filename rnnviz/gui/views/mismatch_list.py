@@ -30,7 +30,7 @@ class MismatchList(ResultView):
         self._result: RunResult | None = None
         self._candidate: str | None = None
         self._rows: MismatchRows | None = None
-        self._empty, self._description = hint(), ElidedLabel()
+        self._empty, self.description = hint(), ElidedLabel()
         self.layers = _filter("Only this layer", "Lists the mismatches of one layer or of all.")
         self.directions = _filter("Only this direction", "Lists the mismatches of one direction or of both.")
         self.layers.currentIndexChanged.connect(self._gather)
@@ -41,9 +41,9 @@ class MismatchList(ResultView):
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
         self.table.activated.connect(self._on_activated)
         self._following = False
-        bar = across((self._description, 1), self.layers, self.directions)
+        bar = across((self.description, 1), self.layers, self.directions)
         self._pages = pages(self, self._empty, down(bar, (self.table, 1), margins=(8, 6, 8, 6), spacing=4))
-        self.muted = self._empty, self._description
+        self.muted = self._empty, self.description
         self.themed = (self.table,)
         self._refresh()
 
@@ -51,11 +51,6 @@ class MismatchList(ResultView):
     def tab_text(self) -> str:
         """The title with the number of mismatches."""
         return self.title if self._rows is None else f"{self.title}  {number_format.count(self._total())}"
-
-    @property
-    def description(self) -> str:
-        """The text above the table."""
-        return self._description.text()
 
     def location(self, row: int) -> Location:
         """Location of the mismatch in a row of the table."""
@@ -124,7 +119,7 @@ class MismatchList(ResultView):
         if len(rows) < rows.total:
             shown = f"The first {number_format.count(len(rows))} of {number_format.count(rows.total)} mismatches"
         shown = f"{shown}, in the order of computation; click a heading to sort them."
-        self._description.setText("  ".join((shown, *others)))
+        self.description.setText("  ".join((shown, *others)))
         self.table.fit()
 
     def _total(self) -> int:

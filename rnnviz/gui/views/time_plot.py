@@ -169,11 +169,6 @@ class TimePlot(pg.PlotWidget):
         self.setFrameShape(pg.PlotWidget.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
 
-    @property
-    def selected_timestep(self) -> float:
-        """Time step of the selection line."""
-        return float(self._cursor.value())
-
     def show_timesteps(self, timesteps: int) -> None:
         """Set T. The visible part stays unless T changes."""
         if timesteps == self._timesteps:

@@ -138,8 +138,8 @@ class UnitsPlot(ResultView):
         self._built: tuple[object, ...] | None = None
         self._shown: tuple[object, ...] | None = None
 
-        self._heading = ElidedLabel(bold=True)
-        self._strange = ElidedLabel()
+        self.heading = ElidedLabel(bold=True)
+        self.nonfinite = ElidedLabel()
         self.choice = QuantityCombo("Quantity of the curves: h, a gate, a state or a change.")
         self.choice.chosen.connect(self._show_anew)
         self._legend = QHBoxLayout()
@@ -155,10 +155,10 @@ class UnitsPlot(ResultView):
         self._lines.series_ready.connect(self._show_anew)
         self.gaps = self._lines.gaps
         empty = hint("A run (F5) shows the selected unit over time, of every engine.")
-        texts = (self._heading, 3), (self._strange, 2)
+        texts = (self.heading, 3), (self.nonfinite, 2)
         top = across(self.choice, 6, *texts, self._legend, self._pin, margins=(6, 0, 0, 0))
         self._pages = pages(self, empty, down(top, (self.plot, 1), margins=(4, 4, 4, 2), spacing=2))
-        self.muted = empty, self._strange
+        self.muted = empty, self.nonfinite
         self.themed = self._pin, self.plot, *self.gaps.values()
 
     @property
@@ -171,22 +171,12 @@ class UnitsPlot(ResultView):
         """The legend."""
         return tuple(key for key, _ in self._keys)
 
-    @property
-    def heading(self) -> str:
-        """Unit and quantity, and whether they are still being computed."""
-        return self._heading.text()
-
     def curve(self, engine: str, unit: int) -> Outline | None:
         """Outline of a unit and engine, or None."""
         for line in self._lines:
             if (line.engine, line.unit) == (engine, unit) and line.curve.visible:
                 return line.curve.outline
         return None
-
-    @property
-    def nonfinite(self) -> str:
-        """Number of time steps without a finite value, as text; empty if there are none."""
-        return self._strange.text()
 
     def copy_text(self) -> str:
         """Every curve at the visible time steps, in full precision."""
@@ -260,12 +250,12 @@ class UnitsPlot(ResultView):
             self._shown = shown
             self._lines.read(result, where, self.choice.quantity)
             nonfinite = self._lines.nonfinite()
-            self._strange.setText(nonfinite)
-            self._strange.setVisible(bool(nonfinite))
+            self.nonfinite.setText(nonfinite)
+            self.nonfinite.setVisible(bool(nonfinite))
             text = f"Unit {where.unit}, {lane_text(result.inputs.network, where)}, sample {where.sample}"
             if self.choice.quantity != "value":
                 text = f"{self.choice.quantity} of {text[0].lower()}{text[1:]}"
-            self._heading.setText(text if self._lines.complete else f"{text}: computing {self.choice.quantity} …")
+            self.heading.setText(text if self._lines.complete else f"{text}: computing {self.choice.quantity} …")
             self._pin.show_unit(where.unit)
         self.plot.show_selection(where.timestep)
         for key, line in self._keys:
@@ -273,7 +263,7 @@ class UnitsPlot(ResultView):
             there = self._lines.has_value(line, where.timestep)
             key.show_value("…" if value is None else number_format.short(value) if there else "none")
         values = ", ".join(key.accessibleName() for key, _ in self._keys)
-        self.plot.setAccessibleDescription(f"{self._heading.text()}, t = {where.timestep}: {values}")
+        self.plot.setAccessibleDescription(f"{self.heading.text()}, t = {where.timestep}: {values}")
 
     def _show_anew(self) -> None:
         self._shown = None

@@ -69,7 +69,7 @@ class VectorTable(ResultView):
         self._longest = _NUMBER
         self._highlighted: Sequence[Region] = ()
 
-        self._heading = ElidedLabel("No hidden state yet", bold=True, selectable=True)
+        self.heading = ElidedLabel("No hidden state yet", bold=True, selectable=True)
         self._passage = ElidedLabel(selectable=True)
         self._empty = QLabel("A run (F5) shows the selected hidden state of every engine.")
         self._empty.setWordWrap(True)
@@ -94,26 +94,16 @@ class VectorTable(ResultView):
             )
 
         above = across(self._tabs, None, self.columns, spacing=0)
-        texts = self._heading, self._passage, self._empty
+        texts = self.heading, self._passage, self._empty
         self.setLayout(down(*texts, 4, above, (self.table, 1), None, margins=(_MARGIN,) * 4, spacing=2))
         self.muted = self._passage, self._empty
         self.themed = (self.table,)
         self.show_result(None, None)
 
     @property
-    def heading(self) -> str:
-        """Description of the shown vector."""
-        return self._heading.text()
-
-    @property
     def passage(self) -> str:
         """Sentence on the inputs and readers of the vector, or how to get a result."""
         return (self._empty if self._result is None else self._passage).text()
-
-    @property
-    def kinds(self) -> tuple[VectorKind, ...]:
-        """The vectors of the selection, in the order of the tabs."""
-        return self._kinds
 
     def choose(self, kind: VectorKind) -> None:
         """Show another vector of the selection."""
@@ -166,16 +156,14 @@ class VectorTable(ResultView):
     def _refresh(self) -> None:
         result = self._result
         if result is None:
-            self._heading.setText("No hidden state yet")
+            self.heading.setText("No hidden state yet")
             self.model.show_rows(())
             return
         network, where = result.inputs.network, self._location
         self._show_kinds(kinds_at(result, where))
         lane = lane_text(network, where).capitalize()
         names = result.inputs.names
-        self._heading.setText(
-            f"{lane}, {timestep_in_words(names, where.timestep, _SHORT_LABEL)}, sample {where.sample}"
-        )
+        self.heading.setText(f"{lane}, {timestep_in_words(names, where.timestep, _SHORT_LABEL)}, sample {where.sample}")
         self._show_passage(result)
         reads_x = self._kind == "input" and where.layer == 0
         component = "feature" if reads_x else "unit"

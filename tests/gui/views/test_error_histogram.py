@@ -39,7 +39,7 @@ def middle(view: ErrorHistogram, place: int) -> QPoint:
 
 
 def test_the_description_counts_equal_and_outside_values(view: ErrorHistogram) -> None:
-    assert view.description.startswith("98% of 80 values are equal, 1 outside the tolerance")
+    assert view.description.text().startswith("98% of 80 values are equal, 1 outside the tolerance")
 
 
 def test_a_click_on_a_bar_selects_its_first_value(qtbot, view: ErrorHistogram) -> None:
@@ -47,15 +47,15 @@ def test_a_click_on_a_bar_selects_its_first_value(qtbot, view: ErrorHistogram) -
     with qtbot.waitSignal(view.location_requested) as asked:
         qtbot.mouseClick(view.chart, Qt.MouseButton.LeftButton, pos=middle(view, place))
     assert asked.args == [PLACE]
-    assert "1 value" in view.description
-    assert view.description.endswith(f"first at {PLACE}")
+    assert "1 value" in view.description.text()
+    assert view.description.text().endswith(f"first at {PLACE}")
 
 
 def test_an_empty_bar_leads_nowhere(qtbot, view: ErrorHistogram) -> None:
     place = next(place for place, bar in enumerate(view.bars) if not bar.count)
     with qtbot.assertNotEmitted(view.location_requested):
         qtbot.mouseClick(view.chart, Qt.MouseButton.LeftButton, pos=middle(view, place))
-    assert view.description.endswith(": 0 values")
+    assert view.description.text().endswith(": 0 values")
 
 
 def test_arrows_choose_a_bar_and_enter_selects_its_value(qtbot, view: ErrorHistogram) -> None:
@@ -64,12 +64,12 @@ def test_arrows_choose_a_bar_and_enter_selects_its_value(qtbot, view: ErrorHisto
     for _ in range(bar_of(view, PLACE) + 1):
         QTest.keyClick(view.chart, Qt.Key.Key_Right)
     assert view.chart.chosen_place == bar_of(view, PLACE)
-    assert view.chart.accessibleDescription() == view.description
+    assert view.chart.accessibleDescription() == view.description.text()
     with qtbot.waitSignal(view.location_requested) as asked:
         QTest.keyClick(view.chart, Qt.Key.Key_Return)
     assert asked.args == [PLACE]
     QTest.keyClick(view.chart, Qt.Key.Key_Home)
-    assert view.description.startswith("Exactly 0: 78 values (98%)")
+    assert view.description.text().startswith("Exactly 0: 78 values (98%)")
     QTest.keyClick(view.chart, Qt.Key.Key_Left)
     assert view.chart.chosen_place == 0
 

@@ -114,4 +114,4 @@ def test_another_array_that_is_compared_has_a_line(view: MismatchList) -> None:
     comparison = result.comparisons[0]
     cells = compare(*result.traces.values(), comparison.rtol, comparison.atol, name="c")
     view.show_result(replace(result, comparisons=(replace(comparison, arrays={"c": cells}),)), "bug:no-h2h-bias")
-    assert arrays(replace(comparison, arrays={"c": cells}))[0] in view.description
+    assert arrays(replace(comparison, arrays={"c": cells}))[0] in view.description.text()

@@ -50,7 +50,7 @@ def test_the_curves_are_the_traces_of_the_selected_unit(view: UnitsPlot) -> None
         assert np.array_equal(drawn.times, np.arange(5))
         assert np.array_equal(drawn.low, result[engine].hidden[1, 1, :, 1, 3])
     assert view.curve("gluon", 0) is None
-    assert view.plot.selected_timestep == 2
+    assert view.plot._cursor.value() == 2
 
 
 def test_a_gate_is_drawn_described_and_copied_in_place_of_h(view: UnitsPlot) -> None:
@@ -64,12 +64,12 @@ def test_a_gate_is_drawn_described_and_copied_in_place_of_h(view: UnitsPlot) -> 
         assert drawn is not None
         assert drawn.low == pytest.approx(expected, abs=1e-6)
         assert (engine, number_format.short(expected[2])) in [(key.text(), key.value) for key in view.keys]
-    assert view.heading.startswith("f of unit 3")
+    assert view.heading.text().startswith("f of unit 3")
     lines = [line.split("\t") for line in view.copy_text().splitlines()]
     assert lines[0] == ["timestep", "gluon f unit 3", "manual f unit 3"]
     assert [float(line[1]) for line in lines[1:]] == pytest.approx(drawn.low, abs=1e-6)
     view.show_result(make_result(cell="gru"), "manual")
-    assert view.heading.startswith("Unit 3")
+    assert view.heading.text().startswith("Unit 3")
 
 
 def test_a_long_gate_is_computed_in_the_background_and_announced(qtbot, view: UnitsPlot, monkeypatch) -> None:
@@ -78,9 +78,9 @@ def test_a_long_gate_is_computed_in_the_background_and_announced(qtbot, view: Un
     view.show_result(result, "manual")
     view.show_location(Location(unit=3))
     view.choice.choose("z")
-    assert "computing z" in view.heading
+    assert "computing z" in view.heading.text()
     assert [key.value for key in view.keys] == ["…", "…"]
-    qtbot.waitUntil(lambda: "computing" not in view.heading)
+    qtbot.waitUntil(lambda: "computing" not in view.heading.text())
     drawn = view.curve("gluon", 3)
     assert drawn is not None
     expected = gates_of(result.inputs, result["gluon"].hidden)["z"][0, 0, :, 0, 3]
@@ -163,12 +163,12 @@ def test_nonfinite_numbers_are_marked_and_described(view: UnitsPlot) -> None:
     view.show_result(make_result(edits={"manual": edit}, timesteps=8), "manual")
     view.show_location(Location(0, 0, 2, 0, 1))
     assert {word: gaps.runs.tolist() for word, gaps in view.gaps.items()} == {"NaN": [[2, 3]], "infinity": [[6, 6]]}
-    assert view.nonfinite == "NaN at 2 time steps, infinity at 1 time step"
+    assert view.nonfinite.text() == "NaN at 2 time steps, infinity at 1 time step"
     assert [key.value for key in view.keys][1] == "NaN"
     low, high = view.plot.view_box.viewRange()[1]
     assert np.isfinite([low, high]).all()
     view.show_location(Location(0, 0, 2, 0, 0))
-    assert view.nonfinite == ""
+    assert view.nonfinite.text() == ""
 
 
 def test_one_time_step_is_drawn(view: UnitsPlot) -> None:
@@ -184,7 +184,7 @@ def test_moving_in_time_reads_no_curve_again(view: UnitsPlot) -> None:
     before = view.curve("manual", 0)
     view.show_location(Location(0, 0, 3))
     assert view.curve("manual", 0) is before
-    assert view.plot.selected_timestep == 3
+    assert view.plot._cursor.value() == 3
     view.show_location(Location(0, 0, 3, 1))
     assert view.curve("manual", 0) is not before
 
@@ -220,7 +220,7 @@ def test_a_gap_of_a_long_sequence_is_marked_to_the_time_step_once_it_is_zoomed(v
         trace.hidden[0, 0, 60_001, 0, 0] = np.nan
 
     view.show_result(make_result(edits={"manual": edit}, timesteps=100_000, batch_size=1, hidden_size=2), "manual")
-    assert view.nonfinite.startswith("NaN at up to ")
+    assert view.nonfinite.text().startswith("NaN at up to ")
     view.plot.view_box.setXRange(60_000, 60_100, padding=0)
     assert view.gaps["NaN"].runs.tolist() == [[60_001, 60_001]]
 

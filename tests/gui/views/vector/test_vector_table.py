@@ -43,7 +43,7 @@ def test_the_values_are_those_of_the_traces(view: VectorTable) -> None:
     view.show_location(where)
     hidden = result["gluon"].hidden[1, 1, 2, 1]
     assert cells(view) == [[str(u), shown_short(h), shown_short(h), "0", "0"] for u, h in enumerate(hidden)]
-    assert view.heading == "Layer 1, backward, t = 2, sample 1"
+    assert view.heading.text() == "Layer 1, backward, t = 2, sample 1"
     assert view.passage.replace("\u00a0", " ") == "previous: t = 3 · next: t = 1"
     assert marked(view) == []
 
@@ -173,7 +173,7 @@ def test_the_initial_states_have_tabs_at_the_step_that_reads_them(view: VectorTa
     assert result.inputs.initial_state.c is not None
     assert [row[1] for row in cells(view)] == [shown_short(v) for v in result.inputs.initial_state.c[1, 0]]
     view.show_location(Location(0, 1, 3))
-    assert "c0" not in view.kinds
+    assert "c0" not in view._kinds
     assert [row[1] for row in cells(view)] == [shown_short(v) for v in result["gluon"].hidden[0, 1, 3, 0]]
 
 
@@ -221,9 +221,9 @@ def test_names_of_a_sequence_are_in_the_heading_and_at_its_features(view: Vector
     result = replace(result, inputs=replace(result.inputs, names=names))
     view.show_result(result, "manual")
     view.show_location(Location(timestep=2))
-    assert view.heading == "Layer 0, t = 2 'c', sample 0"
+    assert view.heading.text() == "Layer 0, t = 2 'c', sample 0"
     view.show_location(Location(timestep=4))
-    assert view.heading == "Layer 0, t = 4 'the fifth of…', sample 0"
+    assert view.heading.text() == "Layer 0, t = 4 'the fifth of…', sample 0"
     assert [row[0] for row in cells(view)] == ["0", "1", "2", "3"]
     tabs = view.findChild(QTabBar)
     tabs.setCurrentIndex([tabs.tabText(tab) for tab in range(tabs.count())].index("Input"))
