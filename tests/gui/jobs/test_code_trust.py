@@ -1,4 +1,4 @@
-"""Custom steps: nothing untrusted runs, the answer is remembered, and a saved edit is noticed."""
+"""Files of a config: permission to run code, and detection of changed contents."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +9,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox, QWidget
 
 from rnnviz.core.config import Config
-from rnnviz.gui.jobs.code_trust import CodeTrust
+from rnnviz.gui.jobs import code_trust
+from rnnviz.gui.jobs.code_trust import CodeTrust, FileWatcher
 from rnnviz.gui.settings import Settings
 from rnnviz.lessons.index import lessons
 
@@ -94,3 +95,29 @@ def test_an_untrusted_or_dropped_file_signals_nothing(qtbot: Any, own: CodeTrust
     with qtbot.waitSignal(own.edited):
         other.write_text("changed = 2\n")
     assert len(told) == 1
+
+
+@pytest.mark.parametrize("held", [0, 1 << 22])
+def test_changed_content_is_signaled_for_small_and_large_files(
+    qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int
+) -> None:
+    monkeypatch.setattr(code_trust, "_HELD_BYTES", held)
+    path = tmp_path / "golden.npz"
+    path.write_bytes(b"one")
+    files = FileWatcher()
+    files.watch([str(path)])
+    with qtbot.waitSignal(files.edited) as told:
+        path.write_bytes(b"two, and more")
+    assert told.args == [{str(path)}]
+
+
+def test_unchanged_content_is_not_signaled(qtbot: Any, tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    for path in (one, other):
+        path.write_bytes(b"same")
+    files = FileWatcher()
+    files.watch([str(one), str(other)])
+    one.write_bytes(b"same")
+    with qtbot.waitSignal(files.edited) as told:
+        other.write_bytes(b"another")
+    assert told.args == [{str(other)}]
