@@ -284,6 +284,7 @@ def test_wrong_declarations(tmp_path: Path, text: str, sentence: str, line: int 
             4,
         ),
         ("return Step(h=u.f + p.m)", "The step uses the matrix m with +: it goes with @ alone.", 4),
+        ("return Step(h=u.f - p.m)", "The step uses the matrix m with -: it goes with @ alone.", 4),
         ("return Step(h=p.w @ u.f)", "The step uses @ with something else than a matrix on its left.", 4),
         (
             "return Step(h=p.m @ (p.m @ u.f))",

@@ -1,10 +1,12 @@
 """The text of cells: equations, TeX, source, and the arithmetic of a unit."""
 
+import math
+
 import numpy as np
 import pytest
 
 from rnnviz.cells import CELLS, CellSpec, Gate, StateSpec, Step, Values
-from rnnviz.cells.activations import gelu, hard_sigmoid, leaky_relu, sigmoid, tanh
+from rnnviz.cells.activations import ACTIVATIONS, gelu, hard_sigmoid, leaky_relu, sigmoid, tanh
 from rnnviz.cells.gru import GRU
 from rnnviz.cells.gru_reset_before import GRU_RESET_BEFORE
 from rnnviz.cells.interpreters.arrays import step_values
@@ -123,6 +125,14 @@ def test_the_source_of_a_product_in_the_step_takes_the_rows_of_its_gate() -> Non
     for symbols, rows in (("a", "W.T) + b"), ("ba", "np.split(W, 2)[1].T) + np.split(b, 2)[1]")):
         source = code_lines(CellSpec("x", "", step, tuple(Gate(symbol, "") for symbol in symbols)))[-1]
         assert source.replace("h2h_weight", "W").replace("h2h_bias", "b").endswith(f", {rows}")
+
+
+def test_the_source_of_an_activation_of_a_difference() -> None:
+    a, b = np.array([0.5, -2.0, 3.0]), np.array([1.0, 0.25, -1.0])
+    for name, activation in ACTIVATIONS.items():
+        code, names = activation.code("a - b"), {"np": np, "math": math, "a": a, "b": b}
+        exec("\n".join(helper_lines([code])), names)
+        np.testing.assert_allclose(eval(code, names), activation.values(a - b), rtol=1e-12, err_msg=name)
 
 
 def test_helpers_are_those_that_the_lines_use() -> None:
