@@ -253,7 +253,8 @@ class Evaluator:
             case ast.Call():
                 return self._call(node)
             case ast.BoolOp():
-                return self._bool(node)
+                decisive = isinstance(node.op, ast.Or)
+                return decisive if any(truth(self.value(v)) is decisive for v in node.values) else not decisive
             case ast.UnaryOp():
                 return self._unary(node)
             case ast.BinOp():
@@ -307,10 +308,6 @@ class Evaluator:
             raise
         except (ValueError, TypeError, IndexError) as error:
             raise UnansweredError(f"{ast.unparse(node)} cannot be computed: {_first_line(error)}.") from error
-
-    def _bool(self, node: ast.BoolOp) -> bool:
-        decisive = isinstance(node.op, ast.Or)
-        return decisive if any(truth(self.value(v)) is decisive for v in node.values) else not decisive
 
     def _unary(self, node: ast.UnaryOp) -> Value:
         operand = self.value(node.operand)
@@ -479,12 +476,11 @@ def check_statement(result: RunResult, statement: Statement, where: Location = O
         return StatementResult(statement, None, (), str(error))
     except (MemoryError, OSError) as error:
         return StatementResult(statement, None, (), f"The numbers could not be read: {error}.")
-    seen = evaluator.values
-    pairs = [
-        _pair(left, seen[id(left)], sign, right, seen[id(right)])
-        for left, sign, right in asked
-        if id(left) in seen and id(right) in seen
-    ]
+    seen, pairs = evaluator.values, []
+    for left, sign, right in asked:
+        if id(left) in seen and id(right) in seen:
+            a, b = seen[id(left)], seen[id(right)]
+            pairs.append(Pair(_side(left, a), sign, _side(right, b), _apart(a, b) if sign in "=≈≠" else ""))
     return StatementResult(statement, holds, tuple(pairs))
 
 
@@ -503,10 +499,6 @@ def _pairs(node: ast.expr) -> Iterator[tuple[ast.expr, str, ast.expr]]:
         case ast.BoolOp():
             for value in node.values:
                 yield from _pairs(value)
-
-
-def _pair(left: ast.expr, a: Value, sign: str, right: ast.expr, b: Value) -> Pair:
-    return Pair(_side(left, a), sign, _side(right, b), _apart(a, b) if sign in "=≈≠" else "")
 
 
 def _side(node: ast.expr, value: Value) -> Operand:

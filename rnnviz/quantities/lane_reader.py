@@ -155,16 +155,12 @@ class CellReader:
                 values = signed_difference(reference, candidate)
             else:
                 values = error_ratio(reference, candidate, self.comparison.rtol, self.comparison.atol)
-            values[self._uncompared(layer, direction, times)] = np.nan
+            # Where a recording lacks the vectors of one of the two.
+            both, steps = self.recorded(Lane(layer, direction)), np.arange(times.start, times.stop)
+            values[(steps < both.start) | (steps >= both.stop)] = np.nan
             release_pages(reference)
             release_pages(candidate)
         return Tile(values.T, None if marks is None else marks.T)
-
-    def _uncompared(self, layer: int, direction: int, times: slice) -> BoolArray:
-        """(times,): where a recording lacks the vectors of one of the two."""
-        both = self.recorded(Lane(layer, direction))
-        steps = np.arange(times.start, times.stop)
-        return np.asarray((steps < both.start) | (steps >= both.stop))
 
     def _marks(self, layer: int, direction: int, times: slice, units: slice) -> BoolArray | None:
         """(times, units): which values mismatch; None if none does."""

@@ -56,9 +56,10 @@ class ClusterScheduler(AbstractContextManager["ClusterScheduler"]):
             self._client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False, name="rnnviz-sweep")
         except (OSError, ValueError, TypeError) as error:
             # Dask says on its own what the sentence below says in one line.
+            reason = " ".join(str(error).split()) or type(error).__name__
             raise InputError(
                 f'--scheduler "{address}" is not allowed: it must be the address of a running Dask scheduler, '
-                f"such as tcp://10.0.0.1:8786 ({_words(error)})."
+                f"such as tcp://10.0.0.1:8786 ({reason})."
             ) from error
         # Of a scheduler that is gone Dask prints where it noticed; the sweep says that its rows were given up.
         logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
@@ -100,7 +101,3 @@ async def _meet(address: str) -> None:
     """Raise an OSError or a ValueError unless a scheduler listens at an address."""
     comm = await connect(address, timeout=_CONNECT_SECONDS)
     await comm.close()
-
-
-def _words(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -30,7 +30,6 @@ from rnnviz.execution.supervisor import Supervisor
 from rnnviz.sweeps.grid import Point, Sweep
 from rnnviz.sweeps.results import COMPUTED, FirstWrong, SweepResult, SweepRow
 from rnnviz.text.verdict_text import plain, verdict_sentence
-from rnnviz.verify.audit import Audit
 from rnnviz.verify.result import RunResult
 
 ENDING = ".results.jsonl"
@@ -154,13 +153,15 @@ def find(request: RunRequest, supervisor: Supervisor) -> SweepResult:
 def finding(result: RunResult) -> SweepResult:
     (comparison,) = result.comparisons
     audits = [] if result.judgment is None else [result.judgment.audits[name] for name in result.traces]
+    wrong = [FirstWrong(audit.engine, audit.first_wrong.where) for audit in audits if audit.first_wrong is not None]
     return SweepResult(
         result.comparison_verdict(comparison),
         f"{plain(verdict_sentence(result, comparison.candidate).sentence).removesuffix('.')}.",
         comparison.max_error_ratio,
         comparison.max_abs_error,
         _largest([audit.worst_ratio for audit in audits]),
-        _first_wrong(audits),
+        # That of the engine that goes wrong first in the order of the layers; of the reference, if both do at once.
+        min(wrong, key=lambda first: first.where.layer, default=None),
         dict(result.seconds),
         result.assumptions,
     )
@@ -170,12 +171,6 @@ def _largest(ratios: list[float]) -> float | None:
     if any(ratio != ratio for ratio in ratios):
         return nan
     return max((min(ratio, inf) for ratio in ratios), default=None)
-
-
-def _first_wrong(audits: list[Audit]) -> FirstWrong | None:
-    """That of the engine that goes wrong first in the order of the layers; of the reference, if both do at once."""
-    wrong = [FirstWrong(audit.engine, audit.first_wrong.where) for audit in audits if audit.first_wrong is not None]
-    return min(wrong, key=lambda first: first.where.layer, default=None)
 
 
 class Scheduler(AbstractContextManager["Scheduler"], Protocol):
