@@ -33,7 +33,7 @@ _SHORT_ROW, _LONG_ROW = 64, 128
 
 _FEW_SAMPLES, _SHORTEST_PIECE = 12, 32
 _NARROWEST_TILE, _VECTOR = 32, 16
-_INPUT_ROWS = 64
+_INPUT_ROWS, _FEWEST_ROWS = 64, 128
 _TURNED_SAMPLES = 16
 _BLOCK_BYTES, _TILED_BLOCK_BYTES = 4 << 20, 1 << 19
 """The size of the input parts that are computed together: small products are as fast in a nearer cache."""
@@ -218,8 +218,10 @@ class Layout:
 
     def block_length(self, timesteps: int) -> int:
         """How many time steps have their input parts computed together: they stay in the processor's cache."""
-        nbytes = self._samples * self._gates * self._size * self._dtype.itemsize
-        return min(timesteps, max(1, (_TILED_BLOCK_BYTES if self._small else _BLOCK_BYTES) // nbytes))
+        row = self._gates * self._size * self._dtype.itemsize
+        # A product of many features and few rows would copy its weight too often.
+        short = self._small and _TILED_BLOCK_BYTES // row >= _FEWEST_ROWS
+        return min(timesteps, max(1, (_TILED_BLOCK_BYTES if short else _BLOCK_BYTES) // (self._samples * row)))
 
     def input_parts(
         self, x: FloatArray, weight: FloatArray, bias: FloatArray, *, backward: bool
