@@ -158,7 +158,8 @@ class Heatmap(pg.PlotWidget):
         self._range: ColorRange | None = None
         self._short: Callable[[float], str] = str
         self._theme = LIGHT
-        self._chosen: tuple[int, int] | None = None
+        self.chosen_cell: tuple[int, int] | None = None
+        """The selected cell (down, across)."""
         self._under: tuple[int, int] | None = None
         item = self.getPlotItem()
         item.hideButtons()
@@ -176,10 +177,6 @@ class Heatmap(pg.PlotWidget):
         self.scene().sigMouseClicked.connect(self._on_click)
         self.apply_theme(LIGHT)
 
-    @property
-    def chosen_cell(self) -> tuple[int, int] | None:
-        return self._chosen
-
     def show_cells(
         self, cells: Cells, color_range: ColorRange, across: str, down: str, short: Callable[[float], str]
     ) -> None:
@@ -190,16 +187,16 @@ class Heatmap(pg.PlotWidget):
         self._down.show_texts(("",) if cells.down is None else cells.down.texts)
         self._across.setLabel(across)
         self._down.setLabel(down)
-        if self._chosen is not None and not self._inside(*self._chosen):
-            self._chosen = None
+        if self.chosen_cell is not None and not self._inside(*self.chosen_cell):
+            self.chosen_cell = None
         self._draw()
         if cells.shape != before:
             self._fit()
 
     def choose(self, down: int, across: int) -> None:
-        if self._inside(down, across) and (down, across) != self._chosen:
-            self._chosen = down, across
-            self.marks.choose(self._chosen)
+        if self._inside(down, across) and (down, across) != self.chosen_cell:
+            self.chosen_cell = down, across
+            self.marks.choose(self.chosen_cell)
             self.chosen.emit(down, across)
 
     def apply_theme(self, theme: Theme) -> None:
@@ -232,12 +229,12 @@ class Heatmap(pg.PlotWidget):
         if self._cells is None or (key not in _KEYS and key not in _GO):
             super().keyPressEvent(event)
         elif key in _GO:
-            if self._chosen is not None:
-                self.activated.emit(*self._chosen)
+            if self.chosen_cell is not None:
+                self.activated.emit(*self.chosen_cell)
         else:
             rows, columns = self._cells.shape
-            down, across = self._chosen or (0, 0)
-            if self._chosen is not None:
+            down, across = self.chosen_cell or (0, 0)
+            if self.chosen_cell is not None:
                 down = min(max(down + _KEYS[key][0], 0), rows - 1)
                 across = min(max(across + _KEYS[key][1], 0), columns - 1)
             self.choose(down, across)
@@ -271,7 +268,7 @@ class Heatmap(pg.PlotWidget):
         self._image.setImage(image, autoLevels=False, levels=(0, 255))
         self._image.setRect(QRectF(0, 0, columns, rows))
         self.marks.show_cells(self._cells, image, self._theme, self._short)
-        self.marks.choose(self._chosen)
+        self.marks.choose(self.chosen_cell)
 
     def _fit(self) -> None:
         assert self._cells is not None

@@ -139,7 +139,7 @@ class HeatmapPanel(QWidget):
         self.map = Heatmap()
         self.map.setAccessibleName("Heat map of the sweep; arrows choose a cell, Enter opens its run")
         self.scale = HeatmapColorBar()
-        self._description = ElidedLabel()
+        self.description = ElidedLabel()
         choices = QGridLayout()
         choices.setSpacing(6)
         for place, box in enumerate((self.down, self.across, self.only, self.quantity)):
@@ -156,7 +156,7 @@ class HeatmapPanel(QWidget):
         layout.addLayout(choices)
         layout.addWidget(self.map, 1)
         layout.addWidget(self.scale)
-        layout.addWidget(self._description)
+        layout.addWidget(self.description)
         self.across.activated.connect(lambda: self._on_axis(self.across, self.down))
         self.down.activated.connect(lambda: self._on_axis(self.down, self.across))
         self.only.currentIndexChanged.connect(self.refresh)
@@ -166,10 +166,6 @@ class HeatmapPanel(QWidget):
         self.map.activated.connect(partial(self._send, self.row_activated))
         self.map.pointed.connect(self._on_pointed)
         self.setMinimumWidth(scaled(320))
-
-    @property
-    def description(self) -> str:
-        return self._description.text()
 
     def show_figures(self, figures: SweepFigures) -> None:
         """Show another sweep on its two longest axes; several engines are one of them."""
@@ -271,13 +267,13 @@ class HeatmapPanel(QWidget):
     def _tell(self) -> None:
         cell = self.map.chosen_cell
         if cell is not None:
-            self._description.setText(self.words(*cell))
+            self.description.setText(self.words(*cell))
         elif self._cells is not None:
             most, text = int(self._cells.counts.max(initial=0)), "A click on a cell opens its run."
             if most > 1:
                 text = f"Each cell shows the worst of up to {number_format.count(most)} rows; a click opens that one."
-            self._description.setText(text)
-        self.map.setAccessibleDescription(self._description.text())
+            self.description.setText(text)
+        self.map.setAccessibleDescription(self.description.text())
 
     def _send(self, signal: SignalInstance, down: int, across: int) -> None:
         if self._cells is not None and self._cells.rows[down, across] != NO_ROW:

@@ -79,9 +79,9 @@ class SweepWindow(QWidget):
         self.heat = HeatmapPanel()
         self.heat.row_chosen.connect(self.choose)
         self.heat.row_activated.connect(self._open_place)
-        self._counts = ElidedLabel(bold=True)
-        self._reason = ElidedLabel(selectable=True)
-        self._reason.setAccessibleName("Result of the selected row")
+        self.counts = ElidedLabel(bold=True)
+        self.reason = ElidedLabel(selectable=True)
+        self.reason.setAccessibleName("Result of the selected row")
         self._bar = QProgressBar()
         self._bar.setFixedWidth(160)
         self._bar.setAccessibleName("Rows that are done")
@@ -101,7 +101,7 @@ class SweepWindow(QWidget):
         self.table.fit()
         self.heat.show_figures(self.figures)
         self._bar.setRange(0, max(1, len(self.figures.rows)))
-        self._reason.setText("A click on a row, or Enter, opens its run in the main window.")
+        self.reason.setText("A click on a row, or Enter, opens its run in the main window.")
         self._refresh()
         self.show_running(self._running)
 
@@ -121,16 +121,7 @@ class SweepWindow(QWidget):
 
     def say(self, text: str) -> None:
         """Show a message until another row is selected."""
-        self._reason.setText(text)
-
-    @property
-    def description(self) -> str:
-        return self._reason.text()
-
-    @property
-    def counted(self) -> str:
-        """Number of rows by verdict, as text."""
-        return self._counts.text()
+        self.reason.setText(text)
 
     def choose(self, place: int) -> None:
         index = self.model.index(self.model.place_of(place), 0)
@@ -160,7 +151,7 @@ class SweepWindow(QWidget):
         head = QHBoxLayout()
         head.setContentsMargins(0, 0, 10, 0)
         head.addWidget(bar)
-        head.addWidget(self._counts, 1)
+        head.addWidget(self.counts, 1)
         head.addWidget(self._bar)
         parts = QSplitter(Qt.Orientation.Horizontal)
         parts.addWidget(self.table)
@@ -169,7 +160,7 @@ class SweepWindow(QWidget):
         parts.setSizes([640, 480])
         foot = QHBoxLayout()
         foot.setContentsMargins(10, 4, 10, 6)
-        foot.addWidget(self._reason)
+        foot.addWidget(self.reason)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
@@ -192,9 +183,9 @@ class SweepWindow(QWidget):
         self._bar.setValue(figures.done)
         waiting = len(figures.rows) - figures.done
         text = counted(figures.counts)
-        self._counts.setText(f"{text} · {number_format.count(waiting)} waiting" if waiting else text)
+        self.counts.setText(f"{text} · {number_format.count(waiting)} waiting" if waiting else text)
         self.save_action.setEnabled(figures.done > 0)
-        if self.description.endswith(_WAITING):
+        if self.reason.text().endswith(_WAITING):
             self._show_reason()
 
     def _show_reason(self) -> None:
@@ -203,7 +194,7 @@ class SweepWindow(QWidget):
             row = self.figures.rows[self.model.row(current.row())]
             name = called(self.figures.keys, row.point.values)
             found = row.finding
-            self._reason.setText(f"{name}: {_WAITING if found is None else found.reason}")
+            self.reason.setText(f"{name}: {_WAITING if found is None else found.reason}")
 
     def _open_index(self, index: QModelIndex) -> None:
         if index.isValid():

@@ -106,7 +106,7 @@ def texts(shown: SweepWindow, heading: str) -> list[str]:
 def test_results_are_sorted_and_a_click_on_a_row_runs_its_config(
     qtbot: Any, window: MainWindow, shown: SweepWindow, results: SweepTable
 ) -> None:
-    assert shown.counted == "✔ 2 agree · ✘ 2 disagree · – 2 refused"
+    assert shown.counts.text() == "✔ 2 agree · ✘ 2 disagree · – 2 refused"
     assert not shown.run_action.isEnabled()
     assert texts(shown, "hidden_size") == ["4", "4", "4", "6", "6", "6"]
     click_heading(shown, "error ratio")
@@ -120,7 +120,7 @@ def test_results_are_sorted_and_a_click_on_a_row_runs_its_config(
     assert window.session.result is not None
     assert window.session.result.config == worst.point.config
     assert window.windowTitle() == f"rows.csv, row {worst.point.index + 1}[*]"
-    assert "bug:no-h2h-bias is wrong, first at layer 0" in shown.description
+    assert "bug:no-h2h-bias is wrong, first at layer 0" in shown.reason.text()
     window.document.undo()
     assert window.session.config == before
 
@@ -134,7 +134,7 @@ def test_enter_opens_a_row_and_a_refused_one_shows_its_reason(
         QTest.keyClick(shown.table, Qt.Key.Key_Return)
     assert window.session.config.network.hidden_size == 6
     QTest.keyClick(shown.table, Qt.Key.Key_Down)
-    assert "engine bug:gates-z-r-n: bug:gates-z-r-n" in shown.description
+    assert "engine bug:gates-z-r-n: bug:gates-z-r-n" in shown.reason.text()
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -165,7 +165,7 @@ def test_a_cell_is_chosen_by_keys_and_opened_by_a_click(qtbot: Any, window: Main
     QTest.keyClick(heat.map, Qt.Key.Key_Down)
     QTest.keyClick(heat.map, Qt.Key.Key_Right)
     assert heat.map.chosen_cell == (1, 1)
-    assert heat.description.startswith("hidden_size 6, engine bug:no-h2h-bias: disagree, error ratio ")
+    assert heat.description.text().startswith("hidden_size 6, engine bug:no-h2h-bias: disagree, error ratio ")
     assert shown.model.row(shown.table.currentIndex().row()) == 4
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         at = cell_rect(heat, 0, 0).center().toPoint()
@@ -179,12 +179,12 @@ def test_the_map_may_show_the_rows_of_one_engine(shown: SweepWindow) -> None:
     heat.across.setCurrentIndex(heat.across.findData("network.hidden_size"))
     heat.down.setCurrentIndex(heat.down.findData("seed"))
     heat.down.activated.emit(heat.down.currentIndex())
-    assert heat.description == "Each cell shows the worst of up to 3 rows; a click opens that one."
+    assert heat.description.text() == "Each cell shows the worst of up to 3 rows; a click opens that one."
     # An engine that cannot compute the cell hides none that is wrong.
     assert heat.map.marks.text(0, 0, number=False) == "✘"
     heat.only.setCurrentIndex(heat.only.findText("engine onnx"))
     assert heat.map.marks.text(0, 0, number=False) == "✔"
-    assert heat.description == "A click on a cell opens its run."
+    assert heat.description.text() == "A click on a cell opens its run."
 
 
 def test_a_sweep_is_run_and_opened_again_with_its_rows(
@@ -193,24 +193,24 @@ def test_a_sweep_is_run_and_opened_again_with_its_rows(
     path = tmp_path / "s.toml"
     path.write_text(SWEEP, encoding="utf-8")
     shown = opened(path)
-    assert shown.counted == "no row yet · 4 waiting"
+    assert shown.counts.text() == "no row yet · 4 waiting"
     shown.table.selectRow(0)
-    waiting = shown.description
+    waiting = shown.reason.text()
     assert window.sweeps.runner is not None
     with qtbot.waitSignal(window.sweeps.runner.ended, timeout=30_000):
         shown.run_action.trigger()
         assert not shown.run_action.isEnabled()
         assert shown.stop_action.isEnabled()
-    assert shown.counted == "✔ 2 agree · ✘ 2 disagree"
-    assert shown.description != waiting
+    assert shown.counts.text() == "✔ 2 agree · ✘ 2 disagree"
+    assert shown.reason.text() != waiting
     assert not shown.stop_action.isEnabled()
     with qtbot.waitSignal(window.sweeps.runner.saved):
         window.sweeps.runner.save(shown.figures.table, tmp_path / "rows.json")
     assert [row.finding for row in load_sweep_results(tmp_path / "rows.json").rows] == [
         row.finding for row in shown.figures.rows
     ]
-    assert opened(tmp_path / "rows.json").counted == "✔ 2 agree · ✘ 2 disagree"
-    assert opened(path).counted == "✔ 2 agree · ✘ 2 disagree"
+    assert opened(tmp_path / "rows.json").counts.text() == "✔ 2 agree · ✘ 2 disagree"
+    assert opened(path).counts.text() == "✔ 2 agree · ✘ 2 disagree"
 
 
 @pytest.mark.slow
@@ -227,7 +227,7 @@ def test_stop_keeps_the_rows_that_are_done(
     with qtbot.waitSignal(runner.ended, timeout=10_000) as ended:
         QTest.keyClick(shown, Qt.Key.Key_Escape)
     assert ended.args == [True]
-    assert shown.description.startswith("Stopped. Finished rows are kept")
+    assert shown.reason.text().startswith("Stopped. Finished rows are kept")
     lines = (tmp_path / "s.results.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(lines) == shown.figures.done < 800
 
@@ -312,7 +312,7 @@ def test_code_that_a_sweep_names_is_asked_about(
     box = dialog(qtbot)
     assert str(tmp_path / "mine.py") in box.text()
     QTest.mouseClick(box.escapeButton(), Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: shown.description == "Not run: you declined to run code from the sweep.")
+    qtbot.waitUntil(lambda: shown.reason.text() == "Not run: you declined to run code from the sweep.")
     assert shown.figures.done == 0
     assert window.sweeps.runner is not None
     assert not window.sweeps.runner.busy

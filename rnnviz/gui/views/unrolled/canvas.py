@@ -181,7 +181,7 @@ class UnrolledCanvas(QWidget):
         self.selection, self.highlights = SelectionItem(self.box), HighlightItem(self.box)
         self.badges = StageBadges(self.minimap)
         for part in (self.headers, self.color_bar):
-            self.lanes.computing_changed.connect(part.show_computing, Qt.ConnectionType.QueuedConnection)
+            self.lanes.heatmap.computing_changed.connect(part.show_computing, Qt.ConnectionType.QueuedConnection)
         self._bar = QScrollBar(Qt.Orientation.Vertical)
         self._bar.setAccessibleName("lanes in view")
         self._bar.setToolTip("Scrolls to the lanes that are out of view.")

@@ -181,16 +181,8 @@ class ColorBar(LanesPart):
             self._computing = bool(lanes)
             self.update()
 
-    def legend(self) -> list[str]:
-        """Labels of the visible special colors."""
-        return [] if self._shown is None else [SPECIAL_WORDS[index] for index in sorted(self._shown.seen)]
-
     def heading(self) -> tuple[str, ...]:
         return ("h",) if self._shown is None else self._shown.heading()
-
-    def ticks(self, lane: Lane = Lane(0), most: float = 5.0) -> list[tuple[float, str]]:  # noqa: B008
-        """Values and texts of at most about `most` ticks of a lane's bar."""
-        return [] if self._shown is None else _ticks(self._shown.paint.of(lane).scale, most)
 
     def mousePressEvent(self, event: QGraphicsSceneMouseEvent) -> None:
         event.accept()
@@ -249,7 +241,7 @@ class ColorBar(LanesPart):
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(theme.color("border"), 1.0))
         painter.drawRect(bar)
-        for value, text in _ticks(scale, bar.height() / (1.6 * scaled(_LINE))):
+        for value, text in ticks(scale, bar.height() / (1.6 * scaled(_LINE))):
             y = bar.bottom() - scale.share(value) * bar.height()
             limit = scale.error_ratio and value == 1.0
             color: QColor = theme.color("wrong" if limit else "text")
@@ -259,7 +251,7 @@ class ColorBar(LanesPart):
             painter.drawText(QPointF(bar.right() + _TICK + 4.0, place + metrics.ascent() / 2.0 - 1.0), text)
 
 
-def _ticks(scale: ColorScale, most: float) -> list[tuple[float, str]]:
+def ticks(scale: ColorScale, most: float) -> list[tuple[float, str]]:
     """Round values on a linear scale, powers of ten on a logarithmic one."""
     if not scale.error_ratio:
         step = rounded_up((scale.high - scale.low) / (4.0 if most >= 5 else 2.0) * (1.0 - 1e-9))

@@ -116,7 +116,7 @@ class Headers(LanesPart):
         painter.setFont(bold)
         if lane_rect.lane.layer is None:
             # To the left of the features' names, which need more room than numbers.
-            names = [text for _, text in self._rows(shown, lane_rect, geometry)]
+            names = [text for _, text in self.rows(shown, lane_rect, geometry)]
             right -= max(self._widest(names) - self._unit_width(), 0.0)
             painter.drawText(QRectF(0.0, y, right, line), Qt.AlignmentFlag.AlignRight, flag.title)
             return
@@ -157,7 +157,7 @@ class Headers(LanesPart):
         painter.setFont(number_font(size))
         painter.setPen(shown.theme.color("muted"))
         scale, top = Scale(lane_rect.row, lane_rect.rows), geometry.top_of(lane_rect)
-        for unit, text in self._rows(shown, lane_rect, geometry):
+        for unit, text in self.rows(shown, lane_rect, geometry):
             first, stop = scale.span(unit)
             middle = (first + stop) / 2.0
             if lane_rect.row < number_row() - 1.0:
@@ -165,13 +165,7 @@ class Headers(LanesPart):
             line = QRectF(0.0, top + middle - size, self.size().width() - 4.0, 2.0 * size)
             painter.drawText(line, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
 
-    def rows_of(self, lane: Lane) -> list[tuple[int, str]]:
-        shown, geometry = self._shown, self._geometry
-        if shown is None or geometry is None:
-            return []
-        return self._rows(shown, geometry.stack.lane_rect(lane), geometry)
-
-    def _rows(self, shown: RenderState, lane_rect: LaneRect, geometry: Geometry) -> list[tuple[int, str]]:
+    def rows(self, shown: RenderState, lane_rect: LaneRect, geometry: Geometry) -> list[tuple[int, str]]:
         """The labeled units with their labels: a number, or the name of a feature."""
         units = list(geometry.rows_in_view(lane_rect))
         if lane_rect.row < number_row() - 1.0 and len(units) < lane_rect.rows:

@@ -18,19 +18,11 @@ from rnnviz.core.trace_index import Lane
 from rnnviz.gui.jobs.task_queue import Check, LatestTask
 from rnnviz.gui.views.unrolled.geometry import Geometry, LaneRect, Scale, Scene
 from rnnviz.gui.views.unrolled.render_state import RenderState, split_at
-from rnnviz.gui.views.unrolled.tiles import COLUMNS, ROWS, Request, Tile, TileKey, TileStyle
+from rnnviz.gui.views.unrolled.tiles import COLUMNS, ROWS, Request, Sheet, Tile, TileKey, TileStyle
 from rnnviz.quantities.lane_reader import CancelledError
 
 LEAST_BYTES = 64 << 20
 _NEWEST = 3
-
-
-class Sheet(NamedTuple):
-    """Pixels per time step and per unit, and screen pixels per window pixel."""
-
-    times: float
-    units: float
-    density: int
 
 
 class TileCache:
@@ -57,14 +49,14 @@ class TileCache:
             return
         self._tiles[key] = tile
         self._used += tile.image.sizeInBytes()
-        self._sheets.setdefault((key.style, key.lane), OrderedDict()).setdefault(_sheet(key), set()).add(key)
+        self._sheets.setdefault((key.style, key.lane), OrderedDict()).setdefault(key.sheet, set()).add(key)
         self._shrink()
 
     def get(self, key: TileKey) -> Tile | None:
         tile = self._tiles.get(key)
         if tile is not None:
             self._tiles.move_to_end(key)
-            self._sheets[key.style, key.lane].move_to_end(_sheet(key))
+            self._sheets[key.style, key.lane].move_to_end(key.sheet)
         return tile
 
     def knows(self, key: TileKey) -> bool:
@@ -97,16 +89,12 @@ class TileCache:
     def _drop(self, key: TileKey) -> None:
         self._used -= self._tiles.pop(key).image.sizeInBytes()
         sheets = self._sheets[key.style, key.lane]
-        keys = sheets[_sheet(key)]
+        keys = sheets[key.sheet]
         keys.remove(key)
         if not keys:
-            del sheets[_sheet(key)]
+            del sheets[key.sheet]
         if not sheets:
             del self._sheets[key.style, key.lane]
-
-
-def _sheet(key: TileKey) -> Sheet:
-    return Sheet(key.times, key.units, key.density)
 
 
 _EMIT_INTERVAL = 0.025
@@ -175,6 +163,7 @@ class _Place(NamedTuple):
     units: Scale
     x: int
     y: int
+    sheet: Sheet
 
 
 class HeatmapLayer(QObject):
@@ -188,8 +177,8 @@ class HeatmapLayer(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.store = TileCache()
-        self._renderer = TileRenderer(self)
-        self._renderer.drawn.connect(self._take, Qt.ConnectionType.QueuedConnection)
+        self.renderer = TileRenderer(self)
+        self.renderer.drawn.connect(self._take, Qt.ConnectionType.QueuedConnection)
         self._missing: set[TileKey] = set()
         self._turn = 0
         self._styles: tuple[TileStyle, ...] = ()
@@ -244,7 +233,7 @@ class HeatmapLayer(QObject):
         self._tell_computing(frozenset(lane for lane in self._behind or () if lane.layer is not None))
         self._prepared = prepared
         self._missing = {request.key for request in missing}
-        self._renderer.ask([*missing, *ahead])
+        self.renderer.ask([*missing, *ahead])
         for style in styles:
             for lane_rect in geometry.lane_rects_in_view():
                 self.store.keep_widest(style, lane_rect.lane)
@@ -257,7 +246,7 @@ class HeatmapLayer(QObject):
             return missing, ahead
         density = self._density
         for lane_rect in geometry.lane_rects_in_view():
-            lane, times, units, x, y = place = _place(geometry, lane_rect, density)
+            lane, times, units, x, y, sheet = _place(geometry, lane_rect, density)
             left, right = part.left() * density - x, part.right() * density - x
             top, bottom = max(part.top() * density - y, 0.0), min(part.bottom() * density - y, units.pixels)
             for tiles, steps in split_at(shown.tiles, shown.split, lane, range(times.cells)):
@@ -269,14 +258,10 @@ class HeatmapLayer(QObject):
                 across = _indices(begin, end, COLUMNS) if begin < end else range(0)
                 for one in _indices(far_begin, far_end, COLUMNS):
                     for down in _indices(top, bottom, ROWS):
-                        key = self._key(tiles.style, place, one, down)
+                        key = TileKey(tiles.style, lane, sheet, one, down)
                         if key not in self.store:
                             (missing if one in across else ahead).append(Request(key, tiles, times, units))
         return missing, ahead
-
-    def _key(self, style: TileStyle, place: _Place, across: int, down: int) -> TileKey:
-        density = max(1, round(self._density))
-        return TileKey(style, place.lane, place.times.size, place.units.size, density, across, down)
 
     def paint(
         self, painter: QPainter, shown: RenderState, geometry: Geometry, lane_rect: LaneRect, exposed: QRectF
@@ -305,12 +290,8 @@ class HeatmapLayer(QObject):
         self._missing.clear()
         self._completed = self._prepared = self._previous = None
         self._tell_computing(frozenset())
-        self._renderer.ask([])
+        self.renderer.ask([])
         self.store.drop_before(self._turn + 1)
-
-    def stop(self) -> None:
-        """Stop the thread until the next request."""
-        self._renderer.stop()
 
     def _take(self, drawn: list[tuple[TileKey, Tile]]) -> None:
         came = False
@@ -336,7 +317,7 @@ class HeatmapLayer(QObject):
         complete = True
         for down in _indices(part.top(), part.bottom(), ROWS):
             for across in _indices(part.left(), part.right(), COLUMNS):
-                tile = self.store.get(self._key(style, place, across, down))
+                tile = self.store.get(TileKey(style, place.lane, place.sheet, across, down))
                 if tile is None:
                     complete = False
                 else:
@@ -353,7 +334,7 @@ class HeatmapLayer(QObject):
 
     def _stand_in(self, painter: QPainter, style: TileStyle, place: _Place, part: QRectF) -> None:
         """Paint tiles of other scales, the best ones last."""
-        own = Sheet(place.times.size, place.units.size, max(1, round(self._density)))
+        own = place.sheet
         chosen: list[tuple[Sheet, list[TileKey]]] = []
         for sheet, keys in self.store.sheets(style, place.lane):
             if sheet == own:
@@ -381,12 +362,14 @@ class HeatmapLayer(QObject):
 
 def _place(geometry: Geometry, lane_rect: LaneRect, density: float) -> _Place:
     """The placement of a lane. Tiles keep their relative positions; only the offset depends on the camera."""
+    times, units = geometry.pitch * density, lane_rect.row * density
     return _Place(
         lane_rect.lane,
-        Scale(geometry.pitch * density, geometry.picture.timesteps),
-        Scale(lane_rect.row * density, lane_rect.rows),
+        Scale(times, geometry.picture.timesteps),
+        Scale(units, lane_rect.rows),
         -round((geometry.camera.start + 0.5) * geometry.pitch * density),
         round(geometry.top_of(lane_rect) * density),
+        Sheet(times, units, max(1, round(density))),
     )
 
 

@@ -210,9 +210,6 @@ class LanesItem(QGraphicsObject):
     special_seen = Signal()
     """A special value has been painted for the first time."""
 
-    computing_changed = Signal(object)
-    """Frozen set of the visible lanes that are still being computed."""
-
     def __init__(self, parent: QGraphicsItem) -> None:
         super().__init__(parent)
         self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemUsesExtendedStyleOption)
@@ -223,7 +220,6 @@ class LanesItem(QGraphicsObject):
         """Whether the visible lanes are painted completely on the screen."""
         self.heatmap = HeatmapLayer(self)
         self.heatmap.tiles_ready.connect(self.update)
-        self.heatmap.computing_changed.connect(self.computing_changed)
 
     def show_lanes(self, shown: RenderState | None, geometry: Geometry | None) -> None:
         if _size(geometry) != _size(self._geometry):
@@ -236,7 +232,7 @@ class LanesItem(QGraphicsObject):
 
     def stop(self) -> None:
         """Stop the rendering thread until the next paint."""
-        self.heatmap.stop()
+        self.heatmap.renderer.stop()
 
     def move_split(self, shown: RenderState, geometry: Geometry) -> None:
         """Move the split between two engines, and repaint only the changed part."""

@@ -62,20 +62,19 @@ class RangePanel(QFrame):
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(-_STEPS, _STEPS)
         self.slider.setValue(round(THRESHOLD * _STEPS))
-        self.slider.setAccessibleName("Threshold")
-        self.slider.setToolTip(wrapped(why))
         self.box = QDoubleSpinBox()
         self.box.setRange(-1e6, 1e6)
         self.box.setDecimals(2)
         self.box.setSingleStep(0.05)
         self.box.setValue(THRESHOLD)
         self.box.setKeyboardTracking(False)
-        self.box.setAccessibleName("Threshold, exactly")
-        self.box.setToolTip(wrapped(why))
+        for control, name in ((self.slider, "Threshold"), (self.box, "Threshold, exactly")):
+            control.setAccessibleName(name)
+            control.setToolTip(wrapped(why))
         self.slider.valueChanged.connect(lambda value: self.box.setValue(value / _STEPS))
         self.box.valueChanged.connect(self._on_threshold)
-        self._units = QLabel()
-        self._units.setWordWrap(True)
+        self.units = QLabel()
+        self.units.setWordWrap(True)
         self.ranges = QListWidget()
         self.ranges.setAccessibleName("Other ranges")
         self.ranges.setToolTip(
@@ -96,30 +95,22 @@ class RangePanel(QFrame):
         layout.setSpacing(4)
         layout.addLayout(top)
         layout.addLayout(threshold)
-        layout.addWidget(self._units)
+        layout.addWidget(self.units)
         layout.addWidget(self.ranges, 1)
         self.ranges.hide()
         self.setFixedWidth(scaled(_WIDTH))
         self.hide()
 
-    @property
-    def threshold(self) -> float:
-        return self.box.value()
-
-    @property
-    def text(self) -> str:
-        return self._units.text()
-
     def show_query(self, query: Query, lane: str) -> None:
         """Show a range whose active units are not known yet."""
         self._title.setText(f"<b>{lane[0].upper()}{lane[1:]}, {_span(query.times)}</b>")
-        self._units.setText("searching units …")
+        self.units.setText("searching units …")
 
     def show_selection(self, found: Selection, units: int) -> None:
         """Show the result for a range of this many units."""
         listed = ", ".join(map(str, found.units[:_FEW])) + (", …" if len(found.units) > _FEW else "")
         on = f"{count(len(found.units))} of {count(units)} units are on throughout"
-        self._units.setText(f"{on}: {listed}" if listed else f"{on}. {_advice(found)}")
+        self.units.setText(f"{on}: {listed}" if listed else f"{on}. {_advice(found)}")
         self.ranges.clear()
         for match in found.matches:
             item = QListWidgetItem(f"{match.score:.2f}   {_span(match.times)}")
@@ -198,15 +189,11 @@ class RangeSelection(QObject):
         A result that was audited in the meantime has the same values.
         """
         self._shown, self._location = shown, location
-        query = self.query
-        if query is None:
+        query, result = self.query, self._result
+        if query is None or result is None:
             return
-        if (
-            shown is None
-            or self._result is None
-            or shown.result.inputs is not self._result.inputs
-            or (shown.engine, location.sample) != (query.engine, query.sample)
-        ):
+        same = shown is not None and shown.result.inputs is result.inputs and shown.engine == query.engine
+        if not same or location.sample != query.sample:
             self.clear()
 
     def choose(self, layer: int, direction: int, times: range) -> None:
@@ -215,17 +202,16 @@ class RangeSelection(QObject):
         if shown is None or not len(times):
             return
         self._result = shown.result
-        query = Query(shown.engine, layer, direction, shown.sample, times, self.panel.threshold)
+        query = Query(shown.engine, layer, direction, shown.sample, times, self.panel.box.value())
         if query != self.query:
             self._ask(query)
 
     def words(self) -> tuple[str, ...]:
         """The range as saved in a session: nothing, or lane, time steps and threshold."""
-        query = self.query
-        if query is None:
+        if (query := self.query) is None:
             return ()
-        times = query.times
-        return (f"range {query.layer} {query.direction} {times.start} {times.stop} {query.threshold!r}",)
+        start, stop = query.times.start, query.times.stop
+        return (f"range {query.layer} {query.direction} {start} {stop} {query.threshold!r}",)
 
     def choose_by(self, words: Sequence[str]) -> None:
         """Restore a range from `words`; an invalid one is ignored."""

@@ -156,14 +156,20 @@ class TileStyle(NamedTuple):
     order: OrderKey | None = None
 
 
-class TileKey(NamedTuple):
-    """One tile: style, lane, pixels per time step and per unit, and position on the grid."""
+class Sheet(NamedTuple):
+    """Pixels per time step and per unit, and screen pixels per window pixel."""
 
-    style: TileStyle
-    lane: Lane
     times: float
     units: float
     density: int
+
+
+class TileKey(NamedTuple):
+    """One tile: style, lane, scale, and position on the grid."""
+
+    style: TileStyle
+    lane: Lane
+    sheet: Sheet
     across: int
     down: int
 
@@ -209,7 +215,7 @@ class Request(NamedTuple):
         CancelledError
             If values must be computed, and the tile is no longer `wanted`.
         """
-        times, units, lane, density = self.times, self.units, self.key.lane, self.key.density
+        times, units, lane, density = self.times, self.units, self.key.lane, self.key.sheet.density
         left, top = self.key.across * COLUMNS, self.key.down * ROWS
         right, bottom = min(left + COLUMNS, times.pixels), min(top + ROWS, units.pixels)
         # Marks reach into the neighboring pieces.

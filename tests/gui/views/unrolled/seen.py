@@ -13,6 +13,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.app_state import Session
+from rnnviz.gui.views.unrolled.colormap import SPECIAL_WORDS
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.lane_text import Block, LaneHeader, block_in_view, header_of
 from rnnviz.gui.views.unrolled.lanes_item import digits_on
@@ -116,6 +117,17 @@ def order_text(view: UnrolledView) -> str:
 def lane_headers(view: UnrolledView) -> list[LaneHeader]:
     """The headers of all lanes from the top down."""
     return [] if view._shown is None else [header_of(view._shown, lane) for lane, _ in view._shown.picture().lanes]
+
+
+def legend(view: UnrolledView) -> list[str]:
+    """Labels of the visible special colors."""
+    return [SPECIAL_WORDS[index] for index in sorted(view._shown.seen)]
+
+
+def rows_of(view: UnrolledView, lane: Lane) -> list[tuple[int, str]]:
+    """The labeled units of a visible lane with their labels."""
+    geometry = view.geometry_in_view
+    return view._canvas.headers.rows(view._shown, geometry.stack.lane_rect(lane), geometry)
 
 
 def turn_wheel(view: UnrolledView, steps: int, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QInputDialog
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.theme.palettes import DARK, LIGHT
-from rnnviz.gui.views.unrolled.color_bar import Limit, limit_of
+from rnnviz.gui.views.unrolled.color_bar import Limit, limit_of, ticks
 from rnnviz.gui.views.unrolled.colormap import rounded_up
 from rnnviz.gui.views.unrolled.lane_text import initial_timestep
 from rnnviz.gui.views.unrolled.view import UnrolledView
@@ -62,7 +62,7 @@ def test_each_choice_covers_its_values(qtbot: Any, view: UnrolledView) -> None:
     lanes = {rect.lane for rect in view.geometry_in_view.lane_rects_in_view()}
     assert (Lane(1) in lanes, end(view)) in ((False, 0.2), (True, 0.8))
     view.session.set_color_by("error_ratio")
-    assert view.color_bar.ticks()[-1][0] >= 10.0
+    assert ticks(view._shown.paint.hidden.scale, 5.0)[-1][0] >= 10.0
 
 
 def test_the_range_is_chosen_in_the_menu_of_the_color_bar_and_kept(qtbot: Any, view: UnrolledView) -> None:
@@ -94,11 +94,11 @@ def test_ticks_are_round_and_signs_true(view: UnrolledView) -> None:
     view.show_result(make_result(hidden_size=8, timesteps=4), "manual")
     for lane in (Lane(0), INPUT):
         for most in (3.0, 5.0):
-            ticks = view.color_bar.ticks(lane, most)
-            step = ticks[1][0] - ticks[0][0]
+            found = ticks(view._shown.paint.of(lane).scale, most)
+            step = found[1][0] - found[0][0]
             assert rounded_up(step * (1.0 - 1e-9)) == pytest.approx(step)
-            assert len(ticks) >= 3
-            assert ticks[0][1].startswith("\N{MINUS SIGN}")
+            assert len(found) >= 3
+            assert found[0][1].startswith("\N{MINUS SIGN}")
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])

@@ -138,7 +138,7 @@ def test_the_next_visible_part_is_drawn_ahead(qtbot: Any, view: UnrolledView, ga
 
 def _current(view: UnrolledView, store: Any) -> list[Any]:
     pitch = view.geometry_in_view.pitch
-    return [key for key in store._tiles if key.times == pytest.approx(pitch)]
+    return [key for key in store._tiles if key.sheet.times == pytest.approx(pitch)]
 
 
 @pytest.mark.parametrize("change", ["colors", "engine", "sample", "result"])

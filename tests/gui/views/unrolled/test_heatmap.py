@@ -6,7 +6,7 @@ from PySide6.QtGui import QImage
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.views.unrolled import heatmap as tile_store
 from rnnviz.gui.views.unrolled.heatmap import TileCache
-from rnnviz.gui.views.unrolled.tiles import Tile, TileKey, TileStyle
+from rnnviz.gui.views.unrolled.tiles import Sheet, Tile, TileKey, TileStyle
 
 LANE = Lane(0)
 
@@ -16,7 +16,7 @@ def style(turn: int = 1) -> TileStyle:
 
 
 def key(times: float, across: int, turn: int = 1) -> TileKey:
-    return TileKey(style(turn), LANE, times, 1.0, 1, across, 0)
+    return TileKey(style(turn), LANE, Sheet(times, 1.0, 1), across, 0)
 
 
 def tile() -> Tile:

@@ -53,10 +53,10 @@ def test_a_range_highlights_the_active_units_and_lists_similar_ranges(qtbot: Any
     qtbot.waitUntil(lambda: view.ranges.found is not None)
     panel = view.ranges.panel
     assert panel.isVisible()
-    assert panel.text == "3 of 6 units are on throughout: 1, 2, 4"
+    assert panel.units.text() == "3 of 6 units are on throughout: 1, 2, 4"
     assert view.grab().toImage() != before
     panel.box.setValue(0.5)
-    qtbot.waitUntil(lambda: panel.text == "2 of 6 units are on throughout: 1, 4")
+    qtbot.waitUntil(lambda: panel.units.text() == "2 of 6 units are on throughout: 1, 4")
     texts = [panel.ranges.item(row).text() for row in range(panel.ranges.count())]
     assert texts == ["1.00   t = 40 to 43", "0.40   t = 70 to 79"]
     panel.ranges.itemClicked.emit(panel.ranges.item(0))
@@ -85,7 +85,7 @@ def test_a_range_is_chosen_with_the_keyboard_from_the_selection(qtbot: Any, view
         QTest.keyClick(view, Qt.Key.Key_Left, Qt.KeyboardModifier.ShiftModifier)
     assert view.ranges.query.times == range(8, 11)
     qtbot.waitUntil(lambda: view.ranges.found is not None)
-    assert "0 of 6 units" in view.ranges.panel.text
+    assert "0 of 6 units" in view.ranges.panel.units.text()
     QTest.keyClick(view, Qt.Key.Key_Escape)
     assert view.ranges.query is None
 
@@ -117,7 +117,7 @@ def test_a_range_in_a_session_is_restored_if_the_result_has_it(qtbot: Any, view:
         assert view.save_state() == ()
     view.restore_state(["range 0 0 10 14 0.5"])
     qtbot.waitUntil(lambda: view.ranges.found is not None)
-    assert view.ranges.panel.text == "2 of 6 units are on throughout: 1, 4"
+    assert view.ranges.panel.units.text() == "2 of 6 units are on throughout: 1, 4"
     assert view.save_state() == ("range 0 0 10 14 0.5",)
 
 

@@ -17,7 +17,7 @@ from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.quantities.lane_reader import MultiscaleReader
 from rnnviz.verify.result import RunResult
-from tests.gui.views.unrolled.seen import shown_engine, split, swipe_names, swiped_to
+from tests.gui.views.unrolled.seen import legend, shown_engine, split, swipe_names, swiped_to
 from tests.gui.views.unrolled.two_engines import BOTH_THEMES, LANE, color_of, small, texts
 
 SIZE = (1000, 600)
@@ -207,11 +207,11 @@ def test_a_swipe_legend_describes_the_visible_values(qtbot: Any, view: UnrolledV
 
     swipe(view, small(timesteps=400, hidden_size=64, edits={"manual": edit}), 399)
     QApplication.processEvents()
-    assert "NaN" not in view.color_bar.legend()
+    assert "NaN" not in legend(view)
     before = on_screen(view)
     view.show_location(Location(timestep=300))
     view.show_location(Location(timestep=20))
-    qtbot.waitUntil(lambda: "NaN" in view.color_bar.legend())
+    qtbot.waitUntil(lambda: "NaN" in legend(view))
     left = view.canvas.mapTo(view, view.canvas.mapFromScene(view.color_bar.scenePos())).x()
     bar = left, 0, view.width() - left, view.height()
     qtbot.waitUntil(lambda: on_screen(view).copy(*bar) != before.copy(*bar))

@@ -22,7 +22,9 @@ from rnnviz.gui.views.unrolled.view import UnrolledView
 from tests.factories import make_result
 from tests.gui.views.unrolled.seen import (
     lane_headers,
+    legend,
     long_result,
+    rows_of,
     shown_engine,
     small,
     spoil,
@@ -206,16 +208,15 @@ def test_feature_names_are_never_elided_to_equal_texts(view: UnrolledView) -> No
     names = Names(features=tuple(f"temperature of the outer sensor number {n}" for n in range(5)))
     result = small()
     view.show_result(replace(result, inputs=replace(result.inputs, names=names)), "manual")
-    texts = [text for _, text in view.findChild(UnrolledCanvas).headers.rows_of(INPUT)]
+    texts = [text for _, text in rows_of(view, INPUT)]
     assert len(set(texts)) == len(texts) == 5
 
 
 def test_a_part_of_a_tall_lane_has_round_unit_labels(view: UnrolledView) -> None:
     view.show_result(make_result(hidden_size=300, timesteps=40), "manual")
-    headers = view.findChild(UnrolledCanvas).headers
-    assert [unit for unit, _ in headers.rows_of(Lane(0, 0))] == [0, 299]
+    assert [unit for unit, _ in rows_of(view, Lane(0, 0))] == [0, 299]
     view.box.lane_zoom_asked.emit(3.0, 10.0)
-    units = [unit for unit, _ in headers.rows_of(Lane(0, 0))]
+    units = [unit for unit, _ in rows_of(view, Lane(0, 0))]
     assert len(units) > 3
     assert {unit % 10 for unit in units} == {0}
 
@@ -250,11 +251,11 @@ def test_nonfinite_values_have_their_colors_and_a_legend(view: UnrolledView, the
     view.apply_theme(theme)
     view.show_result(long_result(edit), "manual")
     view.grab()
-    assert view.color_bar.legend() == []
+    assert legend(view) == []
     view.session.set_engine("manual")
     shown = colors(view)
     assert {theme.nan, theme.infinite} <= shown
-    assert view.color_bar.legend() == ["NaN", "+infinity", "-infinity"]
+    assert legend(view) == ["NaN", "+infinity", "-infinity"]
 
 
 def test_numbers_that_are_none_are_spelled_out(view: UnrolledView) -> None:
