@@ -71,7 +71,23 @@ class OverTime:
 def over_time(
     folder: Path | None, kind: str, dtypes: dict[str, str], shape: tuple[int, ...]
 ) -> tuple[dict[str, NDArray[Any]], Path | None]:
-    """Writable zeros of the shape (L, D, T) by name, and the beginning of their paths if they lie in new files.
+    """Make writable zeros, in new files if they are many.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Folder of the files; None keeps the arrays in memory.
+    kind : str
+        Beginning of the names of the files.
+    dtypes : dict of str to str
+        Type of each array by name.
+    shape : tuple of int
+        (L, D, T).
+
+    Returns
+    -------
+    tuple[dict[str, ndarray], Path | None]
+        Arrays (L, D, T) by name, and the beginning of their paths if they lie in files.
 
     Raises
     ------

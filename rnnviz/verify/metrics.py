@@ -328,7 +328,7 @@ _BLOCK_VALUES = 1 << 18
 
 
 def blocks(array: FloatArray) -> Iterator[FloatArray]:
-    """The array in parts along its first axis that fit the cache."""
+    """Parts (B, N, U) of an array (T, N, U) along its first axis that fit the cache."""
     length = max(1, _BLOCK_VALUES // max(1, array[0].size))
     return (np.asarray(array[start : start + length]) for start in range(0, len(array), length))
 
