@@ -90,7 +90,6 @@ class CodeTrust(QObject):
         return frozenset(self._settings.trusted)
 
     def trust(self, path: str) -> None:
-        """Allow a file to run."""
         if path not in self._settings.trusted:
             self._settings.trusted = (*self._settings.trusted, path)
 

@@ -38,21 +38,17 @@ class ProgressRow(QWidget):
 
     @property
     def stage(self) -> str:
-        """The current stage."""
         return self._stage.text()
 
     @property
     def text(self) -> str:
-        """The whole row as text."""
         return f"{self.stage} {self._left.text()}"
 
     def begin(self, stage: str) -> None:
-        """Start of the task."""
         self._began = self._clock()
         self.set_progress(stage, 0.0)
 
     def set_progress(self, stage: str, fraction: float) -> None:
-        """Set stage and completed fraction."""
         self._stage.setText(stage)
         self._bar.setValue(int(100 * fraction))
         self._left.setText(f"{self._bar.value()}%  {time_left(self._clock() - self._began, fraction)}".rstrip())
@@ -99,36 +95,30 @@ class RunProgress(QStackedWidget):
 
     @property
     def running(self) -> bool:
-        """Whether the bar is visible."""
         return self.currentIndex() == 1
 
     @property
     def text(self) -> str:
-        """The visible text."""
         return self._row.text if self.running else self._summary.text()
 
     def begin(self) -> None:
-        """Start of a run."""
         self._stage = STARTING
         self._row.begin(str(self._stage))
         self._delay.start()
 
     def set_progress(self, stage: Stage, fraction: float) -> None:
-        """Set stage and completed fraction."""
         self._stage = stage
         self._row.set_progress(str(stage), fraction)
         if self.running:
             self.stage_shown.emit(stage)
 
     def end(self) -> None:
-        """End of a run."""
         self._delay.stop()
         if self.running:
             self.setCurrentIndex(0)
             self.stage_shown.emit(None)
 
     def summarize(self, text: str) -> None:
-        """Set the text shown between runs."""
         self._summary.setText(text)
 
     def _reveal(self) -> None:

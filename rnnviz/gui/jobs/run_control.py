@@ -40,12 +40,10 @@ class AutoRun(QObject):
 
     @property
     def stale(self) -> bool:
-        """Whether the result is out of date."""
         return self._shown is not None and self._shown != self._session.config
 
     @property
     def due(self) -> bool:
-        """Whether a run is scheduled."""
         return self._delay.isActive()
 
     def show(self, config: Config) -> None:
@@ -54,7 +52,6 @@ class AutoRun(QObject):
         self.changed.emit()
 
     def cancel(self) -> None:
-        """Cancel the scheduled run."""
         self._delay.stop()
         self.changed.emit()
 

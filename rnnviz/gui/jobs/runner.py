@@ -45,7 +45,6 @@ class _Worker(QObject):
 
     @Slot()
     def warm_up(self) -> None:
-        """Start the worker process and its imports."""
         try:
             self._supervisor.start()
         except OSError:
@@ -54,7 +53,6 @@ class _Worker(QObject):
 
     @Slot(object)
     def run(self, request: RunRequest) -> None:
-        """Run one request to its end."""
         try:
             for event in self._supervisor.events(request):
                 match event:
@@ -114,7 +112,7 @@ class Runner(QObject):
         self._at_work: RunRequest | None = None
         self._wanted: RunRequest | None = None
         self._computing = False
-        self._busy = self._closed = False
+        self.busy = self._closed = False
         self._grace = QTimer(self, singleShot=True, interval=GRACE_MS)
         self._grace.timeout.connect(self._stop_replaced)
 
@@ -122,13 +120,7 @@ class Runner(QObject):
         self._thread.setObjectName("runs")
         self._worker: _Worker | None = None
 
-    @property
-    def busy(self) -> bool:
-        """Whether a run is in progress."""
-        return self._busy
-
     def warm_up(self) -> None:
-        """Start the worker process and its imports ahead of the first run."""
         if self._closed:
             return
         self._set_up()
@@ -246,6 +238,6 @@ class Runner(QObject):
         return None
 
     def _set_busy(self, busy: bool) -> None:
-        if busy != self._busy:
-            self._busy = busy
+        if busy != self.busy:
+            self.busy = busy
             self.busy_changed.emit(busy)

@@ -71,7 +71,6 @@ class LatestTask(QObject):
 
     @property
     def busy(self) -> bool:
-        """Whether a task is running."""
         return self._worker.wanted is not None
 
     def ask(self, work: Work) -> None:
@@ -82,7 +81,6 @@ class LatestTask(QObject):
         self._asked.emit(self._worker.wanted)
 
     def cancel(self) -> None:
-        """Cancel the task."""
         self._worker.wanted = None
 
     def stop(self) -> None:
@@ -192,11 +190,9 @@ class TaskQueue(QObject):
 
     @property
     def busy(self) -> bool:
-        """Whether a task runs or waits."""
         return self._open > 0
 
     def start(self, job: BackgroundTask) -> None:
-        """Add a task."""
         if not self._thread.isRunning():
             self._thread.start()
         self._open += 1

@@ -108,7 +108,6 @@ class AuditTable(ResultView):
 
     @property
     def audits(self) -> Sequence[AuditRow]:
-        """The row of each engine."""
         return self.model.rows
 
     @property
@@ -124,7 +123,6 @@ class AuditTable(ResultView):
         return f"{self.title}  {count} ✔" if right == count else f"{self.title}  {right} of {count} ✔"
 
     def copy_text(self) -> str:
-        """Content of the table in use."""
         if self._result is None:
             return ""
         if self.tolerances.hasFocus() or not self.model.rows:
@@ -162,7 +160,6 @@ class AuditTable(ResultView):
 
     @property
     def _passing(self) -> str:
-        """The smallest tolerances that pass."""
         loosest: ToleranceRow = self.tolerances_model.rows[-1]
         return loosest.pair
 

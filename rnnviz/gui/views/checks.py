@@ -65,11 +65,9 @@ class ChecksTable(ResultView):
 
     @property
     def tab_text(self) -> str:
-        """The title with the count."""
         return f"{self.title}  {self.badge()}".rstrip()
 
     def copy_text(self) -> str:
-        """Content of the table in use."""
         table = self.engines if self.engines.hasFocus() else self.table
         return table.copy_text() if self._result is not None else ""
 

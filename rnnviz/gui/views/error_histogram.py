@@ -35,19 +35,13 @@ class BarChart(QWidget):
         super().__init__()
         self._bars: Bars | None = None
         self._theme = LIGHT
-        self._chosen: int | None = None
+        self.chosen_place: int | None = None
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
 
-    @property
-    def chosen_place(self) -> int | None:
-        """Index of the selected bar, or None."""
-        return self._chosen
-
     def show_bars(self, bars: Bars | None) -> None:
-        """Show other bars without a selection."""
-        self._bars, self._chosen = bars, None
+        self._bars, self.chosen_place = bars, None
         self.update()
 
     def apply_theme(self, theme: Theme) -> None:
@@ -55,9 +49,8 @@ class BarChart(QWidget):
         self.update()
 
     def choose(self, place: int) -> None:
-        """Select a bar by its index."""
-        if self._bars is not None and place != self._chosen:
-            self._chosen = place
+        if self._bars is not None and place != self.chosen_place:
+            self.chosen_place = place
             self.chosen.emit(place)
             self.update()
 
@@ -83,11 +76,11 @@ class BarChart(QWidget):
         if self._bars is None or (key not in _KEYS and key not in _GO):
             super().keyPressEvent(event)
         elif key in _GO:
-            if self._chosen is not None:
-                self.activated.emit(self._chosen)
+            if self.chosen_place is not None:
+                self.activated.emit(self.chosen_place)
         else:
             last = len(self._bars.bars) - 1
-            start = self._chosen if self._chosen is not None else -1 if _KEYS[key] > 0 else last + 1
+            start = self.chosen_place if self.chosen_place is not None else -1 if _KEYS[key] > 0 else last + 1
             self.choose(min(max(start + _KEYS[key], 0), last))
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
@@ -133,7 +126,6 @@ class BarChart(QWidget):
         return self._plot_area.left() + x * self._unit
 
     def _part(self, count: int) -> float:
-        """Height of a count as a share of the plot area."""
         if not count or self._bars is None:
             return 0.0
         highest = log10(max(self._bars.highest, 2))
@@ -191,7 +183,7 @@ class BarChart(QWidget):
         assert self._bars is not None
         bar, rect = self._bars.bars[place], self.bar_rect(place)
         color = self._theme.color("wrong" if bar.outside else "accent")
-        if place == self._chosen:
+        if place == self.chosen_place:
             column = QRectF(rect.left() - 1, 0, rect.width() + 2, self._plot_area.bottom())
             tint = QColor(color)
             tint.setAlphaF(0.16)
@@ -205,8 +197,8 @@ class BarChart(QWidget):
                 painter.drawRect(rect.adjusted(0.5, 0.5, -0.5, -0.5))
         count = number_format.count(bar.count)
         fits = self.fontMetrics().horizontalAdvance(count) + 2 <= self._unit
-        if bar.count and (fits or place == self._chosen):
-            self._paint_count(painter, rect, count, bold=place == self._chosen)
+        if bar.count and (fits or place == self.chosen_place):
+            self._paint_count(painter, rect, count, bold=place == self.chosen_place)
 
     def _paint_count(self, painter: QPainter, rect: QRectF, count: str, *, bold: bool) -> None:
         plain, metrics = painter.font(), self.fontMetrics()
@@ -243,7 +235,6 @@ class BarChart(QWidget):
 
 
 def bar_tooltip(bar: HistogramBar) -> str:
-    """Tooltip of a bar."""
     values = "1 value" if bar.count == 1 else f"{number_format.count(bar.count)} values"
     return f"{bar.words[:1].upper()}{bar.words[1:]}: {values}"
 
@@ -298,15 +289,12 @@ class ErrorHistogram(ResultView):
 
     @property
     def bars(self) -> tuple[HistogramBar, ...]:
-        """The bars of the histogram, or None."""
         return () if self._bars is None else self._bars.bars
 
     def choose(self, quantity: str) -> None:
-        """Select the quantity: `error_ratio` or `ulp`."""
         self._choice.setCurrentIndex(self._choice.findData(quantity))
 
     def copy_text(self) -> str:
-        """One row for each bar."""
         rows = [("above", "up to", "values", "first at")]
         rows += [
             (

@@ -66,17 +66,14 @@ class LaneCurves:
 
     @property
     def thin(self) -> QPen:
-        """Pen of the other lanes."""
         # Opaque, for what shines through takes ten times as long to draw.
         return cosmetic_pen(blend(self._theme, "muted", 0.5), 1.0)
 
     @property
     def wide(self) -> QPen:
-        """Pen of the selected lane."""
         return cosmetic_pen(self._theme.color("accent"), 2.0)
 
     def companion(self, place: int) -> QPen:
-        """Pen of an additional curve."""
         color, style = _COMPANIONS[place]
         return cosmetic_pen(QColor(self._theme.series[color]), 1.5, style)
 
@@ -139,7 +136,6 @@ class ErrorPlot(ResultView):
 
     @property
     def scale(self) -> LogScale:
-        """Scale of the vertical axis."""
         return self.plot.scale_of_values
 
     @property
@@ -161,7 +157,6 @@ class ErrorPlot(ResultView):
         return tuple(self._keys)
 
     def choose(self, quantity: str) -> None:
-        """Select the quantity."""
         self._choice.setCurrentIndex(self._choice.findData(quantity))
 
     def copy_text(self) -> str:

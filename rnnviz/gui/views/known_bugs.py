@@ -38,7 +38,6 @@ class Detection(StrEnum):
 
 
 def detection(result: RunResult, entry: KnownBug) -> Detection:
-    """Whether the run detects a known bug."""
     if entry.engine in result.traces:
         return Detection.COMPUTED
     if result.judgment is None:
@@ -161,17 +160,14 @@ class KnownBugsView(ResultView):
 
     @property
     def entries(self) -> list[KnownBug]:
-        """The listed known bugs."""
         return [entry for entry, _ in self.model.rows]
 
     @property
     def chosen(self) -> KnownBug | None:
-        """The selected known bug."""
         return next((entry for entry in self.entries if entry.name == self._name), None)
 
     @property
     def description(self) -> str:
-        """Description of the selected known bug."""
         return self._sentence.text if self._detail.currentIndex() == 1 else self._detection.text()
 
     def choose(self, name: str) -> None:
@@ -180,7 +176,6 @@ class KnownBugsView(ResultView):
                 self.table.selectRow(row)
 
     def copy_text(self) -> str:
-        """Content of the table in use."""
         if self._result is None:
             return ""
         return (self.lanes if self.lanes.hasFocus() else self.table).copy_text()

@@ -23,7 +23,6 @@ from rnnviz.text.verdict_text import TextPart, plain
 
 
 def muted_palette(theme: Theme) -> QPalette:
-    """The theme's palette with muted texts."""
     palette = theme.palette()
     palette.setColor(QPalette.ColorRole.WindowText, theme.color("muted"))
     return palette
@@ -62,7 +61,6 @@ class ElidedLabel(QWidget):
         self.setText(text)
 
     def text(self) -> str:
-        """The whole text."""
         return self._text
 
     def setText(self, text: str) -> None:
@@ -80,7 +78,6 @@ class ElidedLabel(QWidget):
         self._label.setAlignment(alignment)
 
     def natural_width(self) -> int:
-        """Width of the whole text in pixels."""
         return self.fontMetrics().horizontalAdvance(self._text)
 
     def sizeHint(self) -> QSize:
@@ -153,7 +150,7 @@ class LinkedText(QWidget):
         self._sentence: tuple[TextPart, ...] = ()
         self._brief: tuple[TextPart, ...] = ()
         self._secondary = ""
-        self._complete = True
+        self.complete = True
         self._links: list[TextPart] = []
         self._theme = LIGHT
         self._primary = LinkLabel(self)
@@ -169,13 +166,7 @@ class LinkedText(QWidget):
 
     @property
     def text(self) -> str:
-        """The whole sentence, even if it does not fit."""
         return plain(self._sentence)
-
-    @property
-    def complete(self) -> bool:
-        """Whether the whole sentence fits."""
-        return self._complete
 
     @property
     def shown(self) -> str:
@@ -220,10 +211,10 @@ class LinkedText(QWidget):
             markup = self._markup(parts)
             lines = self._lines(markup, width)
             if lines <= 2:
-                self._complete = parts is self._sentence
+                self.complete = parts is self._sentence
                 break
         else:
-            self._complete = False
+            self.complete = False
             room = int(1.8 * width)
             text = self.fontMetrics().elidedText(plain(self._brief), Qt.TextElideMode.ElideRight, room)
             markup, lines = escape(text), 2
@@ -294,7 +285,7 @@ class LegendKey(QAbstractButton):
         super().__init__()
         self._pen = QPen()
         self._theme = LIGHT
-        self._value = ""
+        self.value = ""
         self.setText(name)
         self.setToolTip(wrapped(why))
         self.setAccessibleName(name)
@@ -303,13 +294,7 @@ class LegendKey(QAbstractButton):
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
 
-    @property
-    def value(self) -> str:
-        """The displayed value at the selection."""
-        return self._value
-
     def rename(self, name: str, why: str) -> None:
-        """Set the name and the tooltip."""
         self.setText(name)
         self.setToolTip(f"{name}: {why}")
         self.setAccessibleName(name)
@@ -317,13 +302,11 @@ class LegendKey(QAbstractButton):
         self.updateGeometry()
 
     def show_line(self, pen: QPen, theme: Theme) -> None:
-        """Set the pen of the line, and the colors."""
         self._pen, self._theme = pen, theme
         self.update()
 
     def show_value(self, value: str) -> None:
-        """Set the value at the selection."""
-        self._value = value = true_minus(value)
+        self.value = value = true_minus(value)
         self.setAccessibleName(f"{self.text()}: {value}")
         self.update()
 
@@ -358,5 +341,5 @@ class LegendKey(QAbstractButton):
         painter.drawText(text, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, name)
         if shown and self.width() >= self.sizeHint().width():
             painter.setPen(theme.color("muted"))
-            painter.drawText(text, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, self._value)
+            painter.drawText(text, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, self.value)
         painter.end()

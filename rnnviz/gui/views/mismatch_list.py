@@ -49,7 +49,6 @@ class MismatchList(ResultView):
 
     @property
     def tab_text(self) -> str:
-        """The title with the number of mismatches."""
         return self.title if self._rows is None else f"{self.title}  {number_format.count(self._total())}"
 
     def location(self, row: int) -> Location:
@@ -58,7 +57,6 @@ class MismatchList(ResultView):
         return self._rows.location(self.model.row(row))
 
     def copy_text(self) -> str:
-        """The selected rows, or all rows."""
         return self.table.copy_text() if self._rows is not None and len(self._rows) else ""
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
@@ -86,7 +84,6 @@ class MismatchList(ResultView):
             self._following = False
 
     def _gather(self) -> None:
-        """Read the mismatches of the selected lanes."""
         self._rows = None
         if self._result is not None and self._candidate is not None:
             layers, directions, *_ = self._result.shape

@@ -61,7 +61,6 @@ class OutputMapChart(QWidget):
         self.setToolTip(wrapped("The lane of each slice of output and state. Point at one to highlight its places."))
 
     def show_place(self, result: RunResult | None, location: Location) -> None:
-        """Show the arrays of a result at a location."""
         before, states = self.sizeHint(), self._states()
         self._result, self._location = result, location
         self.rows = () if result is None else map_rows(result.inputs.network, location, result.shape[2])
@@ -76,7 +75,6 @@ class OutputMapChart(QWidget):
             self.update()
 
     def _states(self) -> list[tuple[MapPart, bool]]:
-        """The rows of `state`."""
         return [(part, self._is_selected(part)) for row in self.rows[1:] for part in row.parts]
 
     def _is_selected(self, part: MapPart) -> bool:
@@ -91,11 +89,9 @@ class OutputMapChart(QWidget):
         self.update()
 
     def highlighted_parts(self) -> list[str]:
-        """Names of the highlighted parts."""
         return [part.text for row in self.rows for part in row.parts if self._is_lit(part)]
 
     def rect_of(self, text: str) -> QRectF:
-        """Rectangle of a part, by its name."""
         return next(rect for part, rect in self._rects() if part.text == text)
 
     def _is_lit(self, part: MapPart) -> bool:
@@ -292,7 +288,6 @@ class OutputMapChart(QWidget):
         painter.drawText(bar, _RIGHT, lane_label(network, parts[-1][0].where))
 
     def _write(self, painter: QPainter, rect: QRectF, texts: Sequence[str]) -> None:
-        """Write the first of the texts that fits, if any."""
         for text in texts:
             if self._wide(text) + 2 * _CELL_PADDING <= rect.width():
                 painter.drawText(rect, _CENTRE, text)
@@ -367,7 +362,6 @@ class OutputMap(ResultView):
 
     @property
     def engine(self) -> str:
-        """The engine whose final states are shown."""
         return self._engine.currentData() or ""
 
     def choose_engine(self, engine: str) -> None:
@@ -393,7 +387,6 @@ class OutputMap(ResultView):
         self._refresh()
 
     def refresh_names(self) -> None:
-        """Show the names of the user's choice."""
         self._refresh()
         self.list.scheduleDelayedItemsLayout()
 
@@ -415,7 +408,6 @@ class OutputMap(ResultView):
         self.list.viewport().update()
 
     def _show_parts(self) -> None:
-        """Show the parts of a result, or a text without one."""
         for widget in (self._engine, self.chart, self._here, self.list):
             widget.setVisible(self._result is not None)
         self._empty.setVisible(self._result is None)

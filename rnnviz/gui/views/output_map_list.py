@@ -128,7 +128,6 @@ class OutputMapRows(QAbstractListModel):
         return values_at(self._trace, self._result.inputs.network, row.place)
 
     def numbers(self, row: PlaceRow, count: int) -> str:
-        """The first `count` values as text."""
         values = self.values(row)
         if values is None:
             return NOT_AVAILABLE
@@ -295,7 +294,6 @@ class OutputMapPainter(QStyledItemDelegate):
         self._icons = Icons(theme)
 
     def use_font(self, font: QFont) -> None:
-        """Set the font."""
         self._font = font
         self._bold = QFont(font)
         self._bold.setBold(True)
@@ -437,7 +435,6 @@ class OutputMapPainter(QStyledItemDelegate):
             painter.drawText(QRect(x, text.top(), 40, text.height()), _LEFT, " …")
 
     def _label_width(self) -> int:
-        """Width of the longest label, so that the units align."""
         longest = max(
             (named(row.place.text) for row in self._rows.rows[:_LABELS] if isinstance(row, PlaceRow)), key=len
         )

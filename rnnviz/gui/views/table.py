@@ -110,11 +110,9 @@ class CellPainter:
         self._alternate = blend(theme, "raised", 0.6)
 
     def ground(self, row: int, *, chosen: bool) -> QColor | None:
-        """Background color of a row, or None."""
         return self._chosen if chosen else self._alternate if row % 2 else None
 
     def begin(self, painter: QPainter) -> None:
-        """Prepare for the cells of one paint event."""
         self._face, self._color = self._plain, self._text
         painter.setFont(self._face.font)
         painter.setPen(self._color)
@@ -153,7 +151,6 @@ class _Face:
         self._widths: dict[str, int] = {}
 
     def width(self, text: str) -> int:
-        """Width of a text in pixels."""
         widths = self._widths
         try:
             return sum([widths[letter] for letter in text])

@@ -66,7 +66,6 @@ class Column:
         return self.heading or self.title
 
     def exact(self, row: Any) -> str:
-        """The cell's text with every digit."""
         return (self.full or self.text)(row)
 
 
@@ -131,7 +130,6 @@ class TableModel(QAbstractTableModel):
         self.layoutChanged.emit()
 
     def cell(self, row: int, column: int) -> TableCell:
-        """Format of a cell."""
         at, entry = self.columns[column], self.row(row)
         text, look = at.text(entry), at.look(entry)
         role = look.role
@@ -145,7 +143,6 @@ class TableModel(QAbstractTableModel):
         return "\n".join(f"{column.name}: {text}" for column in self.columns if (text := column.exact(row)))
 
     def widest(self) -> list[str]:
-        """The widest text of each column."""
         texts = [column.widest or self._measured(column) for column in self.columns]
         return [
             number_format.true_minus(text) if column.number else text

@@ -94,7 +94,6 @@ class CurvesItem(pg.GraphicsObject):
         self.setCacheMode(QGraphicsItem.CacheMode.DeviceCoordinateCache)
 
     def add(self, pen: QPen, depth: float, dense: QPen | None) -> Curve:
-        """Add a curve without values."""
         curve = Curve(pen, depth, dense, self.update)
         self._curves.append(curve)
         return curve
@@ -180,11 +179,9 @@ class TimePlot(pg.PlotWidget):
         self.fit()
 
     def fit(self) -> None:
-        """Show the whole sequence."""
         self.view_box.setXRange(-0.5, max(self._timesteps, 1) - 0.5, padding=0)
 
     def show_selection(self, timestep: int) -> None:
-        """Move the selection line."""
         self._cursor_under.setValue(timestep)
         self._cursor.setValue(timestep)
 
@@ -194,14 +191,12 @@ class TimePlot(pg.PlotWidget):
         self._cursor.hide()
 
     def show_values(self, low: float, high: float) -> None:
-        """Set the range of the vertical axis."""
         self.view_box.setYRange(low, high, padding=0)
         # At once: put off to the next paint, it would ask for another paint after that.
         self.view_box.updateMatrix()
 
     @property
     def timesteps_in_sight(self) -> range:
-        """The visible time steps."""
         left, right = self.view_box.viewRange()[0]
         return range(max(0, ceil(left)), min(self._timesteps - 1, floor(right)) + 1)
 
@@ -280,7 +275,6 @@ class GapMarks(pg.GraphicsObject):
         self.update()
 
     def boundingRect(self) -> QRectF:
-        """The visible part of the plot."""
         return QRectF(self._plot.view_box.viewRect())
 
     def paint(self, painter: QPainter, *_unused: Any) -> None:
@@ -358,7 +352,6 @@ class LogTimePlot(TimePlot):
 
     @property
     def scale_of_values(self) -> LogScale:
-        """Scale of the vertical axis."""
         return self._axis.scale_of_values
 
     @property

@@ -64,7 +64,6 @@ class SeriesCache(QObject):
         return self._known.get(key)
 
     def stop(self) -> None:
-        """Cancel, and wait for the thread, at most for one block."""
         self._task.stop()
 
     def reset(self) -> None:
@@ -213,7 +212,6 @@ class UnitLines:
 
     @property
     def complete(self) -> bool:
-        """Whether all curves are computed."""
         return all(line.whole is not None for line in self._lines)
 
     def value(self, line: UnitLine, timestep: int) -> Any:
@@ -239,7 +237,6 @@ class UnitLines:
         return None if values is None else values[times.start : times.stop]
 
     def stop(self) -> None:
-        """Stop computing until the next `read`."""
         self._series.stop()
 
     def _key(self, line: UnitLine) -> SeriesKey:
@@ -265,7 +262,6 @@ class UnitLines:
 
 
 def _nothing(result: RunResult) -> Outline:
-    """Empty outline of a curve that is not computed yet."""
     empty = np.zeros(0)
     return Outline(0, 1, empty, empty, result.shape[2])
 

@@ -31,19 +31,15 @@ class QuantityCombo(QComboBox):
 
     def __init__(self, why: str) -> None:
         super().__init__()
-        self._quantity: Quantity = "value"
+        self.quantity: Quantity = "value"
+        """The selected quantity; "value" is h."""
         self.setAccessibleName("Quantity")
         self.setToolTip(wrapped(why))
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.activated.connect(lambda place: self.choose(self.itemData(place)))
 
-    @property
-    def quantity(self) -> Quantity:
-        """The selected quantity; "value" is h."""
-        return self._quantity
-
     def choose(self, quantity: Quantity) -> None:
-        self._quantity = quantity
+        self.quantity = quantity
         self.setCurrentIndex(self.findData(quantity))
         self.chosen.emit()
 
@@ -53,8 +49,8 @@ class QuantityCombo(QComboBox):
         self.addItem("h", "value")
         for choice in per_unit_choices(cell):
             self.addItem(choice.text, choice.name)
-        place = self.findData(self._quantity)
-        self._quantity = "value" if place < 0 else self._quantity
+        place = self.findData(self.quantity)
+        self.quantity = "value" if place < 0 else self.quantity
         self.setCurrentIndex(max(place, 0))
 
 
@@ -77,7 +73,6 @@ class PinButton(QToolButton):
 
     @property
     def pinned(self) -> tuple[int, ...]:
-        """The pinned units, in the order of pinning."""
         return tuple(self._pinned)
 
     def pin(self, units: Iterable[int]) -> None:
@@ -111,7 +106,6 @@ class PinButton(QToolButton):
         self.setAccessibleDescription(why)
 
     def apply_theme(self, theme: Theme) -> None:
-        """Draw the icon in these colors."""
         self.setIcon(Icons(theme).colored("pin", "text"))
 
     def _toggle(self) -> None:
@@ -163,23 +157,19 @@ class UnitsPlot(ResultView):
 
     @property
     def pinned(self) -> tuple[int, ...]:
-        """The pinned units."""
         return self._pin.pinned
 
     @property
     def keys(self) -> tuple[LegendKey, ...]:
-        """The legend."""
         return tuple(key for key, _ in self._keys)
 
     def curve(self, engine: str, unit: int) -> Outline | None:
-        """Outline of a unit and engine, or None."""
         for line in self._lines:
             if (line.engine, line.unit) == (engine, unit) and line.curve.visible:
                 return line.curve.outline
         return None
 
     def copy_text(self) -> str:
-        """Every curve at the visible time steps, in full precision."""
         if self._result is None:
             return ""
         name = "" if self.choice.quantity == "value" else f"{self.choice.quantity} "

@@ -106,11 +106,9 @@ class VectorTable(ResultView):
         return (self._empty if self._result is None else self._passage).text()
 
     def choose(self, kind: VectorKind) -> None:
-        """Show another vector of the selection."""
         self._tabs.setCurrentIndex(self._kinds.index(kind))
 
     def copy_text(self) -> str:
-        """The selected rows, or all rows, in full precision."""
         return self.table.copy_text() if self._result is not None else ""
 
     def save_state(self) -> tuple[str, ...]:
@@ -189,7 +187,6 @@ class VectorTable(ResultView):
         self._frame()
 
     def _show_passage(self, result: RunResult) -> None:
-        """Show the passage, in a shorter form if it does not fit."""
         text = self._passage_text(result, brief=False)
         self._passage.explain(text)
         if self._passage.fontMetrics().horizontalAdvance(text) > self.width() - 2 * _MARGIN:
@@ -437,14 +434,12 @@ class ColumnMenuButton(QToolButton):
         return tuple(choice for choice in self._offered if choice.name in self._chosen)
 
     def show_cell(self, cell: CellSpec) -> None:
-        """List the quantities of a cell."""
         offered = per_unit_choices(cell)
         if offered != self._offered:
             self._offered = offered
             self._fill()
 
     def choose(self, quantity: Quantity, *, wanted: bool) -> None:
-        """Add or remove the column of a quantity, and save the columns."""
         (self._chosen.add if wanted else self._chosen.discard)(quantity)
         if self._settings is not None:
             self._settings.set_columns(COLUMN_SETTING, tuple(sorted(self._chosen)))
@@ -458,7 +453,6 @@ class ColumnMenuButton(QToolButton):
         self.changed.emit()
 
     def pop_up(self, place: QPoint) -> None:
-        """Open the menu at a point of the screen."""
         self._menu.popup(place)
 
     def _fill(self) -> None:

@@ -34,12 +34,10 @@ class ActionButton(QToolButton):
         return self.sizeHint().width() + metrics.horizontalAdvance(self._whole) - metrics.horizontalAdvance(self.text())
 
     def explain(self, why: str) -> None:
-        """Set the tooltip."""
         self.setToolTip(wrapped(why))
         self.setAccessibleDescription(why)
 
     def shorten(self, shortened: bool) -> None:
-        """Use the short label, or the full one."""
         self._shortened = shortened
         self._write()
 
@@ -133,7 +131,8 @@ class VerdictBar(ResultView):
         self._stale = False
         self._stage: Stage | None = None
         self._error: str | None = None
-        self._state = "empty"
+        self.state = "empty"
+        """ "agree", "blind", "drift", "disagree", "stale", "auditing", "running", "error" or "empty"."""
 
         self._icon = QLabel()
         self._icon.setFixedSize(_ICON, _ICON)
@@ -173,13 +172,7 @@ class VerdictBar(ResultView):
 
     @property
     def text(self) -> str:
-        """The full text of the banner."""
         return self._text.text
-
-    @property
-    def state(self) -> str:
-        """ "agree", "blind", "drift", "disagree", "stale", "auditing", "running", "error" or "empty"."""
-        return self._state
 
     @property
     def details(self) -> str:
@@ -199,7 +192,6 @@ class VerdictBar(ResultView):
         self._show_facts()
 
     def copy_text(self) -> str:
-        """The verdict with its details."""
         if self._words is None:
             return self.text
         return "\n".join((str(self._words), *self._words.notes)) + "\n"
@@ -211,9 +203,6 @@ class VerdictBar(ResultView):
         self._candidate = candidate
         self._words = None if result is None or candidate is None else verdict_sentence(result, candidate)
         self._compose()
-
-    def show_location(self, location: Location) -> None:
-        """The verdict does not depend on the selection."""
 
     def show_stale(self, stale: bool) -> None:
         """Mark the result as out of date, or as current."""
@@ -258,19 +247,18 @@ class VerdictBar(ResultView):
             self._show_text("stale", (*old, *words.sentence), _STALE_NOTE, (*old, *words.brief))
         else:
             self._show_text(words.look, words.sentence, "  ".join(words.notes), words.brief)
-        settled = self._state not in ("running", "error", "empty")
+        settled = self.state not in ("running", "error", "empty")
         mismatched = words is not None and words.first_mismatch is not None
         for button in (self._first, self._previous, self._next):
             button.setVisible(settled and mismatched)
-        self._dismiss.setVisible(self._state == "error")
+        self._dismiss.setVisible(self.state == "error")
         self._show_facts()
-        evaluated = words if settled and self._state not in ("stale", "auditing") else None
+        evaluated = words if settled and self.state not in ("stale", "auditing") else None
         self._show_buttons(evaluated)
         self._fit_buttons()
 
     @property
     def _being_audited(self) -> bool:
-        """Whether the active run is auditing the shown result."""
         unjudged = self._result is not None and self._result.judgment is None
         return unjudged and self._stage is not None and self._stage.after_computed
 
@@ -304,8 +292,8 @@ class VerdictBar(ResultView):
         if folded:
             return
         facts: list[tuple[str, tuple[TextPart, ...]]] = []
-        if self._state in ("error", "running", "empty"):
-            facts.append((self._state.capitalize(), self._sentence))
+        if self.state in ("error", "running", "empty"):
+            facts.append((self.state.capitalize(), self._sentence))
         if self._result is not None and self._candidate is not None:
             all_facts = verdict_facts(self._result, self._candidate)
             # A sentence that the banner shows whole is not repeated.
@@ -322,7 +310,7 @@ class VerdictBar(ResultView):
         self._facts.offer_links(any(place is not None for place in self._places))
         words = self._words
         self._show_me.setVisible(words is not None and (words.first_mismatch is not None or bool(words.blind)))
-        surface = self._theme.color(_LOOKS[self._state][2]).name()
+        surface = self._theme.color(_LOOKS[self.state][2]).name()
         self._details.setStyleSheet(
             f"#verdict_details {{ background: {surface}; border: 1px solid {self._theme.border}; }}"
         )
@@ -359,7 +347,6 @@ class VerdictBar(ResultView):
             self._on_click()
 
     def _show_buttons(self, words: VerdictWords | None) -> None:
-        """Show the buttons that apply to the verdict."""
         coverage = None if words is None else words.coverage
         self._audit_all.setVisible(coverage is not None and coverage < 1.0)
         if coverage is not None and coverage < 1.0:
@@ -384,7 +371,7 @@ class VerdictBar(ResultView):
     def _show_text(
         self, state: str, sentence: tuple[TextPart, ...], secondary: str, brief: tuple[TextPart, ...] | None = None
     ) -> None:
-        self._state, self._sentence = state, sentence
+        self.state, self._sentence = state, sentence
         icon, color, _ = _LOOKS[state]
         self._icon.setPixmap(self._icons.colored(icon, color).pixmap(_ICON, _ICON))
         self._text.show_text(sentence, sentence if brief is None else brief, secondary)
@@ -414,12 +401,12 @@ class VerdictBar(ResultView):
             self.location_requested.emit(self._words.first_mismatch)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        _, color, surface = _LOOKS[self._state]
+        _, color, surface = _LOOKS[self.state]
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         edge = self._theme.color(color if surface != "raised" else "border")
         edge.setAlphaF(0.45 if surface != "raised" else 1.0)
-        style = Qt.PenStyle.DashLine if self._state == "stale" else Qt.PenStyle.SolidLine
+        style = Qt.PenStyle.DashLine if self.state == "stale" else Qt.PenStyle.SolidLine
         painter.setPen(QPen(edge, 1.0, style))
         painter.setBrush(self._theme.color(surface))
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)

@@ -25,25 +25,20 @@ class ActivationPlot(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._theme = LIGHT
-        self._curve: ActivationCurve | None = None
+        self.curve: ActivationCurve | None = None
         self._engines: tuple[str, ...] = ()
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
 
-    @property
-    def curve(self) -> ActivationCurve | None:
-        """The plotted curve, or None."""
-        return self._curve
-
     def show_curve(self, curve: ActivationCurve | None, engines: Sequence[str]) -> None:
         """Plot another curve; None shows that the line has no activation."""
-        self._curve, self._engines = curve, tuple(engines)
+        self.curve, self._engines = curve, tuple(engines)
         self.setAccessibleName(self.words())
         self.setToolTip(wrapped(self.words()))
         self.update()
 
     def words(self) -> str:
         """The points as text, in full precision."""
-        curve = self._curve
+        curve = self.curve
         if curve is None:
             return "This line has no activation: it adds products."
         return "\n".join(
@@ -65,12 +60,12 @@ class ActivationPlot(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.fillRect(self.rect(), self._theme.color("base"))
-        if self._curve is None:
+        if self.curve is None:
             painter.setPen(self._theme.color("muted"))
             flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
             painter.drawText(self.rect().adjusted(8, 8, -8, -8), flags, "No activation:\nproducts are added.")
         else:
-            self._paint_curve(painter, self._curve)
+            self._paint_curve(painter, self.curve)
         painter.end()
 
     def _paint_curve(self, painter: QPainter, curve: ActivationCurve) -> None:

@@ -62,7 +62,6 @@ class Faces:
         self.height, self.ascent = self._metrics["plain"].height(), self._metrics["plain"].ascent()
 
     def width(self, text: str, face: Face = "plain") -> float:
-        """Width of a text in pixels."""
         key = text, face
         if key not in self._widths:
             if len(self._widths) > 4096:
@@ -139,7 +138,6 @@ class CardContent:
 
     @property
     def words(self) -> str:
-        """The content for a screen reader."""
         rows = "; ".join(f"{engines}: {''.join(cells)}" for cells, engines in self.rows)
         return f"{self.name}: {self.lines[0].symbols}; {rows}" + ("; first divergence" if self.parts else "")
 
@@ -157,33 +155,24 @@ class Card(QWidget):
         super().__init__()
         self._theme = LIGHT
         self._faces = Faces(self.font())
-        self._content: CardContent | None = None
+        self.content: CardContent | None = None
         self._columns: tuple[EquationColumn, ...] = ()
         self._link: int | None = None
-        self._checked = False
+        self.checked = False
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     @property
-    def content(self) -> CardContent | None:
-        return self._content
-
-    @property
-    def checked(self) -> bool:
-        """Whether the card is selected."""
-        return self._checked
-
-    @property
     def links(self) -> tuple[int, ...]:
         """Indices of the tokens that are links."""
-        content = self._content
+        content = self.content
         return () if content is None else tuple(k for k, source in enumerate(content.sources) if source is not None)
 
     def show_content(self, content: CardContent, *, checked: bool) -> None:
         rows = content.rows
         self._columns = columns(self._faces, content.lines[0], [cells for cells, _ in rows])
-        self._content, self._checked = content, checked
+        self.content, self.checked = content, checked
         if self._link not in self.links:
             self._link = None
         # One card of them all is where Tab leads to; arrows go on from there.
@@ -196,12 +185,12 @@ class Card(QWidget):
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
         self._faces = Faces(self.font())
-        if self._content is not None:
-            self.show_content(self._content, checked=self._checked)
+        if self.content is not None:
+            self.show_content(self.content, checked=self.checked)
         self.update()
 
     def minimumSizeHint(self) -> QSize:
-        rows = 1 if self._content is None else len(self._content.rows)
+        rows = 1 if self.content is None else len(self.content.rows)
         wide = self._columns[-1].left + self._columns[-1].width if self._columns else 0.0
         return QSize(
             round(2 * _PAD + wide + _GAP + self._label_width()), round((1 + rows) * self._faces.height + 2 * _INSET + 4)
@@ -216,17 +205,16 @@ class Card(QWidget):
         return QRectF(_PAD + column.left, _INSET, column.width, self.height() - 2 * _INSET)
 
     def follow(self, token: int) -> None:
-        """Follow the link of a token."""
-        source = None if self._content is None else self._content.sources[token]
+        source = None if self.content is None else self.content.sources[token]
         if source is not None:
             self.followed.emit(source)
 
     def _label_width(self) -> float:
         """Width of the labels, including the divergence mark, so that the card keeps its width."""
-        return 0.0 if self._content is None else self._faces.width(_APART + self._content.name)
+        return 0.0 if self.content is None else self._faces.width(_APART + self.content.name)
 
     def _name(self) -> None:
-        content = self._content
+        content = self.content
         if content is None:
             return
         name = content.words
@@ -252,7 +240,7 @@ class Card(QWidget):
 
     def tooltip_at(self, point: QPointF) -> str:
         """Tooltip at a point: a number of every engine in full precision, and its source."""
-        content = self._content
+        content = self.content
         if content is None:
             return ""
         for token, column in enumerate(self._columns):
@@ -306,15 +294,15 @@ class Card(QWidget):
         return next((token for token in self.links if self.link_rect(token).contains(point)), None)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        content, theme = self._content, self._theme
+        content, theme = self.content, self._theme
         painter = QPainter(self)
         painter.fillRect(self.rect(), theme.color("base"))
         if content is None:
             painter.end()
             return
         card = QRectF(self.rect()).adjusted(1.5, 1.5, -1.5, -1.5)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, self._checked or content.parts or self.hasFocus())
-        if self._checked:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, self.checked or content.parts or self.hasFocus())
+        if self.checked:
             painter.setPen(QPen(theme.color("accent"), 1.0))
             painter.setBrush(blend(theme, "accent", 0.1))
             painter.drawRoundedRect(card, 4, 4)
@@ -440,7 +428,6 @@ class Cards(QScrollArea):
             card.apply_theme(theme)
 
     def reveal(self, place: int) -> None:
-        """Scroll to a card and select it."""
         self.cards[place].setFocus(Qt.FocusReason.OtherFocusReason)
         self.ensureWidgetVisible(self.cards[place], 0, 2)
         self._choose(place)

@@ -222,7 +222,6 @@ class ListOptions(QWidget):
 
     @property
     def order(self) -> Order:
-        """Order of the terms."""
         return _ORDERS[self.orders.currentIndex()][1]
 
     @property
@@ -247,22 +246,17 @@ class DivergenceLabel(QAbstractButton):
     def __init__(self) -> None:
         super().__init__()
         self._theme = LIGHT
-        self._parts = False
+        self.parts = False
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-
-    @property
-    def parts(self) -> bool:
-        """Whether the engines diverge."""
-        return self._parts
 
     def show_page(self, page: Page) -> None:
         sentences = page.explanation.sentences
         parts = page.divergence is not None or len(sentences) > 1
         text = sentences[-1] if sentences else ""
-        if text == self.text() and parts == self._parts:
+        if text == self.text() and parts == self.parts:
             return
-        self._parts = parts
+        self.parts = parts
         self.setText(text)
         self.setAccessibleName(text)
         self.setAccessibleDescription("Shows the line in which they diverge." if parts else "")
@@ -286,7 +280,7 @@ class DivergenceLabel(QAbstractButton):
         theme, rect = self._theme, self.rect()
         role = "muted"
         text = self.text()
-        if self._parts:
+        if self.parts:
             role, text = "wrong", f"≠  {text}"
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             painter.setPen(Qt.PenStyle.NoPen)

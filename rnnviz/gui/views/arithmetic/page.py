@@ -34,7 +34,6 @@ class PageRequest:
     top: int | None
 
     def same_as(self, other: "PageRequest | None") -> bool:
-        """Whether both requests have the same answer."""
         return other is not None and self.result is other.result and self._rest == other._rest
 
     @property
@@ -74,7 +73,6 @@ class PageBuilder:
         self._explained: tuple[Location, str | None, Explanation] | None = None
 
     def reset(self) -> None:
-        """Release the cached results."""
         self._result, self._cells, self._explained = None, {}, None
 
     def build(self, request: PageRequest, interrupt: Callable[[], None] = lambda: None) -> Page:
@@ -148,7 +146,6 @@ class PageTask(QObject):
         self._task.stop()
 
     def reset(self) -> None:
-        """Drop the request, and release the cached results."""
         self.request = None
         self.stop()
         self._builder.reset()

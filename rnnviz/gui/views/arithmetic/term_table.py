@@ -120,7 +120,6 @@ def _value_of(term_table: TermTable, row: TermRow, column: TermTableColumn, engi
 
 
 def _copied(term_table: TermTable, engines: Sequence[str], rows: Iterable[TermRow]) -> str:
-    """Rows as tab-separated text in full precision: weights once, then the numbers of each engine."""
     fields = [column.field for column in _fields_of(term_table, 1)][1:-1]
     common: tuple[Field, ...] = ("factor",) if term_table.shared else ()
     columns = [(TermTableColumn(field), "") for field in common] + [
@@ -172,24 +171,17 @@ class TermTableModel(TableModel):
 
     def __init__(self) -> None:
         super().__init__(tip=self.row_tooltip)
-        self._term_table: TermTable | None = None
+        self.term_table: TermTable | None = None
         self._fields: tuple[TermTableColumn, ...] = ()
         self._engines: tuple[str, ...] = ()
         self._titles: tuple[str, ...] = ()
 
     @property
-    def term_table(self) -> TermTable | None:
-        """The table of terms, or None."""
-        return self._term_table
-
-    @property
     def bar_column(self) -> int:
-        """Index of the column of bars."""
         return len(self._fields) - 1
 
     @property
     def sum_columns(self) -> range:
-        """Indices of the columns of running sums."""
         return range(self.bar_column - len(self._engines), self.bar_column)
 
     @property
@@ -201,11 +193,11 @@ class TermTableModel(TableModel):
         """Show another table, whose running sums first diverge in row `split_at`; True if the columns change."""
         fields = _fields_of(term_table, len(engines))
         lines = _lines_of(term_table, fields, split_at)
-        shared = None if self._term_table is None else self._term_table.shared
+        shared = None if self.term_table is None else self.term_table.shared
         same = fields == self._fields and engines == self._engines and term_table.shared == shared
         before = [column.widest for column in self.columns] if same else []
         widest = _as_wide(lines, fields, term_table, _titles(engines), before)
-        self._term_table, self._engines, self._fields = term_table, engines, fields
+        self.term_table, self._engines, self._fields = term_table, engines, fields
         if not same:
             self._titles = ()
         self.show_rows(
@@ -225,10 +217,10 @@ class TermTableModel(TableModel):
 
     def copied(self, places: Iterable[int]) -> str:
         """Rows of some lines as tab-separated text, with every engine's numbers in full precision."""
-        if self._term_table is None:
+        if self.term_table is None:
             return ""
         rows = dict.fromkeys(self.row(place).row for place in places)
-        return _copied(self._term_table, tuple(map(display_name, self._engines)), rows)
+        return _copied(self.term_table, tuple(map(display_name, self._engines)), rows)
 
     def data(self, index: AnyIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if role == Qt.ItemDataRole.AccessibleTextRole and index.column() == 0:
@@ -241,7 +233,7 @@ class TermTableModel(TableModel):
     def reach(self) -> tuple[float, float]:
         """Range of the bars' axis: the least and the largest running sum, and 0."""
         found = [0.0]
-        for row in self._term_table.rows if self._term_table is not None else ():
+        for row in self.term_table.rows if self.term_table is not None else ():
             for own in row.figures:
                 if own.stop is not None and abs(own.stop) < number_format.LARGEST_PLAIN**2:
                     found.append(own.stop)
@@ -269,14 +261,14 @@ class TermTableModel(TableModel):
         return "\n".join(lines)
 
     def _title(self, field: TermTableColumn) -> str:
-        text, _ = _heading(field.field, self._term_table)
+        text, _ = _heading(field.field, self.term_table)
         if len(self._engines) < 2:
             return text
         above = self._titles[field.engine] if field.field == "stop" and self._titles else ""
         return f"{above}\n{text}"
 
     def _column(self, place: int, field: TermTableColumn, widest: str) -> Column:
-        text, why = _heading(field.field, self._term_table)
+        text, why = _heading(field.field, self.term_table)
         if field.field == "name":
             return Column(
                 self._title(field),
@@ -301,9 +293,9 @@ class TermTableModel(TableModel):
         )
 
     def _full(self, line: TermTableLine, field: TermTableColumn) -> str:
-        if self._term_table is None or (line.engine and field.field == "stop"):
+        if self.term_table is None or (line.engine and field.field == "stop"):
             return ""
-        value = _value_of(self._term_table, line.row, field, line.engine)
+        value = _value_of(self.term_table, line.row, field, line.engine)
         return "" if value is None else number_format.full(value)
 
 
@@ -444,7 +436,6 @@ class TermTableView(NumberTable):
         return max(1, self.viewport().height() // self.verticalHeader().defaultSectionSize())
 
     def follow(self, row: int) -> None:
-        """Follow the source of a row's number."""
         source = self.term_model.row(row).row.source
         if source is not None:
             self.followed.emit(source)
@@ -494,7 +485,6 @@ class _Bars(QStyledItemDelegate):
         self._ground = theme.color("base")
 
     def update_range(self) -> None:
-        """Update the range of the axis from the model."""
         self._low, self._high = self._model.reach
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: AnyIndex) -> None:

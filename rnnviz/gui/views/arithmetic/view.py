@@ -59,7 +59,6 @@ class SourcePage(QWidget):
 
     @property
     def text(self) -> str:
-        """The page as text."""
         return "\n".join(label.text() for label in (self._value, self._heading, self._description))
 
     def show_origin(self, origin: InputSource) -> None:
@@ -145,9 +144,10 @@ class ArithmeticView(ResultView):
         self._result: RunResult | None = None
         self._candidate: str | None = None
         self._location = Location()
-        self._place: Place = self._location
+        self.place: Place = self._location
         self._line = ""
-        self._page: Page | None = None
+        self.page: Page | None = None
+        """The page of equations, also while a source covers it."""
         self._task = PageTask(self)
         self._task.page_ready.connect(self._on_answer)
 
@@ -174,25 +174,15 @@ class ArithmeticView(ResultView):
     # What is shown
 
     @property
-    def page(self) -> Page | None:
-        """The page of equations, also while a source covers it."""
-        return self._page
-
-    @property
     def complete(self) -> bool:
         """Whether the latest requested page is visible."""
         asked = self._task.request
-        return asked is None or self.ends or (self._page is not None and self._page.request.same_as(asked))
-
-    @property
-    def place(self) -> Place:
-        """The place of the shown number."""
-        return self._place
+        return asked is None or self.ends or (self.page is not None and self.page.request.same_as(asked))
 
     @property
     def ends(self) -> bool:
         """Whether the shown number has no equations: an input value or an initial state."""
-        return self._result is not None and step_of(self._place) is None
+        return self._result is not None and step_of(self.place) is None
 
     def copy_text(self) -> str:
         """The whole arithmetic of every engine, or the text of the source."""
@@ -207,19 +197,19 @@ class ArithmeticView(ResultView):
 
     def show_divergence(self) -> None:
         """Select the line in which the engines diverge."""
-        if self._page is not None and (place := divergence_line(self._page)) is not None:
+        if self.page is not None and (place := divergence_line(self.page)) is not None:
             self.cards.reveal(place)
 
     def show_history(self, places: tuple[Place, ...], at: int) -> None:
         """Show a place of a navigation history, with its breadcrumbs."""
-        self._place = places[at]
+        self.place = places[at]
         self.crumbs.show_history(places, at)
-        match self._place:
+        match self.place:
             case GatePlace():
-                self._line = self._place.gate
+                self._line = self.place.gate
             case CellPlace():
-                self._line = self._place.symbol
-        step = step_of(self._place)
+                self._line = self.place.symbol
+        step = step_of(self.place)
         if step is not None:
             self._location = step
         # Out of sight nothing is worked out: the next look, or the next picture, asks.
@@ -232,7 +222,7 @@ class ArithmeticView(ResultView):
         if result is not self._result:
             self._task.reset()
         if result is None:
-            self._page = None
+            self.page = None
         elif self._result is None or result.inputs.network.cell != self._result.inputs.network.cell:
             # Another cell begins with its first gate: an RNN's h is not what an LSTM's h is made of.
             self._line = ""
@@ -242,21 +232,21 @@ class ArithmeticView(ResultView):
         if result is not None:
             self._location = self._location.within(result.shape)
         if result is None or not self._keeps(result):
-            self._place = self._location
-            self.crumbs.show_history((self._place,), 0)
+            self.place = self._location
+            self.crumbs.show_history((self.place,), 0)
         self._refresh()
 
     def show_location(self, location: Location) -> None:
         if location != self._location:
             self._location = location
-            self._place = location
+            self.place = location
             self.crumbs.show_history((location,), 0)
         self._refresh()
 
     def _keeps(self, result: RunResult) -> bool:
         """Whether the place still belongs to the selection, or is a source without equations."""
-        inside = lies_in(self._place, result.shape, result.inputs.network.input_size)
-        return inside and step_of(self._place) in (None, self._location)
+        inside = lies_in(self.place, result.shape, result.inputs.network.input_size)
+        return inside and step_of(self.place) in (None, self._location)
 
     def finish_pending(self) -> None:
         asked = self._task.request
@@ -272,16 +262,16 @@ class ArithmeticView(ResultView):
 
     def _refresh(self) -> None:
         result = self._result
-        if result is not None and not lies_in(self._place, result.shape, result.inputs.network.input_size):
+        if result is not None and not lies_in(self.place, result.shape, result.inputs.network.input_size):
             # A place in a newer result, which a view out of sight is shown when it is seen.
             return
         if result is None:
             self._task.request = None
             self._empty.setText(_EMPTY)
             self._pages.setCurrentWidget(self._empty)
-        elif isinstance(self._place, InputPlace | InitialPlace):
+        elif isinstance(self.place, InputPlace | InitialPlace):
             self._task.request = None
-            self.end.show_origin(origin(result.inputs, self._place))
+            self.end.show_origin(origin(result.inputs, self.place))
             self._pages.setCurrentWidget(self.end)
             self.note.setVisible(False)
             self.list_options.setVisible(False)
@@ -300,9 +290,9 @@ class ArithmeticView(ResultView):
             self.list_options.order,
             self._top(self._location),
         )
-        if self._page is not None and self._page.request.same_as(request):
+        if self.page is not None and self.page.request.same_as(request):
             self._task.request = request
-            self._show(self._page)
+            self._show(self.page)
         elif not self.isVisible():
             self._show(self._task.answer_now(request))
         elif not request.same_as(self._task.request):
@@ -320,12 +310,12 @@ class ArithmeticView(ResultView):
 
     def _show(self, page: Page) -> None:
         """Show a page, even one that answers an earlier request while the selection moves."""
-        self._page = page
+        self.page = page
         if page.request.same_as(self._task.request):
             self._line = page.term_table.line
             # A line that the cell lacks has become its first one, which need not be asked for again.
-            self._page = replace(page, request=replace(page.request, line=self._line))
-            self._task.request = self._page.request
+            self.page = replace(page, request=replace(page.request, line=self._line))
+            self._task.request = self.page.request
         self._body.show_page(page)
         self.note.show_page(page)
         with QSignalBlocker(self.list_options):
@@ -356,7 +346,6 @@ class ArithmeticView(ResultView):
         super().hideEvent(event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """List as many terms as fit."""
         super().resizeEvent(event)
         self._refresh()
 
