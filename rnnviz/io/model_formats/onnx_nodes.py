@@ -5,6 +5,7 @@ another, P. Its GRU is Gluon's with linear_before_reset = 1. Source: the operato
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 
@@ -104,9 +105,8 @@ def initial_state(placed: PlacedNode, constants: Constants, size: tuple[int, int
     if kind in (_INPUT, _COMPUTED):
         for name, state in zip(inputs.values(), states, strict=True):
             if state.kind in (_ZEROS, _STORED):
-                texts[f"the model starts {name} from {'zeros' if state.kind == _ZEROS else 'numbers in the file'}"] = (
-                    None
-                )
+                start = "zeros" if state.kind == _ZEROS else "numbers in the file"
+                texts[f"the model starts {name} from {start}"] = None
     return InitialState(
         kind,
         tuple(texts),
@@ -283,14 +283,12 @@ def _refused(placed: PlacedNode, cell: str, reason: str, constants: Constants | 
     hidden = max(0, attributes["hidden_size"].i) if "hidden_size" in attributes else 0
     features, dtype = 0, None
     if constants is not None:
-        try:
+        with suppress(UnreadableError):
             weight = _constant(placed, "W", constants)
             dtype = weight.dtype.name
             if len(weight.shape) == 3:
                 features = weight.shape[2]
                 hidden = hidden or weight.shape[1] // len(operator(CELLS[cell]).gates)
-        except UnreadableError:
-            pass
     entry = Entry(placed.name, cell, features or None, hidden or None, 1, _has_second_direction(placed), dtype)
     return RecurrentNode(placed, unsupported(entry, reason), InitialState("unknown"))
 
