@@ -7,6 +7,7 @@ import ast
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from math import prod
+from operator import add, mul, sub
 from typing import Any
 
 import numpy as np
@@ -209,6 +210,7 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Div: np.true_divide,
     ast.Pow: np.power,
 }
+_EXACT: dict[type[ast.operator], Callable[[int, int], Any]] = {ast.Add: add, ast.Sub: sub, ast.Mult: mul, ast.Pow: pow}
 _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: np.equal,
     ast.NotEq: np.not_equal,
@@ -385,17 +387,9 @@ def _is_whole(value: Value) -> bool:
 
 def _whole_numbers(op: ast.operator, left: int, right: int) -> Value:
     """Whole numbers as Python has them, without end; those of numpy would run over in silence."""
-    match op:
-        case ast.Add():
-            found: int | float = left + right
-        case ast.Sub():
-            found = left - right
-        case ast.Mult():
-            found = left * right
-        case _:
-            if abs(right) > 64 or (left == 0 and right < 0):
-                raise UnansweredError(f"The power {left} ** {right} is out of range.")
-            found = left**right
+    if isinstance(op, ast.Pow) and (abs(right) > 64 or (left == 0 and right < 0)):
+        raise UnansweredError(f"The power {left} ** {right} is out of range.")
+    found: int | float = _EXACT[type(op)](left, right)
     if abs(found) > LARGEST_INTEGER:
         raise UnansweredError("A whole number has become too large.")
     return found

@@ -197,7 +197,18 @@ def _least(result: RunResult, query: Query, check: Check) -> FloatArray:
 
 def find_ranges(result: RunResult, query: Query, units: tuple[int, ...], check: Check) -> tuple[Match, ...]:
     """The best other ranges of the whole sequence in which most of some units are on, the best first."""
-    best = _Best(query.times)
+    own = query.times
+    entries = (
+        # Of equal ones the earlier is the better.
+        (likeness / length * min(length, len(own)) / max(length, len(own)), -start, start + length)
+        for start, length, likeness in _runs(result, query, units, check)
+        if start >= own.stop or own.start >= start + length
+    )
+    return tuple(Match(range(-start, stop), score) for score, start, stop in heapq.nlargest(RANGES, entries))
+
+
+def _runs(result: RunResult, query: Query, units: tuple[int, ...], check: Check) -> Iterator[tuple[int, int, float]]:
+    """Start and length of each run in which most of some units are on, and the sum of its Jaccard indices."""
     needed, columns = ceil(MOST * len(units) - 1e-9), list(units)
     start: int | None = None
     likeness = 0.0
@@ -211,37 +222,12 @@ def find_ranges(result: RunResult, query: Query, units: tuple[int, ...], check: 
                 start, likeness = timestep, 0.0
             else:
                 begun = max(start - first, 0)
-                best.add(start, timestep, likeness + float(jaccard[begun:place].sum()))
+                yield start, timestep - start, likeness + float(jaccard[begun:place].sum())
                 start = None
         if start is not None:
             likeness += float(jaccard[max(start - first, 0) :].sum())
     if start is not None:
-        best.add(start, result.shape[2], likeness)
-    return best.matches()
-
-
-class _Best:
-    """The best ranges so far, of which there are never more than are reported."""
-
-    def __init__(self, own: range) -> None:
-        self._own = own
-        self._heap: list[tuple[float, int, int]] = []
-
-    def add(self, start: int, stop: int, likeness: float) -> None:
-        """Weigh a range whose Jaccard indices sum up to `likeness`."""
-        if start < self._own.stop and self._own.start < stop:
-            return
-        length, wanted = stop - start, len(self._own)
-        score = likeness / length * min(length, wanted) / max(length, wanted)
-        # Of equal ones the earlier is the better.
-        entry = score, -start, stop
-        if len(self._heap) < RANGES:
-            heapq.heappush(self._heap, entry)
-        else:
-            heapq.heappushpop(self._heap, entry)
-
-    def matches(self) -> tuple[Match, ...]:
-        return tuple(Match(range(-start, stop), score) for score, start, stop in sorted(self._heap, reverse=True))
+        yield start, result.shape[2] - start, likeness
 
 
 def _blocks(result: RunResult, query: Query, times: range, check: Check) -> Iterator[tuple[int, FloatArray]]:
