@@ -6,7 +6,7 @@ from math import ceil, floor
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from PySide6.QtCore import QObject, QPoint, QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QMarginsF, QObject, QPoint, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QAction, QActionGroup, QColor, QCursor, QFontMetricsF, QPainter, QPen
 from PySide6.QtWidgets import (
     QGraphicsSceneMouseEvent,
@@ -164,7 +164,7 @@ class ColorBar(LanesPart):
     """Is at the right edge of the lanes and spans them. A click opens the menu of ranges."""
 
     clicked = Signal()
-    follows_time, margin = False, 8.0
+    follows_time, margins = False, QMarginsF(8.0, 0.0, 0.0, 8.0)
 
     def __init__(self) -> None:
         super().__init__()

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QMarginsF, QPointF, QRectF, Qt
 from PySide6.QtGui import QFont, QFontMetricsF, QPainter, QPen
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsWidget, QStyleOptionGraphicsItem, QWidget
 
@@ -30,8 +30,8 @@ class LanesPart(QGraphicsWidget):
 
     follows_time = True
     """Whether the visible time matters; else the part is not repainted while the lanes pan."""
-    margin = 0.0
-    """Width at the right and bottom without content. Changes in lanes or axis there do not repaint the part."""
+    margins = QMarginsF()
+    """Edges without content. Changes in the lanes or the axis beside them do not repaint the part."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class LanesPart(QGraphicsWidget):
         self.setMaximumHeight(height)
 
     def boundingRect(self) -> QRectF:
-        return QRectF(0.0, 0.0, self.size().width() - self.margin, self.size().height() - self.margin)
+        return QRectF(QPointF(), self.size()).marginsRemoved(self.margins)
 
     def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
         if self._shown is not None and self._geometry is not None:
@@ -70,7 +70,7 @@ class LanesPart(QGraphicsWidget):
 class Headers(LanesPart):
     """Headers that move with their lanes, and unit numbers if they fit."""
 
-    follows_time, margin = False, 4.0
+    follows_time, margins = False, QMarginsF(0.0, 0.0, 4.0, 4.0)
 
     def __init__(self) -> None:
         super().__init__()

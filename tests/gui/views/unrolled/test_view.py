@@ -329,3 +329,13 @@ def test_frames_leave_the_count_of_references_to_none_alone(view: UnrolledView) 
     frames(300)
     gc.collect()
     assert abs(sys.getrefcount(None) - before) < 150
+
+
+def test_headers_and_color_bar_are_not_repainted_with_lanes_and_axis(view: UnrolledView) -> None:
+    view.show_result(make_result(timesteps=40), "manual")
+    canvas = view.findChild(UnrolledCanvas)
+    for part in (canvas.headers, canvas.color_bar):
+        for beside in (canvas.box, canvas.axis, canvas.order):
+            # Qt repaints what is within a pixel of a change.
+            near = beside.sceneBoundingRect().adjusted(-2.0, -2.0, 2.0, 2.0)
+            assert not part.sceneBoundingRect().intersects(near)
