@@ -118,18 +118,11 @@ def _lock(file: IO[bytes], path: Path) -> None:
 
 
 def _cut_torn_line(file: IO[bytes], path: Path) -> None:
-    size = end = file.seek(0, os.SEEK_END)
-    while end:
-        start = max(0, end - 65536)
-        file.seek(start)
-        newline = file.read(end - start).rfind(b"\n")
-        end = start
-        if newline >= 0:
-            end = start + newline + 1
-            break
-    if end < size:
-        file.seek(end)
-        if file.read(1) != b"{":
+    file.seek(0)
+    content = file.read()
+    end = content.rfind(b"\n") + 1
+    if end < len(content):
+        if content[end : end + 1] != b"{":
             raise InputError(f"{path} is not a journal of a sweep, and would lose its last line: name another file.")
         file.truncate(end)
 

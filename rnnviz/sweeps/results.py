@@ -29,7 +29,7 @@ COMPUTED = VERDICTS
 """The verdicts of rows that have numbers."""
 
 _NAMES = {"NaN": nan, "Infinity": inf, "-Infinity": -inf}
-_NUMBERS = ("max_error_ratio", "max_abs_error", "audit_worst_ratio")
+NUMBERS = ("max_error_ratio", "max_abs_error", "audit_worst_ratio")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class SweepResult:
 
     def to_mapping(self) -> dict[str, Any]:
         """A mapping that JSON can hold; numbers that are not finite are "NaN", "Infinity" and "-Infinity"."""
-        wrong, numbers = self.first_wrong, {name: getattr(self, name) for name in _NUMBERS}
+        wrong, numbers = self.first_wrong, {name: getattr(self, name) for name in NUMBERS}
         return {
             "verdict": self.verdict,
             **{name: None if n is None else number_format.json_number(n) for name, n in numbers.items()},

@@ -18,9 +18,8 @@ from rnnviz.core.errors import InputError, check_regular, in_short
 from rnnviz.core.schema import display_key
 from rnnviz.io.outputs import atomic_write
 from rnnviz.sweeps.grid import ENGINE, SEED, Point, checked_value, declaration
-from rnnviz.sweeps.results import SweepResult, SweepRow, SweepTable
+from rnnviz.sweeps.results import NUMBERS, SweepResult, SweepRow, SweepTable
 
-_NUMBERS = ("max_error_ratio", "max_abs_error", "audit_worst_ratio")
 _PLACE = ("engine", "layer", "direction", "timestep", "sample", "unit")
 _WRONG, _SECONDS, _ASSUMPTIONS = "first_wrong.", "seconds.", "assumptions"
 _TRUTH = {"true": True, "false": False}
@@ -88,7 +87,7 @@ def _frame(keys: Sequence[str], rows: Sequence[SweepRow]) -> pl.DataFrame:
         key: [_text(row.point.values[place]) for row in rows] for place, key in enumerate(keys)
     }
     texts["verdict"] = [finding["verdict"] for finding in found]
-    texts |= {name: [_text(finding[name]) for finding in found] for name in _NUMBERS}
+    texts |= {name: [_text(finding[name]) for finding in found] for name in NUMBERS}
     texts |= {_WRONG + name: [_text(place.get(name)) for place in wrong] for name in _PLACE}
     texts |= {_SECONDS + name: [_text(finding["seconds"].get(name)) for finding in found] for name in timed}
     texts["reason"] = [_text(finding["reason"]) for finding in found]
@@ -124,7 +123,7 @@ def _csv_row(keys: tuple[str, ...], index: int, cells: Mapping[str, str | None])
     finding = SweepResult.from_mapping(
         {
             "verdict": cells["verdict"],
-            **{name: None if cells[name] is None else float(str(cells[name])) for name in _NUMBERS},
+            **{name: None if cells[name] is None else float(str(cells[name])) for name in NUMBERS},
             "first_wrong": None if wrong["engine"] is None else wrong,
             "seconds": {
                 name.removeprefix(_SECONDS): value
