@@ -84,17 +84,13 @@ class Supervisor:
 
     def events(self, request: RunRequest) -> Iterator[Event]:
         """Run `request` and yield its events; the last one is Finished, Failed or Cancelled."""
+        what = f"The run could not be stored in {temporary_place()}"
         try:
             folder = storage().run_folder(request.id)
-        except OSError as error:
-            sentence = f"The run could not be stored in {temporary_place()}: {error.strerror or error}."
-            yield Failed(request.id, "engine", sentence)
-            return
-        try:
+            what = "The worker process could not be started"
             self.start()
         except OSError as error:
-            sentence = f"The worker process could not be started: {error.strerror or error}."
-            yield Failed(request.id, "engine", sentence)
+            yield Failed(request.id, "engine", f"{what}: {error.strerror or error}.")
             return
         handed_over = False
         try:
@@ -196,19 +192,9 @@ def _open_result(request: RunRequest, outcome: Outcome, folder: Path) -> RunResu
     inputs = replace(open_inputs(folder / "inputs"), config=outcome.config)
     # A result and the same one with its judgment share their inputs, and need the folder as long as either lives.
     remove_with(inputs, folder)
-    return RunResult(
-        request_id=request.id,
-        inputs=inputs,
-        traces=open_traces(outcome.config, folder),
-        comparisons=outcome.comparisons,
-        checks=outcome.checks,
-        seconds=outcome.seconds,
-        versions=outcome.versions,
-        extents=outcome.extents,
-        printed=outcome.printed,
-        sources=outcome.sources,
-        folder=folder,
-    )
+    traces, found = open_traces(outcome.config, folder), {**vars(outcome)}
+    del found["config"]
+    return RunResult(request_id=request.id, inputs=inputs, traces=traces, folder=folder, **found)
 
 
 class _ChildDiedError(Exception):
