@@ -208,12 +208,12 @@ class Heatmap(pg.PlotWidget):
             axis.setTickPen(pg.mkPen(theme.color("border")))
         self._draw()
 
-    def cell_at(self, point: QPointF) -> tuple[int, int] | None:
-        """The cell at a point of the widget, or None."""
-        at = self.view_box.mapSceneToView(self.mapToScene(point.toPoint()))
+    def _cell_at(self, point: QPointF) -> tuple[int, int] | None:
+        """The cell at a point of the scene, or None."""
+        at = self.view_box.mapSceneToView(point)
         down, across = floor(at.y()), floor(at.x())
-        inside = self.view_box.sceneBoundingRect().contains(self.mapToScene(point.toPoint()))
-        return (down, across) if inside and self._inside(down, across) else None
+        inside = self.view_box.sceneBoundingRect().contains(point) and self._inside(down, across)
+        return (down, across) if inside else None
 
     def event(self, event: QEvent) -> bool:
         """Handle the keys that select a cell before the window's shortcuts."""
@@ -242,7 +242,7 @@ class Heatmap(pg.PlotWidget):
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         super().mouseMoveEvent(event)
-        under = self.cell_at(event.position())
+        under = self._cell_at(self.mapToScene(event.position().toPoint()))
         if under != self._under:
             self._under = under
             self.pointed.emit(*(under or (-1, -1)))
@@ -273,14 +273,8 @@ class Heatmap(pg.PlotWidget):
     def _fit(self) -> None:
         assert self._cells is not None
         rows, columns = self._cells.shape
-        self.view_box.setLimits(
-            xMin=0,
-            xMax=columns,
-            yMin=0,
-            yMax=rows,
-            minXRange=min(columns, _FEWEST_IN_SIGHT),
-            minYRange=min(rows, _FEWEST_IN_SIGHT),
-        )
+        self.view_box.setLimits(xMin=0, xMax=columns, minXRange=min(columns, _FEWEST_IN_SIGHT))
+        self.view_box.setLimits(yMin=0, yMax=rows, minYRange=min(rows, _FEWEST_IN_SIGHT))
         self.view_box.setRange(QRectF(0, 0, columns, rows), padding=0)
 
     def _keep_in_sight(self, down: int, across: int) -> None:
@@ -291,13 +285,10 @@ class Heatmap(pg.PlotWidget):
             self.view_box.translateBy(x=x, y=y)
 
     def _on_click(self, event: Any) -> None:
-        if event.button() != Qt.MouseButton.LeftButton:
-            return
-        at = self.view_box.mapSceneToView(event.scenePos())
-        down, across = floor(at.y()), floor(at.x())
-        if self._inside(down, across) and self.view_box.sceneBoundingRect().contains(event.scenePos()):
-            self.choose(down, across)
-            self.activated.emit(down, across)
+        cell = self._cell_at(event.scenePos())
+        if event.button() == Qt.MouseButton.LeftButton and cell is not None:
+            self.choose(*cell)
+            self.activated.emit(*cell)
 
 
 class _ValueAxis(pg.AxisItem):

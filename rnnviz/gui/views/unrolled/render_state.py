@@ -230,23 +230,20 @@ def render_state_of(
     engines = [engine]
     if other is not None and other != engine and quantity == "value":
         engines.append(other)
-    by_value = value_scale(
-        # One scale for both sides of a swipe: else equal numbers would differ in color.
-        max(result.extents[name] for name in engines),
-        bounded=_is_bounded(result.config.network.graph),
-    )
     if gate is not None:
-        largest = gate.high
-        if largest is None:
+        end = gate.high
+        if end is None:
             extent = caches.gates.extent(engine, quantity)
-            largest, exact = extent.largest, extent.exact
-        scale = gate_scale(gate, largest)
+            end, exact = extent.largest, extent.exact
+        scale = gate_scale(gate, end)
     elif comparison is not None and quantity == "error_ratio":
         scale = error_ratio_scale(comparison.max_error_ratio)
     elif comparison is not None and quantity == "difference":
         scale = difference_scale(comparison.max_abs_error)
     else:
-        scale = by_value
+        # One scale for both sides of a swipe: else equal numbers would differ in color.
+        largest = max(result.extents[name] for name in engines)
+        scale = value_scale(largest, bounded=_is_bounded(result.config.network.graph))
     own = scale.high
     if reach is not None and quantity in ("value", "difference"):
         scale = value_scale(reach)
@@ -268,10 +265,9 @@ def render_state_of(
         style = TileStyle(caches.turn, drawn, candidate, sample, quantity, theme.name, scale.low, scale.high, order)
         return EngineSide(name, colors if quantity == "difference" else values, colors, Tiles(colors, paint, style))
 
-    left, *right = (side(name) for name in engines)
-    other_side = right[0] if right else None
+    left, right = side(engines[0]), side(engines[1]) if len(engines) > 1 else None
     return RenderState(
-        result, candidate, sample, quantity, theme, paint, left, other_side, orders=orders, exact=exact, largest=own
+        result, candidate, sample, quantity, theme, paint, left, right, orders=orders, exact=exact, largest=own
     )
 
 
