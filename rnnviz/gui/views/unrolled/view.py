@@ -130,8 +130,10 @@ class UnrolledView(ResultView):
     # The contract of a view
 
     def duplicate(self) -> Self:
-        """A view that shares what was computed for the result."""
-        made = type(self)(self.session)
+        """A view that keeps the present state, and shares what was computed for the result."""
+        session = Session(self.session.config)
+        session.replace(self.session.state)
+        made = type(self)(session)
         made._result, made._caches, made._reach = self._result, self._caches, self._reach
         made._turn = self._turn
         made._unit_order.share(self._unit_order)

@@ -339,3 +339,14 @@ def test_headers_and_color_bar_are_not_repainted_with_lanes_and_axis(view: Unrol
             # Qt repaints what is within a pixel of a change.
             near = beside.sceneBoundingRect().adjusted(-2.0, -2.0, 2.0, 2.0)
             assert not part.sceneBoundingRect().intersects(near)
+
+
+def test_a_duplicate_keeps_the_engine_that_was_shown(qtbot: Any, view: UnrolledView) -> None:
+    result = small(edits={"manual": spoil})
+    view.show_result(result, "manual")
+    view.session.set_engine("manual")
+    copy = view.duplicate()
+    qtbot.addWidget(copy)
+    copy.show_result(result, "manual")
+    view.session.set_engine("gluon")
+    assert (shown_engine(view), shown_engine(copy)) == ("gluon", "manual")
