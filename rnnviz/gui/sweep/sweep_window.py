@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt, QTimer, Signal
+from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSplitter, QToolBar, QVBoxLayout, QWidget
 
@@ -124,10 +124,7 @@ class SweepWindow(QWidget):
         self.reason.setText(text)
 
     def choose(self, place: int) -> None:
-        index = self.model.index(self.model.place_of(place), 0)
-        flags = QItemSelectionModel.SelectionFlag
-        self.table.selectionModel().setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
-        self.table.scrollTo(index)
+        self.table.choose(self.model.place_of(place))
 
     def apply_theme(self, theme: Theme) -> None:
         icons = Icons(theme)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
-from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker
+from PySide6.QtCore import QModelIndex, QSignalBlocker
 from PySide6.QtWidgets import QComboBox
 
 from rnnviz.core import number_format
@@ -76,10 +76,7 @@ class MismatchList(ResultView):
                 self.table.clearSelection()
                 self.table.setCurrentIndex(QModelIndex())
             else:
-                index = self.model.index(self.model.place_of(number), 0)
-                flags = QItemSelectionModel.SelectionFlag
-                self.table.selectionModel().setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
-                self.table.scrollTo(index)
+                self.table.choose(self.model.place_of(number))
         finally:
             self._following = False
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPoint, QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QModelIndex, QPoint, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QLabel, QMenu, QTabBar, QToolButton, QWidget
 
@@ -235,10 +235,7 @@ class VectorTable(ResultView):
             return
         if self.table.currentIndex().row() == self._location.unit and selection.hasSelection():
             return
-        index = self.model.index(self._location.unit, 0)
-        flags = QItemSelectionModel.SelectionFlag
-        selection.setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
-        self.table.scrollTo(index)
+        self.table.choose(self._location.unit)
 
     def _on_tab(self, index: int) -> None:
         self._kind, self._longest = self._kinds[index], _NUMBER
