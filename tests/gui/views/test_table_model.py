@@ -63,7 +63,7 @@ def test_nan_is_last_and_equal_rows_keep_their_order_both_ways(model: TableModel
 def test_a_selected_row_stays_selected_when_rows_are_sorted(qtbot, model: TableModel) -> None:
     table = NumberTable(model, "Values")
     qtbot.addWidget(table)
-    table.selectRow(2)
+    table.choose(2)
     model.sort(1, Qt.SortOrder.DescendingOrder)
     assert [model.row(index.row()) for index in table.selectionModel().selectedRows()] == [2]
 

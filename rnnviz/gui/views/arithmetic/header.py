@@ -51,7 +51,7 @@ class Breadcrumbs(QWidget):
         self.setLayout(self._row)
         self._crumbs: list[QWidget] = []
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName("NavigationHistory")
+        self.setAccessibleName("Navigation history")
 
     @property
     def names(self) -> list[str]:
