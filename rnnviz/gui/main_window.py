@@ -136,7 +136,7 @@ class MainWindow(QMainWindow):
         self.actions_ = Actions(self, self, COMMANDS)
         self.guide.bind(self.actions_["stop"])
         self._make_menus(recent)
-        self.toolbar = ToolBar(self.session, self.selection, self.player, self.actions_, lessons(), self._exports)
+        self.toolbar = ToolBar(self.session, self.selection, self.player, self.actions_, lessons(), self._export_menu)
         self.addToolBar(self.toolbar)
         self.exporting = ExportProgress(self.jobs)
         self.statusBar().addPermanentWidget(self.exporting)
@@ -190,10 +190,9 @@ class MainWindow(QMainWindow):
         self.output_map = OutputMap()
         side = (VectorTable(self._settings), self.output_map)
         self.views: list[ResultView] = [self.verdict, *side]
+        self._following = ViewSynchronizer(self.session, self)
         for view in self.views:
-            view.setAccessibleName(view.accessibleName() or view.title)
-            view.explanation_requested.connect(self.navigation.begin)
-        self._following = ViewSynchronizer(self.session, self.views, eager=(self.verdict,), parent=self)
+            self._connect_view(view, eager=view is self.verdict)
         self.main_layout = MainLayout(self.panel, self.verdict, side, TABS)
         self.main_layout.show_tab(OUTPUT, present=False)
         self.navigation.followed.connect(lambda: self.main_layout.select_tab(ARITHMETIC))
@@ -215,11 +214,14 @@ class MainWindow(QMainWindow):
             when_painted(self.lanes, self._on_lanes_painted)
 
     def _add_view(self, view: ResultView, *, eager: bool = False) -> None:
-        view.setAccessibleName(view.accessibleName() or view.title)
         view.apply_theme(self._theme_manager.theme)
         self.views.append(view)
-        self._following.add(view, eager=eager)
+        self._connect_view(view, eager=eager)
+
+    def _connect_view(self, view: ResultView, *, eager: bool) -> None:
+        view.setAccessibleName(view.accessibleName() or view.title)
         view.explanation_requested.connect(self.navigation.begin)
+        self._following.add(view, eager=eager)
 
     def _add_tab(self, view: Any) -> None:
         """Connect a view, whose class is imported only with it, and show it in its tab."""
@@ -245,7 +247,7 @@ class MainWindow(QMainWindow):
         menus.exports.report_chosen.connect(lambda: self.exports.export_report(self.lanes))
         menus.names.chosen.connect(self._on_names)
         menus.themes.chosen.connect(self._theme_manager.choose)
-        self._exports: ExportMenu = menus.exports
+        self._export_menu: ExportMenu = menus.exports
         fill_menu_bar(self.menuBar(), MENUS, self.actions_, menus.places)
 
     def _connect(self) -> None:
@@ -255,7 +257,7 @@ class MainWindow(QMainWindow):
         panel.config_invalid.connect(control.set_invalid)
         panel.run_requested.connect(control.run)
         session.on_change(lambda: panel.show_config(session.config), "config")
-        session.on_change(lambda: self._exports.set_result_present(session.result is not None), "result")
+        session.on_change(lambda: self._export_menu.set_result_present(session.result is not None), "result")
         session.on_change(lambda: panel.show_result(session.result), "result")
         verdict.next_requested.connect(self.results.next_mismatch)
         verdict.previous_requested.connect(self.results.previous_mismatch)
@@ -295,7 +297,6 @@ class MainWindow(QMainWindow):
         self.toolbar.lesson_chosen.connect(self._open_lesson)
         self.player.playing_changed.connect(self.actions_.show_playing)
         self._theme_manager.add(self._apply_theme)
-        self._exports.set_result_present(False)
 
     def show_message(self, text: str) -> None:
         """Show a text in the status bar for a few seconds."""

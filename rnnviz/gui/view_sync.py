@@ -1,6 +1,6 @@
 """Creation of the views in tabs, and synchronization of all views with the application state."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
 from types import ModuleType
@@ -21,26 +21,17 @@ if TYPE_CHECKING:
 class ViewSynchronizer(QObject):
     """Connects views to the application state in both directions."""
 
-    def __init__(
-        self,
-        session: Session,
-        views: Sequence[ResultView],
-        eager: Sequence[ResultView] = (),
-        parent: QObject | None = None,
-    ) -> None:
-        """`eager` views are updated while hidden, because their tab title shows a part of the result."""
+    def __init__(self, session: Session, parent: QObject) -> None:
         super().__init__(parent)
         self._session = session
         self._views: list[ResultView] = []
-        self._eager = set(eager)
+        self._eager: set[ResultView] = set()
         self._behind_result: set[ResultView] = set()
         self._behind_location: set[ResultView] = set()
-        for view in views:
-            self.add(view)
         session.changed.connect(self._on_change)
 
     def add(self, view: ResultView, *, eager: bool = False) -> None:
-        """Add a hidden, empty view. An `eager` one is updated while hidden."""
+        """Add a hidden, empty view. An `eager` one is updated while hidden, for the title of its tab."""
         self._views.append(view)
         if eager:
             self._eager.add(view)
