@@ -20,9 +20,10 @@ class CancelledError(Exception):
     """The task was replaced or canceled."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Request:
     work: Work
+    begun: bool = False
 
 
 class _LatestWorker(QObject):
@@ -35,17 +36,20 @@ class _LatestWorker(QObject):
         self._finish = finish
         self.wanted: _Request | None = None
 
-    @Slot(object)
-    def do(self, request: _Request) -> None:
-        """Run the task unless it is replaced."""
+    @Slot()
+    def do(self) -> None:
+        """Run the latest task, unless it is canceled or was begun."""
+        request = self.wanted
+        if request is None or request.begun:
+            return
+        request.begun = True
 
         def check() -> None:
             if self.wanted is None or (self.wanted is not request and not self._finish):
                 raise CancelledError
 
-        if self.wanted is request:
-            with suppress(CancelledError):
-                self.done.emit(request, request.work(check))
+        with suppress(CancelledError):
+            self.done.emit(request, request.work(check))
 
 
 class LatestTask(QObject):
@@ -57,7 +61,8 @@ class LatestTask(QObject):
     done = Signal(object)
     """The result of a task."""
 
-    _asked = Signal(object)
+    # Without the request: a stopped thread would keep it in its queue, with the files of a run.
+    _asked = Signal()
 
     def __init__(self, name: str, parent: QObject | None = None, *, finish: bool = False) -> None:
         super().__init__(parent)
@@ -78,7 +83,7 @@ class LatestTask(QObject):
         self._worker.wanted = _Request(work)
         if not self._thread.isRunning():
             self._thread.start()
-        self._asked.emit(self._worker.wanted)
+        self._asked.emit()
 
     def cancel(self) -> None:
         self._worker.wanted = None
