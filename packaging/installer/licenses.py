@@ -27,6 +27,7 @@ def copy_licences(target: Path, system_libraries: Iterable[Path]) -> None:
     if bare:
         sys.exit(f"No license text was found for {', '.join(bare)}: put one into packaging/licenses/NAME.")
     _copy(_python_licence(), target / "python")
+    _copy(ROOT / "resources" / "fonts" / "LICENSE", target / "fonts")
     for name, text in _debian_texts(system_libraries):
         _copy(text, target / name)
     shutil.copy(ROOT / "LICENSE", target.parent / "LICENSE")

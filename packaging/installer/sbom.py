@@ -51,16 +51,17 @@ def bill_of_materials(product: Product, files: Iterable[Path], system_libraries:
     packages = {name: _package(name, found) for name, found in distributions().items()}
     python = _component("cpython", platform.python_version(), "Python-2.0", kind=ComponentType.PLATFORM)
     qt = _component("qt", distributions()["pyside6-essentials"].version, "LGPL-3.0-only")
+    fonts = [_component("inter", "4.1", "OFL-1.1"), _component("jetbrains-mono", "2.304", "OFL-1.1")]
     bootloader = _package("pyinstaller", distribution("pyinstaller"))
     system = {
         package: _debian(package) for package in sorted({debian_package(path) or "" for path in system_libraries})
     }
-    for component in (*packages.values(), python, qt, bootloader, *system.values()):
+    for component in (*packages.values(), python, qt, bootloader, *fonts, *system.values()):
         bom.components.add(component)
     for file in files:
         bom.components.add(_file(file))
 
-    bom.register_dependency(program, [*packages.values(), python, bootloader, *system.values()])
+    bom.register_dependency(program, [*packages.values(), python, bootloader, *fonts, *system.values()])
     for name, package in distributions().items():
         needs = [packages[other] for other in needed_by(package) if other in packages]
         bom.register_dependency(packages[name], [*needs, *([qt] if name == "pyside6-essentials" else [])])

@@ -100,8 +100,11 @@ def test_the_bill_of_materials_lists_every_package_with_its_version_and_licence(
     bill = json.loads(made[".cdx.json"].read_text(encoding="utf-8"))
     assert (bill["bomFormat"], bill["metadata"]["component"]["version"]) == ("CycloneDX", __version__)
     parts = {part["name"]: part for part in bill["components"]}
-    assert {"mxnet", "numpy", "polars", "onnx", "onnxruntime", "pyside6-essentials", "qt", "cpython"} <= set(parts)
+    assert {"mxnet", "numpy", "polars", "onnx", "onnxruntime", "pyside6-essentials", "qt", "cpython", "inter"} <= set(
+        parts
+    )
     assert all(part.get("licenses") for part in parts.values() if part["type"] != "file")
+    assert "inter" in parts
     assert parts["mxnet"]["purl"] == "pkg:pypi/mxnet@1.9.1"
     assert not {"torch", "pytest", "distributed"} & set(parts)
 
@@ -109,7 +112,8 @@ def test_the_bill_of_materials_lists_every_package_with_its_version_and_licence(
 def test_the_archive_holds_the_licence_of_every_part_and_nothing_unused(made: dict[str, Path]) -> None:
     with tarfile.open(made[".tar.gz"]) as archive:
         names = archive.getnames()
-    for part in ("mxnet/LICENSE", "pyside6-essentials/LGPL-3.0.txt", "python/LICENSE.txt", "numpy/LICENSE.txt"):
+    texts = ("mxnet/LICENSE", "pyside6-essentials/LGPL-3.0.txt", "python/LICENSE.txt", "numpy/LICENSE.txt")
+    for part in (*texts, "fonts/LICENSE"):
         assert f"rnnviz-{__version__}/share/doc/rnnviz/licenses/{part}" in names
     unused = ("torch/", "translations", "Qt6Network", "Qt6Pdf", "WebEngine", "/tests/", "libcrypto")
     assert not [name for name in names if name.endswith((".h", ".pyi")) or any(word in name for word in unused)]

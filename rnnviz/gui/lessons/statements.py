@@ -1,13 +1,14 @@
 """Statements of a step: their rows and counter, and the thread that checks them."""
 
 from PySide6.QtCore import QObject, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QAction, QFontDatabase, QGuiApplication, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QAction, QGuiApplication, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import wrapped
 from rnnviz.gui.jobs.task_queue import LatestTask
 from rnnviz.gui.lessons.lesson_text import no_break
+from rnnviz.gui.theme.fonts import code_font
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.lessons.evaluate import Operand, Pair, StatementResult, check_statement
@@ -184,7 +185,7 @@ class StatementRow(QWidget):
         label = QLabel(text)
         label.setTextFormat(Qt.TextFormat.PlainText)
         label.setWordWrap(True)
-        font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+        font = code_font()
         font.setPointSizeF(self.font().pointSizeF() * 0.92)
         label.setFont(font)
         label.setIndent(indent)

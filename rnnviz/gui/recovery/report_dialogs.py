@@ -1,8 +1,9 @@
 """Dialogs with the text of a bug report or an uncaught exception."""
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import QApplication, QDialog, QDialogButtonBox, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
+
+from rnnviz.gui.theme.fonts import code_font
 
 _REPORT = (
     "Describe what you did, what you expected, and what happened. Add the text below. Check it for private data first: "
@@ -30,7 +31,7 @@ class _TextDialog(QDialog):
         self.text.setReadOnly(True)
         self.text.setTabChangesFocus(True)
         self.text.setAccessibleName(name)
-        self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        self.text.setFont(code_font())
         self.text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         self.buttons = QDialogButtonBox()
         layout = QVBoxLayout(self)

@@ -6,7 +6,6 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import (
     QBrush,
     QFont,
-    QFontDatabase,
     QPalette,
     QTextBlockFormat,
     QTextCharFormat,
@@ -17,6 +16,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QTextBrowser
 
+from rnnviz.gui.theme.fonts import code_font
 from rnnviz.gui.theme.palettes import Theme
 
 _LINE_HEIGHT = 128.0
@@ -70,8 +70,7 @@ def _set_lines(document: QTextDocument, theme: Theme) -> None:
 
 def _set_code(document: QTextDocument, font: QFont, theme: Theme) -> None:
     change = QTextCharFormat()
-    fixed = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
-    change.setFontFamilies([fixed.family()])
+    change.setFontFamilies(code_font().families())
     change.setFontPointSize(font.pointSizeF() * 0.95)
     change.setBackground(theme.color("raised"))
     for position, length in _spans(document, lambda look: look.fontFixedPitch()):

@@ -7,6 +7,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QPixmapCache
 from PySide6.QtWidgets import QApplication, QStyleFactory, QWidget
 
+from rnnviz.gui.theme.fonts import use_fonts
 from rnnviz.gui.theme.palettes import THEMES, Theme
 from rnnviz.gui.theme.scaling import set_text_size
 from rnnviz.io.resources import resource_path
@@ -40,6 +41,7 @@ class ThemeManager(QObject):
         # Fusion is drawn by Qt itself and looks the same on every system.
         if not application.property(_DRAWN_BY_QT):
             application.setStyle(QStyleFactory.create("Fusion"))
+            use_fonts(application)
             application.setProperty(_DRAWN_BY_QT, True)
         application.styleHints().colorSchemeChanged.connect(self._follow)
         self.theme = self._wanted()

@@ -1,10 +1,10 @@
 """View of the standard output of custom steps."""
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import QPlainTextEdit
 
 from rnnviz.core.engine_spec import display_name
+from rnnviz.gui.theme.fonts import code_font
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.base import ResultView, down
 from rnnviz.verify.result import RunResult
@@ -22,7 +22,7 @@ class StdoutView(ResultView):
         self.text = QPlainTextEdit()
         self.text.setReadOnly(True)
         self.text.setFrameShape(QPlainTextEdit.Shape.NoFrame)
-        self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        self.text.setFont(code_font())
         self.text.setAccessibleName("Output of your custom steps")
         self.text.setPlaceholderText("No output yet. Text that a custom step prints is shown here.")
         self.setLayout(down(self.text, margins=(8, 6, 8, 6)))

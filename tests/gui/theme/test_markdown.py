@@ -1,8 +1,9 @@
 """Markdown in the window's font and colors."""
 
-from PySide6.QtGui import QFontDatabase, QTextCursor
+from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QTextBrowser
 
+from rnnviz.gui.theme.fonts import code_font
 from rnnviz.gui.theme.markdown import show_markdown
 from rnnviz.gui.theme.palettes import DARK
 
@@ -31,15 +32,14 @@ def test_code_is_in_the_fixed_font_on_a_surface_and_links_are_underlined(qtbot):
     browser = QTextBrowser()
     qtbot.addWidget(browser)
     show_markdown(browser, TEXT, DARK, surface="base")
-    fixed = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont).family()
 
     def look(word):
         cursor: QTextCursor = browser.document().find(word)
         assert not cursor.isNull(), word
         return cursor.charFormat()
 
-    assert look("code").fontFamilies() == look("39").fontFamilies() == [fixed]
+    assert look("code").fontFamilies() == look("39").fontFamilies() == code_font().families()
     assert look("39").background().color() == DARK.color("raised")
-    assert look("Words").fontFamilies() != [fixed]
+    assert look("Words").fontFamilies() != code_font().families()
     assert look("link").fontUnderline()
     assert not look("Words").fontUnderline()

@@ -116,7 +116,7 @@ class ActivationPlot(QWidget):
         texts = list(dict.fromkeys(f"{curve.activation}({_shown(x)}) = {_shown(y)}" for x, y in curve.points))
         room = self.width() - 2 * _PAD - self.fontMetrics().horizontalAdvance(f"{MARKS[0]} ")
         if any(self.fontMetrics().horizontalAdvance(text) > room for text in texts):
-            texts = list(dict.fromkeys(f"{_shown(x)} ↦ {_shown(y)}" for x, y in curve.points))
+            texts = list(dict.fromkeys(f"{_shown(x)} → {_shown(y)}" for x, y in curve.points))
         marks = MARKS if len(texts) > 1 else ("",)
         painter.setPen(theme.color("text"))
         for text, mark, top in zip(texts, marks, (0.0, self.height() - line - 1.0), strict=False):

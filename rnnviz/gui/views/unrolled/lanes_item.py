@@ -8,7 +8,6 @@ from PySide6.QtGui import (
     QBackingStore,
     QColor,
     QFont,
-    QFontDatabase,
     QFontMetricsF,
     QPainter,
     QPen,
@@ -16,6 +15,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
+from rnnviz.gui.theme.fonts import code_font
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.colormap import hatch, pixel
 from rnnviz.gui.views.unrolled.geometry import FRAME, Geometry, LaneRect, Scale
@@ -158,8 +158,7 @@ def digits_on(geometry: Geometry, lane_rect: LaneRect) -> int:
 
 
 def number_font(pixels: int) -> QFont:
-    font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
-    font.setStyleHint(QFont.StyleHint.Monospace)
+    font = code_font()
     font.setPixelSize(pixels)
     return font
 

@@ -117,7 +117,7 @@ class OrderLabel(QGraphicsWidget):
     def text(self) -> str:
         if self._finding:
             return "computing the order …"
-        return f"units by {ORDERS[self._name][0]} ▾"
+        return f"units by {ORDERS[self._name][0]} ⌄"
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme

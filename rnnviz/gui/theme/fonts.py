@@ -1,0 +1,31 @@
+"""Fonts that come with the program: Inter for texts, JetBrains Mono for code and for the numbers of the lanes."""
+
+from PySide6.QtGui import QFont, QFontDatabase
+from PySide6.QtWidgets import QApplication
+
+from rnnviz.io.resources import resource_path
+
+TEXT_FAMILY, CODE_FAMILY = "Inter", "JetBrains Mono NL"
+
+
+def use_fonts(application: QApplication) -> None:
+    """Load the fonts and set that of the application, in the size of the system's font.
+
+    Characters that they lack come from the system's fonts.
+    """
+    for file in sorted(resource_path("fonts").glob("*.[ot]tf")):
+        QFontDatabase.addApplicationFont(str(file))
+    system = application.font()
+    font = QFont(system)
+    font.setFamilies([TEXT_FAMILY, *system.families()])
+    font.setFeature(QFont.Tag("tnum"), 1)
+    application.setFont(font)
+
+
+def code_font() -> QFont:
+    """The font of code, in the size of the application's font."""
+    font = QFont(QApplication.font())
+    fixed = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+    font.setFamilies([CODE_FAMILY, *fixed.families()])
+    font.setStyleHint(QFont.StyleHint.Monospace)
+    return font
