@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from PySide6.QtCore import QObject, Signal
 
@@ -18,13 +18,38 @@ from rnnviz.verify.verdict import VERDICTS
 
 ColorBy: TypeAlias = Quantity
 Field: TypeAlias = Literal[
-    "config", "result", "inputs", "candidate", "engine", "swipe", "location", "color_by", "order", "highlighted"
+    "config",
+    "result",
+    "inputs",
+    "candidate",
+    "engine",
+    "swipe",
+    "location",
+    "color_by",
+    "limit",
+    "order",
+    "highlighted",
 ]
 """Names in `Session.changed`. `inputs` changes with the values of the result, but not with its audit."""
 FIELDS: tuple[Field, ...] = get_args(Field)
 
 
-_FIRST = Location()
+RangeName: TypeAlias = Literal["auto", "lane", "all", "fixed"]
+
+
+class Limit(NamedTuple):
+    """A choice of the values that the colors cover; `low` and `high` are the ends of a fixed range."""
+
+    name: RangeName = "auto"
+    low: float = -1.0
+    high: float = 1.0
+
+    def word(self) -> str:
+        """The choice as saved in a session."""
+        return f"colors {self.name} {self.low!r} {self.high!r}"
+
+
+_FIRST, _AUTO = Location(), Limit()
 
 
 @dataclass(frozen=True)
@@ -41,6 +66,7 @@ class AppState:
     engine: str | None = None
     location: Location = _FIRST
     color_by: ColorBy = "value"
+    limit: Limit = _AUTO
     order: OrderName = "index"
     swiping: bool = False
     highlighted: tuple[Region, ...] = ()
@@ -82,10 +108,11 @@ class AppState:
         return replace(state, location=state.inside(self.location))
 
     def with_first_view(self) -> "AppState":
-        """The state with the selection, engine, candidate and quantity of a newly opened config."""
+        """The state with the selection, engine, candidate, quantity and range of a newly opened config."""
         engine = None if self.result is None else self.result.reference.engine
         location = self.inside(Location())
-        return replace(self, location=location, engine=engine, chosen=None, color_by="value", swiping=False)
+        first = replace(self, location=location, engine=engine, chosen=None, color_by="value", swiping=False)
+        return replace(first, limit=_AUTO)
 
     def changed_from(self, before: "AppState") -> frozenset[Field]:
         return frozenset(name for name in FIELDS if _differ(getattr(before, name), getattr(self, name)))
@@ -147,6 +174,10 @@ class Session(QObject):
         return self._state.order
 
     @property
+    def limit(self) -> Limit:
+        return self._state.limit
+
+    @property
     def swiping(self) -> bool:
         """Whether the lanes are split at the selection."""
         return self._state.swiping
@@ -194,6 +225,10 @@ class Session(QObject):
     def set_color_by(self, color_by: ColorBy) -> None:
         """Color the lanes by a quantity, in this result and in later ones that have it."""
         self.replace(replace(self._state, color_by=color_by))
+
+    def set_limit(self, limit: Limit) -> None:
+        """Set the values that the colors cover."""
+        self.replace(replace(self._state, limit=limit))
 
     def set_highlight(self, highlighted: tuple[Region, ...]) -> None:
         self.replace(replace(self._state, highlighted=highlighted))

@@ -9,12 +9,13 @@ from PySide6.QtCore import QObject, Signal
 
 from rnnviz.core.config import Config
 from rnnviz.engines.registry import EngineEntry, fallback_engine, find_engine, with_fallback_reference
-from rnnviz.gui.app_state import Session
+from rnnviz.gui.app_state import Limit, Session
 from rnnviz.io.config_toml import load_config, save_config
 from rnnviz.text.config_diff import change_in_words, changed_keys, edit_in_words
 
 _DEPTH = 500
 _SAME_EDIT_SECONDS = 1.0
+_AUTO = Limit()
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,15 @@ class EditOrigin:
 
 @dataclass(frozen=True)
 class Revision:
-    """A config with its origin. `name` describes the change if it is more than an edit of keys."""
+    """A config with its origin, and the range of the colors.
+
+    `name` describes the change if it is more than an edit of keys.
+    """
 
     config: Config
     origin: EditOrigin
     name: str = field(default="", compare=False)
+    limit: Limit = _AUTO
 
 
 class UndoHistory:
@@ -101,19 +106,30 @@ class UndoHistory:
         """Set the origin of the current revision, as after saving to another file."""
         self._steps[self._place] = replace(self.present, origin=origin)
 
+    def keep_limit(self, limit: Limit) -> None:
+        """Set the range of the colors of the current revision."""
+        self._steps[self._place] = replace(self.present, limit=limit)
+
     def amend(self, config: Config) -> None:
         del self._steps[self._place + 1 :]
         self._steps[self._place] = replace(self.present, config=config)
 
     def _name(self, place: int) -> str:
         before, after = self._steps[place - 1 : place + 1]
+        if changed_key(before, after) == _RANGE:
+            return _RANGE
         return after.name or edit_in_words(before.config, after.config)
 
 
+_RANGE = "color range"
+
+
 def changed_key(before: Revision, after: Revision) -> str | None:
-    """The dotted key in which two revisions differ, or None if not exactly one."""
+    """The dotted key or "color range" in which two revisions differ, or None if not exactly one."""
     if before.origin != after.origin:
         return None
+    if before.config == after.config and before.limit != after.limit:
+        return _RANGE
     keys = changed_keys(before.config, after.config)
     return keys[0] if len(keys) == 1 else None
 
@@ -186,7 +202,14 @@ class Document(QObject):
 
     def edit(self, config: Config, name: str = "") -> None:
         """Set the edited config. A change with a `name` is a separate undo entry."""
+        self.history.keep_limit(self._session.limit)
         self._go(Revision(config, self.origin, name))
+
+    def keep_range(self, before: Limit) -> None:
+        """Make a change of the color range, which was `before`, an undo entry."""
+        self.history.keep_limit(before)
+        self.history.push(replace(self.history.present, name="", limit=self._session.limit))
+        self.changed.emit()
 
     def remedy(self, config: Config) -> None:
         """Set the config that the verdict bar suggests."""
@@ -241,12 +264,19 @@ class Document(QObject):
         self.changed.emit()
 
     def undo(self) -> None:
-        self._show(self.history.undo())
+        self.history.keep_limit(self._session.limit)
+        self._restore(self.history.undo())
 
     def redo(self) -> None:
-        self._show(self.history.redo())
+        self.history.keep_limit(self._session.limit)
+        self._restore(self.history.redo())
+
+    def _restore(self, step: Revision) -> None:
+        self._session.set_limit(step.limit)
+        self._show(step)
 
     def _take(self, config: Config, origin: EditOrigin) -> None:
+        self.history.keep_limit(self._session.limit)
         if origin != self.origin:
             # Selection and colors belonged to another config.
             self._session.replace(self._session.state.with_first_view())
@@ -254,7 +284,7 @@ class Document(QObject):
         self._go(Revision(config, origin, f"opening {origin.title}"))
 
     def _go(self, step: Revision) -> None:
-        self.history.push(step)
+        self.history.push(replace(step, limit=self._session.limit))
         self._show(step)
 
     def _show(self, step: Revision) -> None:

@@ -204,6 +204,7 @@ class MainWindow(QMainWindow):
         from rnnviz.gui.views.unrolled.view import UnrolledView
 
         self.lanes = UnrolledView(self.session)
+        self.lanes.range_chosen.connect(self.document.keep_range)
         bind_player(self.player, self.lanes)
         self._add_view(self.lanes)
         self.main_layout.set_lanes(self.lanes)

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt
 
 from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.schema import declarations
-from rnnviz.gui.app_state import Session
+from rnnviz.gui.app_state import Limit, Session
 from rnnviz.gui.document import Document, EditOrigin, Revision, UndoHistory
 from rnnviz.io.config_toml import save_config
 
@@ -54,6 +54,31 @@ def test_a_change_of_any_key_is_undone_and_redone_as_one_step_with_its_name(sect
     assert words in document.history.redone
     document.redo()
     assert session.config == changed
+
+
+def test_a_change_of_the_color_range_is_undone_and_redone():
+    session = Session(CONFIG)
+    document = Document(session, "first")
+    fixed, wide = Limit("fixed", -0.5, 0.5), Limit("fixed", -2.0, 2.0)
+    # As a session that was opened: no change of the user.
+    session.set_limit(fixed)
+    document.edit(with_key("sequence", "seed"))
+    session.set_limit(wide)
+    document.keep_range(fixed)
+    assert document.history.undone == "color range"
+    assert not document.history.can_redo
+    document.undo()
+    assert session.limit == fixed
+    assert session.config == with_key("sequence", "seed")
+    document.undo()
+    assert (session.limit, session.config) == (fixed, CONFIG)
+    document.redo()
+    document.redo()
+    assert session.limit == wide
+    document.take(CONFIG, "second")
+    assert session.limit == Limit()
+    document.undo()
+    assert session.limit == wide
 
 
 def test_keys_of_several_sections_include_the_section():

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from rnnviz.gui.views.unrolled.view import UnrolledView
 
 _ZOOM = 1.5
+_RANGE_FACTOR = 1.25
 
 
 class CommandHost(Protocol):
@@ -210,6 +211,10 @@ MENUS: dict[str, tuple[Command[CommandHost] | None, ...]] = {
         Command("color_range", "Color &range…", ("C",),
             "Choose which values the colors cover: the visible ones, a lane, all, or a limit.",
             lambda w: w.lanes.offer_color_range()),
+        Command("range_wider", "&Widen color range", ("W",), "Move both ends of the color range away from 0.",
+            lambda w: w.lanes.scale_range(_RANGE_FACTOR)),
+        Command("range_narrower", "Narro&w color range", ("Shift+W",), "Move both ends of the color range toward 0.",
+            lambda w: w.lanes.scale_range(1.0 / _RANGE_FACTOR)),
         None,
         Command("zoom_in", "Zoom &in", ("Ctrl++", "Ctrl+="), "Show fewer time steps, larger.",
             lambda w: _zoom_in(w), icon="zoom-in"),

@@ -3,14 +3,19 @@
 import re
 from collections.abc import Callable, Mapping
 from math import ceil, floor
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QMarginsF, QObject, QPoint, QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QMarginsF, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QActionGroup, QColor, QCursor, QFontMetricsF, QPainter, QPen
 from PySide6.QtWidgets import (
+    QApplication,
+    QDialog,
+    QDialogButtonBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QGraphicsSceneHoverEvent,
     QGraphicsSceneMouseEvent,
-    QInputDialog,
     QMenu,
     QWidget,
 )
@@ -18,6 +23,7 @@ from PySide6.QtWidgets import (
 from rnnviz.core import number_format
 from rnnviz.core.trace_index import INPUT, Lane
 from rnnviz.core.words import wrapped
+from rnnviz.gui.app_state import Limit, RangeName
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.colormap import SPECIAL_WORDS, STEPS, ColorScale, hatch, rounded_up
 from rnnviz.gui.views.unrolled.geometry import Geometry, Scale
@@ -26,8 +32,6 @@ from rnnviz.gui.views.unrolled.lane_text import initial_timestep
 from rnnviz.gui.views.unrolled.render_state import RenderState
 from rnnviz.gui.views.unrolled.tiles import image_of
 from rnnviz.quantities.level_of_detail import Bins
-
-RangeName: TypeAlias = Literal["auto", "lane", "all", "fixed"]
 
 RANGES: dict[RangeName, tuple[str, str]] = {
     "auto": ("&Visible values", "Colors cover the largest hidden value in view."),
@@ -39,37 +43,49 @@ _TIMES, _UNITS = 128, 32
 """Resolution at which the largest value is read: coarser than the screen's, from the levels of a long trace."""
 _ENDS = 1, 1.5, 2, 3, 4, 5, 6, 8
 """Ends of the range, times a power of ten: at most half as large again as the largest value."""
-_DECIMALS, _MOST = 9, 1e9
-_WORD = re.compile(r"colors ([a-z]+) ([0-9.]+(?:e[+-]?[0-9]+)?)")
-
-
-class Limit(NamedTuple):
-    """A choice of the range; `fixed` is the typed limit."""
-
-    name: RangeName = "auto"
-    fixed: float = 1.0
-
-    def word(self) -> str:
-        """The choice as saved in a session."""
-        return f"colors {self.name} {self.fixed!r}"
+_DECIMALS, _LEAST, _MOST = 9, 1e-9, 1e9
+_WORD = re.compile(r"colors ([a-z]+)(?: -([0-9][0-9.e+-]*))? ([0-9][0-9.e+-]*)")
 
 
 def limit_of(word: str) -> Limit | None:
-    """The choice of a saved word; None for another word."""
+    """The choice of a saved word, whose fixed range has two ends or, in an early version, one; None for another."""
     found = _WORD.fullmatch(word)
     name: RangeName | None = None if found is None else next((name for name in RANGES if name == found[1]), None)
-    return None if found is None or name is None else Limit(name, min(max(float(found[2]), 10.0**-_DECIMALS), _MOST))
+    if found is None or name is None:
+        return None
+    try:
+        high = _size(float(found[3]))
+        return Limit(name, -(high if found[2] is None else _size(float(found[2]))), high)
+    except ValueError:
+        return None
 
 
-def largest_of(shown: RenderState, geometry: Geometry, limit: Limit, selected: Lane) -> float | None:
-    """The end of the scale for a choice, or None for the quantity's own.
+def _size(end: float) -> float:
+    """Distance of an end of a range from 0, as far as a range can be chosen."""
+    return min(max(abs(end), _LEAST), _MOST)
 
-    It is read from the lowest and highest values of blocks, and rounded up so that it rarely changes.
+
+def is_fixed(shown: RenderState) -> bool:
+    """Whether the quantity has a fixed scale that no choice changes."""
+    return shown.quantity == "error_ratio" or (shown.gate is not None and shown.gate.high is not None)
+
+
+def scaled_limit(scale: ColorScale, low: float = 1.0, high: float = 1.0) -> Limit:
+    """The range of a scale with its ends multiplied by `low` and `high`, and rounded to two digits."""
+    ends = (_size(float(f"{end:.1e}")) for end in (scale.low * low, scale.high * high))
+    below, above = ends
+    return Limit("fixed", -(above if scale.sequential else below), above)
+
+
+def reach_of(shown: RenderState, geometry: Geometry, limit: Limit, selected: Lane) -> tuple[float, float] | None:
+    """The ends of the scale for a choice, or None for the quantity's own.
+
+    They are read from the lowest and highest values of blocks, and rounded up so that they rarely change.
     """
-    if shown.quantity == "error_ratio" or (shown.gate is not None and shown.gate.high is not None):
+    if is_fixed(shown):
         return None
     if limit.name == "fixed":
-        return limit.fixed
+        return limit.low, limit.high
     if limit.name == "all" or any(side.colors.effort(selected) > 1.0 for side in shown.sides):
         return None
     if limit.name == "lane":
@@ -91,12 +107,30 @@ def largest_of(shown: RenderState, geometry: Geometry, limit: Limit, selected: L
         initial = shown.initial(lane) if with_initial and not shown.differs(lane) else None
         if initial is not None:
             largest = max(largest, float(np.abs(initial).max(initial=0.0)))
-    return rounded_up(largest, _ENDS) if largest > 0.0 else None
+    if largest == 0.0:
+        return None
+    end = rounded_up(largest, _ENDS)
+    return -end, end
 
 
 def _bins(cells: range, most: int) -> Bins:
     scale = Scale(min(1.0, most / len(cells)), cells.stop)
     return scale.bins(scale.span(cells.start)[0], scale.span(cells.stop - 1)[1])
+
+
+_HOW = (
+    "Drag an end of the bar to move it, or the middle to move both; a double click resets the range. "
+    "Click to choose it (C)."
+)
+
+
+def range_text(shown: RenderState, limit: Limit) -> str:
+    """Sentences on the range of the colors and how to change it."""
+    scale = shown.paint.hidden.scale
+    low, high = (number_format.true_minus(number_format.error(end)) for end in (scale.low, scale.high))
+    if is_fixed(shown):
+        return f"Colors cover {low} to {high}."
+    return f"Colors cover {low} to {high}: {RANGES[limit.name][0].replace('&', '').rstrip('…').lower()}. {_HOW}"
 
 
 def choice_menu(choices: Mapping[Any, tuple[str, str]], current: str, parent: QWidget, name: str) -> QMenu:
@@ -116,59 +150,76 @@ def choice_menu(choices: Mapping[Any, tuple[str, str]], current: str, parent: QW
     return menu
 
 
-class ColorRange(QObject):
-    """The chosen range, and its menu."""
+class RangeDialog(QDialog):
+    """Asks for the ends of a fixed range."""
 
-    changed = Signal()
-
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, limit: Limit, parent: QWidget) -> None:
         super().__init__(parent)
-        self.limit = Limit()
+        self.setWindowTitle("Color range")
+        form = QFormLayout(self)
+        self.low, self.high = _end(limit.low, -_MOST, -_LEAST), _end(limit.high, _LEAST, _MOST)
+        form.addRow("Lowest value", self.low)
+        form.addRow("Largest value", self.high)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        form.addRow(buttons)
+        self.finished.connect(self.deleteLater)
 
-    def choose(self, limit: Limit) -> None:
-        if limit != self.limit:
-            self.limit = limit
-            self.changed.emit()
-
-    def offer(self, parent: QWidget, place: QPoint) -> QMenu:
-        menu = choice_menu(RANGES, self.limit.name, parent, "range")
-        menu.setTitle("Color range")
-        menu.setAccessibleName("Color range")
-        menu.triggered.connect(lambda action: self._take(parent, action.data()))
-        menu.popup(place)
-        return menu
-
-    def _take(self, parent: QWidget, name: RangeName) -> None:
-        if name != "fixed":
-            self.choose(Limit(name, self.limit.fixed))
-            return
-        dialog = QInputDialog(parent)
-        dialog.setInputMode(QInputDialog.InputMode.DoubleInput)
-        dialog.setWindowTitle("Color range")
-        dialog.setLabelText("Largest value")
-        dialog.setDoubleDecimals(_DECIMALS)
-        dialog.setDoubleRange(10.0**-_DECIMALS, _MOST)
-        dialog.setDoubleValue(self.limit.fixed)
-        dialog.doubleValueSelected.connect(lambda value: self.choose(Limit("fixed", value)))
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+    @property
+    def limit(self) -> Limit:
+        return Limit("fixed", self.low.value(), self.high.value())
 
 
+def _end(value: float, low: float, high: float) -> QDoubleSpinBox:
+    box = QDoubleSpinBox()
+    box.setDecimals(_DECIMALS)
+    box.setRange(low, high)
+    box.setValue(value)
+    box.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
+    return box
+
+
+_SHOW = "Show:"
 _WIDTH = 92.0
 _LEFT, _BAR, _TICK = 14.0, 14.0, 4.0
 _LINE = 15.0
 _SHORTEST_BAR = 44.0
 
 
+_ENDS_SHARE = 1 / 3
+"""Part of the bar at either end that moves this end alone."""
+_DRAGGED = 8.0
+"""Factor of an end for a drag over the whole height of the bar."""
+
+
 class ColorBar(LanesPart):
-    """Is at the right edge of the lanes and spans them. A click opens the menu of ranges."""
+    """Is at the right edge of the lanes and spans them. A click opens the menu of ranges.
+
+    A drag up enlarges the range and a drag down reduces it: one end from there, both from the middle. A double click
+    resets it.
+    """
 
     clicked = Signal()
+    dragged = Signal(object)
+    """The `Limit` of an unfinished drag."""
+    dropped = Signal()
+    """A drag has ended."""
+    reset_requested = Signal()
     follows_time, margins = False, QMarginsF(8.0, 0.0, 0.0, 8.0)
 
     def __init__(self) -> None:
         super().__init__()
         self._computing = False
+        self.bar = QRectF()
+        """The bar of the hidden lanes as it was painted last; empty without room for one."""
+        self._drag: ColorScale | None = None
+        """Scale at the begin of a drag."""
+        self._moved = False
+        # A second click resets the range, so that the first one has to wait for it.
+        self._click = QTimer(self, interval=QApplication.doubleClickInterval(), singleShot=True)
+        self._click.timeout.connect(self.clicked)
+        self.setAcceptHoverEvents(True)
         self.setCursor(QCursor(Qt.CursorShape.PointingHandCursor))
         self.set_width(0.0)
 
@@ -184,9 +235,52 @@ class ColorBar(LanesPart):
     def heading(self) -> tuple[str, ...]:
         return ("h",) if self._shown is None else self._shown.heading()
 
+    def hoverMoveEvent(self, event: QGraphicsSceneHoverEvent) -> None:
+        shape = Qt.CursorShape.SizeVerCursor if self._movable(event.pos()) else Qt.CursorShape.PointingHandCursor
+        self.setCursor(QCursor(shape))
+
     def mousePressEvent(self, event: QGraphicsSceneMouseEvent) -> None:
         event.accept()
-        self.clicked.emit()
+        self._moved = False
+        self._drag = None
+        if self._movable(event.pos()) and self._shown is not None:
+            self._drag = self._shown.paint.hidden.scale
+
+    def mouseMoveEvent(self, event: QGraphicsSceneMouseEvent) -> None:
+        begun = event.buttonDownPos(Qt.MouseButton.LeftButton)
+        up = begun.y() - event.pos().y()
+        if self._drag is None or (not self._moved and abs(up) < QApplication.startDragDistance()):
+            return
+        self._moved = True
+        share = (self.bar.bottom() - begun.y()) / self.bar.height()
+        factor = _DRAGGED ** (up / self.bar.height())
+        # At the lower end, down is away from 0.
+        low = 1.0 if share > 1.0 - _ENDS_SHARE else 1.0 / factor if share < _ENDS_SHARE else factor
+        self.dragged.emit(
+            scaled_limit(self._drag, low, factor if share >= _ENDS_SHARE or self._drag.sequential else 1.0)
+        )
+
+    def mouseReleaseEvent(self, event: QGraphicsSceneMouseEvent) -> None:
+        if self._moved:
+            self.dropped.emit()
+        elif self._drag is not None:
+            self._click.start()
+        elif event.button() == Qt.MouseButton.LeftButton:
+            self.clicked.emit()
+        self._drag, self._moved = None, False
+
+    def mouseDoubleClickEvent(self, event: QGraphicsSceneMouseEvent) -> None:
+        event.accept()
+        self._click.stop()
+        self.reset_requested.emit()
+
+    def _movable(self, place: QPointF) -> bool:
+        """Whether a drag from a place changes the range."""
+        return self._shown is not None and not is_fixed(self._shown) and self._grip.contains(place)
+
+    @property
+    def _grip(self) -> QRectF:
+        return QRectF(0.0, self.bar.top(), self.size().width(), self.bar.height())
 
     def paint_lanes(self, painter: QPainter, shown: RenderState, geometry: Geometry) -> None:
         font = self.font()
@@ -197,6 +291,7 @@ class ColorBar(LanesPart):
         split = min(geometry.top_of(lane_rect), geometry.height)
         bottom = min(split + lane_rect.height, geometry.height - 4.0)
         hidden_bottom = split - 10.0 if split < geometry.height else geometry.height - 6.0
+        self.bar = QRectF()
         top = self._paint_legend(painter, shown, hidden_top)
         self._paint_bar(painter, shown, Lane(0), top, hidden_bottom)
         if bottom - split > scaled(_LINE):
@@ -227,6 +322,13 @@ class ColorBar(LanesPart):
         metrics = QFontMetricsF(painter.font())
         if lane.layer is not None and self._computing:
             heading = (*heading, "computing …")
+        title = f"{_SHOW} {heading[0]}"
+        if lane.layer is None:
+            pass
+        elif metrics.horizontalAdvance(title) <= self.size().width() - _LEFT:
+            heading = (title, *heading[1:])
+        else:
+            heading = (_SHOW, *heading)
         for line in heading:
             # The names of two engines may differ at either end.
             short = metrics.elidedText(line, Qt.TextElideMode.ElideMiddle, self.size().width() - _LEFT)
@@ -234,6 +336,8 @@ class ColorBar(LanesPart):
             top += metrics.height()
         top += 2.0
         bar = QRectF(_LEFT, top, _BAR, bottom - top)
+        if lane.layer is not None:
+            self.bar = bar
         # One by one, as an image that is stretched has other colors where only a part of it is painted.
         edges = np.linspace(bar.bottom(), bar.top(), STEPS + 1).tolist()
         for shade, under, over in zip(table[:STEPS].tolist(), edges, edges[1:], strict=False):
@@ -255,9 +359,9 @@ def ticks(scale: ColorScale, most: float) -> list[tuple[float, str]]:
     """Round values on a linear scale, powers of ten on a logarithmic one."""
     if not scale.error_ratio:
         step = rounded_up((scale.high - scale.low) / (4.0 if most >= 5 else 2.0) * (1.0 - 1e-9))
-        if step > scale.high:
+        if step > max(scale.high, -scale.low):
             # The largest round number on the scale.
-            step = 1.0 / rounded_up(1.0 / scale.high * (1.0 - 1e-9))
+            step = 1.0 / rounded_up(1.0 / max(scale.high, -scale.low) * (1.0 - 1e-9))
         inside = range(ceil(scale.low / step - 1e-9), floor(scale.high / step + 1e-9) + 1)
         return [(k * step, number_format.true_minus(number_format.error(k * step))) for k in inside]
     low, high = round(np.log10(scale.low)), round(np.log10(scale.high))

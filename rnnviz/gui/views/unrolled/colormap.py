@@ -5,7 +5,7 @@ of the scale, NaN, and both infinities, which are also hatched.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import ceil, floor, log10
 from typing import TypeAlias
@@ -41,13 +41,17 @@ _SMALLEST_RANGE, _LARGEST_RANGE = 1e-300, 1e300
 class ColorScale:
     """Values from `low` to `high`. With `error_ratio`, the scale is logarithmic and 1 is the limit.
 
-    The map is diverging around its center, or with `sequential` grows from the low end.
+    The map is diverging around 0, or with `sequential` grows from the low end.
     """
 
     low: float
     high: float
     error_ratio: bool = False
     sequential: bool = False
+
+    def within(self, low: float, high: float) -> "ColorScale":
+        """The scale with other ends. A sequential scale keeps its low end."""
+        return replace(self, low=self.low if self.sequential else low, high=high)
 
     def share(self, value: float) -> float:
         """Position of a value between the ends: 0 at the low one, 1 at the high one."""
@@ -123,7 +127,9 @@ def color_table(theme: Theme, scale: ColorScale) -> PixelArray:
         above, below = theme.wrong, stops[0]
     else:
         stops = theme.sequential if scale.sequential else theme.diverging
-        colors = interpolated(stops, shares)
+        # 0 has the middle color, also between ends that differ.
+        middle = 0.5 if scale.sequential or scale.low >= 0.0 else scale.share(0.0)
+        colors = interpolated(stops, np.interp(shares, (0.0, middle, 1.0), (0.0, 0.5, 1.0)))
         above, below = stops[-1], stops[0]
     table = np.full(256, 0xFF000000, np.uint32)
     rgb = np.round(colors).astype(np.uint32)

@@ -216,11 +216,11 @@ def render_state_of(
     theme: Theme,
     caches: LaneCaches,
     orders: LaneOrders | None = None,
-    reach: float | None = None,
+    reach: tuple[float, float] | None = None,
 ) -> RenderState:
     """Create a render state. It shows values if the quantity is not available; two engines by value only.
 
-    `reach` is the end of the color scale in place of the quantity's own; scales with fixed ends keep them.
+    `reach` are the ends of the color scale in place of the quantity's own; scales with fixed ends keep them.
 
     `caches` and `orders` belong to the result; `orders` is None for units in order of their index.
     """
@@ -245,10 +245,8 @@ def render_state_of(
         largest = max(result.extents[name] for name in engines)
         scale = value_scale(largest, bounded=_is_bounded(result.config.network.graph))
     own = scale.high
-    if reach is not None and quantity in ("value", "difference"):
-        scale = value_scale(reach)
-    elif reach is not None and gate is not None:
-        scale = gate_scale(gate, reach)
+    if reach is not None and quantity != "error_ratio" and (gate is None or gate.high is None):
+        scale = scale.within(*reach)
     paint = Paint(theme, LaneColors(scale, theme), LaneColors(value_scale(result.extents["input"]), theme))
 
     order = None if orders is None else orders.key

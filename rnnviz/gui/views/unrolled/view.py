@@ -3,16 +3,26 @@
 from collections.abc import Sequence
 from typing import Self
 
-from PySide6.QtCore import QPointF, QSize, Qt, QTimer
+from PySide6.QtCore import QPointF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCursor, QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from rnnviz.core.trace_index import Lane, Location
-from rnnviz.gui.app_state import Field, Session
+from rnnviz.core.words import wrapped
+from rnnviz.gui.app_state import Field, Limit, RangeName, Session
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
-from rnnviz.gui.views.unrolled.color_bar import ColorRange, Limit, choice_menu, largest_of, limit_of
+from rnnviz.gui.views.unrolled.color_bar import (
+    RANGES,
+    RangeDialog,
+    choice_menu,
+    is_fixed,
+    limit_of,
+    range_text,
+    reach_of,
+    scaled_limit,
+)
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry
 from rnnviz.gui.views.unrolled.lane_text import (
     describe,
@@ -51,6 +61,9 @@ class UnrolledView(ResultView):
 
     title = "unrolled network"
 
+    range_chosen = Signal(object)
+    """The user has chosen another range of the colors in place of a `Limit`."""
+
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
@@ -59,8 +72,10 @@ class UnrolledView(ResultView):
         self._result: RunResult | None = None
         self._candidate: str | None = None
         self._caches: LaneCaches | None = None
-        self._reach: float | None = None
-        """End of the color scale, or None for the quantity's own."""
+        self._reach: tuple[float, float] | None = None
+        """Ends of the color scale, or None for the quantity's own."""
+        self._dragged: Limit | None = None
+        """Range of the colors while it is dragged."""
         self._turn = 0
         self._drawn: tuple[object, ...] = ()
         self._unit_order = UnitOrderWorker(self)
@@ -81,9 +96,10 @@ class UnrolledView(ResultView):
         self.ranges = RangeSelection(self._canvas, self)
         self.ranges.location_requested.connect(self.location_requested)
         self._canvas.order.clicked.connect(self._offer_orders)
-        self.color_range = ColorRange(self)
-        self.color_range.changed.connect(self._match_colors)
         self.color_bar.clicked.connect(self.offer_color_range)
+        self.color_bar.dragged.connect(self._drag_range)
+        self.color_bar.dropped.connect(self._drop_range)
+        self.color_bar.reset_requested.connect(lambda: self.choose_range(Limit()))
         self._settled = QTimer(self, interval=_COLORS_AFTER, singleShot=True)
         self._settled.timeout.connect(self._match_colors)
         self._canvas.moved.connect(self._settled.start)
@@ -109,7 +125,7 @@ class UnrolledView(ResultView):
             return ""
         if self.color_bar.sceneBoundingRect().contains(place):
             # The tooltip has names in full that are too long for the bar.
-            return f"{shown.words()} Click to choose the color range (C)."
+            return wrapped(f"{shown.words()} {range_text(shown, self._limit)}")
         if description := self._canvas.axis.description_at(place):
             return description
         if self._canvas.minimap.sceneBoundingRect().contains(place):
@@ -151,12 +167,12 @@ class UnrolledView(ResultView):
         self._canvas.show_legend(shown)
 
     def save_state(self) -> tuple[str, ...]:
-        limit = self.color_range.limit
+        limit = self.session.limit
         return self.ranges.words() if limit == Limit() else (*self.ranges.words(), limit.word())
 
     def restore_state(self, choices: Sequence[str]) -> None:
         self.ranges.choose_by(choices)
-        self.color_range.choose(next(filter(None, map(limit_of, choices)), Limit()))
+        self.session.set_limit(next(filter(None, map(limit_of, choices)), Limit()))
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         """Show a finished run. The visible part stays if the new result has the same shape."""
@@ -179,7 +195,7 @@ class UnrolledView(ResultView):
         self._location = location
         if other_sample:
             self._show()
-        if other_sample or self.color_range.limit.name == "lane":
+        if other_sample or self._limit.name == "lane":
             self._settled.start()
         if self._shown is not None:
             self._shown = self._shown.with_split(location.timestep)
@@ -225,7 +241,44 @@ class UnrolledView(ResultView):
 
     def offer_color_range(self) -> None:
         place = self.canvas.mapToGlobal(self.canvas.mapFromScene(self.color_bar.scenePos()))
-        self.color_range.offer(self, place)
+        menu = choice_menu(RANGES, self._limit.name, self, "range")
+        menu.setTitle("Color range")
+        menu.setAccessibleName("Color range")
+        menu.triggered.connect(lambda action: self._take_range(action.data()))
+        menu.popup(place)
+
+    def _take_range(self, name: RangeName) -> None:
+        if name != "fixed":
+            self.choose_range(self.session.limit._replace(name=name))
+        else:
+            dialog = RangeDialog(self.session.limit, self)
+            dialog.accepted.connect(lambda: self.choose_range(dialog.limit))
+            dialog.open()
+
+    @property
+    def _limit(self) -> Limit:
+        return self._dragged or self.session.limit
+
+    def choose_range(self, limit: Limit) -> None:
+        """Set the values that the colors cover, as one change that undo reverts."""
+        before = self.session.limit
+        if limit != before:
+            self.session.set_limit(limit)
+            self.range_chosen.emit(before)
+
+    def scale_range(self, factor: float) -> None:
+        """Multiply both ends of the range, which then is fixed."""
+        shown = self._shown
+        if shown is not None and not is_fixed(shown):
+            self.choose_range(scaled_limit(shown.paint.hidden.scale, factor, factor))
+
+    def _drag_range(self, limit: Limit) -> None:
+        self._dragged = limit
+        self._match_colors()
+
+    def _drop_range(self) -> None:
+        limit, self._dragged = self._limit, None
+        self.choose_range(limit)
 
     def _offer_orders(self) -> None:
         choices = {name: (f"By {title}", why) for name, (title, why) in ORDERS.items()}
@@ -240,7 +293,7 @@ class UnrolledView(ResultView):
         if shown is None or geometry is None:
             return
         at = self._location
-        reach = largest_of(shown, geometry, self.color_range.limit, Lane(at.layer, at.direction))
+        reach = reach_of(shown, geometry, self._limit, Lane(at.layer, at.direction))
         if reach != self._reach:
             self._reach = reach
             self._show()
@@ -271,6 +324,8 @@ class UnrolledView(ResultView):
         # Another result is shown at once with its options.
         if "result" not in changed and self._options() != self._drawn:
             self._renew()
+        elif "limit" in changed:
+            self._match_colors()
 
     def _on_order(self) -> None:
         self._renew()

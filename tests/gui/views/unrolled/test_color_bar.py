@@ -3,13 +3,16 @@
 from typing import Any
 
 import pytest
-from PySide6.QtWidgets import QInputDialog
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QMenu
 
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane, Location
+from rnnviz.gui.app_state import Limit
 from rnnviz.gui.theme.palettes import DARK, LIGHT
-from rnnviz.gui.views.unrolled.color_bar import Limit, limit_of, ticks
-from rnnviz.gui.views.unrolled.colormap import rounded_up
+from rnnviz.gui.views.unrolled.color_bar import RangeDialog, limit_of, ticks
+from rnnviz.gui.views.unrolled.colormap import ColorScale, color_table, rounded_up
 from rnnviz.gui.views.unrolled.lane_text import initial_timestep
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from tests.factories import make_result
@@ -34,6 +37,55 @@ def end(view: UnrolledView) -> float:
     return shown.paint.hidden.scale.high
 
 
+def opened_menu(view: UnrolledView) -> QMenu:
+    view.offer_color_range()
+    return view.findChildren(QMenu)[-1]
+
+
+def drag(view: UnrolledView, share: float, by: float) -> None:
+    """Drag from a part of the bar's height, 1 at its top, up by a part of it."""
+    bar, viewport = view.color_bar.bar, view.canvas.viewport()
+
+    def point(at: float) -> QPoint:
+        place = view.color_bar.mapToScene(QPointF(bar.center().x(), bar.bottom() - at * bar.height()))
+        return QPoint(view.canvas.mapFromScene(place))
+
+    QTest.mousePress(viewport, Qt.MouseButton.LeftButton, pos=point(share))
+    QTest.mouseMove(viewport, point(share + by / 2.0))
+    QTest.mouseMove(viewport, point(share + by))
+    assert view.session.limit == Limit()
+    QTest.mouseRelease(viewport, Qt.MouseButton.LeftButton, pos=point(share + by))
+
+
+def test_a_drag_on_the_bar_moves_one_end_or_both(qtbot: Any, view: UnrolledView) -> None:
+    view.show_result(make_result(hidden_size=8, timesteps=400, edits={"manual": flat}), "manual")
+    view.session.set_engine("manual")
+    qtbot.waitUntil(lambda: view.color_bar.bar.height() > 100)
+    before = view._shown.paint.hidden.scale
+    chosen = []
+    view.range_chosen.connect(chosen.append)
+    for share, by, low, high in ((0.9, -0.5, False, True), (0.1, 0.5, True, False), (0.5, -0.4, True, True)):
+        drag(view, share, by)
+        scale = view._shown.paint.hidden.scale
+        assert ((scale.low > before.low), (scale.high < before.high)) == (low, high)
+        assert view.session.limit == Limit("fixed", scale.low, scale.high)
+        assert f"{scale.high:g}" in view.description_at(view.color_bar.sceneBoundingRect().center())
+        view.color_bar.reset_requested.emit()
+        assert view.session.limit == Limit()
+    assert len(chosen) == 6
+    view.scale_range(2.0)
+    assert end(view) == 2.0 * before.high
+    view.session.set_color_by("error_ratio")
+    view.session.set_limit(Limit())
+    view.scale_range(2.0)
+    assert view.session.limit == Limit()
+
+
+def test_zero_has_the_middle_color_between_any_ends() -> None:
+    table = color_table(LIGHT, ColorScale(-0.25, 0.75))
+    assert table[62] == pytest.approx(color_table(LIGHT, ColorScale(-1.0, 1.0))[125], abs=0x030303)
+
+
 @pytest.mark.parametrize(("value", "expected"), [(0.9, 1.0), (1.0, 1.0), (1.01, 2.0), (0.0021, 0.005), (70.0, 100.0)])
 def test_an_end_is_rounded_up_to_a_round_number(value: float, expected: float) -> None:
     assert rounded_up(value) == expected
@@ -44,13 +96,13 @@ def test_each_choice_covers_its_values(qtbot: Any, view: UnrolledView) -> None:
     view.show_result(result, "manual")
     view.session.set_engine("manual")
     assert end(view) == 0.8
-    choose = view.color_range.choose
+    choose = view.choose_range
     choose(Limit("lane"))
     assert end(view) == 0.4
     view.show_location(Location(layer=1))
     qtbot.waitUntil(lambda: end(view) == 0.8)
     view.show_location(Location())
-    choose(Limit("fixed", 0.3))
+    choose(Limit("fixed", -0.2, 0.3))
     assert end(view) == 0.3
     choose(Limit("all"))
     assert end(view) == 1.0
@@ -68,26 +120,28 @@ def test_each_choice_covers_its_values(qtbot: Any, view: UnrolledView) -> None:
 def test_the_range_is_chosen_in_the_menu_of_the_color_bar_and_kept(qtbot: Any, view: UnrolledView) -> None:
     view.show_result(make_result(hidden_size=8, timesteps=4), "manual")
     assert view.save_state() == ()
-    menu = view.color_range.offer(view, view.mapToGlobal(view.rect().center()))
+    menu = opened_menu(view)
     assert [action.isChecked() for action in menu.actions()] == [True, False, False, False]
     assert all(action.toolTip() for action in menu.actions())
     menu.triggered.emit(menu.actions()[2])
     menu.close()
-    assert view.color_range.limit.name == "all"
-    menu = view.color_range.offer(view, view.mapToGlobal(view.rect().center()))
+    assert view.session.limit.name == "all"
+    menu = opened_menu(view)
     menu.triggered.emit(menu.actions()[3])
     menu.close()
-    dialog = view.findChild(QInputDialog)
-    dialog.setDoubleValue(0.25)
+    dialog = view.findChild(RangeDialog)
+    dialog.low.setValue(-0.5)
+    dialog.high.setValue(0.25)
     dialog.accept()
     assert end(view) == 0.25
     saved = view.save_state()
     view.restore_state(())
-    assert view.color_range.limit == Limit()
+    assert view.session.limit == Limit()
     view.restore_state(saved)
-    assert view.color_range.limit == Limit("fixed", 0.25)
-    assert limit_of("colors most 1.0") is None
-    assert limit_of("colors fixed nan") is None
+    assert view.session.limit == Limit("fixed", -0.5, 0.25)
+    assert limit_of("colors fixed 0.25") == Limit("fixed", -0.25, 0.25)
+    for broken in ("colors most 1.0", "colors fixed nan", "colors fixed 1e", "colors fixed -1.0"):
+        assert limit_of(broken) is None
 
 
 def test_ticks_are_round_and_signs_true(view: UnrolledView) -> None:
