@@ -181,7 +181,7 @@ class MainWindow(QMainWindow):
         """Stop all threads and processes. A second call has no effect."""
         self.player.pause()
         self._lazy_views.stop()
-        for part in (self.runner, self.sweeps, self.jobs, self.files, self.guide, self.help):
+        for part in (self.runner, self.sweeps, self.exports, self.jobs, self.files, self.guide, self.help):
             part.close()
 
     def _make_views(self) -> None:
@@ -238,9 +238,8 @@ class MainWindow(QMainWindow):
         self.main_layout.set_tab_view(view)
 
     def _make_menus(self, recent: RecentFiles) -> None:
-        menus = Submenus(
-            self, recent, lessons(), self.actions_["export_picture"], self._theme_manager.choice, self._settings
-        )
+        pictures = self.actions_["export_picture"], self.actions_["export_animation"]
+        menus = Submenus(self, recent, lessons(), pictures, self._theme_manager.choice, self._settings)
         menus.recent.chosen.connect(self.files.open)
         menus.lessons.chosen.connect(self._open_lesson)
         menus.exports.window_chosen.connect(self.exports.export_window)

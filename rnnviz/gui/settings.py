@@ -81,6 +81,8 @@ class Settings:
     """The names of the lessons whose last step was left by Next."""
     picture = _Setting("export/picture", _texts)
     """The last options of a picture, as `FigureOptions.texts`."""
+    animation = _Setting("export/animation", _texts)
+    """The last options of an animation, as `AnimationOptions.texts`."""
 
     def __init__(self, file: QSettings | None = None) -> None:
         file = QSettings("rnnviz", "rnnviz") if file is None else file

@@ -103,14 +103,14 @@ class Submenus:
         window: QWidget,
         recent: RecentFiles,
         lessons: Sequence[Lesson],
-        picture: QAction,
+        pictures: Sequence[QAction],
         theme: str,
         settings: Settings,
     ) -> None:
-        """`picture` is the command that exports a picture; `theme` is one of THEME_CHOICES."""
+        """`pictures` are the commands that export a view; `theme` is one of THEME_CHOICES."""
         self.recent = RecentMenu(recent, window)
         self.lessons = LessonMenu(lesson_entries(), lessons, window)
-        self.exports = ExportMenu(picture, window)
+        self.exports = ExportMenu(pictures, window)
         self.themes = ChoiceMenu("&Theme", "theme", _THEME_WORDS, settings, window, theme)
         self.motions = ChoiceMenu("&Motion", "motion", _MOTION_WORDS, settings, window)
         self.motions.chosen.connect(use_motion)
@@ -176,7 +176,7 @@ class LessonMenu(QMenu):
 
 
 class ExportMenu(QMenu):
-    """Report, numbers in each format, pictures of a view, and of the window at each scale."""
+    """Report, numbers in each format, pictures and animations of a view, pictures of the window at each scale."""
 
     window_chosen = Signal(int)
     """The scale of a picture of the window."""
@@ -184,8 +184,8 @@ class ExportMenu(QMenu):
     """A `ExportFormat`."""
     report_chosen = Signal()
 
-    def __init__(self, picture: QAction, parent: QWidget | None = None) -> None:
-        """`picture` is the command that exports a picture of a view."""
+    def __init__(self, pictures: Sequence[QAction], parent: QWidget | None = None) -> None:
+        """`pictures` are the commands that export a view."""
         super().__init__("&Export", parent)
         self.setToolTipsVisible(True)
         why = "One HTML file with verdict, figures, checks, arithmetic and a picture."
@@ -194,7 +194,7 @@ class ExportMenu(QMenu):
             chosen = partial(self.numbers_chosen.emit, kind)
             self._numbers.append(_add(self, f"export_{kind.id}", kind.title, kind.why, chosen))
         self.addSeparator()
-        self.addAction(picture)
+        self.addActions(pictures)
         menu = self.addMenu("Picture of the &window")
         menu.setToolTipsVisible(True)
         for scale in SCALES:

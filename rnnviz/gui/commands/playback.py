@@ -123,7 +123,7 @@ _CALM_MS = 340
 """At most three changes per second, the WCAG limit for flashes."""
 _WHOLE_SECONDS = 12.0
 """Playback time of a long sequence at speed 1."""
-_STAGE_MS = 1100
+STAGE_MS = 1100
 """Duration of a stage at speed 1, long enough to read its text."""
 FACTORS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Playback speeds; the last one is shown as "max"."""
@@ -247,7 +247,7 @@ class Player(QObject):
         walk = self.stepper.walk
         self._speed = speed(0 if walk is None else walk.count()) * self.factor
         self._began, self._taken = self._clock(), 0
-        pace = _STAGE_MS / self.factor if self.in_stages else 1000.0 / self._speed
+        pace = STAGE_MS / self.factor if self.in_stages else 1000.0 / self._speed
         self._frame_ms = _CALM_MS if motion_reduced() else _FRAME_MS
         self._timer.start(max(self._frame_ms, round(pace)))
 
@@ -290,7 +290,7 @@ _SHORT_NAME = 10
 _USUAL_LABEL = "t = 99 of 100"
 """Minimum width of the label, as a text."""
 _BUTTONS = ("timestep_first", "timestep_previous", "play", "timestep_next", "timestep_last")
-_ORDERS: dict[Order, tuple[str, str]] = {
+ORDERS: dict[Order, tuple[str, str]] = {
     "lane": ("&Selected lane", "Play the selected lane. A backward lane plays from t = T - 1."),
     "layers": ("&All lanes", "Play all lanes, layer by layer, in the order of computation."),
 }
@@ -320,7 +320,7 @@ class SpeedMenu(QToolButton):
             action = self._add(menu, self._speeds, factor_text(factor), factor)
             action.triggered.connect(lambda _on=False, factor=factor: player.set_factor(factor))
         menu.addSeparator()
-        for order, (text, why) in _ORDERS.items():
+        for order, (text, why) in ORDERS.items():
             action = self._add(menu, self._orders, text, order)
             action.setToolTip(wrapped(why))
             action.triggered.connect(lambda _on=False, order=order: player.set_order(order))
@@ -345,7 +345,7 @@ class SpeedMenu(QToolButton):
         self._loop.setChecked(player.looping)
         self._reveal.setChecked(player.revealing)
         self.setText(factor_text(player.factor))
-        self.setAccessibleDescription(f"{factor_text(player.factor)}, {_ORDERS[player.order][0].replace('&', '')}")
+        self.setAccessibleDescription(f"{factor_text(player.factor)}, {ORDERS[player.order][0].replace('&', '')}")
         for group, value in ((self._speeds, player.factor), (self._orders, player.order)):
             for action in group.actions():
                 action.setChecked(action.data() == value)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import open_inputs
@@ -29,8 +29,11 @@ from rnnviz.io.outputs import atomic_write, check_outputs
 from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
-    # Imported with the dialog.
+    # Imported with the dialogs, or after the first paint.
+    from rnnviz.gui.commands.playback import Player
+    from rnnviz.gui.export.animation import Animation
     from rnnviz.gui.export.figure import Figure, FigureOptions
+    from rnnviz.gui.views.unrolled.view import UnrolledView
 
 
 FILTERS = ";;".join(f"{form.title} (*{form.ending})" for form in WEIGHT_FORMATS)
@@ -152,6 +155,7 @@ class ExportCommands(QObject):
 
     message = Signal(str)
     """A text for the status bar."""
+    _closing = Signal()
 
     def __init__(
         self,
@@ -174,11 +178,7 @@ class ExportCommands(QObject):
         if result is None:
             return
 
-        def write(path: Path, progress: Progress) -> str:
-            check_outputs({"an export": path}, files_read(result.config))
-            return kind.write(result, path, progress)
-
-        self._ask("Export", kind.filters, kind.ending, self._stem, write)
+        self._ask("Export", kind.filters, kind.ending, self._stem, partial(kind.write, result))
 
     def export_report(self, lanes: ResultView) -> None:
         """Export a report of the result, with a picture of the lanes over the whole sequence."""
@@ -188,7 +188,7 @@ class ExportCommands(QObject):
         if result is None:
             return
         figure = Figure(lanes, result, session.candidate, session.location, whole=True)
-        figure.arrange(FigureOptions(width=REPORT[0], height=REPORT[1]), "", "")
+        figure.arrange(FigureOptions(width=REPORT[0], height=REPORT[1]).size, "light", True, "", "")
         # Drawn before the file dialog opens, and before the lanes change.
         image = figure.image(SCREEN_DPI)
         caption = f"The unrolled network. {lanes.accessibleDescription()}"
@@ -232,6 +232,28 @@ class ExportCommands(QObject):
 
         self._ask("Export picture", f"Pictures (*.{kind})", kind, name, write)
 
+    def ask_animation(self, lanes: "UnrolledView", player: "Player") -> None:
+        from rnnviz.gui.export.animation import AnimationDialog, AnimationOptions
+
+        if self._session.result is not None:
+            options = AnimationOptions.of(self._settings.animation)
+            AnimationDialog(self._window, self._session, lanes, player, options, self._export_animation).open()
+
+    def _export_animation(self, animation: "Animation") -> None:
+        from rnnviz.gui.export.animation import AnimationExport
+
+        self._settings.animation = animation.options.texts()
+        export = AnimationExport(animation, lambda: self._jobs.busy, self)
+        self._closing.connect(export.close)
+        kind = animation.options.format
+        dialog = self._ask("Export animation", f"Animations (*.{kind})", kind, self._stem, export.write)
+        dialog.accepted.connect(export.start)
+        dialog.rejected.connect(export.close)
+
+    def close(self) -> None:
+        """Draw no more frames."""
+        self._closing.emit()
+
     def export_window(self, scale: int) -> None:
         try:
             IncrementalGrab(
@@ -259,16 +281,21 @@ class ExportCommands(QObject):
 
         self._ask("Export picture", "Pictures (*.png)", "png", name, write)
 
-    def _ask(self, title: str, filters: str, ending: str, name: str, write: Callable[[Path, Progress], str]) -> None:
+    def _ask(
+        self, title: str, filters: str, ending: str, name: str, write: Callable[[Path, Progress], str]
+    ) -> QFileDialog:
         """Ask for a file and call `write`, which returns a summary of the file, in the background."""
+        result = self._session.result
+        inputs = {} if result is None else files_read(result.config)
 
         def start(path: Path) -> None:
             def work(progress: Progress) -> str:
+                check_outputs({"an export": path}, inputs)
                 return f"Saved {path} ({write(path, progress)})."
 
             self._jobs.start(BackgroundTask(f"writing {path.name}", work))
 
-        ask_new_file(self._window, title, filters, ending, f"{name}.{ending}", start)
+        return ask_new_file(self._window, title, filters, ending, f"{name}.{ending}", start)
 
 
 class ExportProgress(QWidget):

@@ -1,9 +1,9 @@
 """Figures for papers: a view with title and caption in a chosen size, as PDF, SVG or PNG."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal, TypeAlias, TypeVar, get_args
+from typing import ClassVar, Literal, Self, TypeAlias, TypeVar, get_args
 
 from PySide6.QtCore import (
     QBuffer,
@@ -62,8 +62,38 @@ _SVG_SIZE = re.compile(rb'width="[^"]*" height="[^"]*"')
 
 
 @dataclass(frozen=True)
-class FigureOptions:
+class ExportOptions:
+    """Choices of an export dialog, stored in the settings as texts."""
+
+    CHOICES: ClassVar[Mapping[str, tuple[object, ...]]] = {}
+    """The allowed values of a field."""
+    LIMITS: ClassVar[Mapping[str, tuple[int, int]]] = {}
+    """The smallest and largest value of a field."""
+
+    def texts(self) -> tuple[str, ...]:
+        """The options as texts for the settings, each as name=value."""
+        return tuple(f"{name}={value}" for name, value in asdict(self).items())
+
+    @classmethod
+    def of(cls, texts: tuple[str, ...]) -> Self:
+        """The options of such texts. Invalid texts are ignored."""
+        found = dict(text.partition("=")[::2] for text in texts)
+        kept = {
+            name: value for name, values in cls.CHOICES.items() for value in values if str(value) == found.get(name)
+        }
+        for name, (low, high) in cls.LIMITS.items():
+            number = found.get(name, "")
+            if number.isascii() and number.isdigit() and len(number) < 6 and low <= int(number) <= high:
+                kept[name] = int(number)
+        return cls(**kept)
+
+
+@dataclass(frozen=True)
+class FigureOptions(ExportOptions):
     """Choices for a figure: width and height in millimeters, resolution in dots per inch."""
+
+    CHOICES: ClassVar = {"format": get_args(FigureFormat), "theme": tuple(THEMES), "legend": (True, False)}
+    LIMITS: ClassVar = {"width": SIDES_MM, "height": SIDES_MM, "resolution": RESOLUTIONS}
 
     format: FigureFormat = "pdf"
     width: int = 170
@@ -72,23 +102,10 @@ class FigureOptions:
     theme: ThemeName = "light"
     legend: bool = True
 
-    def texts(self) -> tuple[str, ...]:
-        """The options as texts for the settings, each as name=value."""
-        return tuple(f"{name}={value}" for name, value in asdict(self).items())
-
-    @classmethod
-    def of(cls, texts: tuple[str, ...]) -> "FigureOptions":
-        """The options of such texts. Invalid texts are ignored."""
-        found = dict(text.partition("=")[::2] for text in texts)
-        kept: dict[str, object] = {"legend": found.get("legend") != "False"}
-        for name, allowed in (("format", get_args(FigureFormat)), ("theme", tuple(THEMES))):
-            if found.get(name) in allowed:
-                kept[name] = found[name]
-        for name, (low, high) in (("width", SIDES_MM), ("height", SIDES_MM), ("resolution", RESOLUTIONS)):
-            number = found.get(name, "")
-            if number.isascii() and number.isdigit() and len(number) < 6 and low <= int(number) <= high:
-                kept[name] = int(number)
-        return cls(**kept)  # type: ignore[arg-type]
+    @property
+    def size(self) -> QSize:
+        """Size in pixels of the screen."""
+        return QSize(_pixels(self.width), _pixels(self.height))
 
 
 class Figure(QWidget):
@@ -109,39 +126,40 @@ class Figure(QWidget):
         font.setBold(True)
         self._title.setFont(font)
         self._title.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self._view, self._copy, self._whole = view, view.duplicate(), whole
+        self._view, self.copy, self._whole = view, view.duplicate(), whole
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
-        for part, stretch in ((self._title, 0), (self._copy, 1), (self._caption, 0)):
+        for part, stretch in ((self._title, 0), (self.copy, 1), (self._caption, 0)):
             layout.addWidget(part, stretch)
         self._theme: Theme | None = None
-        self._copy.show_result(result, candidate)
-        self._copy.show_location(location)
-        _copy_choices(view, self._copy)
-        self._copy.restore_state(view.save_state() or ())
+        self.copy.show_result(result, candidate)
+        self.copy.show_location(location)
+        _copy_choices(view, self.copy)
+        self.copy.restore_state(view.save_state() or ())
 
-    def arrange(self, options: FigureOptions, title: str, caption: str) -> None:
-        theme = THEMES[options.theme]
+    def arrange(self, size: QSize, name: ThemeName, legend: bool, title: str, caption: str) -> None:
+        """Give the figure a size in pixels of the screen, a theme, a legend and texts."""
+        theme = THEMES[name]
         palette = theme.palette()
         palette.setColor(QPalette.ColorRole.Window, theme.color("base"))
         if theme is not self._theme:
             # The colors of every value are computed again.
             self._theme = theme
             self.setPalette(palette)
-            self._copy.apply_theme(theme)
+            self.copy.apply_theme(theme)
         for label, text in ((self._title, title), (self._caption, caption)):
             label.setText(text)
             label.setVisible(bool(text))
-        self.resize(_pixels(options.width), _pixels(options.height))
+        self.resize(size)
         self.show()
-        self._copy.finish_pending()
+        self.copy.finish_pending()
         if not self._whole:
-            self._copy.show_part_of(self._view)
-        self._copy.hide_selection()
+            self.copy.show_part_of(self._view)
+        self.copy.hide_selection()
         self._hide_controls()
-        self._copy.show_legend(options.legend)
-        for key in self._copy.findChildren(LegendKey):
-            key.setVisible(options.legend)
+        self.copy.show_legend(legend)
+        for key in self.copy.findChildren(LegendKey):
+            key.setVisible(legend)
         flush_scene_updates(self)
 
     def preview(self, room: QSize, scale: float) -> QPixmap:
@@ -222,20 +240,20 @@ class Figure(QWidget):
 
     def _hide_controls(self) -> None:
         """Hide buttons, and show the choice of a box as its text."""
-        for box in self._copy.findChildren(QComboBox):
+        for box in self.copy.findChildren(QComboBox):
             if box.isVisible():
                 shown = QLabel(box.currentText())
                 if _replace(box, shown):
                     shown.show()
             box.hide()
-        for button in self._copy.findChildren(QAbstractButton):
+        for button in self.copy.findChildren(QAbstractButton):
             if not isinstance(button, LegendKey):
                 button.hide()
-        for field in (*self._copy.findChildren(QLineEdit), *self._copy.findChildren(QAbstractSpinBox)):
+        for field in (*self.copy.findChildren(QLineEdit), *self.copy.findChildren(QAbstractSpinBox)):
             field.hide()
-        for table in self._copy.findChildren(QAbstractItemView):
+        for table in self.copy.findChildren(QAbstractItemView):
             table.clearSelection()
-        for part in self._copy.findChildren(QAbstractScrollArea):
+        for part in self.copy.findChildren(QAbstractScrollArea):
             part.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
             part.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
 
@@ -276,7 +294,92 @@ _FORMATS = (("PDF", "pdf"), ("SVG", "svg"), ("PNG", "png"))
 _THEMES = (("Light", "light"), ("Dark", "dark"))
 
 
-class FigureDialog(QDialog):
+class ExportDialog(QDialog):
+    """Base of the dialogs that export a figure: colors, legend, title and caption, beside a preview."""
+
+    def __init__(self, parent: QWidget, title: str, session: Session, theme: ThemeName, *, legend: bool) -> None:
+        """The session must have a result."""
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self._session = session
+        self.figure: Figure | None = None
+        self.theme = choice_box("Colors", "Colors for light or dark paper.", _THEMES)
+        self.theme.setCurrentIndex(self.theme.findData(theme))
+        self.legend = check_box("&Legend", "Show color bars and the names of curves.", on=legend)
+        self.title = _line("Title", "A text above the picture; may be empty.")
+        self.caption = _line("Caption", "A text below the picture; may be empty.")
+        self._form = QFormLayout()
+        self._preview = QLabel()
+        self._preview.setAccessibleName("Preview")
+        self._preview.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._preview.setFixedSize(*map(scaled, _PREVIEW))
+        buttons = QDialogButtonBox.StandardButton
+        self.buttons = QDialogButtonBox(buttons.Save | buttons.Cancel)
+        self.buttons.accepted.connect(self.accept)
+        self.buttons.rejected.connect(self.reject)
+        upper = QHBoxLayout()
+        upper.addLayout(self._form, 1)
+        upper.addWidget(self._preview)
+        layout = QVBoxLayout(self)
+        layout.addLayout(upper)
+        layout.addWidget(self.buttons)
+        self._looks = QTimer(self, singleShot=True)
+        self._looks.timeout.connect(self._look)
+        self._due: list[int] = []
+        session.changed.connect(self._on_session)
+
+    def _add_rows(self, *rows: tuple[str, QWidget]) -> None:
+        """Fill the form. A change of any field updates the preview."""
+        own = ("C&olors", self.theme), ("", self.legend), ("&Title", self.title), ("Ca&ption", self.caption)
+        for text, field in (*rows, *own):
+            self._form.addRow(text, field)
+            if isinstance(field, QComboBox):
+                field.currentIndexChanged.connect(self._change)
+            elif isinstance(field, QSpinBox):
+                field.valueChanged.connect(self._change)
+            elif isinstance(field, QCheckBox):
+                field.toggled.connect(self._change)
+            elif isinstance(field, QLineEdit):
+                field.textChanged.connect(self._change)
+
+    def done(self, result: int) -> None:
+        self._looks.stop()
+        if self.figure is not None:
+            self.figure.close()
+            self.figure = None
+        super().done(result)
+
+    def _on_session(self, changed: frozenset[Field]) -> None:
+        if "result" in changed:
+            self.reject()
+
+    def _show_figure(self, view: ResultView) -> None:
+        session = self._session
+        assert session.result is not None
+        if self.figure is not None:
+            self.figure.close()
+        self.figure = Figure(view, session.result, session.candidate, session.location)
+        self.destroyed.connect(self.figure.close)
+        self.caption.setText(view.accessibleDescription())
+        self._change()
+
+    def _change(self) -> None:
+        self._due = list(_LOOKS_MS)
+        self._looks.start(self._due.pop(0))
+
+    def _arrange(self) -> None:
+        raise NotImplementedError
+
+    def _look(self) -> None:
+        self._arrange()
+        assert self.figure is not None
+        self._preview.setPixmap(self.figure.preview(QSize(*map(scaled, _PREVIEW)), self.devicePixelRatioF()))
+        if self._due:
+            self._looks.start(self._due.pop(0))
+
+
+class FigureDialog(ExportDialog):
     """Asks for view, format, size, colors, title and caption. The figure is drawn without the window."""
 
     def __init__(
@@ -287,69 +390,25 @@ class FigureDialog(QDialog):
         options: FigureOptions,
         save: Callable[[Figure, FigureOptions, str], object],
     ) -> None:
-        """`save` receives the figure, the options and the title of the view. The session must have a result."""
-        super().__init__(parent)
-        self.setWindowTitle("Export picture")
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self._session, self._views, self._save = session, views, save
-        self.figure: Figure | None = None
-        self.view = _box("View", "The view that the picture shows.", [(view.title, view.title) for view in views])
-        self.format = _box(
+        """`save` receives the figure, the options and the title of the view."""
+        super().__init__(parent, "Export picture", session, options.theme, legend=options.legend)
+        self._views, self._save = views, save
+        self.view = choice_box("View", "The view that the picture shows.", [(view.title, view.title) for view in views])
+        self.format = choice_box(
             "Format", "PDF and SVG have sharp lines and texts at any size. PNG consists of pixels.", _FORMATS
         )
-        self.theme = _box("Colors", "Colors for light or dark paper.", _THEMES)
-        self.width_ = _number("Width", "Width of the picture in millimeters.", SIDES_MM, " mm")
-        self.height_ = _number("Height", "Height of the picture in millimeters.", SIDES_MM, " mm")
-        self.resolution = _number("Resolution", "Dots per inch of a PNG.", RESOLUTIONS, " dpi")
-        self.legend = QCheckBox("&Legend")
-        self.legend.setToolTip("Show color bars and the names of curves.")
-        self.title = _line("Title", "A text above the picture; may be empty.")
-        self.caption = _line("Caption", "A text below the picture; may be empty.")
-        form = QFormLayout()
-        for text, field in (
+        self.format.setCurrentIndex(self.format.findData(options.format))
+        self.width_ = number_box("Width", "Width of the picture in millimeters.", SIDES_MM, options.width, " mm")
+        self.height_ = number_box("Height", "Height of the picture in millimeters.", SIDES_MM, options.height, " mm")
+        self.resolution = number_box("Resolution", "Dots per inch of a PNG.", RESOLUTIONS, options.resolution, " dpi")
+        self._add_rows(
             ("&View", self.view),
             ("&Format", self.format),
             ("&Width", self.width_),
             ("&Height", self.height_),
             ("&Resolution", self.resolution),
-            ("C&olors", self.theme),
-            ("", self.legend),
-            ("&Title", self.title),
-            ("Ca&ption", self.caption),
-        ):
-            form.addRow(text, field)
-        self._preview = QLabel()
-        self._preview.setAccessibleName("Preview")
-        self._preview.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._preview.setFixedSize(*map(scaled, _PREVIEW))
-        buttons = QDialogButtonBox.StandardButton
-        self.buttons = QDialogButtonBox(buttons.Save | buttons.Cancel)
-        self.buttons.accepted.connect(self.accept)
-        self.buttons.rejected.connect(self.reject)
-        upper = QHBoxLayout()
-        upper.addLayout(form, 1)
-        upper.addWidget(self._preview)
-        layout = QVBoxLayout(self)
-        layout.addLayout(upper)
-        layout.addWidget(self.buttons)
-        self._looks = QTimer(self, singleShot=True)
-        self._looks.timeout.connect(self._look)
-        self._due: list[int] = []
-        self.format.setCurrentIndex(self.format.findData(options.format))
-        self.theme.setCurrentIndex(self.theme.findData(options.theme))
-        self.width_.setValue(options.width)
-        self.height_.setValue(options.height)
-        self.resolution.setValue(options.resolution)
-        self.legend.setChecked(options.legend)
+        )
         self.view.currentIndexChanged.connect(self._change_view)
-        for box in (self.format, self.theme):
-            box.currentIndexChanged.connect(self._change)
-        for number in (self.width_, self.height_, self.resolution):
-            number.valueChanged.connect(self._change)
-        self.legend.toggled.connect(self._change)
-        for line in (self.title, self.caption):
-            line.textChanged.connect(self._change)
-        session.changed.connect(self._on_session)
         self._change_view()
 
     @property
@@ -369,55 +428,38 @@ class FigureDialog(QDialog):
         self._save(self.figure, self.options, self.view.currentText())
         super().accept()
 
-    def done(self, result: int) -> None:
-        self._looks.stop()
-        if self.figure is not None:
-            self.figure.close()
-            self.figure = None
-        super().done(result)
-
-    def _on_session(self, changed: frozenset[Field]) -> None:
-        if "result" in changed:
-            self.reject()
-
     def _change_view(self) -> None:
-        view, session = self._views[self.view.currentIndex()], self._session
-        assert session.result is not None
-        if self.figure is not None:
-            self.figure.close()
-        self.figure = Figure(view, session.result, session.candidate, session.location)
-        self.destroyed.connect(self.figure.close)
-        self.caption.setText(view.accessibleDescription())
-        self._change()
+        self._show_figure(self._views[self.view.currentIndex()])
 
     def _change(self) -> None:
         self.resolution.setEnabled(self.format.currentData() == "png")
-        self._due = list(_LOOKS_MS)
-        self._looks.start(self._due.pop(0))
+        super()._change()
 
     def _arrange(self) -> None:
         assert self.figure is not None
-        self.figure.arrange(self.options, self.title.text(), self.caption.text())
-
-    def _look(self) -> None:
-        self._arrange()
-        assert self.figure is not None
-        self._preview.setPixmap(self.figure.preview(QSize(*map(scaled, _PREVIEW)), self.devicePixelRatioF()))
-        if self._due:
-            self._looks.start(self._due.pop(0))
+        options = self.options
+        self.figure.arrange(options.size, options.theme, options.legend, self.title.text(), self.caption.text())
 
 
-def _box(name: str, why: str, choices: Sequence[tuple[str, str]]) -> QComboBox:
+def choice_box(name: str, why: str, choices: Sequence[tuple[str, object]]) -> QComboBox:
     made = _named(QComboBox(), name, why)
     for text, data in choices:
         made.addItem(text, data)
     return made
 
 
-def _number(name: str, why: str, limits: tuple[int, int], unit: str) -> QSpinBox:
+def number_box(name: str, why: str, limits: tuple[int, int], value: int, unit: str = "") -> QSpinBox:
     made = _named(QSpinBox(), name, why)
     made.setRange(*limits)
+    made.setValue(value)
     made.setSuffix(unit)
+    return made
+
+
+def check_box(text: str, why: str, *, on: bool) -> QCheckBox:
+    made = QCheckBox(text)
+    made.setToolTip(wrapped(why))
+    made.setChecked(on)
     return made
 
 

@@ -107,6 +107,12 @@ def png_of(image: QImage) -> bytes:
     return out.getvalue()
 
 
+def pixels_of(image: QImage) -> NDArray[np.uint8]:
+    """All pixels, of shape (height, width, 3)."""
+    # Qt frees a strip when the next one comes.
+    return np.concatenate([strip.copy() for strip in _strips(image)])
+
+
 def _strips(image: QImage) -> Iterator[NDArray[np.uint8]]:
     """Blocks of pixel rows from top to bottom, each of shape (rows, width, 3)."""
     width, height = image.width(), image.height()

@@ -80,7 +80,7 @@ def test_playing_stops_at_the_end_and_restarts_at_the_start(qtbot: Any) -> None:
 def test_a_short_sequence_is_played_by_stages_in_words_and_highlights(
     qtbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rnnviz.gui.commands.playback._STAGE_MS", 100)
+    monkeypatch.setattr("rnnviz.gui.commands.playback.STAGE_MS", 100)
     session = session_on(make_result(cell="lstm", timesteps=2, bidirectional=True))
     session.set_location(Location(0, 1, 1, 1, 2))
     player = Player(session)

@@ -163,6 +163,12 @@ class UnrolledView(ResultView):
     def hide_selection(self) -> None:
         self._canvas.hide_selection()
 
+    def begin_animation(self, hide_future: Order | None) -> None:
+        """Show the selected time step, and keep the scale of the colors from frame to frame."""
+        self._settled.blockSignals(True)
+        self._canvas.selection.column.show()
+        self.reveal_as_computed(hide_future)
+
     def show_legend(self, shown: bool) -> None:
         self._canvas.show_legend(shown)
 

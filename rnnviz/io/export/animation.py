@@ -1,0 +1,220 @@
+"""Animations as GIF, by Pillow, and MP4, by ffmpeg. Frames are encoded as they come, so that memory stays bounded."""
+
+import os
+import struct
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from time import sleep
+from typing import BinaryIO, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.core.errors import InputError
+from rnnviz.io.outputs import atomic_write
+
+Frame: TypeAlias = NDArray[np.uint8]
+"""Pixels in red, green and blue, of shape (height, width, 3). All frames of an animation have the same shape."""
+
+LARGEST_SIDE = 4096
+"""Limit of width and height in pixels: that of the usual decoders of H.264."""
+
+_COLORS, _EXACT = 255, 192
+"""Colors of a GIF beside the transparent one, and those of them that are kept exactly."""
+_TRANSPARENT = 255
+_CHUNK = 1 << 12
+"""Colors whose nearest ones are searched for at once."""
+
+
+class SharedPalette:
+    """Up to 255 colors for all frames of a GIF: with one palette per frame, equal colors would flicker.
+
+    The most frequent colors of the sample frames are kept exactly. Median cut represents the others.
+    """
+
+    def __init__(self, samples: Iterable[Frame]) -> None:
+        from PIL import Image
+
+        counts: dict[int, int] = {}
+        for sample in samples:
+            for color, count in zip(*np.unique(_packed(sample), return_counts=True), strict=True):
+                counts[int(color)] = counts.get(int(color), 0) + int(count)
+        frequent = sorted(counts, key=lambda color: (-counts[color], color))
+        self.colors = _unpacked(np.array(frequent[:_COLORS], np.int32))
+        """Array of shape (n, 3)."""
+        if len(frequent) > _COLORS:
+            rest = Image.fromarray(_unpacked(np.array(frequent[_EXACT:], np.int32))[None])
+            cut = rest.quantize(_COLORS - _EXACT, method=Image.Quantize.MEDIANCUT).getpalette() or []
+            others = np.array(cut, np.uint8).reshape(-1, 3)[: _COLORS - _EXACT]
+            self.colors = np.concatenate((self.colors[:_EXACT], others))
+        self._nearest = np.full(1 << 24, -1, np.int16)
+
+    def indices(self, frame: Frame) -> NDArray[np.uint8]:
+        """The nearest color of each pixel: indices of shape (height, width)."""
+        packed = _packed(frame)
+        found = self._nearest[packed]
+        new = np.unique(packed[found < 0])
+        for start in range(0, len(new), _CHUNK):
+            some = new[start : start + _CHUNK]
+            apart = _unpacked(some).astype(np.int32)[:, None] - self.colors.astype(np.int32)
+            self._nearest[some] = (apart**2).sum(axis=2).argmin(axis=1)
+        return (self._nearest[packed] if len(new) else found).astype(np.uint8)
+
+
+def write_gif(frames: Iterable[Frame], samples: Sequence[Frame], seconds: float, path: Path) -> None:
+    """Write a GIF that repeats, atomically. Each frame has only the rectangle that changes.
+
+    Parameters
+    ----------
+    samples
+        Frames whose colors are the palette of all.
+    seconds
+        Duration of a frame. A GIF counts in hundredths of a second; rounding errors do not add up.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    palette = SharedPalette(samples)
+    with atomic_write(path) as temporary, temporary.open("wb") as out:
+        height, width, _ = samples[0].shape
+        colors = palette.colors.tobytes().ljust(3 * 256, b"\0")
+        out.write(struct.pack("<6sHHBBB", b"GIF89a", width, height, 0xF7, 0, 0) + colors)
+        out.write(b"!\xff\x0bNETSCAPE2.0\x03\x01\0\0\0")
+        before: NDArray[np.uint8] | None = None
+        elapsed = 0
+        for number, frame in enumerate(frames, start=1):
+            indices = palette.indices(frame)
+            end = round(100.0 * seconds * number)
+            _write_part(out, indices, before, end - elapsed)
+            before, elapsed = indices, end
+        out.write(b";")
+
+
+def _write_part(out: BinaryIO, indices: NDArray[np.uint8], before: NDArray[np.uint8] | None, hundredths: int) -> None:
+    """Write the rectangle of a frame that differs from the frame before. Its unchanged pixels are transparent."""
+    from PIL import Image
+    from PIL.GifImagePlugin import getdata
+
+    top = left = 0
+    if before is not None:
+        changed = indices != before
+        rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+        bottom = right = 0
+        if rows.size:
+            top, bottom, left, right = (int(edge) for edge in (rows[0], rows[-1], columns[0], columns[-1]))
+        part = np.s_[top : bottom + 1, left : right + 1]
+        indices = np.where(changed[part], indices[part], np.uint8(_TRANSPARENT))
+    image = Image.fromarray(np.ascontiguousarray(indices))
+    # Disposal 1 keeps the frame below the next one.
+    for block in getdata(image, (left, top), duration=10 * hundredths, disposal=1, transparency=_TRANSPARENT):
+        out.write(block)
+
+
+def _packed(frame: Frame) -> NDArray[np.int32]:
+    """Colors as numbers of 24 bits."""
+    wide = frame.astype(np.int32)
+    packed: NDArray[np.int32] = wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
+    return packed
+
+
+def _unpacked(colors: NDArray[np.int32]) -> NDArray[np.uint8]:
+    parts: NDArray[np.uint8] = np.stack((colors >> 16, colors >> 8 & 255, colors & 255), axis=-1).astype(np.uint8)
+    return parts
+
+
+_SLOWEST_RATE = 10
+"""Frames per second below which frames are repeated, because some players cannot show fewer."""
+_POLL_SECONDS = 0.001
+_PIPE_BYTES = 1 << 20
+_BT709 = "bt709"
+
+
+def write_mp4(frames: Iterable[Frame], seconds: float, path: Path, program: str, check: Callable[[], object]) -> None:
+    """Write an MP4 with H.264, atomically.
+
+    Parameters
+    ----------
+    frames
+        Their width and height are even.
+    seconds
+        Duration of a frame.
+    program
+        The path of ffmpeg. The process ends with this function.
+    check
+        Called while ffmpeg is busy; may raise to cancel.
+
+    Raises
+    ------
+    InputError
+        If ffmpeg cannot be started or fails, or the file cannot be written.
+    """
+    with atomic_write(path) as temporary, tempfile.TemporaryFile() as errors:
+        process: subprocess.Popen[bytes] | None = None
+        try:
+            for frame in frames:
+                process = process or _start(program, frame, seconds, temporary, errors)
+                assert process.stdin is not None
+                if not _feed(process.stdin.fileno(), frame, check):
+                    break
+            if process is not None:
+                assert process.stdin is not None
+                process.stdin.close()
+                while process.poll() is None:
+                    check()
+                    sleep(_POLL_SECONDS)
+                _refuse_failure(process.returncode, path, errors)
+        finally:
+            if process is not None and process.stdin is not None:
+                process.kill()
+                process.stdin.close()
+                process.wait()
+
+
+def _start(program: str, frame: Frame, seconds: float, path: Path, errors: BinaryIO) -> "subprocess.Popen[bytes]":
+    height, width, _ = frame.shape
+    rate = 1 / Fraction(seconds).limit_denominator(1000)
+    repeats = -(-_SLOWEST_RATE // rate) if rate < _SLOWEST_RATE else 1
+    source = "-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", f"{width}x{height}", "-framerate", str(rate)
+    # Without the names of the color space, players guess it from the size.
+    names = "-colorspace", _BT709, "-color_primaries", _BT709, "-color_trc", _BT709
+    colors = "-vf", f"scale=out_color_matrix={_BT709}:out_range=tv", "-pix_fmt", "yuv420p", *names
+    quality = "-c:v", "libx264", "-crf", "18", "-r", str(rate * repeats), "-movflags", "+faststart"
+    target = "-f", "mp4", "-y", f"file:{path.absolute()}"
+    command = program, "-hide_banner", "-loglevel", "error", *source, "-i", "pipe:0", "-an", *colors, *quality, *target
+    try:
+        process = subprocess.Popen(  # noqa: S603 - the program was found on PATH, and there is no shell
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors, pipesize=_PIPE_BYTES, bufsize=0
+        )
+    except OSError as error:
+        raise InputError(f"{program} cannot be started: {error.strerror or error}. Export a GIF instead.") from error
+    assert process.stdin is not None
+    # A blocked write could not be canceled.
+    os.set_blocking(process.stdin.fileno(), False)
+    return process
+
+
+def _feed(pipe: int, frame: Frame, check: Callable[[], object]) -> bool:
+    """Write the pixels of a frame; False once the reader has ended."""
+    left = memoryview(np.ascontiguousarray(frame).data).cast("B")
+    while left:
+        try:
+            left = left[os.write(pipe, left) :]
+        except BlockingIOError:
+            check()
+            sleep(_POLL_SECONDS)
+        except BrokenPipeError:
+            return False
+    return True
+
+
+def _refuse_failure(code: int, path: Path, errors: BinaryIO) -> None:
+    errors.seek(0)
+    lines = errors.read(1 << 16).decode(errors="replace").split("\n")
+    if code:
+        reason = next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {code}").rstrip(".")
+        raise InputError(f"{path} cannot be written: ffmpeg failed ({reason}). Export a GIF instead.")

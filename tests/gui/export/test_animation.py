@@ -1,0 +1,175 @@
+"""Animations: their steps, their frames as the window shows them, and exports that fail or are stopped."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QStandardItemModel
+from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox
+
+from rnnviz.core.trace_index import Lane, Location
+from rnnviz.gui.export.animation import AnimationDialog, AnimationExport, AnimationOptions, FrameSequence
+from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.views.unrolled.geometry import CellGeometry
+from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.quantities.steps import STAGES, Traversal
+
+
+@pytest.fixture
+def window(qtbot: Any, shared_window: MainWindow) -> Iterator[MainWindow]:
+    window, config = shared_window, shared_window.session.config
+    sequence = replace(config.sequence, timesteps=4)
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.document.edit(replace(config, sequence=sequence))
+        window.control.run()
+    yield window
+    for dialog in window.findChildren(AnimationDialog):
+        dialog.reject()
+
+
+def opened(window: MainWindow) -> AnimationDialog:
+    window.actions_["export_animation"].trigger()
+    dialog = next(dialog for dialog in window.findChildren(AnimationDialog) if dialog.isVisible())
+    dialog.width_.setValue(480)
+    dialog.height_.setValue(400)
+    return dialog
+
+
+def save(window: MainWindow, dialog: AnimationDialog, path: Path) -> None:
+    dialog.accept()
+    file = next(dialog for dialog in window.findChildren(QFileDialog) if dialog.isVisible())
+    file.findChild(QLineEdit).setText(str(path))
+    file.accept()
+
+
+def test_frames_follow_the_order_of_computation_within_the_range() -> None:
+    walk = Traversal(2, 2, 6, "lane")
+    backward = FrameSequence(walk, range(1, 4), Location(1, 1, 0, 0, 2), 1.0, stages=True)
+    assert [backward[n] for n in range(len(backward))] == [
+        (Location(1, 1, t, 0, 2), stage) for t in (3, 2, 1) for stage in STAGES
+    ]
+    assert backward.seconds == 1.1
+    every = FrameSequence(Traversal(2, 2, 6, "layers"), range(1, 3), Location(), 2.0, stages=False)
+    places = [(every[n][0].layer, every[n][0].direction, every[n][0].timestep) for n in range(len(every))]
+    assert places == [(0, 0, 1), (0, 0, 2), (0, 1, 2), (0, 1, 1), (1, 0, 1), (1, 0, 2), (1, 1, 2), (1, 1, 1)]
+    assert every[0][1] is None
+
+
+def test_a_long_sequence_skips_steps_and_ends_with_its_last() -> None:
+    frames = FrameSequence(Traversal(1, 1, 10_000, "lane"), range(10_000), Location(), 1.0, stages=False)
+    assert frames[len(frames) - 1][0].timestep == 9_999
+    assert len(frames) * frames.seconds == pytest.approx(12.0, rel=0.02)
+    assert 1.0 / frames.seconds <= 25.0
+
+
+def color_at(view: UnrolledView, picture: Callable[[int, int], tuple[int, ...]], cell: CellGeometry) -> tuple[int, ...]:
+    """The color of a value in a picture of the window that the lanes are in."""
+    assert view.geometry_in_view is not None
+    x, y, width, height = view.geometry_in_view.rect(cell)
+    place = view.canvas.mapFromScene(view.box.mapToScene(QPointF(x + min(width / 4.0, 6.0), y + height / 2.0)))
+    within = view.canvas.mapTo(view.window(), place)
+    return picture(within.x(), within.y())
+
+
+def test_a_gif_shows_each_stage_in_the_colors_of_the_lanes(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:
+    window.session.set_location(Location(timestep=3, unit=1))
+    dialog = opened(window)
+    assert window.session.result is not None
+    assert dialog.options == AnimationOptions(width=480, height=400)
+    assert (dialog.first.value(), dialog.last.value()) == (0, window.session.result.shape[2] - 1)
+    dialog.last.setValue(1)
+    dialog.factor.setCurrentIndex(dialog.factor.findData(4.0))
+    dialog.title.setText("Two steps")
+    dialog._arrange()
+    assert "6 frames, 1.7 s, 480 × 400 pixels" in dialog.summary.text()
+    animation, shown = dialog.animation, window.grab().toImage()
+    lanes = animation.figure.copy
+    assert isinstance(lanes, UnrolledView)
+    cells = [CellGeometry(Lane(0, 0), timestep, unit) for timestep in (0, 1) for unit in (0, 1)]
+    places: list[tuple[int, int]] = []
+    for cell in cells:
+        color_at(lanes, lambda x, y: places.append((x, y)) or (), cell)
+    with qtbot.waitSignal(window.jobs.done, timeout=20_000):
+        save(window, dialog, tmp_path / "a.gif")
+    with Image.open(tmp_path / "a.gif") as image:
+        assert (image.n_frames, image.size) == (6, (480, 400))
+        durations, pictures = [], []
+        for number in range(6):
+            image.seek(number)
+            durations.append(image.info["duration"])
+            pictures.append(np.asarray(image.convert("RGB")))
+    assert sum(durations) == 1650
+    for number, picture in enumerate(pictures):
+        assert tuple(picture[1, 1]) == (255, 255, 255)
+        for (x, y), cell in zip(places, cells, strict=True):
+            if cell.timestep == number // 3:
+                continue  # tinted as the selected time step
+            expected = color_at(window.lanes, lambda x, y: shown.pixelColor(x, y).getRgb()[:3], cell)
+            assert tuple(picture[y, x]) == expected
+    assert all((one != other).any() for one, other in pairwise(pictures))
+    assert window.session.location == Location(timestep=3, unit=1), "the window stays where it is"
+    assert AnimationOptions.of(window._settings.animation).height == 400
+    qtbot.waitUntil(lambda: not window.exports.findChildren(AnimationExport))
+
+
+def test_the_range_and_order_of_playback_are_offered_and_mp4_only_with_ffmpeg(
+    window: MainWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window.player, "loop_range", lambda: range(1, 3))
+    monkeypatch.setattr(window.player.stepper, "order", "layers")
+    for program, enabled in ((None, False), ("/usr/bin/ffmpeg", True)):
+        monkeypatch.setattr("rnnviz.gui.export.animation.which", lambda _name, program=program: program)
+        dialog = opened(window)
+        assert (dialog.first.value(), dialog.last.value(), dialog.order.currentData()) == (1, 2, "layers")
+        place, model = dialog.format.findData("mp4"), dialog.format.model()
+        assert isinstance(model, QStandardItemModel)
+        assert model.item(place).isEnabled() == enabled
+        assert ("ffmpeg" in (dialog.format.itemData(place, Qt.ItemDataRole.ToolTipRole) or "")) == (not enabled)
+        dialog.reject()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="it needs executable scripts")
+def test_an_animation_that_fails_or_is_stopped_leaves_no_file_and_no_figure(
+    qtbot: Any, window: MainWindow, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    program = tmp_path / "ffmpeg"
+    monkeypatch.setattr("rnnviz.gui.export.animation.which", lambda _name: str(program))
+    for text, ended in (("import sys; sys.exit('No encoder.')", "failed"), ("import time; time.sleep(60)", "stopped")):
+        program.write_text(f"#!{sys.executable}\n{text}")
+        program.chmod(0o755)
+        dialog = opened(window)
+        dialog.format.setCurrentText("MP4")
+        with qtbot.waitSignal(getattr(window.jobs, ended), timeout=20_000):
+            save(window, dialog, tmp_path / "out" / "a.mp4")
+            if ended == "stopped":
+                qtbot.waitUntil(lambda: window.exporting.text != "", timeout=10_000)
+                window.stop()
+        qtbot.waitUntil(lambda: not window.exports.findChildren(AnimationExport))
+        assert list((tmp_path / "out").iterdir()) == []
+        for box in window.findChildren(QMessageBox):
+            assert "No encoder" in box.text()
+            box.accept()
+
+
+def test_a_canceled_file_dialog_and_a_closed_window_end_an_animation(
+    qtbot: Any, window: MainWindow, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    opened(window).accept()
+    next(dialog for dialog in window.findChildren(QFileDialog) if dialog.isVisible()).reject()
+    qtbot.waitUntil(lambda: not window.exports.findChildren(AnimationExport))
+    save(window, opened(window), tmp_path / "out" / "a.gif")
+    qtbot.waitUntil(lambda: window.jobs.busy)
+    monkeypatch.setattr(window.files, "ask_about_changes", lambda _leave: False)
+    window.close()
+    assert list((tmp_path / "out").iterdir()) == []
+    qtbot.waitUntil(lambda: not window.exports.findChildren(AnimationExport))
