@@ -1,5 +1,6 @@
 """Theme manager: applies the theme of the user or the system to all widgets."""
 
+import re
 from collections.abc import Callable
 from string import Template
 
@@ -9,9 +10,11 @@ from PySide6.QtWidgets import QApplication, QStyleFactory, QWidget
 
 from rnnviz.gui.theme.fonts import use_fonts
 from rnnviz.gui.theme.palettes import THEMES, Theme
-from rnnviz.gui.theme.scaling import set_text_size
+from rnnviz.gui.theme.scaling import scaled, set_text_size
 from rnnviz.io.resources import resource_path
 
+_SIZE = re.compile(r"\b((?:width|height): )(\d+)px")
+"""A size in the style sheet that grows with the text."""
 _DRAWN_BY_QT = "rnnviz-drawn-by-qt"
 
 
@@ -119,4 +122,5 @@ class ThemeManager(QObject):
         # A style sheet of the application would take five times as long: Qt then polishes every widget once per
         # ancestor, with 7,700 events for 830 widgets.
         colors = {role: value for role, value in vars(self.theme).items() if isinstance(value, str)}
-        window.setStyleSheet(self._sheet.substitute(colors))
+        sheet = self._sheet.substitute(colors, pictures=resource_path("styles").as_posix())
+        window.setStyleSheet(_SIZE.sub(lambda size: f"{size[1]}{scaled(int(size[2]))}px", sheet))

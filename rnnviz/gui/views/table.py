@@ -40,10 +40,12 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.scaling import scaled
 
 FULL_ROLE = Qt.ItemDataRole.UserRole
 """Item role of the copied text: a number with all digits needed to read it back exactly."""
 
+ROW_HEIGHT = 24
 INSET = 4
 """Horizontal padding of a cell's text in pixels."""
 MARK_SIZE = 12
@@ -190,7 +192,7 @@ class NumberTable(QTableView):
         self.verticalHeader().hide()
         # Rows of one height are never measured one by one.
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 6)
+        self.verticalHeader().setDefaultSectionSize(scaled(ROW_HEIGHT))
         self.horizontalHeader().setHighlightSections(False)
         self.horizontalHeader().setTextElideMode(Qt.TextElideMode.ElideRight)
         self.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

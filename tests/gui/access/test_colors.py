@@ -21,6 +21,7 @@ THEMES = pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme
 KINDS = pytest.mark.parametrize("kind", ["none", "protanopia", "deuteranopia", "tritanopia"])
 INKS = ("text", "muted", "accent", "right", "wrong", "doubtful")
 GROUNDS = ("window", "base", "raised", "right_surface", "wrong_surface", "doubtful_surface")
+TEXTLESS = re.compile(r"::(chunk|handle|separator|indicator|groove|sub-page)|:pressed")
 RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 ROLE = re.compile(r"(?:^|[;\s])(color|background):\s*\$(\w+)")
 
@@ -43,8 +44,10 @@ def test_every_rule_of_the_style_sheet_can_be_read(theme: Theme) -> None:
         roles = dict(ROLE.findall(body))
         if "color" in roles or "background" in roles:
             ink, ground = roles.get("color", "text"), roles.get("background", "window")
-            # Parts without text are recognized by shape; a progress bar's chunk and a handle carry no text.
-            if "color" in roles or not re.search(r"::(chunk|handle|separator)|:pressed", selector):
+            # Parts without text are recognized by shape; chunks, handles and indicators carry no text.
+            if "color" in roles or not re.search(
+                r"::(chunk|handle|separator|indicator|groove|sub-page)|:pressed", selector
+            ):
                 pairs += 1
                 assert contrast(theme.color(ink), theme.color(ground)) >= TEXT, selector.strip()
     assert pairs > 10

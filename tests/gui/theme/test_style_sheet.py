@@ -1,0 +1,59 @@
+"""Sizes and focus of the controls in the style sheet."""
+
+import pytest
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import (
+    QApplication,
+    QComboBox,
+    QLineEdit,
+    QPushButton,
+    QScrollArea,
+    QSpinBox,
+    QStyle,
+    QVBoxLayout,
+    QWidget,
+)
+
+from rnnviz.gui.theme.theme_manager import ThemeManager
+
+ROW = 24
+
+
+@pytest.fixture
+def controls(qapp: QApplication, qtbot):
+    """A window with one control of each kind, and its theme manager."""
+    window = QWidget()
+    qtbot.addWidget(window)
+    made = [QComboBox(), QLineEdit(), QSpinBox(), QPushButton("Run")]
+    layout = QVBoxLayout(window)
+    for control in made:
+        layout.addWidget(control)
+    manager = ThemeManager("light", window)
+    manager.apply_stylesheet(window)
+    window.show()
+    yield made, manager
+    manager.set_text_size(100)
+
+
+def test_controls_are_rows_of_24_pixels_that_grow_with_the_text(controls):
+    made, manager = controls
+    assert [control.height() for control in made] == [ROW] * len(made)
+    manager.set_text_size(200)
+    QTest.qWait(0)
+    assert all(abs(control.height() - 2 * ROW) <= ROW // 4 for control in made)
+
+
+def test_focus_moves_nothing_in_a_control(controls):
+    made, _ = controls
+    for control in made:
+        size = control.sizeHint()
+        control.setFocus()
+        QTest.qWait(0)
+        assert control.sizeHint() == size
+
+
+def test_scroll_bars_are_thin(qtbot, controls):
+    made, _ = controls
+    area = QScrollArea(made[0].window())
+    extent = area.style().pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent, None, area.verticalScrollBar())
+    assert extent == 10 == area.verticalScrollBar().sizeHint().width()
