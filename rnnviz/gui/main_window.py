@@ -123,7 +123,7 @@ class MainWindow(QMainWindow):
         self.code_trust = CodeTrust(self, settings)
         self.control = RunControl(self.session, self.runner, self.progress, self.panel, self.code_trust, self)
         self.code = CodeCommands(self.session, self.control, self)
-        self.sweeps = SweepCommands(self, self.document, self.control, self.code_trust, recent)
+        self.sweeps = SweepCommands(self, self.files, self.document, self.control, self.code_trust, recent)
         self._lazy_views = LazyViews(self.main_layout.tab_chosen, self)
         self._lazy_views.made.connect(self._add_tab)
         self._lazy_views.completed.connect(self.completed)
@@ -304,9 +304,11 @@ class MainWindow(QMainWindow):
 
     def _open_lesson(self, lesson: LessonEntry | Lesson) -> None:
         if isinstance(lesson, LessonEntry):
-            self.guide.open(lesson)
+            self.files.after_changes(partial(self.guide.open, lesson))
         else:
             self.files.open_lesson(lesson)
+        # A lesson that waits for an answer is not open yet.
+        self.toolbar.show_lesson(self.document.origin.title)
 
     def _focus_lanes(self) -> None:
         """Give the lanes the keyboard after a click in the banner. A banner that is used by keys keeps it."""

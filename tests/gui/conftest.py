@@ -20,6 +20,7 @@ from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.theme_manager import ThemeManager
+from rnnviz.lessons.index import lessons
 from tests.leaks import children
 
 
@@ -158,8 +159,9 @@ def shared_window(
     window, config = module_windows[-1]
     if window.session.result is None or not window.session.config == window.session.result.config == config:
         with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-            window.document.edit(config)
+            window.document.take(config, lessons()[0].title)
             window.control.run()
+    assert not window.document.modified
     window.session.set_location(Location())
     window.session.set_color_by("value")
     window._theme_manager.choose("light")

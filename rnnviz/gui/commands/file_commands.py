@@ -223,14 +223,18 @@ class FileCommands(QObject):
         ask_file(self._window, "Open model", MODELS, self.open)
 
     def open(self, path: Path) -> None:
+        """Open a file. If it replaces unsaved changes, ask first."""
+        if is_of_sweep(path):
+            self.sweep_requested.emit(path)
+        else:
+            self.after_changes(partial(self._open, path))
+
+    def _open(self, path: Path) -> None:
         if is_session(path):
             self._sessions.open(path)
             return
         if is_model(path):
             self._models.open(path)
-            return
-        if is_of_sweep(path):
-            self.sweep_requested.emit(path)
             return
         try:
             sentence = self._document.open(path)
@@ -286,8 +290,12 @@ class FileCommands(QObject):
     def open_lesson(self, lesson: Lesson) -> None:
         """Open the config of a lesson. Undo restores the config before."""
         config, sentence = runnable(lesson.config)
-        self._document.take(config, lesson.title)
-        self.message.emit(sentence or lesson.summary)
+
+        def take() -> None:
+            self._document.take(config, lesson.title)
+            self.message.emit(sentence or lesson.summary)
+
+        self.after_changes(take)
 
     def make_runnable(self) -> None:
         """Replace engines of the initial config that are not installed."""
@@ -320,16 +328,31 @@ class FileCommands(QObject):
         ask_to_save(self._window, self._document.origin.title, lambda: self.save(leave), leave)
         return True
 
+    def after_changes(self, replace_config: Callable[[], None]) -> None:
+        """Replace the config, after a question if it has unsaved changes."""
+        if not self.ask_about_changes(replace_config):
+            replace_config()
+
     def drop(self, paths: Sequence[Path]) -> None:
         """Open dropped configs, models and sweeps; then add dropped arrays to the config.
 
         All of it is one undo entry. If one file is not supported, no file changes anything.
         """
-        opened = [path for path in paths if any(kind(path) for kind in (is_config, is_session, is_of_sweep, is_model))]
-        read = [path for path in paths if path not in opened]
+        sweeps = [path for path in paths if is_of_sweep(path)]
+        others = [path for path in paths if path not in sweeps]
+        opened = [path for path in others if is_config(path) or is_session(path) or is_model(path)]
+        read = [path for path in others if path not in opened]
+        for path in sweeps:
+            self.sweep_requested.emit(path)
+        if opened:
+            self.after_changes(partial(self._open_and_add, opened, read))
+        elif read:
+            self._open_and_add((), read)
+
+    def _open_and_add(self, opened: Sequence[Path], read: Sequence[Path]) -> None:
         present = self._document.origin
         for path in sorted(opened, key=is_config, reverse=True):
-            self.open(path)
+            self._open(path)
         config = before = self._session.config
         try:
             for path in read:

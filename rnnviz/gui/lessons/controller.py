@@ -1,5 +1,7 @@
 """Lesson controller: applies each step's config, highlights a widget, and checks the step's statements."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast, get_args
 
 from PySide6.QtCore import QObject, Signal
@@ -10,6 +12,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.gui.app_state import ColorBy, Session
 from rnnviz.gui.commands.dialogs import show_error_dialog
+from rnnviz.gui.commands.file_commands import FileCommands
 from rnnviz.gui.document import Document, runnable
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
@@ -36,6 +39,7 @@ class LessonHost(Protocol):
 
     session: Session
     document: Document
+    files: FileCommands
     main_layout: MainLayout
     control: RunControl
     panel: ConfigPanel
@@ -82,7 +86,10 @@ class LessonController(QObject):
         self._theme_manager.add(self._apply_theme)
 
     def open(self, entry: LessonEntry) -> None:
-        """Open a lesson at the step last shown. An invalid lesson opens an error dialog and changes nothing."""
+        """Open a lesson at the step last shown. An invalid lesson opens an error dialog and changes nothing.
+
+        The caller asks about unsaved changes.
+        """
         from rnnviz.lessons.content import read_lesson
 
         try:
@@ -110,6 +117,9 @@ class LessonController(QObject):
 
     def next(self) -> None:
         """Go to the next step, after the last one to the next lesson, and close the last lesson."""
+        self._return_and(self._go_on)
+
+    def _go_on(self) -> None:
         if self.lesson is None or self._entry is None:
             return
         if self._at + 1 < len(self.lesson.steps):
@@ -126,12 +136,19 @@ class LessonController(QObject):
 
     def back(self) -> None:
         if self.can_go_back:
-            self._enter(self._at - 1)
+            self._return_and(partial(self._enter, self._at - 1))
 
     def again(self) -> None:
         """Apply the current step's config and selection again."""
         if self.lesson is not None:
-            self._enter(self._at, scroll=False)
+            self._return_and(partial(self._enter, self._at, scroll=False))
+
+    def _return_and(self, move: Callable[[], None]) -> None:
+        """Move within the lesson. If another document is open, ask about its changes first."""
+        if self._folded:
+            self._window.files.after_changes(move)
+        else:
+            move()
 
     def leave(self) -> None:
         if self.lesson is None:
@@ -181,7 +198,7 @@ class LessonController(QObject):
         self._checker.results_ready.connect(self._on_findings)
         pane.next.clicked.connect(self.next)
         pane.back.clicked.connect(self.back)
-        pane.step_requested.connect(self._enter)
+        pane.step_requested.connect(lambda number: self._return_and(partial(self._enter, number)))
         pane.again.clicked.connect(self.again)
         pane.resume.clicked.connect(self.again)
         pane.highlight_requested.connect(self._point)

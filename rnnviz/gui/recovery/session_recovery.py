@@ -244,7 +244,7 @@ class SessionRecovery(QObject):
 
         if self.bar is None:
             self.bar = RestoreBar()
-            self.bar.restore.clicked.connect(self._restore)
+            self.bar.restore.clicked.connect(lambda: self._window.files.after_changes(self._restore))
             self.bar.discard.clicked.connect(self._discard)
             self.bar.later.clicked.connect(self.bar.hide)
             self._window.main_layout.add_top_bar(self.bar)

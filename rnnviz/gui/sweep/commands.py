@@ -7,6 +7,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
 from rnnviz.gui.commands.dialogs import RecentFiles, ask_file, ask_new_file, show_error_dialog
+from rnnviz.gui.commands.file_commands import FileCommands
 from rnnviz.gui.document import Document
 from rnnviz.gui.jobs.code_trust import CodeTrust
 from rnnviz.gui.jobs.run_control import RunControl
@@ -28,10 +29,17 @@ class SweepCommands(QObject):
     """A text for the status bar."""
 
     def __init__(
-        self, window: QWidget, document: Document, control: RunControl, own: CodeTrust, recent: RecentFiles
+        self,
+        window: QWidget,
+        files: FileCommands,
+        document: Document,
+        control: RunControl,
+        own: CodeTrust,
+        recent: RecentFiles,
     ) -> None:
         super().__init__(window)
         self._main = window
+        self._files = files
         self._document = document
         self._control = control
         self._own = own
@@ -122,9 +130,15 @@ class SweepCommands(QObject):
     def _open_row(self, row: "SweepRow") -> None:
         assert self.window is not None
         assert self.window.opened is not None
-        if row.point.config is not None:
-            self._document.take(row.point.config, f"{self.window.opened.path.name}, row {row.point.index + 1}")
+        config, title = row.point.config, f"{self.window.opened.path.name}, row {row.point.index + 1}"
+        if config is None:
+            return
+
+        def show() -> None:
+            self._document.take(config, title)
             self._control.run()
+
+        self._files.after_changes(show)
 
     def _ask_save(self) -> None:
         if self.window is not None and self.window.opened is not None:

@@ -1,6 +1,7 @@
 """Controller of the welcome page."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
@@ -94,10 +95,13 @@ class WelcomeController(QObject):
         return page
 
     def _open_lesson(self, entry: LessonEntry) -> None:
-        self._window.guide.open(entry)
-        # A lesson whose result is already shown starts no run.
-        if self._window.guide.lesson is not None:
-            self.leave()
+        def start() -> None:
+            self._window.guide.open(entry)
+            # A lesson whose result is already shown starts no run.
+            if self._window.guide.lesson is not None:
+                self.leave()
+
+        self._window.files.after_changes(start)
 
     def _open_sample(self) -> None:
         self._window.files.open(resource_path("models", "sample-lstm.safetensors"))
@@ -106,7 +110,7 @@ class WelcomeController(QObject):
         from rnnviz.io.config_toml import load_config
 
         config, _ = runnable(load_config(resource_path("examples", "small-lstm.toml")))
-        self._window.document.take(config, "Small LSTM")
+        self._window.files.after_changes(partial(self._window.document.take, config, "Small LSTM"))
 
     def _remember(self, at_start: bool) -> None:
         self._settings.welcome = at_start

@@ -11,7 +11,9 @@ from rnnviz.core.config import Config
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.commands.menus import RecentMenu
 from rnnviz.io.config_toml import load_config, save_config
-from rnnviz.lessons.index import lessons
+from rnnviz.io.resources import resource_path
+from rnnviz.io.session import SavedDocument, SavedSession, SavedViewState, write_session
+from rnnviz.lessons.index import lesson_entries, lessons
 
 CONFIG = Config.from_mapping({"network": {"cell": "gru", "input_size": 2, "hidden_size": 3}})
 CONTROL = Qt.KeyboardModifier.ControlModifier
@@ -117,10 +119,11 @@ def test_a_file_that_cannot_be_written_is_a_dialog(window, message, config_file)
     config_file.parent.with_name("elsewhere").rename(config_file.parent)
 
 
-def test_edits_and_openings_are_undone_and_redone(window, press, config_file):
+def test_edits_and_openings_are_undone_and_redone(window, press, message):
     first = window.session.config
     window.document.edit(CONFIG)
     window.files.open_lesson(lessons()[3])
+    message().button(Buttons.Discard).click()
     press(Qt.Key.Key_Z, CONTROL)
     assert window.session.config == CONFIG
     assert window.document.origin.title == lessons()[0].title
@@ -213,3 +216,75 @@ def test_changes_of_a_file_are_asked_about(qtbot, window, message, config_file, 
     qtbot.waitUntil(lambda: window.isVisible() is not closes)
     assert bool(closed) is closes
     assert (load_config(config_file) == changed) is saves
+
+
+def test_whatever_replaces_unsaved_changes_asks_first(qtbot, window, message, config_file, tmp_path):
+    session = tmp_path / "mine.rnnviz"
+    write_session(SavedSession(CONFIG, SavedDocument("mine"), SavedViewState()), session)
+    model = resource_path("models", "sample-lstm.safetensors")
+    entry = lesson_entries()[2]
+    window.welcome.show()
+    page = window.welcome.page
+    window.welcome.leave()
+    ways = {
+        "config": lambda: window.files.open(config_file),
+        "session": lambda: window.files.open(session),
+        "model": lambda: window.files.open(model),
+        "dropped config": lambda: window.files.drop([config_file]),
+        "config of a lesson in the toolbar": lambda: window.toolbar.lesson_chosen.emit(lessons()[3]),
+        "lesson in the toolbar": lambda: window.toolbar.lesson_chosen.emit(entry),
+        "lesson on the welcome page": lambda: page.lesson_chosen.emit(entry),
+        "sample model": page.sample_wanted.emit,
+        "small network": page.small_network_wanted.emit,
+        "recent file": lambda: page.recent_chosen.emit(config_file),
+    }
+    changed = Config.from_mapping({"network": {"cell": "lstm", "input_size": 1, "hidden_size": 2}})
+    window.document.edit(changed)
+    asked = []
+    for name, replace in ways.items():
+        window.toolbar.lesson.setCurrentIndex(3)
+        replace()
+        box = message()
+        asked.append(name)
+        assert window.session.config == changed, name
+        QTest.mouseClick(box.button(Buttons.Cancel), Qt.MouseButton.LeftButton)
+        assert window.session.config == changed, name
+        assert "toolbar" not in name or window.toolbar.lesson.currentData().title == lessons()[0].title, name
+        qtbot.waitUntil(lambda: not any(box.isVisible() for box in window.findChildren(QMessageBox)))
+    assert asked == list(ways)
+    ways["small network"]()
+    QTest.mouseClick(message().button(Buttons.Discard), Qt.MouseButton.LeftButton)
+    assert window.document.origin.title == "Small LSTM"
+    window.document.undo()
+    assert window.session.config == changed
+    assert window.document.modified
+
+
+def test_changes_are_saved_before_another_file_replaces_them(window, message, config_file, tmp_path):
+    other = tmp_path / "other.toml"
+    save_config(lessons()[2].config, other)
+    window.files.open(config_file)
+    changed = lessons()[1].config
+    window.document.edit(changed)
+    window.files.open(other)
+    QTest.mouseClick(message().button(Buttons.Save), Qt.MouseButton.LeftButton)
+    assert window.document.path == other
+    assert load_config(config_file) == changed
+
+
+def test_a_lesson_asks_before_it_replaces_a_changed_file_but_not_between_its_steps(window, message, config_file):
+    window.guide.open(lesson_entries()[0])
+    window.document.edit(CONFIG)
+    window.guide.next()
+    assert not window.document.modified
+    window.files.open(config_file)
+    changed = lessons()[1].config
+    window.document.edit(changed)
+    for move in (window.guide.next, window.guide.back, window.guide.again):
+        move()
+        QTest.mouseClick(message().button(Buttons.Cancel), Qt.MouseButton.LeftButton)
+        assert window.session.config == changed
+    window.guide.again()
+    QTest.mouseClick(message().button(Buttons.Discard), Qt.MouseButton.LeftButton)
+    assert window.guide.step is window.guide.lesson.steps[1]
+    assert window.session.config != changed

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QFileDialog, QPushButton
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QPushButton
 
 from rnnviz.core.config import Config
 from rnnviz.execution import log
@@ -22,6 +22,7 @@ from rnnviz.execution.folders import make_state_folder
 from rnnviz.gui.recovery.crashes import CrashHandler
 from rnnviz.gui.recovery.session_recovery import Autosave, SessionRecovery
 from rnnviz.io.session import SavedDocument, SavedSession, files_to_copy, write_session
+from rnnviz.lessons.index import lessons
 
 pytestmark = pytest.mark.slow
 
@@ -216,6 +217,13 @@ def test_files_that_were_unpacked_from_a_session_are_there_when_it_is_restored(q
     keeper._left = keeper._dir.abandoned()
     keeper._offer()
     assert "“a.rnnviz”" in keeper.bar.text
+    window.document.edit(lessons()[0].config)
+    keeper.bar.restore.click()
+    box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())
+    box.button(QMessageBox.StandardButton.Cancel).click()
+    assert window.session.config == lessons()[0].config
+    window.document.undo()
+    window.control.auto_run.cancel()
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         keeper.bar.restore.click()
     assert window.session.config.network == CONFIG.network

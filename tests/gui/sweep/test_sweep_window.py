@@ -172,6 +172,12 @@ def test_a_cell_is_chosen_by_keys_and_opened_by_a_click(qtbot: Any, window: Main
         QTest.mouseClick(heat.map.viewport(), Qt.MouseButton.LeftButton, pos=at)
     assert window.session.config.compare.candidates == ("onnx",)
     assert window.session.config.network.hidden_size == 4
+    # Unsaved changes of the main window are asked about.
+    window.document.edit(window.session.config.with_engines(("manual", "bug:no-h2h-bias")))
+    QTest.mouseClick(heat.map.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    box = dialog(qtbot)
+    assert window.session.config.compare.candidates == ("bug:no-h2h-bias",)
+    box.button(QMessageBox.StandardButton.Cancel).click()
 
 
 def test_the_map_may_show_the_rows_of_one_engine(shown: SweepWindow) -> None:
