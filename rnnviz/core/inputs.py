@@ -8,6 +8,7 @@ longer than it takes to make a file for each.
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -175,7 +176,7 @@ class Inputs:
         """N."""
         return int(self.sequence.shape[1])
 
-    @property
+    @cached_property
     def hidden_shape(self) -> tuple[int, int, int, int, int]:
         """(L, D, T, N, H)."""
         return self.network.hidden_shape(self.timesteps, self.batch_size)

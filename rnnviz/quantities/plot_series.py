@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import ceil, floor, isinf, log2, log10
 from typing import Any, TypeAlias
 
@@ -148,6 +149,11 @@ class Outline:
     low: Values
     high: Values
     timesteps: int
+
+    @cached_property
+    def finite(self) -> bool:
+        """Whether every value is finite."""
+        return bool(np.isfinite(self.low).all() and np.isfinite(self.high).all())
 
     @property
     def times(self) -> NDArray[np.float64]:

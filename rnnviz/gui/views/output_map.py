@@ -1,6 +1,6 @@
 """Clickable map of `out` and `state`: the lane of each slice and each array."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from PySide6.QtCore import QEvent, QModelIndex, QPoint, QPointF, QRect, QRectF, QSignalBlocker, QSize, Qt, Signal
@@ -118,16 +118,15 @@ class OutputMapChart(QWidget):
             names.append(named(out_index(self._result.inputs.network, last)))
         return max((self._wide(name) for name in names), default=0) + _GAP
 
-    def _row_rect(self, number: int) -> QRectF:
-        """Rectangle of a row's bar. The lanes' names are between `out` and `state`."""
-        line = number + (number > 0)
-        left = self._left()
-        return QRectF(left, line * (self._line() + _PADDING) + 0.5, max(1, self.width() - left - 1), self._line() - 1)
+    def _bars(self) -> list[QRectF]:
+        """Rectangle of each row's bar. The lanes' names are between `out` and `state`."""
+        left, line = self._left(), self._line()
+        tops = [(number + (number > 0)) * (line + _PADDING) + 0.5 for number in range(len(self.rows))]
+        return [QRectF(left, top, max(1, self.width() - left - 1), line - 1) for top in tops]
 
     def _rects(self) -> list[tuple[MapPart, QRectF]]:
         found = []
-        for number, row in enumerate(self.rows):
-            bar = self._row_rect(number)
+        for row, bar in zip(self.rows, self._bars(), strict=True):
             across = bar.width() / len(row.parts)
             found += [
                 (part, QRectF(bar.left() + place * across, bar.top(), across, bar.height()))
@@ -221,22 +220,22 @@ class OutputMapChart(QWidget):
         if result is None:
             return
         painter = QPainter(self)
-        for number, row in enumerate(self.rows):
-            bar = self._row_rect(number)
+        rects = self._rects()
+        for row, bar in zip(self.rows, self._bars(), strict=True):
             painter.setPen(self._theme.color("muted"))
             painter.drawText(QRectF(0.0, bar.top(), bar.left(), bar.height()), _LEFT, named(row.name))
         highlighted = []
-        for part, rect in self._rects():
+        for part, rect in rects:
             self._paint_part(painter, part, rect)
             if self._is_lit(part):
                 highlighted.append(rect)
         if len(self.rows) > 1:
-            self._paint_indices(painter)
-            self._paint_lanes(painter)
+            self._paint_indices(painter, dict(rects))
+            self._paint_lanes(painter, rects)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         for rect in highlighted:
             paint_highlight(painter, rect.adjusted(0.5, 0.5, -0.5, -0.5), self._theme, 3.0)
-        at = [rect for part, rect in self._rects() if part == self._at]
+        at = [rect for part, rect in rects if part == self._at]
         if self.hasFocus() and at:
             painter.setPen(QPen(self._theme.color("cursor"), 1.0))
             painter.drawRect(at[0])
@@ -253,24 +252,23 @@ class OutputMapChart(QWidget):
             painter.setPen(self._theme.color("text"))
             self._write(painter, rect, [f"{part.label}  {lane_label(result.inputs.network, where)}", part.label])
 
-    def _paint_indices(self, painter: QPainter) -> None:
+    def _paint_indices(self, painter: QPainter, rects: Mapping[MapPart, QRectF]) -> None:
         """Write the indices of the parts of `state`: all, or fewer if they do not fit."""
         painter.setPen(self._theme.color("text"))
-        rects = dict(self._rects())
         for row in self.rows[1:]:
             across = rects[row.parts[0]].width()
             every = -(-(self._wide(row.parts[-1].label) + _CELL_PADDING) // max(1, int(across)))
             for part in row.parts[::every]:
                 painter.drawText(rects[part].adjusted(-across, 0, across, 0), _CENTRE, part.label)
 
-    def _paint_lanes(self, painter: QPainter) -> None:
+    def _paint_lanes(self, painter: QPainter, rects: Sequence[tuple[MapPart, QRectF]]) -> None:
         """Write the lane of each index above `state`, or only the first and last if they do not fit."""
         result = self._result
         assert result is not None
         network = result.inputs.network
         painter.setPen(self._theme.color("muted"))
         up = self._line() + _PADDING
-        parts = [(part, rect) for part, rect in self._rects() if part in self.rows[1].parts]
+        parts = [(part, rect) for part, rect in rects if part in self.rows[1].parts]
         longest = max(self._wide(lane_label(network, part.where)) for part, _ in parts)
         if longest + 2 <= parts[0][1].width():
             for part, rect in parts:
@@ -283,7 +281,7 @@ class OutputMapChart(QWidget):
             for text, (_, rect) in zip(brief, parts, strict=True):
                 painter.drawText(rect.translated(0.0, -up), _CENTRE, text)
             return
-        bar = self._row_rect(1).translated(0.0, -up)
+        bar = self._bars()[1].translated(0.0, -up)
         painter.drawText(bar, _LEFT, lane_label(network, parts[0][0].where))
         painter.drawText(bar, _RIGHT, lane_label(network, parts[-1][0].where))
 

@@ -271,7 +271,7 @@ def _gaps(outlines: Sequence[tuple[Outline, range]], test: Callable[[Any], NDArr
 
     Each outline comes with the time steps that have values: a step that was not recorded is not NaN.
     """
-    if not outlines:
+    if all(outline.finite for outline, _ in outlines):
         return np.zeros((0, 2), np.int64)
     mask = np.any([(test(o.low) | test(o.high)) & _within(o, recorded) for o, recorded in outlines], axis=0)
     return outlines[0][0].steps(mask)

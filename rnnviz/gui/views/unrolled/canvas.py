@@ -219,7 +219,9 @@ class UnrolledCanvas(QWidget):
         if shown is None:
             self.axis.hide()
         else:
-            self.axis.show()
+            if not self.axis.isVisible():
+                # Drawn anew by every call.
+                self.axis.show()
             self.axis.show_names(shown.result.inputs.names.timesteps)
         # At once, for a picture of the old size would be drawn in vain.
         self._grid.layout.activate()

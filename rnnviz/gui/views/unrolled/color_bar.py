@@ -26,8 +26,8 @@ from rnnviz.core.words import wrapped
 from rnnviz.gui.app_state import Limit, RangeName
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.colormap import SPECIAL_WORDS, STEPS, ColorScale, hatch, rounded_up
-from rnnviz.gui.views.unrolled.geometry import Geometry, Scale
-from rnnviz.gui.views.unrolled.header import LanesPart
+from rnnviz.gui.views.unrolled.geometry import Geometry
+from rnnviz.gui.views.unrolled.header import LanesPart, lanes_of_geometry
 from rnnviz.gui.views.unrolled.lane_text import initial_timestep
 from rnnviz.gui.views.unrolled.render_state import RenderState
 from rnnviz.gui.views.unrolled.tiles import image_of
@@ -114,8 +114,9 @@ def reach_of(shown: RenderState, geometry: Geometry, limit: Limit, selected: Lan
 
 
 def _bins(cells: range, most: int) -> Bins:
-    scale = Scale(min(1.0, most / len(cells)), cells.stop)
-    return scale.bins(scale.span(cells.start)[0], scale.span(cells.stop - 1)[1])
+    # Whole blocks of a level, so that nothing is left to reduce.
+    block = 1 << (max(1, len(cells) // most).bit_length() - 1)
+    return Bins(np.arange(cells.start // block * block, cells.stop, block), cells.stop)
 
 
 _HOW = (
@@ -206,7 +207,7 @@ class ColorBar(LanesPart):
     dropped = Signal()
     """A drag has ended."""
     reset_requested = Signal()
-    follows_time, margins = False, QMarginsF(8.0, 0.0, 0.0, 8.0)
+    margins = QMarginsF(8.0, 0.0, 0.0, 8.0)
 
     def __init__(self) -> None:
         super().__init__()
@@ -234,6 +235,13 @@ class ColorBar(LanesPart):
 
     def heading(self) -> tuple[str, ...]:
         return ("h",) if self._shown is None else self._shown.heading()
+
+    def content(self, shown: RenderState, geometry: Geometry) -> object:
+        # The legend of a new picture is known only when that is painted.
+        if shown.seen or (self._shown is not None and self._shown.seen):
+            return None
+        scales = shown.paint.hidden.scale, shown.paint.input.scale
+        return shown.heading(), scales, shown.theme, shown.differs(Lane(0)), lanes_of_geometry(geometry)
 
     def hoverMoveEvent(self, event: QGraphicsSceneHoverEvent) -> None:
         shape = Qt.CursorShape.SizeVerCursor if self._movable(event.pos()) else Qt.CursorShape.PointingHandCursor

@@ -114,8 +114,9 @@ def error_ratio_scale(largest: float) -> ColorScale:
     return ColorScale(_SMALLEST_RATIO, 10.0 ** max(1, ceil(log10(largest)) if largest > 0.0 else 1), error_ratio=True)
 
 
+@lru_cache(maxsize=8)
 def color_table(theme: Theme, scale: ColorScale) -> PixelArray:
-    """The 256 colors as 0xffRRGGBB."""
+    """The 256 colors as 0xffRRGGBB, shared by all who ask."""
     shares = np.linspace(0.0, 1.0, STEPS)
     if scale.error_ratio:
         limit = scale.share(1.0)

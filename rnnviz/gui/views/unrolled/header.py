@@ -28,8 +28,6 @@ _LONGEST_VERDICT = "1,000,000 differ"
 class LanesPart(QGraphicsWidget):
     """A part of the canvas beside or above the lanes."""
 
-    follows_time = True
-    """Whether the visible time matters; else the part is not repainted while the lanes pan."""
     margins = QMarginsF()
     """Edges without content. Changes in the lanes or the axis beside them do not repaint the part."""
 
@@ -37,16 +35,22 @@ class LanesPart(QGraphicsWidget):
         super().__init__()
         self._shown: RenderState | None = None
         self._geometry: Geometry | None = None
+        self._drawn: object = None
 
     def make_room(self, shown: RenderState | None) -> None:
         """Set the size for other lanes."""
         raise NotImplementedError
 
     def show_lanes(self, shown: RenderState | None, geometry: Geometry | None) -> None:
-        same = not self.follows_time and shown is self._shown and _lanes_of(geometry) == _lanes_of(self._geometry)
+        drawn = None if shown is None or geometry is None else self.content(shown, geometry)
         self._shown, self._geometry = shown, geometry
-        if not same:
+        if drawn is None or drawn != self._drawn:
             self.update()
+        self._drawn = drawn
+
+    def content(self, shown: RenderState, geometry: Geometry) -> object:
+        """Everything that the part draws, which is repainted only if that changes; None for always."""
+        return None
 
     def set_width(self, width: float) -> None:
         self.setMinimumWidth(width)
@@ -70,12 +74,13 @@ class LanesPart(QGraphicsWidget):
 class Headers(LanesPart):
     """Headers that move with their lanes, and unit numbers if they fit."""
 
-    follows_time, margins = False, QMarginsF(0.0, 0.0, 4.0, 4.0)
+    margins = QMarginsF(0.0, 0.0, 4.0, 4.0)
 
     def __init__(self) -> None:
         super().__init__()
         self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemClipsToShape)
-        self._digits = 1
+        self._flags: dict[Lane, LaneHeader] = {}
+        self._text_width = self._unit_width = 0.0
         self._computing = frozenset[Lane]()
 
     def show_computing(self, lanes: frozenset[Lane]) -> None:
@@ -86,12 +91,21 @@ class Headers(LanesPart):
     def make_room(self, shown: RenderState | None) -> None:
         """Set the width to that of the headers."""
         lanes = () if shown is None else shown.picture().lanes
-        self._digits = max((len(str(rows - 1)) for _, rows in lanes), default=1)
-        verdicts = [] if shown is None else [header_of(shown, lane).verdict for lane, _ in lanes]
-        self._longest = max([_LONGEST_VERDICT, *verdicts], key=len)
+        self._flags = {} if shown is None else {lane: header_of(shown, lane) for lane, _ in lanes}
+        longest = max([_LONGEST_VERDICT, *(flag.verdict for flag in self._flags.values())], key=len)
         if shown is not None and shown.gate is not None:
-            self._longest = max(self._longest, _computing(shown), key=len)
-        self.set_width(self._text_width() + self._unit_width() if shown is not None else 0.0)
+            longest = max(longest, _computing(shown), key=len)
+        texts = "layer 000", "backward", longest
+        title, direction, verdict = map(QFontMetricsF(self._bold()).horizontalAdvance, texts)
+        widest = max(title + _ARROW + _MARK + 10.0, direction + _ARROW + 5.0, verdict + _MARK + 5.0)
+        self._text_width = float(round(widest + 2.0 * _PADDING))
+        digits = max((len(str(rows - 1)) for _, rows in lanes), default=1)
+        self._unit_width = float(round(self._widest(["0" * digits]) + 6.0))
+        self.set_width(self._text_width + self._unit_width if shown is not None else 0.0)
+
+    def content(self, shown: RenderState, geometry: Geometry) -> object:
+        texts = self._flags, self._text_width, shown.quantity, shown.result.inputs.names
+        return *texts, shown.orders, shown.theme, lanes_of_geometry(geometry)
 
     def paint_lanes(self, painter: QPainter, shown: RenderState, geometry: Geometry) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -100,7 +114,7 @@ class Headers(LanesPart):
             self._paint_units(painter, shown, lane_rect, geometry)
 
     def _paint_flag(self, painter: QPainter, shown: RenderState, lane_rect: LaneRect, geometry: Geometry) -> None:
-        flag, theme, bold = header_of(shown, lane_rect.lane), shown.theme, self._bold()
+        flag, theme, bold = self._flags[lane_rect.lane], shown.theme, self._bold()
         line = QFontMetricsF(bold).height()
         lines = (
             1
@@ -111,13 +125,13 @@ class Headers(LanesPart):
         top = max(geometry.top_of(lane_rect), 0.0)
         bottom = min(geometry.top_of(lane_rect) + lane_rect.height, geometry.height)
         y = top + max(0.0, (bottom - top - lines * line) / 2.0)
-        right = self._text_width() - _PADDING
+        right = self._text_width - _PADDING
         painter.setPen(theme.color("text"))
         painter.setFont(bold)
         if lane_rect.lane.layer is None:
             # To the left of the features' names, which need more room than numbers.
             names = [text for _, text in self.rows(shown, lane_rect, geometry)]
-            right -= max(self._widest(names) - self._unit_width(), 0.0)
+            right -= max(self._widest(names) - self._unit_width, 0.0)
             painter.drawText(QRectF(0.0, y, right, line), Qt.AlignmentFlag.AlignRight, flag.title)
             return
         name = f"layer {lane_rect.lane.layer}"
@@ -191,20 +205,11 @@ class Headers(LanesPart):
     def _name_room(self) -> float:
         """Maximum width of a feature's name, limited by the lane's header."""
         title = QFontMetricsF(self._bold()).horizontalAdvance(INPUT_TITLE)
-        return self._text_width() - title - 3.0 * _PADDING + self._unit_width()
+        return self._text_width - title - 3.0 * _PADDING + self._unit_width
 
     def _widest(self, texts: list[str]) -> float:
         metrics = QFontMetricsF(number_font(scaled(_UNIT_FONT)))
         return max(map(metrics.horizontalAdvance, texts), default=0.0)
-
-    def _text_width(self) -> float:
-        texts = "layer 000", "backward", self._longest
-        title, direction, verdict = map(QFontMetricsF(self._bold()).horizontalAdvance, texts)
-        widest = max(title + _ARROW + _MARK + 10.0, direction + _ARROW + 5.0, verdict + _MARK + 5.0)
-        return float(round(widest + 2.0 * _PADDING))
-
-    def _unit_width(self) -> float:
-        return float(round(self._widest(["0" * self._digits]) + 6.0))
 
     def _bold(self) -> QFont:
         bold = QFont(self.font())
@@ -230,6 +235,6 @@ def _unit_size(lane_rect: LaneRect) -> int:
     return min(scaled(_UNIT_FONT), max(_UNIT_FONT, int(lane_rect.row)))
 
 
-def _lanes_of(geometry: Geometry | None) -> object:
-    """Inputs of the headers from a geometry, which exclude the visible time."""
-    return None if geometry is None else (geometry.stack, geometry.camera.scroll, geometry.height)
+def lanes_of_geometry(geometry: Geometry) -> object:
+    """The part of a geometry without the visible time."""
+    return geometry.stack, geometry.camera.scroll, geometry.height

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter
-from PySide6.QtWidgets import QStyleOptionGraphicsItem
+from PySide6.QtWidgets import QApplication, QStyleOptionGraphicsItem
 
 from rnnviz.core import number_format
 from rnnviz.core.axis_labels import Names
@@ -18,6 +18,7 @@ from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.theme.palettes import DARK, LIGHT, THEMES
 from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
+from rnnviz.gui.views.unrolled.header import Headers
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from tests.factories import make_result
 from tests.gui.views.unrolled.seen import (
@@ -339,6 +340,24 @@ def test_headers_and_color_bar_are_not_repainted_with_lanes_and_axis(view: Unrol
             # Qt repaints what is within a pixel of a change.
             near = beside.sceneBoundingRect().adjusted(-2.0, -2.0, 2.0, 2.0)
             assert not part.sceneBoundingRect().intersects(near)
+
+
+def test_headers_are_repainted_only_when_they_change(
+    qtbot: Any, view: UnrolledView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view.show_result(make_result(timesteps=40, batch_size=2), "manual")
+    view.grab()
+    painted: list[Headers] = []
+    monkeypatch.setattr(Headers, "paint_lanes", lambda headers, *_: painted.append(headers))
+    for _ in range(3):
+        QApplication.processEvents()
+    painted.clear()
+    for change in (lambda: view.show_location(Location(sample=1)), lambda: view.session.set_engine("manual")):
+        change()
+        QApplication.processEvents()
+    assert painted == []
+    view.apply_theme(DARK)
+    qtbot.waitUntil(lambda: painted != [])
 
 
 def test_a_duplicate_keeps_the_engine_that_was_shown(qtbot: Any, view: UnrolledView) -> None:
