@@ -215,8 +215,8 @@ class AnimationDialog(ExportDialog):
 
     def accept(self) -> None:
         self._arrange()
-        animation, self.figure = self.animation, None
-        self.destroyed.disconnect(animation.figure.close)
+        animation = self.animation
+        self._take_figure()
         super().accept()
         self._save(animation)
 

@@ -345,10 +345,19 @@ class ExportDialog(QDialog):
 
     def done(self, result: int) -> None:
         self._looks.stop()
-        if self.figure is not None:
-            self.figure.close()
-            self.figure = None
+        self._close_figure()
         super().done(result)
+
+    def _take_figure(self) -> Figure | None:
+        """The figure, which lives on without the dialog."""
+        taken, self.figure = self.figure, None
+        if taken is not None:
+            self.destroyed.disconnect(taken.close)
+        return taken
+
+    def _close_figure(self) -> None:
+        if (figure := self._take_figure()) is not None:
+            figure.close()
 
     def _on_session(self, changed: frozenset[Field]) -> None:
         if "result" in changed:
@@ -357,8 +366,7 @@ class ExportDialog(QDialog):
     def _show_figure(self, view: ResultView) -> None:
         session = self._session
         assert session.result is not None
-        if self.figure is not None:
-            self.figure.close()
+        self._close_figure()
         self.figure = Figure(view, session.result, session.candidate, session.location)
         self.destroyed.connect(self.figure.close)
         self.caption.setText(view.accessibleDescription())

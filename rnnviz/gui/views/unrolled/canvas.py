@@ -262,6 +262,7 @@ class UnrolledCanvas(QWidget):
 
     def show_highlight(self, highlighted: Sequence[Region]) -> None:
         self.highlights.set_regions(highlighted, self.geometry_in_view, self._theme)
+        self.future.show_stage(highlighted)
         self._show_badges()
 
     def fit(self) -> None:

@@ -373,14 +373,24 @@ class RangeMarks(_Cover):
 class FutureCover(_Cover):
     """Covers the future of each hidden lane; nothing without an order of computation.
 
-    By lane, all lanes have computed as many steps as the selected one. By layers, lanes above the selected one have
-    computed nothing, and those below it everything.
+    By lane, all lanes have computed as many steps as the selected one, except in a bidirectional network: its layers
+    are computed one after the other. By layers, lanes above the selected one have computed nothing, and those below it
+    everything. While a stage reads, the selected step itself is future.
     """
 
     def __init__(self, parent: QGraphicsItem) -> None:
         super().__init__(parent, 5)
         self._order: Order | None = None
         self._cell: CellGeometry | None = None
+        self._reading = False
+
+    def show_stage(self, highlighted: Sequence[Region]) -> None:
+        """Set the highlighted regions, which show whether the selected step is computed."""
+        parts = {region.part for region in highlighted}
+        reading = "read" in parts and "computed" not in parts
+        if reading != self._reading:
+            self._reading = reading
+            self.update()
 
     def set_order(self, order: Order | None) -> None:
         """Set the order of computation; None shows everything."""
@@ -405,10 +415,18 @@ class FutureCover(_Cover):
         step = min(max(cell.timestep, 0), timesteps - 1)
         if here.layer is not None and here.backward:
             step = timesteps - 1 - step
-        if self._order == "layers" and here.layer is not None:
+        done = step + 1
+        if here.layer is not None:
             at, selected = (lane.layer, lane.direction), (here.layer, here.direction)
-            step = step if at == selected else timesteps - 1 if at < selected else -1
-        return range(timesteps - 1 - step) if lane.backward else range(step + 1, timesteps)
+            if self._order == "lane":
+                # Both directions of a layer are computed together.
+                at, selected = (lane.layer, 0), (here.layer, 0)
+            in_turn = self._order == "layers" or len(geometry.picture.directions) > 1
+            if in_turn and at != selected:
+                done = timesteps if at < selected else 0
+            elif at >= selected:
+                done -= self._reading
+        return range(timesteps - done) if lane.backward else range(done, timesteps)
 
     def _paint(self, painter: QPainter, theme: Theme) -> None:
         geometry = self._geometry

@@ -12,7 +12,7 @@ from rnnviz.core.words import wrapped
 from rnnviz.gui.app_state import Field, Limit, RangeName, Session
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
+from rnnviz.gui.views.unrolled.canvas import LanesCanvas, UnrolledCanvas
 from rnnviz.gui.views.unrolled.color_bar import (
     RANGES,
     RangeDialog,
@@ -166,6 +166,8 @@ class UnrolledView(ResultView):
     def begin_animation(self, hide_future: Order | None) -> None:
         """Show the selected time step, and keep the scale of the colors from frame to frame."""
         self._settled.blockSignals(True)
+        # Each frame is drawn as a picture; the canvas itself is not seen.
+        self.canvas.setViewportUpdateMode(LanesCanvas.ViewportUpdateMode.NoViewportUpdate)
         self._canvas.selection.column.show()
         self.reveal_as_computed(hide_future)
 

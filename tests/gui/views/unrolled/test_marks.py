@@ -1,10 +1,13 @@
 """The future of each lane is hidden in the order of computation."""
 
+from itertools import product
+
 import pytest
 from PySide6.QtGui import QColor
 
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.theme.palettes import LIGHT
+from rnnviz.quantities.steps import STAGES, stage_regions
 from tests.factories import make_result
 from tests.gui.views.unrolled.seen import empty_view
 
@@ -22,8 +25,9 @@ def view(qtbot):
 @pytest.mark.parametrize(
     ("order", "place", "covered"),
     [
-        ("lane", Location(timestep=30), [(31, 100), (0, 69), (31, 100), (0, 69)]),
-        ("lane", Location(direction=1, timestep=30), [(70, 100), (0, 30), (70, 100), (0, 30)]),
+        ("lane", Location(timestep=30), [(31, 100), (0, 69), (0, 100), (0, 100)]),
+        ("lane", Location(direction=1, timestep=30), [(70, 100), (0, 30), (0, 100), (0, 100)]),
+        ("lane", Location(layer=1, timestep=30), [(100, 100), (0, 0), (31, 100), (0, 69)]),
         ("layers", Location(direction=1, timestep=30), [(100, 100), (0, 30), (0, 100), (0, 100)]),
         ("layers", Location(layer=1, timestep=99), [(100, 100), (0, 0), (100, 100), (0, 100)]),
         (None, Location(timestep=30), [(0, 0)] * 4),
@@ -37,6 +41,30 @@ def test_time_steps_after_the_selected_step_are_covered(view, order, place, cove
     assert [len(times) for times in found] == [stop - start for start, stop in covered]
     assert all(times == range(*ends) for times, ends in zip(found, covered, strict=True) if times)
     assert len(view._canvas.future.times(INPUT)) == 0
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_step_is_covered_while_it_reads_and_its_inputs_never_are(qtbot, bidirectional):
+    result = make_result(timesteps=6, num_layers=2, bidirectional=bidirectional)
+    view = empty_view()
+    qtbot.addWidget(view)
+    view.resize(900, 500)
+    view.show()
+    view.show_result(result, "manual")
+    network = result.inputs.network
+    for order in ("lane", "layers"):
+        view.reveal_as_computed(order)
+        for layer, direction, timestep in product((0, 1), range(network.directions), range(6)):
+            where = Location(layer, direction, timestep)
+            for stage in STAGES:
+                regions = stage_regions(network, where, 6, stage)
+                view.show_highlight(regions)
+                view.show_location(where)
+                covered = view._canvas.future.times
+                assert (timestep in covered(Lane(layer, direction))) == (stage == "read")
+                read = [region for region in regions if region.part == "read" and region.lane.layer is not None]
+                assert not any(t in covered(region.lane) for region in read for t in region.times), (order, where)
+    view.close()
 
 
 def test_a_covered_value_has_no_color_until_its_step_is_reached(view):
