@@ -256,7 +256,7 @@ class MainLayout(QWidget):
         self._whole.setSizes([panel, middle])
         self._middle.setSizes([middle - side, side])
         self._upper.setSizes([upper, tabs])
-        self._side.setSizes([upper // 2, upper // 2])
+        self._side.setSizes([upper * 3 // 5, upper * 2 // 5])
         least_width, least_height = map(scaled, _LEAST_LANES)
         if middle - side < least_width:
             self.fold("side", folded=True)

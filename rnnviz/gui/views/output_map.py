@@ -336,6 +336,8 @@ class OutputMap(ResultView):
         self.list.setModel(self.rows)
         self.list.setItemDelegate(self.painter)
         self.list.setAccessibleName(self.title)
+        # In a small window the vector needs the height more.
+        self.list.setMinimumHeight(self.fontMetrics().height() + 8)
         self.list.chosen.connect(self._on_chosen)
         self.list.pointed.connect(self._on_pointed)
         self.rows.mark_changed.connect(lambda row: self.list.update(self.rows.index(row)))

@@ -163,6 +163,17 @@ class _Face:
             return self.width(text)
 
 
+def in_two_lines(title: str, metrics: QFontMetrics, room: int) -> str:
+    """Break a title after the last ":", "-", "_" or space that leaves a first line that fits.
+
+    A line that does not fit is elided in the middle, for similar names differ at their ends.
+    """
+    full = next((end for end in range(len(title), 1, -1) if metrics.horizontalAdvance(title[:end]) <= room), 1)
+    end = max((end for end in range(1, full + 1) if title[end - 1] in ":-_ "), default=0)
+    lines = (title[:end], title[end:]) if end else (title,)
+    return "\n".join(metrics.elidedText(line, Qt.TextElideMode.ElideMiddle, room) for line in lines)
+
+
 class NumberTable(QTableView):
     """A table whose model also has a method `cell(row, column) -> TableCell`.
 
@@ -199,8 +210,11 @@ class NumberTable(QTableView):
         self._widest: list[str] = []
         self._growing: tuple[int, ...] = ()
         self._shrinking: int | None = None
+        self._optional: list[int] = []
         self._theme = LIGHT
         self._painter = CellPainter(self.font())
+        self.breaks_titles = False
+        """Whether a title that does not fit has two lines."""
         self.pictures: frozenset[int] = frozenset()
         """Columns that a delegate paints."""
         self.highlighted: tuple[range, ...] = ()
@@ -223,7 +237,7 @@ class NumberTable(QTableView):
         model = self.model()
         chosen = sorted({index.row() for index in self.selectionModel().selectedRows()})
         rows = chosen if len(chosen) > 1 else range(model.rowCount())
-        columns = [column for column in range(model.columnCount()) if not self.isColumnHidden(column)]
+        columns = range(model.columnCount())
         heading = [str(model.headerData(column, Qt.Orientation.Horizontal, FULL_ROLE)) for column in columns]
         lines = [heading] + [[str(model.index(row, c).data(FULL_ROLE)) for c in columns] for row in rows]
         return "".join("\t".join(line) + "\n" for line in lines)
@@ -245,10 +259,14 @@ class NumberTable(QTableView):
             self.viewport().update()
 
     def fit(self) -> int:
-        """Set the column widths as the columns of a `TableModel` ask, and return the needed width in pixels."""
+        """Set the column widths as the columns of a `TableModel` ask, and return the needed width in pixels.
+
+        Without enough room, optional columns are hidden. They are copied and in the tooltips of rows as ever.
+        """
         model: Any = self.model()
         grows = tuple(place for place, column in enumerate(model.columns) if column.grows)
         shrinking = next((place for place, column in enumerate(model.columns) if column.shrinks), None)
+        self._optional = [place for place, column in enumerate(model.columns) if column.optional]
         return self.fit_columns(model.widest(), grows, shrinking)
 
     def fit_columns(self, widest: list[str], growing: tuple[int, ...], shrinking: int | None = None) -> int:
@@ -263,6 +281,12 @@ class NumberTable(QTableView):
         widths = [self.fontMetrics().horizontalAdvance(text) + 2 * INSET for text in widest]
         needed = sum(widths)
         spare = self.viewport().width() - needed
+        for column in self._optional:
+            lacking = spare < -_SQUEEZE * len(growing)
+            self.setColumnHidden(column, lacking)
+            if lacking:
+                spare += widths[column]
+                growing = tuple(other for other in growing if other != column)
         if shrinking is not None and spare < 0:
             given = min(widths[shrinking] - widths[shrinking] // 2, -spare)
             widths[shrinking] -= given
@@ -276,14 +300,30 @@ class NumberTable(QTableView):
             widths[column] += spare * (place + 1) // len(growing) - spare * place // len(growing)
         for column, width in enumerate(widths):
             self.horizontalHeader().resizeSection(column, width)
+        if self.breaks_titles:
+            self._break_titles()
         return needed
+
+    def _break_titles(self) -> None:
+        """Write titles that do not fit in two lines."""
+        model: Any = self.model()
+        header = self.horizontalHeader()
+        broken = {}
+        for place, column in enumerate(model.columns):
+            room = header.sectionSize(place) - INSET - 1
+            if header.fontMetrics().horizontalAdvance(column.title) > room and not header.isSectionHidden(place):
+                broken[place] = in_two_lines(column.title, header.fontMetrics(), room)
+        if broken != model.broken_titles:
+            model.broken_titles = broken
+            model.headerDataChanged.emit(Qt.Orientation.Horizontal, 0, len(model.columns) - 1)
+            self.updateGeometries()
 
     def _widen_for_headings(self, widths: list[int], growing: tuple[int, ...], spare: int) -> int:
         """Widen columns for their headings, in equal proportion, and return the used width in pixels."""
         header, model = self.horizontalHeader(), self.model()
         lacking = {}
         for column in growing:
-            heading = str(model.headerData(column, Qt.Orientation.Horizontal))
+            heading = str(model.headerData(column, Qt.Orientation.Horizontal)).replace("\n", "")
             wanted = header.fontMetrics().horizontalAdvance(heading) + 2 * INSET + _HEADING_MARGIN
             lacking[column] = max(0, wanted - widths[column])
         lack = sum(lacking.values())

@@ -60,6 +60,7 @@ class Column:
     widest: str = ""
     grows: bool = False
     shrinks: bool = False
+    optional: bool = False
 
     @property
     def name(self) -> str:
@@ -78,6 +79,8 @@ class TableModel(QAbstractTableModel):
         self.columns = tuple(columns)
         self.rows: Sequence[Any] = ()
         """The rows as they were set, whatever they are sorted by."""
+        self.broken_titles: dict[int, str] = {}
+        """Titles in two lines by column, which replace those that do not fit."""
         self._tip = tip or self.described
         self._order: NDArray[np.intp] | None = None
         self._sorting: tuple[int, Qt.SortOrder] | None = None
@@ -160,7 +163,7 @@ class TableModel(QAbstractTableModel):
             return None
         column = self.columns[section]
         if role == _Roles.DisplayRole:
-            return column.title
+            return self.broken_titles.get(section, column.title)
         if role in (FULL_ROLE, _Roles.AccessibleTextRole):
             return column.name
         if role == _Roles.ToolTipRole:

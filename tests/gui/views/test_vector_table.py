@@ -85,6 +85,23 @@ def test_another_engine_has_a_column_without_a_difference(view: VectorTable) -> 
     assert marked(view) == []
 
 
+def test_a_narrow_table_has_titles_in_two_lines_and_no_column_that_is_cut(qtbot, view: VectorTable) -> None:
+    view.resize(270, 500)
+    view.show_result(make_result(("gluon", "bug:gates-i-f-o-g", "torch"), cell="lstm"), "bug:gates-i-f-o-g")
+    header, metrics = view.table.horizontalHeader(), view.table.horizontalHeader().fontMetrics()
+    assert view.table.horizontalScrollBar().maximum() == 0
+    titles = [view.model.headerData(c, Qt.Orientation.Horizontal) for c in range(5)]
+    assert titles[2].startswith("bug:\n")
+    assert titles[2].endswith("g")
+    for place, title in enumerate(titles):
+        assert max(map(metrics.horizontalAdvance, title.split("\n"))) <= header.sectionSize(place)
+    assert view.table.isColumnHidden(5)
+    assert view.copy_text().splitlines()[0].endswith("\tulp")
+    view.resize(500, 500)
+    assert not view.table.isColumnHidden(5)
+    assert "\n" not in view.model.headerData(2, Qt.Orientation.Horizontal)
+
+
 def test_nan_and_infinity_are_spelled_out(view: VectorTable) -> None:
     def edit(trace: Trace) -> None:
         trace.hidden[0, 0, 0, 0, :2] = np.nan, -np.inf

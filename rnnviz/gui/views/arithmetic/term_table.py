@@ -3,6 +3,7 @@
 Numbers that the engines share are in one line; where a candidate differs, another line has its numbers.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
@@ -27,7 +28,7 @@ from rnnviz.gui.views.table import INSET, AnyIndex, NumberTable
 from rnnviz.gui.views.table_model import NONFINITE, Column, Look, TableModel
 
 _PAD = 6
-_COMFORTABLE_BAR = 90
+_COMFORTABLE_BAR = 58
 """Minimum width of the bars, in pixels, that wider headings leave."""
 _AROUND_TITLE, _WIDEST_TITLE = 10, 160
 """Pixels: the margin of a heading, and the maximum width of a column widened for its heading."""
@@ -39,6 +40,7 @@ _SHORT_TITLE = 7
 _FIRST = "first divergence"
 _GO = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 _APART = "≠ "
+_TIME = re.compile(r"\[t=[^,\]]*,\w=")
 
 Field: TypeAlias = Literal["name", "factor", "input", "product", "added", "stop", "bar"]
 
@@ -161,6 +163,11 @@ def _text(term_table: TermTable, row: TermRow, column: TermTableColumn, engine: 
     return format_short(value)
 
 
+def without_time(name: str) -> str:
+    """A name such as "x[t=2,i=0]" without its time step, "x[0]"."""
+    return _TIME.sub("[", name)
+
+
 def _name(term_table: TermTable, row: TermRow) -> str:
     """Short name of a row. The card contains the name of the line's result."""
     return row.name.replace(f"_{term_table.line}", "") if row.kind in ("part", "total") else row.name.replace(", ", ",")
@@ -175,6 +182,8 @@ class TermTableModel(TableModel):
         self._fields: tuple[TermTableColumn, ...] = ()
         self._engines: tuple[str, ...] = ()
         self._titles: tuple[str, ...] = ()
+        self.brief = False
+        """Whether names leave out the time step."""
 
     @property
     def bar_column(self) -> int:
@@ -264,6 +273,8 @@ class TermTableModel(TableModel):
         text, _ = _heading(field.field, self.term_table)
         if len(self._engines) < 2:
             return text
+        if field.field == "bar":
+            return text.replace(" ", "\n")
         above = self._titles[field.engine] if field.field == "stop" and self._titles else ""
         return f"{above}\n{text}"
 
@@ -272,7 +283,7 @@ class TermTableModel(TableModel):
         if field.field == "name":
             return Column(
                 self._title(field),
-                lambda line: named(line.texts[0]),
+                lambda line: named(without_time(line.texts[0]) if self.brief else line.texts[0]),
                 lambda line: named(line.row.name),
                 look=_name_look,
                 heading="term",
@@ -388,13 +399,19 @@ class TermTableView(NumberTable):
         self._fit()
 
     def _fit(self) -> None:
-        """Set the column widths. Without enough room, the bars are hidden first, then names are elided."""
+        """Set the column widths. Without enough room, the bars are hidden first, then names leave out the time step."""
         self._fitted = widest = self.term_model.widest()
         if not widest:
             return
-        bar = self.term_model.bar_column
-        needed = sum(self.fontMetrics().horizontalAdvance(text) + 2 * INSET for text in widest)
-        drawn = needed <= self.viewport().width()
+        bar, room = self.term_model.bar_column, self.viewport().width()
+        widths = [self.fontMetrics().horizontalAdvance(text) + 2 * INSET for text in widest]
+        drawn = sum(widths) <= room
+        brief = sum(widths[:bar]) > room
+        if brief != self.term_model.brief:
+            self.term_model.brief = brief
+            self.viewport().update()
+        if brief:
+            widest[0] = without_time(widest[0])
         # Another cell can have its sums where the bars were.
         for column in range(len(widest)):
             self.setColumnHidden(column, column == bar and not drawn)

@@ -103,6 +103,13 @@ def test_nothing_is_scrolled_horizontally_or_cut_off_in_a_small_window(
     table = view.table
     assert table.term_model.term_table.line == line
     assert table.horizontalScrollBar().maximum() == 0
+    names = [table.term_model.cell(place, 0) for place, own in enumerate(table.term_model.rows) if not own.engine]
+    metrics, room = table.fontMetrics(), table.columnWidth(0) - 8
+    shown = [
+        metrics.elidedText(name.text, Qt.TextElideMode.ElideRight, room - 16 * (name.mark is not None))
+        for name in names
+    ]
+    assert len(set(shown)) == len(shown)
     for place, own in enumerate(table.term_model.rows):
         # Where bars do not fit, a whole name may not either: its tooltip has it.
         for at, words in enumerate(own.texts[:-1]):
