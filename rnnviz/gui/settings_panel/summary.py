@@ -70,14 +70,14 @@ _UNKNOWN = {_T: "T", _N: "N", _I: "I"}
 
 
 def output_words(config: Config) -> str:
-    timesteps, batch_size = _steps(config)
+    timesteps, batch_size = steps_of(config)
     return _shape(config.network.output_shape(timesteps, batch_size))
 
 
 def state_words(config: Config) -> str:
     """Shape of the final state: one array, or two in a list."""
     names = config.network.kind.state_symbols
-    shapes = [_shape(config.network.state_shape(_steps(config)[1], name)) for name in names]
+    shapes = [_shape(config.network.state_shape(steps_of(config)[1], name)) for name in names]
     if len(names) == 1:
         return shapes[0]
     if len(set(shapes)) == 1:
@@ -120,7 +120,7 @@ def parameter_rows(config: Config) -> list[tuple[str, str]]:
     return rows
 
 
-def _steps(config: Config) -> tuple[int, int]:
+def steps_of(config: Config) -> tuple[int, int]:
     """(T, N), or placeholders if they come from a file."""
     if config.sequence.source == "file":
         return _T, _N

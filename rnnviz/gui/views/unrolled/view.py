@@ -28,6 +28,7 @@ from rnnviz.gui.views.unrolled.lane_text import (
     describe,
     table_in_view,
 )
+from rnnviz.gui.views.unrolled.network_diagram import NetworkDiagram
 from rnnviz.gui.views.unrolled.ranges import RangeSelection
 from rnnviz.gui.views.unrolled.render_state import (
     LaneCaches,
@@ -88,6 +89,7 @@ class UnrolledView(ResultView):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(_FOCUS, _FOCUS, _FOCUS, _FOCUS)
         layout.addWidget(self._canvas)
+        self.diagram = NetworkDiagram(session.config, self)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(self.title)
         self.canvas.describe = self.description_at
@@ -216,6 +218,7 @@ class UnrolledView(ResultView):
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
         self._canvas.apply_theme(theme)
+        self.diagram.apply_theme(theme)
         self._renew()
 
     def reveal_as_computed(self, order: Order | None) -> None:
@@ -245,6 +248,7 @@ class UnrolledView(ResultView):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self.diagram.setGeometry(self.rect().adjusted(_FOCUS, _FOCUS, -_FOCUS, -_FOCUS))
         self._place_caption()
 
     def offer_color_range(self) -> None:
@@ -329,6 +333,8 @@ class UnrolledView(ResultView):
         return state.engine, state.swipe, state.color_by, state.order
 
     def _on_change(self, changed: frozenset[Field]) -> None:
+        if "config" in changed:
+            self.diagram.show_config(self.session.config)
         # Another result is shown at once with its options.
         if "result" not in changed and self._options() != self._drawn:
             self._renew()
@@ -348,6 +354,7 @@ class UnrolledView(ResultView):
         self._drawn = self._options()
         self._shown = self._render_state()
         self._canvas.order.show_order(self.session.order, finding=self._unit_order.finding)
+        self.diagram.setVisible(self._shown is None)
         self.setAccessibleDescription("" if self._shown is None else self._shown.words())
         self._canvas.show_lanes(self._shown, cell_at(self._shown, self._location))
         self.ranges.follow(self._shown, self._location)
