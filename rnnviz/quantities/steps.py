@@ -5,7 +5,7 @@ Values that a step reads, computes and passes on are regions, which every view h
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -186,9 +186,9 @@ def _features(network: Network, direction: int) -> str:
     return f"[{columns.start or ''}:{columns.stop}]" if network.bidirectional else f"[:{columns.stop}]"
 
 
-Part: TypeAlias = Literal["same", "read", "computed", "carried", "next"]
-"""Reason of a highlight: the region is under the pointer, or a step reads, computes or passes on its values, or reads
-them next."""
+Part: TypeAlias = Literal["same", "read", "gates", "computed", "carried", "next"]
+"""Reason of a highlight: the region is under the pointer, or a step reads, computes or passes on its values, computes
+its gates, or reads it next."""
 
 
 @dataclass(frozen=True)
@@ -272,8 +272,15 @@ def is_highlighted(lit: Sequence[Region], where: Location, array: str = "h") -> 
 Order: TypeAlias = Literal["lane", "layers"]
 """One lane alone, or all of them: layer by layer from the bottom, in each forward before backward."""
 
-Stage: TypeAlias = Literal["read", "compute", "carry"]
-STAGES: tuple[Stage, ...] = ("read", "compute", "carry")
+Stage: TypeAlias = Literal["input", "recurrent", "gates", "state", "output"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+STAGE_NAMES: dict[Stage, str] = {
+    "input": "input part",
+    "recurrent": "recurrent part",
+    "gates": "gates",
+    "state": "state",
+    "output": "output",
+}
 
 
 @dataclass(frozen=True)
@@ -310,30 +317,41 @@ class Traversal:
 
 
 def stage_regions(network: Network, where: Location, timesteps: int, stage: Stage) -> tuple[Region, ...]:
-    """Highlighted regions of a stage of a step: values read, values computed, or values passed on."""
-    if stage == "carry":
+    """Highlighted regions of a stage of a step: values read, gates or state computed, or values passed on."""
+    if stage == "output":
         after = carried_to(network, where, timesteps)
         left = state_regions(network, where, "carried")
         return left if after is None else (*left, vector_region(network, where.moved(timestep=after), "next"))
-    read = *input_regions(network, where, "read"), *previous_regions(network, where, timesteps, "read")
-    return read if stage == "read" else (*read, *state_regions(network, where, "computed"))
+    read, previous = input_regions(network, where, "read"), previous_regions(network, where, timesteps, "read")
+    if stage == "input":
+        return read
+    if stage == "state":
+        return (*read, *previous, *state_regions(network, where, "computed"))
+    # Only the state reads c.
+    read = (*read, previous[0])
+    return read if stage == "recurrent" else (*read, vector_region(network, where, "gates"))
 
 
 def stage_text(network: Network, where: Location, timesteps: int, stage: Stage) -> str:
-    """Description of the stage, with indices in time: "reads x[t=3] and h[t=2] of layer 0 →"."""
+    """Description of the stage, with indices in time: "reads h[t=2] for the recurrent part of layer 0 →"."""
     lane, t = lane_label(network, where), where.timestep
     states = network.kind.state_symbols
-    if stage == "read":
-        before = read_after(network, where, timesteps)
-        initial = join_words([f"{symbol}0" for symbol in states], "and")
-        state = initial if before is None else ", ".join(f"{symbol}[t={before}]" for symbol in states)
-        return f"reads {_read_below(network, where)} and {state} of {lane}"
-    if stage == "compute":
-        symbols = [gate.symbol for gate in network.kind.gates]
+    before = read_after(network, where, timesteps)
+    previous = [f"{symbol}0" if before is None else f"{symbol}[t={before}]" for symbol in states]
+    if stage == "input":
+        return f"reads {_read_below(network, where)} for the input part of {lane}"
+    if stage == "recurrent":
+        return f"reads {previous[0]} for the recurrent part of {lane}"
+    symbols = [gate.symbol for gate in network.kind.gates]
+    alone = symbols in ([], ["h"])
+    if stage == "gates":
+        named = "pre-activation u + v" if alone else f"gate{'s' * (len(symbols) > 1)} {' '.join(symbols)}"
+        return f"computes the {named} of {lane}"
+    if stage == "state":
         left = join_words([f"{symbol}[t={t}]" for symbol in (*states[1:], states[0])], "and")
-        if symbols == ["h"]:
-            return f"computes {left} of {lane}: {equations_of_all_units(network.kind)[0]}"
-        return f"computes the gates {' '.join(symbols)}, and from them {left} of {lane}"
+        equation = f": {equations_of_all_units(network.kind)[0]}" if symbols == ["h"] else ""
+        reads = f"reads {join_words(previous[1:], 'and')}, and " if states[1:] else ""
+        return f"{reads}computes {left} of {lane}{equation}"
     after = carried_to(network, where, timesteps)
     names, verb = join_words([f"{symbol}[t={t}]" for symbol in states], "and"), "are" if len(states) > 1 else "is"
     if after is not None:

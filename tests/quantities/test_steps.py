@@ -354,46 +354,49 @@ def test_a_step_reads_below_and_before_and_leaves_its_state() -> None:
     where = Location(1, 1, 3)
     units, here, after = range(10), range(3, 4), range(4, 5)
     own = Lane(1, 1)
-    reads = {
-        Region(Lane(0, 0), here, units, "read"),
-        Region(Lane(0, 1), here, units, "read"),
-        Region(own, after, units, "read"),
-        Region(own, after, units, "read", "c"),
-    }
-    assert set(stage_regions(network, where, 8, "read")) == reads
+    below = {Region(Lane(0, direction), here, units, "read") for direction in (0, 1)}
+    h, c = Region(own, after, units, "read"), Region(own, after, units, "read", "c")
+    assert set(stage_regions(network, where, 8, "input")) == below
+    assert set(stage_regions(network, where, 8, "recurrent")) == below | {h}
+    assert set(stage_regions(network, where, 8, "gates")) == below | {h, Region(own, here, units, "gates")}
     computed = {Region(own, here, units, "computed"), Region(own, here, units, "computed", "c")}
-    assert set(stage_regions(network, where, 8, "compute")) == reads | computed
+    assert set(stage_regions(network, where, 8, "state")) == below | {h, c} | computed
     carried = {Region(own, here, units, "carried"), Region(own, here, units, "carried", "c")}
-    assert set(stage_regions(network, where, 8, "carry")) == carried | {Region(own, range(2, 3), units, "next")}
+    assert set(stage_regions(network, where, 8, "output")) == carried | {Region(own, range(2, 3), units, "next")}
 
 
 def test_the_first_step_reads_the_initial_state_and_the_last_one_passes_on_out() -> None:
     network = Network("gru", 5, 10, bidirectional=True)
-    first = stage_regions(network, Location(0, 1, 7), 8, "read")
+    first = stage_regions(network, Location(0, 1, 7), 8, "recurrent")
     assert first == (
         Region(INPUT, range(7, 8), range(5), "read"),
         Region(Lane(0, 1), range(8, 9), range(10), "read"),
     )
-    assert stage_regions(network, Location(0, 0, 0), 8, "read")[1].times == range(-1, 0)
-    assert [region.part for region in stage_regions(network, Location(0, 0, 7), 8, "carry")] == ["carried"]
+    assert stage_regions(network, Location(0, 0, 0), 8, "recurrent")[1].times == range(-1, 0)
+    assert [region.part for region in stage_regions(network, Location(0, 0, 7), 8, "output")] == ["carried"]
 
 
 def test_the_text_of_a_stage_describes_its_regions() -> None:
     lstm = Network("lstm", 5, 10, num_layers=2, bidirectional=True)
-    told = [stage_text(lstm, Location(0, 0, 3), 8, stage) for stage in ("read", "compute", "carry")]
+    told = [stage_text(lstm, Location(0, 0, 3), 8, stage) for stage in STAGES]
     assert told == [
-        "reads x[t=3] and h[t=2], c[t=2] of layer 0 →",
-        "computes the gates i f g o, and from them c[t=3] and h[t=3] of layer 0 →",
+        "reads x[t=3] for the input part of layer 0 →",
+        "reads h[t=2] for the recurrent part of layer 0 →",
+        "computes the gates i f g o of layer 0 →",
+        "reads c[t=2], and computes c[t=3] and h[t=3] of layer 0 →",
         "h[t=3] and c[t=3] of layer 0 → are passed on to t = 4",
     ]
-    assert (
-        stage_text(lstm, Location(1, 1, 7), 8, "read") == "reads h[t=7] of layer 0 → and 0 ← and h0 and c0 of layer 1 ←"
-    )
-    assert stage_text(lstm, Location(1, 1, 0), 8, "carry").endswith("returned as state[0][3] and state[1][3]")
+    first = [stage_text(lstm, Location(1, 1, 7), 8, stage) for stage in ("input", "recurrent", "state")]
+    assert first == [
+        "reads h[t=7] of layer 0 → and 0 ← for the input part of layer 1 ←",
+        "reads h0 for the recurrent part of layer 1 ←",
+        "reads c0, and computes c[t=7] and h[t=7] of layer 1 ←",
+    ]
+    assert stage_text(lstm, Location(1, 1, 0), 8, "output").endswith("returned as state[0][3] and state[1][3]")
     relu = Network("rnn_relu", 5, 10)
-    assert stage_text(relu, Location(0, 0, 0), 1, "read") == "reads x[t=0] and h0 of layer 0"
-    assert stage_text(relu, Location(0, 0, 0), 1, "compute") == "computes h[t=0] of layer 0: h = relu(u + v)"
-    assert stage_text(relu, Location(0, 0, 0), 1, "carry") == "h[t=0] of layer 0 is returned as state[0][0]"
+    assert stage_text(relu, Location(0, 0, 0), 1, "gates") == "computes the pre-activation u + v of layer 0"
+    assert stage_text(relu, Location(0, 0, 0), 1, "state") == "computes h[t=0] of layer 0: h = relu(u + v)"
+    assert stage_text(relu, Location(0, 0, 0), 1, "output") == "h[t=0] of layer 0 is returned as state[0][0]"
 
 
 @pytest.mark.parametrize("order", ["lane", "layers"])
@@ -418,8 +421,10 @@ def test_a_step_has_its_number_in_the_order_and_the_ends_hold(order) -> None:
             "gru",
             Location(1, 0, 0),
             [
-                "reads h[t=0] of layer 0 and h0 of layer 1",
-                "computes the gates r z n, and from them h[t=0] of layer 1",
+                "reads h[t=0] of layer 0 for the input part of layer 1",
+                "reads h0 for the recurrent part of layer 1",
+                "computes the gates r z n of layer 1",
+                "computes h[t=0] of layer 1",
                 "h[t=0] of layer 1 is passed on to t = 1",
             ],
         ),
@@ -427,8 +432,10 @@ def test_a_step_has_its_number_in_the_order_and_the_ends_hold(order) -> None:
             "gru",
             Location(0, 0, 7),
             [
-                "reads x[t=7] and h[t=6] of layer 0",
-                "computes the gates r z n, and from them h[t=7] of layer 0",
+                "reads x[t=7] for the input part of layer 0",
+                "reads h[t=6] for the recurrent part of layer 0",
+                "computes the gates r z n of layer 0",
+                "computes h[t=7] of layer 0",
                 "h[t=7] of layer 0 is returned as state[0][0]",
             ],
         ),
@@ -436,8 +443,10 @@ def test_a_step_has_its_number_in_the_order_and_the_ends_hold(order) -> None:
             "lstm",
             Location(1, 0, 7),
             [
-                "reads h[t=7] of layer 0 and h[t=6], c[t=6] of layer 1",
-                "computes the gates i f g o, and from them c[t=7] and h[t=7] of layer 1",
+                "reads h[t=7] of layer 0 for the input part of layer 1",
+                "reads h[t=6] for the recurrent part of layer 1",
+                "computes the gates i f g o of layer 1",
+                "reads c[t=6], and computes c[t=7] and h[t=7] of layer 1",
                 "h[t=7] and c[t=7] of layer 1 are returned as state[0][1] and state[1][1]",
             ],
         ),
@@ -454,10 +463,12 @@ def test_every_state_of_a_custom_cell_is_read_and_returned() -> None:
     cell = CellSpec("mine", "Mine", lambda *_: Step(), (Gate("g", "g"),), (), (StateSpec("h"), StateSpec("m")))
     network = Network("./mine.py", 2, 3, custom=cell)
     last = Location(timestep=3)
-    assert [stage_text(network, Location(), 4, "read"), *(stage_text(network, last, 4, s) for s in STAGES)] == [
-        "reads x[t=0] and h0 and m0 of layer 0",
-        "reads x[t=3] and h[t=2], m[t=2] of layer 0",
-        "computes the gates g, and from them m[t=3] and h[t=3] of layer 0",
+    assert [stage_text(network, Location(), 4, "state"), *(stage_text(network, last, 4, s) for s in STAGES)] == [
+        "reads m0, and computes m[t=0] and h[t=0] of layer 0",
+        "reads x[t=3] for the input part of layer 0",
+        "reads h[t=2] for the recurrent part of layer 0",
+        "computes the gate g of layer 0",
+        "reads m[t=2], and computes m[t=3] and h[t=3] of layer 0",
         "h[t=3] and m[t=3] of layer 0 are returned as state[0][0] and state[1][0]",
     ]
     out, h, m = map_rows(network, Location(), 4)

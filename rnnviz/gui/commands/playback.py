@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter
 
-from PySide6.QtCore import QObject, QSignalBlocker, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QActionGroup
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSlider, QToolButton, QWidget
+from PySide6.QtCore import QEvent, QObject, QSignalBlocker, Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QActionGroup, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPalette
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSlider, QToolButton, QToolTip, QWidget
 
 from rnnviz.core.axis_labels import UNNAMED, timestep_in_words
 from rnnviz.core.trace_index import Location
@@ -14,8 +14,9 @@ from rnnviz.core.words import wrapped
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.selection import SelectionCommands
-from rnnviz.gui.theme.scaling import motion_reduced
-from rnnviz.quantities.steps import STAGES, Order, Traversal, stage_regions, stage_text
+from rnnviz.gui.theme.scaling import motion_reduced, scaled
+from rnnviz.gui.views.base import down
+from rnnviz.quantities.steps import STAGE_NAMES, STAGES, Order, Stage, Traversal, stage_regions, stage_text
 
 
 class Stepper(QObject):
@@ -37,8 +38,8 @@ class Stepper(QObject):
         session.on_change(self.stop, "inputs")
 
     @property
-    def stage(self) -> str | None:
-        """The current stage, one of `STAGES`, or None."""
+    def stage(self) -> Stage | None:
+        """The current stage, or None."""
         return None if self._stage is None else STAGES[self._stage]
 
     @property
@@ -68,6 +69,13 @@ class Stepper(QObject):
             stage %= len(STAGES)
         self._show(stage, where)
         return True
+
+    def show(self, stage: Stage | None) -> None:
+        """Show a stage of the selected step; None for the whole step."""
+        if stage is None:
+            self.stop()
+        elif self._session.result is not None:
+            self._show(STAGES.index(stage), self._session.location)
 
     def move(self, steps: int) -> bool:
         """Move by whole steps without stages; False at the end."""
@@ -123,7 +131,7 @@ _CALM_MS = 340
 """At most three changes per second, the WCAG limit for flashes."""
 _WHOLE_SECONDS = 12.0
 """Playback time of a long sequence at speed 1."""
-STAGE_MS = 1100
+STAGE_MS = 800
 """Duration of a stage at speed 1, long enough to read its text."""
 FACTORS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Playback speeds; the last one is shown as "max"."""
@@ -135,8 +143,8 @@ _SHORT, _LONG = 24, 1000
 class Player(QObject):
     """Moves the selection at a speed that depends on the length. Stops at the end and on new values.
 
-    A short sequence, or one whose numbers are visible, is played in stages: read, compute, pass on. At high speed only
-    the selection moves. Up to one time step per frame, every time step is shown. Above that, the clock determines the
+    A short sequence, or one whose numbers are visible, is played in stages. At high speed only the
+    selection moves. Up to one time step per frame, every time step is shown. Above that, the clock determines the
     steps per frame, so that a late frame skips more. With reduced motion, frames last long enough to avoid flicker.
     """
 
@@ -191,7 +199,7 @@ class Player(QObject):
         if self._session.result is None or (self._timesteps < 2 and not stages):
             return
         self._by = by
-        last_stage = self.stepper.stage in (None, "carry" if by > 0 else "read")
+        last_stage = self.stepper.stage in (None, STAGES[-1 if by > 0 else 0])
         if last_stage and not self.looping and self.stepper.at_end(by):
             self.stepper.go_to_end(-by)
         if not stages:
@@ -205,6 +213,11 @@ class Player(QObject):
         if self.playing:
             self._timer.stop()
             self.playing_changed.emit(False)
+
+    def show(self, stage: Stage | None) -> None:
+        """Pause, and show a stage of the selected step, or the whole step."""
+        self.pause()
+        self.stepper.show(stage)
 
     def step(self, by: int) -> None:
         """Pause, and go to the next (1) or previous (-1) stage."""
@@ -253,7 +266,7 @@ class Player(QObject):
 
     def _step(self) -> None:
         if self.in_stages:
-            if self.stepper.stage in (None, "carry" if self._by > 0 else "read") and self._wrap(1):
+            if self.stepper.stage in (None, STAGES[-1 if self._by > 0 else 0]) and self._wrap(1):
                 self.stepper.begin(self._by)
             elif not self.stepper.step(self._by):
                 self.pause()
@@ -287,6 +300,7 @@ def speed(timesteps: int) -> float:
 
 _SHORT_NAME = 10
 """Characters of a time step's label that fit into the toolbar."""
+_STAGES_HIGH, _STAGE_GAP = 8, 2
 _USUAL_LABEL = "t = 99 of 100"
 """Minimum width of the label, as a text."""
 _BUTTONS = ("timestep_first", "timestep_previous", "play", "timestep_next", "timestep_last")
@@ -309,7 +323,7 @@ class SpeedMenu(QToolButton):
         self.setToolTip(
             wrapped(
                 "Playback speed and order.\n"
-                "At 2× or slower, each step is shown in three stages: read, compute, pass on.\n"
+                f"At 2× or slower, each step is shown in stages: {', '.join(STAGE_NAMES.values())}.\n"
                 "Slower: <. Faster: >."
             )
         )
@@ -356,8 +370,79 @@ def factor_text(factor: float) -> str:
     return "max" if factor == FACTORS[-1] else f"{factor:g}×"
 
 
+class StageSlider(QSlider):
+    """The stages of the selected step as segments; 0 is the whole step. Reachable by mouse and keys."""
+
+    def __init__(self, session: Session, player: Player) -> None:
+        super().__init__(Qt.Orientation.Horizontal)
+        self._session, self._player = session, player
+        self.setRange(0, len(STAGES))
+        self.setPageStep(1)
+        self.setAccessibleName("Stage of the step")
+        self.setToolTip(wrapped(f"Stages of the step: {', '.join(STAGE_NAMES.values())}."))
+        self.setFixedHeight(scaled(_STAGES_HIGH))
+        self.valueChanged.connect(lambda value: player.show(STAGES[value - 1] if value else None))
+        player.stepper.status_changed.connect(self._follow)
+        session.on_change(self._follow, "result")
+        self._follow()
+
+    def stage_at(self, x: float) -> Stage:
+        place = int(x * len(STAGES) / max(self.width(), 1))
+        return STAGES[min(max(place, 0), len(STAGES) - 1)]
+
+    def words(self, stage: Stage) -> str:
+        """Name and description of a stage of the selected step."""
+        result, name = self._session.result, STAGE_NAMES[stage].capitalize()
+        if result is None:
+            return f"{name}."
+        where = self._session.location
+        return f"{name}: {stage_text(result.inputs.network, where, result.shape[2], stage)}."
+
+    def _follow(self) -> None:
+        stage = self._player.stepper.stage
+        with QSignalBlocker(self):
+            self.setValue(0 if stage is None else STAGES.index(stage) + 1)
+        self.setEnabled(self._session.result is not None)
+        self.setAccessibleDescription("whole step" if stage is None else STAGE_NAMES[stage])
+        self.update()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Show the stage that is clicked; a second click shows the whole step."""
+        if event.button() == Qt.MouseButton.LeftButton:
+            stage = self.stage_at(event.position().x())
+            self._player.show(None if stage == self._player.stepper.stage else stage)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if event.buttons() & Qt.MouseButton.LeftButton:
+            self._player.show(self.stage_at(event.position().x()))
+
+    def mouseReleaseEvent(self, _event: QMouseEvent) -> None:
+        pass
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
+            QToolTip.showText(event.globalPos(), wrapped(self.words(self.stage_at(event.pos().x()))), self)
+            return True
+        return super().event(event)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter, palette = QPainter(self), self.palette()
+        focused = self.hasFocus()
+        filled, empty = palette.color(QPalette.ColorRole.Highlight), palette.color(QPalette.ColorRole.Mid)
+        wide = (self.width() + _STAGE_GAP) / len(STAGES)
+        for place in range(len(STAGES)):
+            left, right = round(place * wide), round((place + 1) * wide) - _STAGE_GAP
+            margin = 1 if focused else 2
+            painter.fillRect(
+                left, margin, right - left, self.height() - 2 * margin, filled if place < self.value() else empty
+            )
+        if focused:
+            painter.setPen(filled)
+            painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
+
+
 class PlaybackControls(QWidget):
-    """Buttons first, previous, play, next, last; speed menu; slider; label of the time step."""
+    """Buttons first, previous, play, next, last; speed menu; sliders of time step and stage; label of the time step."""
 
     def __init__(self, session: Session, selection: SelectionCommands, player: Player, actions: Actions) -> None:
         super().__init__()
@@ -383,7 +468,9 @@ class PlaybackControls(QWidget):
         self.slider.setToolTip("Time step shown in every view.")
         self.slider.valueChanged.connect(selection.go_to)
         layout.addSpacing(4)
-        layout.addWidget(self.slider, 100)
+        self.stages = StageSlider(session, player)
+        self.stages.setMaximumWidth(self.slider.maximumWidth())
+        layout.addLayout(down(self.slider, self.stages, spacing=0), 100)
         layout.addSpacing(4)
         self.label = QLabel()
         self.label.setToolTip("Selected time step, counted from 0.")

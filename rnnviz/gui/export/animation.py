@@ -143,9 +143,7 @@ class AnimationDialog(ExportDialog):
             [(text.replace("&", ""), order) for order, (text, _) in ORDERS.items()],
         )
         self.order.setCurrentIndex(self.order.findData(player.order))
-        self.stages = choice_box(
-            "Frames", "Each frame shows a stage (read, compute, pass on), or a time step.", _FRAME_CHOICES
-        )
+        self.stages = choice_box("Frames", "Each frame shows a stage of a step, or a whole time step.", _FRAME_CHOICES)
         self.stages.setCurrentIndex(self.stages.findData(options.stages))
         self.factor = choice_box(
             "Speed", "The speed of playback. A fast animation skips time steps.", [(factor_text(f), f) for f in FACTORS]

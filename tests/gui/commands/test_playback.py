@@ -5,10 +5,13 @@ from itertools import count, pairwise
 from typing import Any
 
 import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Session
-from rnnviz.gui.commands.playback import Player, speed
+from rnnviz.gui.commands.playback import Player, StageSlider, speed
+from rnnviz.quantities.steps import STAGE_NAMES, STAGES
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 
@@ -90,11 +93,13 @@ def test_a_short_sequence_is_played_by_stages_in_words_and_highlights(
     player.stepper.status_changed.connect(told.append)
     session.on_change(lambda: parts.append({region.part for region in session.highlighted}), "highlighted")
     player.toggle()
-    assert told == ["reads x[t=1] and h0 and c0 of layer 0 ←"]
+    assert told == ["reads x[t=1] for the input part of layer 0 ←"]
     with qtbot.waitSignal(player.playing_changed, timeout=10_000):
         pass
-    assert [words.split()[0] for words in told] == ["reads", "computes", "h[t=1]", "reads", "computes", "h[t=0]"]
-    assert parts == [{"read"}, {"read", "computed"}, {"carried", "next"}, {"read"}, {"read", "computed"}, {"carried"}]
+    step = ["reads x", "reads h", "compute", "reads c"]
+    assert [words[:7] for words in told] == [*step, "h[t=1] ", *step, "h[t=0] "]
+    step = [{"read"}, {"read"}, {"read", "gates"}, {"read", "computed"}]
+    assert parts == [*step, {"carried", "next"}, *step, {"carried"}]
     assert session.location == Location(0, 1, 0, 1, 2)
 
 
@@ -104,13 +109,13 @@ def test_stages_step_back_in_reverse_and_a_moved_selection_clears_the_highlights
     player.set_order("layers")
     told: list[str] = []
     player.stepper.status_changed.connect(told.append)
-    for _ in range(11):
+    for _ in range(19):
         player.step(1)
     assert session.location == Location(1, 0, 0)
     forth = list(told)
-    for _ in range(10):
+    for _ in range(18):
         player.step(-1)
-    assert told[11:] == forth[-2::-1]
+    assert told[19:] == forth[-2::-1]
     session.set_location(Location(0, 0, 2))
     assert session.highlighted == ()
     assert told[-1] == ""
@@ -151,9 +156,9 @@ def test_a_loop_repeats_its_range_in_either_direction_with_and_without_stages(qt
     seen: list[int] = []
     session.on_change(lambda: seen.append(session.location.timestep), "location")
     for by, direction, expected in ((1, 0, [3, 4, 5]), (-1, 0, [5, 4, 3]), (1, 1, [5, 4, 3])):
-        for stages in (1, 3):
+        for stages in (1, len(STAGES)):
             session.set_location(Location(direction=direction, timestep=expected[0]))
-            player.set_factor(1.0 if stages == 3 else 16.0)
+            player.set_factor(1.0 if stages > 1 else 16.0)
             player.toggle(backward=by < 0)
             seen.clear()
             for _ in range(7 * stages):
@@ -176,3 +181,29 @@ def test_a_loop_without_a_range_is_the_whole_sequence_and_ends_once_it_is_off() 
     session.set_location(Location(timestep=398))
     player._step()
     assert (session.location.timestep, player.playing) == (399, False)
+
+
+def test_the_stages_of_a_step_are_chosen_by_mouse_and_keys(qtbot: Any) -> None:
+    session = session_on(make_result(cell="lstm", timesteps=3))
+    player = Player(session)
+    slider = StageSlider(session, player)
+    qtbot.addWidget(slider)
+    slider.resize(200, 8)
+    slider.show()
+    assert (player.stepper.stage, slider.value(), slider.accessibleDescription()) == (None, 0, "whole step")
+    for stage, x in zip(STAGES, range(20, 200, 40), strict=True):
+        assert slider.stage_at(x) == stage
+        assert STAGE_NAMES[stage].capitalize() in slider.words(stage)
+        QTest.mouseClick(slider, Qt.MouseButton.LeftButton, pos=QPoint(x, 4))
+        assert (player.stepper.stage, slider.value()) == (stage, STAGES.index(stage) + 1)
+        assert slider.accessibleDescription() == STAGE_NAMES[stage]
+    QTest.mouseClick(slider, Qt.MouseButton.LeftButton, pos=QPoint(180, 4))
+    assert (player.stepper.stage, slider.value(), session.highlighted) == (None, 0, ())
+    QTest.keyClick(slider, Qt.Key.Key_Right)
+    assert player.stepper.stage == "input"
+    QTest.keyClick(slider, Qt.Key.Key_End)
+    assert player.stepper.stage == "output"
+    player.step(1)
+    assert (session.location.timestep, slider.value()) == (1, 1)
+    session.set_location(Location(timestep=2))
+    assert slider.value() == 0

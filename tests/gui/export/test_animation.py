@@ -56,7 +56,7 @@ def test_frames_follow_the_order_of_computation_within_the_range() -> None:
     assert [backward[n] for n in range(len(backward))] == [
         (Location(1, 1, t, 0, 2), stage) for t in (3, 2, 1) for stage in STAGES
     ]
-    assert backward.seconds == 1.1
+    assert backward.seconds == 0.8
     every = FrameSequence(Traversal(2, 2, 6, "layers"), range(1, 3), Location(), 2.0, stages=False)
     places = [(every[n][0].layer, every[n][0].direction, every[n][0].timestep) for n in range(len(every))]
     assert places == [(0, 0, 1), (0, 0, 2), (0, 1, 2), (0, 1, 1), (1, 0, 1), (1, 0, 2), (1, 1, 2), (1, 1, 1)]
@@ -89,7 +89,7 @@ def test_a_gif_shows_each_stage_in_the_colors_of_the_lanes(qtbot: Any, window: M
     dialog.factor.setCurrentIndex(dialog.factor.findData(4.0))
     dialog.title.setText("Two steps")
     dialog._arrange()
-    assert "6 frames, 1.7 s, 480 × 400 pixels" in dialog.summary.text()
+    assert "10 frames, 2.0 s, 480 × 400 pixels" in dialog.summary.text()
     animation, shown = dialog.animation, window.grab().toImage()
     lanes = animation.figure.copy
     assert isinstance(lanes, UnrolledView)
@@ -100,17 +100,17 @@ def test_a_gif_shows_each_stage_in_the_colors_of_the_lanes(qtbot: Any, window: M
     with qtbot.waitSignal(window.jobs.done, timeout=20_000):
         save(window, dialog, tmp_path / "a.gif")
     with Image.open(tmp_path / "a.gif") as image:
-        assert (image.n_frames, image.size) == (6, (480, 400))
+        assert (image.n_frames, image.size) == (10, (480, 400))
         durations, pictures = [], []
-        for number in range(6):
+        for number in range(10):
             image.seek(number)
             durations.append(image.info["duration"])
             pictures.append(np.asarray(image.convert("RGB")))
-    assert sum(durations) == 1650
+    assert sum(durations) == 2000
     for number, picture in enumerate(pictures):
         assert tuple(picture[1, 1]) == (255, 255, 255)
         for (x, y), cell in zip(places, cells, strict=True):
-            if cell.timestep == number // 3:
+            if cell.timestep == number // len(STAGES):
                 continue  # tinted as the selected time step
             expected = color_at(window.lanes, lambda x, y: shown.pixelColor(x, y).getRgb()[:3], cell)
             assert tuple(picture[y, x]) == expected

@@ -148,9 +148,9 @@ def test_a_step_is_described_below_the_lanes_and_drawn_with_arrows(shown: MainWi
     caption = shown.lanes.findChild(QLabel, "flow_caption")
     assert not caption.isVisible()
     shown.session.set_location(Location(1, 1, 1))
-    press(".")
-    press(".")
-    assert caption.text() == "computes the gates i f g o, and from them c[t=1] and h[t=1] of layer 1 ←"
+    for _ in range(4):
+        press(".")
+    assert caption.text() == "reads c[t=2], and computes c[t=1] and h[t=1] of layer 1 ←"
     assert [frame.tag for frame in shown.lanes.highlights.frames] == ["read", "read", "read h, c", "computed h, c"]
     badges = shown.lanes.findChild(UnrolledCanvas).badges.badges
     assert [badge.text for badge in badges] == ["computed h, c", "read", "read h, c"]
@@ -158,7 +158,8 @@ def test_a_step_is_described_below_the_lanes_and_drawn_with_arrows(shown: MainWi
     assert badges[0].rect.left() >= 0.0
     assert badges[-1].rect.right() <= shown.lanes.box.width()
     press(",")
-    assert caption.text() == "reads h[t=1] of layer 0 → and 0 ← and h[t=2], c[t=2] of layer 1 ←"
+    assert caption.text() == "computes the gates i f g o of layer 1 ←"
+    assert [frame.tag for frame in shown.lanes.highlights.frames] == ["read", "read", "read", "gates"]
     press(Qt.Key.Key_Up)
     press(Qt.Key.Key_Down)
     assert not caption.isVisible()

@@ -33,13 +33,14 @@ _THIN = 3.0
 LINES: dict[Part, tuple[tuple[float, ...], int | None]] = {
     "same": ((4.0, 3.0), None),
     "read": ((1.0, 1.5), None),
+    "gates": ((2.0, 1.0), 1),
     "computed": ((), 1),
     "carried": ((6.0, 2.0), 4),
     "next": ((1.0, 1.5), 4),
 }
 """Dashes of each part as multiples of the line width, and its index among the series colors (None: accent)."""
 _SHORTEST_ARROW, _ARROW_GAP, _ARROW_MARGIN = 9.0, 2.0, 9.0
-_LEADS = {("read", "computed"), ("carried", "next")}
+_LEADS = {("read", "gates"), ("read", "computed"), ("carried", "next")}
 """Parts of a step that are joined by arrows: inputs with outputs, and these with the steps that read them."""
 
 _STRIP, _TICK = 5.0, 6.0
@@ -375,7 +376,7 @@ class FutureCover(_Cover):
 
     By lane, all lanes have computed as many steps as the selected one, except in a bidirectional network: its layers
     are computed one after the other. By layers, lanes above the selected one have computed nothing, and those below it
-    everything. While a stage reads, the selected step itself is future.
+    everything. Before the stage that computes the state, the selected step itself is future.
     """
 
     def __init__(self, parent: QGraphicsItem) -> None:
