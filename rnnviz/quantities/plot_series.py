@@ -162,10 +162,15 @@ class Outline:
         return np.asarray((starts + np.minimum(starts + self.block, self.timesteps) - 1) / 2.0)
 
     def points(self) -> tuple[NDArray[np.float64], Values]:
-        """Points of the line: one for each time step, or two for each block of several."""
+        """Points of the line: one for each time step, or two for each block of several.
+
+        Every other block goes down, so that no line crosses the whole height between two blocks.
+        """
         if self.block == 1:
             return self.times, self.low
-        return np.repeat(self.times, 2), np.stack([self.low, self.high], axis=1).ravel()
+        ends = np.stack([self.low, self.high], axis=1)
+        ends[1::2] = ends[1::2, ::-1]
+        return np.repeat(self.times, 2), ends.ravel()
 
     def steps(self, blocks: NDArray[np.bool_]) -> NDArray[np.int64]:
         """(K, 2): first and last time step of each run of the blocks (P,) that are chosen."""

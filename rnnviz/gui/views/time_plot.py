@@ -156,6 +156,8 @@ class TimePlot(pg.PlotWidget):
         for name in ("left", "bottom"):
             # The axes have no unit for an SI prefix, so numbers are written unscaled.
             self.getAxis(name).enableAutoSIPrefix(False)
+            # The ticks of the finest level have no labels, and take most of the time.
+            self.getAxis(name).setStyle(maxTickLevel=1)
         self._cursor_under = pg.InfiniteLine(angle=90, movable=False)
         self._cursor = pg.InfiniteLine(angle=90, movable=False)
         # Below the curves; with one time step this is the only place.

@@ -143,6 +143,12 @@ def _lines(
     first = tuple(_text(term_table, row, column, 0, parts=parts) for column in columns)
     yield TermTableLine(row, 0, (_name(term_table, row), *first[1:]), parts)
     for engine in range(1, len(row.figures)):
+        if all(
+            _value_of(term_table, row, column, engine) == _value_of(term_table, row, column, 0)
+            for column in columns
+            if column.field != "stop"
+        ):
+            continue
         own = tuple(_text(term_table, row, column, engine, parts=parts) for column in columns)
         if any(column.field != "stop" and own[k] != first[k] for k, column in enumerate(columns)):
             shown_once = ("stop", "factor") if term_table.shared else ("stop",)
