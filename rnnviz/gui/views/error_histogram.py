@@ -34,14 +34,16 @@ class BarChart(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._bars: Bars | None = None
+        self.name = ""
         self._theme = LIGHT
         self.chosen_place: int | None = None
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
 
-    def show_bars(self, bars: Bars | None) -> None:
-        self._bars, self.chosen_place = bars, None
+    def show_bars(self, bars: Bars | None, name: str) -> None:
+        """Show other bars, and the name of their axis."""
+        self._bars, self.name, self.chosen_place = bars, name, None
         self.update()
 
     def apply_theme(self, theme: Theme) -> None:
@@ -108,7 +110,7 @@ class BarChart(QWidget):
         line = self.fontMetrics().height()
         widest = number_format.count(10**self._decades) if self._bars is not None else "0"
         left = self.fontMetrics().horizontalAdvance(widest) + 2 * _PAD
-        return QRectF(left, line + _PAD, self.width() - left - _PAD, self.height() - 2 * line - 2 * _PAD)
+        return QRectF(left, line + _PAD, self.width() - left - _PAD, self.height() - 3 * line - 2 * _PAD)
 
     @property
     def _decades(self) -> int:
@@ -218,6 +220,9 @@ class BarChart(QWidget):
         """Write the labels that do not overlap; those of zero and infinity always."""
         assert self._bars is not None
         metrics, ground = self.fontMetrics(), self._plot_area
+        below = QRectF(ground.left(), self.height() - metrics.height(), ground.width(), metrics.height())
+        painter.setPen(self._theme.color("muted"))
+        painter.drawText(below, Qt.AlignmentFlag.AlignCenter, self.name)
         taken: list[tuple[float, float]] = []
         for x, text in self._bars.ticks:
             wide = metrics.horizontalAdvance(text)
@@ -316,7 +321,7 @@ class ErrorHistogram(ResultView):
         quantity = _QUANTITIES[self._choice.currentIndex()]
         self._choice.setToolTip(wrapped(quantity.why))
         self._bars = None if self._comparison is None else quantity.bars(self._comparison)
-        self.chart.show_bars(self._bars)
+        self.chart.show_bars(self._bars, quantity.title)
         self._tell()
 
     def _tell(self) -> None:

@@ -210,6 +210,7 @@ class ErrorPlot(ResultView):
         self._choice.setToolTip(wrapped(quantity.why))
         series = None if comparison is None or result is None else error_series(result, comparison, quantity)
         self._series = series
+        self.plot.name_values(quantity.title)
         self._stack.setCurrentIndex(0 if series is not None else 1)
         if series is not None:
             also = () if series.limit is None else (series.limit[0],)

@@ -8,7 +8,7 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QTransform
+from PySide6.QtGui import QColor, QPaintEngine, QPainter, QPainterPath, QPen, QPixmap, QTransform
 from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
 from rnnviz.core import number_format
@@ -18,6 +18,8 @@ from rnnviz.quantities.plot_series import LogScale, Outline, drop_collinear, pix
 
 _DOTS_SHOWN = 64
 """Maximum number of visible time steps at which each value has a dot."""
+_SMOOTH_UP_TO = 100
+"""Maximum number of visible time steps for antialiased lines, which take ten times as long to draw."""
 _DASHED_UP_TO = 600
 """Maximum number of visible time steps for dashed lines. With more, dashes merge and drawing is slow."""
 _BESIDE = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
@@ -56,11 +58,14 @@ class Curve:
         self.visible = visible
         self._changed()
 
-    def paint(self, painter: QPainter, timesteps: float) -> None:
-        """Draw the line in the plot's coordinates, with this number of visible time steps."""
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        pen = self._pen if timesteps <= _DASHED_UP_TO else self._dense
-        if pen.widthF() <= 1.0 or pen.style() != Qt.PenStyle.SolidLine:
+    def paint(self, painter: QPainter, view: QRectF) -> None:
+        """Draw the line in the plot's coordinates, of which `view` is visible."""
+        smooth = view.width() <= _SMOOTH_UP_TO
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, smooth)
+        pen = self._pen if view.width() <= _DASHED_UP_TO else self._dense
+        if pen.color().alpha() < 255 and painter.paintEngine().type() == QPaintEngine.Type.Raster:
+            self._paint_through(painter, pen, view)
+        elif smooth or pen.widthF() <= 1.0 or pen.style() != Qt.PenStyle.SolidLine:
             painter.setPen(pen)
             painter.drawPath(self._path)
         else:
@@ -69,6 +74,27 @@ class Curve:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             painter.setPen(self._dot)
             painter.drawPoints(self._dots)
+
+    def _paint_through(self, painter: QPainter, pen: QPen, view: QRectF) -> None:
+        """Draw a line of which the lower ones are seen. A translucent pen would take ten times as long."""
+        place = painter.transform().mapRect(view).toAlignedRect()
+        density = painter.device().devicePixelRatio()
+        layer = QPixmap(place.size() * density)
+        layer.setDevicePixelRatio(density)
+        layer.fill(Qt.GlobalColor.transparent)
+        opaque = QPen(pen)
+        opaque.setColor(QColor(pen.color().rgb()))
+        drawing = QPainter(layer)
+        drawing.setTransform(painter.transform() * QTransform.fromTranslate(-place.x(), -place.y()))
+        drawing.setPen(opaque)
+        drawing.drawPath(self._path)
+        drawing.end()
+        there = painter.transform()
+        painter.resetTransform()
+        painter.setOpacity(pen.color().alphaF())
+        painter.drawPixmap(place.topLeft(), layer)
+        painter.setOpacity(1.0)
+        painter.setTransform(there)
 
     def _paint_wide(self, painter: QPainter, pen: QPen) -> None:
         """Draw several thin lines instead of a wide one, whose outline would take ten times as long."""
@@ -112,7 +138,7 @@ class CurvesItem(pg.GraphicsObject):
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
         for curve in sorted(self._curves, key=lambda curve: curve.depth):
             if curve.visible:
-                curve.paint(painter, self.viewRect().width())
+                curve.paint(painter, self.viewRect())
 
 
 def _finite_points(x: NDArray[np.float64], y: FloatArray) -> list[QPointF]:
@@ -167,6 +193,7 @@ class TimePlot(pg.PlotWidget):
         self._curves = CurvesItem()
         self.addItem(self._curves, ignoreBounds=True)
         self.scene().sigMouseClicked.connect(self._on_click)
+        self.getAxis("bottom").setLabel("time step")
         self.setFrameShape(pg.PlotWidget.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
 
@@ -191,6 +218,10 @@ class TimePlot(pg.PlotWidget):
         """Leave out the selection line, as in a picture for a paper."""
         self._cursor_under.hide()
         self._cursor.hide()
+
+    def name_values(self, name: str) -> None:
+        """Name the vertical axis."""
+        self.getAxis("left").setLabel(name)
 
     def show_values(self, low: float, high: float) -> None:
         self.view_box.setYRange(low, high, padding=0)

@@ -24,6 +24,8 @@ from rnnviz.verify.step_inputs import followed
 DASHES = ((4.0, 4.0), (1.0, 2.0), (8.0, 3.0, 1.0, 3.0), (10.0, 2.0))
 """Dash patterns of the candidates, in their order."""
 _TESTS: dict[str, Callable[[Any], NDArray[np.bool_]]] = {number_format.NAN: np.isnan, number_format.INFINITY: np.isinf}
+_DENSE_ALPHA = 0.5
+"""Opacity of a candidate's curve with many time steps."""
 
 
 _AT_ONCE = 1 << 21
@@ -157,7 +159,10 @@ class UnitLines:
     ) -> UnitLine:
         """Add a curve for `read`. Curves of greater depth are above."""
         line = UnitLine(engine, pinned, color, depth, dashes, self._plot.add_curve(QPen(color), depth))
-        line.curve.draw_with(line.pen, depth, cosmetic_pen(QColor(color), 1.0))
+        dense = QColor(color)
+        # With many time steps nothing is dashed: the reference must be seen through the candidates.
+        dense.setAlphaF(_DENSE_ALPHA if dashes else 1.0)
+        line.curve.draw_with(line.pen, depth, cosmetic_pen(dense, 1.0))
         line.curve.set_visible(shown)
         self._lines.append(line)
         return line

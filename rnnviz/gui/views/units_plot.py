@@ -239,6 +239,7 @@ class UnitsPlot(ResultView):
         if shown != self._shown:
             self._shown = shown
             self._lines.read(result, where, self.choice.quantity)
+            self.plot.name_values(self.choice.currentText())
             nonfinite = self._lines.nonfinite()
             self.nonfinite.setText(nonfinite)
             self.nonfinite.setVisible(bool(nonfinite))

@@ -1,8 +1,11 @@
 """Units over time: the curves are the trace's, gaps are marked, a click moves the selection."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QToolButton
 
 from rnnviz.core import number_format
@@ -240,3 +243,33 @@ def test_both_themes_have_their_ground(view: UnitsPlot, theme) -> None:
     image = view.plot.grab().toImage()
     assert image.pixelColor(image.width() - 3, 3).name() == theme.base
     assert view.curve("gluon", 0) is not None
+
+
+def curve_colors(view: UnitsPlot) -> Counter[int]:
+    """Number of pixels of each color within the axes."""
+    plot = view.plot
+    image = plot.grab(plot.mapFromScene(plot.view_box.sceneBoundingRect()).boundingRect()).toImage()
+    return Counter(image.pixel(x, y) for x in range(image.width()) for y in range(image.height()))
+
+
+def test_axes_have_names(view: UnitsPlot) -> None:
+    view.show_result(make_result(cell="lstm"), "manual")
+    assert [view.plot.getAxis(side).labelText for side in ("bottom", "left")] == ["time step", "h"]
+    view.choice.choose("i")
+    assert view.plot.getAxis("left").labelText == view.choice.currentText() != "h"
+
+
+def test_lines_are_smooth_while_there_are_few_points(view: UnitsPlot) -> None:
+    view.show_result(make_result(timesteps=90, batch_size=1), "manual")
+    few = len(curve_colors(view))
+    view.show_result(make_result(timesteps=1500, batch_size=1), "manual")
+    assert few > 2 * len(curve_colors(view))
+
+
+def test_of_many_equal_values_both_engines_are_seen(view: UnitsPlot) -> None:
+    view.show_result(make_result(timesteps=5000, batch_size=1), "manual")
+    seen = curve_colors(view)
+    series = THEMES["light"].series
+    assert not seen[QColor(series[1]).rgb()]
+    mixed = [color for color, count in seen.items() if count > 500 and color != QColor(THEMES["light"].base).rgb()]
+    assert mixed
