@@ -183,7 +183,9 @@ class MainLayout(QWidget):
         self._folded: set[str] = set()
         self._presenting = False
         self._for_lesson = False
+        self._side_before = 0
         self._heights: dict[str, int] = {}
+        self._top_bars: list[QWidget] = []
         self._tab_before = 0
         self._side = QSplitter(Qt.Orientation.Vertical)
         for view in side:
@@ -363,6 +365,8 @@ class MainLayout(QWidget):
     def present(self, *, on: bool) -> None:
         """Show only the banner and the lanes, or the panes that are not folded again."""
         self._presenting = on
+        for bar in self._top_bars:
+            bar.setHidden(on)
         self._caption_row.setVisible(on)
         self._banner.setContentsMargins(8 if on else 0, 0, 8, 0)
         self.column.show_panel(shown=not self.is_folded("settings"))
@@ -373,8 +377,13 @@ class MainLayout(QWidget):
             handle.setHidden(on)
         self._middle.widget(0).setFocus()
 
-    def fold_for_lesson(self) -> None:
-        """Fold the settings panel until `unfold_after_lesson`. The next start shows it again."""
+    def open_lesson(self, pane: QWidget, state: QByteArray) -> None:
+        """Open the column of a lesson with its splitter `state`, and fold the settings panel until `close_lesson`.
+
+        The next start shows the panel again.
+        """
+        self._side_before = self._side_before or self._middle.sizes()[1]
+        self.column.open(pane, state)
         if not self.is_folded("settings"):
             self.fold("settings", folded=True)
             self._for_lesson = True
@@ -384,11 +393,16 @@ class MainLayout(QWidget):
         if lack > 0 and not self.is_folded("side"):
             self._middle.setSizes([lanes - lack, side + lack])
 
-    def unfold_after_lesson(self) -> None:
-        """Revert `fold_for_lesson`."""
+    def close_lesson(self) -> None:
+        """Close the lesson's column, and revert `open_lesson`."""
         if self._for_lesson:
             self._for_lesson = False
             self.fold("settings", folded=False)
+        self.column.close_pane()
+        lanes, side = self._middle.sizes()
+        if self._side_before and side:
+            self._middle.setSizes([lanes + side - self._side_before, self._side_before])
+        self._side_before = 0
 
     def _on_tab(self, place: int) -> None:
         self.tab_chosen.emit(self._titles[place])
@@ -479,7 +493,9 @@ class MainLayout(QWidget):
             self.tabs.setCurrentIndex(self._titles.index(title))
 
     def add_top_bar(self, bar: QWidget) -> None:
-        self._rows.insertWidget(0, bar)
+        """Add a bar above all panes, which is hidden during a presentation."""
+        self._top_bars.append(_row(bar))
+        self._rows.insertWidget(0, self._top_bars[-1])
 
     def shares(self) -> dict[str, float]:
         """The share of the first pane of each splitter without a folded pane, by the splitter's name."""

@@ -246,6 +246,7 @@ class MainWindow(QMainWindow):
         menus.exports.numbers_chosen.connect(self.exports.export_numbers)
         menus.exports.report_chosen.connect(lambda: self.exports.export_report(self.lanes))
         menus.names.chosen.connect(self._on_names)
+        menus.dimmings.chosen.connect(self.guide.refresh_dimming)
         menus.themes.chosen.connect(self._theme_manager.choose)
         self._export_menu: ExportMenu = menus.exports
         fill_menu_bar(self.menuBar(), MENUS, self.actions_, menus.places)

@@ -10,6 +10,7 @@ from rnnviz.gui.theme.scaling import TEXT_SIZES
 
 THEME_CHOICES = ("desktop", "light", "dark")
 MOTION_CHOICES = ("desktop", "reduced", "full")
+DIMMING_CHOICES = ("on", "off")
 NAMES_CHOICES = ("gluon", "pytorch")
 _LAYOUT = "window/layout"
 
@@ -66,6 +67,8 @@ class Settings:
     """Whether a start without a file shows the welcome page."""
     theme = _Setting("appearance/theme", _one_of(THEME_CHOICES))
     motion = _Setting("appearance/motion", _one_of(MOTION_CHOICES))
+    dimming = _Setting("appearance/dimming", _one_of(DIMMING_CHOICES))
+    """Whether a lesson dims the panes that its step does not name."""
     names = _Setting("appearance/names", _one_of(NAMES_CHOICES))
     text_size = _Setting("appearance/text size", lambda value: size if (size := _number(value)) in TEXT_SIZES else 100)
     """Text size in percent of the system font, one of TEXT_SIZES."""

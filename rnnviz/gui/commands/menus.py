@@ -34,6 +34,10 @@ _MOTION_WORDS = {
     "full": ("&Full", "Highlights fade in. Playback is smooth."),
 }
 
+_DIMMING_WORDS = {
+    "on": ("&Dim other panes", "Dim the panes that a step of a lesson does not name. Esc shows them."),
+    "off": ("&No dimming", "Show all panes alike during a lesson."),
+}
 _NAMES_WORDS = {
     "gluon": ("&Gluon", "Show l0_i2h_weight, out and state, as Gluon names them."),
     "pytorch": ("&PyTorch", "Show weight_ih_l0, output, h_n and c_n, as PyTorch names them."),
@@ -115,6 +119,7 @@ class Submenus:
         self.motions = ChoiceMenu("&Motion", "motion", _MOTION_WORDS, settings, window)
         self.motions.chosen.connect(use_motion)
         use_motion(settings.motion)
+        self.dimmings = ChoiceMenu("L&esson focus", "dimming", _DIMMING_WORDS, settings, window)
         self.names = ChoiceMenu("&Names", "names", _NAMES_WORDS, settings, window)
         self.names.chosen.connect(use_names)
 
@@ -124,7 +129,7 @@ class Submenus:
         return {
             ("&File", 0): (self.recent, self.lessons),
             ("&File", 2): (self.exports,),
-            ("&View", 2): (self.names, self.themes, self.motions),
+            ("&View", 2): (self.names, self.themes, self.motions, self.dimmings),
         }
 
 

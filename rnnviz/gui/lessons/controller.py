@@ -1,5 +1,6 @@
 """Lesson controller: applies each step's config, highlights a widget, and checks the step's statements."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast, get_args
@@ -19,9 +20,10 @@ from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.main_layout import LeftColumn, MainLayout
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.settings_panel.config_panel import ConfigPanel
+from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.theme_manager import ThemeManager
-from rnnviz.lessons.index import LessonEntry, lesson_entries
+from rnnviz.lessons.index import LINK_SCHEME, LessonEntry, lesson_entries
 from rnnviz.text.config_diff import changed_keys
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from rnnviz.lessons.evaluate import StatementResult
 
 _LAYOUT = "lesson"
+_PART = re.compile(rf"\({LINK_SCHEME}:([a-z.-]+)\)")
 
 
 class LessonHost(Protocol):
@@ -102,8 +105,7 @@ class LessonController(QObject):
         self._entry, self.lesson = entry, lesson
         self._settings.open_lesson = entry.name
         self._settings.last_lesson = entry.name
-        self._column.open(self.pane, self._settings.layout(_LAYOUT))
-        self._window.main_layout.fold_for_lesson()
+        self._window.main_layout.open_lesson(self.pane, self._settings.layout(_LAYOUT))
         # A finished lesson begins again.
         reached = self._settings.lesson_step(entry.name)
         self._enter(reached if reached < len(lesson.steps) else 0)
@@ -160,8 +162,7 @@ class LessonController(QObject):
         self._checker.reset()
         self.spotlight.clear()
         self._window.main_layout.restore_tabs()
-        self._window.main_layout.unfold_after_lesson()
-        self._column.close_pane()
+        self._window.main_layout.close_lesson()
         self.step_changed.emit()
 
     def close(self) -> None:
@@ -187,22 +188,27 @@ class LessonController(QObject):
     def _make_pane(self) -> None:
         if self.pane is not None:
             return
-        from rnnviz.gui.lessons.pane import LessonPane
+        from rnnviz.gui.lessons.pane import FoldedLesson, LessonPane
         from rnnviz.gui.lessons.spotlight import Highlighter
         from rnnviz.gui.lessons.statements import StatementWorker
 
         self.pane = pane = LessonPane()
         # The window is complete by now, so its widgets can be highlighted.
-        self._highlighter = Highlighter(cast("HighlightTarget", self._window), self._parent, self._stop)
+        host = cast("HighlightTarget", self._window)
+        self._highlighter = Highlighter(host, self._parent, self._stop, self._settings, pane)
         self._checker = StatementWorker(self)
         self._checker.results_ready.connect(self._on_findings)
         pane.next.clicked.connect(self.next)
         pane.back.clicked.connect(self.back)
         pane.step_requested.connect(lambda number: self._return_and(partial(self._enter, number)))
         pane.again.clicked.connect(self.again)
-        pane.resume.clicked.connect(self.again)
+        self._line = FoldedLesson()
+        self._line.resume.clicked.connect(self.again)
+        self._line.close_button.clicked.connect(self.leave)
+        self._window.main_layout.add_top_bar(self._line)
         pane.highlight_requested.connect(self._point)
         pane.part_requested.connect(self._highlighter.highlight)
+        self.step_changed.connect(self._name_parts)
         pane.close_button.clicked.connect(self.leave)
         self._apply_theme(self._theme_manager.theme)
 
@@ -239,21 +245,23 @@ class LessonController(QObject):
         return self._window.session.result is not None and not self._window.control.auto_run.stale
 
     def _fold(self) -> None:
-        """Fold the lesson to its title while another document is open."""
+        """Fold the lesson to a line above the views while another document is open. Its column is given back."""
         entry, folded = self._entry, False
         if entry is not None:
             folded = self._window.document.origin.title != entry.heading
         if self.pane is None or folded == self._folded:
             return
         self._folded = folded
-        self.pane.show_folded(folded=folded)
+        self._line.setVisible(folded)
         if folded:
+            assert self.lesson is not None
+            self._line.title.setText(f"Lesson: {self.lesson.title}, {self.pane.place.text()}")
             self._checker.reset()
             self.spotlight.clear()
             self._window.main_layout.restore_tabs()
-            self._window.main_layout.unfold_after_lesson()
+            self._window.main_layout.close_lesson()
         elif entry is not None:
-            self._window.main_layout.fold_for_lesson()
+            self._window.main_layout.open_lesson(self.pane, self._settings.layout(_LAYOUT))
             self._show_changes()
             self._follow()
         self.step_changed.emit()
@@ -291,6 +299,15 @@ class LessonController(QObject):
         if step is not None and step.look.part is not None:
             self._highlighter.highlight(step.look.part, step.look.line)
 
+    def refresh_dimming(self) -> None:
+        """Dim the window around the parts of the step, or not, as the settings say."""
+        if self.pane is not None:
+            self._highlighter.dimmer.refresh()
+
+    def _name_parts(self) -> None:
+        step = self.step
+        self._highlighter.dimmer.name_parts(() if step is None else _parts_named(step))
+
     def _show_changes(self) -> None:
         if self.pane is not None and self._config is not None:
             self.pane.show_changed(changed_keys(self._config, self._window.session.config))
@@ -307,6 +324,13 @@ class LessonController(QObject):
         if self.pane is not None:
             self.pane.apply_theme(theme)
             self.spotlight.apply_theme(theme)
+            self._highlighter.dimmer.apply_theme(theme)
+            self._line.close_button.setIcon(Icons(theme)["close"])
 
     def _save_layout(self) -> None:
         self._settings.set_layout(_LAYOUT, self._column.saveState())
+
+
+def _parts_named(step: "LessonStep") -> list[str]:
+    """Parts of the window that a step highlights or links to."""
+    return [*_PART.findall(step.prose), *([step.look.part] if step.look.part is not None else [])]

@@ -31,6 +31,7 @@ from rnnviz.gui.lessons.lesson_text import LessonText
 from rnnviz.gui.lessons.statements import StatementCounter, StatementRow
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.verdict_bar import link_button
 from rnnviz.lessons.content import GuidedLesson
 from rnnviz.lessons.evaluate import StatementResult
@@ -164,8 +165,6 @@ class StepDots(QWidget):
 
 
 _MARGIN = 12
-_UNLIMITED = (1 << 24) - 1
-"""Maximum height of a widget without one."""
 _NAMED = 3
 """Maximum number of changed keys that are listed by name."""
 _SCROLLED = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}
@@ -198,8 +197,6 @@ class LessonPane(QWidget):
         self.close_button.setAutoRaise(True)
         self.close_button.setToolTip("Closes the lesson. It reopens at this step.")
         self.close_button.setAccessibleName("Close the lesson")
-        self.resume = link_button("Resume", "Opens this step again. Undo returns to the present config.")
-        self.resume.hide()
         self.step_title = QLabel()
         self.step_title.setWordWrap(True)
         self.look = link_button("", "Frames the element of the window that this step explains.")
@@ -218,7 +215,6 @@ class LessonPane(QWidget):
         self._statements = QVBoxLayout()
         self._statements.setSpacing(8)
         self.scroll_area = self._make_scroll()
-        self._body = QWidget()
         self.more = ScrollHint(self.scroll_area)
         self._lay_out()
         self.apply_theme(LIGHT)
@@ -251,15 +247,6 @@ class LessonPane(QWidget):
         text = f"{lesson.title}, {self.place.text()}: {step.title}"
         self.setAccessibleDescription(text)
         QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, text))
-
-    def show_folded(self, *, folded: bool) -> None:
-        """Show only the title, with a button that resumes the lesson; or the step."""
-        self._body.setVisible(not folded)
-        self.resume.setVisible(folded)
-        layout = self.layout()
-        assert layout is not None
-        layout.activate()
-        self.setMaximumHeight(self.sizeHint().height() if folded else _UNLIMITED)
 
     def show_note(self, note: str) -> None:
         self.note.setText(note)
@@ -357,18 +344,13 @@ class LessonPane(QWidget):
         font.setPointSizeF(font.pointSizeF() * 1.2)
         font.setWeight(font.Weight.DemiBold)
         self.step_title.setFont(font)
-        header = _line(self.lesson_title, self.resume, self.close_button)
+        header = _line(self.lesson_title, self.close_button)
         header.setStretch(0, 1)
-        for button in (self.resume, self.close_button):
-            header.setAlignment(button, Qt.AlignmentFlag.AlignTop)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 6, 0, 8)
-        whole.setSpacing(6)
-        whole.addLayout(header)
-        whole.addWidget(self._body, 1)
-        layout = QVBoxLayout(self._body)
-        layout.setContentsMargins(0, 0, 0, 0)
+        header.setAlignment(self.close_button, Qt.AlignmentFlag.AlignTop)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 6, 0, 8)
         layout.setSpacing(6)
+        layout.addLayout(header)
         layout.addLayout(_line(self.dots, self.place, None))
         layout.addLayout(_line(self.step_title))
         layout.addLayout(_line(self.look, None))
@@ -378,6 +360,24 @@ class LessonPane(QWidget):
         layout.addLayout(_line(self.changed_note))
         layout.addLayout(_line(self.again))
         layout.addLayout(_line(self.back, None, self.counter, None, self.next))
+
+
+class FoldedLesson(QWidget):
+    """One line with the title of a lesson while another document is open, and a button that resumes the lesson."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setAccessibleName("Folded lesson")
+        self.title = ElidedLabel()
+        self.resume = link_button("Resume", "Opens this step again. Undo returns to the present config.")
+        self.close_button = QToolButton()
+        self.close_button.setAutoRaise(True)
+        self.close_button.setToolTip("Closes the lesson. It reopens at this step.")
+        self.close_button.setAccessibleName("Close the folded lesson")
+        line = _line(self.title, self.resume, self.close_button)
+        line.setStretch(0, 1)
+        self.setLayout(line)
+        self.hide()
 
 
 def _line(*items: QWidget | None) -> QHBoxLayout:

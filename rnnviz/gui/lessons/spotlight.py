@@ -1,11 +1,11 @@
 """Frame around the widget that a lesson refers to, and the widgets by the names that lessons use."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from PySide6.QtCore import QEasingCurve, QEvent, QObject, QPointF, QRect, QRectF, Qt, QVariantAnimation, Signal
+from PySide6.QtCore import QEasingCurve, QEvent, QObject, QPointF, QRect, QRectF, Qt, QTimer, QVariantAnimation, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
@@ -17,17 +17,19 @@ from PySide6.QtGui import (
     QRegion,
     QShortcut,
 )
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QApplication, QWidget
 
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.toolbar import ToolBar
 from rnnviz.gui.main_layout import MainLayout
+from rnnviz.gui.settings import Settings
 from rnnviz.gui.settings_panel.config_panel import ConfigPanel
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import motion_reduced, scaled
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.output_map import OutputMap
+from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.lessons.index import PARTS
 
@@ -75,15 +77,7 @@ class Spotlight(QWidget):
     @property
     def highlighted(self) -> QRect:
         target = self.target
-        if target is None or not target.isVisible():
-            return QRect()
-        highlighted = self._area()
-        widget: QWidget | None = target
-        # A widget in a scrolled panel is visible only as far as the panel is.
-        while widget is not None and widget is not self._window:
-            highlighted = highlighted.intersected(widget.rect()).translated(widget.pos())
-            widget = widget.parentWidget()
-        return highlighted
+        return QRect() if target is None else _shown(target, self._area(), self._window)
 
     @property
     def fading(self) -> bool:
@@ -165,6 +159,136 @@ class Spotlight(QWidget):
             widget.removeEventFilter(self)
         self._watched.clear()
         self.target = None
+
+
+def _shown(widget: QWidget, area: QRect, window: QWidget) -> QRect:
+    """The visible part of an area of a widget, in the window's coordinates; empty for a hidden widget."""
+    if not widget.isVisible():
+        return QRect()
+    around: QWidget | None = widget
+    # A widget in a scrolled panel is visible only as far as the panel is.
+    while around is not None and around is not window:
+        area = area.intersected(around.rect()).translated(around.pos())
+        around = around.parentWidget()
+    return area
+
+
+_DIMMED = 0.55
+"""Opacity of the cover."""
+_FREE = 4
+"""Pixels around the selected value that stay free."""
+
+
+class Dimmer(QWidget):
+    """Translucent cover of the panes that a step does not name. Mouse events pass through it.
+
+    It leaves out the pane with the keyboard focus and the selected value, and is hidden with reduced motion.
+    """
+
+    def __init__(self, window: "HighlightTarget", parent: QWidget, settings: Settings, pane: QWidget) -> None:
+        """`pane` is that of the lesson."""
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setAttribute(Qt.WidgetAttribute.WA_NoSystemBackground)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setAccessibleName("Dimmed panes")
+        self._target, self._window, self._settings, self._pane = window, parent, settings, pane
+        self._named: set[str] = set()
+        self._also: str | None = None
+        self._theme = LIGHT
+        self._watched: list[QWidget] = []
+        # Many panes move at once.
+        self._later = QTimer(self, interval=0, singleShot=True)
+        self._later.timeout.connect(self.refresh)
+        self.hide()
+        window.session.on_change(self._later.start, "location", "result")
+        window.lanes.moved.connect(self._later.start)
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        application.focusChanged.connect(self._later.start)
+
+    def name_parts(self, parts: Iterable[str]) -> None:
+        """Set the parts that the step names, of `rnnviz.lessons.index.PARTS`."""
+        self._named = set(parts)
+        self._later.start()
+
+    def show_around(self, part: str | None) -> None:
+        """Cover the panes around the named parts and the highlighted one, or nothing."""
+        self._also = part
+        self._watch()
+        self.refresh()
+
+    def apply_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        self.update()
+
+    def refresh(self) -> None:
+        region = self._region() if self._also is not None else QRegion()
+        if region.isEmpty():
+            self.hide()
+            return
+        self.setGeometry(self._window.rect())
+        self.setMask(region)
+        if not self.isVisible():
+            self.show()
+        self.raise_()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() in _FOLLOWED:
+            self._later.start()
+        return False
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        color = self._theme.color("window")
+        color.setAlphaF(_DIMMED)
+        painter.fillRect(event.rect(), color)
+        painter.end()
+
+    def _region(self) -> QRegion:
+        if motion_reduced() or self._settings.dimming == "off" or self._target.main_layout.covered:
+            return QRegion()
+        focused = QApplication.focusWidget()
+        named = [self._pane, *(_pane_of(self._target, part) for part in (*self._named, self._also))]
+        covered, free = QRegion(), QRegion(_selected(self._target, self._window))
+        for part in self._target.main_layout.parts:
+            area = QRegion(_shown(part, part.rect(), self._window))
+            if part in named or (focused is not None and (part is focused or part.isAncestorOf(focused))):
+                free += area
+            else:
+                covered += area
+        return covered - free
+
+    def _watch(self) -> None:
+        for widget in self._watched:
+            widget.removeEventFilter(self)
+        self._watched = [] if self._also is None else [self._window, *self._target.main_layout.parts]
+        for widget in self._watched:
+            widget.installEventFilter(self)
+
+
+def _pane_of(window: "HighlightTarget", part: str | None) -> QWidget | None:
+    """The pane that contains a part; None for parts of the toolbar."""
+    if part in TAB_OF:
+        return window.main_layout.tabs
+    if part in VIEW_OF:
+        return next(view for view in window.views if view.title == VIEW_OF[part])
+    return window.panel if str(part).startswith("panel") else window.lanes if part in ("lanes", "lane") else None
+
+
+def _selected(window: "HighlightTarget", whole: QWidget) -> QRect:
+    """The selected value in the lanes, in the window's coordinates."""
+    lanes, where = window.lanes, window.session.location
+    geometry = lanes.geometry_in_view
+    if geometry is None:
+        return QRect()
+    x, y, width, height = geometry.rect(CellGeometry(Lane(where.layer, where.direction), where.timestep, where.unit))
+    first, last = (
+        lanes.canvas.mapFromScene(lanes.box.mapToScene(corner))
+        for corner in (QPointF(x, y), QPointF(x + width, y + height))
+    )
+    area = QRect(first, last).adjusted(-_FREE, -_FREE, _FREE, _FREE)
+    return _shown(lanes.canvas, area, whole)
 
 
 TAB_OF = {
@@ -258,11 +382,16 @@ _ARITHMETIC = 340
 class Highlighter(QObject):
     """Owns the highlight frame of one window. Esc hides it."""
 
-    def __init__(self, window: "HighlightTarget", parent: QWidget, stop: QAction) -> None:
+    def __init__(
+        self, window: "HighlightTarget", parent: QWidget, stop: QAction, settings: Settings, pane: QWidget
+    ) -> None:
+        """`pane` is that of the lesson, which is never dimmed."""
         super().__init__(parent)
         self._window, self._stop = window, stop
         self._unfolded = False
+        self.dimmer = Dimmer(window, parent, settings, pane)
         self.spotlight = Spotlight(parent)
+        self.spotlight.changed.connect(lambda shown: None if shown else self.dimmer.show_around(None))
         window.session.on_change(self.spotlight.refresh, "location", "result")
         # Esc stops a run while one goes on; else nothing but the light is there to go.
         self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), parent)
@@ -293,6 +422,7 @@ class Highlighter(QObject):
             self._window.main_layout.expand_side(target.widget, target.widget.whole_height)
         if line is not None:
             self._choose(line)
+        self.dimmer.show_around(part)
         self.spotlight.highlight(target.widget, target.area, f"Look at {PARTS[part]}.")
 
     def _choose(self, line: str) -> None:

@@ -231,17 +231,18 @@ def test_names_of_tables_differ(window):
 
 def test_f6_moves_from_part_to_part_and_back_to_the_last_focus(window):
     window.lanes.setFocus()
-    table = window.main_layout.parts[-3].table
+    parts = [part for part in window.main_layout.parts if part.isVisible()]
+    table = parts[-3].table
     seen = []
-    for _ in range(len(window.main_layout.parts) + 1):
+    for _ in range(len(parts) + 1):
         QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_F6)
         part = next(
             p
-            for p in (window.toolbar, *window.main_layout.parts)
+            for p in (window.toolbar, *parts)
             if p.isAncestorOf(QApplication.focusWidget()) or p is QApplication.focusWidget()
         )
         seen.append(part)
-    around = [*window.main_layout.parts, window.toolbar]
+    around = [*parts, window.toolbar]
     first = around.index(seen[0])
     assert seen == [*around[first:], *around[:first]]
     assert QApplication.focusWidget() is window.lanes

@@ -1,13 +1,16 @@
 """A lesson: each step set up, its statements checked on the shown numbers, changes by the reader."""
 
 import numpy as np
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox
 
-from rnnviz.core.trace_index import Location
+from rnnviz.core.trace_index import Lane, Location
+from rnnviz.gui.lessons.pane import FoldedLesson
+from rnnviz.gui.theme.scaling import use_motion
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
+from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.lessons.index import find_lesson, lesson_entries
 from tests.gui.lessons.conftest import Read, changed
 
@@ -112,13 +115,19 @@ def test_a_changed_config_has_its_statements_checked_and_is_restored(read):
 def test_another_document_folds_the_lesson_to_a_line_that_resumes_it(read):
     window, pane = read.window, read.pane
     layout = window.main_layout
+    window.guide.leave()
+    side = layout._middle.sizes()[1]
+    read.open()
     other = changed(find_lesson("gru").config, timesteps=3)
     window.document.take(other, "model.onnx: encoder")
     read.qtbot.waitUntil(lambda: not window.runner.busy and not window.control.auto_run.due)
-    assert pane.isVisible()
-    assert not pane.prose.isVisible()
-    assert not pane.changed_note.isVisible()
-    assert pane.height() < 60
+    line = window.main_layout.findChild(FoldedLesson)
+    assert not pane.isVisible()
+    assert line.isVisible()
+    assert line.height() < 40
+    assert layout.column.width() < 300
+    assert layout._middle.sizes()[1] == side
+    assert line.title.text() == f"Lesson: {pane.lesson_title.text()}, step 1 of 3"
     assert not layout.is_folded("settings")
     assert read.highlighted is None
     assert window.guide.step is None
@@ -126,11 +135,11 @@ def test_another_document_folds_the_lesson_to_a_line_that_resumes_it(read):
     assert pane.prose.isVisible()
     window.document.redo()
     assert not pane.prose.isVisible()
-    read.qtbot.mouseClick(pane.resume, Qt.MouseButton.LeftButton)
+    read.qtbot.mouseClick(line.resume, Qt.MouseButton.LeftButton)
     read.finish_pending()
     assert pane.prose.isVisible()
-    assert not pane.resume.isVisible()
-    assert pane.height() > 200
+    assert not line.isVisible()
+    assert layout.column.width() == 420
     assert read.marks == ["True", "True"]
     assert window.document.origin.title == read.entry.heading
 
@@ -200,6 +209,44 @@ def test_the_number_of_true_statements_is_visible_while_they_are_out_of_view(rea
     window.guide.next()
     assert not pane.counter.isVisible()
     read.finish_pending()
+
+
+def test_panes_that_a_step_does_not_name_are_dimmed(qtbot, read, settings):
+    window, dimmer = read.window, read.window.guide._highlighter.dimmer
+    vector, banner, tabs = read.highlighted, window.verdict, window.main_layout.tabs
+
+    def dims(pane):
+        center = pane.mapTo(window, pane.rect().center())
+        return dimmer.isVisible() and dimmer.mask().contains(center)
+
+    qtbot.waitUntil(lambda: dims(banner))
+    assert [dims(pane) for pane in (read.pane, vector, tabs)] == [False, False, True]
+    # The selected value in the dimmed lanes.
+    geometry, at = window.lanes.geometry_in_view, window.session.location
+    cell = geometry.rect(CellGeometry(Lane(at.layer, at.direction), at.timestep, at.unit))
+    place = window.lanes.box.mapToScene(QPointF(cell.x + cell.width / 2, cell.y + cell.height / 2))
+    canvas = window.lanes.canvas
+    assert dimmer.mask().contains(canvas.mapTo(window, QPoint(4, 4)))
+    assert not dimmer.mask().contains(canvas.mapTo(window, canvas.mapFromScene(place)))
+    center = banner.mapTo(window, banner.rect().center())
+    assert window.childAt(center) is not dimmer
+    window.lanes.setFocus()
+    qtbot.waitUntil(lambda: not dims(window.lanes))
+    settings.dimming = "off"
+    window.guide.refresh_dimming()
+    assert not dimmer.isVisible()
+    settings.dimming = "on"
+    window.guide.refresh_dimming()
+    assert dims(banner)
+    use_motion("reduced")
+    window.guide.refresh_dimming()
+    assert not dimmer.isVisible()
+    use_motion("desktop")
+    key(window, Qt.Key.Key_Escape)
+    assert not dimmer.isVisible()
+    read.pane.part_requested.emit("verdict")
+    assert not dims(banner)
+    assert dims(tabs)
 
 
 def test_escape_puts_the_light_out_and_the_link_puts_it_on(read):

@@ -280,7 +280,8 @@ class TermTableModel(TableModel):
         if len(self._engines) < 2:
             return text
         if field.field == "bar":
-            return text.replace(" ", "\n")
+            # The last word fits over the narrowest bars.
+            return f"\n{text.rpartition(' ')[2]}"
         above = self._titles[field.engine] if field.field == "stop" and self._titles else ""
         return f"{above}\n{text}"
 

@@ -104,7 +104,8 @@ class UnrolledView(ResultView):
         self.color_bar.reset_requested.connect(lambda: self.choose_range(Limit()))
         self._settled = QTimer(self, interval=_COLORS_AFTER, singleShot=True)
         self._settled.timeout.connect(self._match_colors)
-        self._canvas.moved.connect(self._settled.start)
+        self.moved = self._canvas.moved
+        self.moved.connect(self._settled.start)
         self._caption, self._caption_text = QLabel(self), ""
         self._caption.setObjectName("flow_caption")
         self._caption.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
