@@ -246,12 +246,14 @@ class Camera:
         return replace(self, span=span, start=start, scroll=scroll)
 
 
-DIGIT_SHARE = 0.62
-"""Width of a digit in a monospace font, as a share of the font size."""
+DIGIT_SHARE = 0.602
+"""Width of a digit in JetBrains Mono, as a share of the font size."""
 SMALLEST_FONT, LARGEST_FONT = 9, 15
 FRAME = 4.0
 """Distance of a frame from its box, in pixels."""
 _PADDING = 8.0
+_OUTLINES = 3.0
+"""Width of a box that its outlines and those of a mismatch take."""
 _FONT_SHARE = 0.85
 """Font size of a row's number, as a share of the row height."""
 _DEEPEST_FIT = 3.0
@@ -412,7 +414,7 @@ class Geometry:
 
     def font_pixels(self, lane_rect: LaneRect) -> int:
         """Font size of a lane's numbers in pixels; 0 if they do not fit."""
-        by_width = (self.box_width - _PADDING / 2.0) / (self.picture.digits * DIGIT_SHARE)
+        by_width = (self.box_width - _OUTLINES) / (self.picture.digits * DIGIT_SHARE)
         smallest = scaled(SMALLEST_FONT)
         by_height = max(lane_rect.row * _FONT_SHARE, smallest)
         size = floor(min(by_height, by_width, scaled(LARGEST_FONT)))
