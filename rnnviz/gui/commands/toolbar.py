@@ -115,6 +115,7 @@ class ColorByCombo(ElidedComboBox):
 
 
 _COLOR_CHARACTERS = (13, 11, 9, 7, 7)
+_CANDIDATE_CHARACTERS = (20, 20, 18, 12, 7)
 _LESSON_CHARACTERS = (22, 16, 11, 8, 8)
 _MOST_SHORTENED = 4
 
@@ -255,8 +256,15 @@ class ToolBar(QToolBar):
         self._fix_width(self.lesson, _LESSON_CHARACTERS[level])
         self._lesson_action.setVisible(level < 4)
         self._fix_width(self.colors, _COLOR_CHARACTERS[level])
-        self._fix_width(self.candidate, _COLOR_CHARACTERS[level])
+        self._fix_width(self.candidate, min(self._longest_candidate(), _CANDIDATE_CHARACTERS[level]))
         self.transport.show_ends(shown=level < 3)
+
+    def _longest_candidate(self) -> int:
+        """Width of the longest entry in characters as wide as an "X"."""
+        metrics = self.candidate.fontMetrics()
+        texts = map(self.candidate.itemText, range(self.candidate.count()))
+        widest = max(map(metrics.horizontalAdvance, texts), default=0)
+        return max(-(-widest // metrics.horizontalAdvance("X")), _COLOR_CHARACTERS[-1])
 
     def _labeled(self, text: str, control: QWidget, why: str) -> None:
         label = QLabel(f"{text} ")
@@ -331,7 +339,9 @@ class ToolBar(QToolBar):
         for comparison in comparisons:
             self.candidate.addItem(f"vs {display_name(comparison.candidate)}", comparison.candidate)
         self._candidate_action.setVisible(len(comparisons) > 1)
+        level, self._shortened = self._shortened, -1
         self._needed.clear()
+        self._shorten(level)
         self._fit()
 
     def _on_location(self) -> None:

@@ -131,6 +131,8 @@ class LinkLabel(QLabel):
             super().focusNextPrevChild(False)
 
 
+NOTE_GAP = "  "
+"""Separates the notes of a muted line."""
 _PADDING = 5
 _MORE = TextPart(" …")
 
@@ -177,7 +179,7 @@ class LinkedText(QWidget):
         return "\n".join(lines)
 
     def show_text(self, sentence: tuple[TextPart, ...], brief: tuple[TextPart, ...], secondary: str) -> None:
-        """Set the sentence, its `brief` form, and the `secondary` muted line, which is hidden first."""
+        """Set the sentence, its `brief` form, and the `secondary` muted line of notes, which is hidden first."""
         self._sentence, self._brief, self._secondary = sentence, brief, secondary
         self._primary.setAccessibleName(plain(sentence))
         self._fit()
@@ -221,8 +223,7 @@ class LinkedText(QWidget):
         self._primary.setText(markup)
         self._primary.setWordWrap(lines > 1)
         self._primary.offer_links(bool(self._links))
-        beneath = self.fontMetrics().elidedText(self._secondary, Qt.TextElideMode.ElideRight, width)
-        self._beneath.setText(beneath)
+        self._beneath.setText(self._notes_that_fit(width))
         self._beneath.setVisible(lines == 1 and bool(self._secondary))
         line, height = self._line(), self.height()
         if lines > 1 or not self._secondary:
@@ -231,6 +232,14 @@ class LinkedText(QWidget):
         top = (height - 2 * line) // 2
         self._primary.setGeometry(0, top, width, line)
         self._beneath.setGeometry(0, top + line, width, line)
+
+    def _notes_that_fit(self, width: int) -> str:
+        """As many whole notes as fit on a line, or else a part of the first."""
+        metrics = self.fontMetrics()
+        notes = self._secondary.split(NOTE_GAP)
+        lines = (NOTE_GAP.join((*notes[:count], "…"[: len(notes) - count])) for count in range(len(notes), 0, -1))
+        whole = next((line.rstrip() for line in lines if metrics.horizontalAdvance(line) <= width), notes[0])
+        return metrics.elidedText(whole, Qt.TextElideMode.ElideRight, width)
 
     def _markup(self, parts: tuple[TextPart, ...]) -> str:
         self._links = [part for part in parts if part.where is not None or part.act]

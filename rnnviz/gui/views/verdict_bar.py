@@ -11,7 +11,7 @@ from rnnviz.execution.events import Stage, StageKind
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ResultView, across
-from rnnviz.gui.views.labels import LinkedText, LinkLabel, markup
+from rnnviz.gui.views.labels import NOTE_GAP, LinkedText, LinkLabel, markup
 from rnnviz.text.verdict_details import covered
 from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, VerdictWords, fill, plain, verdict_facts, verdict_sentence
 from rnnviz.verify.result import RunResult
@@ -246,7 +246,7 @@ class VerdictBar(ResultView):
             old = fill(_STALE)
             self._show_text("stale", (*old, *words.sentence), _STALE_NOTE, (*old, *words.brief))
         else:
-            self._show_text(words.look, words.sentence, "  ".join(words.notes), words.brief)
+            self._show_text(words.look, words.sentence, NOTE_GAP.join(words.notes), words.brief)
         settled = self.state not in ("running", "error", "empty")
         mismatched = words is not None and words.first_mismatch is not None
         for button in (self._first, self._previous, self._next):

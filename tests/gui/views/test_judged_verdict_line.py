@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from rnnviz.core.trace import Trace
 from rnnviz.execution.events import Stage, StageKind
+from rnnviz.gui.views.labels import NOTE_GAP
 from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.text.verdict_text import plain, verdict_facts, verdict_sentence
 from rnnviz.verify.result import RunResult
@@ -51,6 +52,18 @@ def test_a_result_that_is_being_audited_is_shown_with_its_links(line: VerdictBar
     assert line.state == "disagree"
     line.show_running(Stage(StageKind.COMPUTING, "gluon"))
     assert line.state == "running"
+
+
+def test_the_muted_line_has_whole_notes(line: VerdictBar) -> None:
+    result = evaluated(make_result())
+    line.show_result(result, "manual")
+    notes = verdict_sentence(result, "manual").notes
+    for width in (850, 1100, 1600):
+        line.resize(width, line.height())
+        beneath = line._text.shown.partition("\n")[2]
+        shown = [note for note in beneath.split(NOTE_GAP) if note != "…"]
+        assert tuple(shown) == notes[: len(shown)]
+        assert (len(shown) == len(notes)) == (not beneath.endswith("…"))
 
 
 def test_drift_is_explained_in_a_clause(line: VerdictBar) -> None:

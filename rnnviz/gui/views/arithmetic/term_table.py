@@ -417,12 +417,16 @@ class TermTableView(NumberTable):
         if brief != self.term_model.brief:
             self.term_model.brief = brief
             self.viewport().update()
+        shrinking: int | None = 0
         if brief:
             widest[0] = without_time(widest[0])
+            widths[0] = self.fontMetrics().horizontalAdvance(widest[0]) + 2 * INSET
+            # Names that are cut are of no use in a table that scrolls anyway.
+            shrinking = 0 if sum(widths[:bar]) - room <= widths[0] // 2 else None
         # Another cell can have its sums where the bars were.
         for column in range(len(widest)):
             self.setColumnHidden(column, column == bar and not drawn)
-        self.fit_columns(widest if drawn else widest[:bar], (bar,) if drawn else (0,), shrinking=0)
+        self.fit_columns(widest if drawn else widest[:bar], (bar,) if drawn else (0,), shrinking)
         self._title_sums()
 
     def _title_sums(self) -> None:

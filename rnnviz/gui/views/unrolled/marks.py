@@ -22,7 +22,7 @@ _SMALLEST_BOX = 7.0
 _TINT, _TINT_BEHIND = 0.10, 0.35
 """Opacity of the selected column over colors, and behind boxes."""
 _BAR = 2.0
-_POINTER, _NARROW_POINTER, _TALLEST_POINTER = 8.0, 4.0, 10.0
+_POINTER, _TALLEST_POINTER, _LARGEST_CORNER = 8.0, 10.0, 11.0
 
 _SMALLEST_FRAME = 9.0
 _REACH, _STROKE, _UNDER, _EDGE = 3.0, 2.0, 5.0, 1.5
@@ -120,9 +120,13 @@ class _Frame(_Mark):
 
 
 class _Pointer(_Mark):
-    """A triangle that points at the first mismatch, from the left, or from the right at the edge of the view."""
+    """A triangle at the first mismatch: in the upper left corner of a number's cell, which digits do not reach.
+
+    Else it points at the cell from the left, or from the right at the edge of the view.
+    """
 
     from_right = False
+    in_corner = False
 
     def _paint(self, painter: QPainter, theme: Theme) -> None:
         base, tip = self.rect.left(), self.rect.right()
@@ -132,7 +136,8 @@ class _Pointer(_Mark):
         painter.setPen(QPen(theme.color("outline_under"), 1.0))
         painter.setBrush(theme.color("text"))
         ends = QPointF(base, self.rect.top()), QPointF(base, self.rect.bottom())
-        painter.drawPolygon(QPolygonF([*ends, QPointF(tip, self.rect.center().y())]))
+        top = self.rect.top() if self.in_corner else self.rect.center().y()
+        painter.drawPolygon(QPolygonF([*ends, QPointF(tip, top)]))
 
 
 class SelectionItem:
@@ -167,13 +172,15 @@ class SelectionItem:
             self.first.place(QRectF(), theme)
             return
         x, y, width, height = geometry.rect(first)
-        numbered = geometry.font_pixels(geometry.stack.lane_rect(first.lane)) > 0
-        # Between boxes there is space; else a neighbor's digits are there.
-        across = _NARROW_POINTER if numbered and not geometry.boxes else _POINTER
-        tall = _TALLEST_POINTER if not numbered else min(height, _TALLEST_POINTER)
-        self.first.from_right = x < across
-        left = x + width if self.first.from_right else x - across
-        self.first.place(QRectF(left, y + (height - tall) / 2.0, across, tall), theme)
+        self.first.in_corner = geometry.font_pixels(geometry.stack.lane_rect(first.lane)) > 0
+        if self.first.in_corner:
+            size = min(_LARGEST_CORNER, height / 2.0)
+            self.first.from_right = False
+            self.first.place(QRectF(x - 1.0, y - 1.0, size, size), theme)
+            return
+        self.first.from_right = x < _POINTER
+        left = x + width if self.first.from_right else x - _POINTER
+        self.first.place(QRectF(left, y + (height - _TALLEST_POINTER) / 2.0, _POINTER, _TALLEST_POINTER), theme)
 
 
 class Frame(NamedTuple):

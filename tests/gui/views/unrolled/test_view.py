@@ -195,12 +195,19 @@ def test_rounded_zeros_have_no_sign_and_the_frame_covers_no_digit(view: Unrolled
     assert not drawn[20 + height :].any()
 
 
-def test_the_first_mismatch_has_a_pointer_in_its_sample_alone(view: UnrolledView) -> None:
-    view.show_result(small(edits={"manual": spoil}), "manual")
+def test_the_first_mismatch_has_a_mark_in_its_sample_alone(view: UnrolledView) -> None:
     pointer = view.findChild(UnrolledCanvas).selection.first
-    first = view.geometry_in_view.rect(CellGeometry(Lane(0, 0), 1, 7))
-    assert pointer.rect.right() == pytest.approx(first.x)
-    assert first.y <= pointer.rect.center().y() <= first.y + first.height
+    for timesteps, numbered in ((100, False), (2, True)):
+        view.show_result(small(timesteps=timesteps, edits={"manual": spoil}), "manual")
+        first = view.geometry_in_view.rect(CellGeometry(Lane(0, 0), 1, 7))
+        assert view.geometry_in_view.numbered is numbered
+        assert pointer.in_corner is numbered
+        beside = pointer.rect.left() if numbered or pointer.from_right else pointer.rect.right()
+        assert beside == pytest.approx(first.x + (first.width if pointer.from_right else 0.0), abs=1.0)
+        assert first.y - 1.0 <= pointer.rect.center().y() <= first.y + first.height
+    # No digits of the neighbor are covered.
+    assert pointer.rect.left() >= first.x - 1.0
+    assert pointer.rect.bottom() <= first.y + first.height / 2.0
     view.show_location(Location(sample=1))
     assert pointer.rect.isNull()
 
