@@ -215,7 +215,7 @@ class ToolBar(QToolBar):
         self._fit()
 
     def _set_icon_size(self) -> None:
-        self.setIconSize(QSize(scaled(18), scaled(18)))
+        self.setIconSize(QSize(scaled(20), scaled(20)))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
     QLineEdit,
-    QToolButton,
     QWidget,
 )
 
@@ -19,6 +18,7 @@ from rnnviz.gui.commands.dialogs import ALL_FILES, ask_file
 from rnnviz.gui.naming import named
 from rnnviz.gui.settings_panel.fields import FILE_FILTERS, choice_title, label, unset_words
 from rnnviz.gui.settings_panel.widgets import FreeSpinBox, LongLineEdit, NoWheelComboBox, PathLineEdit
+from rnnviz.gui.theme.icons import IconButton
 
 
 class Editor(QObject):
@@ -234,10 +234,7 @@ class PathEditor(LineEditor):
     def __init__(self, key: str, config_field: FieldSpec, parent: QWidget) -> None:
         widget = QWidget(parent)
         line = PathLineEdit(widget)
-        self.browse = QToolButton(widget)
-        self.browse.setText("…")
-        self.browse.setToolTip("Browse for the file.")
-        self.browse.setAccessibleName("Choose file")
+        self.browse = IconButton("open", "Choose file", "Browse for the file.", widget)
         row = QHBoxLayout(widget)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(3)

@@ -175,6 +175,7 @@ class NetworkSummary(QWidget):
         self.warning.hide()
         self._grid.addWidget(self.warning, len(_ROWS) + 1, 0, 1, 2)
         self.unfold = QToolButton(self)
+        self.unfold.setObjectName("disclosure")
         self.unfold.setText("parameter shapes")
         self.unfold.setToolTip("Show the name and the shape of each parameter.")
         self.unfold.setAutoRaise(True)

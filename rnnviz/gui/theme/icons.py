@@ -1,13 +1,16 @@
-"""Icons: monochrome line drawings in the theme's colors."""
+"""Icons: monochrome line drawings on a grid of 20 pixels, in the theme's colors."""
 
-from PySide6.QtCore import QByteArray, QRectF, Qt
-from PySide6.QtGui import QIcon, QPainter, QPixmap, QPixmapCache
+from PySide6.QtCore import QByteArray, QEvent, QRectF, QSize, Qt
+from PySide6.QtGui import QIcon, QPainter, QPalette, QPixmap, QPixmapCache
 from PySide6.QtSvg import QSvgRenderer
+from PySide6.QtWidgets import QToolButton, QWidget
 
+from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.theme.scaling import scaled
 from rnnviz.io.resources import resource_path
 
-_SIZES = (16, 18, 36)
+_SIZES = (16, 20, 40)
 """Sizes for menus and controls, and for high-resolution screens; Qt scales others."""
 
 
@@ -23,12 +26,38 @@ class Icons:
 
     def colored(self, name: str, role: str) -> QIcon:
         if (name, role) not in self._drawn:
-            icon = QIcon()
-            for mode, color in ((QIcon.Mode.Normal, role), (QIcon.Mode.Disabled, "border")):
-                for pixmap in _drawings(name, self._theme.color(color).name()):
-                    icon.addPixmap(pixmap, mode)
-            self._drawn[name, role] = icon
+            self._drawn[name, role] = _icon(name, self._theme.color(role).name(), self._theme.border)
         return self._drawn[name, role]
+
+
+class IconButton(QToolButton):
+    """Flat button with an icon in the text color of the palette."""
+
+    def __init__(self, icon: str, name: str, why: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._name = icon
+        self.setAutoRaise(True)
+        self.setAccessibleName(name)
+        self.setToolTip(wrapped(why))
+        self._draw()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.FontChange):
+            self._draw()
+
+    def _draw(self) -> None:
+        roles = QPalette.ColorRole
+        self.setIcon(_icon(self._name, self.palette().color(roles.Text).name(), self.palette().color(roles.Mid).name()))
+        self.setIconSize(QSize(scaled(_SIZES[0]), scaled(_SIZES[0])))
+
+
+def _icon(name: str, color: str, disabled: str) -> QIcon:
+    icon = QIcon()
+    for mode, tint in ((QIcon.Mode.Normal, color), (QIcon.Mode.Disabled, disabled)):
+        for pixmap in _drawings(name, tint):
+            icon.addPixmap(pixmap, mode)
+    return icon
 
 
 def _drawings(name: str, color: str) -> list[QPixmap]:

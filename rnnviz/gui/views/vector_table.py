@@ -12,9 +12,9 @@ from rnnviz.core import number_format
 from rnnviz.core.axis_labels import shortened, timestep_in_words, visible
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location, initial_text, input_text, lane_text, passage_text
-from rnnviz.core.words import wrapped
 from rnnviz.explain.provenance import CellPlace, InitialPlace, InputPlace, Place, quantity_place
 from rnnviz.gui.settings import Settings
+from rnnviz.gui.theme.icons import IconButton
 from rnnviz.gui.views.base import ResultView, across, down
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.table import NumberTable
@@ -403,26 +403,21 @@ def _longest_number(vector: Vector) -> str:
     return max(texts, key=len)
 
 
-class ColumnMenuButton(QToolButton):
+class ColumnMenuButton(IconButton):
     """Opens the menu. The selected columns stay for other cells, as far as these have them."""
 
     changed = Signal()
 
     def __init__(self, settings: Settings | None = None, parent: QWidget | None = None) -> None:
         """`settings` store the selected columns."""
-        super().__init__(parent)
+        why = (
+            "Add columns for gates and states, computed from the reference's values. "
+            "A right click on the headings opens the same menu."
+        )
+        super().__init__("plus", "Columns of gates", why, parent)
         self._settings = settings
         self._chosen: set[str] = set() if settings is None else set(settings.columns(COLUMN_SETTING))
         self._offered: tuple[Choice, ...] = ()
-        self.setText("+")
-        self.setAutoRaise(True)
-        self.setAccessibleName("Columns of gates")
-        self.setToolTip(
-            wrapped(
-                "Add columns for gates and states, computed from the reference's values. "
-                "A right click on the headings opens the same menu."
-            )
-        )
         self._menu = QMenu(self)
         self._menu.setToolTipsVisible(True)
         self.setMenu(self._menu)

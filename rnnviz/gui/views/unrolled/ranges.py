@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QSlider,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -25,6 +24,7 @@ from rnnviz.core.number_format import count
 from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.core.words import wrapped
 from rnnviz.gui.jobs.task_queue import LatestTask
+from rnnviz.gui.theme.icons import IconButton
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.render_state import RenderState
@@ -52,11 +52,7 @@ class RangePanel(QFrame):
         self.setAccessibleName("Units that are on over a range")
         self._title = QLabel()
         self._title.setWordWrap(True)
-        close = QToolButton()
-        close.setText("✕")
-        close.setAutoRaise(True)
-        close.setAccessibleName("Clear selection")
-        close.setToolTip("Clears the time range (Esc).")
+        close = IconButton("close", "Clear selection", "Clears the time range (Esc).")
         close.clicked.connect(self.closed)
         why = "A unit is on where its h is at least this value. The search finds ranges with the same units on."
         self.slider = QSlider(Qt.Orientation.Horizontal)
