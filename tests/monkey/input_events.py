@@ -258,15 +258,16 @@ class RandomInput:
     # What there is
 
     def _commands(self) -> list[QAction]:
-        actions = self._window.actions() + [
-            action for menu in self._window.findChildren(QMenu) for action in menu.actions()
-        ]
+        menus = self._window.findChildren(QMenu)
+        # Not by `QAction.menu`, which makes Python take the actions of that menu for deleted.
+        submenus = [menu.menuAction() for menu in menus]
+        actions = self._window.actions() + [action for menu in menus for action in menu.actions()]
         return [
             action
             for action in actions
             if action.isEnabled()
             and not action.isSeparator()
-            and action.menu() is None
+            and action not in submenus
             and action.objectName() not in ENDS
         ]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rnnviz.cells import CELLS
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import is_own
 from rnnviz.io.config_toml import dump_config
@@ -81,6 +82,8 @@ class Verdicts:
         if any(is_own(name) for name in config.compare.engines):
             # Code of the user's runs only where it is named here.
             words += ["--engines", ",".join(config.compare.engines)]
+        if config.network.cell not in CELLS:
+            words += ["--cell", config.network.cell]
         code, out, err = self._command_line.answer(*words)
         if _state(config) != state:
             return None
