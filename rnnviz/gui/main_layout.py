@@ -300,6 +300,11 @@ class MainLayout(QWidget):
     def set_tab_text(self, title: str, text: str) -> None:
         self.tabs.setTabText(self._titles.index(title), text)
 
+    @property
+    def visible_tabs(self) -> list[str]:
+        """The titles of the views whose tabs are visible."""
+        return [title for place, title in enumerate(self._titles) if self.tabs.isTabVisible(place)]
+
     def select_tab(self, title: str) -> None:
         """Select a view's tab, and unfold the tabs."""
         self.fold("tabs", folded=False)

@@ -358,6 +358,11 @@ class MainWindow(QMainWindow):
         self.main_layout.rescale()
         self.show_message(f"Text size {percent}%")
 
+    def find_command(self) -> None:
+        from rnnviz.gui.commands.palette import CommandPalette
+
+        CommandPalette(self, self, self.menuBar(), self._settings).open()
+
     def _on_names(self) -> None:
         self.panel.refresh_names()
         self.output_map.refresh_names()

@@ -82,6 +82,8 @@ class Settings:
     """The name of the lesson that was opened last, or ""."""
     finished_lessons = _Setting("lessons/finished", _texts)
     """The names of the lessons whose last step was left by Next."""
+    recent_commands = _Setting("commands/recent", _texts)
+    """Keys of the entries of the command palette that were used last, the latest first."""
     picture = _Setting("export/picture", _texts)
     """The last options of a picture, as `FigureOptions.texts`."""
     animation = _Setting("export/animation", _texts)

@@ -227,9 +227,18 @@ class User:
             guide.open(self._one_of(lesson_entries()))
         else:
             self._one_of([guide.next, guide.next, guide.back, guide.again, guide.leave])()
+        self._discard_changes()
 
     def _lesson(self) -> None:
         self._window.files.open_lesson(self._one_of(lessons()))
+        self._discard_changes()
+
+    def _discard_changes(self) -> None:
+        """Answer the question about unsaved changes, if there is one."""
+        for box in self._window.findChildren(QMessageBox):
+            button = box.button(QMessageBox.StandardButton.Discard)
+            if button is not None:
+                button.click()
 
     def _undo(self) -> None:
         self._trigger("undo", "redo")

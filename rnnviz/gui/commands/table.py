@@ -25,6 +25,7 @@ from rnnviz.gui.lessons.controller import LessonController
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.presentation import Presentation
 from rnnviz.gui.recovery.session_commands import SessionCommands
+from rnnviz.gui.settings_panel.config_panel import ConfigPanel
 from rnnviz.gui.sweep.commands import SweepCommands
 from rnnviz.gui.tab_order import move_to_part
 from rnnviz.gui.views.verdict_bar import VerdictBar
@@ -51,6 +52,7 @@ class CommandHost(Protocol):
     jobs: TaskQueue
     lanes: "UnrolledView"
     main_layout: MainLayout
+    panel: ConfigPanel
     navigation: NavigationHistory
     player: Player
     presentation: Presentation
@@ -69,6 +71,9 @@ class CommandHost(Protocol):
 
     def step_text_size(self, by: int) -> None:
         """Set the next larger (1) or smaller (-1) text size, or that of the system (0)."""
+
+    def find_command(self) -> None:
+        """Open the command palette."""
 
     def close(self) -> bool:
         """Close the window."""
@@ -261,6 +266,8 @@ MENUS: dict[str, tuple[Command[CommandHost] | None, ...]] = {
             lambda w: w.help.open_for_focus(), icon="info"),
         Command("welcome", "&Welcome", (), "Show lessons, recent files, and ways to open or create a network.",
             lambda w: w.welcome.show(), icon="home"),
+        Command("find_command", "Find &command…", ("Ctrl+K",),
+            "Search commands, places, tabs, lessons, engines and settings.", lambda w: w.find_command()),
         Command("keys", "&Keys", ("?",), "List every keyboard shortcut.",
             lambda w: ShortcutsDialog(MENUS, w.help.window).open(), icon="keys"),
         None,

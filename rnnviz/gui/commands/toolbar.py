@@ -36,20 +36,20 @@ class ColorByCombo(ElidedComboBox):
         super().__init__("Color by", WHY, _NARROW, parent)
         self._session = session
         self.setMaxVisibleItems(30)
-        self.activated.connect(self._choose)
+        self.activated.connect(self.choose)
         session.on_change(self._list_quantities, "result")
         session.on_change(self._select, "color_by", "engine", "swipe")
         self._list_quantities()
 
     def entries(self) -> list[str]:
-        return [self.itemText(place) for place in self._places()]
+        return [self.itemText(place) for place in self.places()]
 
     def step(self, by: int) -> None:
         """Select the next (1) or previous (-1) entry, with wrap-around."""
-        places = self._places()
+        places = self.places()
         if self.isEnabled() and places:
             here = places.index(self.currentIndex()) if self.currentIndex() in places else -1
-            self._choose(places[(here + by) % len(places)])
+            self.choose(places[(here + by) % len(places)])
 
     def _list_quantities(self) -> None:
         result = self._session.result
@@ -95,18 +95,18 @@ class ColorByCombo(ElidedComboBox):
         if why:
             self.setItemData(self.count() - 1, why, Qt.ItemDataRole.ToolTipRole)
 
-    def _places(self) -> list[int]:
+    def places(self) -> list[int]:
         return [place for place in range(self.count()) if self.itemData(place) is not None]
 
     def _select(self) -> None:
         session = self._session
         engine = None if session.swiping or session.quantity != "value" else session.engine
         wanted = session.quantity, engine, session.swiping
-        for place in self._places():
+        for place in self.places():
             if self.itemData(place) == wanted:
                 self.setCurrentIndex(place)
 
-    def _choose(self, place: int) -> None:
+    def choose(self, place: int) -> None:
         quantity, engine, swiping = self.itemData(place)
         if engine is not None:
             self._session.set_engine(engine)

@@ -268,6 +268,16 @@ class ConfigPanel(QWidget):
                 field.failed = ""
                 field.refresh()
 
+    @property
+    def visible_fields(self) -> dict[str, tuple[str, str]]:
+        """Name and description of each visible field, by dotted key."""
+        shown = {key: field for key, field in self._fields.items() if field.shown}
+        return {key: (accessible_name(key), field.state.why or field.config_field.why) for key, field in shown.items()}
+
+    def reveal_field(self, key: str) -> None:
+        """Focus the field of a key, and scroll to it."""
+        self._reveal(self._fields[key])
+
     def reveal_section(self, name: str) -> SectionForm:
         """Scroll to the form of a section and return it."""
         form = self._sections[name]

@@ -1,0 +1,126 @@
+"""The command palette: it lists, finds and runs every command, place, tab, lesson, engine and setting."""
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.commands.palette import CommandPalette, match, place_in
+from rnnviz.gui.commands.table import COMMANDS
+
+CONTROL = Qt.KeyboardModifier.ControlModifier
+
+
+@pytest.fixture
+def window(shared_window):
+    return shared_window
+
+
+@pytest.fixture
+def palette(qtbot, window):
+    """Opens the palette by its key, and types a query."""
+
+    def palette(query=""):
+        # A desktop activates the window when a dialog closes; the offscreen platform does not.
+        window.activateWindow()
+        qtbot.waitUntil(window.isActiveWindow)
+        QTest.keyClick(window, Qt.Key.Key_K, CONTROL)
+        qtbot.waitUntil(lambda: any(p.isVisible() for p in window.findChildren(CommandPalette)))
+        found = next(p for p in window.findChildren(CommandPalette) if p.isVisible())
+        QTest.keyClicks(found.search, query)
+        return found
+
+    return palette
+
+
+@pytest.fixture
+def choose(qtbot, window, palette):
+    """Runs the first entry of a query by Enter, and returns its key."""
+
+    def choose(query):
+        found = palette(query)
+        key = found.entries[0].key
+        QTest.keyClick(found.search, Qt.Key.Key_Return)
+        qtbot.waitUntil(lambda: not any(p.isVisible() for p in window.findChildren(CommandPalette)))
+        # The command runs after the dialog has closed.
+        QTest.qWait(0)
+        window.activateWindow()
+        qtbot.waitUntil(window.isActiveWindow)
+        return key
+
+    return choose
+
+
+def test_matches_are_ranked_from_the_start_of_the_text_to_gaps():
+    ranks = [match(query, "Next mismatch") for query in ("next", "mis", "smat", "nxm", "nxq")]
+    assert ranks == [(0, 4), (1, 3), (2, 4), (3, 5), None]
+
+
+def test_every_command_is_listed_with_its_menu_key_and_state(window, palette):
+    found = palette()
+    listed = {entry.key: entry for entry in found.entries}
+    assert {command.id for command in COMMANDS} <= set(listed)
+    for command in COMMANDS:
+        action, entry = window.actions_[command.id], listed[command.id]
+        assert entry.title == action.text().replace("&", "").rstrip("…")
+        assert entry.enabled == action.isEnabled()
+        assert bool(entry.shortcut) == bool(command.keys)
+        assert entry.kind
+        assert entry.why
+    others = {"theme_dark", "export_report", "tab Audit", "setting network.hidden_size", "color error ratio"}
+    assert others <= set(listed)
+    assert {entry.kind for entry in found.entries} >= {"Engine", "Candidate", "Setting", "Tab", "File"}
+    row = next(row for row, entry in enumerate(found.entries) if not entry.enabled)
+    item = found.list.topLevelItem(row)
+    assert not item.flags() & Qt.ItemFlag.ItemIsEnabled
+    assert "Not available now." in item.data(0, Qt.ItemDataRole.AccessibleTextRole)
+    assert found.search.accessibleName()
+    assert found.list.accessibleName()
+    before = window.session.state
+    QTest.keyClick(found.search, Qt.Key.Key_Escape)
+    assert not found.isVisible()
+    assert window.session.state is before
+
+
+def test_an_entry_is_chosen_by_letters_and_arrows_and_comes_first_later(qtbot, window, palette, choose):
+    assert choose("nxsamp") == "sample_next"
+    assert window.session.location.sample == 1
+    assert choose("unit below") == "unit_next"
+    found = palette()
+    assert [entry.key for entry in found.entries[:2]] == ["unit_next", "sample_next"]
+    QTest.keyClick(found.search, Qt.Key.Key_Down)
+    assert found.list.currentIndex().row() == 1
+    assert found.note.text().startswith("Select the next sample")
+    QTest.keyClick(found.search, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: window.session.location.sample == 2)
+    found = palette("zzzz")
+    assert not found.entries
+    QTest.keyClick(found.search, Qt.Key.Key_Return)
+    assert found.isVisible()
+    QTest.keyClick(found.search, Qt.Key.Key_Escape)
+
+
+def test_places_tabs_settings_and_engines_are_reached(window, choose):
+    choose("t 0 unit 2, sample 1")
+    assert window.session.location == Location(0, 0, 0, 1, 2)
+    assert place_in("u=99999", window.session).unit == window.session.result.shape[4] - 1
+    assert place_in(str(Location(0, 0, 0, 2, 1)), window.session) == Location(0, 0, 0, 2, 1)
+    assert place_in("t", window.session) is None
+    assert choose("audit") == "tab Audit"
+    assert window.main_layout.tab_in_front == "Audit"
+    window.main_layout.fold("settings", folded=True)
+    assert choose("hidden_size") == "setting network.hidden_size"
+    assert not window.main_layout.is_folded("settings")
+    assert QApplication.focusWidget() in window.panel.field("network.hidden_size").editor.controls
+    candidate = window.session.candidate
+    choose(f"values of {candidate}")
+    assert window.session.engine == candidate
+    # A line edit would delete up to the end of the line.
+    window.panel.reveal_field("network.hidden_size")
+    before = window.session.config
+    focused = QApplication.focusWidget()
+    QTest.keyClick(focused, Qt.Key.Key_K, CONTROL)
+    found = next(p for p in window.findChildren(CommandPalette) if p.isVisible())
+    assert window.session.config == before
+    found.reject()
