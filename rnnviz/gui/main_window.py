@@ -275,6 +275,7 @@ class MainWindow(QMainWindow):
             verdict.clicked,
         ):
             asked.connect(self._focus_lanes)
+        self.guide.step_changed.connect(verdict.fold)
         control.error_changed.connect(verdict.show_error)
         control.stale_changed.connect(verdict.show_stale)
         control.stale_changed.connect(self.toolbar.mark_stale)

@@ -75,6 +75,12 @@ def test_a_lesson_is_short_and_has_a_summary(lesson: GuidedLesson) -> None:
 
 
 @every_step
+def test_no_paragraph_continues_as_a_list(step: LessonStep) -> None:
+    """A line that begins with "1." or "-" would begin a list."""
+    assert not re.search(r"^(?!\s*(?:\d+\.|[-*+])\s)\S[^\n]*\n(?:\d+\.|[-*+])\s", _CODE.sub("", step.prose), re.M)
+
+
+@every_step
 def test_a_step_points_at_something_and_statements_something(step: LessonStep) -> None:
     assert step.look.part is not None
     assert step.statements

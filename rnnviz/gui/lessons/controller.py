@@ -226,10 +226,12 @@ class LessonController(QObject):
         if scroll:
             last = "Finish" if self._following is None else "Next lesson"
             self.pane.show_step(self.lesson, number, note, last)
-        self._arriving = True
         window = self._window
+        # Until the config is set, the result may be of a network without the step's selection.
+        self._arriving = False
         if window.session.config != self._config or window.document.origin.title != self._entry.heading:
             window.document.take(self._config, self._entry.heading)
+        self._arriving = True
         # Invalid fields are not a change that undo knows.
         window.panel.show_config(self._config)
         window.control.set_valid()

@@ -191,6 +191,11 @@ class VerdictBar(ResultView):
         self._details.setVisible(unfolded)
         self._show_facts()
 
+    def fold(self) -> None:
+        """Uncover the views below the banner."""
+        if not self._details.isHidden():
+            self.toggle_details()
+
     def copy_text(self) -> str:
         if self._words is None:
             return self.text
@@ -267,7 +272,7 @@ class VerdictBar(ResultView):
         self._facts.setTextFormat(Qt.TextFormat.RichText)
         self._facts.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
         self._facts.setWordWrap(True)
-        self._facts.linkActivated.connect(lambda link: self.location_requested.emit(self._places[int(link)]))
+        self._facts.linkActivated.connect(self._go_to_fact)
         self._places: list[Location | None] = []
         self._show_me = QPushButton("Show me")
         self._show_me.setToolTip(wrapped(_SHOW_ME))
@@ -327,6 +332,10 @@ class VerdictBar(ResultView):
         height = min(layout.totalHeightForWidth(self.width()), around.height() - place.y())
         self._details.setGeometry(QRect(place, QSize(self.width(), height)))
         self._details.raise_()
+
+    def _go_to_fact(self, link: str) -> None:
+        self.fold()
+        self.location_requested.emit(self._places[int(link)])
 
     def _show_fault(self) -> None:
         """Show how the first mismatch is computed, or the undetectable bugs, and uncover the views."""
