@@ -78,8 +78,10 @@ def test_an_engine_that_a_result_lacks_is_not_shown_by_a_later_one(qtbot: Any, w
 
 
 def test_a_split_shows_the_candidate_of_the_newest_result(qtbot: Any, window: MainWindow) -> None:
+    window.resize(1280, 800)
     run(qtbot, window, "manual", BUG)
     window.session.set_candidate(BUG)
+    assert window.toolbar.candidate.shown_text() == f"vs {BUG}"
     window.session.set_swiping(True)
     assert swiped_to(window.lanes) == BUG
     run(qtbot, window, "manual", OTHER_BUG)

@@ -5,7 +5,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from PySide6.QtCore import QEasingCurve, QEvent, QObject, QPointF, QRect, QRectF, Qt, QTimer, QVariantAnimation, Signal
+from PySide6.QtCore import (
+    QEasingCurve,
+    QEvent,
+    QObject,
+    QPoint,
+    QPointF,
+    QRect,
+    QRectF,
+    Qt,
+    QTimer,
+    QVariantAnimation,
+    Signal,
+)
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
@@ -349,7 +361,7 @@ def target_of(window: HighlightTarget, part: str) -> Target:
 
 
 def _lane_area(window: HighlightTarget) -> QRect:
-    """The selected lane in the canvas's coordinates, or the whole canvas without a result."""
+    """The selected lane with its header in the canvas's coordinates, or the whole canvas without a result."""
     lanes, where = window.lanes, window.session.location
     geometry = lanes.geometry_in_view
     if geometry is None:
@@ -358,7 +370,8 @@ def _lane_area(window: HighlightTarget) -> QRect:
     top = geometry.top_of(lane_rect)
     corners = (QPointF(0.0, top), QPointF(geometry.width, top + lane_rect.height))
     first, last = (lanes.canvas.mapFromScene(lanes.box.mapToScene(corner)) for corner in corners)
-    return QRect(first, last)
+    # A frame at the left edge of the lane would be over the numbers of its units.
+    return QRect(QPoint(0, first.y()), last)
 
 
 _SIMPLE: dict[str, Callable[[HighlightTarget], Target]] = {

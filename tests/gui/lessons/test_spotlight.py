@@ -62,6 +62,9 @@ def test_the_selected_lane_is_highlighted_wherever_the_selection_moves(window, r
     run_config({"cell": "gru", "input_size": 3, "hidden_size": 4, "bidirectional": True})
     spotlight = Spotlight(window)
     forward = highlighted(window, spotlight, "lane")
+    canvas = window.lanes.canvas
+    units = window.lanes._canvas.headers.sceneBoundingRect().left()
+    assert forward.left() == canvas.mapTo(window, canvas.mapFromScene(units, 0.0)).x()
     window.session.set_location(Location(direction=1))
     spotlight.refresh()
     backward = spotlight.highlighted

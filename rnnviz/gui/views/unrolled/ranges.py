@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from math import floor
 
-from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtCore import QObject, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QDoubleSpinBox,
@@ -68,7 +68,7 @@ class RangePanel(QFrame):
             control.setAccessibleName(name)
             control.setToolTip(wrapped(why))
         self.slider.valueChanged.connect(lambda value: self.box.setValue(value / _STEPS))
-        self.box.valueChanged.connect(self._on_threshold)
+        self.box.valueChanged.connect(self.threshold_changed)
         self.units = QLabel()
         self.units.setWordWrap(True)
         self.ranges = QListWidget()
@@ -99,6 +99,9 @@ class RangePanel(QFrame):
 
     def show_query(self, query: Query, lane: str) -> None:
         """Show a range whose active units are not known yet."""
+        with QSignalBlocker(self.box), QSignalBlocker(self.slider):
+            self.box.setValue(query.threshold)
+            self.slider.setValue(round(query.threshold * _STEPS))
         self._title.setText(f"<b>{lane[0].upper()}{lane[1:]}, {_span(query.times)}</b>")
         self.units.setText("searching units …")
 
@@ -128,12 +131,6 @@ class RangePanel(QFrame):
         else:
             super().keyPressEvent(event)
 
-    def _on_threshold(self, value: float) -> None:
-        self.slider.blockSignals(True)
-        self.slider.setValue(round(value * _STEPS))
-        self.slider.blockSignals(False)
-        self.threshold_changed.emit(value)
-
     def _choose(self, item: QListWidgetItem) -> None:
         match: Match | None = item.data(Qt.ItemDataRole.UserRole)
         if match is not None:
@@ -144,7 +141,12 @@ def _advice(found: Selection) -> str:
     """Advice for a range without active units."""
     if found.highest is None:
         return "Try another range."
-    return f"Lower the threshold to {floor(found.highest * _STEPS) / _STEPS:.2f} to match a unit."
+    return f"Lower the threshold to {_matching(found.highest):.2f} to match a unit."
+
+
+def _matching(highest: float) -> float:
+    """The threshold of two decimals at which the most active unit is on."""
+    return floor(highest * _STEPS) / _STEPS
 
 
 def _span(times: range) -> str:
@@ -171,6 +173,8 @@ class RangeSelection(QObject):
         """The selected range, or None."""
         self.found: Selection | None = None
         """The result of the search, or None until it is available."""
+        self._threshold: float | None = None
+        """Threshold that the user chose, or None."""
         self._task = LatestTask("ranges", self)
         self._task.done.connect(self._take)
         self.panel = RangePanel(parent)
@@ -198,7 +202,14 @@ class RangeSelection(QObject):
         if shown is None or not len(times):
             return
         self._result = shown.result
-        query = Query(shown.engine, layer, direction, shown.sample, times, self.panel.box.value())
+        query = Query(
+            shown.engine,
+            layer,
+            direction,
+            shown.sample,
+            times,
+            THRESHOLD if self._threshold is None else self._threshold,
+        )
         if query != self.query:
             self._ask(query)
 
@@ -218,7 +229,7 @@ class RangeSelection(QObject):
             layer, direction, start, stop = map(int, found.groups()[:4])
             layers, directions, timesteps, *_ = self._shown.result.shape
             if layer < layers and direction < directions and start < stop <= timesteps:
-                self.panel.box.setValue(float(found[5]))
+                self._threshold = float(found[5])
                 self.choose(layer, direction, range(start, stop))
 
     def clear(self) -> None:
@@ -262,6 +273,10 @@ class RangeSelection(QObject):
 
     def _take(self, found: Selection) -> None:
         if found.query == self.query and self._result is not None:
+            if self._threshold is None and not found.units and found.highest is not None:
+                # States of an LSTM are small: a search that finds nothing would be of no use.
+                self._ask(replace(found.query, threshold=_matching(found.highest)))
+                return
             self.found = found
             self._canvas.ranges.show_range(found.query, found)
             self.panel.show_selection(found, self._result.shape[4])
@@ -278,6 +293,7 @@ class RangeSelection(QObject):
         self.choose(begun.lane.layer, begun.lane.direction, range(first, stop + 1))
 
     def _on_threshold(self, threshold: float) -> None:
+        self._threshold = threshold
         if self.query is not None:
             self._ask(replace(self.query, threshold=threshold))
 

@@ -11,6 +11,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.quantities.units import THRESHOLD
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.gui.views.unrolled.seen import empty_view
@@ -84,6 +85,12 @@ def test_a_range_is_chosen_with_the_keyboard_from_the_selection(qtbot: Any, view
     for _ in range(5):
         QTest.keyClick(view, Qt.Key.Key_Left, Qt.KeyboardModifier.ShiftModifier)
     assert view.ranges.query.times == range(8, 11)
+    qtbot.waitUntil(lambda: view.ranges.found is not None)
+    # No unit is on at the default threshold, so that the highest one that matches is taken.
+    assert view.ranges.found.units
+    assert view.ranges.query.threshold < THRESHOLD
+    assert view.ranges.panel.box.value() == pytest.approx(view.ranges.query.threshold)
+    view.ranges.panel.box.setValue(THRESHOLD)
     qtbot.waitUntil(lambda: view.ranges.found is not None)
     assert "0 of 6 units" in view.ranges.panel.units.text()
     QTest.keyClick(view, Qt.Key.Key_Escape)
