@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QPalette
-from PySide6.QtWidgets import QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from rnnviz.cells import CellSpec
 from rnnviz.core.config import DEFAULT_TOLERANCES, SECTIONS, Config
@@ -288,12 +288,7 @@ class ConfigPanel(QWidget):
     def reveal_shapes(self) -> NetworkSummary:
         """Expand the parameter shapes, scroll to the network summary and return it."""
         self.summary.unfold.setChecked(True)
-        # Expanded widgets have a geometry only after a layout.
-        for part in (self.summary, *self._sections.values(), self._scroll.widget()):
-            layout = part.layout()
-            if layout is not None:
-                layout.activate()
-        self._scroll.widget().resize(self._scroll.widget().sizeHint().expandedTo(self._scroll.viewport().size()))
+        self._lay_out()
         self._scroll.ensureWidgetVisible(self.summary, 0, _MARGIN)
         return self.summary
 
@@ -361,8 +356,30 @@ class ConfigPanel(QWidget):
         else:
             self.config_edited.emit(self._config)
 
+    def _lay_out(self) -> None:
+        """Give widgets that were shown or hidden their geometry at once."""
+        content = self._scroll.widget()
+        for part in (self.summary, *self._sections.values(), content):
+            layout = part.layout()
+            if layout is not None:
+                layout.activate()
+        content.resize(content.sizeHint().expandedTo(self._scroll.viewport().size()))
+
     def _validate(self) -> None:
-        """Validate all fields, show the errors, and set the config if there are none."""
+        """Validate all fields. The control with the keyboard stays in its place, under the pointer."""
+        content = self._scroll.widget()
+        anchor = QApplication.focusWidget()
+        if anchor is None or not content.isAncestorOf(anchor) or not self.isVisible():
+            anchor = None
+        before = 0 if anchor is None else anchor.mapTo(content, QPoint()).y()
+        self._check_fields()
+        if anchor is not None:
+            self._lay_out()
+            bar = self._scroll.verticalScrollBar()
+            bar.setValue(bar.value() + anchor.mapTo(content, QPoint()).y() - before)
+
+    def _check_fields(self) -> None:
+        """Show the errors of all fields, and set the config if there are none."""
         values = {key: field.editor.value() for key, field in self._fields.items()}
         uses = field_states(values)
         errors: dict[str, str] = {}

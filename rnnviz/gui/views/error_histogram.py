@@ -144,8 +144,8 @@ class BarChart(QWidget):
                 self._paint_bar(painter, place)
             self._paint_ticks(painter)
         if self.hasFocus():
-            painter.setPen(QPen(self._theme.color("accent"), 1.0))
-            painter.drawRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5))
+            painter.setPen(QPen(self._theme.color("accent"), 2.0))
+            painter.drawRect(QRectF(self.rect()).adjusted(1.0, 1.0, -1.0, -1.0))
         painter.end()
 
     def _paint_grid(self, painter: QPainter) -> None:

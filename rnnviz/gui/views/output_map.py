@@ -237,7 +237,7 @@ class OutputMapChart(QWidget):
             paint_highlight(painter, rect.adjusted(0.5, 0.5, -0.5, -0.5), self._theme, 3.0)
         at = [rect for part, rect in rects if part == self._at]
         if self.hasFocus() and at:
-            painter.setPen(QPen(self._theme.color("cursor"), 1.0))
+            painter.setPen(QPen(self._theme.color("accent"), 2.0))
             painter.drawRect(at[0])
         painter.end()
 

@@ -336,9 +336,9 @@ class OutputMapPainter(QStyledItemDelegate):
             if self._rows.highlighted_times(row):
                 paint_highlight(painter, QRectF(rect).adjusted(2.5, 1.0, -2.5, -1.0), self._theme)
         if drawn.state & QStyle.StateFlag.State_HasFocus:
-            painter.setPen(QPen(self._theme.color("accent"), 1.0))
+            painter.setPen(QPen(self._theme.color("accent"), 2.0))
             painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRoundedRect(QRectF(rect).adjusted(2.5, 0.5, -2.5, -0.5), 3, 3)
+            painter.drawRoundedRect(QRectF(rect).adjusted(3.0, 1.0, -3.0, -1.0), 4, 4)
         painter.restore()
 
     def _paint_lane(self, painter: QPainter, rect: QRect, row: LaneRow) -> None:

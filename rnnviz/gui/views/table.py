@@ -18,7 +18,6 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import (
     QColor,
-    QFocusEvent,
     QFont,
     QFontMetrics,
     QIcon,
@@ -33,7 +32,6 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QApplication,
-    QFrame,
     QHeaderView,
     QStyleOptionViewItem,
     QTableView,
@@ -395,15 +393,6 @@ class NumberTable(QTableView):
         self.initViewItemOption(option)
         option.rect = rect
         self.itemDelegateForIndex(index).paint(painter, option, index)
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        """Frame the table in the accent color while it has the focus. Qt's styles draw nothing."""
-        super().focusInEvent(event)
-        self.setFrameStyle(QFrame.Shape.Box.value | QFrame.Shadow.Plain.value)
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        super().focusOutEvent(event)
-        self.setFrameStyle(QFrame.Shape.StyledPanel.value | QFrame.Shadow.Sunken.value)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.matches(QKeySequence.StandardKey.Copy):

@@ -282,3 +282,18 @@ def test_the_panel_follows_the_theme(panel, qtbot, type_into) -> None:
         picture = panel.field("network.hidden_size").note.grab().toImage()
         colors = {picture.pixelColor(x, y).name() for x in range(picture.width()) for y in range(picture.height())}
         assert theme.wrong in colors
+
+
+def test_the_edited_field_stays_in_its_place_when_rows_appear_above_it(qtbot, panel, type_into) -> None:
+    panel.resize(260, 420)
+    panel.show()
+    qtbot.waitExposed(panel)
+    control = panel.field("sequence.timesteps").editor.controls[0]
+    panel.findChild(QScrollArea).ensureWidgetVisible(control)
+    control.setFocus()
+    QTest.qWait(0)
+    place = control.mapTo(panel, QPoint())
+    for typed in ("100000000", "3"):
+        type_into("sequence.timesteps", typed)
+        QTest.qWait(20)
+        assert control.mapTo(panel, QPoint()) == place

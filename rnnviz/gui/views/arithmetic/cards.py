@@ -336,7 +336,7 @@ class Card(QWidget):
             for row in range(len(column.numbers)):
                 paint_number(painter, faces, column, row, _PAD, top + (1 + row) * faces.height + 1)
             if token == self._link and self.hasFocus():
-                painter.setPen(QPen(link, 1.5))
+                painter.setPen(QPen(link, 2.0))
                 painter.setBrush(Qt.BrushStyle.NoBrush)
                 painter.drawRect(self.link_rect(token).adjusted(-2, 0, 2, 0))
 

@@ -287,7 +287,7 @@ class DivergenceLabel(QAbstractButton):
             painter.setBrush(theme.color("wrong_surface"))
             painter.drawRoundedRect(rect, 4, 4)
         if self.hasFocus():
-            painter.setPen(QPen(theme.color("accent"), 1.5))
+            painter.setPen(QPen(theme.color("accent"), 2.0))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(rect.adjusted(1, 1, -1, -1), 4, 4)
         painter.setPen(theme.color(role))
