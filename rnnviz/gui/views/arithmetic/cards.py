@@ -108,6 +108,8 @@ _PAD, _GAP, _INSET = 8, 14, 3
 MARKS = ("●", "□")
 """Marks of the reference and the candidate, as in the activation plot."""
 _APART = "≠ "
+_LEAST_LABEL = 4
+"""Minimum number of characters of a label that is elided."""
 
 
 @dataclass(frozen=True)
@@ -192,12 +194,11 @@ class Card(QWidget):
     def minimumSizeHint(self) -> QSize:
         rows = 1 if self.content is None else len(self.content.rows)
         wide = self._columns[-1].left + self._columns[-1].width if self._columns else 0.0
-        return QSize(
-            round(2 * _PAD + wide + _GAP + self._label_width()), round((1 + rows) * self._faces.height + 2 * _INSET + 4)
-        )
+        return QSize(round(2 * _PAD + wide), round((1 + rows) * self._faces.height + 2 * _INSET + 4))
 
     def sizeHint(self) -> QSize:
-        return self.minimumSizeHint()
+        # In a narrow window the labels are elided.
+        return self.minimumSizeHint() + QSize(round(_GAP + self._label_width()), 0)
 
     def link_rect(self, token: int) -> QRectF:
         """Rectangle of a token and its numbers."""
@@ -346,11 +347,12 @@ class Card(QWidget):
         painter.setFont(faces.fonts["plain"])
         end = self.width() - _PAD
         name, role = (_APART + content.name, "wrong") if content.parts else (content.name, "muted")
-        self._write(painter, name, end, 0, theme.color(role))
         room = end - 2 * _PAD - self._columns[-1].left - self._columns[-1].width
-        for row, (_, engines) in enumerate(content.rows, start=1):
-            shown = painter.fontMetrics().elidedText(engines, Qt.TextElideMode.ElideRight, round(room))
-            self._write(painter, shown, end, row, theme.color("muted"))
+        labels = (name, role), *((engines, "muted") for _, engines in content.rows)
+        for row, (label, color) in enumerate(labels):
+            shown = painter.fontMetrics().elidedText(label, Qt.TextElideMode.ElideRight, round(room))
+            if shown == label or len(shown) >= _LEAST_LABEL:
+                self._write(painter, shown, end, row, theme.color(color))
 
     def _write(self, painter: QPainter, text: str, end: float, row: int, color: QColor) -> None:
         painter.setPen(color)
@@ -417,7 +419,7 @@ class Cards(QScrollArea):
         if chosen != self._chosen:
             self._chosen = chosen
             QTimer.singleShot(0, self, self._show_chosen)
-        wide = max(card.minimumWidth() for card in self.cards)
+        wide = max(card.sizeHint().width() for card in self.cards)
         # It only grows, so that neighbors do not move with the selection.
         self.natural_width = max(self.natural_width, wide + _SCROLL_BAR)
         self.setMinimumWidth(min(self.natural_width, _LEAST_WIDTH))

@@ -405,6 +405,19 @@ class TermTableView(NumberTable):
         super().resizeEvent(event)
         self._fit()
 
+    @property
+    def least_width(self) -> int:
+        """Width in pixels at which every name and number is whole, without the bars."""
+        widest = self.term_model.widest()[: self.term_model.bar_column]
+        widths = [self.fontMetrics().horizontalAdvance(text) + 2 * INSET for text in widest]
+        for column, title in zip(self.term_model.sum_columns, self.term_model.full_titles, strict=False):
+            widths[column] = max(widths[column], self._title_width(title))
+        return sum(widths) + self.verticalScrollBar().sizeHint().width() + 2 * self.frameWidth()
+
+    def _title_width(self, title: str) -> int:
+        wide = self.horizontalHeader().fontMetrics().horizontalAdvance(title) + _AROUND_TITLE
+        return min(wide, scaled(_WIDEST_TITLE))
+
     def _fit(self) -> None:
         """Set the column widths. Without enough room, the bars are hidden first, then names leave out the time step."""
         self._fitted = widest = self.term_model.widest()
@@ -430,20 +443,22 @@ class TermTableView(NumberTable):
         self._title_sums()
 
     def _title_sums(self) -> None:
-        """Write the engines' names above their sums. Spare width of the bars goes to these columns."""
+        """Write the engines' names above their sums. Spare width of the bars or terms goes to these columns."""
         titles = self.term_model.full_titles
         if len(titles) < 2:
             return
         header, bar = self.horizontalHeader(), self.term_model.bar_column
         metrics = header.fontMetrics()
-        spare = 0 if self.isColumnHidden(bar) else max(0, header.sectionSize(bar) - scaled(_COMFORTABLE_BAR))
+        giver, least = bar, scaled(_COMFORTABLE_BAR)
+        if self.isColumnHidden(bar):
+            giver, least = 0, self.fontMetrics().horizontalAdvance(self._fitted[0]) + 2 * INSET
+        spare = max(0, header.sectionSize(giver) - least)
         shown = []
         for place, (column, title) in enumerate(zip(self.term_model.sum_columns, titles, strict=True)):
-            wanted = min(metrics.horizontalAdvance(title) + _AROUND_TITLE, scaled(_WIDEST_TITLE))
-            given = min(max(0, wanted - header.sectionSize(column)), spare // (len(titles) - place))
+            given = min(max(0, self._title_width(title) - header.sectionSize(column)), spare // (len(titles) - place))
             spare -= given
             header.resizeSection(column, header.sectionSize(column) + given)
-            header.resizeSection(bar, header.sectionSize(bar) - given)
+            header.resizeSection(giver, header.sectionSize(giver) - given)
             room = header.sectionSize(column) - _AROUND_TITLE + 2
             shown.append(metrics.elidedText(title, Qt.TextElideMode.ElideMiddle, room))
         self.term_model.show_titles(tuple(shown))

@@ -77,7 +77,8 @@ class SourcePage(QWidget):
 _PLOT_SHARE, _PLOT_LESS = 7, 40
 """The plot's width: this share of the whole, less these pixels, so that the terms fit into a narrow window."""
 
-_CARDS_PERCENT = 60
+_CARDS_PERCENT = 40
+"""Minimum share of the cards where the terms do not fit."""
 
 
 class Body(QSplitter):
@@ -87,17 +88,20 @@ class Body(QSplitter):
         super().__init__(Qt.Orientation.Horizontal)
         self.cards, self.table, self.plot = Cards(), TermTableView(), ActivationPlot()
         self._by_hand = False
+        self._needed = (0, 0)
         for place, part in enumerate((self.cards, self.table, self.plot)):
             self.addWidget(part)
             self.setCollapsible(place, False)
         self.splitterMoved.connect(lambda: setattr(self, "_by_hand", True))
 
     def show_page(self, page: Page) -> None:
-        needed = self.cards.natural_width
         self.cards.show_page(page)
-        if self.cards.natural_width != needed:
-            self._divide()
         self.table.show_page(page)
+        # They only grow, so that nothing moves with the selection.
+        needed = self.cards.natural_width, max(self._needed[1], self.table.least_width)
+        if self._needed != needed:
+            self._needed = needed
+            self._divide()
         self.plot.show_curve(page.curve, [display_name(arithmetic.engine) for arithmetic in page.arithmetics])
 
     def apply_theme(self, theme: Theme) -> None:
@@ -113,7 +117,8 @@ class Body(QSplitter):
             plot = max(self.plot.minimumSizeHint().width(), self.width() // _PLOT_SHARE - _PLOT_LESS)
             room = self.width() - 2 * self.handleWidth()
             # In a narrow window the cards scroll, so that the terms stay readable.
-            cards = min(self.cards.natural_width, (room - plot) * _CARDS_PERCENT // 100)
+            rest = max(room - plot - self._needed[1], (room - plot) * _CARDS_PERCENT // 100)
+            cards = min(self.cards.natural_width, rest)
             self.setSizes([cards, max(room - cards - plot, 1), plot])
 
 

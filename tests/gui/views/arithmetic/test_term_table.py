@@ -218,3 +218,22 @@ def test_the_mark_of_the_sums_has_the_themes_color(view: ArithmeticView, show: A
     show(WHERE.moved(layer=0), engines=("gluon", MISTAKE), candidate=MISTAKE, cell="lstm")
     cell = view.table.term_model.cell(row(view, split_at(view)[0]), column(view, f"{MISTAKE} sum"))
     assert cell.color == THEMES[theme].color("wrong")
+
+
+@pytest.mark.parametrize(("cell", "line"), [("lstm", "i"), ("rnn_tanh", "h")])
+def test_in_the_width_beside_a_lesson_every_name_and_every_sum_is_whole(
+    view: ArithmeticView, show: Any, cell: str, line: str
+) -> None:
+    view.resize(820, 290)
+    show(WHERE.moved(layer=0), cell=cell)
+    view.choose_line(line)
+    show(WHERE.moved(layer=0), cell=cell)
+    table = view.table
+    model = table.term_model
+    assert table.horizontalScrollBar().maximum() == 0
+    assert not model.brief
+    names = [table.fontMetrics().horizontalAdvance(own.row.name) for own in model.rows]
+    assert max(names) + 8 <= table.columnWidth(0)
+    assert [
+        model.headerData(place, Qt.Orientation.Horizontal, DISPLAY).split("\n")[0] for place in model.sum_columns
+    ] == ["● gluon", "□ manual"]
