@@ -58,6 +58,8 @@ REPORT = 425, 265
 """Width and height of the picture in a report, in millimeters."""
 _VECTOR_SCALE = 4
 """Pixels of a color map in a vector format for each pixel of the screen."""
+_SMALLEST_TEXTS = 1.6
+"""Largest factor by which texts are smaller than on the screen: they then have about six points."""
 _SVG_SIZE = re.compile(rb'width="[^"]*" height="[^"]*"')
 
 
@@ -132,13 +134,18 @@ class Figure(QWidget):
         for part, stretch in ((self._title, 0), (self.copy, 1), (self._caption, 0)):
             layout.addWidget(part, stretch)
         self._theme: Theme | None = None
+        self._size, self._shrunk = self.size(), 1.0
         self.copy.show_result(result, candidate)
         self.copy.show_location(location)
         _copy_choices(view, self.copy)
         self.copy.restore_state(view.save_state() or ())
 
-    def arrange(self, size: QSize, name: ThemeName, legend: bool, title: str, caption: str) -> None:
-        """Give the figure a size in pixels of the screen, a theme, a legend and texts."""
+    def arrange(self, size: QSize, name: ThemeName, legend: bool, title: str, caption: str, *, least: int = 0) -> None:
+        """Give the figure a size in pixels of the screen, a theme, a legend and texts.
+
+        A figure that is narrower than `least` is drawn larger, and shrunk.
+        """
+        self._size, self._shrunk = size, min(max(least / size.width(), 1.0), _SMALLEST_TEXTS)
         theme = THEMES[name]
         palette = theme.palette()
         palette.setColor(QPalette.ColorRole.Window, theme.color("base"))
@@ -150,7 +157,7 @@ class Figure(QWidget):
         for label, text in ((self._title, title), (self._caption, caption)):
             label.setText(text)
             label.setVisible(bool(text))
-        self.resize(size)
+        self.resize((QSizeF(size) * self._shrunk).toSize())
         self.show()
         self.copy.finish_pending()
         if not self._whole:
@@ -183,13 +190,15 @@ class Figure(QWidget):
             If the picture is too large for the memory.
         """
         scale = resolution / SCREEN_DPI
-        size = (QSizeF(self.size()) * scale).toSize()
+        size = (QSizeF(self._size) * scale).toSize()
         made = QImage(size, QImage.Format.Format_RGB32)
         if made.isNull():
             raise InputError(
                 f"The picture is too large (got {size.width():,} × {size.height():,} pixels). Use a smaller size or "
                 "resolution."
             )
+        # The size in whole pixels may be larger than what is drawn.
+        made.fill(self.palette().color(QPalette.ColorRole.Window))
         self._render(QPainter(made), scale)
         return made
 
@@ -209,7 +218,7 @@ class Figure(QWidget):
         writer = QPdfWriter(out)
         writer.setResolution(SCREEN_DPI * _VECTOR_SCALE)
         writer.setPageMargins(QMarginsF())
-        size = QSizeF(self.size()) * (72.0 / SCREEN_DPI)
+        size = QSizeF(self._size) * (72.0 / SCREEN_DPI)
         writer.setPageSize(QPageSize(size, QPageSize.Unit.Point, "", QPageSize.SizeMatchPolicy.ExactMatch))
         writer.setTitle(self._title.text())
         writer.setCreator("rnnviz")
@@ -226,15 +235,15 @@ class Figure(QWidget):
         writer.setDescription(self._caption.text())
         # Qt scales fonts in points by the resolution once more, so that of the screen remains.
         writer.setResolution(SCREEN_DPI)
-        writer.setSize(self.size() * _VECTOR_SCALE)
-        writer.setViewBox(QRect(QPoint(), self.size() * _VECTOR_SCALE))
+        writer.setSize(self._size * _VECTOR_SCALE)
+        writer.setViewBox(QRect(QPoint(), self._size * _VECTOR_SCALE))
         self._render(QPainter(writer), _VECTOR_SCALE)
-        width, height = (side / SCREEN_DPI * _MM_PER_INCH for side in (self.width(), self.height()))
+        width, height = (side / SCREEN_DPI * _MM_PER_INCH for side in (self._size.width(), self._size.height()))
         return _SVG_SIZE.sub(f'width="{width:g}mm" height="{height:g}mm"'.encode(), bytes(out.data().data()), count=1)
 
     def _render(self, painter: QPainter, scale: float) -> None:
         flush_scene_updates(self)
-        painter.scale(scale, scale)
+        painter.scale(scale / self._shrunk, scale / self._shrunk)
         self.render(painter, QPoint())
         painter.end()
 
@@ -446,7 +455,10 @@ class FigureDialog(ExportDialog):
     def _arrange(self) -> None:
         assert self.figure is not None
         options = self.options
-        self.figure.arrange(options.size, options.theme, options.legend, self.title.text(), self.caption.text())
+        least = self._views[self.view.currentIndex()].figure_width
+        self.figure.arrange(
+            options.size, options.theme, options.legend, self.title.text(), self.caption.text(), least=least
+        )
 
 
 def choice_box(name: str, why: str, choices: Sequence[tuple[str, object]]) -> QComboBox:

@@ -65,6 +65,7 @@ class AuditTable(ResultView):
     """Engines at the left, tolerances at the right. `title_changed` has the new text of the tab."""
 
     title = "Audit"
+    figure_width = 1000
 
     def __init__(self) -> None:
         super().__init__()

@@ -46,6 +46,9 @@ class ResultView(QWidget):
     title = ""
     """Title of the view: text of its tab, accessible name, and file name of its picture."""
 
+    figure_width = 480
+    """Smallest width in pixels at which a figure shows the view. A smaller figure has smaller texts."""
+
     muted: tuple[QWidget, ...] = ()
     """Widgets whose text has the muted color."""
 

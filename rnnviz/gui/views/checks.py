@@ -31,6 +31,7 @@ class ChecksTable(ResultView):
     """Checks at the left, times and versions at the right. `title_changed` has the new text of the tab."""
 
     title = "Checks"
+    figure_width = 1000
 
     def __init__(self) -> None:
         super().__init__()

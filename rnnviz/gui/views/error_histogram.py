@@ -335,7 +335,7 @@ class ErrorHistogram(ResultView):
                 f"{number_format.count(comparison.mismatched) if comparison.mismatched else 'none'} outside "
                 "the tolerance"
             )
-            self.description.setText(f"{equal}, {outside}; click a bar to go to its first value")
+            self.description.setText(f"{equal}, {outside}")
         else:
             bar = bars.bars[place]
             first = "" if bar.first is None else f" ({_share(bar.count, bars.total)}), first at {bar.first}"

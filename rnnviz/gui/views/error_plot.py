@@ -190,7 +190,7 @@ class ErrorPlot(ResultView):
         self._tell()
 
     def show_part_of(self, view: Self) -> None:
-        self.plot.view_box.setXRange(*view.plot.view_box.viewRange()[0], padding=0)
+        self.plot.show_part_of(view.plot)
 
     def hide_selection(self) -> None:
         self.plot.hide_selection()

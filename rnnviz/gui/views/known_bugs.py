@@ -115,6 +115,7 @@ class KnownBugsView(ResultView):
     """A list of known bugs, with a description of the selected one and its errors by lane, if computed."""
 
     title = "Known bugs"
+    figure_width = 1000
 
     bug_requested = Signal(str)
     """Request for a run with the engine of a known bug."""

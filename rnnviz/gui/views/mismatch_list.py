@@ -24,6 +24,7 @@ class MismatchList(ResultView):
     """Selecting a row moves the selection to its value. `title_changed` has the new text of the tab."""
 
     title = "Mismatches"
+    figure_width = 1000
 
     def __init__(self) -> None:
         super().__init__()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from math import ceil, floor
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyqtgraph as pg
@@ -209,6 +209,11 @@ class TimePlot(pg.PlotWidget):
 
     def fit(self) -> None:
         self.view_box.setXRange(-0.5, max(self._timesteps, 1) - 0.5, padding=0)
+
+    def show_part_of(self, plot: Self) -> None:
+        """Show the visible part of another plot, if that has the same time steps."""
+        if plot._timesteps == self._timesteps:
+            self.view_box.setXRange(*plot.view_box.viewRange()[0], padding=0)
 
     def show_selection(self, timestep: int) -> None:
         self._cursor_under.setValue(timestep)

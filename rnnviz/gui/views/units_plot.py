@@ -208,7 +208,7 @@ class UnitsPlot(ResultView):
         self._refresh()
 
     def show_part_of(self, view: Self) -> None:
-        self.plot.view_box.setXRange(*view.plot.view_box.viewRange()[0], padding=0)
+        self.plot.show_part_of(view.plot)
 
     def hide_selection(self) -> None:
         self.plot.hide_selection()

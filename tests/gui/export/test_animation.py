@@ -73,8 +73,8 @@ def test_a_long_sequence_skips_steps_and_ends_with_its_last() -> None:
 def color_at(view: UnrolledView, picture: Callable[[int, int], tuple[int, ...]], cell: CellGeometry) -> tuple[int, ...]:
     """The color of a value in a picture of the window that the lanes are in."""
     assert view.geometry_in_view is not None
-    x, y, width, height = view.geometry_in_view.rect(cell)
-    place = view.canvas.mapFromScene(view.box.mapToScene(QPointF(x + min(width / 4.0, 6.0), y + height / 2.0)))
+    x, y, width, _ = view.geometry_in_view.rect(cell)
+    place = view.canvas.mapFromScene(view.box.mapToScene(QPointF(x + width / 2.0, y + 2.0)))
     within = view.canvas.mapTo(view.window(), place)
     return picture(within.x(), within.y())
 

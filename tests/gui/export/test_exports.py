@@ -108,7 +108,7 @@ def test_a_picture_has_the_chosen_size_in_each_format_and_the_choice_is_remember
     width, height = map(float, re.search(r'<svg width="([\d.]+)mm" height="([\d.]+)mm"', svg).groups())
     assert (width, height) == pytest.approx((100, 80), abs=0.3)
     assert {"An &lt;LSTM&gt;", "The values of gluon.", "time step"} <= set(re.findall(r">\s*([^<>]+?)\s*<", svg))
-    assert dialog.figure.image(192).width() == 2 * dialog.figure.width()
+    assert dialog.figure.image(192).width() == 2 * round(100 / 25.4 * 96)
     dialog.format.setCurrentText("PNG")
     dialog.resolution.setValue(192)
     dialog.legend.setChecked(False)
@@ -119,6 +119,22 @@ def test_a_picture_has_the_chosen_size_in_each_format_and_the_choice_is_remember
         save.accept()
     assert QImage(str(tmp_path / "lanes.png")).width() == round(100 / 25.4 * 96) * 2
     assert figure("unrolled network").options == FigureOptions("png", 100, 80, 192, "light", legend=False)
+
+
+def test_a_picture_of_one_column_has_smaller_texts_and_the_whole_network(window, figure):
+    dialog = figure("unrolled network")
+    dialog.width_.setValue(85)
+    dialog.height_.setValue(60)
+    dialog._arrange()
+    lanes, image = dialog.figure.copy, dialog.figure.image(96)
+    assert (image.width(), image.height()) == (321, 227)
+    assert dialog.figure.width() == 480
+    geometry = lanes.geometry_in_view
+    assert len(list(geometry.lane_rects_in_view())) == len(geometry.picture.lanes)
+    assert geometry.stack.height <= geometry.height + 1.0
+    assert geometry.width > 0.55 * dialog.figure.width()
+    corners = {image.pixelColor(x, y).name() for x in (0, image.width() - 1) for y in (0, image.height() - 1)}
+    assert corners == {"#ffffff"}
 
 
 def test_a_picture_has_neither_selection_nor_controls_and_its_legend_can_be_left_out(window, figure):

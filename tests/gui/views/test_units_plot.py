@@ -13,6 +13,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views import unit_lines
+from rnnviz.gui.views.time_plot import TimePlot
 from rnnviz.gui.views.units_plot import MOST_PINNED, UnitsPlot
 from tests.factories import make_result
 from tests.oracles.gates import gates_of
@@ -273,3 +274,16 @@ def test_of_many_equal_values_both_engines_are_seen(view: UnitsPlot) -> None:
     assert not seen[QColor(series[1]).rgb()]
     mixed = [color for color, count in seen.items() if count > 500 and color != QColor(THEMES["light"].base).rgb()]
     assert mixed
+
+
+def test_a_plot_takes_over_the_visible_part_only_of_one_with_the_same_time_steps(qtbot):
+    plots = [TimePlot() for _ in range(3)]
+    for plot, timesteps in zip(plots, (12, 12, 5), strict=True):
+        qtbot.addWidget(plot)
+        plot.show_timesteps(timesteps)
+    copy, zoomed, other = plots
+    copy.show_part_of(other)
+    assert copy.timesteps_in_sight == range(12)
+    zoomed.view_box.setXRange(2.5, 7.5, padding=0)
+    copy.show_part_of(zoomed)
+    assert copy.timesteps_in_sight == range(3, 8)

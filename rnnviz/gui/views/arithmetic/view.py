@@ -137,6 +137,7 @@ class ArithmeticView(ResultView):
     """
 
     title = "Arithmetic"
+    figure_width = 1000
 
     place_requested = Signal(object)
     """The `Place` of a followed link."""

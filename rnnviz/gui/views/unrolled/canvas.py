@@ -255,6 +255,9 @@ class UnrolledCanvas(QWidget):
         for mark in (self.selection.column, self.selection.frame):
             mark.hide()
         self.order.hide()
+        self.headers.tight = True
+        self.headers.make_room(self._shown)
+        self._grid.layout.activate()
 
     def show_legend(self, shown: bool) -> None:
         self.color_bar.make_room(self._shown if shown else None)

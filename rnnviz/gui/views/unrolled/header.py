@@ -82,6 +82,8 @@ class Headers(LanesPart):
         self._flags: dict[Lane, LaneHeader] = {}
         self._text_width = self._unit_width = 0.0
         self._computing = frozenset[Lane]()
+        self.tight = False
+        """Whether the width is that of the texts, as in a picture, not one that is kept for other results."""
 
     def show_computing(self, lanes: frozenset[Lane]) -> None:
         if lanes != self._computing:
@@ -92,10 +94,12 @@ class Headers(LanesPart):
         """Set the width to that of the headers."""
         lanes = () if shown is None else shown.picture().lanes
         self._flags = {} if shown is None else {lane: header_of(shown, lane) for lane, _ in lanes}
-        longest = max([_LONGEST_VERDICT, *(flag.verdict for flag in self._flags.values())], key=len)
+        kept = "" if self.tight else _LONGEST_VERDICT
+        longest = max([kept, *(flag.verdict for flag in self._flags.values())], key=len)
         if shown is not None and shown.gate is not None:
             longest = max(longest, _computing(shown), key=len)
-        texts = "layer 000", "backward", longest
+        layers = [lane.layer for lane, _ in lanes if lane.layer is not None]
+        texts = f"layer {max(layers, default=0)}" if self.tight else "layer 000", "backward", longest
         title, direction, verdict = map(QFontMetricsF(self._bold()).horizontalAdvance, texts)
         widest = max(title + _ARROW + _MARK + 10.0, direction + _ARROW + 5.0, verdict + _MARK + 5.0)
         self._text_width = float(round(widest + 2.0 * _PADDING))

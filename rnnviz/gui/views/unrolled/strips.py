@@ -130,10 +130,9 @@ class StageBadges(QGraphicsObject):
     def __init__(self, minimap: Minimap) -> None:
         super().__init__(minimap)
         self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
-        self._theme, self._width, self._height = LIGHT, 0.0, float(scaled(_STRIP))
+        self._theme, self._width, self._height = LIGHT, 0.0, 0.0
         self.badges: list[Badge] = []
         self._font = QFont()
-        self._font.setPixelSize(scaled(_BADGE_FONT))
         self._font.setBold(True)
 
     def show_frames(self, frames: Sequence[Frame], width: float, theme: Theme) -> None:
@@ -141,7 +140,8 @@ class StageBadges(QGraphicsObject):
         if not frames and not self.badges:
             return
         self.prepareGeometryChange()
-        self._theme, self._width = theme, width
+        self._theme, self._width, self._height = theme, width, float(scaled(_STRIP))
+        self._font.setPixelSize(scaled(_BADGE_FONT))
         metrics = QFontMetricsF(self._font)
         named = {(frame.tag, round(frame.rect.center().x())): frame for frame in frames if frame.tag}
         placed: list[Badge] = []

@@ -3,11 +3,14 @@
 from itertools import product
 
 import pytest
+from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor
 
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.theme.palettes import LIGHT
-from rnnviz.quantities.steps import STAGES, stage_regions
+from rnnviz.gui.views.unrolled import strips
+from rnnviz.gui.views.unrolled.marks import Frame
+from rnnviz.quantities.steps import STAGES, Region, stage_regions
 from tests.factories import make_result
 from tests.gui.views.unrolled.seen import empty_view
 
@@ -84,3 +87,16 @@ def test_a_covered_value_has_no_color_until_its_step_is_reached(view):
     view.reveal_as_computed(None)
     view.show_location(Location())
     assert color(60) == shown
+
+
+def test_badges_grow_with_the_text_size(qtbot, monkeypatch):
+    minimap = strips.Minimap()
+    badges = strips.StageBadges(minimap)
+    frame = Frame(Region(INPUT, range(1), range(3), "read"), QRectF(9, 9, 9, 9), "read")
+    badges.show_frames([frame], 400.0, LIGHT)
+    before = badges.badges[0].rect
+    monkeypatch.setattr(strips, "scaled", lambda size: 2 * size)
+    badges.show_frames([frame], 400.0, LIGHT)
+    after = badges.badges[0].rect
+    assert after.height() > 1.9 * before.height()
+    assert after.width() > 1.5 * before.width()
