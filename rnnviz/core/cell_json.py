@@ -154,13 +154,10 @@ def _checked(place: int, op: str, *operands: Operand) -> tuple[Operand, ...]:
         "recurrent": (int, str),
         "role": (int, str),
     }
-    if tuple(map(type, operands)) != forms[op]:
-        raise TypeError(f"operands of {op}")
     indices = [operand for operand in operands if isinstance(operand, int)]
-    if not all(0 <= index < place for index in indices):
-        raise IndexError(f"operands of {op}")
-    if op == "number" and not isfinite(operands[0]):
-        raise ValueError("a number that is not finite")
+    earlier = all(0 <= index < place for index in indices)
+    if not earlier or tuple(map(type, operands)) != forms[op] or (op == "number" and not isfinite(operands[0])):
+        raise ValueError(f"operands of {op}")
     return op, *operands
 
 

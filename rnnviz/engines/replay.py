@@ -112,7 +112,7 @@ def precision(recording: Recording, network: Network) -> str:
 def expected(kind: str, inputs: Inputs) -> tuple[str, tuple[int, ...]]:
     """The axes of an array, as they are written, and their sizes."""
     network, (steps, samples) = inputs.network, inputs.sequence.shape[:2]
-    symbol = "c" if kind in _OF_LSTM else "h"
+    symbol = kind if kind in _OF_LSTM else "h"
     units = "P" if network.kind.projects and symbol == "h" else "H"
     if kind in ("hidden", "cell"):
         return f"(L, D, T, N, {units})", network.hidden_shape(steps, samples, symbol)

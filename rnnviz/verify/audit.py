@@ -193,9 +193,8 @@ def _audit_columns(
         if trace.stored_as:
             np.add(step.bound, storage_bound(h, trace.stored_as), out=step.bound)
         unknown = undetermined(bounded, step, h, before)
-        if whole:
-            h, step, unknown = h[chosen], step[chosen], None if unknown is None else unknown.at(chosen)
-        tally.add(block, h, step, fresh, unknown)
+        unknown = None if unknown is None else unknown.at(chosen)
+        tally.add(block, h[chosen], step[chosen], fresh, unknown)
         yield (inputs.timesteps - times.start if network.backward(direction) else times.stop) / inputs.timesteps
 
 

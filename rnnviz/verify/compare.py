@@ -246,7 +246,7 @@ class _Accumulator:
         error, error_ratio, ulp = difference.error, difference.error_ratio, difference.ulp
         over_time = self._over_time["error_ratio_over_time"][times] = _over_time(error_ratio)
         columns = self._by_column[layer, direction]
-        np.maximum(columns, error_ratio.max(axis=0) if len(r) > 1 else error_ratio[0], out=columns)
+        np.maximum(columns, error_ratio.max(axis=0), out=columns)
         largest_ulp = int(ulp.max())
         self._error_ratios.add(error_ratio, layer, direction, start)
         self._ulps.add_distances(ulp, layer, direction, start, largest_ulp)

@@ -294,3 +294,21 @@ def test_names_that_a_cell_has_are_listed_where_another_is_used() -> None:
         with pytest.raises(CellError) as caught:
             cell.with_activations(q=relu)
         assert str(caught.value).endswith(f"no activation q: it has {said}.")
+
+
+def test_numbers_as_either_operand_of_an_operation() -> None:
+    """1 - z, z - 1, 2 * z, z * 2, z + 1, 1 + z and -z are all of the algebra."""
+
+    def step(u, v, state, p):  # type: ignore[no-untyped-def]
+        return Step(h=(1 - u.h) * 2 + (3 + v.h) - (u.h - 4) + 0.5 * v.h + True + -u.h)
+
+    cell = CellSpec("numbers", "", step, (Gate("h", ""),))
+    p = {"i2h_weight": np.eye(1), "h2h_weight": np.eye(1), "i2h_bias": np.zeros(1), "h2h_bias": np.zeros(1)}
+    values = step_values(cell, p, np.array([[0.3]]), {"h": np.array([[0.7]])})
+    assert values["h"] == pytest.approx((1 - 0.3) * 2 + (3 + 0.7) - (0.3 - 4) + 0.5 * 0.7 + 1 - 0.3)
+
+
+@pytest.mark.parametrize(("returns", "said"), [("nothing", None), ("a value", "u"), ("int", 3)])
+def test_a_step_returns_named_values(returns: str, said: object) -> None:
+    with pytest.raises(CellError, match=f"returns {returns}, not Step"):
+        graph_of(lambda u, *_: u.a if said == "u" else said)

@@ -61,7 +61,7 @@ def changed(**changes: object) -> str:
     ],
 )
 def test_damaged_text_is_an_error(text: str) -> None:
-    with pytest.raises(CellError):
+    with pytest.raises(CellError, match=r"The stored cell is damaged: (?!None).+\.$"):
         cell_from_json(text)
 
 
@@ -75,6 +75,8 @@ def test_a_cell_goes_to_another_process(name: str) -> None:
 
 def test_constants_of_activations_are_kept() -> None:
     made = {"gate": hard_sigmoid.with_constants(0.3, 0.4), "candidate": elu.with_constants(1.7)}
+    assert (made["gate"].alpha, made["gate"].beta, made["candidate"].beta) == (0.3, 0.4, elu.beta)
+    assert hard_sigmoid.with_constants(beta=0.4) == hard_sigmoid.with_constants(hard_sigmoid.alpha, 0.4)
     cell = CELLS["gru"].with_activations(**made)
     read = cell_from_json(cell_to_json(cell))
     for name, gate in (("r", "gate"), ("n", "candidate")):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rnnviz.core.words import join_words, plural, suggest
+from rnnviz.core.words import join_words, plural, suggest, wrapped
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,9 @@ def test_the_nearest_known_name_is_suggested(name: str, question: str) -> None:
 def test_a_count_with_its_noun() -> None:
     assert [plural(count, "value") for count in (0, 1, 3200)] == ["0 values", "1 value", "3,200 values"]
     assert [plural(count, "entry", "entries") for count in (1, 2)] == ["1 entry", "2 entries"]
+
+
+def test_long_lines_are_wrapped_at_spaces() -> None:
+    text = f"{'ab ' * 30}end\nkeeps-its-hyphen {'x' * 80} y"
+    assert wrapped(text).split("\n") == [" ".join(["ab"] * 23), "ab " * 7 + "end", "keeps-its-hyphen", "x" * 80, "y"]
+    assert wrapped("a b c\nd", 3) == "a b\nc\nd"

@@ -10,7 +10,7 @@ import pytest
 from rnnviz.cells.interpreters.running_error import BoundedArray
 from rnnviz.core.trace_index import Location
 from rnnviz.verify import compare as comparing
-from rnnviz.verify.audit_accumulator import Audit, AuditAccumulator, Undetermined
+from rnnviz.verify.audit_accumulator import Audit, AuditAccumulator, Compared, Undetermined
 from rnnviz.verify.audit_sampling import AuditedBlock, SampleUnitBlock
 from tests.verify.traces import in_order, trace_of
 
@@ -202,3 +202,17 @@ def test_the_range_of_a_cell_judges_undetermined_values_alone() -> None:
     add(tally, (0, 0), slice(0, 5), every, h, step, undetermined=Undetermined(unknown, beyond))
     found = tally.audit(trace_of(h))
     assert (found.undetermined_count, found.wrong) == (1, 1)
+
+
+@pytest.mark.parametrize(("engine", "mismatches"), [("one", {"two": 60}), ("two", {})])
+def test_undetermined_mismatches_are_relative_to_the_reference(engine: str, mismatches: dict[str, int]) -> None:
+    """2 is more than 60% from 1, but 1 is not from 2."""
+    traces = {name: trace_of(np.full((1, 1, *SHAPE[2:]), value), name) for name, value in (("one", 1.0), ("two", 2.0))}
+    own, other = traces.pop(engine), *traces.values()
+    step = BoundedArray(own.hidden, np.full(own.shape, np.inf), EPS)
+    values = np.ones(SHAPE[2:], np.bool_)
+    tally = AuditAccumulator(own.shape, compared=[Compared(comparing.compare(own, other, 0.6, 0.0), other)])
+    every = SampleUnitBlock(np.arange(3), np.arange(4))
+    add(tally, (0, 0), slice(0, 5), every, own.hidden, step, undetermined=Undetermined(values, np.zeros(values.shape)))
+    found = tally.audit(own)
+    assert (found.undetermined_count, found.undetermined_mismatches) == (60, mismatches)

@@ -97,6 +97,12 @@ def test_half_as_many_values_are_followed_as_may_be_and_samples_and_units_in_pro
     assert grid.count == len(samples) * len(units)
 
 
+def test_all_units_are_followed_where_one_is_computed_from_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit_plan, "FULL", 240)
+    [grid] = plan_lane((1, 1, 30, 6, 8), None, full=False, whole=True)
+    assert (grid.samples.tolist(), grid.units.tolist()) == ([0], list(range(8)))
+
+
 def test_a_sample_near_its_limit_is_followed_in_all_its_units_and_the_others_in_the_grids(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -117,6 +117,10 @@ def test_error_ratio_without_tolerance() -> None:
     np.testing.assert_array_equal(error_ratio_of(np.array([0.0, 1e-300]), np.zeros(2)), [0.0, math.inf])
 
 
+def test_an_error_ratio_beyond_the_largest_float_is_infinite() -> None:
+    np.testing.assert_array_equal(error_ratio_of(np.array([1e300]), np.array([1e-300])), [math.inf])
+
+
 @given(
     st.lists(st.tuples(st.floats(), st.floats()), min_size=1, max_size=8),
     st.floats(0, 10),

@@ -131,7 +131,7 @@ class OwnRecurrence:
         """Store the returned lines, for which the first call makes room."""
         if self._lines is None:
             try:
-                self._lines = {n: add_line(n, array.shape[-1]) if add_line else None for n, array in lines.items()}
+                self._lines = {n: add_line(n, array.shape[1]) if add_line else None for n, array in lines.items()}
             except OSError as error:
                 raise self._unfit(f"the returned lines cannot be stored: {error.strerror}") from error
         for name, series in self._lines.items():

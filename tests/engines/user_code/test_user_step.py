@@ -90,10 +90,14 @@ def test_an_lstm_must_return_both_of_its_states(tmp_path: Path) -> None:
         assert str(caught.value) == f"{path}, line 1: step returned {said}."
 
 
-def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:
+def test_a_file_that_is_missing_or_defines_no_step_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "gone.py"
     with pytest.raises(RecurrenceError) as caught:
-        OwnRecurrence(tmp_path / "gone.py")
-    assert str(caught.value) == f"{tmp_path / 'gone.py'} cannot be read: No such file or directory."
+        OwnRecurrence(path)
+    assert str(caught.value) == f"{path} cannot be read: No such file or directory."
+    path.touch()
+    with pytest.raises(RecurrenceError, match=r"gone\.py does not define step\("):
+        OwnRecurrence(path)
 
 
 def test_values_returned_by_a_step_are_cast_and_may_be_infinite(inputs: Inputs, tmp_path: Path) -> None:

@@ -13,15 +13,16 @@ from typing import ClassVar
 
 import pytest
 
-from rnnviz.core.inputs import Inputs
+from rnnviz.core.inputs import save_inputs
 from rnnviz.core.trace import create_trace, open_trace
 from rnnviz.engines.user_code import worker as host
 from rnnviz.engines.user_code.protocol import Advanced, Alive, Done, Failed, Message, Printed, decode, encode
 from rnnviz.engines.user_code.worker import CallWatchdog, CapturedOutput, MessageWriter
-from tests.engines.seeded_faults import RIGHT
-from tests.engines.user_code.files import written
+from rnnviz.io.templates import starter
+from tests.engines.user_code.files import SIZES, written
 from tests.oracles.computed import assert_near
 from tests.oracles.recurrence import recurrence
+from tests.verify.audit_helpers import inputs_of
 
 EVERY = [Printed("größer\n"), Advanced(0.25), Alive(), Failed("No."), Done()]
 
@@ -155,10 +156,11 @@ def test_between_calls_the_watchdog_only_signals_that_it_is_alive(
     assert told[:2] == [Alive(), Alive()]
 
 
-@pytest.mark.parametrize(("code", "message"), [(RIGHT["rnn_tanh"], Done()), ("1 / 0\n", None)], ids=["right", "wrong"])
+@pytest.mark.parametrize(("code", "message"), [(starter("lstm"), Done()), ("1 / 0\n", None)], ids=["right", "wrong"])
 def test_the_host_fills_the_trace_and_reports_the_outcome(
-    code: str, message: Message | None, inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    code: str, message: Message | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    inputs = save_inputs(tmp_path / "inputs", inputs_of({"timesteps": 3, "batch_size": 2}, cell="lstm", **SIZES))
     path = written(tmp_path / "project", f"import sys\nprint('lo')\nprint('oh', file=sys.stderr)\n{code}")
     create_trace(tmp_path / "trace", str(path), inputs.network, inputs.timesteps, inputs.batch_size, names=("h", "c"))
     out, joined = BytesIO(), []
@@ -189,6 +191,7 @@ def test_the_host_fills_the_trace_and_reports_the_outcome(
     if message:
         trace = open_trace(tmp_path / "trace")
         assert_near(trace.hidden, recurrence(inputs).hidden, 1e-6)
+        assert {name: array.shape for name, array in trace.lines.items()} == dict.fromkeys("ifgo", (2, 2, 3, 2, 4))
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="process groups are POSIX")
