@@ -25,7 +25,7 @@ from rnnviz.execution.events import RunRequest
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
-from rnnviz.verify.diagnosis import _nearest, _parts, diagnose
+from rnnviz.verify.diagnosis import _distance, _nearest, _parts, diagnose
 from rnnviz.verify.fault_coverage import undetectable
 from tests.engines.seeded_faults import RIGHT, Planted, planted
 from tests.oracles.computed import computed, empty_trace
@@ -44,6 +44,11 @@ def made(fault: Fault, inputs: Inputs) -> Trace:
 
 def diagnosis_of(inputs: Inputs, trace: Trace) -> Diagnosis:
     return diagnose(inputs, trace, audit(inputs, trace))
+
+
+def test_an_engine_without_bugs_is_at_the_distance_of_rounding() -> None:
+    inputs = inputs_of({"timesteps": 4, "batch_size": 2}, cell="lstm", hidden_size=4)
+    assert _distance(Fault(), inputs, computed(ManualEngine(), inputs)[0], None, np.inf) < 0.1
 
 
 @pytest.mark.parametrize("cell", CELLS)

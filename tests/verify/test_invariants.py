@@ -78,6 +78,15 @@ def test_check_names_of_one_direction() -> None:
     assert broken(trace.with_arrays({"state.h": trace.state_h[::-1]})) == {FORWARD_FINAL, state(0, 0), state(1, 1)}
 
 
+def test_the_only_direction_may_be_backward() -> None:
+    trace = random_trace((2, 1, 3, 2, 4))
+    trace = replace(trace.with_arrays({"state.h": trace.hidden[:, 0, 0]}), reverse=True)
+    assert broken(trace) == set()
+    output = np.array(trace.output)
+    output[0, 0, 0] += 1.0
+    assert broken(trace.with_arrays({"out": output})) == {BACKWARD_FINAL, OUT}
+
+
 @pytest.mark.parametrize(
     ("bug", "expected"),
     [

@@ -46,6 +46,13 @@ def test_a_sampled_audit_states_exactly_its_coverage(cell: str, bidirectional: b
 
 
 @pytest.mark.usefixtures("small_limit")
+def test_a_sample_is_followed_in_all_units_where_one_is_computed_from_others() -> None:
+    inputs = inputs_of({"timesteps": 40, "batch_size": 12}, cell="gru_reset_before", hidden_size=20)
+    trace, _ = computed(ManualEngine(), inputs)
+    assert audit(inputs, trace).audited == 40 * 20 + 2 * 11 * 20
+
+
+@pytest.mark.usefixtures("small_limit")
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("end", ["first", "last"])
 @given(data=st.data())
