@@ -28,7 +28,7 @@ def format_distinct(one: float, other: float) -> tuple[str, str]:
     """Two values that differ, with as many decimals as it takes to see that, but at least three."""
     if isfinite(one) and isfinite(other) and max(abs(one), abs(other)) < number_format.LARGEST_PLAIN:
         for decimals in range(number_format.DECIMALS, _MOST_DECIMALS):
-            pair = f"{one:.{decimals}f}", f"{other:.{decimals}f}"
+            pair = f"{one:z.{decimals}f}", f"{other:z.{decimals}f}"
             if pair[0] != pair[1]:
                 return pair
     return number_format.format_pair(one, other)

@@ -428,12 +428,13 @@ _SIGN_OF_CALL = {"equal": "=", "close": "≈"}
 class Operand:
     """One operand of a comparison: its text in the statement, and its numbers as the notebook prints them.
 
-    `full` has every digit, or is "" where there are too many numbers.
+    `full` has every digit, or is "" where there are too many numbers. A `literal` contains no name and no function.
     """
 
     text: str
     shown: str
     full: str
+    literal: bool = False
 
 
 @dataclass(frozen=True)
@@ -496,7 +497,8 @@ def _pairs(node: ast.expr) -> Iterator[tuple[ast.expr, str, ast.expr]]:
 
 
 def _side(node: ast.expr, value: Value) -> Operand:
-    return Operand(ast.unparse(node), shown_value(value), _full(value))
+    computed = any(isinstance(part, ast.Name | ast.BinOp | ast.Call) for part in ast.walk(node))
+    return Operand(ast.unparse(node), shown_value(value), _full(value), literal=not computed)
 
 
 def shown_value(value: Value) -> str:
@@ -530,8 +532,10 @@ def _plain(value: Value, number: Any) -> str:
         if any(isinstance(item, np.ndarray) for item in value):
             return "[" + ", ".join(f"shape {item.shape}" for item in value) + "]"
         items = ", ".join(_plain(item, number) for item in value)
+        if value and all(isinstance(item, str) for item in value):
+            return items
         return f"({items},)" if len(value) == 1 else f"({items})" if value else "none"
-    return str(value)
+    return str(value).lower() if isinstance(value, bool | np.bool_) else str(value)
 
 
 def _summary(value: np.ndarray[Any, Any]) -> str:

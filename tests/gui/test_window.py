@@ -30,7 +30,7 @@ def test_the_first_lesson_runs_by_itself_and_is_shown(window):
     assert window.verdict.state in AGREEMENT
     assert window.toolbar.lesson.currentData() == first
     assert "gluon" in window.progress.text
-    assert window.toolbar.transport.label.text() == "t = 0 of 1"
+    assert window.toolbar.transport.label.text() == "t = 0 of 0"
 
 
 @pytest.mark.parametrize("lesson", lessons(), ids=lambda lesson: lesson.name)
@@ -107,8 +107,8 @@ def test_the_slider_and_the_sample_box_move_the_selection(run_config, window):
     window.toolbar.transport.slider.setValue(3)
     window.toolbar.sample.setValue(2)
     assert window.session.location == Location(timestep=3, sample=2)
-    assert window.toolbar.transport.label.text() == "t = 3 of 5"
-    assert window.toolbar.sample.text() == "2 of 3"
+    assert window.toolbar.transport.label.text() == "t = 3 of 0–4"
+    assert window.toolbar.sample.text() == "2 of 0–2"
 
 
 def test_playing_runs_through_time_and_halts_at_the_end(qtbot, run_config, window, press):
@@ -216,7 +216,7 @@ def test_every_control_fits_a_small_window_even_with_long_sequences(run_config, 
     )
     assert window.width() == 1280
     assert window.toolbar.export.isVisible()
-    assert window.toolbar.transport.label.text() == "t = 0 of 10000"
+    assert window.toolbar.transport.label.text() == "t = 0 of 0–9999"
     assert window.toolbar.candidate.isVisible()
 
 

@@ -128,6 +128,13 @@ def test_each_deciding_comparison_shows_its_operands(wrong_run: StatementChecker
     assert wrong_run("T == 4 and N == 2").pairs == wrong_run("T == 4").pairs
 
 
+def test_operands_without_names_are_literals(wrong_run: StatementChecker) -> None:
+    (pair,) = wrong_run("(T, H) == (3, -2)").pairs
+    assert (pair.left.literal, pair.right.literal) == (False, True)
+    (pair,) = wrong_run("verdict == 'agree'").pairs
+    assert (pair.left.literal, pair.right.literal) == (False, True)
+
+
 def test_a_value_that_three_decimals_round_to_zero_has_two_digits(wrong_run: StatementChecker) -> None:
     assert wrong_run("rtol < 1").pairs[0].left.shown == "1.3e-6"
 

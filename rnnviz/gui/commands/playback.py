@@ -298,10 +298,17 @@ def speed(timesteps: int) -> float:
     return max(_SLOWEST, timesteps / _WHOLE_SECONDS)
 
 
+def of_indices(count: int) -> str:
+    """The range of an index that counts from 0, behind its value: " of 0–15"."""
+    return f" of 0–{count - 1}" if count > 1 else " of 0"
+
+
 _SHORT_NAME = 10
 """Characters of a time step's label that fit into the toolbar."""
 _STAGES_HIGH, _STAGE_GAP = 8, 2
-_USUAL_LABEL = "t = 99 of 100"
+
+
+_USUAL_LABEL = "t = 99 of 0–99"
 """Minimum width of the label, as a text."""
 _BUTTONS = ("timestep_first", "timestep_previous", "play", "timestep_next", "timestep_last")
 ORDERS: dict[Order, tuple[str, str]] = {
@@ -496,7 +503,7 @@ class PlaybackControls(QWidget):
             widest = self._words(self._timesteps - 1)
         if self._names.timesteps:
             longest = min(max(map(len, self._names.timesteps)), _SHORT_NAME)
-            widest = f"t = {max(self._timesteps - 1, 0)} '{'m' * longest}' of {self._timesteps}"
+            widest = f"t = {max(self._timesteps - 1, 0)} '{'m' * longest}'{of_indices(self._timesteps)}"
         # Fixed size, or every text would trigger a layout of the whole toolbar.
         self.label.setFixedSize(self.fontMetrics().horizontalAdvance(widest) + 4, self.fontMetrics().height() + 2)
         with QSignalBlocker(self.slider):
@@ -512,4 +519,4 @@ class PlaybackControls(QWidget):
         self.label.setText(self._words(location.timestep))
 
     def _words(self, timestep: int) -> str:
-        return f"{timestep_in_words(self._names, timestep, _SHORT_NAME)} of {self._timesteps}"
+        return f"{timestep_in_words(self._names, timestep, _SHORT_NAME)}{of_indices(self._timesteps)}"

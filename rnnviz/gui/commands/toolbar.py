@@ -8,7 +8,7 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.words import wrapped
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
-from rnnviz.gui.commands.playback import PlaybackControls, Player
+from rnnviz.gui.commands.playback import PlaybackControls, Player, of_indices
 from rnnviz.gui.commands.selection import SelectionCommands
 from rnnviz.gui.theme.elided_combo import ElidedComboBox
 from rnnviz.gui.theme.icons import Icons
@@ -296,7 +296,7 @@ class ToolBar(QToolBar):
         box = QSpinBox()
         box.setKeyboardTracking(False)
         box.setRange(0, 999)
-        box.setSuffix(" of 999")
+        box.setSuffix(of_indices(1000))
         box.setFixedWidth(box.sizeHint().width())
         box.valueChanged.connect(cursor.go_to_sample)
         self._labeled("Sample", box, "Sample of the batch shown in every view, counted from 0 ([ and ]).")
@@ -332,7 +332,7 @@ class ToolBar(QToolBar):
         samples = 1 if result is None else result.shape[3]
         with QSignalBlocker(self.sample):
             self.sample.setRange(0, samples - 1)
-            self.sample.setSuffix(f" of {samples}")
+            self.sample.setSuffix(of_indices(samples))
             self.sample.setEnabled(samples > 1)
         self.candidate.clear()
         comparisons = () if result is None else result.comparisons

@@ -197,8 +197,8 @@ class StatementRow(QWidget):
 
 
 def _shown_operands(pair: Pair) -> list[Operand]:
-    """The sides whose value differs from their text."""
-    return [side for side in (pair.left, pair.right) if side.text not in (side.shown, side.full, f"'{side.shown}'")]
+    """The sides that are computed: the text of a number or word is its value."""
+    return [side for side in (pair.left, pair.right) if not side.literal]
 
 
 class StatementWorker(QObject):
