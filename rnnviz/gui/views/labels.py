@@ -1,6 +1,7 @@
 """Texts: elided in a fixed size, with links, and keys of a legend."""
 
 from html import escape
+from math import ceil
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
@@ -19,6 +20,7 @@ from PySide6.QtWidgets import QAbstractButton, QLabel, QSizePolicy, QWidget
 from rnnviz.core.number_format import true_minus
 from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.scaling import text_scale
 from rnnviz.text.verdict_text import TextPart, plain
 
 
@@ -134,13 +136,14 @@ class LinkLabel(QLabel):
 NOTE_GAP = "  "
 """Separates the notes of a muted line."""
 _PADDING = 5
+_LARGE_TEXT = 1.5
 _MORE = TextPart(" …")
 
 
 class LinkedText(QWidget):
-    """Shows a sentence on one line with a muted line below, or a longer sentence on two lines.
+    """Shows a sentence on one line with a muted line below, or a longer sentence on two lines; of large text on three.
 
-    A sentence that does not fit on two lines is replaced by its brief form, or by as many parts of it as fit.
+    A sentence that does not fit is replaced by its brief form, or by as many parts of it as fit.
     """
 
     location_requested = Signal(object)
@@ -200,38 +203,38 @@ class LinkedText(QWidget):
         self._fit()
 
     def _height(self) -> int:
-        return 2 * self._line() + 2 * _PADDING
+        return _most_lines() * self._line() + 2 * _PADDING
 
     def _line(self) -> int:
         # Rich text rounds each line up.
         return self.fontMetrics().lineSpacing() + 1
 
     def _fit(self) -> None:
-        width = self.width()
+        width, most = self.width(), _most_lines()
         ends = range(len(self._brief) - 1, 0, -1)
         for parts in (self._sentence, self._brief, *((*self._brief[:end], _MORE) for end in ends)):
             markup = self._markup(parts)
             lines = self._lines(markup, width)
-            if lines <= 2:
+            if lines <= most:
                 self.complete = parts is self._sentence
                 break
         else:
             self.complete = False
-            room = int(1.8 * width)
+            room = int((most - 0.2) * width)
             text = self.fontMetrics().elidedText(plain(self._brief), Qt.TextElideMode.ElideRight, room)
-            markup, lines = escape(text), 2
+            markup, lines = escape(text), most
         self._primary.setText(markup)
         self._primary.setWordWrap(lines > 1)
         self._primary.offer_links(bool(self._links))
         self._beneath.setText(self._notes_that_fit(width))
-        self._beneath.setVisible(lines == 1 and bool(self._secondary))
+        self._beneath.setVisible(lines < most and bool(self._secondary))
         line, height = self._line(), self.height()
-        if lines > 1 or not self._secondary:
+        if lines == most or not self._secondary:
             self._primary.setGeometry(0, 0, width, height)
             return
-        top = (height - 2 * line) // 2
-        self._primary.setGeometry(0, top, width, line)
-        self._beneath.setGeometry(0, top + line, width, line)
+        top = (height - (lines + 1) * line) // 2
+        self._primary.setGeometry(0, top, width, lines * line)
+        self._beneath.setGeometry(0, top + lines * line, width, line)
 
     def _notes_that_fit(self, width: int) -> str:
         """As many whole notes as fit on a line, or else a part of the first."""
@@ -253,7 +256,7 @@ class LinkedText(QWidget):
         if document.idealWidth() <= width - 2:
             return 1
         document.setTextWidth(width - 2)
-        return 2 if document.size().height() <= 2 * self._line() + 2 else 3
+        return max(2, ceil((document.size().height() - 2.0) / self._line()))
 
     def _follow(self, link: str) -> None:
         part = self._links[int(link)]
@@ -265,6 +268,11 @@ class LinkedText(QWidget):
     def _explain(self, link: str) -> None:
         """Show the tooltip of the link under the pointer, or else the parent's."""
         self._primary.setToolTip(wrapped(wrapped(self._links[int(link)].tip) if link else ""))
+
+
+def _most_lines() -> int:
+    """Lines of a `LinkedText`. Large text needs three for a sentence with a likely cause."""
+    return 3 if text_scale() >= _LARGE_TEXT else 2
 
 
 def markup(parts: tuple[TextPart, ...], theme: Theme, first: int = 0) -> str:

@@ -54,6 +54,17 @@ def test_a_result_that_is_being_audited_is_shown_with_its_links(line: VerdictBar
     assert line.state == "running"
 
 
+def test_large_text_has_three_lines_for_the_likely_cause(
+    line: VerdictBar, mismatching: RunResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line.show_result(evaluated(mismatching), "manual")
+    line.resize(520, line.height())
+    assert CAUSES["no-h2h-bias"] not in line._text.shown.replace("\n", " ")
+    monkeypatch.setattr("rnnviz.gui.views.labels.text_scale", lambda: 2.0)
+    line.resize(521, line.sizeHint().height())
+    assert CAUSES["no-h2h-bias"] in line._text.shown.replace("\n", " ")
+
+
 def test_the_muted_line_has_whole_notes(line: VerdictBar) -> None:
     result = evaluated(make_result())
     line.show_result(result, "manual")

@@ -342,7 +342,8 @@ class ColorBar(LanesPart):
             short = metrics.elidedText(line, Qt.TextElideMode.ElideMiddle, self.size().width() - _LEFT)
             painter.drawText(QPointF(_LEFT, top + metrics.ascent()), short)
             top += metrics.height()
-        top += 2.0
+        # The number at the upper end is as much above the bar as below it.
+        top += metrics.ascent() / 2.0
         bar = QRectF(_LEFT, top, _BAR, bottom - top)
         if lane.layer is not None:
             self.bar = bar
