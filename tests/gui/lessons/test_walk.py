@@ -1,4 +1,4 @@
-"""Every step of every lesson can be followed in a window of 1280x800: it is shown, and its text can be done."""
+"""Every step of every lesson can be followed on a screen of 1280x800: it is shown, and its text can be done."""
 
 import re
 
@@ -12,6 +12,8 @@ from rnnviz.gui.views.output_map_list import LaneRow
 from rnnviz.lessons.index import lesson_entries
 from tests.gui.lessons.conftest import Read
 
+ON_THE_SCREEN = 1264, 740
+"""Size of a window that leaves room for its frame and a task bar on a screen of 1280x800."""
 TIMES = {"": 1, "two": 2, "three": 3, "four": 4, "five": 5}
 _ARROW = re.compile(r"[Pp]ress\s+the\s+(left|right)\s+arrow\s+key(?:\s+(two|three|four|five)\s+times)?")
 
@@ -25,7 +27,10 @@ def reader(qtbot, window):
         reading.open()
         return reading
 
-    return begin
+    before = window.size()
+    window.resize(*ON_THE_SCREEN)
+    yield begin
+    window.resize(before)
 
 
 def press_arrows(window, prose: str) -> None:
@@ -52,7 +57,7 @@ def follow(reading: Read) -> None:
     assert step is not None
     pane, spotlight = reading.pane, window.guide.spotlight
     inside = QRect(window.rect())
-    assert (window.width(), window.height()) == (1280, 800)
+    assert (window.width(), window.height()) == ON_THE_SCREEN
     # Statements about the audit are checked again once it is done.
     reading.qtbot.waitUntil(lambda: reading.marks == ["True"] * len(step.statements))
     for label in (pane.lesson_title, pane.step_title, pane.place):

@@ -351,8 +351,10 @@ class Card(QWidget):
         labels = (name, role), *((engines, "muted") for _, engines in content.rows)
         for row, (label, color) in enumerate(labels):
             shown = painter.fontMetrics().elidedText(label, Qt.TextElideMode.ElideRight, round(room))
-            if shown == label or len(shown) >= _LEAST_LABEL:
-                self._write(painter, shown, end, row, theme.color(color))
+            if shown != label and len(shown) < _LEAST_LABEL:
+                # The columns of the terms name the engines of the marks.
+                shown = label[0] if label.startswith(MARKS) else ""
+            self._write(painter, shown, end, row, theme.color(color))
 
     def _write(self, painter: QPainter, text: str, end: float, row: int, color: QColor) -> None:
         painter.setPen(color)

@@ -88,20 +88,24 @@ class Body(QSplitter):
         super().__init__(Qt.Orientation.Horizontal)
         self.cards, self.table, self.plot = Cards(), TermTableView(), ActivationPlot()
         self._by_hand = False
-        self._needed = (0, 0)
+        self._needed = 0
+        self._result: RunResult | None = None
         for place, part in enumerate((self.cards, self.table, self.plot)):
             self.addWidget(part)
             self.setCollapsible(place, False)
         self.splitterMoved.connect(lambda: setattr(self, "_by_hand", True))
 
     def show_page(self, page: Page) -> None:
+        wide = self.cards.natural_width
         self.cards.show_page(page)
         self.table.show_page(page)
-        # They only grow, so that nothing moves with the selection.
-        needed = self.cards.natural_width, max(self._needed[1], self.table.least_width)
-        if self._needed != needed:
+        # In a result they only grow, so that nothing moves with the selection.
+        before = self._needed if page.request.result is self._result else 0
+        needed = max(before, self.table.least_width)
+        if (self.cards.natural_width, needed) != (wide, self._needed):
             self._needed = needed
             self._divide()
+        self._result = page.request.result
         self.plot.show_curve(page.curve, [display_name(arithmetic.engine) for arithmetic in page.arithmetics])
 
     def apply_theme(self, theme: Theme) -> None:
@@ -117,7 +121,7 @@ class Body(QSplitter):
             plot = max(self.plot.minimumSizeHint().width(), self.width() // _PLOT_SHARE - _PLOT_LESS)
             room = self.width() - 2 * self.handleWidth()
             # In a narrow window the cards scroll, so that the terms stay readable.
-            rest = max(room - plot - self._needed[1], (room - plot) * _CARDS_PERCENT // 100)
+            rest = max(room - plot - self._needed, (room - plot) * _CARDS_PERCENT // 100)
             cards = min(self.cards.natural_width, rest)
             self.setSizes([cards, max(room - cards - plot, 1), plot])
 
