@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QVBoxLayout, QWidge
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.export.picture import png_of, render_widget, write_picture
+from rnnviz.gui.theme.fonts import use_fonts
 from rnnviz.gui.theme.palettes import THEMES, ThemeName
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.gui.views.verdict_bar import VerdictBar
@@ -51,11 +52,13 @@ def _draw(result: RunResult, theme: str, width: int, height: int, scale: int) ->
     layout = QVBoxLayout(sheet)
     candidate = max(result.comparisons, key=lambda comparison: comparison.mismatched)
     first = candidate.first_mismatch
-    for view, stretch in ((VerdictBar(), 0), (UnrolledView(Session(result.config)), 1)):
+    lanes = UnrolledView(Session(result.config))
+    for view, stretch in ((VerdictBar(), 0), (lanes, 1)):
         layout.addWidget(view, stretch)
         view.apply_theme(colors)
         view.show_result(result, candidate.candidate)
         view.show_location(Location() if first is None else first.where)
+    lanes.hide_controls()
     for button in sheet.findChildren(QAbstractButton):
         # Buttons have no function in a picture.
         button.hide()
@@ -75,7 +78,9 @@ def _application() -> QApplication:
     if isinstance(running, QApplication):
         return running
     qInstallMessageHandler(_print_message)
-    return QApplication([sys.argv[0] or "rnnviz", "-platform", "offscreen"])
+    application = QApplication([sys.argv[0] or "rnnviz", "-platform", "offscreen"])
+    use_fonts(application)
+    return application
 
 
 def _print_message(_kind: QtMsgType, _context: QMessageLogContext, message: str) -> None:

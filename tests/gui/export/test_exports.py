@@ -141,11 +141,15 @@ def test_a_picture_has_neither_selection_nor_controls_and_its_legend_can_be_left
     dialog = figure("unrolled network")
     drawn = []
     for place, legend in ((Location(), True), (Location(timestep=2, unit=1), True), (Location(), False)):
+        if place == Location(timestep=2, unit=1):
+            window.lanes.ranges.choose(0, 0, range(1))
+            assert window.lanes.ranges.query is not None
         dialog.legend.setChecked(legend)
         window.session.set_location(place)
         dialog._change_view()
         dialog._arrange()
         drawn.append(dialog.figure.image(96))
+    window.lanes.ranges.clear()
     assert drawn[0] == drawn[1] != drawn[2]
     assert drawn[0].pixelColor(2, 2) == QColor("white")
     dialog.view.setCurrentText("Error over time")

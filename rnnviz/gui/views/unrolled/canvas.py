@@ -214,7 +214,7 @@ class UnrolledCanvas(QWidget):
         self._shown, self._cell = shown, selected
         for part in self._parts:
             part.make_room(shown)
-        self.order.setVisible(shown is not None)
+        self.order.setVisible(shown is not None and not self.headers.tight)
         # AxisItem.setVisible leaves its height as it was.
         if shown is None:
             self.axis.hide()
@@ -251,9 +251,12 @@ class UnrolledCanvas(QWidget):
                 self.names.move_split(shown, geometry)
 
     def hide_selection(self) -> None:
-        """Leave out the selection and the button of the unit order, as in a picture for a paper."""
+        """Leave out the selection, as in a picture for a paper."""
         for mark in (self.selection.column, self.selection.frame):
             mark.hide()
+
+    def hide_controls(self) -> None:
+        """Leave out the button of the unit order, and the space that headers keep for other results."""
         self.order.hide()
         self.headers.tight = True
         self.headers.make_room(self._shown)

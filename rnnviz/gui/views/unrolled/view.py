@@ -165,6 +165,12 @@ class UnrolledView(ResultView):
 
     def hide_selection(self) -> None:
         self._canvas.hide_selection()
+        self.ranges.clear()
+        self.hide_controls()
+
+    def hide_controls(self) -> None:
+        """Leave out controls, and space that is kept for other results, as in a picture."""
+        self._canvas.hide_controls()
 
     def begin_animation(self, hide_future: Order | None) -> None:
         """Show the selected time step, and keep the scale of the colors from frame to frame."""
