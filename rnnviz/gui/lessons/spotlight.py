@@ -194,7 +194,8 @@ _FREE = 4
 class Dimmer(QWidget):
     """Translucent cover of the panes that a step does not name. Mouse events pass through it.
 
-    It leaves out the pane with the keyboard focus and the selected value, and is hidden with reduced motion.
+    It leaves out the pane with the keyboard focus and the selected value, and is hidden with reduced motion and during
+    a presentation.
     """
 
     def __init__(self, window: "HighlightTarget", parent: QWidget, settings: Settings, pane: QWidget) -> None:
@@ -242,8 +243,9 @@ class Dimmer(QWidget):
         self.setGeometry(self._window.rect())
         self.setMask(region)
         if not self.isVisible():
+            # Later on, what was opened over the panes stays above.
             self.show()
-        self.raise_()
+            self.raise_()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() in _FOLLOWED:
@@ -258,7 +260,8 @@ class Dimmer(QWidget):
         painter.end()
 
     def _region(self) -> QRegion:
-        if motion_reduced() or self._settings.dimming == "off" or self._target.main_layout.covered:
+        off = motion_reduced() or self._settings.dimming == "off"
+        if off or self._target.main_layout.covered or not self._pane.isVisible():
             return QRegion()
         focused = QApplication.focusWidget()
         named = [self._pane, *(_pane_of(self._target, part) for part in (*self._named, self._also))]

@@ -238,6 +238,10 @@ def test_panes_that_a_step_does_not_name_are_dimmed(qtbot, read, settings):
     settings.dimming = "on"
     window.guide.refresh_dimming()
     assert dims(banner)
+    window.main_layout.present(on=True)
+    qtbot.waitUntil(lambda: not dimmer.isVisible())
+    window.main_layout.present(on=False)
+    qtbot.waitUntil(lambda: dims(banner))
     use_motion("reduced")
     window.guide.refresh_dimming()
     assert not dimmer.isVisible()
