@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QFont, QFontMetrics
 from PySide6.QtWidgets import QAbstractButton, QWidget
 
 from rnnviz.explain.equations import format_short
 from rnnviz.explain.provenance import CellPlace, GatePlace, InitialPlace, InputPlace
+from rnnviz.gui.views.arithmetic.header import Breadcrumbs
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from tests.gui.views.arithmetic.seen import WHERE, card, row
 
@@ -106,3 +108,12 @@ def test_every_control_has_a_name_and_is_reached_by_tab(qtbot: Any, view: Arithm
     for control in [*view.findChildren(QAbstractButton), *wanted]:
         if control.isVisible() and control.focusPolicy() & Qt.FocusPolicy.TabFocus:
             assert control.accessibleName(), control
+
+
+def test_names_in_the_history_have_room_after_a_change_of_the_text_size(view: ArithmeticView, show: Any) -> None:
+    show()
+    history = view.findChild(Breadcrumbs)
+    font = QFont(history.font())
+    font.setPointSizeF(2.0 * font.pointSizeF())
+    history.setFont(font)
+    assert history.sizeHint().height() >= QFontMetrics(font).height() + 6
