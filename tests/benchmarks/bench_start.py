@@ -42,9 +42,9 @@ def bench_usable_window_against_a_bare_one(table: Table, tmp_path: Path, quick: 
     for what, target in (
         ("first picture", None),
         ("lanes", None),
-        ("usable", 1.5),
+        ("usable", 1.4),
         ("complete", None),
-        ("welcome", 1.5),
+        ("welcome", 1.4),
     ):
         table.add(Row("start", f"{_WORDS[what]} / bare window", seconds[what] / seconds["bare"], target=target))
 

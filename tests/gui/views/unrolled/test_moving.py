@@ -87,10 +87,11 @@ def test_the_selection_stays_in_view(view: UnrolledView) -> None:
 
 
 def test_moving_the_selection_does_not_read_the_lanes_again(
-    view: UnrolledView, monkeypatch: pytest.MonkeyPatch
+    qtbot: Any, view: UnrolledView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     view.show_result(long_result(), "manual")
     view.grab()
+    qtbot.waitUntil(lambda: not view._settled.isActive())
     read: list[Any] = []
     monkeypatch.setattr(
         "rnnviz.quantities.lane_reader.MultiscaleReader.read", lambda *arguments: read.append(arguments)

@@ -356,10 +356,11 @@ def test_headers_are_repainted_only_when_they_change(
     view.grab()
     painted: list[Headers] = []
     monkeypatch.setattr(Headers, "paint_lanes", lambda headers, *_: painted.append(headers))
-    for _ in range(3):
-        QApplication.processEvents()
+    view.show_location(Location(sample=1))
+    qtbot.waitUntil(lambda: not view._settled.isActive())
+    QApplication.processEvents()
     painted.clear()
-    for change in (lambda: view.show_location(Location(sample=1)), lambda: view.session.set_engine("manual")):
+    for change in (lambda: view.show_location(Location()), lambda: view.session.set_engine("manual")):
         change()
         QApplication.processEvents()
     assert painted == []
