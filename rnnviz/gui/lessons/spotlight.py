@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Protocol, cast
 
 from PySide6.QtCore import (
     QEasingCurve,
@@ -43,6 +43,7 @@ from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.lessons.index import PARTS
 
 _GLOW = 7
@@ -194,8 +195,8 @@ _FREE = 4
 class Dimmer(QWidget):
     """Translucent cover of the panes that a step does not name. Mouse events pass through it.
 
-    It leaves out the pane with the keyboard focus and the selected value, and is hidden with reduced motion and during
-    a presentation.
+    It leaves out the pane with the keyboard focus, tabs once one is chosen, and the selected value. It is hidden with
+    reduced motion and during a presentation.
     """
 
     def __init__(self, window: "HighlightTarget", parent: QWidget, settings: Settings, pane: QWidget) -> None:
@@ -207,6 +208,8 @@ class Dimmer(QWidget):
         self.setAccessibleName("Dimmed panes")
         self._target, self._window, self._settings, self._pane = window, parent, settings, pane
         self._named: set[str] = set()
+        self._tabs_used = False
+        """Whether a tab was chosen since the step was opened."""
         self._also: str | None = None
         self._theme = LIGHT
         self._watched: list[QWidget] = []
@@ -219,10 +222,17 @@ class Dimmer(QWidget):
         application = QApplication.instance()
         assert isinstance(application, QApplication)
         application.focusChanged.connect(self._later.start)
+        tabs, banner = window.main_layout.tabs, _pane_of(window, "verdict")
+        for used in (tabs.currentChanged, tabs.tabBarClicked, cast(VerdictBar, banner).undetectable_requested):
+            used.connect(self._use_tabs)
 
     def name_parts(self, parts: Iterable[str]) -> None:
         """Set the parts that the step names, of `rnnviz.lessons.index.PARTS`."""
-        self._named = set(parts)
+        self._named, self._tabs_used = set(parts), False
+        self._later.start()
+
+    def _use_tabs(self) -> None:
+        self._tabs_used = True
         self._later.start()
 
     def show_around(self, part: str | None) -> None:
@@ -265,6 +275,8 @@ class Dimmer(QWidget):
             return QRegion()
         focused = QApplication.focusWidget()
         named = [self._pane, *(_pane_of(self._target, part) for part in (*self._named, self._also))]
+        if self._tabs_used:
+            named.append(self._target.main_layout.tabs)
         covered, free = QRegion(), QRegion(_selected(self._target, self._window))
         for part in self._target.main_layout.parts:
             area = QRegion(_shown(part, part.rect(), self._window))

@@ -251,6 +251,8 @@ def test_panes_that_a_step_does_not_name_are_dimmed(qtbot, read, settings):
     read.pane.part_requested.emit("verdict")
     assert not dims(banner)
     assert dims(tabs)
+    window.verdict.undetectable_requested.emit()
+    qtbot.waitUntil(lambda: not dims(tabs))
 
 
 def test_escape_puts_the_light_out_and_the_link_puts_it_on(read):
