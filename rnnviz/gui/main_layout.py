@@ -177,6 +177,8 @@ class MainLayout(QWidget):
         """`titles` are the titles of the views that `set_tab_view` adds later."""
         super().__init__()
         self._divided = False
+        self._narrowed: list[str] = []
+        """Panes that are folded because the text is too large for them."""
         self._verdict = verdict
         self._before_enlarging: list[int] = []
         self._lent: dict[QSplitter, int] = {}
@@ -249,21 +251,33 @@ class MainLayout(QWidget):
             self._divided = True
             self._divide(self.width(), self.height())
 
-    def _divide(self, width: int, height: int) -> None:
+    def _usual_sizes(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """Widths of the settings, of the middle with the side views, and of these, and the height above the tabs."""
         panel = min(scaled(_PANEL_WIDTH), width // 3)
         middle = width - panel
         side = min(max(width // 5, scaled(_LEAST_SIDE)), scaled(_MOST_SIDE), middle // 2)
-        tabs = self._usual_tabs_height(height)
-        upper = height - tabs
+        return panel, middle, side, height - self._usual_tabs_height(height)
+
+    def _divide(self, width: int, height: int) -> None:
+        panel, middle, side, upper = self._usual_sizes(width, height)
+        tabs = height - upper
         self._whole.setSizes([panel, middle])
         self._middle.setSizes([middle - side, side])
         self._upper.setSizes([upper, tabs])
         self._side.setSizes([upper * 3 // 5, upper * 2 // 5])
+        self._make_room(middle, side, upper)
+
+    def _make_room(self, middle: int, side: int, upper: int) -> None:
+        """Fold the panes that would leave too little to the lanes, by their widths and the height above the tabs."""
         least_width, least_height = map(scaled, _LEAST_LANES)
-        if middle - side < least_width:
-            self.fold("side", folded=True)
-        if upper - self._verdict.sizeHint().height() < least_height:
-            self.fold("tabs", folded=True)
+        narrow = {
+            "side": middle - side < least_width,
+            "settings": middle < least_width,
+            "tabs": upper - self._verdict.sizeHint().height() < least_height,
+        }
+        for pane in (pane for pane, lacks in narrow.items() if lacks and not self.is_folded(pane)):
+            self._narrowed.append(pane)
+            self.fold(pane, folded=True)
 
     def set_lanes(self, lanes: ResultView) -> None:
         self._middle.replaceWidget(0, lanes).deleteLater()
@@ -349,6 +363,13 @@ class MainLayout(QWidget):
             self.rescale()
             if not folded:
                 self._set_tabs_height(self._heights.get(self.tab_in_front, self._usual_tabs_height(self.height())))
+
+    def fit_text_size(self) -> None:
+        """Fold the panes that a larger text leaves no room for, and unfold them with a smaller one."""
+        while self._narrowed:
+            self.fold(self._narrowed.pop(), folded=False)
+        self._make_room(*self._usual_sizes(self.width(), self.height())[1:])
+        self.rescale()
 
     def rescale(self) -> None:
         """Limit the folded tabs to the height of their bar."""

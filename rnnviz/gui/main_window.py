@@ -356,7 +356,7 @@ class MainWindow(QMainWindow):
         self._settings.text_size = percent
         self._theme_manager.set_text_size(percent)
         self.toolbar.rescale()
-        self.main_layout.rescale()
+        self.main_layout.fit_text_size()
         self.show_message(f"Text size {percent}%")
 
     def find_command(self) -> None:

@@ -213,6 +213,9 @@ def test_text_size_applies_to_every_view_at_once_and_is_saved(window, monkeypatc
     qtbot.waitUntil(window.updatesEnabled)
     assert window._settings.text_size == 200
     assert window.font().pointSizeF() == pytest.approx(2.0 * usual)
+    # The lanes keep their place: the panes without room are folded until the text is smaller.
+    assert all(window.main_layout.is_folded(pane) for pane in ("settings", "side", "tabs"))
+    assert lanes.width() > 1000
     assert table.fontMetrics().height() > 1.8 * rows
     assert color_bar.size().width() > 1.8 * bar
     assert axis.label.font().pointSizeF() == pytest.approx(2.0 * label)
@@ -223,6 +226,7 @@ def test_text_size_applies_to_every_view_at_once_and_is_saved(window, monkeypatc
     qtbot.waitUntil(window.updatesEnabled)
     assert window.font().pointSizeF() == pytest.approx(usual)
     assert color_bar.size().width() == bar
+    assert not any(window.main_layout.is_folded(pane) for pane in ("settings", "side", "tabs"))
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from PySide6.QtCore import (
     QPoint,
     QRect,
     QRectF,
+    QSize,
     Qt,
     Signal,
 )
@@ -335,6 +336,11 @@ class NumberTable(QTableView):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self.fit_columns(self._widest, self._growing, self._shrinking)
+
+    def minimumSizeHint(self) -> QSize:
+        """Room for the titles and one row: neighbors may need the height more."""
+        height = self.horizontalHeader().sizeHint().height() + self.verticalHeader().defaultSectionSize()
+        return QSize(super().minimumSizeHint().width(), height + 2 * self.frameWidth())
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

@@ -83,8 +83,6 @@ class VectorTable(ResultView):
         self.model = TableModel(tip=self._row_tip)
         self.table = NumberTable(self.model, self.title)
         self.table.breaks_titles = True
-        # The map below needs the height more where a lesson is about it.
-        self.table.setMinimumHeight(self.table.horizontalHeader().sizeHint().height() + self.fontMetrics().height())
         self.table.horizontalHeader().setTextElideMode(Qt.TextElideMode.ElideNone)
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
         self.table.activated.connect(self._on_activated)
