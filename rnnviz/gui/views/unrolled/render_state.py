@@ -204,6 +204,8 @@ class LaneCaches:
 
     def __init__(self, result: RunResult, turn: int) -> None:
         self.chunks, self.gates, self.turn = ChunkCache(), LaneGates(result), turn
+        self.reaches: dict[object, tuple[float, float] | None] = {}
+        """Ends of the color scale by what is in view."""
 
 
 def render_state_of(

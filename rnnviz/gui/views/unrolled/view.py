@@ -51,6 +51,9 @@ _COLORS_AFTER = 120
 """Milliseconds from the last move of the camera to the range of the visible values."""
 
 
+_REACHES_KEPT = 256
+
+
 class UnrolledView(ResultView):
     """Lanes of one sample, with the first layer at the bottom. Zoomed in, boxes with numbers and arrows.
 
@@ -309,10 +312,18 @@ class UnrolledView(ResultView):
         """Fit the color scale to the chosen range."""
         shown, geometry = self._shown, self.geometry_in_view
         self._settled.stop()
-        if shown is None or geometry is None:
+        if shown is None or geometry is None or self._caches is None:
             return
-        at = self._location
-        reach = reach_of(shown, geometry, self._limit, Lane(at.layer, at.direction))
+        at, limit = self._location, self._limit
+        lane = Lane(at.layer, at.direction)
+        read = tuple((*tiles.style[1:5], tiles.style.order) for tiles in shown.tiles)
+        key = read, geometry.stack, geometry.camera, geometry.height, limit, lane if limit.name == "lane" else None
+        reaches = self._caches.reaches
+        if key not in reaches:
+            if len(reaches) >= _REACHES_KEPT:
+                reaches.clear()
+            reaches[key] = reach_of(shown, geometry, limit, lane)
+        reach = reaches[key]
         if reach != self._reach:
             self._reach = reach
             self._show()

@@ -91,6 +91,20 @@ def test_an_end_is_rounded_up_to_a_round_number(value: float, expected: float) -
     assert rounded_up(value) == expected
 
 
+def test_the_range_of_a_sample_is_read_once(qtbot: Any, view: UnrolledView, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Location] = []
+
+    def reach(*_: Any) -> None:
+        read.append(view._location)
+
+    view.show_result(make_result(timesteps=40, batch_size=2), "manual")
+    monkeypatch.setattr("rnnviz.gui.views.unrolled.view.reach_of", reach)
+    for sample in (1, 0, 1):
+        view.show_location(Location(sample=sample))
+        qtbot.waitUntil(lambda: not view._settled.isActive())
+    assert read.count(Location(sample=1)) == 1
+
+
 def test_each_choice_covers_its_values(qtbot: Any, view: UnrolledView) -> None:
     result = make_result(hidden_size=8, timesteps=400, num_layers=2, edits={"manual": edit})
     view.show_result(result, "manual")
