@@ -308,7 +308,72 @@ def test_numbers_as_either_operand_of_an_operation() -> None:
     assert values["h"] == pytest.approx((1 - 0.3) * 2 + (3 + 0.7) - (0.3 - 4) + 0.5 * 0.7 + 1 - 0.3)
 
 
-@pytest.mark.parametrize(("returns", "said"), [("nothing", None), ("a value", "u"), ("int", 3)])
-def test_a_step_returns_named_values(returns: str, said: object) -> None:
-    with pytest.raises(CellError, match=f"returns {returns}, not Step"):
-        graph_of(lambda u, *_: u.a if said == "u" else said)
+@pytest.mark.parametrize(
+    ("result", "sentence"),
+    [
+        (lambda u, v, state, p: None, "The step returns nothing, not Step(...)."),
+        (lambda u, v, state, p: u.f, "The step returns a value, not Step(...)."),
+        (lambda u, v, state, p: 3, "The step returns int, not Step(...)."),
+        (lambda u, v, state, p: Step(n=u.n), "The step does not give the state h: Step(h=...)."),
+        (lambda u, v, state, p: Step(h=1), "The step gives h = 1, which is not a value per unit."),
+        (lambda u, v, state, p: Step(h="x"), "The step gives h = str, which is not a value per unit."),
+        (lambda u, v, state, p: Step(h=p.m @ u.f), "The step gives h of the size P, but the cell declares H."),
+        (lambda u, v, state, p: Step(h=u.q), "The step reads u.q, but the cell declares f, n."),
+        (lambda u, v, state, p: Step(h=state.c), "The step reads state.c, but the cell declares h."),
+        (lambda u, v, state, p: Step(h=p.w2), "The step reads p.w2, but the cell declares w, m."),
+        (lambda u, v, state, p: Step(h=u.f * 1e400), "The step uses the number inf, which is not finite."),
+        (
+            lambda u, v, state, p: Step(h=u.f or u.n),
+            "The step decides by the number that a value has, which its algebra cannot express.",
+        ),
+        (lambda u, v, state, p: Step(h=u.f + p.m), "The step uses the matrix m with +: it goes with @ alone."),
+        (lambda u, v, state, p: Step(h=u.f - p.m), "The step uses the matrix m with -: it goes with @ alone."),
+        (lambda u, v, state, p: Step(h=p.m * u.f), "The step uses the matrix m with *: it goes with @ alone."),
+        (
+            lambda u, v, state, p: Step(h=p.w @ u.f),
+            "The step uses @ with something else than a matrix on its left.",
+        ),
+        (
+            lambda u, v, state, p: Step(h=p.m @ (p.m @ u.f)),
+            "The step multiplies the matrix m of the shape (P, H) with a value of the size P.",
+        ),
+        (
+            lambda u, v, state, p: Step(h=p.m @ p.m),
+            "The step multiplies the matrix m of the shape (P, H) with a value of the size P, H.",
+        ),
+        (
+            lambda u, v, state, p: Step(h=u.f * (p.m @ u.f)),
+            "The step uses * on values of the sizes H and P.",
+        ),
+        (
+            lambda u, v, state, p: Step(h=u.f.recurrent("q")),
+            'The step calls recurrent("q", ...), but the gates with recurrent rows are f, n.',
+        ),
+        (
+            lambda u, v, state, p: Step(h=(p.m @ u.f).recurrent("n")),
+            "The step gives recurrent a value of the size P, not that of h.",
+        ),
+        (lambda u, v, state, p: Step(h=tanh(p.m)), "The step takes tanh of a matrix, not of a value per unit."),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "step",
+)
+def test_what_a_step_does_outside_of_the_algebra_is_named(result: Callable[..., object], sentence: str) -> None:
+    parameters = ParameterSpec("w", ("H",)), ParameterSpec("m", ("P", "H"), "weight")
+    with pytest.raises(CellError) as caught:
+        graph_of(result, "f n", parameters=parameters)
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize("count", [300, 301])
+def test_a_step_has_at_most_300_operations(count: int) -> None:
+    def step(u: Values, v: Values, state: Values, p: Values) -> Step:
+        h = u.a
+        for _ in range(count):
+            h = tanh(h)
+        return Step(h=h)
+
+    if count == 300:
+        assert len(graph_of(step).nodes) == 301
+        return
+    with pytest.raises(CellError, match="more than 300 operations"):
+        graph_of(step)

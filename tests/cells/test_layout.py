@@ -46,14 +46,14 @@ def test_input_parts_come_in_blocks_in_the_order_of_computation(
 
 @pytest.mark.parametrize("small", [False, True])
 def test_input_parts_in_tiles_are_the_whole_product(small: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small products have 32 columns, and two time steps at once."""
+    """Small products have 32 columns, and two time steps at once; a large one has all."""
     monkeypatch.setattr(layout, "has_small_products", lambda: small)
-    x, weight, bias = numbers(5, 30, 400), numbers(128, 400), numbers(128)
-    laid = Layout(30, 2, 2, 64, 64, F64, "samples")
+    x, weight, bias = numbers(5, 30, 400), numbers(256, 400), numbers(256)
+    laid = Layout(30, 2, 2, 64, 128, F64, "samples")
     w = laid.input_weight(weight)
-    assert w.shape == ((2, 2, 400, 32) if small else (2, 1, 400, 64))
+    assert w.shape == ((2, 4, 400, 32) if small else (2, 1, 400, 128))
     ((_, parts),) = laid.input_parts(x, w, bias, backward=False)
-    expected = (x @ weight.T + bias).reshape(5, 30, 2, 64).swapaxes(1, 2)
+    expected = (x @ weight.T + bias).reshape(5, 30, 2, 128).swapaxes(1, 2)
     np.testing.assert_allclose(parts, expected, rtol=0.0, atol=1e-11)
 
 

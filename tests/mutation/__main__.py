@@ -35,7 +35,10 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--tests", nargs="+", default=list(TESTS), metavar="PATH", help="the tests to kill them with")
     parser.add_argument(
-        "--reached", type=Path, metavar="FILE", help="keep there what each test calls, and read it again"
+        "--reached",
+        type=Path,
+        metavar="FILE",
+        help="keep there what each test calls, and read it again while the code is the same",
     )
     parser.add_argument("--results", type=Path, metavar="FILE", help="write the outcome of each mutant there, as JSON")
     parser.add_argument(
