@@ -343,3 +343,12 @@ def test_what_is_unknown_stays_so_in_a_matrix_product() -> None:
     product = bounded.matrix_product("h2r_weight", x)
     np.testing.assert_array_equal(np.isposinf(product.bound).all(axis=1), [False, True])
     assert np.isfinite(product.bound[0]).all()
+
+
+def test_a_state_that_is_read_has_the_bound_of_its_storage() -> None:
+    layer = draw_layer(GRU).in_type("float32")
+    before = layer.before(traced(layer)["h"])
+    bounded = BoundedLayer(GRU, layer.parameters, None, 0.0, "float16", "")
+    (h,) = (node for node in trace(GRU).nodes if node.op == "state")
+    read = BoundedBlock(bounded, layer.x, before, {}, 0).leaf(h)
+    np.testing.assert_array_equal(read.bound, np.maximum(np.abs(before, dtype=float), 2.0**-14) * 2.0**-10 / 16.0)

@@ -317,10 +317,15 @@ def a_state_that_stays(u: Values, v: Values, state: Values, p: Values) -> Step:
     return Step(c=state.c, g=g, h=g, i=g * state.h)
 
 
+def a_mean_with_its_weights_on_the_right(u: Values, v: Values, state: Values, p: Values) -> Step:
+    i, g = sigmoid(u.i + v.i), tanh(u.g + v.g)
+    return Step(i=i, g=g, h=g * (1 - i) + state.h * i, c=state.c)
+
+
 UNUSUAL = [
     states_exchanged, one_value_under_two_names, parts_used_twice, two_recurrent_parts, many_terms,
     parts_of_other_gates, rows_used_twice, values_that_are_not_computed, states_read_late,
-    an_input_part_kept_for_the_next_step, a_state_that_stays,
+    an_input_part_kept_for_the_next_step, a_state_that_stays, a_mean_with_its_weights_on_the_right,
 ]  # fmt: skip
 
 

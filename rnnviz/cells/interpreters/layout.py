@@ -188,7 +188,7 @@ class Layout:
         if self.rows_are_samples:
             return self._tiled(weight, self._columns) if self.stacked else aligned_array(weight.T)
         if pieces * rows > len(weight):
-            weight = np.concatenate([weight, np.zeros((pieces * rows - len(weight), inputs), weight.dtype)])
+            weight = np.pad(weight, ((0, pieces * rows - len(weight)), (0, 0)))
         return aligned_array(weight.reshape(pieces, rows, inputs) if self.stacked else weight)
 
     def matrix(self, weight: FloatArray) -> FloatArray:

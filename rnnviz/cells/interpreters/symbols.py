@@ -258,5 +258,6 @@ _HELPERS = {
 
 def helper_lines(lines: Sequence[str]) -> list[str]:
     """The definitions of the functions that some lines of source use beside NumPy's."""
-    text = "\n".join(lines)
-    return [line for call, helper in _HELPERS.items() if call in text for line in helper]
+    return [
+        definition for call, helper in _HELPERS.items() if any(call in line for line in lines) for definition in helper
+    ]
