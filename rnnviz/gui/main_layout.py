@@ -264,7 +264,7 @@ class MainLayout(QWidget):
         self._whole.setSizes([panel, middle])
         self._middle.setSizes([middle - side, side])
         self._upper.setSizes([upper, tabs])
-        self._side.setSizes([upper * 3 // 5, upper * 2 // 5])
+        self._side.setSizes([upper // 2, upper // 2])
         self._make_room(middle, side, upper)
 
     def _make_room(self, middle: int, side: int, upper: int) -> None:
