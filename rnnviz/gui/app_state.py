@@ -11,7 +11,7 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location
 from rnnviz.quantities.gates import Quantity, quantity_for
 from rnnviz.quantities.steps import Region
-from rnnviz.quantities.units import OrderName
+from rnnviz.quantities.units import OrderName, Query
 from rnnviz.verify.mismatches import neighbor_mismatch
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import VERDICTS
@@ -29,6 +29,8 @@ Field: TypeAlias = Literal[
     "limit",
     "order",
     "highlighted",
+    "selected_range",
+    "lesson_step",
 ]
 """Names in `Session.changed`. `inputs` changes with the values of the result, but not with its audit."""
 FIELDS: tuple[Field, ...] = get_args(Field)
@@ -56,7 +58,8 @@ _FIRST, _AUTO = Location(), Limit()
 class AppState:
     """Everything that views show. The selection, candidate and engine always belong to the result.
 
-    `chosen` is the candidate that the user selected, in this result or an earlier one.
+    `chosen` is the candidate that the user selected, in this result or an earlier one. `lesson_step` is the name of the
+    open lesson and the number of its step from 0.
     """
 
     config: Config
@@ -70,6 +73,8 @@ class AppState:
     order: OrderName = "index"
     swiping: bool = False
     highlighted: tuple[Region, ...] = ()
+    selected_range: Query | None = None
+    lesson_step: tuple[str, int] | None = None
 
     @property
     def inputs(self) -> Inputs | None:
@@ -90,7 +95,7 @@ class AppState:
     def with_result(self, result: RunResult | None) -> "AppState":
         """The state with another result. Candidate, engine and selection stay as near as it allows."""
         if result is None:
-            return replace(self, result=None, candidate=None, engine=None, highlighted=())
+            return replace(self, result=None, candidate=None, engine=None, highlighted=(), selected_range=None)
         config, candidate, engine = self.config, self.chosen, self.engine
         if self.result is not None and engine == self.result.reference.engine:
             engine = None
@@ -102,9 +107,10 @@ class AppState:
             candidate = worst.candidate
         if engine not in result.traces:
             engine = result.reference.engine
-        # The highlighted regions may not exist in other values.
-        highlighted = self.highlighted if result.inputs is self.inputs else ()
-        state = replace(self, config=config, result=result, candidate=candidate, engine=engine, highlighted=highlighted)
+        state = replace(self, config=config, result=result, candidate=candidate, engine=engine)
+        if result.inputs is not self.inputs:
+            # The regions and the range may not exist in other values.
+            state = replace(state, highlighted=(), selected_range=None)
         return replace(state, location=state.inside(self.location))
 
     def with_first_view(self) -> "AppState":
@@ -199,6 +205,9 @@ class Session(QObject):
 
     def replace(self, state: AppState) -> None:
         """Replace the state at once, so that no view shows a part of a change."""
+        query = state.selected_range
+        if query is not None and (query.engine, query.sample) != (state.engine, state.location.sample):
+            state = replace(state, selected_range=None)
         before, self._state = self._state, state
         changed = state.changed_from(before)
         if changed:
@@ -232,6 +241,13 @@ class Session(QObject):
 
     def set_highlight(self, highlighted: tuple[Region, ...]) -> None:
         self.replace(replace(self._state, highlighted=highlighted))
+
+    def set_range(self, query: Query | None) -> None:
+        """Select a range of time steps. Another engine, sample or other values clear it."""
+        self.replace(replace(self._state, selected_range=query))
+
+    def set_lesson_step(self, lesson_step: tuple[str, int] | None) -> None:
+        self.replace(replace(self._state, lesson_step=lesson_step))
 
     def set_order(self, order: OrderName) -> None:
         self.replace(replace(self._state, order=order))

@@ -163,13 +163,7 @@ def _module(name: str) -> ModuleType:
 
 
 def bind_player(player: Player, lanes: "UnrolledView") -> None:
-    """Loop the range that is selected in the lanes, hide their future if the player reveals it, and describe stages."""
-
-    def loop_range() -> range | None:
-        query = lanes.ranges.query
-        return None if query is None else query.times
-
-    player.loop_range = loop_range
+    """Hide the future of the lanes if the player reveals it, and describe stages."""
     player.numbers_in_view = lambda: lanes.geometry_in_view is not None and lanes.geometry_in_view.numbered
     player.stepper.status_changed.connect(lanes.show_caption)
     player.pace_changed.connect(lambda: lanes.reveal_as_computed(player.order if player.revealing else None))

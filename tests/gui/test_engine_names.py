@@ -10,6 +10,7 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.gui.commands.table import COMMANDS
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.views.vector_table import VectorTable
+from rnnviz.quantities.units import Query
 from rnnviz.text.verdict_text import verdict_sentence
 from tests.gui.views.unrolled.seen import shown_engine, swiped_to
 
@@ -122,3 +123,19 @@ def test_a_state_names_the_fields_that_changed_once(window: MainWindow) -> None:
     window.session.changed.disconnect(seen.append)
     lost = {"result", "inputs", "candidate", "engine"}
     assert seen == [{"swipe"}, {"swipe"}, lost, lost]
+
+
+def test_a_range_belongs_to_the_engine_and_sample_of_the_state(window: MainWindow) -> None:
+    session = window.session
+    before = session.state
+    query = Query(str(session.engine), 0, 0, session.location.sample, range(1))
+    for change in (
+        lambda: session.set_engine(str(session.candidate)),
+        lambda: session.set_location(session.location.moved(sample=1)),
+        lambda: session.set_result(None),
+    ):
+        session.set_range(query)
+        assert session.state.selected_range == query
+        change()
+        assert session.state.selected_range is None
+        session.replace(before)

@@ -162,8 +162,6 @@ class Player(QObject):
         self.stepper = Stepper(session, self)
         self.numbers_in_view: Callable[[], bool] = lambda: False
         """Whether the lanes are zoomed in far enough to show numbers."""
-        self.loop_range: Callable[[], range | None] = lambda: None
-        """Time steps to loop; None for the whole sequence."""
         self.looping = self.revealing = False
         self.factor, self._by = 1.0, 1
         self._speed = _SLOWEST
@@ -237,6 +235,11 @@ class Player(QObject):
     def set_order(self, order: Order) -> None:
         self.stepper.order = order
         self._restart()
+
+    def loop_range(self) -> range | None:
+        """Time steps to loop: the selected range; None for the whole sequence."""
+        query = self._session.state.selected_range
+        return None if query is None else query.times
 
     def toggle_loop(self) -> None:
         """Repeat the range that is selected in the lanes, or the whole sequence; or stop at the end."""

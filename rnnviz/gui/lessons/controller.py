@@ -62,7 +62,6 @@ class LessonController(QObject):
         self.pane: LessonPane | None = None
         self._entry: LessonEntry | None = None
         self.lesson: GuidedLesson | None = None
-        self._at = 0
         self._config: Config | None = None
         self._arriving = False
         self._folded = False
@@ -71,6 +70,12 @@ class LessonController(QObject):
     def spotlight(self) -> "Spotlight":
         """The highlight frame. Exists once a lesson was opened."""
         return self._highlighter.spotlight
+
+    @property
+    def _at(self) -> int:
+        """Number of the open step."""
+        step = self._window.session.state.lesson_step
+        return 0 if step is None else step[1]
 
     @property
     def can_go_back(self) -> bool:
@@ -156,6 +161,7 @@ class LessonController(QObject):
         if self.lesson is None:
             return
         self.lesson = self._entry = self._config = None
+        self._window.session.set_lesson_step(None)
         self._arriving = False
         self._fold()
         self._settings.open_lesson = ""
@@ -217,7 +223,7 @@ class LessonController(QObject):
         assert self.lesson is not None
         assert self._entry is not None
         assert self.pane is not None
-        self._at = number
+        self._window.session.set_lesson_step((self._entry.name, number))
         step = self.lesson.steps[number]
         self._settings.set_lesson_step(self._entry.name, number)
         self._config, note = runnable(step.config)

@@ -48,7 +48,7 @@ class Autosave(QObject):
         self._delay = QTimer(self, singleShot=True)
         self._delay.timeout.connect(self._save)
         session = window.session
-        shown: tuple[Field, ...] = ("config", "candidate", "engine", "color_by", "order", "swipe")
+        shown: tuple[Field, ...] = ("config", "candidate", "engine", "color_by", "order", "swipe", "selected_range")
         session.on_change(lambda: self._want(DELAY_MS), *shown)
         for signal in (window.document.changed, window.main_layout.tab_chosen):
             signal.connect(lambda _new=None: self._want(DELAY_MS))

@@ -12,6 +12,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.playback import Player, StageSlider, speed
 from rnnviz.quantities.steps import STAGE_NAMES, STAGES
+from rnnviz.quantities.units import Query
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 
@@ -152,7 +153,7 @@ def test_a_loop_repeats_its_range_in_either_direction_with_and_without_stages(qt
     session = session_on(make_result(timesteps=12, bidirectional=True))
     player = Player(session)
     player.toggle_loop()
-    player.loop_range = lambda: range(3, 6)
+    session.set_range(Query(str(session.engine), 0, 0, 0, range(3, 6)))
     seen: list[int] = []
     session.on_change(lambda: seen.append(session.location.timestep), "location")
     for by, direction, expected in ((1, 0, [3, 4, 5]), (-1, 0, [5, 4, 3]), (1, 1, [5, 4, 3])):

@@ -67,7 +67,9 @@ def test_a_lesson_is_read_by_keys_alone_and_reopens_where_it_was_left(read, sett
     read.finish_pending()
     assert pane.step_title.text() == "The second step"
     assert settings.lesson_step(read.entry.name) == 1
+    assert window.session.state.lesson_step == (read.entry.name, 1)
     window.guide.leave()
+    assert window.session.state.lesson_step is None
     assert not pane.isVisible()
     read.open()
     assert pane.place.text() == "step 2 of 3"

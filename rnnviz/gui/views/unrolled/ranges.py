@@ -23,13 +23,12 @@ from PySide6.QtWidgets import (
 from rnnviz.core.number_format import count
 from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.core.words import wrapped
+from rnnviz.gui.app_state import Session
 from rnnviz.gui.jobs.task_queue import LatestTask
 from rnnviz.gui.theme.icons import IconButton
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
-from rnnviz.gui.views.unrolled.render_state import RenderState
 from rnnviz.quantities.units import MOST, THRESHOLD, Match, Query, Selection, select
-from rnnviz.verify.result import RunResult
 
 _STEPS = 100
 _FEW = 8
@@ -163,14 +162,9 @@ class RangeSelection(QObject):
 
     location_requested = Signal(object)
 
-    def __init__(self, stage: UnrolledCanvas, parent: QWidget) -> None:
+    def __init__(self, session: Session, stage: UnrolledCanvas, parent: QWidget) -> None:
         super().__init__(parent)
-        self._canvas, self._around = stage, parent
-        self._shown: RenderState | None = None
-        self._location = Location()
-        self._result: RunResult | None = None
-        self.query: Query | None = None
-        """The selected range, or None."""
+        self._session, self._canvas, self._around = session, stage, parent
         self.found: Selection | None = None
         """The result of the search, or None until it is available."""
         self._threshold: float | None = None
@@ -182,36 +176,19 @@ class RangeSelection(QObject):
         self.panel.match_chosen.connect(self._go)
         self.panel.closed.connect(self.clear)
         stage.box.range_dragged.connect(self._drag)
+        session.on_change(self._show, "selected_range")
 
-    def follow(self, shown: RenderState | None, location: Location) -> None:
-        """Set the lanes. A range of other values, another engine or another sample is cleared.
-
-        A result that was audited in the meantime has the same values.
-        """
-        self._shown, self._location = shown, location
-        query, result = self.query, self._result
-        if query is None or result is None:
-            return
-        same = shown is not None and shown.result.inputs is result.inputs and shown.engine == query.engine
-        if not same or location.sample != query.sample:
-            self.clear()
+    @property
+    def query(self) -> Query | None:
+        """The selected range, or None."""
+        return self._session.state.selected_range
 
     def choose(self, layer: int, direction: int, times: range) -> None:
         """Select a range in a lane and search its units."""
-        shown = self._shown
-        if shown is None or not len(times):
-            return
-        self._result = shown.result
-        query = Query(
-            shown.engine,
-            layer,
-            direction,
-            shown.sample,
-            times,
-            THRESHOLD if self._threshold is None else self._threshold,
-        )
-        if query != self.query:
-            self._ask(query)
+        session = self._session
+        if session.engine is not None and len(times):
+            threshold = THRESHOLD if self._threshold is None else self._threshold
+            session.set_range(Query(session.engine, layer, direction, session.location.sample, times, threshold))
 
     def words(self) -> tuple[str, ...]:
         """The range as saved in a session: nothing, or lane, time steps and threshold."""
@@ -223,24 +200,17 @@ class RangeSelection(QObject):
     def choose_by(self, words: Sequence[str]) -> None:
         """Restore a range from `words`; an invalid one is ignored."""
         for word in words:
-            found = _RANGE.fullmatch(word)
-            if found is None or self._shown is None:
+            found, result = _RANGE.fullmatch(word), self._session.result
+            if found is None or result is None:
                 continue
             layer, direction, start, stop = map(int, found.groups()[:4])
-            layers, directions, timesteps, *_ = self._shown.result.shape
+            layers, directions, timesteps, *_ = result.shape
             if layer < layers and direction < directions and start < stop <= timesteps:
                 self._threshold = float(found[5])
                 self.choose(layer, direction, range(start, stop))
 
     def clear(self) -> None:
-        # What is hidden would hand the keyboard on to whatever comes next.
-        held = any(part.hasFocus() for part in self.panel.findChildren(QWidget))
-        self.query = self.found = self._result = None
-        self._task.cancel()
-        self.panel.hide()
-        self._canvas.ranges.show_range(None, None)
-        if held:
-            self._around.setFocus()
+        self._session.set_range(None)
 
     def handle_key(self, event: QKeyEvent) -> bool:
         """Extend a range from the selection (Shift with an arrow), or clear it (Escape)."""
@@ -248,38 +218,48 @@ class RangeSelection(QObject):
             self.clear()
             return True
         by = _ARROWS.get(event.key())
-        if by is None or not event.modifiers() & Qt.KeyboardModifier.ShiftModifier or self._shown is None:
+        result = self._session.result
+        if by is None or not event.modifiers() & Qt.KeyboardModifier.ShiftModifier or result is None:
             return False
-        at, query = self._location, self.query
+        at, query = self._session.location, self.query
         times = range(at.timestep, at.timestep + 1)
         if query is not None and (query.layer, query.direction) == (at.layer, at.direction):
             # A range that neither begins nor ends at the selection was started elsewhere.
             times = query.times if at.timestep in (query.times.start, query.times.stop - 1) else times
         end = times.stop - 1 if times.start == at.timestep else times.start
-        end = min(max(end + by, 0), self._shown.result.shape[2] - 1)
+        end = min(max(end + by, 0), result.shape[2] - 1)
         self.choose(at.layer, at.direction, range(min(at.timestep, end), max(at.timestep, end) + 1))
         return True
 
     def stop(self) -> None:
         self._task.stop()
 
-    def _ask(self, query: Query) -> None:
-        assert self._result is not None
-        self.query, self.found = query, None
+    def _show(self) -> None:
+        """Show the range of the state, or hide it, and search its units."""
+        query, result, self.found = self.query, self._session.result, None
         self._canvas.ranges.show_range(query, None)
-        self.panel.show_query(query, lane_text(self._result.inputs.network, self._place(query)))
+        if query is None or result is None:
+            # A hidden widget would pass the keyboard to the next one.
+            held = any(part.hasFocus() for part in self.panel.findChildren(QWidget))
+            self._task.cancel()
+            self.panel.hide()
+            if held:
+                self._around.setFocus()
+            return
+        self.panel.show_query(query, lane_text(result.inputs.network, self._place(query)))
         self._place_panel(query)
-        self._task.ask(partial(select, self._result, query))
+        self._task.ask(partial(select, result, query))
 
     def _take(self, found: Selection) -> None:
-        if found.query == self.query and self._result is not None:
+        result = self._session.result
+        if found.query == self.query and result is not None:
             if self._threshold is None and not found.units and found.highest is not None:
                 # States of an LSTM are small: a search that finds nothing would be of no use.
-                self._ask(replace(found.query, threshold=_matching(found.highest)))
+                self._session.set_range(replace(found.query, threshold=_matching(found.highest)))
                 return
             self.found = found
             self._canvas.ranges.show_range(found.query, found)
-            self.panel.show_selection(found, self._result.shape[4])
+            self.panel.show_selection(found, result.shape[4])
 
     def _drag(self, x: float, y: float, to: float) -> None:
         geometry = self._canvas.geometry_in_view
@@ -295,7 +275,7 @@ class RangeSelection(QObject):
     def _on_threshold(self, threshold: float) -> None:
         self._threshold = threshold
         if self.query is not None:
-            self._ask(replace(self.query, threshold=threshold))
+            self._session.set_range(replace(self.query, threshold=threshold))
 
     def _go(self, match: Match) -> None:
         if self.query is not None:
@@ -303,7 +283,7 @@ class RangeSelection(QObject):
             self.location_requested.emit(self._place(self.query).moved(timestep=match.times.start))
 
     def _place(self, query: Query) -> Location:
-        unit = self._location.unit if self.found is None or not self.found.units else self.found.units[0]
+        unit = self._session.location.unit if self.found is None or not self.found.units else self.found.units[0]
         return Location(query.layer, query.direction, query.times.start, query.sample, unit)
 
     def _place_panel(self, query: Query) -> None:

@@ -1,6 +1,7 @@
 """View of the unrolled network: every lane on one time axis, from the whole sequence down to single numbers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Self
 
 from PySide6.QtCore import QPointF, QSize, Qt, QTimer, Signal
@@ -98,7 +99,7 @@ class UnrolledView(ResultView):
         self.canvas.describe = self.description_at
         self._canvas.pointed.connect(self._point)
         self._canvas.opened.connect(self._explain)
-        self.ranges = RangeSelection(self._canvas, self)
+        self.ranges = RangeSelection(session, self._canvas, self)
         self.ranges.location_requested.connect(self.location_requested)
         self._canvas.order.clicked.connect(self._offer_orders)
         self.color_bar.clicked.connect(self.offer_color_range)
@@ -154,7 +155,7 @@ class UnrolledView(ResultView):
     def duplicate(self) -> Self:
         """A view that keeps the present state, and shares what was computed for the result."""
         session = Session(self.session.config)
-        session.replace(self.session.state)
+        session.replace(replace(self.session.state, selected_range=None))
         made = type(self)(session)
         made._result, made._caches, made._reach = self._result, self._caches, self._reach
         made._turn = self._turn
@@ -220,7 +221,6 @@ class UnrolledView(ResultView):
         if self._shown is not None:
             self._shown = self._shown.with_split(location.timestep)
         self._canvas.show_selection(self._shown, cell_at(self._shown, self._location))
-        self.ranges.follow(self._shown, self._location)
 
     def show_highlight(self, highlighted: Sequence[Region]) -> None:
         self._canvas.show_highlight(highlighted)
@@ -375,7 +375,6 @@ class UnrolledView(ResultView):
         self.diagram.setVisible(self._shown is None)
         self.setAccessibleDescription("" if self._shown is None else self._shown.words())
         self._canvas.show_lanes(self._shown, cell_at(self._shown, self._location))
-        self.ranges.follow(self._shown, self._location)
 
     def _render_state(self) -> RenderState | None:
         result, state, location = self._result, self.session.state, self._location

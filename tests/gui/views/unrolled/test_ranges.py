@@ -31,7 +31,10 @@ def view(qtbot: Any) -> UnrolledView:
     view.resize(1000, 600)
     view.show()
     qtbot.waitUntil(lambda: view.box.width() > 100)
-    view.location_requested.connect(view.show_location)
+    session = view.session
+    session.on_change(lambda: view.show_result(session.result, session.candidate), "result")
+    session.on_change(lambda: view.show_location(session.location), "location")
+    view.location_requested.connect(session.set_location)
     return view
 
 
@@ -48,7 +51,7 @@ def drag(view: UnrolledView, first: int, last: int) -> None:
 
 
 def test_a_range_highlights_the_active_units_and_lists_similar_ranges(qtbot: Any, view: UnrolledView) -> None:
-    view.show_result(result(), "manual")
+    view.session.set_result(result())
     before = view.grab().toImage()
     drag(view, 10, 13)
     qtbot.waitUntil(lambda: view.ranges.found is not None)
@@ -70,13 +73,13 @@ def test_a_range_highlights_the_active_units_and_lists_similar_ranges(qtbot: Any
     assert not panel.isVisible()
     assert view.ranges.query is None
     view.fit()
-    view.show_location(Location())
+    view.session.set_location(Location())
     assert view.grab().toImage() == before
 
 
 def test_a_range_is_chosen_with_the_keyboard_from_the_selection(qtbot: Any, view: UnrolledView) -> None:
-    view.show_result(result(), "manual")
-    view.show_location(Location(timestep=10, unit=1))
+    view.session.set_result(result())
+    view.session.set_location(Location(timestep=10, unit=1))
     for _ in range(4):
         QTest.keyClick(view, Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
     QTest.keyClick(view, Qt.Key.Key_Left, Qt.KeyboardModifier.ShiftModifier)
@@ -98,8 +101,8 @@ def test_a_range_is_chosen_with_the_keyboard_from_the_selection(qtbot: Any, view
 
 
 def test_a_range_is_cleared_with_another_sample_or_result(qtbot: Any, view: UnrolledView) -> None:
-    view.show_result(result(), "manual")
-    for change in (lambda: view.show_location(Location(sample=1)), lambda: view.show_result(result(), "manual")):
+    view.session.set_result(result())
+    for change in (lambda: view.session.set_location(Location(sample=1)), lambda: view.session.set_result(result())):
         drag(view, 10, 13)
         qtbot.waitUntil(lambda: view.ranges.found is not None)
         change()
@@ -109,16 +112,16 @@ def test_a_range_is_cleared_with_another_sample_or_result(qtbot: Any, view: Unro
 
 def test_a_range_stays_when_its_result_has_been_audited(qtbot: Any, view: UnrolledView) -> None:
     computed = result()
-    view.show_result(computed, "manual")
+    view.session.set_result(computed)
     drag(view, 10, 13)
     qtbot.waitUntil(lambda: view.ranges.found is not None)
-    view.show_result(replace(computed), "manual")
+    view.session.set_result(replace(computed))
     assert view.ranges.query is not None
     assert view.ranges.panel.isVisible()
 
 
 def test_a_range_in_a_session_is_restored_if_the_result_has_it(qtbot: Any, view: UnrolledView) -> None:
-    view.show_result(result(), "manual")
+    view.session.set_result(result())
     for nonsense in ("range 3 0 10 14 0.3", "range 0 1 10 14 0.3", "range 0 0 10 101 0.3", "range 0 0 14 10 0.3"):
         view.restore_state([nonsense, "range", "range 0 0 -1 4 0.3", "range 0 0 10 14 nan", "tab cell"])
         assert view.save_state() == ()
@@ -131,7 +134,7 @@ def test_a_range_in_a_session_is_restored_if_the_result_has_it(qtbot: Any, view:
 @pytest.mark.parametrize("theme", THEMES.values(), ids=lambda theme: theme.name)
 def test_other_ranges_are_marked_over_the_time_axis(qtbot: Any, view: UnrolledView, theme: Any) -> None:
     view.apply_theme(theme)
-    view.show_result(result(), "manual")
+    view.session.set_result(result())
     view.ranges.panel.box.setValue(0.5)
     drag(view, 10, 13)
     qtbot.waitUntil(lambda: view.ranges.found is not None)
