@@ -94,8 +94,10 @@ def place_in(query: str, session: Session) -> Location | None:
 
 def entries_of(window: CommandHost, menu_bar: QMenuBar) -> Iterator[PaletteEntry]:
     """Every entry without a query: menus, tabs, quantities, candidates and settings."""
+    # Not by `QAction.menu`, which passes the ownership of a menu to Python.
+    menus = {menu.menuAction(): menu for menu in menu_bar.window().findChildren(QMenu)}
     for action in menu_bar.actions():
-        yield from _menu_entries(action)
+        yield from _menu_entries(action, menus)
     layout, colors, session = window.main_layout, window.toolbar.colors, window.session
     for title in layout.visible_tabs:
         yield PaletteEntry(f"tab {title}", title, "Tab", partial(_show_tab, window, title))
@@ -111,21 +113,21 @@ def entries_of(window: CommandHost, menu_bar: QMenuBar) -> Iterator[PaletteEntry
         yield PaletteEntry(f"setting {key}", title, "Setting", partial(_show_field, window, key), why=why, also=key)
 
 
-def _menu_entries(action: QAction, *menus: str) -> Iterator[PaletteEntry]:
-    """Entries of a menu with those of its submenus, or one entry; `menus` are the menus that contain it."""
-    menu = action.menu()
+def _menu_entries(action: QAction, menus: dict[QAction, QMenu], *path: str) -> Iterator[PaletteEntry]:
+    """Entries of a menu with those of its submenus, or one entry; `path` are the titles of the menus above it."""
+    menu = menus.get(action)
     text = _plain(action.text()).rstrip("…")
-    if isinstance(menu, QMenu):
+    if menu is not None:
         # Some menus list their entries when they open.
         menu.aboutToShow.emit()
         for inner in menu.actions():
-            yield from _menu_entries(inner, *menus, text)
+            yield from _menu_entries(inner, menus, *path, text)
     elif action.objectName():
         shortcut = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
         why = " ".join(action.toolTip().split())
-        title = ": ".join((*menus[1:], text))
+        title = ": ".join((*path[1:], text))
         enabled = action.isEnabled()
-        yield PaletteEntry(action.objectName(), title, menus[0], action.trigger, shortcut, why, enabled=enabled)
+        yield PaletteEntry(action.objectName(), title, path[0], action.trigger, shortcut, why, enabled=enabled)
 
 
 def _plain(text: str) -> str:

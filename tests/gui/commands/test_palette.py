@@ -1,11 +1,14 @@
 """The command palette: it lists, finds and runs every command, place, tab, lesson, engine and setting."""
 
+import gc
+
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from rnnviz.core.trace_index import Location
+from rnnviz.gui.commands.menus import ExportMenu
 from rnnviz.gui.commands.palette import CommandPalette, match, place_in
 from rnnviz.gui.commands.table import COMMANDS
 
@@ -81,6 +84,13 @@ def test_every_command_is_listed_with_its_menu_key_and_state(window, palette):
     QTest.keyClick(found.search, Qt.Key.Key_Escape)
     assert not found.isVisible()
     assert window.session.state is before
+    # The menus outlive the palette that listed them.
+    del found, listed, item
+    gc.collect()
+    QTest.qWait(0)
+    window.findChild(ExportMenu).set_result_present(True)
+    assert [entry.key for entry in palette().entries if entry.key.startswith("export_")]
+    window.findChild(CommandPalette).reject()
 
 
 def test_an_entry_is_chosen_by_letters_and_arrows_and_comes_first_later(qtbot, window, palette, choose):
