@@ -159,8 +159,10 @@ class RangeDialog(QDialog):
         self.setWindowTitle("Color range")
         form = QFormLayout(self)
         self.low, self.high = _end(limit.low, -_MOST, -_LEAST), _end(limit.high, _LEAST, _MOST)
-        form.addRow("Lowest value", self.low)
-        form.addRow("Largest value", self.high)
+        for name, box, other in (("Lowest value", self.low, "smaller"), ("Largest value", self.high, "larger")):
+            box.setAccessibleName(name)
+            box.setToolTip(f"Values that are {other} are dotted.")
+            form.addRow(name, box)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)

@@ -144,6 +144,7 @@ def test_the_range_is_chosen_in_the_menu_of_the_color_bar_and_kept(qtbot: Any, v
     menu.triggered.emit(menu.actions()[3])
     menu.close()
     dialog = view.findChild(RangeDialog)
+    assert all(box.accessibleName() and box.toolTip() for box in (dialog.low, dialog.high))
     dialog.low.setValue(-0.5)
     dialog.high.setValue(0.25)
     dialog.accept()
