@@ -33,5 +33,8 @@ def plural(count: int, one: str, many: str = "") -> str:
 
 def wrapped(text: str, width: int = 70) -> str:
     """The text with lines of at most `width` characters, as in a tooltip; longer words stay whole."""
-    lines = (wrap(line, width, break_long_words=False, break_on_hyphens=False) for line in text.split("\n"))
-    return "\n".join("\n".join(parts) for parts in lines)
+    # Most lines are short, and follow the selection.
+    return "\n".join(
+        line if len(line) <= width else "\n".join(wrap(line, width, break_long_words=False, break_on_hyphens=False))
+        for line in text.split("\n")
+    )
