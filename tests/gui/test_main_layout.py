@@ -9,9 +9,12 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QToolButton
 
 from rnnviz.core.config import Compare
+from rnnviz.core.trace_index import Lane
 from rnnviz.gui.lessons.spotlight import target_of
 from rnnviz.gui.main_layout import FoldHandle
 from rnnviz.gui.theme.scaling import set_text_size
+from rnnviz.gui.views.unrolled.geometry import LaneRect
+from rnnviz.gui.views.unrolled.header import _unit_size
 from rnnviz.lessons.index import lesson_entries
 
 F9 = Qt.Key.Key_F9
@@ -202,6 +205,8 @@ def test_text_size_applies_to_every_view_at_once_and_is_saved(window, monkeypatc
     lanes, table = window.lanes, window.views[1]
     color_bar, axis = lanes._canvas.color_bar, lanes._canvas.axis
     usual = window.font().pointSizeF()
+    row, play = table.table.rowHeight(0), window.toolbar.transport.findChild(QToolButton)
+    icon = play.iconSize().width()
     bar, rows, label = color_bar.size().width(), table.fontMetrics().height(), axis.label.font().pointSizeF()
     window._settings.text_size = 150
     both = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
@@ -218,6 +223,9 @@ def test_text_size_applies_to_every_view_at_once_and_is_saved(window, monkeypatc
     assert lanes.width() > 1000
     assert table.fontMetrics().height() > 1.8 * rows
     assert color_bar.size().width() > 1.8 * bar
+    assert play.iconSize().width() > 1.8 * icon
+    # Of low rows only the first and last have a number, which need not fit into the row.
+    assert _unit_size(LaneRect(Lane(0, 0), 24, 0.0, 60.0)) > 1.8 * 9
     assert axis.label.font().pointSizeF() == pytest.approx(2.0 * label)
     window._settings.text_size = 80
     window.actions_["text_smaller"].trigger()
@@ -226,6 +234,7 @@ def test_text_size_applies_to_every_view_at_once_and_is_saved(window, monkeypatc
     qtbot.waitUntil(window.updatesEnabled)
     assert window.font().pointSizeF() == pytest.approx(usual)
     assert color_bar.size().width() == bar
+    assert (table.table.rowHeight(0), play.iconSize().width()) == (row, icon)
     assert not any(window.main_layout.is_folded(pane) for pane in ("settings", "side", "tabs"))
 
 

@@ -138,7 +138,6 @@ class ToolBar(QToolBar):
         super().__init__("Controls")
         self.setObjectName("controls")
         self.setMovable(False)
-        self._set_icon_size()
         self.toggleViewAction().setVisible(False)
         self._session = session
         self._icons: Icons | None = None
@@ -156,6 +155,7 @@ class ToolBar(QToolBar):
         self.transport = PlaybackControls(session, cursor, player, actions)
         self.transport.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.addWidget(self.transport)
+        self._set_icon_size()
         self.addSeparator()
         self.colors = self._colors_box()
         self.candidate = self._candidate_box()
@@ -216,6 +216,8 @@ class ToolBar(QToolBar):
 
     def _set_icon_size(self) -> None:
         self.setIconSize(QSize(scaled(20), scaled(20)))
+        for button in self.transport.findChildren(QToolButton):
+            button.setIconSize(QSize(scaled(16), scaled(16)))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -202,6 +202,8 @@ class NumberTable(QTableView):
         self.verticalHeader().hide()
         # Rows of one height are never measured one by one.
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        # The minimum of the style is that of the last text size, and rows would stay as high.
+        self.verticalHeader().setMinimumSectionSize(1)
         self.verticalHeader().setDefaultSectionSize(scaled(ROW_HEIGHT))
         self.horizontalHeader().setHighlightSections(False)
         self.horizontalHeader().setTextElideMode(Qt.TextElideMode.ElideRight)

@@ -10,6 +10,7 @@ from rnnviz.core.words import wrapped
 from rnnviz.execution.events import Stage, StageKind
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.base import ResultView, across
 from rnnviz.gui.views.labels import NOTE_GAP, LinkedText, LinkLabel, markup
 from rnnviz.text.verdict_details import covered
@@ -135,7 +136,7 @@ class VerdictBar(ResultView):
         """ "agree", "blind", "drift", "disagree", "stale", "auditing", "running", "error" or "empty"."""
 
         self._icon = QLabel()
-        self._icon.setFixedSize(_ICON, _ICON)
+        self._icon.setFixedSize(scaled(_ICON), scaled(_ICON))
         self._text = LinkedText()
         self._text.location_requested.connect(self.location_requested)
         self._text.act_requested.connect(self._on_act)
@@ -367,7 +368,7 @@ class VerdictBar(ResultView):
 
     def _fit_buttons(self) -> None:
         """Shorten the labels of the buttons if the text does not fit."""
-        taken = _ICON + 2 * _MARGIN + 4 * len(self._links) + self._fold.sizeHint().width() + 4
+        taken = scaled(_ICON) + 2 * _MARGIN + 4 * len(self._links) + self._fold.sizeHint().width() + 4
         taken += sum(button.sizeHint().width() + 4 for button in self._links if not button.isHidden())
         offered = [button for button in self._actions if not button.isHidden()]
         whole = sum(button.width_of_whole + 4 for button in offered)
@@ -382,7 +383,7 @@ class VerdictBar(ResultView):
     ) -> None:
         self.state, self._sentence = state, sentence
         icon, color, _ = _LOOKS[state]
-        self._icon.setPixmap(self._icons.colored(icon, color).pixmap(_ICON, _ICON))
+        self._icon.setPixmap(self._icons.colored(icon, color).pixmap(scaled(_ICON), scaled(_ICON)))
         self._text.show_text(sentence, sentence if brief is None else brief, secondary)
         spoken = self._words is not None and state not in ("error", "running", "auditing")
         notes = self._words.notes if self._words is not None and spoken else (secondary,)

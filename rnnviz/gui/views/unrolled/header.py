@@ -235,7 +235,9 @@ def _computing(shown: RenderState) -> str:
 
 
 def _unit_size(lane_rect: LaneRect) -> int:
-    """Font size of the unit numbers in pixels, limited by the row height at any system font."""
+    """Font size of the unit numbers in pixels, limited by the row height where every row has one."""
+    if lane_rect.row < number_row() - 1.0 and lane_rect.height >= 2.5 * scaled(_UNIT_FONT):
+        return scaled(_UNIT_FONT)
     return min(scaled(_UNIT_FONT), max(_UNIT_FONT, int(lane_rect.row)))
 
 
