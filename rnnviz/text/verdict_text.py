@@ -41,6 +41,7 @@ _WRONG = "*{engine} is wrong*."
 _WRONG_AT = "*{engine} is wrong*, first at {place}."
 _WRONG_CHECKS = "*{engine} is wrong*: {checks}."
 _LINE = " First line that differs: *{line}*."
+_LINE_OF_FILE = " First line that differs: *{line}*, in line {number} of the file."
 _CAUSE = " Likely cause: *{cause}*."
 _CAUSE_OR = " Likely cause: *{cause}*, or {others}."
 _SINCE = "{place}: {steps} of {timesteps} time steps have mismatches"
@@ -135,7 +136,7 @@ def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
     remedy = judgment.remedy if judgment is not None and blind else None
     first: tuple[str, ...] = ()
     if judgment is not None and wrong:
-        sentence, brief = _wrong(wrong, judgment, failed)
+        sentence, brief = _wrong(result, wrong, judgment, failed)
         first = (details.size_of_difference(comparison),)
     elif comparison.mismatched:
         drift = verdict is Verdict.DRIFT
@@ -302,7 +303,7 @@ def _drift(comparison: Comparison, audits: list[Audit]) -> _Two:
     return (*start, *fill(template)), start
 
 
-def _wrong(audits: list[Audit], judgment: Judgment, failed: list[Check]) -> _Two:
+def _wrong(result: RunResult, audits: list[Audit], judgment: Judgment, failed: list[Check]) -> _Two:
     """Name each wrong engine, its first wrong step and its likely cause."""
     text: list[TextPart] = []
     for audit in audits:
@@ -316,6 +317,7 @@ def _wrong(audits: list[Audit], judgment: Judgment, failed: list[Check]) -> _Two
         else:
             text += fill(_WRONG, engine=engine)
         if audit.first_line is not None:
-            text += fill(_LINE, line=audit.first_line.name)
+            number = details.first_line_in_source(result, audit)
+            text += fill(_LINE if number is None else _LINE_OF_FILE, line=audit.first_line.name, number=str(number))
         text += _cause(judgment, audit.engine)
     return tuple(text), tuple(text)

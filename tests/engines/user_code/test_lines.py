@@ -153,11 +153,11 @@ def test_a_run_names_the_line_in_its_verdict_summary_report_and_arithmetic(tmp_p
     assert result.judgment is not None
     line = result.judgment.audits[path].first_line
     assert line is not None
-    assert "First line that differs: f." in report(result)
     found = summary(result)["audit"][path]
     assert found["lines"] == ["i", "f", "g", "o", "c", "h"]
     assert (found["first_line"]["name"], found["first_line"]["value"]) == ("f", line.value)
     number = found["first_line"]["line_number"]
+    assert f"First line that differs: f, in line {number} of the file." in report(result)
     assert HARD in Path(path).read_text(encoding="utf-8").splitlines()[number - 1]
     assert [row.line for row in audit_rows(result)] == ["", "f"]
 
