@@ -69,6 +69,13 @@ def visible() -> set[QWidget]:
 
 
 @pytest.fixture(scope="session")
+def qapp(qapp: QApplication) -> QApplication:
+    """With the style and the fonts of the program, in whatever order the tests run."""
+    ThemeManager("light").deleteLater()
+    return qapp
+
+
+@pytest.fixture(scope="session")
 def supervisor() -> Iterator[SharedSupervisor]:
     shared = SharedSupervisor()
     shared.start()

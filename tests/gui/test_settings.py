@@ -193,8 +193,8 @@ def test_the_desktop_theme_is_followed_while_it_is_chosen(qtbot, qapp, monkeypat
 def test_every_icon_is_drawn_in_the_themes_color(qapp, theme):
     icons = Icons(theme)
     for name in {command.icon for command in COMMANDS if command.icon} | {"pause", "export"}:
-        image = icons[name].pixmap(24, 24).toImage()
-        solid = [image.pixelColor(x, y) for x in range(24) for y in range(24) if image.pixelColor(x, y).alpha() > 250]
+        image = icons[name].pixmap(40, 40).toImage()
+        solid = [image.pixelColor(x, y) for x in range(40) for y in range(40) if image.pixelColor(x, y).alpha() > 250]
         assert solid, name
         assert theme.color("text") in solid, name
     assert not application_icon().pixmap(64, 64).isNull()

@@ -58,10 +58,10 @@ def test_large_text_has_three_lines_for_the_likely_cause(
     line: VerdictBar, mismatching: RunResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line.show_result(evaluated(mismatching), "manual")
-    line.resize(520, line.height())
+    line.resize(460, line.height())
     assert CAUSES["no-h2h-bias"] not in line._text.shown.replace("\n", " ")
     monkeypatch.setattr("rnnviz.gui.views.labels.text_scale", lambda: 2.0)
-    line.resize(521, line.sizeHint().height())
+    line.resize(461, line.sizeHint().height())
     assert CAUSES["no-h2h-bias"] in line._text.shown.replace("\n", " ")
 
 
