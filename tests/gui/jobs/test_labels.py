@@ -29,10 +29,10 @@ def test_the_window_shows_the_label_of_the_selected_time_step(window, run_config
     run_with(run_config, labels)
     words = window.toolbar.transport.label
     window.session.set_location(window.session.location.moved(timestep=0))
-    assert words.text() == "t = 0 'Mon' of 3"
+    assert words.text() == "t = 0 'Mon' of 0–2"
     assert words.fontMetrics().horizontalAdvance(words.text()) <= words.width()
     window.session.set_location(window.session.location.moved(timestep=1))
-    assert words.text() == "t = 1 of 3"
+    assert words.text() == "t = 1 of 0–2"
     assert window.panel.field("sequence.labels").editor.value() == str(labels)
 
 
