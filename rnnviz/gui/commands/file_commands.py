@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QWidget
 
 from rnnviz.core.config import Config, InitialStateSource, ParameterSource
@@ -209,7 +209,8 @@ class FileCommands(QObject):
         self._document = document
         self._recent = recent
         self._sessions = sessions
-        self._models = ModelCommands(window, document, recent)
+        self._models = ModelCommands(window, document, recent, self.after_changes)
+        sessions.read.connect(self.after_changes, Qt.ConnectionType.QueuedConnection)
         self._known = FileStamps()
         recent.used.connect(self._known.remember)
 
@@ -231,10 +232,10 @@ class FileCommands(QObject):
 
     def _open(self, path: Path) -> None:
         if is_session(path):
-            self._sessions.open(path)
+            self._sessions.open(path, self._session.config)
             return
         if is_model(path):
-            self._models.open(path)
+            self._models.open(path, self._session.config)
             return
         try:
             sentence = self._document.open(path)
@@ -328,9 +329,12 @@ class FileCommands(QObject):
         ask_to_save(self._window, self._document.origin.title, lambda: self.save(leave), leave)
         return True
 
-    def after_changes(self, replace_config: Callable[[], None]) -> None:
-        """Replace the config, after a question if it has unsaved changes."""
-        if not self.ask_about_changes(replace_config):
+    def after_changes(self, replace_config: Callable[[], None], asked: Config | None = None) -> None:
+        """Replace the config, after a question if it has unsaved changes and is not `asked`.
+
+        `asked` is the config of an earlier question, before a file was read in the background.
+        """
+        if self._session.config == asked or not self.ask_about_changes(replace_config):
             replace_config()
 
     def drop(self, paths: Sequence[Path]) -> None:

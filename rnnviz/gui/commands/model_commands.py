@@ -1,6 +1,7 @@
 """Opening of model files: read in a subprocess, then run as a config."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -22,6 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.cells import CELLS
+from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.words import wrapped
 from rnnviz.execution.child_process import call_in_subprocess
@@ -54,6 +56,8 @@ _ROWS_BESIDE_CHOICES = 5
 _GAP = "  "
 
 OnChosen: TypeAlias = Callable[[Entry, str | None, str | None], None]
+AfterChanges: TypeAlias = Callable[[Callable[[], None], Config], None]
+"""Calls a function after a question about unsaved changes, if the config is another one."""
 
 
 class ModelDialog(QDialog):
@@ -242,20 +246,21 @@ class ModelCommands(QObject):
 
     _read = Signal(object, object)
 
-    def __init__(self, window: QWidget, document: Document, recent: RecentFiles) -> None:
+    def __init__(self, window: QWidget, document: Document, recent: RecentFiles, after_changes: AfterChanges) -> None:
         super().__init__(window)
         self._window, self._document, self._recent = window, document, recent
         self._jobs = TaskQueue(self)
         self._waiting: QProgressDialog | None = None
-        self._read.connect(self._choose, Qt.ConnectionType.QueuedConnection)
+        self._read.connect(after_changes, Qt.ConnectionType.QueuedConnection)
         self._jobs.failed.connect(lambda title, error: show_error_dialog(self._window, _TITLE, error, _ADVICE))
         self._jobs.progressed.connect(self._on_progressed)
         self._jobs.busy_changed.connect(self._on_busy)
 
-    def open(self, path: Path) -> None:
+    def open(self, path: Path, asked: Config) -> None:
         """Read a model file. Runs its only network, or asks which of several to run.
 
-        The dialog also opens for a single network with assumptions, so that the user sees them.
+        The dialog also opens for a single network with assumptions, so that the user sees them. `asked` is the config
+        that may be lost without a question.
         """
 
         def work(progress: Progress) -> str:
@@ -263,7 +268,7 @@ class ModelCommands(QObject):
             entries = call_in_subprocess(entries_of, path, what=what, notify=progress)
             if not entries:
                 raise nothing_recognized(path, call_in_subprocess(arrays_of, path, what=what, notify=progress))
-            self._read.emit(path, entries)
+            self._read.emit(partial(self._choose, path, entries), asked)
             return ""
 
         self._waiting = self._waiting or self._make_waiting(path)

@@ -138,7 +138,9 @@ class SessionCommands(QObject):
     restored = Signal()
     """A session has been opened."""
 
-    _read = Signal(object, object)
+    read = Signal(object, object)
+    """A function that shows the session that was read, and the config that may be lost without a question."""
+
     _written = Signal(object, object, object)
     _collected = Signal(object, object)
 
@@ -150,18 +152,17 @@ class SessionCommands(QObject):
         self.unpacks_to: Callable[[], Path] = _temporary
         """Folder for the input files unpacked from a session."""
         queued = Qt.ConnectionType.QueuedConnection
-        self._read.connect(self._take, queued)
         self._written.connect(self._on_written, queued)
         self._collected.connect(self._ask_where, queued)
 
-    def open(self, path: Path) -> None:
-        """Open a session. An invalid one opens a dialog and changes nothing."""
+    def open(self, path: Path, asked: Config) -> None:
+        """Read a session and emit `read`. An invalid one opens a dialog and changes nothing."""
 
         def work(progress: Progress) -> str:
             from rnnviz.io.session import read_session
 
-            self._read.emit(path, read_session(path, self.unpacks_to, progress))
-            return f"Opened {path}."
+            self.read.emit(partial(self._take, path, read_session(path, self.unpacks_to, progress)), asked)
+            return f"Read {path}."
 
         self._window.jobs.start(BackgroundTask(f"opening {path.name}", work))
 

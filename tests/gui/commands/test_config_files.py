@@ -260,6 +260,28 @@ def test_whatever_replaces_unsaved_changes_asks_first(qtbot, window, message, co
     assert window.document.modified
 
 
+@pytest.mark.slow
+def test_edits_made_while_a_file_is_read_are_asked_about_once(qtbot, window, message, tmp_path):
+    session = tmp_path / "mine.rnnviz"
+    write_session(SavedSession(CONFIG, SavedDocument("mine"), SavedViewState()), session)
+    model = resource_path("models", "sample-lstm.safetensors")
+    changed, newer = lessons()[1].config, lessons()[2].config
+    for path in (session, model):
+        window.document.take(changed, "changed")
+        window.files.open(path)
+        window.document.edit(newer)
+        box = message()
+        assert window.session.config == newer
+        QTest.mouseClick(box.button(Buttons.Discard), Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda path=path: path.name in window.document.origin.title, timeout=20_000)
+        # No second question about edits that were given up before the file was read.
+        window.document.edit(newer)
+        window.files.open(path)
+        QTest.mouseClick(message().button(Buttons.Discard), Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: window.session.config != newer, timeout=20_000)
+        assert not window.document.modified
+
+
 def test_changes_are_saved_before_another_file_replaces_them(window, message, config_file, tmp_path):
     other = tmp_path / "other.toml"
     save_config(lessons()[2].config, other)
