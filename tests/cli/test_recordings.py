@@ -54,7 +54,7 @@ def test_an_exported_run_is_a_recording_of_each_of_its_engines(
     with np.load(outputs["npz"], allow_pickle=False) as again, np.load(archive, allow_pickle=False) as first:
         for kind in ("hidden", "output", "state"):
             expected = first[f"bug:update-gate-inverted.{kind}"]
-            np.testing.assert_array_equal(again[f"{name}.{kind}"], expected)
+            np.testing.assert_array_equal(again[f"made.npz#bug:update-gate-inverted.{kind}"], expected)
 
 
 @pytest.mark.parametrize(

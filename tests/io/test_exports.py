@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
+from rnnviz.core.npz import NpzFile
 from rnnviz.core.trace import Trace
+from rnnviz.engines.replay import engines_in, open_recording
 from rnnviz.io.config_toml import parse_config
 from rnnviz.io.export import csv as table
 from rnnviz.io.export.csv import write_csv
@@ -122,7 +124,7 @@ def test_the_archive_holds_no_more_of_a_recording_than_the_recording_does(tmp_pa
     trace = replace(result["recording:golden.npz"], missing=frozenset({"out", "state.h"}))
     write_npz(replace(result, traces={**result.traces, "recording:golden.npz": trace}), tmp_path / "out.npz")
     with np.load(tmp_path / "out.npz", allow_pickle=False) as archive:
-        assert [name for name in archive.files if name.startswith("recording:")] == ["recording:golden.npz.hidden"]
+        assert [name for name in archive.files if "golden" in name] == ["golden.npz.hidden"]
         assert {"manual.output", "manual.state"} <= set(archive.files)
 
 
@@ -179,6 +181,19 @@ def test_the_archive_holds_the_contracts_arrays(tmp_path: Path, cell: str, layou
             np.testing.assert_array_equal(archive[name], array, err_msg=name)
             assert archive[name].dtype == array.dtype
         assert parse_config(str(archive["config"]), tmp_path) == result.config
+
+
+def test_arrays_of_a_file_have_its_name_and_are_a_recording(tmp_path: Path) -> None:
+    mine, other, golden = str(tmp_path / "a" / "mine.py"), str(tmp_path / "b" / "mine.py"), "recording:/x/golden.npz"
+    result = make_result(("manual", mine, other, golden), cell="gru")
+    archive = tmp_path / "out.npz"
+    write_npz(result, archive, gates=True)
+    names = ("manual", "a/mine.py", "b/mine.py", "golden.npz")
+    assert engines_in(archive) == names
+    assert not [name for name in NpzFile(archive).headers if str(tmp_path) in name or "/x/" in name]
+    assert {f"{name}.gate.z" for name in names} <= set(NpzFile(archive).headers)
+    for name in names:
+        assert open_recording(f"recording:{archive}#{name}").arrays["hidden"] == f"{name}.hidden"
 
 
 def test_the_parameters_of_an_archive_can_be_read_again(tmp_path: Path) -> None:

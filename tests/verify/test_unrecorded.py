@@ -88,4 +88,4 @@ def test_a_value_that_was_not_recorded_is_empty_in_a_table_and_absent_from_an_ar
     assert recorded == {("forward", "4"), ("backward", "0")}
     assert {bool(row["abs_error"]) == bool(row[column]) for row in rows} == {True}
     assert {row["mismatch"] for row in rows} == {"false"}
-    assert f"{GOLDEN}.hidden" not in npz_arrays(result)
+    assert not any(name.endswith(".hidden") and column in name for name in npz_arrays(result))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells import CellSpec
+from rnnviz.core.engine_spec import distinct_names
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.io.config_toml import dump_config
 from rnnviz.io.outputs import atomic_write
@@ -77,13 +78,13 @@ def _stored(name: str, array: NDArray[Any]) -> _Member:
 def _gate_members(result: RunResult) -> Iterator[_Member]:
     """Arrays that are computed while they are written."""
     hidden, network = result.reference.hidden, result.config.network
-    for engine in result.traces:
+    for engine, shown in distinct_names(result.traces).items():
         for name, letter in gate_names(network.kind).items():
             shape = (*hidden.shape[:-1], network.sizes(0).of(letter))
             size = prod(shape) * hidden.itemsize
             form = {"descr": hidden.dtype.str, "fortran_order": False, "shape": shape}
             kind, symbol = ("pre", name.removeprefix(_PRE)) if name.startswith(_PRE) else ("gate", name)
-            yield _Member(f"{engine}.{kind}.{symbol}", size, partial(_write_gate, result, engine, name, form))
+            yield _Member(f"{shown}.{kind}.{symbol}", size, partial(_write_gate, result, engine, name, form))
 
 
 def _write_gate(result: RunResult, engine: str, name: str, form: dict[str, Any], file: "_ProgressWriter") -> None:
@@ -115,11 +116,13 @@ def npz_arrays(result: RunResult) -> dict[str, FloatArray]:
     Per engine `<engine>.hidden` (L, D, T, N, H), `<engine>.output` in the config's layout, `<engine>.state`
     (L·D, N, H), for an LSTM `<engine>.cell_state` (L·D, N, H) and, where the engine knows it, `<engine>.cell`
     (L, D, T, N, H); of another state m of a custom cell `<engine>.m` and `<engine>.m_state`; of a recording no more
-    than it holds. `input` (T, N, I), `initial_state.h` and `.c` (L·D, N, H),
-    `parameters.<Gluon name>`.
+    than it holds. Engines that are files are named by `distinct_names`. `input` (T, N, I), `initial_state.h` and `.c`
+    (L·D, N, H), `parameters.<Gluon name>`.
     """
     arrays: dict[str, FloatArray] = {}
-    for name, trace in result.traces.items():
+    names = distinct_names(result.traces)
+    for engine, trace in result.traces.items():
+        name = names[engine]
         if not trace.partial:
             arrays[f"{name}.hidden"] = trace.hidden
         if "out" not in trace.missing:
