@@ -228,6 +228,7 @@ class MainWindow(QMainWindow):
         """Connect a view, whose class is imported only with it, and show it in its tab."""
         if view.title == ARITHMETIC:
             self.navigation.bind(view)
+            self.verdict.explanation_wanted.connect(view.show_divergence)
         elif view.title == KNOWN_BUGS:
             view.bug_requested.connect(self.results.compute_bug)
         elif view.title == OUTPUT:

@@ -352,6 +352,8 @@ class LessonPane(QWidget):
         layout.setSpacing(6)
         layout.addLayout(header)
         layout.addLayout(_line(self.dots, self.place, None))
+        # At the top they stay in place when the settings unfold below the pane.
+        layout.addLayout(_line(self.back, None, self.counter, None, self.next))
         layout.addLayout(_line(self.step_title))
         layout.addLayout(_line(self.look, None))
         layout.addLayout(_line(self.note))
@@ -359,7 +361,6 @@ class LessonPane(QWidget):
         layout.addLayout(_line(None, self.more, None))
         layout.addLayout(_line(self.changed_note))
         layout.addLayout(_line(self.again))
-        layout.addLayout(_line(self.back, None, self.counter, None, self.next))
 
 
 class FoldedLesson(QWidget):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, cast
+from typing import Protocol
 
 from PySide6.QtCore import (
     QEasingCurve,
@@ -41,7 +41,6 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import motion_reduced, scaled
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.output_map import OutputMap
-from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.lessons.index import PARTS
@@ -111,6 +110,8 @@ class Spotlight(QWidget):
         if words:
             QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(target, words))
         self.refresh()
+        # Later on, what was opened over the panes stays above.
+        self.raise_()
         self._fade.stop()
         if motion_reduced():
             self._set_strength(1.0)
@@ -136,7 +137,6 @@ class Spotlight(QWidget):
         inner = highlighted.translated(-around.topLeft()).adjusted(_GLOW, _GLOW, -_GLOW, -_GLOW)
         self.setMask(QRegion(self.rect()) - QRegion(inner))
         self.show()
-        self.raise_()
         self.update()
 
     def apply_theme(self, theme: Theme) -> None:
@@ -188,8 +188,6 @@ def _shown(widget: QWidget, area: QRect, window: QWidget) -> QRect:
 
 _DIMMED = 0.55
 """Opacity of the cover."""
-_FREE = 4
-"""Pixels around the selected value that stay free."""
 
 
 class Dimmer(QWidget):
@@ -222,8 +220,8 @@ class Dimmer(QWidget):
         application = QApplication.instance()
         assert isinstance(application, QApplication)
         application.focusChanged.connect(self._later.start)
-        tabs, banner = window.main_layout.tabs, _pane_of(window, "verdict")
-        for used in (tabs.currentChanged, tabs.tabBarClicked, cast(VerdictBar, banner).undetectable_requested):
+        tabs = window.main_layout.tabs
+        for used in (tabs.currentChanged, tabs.tabBarClicked, window.verdict.undetectable_requested):
             used.connect(self._use_tabs)
 
     def name_parts(self, parts: Iterable[str]) -> None:
@@ -240,6 +238,8 @@ class Dimmer(QWidget):
         self._also = part
         self._watch()
         self.refresh()
+        # Later on, what was opened over the panes stays above.
+        self.raise_()
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
@@ -252,10 +252,7 @@ class Dimmer(QWidget):
             return
         self.setGeometry(self._window.rect())
         self.setMask(region)
-        if not self.isVisible():
-            # Later on, what was opened over the panes stays above.
-            self.show()
-            self.raise_()
+        self.show()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() in _FOLLOWED:
@@ -277,7 +274,8 @@ class Dimmer(QWidget):
         named = [self._pane, *(_pane_of(self._target, part) for part in (*self._named, self._also))]
         if self._tabs_used:
             named.append(self._target.main_layout.tabs)
-        covered, free = QRegion(), QRegion(_selected(self._target, self._window))
+        lanes = self._target.lanes
+        covered, free = QRegion(), QRegion(_shown(lanes.canvas, lanes.selection_area, self._window))
         for part in self._target.main_layout.parts:
             area = QRegion(_shown(part, part.rect(), self._window))
             if part in named or (focused is not None and (part is focused or part.isAncestorOf(focused))):
@@ -301,21 +299,6 @@ def _pane_of(window: "HighlightTarget", part: str | None) -> QWidget | None:
     if part in VIEW_OF:
         return next(view for view in window.views if view.title == VIEW_OF[part])
     return window.panel if str(part).startswith("panel") else window.lanes if part in ("lanes", "lane") else None
-
-
-def _selected(window: "HighlightTarget", whole: QWidget) -> QRect:
-    """The selected value in the lanes, in the window's coordinates."""
-    lanes, where = window.lanes, window.session.location
-    geometry = lanes.geometry_in_view
-    if geometry is None:
-        return QRect()
-    x, y, width, height = geometry.rect(CellGeometry(Lane(where.layer, where.direction), where.timestep, where.unit))
-    first, last = (
-        lanes.canvas.mapFromScene(lanes.box.mapToScene(corner))
-        for corner in (QPointF(x, y), QPointF(x + width, y + height))
-    )
-    area = QRect(first, last).adjusted(-_FREE, -_FREE, _FREE, _FREE)
-    return _shown(lanes.canvas, area, whole)
 
 
 TAB_OF = {
@@ -349,6 +332,7 @@ class HighlightTarget(Protocol):
     panel: ConfigPanel
     toolbar: ToolBar
     lanes: UnrolledView
+    verdict: VerdictBar
     views: list[ResultView]
 
 
@@ -445,6 +429,8 @@ class Highlighter(QObject):
             self._window.main_layout.expand_tabs(scaled(_ARITHMETIC))
         elif not part.startswith("panel"):
             self._window.main_layout.restore_tabs()
+        # Unfolded, the verdict covers parts, and would be below the frame.
+        self._window.verdict.fold()
         target = target_of(self._window, part)
         if isinstance(target.widget, OutputMap):
             self._window.main_layout.expand_side(target.widget, target.widget.whole_height)

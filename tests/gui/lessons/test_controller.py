@@ -1,8 +1,8 @@
 """A lesson: each step set up, its statements checked on the shown numbers, changes by the reader."""
 
 import numpy as np
-from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QAction
+from PySide6.QtCore import QPoint, QPointF, QRect, Qt
+from PySide6.QtGui import QAction, QRegion
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox
 
@@ -182,17 +182,17 @@ def test_the_text_scrolls_by_keys_and_leaves_the_others_to_the_selection(read):
     assert window.session.location.timestep == 1
 
 
-def test_tab_moves_from_the_text_over_the_statements_to_the_buttons(read):
+def test_tab_moves_from_the_buttons_over_the_text_to_the_statements(read):
     pane = read.pane
     read.window.main_layout.fold("settings", folded=False)
     read.window.main_layout.column.setSizes([1000, 10])
     read.qtbot.waitUntil(lambda: not pane.more.isVisible())
-    pane.scroll_area.setFocus()
+    pane.counter.setFocus()
     way = []
-    for _ in range(4):
+    for _ in range(5):
         key(read.window, Qt.Key.Key_Tab)
         way.append(QApplication.focusWidget())
-    assert way == [*pane.rows, pane.counter, pane.next]
+    assert way == [pane.next, pane.look, pane.scroll_area, *pane.rows]
 
 
 def test_the_number_of_true_statements_is_visible_while_they_are_out_of_view(read):
@@ -230,8 +230,19 @@ def test_panes_that_a_step_does_not_name_are_dimmed(qtbot, read, settings):
     canvas = window.lanes.canvas
     assert dimmer.mask().contains(canvas.mapTo(window, QPoint(4, 4)))
     assert not dimmer.mask().contains(canvas.mapTo(window, canvas.mapFromScene(place)))
+    whole = QRect(canvas.mapTo(window, QPoint()), canvas.size())
+    free = (QRegion(whole) - dimmer.mask()).boundingRect()
+    assert free == window.lanes.selection_area.translated(whole.topLeft())
+    assert max(abs(free.width() - cell.width), abs(free.height() - cell.height)) <= 7
     center = banner.mapTo(window, banner.rect().center())
     assert window.childAt(center) is not dimmer
+    # An unfolded verdict is above the dimmed panes and the frame, also when the frame moves.
+    banner.toggle_details()
+    window.guide.spotlight.refresh()
+    above = window.children()[-1]
+    assert above.objectName() == "verdict_details"
+    read.pane.look.click()
+    assert banner.details == ""
     window.lanes.setFocus()
     qtbot.waitUntil(lambda: not dims(window.lanes))
     settings.dimming = "off"

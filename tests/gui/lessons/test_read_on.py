@@ -8,6 +8,7 @@ from PySide6.QtGui import QTextCursor
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
+from rnnviz.gui.tab_order import controls_in_order
 from rnnviz.gui.views.arithmetic.term_table import TermTableView
 from tests.gui.lessons.conftest import LESSON, Read
 
@@ -51,17 +52,28 @@ def test_statements_below_are_counted_until_they_are_visible(small):
     assert pane.more.accessibleName() == "Read on: 2 statements below"
 
 
+def test_next_stays_under_the_pointer_when_the_settings_unfold(read):
+    pane, layout = read.pane, read.window.main_layout
+    places = []
+    for folded in (True, False):
+        layout.fold("settings", folded=folded)
+        QTest.qWait(0)
+        places.append(pane.next.mapTo(read.window, QPoint()))
+    assert places[0] == places[1]
+
+
 def test_tab_stops_at_read_on_while_there_is_more_text(small):
     pane, bar = small.pane, small.pane.scroll_area.verticalScrollBar()
-    pane.counter.setFocus()
-    QTest.keyClick(pane.counter, Qt.Key.Key_Backtab)
+    first = next(controls_in_order(small.window.panel))
+    first.setFocus()
+    QTest.keyClick(first, Qt.Key.Key_Backtab)
     assert QApplication.focusWidget() is pane.more
     # Tab out of the statements scrolls the focused one into view; after the last one nothing follows.
     pane.rows[-1].setFocus()
     bar.setValue(0)
     QTest.keyClick(pane.rows[-1], Qt.Key.Key_Tab)
     assert not pane.more.isVisible()
-    assert QApplication.focusWidget() is pane.counter
+    assert QApplication.focusWidget() is first
 
 
 def test_a_fully_visible_step_has_nothing_below(read):

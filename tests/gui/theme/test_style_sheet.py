@@ -10,6 +10,7 @@ from PySide6.QtWidgets import (
     QScrollArea,
     QSpinBox,
     QStyle,
+    QStyleOptionSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -57,3 +58,22 @@ def test_scroll_bars_are_thin(qtbot, controls):
     area = QScrollArea(made[0].window())
     extent = area.style().pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent, None, area.verticalScrollBar())
     assert extent == 10 == area.verticalScrollBar().sizeHint().width()
+
+
+def test_an_arrow_without_effect_is_grayed(controls):
+    made, _ = controls
+    box = made[2]
+    option = QStyleOptionSpinBox()
+    box.initStyleOption(option)
+    below = QStyle.SubControl.SC_SpinBoxDown
+    area = box.style().subControlRect(QStyle.ComplexControl.CC_SpinBox, option, below, box)
+
+    def drawn():
+        picture = box.grab(area).toImage()
+        return {picture.pixel(x, y) for x in range(3, picture.width() - 3) for y in range(picture.height() - 2)}
+
+    box.setValue(box.minimum())
+    least = drawn()
+    box.setValue(box.minimum() + 1)
+    assert len(least) > 1
+    assert least != drawn()

@@ -156,6 +156,7 @@ class ArithmeticView(ResultView):
         self._location = Location()
         self.place: Place = self._location
         self._line = ""
+        self._divergence_wanted = False
         self.page: Page | None = None
         """The page of equations, also while a source covers it."""
         self._task = PageTask(self)
@@ -206,8 +207,9 @@ class ArithmeticView(ResultView):
         self._ask()
 
     def show_divergence(self) -> None:
-        """Select the line in which the engines diverge."""
-        if self.page is not None and (place := divergence_line(self.page)) is not None:
+        """Select the line in which the engines diverge, once the latest requested page is visible."""
+        self._divergence_wanted = not self.complete
+        if self.page is not None and self.complete and (place := divergence_line(self.page)) is not None:
             self.cards.reveal(place)
 
     def show_history(self, places: tuple[Place, ...], at: int) -> None:
@@ -335,6 +337,8 @@ class ArithmeticView(ResultView):
         self._pages.setCurrentIndex(1)
         if self.complete:
             self.shown.emit()
+            if self._divergence_wanted:
+                self.show_divergence()
 
     def _on_stepped(self, by: int) -> None:
         if self._result is not None:

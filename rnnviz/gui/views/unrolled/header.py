@@ -101,7 +101,11 @@ class Headers(LanesPart):
         layers = [lane.layer for lane, _ in lanes if lane.layer is not None]
         texts = f"layer {max(layers, default=0)}" if self.tight else "layer 000", "backward", longest
         title, direction, verdict = map(QFontMetricsF(self._bold()).horizontalAdvance, texts)
-        widest = max(title + _ARROW + _MARK + 10.0, direction + _ARROW + 5.0, verdict + _MARK + 5.0)
+        widest = max(
+            title + scaled(_ARROW) + scaled(_MARK) + 10.0,
+            direction + scaled(_ARROW) + 5.0,
+            verdict + scaled(_MARK) + 5.0,
+        )
         self._text_width = float(round(widest + 2.0 * _PADDING))
         digits = max((len(str(rows - 1)) for _, rows in lanes), default=1)
         self._unit_width = float(round(self._widest(["0" * digits]) + 6.0))
@@ -147,11 +151,11 @@ class Headers(LanesPart):
             name = DIRECTIONS[backward]
             painter.setFont(self.font())
         if lines == 1 and flag.agrees is not None and lane_rect.lane not in self._computing:
-            _verdict_mark(painter, right - _MARK, QRectF(0.0, y, right, line), flag.agrees, theme)
-            arrow_right -= _MARK + 5.0
-        painter.drawText(QRectF(0.0, y, arrow_right - _ARROW - 5.0, line), Qt.AlignmentFlag.AlignRight, name)
+            _verdict_mark(painter, right - scaled(_MARK), QRectF(0.0, y, right, line), flag.agrees, theme)
+            arrow_right -= scaled(_MARK) + 5.0
+        painter.drawText(QRectF(0.0, y, arrow_right - scaled(_ARROW) - 5.0, line), Qt.AlignmentFlag.AlignRight, name)
         middle = y + line / 2.0
-        ends = QPointF(arrow_right - _ARROW, middle), QPointF(arrow_right, middle)
+        ends = QPointF(arrow_right - scaled(_ARROW), middle), QPointF(arrow_right, middle)
         arrow(painter, ends[backward], ends[not backward], theme.color("text"))
         if lines > 1 and flag.verdict:
             self._paint_verdict(painter, shown, flag, QRectF(0.0, y + line, right, line))
@@ -163,7 +167,7 @@ class Headers(LanesPart):
         elif flag.agrees is not None:
             role = "right" if flag.agrees else "wrong"
             font.setBold(not flag.agrees)
-            left = line.right() - QFontMetricsF(font).horizontalAdvance(text) - _MARK - 5.0
+            left = line.right() - QFontMetricsF(font).horizontalAdvance(text) - scaled(_MARK) - 5.0
             _verdict_mark(painter, left, line, flag.agrees, shown.theme)
         painter.setFont(font)
         painter.setPen(shown.theme.color(role))
@@ -223,11 +227,11 @@ class Headers(LanesPart):
 
 def _verdict_mark(painter: QPainter, left: float, line: QRectF, agrees: bool, theme: Theme) -> None:
     strokes = _CHECK if agrees else _CROSS
-    top = line.top() + (line.height() - _MARK) / 2.0
+    top = line.top() + (line.height() - scaled(_MARK)) / 2.0
     tone = theme.color("right" if agrees else "wrong")
     painter.setPen(QPen(tone, 2.0, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
     for stroke in strokes:
-        painter.drawPolyline([QPointF(left + x * _MARK, top + y * _MARK) for x, y in stroke])
+        painter.drawPolyline([QPointF(left + x * scaled(_MARK), top + y * scaled(_MARK)) for x, y in stroke])
 
 
 def _computing(shown: RenderState) -> str:

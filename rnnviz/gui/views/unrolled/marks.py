@@ -102,6 +102,12 @@ class _Frame(_Mark):
     reach = 3.0
     numbered = False
 
+    @property
+    def drawn(self) -> QRectF:
+        """The cell with its frame."""
+        sides, ends = (_BAR + 1.0, 0.0) if self.numbered else (2.0, 2.0)
+        return QRectF() if self.rect.isNull() else self.rect.adjusted(-sides, -ends, sides, ends)
+
     def _paint(self, painter: QPainter, theme: Theme) -> None:
         rect = self.rect
         if not self.numbered:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Self
 
-from PySide6.QtCore import QPointF, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QPoint, QPointF, QRect, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCursor, QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
@@ -171,6 +171,14 @@ class UnrolledView(ResultView):
         self._canvas.hide_selection()
         self.ranges.clear()
         self.hide_controls()
+
+    @property
+    def selection_area(self) -> QRect:
+        """The visible part of the selected cell and its frame, in pixels of the canvas."""
+        frame = self._canvas.selection.frame
+        area = frame.mapRectToScene(frame.drawn) & self.box.sceneBoundingRect()
+        first, end = map(self.canvas.mapFromScene, (area.topLeft(), area.bottomRight()))
+        return QRect(first, end - QPoint(1, 1)) if area.isValid() else QRect()
 
     def hide_controls(self) -> None:
         """Leave out controls, and space that is kept for other results, as in a picture."""

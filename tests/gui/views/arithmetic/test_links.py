@@ -21,6 +21,20 @@ def test_the_sentence_leads_to_the_line(qtbot: Any, view: ArithmeticView, show: 
     assert view.cards.cards[-1].hasFocus()
 
 
+def test_the_first_line_that_differs_is_selected_once_its_page_is_there(
+    qtbot: Any, view: ArithmeticView, show: Any
+) -> None:
+    name = "bug:no-h2h-bias"
+    show(WHERE.moved(layer=0, timestep=4), engines=("gluon", name), candidate=name, cell="gru")
+    view.choose_line("h")
+    view.show_location(WHERE.moved(layer=0))
+    view.show_divergence()
+    qtbot.waitUntil(lambda: view.complete and any(own.content.parts and own.checked for own in view.cards.cards))
+    view.choose_line("h")
+    qtbot.waitUntil(lambda: view.complete)
+    assert view.page.term_table.line == "h"
+
+
 @pytest.mark.parametrize("click", ["mouse", "enter"])
 def test_a_term_leads_to_its_source(qtbot: Any, view: ArithmeticView, show: Any, click: str) -> None:
     show()

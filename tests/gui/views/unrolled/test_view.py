@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter
 from PySide6.QtWidgets import QApplication, QStyleOptionGraphicsItem
 
@@ -16,6 +16,7 @@ from rnnviz.core.axis_labels import Names
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.theme.palettes import DARK, LIGHT, THEMES
+from rnnviz.gui.views.unrolled import header
 from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.header import Headers
@@ -337,6 +338,20 @@ def test_frames_leave_the_count_of_references_to_none_alone(view: UnrolledView) 
     frames(300)
     gc.collect()
     assert abs(sys.getrefcount(None) - before) < 150
+
+
+def test_marks_in_headers_grow_with_the_text(qapp: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    widths = []
+    for factor in (1, 2):
+        monkeypatch.setattr(header, "scaled", lambda pixels, factor=factor: round(factor * pixels))
+        image = QImage(64, 64, QImage.Format.Format_ARGB32)
+        image.fill(0)
+        painter = QPainter(image)
+        header._verdict_mark(painter, 4.0, QRectF(0.0, 0.0, 64.0, 40.0), True, LIGHT)
+        painter.end()
+        filled = [x for x in range(64) if any(image.pixel(x, y) for y in range(64))]
+        widths.append(filled[-1] - filled[0] - 2)
+    assert abs(widths[1] - 2 * widths[0]) <= 3
 
 
 def test_headers_and_color_bar_are_not_repainted_with_lanes_and_axis(view: UnrolledView) -> None:
