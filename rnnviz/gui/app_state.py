@@ -54,6 +54,17 @@ class Limit(NamedTuple):
 _FIRST, _AUTO = Location(), Limit()
 
 
+class ViewChoices(NamedTuple):
+    """Choices that belong to a config: another file begins with its own, and undo restores those before."""
+
+    location: Location = _FIRST
+    engine: str | None = None
+    chosen: str | None = None
+    color_by: ColorBy = "value"
+    swiping: bool = False
+    selected_range: Query | None = None
+
+
 @dataclass(frozen=True)
 class AppState:
     """Everything that views show. The selection, candidate and engine always belong to the result.
@@ -75,6 +86,14 @@ class AppState:
     highlighted: tuple[Region, ...] = ()
     selected_range: Query | None = None
     lesson_step: tuple[str, int] | None = None
+    ran: Config | None = None
+    """The config as it was when the run of the result began."""
+    restoring: ViewChoices | None = None
+    """Choices that wait for the result of the config."""
+
+    @property
+    def choices(self) -> ViewChoices:
+        return self.restoring or ViewChoices(*(getattr(self, name) for name in ViewChoices._fields))
 
     @property
     def inputs(self) -> Inputs | None:
@@ -92,8 +111,17 @@ class AppState:
             return location
         return replace(location.within(result.shape), reverse=result.inputs.network.reverse)
 
-    def with_result(self, result: RunResult | None) -> "AppState":
-        """The state with another result. Candidate, engine and selection stay as near as it allows."""
+    def with_result(self, result: RunResult | None, ran: Config | None = None) -> "AppState":
+        """The state with another result, of the config `ran`.
+
+        Candidate, engine and selection stay as near as it allows, or are restored if the result is of the config.
+        """
+        ran = ran or (None if result is None else result.config)
+        if self.restoring is not None and ran == self.config:
+            choices, query = self.restoring._asdict(), self.restoring.selected_range
+            # Without the result before, whose engine and values would replace the choices.
+            state = replace(self, restoring=None, result=None, **choices).with_result(result, ran)
+            return replace(state, selected_range=query)
         if result is None:
             return replace(self, result=None, candidate=None, engine=None, highlighted=(), selected_range=None)
         config, candidate, engine = self.config, self.chosen, self.engine
@@ -107,11 +135,16 @@ class AppState:
             candidate = worst.candidate
         if engine not in result.traces:
             engine = result.reference.engine
-        state = replace(self, config=config, result=result, candidate=candidate, engine=engine)
+        state = replace(self, config=config, result=result, ran=ran, candidate=candidate, engine=engine)
         if result.inputs is not self.inputs:
             # The regions and the range may not exist in other values.
             state = replace(state, highlighted=(), selected_range=None)
         return replace(state, location=state.inside(self.location))
+
+    def with_choices(self, choices: ViewChoices) -> "AppState":
+        """The state with other choices, at once if the result is of the config, or else with the next that is."""
+        state = replace(self, restoring=choices)
+        return state if self.result is None or self.ran != self.config else state.with_result(self.result, self.ran)
 
     def with_first_view(self) -> "AppState":
         """The state with the selection, engine, candidate, quantity and range of a newly opened config."""
@@ -215,11 +248,11 @@ class Session(QObject):
 
     def set_config(self, config: Config) -> None:
         """Set the config. The last result stays until a run replaces it."""
-        self.replace(replace(self._state, config=config))
+        self.replace(replace(self._state, config=config, restoring=None))
 
-    def set_result(self, result: RunResult | None) -> None:
-        """Set the result. The selection stays as near as the new shape allows."""
-        self.replace(self._state.with_result(result))
+    def set_result(self, result: RunResult | None, ran: Config | None = None) -> None:
+        """Set the result of the config `ran`. The selection stays as near as the new shape allows."""
+        self.replace(self._state.with_result(result, ran))
 
     def set_candidate(self, candidate: str) -> None:
         """Select the candidate to compare with the reference, in this result and in later ones that have it."""

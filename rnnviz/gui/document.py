@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Signal
 
 from rnnviz.core.config import Config
 from rnnviz.engines.registry import EngineEntry, fallback_engine, find_engine, with_fallback_reference
-from rnnviz.gui.app_state import Limit, Session
+from rnnviz.gui.app_state import AppState, Limit, Session, ViewChoices
 from rnnviz.io.config_toml import load_config, save_config
 from rnnviz.text.config_diff import change_in_words, changed_keys, edit_in_words
 
@@ -32,15 +32,17 @@ class EditOrigin:
 
 @dataclass(frozen=True)
 class Revision:
-    """A config with its origin, and the range of the colors.
+    """A config with its origin, the range of the colors, and the other choices of the view when it was left.
 
-    `name` describes the change if it is more than an edit of keys.
+    `name` describes the change if it is more than an edit of keys. `opened` says that it began with the first view.
     """
 
     config: Config
     origin: EditOrigin
     name: str = field(default="", compare=False)
     limit: Limit = _AUTO
+    choices: ViewChoices = field(default=ViewChoices(), compare=False)
+    opened: bool = field(default=False, compare=False)
 
 
 class UndoHistory:
@@ -106,9 +108,9 @@ class UndoHistory:
         """Set the origin of the current revision, as after saving to another file."""
         self._steps[self._place] = replace(self.present, origin=origin)
 
-    def keep_limit(self, limit: Limit) -> None:
-        """Set the range of the colors of the current revision."""
-        self._steps[self._place] = replace(self.present, limit=limit)
+    def keep_view(self, state: AppState) -> None:
+        """Set the range of the colors and the other choices of the current revision."""
+        self._steps[self._place] = replace(self.present, limit=state.limit, choices=state.choices)
 
     def amend(self, config: Config) -> None:
         del self._steps[self._place + 1 :]
@@ -202,13 +204,13 @@ class Document(QObject):
 
     def edit(self, config: Config, name: str = "") -> None:
         """Set the edited config. A change with a `name` is a separate undo entry."""
-        self.history.keep_limit(self._session.limit)
+        self.history.keep_view(self._session.state)
         self._go(Revision(config, self.origin, name))
 
     def keep_range(self, before: Limit) -> None:
         """Make a change of the color range, which was `before`, an undo entry."""
-        self.history.keep_limit(before)
-        self.history.push(replace(self.history.present, name="", limit=self._session.limit))
+        self.history.keep_view(replace(self._session.state, limit=before))
+        self.history.push(replace(self.history.present, name="", limit=self._session.limit, opened=False))
         self.changed.emit()
 
     def remedy(self, config: Config) -> None:
@@ -264,24 +266,29 @@ class Document(QObject):
         self.changed.emit()
 
     def undo(self) -> None:
-        self.history.keep_limit(self._session.limit)
-        self._restore(self.history.undo())
+        self.history.keep_view(self._session.state)
+        opened = self.history.present.opened
+        self._restore(self.history.undo(), opened=opened)
 
     def redo(self) -> None:
-        self.history.keep_limit(self._session.limit)
-        self._restore(self.history.redo())
+        self.history.keep_view(self._session.state)
+        step = self.history.redo()
+        self._restore(step, opened=step.opened)
 
-    def _restore(self, step: Revision) -> None:
+    def _restore(self, step: Revision, *, opened: bool) -> None:
         self._session.set_limit(step.limit)
         self._show(step)
+        if opened:
+            self._session.replace(self._session.state.with_choices(step.choices))
 
     def _take(self, config: Config, origin: EditOrigin) -> None:
-        self.history.keep_limit(self._session.limit)
-        if origin != self.origin:
+        self.history.keep_view(self._session.state)
+        opened = origin != self.origin
+        if opened:
             # Selection and colors belonged to another config.
             self._session.replace(self._session.state.with_first_view())
         self._stored[origin] = config
-        self._go(Revision(config, origin, f"opening {origin.title}"))
+        self._go(Revision(config, origin, f"opening {origin.title}", opened=opened))
 
     def _go(self, step: Revision) -> None:
         self.history.push(replace(step, limit=self._session.limit))

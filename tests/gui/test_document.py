@@ -8,9 +8,12 @@ from PySide6.QtCore import Qt
 
 from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.schema import declarations
+from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Limit, Session
 from rnnviz.gui.document import Document, EditOrigin, Revision, UndoHistory
 from rnnviz.io.config_toml import save_config
+from rnnviz.quantities.units import Query
+from tests.factories import make_result
 
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 CONFIG = Config.from_mapping({"network": {"cell": "gru", "input_size": 2, "hidden_size": 10}})
@@ -79,6 +82,52 @@ def test_a_change_of_the_color_range_is_undone_and_redone():
     assert session.limit == Limit()
     document.undo()
     assert session.limit == wide
+
+
+@pytest.mark.parametrize("ran_between", [False, True])
+def test_undo_of_an_opened_file_restores_the_view_and_redo_that_of_the_file(ran_between):
+    here, there = make_result(num_layers=2), make_result(("manual", "torch"), timesteps=3)
+    session = Session(here.config)
+    document = Document(session, "first")
+    session.set_result(here)
+    place = Location(1, 0, 4, 1, 2)
+    session.set_location(place)
+    session.set_engine("manual")
+    session.set_color_by("h")
+    session.set_limit(Limit("fixed", -2.0, 2.0))
+    query = Query("manual", 1, 0, 1, range(1, 3))
+    session.set_range(query)
+    view = session.state.choices
+    document.take(there.config, "second")
+    assert session.location == Location()
+    if ran_between:
+        session.set_result(there)
+        session.set_location(Location(timestep=2))
+    document.undo()
+    if ran_between:
+        # A result of the other config, which arrives late, uses up nothing.
+        session.set_result(there)
+        assert session.location.within(there.shape) == session.location
+        session.set_result(here)
+    assert session.state.choices == view
+    assert (session.location, session.engine, session.state.selected_range) == (place, "manual", query)
+    assert session.limit == Limit("fixed", -2.0, 2.0)
+    document.redo()
+    session.set_result(there)
+    assert session.location == Location(timestep=2 if ran_between else 0)
+    assert (session.engine, session.limit) == (there.reference.engine, Limit())
+
+
+def test_undo_of_an_edit_leaves_the_selection_alone():
+    result = make_result()
+    session = Session(result.config)
+    document = Document(session, "first")
+    document.take(result.config, "second")
+    document.edit(replace(result.config, compare=replace(result.config.compare, rtol=0.5)))
+    session.set_result(result)
+    session.set_location(Location(timestep=2))
+    document.undo()
+    assert session.location == Location(timestep=2)
 
 
 def test_keys_of_several_sections_include_the_section():

@@ -211,7 +211,7 @@ class RunControl(QObject):
         self._progress.begin()
 
     def _on_result(self, result: RunResult, config: Config) -> None:
-        self._session.set_result(result)
+        self._session.set_result(result, config)
         self.auto_run.show(config)
 
     def _on_finished(self, result: RunResult, config: Config) -> None:
