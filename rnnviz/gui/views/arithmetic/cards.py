@@ -496,8 +496,13 @@ def divergence_line(page: Page) -> int | None:
     divergence = page.divergence
     if divergence is None:
         return None
-    symbols = [next(line.result.text for line in lines if line is not None) for lines in page.lines]
+    symbols = [first_line(page, place).result.text for place in range(len(page.lines))]
     return 0 if divergence.step == "input" else symbols.index(_line_of(divergence))
+
+
+def first_line(page: Page, place: int) -> EquationLine:
+    """The line at an index of the page, of the first engine that has it."""
+    return next(line for line in page.lines[place] if line is not None)
 
 
 def _line_of(divergence: Divergence) -> str:

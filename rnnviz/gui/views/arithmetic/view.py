@@ -26,7 +26,7 @@ from rnnviz.explain.provenance import (
 from rnnviz.explain.report import report
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.arithmetic.activation import ActivationPlot
-from rnnviz.gui.views.arithmetic.cards import Cards, divergence_line
+from rnnviz.gui.views.arithmetic.cards import Cards, divergence_line, first_line
 from rnnviz.gui.views.arithmetic.header import Breadcrumbs, DivergenceLabel, ListOptions
 from rnnviz.gui.views.arithmetic.page import Page, PageRequest, PageTask
 from rnnviz.gui.views.arithmetic.term_table import TermTableView
@@ -211,6 +211,8 @@ class ArithmeticView(ResultView):
         self._divergence_wanted = not self.complete
         if self.page is not None and self.complete and (place := divergence_line(self.page)) is not None:
             self.cards.reveal(place)
+            # A stored value has no terms of its own.
+            self.choose_line(first_line(self.page, place).result.text.removeprefix("own "))
 
     def show_history(self, places: tuple[Place, ...], at: int) -> None:
         """Show a place of a navigation history, with its breadcrumbs."""

@@ -33,6 +33,13 @@ def test_the_first_line_that_differs_is_selected_once_its_page_is_there(
     view.choose_line("h")
     qtbot.waitUntil(lambda: view.complete)
     assert view.page.term_table.line == "h"
+    # A stored value that differs is focused, and the terms are those of its line.
+    name = "bug:gates-i-f-o-g"
+    show(WHERE.moved(layer=0, timestep=4), engines=("gluon", name), candidate=name, cell="lstm")
+    view.show_divergence()
+    qtbot.waitUntil(lambda: view.complete)
+    assert view.cards.cards[-2].hasFocus()
+    assert view.page.term_table.line == "c"
 
 
 @pytest.mark.parametrize("click", ["mouse", "enter"])
