@@ -108,8 +108,6 @@ _PAD, _GAP, _INSET = 8, 14, 3
 MARKS = ("●", "□")
 """Marks of the reference and the candidate, as in the activation plot."""
 _APART = "≠ "
-_LEAST_LABEL = 4
-"""Minimum number of characters of a label that is elided."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +195,7 @@ class Card(QWidget):
         return QSize(round(2 * _PAD + wide), round((1 + rows) * self._faces.height + 2 * _INSET + 4))
 
     def sizeHint(self) -> QSize:
-        # In a narrow window the labels are elided.
+        # In a narrow window the labels are shortened.
         return self.minimumSizeHint() + QSize(round(_GAP + self._label_width()), 0)
 
     def link_rect(self, token: int) -> QRectF:
@@ -341,20 +339,30 @@ class Card(QWidget):
                 painter.setBrush(Qt.BrushStyle.NoBrush)
                 painter.drawRect(self.link_rect(token).adjusted(-2, 0, 2, 0))
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The line's name and the engines of each row of numbers, shortened by whole words to fit beside the line.
+
+        Engines whose names do not fit have their marks, which the columns of the terms explain.
+        """
+        content = self.content
+        if content is None:
+            return ()
+        room = self.width() - 3 * _PAD - self._columns[-1].left - self._columns[-1].width
+        apart = _APART if content.parts else ""
+        words = content.name.split()
+        wanted = [[apart + " ".join(words[:count]) for count in range(len(words), -1, -1)]]
+        for _, engines in content.rows:
+            marks = engines[0] if engines.startswith(MARKS) else " ".join(MARKS) if len(content.engines) > 1 else ""
+            wanted.append([engines, marks])
+        return tuple(next((label for label in each if self._faces.width(label) <= room), "") for each in wanted)
+
     def _paint_labels(self, painter: QPainter, content: CardContent) -> None:
-        """Write the line's name and the engines' marks at the right edge."""
-        theme, faces = self._theme, self._faces
-        painter.setFont(faces.fonts["plain"])
-        end = self.width() - _PAD
-        name, role = (_APART + content.name, "wrong") if content.parts else (content.name, "muted")
-        room = end - 2 * _PAD - self._columns[-1].left - self._columns[-1].width
-        labels = (name, role), *((engines, "muted") for _, engines in content.rows)
-        for row, (label, color) in enumerate(labels):
-            shown = painter.fontMetrics().elidedText(label, Qt.TextElideMode.ElideRight, round(room))
-            if shown != label and len(shown) < _LEAST_LABEL:
-                # The columns of the terms name the engines of the marks.
-                shown = label[0] if label.startswith(MARKS) else ""
-            self._write(painter, shown, end, row, theme.color(color))
+        """Write the labels at the right edge."""
+        painter.setFont(self._faces.fonts["plain"])
+        for row, label in enumerate(self.labels):
+            role = "wrong" if content.parts and row == 0 else "muted"
+            self._write(painter, label, self.width() - _PAD, row, self._theme.color(role))
 
     def _write(self, painter: QPainter, text: str, end: float, row: int, color: QColor) -> None:
         painter.setPen(color)

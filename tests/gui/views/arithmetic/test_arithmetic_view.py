@@ -11,6 +11,7 @@ from PySide6.QtGui import QImage
 from rnnviz.core import number_format
 from rnnviz.explain.equations import format_short
 from rnnviz.gui.theme.palettes import THEMES
+from rnnviz.gui.views.arithmetic.cards import MARKS
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.gui.views.table import FULL_ROLE
 from tests.explain.arithmetics import explained
@@ -98,6 +99,19 @@ def test_a_known_bug_is_marked_in_the_first_line_that_diverges_and_named_in_a_se
     assert len(marked) == 1
     assert f"at {marked[0]} of layer 0, backward" in view.note.text()
     assert view.table.term_model.cell(row(view, marked[0]), 0).mark is not None
+
+
+def test_labels_of_equations_are_shortened_by_whole_words(view: ArithmeticView, show: Any) -> None:
+    show(WHERE.moved(layer=0), cell="gru")
+    for each in view.cards.cards:
+        whole = " ".join((each.content.name, *(engines for _, engines in each.content.rows))).split()
+        for width in range(each.minimumSizeHint().width(), each.sizeHint().width() + 90, 30):
+            each.resize(width, each.height())
+            assert set(" ".join(each.labels).split()) <= {*whole, *MARKS}
+        assert " ".join(each.labels).split() == whole
+    each = view.cards.cards[0]
+    each.resize(each.sizeHint().width() - 30, each.height())
+    assert each.labels[1] == " ".join(MARKS)
 
 
 def test_engines_that_agree_are_not_marked(view: ArithmeticView, show: Any) -> None:
