@@ -73,7 +73,7 @@ class ViewSynchronizer(QObject):
                 if view.isVisible() or view in self._eager:
                     self._show_result(view)
                     continue
-                if "result" in changed and view not in self._behind_result:
+                if "result" in changed:
                     # A hidden view that kept the old result would keep its files on disk.
                     view.show_result(None, None)
                 self._behind_result.add(view)

@@ -5,16 +5,19 @@ from typing import Any
 
 from PySide6.QtWidgets import QWidget
 
+from rnnviz.gui.app_state import Session
 from rnnviz.gui.main_layout import MainLayout
-from rnnviz.gui.view_sync import TABS, LazyViews
+from rnnviz.gui.view_sync import TABS, LazyViews, ViewSynchronizer
 from rnnviz.gui.views.base import ResultView
+from tests.factories import make_result
 
 
 def test_no_view_keeps_an_earlier_result_and_its_files(qtbot, window, run_config, collector):
     tabs = window.main_layout.tabs
     for place in range(tabs.count()):
         tabs.setCurrentIndex(place)
-        qtbot.waitUntil(lambda: not window.runner.busy)
+        # A page that arrives after the next tab is chosen is not shown.
+        qtbot.waitUntil(lambda: not window.runner.busy and getattr(tabs.currentWidget(), "complete", True))
     earlier, folder = weakref.ref(window.session.result), window.session.result.folder
     assert folder.is_dir()
     # Without the help of a search for garbage.
@@ -25,6 +28,27 @@ def test_no_view_keeps_an_earlier_result_and_its_files(qtbot, window, run_config
     finally:
         collector._timer.start()
     qtbot.waitUntil(lambda: not folder.exists())
+
+
+def test_a_hidden_view_that_lacks_another_candidate_is_emptied_by_the_next_result(qtbot: Any) -> None:
+    class View(ResultView):
+        def show_result(self, result, candidate):
+            self.result, self.candidate = result, candidate
+
+    first, second = (make_result(("gluon", "manual", "torch"), timesteps=steps) for steps in (3, 4))
+    session, view = Session(first.config), View()
+    qtbot.addWidget(view)
+    views = ViewSynchronizer(session, view)
+    views.add(view)
+    view.show()
+    session.set_result(first)
+    assert view.result is first
+    view.hide()
+    session.set_candidate("torch" if view.candidate == "manual" else "manual")
+    session.set_result(second)
+    assert view.result is None
+    view.show()
+    assert (view.result, view.candidate) == (second, session.candidate)
 
 
 def test_a_view_catches_up_when_its_tab_is_chosen(qtbot, window, run_config):

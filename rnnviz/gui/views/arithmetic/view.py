@@ -1,5 +1,7 @@
 """View of the selected value's arithmetic, with links to the sources of its numbers."""
 
+import weakref
+from collections.abc import Callable
 from dataclasses import replace
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
@@ -89,7 +91,8 @@ class Body(QSplitter):
         self.cards, self.table, self.plot = Cards(), TermTableView(), ActivationPlot()
         self._by_hand = False
         self._needed = 0
-        self._result: RunResult | None = None
+        # Not the result itself, whose files would stay as long as it does.
+        self._result: Callable[[], RunResult | None] = lambda: None
         for place, part in enumerate((self.cards, self.table, self.plot)):
             self.addWidget(part)
             self.setCollapsible(place, False)
@@ -100,12 +103,12 @@ class Body(QSplitter):
         self.cards.show_page(page)
         self.table.show_page(page)
         # In a result they only grow, so that nothing moves with the selection.
-        before = self._needed if page.request.result is self._result else 0
+        before = self._needed if page.request.result is self._result() else 0
         needed = max(before, self.table.least_width)
         if (self.cards.natural_width, needed) != (wide, self._needed):
             self._needed = needed
             self._divide()
-        self._result = page.request.result
+        self._result = weakref.ref(page.request.result)
         self.plot.show_curve(page.curve, [display_name(arithmetic.engine) for arithmetic in page.arithmetics])
 
     def apply_theme(self, theme: Theme) -> None:
@@ -285,6 +288,8 @@ class ArithmeticView(ResultView):
             self._pages.setCurrentWidget(self._empty)
         elif isinstance(self.place, InputPlace | InitialPlace):
             self._task.request = None
+            if self.page is not None and self.page.request.result is not result:
+                self.page = None
             self.end.show_origin(origin(result.inputs, self.place))
             self._pages.setCurrentWidget(self.end)
             self.note.setVisible(False)

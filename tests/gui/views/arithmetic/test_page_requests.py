@@ -1,5 +1,6 @@
 """When the arithmetic of a value is worked out, and which answers are shown."""
 
+import weakref
 from typing import Any
 
 import pytest
@@ -108,3 +109,12 @@ def test_a_history_through_a_pending_result_is_waited_for(
     view.resize(view.width() + 40, view.height() + 10)
     view.show()
     assert view.page is before
+
+
+def test_a_source_does_not_keep_the_page_of_an_earlier_result(view: ArithmeticView, show: Any) -> None:
+    earlier = weakref.ref(show())
+    view.show_history((WHERE, InputPlace(2, 1, 0)), 1)
+    assert view.ends
+    view.show_result(make_result(num_layers=2, bidirectional=True), "manual")
+    assert view.ends
+    assert earlier() is None
