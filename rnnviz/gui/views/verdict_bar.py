@@ -276,6 +276,7 @@ class VerdictBar(ResultView):
         self._facts.linkActivated.connect(self._go_to_fact)
         self._places: list[Location | None] = []
         self._show_me = QPushButton("Show me")
+        self._show_me.setObjectName("show_me")
         self._show_me.setToolTip(wrapped(_SHOW_ME))
         self._show_me.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._show_me.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QPushButton
 
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.provenance import CellPlace, GatePlace, InitialPlace, InputPlace
@@ -181,6 +182,15 @@ def test_a_double_click_on_a_number_of_another_view_brings_its_arithmetic_to_the
     window.lanes.setFocus()
     qtbot.keyClick(window.lanes, Qt.Key.Key_Return)
     assert tabs.currentIndex() == front
+
+    tabs.setCurrentWidget(units)
+    arithmetic.choose_line("h")
+    window.verdict.toggle_details()
+    window.findChild(QPushButton, "show_me").click()
+    assert tabs.currentIndex() == front
+    qtbot.waitUntil(lambda: any(card.content.parts and card.hasFocus() for card in arithmetic.cards.cards))
+    qtbot.waitUntil(lambda: arithmetic.complete)
+    assert arithmetic.page.term_table.line != "h"
 
 
 def test_a_gates_number_in_any_view_leads_to_the_line_of_that_gate(
