@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from types import MethodType
 from typing import Literal, NamedTuple, TypeAlias, get_args
+from weakref import WeakMethod
 
 from PySide6.QtCore import QObject, Signal
 
@@ -173,9 +175,19 @@ class Session(QObject):
         self._state = AppState(config)
 
     def on_change(self, slot: Callable[[], object], *fields: Field) -> None:
-        """Call `slot` after each change of one of the fields."""
+        """Call `slot` after each change of one of the fields.
+
+        An object whose method is the slot is not kept alive by it, as with other signals.
+        """
         wanted = frozenset(fields)
-        self.changed.connect(lambda changed: None if wanted.isdisjoint(changed) else slot())
+        slots = WeakMethod(slot) if isinstance(slot, MethodType) else lambda: slot
+
+        def call(changed: frozenset[Field]) -> None:
+            called = None if wanted.isdisjoint(changed) else slots()
+            if called is not None:
+                called()
+
+        self.changed.connect(call)
 
     @property
     def state(self) -> AppState:

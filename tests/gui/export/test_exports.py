@@ -1,10 +1,12 @@
 """Pictures, numbers and what Ctrl+C copies."""
 
 import csv
+import gc
 import html
 import json
 import re
 import threading
+import weakref
 from base64 import b64decode
 from dataclasses import replace
 from pathlib import Path
@@ -413,3 +415,12 @@ def test_an_export_over_a_file_that_the_run_reads_is_refused_and_the_file_stays(
     assert "initial_state.path" in box.text()
     box.accept()
     assert path.read_bytes() == before
+
+
+def test_a_picture_keeps_no_result(qapp, tmp_path):
+    result = make_result()
+    kept = weakref.ref(result)
+    save_png(result, tmp_path / "a.png", "light", 900, 600)
+    del result
+    gc.collect()
+    assert kept() is None
