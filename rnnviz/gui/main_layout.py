@@ -520,8 +520,10 @@ class MainLayout(QWidget):
 
     def add_top_bar(self, bar: QWidget) -> None:
         """Add a bar above all panes, which is hidden during a presentation."""
-        self._top_bars.append(_row(bar))
-        self._rows.insertWidget(0, self._top_bars[-1])
+        row = _row(bar)
+        self._top_bars.append(row)
+        self._rows.insertWidget(0, row)
+        row.setHidden(self._presenting)
 
     def shares(self) -> dict[str, float]:
         """The share of the first pane of each splitter without a folded pane, by the splitter's name."""

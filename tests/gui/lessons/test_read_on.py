@@ -72,7 +72,7 @@ def test_tab_stops_at_read_on_while_there_is_more_text(small):
     pane.rows[-1].setFocus()
     bar.setValue(0)
     QTest.keyClick(pane.rows[-1], Qt.Key.Key_Tab)
-    assert not pane.more.isVisible()
+    small.qtbot.waitUntil(lambda: not pane.more.isVisible())
     assert QApplication.focusWidget() is first
 
 
