@@ -29,6 +29,7 @@ def test_the_module_is_the_command(config: str) -> None:
     assert json.loads(done.stdout)["verdict"] == "disagree"
 
 
+@pytest.mark.slow
 def test_a_requested_reference_that_is_missing_exits_with_three_and_the_fix(tmp_path: Path) -> None:
     config = write(tmp_path, compare={"reference": "gluon"})
     hidden = tmp_path / "hidden"

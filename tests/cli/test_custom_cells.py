@@ -190,6 +190,7 @@ def test_a_known_bug_that_a_cell_cannot_have(bug: str, rnnviz: Called, tmp_path:
     assert f"bug:{bug}" in rnnviz.refused("run", config, "--cell", example("mingru"))
 
 
+@pytest.mark.slow
 def test_a_sweep_of_cells(rnnviz: Called, tmp_path: Path) -> None:
     sweep = tmp_path / "sweep.toml"
     sweep.write_text(

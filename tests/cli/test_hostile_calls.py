@@ -201,6 +201,7 @@ def test_calls_keep_the_contract(folder: Path, rnnviz: Called, monkeypatch: pyte
 @pytest.mark.parametrize(
     "lines", [pytest.param(STARTED, id="started"), pytest.param(RUNS, id="runs", marks=pytest.mark.slow)]
 )
+@pytest.mark.slow
 @pytest.mark.usefixtures("unchanged")
 def test_processes_keep_the_contract(lines: tuple[str, ...], folder: Path) -> None:
     with ThreadPoolExecutor(2) as pool:

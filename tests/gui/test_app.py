@@ -251,6 +251,7 @@ def test_a_process_that_cannot_load_a_library_raises_where_qt_fails(run_with: Ru
     assert "libEGL.so.1" in refused
 
 
+@pytest.mark.slow
 @linux_only
 @pytest.mark.skipif(shutil.which("Xvfb") is None, reason="Xvfb is not installed")
 def test_a_process_on_a_virtual_display_passes_and_misses_the_plugins_libraries(run_with: Run, tmp_path: Path) -> None:

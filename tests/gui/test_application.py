@@ -64,6 +64,7 @@ def test_reference_cycles_are_collected_while_the_window_is_idle(collector, qtbo
     assert kept
 
 
+@pytest.mark.slow
 def test_old_cycles_are_collected_after_a_quarter_of_growth(collector, searches):
     collector._timer.stop()
     try:

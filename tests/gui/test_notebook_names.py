@@ -134,6 +134,7 @@ def window(shared_window: MainWindow) -> MainWindow:
     return shared_window
 
 
+@pytest.mark.slow
 def test_every_line_that_is_printed_is_found_by_its_name(window: MainWindow, run_config: Callable[..., None]) -> None:
     lessons = {lesson.name[3:]: lesson for lesson in (read_lesson(entry.path) for entry in lesson_entries())}
     for section, (network, timesteps, steps, printed) in SECTIONS.items():

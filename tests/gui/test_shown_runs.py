@@ -95,6 +95,7 @@ def test_a_window_that_is_closed_keeps_neither_itself_nor_its_run(
     assert kept() is None
 
 
+@pytest.mark.slow
 def test_python_searches_for_garbage_as_before_once_the_last_shown_window_is_closed(
     qtbot: Any, show: Callable[[RunResult], MainWindow], collector: GcTimer
 ) -> None:

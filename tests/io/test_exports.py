@@ -108,6 +108,7 @@ def test_progress_counts_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert told == [0.2, 0.4, 0.6, 0.8, 1.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", slow_except(["NTC", "TNC"], "NTC"))
 def test_progress_through_the_archive_rises_to_one_in_small_steps(tmp_path: Path, layout: str) -> None:
     result = make_result(layout=layout, timesteps=3000, batch_size=30, hidden_size=100, input_size=1)

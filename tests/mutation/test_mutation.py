@@ -12,6 +12,7 @@ from tests.mutation.mutants import ROOT, Mutant, copied
 from tests.mutation.reasons import Reasons
 
 
+@pytest.mark.slow
 def test_the_copy_has_the_whole_project_and_lists_each_mutants_change(tmp_path: Path) -> None:
     mutants = copied(tmp_path, ["rnnviz/core/axis_labels.py"])
     assert {mutant.file for mutant in mutants} == {"rnnviz/core/axis_labels.py"}

@@ -63,6 +63,7 @@ def write_inputs(folder: Path) -> None:
     np.savez(folder / "golden.npz", hidden=draw(size=(1, 1, 5, 1, 3)))
 
 
+@pytest.mark.slow
 def test_a_run_writes_the_named_files_and_leaves_nothing_else(tmp_path: Path) -> None:
     write_inputs(tmp_path / "read")
     for name in ("home", "tmp", "config", "out"):

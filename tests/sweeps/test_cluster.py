@@ -73,6 +73,7 @@ def test_stopping_leaves_a_journal_to_go_on_from_and_no_engines(cluster: LocalCl
     assert alive == []
 
 
+@pytest.mark.slow
 def test_an_address_without_an_answer_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rnnviz.sweeps.cluster._CONNECT_SECONDS", 0.5)
     before = children()

@@ -223,6 +223,7 @@ def test_an_engine_that_crashes_is_a_row_with_a_reason(tmp_path: Path) -> None:
     assert verdicts(computed(sweep(), journal, LocalScheduler(workers=1)))[3:5] == ["agree", "disagree"]
 
 
+@pytest.mark.slow
 def test_the_workers_share_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rnnviz.sweeps.driver.usable_cores", lambda: 8)
     monkeypatch.setenv("OMP_NUM_THREADS", "64")

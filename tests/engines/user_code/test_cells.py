@@ -71,6 +71,7 @@ def test_no_file(tmp_path: Path) -> None:
     ("code", "line"),
     [("while True:\n    pass\n", 1), (f"gates = 'h'\n\n{STEP.splitlines()[0]}\n    while True:\n        u.h\n", 4)],
 )
+@pytest.mark.slow
 def test_a_file_without_end_is_stopped(code: str, line: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parent, "_command", lambda: [sys.executable, "-P", "-c", IMPATIENT])
     sentence = sentence_of(written(tmp_path, code))

@@ -24,6 +24,7 @@ class StillStyle(QProxyStyle):
         return 0 if still else super().styleHint(hint, option, widget, data)
 
 
+@pytest.mark.slow
 def test_reduced_motion_is_chosen_in_the_menu_and_remembered(run_config, window, settings, qtbot):
     network = {"cell": "gru", "input_size": 2, "hidden_size": 3}
     run_config(network, sequence={"timesteps": 600, "batch_size": 1})

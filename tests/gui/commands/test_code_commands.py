@@ -46,6 +46,7 @@ def test_a_terminal_editor_without_a_terminal_is_not_used(programs: Path) -> Non
     )
 
 
+@pytest.mark.slow
 def test_the_editor_opens_at_the_first_line_that_differs_and_at_the_line_of_an_error(
     qtbot: Any, shared_window: MainWindow, tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,6 +52,7 @@ def test_a_recording_with_one_changed_number_is_wrong_there_and_its_missing_stat
     assert "not compared" in states.rows.data(states.rows.index(0))
 
 
+@pytest.mark.slow
 def test_a_recording_that_is_saved_again_is_compared_again(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:
     result = window.session.result
     assert result is not None

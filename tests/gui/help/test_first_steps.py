@@ -148,6 +148,7 @@ class Reader:
         dialog.accept()
 
 
+@pytest.mark.slow
 def test_the_first_page_leads_to_a_picture_and_a_table_of_the_sample_model(bare_window, qtbot, tmp_path):
     reader = Reader(bare_window, qtbot, tmp_path)
     assert reader.steps("Check the sample model") == list(reader.sample)

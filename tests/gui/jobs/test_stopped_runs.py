@@ -85,6 +85,7 @@ def test_a_run_shows_progress_is_stopped_within_a_second_and_the_next_one_works(
     assert not window.actions_["stop"].isEnabled()
 
 
+@pytest.mark.slow
 def test_a_child_that_is_killed_is_a_message_and_the_next_run_works(qtbot, window, supervisor, run_large):
     before = window.session.result
     run_large()
@@ -98,6 +99,7 @@ def test_a_child_that_is_killed_is_a_message_and_the_next_run_works(qtbot, windo
     assert window.verdict.state in ("agree", "blind")
 
 
+@pytest.mark.slow
 def test_a_newer_run_overtakes_an_older_one_whose_result_is_dropped(qtbot, window, run_large):
     shown = []
     window.session.on_change(lambda: shown.append(window.session.result.config), "result")

@@ -101,6 +101,7 @@ def walk(reading: Read) -> None:
         walk_to(reading, number)
 
 
+@pytest.mark.slow
 def test_the_steps_that_ask_for_keys_and_clicks_can_be_followed(reader):
     # The network of lesson 1 has no backward direction, which lesson 7 selects.
     walk_to(reader(1), 4)

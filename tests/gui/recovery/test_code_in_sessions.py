@@ -98,6 +98,7 @@ def answer(qtbot: Any, box: QMessageBox, text: str) -> None:
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
+@pytest.mark.slow
 def test_however_a_session_is_opened_its_code_runs_only_if_the_user_agrees(
     qtbot: Any, window: MainWindow, write: Callable[..., Path], ran: Path
 ) -> None:

@@ -76,6 +76,7 @@ def test_a_gate_is_drawn_described_and_copied_in_place_of_h(view: UnitsPlot) -> 
     assert view.heading.text().startswith("Unit 3")
 
 
+@pytest.mark.slow
 def test_a_long_gate_is_computed_in_the_background_and_announced(qtbot, view: UnitsPlot, monkeypatch) -> None:
     monkeypatch.setattr(unit_lines, "_AT_ONCE", 0)
     result = make_result(cell="gru", timesteps=6000, hidden_size=8, batch_size=1)

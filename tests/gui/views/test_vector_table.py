@@ -231,6 +231,7 @@ def test_both_themes_draw_marked_and_chosen_rows(view: VectorTable, theme) -> No
     assert theme.wrong in seen
 
 
+@pytest.mark.slow
 def test_a_long_vector_is_written_only_where_it_is_seen(view: VectorTable, monkeypatch: pytest.MonkeyPatch) -> None:
     view.show_result(make_result(hidden_size=4096, timesteps=2), "manual")
     written: list[int] = []

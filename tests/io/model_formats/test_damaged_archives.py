@@ -37,6 +37,7 @@ def test_an_archive_packed_in_the_least_usual_way_is_refused_when_it_is_damaged(
         networks_in(path)
 
 
+@pytest.mark.slow
 def test_an_npz_that_unpacks_to_more_than_its_weights_is_not_unpacked(tmp_path: Path) -> None:
     path = tmp_path / "w.npz"
     header = np.lib.format.header_data_from_array_1_0(np.zeros((2, 2), np.float32))

@@ -91,6 +91,7 @@ def test_an_end_is_rounded_up_to_a_round_number(value: float, expected: float) -
     assert rounded_up(value) == expected
 
 
+@pytest.mark.slow
 def test_the_range_of_a_sample_is_read_once(qtbot: Any, view: UnrolledView, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Location] = []
 
