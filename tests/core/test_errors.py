@@ -1,11 +1,12 @@
 """Sentences stay in their line, do nothing to a terminal and fit a screen, whatever they name."""
 
+import os
 import pickle
 from pathlib import Path
 
 import pytest
 
-from rnnviz.core.errors import ConfigError, EngineError, InputError, damaged, in_short, printable
+from rnnviz.core.errors import ConfigError, EngineError, InputError, check_regular, damaged, in_short, printable
 
 
 @pytest.mark.parametrize(
@@ -48,3 +49,13 @@ def test_an_error_about_a_key_keeps_it_also_through_a_pipe() -> None:
         assert (kept.key, kept.sentence, str(kept)) == ("network.cell", "No\\tcell.", "No\\tcell.")
         assert type(kept) is ConfigError
         assert isinstance(kept, InputError)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with a name")
+def test_a_pipe_is_refused_and_a_file_is_not(tmp_path: Path) -> None:
+    pipe, file = tmp_path / "pipe", tmp_path / "file"
+    os.mkfifo(pipe)
+    file.touch()
+    check_regular(file)
+    with pytest.raises(InputError):
+        check_regular(pipe)

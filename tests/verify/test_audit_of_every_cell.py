@@ -62,7 +62,7 @@ def test_cell_states_that_are_not_recorded_are_those_of_the_engine(name: str, di
     before = cells.before(1, direction, 140, *looked)
     np.testing.assert_allclose(before.value, trace.cell[1, direction, 141 if direction else 139, :, 1:4], atol=1e-9)
     np.testing.assert_allclose(
-        cells.previous(1, direction, slice(141, 150), *looked)[0 if not direction else -1],
-        trace.cell[1, direction, 150 if direction else 140, :, 1:4],
+        cells.previous(1, direction, slice(141, 150), *looked),
+        trace.cell[1, direction, 142:151, :, 1:4] if direction else trace.cell[1, direction, 140:149, :, 1:4],
         atol=1e-9,
     )
