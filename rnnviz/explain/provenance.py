@@ -204,15 +204,15 @@ def origin(inputs: Inputs, place: InputPlace | InitialPlace) -> InputSource:
         heading = "This is the input: no step computed it."
         name = notation(replace(place, names=names))
         feature, time = feature_in_words(names, place.feature), timestep_in_words(names, place.timestep)
-        stands = f"{feature[0].upper()}{feature[1:]} of x at {time}, sample {place.sample}."
-        return InputSource(place, name, value, heading, (stands, _sequence(inputs, place)))
+        located = f"{feature[0].upper()}{feature[1:]} of x at {time}, sample {place.sample}."
+        return InputSource(place, name, value, heading, (located, _sequence(inputs, place)))
     state = inputs.initial_state.by_symbol[place.state]
     row = place.layer * inputs.network.directions + place.direction
     heading = "This is the initial state: no step computed it."
     name = f"{place.state}0[{row}, {place.sample}, {place.unit}]"
-    stands = f"{in_words(place)}, sample {place.sample}: {name} of shape (L·D, N, H)."
+    located = f"{in_words(place)}, sample {place.sample}: {name} of shape (L·D, N, H)."
     value = state[row, place.sample, place.unit]
-    return InputSource(place, notation(place), value, heading, (stands, _initial(inputs, place.state)))
+    return InputSource(place, notation(place), value, heading, (located, _initial(inputs, place.state)))
 
 
 _SOURCES = {

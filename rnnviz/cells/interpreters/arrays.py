@@ -120,7 +120,7 @@ class ArrayBlock(StepBlock[Any]):
         backward: bool,
     ) -> dict[str, Any]:
         new = {symbol: self.graph.values[symbol] for symbol in carried}
-        # A product needs room of its own, and a state that stays or that is a parameter has no value of each time step.
+        # A product needs separate room, and a state that stays or is a parameter has no value of each time step.
         over_time = set(new.values()) <= {*plan.loop, *plan.over_time}
         if not over_time or any(node.op in ("recurrent", "matrix") for node in plan.loop):
             return super()._carry(plan, values, carried, before, after, backward=backward)

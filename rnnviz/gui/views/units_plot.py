@@ -135,7 +135,7 @@ class UnitsPlot(ResultView):
         self.heading = ElidedLabel(bold=True)
         self.nonfinite = ElidedLabel()
         self.choice = QuantityCombo("Quantity of the curves: h, a gate, a state or a change.")
-        self.choice.chosen.connect(self._show_anew)
+        self.choice.chosen.connect(self._redraw)
         self._legend = QHBoxLayout()
         self._legend.setSpacing(2)
         self._pin = PinButton()
@@ -146,7 +146,7 @@ class UnitsPlot(ResultView):
         self.plot.timestep_requested.connect(self._on_timestep)
         self.plot.explanation_requested.connect(self._on_explanation)
         self._lines = UnitLines(self.plot)
-        self._lines.series_ready.connect(self._show_anew)
+        self._lines.series_ready.connect(self._redraw)
         self.gaps = self._lines.gaps
         empty = hint("A run (F5) shows the selected unit over time, of every engine.")
         texts = (self.heading, 3), (self.nonfinite, 2)
@@ -189,7 +189,7 @@ class UnitsPlot(ResultView):
         quantities = [quantity for quantity in get_args(Quantity) if quantity in choices]
         if quantities:
             self.choice.choose(quantities[0])
-        self._show_anew()
+        self._redraw()
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         known, self._result, self._candidate = result is self._result, result, candidate
@@ -256,7 +256,7 @@ class UnitsPlot(ResultView):
         values = ", ".join(key.accessibleName() for key, _ in self._keys)
         self.plot.setAccessibleDescription(f"{self.heading.text()}, t = {where.timestep}: {values}")
 
-    def _show_anew(self) -> None:
+    def _redraw(self) -> None:
         self._shown = None
         self._refresh()
 

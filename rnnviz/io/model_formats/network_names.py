@@ -419,7 +419,7 @@ def _changes_the_cell(module: _Module, name: str, tensor: Tensor, entry: Entry) 
         return _MORE_THAN_A_CELL.search(rest.split(".")[0]) is not None
     if module.prefix != module.scope and module.prefix[-1:] in "./":
         return True
-    # Without a name of its own, the module shares its dict with any others.
+    # Without a separate name, the module shares its dict with any others.
     if _NAME.fullmatch(name) or any(pattern.fullmatch(name) for pattern in _OTHER_CELLS):
         return False
     units = entry.hidden_size

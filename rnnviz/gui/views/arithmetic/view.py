@@ -214,7 +214,7 @@ class ArithmeticView(ResultView):
         self._divergence_wanted = not self.complete
         if self.page is not None and self.complete and (place := divergence_line(self.page)) is not None:
             self.cards.reveal(place)
-            # A stored value has no terms of its own.
+            # A stored value has no terms.
             self.choose_line(first_line(self.page, place).result.text.removeprefix("own "))
 
     def show_history(self, places: tuple[Place, ...], at: int) -> None:

@@ -220,7 +220,7 @@ class UnrolledCanvas(QWidget):
             self.axis.hide()
         else:
             if not self.axis.isVisible():
-                # Drawn anew by every call.
+                # Every call draws it again.
                 self.axis.show()
             self.axis.show_names(shown.result.inputs.names.timesteps)
         # At once, for a picture of the old size would be drawn in vain.

@@ -280,7 +280,7 @@ def _is_bounded(graph: Graph) -> bool:
 
 def pointed_at(shown: RenderState, at: Location, cell: CellGeometry) -> Location:
     """New selection for a click on a cell. Of the input only the time step applies, of a norm not the unit."""
-    # The initial state's column stands for the step beside it.
+    # The initial state's column counts as the step beside it.
     where = at.moved(timestep=min(max(cell.timestep, 0), shown.result.shape[2] - 1))
     if cell.lane.layer is None:
         return where
