@@ -31,7 +31,7 @@ def test_input_parts_come_in_blocks_in_the_order_of_computation(
     gates, size, features, steps = 3, 4, 2, 7
     x, weight, bias = numbers(steps, samples, features), numbers(gates * size, features), numbers(gates * size)
     laid = Layout(samples, gates, gates, size, size, F64, order)
-    length = laid.block_length(steps)
+    length = laid.block_length(steps, features)
     assert length == min(steps, max(1, block_bytes // (samples * gates * size * 8)))
     found, starts = np.full((gates, steps, samples, size), np.nan), []
     for times, parts in laid.input_parts(x, laid.input_weight(weight), bias, backward=backward):

@@ -33,7 +33,7 @@ _SHORT_ROW, _LONG_ROW = 64, 128
 
 _FEW_SAMPLES, _SHORTEST_PIECE = 12, 32
 _NARROWEST_TILE, _VECTOR = 32, 16
-_INPUT_ROWS, _FEWEST_ROWS = 64, 128
+_INPUT_ROWS = 64
 _TURNED_SAMPLES = 16
 _BLOCK_BYTES, _TILED_BLOCK_BYTES = 4 << 20, 1 << 19
 """The size of the input parts that are computed together: small products are as fast in a nearer cache."""
@@ -203,7 +203,9 @@ class Layout:
 
     def _input_columns(self, features: int) -> int:
         """The number of columns in a tile of the input weight; 0 if one product for all time steps is faster."""
-        return tile_columns(max(_INPUT_ROWS, self._samples), features, self._size) if self._small else 0
+        if not self._small or self._size < _LONG_ROW:
+            return 0
+        return tile_columns(max(_INPUT_ROWS, self._samples), features, self._size)
 
     def _tiled(self, weight: FloatArray, columns: int) -> FloatArray:
         """W (G·H, K) as W^T by gate and tile: (G, H / columns, K, columns)."""
@@ -216,11 +218,11 @@ class Layout:
             np.multiply(vector if self.rows_are_samples else vector[:, np.newaxis], scale, out=out)
         return spread
 
-    def block_length(self, timesteps: int) -> int:
+    def block_length(self, timesteps: int, features: int) -> int:
         """How many time steps have their input parts computed together: they stay in the processor's cache."""
         row = self._gates * self._size * self._dtype.itemsize
-        # A product of many features and few rows would copy its weight too often.
-        short = self._small and _TILED_BLOCK_BYTES // row >= _FEWEST_ROWS
+        # Any other product copies its weight in each block.
+        short = self._input_columns(features) > 0
         return min(timesteps, max(1, (_TILED_BLOCK_BYTES if short else _BLOCK_BYTES) // (self._samples * row)))
 
     def input_parts(
@@ -233,9 +235,10 @@ class Layout:
         used again for the next block.
         """
         timesteps, _, features = x.shape
-        length = self.block_length(timesteps)
+        length = self.block_length(timesteps, features)
         if self.rows_are_samples:
-            compute = self._by_lane(length, weight, bias)
+            by_tile = self._input_columns(features) > 0
+            compute = (self._tile_by_tile if by_tile else self._by_lane)(length, weight, bias)
         elif self._samples < _TURNED_SAMPLES:
             compute = self._turned(length, weight, bias)
         else:
@@ -246,10 +249,24 @@ class Layout:
             yield times, compute(x[times].reshape(-1, features))
 
     def _by_lane(self, length: int, weight: FloatArray, bias: FloatArray) -> Callable[[FloatArray], FloatArray]:
+        """A product for each gate."""
+        gates, size, n = self._gates, self._size, self._samples
+        stack, biases = weight[:, 0], bias.reshape(gates, 1, size)
+        parts = aligned((gates, length * n, size), self._dtype)
+
+        def compute(x: FloatArray) -> FloatArray:
+            out = parts[:, : len(x)]
+            np.matmul(x, stack, out=out)
+            np.add(out, biases, out=out)
+            return out.reshape(gates, -1, n, size).swapaxes(0, 1)
+
+        return compute
+
+    def _tile_by_tile(self, length: int, weight: FloatArray, bias: FloatArray) -> Callable[[FloatArray], FloatArray]:
         """A product for each tile of a gate, with as many time steps at once as keep it small."""
         gates, size, n = self._gates, self._size, self._samples
         _, _, features, columns = weight.shape
-        count = min(length, SMALL_PRODUCT // (features * columns * n)) if self._input_columns(features) else length
+        count = min(length, SMALL_PRODUCT // (features * columns * n))
         product = aligned((gates, count * n, size), self._dtype)
         parts = aligned((length, gates, n * size), self._dtype)
         biases = np.repeat(bias.reshape(gates, 1, size), n, axis=1).reshape(gates, -1)

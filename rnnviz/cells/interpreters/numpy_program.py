@@ -106,7 +106,7 @@ class NumpyProgram:
         if not out.keys() <= set(source.series):
             raise KeyError(f"The program computes {', '.join(source.series)} alone, but out has {', '.join(out)}.")
         values = tuple([layout.from_rows(state[symbol]) for symbol in self.cell.state_symbols])
-        length = layout.block_length(timesteps)
+        length = layout.block_length(timesteps, x.shape[2])
         rooms = {
             name: layout.values(length, self._states.get(name, self._sizes["H"]))
             for name in source.series
