@@ -15,6 +15,7 @@ from rnnviz.explain.equations import EquationLine
 from rnnviz.explain.explanation import Divergence, Step
 from rnnviz.explain.provenance import Place, in_words, token_source
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.arithmetic.page import Page
 from rnnviz.gui.views.base import claims, is_plain
 from rnnviz.gui.views.table import blend
@@ -105,6 +106,8 @@ def paint_number(painter: QPainter, faces: Faces, column: EquationColumn, row: i
 
 
 _PAD, _GAP, _INSET = 8, 14, 3
+_WIDEST_LABEL = 170
+"""Largest width in pixels that a card asks for its labels."""
 MARKS = ("●", "□")
 """Marks of the reference and the candidate, as in the activation plot."""
 _APART = "≠ "
@@ -210,7 +213,12 @@ class Card(QWidget):
 
     def _label_width(self) -> float:
         """Width of the labels, including the divergence mark, so that the card keeps its width."""
-        return 0.0 if self.content is None else self._faces.width(_APART + self.content.name)
+        if self.content is None:
+            return 0.0
+        widest = max(
+            self._faces.width(text) for text in (_APART + self.content.name, *(label for _, label in self.content.rows))
+        )
+        return min(widest, scaled(_WIDEST_LABEL))
 
     def _name(self) -> None:
         content = self.content
@@ -413,7 +421,8 @@ class Cards(QScrollArea):
         # Cards that are new have their places only then.
         self.verticalScrollBar().rangeChanged.connect(self._show_chosen)
 
-    def show_page(self, page: Page) -> None:
+    def show_page(self, page: Page, *, grow: bool = True) -> None:
+        """Show the equations of a page. With `grow`, the natural width is at least as large as before."""
         contents = card_contents(page)
         while len(self.cards) < len(contents):
             self._add()
@@ -430,8 +439,7 @@ class Cards(QScrollArea):
             self._chosen = chosen
             QTimer.singleShot(0, self, self._show_chosen)
         wide = max(card.sizeHint().width() for card in self.cards)
-        # It only grows, so that neighbors do not move with the selection.
-        self.natural_width = max(self.natural_width, wide + _SCROLL_BAR)
+        self.natural_width = max(self.natural_width if grow else 0, wide + _SCROLL_BAR)
         self.setMinimumWidth(min(self.natural_width, _LEAST_WIDTH))
 
     def apply_theme(self, theme: Theme) -> None:
@@ -441,12 +449,18 @@ class Cards(QScrollArea):
 
     def reveal(self, place: int) -> None:
         self.cards[place].setFocus(Qt.FocusReason.OtherFocusReason)
-        self.ensureWidgetVisible(self.cards[place], 0, 2)
+        self._scroll_to(place)
         self._choose(place)
 
     def _show_chosen(self) -> None:
         if self._chosen is not None and self._chosen < len(self.cards):
-            self.ensureWidgetVisible(self.cards[self._chosen], 0, 2)
+            self._scroll_to(self._chosen)
+
+    def _scroll_to(self, place: int) -> None:
+        """Scroll to a card, but not sideways: Qt shows the middle of a card that is too wide."""
+        left = self.horizontalScrollBar().value()
+        self.ensureWidgetVisible(self.cards[place], 0, 2)
+        self.horizontalScrollBar().setValue(left)
 
     def _add(self) -> None:
         card = Card()

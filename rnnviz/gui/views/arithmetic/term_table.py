@@ -28,8 +28,8 @@ from rnnviz.gui.views.table import INSET, AnyIndex, NumberTable
 from rnnviz.gui.views.table_model import NONFINITE, Column, Look, TableModel
 
 _PAD = 6
-_COMFORTABLE_BAR = 58
-"""Minimum width of the bars, in pixels, that wider headings leave."""
+_COMFORTABLE_BAR, _LEAST_BAR_WIDTH = 58, 32
+"""Width of the bars, in pixels, that wider headings leave, and that they leave if they then fit."""
 _AROUND_TITLE, _WIDEST_TITLE = 10, 160
 """Pixels: the margin of a heading, and the maximum width of a column widened for its heading."""
 _LEAST_BAR = 1.5
@@ -39,7 +39,7 @@ _SHORT_TITLE = 7
 """Characters of a heading that fit above every sum, such as "● gluon"."""
 _FIRST = "first divergence"
 _GO = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
-_APART = "≠ "
+_APART, _NARROW = "≠ ", " .,ijlt[]"
 _TIME = re.compile(r"\[t=[^,\]]*,\w=")
 
 Field: TypeAlias = Literal["name", "factor", "input", "product", "added", "stop", "bar"]
@@ -204,13 +204,18 @@ class TermTableModel(TableModel):
         """Headings of the running sums: mark and name of each engine."""
         return _titles(self._engines)
 
-    def show_terms(self, term_table: TermTable, engines: tuple[str, ...], split_at: int | None = None) -> bool:
-        """Show another table, whose running sums first diverge in row `split_at`; True if the columns change."""
+    def show_terms(
+        self, term_table: TermTable, engines: tuple[str, ...], split_at: int | None = None, *, grow: bool = True
+    ) -> bool:
+        """Show another table, whose running sums first diverge in row `split_at`; True if the columns change.
+
+        With `grow`, columns are at least as wide as before.
+        """
         fields = _fields_of(term_table, len(engines))
         lines = _lines_of(term_table, fields, split_at)
         shared = None if self.term_table is None else self.term_table.shared
         same = fields == self._fields and engines == self._engines and term_table.shared == shared
-        before = [column.widest for column in self.columns] if same else []
+        before = [column.widest for column in self.columns] if same and grow else []
         widest = _as_wide(lines, fields, term_table, _titles(engines), before)
         self.term_table, self._engines, self._fields = term_table, engines, fields
         if not same:
@@ -364,7 +369,6 @@ def _as_wide(
                 texts = [text + "0" for text in texts]
                 texts += ["000" + line.texts[place] + "." for line in lines if line.row.parts]
             case "stop":
-                # First, as a title is the widest of as many characters.
                 texts = [*(title for title in titles if len(title) <= _SHORT_TITLE), _LEAST_NUMBER, *texts]
             case _:
                 texts += [_LEAST_NUMBER, _heading(column.field, term_table)[0]]
@@ -373,8 +377,8 @@ def _as_wide(
 
 
 def _width(text: str) -> float:
-    """Width in digits. A decimal point counts as half a digit, as the extra width of bold text does."""
-    return len(text) - 0.5 * text.endswith(".")
+    """Width in digits. Narrow characters count as half a digit, as the extra width of bold text does."""
+    return len(text) - 0.5 * sum(map(text.count, _NARROW))
 
 
 class TermTableView(NumberTable):
@@ -393,9 +397,10 @@ class TermTableView(NumberTable):
         self.setMouseTracking(True)
         self.setItemDelegate(self._bars)
 
-    def show_page(self, page: Page) -> None:
+    def show_page(self, page: Page, *, grow: bool = True) -> None:
+        """Show the terms of a page. With `grow`, columns are at least as wide as before."""
         engines = tuple(arithmetic.engine for arithmetic in page.arithmetics)
-        fresh = self.term_model.show_terms(page.term_table, engines, page.divergent_sum)
+        fresh = self.term_model.show_terms(page.term_table, engines, page.divergent_sum, grow=grow)
         self._bars.update_range()
         self.pictures = frozenset({self.term_model.bar_column})
         if fresh or self.term_model.widest() != self._fitted:
@@ -407,11 +412,12 @@ class TermTableView(NumberTable):
 
     @property
     def least_width(self) -> int:
-        """Width in pixels at which every name and number is whole, without the bars."""
+        """Width in pixels at which every name and number is whole, and the bars are wide enough."""
         widest = self.term_model.widest()[: self.term_model.bar_column]
         widths = [self.fontMetrics().horizontalAdvance(text) + 2 * INSET for text in widest]
         for column, title in zip(self.term_model.sum_columns, self.term_model.full_titles, strict=False):
             widths[column] = max(widths[column], self._title_width(title))
+        widths.append(scaled(_COMFORTABLE_BAR))
         return sum(widths) + self.verticalScrollBar().sizeHint().width() + 2 * self.frameWidth()
 
     def _title_width(self, title: str) -> int:
@@ -452,9 +458,14 @@ class TermTableView(NumberTable):
         giver, least = bar, scaled(_COMFORTABLE_BAR)
         if self.isColumnHidden(bar):
             giver, least = 0, self.fontMetrics().horizontalAdvance(self._fitted[0]) + 2 * INSET
+        named = list(zip(self.term_model.sum_columns, titles, strict=True))
+        wanted = sum(max(0, self._title_width(title) - header.sectionSize(column)) for column, title in named)
+        if giver == bar and wanted <= header.sectionSize(bar) - scaled(_LEAST_BAR_WIDTH):
+            # Short bars next to whole names.
+            least = min(least, header.sectionSize(bar) - wanted)
         spare = max(0, header.sectionSize(giver) - least)
         shown = []
-        for place, (column, title) in enumerate(zip(self.term_model.sum_columns, titles, strict=True)):
+        for place, (column, title) in enumerate(named):
             given = min(max(0, self._title_width(title) - header.sectionSize(column)), spare // (len(titles) - place))
             spare -= given
             header.resizeSection(column, header.sectionSize(column) + given)

@@ -100,11 +100,11 @@ class Body(QSplitter):
 
     def show_page(self, page: Page) -> None:
         wide = self.cards.natural_width
-        self.cards.show_page(page)
-        self.table.show_page(page)
         # In a result they only grow, so that nothing moves with the selection.
-        before = self._needed if page.request.result is self._result() else 0
-        needed = max(before, self.table.least_width)
+        same = page.request.result is self._result()
+        self.cards.show_page(page, grow=same)
+        self.table.show_page(page, grow=same)
+        needed = max(self._needed if same else 0, self.table.least_width)
         if (self.cards.natural_width, needed) != (wide, self._needed):
             self._needed = needed
             self._divide()

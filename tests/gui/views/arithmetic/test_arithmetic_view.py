@@ -18,6 +18,8 @@ from tests.explain.arithmetics import explained
 from tests.factories import make_result
 from tests.gui.views.arithmetic.seen import WHERE, card, column, row, text
 
+LONGER = "bug:gates-i-f-o-g"
+
 
 def test_an_empty_view_shows_a_hint(view: ArithmeticView) -> None:
     assert "A run (F5)" in view._empty.text()
@@ -112,6 +114,20 @@ def test_labels_of_equations_are_shortened_by_whole_words(view: ArithmeticView, 
     each = view.cards.cards[0]
     each.resize(each.sizeHint().width() - 30, each.height())
     assert each.labels[1] == " ".join(MARKS)
+
+
+def test_cards_ask_for_the_names_of_engines_and_are_not_scrolled_sideways(view: ArithmeticView, show: Any) -> None:
+    show(WHERE.moved(layer=0), engines=("gluon", LONGER), candidate=LONGER, cell="lstm")
+    for each in view.cards.cards:
+        each.resize(each.sizeHint())
+        assert each.labels == (
+            ("≠ " if each.content.parts else "") + each.content.name,
+            *(own for _, own in each.content.rows),
+        )
+    view.cards.setFixedWidth(150)
+    view.cards.reveal(len(view.cards.cards) - 1)
+    assert view.cards.horizontalScrollBar().maximum() > 0
+    assert view.cards.horizontalScrollBar().value() == 0
 
 
 def test_engines_that_agree_are_not_marked(view: ArithmeticView, show: Any) -> None:

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QApplication
 from rnnviz.core import number_format
 from rnnviz.explain.equations import format_short
 from rnnviz.gui.theme.palettes import THEMES
+from rnnviz.gui.views.arithmetic.term_table import _width
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from tests.gui.views.arithmetic.seen import WHERE, column, row, text
 
@@ -237,3 +238,17 @@ def test_in_the_width_beside_a_lesson_every_name_and_every_sum_is_whole(
     assert [
         model.headerData(place, Qt.Orientation.Horizontal, DISPLAY).split("\n")[0] for place in model.sum_columns
     ] == ["● gluon", "□ manual"]
+
+
+def test_the_widest_text_of_a_column_is_the_widest_in_the_font(view: ArithmeticView) -> None:
+    texts = ["× input", "weight", "= prod.", "-0.0090", "-8.8e-4", "0.035", "● gluon"]
+    pixels = {text: view.table.fontMetrics().horizontalAdvance(number_format.true_minus(text)) for text in texts}
+    assert max(pixels.values()) <= pixels[max(texts, key=_width)] + 2
+
+
+def test_a_new_result_has_columns_of_its_own_widths(view: ArithmeticView, show: Any) -> None:
+    show(cell="gru", engines=("gluon", MISTAKE), candidate=MISTAKE)
+    wide, needed = view.cards.natural_width, view.table.least_width
+    show(cell="rnn_tanh")
+    assert view.cards.natural_width < wide
+    assert view.table.least_width < needed
