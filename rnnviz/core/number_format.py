@@ -5,6 +5,7 @@ shortest digits that read back to the same float of the same dtype. NaN and infi
 `float` reads back.
 """
 
+import re
 from decimal import ROUND_CEILING, Decimal
 from math import isfinite, isnan
 from typing import Any, TypeAlias
@@ -18,6 +19,8 @@ LARGEST_PLAIN = 1e6
 """From here on a value is written with an exponent: its decimals would only take room."""
 _SMALLEST_PLAIN_ERROR, _LARGEST_PLAIN_ERROR = 1e-3, 1e4
 _LARGEST_PLAIN_ULP = 100_000
+
+_NUMBER_MINUS = re.compile(r"(?<![\w-])-(?=\d)|(?<=\de)-(?=\d)")
 
 NAN, INFINITY = "NaN", "infinity"
 UNDEFINED_ULP = 2**64 - 1
@@ -37,6 +40,11 @@ def short(value: Number) -> str:
 def true_minus(text: str) -> str:
     """A number's text for the screen, with true minus signs. Copied and exported text keeps the hyphens."""
     return text.replace("-", "\N{MINUS SIGN}")
+
+
+def true_minus_in(sentence: str) -> str:
+    """A sentence for the screen, with true minus signs in its numbers. Names keep their hyphens."""
+    return _NUMBER_MINUS.sub("\N{MINUS SIGN}", sentence)
 
 
 def full(value: Number) -> str:

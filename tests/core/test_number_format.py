@@ -201,6 +201,11 @@ def test_separators_and_sign() -> None:
     assert [number_format.full(v) for v in (-1.5e-300, 1e22, np.float32(-2e30))] == ["-1.5e-300", "1e+22", "-2e+30"]
 
 
+def test_minus_signs_of_numbers_are_true_and_names_keep_hyphens() -> None:
+    sentence = "bug:gates-i-f-o-g has -0.5 at rnn-2, manual (-1.2e-7)"
+    assert number_format.true_minus_in(sentence) == "bug:gates-i-f-o-g has −0.5 at rnn-2, manual (−1.2e−7)"
+
+
 def test_a_ratio_of_one_is_a_percentage() -> None:
     assert number_format.times(1.0) == "100%"
     assert number_format.times(1.04).endswith("×")

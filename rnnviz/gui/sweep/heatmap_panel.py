@@ -98,6 +98,7 @@ class HeatmapColorBar(QWidget):
         # From the ends inwards, which say how far the colors reach.
         for place, text in sorted(ticks, key=lambda tick: (tick[0] != 0.5 or not limit, -abs(tick[0] - 0.5))):
             x = bar.left() + place * bar.width()
+            text = number_format.true_minus(text)
             wide = metrics.horizontalAdvance(text)
             left = min(max(x - wide / 2, 0.0), self.width() - wide)
             if any(left < end + _PAD and left + wide > start - _PAD for start, end in taken):

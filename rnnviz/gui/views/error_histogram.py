@@ -224,7 +224,8 @@ class BarChart(QWidget):
         painter.setPen(self._theme.color("muted"))
         painter.drawText(below, Qt.AlignmentFlag.AlignCenter, self.name)
         taken: list[tuple[float, float]] = []
-        for x, text in self._bars.ticks:
+        for x, label in self._bars.ticks:
+            text = number_format.true_minus(label)
             wide = metrics.horizontalAdvance(text)
             at = self._x(x) - self._gap / 2
             left = min(max(at - wide / 2, 0.0), self.width() - wide)

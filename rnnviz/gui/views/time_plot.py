@@ -167,7 +167,7 @@ class TimePlot(pg.PlotWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         self._time_axis = _TimestepAxis("bottom")
-        super().__init__(parent, axisItems={"bottom": self._time_axis}, enableMenu=False)
+        super().__init__(parent, axisItems={"bottom": self._time_axis, "left": _ValueAxis("left")}, enableMenu=False)
         self._timesteps = 0
         self._theme = LIGHT
         item = self.getPlotItem()
@@ -286,6 +286,13 @@ class _TimestepAxis(pg.AxisItem):
         return [number_format.count(round(value)) for value in values]
 
 
+class _ValueAxis(pg.AxisItem):
+    """Ticks with true minus signs."""
+
+    def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
+        return [number_format.true_minus(text) for text in super().tickStrings(values, scale, spacing)]
+
+
 class GapMarks(pg.GraphicsObject):
     """Shaded spans of time steps without a finite value, with a label."""
 
@@ -367,11 +374,11 @@ class LogAxis(pg.AxisItem):
         room = max(1, int(size // 18) - 2)
         step = -(-(scale.highest - scale.lowest + 1) // room)
         decades = [float(e) for e in range(scale.lowest, scale.highest + 1) if e % step == 0]
-        ends = [scale.zero, scale.infinity]
+        ends = [scale.zero, scale.infinity] if scale.infinite else [scale.zero]
         return [(float(step), [value for value in (*decades, *ends) if low <= value <= high])]
 
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
-        return [self.scale_of_values.text(value) for value in values]
+        return [number_format.true_minus(self.scale_of_values.text(value)) for value in values]
 
 
 class LogTimePlot(TimePlot):

@@ -11,6 +11,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.error_plot import ErrorPlot
+from rnnviz.quantities.plot_series import LogScale
 from rnnviz.verify.audit import audit
 from rnnviz.verify.result import Judgment, RunResult
 from tests.factories import make_result
@@ -133,6 +134,12 @@ def test_the_axis_reads_zero_at_its_floor(view: ErrorPlot) -> None:
     assert texts[view.scale.zero] == "0"
     assert texts[view.scale.infinity] == "infinity"
     assert "" not in texts.values()
+    # Without an infinite value the axis has no place for one.
+    view.show_result(make_result(bidirectional=True), "manual")
+    [(_, places)] = axis.tickValues(low, view.scale.infinity + 1.0, 150)
+    assert view.scale.infinity not in places
+    axis.show_scale(LogScale(-7, 1))
+    assert axis.tickStrings([-5.0], 1.0, spacing) == ["1e−5"]
 
 
 def test_copying_copies_the_lane_in_full(view: ErrorPlot) -> None:

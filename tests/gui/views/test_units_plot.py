@@ -257,6 +257,7 @@ def curve_colors(view: UnitsPlot) -> Counter[int]:
 def test_axes_have_names(view: UnitsPlot) -> None:
     view.show_result(make_result(cell="lstm"), "manual")
     assert [view.plot.getAxis(side).labelText for side in ("bottom", "left")] == ["time step", "h"]
+    assert view.plot.getAxis("left").tickStrings([-0.5, 0.5], 1.0, 0.5) == ["−0.5", "0.5"]
     view.choice.choose("i")
     assert view.plot.getAxis("left").labelText == view.choice.currentText() != "h"
 

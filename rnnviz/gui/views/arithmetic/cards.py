@@ -78,7 +78,7 @@ def columns(faces: Faces, line: EquationLine, rows: Sequence[Sequence[str]]) -> 
     for place, token in enumerate(line.tokens):
         sign = token.value is None
         symbol = pieces(token.text, sign=sign)
-        numbers = tuple(row[place].replace(" - ", " − ") if sign else row[place] for row in rows)
+        numbers = tuple(number_format.true_minus(row[place]) for row in rows)
         width = max(sum(faces.width(*piece) for piece in symbol), *(faces.width(text) for text in numbers))
         laid.append(EquationColumn(left, width, symbol, numbers, sign))
         left += width

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from rnnviz.core import number_format
 from rnnviz.core.trace_index import ARROWS
 from rnnviz.core.words import wrapped
 from rnnviz.explain.provenance import Place, in_words, lane_of, notation
@@ -285,7 +286,7 @@ class DivergenceLabel(QAbstractButton):
         painter = QPainter(self)
         theme, rect = self._theme, self.rect()
         role = "muted"
-        text = self.text()
+        text = number_format.true_minus_in(self.text())
         if self.parts:
             role, text = "wrong", f"≠  {text}"
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)

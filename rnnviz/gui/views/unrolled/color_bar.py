@@ -356,13 +356,19 @@ class ColorBar(LanesPart):
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(theme.color("border"), 1.0))
         painter.drawRect(bar)
-        for value, text in ticks(scale, bar.height() / (1.6 * scaled(_LINE))):
+        written: list[float] = []
+        # From the ends inward: of labels that overlap, the inner ones are left out.
+        found = ticks(scale, bar.height() / (1.6 * scaled(_LINE)))
+        for value, text in sorted(found, key=lambda tick: -abs(scale.share(tick[0]) - 0.5)):
             y = bar.bottom() - scale.share(value) * bar.height()
             limit = scale.error_ratio and value == 1.0
             color: QColor = theme.color("wrong" if limit else "text")
             painter.setPen(QPen(color, 2.0 if limit else 1.0))
             painter.drawLine(QPointF(bar.left() if limit else bar.right(), y), QPointF(bar.right() + _TICK, y))
             place = min(max(y, bar.top() + 4.0), bar.bottom() - 4.0)
+            if any(abs(place - other) < 0.8 * metrics.ascent() for other in written):
+                continue
+            written.append(place)
             painter.drawText(QPointF(bar.right() + _TICK + 4.0, place + metrics.ascent() / 2.0 - 1.0), text)
 
 
@@ -386,7 +392,7 @@ def _power(power: int, lowest: bool) -> str:
         return "1 = limit"
     if power > 0:
         return number_format.count(10**power) if power < 5 else f"1e{power}"
-    text = f"{10.0**power:g}"
+    text = number_format.true_minus(number_format.error(10.0**power))
     return f"≤ {text}" if lowest else text
 
 

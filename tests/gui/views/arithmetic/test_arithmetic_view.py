@@ -130,6 +130,13 @@ def test_cards_ask_for_the_names_of_engines_and_are_not_scrolled_sideways(view: 
     assert view.cards.horizontalScrollBar().value() == 0
 
 
+def test_numbers_of_equations_have_true_minus_signs(view: ArithmeticView, show: Any) -> None:
+    show(WHERE.moved(layer=0), cell="lstm")
+    texts = [text for own in view.cards.cards for token in own._columns for text in token.numbers]
+    assert any("−" in text for text in texts)
+    assert not any("-" in text for text in texts)
+
+
 def test_engines_that_agree_are_not_marked(view: ArithmeticView, show: Any) -> None:
     show(cell="gru")
     assert not any(own.content.parts for own in view.cards.cards)
