@@ -45,7 +45,8 @@ def divide_as(splitter: QSplitter, state: QByteArray) -> bool:
 
 _LESSON_WIDTH, _NARROWEST = 420, 300
 """Initial and minimum width of a lesson, in pixels."""
-_SHARE_OF_WINDOW = 3
+_SHARE_OF_WINDOW, _LARGEST_SHARE = 3, 2 / 5
+"""Initial width of a lesson as a part of the window's, and its largest minimum width with large text."""
 _LESSON_SHARE, _PANEL_SHARE = 2, 1
 
 
@@ -79,9 +80,15 @@ class LeftColumn(QSplitter):
         if not divide_as(self, state):
             self._divide()
         self._width_before = self.width()
-        self.setMinimumWidth(scaled(_NARROWEST))
-        wide = min(self.window().width() // _SHARE_OF_WINDOW, scaled(_LESSON_WIDTH))
-        self._widen(max(self.width(), wide))
+        self.fit_text_size()
+
+    def fit_text_size(self) -> None:
+        """Give an open lesson the width that its text needs, at most a part of the window's."""
+        if self.is_open:
+            window = self.window().width()
+            self.setMinimumWidth(min(scaled(_NARROWEST), int(window * _LARGEST_SHARE)))
+            wide = min(window // _SHARE_OF_WINDOW, scaled(_LESSON_WIDTH))
+            self._widen(max(self._width_before, self.minimumWidth(), wide))
 
     def close_pane(self) -> None:
         if self._pane is not None and self.is_open:
@@ -184,6 +191,7 @@ class MainLayout(QWidget):
         self._lent: dict[QSplitter, int] = {}
         self._folded: set[str] = set()
         self._presenting = False
+        self._before_presenting: tuple[QSize, list[list[int]]] | None = None
         self._for_lesson = False
         self._side_before = 0
         self._heights: dict[str, int] = {}
@@ -250,6 +258,11 @@ class MainLayout(QWidget):
         if not self._divided:
             self._divided = True
             self._divide(self.width(), self.height())
+        if not self._presenting and self._before_presenting is not None and event.size() == self._before_presenting[0]:
+            # After the window has its own size again; larger panes would not shrink as they grew.
+            for splitter, sizes in zip(self._splitters.values(), self._before_presenting[1], strict=True):
+                splitter.setSizes(sizes)
+            self._before_presenting = None
 
     def _usual_sizes(self, width: int, height: int) -> tuple[int, int, int, int]:
         """Widths of the settings, of the middle with the side views, and of these, and the height above the tabs."""
@@ -328,6 +341,8 @@ class MainLayout(QWidget):
     def parts(self) -> list[QWidget]:
         """The panes in reading order; some may be hidden."""
         column = [self.column.widget(place) for place in range(self.column.count())]
+        if self._presenting:
+            return [self._verdict, self._middle.widget(0), self._caption]
         if self.covered:
             return [*column, self._verdict, self._pages.currentWidget()]
         side = [self._side.widget(place) for place in range(self._side.count())]
@@ -366,6 +381,7 @@ class MainLayout(QWidget):
 
     def fit_text_size(self) -> None:
         """Fold the panes that a larger text leaves no room for, and unfold them with a smaller one."""
+        self.column.fit_text_size()
         while self._narrowed:
             self.fold(self._narrowed.pop(), folded=False)
         self._make_room(*self._usual_sizes(self.width(), self.height())[1:])
@@ -377,19 +393,24 @@ class MainLayout(QWidget):
         for widget in (self.tabs, self._drawer):
             widget.setMinimumHeight(bar if self.is_folded("tabs") else 0)
             widget.setMaximumHeight(bar if self.is_folded("tabs") else _UNLIMITED)
+        # A row of tabs has arrows for those without room; a scroll bar would cover it.
+        self.tabs.setMinimumWidth(1 if self.is_folded("tabs") else 0)
 
     def add_presentation(self, leave: QWidget, caption: QWidget) -> None:
         """Add the button that leaves the presentation to the banner, and its caption below the lanes."""
         layout = self._banner.layout()
         assert layout is not None, "a row has one"
         layout.addWidget(leave)
+        self._caption = caption
         self._caption_row = _row(caption)
-        self._caption_row.setContentsMargins(12, 0, 12, 8)
+        self._caption_row.setContentsMargins(12, 4, 12, 8)
         self._caption_row.hide()
         self._work_rows.addWidget(self._caption_row)
 
     def present(self, *, on: bool) -> None:
-        """Show only the banner and the lanes, or the panes that are not folded again."""
+        """Show only the banner and the lanes, or the panes that are not folded again, in their sizes."""
+        if on:
+            self._before_presenting = self.size(), [splitter.sizes() for splitter in self._splitters.values()]
         self._presenting = on
         for bar in self._top_bars:
             bar.setHidden(on)

@@ -9,6 +9,7 @@ from PySide6.QtCore import QEvent, QObject, QSize, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QWidget
 
+from rnnviz.core.words import wrapped
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.code_commands import CodeCommands
@@ -142,6 +143,7 @@ class MainWindow(QMainWindow):
         self.statusBar().addPermanentWidget(self.exporting)
         self.statusBar().addPermanentWidget(self.progress)
         self.statusBar().setSizeGripEnabled(False)
+        self.statusBar().messageChanged.connect(self._on_message)
         self._connect()
         self._apply_theme(theme_manager.theme)
         self._on_document()
@@ -304,6 +306,11 @@ class MainWindow(QMainWindow):
     def show_message(self, text: str) -> None:
         """Show a text in the status bar for a few seconds."""
         self.statusBar().showMessage(text, _MESSAGE_MS)
+
+    def _on_message(self, text: str) -> None:
+        bar = self.statusBar()
+        bar.setToolTip(wrapped(text))
+        self.progress.leave_room(text, bar.width())
 
     def _open_lesson(self, lesson: LessonEntry | Lesson) -> None:
         if isinstance(lesson, LessonEntry):

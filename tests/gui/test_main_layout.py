@@ -12,7 +12,7 @@ from rnnviz.core.config import Compare
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.lessons.spotlight import target_of
 from rnnviz.gui.main_layout import FoldHandle
-from rnnviz.gui.theme.scaling import set_text_size
+from rnnviz.gui.theme.scaling import scaled, set_text_size
 from rnnviz.gui.views.unrolled.geometry import LaneRect
 from rnnviz.gui.views.unrolled.header import _unit_size
 from rnnviz.lessons.index import lesson_entries
@@ -248,3 +248,59 @@ def test_a_saved_text_size_is_used_at_the_next_start(make_window, settings, supe
     assert settings.text_size == 100
     set_text_size(100)
     assert qapp.font().pointSizeF() == pytest.approx(usual)
+
+
+@pytest.fixture
+def large_text(window, qtbot):
+    """Text of 250%."""
+    window._settings.text_size = 225
+    window.step_text_size(1)
+    qtbot.waitUntil(window.updatesEnabled)
+    yield
+    window.step_text_size(0)
+    qtbot.waitUntil(window.updatesEnabled)
+
+
+@pytest.mark.slow
+def test_large_text_leaves_most_of_a_lesson_and_of_a_presentation_to_the_lanes(window, qtbot, large_text):
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.guide.open(lesson_entries()[6])
+    canvas, layout = window.lanes._canvas, window.main_layout
+    QTest.qWait(50)
+    assert (window.width(), window.height()) == (1280, 800)
+    assert layout.column.width() <= 1280 * 2 // 5
+    assert canvas.headers.size().width() <= canvas.width() / 3
+    assert canvas.color_bar.size().width() <= canvas.width() / 4
+    # Names that are elided are read in the tooltip.
+    assert "layer 0" in window.lanes.description_at(canvas.headers.sceneBoundingRect().center())
+    # The row of tabs has arrows instead of a scroll bar on top of it.
+    assert not layout._drawer.horizontalScrollBar().isVisible()
+    sizes = [splitter.sizes() for splitter in (layout._whole, layout._middle)]
+    QTest.keyClick(window.lanes, Qt.Key.Key_F11)
+    QTest.qWait(50)
+    area = window.presentation._caption_area
+    assert area.height() <= window.height() // 3
+    assert area.verticalScrollBar().maximum() > 0
+    assert window.presentation._leave_button.iconSize().width() == scaled(16)
+    # The caption scrolls by keys once F6 has moved to it.
+    QTest.keyClick(window.lanes, Qt.Key.Key_F6)
+    assert window.focusWidget() is area
+    QTest.keyClick(area, Qt.Key.Key_Down)
+    assert area.verticalScrollBar().value() > 0
+    QTest.keyClick(area, Qt.Key.Key_F11)
+    # The platform of the tests leaves a window in the size of its screen.
+    window.resize(1280, 800)
+    QTest.qWait(50)
+    assert [splitter.sizes() for splitter in (layout._whole, layout._middle)] == sizes
+    window.guide.leave()
+
+
+def test_a_message_has_room_beside_the_times_of_the_engines(window):
+    bar, progress = window.statusBar(), window.progress
+    times, message = progress.text, "Saved /home/teacher/a/rather/long/path/lesson.rnnviz: " + "a long message " * 6
+    bar.showMessage(message)
+    assert bar.fontMetrics().horizontalAdvance(message) + progress.sizeHint().width() <= bar.width()
+    assert progress.text == times
+    assert times in progress._summary.toolTip().replace("\n", " ")
+    bar.clearMessage()
+    assert progress._summary.text() == times

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from math import ceil
 from time import monotonic
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QStackedWidget, QWidget
 
 from rnnviz.core.words import wrapped
 from rnnviz.execution.events import STARTING, Stage
+from rnnviz.gui.theme.scaling import scaled
 
 _ESTIMATE_AFTER_SECONDS = 1.0
 
@@ -68,6 +69,9 @@ def time_left(elapsed: float, fraction: float) -> str:
 
 SHOW_AFTER_MS = 200
 """Delay before a bar appears."""
+_SUMMARY = "Time of each engine in the last run, and library versions."
+_MESSAGE_GAP = 32
+_UNLIMITED = 16_777_215
 
 
 class RunProgress(QStackedWidget):
@@ -80,7 +84,8 @@ class RunProgress(QStackedWidget):
         super().__init__(parent)
         self._stage = STARTING
         self._summary = QLabel()
-        self._summary.setToolTip("Time of each engine in the last run, and library versions.")
+        self._text, self._room = "", _UNLIMITED
+        self._summary.setToolTip(_SUMMARY)
         self._row = ProgressRow("Run progress", "Completed share of the run.", clock)
         self._row.setContentsMargins(0, 0, 10, 0)
         idle = QWidget()
@@ -93,13 +98,19 @@ class RunProgress(QStackedWidget):
         self._delay = QTimer(self, singleShot=True, interval=SHOW_AFTER_MS)
         self._delay.timeout.connect(self._reveal)
 
+    def sizeHint(self) -> QSize:
+        return self.currentWidget().sizeHint()
+
+    def minimumSizeHint(self) -> QSize:
+        return self.currentWidget().minimumSizeHint()
+
     @property
     def running(self) -> bool:
         return self.currentIndex() == 1
 
     @property
     def text(self) -> str:
-        return self._row.text if self.running else self._summary.text()
+        return self._row.text if self.running else self._text
 
     def begin(self) -> None:
         self._stage = STARTING
@@ -119,7 +130,19 @@ class RunProgress(QStackedWidget):
             self.stage_shown.emit(None)
 
     def summarize(self, text: str) -> None:
-        self._summary.setText(text)
+        self._text = text
+        self._show_summary()
+
+    def leave_room(self, message: str, width: int) -> None:
+        """Elide the times, so that a message fits beside them into `width` pixels."""
+        taken = self.fontMetrics().horizontalAdvance(message) + scaled(_MESSAGE_GAP)
+        self._room = width - taken if message else _UNLIMITED
+        self._show_summary()
+
+    def _show_summary(self) -> None:
+        fitting = self.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, max(self._room, 0))
+        self._summary.setText(fitting)
+        self._summary.setToolTip(wrapped(f"{self._text}\n{_SUMMARY}".lstrip()))
 
     def _reveal(self) -> None:
         self.setCurrentIndex(1)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, Signal
-from PySide6.QtGui import QHelpEvent
+from PySide6.QtGui import QHelpEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QGraphicsSceneHoverEvent,
     QGraphicsSceneWheelEvent,
@@ -250,6 +250,11 @@ class UnrolledCanvas(QWidget):
                 self.lanes.move_split(shown, geometry)
                 self.names.move_split(shown, geometry)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        for part in self._parts:
+            part.limit_width(float(event.size().width()))
+
     def hide_selection(self) -> None:
         """Leave out the selection, as in a picture for a paper."""
         for mark in (self.selection.column, self.selection.frame):
@@ -258,8 +263,9 @@ class UnrolledCanvas(QWidget):
     def hide_controls(self) -> None:
         """Leave out the button of the unit order, and the space that headers keep for other results."""
         self.order.hide()
-        self.headers.tight = True
-        self.headers.make_room(self._shown)
+        for part in self.headers, self.color_bar:
+            part.tight = True
+            part.make_room(self._shown)
         self._grid.layout.activate()
 
     def show_legend(self, shown: bool) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from math import ceil, floor
+from math import ceil, floor, inf
 from typing import Any
 
 import numpy as np
@@ -184,7 +184,9 @@ def _end(value: float, low: float, high: float) -> QDoubleSpinBox:
 
 
 _SHOW = "Show:"
-_WIDTH = 92.0
+_WIDTH, _LEAST_WIDTH = 92.0, 64.0
+_LARGEST_SHARE = 1 / 5
+"""Largest width of the bar with its texts, as a share of that of the whole view, as far as the numbers fit."""
 _LEFT, _BAR, _TICK = 14.0, 14.0, 4.0
 _LINE = 15.0
 _SHORTEST_BAR = 44.0
@@ -214,6 +216,7 @@ class ColorBar(LanesPart):
     def __init__(self) -> None:
         super().__init__()
         self._computing = False
+        self._whole = inf
         self.bar = QRectF()
         """The bar of the hidden lanes as it was painted last; empty without room for one."""
         self._drag: ColorScale | None = None
@@ -227,7 +230,13 @@ class ColorBar(LanesPart):
         self.set_width(0.0)
 
     def make_room(self, shown: RenderState | None) -> None:
-        self.set_width(0.0 if shown is None else scaled(_WIDTH))
+        widest = inf if self.tight else max(self._whole * _LARGEST_SHARE, scaled(_LEAST_WIDTH))
+        self.set_width(0.0 if shown is None else float(round(min(scaled(_WIDTH), widest))))
+
+    def limit_width(self, whole: float) -> None:
+        self._whole = whole
+        if self.minimumWidth() > 0.0:
+            self.make_room(self._shown)
 
     def show_computing(self, lanes: frozenset[Lane]) -> None:
         """Show whether a lane is still being computed: its colors belong to the previous values."""

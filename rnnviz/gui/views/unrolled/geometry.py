@@ -127,7 +127,7 @@ def stack_lanes(lanes: Sequence[tuple[Lane, int]], height: float, zoom: float, *
     weights = [
         rows if lane.layer is not None else min(max(rows, _INPUT_SHARE * tallest), tallest) for lane, rows in lanes
     ]
-    shortest = [SHORTEST_INPUT if lane.layer is None else SHORTEST_LANE for lane, _ in lanes]
+    shortest = [float(scaled(SHORTEST_INPUT if lane.layer is None else SHORTEST_LANE)) for lane, _ in lanes]
     per_row = min(_per_row(weights, shortest, height - sum(gaps) - 2.0 * MARGIN), TALLEST_ROW) * zoom
     heights = [
         float(max(floor(weight * per_row + _ROUNDING), least)) for weight, least in zip(weights, shortest, strict=True)

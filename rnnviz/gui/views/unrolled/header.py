@@ -1,6 +1,7 @@
 """Headers at the left of the lanes: layer, direction, verdict and number of mismatches."""
 
 from collections import Counter
+from math import inf
 
 from PySide6.QtCore import QMarginsF, QPointF, QRectF, Qt
 from PySide6.QtGui import QFont, QFontMetricsF, QPainter, QPen
@@ -23,6 +24,8 @@ _UNIT_TICK = 3.0
 _CHECK = (((0.12, 0.55), (0.4, 0.82), (0.9, 0.2)),)
 _CROSS = ((0.18, 0.18), (0.82, 0.82)), ((0.82, 0.18), (0.18, 0.82))
 _LONGEST_VERDICT = "1,000,000 differ"
+_LARGEST_SHARE = 1 / 3
+"""Largest width of the headers, as a share of that of the whole view."""
 
 
 class LanesPart(QGraphicsWidget):
@@ -33,6 +36,8 @@ class LanesPart(QGraphicsWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self.tight = False
+        """Whether the width is that of the texts, as in a picture, whatever the width of the view."""
         self._shown: RenderState | None = None
         self._geometry: Geometry | None = None
         self._drawn: object = None
@@ -40,6 +45,9 @@ class LanesPart(QGraphicsWidget):
     def make_room(self, shown: RenderState | None) -> None:
         """Set the size for other lanes."""
         raise NotImplementedError
+
+    def limit_width(self, whole: float) -> None:
+        """Set the size for another width of the view that the part belongs to."""
 
     def show_lanes(self, shown: RenderState | None, geometry: Geometry | None) -> None:
         drawn = None if shown is None or geometry is None else self.content(shown, geometry)
@@ -81,9 +89,8 @@ class Headers(LanesPart):
         self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemClipsToShape)
         self._flags: dict[Lane, LaneHeader] = {}
         self._text_width = self._unit_width = 0.0
+        self._wanted_width, self._whole = 0.0, inf
         self._computing = frozenset[Lane]()
-        self.tight = False
-        """Whether the width is that of the texts, as in a picture, not one that is kept for other results."""
 
     def show_computing(self, lanes: frozenset[Lane]) -> None:
         if lanes != self._computing:
@@ -106,10 +113,27 @@ class Headers(LanesPart):
             direction + scaled(_ARROW) + 5.0,
             verdict + scaled(_MARK) + 5.0,
         )
-        self._text_width = float(round(widest + 2.0 * _PADDING))
+        self._wanted_width = float(round(widest + 2.0 * _PADDING))
         digits = max((len(str(rows - 1)) for _, rows in lanes), default=1)
         self._unit_width = float(round(self._widest(["0" * digits]) + 6.0))
-        self.set_width(self._text_width + self._unit_width if shown is not None else 0.0)
+        self._shown_width(shown is not None)
+
+    def limit_width(self, whole: float) -> None:
+        self._whole = whole
+        self._shown_width(bool(self._flags))
+
+    def _shown_width(self, shown: bool) -> None:
+        """Take the wanted width, at most a share of the view's; longer texts are then elided."""
+        most = inf if self.tight else self._whole * _LARGEST_SHARE - self._unit_width
+        self._text_width = max(min(self._wanted_width, most), 0.0)
+        self.set_width(self._text_width + self._unit_width if shown else 0.0)
+
+    def description_at(self, y: float) -> str:
+        """The header at a height in full."""
+        if self._geometry is None:
+            return ""
+        lane_rect = self._geometry.stack.nearest(y + self._geometry.camera.scroll)
+        return str(self._flags[lane_rect.lane])
 
     def content(self, shown: RenderState, geometry: Geometry) -> object:
         texts = self._flags, self._text_width, shown.quantity, shown.result.inputs.names
@@ -153,7 +177,8 @@ class Headers(LanesPart):
         if lines == 1 and flag.agrees is not None and lane_rect.lane not in self._computing:
             _verdict_mark(painter, right - scaled(_MARK), QRectF(0.0, y, right, line), flag.agrees, theme)
             arrow_right -= scaled(_MARK) + 5.0
-        painter.drawText(QRectF(0.0, y, arrow_right - scaled(_ARROW) - 5.0, line), Qt.AlignmentFlag.AlignRight, name)
+        room = QRectF(0.0, y, arrow_right - scaled(_ARROW) - 5.0, line)
+        painter.drawText(room, Qt.AlignmentFlag.AlignRight, _elided(painter.font(), name, room.width()))
         middle = y + line / 2.0
         ends = QPointF(arrow_right - scaled(_ARROW), middle), QPointF(arrow_right, middle)
         arrow(painter, ends[backward], ends[not backward], theme.color("text"))
@@ -167,11 +192,12 @@ class Headers(LanesPart):
         elif flag.agrees is not None:
             role = "right" if flag.agrees else "wrong"
             font.setBold(not flag.agrees)
+            text = _elided(font, text, line.width() - scaled(_MARK) - 5.0)
             left = line.right() - QFontMetricsF(font).horizontalAdvance(text) - scaled(_MARK) - 5.0
             _verdict_mark(painter, left, line, flag.agrees, shown.theme)
         painter.setFont(font)
         painter.setPen(shown.theme.color(role))
-        painter.drawText(line, Qt.AlignmentFlag.AlignRight, text)
+        painter.drawText(line, Qt.AlignmentFlag.AlignRight, _elided(font, text, line.width()))
 
     def _paint_units(self, painter: QPainter, shown: RenderState, lane_rect: LaneRect, geometry: Geometry) -> None:
         """Write the unit of each row if it fits, else of the first and last; in a part of a lane, of round ones."""
@@ -223,6 +249,11 @@ class Headers(LanesPart):
         bold = QFont(self.font())
         bold.setBold(True)
         return bold
+
+
+def _elided(font: QFont, text: str, width: float) -> str:
+    # A text of exactly this width may be measured a little wider.
+    return QFontMetricsF(font).elidedText(text, Qt.TextElideMode.ElideRight, width + 0.5)
 
 
 def _verdict_mark(painter: QPainter, left: float, line: QRectF, agrees: bool, theme: Theme) -> None:

@@ -135,6 +135,9 @@ class UnrolledView(ResultView):
             return wrapped(f"{shown.words()} {range_text(shown, self._limit)}")
         if description := self._canvas.axis.description_at(place):
             return description
+        headers = self._canvas.headers
+        if headers.sceneBoundingRect().contains(place):
+            return headers.description_at(headers.mapFromScene(place).y())
         if self._canvas.minimap.sceneBoundingRect().contains(place):
             return self._canvas.minimap.words()
         if self._canvas.order.sceneBoundingRect().contains(place):
