@@ -33,6 +33,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QSpinBox,
+    QTableView,
     QVBoxLayout,
     QWidget,
 )
@@ -58,8 +59,10 @@ REPORT = 425, 265
 """Width and height of the picture in a report, in millimeters."""
 _VECTOR_SCALE = 4
 """Pixels of a color map in a vector format for each pixel of the screen."""
-_SMALLEST_TEXTS = 1.6
-"""Largest factor by which texts are smaller than on the screen: they then have about six points."""
+_SMALL_TEXTS = 1.6
+"""A view is stacked, if it can be, where its texts would be smaller than on the screen by more than this factor."""
+_WIDENINGS = 4
+"""Tables share the width with others, so that what they lack is not all that the figure lacks."""
 _SVG_SIZE = re.compile(rb'width="[^"]*" height="[^"]*"')
 
 
@@ -140,12 +143,18 @@ class Figure(QWidget):
         _copy_choices(view, self.copy)
         self.copy.restore_state(view.save_state() or ())
 
-    def arrange(self, size: QSize, name: ThemeName, legend: bool, title: str, caption: str, *, least: int = 0) -> None:
+    def arrange(
+        self, size: QSize, name: ThemeName, legend: bool, title: str, caption: str, *, shrink: bool = False
+    ) -> None:
         """Give the figure a size in pixels of the screen, a theme, a legend and texts.
 
-        A figure that is narrower than `least` is drawn larger, and shrunk.
+        With `shrink`, a figure that is too narrow for its view is drawn larger, and shrunk.
         """
-        self._size, self._shrunk = size, min(max(least / size.width(), 1.0), _SMALLEST_TEXTS)
+        least, stacked = self.copy.figure_width, self.copy.stacked_width
+        stack = shrink and stacked is not None and size.width() * _SMALL_TEXTS < least
+        self.copy.stack(stack)
+        least = stacked if stack and stacked is not None else least
+        self._size, self._shrunk = size, max(least / size.width(), 1.0) if shrink else 1.0
         theme = THEMES[name]
         palette = theme.palette()
         palette.setColor(QPalette.ColorRole.Window, theme.color("base"))
@@ -167,7 +176,19 @@ class Figure(QWidget):
         self.copy.show_legend(legend)
         for key in self.copy.findChildren(LegendKey):
             key.setVisible(legend)
+        if shrink:
+            self._widen_tables()
         flush_scene_updates(self)
+
+    def _widen_tables(self) -> None:
+        """Draw the figure larger, and shrink it, until every column of its tables is whole."""
+        tables = [table for table in self.copy.findChildren(QTableView) if table.isVisible()]
+        for _ in range(_WIDENINGS):
+            lacking = max((t.horizontalHeader().length() - t.viewport().width() for t in tables), default=0)
+            if lacking <= 0:
+                break
+            self._shrunk *= (self.width() + lacking) / self.width()
+            self.resize((QSizeF(self._size) * self._shrunk).toSize())
 
     def preview(self, room: QSize, scale: float) -> QPixmap:
         """The figure for a screen of `scale` pixels per point, within `room`."""
@@ -260,6 +281,11 @@ class Figure(QWidget):
                 button.hide()
         for field in (*self.copy.findChildren(QLineEdit), *self.copy.findChildren(QAbstractSpinBox)):
             field.hide()
+        for label in self.copy.findChildren(QLabel):
+            # Shiboken declares that every label has one.
+            buddy: QWidget | None = label.buddy()
+            if buddy is not None and buddy.isHidden():
+                label.hide()
         for table in self.copy.findChildren(QAbstractItemView):
             table.clearSelection()
         for part in self.copy.findChildren(QAbstractScrollArea):
@@ -455,9 +481,8 @@ class FigureDialog(ExportDialog):
     def _arrange(self) -> None:
         assert self.figure is not None
         options = self.options
-        least = self._views[self.view.currentIndex()].figure_width
         self.figure.arrange(
-            options.size, options.theme, options.legend, self.title.text(), self.caption.text(), least=least
+            options.size, options.theme, options.legend, self.title.text(), self.caption.text(), shrink=True
         )
 
 

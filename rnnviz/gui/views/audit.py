@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QModelIndex, Qt
-from PySide6.QtWidgets import QApplication, QGridLayout, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core import number_format
 from rnnviz.core.words import wrapped
-from rnnviz.gui.views.base import ResultView, across, pages
+from rnnviz.gui.views.base import ResultView, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.table import NumberTable
 from rnnviz.gui.views.table_model import PLAIN, Column, Look, TableModel
@@ -36,7 +36,7 @@ def _of_audited(text: Callable[[AuditRow], str]) -> Callable[[AuditRow], str]:
 
 _AUDITS = (
     Column("verdict", lambda row: AUDIT_WORDS[row.verdict], look=lambda row: _LOOKS[row.verdict]),
-    Column("engine", lambda row: row.engine),
+    Column("engine", lambda row: row.engine, shrinks=True),
     Column(
         f"worst step (limit {ALLOWED:g})",
         _of_audited(lambda row: number_format.error(row.ratio)),
@@ -50,7 +50,6 @@ _AUDITS = (
         _of_audited(lambda row: row.where.short),
         _of_audited(lambda row: str(row.where)),
         look=lambda _: _LINK,
-        shrinks=True,
     ),
     Column("audited", lambda row: row.coverage, grows=True),
 )
@@ -66,6 +65,7 @@ class AuditTable(ResultView):
 
     title = "Audit"
     figure_width = 1000
+    stacked_width = 640
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,19 +90,10 @@ class AuditTable(ResultView):
         self.reasons.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         left = QWidget()
         self._left = pages(left, unaudited, self.table)
-        layout = QGridLayout()
-        layout.setContentsMargins(8, 6, 8, 6)
-        layout.setHorizontalSpacing(12)
-        layout.setVerticalSpacing(4)
-        layout.addWidget(intro, 0, 0)
-        layout.addLayout(across((ElidedLabel("Tolerances", bold=True), 1), self.copy_button), 0, 1)
-        layout.addWidget(left, 1, 0, 2, 1)
-        layout.addWidget(self.tolerances, 1, 1)
-        layout.addWidget(self.remark, 2, 1)
-        layout.addWidget(self.reasons, 3, 0, 1, 2)
-        layout.setColumnStretch(0, 1)
-        layout.setRowStretch(2, 1)
-        self._pages = pages(self, empty, layout)
+        heading = across((ElidedLabel("Tolerances", bold=True), 1), self.copy_button)
+        right = down(heading, (self.tolerances, 1), self.remark, None, spacing=4)
+        self.panes = across((down(intro, (left, 1), spacing=4), 5), (right, 2), spacing=12)
+        self._pages = pages(self, empty, down((self.panes, 1), self.reasons, margins=(8, 6, 8, 6), spacing=4))
         self.muted = empty, intro, unaudited, self.remark
         self.themed = self.table, self.tolerances
         self._refresh()
@@ -141,7 +132,8 @@ class AuditTable(ResultView):
         result, candidate = self._result, self._candidate
         comparison = None if result is None or candidate is None else result.comparison(candidate)
         self._pages.setCurrentIndex(0 if comparison is None else 1)
-        self.model.show_rows([] if result is None else audit_rows(result))
+        rows = [] if result is None else audit_rows(result)
+        self.model.show_rows(sorted(rows, key=lambda row: row.verdict is not AuditVerdict.WRONG))
         self._left.setCurrentIndex(1 if self.model.rows else 0)
         self.table.fit()
         self.reasons.setText("\n".join(row.reason for row in self.audits if row.reason))
@@ -152,12 +144,8 @@ class AuditTable(ResultView):
             passing = self._passing
             self.copy_button.setToolTip(wrapped(f"Copies {passing}: the smallest atol that passes with this rtol."))
             self.copy_button.setAccessibleDescription(self.copy_button.toolTip())
-        needed = self.tolerances.fit()
-        self.tolerances.setFixedWidth(max(needed, 200) + 2 * self.tolerances.frameWidth() + 2)
-        rows = len(self.tolerances_model.rows)
-        height = self.tolerances.horizontalHeader().sizeHint().height()
-        row = self.tolerances.verticalHeader().defaultSectionSize()
-        self.tolerances.setFixedHeight(height + rows * row + 2 * self.tolerances.frameWidth() + 1)
+        self.tolerances.fit()
+        self.tolerances.limit_height()
 
     @property
     def _passing(self) -> str:

@@ -5,7 +5,16 @@ from typing import Protocol, Self, TypeAlias, TypeVar
 
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QBoxLayout, QComboBox, QHBoxLayout, QLayout, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QComboBox,
+    QHBoxLayout,
+    QLayout,
+    QSplitter,
+    QStackedLayout,
+    QVBoxLayout,
+    QWidget,
+)
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import Theme
@@ -49,6 +58,12 @@ class ResultView(QWidget):
     figure_width = 480
     """Smallest width in pixels at which a figure shows the view. A smaller figure has smaller texts."""
 
+    stacked_width: int | None = None
+    """As `figure_width`, of a view that is stacked; None if it has no parts side by side."""
+
+    panes: QBoxLayout | QSplitter | None = None
+    """The parts that are side by side."""
+
     muted: tuple[QWidget, ...] = ()
     """Widgets whose text has the muted color."""
 
@@ -77,6 +92,14 @@ class ResultView(QWidget):
 
     def hide_selection(self) -> None:
         """Leave out the marks of the selection, as in a picture for a paper."""
+
+    def stack(self, stacked: bool) -> None:
+        """Put parts that are side by side one below another, as in a narrow figure, or side by side again."""
+        if isinstance(self.panes, QSplitter):
+            self.panes.setOrientation(Qt.Orientation.Vertical if stacked else Qt.Orientation.Horizontal)
+        elif self.panes is not None:
+            directions = QBoxLayout.Direction
+            self.panes.setDirection(directions.TopToBottom if stacked else directions.LeftToRight)
 
     def show_legend(self, shown: bool) -> None:
         """Show or hide the legend of the colors, if the view has one."""

@@ -1,10 +1,8 @@
 """View of the consistency checks, and of times and versions of the engines."""
 
-from PySide6.QtWidgets import QGridLayout
-
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
-from rnnviz.gui.views.base import ResultView, pages
+from rnnviz.gui.views.base import ResultView, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.table import NumberTable
 from rnnviz.gui.views.table_model import Column, Look, TableModel
@@ -21,7 +19,7 @@ _CHECKS = (
     Column("detail", lambda row: row.detail, look=lambda row: _DETAIL if row.holds else _FAILED_DETAIL, grows=True),
 )
 _ENGINES = (
-    Column("engine", lambda row: row[0]),
+    Column("engine", lambda row: row[0], shrinks=True),
     Column("time", lambda row: row[1]),
     Column("version", lambda row: row[2], grows=True),
 )
@@ -32,6 +30,7 @@ class ChecksTable(ResultView):
 
     title = "Checks"
     figure_width = 1000
+    stacked_width = 640
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,15 +40,8 @@ class ChecksTable(ResultView):
         self.model, self.engines_model = TableModel(_CHECKS), TableModel(_ENGINES)
         self.table = NumberTable(self.model, "Checks")
         self.engines = NumberTable(self.engines_model, "Times and versions")
-        layout = QGridLayout()
-        layout.setContentsMargins(8, 6, 8, 6)
-        layout.setVerticalSpacing(4)
-        layout.addWidget(intro, 0, 0, 1, 2)
-        layout.addWidget(self.table, 1, 0)
-        layout.addWidget(self.engines, 1, 1)
-        layout.setColumnStretch(0, 1)
-        layout.setRowStretch(1, 1)
-        self._pages = pages(self, empty, layout)
+        self.panes = across((self.table, 5), (down((self.engines, 1), None), 2), spacing=8)
+        self._pages = pages(self, empty, down(intro, (self.panes, 1), margins=(8, 6, 8, 6), spacing=4))
         self.muted = empty, intro
         self.themed = self.table, self.engines
         self._refresh()
@@ -87,8 +79,8 @@ class ChecksTable(ResultView):
         self.model.show_rows([] if result is None else sorted(result.checks, key=lambda check: check.holds))
         self.engines_model.show_rows([] if result is None else _timed(result))
         self.table.fit()
-        needed = self.engines.fit()
-        self.engines.setFixedWidth(min(max(needed, 120), 320) + 2 * self.engines.frameWidth() + 2)
+        self.engines.fit()
+        self.engines.limit_height()
 
 
 def _timed(result: RunResult) -> list[tuple[str, str, str]]:

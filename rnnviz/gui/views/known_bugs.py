@@ -116,6 +116,7 @@ class KnownBugsView(ResultView):
 
     title = "Known bugs"
     figure_width = 1000
+    stacked_width = 560
 
     bug_requested = Signal(str)
     """Request for a run with the engine of a known bug."""
@@ -153,8 +154,8 @@ class KnownBugsView(ResultView):
         offer = down(self._detection, self.button, None, margins=(0, 4, 0, 0))
         self._detail = pages(None, offer, down(self._sentence, (self.lanes, 1), spacing=2))
         detail = down(self._phrase, self._origin, (self._detail, 1), spacing=3)
-        full = across((self.table, 5), (detail, 6), margins=(8, 6, 8, 6), spacing=12)
-        self._pages = pages(self, empty, full)
+        self.panes = across((self.table, 5), (detail, 6), margins=(8, 6, 8, 6), spacing=12)
+        self._pages = pages(self, empty, self.panes)
         self.muted = empty, self._origin
         self.themed = self.table, self.lanes, self._strip, self._sentence
         self._refresh()

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import QAbstractButton, QLabel, QSizePolicy, QWidget
 from rnnviz.core.number_format import true_minus
 from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.theme.scaling import text_scale
+from rnnviz.gui.theme.scaling import scaled, text_scale
 from rnnviz.text.verdict_text import TextPart, plain
 
 
@@ -289,6 +289,8 @@ def markup(parts: tuple[TextPart, ...], theme: Theme, first: int = 0) -> str:
 
 
 _LINE = 24
+_WIDEST_NAME = 120
+"""Pixels: longer names are elided, so that a key leaves room for the others."""
 _PAD = 6
 
 
@@ -330,7 +332,8 @@ class LegendKey(QAbstractButton):
     def sizeHint(self) -> QSize:
         # The width of a value is fixed, so that nothing moves with the selection.
         metrics = self.fontMetrics()
-        width = _LINE + metrics.horizontalAdvance(f"{self.text()} −0.0000") + 3 * _PAD
+        name = min(metrics.horizontalAdvance(self.text()), scaled(_WIDEST_NAME))
+        width = _LINE + name + metrics.horizontalAdvance(" −0.0000") + 3 * _PAD
         return QSize(width, metrics.height() + 6)
 
     def minimumSizeHint(self) -> QSize:
@@ -354,9 +357,11 @@ class LegendKey(QAbstractButton):
         painter.drawLine(QPointF(_PAD, middle), QPointF(_PAD + _LINE, middle))
         text = self.rect().adjusted(2 * _PAD + _LINE, 0, -_PAD, 0)
         painter.setPen(theme.color("text" if shown else "muted"))
-        name = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, text.width())
+        whole = self.width() >= self.sizeHint().width()
+        room = text.width() - (self.fontMetrics().horizontalAdvance(" −0.0000") if whole else 0)
+        name = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideMiddle, room)
         painter.drawText(text, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, name)
-        if shown and self.width() >= self.sizeHint().width():
+        if shown and whole:
             painter.setPen(theme.color("muted"))
             painter.drawText(text, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, self.value)
         painter.end()

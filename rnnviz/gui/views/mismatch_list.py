@@ -24,7 +24,7 @@ class MismatchList(ResultView):
     """Selecting a row moves the selection to its value. `title_changed` has the new text of the tab."""
 
     title = "Mismatches"
-    figure_width = 1000
+    figure_width = 800
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class MismatchList(ResultView):
         self._result, self._candidate = result, candidate
         layers, directions, *_ = (0, 0) if result is None else result.shape
         _set_items(self.layers, ["every layer", *(f"layer {layer}" for layer in range(layers))])
-        _set_items(self.directions, ["both directions", *DIRECTIONS] if directions == 2 else ["forward"])
+        _set_items(self.directions, ["both directions", *(DIRECTIONS if directions == 2 else ())])
         self.directions.setVisible(directions == 2)
         self._gather()
         self.title_changed.emit(self.tab_text)
@@ -87,10 +87,7 @@ class MismatchList(ResultView):
             layers, directions, *_ = self._result.shape
             layer, direction = self.layers.currentIndex() - 1, self.directions.currentIndex() - 1
             lanes = [
-                (k, d)
-                for k in range(layers)
-                for d in range(directions)
-                if layer in (-1, k) and (directions == 1 or direction in (-1, d))
+                (k, d) for k in range(layers) for d in range(directions) if layer in (-1, k) and direction in (-1, d)
             ]
             comparison = self._result.comparison(self._candidate)
             self._rows = mismatch_rows(comparison, self._result.reference, self._result[self._candidate], lanes)

@@ -38,6 +38,7 @@ from PySide6.QtWidgets import (
     QTableView,
 )
 
+from rnnviz.core.engine_spec import CODE
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 
@@ -138,7 +139,10 @@ class CellPainter:
             more = min(width - room, INSET - 1)
             right, room = right + more, room + more
         if width > room:
-            text = face.metrics.elidedText(text, Qt.TextElideMode.ElideRight, room)
+            # Similar names differ at their ends.
+            middle = cell.left and " " not in text
+            elide = Qt.TextElideMode.ElideMiddle if middle else Qt.TextElideMode.ElideRight
+            text = face.metrics.elidedText(text, elide, room)
             width = face.width(text)
         y = rect.top() + (rect.height() - face.height) // 2 + face.ascent
         painter.drawText(QPoint(left if cell.left else right - width, y), text)
@@ -165,12 +169,19 @@ class _Face:
 def in_two_lines(title: str, metrics: QFontMetrics, room: int) -> str:
     """Break a title after the last ":", "-", "_" or space that leaves a first line that fits.
 
-    A line that does not fit is elided in the middle, for similar names differ at their ends.
+    A title that does not fit so has its beginning above its end, for similar names differ at their ends. The file of
+    a custom step then leaves out its ending.
     """
     full = next((end for end in range(len(title), 1, -1) if metrics.horizontalAdvance(title[:end]) <= room), 1)
     end = max((end for end in range(1, full + 1) if title[end - 1] in ":-_ "), default=0)
-    lines = (title[:end], title[end:]) if end else (title,)
-    return "\n".join(metrics.elidedText(line, Qt.TextElideMode.ElideMiddle, room) for line in lines)
+    if metrics.horizontalAdvance(title[end:]) <= room:
+        return f"{title[:end]}\n{title[end:]}" if end else title
+    title = title.removesuffix(CODE)
+    first = metrics.elidedText(title, Qt.TextElideMode.ElideRight, room)
+    last = metrics.elidedText(
+        title[len(first) - 1 :], Qt.TextElideMode.ElideLeft, room + metrics.horizontalAdvance("…")
+    )
+    return f"{first}\n{last.removeprefix('…')}"
 
 
 class NumberTable(QTableView):
@@ -338,6 +349,11 @@ class NumberTable(QTableView):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self.fit_columns(self._widest, self._growing, self._shrinking)
+
+    def limit_height(self) -> None:
+        """Let the table be no higher than its rows."""
+        rows = self.model().rowCount() * self.verticalHeader().defaultSectionSize()
+        self.setMaximumHeight(self.horizontalHeader().sizeHint().height() + rows + 2 * self.frameWidth() + 1)
 
     def minimumSizeHint(self) -> QSize:
         """Room for the titles and one row: neighbors may need the height more."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt, QThread
+from PySide6.QtCore import QPoint, Qt, QThread
 from PySide6.QtGui import QAction, QColor, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QComboBox, QFileDialog, QLabel, QLineEdit, QMessageBox, QPushButton, QTableView
@@ -137,6 +137,23 @@ def test_a_picture_of_one_column_has_smaller_texts_and_the_whole_network(window,
     assert geometry.width > 0.55 * dialog.figure.width()
     corners = {image.pixelColor(x, y).name() for x in (0, image.width() - 1) for y in (0, image.height() - 1)}
     assert corners == {"#ffffff"}
+
+
+@pytest.mark.parametrize(
+    "title", ["Checks", *(pytest.param(t, marks=pytest.mark.slow) for t in ("Arithmetic", "Audit", "Mismatches"))]
+)
+def test_a_picture_of_one_column_has_whole_tables(figure, title):
+    dialog = figure(title)
+    dialog.width_.setValue(85)
+    dialog.height_.setValue(60)
+    dialog._arrange()
+    tables = [table for table in dialog.figure.findChildren(QTableView) if table.isVisible()]
+    assert tables or title == "Mismatches"
+    assert all(table.horizontalHeader().length() <= table.viewport().width() for table in tables)
+    if dialog.figure.copy.stacked_width is not None:
+        tops = [table.mapTo(dialog.figure, QPoint()).y() for table in tables]
+        assert tops == sorted(set(tops)), "one below another"
+    assert dialog.figure.image(96).width() == 321
 
 
 def test_a_picture_has_neither_selection_nor_controls_and_its_legend_can_be_left_out(window, figure):

@@ -41,16 +41,18 @@ def wrong() -> RunResult:
     return with_judgment(result, diagnoses={"manual": (("no-h2h-bias",),)})
 
 
-def test_each_engine_has_a_row_with_its_verdict_and_its_coverage(view: AuditTable, wrong: RunResult) -> None:
+def test_each_engine_has_a_row_with_its_verdict_and_coverage_wrong_ones_first(
+    view: AuditTable, wrong: RunResult
+) -> None:
     view.show_result(wrong, "manual")
     assert [(row[0], row[1], row[4]) for row in texts(view.model)] == [
-        ("no errors", "gluon", "all"),
         ("wrong", "manual", "all"),
+        ("no errors", "gluon", "all"),
         ("no errors", "torch", "all"),
     ]
     assert view.tab_text == "Audit  ✘ 1 of 3"
-    assert texts(view.model)[1][3] == PLACE.short
-    assert view.model.cell(1, 0).bold
+    assert texts(view.model)[0][3] == PLACE.short
+    assert view.model.cell(0, 0).bold
 
 
 def test_a_wrong_engine_is_explained(view: AuditTable, wrong: RunResult) -> None:
@@ -84,7 +86,7 @@ def test_a_sampled_audit_shows_its_coverage(view: AuditTable) -> None:
 
 def test_a_click_on_a_row_selects_its_step(qtbot, view: AuditTable, wrong: RunResult) -> None:
     view.show_result(wrong, "manual")
-    at = view.table.visualRect(view.model.index(1, 3)).center()
+    at = view.table.visualRect(view.model.index(0, 3)).center()
     with qtbot.waitSignal(view.location_requested) as asked:
         qtbot.mouseClick(view.table.viewport(), Qt.MouseButton.LeftButton, pos=at)
     assert asked.args == [PLACE]
@@ -94,7 +96,7 @@ def test_a_row_can_be_followed_by_the_keyboard(qtbot, view: AuditTable, wrong: R
     view.show_result(wrong, "manual")
     view.activateWindow()
     view.table.setFocus()
-    view.table.setCurrentIndex(view.model.index(1, 0))
+    view.table.setCurrentIndex(view.model.index(0, 0))
     with qtbot.waitSignal(view.location_requested) as asked:
         QTest.keyClick(view.table, Qt.Key.Key_Return)
     assert asked.args == [PLACE]
@@ -133,7 +135,7 @@ def test_copying_copies_the_table_in_full_with_the_reasons(view: AuditTable, wro
     view.show_result(wrong, "manual")
     lines = view.copy_text().splitlines()
     assert wrong.judgment is not None
-    assert float(lines[2].split("\t")[2]) == wrong.judgment.audits["manual"].worst_ratio
+    assert float(lines[1].split("\t")[2]) == wrong.judgment.audits["manual"].worst_ratio
     assert lines[-1] == view.reasons.text()
 
 
@@ -141,8 +143,8 @@ def test_copying_copies_the_table_in_full_with_the_reasons(view: AuditTable, wro
 def test_both_themes_color_wrong_engines(view: AuditTable, wrong: RunResult, theme) -> None:
     view.show_result(wrong, "manual")
     view.apply_theme(theme)
-    assert view.model.cell(1, 0).color.name() == theme.wrong
-    assert view.model.cell(0, 0).color.name() == theme.right
+    assert view.model.cell(0, 0).color.name() == theme.wrong
+    assert view.model.cell(1, 0).color.name() == theme.right
     view.grab()
 
 
@@ -151,3 +153,10 @@ def test_the_table_is_cleared_with_the_result(view: AuditTable, wrong: RunResult
     view.show_result(None, None)
     assert texts(view.model) == []
     assert view.copy_text() == ""
+
+
+def test_a_low_pane_has_the_tolerances_above_their_remark(view: AuditTable, wrong: RunResult) -> None:
+    view.show_result(wrong, "manual")
+    view.resize(900, 150)
+    assert view.tolerances.geometry().bottom() < view.remark.geometry().top()
+    assert view.remark.geometry().bottom() < view.reasons.geometry().top()

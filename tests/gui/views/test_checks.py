@@ -95,3 +95,13 @@ def test_the_table_is_cleared_with_the_result(view: ChecksTable) -> None:
 def test_a_custom_step_is_named_by_its_file_without_the_folder(view: ChecksTable) -> None:
     view.show_result(replace(make_result(), checks=(Check("c", "/home/me/mine.py", False, "d"),)), "manual")
     assert texts(view.model)[0][1] == "mine.py"
+
+
+def test_a_long_file_name_leaves_room_for_the_details(view: ChecksTable) -> None:
+    result = make_result()
+    long = "/home/me/the_recurrent_step_of_the_speech_tagger_kernel.py"
+    checks = tuple(replace(check, engine=long) for check in result.checks)
+    view.resize(990, 180)
+    view.show_result(replace(result, checks=checks, seconds={**result.seconds, long: 0.1}), "manual")
+    assert view.table.horizontalScrollBar().maximum() == 0
+    assert view.engines.columnViewportPosition(2) < view.engines.viewport().width()

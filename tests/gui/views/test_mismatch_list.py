@@ -81,6 +81,14 @@ def test_layer_and_direction_narrow_the_list_down(shown: MismatchList) -> None:
     assert listed(shown) == list(PLACES)
 
 
+def test_a_second_direction_is_listed_after_a_result_with_one(view: MismatchList) -> None:
+    for bidirectional in (False, True):
+        edits = {"manual": lambda trace: trace.hidden.__iadd__(1.0)}
+        view.show_result(make_result(bidirectional=bidirectional, edits=edits), "manual")
+    assert view.directions.currentText() == "both directions"
+    assert view.directions.isVisible()
+
+
 def test_choosing_a_row_asks_for_its_place(qtbot, shown: MismatchList) -> None:
     with qtbot.waitSignal(shown.location_requested) as asked:
         shown.table.selectRow(2)

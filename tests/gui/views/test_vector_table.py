@@ -12,6 +12,7 @@ from rnnviz.core.axis_labels import Names
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
+from rnnviz.gui.views.table import in_two_lines
 from rnnviz.gui.views.vector_table import VectorTable
 from tests.factories import make_result
 from tests.oracles.gates import gates_of
@@ -91,8 +92,8 @@ def test_a_narrow_table_has_titles_in_two_lines_and_no_column_that_is_cut(qtbot,
     header, metrics = view.table.horizontalHeader(), view.table.horizontalHeader().fontMetrics()
     assert view.table.horizontalScrollBar().maximum() == 0
     titles = [view.model.headerData(c, Qt.Orientation.Horizontal) for c in range(5)]
-    assert titles[2].startswith("bug:\n")
-    assert titles[2].endswith("g")
+    assert titles[2].startswith("bug:")
+    assert titles[2].endswith("-f-o-g")
     for place, title in enumerate(titles):
         assert max(map(metrics.horizontalAdvance, title.split("\n"))) <= header.sectionSize(place)
     assert view.table.isColumnHidden(5)
@@ -100,6 +101,17 @@ def test_a_narrow_table_has_titles_in_two_lines_and_no_column_that_is_cut(qtbot,
     view.resize(500, 500)
     assert not view.table.isColumnHidden(5)
     assert "\n" not in view.model.headerData(2, Qt.Orientation.Horizontal)
+
+
+def test_a_long_file_name_shows_its_beginning_and_its_end(view: VectorTable) -> None:
+    metrics = view.table.horizontalHeader().fontMetrics()
+    room = metrics.horizontalAdvance("step_wit")
+    first, last = in_two_lines("step_of_the_speech_kernel.py", metrics, room).split("\n")
+    assert first.startswith("step_")
+    assert first.endswith("…")
+    assert last.endswith("kernel")
+    assert max(map(metrics.horizontalAdvance, (first, last))) <= room
+    assert in_two_lines("step_two.py", metrics, room) == "step_\ntwo.py"
 
 
 def test_nan_and_infinity_are_spelled_out(view: VectorTable) -> None:

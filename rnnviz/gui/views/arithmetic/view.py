@@ -145,6 +145,7 @@ class ArithmeticView(ResultView):
 
     title = "Arithmetic"
     figure_width = 1000
+    stacked_width = 640
 
     place_requested = Signal(object)
     """The `Place` of a followed link."""
@@ -168,7 +169,7 @@ class ArithmeticView(ResultView):
         self.crumbs = Breadcrumbs()
         self.note = DivergenceLabel()
         self.list_options = ListOptions()
-        self._body = body = Body()
+        self.panes = self._body = body = Body()
         self.cards, self.table, self.plot = body.cards, body.table, body.plot
         self.end = SourcePage()
         self._empty = hint(_EMPTY)
