@@ -183,7 +183,7 @@ class MainLayout(QWidget):
     def __init__(self, panel: QWidget, verdict: ResultView, side: Sequence[ResultView], titles: Iterable[str]) -> None:
         """`titles` are the titles of the views that `set_tab_view` adds later."""
         super().__init__()
-        self._divided = False
+        self._divided = self._restored = False
         self._narrowed: list[str] = []
         """Panes that are folded because the text is too large for them."""
         self._verdict = verdict
@@ -258,6 +258,11 @@ class MainLayout(QWidget):
         if not self._divided:
             self._divided = True
             self._divide(self.width(), self.height())
+        elif self._restored:
+            self._restored = False
+            narrow = self._without_room(*self._usual_sizes(self.width(), self.height())[1:])
+            # Folded by the text at the last start, too; a smaller text unfolds them.
+            self._narrowed = [pane for pane in narrow if self.is_folded(pane)]
         if not self._presenting and self._before_presenting is not None and event.size() == self._before_presenting[0]:
             # After the window has its own size again; larger panes would not shrink as they grew.
             for splitter, sizes in zip(self._splitters.values(), self._before_presenting[1], strict=True):
@@ -282,15 +287,20 @@ class MainLayout(QWidget):
 
     def _make_room(self, middle: int, side: int, upper: int) -> None:
         """Fold the panes that would leave too little to the lanes, by their widths and the height above the tabs."""
+        for pane in self._without_room(middle, side, upper):
+            if self.is_folded(pane):
+                continue
+            self._narrowed.append(pane)
+            self.fold(pane, folded=True)
+
+    def _without_room(self, middle: int, side: int, upper: int) -> list[str]:
         least_width, least_height = map(scaled, _LEAST_LANES)
         narrow = {
             "side": middle - side < least_width,
             "settings": middle < least_width,
             "tabs": upper - self._verdict.sizeHint().height() < least_height,
         }
-        for pane in (pane for pane, lacks in narrow.items() if lacks and not self.is_folded(pane)):
-            self._narrowed.append(pane)
-            self.fold(pane, folded=True)
+        return [pane for pane, lacks in narrow.items() if lacks]
 
     def set_lanes(self, lanes: ResultView) -> None:
         self._middle.replaceWidget(0, lanes).deleteLater()
@@ -352,6 +362,9 @@ class MainLayout(QWidget):
         return pane in self._folded
 
     def toggle(self, pane: str) -> None:
+        """Fold or unfold a pane by the user's choice, which a change of the text size keeps."""
+        if pane in self._narrowed:
+            self._narrowed.remove(pane)
         self.fold(pane, folded=not self.is_folded(pane))
 
     def fold(self, pane: str, *, folded: bool) -> None:
@@ -378,6 +391,18 @@ class MainLayout(QWidget):
             self.rescale()
             if not folded:
                 self._set_tabs_height(self._heights.get(self.tab_in_front, self._usual_tabs_height(self.height())))
+
+    @property
+    def folded(self) -> tuple[str, ...]:
+        """Panes that the user has folded, unlike those that a lesson or a large text folds."""
+        lesson = {"settings"} if self._for_lesson else set()
+        return tuple(sorted(self._folded - lesson - set(self._narrowed)))
+
+    def restore_folded(self, panes: Sequence[str]) -> None:
+        """Fold these panes and unfold the others, except those that a lesson or a large text folds."""
+        for pane in self.handles:
+            if pane in self.folded or not self.is_folded(pane):
+                self.fold(pane, folded=pane in panes)
 
     def fit_text_size(self) -> None:
         """Fold the panes that a larger text leaves no room for, and unfold them with a smaller one."""
@@ -526,6 +551,7 @@ class MainLayout(QWidget):
         """Restore the splitter states, if all are valid, the folded panes, and the height of each tab."""
         states = {name: settings.layout(name) for name in self._splitters}
         self._divided = all(divide_as(self._splitters[name], state) for name, state in states.items())
+        self._restored = self._divided
         self._heights = {title: height for title in self._titles if (height := settings.tab_height(title))}
         for pane in settings.folded:
             if pane in self.handles:

@@ -304,3 +304,19 @@ def test_a_message_has_room_beside_the_times_of_the_engines(window):
     assert times in progress._summary.toolTip().replace("\n", " ")
     bar.clearMessage()
     assert progress._summary.text() == times
+
+
+@pytest.mark.slow
+def test_panes_that_a_large_text_folded_at_the_last_start_unfold_with_a_smaller_one(
+    make_window, settings, supervisor, qtbot
+):
+    settings.text_size = 200
+    first = make_window(supervisor)
+    assert first.main_layout.is_folded("side")
+    assert first.main_layout.folded == ()
+    first.close()
+    window = make_window(supervisor)
+    assert window.main_layout.is_folded("side")
+    window.step_text_size(0)
+    qtbot.waitUntil(window.updatesEnabled)
+    assert not window.main_layout.is_folded("side")

@@ -1,6 +1,6 @@
 """Playback in time steps and in stages, and its controls in the toolbar."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter
 
@@ -249,6 +249,19 @@ class Player(QObject):
     def toggle_reveal(self) -> None:
         self.revealing = not self.revealing
         self.pace_changed.emit()
+
+    def save_state(self) -> tuple[str, ...]:
+        """Choices of playback as words."""
+        stage = self.stepper.stage
+        chosen = {"loop": self.looping, "hide future": self.revealing, f"stage {stage}": stage is not None}
+        return f"speed {self.factor:g}", f"order {self.order}", *(word for word, on in chosen.items() if on)
+
+    def restore_state(self, choices: Sequence[str]) -> None:
+        """Apply saved choices; those that are missing or unknown are the usual ones."""
+        self.looping, self.revealing = "loop" in choices, "hide future" in choices
+        self.factor = next((factor for factor in FACTORS if f"speed {factor:g}" in choices), 1.0)
+        self.set_order(next((order for order in ORDERS if f"order {order}" in choices), "lane"))
+        self.show(next((stage for stage in STAGES if f"stage {stage}" in choices), None))
 
     @property
     def _timesteps(self) -> int:

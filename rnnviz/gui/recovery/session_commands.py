@@ -13,6 +13,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.memory_budget import readable
 from rnnviz.gui.app_state import ColorBy, Session
 from rnnviz.gui.commands.dialogs import RecentFiles, ask_new_file
+from rnnviz.gui.commands.playback import Player
 from rnnviz.gui.document import Document
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
@@ -37,6 +38,7 @@ class SessionHost(Protocol):
     main_layout: MainLayout
     jobs: TaskQueue
     control: RunControl
+    player: Player
     lanes: "UnrolledView"
 
 
@@ -66,38 +68,47 @@ def view_state_of(window: SessionHost) -> SavedViewState:
     return replace(shown, whole=shares("whole"), upper=shares("upper"), middle=shares("middle"), side=shares("side"))
 
 
+_PLAYBACK, _FOLDED = "playback", "folded panes"
+
+
 def view_choices_of(window: SessionHost) -> dict[str, tuple[str, ...]]:
-    """Saved states of the views that have one, by title."""
+    """Saved states of the views that have one, by title, of playback, and the folded panes."""
     views = {view.title: view.save_state() for view in window.main_layout.findChildren(ResultView)}
-    return {title: choices for title, choices in views.items() if choices is not None}
+    saved = {title: choices for title, choices in views.items() if choices is not None}
+    return {**saved, _PLAYBACK: window.player.save_state(), _FOLDED: window.main_layout.folded}
 
 
 class ViewStateRestorer(QObject):
-    """Restores a view state: the layout at once, the rest with the next result, unless the config changes first."""
+    """Restores a view state: the layout at once, the rest with the next result of the same document."""
 
     def __init__(self, window: SessionHost, parent: QObject) -> None:
         super().__init__(parent)
         self._window = window
         self._state: SavedViewState | None = None
         self._choices: dict[str, tuple[str, ...]] = {}
+        self._origin = window.document.origin
         window.session.on_change(self._on_result, "result")
         window.document.changed.connect(self._cancel)
         window.main_layout.view_added.connect(self._choose)
 
     def begin(self, state: SavedViewState, choices: Mapping[str, tuple[str, ...]]) -> None:
         """Start to restore a view state and states of single views. Call it after setting the session's config."""
-        self._state, self._choices = state, dict(choices)
+        self._state, self._choices, self._origin = state, dict(choices), self._window.document.origin
         window = self._window.main_layout.window()
         if state.width is not None and state.height is not None and not window.isMaximized():
             # Never larger than now or than the screen.
             room = window.screen().availableSize().expandedTo(window.size())
             window.resize(QSize(state.width, state.height).boundedTo(room))
+        if (folded := self._choices.pop(_FOLDED, None)) is not None:
+            self._window.main_layout.restore_folded(folded)
         self._window.main_layout.restore_shares(state)
         if state.tab is not None:
             self._window.main_layout.select_tab_if_visible(state.tab)
 
     def _cancel(self) -> None:
-        self._state, self._choices = None, {}
+        # An edit, such as of the path of a missing file, leaves the same document open.
+        if self._window.document.origin != self._origin:
+            self._state, self._choices = None, {}
 
     def _choose(self, view: ResultView) -> None:
         choices = self._choices.pop(view.title, None)
@@ -105,10 +116,10 @@ class ViewStateRestorer(QObject):
             view.restore_state(choices)
 
     def _on_result(self) -> None:
-        state, self._state = self._state, None
-        session = self._window.session
+        state, session = self._state, self._window.session
         if state is None or session.result is None:
             return
+        self._state = None
         if state.candidate in [comparison.candidate for comparison in session.result.comparisons]:
             session.set_candidate(str(state.candidate))
         session.set_swiping(state.swiping)
@@ -127,6 +138,7 @@ class ViewStateRestorer(QObject):
         # The states of the views depend on selection and engine.
         for view in self._window.main_layout.findChildren(ResultView):
             self._choose(view)
+        self._window.player.restore_state(self._choices.pop(_PLAYBACK, ()))
 
 
 SESSIONS = f"Sessions (*{ENDING})"

@@ -50,7 +50,7 @@ class Autosave(QObject):
         session = window.session
         shown: tuple[Field, ...] = ("config", "candidate", "engine", "color_by", "order", "swipe", "selected_range")
         session.on_change(lambda: self._want(DELAY_MS), *shown)
-        for signal in (window.document.changed, window.main_layout.tab_chosen):
+        for signal in (window.document.changed, window.main_layout.tab_chosen, window.player.pace_changed):
             signal.connect(lambda _new=None: self._want(DELAY_MS))
         session.on_change(lambda: self._want(MOVED_MS), "location")
 

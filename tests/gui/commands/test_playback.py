@@ -208,3 +208,19 @@ def test_the_stages_of_a_step_are_chosen_by_mouse_and_keys(qtbot: Any) -> None:
     assert (session.location.timestep, slider.value()) == (1, 1)
     session.set_location(Location(timestep=2))
     assert slider.value() == 0
+
+
+def test_saved_choices_of_playback_are_restored_and_unknown_ones_are_the_usual() -> None:
+    player, other = Player(session_on(make_result())), Player(session_on(make_result()))
+    usual = player.save_state()
+    player.toggle_loop()
+    player.toggle_reveal()
+    player.set_factor(0.5)
+    player.set_order("layers")
+    player.show("gates")
+    other.restore_state(player.save_state())
+    assert (other.looping, other.revealing, other.factor, other.order) == (True, True, 0.5, "layers")
+    assert other.stepper.stage == "gates"
+    other.restore_state(("speed 3", "order none", "stage none", ""))
+    assert other.save_state() == usual
+    assert other.stepper.stage is None

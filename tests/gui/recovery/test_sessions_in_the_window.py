@@ -1,6 +1,7 @@
 """Sessions in the window: saved and opened by key, and elsewhere the same pictures."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from PySide6.QtCore import QSettings, Qt
 from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QMessageBox
 
 from rnnviz.core.trace_index import Location
+from rnnviz.gui.app_state import Limit
 from rnnviz.gui.recovery.session_commands import view_choices_of, view_state_of
 from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.gui.views.vector_table import VectorTable
@@ -53,6 +55,12 @@ def customized(qtbot, window, press, tmp_path) -> Path:
     np.save(folder / "x.npy", np.random.default_rng(3).normal(size=(2, 40, 3)).astype(np.float32))
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         window.document.edit(parse_config(TEXT, folder))
+    window.main_layout.fold("settings", folded=True)
+    player = window.player
+    player.toggle_loop()
+    player.toggle_reveal()
+    player.set_order("layers")
+    player.set_factor(0.5)
     session = window.session
     session.set_candidate("bug:no-h2h-bias")
     session.set_engine("bug:no-h2h-bias")
@@ -128,6 +136,12 @@ def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
         other.begin(moved)
     qtbot.waitUntil(lambda: other.lanes.chosen_camera() is not None)
     assert (view_state_of(other), view_choices_of(other)) == (look, chosen)
+    assert (chosen["playback"], chosen["folded panes"]) == (
+        ("speed 0.5", "order layers", "loop", "hide future"),
+        ("settings",),
+    )
+    assert other.main_layout.is_folded("settings")
+    assert (other.player.looping, other.player.revealing, other.player.factor) == (True, True, 0.5)
     assert other.document.path == moved
     assert other.document.history.undone == "opening mine.rnnviz"
     assert not other.isWindowModified()
@@ -161,6 +175,28 @@ def test_a_session_is_saved_in_place_and_opened_by_key_and_its_opening_undone(
     press(Qt.Key.Key_Z, CONTROL)
     assert window.session.config.network.cell == "gru"
     assert window.document.history.redone == "opening plain.rnnviz"
+
+
+def test_a_session_whose_file_is_missing_names_it_and_restores_the_view_once_it_is_found(
+    qtbot, window, make_window, supervisor, customized, tmp_path
+):
+    window.sessions.save(tmp_path / "mine.rnnviz")
+    qtbot.waitUntil(lambda: window.document.path == tmp_path / "mine.rnnviz")
+    look, limit = view_state_of(window), Limit("fixed", -0.5, 0.5)
+    window.session.set_limit(limit)
+    window.sessions.save(tmp_path / "mine.rnnviz")
+    qtbot.waitUntil(lambda: not window.jobs.busy)
+    kept = (customized / "x.npy").rename(tmp_path / "elsewhere.npy")
+    other = make_window(supervisor)
+    other.begin(tmp_path / "mine.rnnviz")
+    qtbot.waitUntil(lambda: "x.npy cannot be read" in (other.verdict._error or ""), timeout=20_000)
+    with qtbot.waitSignal(other.runner.finished, timeout=20_000):
+        config = other.session.config
+        other.document.edit(replace(config, sequence=replace(config.sequence, path=str(kept))))
+        other.control.run()
+    qtbot.waitUntil(lambda: other.session.limit == limit)
+    assert view_state_of(other).location == look.location
+    assert (other.session.engine, other.session.order) == (look.engine, look.order)
 
 
 def test_a_session_that_is_none_is_a_dialog_and_changes_nothing(qtbot, window, tmp_path):
