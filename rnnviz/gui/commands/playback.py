@@ -321,7 +321,7 @@ def of_indices(count: int) -> str:
 
 _SHORT_NAME = 10
 """Characters of a time step's label that fit into the toolbar."""
-_STAGES_HIGH, _STAGE_GAP = 8, 2
+_SLIDER_HIGH, _STAGES_HIGH, _STAGE_GAP = 18, 8, 2
 
 
 _USUAL_LABEL = "t = 99 of 0–99"
@@ -485,7 +485,7 @@ class PlaybackControls(QWidget):
         self.pace = SpeedMenu(player, actions)
         layout.addWidget(self.pace)
         self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setMinimumWidth(48)
+        self.slider.setMinimumSize(48, scaled(_SLIDER_HIGH))
         self.slider.setMaximumWidth(320)
         self.slider.setAccessibleName("Time step")
         self.slider.setToolTip("Time step shown in every view.")

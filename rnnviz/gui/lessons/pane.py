@@ -285,9 +285,12 @@ class LessonPane(QWidget):
         self.prose.apply_theme(theme)
         for row in self.rows:
             row.apply_theme(theme)
-        plain = f"color: {theme.accent}; padding: 1px 0; border: none; border-bottom: 1px solid {theme.window};"
+        # Qt centers the text with a space on either side.
+        space = self.look.fontMetrics().horizontalAdvance(" ")
+        plain = f"color: {theme.accent}; padding: 1px 0; margin-left: -{space}px;"
+        line = f"border: none; border-bottom: 1px solid {theme.window};"
         self.look.setStyleSheet(
-            f"QToolButton {{ {plain} }} QToolButton:focus {{ border-bottom-color: {theme.accent}; }}"
+            f"QToolButton {{ {plain} {line} }} QToolButton:focus {{ border-bottom-color: {theme.accent}; }}"
         )
         for label in (self.note, self.changed_note):
             label.setStyleSheet(

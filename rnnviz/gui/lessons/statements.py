@@ -11,6 +11,7 @@ from rnnviz.gui.lessons.lesson_text import no_break
 from rnnviz.gui.theme.fonts import code_font
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.scaling import scaled
 from rnnviz.lessons.evaluate import Operand, Pair, StatementResult, check_statement
 from rnnviz.lessons.statements import Statement
 from rnnviz.verify.result import RunResult
@@ -78,7 +79,7 @@ class StatementRow(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.setToolTip(wrapped(f"Checked on the values of this run: {statement.expression}"))
         self._icon = QLabel()
-        self._icon.setFixedWidth(_ICON)
+        self._icon.setFixedWidth(scaled(_ICON))
         self.mark = QLabel()
         self.mark.setTextFormat(Qt.TextFormat.PlainText)
         self.mark.setWordWrap(True)
@@ -149,7 +150,7 @@ class StatementRow(QWidget):
 
     def _mark(self) -> None:
         icon, color, _, words = _LOOKS[self._holds]
-        self._icon.setPixmap(self._icons.colored(icon, color).pixmap(_ICON, _ICON))
+        self._icon.setPixmap(self._icons.colored(icon, color).pixmap(scaled(_ICON), scaled(_ICON)))
         if self._holds is None:
             reason = self._waiting if self.finding is None else self.finding.reason
             text = f"{words} yet: {reason}." if self.finding is None else f"{words}: {reason}"

@@ -13,7 +13,7 @@ from rnnviz.gui.theme.palettes import THEMES, Theme
 from rnnviz.gui.theme.scaling import scaled, set_text_size
 from rnnviz.io.resources import resource_path
 
-_SIZE = re.compile(r"\b((?:width|height|radius|margin|icon-size): -?)(\d+)px")
+_SIZE = re.compile(r"\b((?:width|height|radius|margin|icon-size|left): -?)(\d+)px")
 """A size in the style sheet that grows with the text."""
 _DRAWN_BY_QT = "rnnviz-drawn-by-qt"
 

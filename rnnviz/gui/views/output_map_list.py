@@ -16,6 +16,7 @@ from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.gui.naming import named
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.table import MARK_SIZE, AnyIndex, blend, paint_highlight
 from rnnviz.quantities.steps import Region, is_highlighted, lane_region, vector_region
 from rnnviz.verify.compare import tolerances
@@ -349,8 +350,9 @@ class OutputMapPainter(QStyledItemDelegate):
         words = str(found)
         painter.setPen(theme.color(role))
         painter.drawText(line, _RIGHT, words)
-        mark = line.right() - self._metrics.horizontalAdvance(words) - MARK_SIZE - 3
-        self._icons.colored(icon, role).paint(painter, QRect(mark, line.top(), MARK_SIZE, line.height()))
+        size = scaled(MARK_SIZE)
+        mark = line.right() - self._metrics.horizontalAdvance(words) - size - 3
+        self._icons.colored(icon, role).paint(painter, QRect(mark, line.top(), size, line.height()))
         painter.setFont(self._bold)
         painter.setPen(theme.color("text"))
         room = mark - line.left() - _SPACE

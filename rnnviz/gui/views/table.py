@@ -105,6 +105,7 @@ class CellPainter:
         bold = QFont(plain)
         bold.setBold(True)
         self._plain, self._bold = _Face(plain), _Face(bold)
+        self._mark = scaled(MARK_SIZE)
 
     def apply_theme(self, theme: Theme) -> None:
         """Set the colors. A selected row is tinted; its texts keep their colors."""
@@ -123,9 +124,9 @@ class CellPainter:
     def paint(self, painter: QPainter, rect: QRect, cell: TableCell) -> None:
         left, right = rect.left() + INSET, rect.right() + 1 - INSET
         if cell.mark is not None:
-            cell.mark.paint(painter, QRect(left, rect.top(), MARK_SIZE, rect.height()))
+            cell.mark.paint(painter, QRect(left, rect.top(), self._mark, rect.height()))
             if cell.left:
-                left += MARK_SIZE + INSET
+                left += self._mark + INSET
         face, color = self._bold if cell.bold else self._plain, cell.color or self._text
         if face is not self._face:
             painter.setFont(face.font)

@@ -6,7 +6,17 @@ from typing import Any
 import pytest
 from PySide6.QtGui import QFont, QFontMetrics
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QTabBar, QToolBar, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QLabel,
+    QLineEdit,
+    QTabBar,
+    QToolBar,
+    QWidget,
+)
 
 from rnnviz.gui.commands.menus import ShortcutsDialog
 from rnnviz.gui.commands.table import MENUS
@@ -14,6 +24,7 @@ from rnnviz.gui.help.window import GuideWindow
 from rnnviz.gui.theme.scaling import scaled
 
 LARGE = 2560, 1440
+SHOWN = (QLabel, QAbstractButton, QComboBox, QTabBar, QAbstractSpinBox)
 SLACK = 4
 """Pixels that a style may take of a margin."""
 
@@ -44,6 +55,9 @@ def cut(widget: QWidget) -> bool:
         # A box may be narrower than its longest entry, but not than the one that is chosen.
         text = widget.fontMetrics().horizontalAdvance(widget.currentText())
         return widget.height() + SLACK < widget.minimumSizeHint().height() or widget.width() < text
+    if isinstance(widget, QAbstractSpinBox):
+        # The buttons for more and less take a part of the width.
+        return widget.findChild(QLineEdit).width() < widget.fontMetrics().horizontalAdvance(widget.text())
     needed = widget.sizeHint()
     return widget.width() + SLACK < needed.width() or widget.height() + SLACK < needed.height()
 
@@ -56,10 +70,13 @@ def has_full_text(widget: QWidget) -> bool:
 def cut_texts(window: QWidget) -> list[tuple[str, str, tuple[int, int], tuple[int, int]]]:
     found = []
     for widget in window.findChildren(QWidget):
-        shows_text = isinstance(widget, QLabel | QAbstractButton | QComboBox | QTabBar) and widget.isVisible()
+        shows_text = (
+            isinstance(widget, QLabel | QAbstractButton | QComboBox | QTabBar | QAbstractSpinBox) and widget.isVisible()
+        )
         if not shows_text or widget.window() is not window or widget.objectName().startswith(("qt_", "Scroll")):
             continue
-        if cut(widget) and not has_full_text(widget):
+        # Half a number in a box reads as another number, whatever the tooltip says.
+        if cut(widget) and (isinstance(widget, QAbstractSpinBox) or not has_full_text(widget)):
             text = widget.text() if isinstance(widget, QLabel | QAbstractButton) else widget.accessibleName()
             hint = widget.sizeHint()
             found.append((type(widget).__name__, text[:40], widget.size().toTuple(), hint.toTuple()))
@@ -83,6 +100,7 @@ def test_the_picture_grows_with_the_text(large_window):
     stage = large_window.lanes._canvas
     assert scaled(11) == 22
     assert stage.color_bar.size().width() == scaled(92)
+    assert large_window.toolbar.transport.slider.height() >= scaled(14)
     assert stage.axis.style["tickTextHeight"] >= QFontMetrics(QApplication.font()).height()
     # The label of the axis begins below the numbers.
     assert stage.axis.label.y() >= stage.axis.style["tickTextHeight"] - SLACK

@@ -22,6 +22,7 @@ from rnnviz.explain.provenance import Place, in_words, lane_of, notation
 from rnnviz.explain.term_table import Order, TermTable
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.arithmetic.page import Page
 from rnnviz.gui.views.base import across
 
@@ -186,7 +187,6 @@ def crumb_text(place: Place, before: Place | None) -> str:
 def _button(name: str, why: str) -> QToolButton:
     button = QToolButton()
     button.setAutoRaise(True)
-    button.setIconSize(QSize(14, 14))
     button.setToolTip(wrapped(why))
     button.setAccessibleName(name)
     button.setAccessibleDescription(why)
@@ -199,6 +199,10 @@ _ORDERS: tuple[tuple[str, Order, str], ...] = (
     ("in order", "index", "In computation order: x, then h[t-1], by index."),
     ("by weight", "weight", "By absolute contribution, largest first."),
 )
+
+
+_COUNT_WIDTH = 62
+"""Width in pixels for the text "auto". With large text, Qt forgets a part of the arrows."""
 
 
 class ListOptions(QWidget):
@@ -218,6 +222,7 @@ class ListOptions(QWidget):
         self.count = QSpinBox()
         self.count.setRange(0, 0)
         self.count.setSpecialValueText("auto")
+        self.count.setMinimumWidth(scaled(_COUNT_WIDTH))
         self.count.setAccessibleName("Number of listed terms")
         self.count.setToolTip(
             wrapped("Number of largest terms to list; the rest are summed in one row (auto: as many as fit).")
