@@ -180,8 +180,11 @@ class Outline:
 
 
 def block_for(seen: range, pixels: int) -> int:
-    """How many time steps a block has if those in sight are on this many pixels: a power of two, at most a pixel."""
-    return 1 << (max(1, len(seen) // max(pixels, 1)).bit_length() - 1)
+    """The number of time steps of a block, if those in sight are on this many pixels: a power of two, about a pixel.
+
+    A block of at most a pixel would often be half of one, and twice as many would take twice as long to draw.
+    """
+    return 1 << max(0, round(log2(max(len(seen), 1) / max(pixels, 1))))
 
 
 def outline_of(values: Values, seen: range, pixels: int) -> Outline:

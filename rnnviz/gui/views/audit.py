@@ -122,22 +122,26 @@ class AuditTable(ResultView):
         return self.table.copy_text() + (f"{self.reasons.text()}\n" if self.reasons.text() else "")
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
-        before = self.tab_text
+        before, known = self.tab_text, result is self._result
         self._result, self._candidate = result, candidate
+        if not known:
+            self._show_rows()
         self._refresh()
         if self.tab_text != before:
             self.title_changed.emit(self.tab_text)
 
-    def _refresh(self) -> None:
-        result, candidate = self._result, self._candidate
-        comparison = None if result is None or candidate is None else result.comparison(candidate)
-        self._pages.setCurrentIndex(0 if comparison is None else 1)
-        rows = [] if result is None else audit_rows(result)
+    def _show_rows(self) -> None:
+        rows = [] if self._result is None else audit_rows(self._result)
         self.model.show_rows(sorted(rows, key=lambda row: row.verdict is not AuditVerdict.WRONG))
         self._left.setCurrentIndex(1 if self.model.rows else 0)
         self.table.fit()
         self.reasons.setText("\n".join(row.reason for row in self.audits if row.reason))
         self.reasons.setVisible(bool(self.reasons.text()))
+
+    def _refresh(self) -> None:
+        result, candidate = self._result, self._candidate
+        comparison = None if result is None or candidate is None else result.comparison(candidate)
+        self._pages.setCurrentIndex(0 if comparison is None else 1)
         self.tolerances_model.show_rows([] if comparison is None else tolerance_rows(comparison))
         if comparison is not None:
             self.remark.setText(tolerance_remark(comparison))

@@ -226,7 +226,10 @@ class TimePlot(pg.PlotWidget):
 
     def name_values(self, name: str) -> None:
         """Name the vertical axis."""
-        self.getAxis("left").setLabel(name)
+        axis = self.getAxis("left")
+        if axis.labelText != name:
+            # A label is laid out and moves the plot even if it stays.
+            axis.setLabel(name)
 
     def show_values(self, low: float, high: float) -> None:
         self.view_box.setYRange(low, high, padding=0)

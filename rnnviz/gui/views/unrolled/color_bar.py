@@ -24,12 +24,13 @@ from rnnviz.core import number_format
 from rnnviz.core.trace_index import INPUT, Lane
 from rnnviz.core.words import wrapped
 from rnnviz.gui.app_state import Limit, RangeName
+from rnnviz.gui.jobs.task_queue import Check
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.colormap import SPECIAL_WORDS, STEPS, ColorScale, hatch, rounded_up
 from rnnviz.gui.views.unrolled.geometry import Geometry
 from rnnviz.gui.views.unrolled.header import LanesPart, lanes_of_geometry
 from rnnviz.gui.views.unrolled.lane_text import initial_timestep
-from rnnviz.gui.views.unrolled.render_state import RenderState
+from rnnviz.gui.views.unrolled.render_state import Reach, RenderState
 from rnnviz.gui.views.unrolled.tiles import image_of
 from rnnviz.quantities.level_of_detail import Bins
 
@@ -70,6 +71,13 @@ def is_fixed(shown: RenderState) -> bool:
     return shown.quantity == "error_ratio" or (shown.gate is not None and shown.gate.high is not None)
 
 
+def follows_values(shown: RenderState, limit: Limit, selected: Lane) -> bool:
+    """Whether the range of the colors is read from values. Computed quantities would take too long."""
+    if is_fixed(shown) or limit.name in ("all", "fixed"):
+        return False
+    return all(side.colors.effort(selected) <= 1.0 for side in shown.sides)
+
+
 def scaled_limit(scale: ColorScale, low: float = 1.0, high: float = 1.0) -> Limit:
     """The range of a scale with its ends multiplied by `low` and `high`, and rounded to two digits."""
     ends = (_size(float(f"{end:.1e}")) for end in (scale.low * low, scale.high * high))
@@ -77,16 +85,17 @@ def scaled_limit(scale: ColorScale, low: float = 1.0, high: float = 1.0) -> Limi
     return Limit("fixed", -(above if scale.sequential else below), above)
 
 
-def reach_of(shown: RenderState, geometry: Geometry, limit: Limit, selected: Lane) -> tuple[float, float] | None:
+def reach_of(
+    shown: RenderState, geometry: Geometry, limit: Limit, selected: Lane, check: Check = lambda: None
+) -> Reach:
     """The ends of the scale for a choice, or None for the quantity's own.
 
     They are read from the lowest and highest values of blocks, and rounded up so that they rarely change.
+    Any thread may call it, with a `check` that raises to cancel it.
     """
-    if is_fixed(shown):
-        return None
-    if limit.name == "fixed":
+    if limit.name == "fixed" and not is_fixed(shown):
         return limit.low, limit.high
-    if limit.name == "all" or any(side.colors.effort(selected) > 1.0 for side in shown.sides):
+    if not follows_values(shown, limit, selected):
         return None
     if limit.name == "lane":
         times = range(shown.result.shape[2])
@@ -101,6 +110,7 @@ def reach_of(shown: RenderState, geometry: Geometry, limit: Limit, selected: Lan
     largest = 0.0
     for lane, rows, with_initial in parts if times else ():
         for side in shown.sides:
+            check()
             values = side.colors.read(lane, _bins(times, _TIMES), _bins(rows, _UNITS)).values
             finite = np.abs(values[np.isfinite(values)])
             largest = max(largest, float(finite.max(initial=0.0)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
@@ -199,12 +199,17 @@ class RenderState:
         return compared(self.result.reference, self.result[self.candidate], lane.layer, lane.direction)
 
 
+Reach: TypeAlias = tuple[float, float] | None
+"""Ends of the color scale, or None for those of the quantity."""
+Reaches: TypeAlias = dict[object, Reach]
+
+
 class LaneCaches:
     """Values of one result that were read or computed. `turn` counts the results."""
 
     def __init__(self, result: RunResult, turn: int) -> None:
         self.chunks, self.gates, self.turn = ChunkCache(), LaneGates(result), turn
-        self.reaches: dict[object, tuple[float, float] | None] = {}
+        self.reaches: Reaches = {}
         """Ends of the color scale by what is in view."""
 
 
@@ -218,7 +223,7 @@ def render_state_of(
     theme: Theme,
     caches: LaneCaches,
     orders: LaneOrders | None = None,
-    reach: tuple[float, float] | None = None,
+    reach: Reach = None,
 ) -> RenderState:
     """Create a render state. It shows values if the quantity is not available; two engines by value only.
 

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.core.words import wrapped
 from rnnviz.gui.app_state import Field, Limit, RangeName, Session
+from rnnviz.gui.jobs.task_queue import LatestTask
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.unrolled.canvas import LanesCanvas, UnrolledCanvas
@@ -18,6 +19,7 @@ from rnnviz.gui.views.unrolled.color_bar import (
     RANGES,
     RangeDialog,
     choice_menu,
+    follows_values,
     is_fixed,
     limit_of,
     range_text,
@@ -33,6 +35,8 @@ from rnnviz.gui.views.unrolled.network_diagram import NetworkDiagram
 from rnnviz.gui.views.unrolled.ranges import RangeSelection
 from rnnviz.gui.views.unrolled.render_state import (
     LaneCaches,
+    Reach,
+    Reaches,
     RenderState,
     cell_at,
     place_of,
@@ -53,6 +57,8 @@ _COLORS_AFTER = 120
 
 
 _REACHES_KEPT = 256
+_AT_ONCE = 1 << 21
+"""Maximum number of values of a result whose color range is found within a frame."""
 
 
 class UnrolledView(ResultView):
@@ -77,7 +83,7 @@ class UnrolledView(ResultView):
         self._result: RunResult | None = None
         self._candidate: str | None = None
         self._caches: LaneCaches | None = None
-        self._reach: tuple[float, float] | None = None
+        self._reach: Reach = None
         """Ends of the color scale, or None for the quantity's own."""
         self._dragged: Limit | None = None
         """Range of the colors while it is dragged."""
@@ -108,6 +114,8 @@ class UnrolledView(ResultView):
         self.color_bar.reset_requested.connect(lambda: self.choose_range(Limit()))
         self._settled = QTimer(self, interval=_COLORS_AFTER, singleShot=True)
         self._settled.timeout.connect(self._match_colors)
+        self._reaching = LatestTask("colors", self)
+        self._reaching.done.connect(self._take_reach)
         self.moved = self._canvas.moved
         self.moved.connect(self._settled.start)
         self._caption, self._caption_text = QLabel(self), ""
@@ -208,8 +216,8 @@ class UnrolledView(ResultView):
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         """Show a finished run. The visible part stays if the new result has the same shape."""
-        before = self._result and self._result.shape
-        if result is not self._result:
+        before, known = self._result and self._result.shape, result is self._result
+        if not known:
             # Not cleared: a piece of the earlier result may be drawn at this moment, and would come in after.
             self._turn += 1
             self._caches = None if result is None else LaneCaches(result, self._turn)
@@ -217,7 +225,7 @@ class UnrolledView(ResultView):
         self._result, self._candidate = result, candidate
         if result is not None:
             self._location = self._location.within(result.shape)
-        self._renew()
+        self._renew(at_once=not known)
         if result is not None and result.shape != before:
             self.fit()
 
@@ -319,10 +327,11 @@ class UnrolledView(ResultView):
         menu.triggered.connect(lambda action: self.session.set_order(action.data()))
         menu.popup(QCursor.pos())
 
-    def _match_colors(self) -> None:
-        """Fit the color scale to the chosen range."""
+    def _match_colors(self, *, at_once: bool = False) -> None:
+        """Fit the color scale to the chosen range. That of a large result is read on a thread, unless `at_once`."""
         shown, geometry = self._shown, self.geometry_in_view
         self._settled.stop()
+        self._reaching.cancel()
         if shown is None or geometry is None or self._caches is None:
             return
         at, limit = self._location, self._limit
@@ -333,11 +342,24 @@ class UnrolledView(ResultView):
         if key not in reaches:
             if len(reaches) >= _REACHES_KEPT:
                 reaches.clear()
+            large = shown.result[shown.engine].hidden.size > _AT_ONCE
+            if large and not at_once and follows_values(shown, limit, lane):
+                self._reaching.ask(lambda check: (reaches, key, reach_of(shown, geometry, limit, lane, check)))
+                return
             reaches[key] = reach_of(shown, geometry, limit, lane)
         reach = reaches[key]
         if reach != self._reach:
             self._reach = reach
             self._show()
+
+    def _take_reach(self, found: tuple[Reaches, object, Reach]) -> None:
+        reaches, key, reach = found
+        reaches[key] = reach
+        self._match_colors()
+
+    def finish_pending(self) -> None:
+        if self._reaching.busy:
+            self._match_colors(at_once=True)
 
     # Moving
 
@@ -374,10 +396,10 @@ class UnrolledView(ResultView):
         self._renew()
         self.show_location(self._location)
 
-    def _renew(self) -> None:
+    def _renew(self, *, at_once: bool = False) -> None:
         """Read the numbers again for another result, engine, sample, quantity or theme."""
         self._show()
-        self._match_colors()
+        self._match_colors(at_once=at_once)
 
     def _show(self) -> None:
         self._drawn = self._options()
@@ -410,6 +432,7 @@ class UnrolledView(ResultView):
         """Stop rendering. A closing window hides its views."""
         self._settled.stop()
         self._canvas.lanes.stop()
+        self._reaching.stop()
         self._unit_order.stop()
         self.ranges.stop()
         super().hideEvent(event)
