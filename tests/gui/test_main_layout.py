@@ -275,6 +275,9 @@ def test_large_text_leaves_most_of_a_lesson_and_of_a_presentation_to_the_lanes(w
     assert "layer 0" in window.lanes.description_at(canvas.headers.sceneBoundingRect().center())
     # The row of tabs has arrows instead of a scroll bar on top of it.
     assert not layout._drawer.horizontalScrollBar().isVisible()
+    more = window.toolbar.findChild(QToolButton, "qt_toolbar_ext_button")
+    assert more.isVisible()
+    assert more.geometry().right() < window.toolbar.width()
     sizes = [splitter.sizes() for splitter in (layout._whole, layout._middle)]
     QTest.keyClick(window.lanes, Qt.Key.Key_F11)
     QTest.qWait(50)

@@ -150,6 +150,10 @@ FORMATS = (
 )
 
 
+_ENDINGS = {".csv", ".gif", ".html", ".ipynb", ".json", ".mp4", ".npz", ".pdf", ".png", ".svg"}
+"""Endings of names that promise the format of an export."""
+
+
 class ExportCommands(QObject):
     """Asks for a file and writes it in the background. The effect is reported through `message`."""
 
@@ -188,7 +192,7 @@ class ExportCommands(QObject):
         if result is None:
             return
         figure = Figure(lanes, result, session.candidate, session.location, whole=True)
-        figure.arrange(FigureOptions(width=REPORT[0], height=REPORT[1]).size, "light", True, "", "")
+        figure.arrange(FigureOptions(width=REPORT[0], height=REPORT[1]).size, "light", True, "", "", shrink=True)
         # Drawn before the file dialog opens, and before the lanes change.
         image = figure.image(SCREEN_DPI)
         caption = f"The unrolled network. {lanes.accessibleDescription()}"
@@ -289,6 +293,14 @@ class ExportCommands(QObject):
         inputs = {} if result is None else files_read(result.config)
 
         def start(path: Path) -> None:
+            other = path.suffix.lower()
+            if other in _ENDINGS and f"*{other}" not in filters:
+                sentence = (
+                    f"{path.name} ends in {other}, but the format is .{ending}: use a name that ends in .{ending}."
+                )
+                show_error_dialog(self._window, title, sentence)
+                return
+
             def work(progress: Progress) -> str:
                 check_outputs({"an export": path}, inputs)
                 return f"Saved {path} ({write(path, progress)})."

@@ -44,7 +44,7 @@ from rnnviz.core.words import wrapped
 from rnnviz.gui.app_state import Field, Session
 from rnnviz.gui.export.picture import flush_scene_updates
 from rnnviz.gui.theme.palettes import THEMES, Theme, ThemeName
-from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.theme.scaling import chosen_text_scale, scaled
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.labels import LegendKey
 from rnnviz.verify.result import RunResult
@@ -148,13 +148,15 @@ class Figure(QWidget):
     ) -> None:
         """Give the figure a size in pixels of the screen, a theme, a legend and texts.
 
-        With `shrink`, a figure that is too narrow for its view is drawn larger, and shrunk.
+        With `shrink`, a figure that is too narrow for its view is drawn larger, and shrunk, and the text size of the
+        window, as for a projector, does not count.
         """
         least, stacked = self.copy.figure_width, self.copy.stacked_width
         stack = shrink and stacked is not None and size.width() * _SMALL_TEXTS < least
         self.copy.stack(stack)
         least = stacked if stack and stacked is not None else least
-        self._size, self._shrunk = size, max(least / size.width(), 1.0) if shrink else 1.0
+        self._size = size
+        self._shrunk = chosen_text_scale() * max(least / size.width(), 1.0) if shrink else 1.0
         theme = THEMES[name]
         palette = theme.palette()
         palette.setColor(QPalette.ColorRole.Window, theme.color("base"))

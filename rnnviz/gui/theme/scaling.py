@@ -20,8 +20,13 @@ def text_scale() -> float:
     application = QApplication.instance()
     if application is None:
         return 1.0
-    smallest = min(1.0, (application.property(_PERCENT) or 100) / 100.0)
-    return max(smallest, QFontInfo(QApplication.font()).pixelSize() / _USUAL_PIXELS)
+    return max(min(1.0, chosen_text_scale()), QFontInfo(QApplication.font()).pixelSize() / _USUAL_PIXELS)
+
+
+def chosen_text_scale() -> float:
+    """Ratio of the texts to those of the system font, as the user has chosen."""
+    application = QApplication.instance()
+    return 1.0 if application is None else (application.property(_PERCENT) or 100) / 100.0
 
 
 def set_text_size(percent: int) -> None:

@@ -441,3 +441,37 @@ def test_a_picture_keeps_no_result(qapp, tmp_path):
     del result
     gc.collect()
     assert kept() is None
+
+
+@pytest.mark.slow
+def test_a_picture_and_a_report_do_not_depend_on_the_text_size_of_the_window(qtbot, window, figure):
+    def label_height():
+        dialog = figure("unrolled network")
+        dialog._arrange()
+        made = dialog.figure
+        height = made.fontMetrics().height() / made._shrunk, made.image(96).size()
+        # A picture of fewer pixels than it is drawn with keeps the patterns of clipped values.
+        assert len(colors_of(made.image(72))) > 3
+        dialog.reject()
+        return height
+
+    usual = label_height()
+    window._settings.text_size = 175
+    window.step_text_size(1)
+    large = label_height()
+    window.step_text_size(0)
+    qtbot.waitUntil(window.updatesEnabled)
+    assert large[0] == pytest.approx(usual[0], rel=0.05)
+    assert large[1] == usual[1]
+
+
+def test_a_name_of_another_format_is_refused(window, figure, tmp_path):
+    figure("unrolled network").accept()
+    save = next(dialog for dialog in window.findChildren(QFileDialog) if dialog.isVisible())
+    save.findChild(QLineEdit).setText(str(tmp_path / "handout.png"))
+    save.accept()
+    box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())
+    assert "handout.png" in box.text()
+    assert "pdf" in box.text()
+    box.accept()
+    assert list(tmp_path.glob("handout*")) == []

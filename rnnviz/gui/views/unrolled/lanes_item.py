@@ -71,7 +71,7 @@ def paint_boxes(painter: QPainter, shown: RenderState, geometry: Geometry, block
         edge = min(across // 6, round(_HATCHED_EDGE * density))
         indices = np.repeat(block.indices[rows, place, None], edge, axis=1)
         for part in (column[:, :edge], column[:, across - edge :]):
-            hatch(part, indices, 0, first, shown.theme, round(density))
+            hatch(part, indices, 0, first, shown.theme, max(round(density), 1))
         column[edges] = ground
         image = image_of(column)
         image.setDevicePixelRatio(density)
