@@ -52,7 +52,7 @@ class RoundtripCheck:
         """The verified properties, and the reason if the framework did not run the file."""
         if self.library:
             return f"Verified: bit-exact round trip, runs with NumPy and {self.library}."
-        verified = "Verified: bit-exact round trip, run with NumPy."
+        verified = "Verified: bit-exact round trip, runs with NumPy."
         return f"{verified} Not run by its framework: {self.reason}." if self.reason else verified
 
     @property

@@ -135,7 +135,7 @@ def _stored(ours: StepBreakdown, theirs: StepBreakdown) -> Iterator[Divergence]:
     yield Divergence("stored", "the stored h", ours.stored, theirs.stored)
 
 
-_RETURNED = "The arithmetic agrees line by line, but {line} differs: {reference} has {first}, {candidate} {second}."
+_RETURNED = "The arithmetic agrees, but {line} differs: {reference} has {first}, {candidate} {second}."
 _SENTENCES: dict[Step | None, str] = {
     None: "No divergence: {reference} and {candidate} agree on every line (within tolerance).",
     "input": "First divergence before this step, at {line}: {reference} has {first}, {candidate} {second}.",
@@ -144,8 +144,9 @@ _SENTENCES: dict[Step | None, str] = {
 _IN_STEP = "First divergence at {line}: {reference} has {first}, {candidate} {second}."
 
 
-def divergence_sentence(reference: StepBreakdown, candidate: StepBreakdown, parting: Divergence | None) -> str:
-    names = {"reference": display_name(reference.engine), "candidate": display_name(candidate.engine)}
+def divergence_sentence(reference: str, candidate: str, parting: Divergence | None) -> str:
+    """Where a candidate diverges from the reference, by the names or the marks of both."""
+    names = {"reference": reference, "candidate": candidate}
     if parting is None:
         return _SENTENCES[None].format(**names)
     first, second = format_distinct(parting.reference, parting.candidate)
@@ -180,7 +181,7 @@ class Explanation:
             if not own.right
         ]
         split_at = [
-            divergence_sentence(self.reference, self.arithmetics[name], parting)
+            divergence_sentence(display_name(self.reference.engine), display_name(name), parting)
             for name, parting in self.partings.items()
         ]
         return *wrong, *split_at, *(_unread(name, stored) for name, stored in self.unread.items())

@@ -71,7 +71,7 @@ def test_a_correct_file_is_verified_by_its_framework(
     assert found.library.startswith(name)
     assert bool(found.library) == bool(name)
     assert found.reason == ""
-    assert found.sentences.endswith(f"NumPy and {found.library}." if found.library else "run with NumPy.")
+    assert found.sentences.endswith(f"NumPy and {found.library}." if found.library else "runs with NumPy.")
 
 
 @pytest.mark.parametrize("form", WEIGHT_FORMATS, ids=lambda form: form.ending)

@@ -110,7 +110,7 @@ ENDS: list[tuple[Divergence | None, str]] = [
     (None, "No divergence: gluon and mine.py agree on every line (within tolerance)."),
     (
         Divergence("stored", "the stored h", 0.25, 0.5),
-        "The arithmetic agrees line by line, but the stored h differs: gluon has 0.250, mine.py 0.500.",
+        "The arithmetic agrees, but the stored h differs: gluon has 0.250, mine.py 0.500.",
     ),
     (
         Divergence("input", "x[t=1, i=0]", 0.25, 0.2500001),
@@ -122,5 +122,4 @@ ENDS: list[tuple[Divergence | None, str]] = [
 
 @pytest.mark.parametrize(("parting", "words"), ENDS, ids=["no", "stored", "input", "line"])
 def test_a_divergence_is_one_sentence(parting: Divergence | None, words: str) -> None:
-    theirs = replace(OURS, engine="/far/away/mine.py")
-    assert divergence_sentence(OURS, theirs, parting) == words.format("gluon has 0.250, mine.py NaN")
+    assert divergence_sentence("gluon", "mine.py", parting) == words.format("gluon has 0.250, mine.py NaN")

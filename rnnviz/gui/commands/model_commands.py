@@ -30,7 +30,6 @@ from rnnviz.execution.child_process import call_in_subprocess
 from rnnviz.gui.commands.dialogs import STATES, RecentFiles, ask_file, show_error_dialog
 from rnnviz.gui.document import Document
 from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
-from rnnviz.gui.theme.scaling import scaled
 from rnnviz.io.model_formats.load import arrays_of, config_of, entries_of, nothing_recognized
 from rnnviz.io.model_formats.model_file import Entry
 
@@ -100,7 +99,8 @@ class ModelDialog(QDialog):
         layout.addWidget(self.note)
         layout.addLayout(self._form)
         layout.addWidget(self.buttons)
-        self.list.setMinimumHeight(scaled(_ROW * (1 + min(len(entries), _ROWS_BESIDE_CHOICES)) + _PADDING))
+        rows = min(len(entries), _ROWS_BESIDE_CHOICES) * self.list.sizeHintForRow(0)
+        self.list.setMinimumHeight(self.list.header().sizeHint().height() + rows + _PADDING)
         self.resize(_WIDTH, _HEIGHT_WITHOUT_ROWS + _ROW * min(max(len(entries), _FEWEST_ROWS), _MOST_ROWS))
         self.list.currentItemChanged.connect(self._show_choice)
         for choice in (self.cell, self.initial_state):

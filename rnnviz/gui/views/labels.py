@@ -333,12 +333,23 @@ class LegendKey(QAbstractButton):
         # The width of a value is fixed, so that nothing moves with the selection.
         metrics = self.fontMetrics()
         name = min(metrics.horizontalAdvance(self.text()), scaled(_WIDEST_NAME))
-        width = _LINE + name + metrics.horizontalAdvance(" −0.0000") + 3 * _PAD
+        width = _LINE + name + metrics.horizontalAdvance(" −0.0000") + 4 * _PAD
         return QSize(width, metrics.height() + 6)
 
     def minimumSizeHint(self) -> QSize:
         # Many keys in a narrow window become lines alone, whose names appear in tooltips.
         return QSize(_LINE + 2 * _PAD, self.sizeHint().height())
+
+    @property
+    def _has_value(self) -> bool:
+        return self.width() >= self.sizeHint().width()
+
+    @property
+    def shown_name(self) -> str:
+        """The name as far as it fits beside the value."""
+        metrics = self.fontMetrics()
+        room = self.width() - 3 * _PAD - _LINE - (metrics.horizontalAdvance(" −0.0000") if self._has_value else 0)
+        return metrics.elidedText(self.text(), Qt.TextElideMode.ElideMiddle, room)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         theme, shown = self._theme, self.isChecked() or not self.isCheckable()
@@ -357,11 +368,8 @@ class LegendKey(QAbstractButton):
         painter.drawLine(QPointF(_PAD, middle), QPointF(_PAD + _LINE, middle))
         text = self.rect().adjusted(2 * _PAD + _LINE, 0, -_PAD, 0)
         painter.setPen(theme.color("text" if shown else "muted"))
-        whole = self.width() >= self.sizeHint().width()
-        room = text.width() - (self.fontMetrics().horizontalAdvance(" −0.0000") if whole else 0)
-        name = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideMiddle, room)
-        painter.drawText(text, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, name)
-        if shown and whole:
+        painter.drawText(text, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, self.shown_name)
+        if shown and self._has_value:
             painter.setPen(theme.color("muted"))
             painter.drawText(text, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, self.value)
         painter.end()

@@ -179,10 +179,9 @@ def in_two_lines(title: str, metrics: QFontMetrics, room: int) -> str:
         return f"{title[:end]}\n{title[end:]}" if end else title
     title = title.removesuffix(CODE)
     first = metrics.elidedText(title, Qt.TextElideMode.ElideRight, room)
-    last = metrics.elidedText(
-        title[len(first) - 1 :], Qt.TextElideMode.ElideLeft, room + metrics.horizontalAdvance("…")
-    )
-    return f"{first}\n{last.removeprefix('…')}"
+    ends = (title[start:] for start in range(len(first) - 1, len(title)))
+    last = next((text for text in ends if metrics.horizontalAdvance(text) <= room), "")
+    return f"{first}\n{last}"
 
 
 class NumberTable(QTableView):

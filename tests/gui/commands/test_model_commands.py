@@ -74,6 +74,7 @@ def test_one_of_several_is_chosen_by_keyboard(qtbot, window, several, dialog):
     assert chooser.entry.name == "encoder"
     assert chooser.buttons.button(Open).isEnabled()
     assert not chooser.cell.isVisible()
+    assert chooser.list.verticalScrollBar().maximum() == 0
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         qtbot.keyClick(chooser.list, Qt.Key.Key_Return)
     assert window.session.result.config.network == network("lstm", 2, True)
@@ -184,6 +185,7 @@ def test_assumptions_about_the_only_network_of_a_file_are_shown_before_the_run(q
     assert "Skipped time steps" in chooser.note.text()
     assert chooser.buttons.button(Open).isEnabled()
     assert not chooser.cell.isVisible()
+    assert chooser.list.verticalScrollBar().maximum() == 0
     chooser.reject()
 
 

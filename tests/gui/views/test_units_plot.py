@@ -289,3 +289,12 @@ def test_a_plot_takes_over_the_visible_part_only_of_one_with_the_same_time_steps
     zoomed.view_box.setXRange(2.5, 7.5, padding=0)
     copy.show_part_of(zoomed)
     assert copy.timesteps_in_sight == range(3, 8)
+
+
+def test_a_long_name_in_the_legend_leaves_room_for_the_others(qtbot, view) -> None:
+    long = "/home/me/the_recurrent_step_of_the_speech_tagger_kernel.py"
+    view.show_result(make_result(("gluon", "manual", long)), long)
+    view.resize(900, 300)
+    assert [key.shown_name for key in view.keys[:2]] == ["gluon", "manual"]
+    assert view.keys[2].shown_name.startswith("the_rec")
+    assert view.keys[2].shown_name.endswith("kernel.py")

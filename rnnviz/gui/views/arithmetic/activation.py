@@ -113,10 +113,7 @@ class ActivationPlot(QWidget):
     def _paint_texts(self, painter: QPainter, curve: ActivationCurve) -> None:
         """Write the activation above, the reference's point below, and the candidate's if it differs."""
         line, theme = self.fontMetrics().height(), self._theme
-        texts = list(dict.fromkeys(f"{curve.activation}({_shown(x)}) = {_shown(y)}" for x, y in curve.points))
-        room = self.width() - 2 * _PAD - self.fontMetrics().horizontalAdvance(f"{MARKS[0]} ")
-        if any(self.fontMetrics().horizontalAdvance(text) > room for text in texts):
-            texts = list(dict.fromkeys(f"{_shown(x)} → {_shown(y)}" for x, y in curve.points))
+        texts = self._texts(curve)
         marks = MARKS if len(texts) > 1 else ("",)
         painter.setPen(theme.color("text"))
         for text, mark, top in zip(texts, marks, (0.0, self.height() - line - 1.0), strict=False):
@@ -125,6 +122,15 @@ class ActivationPlot(QWidget):
                 Qt.AlignmentFlag.AlignHCenter,
                 f"{mark} {text}".strip(),
             )
+
+    def _texts(self, curve: ActivationCurve) -> list[str]:
+        """The points of the engines, without repetition, as long as they fit."""
+        texts = list(dict.fromkeys(f"{curve.activation}({_shown(x)}) = {_shown(y)}" for x, y in curve.points))
+        room = self.width() - 2 * _PAD - self.fontMetrics().horizontalAdvance(f"{MARKS[0]} ")
+        for form in ("{x} → {y}", "→ {y}"):
+            if any(self.fontMetrics().horizontalAdvance(text) > room for text in texts):
+                texts = list(dict.fromkeys(form.format(x=_shown(x), y=_shown(y)) for x, y in curve.points))
+        return texts
 
 
 def _shown(value: float) -> str:

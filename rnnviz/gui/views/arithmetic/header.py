@@ -18,11 +18,13 @@ from PySide6.QtWidgets import (
 from rnnviz.core import number_format
 from rnnviz.core.trace_index import ARROWS
 from rnnviz.core.words import wrapped
+from rnnviz.explain.explanation import divergence_sentence
 from rnnviz.explain.provenance import Place, in_words, lane_of, notation
 from rnnviz.explain.term_table import Order, TermTable
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.views.arithmetic.cards import MARKS
 from rnnviz.gui.views.arithmetic.page import Page
 from rnnviz.gui.views.base import across
 
@@ -258,6 +260,7 @@ class DivergenceLabel(QAbstractButton):
     def __init__(self) -> None:
         super().__init__()
         self._theme = LIGHT
+        self._brief = ""
         self.parts = False
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -266,6 +269,8 @@ class DivergenceLabel(QAbstractButton):
         sentences = page.explanation.sentences
         parts = page.divergence is not None or len(sentences) > 1
         text = sentences[-1] if sentences else ""
+        named = len(page.arithmetics) == len(MARKS) and not page.explanation.unread
+        self._brief = divergence_sentence(*MARKS, page.divergence) if named else text
         if text == self.text() and parts == self.parts:
             return
         self.parts = parts
@@ -287,13 +292,19 @@ class DivergenceLabel(QAbstractButton):
     def minimumSizeHint(self) -> QSize:
         return QSize(0, self.sizeHint().height())
 
+    @property
+    def shown_text(self) -> str:
+        """The sentence, with the marks of the engines where their names do not fit."""
+        room, metrics, sign = self.width() - 2 * _PAD, self.fontMetrics(), "≠  " if self.parts else ""
+        named, marked = (f"{sign}{number_format.true_minus_in(text)}" for text in (self.text(), self._brief))
+        text = named if metrics.horizontalAdvance(named) <= room else marked
+        return metrics.elidedText(text, Qt.TextElideMode.ElideRight, room)
+
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         theme, rect = self._theme, self.rect()
-        role = "muted"
-        text = number_format.true_minus_in(self.text())
+        role = "wrong" if self.parts else "muted"
         if self.parts:
-            role, text = "wrong", f"≠  {text}"
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(theme.color("wrong_surface"))
@@ -304,6 +315,5 @@ class DivergenceLabel(QAbstractButton):
             painter.drawRoundedRect(rect.adjusted(1, 1, -1, -1), 4, 4)
         painter.setPen(theme.color(role))
         inside = rect.adjusted(_PAD, 0, -_PAD, 0)
-        shown = self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, inside.width())
-        painter.drawText(inside, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, shown)
+        painter.drawText(inside, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, self.shown_text)
         painter.end()

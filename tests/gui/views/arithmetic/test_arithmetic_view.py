@@ -1,5 +1,6 @@
 """The arithmetic of a value: its numbers, the first divergence, and the number of listed terms."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from PySide6.QtCore import QPoint
 from PySide6.QtGui import QImage
 
 from rnnviz.core import number_format
-from rnnviz.explain.equations import format_short
+from rnnviz.explain.equations import format_distinct, format_short
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.arithmetic.cards import MARKS
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
@@ -84,6 +85,18 @@ def test_engines_with_the_same_digits_share_a_row_of_a_card_and_others_have_thei
     assert [engines for _, engines in card(view, "h").content.rows] == ["gluon, manual"]
     show(engines=("gluon", "bug:no-h2h-bias"), candidate="bug:no-h2h-bias")
     assert [engines for _, engines in card(view, "h").content.rows] == ["● gluon", "□ bug:no-h2h-bias"]
+
+
+def test_a_divergence_between_engines_with_long_names_shows_both_numbers(view: ArithmeticView, show: Any) -> None:
+    long = "/home/me/the_recurrent_step_of_the_speech_tagger_kernel.py"
+    edits = {long: lambda trace: trace.hidden.__iadd__(0.3)}
+    show(WHERE.moved(layer=0), engines=("gluon", long), candidate=long, cell="lstm", edits=edits)
+    assert "of_the_speech_tagger" in view.note.text()
+    numbers = format_distinct(view.page.divergence.reference, view.page.divergence.candidate)
+    first, second = map(number_format.true_minus, numbers)
+    assert f"● has {first}, □ {second}" in view.note.shown_text
+    view.resize(2000, 220)
+    assert number_format.true_minus_in(view.note.text()) in view.note.shown_text
 
 
 def test_a_known_bug_is_marked_in_the_first_line_that_diverges_and_named_in_a_sentence(
@@ -196,3 +209,11 @@ def test_every_part_is_painted_in_the_themes_colors(view: ArithmeticView, show: 
     for part, y in ((view.cards, -2), (view.plot, -2), (view.note, 1)):
         at = part.mapTo(view, QPoint(1, y % part.height()))
         assert image.pixelColor(at) == ground, part
+
+
+def test_points_of_a_narrow_curve_are_whole(view: ArithmeticView, show: Any) -> None:
+    show(cell="lstm")
+    curve = replace(view.plot.curve, points=((-3.822e32, 0.0),))
+    for width, shown in ((400, "sigmoid(−3.822e+32) = 0.000"), (180, "−3.822e+32 → 0.000"), (70, "→ 0.000")):
+        view.plot.resize(width, 100)
+        assert view.plot._texts(curve) == [shown]
