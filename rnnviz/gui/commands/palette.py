@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QApplication,
@@ -28,6 +28,7 @@ from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.table import CommandHost
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.views.table import ROW_HEIGHT
 
 _MOST_RECENT = 8
 _WIDEST_GAPS = 6
@@ -244,6 +245,7 @@ class CommandPalette(QDialog):
 
     def _item(self, entry: PaletteEntry) -> QTreeWidgetItem:
         item = QTreeWidgetItem([entry.title, entry.kind, entry.shortcut])
+        item.setSizeHint(0, QSize(0, scaled(ROW_HEIGHT)))
         words = [entry.title, entry.kind, entry.shortcut, "" if entry.enabled else _UNAVAILABLE]
         item.setData(0, Qt.ItemDataRole.AccessibleTextRole, ", ".join(filter(None, words)))
         if not entry.enabled:

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QModelIndex, Qt, Signal
+from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal
 from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import (
     QLabel,
@@ -175,7 +175,7 @@ class KnownBugsView(ResultView):
     def choose(self, name: str) -> None:
         for row, entry in enumerate(self.entries):
             if entry.name == name:
-                self.table.selectRow(row)
+                self.table.choose(row)
 
     def copy_text(self) -> str:
         if self._result is None:
@@ -200,7 +200,9 @@ class KnownBugsView(ResultView):
             # The bug that the user asked for, else the first, which is undetectable if any is.
             self._name = next((entry.name for entry, how in found if how is Detection.COMPUTED), names[0])
         if self._name in names:
-            self.table.selectRow(names.index(self._name))
+            self.table.choose(names.index(self._name))
+            # Again once the table, which may be hidden yet, has its height.
+            QTimer.singleShot(0, self.table, lambda: self.table.scrollTo(self.table.currentIndex()))
         self._refreshing = False
         self._tell()
 

@@ -66,7 +66,7 @@ class VectorTable(ResultView):
         self._gates: GateVectors | None = None
         self._vector: Vector | None = None
         self._added: tuple[Choice, ...] = ()
-        self._longest = _NUMBER
+        self._longest, self._marks = _NUMBER, False
         self._highlighted: Sequence[Region] = ()
 
         self.heading = ElidedLabel("No hidden state yet", bold=True, selectable=True)
@@ -126,7 +126,7 @@ class VectorTable(ResultView):
         if result is not self._result:
             self._gates = None if result is None else GateVectors(result)
             # It only grows, so that no column moves with the selection.
-            self._longest = _NUMBER
+            self._longest, self._marks = _NUMBER, False
         self._result, self._candidate = result, candidate
         for widget in (self._passage, self._tabs, self.table, self.columns):
             widget.setVisible(result is not None)
@@ -174,11 +174,15 @@ class VectorTable(ResultView):
         gates = self._gates.at(where) if self._added and self._gates is not None else None
         added = [] if gates is None else [_gate_column(choice, gates, reference) for choice in self._added]
         self._longest = max(self._longest, _longest_number(vector), key=len)
+        if vector.difference is not None and not self._marks:
+            mismatched = self._candidate is not None and result.comparison(self._candidate).mismatched > 0
+            self._marks = mismatched or bool(vector.difference.mismatched.any())
         features = result.inputs.names.features if reads_x else ()
+        compared = reference, self._candidate or ""
         self._following = True
         self.model.show_rows(
             range(len(vector)),
-            _columns(vector, component, (reference, self._candidate or ""), features, added, self._longest),
+            _columns(vector, component, compared, features, added, self._longest, marks=self._marks),
             keep=True,
         )
         self.columns.setEnabled(beside)
@@ -299,12 +303,19 @@ class VectorTable(ResultView):
 
 
 def _columns(
-    vector: Vector, unit: str, compared: tuple[str, str], names: Sequence[str], gates: Sequence[Column], longest: str
+    vector: Vector,
+    unit: str,
+    compared: tuple[str, str],
+    names: Sequence[str],
+    gates: Sequence[Column],
+    longest: str,
+    *,
+    marks: bool,
 ) -> list[Column]:
     """Columns of a vector, whose rows are its indices: name, value of each engine, difference, `gates`.
 
     `unit` names the components, and `names` optionally each of them. `compared` is the reference and the candidate.
-    `longest` is as wide as any value.
+    `longest` is as wide as any value. `marks`: whether any vector of the run has a mark.
     """
     reference, candidate = compared
     difference = vector.difference
@@ -317,7 +328,7 @@ def _columns(
         return lambda row: look if difference is not None and difference.mismatched[row] else otherwise
 
     # The mark takes the room of two digits and a half. A long name is cut short where it must be, never a number.
-    widest_row = f"000{len(vector) - 1} " + "0" * min(max(map(len, names), default=0), _SHORT_NAME)
+    widest_row = f"{'000' * marks}{len(vector) - 1} " + "0" * min(max(map(len, names), default=0), _SHORT_NAME)
     columns = [
         Column(
             unit,

@@ -11,6 +11,8 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.commands.menus import ExportMenu
 from rnnviz.gui.commands.palette import CommandPalette, match, place_in
 from rnnviz.gui.commands.table import COMMANDS
+from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.views.table import ROW_HEIGHT
 
 CONTROL = Qt.KeyboardModifier.ControlModifier
 
@@ -78,6 +80,7 @@ def test_every_command_is_listed_with_its_menu_key_and_state(window, palette):
     item = found.list.topLevelItem(row)
     assert not item.flags() & Qt.ItemFlag.ItemIsEnabled
     assert "Not available now." in item.data(0, Qt.ItemDataRole.AccessibleTextRole)
+    assert found.list.visualItemRect(item).height() >= scaled(ROW_HEIGHT)
     assert found.search.accessibleName()
     assert found.list.accessibleName()
     before = window.session.state

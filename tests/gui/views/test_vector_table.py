@@ -12,7 +12,7 @@ from rnnviz.core.axis_labels import Names
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
-from rnnviz.gui.views.table import in_two_lines
+from rnnviz.gui.views.table import INSET, in_two_lines
 from rnnviz.gui.views.vector_table import VectorTable
 from tests.factories import make_result
 from tests.oracles.gates import gates_of
@@ -335,3 +335,16 @@ def test_a_session_brings_the_tab_back_where_there_is_one_and_an_older_one_chang
     for words in (["f"], ["tab c0", "f"], ["tab", "tab x", "f"]):
         view.restore_state(words)
         assert view.save_state() == ("tab hidden", "f")
+
+
+def test_three_engines_that_agree_leave_each_number_its_margin(view: VectorTable) -> None:
+    view.resize(290, 300)
+    view.show_result(make_result(("gluon", "manual", "torch"), hidden_size=16), "manual")
+    texts = view.model.widest()
+    metrics = view.table.fontMetrics()
+    seen = [c for c in range(len(texts)) if not view.table.isColumnHidden(c)]
+    assert all(metrics.horizontalAdvance(texts[c]) + 2 * INSET <= view.table.columnWidth(c) for c in seen)
+    # With mismatches the indices leave room for the marks.
+    width = metrics.horizontalAdvance(texts[0])
+    view.show_result(make_result(("gluon", "bug:no-h2h-bias", "torch"), hidden_size=16), "bug:no-h2h-bias")
+    assert metrics.horizontalAdvance(view.model.widest()[0]) > width
