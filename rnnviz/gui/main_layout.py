@@ -120,7 +120,7 @@ class LeftColumn(QSplitter):
             whole.setSizes([width, *others])
 
 
-_PANEL_WIDTH = 264
+_PANEL_WIDTH = 248
 _LANES_SHARE = 6
 _LESSON_SIDE = 290
 _LEAST_SIDE, _MOST_SIDE = 290, 480

@@ -37,7 +37,7 @@ _FIRST_LINE = "the first line that differs is {line}"
 _NONFINITE_ONE = "No tolerance accepts the value that is NaN or infinite in one engine only."
 _NONFINITE = "No tolerance accepts the {values} that are NaN or infinite in one engine only."
 _ZERO = "Every value passes with atol = 0."
-_RULE = "|c - r| <= atol + rtol · |r|"
+_RULE = "|c − r| ≤ atol + rtol · |r|"
 
 
 @dataclass(frozen=True)

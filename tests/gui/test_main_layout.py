@@ -57,6 +57,17 @@ def test_keys_and_handles_fold_panes_and_the_lanes_take_their_space(window):
     assert (lanes.width(), lanes.height()) == (width, height)
 
 
+def test_the_lanes_dominate_a_small_screen(window):
+    layout, lanes = window.main_layout, window.lanes
+    assert (window.width(), window.height()) == (1280, 800)
+    others = window.panel, layout._side, layout.tabs, window.verdict, window.toolbar
+    areas = [pane.width() * pane.height() for pane in (lanes, *others)]
+    assert areas[0] >= 1.5 * max(areas[1:])
+    assert areas[0] >= 0.3 * window.width() * window.height()
+    # Headers and colors leave most of it to the cells.
+    assert lanes._canvas.box.width() >= 0.65 * lanes.width()
+
+
 def test_a_request_for_a_tab_or_a_pane_unfolds_it(window):
     layout = window.main_layout
     for pane in ("settings", "side", "tabs"):

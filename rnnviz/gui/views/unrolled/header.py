@@ -23,7 +23,7 @@ _UNIT_TICK = 3.0
 """Minimum distance between the units of a part of a lane, in font sizes."""
 _CHECK = (((0.12, 0.55), (0.4, 0.82), (0.9, 0.2)),)
 _CROSS = ((0.18, 0.18), (0.82, 0.82)), ((0.82, 0.18), (0.18, 0.82))
-_LONGEST_VERDICT = "1,000,000 differ"
+_LONGEST_VERDICT = "99,999 differ"
 _LARGEST_SHARE = 1 / 3
 """Largest width of the headers, as a share of that of the whole view."""
 
@@ -106,7 +106,7 @@ class Headers(LanesPart):
         if shown is not None and shown.gate is not None:
             longest = max(longest, _computing(shown), key=len)
         layers = [lane.layer for lane, _ in lanes if lane.layer is not None]
-        texts = f"layer {max(layers, default=0)}" if self.tight else "layer 000", "backward", longest
+        texts = f"layer {max(layers, default=0)}" if self.tight else "layer 00", "backward", longest
         title, direction, verdict = map(QFontMetricsF(self._bold()).horizontalAdvance, texts)
         widest = max(
             title + scaled(_ARROW) + scaled(_MARK) + 10.0,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QImage, QPainter
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QStyleOptionGraphicsItem
 
 from rnnviz.core import number_format
@@ -17,15 +18,19 @@ from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.quantities.lane_reader import MultiscaleReader
 from rnnviz.verify.result import RunResult
-from tests.gui.views.unrolled.seen import legend, shown_engine, split, swipe_names, swiped_to
+from tests.gui.views.unrolled.seen import legend, picture_complete, shown_engine, split, swipe_names, swiped_to
 from tests.gui.views.unrolled.two_engines import BOTH_THEMES, LANE, color_of, small, texts
 
 SIZE = (1000, 600)
 
 
 def on_screen(view: UnrolledView) -> QImage:
-    """The pixels painted so far: `grab` would paint everything again."""
+    """The pixels painted so far: `grab` would paint everything again. A tile may come one frame later."""
     QApplication.processEvents()
+    for _ in range(200):
+        if picture_complete(view):
+            break
+        QTest.qWait(5)
     return view.screen().grabWindow(view.winId()).toImage()
 
 
