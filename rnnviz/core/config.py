@@ -475,6 +475,7 @@ def _network(values: Any, sequence: SequenceSource) -> Network:
 
 def _sequence(values: Any) -> SequenceSource:
     implied = _implied(values, "source", {"path": "file", "text": "text"})
+    implied = _implied(implied, "lengths", {"lengths_path": "file"})
     return section_from_mapping(SequenceSource, "sequence", implied).sized_by_text()
 
 

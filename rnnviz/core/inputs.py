@@ -1,8 +1,8 @@
 """Everything that a run reads, drawn or loaded once and handed to every engine.
 
-As a folder: `config.json`, `input.npy`, `cell.json`, `names.json` and `assumptions.json` if it has some, and all
-other numbers together. The parameters in Gluon's order and the initial state share a file, because a short run takes no
-longer than it takes to make a file for each.
+As a folder: `config.json`, `input.npy`, `cell.json`, `names.json`, `assumptions.json` and `lengths.json` if it has
+some, and all other numbers together. The parameters in Gluon's order and the initial state share a file, because a
+short run takes no longer than it takes to make a file for each.
 """
 
 import json
@@ -149,6 +149,7 @@ class Inputs:
     `sequence` is x of shape (T, N, I); the initial state's arrays are (L·D, N, H).
     `names` are those of its time steps and features, where they have some.
     `assumptions` are the clauses that a run of a model file takes for granted.
+    `lengths` are the numbers of time steps of the samples, () if none has padding.
     `folder` is where they are mapped from, if they are; `pyramids` are coarser copies of a long sequence by name.
     """
 
@@ -160,6 +161,7 @@ class Inputs:
     pyramids: Mapping[str, Pyramid] = field(default_factory=dict)
     names: Names = UNNAMED
     assumptions: tuple[str, ...] = ()
+    lengths: tuple[int, ...] = ()
 
     @property
     def network(self) -> Network:
@@ -175,6 +177,10 @@ class Inputs:
     def batch_size(self) -> int:
         """N."""
         return int(self.sequence.shape[1])
+
+    def length(self, sample: int) -> int:
+        """The number of time steps of a sample."""
+        return self.lengths[sample] if self.lengths else self.timesteps
 
     @cached_property
     def hidden_shape(self) -> tuple[int, int, int, int, int]:
@@ -219,6 +225,7 @@ def with_sequence_shape(config: Config, shape: tuple[int, int, int]) -> Config:
 
 
 _CONFIG, _CELL, _NAMES, _ASSUMPTIONS = "config.json", "cell.json", "names.json", "assumptions.json"
+_LENGTHS = "lengths.json"
 _SEQUENCE, _NUMBERS = "input.npy", "numbers.npy"
 
 
@@ -251,12 +258,15 @@ def save_inputs(folder: Path, inputs: Inputs) -> Inputs:
         (folder / _NAMES).write_bytes(json.dumps(names).encode())
     if inputs.assumptions:
         (folder / _ASSUMPTIONS).write_bytes(json.dumps(inputs.assumptions).encode())
+    if inputs.lengths:
+        (folder / _LENGTHS).write_bytes(json.dumps(inputs.lengths).encode())
     sequence = store_mapped(folder / _SEQUENCE, inputs.sequence)
     arrays = (*inputs.parameters.values(), *inputs.initial_state.arrays)
     numbers = create_mapped(folder / _NUMBERS, inputs.network.dtype, (sum(array.size for array in arrays),))
     for part, array in zip(_parts(numbers, [array.shape for array in arrays]), arrays, strict=True):
         part[...] = array
-    return replace(_inputs(inputs.config, sequence, numbers, folder, inputs.names), assumptions=inputs.assumptions)
+    stored = _inputs(inputs.config, sequence, numbers, folder, inputs.names)
+    return replace(stored, assumptions=inputs.assumptions, lengths=inputs.lengths)
 
 
 def open_inputs(folder: Path) -> Inputs:
@@ -275,9 +285,10 @@ def open_inputs(folder: Path) -> Inputs:
         names = Names(**json.loads((folder / _NAMES).read_bytes()))
     assumed = folder / _ASSUMPTIONS
     assumptions = tuple(json.loads(assumed.read_bytes())) if assumed.exists() else ()
+    lengths = tuple(json.loads((folder / _LENGTHS).read_bytes())) if (folder / _LENGTHS).exists() else ()
     sequence, numbers = open_mapped(folder / _SEQUENCE), open_mapped(folder / _NUMBERS)
     inputs = _inputs(config, sequence, numbers, folder, names)
-    return replace(inputs, pyramids=open_pyramids(folder), assumptions=assumptions)
+    return replace(inputs, pyramids=open_pyramids(folder), assumptions=assumptions, lengths=lengths)
 
 
 def _inputs(config: Config, sequence: FloatArray, numbers: FloatArray, folder: Path, names: Names) -> Inputs:

@@ -29,9 +29,10 @@ Section = TypeVar("Section")
 class FieldSpec:
     """Declaration of one config key.
 
-    `kind` is one of "int", "float", "bool", "choice", "text", "path", "names", "activations". `choices` belongs to
-    "choice", and `suffix` to one that may also be the path of a file. `minimum` and `maximum` (inclusive) belong to
-    numbers; `above` is an exclusive lower limit. `optional` keys may be None, which TOML writes by leaving the key out.
+    `kind` is one of "int", "float", "bool", "choice", "text", "path", "names", "activations", "lengths". `choices`
+    belongs to "choice" and "lengths", and `suffix` to one that may also be the path of a file. `minimum` and `maximum`
+    (inclusive) belong to numbers; `above` is an exclusive lower limit. `optional` keys may be None, which TOML writes
+    by leaving the key out.
     `why` is the tooltip of the form's field.
     """
 
@@ -62,6 +63,8 @@ class FieldSpec:
             return "a list of engine names without repetition"
         if self.kind == "activations":
             return f'a list of activations, such as "leaky_relu(0.1)", from {", ".join(ACTIVATIONS)}'
+        if self.kind == "lengths":
+            return f"a list of integers of at least 1, {' or '.join(display_value(c) for c in self.choices)}"
         if self.kind == "path":
             return "the path of a file"
         return "a non-empty text"
@@ -110,6 +113,9 @@ class FieldSpec:
         if self.kind == "activations":
             good = isinstance(value, list | tuple) and len(value) > 0 and all(map(_is_activation, value))
             return tuple(value) if good else None
+        if self.kind == "lengths":
+            good = isinstance(value, list | tuple) and len(value) > 0 and all(map(_is_length, value))
+            return tuple(value) if good else value if value in self.choices else None
         if self.kind == "path" and isinstance(value, str) and "\0" in value:
             return None
         return value if isinstance(value, str) and value else None
@@ -127,6 +133,10 @@ def _is_activation(value: object) -> bool:
         return isinstance(value, str) and bool(parse_activation(value))
     except ValueError:
         return False
+
+
+def _is_length(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def _is_finite(value: float) -> bool:

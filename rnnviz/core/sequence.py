@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.errors import ConfigError
+from rnnviz.core.lengths import checked_lengths
 from rnnviz.core.mmap_arrays import FloatArray, allocate_array, read_only
 from rnnviz.core.schema import LARGEST_SEED, config_field, display_value
 
@@ -82,6 +83,17 @@ class SequenceSource:
         "path", "Text file with a name for each time step, one a line.", None, optional=True
     )
 
+    lengths: tuple[int, ...] | str | None = config_field(
+        "lengths",
+        "Number of time steps of each sample; the rest is padding. Default: all T.",
+        None,
+        choices=("uniform", "file"),
+        optional=True,
+    )
+    lengths_path: str | None = config_field(
+        "path", "File of the lengths: .npy, or a text file with one a line.", None, optional=True
+    )
+
     @property
     def symbols(self) -> Sequence[str]:
         """The symbols of the text, one for each time step: its characters or its words."""
@@ -139,6 +151,13 @@ def check_sequence(source: SequenceSource, weights: str | None) -> None:
             raise ConfigError(
                 f"sequence.{key}", f"sequence.{key} = {display_value(value)} is not read here: it goes with {what}."
             )
+    if (source.lengths == "file") != (source.lengths_path is not None):
+        raise ConfigError(
+            "sequence.lengths_path",
+            'sequence.lengths_path and sequence.lengths = "file" go together: give both or neither.',
+        )
+    if isinstance(source.lengths, tuple) and source.source != "file":
+        checked_lengths(source.lengths, source.batch_size, source.timesteps)
     if source.text is not None and not source.symbols:
         raise ConfigError("sequence.text", f"sequence.text = {display_value(source.text)} contains no word.")
     if source.embedding is not None and source.embedding_path is None and weights is None:

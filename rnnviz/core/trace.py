@@ -19,7 +19,7 @@ from rnnviz.core.config import Network
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.core.multiscale import Pyramid, open_pyramids
 
-_RECORD, _ENGINE, _MISSING, _REVERSE = "trace.npy", "engine", "missing", "reverse"
+_RECORD, _ENGINE, _MISSING, _REVERSE, _LENGTHS = "trace.npy", "engine", "missing", "reverse", "lengths"
 _TYPES = ("precision", "computed_in")
 _SUFFIX = ".array.npy"
 
@@ -59,6 +59,8 @@ class Trace(Mapping[str, FloatArray]):
         the type in which they were recorded.
     reverse:
         Whether the only direction reads the sequence from its end, as with `network.reverse`.
+    lengths:
+        The number of time steps of each sample, if one has padding; the arrays are 0 in padding.
     folder:
         Where the arrays are mapped from, if they are.
     pyramids:
@@ -71,6 +73,7 @@ class Trace(Mapping[str, FloatArray]):
     precision: str = ""
     computed_in: str = ""
     reverse: bool = False
+    lengths: tuple[int, ...] = ()
     folder: Path | None = None
     pyramids: Mapping[str, Pyramid] = field(default_factory=dict)
 
@@ -159,6 +162,17 @@ class Trace(Mapping[str, FloatArray]):
     def _spacing(self, kind: str) -> float:
         return float(np.finfo(kind or self.hidden.dtype).eps)
 
+    def length(self, sample: int) -> int:
+        """The number of time steps of a sample."""
+        return self.lengths[sample] if self.lengths else self.shape[2]
+
+    def computed_count(self, array: FloatArray) -> int:
+        """The number of values of an array (L, D, T, N, U) that are not padding; all of an array without time."""
+        if not self.lengths or array.ndim != 5:
+            return array.size
+        layers, directions, _, _, units = array.shape
+        return layers * directions * units * sum(self.lengths)
+
     def backward(self, direction: int) -> bool:
         """Whether the lanes of this direction read the sequence from its end."""
         return self.reverse or direction == 1
@@ -182,6 +196,9 @@ class Trace(Mapping[str, FloatArray]):
         if "h" not in self.missing or (layer == layers - 1 and "out" not in self.missing):
             return range(timesteps)
         if "state.h" in self.missing:
+            return range(0)
+        if self.lengths and not self.backward(direction):
+            # The last steps of the samples are different ones.
             return range(0)
         last = 0 if self.backward(direction) else timesteps - 1
         return range(last, last + 1)
@@ -264,7 +281,13 @@ def array_shapes(
 
 
 def create_trace(
-    folder: Path, engine: str, network: Network, timesteps: int, batch_size: int, names: Iterable[str] = ("h",)
+    folder: Path,
+    engine: str,
+    network: Network,
+    timesteps: int,
+    batch_size: int,
+    names: Iterable[str] = ("h",),
+    lengths: tuple[int, ...] = (),
 ) -> Trace:
     """Create a writable trace in a new folder.
 
@@ -280,6 +303,8 @@ def create_trace(
         T and N.
     names : iterable of str
         Names of the arrays over time; see `array_shapes`.
+    lengths : tuple of int
+        The length of each sample, if one has padding.
 
     Returns
     -------
@@ -305,7 +330,10 @@ def create_trace(
         arrays = {name: create_mapped(_path(folder, name), network.dtype, shape) for name, shape in shapes.items()}
     if network.reverse:
         (folder / _REVERSE).touch()
-    return Trace(engine, {name: arrays[name] for name in shapes}, folder=folder, reverse=network.reverse)
+    if lengths:
+        (folder / _LENGTHS).write_bytes(" ".join(map(str, lengths)).encode())
+    found = {name: arrays[name] for name in shapes}
+    return Trace(engine, found, folder=folder, reverse=network.reverse, lengths=lengths)
 
 
 def add_array(folder: Path, name: str, dtype: str, shape: tuple[int, ...]) -> FloatArray:
@@ -373,6 +401,7 @@ def open_trace(folder: Path, *, writable: bool = False) -> Trace:
         precision=precision,
         computed_in=computed_in,
         reverse=(folder / _REVERSE).exists(),
+        lengths=tuple(map(int, (folder / _LENGTHS).read_bytes().split())) if (folder / _LENGTHS).exists() else (),
         folder=folder,
         pyramids=open_pyramids(folder),
     )

@@ -17,11 +17,15 @@ Progress: TypeAlias = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Equality:
-    """Two arrays of one engine that must be equal, and the name of this check."""
+    """Two arrays of one engine that must be equal, and the name of this check.
+
+    `known_issue` says which bug of the library makes it fail, if one does.
+    """
 
     name: str
     left: FloatArray
     right: FloatArray
+    known_issue: str = ""
 
 
 @dataclass(frozen=True)

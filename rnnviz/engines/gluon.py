@@ -7,6 +7,7 @@ build it, runs beside the chain, and its output and states must equal the chain'
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from math import sqrt
 from pathlib import Path
 from time import perf_counter
@@ -36,7 +37,9 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Equality, Progress
-from rnnviz.engines.layers import LayerTask, Step, cell_step, fill_layer, initial_states, run_stack, unrolled
+from rnnviz.engines.layers import LayerTask, RunLayer, Step, cell_step, fill_layer, initial_states, run_stack, unrolled
+
+_IGNORED_LENGTHS = "MXNet 1.9.1 ignores use_sequence_length on the CPU (apache/mxnet issue 19323)"
 
 _LARGEST_LOADED = 10
 """How many layers `load_parameters` of MXNet 1.9.1 can count: it looks for one digit."""
@@ -75,6 +78,9 @@ class GluonEngine:
             if not _is_fused(inputs.network):
                 _run_unrolled(inputs, trace, progress)
                 return EngineReport()
+            if inputs.lengths:
+                run_stack(inputs, trace, _fused_lanes(inputs.network), progress)
+                return _padding_report(inputs, trace)
             final_state = _run_chain(inputs, trace, progress)
             # The stack is timed without its construction, as the chain's blocks are built once, too.
             seconds, output, states = _run_stack(inputs)
@@ -124,10 +130,53 @@ def _run_chain(inputs: Inputs, trace: Trace, progress: Progress) -> tuple[FloatA
     return (trace.state_h,) if trace.state_c is None else (trace.state_h, trace.state_c)
 
 
+def _fused_lanes(network: Network) -> RunLayer:
+    """Gluon's fused layer of one lane as a way to run parts of it, which hold samples of one length.
+
+    MXNet 1.9.1 ignores the lengths that its own layers are given on the CPU (apache/mxnet issue 19323).
+    """
+    blocks: dict[tuple[int, int], Any] = {}
+    one_way = replace(network, bidirectional=False, reverse=False)
+
+    def run_layer(task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
+        if task.lane not in blocks:
+            blocks.clear()
+            block = blocks[task.lane] = _block(one_way, task.x.shape[2], 1, "TNC")
+            for name, array in vars(task.parameters).items():
+                getattr(block, f"l0_{name}").set_data(_nd_array(array))
+        order = -1 if task.backward else 1
+        states = [_nd_array(array[np.newaxis]) for array in task.state.values()]
+        out, states = blocks[task.lane](_nd_array(task.x[::order]), states)
+        task.series["h"][:] = out.asnumpy()[::order]
+        progress(1.0)
+        return {name: state.asnumpy()[0] for name, state in zip(task.state, states, strict=True)}
+
+    return run_layer
+
+
+def _padding_report(inputs: Inputs, trace: Trace) -> EngineReport:
+    """What the fused stack gives with `use_sequence_length`, which Gluon has for the LSTM alone, beside the trace."""
+    if inputs.network.kind.gluon != "LSTM" or inputs.network.reverse:
+        return EngineReport()
+    try:
+        seconds, output, states = _run_stack(inputs)
+    except mx.base.MXNetError:
+        # Without oneDNN, as in float64, the option is refused on the CPU.
+        return EngineReport()
+    for sample, length in enumerate(inputs.lengths):
+        output[length:, sample] = 0.0
+    name = "the fused stack with use_sequence_length gives the same"
+    pairs = [("out", output, trace.output), ("final h", states[0], trace.state_h)]
+    equalities = tuple(Equality(f"{name} {what}", left, right, _IGNORED_LENGTHS) for what, left, right in pairs)
+    return EngineReport({"gluon.fused": seconds}, equalities)
+
+
 def _run_stack(inputs: Inputs) -> tuple[float, FloatArray, list[FloatArray]]:
     """The fused stack's seconds, its out with time first, and its states."""
     network = inputs.network
-    stack = _block(network, network.input_size, network.num_layers, network.layout)
+    lengths = [mx.nd.array(inputs.lengths, dtype="int32")] if inputs.lengths else []
+    options = {"use_sequence_length": True} if lengths else {}
+    stack = _block(network, network.input_size, network.num_layers, network.layout, **options)
     for layer in range(network.num_layers):
         _set_parameters(stack, inputs, layer, at=layer)
     order = -1 if network.reverse else 1
@@ -137,7 +186,7 @@ def _run_stack(inputs: Inputs) -> tuple[float, FloatArray, list[FloatArray]]:
     states = [_nd_array(array) for array in inputs.initial_state.arrays]
     mx.nd.waitall()
     start = perf_counter()
-    out, states = stack(x, states)
+    out, states = stack(x, states, *lengths)
     out = out.asnumpy()
     states = [state.asnumpy() for state in states]
     seconds = perf_counter() - start
@@ -178,10 +227,11 @@ def _nd_array(array: FloatArray) -> Any:
     return mx.nd.array(array, dtype=array.dtype)
 
 
-def _block(network: Network, input_size: int, num_layers: int, layout: str) -> Any:
+def _block(network: Network, input_size: int, num_layers: int, layout: str, **options: Any) -> Any:
     """A Gluon layer with parameters of the right shapes, not hybridized: that would freeze its return form."""
     cell = CELLS[network.cell]
-    options: dict[str, Any] = {} if network.projection_size is None else {"projection_size": network.projection_size}
+    if network.projection_size is not None:
+        options["projection_size"] = network.projection_size
     if cell.gluon == "RNN":
         options["activation"] = dict(cell.activations)["activation"].text
     block = getattr(rnn, cell.gluon)(

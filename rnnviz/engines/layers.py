@@ -6,18 +6,21 @@ A layer may be computed by another library's layer, or time step by time step on
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnviz.cells import CellSpec
 from rnnviz.cells.interpreters.arrays import Library, step_values
 from rnnviz.core.inputs import Inputs, State
+from rnnviz.core.lengths import computed_parts
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import LayerParameters
 from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import time_blocks
 from rnnviz.engines.base import Progress
 
 
@@ -28,6 +31,9 @@ class LayerTask:
     `x` is the layer's input (T, N, I), `state` the state before the first step, (N, H) by name. `series` has an array
     (T, N, H) to fill for each state that is kept. The h of a projection has P units in place of H. A backward layer
     starts at t = T-1, so its final state is the one at t = 0. `lane` is the index (layer, direction).
+
+    Of samples of different lengths a task is a part: `start` is its first time step, and `samples` are those that are
+    computed in it.
     """
 
     cell: CellSpec
@@ -37,6 +43,8 @@ class LayerTask:
     series: Mapping[str, FloatArray]
     backward: bool
     lane: tuple[int, int] = (0, 0)
+    start: int = 0
+    samples: slice | NDArray[np.intp] = field(default_factory=lambda: slice(None))
 
     @property
     def timesteps(self) -> range:
@@ -82,11 +90,76 @@ def run_stack(inputs: Inputs, trace: Trace, run_layer: RunLayer, progress: Progr
                 backward=network.backward(direction),
                 lane=(layer, direction),
             )
-            for name, array in run_layer(task, lane_progress).items():
+            run = partial(run_in_parts, inputs.lengths, run_layer) if inputs.lengths else run_layer
+            for name, array in run(task, lane_progress).items():
                 trace[f"state.{name}"][k] = array
         # Two directions are joined where out will stand in the end: a copy in memory would grow with the sequence.
         last = layer == network.num_layers - 1
         x = join(trace.hidden[layer], trace.output if last or network.directions == 2 else None)
+
+
+_PART_VALUES = 1 << 22
+"""Values of the layer input and of the states that a part of a task copies at most."""
+
+
+def run_in_parts(
+    lengths: Sequence[int], run_layer: RunLayer, task: LayerTask, progress: Progress
+) -> dict[str, FloatArray]:
+    """Run a layer on samples of different lengths, in parts in which the same samples are computed.
+
+    Padding is neither read nor written. A sample of a backward layer enters at its own length - 1 with its initial
+    state; one of a forward layer leaves there with its final one.
+
+    Parameters
+    ----------
+    lengths : sequence of int
+        The length of each sample.
+    run_layer : callable
+        Runs the layer on samples of one length.
+    task : LayerTask
+        The whole layer.
+    progress : callable
+        Gets the fraction that is done.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (N, H)
+        The state after the last computed step of each sample, by name.
+    """
+    states = {name: np.array(array) for name, array in task.state.items()}
+    timesteps, samples, features = task.x.shape
+    widest = max(features, *(array.shape[-1] for array in states.values()))
+    longest, whole, done = max(1, _PART_VALUES // (samples * widest)), sum(lengths), 0
+    for part, active in computed_parts(lengths, range(timesteps), backward=task.backward):
+        if not len(active):
+            continue
+        for times in time_blocks(part, longest, backward=task.backward):
+            every = len(active) == samples
+            count = (times.stop - times.start) * len(active)
+            x, state = (task.x[times], states) if every else _of_samples(task.x[times], states, active)
+            series = {
+                name: array[times] if every else np.empty((len(x), len(active), array.shape[2]), array.dtype)
+                for name, array in task.series.items()
+            }
+
+            def part_progress(fraction: float, done: int = done, count: int = count) -> None:
+                progress((done + fraction * count) / whole)
+
+            piece = replace(task, x=x, state=state, series=series, start=times.start, samples=active)
+            for name, final in run_layer(piece, part_progress).items():
+                states[name][active] = final
+            if not every:
+                for name, array in series.items():
+                    task.series[name][times, active] = array
+            done += count
+    return states
+
+
+def _of_samples(
+    x: FloatArray, states: Mapping[str, FloatArray], samples: NDArray[np.intp]
+) -> tuple[FloatArray, dict[str, FloatArray]]:
+    """The layer input (T, n, I) and the states (n, H) of some samples."""
+    return x[:, samples], {name: array[samples] for name, array in states.items()}
 
 
 def layer_rows(layer: int, directions: int) -> slice:

@@ -27,7 +27,7 @@ import onnxruntime
 
 onnxruntime.disable_telemetry_events()
 
-_STATES = ("initial_h", "initial_c")
+_STATES, _LENGTHS = ("initial_h", "initial_c"), "sequence_lens"
 _OPSET = 17
 _IR_VERSION = 9
 
@@ -41,14 +41,16 @@ class OnnxEngine:
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         """See `Engine.run`."""
         network = inputs.network
-        session = open_session(_model(network))
+        session = open_session(_model(network, padded=bool(inputs.lengths)))
         x = np.ascontiguousarray(inputs.sequence)
+        lengths = {_LENGTHS: np.array(inputs.lengths, np.int32)} if inputs.lengths else {}
         for layer in range(network.num_layers):
             states = initial_states(inputs.initial_state, layer, network.directions)
             feeds = {
                 "X": x,
                 **onnx_layer.weights(network, inputs.parameters, layer),
                 **dict(zip(_STATES, states, strict=False)),
+                **lengths,
             }
             try:
                 y, *finals = session.run(None, feeds)
@@ -61,16 +63,18 @@ class OnnxEngine:
         return EngineReport()
 
 
-def _model(network: Network) -> ModelProto:
+def _model(network: Network, *, padded: bool = False) -> ModelProto:
     """A layer as an ONNX model: X (T, N, I), W, R, B, initial_h, initial_c (D, N, H) to Y (T, D, N, H), Y_h, Y_c.
 
-    The weights are inputs, not constants of the graph, which may not hold more than 2 GB.
+    With padding it also reads sequence_lens (N,). The weights are inputs, not constants of the graph, which may not
+    hold more than 2 GB.
     """
     cell = network.kind
     states = list(_STATES[: len(cell.state_symbols)])
+    lengths = [_LENGTHS] if padded else []
     outputs = ["Y", "Y_h", "Y_c"][: 1 + len(states)]
     ranks = {"X": 3, "W": 3, "R": 3, "B": 2, **dict.fromkeys(states, 3)}
-    read = ["X", "W", "R", "B", "", *states]
+    read = ["X", "W", "R", "B", *(lengths or [""]), *states]
     if cell.parameters:
         read.append("P")
         ranks["P"] = 2
@@ -78,7 +82,10 @@ def _model(network: Network) -> ModelProto:
     graph = helper.make_graph(
         [node],
         "layer",
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * rank) for name, rank in ranks.items()],
+        [
+            *(helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * rank) for name, rank in ranks.items()),
+            *(helper.make_tensor_value_info(name, TensorProto.INT32, [None]) for name in lengths),
+        ],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)

@@ -11,12 +11,14 @@ from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rnnviz.cells import CELLS
 from rnnviz.cells.interpreters.arrays import NamedFunctions
 from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.lengths import reversed_within
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
@@ -66,8 +68,9 @@ class TorchEngine:
                 run_stack(inputs, trace, unrolled(cell_step(LIBRARY), to_library, to_numpy), progress)
             return EngineReport()
         # PyTorch has no layer that reads from the end only: its input and its output are reversed in time.
-        order = (0,) if network.reverse else ()
-        x = to_library(inputs.sequence).flip(order)
+        lengths = inputs.lengths or (inputs.timesteps,) * inputs.batch_size
+        x = reversed_within(lengths, inputs.sequence) if network.reverse else inputs.sequence
+        x = to_library(x)
         with torch.no_grad(), catch_warnings():
             # With a projection PyTorch warns that oneDNN has none.
             simplefilter("ignore", UserWarning)
@@ -76,9 +79,15 @@ class TorchEngine:
                 states = [
                     to_library(array) for array in initial_states(inputs.initial_state, layer, network.directions)
                 ]
-                x, final = module(x, tuple(states) if network.kind.has_cell_state else states[0])
+                state = tuple(states) if network.kind.has_cell_state else states[0]
+                if inputs.lengths:
+                    packed, final = module(pack_padded_sequence(x, torch.tensor(lengths), enforce_sorted=False), state)
+                    x, _ = pad_packed_sequence(packed, total_length=inputs.timesteps)
+                else:
+                    x, final = module(x, state)
                 finals = final if network.kind.has_cell_state else (final,)
-                fill_layer(trace, layer, x.flip(order).numpy(), [state.numpy() for state in finals])
+                out = reversed_within(lengths, x.numpy()) if network.reverse else x.numpy()
+                fill_layer(trace, layer, out, [state.numpy() for state in finals])
                 progress((layer + 1) / network.num_layers)
         return EngineReport()
 

@@ -134,7 +134,9 @@ def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
         checks += consistency_checks(trace, rtol, atol)
         if is_recording(name) or is_own(name):
             checks += cell_checks(inputs, trace)
-        checks += [equality(e.name, name, e.left, e.right, rtol, atol, accumulates=True) for e in report.equalities]
+        for e in report.equalities:
+            check = equality(e.name, name, e.left, e.right, rtol, atol, accumulates=True)
+            checks.append(replace(check, known_issue=e.known_issue))
 
     comparisons = tuple(_compare_all(config, traces, notify))
     for c in comparisons:
@@ -188,7 +190,7 @@ def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: 
     diagnoses = {}
     for name, trace in traces.items():
         # Two ways to compute that only drift apart say nothing about the one that is audited.
-        broken = any(check.engine == name and not (check.holds or check.accumulates) for check in (*checks, *added))
+        broken = any(check.engine == name and check.fails and not check.accumulates for check in (*checks, *added))
         unjudged = trace.partial or audits[name].undetermined_mismatches
         apart = any(c.mismatched for c in comparisons if name in (c.reference, c.candidate))
         if audits[name].wrong or broken or (unjudged and apart):
@@ -310,7 +312,13 @@ def _new_trace(engine: Engine, inputs: Inputs, folder: Path, name: str) -> Trace
     # The lines of a custom cell give every state.
     cell = engine.provides_cell_state or (inputs.network.custom is not None and not is_recording(name))
     return create_trace(
-        folder, name, inputs.network, inputs.timesteps, inputs.batch_size, ("h", "c") if cell else ("h",)
+        folder,
+        name,
+        inputs.network,
+        inputs.timesteps,
+        inputs.batch_size,
+        ("h", "c") if cell else ("h",),
+        inputs.lengths,
     )
 
 

@@ -10,6 +10,7 @@ from rnnviz.core.axis_labels import Names
 from rnnviz.core.config import Config, Network
 from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs, State, check_state, checked_state, draw_initial_state, with_sequence_shape
+from rnnviz.core.lengths import KEY, checked_lengths, clear_padding, draw_lengths
 from rnnviz.core.memory_budget import check_memory
 from rnnviz.core.mmap_arrays import read_only
 from rnnviz.core.npz import read_npz
@@ -26,6 +27,7 @@ from rnnviz.io.readers import (
     open_text,
     read_feature_names,
     read_labels,
+    read_lengths,
 )
 
 _ARCHIVED = "initial_state."
@@ -76,7 +78,27 @@ def load_inputs(config: Config, assumptions: Callable[[Entry, Config], tuple[str
     stored = _network(config)
     state = _initial_state(config, stored)
     assumed = () if stored.entry is None else assumptions(stored.entry, config)
-    return Inputs(config, sequence, stored.parameters, state, names=names, assumptions=assumed)
+    lengths = _lengths(config)
+    if lengths and opened is None:
+        sequence = np.array(sequence)
+        clear_padding(lengths, sequence)
+        sequence = read_only(sequence, dtype)
+    return Inputs(config, sequence, stored.parameters, state, names=names, assumptions=assumed, lengths=lengths)
+
+
+def _lengths(config: Config) -> tuple[int, ...]:
+    """The length of each sample, drawn, given or read; () if no sample has padding."""
+    source = config.sequence
+    if source.lengths is None:
+        return ()
+    key, lengths = KEY, source.lengths
+    if lengths == "uniform":
+        lengths = draw_lengths(source.seed, source.batch_size, source.timesteps)
+    elif isinstance(lengths, str):
+        key = "sequence.lengths_path"
+        with key_errors(key):
+            lengths = read_lengths(Path(source.lengths_path or ""))
+    return checked_lengths(lengths, source.batch_size, source.timesteps, key)
 
 
 def _open_sequence(config: Config) -> OpenSequence | None:

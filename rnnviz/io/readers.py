@@ -125,6 +125,25 @@ def read_labels(path: Path, timesteps: int) -> tuple[str, ...]:
     return tuple(line.strip() for line in lines)
 
 
+def read_lengths(path: Path) -> tuple[int, ...]:
+    """The lengths of the samples from a .npy file of integers (N,), or from a text file with one a line."""
+    if path.suffix.lower() == ".npy":
+        array = open_npy(path)
+        if array.ndim != 1 or array.dtype.kind not in "iu":
+            raise InputError(
+                f"{path} holds {array.dtype} of the shape {array.shape}: lengths must be integers of the shape (N,)."
+            )
+        return tuple(map(int, array))
+    lines = read_plain_text(path).split()
+    for line in lines:
+        if not (line.isascii() and line.isdecimal() and len(line) < _LONGEST_NUMBER):
+            raise InputError(f"{path} holds {display_value(line)}: lengths must be integers, one a line.")
+    return tuple(map(int, lines))
+
+
+_LONGEST_NUMBER = 19
+
+
 def _distinct(names: list[str]) -> tuple[str, ...]:
     """The names, with a number behind each that occurred before."""
     taken, seen, found = set(names), set[str](), list[str]()

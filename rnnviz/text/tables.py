@@ -73,7 +73,7 @@ def _row(result: RunResult, audit: Audit) -> AuditRow:
         reasons.append(_STEPS.format(values=plural(audit.wrong, "value"), allowed=ALLOWED))
     if audit.first_line is not None:
         reasons.append(_FIRST_LINE.format(line=audit.first_line.name))
-    failed = [check for check in result.checks if check.engine == audit.engine and not check.holds]
+    failed = [check for check in result.checks if check.engine == audit.engine and check.fails]
     if failed:
         reasons.append(how_many(failed))
     causes = likely_causes(result.judgment, audit.engine)

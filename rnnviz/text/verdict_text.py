@@ -128,7 +128,7 @@ def verdict_sentence(result: RunResult, candidate: str) -> VerdictWords:
     comparison, judgment = result.comparison(candidate), result.judgment
     engines = comparison.reference, candidate
     verdict = result.comparison_verdict(comparison)
-    failed = [check for check in result.checks if check.engine in engines and not check.holds]
+    failed = [check for check in result.checks if check.engine in engines and check.fails]
     audits = [] if judgment is None else [judgment.audits[e] for e in engines if e in judgment.audits]
     wrong = [audit for audit in audits if result.wrong(audit.engine)]
     bugs = () if judgment is None or wrong else judgment.undetectable

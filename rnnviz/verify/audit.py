@@ -26,8 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells.interpreters.bounded import BoundedBlock
-from rnnviz.cells.interpreters.running_error import storage_bound
+from rnnviz.cells.interpreters.running_error import BoundedArray, storage_bound
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.lengths import computed_parts
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import time_blocks
@@ -125,17 +126,29 @@ def _audit_lane(
     if followed.all() or not ends:
         return
     for part in all_columns(*followed.shape).parts(max(1, _BLOCK_VALUES // widest)):
-        fresh = ~followed[np.ix_(part.samples, part.units)]
-        for step in _ends(inputs, direction, times):
-            yield from (1.0 for _ in _audit_columns(inputs, trace, layer, direction, part, [step], tally, {}, fresh))
+        for step, samples in _ends(inputs, direction, times, part.samples):
+            some = SampleUnitBlock(samples, part.units)
+            fresh = ~followed[np.ix_(samples, part.units)]
+            yield from (1.0 for _ in _audit_columns(inputs, trace, layer, direction, some, [step], tally, {}, fresh))
 
 
-def _ends(inputs: Inputs, direction: int, times: range) -> list[slice]:
-    """The first of some steps that a lane computes, and the last one where it follows from the trace alone."""
-    ends = [slice(times.start, times.start + 1), slice(times.stop - 1, times.stop)]
-    if inputs.network.backward(direction):
-        ends.reverse()
-    return ends[:1] if len(inputs.network.kind.state_symbols) > 1 or len(times) == 1 else ends
+def _ends(
+    inputs: Inputs, direction: int, times: range, samples: NDArray[np.intp]
+) -> Iterator[tuple[slice, NDArray[np.intp]]]:
+    """The first of some steps that a lane computes, and the last one where it follows from the trace alone.
+
+    Each comes with the samples of which it is the first or the last.
+    """
+    stops = np.minimum(np.asarray(inputs.lengths)[samples], times.stop) if inputs.lengths else np.array([times.stop])
+    starts = [(slice(times.start, times.start + 1), samples)]
+    ends = [
+        (slice(int(stop) - 1, int(stop)), samples[stops == stop] if inputs.lengths else samples)
+        for stop in np.unique(stops)
+    ]
+    first, last = (ends, starts) if inputs.network.backward(direction) else (starts, ends)
+    yield from first
+    if len(inputs.network.kind.state_symbols) == 1:
+        yield from (end for end in last if end[0] not in [step for step, _ in first])
 
 
 def _audit_columns(
@@ -160,13 +173,26 @@ def _audit_columns(
     k = layer * network.directions + direction
     chosen: Any = (..., columns.units if whole else slice(None))
     states = dict(zip(network.kind.state_symbols, inputs.initial_state.arrays, strict=True))
-    own = {
-        name: np.ix_(columns.samples, np.arange(state.shape[-1]) if whole else columns.units)
+    every, all_fresh = columns, fresh
+    units = {name: np.arange(state.shape[-1]) if whole else columns.units for name, state in states.items()}
+    kept = {
+        name: bounded.leaf(state[k][np.ix_(every.samples, units[name])])
         for name, state in states.items()
+        if name != "h"
     }
-    carried = {name: bounded.leaf(state[k][own[name]]) for name, state in states.items() if name != "h"}
     returned = trace.lines if fresh is None else {}
     for times in blocks:
+        # A block holds no end of a sample, so that a sample is computed in all of it or padding.
+        rows = np.flatnonzero(np.asarray(inputs.lengths)[every.samples] >= times.stop) if inputs.lengths else None
+        if rows is None or len(rows) == len(every.samples):
+            rows, columns, fresh, carried = None, every, all_fresh, kept
+        elif not len(rows):
+            continue
+        else:
+            columns = SampleUnitBlock(every.samples[rows], every.units)
+            fresh = None if all_fresh is None else all_fresh[rows]
+            carried = {name: state[rows] for name, state in kept.items()}
+        own = {name: np.ix_(columns.samples, units[name]) for name in states}
         x = layer_input(inputs, trace, layer, times, columns.samples)
         before = previous_hidden(inputs, trace, layer, direction, times, columns.samples)
         engine = {
@@ -177,6 +203,7 @@ def _audit_columns(
         values, carried = BoundedBlock(bounded, x, before, engine, times.start).follow(
             carried, (*states, *returned), backward=network.backward(direction)
         )
+        kept = carried if rows is None else {name: _with_rows(kept[name], rows, carried[name]) for name in kept}
         for name, array in derived.items():
             array[layer, direction, times][(slice(None), *own[name])] = values[name].value
         h, step = engine["h"], values["h"]
@@ -184,9 +211,9 @@ def _audit_columns(
             tally.add_cell_states(trace, k, times, own["c"], engine.get("c"), values["c"])
         block = AuditedBlock(layer, direction, times, columns, trace.reverse)
         if returned:
-            units = slice(None) if whole else columns.units
+            read = slice(None) if whole else columns.units
             lines = engine | {
-                name: np.asarray(array[layer, direction, times])[:, columns.samples][..., units]
+                name: np.asarray(array[layer, direction, times])[:, columns.samples][..., read]
                 for name, array in returned.items()
             }
             tally.add_lines(block, {name: lines[name] for name in network.graph.values if name in lines}, values)
@@ -198,8 +225,20 @@ def _audit_columns(
         yield (inputs.timesteps - times.start if network.backward(direction) else times.stop) / inputs.timesteps
 
 
+def _with_rows(state: BoundedArray, rows: NDArray[np.intp], new: BoundedArray) -> BoundedArray:
+    """A state (S, U) with other values in some rows."""
+    value, bound = np.array(state.value), np.array(np.broadcast_to(state.bound, state.value.shape))
+    value[rows], bound[rows] = new.value, new.bound
+    return BoundedArray(value, bound, new.eps)
+
+
 def _blocks(inputs: Inputs, columns: SampleUnitBlock, direction: int, times: range) -> Iterator[slice]:
-    """Slices of time in the order of computation, small enough for the temporaries to stay in the cache."""
+    """Slices of time in the order of computation, small enough for the temporaries to stay in the cache.
+
+    No slice holds time steps on both sides of a sample's end.
+    """
     widest = max(inputs.network.kind.gate_count * len(columns.units), inputs.network.hidden_size)
     length = max(1, _BLOCK_VALUES // (len(columns.samples) * widest))
-    return time_blocks(times, length, backward=inputs.network.backward(direction))
+    backward = inputs.network.backward(direction)
+    for part, _ in computed_parts(inputs.lengths, times, backward=backward):
+        yield from time_blocks(part, length, backward=backward)

@@ -212,9 +212,14 @@ class AuditAccumulator:
             self._cells.add(cells, expected, trace.stored_as)
         backward = trace.backward(lane % trace.shape[1])
         last = 0 if backward else len(expected.value) - 1
-        if trace.state_c is not None and times.start + last == (0 if backward else trace.shape[2] - 1):
-            final = BoundedArray(expected.value[last], expected.bound[last], expected.eps)
-            self._final_cells.add(trace.state_c[lane][columns], final, trace.stored_as)
+        if trace.state_c is None:
+            return
+        samples = columns[0].reshape(-1)
+        stops = np.asarray(trace.lengths)[samples] if trace.lengths else np.full(len(samples), trace.shape[2])
+        final = np.flatnonzero(np.full(len(samples), times.start == 0) if backward else stops == times.stop)
+        if len(final):
+            step = BoundedArray(expected.value[last][final], expected.bound[last][final], expected.eps)
+            self._final_cells.add(trace.state_c[lane][columns][final], step, trace.stored_as)
 
     def _count_undetermined(self, block: AuditedBlock, h: FloatArray, unknown: NDArray[np.bool_]) -> None:
         self._undetermined += int(unknown.sum())
@@ -235,7 +240,7 @@ class AuditAccumulator:
             wrong=self._wrong,
             first_wrong=self._first,
             audited=self._audited,
-            elements=trace.hidden.size,
+            elements=trace.computed_count(trace.hidden),
             **self._over_time,
             stored=self._stored,
             undetermined_count=self._undetermined,
@@ -243,7 +248,7 @@ class AuditAccumulator:
             first_line=None if self._first_line is None else self._first_line[1],
             undetermined_mismatches={name: count for name, count in self._mismatches.items() if count},
             checks=tuple(
-                cells.check(name, trace.engine, array.size)
+                cells.check(name, trace.engine, trace.computed_count(array))
                 for cells, name, array in stored
                 # A wrong step has a wrong cell state as well: the check would say it twice.
                 if array is not None and cells.looked and not self._wrong

@@ -22,6 +22,7 @@ from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, exact, storage_bound
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.lengths import padding_mask
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import last_timestep, time_blocks
@@ -92,28 +93,54 @@ class CellStates:
 
     def before(self, layer: int, direction: int, timestep: int, samples: slice, units: slice) -> BoundedArray:
         """(S, U): c[t-1] of the step at `timestep`, which is the initial state at the first step."""
-        step = self._inputs.timesteps - 1 - timestep if self._inputs.network.backward(direction) else timestep
+        if self._inputs.lengths and samples.stop - samples.start > 1:
+            return self._by_sample(lambda one: self.before(layer, direction, timestep, one, units), samples, axis=0)
+        length = self._inputs.length(samples.start)
+        if timestep >= length:
+            return exact(np.zeros((1, units.stop - units.start)), self._eps)
+        step = length - 1 - timestep if self._inputs.network.backward(direction) else timestep
         c = self._before(self._columns(layer, direction, samples, units), step)
         return c[..., units] if self._whole else c
 
     def previous(self, layer: int, direction: int, times: slice, samples: slice, units: slice) -> FloatArray:
         """(B, S, U): c[t-1] of each step of some time steps, in the order of time."""
+        if self._inputs.lengths and samples.stop - samples.start > 1:
+            parts = [
+                self.previous(layer, direction, times, slice(n, n + 1), units)
+                for n in range(samples.start, samples.stop)
+            ]
+            return np.concatenate(parts, axis=1)
         backward = self._inputs.network.backward(direction)
+        computed = min(times.stop, max(times.start + 1, self._inputs.length(samples.start)))
+        padding = np.zeros((times.stop - computed, 1, units.stop - units.start))
+        times = slice(times.start, computed)
         first = times.stop - 1 if backward else times.start
         c = self.before(layer, direction, first, samples, units).value[np.newaxis]
         cells = self.after(layer, direction, times, samples, units).value
-        return np.concatenate([cells[1:], c] if backward else [c, cells[:-1]])
+        return np.concatenate([cells[1:], c, padding] if backward else [c, cells[:-1], padding])
 
     def after(self, layer: int, direction: int, times: slice, samples: slice, units: slice) -> BoundedArray:
         """(B, S, U): c after each step of some time steps, in the order of time."""
         if self._trace.cell is not None:
             return self._stored(self._trace.cell[layer, direction, times, samples, units])
+        if self._inputs.lengths and samples.stop - samples.start > 1:
+            return self._by_sample(lambda one: self.after(layer, direction, times, one, units), samples, axis=1)
+        length = self._inputs.length(samples.start)
+        stop = min(times.stop, max(times.start, length))
+        padding = exact(np.zeros((times.stop - stop, 1, units.stop - units.start)), self._eps)
+        if times.start >= length:
+            return padding
         columns = self._columns(layer, direction, samples, units)
-        first = self._inputs.timesteps - times.stop if self._inputs.network.backward(direction) else times.start
-        last = first + times.stop - times.start
+        first = length - stop if self._inputs.network.backward(direction) else times.start
+        last = first + stop - times.start
         cells, c = self._follow(columns, first, last, self._before(columns, first))
         self._checkpoints.put(columns, last, c)
-        return cells[..., units] if self._whole else cells
+        cells = cells[..., units] if self._whole else cells
+        return _joined([cells, padding], axis=0) if stop < times.stop else cells
+
+    def _by_sample(self, read: Callable[[slice], BoundedArray], samples: slice, axis: int) -> BoundedArray:
+        """The states of samples of different lengths, which begin and end at steps of their own."""
+        return _joined([read(slice(n, n + 1)) for n in range(samples.start, samples.stop)], axis)
 
     def _before(self, columns: SampleUnitBlock, step: int) -> BoundedArray:
         """c before a step, counted in the order of computation."""
@@ -121,7 +148,8 @@ class CellStates:
             return self._initial(columns)
         layer, direction, samples, units = _indices(columns)
         if self._trace.cell is not None:
-            timestep = self._inputs.timesteps - step if self._inputs.network.backward(direction) else step - 1
+            length = self._inputs.length(samples.start)
+            timestep = length - step if self._inputs.network.backward(direction) else step - 1
             return self._stored(self._trace.cell[layer, direction, timestep, samples, units])
         known, c = self._checkpoints.nearest(columns, step)
         if known == step and c is not None:
@@ -192,9 +220,9 @@ class CellStates:
         """The steps from `first` to before `last`, counted in the order of computation."""
         self.interrupt()
         layer, direction, samples, units = _indices(columns)
-        timesteps = self._inputs.timesteps
+        length = self._inputs.length(samples.start)
         backward = self._inputs.network.backward(direction)
-        times = slice(timesteps - last, timesteps - first) if backward else slice(first, last)
+        times = slice(length - last, length - first) if backward else slice(first, last)
         if self._blocks is not None:
             return self._blocks(columns, times)
         x = layer_input(self._inputs, self._trace, layer, times, samples)
@@ -269,6 +297,12 @@ class _Checkpoints:
         self._steps[columns] = steps[::-1][::2][::-1]
 
 
+def _joined(parts: list[BoundedArray], axis: int) -> BoundedArray:
+    value = np.concatenate([part.value for part in parts], axis)
+    bound = np.concatenate([np.broadcast_to(part.bound, part.value.shape) for part in parts], axis)
+    return BoundedArray(value, bound, parts[0].eps)
+
+
 def _go_on() -> None:
     """Nothing calls for an end."""
 
@@ -307,18 +341,24 @@ def cell_checks(inputs: Inputs, trace: Trace) -> list[Check]:
     length = max(1, _BLOCK_VALUES // (inputs.batch_size * network.hidden_size))
     for layer, direction in np.ndindex(trace.shape[:2]):
         backward = network.backward(direction)
-        last = last_timestep(backward, timesteps)
+        lasts = [last_timestep(backward, inputs.length(sample)) for sample in range(inputs.batch_size)]
         whole = trace.cell is not None and trace.cell.size <= FULL
-        times = range(timesteps) if whole else range(last, last + 1)
+        times = range(timesteps) if whole else range(min(lasts), max(lasts) + 1)
         for block in time_blocks(times, length, backward=backward):
             c = followed.after(layer, direction, block, slice(0, inputs.batch_size), slice(0, network.hidden_size))
             if trace.cell is not None:
-                cells.add(trace.cell[layer, direction, block], c, trace.stored_as)
-            if trace.state_c is not None and block.start <= last < block.stop:
+                computed = ~padding_mask(trace.lengths, block) if trace.lengths else slice(None)
+                cells.add(trace.cell[layer, direction, block][computed], c[computed], trace.stored_as)
+            here = np.flatnonzero((block.start <= np.array(lasts)) & (np.array(lasts) < block.stop))
+            if trace.state_c is not None and len(here):
                 final = trace.state_c[layer * network.directions + direction]
-                finals.add(final, c[last - block.start], trace.stored_as)
+                finals.add(final[here], c[np.array(lasts)[here] - block.start, here], trace.stored_as)
     given = (CELL_FOLLOWS, cells, trace.cell), (STATE_FOLLOWS, finals, trace.state_c)
-    return [tally.check(name, trace.engine, array.size) for name, tally, array in given if array is not None]
+    return [
+        tally.check(name, trace.engine, trace.computed_count(array))
+        for name, tally, array in given
+        if array is not None
+    ]
 
 
 def cell_equality(reference: Trace, candidate: Trace, rtol: float, atol: float) -> list[Check]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.config import DEFAULT_TOLERANCES, Config
+from rnnviz.core.lengths import computed_parts
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.core.trace import DERIVED, Trace
 from rnnviz.core.trace_index import Location, time_blocks
@@ -223,7 +224,7 @@ class _Accumulator:
         """Begin with nothing; arrays over time (L, D, T) lie in `folder` if there is one and they are many."""
         self._pair, self._name, self._rtol, self._atol = (reference, candidate), name, rtol, atol
         self._reverse, shape = reference.reverse, reference[name].shape
-        self._elements, self._size = 0, reference[name].size
+        self._elements, self._size = 0, reference.computed_count(reference[name])
         dtypes = dict(zip(Comparison.NAMES, ("float64", "float64", "int64"), strict=True))
         self._over_time, self._stored = over_time(folder, f"comparison.{name}", dtypes, shape[:3])
         self._by_column = np.zeros((*shape[:2], *shape[3:]))
@@ -235,9 +236,19 @@ class _Accumulator:
         self._error_ratios, self._ulps = (HistogramAccumulator(*o, reverse=self._reverse) for o in (_RATIOS, _ULPS))
 
     def add(
-        self, layer: int, direction: int, start: int, r: FloatArray, c: FloatArray, difference: BlockDifference | None
+        self,
+        layer: int,
+        direction: int,
+        start: int,
+        r: FloatArray,
+        c: FloatArray,
+        difference: BlockDifference | None,
+        samples: NDArray[np.intp] | None = None,
     ) -> None:
-        """Add a block of time steps (B, N, H) and its difference, None where the values are not compared."""
+        """Add a block of time steps (B, N, H) and its difference, None where the values are not compared.
+
+        `samples` are those of the block, where it lacks some.
+        """
         times = layer, direction, slice(start, start + len(r))
         if difference is None:
             self._over_time["error_ratio_over_time"][times] = self._over_time["error_over_time"][times] = np.nan
@@ -246,14 +257,17 @@ class _Accumulator:
         error, error_ratio, ulp = difference.error, difference.error_ratio, difference.ulp
         over_time = self._over_time["error_ratio_over_time"][times] = _over_time(error_ratio)
         columns = self._by_column[layer, direction]
-        np.maximum(columns, error_ratio.max(axis=0), out=columns)
+        if samples is None:
+            np.maximum(columns, error_ratio.max(axis=0), out=columns)
+        else:
+            columns[samples] = np.maximum(columns[samples], error_ratio.max(axis=0))
         largest_ulp = int(ulp.max())
-        self._error_ratios.add(error_ratio, layer, direction, start)
-        self._ulps.add_distances(ulp, layer, direction, start, largest_ulp)
+        self._error_ratios.add(error_ratio, layer, direction, start, samples)
+        self._ulps.add_distances(ulp, layer, direction, start, largest_ulp, samples)
         # An error ratio is above 1 exactly where the error is above the tolerance.
         worst = float(over_time.max())
         if worst > 1.0:
-            self._mismatches(layer, direction, start, error_ratio > 1.0, r, c)
+            self._mismatches(layer, direction, start, error_ratio > 1.0, r, c, samples)
         finite = difference.finite
         if finite is not None:
             self._nonfinite[0] += int((~np.isfinite(r)).sum())
@@ -265,16 +279,23 @@ class _Accumulator:
         error_over_time = self._over_time["error_over_time"][times] = _over_time(error)
         largest = float(error_over_time.max())
         if largest > self._max_abs_error:
-            t, *place = (int(i) for i in np.unravel_index(int(error.argmax()), error.shape))
-            self._max_abs_error = largest
-            self._max_abs_error_at = Location(layer, direction, start + t, *place, reverse=self._reverse)
+            t, sample, unit = (int(i) for i in np.unravel_index(int(error.argmax()), error.shape))
+            self._max_abs_error, sample = largest, sample if samples is None else int(samples[sample])
+            self._max_abs_error_at = Location(layer, direction, start + t, sample, unit, reverse=self._reverse)
         self._max_error_ratio = max(self._max_error_ratio, worst)
         self._max_ulp = max(self._max_ulp, largest_ulp)
         if largest > self._passing_atol:
             self._pass(error, r)
 
     def _mismatches(
-        self, layer: int, direction: int, start: int, mismatched: NDArray[np.bool_], r: FloatArray, c: FloatArray
+        self,
+        layer: int,
+        direction: int,
+        start: int,
+        mismatched: NDArray[np.bool_],
+        r: FloatArray,
+        c: FloatArray,
+        samples: NDArray[np.intp] | None,
     ) -> None:
         counts = mismatched.reshape(len(r), -1).sum(axis=1)
         self._over_time["mismatched_over_time"][layer, direction, start : start + len(r)] = counts
@@ -283,7 +304,8 @@ class _Accumulator:
             times = np.flatnonzero(counts)
             t = int(times[-1] if self._reverse or direction else times[0])
             sample, unit = (int(i) for i in np.argwhere(mismatched[t])[0])
-            where = Location(layer, direction, start + t, sample, unit, reverse=self._reverse)
+            row = sample if samples is None else int(samples[sample])
+            where = Location(layer, direction, start + t, row, unit, reverse=self._reverse)
             self._first = Mismatch(where, float(r[t, sample, unit]), float(c[t, sample, unit]))
 
     def _pass(self, error: FloatArray, r: FloatArray) -> None:
@@ -412,12 +434,27 @@ def compare(
     for layer, direction, times in _blocks(reference, candidate, ours.shape):
         r, c = (np.asarray(array[layer, direction, times]) for array in (ours, theirs))
         known = times.start in compared(reference, candidate, layer, direction)
-        difference = differences.of(r, c) if known else None
-        tally.add(layer, direction, times.start, r, c, difference)
+        computed = _computed(reference, times) if known else None
+        if computed is None:
+            difference = differences.of(r, c) if known else None
+            tally.add(layer, direction, times.start, r, c, difference)
+        else:
+            own_r, own_c = r[:, computed], c[:, computed]
+            own = differences.of(own_r, own_c) if len(computed) else None
+            tally.add(layer, direction, times.start, own_r, own_c, own, computed)
+            difference = differences.of(r, c)
         watch(layer, direction, times.start, r, c, difference)
         done = (timesteps - times.start if reference.backward(direction) else times.stop) / timesteps
         progress((layer * directions + direction + done) / (layers * directions))
     return tally.comparison()
+
+
+def _computed(trace: Trace, times: slice) -> NDArray[np.intp] | None:
+    """The samples that are computed in a block; None if all are."""
+    if not trace.lengths:
+        return None
+    computed = np.flatnonzero(np.asarray(trace.lengths) >= times.stop)
+    return None if len(computed) == len(trace.lengths) else computed
 
 
 def compared(reference: Trace, candidate: Trace, layer: int, direction: int) -> range:
@@ -441,12 +478,16 @@ def compared(reference: Trace, candidate: Trace, layer: int, direction: int) -> 
 
 
 def _blocks(reference: Trace, candidate: Trace, shape: tuple[int, ...]) -> Iterator[tuple[int, int, slice]]:
-    """Slices of time of every lane, in the order of computation. A slice is compared or missing as a whole."""
+    """Slices of time of every lane, in the order of computation.
+
+    A slice is compared or missing as a whole, and a sample computed in all of it or padding.
+    """
     layers, directions, timesteps, samples, units = shape
     length = max(1, _BLOCK_VALUES // (samples * units))
     for layer, direction in np.ndindex(layers, directions):
         both, backward = compared(reference, candidate, layer, direction), reference.backward(direction)
         parts = range(both.start), both, range(both.stop, timesteps)
-        for part in parts[:: -1 if backward else 1]:
-            for times in time_blocks(part, length, backward=backward):
-                yield layer, direction, times
+        for recorded in parts[:: -1 if backward else 1]:
+            for part, _ in computed_parts(reference.lengths, recorded, backward=backward):
+                for times in time_blocks(part, length, backward=backward):
+                    yield layer, direction, times

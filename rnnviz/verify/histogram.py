@@ -81,14 +81,32 @@ class HistogramAccumulator:
         self._places: dict[int, Location] = {}
         self._room = np.empty(0, np.int64)
 
-    def add(self, values: NDArray[np.float64], layer: int, direction: int, start: int) -> None:
-        """Count a block of time steps (B, N, H) that begins at `start`; lanes and their blocks come as computed."""
+    def add(
+        self,
+        values: NDArray[np.float64],
+        layer: int,
+        direction: int,
+        start: int,
+        samples: NDArray[np.intp] | None = None,
+    ) -> None:
+        """Count a block of time steps (B, N, H) that begins at `start`; lanes and their blocks come as computed.
+
+        `samples` are those of the block, where it lacks some.
+        """
         if self._room.size < values.size:
             self._room = np.empty(values.size, np.int64)
         keys = _keys(values, self._room[: values.size].reshape(values.shape))
-        self._add(np.bincount(keys.reshape(-1), minlength=_KEYS), keys, layer, direction, start)
+        self._add(np.bincount(keys.reshape(-1), minlength=_KEYS), keys, layer, direction, start, samples)
 
-    def add_distances(self, ulp: UlpArray, layer: int, direction: int, start: int, largest: int | None = None) -> None:
+    def add_distances(
+        self,
+        ulp: UlpArray,
+        layer: int,
+        direction: int,
+        start: int,
+        largest: int | None = None,
+        samples: NDArray[np.intp] | None = None,
+    ) -> None:
         """Count a block of distances in floats as `add` counts floats; what 64 bits call the largest is infinite.
 
         `largest` is the largest of them, if it is known. Most distances are small and in few bins. To count those
@@ -97,12 +115,12 @@ class HistogramAccumulator:
         """
         largest = int(ulp.max()) if largest is None else largest
         if ulp.dtype != np.uint32 or largest > _EXACT:
-            self.add(_as_floats(ulp), layer, direction, start)
+            self.add(_as_floats(ulp), layer, direction, start, samples)
             return
         above = ulp > 1 << _FIRST_POWERS
         many = int(np.count_nonzero(above))
         if many > ulp.size // _FEW:
-            self._add(_counts_of_distances(ulp), ulp, layer, direction, start)
+            self._add(_counts_of_distances(ulp), ulp, layer, direction, start, samples)
             return
         counts = _counts_of_distances(ulp[above]) if many else np.zeros(_KEYS, np.int64)
         # From the highest power that any distance exceeds down to the first.
@@ -112,9 +130,17 @@ class HistogramAccumulator:
             counts[_BIAS + key], many = more - many, more
         nonzero = int(np.count_nonzero(np.not_equal(ulp, 0, out=above))) if largest else 0
         counts[_BIAS], counts[0] = nonzero - many, ulp.size - nonzero
-        self._add(counts, ulp, layer, direction, start)
+        self._add(counts, ulp, layer, direction, start, samples)
 
-    def _add(self, counts: NDArray[np.int64], keys: NDArray[Any], layer: int, direction: int, start: int) -> None:
+    def _add(
+        self,
+        counts: NDArray[np.int64],
+        keys: NDArray[Any],
+        layer: int,
+        direction: int,
+        start: int,
+        samples: NDArray[np.intp] | None,
+    ) -> None:
         """Add a block's counts; `keys` are its numbers' keys, or the distances that have them."""
         new = np.flatnonzero((self._counts == 0) & (counts > 0))
         self._counts += counts
@@ -130,6 +156,7 @@ class HistogramAccumulator:
         for key, first in zip(new, _first_places(ordered, new_keys), strict=True):
             t, sample, unit = (int(i) for i in np.unravel_index(first, keys.shape))
             timestep = start + (len(keys) - 1 - t if backward else t)
+            sample = sample if samples is None else int(samples[sample])
             self._places[int(key)] = Location(layer, direction, timestep, sample, unit, reverse=self._reverse)
 
     def histogram(self) -> Histogram:

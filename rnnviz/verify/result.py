@@ -123,7 +123,7 @@ class RunResult(Displayed):
         audit = None if self.judgment is None else self.judgment.audits.get(engine)
         if audit is not None and audit.wrong:
             return True
-        return any(check.engine == engine and not check.holds and not self._drifts(check) for check in self.checks)
+        return any(check.engine == engine and check.fails and not self._drifts(check) for check in self.checks)
 
     def _drifts(self, check: Check) -> bool:
         """Whether a broken check of an engine's second way to compute is what the network does to any two engines."""

@@ -58,7 +58,14 @@ def previous_state(
     h0 = initial[layer * inputs.network.directions + direction][samples][np.newaxis]
     if inputs.network.backward(direction):
         after = np.asarray(lane[times.start + 1 : times.stop + 1])[:, samples]
-        return np.concatenate([after, h0]) if times.stop == len(lane) else after
+        before = np.concatenate([after, h0]) if times.stop == len(lane) else after
+        if inputs.lengths:
+            # Each sample starts at its own length - 1.
+            starts = np.asarray(inputs.lengths)[samples] - 1 - times.start
+            (here,) = np.nonzero((starts >= 0) & (starts < len(before)))
+            before = np.array(before)
+            before[starts[here], here] = h0[0, here]
+        return before
     if times.start == 0:
         return np.concatenate([h0, np.asarray(lane[: times.stop - 1])[:, samples]])
     return np.asarray(lane[times.start - 1 : times.stop - 1])[:, samples]

@@ -107,8 +107,10 @@ def trace_in_memory(inputs: Inputs) -> Trace:
     """A writable trace that is in no folder, for parts of a run."""
     network = inputs.network
     shapes = array_shapes(network, inputs.timesteps, inputs.batch_size, network.kind.state_symbols)
-    arrays = {name: np.empty(shape, network.dtype) for name, shape in shapes.items()}
-    return Trace("exchanged", arrays, reverse=network.reverse)
+    # Padding stays 0.
+    make = np.zeros if inputs.lengths else np.empty
+    arrays = {name: make(shape, network.dtype) for name, shape in shapes.items()}
+    return Trace("exchanged", arrays, reverse=network.reverse, lengths=inputs.lengths)
 
 
 def _put_back(faulty: Trace, trace: Trace) -> None:

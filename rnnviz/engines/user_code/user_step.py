@@ -118,7 +118,8 @@ class OwnRecurrence:
             direction = DIRECTIONS[task.backward]
             state = {name: np.array(array) for name, array in task.state.items()}
             for done, t in enumerate(task.timesteps, start=1):
-                state, lines = self._guarded(partial(self._next, task, task.x[t], state, f"{direction}, t = {t}"))
+                where = f"{direction}, t = {task.start + t}"
+                state, lines = self._guarded(partial(self._next, task, task.x[t], state, where))
                 for name, series in task.series.items():
                     series[t] = state[name]
                 self._store(task, t, lines, add_line)
@@ -136,7 +137,7 @@ class OwnRecurrence:
                 raise self._unfit(f"the returned lines cannot be stored: {error.strerror}") from error
         for name, series in self._lines.items():
             if series is not None:
-                series[task.lane][t] = lines[name]
+                series[task.lane][task.start + t, task.samples] = lines[name]
 
     def _next(
         self, task: LayerTask, x: FloatArray, state: Mapping[str, FloatArray], where: str
