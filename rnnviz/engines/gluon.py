@@ -7,7 +7,6 @@ build it, runs beside the chain, and its output and states must equal the chain'
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from math import sqrt
 from pathlib import Path
 from time import perf_counter
@@ -40,6 +39,9 @@ from rnnviz.engines.base import EngineReport, Equality, Progress
 from rnnviz.engines.layers import LayerTask, RunLayer, Step, cell_step, fill_layer, initial_states, run_stack, unrolled
 
 _IGNORED_LENGTHS = "MXNet 1.9.1 ignores use_sequence_length on the CPU (apache/mxnet issue 19323)"
+
+_ORDER = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
+"""The parameters of a layer in the order of MXNet's operator."""
 
 _LARGEST_LOADED = 10
 """How many layers `load_parameters` of MXNet 1.9.1 can count: it looks for one digit."""
@@ -131,22 +133,25 @@ def _run_chain(inputs: Inputs, trace: Trace, progress: Progress) -> tuple[FloatA
 
 
 def _fused_lanes(network: Network) -> RunLayer:
-    """Gluon's fused layer of one lane as a way to run parts of it, which hold samples of one length.
+    """The operator of Gluon's fused layers as a way to run parts of one lane, in which no sample ends.
 
-    MXNet 1.9.1 ignores the lengths that its own layers are given on the CPU (apache/mxnet issue 19323).
+    MXNet 1.9.1 ignores the lengths that its own layers are given on the CPU (apache/mxnet issue 19323). A layer would
+    join its parameters again in each call, which takes longer than a short part.
     """
-    blocks: dict[tuple[int, int], Any] = {}
-    one_way = replace(network, bidirectional=False, reverse=False)
+    joined: dict[tuple[int, int], Any] = {}
+    cell = CELLS[network.cell]
+    mode = f"rnn_{dict(cell.activations)['activation'].text}" if cell.gluon == "RNN" else cell.gluon.lower()
 
     def run_layer(task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
-        if task.lane not in blocks:
-            blocks.clear()
-            block = blocks[task.lane] = _block(one_way, task.x.shape[2], 1, "TNC")
-            for name, array in vars(task.parameters).items():
-                getattr(block, f"l0_{name}").set_data(_nd_array(array))
+        if task.lane not in joined:
+            joined.clear()
+            arrays = vars(task.parameters)
+            joined[task.lane] = _nd_array(np.concatenate([arrays[name].reshape(-1) for name in _ORDER]))
         order = -1 if task.backward else 1
-        states = [_nd_array(array[np.newaxis]) for array in task.state.values()]
-        out, states = blocks[task.lane](_nd_array(task.x[::order]), states)
+        given = [_nd_array(array[np.newaxis]) for array in task.state.values()]
+        x, size = _nd_array(task.x[::order]), task.state["h"].shape[1]
+        options = {"mode": mode, "state_size": size, "num_layers": 1, "p": 0.0, "state_outputs": True}
+        out, *states = mx.nd.RNN(x, joined[task.lane], *given, **options)
         task.series["h"][:] = out.asnumpy()[::order]
         progress(1.0)
         return {name: state.asnumpy()[0] for name, state in zip(task.state, states, strict=True)}

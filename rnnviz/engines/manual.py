@@ -1,5 +1,6 @@
 """The manual recurrence: the cell's own lines, compiled into NumPy calls (`cells.interpreters.numpy_program`)."""
 
+from collections.abc import Hashable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 
@@ -14,14 +15,27 @@ from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.layers import LayerTask, run_stack
 
 
-def run_layer(task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
-    """Compute one layer in one direction and return its final state; see `engines.layers.RunLayer`."""
-    p, (timesteps, samples, _) = task.parameters, task.x.shape
-    # A cell without recurrent rows has no recurrent product.
-    step = samples * getattr(p, "h2h_weight", p.i2h_bias).size
-    with threads_for(step, max(step, timesteps * samples * p.i2h_weight.size)):
-        program = NumpyProgram(task.cell, vars(p), samples)
-        return program.run(task.x, task.state, task.series, backward=task.backward, progress=progress)
+class ManualLayers:
+    """A way to run one layer, or a part of it, after the other; see `engines.layers.RunLayer`."""
+
+    def __init__(self) -> None:
+        self._lane: tuple[int, int] | None = None
+        self._programs: dict[int, NumpyProgram] = {}
+        self._arranged: dict[Hashable, FloatArray] = {}
+
+    def __call__(self, task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
+        """Compute a layer in one direction and return its final state."""
+        p, (timesteps, samples, _) = task.parameters, task.x.shape
+        if task.lane != self._lane:
+            self._lane, self._programs, self._arranged = task.lane, {}, {}
+        # A cell without recurrent rows has no recurrent product.
+        step = samples * getattr(p, "h2h_weight", p.i2h_bias).size
+        with threads_for(step, max(step, timesteps * samples * p.i2h_weight.size)):
+            program = self._programs.get(samples)
+            if program is None:
+                program = NumpyProgram(task.cell, vars(p), samples, arranged=self._arranged)
+                self._programs = {samples: program}
+            return program.run(task.x, task.state, task.series, backward=task.backward, progress=progress)
 
 
 class ManualEngine:
@@ -34,7 +48,7 @@ class ManualEngine:
         """See `Engine.run`."""
         # Infinities and NaNs are results to be shown, not accidents to be warned of.
         with np.errstate(all="ignore"):
-            run_stack(inputs, trace, run_layer, progress)
+            run_stack(inputs, trace, ManualLayers(), progress)
         return EngineReport()
 
 

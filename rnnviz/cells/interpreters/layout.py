@@ -13,7 +13,7 @@ one wherever there are few samples. Which of the two it is, is measured once. Al
 on one machine the same network gives the same bits each time.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import cache
 from math import prod
 from time import perf_counter
@@ -181,6 +181,15 @@ class Layout:
             memory[: self._gates * size].reshape(self._gates, size, n),
             product.reshape(pieces, rows, n) if pieces > 1 else product,
         )
+
+    @property
+    def recurrent_key(self) -> Hashable:
+        """What `recurrent_weight` and `matrix` depend on beside the weight."""
+        return self.order, self._pieces, self._columns
+
+    def input_key(self, features: int) -> Hashable:
+        """What `input_weight` depends on beside the weight."""
+        return self.order, self._input_columns(features) if self.rows_are_samples else self._samples < _TURNED_SAMPLES
 
     def recurrent_weight(self, weight: FloatArray) -> FloatArray:
         """W (R·H, K), as its product with h needs it."""

@@ -4,7 +4,7 @@
 function of them that loops over the time steps of a block. Here are the arrays that it reads: a step allocates nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -33,6 +33,7 @@ class NumpyProgram:
         batch_size: int,
         wanted: tuple[str, ...] = (),
         order: Order | None = None,
+        arranged: dict[Hashable, FloatArray] | None = None,
     ) -> None:
         """Compile the program.
 
@@ -48,7 +49,10 @@ class NumpyProgram:
             The named values beside the states that are kept for every time step, such as gates.
         order:
             The memory order; by default the one that suits the sizes.
+        arranged:
+            The weights of the same layer as programs of other batch sizes arranged them; it gets those of this one.
         """
+        self._arranged = {} if arranged is None else arranged
         self.cell, self._parameters = cell, parameters
         bias = parameters["i2h_bias"]
         self._dtype = bias.dtype
@@ -140,7 +144,10 @@ class NumpyProgram:
             for gate in self._plan.hoisted:
                 own, recurrent = (gates.index(gate) * size for gates in (cell.gate_symbols, cell.recurrent_gates))
                 bias[own : own + size] += p["h2h_bias"][recurrent : recurrent + size]
-        return self._layout.input_weight(rows.of(p["i2h_weight"], size)), rows.of(bias, size)
+        key = self._layout.input_key(p["i2h_weight"].shape[1])
+        if key not in self._arranged:
+            self._arranged[key] = self._layout.input_weight(rows.of(p["i2h_weight"], size))
+        return self._arranged[key], rows.of(bias, size)
 
     def _names(self) -> dict[str, Any]:
         """The arrays and functions that the source names."""
@@ -155,7 +162,10 @@ class NumpyProgram:
         for name, place in source.fixed:
             names[name] = _number(place.number, self._dtype) if place.kind == "number" else self._fixed(place)
         for name, operation, of in source.weights:
-            names[name] = self._weight(operation, of)
+            key = operation, of, self._layout.recurrent_key
+            if key not in self._arranged:
+                self._arranged[key] = self._weight(operation, of)
+            names[name] = self._arranged[key]
         for name, activation in source.activations:
             names[name] = _in_place(activation)
         return names
