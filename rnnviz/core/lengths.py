@@ -17,7 +17,22 @@ KEY = "sequence.lengths"
 
 
 def draw_lengths(seed: int, batch_size: int, timesteps: int) -> tuple[int, ...]:
-    """Lengths of 1 to T, all equally likely, by a generator of their own: the sequence is drawn as without them."""
+    """Draw lengths of 1 to T, all equally likely.
+
+    The generator is one of its own: the sequence is drawn as without lengths.
+
+    Parameters
+    ----------
+    seed : int
+        The seed of the sequence.
+    batch_size, timesteps : int
+        N and T.
+
+    Returns
+    -------
+    tuple of int
+        N lengths.
+    """
     return tuple(int(n) for n in np.random.default_rng([seed, 1]).integers(1, timesteps, batch_size, endpoint=True))
 
 
@@ -59,12 +74,33 @@ def checked_lengths(lengths: Sequence[int], batch_size: int, timesteps: int, key
 
 
 def padding_mask(lengths: Sequence[int], times: slice | range) -> NDArray[np.bool_]:
-    """Which values of some time steps are padding, (B, N)."""
+    """Where some time steps are padding.
+
+    Parameters
+    ----------
+    lengths : sequence of int
+        The length of each sample.
+    times : slice or range
+        B time steps.
+
+    Returns
+    -------
+    ndarray of shape (B, N)
+        True in padding.
+    """
     return np.arange(times.start, times.stop)[:, np.newaxis] >= np.asarray(lengths)
 
 
 def clear_padding(lengths: Sequence[int], array: NDArray[Any]) -> None:
-    """Set the padding of an array (T, N, ...) to 0."""
+    """Set the padding of an array to 0.
+
+    Parameters
+    ----------
+    lengths : sequence of int
+        The length of each sample.
+    array : ndarray of shape (T, N, U)
+        The array.
+    """
     for sample, length in enumerate(lengths):
         array[length:, sample] = 0
 
@@ -72,10 +108,23 @@ def clear_padding(lengths: Sequence[int], array: NDArray[Any]) -> None:
 def computed_parts(
     lengths: Sequence[int], times: range, *, backward: bool = False
 ) -> Iterator[tuple[range, NDArray[np.intp]]]:
-    """Parts of some time steps in the order of computation, each with the samples that are computed in all of it.
+    """Parts of some time steps, in which no sample ends.
 
-    The end of a sample is the end of a part, so that a sample is either computed in all of a part or padding in it.
-    A part in which all samples are padding has no samples.
+    Parameters
+    ----------
+    lengths : sequence of int
+        The length of each sample; without lengths there is one part.
+    times : range
+        The time steps.
+    backward : bool
+        Whether the last time step is computed first.
+
+    Yields
+    ------
+    range
+        A part, in the order of computation.
+    ndarray of shape (S,)
+        The samples that are computed in all of it; the others are padding in all of it.
     """
     ends = sorted({times.stop, *(length for length in lengths if times.start < length < times.stop)})
     parts = [range(start, stop) for start, stop in zip([times.start, *ends], ends, strict=False)]
@@ -84,7 +133,20 @@ def computed_parts(
 
 
 def reversed_within(lengths: Sequence[int], array: NDArray[Any]) -> NDArray[Any]:
-    """An array (T, N, ...) with the time steps of each sample in reverse order, and its padding where it was."""
+    """Reverse the time steps of each sample, and leave its padding where it is.
+
+    Parameters
+    ----------
+    lengths : sequence of int
+        The length of each sample.
+    array : ndarray of shape (T, N, U)
+        The array.
+
+    Returns
+    -------
+    ndarray of shape (T, N, U)
+        A copy.
+    """
     reversed_array = array.copy()
     for sample, length in enumerate(lengths):
         reversed_array[:length, sample] = array[:length, sample][::-1]
@@ -92,7 +154,20 @@ def reversed_within(lengths: Sequence[int], array: NDArray[Any]) -> NDArray[Any]
 
 
 def last_steps(array: NDArray[Any], lengths: Sequence[int]) -> NDArray[Any]:
-    """(N, ...): the values of an array (T, N, ...) at the last time step of each sample; at T-1 without lengths."""
+    """Values at the last time step of each sample.
+
+    Parameters
+    ----------
+    array : ndarray of shape (T, N, U)
+        The array.
+    lengths : sequence of int
+        The length of each sample; without lengths it is T.
+
+    Returns
+    -------
+    ndarray of shape (N, U)
+        The values.
+    """
     if not lengths:
         return np.asarray(array[-1])
     return np.asarray(array[np.asarray(lengths) - 1, np.arange(len(lengths))])

@@ -15,6 +15,9 @@ from rnnviz.core.lengths import checked_lengths
 from rnnviz.core.mmap_arrays import FloatArray, allocate_array, read_only
 from rnnviz.core.schema import LARGEST_SEED, config_field, display_value
 
+LENGTHS_SOURCES = ("uniform", "file")
+"""What `lengths` may be in place of a list."""
+
 
 @dataclass(frozen=True)
 class SequenceSource:
@@ -87,7 +90,7 @@ class SequenceSource:
         "lengths",
         "Number of time steps of each sample; the rest is padding. Default: all T.",
         None,
-        choices=("uniform", "file"),
+        choices=LENGTHS_SOURCES,
         optional=True,
     )
     lengths_path: str | None = config_field(

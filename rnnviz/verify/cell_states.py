@@ -112,7 +112,7 @@ class CellStates:
             return np.concatenate(parts, axis=1)
         backward = self._inputs.network.backward(direction)
         computed = min(times.stop, max(times.start + 1, self._inputs.length(samples.start)))
-        padding = np.zeros((times.stop - computed, 1, units.stop - units.start))
+        padding = np.zeros((times.stop - computed, samples.stop - samples.start, units.stop - units.start))
         times = slice(times.start, computed)
         first = times.stop - 1 if backward else times.start
         c = self.before(layer, direction, first, samples, units).value[np.newaxis]

@@ -128,7 +128,10 @@ def _parts(inputs: Inputs) -> Iterator[Inputs]:
 
 def _part(inputs: Inputs, samples: NDArray[np.intp], steps: int) -> Inputs:
     sequence = np.ascontiguousarray(inputs.sequence[:steps, samples])
-    return Inputs(inputs.config, sequence, inputs.parameters, inputs.initial_state.at(np.s_[:, samples]))
+    lengths = tuple(min(inputs.length(sample), steps) for sample in samples)
+    lengths = () if set(lengths) == {steps} else lengths
+    state = inputs.initial_state.at(np.s_[:, samples])
+    return Inputs(inputs.config, sequence, inputs.parameters, state, lengths=lengths)
 
 
 def _reveals(inputs: Inputs, fault: Fault) -> bool:
@@ -167,7 +170,8 @@ def _bottom_layer(inputs: Inputs) -> Inputs:
     network = replace(inputs.network, num_layers=1)
     parameters = Parameters(network, {name: inputs.parameters[name] for name in network.parameter_shapes()})
     state = inputs.initial_state.at(slice(network.directions))
-    return Inputs(replace(inputs.config, network=network), inputs.sequence, parameters, state)
+    config = replace(inputs.config, network=network)
+    return Inputs(config, inputs.sequence, parameters, state, lengths=inputs.lengths)
 
 
 def _glance(inputs: Inputs, trace: Trace) -> bool:

@@ -54,8 +54,8 @@ def test_float64_is_refused_with_the_dtype_allowed() -> None:
 def test_an_error_of_onnxruntime_becomes_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     from rnnviz.engines import onnx
 
-    def model(network: Network) -> Any:
-        raised = original(network)
+    def model(network: Network, *, padded: bool) -> Any:
+        raised = original(network, padded=padded)
         raised.graph.node[0].op_type = "NoSuchOperator"
         return raised
 

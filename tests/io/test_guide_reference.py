@@ -38,6 +38,7 @@ TYPES = {
     "path": "path",
     "names": "list of strings",
     "activations": "list of strings",
+    "lengths": "list of integers",
 }
 BOUNDS = {LARGEST_SIZE: "10⁹", LARGEST_SEED: "2⁶³ − 1"}
 BIDIRECTIONAL = {"cell": "lstm", "input_size": 2, "hidden_size": 3, "num_layers": 2, "bidirectional": True}
@@ -80,6 +81,8 @@ def allowed(config_field: FieldSpec) -> str:
             assert config_field.largest is not None
             largest = BOUNDS.get(int(config_field.largest), f"{int(config_field.largest):,}")
             return f"{int(config_field.minimum)} to {largest}"
+        case "lengths":
+            return "1 to `timesteps` each, " + ", ".join(f"`{choice}`" for choice in config_field.choices)
         case "float" if config_field.above is not None:
             return f"greater than {config_field.above:g}"
         case "float":

@@ -12,6 +12,7 @@ import numpy as np
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.lengths import clear_padding
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace, array_shapes
 from rnnviz.engines.base import EngineReport, Progress
@@ -121,6 +122,8 @@ def _put_back(faulty: Trace, trace: Trace) -> None:
             array[:] = faulty[name][:, places]
         else:
             array[:] = faulty[name].swapaxes(-3, -2)
+            if trace.lengths:
+                clear_padding(trace.lengths, np.moveaxis(array, (-3, -2), (0, 1)))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.core.schema import LARGEST_SIZE, FieldSpec
+from rnnviz.core.sequence import LENGTHS_SOURCES
 from rnnviz.gui.commands.dialogs import ALL_FILES, ask_file
 from rnnviz.gui.naming import named
 from rnnviz.gui.settings_panel.fields import FILE_FILTERS, choice_title, label, unset_words
@@ -228,6 +229,19 @@ class ActivationsEditor(TextEditor):
         return [part.strip() for part in re.split(r",(?![^(]*\))", text)] if text.strip() else None
 
 
+class LengthsEditor(TextEditor):
+    """Line edit for lengths: "uniform", "file", or a list such as "3, 7, 2"."""
+
+    def _write(self, value: Any) -> None:
+        super()._write(value if value is None or isinstance(value, str) else ", ".join(map(str, value)))
+
+    def _parse(self, text: str) -> Any:
+        if not text.strip() or text.strip() in LENGTHS_SOURCES:
+            return text.strip() or None
+        numbers = [number_or_text(part.strip()) for part in text.split(",")]
+        return numbers if all(isinstance(number, int) for number in numbers) else text
+
+
 class PathEditor(LineEditor):
     """Line edit for a path: typed, dropped, or selected in a dialog. Paths become absolute."""
 
@@ -272,6 +286,7 @@ _EDITORS: dict[str, Callable[[str, FieldSpec, QWidget], Editor]] = {
     "float": NumberEditor,
     "text": TextEditor,
     "activations": ActivationsEditor,
+    "lengths": LengthsEditor,
     "path": PathEditor,
 }
 

@@ -33,6 +33,7 @@ _LABELS = {
     "sequence.batch_size": "b&atch size",
     "sequence.timesteps": "&time steps",
     "sequence.embedding_path": "embedding file",
+    "sequence.lengths_path": "lengths file",
     "parameters.initializer": "&weight init",
     "parameters.bias": "bia&s init",
     "parameters.scale": "sca&le",
@@ -58,6 +59,7 @@ _UNSET = {
     "sequence.unknown": "error",
     "sequence.embedding": "none (one-hot)",
     "sequence.embedding_path": "weights file",
+    "sequence.lengths": "all of T",
 }
 
 FILE_FILTERS = {
@@ -66,6 +68,7 @@ FILE_FILTERS = {
     "sequence.vocabulary": "Vocabularies (*.txt *.json)",
     "sequence.embedding_path": "Embeddings (*.npy *.npz *.pt *.pth *.safetensors *.params *.onnx *.keras *.h5)",
     "sequence.labels": "Labels (*.txt)",
+    "sequence.lengths_path": "Lengths (*.txt *.npy)",
     "parameters.path": "Weights (*.npz)",
     "initial_state.path": "Initial states (*.npz)",
 }
@@ -143,6 +146,8 @@ def _sequence(values: Values) -> dict[str, FieldState]:
     uses = {f"sequence.{key}": _LEFT_OUT for key in _IN_FILES | _OF_TEXTS if key not in _read(values)}
     if source not in ("normal", "uniform"):
         uses["sequence.seed"] = _HIDDEN
+    if values["sequence.lengths"] != "file":
+        uses["sequence.lengths_path"] = _LEFT_OUT
     if source == "file":
         file = FieldState(fixed="from the file", why="The file defines the number of sequences and their length.")
         uses |= {"sequence.batch_size": file, "sequence.timesteps": file}

@@ -30,7 +30,7 @@ def shown(panel, section: str) -> set[str]:
 )
 def test_a_sequence_shows_the_fields_that_its_source_reads(panel, choose, source, keys) -> None:
     choose("sequence.source", source)
-    assert shown(panel, "sequence") == {*keys, "labels"}
+    assert shown(panel, "sequence") == {*keys, "labels", "lengths"}
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_an_entry_of_a_model_file_is_preserved(panel, choose, type_into) -> None
 def test_the_file_ending_decides_the_other_fields(panel, choose, type_into, path, keys) -> None:
     choose("sequence.source", "file")
     type_into("sequence.path", path)
-    assert shown(panel, "sequence") == {"source", "batch_size", "timesteps", "path", "labels", *keys}
+    assert shown(panel, "sequence") == {"source", "batch_size", "timesteps", "path", "labels", "lengths", *keys}
     assert panel.errors == {}
 
 

@@ -1,0 +1,168 @@
+"""Samples of different lengths: every engine computes each sample as it does alone, and nothing in padding."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.core.config import Config
+from rnnviz.core.errors import ConfigError
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace import Trace
+from rnnviz.engines.registry import find_engine, load_engine
+from rnnviz.io.inputs import load_inputs
+from rnnviz.verify.audit import audit
+from rnnviz.verify.cell_states import CellStates
+from rnnviz.verify.compare import compare
+from rnnviz.verify.invariants import consistency_checks
+from tests.oracles.computed import assert_near, computed
+from tests.oracles.recurrence import recurrence
+from tests.strategies import every_cell_configs
+
+ENGINES = ("manual", "gluon", "torch", "onnx")
+
+
+@st.composite
+def padded_inputs(draw: st.DrawFn) -> Inputs:
+    config = draw(every_cell_configs())
+    sequence = config.sequence
+    lengths = draw(st.lists(st.integers(1, sequence.timesteps), min_size=1, max_size=4).map(tuple))
+    config = replace(config, sequence=replace(sequence, batch_size=len(lengths), lengths=lengths))
+    reverse = not config.network.bidirectional and draw(st.booleans())
+    return load_inputs(replace(config, network=replace(config.network, reverse=reverse)).checked())
+
+
+def alone(inputs: Inputs, sample: int) -> Inputs:
+    """One sample, cut to its length."""
+    x = np.ascontiguousarray(inputs.sequence[: inputs.length(sample), sample : sample + 1])
+    state = inputs.initial_state.at(np.s_[:, sample : sample + 1])
+    return replace(inputs, sequence=x, initial_state=state, lengths=(), folder=None)
+
+
+def assert_each_sample_is_as_alone(trace: Trace, inputs: Inputs, tolerance: float) -> None:
+    for sample, length in enumerate(trace.length(n) for n in range(inputs.batch_size)):
+        one = alone(inputs, sample)
+        # The loops know no reverse: they read the sequence the other way round.
+        order = -1 if inputs.network.reverse else 1
+        answer = recurrence(replace(one, sequence=one.sequence[::order]))
+        assert_near(trace.hidden[:, :, :length, sample], answer.hidden[:, :, ::order, 0], tolerance, "hidden")
+        assert_near(trace.output[:length, sample], answer.output[::order, 0], tolerance, "output")
+        assert_near(trace.state_h[:, sample], answer.state_h[:, 0], tolerance, "state_h")
+        if trace.state_c is not None:
+            assert answer.state_c is not None
+            assert_near(trace.state_c[:, sample], answer.state_c[:, 0], tolerance, "state_c")
+        assert not trace.hidden[:, :, length:, sample].any()
+        assert not trace.output[length:, sample].any()
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@given(inputs=padded_inputs())
+def test_a_sample_is_computed_as_it_is_alone(name: str, inputs: Inputs) -> None:
+    if name == "torch":
+        pytest.importorskip("torch")
+    if find_engine(name, "compare.reference").unsupported_reason(inputs.network) is not None:
+        return
+    trace, _ = computed(load_engine(name), inputs)
+    # MXNet's relu in float64 is rounded to float32.
+    rounded = inputs.network.dtype == "float32" or (name == "gluon" and inputs.network.cell == "rnn_relu")
+    assert_each_sample_is_as_alone(trace, inputs, 2e-5 if rounded else 1e-12)
+    assert all(check.holds for check in consistency_checks(trace, 0.0, 0.0))
+
+
+@given(inputs=padded_inputs(), data=st.data())
+def test_the_audit_judges_every_computed_step_and_no_padding(inputs: Inputs, data: st.DataObject) -> None:
+    trace, _ = computed(load_engine("manual"), inputs)
+    found = audit(inputs, trace, full=True)
+    layers, directions, _, _, units = trace.shape
+    assert (found.wrong, found.coverage) == (0, 1.0)
+    assert found.audited == layers * directions * units * sum(map(inputs.length, range(inputs.batch_size)))
+    sample = data.draw(st.integers(0, inputs.batch_size - 1))
+    t = data.draw(st.integers(0, inputs.length(sample) - 1))
+    hidden = np.array(trace.hidden)
+    hidden[-1, -1, t, sample, 0] += 0.5
+    wrong = audit(inputs, trace.with_arrays({"h": hidden}), full=True)
+    assert wrong.first_wrong is not None
+    assert wrong.first_wrong.where.index == (layers - 1, directions - 1, t, sample, 0)
+
+
+@given(inputs=padded_inputs(), data=st.data())
+def test_padding_is_not_compared(inputs: Inputs, data: st.DataObject) -> None:
+    trace, _ = computed(load_engine("manual"), inputs)
+    sample = data.draw(st.integers(0, inputs.batch_size - 1))
+    hidden = np.array(trace.hidden)
+    hidden[:, :, inputs.length(sample) :, sample] = np.nan
+    t = data.draw(st.integers(0, inputs.length(sample) - 1))
+    hidden[0, 0, t, sample, 0] += 1.0
+    found = compare(trace, replace(trace.with_arrays({"h": hidden}), engine="other"), 1e-6, 1e-6)
+    layers, directions, _, _, units = trace.shape
+    elements = layers * directions * units * sum(map(inputs.length, range(inputs.batch_size)))
+    assert (found.elements, found.mismatched, found.unrecorded) == (elements, 1, 0)
+    assert found.first_mismatch is not None
+    assert found.first_mismatch.where.index == found.max_abs_error_at.index == (0, 0, t, sample, 0)
+    assert found.error_ratios.counts.sum() == found.ulps.counts.sum() == elements
+    assert found.nonfinite_apart == 0
+
+
+@given(inputs=padded_inputs(), data=st.data())
+def test_cell_states_follow_from_the_hidden_states(inputs: Inputs, data: st.DataObject) -> None:
+    if inputs.network.kind.state_symbols != ("h", "c"):
+        return
+    trace, _ = computed(load_engine("manual"), inputs)
+    assert trace.cell is not None
+    followed = CellStates(inputs, trace.with_arrays({"c": None}))
+    start = data.draw(st.integers(0, inputs.timesteps - 1))
+    times, units = slice(start, inputs.timesteps), slice(0, inputs.network.hidden_size)
+    c0 = inputs.initial_state.by_symbol["c"]
+    for layer, direction in np.ndindex(trace.shape[:2]):
+        c = followed.after(layer, direction, times, slice(0, inputs.batch_size), units)
+        assert np.all(np.abs(c.value - trace.cell[layer, direction, times]) <= 8.0 * c.bound + 1e-300)
+        previous = followed.previous(layer, direction, times, slice(0, inputs.batch_size), units)
+        for sample in range(inputs.batch_size):
+            for t in range(start, inputs.length(sample)):
+                backward = inputs.network.backward(direction)
+                first = t == (inputs.length(sample) - 1 if backward else 0)
+                k = layer * inputs.network.directions + direction
+                lane = trace.cell[layer, direction, :, sample]
+                expected = c0[k, sample] if first else lane[t + (1 if backward else -1)]
+                np.testing.assert_allclose(previous[t - start, sample], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_padding_is_never_read(name: str) -> None:
+    if name == "torch":
+        pytest.importorskip("torch")
+    network = {"cell": "lstm", "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True}
+    sequence = {"batch_size": 3, "timesteps": 5, "lengths": [2, 5, 1]}
+    inputs = load_inputs(Config.from_mapping({"network": network, "sequence": sequence}))
+    x = np.array(inputs.sequence)
+    for sample, length in enumerate(inputs.lengths):
+        x[length:, sample] = np.nan
+    expected, _ = computed(load_engine(name), inputs)
+    trace, _ = computed(load_engine(name), replace(inputs, sequence=x))
+    for array in expected:
+        np.testing.assert_array_equal(trace[array], expected[array])
+
+
+@pytest.mark.parametrize(
+    ("lengths", "key"),
+    [([2, 3], "sequence.lengths"), ([2, 3, 6], "sequence.lengths"), ([1, 0, 2], "sequence.lengths")],
+)
+def test_lengths_that_do_not_fit_are_refused(lengths: list[Any], key: str) -> None:
+    tables = {
+        "network": {"cell": "gru", "input_size": 1, "hidden_size": 1},
+        "sequence": {"batch_size": 3, "timesteps": 5, "lengths": lengths},
+    }
+    with pytest.raises(ConfigError) as caught:
+        Config.from_mapping(tables)
+    assert caught.value.key == key
+
+
+def test_lengths_of_t_are_no_padding() -> None:
+    tables = {
+        "network": {"cell": "gru", "input_size": 1, "hidden_size": 1},
+        "sequence": {"batch_size": 2, "timesteps": 5, "lengths": [5, 5]},
+    }
+    assert load_inputs(Config.from_mapping(tables)).lengths == ()
