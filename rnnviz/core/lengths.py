@@ -19,7 +19,7 @@ KEY = "sequence.lengths"
 def draw_lengths(seed: int, batch_size: int, timesteps: int) -> tuple[int, ...]:
     """Draw lengths of 1 to T, all equally likely.
 
-    The generator is one of its own: the sequence is drawn as without lengths.
+    A separate generator draws them, so that the sequence is drawn as without lengths.
 
     Parameters
     ----------

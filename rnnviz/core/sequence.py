@@ -16,7 +16,7 @@ from rnnviz.core.mmap_arrays import FloatArray, allocate_array, read_only
 from rnnviz.core.schema import LARGEST_SEED, config_field, display_value
 
 LENGTHS_SOURCES = ("uniform", "file")
-"""What `lengths` may be in place of a list."""
+"""Alternatives to a list of lengths."""
 
 
 @dataclass(frozen=True)

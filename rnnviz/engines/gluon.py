@@ -160,7 +160,7 @@ def _fused_lanes(network: Network) -> RunLayer:
 
 
 def _padding_report(inputs: Inputs, trace: Trace) -> EngineReport:
-    """What the fused stack gives with `use_sequence_length`, which Gluon has for the LSTM alone, beside the trace."""
+    """Compare the fused stack with `use_sequence_length`, which Gluon has for the LSTM alone, with the trace."""
     if inputs.network.kind.gluon != "LSTM" or inputs.network.reverse:
         return EngineReport()
     try:

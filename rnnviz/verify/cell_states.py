@@ -139,7 +139,7 @@ class CellStates:
         return _joined([cells, padding], axis=0) if stop < times.stop else cells
 
     def _by_sample(self, read: Callable[[slice], BoundedArray], samples: slice, axis: int) -> BoundedArray:
-        """The states of samples of different lengths, which begin and end at steps of their own."""
+        """The states of samples of different lengths, which begin and end at different steps."""
         return _joined([read(slice(n, n + 1)) for n in range(samples.start, samples.stop)], axis)
 
     def _before(self, columns: SampleUnitBlock, step: int) -> BoundedArray:

@@ -45,9 +45,10 @@ def alone(inputs: Inputs, sample: int) -> Inputs:
 def assert_each_sample_is_as_alone(trace: Trace, inputs: Inputs, tolerance: float) -> None:
     for sample, length in enumerate(trace.length(n) for n in range(inputs.batch_size)):
         one = alone(inputs, sample)
-        # The loops know no reverse: they read the sequence the other way round.
+        # Not all loops know reverse: they read the sequence the other way round.
         order = -1 if inputs.network.reverse else 1
-        answer = recurrence(replace(one, sequence=one.sequence[::order]))
+        config = replace(one.config, network=replace(one.network, reverse=False))
+        answer = recurrence(replace(one, config=config, sequence=one.sequence[::order]))
         assert_near(trace.hidden[:, :, :length, sample], answer.hidden[:, :, ::order, 0], tolerance, "hidden")
         assert_near(trace.output[:length, sample], answer.output[::order, 0], tolerance, "output")
         assert_near(trace.state_h[:, sample], answer.state_h[:, 0], tolerance, "state_h")

@@ -184,11 +184,11 @@ class Layout:
 
     @property
     def recurrent_key(self) -> Hashable:
-        """What `recurrent_weight` and `matrix` depend on beside the weight."""
+        """Identifies weights that `recurrent_weight` and `matrix` arrange in one way."""
         return self.order, self._pieces, self._columns
 
     def input_key(self, features: int) -> Hashable:
-        """What `input_weight` depends on beside the weight."""
+        """Identifies weights that `input_weight` arranges in one way."""
         return self.order, self._input_columns(features) if self.rows_are_samples else self._samples < _TURNED_SAMPLES
 
     def recurrent_weight(self, weight: FloatArray) -> FloatArray:
