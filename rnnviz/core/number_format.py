@@ -1,8 +1,8 @@
 """Numbers in words and digits, the same in every view, message and copied table.
 
-A value is shown as a notebook prints it, with three decimals, and read in full on demand: `full` gives the
-shortest digits that read back to the same float of the same dtype. NaN and infinities are spelled out, in words that
-`float` reads back.
+A value is shown as a notebook prints it, with three decimals, or with one digit where these would be 0. It is read in
+full on demand: `full` gives the shortest digits that read back to the same float of the same dtype. NaN and infinities
+are spelled out, in words that `float` reads back.
 """
 
 import re
@@ -17,6 +17,7 @@ Number: TypeAlias = float | np.floating[Any]
 DECIMALS = 3
 LARGEST_PLAIN = 1e6
 """From here on a value is written with an exponent: its decimals would only take room."""
+_SMALLEST_PLAIN = 0.5 * 10.0**-DECIMALS
 _SMALLEST_PLAIN_ERROR, _LARGEST_PLAIN_ERROR = 1e-3, 1e4
 _LARGEST_PLAIN_ULP = 100_000
 
@@ -28,12 +29,17 @@ UNDEFINED_ULP = 2**64 - 1
 
 
 def short(value: Number) -> str:
-    """Three decimals, as the notebook prints: "0.652", "NaN", "-infinity", "1.235e+6". A rounded zero has no sign."""
+    """Three decimals, as the notebook prints: "0.652", "NaN", "-infinity", "1.235e+6".
+
+    A number that would read "0.000" has one digit instead, "3e-4": it is not 0.
+    """
     number = float(value)
     if not isfinite(number):
         return _spelled(number)
     if abs(number) >= LARGEST_PLAIN:
         return _exponent(f"{number:.{DECIMALS}e}")
+    if 0.0 < abs(number) < _SMALLEST_PLAIN:
+        return _exponent(f"{number:.0e}")
     return f"{number:z.{DECIMALS}f}"
 
 

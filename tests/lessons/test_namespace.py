@@ -118,7 +118,7 @@ def test_an_audit_is_found_by_its_engine() -> None:
         ((1, "a", 0.5), "(1, a, 0.500)"),
         ([np.zeros((2, 3)), np.zeros(4)], "[shape (2, 3), shape (4,)]"),
         (np.array(0.5), "0.500"),
-        (np.array([0.5, -1e-5, nan]), "[0.500 0.000 NaN]"),
+        (np.array([0.5, -1e-5, nan]), "[0.500 -1e-5 NaN]"),
         (np.array([[1.0, 2.0], [3.0, 4.0]]), "[[1.000 2.000]\n [3.000 4.000]]"),
         (np.arange(40), f"[{' '.join(f'{n:2d}' for n in range(40))}]"),
         (np.arange(41.0), "41 values from 0.000 to 40.000"),

@@ -169,7 +169,7 @@ def test_one_mismatch_among_many_cells_on_a_pixel_is_seen(view: UnrolledView) ->
     assert DARK.outline not in colors(view)
 
 
-def test_rounded_zeros_have_no_sign_and_the_frame_covers_no_digit(view: UnrolledView) -> None:
+def test_small_numbers_are_not_shown_as_zeros_and_the_frame_covers_no_digit(view: UnrolledView) -> None:
     def edit(trace: Trace) -> None:
         trace.hidden[0, 0, 1, 0, :3] = -1e-5, -0.25, 0.25
 
@@ -177,7 +177,7 @@ def test_rounded_zeros_have_no_sign_and_the_frame_covers_no_digit(view: Unrolled
     view.session.set_engine("manual")
     lane = Lane(0, 0)
     texts = {n.cell.unit: n.text for n in visible_numbers(view) if n.cell.lane == lane and n.cell.timestep == 1}
-    assert [texts[unit] for unit in range(3)] == ["0.000", "\N{MINUS SIGN}0.250", "0.250"]
+    assert [texts[unit] for unit in range(3)] == ["\N{MINUS SIGN}1e\N{MINUS SIGN}5", "\N{MINUS SIGN}0.250", "0.250"]
     assert "-0.25" in view.copy_text()
     view.show_location(Location(timestep=1, unit=1))
     x, y, width, height = map(round, view.geometry_in_view.rect(CellGeometry(lane, 1, 1)))
