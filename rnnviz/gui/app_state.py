@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import MethodType
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 from weakref import WeakMethod
 
 from PySide6.QtCore import QObject, Signal
@@ -258,6 +258,13 @@ class Session(QObject):
         if changed:
             self.changed.emit(changed)
 
+    def _choose(self, **chosen: Any) -> None:
+        """Set choices of the view, which also replace those that wait for a result."""
+        waiting = self._state.restoring
+        if waiting is not None:
+            waiting = waiting._replace(**{name: chosen[name] for name in waiting._fields if name in chosen})
+        self.replace(replace(self._state, restoring=waiting, **chosen))
+
     def set_config(self, config: Config) -> None:
         """Set the config. The last result stays until a run replaces it."""
         self.replace(replace(self._state, config=config, restoring=None))
@@ -269,16 +276,16 @@ class Session(QObject):
     def set_candidate(self, candidate: str) -> None:
         """Select the candidate to compare with the reference, in this result and in later ones that have it."""
         present = self.result is not None and candidate in [c.candidate for c in self.result.comparisons]
-        self.replace(replace(self._state, chosen=candidate, candidate=candidate if present else self.candidate))
+        self._choose(chosen=candidate, candidate=candidate if present else self.candidate)
 
     def set_location(self, location: Location) -> None:
         """Set the selection. A location outside the result becomes the nearest one inside."""
         if self.result is not None:
-            self.replace(replace(self._state, location=self._state.inside(location)))
+            self._choose(location=self._state.inside(location))
 
     def set_color_by(self, color_by: ColorBy) -> None:
         """Color the lanes by a quantity, in this result and in later ones that have it."""
-        self.replace(replace(self._state, color_by=color_by))
+        self._choose(color_by=color_by)
 
     def set_limit(self, limit: Limit) -> None:
         """Set the values that the colors cover."""
@@ -289,7 +296,7 @@ class Session(QObject):
 
     def set_range(self, query: Query | None) -> None:
         """Select a range of time steps. Another engine, sample or other values clear it."""
-        self.replace(replace(self._state, selected_range=query))
+        self._choose(selected_range=query)
 
     def set_lesson_step(self, lesson_step: tuple[str, int] | None) -> None:
         self.replace(replace(self._state, lesson_step=lesson_step))
@@ -303,12 +310,12 @@ class Session(QObject):
 
     def set_engine(self, engine: str) -> None:
         """Draw the values of this engine."""
-        self.replace(replace(self._state, engine=engine))
+        self._choose(engine=engine)
 
     def set_swiping(self, swiping: bool) -> None:
         """Draw the reference before the selection and the candidate from it on; or one engine."""
         engine = self.result.reference.engine if swiping and self.result is not None else self.engine
-        self.replace(replace(self._state, swiping=swiping, engine=engine))
+        self._choose(swiping=swiping, engine=engine)
 
     def go_to_mismatch(self, *, forward: bool) -> bool:
         """Select the next or previous mismatch in the order of computation; False without one."""

@@ -89,10 +89,13 @@ class UndoHistory:
             key is not None and key == self._last_key and now - self._last_time < _SAME_EDIT_SECONDS and self.can_undo
         )
         del self._steps[self._place + (0 if continues else 1) :]
-        self._steps.append(step)
+        # An edit that is typed back is none.
+        typed_back = self._steps[-1] == step
+        if not typed_back:
+            self._steps.append(step)
         del self._steps[:-_DEPTH]
         self._place = len(self._steps) - 1
-        self._last_key, self._last_time = key, now
+        self._last_key, self._last_time = None if typed_back else key, now
 
     def undo(self) -> Revision:
         self._place = max(0, self._place - 1)

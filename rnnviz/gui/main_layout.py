@@ -343,9 +343,13 @@ class MainLayout(QWidget):
         return [title for place, title in enumerate(self._titles) if self.tabs.isTabVisible(place)]
 
     def select_tab(self, title: str) -> None:
-        """Select a view's tab, and unfold the tabs."""
+        """Select a view's tab, and unfold the tabs. The lanes get the keyboard of the page that is hidden."""
         self.fold("tabs", folded=False)
-        self.tabs.setCurrentIndex(self._titles.index(title))
+        place = self._titles.index(title)
+        hidden = self.tabs.currentWidget()
+        if place != self.tabs.currentIndex() and hidden.isAncestorOf(self.window().focusWidget()):
+            self._middle.widget(0).setFocus()
+        self.tabs.setCurrentIndex(place)
 
     @property
     def parts(self) -> list[QWidget]:

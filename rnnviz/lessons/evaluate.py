@@ -411,6 +411,7 @@ def _first_line(error: Exception) -> str:
 
 
 _LISTED, _ROWS = 40, 8
+_TWO_DIGITS = 0.01
 _SIGNS: dict[type[ast.cmpop], str] = {
     ast.Eq: "=",
     ast.NotEq: "≠",
@@ -511,8 +512,8 @@ def shown_value(value: Value) -> str:
 
 
 def _short(value: number_format.Number) -> str:
-    """Three decimals, or more for small numbers."""
-    return number_format.error(value) if 0.0 < abs(float(value)) < 0.5e-3 else number_format.short(value)
+    """Three decimals, or two digits of a number that those would round to fewer: "0.652", "0.0011", "2.4e-7"."""
+    return number_format.error(value) if 0.0 < abs(float(value)) < _TWO_DIGITS else number_format.short(value)
 
 
 def _full(value: Value) -> str:

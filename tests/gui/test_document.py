@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 
 from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.schema import declarations
@@ -185,3 +186,52 @@ def test_lessons_files_remedies_and_drops_are_one_step_each_with_a_name(window, 
     assert document.history.undone == "comparing with bug:h2h-transposed"
     document.undo()
     assert not document.history.can_undo
+
+
+def test_a_choice_made_while_an_undone_file_waits_for_its_result_is_kept():
+    here, there = make_result(), make_result(("manual", "torch"), timesteps=5)
+    session = Session(here.config)
+    document = Document(session, "first")
+    session.set_result(here)
+    session.set_location(Location(timestep=4, unit=1))
+    session.set_engine("manual")
+    document.take(there.config, "second")
+    session.set_result(there)
+    document.undo()
+    session.set_location(Location(timestep=2, unit=3))
+    session.set_color_by("error_ratio")
+    session.set_result(here)
+    assert session.location == Location(timestep=2, unit=3)
+    assert (session.color_by, session.engine) == ("error_ratio", "manual")
+
+
+def test_an_edit_that_is_typed_back_is_no_step():
+    history = UndoHistory(Revision(CONFIG, EditOrigin("first")), clock=lambda: 0.0)
+    history.push(Revision(with_key("sequence", "seed"), EditOrigin("first")))
+    edited = history.present.config
+    undone = []
+    for size in (12, 10, 13):
+        network = replace(edited.network, hidden_size=size)
+        history.push(Revision(replace(edited, network=network), EditOrigin("first")))
+        undone.append(history.undone)
+    assert undone == ["hidden size 10 → 12", "sequence seed 0 → 7", "hidden size 10 → 13"]
+    history.undo()
+    assert history.present.config == edited
+
+
+def test_undo_in_a_field_reverts_the_setting_and_first_its_invalid_text(window):
+    box = window.panel.field("network.hidden_size").editor.widget
+    box.setFocus()
+    before = window.session.config.network.hidden_size
+    QTest.keyClick(box, Qt.Key.Key_Up)
+    assert window.session.config.network.hidden_size == before + 1
+    QTest.keyClicks(box, "x")
+    assert window.panel.errors
+    QTest.keyClick(box, Qt.Key.Key_Z, CONTROL)
+    assert window.panel.errors == {}
+    assert window.session.config.network.hidden_size == before + 1
+    QTest.keyClick(box, Qt.Key.Key_Z, CONTROL)
+    assert (window.session.config.network.hidden_size, box.text()) == (before, str(before))
+    QTest.keyClick(box, Qt.Key.Key_Z, CONTROL | SHIFT)
+    assert (window.session.config.network.hidden_size, box.text()) == (before + 1, str(before + 1))
+    window.document.undo()

@@ -84,6 +84,16 @@ def test_a_request_for_a_tab_or_a_pane_unfolds_it(window):
     assert layout._side.isVisible()
 
 
+def test_the_lanes_get_the_keyboard_of_a_page_that_a_command_hides(window, run_config):
+    run_config({"cell": "gru", "input_size": 3, "hidden_size": 4})
+    window.main_layout.select_tab("Known bugs")
+    table = next(view for view in window.views if view.title == "Known bugs").table
+    table.setFocus()
+    QTest.keyClick(table, Qt.Key.Key_E)
+    assert window.main_layout.tab_in_front == "Arithmetic"
+    assert window.focusWidget() is window.lanes
+
+
 def test_each_tab_has_its_own_height(window):
     layout = window.main_layout
     layout.tabs.setCurrentIndex(1)

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.core.words import wrapped
+from rnnviz.gui.settings_panel.widgets import LongLineEdit
 from rnnviz.gui.theme.icons import Icons
 
 Host = TypeVar("Host")
@@ -122,6 +123,7 @@ def shown_keys(command: Command[Any]) -> str:
 
 
 _SCROLLS = {Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown}
+_HISTORY = (QKeySequence.StandardKey.Undo, QKeySequence.StandardKey.Redo)
 _MOVES = _SCROLLS | {Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Home, Qt.Key.Key_End}
 
 
@@ -152,7 +154,13 @@ class _KeyGuard(QObject):
         self._watched = None
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and needs(watched, event):
+        if event.type() != QEvent.Type.ShortcutOverride or not isinstance(event, QKeyEvent):
+            return False
+        if isinstance(watched, QAbstractSpinBox | LongLineEdit) and any(map(event.matches, _HISTORY)):
+            # The config has each edit of these, and a number that was stepped is no text to undo.
+            event.ignore()
+            return True
+        if needs(watched, event):
             event.accept()
             return True
         return False

@@ -87,6 +87,15 @@ def _zoom_in(window: CommandHost) -> None:
         window.lanes.zoom_time(_ZOOM)
 
 
+def _undo(window: CommandHost) -> None:
+    if window.panel.errors:
+        # Invalid text is the last change, although the config does not have it.
+        window.panel.show_config(window.session.config)
+        window.control.set_valid()
+    else:
+        window.document.undo()
+
+
 def _move_to_pane(window: CommandHost, *, forward: bool) -> None:
     move_to_part((window.toolbar, *window.main_layout.parts), forward=forward)
 
@@ -133,7 +142,7 @@ MENUS: dict[str, tuple[Command[CommandHost] | None, ...]] = {
     ),
     "&Edit": (
         Command("undo", "&Undo", ("Ctrl+Z",), "Revert the last change of the config.",
-            lambda w: w.document.undo(), icon="undo", target=lambda w: w.document.history.undone),
+            lambda w: _undo(w), icon="undo", target=lambda w: w.document.history.undone),
         Command("redo", "&Redo", ("Ctrl+Y", "Ctrl+Shift+Z"), "Apply the reverted change again.",
             lambda w: w.document.redo(), icon="redo", target=lambda w: w.document.history.redone),
         None,

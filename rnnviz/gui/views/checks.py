@@ -14,8 +14,8 @@ _PASSED, _FAILED = Look("right", icon="check"), Look("wrong", bold=True, icon="c
 _DETAIL, _FAILED_DETAIL = Look("muted"), Look("wrong")
 _CHECKS = (
     Column("result", lambda row: row.outcome.value, look=lambda row: _PASSED if row.holds else _FAILED),
-    Column("engine", lambda row: display_name(row.engine), shrinks=True),
     Column("check", lambda row: row.name, grows=True),
+    Column("engine", lambda row: display_name(row.engine), shrinks=True),
     Column("detail", lambda row: row.detail, look=lambda row: _DETAIL if row.holds else _FAILED_DETAIL, grows=True),
 )
 _ENGINES = (

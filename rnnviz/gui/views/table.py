@@ -50,6 +50,8 @@ INSET = 4
 """Horizontal padding of a cell's text in pixels."""
 MARK_SIZE = 12
 _SQUEEZE = 3
+_SHORT_NAME = 12
+"""Characters that a shrinking column always shows."""
 _HEADING_MARGIN = 4
 """Margin of a heading in pixels, defined by the style."""
 _DASHES = (4.0, 3.0)
@@ -285,7 +287,7 @@ class NumberTable(QTableView):
         """Set the column widths from the widest texts; `growing` columns share the remaining width.
 
         Headings come first, so that a long one is elided only without enough room. The `shrinking` column, if
-        any, gives up to half of its width if there is too little.
+        any, gives up to half of its width if there is too little, unless its texts are short.
 
         Returns the total width in pixels that the columns need.
         """
@@ -300,7 +302,8 @@ class NumberTable(QTableView):
                 spare += widths[column]
                 growing = tuple(other for other in growing if other != column)
         if shrinking is not None and spare < 0:
-            given = min(widths[shrinking] - widths[shrinking] // 2, -spare)
+            short = self.fontMetrics().horizontalAdvance("0" * _SHORT_NAME) + 2 * INSET
+            given = min(max(0, widths[shrinking] - max(widths[shrinking] // 2, short)), -spare)
             widths[shrinking] -= given
             spare += given
         # Not every column is as wide as it may be: a bar to scroll sideways is worse than a few pixels less.
@@ -322,8 +325,10 @@ class NumberTable(QTableView):
         header = self.horizontalHeader()
         broken = {}
         for place, column in enumerate(model.columns):
-            room = header.sectionSize(place) - INSET - 1
-            if header.fontMetrics().horizontalAdvance(column.title) > room and not header.isSectionHidden(place):
+            room = header.sectionSize(place) - 2 * _HEADING_MARGIN
+            # A column that gave up a few pixels keeps its title in one line.
+            wide = header.fontMetrics().horizontalAdvance(column.title) > room + _SQUEEZE
+            if wide and not header.isSectionHidden(place):
                 broken[place] = in_two_lines(column.title, header.fontMetrics(), room)
         if broken != model.broken_titles:
             model.broken_titles = broken

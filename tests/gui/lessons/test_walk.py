@@ -15,6 +15,14 @@ from tests.gui.lessons.conftest import Read
 ON_THE_SCREEN = 1264, 740
 """Size of a window that leaves room for its frame and a task bar on a screen of 1280x800."""
 TIMES = {"": 1, "two": 2, "three": 3, "four": 4, "five": 5}
+ACTIONS = {
+    "Click any h": "lanes",
+    "arithmetic of any value": "lanes",
+    "Its arithmetic": "arithmetic",
+    "to follow the backward lane": "lane",
+}
+"""Parts, by the words of a step that asks to look at or to click something in them."""
+_LINK = re.compile(r"\[([^\]]*)\]\(part:([\w.-]+)\)")
 _ARROW = re.compile(r"[Pp]ress\s+the\s+(left|right)\s+arrow\s+key(?:\s+(two|three|four|five)\s+times)?")
 
 
@@ -65,7 +73,9 @@ def follow(reading: Read) -> None:
         assert label.width() >= min(label.sizeHint().width(), pane.width() - 40)
     assert window.session.location == step.location(window.session.location)
     assert window.verdict.details == ""
-    named = ([] if step.look.part is None else [step.look.part]) + re.findall(r"\]\(part:([\w.-]+)\)", step.prose)
+    named = ([] if step.look.part is None else [step.look.part]) + [part for _, part in _LINK.findall(step.prose)]
+    said = " ".join(_LINK.sub(r"\1", step.prose).split())
+    assert {part for words, part in ACTIONS.items() if words in said} <= set(named), "a pane in use is dimmed"
     for part in named:
         pane.part_requested.emit(part)
         reading.qtbot.waitUntil(lambda: not spotlight.highlighted.isEmpty())

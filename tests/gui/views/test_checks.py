@@ -36,7 +36,7 @@ def test_every_check_of_every_engine_is_listed(view: ChecksTable) -> None:
     result = make_result(bidirectional=True)
     view.show_result(result, "manual")
     listed = {tuple(row[1:]) for row in texts(view.model)}
-    assert listed == {(check.engine, check.name, check.detail) for check in result.checks}
+    assert listed == {(check.name, check.engine, check.detail) for check in result.checks}
     assert view.badge() == f"{len(result.checks)} ✔"
     assert all(view.model.cell(row, 0).mark is not None for row in range(len(texts(view.model))))
 
@@ -49,7 +49,7 @@ def test_failed_checks_are_first_and_counted(qtbot, view: ChecksTable) -> None:
     failed = [check for check in result.checks if not check.holds]
     assert len(failed) == 2
     assert changed.args == [f"Checks  ✘ 2 of {len(result.checks)}"]
-    assert [row[:3] for row in texts(view.model)[:2]] == [("failed", "manual", check.name) for check in failed]
+    assert [row[:3] for row in texts(view.model)[:2]] == [("failed", check.name, "manual") for check in failed]
     assert [row[0] for row in texts(view.model)[2:]] == ["passed"] * (len(result.checks) - 2)
     assert view.model.cell(0, 0).bold
     assert not view.model.cell(2, 0).bold
@@ -67,12 +67,12 @@ def test_times_and_versions_are_shown_with_the_stages_after_their_engine(view: C
 def test_a_row_has_all_details_in_its_tooltip_and_is_copied_with_tabs(view: ChecksTable) -> None:
     result = make_result(edits={"manual": broken_state})
     view.show_result(result, "manual")
-    told = view.model.index(0, 2).data(Qt.ItemDataRole.ToolTipRole)
-    assert texts(view.model)[0][2] in told.replace("\n", " ")
+    told = view.model.index(0, 1).data(Qt.ItemDataRole.ToolTipRole)
+    assert texts(view.model)[0][1] in told.replace("\n", " ")
     assert texts(view.model)[0][3] in told.replace("\n", " ")
     assert all(len(line) <= 70 for line in told.splitlines())
     lines = view.copy_text().splitlines()
-    assert lines[0] == "result\tengine\tcheck\tdetail"
+    assert lines[0] == "result\tcheck\tengine\tdetail"
     assert lines[1:] == ["\t".join(row) for row in texts(view.model)]
 
 
@@ -94,7 +94,7 @@ def test_the_table_is_cleared_with_the_result(view: ChecksTable) -> None:
 
 def test_a_custom_step_is_named_by_its_file_without_the_folder(view: ChecksTable) -> None:
     view.show_result(replace(make_result(), checks=(Check("c", "/home/me/mine.py", False, "d"),)), "manual")
-    assert texts(view.model)[0][1] == "mine.py"
+    assert texts(view.model)[0][2] == "mine.py"
 
 
 def test_a_long_file_name_leaves_room_for_the_details(view: ChecksTable) -> None:
@@ -105,3 +105,16 @@ def test_a_long_file_name_leaves_room_for_the_details(view: ChecksTable) -> None
     view.show_result(replace(result, checks=checks, seconds={**result.seconds, long: 0.1}), "manual")
     assert view.table.horizontalScrollBar().maximum() == 0
     assert view.engines.columnViewportPosition(2) < view.engines.viewport().width()
+
+
+def test_checks_are_whole_and_short_engines_are_not_elided_beside_a_lesson(view: ChecksTable) -> None:
+    view.resize(700, 200)
+    view.show_result(make_result(num_layers=2, bidirectional=True), "manual")
+    header, metrics = view.table.horizontalHeader(), view.table.fontMetrics()
+    names = [column.name for column in view.model.columns]
+    for name in ("check", "engine"):
+        place = names.index(name)
+        widest = max(metrics.horizontalAdvance(row[place]) for row in texts(view.model))
+        assert header.sectionSize(place) > widest
+    check = names.index("check")
+    assert header.sectionPosition(check) + header.sectionSize(check) <= view.table.viewport().width()

@@ -114,6 +114,21 @@ def test_a_long_file_name_shows_its_beginning_and_its_end(view: VectorTable) -> 
     assert in_two_lines("step_two.py", metrics, room) == "step_\ntwo.py"
 
 
+def test_lines_of_a_title_are_never_cut_by_the_edge_of_the_column(view: VectorTable) -> None:
+    bug = "bug:h2h-transposed"
+    view.show_result(make_result(("gluon", bug)), bug)
+    header, margin, broken = view.table.horizontalHeader(), 4, set()
+    for width in range(240, 330, 3):
+        view.resize(width, 500)
+        title = view.model.headerData(2, Qt.Orientation.Horizontal)
+        if "\n" in title:
+            broken.add(title)
+            wide = max(map(header.fontMetrics().horizontalAdvance, title.split("\n")))
+            # The style sheet of the window has a margin at both sides.
+            assert wide <= header.sectionSize(2) - 2 * margin
+    assert "bug:h2h-\ntransposed" in broken
+
+
 def test_nan_and_infinity_are_spelled_out(view: VectorTable) -> None:
     def edit(trace: Trace) -> None:
         trace.hidden[0, 0, 0, 0, :2] = np.nan, -np.inf
