@@ -9,6 +9,8 @@ from typing import cast
 from PySide6.QtCore import QRect, Qt
 from PySide6.QtWidgets import QAbstractScrollArea, QAbstractSpinBox, QApplication, QComboBox, QWidget
 
+UNFOLDED, OVERLAY = "rnnviz-unfolded", "rnnviz-overlay"
+"""Properties: the widget that a part unfolds over its neighbors, and the mark of that widget."""
 _WHOLE_WITHIN = (QAbstractSpinBox, QComboBox)
 """Their child widgets take no focus."""
 
@@ -58,7 +60,9 @@ def _seen_within(part: QWidget) -> list[QWidget]:
     children = part.children()
     if isinstance(part, QAbstractScrollArea):
         children = [part.viewport()]
-    return [cast(QWidget, child) for child in children if child.isWidgetType() and _is_seen(cast(QWidget, child))]
+    found = [cast(QWidget, child) for child in children if child.isWidgetType() and not child.property(OVERLAY)]
+    unfolded = part.property(UNFOLDED)
+    return [widget for widget in (*found, *([unfolded] if unfolded is not None else ())) if _is_seen(widget)]
 
 
 def _is_seen(widget: QWidget) -> bool:

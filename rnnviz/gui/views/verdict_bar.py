@@ -8,6 +8,7 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import wrapped
 from rnnviz.execution.events import Stage, StageKind
+from rnnviz.gui.tab_order import OVERLAY, UNFOLDED
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
@@ -162,6 +163,8 @@ class VerdictBar(ResultView):
         self._fold.clicked.connect(self.toggle_details)
         self._fold.clicked.connect(self.clicked)
         self._details = self._make_details()
+        self._details.setProperty(OVERLAY, True)
+        self.setProperty(UNFOLDED, self._details)
 
         self._actions = (self._audit_all, self._remedy)
         self._links = (self._first, self._previous, self._next, self._dismiss)
@@ -273,6 +276,7 @@ class VerdictBar(ResultView):
         self._facts.setTextFormat(Qt.TextFormat.RichText)
         self._facts.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
         self._facts.setWordWrap(True)
+        self._facts.setAccessibleName("Where, since when and likely cause")
         self._facts.linkActivated.connect(self._go_to_fact)
         self._places: list[Location | None] = []
         self._show_me = QPushButton("Show me")

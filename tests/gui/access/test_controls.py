@@ -223,6 +223,57 @@ def test_every_control_of_the_other_windows_has_a_name_and_is_reached(make_dialo
         dialog.close()
 
 
+def check_reached(dialog: QWidget) -> None:
+    """Check names and tooltips of a window, and that Tab reaches each of its controls."""
+    check_names(dialog)
+    check_tooltips(dialog)
+    reachable = seen(dialog)
+    first = min(reachable, key=lambda w: (w.mapTo(dialog, w.rect().topLeft()).y(), w.x()))
+    way = walk(first, tab) if len(reachable) > 1 else [first]
+    assert {(type(w).__name__, words_of(w)) for w in reachable - set(way)} == set(), dialog.windowTitle()
+    # From top to bottom, but for controls beside each other.
+    tops = [w.mapTo(dialog, w.rect().center()).y() for w in way]
+    assert all(after > before - 15 for before, after in pairwise(tops)) or len(way) < 3, dialog.windowTitle()
+
+
+def test_every_control_of_the_dialogs_of_commands_has_a_name_and_is_reached(window, qtbot):
+    opened = (
+        window.actions_["find_command"].trigger,
+        window.actions_["go_to"].trigger,
+        window.actions_["export_animation"].trigger,
+        window.actions_["export_picture"].trigger,
+        lambda: window.lanes._take_range("fixed"),
+    )
+    for open_dialog in opened:
+        open_dialog()
+        dialog = next(w for w in window.findChildren(QDialog) if w.isVisible())
+        dialog.activateWindow()
+        qtbot.waitUntil(dialog.isActiveWindow)
+        check_reached(dialog)
+        dialog.close()
+        qtbot.waitUntil(lambda: not any(w.isVisible() for w in window.findChildren(QDialog)))
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+
+
+def test_every_control_of_the_unfolded_verdict_and_the_presentation_has_a_name(run_config, window):
+    compare = {"reference": "manual", "candidates": ["bug:no-h2h-bias"]}
+    run_config({"cell": "gru", "input_size": 2, "hidden_size": 3}, compare=compare, initial_state={"source": "normal"})
+    window.verdict.toggle_details()
+    check_names(window)
+    check_tooltips(window)
+    order = list(controls_in_order(window))
+    # The unfolded part follows the banner, although it lies over the lanes.
+    show_me = window.findChild(QAbstractButton, "show_me")
+    assert order.index(window.verdict._fold) < order.index(show_me) < order.index(window.lanes)
+    assert order.count(show_me) == 1
+    window.verdict.toggle_details()
+    window.presentation.toggle()
+    check_names(window)
+    check_tooltips(window)
+    window.presentation.leave()
+
+
 def test_names_of_tables_differ(window):
     tables = [w for w in own_controls(window) if isinstance(w, QAbstractItemView)]
     names = [w.accessibleName() for w in tables]
