@@ -362,9 +362,7 @@ class MainWindow(QMainWindow):
         place = TEXT_SIZES.index(self._settings.text_size if by else 100) + by
         percent = TEXT_SIZES[min(max(place, 0), len(TEXT_SIZES) - 1)]
         self._settings.text_size = percent
-        self._theme_manager.set_text_size(percent)
-        self.toolbar.rescale()
-        self.main_layout.fit_text_size()
+        self._theme_manager.set_text_size(percent, self.toolbar.rescale, self.main_layout.fit_text_size)
         self.show_message(f"Text size {percent}%")
 
     def find_command(self) -> None:

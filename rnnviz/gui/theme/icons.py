@@ -36,6 +36,7 @@ class IconButton(QToolButton):
     def __init__(self, icon: str, name: str, why: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._name = icon
+        self._drawn: tuple[str, str, int] | None = None
         self.setAutoRaise(True)
         self.setAccessibleName(name)
         self.setToolTip(wrapped(why))
@@ -47,9 +48,14 @@ class IconButton(QToolButton):
             self._draw()
 
     def _draw(self) -> None:
-        roles = QPalette.ColorRole
-        self.setIcon(_icon(self._name, self.palette().color(roles.Text).name(), self.palette().color(roles.Mid).name()))
-        self.setIconSize(QSize(scaled(_SIZES[0]), scaled(_SIZES[0])))
+        roles, palette, size = QPalette.ColorRole, self.palette(), scaled(_SIZES[0])
+        drawn = palette.color(roles.Text).name(), palette.color(roles.Mid).name(), size
+        if drawn == self._drawn:
+            # A change of the style sheet sends several events to every widget.
+            return
+        self._drawn = drawn
+        self.setIcon(_icon(self._name, *drawn[:2]))
+        self.setIconSize(QSize(size, size))
 
 
 def _icon(name: str, color: str, disabled: str) -> QIcon:

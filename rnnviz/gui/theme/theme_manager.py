@@ -37,8 +37,8 @@ class ThemeManager(QObject):
         self._sheet = Template(resource_path("styles", "window.qss").read_text(encoding="utf-8"))
         self.choice = choice
         self._window: QWidget | None = None
-        self._parts: list[Callable[[Theme], None]] = []
-        self._left: list[Callable[[Theme], None]] = []
+        self._parts: list[Callable[[Theme], object]] = []
+        self._left: list[Callable[[Theme], object]] = []
         self._turns = QTimer(self, interval=0)
         self._turns.timeout.connect(self._go_on)
         # Fusion is drawn by Qt itself and looks the same on every system.
@@ -48,13 +48,13 @@ class ThemeManager(QObject):
             application.setProperty(_DRAWN_BY_QT, True)
         application.styleHints().colorSchemeChanged.connect(self._follow)
         self.theme = self._wanted()
-        self._apply()
+        application.setPalette(self.theme.palette())
 
     def apply_stylesheet(self, window: QWidget) -> None:
         """Apply the theme's style sheet to a window and its child windows and menus, now and after each change."""
         self.setParent(window)
         self._window = window
-        self._apply_sheet(window)
+        self._apply_sheet(self.theme)
 
     def add(self, draw: Callable[[Theme], None]) -> None:
         """Register a callback for theme changes. Each runs in a separate turn of the event loop."""
@@ -64,12 +64,15 @@ class ThemeManager(QObject):
         self.choice = choice
         self._follow()
 
-    def set_text_size(self, percent: int) -> None:
+    def set_text_size(self, percent: int, *resized: Callable[[], object]) -> None:
+        """Set the text size, and call `resized` when the style sheet has it, before the callbacks of the theme."""
+        if self._window is None:
+            set_text_size(percent)
+            return
+        self._hold()
         set_text_size(percent)
-        if self._window is not None:
-            self._hold()
-            self._apply_sheet(self._window)
-            self._begin_turns()
+        # The change of a style sheet takes longest: in a turn of its own.
+        self._begin_turns(self._apply_sheet, *(lambda _theme, call=call: call() for call in resized))
 
     def _follow(self) -> None:
         wanted = self._wanted()
@@ -78,11 +81,15 @@ class ThemeManager(QObject):
             # Cached pixmaps of the old theme would stay until the cache is full.
             QPixmapCache.clear()
             self._hold()
-            self._apply()
+            self._application.setPalette(self.theme.palette())
+            if self._window is not None:
+                self._apply_sheet(self.theme)
             self._begin_turns()
 
-    def _begin_turns(self) -> None:
-        self._left = list(self._parts)
+    def _begin_turns(self, *first: Callable[[Theme], object]) -> None:
+        """Begin with `first`, after what an earlier change left to do."""
+        late = [turn for turn in self._left if turn not in self._parts]
+        self._left = [*late, *first, *self._parts]
         self._turns.start()
 
     def _go_on(self) -> None:
@@ -113,14 +120,10 @@ class ThemeManager(QObject):
     def _desktop_is_dark(self) -> bool:
         return self._application.styleHints().colorScheme() == Qt.ColorScheme.Dark
 
-    def _apply(self) -> None:
-        self._application.setPalette(self.theme.palette())
-        if self._window is not None:
-            self._apply_sheet(self._window)
-
-    def _apply_sheet(self, window: QWidget) -> None:
+    def _apply_sheet(self, theme: Theme) -> None:
+        assert self._window is not None, "the sheet is that of a window"
         # A style sheet of the application would take five times as long: Qt then polishes every widget once per
         # ancestor, with 7,700 events for 830 widgets.
-        colors = {role: value for role, value in vars(self.theme).items() if isinstance(value, str)}
+        colors = {role: value for role, value in vars(theme).items() if isinstance(value, str)}
         sheet = self._sheet.substitute(colors, pictures=resource_path("styles").as_posix())
-        window.setStyleSheet(_SIZE.sub(lambda size: f"{size[1]}{scaled(int(size[2]))}px", sheet))
+        self._window.setStyleSheet(_SIZE.sub(lambda size: f"{size[1]}{scaled(int(size[2]))}px", sheet))

@@ -36,11 +36,11 @@ def controls(qapp: QApplication, qtbot):
     manager.set_text_size(100)
 
 
-def test_controls_are_rows_of_24_pixels_that_grow_with_the_text(controls):
+def test_controls_are_rows_of_24_pixels_that_grow_with_the_text(qtbot, controls):
     made, manager = controls
     assert [control.height() for control in made] == [ROW] * len(made)
     manager.set_text_size(200)
-    QTest.qWait(0)
+    qtbot.waitUntil(made[0].window().updatesEnabled)
     assert all(abs(control.height() - 2 * ROW) <= ROW // 4 for control in made)
 
 
@@ -77,3 +77,17 @@ def test_an_arrow_without_effect_is_grayed(controls):
     box.setValue(box.minimum() + 1)
     assert len(least) > 1
     assert least != drawn()
+
+
+def test_the_style_sheet_and_what_it_resizes_come_in_later_turns(qtbot, controls):
+    made, manager = controls
+    window, done = made[0].window(), []
+    before = window.styleSheet()
+    manager.set_text_size(200, lambda: done.append(made[0].height() > ROW))
+    assert (window.styleSheet(), window.updatesEnabled(), done) == (before, False, [])
+    manager.choose("dark")
+    with qtbot.waitSignal(manager.theme_changed):
+        pass
+    assert window.styleSheet() != before
+    assert window.updatesEnabled()
+    assert len(done) == 1

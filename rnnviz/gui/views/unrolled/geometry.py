@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 from math import ceil, floor
 from typing import NamedTuple
@@ -122,12 +123,18 @@ def stack_lanes(lanes: Sequence[tuple[Lane, int]], height: float, zoom: float, *
     Rows of the input are as tall as other rows, within the limits of the input's height. Lanes are at least as tall
     as their header, so that the content may exceed `height`. Lower content is centered.
     """
+    return _stacked(tuple(lanes), height, zoom, boxes, text_scale())
+
+
+@lru_cache(maxsize=16)
+def _stacked(lanes: tuple[tuple[Lane, int], ...], height: float, zoom: float, boxes: bool, scale: float) -> Stack:
+    """The lanes at a scale of the text. Each picture needs the same few stacks several times."""
     gaps = _gaps_below([lane for lane, _ in lanes], boxes)
     tallest = max((rows for lane, rows in lanes if lane.layer is not None), default=1)
     weights = [
         rows if lane.layer is not None else min(max(rows, _INPUT_SHARE * tallest), tallest) for lane, rows in lanes
     ]
-    shortest = [float(scaled(SHORTEST_INPUT if lane.layer is None else SHORTEST_LANE)) for lane, _ in lanes]
+    shortest = [float(round((SHORTEST_INPUT if lane.layer is None else SHORTEST_LANE) * scale)) for lane, _ in lanes]
     per_row = min(_per_row(weights, shortest, height - sum(gaps) - 2.0 * MARGIN), TALLEST_ROW) * zoom
     heights = [
         float(max(floor(weight * per_row + _ROUNDING), least)) for weight, least in zip(weights, shortest, strict=True)
