@@ -125,11 +125,12 @@ class ActivationPlot(QWidget):
 
     def _texts(self, curve: ActivationCurve) -> list[str]:
         """The points of the engines, without repetition, as long as they fit."""
-        texts = list(dict.fromkeys(f"{curve.activation}({_shown(x)}) = {_shown(y)}" for x, y in curve.points))
-        room = self.width() - 2 * _PAD - self.fontMetrics().horizontalAdvance(f"{MARKS[0]} ")
-        for form in ("{x} → {y}", "→ {y}"):
-            if any(self.fontMetrics().horizontalAdvance(text) > room for text in texts):
-                texts = list(dict.fromkeys(form.format(x=_shown(x), y=_shown(y)) for x, y in curve.points))
+        texts: list[str] = []
+        for form in (f"{curve.activation}({{x}}) = {{y}}", "{x} → {y}", "→ {y}"):
+            texts = list(dict.fromkeys(form.format(x=_shown(x), y=_shown(y)) for x, y in curve.points))
+            mark = f"{MARKS[0]} " if len(texts) > 1 else ""
+            if all(self.fontMetrics().horizontalAdvance(mark + text) <= self.width() for text in texts):
+                break
         return texts
 
 

@@ -214,6 +214,6 @@ def test_every_part_is_painted_in_the_themes_colors(view: ArithmeticView, show: 
 def test_points_of_a_narrow_curve_are_whole(view: ArithmeticView, show: Any) -> None:
     show(cell="lstm")
     curve = replace(view.plot.curve, points=((-3.822e32, 0.0),))
-    for width, shown in ((400, "sigmoid(−3.822e+32) = 0.000"), (180, "−3.822e+32 → 0.000"), (70, "→ 0.000")):
+    for width, shown in ((400, "sigmoid(−3.822e+32) = 0.000"), (130, "−3.822e+32 → 0.000"), (70, "→ 0.000")):
         view.plot.resize(width, 100)
         assert view.plot._texts(curve) == [shown]
