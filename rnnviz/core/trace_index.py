@@ -117,7 +117,7 @@ def time_blocks(times: slice | range, length: int, *, backward: bool) -> Iterato
 
 
 def read_after(network: Network, where: Location, timesteps: int) -> int | None:
-    """The time step whose state this step reads; None for the initial state."""
+    """The time step whose state this step reads; None for the initial state. T is the length of the sample."""
     backward = network.backward(where.direction)
     if where.timestep == first_timestep(backward, timesteps):
         return None
@@ -125,7 +125,7 @@ def read_after(network: Network, where: Location, timesteps: int) -> int | None:
 
 
 def carried_to(network: Network, where: Location, timesteps: int) -> int | None:
-    """The time step that reads this step's state; None if it is the final state."""
+    """The time step that reads this step's state; None if it is the final state. T is the length of the sample."""
     backward = network.backward(where.direction)
     if where.timestep == last_timestep(backward, timesteps):
         return None

@@ -9,7 +9,10 @@ import numpy as np
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
+from rnnviz.core.errors import InputError
+from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location
+from rnnviz.core.words import plural
 from rnnviz.explain.equations import format_distinct
 from rnnviz.explain.provenance import in_words, input_source
 from rnnviz.explain.step_breakdown import StepBreakdown, StoredValue, explain
@@ -194,6 +197,17 @@ def cell_states_of(result: RunResult) -> dict[str, CellStates]:
     return {name: CellStates(result.inputs, trace) for name, trace in result.traces.items()}
 
 
+_PADDING = "t = {timestep} is padding: sample {sample} has {steps}."
+
+
+def padding_sentence(inputs: Inputs, where: Location) -> str:
+    """That a place is padding, which has no arithmetic; empty of a computed step."""
+    length = inputs.length(where.sample)
+    if where.timestep < length:
+        return ""
+    return _PADDING.format(timestep=where.timestep, sample=where.sample, steps=plural(length, "time step"))
+
+
 def explain_value(
     result: RunResult,
     where: Location,
@@ -203,8 +217,10 @@ def explain_value(
     """Explain the value at `where`, which must lie in the run; `cells` as `cell_states_of` makes them.
 
     `candidates` are those to compare with the reference, by default all. A recording that lacks the step's inputs has
-    no arithmetic, unless there is no other engine.
+    no arithmetic, unless there is no other engine. Raises an InputError in padding, which no step computes.
     """
+    if no_step := padding_sentence(result.inputs, where):
+        raise InputError(no_step)
     known = {} if cells is None else cells
     traces = {
         name: trace

@@ -123,7 +123,6 @@ class StepBreakdown:
     stored_c: float | None
     bound: float
     c_bound: float | None
-    timesteps: int
     names: Names = UNNAMED
     numbers: Mapping[Node, float] = field(default_factory=dict, repr=False)
     returned: tuple[StoredValue, ...] = ()
@@ -186,7 +185,7 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
 
     `cells` are the engine's cell states, if the caller keeps them for the next value, too; only an LSTM has any.
     """
-    network, timesteps = inputs.network, trace.shape[2]
+    network = inputs.network
     where = replace(where, reverse=network.reverse)
     layer, direction, timestep, sample, unit = where.index
     times, samples = slice(timestep, timestep + 1), slice(sample, sample + 1)
@@ -229,14 +228,13 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
         x=row,
         h_previous=h_before,
         gates=gates,
-        previous=PreviousState(read_after(network, where, timesteps), h_own, c_own, further),
+        previous=PreviousState(read_after(network, where, inputs.length(sample)), h_own, c_own, further),
         c=lines["c"].value if "c" in lines else None,
         h=lines["h"].value,
         stored=float(trace.hidden[where.index]),
         stored_c=None if trace.cell is None or not has_c else float(trace.cell[where.index]),
         bound=bounds["h"],
         c_bound=bounds.get("c") if has_c else None,
-        timesteps=timesteps,
         names=inputs.names,
         numbers=worked.numbers,
         returned=tuple(

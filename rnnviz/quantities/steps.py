@@ -78,7 +78,7 @@ def kinds_at(result: RunResult, where: Location) -> tuple[VectorKind, ...]:
     traces = result.traces.values()
     kinds: list[VectorKind] = [kind for kind, name in _ARRAYS.items() if any(name in trace for trace in traces)]
     kinds.append("input")
-    if read_after(result.inputs.network, where, result.shape[2]) is None:
+    if read_after(result.inputs.network, where, result.inputs.length(where.sample)) is None:
         kinds += ["h0", "c0"] if lstm else ["h0"]
     return tuple(kinds)
 
@@ -142,8 +142,8 @@ class MapRow:
     parts: tuple[MapPart, ...]
 
 
-def map_rows(network: Network, here: Location, timesteps: int) -> tuple[MapRow, ...]:
-    """`out` at the time step and sample of `here`, state[0], and of an LSTM state[1]."""
+def map_rows(network: Network, here: Location, length: int) -> tuple[MapRow, ...]:
+    """`out` at the time step and sample of `here`, state[0], and of an LSTM state[1]; `length` is the sample's."""
     top = network.num_layers - 1
     out = tuple(
         MapPart(where, out_text(network, where), _features(network, direction))
@@ -154,7 +154,7 @@ def map_rows(network: Network, here: Location, timesteps: int) -> tuple[MapRow, 
     for cell, array in enumerate(network.kind.state_symbols):
         parts = tuple(
             MapPart(last, state_text(network, last, cell=cell), str(index), array)
-            for index, last in enumerate(sorted(lanes(network, timesteps, here.sample)))
+            for index, last in enumerate(sorted(lanes(network, length, here.sample)))
         )
         what = {"h": "hidden states", "c": "cell states"}.get(array, f"states {array}")
         why = f"The final {what}, one of each layer and direction."
@@ -228,9 +228,14 @@ def input_regions(network: Network, where: Location, part: Part = "same") -> tup
     return tuple(vector_region(network, place, part) for place in below)
 
 
-def previous_regions(network: Network, where: Location, timesteps: int, part: Part = "same") -> tuple[Region, ...]:
-    """The state that a step reads, h and for an LSTM c: that of the step before, or the initial one."""
-    before = read_after(network, where, timesteps)
+def previous_regions(
+    network: Network, where: Location, timesteps: int, part: Part = "same", length: int | None = None
+) -> tuple[Region, ...]:
+    """The state that a step reads, h and for an LSTM c: that of the step before, or the initial one.
+
+    `length` is that of the sample, by default T.
+    """
+    before = read_after(network, where, timesteps if length is None else length)
     if before is None:
         before = timesteps if network.backward(where.direction) else -1
     return state_regions(network, where.moved(timestep=before), part)
@@ -316,13 +321,18 @@ class Traversal:
         return self.reverse or direction == 1
 
 
-def stage_regions(network: Network, where: Location, timesteps: int, stage: Stage) -> tuple[Region, ...]:
-    """Highlighted regions of a stage of a step: values read, gates or state computed, or values passed on."""
+def stage_regions(
+    network: Network, where: Location, timesteps: int, stage: Stage, length: int | None = None
+) -> tuple[Region, ...]:
+    """Highlighted regions of a stage of a step: values read, gates or state computed, or values passed on.
+
+    `length` is that of the sample, by default T.
+    """
     if stage == "output":
-        after = carried_to(network, where, timesteps)
+        after = carried_to(network, where, timesteps if length is None else length)
         left = state_regions(network, where, "carried")
         return left if after is None else (*left, vector_region(network, where.moved(timestep=after), "next"))
-    read, previous = input_regions(network, where, "read"), previous_regions(network, where, timesteps, "read")
+    read, previous = input_regions(network, where, "read"), previous_regions(network, where, timesteps, "read", length)
     if stage == "input":
         return read
     if stage == "state":
@@ -332,11 +342,14 @@ def stage_regions(network: Network, where: Location, timesteps: int, stage: Stag
     return read if stage == "recurrent" else (*read, vector_region(network, where, "gates"))
 
 
-def stage_text(network: Network, where: Location, timesteps: int, stage: Stage) -> str:
-    """Description of the stage, with indices in time: "reads h[t=2] for the recurrent part of layer 0 →"."""
+def stage_text(network: Network, where: Location, length: int, stage: Stage) -> str:
+    """Description of the stage, with indices in time: "reads h[t=2] for the recurrent part of layer 0 →".
+
+    `length` is that of the sample.
+    """
     lane, t = lane_label(network, where), where.timestep
     states = network.kind.state_symbols
-    before = read_after(network, where, timesteps)
+    before = read_after(network, where, length)
     previous = [f"{symbol}0" if before is None else f"{symbol}[t={before}]" for symbol in states]
     if stage == "input":
         return f"reads {_read_below(network, where)} for the input part of {lane}"
@@ -352,7 +365,7 @@ def stage_text(network: Network, where: Location, timesteps: int, stage: Stage) 
         equation = f": {equations_of_all_units(network.kind)[0]}" if symbols == ["h"] else ""
         reads = f"reads {join_words(previous[1:], 'and')}, and " if states[1:] else ""
         return f"{reads}computes {left} of {lane}{equation}"
-    after = carried_to(network, where, timesteps)
+    after = carried_to(network, where, length)
     names, verb = join_words([f"{symbol}[t={t}]" for symbol in states], "and"), "are" if len(states) > 1 else "is"
     if after is not None:
         return f"{names} of {lane} {verb} passed on to t = {after}"

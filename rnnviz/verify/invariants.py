@@ -186,7 +186,7 @@ def lanes(network: Network, timesteps: int, sample: int) -> list[Location]:
     network : Network
         The network.
     timesteps, sample : int
-        T, and the index in the batch.
+        The length of the sample, and its index in the batch.
 
     Returns
     -------

@@ -75,7 +75,7 @@ def test_wrong_engine_is_explained_with_exit_code_0(notebook: str, capsys: pytes
     code, out, _ = called(capsys, notebook, "--layer", "0", "--timestep", "0", "--unit", "3")
     assert code == 0
     assert "bug:no-h2h-bias is wrong here: it returned h = " in out
-    assert out.rstrip().splitlines()[-1].startswith("The arithmetic agrees line by line, but the stored h differs")
+    assert out.rstrip().splitlines()[-1].startswith("The arithmetic agrees, but the stored h differs")
 
 
 def test_top_limits_the_terms(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -216,3 +216,11 @@ def test_a_program_of_an_unknown_cell_is_refused_with_those_there_are(capsys: py
     code, out, err = called(capsys, "--program", "gur")
     assert (code, out) == (2, "")
     assert all(cell in err for cell in CELLS)
+
+
+def test_padding_has_one_sentence(notebook: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = NOTEBOOK + "[sequence]\nbatch_size = 2\ntimesteps = 3\nlengths = [3, 1]\n"
+    Path(notebook).write_text(text, encoding="utf-8")
+    code, out, err = called(capsys, notebook, *AT, "--sample", "1")
+    assert (code, out, err) == (2, "", "rnnviz: t = 1 is padding: sample 1 has 1 time step.\n")
+    assert called(capsys, notebook, *AT)[0] == 0

@@ -80,6 +80,8 @@ def test_the_first_layer_reads_the_sequence_and_the_next_one_both_directions_bel
 def test_the_initial_state_is_there_at_the_step_that_reads_it() -> None:
     result = make_result(cell="lstm", bidirectional=True, timesteps=3)
     assert {"h0", "c0"} <= set(kinds_at(result, Location(0, 1, 2)))
+    padded = replace(result, inputs=replace(result.inputs, lengths=(3, 2)))
+    assert [{"h0", "c0"} <= set(kinds_at(padded, Location(0, 1, 1, n))) for n in range(2)] == [False, True]
     assert not {"h0", "c0"} & set(kinds_at(result, Location(0, 0, 2)))
     state = result.inputs.initial_state
     assert state.c is not None
@@ -373,6 +375,10 @@ def test_the_first_step_reads_the_initial_state_and_the_last_one_passes_on_out()
         Region(Lane(0, 1), range(8, 9), range(10), "read"),
     )
     assert stage_regions(network, Location(0, 0, 0), 8, "recurrent")[1].times == range(-1, 0)
+    # A sample of 5 time steps: the initial state remains at the end of the lane.
+    of_five = stage_regions(network, Location(0, 1, 4), 8, "recurrent", 5)
+    assert of_five[1].times == range(8, 9)
+    assert [region.part for region in stage_regions(network, Location(0, 0, 4), 8, "output", 5)] == ["carried"]
     assert [region.part for region in stage_regions(network, Location(0, 0, 7), 8, "output")] == ["carried"]
 
 

@@ -113,11 +113,11 @@ class Stepper(QObject):
     def _show(self, stage: int, where: Location) -> None:
         result, state = self._session.result, self._session.state
         assert result is not None, "stages need a result"
-        network, timesteps = result.inputs.network, result.shape[2]
+        network, length = result.inputs.network, result.inputs.length(where.sample)
         self._stage, self._shown_at = stage, where
-        highlighted = stage_regions(network, where, timesteps, STAGES[stage])
+        highlighted = stage_regions(network, where, result.shape[2], STAGES[stage], length)
         self._session.replace(replace(state, location=where, highlighted=highlighted))
-        self.status_changed.emit(stage_text(network, where, timesteps, STAGES[stage]))
+        self.status_changed.emit(stage_text(network, where, length, STAGES[stage]))
 
     def _on_elsewhere(self) -> None:
         if self._session.location != self._shown_at:
@@ -419,7 +419,7 @@ class StageSlider(QSlider):
         if result is None:
             return f"{name}."
         where = self._session.location
-        return f"{name}: {stage_text(result.inputs.network, where, result.shape[2], stage)}."
+        return f"{name}: {stage_text(result.inputs.network, where, result.inputs.length(where.sample), stage)}."
 
     def _follow(self) -> None:
         stage = self._player.stepper.stage

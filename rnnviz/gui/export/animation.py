@@ -107,9 +107,10 @@ class Animation:
         assert isinstance(lanes, UnrolledView)
         network, timesteps = self.result.inputs.network, self.result.shape[2]
         where, stage = self.frames[number]
+        length = self.result.inputs.length(where.sample)
         lanes.show_location(where)
-        lanes.show_highlight(() if stage is None else stage_regions(network, where, timesteps, stage))
-        lanes.show_caption("" if stage is None else stage_text(network, where, timesteps, stage))
+        lanes.show_highlight(() if stage is None else stage_regions(network, where, timesteps, stage, length))
+        lanes.show_caption("" if stage is None else stage_text(network, where, length, stage))
 
 
 class AnimationDialog(ExportDialog):

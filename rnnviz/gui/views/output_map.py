@@ -63,7 +63,8 @@ class OutputMapChart(QWidget):
     def show_place(self, result: RunResult | None, location: Location) -> None:
         before, states = self.sizeHint(), self._states()
         self._result, self._location = result, location
-        self.rows = () if result is None else map_rows(result.inputs.network, location, result.shape[2])
+        length = 0 if result is None else result.inputs.length(location.sample)
+        self.rows = () if result is None else map_rows(result.inputs.network, location, length)
         if self.sizeHint() != before:
             self.updateGeometry()
         if self._at is not None:
@@ -420,7 +421,7 @@ class OutputMap(ResultView):
             return
         network, last = (
             result.inputs.network,
-            last_timestep(result.inputs.network.backward(where.direction), result.shape[2]),
+            last_timestep(result.inputs.network.backward(where.direction), result.inputs.length(where.sample)),
         )
         parts = [out_text(network, where)] if in_out(network, where) else []
         if where.timestep == last:

@@ -203,7 +203,7 @@ class OutputMapRows(QAbstractListModel):
 def _rows(result: RunResult, sample: int) -> list[Row]:
     network = result.inputs.network
     rows: list[Row] = []
-    for last in lanes(network, result.shape[2], sample):
+    for last in lanes(network, result.inputs.length(sample), sample):
         rows.append(LaneRow(last, lane_text(network, last).capitalize()))
         rows += [
             PlaceRow(place, tie) for place, tie in zip(places(network, last), ("first", "second", ""), strict=False)

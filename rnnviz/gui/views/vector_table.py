@@ -208,7 +208,7 @@ class VectorTable(ResultView):
         if self._kind == "input":
             both = "forward, then backward direction, " if network.bidirectional else ""
             return f"the output of layer {where.layer - 1} at t = {where.timestep}, {both}read by layer {where.layer}"
-        return passage_text(network, where, result.shape[2], brief=brief)
+        return passage_text(network, where, result.inputs.length(where.sample), brief=brief)
 
     def _frame(self) -> None:
         result = self._result

@@ -13,7 +13,7 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import wrapped
 from rnnviz.explain.equations import format_short
-from rnnviz.explain.explanation import explain_value
+from rnnviz.explain.explanation import explain_value, padding_sentence
 from rnnviz.explain.provenance import (
     CellPlace,
     GatePlace,
@@ -203,7 +203,10 @@ class ArithmeticView(ResultView):
         """The whole arithmetic of every engine, or the text of the source."""
         if self._result is None:
             return ""
-        return self.end.text if self.ends else report(explain_value(self._result, self._location))
+        if self.ends:
+            return self.end.text
+        padding = padding_sentence(self._result.inputs, self._location)
+        return padding or report(explain_value(self._result, self._location))
 
     def choose_line(self, line: str) -> None:
         """Select a line by its symbol: a gate's, "c" or "h"."""
@@ -296,11 +299,18 @@ class ArithmeticView(ResultView):
             self.note.setVisible(False)
             self.list_options.setVisible(False)
             self.shown.emit()
+        elif padding := padding_sentence(result.inputs, self._location):
+            self._task.request = self.page = None
+            self._empty.setText(padding)
+            self._pages.setCurrentWidget(self._empty)
+            self.note.setVisible(False)
+            self.list_options.setVisible(False)
+            self.shown.emit()
         else:
             self._ask()
 
     def _ask(self) -> None:
-        if self._result is None or self.ends:
+        if self._result is None or self.ends or padding_sentence(self._result.inputs, self._location):
             return
         request = PageRequest(
             self._result,
