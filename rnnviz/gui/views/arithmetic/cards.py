@@ -453,8 +453,12 @@ class Cards(QScrollArea):
         self._choose(place)
 
     def _show_chosen(self) -> None:
-        if self._chosen is not None and self._chosen < len(self.cards):
-            self._scroll_to(self._chosen)
+        """Scroll to the card of the chosen line, and then to the card with the focus: a stored value of that line."""
+        focus = self.window().focusWidget()
+        focused = next((place for place, card in enumerate(self.cards) if card is focus), None)
+        for place in (self._chosen, focused):
+            if place is not None and place < len(self.cards):
+                self._scroll_to(place)
 
     def _scroll_to(self, place: int) -> None:
         """Scroll to a card, but not sideways: Qt shows the middle of a card that is too wide."""

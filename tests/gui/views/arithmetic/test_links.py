@@ -35,11 +35,16 @@ def test_the_first_line_that_differs_is_selected_once_its_page_is_there(
     assert view.page.term_table.line == "h"
     # A stored value that differs is focused, and the terms are those of its line.
     name = "bug:gates-i-f-o-g"
+    view.resize(1001, 150)
     show(WHERE.moved(layer=0, timestep=4), engines=("gluon", name), candidate=name, cell="lstm")
     view.show_divergence()
     qtbot.waitUntil(lambda: view.complete)
-    assert view.cards.cards[-2].hasFocus()
+    stored = view.cards.cards[-2]
+    assert stored.hasFocus()
     assert view.page.term_table.line == "c"
+    qtbot.wait(1)
+    assert not stored.visibleRegion().isEmpty(), "also after its line was scrolled to"
+    assert stored.visibleRegion().boundingRect() == stored.rect()
 
 
 @pytest.mark.parametrize("click", ["mouse", "enter"])
