@@ -1,6 +1,7 @@
 """Layout of the main window: folded panes, the drawer of the tabs, and what a small window shows."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from PySide6.QtCore import QPoint, QRect, Qt
@@ -159,6 +160,8 @@ def test_a_small_window_has_every_control_and_lanes_of_a_fair_size(make_window, 
         assert not is_extended(window.toolbar)
         for control in (window.toolbar.colors, window.toolbar.export, window.toolbar.sample):
             assert window.rect().contains(QRect(control.mapTo(window, QPoint()), control.size()))
+        separators = [action.isSeparator() for action in window.toolbar.actions() if action.isVisible()]
+        assert not any(one and next_one for one, next_one in pairwise(separators))
 
 
 def test_the_first_window_fits_the_screen_with_its_frame(make_window, supervisor):

@@ -149,7 +149,7 @@ class ToolBar(QToolBar):
         self._button(actions, "stop", "Stop").setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
         self.addSeparator()
         self.lesson = self._lesson_box(lessons)
-        self.addSeparator()
+        self._lesson_end = self.addSeparator()
         self.sample = self._sample_box(cursor)
         self.addSeparator()
         self.transport = PlaybackControls(session, cursor, player, actions)
@@ -256,7 +256,8 @@ class ToolBar(QToolBar):
         self.export.setToolButtonStyle(beside if level < 2 else alone)
         self._run.setToolButtonStyle(beside if level < 3 else alone)
         self._fix_width(self.lesson, _LESSON_CHARACTERS[level])
-        self._lesson_action.setVisible(level < 4)
+        for action in (self._lesson_action, self._lesson_end):
+            action.setVisible(level < 4)
         self._fix_width(self.colors, _COLOR_CHARACTERS[level])
         self._fix_width(self.candidate, min(self._longest_candidate(), _CANDIDATE_CHARACTERS[level]))
         self.transport.show_ends(shown=level < 3)

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QGraphicsItem, QGraphicsObject, QStyleOptionGraphi
 
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.unrolled.geometry import FRAME, CellGeometry, Geometry
+from rnnviz.gui.views.unrolled.geometry import FRAME, MARGIN, CellGeometry, Geometry
 from rnnviz.gui.views.unrolled.lanes_item import arrow
 from rnnviz.quantities.plot_series import pixel_bands
 from rnnviz.quantities.steps import Order, Part, Region
@@ -160,12 +160,16 @@ class SelectionItem:
         """Move to a cell. With `at_split`, the line is at the left edge of its time step."""
         x, y, width, height = geometry.rect(cell)
         self.column.setZValue(-1.0 if geometry.boxes else 10.0)
+        # Lanes of few units do not fill the height.
+        highest, lowest = geometry.stack.lane_rects[0], geometry.stack.lane_rects[-1]
+        top = max(geometry.top_of(highest) - MARGIN, 0.0)
+        tall = min(geometry.top_of(lowest) + lowest.height + MARGIN, geometry.height) - top
         if width >= _WIDE_COLUMN:
             left, right = round(geometry.edge(cell.timestep)), x + width + (FRAME if geometry.boxes else 0.0)
-            self.column.place(QRectF(left, 0.0, round(right) - left, geometry.height), theme)
+            self.column.place(QRectF(left, top, round(right) - left, tall), theme)
         else:
             line = geometry.edge(cell.timestep) if at_split else x + width / 2.0
-            self.column.place(QRectF(round(line), 0.0, 0.0, geometry.height), theme)
+            self.column.place(QRectF(round(line), top, 0.0, tall), theme)
         grown_x, grown_y = max(_SMALLEST_BOX - width, 0.0) / 2.0, max(_SMALLEST_BOX - height, 0.0) / 2.0
         self.frame.numbered = geometry.font_pixels(geometry.stack.lane_rect(cell.lane)) > 0
         self.frame.place(

@@ -46,6 +46,16 @@ def test_time_steps_after_the_selected_step_are_covered(view, order, place, cove
     assert len(view._canvas.future.times(INPUT)) == 0
 
 
+def test_the_selected_column_ends_with_the_lanes(view):
+    view.resize(900, 1200)
+    view.show_result(make_result(timesteps=5), "manual")
+    geometry, column = view.geometry_in_view, view._canvas.selection.column.rect
+    tops = [geometry.top_of(lane) for lane in geometry.stack.lane_rects]
+    assert tops[0] > 100.0
+    assert column.top() == pytest.approx(tops[0], abs=8.0)
+    assert column.bottom() == pytest.approx(tops[-1] + geometry.stack.lane_rects[-1].height, abs=8.0)
+
+
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_a_step_is_covered_while_it_reads_and_its_inputs_never_are(qtbot, bidirectional):
     result = make_result(timesteps=6, num_layers=2, bidirectional=bidirectional)
