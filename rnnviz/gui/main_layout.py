@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from struct import Struct
 from struct import error as NotPackedError
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
@@ -23,7 +24,9 @@ from rnnviz.core.words import wrapped
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.base import ResultView
-from rnnviz.io.session import SavedViewState
+
+if TYPE_CHECKING:
+    from rnnviz.io.session import SavedViewState
 
 _PACKED = Struct(">iiIii?i")
 """Qt's format for two widgets: magic number, version, count, sizes, collapsible, handle width (-1: from the style)."""
@@ -581,7 +584,7 @@ class MainLayout(QWidget):
         sizes = {name: splitter.sizes() for name, splitter in self._splitters.items() if not self._has_folded(name)}
         return {name: parts[0] / sum(parts) for name, parts in sizes.items() if sum(parts) > 0}
 
-    def restore_shares(self, state: SavedViewState) -> None:
+    def restore_shares(self, state: "SavedViewState") -> None:
         for name, splitter in self._splitters.items():
             share, room = getattr(state, name), sum(splitter.sizes())
             if share is not None and room > 0 and not self._has_folded(name):

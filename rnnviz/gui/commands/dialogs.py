@@ -11,8 +11,6 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 from rnnviz.core.errors import InputError
 from rnnviz.gui.help.commands import HelpCommands, child_beside
 from rnnviz.gui.settings import Settings
-from rnnviz.io.model_formats.formats import ENDINGS
-from rnnviz.io.session import ENDING as SESSION
 
 MOST = 10
 
@@ -52,13 +50,29 @@ class RecentFiles(QObject):
 
 
 CONFIGS = "Configs (*.toml)"
-_MODEL_PATTERNS = " ".join(f"*{ending}" for ending in ENDINGS)
-MODELS = f"Models ({_MODEL_PATTERNS})"
-OPENABLE = f"Configs, sessions and models (*.toml *{SESSION} {_MODEL_PATTERNS})"
 STATES = "Initial states (*.npz)"
 RECURRENCES = "Custom steps (*.py)"
 CELLS = "Custom cells (*.py)"
 ALL_FILES = "All files (*)"
+
+
+def model_files() -> str:
+    """The filter of model files."""
+    return f"Models ({_model_patterns()})"
+
+
+def openable_files() -> str:
+    """The filter of all files that define a network."""
+    from rnnviz.io.session import ENDING
+
+    return f"Configs, sessions and models (*.toml *{ENDING} {_model_patterns()})"
+
+
+def _model_patterns() -> str:
+    # Imported with the first dialog, to shorten the start.
+    from rnnviz.io.model_formats.formats import ENDINGS
+
+    return " ".join(f"*{ending}" for ending in ENDINGS)
 
 
 def ask_file(

@@ -20,26 +20,21 @@ from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import (
     CELLS,
     CONFIGS,
-    MODELS,
-    OPENABLE,
     RECURRENCES,
     RecentFiles,
     ask_file,
     ask_new_file,
     ask_to_save,
     ask_to_save_over,
+    model_files,
+    openable_files,
     show_error_dialog,
 )
 from rnnviz.gui.commands.model_commands import ModelCommands
 from rnnviz.gui.document import Document, runnable
 from rnnviz.gui.recovery.session_commands import SessionCommands
-from rnnviz.io.model_formats.formats import ENDINGS, is_model_file
-from rnnviz.io.model_formats.named_arrays import is_weight
-from rnnviz.io.readers import ENDINGS as SEQUENCES
-from rnnviz.io.session import ENDING
 from rnnviz.io.templates import write_cell_starter, write_starter
 from rnnviz.lessons.index import Lesson
-from rnnviz.sweeps.grid import is_sweep, is_sweep_results
 
 _WEIGHT = re.compile(r"[lr]\d+_\w+")
 _CELL_STEP = re.compile(r"^def step\(\s*u\s*,\s*v\s*,", re.MULTILINE)
@@ -53,11 +48,15 @@ def is_config(path: Path) -> bool:
 
 
 def is_session(path: Path) -> bool:
+    from rnnviz.io.session import ENDING
+
     return path.suffix.lower() == ENDING
 
 
 def is_of_sweep(path: Path) -> bool:
     """Whether a file is a sweep or its results, by its first lines."""
+    from rnnviz.sweeps.grid import is_sweep, is_sweep_results
+
     ending = path.suffix.lower()
     if ending == ".toml":
         return is_sweep(path)
@@ -66,6 +65,9 @@ def is_of_sweep(path: Path) -> bool:
 
 def is_model(path: Path) -> bool:
     """Whether a file or folder is a model, which defines its network."""
+    from rnnviz.io.model_formats.formats import is_model_file
+    from rnnviz.io.model_formats.named_arrays import is_weight
+
     if path.suffix.lower() != ".npz":
         return path.is_dir() or is_model_file(path)
     try:
@@ -92,6 +94,11 @@ def config_with(config: Config, path: Path) -> Config:
     InputError
         If the file is not supported.
     """
+    # Formats are imported with the first file, to shorten the start.
+    from rnnviz.io.model_formats.formats import ENDINGS
+    from rnnviz.io.readers import ENDINGS as SEQUENCES
+    from rnnviz.io.session import ENDING
+
     ending = path.suffix.lower()
     if ending == ".py":
         return of_cell(config, path) if _declares_cell(path) else comparing_own(config, path)
@@ -215,13 +222,13 @@ class FileCommands(QObject):
         recent.used.connect(self._known.remember)
 
     def ask_open(self) -> None:
-        ask_file(self._window, "Open", OPENABLE, self.open)
+        ask_file(self._window, "Open", openable_files(), self.open)
 
     def ask_open_config(self) -> None:
         ask_file(self._window, "Open config", CONFIGS, self.open)
 
     def ask_open_model(self) -> None:
-        ask_file(self._window, "Open model", MODELS, self.open)
+        ask_file(self._window, "Open model", model_files(), self.open)
 
     def open(self, path: Path) -> None:
         """Open a file. If it replaces unsaved changes, ask first."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QSize, Qt, Signal
 from PySide6.QtWidgets import (
@@ -26,12 +26,13 @@ from rnnviz.cells import CELLS
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.words import wrapped
-from rnnviz.execution.child_process import call_in_subprocess
 from rnnviz.gui.commands.dialogs import STATES, RecentFiles, ask_file, show_error_dialog
 from rnnviz.gui.document import Document
 from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
-from rnnviz.io.model_formats.load import arrays_of, config_of, entries_of, nothing_recognized
-from rnnviz.io.model_formats.model_file import Entry
+
+if TYPE_CHECKING:
+    # Imported with the first model, to shorten the start.
+    from rnnviz.io.model_formats.model_file import Entry
 
 _HEADINGS = ("Network", "Cell", "Input", "Hidden", "Layers", "Directions", "Biases", "Initial state", "Type")
 _INITIAL_STATES = {
@@ -54,7 +55,7 @@ _HEIGHT_WITHOUT_ROWS, _ROW, _FEWEST_ROWS, _MOST_ROWS = 180, 22, 3, 16
 _ROWS_BESIDE_CHOICES = 5
 _GAP = "  "
 
-OnChosen: TypeAlias = Callable[[Entry, str | None, str | None], None]
+OnChosen: TypeAlias = Callable[["Entry", str | None, str | None], None]
 AfterChanges: TypeAlias = Callable[[Callable[[], None], Config], None]
 """Calls a function after a question about unsaved changes, if the config is another one."""
 
@@ -65,7 +66,7 @@ class ModelDialog(QDialog):
     Networks that cannot run are listed with the reason.
     """
 
-    def __init__(self, parent: QWidget, name: str, entries: Sequence[Entry], chosen: OnChosen) -> None:
+    def __init__(self, parent: QWidget, name: str, entries: "Sequence[Entry]", chosen: OnChosen) -> None:
         """`chosen` receives the entry, the cell and the initial state; None where the file defines it."""
         super().__init__(parent)
         self._entries, self._chosen = entries, chosen
@@ -111,7 +112,7 @@ class ModelDialog(QDialog):
         self._show_choice()
 
     @property
-    def entry(self) -> Entry:
+    def entry(self) -> "Entry":
         return self._entries[self.list.indexOfTopLevelItem(self.list.currentItem())]
 
     def accept(self) -> None:
@@ -205,7 +206,7 @@ class _PaddedDelegate(QStyledItemDelegate):
             option.text = f"{_GAP}{option.text}"  # type: ignore[attr-defined]
 
 
-def _row(entry: Entry) -> list[str]:
+def _row(entry: "Entry") -> list[str]:
     sizes = (entry.input_size, entry.hidden_size, entry.num_layers)
     cells = entry.cells if entry.cell is None else (entry.cell,)
     name = entry.name if entry.supported else f"{entry.name} (cannot run)"
@@ -220,7 +221,7 @@ def _row(entry: Entry) -> list[str]:
     ]
 
 
-def _notes(entry: Entry) -> list[str]:
+def _notes(entry: "Entry") -> list[str]:
     """Remarks about an entry, one sentence each."""
     if not entry.supported:
         return [f"{_WHY_NOT}{entry.reason}."]
@@ -264,6 +265,9 @@ class ModelCommands(QObject):
         """
 
         def work(progress: Progress) -> str:
+            from rnnviz.execution.child_process import call_in_subprocess
+            from rnnviz.io.model_formats.load import arrays_of, entries_of, nothing_recognized
+
             what = f"{path} could not be read"
             entries = call_in_subprocess(entries_of, path, what=what, notify=progress)
             if not entries:
@@ -304,19 +308,21 @@ class ModelCommands(QObject):
             waiting.close()
             waiting.deleteLater()
 
-    def _choose(self, path: Path, entries: Sequence[Entry]) -> None:
+    def _choose(self, path: Path, entries: "Sequence[Entry]") -> None:
         first = entries[0]
         asks = first.cell is None or first.leaves_initial_state_open
         if len(entries) == 1 and not (first.supported and (asks or first.reason or first.assumptions)):
             self._take(path, first, None, None)
             return
 
-        def chosen(entry: Entry, cell: str | None, initial_state: str | None) -> None:
+        def chosen(entry: "Entry", cell: str | None, initial_state: str | None) -> None:
             self._take(path, entry, cell, initial_state)
 
         ModelDialog(self._window, path.name, entries, chosen).open()
 
-    def _take(self, path: Path, entry: Entry, cell: str | None, initial_state: str | None) -> None:
+    def _take(self, path: Path, entry: "Entry", cell: str | None, initial_state: str | None) -> None:
+        from rnnviz.io.model_formats.load import config_of
+
         try:
             config = config_of(path, entry, cell, initial_state)
         except InputError as error:

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import open_inputs
-from rnnviz.execution.child_process import call_in_subprocess
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import ask_new_file, show_error_dialog
 from rnnviz.gui.document import Document
@@ -23,8 +22,6 @@ from rnnviz.gui.settings import Settings
 from rnnviz.gui.view_sync import ViewSynchronizer
 from rnnviz.gui.views.base import ResultView
 from rnnviz.io.config_toml import files_read
-from rnnviz.io.export.png import LANES_IN_WORDS, ReportPicture
-from rnnviz.io.model_formats.load import WEIGHT_FORMATS, format_for
 from rnnviz.io.outputs import atomic_write, check_outputs
 from rnnviz.verify.result import RunResult
 
@@ -36,8 +33,12 @@ if TYPE_CHECKING:
     from rnnviz.gui.views.unrolled.view import UnrolledView
 
 
-FILTERS = ";;".join(f"{form.title} (*{form.ending})" for form in WEIGHT_FORMATS)
-"""File dialog filters, one for each format."""
+def weight_files() -> str:
+    """The file dialog filters, one for each format of weights."""
+    from rnnviz.io.model_formats.load import WEIGHT_FORMATS
+
+    return ";;".join(f"{form.title} (*{form.ending})" for form in WEIGHT_FORMATS)
+
 
 _SECONDS = 3600.0
 
@@ -52,7 +53,9 @@ def write_weights(result: RunResult, path: Path, progress: Progress) -> str:
     InputError, EngineError
         If writing or verification fails.
     """
+    from rnnviz.execution.child_process import call_in_subprocess
     from rnnviz.execution.export_weights import write_verified
+    from rnnviz.io.model_formats.load import format_for
 
     form, folder = format_for(path), result.inputs.folder
     form.check(result.config.network, path)
@@ -79,7 +82,7 @@ class ExportFormat:
     ending: str
     title: str
     why: str
-    filters: str
+    filters: str | Callable[[], str]
     write: Callable[[RunResult, Path, Progress], str]
 
 
@@ -144,7 +147,7 @@ FORMATS = (
         "params",
         "Weights as a &model file…",
         "Weights of this run for Gluon, PyTorch, ONNX Runtime or NumPy.\nrnnviz reads the file back and verifies it.",
-        FILTERS,
+        weight_files,
         write_weights,
     ),
 )
@@ -182,7 +185,8 @@ class ExportCommands(QObject):
         if result is None:
             return
 
-        self._ask("Export", kind.filters, kind.ending, self._stem, partial(kind.write, result))
+        filters = kind.filters if isinstance(kind.filters, str) else kind.filters()
+        self._ask("Export", filters, kind.ending, self._stem, partial(kind.write, result))
 
     def export_report(self, lanes: ResultView) -> None:
         """Export a report of the result, with a picture of the lanes over the whole sequence."""
@@ -199,6 +203,7 @@ class ExportCommands(QObject):
         figure.close()
 
         def write(path: Path, progress: Progress) -> str:
+            from rnnviz.io.export.png import LANES_IN_WORDS, ReportPicture
             from rnnviz.io.export.report import write_report
 
             picture = ReportPicture(caption, LANES_IN_WORDS, image.width(), png_of(image))

@@ -11,7 +11,6 @@ from PySide6.QtGui import QImage, QPainter, QPaintEvent, QRegion
 from PySide6.QtWidgets import QApplication, QGraphicsView, QWidget
 
 from rnnviz.core.errors import InputError
-from rnnviz.io.export.png import encode_png, write_png
 
 SCALES = (1, 2, 3, 4)
 
@@ -97,11 +96,15 @@ def write_picture(image: QImage, path: Path, progress: Callable[[float], None] =
     InputError
         If the file cannot be written.
     """
+    from rnnviz.io.export.png import write_png
+
     write_png(_strips(image), image.width(), image.height(), path, progress)
 
 
 def png_of(image: QImage) -> bytes:
     """The content of a PNG file of the picture."""
+    from rnnviz.io.export.png import encode_png
+
     out = BytesIO()
     encode_png(_strips(image), image.width(), image.height(), out)
     return out.getvalue()

@@ -16,7 +16,6 @@ from rnnviz.execution.events import (
     RunRequest,
     Stage,
 )
-from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
@@ -134,6 +133,9 @@ class Runner(QObject):
         if self._closed:
             return
         self._set_up()
+        # With the formats of input files, which nothing needs before the first run.
+        from rnnviz.io.inputs import load_inputs
+
         request = RunRequest(config, load_inputs, audit, trusted)
         self._wanted = request
         if self._at_work is None:

@@ -20,14 +20,13 @@ from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.unrolled.geometry import Camera
-from rnnviz.io.session import ENDING, SavedDocument, SavedSession, SavedViewState
 from rnnviz.quantities.gates import color_names
 from rnnviz.quantities.units import OrderName
 
 if TYPE_CHECKING:
     # Imported after the first paint.
     from rnnviz.gui.views.unrolled.view import UnrolledView
-    from rnnviz.io.session import NamedFile
+    from rnnviz.io.session import NamedFile, SavedSession, SavedViewState
 
 
 class SessionHost(Protocol):
@@ -42,7 +41,9 @@ class SessionHost(Protocol):
     lanes: "UnrolledView"
 
 
-def view_state_of(window: SessionHost) -> SavedViewState:
+def view_state_of(window: SessionHost) -> "SavedViewState":
+    from rnnviz.io.session import SavedViewState
+
     session, main_layout = window.session, window.main_layout
     place, whole = session.location, main_layout.window()
     shown = SavedViewState(
@@ -91,7 +92,7 @@ class ViewStateRestorer(QObject):
         window.document.changed.connect(self._cancel)
         window.main_layout.view_added.connect(self._choose)
 
-    def begin(self, state: SavedViewState, choices: Mapping[str, tuple[str, ...]]) -> None:
+    def begin(self, state: "SavedViewState", choices: Mapping[str, tuple[str, ...]]) -> None:
         """Start to restore a view state and states of single views. Call it after setting the session's config."""
         self._state, self._choices, self._origin = state, dict(choices), self._window.document.origin
         window = self._window.main_layout.window()
@@ -131,7 +132,7 @@ class ViewStateRestorer(QObject):
         # After the lanes have their size.
         QTimer.singleShot(0, self, lambda: self._set_viewport(state))
 
-    def _set_viewport(self, state: SavedViewState) -> None:
+    def _set_viewport(self, state: "SavedViewState") -> None:
         start, span, zoom, scroll = state.start, state.span, state.zoom, state.scroll
         if start is not None and span is not None and zoom is not None and scroll is not None:
             self._window.lanes.set_camera(Camera(start, span, zoom, scroll))
@@ -139,9 +140,6 @@ class ViewStateRestorer(QObject):
         for view in self._window.main_layout.findChildren(ResultView):
             self._choose(view)
         self._window.player.restore_state(self._choices.pop(_PLAYBACK, ()))
-
-
-SESSIONS = f"Sessions (*{ENDING})"
 
 
 class SessionCommands(QObject):
@@ -224,8 +222,10 @@ class SessionCommands(QObject):
         folder = self.unpacks_to()
         return [path for path in paths_in(config) if Path(path).is_relative_to(folder)]
 
-    def present(self) -> SavedSession:
+    def present(self) -> "SavedSession":
         """The session of the window. It does not contain the path of the config."""
+        from rnnviz.io.session import SavedDocument, SavedSession
+
         window = self._window
         return SavedSession(
             window.session.config,
@@ -234,14 +234,14 @@ class SessionCommands(QObject):
             view_choices_of(window),
         )
 
-    def show(self, session: SavedSession, take: Callable[[Config], None]) -> None:
+    def show(self, session: "SavedSession", take: Callable[[Config], None]) -> None:
         self._restorer = self._restorer or ViewStateRestorer(self._window, self)
         take(session.config)
         self._restorer.begin(session.look, session.choices)
         self._window.control.run()
         self.restored.emit()
 
-    def _take(self, path: Path, session: SavedSession) -> None:
+    def _take(self, path: Path, session: "SavedSession") -> None:
         if session.unpacked is not None:
             self._with_copies.add(path)
         self.show(session, lambda config: self._window.document.take_file(config, path))
@@ -252,10 +252,12 @@ class SessionCommands(QObject):
         self._ask(f"Save session with {count}, {size}" if files else "Save session (no input files)", True)
 
     def _ask(self, title: str, copies: bool | None) -> None:
+        from rnnviz.io.session import ENDING
+
         stem = Path(self._window.document.origin.title.replace(":", "")).stem
         name = f"{stem}{ENDING}"
         save = partial(self.save, copies=bool(copies))
-        ask_new_file(self._parent, title, SESSIONS, ENDING.removeprefix("."), name, save)
+        ask_new_file(self._parent, title, f"Sessions (*{ENDING})", ENDING.removeprefix("."), name, save)
 
     def _on_written(self, path: Path, config: Config, then: Callable[[], None]) -> None:
         self._window.document.saved_as(path, config)

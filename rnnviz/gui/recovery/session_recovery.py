@@ -17,11 +17,11 @@ from rnnviz.core.words import wrapped
 from rnnviz.gui.app_state import Field
 from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.io.session import SavedDocument, SavedSession
 
 if TYPE_CHECKING:
     from rnnviz.execution.events import Failed
     from rnnviz.execution.folders import RecoveryDir
+    from rnnviz.io.session import SavedSession
 
 
 DELAY_MS, MOVED_MS = 1_000, 5_000
@@ -91,11 +91,13 @@ class Autosave(QObject):
 
         self._jobs.start(BackgroundTask("autosaving the session", work))
 
-    def _present(self) -> SavedSession | None:
+    def _present(self) -> "SavedSession | None":
         """The session to save; None if there is nothing to lose."""
         document = self._window.document
         if not document.history.can_undo and document.path is None:
             return None
+        from rnnviz.io.session import SavedDocument
+
         path = None if document.path is None else str(document.path)
         session = self._window.sessions.present()
         return replace(session, document=SavedDocument(document.origin.title, path, document.modified))
@@ -110,7 +112,7 @@ class Autosave(QObject):
             self.message.emit(f"Autosave failed; a crash would lose unsaved changes: {sentence}")
 
 
-def _write(session: SavedSession, path: Path) -> None:
+def _write(session: "SavedSession", path: Path) -> None:
     from rnnviz.io.session import write_session
 
     write_session(session, path)

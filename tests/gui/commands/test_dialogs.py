@@ -4,14 +4,14 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QWidget
 
-from rnnviz.gui.commands.dialogs import CONFIGS, MODELS, OPENABLE, RecentFiles, ask_file, ask_new_file
-from rnnviz.gui.export.exporter import FILTERS
+from rnnviz.gui.commands.dialogs import CONFIGS, RecentFiles, ask_file, ask_new_file, model_files, openable_files
+from rnnviz.gui.export.exporter import weight_files
 
 
 def test_the_ending_follows_the_chosen_filter(qtbot):
     parent = QWidget()
     qtbot.addWidget(parent)
-    dialog = ask_new_file(parent, "Export", FILTERS, "params", "w.params", lambda path: None)
+    dialog = ask_new_file(parent, "Export", weight_files(), "params", "w.params", lambda path: None)
     assert dialog.defaultSuffix() == "params"
     endings = {}
     for named in dialog.nameFilters():
@@ -41,9 +41,9 @@ def test_a_dialog_starts_where_the_last_file_of_its_kind_was(qtbot, settings, tm
     (other / "a.toml").touch()
     recent.add(other / "a.toml")
     assert folder(CONFIGS, configs / "b.toml") == other
-    assert folder(MODELS, models / "c.onnx") == other
-    assert folder(CONFIGS) == folder(OPENABLE) == configs
-    assert folder(MODELS) == models
+    assert folder(model_files(), models / "c.onnx") == other
+    assert folder(CONFIGS) == folder(openable_files()) == configs
+    assert folder(model_files()) == models
     # A folder that is gone.
     models.rmdir()
-    assert folder(MODELS) == other
+    assert folder(model_files()) == other

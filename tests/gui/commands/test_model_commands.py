@@ -202,7 +202,7 @@ def test_a_damaged_file_is_a_sentence_and_changes_nothing(qtbot, window, tmp_pat
 
 @pytest.mark.slow
 def test_a_file_that_takes_its_time_shows_how_far_it_is_and_stops_within_a_second(qtbot, window, tmp_path, monkeypatch):
-    monkeypatch.setattr("rnnviz.gui.commands.model_commands.entries_of", read_half_for_ever)
+    monkeypatch.setattr("rnnviz.io.model_formats.load.entries_of", read_half_for_ever)
     before, path, processes = window.session.config, tmp_path / "w.pt", active_children()
     window.files.open(path)
     qtbot.waitUntil(lambda: any(d.value() == 50 for d in window.findChildren(QProgressDialog)), timeout=20_000)
