@@ -6,7 +6,18 @@ from functools import cached_property
 from typing import Literal, TypeAlias
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QFontMetricsF,
+    QHelpEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QToolTip, QVBoxLayout, QWidget
 
 from rnnviz.core import number_format
@@ -162,6 +173,8 @@ class Card(QWidget):
         self._columns: tuple[EquationColumn, ...] = ()
         self._link: int | None = None
         self.checked = False
+        self.brief: frozenset[str] = frozenset()
+        """Marks of engines that have their marks alone, without their names."""
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -362,8 +375,15 @@ class Card(QWidget):
         wanted = [[apart + " ".join(words[:count]) for count in range(len(words), -1, -1)]]
         for _, engines in content.rows:
             marks = engines[0] if engines.startswith(MARKS) else " ".join(MARKS) if len(content.engines) > 1 else ""
-            wanted.append([engines, marks])
+            wanted.append([marks] if marks in self.brief else [engines, marks])
         return tuple(next((label for label in each if self._faces.width(label) <= room), "") for each in wanted)
+
+    @property
+    def short_labels(self) -> set[str]:
+        """Marks of engines with a separate row, where the name does not fit."""
+        rows = () if self.content is None else self.content.rows
+        shown = zip(self.labels[1:], rows, strict=True)
+        return {label for label, (_, engines) in shown if engines.startswith(MARKS) and label in MARKS}
 
     def _paint_labels(self, painter: QPainter, content: CardContent) -> None:
         """Write the labels at the right edge."""
@@ -441,11 +461,25 @@ class Cards(QScrollArea):
         wide = max(card.sizeHint().width() for card in self.cards)
         self.natural_width = max(self.natural_width if grow else 0, wide + _SCROLL_BAR)
         self.setMinimumWidth(min(self.natural_width, _LEAST_WIDTH))
+        self._agree()
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
         for card in self.cards:
             card.apply_theme(theme)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._agree()
+
+    def _agree(self) -> None:
+        """Name an engine in all cards alike: by its mark if its name does not fit in one."""
+        for card in self.cards:
+            card.brief = frozenset()
+        brief = frozenset[str]().union(*(card.short_labels for card in self.cards))
+        for card in self.cards:
+            card.brief = brief
+            card.update()
 
     def reveal(self, place: int) -> None:
         self.cards[place].setFocus(Qt.FocusReason.OtherFocusReason)

@@ -177,6 +177,7 @@ class RangeDialog(QDialog):
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         form.addRow(buttons)
+        self.low.selectAll()
         self.finished.connect(self.deleteLater)
 
     @property
@@ -184,8 +185,16 @@ class RangeDialog(QDialog):
         return Limit("fixed", self.low.value(), self.high.value())
 
 
+class _EndBox(QDoubleSpinBox):
+    """Shows no zeros behind the last digit."""
+
+    def textFromValue(self, value: float) -> str:
+        whole, point, decimals = super().textFromValue(value).partition(self.locale().decimalPoint())
+        return f"{whole}{point}{decimals.rstrip('0') or '0'}"
+
+
 def _end(value: float, low: float, high: float) -> QDoubleSpinBox:
-    box = QDoubleSpinBox()
+    box = _EndBox()
     box.setDecimals(_DECIMALS)
     box.setRange(low, high)
     box.setValue(value)

@@ -149,6 +149,8 @@ def test_the_range_is_chosen_in_the_menu_of_the_color_bar_and_kept(qtbot: Any, v
     assert all(box.accessibleName() and box.toolTip() for box in (dialog.low, dialog.high))
     dialog.low.setValue(-0.5)
     dialog.high.setValue(0.25)
+    assert (dialog.low.text(), dialog.high.text()) == ("-0.5", "0.25")
+    assert dialog.low.lineEdit().hasSelectedText()
     dialog.accept()
     assert end(view) == 0.25
     saved = view.save_state()
