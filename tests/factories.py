@@ -1,6 +1,6 @@
 """Factories of results and judgments with chosen values, computed in this process."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ def make_result(
     edits: Mapping[str, Edit] | None = None,
     timesteps: int = 5,
     batch_size: int = 2,
+    lengths: Sequence[int] | None = None,
     compare_with: Mapping[str, Any] | None = None,
     **network: Any,
 ) -> RunResult:
@@ -49,7 +50,8 @@ def make_result(
     """
     tables = {
         "network": {"cell": "rnn_tanh", "input_size": 3, "hidden_size": 4, **network},
-        "sequence": {"timesteps": timesteps, "batch_size": batch_size},
+        "sequence": {"timesteps": timesteps, "batch_size": batch_size}
+        | ({} if lengths is None else {"lengths": list(lengths)}),
         "initial_state": {"source": "normal"},
         "compare": {"reference": engines[0], "candidates": list(engines[1:]), **(compare_with or {})},
     }
@@ -94,7 +96,8 @@ def with_judgment(
 def _trace(inputs: Inputs, name: str) -> Trace:
     """The trace of an engine: the values of `manual`, or of a known bug."""
     shapes = array_shapes(inputs.network, inputs.timesteps, inputs.batch_size, ("h", "c"))
-    trace = Trace(name, {key: np.zeros(shape, inputs.network.dtype) for key, shape in shapes.items()})
+    arrays = {key: np.zeros(shape, inputs.network.dtype) for key, shape in shapes.items()}
+    trace = Trace(name, arrays, reverse=inputs.network.reverse, lengths=inputs.lengths)
     engine = KnownBugEngine(name) if name.startswith(PREFIX) else ManualEngine()
     engine.run(inputs, trace, lambda _: None)
     return trace

@@ -111,7 +111,10 @@ class AppState:
         result = self.result
         if result is None:
             return location
-        return replace(location.within(result.shape), reverse=result.inputs.network.reverse)
+        location = location.within(result.shape)
+        # Padding has no numbers: the last time step of the sample is selected in its place.
+        timestep = min(location.timestep, result.inputs.length(location.sample) - 1)
+        return replace(location, timestep=timestep, reverse=result.inputs.network.reverse)
 
     def with_result(self, result: RunResult | None, ran: Config | None = None) -> "AppState":
         """The state with another result, of the config `ran`.
@@ -214,6 +217,11 @@ class Session(QObject):
     @property
     def location(self) -> Location:
         return self._state.location
+
+    @property
+    def length(self) -> int:
+        """Number of time steps of the selected sample; 0 without a result."""
+        return 0 if self.result is None else self.result.inputs.length(self.location.sample)
 
     @property
     def color_by(self) -> ColorBy:

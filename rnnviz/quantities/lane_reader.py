@@ -130,6 +130,11 @@ class CellReader:
         release_pages(self._result[self._engine].hidden[layer, direction, times])
         return Tile(np.ascontiguousarray(values.T), None if marks is None else marks.T)
 
+    @property
+    def length(self) -> int:
+        """The number of time steps of the sample; the others are padding."""
+        return self._result.inputs.length(self._sample)
+
     def recorded(self, lane: Lane) -> range:
         """The time steps of a lane that have numbers; a recording may lack some."""
         layer, direction = lane.layer, lane.direction

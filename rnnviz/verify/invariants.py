@@ -37,8 +37,10 @@ class Check:
 
     @property
     def outcome(self) -> CheckOutcome:
-        """Whether the check passes."""
-        return CheckOutcome.PASSED if self.holds else CheckOutcome.FAILED
+        """The outcome."""
+        if self.holds:
+            return CheckOutcome.PASSED
+        return CheckOutcome.FAILED if self.fails else CheckOutcome.KNOWN_ISSUE
 
 
 def equality(

@@ -46,7 +46,11 @@ class Stepper(QObject):
     def walk(self) -> Traversal | None:
         """The steps in the order of computation; None without a result."""
         result = self._session.result
-        return None if result is None else Traversal(*result.shape[:3], self.order, result.inputs.network.reverse)
+        return (
+            None
+            if result is None
+            else Traversal(*result.shape[:2], self._session.length, self.order, result.inputs.network.reverse)
+        )
 
     def begin(self, by: int) -> None:
         """Start at the first stage of the selected step, or at the last if `by` is negative."""
@@ -265,7 +269,7 @@ class Player(QObject):
 
     @property
     def _timesteps(self) -> int:
-        return 0 if self._session.result is None else self._session.result.shape[2]
+        return self._session.length
 
     def _restart(self) -> None:
         if self.playing:
@@ -511,7 +515,7 @@ class PlaybackControls(QWidget):
 
     def _on_result(self) -> None:
         result = self._session.result
-        self._timesteps = 0 if result is None else result.shape[2]
+        self._timesteps = self._session.length
         self._names = UNNAMED if result is None else result.inputs.names
         # Width for the longest text, so that nothing moves during playback.
         widest = _USUAL_LABEL
@@ -530,6 +534,8 @@ class PlaybackControls(QWidget):
 
     def _on_location(self) -> None:
         location = self._session.location
+        if self._session.length != self._timesteps:
+            self._on_result()
         with QSignalBlocker(self.slider):
             self.slider.setValue(location.timestep)
         self.label.setText(self._words(location.timestep))

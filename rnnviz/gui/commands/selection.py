@@ -73,7 +73,7 @@ class SelectionCommands:
     def go_to_end(self) -> None:
         result = self._session.result
         if result is not None:
-            self.go_to(result.shape[2] - 1)
+            self.go_to(self._session.length - 1)
 
     def go_to_sample(self, sample: int) -> None:
         self._session.set_location(self._session.location.moved(sample=sample))

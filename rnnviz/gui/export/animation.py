@@ -105,8 +105,8 @@ class Animation:
         """Select the step of a frame, and highlight and describe its stage."""
         lanes = self.figure.copy
         assert isinstance(lanes, UnrolledView)
-        network, timesteps = self.result.inputs.network, self.result.shape[2]
         where, stage = self.frames[number]
+        network, timesteps = self.result.inputs.network, self.result.shape[2]
         length = self.result.inputs.length(where.sample)
         lanes.show_location(where)
         lanes.show_highlight(() if stage is None else stage_regions(network, where, timesteps, stage, length))
@@ -135,7 +135,8 @@ class AnimationDialog(ExportDialog):
         if self._program is None:
             self._disable_mp4()
         self.format.setCurrentIndex(0 if self._program is None else self.format.findData(options.format))
-        last, times = result.shape[2] - 1, player.loop_range() or range(result.shape[2])
+        length = session.length
+        last, times = length - 1, player.loop_range() or range(length)
         self.first = number_box("First time step", "The first time step of each lane.", (0, last), times.start)
         self.last = number_box("Last time step", "The last time step of each lane.", (0, last), times.stop - 1)
         self.order = choice_box(
@@ -204,8 +205,9 @@ class AnimationDialog(ExportDialog):
     def animation(self) -> Animation:
         """The animation of the current choices."""
         assert self.figure is not None
-        options, shape = self.options, self._result.shape
-        walk = Traversal(*shape[:3], self.order.currentData(), self._result.inputs.network.reverse)
+        options, (layers, directions, *_) = self.options, self._result.shape
+        reverse = self._result.inputs.network.reverse
+        walk = Traversal(layers, directions, self._session.length, self.order.currentData(), reverse)
         first, last = sorted((self.first.value(), self.last.value()))
         frames = FrameSequence(
             walk, range(first, last + 1), self._session.location, options.factor, stages=options.stages

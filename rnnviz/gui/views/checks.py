@@ -7,16 +7,26 @@ from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.table import NumberTable
 from rnnviz.gui.views.table_model import Column, Look, TableModel
 from rnnviz.verify.result import RunResult
+from rnnviz.verify.verdict import CheckOutcome
 
 _INTRO = "Values that an engine returns in several places must be equal: output, final state and hidden states."
 
-_PASSED, _FAILED = Look("right", icon="check"), Look("wrong", bold=True, icon="cross")
+_LOOKS = {
+    CheckOutcome.PASSED: Look("right", icon="check"),
+    CheckOutcome.KNOWN_ISSUE: Look("muted", icon="cross"),
+    CheckOutcome.FAILED: Look("wrong", bold=True, icon="cross"),
+}
 _DETAIL, _FAILED_DETAIL = Look("muted"), Look("wrong")
 _CHECKS = (
-    Column("result", lambda row: row.outcome.value, look=lambda row: _PASSED if row.holds else _FAILED),
+    Column("result", lambda row: row.outcome.value, look=lambda row: _LOOKS[row.outcome]),
     Column("check", lambda row: row.name, grows=True),
     Column("engine", lambda row: display_name(row.engine), shrinks=True),
-    Column("detail", lambda row: row.detail, look=lambda row: _DETAIL if row.holds else _FAILED_DETAIL, grows=True),
+    Column(
+        "detail",
+        lambda row: f"{row.detail}: {row.known_issue}" if row.known_issue and not row.holds else row.detail,
+        look=lambda row: _FAILED_DETAIL if row.fails else _DETAIL,
+        grows=True,
+    ),
 )
 _ENGINES = (
     Column("engine", lambda row: row[0], shrinks=True),
@@ -51,7 +61,7 @@ class ChecksTable(ResultView):
         if self._result is None:
             return ""
         checks = self._result.checks
-        failed = sum(not check.holds for check in checks)
+        failed = sum(check.fails for check in checks)
         return (
             f"✘ {number_format.count(failed)} of {number_format.count(len(checks))}" if failed else f"{len(checks)} ✔"
         )
@@ -76,7 +86,9 @@ class ChecksTable(ResultView):
     def _refresh(self) -> None:
         result = self._result
         self._pages.setCurrentIndex(0 if result is None else 1)
-        self.model.show_rows([] if result is None else sorted(result.checks, key=lambda check: check.holds))
+        self.model.show_rows(
+            [] if result is None else sorted(result.checks, key=lambda check: (not check.fails, check.holds))
+        )
         self.engines_model.show_rows([] if result is None else _timed(result))
         self.table.fit()
         self.engines.fit()

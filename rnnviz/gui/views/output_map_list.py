@@ -74,8 +74,8 @@ class OutputMapRows(QAbstractListModel):
 
     @property
     def timesteps(self) -> int:
-        """T."""
-        return 0 if self._result is None else self._result.shape[2]
+        """The number of time steps of the sample."""
+        return 0 if self._result is None else self._result.inputs.length(self.location.sample)
 
     def show_rows(self, result: RunResult | None, engine: str, location: Location) -> None:
         """Show the final states of one engine for the location's sample."""

@@ -212,8 +212,9 @@ class VectorTable(ResultView):
 
     def _frame(self) -> None:
         result = self._result
+        length = 0 if result is None else result.inputs.length(self._location.sample)
         rows = (
-            highlighted_rows(self._highlighted, result.inputs.network, result.shape[2], self._location, self._kind)
+            highlighted_rows(self._highlighted, result.inputs.network, length, self._location, self._kind)
             if result
             else []
         )

@@ -376,7 +376,7 @@ class UnrolledCanvas(QWidget):
         for part in (self.lanes, *self._parts):
             part.show_lanes(self._shown, geometry)
         directions = geometry.picture.directions
-        initial = [t for t, d in ((-1, 0), (geometry.picture.timesteps, 1)) if d in directions and geometry.boxes]
+        initial = [t for t, d in ((-1, 0), (len(geometry.picture.computed), 1)) if d in directions and geometry.boxes]
         name = "h0" if self._shown is None else self._shown.initial_name
         self.axis.show_timesteps(geometry.picture.timesteps, tuple(initial) if name else (), name)
         self._place_cursor()

@@ -1,7 +1,7 @@
 """Color map of the lanes.
 
-A value is mapped to an index into a table of 256 colors: 250 of a color map, and one each for values beyond either end
-of the scale, NaN, and both infinities, which are also hatched.
+A value is mapped to an index into a table of 256 colors: 249 of a color map, and one each for values beyond either end
+of the scale, NaN, both infinities, missing values and padding, which are also hatched.
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ from rnnviz.quantities.gates import GateQuantity
 IndexArray: TypeAlias = NDArray[np.uint8]
 PixelArray: TypeAlias = NDArray[np.uint32]
 
-STEPS = 250
-BELOW, ABOVE, NAN, POSITIVE, NEGATIVE, MISSING = range(STEPS, STEPS + 6)
+STEPS = 249
+BELOW, ABOVE, NAN, POSITIVE, NEGATIVE, MISSING, PADDING = range(STEPS, STEPS + 7)
 SPECIAL_WORDS = {
     BELOW: "< scale",
     ABOVE: "> scale",
@@ -30,6 +30,7 @@ SPECIAL_WORDS = {
     POSITIVE: "+infinity",
     NEGATIVE: "-infinity",
     MISSING: "no value",
+    PADDING: "padding",
 }
 _SMALLEST_RATIO = 1e-3
 _HATCH, _SPARSE = 4, 12
@@ -137,7 +138,7 @@ def color_table(theme: Theme, scale: ColorScale) -> PixelArray:
     table[:STEPS] |= (rgb[:, 0] << 16) | (rgb[:, 1] << 8) | rgb[:, 2]
     for index, color in ((BELOW, below), (ABOVE, above), (NAN, theme.nan)):
         table[index] = pixel(color)
-    table[MISSING] = pixel(theme.raised)
+    table[MISSING], table[PADDING] = pixel(theme.raised), pixel(theme.base)
     table[POSITIVE] = table[NEGATIVE] = pixel(theme.infinite)
     return table
 
@@ -146,7 +147,7 @@ def hatch(pixels: PixelArray, indices: IndexArray, left: int, top: int, theme: T
     """Draw the patterns of special values over pixels in place; the first pixel is (left, top) of its lane.
 
     NaN is hatched diagonally, +infinity vertically and -infinity horizontally. Values beyond the scale are dotted.
-    Missing values of recorded outputs have a few thin lines on the background.
+    Missing values of recorded outputs have a few thin lines on the background, and padding a few dots.
     """
     if not (indices >= STEPS).any():
         return
@@ -158,6 +159,11 @@ def hatch(pixels: PixelArray, indices: IndexArray, left: int, top: int, theme: T
     pixels[(indices == POSITIVE) & upright] = ground
     pixels[(indices == NEGATIVE) & level] = ground
     pixels[(indices == MISSING) & ((x - y) % (_SPARSE * scale) < scale)] = pixel(theme.border)
+    # Two dots in a square of the pattern, one in the middle between four others.
+    dots = (x % (_SPARSE * scale) < scale) & (y % (_SPARSE * scale) < scale)
+    half = _SPARSE * scale // 2
+    dots |= ((x + half) % (_SPARSE * scale) < scale) & ((y + half) % (_SPARSE * scale) < scale)
+    pixels[(indices == PADDING) & dots] = pixel(theme.muted)
     pixels[((indices == ABOVE) | (indices == BELOW)) & upright & level] = ground
 
 

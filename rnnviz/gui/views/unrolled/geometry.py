@@ -277,7 +277,7 @@ class Rect(NamedTuple):
 
 
 class CellGeometry(NamedTuple):
-    """A value: its lane, time step (-1 or T for the column of the initial state) and unit."""
+    """A value: its lane, time step (-1 or the sample's length for the column of the initial state) and unit."""
 
     lane: Lane
     timestep: int
@@ -292,6 +292,13 @@ class Scene:
     timesteps: int
     digits: int
     orders: LaneOrders | None = None
+    length: int | None = None
+    """Number of time steps of the sample, where it is not T."""
+
+    @property
+    def computed(self) -> range:
+        """Time steps that are not padding."""
+        return range(self.timesteps if self.length is None else self.length)
 
     def row_of(self, lane: Lane, unit: int) -> int:
         order = self._order(lane)
@@ -459,7 +466,8 @@ def viewport_limits(picture: Scene, width: float, height: float, stack: Stack, n
         height=height,
         timesteps=picture.timesteps,
         before=int(0 in picture.directions and numbers),
-        after=int(1 in picture.directions and numbers),
+        # Where the sample has padding, the initial state of a backward lane takes a column of it.
+        after=int(1 in picture.directions and numbers and len(picture.computed) == picture.timesteps),
         pitch=picture.box_pitch,
         content=stack.height,
         deepest=TALLEST_ROW / 2.0 / row if row else 1.0,

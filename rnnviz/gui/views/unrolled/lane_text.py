@@ -9,7 +9,7 @@ from rnnviz.core.axis_labels import IN_FULL, UNNAMED, feature_in_words, feature_
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS, Lane
-from rnnviz.gui.views.unrolled.colormap import MISSING, IndexArray
+from rnnviz.gui.views.unrolled.colormap import MISSING, PADDING, STEPS, IndexArray
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, LaneRect
 from rnnviz.gui.views.unrolled.render_state import EngineSide, RenderState
 from rnnviz.quantities.level_of_detail import BoolArray, every_cell
@@ -65,11 +65,18 @@ class Block:
     marks: BoolArray
     differs: bool
 
+    @property
+    def special(self) -> set[int]:
+        """Indices of the special colors."""
+        return set(np.unique(self.indices[self.indices >= STEPS]).tolist())
+
     def texts(self, digits: int) -> list[list[str]]:
         """Text of each cell, as far as it fits: three decimals, or two digits of a difference."""
         return [
             [
-                "" if index == MISSING else number_format.true_minus(fitting(value, digits, differs=self.differs))
+                ""
+                if index in (MISSING, PADDING)
+                else number_format.true_minus(fitting(value, digits, differs=self.differs))
                 for value, index in zip(row, indices, strict=True)
             ]
             for row, indices in zip(self.values, self.indices, strict=True)
@@ -88,10 +95,13 @@ def fitting(value: float, digits: int, *, differs: bool = False) -> str:
 
 
 def initial_timestep(shown: RenderState, geometry: Geometry, lane_rect: LaneRect) -> int | None:
-    """Column of a lane's initial state (-1 or T), or None if it is not visible."""
+    """Column of a lane's initial state, or None if it is not visible.
+
+    It is -1, or in a backward lane the length of the sample, which is a column of padding if that is not T.
+    """
     if not geometry.boxes or lane_rect.lane.layer is None or not shown.initial_name:
         return None
-    timestep = geometry.picture.timesteps if lane_rect.lane.backward else -1
+    timestep = shown.length if lane_rect.lane.backward else -1
     x, width = geometry.column(timestep)
     return timestep if x + width > 0.0 and x < geometry.width else None
 
@@ -105,6 +115,7 @@ def block_in_view(shown: RenderState, geometry: Geometry, lane_rect: LaneRect) -
         values, colored, marks = (np.concatenate(kind, axis=1) for kind in zip(*parts, strict=True))
         indices = scale.indices(colored)
         indices[:, _unrecorded(shown, lane_rect.lane, steps)] = MISSING
+        indices[:, np.array(steps) >= shown.length] = PADDING
     else:
         values = np.zeros((len(rows), 0))
         indices, marks = np.zeros(values.shape, np.uint8), np.zeros(values.shape, np.bool_)
@@ -119,16 +130,18 @@ def block_in_view(shown: RenderState, geometry: Geometry, lane_rect: LaneRect) -
         if shown.differs(lane_rect.lane):
             column = np.zeros(column.shape)
         colored = np.zeros(column.shape) if shown.quantity == "error_ratio" else column
-        at_end = initial >= 0
+        # In place of a column of padding, or beside the others.
+        place = timesteps.index(initial) if initial in timesteps else len(timesteps) if initial >= 0 else 0
+        rest = place + 1 if initial in timesteps else place
         values, indices, marks = (
-            np.concatenate([whole, new] if at_end else [new, whole], axis=1)
+            np.concatenate([whole[:, :place], new, whole[:, rest:]], axis=1)
             for whole, new in (
                 (values, column),
                 (indices, scale.indices(colored)),
                 (marks, np.zeros(column.shape, np.bool_)),
             )
         )
-        timesteps = (*timesteps, initial) if at_end else (initial, *timesteps)
+        timesteps = (*timesteps[:place], initial, *timesteps[rest:])
     return Block(lane_rect, timesteps, rows, units, values, indices, marks, shown.differs(lane_rect.lane))
 
 
@@ -150,8 +163,14 @@ def describe(shown: RenderState, cell: CellGeometry) -> str:
     """Lane, time step, unit, every engine's value in full precision, and each candidate's error; several lines."""
     lane, t, unit = cell
     result = shown.result
-    timesteps = result.shape[2]
+    timesteps = shown.length
     names = result.inputs.names
+    if t >= timesteps and not (lane.layer is not None and lane.backward and t == timesteps):
+        if t >= result.shape[2]:
+            t = result.shape[2] - 1
+        if t >= timesteps:
+            steps = "1 time step" if timesteps == 1 else f"{timesteps:,} time steps"
+            return f"padding at t = {t}: sample {shown.sample} has {steps}"
     if lane.layer is None:
         t = min(max(t, 0), timesteps - 1)
         value = result.inputs.sequence[t, shown.sample, unit]
@@ -215,14 +234,22 @@ def table_in_view(shown: RenderState, geometry: Geometry) -> str:
         lines.append("\t".join([title, *steps]))
         names = shown.result.inputs.names if lane_rect.lane.layer is None else UNNAMED
         lines += [
-            "\t".join([feature_title(names, unit), *(number_format.full(value) for value in row)])
-            for unit, row in zip(block.units, block.values, strict=True)
+            "\t".join(
+                [
+                    feature_title(names, unit),
+                    *(
+                        "" if index == PADDING else number_format.full(value)
+                        for value, index in zip(row, indices, strict=True)
+                    ),
+                ]
+            )
+            for unit, row, indices in zip(block.units, block.values, block.indices, strict=True)
         ]
     return "\n".join(lines)
 
 
 def _column(shown: RenderState, lane: Lane, timestep: int) -> str:
-    if not 0 <= timestep < shown.result.shape[2]:
+    if not 0 <= timestep < shown.result.shape[2] or (timestep == shown.length and lane.backward):
         return shown.initial_name
     both = shown.right is not None and lane.layer is not None
     name = visible(shown.result.inputs.names.timestep(timestep))

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QGraphicsItem, QGraphicsObject, QStyleOptionGraphi
 
 from rnnviz.gui.theme.fonts import code_font
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.views.unrolled.colormap import hatch, pixel
+from rnnviz.gui.views.unrolled.colormap import PADDING, hatch, pixel
 from rnnviz.gui.views.unrolled.geometry import FRAME, Geometry, LaneRect, Scale
 from rnnviz.gui.views.unrolled.heatmap import HeatmapLayer
 from rnnviz.gui.views.unrolled.lane_text import Block, block_in_view
@@ -69,6 +69,8 @@ def paint_boxes(painter: QPainter, shown: RenderState, geometry: Geometry, block
         column = np.repeat(colors[rows, place, None], across, axis=1)
         # The middle is the number's.
         edge = min(across // 6, round(_HATCHED_EDGE * density))
+        if timestep >= len(geometry.picture.computed) and (block.indices[:, place] == PADDING).all():
+            edge = across
         indices = np.repeat(block.indices[rows, place, None], edge, axis=1)
         for part in (column[:, :edge], column[:, across - edge :]):
             hatch(part, indices, 0, first, shown.theme, max(round(density), 1))
@@ -112,8 +114,10 @@ def paint_recurrence(painter: QPainter, shown: RenderState, geometry: Geometry, 
     y = round(geometry.top_of(block.lane_rect) + block.lane_rect.height / 2.0) + 0.5
     color = shown.theme.color("muted")
     # Past the edges of the view, so that an arrow goes on to the step that is just out of it.
-    last = geometry.picture.timesteps - 1
-    steps = list(block.timesteps)
+    # A backward lane begins in the column of its initial state.
+    last = shown.length - (0 if backward and shown.initial_name else 1)
+    last = min(last, geometry.picture.timesteps - 1)
+    steps = [t for t in block.timesteps if t <= max(last, shown.length - 1) or t == geometry.picture.timesteps]
     if steps and steps[0] > 0:
         steps.insert(0, steps[0] - 1)
     if steps and steps[-1] < last:
@@ -135,6 +139,8 @@ def paint_frames(painter: QPainter, shown: RenderState, geometry: Geometry) -> N
     layers = _layers(geometry)
     edge = QPen(shown.theme.color("border"), 1.0)
     for timestep in geometry.timesteps_in_view():
+        if timestep not in geometry.picture.computed:
+            break
         x, width = geometry.column(timestep)
         below: float | None = None
         for lane_rects in layers:
@@ -262,6 +268,8 @@ class LanesItem(QGraphicsObject):
                 continue
             numbered = geometry.font_pixels(lane_rect) > 0
             block = block_in_view(shown, geometry, lane_rect) if geometry.boxes or numbered else None
+            if block is not None:
+                shown.left.tiles.seen.update(block.special)
             if geometry.boxes and block is not None:
                 paint_boxes(painter, shown, geometry, block, density)
                 painter.setRenderHint(QPainter.RenderHint.Antialiasing)

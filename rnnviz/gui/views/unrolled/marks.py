@@ -428,7 +428,7 @@ class FutureCover(_Cover):
         geometry, cell = self._geometry, self._cell
         if geometry is None or cell is None or self._order is None or lane.layer is None:
             return range(0)
-        timesteps, here = geometry.picture.timesteps, cell.lane
+        timesteps, here = len(geometry.picture.computed), cell.lane
         # With the input selected, every lane is at its time step.
         step = min(max(cell.timestep, 0), timesteps - 1)
         if here.layer is not None and here.backward:

@@ -227,7 +227,7 @@ class RangeSelection(QObject):
             # A range that neither begins nor ends at the selection was started elsewhere.
             times = query.times if at.timestep in (query.times.start, query.times.stop - 1) else times
         end = times.stop - 1 if times.start == at.timestep else times.start
-        end = min(max(end + by, 0), result.shape[2] - 1)
+        end = min(max(end + by, 0), result.inputs.length(at.sample) - 1)
         self.choose(at.layer, at.direction, range(min(at.timestep, end), max(at.timestep, end) + 1))
         return True
 

@@ -72,6 +72,11 @@ class RenderState:
     """End of the quantity's own scale, on which the width of the numbers depends."""
 
     @property
+    def length(self) -> int:
+        """Number of time steps of the sample; the others are padding."""
+        return self.result.inputs.length(self.sample)
+
+    @property
     def engine(self) -> str:
         """The engine at the left of the split, or of the whole picture."""
         return self.left.engine
@@ -164,7 +169,8 @@ class RenderState:
         largest = max(self.result.extents.values())
         if self.gate is not None:
             largest = max(largest, self.largest)
-        return Scene(rows, timesteps, max(_FEWEST_DIGITS, len(number_format.short(-largest))), self.orders)
+        digits = max(_FEWEST_DIGITS, len(number_format.short(-largest)))
+        return Scene(rows, timesteps, digits, self.orders, self.length)
 
     @property
     def initial_name(self) -> str:
@@ -286,7 +292,7 @@ def _is_bounded(graph: Graph) -> bool:
 def pointed_at(shown: RenderState, at: Location, cell: CellGeometry) -> Location:
     """New selection for a click on a cell. Of the input only the time step applies, of a norm not the unit."""
     # The initial state's column counts as the step beside it.
-    where = at.moved(timestep=min(max(cell.timestep, 0), shown.result.shape[2] - 1))
+    where = at.moved(timestep=min(max(cell.timestep, 0), shown.length - 1))
     if cell.lane.layer is None:
         return where
     where = where.moved(layer=cell.lane.layer, direction=cell.lane.direction)
@@ -317,7 +323,7 @@ def first_mismatch(shown: RenderState) -> CellGeometry | None:
 
 def place_of(shown: RenderState, at: Location, cell: CellGeometry) -> Place:
     """Place of `rnnviz.explain.provenance` for a cell's number; `at` is the selection."""
-    lane, timesteps = cell.lane, shown.result.shape[2]
+    lane, timesteps = cell.lane, shown.length
     if lane.layer is None:
         return InputPlace(cell.timestep, at.sample, cell.unit, shown.result.inputs.names)
     if not 0 <= cell.timestep < timesteps:

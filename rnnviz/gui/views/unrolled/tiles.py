@@ -14,7 +14,17 @@ from PySide6.QtGui import QColor, QImage
 
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.theme.palettes import Theme
-from rnnviz.gui.views.unrolled.colormap import MISSING, STEPS, ColorScale, PixelArray, color_table, hatch, on, pixel
+from rnnviz.gui.views.unrolled.colormap import (
+    MISSING,
+    PADDING,
+    STEPS,
+    ColorScale,
+    PixelArray,
+    color_table,
+    hatch,
+    on,
+    pixel,
+)
 from rnnviz.gui.views.unrolled.geometry import Scale
 from rnnviz.quantities.gates import Quantity
 from rnnviz.quantities.lane_reader import MultiscaleReader, Wanted, always
@@ -231,6 +241,9 @@ class Request(NamedTuple):
         if len(recorded) < times.cells:
             first = across.starts[inner[1]]
             indices[:, (first < recorded.start) | (first >= recorded.stop)] = MISSING
+        length = self.tiles.source.length
+        if length < times.cells:
+            indices[:, across.starts[inner[1]] >= length] = PADDING
         pixels = colors.table[indices]
         hatch(pixels, indices, left, top, paint.theme, density)
         special = np.unique(indices[indices >= STEPS]).tolist() if indices.max() >= STEPS else ()

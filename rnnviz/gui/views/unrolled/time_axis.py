@@ -173,7 +173,10 @@ class TimeAxis(pg.AxisItem):
         return timestep_in_words(names, timestep, IN_FULL) if names.timestep(timestep) else ""
 
     def show_timesteps(self, timesteps: int, initial: tuple[int, ...], initial_name: str = "h0") -> None:
-        """Label 0 to T-1, and the visible columns of the initial state (-1, T) with its name."""
+        """Label 0 to T-1, and the visible columns of the initial state with its name.
+
+        They are -1, and T or the first time step of padding.
+        """
         if (timesteps, initial, initial_name) != (self._timesteps, self._initial, self._initial_name):
             self._timesteps, self._initial, self._initial_name = timesteps, initial, initial_name
             self.picture = None
@@ -253,7 +256,13 @@ class TimeAxis(pg.AxisItem):
         return [(float(step), values)]
 
     def tickStrings(self, values: list[float], _scale: float, _spacing: float) -> list[str]:
-        return [number_format.count(round(v)) if 0 <= v < self._timesteps else self._initial_name for v in values]
+        return [self._label(round(v)) for v in values]
+
+    def _label(self, timestep: int) -> str:
+        if not 0 <= timestep < self._timesteps:
+            return self._initial_name
+        text = number_format.count(timestep)
+        return f"{text} {self._initial_name}" if timestep in self._initial else text
 
 
 def _name_font() -> QFont:
