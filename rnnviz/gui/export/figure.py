@@ -61,7 +61,7 @@ _VECTOR_SCALE = 4
 """Pixels of a color map in a vector format for each pixel of the screen."""
 _SMALL_TEXTS = 1.6
 """A view is stacked, if it can be, where its texts would be smaller than on the screen by more than this factor."""
-_WIDENINGS = 4
+_WIDENINGS = 5
 """Tables share the width with others, so that what they lack is not all that the figure lacks."""
 _SVG_SIZE = re.compile(rb'width="[^"]*" height="[^"]*"')
 
@@ -153,7 +153,7 @@ class Figure(QWidget):
         """
         least, stacked = self.copy.figure_width, self.copy.stacked_width
         stack = shrink and stacked is not None and size.width() * _SMALL_TEXTS < least
-        self.copy.stack(stack)
+        self.copy.stack(stacked=stack)
         least = stacked if stack and stacked is not None else least
         self._size = size
         self._shrunk = chosen_text_scale() * max(least / size.width(), 1.0) if shrink else 1.0
@@ -179,16 +179,19 @@ class Figure(QWidget):
         for key in self.copy.findChildren(LegendKey):
             key.setVisible(legend)
         if shrink:
-            self._widen_tables()
+            self._show_whole_tables()
         flush_scene_updates(self)
 
-    def _widen_tables(self) -> None:
-        """Draw the figure larger, and shrink it, until every column of its tables is whole."""
+    def _show_whole_tables(self) -> None:
+        """Stack the view, or else draw the figure larger and shrink it, until every column of its tables is whole."""
         tables = [table for table in self.copy.findChildren(QTableView) if table.isVisible()]
         for _ in range(_WIDENINGS):
             lacking = max((t.horizontalHeader().length() - t.viewport().width() for t in tables), default=0)
             if lacking <= 0:
                 break
+            if self.copy.stack(stacked=True):
+                QCoreApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest)
+                continue
             self._shrunk *= (self.width() + lacking) / self.width()
             self.resize((QSizeF(self._size) * self._shrunk).toSize())
 

@@ -93,13 +93,21 @@ class ResultView(QWidget):
     def hide_selection(self) -> None:
         """Leave out the marks of the selection, as in a picture for a paper."""
 
-    def stack(self, stacked: bool) -> None:
-        """Put parts that are side by side one below another, as in a narrow figure, or side by side again."""
+    def stack(self, *, stacked: bool) -> bool:
+        """Put parts that are side by side one below another, as in a narrow figure, or side by side again.
+
+        Returns whether this changed the view.
+        """
         if isinstance(self.panes, QSplitter):
-            self.panes.setOrientation(Qt.Orientation.Vertical if stacked else Qt.Orientation.Horizontal)
-        elif self.panes is not None:
-            directions = QBoxLayout.Direction
-            self.panes.setDirection(directions.TopToBottom if stacked else directions.LeftToRight)
+            before, after = self.panes.orientation(), Qt.Orientation.Vertical if stacked else Qt.Orientation.Horizontal
+            self.panes.setOrientation(after)
+            return before != after
+        if self.panes is not None:
+            directions, old = QBoxLayout.Direction, self.panes.direction()
+            new = directions.TopToBottom if stacked else directions.LeftToRight
+            self.panes.setDirection(new)
+            return old != new
+        return False
 
     def show_legend(self, shown: bool) -> None:
         """Show or hide the legend of the colors, if the view has one."""

@@ -325,20 +325,26 @@ class LegendKey(QAbstractButton):
         self.update()
 
     def show_value(self, value: str) -> None:
+        appears = bool(value) != bool(self.value)
         self.value = value = true_minus(value)
+        if appears:
+            self.updateGeometry()
         self.setAccessibleName(f"{self.text()}: {value}")
         self.update()
 
     def sizeHint(self) -> QSize:
-        # The width of a value is fixed, so that nothing moves with the selection.
         metrics = self.fontMetrics()
         name = min(metrics.horizontalAdvance(self.text()), scaled(_WIDEST_NAME))
-        width = _LINE + name + metrics.horizontalAdvance(" −0.0000") + 4 * _PAD
-        return QSize(width, metrics.height() + 6)
+        return QSize(_LINE + name + self._value_width + 4 * _PAD, metrics.height() + 6)
 
     def minimumSizeHint(self) -> QSize:
         # Many keys in a narrow window become lines alone, whose names appear in tooltips.
         return QSize(_LINE + 2 * _PAD, self.sizeHint().height())
+
+    @property
+    def _value_width(self) -> int:
+        """The same for every value, so that nothing moves with the selection."""
+        return self.fontMetrics().horizontalAdvance(" −0.0000") if self.value else 0
 
     @property
     def _has_value(self) -> bool:
@@ -348,7 +354,7 @@ class LegendKey(QAbstractButton):
     def shown_name(self) -> str:
         """The name as far as it fits beside the value."""
         metrics = self.fontMetrics()
-        room = self.width() - 3 * _PAD - _LINE - (metrics.horizontalAdvance(" −0.0000") if self._has_value else 0)
+        room = self.width() - 3 * _PAD - _LINE - (self._value_width if self._has_value else 0)
         return metrics.elidedText(self.text(), Qt.TextElideMode.ElideMiddle, room)
 
     def paintEvent(self, event: QPaintEvent) -> None:

@@ -16,7 +16,17 @@ import pytest
 from PySide6.QtCore import QPoint, Qt, QThread
 from PySide6.QtGui import QAction, QColor, QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QComboBox, QFileDialog, QLabel, QLineEdit, QMessageBox, QPushButton, QTableView
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QComboBox,
+    QFileDialog,
+    QLabel,
+    QLineEdit,
+    QMessageBox,
+    QPushButton,
+    QScrollArea,
+    QTableView,
+)
 from shiboken6 import isValid
 
 from rnnviz.core.trace_index import Location
@@ -154,6 +164,20 @@ def test_a_picture_of_one_column_has_whole_tables(figure, title):
         tops = [table.mapTo(dialog.figure, QPoint()).y() for table in tables]
         assert tops == sorted(set(tops)), "one below another"
     assert dialog.figure.image(96).width() == 321
+    for area in dialog.figure.findChildren(QScrollArea):
+        assert area.verticalScrollBar().value() == 0
+
+
+def test_a_picture_of_tables_that_do_not_fit_is_stacked_before_it_is_shrunk(window, figure):
+    dialog = figure("Checks")
+    dialog.width_.setValue(170)
+    dialog._arrange()
+    assert dialog.figure.copy.panes.direction() == QBoxLayout.Direction.LeftToRight
+    before = dialog.figure.width()
+    dialog.figure.copy.engines.horizontalHeader().setMinimumSectionSize(before // 4)
+    dialog._arrange()
+    assert dialog.figure.copy.panes.direction() == QBoxLayout.Direction.TopToBottom
+    assert dialog.figure.width() == before
 
 
 def test_a_picture_has_neither_selection_nor_controls_and_its_legend_can_be_left_out(window, figure):

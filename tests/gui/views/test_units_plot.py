@@ -298,3 +298,6 @@ def test_a_long_name_in_the_legend_leaves_room_for_the_others(qtbot, view) -> No
     assert [key.shown_name for key in view.keys[:2]] == ["gluon", "manual"]
     assert view.keys[2].shown_name.startswith("the_rec")
     assert view.keys[2].shown_name.endswith("kernel.py")
+    before = view.keys[0].sizeHint().width()
+    view.hide_selection()
+    assert view.keys[0].sizeHint().width() < before, "no room for a value"

@@ -439,7 +439,7 @@ class Cards(QScrollArea):
         self.natural_width = 0
         self._chosen: int | None = None
         # Cards that are new have their places only then.
-        self.verticalScrollBar().rangeChanged.connect(self._show_chosen)
+        self.verticalScrollBar().rangeChanged.connect(self.show_chosen)
 
     def show_page(self, page: Page, *, grow: bool = True) -> None:
         """Show the equations of a page. With `grow`, the natural width is at least as large as before."""
@@ -457,7 +457,7 @@ class Cards(QScrollArea):
         chosen = next((place for place, card in enumerate(self.cards) if card.checked), None)
         if chosen != self._chosen:
             self._chosen = chosen
-            QTimer.singleShot(0, self, self._show_chosen)
+            QTimer.singleShot(0, self, self.show_chosen)
         wide = max(card.sizeHint().width() for card in self.cards)
         self.natural_width = max(self.natural_width if grow else 0, wide + _SCROLL_BAR)
         self.setMinimumWidth(min(self.natural_width, _LEAST_WIDTH))
@@ -486,7 +486,7 @@ class Cards(QScrollArea):
         self._scroll_to(place)
         self._choose(place)
 
-    def _show_chosen(self) -> None:
+    def show_chosen(self) -> None:
         """Scroll to the card of the chosen line, and then to the card with the focus: a stored value of that line."""
         focus = self.window().focusWidget()
         focused = next((place for place, card in enumerate(self.cards) if card is focus), None)

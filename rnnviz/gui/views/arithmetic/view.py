@@ -274,6 +274,10 @@ class ArithmeticView(ResultView):
         if asked is not None and not self.complete:
             self._show(self._task.answer_now(asked))
 
+    def hide_selection(self) -> None:
+        self.cards.verticalScrollBar().setValue(0)
+        self.cards.show_chosen()
+
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
         super().apply_theme(theme)
