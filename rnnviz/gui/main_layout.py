@@ -318,7 +318,11 @@ class MainLayout(QWidget):
         self._pages.setCurrentIndex(self._pages.addWidget(page))
 
     def uncover(self) -> None:
+        """Show the lanes again, which get the keyboard of the page that covers them."""
+        focused = self._pages.currentWidget().isAncestorOf(self.window().focusWidget())
         self._pages.setCurrentWidget(self._upper)
+        if focused:
+            self._middle.widget(0).setFocus()
 
     def set_tab_view(self, view: ResultView) -> None:
         """Add a view to the tab of its title, whose text stays unchanged."""

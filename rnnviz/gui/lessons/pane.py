@@ -208,6 +208,9 @@ class LessonPane(QWidget):
         self.back = QPushButton("Back")
         self.back.setToolTip("Returns to the previous step of the lesson (Ctrl+PgUp).")
         self.next = QPushButton("Next")
+        for button in (self.again, self.back, self.next):
+            # After a click, the keys that a step asks for go to the lanes, and the space bar is not this button's.
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.counter = StatementCounter()
         self.counter.clicked.connect(self._reveal_statement)
         self.prose = LessonText()

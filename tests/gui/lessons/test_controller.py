@@ -39,6 +39,15 @@ def test_a_lesson_is_set_up_and_checked_when_it_is_opened(read):
     assert pane.rows[0].accessibleName() == "True: The output is the state."
 
 
+def test_a_click_on_next_leaves_the_keyboard_where_it_was(read):
+    """Steps ask for arrow keys and the space bar, which would press the button again."""
+    read.window.lanes.setFocus()
+    for button in (read.pane.next, read.pane.back):
+        QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+        read.finish_pending()
+        assert read.window.focusWidget() is read.window.lanes
+
+
 def test_false_and_unanswered_statements_are_marked_differently(read):
     key(read.window, Qt.Key.Key_PageDown, CONTROL)
     read.finish_pending()

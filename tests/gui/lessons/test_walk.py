@@ -17,6 +17,9 @@ ON_THE_SCREEN = 1264, 740
 TIMES = {"": 1, "two": 2, "three": 3, "four": 4, "five": 5}
 ACTIONS = {
     "Click any h": "lanes",
+    "Click a value": "lanes",
+    "Select a value": "lanes",
+    "Press the space bar": "lanes",
     "arithmetic of any value": "lanes",
     "Its arithmetic": "arithmetic",
     "to follow the backward lane": "lane",

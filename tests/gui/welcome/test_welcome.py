@@ -79,9 +79,11 @@ def test_a_recent_file_is_opened_and_the_page_stays_away_if_the_user_wishes(welc
     file.write_text('network = { cell = "gru", input_size = 2, hidden_size = 3 }', encoding="utf-8")
     settings.recent = (str(file),)
     welcomed.welcome.show()
+    entry_of(welcomed, "mine.toml").setFocus()
     with qtbot.waitSignal(welcomed.runner.finished, timeout=20_000):
         entry_of(welcomed, "mine.toml").click()
     assert welcomed.session.result.config.network.cell == "gru"
+    assert welcomed.focusWidget() is welcomed.lanes
     welcomed.welcome.page.findChild(QCheckBox).click()
     assert not settings.welcome
     welcomed.welcome.show_on_startup()

@@ -436,13 +436,13 @@ class Cards(QScrollArea):
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setAccessibleName("Equations with their numbers")
         self.cards: list[Card] = []
-        self.natural_width = 0
+        self.natural_width = self.least_width = 0
         self._chosen: int | None = None
         # Cards that are new have their places only then.
         self.verticalScrollBar().rangeChanged.connect(self.show_chosen)
 
     def show_page(self, page: Page, *, grow: bool = True) -> None:
-        """Show the equations of a page. With `grow`, the natural width is at least as large as before."""
+        """Show the equations of a page. With `grow`, the widths are at least as large as before."""
         contents = card_contents(page)
         while len(self.cards) < len(contents):
             self._add()
@@ -460,6 +460,8 @@ class Cards(QScrollArea):
             QTimer.singleShot(0, self, self.show_chosen)
         wide = max(card.sizeHint().width() for card in self.cards)
         self.natural_width = max(self.natural_width if grow else 0, wide + _SCROLL_BAR)
+        equations = max(card.minimumSizeHint().width() for card in self.cards)
+        self.least_width = max(self.least_width if grow else 0, equations + _SCROLL_BAR)
         self.setMinimumWidth(min(self.natural_width, _LEAST_WIDTH))
         self._agree()
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
-from PySide6.QtGui import QFont, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QComboBox,
@@ -251,7 +251,7 @@ class ListOptions(QWidget):
             self.count.setMaximum(term_table.terms)
 
 
-_PAD = 6
+_PAD, _SMALLER = 6, 0.85
 
 
 class DivergenceLabel(QAbstractButton):
@@ -287,18 +287,29 @@ class DivergenceLabel(QAbstractButton):
         self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(320, self.fontMetrics().height() + 6)
+        return QSize(320, max(self.fontMetrics().height() + 6, 2 * QFontMetrics(self._small_font).height()))
 
     def minimumSizeHint(self) -> QSize:
         return QSize(0, self.sizeHint().height())
 
     @property
     def shown_text(self) -> str:
-        """The sentence, with the marks of the engines where their names do not fit."""
+        """The sentence; with the marks of the engines where their names do not fit; or else in two lines."""
         room, metrics, sign = self.width() - 2 * _PAD, self.fontMetrics(), "≠  " if self.parts else ""
         named, marked = (f"{sign}{number_format.true_minus_in(text)}" for text in (self.text(), self._brief))
         text = named if metrics.horizontalAdvance(named) <= room else marked
-        return metrics.elidedText(text, Qt.TextElideMode.ElideRight, room)
+        if metrics.horizontalAdvance(text) <= room:
+            return text
+        small = QFontMetrics(self._small_font)
+        end = next((end for end in range(len(text), 0, -1) if small.horizontalAdvance(text[:end]) <= room), 1)
+        end = text.rfind(" ", 0, end + 1) + 1 or end
+        return f"{text[:end].rstrip()}\n{small.elidedText(text[end:], Qt.TextElideMode.ElideRight, room)}"
+
+    @property
+    def _small_font(self) -> QFont:
+        font = QFont(self.font())
+        font.setPointSizeF(font.pointSizeF() * _SMALLER)
+        return font
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
@@ -315,5 +326,8 @@ class DivergenceLabel(QAbstractButton):
             painter.drawRoundedRect(rect.adjusted(1, 1, -1, -1), 4, 4)
         painter.setPen(theme.color(role))
         inside = rect.adjusted(_PAD, 0, -_PAD, 0)
-        painter.drawText(inside, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, self.shown_text)
+        shown = self.shown_text
+        if "\n" in shown:
+            painter.setFont(self._small_font)
+        painter.drawText(inside, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, shown)
         painter.end()

@@ -411,14 +411,20 @@ class TermTableView(NumberTable):
         self._fit()
 
     @property
-    def least_width(self) -> int:
-        """Width in pixels at which every name and number is whole, and the bars are wide enough."""
+    def least_widths(self) -> tuple[int, int]:
+        """Widths in pixels at which every number is whole, and every name and heading with bars that are wide enough.
+
+        In the first, names leave out the time step.
+        """
         widest = self.term_model.widest()[: self.term_model.bar_column]
         widths = [self.fontMetrics().horizontalAdvance(text) + 2 * INSET for text in widest]
+        around = self.verticalScrollBar().sizeHint().width() + 2 * self.frameWidth()
+        brief = self.fontMetrics().horizontalAdvance(without_time(widest[0])) + 2 * INSET
+        numbers = brief + sum(widths[1:]) + around
         for column, title in zip(self.term_model.sum_columns, self.term_model.full_titles, strict=False):
             widths[column] = max(widths[column], self._title_width(title))
         widths.append(scaled(_COMFORTABLE_BAR))
-        return sum(widths) + self.verticalScrollBar().sizeHint().width() + 2 * self.frameWidth()
+        return numbers, sum(widths) + around
 
     def _title_width(self, title: str) -> int:
         wide = self.horizontalHeader().fontMetrics().horizontalAdvance(title) + _AROUND_TITLE

@@ -90,7 +90,7 @@ class Body(QSplitter):
         super().__init__(Qt.Orientation.Horizontal)
         self.cards, self.table, self.plot = Cards(), TermTableView(), ActivationPlot()
         self._by_hand = False
-        self._needed = 0
+        self._needed = 0, 0
         # Not the result itself, whose files would stay as long as it does.
         self._result: Callable[[], RunResult | None] = lambda: None
         for place, part in enumerate((self.cards, self.table, self.plot)):
@@ -99,14 +99,16 @@ class Body(QSplitter):
         self.splitterMoved.connect(lambda: setattr(self, "_by_hand", True))
 
     def show_page(self, page: Page) -> None:
-        wide = self.cards.natural_width
+        wide = self.cards.natural_width, self.cards.least_width
         # In a result they only grow, so that nothing moves with the selection.
         same = page.request.result is self._result()
         self.cards.show_page(page, grow=same)
         self.table.show_page(page, grow=same)
-        needed = max(self._needed if same else 0, self.table.least_width)
-        if (self.cards.natural_width, needed) != (wide, self._needed):
-            self._needed = needed
+        numbers, whole = self.table.least_widths
+        if same:
+            numbers, whole = max(numbers, self._needed[0]), max(whole, self._needed[1])
+        if (self.cards.natural_width, self.cards.least_width, numbers, whole) != (*wide, *self._needed):
+            self._needed = numbers, whole
             self._divide()
         self._result = weakref.ref(page.request.result)
         self.plot.show_curve(page.curve, [display_name(arithmetic.engine) for arithmetic in page.arithmetics])
@@ -122,11 +124,13 @@ class Body(QSplitter):
     def _divide(self) -> None:
         if not self._by_hand:
             plot = max(self.plot.minimumSizeHint().width(), self.width() // _PLOT_SHARE - _PLOT_LESS)
-            room = self.width() - 2 * self.handleWidth()
-            # In a narrow window the cards scroll, so that the terms stay readable.
-            rest = max(room - plot - self._needed, (room - plot) * _CARDS_PERCENT // 100)
+            room = self.width() - 2 * self.handleWidth() - plot
+            numbers, whole = self._needed
+            # In a narrow window bars and headings shrink before the cards scroll, and these scroll before the numbers.
+            equations = min(self.cards.least_width, room - numbers)
+            rest = max(room - whole, equations, room * _CARDS_PERCENT // 100)
             cards = min(self.cards.natural_width, rest)
-            self.setSizes([cards, max(room - cards - plot, 1), plot])
+            self.setSizes([cards, max(room - cards, 1), plot])
 
 
 _LEAST_TERMS = 32

@@ -223,3 +223,16 @@ def test_points_of_a_narrow_curve_are_whole(view: ArithmeticView, show: Any) -> 
     for width, shown in ((400, "sigmoid(−3.822e+32) = 0.000"), (130, "−3.822e+32 → 0.000"), (70, "→ 0.000")):
         view.plot.resize(width, 100)
         assert view.plot._texts(curve) == [shown]
+
+
+@pytest.mark.parametrize("bug", ["manual", "bug:reset-before-matmul"])
+def test_beside_a_lesson_every_equation_and_the_sentence_are_whole(view: ArithmeticView, show: Any, bug: str) -> None:
+    """At 1280 x 800 the view is 826 px wide."""
+    view.resize(826, 330)
+    for unit in range(4):
+        show(WHERE.moved(layer=0, direction=0, timestep=2, unit=unit), bug, engines=("gluon", bug), cell="gru")
+        view.choose_line("h")
+        view.finish_pending()
+        assert view.cards.horizontalScrollBar().maximum() == 0
+        assert view.table.horizontalScrollBar().maximum() == 0
+        assert "…" not in view.note.shown_text

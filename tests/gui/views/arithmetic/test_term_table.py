@@ -248,7 +248,7 @@ def test_the_widest_text_of_a_column_is_the_widest_in_the_font(view: ArithmeticV
 
 def test_a_new_result_has_columns_of_its_own_widths(view: ArithmeticView, show: Any) -> None:
     show(cell="gru", engines=("gluon", MISTAKE), candidate=MISTAKE)
-    wide, needed = view.cards.natural_width, view.table.least_width
+    wide, needed = view.cards.natural_width, view.table.least_widths[1]
     show(cell="rnn_tanh")
     assert view.cards.natural_width < wide
-    assert view.table.least_width < needed
+    assert view.table.least_widths[1] < needed
