@@ -235,7 +235,7 @@ class MainLayout(QWidget):
         work = QWidget()
         work_layout = QVBoxLayout(work)
         work_layout.setContentsMargins(0, 8, 0, 0)
-        work_layout.setSpacing(6)
+        work_layout.setSpacing(8)
         banner = self._banner = _row(verdict)
         banner.setContentsMargins(0, 0, 8, 0)
         work_layout.addWidget(banner)

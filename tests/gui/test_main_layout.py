@@ -7,13 +7,29 @@ import pytest
 from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QToolButton
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QDialogButtonBox,
+    QFormLayout,
+    QGridLayout,
+    QLabel,
+    QLayout,
+    QStatusBar,
+    QToolBar,
+    QToolButton,
+    QWidget,
+)
 
 from rnnviz.core.config import Compare
 from rnnviz.core.trace_index import Lane
+from rnnviz.gui.app_state import Limit
+from rnnviz.gui.commands.menus import ShortcutsDialog
+from rnnviz.gui.commands.selection import GoToDialog
+from rnnviz.gui.commands.table import MENUS
 from rnnviz.gui.lessons.spotlight import target_of
 from rnnviz.gui.main_layout import FoldHandle
 from rnnviz.gui.theme.scaling import scaled, set_text_size
+from rnnviz.gui.views.unrolled.color_bar import RangeDialog
 from rnnviz.gui.views.unrolled.geometry import LaneRect
 from rnnviz.gui.views.unrolled.header import _unit_size
 from rnnviz.lessons.index import lesson_entries
@@ -280,6 +296,8 @@ def large_text(window, qtbot):
     window._settings.text_size = 225
     window.step_text_size(1)
     qtbot.waitUntil(window.updatesEnabled)
+    # A level that was tried while the window took its size counts as what it needs.
+    assert window.toolbar._needed[0] > window.toolbar.width()
     yield
     window.step_text_size(0)
     qtbot.waitUntil(window.updatesEnabled)
@@ -347,3 +365,30 @@ def test_panes_that_a_large_text_folded_at_the_last_start_unfold_with_a_smaller_
     window.step_text_size(0)
     qtbot.waitUntil(window.updatesEnabled)
     assert not window.main_layout.is_folded("side")
+
+
+def off_grid(top: QWidget) -> list[tuple[str, int]]:
+    """Margins and spacings of the layouts in a window that are no multiples of 4 pixels, or lines of 1 or 2."""
+    found = []
+    for layout in top.findChildren(QLayout):
+        owner = layout.parentWidget()
+        if isinstance(owner, QDialogButtonBox | QToolBar | QStatusBar) or not isinstance(
+            layout, QBoxLayout | QGridLayout | QFormLayout
+        ):
+            continue
+        margins = layout.contentsMargins()
+        lengths = [margins.left(), margins.top(), margins.right(), margins.bottom()]
+        if layout.count() > 1 and isinstance(layout, QBoxLayout):
+            lengths.append(layout.spacing())
+        elif layout.count() > 1:
+            lengths += [layout.horizontalSpacing(), layout.verticalSpacing()]
+        found += [(type(owner).__name__, length) for length in lengths if length % 4 and length > 2]
+    return found
+
+
+def test_margins_and_spacings_are_on_a_grid(window):
+    dialogs = RangeDialog(Limit(), window), ShortcutsDialog(MENUS, window), GoToDialog(window.session, window)
+    for top in (window, *dialogs):
+        assert off_grid(top) == []
+    for dialog in dialogs:
+        dialog.deleteLater()

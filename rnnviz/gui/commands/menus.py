@@ -24,7 +24,7 @@ from rnnviz.gui.export.exporter import FORMATS
 from rnnviz.gui.export.picture import SCALES
 from rnnviz.gui.naming import use_names
 from rnnviz.gui.settings import Settings
-from rnnviz.gui.theme.scaling import use_motion
+from rnnviz.gui.theme.scaling import DialogScrollArea, space_dialog, use_motion
 from rnnviz.lessons.index import Lesson, LessonEntry, lesson_entries
 
 _THEME_WORDS = {"desktop": ("&System", ""), "light": ("&Light", ""), "dark": ("&Dark", "")}
@@ -227,7 +227,9 @@ class ShortcutsDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Keys")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        columns = QHBoxLayout()
+        content = QWidget()
+        columns = QHBoxLayout(content)
+        columns.setContentsMargins(0, 0, 0, 0)
         columns.setSpacing(32)
         headings = list(menus)
         for column in (headings[:3], headings[3:4], headings[4:]):
@@ -236,7 +238,8 @@ class ShortcutsDialog(QDialog):
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
-        layout.addLayout(columns)
+        space_dialog(layout)
+        layout.addWidget(DialogScrollArea(content))
         note = QLabel("A focused text field, list or table handles its own keys first.")
         note.setProperty("muted", True)
         layout.addWidget(note)
@@ -248,6 +251,7 @@ def _shortcuts(menus: Menus) -> QWidget:
     grid = QGridLayout(column)
     grid.setContentsMargins(0, 0, 0, 0)
     grid.setHorizontalSpacing(16)
+    grid.setVerticalSpacing(4)
     for menu, commands in menus.items():
         heading = QLabel(menu.replace("&", ""))
         heading.setProperty("heading", True)

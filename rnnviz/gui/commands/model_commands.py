@@ -29,6 +29,7 @@ from rnnviz.core.words import wrapped
 from rnnviz.gui.commands.dialogs import STATES, RecentFiles, ask_file, show_error_dialog
 from rnnviz.gui.document import Document
 from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
+from rnnviz.gui.theme.scaling import space_dialog
 
 if TYPE_CHECKING:
     # Imported with the first model, to shorten the start.
@@ -94,7 +95,7 @@ class ModelDialog(QDialog):
         self.buttons.accepted.connect(self.accept)
         self.buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
-        layout.setSpacing(10)
+        space_dialog(layout)
         layout.addWidget(says)
         layout.addWidget(self.list, 1)
         layout.addWidget(self.note)

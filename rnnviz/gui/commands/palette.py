@@ -27,13 +27,13 @@ from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.table import CommandHost
 from rnnviz.gui.settings import Settings
-from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.theme.scaling import scaled, space_dialog
 from rnnviz.gui.views.table import ROW_HEIGHT
 
 _MOST_RECENT = 8
 _WIDEST_GAPS = 6
 """Length of a match with gaps, relative to the query, above which it is chance."""
-_WIDTH, _HEIGHT = 620, 420
+_WIDTH, _HEIGHT, _AROUND = 620, 420, 32
 _HINT = "Command, setting, tab, lesson, engine, or a place such as t 12 unit 3"
 _NOTHING = "Nothing matches."
 _UNAVAILABLE = "Not available now."
@@ -191,9 +191,11 @@ class CommandPalette(QDialog):
         self.note.setProperty("muted", True)
         self.note.setWordWrap(True)
         layout = QVBoxLayout(self)
+        space_dialog(layout)
         for widget in (self.search, self.list, self.note):
             layout.addWidget(widget, int(widget is self.list))
-        self.resize(scaled(_WIDTH), scaled(_HEIGHT))
+        room = parent.window().size().boundedTo(self.screen().availableSize()) - QSize(_AROUND, _AROUND)
+        self.resize(QSize(scaled(_WIDTH), scaled(_HEIGHT)).boundedTo(room))
         self._list()
 
     @property

@@ -5,6 +5,7 @@ from PySide6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout,
 
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.gui.app_state import Session
+from rnnviz.gui.theme.scaling import space_dialog
 
 _FIELDS = (
     ("layer", "&Layer", "Layer from the bottom."),
@@ -26,6 +27,7 @@ class GoToDialog(QDialog):
         layers, directions, timesteps, samples, units = session.result.shape
         sizes = {"layer": layers, "timestep": timesteps, "sample": samples, "unit": units}
         at, form = session.location, QFormLayout(self)
+        space_dialog(form)
         self.indices: dict[str, QSpinBox] = {}
         self.direction = QComboBox(self)
         self.direction.addItems(list(DIRECTIONS) if directions == 2 else [DIRECTIONS[at.backward]])

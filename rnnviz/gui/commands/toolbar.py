@@ -144,6 +144,7 @@ class ToolBar(QToolBar):
         self._labels: list[QAction] = []
         self._shortened = 0
         self._needed: dict[int, int] = {}
+        self._fitting = False
 
         self._run = self._button(actions, "run", "Run")
         self._button(actions, "stop", "Stop").setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
@@ -231,6 +232,14 @@ class ToolBar(QToolBar):
 
     def _fit(self) -> None:
         """Shorten as little as fits: first labels, then texts and buttons, at last the lesson box."""
+        if self._fitting:
+            # A width that is tried may resize the window.
+            return
+        self._fitting = True
+        self._try_levels()
+        self._fitting = False
+
+    def _try_levels(self) -> None:
         for level in range(_MOST_SHORTENED + 1):
             if self._needed.get(level, 0) <= self.width():
                 self._shorten(level)

@@ -44,7 +44,7 @@ from rnnviz.core.words import wrapped
 from rnnviz.gui.app_state import Field, Session
 from rnnviz.gui.export.picture import flush_scene_updates
 from rnnviz.gui.theme.palettes import THEMES, Theme, ThemeName
-from rnnviz.gui.theme.scaling import chosen_text_scale, scaled
+from rnnviz.gui.theme.scaling import DialogScrollArea, chosen_text_scale, scaled, space_dialog
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.labels import LegendKey
 from rnnviz.verify.result import RunResult
@@ -133,7 +133,7 @@ class Figure(QWidget):
         self._title.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self._view, self.copy, self._whole = view, view.duplicate(), whole
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 6, 6, 6)
+        layout.setContentsMargins(8, 8, 8, 8)
         for part, stretch in ((self._title, 0), (self.copy, 1), (self._caption, 0)):
             layout.addWidget(part, stretch)
         self._theme: Theme | None = None
@@ -327,7 +327,8 @@ def _open_buffer() -> QBuffer:
     return made
 
 
-_PREVIEW = 460, 380
+_PREVIEW, _PREVIEW_SHARE = (460, 380), 0.35
+"""Size of the preview in pixels, and its largest share of the screen's width and height."""
 _LOOKS_MS = (60, 300, 1200)
 """Times of the previews after a change: some views compute in the background."""
 _FORMATS = (("PDF", "pdf"), ("SVG", "svg"), ("PNG", "png"))
@@ -349,19 +350,26 @@ class ExportDialog(QDialog):
         self.legend = check_box("&Legend", "Show color bars and the names of curves.", on=legend)
         self.title = _line("Title", "A text above the picture; may be empty.")
         self.caption = _line("Caption", "A text below the picture; may be empty.")
-        self._form = QFormLayout()
+        fields = QWidget()
+        self._form = QFormLayout(fields)
+        self._form.setContentsMargins(0, 0, 0, 0)
+        self._form.setSpacing(8)
         self._preview = QLabel()
         self._preview.setAccessibleName("Preview")
         self._preview.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._preview.setFixedSize(*map(scaled, _PREVIEW))
+        screen = self.screen().availableSize()
+        most = QSize(int(screen.width() * _PREVIEW_SHARE), int(screen.height() * _PREVIEW_SHARE))
+        self._room = QSize(*map(scaled, _PREVIEW)).boundedTo(most)
+        self._preview.setFixedSize(self._room)
         buttons = QDialogButtonBox.StandardButton
         self.buttons = QDialogButtonBox(buttons.Save | buttons.Cancel)
         self.buttons.accepted.connect(self.accept)
         self.buttons.rejected.connect(self.reject)
         upper = QHBoxLayout()
-        upper.addLayout(self._form, 1)
+        upper.addWidget(DialogScrollArea(fields), 1)
         upper.addWidget(self._preview)
         layout = QVBoxLayout(self)
+        space_dialog(layout)
         layout.addLayout(upper)
         layout.addWidget(self.buttons)
         self._looks = QTimer(self, singleShot=True)
@@ -422,7 +430,7 @@ class ExportDialog(QDialog):
     def _look(self) -> None:
         self._arrange()
         assert self.figure is not None
-        self._preview.setPixmap(self.figure.preview(QSize(*map(scaled, _PREVIEW)), self.devicePixelRatioF()))
+        self._preview.setPixmap(self.figure.preview(self._room, self.devicePixelRatioF()))
         if self._due:
             self._looks.start(self._due.pop(0))
 

@@ -247,7 +247,7 @@ class GuideWindow(QWidget):
         head = QHBoxLayout()
         head.addWidget(self.back)
         head.addWidget(self.forward)
-        head.addSpacing(6)
+        head.addSpacing(8)
         head.addWidget(self._title, 1)
         page.addLayout(head)
         page.addWidget(self.browser, 1)

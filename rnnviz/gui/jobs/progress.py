@@ -33,6 +33,7 @@ class ProgressRow(QWidget):
         self._left.setMinimumWidth(self.fontMetrics().horizontalAdvance("100%  about 59 min left"))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(8)
         layout.addStretch(1)
         for widget in (self._stage, self._bar, self._left):
             layout.addWidget(widget)
@@ -87,10 +88,11 @@ class RunProgress(QStackedWidget):
         self._text, self._room = "", _UNLIMITED
         self._summary.setToolTip(_SUMMARY)
         self._row = ProgressRow("Run progress", "Completed share of the run.", clock)
-        self._row.setContentsMargins(0, 0, 10, 0)
+        self._row.setContentsMargins(0, 0, 8, 0)
         idle = QWidget()
         idle_layout = QHBoxLayout(idle)
-        idle_layout.setContentsMargins(0, 0, 10, 0)
+        idle_layout.setContentsMargins(0, 0, 8, 0)
+        idle_layout.setSpacing(8)
         idle_layout.addStretch(1)
         idle_layout.addWidget(self._summary)
         self.addWidget(idle)

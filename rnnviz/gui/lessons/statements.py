@@ -91,7 +91,7 @@ class StatementRow(QWidget):
         layout = QGridLayout(self)
         layout.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
         layout.setHorizontalSpacing(8)
-        layout.setVerticalSpacing(3)
+        layout.setVerticalSpacing(4)
         layout.setColumnStretch(1, 1)
         layout.addWidget(self._icon, 0, 0, Qt.AlignmentFlag.AlignTop)
         layout.addWidget(self._text, 0, 1)

@@ -4,6 +4,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QApplication, QDialog, QDialogButtonBox, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
 
 from rnnviz.gui.theme.fonts import code_font
+from rnnviz.gui.theme.scaling import space_dialog
 
 _REPORT = (
     "Describe what you did, what you expected, and what happened. Add the text below. Check it for private data first: "
@@ -35,6 +36,7 @@ class _TextDialog(QDialog):
         self.text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         self.buttons = QDialogButtonBox()
         layout = QVBoxLayout(self)
+        space_dialog(layout)
         layout.addWidget(above)
         layout.addWidget(self.text, 1)
         layout.addWidget(self.buttons)

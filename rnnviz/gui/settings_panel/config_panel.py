@@ -43,7 +43,7 @@ class SectionForm(QWidget):
         self.grid = QGridLayout(self)
         self.grid.setContentsMargins(0, 0, 0, 0)
         self.grid.setHorizontalSpacing(8)
-        self.grid.setVerticalSpacing(5)
+        self.grid.setVerticalSpacing(4)
         self.grid.setColumnMinimumWidth(0, label_width)
         self.grid.setColumnStretch(1, 1)
         heading = QLabel(SECTION_TITLES[name], self)
@@ -142,7 +142,7 @@ class Field:
             self._label.setToolTip(wrapped(tip))
 
 
-_MARGIN = 10
+_MARGIN = 8
 _NEEDED_BY = {
     ("sequence.source", "text"): ("sequence.text", "hello world"),
     ("sequence.source", "file"): ("sequence.path", None),

@@ -251,7 +251,7 @@ class PathEditor(LineEditor):
         self.browse = IconButton("open", "Choose file", "Browse for the file.", widget)
         row = QHBoxLayout(widget)
         row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(3)
+        row.setSpacing(4)
         row.addWidget(line, 1)
         row.addWidget(self.browse)
         super().__init__(key, config_field, parent, line, widget, self.browse)

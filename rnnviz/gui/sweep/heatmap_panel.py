@@ -142,7 +142,7 @@ class HeatmapPanel(QWidget):
         self.scale = HeatmapColorBar()
         self.description = ElidedLabel()
         choices = QGridLayout()
-        choices.setSpacing(6)
+        choices.setSpacing(8)
         for place, box in enumerate((self.down, self.across, self.only, self.quantity)):
             line, column = divmod(place, 2)
             label = QLabel(f"{box.accessibleName()}:")
@@ -153,7 +153,7 @@ class HeatmapPanel(QWidget):
             choices.setColumnStretch(2 * column + 1, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 4, 8, 4)
-        layout.setSpacing(6)
+        layout.setSpacing(8)
         layout.addLayout(choices)
         layout.addWidget(self.map, 1)
         layout.addWidget(self.scale)

@@ -1,8 +1,8 @@
 """Text size and motion by the user's choice, and pixel sizes that grow with the text."""
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFont, QFontInfo
-from PySide6.QtWidgets import QApplication, QStyle, QTableView, QWidget
+from PySide6.QtWidgets import QApplication, QLayout, QScrollArea, QStyle, QTableView, QWidget
 
 _USUAL_PIXELS = 12.0
 """Font size in pixels that the sizes in the source code assume."""
@@ -68,6 +68,38 @@ def _resize(widget: QWidget, size: float, ratio: float) -> None:
 def scaled(pixels: float) -> int:
     """Scale a pixel size by `text_scale`."""
     return round(pixels * text_scale())
+
+
+def space_dialog(layout: QLayout) -> None:
+    """Set the margins and the spacing of a dialog, on the grid of 8 pixels that grows with the text."""
+    layout.setContentsMargins(*(scaled(16),) * 4)
+    layout.setSpacing(scaled(8))
+
+
+_AROUND_PART = 64, 144
+"""Width and height of the frame of a dialog and of what is around its scrolled part."""
+
+
+class DialogScrollArea(QScrollArea):
+    """Scrolls the part of a dialog that is larger than the screen, as with large text."""
+
+    def __init__(self, content: QWidget) -> None:
+        super().__init__()
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setWidgetResizable(True)
+        self.setWidget(content)
+
+    def sizeHint(self) -> QSize:
+        wanted = self.widget().sizeHint()
+        most = self.screen().availableSize() - QSize(*map(scaled, _AROUND_PART))
+        across = self.verticalScrollBar().sizeHint().width() if wanted.height() > most.height() else 0
+        down = self.horizontalScrollBar().sizeHint().height() if wanted.width() > most.width() else 0
+        return (wanted + QSize(across, down)).boundedTo(most)
+
+    def minimumSizeHint(self) -> QSize:
+        # Qt opens a dialog with at most two thirds of the screen, unless it needs more.
+        return self.sizeHint()
 
 
 _CHOICE = "rnnviz-motion"

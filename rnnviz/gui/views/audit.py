@@ -93,7 +93,7 @@ class AuditTable(ResultView):
         heading = across((ElidedLabel("Tolerances", bold=True), 1), self.copy_button)
         right = down(heading, (self.tolerances, 1), self.remark, None, spacing=4)
         self.panes = across((down(intro, (left, 1), spacing=4), 5), (right, 2), spacing=12)
-        self._pages = pages(self, empty, down((self.panes, 1), self.reasons, margins=(8, 6, 8, 6), spacing=4))
+        self._pages = pages(self, empty, down((self.panes, 1), self.reasons, margins=(8, 4, 8, 4), spacing=4))
         self.muted = empty, intro, unaudited, self.remark
         self.themed = self.table, self.tolerances
         self._refresh()

@@ -128,12 +128,12 @@ class ResultView(QWidget):
             part.apply_theme(theme)
 
 
-def across(*parts: Part, margins: tuple[int, int, int, int] = (0, 0, 0, 0), spacing: int = -1) -> QHBoxLayout:
+def across(*parts: Part, margins: tuple[int, int, int, int] = (0, 0, 0, 0), spacing: int = 8) -> QHBoxLayout:
     """A layout of parts from left to right."""
     return _filled(QHBoxLayout(), parts, margins, spacing)
 
 
-def down(*parts: Part, margins: tuple[int, int, int, int] = (0, 0, 0, 0), spacing: int = -1) -> QVBoxLayout:
+def down(*parts: Part, margins: tuple[int, int, int, int] = (0, 0, 0, 0), spacing: int = 8) -> QVBoxLayout:
     """A layout of parts from top to bottom."""
     return _filled(QVBoxLayout(), parts, margins, spacing)
 
@@ -174,8 +174,7 @@ def choice(name: str, entries: Iterable[tuple[str, str, str]]) -> QComboBox:
 
 def _filled(box: _Box, parts: Sequence[Part], margins: tuple[int, int, int, int], spacing: int) -> _Box:
     box.setContentsMargins(*margins)
-    if spacing >= 0:
-        box.setSpacing(spacing)
+    box.setSpacing(spacing)
     for part in parts:
         if part is None:
             box.addStretch()

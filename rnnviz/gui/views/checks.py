@@ -51,7 +51,7 @@ class ChecksTable(ResultView):
         self.table = NumberTable(self.model, "Checks")
         self.engines = NumberTable(self.engines_model, "Times and versions")
         self.panes = across((self.table, 5), (down((self.engines, 1), None), 2), spacing=8)
-        self._pages = pages(self, empty, down(intro, (self.panes, 1), margins=(8, 6, 8, 6), spacing=4))
+        self._pages = pages(self, empty, down(intro, (self.panes, 1), margins=(8, 4, 8, 4), spacing=4))
         self.muted = empty, intro
         self.themed = self.table, self.engines
         self._refresh()

@@ -288,8 +288,8 @@ class ErrorHistogram(ResultView):
         self.chart.setAccessibleName("Histogram of differences; arrow keys choose a bar, Enter selects its first value")
         self.chart.chosen.connect(self._tell)
         self.chart.activated.connect(self._go)
-        bar = across((self.description, 1), self._choice, margins=(6, 0, 4, 0))
-        self._pages = pages(self, empty, down(bar, (self.chart, 1), margins=(4, 4, 4, 2), spacing=2))
+        bar = across((self.description, 1), self._choice, margins=(4, 0, 4, 0))
+        self._pages = pages(self, empty, down(bar, (self.chart, 1), margins=(4, 4, 4, 0), spacing=4))
         self.muted = (empty,)
         self.themed = (self.chart,)
 

@@ -106,7 +106,7 @@ class ErrorPlot(ResultView):
         self._others = QLabel()
         self._keys: list[LegendKey] = []
         self._legend = QHBoxLayout()
-        self._legend.setSpacing(2)
+        self._legend.setSpacing(4)
         self._choice = choice("Error quantity", ((each.title, each.name, each.why) for each in QUANTITIES))
         self._choice.currentIndexChanged.connect(self._measure)
         self.plot = LogTimePlot()
@@ -118,9 +118,9 @@ class ErrorPlot(ResultView):
         empty = hint("A run (F5) shows the difference between the engines at each time step.")
         unaudited = hint("The step audit did not run.")
         shown = self._others, self._legend, self.selection_label, self._choice
-        top = across((self._heading, 1), *shown, margins=(6, 0, 4, 0), spacing=12)
+        top = across((self._heading, 1), *shown, margins=(4, 0, 4, 0), spacing=12)
         self._stack = pages(None, self.plot, unaudited)
-        self._pages = pages(self, empty, down(top, (self._stack, 1), margins=(4, 4, 4, 2), spacing=2))
+        self._pages = pages(self, empty, down(top, (self._stack, 1), margins=(4, 4, 4, 0), spacing=4))
         self.muted = empty, unaudited, self._others, self.selection_label
         self.themed = self.plot, self.curves
         self.plot.apply_theme(LIGHT)

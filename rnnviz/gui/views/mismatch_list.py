@@ -43,7 +43,7 @@ class MismatchList(ResultView):
         self.table.activated.connect(self._on_activated)
         self._following = False
         bar = across((self.description, 1), self.layers, self.directions)
-        self._pages = pages(self, self._empty, down(bar, (self.table, 1), margins=(8, 6, 8, 6), spacing=4))
+        self._pages = pages(self, self._empty, down(bar, (self.table, 1), margins=(8, 4, 8, 4), spacing=4))
         self.muted = self._empty, self.description
         self.themed = (self.table,)
         self._refresh()

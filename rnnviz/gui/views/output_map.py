@@ -301,7 +301,7 @@ _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _CENTRE = Qt.AlignmentFlag.AlignCenter
 
 
-_MARGIN = 6
+_MARGIN = 4
 _REACH = 4
 """Tolerance in pixels above and below a lane's axis for the pointer."""
 

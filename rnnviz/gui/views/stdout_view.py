@@ -25,7 +25,7 @@ class StdoutView(ResultView):
         self.text.setFont(code_font())
         self.text.setAccessibleName("Output of your custom steps")
         self.text.setPlaceholderText("No output yet. Text that a custom step prints is shown here.")
-        self.setLayout(down(self.text, margins=(8, 6, 8, 6)))
+        self.setLayout(down(self.text, margins=(8, 4, 8, 4)))
 
     def copy_text(self) -> str:
         return self.text.toPlainText()

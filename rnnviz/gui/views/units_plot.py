@@ -138,7 +138,7 @@ class UnitsPlot(ResultView):
         self.choice = QuantityCombo("Quantity of the curves: h, a gate, a state or a change.")
         self.choice.chosen.connect(self._redraw)
         self._legend = QHBoxLayout()
-        self._legend.setSpacing(2)
+        self._legend.setSpacing(4)
         self._pin = PinButton()
         self._pin.toggled_unit.connect(self._refresh)
         self.plot = TimePlot()
@@ -151,8 +151,8 @@ class UnitsPlot(ResultView):
         self.gaps = self._lines.gaps
         empty = hint("A run (F5) shows the selected unit over time, of every engine.")
         texts = (self.heading, 3), (self.nonfinite, 2)
-        top = across(self.choice, 6, *texts, self._legend, self._pin, margins=(6, 0, 0, 0))
-        self._pages = pages(self, empty, down(top, (self.plot, 1), margins=(4, 4, 4, 2), spacing=2))
+        top = across(self.choice, 8, *texts, self._legend, self._pin, margins=(4, 0, 0, 0))
+        self._pages = pages(self, empty, down(top, (self.plot, 1), margins=(4, 4, 4, 0), spacing=4))
         self.muted = empty, self.nonfinite
         self.themed = self._pin, self.plot, *self.gaps.values()
 

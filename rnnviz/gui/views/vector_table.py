@@ -35,7 +35,7 @@ _TABS: dict[VectorKind, tuple[str, str]] = {
 _TAB = "tab "
 """Prefix of a vector's name in the saved state."""
 
-_MARGIN = 6
+_MARGIN = 4
 _SHORT_LABEL = 14
 """Characters of a time step's label that leave room for the rest of the heading."""
 _SHORT_NAME = 12

@@ -290,6 +290,7 @@ class VerdictBar(ResultView):
         details.setAccessibleName("Verdict details")
         column = QVBoxLayout(details)
         column.setContentsMargins(_MARGIN + _ICON + 8, 8, 8, 8)
+        column.setSpacing(8)
         column.addWidget(self._facts)
         column.addWidget(self._show_me)
         details.hide()

@@ -343,5 +343,5 @@ def _column(heading: str) -> QVBoxLayout:
 def _heading(text: str) -> QLabel:
     label = QLabel(text)
     label.setProperty("heading", True)
-    label.setContentsMargins(_INDENT, 10, 0, 4)
+    label.setContentsMargins(_INDENT, 12, 0, 4)
     return label

@@ -232,7 +232,7 @@ class ListOptions(QWidget):
         self.count.valueChanged.connect(self.changed)
         label = QLabel("terms")
         label.setBuddy(self.count)
-        self.setLayout(across(self.orders, label, self.count, spacing=6))
+        self.setLayout(across(self.orders, label, self.count, spacing=8))
 
     @property
     def order(self) -> Order:

@@ -179,7 +179,7 @@ class ArithmeticView(ResultView):
         self._empty = hint(_EMPTY)
         self._pages = pages(None, self._empty, body, self.end)
         top = across(self.crumbs, (self.note, 100), None, self.list_options, spacing=8)
-        self.setLayout(down(top, (self._pages, 1), margins=(6, 2, 6, 2), spacing=2))
+        self.setLayout(down(top, (self._pages, 1), margins=(8, 4, 8, 0), spacing=4))
         self.muted = (self._empty,)
         self.themed = self.crumbs, self.note, body, self.end
         self.cards.chosen.connect(self.choose_line)

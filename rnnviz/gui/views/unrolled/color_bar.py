@@ -25,7 +25,7 @@ from rnnviz.core.trace_index import INPUT, Lane
 from rnnviz.core.words import wrapped
 from rnnviz.gui.app_state import Limit, RangeName
 from rnnviz.gui.jobs.task_queue import Check
-from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.theme.scaling import scaled, space_dialog
 from rnnviz.gui.views.unrolled.colormap import SPECIAL_WORDS, STEPS, ColorScale, hatch, rounded_up
 from rnnviz.gui.views.unrolled.geometry import Geometry
 from rnnviz.gui.views.unrolled.header import LanesPart, lanes_of_geometry
@@ -168,6 +168,7 @@ class RangeDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Color range")
         form = QFormLayout(self)
+        space_dialog(form)
         self.low, self.high = _end(limit.low, -_MOST, -_LEAST), _end(limit.high, _LEAST, _MOST)
         for name, box, other in (("Lowest value", self.low, "smaller"), ("Largest value", self.high, "larger")):
             box.setAccessibleName(name)

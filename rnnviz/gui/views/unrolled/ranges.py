@@ -86,7 +86,7 @@ class RangePanel(QFrame):
         threshold.addWidget(QLabel("h ≥"))
         threshold.addWidget(self.slider, 1)
         threshold.addWidget(self.box)
-        layout.setContentsMargins(8, 6, 6, 8)
+        layout.setContentsMargins(8, 8, 8, 8)
         layout.setSpacing(4)
         layout.addLayout(top)
         layout.addLayout(threshold)
