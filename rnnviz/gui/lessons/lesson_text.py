@@ -6,7 +6,7 @@ from PySide6.QtCore import QSize, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QWidget
 
-from rnnviz.gui.theme.markdown import show_markdown
+from rnnviz.gui.theme.markdown import fit_code, show_markdown
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.lessons.index import LINK_SCHEME
 
@@ -73,6 +73,7 @@ class LessonText(QTextBrowser):
         return int(self.document().size().height() + 0.999)
 
     def _fit(self) -> None:
+        fit_code(self.document(), self.font(), self.viewport().width())
         self.document().setTextWidth(self.viewport().width())
         self.setFixedHeight(self._needed())
 

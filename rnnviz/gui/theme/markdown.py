@@ -6,7 +6,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import (
     QBrush,
     QFont,
+    QFontMetricsF,
     QPalette,
+    QTextBlock,
     QTextBlockFormat,
     QTextCharFormat,
     QTextCursor,
@@ -23,6 +25,9 @@ _LINE_HEIGHT = 128.0
 """Line height of prose in percent."""
 _CODE_HEIGHT = 118.0
 """Line height of code in percent. With less, the background covers underscores of the line above."""
+_CODE_STEP = 0.25
+_CODE_SIZE, _SMALLEST_CODE = 0.95, 0.6
+"""Size of code as a share of that of prose, and of code that does not fit as a share of that."""
 _ABOVE_HEADING = 20.0
 _CELL_PADDING = 5.0
 _PICTURE = "\N{OBJECT REPLACEMENT CHARACTER}"
@@ -52,12 +57,41 @@ def show_markdown(browser: QTextBrowser, markdown: str, theme: Theme, *, surface
     changes.endEditBlock()
 
 
+def fit_code(document: QTextDocument, font: QFont, room: float) -> None:
+    """Shrink blocks of code with lines that are wider than `room` pixels: numbers that are cut read as others."""
+    blocks = []
+    block = document.begin()
+    while block.isValid():
+        if _is_code(block) and block.text():
+            blocks.append(block)
+        block = block.next()
+    if not blocks or room <= 0.0:
+        return
+    own, size = QFont(code_font()), font.pointSizeF() * _CODE_SIZE
+    longest, smallest = max((block.text() for block in blocks), key=len), size * _SMALLEST_CODE
+    own.setPointSizeF(size)
+    # In steps, as the widths of hinted characters are not proportional to their sizes.
+    while size > smallest and QFontMetricsF(own).horizontalAdvance(longest) > room:
+        size = max(size - _CODE_STEP, smallest)
+        own.setPointSizeF(size)
+    change = QTextCharFormat()
+    change.setFontPointSize(size)
+    if blocks[0].begin().fragment().charFormat().fontPointSize() == change.fontPointSize():
+        return
+    for block in blocks:
+        _merge(document, block.position(), len(block.text()), change)
+
+
+def _is_code(block: QTextBlock) -> bool:
+    return block.blockFormat().hasProperty(QTextBlockFormat.Property.BlockCodeLanguage.value)
+
+
 def _set_lines(document: QTextDocument, theme: Theme) -> None:
     """Set line heights, and the background of code blocks."""
     block = document.begin()
     while block.isValid():
         change = QTextBlockFormat()
-        if block.blockFormat().hasProperty(QTextBlockFormat.Property.BlockCodeLanguage.value):
+        if _is_code(block):
             change.setBackground(theme.color("raised"))
             change.setLineHeight(_CODE_HEIGHT, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
         elif block.text() != _PICTURE:
@@ -71,7 +105,7 @@ def _set_lines(document: QTextDocument, theme: Theme) -> None:
 def _set_code(document: QTextDocument, font: QFont, theme: Theme) -> None:
     change = QTextCharFormat()
     change.setFontFamilies(code_font().families())
-    change.setFontPointSize(font.pointSizeF() * 0.95)
+    change.setFontPointSize(font.pointSizeF() * _CODE_SIZE)
     change.setBackground(theme.color("raised"))
     for position, length in _spans(document, lambda look: look.fontFixedPitch()):
         _merge(document, position, length, change)
