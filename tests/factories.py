@@ -55,12 +55,17 @@ def make_result(
         "initial_state": {"source": "normal"},
         "compare": {"reference": engines[0], "candidates": list(engines[1:]), **(compare_with or {})},
     }
-    config = Config.from_mapping(tables)
-    inputs = load_inputs(config)
+    inputs = load_inputs(Config.from_mapping(tables))
     traces = {name: _trace(inputs, name) for name in engines}
     for name, edit in (edits or {}).items():
         edit(traces[name])
-    rtol, atol = config.tolerances
+    return result_of(inputs, traces)
+
+
+def result_of(inputs: Inputs, traces: Mapping[str, Trace]) -> RunResult:
+    """A result of these traces, the reference first."""
+    engines = tuple(traces)
+    rtol, atol = inputs.config.tolerances
     reference = traces[engines[0]]
     return RunResult(
         request_id=1,

@@ -20,6 +20,7 @@ from rnnviz.cells.interpreters.graph import Node, value_limits
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.symbols import short_equations
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.lengths import padding_mask
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import time_blocks
@@ -96,18 +97,27 @@ class GateReader:
     def samples(
         self, layer: int, direction: int, samples: slice, names: Sequence[str], times: slice, units: slice
     ) -> dict[str, FloatArray]:
-        """(T', S, U') or (T', S, 1) by name: quantities of several samples. The slices have both ends and no step."""
+        """(T', S, U') or (T', S, 1) by name: quantities of several samples, NaN in padding.
+
+        The slices have both ends and no step.
+        """
         steps, count, width = (part.stop - part.start for part in (times, samples, units))
         out = {
             name: np.empty((steps, count, width if self._quantity(name).per_unit else 1), self.trace.hidden.dtype)
             for name in names
         }
+        lengths = self.inputs.lengths[samples]
+        stop = max(times.start, min(times.stop, max(lengths, default=times.stop)))
         with np.errstate(all="ignore"):
-            for block in self._blocks(times, direction, samples):
+            for block in self._blocks(slice(times.start, stop), direction, samples):
                 rows = slice(block.start - times.start, block.stop - times.start)
                 read = _Block(self, layer, direction, samples, block, units)
                 for name in names:
                     out[name][rows] = read.quantity(name)
+        if lengths:
+            padding = padding_mask(lengths, times)
+            for array in out.values():
+                array[padding] = np.nan
         return out
 
     def _quantity(self, name: str) -> GateQuantity:
@@ -250,7 +260,7 @@ def gate_blocks(
     """A lane's quantities in blocks of time, in the order of time, for all samples and units: never held as a whole.
 
     The quantities have the same number of units. Yields the block's time steps and by name (B, N, H), or (B, N, 1) of
-    what is not per unit, in the trace's dtype. `length` is how many time steps a block has.
+    what is not per unit, in the trace's dtype, 0 in padding. `length` is the number of time steps of a block.
     Raises a KeyError if the cell has no such quantity.
     """
     reader = GateReader(inputs, trace)
@@ -260,7 +270,11 @@ def gate_blocks(
     step = max(1, _EXPORTED_VALUES // (samples * size)) if length is None else length
     for start in range(0, timesteps, step):
         times = slice(start, min(start + step, timesteps))
-        yield times, reader.samples(layer, direction, slice(0, samples), names, times, slice(0, size))
+        block = reader.samples(layer, direction, slice(0, samples), names, times, slice(0, size))
+        if inputs.lengths:
+            for array in block.values():
+                array[padding_mask(inputs.lengths, times)] = 0
+        yield times, block
 
 
 _Gate: TypeAlias = Literal["i", "f", "g", "o", "r", "z", "n"]

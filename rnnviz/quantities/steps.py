@@ -195,8 +195,8 @@ its gates, or reads it next."""
 class Region:
     """Some units of a lane over some time steps, as ranges without steps.
 
-    The initial state is before the lane's first step: at -1, or backward at T. `array` is "h", which the lanes
-    show by their values, or "c", the cell state of an LSTM.
+    The initial state is before the lane's first step: at -1, or backward at the length of the sample. `array` is "h",
+    which the lanes show by their values, or "c", the cell state of an LSTM.
     """
 
     lane: Lane
@@ -228,16 +228,14 @@ def input_regions(network: Network, where: Location, part: Part = "same") -> tup
     return tuple(vector_region(network, place, part) for place in below)
 
 
-def previous_regions(
-    network: Network, where: Location, timesteps: int, part: Part = "same", length: int | None = None
-) -> tuple[Region, ...]:
+def previous_regions(network: Network, where: Location, length: int, part: Part = "same") -> tuple[Region, ...]:
     """The state that a step reads, h and for an LSTM c: that of the step before, or the initial one.
 
-    `length` is that of the sample, by default T.
+    `length` is that of the sample.
     """
-    before = read_after(network, where, timesteps if length is None else length)
+    before = read_after(network, where, length)
     if before is None:
-        before = timesteps if network.backward(where.direction) else -1
+        before = length if network.backward(where.direction) else -1
     return state_regions(network, where.moved(timestep=before), part)
 
 
@@ -248,7 +246,7 @@ def state_regions(network: Network, where: Location, part: Part = "same") -> tup
 
 
 def highlighted_rows(
-    lit: Sequence[Region], network: Network, timesteps: int, where: Location, kind: VectorKind
+    lit: Sequence[Region], network: Network, length: int, where: Location, kind: VectorKind
 ) -> list[range]:
     """Which components of a vector at a place are highlighted, of the vectors that `vector_at` gives."""
     at, lanes = where.timestep, {Lane(where.layer, where.direction): 0}
@@ -258,7 +256,7 @@ def highlighted_rows(
         below = {Lane(where.layer - 1, direction): direction * size for direction in range(network.directions)}
         lanes = {INPUT: 0} if where.layer == 0 else below
     if kind in ("h0", "c0"):
-        at = timesteps if network.backward(where.direction) else -1
+        at = length if network.backward(where.direction) else -1
     return [
         range(region.units.start + lanes[region.lane], region.units.stop + lanes[region.lane])
         for region in lit
@@ -321,18 +319,16 @@ class Traversal:
         return self.reverse or direction == 1
 
 
-def stage_regions(
-    network: Network, where: Location, timesteps: int, stage: Stage, length: int | None = None
-) -> tuple[Region, ...]:
+def stage_regions(network: Network, where: Location, length: int, stage: Stage) -> tuple[Region, ...]:
     """Highlighted regions of a stage of a step: values read, gates or state computed, or values passed on.
 
-    `length` is that of the sample, by default T.
+    `length` is that of the sample.
     """
     if stage == "output":
-        after = carried_to(network, where, timesteps if length is None else length)
+        after = carried_to(network, where, length)
         left = state_regions(network, where, "carried")
         return left if after is None else (*left, vector_region(network, where.moved(timestep=after), "next"))
-    read, previous = input_regions(network, where, "read"), previous_regions(network, where, timesteps, "read", length)
+    read, previous = input_regions(network, where, "read"), previous_regions(network, where, length, "read")
     if stage == "input":
         return read
     if stage == "state":

@@ -87,6 +87,7 @@ _RECORDED_NEAR = "{compared} values compared (the rest is not recorded), max abs
 
 _CHECK = "{engine}: {check}"
 _FAILED_CHECKS = "{checks}: {names}."
+_KNOWN_ISSUE = "{checks}: {names}. Known issue, which does not change the verdict: {issue}."
 
 _NOT_AUDITED = "The step audit did not run."
 _NOT_AUDITED_APART = (
@@ -111,6 +112,7 @@ _FIRST_LINE_OF_FILE = (
 _LINES = "Lines of {engine} compared: {lines}. All are within rounding."
 _FIRST_MISMATCH = "First mismatch: {reference} {reference_value}, {candidate} {candidate_value}."
 
+_PADDING = "{padding} of {steps} time steps of the samples are padding, which is neither computed nor compared."
 _ASSUMPTION = "Assumption: {assumption}."
 _UNRECORDED = "Not recorded in {engine}, so not checked: {arrays}."
 _ROUNDED = "{engine} holds {kind}, rounded to {dtype} for the comparison."
@@ -212,6 +214,18 @@ def failed_checks(failed: list[Check]) -> tuple[str, ...]:
     return (_FAILED_CHECKS.format(checks=how_many(failed), names=quoted_names(failed)),) if failed else ()
 
 
+def known_issues(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
+    """The failed checks that say nothing about an engine, by the bug of a library that makes them fail."""
+    issues: dict[str, list[Check]] = {}
+    for check in result.checks:
+        if check.engine in engines and not check.holds and check.known_issue:
+            issues.setdefault(check.known_issue, []).append(check)
+    return tuple(
+        _KNOWN_ISSUE.format(checks=how_many(checks), names=quoted_names(checks), issue=issue)
+        for issue, checks in issues.items()
+    )
+
+
 def audit_coverage(result: RunResult, engines: tuple[str, ...]) -> tuple[str, ...]:
     """The engines in which the step audit found no errors, and the share of values that it covered."""
     judgment = result.judgment
@@ -244,6 +258,14 @@ def _without_errors(result: RunResult, judgment: Judgment, audited: list[str]) -
     else:
         template = _NO_ERRORS_SHARE_JUDGED if judged else _NO_ERRORS_SHARE
     return template.format(engines=join_words(map(display_name, right)), share=covered(coverage)), *undetermined
+
+
+def padding(result: RunResult) -> tuple[str, ...]:
+    """How many time steps of all samples are padding; empty if none is."""
+    steps, computed = result.inputs.timesteps * result.inputs.batch_size, sum(result.inputs.lengths)
+    if not computed:
+        return ()
+    return (_PADDING.format(padding=number_format.count(steps - computed), steps=number_format.count(steps)),)
 
 
 def assumptions(result: RunResult) -> tuple[str, ...]:

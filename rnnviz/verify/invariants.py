@@ -36,6 +36,11 @@ class Check:
         return not self.holds and not self.known_issue
 
     @property
+    def explanation(self) -> str:
+        """The detail and, if the check fails by a known bug of a library, that bug."""
+        return self.detail if self.holds or not self.known_issue else f"{self.detail}: {self.known_issue}"
+
+    @property
     def outcome(self) -> CheckOutcome:
         """The outcome."""
         if self.holds:

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location, last_timestep
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.explain.explanation import explain_value, padding_sentence
@@ -19,17 +18,7 @@ from rnnviz.verify.invariants import agreement, lanes, places, values_at
 from tests.engines.test_lengths import alone, padded_inputs
 from tests.factories import make_result
 from tests.oracles.computed import computed
-
-
-def trace_alone(trace: Trace, inputs: Inputs, sample: int) -> Trace:
-    """The same values of one sample, cut to its length."""
-    one = slice(sample, sample + 1)
-    times = slice(inputs.length(sample))
-    arrays = {
-        name: array[:, :, times, one] if array.ndim == 5 else array[times, one] if name == "out" else array[:, one]
-        for name, array in trace.arrays.items()
-    }
-    return replace(trace, arrays=arrays, lengths=())
+from tests.padded import trace_alone
 
 
 @given(inputs=padded_inputs(), data=st.data())

@@ -119,7 +119,7 @@ class Stepper(QObject):
         assert result is not None, "stages need a result"
         network, length = result.inputs.network, result.inputs.length(where.sample)
         self._stage, self._shown_at = stage, where
-        highlighted = stage_regions(network, where, result.shape[2], STAGES[stage], length)
+        highlighted = stage_regions(network, where, length, STAGES[stage])
         self._session.replace(replace(state, location=where, highlighted=highlighted))
         self.status_changed.emit(stage_text(network, where, length, STAGES[stage]))
 

@@ -106,10 +106,9 @@ class Animation:
         lanes = self.figure.copy
         assert isinstance(lanes, UnrolledView)
         where, stage = self.frames[number]
-        network, timesteps = self.result.inputs.network, self.result.shape[2]
-        length = self.result.inputs.length(where.sample)
+        network, length = self.result.inputs.network, self.result.inputs.length(where.sample)
         lanes.show_location(where)
-        lanes.show_highlight(() if stage is None else stage_regions(network, where, timesteps, stage, length))
+        lanes.show_highlight(() if stage is None else stage_regions(network, where, length, stage))
         lanes.show_caption("" if stage is None else stage_text(network, where, length, stage))
 
 

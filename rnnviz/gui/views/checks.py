@@ -22,10 +22,7 @@ _CHECKS = (
     Column("check", lambda row: row.name, grows=True),
     Column("engine", lambda row: display_name(row.engine), shrinks=True),
     Column(
-        "detail",
-        lambda row: f"{row.detail}: {row.known_issue}" if row.known_issue and not row.holds else row.detail,
-        look=lambda row: _FAILED_DETAIL if row.fails else _DETAIL,
-        grows=True,
+        "detail", lambda row: row.explanation, look=lambda row: _FAILED_DETAIL if row.fails else _DETAIL, grows=True
     ),
 )
 _ENGINES = (

@@ -28,7 +28,7 @@ _DIRECTION = pl.Enum(list(DIRECTIONS))
 def write_csv(
     result: RunResult, path: Path, progress: Callable[[float], None] = lambda _: None, *, gates: bool = False
 ) -> int:
-    """Write one row per hidden value, and return the number of rows.
+    """Write one row per hidden value that is not padding, and return the number of rows.
 
     Columns: layer, direction, timestep, sample, unit, one per engine with the reference first (files by
     `distinct_names`), abs_error (the largest
@@ -36,7 +36,7 @@ def write_csv(
     a float64, so that they read back to the same number with any float type. `gates` adds a column for each engine and
     each of the `gate_names`, such as "manual.f" and "manual.pre_f". `progress` is as in `write_npz`.
     """
-    size, rows = result.reference.hidden.size, 0
+    size, rows = result.reference.computed_count(result.reference.hidden), 0
     with atomic_write(path) as temporary, temporary.open("wb") as out:
         for block in _row_blocks(result, gates):
             frame = _frame(result, block)
@@ -116,7 +116,7 @@ def _frame(result: RunResult, block: _Block) -> pl.DataFrame:
         mismatch |= recorded & ~(own <= tolerance(reference, comparison.rtol, comparison.atol))
         known |= recorded
     direction = DIRECTIONS[result.inputs.network.backward(block.direction)]
-    return pl.DataFrame(
+    frame = pl.DataFrame(
         {
             "layer": pl.repeat(block.layer, rows, dtype=pl.Int32, eager=True),
             "direction": pl.repeat(direction, rows, dtype=_DIRECTION, eager=True),
@@ -134,6 +134,8 @@ def _frame(result: RunResult, block: _Block) -> pl.DataFrame:
             **{name: own.astype(np.float64) for name, own in block.columns.items()},
         }
     )
+    lengths = result.inputs.lengths
+    return frame.filter(timestep < np.asarray(lengths)[sample]) if lengths else frame
 
 
 def _within(times: range, timestep: NDArray[np.intp]) -> NDArray[np.bool_]:

@@ -56,12 +56,19 @@ def _of_comparison(result: RunResult, comparison: Comparison) -> dict[str, Any]:
         **({"arrays": {name: _of_array(own) for name, own in comparison.arrays.items()}} if comparison.arrays else {}),
         "nonfinite": {"reference": comparison.nonfinite_reference, "candidate": comparison.nonfinite_candidate},
         "checks": [
-            {"name": check.name, "engine": check.engine, "holds": check.holds, "detail": check.detail}
+            {
+                "name": check.name,
+                "engine": check.engine,
+                "holds": check.holds,
+                "detail": check.detail,
+                **({"known_issue": check.known_issue} if check.known_issue and not check.holds else {}),
+            }
             for check in result.checks
             if check.engine in (comparison.reference, comparison.candidate)
         ],
         **_of_recordings(result, (comparison.reference, comparison.candidate)),
         **_of_judgement(result, (comparison.reference, comparison.candidate)),
+        **({"lengths": list(result.inputs.lengths)} if result.inputs.lengths else {}),
         **({"assumptions": list(result.assumptions)} if result.assumptions else {}),
         "seconds": dict(result.seconds),
         "versions": versions(result),

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from rnnviz.cells import CellSpec
 from rnnviz.core.engine_spec import distinct_names
-from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.io.config_toml import dump_config
 from rnnviz.io.outputs import atomic_write
 from rnnviz.quantities.gates import gate_blocks, gate_quantities
@@ -110,16 +109,16 @@ class _ProgressWriter:
         return len(part)
 
 
-def npz_arrays(result: RunResult) -> dict[str, FloatArray]:
+def npz_arrays(result: RunResult) -> dict[str, NDArray[Any]]:
     """The arrays by name, as maps of the run's own files.
 
     Per engine `<engine>.hidden` (L, D, T, N, H), `<engine>.output` in the config's layout, `<engine>.state`
     (L·D, N, H), for an LSTM `<engine>.cell_state` (L·D, N, H) and, where the engine knows it, `<engine>.cell`
     (L, D, T, N, H); of another state m of a custom cell `<engine>.m` and `<engine>.m_state`; of a recording no more
     than it holds. Engines that are files are named by `distinct_names`. `input` (T, N, I), `initial_state.h` and `.c`
-    (L·D, N, H), `parameters.<Gluon name>`.
+    (L·D, N, H), `parameters.<Gluon name>`, and `lengths` (N,) where a sample has padding, which is 0.
     """
-    arrays: dict[str, FloatArray] = {}
+    arrays: dict[str, NDArray[Any]] = {}
     names = distinct_names(result.traces)
     for engine, trace in result.traces.items():
         name = names[engine]
@@ -138,6 +137,8 @@ def npz_arrays(result: RunResult) -> dict[str, FloatArray]:
             arrays[f"{name}.{symbol}_state"] = trace[f"state.{symbol}"]
     inputs = result.inputs
     arrays["input"] = inputs.sequence
+    if inputs.lengths:
+        arrays["lengths"] = np.array(inputs.lengths, np.int64)
     states = zip(inputs.network.kind.state_symbols, inputs.initial_state.arrays, strict=True)
     arrays |= {f"initial_state.{name}": array for name, array in states}
     arrays |= {f"parameters.{name}": array for name, array in inputs.parameters.items()}

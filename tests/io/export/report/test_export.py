@@ -16,9 +16,10 @@ from rnnviz.core.trace import Trace
 from rnnviz.io.export.png import ReportPicture
 from rnnviz.io.export.report import error_chart, report_html, write_report
 from rnnviz.text.verdict_text import verdict_sentence
+from rnnviz.verify.invariants import Check
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result, setting, with_judgment
-from tests.io.export.report.reading import numbers, parsed, section, table, text_of
+from tests.io.export.report.reading import numbers, parsed, rows, section, table, text_of
 
 HOSTILE = "\"><script>alert('1')</script><img src=x onerror=y>&amp;"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -99,6 +100,17 @@ def test_content_of_files_is_text_and_nothing_else(tmp_path: Path) -> None:
     assert f"</code></pre>{HOSTILE}" in text_of(section(document, "code"))
     assert HOSTILE[:20] in text_of(section(document, "arithmetic"))
     assert HOSTILE.replace('"', '\\"') in text_of(section(document, "config"))
+
+
+def test_a_known_issue_is_in_the_verdict_and_beside_its_failed_check() -> None:
+    result = with_judgment(make_result(lengths=(5, 2)))
+    check = Check("same out", "gluon", False, "3 values differ", known_issue="a bug of the library")
+    document = parsed(report_html(replace(result, checks=(*result.checks, check)), [], WHEN))
+    assert "gluon: same out" in text_of(section(document, "verdict"))
+    assert "a bug of the library" in text_of(section(document, "verdict"))
+    cells = [list(row) for row in rows(next(section(document, "checks").iter("table")))][-1]
+    assert [text_of(cell) for cell in cells[1:]] == ["same out", "✘ no", "3 values differ: a bug of the library"]
+    assert "3 of 10 time steps" in text_of(section(document, "verdict"))
 
 
 @pytest.mark.parametrize("kind", RESULTS)

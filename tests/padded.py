@@ -1,0 +1,46 @@
+"""Results with padding, and the same results of each sample alone."""
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import strategies as st
+
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace import Trace
+from rnnviz.engines.manual import ManualEngine
+from rnnviz.verify.result import RunResult
+from tests.engines.test_lengths import alone, padded_inputs
+from tests.factories import result_of
+from tests.oracles.computed import computed
+
+ENGINES = "manual", "other"
+
+
+@st.composite
+def padded_results(draw: st.DrawFn) -> RunResult:
+    """The values of `manual`, and of another engine without cell states that differs at one computed step."""
+    inputs = draw(padded_inputs())
+    compare = replace(inputs.config.compare, reference=ENGINES[0], candidates=ENGINES[1:], rtol=1e-4, atol=1e-4)
+    inputs = replace(inputs, config=replace(inputs.config, compare=compare))
+    trace = replace(computed(ManualEngine(), inputs)[0], engine=ENGINES[0])
+    hidden = np.array(trace.hidden)
+    layer, direction, _, sample, unit = (draw(st.integers(0, size - 1)) for size in trace.shape)
+    hidden[layer, direction, draw(st.integers(0, inputs.length(sample) - 1)), sample, unit] += 0.5
+    other = replace(trace.with_arrays({"h": hidden, "c": None}), engine=ENGINES[1])
+    return result_of(inputs, {own.engine: own for own in (trace, other)})
+
+
+def trace_alone(trace: Trace, inputs: Inputs, sample: int) -> Trace:
+    """The same values of one sample, cut to its length."""
+    one, times = slice(sample, sample + 1), slice(inputs.length(sample))
+    arrays = {
+        name: array[:, :, times, one] if array.ndim == 5 else array[times, one] if name == "out" else array[:, one]
+        for name, array in trace.arrays.items()
+    }
+    return replace(trace, arrays=arrays, lengths=())
+
+
+def result_alone(result: RunResult, sample: int) -> RunResult:
+    """The same values of one sample, cut to its length."""
+    traces = {name: trace_alone(trace, result.inputs, sample) for name, trace in result.traces.items()}
+    return result_of(alone(result.inputs, sample), traces)
