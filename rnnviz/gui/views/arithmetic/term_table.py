@@ -428,7 +428,7 @@ class TermTableView(NumberTable):
 
     def _title_width(self, title: str) -> int:
         wide = self.horizontalHeader().fontMetrics().horizontalAdvance(title) + _AROUND_TITLE
-        return min(wide, scaled(_WIDEST_TITLE))
+        return min(wide, max(scaled(_WIDEST_TITLE), self.viewport().width() // 4))
 
     def _fit(self) -> None:
         """Set the column widths. Without enough room, the bars are hidden first, then names leave out the time step."""

@@ -122,6 +122,14 @@ def test_nothing_is_scrolled_horizontally_or_cut_off_in_a_small_window(
             assert face.width(words) + mark <= table.columnWidth(at) - (8 if mark else 5), (words, own.row.name)
 
 
+def test_a_wide_table_has_whole_file_names(view: ArithmeticView, show: Any) -> None:
+    name = "step_of_the_speech_tagger_kernel.py"
+    view.resize(2300, 300)
+    show(engines=("gluon", f"/home/me/{name}"), candidate=f"/home/me/{name}")
+    heading = view.table.term_model.headerData(column(view, f"{name} sum"), Qt.Orientation.Horizontal, DISPLAY)
+    assert name in heading
+
+
 def test_a_long_name_is_elided_in_the_middle_and_whole_in_the_tooltip(view: ArithmeticView, show: Any) -> None:
     view.resize(*SMALL)
     show(engines=("gluon", LONG), candidate=LONG)
