@@ -10,13 +10,19 @@ class Names:
     """A name for each time step and for each input feature; a sequence without any is empty.
 
     One name may be empty: that time step or feature has only its number. A text is a name for each of its time steps.
+    `samples` are names of time steps for each sample, where the samples have their own.
     """
 
     timesteps: Sequence[str] = ()
     features: Sequence[str] = ()
+    samples: Sequence[Sequence[str]] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.timesteps) or bool(self.features)
+        return bool(self.timesteps) or bool(self.features) or bool(self.samples)
+
+    def of_sample(self, sample: int) -> "Names":
+        """The names for one sample."""
+        return Names(self.samples[sample], self.features) if self.samples else self
 
     def timestep(self, timestep: int) -> str:
         """The name of a time step, empty if it has none."""

@@ -329,7 +329,7 @@ class Config:
         for section, key in (("sequence", "source"), ("parameters", "initializer"), ("initial_state", "source")):
             source = getattr(self, section)
             from_file = getattr(source, key) == "file"
-            if from_file and source.path is None:
+            if from_file and source.path is None and not (section == "sequence" and source.paths):
                 raise ConfigError(
                     f"{section}.path", f'{section}.path is missing: {section}.{key} = "file" needs the file\'s path.'
                 )
@@ -339,6 +339,12 @@ class Config:
                     f'{section}.path = "{source.path}" is not read with {section}.{key} = "{getattr(source, key)}": '
                     f'it must be "file", or the path left out.',
                 )
+        if self.sequence.paths is not None and self.sequence.source != "file":
+            raise ConfigError(
+                "sequence.paths",
+                f'sequence.paths is not read with sequence.source = "{self.sequence.source}": it must be "file", or '
+                "the paths left out.",
+            )
         check_sequence(self.sequence, self.parameters.path)
         _check_cell_keys(self.network)
         if self.network.reverse and self.network.bidirectional:
@@ -468,13 +474,13 @@ def _network(values: Any, sequence: SequenceSource) -> Network:
     """The network. A text determines I; I is 1 until files that determine it are read."""
     if sequence.brings_input_size and isinstance(values, Mapping):
         values = {"input_size": 1, **values}
-    elif sequence.text is not None:
+    elif sequence.symbols:
         return section_from_mapping(Network, "network", values, input_size=len(alphabet(sequence.symbols)))
     return section_from_mapping(Network, "network", values)
 
 
 def _sequence(values: Any) -> SequenceSource:
-    implied = _implied(values, "source", {"path": "file", "text": "text"})
+    implied = _implied(values, "source", {"path": "file", "paths": "file", "text": "text", "texts": "text"})
     implied = _implied(implied, "lengths", {"lengths_path": "file"})
     return section_from_mapping(SequenceSource, "sequence", implied).sized_by_text()
 

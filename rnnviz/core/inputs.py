@@ -254,7 +254,7 @@ def save_inputs(folder: Path, inputs: Inputs) -> Inputs:
     if inputs.network.custom is not None:
         (folder / _CELL).write_text(cell_to_json(inputs.network.custom), encoding="utf-8")
     if inputs.names:
-        names = {"timesteps": inputs.names.timesteps, "features": inputs.names.features}
+        names = {key: getattr(inputs.names, key) for key in ("timesteps", "features", "samples")}
         (folder / _NAMES).write_bytes(json.dumps(names).encode())
     if inputs.assumptions:
         (folder / _ASSUMPTIONS).write_bytes(json.dumps(inputs.assumptions).encode())

@@ -36,7 +36,9 @@ def draw_lengths(seed: int, batch_size: int, timesteps: int) -> tuple[int, ...]:
     return tuple(int(n) for n in np.random.default_rng([seed, 1]).integers(1, timesteps, batch_size, endpoint=True))
 
 
-def checked_lengths(lengths: Sequence[int], batch_size: int, timesteps: int, key: str = KEY) -> tuple[int, ...]:
+def checked_lengths(
+    lengths: Sequence[int], batch_size: int, timesteps: int, key: str = KEY, name: str = ""
+) -> tuple[int, ...]:
     """The lengths, or () if no sample has padding.
 
     Parameters
@@ -46,7 +48,9 @@ def checked_lengths(lengths: Sequence[int], batch_size: int, timesteps: int, key
     batch_size, timesteps : int
         N and T.
     key : str
-        The config key that an error names.
+        The config key of an error.
+    name : str
+        What the sentence of an error calls the lengths; the key by default.
 
     Returns
     -------
@@ -58,16 +62,16 @@ def checked_lengths(lengths: Sequence[int], batch_size: int, timesteps: int, key
     ConfigError
         If there are not N lengths, or one is not from 1 to T.
     """
-    shown = display_value(list(lengths))
+    name, shown = name or key, display_value(list(lengths))
     if len(lengths) != batch_size:
         raise ConfigError(
-            key, f"{key} = {shown} has {len(lengths)} lengths, but there are {batch_size} samples: give one for each."
+            key, f"{name} = {shown} has {len(lengths)} lengths, but there are {batch_size} samples: give one for each."
         )
     for sample, length in enumerate(lengths):
         if not 1 <= length <= timesteps:
             raise ConfigError(
                 key,
-                f"{key} has the length {display_value(int(length))} for sample {sample}: a length must be from 1 to "
+                f"{name} has the length {display_value(int(length))} for sample {sample}: a length must be from 1 to "
                 f"the number of time steps, {timesteps:,}.",
             )
     return () if all(length == timesteps for length in lengths) else tuple(int(length) for length in lengths)

@@ -7,7 +7,7 @@ they have the same allowed values.
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from math import isfinite
 from typing import Any, TypeVar
@@ -22,6 +22,9 @@ LARGEST_SIZE = 10**9
 LARGEST_SEED = 2**63 - 1
 _LISTED = 12
 
+_LISTS = {"texts": "a list of non-empty texts", "paths": "a list of the paths of files"}
+"""Kinds that are lists of strings, with what is allowed."""
+
 Section = TypeVar("Section")
 
 
@@ -29,10 +32,10 @@ Section = TypeVar("Section")
 class FieldSpec:
     """Declaration of one config key.
 
-    `kind` is one of "int", "float", "bool", "choice", "text", "path", "names", "activations", "lengths". `choices`
-    belongs to "choice" and "lengths", and `suffix` to one that may also be the path of a file. `minimum` and `maximum`
-    (inclusive) belong to numbers; `above` is an exclusive lower limit. `optional` keys may be None, which TOML writes
-    by leaving the key out.
+    `kind` is one of "int", "float", "bool", "choice", "text", "texts", "path", "paths", "names", "activations",
+    "lengths". `choices` belongs to "choice" and "lengths", and `suffix` to one that may also be the path of a file.
+    `minimum` and `maximum` (inclusive) belong to numbers; `above` is an exclusive lower limit. `optional` keys may be
+    None, which TOML writes by leaving the key out.
     `why` is the tooltip of the form's field.
     """
 
@@ -65,6 +68,8 @@ class FieldSpec:
             return f'a list of activations, such as "leaky_relu(0.1)", from {", ".join(ACTIVATIONS)}'
         if self.kind == "lengths":
             return f"a list of integers of at least 1, {' or '.join(display_value(c) for c in self.choices)}"
+        if self.kind in _LISTS:
+            return _LISTS[self.kind]
         if self.kind == "path":
             return "the path of a file"
         return "a non-empty text"
@@ -96,6 +101,18 @@ class FieldSpec:
             return bool(self.suffix) and isinstance(value, str) and value.endswith(self.suffix) and "\0" not in value
         return self.kind == "path" and isinstance(value, str)
 
+    def paths_in(self, value: object) -> tuple[str, ...]:
+        """The paths of files in a valid value of the key."""
+        if self.kind == "paths":
+            return tuple(value) if isinstance(value, tuple) else ()
+        return (value,) if isinstance(value, str) and self.is_path(value) else ()
+
+    def with_paths(self, value: Any, change: Callable[[Any], Any]) -> Any:
+        """A value of the key, with `change` applied to each path."""
+        if self.kind == "paths":
+            return tuple(map(change, value)) if isinstance(value, list | tuple) else value
+        return change(value) if self.is_path(value) else value
+
     def _accept(self, value: Any) -> Any:
         if self.kind == "bool":
             return value if isinstance(value, bool) else None
@@ -116,6 +133,10 @@ class FieldSpec:
         if self.kind == "lengths":
             good = isinstance(value, list | tuple) and len(value) > 0 and all(map(_is_length, value))
             return tuple(value) if good else value if value in self.choices else None
+        if self.kind in _LISTS:
+            good = isinstance(value, list | tuple) and all(isinstance(v, str) and v for v in value)
+            good = good and len(value) > 0 and not (self.kind == "paths" and any("\0" in path for path in value))
+            return tuple(value) if good else None
         if self.kind == "path" and isinstance(value, str) and "\0" in value:
             return None
         return value if isinstance(value, str) and value else None

@@ -36,7 +36,13 @@ class SequenceSource:
     timesteps: int = config_field("int", "Number of time steps (T).", 2, minimum=1)
     seed: int = config_field("int", "Seed of a random sequence.", 0, minimum=0, maximum=LARGEST_SEED)
     path: str | None = config_field(
-        "path", "File: .npy or .npz of shape (T, I) or (N, T, I), a .csv table or a .wav sound.", None, optional=True
+        "path",
+        "File: .npy or .npz of shape (T, I) or (N, T, I), a .csv table, a .wav sound, or .txt with one text a line.",
+        None,
+        optional=True,
+    )
+    paths: tuple[str, ...] | None = config_field(
+        "paths", "Several .csv or .wav files, each one sample; shorter ones are padded.", None, optional=True
     )
     array: str | None = config_field("text", "Name of the array in an .npz file of several.", None, optional=True)
     axes: str | None = config_field(
@@ -54,6 +60,9 @@ class SequenceSource:
         optional=True,
     )
     text: str | None = config_field("text", "Text: each character or word is one time step.", None, optional=True)
+    texts: tuple[str, ...] | None = config_field(
+        "texts", "Several texts, each one sample; shorter ones are padded.", None, optional=True
+    )
     tokens: str | None = config_field(
         "choice",
         "Unit of a text: characters, or words between white space.",
@@ -98,15 +107,38 @@ class SequenceSource:
     )
 
     @property
-    def symbols(self) -> Sequence[str]:
-        """The symbols of the text, one for each time step: its characters or its words."""
-        text = self.text or ""
-        return tuple(text.split()) if self.tokens == "words" else text
+    def symbols(self) -> tuple[Sequence[str], ...]:
+        """The symbols of each text, one for each time step: its characters or its words."""
+        return self.symbols_of(self.texts or (() if self.text is None else (self.text,)))
+
+    def symbols_of(self, texts: Sequence[str]) -> tuple[Sequence[str], ...]:
+        """The symbols of each of some texts."""
+        return tuple(tuple(text.split()) if self.tokens == "words" else text for text in texts)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The paths of the sequence's files."""
+        return self.paths or (() if self.path is None else (self.path,))
+
+    @property
+    def endings(self) -> set[str]:
+        """The endings of the sequence's files, such as ".npz"."""
+        return set(map(_ending, self.files))
+
+    @property
+    def is_text_file(self) -> bool:
+        """Whether a file has one text a line."""
+        return _ending(self.path) == ".txt"
+
+    @property
+    def brings_lengths(self) -> bool:
+        """Whether each text or file is one sample, which has its own length."""
+        return self.texts is not None or self.paths is not None or self.is_text_file
 
     @property
     def brings_input_size(self) -> bool:
-        """Whether files decide I, which is known when they are read: a text's vocabulary or embedding does."""
-        return self.vocabulary is not None
+        """Whether files decide I, which is known when they are read: a text file, a vocabulary or an embedding."""
+        return self.vocabulary is not None or self.is_text_file
 
     @property
     def embedded(self) -> bool:
@@ -118,14 +150,15 @@ class SequenceSource:
         return SequenceSource("file", self.batch_size, self.timesteps, self.seed, path, labels=self.labels)
 
     def sized_by_text(self) -> "SequenceSource":
-        """The source with the batch size and the number of time steps of its text, if it has one."""
-        return self if self.text is None else replace(self, batch_size=1, timesteps=max(1, len(self.symbols)))
+        """The source with the batch size and the number of time steps of its texts, if it has some."""
+        symbols = self.symbols
+        return replace(self, batch_size=len(symbols), timesteps=max(1, *map(len, symbols))) if symbols else self
 
 
-def alphabet(symbols: Sequence[str]) -> Sequence[str]:
-    """The distinct characters or words in the order of their code points: one input feature each."""
-    distinct = sorted(set(symbols))
-    return "".join(distinct) if isinstance(symbols, str) else tuple(distinct)
+def alphabet(texts: Sequence[Sequence[str]]) -> Sequence[str]:
+    """The distinct characters or words of texts in the order of their code points: one input feature each."""
+    distinct = sorted(set().union(*texts))
+    return "".join(distinct) if isinstance(texts[0], str) else tuple(distinct)
 
 
 def check_sequence(source: SequenceSource, weights: str | None) -> None:
@@ -143,10 +176,16 @@ def check_sequence(source: SequenceSource, weights: str | None) -> None:
     ConfigError
         If a key has no effect, or one is missing.
     """
-    if (source.source == "text") != (source.text is not None):
+    for key in ("text", "path"):
+        if None not in (getattr(source, key), getattr(source, f"{key}s")):
+            raise ConfigError(
+                f"sequence.{key}s", f"sequence.{key} and sequence.{key}s are both given: leave one of them out."
+            )
+    if (source.source == "text") != bool(source.symbols):
+        key = "text" if source.texts is None else "texts"
         raise ConfigError(
-            "sequence.text",
-            'sequence.text and sequence.source = "text" go together: give both or neither.',
+            f"sequence.{key}",
+            f'sequence.{key} and sequence.source = "text" go together: give both or neither.',
         )
     for key, (what, is_read) in _READ_WITH.items():
         value = getattr(source, key)
@@ -161,8 +200,11 @@ def check_sequence(source: SequenceSource, weights: str | None) -> None:
         )
     if isinstance(source.lengths, tuple) and source.source != "file":
         checked_lengths(source.lengths, source.batch_size, source.timesteps)
-    if source.text is not None and not source.symbols:
-        raise ConfigError("sequence.text", f"sequence.text = {display_value(source.text)} contains no word.")
+    for text, symbols in zip(source.texts or (source.text,), source.symbols, strict=False):
+        if not symbols:
+            key = "text" if source.texts is None else "texts"
+            named = f"sequence.{key} = {display_value(text)}" if key == "text" else f"{display_value(text)} in {key}"
+            raise ConfigError(f"sequence.{key}", f"{named} contains no word.")
     if source.embedding is not None and source.embedding_path is None and weights is None:
         raise ConfigError(
             "sequence.embedding",
@@ -182,7 +224,7 @@ def _ending(path: str | None) -> str:
 
 
 def _is_text(source: SequenceSource) -> bool:
-    return source.source == "text"
+    return source.source == "text" or source.is_text_file
 
 
 def _has_vocabulary(source: SequenceSource) -> bool:
@@ -190,9 +232,9 @@ def _has_vocabulary(source: SequenceSource) -> bool:
 
 
 _READ_WITH: dict[str, tuple[str, Callable[[SequenceSource], bool]]] = {
-    "array": ("a sequence.path that ends in .npz", lambda source: _ending(source.path) == ".npz"),
-    "axes": ("a sequence.path that ends in .npy or .npz", lambda source: _ending(source.path) in (".npy", ".npz")),
-    "frame": ("a sequence.path that ends in .wav", lambda source: _ending(source.path) == ".wav"),
+    "array": ("a sequence.path that ends in .npz", lambda source: source.endings == {".npz"}),
+    "axes": ("a sequence.path that ends in .npy or .npz", lambda source: bool(source.endings & {".npy", ".npz"})),
+    "frame": ("a sequence.path that ends in .wav", lambda source: ".wav" in source.endings),
     "tokens": ("sequence.text", _is_text),
     "vocabulary": ("sequence.text", _is_text),
     "unknown": ("sequence.vocabulary", _has_vocabulary),
@@ -231,7 +273,7 @@ def draw_sequence(source: SequenceSource, input_size: int, dtype: str) -> FloatA
     """
     if source.source == "text":
         letters = alphabet(source.symbols)
-        return one_hot(indices(source.symbols, letters), len(letters), dtype)
+        return one_hot([indices(symbols, letters) for symbols in source.symbols], len(letters), dtype)
     samples, features = source.batch_size, input_size
     x = allocate_array(dtype, (source.timesteps, samples, features))
     fill = _filling(source, samples, features)
@@ -288,13 +330,13 @@ def indices(symbols: Sequence[str], letters: Sequence[str]) -> NDArray[np.intp]:
     return np.array([places[symbol] for symbol in symbols], np.intp)
 
 
-def one_hot(places: NDArray[np.intp], features: int, dtype: str) -> FloatArray:
-    """One-hot vectors.
+def one_hot(places: Sequence[NDArray[np.intp]], features: int, dtype: str) -> FloatArray:
+    """One-hot vectors, padded with 0.
 
     Parameters
     ----------
-    places : ndarray of shape (T,)
-        The feature that is 1 at each time step.
+    places : sequence of ndarray
+        For each sample the feature that is 1 at each time step.
     features : int
         I.
     dtype : str
@@ -302,12 +344,13 @@ def one_hot(places: NDArray[np.intp], features: int, dtype: str) -> FloatArray:
 
     Returns
     -------
-    ndarray of shape (T, 1, I)
+    ndarray of shape (T, N, I)
         x, read-only.
     """
-    x = allocate_array(dtype, (len(places), 1, features))
+    x = allocate_array(dtype, (max(map(len, places)), len(places), features))
     x[:] = 0.0
-    x[np.arange(len(places)), 0, places] = 1.0
+    for sample, own in enumerate(places):
+        x[np.arange(len(own)), sample, own] = 1.0
     return read_only(x, dtype)
 
 

@@ -10,6 +10,7 @@ from rnnviz.core.axis_labels import UNNAMED, Names, feature_in_words, feature_in
 from rnnviz.core.config import InitialStateSource, SequenceSource
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import DIRECTIONS, Lane, Location
+from rnnviz.core.words import plural
 from rnnviz.explain.worked_step import Kind
 
 if TYPE_CHECKING:
@@ -200,7 +201,10 @@ class InputSource:
 def origin(inputs: Inputs, place: InputPlace | InitialPlace) -> InputSource:
     """Source of a value of the sequence or of the initial state, which must be in the run."""
     if isinstance(place, InputPlace):
-        value, names = inputs.sequence[place.timestep, place.sample, place.feature], inputs.names
+        value, names = (
+            inputs.sequence[place.timestep, place.sample, place.feature],
+            inputs.names.of_sample(place.sample),
+        )
         heading = "This is the input: no step computed it."
         name = notation(replace(place, names=names))
         feature, time = feature_in_words(names, place.feature), timestep_in_words(names, place.timestep)
@@ -224,19 +228,24 @@ _SOURCES = {
 }
 
 
-def _source(source: SequenceSource | InitialStateSource) -> str:
+def _source(source: SequenceSource | InitialStateSource, path: str | None) -> str:
     template = _SOURCES.get(source.source, _SOURCES["file"])
-    return template.format(seed=source.seed, file=PurePath(source.path or "").name)
+    return template.format(seed=source.seed, file=PurePath(path or "").name)
 
 
 def _sequence(inputs: Inputs, place: InputPlace) -> str:
-    source = inputs.config.sequence
-    return _symbol(inputs, place) if source.source == "text" else _source(source)
+    source, length = inputs.config.sequence, inputs.length(place.sample)
+    if place.timestep >= length:
+        return f"It is padding, which no step reads: sample {place.sample} has {plural(length, 'time step')}."
+    if source.source == "text":
+        return _symbol(inputs, place, source.symbols[place.sample][place.timestep])
+    if source.is_text_file and source.labels is None:
+        return _symbol(inputs, place, inputs.names.of_sample(place.sample).timestep(place.timestep))
+    return _source(source, source.path if source.paths is None else source.paths[place.sample])
 
 
-def _symbol(inputs: Inputs, place: InputPlace) -> str:
+def _symbol(inputs: Inputs, place: InputPlace, here: str) -> str:
     source, tokens = inputs.config.sequence, inputs.names.features
-    here = source.symbols[place.timestep]
     has = f'At t = {place.timestep} the text has "{here}"'
     if source.embedded:
         name = source.embedding or PurePath(source.embedding_path or "").name
@@ -253,4 +262,4 @@ def _initial(inputs: Inputs, state: str) -> str:
     source = inputs.config.initial_state
     if source.source == "zeros":
         return f"The network starts with {state}0 = 0 everywhere."
-    return _source(source)
+    return _source(source, source.path)

@@ -235,7 +235,7 @@ def explain(inputs: Inputs, trace: Trace, where: Location, cells: CellStates | N
         stored_c=None if trace.cell is None or not has_c else float(trace.cell[where.index]),
         bound=bounds["h"],
         c_bound=bounds.get("c") if has_c else None,
-        names=inputs.names,
+        names=inputs.names.of_sample(where.sample),
         numbers=worked.numbers,
         returned=tuple(
             StoredValue(name, float(trace.lines[name][where.index]), line.value, bounds[name])

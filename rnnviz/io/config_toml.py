@@ -152,27 +152,24 @@ def save_config(config: Config, path: Path) -> None:
         temporary.write_text(dump_config(config, path.parent), encoding="utf-8")
 
 
-def named_paths(config: Config) -> dict[tuple[str, str], str]:
-    """The paths of a config by section and key, without those of engines."""
-    return {
-        (section, key): value
-        for section, kind in SECTIONS.items()
-        for key, config_field in declarations(kind).items()
-        if config_field.is_path(value := getattr(getattr(config, section), key))
-    }
-
-
 def files_read(config: Config) -> dict[str, str]:
     """The files that a run of a config reads, by the names that `check_outputs` gives them."""
-    paths = {f"the file of {section}.{key}": path for (section, key), path in named_paths(config).items()}
+    paths = {
+        f"the file {f'{number} ' if number else ''}of {section}.{key}": path
+        for section, kind in SECTIONS.items()
+        for key, spec in declarations(kind).items()
+        for number, path in enumerate(spec.paths_in(getattr(getattr(config, section), key)))
+    }
     engines = {f"the engine {name}": engine_file(name) for name in config.compare.engines}
     return {name: path for name, path in (paths | engines).items() if path is not None}
 
 
 def with_paths(config: Config, change: Callable[[str], str]) -> Config:
     """The config with `change` applied to each path, also to those of engines."""
-    for (section, key), path in named_paths(config).items():
-        config = replace(config, **{section: replace(getattr(config, section), **{key: change(path)})})
+    for section, kind in SECTIONS.items():
+        values = getattr(config, section)
+        changed = {key: spec.with_paths(getattr(values, key), change) for key, spec in declarations(kind).items()}
+        config = replace(config, **{section: replace(values, **changed)})
     compare = config.compare
     reference, *candidates = (with_file(name, change) for name in compare.engines)
     return replace(config, compare=replace(compare, reference=reference, candidates=tuple(candidates)))

@@ -8,13 +8,14 @@ import numpy as np
 
 from rnnviz.core.axis_labels import Names
 from rnnviz.core.config import Config, Network
-from rnnviz.core.errors import InputError
+from rnnviz.core.errors import ConfigError, InputError
 from rnnviz.core.inputs import Inputs, State, check_state, checked_state, draw_initial_state, with_sequence_shape
 from rnnviz.core.lengths import KEY, checked_lengths, clear_padding, draw_lengths
 from rnnviz.core.memory_budget import check_memory
 from rnnviz.core.mmap_arrays import read_only
 from rnnviz.core.npz import read_npz
 from rnnviz.core.parameters import draw_parameters
+from rnnviz.core.schema import display_value
 from rnnviz.core.sequence import alphabet, draw_sequence
 from rnnviz.io.model_formats.formats import is_model_file
 from rnnviz.io.model_formats.load import StoredNetwork, of_run, read_network
@@ -73,12 +74,12 @@ def load_inputs(config: Config, assumptions: Callable[[Entry, Config], tuple[str
             config = with_sequence_shape(config, opened.shape)
         check_memory(config)
     names, size, dtype = _names(config, opened), config.network.input_size, config.network.dtype
-    with key_errors("sequence.path"):
+    with key_errors(_file_key(config)):
         sequence = draw_sequence(config.sequence, size, dtype) if opened is None else read_only(opened.read(), dtype)
     stored = _network(config)
     state = _initial_state(config, stored)
     assumed = () if stored.entry is None else assumptions(stored.entry, config)
-    lengths = _lengths(config)
+    lengths = _lengths(config, opened)
     if lengths and opened is None:
         sequence = np.array(sequence)
         clear_padding(lengths, sequence)
@@ -86,11 +87,19 @@ def load_inputs(config: Config, assumptions: Callable[[Entry, Config], tuple[str
     return Inputs(config, sequence, stored.parameters, state, names=names, assumptions=assumed, lengths=lengths)
 
 
-def _lengths(config: Config) -> tuple[int, ...]:
+def _file_key(config: Config) -> str:
+    return "sequence.path" if config.sequence.paths is None else "sequence.paths"
+
+
+def _lengths(config: Config, opened: OpenSequence | None) -> tuple[int, ...]:
     """The length of each sample, drawn, given or read; () if no sample has padding."""
     source = config.sequence
+    of_input = tuple(map(len, source.symbols)) if opened is None else opened.lengths
     if source.lengths is None:
-        return ()
+        name = f"lengths in {source.path}"
+        return (
+            checked_lengths(of_input, source.batch_size, source.timesteps, _file_key(config), name) if of_input else ()
+        )
     key, lengths = KEY, source.lengths
     if lengths == "uniform":
         lengths = draw_lengths(source.seed, source.batch_size, source.timesteps)
@@ -98,17 +107,23 @@ def _lengths(config: Config) -> tuple[int, ...]:
         key = "sequence.lengths_path"
         with key_errors(key):
             lengths = read_lengths(Path(source.lengths_path or ""))
+    if source.brings_lengths and tuple(lengths) != of_input:
+        raise ConfigError(
+            key,
+            f"{key} = {display_value(list(lengths))} is not allowed: the samples have the lengths "
+            f"{display_value(list(of_input))} already; leave {key} out.",
+        )
     return checked_lengths(lengths, source.batch_size, source.timesteps, key)
 
 
 def _open_sequence(config: Config) -> OpenSequence | None:
     """The sequence that files bring, with its shape known and no number read; None if it is drawn."""
     source = config.sequence
-    if source.vocabulary is not None:
+    if source.vocabulary is not None or source.is_text_file:
         return open_text(config)
     if source.source != "file":
         return None
-    with key_errors("sequence.path"):
+    with key_errors(_file_key(config)):
         return open_sequence(source, config.network.input_size)
 
 
@@ -116,17 +131,22 @@ def _names(config: Config, opened: OpenSequence | None) -> Names:
     """The names of time steps and features in the config's labels and text, or in the sequence's files."""
     source = config.sequence
     timesteps: Sequence[str] = ()
+    symbols: tuple[Sequence[str], ...] = ()
     features: Sequence[str] = ()
-    if source.text is not None:
-        timesteps = source.symbols
-        features = opened.features if isinstance(opened, OpenText) else alphabet(timesteps)
+    if isinstance(opened, OpenText):
+        symbols, features = opened.symbols, opened.features
+    elif source.source == "text":
+        symbols = source.symbols
+        features = alphabet(symbols)
     elif source.source == "file":
-        with key_errors("sequence.path"):
-            features = read_feature_names(Path(source.path or ""))
+        with key_errors(_file_key(config)):
+            features = read_feature_names(Path(source.files[0]))
     if source.labels is not None:
         with key_errors("sequence.labels"):
-            timesteps = read_labels(Path(source.labels), source.timesteps)
-    return Names(timesteps, features)
+            timesteps, symbols = read_labels(Path(source.labels), source.timesteps), ()
+    if len(symbols) == 1:
+        timesteps, symbols = symbols[0], ()
+    return Names(timesteps, features, symbols)
 
 
 def _network(config: Config) -> StoredNetwork:

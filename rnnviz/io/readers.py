@@ -5,9 +5,9 @@ The shape of a sequence is known before any number is read, so that one without 
 import csv
 import json
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from rnnviz.core.memory_budget import available_memory, readable
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.npz import DAMAGE, NpzFile, check_numeric
 from rnnviz.core.schema import LARGEST_SIZE, display_value, listed
-from rnnviz.core.sequence import SequenceSource, one_hot
+from rnnviz.core.sequence import SequenceSource, alphabet, indices, one_hot
 from rnnviz.core.words import plural
 from rnnviz.io.bounded_read import read_at, read_plain_text, reading
 from rnnviz.io.model_formats.formats import format_of
@@ -97,9 +97,13 @@ def _number(cell: str, path: Path, line: int) -> float:
         raise InputError(f"{path}, line {line}: {display_value(cell)} is not a number.") from None
 
 
-ENDINGS = (".npy", ".npz", ".csv", ".wav")
+ENDINGS = (".npy", ".npz", ".csv", ".wav", ".txt")
+_OF_SAMPLES = (".csv", ".wav")
+"""The endings of files that can be samples of one batch."""
 _RUNS_INPUT = "input"
 """The name of the sequence in the archive of a run, where it is time first."""
+LENGTHS = "lengths"
+"""The name of the lengths in an archive."""
 
 
 def read_feature_names(path: Path) -> tuple[str, ...]:
@@ -128,12 +132,7 @@ def read_labels(path: Path, timesteps: int) -> tuple[str, ...]:
 def read_lengths(path: Path) -> tuple[int, ...]:
     """The lengths of the samples from a .npy file of integers (N,), or from a text file with one a line."""
     if path.suffix.lower() == ".npy":
-        array = open_npy(path)
-        if array.ndim != 1 or array.dtype.kind not in "iu":
-            raise InputError(
-                f"{path} holds {array.dtype} of the shape {array.shape}: lengths must be integers of the shape (N,)."
-            )
-        return tuple(map(int, array))
+        return _as_lengths(open_npy(path), str(path))
     lines = read_plain_text(path).split()
     for line in lines:
         if not (line.isascii() and line.isdecimal() and len(line) < _LONGEST_NUMBER):
@@ -142,6 +141,14 @@ def read_lengths(path: Path) -> tuple[int, ...]:
 
 
 _LONGEST_NUMBER = 19
+
+
+def _as_lengths(array: NDArray[np.generic], name: str) -> tuple[int, ...]:
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise InputError(
+            f"{name} holds {array.dtype} of the shape {array.shape}: lengths must be integers of the shape (N,)."
+        )
+    return tuple(map(int, array))
 
 
 def _distinct(names: list[str]) -> tuple[str, ...]:
@@ -159,17 +166,24 @@ def _distinct(names: list[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class OpenSequence:
-    """`shape` is (T, N, I), and `read` gives the real numbers of that shape; it raises an InputError on damage."""
+    """`shape` is (T, N, I), and `read` gives the real numbers of that shape; it raises an InputError on damage.
+
+    `lengths` are those of the samples, if the files have some.
+    """
 
     shape: tuple[int, int, int]
     read: Callable[[], NDArray[np.generic]]
+    lengths: tuple[int, ...] = ()
 
 
 def open_sequence(source: SequenceSource, features: int) -> OpenSequence:
     """The sequence in the file `source.path`, for a network that reads `features` numbers at a time.
 
     `.npy` and `.npz` hold (T, I) or an array of the axes `source.axes`, `.csv` a row for each timestep, `.wav` sound.
+    Each file of `source.paths` is one sample.
     """
+    if source.paths is not None:
+        return _samples(source, source.paths, features)
     path = Path(source.path or "")
     match path.suffix.lower():
         case ".npy":
@@ -185,6 +199,35 @@ def open_sequence(source: SequenceSource, features: int) -> OpenSequence:
     raise InputError(
         f'{path} has the ending "{path.suffix}": a sequence must be an {", ".join(ENDINGS[:-1])} or {ENDINGS[-1]} file.'
     )
+
+
+def _samples(source: SequenceSource, paths: Sequence[str], features: int) -> OpenSequence:
+    """One sample from each file, padded with zeros."""
+    opened = []
+    for path in paths:
+        if Path(path).suffix.lower() not in _OF_SAMPLES:
+            raise InputError(
+                f'{path} has the ending "{Path(path).suffix}": the files of sequence.paths must be '
+                f"{' or '.join(_OF_SAMPLES)} files."
+            )
+        opened.append(open_sequence(replace(source, path=path, paths=None), features))
+        found, first = opened[-1].shape[2], opened[0].shape[2]
+        if found != first:
+            raise InputError(
+                f"{path} has {plural(found, 'feature')}, but {paths[0]} has {first}: all files of sequence.paths need "
+                "the same number."
+            )
+    lengths = tuple(one.shape[0] for one in opened)
+    shape = max(lengths), len(paths), opened[0].shape[2]
+    return OpenSequence(shape, lambda: _padded((one.read()[:, 0] for one in opened), shape), lengths)
+
+
+def _padded(samples: Iterable[NDArray[np.generic]], shape: tuple[int, int, int]) -> FloatArray:
+    """Samples, each (length, I), as (T, N, I) with zeros in the padding."""
+    x = np.zeros(shape)
+    for sample, values in enumerate(samples):
+        x[: len(values), sample] = values
+    return x
 
 
 def _arranged(
@@ -210,8 +253,8 @@ def _archived(path: Path, source: SequenceSource) -> OpenSequence:
     name, axes = source.array, source.axes
     if name is None and of_a_run:
         name = _RUNS_INPUT
-    elif name is None and len(names) == 1:
-        name = names[0]
+    elif name is None and len(arrays := [each for each in names if each != LENGTHS]) == 1:
+        name = arrays[0]
     if name is None:
         raise ConfigError(
             "sequence.array",
@@ -234,7 +277,10 @@ def _archived(path: Path, source: SequenceSource) -> OpenSequence:
         axes = "TNI"
     header = file.headers[name]
     check_numeric(header.dtype, f"{name} in {path}")
-    return _arranged(header.shape, lambda: file.read(name), axes, f"{name} in {path}")
+    opened = _arranged(header.shape, lambda: file.read(name), axes, f"{name} in {path}")
+    if LENGTHS not in file.headers or name == LENGTHS:
+        return opened
+    return replace(opened, lengths=_as_lengths(file.read(LENGTHS), f"{LENGTHS} in {path}"))
 
 
 def _sound(path: Path, frame: int | None, features: int) -> OpenSequence:
@@ -433,8 +479,11 @@ class Vocabulary:
             tokens[place] = token
         return tuple(tokens)
 
-    def indices(self, symbols: Sequence[str], unknown: str | None) -> NDArray[np.intp]:
-        """(T,): the index of each symbol of a text, or that of the token `unknown` where it has none."""
+    def indices(self, symbols: Sequence[str], unknown: str | None, key: str, text: str) -> NDArray[np.intp]:
+        """(T,): the index of each symbol of a text, or that of the token `unknown` where it has none.
+
+        `text` names the text in the sentence of an error about `key`.
+        """
         if unknown is not None and unknown not in self.places:
             raise ConfigError(
                 "sequence.unknown",
@@ -445,8 +494,8 @@ class Vocabulary:
             place = self.places.get(symbol if unknown is None or symbol in self.places else unknown)
             if place is None:
                 raise ConfigError(
-                    "sequence.text",
-                    f"sequence.text has {display_value(symbol)} at t = {timestep}, which {self.path} lacks: "
+                    key,
+                    f"{text} has {display_value(symbol)} at t = {timestep}, which {self.path} lacks: "
                     f"set sequence.unknown to a token that replaces it.",
                 )
             found[timestep] = place
@@ -514,20 +563,60 @@ def _from_json(text: str, path: Path) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class OpenText(OpenSequence):
-    """A text as a sequence, one symbol a time step; `features` are the tokens, if the input is one-hot."""
+    """Texts as samples, one symbol a time step; `features` are the tokens, if the input is one-hot."""
 
-    features: Sequence[str]
+    features: Sequence[str] = ()
+    symbols: tuple[Sequence[str], ...] = ()
+
+
+def _symbols_in(source: SequenceSource) -> tuple[Sequence[str], ...]:
+    """The symbols of the texts in a file, one text a line."""
+    path = Path(source.path or "")
+    text = read_plain_text(path)
+    # Not splitlines, which breaks at characters that a text may hold.
+    symbols = source.symbols_of(text.removesuffix("\n").split("\n"))
+    for line, own in enumerate(symbols):
+        if not own:
+            raise InputError(f"{path}, line {line + 1} is empty: each line must hold a text.")
+    return symbols
 
 
 def open_text(config: Config) -> OpenText:
-    """The text of a config that names a vocabulary: a single one in each row, or rows of the embedding."""
+    """The texts of a file, or of a config that names a vocabulary: a single one in each row, or rows of the embedding.
+
+    Shorter texts are padded.
+    """
+    source = config.sequence
+    symbols = source.symbols
+    if source.is_text_file:
+        with key_errors("sequence.path"):
+            symbols = _symbols_in(source)
+    lengths = tuple(map(len, symbols)) if source.brings_lengths else ()
+    if source.vocabulary is not None:
+        return replace(_of_vocabulary(config, symbols), lengths=lengths, symbols=symbols)
+    letters = alphabet(symbols)
+    return OpenText(
+        (max(lengths), len(symbols), len(letters)),
+        lambda: one_hot([indices(own, letters) for own in symbols], len(letters), config.network.dtype),
+        lengths,
+        letters,
+        symbols,
+    )
+
+
+def _of_vocabulary(config: Config, symbols: tuple[Sequence[str], ...]) -> OpenText:
     source = config.sequence
     path = Path(source.vocabulary or "")
     with key_errors("sequence.vocabulary"):
         vocabulary = read_vocabulary(path)
-    indices = vocabulary.indices(source.symbols, source.unknown)
+    key = "sequence.path" if source.is_text_file else "sequence.text" if source.texts is None else "sequence.texts"
+    named = str(source.path) if source.is_text_file else key
+    places = [
+        vocabulary.indices(own, source.unknown, key, f"sample {sample} of {named}" if source.brings_lengths else named)
+        for sample, own in enumerate(symbols)
+    ]
     if source.embedded:
-        return _rows(indices, vocabulary, config)
+        return _rows(places, vocabulary, config)
     size = vocabulary.size
     if size != len(vocabulary.places):
         raise ConfigError(
@@ -535,10 +624,11 @@ def open_text(config: Config) -> OpenText:
             f"{path} has {len(vocabulary.places):,} tokens and the index {size - 1:,}: without an embedding "
             f"each index up to the largest must have its token.",
         )
-    return OpenText((len(indices), 1, size), lambda: one_hot(indices, size, config.network.dtype), vocabulary.tokens)
+    shape = max(map(len, places)), len(places), size
+    return OpenText(shape, lambda: one_hot(places, size, config.network.dtype), features=vocabulary.tokens)
 
 
-def _rows(indices: NDArray[np.intp], vocabulary: Vocabulary, config: Config) -> OpenText:
+def _rows(places: Sequence[NDArray[np.intp]], vocabulary: Vocabulary, config: Config) -> OpenText:
     source = config.sequence
     key = "sequence.embedding" if source.embedding_path is None else "sequence.embedding_path"
     path = Path(source.embedding_path or config.parameters.path or "")
@@ -554,9 +644,11 @@ def _rows(indices: NDArray[np.intp], vocabulary: Vocabulary, config: Config) -> 
 
     def read() -> NDArray[np.generic]:
         with key_errors(key):
-            return embedding.read()[indices][:, np.newaxis]
+            matrix = embedding.read()
+        return _padded((matrix[own] for own in places), shape)
 
-    return OpenText((len(indices), 1, features), read, ())
+    shape = max(map(len, places)), len(places), features
+    return OpenText(shape, read)
 
 
 @contextmanager

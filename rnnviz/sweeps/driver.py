@@ -292,9 +292,7 @@ class Identities:
 def _files(config: Config) -> Iterator[str]:
     for name, section in SECTIONS.items():
         for key, config_field in declarations(section).items():
-            path = getattr(getattr(config, name), key)
-            if config_field.is_path(path):
-                yield path
+            yield from config_field.paths_in(getattr(getattr(config, name), key))
     yield from (path for path in map(engine_file, config.compare.engines) if path is not None)
 
 

@@ -325,7 +325,7 @@ def _in_folder(key: str, value: Any, folder: Path) -> Any:
     if key == "compare.reference":
         return _engine(value, folder)
     config_field = declaration(key)
-    return _absolute(value, folder) if config_field is not None and config_field.is_path(value) else value
+    return value if config_field is None else config_field.with_paths(value, lambda path: _absolute(path, folder))
 
 
 def _absolute(path: Any, folder: Path) -> Any:

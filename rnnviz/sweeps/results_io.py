@@ -104,6 +104,8 @@ def _text(value: Any) -> str | None:
     """A value as a CSV cell: numbers in the digits that read back, true and false as TOML writes them."""
     if value is None:
         return None
+    if isinstance(value, tuple):
+        value = json.dumps(value, ensure_ascii=False)
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -140,6 +142,10 @@ def _csv_row(keys: tuple[str, ...], index: int, cells: Mapping[str, str | None])
     )
 
 
+_LISTS = ("names", "activations", "lengths", "texts", "paths")
+"""Kinds of values that are lists."""
+
+
 def _value(key: str, text: str | None) -> Any:
     """A cell as the number, truth or text that the key holds."""
     kind = "int" if key == SEED else "text"
@@ -150,6 +156,8 @@ def _value(key: str, text: str | None) -> Any:
         raise InputError(f"{key} is empty in a row.")
     if kind == "bool":
         return _TRUTH[text]
+    if kind in _LISTS and text.startswith("["):
+        return json.loads(text)
     return int(text) if kind == "int" else float(text) if kind == "float" else text
 
 

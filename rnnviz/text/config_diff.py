@@ -81,7 +81,9 @@ def _short(value: Any, kind: str) -> str:
         return "none"
     if isinstance(value, bool):
         return "on" if value else "off"
-    if kind == "names":
+    if kind == "texts":
+        return _cut(" | ".join(value))
+    if kind in ("names", "paths"):
         return _cut(", ".join(PurePath(name).name for name in value))
     if kind == "path":
         return _cut(PurePath(value).name or value)

@@ -30,6 +30,8 @@ pytestmark = pytest.mark.usefixtures("shared_worker")
         ({"sequence": {"path": "objects.npy"}}, ["objects.npy holds Python objects, which are never unpickled"]),
         ({"sequence": {"path": "ragged.csv"}}, ["ragged.csv, line 2 has 2 values, but the first row has 3"]),
         ({"sequence": {"path": "narrow.npy"}}, ["(5, 7, 2)", "set network.input_size = 2"]),
+        ({"sequence": {"lengths": [1, 3]}}, ["sequence.lengths = [1, 3] has 2 lengths, but there are 16 samples"]),
+        ({"sequence": {"paths": ["ragged.csv"], "lengths": [2]}}, ["ragged.csv, line 2 has 2 values"]),
         ({"parameters": {"path": "lacking.npz"}}, ["lacking.npz", "l0_h2h_bias", "(16,)"]),
         ({"parameters": {"path": "misshapen.npz"}}, ["misshapen.npz", "(3, 16)", "(16, 3)"]),
         ({"compare": {"candidates": ["nonsense"]}}, ['compare.candidates names "nonsense"', "manual"]),

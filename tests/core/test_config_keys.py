@@ -63,6 +63,8 @@ def wrong_values(limits: FieldSpec) -> list[tuple[Any, str]]:
     elif limits.kind == "activations":
         wrong += [("tanh", '"tanh"'), ([1], "[1]"), ([], "[]"), (["tan"], "['tan']"), (["elu(x)"], "['elu(x)']")]
         wrong += [(["tanh(1)"], "['tanh(1)']"), (["elu(1, 2)"], "['elu(1, 2)']"), (["elu(inf)"], "['elu(inf)']")]
+    elif limits.kind in ("texts", "paths"):
+        wrong += [("x", '"x"'), ([1], "[1]"), ([], "[]"), (["x", ""], "['x', '']"), (1, "1")]
     else:
         wrong += [(1, "1"), ("", '""'), (["x"], "['x']"), (True, "true")]
     return wrong

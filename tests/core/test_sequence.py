@@ -93,9 +93,9 @@ def test_a_text_is_read_as_one_hot_characters_or_words(
 
 
 def test_a_one_hot_row_has_its_one_at_the_index_and_a_large_array_is_in_a_file() -> None:
-    np.testing.assert_array_equal(one_hot(np.array([2, 0]), 3, "float32")[:, 0], [[0, 0, 1], [1, 0, 0]])
+    np.testing.assert_array_equal(one_hot([np.array([2, 0])], 3, "float32")[:, 0], [[0, 0, 1], [1, 0, 0]])
     places = np.random.default_rng(3).integers(0, 5_000, 4_000)
-    x = one_hot(places, 5_000, "float32")
+    x = one_hot([places], 5_000, "float32")
     assert not x.flags.writeable
     np.testing.assert_array_equal(x[:, 0].argmax(axis=1), places)
     assert x.sum() == len(places)
@@ -116,7 +116,9 @@ def test_a_source_keeps_its_sizes_and_labels_when_its_numbers_are_in_a_file() ->
     assert written.sized_by_text() == replace(written, batch_size=1, timesteps=3)
     assert written.of_file("x.npy").labels == "l.txt"
     assert sine.sized_by_text() is sine
+    several = replace(written, text=None, texts=("to be", "or")).sized_by_text()
+    assert (several.batch_size, several.timesteps) == (2, 2)
     assert replace(written, text="to").sized_by_text().timesteps == 1
     assert [source.embedded for source in (written, replace(written, embedding="e"))] == [False, True]
     assert replace(written, embedding_path="e.npy").embedded
-    assert (alphabet("hello"), alphabet(("so", "it", "so"))) == ("ehlo", ("it", "so"))
+    assert (alphabet(["he", "llo"]), alphabet([("so", "it"), ("so",)])) == ("ehlo", ("it", "so"))

@@ -39,6 +39,8 @@ TYPES = {
     "names": "list of strings",
     "activations": "list of strings",
     "lengths": "list of integers",
+    "texts": "list of strings",
+    "paths": "list of paths",
 }
 BOUNDS = {LARGEST_SIZE: "10⁹", LARGEST_SEED: "2⁶³ − 1"}
 BIDIRECTIONAL = {"cell": "lstm", "input_size": 2, "hidden_size": 3, "num_layers": 2, "bidirectional": True}
@@ -87,6 +89,8 @@ def allowed(config_field: FieldSpec) -> str:
             return f"greater than {config_field.above:g}"
         case "float":
             return f"{config_field.minimum:g} or more"
+        case "texts" | "paths":
+            return "one or more"
         case "names":
             return "one or more engines, each once"
         case "activations":

@@ -97,6 +97,7 @@ def config_with(config: Config, path: Path) -> Config:
     # Formats are imported with the first file, to shorten the start.
     from rnnviz.io.model_formats.formats import ENDINGS
     from rnnviz.io.readers import ENDINGS as SEQUENCES
+    from rnnviz.io.readers import LENGTHS
     from rnnviz.io.session import ENDING
 
     ending = path.suffix.lower()
@@ -112,13 +113,13 @@ def config_with(config: Config, path: Path) -> Config:
             return replace(config, parameters=replace(config.parameters, initializer="file", path=str(path)))
         if names & _RECORDED:
             return _comparing(config, str(RecordingName(str(path))))
-        if len(names) == 1:
+        if len(names - {LENGTHS}) == 1:
             return replace(config, sequence=config.sequence.of_file(str(path)))
         held = join_words(sorted(names), most=4) or "no array"
         raise InputError(
             f"{path} has unexpected arrays (got {held}): an .npz file needs weights by Gluon's names, such as "
             "l0_i2h_weight; the initial state h, and c for an LSTM; recorded outputs hidden, output or state; or a "
-            "sequence as its only array."
+            "sequence as its only array, beside lengths."
         )
     raise InputError(
         f'{path} is not supported (got ending "{path.suffix}"): drop a config or sweep (.toml), a session ({ENDING}), '

@@ -521,8 +521,9 @@ class PlaybackControls(QWidget):
         widest = _USUAL_LABEL
         if self._timesteps > 100:
             widest = self._words(self._timesteps - 1)
-        if self._names.timesteps:
-            longest = min(max(map(len, self._names.timesteps)), _SHORT_NAME)
+        names = [name for one in (self._names.timesteps, *self._names.samples) for name in one]
+        if names:
+            longest = min(max(map(len, names)), _SHORT_NAME)
             widest = f"t = {max(self._timesteps - 1, 0)} '{'m' * longest}'{of_indices(self._timesteps)}"
         # Fixed size, or every text would trigger a layout of the whole toolbar.
         self.label.setFixedSize(self.fontMetrics().horizontalAdvance(widest) + 4, self.fontMetrics().height() + 2)
@@ -541,4 +542,5 @@ class PlaybackControls(QWidget):
         self.label.setText(self._words(location.timestep))
 
     def _words(self, timestep: int) -> str:
-        return f"{timestep_in_words(self._names, timestep, _SHORT_NAME)}{of_indices(self._timesteps)}"
+        names = self._names.of_sample(self._session.location.sample)
+        return f"{timestep_in_words(names, timestep, _SHORT_NAME)}{of_indices(self._timesteps)}"

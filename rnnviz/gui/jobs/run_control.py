@@ -69,8 +69,9 @@ def run_size(config: Config) -> float:
     """Upper bound of the values in a run: parameters, inputs, hidden values of every engine."""
     network, sequence = config.network, config.sequence
     steps: float = sequence.timesteps * sequence.batch_size
-    if sequence.source == "file" and sequence.path is not None:
-        steps = _values_in(Path(sequence.path)) / network.input_size
+    if sequence.source == "file" and sequence.files:
+        # Of several files, each takes as many steps as the largest.
+        steps = len(sequence.files) * max(_values_in(Path(path)) for path in sequence.files) / network.input_size
     hidden = network.num_layers * network.directions * steps * network.output_size
     # A custom cell has parameters only once a run has read its file.
     parameters = network.parameter_count if network.is_known else 0

@@ -229,6 +229,26 @@ class ActivationsEditor(TextEditor):
         return [part.strip() for part in re.split(r",(?![^(]*\))", text)] if text.strip() else None
 
 
+class TextsEditor(TextEditor):
+    """Line edit for a list: "first text | second text"."""
+
+    def _write(self, value: Any) -> None:
+        super()._write(None if value is None else " | ".join(value))
+
+    def _parse(self, text: str) -> Any:
+        return [self._item(part.strip()) for part in text.split("|")] if text.strip() else None
+
+    def _item(self, text: str) -> str:
+        return text
+
+
+class PathsEditor(TextsEditor):
+    """Line edit for paths: "first.wav | second.wav". Paths become absolute."""
+
+    def _item(self, text: str) -> str:
+        return absolute_path(text)
+
+
 class LengthsEditor(TextEditor):
     """Line edit for lengths: "uniform", "file", or a list such as "3, 7, 2"."""
 
@@ -271,12 +291,15 @@ class PathEditor(LineEditor):
         ask_file(self.widget, "Choose file", self._filters, lambda path: self.choose(str(path)), folder)
 
     def _parse(self, text: str) -> Any:
-        if not text:
-            return None
-        try:
-            return str(Path(text).expanduser().absolute())
-        except RuntimeError:  # "~name" of an unknown user: the run reports the missing file
-            return text
+        return absolute_path(text) or None
+
+
+def absolute_path(text: str) -> str:
+    """A typed path as an absolute one; empty for an empty text."""
+    try:
+        return str(Path(text).expanduser().absolute()) if text else ""
+    except RuntimeError:  # "~name" of an unknown user: the run reports the missing file
+        return text
 
 
 _EDITORS: dict[str, Callable[[str, FieldSpec, QWidget], Editor]] = {
@@ -285,9 +308,11 @@ _EDITORS: dict[str, Callable[[str, FieldSpec, QWidget], Editor]] = {
     "int": IntegerEditor,
     "float": NumberEditor,
     "text": TextEditor,
+    "texts": TextsEditor,
     "activations": ActivationsEditor,
     "lengths": LengthsEditor,
     "path": PathEditor,
+    "paths": PathsEditor,
 }
 
 

@@ -1,6 +1,6 @@
 """Fields of the settings panel: labels, choices, placeholders, and visibility for the selected sources."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, TypeAlias
@@ -54,6 +54,8 @@ _UNSET = {
     "sequence.array": "the only array",
     "sequence.axes": "NTI (TNI: exported)",
     "sequence.frame": "input size",
+    "sequence.paths": "first.wav | second.wav",
+    "sequence.texts": "first text | second text",
     "sequence.tokens": "characters",
     "sequence.vocabulary": "from the text",
     "sequence.unknown": "error",
@@ -64,7 +66,7 @@ _UNSET = {
 
 FILE_FILTERS = {
     "network.cell": "Custom cells (*.py)",
-    "sequence.path": "Sequences (*.npy *.npz *.csv *.wav)",
+    "sequence.path": "Sequences (*.npy *.npz *.csv *.wav *.txt)",
     "sequence.vocabulary": "Vocabularies (*.txt *.json)",
     "sequence.embedding_path": "Embeddings (*.npy *.npz *.pt *.pth *.safetensors *.params *.onnx *.keras *.h5)",
     "sequence.labels": "Labels (*.txt)",
@@ -122,11 +124,12 @@ class FieldState:
 ORDINARY = FieldState()
 _HIDDEN = FieldState(visible=False)
 _LEFT_OUT = FieldState(visible=False, given=False)
-_IN_FILES = {"path", "array", "axes", "frame"}
+_IN_FILES = {"path", "paths", "array", "axes", "frame"}
 _BY_ENDING = {".npy": {"axes"}, ".npz": {"array", "axes"}, ".wav": {"frame"}}
 """Keys that apply to a sequence file, by ending."""
 _OF_VOCABULARIES = {"unknown", "embedding", "embedding_path"}
-_OF_TEXTS = {"text", "tokens", "vocabulary"} | _OF_VOCABULARIES
+_TEXTS = {"tokens", "vocabulary"}
+_OF_TEXTS = {"text", "texts"} | _TEXTS | _OF_VOCABULARIES
 
 
 def field_states(values: Values) -> dict[str, FieldState]:
@@ -151,43 +154,74 @@ def _sequence(values: Values) -> dict[str, FieldState]:
     if source == "file":
         file = FieldState(fixed="from the file", why="The file defines the number of sequences and their length.")
         uses |= {"sequence.batch_size": file, "sequence.timesteps": file}
-    if source == "text" and values["sequence.text"]:
+        if _ending(values) == ".txt" and not values["sequence.paths"]:
+            uses["network.input_size"] = _features(values)
+            uses |= _OWN_LENGTHS
+    if source in ("file", "text") and values["sequence.paths" if source == "file" else "sequence.texts"]:
+        uses |= _OWN_LENGTHS
+    if source == "text" and (values["sequence.text"] or values["sequence.texts"]):
         uses |= _text(values)
     return uses
 
 
+_OWN_LENGTHS = {
+    "sequence.lengths": FieldState(
+        given=False, fixed="those of the samples", why="Each text or file is one sample, which has its own length."
+    ),
+    "sequence.lengths_path": _LEFT_OUT,
+}
+
+
+def _ending(values: Values) -> str:
+    path = (values["sequence.paths"] or [values["sequence.path"]])[0]
+    return PurePath(str(path or "")).suffix.lower()
+
+
 def _read(values: Values) -> set[str]:
     """Keys of files and texts that apply to the selected source."""
-    source, vocabulary = values["sequence.source"], values["sequence.vocabulary"]
+    source, of_texts = values["sequence.source"], set(_TEXTS)
+    if values["sequence.vocabulary"]:
+        of_texts |= _OF_VOCABULARIES
     if source == "text":
-        return {"text", "tokens", "vocabulary"} | (_OF_VOCABULARIES if vocabulary else set())
+        return {"texts"} | of_texts | ({"text"} if not values["sequence.texts"] else set())
     if source == "file":
-        ending = PurePath(str(values["sequence.path"] or "")).suffix.lower()
-        return {"path"} | _BY_ENDING.get(ending, set())
+        paths, ending = values["sequence.paths"], _ending(values)
+        keys = {"paths"} | ({"path"} if not paths else set())
+        return keys | (of_texts if ending == ".txt" and not paths else _BY_ENDING.get(ending, set()))
     return set()
 
 
 def _text(values: Values) -> dict[str, FieldState]:
-    """A text determines all sizes, except the number of features if it comes from a file."""
+    """Texts determine all sizes, except the number of features if it comes from a file."""
     words = values["sequence.tokens"] == "words"
-    symbols = SequenceSource(text=values["sequence.text"], tokens=values["sequence.tokens"]).symbols
+    texts = tuple(values["sequence.texts"] or [values["sequence.text"]])
+    symbols = SequenceSource(texts=texts, tokens=values["sequence.tokens"]).symbols
+    one = len(texts) == 1
     uses = {
-        "sequence.batch_size": FieldState(fixed="1 (the text)", why="A text is one sequence."),
+        "sequence.batch_size": FieldState(
+            fixed="1 (the text)" if one else f"{len(texts)} (the texts)",
+            why="A text is one sequence." if one else "Each text is one sample.",
+        ),
         "sequence.timesteps": FieldState(
-            fixed=f"{len(symbols)} ({'words' if words else 'characters'})",
+            fixed=f"{max(map(len, symbols))} ({'words' if words else 'characters'}{'' if one else ' of the longest'})",
             why=f"Each {'word' if words else 'character'} is one time step.",
         ),
     }
+    return {**uses, "network.input_size": _features(values, symbols)}
+
+
+def _features(values: Values, symbols: Sequence[Sequence[str]] = ()) -> FieldState:
+    """The field of the input size of texts, whose symbols are unknown if they are in a file."""
+    words = values["sequence.tokens"] == "words"
     if not values["sequence.vocabulary"]:
-        features = FieldState(
-            fixed=f"{len(alphabet(symbols))} ({'distinct words' if words else 'alphabet'})",
+        kind = "distinct words" if words else "alphabet"
+        return FieldState(
+            fixed=f"{len(alphabet(symbols))} ({kind})" if symbols else "from the file",
             why=f"Each distinct {'word' if words else 'character'} of the text is one input feature.",
         )
-    elif values["sequence.embedding"] or values["sequence.embedding_path"]:
-        features = FieldState(fixed="from the embedding", why="Each token selects a row of the embedding.")
-    else:
-        features = FieldState(fixed="from the vocabulary", why="Each token of the vocabulary is one input feature.")
-    return {**uses, "network.input_size": features}
+    if values["sequence.embedding"] or values["sequence.embedding_path"]:
+        return FieldState(fixed="from the embedding", why="Each token selects a row of the embedding.")
+    return FieldState(fixed="from the vocabulary", why="Each token of the vocabulary is one input feature.")
 
 
 def _parameters(values: Values) -> dict[str, FieldState]:

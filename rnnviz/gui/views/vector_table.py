@@ -162,7 +162,7 @@ class VectorTable(ResultView):
         network, where = result.inputs.network, self._location
         self._show_kinds(kinds_at(result, where))
         lane = lane_text(network, where).capitalize()
-        names = result.inputs.names
+        names = result.inputs.names.of_sample(where.sample)
         self.heading.setText(f"{lane}, {timestep_in_words(names, where.timestep, _SHORT_LABEL)}, sample {where.sample}")
         self._show_passage(result)
         reads_x = self._kind == "input" and where.layer == 0
@@ -272,7 +272,7 @@ class VectorTable(ResultView):
                     self._kind[0], where.layer, where.direction, where.sample, row, reverse=where.reverse
                 )
             case "input":
-                place = InputPlace(where.timestep, where.sample, row, self._result.inputs.names)
+                place = InputPlace(where.timestep, where.sample, row, self._result.inputs.names.of_sample(where.sample))
                 if where.layer > 0:
                     direction, unit = divmod(row, self._result.inputs.network.output_size)
                     place = where.moved(layer=where.layer - 1, direction=direction, unit=unit)

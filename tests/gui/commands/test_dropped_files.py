@@ -42,10 +42,10 @@ def test_an_archive_without_weights_or_state_is_refused_with_its_arrays(tmp_path
         config_with(lessons()[0].config, path)
 
 
-@pytest.mark.parametrize("name", ["x.npy", "x.csv", "x.WAV", "x.npz"])
+@pytest.mark.parametrize("name", ["x.npy", "x.csv", "x.WAV", "x.npz", "x.txt"])
 def test_an_array_or_a_sound_becomes_the_sequence_in_place_of_a_text(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    np.savez(tmp_path / "x.npz", recorded=np.zeros((2, 3)))
+    np.savez(tmp_path / "x.npz", recorded=np.zeros((2, 3)), lengths=[3, 2])
     network = {"cell": "gru", "hidden_size": 2}
     text = {"text": "a", "tokens": "words", "vocabulary": "v.txt", "unknown": "?", "embedding_path": "e.npy"}
     before = Config.from_mapping({"network": network, "sequence": {**text, "labels": "l.txt"}})
@@ -146,12 +146,12 @@ def test_weights_and_state_are_dropped_together(qtbot, window, drop, tmp_path):
 
 
 def _useless_files(folder: Path) -> list[Path]:
-    (folder / "notes.txt").write_text("hello")
+    (folder / "notes.pdf").write_text("hello")
     (folder / "broken.npz").write_bytes(b"PK not really")
     np.savez(folder / "other.npz", a=np.zeros(2), b=np.zeros(2))
     with zipfile.ZipFile(folder / "empty.npz", "w"):
         pass
-    return [folder / name for name in ("notes.txt", "broken.npz", "other.npz", "empty.npz", "missing.npz")]
+    return [folder / name for name in ("notes.pdf", "broken.npz", "other.npz", "empty.npz", "missing.npz")]
 
 
 def test_a_file_of_no_use_is_refused_by_a_sentence_that_names_it(qtbot, window, drop, tmp_path):

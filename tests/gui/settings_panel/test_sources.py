@@ -24,8 +24,8 @@ def shown(panel, section: str) -> set[str]:
         ("uniform", {"source", "batch_size", "timesteps", "seed"}),
         ("impulse", {"source", "batch_size", "timesteps"}),
         ("sine", {"source", "batch_size", "timesteps"}),
-        ("file", {"source", "batch_size", "timesteps", "path"}),
-        ("text", {"source", "batch_size", "timesteps", "text", "tokens", "vocabulary"}),
+        ("file", {"source", "batch_size", "timesteps", "path", "paths"}),
+        ("text", {"source", "batch_size", "timesteps", "text", "texts", "tokens", "vocabulary"}),
     ],
 )
 def test_a_sequence_shows_the_fields_that_its_source_reads(panel, choose, source, keys) -> None:
@@ -191,14 +191,34 @@ def test_an_entry_of_a_model_file_is_preserved(panel, choose, type_into) -> None
         ("/x.NPZ", {"array", "axes"}),
         ("/x.csv", set()),
         ("/x.wav", {"frame"}),
+        ("/x.txt", {"tokens", "vocabulary"}),
         ("/x", set()),
     ],
 )
 def test_the_file_ending_decides_the_other_fields(panel, choose, type_into, path, keys) -> None:
     choose("sequence.source", "file")
     type_into("sequence.path", path)
-    assert shown(panel, "sequence") == {"source", "batch_size", "timesteps", "path", "labels", "lengths", *keys}
+    always = {"source", "batch_size", "timesteps", "path", "paths", "labels", "lengths"}
+    assert shown(panel, "sequence") == always | keys
     assert panel.errors == {}
+
+
+def test_several_texts_or_files_replace_one_and_bring_their_lengths(panel, choose, type_into) -> None:
+    choose("sequence.source", "text")
+    type_into("sequence.lengths", "3")
+    type_into("sequence.texts", "to be | or")
+    assert panel.config.sequence.texts == ("to be", "or")
+    assert (panel.config.sequence.text, panel.config.sequence.lengths) == (None, None)
+    assert panel.field("network.input_size").editor.line.text() == "6 (alphabet)"
+    assert "text" not in shown(panel, "sequence")
+    type_into("sequence.texts", "to be | ")
+    assert list(panel.errors) == ["sequence.texts"]
+    type_into("sequence.texts", "")
+    assert panel.config.sequence.text == "hello world"
+    choose("sequence.source", "file")
+    type_into("sequence.paths", "/a.wav | /b.wav")
+    assert panel.config.sequence.paths == ("/a.wav", "/b.wav")
+    assert "frame" in shown(panel, "sequence")
 
 
 def test_an_empty_choice_or_number_shows_its_default_and_is_not_in_the_config(panel, choose, type_into) -> None:

@@ -147,7 +147,7 @@ def test_a_file_of_the_other_numpy_kind_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["x.txt", "x", "x.mp3", "x.NPY.gz"])
 def test_another_ending_is_refused_with_the_endings_allowed(tmp_path: Path, name: str) -> None:
     sentence = refusal(read_sequence, written(tmp_path / name, ""))
-    assert ".npy, .npz, .csv or .wav" in sentence
+    assert ".npy, .npz, .csv, .wav or .txt" in sentence
 
 
 def test_the_case_of_an_ending_does_not_matter(tmp_path: Path) -> None:

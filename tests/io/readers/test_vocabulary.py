@@ -78,13 +78,13 @@ def test_a_vocabulary_that_is_missing_or_no_text_is_a_sentence(tmp_path: Path) -
 
 def test_a_symbol_outside_of_the_vocabulary_is_named_or_replaced() -> None:
     vocabulary = Vocabulary(Path("v.txt"), {"a": 3, "<unk>": 0, "b": 1})
-    assert vocabulary.indices("abba", None).tolist() == [3, 1, 1, 3]
-    assert vocabulary.indices(("a", "c", "<unk>"), "<unk>").tolist() == [3, 0, 0]
+    assert vocabulary.indices("abba", None, "sequence.texts", "sample 1").tolist() == [3, 1, 1, 3]
+    assert vocabulary.indices(("a", "c", "<unk>"), "<unk>", "sequence.texts", "sample 1").tolist() == [3, 0, 0]
     with pytest.raises(ConfigError) as caught:
-        vocabulary.indices("abc", None)
-    assert caught.value.key == "sequence.text"
-    assert 'has "c" at t = 2, which v.txt lacks' in caught.value.sentence
+        vocabulary.indices("abc", None, "sequence.texts", "sample 1")
+    assert caught.value.key == "sequence.texts"
+    assert 'sample 1 has "c" at t = 2, which v.txt lacks' in caught.value.sentence
     with pytest.raises(ConfigError) as caught:
-        vocabulary.indices("ab", "?")
+        vocabulary.indices("ab", "?", "sequence.texts", "sample 1")
     assert caught.value.key == "sequence.unknown"
     assert 'sequence.unknown = "?" is not allowed: v.txt does not hold it' in caught.value.sentence

@@ -222,7 +222,7 @@ class UnrolledCanvas(QWidget):
             if not self.axis.isVisible():
                 # Every call draws it again.
                 self.axis.show()
-            self.axis.show_names(shown.result.inputs.names.timesteps)
+            self.axis.show_names(shown.result.inputs.names.of_sample(shown.sample).timesteps)
         # At once, for a picture of the old size would be drawn in vain.
         self._grid.layout.activate()
         self._relook()

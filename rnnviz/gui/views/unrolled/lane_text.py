@@ -164,7 +164,7 @@ def describe(shown: RenderState, cell: CellGeometry) -> str:
     lane, t, unit = cell
     result = shown.result
     timesteps = shown.length
-    names = result.inputs.names
+    names = result.inputs.names.of_sample(shown.sample)
     if t >= timesteps and not (lane.layer is not None and lane.backward and t == timesteps):
         if t >= result.shape[2]:
             t = result.shape[2] - 1
@@ -252,7 +252,7 @@ def _column(shown: RenderState, lane: Lane, timestep: int) -> str:
     if not 0 <= timestep < shown.result.shape[2] or (timestep == shown.length and lane.backward):
         return shown.initial_name
     both = shown.right is not None and lane.layer is not None
-    name = visible(shown.result.inputs.names.timestep(timestep))
+    name = visible(shown.result.inputs.names.of_sample(shown.sample).timestep(timestep))
     words = [
         f"t={timestep}",
         *([f"'{name}'"] if name else []),

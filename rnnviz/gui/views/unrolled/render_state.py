@@ -325,7 +325,7 @@ def place_of(shown: RenderState, at: Location, cell: CellGeometry) -> Place:
     """Place of `rnnviz.explain.provenance` for a cell's number; `at` is the selection."""
     lane, timesteps = cell.lane, shown.length
     if lane.layer is None:
-        return InputPlace(cell.timestep, at.sample, cell.unit, shown.result.inputs.names)
+        return InputPlace(cell.timestep, at.sample, cell.unit, shown.result.inputs.names.of_sample(at.sample))
     if not 0 <= cell.timestep < timesteps:
         return InitialPlace(
             "c" if shown.quantity == "c" else "h",

@@ -1,0 +1,203 @@
+"""Samples of different lengths from texts and files: the sequence, its lengths and names, and what does not fit."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.core.config import Config
+from rnnviz.core.errors import ConfigError
+from rnnviz.core.inputs import Inputs, open_inputs, save_inputs
+from rnnviz.engines.registry import load_engine
+from rnnviz.explain.provenance import InputPlace, origin
+from rnnviz.io.config_toml import dump_config, files_read, load_config, parse_config
+from rnnviz.io.inputs import load_inputs
+from rnnviz.sweeps.grid import Sweep
+from rnnviz.sweeps.results import SweepResult, SweepRow, SweepTable
+from rnnviz.sweeps.results_io import load_sweep_results, write_sweep_csv
+from rnnviz.text.config_diff import edit_in_words
+from tests.io.readers.test_wav import wav
+from tests.oracles.computed import computed
+
+WORDS = ("hello", "to", "world")
+LETTERS = "dehlortw"
+
+
+@pytest.fixture(autouse=True)
+def _in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def config(inputs: int = 2, **sequence: Any) -> Config:
+    given = not {"text", "texts"} & set(sequence) and not str(sequence.get("path")).endswith(".txt")
+    network = {"cell": "lstm", "hidden_size": 3, **({"input_size": inputs} if given else {})}
+    return Config.from_mapping({"network": network, "sequence": sequence})
+
+
+def loaded(**sequence: Any) -> Inputs:
+    return load_inputs(config(**sequence))
+
+
+def refusal(**sequence: Any) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        loaded(**sequence)
+    assert "\n" not in caught.value.sentence
+    assert caught.value.sentence.endswith(".")
+    return caught.value
+
+
+def written(name: str, text: str) -> str:
+    Path(name).write_text(text, encoding="utf-8")
+    return name
+
+
+def assert_reads_the_words(inputs: Inputs) -> None:
+    assert inputs.sequence.shape == (5, 3, len(LETTERS))
+    assert inputs.lengths == (5, 2, 5)
+    for sample, word in enumerate(WORDS):
+        x = inputs.sequence[:, sample]
+        assert "".join(LETTERS[place] for place in x[: len(word)].argmax(axis=1)) == word
+        assert x.sum() == len(word)
+        assert inputs.names.of_sample(sample).timesteps == word
+    assert inputs.names.features == LETTERS
+
+
+def test_texts_are_samples_with_one_alphabet_and_their_own_labels() -> None:
+    inputs = loaded(texts=list(WORDS))
+    assert_reads_the_words(inputs)
+    source = inputs.config.sequence
+    assert (source.source, source.batch_size, source.timesteps, source.lengths) == ("text", 3, 5, None)
+    save_inputs(Path("run"), inputs)
+    again = open_inputs(Path("run"))
+    assert (again.lengths, again.names.of_sample(1).timestep(0)) == ((5, 2, 5), "t")
+    assert loaded(texts=list(WORDS), lengths=[5, 2, 5]).lengths == (5, 2, 5)
+    assert loaded(texts=["ab", "ba"]).lengths == ()
+    assert loaded(texts=["ab"]).names.timesteps == "ab"
+
+
+def test_a_text_file_has_one_sample_a_line() -> None:
+    inputs = loaded(path=written("words.txt", "\n".join(WORDS) + "\n"))
+    assert_reads_the_words(inputs)
+    assert inputs.network.input_size == len(LETTERS)
+    place = InputPlace(1, 1, LETTERS.index("o"))
+    assert origin(inputs, place).sentences[1].endswith('feature 4 stands for "o": so it is 1.')
+    assert "It is padding" in origin(inputs, InputPlace(2, 1, 0)).sentences[1]
+    assert "input_size" not in dump_config(inputs.config)
+
+
+def test_texts_share_a_vocabulary_and_an_embedding() -> None:
+    written("v.txt", "<unk>\nthe\ncat\n")
+    matrix = np.random.default_rng(5).normal(size=(3, 4)).astype(np.float32)
+    np.save("e.npy", matrix)
+    keys = {"texts": ["the dog", "cat"], "tokens": "words", "vocabulary": "v.txt"}
+    error = refusal(**keys)
+    assert error.key == "sequence.texts"
+    assert 'sample 0 of sequence.texts has "dog" at t = 1' in error.sentence
+    inputs = loaded(**keys, unknown="<unk>")
+    np.testing.assert_array_equal(inputs.sequence[:, 1], [[0, 0, 1], [0, 0, 0]])
+    inputs = loaded(**keys, unknown="<unk>", embedding_path="e.npy")
+    np.testing.assert_array_equal(inputs.sequence[:, 0], matrix[[1, 0]])
+    np.testing.assert_array_equal(inputs.sequence[:, 1], [matrix[2], np.zeros(4)])
+    assert inputs.lengths == (2, 1)
+
+
+def test_each_file_of_several_is_one_sample() -> None:
+    written("a.csv", "open,close\n1,2\n3,4\n")
+    written("b.csv", "5,6\n")
+    inputs = loaded(paths=["a.csv", "b.csv"])
+    np.testing.assert_array_equal(inputs.sequence.swapaxes(0, 1), [[[1, 2], [3, 4]], [[5, 6], [0, 0]]])
+    assert inputs.lengths == (2, 1)
+    assert inputs.names.features == ("open", "close")
+    assert "read from the file b.csv" in origin(inputs, InputPlace(0, 1, 0)).sentences[1]
+    Path("a.wav").write_bytes(wav(np.arange(6, dtype="<i2").tobytes(), 16))
+    Path("b.wav").write_bytes(wav(np.arange(2, dtype="<i2").tobytes(), 16))
+    assert loaded(paths=["a.wav", "b.wav"], frame=2).lengths == (3, 1)
+
+
+def test_paths_are_relative_to_the_config() -> None:
+    Path("data").mkdir()
+    written("data/a.csv", "1,2\n")
+    text = '[network]\ncell = "gru"\ninput_size = 2\nhidden_size = 2\n[sequence]\npaths = ["a.csv", "a.csv"]\n'
+    written("data/config.toml", text)
+    config = load_config("data/config.toml")
+    folder = Path.cwd() / "data"
+    assert config.sequence.paths == (str(folder / "a.csv"),) * 2
+    assert set(files_read(config).values()) == {str(folder / "a.csv")}
+    assert parse_config(dump_config(config, folder), folder) == config
+    assert load_inputs(config).lengths == ()
+
+
+def test_an_archive_brings_lengths_unless_the_config_gives_some() -> None:
+    x = np.random.default_rng(1).normal(size=(3, 4, 2))
+    x[1, 2:] = np.nan
+    np.savez("x.npz", x=x, lengths=np.array([4, 2, 3]))
+    inputs = loaded(path="x.npz")
+    assert inputs.lengths == (4, 2, 3)
+    assert loaded(path="x.npz", lengths=[1, 2, 1]).lengths == (1, 2, 1)
+    trace, _ = computed(load_engine("manual"), inputs)
+    assert np.isfinite(trace.hidden).all()
+    assert np.isfinite(trace.state_h).all()
+
+
+@pytest.mark.parametrize(
+    ("lengths", "words"),
+    [
+        ([0, 1], "lengths in x.npz has the length 0 for sample 0: a length must be from 1 to"),
+        ([5, 1], "has the length 5 for sample 0: a length must be from 1 to the number of time steps, 4"),
+        ([1], "has 1 lengths, but there are 2 samples"),
+        ([1.0, 2.0], "lengths in x.npz holds float64 of the shape (2,): lengths must be integers"),
+    ],
+)
+def test_lengths_of_an_archive_that_do_not_fit_are_refused(lengths: list[float], words: str) -> None:
+    np.savez("x.npz", x=np.zeros((2, 4, 2)), lengths=np.array(lengths))
+    error = refusal(path="x.npz")
+    assert error.key == "sequence.path"
+    assert words in error.sentence
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "words"),
+    [
+        ({"texts": ["ab", ""]}, "sequence.texts", "it must be a list of non-empty texts"),
+        ({"texts": ["a b", " "], "tokens": "words"}, "sequence.texts", '" " in texts contains no word'),
+        ({"texts": ["ab"], "text": "ab"}, "sequence.texts", "are both given"),
+        ({"texts": ["ab"], "source": "normal"}, "sequence.texts", "go together"),
+        ({"texts": ["ab", "a"], "lengths": [1, 1]}, "sequence.lengths", "the samples have the lengths [2, 1] already"),
+        ({"texts": ["ab", "a"], "lengths": "uniform"}, "sequence.lengths", "leave sequence.lengths out"),
+        ({"paths": ["a.csv"], "path": "a.csv"}, "sequence.paths", "are both given"),
+        ({"paths": ["a.csv"], "source": "sine"}, "sequence.paths", 'it must be "file"'),
+        ({"paths": ["a.csv", "c.csv"]}, "sequence.paths", "c.csv has 1 feature, but a.csv has 2"),
+        ({"paths": ["a.csv", "x.npy"]}, "sequence.paths", 'x.npy has the ending ".npy"'),
+        ({"paths": ["a.csv", "no.csv"]}, "sequence.paths", "no.csv cannot be read"),
+        ({"path": "gap.txt"}, "sequence.path", "gap.txt, line 2 is empty"),
+        ({"path": "gap.txt", "frame": 2}, "sequence.frame", "goes with"),
+        ({"lengths": [1, 0]}, "sequence.lengths", "a list of integers of at least 1"),
+        ({"lengths": [1, 2.0]}, "sequence.lengths", "a list of integers of at least 1"),
+        ({"lengths": [1, 3], "batch_size": 2}, "sequence.lengths", "from 1 to the number of time steps, 2"),
+        ({"lengths": [1]}, "sequence.lengths", "has 1 lengths, but there are 16 samples"),
+    ],
+)
+def test_input_that_does_not_fit_is_refused(keys: dict[str, Any], key: str, words: str) -> None:
+    written("a.csv", "1,2\n")
+    written("c.csv", "1\n")
+    written("gap.txt", "a\n\nb\n")
+    error = refusal(**keys)
+    assert error.key == key
+    assert words in error.sentence
+
+
+def test_lists_are_values_of_a_sweep() -> None:
+    tables = {"network": {"cell": "gru", "hidden_size": 2}, "grid": {"sequence.texts": [["a", "bc"], ["d"]]}}
+    sweep = Sweep.from_mapping({**tables, "engines": ["onnx"]})
+    points = list(sweep.points())
+    assert [point.values[0] for point in points] == [("a", "bc"), ("d",)]
+    assert [point.config.sequence.timesteps for point in points if point.config] == [2, 1]
+    table = SweepTable(sweep.keys, tuple(SweepRow(point, SweepResult("refused", reason="x")) for point in points))
+    write_sweep_csv(table, Path("rows.csv"))
+    assert [row.point.values for row in load_sweep_results(Path("rows.csv")).rows] == [p.values for p in points]
+
+
+def test_a_change_of_texts_is_short() -> None:
+    old, new = config(texts=["ab", "c"]), config(texts=["ab", "d"])
+    assert edit_in_words(old, new) == "texts ab | c → ab | d"
