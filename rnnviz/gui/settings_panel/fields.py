@@ -220,8 +220,8 @@ def _features(values: Values, symbols: Sequence[Sequence[str]] = ()) -> FieldSta
             why=f"Each distinct {'word' if words else 'character'} of the text is one input feature.",
         )
     if values["sequence.embedding"] or values["sequence.embedding_path"]:
-        return FieldState(fixed="from the embedding", why="Each token selects a row of the embedding.")
-    return FieldState(fixed="from the vocabulary", why="Each token of the vocabulary is one input feature.")
+        return FieldState(fixed="from embedding", why="Each token selects a row of the embedding.")
+    return FieldState(fixed="from vocabulary", why="Each token of the vocabulary is one input feature.")
 
 
 def _parameters(values: Values) -> dict[str, FieldState]:

@@ -247,14 +247,17 @@ def test_a_vocabulary_shows_its_fields_and_leaves_the_input_size_to_the_run(pane
     assert panel.field("network.input_size").editor.line.text() == "5 (distinct words)"
     type_into("sequence.vocabulary", "/v.txt")
     assert {"unknown", "embedding", "embedding_path"} <= shown(panel, "sequence")
-    assert panel.field("network.input_size").editor.line.text() == "from the vocabulary"
+    line = panel.field("network.input_size").editor.line
+    assert line.text() == "from vocabulary"
+    panel.resize(264, 900)
+    assert line.fontMetrics().horizontalAdvance(line.text()) < line.width()
     assert panel.summary.values["parameters"].text == "120 + 10·I"
     assert dict(parameter_rows(panel.config))["l0_i2h_weight"] == "(10, I)"
     type_into("sequence.unknown", "<unk>")
     type_into("sequence.embedding", "embed.weight")
     assert "parameters.path" in panel.errors["sequence.embedding"]
     type_into("sequence.embedding_path", "/e.npz")
-    assert panel.field("network.input_size").editor.line.text() == "from the embedding"
+    assert panel.field("network.input_size").editor.line.text() == "from embedding"
     assert panel.errors == {}
     sequence = panel.config.sequence
     assert (sequence.vocabulary, sequence.unknown, sequence.tokens) == ("/v.txt", "<unk>", "words")
