@@ -167,47 +167,60 @@ class Lane:
     """A layer and a direction, under the names that the notebook gives their arrays.
 
     `side` begins Gluon's names of its parameters ("r1"), `row` is its index in a state, `units` the name of the number
-    of units of h: "P" with a projection. `last` is the time step at which it ends, and `part_of_out` its part of out's
-    last axis, as an index after the others.
+    of units of h: "P" with a projection. `last` is the time step at which it ends, `last_of_each` that of every sample
+    n, and `part_of_out` its part of out's last axis, as an index after the others. With lengths a lane ends at the last
+    time step of each sample; `steps` is the number of time steps of sample 0.
     """
 
-    def __init__(self, network: Network, layer: int, direction: int) -> None:
+    def __init__(self, inputs: Inputs, layer: int, direction: int) -> None:
+        network = inputs.network
         self.network, self.layer = network, layer
+        self.padded, self.steps = bool(inputs.lengths), inputs.length(0)
         self.side = f"{'lr'[direction]}{layer}"
         self.row = layer * network.directions + direction
         self.direction, self.backward = direction, network.backward(direction)
         self.on_top = layer == network.num_layers - 1
-        self.last = "0" if self.backward else "T - 1"
+        self._end = "lengths[0]" if self.padded else "T"
+        self.last = "0" if self.backward else f"{self._end} - 1"
+        self.last_of_each = self.last.replace("lengths[0]", "lengths[n]")
         self.name = f"layer {layer}, {DIRECTIONS[self.backward]}"
         self.units = network.kind.states[0].size
         self.part_of_out = "" if network.directions == 1 else f"[{self.units}:]" if direction else f"[:{self.units}]"
 
+    @property
+    def final_index(self) -> str:
+        """The index of its final state in the hidden states of all samples."""
+        return "[lengths - 1, np.arange(N)]" if self.padded and not self.backward else f"[{self.last}]"
+
     def timestep(self, step: int) -> str:
         """The time step of its first step, 0, or of a later one."""
-        return f"T - {step + 1}" if self.backward else str(step)
+        return f"{self._end} - {step + 1}" if self.backward else str(step)
 
 
-def lanes_of(network: Network) -> list[Lane]:
-    return [Lane(network, k, d) for k in range(network.num_layers) for d in range(network.directions)]
+def lanes_of(inputs: Inputs) -> list[Lane]:
+    network = inputs.network
+    return [Lane(inputs, k, d) for k in range(network.num_layers) for d in range(network.directions)]
 
 
-def lane_cells(lane: Lane, timesteps: int, known: Recorded) -> Iterator[NotebookCell]:
+def lane_cells(lane: Lane, known: Recorded) -> Iterator[NotebookCell]:
     """Compute a lane with NumPy; compare it with Gluon's output, and below the top layer with the run."""
     below = "both directions" if lane.network.directions == 2 else "the hidden states"
     read = f"{below} of layer {lane.layer - 1}" if lane.layer else "`dat`"
     yield prose(
         f"## Layer {lane.layer}, {DIRECTIONS[lane.backward]} {ARROWS[lane.backward]}",
-        f"It reads {read}, from $t = {lane.timestep(0)}$ to $t = {lane.last}$.",
+        f"It reads {read}, from $t = {lane.timestep(0).replace('lengths[0]', 'lengths[n]')}$ "
+        f"to $t = {lane.last_of_each}${' of each sample n' * lane.padded}.",
     )
-    for step in range(min(timesteps, _SPELLED_OUT)):
+    for step in range(min(lane.steps, _SPELLED_OUT)):
         before = "the initial state" if step == 0 else f"the state at $t = {lane.timestep(step - 1)}$"
         yield prose(f"### $t = {lane.timestep(step)}$", f"From {before}, for sample 0.")
         yield code(*_spelled_step(lane, step))
-    yield prose("### Every step", "The same for every sample.")
+    padding = " In padding the state is passed on as it is, and $h$ is 0." if lane.padded else ""
+    yield prose("### Every step", f"The same for every sample.{padding}")
     yield code(*_every_step(lane))
     final = lane.network.kind.state_symbols
     yield prose(
-        f"> NOTE: the final state is the last computed hidden state, at $t = {lane.last}$"
+        f"> NOTE: the final state is the last computed hidden state, at $t = {lane.last_of_each}$"
         + (", and for an LSTM its cell state." if lane.network.kind.has_cell_state else ".")
     )
     held = "compare" if known.insists_on_gluon else "print_difference"
@@ -216,7 +229,7 @@ def lane_cells(lane: Lane, timesteps: int, known: Recorded) -> Iterator[Notebook
         f"print(state[0][{lane.row}][0])  # Gluon",
         *(
             f"{held}('final {name} of {lane.name}', "
-            f"{name}_{lane.side}{f'[{lane.last}]' * (name == 'h')}, state[{place}][{lane.row}])"
+            f"{name}_{lane.side}{lane.final_index * (name == 'h')}, state[{place}][{lane.row}])"
             for place, name in enumerate(final)
         ),
     )
@@ -244,15 +257,23 @@ def _spelled_step(lane: Lane, step: int) -> Iterator[str]:
 
 
 def _every_step(lane: Lane) -> Iterator[str]:
-    states = ", ".join(lane.network.kind.state_symbols)
-    initial = ", ".join(f"initial_state[{k}][{lane.row}]" for k in range(len(lane.network.kind.state_symbols)))
+    symbols = lane.network.kind.state_symbols
+    states = ", ".join(symbols)
+    initial = ", ".join(f"initial_state[{k}][{lane.row}]" for k in range(len(symbols)))
     parameters = ", ".join(f"{lane.side}_{kind}" for kind in lane.network.kind.initializers())
     yield f"h_{lane.side} = np.zeros((T, N, {lane.units}), {lane.network.dtype!r})"
     yield f"{states} = {initial}"
     yield f"for t in {'reversed(range(T))' if lane.backward else 'range(T)'}:"
-    yield f"    {states} = step(x{lane.layer}[t], {states}, {parameters})"
-    yield f"    h_{lane.side}[t] = h"
-    for symbol in lane.network.kind.state_symbols[1:]:
+    if lane.padded:
+        following = ", ".join(f"{symbol}_next" for symbol in symbols)
+        yield f"    {following} = step(x{lane.layer}[t], {states}, {parameters})"
+        yield "    computed = (t < lengths)[:, np.newaxis]"
+        yield f"    {states} = {', '.join(f'np.where(computed, {name}_next, {name})' for name in symbols)}"
+        yield f"    h_{lane.side}[t] = np.where(computed, h, 0)"
+    else:
+        yield f"    {states} = step(x{lane.layer}[t], {states}, {parameters})"
+        yield f"    h_{lane.side}[t] = h"
+    for symbol in symbols[1:]:
         yield f"{symbol}_{lane.side} = {symbol}"
 
 
@@ -313,7 +334,7 @@ def given(inputs: Inputs) -> Iterator[NotebookCell]:
     yield prose(
         "The parameters under Gluon's names: `l` is forward and `r` backward, and the number is the layer's." + order
     )
-    for lane in lanes_of(network):
+    for lane in lanes_of(inputs):
         own = [name for name in inputs.parameters if name.startswith(f"{lane.side}_")]
         yield code(*(assignment(name, inputs.parameters[name]) for name in own))
     axes = "(N, T, I)" if network.layout == "NTC" else "(T, N, I)"
@@ -323,6 +344,12 @@ def given(inputs: Inputs) -> Iterator[NotebookCell]:
     )
     dat = inputs.sequence.swapaxes(0, 1) if network.layout == "NTC" else inputs.sequence
     yield code(assignment("dat", dat))
+    if inputs.lengths:
+        yield prose(
+            "The lengths of the samples. The time steps $t$ >= `lengths[n]` of sample n are padding: it is not read, "
+            "and `out` and hidden states are 0 there."
+        )
+        yield code(f"lengths = np.array({list(inputs.lengths)})")
     arrays = zip(kind.state_symbols, inputs.initial_state.arrays, strict=True)
     yield code(
         *(assignment(f"initial_{name}", array) for name, array in arrays),
@@ -361,20 +388,36 @@ def gluon_layer(result: RunResult, known: Recorded) -> Iterator[NotebookCell]:
     # Gluon has no layer that reads from the end only: input and output are reversed in time.
     order = "" if not network.reverse else "[:, ::-1]" if network.layout == "NTC" else "[::-1]"
     activation = f"activation={network.kind.activations[0][1].text!r}, " if network.kind.gluon == "RNN" else ""
-    lines = (
+    lines = [
         f"model = rnn.{network.kind.gluon}(H, L, {activation}layout={network.layout!r}, input_size=I,",
         f"{' ' * 8}bidirectional={network.bidirectional}, dtype={network.dtype!r}, prefix='mdl_')",
         "model.initialize(mx.init.Zero(), ctx=mx.cpu())",
         "for name, parameter in model.params.items():",
         "    value = globals()[name.removeprefix('mdl_')]",
         "    parameter.set_data(mx.nd.array(value, dtype=value.dtype))",
-        f"states = [mx.nd.array(array, dtype={network.dtype!r}) for array in initial_state]",
-        f"out, state = model(mx.nd.array(dat{order}, dtype={network.dtype!r}), states)",
-        f"out, state = out.asnumpy(){order}, [array.asnumpy() for array in state]",
+    ]
+    if result.inputs.lengths:
+        sample = "n:n + 1, :lengths[n]" if network.layout == "NTC" else ":lengths[n], n:n + 1"
+        lines += [
+            "out, state = np.zeros_like(recorded_out), [np.zeros_like(array) for array in initial_state]",
+            "for n in range(N):  # each sample alone: on the CPU MXNet 1.9.1 ignores use_sequence_length",
+            f"    states = [mx.nd.array(array[:, n:n + 1], dtype={network.dtype!r}) for array in initial_state]",
+            f"    own, final = model(mx.nd.array(dat[{sample}]{order}, dtype={network.dtype!r}), states)",
+            f"    out[{sample}] = own.asnumpy(){order}",
+            "    for array, own in zip(state, final):",
+            "        array[:, n:n + 1] = own.asnumpy()",
+        ]
+    else:
+        lines += [
+            f"states = [mx.nd.array(array, dtype={network.dtype!r}) for array in initial_state]",
+            f"out, state = model(mx.nd.array(dat{order}, dtype={network.dtype!r}), states)",
+            f"out, state = out.asnumpy(){order}, [array.asnumpy() for array in state]",
+        ]
+    lines += [
         f"{held}('out', out, recorded_out)",
         "for name, own, other in zip('hc', state, recorded_state):",
         f"    {held}(f'final {{name}}', own, other)",
-    )
+    ]
     yield code(
         "if mx is None:", "    out, state = recorded_out, recorded_state", "else:", *(f"    {line}" for line in lines)
     )
@@ -414,8 +457,9 @@ def layer_input(network: Network, layer: int) -> Iterator[NotebookCell]:
         yield code(f"x{layer} = h_l{layer - 1}")
 
 
-def outcome(network: Network, known: Recorded) -> Iterator[NotebookCell]:
+def outcome(inputs: Inputs, known: Recorded) -> Iterator[NotebookCell]:
     """out with NumPy, compared with Gluon's, and the note about how out and state fit together."""
+    network = inputs.network
     top = network.num_layers - 1
     batch_first = network.layout == "NTC"
     sides = [f"{side}{top}" for side in "lr"[: network.directions]]
@@ -430,18 +474,22 @@ def outcome(network: Network, known: Recorded) -> Iterator[NotebookCell]:
     )
     at, row = "out[:, {}]" if batch_first else "out[{}]", top * network.directions
     units = network.kind.states[0].size
-    forward, backward = f"{at.format('T - 1')}[:, :{units}]", f"{at.format('0')}[:, {units}:]"
+    last, name = at.format("T - 1"), "T - 1"
+    if inputs.lengths:
+        last = f"out[{'np.arange(N), lengths - 1' if batch_first else 'lengths - 1, np.arange(N)'}]"
+        name = "lengths - 1"
+    forward, backward = f"{last}[:, :{units}]", f"{at.format('0')}[:, {units}:]"
     if network.reverse:
         yield prose("## `state`", "> NOTE: the final state is `out` at $t = 0$, the last step that is computed.")
         yield code(f"{held}('out at 0 and state', {at.format('0')}, state[0][{row}])")
         return
     yield prose(
         "## `state`",
-        "> NOTE: the final forward state is `out` at $t = T - 1$"
+        f"> NOTE: the final forward state is `out` at $t = {name}$"
         + ("; the final backward state is the one at $t = 0$." if network.bidirectional else "."),
     )
     yield code(
-        f"{held}('forward out at T - 1 and state', {forward}, state[0][{row}])",
+        f"{held}('forward out at {name} and state', {forward}, state[0][{row}])",
         *([f"{held}('backward out at 0 and state', {backward}, state[0][{row + 1}])"] if network.bidirectional else []),
     )
 
@@ -508,9 +556,9 @@ def notebook_cells(result: RunResult, known: Recorded) -> Iterator[NotebookCell]
     yield from given(result.inputs)
     yield from gluon_layer(result, known)
     yield from one_step(network)
-    for lane in lanes_of(network):
+    for lane in lanes_of(result.inputs):
         if lane.direction == 0:
             yield from layer_input(network, lane.layer)
-        yield from lane_cells(lane, result.inputs.timesteps, known)
-    yield from outcome(network, known)
+        yield from lane_cells(lane, known)
+    yield from outcome(result.inputs, known)
     yield from custom_code(result)

@@ -179,3 +179,25 @@ def test_custom_code_is_shown_and_not_run(tmp_path: Path) -> None:
     write_notebook(result, tmp_path / "run.ipynb")
     run(code_of(tmp_path / "run.ipynb"))
     assert prose_of(tmp_path / "run.ipynb").endswith(f"`mine.py`\n\n````python\n{source}````")
+
+
+LENGTHS = (2, 5, 1)
+
+
+@pytest.mark.parametrize("layout", ["NTC", "TNC"])
+@pytest.mark.parametrize("cell", [*CELLS, "projection"])
+@pytest.mark.parametrize("way", ["bidirectional", "reverse", "forward"])
+def test_a_notebook_skips_padding(tmp_path: Path, cell: str, layout: str, way: str) -> None:
+    network = {"cell": "lstm", "projection_size": 3} if cell == "projection" else {"cell": cell}
+    network |= {"layout": layout, "num_layers": 2, "dtype": "float64"}
+    result = make_result(**network, batch_size=3, lengths=LENGTHS, **({way: True} if way != "forward" else {}))
+    manual, x = result["manual"], np.array(result.inputs.sequence)
+    for sample, length in enumerate(LENGTHS):
+        x[length:, sample] = np.nan
+    write_notebook(replace(result, inputs=replace(result.inputs, sequence=x)), tmp_path / "run.ipynb")
+    names, _ = run(code_of(tmp_path / "run.ipynb"))
+    np.testing.assert_allclose(names["out_numpy"], manual.output_in(layout), rtol=0, atol=1e-12)
+    for layer, direction in np.ndindex(manual.shape[:2]):
+        own = names[f"h_{'lr'[direction]}{layer}"]
+        np.testing.assert_allclose(own, manual.hidden[layer, direction], rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(names["lengths"], LENGTHS)
