@@ -8,7 +8,7 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QPaintEngine, QPainter, QPainterPath, QPen, QPixmap, QTransform
+from PySide6.QtGui import QBrush, QColor, QPaintEngine, QPainter, QPainterPath, QPen, QPixmap, QTransform
 from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
 from rnnviz.core import number_format
@@ -360,6 +360,10 @@ _ABOVE = [(0.0, 1.0), (0.0, 1.0)]
 """Anchors that place the label above its line."""
 
 
+_LABEL_GROUND = 0.75
+"""Opacity of the ground of the label."""
+
+
 class LogAxis(pg.AxisItem):
     """Ticks at the decades, at zero and at infinity."""
 
@@ -426,4 +430,8 @@ class LogTimePlot(TimePlot):
         super().apply_theme(theme)
         self._limit.setPen(cosmetic_pen(theme.color("wrong"), 1.0, Qt.PenStyle.DashLine))
         self._limit.label.setColor(theme.color("wrong"))
+        # Curves may pass behind it; they shine through.
+        ground = theme.color("base")
+        ground.setAlphaF(_LABEL_GROUND)
+        self._limit.label.fill = QBrush(ground)
         self._floor.setPen(cosmetic_pen(theme.color("grid"), 1.0))

@@ -223,3 +223,7 @@ def test_both_themes_have_their_ground(view: ErrorPlot, theme) -> None:
     view.apply_theme(theme)
     image = view.plot.grab().toImage()
     assert image.pixelColor(image.width() - 3, 3).name() == theme.base
+    # A curve behind the label of the tolerance is seen, but does not cover it.
+    ground = view.plot._limit.label.fill.color()
+    assert ground.name() == theme.base
+    assert 0.5 < ground.alphaF() < 1.0
