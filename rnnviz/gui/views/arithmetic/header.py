@@ -297,13 +297,17 @@ class DivergenceLabel(QAbstractButton):
         """The sentence; with the marks of the engines where their names do not fit; or else in two lines."""
         room, metrics, sign = self.width() - 2 * _PAD, self.fontMetrics(), "≠  " if self.parts else ""
         named, marked = (f"{sign}{number_format.true_minus_in(text)}" for text in (self.text(), self._brief))
-        text = named if metrics.horizontalAdvance(named) <= room else marked
-        if metrics.horizontalAdvance(text) <= room:
-            return text
-        small = QFontMetrics(self._small_font)
-        end = next((end for end in range(len(text), 0, -1) if small.horizontalAdvance(text[:end]) <= room), 1)
+        for text in (named, marked):
+            if metrics.horizontalAdvance(text) <= room:
+                return text
+        lines = self._two_lines(named)
+        return self._two_lines(marked) if "…" in lines else lines
+
+    def _two_lines(self, text: str) -> str:
+        room, metrics = self.width() - 2 * _PAD, QFontMetrics(self._small_font)
+        end = next((end for end in range(len(text), 0, -1) if metrics.horizontalAdvance(text[:end]) <= room), 1)
         end = text.rfind(" ", 0, end + 1) + 1 or end
-        return f"{text[:end].rstrip()}\n{small.elidedText(text[end:], Qt.TextElideMode.ElideRight, room)}"
+        return f"{text[:end].rstrip()}\n{metrics.elidedText(text[end:], Qt.TextElideMode.ElideRight, room)}"
 
     @property
     def _small_font(self) -> QFont:
