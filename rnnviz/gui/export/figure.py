@@ -47,6 +47,7 @@ from rnnviz.gui.theme.palettes import THEMES, Theme, ThemeName
 from rnnviz.gui.theme.scaling import DialogScrollArea, chosen_text_scale, scaled, space_dialog
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.labels import LegendKey
+from rnnviz.gui.views.table import NumberTable
 from rnnviz.verify.result import RunResult
 
 Control = TypeVar("Control", bound=QWidget)
@@ -173,13 +174,13 @@ class Figure(QWidget):
         self.copy.finish_pending()
         if not self._whole:
             self.copy.show_part_of(self._view)
-        self.copy.hide_selection()
         self._hide_controls()
+        if shrink:
+            self._show_whole_tables()
+        self.copy.hide_selection()
         self.copy.show_legend(legend)
         for key in self.copy.findChildren(LegendKey):
             key.setVisible(legend)
-        if shrink:
-            self._show_whole_tables()
         flush_scene_updates(self)
 
     def _show_whole_tables(self) -> None:
@@ -293,6 +294,8 @@ class Figure(QWidget):
                 label.hide()
         for table in self.copy.findChildren(QAbstractItemView):
             table.clearSelection()
+            if isinstance(table, NumberTable):
+                table.whole_rows = True
         for part in self.copy.findChildren(QAbstractScrollArea):
             part.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
             part.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

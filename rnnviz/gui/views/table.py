@@ -229,6 +229,8 @@ class NumberTable(QTableView):
         self._painter = CellPainter(self.font())
         self.breaks_titles = False
         """Whether a title that does not fit has two lines."""
+        self.whole_rows = False
+        """Whether a row that is only partly in sight is left out, as in a figure: SVG has no clipping."""
         self.pictures: frozenset[int] = frozenset()
         """Columns that a delegate paints."""
         self.highlighted: tuple[range, ...] = ()
@@ -380,6 +382,8 @@ class NumberTable(QTableView):
         last = last if last >= 0 else model.rowCount() - 1
         height = self.verticalHeader().defaultSectionSize()
         top, chosen = self.rowViewportPosition(first), self.selectionModel()
+        if self.whole_rows:
+            last = min(last, first + (self.viewport().height() - top) // height - 1)
         columns = self._columns_in_sight(touched)
         painter = QPainter(self.viewport())
         self._painter.begin(painter)

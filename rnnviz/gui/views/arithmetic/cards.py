@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeAlias
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QColor,
     QFont,
@@ -495,6 +495,18 @@ class Cards(QScrollArea):
         for place in (self._chosen, focused):
             if place is not None and place < len(self.cards):
                 self._scroll_to(place)
+
+    def show_whole_cards(self) -> None:
+        """Hide the cards that do not fit, from the top or from the chosen one: SVG has no clipping."""
+        for card in self.cards:
+            card.show()
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest)
+        room, first = self.viewport().height(), 0
+        if self._chosen is not None and self.cards[self._chosen].geometry().bottom() >= room:
+            first = self._chosen
+        top = self.cards[first].y()
+        for place, card in enumerate(self.cards):
+            card.setVisible(place >= first and card.geometry().bottom() - top < room)
 
     def _scroll_to(self, place: int) -> None:
         """Scroll to a card, but not sideways: Qt shows the middle of a card that is too wide."""

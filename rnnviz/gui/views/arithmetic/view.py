@@ -279,8 +279,7 @@ class ArithmeticView(ResultView):
             self._show(self._task.answer_now(asked))
 
     def hide_selection(self) -> None:
-        self.cards.verticalScrollBar().setValue(0)
-        self.cards.show_chosen()
+        self.cards.show_whole_cards()
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
