@@ -342,6 +342,7 @@ class OutputMap(ResultView):
         self.list.chosen.connect(self._on_chosen)
         self.list.pointed.connect(self._on_pointed)
         self.rows.mark_changed.connect(lambda row: self.list.update(self.rows.index(row)))
+        self.rows.all_changed.connect(self.list.viewport().update)
 
         self._heading.setMinimumWidth(self._heading.natural_width() + 2)
         parts = across((self._heading, 1), self._engine), self._empty, self.chart, 2, self._here, 4, (self.list, 1)

@@ -61,6 +61,8 @@ class OutputMapRows(QAbstractListModel):
 
     mark_changed = Signal(int)
     """The selection mark of a row changed. `dataChanged` would measure every row again."""
+    all_changed = Signal()
+    """The texts of all rows changed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,6 +86,11 @@ class OutputMapRows(QAbstractListModel):
             self._move(location)
             return
         self.location = location
+        if result is not None and self._shown is not None and shown[:2] == self._shown[:2]:
+            # Another sample has the same rows: a reset would lay them out again and lose the keyboard's place.
+            self._shown, self.rows = shown, _rows(result, location.sample)
+            self.all_changed.emit()
+            return
         self.beginResetModel()
         self._shown, self._result = shown, result
         self._trace = None if result is None else result[engine]

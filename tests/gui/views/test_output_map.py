@@ -170,3 +170,18 @@ def test_the_chosen_engine_stays_while_the_engines_do(view: OutputMap) -> None:
     assert view.engine == "manual"
     view.show_result(make_result(("gluon", "torch")), "torch")
     assert view.engine == "gluon"
+
+
+def test_another_sample_keeps_the_row_of_the_keyboard(view: OutputMap) -> None:
+    result = make_result(num_layers=2, bidirectional=True)
+    view.show_result(result, "manual")
+    view.show_location(Location())
+    index = view.rows.index(3)
+    view.list.setCurrentIndex(index)
+    before, texts = index.data(), view.copy_text()
+    view.show_location(Location(sample=1))
+    assert view.list.currentIndex().row() == 3
+    assert index.data() != before
+    assert view.copy_text() != texts
+    view.show_location(Location())
+    assert (index.data(), view.copy_text()) == (before, texts)
