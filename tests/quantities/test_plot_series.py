@@ -203,7 +203,7 @@ def test_the_ends_are_those_of_the_values_that_share_a_pixel(timesteps: int, dat
     pixels = data.draw(st.integers(1, 400))
     values = np.random.default_rng(timesteps).standard_normal(timesteps)
     outline = outline_of(values, seen, pixels)
-    assert outline.block == 1 or len(seen) >= outline.block * pixels
+    assert outline.block == 1 or 2**0.5 * len(seen) >= outline.block * pixels, "the nearest power of two"
     assert len(outline.low) <= 2 * pixels + 4
     assert outline.first <= seen.start
     starts = outline.first + outline.block * np.arange(len(outline.low))
