@@ -18,7 +18,7 @@ from rnnviz.core.parameters import draw_parameters
 from rnnviz.core.schema import display_value
 from rnnviz.core.sequence import alphabet, draw_sequence
 from rnnviz.io.model_formats.formats import is_model_file
-from rnnviz.io.model_formats.load import StoredNetwork, of_run, read_network
+from rnnviz.io.model_formats.load import StoredNetwork, lengths_of, of_run, read_network
 from rnnviz.io.model_formats.model_file import Entry
 from rnnviz.io.readers import (
     OpenSequence,
@@ -62,7 +62,7 @@ def stored_state(stored: StoredNetwork, network: Network, batch_size: int) -> St
     return checked_state(network, batch_size, whole)
 
 
-def load_inputs(config: Config, assumptions: Callable[[Entry, Config], tuple[str, ...]] = of_run) -> Inputs:
+def load_inputs(config: Config, assumptions: Callable[[Entry, Config, bool], tuple[str, ...]] = of_run) -> Inputs:
     """Draw or read the sequence (T, N, I), the parameters and the initial state; their config has its final sizes.
 
     `assumptions` returns those of an entry of a model file. Raises a ConfigError if a file is missing, corrupt, or does
@@ -78,8 +78,8 @@ def load_inputs(config: Config, assumptions: Callable[[Entry, Config], tuple[str
         sequence = draw_sequence(config.sequence, size, dtype) if opened is None else read_only(opened.read(), dtype)
     stored = _network(config)
     state = _initial_state(config, stored)
-    assumed = () if stored.entry is None else assumptions(stored.entry, config)
-    lengths = _lengths(config, opened)
+    lengths = _lengths(config, opened, stored.entry)
+    assumed = () if stored.entry is None else assumptions(stored.entry, config, bool(lengths))
     if lengths and opened is None:
         sequence = np.array(sequence)
         clear_padding(lengths, sequence)
@@ -91,15 +91,15 @@ def _file_key(config: Config) -> str:
     return "sequence.path" if config.sequence.paths is None else "sequence.paths"
 
 
-def _lengths(config: Config, opened: OpenSequence | None) -> tuple[int, ...]:
+def _lengths(config: Config, opened: OpenSequence | None, entry: Entry | None) -> tuple[int, ...]:
     """The length of each sample, drawn, given or read; () if no sample has padding."""
     source = config.sequence
-    of_input = tuple(map(len, source.symbols)) if opened is None else opened.lengths
+    of_texts = tuple(map(len, source.symbols)) if source.brings_lengths else ()
+    of_input = of_texts if opened is None else opened.lengths
     if source.lengths is None:
+        found = of_input or (() if entry is None else lengths_of(entry, config))
         name = f"lengths in {source.path}"
-        return (
-            checked_lengths(of_input, source.batch_size, source.timesteps, _file_key(config), name) if of_input else ()
-        )
+        return checked_lengths(found, source.batch_size, source.timesteps, _file_key(config), name) if found else ()
     key, lengths = KEY, source.lengths
     if lengths == "uniform":
         lengths = draw_lengths(source.seed, source.batch_size, source.timesteps)

@@ -80,6 +80,7 @@ def test_inspect_json_equals_the_table(
         "projection_size": None,
         "clip": None,
         "activations": None,
+        "lengths": [],
     }
     assert (rnn["cell"], rnn["cells"], rnn["supported"]) == (None, ["rnn_tanh", "rnn_relu"], True)
     assert not broken["supported"]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rnnviz.cells import CELLS
 from rnnviz.cells.activations import ACTIVATIONS, Activation, elu, keras_hard_sigmoid, leaky_relu
-from rnnviz.io.model_formats.model_file import UnreadableError, named_activations
+from rnnviz.io.model_formats.model_file import EVERY_STEP, UnreadableError, named_activations
 
 _CLASSES = {f"{cell.keras.name}{end}": cell.keras.name for cell in CELLS.values() if cell.keras for end in ("", "Cell")}
 """The recurrent layers of Keras that are read and their cells, each with the layer's name."""
@@ -154,7 +154,12 @@ def settings_assumed(item: Item, stored: str, masked: bool) -> list[str]:
     if there and there != here:
         found.append(f"Keras computes it in {there}, and here it is computed in {here}")
     if masked and config.get("zero_output_for_mask"):
-        found.append("outputs at masked time steps are zeros in Keras (zero_output_for_mask)")
+        found.append("in time steps that it skips, Keras outputs 0 (zero_output_for_mask)")
+    elif masked:
+        found.append(
+            "in time steps that it skips, Keras repeats the state and the output of the last computed step; "
+            "with lengths, outputs are 0 here"
+        )
     return found
 
 
@@ -664,7 +669,7 @@ def _configured(
     if sliced:
         assumptions.append("the model runs it by itself on each slice of an outer axis (TimeDistributed)")
     if masking:
-        assumptions.append("every time step is computed, even those that the model skips because of a mask")
+        assumptions.append(EVERY_STEP)
     if calls.training(name) and drops(item):
         assumptions.append("the model drops values in each run (training is true), and no value is dropped here")
     return Configured(chain, place, str(item["name"]), item, start, masking, tuple(assumptions))

@@ -24,7 +24,7 @@ from rnnviz.core.progress import expect
 from rnnviz.core.words import join_words
 from rnnviz.io.bounded_read import limited_memory
 from rnnviz.io.model_formats.formats import MXNET, NUMPY, ONNX, SAFETENSORS, SHARDS, Format, format_of, open_model
-from rnnviz.io.model_formats.model_file import RNN_CELLS, Entry, ModelFile, cells_of_arrays
+from rnnviz.io.model_formats.model_file import EVERY_STEP, RNN_CELLS, Entry, ModelFile, cells_of_arrays
 
 _OPEN = {
     "input": "the caller of the model gives its initial state",
@@ -135,6 +135,8 @@ def config_of(path: Path, entry: Entry, cell: str | None = None, initial_state: 
     sequence = SequenceSource()
     if stored and entry.batch_size is not None:
         sequence = replace(sequence, batch_size=entry.batch_size)
+    if entry.lengths:
+        sequence = replace(sequence, batch_size=len(entry.lengths), timesteps=max(entry.lengths))
     return Config(
         network,
         sequence,
@@ -148,7 +150,14 @@ def open_state(entry: Entry) -> str:
     return "; ".join(entry.assumptions) or _OPEN[entry.initial_state]
 
 
-def of_weights(entry: Entry, config: Config) -> tuple[str, ...]:
+def lengths_of(entry: Entry, config: Config) -> tuple[int, ...]:
+    """The lengths that a model file has, if they fit the sequence."""
+    source, lengths = config.sequence, entry.lengths
+    fits = len(lengths) == source.batch_size and max(lengths, default=0) <= source.timesteps
+    return lengths if fits and source.lengths is None and not source.brings_lengths else ()
+
+
+def of_weights(entry: Entry, config: Config, padded: bool = False) -> tuple[str, ...]:
     """The assumptions of the weights alone, as they are converted."""
     stored = entry.initial_state == "stored"
     return (
@@ -157,9 +166,14 @@ def of_weights(entry: Entry, config: Config) -> tuple[str, ...]:
     )
 
 
-def of_run(entry: Entry, config: Config) -> tuple[str, ...]:
-    """The assumptions of a run of `config`, whose parameters are those of the entry."""
+def of_run(entry: Entry, config: Config, padded: bool = False) -> tuple[str, ...]:
+    """The assumptions of a run of `config`, whose parameters are those of the entry; `padded` is whether samples have
+    lengths."""
     source, clauses = config.initial_state, list(_of_network(entry, config))
+    if padded or lengths_of(entry, config):
+        clauses = [clause for clause in clauses if clause != EVERY_STEP]
+        if entry.lengths and not lengths_of(entry, config):
+            clauses.append("the model has other lengths, and the run has those of the config or its input")
     used = {"zeros": "zeros", "normal": "random numbers"}.get(source.source, f"the numbers in {source.path}")
     if entry.initial_state == "stored" and source.path != config.parameters.path:
         clauses.append(f"the model file stores an initial state, and the run starts from {used} instead")

@@ -99,6 +99,10 @@ INITIAL_STATES = ("unknown", "zeros", "stored", "input", "computed")
 reads them); numbers that the caller of the model gives; or numbers that another part of the model computes."""
 
 
+EVERY_STEP = "without lengths, rnnviz computes every time step, also those that the model skips"
+"""The assumption of a run of an entry that has `masking`."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """A recurrent network that a model file holds.
@@ -110,7 +114,8 @@ class Entry:
 
     `cells` are the cells that the file admits: the user chooses one where `cell` is None, and may choose another one
     than `cell`. `biases` is whether the layers have biases, None where that is not known. `initial_state` is one of
-    INITIAL_STATES. `masking` describes the time steps that the model skips, and is empty where it skips none.
+    INITIAL_STATES. `masking` describes the time steps that the model skips, and is empty where it skips none; `lengths`
+    are those of the samples, if the file has them.
     `assumptions` are conditions of a run of this entry that the file does not state; each is worded like `reason`, and
     inspect, config --from, run, the banner and convert repeat them. `batch_size` is N of a stored initial state, None
     where every sample starts from the same numbers; `load.entries_of` fills it in. `reverse` is whether the only
@@ -137,6 +142,7 @@ class Entry:
     projection_size: int | None = None
     clip: float | None = None
     activations: tuple[str, ...] | None = None
+    lengths: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Escape the texts of a file, which could break a line, control a terminal, or be invalid Unicode."""

@@ -20,6 +20,7 @@ from rnnviz.core.onnx_layer import ONNX_NAMES, onnx_activation, operator
 from rnnviz.core.words import join_words
 from rnnviz.io.model_formats.model_file import (
     DTYPES,
+    EVERY_STEP,
     INITIAL_STATES,
     Arrays,
     Entry,
@@ -30,9 +31,6 @@ from rnnviz.io.model_formats.model_file import (
 )
 from rnnviz.io.model_formats.onnx_constants import MOVES, Constants, Origin, Value, Values, layout_of, widened_numbers
 from rnnviz.io.model_formats.onnx_graph import RECURRENT, Attributes, PlacedNode, recurrent_ancestors, whole
-
-EVERY_STEP = "rnnviz computes every time step, also those that the model skips"
-"""The assumption about a node that has lengths."""
 
 _, _ZEROS, _STORED, _INPUT, _COMPUTED = INITIAL_STATES
 _LONGEST_LIST = 8
@@ -115,27 +113,33 @@ def initial_state(placed: PlacedNode, constants: Constants, size: tuple[int, int
     )
 
 
-def lengths(placed: PlacedNode, constants: Constants) -> tuple[object, str]:
-    """How the model skips time steps, empty if it does not, behind a key that is the same for the same lengths."""
+def lengths(placed: PlacedNode, constants: Constants) -> tuple[object, str, tuple[int, ...]]:
+    """A key that is the same for the same lengths, how the model skips time steps, and the lengths in the file.
+
+    The last two are empty if it skips none, and if the file has no lengths.
+    """
     name = placed.input("sequence_lens")
     if not name:
-        return None, ""
+        return None, "", ()
     scope = placed.scope
     try:
         found = [(values, values.find(scope, name)) for values in constants.both]
         origins = [source for _, source in found[0][0].among(found[0][1])]
         read = [value.read() for _, value in found]
     except UnreadableError:
-        return scope.find(name)[:2], f"{_SKIPPED} computes as {name}"
+        return scope.find(name)[:2], f"{_SKIPPED} computes as {name}", ()
     if origins:
         given = " and ".join(f'"{source}"' for source in origins)
-        return read[0].tobytes(), f"{_SKIPPED} gets as {given}"
+        return read[0].tobytes(), f"{_SKIPPED} gets as {given}", ()
     steps = [values.sequence_shape(scope, placed.node)[0] for values, _ in found]
     if all((array == step).all() for array, step in zip(read, steps, strict=True)):
-        return None, ""
+        return None, "", ()
     listed = [str(length) for length in read[0].reshape(-1)[:_LONGEST_LIST]]
     more = ", ..." if read[0].size > _LONGEST_LIST else ""
-    return read[0].tobytes(), f"{_SKIPPED} sets to {', '.join(listed)}{more}"
+    # Lengths that follow from N are not in the file, and a run has no empty samples.
+    held = np.array_equal(read[0], read[-1]) and read[0].ndim == 1 and bool((read[0] > 0).all())
+    text = f"{_SKIPPED} sets to {', '.join(listed)}{more}"
+    return read[0].tobytes(), text, tuple(map(int, read[0])) if held else ()
 
 
 def _state(
@@ -393,7 +397,7 @@ def _node(placed: PlacedNode, cell: str, attributes: Attributes, constants: Cons
         if constant.dtype != dtype or constant.dtype.name not in DTYPES:
             raise UnreadableError(f"{name} holds {constant.dtype.name}: all weights must be of one type of floats")
     state = initial_state(placed, constants, (len(sides), hidden), dtype.name)
-    key, skipped = lengths(placed, constants)
+    key, skipped, held = lengths(placed, constants)
     entry = Entry(
         placed.name,
         cell,
@@ -409,6 +413,7 @@ def _node(placed: PlacedNode, cell: str, attributes: Attributes, constants: Cons
         reverse=direction == "reverse",
         clip=_clip(attributes),
         activations=_activations(placed, cell, attributes),
+        lengths=held,
     )
     return RecurrentNode(placed, StoredLayer(entry, lambda: _parameters(weights, cell, sides), state.read), state, key)
 

@@ -47,8 +47,9 @@ def computed_on(
     name: str | None = None,
     cell: str | None = None,
     state: Mapping[str, NDArray[np.floating]] | str | None = None,
+    lengths: tuple[int, ...] | None = None,
 ) -> Computed:
-    """The entry of a file, or its only one, run on x (N, T, I).
+    """The entry of a file, or its only one, run on x (N, T, I), with these lengths or those of the file.
 
     `state` are h, and c of an LSTM, each (L·D, N, H), or "zeros"; None is the one in the file.
     """
@@ -58,7 +59,7 @@ def computed_on(
         state = str(path.parent / "corpus-state.npz")
     entry = entry_of(path, name)
     config = config_of(path, entry, None if entry.cell else cell, state)
-    sequence = SequenceSource("file", path=str(path.parent / "corpus-x.npy"))
+    sequence = SequenceSource("file", path=str(path.parent / "corpus-x.npy"), lengths=lengths)
     return _computed(replace(config, sequence=sequence).checked())
 
 

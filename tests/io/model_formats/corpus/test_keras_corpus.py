@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rnnviz.core.errors import InputError
 from rnnviz.io.model_formats.keras import open_model
 from rnnviz.io.model_formats.load import entries_of, read_network
+from rnnviz.io.model_formats.model_file import EVERY_STEP
 from tests.io.model_formats.corpus.cases import computed_on, entry_of
 from tests.oracles.computed import assert_near
 from tests.profiles import slow_except
@@ -621,6 +622,21 @@ def test_a_mask_is_named_where_it_reaches_the_layer(name: str, ending: str, tmp_
     assert named in entry.masking
     assert bool(entry.masking) == bool(named)
     assert bool(entry.assumptions) == bool(named)
+
+
+def test_lengths_compute_masked_samples_as_keras_does(tmp_path: Path) -> None:
+    layer = lstm(return_state=True)
+    model = with_random_weights(functional(lambda x: layer(L.Masking()(x))))
+    x = np.random.default_rng(4).normal(size=(BATCH, TIMESTEPS, FEATURES)).astype(np.float32)
+    x[1, 2:] = 0.0
+    out, h, _ = map(np.asarray, model.predict(x, verbose=0))
+    ran = computed_on(saved(model, tmp_path / "m.keras"), x, lengths=(TIMESTEPS, 2))
+    assert_near(ran.out.swapaxes(0, 1)[0], out[0], 1e-5)
+    assert_near(ran.out.swapaxes(0, 1)[1, :2], out[1, :2], 1e-5)
+    assert_near(ran.states[0][0], h, 1e-5)
+    np.testing.assert_array_equal(out[1, 2:], np.broadcast_to(out[1, 1], (TIMESTEPS - 2, 4)))
+    assert not ran.out.swapaxes(0, 1)[1, 2:].any()
+    assert EVERY_STEP not in ran.inputs.assumptions
 
 
 @pytest.mark.parametrize("ending", ["keras", "weights.h5"])

@@ -9,12 +9,11 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from rnnviz.io.model_formats.load import entries_of
-from rnnviz.io.model_formats.model_file import Entry
+from rnnviz.io.model_formats.model_file import EVERY_STEP, Entry
 from tests.io.model_formats.corpus.cases import computed_on, entry_of
 from tests.io.model_formats.corpus.onnx_graphs import FEATURES, Array, Graph, H, N, T, in_time, normal, runtime
 from tests.oracles.computed import assert_near
 
-EVERY_STEP = "rnnviz computes every time step, also those that the model skips"
 X = normal(T, N, FEATURES, seed=99)
 
 
@@ -393,11 +392,27 @@ def test_steps_that_a_model_skips_are_reported(given: str, tmp_path: Path) -> No
     assert entry.supported
     assert ("2, 5" if given == "constant" else "lens") in entry.masking
     assert EVERY_STEP in entry.assumptions
+    assert entry.lengths == ((2, 5) if given == "constant" else ())
     assert not entry_of(tmp_path / "m.onnx", "other").masking
-    # With lengths of all steps the model computes what is shown here.
-    if given == "input":
-        y = runtime(tmp_path / "m.onnx", {"x": X, "lens": np.full(N, T, np.int32)})[0]
-        assert_near(computed_on(tmp_path / "m.onnx", X.swapaxes(0, 1), "a..b").out, in_time(y), 1e-5)
+
+
+@pytest.mark.parametrize("given", ["constant", "input"])
+@pytest.mark.parametrize("directions", [1, 2])
+def test_lengths_of_a_model_or_of_the_caller_are_computed(given: str, directions: int, tmp_path: Path) -> None:
+    path, lengths = tmp_path / "m.onnx", np.array([2, 5, 1][:N], np.int32)
+    graph = Graph()
+    x = graph.input("x", None, None, FEATURES)
+    lens = graph.constant("lens", lengths) if given == "constant" else graph.input("lens", None)
+    graph.outputs = [graph.recurrent("GRU", x, "a", lengths=lens, directions=directions)]
+    graph.save(path)
+    fed = {"x": X} if given == "constant" else {"x": X, "lens": lengths}
+    y = runtime(path, fed)[0]
+    ran = computed_on(path, X.swapaxes(0, 1), lengths=None if given == "constant" else tuple(map(int, lengths)))
+    assert_near(ran.out, in_time(y), 1e-5)
+    assert ran.inputs.lengths == tuple(lengths)
+    assert EVERY_STEP not in ran.inputs.assumptions
+    fewer = computed_on(path, X[:, :1].swapaxes(0, 1))
+    assert (fewer.inputs.lengths, EVERY_STEP in fewer.inputs.assumptions) == ((), True)
 
 
 ATTRIBUTES = [
