@@ -16,9 +16,7 @@ from rnnviz.text.tables import AUDIT_WORDS, AuditRow, ToleranceRow, audit_rows, 
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import AuditVerdict
 
-_INTRO = (
-    f"Each time step is recomputed in float64 from the engine's previous state. Limit: {ALLOWED:g} rounding bounds."
-)
+_INTRO = f"Time steps are recomputed in float64 from each engine's state. Limit: {ALLOWED:g} rounding bounds."
 
 _LOOKS = {
     AuditVerdict.RIGHT: Look("right", icon="check"),
@@ -58,6 +56,8 @@ _TOLERANCES = (
     Column("rtol", lambda row: number_format.full(row.rtol), number=True),
     Column("atol", lambda row: row.shown_atol, lambda row: number_format.full(row.atol), number=True),
 )
+_WIDEST_TOLERANCES = 320
+"""Maximum of the minimum width in pixels."""
 
 
 class AuditTable(ResultView):
@@ -148,7 +148,9 @@ class AuditTable(ResultView):
             passing = self._passing
             self.copy_button.setToolTip(wrapped(f"Copies {passing}: the smallest atol that passes with this rtol."))
             self.copy_button.setAccessibleDescription(self.copy_button.toolTip())
-        self.tolerances.fit()
+        needed = self.tolerances.fit() + self.tolerances.verticalScrollBar().sizeHint().width()
+        # Both numbers are whole beside a lesson; the table of the engines has columns to spare.
+        self.tolerances.setMinimumWidth(min(needed + 2 * self.tolerances.frameWidth(), _WIDEST_TOLERANCES))
         self.tolerances.limit_height()
 
     @property

@@ -12,6 +12,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.audit import AuditTable
+from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result, with_judgment
 from tests.gui.views.tables import texts
@@ -160,3 +161,13 @@ def test_a_low_pane_has_the_tolerances_above_their_remark(view: AuditTable, wron
     view.resize(900, 150)
     assert view.tolerances.geometry().bottom() < view.remark.geometry().top()
     assert view.remark.geometry().bottom() < view.reasons.geometry().top()
+
+
+def test_tolerances_and_audits_are_whole_beside_a_lesson(view: AuditTable, wrong: RunResult) -> None:
+    view.resize(826, 190)
+    view.show_result(wrong, "manual")
+    QApplication.processEvents()
+    for table in (view.table, view.tolerances):
+        assert table.horizontalScrollBar().maximum() == 0
+    intro = view.findChild(ElidedLabel)
+    assert intro.natural_width() <= intro.width()
