@@ -132,7 +132,7 @@ def dump_config(config: Config, folder: Path | None = None, unused: bool = True)
         del tables["network"]["input_size"]
     if not unused:
         for section, decider, values, keys in _UNUSED:
-            if tables[section][decider] in values:
+            if tables[section][decider] in values and tables[section].get("lengths") != "uniform":
                 for key in keys:
                     del tables[section][key]
     return tomli_w.dumps(tables)

@@ -147,7 +147,7 @@ def _network(values: Values) -> dict[str, FieldState]:
 def _sequence(values: Values) -> dict[str, FieldState]:
     source = values["sequence.source"]
     uses = {f"sequence.{key}": _LEFT_OUT for key in _IN_FILES | _OF_TEXTS if key not in _read(values)}
-    if source not in ("normal", "uniform"):
+    if source not in ("normal", "uniform") and values["sequence.lengths"] != "uniform":
         uses["sequence.seed"] = _HIDDEN
     if values["sequence.lengths"] != "file":
         uses["sequence.lengths_path"] = _LEFT_OUT

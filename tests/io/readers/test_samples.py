@@ -172,6 +172,9 @@ def test_lengths_of_an_archive_that_do_not_fit_are_refused(lengths: list[float],
         ({"paths": ["a.csv", "no.csv"]}, "sequence.paths", "no.csv cannot be read"),
         ({"path": "gap.txt"}, "sequence.path", "gap.txt, line 2 is empty"),
         ({"path": "gap.txt", "frame": 2}, "sequence.frame", "goes with"),
+        ({"lengths_path": "zero.txt"}, "sequence.lengths_path", "has the length 0 for sample 1"),
+        ({"lengths_path": "half.txt"}, "sequence.lengths_path", 'half.txt holds "1.5": lengths must be integers'),
+        ({"lengths_path": "nan.npy"}, "sequence.lengths_path", "nan.npy holds float64 of the shape (2,)"),
         ({"lengths": [1, 0]}, "sequence.lengths", "a list of integers of at least 1"),
         ({"lengths": [1, 2.0]}, "sequence.lengths", "a list of integers of at least 1"),
         ({"lengths": [1, 3], "batch_size": 2}, "sequence.lengths", "from 1 to the number of time steps, 2"),
@@ -182,6 +185,9 @@ def test_input_that_does_not_fit_is_refused(keys: dict[str, Any], key: str, word
     written("a.csv", "1,2\n")
     written("c.csv", "1\n")
     written("gap.txt", "a\n\nb\n")
+    written("zero.txt", "1\n0\n" + "1\n" * 14)
+    written("half.txt", "1\n1.5\n")
+    np.save("nan.npy", np.array([1.0, np.nan]))
     error = refusal(**keys)
     assert error.key == key
     assert words in error.sentence
@@ -196,6 +202,12 @@ def test_lists_are_values_of_a_sweep() -> None:
     table = SweepTable(sweep.keys, tuple(SweepRow(point, SweepResult("refused", reason="x")) for point in points))
     write_sweep_csv(table, Path("rows.csv"))
     assert [row.point.values for row in load_sweep_results(Path("rows.csv")).rows] == [p.values for p in points]
+
+
+def test_the_seed_of_drawn_lengths_is_written() -> None:
+    drawn = config(source="sine", lengths="uniform", seed=7)
+    assert parse_config(dump_config(drawn, unused=False), Path()).sequence.seed == 7
+    assert "seed = 7" not in dump_config(config(source="sine", seed=7), unused=False)
 
 
 def test_a_change_of_texts_is_short() -> None:

@@ -8,7 +8,7 @@ import pytest
 from PySide6.QtCore import QPointF, QRectF
 
 from rnnviz.core.axis_labels import Names
-from rnnviz.core.trace_index import INPUT, Lane
+from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
@@ -51,6 +51,16 @@ def test_the_characters_of_a_text_are_on_their_own_line_below_the_axis(view: Unr
     view.show_result(named("other tx"), "manual")
     assert view._canvas.axis.size().height() == tall
     assert written(view)[:5] == list("other")
+
+
+def test_each_sample_has_its_own_names(view: UnrolledView) -> None:
+    result = named("hello")
+    view.show_result(replace(result, inputs=replace(result.inputs, names=Names(samples=("hello", "to")))), "manual")
+    assert written(view) == list("hello")
+    view.show_location(Location(sample=1))
+    assert written(view) == list("to")
+    assert view.description_at(under(view, 1)) == "t = 1 'o'"
+    assert "t=1 'o'" in view.copy_text()
 
 
 def test_a_place_is_described_with_full_names(view: UnrolledView) -> None:
