@@ -25,6 +25,9 @@ OTHER = {
     "text": "a & b",
     "path": "/somewhere/x.npy",
     "names": ("torch", "onnx"),
+    "paths": ("/somewhere/x.csv", "/somewhere/y.csv"),
+    "texts": ("a & b", "c"),
+    "lengths": (3, 1),
     "activations": ("relu", "tanh"),
 }
 
