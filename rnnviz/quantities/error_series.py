@@ -138,7 +138,7 @@ class LaneSpread:
     """One lane.
 
     `error_ratio` (T,) is the largest error ratio at each time step, above 1 where values mismatch; `first` the first
-    mismatch in the order of computation, `steps` how many of the lane's steps come before it, both None if nothing
+    mismatch in the order of computation, `steps` how many steps of its sample come before it, both None if nothing
     mismatches.
     """
 
@@ -174,16 +174,15 @@ def spread(result: RunResult, candidate: str) -> list[LaneSpread]:
 
 
 def _lane(result: RunResult, comparison: Comparison, lane: Location) -> LaneSpread:
-    timesteps = result.shape[2]
     counts = comparison.mismatched_over_time[lane.layer, lane.direction]
     times = np.flatnonzero(counts)
     first = steps = None
     if len(times):
         t = int(times[-1] if lane.backward else times[0])
-        steps = abs(t - first_timestep(lane.backward, timesteps))
         mask = mismatching_at(comparison, result.reference, result[comparison.candidate], lane.moved(timestep=t))
         sample, unit = (int(i) for i in np.argwhere(mask)[0])
         first = lane.moved(timestep=t, sample=sample, unit=unit)
+        steps = abs(t - first_timestep(lane.backward, result.inputs.length(sample)))
     return LaneSpread(
         where=lane,
         name=lane_text(result.inputs.network, lane),

@@ -48,8 +48,13 @@ class LaneGates:
     def read(
         self, engine: str, layer: int, direction: int, sample: int, quantity: Quantity, times: slice, units: slice
     ) -> FloatArray:
-        """(T', U') in the trace's dtype; (T', 1) of a norm. The slices have both ends and no step."""
-        return self._reader(engine).lane(layer, direction, sample, quantity, times, units)
+        """(T', U') in the trace's dtype; (T', 1) of a norm. The slices have both ends and no step.
+
+        Padding is 0, as in a trace.
+        """
+        values = self._reader(engine).lane(layer, direction, sample, quantity, times, units)
+        values[max(0, self._result.inputs.length(sample) - times.start) :] = 0
+        return values
 
     def effort(self, engine: str, layer: int, quantity: Quantity) -> float:
         """How much longer it takes to compute one number than to read one value."""
@@ -82,17 +87,17 @@ class LaneGates:
         exact = layers * directions * timesteps * samples * units * effort <= _EXACTLY
         looked = slice(0, samples if exact else min(samples, _SAMPLES))
         wide = slice(0, units if exact else min(units, _SAMPLED_UNITS))
+        longest = max(map(self._result.inputs.length, range(looked.stop)))
         reader = self._reader(engine)
         largest = 0.0
         for layer in range(layers):
             for direction in range(directions):
-                for times in self._looked_at(direction, quantity, exact=exact):
+                for times in self._looked_at(direction, quantity, longest, exact=exact):
                     values = reader.samples(layer, direction, looked, (quantity,), times, wide)[quantity]
                     largest = max(largest, float(np.abs(values).max(where=np.isfinite(values), initial=0.0)))
         return Extent(largest if exact else _round_above(largest * _BEYOND), exact)
 
-    def _looked_at(self, direction: int, quantity: Quantity, *, exact: bool) -> list[slice]:
-        timesteps = self._result.shape[2]
+    def _looked_at(self, direction: int, quantity: Quantity, timesteps: int, *, exact: bool) -> list[slice]:
         if exact or timesteps <= _SAMPLED_TIMES:
             return [slice(0, timesteps)]
         # A cell state is followed from its first step on: one that lies far from it would take long.
@@ -148,7 +153,7 @@ def series_effort(result: RunResult, key: SeriesKey) -> int:
 
 
 def gate_series(result: RunResult, key: SeriesKey, check: Callable[[], None]) -> FloatArray:
-    """(T,) in the trace's dtype; `check` is called between blocks, and may raise what ends the work."""
+    """(T,) in the trace's dtype, NaN in padding; `check` is called between blocks, and may raise to end the work."""
     trace, timesteps = result[key.engine], result.shape[2]
     reader = GateReader(result.inputs, trace)
     values = np.empty(timesteps, trace.hidden.dtype)

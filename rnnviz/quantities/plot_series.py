@@ -22,8 +22,10 @@ _PADDING = 0.06
 
 
 def unit_over_time(trace: Trace, where: Location, unit: int, times: range) -> FloatArray:
-    """One unit of the lane and sample of `where` at some time steps, read from the trace into memory."""
-    return np.ascontiguousarray(trace.lane(where.layer, where.direction, where.sample)[times.start : times.stop, unit])
+    """One unit of the lane and sample of `where` at some time steps, read into memory; NaN in padding."""
+    values = np.array(trace.lane(where.layer, where.direction, where.sample)[times.start : times.stop, unit])
+    values[max(0, trace.length(where.sample) - times.start) :] = np.nan
+    return values
 
 
 def runs(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -196,7 +198,26 @@ def outline_of(values: Values, seen: range, pixels: int) -> Outline:
 
 
 def unit_outline(trace: Trace, where: Location, unit: int, seen: range, pixels: int) -> Outline:
-    """The part in sight of one unit of the lane and sample of `where`; a block that holds a NaN has no number."""
+    """The part in sight of one unit of the lane and sample of `where`; a block that holds a NaN has no number.
+
+    Neither has a block of padding.
+    """
+    outline = _unit_outline(trace, where, unit, seen, pixels)
+    length, first, block = trace.length(where.sample), outline.first, outline.block
+    whole = max(0, (length - first) // block)
+    if length == outline.timesteps or whole >= len(outline.low):
+        return outline
+    low, high = outline.low.copy(), outline.high.copy()
+    low[whole:] = high[whole:] = np.nan
+    start = first + whole * block
+    if start < length:
+        # The last block of the sample has padding, too.
+        own = trace.hidden[where.layer, where.direction, start:length, where.sample, unit]
+        low[whole], high[whole] = own.min(), own.max()
+    return replace(outline, low=low, high=high)
+
+
+def _unit_outline(trace: Trace, where: Location, unit: int, seen: range, pixels: int) -> Outline:
     timesteps, block = trace.shape[2], block_for(seen, pixels)
     first, stop = _whole_blocks(seen, block, timesteps)
     ends = [trace.pyramids.get(f"h.{end}", NO_PYRAMID) for end in ("low", "high")]

@@ -83,22 +83,22 @@ def find_orders(result: RunResult, key: OrderKey, check: Check) -> LaneOrders:
         for direction in range(directions):
             check()
             lane = result[key.engine].hidden[layer, direction]
-            values = np.asarray(lane[sampled_times(len(lane)), key.sample]).astype(np.float64)
+            values = np.asarray(lane[sampled_times(result.inputs.length(key.sample)), key.sample]).astype(np.float64)
             release_pages(lane)
             found[layer, direction] = UnitOrder(order_of(values, key.name))
     return LaneOrders(key, found)
 
 
 def order_effort(result: RunResult, key: OrderKey) -> float:
-    layers, directions, timesteps, _, units = result.shape
-    times = min(timesteps, SAMPLED)
+    layers, directions, _, _, units = result.shape
+    times = min(result.inputs.length(key.sample), SAMPLED)
     inner = min(times, units)
     products = times * units * (inner if key.name == "component" else 1) + 20 * inner**3
     return float(layers * directions * products)
 
 
-def sampled_times(timesteps: int) -> slice:
-    return slice(None, None, -(-timesteps // SAMPLED))
+def sampled_times(length: int) -> slice:
+    return slice(0, length, -(-length // SAMPLED))
 
 
 def order_of(values: FloatArray, name: OrderName) -> IntArray:
@@ -188,15 +188,16 @@ def select(result: RunResult, query: Query, check: Check) -> Selection:
 
 
 def _least(result: RunResult, query: Query, check: Check) -> FloatArray:
-    """(H,): each unit's least value in a query's range, which is NaN if one is, or if the range is empty."""
-    least: FloatArray = np.full(result.shape[4], np.inf if len(query.times) else np.nan)
-    for _, values in _blocks(result, query, query.times, check):
+    """(H,): each unit's least value in a query's range before padding; NaN if one is, or if the range is empty."""
+    times = query.times[: max(0, result.inputs.length(query.sample) - query.times.start)]
+    least: FloatArray = np.full(result.shape[4], np.inf if len(times) else np.nan)
+    for _, values in _blocks(result, query, times, check):
         least = np.minimum(least, values.min(axis=0))
     return least
 
 
 def find_ranges(result: RunResult, query: Query, units: tuple[int, ...], check: Check) -> tuple[Match, ...]:
-    """The best other ranges of the whole sequence in which most of some units are on, the best first."""
+    """The best other ranges of the whole sample in which most of some units are on, the best first."""
     own = query.times
     entries = (
         # Of equal ones the earlier is the better.
@@ -212,7 +213,8 @@ def _runs(result: RunResult, query: Query, units: tuple[int, ...], check: Check)
     needed, columns = ceil(MOST * len(units) - 1e-9), list(units)
     start: int | None = None
     likeness = 0.0
-    for first, values in _blocks(result, query, range(result.shape[2]), check):
+    length = result.inputs.length(query.sample)
+    for first, values in _blocks(result, query, range(length), check):
         on = values >= query.threshold
         shared = np.count_nonzero(on[:, columns], axis=1)
         jaccard = shared / (np.count_nonzero(on, axis=1) + len(units) - shared)
@@ -227,7 +229,7 @@ def _runs(result: RunResult, query: Query, units: tuple[int, ...], check: Check)
         if start is not None:
             likeness += float(jaccard[max(start - first, 0) :].sum())
     if start is not None:
-        yield start, result.shape[2] - start, likeness
+        yield start, length - start, likeness
 
 
 def _blocks(result: RunResult, query: Query, times: range, check: Check) -> Iterator[tuple[int, FloatArray]]:

@@ -254,12 +254,14 @@ class UnitLines:
         return None if values is None else outline_of(values, seen, self._plot.pixels)
 
     def _recorded(self, line: UnitLine) -> range:
-        """Time steps at which a curve has values. Recorded outputs may lack some."""
+        """Time steps at which a curve has values. Recorded outputs may lack some, and padding has none."""
         assert self._result is not None
         trace, where = self._result[line.engine], self._location
         if self._quantity in ("value", "norm"):
-            return trace.recorded(where.layer, where.direction)
-        return followed(self._result.inputs, trace, where.layer, where.direction)
+            times = trace.recorded(where.layer, where.direction)
+        else:
+            times = followed(self._result.inputs, trace, where.layer, where.direction)
+        return times[: max(0, trace.length(where.sample) - times.start)]
 
     @property
     def _whole(self) -> list[Outline]:

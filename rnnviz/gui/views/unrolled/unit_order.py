@@ -77,7 +77,7 @@ class UnitOrderWorker(QObject):
         result = self._result
         if name == "index" or result is None:
             return f"{why} Click to change the order (O)."
-        steps = result.shape[2]
+        steps = result.inputs.length(next((key.sample for key in self._known), 0))
         looked = "every time step" if steps <= SAMPLED else f"up to {count(SAMPLED)} of {count(steps)} time steps"
         engine = next((key.engine for key in self._known), result.reference.engine)
         return f"{why} Computed for each lane from {looked} of the shown sample by {display_name(engine)} (O)."
