@@ -95,7 +95,9 @@ def test_a_divergence_between_engines_with_long_names_shows_both_numbers(view: A
     assert "of_the_speech_tagger" in view.note.text()
     numbers = format_distinct(view.page.divergence.reference, view.page.divergence.candidate)
     first, second = map(number_format.true_minus, numbers)
-    assert f"● has {first}, □ {second}" in " ".join(view.note.shown_text.split())
+    assert "…" not in view.note.shown_text
+    assert first in view.note.shown_text
+    assert second in view.note.shown_text
     view.resize(2000, 220)
     assert number_format.true_minus_in(view.note.text()) in view.note.shown_text
 
