@@ -231,3 +231,8 @@ def test_in_jupyter_the_window_opens_while_the_notebook_continues(tmp_path: Path
 
     assert "agree" in Reading(shown(1, "text/html")).text
     assert [shown(3), shown(4), shown(5)] == ["[True]", "42", "[True]"]
+
+
+def test_a_run_gives_the_lengths_of_its_samples() -> None:
+    assert make_result(lengths=(5, 2)).lengths == (5, 2)
+    assert make_result().lengths == (5, 5)

@@ -71,6 +71,11 @@ class RunResult(Displayed):
         return self.inputs.config
 
     @property
+    def lengths(self) -> tuple[int, ...]:
+        """The number of time steps of each sample; the later ones are padding."""
+        return tuple(map(self.inputs.length, range(self.inputs.batch_size)))
+
+    @property
     def assumptions(self) -> tuple[str, ...]:
         """The clauses that a run of a model file takes for granted; empty for other runs."""
         return self.inputs.assumptions

@@ -115,3 +115,20 @@ def test_an_archive_of_several_engines_is_refused_with_their_names(
         f"rnnviz: {tmp_path}/two.npz has outputs of gluon and torch: name one of them, "
         f"recording:{tmp_path}/two.npz#gluon or recording:{tmp_path}/two.npz#torch.\n"
     )
+
+
+def test_an_exported_run_with_padding_is_an_input_and_a_recording(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = '[network]\ncell = "lstm"\ninput_size = 3\nhidden_size = 4\nbidirectional = true\n'
+    sequence = '[sequence]\nbatch_size = 3\ntimesteps = 6\nlengths = [2, 6, 3]\n[initial_state]\nsource = "normal"\n'
+    first, again, archive = (tmp_path / name for name in ("first.toml", "again.toml", "run.npz"))
+    first.write_text(f"{network}{sequence}", encoding="utf-8")
+    assert main(["run", str(first), "--engines", "manual,bug:final-state-at-last-timestep", "--npz", str(archive)]) == 1
+    given = "".join(f'[{table}]\npath = "run.npz"\n' for table in ("sequence", "parameters", "initial_state"))
+    again.write_text(f"{network}{given}", encoding="utf-8")
+    capsys.readouterr()
+    assert main(["run", str(again), "--engines", f"manual,recording:{archive}#manual", "--json", "-"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["verdict"], found["lengths"], found["elements"]) == ("agree", [2, 6, 3], 2 * 4 * 11)
+    assert found["max_abs_error"]["value"] == 0.0
