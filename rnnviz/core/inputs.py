@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnviz.core.axis_labels import UNNAMED, Names
 from rnnviz.core.cell_json import cell_from_json, cell_to_json
@@ -181,6 +182,18 @@ class Inputs:
     def length(self, sample: int) -> int:
         """The number of time steps of a sample."""
         return self.lengths[sample] if self.lengths else self.timesteps
+
+    @property
+    def has_lengths(self) -> bool:
+        """Whether lengths were given, even if each is T."""
+        return bool(self.lengths) or self.config.sequence.lengths is not None
+
+    def of_samples(self, samples: NDArray[np.intp]) -> "Inputs":
+        """Some samples, in this order, without the names of a file."""
+        sequence = np.ascontiguousarray(self.sequence[:, samples])
+        lengths = tuple(self.length(sample) for sample in samples)
+        lengths = () if set(lengths) == {self.timesteps} else lengths
+        return Inputs(self.config, sequence, self.parameters, self.initial_state.at(np.s_[:, samples]), lengths=lengths)
 
     @cached_property
     def hidden_shape(self) -> tuple[int, int, int, int, int]:

@@ -102,11 +102,11 @@ def clear_padding(lengths: Sequence[int], array: NDArray[Any]) -> None:
     ----------
     lengths : sequence of int
         The length of each sample.
-    array : ndarray of shape (T, N, U)
+    array : ndarray of shape (..., T, N, U)
         The array.
     """
     for sample, length in enumerate(lengths):
-        array[length:, sample] = 0
+        array[..., length:, sample, :] = 0
 
 
 def computed_parts(

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from rnnviz.core.config import Network
+from rnnviz.core.lengths import clear_padding
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
 from rnnviz.core.multiscale import Pyramid, open_pyramids
 
@@ -165,6 +166,12 @@ class Trace(Mapping[str, FloatArray]):
     def length(self, sample: int) -> int:
         """The number of time steps of a sample."""
         return self.lengths[sample] if self.lengths else self.shape[2]
+
+    def clear_padding(self) -> None:
+        """Set the padding of a writable trace to 0."""
+        for name, array in self.items():
+            if not name.startswith("state."):
+                clear_padding(self.lengths, array)
 
     def computed_count(self, array: FloatArray) -> int:
         """The number of values of an array (L, D, T, N, U) that are not padding; all of an array without time."""

@@ -8,6 +8,9 @@ Beside them `computed_in` may hold a text, such as np.array("float32"): the type
 they are stored in a coarser one. Steps are then audited with the precision of the computation, and with half a unit in
 the last place of the stored type for each stored number that a step reads or gives. Without it float16 numbers are
 taken to have been computed in float16.
+
+`lengths` (N,) may hold the lengths of the samples, which must be those of the run. Values in padding are read as they
+are, so that a check finds those that are not 0.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,11 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import RecordingName, recording_name
 from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.lengths import clear_padding
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.npz import NpzFile
 from rnnviz.core.schema import display_key
@@ -31,6 +36,7 @@ from rnnviz.engines.layers import layer_output
 _TELLING = ("hidden", "output", "state")
 _OF_LSTM = ("cell", "cell_state")
 _COMPUTED_IN = "computed_in"
+_LENGTHS = "lengths"
 _TYPES = ("float16", "float32", "float64")
 _LISTED = 6
 
@@ -39,12 +45,14 @@ _LISTED = 6
 class Recording:
     """One engine's arrays in an archive: `arrays` maps the names of a trace to those in the file.
 
-    `computed_in` is the name of the text that says in which type they were computed, "" if there is none.
+    `computed_in` is the name of the text that says in which type they were computed, and `lengths` that of the lengths
+    of the samples, "" if there are none.
     """
 
     archive: NpzFile
     arrays: Mapping[str, str]
     computed_in: str
+    lengths: str
 
     def of(self, network: Network) -> dict[str, str]:
         """The arrays that this kind of network has."""
@@ -64,8 +72,12 @@ def open_recording(name: str) -> Recording:
     prefix = f"{owner}." if owner else ""
     kinds = (*_TELLING, *_OF_LSTM)
     arrays = {kind: f"{prefix}{kind}" for kind in kinds if f"{prefix}{kind}" in archive.headers}
-    said = (name for name in (f"{prefix}{_COMPUTED_IN}", _COMPUTED_IN) if name in archive.headers)
-    return Recording(archive, arrays, next(said, ""))
+
+    def said(what: str) -> str:
+        """The name of what is said of this engine, or of all."""
+        return next((name for name in (f"{prefix}{what}", what) if name in archive.headers), "")
+
+    return Recording(archive, arrays, said(_COMPUTED_IN), said(_LENGTHS))
 
 
 def engines_in(path: Path) -> tuple[str, ...]:
@@ -84,6 +96,23 @@ def check_recording(recording: Recording, inputs: Inputs) -> None:
     for kind, name in recording.of(inputs.network).items():
         _check_array(recording.archive, name, expected(kind, inputs))
     computed_in(recording)
+    _check_lengths(recording, inputs)
+
+
+def _check_lengths(recording: Recording, inputs: Inputs) -> None:
+    """Raises an InputError if the samples were recorded with other lengths than those of the run."""
+    if not recording.lengths:
+        return
+    name, path, samples = recording.lengths, recording.archive.path, inputs.batch_size
+    header = recording.archive.headers[name]
+    if header.shape != (samples,):
+        raise InputError(f"{name} in {path} has the shape {header.shape}, expected (N,) = {(samples,)}.")
+    for sample, found in enumerate(recording.archive.read(name)):
+        if found != inputs.length(sample):
+            raise InputError(
+                f"{name} in {path} is {found:g} for sample {sample}, expected {inputs.length(sample)}, its length in "
+                "this run: set sequence.lengths to those of the recording."
+            )
 
 
 def computed_in(recording: Recording) -> str:
@@ -235,19 +264,24 @@ def _complete(inputs: Inputs, trace: Trace, recorded: frozenset[str]) -> frozens
     _, directions, _, _, size = trace.shape
     if "hidden" not in recorded:
         trace.hidden[...] = np.nan
+        clear_padding(trace.lengths, trace.hidden)
         for direction in range(directions):
             if "state" in recorded:
-                trace.hidden[:, direction, 0 if trace.backward(direction) else -1] = trace.state_h[
-                    direction::directions
-                ]
+                trace.hidden[:, direction, *_last_steps(trace, direction)] = trace.state_h[direction::directions]
             if "output" in recorded:
                 trace.hidden[-1, direction] = trace.output[..., direction * size : (direction + 1) * size]
     if "output" not in recorded:
         layer_output(trace.hidden[-1], trace.output)
     if "state" not in recorded:
         for direction in range(directions):
-            trace.state_h[direction::directions] = trace.hidden[:, direction, 0 if trace.backward(direction) else -1]
+            trace.state_h[direction::directions] = trace.hidden[:, direction, *_last_steps(trace, direction)]
     returned = {"hidden": "h", "output": "out", "state": "state.h"}
     if inputs.network.kind.has_cell_state:
         returned["cell_state"] = "state.c"
     return frozenset(name for kind, name in returned.items() if kind not in recorded)
+
+
+def _last_steps(trace: Trace, direction: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The last computed time step of each sample (N,), and the samples."""
+    samples = np.arange(trace.shape[3])
+    return np.array([0 if trace.backward(direction) else trace.length(n) - 1 for n in samples]), samples

@@ -19,7 +19,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.progress import watched
 from rnnviz.core.trace import DERIVED, Trace, add_array, create_trace, open_trace, with_missing
 from rnnviz.engines.base import Engine
-from rnnviz.engines.faults.registry import known_bugs_of
+from rnnviz.engines.faults.registry import known_bugs_in
 from rnnviz.engines.registry import find_engine, load_engine
 from rnnviz.engines.replay import check_recording, open_recording
 from rnnviz.engines.user_code.parent import custom_cell
@@ -27,11 +27,11 @@ from rnnviz.execution.events import RunRequest, Stage, StageKind
 from rnnviz.quantities.level_of_detail import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.verify.audit import Audit, audit
 from rnnviz.verify.audit_sampling import follows_all
-from rnnviz.verify.cell_states import cell_checks, cell_equality
+from rnnviz.verify.cell_states import cell_checks, state_equality
 from rnnviz.verify.compare import Comparison, compare, shared_arrays, tolerances
 from rnnviz.verify.diagnosis import diagnose
 from rnnviz.verify.fault_coverage import suggested_config, undetectable
-from rnnviz.verify.invariants import Check, consistency_checks, equality
+from rnnviz.verify.invariants import Check, consistency_checks, equality, padding_check
 from rnnviz.verify.metrics import largest_magnitude
 from rnnviz.verify.result import Judgment
 
@@ -128,6 +128,12 @@ def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
             printed[name] = report.printed
         if report.missing or report.precision or report.computed_in:
             trace = with_missing(trace, report.missing, report.precision, report.computed_in)
+        if trace.lengths:
+            padding = padding_check(trace)
+            checks.append(padding)
+            if not padding.holds:
+                # Nothing else depends on it.
+                trace.clear_padding()
         traces[name] = trace
         extents[name] = max(largest_magnitude(lane) for layer in trace.hidden for lane in layer)
         rtol, atol = tolerances(config, trace)
@@ -140,7 +146,7 @@ def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
 
     comparisons = tuple(_compare_all(config, traces, notify))
     for c in comparisons:
-        checks += cell_equality(traces[c.reference], traces[c.candidate], c.rtol, c.atol)
+        checks += state_equality(traces[c.reference], traces[c.candidate], c.rtol, c.atol)
     notify(Stage(StageKind.COMPUTED), 1.0)
     return Outcome(inputs.config, comparisons, tuple(checks), seconds, versions, extents, printed, sources)
 
@@ -190,16 +196,18 @@ def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: 
     diagnoses = {}
     for name, trace in traces.items():
         # Two ways to compute that only drift apart say nothing about the one that is audited.
-        broken = any(check.engine == name and check.fails and not check.accumulates for check in (*checks, *added))
+        failing = [c for c in (*checks, *added) if c.engine == name and c.fails and not c.accumulates]
         unjudged = trace.partial or audits[name].undetermined_mismatches
-        apart = any(c.mismatched for c in comparisons if name in (c.reference, c.candidate))
-        if audits[name].wrong or broken or (unjudged and apart):
+        apart = any(c.mismatched for c in comparisons if name in (c.reference, c.candidate)) or any(
+            c.engine == name and c.fails for c in checks
+        )
+        if audits[name].wrong or failing or (unjudged and apart):
             notify(Stage(StageKind.DIAGNOSING, name), _AUDIT)
-            diagnoses[name] = diagnose(inputs, trace, audits[name])
+            diagnoses[name] = diagnose(inputs, trace, audits[name], failing)
     notify(Stage(StageKind.TESTING_BUGS), _AUDIT + _DIAGNOSE)
     blind = undetectable(inputs)
     cure = suggested_config(inputs, blind, request.load) if blind else None
-    causes = {bug.name: bug.cause for bug in known_bugs_of(inputs.network)}
+    causes = {bug.name: bug.cause for bug in known_bugs_in(inputs)}
     return Judgment(audits, diagnoses, blind, cure, causes, added)
 
 

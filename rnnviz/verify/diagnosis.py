@@ -1,20 +1,23 @@
 """Which known bugs would make an engine compute what it computed."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations, product
 
 import numpy as np
 
 from rnnviz.core.config import DEFAULT_TOLERANCES
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.lengths import clear_padding, last_steps
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.faults.changes import Fault
-from rnnviz.engines.faults.engine import StepWindow, expected_and_found, faulty_trace
-from rnnviz.engines.faults.registry import KnownBug, known_bugs_of
+from rnnviz.engines.faults.engine import StepWindow, as_ordered, expected_and_found, faulty_trace
+from rnnviz.engines.faults.registry import PADDING_NOT_ZEROED, KnownBug, known_bugs_in
 from rnnviz.engines.layers import layer_output
 from rnnviz.verify.audit import Audit
+from rnnviz.verify.invariants import PADDING_CHECK, Check
 from rnnviz.verify.metrics import abs_error
 
 _GLANCE = 3
@@ -39,18 +42,24 @@ _ROUNDING = 32.0
 """Within how many eps of a trace all known bugs are equally near."""
 
 
-def diagnose(inputs: Inputs, trace: Trace, audit: Audit) -> tuple[tuple[str, ...], ...]:
+def diagnose(inputs: Inputs, trace: Trace, audit: Audit, failing: Sequence[Check] = ()) -> tuple[tuple[str, ...], ...]:
     """The known bugs that explain a wrong engine's trace, each a tuple of one name; if no single one does, of two.
 
     A known bug explains a trace if it gives every lane's first steps, the first wrong step among them, as well as
     out and the final states, and does so far better than the right recurrence: by how much the two differ depends
     on the network, and may be less than the tolerance. Of several, those that come nearest are named. Where a
     recording lacks hidden states, the known bug has to give all that it has, over all steps, if those are not too many.
+    A known bug of padding has to give all steps of each sample, or of a few.
+
+    `failing` are the engine's failing checks. Values in padding are not looked at, so only a check knows of others.
     """
     if trace.partial and trace.hidden.size > _MOST_VALUES:
         return ()
     wrong = None if audit.first_wrong is None else audit.first_wrong.where
-    limit = min(_ALLOWED, _distance(Fault(), inputs, trace, wrong, np.inf) / _BETTER)
+    correct = _distance(Fault(), inputs, trace, wrong, np.inf)
+    if not audit.wrong and correct <= 1.0 and {check.name for check in failing} == {PADDING_CHECK}:
+        return ((PADDING_NOT_ZEROED,),)
+    limit = min(_ALLOWED, correct / _BETTER)
     nearest = _nearest(
         inputs,
         (((bug.name,), _distance(fault, inputs, trace, wrong, limit)) for bug, fault in _faults(inputs)),
@@ -65,7 +74,12 @@ def diagnose(inputs: Inputs, trace: Trace, audit: Audit) -> tuple[tuple[str, ...
 def _pairs(
     inputs: Inputs, trace: Trace, wrong: Location | None, limit: float
 ) -> Iterator[tuple[tuple[str, ...], float]]:
-    for (first, one), (second, other) in combinations(list(_faults(inputs)), 2):
+    faults = [
+        (bug, fault)
+        for bug, fault in _faults(inputs)
+        if not fault.of_padding or trace.hidden.size <= _MOST_VALUES_OF_PAIRS
+    ]
+    for (first, one), (second, other) in combinations(faults, 2):
         both = one.together_with(other) if first is not second else None
         if both is not None:
             yield (first.name, second.name), _distance(both, inputs, trace, wrong, limit)
@@ -88,7 +102,7 @@ def _tolerance(inputs: Inputs, trace: Trace) -> float:
 
 
 def _faults(inputs: Inputs) -> Iterator[tuple[KnownBug, Fault]]:
-    for bug in known_bugs_of(inputs.network):
+    for bug in known_bugs_in(inputs):
         for fault in bug.faults(inputs.network):
             yield bug, fault
 
@@ -112,8 +126,8 @@ def _evidence(
     fault: Fault, inputs: Inputs, trace: Trace, wrong: Location | None
 ) -> Iterator[tuple[FloatArray, FloatArray]]:
     """Pairs of arrays: with the fault, and in the trace. The cheapest and most discriminating pairs come first."""
-    if trace.partial:
-        yield from _returned(fault, inputs, trace)
+    if trace.partial or fault.of_padding:
+        yield from _returned(fault, inputs, trace, wrong)
         return
     if fault.concat_swapped and _from_output(trace):
         trace = trace.with_arrays({"h": trace.hidden[:, ::-1]})
@@ -127,13 +141,30 @@ def _evidence(
             yield expected_and_found(fault, inputs, trace, part)
 
 
-def _returned(fault: Fault, inputs: Inputs, trace: Trace) -> Iterator[tuple[FloatArray, FloatArray]]:
-    """Output and final states of the network with the fault, and those of a recording without hidden states."""
-    made = faulty_trace(fault, inputs)
+def _returned(
+    fault: Fault, inputs: Inputs, trace: Trace, wrong: Location | None
+) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """All that the network with the fault returns, and that of the trace, of some samples if all are too many."""
+    samples = np.arange(inputs.batch_size)
+    if trace.hidden.size > _MOST_VALUES:
+        lengths = np.array([inputs.length(sample) for sample in samples])
+        samples = np.unique([0 if wrong is None else wrong.sample, lengths.argmin(), lengths.argmax()])
+    made = faulty_trace(replace(fault, sample_order=None), as_ordered(fault, inputs).of_samples(samples))
+    own = inputs.of_samples(samples).lengths
     if "out" not in trace.missing:
-        yield made.output, np.asarray(trace.output)
+        yield _computed(own, made.output), _computed(own, trace.output[:, samples])
     if "state.h" not in trace.missing:
-        yield made.state_h, np.asarray(trace.state_h)
+        yield made.state_h, np.asarray(trace.state_h[:, samples])
+    if not trace.partial:
+        for lane in np.ndindex(trace.shape[:2]):
+            yield _computed(own, made.hidden[lane]), _computed(own, trace.hidden[lane][:, samples])
+
+
+def _computed(lengths: Sequence[int], array: FloatArray) -> FloatArray:
+    """The array (T, N, U) with 0 in padding."""
+    array = np.array(array)
+    clear_padding(lengths, array)
+    return array
 
 
 def _from_output(trace: Trace) -> bool:
@@ -151,11 +182,13 @@ def _parts(fault: Fault, inputs: Inputs, wrong: Location | None, steps: int) -> 
         first = (wrong.layer, wrong.direction)
         lanes.sort(key=lambda lane: lane != first)
         sample = wrong.sample
-        step = inputs.timesteps - 1 - wrong.timestep if network.backward(wrong.direction) else wrong.timestep
+        last = inputs.length(sample) - 1
+        step = last - wrong.timestep if network.backward(wrong.direction) else wrong.timestep
     samples = inputs.batch_size
     if fault.batch_as_time:
-        # Its samples are the timesteps, and its steps the samples.
-        sample, step, samples = 0 if wrong is None else wrong.timestep, sample, inputs.timesteps
+        # Its samples are the timesteps, and its steps the samples. Time steps with padding are left out.
+        samples = min(inputs.lengths, default=inputs.timesteps)
+        sample, step = min(wrong.timestep, samples - 1) if wrong else 0, sample
     chosen = dict.fromkeys((sample, 0, samples - 1, *range(min(samples, _SAMPLES))))
     for lane in lanes:
         reach = min(step + 2, _MOST_STEPS) if lane == first and steps > _GLANCE else 0
@@ -173,7 +206,9 @@ def _final_states(fault: Fault, inputs: Inputs, trace: Trace) -> tuple[FloatArra
     """The final hidden states are where the fault takes them from."""
     at_last = fault.final_at_last_timestep or fault.backward != "reversed"
     finals = [
-        trace.hidden[layer, direction, 0 if trace.backward(direction) and not at_last else -1]
+        trace.hidden[layer, direction, 0]
+        if trace.backward(direction) and not at_last
+        else last_steps(trace.hidden[layer, direction], inputs.lengths)
         for layer, direction in np.ndindex(inputs.network.num_layers, inputs.network.directions)
     ]
     return np.stack(finals), np.asarray(trace.state_h)

@@ -20,9 +20,9 @@ from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.engines.faults.changes import Fault
 from rnnviz.engines.faults.engine import faulty_trace
-from rnnviz.engines.faults.registry import known_bugs_of
+from rnnviz.engines.faults.registry import known_bugs_in
 from rnnviz.verify.audit import audit
-from rnnviz.verify.invariants import consistency_checks
+from rnnviz.verify.invariants import consistency_checks, padding_check
 
 _PARTS = ((3, 32, 30_000_000), (64, 512, 100_000_000))
 """Samples, timesteps and multiplications of the parts on which a known bug is made: mostly the first one reveals it."""
@@ -39,7 +39,7 @@ Change: TypeAlias = tuple[tuple[str, str], Any]
 
 def undetectable(inputs: Inputs) -> tuple[str, ...]:
     """The names of the known bugs that these inputs cannot reveal, in the catalog's order."""
-    blind = known_bugs_of(inputs.network)
+    blind = known_bugs_in(inputs)
     for part in _parts(inputs):
         blind = [bug for bug in blind if not _reveals(part, bug.faults(inputs.network)[0])]
         if not blind:
@@ -93,6 +93,8 @@ def _changes(config: Config) -> Iterator[Change]:
             yield ("sequence", "batch_size"), 2
         if sequence.source in ("impulse", "sine"):
             yield ("sequence", "source"), "normal"
+        if sequence.lengths is not None and sequence.lengths != "file":
+            yield ("sequence", "lengths"), "uniform"
     if parameters.initializer != "file" and parameters.scale != _TELLING_SCALE:
         yield ("parameters", "scale"), _TELLING_SCALE
 
@@ -104,10 +106,18 @@ def _short(config: Config) -> Config:
     if sequence.source in ("file", "text"):
         return config
     # The initial state of a file has one row for each sample.
-    samples = sequence.batch_size if config.initial_state.source == "file" else min(sequence.batch_size, most_samples)
-    return replace(
-        config, sequence=replace(sequence, batch_size=samples, timesteps=min(sequence.timesteps, most_steps))
-    )
+    files = "file" in (config.initial_state.source, sequence.lengths)
+    samples = sequence.batch_size if files else min(sequence.batch_size, most_samples)
+    steps = sequence.timesteps if sequence.lengths == "file" else min(sequence.timesteps, most_steps)
+    lengths = sequence.lengths
+    if isinstance(lengths, tuple):
+        lengths = _scaled(lengths[:samples], sequence.timesteps, steps)
+    return replace(config, sequence=replace(sequence, batch_size=samples, timesteps=steps, lengths=lengths))
+
+
+def _scaled(lengths: tuple[int, ...], timesteps: int, steps: int) -> tuple[int, ...]:
+    """Lengths of fewer time steps: a sample with padding has some left."""
+    return tuple(max(1, length * steps // timesteps) for length in lengths)
 
 
 def _parts(inputs: Inputs) -> Iterator[Inputs]:
@@ -127,11 +137,9 @@ def _parts(inputs: Inputs) -> Iterator[Inputs]:
 
 
 def _part(inputs: Inputs, samples: NDArray[np.intp], steps: int) -> Inputs:
-    sequence = np.ascontiguousarray(inputs.sequence[:steps, samples])
-    lengths = tuple(min(inputs.length(sample), steps) for sample in samples)
-    lengths = () if set(lengths) == {steps} else lengths
-    state = inputs.initial_state.at(np.s_[:, samples])
-    return Inputs(inputs.config, sequence, inputs.parameters, state, lengths=lengths)
+    part = inputs.of_samples(samples)
+    lengths = _scaled(part.lengths, inputs.timesteps, steps)
+    return replace(part, sequence=np.ascontiguousarray(part.sequence[:steps]), lengths=lengths)
 
 
 def _reveals(inputs: Inputs, fault: Fault) -> bool:
@@ -146,6 +154,7 @@ def _reveals(inputs: Inputs, fault: Fault) -> bool:
     trace = faulty_trace(fault, inputs)
     return (
         _glance(inputs, trace)
+        or (inputs.lengths and not padding_check(trace).holds)
         or not all(check.holds for check in consistency_checks(trace, *inputs.config.tolerances))
         or bool(audit(inputs, trace, full=True).wrong)
     )

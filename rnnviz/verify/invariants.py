@@ -7,12 +7,23 @@ import numpy as np
 
 from rnnviz.core import number_format
 from rnnviz.core.config import Network
-from rnnviz.core.lengths import last_steps
+from rnnviz.core.lengths import last_steps, padding_mask
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.core.trace_index import Location, in_out, last_timestep, out_columns, out_text, state_row, state_text
+from rnnviz.core.trace_index import (
+    Location,
+    in_out,
+    last_timestep,
+    out_columns,
+    out_text,
+    state_row,
+    state_text,
+    time_blocks,
+)
 from rnnviz.verify.metrics import abs_error, blocks, tolerance
 from rnnviz.verify.verdict import CheckOutcome
+
+_BLOCK_VALUES = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,37 @@ class Check:
         if self.holds:
             return CheckOutcome.PASSED
         return CheckOutcome.FAILED if self.fails else CheckOutcome.KNOWN_ISSUE
+
+
+PADDING_CHECK = "values in padding are 0"
+"""The name of the check."""
+
+
+def padding_check(trace: Trace) -> Check:
+    """Check that the arrays over time are 0 in padding, in those that the engine returned.
+
+    Parameters
+    ----------
+    trace : Trace
+        The trace of an engine, of samples with lengths.
+
+    Returns
+    -------
+    Check
+        The outcome, with the number of other values.
+    """
+    size = others = 0
+    for name, array in trace.items():
+        if name.startswith("state.") or name in trace.missing:
+            continue
+        lanes = array.reshape(-1, *array.shape[-3:])
+        length = max(1, _BLOCK_VALUES // lanes[0, 0].size)
+        for times in time_blocks(range(min(trace.lengths), lanes.shape[1]), length, backward=False):
+            padding = padding_mask(trace.lengths, times)
+            size += int(padding.sum()) * len(lanes) * array.shape[-1]
+            others += sum(int(np.count_nonzero(lane[times][padding])) for lane in lanes)
+    detail = f"{others:,} of {size:,} values in padding are not 0" if others else f"all {size:,} values are 0"
+    return Check(PADDING_CHECK, trace.engine, not others, detail)
 
 
 def equality(

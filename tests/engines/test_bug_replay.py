@@ -52,7 +52,7 @@ def test_the_first_steps_of_every_lane_equal_the_simulated_bug(cell: str, bidire
 @pytest.mark.parametrize(
     ("fault", "stored"),
     [
-        (Fault(), {0: [0, 1, 2], 1: [2, 3, 4]}),
+        (Fault(), {0: [0, 1, 2], 1: [4, 3, 2]}),
         (Fault(backward="not_reversed"), {0: [0, 1, 2], 1: [0, 1, 2]}),
         (Fault(backward="not_realigned"), {0: [0, 1, 2], 1: [0, 1, 2]}),
     ],
@@ -76,7 +76,7 @@ def test_a_step_continues_from_the_previous_state_of_the_engine() -> None:
         there = trace.hidden[part.layer, part.direction, second, 2]
         there += 0.5
         after, found = expected_and_found(Fault(), inputs, trace, part)
-        off = (np.abs(after - found).max(axis=(1, 2)) > 1e-3)[:: -1 if part.direction else 1]
+        off = np.abs(after - found).max(axis=(1, 2)) > 1e-3
         assert off.tolist() == [False, True, True]
         there -= 0.5
 
@@ -88,7 +88,7 @@ def test_of_exchanged_axes_the_samples_are_the_steps() -> None:
     # The sixth sample would be a sixth time step.
     expected, found = expected_and_found(fault, inputs, trace, StepWindow(1, 1, 4, (0, 4, 5)))
     np.testing.assert_allclose(expected, found, rtol=0, atol=1e-12)
-    np.testing.assert_array_equal(found, trace.hidden[1, 1, [0, 4], 2:].swapaxes(0, 1))
+    np.testing.assert_array_equal(found, trace.hidden[1, 1, [0, 4], :1:-1].swapaxes(0, 1))
     whole, _ = expected_and_found(fault, inputs, trace, StepWindow(0, 0, 9, (0,)))
     assert whole.shape == (6, 1, 4)
 

@@ -35,6 +35,10 @@ NAMES = {
         *("reverse-not-reversed", "reverse-not-realigned", "concat-swapped", "final-state-at-last-timestep"),
         "batch-as-time",
     ],
+    "padding": [
+        *("lengths-ignored", "state-at-last-timestep-of-batch", "backward-starts-in-padding", "padding-not-zeroed"),
+        *("lengths-off-by-one", "sorted-order-not-restored"),
+    ],
     "rnn_relu": [],
     "rnn_tanh": [],
     "lstm": LSTM,

@@ -13,6 +13,7 @@ from rnnviz.core import npz
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs
+from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.replay import RecordedEngine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.invariants import consistency_checks
@@ -184,3 +185,70 @@ def test_only_recorded_values_are_checked(tmp_path: Path) -> None:
     one_layer = network_inputs("gru", num_layers=1)
     assert checks_of(one_layer, path, "output", "state") == 2
     assert checks_of(one_layer, path, "output") == 0
+
+
+LENGTHS = (2, 5, 1)
+
+
+def padded(*, bidirectional: bool = True, layers: int = 2) -> tuple[Inputs, Arrays]:
+    """Samples of different lengths, and all that a recording may hold of them."""
+    network = {"cell": "lstm", "input_size": 3, "hidden_size": 3, "num_layers": layers, "bidirectional": bidirectional}
+    sequence = {"batch_size": 3, "timesteps": 5, "lengths": list(LENGTHS)}
+    inputs = load_inputs(Config.from_mapping({"network": network, "sequence": sequence}))
+    trace, _ = computed(ManualEngine(), inputs)
+    assert trace.cell is not None
+    assert trace.state_c is not None
+    arrays = {"hidden": trace.hidden, "output": trace.output_in("NTC"), "state": trace.state_h}
+    return inputs, {**arrays, "cell": trace.cell, "cell_state": trace.state_c}
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_the_state_is_that_of_each_samples_last_step(tmp_path: Path, bidirectional: bool) -> None:
+    inputs, arrays = padded(bidirectional=bidirectional)
+    for name in ("hidden", "state"):
+        trace, _ = computed(engine_of(tmp_path / "a.npz", {name: arrays[name]}), inputs)
+        np.testing.assert_array_equal(trace.state_h, arrays["state"])
+        for sample, length in enumerate(LENGTHS):
+            assert not trace.hidden[:, :, length:, sample].any()
+            last = np.s_[:, 0, length - 1, sample]
+            np.testing.assert_array_equal(trace.hidden[last], arrays["hidden"][last])
+            if bidirectional:
+                np.testing.assert_array_equal(trace.hidden[:, 1, 0, sample], arrays["hidden"][:, 1, 0, sample])
+
+
+def test_a_recorded_output_of_one_layer_has_each_samples_final_state(tmp_path: Path) -> None:
+    inputs, arrays = padded(layers=1)
+    trace, report = computed(engine_of(tmp_path / "a.npz", {"output": arrays["output"]}), inputs)
+    assert report.missing == {"h", "state.h", "state.c"}
+    np.testing.assert_array_equal(trace.hidden, arrays["hidden"])
+    np.testing.assert_array_equal(trace.state_h, arrays["state"])
+
+
+@pytest.mark.parametrize(
+    ("lengths", "error"),
+    [
+        (LENGTHS, ""),
+        ((2.0, 5.0, 1.0), ""),
+        ((2, 5, 3), "is 3 for sample 2, expected 1"),
+        ((2, 5, np.nan), "is nan for sample 2, expected 1"),
+        ((2, 5), "has the shape (2,), expected (N,) = (3,)"),
+        (5, "has the shape (), expected (N,) = (3,)"),
+        (("a", "b", "c"), "must be real numbers"),
+    ],
+)
+def test_recorded_lengths_are_those_of_the_run(tmp_path: Path, lengths: Any, error: str) -> None:
+    inputs, arrays = padded()
+    engine = engine_of(tmp_path / "a.npz", {**arrays, "lengths": np.array(lengths)})
+    if not error:
+        computed(engine, inputs)
+        return
+    with pytest.raises(InputError) as caught:
+        computed(engine, inputs)
+    assert error in str(caught.value)
+
+
+def test_recorded_lengths_of_a_run_without_any_are_t(tmp_path: Path) -> None:
+    inputs = network_inputs()
+    computed(engine_of(tmp_path / "a.npz", {**recorded(inputs), "lengths": np.array([5, 5])}), inputs)
+    with pytest.raises(InputError):
+        computed(engine_of(tmp_path / "a.npz", {**recorded(inputs), "lengths": np.array([5, 4])}), inputs)

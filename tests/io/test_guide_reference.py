@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +126,7 @@ def test_every_known_bug_has_a_section_with_its_cells_and_a_fix_in_each_framewor
         known = set(CELLS) if cells[1].startswith("all") else set(cells[1].casefold().split(", "))
         assert known == set(KNOWN_BUGS[name].variants), name
         phrases = {"bidirectional": "bidirectional networks", "backward": "networks with a backward direction"}
+        phrases["forward"] = "networks with a forward direction"
         phrases["clip"] = "networks with a clip"
         found = [needs for needs, phrase in phrases.items() if phrase in " ".join(text.split())]
         assert found == [KNOWN_BUGS[name].needs] * bool(KNOWN_BUGS[name].needs), name
@@ -150,12 +151,15 @@ def test_every_consistency_check_is_listed(tmp_path: Path):
     recorded = [f"recording:{tmp_path / name}.npz" for name in ("golden", "partial")]
     met = {check.name for check in rnnviz.run(config(recorded)).checks}
     met |= {check.name for check in rnnviz.run(config(["onnx"], bidirectional=False)).checks}
+    for padded in (config(recorded), config(["onnx"], bidirectional=False)):
+        padded = replace(padded, sequence=replace(padded.sequence, lengths=(3, 1)))
+        met |= {check.name for check in rnnviz.run(padded).checks}
     fused = {name for name in listed if name.startswith("the fused stack")}
     forms = {re.sub(r"^state\[\d\] is layer \d's", "state[k] is layer j's", name) for name in met}
     forms = {re.sub(r"that of \w+$", "that of ENGINE", form) for form in forms}
     one = "state[k] is layer j's last computed hidden state"
     assert {one if form == one.replace("layer j", "layer k") else form for form in listed} - fused == forms
-    assert len(fused) == 3
+    assert len(fused) == 5
 
 
 def test_the_arrays_of_an_archive_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

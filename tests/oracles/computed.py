@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.lengths import clear_padding
 from rnnviz.core.trace import Trace, array_shapes
 from rnnviz.engines.base import Engine, EngineReport
 
@@ -27,11 +26,9 @@ def empty_trace(inputs: Inputs, *, cell: bool, engine: str = "engine") -> Trace:
     network = inputs.network
     shapes = array_shapes(network, inputs.timesteps, inputs.batch_size, ("h", "c") if cell else ("h",))
     arrays = {name: np.full(shape, np.nan, network.dtype) for name, shape in shapes.items()}
-    if inputs.lengths:
-        for name, array in arrays.items():
-            if not name.startswith("state."):
-                clear_padding(inputs.lengths, array if array.ndim == 3 else np.moveaxis(array, (2, 3), (0, 1)))
-    return Trace(engine, arrays, reverse=network.reverse, lengths=inputs.lengths)
+    trace = Trace(engine, arrays, reverse=network.reverse, lengths=inputs.lengths)
+    trace.clear_padding()
+    return trace
 
 
 def computed(engine: Engine, inputs: Inputs) -> tuple[Trace, EngineReport]:

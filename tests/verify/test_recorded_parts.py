@@ -12,7 +12,7 @@ from rnnviz.engines.faults.registry import KNOWN_BUGS
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.verify import compare as compare_module
 from rnnviz.verify.audit import audit
-from rnnviz.verify.cell_states import cell_checks, cell_equality
+from rnnviz.verify.cell_states import cell_checks, state_equality
 from rnnviz.verify.compare import compare
 from rnnviz.verify.diagnosis import diagnose
 from rnnviz.verify.step_inputs import followed, layer_input, previous_hidden
@@ -162,16 +162,16 @@ def test_a_recorded_final_cell_state_without_hidden_states_is_compared_with_the_
     recorded = part_of(trace.with_arrays({"state.c": trace.state_c + 1e-4}), {"h", "out"})
     name = "state[1] is that of manual"
     for pair in ((trace, recorded), (recorded, trace)):
-        [check] = cell_equality(*pair, 0.0, 1e-3)
+        [check] = state_equality(*pair, 0.0, 1e-3)
         assert (check.name, check.engine, check.holds, check.accumulates) == (name, "recording:part.npz", True, True)
-        assert not cell_equality(*pair, 0.0, 1e-5)[0].holds
+        assert not state_equality(*pair, 0.0, 1e-5)[0].holds
     # The tolerance is relative to the reference.
     double = recorded.with_arrays({"state.c": 2 * trace.state_c})
-    assert cell_equality(double, trace, 0.6, 0.0)[0].holds
-    assert not cell_equality(trace, double, 0.6, 0.0)[0].holds
-    assert cell_equality(trace, trace, 0.0, 0.0) == []
-    assert cell_equality(trace, recorded.with_arrays({"state.c": None}), 0.0, 0.0) == []
-    assert cell_equality(trace.with_arrays({"state.c": None}), recorded, 0.0, 0.0) == []
+    assert state_equality(double, trace, 0.6, 0.0)[0].holds
+    assert not state_equality(trace, double, 0.6, 0.0)[0].holds
+    assert state_equality(trace, trace, 0.0, 0.0) == []
+    assert state_equality(trace, recorded.with_arrays({"state.c": None}), 0.0, 0.0) == []
+    assert state_equality(trace.with_arrays({"state.c": None}), recorded, 0.0, 0.0) == []
 
 
 def test_derived_hidden_states_have_no_check_of_cell_states() -> None:

@@ -1,11 +1,12 @@
 """The differences of a network with a known bug: in its parameters, in its cell, and in the loop around the cell."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnviz.cells import CellSpec, Step, Values
 from rnnviz.cells.activations import Function, without_clip
@@ -13,6 +14,12 @@ from rnnviz.cells.base import StepFunction
 from rnnviz.cells.interpreters.arrays import gate_rows, reordered_rows
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import LayerParameters
+
+LengthsChange: TypeAlias = Callable[[Sequence[int], int, bool], Sequence[int]]
+"""change(lengths, T, backward): the lengths as code with the bug reads them in a direction, 0 to T."""
+
+SampleOrder: TypeAlias = Callable[[Sequence[int]], NDArray[np.intp]]
+"""order(lengths): the sample whose results are returned for each sample."""
 
 ParameterChange: TypeAlias = Callable[[CellSpec, LayerParameters], LayerParameters]
 """change(cell, p): one layer's parameters as code with the bug reads them."""
@@ -45,6 +52,15 @@ class Fault:
         Whether the final state is the one at t = T-1 in both directions.
     batch_as_time:
         Whether the recurrence goes over the samples.
+    read_lengths:
+        The lengths that the code reads; None for the given ones.
+    padding:
+        Values in padding: zeros, those that the code computes there because of the lengths that it reads, or those
+        of a recurrence over all time steps.
+    final_at_batch_end:
+        Which directions have the values at t = T-1 as their final state, though these may be padding.
+    sample_order:
+        The samples in the order of the results; None for that of the input.
     """
 
     parameters: tuple[ParameterChange, ...] = ()
@@ -57,6 +73,15 @@ class Fault:
     concat_swapped: bool = False
     final_at_last_timestep: bool = False
     batch_as_time: bool = False
+    read_lengths: LengthsChange | None = None
+    padding: Literal["zeros", "kept", "computed"] = "zeros"
+    final_at_batch_end: Literal["", "all", "forward"] = ""
+    sample_order: SampleOrder | None = None
+
+    @property
+    def of_padding(self) -> bool:
+        """Whether the bug is one of samples of different lengths."""
+        return bool(self.read_lengths or self.padding != "zeros" or self.final_at_batch_end or self.sample_order)
 
     def changed(self, cell: CellSpec) -> CellSpec:
         """The cell with the bug."""
@@ -154,6 +179,41 @@ def peepholes_in_order_ifo(_: CellSpec, p: LayerParameters) -> LayerParameters:
 def peepholes(cell: CellSpec) -> tuple[str, ...]:
     """The names of the peepholes: "c2i_weight", ..."""
     return tuple(name for name in cell.own_parameters if re.fullmatch("c2[a-z]_weight", name))
+
+
+def lengths_ignored(lengths: Sequence[int], timesteps: int, _: bool) -> Sequence[int]:
+    """T for each sample."""
+    return (timesteps,) * len(lengths)
+
+
+def backward_lengths_ignored(lengths: Sequence[int], timesteps: int, backward: bool) -> Sequence[int]:
+    """T for each sample, in the backward direction."""
+    return lengths_ignored(lengths, timesteps, backward) if backward else lengths
+
+
+def lengths_minus_one(lengths: Sequence[int], _: int, __: bool) -> Sequence[int]:
+    """One time step less for each sample."""
+    return tuple(length - 1 for length in lengths)
+
+
+def lengths_plus_one(lengths: Sequence[int], timesteps: int, _: bool) -> Sequence[int]:
+    """One time step more for each sample that has padding."""
+    return tuple(min(length + 1, timesteps) for length in lengths)
+
+
+def longest_first(lengths: Sequence[int]) -> NDArray[np.intp]:
+    """From the longest sample to the shortest; equal ones keep their order."""
+    return np.argsort(-np.asarray(lengths), kind="stable")
+
+
+def shortest_first(lengths: Sequence[int]) -> NDArray[np.intp]:
+    """From the shortest sample to the longest; equal ones keep their order."""
+    return np.argsort(lengths, kind="stable")
+
+
+def shortest_first_reversed(lengths: Sequence[int]) -> NDArray[np.intp]:
+    """From the longest sample to the shortest; equal ones are reversed."""
+    return shortest_first(lengths)[::-1]
 
 
 class _OldStatePeephole:

@@ -4,21 +4,22 @@ A trace is compared with a bug from its own layer inputs and previous hidden sta
 a known bug is recognized from a few steps of each lane, however large the network and however chaotic.
 """
 
-from dataclasses import dataclass
-from functools import reduce
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial, reduce
 
 import numpy as np
 
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.lengths import clear_padding
+from rnnviz.core.lengths import clear_padding, last_steps, reversed_within
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace, array_shapes
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.faults.changes import Fault
 from rnnviz.engines.faults.registry import KNOWN_BUGS, PREFIX
-from rnnviz.engines.layers import LayerTask, RunLayer, layer_output, run_stack
+from rnnviz.engines.layers import LayerTask, RunLayer, layer_output, run_in_parts, run_stack
 
 
 class KnownBugEngine:
@@ -35,6 +36,11 @@ class KnownBugEngine:
         unsupported_reason = self._bug.unsupported_reason(inputs.network)
         if unsupported_reason is not None:
             raise EngineError(unsupported_reason)
+        if self._bug.of_padding and not inputs.has_lengths:
+            raise EngineError(
+                f"{self._bug.engine} is a bug of samples with padding, but this run has no lengths: "
+                "set sequence.lengths."
+            )
         run_fault(self._bug.faults(inputs.network)[0], inputs, trace, progress)
         return EngineReport()
 
@@ -49,7 +55,14 @@ def run_fault(fault: Fault, inputs: Inputs, trace: Trace, progress: Progress) ->
             run_stack(exchanged, faulty, faulty_layer(fault), progress, join)
             _put_back(faulty, trace)
         else:
-            run_stack(inputs, trace, faulty_layer(fault), progress, join)
+            read = as_ordered(fault, inputs)
+            # The layers themselves know the lengths, since a bug may read others.
+            run_stack(replace(read, lengths=()), trace, faulty_layer(fault, read.lengths), progress, join)
+
+
+def as_ordered(fault: Fault, inputs: Inputs) -> Inputs:
+    """The inputs with the samples in the order of the results."""
+    return inputs.of_samples(fault.sample_order(inputs.lengths)) if fault.sample_order and inputs.lengths else inputs
 
 
 def faulty_trace(fault: Fault, inputs: Inputs) -> Trace:
@@ -59,35 +72,51 @@ def faulty_trace(fault: Fault, inputs: Inputs) -> Trace:
     return trace
 
 
-def faulty_layer(fault: Fault, carried: FloatArray | None = None) -> RunLayer:
+def faulty_layer(fault: Fault, lengths: Sequence[int] = (), carried: FloatArray | None = None) -> RunLayer:
     """A way to run one layer with the bug; see `engines.layers.RunLayer`.
 
-    `carried` (T, N, H) holds the hidden states that each step hands to the next one in its own place: those of
-    an engine that is compared with the bug step by step, since a chaotic network makes more of every rounding.
+    `lengths` are those of the samples. `carried` (T, N, H) holds the hidden states that each step hands to the next one
+    in its own place: those of an engine that is compared with the bug step by step, since a chaotic network makes more
+    of every rounding.
     """
 
-    def run_layer(task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
+    def run_computed(initial: Mapping[str, FloatArray], task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
         p = reduce(lambda q, change: change(task.cell, q), fault.parameters, task.parameters)
         program = NumpyProgram(fault.changed(task.cell), vars(p), task.x.shape[1])
-        backward = task.backward and fault.backward != "not_reversed"
         again = {
-            name: np.zeros_like(task.state[name]) if fault.forgotten_is == "zeros" else task.state[name]
+            name: np.zeros_like(task.state[name]) if fault.forgotten_is == "zeros" else initial[name][task.samples]
             for name in fault.forgotten
         }
         timesteps, state = len(task.x), dict(task.state)
         whole = carried is None and not fault.forgotten
-        parts = [slice(timesteps)] if whole else [slice(t, t + 1) for t in range(timesteps)][:: -1 if backward else 1]
+        parts = [slice(timesteps)] if whole else [slice(t, t + 1) for t in task.timesteps]
         for times in parts:
             out = {name: array[times] for name, array in task.series.items()}
-            state = program.run(task.x[times], state | again, out, backward=backward)
+            state = program.run(task.x[times], state | again, out, backward=task.backward)
             if carried is not None:
                 state["h"] = carried[times][0]
-        if task.backward and fault.backward == "not_realigned":
-            for array in task.series.values():
-                array[:] = array[::-1].copy()
-        if fault.final_at_last_timestep:
-            state |= {name: array[-1] for name, array in task.series.items()}
         progress(1.0)
+        return state
+
+    def run_layer(task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
+        timesteps, samples, _ = task.x.shape
+        given, series = lengths or (timesteps,) * samples, task.series
+        read = fault.read_lengths(given, timesteps, task.backward) if fault.read_lengths else given
+        in_order = replace(task, backward=task.backward and fault.backward != "not_reversed")
+        run = partial(run_computed, task.state)
+        if fault.padding == "computed":
+            run(in_order, progress)
+        state = run_in_parts(read, run, in_order, progress) if lengths else run(in_order, progress)
+        if lengths and fault.padding == "zeros":
+            for array in series.values():
+                clear_padding(given, array)
+        if task.backward and fault.backward == "not_realigned":
+            for array in series.values():
+                array[:] = reversed_within(given, array)
+        if fault.final_at_last_timestep:
+            state |= {name: last_steps(array, given) for name, array in series.items()}
+        if fault.final_at_batch_end == "all" or (fault.final_at_batch_end == "forward" and not task.backward):
+            state |= {name: array[-1] for name, array in series.items()}
         return state
 
     return run_layer
@@ -122,8 +151,7 @@ def _put_back(faulty: Trace, trace: Trace) -> None:
             array[:] = faulty[name][:, places]
         else:
             array[:] = faulty[name].swapaxes(-3, -2)
-            if trace.lengths:
-                clear_padding(trace.lengths, np.moveaxis(array, (-3, -2), (0, 1)))
+    trace.clear_padding()
 
 
 @dataclass(frozen=True)
@@ -137,50 +165,48 @@ class StepWindow:
 
 
 def expected_and_found(fault: Fault, inputs: Inputs, trace: Trace, part: StepWindow) -> tuple[FloatArray, FloatArray]:
-    """Hidden states of the lane's first steps with the bug, and those in the trace, both (S, N, H)."""
+    """Hidden states of the lane's first steps with the bug, and those in the trace, both (S, N, H).
+
+    Both are in the order of computation, which begins at each sample's own first step. They are equal after its last.
+    Axes that the bug exchanges are exchanged; then only time steps that no sample has as padding are looked at.
+    """
     layer, direction = part.layer, part.direction
     network = inputs.network
     k = layer * network.directions + direction
-    x, found = _layer_input(fault, inputs, trace, layer), trace.hidden[layer, direction]
+    x, found = _layer_inputs(fault, inputs, trace, layer), trace.hidden[layer, direction]
     initial = zip(network.kind.state_symbols, inputs.initial_state.arrays, strict=True)
     state = {name: array[k] for name, array in initial}
+    lengths, count = np.array([inputs.length(sample) for sample in range(inputs.batch_size)]), inputs.batch_size
     if fault.batch_as_time:
-        x, found = x.swapaxes(0, 1), found.swapaxes(0, 1)
+        x, found = [array.swapaxes(0, 1) for array in x], found.swapaxes(0, 1)
         places = np.arange(inputs.timesteps) % inputs.batch_size
         state = {name: array[places] for name, array in state.items()}
-    samples = [sample for sample in part.samples if sample < x.shape[1]]
-    read, stored = _first_steps(fault, len(x), part.steps, backward=network.backward(direction))
-    x, found = np.asarray(x[read][:, samples]), np.asarray(found[stored][:, samples])
+        lengths, count = np.full(inputs.timesteps, inputs.batch_size), int(lengths.min())
+    samples = np.array([sample for sample in part.samples if sample < count])
+    last = lengths[samples] - 1
+    steps = np.arange(min(part.steps, len(found)))[:, np.newaxis]
+    computed = steps <= last
+    steps = np.minimum(steps, last)
+    backward = network.backward(direction) and fault.backward != "not_reversed"
+    read = last - steps if backward else steps
+    stored = steps if fault.backward == "not_realigned" else read
+    found = np.asarray(found[stored, samples])
     hidden = np.empty_like(found)
-    carried = found[::-1] if network.backward(direction) and fault.backward == "not_realigned" else found
     task = LayerTask(
         cell=network.kind,
         parameters=inputs.parameters.layer(layer, direction),
-        x=np.ascontiguousarray(x),
+        x=np.concatenate([array[read, samples] for array in x], axis=-1),
         state={name: np.ascontiguousarray(array[samples]) for name, array in state.items()},
         series={"h": hidden},
-        backward=network.backward(direction),
+        backward=False,
     )
     with np.errstate(all="ignore"):
-        faulty_layer(fault, carried)(task, lambda _: None)
-    return hidden, found
+        faulty_layer(fault, carried=found)(task, lambda _: None)
+    return np.where(computed[..., np.newaxis], hidden, found), found
 
 
-def _layer_input(fault: Fault, inputs: Inputs, trace: Trace, layer: int) -> FloatArray:
-    """(T, N, I): the sequence, or the layer below as the fault joins it."""
+def _layer_inputs(fault: Fault, inputs: Inputs, trace: Trace, layer: int) -> list[FloatArray]:
+    """The sequence (T, N, I), or the directions of the layer below (T, N, H) as the fault joins them."""
     if layer == 0:
-        return inputs.sequence
-    below = trace.hidden[layer - 1]
-    if len(below) == 1:
-        only: FloatArray = below[0]
-        return only
-    return np.concatenate(below[::-1] if fault.concat_swapped else below, axis=-1)
-
-
-def _first_steps(fault: Fault, length: int, steps: int, *, backward: bool) -> tuple[slice, slice]:
-    """Which time steps the first steps read, and where they are stored."""
-    steps = min(steps, length)
-    start, end = slice(steps), slice(length - steps, length)
-    if not backward or fault.backward == "not_reversed":
-        return start, start
-    return end, start if fault.backward == "not_realigned" else end
+        return [inputs.sequence]
+    return list(trace.hidden[layer - 1][:: -1 if fault.concat_swapped else 1])

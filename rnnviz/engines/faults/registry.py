@@ -9,6 +9,7 @@ from rnnviz.cells.activations import Function, hard_sigmoid, keras_hard_sigmoid,
 from rnnviz.cells.gru import GRU
 from rnnviz.cells.gru_reset_before import GRU_RESET_BEFORE
 from rnnviz.core.config import Network
+from rnnviz.core.inputs import Inputs
 from rnnviz.engines.faults import changes as change
 from rnnviz.engines.faults.changes import Fault
 
@@ -18,14 +19,16 @@ class KnownBug:
     """One known bug.
 
     `cause` names the error as a noun phrase, as after "Likely cause:"; `origin` says who makes it. `variants` are the
-    ways to make it, by cell: the engine computes the first one, and a diagnosis tries all.
+    ways to make it, by cell: the engine computes the first one, and a diagnosis tries all. `of_padding` says that only
+    a run with lengths can have it.
     """
 
     name: str
     cause: str
     origin: str
     variants: dict[str, tuple[Fault, ...]]
-    needs: Literal["", "backward", "bidirectional", "clip"] = ""
+    needs: Literal["", "forward", "backward", "bidirectional", "clip"] = ""
+    of_padding: bool = False
     of_recurrent_rows: bool = False
 
     @property
@@ -51,6 +54,8 @@ class KnownBug:
             return f"{self.engine} is a bug of {', '.join(self.variants)}, but network.cell is {network.cell}."
         if self.needs == "bidirectional" and not network.bidirectional:
             return f"{self.engine} is a bug of bidirectional networks, but network.bidirectional is false."
+        if self.needs == "forward" and network.reverse:
+            return f"{self.engine} is a bug of the forward direction, but this network has a backward one only."
         if self.needs == "backward" and not (network.bidirectional or network.reverse):
             return f"{self.engine} is a bug of the backward direction, but this network has a forward one only."
         if self.needs == "clip" and network.clip is None:
@@ -59,6 +64,9 @@ class KnownBug:
 
 
 PREFIX = "bug:"
+
+PADDING_NOT_ZEROED = "padding-not-zeroed"
+"""The name of the bug that no step shows."""
 
 
 Variants: TypeAlias = dict[str, tuple[Fault, ...]]
@@ -279,10 +287,76 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             _of_all(Fault(unclipped=True)),
             needs="clip",
         ),
+        KnownBug(
+            "lengths-ignored",
+            "lengths ignored: padding computed as part of each sample",
+            "A padded batch without packing, sequence_lens or a mask; MXNet's use_sequence_length on the CPU.",
+            _of_all(
+                Fault(read_lengths=change.lengths_ignored, padding="kept"), Fault(read_lengths=change.lengths_ignored)
+            ),
+            of_padding=True,
+        ),
+        KnownBug(
+            "state-at-last-timestep-of-batch",
+            "final state taken at t = T-1, in the padding of shorter samples",
+            "out[:, -1] of a padded batch, which is the last time step of the longest sample only.",
+            _of_all(Fault(final_at_batch_end="forward"), Fault(final_at_batch_end="all")),
+            needs="forward",
+            of_padding=True,
+        ),
+        KnownBug(
+            "backward-starts-in-padding",
+            "backward direction starts at t = T-1, in the padding of shorter samples",
+            "A loop that flips the padded batch as a whole; the forward direction then shows nothing.",
+            _of_all(
+                Fault(read_lengths=change.backward_lengths_ignored, padding="kept"),
+                Fault(read_lengths=change.backward_lengths_ignored),
+            ),
+            needs="bidirectional",
+            of_padding=True,
+        ),
+        KnownBug(
+            PADDING_NOT_ZEROED,
+            "values in padding not 0",
+            "A loop over all T time steps without a mask on its results, and Keras without zero_output_for_mask.",
+            _of_all(Fault(padding="computed")),
+            of_padding=True,
+        ),
+        KnownBug(
+            "lengths-off-by-one",
+            "one time step of each sample too few or too many",
+            "A length taken as the index of the last time step, or the other way round.",
+            _of_all(
+                Fault(read_lengths=change.lengths_minus_one),
+                Fault(read_lengths=change.lengths_plus_one, padding="kept"),
+                Fault(read_lengths=change.lengths_plus_one),
+            ),
+            of_padding=True,
+        ),
+        KnownBug(
+            "sorted-order-not-restored",
+            "samples left in the order of their lengths",
+            "A batch sorted for pack_padded_sequence, whose results are not put back in the order of the input.",
+            _of_all(
+                Fault(sample_order=change.longest_first),
+                Fault(sample_order=change.shortest_first_reversed),
+                Fault(sample_order=change.shortest_first),
+            ),
+            of_padding=True,
+        ),
     )
 }
 
 
 def known_bugs_of(network: Network) -> list[KnownBug]:
-    """The known bugs that the network can have, in the catalog's order."""
-    return [bug for bug in KNOWN_BUGS.values() if bug.unsupported_reason(network) is None]
+    """The known bugs that the network can have in a run without lengths, in the catalog's order."""
+    return [bug for bug in KNOWN_BUGS.values() if bug.unsupported_reason(network) is None and not bug.of_padding]
+
+
+def known_bugs_in(inputs: Inputs) -> list[KnownBug]:
+    """The known bugs that a run can have, in the catalog's order: with lengths also those of padding."""
+    return [
+        bug
+        for bug in KNOWN_BUGS.values()
+        if bug.unsupported_reason(inputs.network) is None and (inputs.has_lengths or not bug.of_padding)
+    ]

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 
 from rnnviz.core import number_format
 from rnnviz.core.words import plural, wrapped
-from rnnviz.engines.registry import KnownBug, known_bugs_of
+from rnnviz.engines.registry import KnownBug, known_bugs_in
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ResultView, across, down, pages
 from rnnviz.gui.views.labels import LinkedText, hint
@@ -188,7 +188,7 @@ class KnownBugsView(ResultView):
 
     def _refresh(self) -> None:
         result = self._result
-        found = [] if result is None else [(e, detection(result, e)) for e in known_bugs_of(result.inputs.network)]
+        found = [] if result is None else [(e, detection(result, e)) for e in known_bugs_in(result.inputs)]
         # Undetectable bugs first: the banner leads here.
         found.sort(key=lambda row: row[1] is not Detection.UNDETECTABLE)
         self._pages.setCurrentIndex(1 if found else 0)

@@ -1,0 +1,271 @@
+"""Known bugs of padding, planted in a user's own loops, whose outputs are recorded."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rnnviz.core.config import Config
+from rnnviz.core.errors import EngineError
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace import Trace, with_missing
+from rnnviz.engines.faults.engine import KnownBugEngine, StepWindow, expected_and_found, faulty_trace
+from rnnviz.engines.faults.registry import KNOWN_BUGS, known_bugs_in
+from rnnviz.engines.replay import RecordedEngine
+from rnnviz.execution.events import RunRequest
+from rnnviz.execution.pipeline import compute, judge_computed
+from rnnviz.io.inputs import load_inputs
+from rnnviz.verify.audit import audit
+from rnnviz.verify.diagnosis import diagnose
+from rnnviz.verify.fault_coverage import suggested_config, undetectable
+from rnnviz.verify.invariants import PADDING_CHECK, Check, consistency_checks, padding_check
+from tests.oracles.computed import computed
+from tests.strategies import configs
+
+Vector = NDArray[Any]
+BUGS = (
+    "lengths-ignored",
+    "state-at-last-timestep-of-batch",
+    "backward-starts-in-padding",
+    "padding-not-zeroed",
+    "lengths-off-by-one",
+    "sorted-order-not-restored",
+)
+
+
+def logistic(v: Vector) -> Vector:
+    return np.asarray(1.0 / (1.0 + np.exp(-v)))
+
+
+def step(cell: str, p: Any, x: Vector, h: Vector, c: Vector) -> tuple[Vector, Vector]:
+    u, v = p.i2h_weight @ x + p.i2h_bias, p.h2h_weight @ h + p.h2h_bias
+    if cell == "lstm":
+        i, f, g, o = np.split(u + v, 4)
+        c = logistic(f) * c + logistic(i) * np.tanh(g)
+        return logistic(o) * np.tanh(c), c
+    if cell == "gru":
+        (ur, uz, un), (vr, vz, vn) = np.split(u, 3), np.split(v, 3)
+        z = logistic(uz + vz)
+        return (1.0 - z) * np.tanh(un + logistic(ur + vr) * vn) + z * h, c
+    return (np.tanh(u + v) if cell == "rnn_tanh" else np.maximum(u + v, 0.0)), c
+
+
+def users_outputs(inputs: Inputs, bug: str = "", more: int = 1) -> dict[str, Vector]:
+    """hidden (L, D, T, N, H), output, state and cell_state of a user's loops with a bug.
+
+    Each bug has two variants: `more` is 1 or -1. A length is `more` time steps off, the final state is at T-1 in the
+    forward direction or in both, and the first of the sorted samples is the longest or the shortest.
+    """
+    network, timesteps = inputs.network, inputs.timesteps
+    layers, directions, _, samples, size = inputs.hidden_shape
+    hidden = np.zeros(inputs.hidden_shape)
+    state, cell_state = np.zeros((2, layers * directions, samples, size))
+    order = list(range(samples))
+    if bug == "sorted-order-not-restored":
+        order.sort(key=lambda n: -more * inputs.length(n))
+    for row, sample in enumerate(order):
+        below = inputs.sequence[:, sample]
+        for layer in range(layers):
+            for d in range(directions):
+                backward, k = network.backward(d), layer * directions + d
+                length = inputs.length(sample)
+                if bug == "lengths-ignored" or (bug == "backward-starts-in-padding" and backward):
+                    length = timesteps
+                if bug == "lengths-off-by-one":
+                    length = min(length + more, timesteps)
+                p, out = inputs.parameters.layer(layer, d), hidden[layer, d, :, row]
+                h = inputs.initial_state.h[k, sample]
+                c = np.zeros(size) if inputs.initial_state.c is None else inputs.initial_state.c[k, sample]
+                for t in reversed(range(length)) if backward else range(length):
+                    h, c = step(network.cell, p, below[t], h, c)
+                    out[t] = h
+                state[k, row], cell_state[k, row] = h, c
+                if bug == "state-at-last-timestep-of-batch" and not (backward and more == 1):
+                    state[k, row], cell_state[k, row] = out[-1], c if length == timesteps else 0.0
+                if bug == "padding-not-zeroed" and not backward:
+                    for t in range(length, timesteps):
+                        h, c = step(network.cell, p, below[t], h, c)
+                        out[t] = h
+            below = np.concatenate(hidden[layer, :, :, row], axis=-1)
+    output = np.concatenate(hidden[-1], axis=-1)
+    arrays = {"hidden": hidden, "output": output.swapaxes(0, 1) if network.layout == "NTC" else output, "state": state}
+    arrays |= {"cell_state": cell_state} if network.cell == "lstm" else {}
+    return {name: array.astype(network.dtype) for name, array in arrays.items()}
+
+
+def recorded(path: Path, arrays: dict[str, Vector], inputs: Inputs) -> tuple[Trace, list[Check]]:
+    """The trace of a recording, and its failing checks."""
+    np.savez(path, **arrays)
+    trace, report = computed(RecordedEngine(f"recording:{path}"), inputs)
+    trace = with_missing(trace, report.missing, report.precision)
+    checks = [padding_check(trace)] if trace.lengths else []
+    trace.clear_padding()
+    checks += consistency_checks(trace, *inputs.config.tolerances)
+    return trace, [check for check in checks if check.fails]
+
+
+def inputs_with(lengths: Sequence[int] | str | None, timesteps: int = 6, **network: Any) -> Inputs:
+    sizes = {"cell": "gru", "input_size": 3, "hidden_size": 4, **network}
+    samples = len(lengths) if isinstance(lengths, list) else 3
+    sequence = {"batch_size": samples, "timesteps": timesteps, **({} if lengths is None else {"lengths": lengths})}
+    tables = {"network": sizes, "sequence": sequence, "initial_state": {"source": "normal"}}
+    return load_inputs(Config.from_mapping(tables))
+
+
+@st.composite
+def padded_inputs(draw: st.DrawFn) -> Inputs:
+    """Samples of which one has padding at least, in all cells, directions, depths and types."""
+    config = draw(configs())
+    timesteps = draw(st.integers(2, 6))
+    lengths = tuple(draw(st.lists(st.integers(1, timesteps), min_size=1, max_size=3)))
+    lengths = draw(st.permutations((*lengths, draw(st.integers(1, timesteps - 1)))).map(tuple))
+    sequence = replace(config.sequence, batch_size=len(lengths), timesteps=timesteps, lengths=lengths)
+    return load_inputs(replace(config, sequence=sequence).checked())
+
+
+@pytest.mark.parametrize("bug", BUGS)
+@given(inputs=padded_inputs(), more=st.sampled_from([-1, 1]))
+def test_bug_in_a_users_loops_is_diagnosed(
+    tmp_path_factory: pytest.TempPathFactory, bug: str, inputs: Inputs, more: int
+) -> None:
+    right, arrays = users_outputs(inputs), users_outputs(inputs, bug, more)
+    shown = max(float(np.abs(arrays[name] - right[name]).max()) for name in ("hidden", "state"))
+    path = tmp_path_factory.getbasetemp() / f"{bug}.npz"
+    trace, failing = recorded(path, arrays, inputs)
+    found = audit(inputs, trace)
+    if shown == 0.0:
+        assert (found.wrong, failing) == (0, [])
+    elif shown > 1e-3:
+        assert found.wrong or failing
+        assert (bug,) in diagnose(inputs, trace, found, failing)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", ["rnn_relu", "rnn_tanh", "lstm", "gru"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_each_bug_alone_is_diagnosed(tmp_path: Path, cell: str, dtype: str) -> None:
+    inputs = inputs_with([3, 6, 1, 4, 2], cell=cell, dtype=dtype, num_layers=2, bidirectional=True)
+    for bug in BUGS:
+        for more in (-1, 1):
+            trace, failing = recorded(tmp_path / "a.npz", users_outputs(inputs, bug, more), inputs)
+            assert diagnose(inputs, trace, audit(inputs, trace), failing) == ((bug,),), (bug, more)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bug", BUGS)
+def test_run_diagnoses_a_recording(tmp_path: Path, bug: str) -> None:
+    inputs = inputs_with([3, 6, 1, 4, 2], cell="lstm", num_layers=2, bidirectional=True)
+    path = tmp_path / "mine.npz"
+    np.savez(path, lengths=np.array(inputs.lengths), **users_outputs(inputs, bug))
+    name = f"recording:{path}"
+    compared = replace(inputs.config.compare, reference="manual", candidates=(name, f"bug:{bug}"))
+    request = RunRequest(replace(inputs.config, compare=compared), load_inputs)
+    outcome = compute(request, tmp_path / "run", lambda *_: None)
+    judgment = judge_computed(request, tmp_path / "run", outcome, lambda *_: None)
+    assert judgment.diagnoses == {name: ((bug,),), f"bug:{bug}": ((bug,),)}
+    assert judgment.undetectable == ()
+
+
+@given(inputs=padded_inputs(), data=st.data())
+def test_every_bug_is_diagnosed_with_lengths(inputs: Inputs, data: st.DataObject) -> None:
+    bug = data.draw(st.sampled_from(known_bugs_in(inputs)))
+    trace = faulty_trace(bug.faults(inputs.network)[0], inputs)
+    failing = [padding_check(trace)] if inputs.lengths else []
+    trace.clear_padding()
+    failing = [c for c in (*failing, *consistency_checks(trace, *inputs.config.tolerances)) if c.fails]
+    if bug.name not in undetectable(inputs):
+        assert (bug.name,) in diagnose(inputs, trace, audit(inputs, trace), failing)
+
+
+def test_first_steps_begin_at_the_end_of_each_sample() -> None:
+    inputs = inputs_with([3, 6, 1], cell="lstm", bidirectional=True)
+    for bug in known_bugs_in(inputs):
+        for fault in bug.faults(inputs.network):
+            if fault.of_padding:
+                continue
+            trace = faulty_trace(fault, inputs)
+            for direction in (0, 1):
+                window = StepWindow(0, direction, 5, (0, 2))
+                expected, found = expected_and_found(fault, inputs, trace, window)
+                np.testing.assert_allclose(expected, found, rtol=0, atol=1e-5, err_msg=bug.name)
+                if not fault.batch_as_time and fault.backward == "reversed":
+                    first = trace.hidden[0, direction, 2 if direction else 0, 0]
+                    np.testing.assert_array_equal(found[0, 0], first)
+
+
+def test_bugs_of_padding_are_undetectable_where_every_length_is_t() -> None:
+    inputs = inputs_with([6, 6, 6], bidirectional=True)
+    assert undetectable(inputs) == BUGS
+    cure = suggested_config(inputs, BUGS, load_inputs)
+    assert cure is not None
+    assert cure.sequence.lengths == "uniform"
+
+
+def test_long_padding_is_in_the_part_that_is_tried() -> None:
+    inputs = inputs_with([1500, 1000, 1400], 1500, bidirectional=True)
+    assert undetectable(inputs) == ()
+
+
+def test_a_run_without_lengths_has_no_bugs_of_padding() -> None:
+    inputs = inputs_with(None, bidirectional=True)
+    assert not {bug.name for bug in known_bugs_in(inputs)} & set(BUGS)
+    for bug in BUGS:
+        with pytest.raises(EngineError, match="no lengths"):
+            computed(KnownBugEngine(f"bug:{bug}"), inputs)
+
+
+@pytest.mark.parametrize("bug", BUGS)
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_engine_equals_a_users_loops(cell: str, bug: str) -> None:
+    inputs = inputs_with([3, 6, 1, 4, 2], cell=cell, dtype="float64", num_layers=2, bidirectional=True)
+    more = -1 if bug == "lengths-off-by-one" else 1
+    trace, expected = faulty_trace(KNOWN_BUGS[bug].faults(inputs.network)[0], inputs), users_outputs(inputs, bug, more)
+    assert padding_check(trace).holds == (bug in ("state-at-last-timestep-of-batch", "lengths-off-by-one"))
+    hidden = expected["hidden"]
+    if bug == "padding-not-zeroed":
+        hidden = users_outputs(inputs)["hidden"]
+        trace.clear_padding()
+    np.testing.assert_allclose(trace.hidden, hidden, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(trace.state_h, expected["state"], rtol=0, atol=1e-12)
+    if trace.state_c is not None:
+        np.testing.assert_allclose(trace.state_c, expected["cell_state"], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("value", [1.0, np.nan, -1e-30])
+@pytest.mark.parametrize("name", ["hidden", "output"])
+def test_padding_of_a_recording_counts_in_its_check_alone(tmp_path: Path, value: float, name: str) -> None:
+    inputs = inputs_with([3, 6, 1], cell="lstm", bidirectional=True)
+    arrays = users_outputs(inputs)
+    array = arrays[name].swapaxes(0, 1) if name == "output" else arrays[name]
+    array[..., 4:, 0, :] = value
+    trace, failing = recorded(tmp_path / "a.npz", arrays, inputs)
+    assert [check.name for check in failing] == [PADDING_CHECK]
+    found = audit(inputs, trace)
+    assert found.verdict == "right"
+    assert diagnose(inputs, trace, found, failing) == (("padding-not-zeroed",),)
+
+
+@pytest.mark.parametrize("bug", ["", "lengths-ignored", "no-h2h-bias"])
+def test_recorded_final_states_are_compared_at_each_samples_last_step(tmp_path: Path, bug: str) -> None:
+    inputs = inputs_with([3, 6, 1], cell="lstm")
+    path, name = tmp_path / "mine.npz", f"recording:{tmp_path / 'mine.npz'}"
+    arrays = users_outputs(inputs, bug)
+    if bug == "no-h2h-bias":
+        trace = faulty_trace(KNOWN_BUGS[bug].variants["lstm"][0], inputs)
+        assert trace.state_c is not None
+        arrays = {"state": trace.state_h, "cell_state": trace.state_c}
+    np.savez(path, state=arrays["state"], cell_state=arrays["cell_state"])
+    compared = replace(inputs.config.compare, reference="manual", candidates=(name,))
+    request = RunRequest(replace(inputs.config, compare=compared), load_inputs)
+    outcome = compute(request, tmp_path / "run", lambda *_: None)
+    checks = {check.name: check.holds for check in outcome.checks if check.engine == name}
+    expected = dict.fromkeys(("state[0] is that of manual", "state[1] is that of manual"), not bug)
+    assert checks == {PADDING_CHECK: True, **expected}
+    judgment = judge_computed(request, tmp_path / "run", outcome, lambda *_: None)
+    assert judgment.diagnoses == ({name: ((bug,),)} if bug else {})
