@@ -165,6 +165,7 @@ class CellReader:
             values[(steps < both.start) | (steps >= both.stop)] = np.nan
             release_pages(reference)
             release_pages(candidate)
+        values[max(0, self.length - times.start) :] = 0
         return Tile(values.T, None if marks is None else marks.T)
 
     def _marks(self, layer: int, direction: int, times: slice, units: slice) -> BoolArray | None:
@@ -182,6 +183,7 @@ class CellReader:
         marks = np.zeros(reference.shape, np.bool_)
         r, c = reference[marked], candidate[marked]
         marks[marked] = ~(abs_error(r, c) <= tolerance(r, comparison.rtol, comparison.atol))
+        marks[max(0, self.length - times.start) :] = False
         release_pages(reference)
         release_pages(candidate)
         return marks

@@ -132,7 +132,10 @@ def _places(
         else trace[comparison.name][lane][times[:, np.newaxis], samples, units]
         for trace in (reference, candidate)
     )
-    outside = np.argwhere(~(abs_error(r, c) <= tolerance(r, comparison.rtol, comparison.atol)))
+    mismatched = ~(abs_error(r, c) <= tolerance(r, comparison.rtol, comparison.atol))
+    if reference.lengths:
+        mismatched &= times[:, np.newaxis] < np.asarray(reference.lengths)[samples]
+    outside = np.argwhere(mismatched)
     where = np.empty((len(outside), 5), np.int64)
     where[:, :2] = lane
     where[:, 2] = times[outside[:, 0]]
@@ -159,11 +162,14 @@ def mismatching_at(comparison: Comparison, reference: Trace, candidate: Trace, w
     Returns
     -------
     ndarray of bool of shape (N, H)
-        True for each mismatch.
+        True for each mismatch; padding has none.
     """
     index = where.layer, where.direction, where.timestep
     r, c = reference[comparison.name][index], candidate[comparison.name][index]
-    return np.asarray(~(abs_error(r, c) <= tolerance(r, comparison.rtol, comparison.atol)))
+    mismatched = np.asarray(~(abs_error(r, c) <= tolerance(r, comparison.rtol, comparison.atol)))
+    if reference.lengths:
+        mismatched[np.asarray(reference.lengths) <= where.timestep] = False
+    return mismatched
 
 
 def neighbor_mismatch(

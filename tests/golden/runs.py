@@ -8,6 +8,7 @@ import numpy as np
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.verify.compare import compare
+from rnnviz.verify.invariants import Check
 from rnnviz.verify.result import RunResult
 from tests.factories import Edit, make_result, with_judgment
 
@@ -53,6 +54,14 @@ def recorded(missing: frozenset[str]) -> RunResult:
     return replace(result, traces={**result.traces, "manual": partial}, comparisons=(found,))
 
 
+def with_known_issue(result: RunResult) -> RunResult:
+    """The result with a check that fails by a bug of a library."""
+    check = Check(
+        "the stack gives the same out", "gluon", False, "3 values differ", known_issue="the library ignores it"
+    )
+    return replace(result, checks=(*result.checks, check))
+
+
 def remedied(result: RunResult, *bugs: str) -> RunResult:
     """The result with undetectable bugs, and the config that would reveal more."""
     remedy = replace(result.config, parameters=replace(result.config.parameters, bias="zeros"))
@@ -65,6 +74,7 @@ RUNS: dict[str, Callable[[], RunResult]] = {
     "agree-sampled": lambda: with_judgment(made(), coverage=0.3875),
     "agree-undetectable-bugs": lambda: remedied(made(), "no-i2h-bias", "no-h2h-bias"),
     "agree-recording-lacks-values": lambda: recorded(frozenset({"h", "state.h"})),
+    "agree-padding": lambda: with_known_issue(with_judgment(made(lengths=(2, 5)))),
     "agree-nan": lambda: made(edits={"gluon": edited(np.nan), "manual": edited(np.nan)}),
     "differ-unaudited": lambda: made(edits={"manual": edited(9.0)}),
     "differ-nan": lambda: made(edits={"manual": edited(np.nan)}),

@@ -16,7 +16,9 @@ from rnnviz.quantities.lane_reader import MultiscaleReader
 from rnnviz.quantities.level_of_detail import Bins
 from rnnviz.quantities.plot_series import unit_outline, unit_over_time
 from rnnviz.quantities.units import OrderKey, Query, find_orders, select
+from rnnviz.verify.mismatches import mismatch_rows, neighbor_mismatch
 from rnnviz.verify.result import RunResult
+from tests.factories import result_of
 from tests.padded import padded_results, result_alone
 
 
@@ -106,6 +108,28 @@ def test_lanes_show_the_computed_steps_and_no_other_extremes(result: RunResult, 
     marks = [np.zeros(tile.values.shape, bool) if tile.marks is None else tile.marks for tile in tiles]
     np.testing.assert_array_equal(marks[0][:, :pixels], marks[1])
     assert not marks[0][:, pixels:].any()
+
+
+@given(result=padded_results(), data=st.data())
+def test_padding_that_an_engine_fills_is_no_mismatch(result: RunResult, data: st.DataObject) -> None:
+    hidden = np.array(result["other"].hidden)
+    for sample, length in enumerate(result.inputs.lengths):
+        hidden[:, :, length:, sample] = 7.0
+    other = result["other"].with_arrays({"h": hidden})
+    filled = result_of(result.inputs, {"manual": result["manual"], "other": other})
+    comparison, pair = filled.comparison("other"), (filled["manual"], filled["other"])
+    assert comparison.first_mismatch is not None
+    first = comparison.first_mismatch.where
+    rows = mismatch_rows(comparison, *pair)
+    assert (rows.total, rows.where.tolist()) == (1, [list(first.index)])
+    assert neighbor_mismatch(comparison, *pair, first, forward=data.draw(st.booleans())) == first
+    lane = Lane(first.layer, first.direction)
+    for sample in range(result.inputs.batch_size):
+        tile = MultiscaleReader(filled, "other", "other", sample).cells(
+            lane, slice(0, result.inputs.timesteps), slice(0, result.shape[4])
+        )
+        marked = 0 if tile.marks is None else tile.marks.sum()
+        assert marked == (sample == first.sample)
 
 
 @given(result=padded_results(), exactly=st.booleans())
