@@ -35,6 +35,11 @@ sequence = { batch_size = 2, timesteps = 9 }
 initial_state = { source = "normal" }
 compare = { reference = "gluon", candidates = ["bug:no-h2h-bias"] }
 """
+_PADDING = """
+network = { cell = "gru", input_size = 2, hidden_size = 4, bidirectional = true }
+sequence = { batch_size = 2, timesteps = 8, lengths = [5, 8] }
+initial_state = { source = "normal" }
+"""
 _SWEEP = """
 engines = ["manual", "bug:no-h2h-bias"]
 seeds = [0, 1]
@@ -133,6 +138,14 @@ class _Numbers(QWidget):
             painter.drawText(disc, Qt.AlignmentFlag.AlignCenter, str(number))
 
 
+def padding(window: MainWindow, _folder: Path) -> QWidget:
+    """The lanes of a sample that ends before another."""
+    window.document.take(parse_config(_PADDING, Path.cwd(), "padding"), "padding")
+    wait(window.runner.finished)
+    window.session.set_location(Location(0, 1, 4))
+    return window.lanes
+
+
 def first_steps(window: MainWindow, _folder: Path) -> QWidget:
     """The guide's first page after its last step."""
     window.files.open(resource_path("models", "sample-lstm.safetensors"))
@@ -192,6 +205,7 @@ SCENES: dict[str, Callable[[MainWindow, Path], QWidget]] = {
     "parts": parts,
     "first-steps": first_steps,
     "lesson": lesson,
+    "padding": padding,
     "mismatch": mismatch,
     "model": model,
     "sweep": sweep,

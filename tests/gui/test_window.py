@@ -109,6 +109,22 @@ def test_the_slider_and_the_sample_box_move_the_selection(run_config, window):
     assert window.session.location == Location(timestep=3, sample=2)
     assert window.toolbar.transport.label.text() == "t = 3 of 0–4"
     assert window.toolbar.sample.text() == "2 of 0–2"
+    assert not window.toolbar.sample.accessibleDescription()
+
+
+def test_another_sample_selects_at_most_its_last_time_step(run_config, window):
+    run_config(BIDIRECTIONAL, sequence={"timesteps": 200, "batch_size": 2, "lengths": [200, 3]})
+    bar, width = window.toolbar, window.toolbar.transport.label.width()
+    window.session.set_location(Location(timestep=199))
+    bar.sample.setValue(1)
+    assert window.session.location == Location(timestep=2, sample=1)
+    assert (bar.transport.slider.maximum(), bar.transport.label.text()) == (2, "t = 2 of 0–2")
+    assert bar.transport.label.width() == width
+    assert bar.sample.accessibleDescription() == "Sample 1 has 3 time steps of 200. The others are padding."
+    bar.sample.setValue(0)
+    assert "200 time steps" in bar.sample.toolTip()
+    window.session.set_location(Location(timestep=199))
+    assert bar.transport.slider.value() == 199
 
 
 def test_playing_runs_through_time_and_halts_at_the_end(qtbot, run_config, window, press):

@@ -105,12 +105,12 @@ class NavigationHistory(QObject):
             self.changed.emit()
 
     def _on_result(self) -> None:
-        """Keep the history if the new result has the same shape."""
+        """Keep the history if the new result has the same shape and lengths: padding has no places."""
         result = self._session.result
         extent: tuple[object, ...] = ()
         if result is not None:
             network = result.inputs.network
-            extent = (*result.shape, network.input_size, network.cell)
+            extent = (*result.shape, network.input_size, network.cell, result.inputs.lengths)
         if extent != self._extent or not self.can_go_back:
             self._places, self.at = [self._session.location], 0
         self._extent = extent

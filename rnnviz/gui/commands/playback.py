@@ -332,7 +332,7 @@ _USUAL_LABEL = "t = 99 of 0–99"
 """Minimum width of the label, as a text."""
 _BUTTONS = ("timestep_first", "timestep_previous", "play", "timestep_next", "timestep_last")
 ORDERS: dict[Order, tuple[str, str]] = {
-    "lane": ("&Selected lane", "Play the selected lane. A backward lane plays from t = T - 1."),
+    "lane": ("&Selected lane", "Play the selected lane. A backward lane plays from the last time step of the sample."),
     "layers": ("&All lanes", "Play all lanes, layer by layer, in the order of computation."),
 }
 
@@ -517,14 +517,14 @@ class PlaybackControls(QWidget):
         result = self._session.result
         self._timesteps = self._session.length
         self._names = UNNAMED if result is None else result.inputs.names
-        # Width for the longest text, so that nothing moves during playback.
-        widest = _USUAL_LABEL
-        if self._timesteps > 100:
-            widest = self._words(self._timesteps - 1)
+        # Width for the longest text of any sample, so that nothing moves during playback or with the sample.
+        widest, longest_sample = _USUAL_LABEL, 0 if result is None else result.shape[2]
+        if longest_sample > 100:
+            widest = f"t = {longest_sample - 1}{of_indices(longest_sample)}"
         names = [name for one in (self._names.timesteps, *self._names.samples) for name in one]
         if names:
             longest = min(max(map(len, names)), _SHORT_NAME)
-            widest = f"t = {max(self._timesteps - 1, 0)} '{'m' * longest}'{of_indices(self._timesteps)}"
+            widest = f"t = {max(longest_sample - 1, 0)} '{'m' * longest}'{of_indices(longest_sample)}"
         # Fixed size, or every text would trigger a layout of the whole toolbar.
         self.label.setFixedSize(self.fontMetrics().horizontalAdvance(widest) + 4, self.fontMetrics().height() + 2)
         with QSignalBlocker(self.slider):

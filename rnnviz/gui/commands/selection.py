@@ -24,8 +24,8 @@ class GoToDialog(QDialog):
         self.setWindowTitle("Go to value")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._session = session
-        layers, directions, timesteps, samples, units = session.result.shape
-        sizes = {"layer": layers, "timestep": timesteps, "sample": samples, "unit": units}
+        layers, directions, _, samples, units = session.result.shape
+        sizes = {"layer": layers, "timestep": session.length, "sample": samples, "unit": units}
         at, form = session.location, QFormLayout(self)
         space_dialog(form)
         self.indices: dict[str, QSpinBox] = {}
@@ -37,13 +37,13 @@ class GoToDialog(QDialog):
         self.direction.setToolTip("Direction in which the layer reads the sequence.")
         for name, label, why in _FIELDS:
             box = self.indices[name] = QSpinBox(self)
-            box.setRange(0, sizes[name] - 1)
+            _limit(box, sizes[name], why)
             box.setValue(getattr(at, name))
             box.setAccessibleName(label.replace("&", "").lower())
-            box.setToolTip(f"{why} 0 to {sizes[name] - 1:,}.")
             form.addRow(label, box)
             if name == "layer":
                 form.addRow("&Direction", self.direction)
+        self.indices["sample"].valueChanged.connect(self._on_sample)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel, self)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
@@ -51,10 +51,21 @@ class GoToDialog(QDialog):
         self.indices["timestep"].setFocus()
         self.indices["timestep"].selectAll()
 
+    def _on_sample(self, sample: int) -> None:
+        """Limit the time step to the sample: padding has no values."""
+        result = self._session.result
+        if result is not None and sample < result.shape[3]:
+            _limit(self.indices["timestep"], result.inputs.length(sample), _FIELDS[1][2])
+
     def accept(self) -> None:
         indices = {name: box.value() for name, box in self.indices.items()}
         self._session.set_location(self._session.location.moved(direction=self.direction.currentIndex(), **indices))
         super().accept()
+
+
+def _limit(box: QSpinBox, size: int, why: str) -> None:
+    box.setRange(0, size - 1)
+    box.setToolTip(f"{why} 0 to {size - 1:,}.")
 
 
 class SelectionCommands:

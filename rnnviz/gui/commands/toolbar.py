@@ -5,7 +5,7 @@ from PySide6.QtGui import QAction, QResizeEvent, QShowEvent, QStandardItem, QSta
 from PySide6.QtWidgets import QComboBox, QLabel, QMenu, QSizePolicy, QSpinBox, QToolBar, QToolButton, QWidget
 
 from rnnviz.core.engine_spec import display_name
-from rnnviz.core.words import wrapped
+from rnnviz.core.words import plural, wrapped
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.playback import PlaybackControls, Player, of_indices
@@ -24,6 +24,7 @@ WHY = (
     "Next: Q. Previous: Shift+Q."
 )
 _NARROW = 9
+_SAMPLE = "Sample of the batch shown in every view, counted from 0 ([ and ])."
 
 
 class ColorByCombo(ElidedComboBox):
@@ -311,7 +312,8 @@ class ToolBar(QToolBar):
         box.setSuffix(of_indices(1000))
         box.setFixedWidth(box.sizeHint().width())
         box.valueChanged.connect(cursor.go_to_sample)
-        self._labeled("Sample", box, "Sample of the batch shown in every view, counted from 0 ([ and ]).")
+        box.valueChanged.connect(self._show_length)
+        self._labeled("Sample", box, _SAMPLE)
         return box
 
     def _colors_box(self) -> ColorByCombo:
@@ -346,6 +348,7 @@ class ToolBar(QToolBar):
             self.sample.setRange(0, samples - 1)
             self.sample.setSuffix(of_indices(samples))
             self.sample.setEnabled(samples > 1)
+        self._show_length()
         self.candidate.clear()
         comparisons = () if result is None else result.comparisons
         for comparison in comparisons:
@@ -361,6 +364,17 @@ class ToolBar(QToolBar):
         if sample != self.sample.value():
             with QSignalBlocker(self.sample):
                 self.sample.setValue(sample)
+            self._show_length()
+
+    def _show_length(self) -> None:
+        """Say how many time steps of the sample are not padding, where samples have padding."""
+        result, sample = self._session.result, self._session.location.sample
+        words = ""
+        if result is not None and result.inputs.lengths:
+            steps = plural(result.inputs.length(sample), "time step")
+            words = f"Sample {sample} has {steps} of {result.shape[2]:,}. The others are padding."
+        self.sample.setToolTip(wrapped(f"{_SAMPLE} {words}".strip()))
+        self.sample.setAccessibleDescription(words)
 
     def _on_candidate(self) -> None:
         with QSignalBlocker(self.candidate):

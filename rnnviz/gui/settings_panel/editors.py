@@ -254,6 +254,9 @@ class LengthsEditor(TextEditor):
 
     def _write(self, value: Any) -> None:
         super()._write(value if value is None or isinstance(value, str) else ", ".join(map(str, value)))
+        if not self.line.hasFocus():
+            # The first samples stay in sight.
+            self.line.setCursorPosition(0)
 
     def _parse(self, text: str) -> Any:
         if not text.strip() or text.strip() in LENGTHS_SOURCES:

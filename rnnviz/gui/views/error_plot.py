@@ -165,6 +165,8 @@ class ErrorPlot(ResultView):
         if self._comparison is None or self._result is None:
             return ""
         seen = self.plot.timesteps_in_sight
+        # Behind the longest sample there is only padding.
+        seen = range(seen.start, max(seen.start, min(seen.stop, max(self._result.inputs.lengths, default=seen.stop))))
         lane = self._location.layer, self._location.direction, slice(seen.start, seen.stop)
         headings, columns = ["timestep"], [[str(t) for t in seen]]
         for quantity in QUANTITIES:

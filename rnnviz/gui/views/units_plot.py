@@ -176,7 +176,8 @@ class UnitsPlot(ResultView):
         name = "" if self.choice.quantity == "value" else f"{self.choice.quantity} "
         there = [line for line in self._lines if line.whole is not None]
         heading = ["timestep", *(f"{line.engine} {name}unit {line.unit}" for line in there)]
-        seen = self.plot.timesteps_in_sight
+        seen, length = self.plot.timesteps_in_sight, self._result.inputs.length(self._location.sample)
+        seen = range(seen.start, max(seen.start, min(seen.stop, length)))
         columns = [values for line in there if (values := self._lines.values(line, seen)) is not None]
         rows = zip(seen, *columns, strict=True)
         lines = [heading] + [[str(t), *map(number_format.full, row)] for t, *row in rows]

@@ -66,6 +66,14 @@ def test_a_link_within_the_history_drops_the_forward_entries(trail: NavigationHi
     assert trail.places == (TOP, BELOW, InitialPlace("h", 0, 0, 0, 1))
 
 
+def test_other_lengths_start_a_new_history(session: Session, trail: NavigationHistory) -> None:
+    # The selection is before padding, but the places before it are not.
+    session.set_result(make_result(cell="lstm", num_layers=2))
+    trail.visit(BELOW.moved(timestep=1))
+    session.set_result(make_result(cell="lstm", num_layers=2, lengths=[3, 5]))
+    assert trail.places == (BELOW.moved(timestep=1),)
+
+
 def test_a_selection_that_moves_by_other_means_starts_a_new_history(session: Session, trail: NavigationHistory) -> None:
     trail.visit(BELOW)
     session.set_location(BELOW.moved(timestep=0))

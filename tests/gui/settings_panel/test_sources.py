@@ -203,6 +203,13 @@ def test_the_file_ending_decides_the_other_fields(panel, choose, type_into, path
     assert panel.errors == {}
 
 
+def test_long_lengths_show_the_first_samples(panel) -> None:
+    sequence = {"batch_size": 40, "timesteps": 1000, "lengths": [1000] * 39 + [7]}
+    network = {"cell": "gru", "input_size": 3, "hidden_size": 4}
+    panel.show_config(Config.from_mapping({"network": network, "sequence": sequence}))
+    assert panel.field("sequence.lengths").editor.line.cursorPosition() == 0
+
+
 def test_several_texts_or_files_replace_one_and_bring_their_lengths(panel, choose, type_into) -> None:
     choose("sequence.source", "text")
     type_into("sequence.lengths", "3")

@@ -152,6 +152,11 @@ def test_copying_copies_the_lane_in_full(view: ErrorPlot) -> None:
     assert [int(row[3]) for row in rows[1:]] == comparison.mismatched_over_time[0, 1].tolist()
 
 
+def test_copying_ends_with_the_longest_sample(view: ErrorPlot) -> None:
+    view.show_result(make_result(lengths=[3, 4]), "manual")
+    assert [line.split("\t")[0] for line in view.copy_text().splitlines()[1:]] == ["0", "1", "2", "3"]
+
+
 def evaluated(result: RunResult, *, gap: int | None = None) -> RunResult:
     """Audited, but for the time step `gap` of the first lane."""
     audits = {name: audit(result.inputs, trace, full=True) for name, trace in result.traces.items()}

@@ -238,6 +238,13 @@ def test_copying_copies_every_curve_in_full(view: UnitsPlot) -> None:
     assert np.array_equal(np.array([row[1] for row in rows[1:]], np.float32), result["gluon"].hidden[0, 0, :, 0, 0])
 
 
+def test_copying_leaves_out_padding(view: UnitsPlot) -> None:
+    view.show_result(make_result(lengths=[3, 5]), "manual")
+    for sample, length in ((0, 3), (1, 5)):
+        view.show_location(Location(sample=sample))
+        assert [line.split("\t")[0] for line in view.copy_text().splitlines()[1:]] == [*map(str, range(length))]
+
+
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
 def test_both_themes_have_their_ground(view: UnitsPlot, theme) -> None:
     view.show_result(make_result(), "manual")

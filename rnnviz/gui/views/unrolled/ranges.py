@@ -204,8 +204,8 @@ class RangeSelection(QObject):
             if found is None or result is None:
                 continue
             layer, direction, start, stop = map(int, found.groups()[:4])
-            layers, directions, timesteps, *_ = result.shape
-            if layer < layers and direction < directions and start < stop <= timesteps:
+            layers, directions, *_ = result.shape
+            if layer < layers and direction < directions and start < stop <= self._session.length:
                 self._threshold = float(found[5])
                 self.choose(layer, direction, range(start, stop))
 
@@ -268,7 +268,7 @@ class RangeSelection(QObject):
         begun, now = (geometry.hit(min(max(place, 0.0), geometry.width - 1.0), y) for place in (x, to))
         if begun is None or now is None or begun.lane.layer is None:
             return
-        last = geometry.picture.timesteps - 1
+        last = geometry.picture.computed.stop - 1
         first, stop = sorted(min(max(cell.timestep, 0), last) for cell in (begun, now))
         self.choose(begun.lane.layer, begun.lane.direction, range(first, stop + 1))
 

@@ -120,6 +120,19 @@ def test_a_range_stays_when_its_result_has_been_audited(qtbot: Any, view: Unroll
     assert view.ranges.panel.isVisible()
 
 
+def test_a_range_ends_before_padding(view: UnrolledView) -> None:
+    view.session.set_result(make_result(timesteps=100, batch_size=2, lengths=[60, 100]))
+    drag(view, 50, 90)
+    assert view.ranges.query is not None
+    assert view.ranges.query.times == range(50, 60)
+    view.session.set_location(Location(sample=1))
+    drag(view, 50, 90)
+    assert view.ranges.query.times == range(50, 91)
+    view.session.set_location(Location(sample=0))
+    view.restore_state(["range 0 0 50 91 0.5"])
+    assert view.save_state() == ()
+
+
 def test_a_range_in_a_session_is_restored_if_the_result_has_it(qtbot: Any, view: UnrolledView) -> None:
     view.session.set_result(result())
     for nonsense in ("range 3 0 10 14 0.3", "range 0 1 10 14 0.3", "range 0 0 10 101 0.3", "range 0 0 14 10 0.3"):
