@@ -20,7 +20,16 @@ from PySide6.QtGui import (
     QTextOption,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QAbstractSpinBox, QCheckBox, QComboBox, QLineEdit, QSizePolicy, QStyle, QWidget
+from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QCheckBox,
+    QComboBox,
+    QLineEdit,
+    QSizePolicy,
+    QStyle,
+    QStyleOptionComboBox,
+    QWidget,
+)
 
 from rnnviz.gui.theme.palettes import Theme
 
@@ -56,6 +65,15 @@ class NoWheelComboBox(QComboBox):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(4)
+
+    def minimumSizeHint(self) -> QSize:
+        """Without the placeholder, which may be cut as a long item may."""
+        height = super().minimumSizeHint().height()
+        least = QSize(self.fontMetrics().horizontalAdvance("X") * self.minimumContentsLength(), height)
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        width = self.style().sizeFromContents(QStyle.ContentsType.CT_ComboBox, option, least, self).width()
+        return QSize(width, height)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         self.by_key = True

@@ -5,7 +5,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractSpinBox
 
-from rnnviz.gui.settings_panel.widgets import ElidedCheckBox, FieldMessage, FreeSpinBox, WrappedText
+from rnnviz.gui.settings_panel.widgets import ElidedCheckBox, FieldMessage, FreeSpinBox, NoWheelComboBox, WrappedText
 
 
 @pytest.fixture
@@ -77,3 +77,11 @@ def test_a_note_is_read_aloud_as_its_sentence(qtbot) -> None:
     qtbot.addWidget(note)
     note.show_sentence("A sentence.", note.palette().text().color())
     assert note.accessibleName() == "A sentence."
+
+
+def test_a_long_placeholder_does_not_widen_a_form(qtbot) -> None:
+    plain, hinted = NoWheelComboBox(), NoWheelComboBox()
+    hinted.setPlaceholderText("NTI (TNI: exported), and more")
+    for box in (plain, hinted):
+        qtbot.addWidget(box)
+    assert hinted.minimumSizeHint() == plain.minimumSizeHint()
