@@ -308,3 +308,17 @@ def test_a_long_name_in_the_legend_leaves_room_for_the_others(qtbot, view) -> No
     before = view.keys[0].sizeHint().width()
     view.hide_selection()
     assert view.keys[0].sizeHint().width() < before, "no room for a value"
+
+
+@pytest.mark.parametrize("quantity", ["value", "f", "norm"])
+def test_padding_has_no_numbers(view: UnitsPlot, quantity: str) -> None:
+    view.show_result(make_result(cell="lstm", bidirectional=True, timesteps=8, lengths=(8, 3)), "manual")
+    view.show_location(Location(0, 1, 2, 1, 1))
+    view.choice.choose(quantity)
+    drawn = view.curve("gluon", 1)
+    assert drawn is not None
+    assert np.isfinite(drawn.low).tolist() == [True] * 3 + [False] * 5
+    assert view.nonfinite.text() == ""
+    assert all(not len(gaps.runs) for gaps in view.gaps.values())
+    assert [line.split("\t")[0] for line in view.copy_text().splitlines()] == ["timestep", "0", "1", "2"]
+    assert "nan" not in view.copy_text()

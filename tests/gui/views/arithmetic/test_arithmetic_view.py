@@ -11,6 +11,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 
 from rnnviz.core import number_format
+from rnnviz.core.trace_index import Location
 from rnnviz.explain.equations import format_distinct, format_short
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.arithmetic.cards import MARKS
@@ -238,3 +239,16 @@ def test_beside_a_lesson_every_equation_and_the_sentence_are_whole(view: Arithme
         assert view.cards.horizontalScrollBar().maximum() == 0
         assert view.table.horizontalScrollBar().maximum() == 0
         assert "…" not in view.note.shown_text
+
+
+def test_padding_has_a_sentence_in_place_of_numbers(view: ArithmeticView) -> None:
+    result = make_result(lengths=(5, 2))
+    view.show_result(result, "manual")
+    view.show_location(Location(timestep=2, sample=1))
+    assert view.complete
+    assert view.page is None
+    assert view.copy_text() == view._empty.text() == "t = 2 is padding: sample 1 has 2 time steps."
+    view.show_location(Location(timestep=1, sample=1))
+    view.finish_pending()
+    value = card(view, "h").content.lines[0].result.value
+    assert value == pytest.approx(float(result["manual"].hidden[0, 0, 1, 1, 0]), abs=1e-5)
