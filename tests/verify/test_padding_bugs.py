@@ -60,13 +60,15 @@ def users_outputs(inputs: Inputs, bug: str = "", more: int = 1) -> dict[str, Vec
     """hidden (L, D, T, N, H), output, state and cell_state of a user's loops with a bug.
 
     Each bug has two variants: `more` is 1 or -1. A length is `more` time steps off, the final state is at T-1 in the
-    forward direction or in both, and the first of the sorted samples is the longest or the shortest.
+    forward direction or in both, the first of the sorted samples is the longest or the shortest, and the forward
+    direction of a bug of the backward one has values in padding if it is -1.
     """
     network, timesteps = inputs.network, inputs.timesteps
     layers, directions, _, samples, size = inputs.hidden_shape
     hidden = np.zeros(inputs.hidden_shape)
     state, cell_state = np.zeros((2, layers * directions, samples, size))
     order = list(range(samples))
+    goes_on = bug == "padding-not-zeroed" or (bug == "backward-starts-in-padding" and directions == 2 and more < 0)
     if bug == "sorted-order-not-restored":
         order.sort(key=lambda n: -more * inputs.length(n))
     for row, sample in enumerate(order):
@@ -88,7 +90,7 @@ def users_outputs(inputs: Inputs, bug: str = "", more: int = 1) -> dict[str, Vec
                 state[k, row], cell_state[k, row] = h, c
                 if bug == "state-at-last-timestep-of-batch" and not (backward and more == 1):
                     state[k, row], cell_state[k, row] = out[-1], c if length == timesteps else 0.0
-                if bug == "padding-not-zeroed" and not backward:
+                if goes_on and not backward:
                     for t in range(length, timesteps):
                         h, c = step(network.cell, p, below[t], h, c)
                         out[t] = h
@@ -126,7 +128,16 @@ def padded_inputs(draw: st.DrawFn) -> Inputs:
     lengths = tuple(draw(st.lists(st.integers(1, timesteps), min_size=1, max_size=3)))
     lengths = draw(st.permutations((*lengths, draw(st.integers(1, timesteps - 1)))).map(tuple))
     sequence = replace(config.sequence, batch_size=len(lengths), timesteps=timesteps, lengths=lengths)
-    return load_inputs(replace(config, sequence=sequence).checked())
+    inputs = load_inputs(replace(config, sequence=sequence).checked())
+    # The padding of a file need not be 0.
+    return with_padding(inputs, draw(st.sampled_from([0.0, 0.75])))
+
+
+def with_padding(inputs: Inputs, value: float) -> Inputs:
+    x = np.array(inputs.sequence)
+    for sample in range(inputs.batch_size):
+        x[inputs.length(sample) :, sample] = value
+    return replace(inputs, sequence=x)
 
 
 @pytest.mark.parametrize("bug", BUGS)
@@ -235,6 +246,28 @@ def test_engine_equals_a_users_loops(cell: str, bug: str) -> None:
     np.testing.assert_allclose(trace.state_h, expected["state"], rtol=0, atol=1e-12)
     if trace.state_c is not None:
         np.testing.assert_allclose(trace.state_c, expected["cell_state"], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("value", [0.75, np.nan])
+@pytest.mark.parametrize("bug", BUGS)
+def test_padding_of_the_input_may_be_read_by_a_bug(tmp_path: Path, bug: str, value: float) -> None:
+    inputs = with_padding(inputs_with([3, 6, 1, 4, 2], bidirectional=True), value)
+    trace, failing = recorded(tmp_path / "a.npz", users_outputs(inputs, bug), inputs)
+    named = diagnose(inputs, trace, audit(inputs, trace), failing)
+    # NaN spreads over all steps of the backward direction, whichever step reads it first.
+    assert (bug,) in named if np.isnan(value) else named == ((bug,),)
+
+
+def test_final_states_alone_in_the_order_of_the_lengths_are_diagnosed(tmp_path: Path) -> None:
+    inputs = inputs_with([3, 6, 1, 4, 2], cell="lstm", bidirectional=True)
+    arrays = users_outputs(inputs)
+    for order in ([1, 3, 0, 4, 2], np.argsort(inputs.lengths)[::-1]):
+        arrays |= {name: arrays[name][:, order] for name in ("state", "cell_state")}
+        trace, failing = recorded(tmp_path / "a.npz", arrays, inputs)
+        found = audit(inputs, trace)
+        assert found.verdict == "right"
+        assert diagnose(inputs, trace, found, failing) == (("sorted-order-not-restored",),)
+        arrays = users_outputs(inputs)
 
 
 @pytest.mark.parametrize("value", [1.0, np.nan, -1e-30])

@@ -61,6 +61,8 @@ class Fault:
         Which directions have the values at t = T-1 as their final state, though these may be padding.
     sample_order:
         The samples in the order of the results; None for that of the input.
+    state_order:
+        The samples in the order of the final states, if the other results are in that of the input.
     """
 
     parameters: tuple[ParameterChange, ...] = ()
@@ -77,11 +79,13 @@ class Fault:
     padding: Literal["zeros", "kept", "computed"] = "zeros"
     final_at_batch_end: Literal["", "all", "forward"] = ""
     sample_order: SampleOrder | None = None
+    state_order: SampleOrder | None = None
 
     @property
     def of_padding(self) -> bool:
         """Whether the bug is one of samples of different lengths."""
-        return bool(self.read_lengths or self.padding != "zeros" or self.final_at_batch_end or self.sample_order)
+        changes = self.read_lengths, self.final_at_batch_end, self.sample_order, self.state_order
+        return any(changes) or self.padding != "zeros"
 
     def changed(self, cell: CellSpec) -> CellSpec:
         """The cell with the bug."""

@@ -58,6 +58,10 @@ def run_fault(fault: Fault, inputs: Inputs, trace: Trace, progress: Progress) ->
             read = as_ordered(fault, inputs)
             # The layers themselves know the lengths, since a bug may read others.
             run_stack(replace(read, lengths=()), trace, faulty_layer(fault, read.lengths), progress, join)
+    if fault.state_order and inputs.lengths:
+        for name in inputs.network.kind.state_symbols:
+            state = trace[f"state.{name}"]
+            state[:] = state[:, fault.state_order(inputs.lengths)]
 
 
 def as_ordered(fault: Fault, inputs: Inputs) -> Inputs:

@@ -311,6 +311,7 @@ KNOWN_BUGS: dict[str, KnownBug] = {
             _of_all(
                 Fault(read_lengths=change.backward_lengths_ignored, padding="kept"),
                 Fault(read_lengths=change.backward_lengths_ignored),
+                Fault(read_lengths=change.backward_lengths_ignored, padding="computed"),
             ),
             needs="bidirectional",
             of_padding=True,
@@ -341,6 +342,8 @@ KNOWN_BUGS: dict[str, KnownBug] = {
                 Fault(sample_order=change.longest_first),
                 Fault(sample_order=change.shortest_first_reversed),
                 Fault(sample_order=change.shortest_first),
+                Fault(state_order=change.longest_first),
+                Fault(state_order=change.shortest_first_reversed),
             ),
             of_padding=True,
         ),
