@@ -26,7 +26,7 @@ from rnnviz.core.words import wrapped
 from rnnviz.gui.app_state import Limit, RangeName
 from rnnviz.gui.jobs.task_queue import Check
 from rnnviz.gui.theme.scaling import scaled, space_dialog
-from rnnviz.gui.views.unrolled.colormap import SPECIAL_WORDS, STEPS, ColorScale, hatch, rounded_up
+from rnnviz.gui.views.unrolled.colormap import PADDING, SPECIAL_WORDS, STEPS, ColorScale, hatch, rounded_up
 from rnnviz.gui.views.unrolled.geometry import Geometry
 from rnnviz.gui.views.unrolled.header import LanesPart, lanes_of_geometry
 from rnnviz.gui.views.unrolled.lane_text import initial_timestep
@@ -268,11 +268,13 @@ class ColorBar(LanesPart):
         return ("h",) if self._shown is None else self._shown.heading()
 
     def content(self, shown: RenderState, geometry: Geometry) -> object:
-        # The legend of a new picture is known only when that is painted.
-        if shown.seen or (self._shown is not None and self._shown.seen):
+        # The legend of a new picture is known only when that is painted, except for padding.
+        before = set() if self._shown is None else self._shown.seen
+        if (shown.seen | before) - {PADDING}:
             return None
         scales = shown.paint.hidden.scale, shown.paint.input.scale
-        return shown.heading(), scales, shown.theme, shown.differs(Lane(0)), lanes_of_geometry(geometry)
+        legend = frozenset(shown.seen)
+        return shown.heading(), scales, legend, shown.theme, shown.differs(Lane(0)), lanes_of_geometry(geometry)
 
     def hoverMoveEvent(self, event: QGraphicsSceneHoverEvent) -> None:
         shape = Qt.CursorShape.SizeVerCursor if self._movable(event.pos()) else Qt.CursorShape.PointingHandCursor

@@ -9,9 +9,10 @@ from rnnviz.core.axis_labels import IN_FULL, UNNAMED, feature_in_words, feature_
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS, Lane
+from rnnviz.core.words import plural
 from rnnviz.gui.views.unrolled.colormap import MISSING, PADDING, STEPS, IndexArray
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, LaneRect
-from rnnviz.gui.views.unrolled.render_state import EngineSide, RenderState
+from rnnviz.gui.views.unrolled.render_state import EngineSide, RenderState, is_padding
 from rnnviz.quantities.level_of_detail import BoolArray, every_cell
 from rnnviz.verify.metrics import abs_error, error_ratio
 
@@ -159,18 +160,18 @@ def _read(side: EngineSide, lane: Lane, steps: range, rows: range) -> tuple[Floa
     return patch.values, colored, np.zeros(patch.values.shape, np.bool_) if patch.marks is None else patch.marks
 
 
-def describe(shown: RenderState, cell: CellGeometry) -> str:
-    """Lane, time step, unit, every engine's value in full precision, and each candidate's error; several lines."""
+def describe(shown: RenderState, cell: CellGeometry, *, boxes: bool = True) -> str:
+    """Lane, time step, unit, every engine's value in full precision, and each candidate's error; several lines.
+
+    Beside `boxes`, a backward lane has a column of its initial state behind the end of the sample.
+    """
     lane, t, unit = cell
     result = shown.result
     timesteps = shown.length
     names = result.inputs.names.of_sample(shown.sample)
-    if t >= timesteps and not (lane.layer is not None and lane.backward and t == timesteps):
-        if t >= result.shape[2]:
-            t = result.shape[2] - 1
-        if t >= timesteps:
-            steps = "1 time step" if timesteps == 1 else f"{timesteps:,} time steps"
-            return f"padding at t = {t}: sample {shown.sample} has {steps}"
+    if timesteps < result.shape[2] and is_padding(shown, cell, boxes=boxes):
+        t = min(t, result.shape[2] - 1)
+        return f"padding at t = {t}: sample {shown.sample} has {plural(timesteps, 'time step')}"
     if lane.layer is None:
         t = min(max(t, 0), timesteps - 1)
         value = result.inputs.sequence[t, shown.sample, unit]

@@ -204,8 +204,10 @@ class Frame(NamedTuple):
 def _frames_of(highlighted: Sequence[Region], geometry: Geometry) -> list[Frame]:
     """Frames of the visible regions. h and c of one step share a frame.
 
-    Regions that the shown network lacks are skipped, for example during a change of the network.
+    Regions that the shown network lacks are skipped, for example during a change of the network. So is an initial state
+    without a column: only boxes have one, where a sample has padding.
     """
+    padding = range(geometry.picture.computed.stop, geometry.picture.timesteps)
     places: dict[tuple[object, ...], list[Region]] = {}
     for region in highlighted:
         places.setdefault((region.lane, region.times, region.units, region.part), []).append(region)
@@ -214,6 +216,7 @@ def _frames_of(highlighted: Sequence[Region], geometry: Geometry) -> list[Frame]
         Frame(together[0], _rect(together[0], geometry), _tag(together))
         for together in places.values()
         if geometry.picture.holds(together[0].lane, together[0].units)
+        and (geometry.boxes or together[0].times.start not in padding)
     ]
     return [frame for frame in frames if frame.rect.intersects(view)]
 

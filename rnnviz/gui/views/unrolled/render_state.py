@@ -14,7 +14,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import Lane, Location, lanes_of
 from rnnviz.explain.provenance import InitialPlace, InputPlace, Place, quantity_place
 from rnnviz.gui.theme.palettes import Theme
-from rnnviz.gui.views.unrolled.colormap import difference_scale, error_ratio_scale, gate_scale, value_scale
+from rnnviz.gui.views.unrolled.colormap import PADDING, difference_scale, error_ratio_scale, gate_scale, value_scale
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Scene
 from rnnviz.gui.views.unrolled.tiles import LaneColors, Paint, Tiles, TileStyle
 from rnnviz.quantities.gate_lanes import LaneGates
@@ -274,7 +274,11 @@ def render_state_of(
             colors = reader(result.reference.engine, quantity)
         drawn = result.reference.engine if quantity in ("error_ratio", "difference") else name
         style = TileStyle(caches.turn, drawn, candidate, sample, quantity, theme.name, scale.low, scale.high, order)
-        return EngineSide(name, colors if quantity == "difference" else values, colors, Tiles(colors, paint, style))
+        tiles = Tiles(colors, paint, style)
+        if colors.length < result.shape[2]:
+            # Known before it is painted, so that the legend does not change with what is in view.
+            tiles.seen.add(PADDING)
+        return EngineSide(name, colors if quantity == "difference" else values, colors, tiles)
 
     left, right = side(engines[0]), side(engines[1]) if len(engines) > 1 else None
     return RenderState(
@@ -321,9 +325,20 @@ def first_mismatch(shown: RenderState) -> CellGeometry | None:
     return CellGeometry(Lane(at.layer, at.direction, reverse=at.reverse), at.timestep, at.unit)
 
 
-def place_of(shown: RenderState, at: Location, cell: CellGeometry) -> Place:
-    """Place of `rnnviz.explain.provenance` for a cell's number; `at` is the selection."""
+def is_padding(shown: RenderState, cell: CellGeometry, *, boxes: bool) -> bool:
+    """Whether a cell is behind the end of the sample, and not in the column of the initial state beside `boxes`."""
+    initial = boxes and bool(shown.initial_name) and cell.lane.layer is not None and cell.lane.backward
+    return cell.timestep > shown.length or (cell.timestep == shown.length and not initial)
+
+
+def place_of(shown: RenderState, at: Location, cell: CellGeometry, *, boxes: bool = True) -> Place:
+    """Place of `rnnviz.explain.provenance` for a cell's number; `at` is the selection.
+
+    For padding it is that of the sample's last time step.
+    """
     lane, timesteps = cell.lane, shown.length
+    if is_padding(shown, cell, boxes=boxes):
+        cell = cell._replace(timestep=timesteps - 1)
     if lane.layer is None:
         return InputPlace(cell.timestep, at.sample, cell.unit, shown.result.inputs.names.of_sample(at.sample))
     if not 0 <= cell.timestep < timesteps:

@@ -152,7 +152,7 @@ class UnrolledView(ResultView):
             return self._unit_order.words(self.session.order)
         within = self.box.mapFromScene(place)
         cell = geometry.hit(within.x(), within.y())
-        return "" if cell is None else describe(shown, cell)
+        return "" if cell is None else describe(shown, cell, boxes=geometry.boxes)
 
     def copy_text(self) -> str:
         """The visible numbers as a table in full precision, or else the selected values."""
@@ -376,8 +376,9 @@ class UnrolledView(ResultView):
             self.location_requested.emit(pointed_at(self._shown, self._location, cell))
 
     def _explain(self, cell: CellGeometry) -> None:
-        if self._shown is not None:
-            self.explanation_requested.emit(place_of(self._shown, self._location, cell))
+        shown, geometry = self._shown, self.geometry_in_view
+        if shown is not None and geometry is not None:
+            self.explanation_requested.emit(place_of(shown, self._location, cell, boxes=geometry.boxes))
 
     def _options(self) -> tuple[object, ...]:
         state = self.session.state
