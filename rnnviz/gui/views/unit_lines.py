@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -249,9 +249,16 @@ class UnitLines:
 
     def _outline(self, result: RunResult, line: UnitLine, seen: range) -> Outline | None:
         if self._quantity == "value":
-            return unit_outline(result[line.engine], self._location, line.unit, seen, self._plot.pixels)
-        values = self._series.get(self._key(line))
-        return None if values is None else outline_of(values, seen, self._plot.pixels)
+            outline = unit_outline(result[line.engine], self._location, line.unit, seen, self._plot.pixels)
+        else:
+            values = self._series.get(self._key(line))
+            if values is None:
+                return None
+            outline = outline_of(values, seen, self._plot.pixels)
+        # A curve ends with its sample: gaps of padding would take longer to draw.
+        length = result.inputs.length(self._location.sample)
+        blocks = max(0, -(-(length - outline.first) // outline.block))
+        return replace(outline, low=outline.low[:blocks], high=outline.high[:blocks], timesteps=length)
 
     def _recorded(self, line: UnitLine) -> range:
         """Time steps at which a curve has values. Recorded outputs may lack some, and padding has none."""

@@ -15,6 +15,7 @@ from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views import unit_lines
 from rnnviz.gui.views.time_plot import TimePlot
 from rnnviz.gui.views.units_plot import MOST_PINNED, UnitsPlot
+from rnnviz.quantities.gates import Quantity
 from tests.factories import make_result
 from tests.oracles.gates import gates_of
 
@@ -238,6 +239,22 @@ def test_copying_copies_every_curve_in_full(view: UnitsPlot) -> None:
     assert np.array_equal(np.array([row[1] for row in rows[1:]], np.float32), result["gluon"].hidden[0, 0, :, 0, 0])
 
 
+@pytest.mark.parametrize("quantity", ["value", "norm"])
+def test_a_curve_ends_with_its_sample(qtbot, view: UnitsPlot, quantity: Quantity) -> None:
+    view.show_result(make_result(timesteps=3000, lengths=[1801, 3000]), "manual")
+    view.choice.choose(quantity)
+    for sample, length in ((0, 1801), (1, 3000)):
+        view.show_location(Location(sample=sample))
+        qtbot.waitUntil(lambda: view.curve("gluon", 0) is not None and view.curve("gluon", 0).finite)
+        drawn = view.curve("gluon", 0)
+        assert drawn.timesteps == length
+        assert length - drawn.block <= drawn.times[-1] < length
+        assert not view.nonfinite.text()
+    view.show_location(Location())
+    view.plot.view_box.setXRange(2500, 2900, padding=0)
+    assert len(view.curve("gluon", 0).low) == 0
+
+
 def test_copying_leaves_out_padding(view: UnitsPlot) -> None:
     view.show_result(make_result(lengths=[3, 5]), "manual")
     for sample, length in ((0, 3), (1, 5)):
@@ -317,7 +334,7 @@ def test_padding_has_no_numbers(view: UnitsPlot, quantity: str) -> None:
     view.choice.choose(quantity)
     drawn = view.curve("gluon", 1)
     assert drawn is not None
-    assert np.isfinite(drawn.low).tolist() == [True] * 3 + [False] * 5
+    assert np.isfinite(drawn.low).tolist() == [True] * 3
     assert view.nonfinite.text() == ""
     assert all(not len(gaps.runs) for gaps in view.gaps.values())
     assert [line.split("\t")[0] for line in view.copy_text().splitlines()] == ["timestep", "0", "1", "2"]
