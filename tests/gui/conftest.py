@@ -68,6 +68,13 @@ def visible() -> set[QWidget]:
     return {widget for widget in QApplication.topLevelWidgets() if widget.isVisible()}
 
 
+def close_tooltip() -> None:
+    """Close the tooltip of the widget under the pointer: a slow test lasts long enough for it."""
+    for widget in visible():
+        if widget.windowType() == Qt.WindowType.ToolTip:
+            widget.close()
+
+
 @pytest.fixture(scope="session")
 def qapp(qapp: QApplication) -> QApplication:
     """With the style and the fonts of the program, in whatever order the tests run."""
@@ -101,6 +108,7 @@ def nothing_is_left_open(request: pytest.FixtureRequest) -> Iterator[None]:
     shared = request.getfixturevalue("supervisor") if "supervisor" in request.fixturenames else None
     before, shown, running = children(), visible(), own_threads()
     yield
+    close_tooltip()
     common = request.getfixturevalue("module_windows") if "module_windows" in request.fixturenames else []
     assert visible() <= shown.union(window for window, _ in common)
     own = set() if shared is None else {shared.pid}

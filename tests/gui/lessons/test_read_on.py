@@ -18,9 +18,11 @@ COUNTED = LESSON.replace('part = "vector"', 'part = "arithmetic"')
 
 @pytest.fixture
 def small(read):
-    """The lesson in a pane so small that it has to be scrolled."""
+    """The lesson in a pane so small that it has to be scrolled, but with room for its last statement."""
     read.window.main_layout.fold("settings", folded=False)
-    read.window.main_layout.column.setSizes([10, 1000])
+    read.window.main_layout.column.setSizes([310, 390])
+    # Checked statements have more lines, for which the layout makes room in a later turn.
+    read.qtbot.waitUntil(lambda: all(row.height() == row.heightForWidth(row.width()) for row in read.pane.rows))
     read.qtbot.waitUntil(lambda: read.pane.scroll_area.verticalScrollBar().maximum() > 60)
     return read
 
