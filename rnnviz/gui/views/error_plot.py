@@ -309,7 +309,14 @@ class ErrorPlot(ResultView):
         )
 
     def _on_explanation(self, timestep: int) -> None:
-        self.explanation_requested.emit(self._location.moved(timestep=timestep))
+        self.explanation_requested.emit(self._location_at(timestep))
 
     def _on_timestep(self, timestep: int) -> None:
-        self.location_requested.emit(self._location.moved(timestep=timestep))
+        self.location_requested.emit(self._location_at(timestep))
+
+    def _location_at(self, timestep: int) -> Location:
+        """The selection at a time step, in the longest sample if it is padding in the selected one."""
+        where, lengths = self._location, () if self._result is None else self._result.inputs.lengths
+        if lengths and timestep >= lengths[where.sample]:
+            where = where.moved(sample=lengths.index(max(lengths)))
+        return where.moved(timestep=timestep)

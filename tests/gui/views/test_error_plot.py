@@ -106,6 +106,15 @@ def test_a_click_selects_the_time_step(qtbot, view: ErrorPlot) -> None:
     assert asked.args == [Location(0, 0, 6)]
 
 
+def test_a_click_behind_the_sample_selects_the_longest_one(qtbot, view: ErrorPlot) -> None:
+    view.show_result(make_result(lengths=[2, 4]), "manual")
+    asked: list[Location] = []
+    view.location_requested.connect(asked.append)
+    for timestep in (1, 3):
+        view.plot.timestep_requested.emit(timestep)
+    assert asked == [Location(timestep=1), Location(timestep=3, sample=1)]
+
+
 def test_the_other_lanes_are_drawn_until_they_are_too_many(view: ErrorPlot) -> None:
     view.show_result(make_result(num_layers=2, bidirectional=True), "manual")
     assert len(view.curves.others) == 3
