@@ -1,16 +1,32 @@
 """A test module that leaves a thread or a process running fails."""
 
 import gc
+import os
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import pytest
 
+_LISTED = Path("/proc/thread-self/children").exists()
+"""Whether the system lists the children of a thread. Else psutil reads the parent of every process."""
+
 
 def children() -> set[psutil.Process]:
     """This process's children, but for multiprocessing's resource tracker, which lives as long as we do."""
-    return {child for child in psutil.Process().children(recursive=True) if not _is_tracker(child)}
+    found = set(_listed(os.getpid())) if _LISTED else psutil.Process().children(recursive=True)
+    return {child for child in found if not _is_tracker(child)}
+
+
+def _listed(pid: int) -> Iterator[psutil.Process]:
+    with suppress(OSError, psutil.NoSuchProcess):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with suppress(OSError, psutil.NoSuchProcess):
+                for child in map(int, Path(f"/proc/{pid}/task/{thread}/children").read_text().split()):
+                    yield psutil.Process(child)
+                    yield from _listed(child)
 
 
 def _is_tracker(process: psutil.Process) -> bool:

@@ -19,6 +19,7 @@ from rnnviz.gui.application import GcTimer
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
+from rnnviz.gui.theme.scaling import set_text_size
 from rnnviz.gui.theme.theme_manager import ThemeManager
 from rnnviz.lessons.index import lessons
 from tests.leaks import children
@@ -79,6 +80,8 @@ def close_tooltip() -> None:
 def qapp(qapp: QApplication) -> QApplication:
     """With the style and the fonts of the program, in whatever order the tests run."""
     ThemeManager("light").deleteLater()
+    # The first call takes the present size of the font for that of the system, and a test may set a larger one.
+    set_text_size(100)
     return qapp
 
 
