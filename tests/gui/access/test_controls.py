@@ -38,7 +38,7 @@ from tests.factories import make_result
 
 TOLD = (QAbstractButton, QComboBox, QAbstractSpinBox, QLineEdit, QAbstractSlider)
 """Controls that have a tooltip; tables and pictures describe the hovered item instead."""
-MOST_LINKS = 12
+MOST_LINKS = 24
 """Tab goes on within a text from link to link."""
 
 
