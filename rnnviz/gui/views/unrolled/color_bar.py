@@ -98,10 +98,12 @@ def reach_of(
     if not follows_values(shown, limit, selected):
         return None
     if limit.name == "lane":
-        times = range(shown.result.shape[2])
+        times = range(shown.length)
         parts = [(selected, range(shown.rows(selected)), geometry.boxes)]
     else:
+        # An engine may fill the padding, which is not shown.
         times = geometry.timesteps_in_view()
+        times = range(times.start, min(times.stop, shown.length))
         in_view = [lane_rect for lane_rect in geometry.lane_rects_in_view() if lane_rect.lane.layer is not None]
         parts = [
             (one.lane, geometry.rows_in_view(one), initial_timestep(shown, geometry, one) is not None)

@@ -8,9 +8,10 @@ import pytest
 
 from rnnviz.core import number_format
 from rnnviz.core.config import Config
+from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.explain.provenance import InitialPlace, InputPlace
-from rnnviz.gui.app_state import Session
+from rnnviz.gui.app_state import Limit, RangeName, Session
 from rnnviz.gui.views.checks import ChecksTable
 from rnnviz.gui.views.unrolled.colormap import PADDING
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Scale
@@ -102,6 +103,19 @@ def test_only_boxes_have_an_initial_state_behind_the_sample(view: UnrolledView) 
     assert place_of(shown, Location(), CellGeometry(INPUT, 300, 1)) == InputPlace(259, 0, 1)
     changes = replace(shown, quantity="change")
     assert describe(changes, cell) == describe(shown, cell, boxes=False)
+
+
+@pytest.mark.parametrize("name", ["auto", "lane"])
+def test_colors_do_not_cover_values_in_padding(view: UnrolledView, name: RangeName) -> None:
+    def fill(trace: Trace) -> None:
+        trace.hidden[:] = 0.25
+        trace.hidden[:, :, 260:, 0] = 9.0
+
+    view.session.set_limit(Limit(name))
+    # In a heat map, which has no initial state.
+    view.show_result(padded(timesteps=400, lengths=[260, 400], hidden_size=16, edits={"gluon": fill}), "manual")
+    assert view._shown is not None
+    assert view._shown.paint.hidden.scale.high < 0.5
 
 
 def test_the_legend_names_padding_before_it_is_in_view(view: UnrolledView) -> None:
