@@ -77,6 +77,8 @@ class Namespace:
             case "T" | "N" | "I" | "H" | "L" | "D":
                 sizes = {"T": timesteps, "N": samples, "I": network.input_size, "H": size, "L": layers, "D": directions}
                 return sizes[name]
+            case "lengths":
+                return np.array([inputs.length(sample) for sample in range(samples)])
         if name in OUTCOMES:
             return run_variable(result, name)
         if name in SELECTION:

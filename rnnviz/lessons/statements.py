@@ -203,6 +203,7 @@ SIZES = {
     "H": "how many units each layer and direction has",
     "L": "how many layers",
     "D": "how many directions",
+    "lengths": "how many time steps each sample has, (N,)",
 }
 OUTCOMES = {
     "verdict": '"agree", "drift" or "disagree"',

@@ -15,7 +15,7 @@ __all__ = ["run_shared"]
 
 NAMES = [
     *("vanilla-t1", "vanilla-t2", "bidirectional", "stacking", "lstm", "gru"),
-    *("final-state", "green-verdict", "real-bug", "porting"),
+    *("final-state", "green-verdict", "real-bug", "porting", "padding"),
 ]
 
 every_lesson = pytest.mark.parametrize("lesson", lessons(), ids=lambda lesson: lesson.name)
