@@ -153,6 +153,7 @@ def test_a_writing_that_is_stopped_leaves_nothing_and_an_existing_file_as_it_was
 def expected_arrays(result: RunResult) -> dict[str, Any]:
     """The contract's names, written down plainly."""
     arrays: dict[str, Any] = {"input": result.inputs.sequence, "initial_state.h": result.inputs.initial_state.h}
+    arrays["lengths"] = np.full(result.inputs.batch_size, result.inputs.timesteps, np.int64)
     if result.inputs.initial_state.c is not None:
         arrays["initial_state.c"] = result.inputs.initial_state.c
     for name, array in result.inputs.parameters.items():

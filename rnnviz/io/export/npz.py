@@ -116,7 +116,7 @@ def npz_arrays(result: RunResult) -> dict[str, NDArray[Any]]:
     (L·D, N, H), for an LSTM `<engine>.cell_state` (L·D, N, H) and, where the engine knows it, `<engine>.cell`
     (L, D, T, N, H); of another state m of a custom cell `<engine>.m` and `<engine>.m_state`; of a recording no more
     than it holds. Engines that are files are named by `distinct_names`. `input` (T, N, I), `initial_state.h` and `.c`
-    (L·D, N, H), `parameters.<Gluon name>`, and `lengths` (N,) where a sample has padding, which is 0.
+    (L·D, N, H), `parameters.<Gluon name>`, and `lengths` (N,). Padding is 0.
     """
     arrays: dict[str, NDArray[Any]] = {}
     names = distinct_names(result.traces)
@@ -137,8 +137,7 @@ def npz_arrays(result: RunResult) -> dict[str, NDArray[Any]]:
             arrays[f"{name}.{symbol}_state"] = trace[f"state.{symbol}"]
     inputs = result.inputs
     arrays["input"] = inputs.sequence
-    if inputs.lengths:
-        arrays["lengths"] = np.array(inputs.lengths, np.int64)
+    arrays["lengths"] = np.array([inputs.length(sample) for sample in range(inputs.batch_size)], np.int64)
     states = zip(inputs.network.kind.state_symbols, inputs.initial_state.arrays, strict=True)
     arrays |= {f"initial_state.{name}": array for name, array in states}
     arrays |= {f"parameters.{name}": array for name, array in inputs.parameters.items()}
