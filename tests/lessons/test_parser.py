@@ -25,9 +25,9 @@ ALLOWED = [
     "1".rjust(1001),
 ]
 NAMES = (
-    "a statement may name dat, out, state, initial_state, T, N, I, H, L, D, lengths, verdict, mismatched, max_error_ratio, "
-    "first_mismatch, wrong, undetectable, diagnosis, checks, rtol, atol, layer, direction, timestep, sample, unit "
-    "or a parameter, as l0_i2h_weight"
+    "a statement may name dat, out, state, initial_state, T, N, I, H, L, D, lengths, verdict, mismatched, "
+    "max_error_ratio, first_mismatch, wrong, undetectable, diagnosis, checks, rtol, atol, layer, direction, timestep, "
+    "sample, unit or a parameter, as l0_i2h_weight"
 )
 FUNCTIONS = (
     "a statement may call all, any, abs, max, min, sum, close, equal, shape, len, concat, relu, tanh, sigmoid, dot, "

@@ -166,7 +166,7 @@ def _sequence(values: Values) -> dict[str, FieldState]:
 
 _OWN_LENGTHS = {
     "sequence.lengths": FieldState(
-        given=False, fixed="those of the samples", why="Each text or file is one sample, which has its own length."
+        given=False, fixed="from the samples", why="Each text or file is one sample, which has its own length."
     ),
     "sequence.lengths_path": _LEFT_OUT,
 }
@@ -203,7 +203,7 @@ def _text(values: Values) -> dict[str, FieldState]:
             why="A text is one sequence." if one else "Each text is one sample.",
         ),
         "sequence.timesteps": FieldState(
-            fixed=f"{max(map(len, symbols))} ({'words' if words else 'characters'}{'' if one else ' of the longest'})",
+            fixed=f"{max(map(len, symbols))} ({('words' if words else 'characters') if one else 'longest'})",
             why=f"Each {'word' if words else 'character'} is one time step.",
         ),
     }
