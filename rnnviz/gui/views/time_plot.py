@@ -232,7 +232,9 @@ class TimePlot(pg.PlotWidget):
             axis.setLabel(name)
 
     def show_values(self, low: float, high: float) -> None:
-        self.view_box.setYRange(low, high, padding=0)
+        if self.view_box.viewRange()[1] != [low, high]:
+            # Even for the same range, every item of the plot would be told.
+            self.view_box.setYRange(low, high, padding=0)
         # At once: put off to the next paint, it would ask for another paint after that.
         self.view_box.updateMatrix()
 

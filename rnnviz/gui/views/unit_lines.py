@@ -136,6 +136,7 @@ class UnitLines:
             number_format.INFINITY: GapMarks(plot, number_format.INFINITY, "infinite"),
         }
         self._quantity: Quantity = "value"
+        self._outlines: OrderedDict[tuple[object, ...], Outline] = OrderedDict()
         self._series = SeriesCache(plot)
         self.series_ready = self._series.series_ready
         plot.seen_changed.connect(self.draw)
@@ -152,6 +153,7 @@ class UnitLines:
     def reset(self) -> None:
         """Clear the curves until other values are read, because T may change."""
         self._result = None
+        self._outlines.clear()
         self._series.reset()
 
     def add(
@@ -248,13 +250,21 @@ class UnitLines:
         return series_key(line.engine, self._location, line.unit, self._quantity)
 
     def _outline(self, result: RunResult, line: UnitLine, seen: range) -> Outline | None:
-        if self._quantity == "value":
-            outline = unit_outline(result[line.engine], self._location, line.unit, seen, self._plot.pixels)
-        else:
+        where, pixels = self._location, self._plot.pixels
+        if self._quantity != "value":
             values = self._series.get(self._key(line))
-            if values is None:
-                return None
-            outline = outline_of(values, seen, self._plot.pixels)
+            return None if values is None else self._within_sample(result, outline_of(values, seen, pixels))
+        # Kept for the way back, as to another sample: each block of a unit lies in another page of a file.
+        key = line.engine, where.layer, where.direction, where.sample, line.unit, seen, pixels
+        if key not in self._outlines:
+            outline = unit_outline(result[line.engine], where, line.unit, seen, pixels)
+            self._outlines[key] = self._within_sample(result, outline)
+            while len(self._outlines) > _KEPT:
+                self._outlines.popitem(last=False)
+        self._outlines.move_to_end(key)
+        return self._outlines[key]
+
+    def _within_sample(self, result: RunResult, outline: Outline) -> Outline:
         # A curve ends with its sample: gaps of padding would take longer to draw.
         length = result.inputs.length(self._location.sample)
         blocks = max(0, -(-(length - outline.first) // outline.block))

@@ -185,13 +185,17 @@ def test_one_time_step_is_drawn(view: UnitsPlot) -> None:
     view.grab()
 
 
-def test_moving_in_time_reads_no_curve_again(view: UnitsPlot) -> None:
+def test_moving_in_time_or_back_to_a_sample_reads_no_curve_again(view: UnitsPlot) -> None:
     view.show_result(make_result(), "manual")
     before = view.curve("manual", 0)
     view.show_location(Location(0, 0, 3))
     assert view.curve("manual", 0) is before
     assert view.plot._cursor.value() == 3
     view.show_location(Location(0, 0, 3, 1))
+    assert view.curve("manual", 0) is not before
+    view.show_location(Location(0, 0, 3))
+    assert view.curve("manual", 0) is before
+    view.show_result(make_result(), "manual")
     assert view.curve("manual", 0) is not before
 
 
