@@ -175,6 +175,8 @@ class LineEditor(Editor):
             if self._own_text is None:
                 self._own_text = self.line.text()
             self._set_text(text)
+            # A text that is longer than the field begins in sight.
+            self.line.setCursorPosition(0)
         elif self._own_text is not None:
             self._set_text(self._own_text)
             self._own_text = None

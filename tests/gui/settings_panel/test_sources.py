@@ -216,6 +216,7 @@ def test_several_texts_or_files_replace_one_and_bring_their_lengths(panel, choos
     type_into("sequence.texts", "to be | or")
     assert panel.config.sequence.texts == ("to be", "or")
     assert (panel.config.sequence.text, panel.config.sequence.lengths) == (None, None)
+    assert panel.field("sequence.lengths").editor.line.cursorPosition() == 0
     assert panel.field("network.input_size").editor.line.text() == "6 (alphabet)"
     assert "text" not in shown(panel, "sequence")
     type_into("sequence.texts", "to be | ")
