@@ -1,8 +1,8 @@
 """How long the whole window takes to follow the selection and every other choice, and how much memory that holds.
 
-The window is the real one, 1600 x 1000 pixels, with every view in it. Choices follow one another as fast as a key
-repeats. A frame is the longest turn of events from one choice to the next: from the choice to the end of its painting,
-or from an answer of a thread to its painting. Memory is what is private to the process and not mapped from a file:
+The window is the real one, 1600 x 1000 pixels, with every view in it. After each choice is a pause for
+the answers of threads. A frame is the longest turn of events: from the choice to the end of its painting, or from an
+answer to its painting. Memory is what is private to the process and not mapped from a file:
 mapped pages are the system's cache, which it takes back when it needs to; they are told beside it.
 
 Run it by itself, with the sizes of the trace: python -m tests.benchmarks.bench_window 10000 1024 4 2
@@ -37,8 +37,8 @@ WIDTH, HEIGHT = 1600, 1000
 FRAMES, _QUICK_FRAMES = 200, 60
 _MB = 1e6
 _SAMPLED_EVERY = 0.004
-_REPEATED_EVERY = 0.03
-"""Seconds from one choice to the next: a key repeats 33 times a second."""
+_PAUSE = 0.03
+"""Seconds between two choices, as between two repeats of a key."""
 _SETTLED_MS = 20_000
 
 
@@ -104,9 +104,9 @@ def frames(what: str, actions: list[Callable[[], object]]) -> Figure:
     """Milliseconds of the longest turn of each action: its own, or that of an answer to it."""
     times, used = [], []
     for action in actions:
-        began = perf_counter()
         turns = [_turn(action)]
-        while perf_counter() < began + _REPEATED_EVERY:
+        until = perf_counter() + _PAUSE
+        while perf_counter() < until:
             sleep(0.001)
             turns.append(_turn())
         # A frame that other programs interrupt takes longer, but no more of the processor.
