@@ -393,8 +393,9 @@ class OutputMap(ResultView):
         self.list.scheduleDelayedItemsLayout()
 
     def show_location(self, location: Location) -> None:
-        self._location = location
-        self._refresh()
+        if location != self._location:
+            self._location = location
+            self._refresh()
 
     def show_highlight(self, highlighted: Sequence[Region]) -> None:
         if highlighted != self._asked:

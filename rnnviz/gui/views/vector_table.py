@@ -138,6 +138,9 @@ class VectorTable(ResultView):
         self._fit_columns()
 
     def show_location(self, location: Location) -> None:
+        if location == self._location:
+            # Another result or candidate has shown it already.
+            return
         self._location, before = location, self.model.columnCount()
         self._refresh()
         # A recording that lacks this vector has no column of it.

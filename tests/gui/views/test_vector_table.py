@@ -190,6 +190,19 @@ def test_moving_in_time_keeps_the_rows_that_were_chosen_for_copying(view: Vector
     assert [np.float32(line.split("\t")[1]) for line in lines[1:]] == [values[1], values[3]]
 
 
+def test_another_candidate_is_written_once(view: VectorTable) -> None:
+    result = make_result(("gluon", "manual", "torch"))
+    view.show_result(result, "manual")
+    view.show_location(Location(timestep=1))
+    written: list[object] = []
+    view.model.dataChanged.connect(lambda *cells: written.append(cells))
+    view.model.modelReset.connect(lambda: written.append("reset"))
+    view.show_result(result, "torch")
+    view.show_location(Location(timestep=1))
+    assert len(written) == 1
+    assert view.heading.text() == "Layer 0, forward, t = 1, sample 0"
+
+
 def test_copying_takes_the_whole_vector_in_full_precision(qtbot, view: VectorTable) -> None:
     result = make_result(hidden_size=50)
     view.show_result(result, "manual")
