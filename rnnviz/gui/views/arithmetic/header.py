@@ -123,6 +123,9 @@ class Breadcrumbs(QWidget):
         shown = self._in_room(widths)
         if len(shown) != len(self._buttons):
             self._remake(len(shown))
+        if len(shown) != len(self._buttons):
+            # New buttons may resize the row, which then was filled for its new width.
+            return
         for button, place in zip(self._buttons, shown, strict=True):
             self._name(button, place, texts[place], widths[place] - _BETWEEN_WIDTH)
 
