@@ -200,7 +200,7 @@ def test_another_candidate_is_written_once(view: VectorTable) -> None:
     view.show_result(result, "torch")
     view.show_location(Location(timestep=1))
     assert len(written) == 1
-    assert view.heading.text() == "Layer 0, forward, t = 1, sample 0"
+    assert view.heading.text() == "Layer 0, t = 1, sample 0"
 
 
 def test_copying_takes_the_whole_vector_in_full_precision(qtbot, view: VectorTable) -> None:
