@@ -143,20 +143,3 @@ def test_names_in_the_history_have_room_after_a_change_of_the_text_size(view: Ar
     font.setPointSizeF(2.0 * font.pointSizeF())
     history.setFont(font)
     assert history.sizeHint().height() >= QFontMetrics(font).height() + 6
-
-
-def test_names_fit_a_row_that_new_ones_resize(qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    crumbs = Breadcrumbs()
-    qtbot.addWidget(crumbs)
-    crumbs.resize(1000, 30)
-    crumbs.show()
-    remake = crumbs._remake
-
-    def remake_and_shrink(count: int) -> None:
-        remake(count)
-        if crumbs.width() > 200:
-            crumbs.resize(200, 30)
-
-    monkeypatch.setattr(crumbs, "_remake", remake_and_shrink)
-    crumbs.show_history([WHERE.moved(timestep=t) for t in (3, 2, 1, 0)], 3)
-    assert 1 <= len(crumbs.names) < 4
