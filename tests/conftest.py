@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.report_tables import report_table
+from tests.shared_worker import WARM
 
 __all__ = ["report_table"]
 
@@ -46,3 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Searches for garbage pass over the thousands of collected tests."""
     gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    WARM.really_close()

@@ -10,14 +10,16 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.shared_worker import WARM
+
 _LISTED = Path("/proc/thread-self/children").exists()
 """Whether the system lists the children of a thread. Else psutil reads the parent of every process."""
 
 
 def children() -> set[psutil.Process]:
-    """This process's children, but for multiprocessing's resource tracker, which lives as long as we do."""
+    """This process's children, but for the two that live as long as we do: the warm worker, and a resource tracker."""
     found = set(_listed(os.getpid())) if _LISTED else psutil.Process().children(recursive=True)
-    return {child for child in found if not _is_tracker(child)}
+    return {child for child in found if child.pid != WARM.pid and not _is_tracker(child)}
 
 
 def _listed(pid: int) -> Iterator[psutil.Process]:

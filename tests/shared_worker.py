@@ -1,6 +1,7 @@
 """Runs that share one worker process, because starting one takes longer than most tests."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Lock
 
 import pytest
@@ -16,22 +17,8 @@ from rnnviz.verify.result import RunResult
 Run = Callable[..., RunResult]
 
 
-@pytest.fixture(scope="module")
-def run_shared() -> Iterator[Run]:
-    """`run_shared(config, trusted=...)`: a run in a child that is warm since the module's first."""
-    supervisor = Supervisor(warm=("manual",))
-
-    def run(config: Config, trusted: frozenset[str] = frozenset()) -> RunResult:
-        *_, last = supervisor.events(RunRequest(config, load_inputs, "auto", trusted))
-        assert isinstance(last, Finished), last
-        return last.result
-
-    yield run
-    supervisor.close()
-
-
-class _Shared(Supervisor):
-    """A supervisor that runs do not close; the rows of a sweep use it in turn."""
+class WarmWorker(Supervisor):
+    """Outlives the runs and the modules that use it, so that engines are imported once. Its runs take turns."""
 
     def __init__(self) -> None:
         super().__init__(warm=("manual",))
@@ -42,18 +29,42 @@ class _Shared(Supervisor):
             yield from super().events(request)
 
     def close(self) -> None:
-        """The module closes it."""
+        """The session closes it."""
 
     def really_close(self) -> None:
         super().close()
 
+    @property
+    def pid(self) -> int | None:
+        """The child process that runs now."""
+        return None if self._process is None else self._process.pid
+
+
+WARM = WarmWorker()
+
+
+@pytest.fixture(scope="module")
+def run_shared() -> Run:
+    """`run_shared(config, trusted=...)`: a run in the warm worker."""
+
+    def run(config: Config, trusted: frozenset[str] = frozenset()) -> RunResult:
+        *_, last = WARM.events(RunRequest(config, load_inputs, "auto", trusted))
+        assert isinstance(last, Finished), last
+        return last.result
+
+    return run
+
+
+@contextmanager
+def commands_use(worker: WarmWorker) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (runs, driver):
+            patch.setattr(module, "Supervisor", lambda *_args, **_named: worker)
+        yield
+
 
 @pytest.fixture(scope="module")
 def shared_worker() -> Iterator[None]:
-    """Runs and sweeps of commands share one worker in a module."""
-    shared = _Shared()
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (runs, driver):
-            patch.setattr(module, "Supervisor", lambda *_args, **_named: shared)
+    """Runs and sweeps of a module's commands use the warm worker."""
+    with commands_use(WARM):
         yield
-    shared.really_close()

@@ -17,8 +17,9 @@ import pytest
 import rnnviz
 from rnnviz.cli import _COMMANDS, main
 from rnnviz.io.resources import guide_pages, resource_path
+from tests.shared_worker import WarmWorker, commands_use
 
-pytestmark = pytest.mark.usefixtures("shared_worker")
+pytestmark = pytest.mark.usefixtures("own_worker")
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 KERAS = re.compile(r"^import keras", re.MULTILINE)
@@ -81,9 +82,18 @@ def working_folder(tmp_path_factory):
     return tmp_path_factory.mktemp("guide")
 
 
+@pytest.fixture(scope="module")
+def own_worker():
+    """A worker of the module, which keeps the working folder of its first run."""
+    worker = WarmWorker()
+    with commands_use(worker):
+        yield
+    worker.really_close()
+
+
 @pytest.fixture
 def folder(working_folder, monkeypatch):
-    """An empty working folder: the same path for every test, since the shared worker keeps that of its first one."""
+    """An empty working folder: the same path for every test, since the worker keeps that of its first one."""
     monkeypatch.chdir(working_folder)
     yield working_folder
     for path in working_folder.iterdir():
