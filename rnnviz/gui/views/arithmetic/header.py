@@ -99,7 +99,8 @@ class Breadcrumbs(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._fill()
+        if self._places:
+            self._fill()
 
     @cached_property
     def _button_size(self) -> QSize:

@@ -143,3 +143,27 @@ def test_names_in_the_history_have_room_after_a_change_of_the_text_size(view: Ar
     font.setPointSizeF(2.0 * font.pointSizeF())
     history.setFont(font)
     assert history.sizeHint().height() >= QFontMetrics(font).height() + 6
+
+
+def test_a_row_without_names_can_be_shown(qtbot: Any) -> None:
+    crumbs = Breadcrumbs()
+    qtbot.addWidget(crumbs)
+    crumbs.show()
+    crumbs.resize(1000, 30)
+    assert crumbs.names == []
+
+
+def test_names_fit_a_row_that_new_ones_resize(view: ArithmeticView, show: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    show(WHERE)
+    crumbs, remake = view.crumbs, view.crumbs._remake
+    wide = crumbs.width()
+
+    def remake_and_shrink(count: int) -> None:
+        monkeypatch.setattr(crumbs, "_remake", remake)
+        remake(count)
+        crumbs.resize(160, crumbs.height())
+
+    monkeypatch.setattr(crumbs, "_remake", remake_and_shrink)
+    view.show_history([WHERE.moved(timestep=t) for t in (3, 2, 1, 0)], 3)
+    assert wide > 160
+    assert crumbs.names
