@@ -229,7 +229,7 @@ def test_stop_keeps_the_rows_that_are_done(
     runner = window.sweeps.runner
     assert runner is not None
     shown.run_action.trigger()
-    qtbot.waitUntil(lambda: 0 < shown.figures.done < 800, timeout=20_000)
+    qtbot.waitUntil(lambda: 0 < shown.figures.done < 800, timeout=60_000)
     with qtbot.waitSignal(runner.ended, timeout=10_000) as ended:
         QTest.keyClick(shown, Qt.Key.Key_Escape)
     assert ended.args == [True]
@@ -246,7 +246,7 @@ def test_closing_the_main_window_ends_a_sweep(
     path.write_text(f"seeds = {list(range(200))}\n{SWEEP}", encoding="utf-8")
     shown = opened(path)
     shown.run_action.trigger()
-    qtbot.waitUntil(lambda: shown.figures.done > 0, timeout=20_000)
+    qtbot.waitUntil(lambda: shown.figures.done > 0, timeout=60_000)
     window.close()
     assert not shown.isVisible()
 
