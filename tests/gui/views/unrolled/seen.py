@@ -95,6 +95,11 @@ def picture_complete(view: UnrolledView) -> bool:
     return view._canvas.lanes.complete
 
 
+def settled(view: UnrolledView) -> bool:
+    """Whether the color scale fits the values in view, and the picture is complete with it."""
+    return not (view._settled.isActive() or view._reaching.busy) and picture_complete(view)
+
+
 def computing(view: UnrolledView) -> frozenset[Lane]:
     """The visible lanes that are still being computed."""
     return view._canvas.lanes.heatmap.computing

@@ -11,7 +11,7 @@ from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from tests.factories import make_result
-from tests.gui.views.unrolled.seen import hint, long_result, picture_complete, small, turn_wheel, visible_numbers
+from tests.gui.views.unrolled.seen import hint, long_result, settled, small, turn_wheel, visible_numbers
 
 
 def test_the_wheel_zooms_time_and_with_ctrl_the_lanes(view: UnrolledView) -> None:
@@ -91,8 +91,7 @@ def test_moving_the_selection_does_not_read_the_lanes_again(
 ) -> None:
     view.show_result(long_result(), "manual")
     view.grab()
-    # The threads that fit the color scale and draw the lanes are done.
-    qtbot.waitUntil(lambda: not (view._settled.isActive() or view._reaching.busy) and picture_complete(view))
+    qtbot.waitUntil(lambda: settled(view))
     read: list[Any] = []
     monkeypatch.setattr(
         "rnnviz.quantities.lane_reader.MultiscaleReader.read", lambda *arguments: read.append(arguments)

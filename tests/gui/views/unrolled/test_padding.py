@@ -22,7 +22,7 @@ from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.quantities.steps import Region
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
-from tests.gui.views.unrolled.seen import legend, picture_complete, visible_numbers
+from tests.gui.views.unrolled.seen import legend, settled, visible_numbers
 
 SIZE = (1000, 600)
 FORWARD, BACKWARD = Lane(0, 0), Lane(0, 1)
@@ -55,7 +55,7 @@ def test_boxes_have_numbers_up_to_the_end_of_the_sample(qtbot: Any, view: Unroll
         # The backward lane begins beside its own last time step.
         assert texts(view, BACKWARD) == {**expected, length: number_format.short(h0[1, sample, 0])}
         assert set(texts(view, INPUT)) == set(range(length))
-        qtbot.waitUntil(lambda: picture_complete(view))
+        qtbot.waitUntil(lambda: settled(view))
         assert legend(view) == (["padding"] if length < 5 else [])
 
 
