@@ -20,6 +20,18 @@ def network(name: str, dtype: str = "float32", **sizes: int) -> dict[str, Any]:
     return {"hidden_size": 5, "num_layers": 2, "bidirectional": True, "dtype": dtype, **sizes, **NETWORKS[name]}
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("clip", [0.1, 0.2, 0.3, 0.7])
+def test_a_limit_that_the_type_rounds_makes_no_step_wrong(clip: float, dtype: str) -> None:
+    inputs = inputs_of({"timesteps": 20, "batch_size": 3}, cell="rnn_relu", hidden_size=6, clip=clip, dtype=dtype)
+    trace = computed(ManualEngine(), inputs)[0]
+    assert np.isclose(trace.hidden, clip).any()
+    assert audit(inputs, trace).verdict is AuditVerdict.RIGHT
+    hidden = trace.hidden.copy()
+    hidden[hidden == hidden.max()] *= 1.0 + 40.0 * np.finfo(dtype).eps
+    assert audit(inputs, trace.with_arrays({"h": hidden})).verdict is AuditVerdict.WRONG
+
+
 @pytest.mark.parametrize("cell", [False, True])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", NETWORKS)

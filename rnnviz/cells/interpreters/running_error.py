@@ -137,6 +137,11 @@ class BoundedArray(Value):
             reached = ~(self.value < -ALLOWED * self.bound)
             return self._with(value, np.where(reached, self.bound, 0.0))
         bound = self._spread(activation, value)
+        if activation.name == "clip":
+            # The limit is rounded to the working precision, too.
+            reached = ~(np.abs(self.value) < activation.alpha - ALLOWED * self.bound)
+            np.add(bound, self.eps * activation.alpha, out=bound, where=reached)
+            return self._with(value, bound)
         if activation.rounding == "absolute":
             bound += self.eps
         elif activation.rounding != "exact":
