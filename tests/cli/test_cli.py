@@ -110,6 +110,7 @@ def test_the_tolerances_can_be_set(rnnviz: Called, config: str) -> None:
     assert rnnviz(*words, "--rtol", "0", "--atol", repr(np.nextafter(needed, 0))).code == 1
 
 
+@pytest.mark.slow
 def test_drift_fails_only_with_strict(rnnviz: Called, tmp_path: Path) -> None:
     # A chaotic network: every step is within rounding, and two correct engines diverge.
     config = write(

@@ -99,6 +99,7 @@ def test_a_signal_in_the_middle_of_a_large_table_ends_the_program_and_leaves_not
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_prints_of_a_custom_step_are_reported_under_its_name(
     config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -173,6 +174,7 @@ def test_a_run_too_large_for_a_notebook_is_refused_before_any_engine_computes(
     assert [path.name for path in tmp_path.iterdir()] == ["config.toml"]
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_written_takes_no_other_with_it_and_hides_no_disagreement(
     config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

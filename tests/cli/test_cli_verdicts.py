@@ -76,6 +76,7 @@ def test_wrong_reference_is_named(capsys: pytest.CaptureFixture[str], tmp_path: 
     assert found["diagnosis"] == ["gates-z-r-n"]
 
 
+@pytest.mark.slow
 def test_the_worst_candidate_is_first(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     mine = tmp_path / "mine.py"
     mine.write_text(RIGHT["gru"], encoding="utf-8")
@@ -90,6 +91,7 @@ def test_the_worst_candidate_is_first(capsys: pytest.CaptureFixture[str], tmp_pa
     assert {key: found[key] for key in mismatching} == mismatching
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["rnn_tanh", "lstm", "gru"])
 def test_constant_output_is_wrong_for_huge_inputs(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, cell: str
@@ -111,6 +113,7 @@ def test_constant_output_is_wrong_for_huge_inputs(
     assert found["audit"]["manual"]["verdict"] == "right"
 
 
+@pytest.mark.slow
 def test_agreement_lists_undetectable_bugs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     mine = tmp_path / "mine.py"
     mine.write_text(RIGHT["gru"], encoding="utf-8")
@@ -146,6 +149,7 @@ def test_wrong_step_within_the_tolerance_disagrees(capsys: pytest.CaptureFixture
     assert found["diagnosis"] == ["no-h2h-bias"]
 
 
+@pytest.mark.slow
 def test_zero_tolerance_is_drift_and_strict_fails(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     mine = tmp_path / "mine.py"
     mine.write_text(RIGHT["gru"], encoding="utf-8")
@@ -209,6 +213,7 @@ def test_onnx_refuses_float64(capsys: pytest.CaptureFixture[str], tmp_path: Path
     assert sentence == "rnnviz: ONNX Runtime computes recurrent layers in float32 only, but network.dtype is float64.\n"
 
 
+@pytest.mark.slow
 def test_missing_torch_exits_with_3(tmp_path: Path) -> None:
     hidden = tmp_path / "hidden"
     hidden.mkdir()
@@ -230,6 +235,7 @@ def test_missing_torch_exits_with_3(tmp_path: Path) -> None:
 needs_gluon = pytest.mark.skipif(ENGINES["gluon"].unavailable is not None, reason="MXNet is not installed")
 
 
+@pytest.mark.slow
 @needs_gluon
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_lengths_that_mxnet_ignores_are_a_known_issue(

@@ -66,6 +66,7 @@ def test_a_config_s_drawn_weights_are_written(config: Path, tmp_path: Path, caps
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.toml", "w.onnx"]
 
 
+@pytest.mark.slow
 def test_an_entry_of_a_model_file_replaces_an_older_file(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -90,6 +90,7 @@ def test_every_engine_computes_the_loops(cell: str, dtype: str, run_folder: Call
         np.testing.assert_allclose(arrays[f"{engine}.output"], out, rtol=0.0, atol=tolerance, err_msg=engine)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", TWO_CELLS)
 def test_an_explanation_ends_at_the_loops_value(cell: str, rnnviz: Called, run_folder: Callable[..., Path]) -> None:
     folder = run_folder(cell)
@@ -101,6 +102,7 @@ def test_an_explanation_ends_at_the_loops_value(cell: str, rnnviz: Called, run_f
     assert value == pytest.approx(hidden[1, 1, 2, 1, 3], abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", EXAMPLES)
 def test_a_notebook_computes_the_run(cell: str, run_folder: Callable[..., Path]) -> None:
     folder = run_folder(cell)
@@ -156,6 +158,7 @@ def test_an_error_in_the_file_is_a_sentence_with_its_line(rnnviz: Called, tmp_pa
     assert f"{mine}, line 4: The step uses / on a value" in sentence
 
 
+@pytest.mark.slow
 def test_the_program_of_a_cell_is_printed_beside_the_lines_of_its_file(
     rnnviz: Called, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -175,6 +178,7 @@ def test_onnx_has_no_custom_cell(rnnviz: Called, tmp_path: Path) -> None:
     assert "ONNX Runtime" in rnnviz.refused("run", config, "--cell", example("mgu"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bug", ["no-i2h-bias", "h2h-transposed", "state-not-carried", "concat-swapped"])
 def test_a_known_bug_of_a_custom_cell_is_its_likely_cause(bug: str, rnnviz: Called, tmp_path: Path) -> None:
     compare = {"reference": "manual", "candidates": [f"bug:{bug}"]}
@@ -184,6 +188,7 @@ def test_a_known_bug_of_a_custom_cell_is_its_likely_cause(bug: str, rnnviz: Call
     assert bug in json.dumps(json.loads(answer.out)["diagnosis"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bug", ["no-h2h-bias", "h2h-transposed", "wrong-activation", "gates-z-r-n"])
 def test_a_known_bug_that_a_cell_cannot_have(bug: str, rnnviz: Called, tmp_path: Path) -> None:
     config = config_of(tmp_path, example("mingru"), compare={"reference": "manual", "candidates": [f"bug:{bug}"]})

@@ -154,6 +154,7 @@ def test_every_engine_computes_every_state(cell: str, whole_run: Callable[[str],
     assert {audit["verdict"] for audit in found["audit"].values()} == {"right"} or not ENGINES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 def test_an_explanation_reads_every_previous_state(
     cell: str, rnnviz: Called, whole_run: Callable[[str], tuple[Path, Arrays]]
@@ -213,6 +214,7 @@ def test_written_weights_give_the_same_run(
     assert (run(again, file)["manual.hidden"] == arrays["manual.hidden"]).all()
 
 
+@pytest.mark.slow
 def test_other_weight_files_hold_no_custom_cell(rnnviz: Called, tmp_path: Path) -> None:
     config, file = config_of(tmp_path, "three_states")
     for ending in ("params", "safetensors", "onnx"):
@@ -221,6 +223,7 @@ def test_other_weight_files_hold_no_custom_cell(rnnviz: Called, tmp_path: Path) 
     assert "--cell" in rnnviz.refused("convert", config, tmp_path / "weights.npz", "--cell", "lstm")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "key", "value"),
     [

@@ -78,6 +78,7 @@ def hang() -> None:
     time.sleep(3600)
 
 
+@pytest.mark.slow
 def test_a_hang_ends() -> None:
     with pytest.raises(InputError, match=r"w\.pt could not be read: it took more than 0\.5 seconds"):
         call_in_subprocess(hang, what="w.pt could not be read", seconds=0.5)
@@ -125,6 +126,7 @@ def ask_for(size: int, allowance: int) -> int:
         return int(np.ones(size, np.uint8).sum(dtype=np.int64))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="Only Linux holds a process to a limit")
 def test_memory_beyond_the_limit_is_refused_and_the_limit_is_lifted() -> None:
     assert call_in_subprocess(ask_for, 1 << 20, 64 << 20, what="x") == 1 << 20

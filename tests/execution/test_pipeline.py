@@ -55,6 +55,7 @@ def step(x, state, p):
 """
 
 
+@pytest.mark.slow
 def test_a_custom_step_whose_last_cell_state_alone_is_wrong_disagrees(tmp_path: Path) -> None:
     own = tmp_path / "mine.py"
     code = starter("lstm")

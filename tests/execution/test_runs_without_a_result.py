@@ -71,6 +71,7 @@ def test_the_death_of_the_child_is_a_sentence_and_the_next_run_works(
     assert len(engine_processes()) == 1
 
 
+@pytest.mark.slow
 def test_a_child_that_was_killed_from_outside_while_it_worked(supervisor: Supervisor) -> None:
     finished(events_of(supervisor))
     (process,) = engine_processes()
@@ -83,6 +84,7 @@ def test_a_child_that_was_killed_from_outside_while_it_worked(supervisor: Superv
     finished(events_of(supervisor))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("collected", [False, True], ids=["not waited for", "waited for by somebody else"])
 def test_a_child_that_died_while_nothing_ran_is_replaced_unseen(supervisor: Supervisor, collected: bool) -> None:
     finished(events_of(supervisor))
@@ -96,6 +98,7 @@ def test_a_child_that_died_while_nothing_ran_is_replaced_unseen(supervisor: Supe
     assert len(engine_processes()) == 1
 
 
+@pytest.mark.slow
 def test_a_run_is_stopped_within_a_second_and_the_next_one_works(supervisor: Supervisor) -> None:
     finished(events_of(supervisor))
     request = RunRequest(config(), loads.hang)
@@ -162,6 +165,7 @@ def test_stopping_another_run_leaves_this_one_alone(supervisor: Supervisor) -> N
     finished(events)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_as_it_ends_does_not_take_the_next_one_along(supervisor: Supervisor) -> None:
     request = RunRequest(config(), load_inputs, "off")
     for event in supervisor.events(request):

@@ -87,6 +87,7 @@ def test_nothing_in_a_result_can_be_written_to(supervisor: Supervisor) -> None:
             array[...] = 0
 
 
+@pytest.mark.slow
 def test_an_abandoned_run_does_not_answer_the_next_one(supervisor: Supervisor) -> None:
     abandoned = RunRequest(config(network={"hidden_size": 7}), load_inputs)
     for _ in supervisor.events(abandoned):
@@ -117,6 +118,7 @@ def test_a_run_that_failed_leaves_no_folder(supervisor: Supervisor, load: superv
     assert run_folders() == before
 
 
+@pytest.mark.slow
 def test_results_outlive_the_supervisor_which_starts_nothing_after_its_end() -> None:
     own = Supervisor(warm=())
     result = finished(events_of(own))
@@ -128,6 +130,7 @@ def test_results_outlive_the_supervisor_which_starts_nothing_after_its_end() -> 
     assert list(own.events(request)) == [Cancelled(request.id)]
 
 
+@pytest.mark.slow
 def test_two_supervisors_are_independent(supervisor: Supervisor) -> None:
     other = Supervisor(warm=())
     try:
@@ -139,6 +142,7 @@ def test_two_supervisors_are_independent(supervisor: Supervisor) -> None:
         other.close()
 
 
+@pytest.mark.slow
 def test_run_returns_the_result_and_ends_its_process() -> None:
     before = children()
     told: list[float] = []

@@ -167,6 +167,7 @@ def test_the_menu_names_the_undone_and_redone_change(window, press):
     assert redo.text() == "&Redo"
 
 
+@pytest.mark.slow
 def test_lessons_files_remedies_and_drops_are_one_step_each_with_a_name(window, tmp_path: Path):
     document = window.document
     path = tmp_path / "m&m.toml"

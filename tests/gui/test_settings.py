@@ -122,6 +122,7 @@ def test_a_single_recent_file_is_read_back_from_the_file(tmp_path):
     assert RecentFiles(settings).paths() == [Path(file)]
 
 
+@pytest.mark.slow
 def test_the_theme_is_chosen_in_the_menu_and_saved(window, settings):
     assert window.palette().window().color() == LIGHT.color("window")
     for choice, theme in (("dark", DARK), ("light", LIGHT)):
@@ -130,6 +131,7 @@ def test_the_theme_is_chosen_in_the_menu_and_saved(window, settings):
         assert settings.theme == choice
 
 
+@pytest.mark.slow
 def test_a_change_of_theme_polishes_each_widget_at_most_twice(qapp, window):
     polished = Counter()
 
@@ -146,6 +148,7 @@ def test_a_change_of_theme_polishes_each_widget_at_most_twice(qapp, window):
     assert max(polished.values()) <= 2
 
 
+@pytest.mark.slow
 def test_a_change_of_theme_takes_several_turns_in_which_the_window_stays_as_it_was_painted(qtbot, window):
     log = []
 
@@ -290,6 +293,7 @@ def test_saving_ends_the_writer_thread_which_can_start_again(qapp, path):
         assert Settings(ini(path)).value("a") == value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("last", ["", "sys.exit(3)", "del store", "raise SystemExit"])
 def test_a_program_that_ends_without_saving_keeps_its_values(path, last):
     program = f"""

@@ -112,6 +112,7 @@ def test_the_slider_and_the_sample_box_move_the_selection(run_config, window):
     assert not window.toolbar.sample.accessibleDescription()
 
 
+@pytest.mark.slow
 def test_another_sample_selects_at_most_its_last_time_step(run_config, window):
     run_config(BIDIRECTIONAL, sequence={"timesteps": 200, "batch_size": 2, "lengths": [200, 3]})
     bar, width = window.toolbar, window.toolbar.transport.label.width()
@@ -223,6 +224,7 @@ def test_no_two_commands_share_a_key():
     assert len(set(keys)) == len(keys)
 
 
+@pytest.mark.slow
 def test_every_control_fits_a_small_window_even_with_long_sequences(run_config, window):
     compare = {"candidates": ["manual", "bug:no-h2h-bias"]}
     run_config(

@@ -169,6 +169,7 @@ def test_a_summary_is_read_as_in_the_page_on_ci(folder, capsys):
     assert perform(text, folder, capsys) == [0]
 
 
+@pytest.mark.slow
 def test_the_readme_is_performed_from_a_checkout(folder, capsys):
     text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     text = text.replace(".venv/bin/rnnviz", "rnnviz").replace("resources/models/sample-lstm.safetensors", SAMPLE)
@@ -177,6 +178,7 @@ def test_the_readme_is_performed_from_a_checkout(folder, capsys):
     assert [words[0] for words in asked] == ["run", "test"]
 
 
+@pytest.mark.slow
 def test_the_outputs_in_the_readme_are_printed(folder, capsys):
     text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     text = text.replace(".venv/bin/rnnviz ", "").replace("resources/models/sample-lstm.safetensors", SAMPLE)

@@ -135,6 +135,7 @@ def test_every_known_bug_has_a_section_with_its_cells_and_a_fix_in_each_framewor
         assert "**Who makes it.**" in body, name
 
 
+@pytest.mark.slow
 def test_every_consistency_check_is_listed(tmp_path: Path):
     listed = [row[0].strip("`") for group in guide_pages()["consistency-checks"].sections[1:]
               for row in rows("consistency-checks", group.heading)]  # fmt: skip

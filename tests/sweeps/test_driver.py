@@ -149,6 +149,7 @@ def report_threads(config: Config) -> Inputs:
     raise InputError(f"{os.environ.get('OMP_NUM_THREADS')} {os.environ.get('OPENBLAS_NUM_THREADS')}.")
 
 
+@pytest.mark.slow
 def test_each_row_equals_a_single_run(tmp_path: Path, run_shared: Run) -> None:
     rows = computed(sweep(), tmp_path / "j", LocalScheduler(workers=2))
     assert verdicts(rows) == ["agree", "disagree", "refused"] * 2
@@ -173,6 +174,7 @@ def test_each_row_equals_a_single_run(tmp_path: Path, run_shared: Run) -> None:
             assert max(found.max_error_ratio, found.audit_worst_ratio) < 1.0
 
 
+@pytest.mark.slow
 def test_a_stopped_sweep_continues_with_the_rows_that_are_left(tmp_path: Path) -> None:
     journal = tmp_path / "j"
     asked = sweep(seeds=[1, 2, 3], engines=["onnx"])
@@ -191,6 +193,7 @@ def test_a_stopped_sweep_continues_with_the_rows_that_are_left(tmp_path: Path) -
     assert start(asked, journal).left == []
 
 
+@pytest.mark.slow
 def test_stopping_kills_engines_that_never_return(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun = tmp_path / "begun"
     os.mkfifo(begun)

@@ -246,6 +246,7 @@ def test_equivalent_bugs_are_all_named() -> None:
     assert diagnosis_of(inputs, trace) == (("reset-before-matmul",), ("h2h-bias-outside-reset",))
 
 
+@pytest.mark.slow
 def test_pair_of_late_bugs_is_diagnosed() -> None:
     """Nothing happens before t = 150, where both bugs show."""
     config = {

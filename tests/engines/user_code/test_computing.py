@@ -80,6 +80,7 @@ def test_a_module_in_the_same_folder_can_be_imported(inputs: Inputs, tmp_path: P
     assert not (folder / "__pycache__").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["numpy.py", "rnnviz.py"])
 def test_a_file_named_like_a_module_of_rnnviz_replaces_nothing(name: str, inputs: Inputs, tmp_path: Path) -> None:
     trace, _ = run(written(tmp_path / "project", RIGHT["rnn_tanh"], name), inputs, tmp_path / "trace")

@@ -130,6 +130,7 @@ def test_every_control_of_the_window_has_a_name_and_a_tooltip(run_config, window
         check_tooltips(window)
 
 
+@pytest.mark.slow
 def test_tab_reaches_every_control_in_reading_order(window):
     way = walk(window.toolbar._run, tab)
     assert set(way) == seen(window)
@@ -151,6 +152,7 @@ def test_tab_reaches_every_control_in_reading_order(window):
     assert back == [way[0], *reversed(way[1:])]
 
 
+@pytest.mark.slow
 def test_tab_reaches_late_widgets_a_lesson_and_the_welcome(window, qtbot):
     window.guide.open(lesson_entries()[0])
     qtbot.waitUntil(lambda: not window.runner.busy)
@@ -208,6 +210,7 @@ def make_dialog(bare_window: MainWindow) -> Iterator[Callable[[str], QWidget]]:
         made.close()
 
 
+@pytest.mark.slow
 def test_every_control_of_the_other_windows_has_a_name_and_is_reached(make_dialog, qtbot):
     for name in ("guide", "keys", "model", "picture", "problem", "crash", "sweep"):
         dialog = make_dialog(name)

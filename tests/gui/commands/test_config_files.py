@@ -72,6 +72,7 @@ def test_a_wrong_config_is_a_dialog_and_changes_nothing(window, message, tmp_pat
     message().accept()
 
 
+@pytest.mark.slow
 def test_a_window_that_is_opened_on_a_wrong_file_shows_the_first_lesson(qtbot, bare_window, tmp_path):
     with qtbot.waitSignal(bare_window.runner.finished, timeout=20_000):
         bare_window.begin(tmp_path / "missing.toml")
@@ -81,12 +82,14 @@ def test_a_window_that_is_opened_on_a_wrong_file_shows_the_first_lesson(qtbot, b
     assert bare_window.session.result.config == lessons()[0].config
 
 
+@pytest.mark.slow
 def test_a_window_is_opened_on_a_file(qtbot, bare_window, config_file):
     with qtbot.waitSignal(bare_window.runner.finished, timeout=20_000):
         bare_window.begin(config_file)
     assert bare_window.session.result.config == CONFIG
 
 
+@pytest.mark.slow
 def test_a_lesson_that_was_changed_is_saved_to_a_new_file(window, press, choose_file, tmp_path):
     window.document.edit(CONFIG)
     assert window.isWindowModified()
@@ -98,6 +101,7 @@ def test_a_lesson_that_was_changed_is_saved_to_a_new_file(window, press, choose_
     assert "Saved" in window.statusBar().currentMessage()
 
 
+@pytest.mark.slow
 def test_a_file_that_was_opened_is_saved_in_place(window, press, config_file):
     window.files.open(config_file)
     changed = Config.from_mapping({"network": {"cell": "lstm", "input_size": 2, "hidden_size": 3}})
@@ -107,6 +111,7 @@ def test_a_file_that_was_opened_is_saved_in_place(window, press, config_file):
     assert not window.isWindowModified()
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_written_is_a_dialog(window, message, config_file):
     window.files.open(config_file)
     window.document.edit(lessons()[0].config)
@@ -138,6 +143,7 @@ def test_edits_and_openings_are_undone_and_redone(window, press, message):
     assert not window.actions_["redo"].isEnabled()
 
 
+@pytest.mark.slow
 def test_recent_files_are_listed_latest_first_without_missing_ones(window, tmp_path):
     paths = [tmp_path / f"{number}.toml" for number in range(12)]
     for path in paths:
@@ -162,6 +168,7 @@ def test_recent_files_can_be_forgotten(window, config_file):
     assert [action.text() for action in menu.actions()] == ["No recent files"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("saves", [True, False])
 def test_changes_without_a_file_are_asked_about(qtbot, window, message, choose_file, tmp_path, saves):
     path = tmp_path / "new.toml"
@@ -180,6 +187,7 @@ def test_changes_without_a_file_are_asked_about(qtbot, window, message, choose_f
     assert not saves or load_config(path) == changed
 
 
+@pytest.mark.slow
 def test_another_config_opens_with_its_own_view(qtbot, window, config_file):
     session = window.session
     session.set_location(session.location.moved(unit=1))
@@ -201,6 +209,7 @@ def test_a_config_without_changes_is_left_without_a_question(window):
     assert window.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("button", "closes", "saves"),
     [(Buttons.Save, True, True), (Buttons.Discard, True, False), (Buttons.Cancel, False, False)],
@@ -218,6 +227,7 @@ def test_changes_of_a_file_are_asked_about(qtbot, window, message, config_file, 
     assert (load_config(config_file) == changed) is saves
 
 
+@pytest.mark.slow
 def test_whatever_replaces_unsaved_changes_asks_first(qtbot, window, message, config_file, tmp_path):
     session = tmp_path / "mine.rnnviz"
     write_session(SavedSession(CONFIG, SavedDocument("mine"), SavedViewState()), session)
@@ -282,6 +292,7 @@ def test_edits_made_while_a_file_is_read_are_asked_about_once(qtbot, window, mes
         assert not window.document.modified
 
 
+@pytest.mark.slow
 def test_changes_are_saved_before_another_file_replaces_them(window, message, config_file, tmp_path):
     other = tmp_path / "other.toml"
     save_config(lessons()[2].config, other)
@@ -294,6 +305,7 @@ def test_changes_are_saved_before_another_file_replaces_them(window, message, co
     assert load_config(config_file) == changed
 
 
+@pytest.mark.slow
 def test_a_lesson_asks_before_it_replaces_a_changed_file_but_not_between_its_steps(window, message, config_file):
     window.guide.open(lesson_entries()[0])
     window.document.edit(CONFIG)

@@ -85,6 +85,7 @@ def test_the_last_entry_opens_a_file_dialog_and_keeps_the_cell(qtbot: Any, windo
     window.control.auto_run.cancel()
 
 
+@pytest.mark.slow
 def test_a_new_cell_is_written_and_runs_without_a_question(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:
     window.actions_["new_cell"].trigger()
     dialog = next(dialog for dialog in window.findChildren(QFileDialog) if dialog.isVisible())
@@ -139,6 +140,7 @@ def test_a_refused_file_does_not_run(qtbot: Any, window: MainWindow, tmp_path: P
     assert not ran.exists()
 
 
+@pytest.mark.slow
 def test_an_error_in_the_file_is_shown_at_the_cell_and_a_saved_file_runs(
     qtbot: Any, window: MainWindow, tmp_path: Path
 ) -> None:
@@ -154,6 +156,7 @@ def test_an_error_in_the_file_is_shown_at_the_cell_and_a_saved_file_runs(
     assert window.session.config.network.kind.title == "Update gate RNN"
 
 
+@pytest.mark.slow
 def test_a_session_shows_the_cell_before_its_file_may_run(
     qtbot: Any, window: MainWindow, mine: Path, tmp_path: Path
 ) -> None:

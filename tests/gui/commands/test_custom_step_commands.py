@@ -60,6 +60,7 @@ def test_a_refused_custom_step_does_not_run_and_the_last_result_stays(
     assert not mine.with_suffix(".ran").exists()
 
 
+@pytest.mark.slow
 def test_a_saved_edit_runs_again_by_itself_and_its_known_bug_is_named(
     qtbot: Any, window: MainWindow, mine: Path
 ) -> None:
@@ -74,6 +75,7 @@ def test_a_saved_edit_runs_again_by_itself_and_its_known_bug_is_named(
     assert window.session.result.judgment.diagnoses[str(mine)] == (("no-i2h-bias",),)
 
 
+@pytest.mark.slow
 def test_an_error_in_the_file_is_a_sentence_with_its_line_and_a_fixed_file_runs(
     qtbot: Any, window: MainWindow, mine: Path
 ) -> None:
@@ -102,6 +104,7 @@ def test_a_new_custom_step_is_written_for_the_cell_and_runs_without_a_question(
     assert window.verdict.state == "agree"
 
 
+@pytest.mark.slow
 def test_prints_of_a_custom_step_are_in_a_tab_that_is_hidden_otherwise(
     qtbot: Any, window: MainWindow, mine: Path
 ) -> None:

@@ -103,6 +103,7 @@ def _weights(path: Path, config: Config) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_dropped_config_is_opened(qtbot, window, drop, tmp_path):
     config_file = tmp_path / "mine.toml"
     save_config(CONFIG, config_file)
@@ -111,6 +112,7 @@ def test_a_dropped_config_is_opened(qtbot, window, drop, tmp_path):
     assert window.document.path == config_file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["npy", "csv"])
 def test_a_dropped_array_becomes_the_sequence(qtbot, window, drop, tmp_path, ending):
     path = tmp_path / f"x.{ending}"
@@ -122,6 +124,7 @@ def test_a_dropped_array_becomes_the_sequence(qtbot, window, drop, tmp_path, end
     assert window.session.result.shape[2] == 4
 
 
+@pytest.mark.slow
 def test_dropped_weights_become_the_parameters(qtbot, window, drop, tmp_path):
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         drop(_weights(tmp_path / "w.npz", window.session.config))
@@ -136,6 +139,7 @@ def test_a_dropped_state_becomes_the_initial_state(qtbot, window, drop, tmp_path
     assert np.all(window.session.result.inputs.initial_state.h == 0.5)
 
 
+@pytest.mark.slow
 def test_weights_and_state_are_dropped_together(qtbot, window, drop, tmp_path):
     config = window.session.config
     np.savez(tmp_path / "s.npz", h=np.full(config.network.state_shape(config.sequence.batch_size), 0.5))

@@ -68,6 +68,7 @@ def test_a_file_s_only_network_is_run_at_once(qtbot, window, tmp_path):
     assert window.document.history.can_undo
 
 
+@pytest.mark.slow
 def test_one_of_several_is_chosen_by_keyboard(qtbot, window, several, dialog):
     window.files.drop([several])
     chooser = dialog()
@@ -93,6 +94,7 @@ def test_an_entry_that_cannot_run_has_a_reason_and_is_not_opened(qtbot, window, 
     assert window.session.config == before
 
 
+@pytest.mark.slow
 def test_the_activation_must_be_chosen_where_the_file_does_not_specify_it(qtbot, window, several, dialog):
     window.files.open(several)
     chooser = dialog()
@@ -173,6 +175,7 @@ def test_biases_initial_state_masking_and_assumptions_are_shown(chooser):
     dialog.reject()
 
 
+@pytest.mark.slow
 def test_assumptions_about_the_only_network_of_a_file_are_shown_before_the_run(qtbot, window, tmp_path, dialog):
     write_onnx(tmp_path / "m.onnx")
     model = onnx.load(tmp_path / "m.onnx")
@@ -240,6 +243,7 @@ def test_names_in_an_archive_distinguish_a_model_from_weights_for_the_network(tm
     assert not is_model(tmp_path / "x.npy")
 
 
+@pytest.mark.slow
 def test_a_layer_that_reads_from_the_end_sets_reverse(qtbot, window, tmp_path):
     write_onnx(tmp_path / "m.onnx")
     model = onnx.load(tmp_path / "m.onnx")

@@ -99,6 +99,7 @@ def shown(qtbot: Any, arithmetic: ArithmeticView) -> None:
     qtbot.waitUntil(lambda: arithmetic.isVisible() and arithmetic.complete)
 
 
+@pytest.mark.slow
 def test_a_history_leads_by_keys_from_the_top_layers_last_time_step_to_the_input(
     qtbot: Any, run_config: Callable[..., None], window: MainWindow, press: Any, arithmetic: ArithmeticView
 ) -> None:
@@ -137,6 +138,7 @@ def test_a_history_leads_by_keys_from_the_top_layers_last_time_step_to_the_input
     assert arithmetic.ends
 
 
+@pytest.mark.slow
 def test_a_double_click_on_a_number_of_another_view_brings_its_arithmetic_to_the_front(
     qtbot: Any, run_config: Callable[..., None], window: MainWindow, arithmetic: ArithmeticView
 ) -> None:

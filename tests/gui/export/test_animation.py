@@ -79,6 +79,7 @@ def color_at(view: UnrolledView, picture: Callable[[int, int], tuple[int, ...]],
     return picture(within.x(), within.y())
 
 
+@pytest.mark.slow
 def test_a_gif_shows_each_stage_in_the_colors_of_the_lanes(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:
     window.session.set_location(Location(timestep=3, unit=1))
     dialog = opened(window)
@@ -136,6 +137,7 @@ def test_the_range_and_order_of_playback_are_offered_and_mp4_only_with_ffmpeg(
         dialog.reject()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="it needs executable scripts")
 def test_an_animation_that_fails_or_is_stopped_leaves_no_file_and_no_figure(
     qtbot: Any, window: MainWindow, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

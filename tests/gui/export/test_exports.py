@@ -373,6 +373,7 @@ def endless(monkeypatch):
     return begun
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["button", "escape"])
 def test_an_export_shows_how_far_it_is_and_can_be_stopped(qtbot, window, export, endless, press, tmp_path, way):
     path = tmp_path / "out" / "values.csv"

@@ -100,6 +100,7 @@ def test_enter_in_a_field_runs(qtbot, window):
         QTest.keyClick(line, Qt.Key.Key_Return)
 
 
+@pytest.mark.slow
 def test_an_error_of_a_run_is_shown_at_its_field(qtbot, window, tmp_path):
     missing = tmp_path / "missing.npy"
     before = window.session.result
@@ -123,6 +124,7 @@ def test_absurd_sizes_are_refused_with_their_demand(qtbot, window):
     assert "memory" in window.verdict.text
 
 
+@pytest.mark.slow
 def test_a_wrong_field_holds_the_run_back_until_it_is_right(qtbot, window, press):
     line = window.panel.field("network.hidden_size").editor.line
     line.setFocus()

@@ -110,6 +110,7 @@ def test_a_newer_run_overtakes_an_older_one_whose_result_is_dropped(qtbot, windo
     assert set(shown) == {OTHER}
 
 
+@pytest.mark.slow
 def test_a_newer_run_leaves_engines_alone_that_are_still_starting(qtbot):
     # An import of ONNX Runtime during the run may take longer than a replaced run is given.
     supervisor = LightSupervisor(warm=("manual", "onnx"))

@@ -1,6 +1,7 @@
 """A lesson: each step set up, its statements checked on the shown numbers, changes by the reader."""
 
 import numpy as np
+import pytest
 from PySide6.QtCore import QPoint, QPointF, QRect, Qt
 from PySide6.QtGui import QAction, QRegion
 from PySide6.QtTest import QTest
@@ -84,6 +85,7 @@ def test_a_lesson_is_read_by_keys_alone_and_reopens_where_it_was_left(read, sett
     assert pane.place.text() == "step 2 of 3"
 
 
+@pytest.mark.slow
 def test_after_the_last_step_next_opens_the_next_lesson_and_then_finishes(read, entries, settings):
     window, pane = read.window, read.pane
     for label in ("Next", "Next", "Next lesson"):
@@ -101,6 +103,7 @@ def test_after_the_last_step_next_opens_the_next_lesson_and_then_finishes(read, 
     read.finish_pending()
 
 
+@pytest.mark.slow
 def test_a_changed_config_has_its_statements_checked_and_is_restored(read):
     window, pane = read.window, read.pane
     own = changed(window.session.config, timesteps=3)
@@ -123,6 +126,7 @@ def test_a_changed_config_has_its_statements_checked_and_is_restored(read):
     read.finish_pending()
 
 
+@pytest.mark.slow
 def test_another_document_folds_the_lesson_to_a_line_that_resumes_it(read):
     window, pane = read.window, read.pane
     layout = window.main_layout
@@ -176,6 +180,7 @@ def test_an_invalid_field_is_reset_when_the_step_is_set_up_again(read):
     assert read.marks == ["True", "True"]
 
 
+@pytest.mark.slow
 def test_the_text_scrolls_by_keys_and_leaves_the_others_to_the_selection(read):
     window, bar = read.window, read.pane.scroll_area.verticalScrollBar()
     window.main_layout.fold("settings", folded=False)
@@ -331,6 +336,7 @@ def test_a_lesson_that_is_not_as_it_must_be_is_a_dialog_and_changes_nothing(bare
     assert window.guide.pane is None
 
 
+@pytest.mark.slow
 def test_the_included_lessons_are_in_the_menu_and_the_toolbar(qtbot, window):
     entry = lesson_entries()[0]
     action = window.findChild(QAction, f"guided_{entry.name}")
@@ -345,6 +351,7 @@ def test_the_included_lessons_are_in_the_menu_and_the_toolbar(qtbot, window):
     qtbot.waitUntil(lambda: not window.runner.busy and not window.control.auto_run.due, timeout=20_000)
 
 
+@pytest.mark.slow
 def test_a_change_of_theme_reaches_the_pane(qtbot, read):
     before = read.pane.prose.palette().text().color()
     with qtbot.waitSignal(read.window._theme_manager.theme_changed):

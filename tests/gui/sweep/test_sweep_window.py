@@ -193,6 +193,7 @@ def test_the_map_may_show_the_rows_of_one_engine(shown: SweepWindow) -> None:
     assert heat.description.text() == "A click on a cell opens its run."
 
 
+@pytest.mark.slow
 def test_a_sweep_is_run_and_opened_again_with_its_rows(
     qtbot: Any, window: MainWindow, opened: Callable[[Path], SweepWindow], tmp_path: Path
 ) -> None:

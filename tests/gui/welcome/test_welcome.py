@@ -56,6 +56,7 @@ def test_an_empty_start_shows_the_entries_and_runs_nothing(welcomed, qtbot):
     assert welcomed.lanes.isVisible()
 
 
+@pytest.mark.slow
 def test_the_keyboard_starts_at_the_first_lesson_and_arrows_move_between_entries(welcomed, qtbot):
     shown = [entry for entry in welcomed.welcome.page.findChildren(StartButton) if not entry.isHidden()]
     assert welcomed.focusWidget() is shown[0]
@@ -74,6 +75,7 @@ def test_a_lesson_of_the_page_is_opened_and_a_run_uncovers_the_picture(welcomed,
     assert welcomed.lanes.isVisible()
 
 
+@pytest.mark.slow
 def test_a_recent_file_is_opened_and_the_page_stays_away_if_the_user_wishes(welcomed, settings, tmp_path, qtbot):
     file = tmp_path / "mine.toml"
     file.write_text('network = { cell = "gru", input_size = 2, hidden_size = 3 }', encoding="utf-8")
@@ -90,6 +92,7 @@ def test_a_recent_file_is_opened_and_the_page_stays_away_if_the_user_wishes(welc
     assert not welcomed.welcome.shown
 
 
+@pytest.mark.slow
 def test_the_sample_model_is_included_and_runs_at_once(welcomed, qtbot):
     with qtbot.waitSignal(welcomed.runner.finished, timeout=20_000):
         entry_of(welcomed, "sample model").click()
@@ -97,6 +100,7 @@ def test_the_sample_model_is_included_and_runs_at_once(welcomed, qtbot):
     assert welcomed.session.result.config.parameters.path.endswith("sample-lstm.safetensors")
 
 
+@pytest.mark.slow
 def test_the_page_continues_the_last_lesson_and_ticks_finished_ones(welcomed, settings, qtbot):
     page, entries = welcomed.welcome.page, lesson_entries()
     assert page._continue.isHidden()
