@@ -15,8 +15,8 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from rnnviz.core.config import Config
 from rnnviz.execution.events import Failed
-from rnnviz.gui.jobs import runner
 from rnnviz.gui.main_window import MainWindow
+from rnnviz.io import inputs
 from rnnviz.io.inputs import load_inputs
 from tests import profiles
 from tests.execution.faults import KINDS, WITHOUT_AN_ANSWER, Fault, Numbers, faults, folders_left, injected, load_of
@@ -119,14 +119,14 @@ class Disturbed:
         for signal, slot in ended:
             signal.connect(slot)
         at = seconds * fault.moment
-        patch(runner, "load_inputs", load_of(fault, at))
+        patch(inputs, "load_inputs", load_of(fault, at))
         with injected(fault, self._supervisor.pid, at, self._stopping.wanted.emit):
             window.document.edit(config)
             window.control.run()
             self._qtbot.waitUntil(lambda: bool(outcome), timeout=60_000)
         for signal, slot in ended:
             signal.disconnect(slot)
-        patch(runner, "load_inputs", load_inputs)
+        patch(inputs, "load_inputs", load_inputs)
         what = self._judged(outcome, numbers)
         self._run(config)
         numbers.assert_same(window.session.result)
