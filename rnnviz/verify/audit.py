@@ -139,16 +139,15 @@ def _ends(
 
     Each comes with the samples of which it is the first or the last.
     """
-    stops = np.minimum(np.asarray(inputs.lengths)[samples], times.stop) if inputs.lengths else np.array([times.stop])
-    starts = [(slice(times.start, times.start + 1), samples)]
-    ends = [
-        (slice(int(stop) - 1, int(stop)), samples[stops == stop] if inputs.lengths else samples)
-        for stop in np.unique(stops)
-    ]
-    first, last = (ends, starts) if inputs.network.backward(direction) else (starts, ends)
-    yield from first
+    stops = np.array([min(inputs.length(sample), times.stop) for sample in samples])
+    start = slice(times.start, times.start + 1)
+    ends = [(slice(int(stop) - 1, int(stop)), samples[stops == stop]) for stop in np.unique(stops)]
+    backward = inputs.network.backward(direction)
+    yield from ends if backward else [(start, samples)]
     if len(inputs.network.kind.state_symbols) == 1:
-        yield from (end for end in last if end[0] not in [step for step, _ in first])
+        # A sample of one step has no other one.
+        longer = [(start, samples[stops > start.stop])] if backward else ends
+        yield from ((step, some) for step, some in longer if len(some) and (backward or step != start))
 
 
 def _audit_columns(

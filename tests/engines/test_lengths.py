@@ -14,6 +14,7 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.engines.registry import find_engine, load_engine
 from rnnviz.io.inputs import load_inputs
+from rnnviz.verify import audit_sampling
 from rnnviz.verify.audit import audit
 from rnnviz.verify.cell_states import CellStates
 from rnnviz.verify.compare import compare
@@ -167,3 +168,22 @@ def test_lengths_of_t_are_no_padding() -> None:
         "sequence": {"batch_size": 2, "timesteps": 5, "lengths": [5, 5]},
     }
     assert load_inputs(Config.from_mapping(tables)).lengths == ()
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_the_ends_of_every_sample_are_audited_beside_one_of_a_single_step(
+    backward: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_sampling, "FULL", 1)
+    network = {"cell": "rnn_tanh", "input_size": 2, "hidden_size": 6, "reverse": backward}
+    sequence = {"batch_size": 3, "timesteps": 6, "lengths": [1, 4, 5]}
+    inputs = load_inputs(Config.from_mapping({"network": network, "sequence": sequence}))
+    trace, _ = computed(load_engine("manual"), inputs)
+    assert audit(inputs, trace).wrong == 0
+    for sample, unit in np.ndindex(3, 6):
+        for t in {0, inputs.length(sample) - 1}:
+            hidden = np.array(trace.hidden)
+            hidden[0, 0, t, sample, unit] += 0.25
+            wrong = audit(inputs, trace.with_arrays({"h": hidden})).first_wrong
+            assert wrong is not None
+            assert wrong.where.index == (0, 0, t, sample, unit)
