@@ -32,6 +32,7 @@ from rnnviz.cells.interpreters.arrays import NamedFunctions
 from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError, last_line
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.lengths import clear_padding
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
@@ -168,8 +169,7 @@ def _padding_report(inputs: Inputs, trace: Trace) -> EngineReport:
     except mx.base.MXNetError:
         # Without oneDNN, as in float64, the option is refused on the CPU.
         return EngineReport()
-    for sample, length in enumerate(inputs.lengths):
-        output[length:, sample] = 0.0
+    clear_padding(inputs.lengths, output)
     name = "the fused stack with use_sequence_length gives the same"
     pairs = [("out", output, trace.output), ("final h", states[0], trace.state_h)]
     equalities = tuple(Equality(f"{name} {what}", left, right, _IGNORED_LENGTHS) for what, left, right in pairs)

@@ -71,7 +71,7 @@ class ThemeManager(QObject):
             return
         self._hold()
         set_text_size(percent)
-        # The change of a style sheet takes longest: in a turn of its own.
+        # The change of a style sheet takes longest: it has a separate turn of events.
         self._begin_turns(self._apply_sheet, *(lambda _theme, call=call: call() for call in resized))
 
     def _follow(self) -> None:

@@ -233,7 +233,7 @@ class TimePlot(pg.PlotWidget):
 
     def show_values(self, low: float, high: float) -> None:
         if self.view_box.viewRange()[1] != [low, high]:
-            # Even for the same range, every item of the plot would be told.
+            # Even the same range would notify every item of the plot.
             self.view_box.setYRange(low, high, padding=0)
         # At once: put off to the next paint, it would ask for another paint after that.
         self.view_box.updateMatrix()
