@@ -387,7 +387,9 @@ class MainWindow(QMainWindow):
         return move_focus(self, forward=forward)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        if not self._leaving and self.files.ask_about_changes(self.leave):
+        if not self._leaving and (
+            self.exports.ask_about_writing(self.close) or self.files.ask_about_changes(self.leave)
+        ):
             event.ignore()
             return
         self.presentation.leave()

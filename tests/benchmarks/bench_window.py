@@ -86,8 +86,7 @@ def open_window(result: RunResult | None) -> Iterator[MainWindow]:
         try:
             yield window
         finally:
-            window.files.ask_about_changes = lambda _leave: False
-            window.close()
+            window.leave()
             window.deleteLater()
             application.processEvents()
 

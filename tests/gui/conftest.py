@@ -149,8 +149,7 @@ def close(*windows: MainWindow) -> None:
             if not window.runner.busy:
                 break
             QTest.qWait(5)
-        window.files.ask_about_changes = lambda _leave: False
-        window.close()
+        window.leave()
         window.deleteLater()
     QTest.qWait(0)
 

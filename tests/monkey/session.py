@@ -116,8 +116,7 @@ class Monkey:
                 closing = True
                 random_input.close_popups()
                 self.heart.stop()
-                window.files.ask_about_changes = lambda _leave: False
-                window.close()
+                window.leave()
                 return
             # Checked first, each time: a menu runs its own event loop until it is closed.
             QTimer.singleShot(_ACTION_MS, window, act)

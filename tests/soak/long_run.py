@@ -177,8 +177,7 @@ class LongRun:
         self.seconds = monotonic() - began
 
     def _close(self, window: MainWindow) -> None:
-        window.files.ask_about_changes = lambda _leave: False
-        window.close()
+        window.leave()
 
     def _look(self, count: float) -> None:
         self._counts.append(count)

@@ -161,6 +161,29 @@ def ask_to_save(parent: QWidget, name: str, save: Callable[[], None], discard: C
     return box
 
 
+def ask_to_finish(parent: QWidget, tasks: str, finish: Callable[[], None], cancel: Callable[[], None]) -> None:
+    """Ask whether to quit after the tasks, which write files, or to cancel them."""
+    roles = QMessageBox.ButtonRole
+    box = _text_box(parent, "Unfinished files", f"rnnviz is {tasks}.", QMessageBox.Icon.Question)
+    first = box.addButton("&Finish and quit", roles.AcceptRole)
+    first.setToolTip("Close the window when the file is complete.")
+    other = box.addButton("&Cancel and quit", roles.DestructiveRole)
+    other.setToolTip("Write no file, and close the window now. An existing file stays unchanged.")
+    back = box.addButton("&Go back", roles.RejectRole)
+    back.setToolTip("Keep the window open.")
+    box.setDefaultButton(first)
+    box.setEscapeButton(back)
+
+    def answer(_result: int) -> None:
+        if box.clickedButton() is first:
+            finish()
+        elif box.clickedButton() is other:
+            cancel()
+
+    box.finished.connect(answer)
+    box.open()
+
+
 def ask_to_save_over(parent: QWidget, path: Path, save: Callable[[], None], elsewhere: Callable[[], None]) -> None:
     buttons = QMessageBox.StandardButton
     text = (

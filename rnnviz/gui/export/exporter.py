@@ -12,8 +12,9 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import open_inputs
+from rnnviz.core.words import join_words
 from rnnviz.gui.app_state import Session
-from rnnviz.gui.commands.dialogs import ask_new_file, show_error_dialog
+from rnnviz.gui.commands.dialogs import ask_new_file, ask_to_finish, show_error_dialog
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.picture import IncrementalGrab, png_of, write_picture
 from rnnviz.gui.jobs.progress import SHOW_AFTER_MS, ProgressRow
@@ -157,6 +158,9 @@ _ENDINGS = {".csv", ".gif", ".html", ".ipynb", ".json", ".mp4", ".npz", ".pdf", 
 """Endings of names that promise the format of an export."""
 
 
+_CLOSES = "The window closes after {tasks}."
+
+
 class ExportCommands(QObject):
     """Asks for a file and writes it in the background. The effect is reported through `message`."""
 
@@ -178,7 +182,9 @@ class ExportCommands(QObject):
         self._following, self._jobs, self._settings = following, jobs, settings
         jobs.done.connect(self.message)
         jobs.failed.connect(self._on_failed)
-        jobs.stopped.connect(lambda title: self.message.emit(f"Stopped {title}. No file was written."))
+        jobs.stopped.connect(self._on_stopped)
+        jobs.done.connect(self._on_done)
+        self._then: Callable[[], object] | None = None
 
     def export_numbers(self, kind: ExportFormat) -> None:
         result = self._session.result
@@ -263,6 +269,28 @@ class ExportCommands(QObject):
         """Draw no more frames."""
         self._closing.emit()
 
+    def ask_about_writing(self, leave: Callable[[], object]) -> bool:
+        """Ask whether to finish the files that are being written, then call `leave`. Returns False if there are none.
+
+        If one of them fails or is stopped, the window stays open.
+        """
+        writing = self._jobs.writing
+        if not writing:
+            return False
+
+        def finish() -> None:
+            self._then = leave
+            self.message.emit(_CLOSES.format(tasks=join_words(writing)))
+            self._on_done()
+
+        def cancel() -> None:
+            self._jobs.stop()
+            leave()
+
+        self._then = None
+        ask_to_finish(self._window, join_words(writing), finish, cancel)
+        return True
+
     def export_window(self, scale: int) -> None:
         try:
             IncrementalGrab(
@@ -279,7 +307,16 @@ class ExportCommands(QObject):
     def _stem(self) -> str:
         return Path(self._document.origin.title).stem
 
+    def _on_done(self) -> None:
+        if self._then is not None and not self._jobs.writing:
+            self._then()
+
+    def _on_stopped(self, title: str) -> None:
+        self._then = None
+        self.message.emit(f"Stopped {title}. No file was written.")
+
     def _on_failed(self, title: str, sentence: str) -> None:
+        self._then = None
         self.message.emit("")
         show_error_dialog(self._window, f"Failed: {title}", sentence)
 
@@ -310,7 +347,7 @@ class ExportCommands(QObject):
                 check_outputs({"an export": path}, inputs)
                 return f"Saved {path} ({write(path, progress)})."
 
-            self._jobs.start(BackgroundTask(f"writing {path.name}", work))
+            self._jobs.start(BackgroundTask(f"writing {path.name}", work, writes=True))
 
         return ask_new_file(self._window, title, filters, ending, f"{name}.{ending}", start)
 

@@ -1,5 +1,6 @@
 """Background tasks on threads: the latest one, which replaces earlier ones, and a queue. Tasks use no widget."""
 
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -114,11 +115,12 @@ class BackgroundTask:
     """A task. `work` returns the message for its end.
 
     It receives a function to call often with the completed fraction, which raises to cancel the task. `work` then
-    undoes its changes.
+    undoes its changes. `writes`: whether it writes a file that the user asked for.
     """
 
     title: str
     work: Callable[[Progress], str]
+    writes: bool = False
 
 
 class _QueueWorker(QObject):
@@ -176,7 +178,7 @@ class TaskQueue(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._unwanted = Event()
-        self._open = 0
+        self._open: deque[tuple[BackgroundTask, Event]] = deque()
         self._thread = QThread(self)
         self._thread.setObjectName("jobs")
         self._worker = _QueueWorker()
@@ -195,14 +197,19 @@ class TaskQueue(QObject):
 
     @property
     def busy(self) -> bool:
-        return self._open > 0
+        return bool(self._open)
+
+    @property
+    def writing(self) -> list[str]:
+        """Titles of the tasks that write files and are not canceled."""
+        return [job.title for job, unwanted in self._open if job.writes and not unwanted.is_set()]
 
     def start(self, job: BackgroundTask) -> None:
         if not self._thread.isRunning():
             self._thread.start()
-        self._open += 1
+        self._open.append((job, self._unwanted))
         self._asked.emit(job, self._unwanted)
-        if self._open == 1:
+        if len(self._open) == 1:
             self.busy_changed.emit(True)
 
     def stop(self) -> None:
@@ -217,6 +224,6 @@ class TaskQueue(QObject):
         self._thread.wait()
 
     def _end(self) -> None:
-        self._open -= 1
+        self._open.popleft()
         if not self._open:
             self.busy_changed.emit(False)

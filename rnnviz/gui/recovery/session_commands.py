@@ -213,7 +213,7 @@ class SessionCommands(QObject):
             self._with_copies.add(path)
         else:
             self._with_copies.discard(path)
-        self._window.jobs.start(BackgroundTask(f"saving {path.name}", work))
+        self._window.jobs.start(BackgroundTask(f"saving {path.name}", work, writes=True))
 
     def files_of_its_own(self, config: Config) -> list[str]:
         """Input files that were unpacked from a session and are deleted with the window."""

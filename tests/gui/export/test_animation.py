@@ -163,7 +163,7 @@ def test_an_animation_that_fails_or_is_stopped_leaves_no_file_and_no_figure(
 
 
 def test_a_canceled_file_dialog_and_a_closed_window_end_an_animation(
-    qtbot: Any, window: MainWindow, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    qtbot: Any, window: MainWindow, tmp_path: Path
 ) -> None:
     (tmp_path / "out").mkdir()
     opened(window).accept()
@@ -171,7 +171,6 @@ def test_a_canceled_file_dialog_and_a_closed_window_end_an_animation(
     qtbot.waitUntil(lambda: not window.exports.findChildren(AnimationExport))
     save(window, opened(window), tmp_path / "out" / "a.gif")
     qtbot.waitUntil(lambda: window.jobs.busy)
-    monkeypatch.setattr(window.files, "ask_about_changes", lambda _leave: False)
-    window.close()
+    window.leave()
     assert list((tmp_path / "out").iterdir()) == []
     qtbot.waitUntil(lambda: not window.exports.findChildren(AnimationExport))

@@ -33,6 +33,7 @@ from rnnviz.gui.export import picture as pictures
 from rnnviz.gui.export.figure import FigureDialog, FigureOptions
 from rnnviz.gui.export.offscreen_render import save_png
 from rnnviz.gui.export.picture import write_picture
+from rnnviz.gui.jobs.task_queue import BackgroundTask
 from rnnviz.gui.views.arithmetic.cards import Cards
 from rnnviz.io.export import csv as csv_table
 from rnnviz.io.model_formats.load import entries_of
@@ -397,13 +398,62 @@ def test_an_export_shows_how_far_it_is_and_can_be_stopped(qtbot, window, export,
     assert not window.actions_["stop"].isEnabled()
 
 
-def test_closing_the_window_ends_an_export_and_leaves_nothing_of_it(qtbot, window, export, endless, tmp_path):
+def test_closing_the_window_asks_about_an_export_and_finishes_or_cancels_it(qtbot, make_window, supervisor, tmp_path):
+    window, path = make_window(supervisor), tmp_path / "out" / "values.csv"
+    path.parent.mkdir()
+
+    def start(*, ends: bool) -> threading.Event:
+        go = threading.Event()
+
+        def work(progress) -> str:
+            with atomic_write(path) as temporary:
+                temporary.write_text("whole")
+                while not (ends and go.is_set()):
+                    progress(0.5)
+            return "Saved."
+
+        window.jobs.start(BackgroundTask("writing values.csv", work, writes=True))
+        return go
+
+    def answer(wanted: str) -> None:
+        assert not window.close()
+        (box,) = (box for box in window.findChildren(QMessageBox) if box.isVisible())
+        assert "writing values.csv" in box.text()
+        assert box.defaultButton().text() == "&Finish and quit"
+        next(button for button in box.buttons() if button.text() == wanted).click()
+
+    go = start(ends=True)
+    answer("&Finish and quit")
+    assert window.isVisible()
+    assert "writing values.csv" in window.statusBar().currentMessage()
+    answer("&Go back")
+    go.set()
+    qtbot.waitUntil(lambda: not window.jobs.busy)
+    assert window.isVisible()
+    assert path.read_text() == "whole"
+    start(ends=False)
+    answer("&Finish and quit")
+    window.stop()
+    qtbot.waitUntil(lambda: not window.jobs.busy)
+    assert window.isVisible(), "it was stopped"
+    path.unlink()
+    go = start(ends=True)
+    answer("&Finish and quit")
+    go.set()
+    qtbot.waitUntil(lambda: not window.isVisible())
+    assert path.read_text() == "whole"
+
+
+def test_an_export_canceled_with_the_window_leaves_nothing_of_it(qtbot, window, export, endless, tmp_path):
     path = tmp_path / "out" / "values.csv"
     path.parent.mkdir()
     export("csv", path)
     qtbot.waitUntil(endless.is_set)
     path.write_text("kept")
     window.close()
+    (box,) = (box for box in window.findChildren(QMessageBox) if box.isVisible())
+    next(button for button in box.buttons() if button.text() == "&Cancel and quit").click()
+    assert not window.isVisible()
     assert [thread for thread in window.findChildren(QThread) if thread.isRunning()] == []
     assert [entry.read_text() for entry in path.parent.iterdir()] == ["kept"]
 

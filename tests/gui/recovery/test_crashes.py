@@ -154,8 +154,7 @@ def test_two_windows_do_not_offer_each_other_s_sessions_and_leave_nothing_when_c
     second._begin()
     assert second.bar is None
     other.close()
-    window.files.ask_about_changes = lambda _leave: False
-    window.close()
+    window.leave()
     assert list((own_state / "windows").iterdir()) == []
 
 
