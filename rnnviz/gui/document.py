@@ -192,6 +192,10 @@ class Document(QObject):
         first = Revision(session.config, EditOrigin(title))
         self.history = UndoHistory(first)
         self._stored: dict[EditOrigin, Config] = {first.origin: first.config}
+        self.view_changed: Callable[[], bool] = lambda: False
+        """Whether the view differs from that of the session that is open."""
+        self._reported = False
+        self.changed.connect(self._report)
 
     @property
     def origin(self) -> EditOrigin:
@@ -203,7 +207,12 @@ class Document(QObject):
 
     @property
     def modified(self) -> bool:
-        return self._session.config != self._stored.get(self.origin)
+        return self._session.config != self._stored.get(self.origin) or self.view_changed()
+
+    def check_view(self) -> None:
+        """Emit `changed` if a change of the view changes `modified`."""
+        if self.modified != self._reported:
+            self.changed.emit()
 
     def edit(self, config: Config, name: str = "") -> None:
         """Set the edited config. A change with a `name` is a separate undo entry."""
@@ -300,3 +309,6 @@ class Document(QObject):
     def _show(self, step: Revision) -> None:
         self._session.set_config(step.config)
         self.changed.emit()
+
+    def _report(self) -> None:
+        self._reported = self.modified

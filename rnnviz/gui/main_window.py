@@ -97,6 +97,8 @@ class MainWindow(QMainWindow):
     completed = Signal()
     """All views exist, including those in tabs."""
     closed = Signal()
+    view_decided = Signal()
+    """A view changed what a session stores of it."""
 
     def __init__(self, settings: Settings, theme_manager: ThemeManager, runner: Runner | None = None) -> None:
         super().__init__()
@@ -224,6 +226,7 @@ class MainWindow(QMainWindow):
     def _connect_view(self, view: ResultView, *, eager: bool) -> None:
         view.setAccessibleName(view.accessibleName() or view.title)
         view.explanation_requested.connect(self.navigation.begin)
+        view.state_changed.connect(self.view_decided)
         self._following.add(view, eager=eager)
 
     def _add_tab(self, view: Any) -> None:
@@ -295,6 +298,7 @@ class MainWindow(QMainWindow):
             changed.connect(self.actions_.refresh)
         session.on_change(self.actions_.refresh, "result")
         self.document.changed.connect(self._on_document)
+        self.view_decided.connect(self.document.check_view)
         for source in (control, self.files, self.code, self.sweeps, self.results, self.exports, self.help):
             source.message.connect(self.show_message)
         self.files.written.connect(self.code_trust.trust)

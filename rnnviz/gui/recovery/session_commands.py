@@ -1,20 +1,20 @@
 """Sessions: opening and saving as background tasks, and the view state, restored after the session's run."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, Self, cast
 
 from PySide6.QtCore import QObject, QSize, Qt, QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
 from rnnviz.core.config import Config
 from rnnviz.core.memory_budget import readable
-from rnnviz.gui.app_state import ColorBy, Session
+from rnnviz.gui.app_state import ColorBy, Field, Session
 from rnnviz.gui.commands.dialogs import RecentFiles, ask_new_file
 from rnnviz.gui.commands.playback import Player
-from rnnviz.gui.document import Document
+from rnnviz.gui.document import Document, EditOrigin
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
 from rnnviz.gui.main_layout import MainLayout
@@ -79,8 +79,44 @@ def view_choices_of(window: SessionHost) -> dict[str, tuple[str, ...]]:
     return {**saved, _PLAYBACK: window.player.save_state(), _FOLDED: window.main_layout.folded}
 
 
+DECISIONS: tuple[Field, ...] = ("candidate", "engine", "color_by", "order", "swipe", "limit", "selected_range")
+"""Fields that a session stores, except config and selection."""
+
+
+@dataclass(frozen=True)
+class ViewDecisions:
+    """Choices that a closed session would lose.
+
+    Looking at a session changes none of them: neither its selection, the part in view, its layout and playback, nor the
+    end of a selected range.
+    """
+
+    session: tuple[object, ...]
+    views: dict[str, set[str]]
+
+    @classmethod
+    def of(cls, window: SessionHost) -> Self:
+        session, views = window.session, window.main_layout.findChildren(ResultView)
+        chosen = session.color_by, session.order, session.engine, session.candidate, session.swiping
+        states = {view.title: view.save_state() or () for view in views}
+        return cls(chosen, {title: {w for w in words if not w.startswith("tab ")} for title, words in states.items()})
+
+    def differ_from(self, stored: Self) -> bool:
+        """Whether a choice differs, of the views that `stored` knows."""
+        return self.session != stored.session or any(
+            self.views.get(title, words) | _ranges(words) != words for title, words in stored.views.items()
+        )
+
+
+def _ranges(words: set[str]) -> set[str]:
+    return {word for word in words if word.startswith("range ")}
+
+
 class ViewStateRestorer(QObject):
     """Restores a view state: the layout at once, the rest with the next result of the same document."""
+
+    restored = Signal()
+    """All is restored, or what a view that was made later has of it."""
 
     def __init__(self, window: SessionHost, parent: QObject) -> None:
         super().__init__(parent)
@@ -90,7 +126,7 @@ class ViewStateRestorer(QObject):
         self._origin = window.document.origin
         window.session.on_change(self._on_result, "result")
         window.document.changed.connect(self._cancel)
-        window.main_layout.view_added.connect(self._choose)
+        window.main_layout.view_added.connect(self._on_view)
 
     def begin(self, state: "SavedViewState", choices: Mapping[str, tuple[str, ...]]) -> None:
         """Start to restore a view state and states of single views. Call it after setting the session's config."""
@@ -116,6 +152,11 @@ class ViewStateRestorer(QObject):
         if choices is not None:
             view.restore_state(choices)
 
+    def _on_view(self, view: ResultView) -> None:
+        self._choose(view)
+        if self._state is None and self._window.document.origin == self._origin:
+            self.restored.emit()
+
     def _on_result(self) -> None:
         state, session = self._state, self._window.session
         if state is None or session.result is None:
@@ -140,6 +181,7 @@ class ViewStateRestorer(QObject):
         for view in self._window.main_layout.findChildren(ResultView):
             self._choose(view)
         self._window.player.restore_state(self._choices.pop(_PLAYBACK, ()))
+        self.restored.emit()
 
 
 class SessionCommands(QObject):
@@ -151,7 +193,7 @@ class SessionCommands(QObject):
     read = Signal(object, object)
     """A function that shows the session that was read, and the config that may be lost without a question."""
 
-    _written = Signal(object, object, object)
+    _written = Signal(object, object, object, object)
     _collected = Signal(object, object)
 
     def __init__(self, window: SessionHost, parent: QWidget, recent: RecentFiles) -> None:
@@ -159,6 +201,9 @@ class SessionCommands(QObject):
         self._window, self._parent, self._recent = window, parent, recent
         self._restorer: ViewStateRestorer | None = None
         self._with_copies: set[Path] = set()
+        self._stored: dict[EditOrigin, ViewDecisions] = {}
+        window.document.view_changed = self._view_changed
+        window.session.on_change(window.document.check_view, *DECISIONS)
         self.unpacks_to: Callable[[], Path] = _temporary
         """Folder for the input files unpacked from a session."""
         queued = Qt.ConnectionType.QueuedConnection
@@ -199,13 +244,14 @@ class SessionCommands(QObject):
         session = self.present()
         with_copies = path in self._with_copies if copies is None else copies
         with_copies = with_copies or bool(self.files_of_its_own(session.config))
+        decisions = ViewDecisions.of(self._window)
 
         def work(progress: Progress) -> str:
             from rnnviz.io.session import write_session
 
             files = _collect(session.config)[0] if with_copies else None
             written = write_session(session, path, files, progress)
-            self._written.emit(path, session.config, then)
+            self._written.emit(path, session.config, decisions, then)
             held = "" if not files else f", with {len(files)} file{'' if len(files) == 1 else 's'}"
             return f"Saved {path}: {readable(written)}{held}."
 
@@ -235,8 +281,11 @@ class SessionCommands(QObject):
         )
 
     def show(self, session: "SavedSession", take: Callable[[Config], None]) -> None:
-        self._restorer = self._restorer or ViewStateRestorer(self._window, self)
+        if self._restorer is None:
+            self._restorer = ViewStateRestorer(self._window, self)
+            self._restorer.restored.connect(self._on_restored)
         take(session.config)
+        self._stored.pop(self._window.document.origin, None)
         self._restorer.begin(session.look, session.choices)
         self._window.control.run()
         self.restored.emit()
@@ -259,7 +308,22 @@ class SessionCommands(QObject):
         save = partial(self.save, copies=bool(copies))
         ask_new_file(self._parent, title, f"Sessions (*{ENDING})", ENDING.removeprefix("."), name, save)
 
-    def _on_written(self, path: Path, config: Config, then: Callable[[], None]) -> None:
+    def _view_changed(self) -> bool:
+        stored = self._stored.get(self._window.document.origin)
+        present = self._window.session.result is not None
+        return stored is not None and present and ViewDecisions.of(self._window).differ_from(stored)
+
+    def _on_restored(self) -> None:
+        from rnnviz.io.session import ENDING
+
+        document = self._window.document
+        # A crashed window may have shown a file that stores no view.
+        if document.path is not None and document.path.suffix.lower() == ENDING:
+            self._stored[document.origin] = ViewDecisions.of(self._window)
+            document.check_view()
+
+    def _on_written(self, path: Path, config: Config, decisions: ViewDecisions, then: Callable[[], None]) -> None:
+        self._stored[EditOrigin.of_file(path)] = decisions
         self._window.document.saved_as(path, config)
         self._recent.add(path)
         then()

@@ -14,9 +14,9 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePol
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.words import wrapped
-from rnnviz.gui.app_state import Field
 from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
 from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.recovery.session_commands import DECISIONS
 
 if TYPE_CHECKING:
     from rnnviz.execution.events import Failed
@@ -48,9 +48,13 @@ class Autosave(QObject):
         self._delay = QTimer(self, singleShot=True)
         self._delay.timeout.connect(self._save)
         session = window.session
-        shown: tuple[Field, ...] = ("config", "candidate", "engine", "color_by", "order", "swipe", "selected_range")
-        session.on_change(lambda: self._want(DELAY_MS), *shown)
-        for signal in (window.document.changed, window.main_layout.tab_chosen, window.player.pace_changed):
+        session.on_change(lambda: self._want(DELAY_MS), "config", *DECISIONS)
+        for signal in (
+            window.view_decided,
+            window.document.changed,
+            window.main_layout.tab_chosen,
+            window.player.pace_changed,
+        ):
             signal.connect(lambda _new=None: self._want(DELAY_MS))
         session.on_change(lambda: self._want(MOVED_MS), "location")
 

@@ -52,6 +52,9 @@ class ResultView(QWidget):
     title_changed = Signal(str)
     """The text of the view's tab, where it shows a part of the result."""
 
+    state_changed = Signal()
+    """A part of `save_state` changed that is not in the application state."""
+
     title = ""
     """Title of the view: text of its tab, accessible name, and file name of its picture."""
 

@@ -141,6 +141,8 @@ class UnitsPlot(ResultView):
         self._legend.setSpacing(4)
         self._pin = PinButton()
         self._pin.toggled_unit.connect(self._refresh)
+        for chosen in (self.choice.chosen, self._pin.toggled_unit):
+            chosen.connect(self.state_changed)
         self.plot = TimePlot()
         self.plot.apply_theme(LIGHT)
         self.plot.setAccessibleName(self.title)

@@ -89,6 +89,7 @@ class VectorTable(ResultView):
         self.table.stepped.connect(self._on_stepped)
         self.columns = ColumnMenuButton(settings)
         self.columns.changed.connect(self._on_columns)
+        self.columns.changed.connect(self.state_changed)
         for part in (self.table, self.table.horizontalHeader()):
             part.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
             part.customContextMenuRequested.connect(

@@ -212,6 +212,52 @@ def test_a_session_that_is_none_is_a_dialog_and_changes_nothing(qtbot, window, t
     assert window.files._recent.paths() == []
 
 
+def test_choices_of_the_view_modify_a_session_but_looking_at_it_does_not(qtbot, window, customized, tmp_path):
+    path, session = tmp_path / "mine.rnnviz", window.session
+    window.sessions.save(path)
+    qtbot.waitUntil(lambda: window.document.path == path)
+    units, color = window.findChild(UnitsPlot), session.color_by
+    # Looked at: the end of the range, too, comes with another sample.
+    session.set_location(Location(0, 0, 3, 0, 1))
+    window.lanes.zoom_time(2.0)
+    window.main_layout.select_tab("Checks")
+    window.player.set_factor(2.0)
+    window.player.toggle_loop()
+    window.findChild(VectorTable).choose("hidden")
+    assert not window.isWindowModified()
+    session.set_color_by("value")
+    assert window.isWindowModified()
+    session.set_color_by(color)
+    assert not window.isWindowModified()
+    units._pin.click()
+    assert window.isWindowModified()
+    assert not window.close()
+    box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())
+    box.button(QMessageBox.StandardButton.Cancel).click()
+    pinned = units.pinned
+    window.files.save()
+    qtbot.waitUntil(lambda: not window.isWindowModified())
+    for change in (
+        lambda: session.set_limit(Limit("fixed", -0.5, 0.5)),
+        lambda: window.lanes.ranges.choose(0, 0, range(2, 5)),
+        lambda: session.set_order("index"),
+    ):
+        change()
+        assert window.isWindowModified()
+        window.files.save()
+        qtbot.waitUntil(lambda: not window.isWindowModified())
+    units.choice.choose("c")
+    assert window.isWindowModified()
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        window.files._open(path)
+    qtbot.waitUntil(lambda: window.lanes.ranges.query is not None)
+    assert units.pinned == pinned
+    assert not window.isWindowModified()
+    window.document.take(parse_config(TEXT, customized), "other")
+    session.set_order("activity")
+    assert not window.isWindowModified()
+
+
 def test_two_windows_on_one_session_ask_before_overwriting(
     qtbot, window, make_window, supervisor, customized, tmp_path
 ):
