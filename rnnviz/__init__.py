@@ -8,6 +8,10 @@ The Python API::
     run.comparison("manual").first_mismatch
     rnnviz.show(run)
 
+    with rnnviz.capture(model) as captured:  # of PyTorch, Keras or Gluon
+        model(x)
+    captured[0].show()
+
 Nothing heavy is imported before it is used.
 """
 
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from typing import Any
 
+    from rnnviz.captures.rnn_capture import Capture, CapturedSequence, capture
     from rnnviz.core.config import Config
     from rnnviz.core.errors import ConfigError, EngineError, InputError
     from rnnviz.core.trace import Trace
@@ -27,6 +32,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "Capture",
+    "CapturedSequence",
     "Comparison",
     "Config",
     "ConfigError",
@@ -37,12 +44,15 @@ __all__ = [
     "RunResult",
     "Trace",
     "__version__",
+    "capture",
     "load_config",
     "run",
     "show",
 ]
 
 _MODULES = {
+    "Capture": "captures.rnn_capture",
+    "CapturedSequence": "captures.rnn_capture",
     "Comparison": "verify.compare",
     "Config": "core.config",
     "ConfigError": "core.errors",
@@ -52,6 +62,7 @@ _MODULES = {
     "Mismatch": "verify.compare",
     "RunResult": "verify.result",
     "Trace": "core.trace",
+    "capture": "captures.rnn_capture",
 }
 
 if not TYPE_CHECKING:  # or a name that is not there would pass for one of any type

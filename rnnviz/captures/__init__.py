@@ -1,0 +1,1 @@
+"""Captures: recurrent layers of a model, recorded while it runs."""

@@ -1,0 +1,890 @@
+"""Record the recurrent layers of a model while it runs, and look inside them with rnnviz.
+
+    with capture(model) as captured:
+        model(x)
+
+    print(captured)
+    captured[0].save("lstm.rnnviz")  # then: rnnviz lstm.rnnviz
+    captured[0].run()  # compare every number, where rnnviz is installed
+
+Models of PyTorch (2.0 or newer), Keras 3 and Gluon. This file needs numpy, your framework and Python 3.9 or newer, and
+no rnnviz. `rnnviz capture --helper` prints it.
+
+Shapes: T time steps, N samples, I features, H units, L layers, D directions (2 if bidirectional), G gates. Arrays are
+time first. An LSTM with a projection has P units in place of H in all but its cell states.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Capture", "CapturedSequence", "capture"]
+
+Arrays = dict[str, Any]
+
+
+def capture(model: Any, *, calls: int | None = None, limit: int = 1 << 30, join: str = "carried") -> Capture:
+    """Record every recurrent layer and cell of a model within a `with` block.
+
+    The results of the model stay the same to the last bit.
+
+    Parameters
+    ----------
+    model : torch.nn.Module, keras.Model, keras.Layer or mxnet.gluon.Block
+        The model; its recurrent layers are found at any depth.
+    calls : int, optional
+        How many calls of each layer to keep; by default all.
+    limit : int
+        How many bytes of inputs and outputs to keep. Later calls are counted and not kept.
+    join : {"carried", "all", "none"}
+        Which successive calls of a layer are one sequence: those that start from the final state of the call before,
+        all, or none. Calls of one time step that all start from the same state are one sequence, too, since a loop
+        that decodes one step at a time may forget to pass the state on.
+
+    Returns
+    -------
+    Capture
+        A list of sequences, filled when the block ends.
+
+    Raises
+    ------
+    TypeError
+        If the model is of another framework.
+    ValueError
+        If it has no recurrent layer, or an option is not allowed.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = torch.nn.LSTM(3, 4)
+    >>> with capture(model) as captured:
+    ...     _ = model(torch.zeros(5, 2, 3))
+    >>> captured
+    Capture of LSTM: 1 sequence
+      [0] LSTM: lstm, I = 3, H = 4; T = 5, N = 2
+    """
+    return Capture(model, calls=calls, limit=limit, join=join)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A recurrent layer as a config of rnnviz describes it."""
+
+    cell: str
+    input_size: int
+    hidden_size: int
+    num_layers: int = 1
+    bidirectional: bool = False
+    reverse: bool = False
+    layout: str = "TNC"
+    dtype: str = "float32"
+    projection_size: int | None = None
+    activations: tuple[str, ...] | None = None
+
+    @property
+    def directions(self) -> int:
+        """D."""
+        return 2 if self.bidirectional else 1
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of a layer, in the arrays of its framework until the block ends, and then in numpy's.
+
+    `parameters` has Gluon's names, such as l0_i2h_weight (G·H, I). `initial` and `final` are h, and c of an LSTM, each
+    (L·D, N, H); `output` is (T, N, D·H). `layers` returns the hidden values (L, D, T, N, H) of a stack, whose output is
+    that of its top layer alone.
+    """
+
+    network: Network
+    parameters: Arrays
+    x: Any
+    initial: Arrays
+    output: Any
+    final: Arrays
+    lengths: tuple[int, ...] = ()
+    computed_in: str = ""
+    layers: Callable[[Call], Any] | None = None
+
+    @property
+    def timesteps(self) -> int:
+        """T."""
+        return int(self.x.shape[0])
+
+    def by_lane(self, final: Any) -> Any:
+        """A final state (L·D, N, H) as (L, D, N, H)."""
+        return final.reshape(self.network.num_layers, self.network.directions, *final.shape[1:])
+
+    def hidden(self) -> Any:
+        """The hidden values (L, D, T, N, H), or None where those of the lower layers are not known."""
+        if self.timesteps == 1:
+            return self.by_lane(self.final["h"])[:, :, None]
+        if self.network.num_layers == 1:
+            return np.stack(np.split(self.output, self.network.directions, axis=2))[None]
+        return self.layers(self) if self.layers is not None else None
+
+    def cell_states(self) -> Any:
+        """The cell states (L, D, T, N, H) of a call of one time step, else None."""
+        return self.by_lane(self.final["c"])[:, :, None] if self.timesteps == 1 and "c" in self.final else None
+
+
+class CapturedSequence:
+    """One sequence that a layer read, in one call or in several.
+
+    Attributes
+    ----------
+    name : str
+        The layer's name in the model, such as "decoder.lstm".
+    calls : list of Call
+        The calls of which it is joined.
+    """
+
+    def __init__(self, name: str, first: Call) -> None:
+        self.name = name
+        self.calls = [first]
+
+    @property
+    def network(self) -> Network:
+        """The layer, as a config describes it."""
+        return self.calls[0].network
+
+    @property
+    def x(self) -> Any:
+        """The input (T, N, I)."""
+        return np.concatenate([call.x for call in self.calls])
+
+    @property
+    def output(self) -> Any:
+        """The output (T, N, D·H), 0 in padding."""
+        return np.concatenate([call.output for call in self.calls])
+
+    @property
+    def hidden(self) -> Any:
+        """The hidden values (L, D, T, N, H), or None where those of the lower layers are not known."""
+        return self._over_time(Call.hidden)
+
+    @property
+    def cell_states(self) -> Any:
+        """The cell states (L, D, T, N, H) of an LSTM that was called one step at a time, else None."""
+        return self._over_time(Call.cell_states)
+
+    @property
+    def parameters(self) -> Arrays:
+        """The parameters by Gluon's names, such as l0_i2h_weight (G·H, I)."""
+        return self.calls[0].parameters
+
+    @property
+    def initial_state(self) -> Arrays:
+        """h, and c of an LSTM, each (L·D, N, H)."""
+        return self.calls[0].initial
+
+    @property
+    def final_state(self) -> Arrays:
+        """As `initial_state`."""
+        return self.calls[-1].final
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The number of time steps of each sample; empty without padding."""
+        return self.calls[0].lengths if len(self.calls) == 1 else ()
+
+    @property
+    def seams(self) -> tuple[int, ...]:
+        """The time steps at which a new call begins, but the first."""
+        return tuple(int(t) for t in np.cumsum([call.timesteps for call in self.calls])[:-1])
+
+    @property
+    def carried(self) -> bool:
+        """Whether each call starts from the final state of the call before."""
+        return all(_equal(call.initial, before.final) for before, call in zip(self.calls, self.calls[1:]))
+
+    def _over_time(self, of: Callable[[Call], Any]) -> Any:
+        parts = [of(call) for call in self.calls]
+        return None if any(part is None for part in parts) else np.concatenate(parts, axis=2)
+
+    def __repr__(self) -> str:
+        network, first = self.network, self.calls[0]
+        words = [network.cell, f"I = {network.input_size}", f"H = {network.hidden_size}"]
+        if network.projection_size is not None:
+            words.append(f"P = {network.projection_size}")
+        if network.num_layers > 1:
+            words.append(f"{network.num_layers} layers")
+        if network.bidirectional or network.reverse:
+            words.append("both directions" if network.bidirectional else "from the end")
+        if first.computed_in:
+            words.append(first.computed_in)
+        read = [f"T = {len(self.x)}", f"N = {first.x.shape[1]}"]
+        if self.lengths:
+            read.append(f"lengths {min(self.lengths)} to {max(self.lengths)}")
+        if len(self.calls) > 1:
+            read.append(f"{len(self.calls)} calls, state {'carried' if self.carried else 'not carried'}")
+        return f"{self.name}: {', '.join(words)}; {', '.join(read)}"
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a session for rnnviz: the layer, its input, and its outputs as the reference.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file; its name should end in .rnnviz.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        _write_session(self, os.fspath(path))
+
+    def run(self) -> Any:
+        """Run rnnviz on the sequence, and return its `RunResult`.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If rnnviz is not installed here: use `save`, and open the file with rnnviz.
+        """
+        import rnnviz
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "capture.rnnviz")
+            self.save(path)
+            return rnnviz.run(rnnviz.load_config(path))
+
+    def show(self) -> None:
+        """Open the window of rnnviz on the sequence; raises as `run` does."""
+        import rnnviz
+
+        rnnviz.show(self.run())
+
+
+class Capture(Sequence[CapturedSequence]):
+    """The sequences that the recurrent layers of a model read within a `with` block.
+
+    Attributes
+    ----------
+    skipped : dict
+        Why a layer, or one of its calls, was not recorded, by the layer's name.
+    """
+
+    def __init__(self, model: Any, *, calls: int | None = None, limit: int = 1 << 30, join: str = "carried") -> None:
+        """See `capture`."""
+        if join not in ("carried", "all", "none"):
+            raise ValueError(f'join = {join!r} is not allowed: it must be "carried", "all" or "none".')
+        if calls is not None and calls < 1:
+            raise ValueError(f"calls = {calls} must be at least 1, or None for all calls.")
+        self.skipped: dict[str, str] = {}
+        self._adapter = _adapter_of(model)
+        self._model = model
+        self._layers = self._adapter.find(model)
+        self._title = type(model).__name__
+        if not self._layers:
+            raise ValueError(f"{self._title} has no recurrent layer: {self._adapter.expected}.")
+        self._most, self._limit, self._join = calls, limit, join
+        self._recorded: list[tuple[str, Call]] = []
+        self._bytes = 0
+        self._removers: list[Callable[[], None]] = []
+        self._sequences: list[CapturedSequence] = []
+
+    def __enter__(self) -> Capture:
+        try:
+            self._removers.append(self._adapter.prepare(self._model))
+            for name, layer in self._layers.items():
+                self._removers.append(self._adapter.attach(layer, _Recorder(self, name or self._title)))
+        except BaseException:
+            self._remove()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._remove()
+        self._sequences = self._joined()
+        called = {name for name, _ in self._recorded} | self.skipped.keys()
+        for name in self._layers:
+            if (name or self._title) not in called:
+                self.skipped[name or self._title] = "it was not called"
+        self._recorded.clear()
+
+    def _remove(self) -> None:
+        while self._removers:
+            self._removers.pop()()
+
+    def record(self, name: str, call: Call) -> None:
+        """Keep a call, unless there are enough of them."""
+        size = sum(array.nbytes for array in (call.x, call.output, *call.initial.values(), *call.final.values()))
+        if self._most is not None and sum(other == name for other, _ in self._recorded) >= self._most:
+            self.skipped[name] = f"calls after the first {self._most}"
+        elif self._bytes + size > self._limit:
+            self.skipped[name] = f"calls beyond the limit of {self._limit:,} bytes"
+        else:
+            self._bytes += size
+            self._recorded.append((name, call))
+
+    def _joined(self) -> list[CapturedSequence]:
+        sequences: list[CapturedSequence] = []
+        open_ones: dict[str, CapturedSequence] = {}
+        for name, call in self._recorded:
+            call = _in_numpy(call, self._adapter)
+            last = open_ones.get(name)
+            if last is not None and _continues(last, call, self._join):
+                last.calls.append(call)
+            else:
+                open_ones[name] = CapturedSequence(name, call)
+                sequences.append(open_ones[name])
+        return sequences
+
+    def __len__(self) -> int:
+        return len(self._sequences)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._sequences[index]
+
+    def __repr__(self) -> str:
+        count = len(self._sequences)
+        lines = [f"Capture of {self._title}: {count} sequence{'' if count == 1 else 's'}"]
+        lines += [f"  [{index}] {sequence!r}" for index, sequence in enumerate(self._sequences)]
+        lines += [f"  not recorded: {name}: {reason}" for name, reason in self.skipped.items()]
+        return "\n".join(lines)
+
+    def save(self, folder: str | os.PathLike[str]) -> list[str]:
+        """Write each sequence as a session into a folder, and return the paths.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            The folder, which is made if it does not exist.
+
+        Returns
+        -------
+        list of str
+            The paths, each the index and the name of a sequence.
+        """
+        os.makedirs(folder, exist_ok=True)
+        paths = [
+            os.path.join(os.fspath(folder), f"{index:03}-{_safe(sequence.name)}.rnnviz")
+            for index, sequence in enumerate(self)
+        ]
+        for sequence, path in zip(self, paths):
+            sequence.save(path)
+        return paths
+
+
+@dataclass
+class _Recorder:
+    """Where an adapter reports the calls of one layer."""
+
+    capture: Capture
+    name: str
+    kept: list[tuple[Any, Arrays, Any]] = field(default_factory=list)
+
+    def __call__(self, read: Callable[[], Call]) -> None:
+        """Record the call that `read` returns; an error in it is a reason, and never reaches the model."""
+        try:
+            self.capture.record(self.name, read())
+        except Exception as error:  # noqa: BLE001 - the model must go on as it would without a capture
+            self.capture.skipped[self.name] = f"{error}" if isinstance(error, _Skipped) else repr(error)
+
+    def once(self, marks: Any, copy: Callable[[], Arrays], source: Any = None) -> Arrays:
+        """The parameters of a layer, copied again only when `marks` are none that were seen, or the numbers differ.
+
+        `source` is kept, so that no other object takes an id in the marks.
+        """
+        for seen, arrays, _ in self.kept:
+            if seen == marks:
+                return arrays
+        new = copy()
+        same = next((arrays for _, arrays, _ in self.kept if _equal(arrays, new)), new)
+        self.kept = [*self.kept[-1:], (marks, same, source)]
+        return same
+
+
+class _Skipped(Exception):
+    """A call that cannot be recorded; the text says why."""
+
+
+def _continues(last: CapturedSequence, call: Call, join: str) -> bool:
+    """Whether a call reads the next time steps of a sequence."""
+    before, first = last.calls[-1], last.calls[0]
+    fits = (
+        call.network == before.network
+        and call.parameters is before.parameters
+        and call.x.shape[1:] == before.x.shape[1:]
+        and not (before.lengths or call.lengths or call.network.bidirectional or call.network.reverse)
+    )
+    if not fits or join == "none":
+        return False
+    if join == "all":
+        return True
+    carries = _equal(call.initial, before.final)
+    restarts = call.timesteps == before.timesteps == 1 and _equal(call.initial, first.initial)
+    if len(last.calls) == 1:
+        return carries or restarts
+    return carries if _equal(before.initial, last.calls[-2].final) else restarts
+
+
+def _equal(one: Arrays, other: Arrays) -> bool:
+    return all(np.array_equal(one[name], other[name], equal_nan=True) for name in one)
+
+
+def _in_numpy(call: Call, adapter: Any) -> Call:
+    """The call with arrays of numpy; those of the framework are freed."""
+
+    def arrays(values: Arrays) -> Arrays:
+        return {name: adapter.to_numpy(value) for name, value in values.items()}
+
+    return replace(
+        call,
+        x=adapter.to_numpy(call.x),
+        output=adapter.to_numpy(call.output),
+        initial=arrays(call.initial),
+        final=arrays(call.final),
+    )
+
+
+def _activation(name: Any) -> str:
+    """The name of an activation in a config of rnnviz."""
+    known = ("tanh", "relu", "sigmoid", "softsign", "softplus", "elu", "selu", "linear", "swish", "gelu")
+    if name not in known:
+        raise _Skipped(f"its activation is {name}, and must be one of {', '.join(known)}")
+    return str(name)
+
+
+def _lowered(dtype: str) -> str:
+    """The type in which half precision is computed, or "": rnnviz has float32 and float64 for all else."""
+    return dtype if dtype in ("float16", "bfloat16") else ""
+
+
+_TORCH_CELLS = {"RNN_TANH": "rnn_tanh", "RNN_RELU": "rnn_relu", "LSTM": "lstm", "GRU": "gru"}
+_TORCH_KINDS = {
+    "i2h_weight": "weight_ih",
+    "h2h_weight": "weight_hh",
+    "i2h_bias": "bias_ih",
+    "h2h_bias": "bias_hh",
+    "h2r_weight": "weight_hr",
+}
+"""PyTorch's names of parameters by Gluon's."""
+
+
+class _Torch:
+    """PyTorch: forward hooks of nn.RNN, LSTM and GRU, and of their cells."""
+
+    expected = "torch.nn.RNN, LSTM and GRU and their cells are recorded"
+
+    def __init__(self) -> None:
+        self._torch = sys.modules["torch"]
+
+    def find(self, model: Any) -> dict[str, Any]:
+        """The recurrent modules by their names in the model."""
+        kinds = (self._torch.nn.RNNBase, self._torch.nn.RNNCellBase)
+        return {name: module for name, module in model.named_modules() if isinstance(module, kinds)}
+
+    def prepare(self, model: Any) -> Callable[[], None]:
+        """Nothing is to be prepared."""
+        return lambda: None
+
+    def attach(self, module: Any, recorder: _Recorder) -> Callable[[], None]:
+        """Record each call of a module; returns a function that ends it."""
+        read = self._cell_call if isinstance(module, self._torch.nn.RNNCellBase) else self._layer_call
+        self._parameters(module, recorder, "")  # now, so that no call takes longer
+
+        def hook(module: Any, args: Any, kwargs: Any, result: Any) -> None:
+            recorder(lambda: read(module, recorder, result, *args, **kwargs))
+
+        # The first of all hooks sees what the layer itself returned.
+        remove: Callable[[], None] = module.register_forward_hook(hook, with_kwargs=True, prepend=True).remove
+        return remove
+
+    def to_numpy(self, tensor: Any) -> Any:
+        """The tensor as an array; numpy has no bfloat16, and float32 holds its numbers exactly."""
+        tensor = tensor.detach().cpu()
+        return (tensor.float() if tensor.dtype == self._torch.bfloat16 else tensor).numpy()
+
+    def _layer_call(self, module: Any, recorder: _Recorder, result: Any, input: Any, hx: Any = None) -> Call:
+        if module.training and module.dropout and module.num_layers > 1:
+            raise _Skipped("dropout between its layers is active: call model.eval() first")
+        rnn = self._torch.nn.utils.rnn
+        output, final = result
+        lengths: tuple[int, ...] = ()
+        x = input
+        if isinstance(input, rnn.PackedSequence):
+            (x, counts), (output, _) = rnn.pad_packed_sequence(input), rnn.pad_packed_sequence(output)
+            lengths = tuple(counts.tolist())
+        elif input.dim() == 2:
+            x, output = input.unsqueeze(1), output.unsqueeze(1)
+        elif module.batch_first:
+            x, output = input.transpose(0, 1), output.transpose(0, 1)
+        network = Network(
+            _TORCH_CELLS[module.mode],
+            module.input_size,
+            module.hidden_size,
+            module.num_layers,
+            bool(module.bidirectional),
+            layout="NTC" if module.batch_first else "TNC",
+            projection_size=module.proj_size or None,
+        )
+        return self._call(module, recorder, network, x, hx, output, final, lengths)
+
+    def _cell_call(self, module: Any, recorder: _Recorder, result: Any, input: Any, hx: Any = None) -> Call:
+        kind = "RNN_" + module.nonlinearity.upper() if hasattr(module, "nonlinearity") else type(module).__name__[:-4]
+        network = Network(_TORCH_CELLS[kind.upper()], module.input_size, module.hidden_size)
+        output = result[0] if isinstance(result, tuple) else result
+        rows = output.reshape(1, -1, module.hidden_size)
+        return self._call(module, recorder, network, input.reshape(1, -1, module.input_size), hx, rows, result, ())
+
+    def _call(
+        self,
+        module: Any,
+        recorder: _Recorder,
+        network: Network,
+        x: Any,
+        hx: Any,
+        output: Any,
+        final: Any,
+        lengths: tuple[int, ...],
+    ) -> Call:
+        """The call with copies of its tensors, which the model may overwrite; under autocast as the layer read them."""
+        kind = str(output.dtype)[len("torch.") :]
+        lowered = _lowered(kind)
+
+        def states(values: Any) -> Arrays:
+            named = zip("hc", values if isinstance(values, tuple) else (values,))
+            rows = network.num_layers * network.directions
+            # Without a batch axis a layer has states (L·D, H), and a cell has no axis of layers.
+            return {name: copied(state.reshape(rows, -1, state.shape[-1])) for name, state in named}
+
+        def copied(tensor: Any) -> Any:
+            tensor = tensor.detach()
+            return tensor.to(output.dtype) if tensor.dtype != output.dtype else tensor.clone()
+
+        finals = states(final)
+        return Call(
+            replace(network, dtype="float64" if kind == "float64" else "float32"),
+            self._parameters(module, recorder, lowered),
+            copied(x),
+            {name: state.new_zeros(state.shape) for name, state in finals.items()} if hx is None else states(hx),
+            copied(output),
+            finals,
+            lengths if len(set(lengths)) > 1 else (),
+            lowered,
+            self._layers,
+        )
+
+    def _parameters(self, module: Any, recorder: _Recorder, lowered: str) -> Arrays:
+        cell = isinstance(module, self._torch.nn.RNNCellBase)
+        directions = ("l", "r") if not cell and module.bidirectional else ("l",)
+        tensors = {}
+        for layer in range(1 if cell else module.num_layers):
+            for side in directions:
+                end = "" if cell else f"_l{layer}{'_reverse' if side == 'r' else ''}"
+                for kind, theirs in _TORCH_KINDS.items():
+                    tensor = getattr(module, theirs + end, None)
+                    if tensor is not None:
+                        tensors[f"{side}{layer}_{kind}"] = tensor
+
+        def copy() -> Arrays:
+            target = getattr(self._torch, lowered or "float32")
+            copies = {
+                name: tensor.detach().to(target) if lowered else tensor.detach().clone()
+                for name, tensor in tensors.items()
+            }
+            return _with_biases({name: self.to_numpy(tensor) for name, tensor in copies.items()})
+
+        # Parameters that are computed again in each call, as by weight_norm, are other tensors each time.
+        marks = (lowered, [(id(tensor), tensor._version) for tensor in tensors.values()])
+        return recorder.once(marks, copy, tensors)
+
+    def _layers(self, call: Call) -> Any:
+        """The hidden values of all layers (L, D, T, N, H), from PyTorch layer by layer.
+
+        None if the layers do not give the recorded output within rounding, as on another device.
+        """
+        torch, network = self._torch, call.network
+        kind = {"rnn_tanh": "RNN", "rnn_relu": "RNN", "lstm": "LSTM", "gru": "GRU"}[network.cell]
+        dtype = getattr(torch, call.computed_in or network.dtype)
+        options: dict[str, Any] = {"bidirectional": network.bidirectional, "proj_size": network.projection_size or 0}
+        if kind == "RNN":
+            options["nonlinearity"] = network.cell[len("rnn_") :]
+        x, hidden = torch.tensor(call.x, dtype=dtype), []
+        for layer in range(network.num_layers):
+            module = getattr(torch.nn, kind)(x.shape[-1], network.hidden_size, dtype=dtype, **options)
+            rows = slice(layer * network.directions, (layer + 1) * network.directions)
+            start = [torch.tensor(state[rows], dtype=dtype) for state in call.initial.values()]
+            with torch.no_grad():
+                for name, array in call.parameters.items():
+                    side, own, theirs = name[0], name[1 : name.index("_")], _TORCH_KINDS[name[name.index("_") + 1 :]]
+                    if int(own) == layer:
+                        getattr(module, f"{theirs}_l0{'_reverse' if side == 'r' else ''}").copy_(torch.tensor(array))
+                state = tuple(start) if len(start) == 2 else start[0]
+                if call.lengths:
+                    rnn = torch.nn.utils.rnn
+                    packed = rnn.pack_padded_sequence(x, torch.tensor(call.lengths), enforce_sorted=False)
+                    x = rnn.pad_packed_sequence(module(packed, state)[0], total_length=call.timesteps)[0]
+                else:
+                    x = module(x, state)[0]
+            hidden.append(np.stack(np.split(self.to_numpy(x), network.directions, axis=2)))
+        return _if_close(hidden, call)
+
+
+def _if_close(hidden: list[Any], call: Call) -> Any:
+    """Hidden values of each layer (D, T, N, H) as (L, D, T, N, H), if the top ones are the recorded output."""
+    close = 1e-9 if call.network.dtype == "float64" else 1e-2 if call.computed_in else 1e-4
+    top = np.concatenate(list(hidden[-1]), axis=2)
+    return np.stack(hidden) if np.allclose(top, call.output, close, close, equal_nan=True) else None
+
+
+def _with_biases(arrays: Arrays) -> Arrays:
+    """The parameters of a layer or a cell, with biases of 0 where it has none."""
+    for name in [name for name in arrays if name.endswith("h_weight")]:
+        bias = name.replace("_weight", "_bias")
+        arrays.setdefault(bias, np.zeros(arrays[name].shape[0], arrays[name].dtype))
+    return arrays
+
+
+class _Gluon:
+    """Gluon: the kernels of gluon.rnn.RNN, LSTM and GRU, and forward hooks of their cells."""
+
+    expected = "gluon.rnn.RNN, LSTM and GRU and their cells are recorded"
+
+    def __init__(self) -> None:
+        self._mxnet = sys.modules["mxnet"]
+        self._rnn = self._mxnet.gluon.rnn
+
+    def find(self, model: Any) -> dict[str, Any]:
+        """The recurrent blocks by their names in the model."""
+        rnn = self._rnn
+        kinds = (rnn.rnn_layer._RNNLayer, rnn.RNNCell, rnn.LSTMCell, rnn.GRUCell)
+        return {name: block for name, block in self._blocks(model) if isinstance(block, kinds)}
+
+    def _blocks(self, block: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+        yield name, block
+        for own, child in block._children.items():
+            yield from self._blocks(child, f"{name}.{own}" if name else own)
+
+    def prepare(self, model: Any) -> Callable[[], None]:
+        """Let a hybridized model call its blocks one by one; returns a function that undoes it."""
+        active = [block for _, block in self._blocks(model) if getattr(block, "_active", False)]
+
+        def switch(on: bool) -> None:
+            for block in active:
+                block._active = on
+
+        switch(False)
+        return lambda: switch(True)
+
+    def attach(self, block: Any, recorder: _Recorder) -> Callable[[], None]:
+        """Record each call of a block; returns a function that ends it."""
+        if not isinstance(block, self._rnn.rnn_layer._RNNLayer):
+            handle = block.register_forward_hook(
+                lambda block, args, result: recorder(lambda: self._cell_call(block, recorder, result, *args))
+            )
+            remove: Callable[[], None] = handle.detach
+            return remove
+        kernel = block._forward_kernel
+
+        def recorded(F: Any, inputs: Any, states: Any, sequence_length: Any = None, **parameters: Any) -> Any:
+            result = kernel(F, inputs, states, sequence_length, **parameters)
+            recorder(lambda: self._layer_call(block, recorder, result, inputs, states, sequence_length))
+            return result
+
+        vars(block)["_forward_kernel"] = recorded
+        return lambda: vars(block).__delitem__("_forward_kernel")
+
+    def to_numpy(self, array: Any) -> Any:
+        """The array as one of numpy."""
+        return array.asnumpy()
+
+    def _layer_call(
+        self, block: Any, recorder: _Recorder, result: Any, inputs: Any, states: Any, sequence_length: Any
+    ) -> Call:
+        if block._dropout and block._num_layers > 1 and self._mxnet.autograd.is_training():
+            raise _Skipped("dropout between its layers is active: call the model outside of autograd.record()")
+        if sequence_length is not None:
+            raise _Skipped("MXNet ignores sequence_length on the CPU: leave it out")
+        output, finals = result
+        if block._layout == "NTC":
+            inputs, output = inputs.swapaxes(0, 1), output.swapaxes(0, 1)
+        network = Network(
+            block._mode,
+            inputs.shape[2],
+            block._hidden_size,
+            block._num_layers,
+            block._dir == 2,
+            layout=block._layout,
+            projection_size=block._projection_size,
+        )
+        names = [name for name in block._reg_params if "_" in name]
+        return self._call(block, recorder, network, names, inputs, states, output, finals)
+
+    def _cell_call(self, cell: Any, recorder: _Recorder, result: Any, inputs: Any, states: Any) -> Call:
+        output, finals = result
+        kind, activations = self._rnn_cell(cell)
+        network = Network(kind, inputs.shape[1], cell._hidden_size, activations=activations)
+        stacked = [[state.expand_dims(0) for state in some] for some in (states, finals)]
+        x, rows = inputs.expand_dims(0), output.expand_dims(0)
+        return self._call(cell, recorder, network, list(cell._reg_params), x, stacked[0], rows, stacked[1])
+
+    def _rnn_cell(self, cell: Any) -> tuple[str, tuple[str, ...] | None]:
+        """The cell's name, and its activations where they are not the cell's own."""
+        own = cell._activation
+        if isinstance(cell, self._rnn.RNNCell):
+            if own in ("tanh", "relu"):
+                return f"rnn_{own}", None
+            return "rnn_tanh", (_activation(own),)
+        gates = cell._recurrent_activation
+        lstm = isinstance(cell, self._rnn.LSTMCell)
+        if (gates, own) == ("sigmoid", "tanh"):
+            return "lstm" if lstm else "gru", None
+        names = (_activation(gates), _activation(own))
+        return ("lstm", (*names, names[1])) if lstm else ("gru", names)
+
+    def _call(
+        self,
+        block: Any,
+        recorder: _Recorder,
+        network: Network,
+        names: list[str],
+        x: Any,
+        initial: Any,
+        output: Any,
+        finals: Any,
+    ) -> Call:
+        arrays = {name: getattr(block, name).data() for name in names}
+
+        def copy() -> Arrays:
+            return {name if name[1] == "0" else f"l0_{name}": array.asnumpy() for name, array in arrays.items()}
+
+        # MXNet counts no versions; parameters change between calls where gradients are recorded.
+        mark = object() if self._mxnet.autograd.is_recording() else None
+        kind = np.dtype(output.dtype).name
+        return Call(
+            replace(network, dtype="float64" if kind == "float64" else "float32"),
+            recorder.once(mark, copy),
+            x.copy(),
+            {name: state.copy() for name, state in zip("hc", initial)},
+            output.copy(),
+            {name: state.copy() for name, state in zip("hc", finals)},
+            (),
+            _lowered(kind),
+            self._layers,
+        )
+
+    def _layers(self, call: Call) -> Any:
+        """The hidden values of all layers (L, D, T, N, H), from Gluon layer by layer.
+
+        None if the layers do not give the recorded output within rounding.
+        """
+        nd, network, hidden = self._mxnet.nd, call.network, []
+        kind = {"rnn_tanh": "RNN", "rnn_relu": "RNN", "lstm": "LSTM", "gru": "GRU"}[network.cell]
+        options = {"activation": network.cell[len("rnn_") :]} if kind == "RNN" else {}
+        x = nd.array(call.x, dtype=network.dtype)
+        for layer in range(network.num_layers):
+            block = getattr(self._rnn, kind)(
+                network.hidden_size,
+                bidirectional=network.bidirectional,
+                input_size=x.shape[2],
+                dtype=network.dtype,
+                **options,
+            )
+            block.initialize()
+            for name, array in call.parameters.items():
+                if int(name[1 : name.index("_")]) == layer:
+                    getattr(block, f"{name[0]}0{name[name.index('_') :]}").set_data(
+                        nd.array(array, dtype=network.dtype)
+                    )
+            rows = slice(layer * network.directions, (layer + 1) * network.directions)
+            x, _ = block(x, [nd.array(state[rows], dtype=network.dtype) for state in call.initial.values()])
+            hidden.append(np.stack(np.split(x.asnumpy(), network.directions, axis=2)))
+        return _if_close(hidden, call)
+
+
+_ADAPTERS = (("torch.nn.modules.module", "Module", _Torch), ("mxnet.gluon.block", "Block", _Gluon))
+
+
+def _adapter_of(model: Any) -> Any:
+    """The adapter of the framework whose model it is; that one has been imported."""
+    for module, name, adapter in _ADAPTERS:
+        if module in sys.modules and isinstance(model, getattr(sys.modules[module], name)):
+            return adapter()
+    raise TypeError(
+        f"{type(model).__name__} cannot be recorded: it must be a torch.nn.Module, a Keras model or "
+        "layer, or a Gluon Block."
+    )
+
+
+def _safe(name: str) -> str:
+    """The name as a part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9_.+-]", "_", name).strip(".") or "layer"
+
+
+def _write_session(sequence: CapturedSequence, path: str) -> None:
+    """Write a session: its config, and an archive that is the input, the parameters, the states and the recording."""
+    copy = f"files/0/{_safe(sequence.name)}.npz"
+    network = sequence.network
+    tables = {
+        "network": {key: value for key, value in vars(network).items() if value is not None},
+        "sequence": {"source": "file", "path": copy, "array": "input", "axes": "TNI"},
+        "parameters": {"initializer": "file", "path": copy},
+        "initial_state": {"source": "file", "path": copy},
+        "compare": {"reference": f"recording:{copy}", "candidates": ["manual"]},
+    }
+    if sequence.seams:
+        tables["sequence"]["seams"] = sequence.seams
+    manifest = {
+        "format": 1,
+        "program": "rnn_capture",
+        "document": {"title": sequence.name},
+        "files": [{"path": copy, "copied": True}],
+    }
+    # A file that is there stays as it is until the new one is complete.
+    folder = os.path.dirname(os.path.abspath(path))
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as temporary:
+        whole = os.path.join(temporary, "capture")
+        with zipfile.ZipFile(whole, "w") as archive:
+            archive.writestr("manifest.json", json.dumps(manifest))
+            archive.writestr("config.toml", _toml(tables))
+            with archive.open(copy, "w", force_zip64=True) as file:
+                np.savez(file, **_archive(sequence))
+        os.replace(whole, path)
+
+
+def _archive(sequence: CapturedSequence) -> Arrays:
+    """The arrays by the names that an exported run of rnnviz has, those of the recording without an engine's name."""
+    output, cell_states, final = sequence.output, sequence.cell_states, sequence.final_state
+    batch_first = sequence.network.layout == "NTC"
+    hidden = sequence.hidden
+    samples, steps = output.shape[1], output.shape[0]
+    arrays = {
+        "input": sequence.x,
+        "lengths": np.array(sequence.lengths or (steps,) * samples),
+        "output": output.swapaxes(0, 1) if batch_first else output,
+        "state": final["h"],
+    }
+    arrays.update({} if hidden is None else {"hidden": hidden})
+    arrays.update({} if cell_states is None else {"cell": cell_states})
+    arrays.update({"cell_state": final["c"]} if "c" in final else {})
+    arrays.update({f"initial_state.{name}": state for name, state in sequence.initial_state.items()})
+    arrays.update({f"parameters.{name}": array for name, array in sequence.parameters.items()})
+    read = ("input", "initial_state.", "parameters.")
+    arrays = {
+        name: array.astype(sequence.network.dtype) if name.startswith(read) else array for name, array in arrays.items()
+    }
+    computed_in = sequence.calls[0].computed_in
+    return {**arrays, "computed_in": np.array(computed_in)} if computed_in else arrays
+
+
+def _toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
+    """Tables of numbers, texts and lists as TOML: these are written as in JSON."""
+    return "\n".join(
+        line
+        for table, values in tables.items()
+        for line in (f"[{table}]", *(f"{k} = {json.dumps(v)}" for k, v in values.items()))
+    )
