@@ -195,13 +195,13 @@ def _require(libraries: Iterable[Library], load: Load) -> None:
 
 
 OK, NO_WINDOW = 0, 3
-_SWITCH_SECONDS = 0.001
+SWITCH_SECONDS = 0.001
 
 
 def main(path: str | None) -> int:
     """Open the window on the file at `path`, if any, and return the exit code when it closes."""
     # A busy thread can hold the interpreter for this long while the window waits.
-    sys.setswitchinterval(_SWITCH_SECONDS)
+    sys.setswitchinterval(SWITCH_SECONDS)
     # Imports create hundreds of thousands of live objects. Garbage collection would take a tenth of the start.
     searching = gc.isenabled()
     gc.disable()

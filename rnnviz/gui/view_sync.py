@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, QTimer, Signal, SignalInstance
+from PySide6.QtWidgets import QApplication
 
 from rnnviz.gui.app_state import Field, Session
 from rnnviz.gui.commands.playback import Player
@@ -18,8 +19,17 @@ if TYPE_CHECKING:
     from rnnviz.gui.views.unrolled.view import UnrolledView
 
 
+_AT_ONCE = 1 << 21
+"""Maximum number of values of a trace for which all views together show another location within a frame."""
+_NEXT_AFTER = 1
+"""Milliseconds until the next view shows another location, after the earlier one is painted."""
+
+
 class ViewSynchronizer(QObject):
-    """Connects views to the application state in both directions."""
+    """Connects views to the application state in both directions.
+
+    Of a large result, the view with the keyboard shows another location at once, and the others one by one.
+    """
 
     def __init__(self, session: Session, parent: QObject) -> None:
         super().__init__(parent)
@@ -27,7 +37,10 @@ class ViewSynchronizer(QObject):
         self._views: list[ResultView] = []
         self._eager: set[ResultView] = set()
         self._behind_result: set[ResultView] = set()
-        self._behind_location: set[ResultView] = set()
+        self._behind_location: dict[ResultView, None] = {}
+        """In the order in which they became behind, so that none waits forever while the selection moves."""
+        self._next = QTimer(self, interval=_NEXT_AFTER, singleShot=True)
+        self._next.timeout.connect(self._show_next_location)
         session.changed.connect(self._on_change)
 
     def add(self, view: ResultView, *, eager: bool = False) -> None:
@@ -57,6 +70,7 @@ class ViewSynchronizer(QObject):
         """Finish pending updates of visible views, as before a picture is taken."""
         for view in self._views:
             if view.isVisible():
+                self.catch_up(view)
                 view.finish_pending()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -65,6 +79,7 @@ class ViewSynchronizer(QObject):
         return False
 
     def _on_change(self, changed: frozenset[Field]) -> None:
+        first = self._first() if "location" in changed else None
         for view in self._views:
             if "highlighted" in changed:
                 # Hidden views, too: it is cheap.
@@ -78,10 +93,28 @@ class ViewSynchronizer(QObject):
                     view.show_result(None, None)
                 self._behind_result.add(view)
             if "location" in changed and "result" not in changed:
-                if view.isVisible():
+                if first in (None, view) and view.isVisible():
                     self._show_location(view)
                 else:
-                    self._behind_location.add(view)
+                    self._behind_location.setdefault(view)
+                    self._next.start()
+
+    def _first(self) -> ResultView | None:
+        """The view that shows another location before the others; None if all do at once."""
+        result, shown = self._session.result, [view for view in self._views if view.isVisible()]
+        if result is None or not shown or result.reference.hidden.size <= _AT_ONCE:
+            return None
+        focused = QApplication.focusWidget()
+        if focused is None:
+            return shown[0]
+        return next((view for view in shown if view is focused or view.isAncestorOf(focused)), shown[0])
+
+    def _show_next_location(self) -> None:
+        behind = [view for view in self._behind_location if view.isVisible()]
+        if behind:
+            self._show_location(behind[0])
+        if len(behind) > 1:
+            self._next.start()
 
     def _show_result(self, view: ResultView) -> None:
         self._behind_result.discard(view)
@@ -90,7 +123,7 @@ class ViewSynchronizer(QObject):
             self._show_location(view)
 
     def _show_location(self, view: ResultView) -> None:
-        self._behind_location.discard(view)
+        self._behind_location.pop(view, None)
         view.show_location(self._session.location)
 
 

@@ -26,6 +26,7 @@ from PySide6.QtWidgets import QApplication
 
 from rnnviz.core.trace import Trace, open_trace
 from rnnviz.core.trace_index import Location
+from rnnviz.gui.app import SWITCH_SECONDS
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
@@ -71,6 +72,7 @@ def figure(what: str, values: list[float], unit: str = "ms", processor: list[flo
 def open_window(result: RunResult | None) -> Iterator[MainWindow]:
     """The window on a result that nothing has to be computed for."""
     application = QApplication.instance() or QApplication([])
+    sys.setswitchinterval(SWITCH_SECONDS)
     with tempfile.TemporaryDirectory(prefix="rnnviz-settings-") as folder:
         settings = Settings(QSettings(str(Path(folder) / "settings.ini"), QSettings.Format.IniFormat))
         window = MainWindow(settings, ThemeManager("light"), Runner())

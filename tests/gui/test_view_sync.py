@@ -3,8 +3,11 @@
 import weakref
 from typing import Any
 
-from PySide6.QtWidgets import QWidget
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from rnnviz.gui import view_sync
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.view_sync import TABS, LazyViews, ViewSynchronizer
@@ -49,6 +52,52 @@ def test_a_hidden_view_that_lacks_another_candidate_is_emptied_by_the_next_resul
     assert view.result is None
     view.show()
     assert (view.result, view.candidate) == (second, session.candidate)
+
+
+def test_views_of_a_large_result_show_another_location_in_turns_of_their_own(
+    qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[tuple[str, int]] = []
+
+    class View(ResultView):
+        def show_result(self, result, candidate):
+            pass
+
+        def show_location(self, location):
+            shown.append((self.title, location.timestep))
+
+    def go(timestep: int) -> list[tuple[str, int]]:
+        shown.clear()
+        session.set_location(session.location.moved(timestep=timestep))
+        return list(shown)
+
+    monkeypatch.setattr(view_sync, "_AT_ONCE", 0)
+    window, result = QWidget(), make_result(timesteps=9)
+    qtbot.addWidget(window)
+    session = Session(result.config)
+    views, layout = ViewSynchronizer(session, window), QVBoxLayout(window)
+    for title in "abc":
+        view = View(window)
+        view.title = title
+        layout.addWidget(view)
+        views.add(view)
+    view.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    window.show()
+    session.set_result(result)
+    assert go(1) == [("a", 1)]
+    qtbot.waitUntil(lambda: shown == [("a", 1), ("b", 1), ("c", 1)])
+    # The one with the keyboard first; none waits for another that moves on.
+    view.setFocus()
+    qtbot.waitUntil(view.hasFocus)
+    assert go(2) == [("c", 2)]
+    assert go(3) == [("c", 3)]
+    qtbot.waitUntil(lambda: shown[1:] == [("a", 3), ("b", 3)])
+    # Before a picture.
+    go(4)
+    views.finish_pending()
+    assert shown == [("c", 4), ("a", 4), ("b", 4)]
+    monkeypatch.undo()
+    assert go(5) == [("a", 5), ("b", 5), ("c", 5)]
 
 
 def test_a_view_catches_up_when_its_tab_is_chosen(qtbot, window, run_config):

@@ -8,7 +8,7 @@ from threading import Event
 from time import monotonic
 from typing import Any, TypeAlias
 
-from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
+from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal, Slot
 
 from rnnviz.core.errors import EngineError, InputError
 
@@ -56,6 +56,8 @@ class _LatestWorker(QObject):
 class LatestTask(QObject):
     """The latest task and its thread, which runs from the first task until `stop`.
 
+    A task begins after pending paints, which would wait for the interpreter while it runs.
+
     A newer task cancels the running one. With `finish`, the running one ends first, and its result is reported, too.
     """
 
@@ -74,6 +76,8 @@ class LatestTask(QObject):
         self._worker.moveToThread(self._thread)
         self._asked.connect(self._worker.do, Qt.ConnectionType.QueuedConnection)
         self._worker.done.connect(self._take, Qt.ConnectionType.QueuedConnection)
+        self._painted = QTimer(self, interval=0, singleShot=True)
+        self._painted.timeout.connect(self._begin)
 
     @property
     def busy(self) -> bool:
@@ -82,9 +86,7 @@ class LatestTask(QObject):
     def ask(self, work: Work) -> None:
         """Run a task in place of any earlier one."""
         self._worker.wanted = _Request(work)
-        if not self._thread.isRunning():
-            self._thread.start()
-        self._asked.emit()
+        self._painted.start()
 
     def cancel(self) -> None:
         self._worker.wanted = None
@@ -94,6 +96,12 @@ class LatestTask(QObject):
         self.cancel()
         self._thread.quit()
         self._thread.wait()
+
+    def _begin(self) -> None:
+        if self.busy:
+            if not self._thread.isRunning():
+                self._thread.start()
+            self._asked.emit()
 
     def _take(self, request: _Request, outcome: object) -> None:
         latest = request is self._worker.wanted

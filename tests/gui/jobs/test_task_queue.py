@@ -1,9 +1,12 @@
 """Background work: in order, stopped, failed and abandoned."""
 
 import threading
+from time import sleep
+
+from PySide6.QtWidgets import QApplication, QWidget
 
 from rnnviz.core.errors import EngineError
-from rnnviz.gui.jobs.task_queue import BackgroundTask, TaskQueue
+from rnnviz.gui.jobs.task_queue import BackgroundTask, LatestTask, TaskQueue
 
 
 class Endless:
@@ -68,3 +71,28 @@ def test_jobs_are_done_in_order_and_an_abandoned_one_ends_the_thread(qtbot):
     qtbot.waitUntil(lambda: told == ["one", "two"] and endless.begun.is_set())
     jobs.close()
     assert told == ["one", "two"]
+
+
+def test_the_latest_task_begins_after_pending_paints(qtbot):
+    done: list[str] = []
+
+    class Slow(QWidget):
+        def paintEvent(self, _event):
+            sleep(0.05)
+            done.append("painted")
+
+    widget, task = Slow(), LatestTask("latest")
+    qtbot.addWidget(widget)
+    widget.show()
+    qtbot.waitUntil(lambda: done != [])
+    done.clear()
+    widget.update()
+    task.ask(lambda _check: done.append("computed"))
+    assert task.busy
+    qtbot.waitUntil(lambda: not task.busy)
+    assert done == ["painted", "computed"]
+    task.ask(lambda _check: done.append("canceled"))
+    task.stop()
+    QApplication.processEvents()
+    assert len(done) == 2
+    assert not task._thread.isRunning()

@@ -136,7 +136,8 @@ class Headers(LanesPart):
         return str(self._flags[lane_rect.lane])
 
     def content(self, shown: RenderState, geometry: Geometry) -> object:
-        texts = self._flags, self._text_width, shown.quantity, shown.result.inputs.names
+        computing = _computing(shown) if self._computing else ""
+        texts = self._flags, self._text_width, shown.per_unit, computing, shown.result.inputs.names
         return *texts, shown.orders, shown.theme, lanes_of_geometry(geometry)
 
     def paint_lanes(self, painter: QPainter, shown: RenderState, geometry: Geometry) -> None:

@@ -334,11 +334,8 @@ class UnrolledView(ResultView):
         self._reaching.cancel()
         if shown is None or geometry is None or self._caches is None:
             return
-        at, limit = self._location, self._limit
-        lane = Lane(at.layer, at.direction)
-        read = tuple((*tiles.style[1:5], tiles.style.order) for tiles in shown.tiles)
-        key = read, geometry.stack, geometry.camera, geometry.height, limit, lane if limit.name == "lane" else None
-        reaches = self._caches.reaches
+        key, reaches, limit = self._reach_key(shown, geometry), self._caches.reaches, self._limit
+        lane = Lane(self._location.layer, self._location.direction)
         if key not in reaches:
             if len(reaches) >= _REACHES_KEPT:
                 reaches.clear()
@@ -351,6 +348,12 @@ class UnrolledView(ResultView):
         if reach != self._reach:
             self._reach = reach
             self._show()
+
+    def _reach_key(self, shown: RenderState, geometry: Geometry) -> object:
+        """Everything that determines the range of the colors."""
+        limit, lane = self._limit, (self._location.layer, self._location.direction)
+        read = tuple((*tiles.style[1:5], tiles.style.order) for tiles in shown.tiles)
+        return read, geometry.stack, geometry.camera, geometry.height, limit, lane if limit.name == "lane" else None
 
     def _take_reach(self, found: tuple[Reaches, object, Reach]) -> None:
         reaches, key, reach = found
@@ -399,6 +402,10 @@ class UnrolledView(ResultView):
 
     def _renew(self, *, at_once: bool = False) -> None:
         """Read the numbers again for another result, engine, sample, quantity or theme."""
+        shown, geometry = self._render_state(), self.geometry_in_view
+        if shown is not None and geometry is not None and self._caches is not None:
+            # A range that is known already is shown at once.
+            self._reach = self._caches.reaches.get(self._reach_key(shown, geometry), self._reach)
         self._show()
         self._match_colors(at_once=at_once)
 

@@ -218,3 +218,11 @@ def test_the_range_of_a_large_result_is_read_on_a_thread(
     view.session.set_engine("gluon")
     view.finish_pending()
     assert (end(view), read[-1]) == (before, main_thread())
+    # A range that is known is shown at once, in one picture.
+    drawn: list[float] = []
+    monkeypatch.setattr(view._canvas, "show_lanes", lambda *_: drawn.append(end(view)))
+    view.session.set_color_by("difference")
+    qtbot.waitUntil(lambda: not view._reaching.busy)
+    drawn.clear()
+    view.session.set_color_by("value")
+    assert drawn == [before]

@@ -375,7 +375,11 @@ def test_headers_are_repainted_only_when_they_change(
     qtbot.waitUntil(lambda: not view._settled.isActive())
     QApplication.processEvents()
     painted.clear()
-    for change in (lambda: view.show_location(Location()), lambda: view.session.set_engine("manual")):
+    for change in (
+        lambda: view.show_location(Location()),
+        lambda: view.session.set_engine("manual"),
+        lambda: view.session.set_color_by("error_ratio"),
+    ):
         change()
         QApplication.processEvents()
     assert painted == []
