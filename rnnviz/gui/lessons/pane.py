@@ -6,14 +6,17 @@ from PySide6.QtCore import QEvent, QPoint, QPointF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
+    QFontMetrics,
     QHelpEvent,
     QKeyEvent,
     QMouseEvent,
     QPainter,
     QPaintEvent,
     QPen,
+    QResizeEvent,
 )
 from PySide6.QtWidgets import (
+    QApplication,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -234,8 +237,8 @@ class LessonPane(QWidget):
         part = step.look.part
         self.look.setVisible(part is not None)
         if part is not None:
-            self.look.setText(f"Look at {PARTS[part]}")
-            self.look.setAccessibleName(self.look.text())
+            self.look.setAccessibleName(f"Look at {PARTS[part]}")
+            self._break_look()
         self.show_note(note)
         self.back.setEnabled(number > 0)
         finished = number + 1 == count
@@ -249,6 +252,11 @@ class LessonPane(QWidget):
         self.more.follow(self.prose, self.rows)
         text = f"{lesson.title}, {self.place.text()}: {step.title}"
         self.setAccessibleDescription(text)
+        self.scroll_area.setAccessibleDescription(f"{step.title}. {self.prose.toPlainText()}")
+        focused = QApplication.focusWidget()
+        if focused is not None and self.isAncestorOf(focused):
+            # Read next, and by a screen reader; the commands of the buttons have keys.
+            self.scroll_area.setFocus()
         QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, text))
 
     def show_note(self, note: str) -> None:
@@ -299,6 +307,18 @@ class LessonPane(QWidget):
             label.setStyleSheet(
                 f"background: {theme.doubtful_surface}; color: {theme.doubtful}; border-radius: 4px; padding: 6px 8px;"
             )
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._break_look()
+
+    def _break_look(self) -> None:
+        """Break the text of the link where the pane is narrower, into lines of similar lengths."""
+        text, metrics = self.look.accessibleName(), self.look.fontMetrics()
+        # As Qt asks for it, with a space on either side.
+        room = self.width() - 2 * _MARGIN - 2 * metrics.horizontalAdvance(" ")
+        ways = [_broken(text, metrics, share * room) for share in (1.0, 0.6, 0.7, 0.8, 0.9)]
+        self.look.setText("\n".join(next(way for way in (*ways[1:], ways[0]) if len(way) == len(ways[0]))))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         lines = _SCROLLED.get(Qt.Key(event.key()))
@@ -385,6 +405,18 @@ class FoldedLesson(QWidget):
         line.setStretch(0, 1)
         self.setLayout(line)
         self.hide()
+
+
+def _broken(text: str, metrics: QFontMetrics, room: float) -> list[str]:
+    """The lines of a text that is broken between words."""
+    lines = [""]
+    for word in text.split():
+        line = f"{lines[-1]} {word}".lstrip()
+        if lines[-1] and metrics.horizontalAdvance(line) > room:
+            lines.append(word)
+        else:
+            lines[-1] = line
+    return lines
 
 
 def _line(*items: QWidget | None) -> QHBoxLayout:

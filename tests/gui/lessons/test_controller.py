@@ -209,6 +209,27 @@ def test_tab_moves_from_the_buttons_over_the_text_to_the_statements(read):
     assert way == [pane.next, pane.look, pane.scroll_area, *pane.rows]
 
 
+def test_next_by_key_leads_from_the_pane_to_the_text_and_leaves_the_keyboard_of_the_lanes(read):
+    window, pane = read.window, read.pane
+    pane.next.setFocus()
+    key(window, Qt.Key.Key_Space)
+    assert QApplication.focusWidget() is pane.scroll_area
+    assert pane.scroll_area.accessibleDescription().startswith("The second step. Nothing is said.")
+    window.lanes.setFocus()
+    key(window, Qt.Key.Key_PageUp, Qt.KeyboardModifier.ControlModifier)
+    assert pane.step_title.text() == "The first step"
+    assert QApplication.focusWidget() is window.lanes
+
+
+def test_the_link_of_a_step_is_broken_where_the_pane_is_narrower(read):
+    pane = read.pane
+    pane.resize(120, pane.height())
+    assert pane.look.text() == "Look at the\nselected vector"
+    assert pane.look.accessibleName() == "Look at the selected vector"
+    pane.resize(400, pane.height())
+    assert "\n" not in pane.look.text()
+
+
 def test_the_number_of_true_statements_is_visible_while_they_are_out_of_view(read):
     window, pane = read.window, read.pane
     assert pane.counter.text() == "2 of 2 true"

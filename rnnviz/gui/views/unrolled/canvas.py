@@ -254,6 +254,10 @@ class UnrolledCanvas(QWidget):
         super().resizeEvent(event)
         for part in self._parts:
             part.limit_width(float(event.size().width()))
+        if self._grid.geometry() != self.canvas.range:
+            # The canvas got its size before, while the parts had the widths for the old one.
+            self._grid.layout.activate()
+            self._grid.setGeometry(self.canvas.range)
 
     def hide_selection(self) -> None:
         """Leave out the selection, as in a picture for a paper."""

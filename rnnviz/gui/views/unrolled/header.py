@@ -165,7 +165,8 @@ class Headers(LanesPart):
             # To the left of the features' names, which need more room than numbers.
             names = [text for _, text in self.rows(shown, lane_rect, geometry)]
             right -= max(self._widest(names) - self._unit_width, 0.0)
-            painter.drawText(QRectF(0.0, y, right, line), Qt.AlignmentFlag.AlignRight, flag.title)
+            title = _elided(painter.font(), flag.title, right)
+            painter.drawText(QRectF(0.0, y, right, line), Qt.AlignmentFlag.AlignRight, title)
             return
         name = f"layer {lane_rect.lane.layer}"
         backward = lane_rect.lane.backward

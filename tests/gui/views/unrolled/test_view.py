@@ -71,6 +71,13 @@ def test_an_empty_view_draws_nothing_and_asks_for_nothing(qtbot: Any, view: Unro
     assert visible_numbers(view) == []
 
 
+def test_every_column_stays_in_view_when_the_view_becomes_narrow(view: UnrolledView) -> None:
+    view.show_result(small(timesteps=6), "manual")
+    view.grab()
+    view.resize(120, view.height())
+    assert view._canvas._grid.size().width() == view.canvas.width()
+
+
 @pytest.mark.parametrize("timesteps", [1, 2])
 def test_a_small_network_shows_every_number_at_once(view: UnrolledView, timesteps: int) -> None:
     result = small(timesteps=timesteps, bidirectional=True)
