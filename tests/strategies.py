@@ -119,7 +119,11 @@ def any_config_mappings() -> st.SearchStrategy[dict[str, Any]]:
                 st.fixed_dictionaries({"text": texts, "vocabulary": paths}, optional={"unknown": texts}),
                 st.fixed_dictionaries(
                     {"source": st.just("file"), "path": paths},
-                    optional={"array": texts, "axes": st.sampled_from(("NTI", "TNI"))},
+                    optional={
+                        "array": texts,
+                        "axes": st.sampled_from(("NTI", "TNI")),
+                        "seams": st.sets(sizes, min_size=1, max_size=9).map(sorted),
+                    },
                 ),
             ),
             "parameters": st.one_of(

@@ -33,7 +33,7 @@ class FieldSpec:
     """Declaration of one config key.
 
     `kind` is one of "int", "float", "bool", "choice", "text", "texts", "path", "paths", "names", "activations",
-    "lengths". `choices` belongs to "choice" and "lengths", and `suffix` to one that may also be the path of a file.
+    "counts". `choices` belongs to "choice" and "counts", and `suffix` to one that may also be the path of a file.
     `minimum` and `maximum` (inclusive) belong to numbers; `above` is an exclusive lower limit. `optional` keys may be
     None, which TOML writes by leaving the key out.
     `why` is the tooltip of the form's field.
@@ -66,8 +66,9 @@ class FieldSpec:
             return "a list of engine names without repetition"
         if self.kind == "activations":
             return f'a list of activations, such as "leaky_relu(0.1)", from {", ".join(ACTIVATIONS)}'
-        if self.kind == "lengths":
-            return f"a list of integers of at least 1, {' or '.join(display_value(c) for c in self.choices)}"
+        if self.kind == "counts":
+            others = f", {' or '.join(map(display_value, self.choices))}" if self.choices else ""
+            return f"a list of integers of at least 1{others}"
         if self.kind in _LISTS:
             return _LISTS[self.kind]
         if self.kind == "path":
@@ -130,8 +131,8 @@ class FieldSpec:
         if self.kind == "activations":
             good = isinstance(value, list | tuple) and len(value) > 0 and all(map(_is_activation, value))
             return tuple(value) if good else None
-        if self.kind == "lengths":
-            good = isinstance(value, list | tuple) and len(value) > 0 and all(map(_is_length, value))
+        if self.kind == "counts":
+            good = isinstance(value, list | tuple) and len(value) > 0 and all(map(_is_count, value))
             return tuple(value) if good else value if value in self.choices else None
         if self.kind in _LISTS:
             good = isinstance(value, list | tuple) and all(isinstance(v, str) and v for v in value)
@@ -156,7 +157,7 @@ def _is_activation(value: object) -> bool:
         return False
 
 
-def _is_length(value: object) -> bool:
+def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 

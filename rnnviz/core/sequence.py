@@ -5,6 +5,7 @@ Those are random numbers, an impulse, sines, and a text by its own alphabet.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import PurePath
 
 import numpy as np
@@ -96,7 +97,7 @@ class SequenceSource:
     )
 
     lengths: tuple[int, ...] | str | None = config_field(
-        "lengths",
+        "counts",
         "Number of time steps of each sample; the rest is padding. Default: all T.",
         None,
         choices=LENGTHS_SOURCES,
@@ -104,6 +105,12 @@ class SequenceSource:
     )
     lengths_path: str | None = config_field(
         "path", "File of the lengths: .npy, or a text file with one a line.", None, optional=True
+    )
+    seams: tuple[int, ...] | None = config_field(
+        "counts",
+        "Time steps at which a new call of the layer begins, as a capture records them.",
+        None,
+        optional=True,
     )
 
     @property
@@ -200,6 +207,7 @@ def check_sequence(source: SequenceSource, weights: str | None) -> None:
         )
     if isinstance(source.lengths, tuple) and source.source != "file":
         checked_lengths(source.lengths, source.batch_size, source.timesteps)
+    check_seams(source, None if source.source == "file" else source.timesteps)
     for text, symbols in zip(source.texts or (source.text,), source.symbols, strict=False):
         if not symbols:
             key = "text" if source.texts is None else "texts"
@@ -216,6 +224,37 @@ def check_sequence(source: SequenceSource, weights: str | None) -> None:
             "sequence.embedding",
             f"sequence.embedding = {display_value(source.embedding)} is not read here: "
             f"an .npy file, which sequence.embedding_path is, holds one array and no names.",
+        )
+
+
+def check_seams(source: SequenceSource, count: int | None) -> None:
+    """Check the seams.
+
+    Parameters
+    ----------
+    source : SequenceSource
+        The table `sequence`.
+    count : int, optional
+        T, once it is known.
+
+    Raises
+    ------
+    ConfigError
+        If they do not rise, or one is not from 1 to T - 1.
+    """
+    seams = source.seams or ()
+    for before, seam in pairwise(seams):
+        if before >= seam:
+            raise ConfigError(
+                "sequence.seams",
+                f"sequence.seams = {display_value(list(seams))} is not allowed: {display_value(seam)} follows "
+                f"{display_value(before)}, and each must be larger than the one before.",
+            )
+    if seams and count is not None and seams[-1] >= count:
+        raise ConfigError(
+            "sequence.seams",
+            f"sequence.seams contains {display_value(seams[-1])}, but there are {count:,} time steps: a seam must "
+            "be from 1 to the number of time steps minus 1.",
         )
 
 

@@ -16,7 +16,7 @@ from rnnviz.core.mmap_arrays import read_only
 from rnnviz.core.npz import read_npz
 from rnnviz.core.parameters import draw_parameters
 from rnnviz.core.schema import display_value
-from rnnviz.core.sequence import alphabet, draw_sequence
+from rnnviz.core.sequence import alphabet, check_seams, draw_sequence
 from rnnviz.io.model_formats.formats import is_model_file
 from rnnviz.io.model_formats.load import StoredNetwork, lengths_of, of_run, read_network
 from rnnviz.io.model_formats.model_file import Entry
@@ -72,6 +72,7 @@ def load_inputs(config: Config, assumptions: Callable[[Entry, Config, bool], tup
     if opened is not None:
         with key_errors("network.input_size"):
             config = with_sequence_shape(config, opened.shape)
+        check_seams(config.sequence, config.sequence.timesteps)
         check_memory(config)
     names, size, dtype = _names(config, opened), config.network.input_size, config.network.dtype
     with key_errors(_file_key(config)):

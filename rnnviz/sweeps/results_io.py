@@ -142,7 +142,7 @@ def _csv_row(keys: tuple[str, ...], index: int, cells: Mapping[str, str | None])
     )
 
 
-_LISTS = ("names", "activations", "lengths", "texts", "paths")
+_LISTS = ("names", "activations", "counts", "texts", "paths")
 """Kinds of values that are lists."""
 
 

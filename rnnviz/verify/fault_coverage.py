@@ -112,7 +112,9 @@ def _short(config: Config) -> Config:
     lengths = sequence.lengths
     if isinstance(lengths, tuple):
         lengths = _scaled(lengths[:samples], sequence.timesteps, steps)
-    return replace(config, sequence=replace(sequence, batch_size=samples, timesteps=steps, lengths=lengths))
+    seams = tuple(seam for seam in sequence.seams or () if seam < steps) or None
+    sequence = replace(sequence, batch_size=samples, timesteps=steps, lengths=lengths, seams=seams)
+    return replace(config, sequence=sequence)
 
 
 def _scaled(lengths: tuple[int, ...], timesteps: int, steps: int) -> tuple[int, ...]:

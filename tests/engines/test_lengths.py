@@ -1,6 +1,7 @@
 """Samples of different lengths: every engine computes each sample as it does alone, and nothing in padding."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -160,6 +161,20 @@ def test_lengths_that_do_not_fit_are_refused(lengths: list[Any], key: str) -> No
     with pytest.raises(ConfigError) as caught:
         Config.from_mapping(tables)
     assert caught.value.key == key
+
+
+@pytest.mark.parametrize("seams", [[2, 2], [3, 2], [2, 5]])
+def test_seams_that_do_not_rise_within_the_sequence_are_refused(tmp_path: Path, seams: list[int]) -> None:
+    network = {"cell": "gru", "input_size": 1, "hidden_size": 1}
+    sequence: dict[str, Any] = {"timesteps": 5, "seams": seams}
+    with pytest.raises(ConfigError) as caught:
+        Config.from_mapping({"network": network, "sequence": sequence})
+    assert caught.value.key == "sequence.seams"
+    np.save(tmp_path / "x.npy", np.zeros((5, 1)))
+    sequence |= {"source": "file", "path": str(tmp_path / "x.npy")}
+    with pytest.raises(ConfigError) as caught:
+        load_inputs(Config.from_mapping({"network": network, "sequence": sequence}))
+    assert caught.value.key == "sequence.seams"
 
 
 def test_lengths_of_t_are_no_padding() -> None:

@@ -27,7 +27,7 @@ OTHER = {
     "names": ("torch", "onnx"),
     "paths": ("/somewhere/x.csv", "/somewhere/y.csv"),
     "texts": ("a & b", "c"),
-    "lengths": (3, 1),
+    "counts": (1, 3),
     "activations": ("relu", "tanh"),
 }
 

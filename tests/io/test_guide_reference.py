@@ -38,7 +38,7 @@ TYPES = {
     "path": "path",
     "names": "list of strings",
     "activations": "list of strings",
-    "lengths": "list of integers",
+    "counts": "list of integers",
     "texts": "list of strings",
     "paths": "list of paths",
 }
@@ -83,8 +83,10 @@ def allowed(config_field: FieldSpec) -> str:
             assert config_field.largest is not None
             largest = BOUNDS.get(int(config_field.largest), f"{int(config_field.largest):,}")
             return f"{int(config_field.minimum)} to {largest}"
-        case "lengths":
+        case "counts" if config_field.choices:
             return "1 to `timesteps` each, " + ", ".join(f"`{choice}`" for choice in config_field.choices)
+        case "counts":
+            return "1 to `timesteps` - 1, rising"
         case "float" if config_field.above is not None:
             return f"greater than {config_field.above:g}"
         case "float":

@@ -251,13 +251,13 @@ class PathsEditor(TextsEditor):
         return absolute_path(text)
 
 
-class LengthsEditor(TextEditor):
-    """Line edit for lengths: "uniform", "file", or a list such as "3, 7, 2"."""
+class CountsEditor(TextEditor):
+    """Line edit for a list of integers, such as "3, 7, 2", or the name of another source of them."""
 
     def _write(self, value: Any) -> None:
         super()._write(value if value is None or isinstance(value, str) else ", ".join(map(str, value)))
         if not self.line.hasFocus():
-            # The first samples stay in sight.
+            # The first numbers stay in sight.
             self.line.setCursorPosition(0)
 
     def _parse(self, text: str) -> Any:
@@ -315,7 +315,7 @@ _EDITORS: dict[str, Callable[[str, FieldSpec, QWidget], Editor]] = {
     "text": TextEditor,
     "texts": TextsEditor,
     "activations": ActivationsEditor,
-    "lengths": LengthsEditor,
+    "counts": CountsEditor,
     "path": PathEditor,
     "paths": PathsEditor,
 }

@@ -151,6 +151,8 @@ def _sequence(values: Values) -> dict[str, FieldState]:
         uses["sequence.seed"] = _HIDDEN
     if values["sequence.lengths"] != "file":
         uses["sequence.lengths_path"] = _LEFT_OUT
+    if values["sequence.seams"] is None:
+        uses["sequence.seams"] = _LEFT_OUT
     if source == "file":
         file = FieldState(fixed="from the file", why="The file defines the number of sequences and their length.")
         uses |= {"sequence.batch_size": file, "sequence.timesteps": file}

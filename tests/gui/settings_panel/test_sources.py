@@ -210,6 +210,18 @@ def test_long_lengths_show_the_first_samples(panel) -> None:
     assert panel.field("sequence.lengths").editor.line.cursorPosition() == 0
 
 
+def test_seams_are_shown_where_the_config_has_some(panel, type_into) -> None:
+    sequence = {"timesteps": 10, "seams": [3, 5]}
+    network = {"cell": "gru", "input_size": 3, "hidden_size": 4}
+    panel.show_config(Config.from_mapping({"network": network, "sequence": sequence}))
+    assert panel.field("sequence.seams").editor.line.text() == "3, 5"
+    type_into("sequence.seams", "3, 10")
+    assert list(panel.errors) == ["sequence.seams"]
+    type_into("sequence.seams", "")
+    assert panel.config.sequence.seams is None
+    assert "seams" not in shown(panel, "sequence")
+
+
 def test_several_texts_or_files_replace_one_and_bring_their_lengths(panel, choose, type_into) -> None:
     choose("sequence.source", "text")
     type_into("sequence.lengths", "3")

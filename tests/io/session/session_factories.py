@@ -10,7 +10,7 @@ from rnnviz.io.session import SavedDocument, SavedSession, SavedViewState
 X = np.random.default_rng(1).normal(size=(3, 2, 4)).astype(np.float32)
 TEXT = """
 network = { cell = "rnn_tanh", input_size = 4, hidden_size = 3 }
-sequence = { path = "data/x.npy", labels = "data/days: a?.txt" }
+sequence = { path = "data/x.npy", labels = "data/days: a?.txt", seams = [1] }
 initial_state = { path = "h0.npz" }
 compare = { candidates = ["manual", "mine.py", "recording:data/golden.npz#torch"] }
 """
