@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 _AT_ONCE = 1 << 21
 """Maximum number of values of a trace for which all views together show another location within a frame."""
 _NEXT_AFTER = 1
-"""Milliseconds until the next view shows another location, after the earlier one is painted."""
+"""Milliseconds until the next view is updated, after the earlier one is painted."""
 
 
 class ViewSynchronizer(QObject):
     """Connects views to the application state in both directions.
 
-    Of a large result, the view with the keyboard shows another location at once, and the others one by one.
+    Of a large result, the view with the keyboard shows another location or candidate at once, and the others one by
+    one.
     """
 
     def __init__(self, session: Session, parent: QObject) -> None:
@@ -37,10 +38,10 @@ class ViewSynchronizer(QObject):
         self._views: list[ResultView] = []
         self._eager: set[ResultView] = set()
         self._behind_result: set[ResultView] = set()
-        self._behind_location: dict[ResultView, None] = {}
+        self._behind: dict[ResultView, None] = {}
         """In the order in which they became behind, so that none waits forever while the selection moves."""
         self._next = QTimer(self, interval=_NEXT_AFTER, singleShot=True)
-        self._next.timeout.connect(self._show_next_location)
+        self._next.timeout.connect(self._update_next)
         session.changed.connect(self._on_change)
 
     def add(self, view: ResultView, *, eager: bool = False) -> None:
@@ -63,7 +64,7 @@ class ViewSynchronizer(QObject):
     def catch_up(self, view: ResultView) -> None:
         if view in self._behind_result:
             self._show_result(view)
-        elif view in self._behind_location:
+        elif view in self._behind:
             self._show_location(view)
 
     def finish_pending(self) -> None:
@@ -79,28 +80,27 @@ class ViewSynchronizer(QObject):
         return False
 
     def _on_change(self, changed: frozenset[Field]) -> None:
-        first = self._first() if "location" in changed else None
+        moved, other = "location" in changed, "result" in changed or "candidate" in changed
+        first = self._first() if (moved or other) and "result" not in changed else None
         for view in self._views:
             if "highlighted" in changed:
                 # Hidden views, too: it is cheap.
                 view.show_highlight(self._session.highlighted)
-            if "result" in changed or "candidate" in changed:
-                if view.isVisible() or view in self._eager:
-                    self._show_result(view)
-                    continue
-                if "result" in changed:
-                    # A hidden view that kept the old result would keep its files on disk.
-                    view.show_result(None, None)
+            if not moved and not other:
+                continue
+            self._behind.setdefault(view)
+            if other:
                 self._behind_result.add(view)
-            if "location" in changed and "result" not in changed:
-                if first in (None, view) and view.isVisible():
-                    self._show_location(view)
-                else:
-                    self._behind_location.setdefault(view)
-                    self._next.start()
+            if "result" in changed and not self._follows(view):
+                # A hidden view that kept the old result would keep its files on disk.
+                view.show_result(None, None)
+            elif first not in (None, view):
+                self._next.start()
+            elif self._follows(view):
+                self.catch_up(view)
 
     def _first(self) -> ResultView | None:
-        """The view that shows another location before the others; None if all do at once."""
+        """The view that shows another location or candidate before the others; None if all do at once."""
         result, shown = self._session.result, [view for view in self._views if view.isVisible()]
         if result is None or not shown or result.reference.hidden.size <= _AT_ONCE:
             return None
@@ -109,21 +109,26 @@ class ViewSynchronizer(QObject):
             return shown[0]
         return next((view for view in shown if view is focused or view.isAncestorOf(focused)), shown[0])
 
-    def _show_next_location(self) -> None:
-        behind = [view for view in self._behind_location if view.isVisible()]
+    def _update_next(self) -> None:
+        behind = [view for view in self._behind if self._follows(view)]
         if behind:
-            self._show_location(behind[0])
+            self.catch_up(behind[0])
         if len(behind) > 1:
             self._next.start()
 
+    def _follows(self, view: ResultView) -> bool:
+        """Whether a view that is behind is to be updated: if it is visible, or eager with another result."""
+        return view.isVisible() or (view in self._eager and view in self._behind_result)
+
     def _show_result(self, view: ResultView) -> None:
         self._behind_result.discard(view)
+        self._behind.pop(view, None)
         view.show_result(self._session.result, self._session.candidate)
         if self._session.result is not None:
             self._show_location(view)
 
     def _show_location(self, view: ResultView) -> None:
-        self._behind_location.pop(view, None)
+        self._behind.pop(view, None)
         view.show_location(self._session.location)
 
 

@@ -54,14 +54,15 @@ def test_a_hidden_view_that_lacks_another_candidate_is_emptied_by_the_next_resul
     assert (view.result, view.candidate) == (second, session.candidate)
 
 
-def test_views_of_a_large_result_show_another_location_in_turns_of_their_own(
+def test_views_of_a_large_result_show_another_location_or_candidate_in_turns_of_their_own(
     qtbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[tuple[str, int]] = []
+    candidates: dict[str, str] = {}
 
     class View(ResultView):
         def show_result(self, result, candidate):
-            pass
+            candidates[self.title] = candidate
 
         def show_location(self, location):
             shown.append((self.title, location.timestep))
@@ -72,7 +73,7 @@ def test_views_of_a_large_result_show_another_location_in_turns_of_their_own(
         return list(shown)
 
     monkeypatch.setattr(view_sync, "_AT_ONCE", 0)
-    window, result = QWidget(), make_result(timesteps=9)
+    window, result = QWidget(), make_result(("gluon", "manual", "torch"), timesteps=9)
     qtbot.addWidget(window)
     session = Session(result.config)
     views, layout = ViewSynchronizer(session, window), QVBoxLayout(window)
@@ -96,6 +97,16 @@ def test_views_of_a_large_result_show_another_location_in_turns_of_their_own(
     go(4)
     views.finish_pending()
     assert shown == [("c", 4), ("a", 4), ("b", 4)]
+    # Another candidate; a hidden view follows for the title of its tab, at last.
+    hidden = View(window)
+    hidden.title = "d"
+    views.add(hidden, eager=True)
+    hidden.hide()
+    session.set_candidate("torch")
+    session.set_location(session.location.moved(timestep=6))
+    assert candidates == {"a": "manual", "b": "manual", "c": "torch", "d": "manual"}
+    qtbot.waitUntil(lambda: set(candidates.values()) == {"torch"})
+    assert shown[-3:] == [("a", 6), ("b", 6), ("d", 6)]
     monkeypatch.undo()
     assert go(5) == [("a", 5), ("b", 5), ("c", 5)]
 

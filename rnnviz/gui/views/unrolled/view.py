@@ -257,7 +257,8 @@ class UnrolledView(ResultView):
     def step_unit(self, by: int) -> None:
         """Select the unit above (-1) or below (1) in the shown order."""
         if self._shown is not None:
-            self.location_requested.emit(unit_beside(self._shown, self._location, by))
+            # Not from the shown selection, which is late in a large result: keys repeat.
+            self.location_requested.emit(unit_beside(self._shown, self.session.location, by))
 
     def show_caption(self, text: str) -> None:
         """Describe the highlighted stage of a step, in place of the title of the time axis; empty for no caption."""
