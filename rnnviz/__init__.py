@@ -81,14 +81,15 @@ def __dir__() -> list[str]:
 
 
 def load_config(path: str | PathLike[str]) -> "Config":
-    """Read and validate a TOML config.
+    """Read and validate a TOML config, or that of a session or a capture.
 
-    If the config names no reference and the default one is not installed, another one is chosen, with a warning.
+    If the config names no reference and the default one is not installed, another one is chosen, with a warning. Copies
+    of files in a session are unpacked into a temporary folder, which is removed when Python ends.
 
     Parameters
     ----------
     path : str or path-like
-        The TOML file. Paths in it are relative to its folder.
+        The TOML file, or a .rnnviz file. Paths in it are relative to its folder.
 
     Returns
     -------
@@ -101,7 +102,8 @@ def load_config(path: str | PathLike[str]) -> "Config":
         If the file cannot be read, or a key is unknown, missing, of another type or out of range.
     """
     from rnnviz.engines.registry import with_fallback_reference
-    from rnnviz.io.config_toml import load_config
+    from rnnviz.execution.folders import storage
+    from rnnviz.io.session import read_config
 
     sentences: list[str] = []
 
@@ -110,7 +112,7 @@ def load_config(path: str | PathLike[str]) -> "Config":
         sentences.append(sentence)
         return config
 
-    config = load_config(path, complete)
+    config = read_config(path, lambda: storage().folder, complete)
     if any(sentences):
         import warnings
 

@@ -115,7 +115,9 @@ def _row(entry: "Entry") -> tuple[str, ...]:
 def add_config_to(commands: Commands) -> None:
     config = commands.add_parser("config", help="print the config of a lesson or for a model file")
     config.add_argument("lesson", nargs="?", help="name of a lesson; without it, list the lessons")
-    config.add_argument("--from", dest="file", type=Path, metavar="FILE", help="print a config that runs a model file")
+    config.add_argument(
+        "--from", dest="file", type=Path, metavar="FILE", help="print a config that runs a model file, or of a session"
+    )
     config.add_argument("--entry", metavar="NAME", help="recurrent network to run, if the file contains several")
     config.add_argument(
         "--cell",
@@ -143,7 +145,10 @@ def _config(options: Namespace) -> Answer:
     if options.file is not None:
         if options.lesson is not None:
             raise InputError("Give the name of a lesson or --from FILE, not both.")
-        from rnnviz.io.config_toml import check_paths, dump_config
+        from rnnviz.io.config_toml import ENDING, check_paths, dump_config
+
+        if options.file.suffix.lower() == ENDING:
+            return AGREE, _config_of_session(options)
         from rnnviz.io.model_formats.load import of_run
 
         config, entry = config_from_model(options.file, options.entry, options.cell, options.initial_state)
@@ -151,10 +156,7 @@ def _config(options: Namespace) -> Answer:
             print_note(f"{options.file}: {entry.name}: {clause}.")
         check_paths(config)
         return AGREE, dump_config(complete(config), unused=False)
-    for option in ("entry", "cell", "initial-state"):
-        value = getattr(options, option.replace("-", "_"))
-        if value is not None:
-            raise InputError(f"--{option} needs --from FILE.")
+    _refuse_options(options, ("entry", "cell", "initial_state"), "--from FILE")
     from rnnviz.lessons.index import find_lesson, lessons
 
     if options.lesson is None:
@@ -162,6 +164,32 @@ def _config(options: Namespace) -> Answer:
         listed = "".join(f"{lesson.name:{width}}  {lesson.title}\n" for lesson in lessons())
         return AGREE, f"{listed}\nTo save one: rnnviz config NAME > NAME.toml\n"
     return AGREE, find_lesson(options.lesson).path.read_text(encoding="utf-8")
+
+
+def _config_of_session(options: Namespace) -> str:
+    """The config of a session, with the paths of copies as they are in it."""
+    from rnnviz.execution.folders import storage
+    from rnnviz.io.config_toml import dump_config, with_paths
+    from rnnviz.io.session import paths_in, read_session
+
+    _refuse_options(options, ("entry", "cell", "initial_state"), f"a model file, but {options.file} is a session")
+    session = read_session(options.file, lambda: storage().folder)
+    folder = session.unpacked
+    if folder is None:
+        return dump_config(session.config, unused=False)
+    if any(Path(path).is_relative_to(folder) for path in paths_in(session.config)):
+        print_note(f"rnnviz: {options.file} contains the files of this config: unzip it to run the config.")
+
+    def inside(path: str) -> str:
+        return Path(path).relative_to(folder).as_posix() if Path(path).is_relative_to(folder) else path
+
+    return dump_config(with_paths(session.config, inside), unused=False)
+
+
+def _refuse_options(options: Namespace, keys: Sequence[str], needs: str) -> None:
+    for key in keys:
+        if getattr(options, key) is not None:
+            raise InputError(f"--{key.replace('_', '-')} needs {needs}.")
 
 
 def config_from_model(
@@ -201,7 +229,7 @@ _SECONDS = 3600.0
 
 def add_convert_to(commands: Commands) -> None:
     convert = commands.add_parser("convert", help="write the weights of a network to a model file, and verify it")
-    convert.add_argument("source", type=Path, metavar="IN", help="a model file, or a TOML config")
+    convert.add_argument("source", type=Path, metavar="IN", help="a model file, a TOML config or a session")
     convert.add_argument(
         "target",
         type=Path,
@@ -251,15 +279,15 @@ def _convert(options: Namespace) -> Answer:
 
 def _config_of(source: Path, options: Namespace) -> Config:
     """The config in the file, or one that runs an entry of the model file."""
-    if source.suffix.lower() == ".toml":
-        from rnnviz.io.config_toml import load_config
+    from rnnviz.execution.folders import storage
+    from rnnviz.io.config_toml import ENDING
+    from rnnviz.io.session import read_config
 
-        config = load_config(source)
+    if source.suffix.lower() in (".toml", ENDING):
+        config = read_config(source, lambda: storage().folder)
         if is_own(options.cell or config.network.cell):
             return _with_custom_cell(with_cell(config, options.cell), source, options.cell)
-        for option in ("entry", "cell"):
-            if getattr(options, option) is not None:
-                raise InputError(f"--{option} needs a model file, but {source} is a config.")
+        _refuse_options(options, ("entry", "cell"), f"a model file, but {source} is a config")
         return config
     if options.cell is not None:
         declarations(Network)["cell"].check("--cell", options.cell)

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 
 def add_run_to(commands: Commands) -> None:
-    run = commands.add_parser("run", help="run a config and compare its engines")
-    run.add_argument("config", type=Path, help="a TOML config")
+    run = commands.add_parser("run", help="run a config or a session and compare its engines")
+    run.add_argument("config", type=Path, help="a TOML config, or a session or capture (.rnnviz)")
     comparison = run.add_argument_group("comparison")
     comparison.add_argument("--engines", metavar="ENGINE,...", help="engines to run; the first is the reference")
     comparison.add_argument("--reference", metavar="ENGINE", help="the reference, if it is not the first engine")
@@ -194,7 +194,7 @@ def _program(cell: str) -> str:
 
 def add_explain_to(commands: Commands) -> None:
     explain = commands.add_parser("explain", help="print the arithmetic of one hidden value")
-    explain.add_argument("config", type=Path, help="a TOML config")
+    explain.add_argument("config", type=Path, help="a TOML config, or a session or capture (.rnnviz)")
     explain.add_argument("--layer", type=int, required=True, metavar="K", help="layer, from 0 at the bottom")
     explain.add_argument("--direction", choices=DIRECTIONS, help="default: forward, or backward with network.reverse")
     explain.add_argument("--timestep", type=int, required=True, metavar="T", help="time step, from 0")

@@ -257,14 +257,16 @@ def _name(action: Action) -> str:
 
 
 def load(path: Path, engines: str | None = None) -> Config:
-    """Read a config.
+    """Read a config or a session.
 
     If neither it nor `engines` names a reference, take one that can run here, and report it on standard error. Raises
     an InputError if the file cannot be read, or a key is not valid.
     """
-    from rnnviz.io.config_toml import load_config, unchanged
+    from rnnviz.execution.folders import storage
+    from rnnviz.io.config_toml import unchanged
+    from rnnviz.io.session import read_config
 
-    return load_config(path, complete if engines is None else unchanged)
+    return read_config(path, lambda: storage().folder, complete if engines is None else unchanged)
 
 
 def add_cell_to(parser: ArgumentParser | _ArgumentGroup) -> None:

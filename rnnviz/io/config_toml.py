@@ -17,6 +17,9 @@ from rnnviz.core.schema import declarations
 from rnnviz.io.bounded_read import read_plain_text
 from rnnviz.io.outputs import atomic_write
 
+ENDING = ".rnnviz"
+"""The ending of a session, which is a config with the files that it reads."""
+
 _MOST_DOTS = 16
 _DEEPEST = 64
 _MOST_VALUES = 200_000

@@ -26,13 +26,22 @@ from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.core.schema import LARGEST_SIZE, config_field, display_key, display_value, section_from_mapping
 from rnnviz.core.trace_index import Location
 from rnnviz.io.bounded_read import LARGEST_TEXT
-from rnnviz.io.config_toml import check_paths, dump_config, files_read, parse_config, with_paths
+from rnnviz.io.config_toml import (
+    ENDING,
+    Complete,
+    check_paths,
+    dump_config,
+    files_read,
+    load_config,
+    parse_config,
+    unchanged,
+    with_paths,
+)
 from rnnviz.io.model_formats.formats import by_ending, model_in
 from rnnviz.io.outputs import atomic_write
 from rnnviz.quantities.gates import color_names
 from rnnviz.quantities.units import ORDERS
 
-ENDING = ".rnnviz"
 _PLACE = {"minimum": 0, "maximum": LARGEST_SIZE}
 _SHARE = {"minimum": 0.0, "maximum": 1.0, "optional": True}
 FORMAT = 1
@@ -289,6 +298,33 @@ def read_session(
         return str(beside.resolve() if os.path.exists(beside) or file.absolute is None else file.absolute)
 
     return SavedSession(with_paths(config, found), manifest.document, manifest.look, manifest.choices, unpacked)
+
+
+def read_config(path: str | os.PathLike[str], folder: Callable[[], Path], complete: Complete = unchanged) -> Config:
+    """Read a config from a TOML file, or from a session, which is a .rnnviz file.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    folder : callable
+        The folder into which copies of files in a session are unpacked.
+    complete : callable
+        Completes a TOML config that names no reference.
+
+    Returns
+    -------
+    Config
+        The config, with absolute paths.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is damaged, or a key is not valid.
+    """
+    if Path(path).suffix.lower() != ENDING:
+        return load_config(path, complete)
+    return read_session(Path(path), folder).config
 
 
 def read_document(path: Path) -> SavedDocument:

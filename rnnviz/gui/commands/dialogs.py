@@ -63,7 +63,7 @@ def model_files() -> str:
 
 def openable_files() -> str:
     """The filter of all files that define a network."""
-    from rnnviz.io.session import ENDING
+    from rnnviz.io.config_toml import ENDING
 
     return f"Configs, sessions and models (*.toml *{ENDING} {_model_patterns()})"
 

@@ -48,7 +48,7 @@ def is_config(path: Path) -> bool:
 
 
 def is_session(path: Path) -> bool:
-    from rnnviz.io.session import ENDING
+    from rnnviz.io.config_toml import ENDING
 
     return path.suffix.lower() == ENDING
 
@@ -95,10 +95,10 @@ def config_with(config: Config, path: Path) -> Config:
         If the file is not supported.
     """
     # Formats are imported with the first file, to shorten the start.
+    from rnnviz.io.config_toml import ENDING
     from rnnviz.io.model_formats.formats import ENDINGS
     from rnnviz.io.readers import ENDINGS as SEQUENCES
     from rnnviz.io.readers import LENGTHS
-    from rnnviz.io.session import ENDING
 
     ending = path.suffix.lower()
     if ending == ".py":

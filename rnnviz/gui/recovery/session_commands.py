@@ -301,7 +301,7 @@ class SessionCommands(QObject):
         self._ask(f"Save session with {count}, {size}" if files else "Save session (no input files)", True)
 
     def _ask(self, title: str, copies: bool | None) -> None:
-        from rnnviz.io.session import ENDING
+        from rnnviz.io.config_toml import ENDING
 
         stem = Path(self._window.document.origin.title.replace(":", "")).stem
         name = f"{stem}{ENDING}"
@@ -314,7 +314,7 @@ class SessionCommands(QObject):
         return stored is not None and present and ViewDecisions.of(self._window).differ_from(stored)
 
     def _on_restored(self) -> None:
-        from rnnviz.io.session import ENDING
+        from rnnviz.io.config_toml import ENDING
 
         document = self._window.document
         # A crashed window may have shown a file that stores no view.
