@@ -22,7 +22,7 @@ import re
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -89,6 +89,7 @@ class Network:
     layout: str = "TNC"
     dtype: str = "float32"
     projection_size: int | None = None
+    clip: float | None = None
     activations: tuple[str, ...] | None = None
 
     @property
@@ -307,7 +308,8 @@ class Capture(Sequence[CapturedSequence]):
 
     def __exit__(self, *_: object) -> None:
         self._remove()
-        self._sequences = self._joined()
+        calls = ((name, _in_numpy(call, self._adapter)) for name, call in self._recorded)
+        self._sequences = joined(calls, self._join)
         called = {name for name, _ in self._recorded} | self.skipped.keys()
         for name in self._layers:
             if (name or self._title) not in called:
@@ -328,19 +330,6 @@ class Capture(Sequence[CapturedSequence]):
         else:
             self._bytes += size
             self._recorded.append((name, call))
-
-    def _joined(self) -> list[CapturedSequence]:
-        sequences: list[CapturedSequence] = []
-        open_ones: dict[str, CapturedSequence] = {}
-        for name, call in self._recorded:
-            call = _in_numpy(call, self._adapter)
-            last = open_ones.get(name)
-            if last is not None and _continues(last, call, self._join):
-                last.calls.append(call)
-            else:
-                open_ones[name] = CapturedSequence(name, call)
-                sequences.append(open_ones[name])
-        return sequences
 
     def __len__(self) -> int:
         return len(self._sequences)
@@ -409,6 +398,20 @@ class _Recorder:
 
 class _Skipped(Exception):
     """A call that cannot be recorded; the text says why."""
+
+
+def joined(calls: Iterable[tuple[str, Call]], join: str = "carried") -> list[CapturedSequence]:
+    """Calls by the names of their layers, in their order, as sequences; `join` as `capture` has it."""
+    sequences: list[CapturedSequence] = []
+    open_ones: dict[str, CapturedSequence] = {}
+    for name, call in calls:
+        last = open_ones.get(name)
+        if last is not None and _continues(last, call, join):
+            last.calls.append(call)
+        else:
+            open_ones[name] = CapturedSequence(name, call)
+            sequences.append(open_ones[name])
+    return sequences
 
 
 def _continues(last: CapturedSequence, call: Call, join: str) -> bool:

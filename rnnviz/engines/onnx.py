@@ -7,10 +7,13 @@ unless a variable is set before the import; those for Windows hand events to the
 """
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
 from rnnviz.core import onnx_layer
@@ -91,10 +94,16 @@ def _model(network: Network, *, padded: bool = False) -> ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
 
 
-def open_session(model: ModelProto) -> onnxruntime.InferenceSession:
-    """ONNX Runtime on the CPU with a model; raises an EngineError if it refuses it."""
+def open_session(model: ModelProto, optimized: bool = True) -> onnxruntime.InferenceSession:
+    """ONNX Runtime on the CPU with a model; raises an EngineError if it refuses it.
+
+    Without optimization each node is computed by itself, from values of the types that the model declares.
+    """
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    # Its errors become sentences.
+    options.log_severity_level = 4
+    if not optimized:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     # ONNX Runtime has its own threads, and does not ask how many others are to use.
     threads = os.environ.get("OMP_NUM_THREADS", "")
     options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0
@@ -102,6 +111,17 @@ def open_session(model: ModelProto) -> onnxruntime.InferenceSession:
         return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise EngineError(f"ONNX Runtime refused the network: {last_line(error)}") from error
+
+
+def run_model(
+    model: ModelProto, feeds: Mapping[str, NDArray[Any]], wanted: Sequence[str], optimized: bool = True
+) -> dict[str, NDArray[Any]]:
+    """The outputs `wanted` of a model by name; raises an EngineError as `open_session` does, or if it fails."""
+    session = open_session(model, optimized)
+    try:
+        return dict(zip(wanted, session.run(wanted, feeds), strict=True))
+    except Exception as error:
+        raise EngineError(f"ONNX Runtime failed: {last_line(error)}") from error
 
 
 _OPERATORS = ("RNN", "LSTM", "GRU")
@@ -135,11 +155,7 @@ class OnnxModelEngine:
         wanted = [*layers, "output", *(f"{name}_n" for name in states)]
         feeds = {"input": np.ascontiguousarray(inputs.sequence)}
         feeds |= {f"{name}_0": array for name, array in zip(states, inputs.initial_state.arrays, strict=True)}
-        session = open_session(model)
-        try:
-            given = dict(zip(wanted, session.run(wanted, feeds), strict=True))
-        except Exception as error:
-            raise EngineError(f"ONNX Runtime failed: {last_line(error)}") from error
+        given = run_model(model, feeds, wanted)
         for layer, name in enumerate(layers):
             # Y is (T, D, N, H).
             trace.hidden[layer] = given[name].swapaxes(0, 1)

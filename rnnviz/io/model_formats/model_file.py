@@ -301,13 +301,14 @@ def with_stacks(layers: Sequence[StoredLayer], below: Mapping[int, int]) -> list
 
     `below[k]` is the number of the layer whose whole output the layer k reads. Only layers that fit are joined.
     """
+    return [layers[part[0]] if len(part) == 1 else _stacked([layers[k] for k in part]) for part in parts(layers, below)]
+
+
+def parts(layers: Sequence[StoredLayer], below: Mapping[int, int]) -> list[tuple[int, ...]]:
+    """The numbers of the layers of each network that `with_stacks` gives, from the bottom."""
     fitting = {k: lower for k, lower in below.items() if _fits_on(layers[k].entry, layers[lower].entry)}
-    stacks = [(chain[0], _stacked([layers[k] for k in chain])) for chain in _chains(fitting)]
-    found = []
-    for number, layer in enumerate(layers):
-        found += [stack for bottom, stack in stacks if bottom == number]
-        found.append(layer)
-    return found
+    chains = [tuple(chain) for chain in _chains(fitting)]
+    return [part for number in range(len(layers)) for part in (*(c for c in chains if c[0] == number), (number,))]
 
 
 def _stacked(layers: Sequence[StoredLayer]) -> StoredLayer:

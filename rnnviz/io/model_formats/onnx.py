@@ -10,7 +10,8 @@ A written model reads `input` (T, N, I) and the initial states `h_0`, and `c_0` 
 
 import mmap
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,17 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from onnx import (
+    FunctionProto,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    ValueInfoProto,
+    helper,
+    inliner,
+    numpy_helper,
+)
 
 import rnnviz
 from rnnviz.core import onnx_layer
@@ -33,6 +44,7 @@ from rnnviz.io.model_formats.model_file import (
     TensorFile,
     UnreadableError,
     chain_from,
+    parts,
     readable,
     unsupported,
     with_stacks,
@@ -65,19 +77,58 @@ def open_model(path: Path) -> ModelFile:
 
     Weights in files beside the model are looked for within its folder, and read for the chosen entry only.
     """
-    model = _load(path)
+    return networks_of(_load(path), path).file
+
+
+@dataclass(frozen=True)
+class GraphNetworks:
+    """The recurrent nodes of a graph, and the networks that they form.
+
+    `parts` are the numbers of the nodes of each entry of `file`, from the bottom; the last entry has none if it is
+    unrolled.
+    """
+
+    file: ModelFile
+    nodes: list[RecurrentNode]
+    parts: list[tuple[int, ...]]
+
+
+def networks_of(model: ModelProto, path: Path) -> GraphNetworks:
+    """The networks of a model that was read from the file `path`."""
     with readable(path), _names_as_text(path, "graph cannot be followed"):
         constants = Constants(model, path)
         placed = with_rolled(list(nodes(model)), constants)
         found = [recurrent_node(node, constants) for node in placed if is_recurrent(node)]
-        layers = with_stacks([node.layer for node in found], fed_by(found, constants))
-        left, single = unrolled(placed), False
+        single, below = [node.layer for node in found], fed_by(found, constants)
+        layers = with_stacks(single, below)
+        left, operator = unrolled(placed), UNROLLED
         if left is None and not layers:
-            left, single = single_step(placed), True
-        return ModelFile(
-            path,
-            layers if left is None else [*layers, unsupported(Entry(left.name), SINGLE_STEP if single else UNROLLED)],
-        )
+            left, operator = single_step(placed), SINGLE_STEP
+        rest = [] if left is None else [unsupported(Entry(left.name), operator)]
+        return GraphNetworks(ModelFile(path, [*layers, *rest]), found, parts(single, below))
+
+
+def read_whole(path: Path) -> ModelProto:
+    """The model with all of its numbers, those in files within its folder too, and with its functions inlined.
+
+    Raises an InputError if it cannot be read, or has too many numbers for one message.
+    """
+    model = _load(path)
+    if model.functions:
+        with suppress(RuntimeError, ValueError):  # nodes that stay in functions are listed with a reason
+            model = inliner.inline_local_functions(model)
+    size = 0
+    with readable(path):
+        for graph in (model.graph, *model.functions):
+            for tensor in filter(lambda tensor: tensor.external_data, _tensors(graph)):
+                numbers = stored_tensor(tensor, path).read()
+                size += numbers.nbytes
+                if size > _LARGEST_WEIGHTS:
+                    raise InputError(f"{path} has more than {_LARGEST_WEIGHTS:,} bytes of weights: it cannot be run.")
+                tensor.ClearField("external_data")
+                tensor.ClearField("data_location")
+                tensor.raw_data = numbers.tobytes()
+    return model
 
 
 def open_tensors(path: Path) -> TensorFile:
@@ -203,13 +254,18 @@ def files_beside(path: Path) -> list[str]:
     return list(names)
 
 
-def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
-    yield from graph.initializer
+def _tensors(graph: GraphProto | FunctionProto) -> Iterator[TensorProto]:
+    if isinstance(graph, GraphProto):
+        yield from graph.initializer
+        for sparse in graph.sparse_initializer:
+            yield from (sparse.values, sparse.indices)
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.HasField("t"):
                 yield attribute.t
             yield from attribute.tensors
+            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+                yield from (sparse.values, sparse.indices)
             for inner in subgraphs(attribute):
                 yield from _tensors(inner)
 

@@ -49,7 +49,7 @@ class GraphScope:
     """The names that a graph, or a call of a function, knows; `main` is that of the model's own graph.
 
     `arguments` are the names outside that a function's inputs stand for, `calls` those inside that the outputs of a
-    call stand for.
+    call stand for. `graph` is the graph, and `owner` the node whose attribute it is; a function has neither.
     """
 
     parent: "GraphScope | None" = None
@@ -61,6 +61,8 @@ class GraphScope:
     config_field: Mapping[str, ValueInfoProto] = field(default_factory=dict)
     calls: dict[str, tuple["GraphScope", str]] = field(default_factory=dict)
     main: bool = False
+    graph: GraphProto | None = None
+    owner: NodeProto | None = None
 
     def find(self, name: str) -> tuple["GraphScope", str, Source]:
         """The scope that defines `name`, its name there, and the source that it represents.
@@ -107,11 +109,16 @@ class GraphScope:
 
 @dataclass(frozen=True)
 class PlacedNode:
-    """A node and the names around it; `defined` is whether the file has a function that defines it."""
+    """A node and the names around it; `defined` is whether the file has a function that defines it.
+
+    `steps` are the names of the hidden states of unrolled time steps, for each direction in the order in which they are
+    computed, with the initial state first, "" if that is zeros.
+    """
 
     node: NodeProto
     scope: GraphScope
     defined: bool = False
+    steps: tuple[tuple[str, ...], ...] = ()
 
     @property
     def operator(self) -> tuple[str, str]:
@@ -208,10 +215,10 @@ def _nodes(
             continue
         for attribute in node.attribute:
             for inner in subgraphs(attribute):
-                yield from _nodes(inner, _scope(inner, scope), functions, depth + 1)
+                yield from _nodes(inner, _scope(inner, scope, node), functions, depth + 1)
 
 
-def _scope(graph: GraphProto, parent: GraphScope | None) -> GraphScope:
+def _scope(graph: GraphProto, parent: GraphScope | None, owner: NodeProto | None = None) -> GraphScope:
     constants: dict[str, TensorProto | SparseTensorProto] = {tensor.name: tensor for tensor in graph.initializer}
     constants |= {sparse.values.name: sparse for sparse in graph.sparse_initializer}
     return GraphScope(
@@ -222,6 +229,8 @@ def _scope(graph: GraphProto, parent: GraphScope | None) -> GraphScope:
         attributes=parent.attributes if parent else {},
         config_field={value.name: value for value in (*graph.value_info, *graph.output, *graph.input)},
         main=parent is None,
+        graph=graph,
+        owner=owner,
     )
 
 

@@ -69,7 +69,8 @@ def with_rolled(nodes: Sequence[PlacedNode], constants: Constants) -> list[Place
         for directions in _paired(read, inner):
             last = scope.producers[directions[-1].steps[-1].output]
             place = next(k for k, placed in enumerate(found) if placed.node is last and placed.scope is scope)
-            found.insert(place + 1, PlacedNode(_rolled(directions, scope), scope))
+            steps = tuple((d.steps[0].previous, *(step.output for step in d.steps)) for d in directions)
+            found.insert(place + 1, PlacedNode(_rolled(directions, scope), scope, steps=steps))
     return found
 
 
