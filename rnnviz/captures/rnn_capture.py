@@ -19,8 +19,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
+import weakref
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -256,10 +258,12 @@ class CapturedSequence:
         """
         import rnnviz
 
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "capture.rnnviz")
-            self.save(path)
-            return rnnviz.run(rnnviz.load_config(path))
+        folder = tempfile.mkdtemp()
+        # A window on the result reads the file again, when it repeats the run.
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        path = os.path.join(folder, f"{_safe(self.name)}.rnnviz")
+        self.save(path)
+        return rnnviz.run(rnnviz.load_config(path))
 
     def show(self) -> None:
         """Open the window of rnnviz on the sequence; raises as `run` does."""
@@ -322,7 +326,7 @@ class Capture(Sequence[CapturedSequence]):
 
     def record(self, name: str, call: Call) -> None:
         """Keep a call, unless there are enough of them."""
-        size = sum(array.nbytes for array in (call.x, call.output, *call.initial.values(), *call.final.values()))
+        size = sum(map(_bytes, (call.x, call.output, *call.initial.values(), *call.final.values())))
         if self._most is not None and sum(other == name for other, _ in self._recorded) >= self._most:
             self.skipped[name] = f"calls after the first {self._most}"
         elif self._bytes + size > self._limit:
@@ -373,7 +377,8 @@ class _Recorder:
 
     capture: Capture
     name: str
-    kept: list[tuple[Any, Arrays, Any]] = field(default_factory=list)
+    kept: list[Arrays] = field(default_factory=list)
+    trained: bool = False
 
     def __call__(self, read: Callable[[], Call]) -> None:
         """Record the call that `read` returns; an error in it is a reason, and never reaches the model."""
@@ -382,17 +387,10 @@ class _Recorder:
         except Exception as error:  # noqa: BLE001 - the model must go on as it would without a capture
             self.capture.skipped[self.name] = f"{error}" if isinstance(error, _Skipped) else repr(error)
 
-    def once(self, marks: Any, copy: Callable[[], Arrays], source: Any = None) -> Arrays:
-        """The parameters of a layer, copied again only when `marks` are none that were seen, or the numbers differ.
-
-        `source` is kept, so that no other object takes an id in the marks.
-        """
-        for seen, arrays, _ in self.kept:
-            if seen == marks:
-                return arrays
-        new = copy()
-        same = next((arrays for _, arrays, _ in self.kept if _equal(arrays, new)), new)
-        self.kept = [*self.kept[-1:], (marks, same, source)]
+    def once(self, parameters: Arrays) -> Arrays:
+        """The parameters, or equal ones that were kept before."""
+        same = next((kept for kept in self.kept if _equal(kept, parameters)), parameters)
+        self.kept = [*(kept for kept in self.kept if kept is not same), same][-2:]
         return same
 
 
@@ -434,8 +432,15 @@ def _continues(last: CapturedSequence, call: Call, join: str) -> bool:
     return carries if _equal(before.initial, last.calls[-2].final) else restarts
 
 
+def _bytes(array: Any) -> int:
+    """The bytes of an array or a tensor. MXNet's do not say, but the name of a type ends in its bits."""
+    if hasattr(array, "nbytes"):
+        return int(array.nbytes)
+    return int(np.prod(array.shape)) * int(re.findall(r"\d+", str(array.dtype))[-1]) // 8
+
+
 def _equal(one: Arrays, other: Arrays) -> bool:
-    return all(np.array_equal(one[name], other[name], equal_nan=True) for name in one)
+    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name], equal_nan=True) for name in one)
 
 
 def _in_numpy(call: Call, adapter: Any) -> Call:
@@ -496,145 +501,174 @@ class _Torch:
 
     def attach(self, module: Any, recorder: _Recorder) -> Callable[[], None]:
         """Record each call of a module; returns a function that ends it."""
-        read = self._cell_call if isinstance(module, self._torch.nn.RNNCellBase) else self._layer_call
-        self._parameters(module, recorder, "")  # now, so that no call takes longer
+        read = _TorchLayer(module, recorder)
+        read.parameters("")  # now, so that no call takes longer
 
         def hook(module: Any, args: Any, kwargs: Any, result: Any) -> None:
-            recorder(lambda: read(module, recorder, result, *args, **kwargs))
+            recorder(lambda: read(result, *args, **kwargs))
 
         # The first of all hooks sees what the layer itself returned.
         remove: Callable[[], None] = module.register_forward_hook(hook, with_kwargs=True, prepend=True).remove
         return remove
 
     def to_numpy(self, tensor: Any) -> Any:
-        """The tensor as an array; numpy has no bfloat16, and float32 holds its numbers exactly."""
-        tensor = tensor.detach().cpu()
-        return (tensor.float() if tensor.dtype == self._torch.bfloat16 else tensor).numpy()
+        """The tensor as an array."""
+        return _from_torch(tensor)
 
-    def _layer_call(self, module: Any, recorder: _Recorder, result: Any, input: Any, hx: Any = None) -> Call:
-        if module.training and module.dropout and module.num_layers > 1:
-            raise _Skipped("dropout between its layers is active: call model.eval() first")
-        rnn = self._torch.nn.utils.rnn
-        output, final = result
+
+def _from_torch(tensor: Any) -> Any:
+    """The tensor as an array; numpy has no bfloat16, and float32 holds its numbers exactly."""
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
+
+
+class _TorchLayer:
+    """Reads the calls of one module. It is called within the model's forward pass, and so does as little as it can."""
+
+    def __init__(self, module: Any, recorder: _Recorder) -> None:
+        self._module, self._recorder = module, recorder
+        self._torch = sys.modules["torch"]
+        self._cell = isinstance(module, self._torch.nn.RNNCellBase)
+        self._networks: dict[str, Network] = {}
+        self._weights: list[tuple[Any, int]] = []
+        self._of_type: dict[str, Arrays] = {}
+
+    def __call__(self, result: Any, input: Any, hx: Any = None) -> Call:
+        module, rnn = self._module, self._torch.nn.utils.rnn
         lengths: tuple[int, ...] = ()
-        x = input
-        if isinstance(input, rnn.PackedSequence):
-            (x, counts), (output, _) = rnn.pad_packed_sequence(input), rnn.pad_packed_sequence(output)
-            lengths = tuple(counts.tolist())
-        elif input.dim() == 2:
-            x, output = input.unsqueeze(1), output.unsqueeze(1)
-        elif module.batch_first:
-            x, output = input.transpose(0, 1), output.transpose(0, 1)
-        network = Network(
+        if self._cell:
+            x, final = input.reshape(1, -1, module.input_size), result
+            output = result[0] if isinstance(result, tuple) else result
+        elif module.training and module.dropout and module.num_layers > 1:
+            raise _Skipped("dropout between its layers is active: call model.eval() first")
+        else:
+            x, (output, final) = input, result
+            if isinstance(input, rnn.PackedSequence):
+                (x, counts), (output, _) = rnn.pad_packed_sequence(input), rnn.pad_packed_sequence(output)
+                lengths = tuple(counts.tolist())
+            elif input.dim() == 2:
+                x, output = input.unsqueeze(1), output.unsqueeze(1)
+            elif module.batch_first:
+                x, output = input.transpose(0, 1), output.transpose(0, 1)
+        dtype = output.dtype
+        kind = str(dtype)[len("torch.") :]
+        network = self._networks.get(kind)
+        if network is None:
+            network = self._networks[kind] = self._network(kind)
+
+        def states(values: Any) -> Arrays:
+            # Without a batch axis a layer has states (L·D, H), and a cell has no axis of layers.
+            rows = network.num_layers * network.directions
+            named = zip("hc", values if isinstance(values, tuple) else (values,))
+            return {name: copied(state.reshape(rows, -1, state.shape[-1])) for name, state in named}
+
+        def copied(tensor: Any) -> Any:
+            """A copy, since the model may overwrite its tensors; under autocast as the layer read it."""
+            tensor = tensor.detach()
+            return tensor.clone() if tensor.dtype == dtype else tensor.to(dtype)
+
+        finals = states(final)
+        return Call(
+            network,
+            self.parameters(_lowered(kind)),
+            copied(x),
+            {name: state.new_zeros(state.shape) for name, state in finals.items()} if hx is None else states(hx),
+            finals["h"] if self._cell else copied(output),
+            finals,
+            lengths if len(set(lengths)) > 1 else (),
+            _lowered(kind),
+            _torch_layers,
+        )
+
+    def _network(self, kind: str) -> Network:
+        module, dtype = self._module, "float64" if kind == "float64" else "float32"
+        if self._cell:
+            mode = (
+                f"RNN_{module.nonlinearity}" if hasattr(module, "nonlinearity") else self._kind("LSTMCell", "GRUCell")
+            )
+            return Network(_TORCH_CELLS[mode.upper()], module.input_size, module.hidden_size, dtype=dtype)
+        return Network(
             _TORCH_CELLS[module.mode],
             module.input_size,
             module.hidden_size,
             module.num_layers,
             bool(module.bidirectional),
             layout="NTC" if module.batch_first else "TNC",
+            dtype=dtype,
             projection_size=module.proj_size or None,
         )
-        return self._call(module, recorder, network, x, hx, output, final, lengths)
 
-    def _cell_call(self, module: Any, recorder: _Recorder, result: Any, input: Any, hx: Any = None) -> Call:
-        kind = "RNN_" + module.nonlinearity.upper() if hasattr(module, "nonlinearity") else type(module).__name__[:-4]
-        network = Network(_TORCH_CELLS[kind.upper()], module.input_size, module.hidden_size)
-        output = result[0] if isinstance(result, tuple) else result
-        rows = output.reshape(1, -1, module.hidden_size)
-        return self._call(module, recorder, network, input.reshape(1, -1, module.input_size), hx, rows, result, ())
+    def _kind(self, *names: str) -> str:
+        return next(name[: -len("Cell")] for name in names if isinstance(self._module, getattr(self._torch.nn, name)))
 
-    def _call(
-        self,
-        module: Any,
-        recorder: _Recorder,
-        network: Network,
-        x: Any,
-        hx: Any,
-        output: Any,
-        final: Any,
-        lengths: tuple[int, ...],
-    ) -> Call:
-        """The call with copies of its tensors, which the model may overwrite; under autocast as the layer read them."""
-        kind = str(output.dtype)[len("torch.") :]
-        lowered = _lowered(kind)
-
-        def states(values: Any) -> Arrays:
-            named = zip("hc", values if isinstance(values, tuple) else (values,))
-            rows = network.num_layers * network.directions
-            # Without a batch axis a layer has states (L·D, H), and a cell has no axis of layers.
-            return {name: copied(state.reshape(rows, -1, state.shape[-1])) for name, state in named}
-
-        def copied(tensor: Any) -> Any:
-            tensor = tensor.detach()
-            return tensor.to(output.dtype) if tensor.dtype != output.dtype else tensor.clone()
-
-        finals = states(final)
-        return Call(
-            replace(network, dtype="float64" if kind == "float64" else "float32"),
-            self._parameters(module, recorder, lowered),
-            copied(x),
-            {name: state.new_zeros(state.shape) for name, state in finals.items()} if hx is None else states(hx),
-            copied(output),
-            finals,
-            lengths if len(set(lengths)) > 1 else (),
-            lowered,
-            self._layers,
-        )
-
-    def _parameters(self, module: Any, recorder: _Recorder, lowered: str) -> Arrays:
-        cell = isinstance(module, self._torch.nn.RNNCellBase)
-        directions = ("l", "r") if not cell and module.bidirectional else ("l",)
-        tensors = {}
-        for layer in range(1 if cell else module.num_layers):
-            for side in directions:
-                end = "" if cell else f"_l{layer}{'_reverse' if side == 'r' else ''}"
-                for kind, theirs in _TORCH_KINDS.items():
-                    tensor = getattr(module, theirs + end, None)
-                    if tensor is not None:
-                        tensors[f"{side}{layer}_{kind}"] = tensor
-
-        def copy() -> Arrays:
-            target = getattr(self._torch, lowered or "float32")
+    def parameters(self, lowered: str) -> Arrays:
+        """The parameters by Gluon's names, in half precision where the layer read them so; copied when they change."""
+        module = self._module
+        # What the layer passes to its kernel, also where something replaces its parameters.
+        tensors = self._own_tensors() if self._cell else module._flat_weights
+        if len(tensors) != len(self._weights) or not all(
+            tensor is known and tensor._version == version for tensor, (known, version) in zip(tensors, self._weights)
+        ):
+            self._weights = [(tensor, tensor._version) for tensor in tensors]
+            self._of_type.clear()
+        if lowered not in self._of_type:
+            names = self._names()
+            dtype = getattr(self._torch, lowered) if lowered else None
             copies = {
-                name: tensor.detach().to(target) if lowered else tensor.detach().clone()
-                for name, tensor in tensors.items()
+                name: tensor.detach().to(dtype) if lowered else tensor.detach().clone()
+                for name, tensor in zip(names, tensors)
             }
-            return _with_biases({name: self.to_numpy(tensor) for name, tensor in copies.items()})
+            self._of_type[lowered] = self._recorder.once(
+                _with_biases({name: _from_torch(tensor) for name, tensor in copies.items()})
+            )
+        return self._of_type[lowered]
 
-        # Parameters that are computed again in each call, as by weight_norm, are other tensors each time.
-        marks = (lowered, [(id(tensor), tensor._version) for tensor in tensors.values()])
-        return recorder.once(marks, copy, tensors)
+    def _own_tensors(self) -> list[Any]:
+        module = self._module
+        found = [module.weight_ih, module.weight_hh, module.bias_ih, module.bias_hh]
+        return [tensor for tensor in found if tensor is not None]
 
-    def _layers(self, call: Call) -> Any:
-        """The hidden values of all layers (L, D, T, N, H), from PyTorch layer by layer.
+    def _names(self) -> list[str]:
+        """Gluon's names of the tensors, in their order."""
+        ours = {theirs: kind for kind, theirs in _TORCH_KINDS.items()}
+        if self._cell:
+            return [f"l0_{kind}" for kind in _TORCH_KINDS][:4]
+        found = [re.fullmatch(r"(\w+)_l(\d+)(_reverse)?", name) for name in self._module._flat_weights_names]
+        return [f"{'r' if match[3] else 'l'}{match[2]}_{ours[match[1]]}" for match in found if match]
 
-        None if the layers do not give the recorded output within rounding, as on another device.
-        """
-        torch, network = self._torch, call.network
-        kind = {"rnn_tanh": "RNN", "rnn_relu": "RNN", "lstm": "LSTM", "gru": "GRU"}[network.cell]
-        dtype = getattr(torch, call.computed_in or network.dtype)
-        options: dict[str, Any] = {"bidirectional": network.bidirectional, "proj_size": network.projection_size or 0}
-        if kind == "RNN":
-            options["nonlinearity"] = network.cell[len("rnn_") :]
-        x, hidden = torch.tensor(call.x, dtype=dtype), []
-        for layer in range(network.num_layers):
-            module = getattr(torch.nn, kind)(x.shape[-1], network.hidden_size, dtype=dtype, **options)
-            rows = slice(layer * network.directions, (layer + 1) * network.directions)
-            start = [torch.tensor(state[rows], dtype=dtype) for state in call.initial.values()]
-            with torch.no_grad():
-                for name, array in call.parameters.items():
-                    side, own, theirs = name[0], name[1 : name.index("_")], _TORCH_KINDS[name[name.index("_") + 1 :]]
-                    if int(own) == layer:
-                        getattr(module, f"{theirs}_l0{'_reverse' if side == 'r' else ''}").copy_(torch.tensor(array))
-                state = tuple(start) if len(start) == 2 else start[0]
-                if call.lengths:
-                    rnn = torch.nn.utils.rnn
-                    packed = rnn.pack_padded_sequence(x, torch.tensor(call.lengths), enforce_sorted=False)
-                    x = rnn.pad_packed_sequence(module(packed, state)[0], total_length=call.timesteps)[0]
-                else:
-                    x = module(x, state)[0]
-            hidden.append(np.stack(np.split(self.to_numpy(x), network.directions, axis=2)))
-        return _if_close(hidden, call)
+
+def _torch_layers(call: Call) -> Any:
+    """The hidden values of all layers (L, D, T, N, H), from PyTorch layer by layer.
+
+    None if the layers do not give the recorded output within rounding, as on another device.
+    """
+    torch, network = sys.modules["torch"], call.network
+    kind = {"rnn_tanh": "RNN", "rnn_relu": "RNN", "lstm": "LSTM", "gru": "GRU"}[network.cell]
+    dtype = getattr(torch, call.computed_in or network.dtype)
+    options: dict[str, Any] = {"bidirectional": network.bidirectional}
+    if network.projection_size is not None:
+        options["proj_size"] = network.projection_size
+    if kind == "RNN":
+        options["nonlinearity"] = network.cell[len("rnn_") :]
+    x, hidden = torch.tensor(call.x, dtype=dtype), []
+    for layer in range(network.num_layers):
+        module = getattr(torch.nn, kind)(x.shape[-1], network.hidden_size, dtype=dtype, **options)
+        rows = slice(layer * network.directions, (layer + 1) * network.directions)
+        start = [torch.tensor(state[rows], dtype=dtype) for state in call.initial.values()]
+        with torch.no_grad():
+            for name, array in call.parameters.items():
+                side, own, theirs = name[0], name[1 : name.index("_")], _TORCH_KINDS[name[name.index("_") + 1 :]]
+                if int(own) == layer:
+                    getattr(module, f"{theirs}_l0{'_reverse' if side == 'r' else ''}").copy_(torch.tensor(array))
+            state = tuple(start) if len(start) == 2 else start[0]
+            if call.lengths:
+                rnn = torch.nn.utils.rnn
+                packed = rnn.pack_padded_sequence(x, torch.tensor(call.lengths), enforce_sorted=False)
+                x = rnn.pad_packed_sequence(module(packed, state)[0], total_length=call.timesteps)[0]
+            else:
+                x = module(x, state)[0]
+        hidden.append(np.stack(np.split(_from_torch(x), network.directions, axis=2)))
+    return _if_close(hidden, call)
 
 
 def _if_close(hidden: list[Any], call: Call) -> Any:
@@ -695,7 +729,8 @@ class _Gluon:
 
         def recorded(F: Any, inputs: Any, states: Any, sequence_length: Any = None, **parameters: Any) -> Any:
             result = kernel(F, inputs, states, sequence_length, **parameters)
-            recorder(lambda: self._layer_call(block, recorder, result, inputs, states, sequence_length))
+            if F is self._mxnet.ndarray:  # else shapes are inferred, with symbols
+                recorder(lambda: self._layer_call(block, recorder, result, inputs, states, sequence_length))
             return result
 
         vars(block)["_forward_kernel"] = recorded
@@ -737,12 +772,13 @@ class _Gluon:
 
     def _rnn_cell(self, cell: Any) -> tuple[str, tuple[str, ...] | None]:
         """The cell's name, and its activations where they are not the cell's own."""
-        own = cell._activation
+        # A GRUCell of MXNet has no choice.
+        own = getattr(cell, "_activation", "tanh")
         if isinstance(cell, self._rnn.RNNCell):
             if own in ("tanh", "relu"):
                 return f"rnn_{own}", None
             return "rnn_tanh", (_activation(own),)
-        gates = cell._recurrent_activation
+        gates = getattr(cell, "_recurrent_activation", "sigmoid")
         lstm = isinstance(cell, self._rnn.LSTMCell)
         if (gates, own) == ("sigmoid", "tanh"):
             return "lstm" if lstm else "gru", None
@@ -763,14 +799,16 @@ class _Gluon:
         arrays = {name: getattr(block, name).data() for name in names}
 
         def copy() -> Arrays:
-            return {name if name[1] == "0" else f"l0_{name}": array.asnumpy() for name, array in arrays.items()}
+            return {_of_layer(name): array.asnumpy() for name, array in arrays.items()}
 
-        # MXNet counts no versions; parameters change between calls where gradients are recorded.
-        mark = object() if self._mxnet.autograd.is_recording() else None
+        # MXNet counts no versions: parameters change between calls that record gradients.
+        training = self._mxnet.autograd.is_recording() or recorder.trained
+        recorder.trained = self._mxnet.autograd.is_recording()
+        parameters = recorder.once(copy()) if training or not recorder.kept else recorder.kept[-1]
         kind = np.dtype(output.dtype).name
         return Call(
             replace(network, dtype="float64" if kind == "float64" else "float32"),
-            recorder.once(mark, copy),
+            parameters,
             x.copy(),
             {name: state.copy() for name, state in zip("hc", initial)},
             output.copy(),
@@ -807,6 +845,11 @@ class _Gluon:
             x, _ = block(x, [nd.array(state[rows], dtype=network.dtype) for state in call.initial.values()])
             hidden.append(np.stack(np.split(x.asnumpy(), network.directions, axis=2)))
         return _if_close(hidden, call)
+
+
+def _of_layer(name: str) -> str:
+    """The name of a parameter in a layer; a cell's has none."""
+    return name if re.match(r"[lr]\d+_", name) else f"l0_{name}"
 
 
 _ADAPTERS = (("torch.nn.modules.module", "Module", _Torch), ("mxnet.gluon.block", "Block", _Gluon))

@@ -1,10 +1,20 @@
 """Recurrent layers of PyTorch models, recorded while they run."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rnnviz.captures.rnn_capture import capture
+from tests.captures.saved import assert_computed
+from tests.profiles import examples
 
 torch = pytest.importorskip("torch")
+rnn = torch.nn.utils.rnn
+SIZES = st.integers(1, 5)
 
 
 class Model(torch.nn.Module):
@@ -15,7 +25,7 @@ class Model(torch.nn.Module):
         self.encoder = torch.nn.LSTM(4, 6, 2, batch_first=True, bidirectional=True)
         self.decoder = torch.nn.GRUCell(12, 5)
 
-    def forward(self, x):
+    def forward(self, x: Any) -> Any:
         y, _ = self.encoder(x)
         h = None
         for t in range(y.shape[1]):
@@ -23,7 +33,7 @@ class Model(torch.nn.Module):
         return h
 
 
-def test_layers_are_recorded_at_any_depth_and_results_stay_the_same():
+def test_layers_are_recorded_at_any_depth_and_results_stay_the_same(tmp_path: Path) -> None:
     model, x = Model(), torch.randn(3, 7, 4)
     expected = model(x)
     with capture(model) as captured:
@@ -31,9 +41,212 @@ def test_layers_are_recorded_at_any_depth_and_results_stay_the_same():
     assert torch.equal(found, expected)
     assert [sequence.name for sequence in captured] == ["encoder", "decoder"]
     encoder, decoder = captured
-    assert encoder.x.shape == (7, 3, 4)
     assert encoder.hidden.shape == (2, 2, 7, 3, 6)
     assert decoder.carried
     assert decoder.seams == tuple(range(1, 7))
     assert (decoder.hidden[0, 0, -1] == expected.detach().numpy()).all()
     assert not model.encoder._forward_hooks
+    assert not model.decoder._forward_hooks
+    assert_computed(encoder, tmp_path, 1e-6)
+
+
+def randomized(module: Any) -> Any:
+    """The module with larger weights, so that no step is near 0."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.uniform_(-0.8, 0.8)
+    return module
+
+
+# PyTorch says so once.
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+@settings(max_examples=examples(60), deadline=None)
+@given(st.data())
+def test_layers_with_any_options_equal_plain_loops(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    torch.manual_seed(data.draw(st.integers(0, 1000)))
+    kind = data.draw(st.sampled_from(("RNN", "LSTM", "GRU")))
+    features, units, layers, samples, steps = (data.draw(SIZES) for _ in range(5))
+    layers = min(layers, 3)
+    options = {name: data.draw(st.booleans()) for name in ("batch_first", "bidirectional", "bias")}
+    projected = units - 1 if kind == "LSTM" and data.draw(st.booleans()) else 0
+    dtype = data.draw(st.sampled_from((torch.float32, torch.float64)))
+    extra = {"proj_size": projected} if kind == "LSTM" else {}
+    module = randomized(getattr(torch.nn, kind)(features, units, layers, dtype=dtype, **options, **extra))
+    form = data.draw(st.sampled_from(("batch", "packed", "alone")))
+    x = torch.randn(samples, steps, features, dtype=dtype)
+    lengths = [data.draw(st.integers(1, steps)) for _ in range(samples)]
+    if form == "packed":
+        x = x if options["batch_first"] else x.transpose(0, 1)
+        x = rnn.pack_padded_sequence(x, lengths, batch_first=options["batch_first"], enforce_sorted=False)
+    elif form == "alone":
+        x, samples = x[0], 1
+    elif not options["batch_first"]:
+        x = x.transpose(0, 1)
+    states = ()
+    if data.draw(st.booleans()):
+        rows = layers * (1 + options["bidirectional"])
+        batch = () if form == "alone" else (samples,)
+        h = torch.randn(rows, *batch, projected or units, dtype=dtype)
+        states = ((h, torch.randn(rows, *batch, units, dtype=dtype)) if kind == "LSTM" else h,)
+    with torch.no_grad(), capture(module) as captured:
+        module(x, *states)
+    (sequence,) = captured
+    assert sequence.hidden is not None
+    assert_computed(sequence, tmp_path_factory.mktemp("saved"), 2e-6 if dtype == torch.float32 else 1e-13)
+
+
+CELLS: dict[str, Callable[[], Any]] = {
+    "tanh": lambda: torch.nn.RNNCell(3, 4),
+    "relu": lambda: torch.nn.RNNCell(3, 4, nonlinearity="relu", bias=False),
+    "lstm": lambda: torch.nn.LSTMCell(3, 4),
+    "gru": lambda: torch.nn.GRUCell(3, 4),
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_cells_in_a_loop_are_one_sequence(name: str, tmp_path: Path) -> None:
+    cell, x = randomized(CELLS[name]()), torch.randn(6, 2, 3)
+    with torch.no_grad(), capture(cell) as captured:
+        state = None
+        for t in range(6):
+            state = cell(x[t], state)
+    (sequence,) = captured
+    assert sequence.x.shape == (6, 2, 3)
+    assert sequence.carried
+    assert (sequence.cell_states is None) == (name != "lstm")
+    assert sequence.calls[0].parameters is sequence.calls[-1].parameters
+
+
+def test_streams_in_chunks_are_one_sequence_and_batches_are_several() -> None:
+    module, x = randomized(torch.nn.LSTM(3, 4, 2)), torch.randn(9, 2, 3)
+    with torch.no_grad(), capture(module) as captured:
+        _, state = module(x[:4])
+        module(x[4:], state)
+        module(x)
+    assert [len(sequence.x) for sequence in captured] == [9, 9]
+    assert captured[0].seams == (4,)
+    assert captured[1].seams == ()
+    with torch.no_grad():
+        for join, lengths in (("none", [3, 3]), ("all", [6])):
+            with capture(module, join=join) as captured:
+                module(x[:3])
+                module(x[:3])
+            assert [len(sequence.x) for sequence in captured] == lengths
+            assert captured[0].carried == (join == "none")
+
+
+def test_a_loop_that_does_not_carry_its_state_is_one_sequence() -> None:
+    cell = randomized(torch.nn.GRUCell(3, 4))
+    with torch.no_grad(), capture(cell) as captured:
+        for x in torch.randn(5, 2, 3):
+            cell(x)
+    (sequence,) = captured
+    assert len(sequence.x) == 5
+    assert not sequence.carried
+
+
+def test_a_second_text_in_a_decoding_loop_is_a_second_sequence() -> None:
+    cell = randomized(torch.nn.GRUCell(3, 4))
+    with torch.no_grad(), capture(cell) as captured:
+        for _ in range(2):
+            h = torch.zeros(1, 4)
+            for x in torch.randn(5, 1, 3):
+                h = cell(x, h)
+    assert [len(sequence.x) for sequence in captured] == [5, 5]
+    assert all(sequence.carried for sequence in captured)
+
+
+def test_numbers_are_those_of_the_call_where_the_model_overwrites_them() -> None:
+    module, x = randomized(torch.nn.GRU(3, 4)), torch.ones(2, 1, 3)
+    with torch.no_grad(), capture(module) as captured:
+        expected, h = (tensor.clone() for tensor in module(x))
+        output, state = module(x, torch.zeros(1, 1, 4))
+        for tensor in (x, output, state):
+            tensor.zero_()
+        for parameter in module.parameters():
+            parameter.zero_()
+        module(torch.ones(2, 1, 3))
+    assert (captured[1].output == expected.numpy()).all()
+    assert (captured[1].final_state["h"] == h.numpy()).all()
+    assert captured[1].x.min() == 1.0
+    assert captured[0].parameters is captured[1].parameters
+    assert captured[2].parameters["l0_h2h_weight"].max() == 0.0
+
+
+def test_hooks_are_removed_after_an_exception() -> None:
+    module = torch.nn.LSTM(3, 4)
+    captured = capture(module)
+
+    def fails() -> None:
+        with captured:
+            module(torch.ones(2, 1, 3))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
+    assert not module._forward_hooks
+    assert len(captured) == 1
+
+
+def test_limits_keep_the_first_calls_and_name_the_rest() -> None:
+    module, x = torch.nn.LSTM(3, 4), torch.ones(2, 1, 3)
+    for limits in ({"calls": 2}, {"limit": 300}):
+        with torch.no_grad(), capture(module, **limits) as captured:
+            for _ in range(5):
+                module(x)
+        assert len(captured) == 2
+        assert "LSTM" in captured.skipped
+
+
+def test_models_and_options_that_cannot_be_recorded_are_refused() -> None:
+    with pytest.raises(TypeError):
+        capture("model")
+    with pytest.raises(ValueError, match="no recurrent layer"):
+        capture(torch.nn.Linear(2, 3))
+    for options in ({"calls": 0}, {"join": "some"}):
+        with pytest.raises(ValueError, match=next(iter(options))):
+            capture(torch.nn.GRU(2, 3), **options)
+
+
+def test_active_dropout_and_layers_that_were_not_called_are_named() -> None:
+    model = torch.nn.ModuleDict({"one": torch.nn.LSTM(3, 4, 2, dropout=0.5), "other": torch.nn.GRU(3, 4)})
+    with torch.no_grad(), capture(model) as captured:
+        model["one"](torch.ones(2, 1, 3))
+    assert captured.skipped.keys() == {"one", "other"}
+    model.eval()
+    with torch.no_grad(), capture(model) as captured:
+        model["one"](torch.ones(2, 1, 3))
+    assert [sequence.name for sequence in captured] == ["one"]
+
+
+@pytest.mark.parametrize("form", ["bfloat16", "float16", "autocast"])
+def test_half_precision_is_recorded_as_the_layer_read_it(form: str, tmp_path: Path) -> None:
+    module, x = randomized(torch.nn.LSTM(3, 4)), torch.randn(5, 2, 3)
+    with torch.no_grad():
+        if form == "autocast":
+            with capture(module) as captured, torch.autocast("cpu", dtype=torch.bfloat16):
+                module(x)
+        else:
+            module = module.to(getattr(torch, form))
+            with capture(module) as captured:
+                module(x.to(getattr(torch, form)))
+    (sequence,) = captured
+    kind = "float16" if form == "float16" else "bfloat16"
+    assert sequence.calls[0].computed_in == kind
+    weights = torch.tensor(sequence.parameters["l0_i2h_weight"])
+    assert torch.equal(weights.to(getattr(torch, kind)).to(weights.dtype), weights)
+
+
+def test_inference_mode_and_weight_norm_are_recorded(tmp_path: Path) -> None:
+    module = randomized(torch.nn.GRU(3, 4))
+    with torch.inference_mode(), capture(module) as captured:
+        module(torch.randn(4, 2, 3))
+    assert_computed(captured[0], tmp_path, 1e-6)
+    cell = torch.nn.utils.parametrizations.weight_norm(torch.nn.GRUCell(3, 4), "weight_hh")
+    with torch.no_grad(), capture(cell) as captured:
+        cell(torch.randn(2, 3), cell(torch.randn(2, 3)))
+    (sequence,) = captured
+    assert len(sequence.x) == 2
+    assert_computed(sequence, tmp_path, 1e-6)

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import ceil
 from typing import ClassVar, Literal, Self, TypeAlias, TypeVar, get_args
 
 from PySide6.QtCore import (
@@ -19,7 +18,7 @@ from PySide6.QtCore import (
     Qt,
     QTimer,
 )
-from PySide6.QtGui import QFontInfo, QImage, QPageSize, QPainter, QPalette, QPdfWriter, QPixmap
+from PySide6.QtGui import QImage, QPageSize, QPainter, QPalette, QPdfWriter, QPixmap
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -33,7 +32,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QPushButton,
     QSpinBox,
     QTableView,
     QVBoxLayout,
@@ -42,7 +40,7 @@ from PySide6.QtWidgets import (
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Location
-from rnnviz.core.words import join_words, wrapped
+from rnnviz.core.words import wrapped
 from rnnviz.gui.app_state import Field, Session
 from rnnviz.gui.export.picture import flush_scene_updates
 from rnnviz.gui.theme.palettes import THEMES, Theme, ThemeName
@@ -60,9 +58,6 @@ SIDES_MM, RESOLUTIONS = (40, 1000), (72, 600)
 _MM_PER_INCH, SCREEN_DPI = 25.4, 96
 REPORT = 425, 265
 """Width and height of the picture in a report, in millimeters."""
-LEAST_POINTS = 6.0
-"""Size of texts on paper below which they are hard to read."""
-_POINTS_PER_INCH = 72.0
 _VECTOR_SCALE = 4
 """Pixels of a color map in a vector format for each pixel of the screen."""
 _SMALL_TEXTS = 1.6
@@ -161,9 +156,6 @@ class Figure(QWidget):
         stack = shrink and stacked is not None and size.width() * _SMALL_TEXTS < least
         self.copy.stack(stacked=stack)
         least = stacked if stack and stacked is not None else least
-        for table in self.copy.findChildren(NumberTable):
-            table.narrow = False
-            table.fit()
         self._size = size
         self._shrunk = chosen_text_scale() * max(least / size.width(), 1.0) if shrink else 1.0
         theme = THEMES[name]
@@ -201,31 +193,8 @@ class Figure(QWidget):
             if self.copy.stack(stacked=True):
                 QCoreApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest)
                 continue
-            more = (self.width() + lacking) / self.width()
-            if self.text_points / more < LEAST_POINTS and self._leave_out(tables):
-                continue
-            self._shrunk *= more
+            self._shrunk *= (self.width() + lacking) / self.width()
             self.resize((QSizeF(self._size) * self._shrunk).toSize())
-
-    def _leave_out(self, tables: Sequence[QTableView]) -> bool:
-        """Leave out the minor columns of tables that lack room. Returns whether there were any."""
-        before = self.left_out
-        for table in tables:
-            if isinstance(table, NumberTable) and table.horizontalHeader().length() > table.viewport().width():
-                table.narrow = True
-                table.fit()
-        return self.left_out != before
-
-    @property
-    def left_out(self) -> list[str]:
-        """Titles of the columns that are left out."""
-        tables = [table for table in self.copy.findChildren(NumberTable) if table.isVisible() and table.narrow]
-        return [title for table in tables for title in table.minor_titles]
-
-    @property
-    def text_points(self) -> float:
-        """Size of the usual text on paper."""
-        return QFontInfo(self.copy.font()).pixelSize() / self._shrunk * _POINTS_PER_INCH / SCREEN_DPI
 
     def preview(self, room: QSize, scale: float) -> QPixmap:
         """The figure for a screen of `scale` pixels per point, within `room`."""
@@ -469,13 +438,6 @@ class ExportDialog(QDialog):
             self._looks.start(self._due.pop(0))
 
 
-_SMALL = "Texts are {points:.1f} pt at this width."
-_LEFT_OUT = "Left out at this width: {columns}."
-_WIDER = "Sets the width to {width} mm, where texts have 6 pt."
-_ROUNDING = 0.05
-"""Points that a size in whole pixels may lack."""
-
-
 class FigureDialog(ExportDialog):
     """Asks for view, format, size, colors, title and caption. The figure is drawn without the window."""
 
@@ -498,19 +460,10 @@ class FigureDialog(ExportDialog):
         self.width_ = number_box("Width", "Width of the picture in millimeters.", SIDES_MM, options.width, " mm")
         self.height_ = number_box("Height", "Height of the picture in millimeters.", SIDES_MM, options.height, " mm")
         self.resolution = number_box("Resolution", "Dots per inch of a PNG.", RESOLUTIONS, options.resolution, " dpi")
-        self.narrow = QLabel()
-        self.narrow.setWordWrap(True)
-        self.narrow.setAccessibleName("Text size")
-        self.widen = QPushButton()
-        self.widen.clicked.connect(lambda: self.width_.setValue(self._readable_width()))
-        for part in (self.narrow, self.widen):
-            part.hide()
         self._add_rows(
             ("&View", self.view),
             ("&Format", self.format),
             ("&Width", self.width_),
-            ("", self.narrow),
-            ("", self.widen),
             ("&Height", self.height_),
             ("&Resolution", self.resolution),
         )
@@ -547,21 +500,6 @@ class FigureDialog(ExportDialog):
         self.figure.arrange(
             options.size, options.theme, options.legend, self.title.text(), self.caption.text(), shrink=True
         )
-        points, left_out = self.figure.text_points, self.figure.left_out
-        small, wider = points < LEAST_POINTS - _ROUNDING, self._readable_width()
-        texts = [_SMALL.format(points=points)] if small else []
-        if left_out:
-            texts.append(_LEFT_OUT.format(columns=join_words(left_out)))
-        self.narrow.setText(" ".join(texts))
-        self._form.setRowVisible(self.narrow, bool(texts))
-        self._form.setRowVisible(self.widen, small and wider <= SIDES_MM[1])
-        self.widen.setText(f"Use {wider} mm")
-        self.widen.setToolTip(_WIDER.format(width=wider))
-
-    def _readable_width(self) -> int:
-        """Width in millimeters at which the texts of the present figure are no longer small."""
-        assert self.figure is not None
-        return ceil(self.width_.value() * LEAST_POINTS / self.figure.text_points)
 
 
 def choice_box(name: str, why: str, choices: Sequence[tuple[str, object]]) -> QComboBox:

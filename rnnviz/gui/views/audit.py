@@ -64,7 +64,7 @@ class AuditTable(ResultView):
     """Engines at the left, tolerances at the right. `title_changed` has the new text of the tab."""
 
     title = "Audit"
-    figure_width = 960
+    figure_width = 1000
     stacked_width = 640
 
     def __init__(self) -> None:

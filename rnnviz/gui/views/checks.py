@@ -22,11 +22,7 @@ _CHECKS = (
     Column("check", lambda row: row.name, grows=True),
     Column("engine", lambda row: display_name(row.engine), shrinks=True),
     Column(
-        "detail",
-        lambda row: row.explanation,
-        look=lambda row: _FAILED_DETAIL if row.fails else _DETAIL,
-        grows=True,
-        minor=True,
+        "detail", lambda row: row.explanation, look=lambda row: _FAILED_DETAIL if row.fails else _DETAIL, grows=True
     ),
 )
 _ENGINES = (
@@ -40,8 +36,8 @@ class ChecksTable(ResultView):
     """Checks at the left, times and versions at the right. `title_changed` has the new text of the tab."""
 
     title = "Checks"
-    figure_width = 960
-    stacked_width = 480
+    figure_width = 1000
+    stacked_width = 640
 
     def __init__(self) -> None:
         super().__init__()

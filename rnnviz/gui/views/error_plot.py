@@ -89,7 +89,7 @@ class ErrorPlot(ResultView):
     """
 
     title = "Error over time"
-    figure_width = 480
+    figure_width = 600
 
     def __init__(self) -> None:
         super().__init__()

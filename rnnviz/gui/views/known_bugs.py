@@ -115,7 +115,7 @@ class KnownBugsView(ResultView):
     """A list of known bugs, with a description of the selected one and its errors by lane, if computed."""
 
     title = "Known bugs"
-    figure_width = 960
+    figure_width = 1000
     stacked_width = 560
 
     bug_requested = Signal(str)

@@ -24,6 +24,7 @@ class MismatchList(ResultView):
     """Selecting a row moves the selection to its value. `title_changed` has the new text of the tab."""
 
     title = "Mismatches"
+    figure_width = 800
 
     def __init__(self) -> None:
         super().__init__()
@@ -134,18 +135,15 @@ def _columns(rows: MismatchRows, reference: str, candidate: str) -> tuple[Column
         widest = _padded(title, str(int(where.max(initial=0))))
         return Column(title, lambda row: str(int(where[row])), number=True, keys=lambda: where, widest=widest)
 
-    def number(
-        title: str, values: FloatArray, text: Callable[[float], str], sample: str, *, minor: bool = False
-    ) -> Column:
+    def number(title: str, values: FloatArray, text: Callable[[float], str], sample: str) -> Column:
         return Column(
             title,
             lambda row: text(values[row]),
             lambda row: number_format.full(values[row]),
             number=True,
             keys=lambda: np.where(np.isnan(values), np.inf, values),
-            widest=_padded("", sample),
+            widest=_padded(title, sample),
             grows=True,
-            minor=minor,
         )
 
     def direction(row: int) -> str:
@@ -160,7 +158,7 @@ def _columns(rows: MismatchRows, reference: str, candidate: str) -> tuple[Column
         number(display_name(reference), rows.reference, number_format.short, "-0.000"),
         number(display_name(candidate), rows.candidate, number_format.short, "-0.000"),
         number("difference", rows.error, number_format.error, "1.2e-10"),
-        number("error ratio", rows.error_ratio, number_format.error, "1.2e-10", minor=True),
+        number("error ratio", rows.error_ratio, number_format.error, "1.2e-10"),
         Column(
             "ulp",
             lambda row: number_format.ulp(int(rows.ulp[row])),
@@ -169,7 +167,6 @@ def _columns(rows: MismatchRows, reference: str, candidate: str) -> tuple[Column
             keys=lambda: rows.ulp,
             widest=_padded("ulp", "100,000"),
             grows=True,
-            minor=True,
         ),
     )
 

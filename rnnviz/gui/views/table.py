@@ -219,28 +219,22 @@ class NumberTable(QTableView):
         self.verticalHeader().setMinimumSectionSize(1)
         self.verticalHeader().setDefaultSectionSize(scaled(ROW_HEIGHT))
         self.horizontalHeader().setHighlightSections(False)
-        self.horizontalHeader().setTextElideMode(Qt.TextElideMode.ElideNone)
+        self.horizontalHeader().setTextElideMode(Qt.TextElideMode.ElideRight)
         self.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._widest: list[str] = []
         self._growing: tuple[int, ...] = ()
         self._shrinking: int | None = None
         self._optional: list[int] = []
-        self._minor: list[int] = []
         self._theme = LIGHT
         self._painter = CellPainter(self.font())
-        self.narrow = False
-        """Whether minor columns are left out, as in a narrow figure."""
+        self.breaks_titles = False
+        """Whether a title that does not fit has two lines."""
         self.whole_rows = False
         """Whether a row that is only partly in sight is left out, as in a figure: SVG has no clipping."""
         self.pictures: frozenset[int] = frozenset()
         """Columns that a delegate paints."""
         self.highlighted: tuple[range, ...] = ()
         """Rows with a highlight frame, as in the lanes."""
-
-    @property
-    def minor_titles(self) -> list[str]:
-        model: Any = self.model()
-        return [model.columns[place].title for place in self._minor]
 
     def sort_by_headings(self) -> None:
         """Sort by a heading that is clicked. A third click restores the order of the rows."""
@@ -289,7 +283,6 @@ class NumberTable(QTableView):
         grows = tuple(place for place, column in enumerate(model.columns) if column.grows)
         shrinking = next((place for place, column in enumerate(model.columns) if column.shrinks), None)
         self._optional = [place for place, column in enumerate(model.columns) if column.optional]
-        self._minor = [place for place, column in enumerate(model.columns) if column.minor]
         return self.fit_columns(model.widest(), grows, shrinking)
 
     def fit_columns(self, widest: list[str], growing: tuple[int, ...], shrinking: int | None = None) -> int:
@@ -304,8 +297,8 @@ class NumberTable(QTableView):
         widths = [self.fontMetrics().horizontalAdvance(text) + 2 * INSET for text in widest]
         needed = sum(widths)
         spare = self.viewport().width() - needed
-        for column in self._optional + self._minor:
-            lacking = self.narrow if column in self._minor else spare < -_SQUEEZE * len(growing)
+        for column in self._optional:
+            lacking = spare < -_SQUEEZE * len(growing)
             self.setColumnHidden(column, lacking)
             if lacking:
                 spare += widths[column]
@@ -324,7 +317,8 @@ class NumberTable(QTableView):
             widths[column] += spare * (place + 1) // len(growing) - spare * place // len(growing)
         for column, width in enumerate(widths):
             self.horizontalHeader().resizeSection(column, width)
-        self._break_titles()
+        if self.breaks_titles:
+            self._break_titles()
         return needed
 
     def _break_titles(self) -> None:
@@ -336,7 +330,7 @@ class NumberTable(QTableView):
             room = header.sectionSize(place) - 2 * _HEADING_MARGIN
             # A column that gave up a few pixels keeps its title in one line.
             wide = header.fontMetrics().horizontalAdvance(column.title) > room + _SQUEEZE
-            if wide and "\n" not in column.title and not header.isSectionHidden(place):
+            if wide and not header.isSectionHidden(place):
                 broken[place] = in_two_lines(column.title, header.fontMetrics(), room)
         if broken != model.broken_titles:
             model.broken_titles = broken

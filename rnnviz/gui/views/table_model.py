@@ -45,8 +45,7 @@ class Column:
 
     `text` is shown, and `full`, with every digit, is copied and explained. Numbers align at the right, and are shown
     with true minus signs. `heading` is the copied and spoken title, `why` the title's tooltip. `keys` returns the sort
-    keys of all rows. `widest` replaces the measured widest text; `grows`, `shrinks`, `optional` and
-    `minor` are for `NumberTable`.
+    keys of all rows. `widest` replaces the measured widest text; `grows` and `shrinks` are for `NumberTable.fit`.
     """
 
     title: str
@@ -62,7 +61,6 @@ class Column:
     grows: bool = False
     shrinks: bool = False
     optional: bool = False
-    minor: bool = False
 
     @property
     def name(self) -> str:

@@ -120,7 +120,7 @@ class UnitsPlot(ResultView):
     """The reference is solid, candidates are dashed. A legend shows the values at the selection."""
 
     title = "Units over time"
-    figure_width = 480
+    figure_width = 600
 
     def __init__(self) -> None:
         super().__init__()

@@ -82,6 +82,8 @@ class VectorTable(ResultView):
         self._tabs.currentChanged.connect(self._on_tab)
         self.model = TableModel(tip=self._row_tip)
         self.table = NumberTable(self.model, self.title)
+        self.table.breaks_titles = True
+        self.table.horizontalHeader().setTextElideMode(Qt.TextElideMode.ElideNone)
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
         self.table.activated.connect(self._on_activated)
         self.table.stepped.connect(self._on_stepped)

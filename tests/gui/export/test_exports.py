@@ -161,12 +161,6 @@ def test_a_picture_of_one_column_has_whole_tables(figure, title):
     tables = [table for table in dialog.figure.findChildren(QTableView) if table.isVisible()]
     assert tables or title == "Mismatches"
     assert all(table.horizontalHeader().length() <= table.viewport().width() for table in tables)
-    assert dialog.figure.left_out == {"Checks": ["detail"], "Mismatches": ["error ratio", "ulp"] * bool(tables)}.get(
-        title, []
-    )
-    small = dialog.figure.text_points < 5.9
-    assert dialog.narrow.isVisible() == (small or bool(dialog.figure.left_out))
-    assert dialog.widen.isVisible() == small
     if dialog.figure.copy.stacked_width is not None:
         tops = [table.mapTo(dialog.figure, QPoint()).y() for table in tables]
         assert tops == sorted(set(tops)), "one below another"
@@ -176,22 +170,6 @@ def test_a_picture_of_one_column_has_whole_tables(figure, title):
         shown = [card.geometry() for card in area.cards if not card.isHidden()]
         assert shown
         assert max(place.bottom() for place in shown) < area.viewport().height()
-
-
-def test_a_picture_with_small_texts_offers_a_width_at_which_they_can_be_read(figure):
-    dialog = figure("Checks")
-    dialog.width_.setValue(60)
-    dialog._arrange()
-    assert dialog.figure.text_points < 5.0
-    dialog.widen.click()
-    dialog._arrange()
-    assert dialog.figure.text_points >= 6.0
-    assert dialog.figure.left_out == ["detail"]
-    assert dialog.widen.isHidden()
-    dialog.width_.setValue(140)
-    dialog._arrange()
-    assert dialog.figure.left_out == []
-    assert dialog.narrow.isHidden()
 
 
 def test_a_picture_of_tables_that_do_not_fit_is_stacked_before_it_is_shrunk(window, figure):

@@ -53,14 +53,6 @@ def test_without_a_result_or_mismatches_a_note_is_shown(view: MismatchList) -> N
     assert view.tab_text == "Mismatches  0"
 
 
-def test_a_long_name_of_an_engine_has_two_lines_in_a_narrow_list(view: MismatchList) -> None:
-    view.resize(560, 220)
-    view.show_result(make_result(("gluon", "bug:no-h2h-bias"), cell="lstm"), "bug:no-h2h-bias")
-    assert view.model.headerData(6, Qt.Orientation.Horizontal) == "bug:no-\nh2h-bias"
-    view.resize(900, 220)
-    assert view.model.headerData(6, Qt.Orientation.Horizontal) == "bug:no-h2h-bias"
-
-
 def test_exactly_the_perturbed_values_are_listed_backward_lanes_from_their_last_time_step(shown: MismatchList) -> None:
     assert shown.table.isVisible()
     assert listed(shown) == list(PLACES)

@@ -24,7 +24,7 @@ from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.arithmetic.cards import MARKS
 from rnnviz.gui.views.arithmetic.page import Page
 from rnnviz.gui.views.base import claims, is_plain
-from rnnviz.gui.views.table import INSET, AnyIndex, NumberTable, in_two_lines
+from rnnviz.gui.views.table import INSET, AnyIndex, NumberTable
 from rnnviz.gui.views.table_model import NONFINITE, Column, Look, TableModel
 
 _PAD = 6
@@ -225,17 +225,15 @@ class TermTableModel(TableModel):
         )
         return not same
 
-    def show_titles(self, titles: tuple[str, ...]) -> bool:
-        """Set the headings of the running sums, broken to fit. Returns whether they changed."""
-        changed = titles != self._titles
-        if changed:
+    def show_titles(self, titles: tuple[str, ...]) -> None:
+        """Set the headings of the running sums, elided to fit."""
+        if titles != self._titles:
             self._titles, sums = titles, self.sum_columns
             self.columns = tuple(
                 replace(column, title=self._title(field))
                 for column, field in zip(self.columns, self._fields, strict=True)
             )
             self.headerDataChanged.emit(Qt.Orientation.Horizontal, sums.start, sums.stop - 1)
-        return changed
 
     def copied(self, places: Iterable[int]) -> str:
         """Rows of some lines as tab-separated text, with every engine's numbers in full precision."""
@@ -479,9 +477,8 @@ class TermTableView(NumberTable):
             header.resizeSection(column, header.sectionSize(column) + given)
             header.resizeSection(giver, header.sectionSize(giver) - given)
             room = header.sectionSize(column) - _AROUND_TITLE + 2
-            shown.append(in_two_lines(title, metrics, room) if metrics.horizontalAdvance(title) > room else title)
-        if self.term_model.show_titles(tuple(shown)):
-            self.scheduleDelayedItemsLayout()
+            shown.append(metrics.elidedText(title, Qt.TextElideMode.ElideMiddle, room))
+        self.term_model.show_titles(tuple(shown))
 
     def copy_text(self) -> str:
         """The selected rows with headings, or all rows if at most one is selected; with all engines' numbers."""

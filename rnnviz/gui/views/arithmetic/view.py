@@ -148,7 +148,7 @@ class ArithmeticView(ResultView):
     """
 
     title = "Arithmetic"
-    figure_width = 960
+    figure_width = 1000
     stacked_width = 640
 
     place_requested = Signal(object)
