@@ -197,13 +197,13 @@ def outline_of(values: Values, seen: range, pixels: int) -> Outline:
     return Outline(first, block, reduce_blocks(np.fmin, part, block), reduce_blocks(np.fmax, part, block), timesteps)
 
 
-def unit_outline(trace: Trace, where: Location, unit: int, seen: range, pixels: int) -> Outline:
-    """The part in sight of one unit of the lane and sample of `where`; a block that holds a NaN has no number.
+def unit_outline(trace: Trace, where: Location, seen: range, block: int) -> Outline:
+    """The part in sight of the unit, lane and sample of `where`; a block that holds a NaN has no number.
 
     Neither has a block of padding.
     """
-    outline = _unit_outline(trace, where, unit, seen, pixels)
-    length, first, block = trace.length(where.sample), outline.first, outline.block
+    outline = _unit_outline(trace, where, seen, block)
+    length, first = trace.length(where.sample), outline.first
     whole = max(0, (length - first) // block)
     if length == outline.timesteps or whole >= len(outline.low):
         return outline
@@ -212,13 +212,13 @@ def unit_outline(trace: Trace, where: Location, unit: int, seen: range, pixels: 
     start = first + whole * block
     if start < length:
         # The last block of the sample has padding, too.
-        own = trace.hidden[where.layer, where.direction, start:length, where.sample, unit]
+        own = trace.hidden[where.layer, where.direction, start:length, where.sample, where.unit]
         low[whole], high[whole] = own.min(), own.max()
     return replace(outline, low=low, high=high)
 
 
-def _unit_outline(trace: Trace, where: Location, unit: int, seen: range, pixels: int) -> Outline:
-    timesteps, block = trace.shape[2], block_for(seen, pixels)
+def _unit_outline(trace: Trace, where: Location, seen: range, block: int) -> Outline:
+    timesteps, unit = trace.shape[2], where.unit
     first, stop = _whole_blocks(seen, block, timesteps)
     ends = [trace.pyramids.get(f"h.{end}", NO_PYRAMID) for end in ("low", "high")]
     kept = [level.times for level in ends[0] if level.units == 1 and level.times <= block and level in ends[1]]

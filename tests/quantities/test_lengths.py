@@ -14,7 +14,7 @@ from rnnviz.quantities.gate_lanes import LaneGates, gate_series, series_key
 from rnnviz.quantities.gates import GateReader, gate_quantities, quantities_of_lanes
 from rnnviz.quantities.lane_reader import MultiscaleReader
 from rnnviz.quantities.level_of_detail import Bins
-from rnnviz.quantities.plot_series import unit_outline, unit_over_time
+from rnnviz.quantities.plot_series import block_for, unit_outline, unit_over_time
 from rnnviz.quantities.units import OrderKey, Query, find_orders, select
 from rnnviz.verify.mismatches import mismatch_rows, neighbor_mismatch
 from rnnviz.verify.result import RunResult
@@ -60,7 +60,7 @@ def test_a_series_has_no_numbers_in_padding(result: RunResult, data: st.DataObje
     np.testing.assert_array_equal(values[:length], one["other"].hidden[layer - 1, direction - 1, :, 0, where.unit])
     assert np.isnan(values[length:]).all()
     for pixels in (1, 2, 100):
-        outline = unit_outline(result["other"], where, where.unit, range(timesteps), pixels)
+        outline = unit_outline(result["other"], where, range(timesteps), block_for(range(timesteps), pixels))
         for place in range(len(outline.low)):
             block = values[place * outline.block : min((place + 1) * outline.block, length)]
             ends = (block.min(), block.max()) if len(block) else (np.nan, np.nan)

@@ -281,8 +281,8 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Trace:
 def test_stored_ends_give_the_same_outline_as_the_values(stored: Trace, seen: range) -> None:
     assert stored.pyramids
     where = Location(0, 0, 0, 0, 0)
-    kept = unit_outline(stored, where, 7, seen, 600)
-    read = unit_outline(replace(stored, pyramids={}), where, 7, seen, 600)
+    kept = unit_outline(stored, where.moved(unit=7), seen, block_for(seen, 600))
+    read = unit_outline(replace(stored, pyramids={}), where.moved(unit=7), seen, block_for(seen, 600))
     assert read.timesteps == kept.timesteps == stored.shape[2]
     assert (kept.first, kept.block) == (read.first, read.block)
     for ours, theirs in ((kept.low, read.low), (kept.high, read.high)):
@@ -298,7 +298,7 @@ def test_a_long_trace_is_not_read_where_its_ends_are_stored(stored: Trace) -> No
             raise AssertionError(f"{index} was read")
 
     trace = stored.with_arrays({"h": Unread()})
-    assert len(unit_outline(trace, Location(), 7, range(70_000), 600).low) > 500
+    assert len(unit_outline(trace, Location(unit=7), range(70_000), block_for(range(70_000), 600)).low) > 500
 
 
 def test_a_block_is_about_a_pixel_wide() -> None:

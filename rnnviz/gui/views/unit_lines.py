@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from PySide6.QtGui import QColor, QPen
 
 from rnnviz.core import number_format
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.jobs.task_queue import Check, LatestTask
 from rnnviz.gui.views.time_plot import Curve, GapMarks, TimePlot, cosmetic_pen
@@ -30,7 +31,19 @@ _DENSE_ALPHA = 0.5
 
 _AT_ONCE = 1 << 21
 """Maximum number of values of series that are computed within a frame."""
+_PAGE = 4096
+_PAGES_AT_ONCE = 1 << 12
+"""Maximum number of pages of files, of `_PAGE` bytes, that are read within a frame."""
 _KEPT = 24
+
+
+class _Columns(NamedTuple):
+    """The values of one curve: an engine, the unit at a location, the time steps in sight, and those of a block."""
+
+    engine: str
+    where: Location
+    seen: range
+    block: int
 
 
 class SeriesCache(QObject):
@@ -123,10 +136,14 @@ class UnitLine:
         return pen
 
 
-class UnitLines:
+class UnitLines(QObject):
     """Owns the curves of a plot, and the marks of time steps without a finite value."""
 
+    fetched = Signal(object)
+    """The curves of a `Location` can be read at once."""
+
     def __init__(self, plot: TimePlot) -> None:
+        super().__init__(plot)
         self._plot = plot
         self._lines: list[UnitLine] = []
         self._result: RunResult | None = None
@@ -136,7 +153,13 @@ class UnitLines:
             number_format.INFINITY: GapMarks(plot, number_format.INFINITY, "infinite"),
         }
         self._quantity: Quantity = "value"
-        self._outlines: OrderedDict[tuple[object, ...], Outline] = OrderedDict()
+        self._outlines: OrderedDict[_Columns, Outline] = OrderedDict()
+        self._fetching: list[_Columns] = []
+        self._turn = 0
+        """Number of the result."""
+        # Curves appear while a key is held, too.
+        self._reader = LatestTask("curves", self, finish=True)
+        self._reader.done.connect(self._take)
         self._series = SeriesCache(plot)
         self.series_ready = self._series.series_ready
         plot.seen_changed.connect(self.draw)
@@ -153,6 +176,8 @@ class UnitLines:
     def reset(self) -> None:
         """Clear the curves until other values are read, because T may change."""
         self._result = None
+        self._turn += 1
+        self.cancel()
         self._outlines.clear()
         self._series.reset()
 
@@ -168,6 +193,39 @@ class UnitLines:
         line.curve.set_visible(shown)
         self._lines.append(line)
         return line
+
+    def fetch(self, result: RunResult, location: Location, quantity: Quantity) -> bool:
+        """Whether the curves of a location can be read at once. If not, a thread reads them until `fetched`."""
+        whole, seen, pixels = range(result.shape[2]), self._plot.timesteps_in_sight, self._plot.pixels
+        parts = [whole] if block_for(seen, pixels) == block_for(whole, pixels) else [whole, seen]
+        keys = [
+            _columns(line.engine, location, location.unit if line.pinned is None else line.pinned, part, pixels)
+            for line in self._lines
+            for part in parts
+        ]
+        missing = [key for key in keys if key not in self._outlines] if quantity == "value" else []
+        page = min(result.reference.hidden.strides[2], _PAGE)
+        if sum(len(key.seen) for key in missing) * page <= _PAGES_AT_ONCE * _PAGE:
+            self.cancel()
+            return True
+        if missing != self._fetching:
+            self._fetching, turn = missing, self._turn
+            length = result.inputs.length(location.sample)
+
+            def work(check: Check) -> tuple[int, Location, dict[_Columns, Outline]]:
+                read = {}
+                for key in missing:
+                    check()
+                    read[key] = _read(result[key.engine], key, length)
+                return turn, location, read
+
+            self._reader.ask(work)
+        return False
+
+    def cancel(self) -> None:
+        """Fetch no curves."""
+        self._fetching = []
+        self._reader.cancel()
 
     def read(self, result: RunResult, location: Location, quantity: Quantity = "value") -> None:
         """Read the values of every curve for the whole sequence, independent of the selected time step.
@@ -245,30 +303,38 @@ class UnitLines:
 
     def stop(self) -> None:
         self._series.stop()
+        self.cancel()
+        self._reader.stop()
+
+    def _take(self, found: tuple[int, Location, dict[_Columns, Outline]]) -> None:
+        turn, location, read = found
+        if turn == self._turn:
+            if list(read) == self._fetching:
+                self._fetching = []
+            for key, outline in read.items():
+                self._keep(key, outline)
+            self.fetched.emit(location)
+
+    def _keep(self, key: _Columns, outline: Outline) -> None:
+        self._outlines[key] = outline
+        while len(self._outlines) > max(_KEPT, 4 * len(self._lines)):
+            self._outlines.popitem(last=False)
 
     def _key(self, line: UnitLine) -> SeriesKey:
         return series_key(line.engine, self._location, line.unit, self._quantity)
 
     def _outline(self, result: RunResult, line: UnitLine, seen: range) -> Outline | None:
         where, pixels = self._location, self._plot.pixels
+        length = result.inputs.length(where.sample)
         if self._quantity != "value":
             values = self._series.get(self._key(line))
-            return None if values is None else self._within_sample(result, outline_of(values, seen, pixels))
+            return None if values is None else _within_sample(outline_of(values, seen, pixels), length)
         # Kept for the way back, as to another sample: each block of a unit lies in another page of a file.
-        key = line.engine, where.layer, where.direction, where.sample, line.unit, seen, pixels
+        key = _columns(line.engine, where, line.unit, seen, pixels)
         if key not in self._outlines:
-            outline = unit_outline(result[line.engine], where, line.unit, seen, pixels)
-            self._outlines[key] = self._within_sample(result, outline)
-            while len(self._outlines) > _KEPT:
-                self._outlines.popitem(last=False)
+            self._keep(key, _read(result[line.engine], key, length))
         self._outlines.move_to_end(key)
         return self._outlines[key]
-
-    def _within_sample(self, result: RunResult, outline: Outline) -> Outline:
-        # A curve ends with its sample: gaps of padding would take longer to draw.
-        length = result.inputs.length(self._location.sample)
-        blocks = max(0, -(-(length - outline.first) // outline.block))
-        return replace(outline, low=outline.low[:blocks], high=outline.high[:blocks], timesteps=length)
 
     def _recorded(self, line: UnitLine) -> range:
         """Time steps at which a curve has values. Recorded outputs may lack some, and padding has none."""
@@ -283,6 +349,20 @@ class UnitLines:
     @property
     def _whole(self) -> list[Outline]:
         return [line.whole for line in self._lines if line.whole is not None]
+
+
+def _columns(engine: str, where: Location, unit: int, seen: range, pixels: int) -> _Columns:
+    return _Columns(engine, where.moved(timestep=0, unit=unit), seen, block_for(seen, pixels))
+
+
+def _read(trace: Trace, key: _Columns, length: int) -> Outline:
+    return _within_sample(unit_outline(trace, key.where, key.seen, key.block), length)
+
+
+def _within_sample(outline: Outline, length: int) -> Outline:
+    # A curve ends with its sample: gaps of padding would take longer to draw.
+    blocks = max(0, -(-(length - outline.first) // outline.block))
+    return replace(outline, low=outline.low[:blocks], high=outline.high[:blocks], timesteps=length)
 
 
 def _nothing(result: RunResult) -> Outline:

@@ -126,7 +126,8 @@ class UnitsPlot(ResultView):
         super().__init__()
         self._result: RunResult | None = None
         self._candidate: str | None = None
-        self._location = Location()
+        self._location = self._asked = Location()
+        """The shown location, and the requested one, whose curves may have to be read first."""
         self._theme = LIGHT
         self._hidden: set[str] = set()
         self._keys: list[tuple[LegendKey, UnitLine]] = []
@@ -150,6 +151,7 @@ class UnitsPlot(ResultView):
         self.plot.explanation_requested.connect(self._on_explanation)
         self._lines = UnitLines(self.plot)
         self._lines.series_ready.connect(self._redraw)
+        self._lines.fetched.connect(self._on_fetched)
         self.gaps = self._lines.gaps
         empty = hint("A run (F5) shows the selected unit over time, of every engine.")
         texts = (self.heading, 3), (self.nonfinite, 2)
@@ -202,14 +204,33 @@ class UnitsPlot(ResultView):
             self._lines.reset()
         if result is not None and not known:
             self._pin.fit(result.shape[-1])
-            self._location = self._location.within(result.shape)
+            self._location = self._asked = self._location.within(result.shape)
             self.plot.show_timesteps(result.shape[2])
             self.choice.offer(result.config.network.kind)
         self._refresh()
 
     def show_location(self, location: Location) -> None:
+        """Show a location, if need be when its curves are read; the earlier ones stay until then."""
+        self._asked, result = location, self._result
+        shown = location.moved(timestep=self._location.timestep) == self._location
+        if result is None or shown:
+            self._lines.cancel()
+        elif not self._lines.fetch(result, location, self.choice.quantity):
+            return
         self._location = location
         self._refresh()
+
+    def _on_fetched(self, location: Location) -> None:
+        # Other time steps of the same curves may have been requested meanwhile.
+        moved = self._asked.moved(timestep=location.timestep) != location
+        self._location = location if moved else self._asked
+        self._refresh()
+
+    def finish_pending(self) -> None:
+        self._lines.cancel()
+        if self._asked != self._location:
+            self._location = self._asked
+            self._refresh()
 
     def show_part_of(self, view: Self) -> None:
         self.plot.show_part_of(view.plot)
@@ -273,7 +294,7 @@ class UnitsPlot(ResultView):
     def showEvent(self, event: QShowEvent) -> None:
         """Resume the computation."""
         super().showEvent(event)
-        self._refresh()
+        self.show_location(self._asked)
 
     def _clear(self) -> None:
         self._lines.clear()

@@ -1,6 +1,8 @@
 """Units over time: the curves are the trace's, gaps are marked, a click moves the selection."""
 
 from collections import Counter
+from threading import current_thread, main_thread
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from rnnviz.gui.views import unit_lines
 from rnnviz.gui.views.time_plot import TimePlot
 from rnnviz.gui.views.units_plot import MOST_PINNED, UnitsPlot
 from rnnviz.quantities.gates import Quantity
+from rnnviz.quantities.plot_series import Outline, unit_outline
 from tests.factories import make_result
 from tests.oracles.gates import gates_of
 
@@ -257,6 +260,54 @@ def test_a_curve_ends_with_its_sample(qtbot, view: UnitsPlot, quantity: Quantity
     view.show_location(Location())
     view.plot.view_box.setXRange(2500, 2900, padding=0)
     assert len(view.curve("gluon", 0).low) == 0
+
+
+def test_long_curves_are_read_on_a_thread_and_the_earlier_ones_stay_labeled_until_then(
+    qtbot: Any, view: UnitsPlot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_on: list[bool] = []
+
+    def read(*arguments: Any) -> Outline:
+        read_on.append(current_thread() is main_thread())
+        return unit_outline(*arguments)
+
+    def shows(sample: int, unit: int, timestep: int) -> bool:
+        """Whether heading, curve, legend and selection are all of one location."""
+        drawn, where = view.curve("gluon", unit), view.plot._cursor.value()
+        if drawn is None or f"Unit {unit}, " not in view.heading.text() or where != timestep:
+            return False
+        assert view.heading.text().endswith(f"sample {sample}")
+        values = result["gluon"].hidden[0, 0, :, sample, unit]
+        assert np.array_equal(drawn.low, values)
+        assert view.keys[0].accessibleName().endswith(number_format.true_minus(number_format.short(values[timestep])))
+        return True
+
+    monkeypatch.setattr(unit_lines, "unit_outline", read)
+    monkeypatch.setattr(unit_lines, "_PAGES_AT_ONCE", 0)
+    result = make_result(timesteps=5, batch_size=2, hidden_size=4)
+    view.show_result(result, "manual")
+    view.show_location(Location())
+    assert shows(0, 0, 0)
+    read_on.clear()
+    view.show_location(Location(sample=1, unit=2))
+    view.show_location(Location(sample=1, unit=2, timestep=3))
+    assert shows(0, 0, 0)
+    qtbot.waitUntil(lambda: shows(1, 2, 3))
+    assert read_on == [False, False]
+    # Back at once: the curves are known.
+    view.show_location(Location(timestep=1))
+    assert shows(0, 0, 1)
+    view.show_location(Location(sample=1, unit=3))
+    view.finish_pending()
+    assert shows(1, 3, 0)
+    # Those of an earlier result do not come in.
+    view.show_location(Location(sample=1, unit=1))
+    result = make_result(
+        timesteps=5, batch_size=2, hidden_size=4, edits={"gluon": lambda trace: trace.hidden.fill(0.5)}
+    )
+    view.show_result(result, "manual")
+    view.show_location(Location(sample=1, unit=1))
+    qtbot.waitUntil(lambda: shows(1, 1, 0))
 
 
 def test_copying_leaves_out_padding(view: UnitsPlot) -> None:
