@@ -21,7 +21,7 @@ _SMALLEST_PLAIN = 0.5 * 10.0**-DECIMALS
 _SMALLEST_PLAIN_ERROR, _LARGEST_PLAIN_ERROR = 1e-3, 1e4
 _LARGEST_PLAIN_ULP = 100_000
 
-_NUMBER_MINUS = re.compile(r"(?<![\w-])-(?=\d)|(?<=\de)-(?=\d)")
+_NUMBER_MINUS = re.compile(r"(?<![\w-])-(?=\d)|(?<=\de)-(?=\d)|(?<=\d )-(?= \d)")
 
 NAN, INFINITY = "NaN", "infinity"
 UNDEFINED_ULP = 2**64 - 1

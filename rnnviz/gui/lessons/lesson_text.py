@@ -2,19 +2,24 @@
 
 import re
 
-from PySide6.QtCore import QSize, Qt, QUrl, Signal
+from PySide6.QtCore import QMimeData, QSize, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QWidget
 
+from rnnviz.core.number_format import true_minus_in
 from rnnviz.gui.theme.markdown import fit_code, show_markdown
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.lessons.index import LINK_SCHEME
 
+_INDEX = re.compile(r"(\[[^\]\n]*\])")
 _EQUATION = re.compile(r"\b(\w+) = (?=\S)")
 
 
-def no_break(text: str) -> str:
-    """Replace spaces in equations such as "t = 5" by no-break spaces, because the pane is narrow."""
+def typeset(text: str) -> str:
+    """A text for the narrow pane: no line ends within "t = 5", and numbers have true minus signs, except in indices."""
+    parts = _INDEX.split(text)
+    parts[::2] = map(true_minus_in, parts[::2])
+    text = "".join(parts)
     return _EQUATION.sub("\\1\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}", text)
 
 
@@ -63,6 +68,12 @@ class LessonText(QTextBrowser):
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()
 
+    def createMimeDataFromSelection(self) -> QMimeData:
+        # As all that is copied: other programs read no number with a true minus sign.
+        data = QMimeData()
+        data.setText(self.textCursor().selection().toPlainText().replace("\N{MINUS SIGN}", "-"))
+        return data
+
     def _go(self, link: QUrl) -> None:
         if link.scheme() == LINK_SCHEME:
             self.part_requested.emit(link.path())
@@ -78,5 +89,5 @@ class LessonText(QTextBrowser):
         self.setFixedHeight(self._needed())
 
     def _render(self) -> None:
-        show_markdown(self, no_break(self._markdown), self._theme, surface="window")
+        show_markdown(self, typeset(self._markdown), self._theme, surface="window")
         self._fit()

@@ -4,10 +4,11 @@ from PySide6.QtCore import QObject, QRectF, Qt, Signal
 from PySide6.QtGui import QAction, QGuiApplication, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from rnnviz.core.number_format import true_minus_in
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import wrapped
 from rnnviz.gui.jobs.task_queue import LatestTask
-from rnnviz.gui.lessons.lesson_text import no_break
+from rnnviz.gui.lessons.lesson_text import typeset
 from rnnviz.gui.theme.fonts import code_font
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
@@ -83,7 +84,7 @@ class StatementRow(QWidget):
         self.mark = QLabel()
         self.mark.setTextFormat(Qt.TextFormat.PlainText)
         self.mark.setWordWrap(True)
-        self._text = QLabel(no_break(statement.text))
+        self._text = QLabel(typeset(statement.text))
         self._text.setTextFormat(Qt.TextFormat.PlainText)
         self._text.setWordWrap(True)
         self._numbers = QVBoxLayout()
@@ -173,13 +174,14 @@ class StatementRow(QWidget):
                     continue
                 shown.add(side.text)
                 full = side.full or side.shown
-                if len(side.text) + len(side.shown) <= _ONE_LINE:
-                    self._add_line(f"{side.text} = {side.shown}", "text", full, 0)
+                numbers = true_minus_in(side.shown)
+                if len(side.text) + len(numbers) <= _ONE_LINE:
+                    self._add_line(f"{side.text} = {numbers}", "text", full, 0)
                 else:
                     self._add_line(side.text, "muted", side.text, 0)
-                    self._add_line(side.shown, "text", full, 8)
+                    self._add_line(numbers, "text", full, 8)
             if pair.apart and pair.apart != "0":
-                self._add_line(f"largest difference {pair.apart}", "muted", "", 0)
+                self._add_line(f"largest difference {true_minus_in(pair.apart)}", "muted", "", 0)
 
     def _add_line(self, text: str, color: str, tooltip: str, indent: int) -> None:
         label = QLabel(text)

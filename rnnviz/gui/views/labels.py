@@ -17,7 +17,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractButton, QLabel, QSizePolicy, QWidget
 
-from rnnviz.core.number_format import true_minus
+from rnnviz.core.number_format import true_minus, true_minus_in
 from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled, text_scale
@@ -221,7 +221,7 @@ class LinkedText(QWidget):
         else:
             self.complete = False
             room = int((most - 0.2) * width)
-            text = self.fontMetrics().elidedText(plain(self._brief), Qt.TextElideMode.ElideRight, room)
+            text = self.fontMetrics().elidedText(true_minus_in(plain(self._brief)), Qt.TextElideMode.ElideRight, room)
             markup, lines = escape(text), most
         self._primary.setText(markup)
         self._primary.setWordWrap(lines > 1)
@@ -239,7 +239,7 @@ class LinkedText(QWidget):
     def _notes_that_fit(self, width: int) -> str:
         """As many whole notes as fit on a line, or else a part of the first."""
         metrics = self.fontMetrics()
-        notes = self._secondary.split(NOTE_GAP)
+        notes = true_minus_in(self._secondary).split(NOTE_GAP)
         lines = (NOTE_GAP.join((*notes[:count], "…"[: len(notes) - count])) for count in range(len(notes), 0, -1))
         whole = next((line.rstrip() for line in lines if metrics.horizontalAdvance(line) <= width), notes[0])
         return metrics.elidedText(whole, Qt.TextElideMode.ElideRight, width)
@@ -280,7 +280,7 @@ def markup(parts: tuple[TextPart, ...], theme: Theme, first: int = 0) -> str:
     pieces, number = [], first
     for part in parts:
         # A line must not end within "t = 11".
-        text = escape(part.text).replace(" = ", "&nbsp;=&nbsp;")
+        text = escape(true_minus_in(part.text)).replace(" = ", "&nbsp;=&nbsp;")
         if part.where is not None or part.act:
             text = f'<a href="{number}" style="color:{theme.accent}">{text}</a>'
             number += 1

@@ -5,6 +5,7 @@ from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from rnnviz.core.engine_spec import display_name
+from rnnviz.core.number_format import true_minus_in
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import wrapped
 from rnnviz.execution.events import Stage, StageKind
@@ -393,7 +394,7 @@ class VerdictBar(ResultView):
         self._text.show_text(sentence, sentence if brief is None else brief, secondary)
         spoken = self._words is not None and state not in ("error", "running", "auditing")
         notes = self._words.notes if self._words is not None and spoken else (secondary,)
-        self.setToolTip(wrapped("\n".join((plain(sentence), *notes)).strip()))
+        self.setToolTip(wrapped(true_minus_in("\n".join((plain(sentence), *notes)).strip())))
         self.setAccessibleName(f"{self.title}: {plain(sentence)}")
         self.setAccessibleDescription(" ".join(notes))
         self.update()

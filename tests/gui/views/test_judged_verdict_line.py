@@ -5,6 +5,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from rnnviz.core.number_format import true_minus_in
 from rnnviz.core.trace import Trace
 from rnnviz.execution.events import Stage, StageKind
 from rnnviz.gui.views.labels import NOTE_GAP
@@ -68,7 +69,7 @@ def test_large_text_has_three_lines_for_the_likely_cause(
 def test_the_muted_line_has_whole_notes(line: VerdictBar) -> None:
     result = evaluated(make_result())
     line.show_result(result, "manual")
-    notes = verdict_sentence(result, "manual").notes
+    notes = tuple(map(true_minus_in, verdict_sentence(result, "manual").notes))
     for width in (850, 1100, 1600):
         line.resize(width, line.height())
         beneath = line._text.shown.partition("\n")[2]

@@ -24,7 +24,7 @@ def test_agreement_is_written_with_its_figures(line: VerdictBar) -> None:
     line.show_result(make_result(), "manual")
     assert line.state == "agree"
     assert line.text == "gluon and manual agree: all 40 values are equal"
-    assert "1.3e-6 · |gluon|" in shown(line)
+    assert "1.3e\N{MINUS SIGN}6 · |gluon|" in shown(line)
     assert verdict_sentence(make_result(), "manual").notes[-1] in line.toolTip()
     assert line.text in line.accessibleName()
     assert not button(line, "next").isVisible()
