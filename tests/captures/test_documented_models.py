@@ -1,0 +1,204 @@
+"""Models in the style of PyTorch's tutorials and examples: each capture opens, agrees, and explains its values."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import rnnviz
+from rnnviz.captures.rnn_capture import Capture, capture
+from rnnviz.core.trace_index import Location
+from rnnviz.explain.explanation import cell_states_of, explain_value
+from rnnviz.verify.verdict import Verdict
+
+torch = pytest.importorskip("torch")
+nn, F = torch.nn, torch.nn.functional
+rnn = nn.utils.rnn
+
+
+class Tagger(nn.Module):
+    """Part-of-speech tagging: a sentence without a batch axis through an LSTM."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.word_embeddings = nn.Embedding(9, 6)
+        self.lstm = nn.LSTM(6, 6)
+        self.hidden2tag = nn.Linear(6, 3)
+
+    def forward(self, sentence: Any) -> Any:
+        embeds = self.word_embeddings(sentence)
+        lstm_out, _ = self.lstm(embeds.view(len(sentence), 1, -1))
+        return F.log_softmax(self.hidden2tag(lstm_out.view(len(sentence), -1)), dim=1)
+
+
+class Names(nn.Module):
+    """Classifying names by their letters: one-hot letters through nn.RNN, the final state through softmax."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.RNN(26, 16)
+        self.h2o = nn.Linear(16, 4)
+
+    def forward(self, line: Any) -> Any:
+        _, hidden = self.rnn(F.one_hot(line, 26).float())
+        return F.log_softmax(self.h2o(hidden[0]), dim=1)
+
+
+class Encoder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(12, 8)
+        self.gru = nn.GRU(8, 8, batch_first=True)
+
+    def forward(self, source: Any) -> Any:
+        return self.gru(self.embedding(source))
+
+
+class Decoder(nn.Module):
+    """Additive attention over the encoder, and a GRU that is called for one word at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(12, 8)
+        self.query, self.keys, self.score = nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 1)
+        self.gru = nn.GRU(16, 8, batch_first=True)
+        self.out = nn.Linear(8, 12)
+
+    def forward(self, outputs: Any, hidden: Any, steps: int) -> Any:
+        word = torch.zeros(outputs.shape[0], 1, dtype=torch.long)
+        words = []
+        for _ in range(steps):
+            scores = self.score(torch.tanh(self.query(hidden.permute(1, 0, 2)) + self.keys(outputs)))
+            context = torch.bmm(F.softmax(scores.transpose(1, 2), dim=-1), outputs)
+            output, hidden = self.gru(torch.cat((self.embedding(word), context), dim=2), hidden)
+            word = self.out(output).argmax(-1).detach()
+            words.append(word)
+        return torch.cat(words, dim=1)
+
+
+class Translation(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.decoder = Encoder(), Decoder()
+
+    def forward(self, source: Any) -> Any:
+        outputs, hidden = self.encoder(source)
+        return self.decoder(outputs, hidden, 6)
+
+
+class LanguageModel(nn.Module):
+    """A word language model: two layers with dropout, the state carried from one part of the text to the next."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop = nn.Dropout(0.5)
+        self.encoder = nn.Embedding(20, 7)
+        self.rnn = nn.LSTM(7, 9, 2, dropout=0.5)
+        self.decoder = nn.Linear(9, 20)
+
+    def forward(self, text: Any) -> Any:
+        hidden, found = (torch.zeros(2, 2, 9), torch.zeros(2, 2, 9)), []
+        for part in text.split(5):
+            output, hidden = self.rnn(self.drop(self.encoder(part)), hidden)
+            found.append(self.decoder(self.drop(output)))
+        return torch.cat(found)
+
+
+class Waves(nn.Module):
+    """Predicting sine waves in float64 with two LSTMCells, which read their own output after the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm1, self.lstm2, self.linear = nn.LSTMCell(1, 11), nn.LSTMCell(11, 11), nn.Linear(11, 1)
+
+    def forward(self, wave: Any) -> Any:
+        zeros = torch.zeros(wave.size(0), 11, dtype=torch.double)
+        one, two, found = (zeros, zeros), (zeros, zeros), []
+        for step in [*wave.split(1, dim=1), None, None]:
+            one = self.lstm1(found[-1] if step is None else step, one)
+            two = self.lstm2(one[0], two)
+            found.append(self.linear(two[0]))
+        return torch.cat(found, dim=1)
+
+
+class Sentiment(nn.Module):
+    """Sentences of different lengths, packed, through a bidirectional LSTM of two layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(15, 5, padding_idx=0)
+        self.lstm = nn.LSTM(5, 6, 2, bidirectional=True, batch_first=True)
+        self.fc = nn.Linear(12, 1)
+
+    def forward(self, text: Any, lengths: Any) -> Any:
+        packed = rnn.pack_padded_sequence(self.embedding(text), lengths, batch_first=True, enforce_sorted=False)
+        _, (hidden, _) = self.lstm(packed)
+        return self.fc(torch.cat((hidden[-2], hidden[-1]), dim=1))
+
+
+class Vision(nn.Module):
+    """An image read row by row by a GRU behind a convolution, as for handwriting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cnn = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2))
+        self.rnn = nn.GRU(14, 8, bidirectional=True, batch_first=True)
+
+    def forward(self, image: Any) -> Any:
+        maps = self.cnn(image)
+        return self.rnn(maps.permute(0, 2, 1, 3).flatten(2))[0]
+
+
+def words(*shape: int, below: int) -> Any:
+    return torch.randint(1, below, shape)
+
+
+MODELS: dict[str, tuple[Callable[[], Any], Callable[[], tuple[Any, ...]]]] = {
+    "tagger": (Tagger, lambda: (words(5, below=9),)),
+    "names": (Names, lambda: (words(7, 1, below=26),)),
+    "translation": (Translation, lambda: (words(3, 8, below=12),)),
+    "language model": (lambda: LanguageModel().eval(), lambda: (words(13, 2, below=20),)),
+    "waves": (
+        lambda: Waves().double(),
+        lambda: (torch.sin(torch.arange(40).reshape(2, 20).double() / math.pi),),
+    ),
+    "sentiment": (Sentiment, lambda: (words(4, 9, below=15), torch.tensor([9, 2, 5, 7]))),
+    "vision": (Vision, lambda: (torch.randn(2, 1, 10, 14),)),
+}
+SEQUENCES = {"translation": 2, "waves": 2}
+
+
+def captured(name: str) -> Capture:
+    torch.manual_seed(5)
+    make, given = MODELS[name]
+    model, inputs = make(), given()
+    with torch.no_grad():
+        expected = model(*inputs)
+        with capture(model) as found:
+            assert torch.equal(model(*inputs), expected)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_captures_of_documented_models_open_agree_and_explain(name: str, tmp_path: Path) -> None:
+    found = captured(name)
+    assert len(found) == SEQUENCES.get(name, 1)
+    assert not found.skipped
+    for path in map(Path, found.save(tmp_path)):
+        run = rnnviz.run(rnnviz.load_config(path))
+        assert run.verdict is Verdict.AGREE
+        recording = run.reference
+        assert not np.isnan(recording.hidden).any()
+        assert run.judgment is not None
+        assert run.judgment.audits[recording.engine].first_wrong is None
+        generator = np.random.default_rng(1)
+        for _ in range(3):
+            layer, direction, _, sample, unit = (int(generator.integers(size)) for size in run.shape)
+            timestep = int(generator.integers(run.inputs.length(sample)))
+            where = Location(layer, direction, timestep, sample, unit)
+            explanation = explain_value(run, where, cell_states_of(run))
+            assert explanation.arithmetics.keys() == run.traces.keys()
