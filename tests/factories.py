@@ -41,6 +41,7 @@ def make_result(
     timesteps: int = 5,
     batch_size: int = 2,
     lengths: Sequence[int] | None = None,
+    seams: Sequence[int] | None = None,
     compare_with: Mapping[str, Any] | None = None,
     **network: Any,
 ) -> RunResult:
@@ -51,7 +52,8 @@ def make_result(
     tables = {
         "network": {"cell": "rnn_tanh", "input_size": 3, "hidden_size": 4, **network},
         "sequence": {"timesteps": timesteps, "batch_size": batch_size}
-        | ({} if lengths is None else {"lengths": list(lengths)}),
+        | ({} if lengths is None else {"lengths": list(lengths)})
+        | ({} if seams is None else {"seams": list(seams)}),
         "initial_state": {"source": "normal"},
         "compare": {"reference": engines[0], "candidates": list(engines[1:]), **(compare_with or {})},
     }

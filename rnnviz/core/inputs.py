@@ -183,6 +183,11 @@ class Inputs:
         """The number of time steps of a sample."""
         return self.lengths[sample] if self.lengths else self.timesteps
 
+    @cached_property
+    def seams(self) -> NDArray[np.int64]:
+        """The time steps at which a new call of the layer begins, (K,)."""
+        return np.array(self.config.sequence.seams or (), np.int64)
+
     @property
     def has_lengths(self) -> bool:
         """Whether lengths were given, even if each is T."""

@@ -15,6 +15,7 @@ from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ResultView, across, choice, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, LegendKey, hint
+from rnnviz.gui.views.seams import at_seam
 from rnnviz.gui.views.table import blend
 from rnnviz.gui.views.time_plot import Curve, LogTimePlot, TimePlot, cosmetic_pen
 from rnnviz.quantities.error_series import QUANTITIES, ErrorQuantity, ErrorSeries, error_series
@@ -183,7 +184,7 @@ class ErrorPlot(ResultView):
         self._pages.setCurrentIndex(0 if self._comparison is None else 1)
         if result is not None:
             self._location = self._location.within(result.shape)
-            self.plot.show_timesteps(result.shape[2])
+            self.plot.show_timesteps(result.shape[2], result.inputs.seams)
         self._measure()
 
     def show_location(self, location: Location) -> None:
@@ -305,7 +306,8 @@ class ErrorPlot(ResultView):
         names = (named.name for named in (series.main, *series.companions))
         described = ", ".join(f"{name} {value}" for name, value in zip(names, shown, strict=True))
         self.plot.setAccessibleDescription(
-            f"{self._heading.text()}, {self._choice.currentText()} at t = {where.timestep}: {described}"
+            f"{self._heading.text()}, {self._choice.currentText()} at t = {where.timestep}"
+            f"{at_seam(result.inputs.seams, where.timestep)}: {described}"
         )
 
     def _on_explanation(self, timestep: int) -> None:

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 from rnnviz.core import number_format
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.seams import SeamsInView, paint_seams, seams_in_view
 from rnnviz.quantities.plot_series import LogScale, Outline, drop_collinear, pixel_bands
 
 _DOTS_SHOWN = 64
@@ -169,7 +170,7 @@ class TimePlot(pg.PlotWidget):
         self._time_axis = _TimestepAxis("bottom")
         super().__init__(parent, axisItems={"bottom": self._time_axis, "left": _ValueAxis("left")}, enableMenu=False)
         self._timesteps = 0
-        self._theme = LIGHT
+        self.theme = LIGHT
         item = self.getPlotItem()
         item.hideButtons()
         self.view_box = item.getViewBox()
@@ -192,13 +193,15 @@ class TimePlot(pg.PlotWidget):
             self.addItem(line, ignoreBounds=True)
         self._curves = CurvesItem()
         self.addItem(self._curves, ignoreBounds=True)
+        self.seams = SeamLines(self)
         self.scene().sigMouseClicked.connect(self._on_click)
         self.getAxis("bottom").setLabel("time step")
         self.setFrameShape(pg.PlotWidget.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
 
-    def show_timesteps(self, timesteps: int) -> None:
-        """Set T. The visible part stays unless T changes."""
+    def show_timesteps(self, timesteps: int, seams: NDArray[np.int64]) -> None:
+        """Set T and the seams. The visible part stays unless T changes."""
+        self.seams.show_seams(seams)
         if timesteps == self._timesteps:
             return
         self._timesteps = timesteps
@@ -257,7 +260,7 @@ class TimePlot(pg.PlotWidget):
 
     def apply_theme(self, theme: Theme) -> None:
         """Set the colors of axes, background and selection. Owners set those of their curves."""
-        self._theme = theme
+        self.theme = theme
         self.setBackground(theme.color("base"))
         for name in ("left", "bottom"):
             axis = self.getAxis(name)
@@ -296,6 +299,41 @@ class _ValueAxis(pg.AxisItem):
 
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
         return [number_format.true_minus(text) for text in super().tickStrings(values, scale, spacing)]
+
+
+class SeamLines(pg.GraphicsObject):
+    """The seams in view, below the curves."""
+
+    def __init__(self, plot: TimePlot) -> None:
+        super().__init__()
+        self._plot = plot
+        self._seams = np.zeros(0, np.int64)
+        self.setZValue(-4)
+        plot.addItem(self, ignoreBounds=True)
+
+    def show_seams(self, seams: NDArray[np.int64]) -> None:
+        """Set the time steps at which a new call begins, (K,)."""
+        self._seams = seams
+        self.setVisible(len(seams) > 0)
+        self.viewRangeChanged()
+
+    def viewRangeChanged(self) -> None:
+        self.prepareGeometryChange()
+        self.update()
+
+    def boundingRect(self) -> QRectF:
+        return QRectF(self._plot.view_box.viewRect())
+
+    def in_view(self) -> SeamsInView:
+        times = self._plot.timesteps_in_sight
+        return seams_in_view(self._seams, times, self._plot.pixels / max(len(times), 1))
+
+    def paint(self, painter: QPainter, *_unused: Any) -> None:
+        transform = painter.transform()
+        painter.resetTransform()
+        ground = transform.mapRect(self.boundingRect())
+        places = [transform.map(QPointF(t - 0.5, 0.0)).x() for t in self.in_view().drawn.tolist()]
+        paint_seams(painter, places, ground.top(), ground.bottom(), self._plot.theme, "muted")
 
 
 class GapMarks(pg.GraphicsObject):

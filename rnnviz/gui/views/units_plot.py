@@ -17,6 +17,7 @@ from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.base import ResultView, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, LegendKey, hint
+from rnnviz.gui.views.seams import at_seam
 from rnnviz.gui.views.time_plot import TimePlot
 from rnnviz.gui.views.unit_lines import DASHES, UnitLine, UnitLines
 from rnnviz.quantities.gates import Quantity, per_unit_choices
@@ -205,7 +206,7 @@ class UnitsPlot(ResultView):
         if result is not None and not known:
             self._pin.fit(result.shape[-1])
             self._location = self._asked = self._location.within(result.shape)
-            self.plot.show_timesteps(result.shape[2])
+            self.plot.show_timesteps(result.shape[2], result.inputs.seams)
             self.choice.offer(result.config.network.kind)
         self._refresh()
 
@@ -279,7 +280,8 @@ class UnitsPlot(ResultView):
             there = self._lines.has_value(line, where.timestep)
             key.show_value("…" if value is None else number_format.short(value) if there else "none")
         values = ", ".join(key.accessibleName() for key, _ in self._keys)
-        self.plot.setAccessibleDescription(f"{self.heading.text()}, t = {where.timestep}: {values}")
+        begins = at_seam(result.inputs.seams, where.timestep)
+        self.plot.setAccessibleDescription(f"{self.heading.text()}, t = {where.timestep}{begins}: {values}")
 
     def _redraw(self) -> None:
         self._shown = None

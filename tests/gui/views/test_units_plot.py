@@ -361,7 +361,7 @@ def test_a_plot_takes_over_the_visible_part_only_of_one_with_the_same_time_steps
     plots = [TimePlot() for _ in range(3)]
     for plot, timesteps in zip(plots, (12, 12, 5), strict=True):
         qtbot.addWidget(plot)
-        plot.show_timesteps(timesteps)
+        plot.show_timesteps(timesteps, np.zeros(0, np.int64))
     copy, zoomed, other = plots
     copy.show_part_of(other)
     assert copy.timesteps_in_sight == range(12)

@@ -30,8 +30,8 @@ from rnnviz.gui.views.unrolled.geometry import (
 )
 from rnnviz.gui.views.unrolled.header import Headers
 from rnnviz.gui.views.unrolled.lanes_item import LanesItem
-from rnnviz.gui.views.unrolled.marks import FutureCover, HighlightItem, RangeMarks, SelectionItem
-from rnnviz.gui.views.unrolled.render_state import RenderState, first_mismatch
+from rnnviz.gui.views.unrolled.marks import FutureCover, HighlightItem, RangeMarks, SeamMarks, SelectionItem
+from rnnviz.gui.views.unrolled.render_state import RenderState, first_mismatch, visible_seams
 from rnnviz.gui.views.unrolled.strips import Minimap, StageBadges, SwipeNames
 from rnnviz.gui.views.unrolled.time_axis import TimeAxis
 from rnnviz.gui.views.unrolled.unit_order import OrderLabel
@@ -178,6 +178,7 @@ class UnrolledCanvas(QWidget):
         # Queued, for it comes in the middle of painting.
         self.lanes.special_seen.connect(self.color_bar.update, Qt.ConnectionType.QueuedConnection)
         self.ranges, self.future = RangeMarks(self.box), FutureCover(self.box)
+        self.seams = SeamMarks(self.box)
         self.selection, self.highlights = SelectionItem(self.box), HighlightItem(self.box)
         self.badges = StageBadges(self.minimap)
         for part in (self.headers, self.color_bar):
@@ -365,6 +366,7 @@ class UnrolledCanvas(QWidget):
             for part in (self.lanes, *self._parts):
                 part.show_lanes(None, None)
             self.selection.hide()
+            self.seams.hide()
             self.highlights.set_geometry(None, self._theme)
             self._show_badges()
             return
@@ -385,6 +387,8 @@ class UnrolledCanvas(QWidget):
         self.axis.show_timesteps(geometry.picture.timesteps, tuple(initial) if name else (), name)
         self._place_cursor()
         self.selection.point_at(None if self._shown is None else first_mismatch(self._shown), geometry, self._theme)
+        if self._shown is not None:
+            self.seams.show_seams(visible_seams(self._shown, geometry), geometry, self._theme)
         self.ranges.set_geometry(geometry, self._theme)
         self.highlights.set_geometry(geometry, self._theme)
         self._show_badges()

@@ -26,11 +26,12 @@ from rnnviz.core.words import wrapped
 from rnnviz.gui.app_state import Limit, RangeName
 from rnnviz.gui.jobs.task_queue import Check
 from rnnviz.gui.theme.scaling import scaled, space_dialog
+from rnnviz.gui.views.seams import paint_seams
 from rnnviz.gui.views.unrolled.colormap import PADDING, SPECIAL_WORDS, STEPS, ColorScale, hatch, rounded_up
 from rnnviz.gui.views.unrolled.geometry import Geometry
 from rnnviz.gui.views.unrolled.header import LanesPart, lanes_of_geometry
 from rnnviz.gui.views.unrolled.lane_text import initial_timestep
-from rnnviz.gui.views.unrolled.render_state import Reach, RenderState
+from rnnviz.gui.views.unrolled.render_state import Reach, RenderState, visible_seams
 from rnnviz.gui.views.unrolled.tiles import image_of
 from rnnviz.quantities.level_of_detail import Bins
 
@@ -276,7 +277,8 @@ class ColorBar(LanesPart):
             return None
         scales = shown.paint.hidden.scale, shown.paint.input.scale
         legend = frozenset(shown.seen)
-        return shown.heading(), scales, legend, shown.theme, shown.differs(Lane(0)), lanes_of_geometry(geometry)
+        seams = seam_legend(shown, geometry)
+        return shown.heading(), scales, legend, seams, shown.theme, shown.differs(Lane(0)), lanes_of_geometry(geometry)
 
     def hoverMoveEvent(self, event: QGraphicsSceneHoverEvent) -> None:
         shape = Qt.CursorShape.SizeVerCursor if self._movable(event.pos()) else Qt.CursorShape.PointingHandCursor
@@ -335,12 +337,13 @@ class ColorBar(LanesPart):
         bottom = min(split + lane_rect.height, geometry.height - 4.0)
         hidden_bottom = split - 10.0 if split < geometry.height else geometry.height - 6.0
         self.bar = QRectF()
-        top = self._paint_legend(painter, shown, hidden_top)
+        top = self._paint_legend(painter, shown, geometry, hidden_top)
         self._paint_bar(painter, shown, Lane(0), top, hidden_bottom)
         if bottom - split > scaled(_LINE):
             self._paint_bar(painter, shown, INPUT, split, bottom)
 
-    def _paint_legend(self, painter: QPainter, shown: RenderState, top: float) -> float:
+    def _paint_legend(self, painter: QPainter, shown: RenderState, geometry: Geometry, top: float) -> float:
+        first = top
         for index in sorted(shown.seen):
             pixels = np.full((11, int(_BAR)), shown.paint.hidden.table[index], np.uint32)
             hatch(pixels, np.full(pixels.shape, index, np.uint8), 0, 0, shown.theme)
@@ -351,7 +354,17 @@ class ColorBar(LanesPart):
             painter.setPen(shown.theme.color("text"))
             painter.drawText(QPointF(_LEFT + _BAR + 6.0, top + scaled(12)), SPECIAL_WORDS[index])
             top += scaled(_LINE)
-        return top + (6.0 if shown.seen else 0.0)
+        words, marked = seam_legend(shown, geometry)
+        if words:
+            left = _LEFT + (_BAR + 6.0 if marked else 0.0)
+            if marked:
+                paint_seams(painter, [_LEFT + _BAR / 2.0 - 2.0], top, top + scaled(_LINE) - 1.0, shown.theme, "text")
+            wrap = Qt.AlignmentFlag.AlignLeft | Qt.TextFlag.TextWordWrap
+            room = QRectF(left, top, self.size().width() - left, geometry.height)
+            painter.setPen(shown.theme.color("text"))
+            top += painter.boundingRect(room, wrap, words).height()
+            painter.drawText(room, wrap, words)
+        return top + (6.0 if top > first else 0.0)
 
     def _paint_bar(self, painter: QPainter, shown: RenderState, lane: Lane, top: float, bottom: float) -> None:
         theme, scale, table = shown.theme, shown.paint.of(lane).scale, shown.paint.of(lane).table
@@ -406,6 +419,12 @@ class ColorBar(LanesPart):
                 continue
             written.append(place)
             painter.drawText(QPointF(bar.right() + _TICK + 4.0, place + metrics.ascent() / 2.0 - 1.0), text)
+
+
+def seam_legend(shown: RenderState, geometry: Geometry) -> tuple[str, bool]:
+    """The legend of the seams in view, empty without any, and whether they are marked."""
+    seams = visible_seams(shown, geometry)
+    return seams.note or ("new call" if len(seams.timesteps) else ""), seams.apart
 
 
 def ticks(scale: ColorScale, most: float) -> list[tuple[float, str]]:

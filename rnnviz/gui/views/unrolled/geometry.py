@@ -371,6 +371,15 @@ class Geometry:
         return lane_rect.top - self.camera.scroll
 
     @property
+    def extent(self) -> tuple[float, float]:
+        """Top and bottom of the visible lanes with their margin; lanes of few units do not fill the height."""
+        highest, lowest = self.stack.lane_rects[0], self.stack.lane_rects[-1]
+        return (
+            max(self.top_of(highest) - MARGIN, 0.0),
+            min(self.top_of(lowest) + lowest.height + MARGIN, self.height),
+        )
+
+    @property
     def numbered(self) -> bool:
         """Whether the numbers of any visible hidden lane are written."""
         return any(

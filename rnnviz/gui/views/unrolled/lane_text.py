@@ -10,6 +10,7 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS, Lane
 from rnnviz.core.words import plural
+from rnnviz.gui.views.seams import at_seam
 from rnnviz.gui.views.unrolled.colormap import MISSING, PADDING, STEPS, IndexArray
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, LaneRect
 from rnnviz.gui.views.unrolled.render_state import EngineSide, RenderState, is_padding
@@ -175,7 +176,7 @@ def describe(shown: RenderState, cell: CellGeometry, *, boxes: bool = True) -> s
     if lane.layer is None:
         t = min(max(t, 0), timesteps - 1)
         value = result.inputs.sequence[t, shown.sample, unit]
-        time, feature = timestep_in_words(names, t, IN_FULL), feature_in_words(names, unit, IN_FULL)
+        time, feature = _time_in_words(shown, t), feature_in_words(names, unit, IN_FULL)
         return f"input, {time}, sample {shown.sample}, {feature}\nx = {number_format.full(value)}"
     where = f"layer {lane.layer}, {DIRECTIONS[lane.backward]}"
     computed = 0 <= t < timesteps
@@ -187,7 +188,7 @@ def describe(shown: RenderState, cell: CellGeometry, *, boxes: bool = True) -> s
         value = f"{shown.initial_name} = {number_format.full(state[unit])}"
         return f"{where}, initial state, sample {shown.sample}{of_unit}\n{value}"
     t = min(max(t, 0), timesteps - 1)
-    where = f"{where}, {timestep_in_words(names, t, IN_FULL)}, sample {shown.sample}"
+    where = f"{where}, {_time_in_words(shown, t)}, sample {shown.sample}"
     row = shown.picture().row_of(lane, unit)
     lines = [f"{where}, unit {unit}" if shown.per_unit else where]
     if shown.gate is not None or shown.quantity == "difference":
@@ -217,6 +218,13 @@ def describe(shown: RenderState, cell: CellGeometry, *, boxes: bool = True) -> s
             line += f"   difference {number_format.error(error)}, error ratio {number_format.error(share)}"
         lines.append(line)
     return "\n".join(lines)
+
+
+def _time_in_words(shown: RenderState, timestep: int) -> str:
+    """The time step with its name in full, and whether a new call begins."""
+    inputs = shown.result.inputs
+    names = inputs.names.of_sample(shown.sample)
+    return f"{timestep_in_words(names, timestep, IN_FULL)}{at_seam(inputs.seams, timestep)}"
 
 
 def table_in_view(shown: RenderState, geometry: Geometry) -> str:

@@ -11,7 +11,8 @@ from PySide6.QtWidgets import QGraphicsItem, QGraphicsObject, QStyleOptionGraphi
 
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.unrolled.geometry import FRAME, MARGIN, CellGeometry, Geometry
+from rnnviz.gui.views.seams import SeamsInView, paint_seams
+from rnnviz.gui.views.unrolled.geometry import FRAME, CellGeometry, Geometry
 from rnnviz.gui.views.unrolled.lanes_item import arrow
 from rnnviz.quantities.plot_series import pixel_bands
 from rnnviz.quantities.steps import Order, Part, Region
@@ -160,10 +161,8 @@ class SelectionItem:
         """Move to a cell. With `at_split`, the line is at the left edge of its time step."""
         x, y, width, height = geometry.rect(cell)
         self.column.setZValue(-1.0 if geometry.boxes else 10.0)
-        # Lanes of few units do not fill the height.
-        highest, lowest = geometry.stack.lane_rects[0], geometry.stack.lane_rects[-1]
-        top = max(geometry.top_of(highest) - MARGIN, 0.0)
-        tall = min(geometry.top_of(lowest) + lowest.height + MARGIN, geometry.height) - top
+        top, bottom = geometry.extent
+        tall = bottom - top
         if width >= _WIDE_COLUMN:
             left, right = round(geometry.edge(cell.timestep)), x + width + (FRAME if geometry.boxes else 0.0)
             self.column.place(QRectF(left, top, round(right) - left, tall), theme)
@@ -343,6 +342,30 @@ class _Cover(_Mark):
             self.update()
         self._geometry = geometry
         self.place(QRectF(0.0, 0.0, geometry.width, geometry.height), theme)
+
+
+class SeamMarks(_Cover):
+    """The seams in view: dashed lines between time steps, through all lanes."""
+
+    reach = 4.0
+
+    def __init__(self, parent: QGraphicsItem) -> None:
+        super().__init__(parent, 6)
+        self.seams: SeamsInView | None = None
+
+    def show_seams(self, seams: SeamsInView, geometry: Geometry, theme: Theme) -> None:
+        self.seams = seams
+        self.setVisible(len(seams.drawn) > 0)
+        self.set_geometry(geometry, theme)
+        self.update()
+
+    def _paint(self, painter: QPainter, theme: Theme) -> None:
+        geometry = self._geometry
+        if geometry is None or self.seams is None:
+            return
+        top, bottom = geometry.extent
+        places = [geometry.x_of(t - 0.5) for t in self.seams.drawn.tolist()]
+        paint_seams(painter, places, top, bottom, theme, "text")
 
 
 class RangeMarks(_Cover):

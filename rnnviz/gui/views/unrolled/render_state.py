@@ -14,8 +14,9 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import Lane, Location, lanes_of
 from rnnviz.explain.provenance import InitialPlace, InputPlace, Place, quantity_place
 from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.views.seams import SeamsInView, seams_in_view, seams_in_words
 from rnnviz.gui.views.unrolled.colormap import PADDING, difference_scale, error_ratio_scale, gate_scale, value_scale
-from rnnviz.gui.views.unrolled.geometry import CellGeometry, Scene
+from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, Scene
 from rnnviz.gui.views.unrolled.tiles import LaneColors, Paint, Tiles, TileStyle
 from rnnviz.quantities.gate_lanes import LaneGates
 from rnnviz.quantities.gates import GateQuantity, Quantity, gate_quantity, heading_of, quantity_for
@@ -147,7 +148,11 @@ class RenderState:
         return display_name(self.comparison.candidate), f"− {display_name(self.comparison.reference)}"
 
     def words(self) -> str:
-        """Sentence on the quantity of the hidden lanes."""
+        """Sentences on the quantity of the hidden lanes, and on the seams."""
+        seams = seams_in_words(self.result.inputs.seams, self.result.shape[2])
+        return f"{self._quantity_in_words()} {seams}".strip()
+
+    def _quantity_in_words(self) -> str:
         name = display_name(self.engine)
         if self.right is not None:
             other = display_name(self.right.engine)
@@ -314,6 +319,13 @@ def cell_at(shown: RenderState | None, at: Location) -> CellGeometry:
     """Cell of the selection. A lane of norms has one row for all units."""
     lane = Lane(at.layer, at.direction)
     return CellGeometry(lane, at.timestep, at.unit if shown is None else min(at.unit, shown.rows(lane) - 1))
+
+
+def visible_seams(shown: RenderState, geometry: Geometry) -> SeamsInView:
+    """The seams in view, without those in the padding of the sample."""
+    times = geometry.timesteps_in_view()
+    times = range(times.start, min(times.stop, shown.length))
+    return seams_in_view(shown.result.inputs.seams, times, geometry.pitch)
 
 
 def first_mismatch(shown: RenderState) -> CellGeometry | None:
