@@ -7,6 +7,8 @@ build it, runs beside the chain, and its output and states must equal the chain'
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from math import sqrt
 from pathlib import Path
 from time import perf_counter
@@ -37,12 +39,26 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Equality, Progress
-from rnnviz.engines.layers import LayerTask, RunLayer, Step, cell_step, fill_layer, initial_states, run_stack, unrolled
+from rnnviz.engines.layers import (
+    LayerTask,
+    RunLayer,
+    Step,
+    cell_step,
+    fill_layer,
+    initial_states,
+    run_in_parts,
+    run_stack,
+    unrolled,
+)
+from rnnviz.engines.packing import run_packed
 
 _IGNORED_LENGTHS = "MXNet 1.9.1 ignores use_sequence_length on the CPU (apache/mxnet issue 19323)"
 
 _ORDER = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
 """The parameters of a layer in the order of MXNet's operator."""
+
+_OPEN = 1e30
+"""A pre-activation for which the sigmoid is 1, and 0 for its negative, whatever is added to it."""
 
 _LARGEST_LOADED = 10
 """How many layers `load_parameters` of MXNet 1.9.1 can count: it looks for one digit."""
@@ -82,7 +98,8 @@ class GluonEngine:
                 _run_unrolled(inputs, trace, progress)
                 return EngineReport()
             if inputs.lengths:
-                run_stack(inputs, trace, _fused_lanes(inputs.network), progress)
+                lanes = _fused_lanes(inputs.network)
+                run_stack(inputs, trace, lanes, progress, run_lengths=partial(run_packed, _cost_of_call))
                 return _padding_report(inputs, trace)
             final_state = _run_chain(inputs, trace, progress)
             # The stack is timed without its construction, as the chain's blocks are built once, too.
@@ -134,30 +151,47 @@ def _run_chain(inputs: Inputs, trace: Trace, progress: Progress) -> tuple[FloatA
 
 
 def _fused_lanes(network: Network) -> RunLayer:
-    """The operator of Gluon's fused layers as a way to run parts of one lane, in which no sample ends.
+    """The operator of Gluon's fused layers as a way to run rows of packed samples in one lane.
 
     MXNet 1.9.1 ignores the lengths that its own layers are given on the CPU (apache/mxnet issue 19323). A layer would
     join its parameters again in each call, which takes longer than a short part.
+
+    A cell state is returned after the last time step only. One more feature, which is 1 in padding, keeps it from the
+    last computed one: its weights open the forget gate and close the input gate.
     """
     joined: dict[tuple[int, int], Any] = {}
     cell = CELLS[network.cell]
     mode = f"rnn_{dict(cell.activations)['activation'].text}" if cell.gluon == "RNN" else cell.gluon.lower()
 
-    def run_layer(task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
+    def run_layer(task: LayerTask, progress: Progress) -> Mapping[str, FloatArray]:
+        x, size, keeps = task.x, task.state["h"].shape[1], "c" in task.state
+        if keeps:
+            computed = np.full(x.shape[1], len(x)) if task.computed is None else task.computed
+            padding = np.arange(len(x))[:, np.newaxis] >= computed
+            x = np.concatenate([x, padding[..., np.newaxis]], axis=2, dtype=x.dtype)
         if task.lane not in joined:
             joined.clear()
             arrays = vars(task.parameters)
-            joined[task.lane] = _nd_array(np.concatenate([arrays[name].reshape(-1) for name in _ORDER]))
-        order = -1 if task.backward else 1
+            if keeps:
+                weights = np.repeat([-_OPEN, _OPEN, 0.0, 0.0], size)
+                arrays = arrays | {"i2h_weight": np.column_stack([arrays["i2h_weight"], weights])}
+            joined[task.lane] = _nd_array(np.concatenate([arrays[name].reshape(-1) for name in _ORDER]).astype(x.dtype))
         given = [_nd_array(array[np.newaxis]) for array in task.state.values()]
-        x, size = _nd_array(task.x[::order]), task.state["h"].shape[1]
         options = {"mode": mode, "state_size": size, "num_layers": 1, "p": 0.0, "state_outputs": True}
-        out, *states = mx.nd.RNN(x, joined[task.lane], *given, **options)
-        task.series["h"][:] = out.asnumpy()[::order]
+        out, *states = mx.nd.RNN(_nd_array(x), joined[task.lane], *given, **options)
+        task.series["h"][:] = out.asnumpy()
+        if keeps and task.computed is not None and np.isnan(task.series["h"]).any():
+            # Of NaN, padding would keep no cell state.
+            return run_in_parts(tuple(task.computed), run_layer, replace(task, computed=None), progress)
         progress(1.0)
         return {name: state.asnumpy()[0] for name, state in zip(task.state, states, strict=True)}
 
     return run_layer
+
+
+def _cost_of_call(weights: int) -> int:
+    """The number of multiplications that cost as much as a call of the operator with a new shape."""
+    return (1 << 25) + 64 * weights
 
 
 def _padding_report(inputs: Inputs, trace: Trace) -> EngineReport:

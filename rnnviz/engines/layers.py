@@ -33,7 +33,7 @@ class LayerTask:
     starts at t = T-1, so its final state is the one at t = 0. `lane` is the index (layer, direction).
 
     Of samples of different lengths a task is a part: `start` is its first time step, and `samples` are those that are
-    computed in it.
+    computed in it. Of rows of packed samples, `computed` (N,) are the numbers of time steps before padding.
     """
 
     cell: CellSpec
@@ -45,6 +45,7 @@ class LayerTask:
     lane: tuple[int, int] = (0, 0)
     start: int = 0
     samples: slice | NDArray[np.intp] = field(default_factory=lambda: slice(None))
+    computed: NDArray[np.intp] | None = None
 
     @property
     def timesteps(self) -> range:
@@ -54,6 +55,10 @@ class LayerTask:
 
 RunLayer: TypeAlias = Callable[[LayerTask, Progress], Mapping[str, FloatArray]]
 """How one layer is computed in one direction: fills the task's series, returns the final state by name."""
+
+
+RunLengths: TypeAlias = Callable[[Sequence[int], RunLayer, LayerTask, Progress], Mapping[str, FloatArray]]
+"""How a layer is run on samples of different lengths; see `run_in_parts`."""
 
 
 Join: TypeAlias = Callable[[FloatArray, FloatArray | None], FloatArray]
@@ -68,8 +73,18 @@ def layer_output(hidden: FloatArray, out: FloatArray | None = None) -> FloatArra
     return np.concatenate(list(hidden), axis=-1, out=out)
 
 
-def run_stack(inputs: Inputs, trace: Trace, run_layer: RunLayer, progress: Progress, join: Join = layer_output) -> None:
-    """Fill the trace's hidden states, cell states, out and final states."""
+def run_stack(
+    inputs: Inputs,
+    trace: Trace,
+    run_layer: RunLayer,
+    progress: Progress,
+    join: Join = layer_output,
+    run_lengths: RunLengths | None = None,
+) -> None:
+    """Fill the trace's hidden states, cell states, out and final states.
+
+    Samples of different lengths are computed by `run_lengths`, by default by `run_in_parts`.
+    """
     network = inputs.network
     states = dict(zip(network.kind.state_symbols, inputs.initial_state.arrays, strict=True))
     lanes = network.num_layers * network.directions
@@ -90,7 +105,7 @@ def run_stack(inputs: Inputs, trace: Trace, run_layer: RunLayer, progress: Progr
                 backward=network.backward(direction),
                 lane=(layer, direction),
             )
-            run = partial(run_in_parts, inputs.lengths, run_layer) if inputs.lengths else run_layer
+            run = partial(run_lengths or run_in_parts, inputs.lengths, run_layer) if inputs.lengths else run_layer
             for name, array in run(task, lane_progress).items():
                 trace[f"state.{name}"][k] = array
         # Two directions are joined where out will stand in the end: a copy in memory would grow with the sequence.
@@ -98,7 +113,7 @@ def run_stack(inputs: Inputs, trace: Trace, run_layer: RunLayer, progress: Progr
         x = join(trace.hidden[layer], trace.output if last or network.directions == 2 else None)
 
 
-_PART_VALUES = 1 << 22
+PART_VALUES = 1 << 22
 """Values of the layer input and of the states that a part of a task copies at most."""
 
 
@@ -129,7 +144,7 @@ def run_in_parts(
     states = {name: np.array(array) for name, array in task.state.items()}
     timesteps, samples, features = task.x.shape
     widest = max(features, *(array.shape[-1] for array in states.values()))
-    longest, whole, done = max(1, _PART_VALUES // (samples * widest)), sum(lengths), 0
+    longest, whole, done = max(1, PART_VALUES // (samples * widest)), sum(lengths), 0
     for part, active in computed_parts(lengths, range(timesteps), backward=task.backward):
         if not len(active):
             continue

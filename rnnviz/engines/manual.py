@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -13,6 +13,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.layers import LayerTask, run_stack
+from rnnviz.engines.packing import run_packed
 
 
 class ManualLayers:
@@ -48,8 +49,13 @@ class ManualEngine:
         """See `Engine.run`."""
         # Infinities and NaNs are results to be shown, not accidents to be warned of.
         with np.errstate(all="ignore"):
-            run_stack(inputs, trace, ManualLayers(), progress)
+            run_stack(inputs, trace, ManualLayers(), progress, run_lengths=partial(run_packed, _cost_of_call))
         return EngineReport()
+
+
+def _cost_of_call(weights: int) -> int:
+    """The number of multiplications that cost as much as a call of a program."""
+    return (1 << 20) + weights
 
 
 _WORTH_SHARING = 1 << 19

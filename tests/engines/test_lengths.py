@@ -149,6 +149,25 @@ def test_padding_is_never_read(name: str) -> None:
         np.testing.assert_array_equal(trace[array], expected[array])
 
 
+@pytest.mark.parametrize("name", ["manual", "gluon"])
+def test_a_cell_state_is_kept_where_the_last_hidden_state_is_nan(name: str) -> None:
+    network = {"cell": "lstm", "input_size": 3, "hidden_size": 40}
+    sequence = {"batch_size": 3, "timesteps": 5, "lengths": [2, 5, 1]}
+    inputs = load_inputs(Config.from_mapping({"network": network, "sequence": sequence}))
+    x = np.array(inputs.sequence)
+    # Some sums of two weights times infinity are NaN.
+    x[1, 0, :2] = np.inf
+    inputs = replace(inputs, sequence=x)
+    trace, _ = computed(load_engine(name), inputs)
+    assert trace.state_c is not None
+    assert np.isnan(trace.state_h[0, 0][np.isfinite(trace.state_c[0, 0])]).any()
+    for sample in range(3):
+        one, _ = computed(load_engine(name), alone(inputs, sample))
+        for state in ("state.h", "state.c"):
+            if state in one:
+                np.testing.assert_allclose(trace[state][:, sample], one[state][:, 0], rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("lengths", "key"),
     [([2, 3], "sequence.lengths"), ([2, 3, 6], "sequence.lengths"), ([1, 0, 2], "sequence.lengths")],

@@ -1,0 +1,59 @@
+"""Rows of packed samples: each sample has a place, no two at once, and no row is longer than the longest sample."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.core.config import Config
+from rnnviz.engines.packing import Packing, packing
+from rnnviz.engines.registry import load_engine
+from rnnviz.io.inputs import load_inputs
+from tests.engines.test_lengths import assert_each_sample_is_as_alone
+from tests.oracles.computed import computed
+
+LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=40).map(tuple)
+
+
+def steps(packed: Packing) -> int:
+    """The number of time steps of all rows that are computed."""
+    return sum(len(part) * rows for part, rows in packed.parts)
+
+
+@given(lengths=LENGTHS, call=st.sampled_from([0.0, 1.0, 30.0, 1e6]))
+def test_every_step_of_every_sample_has_a_place(lengths: Sequence[int], call: float) -> None:
+    packed = packing(tuple(lengths), call, call / 8)
+    computed_rows = np.zeros((max(lengths), len(lengths)), int)
+    for part, rows in packed.parts:
+        computed_rows[part.start : part.stop, :rows] += 1
+    assert computed_rows.max() == 1
+    assert sorted(place.sample for place in packed.places) == list(range(len(lengths)))
+    for place in packed.places:
+        assert place.stop - place.start == lengths[place.sample]
+        # No other sample has the same step of the row.
+        computed_rows[place.start : place.stop, place.row] -= 1
+    assert computed_rows.min() == 0
+
+
+def test_calls_that_cost_nothing_compute_no_padding_and_dear_ones_are_few() -> None:
+    lengths = tuple(range(1, 101))
+    assert steps(packing(lengths, 0.0, 0.0)) == sum(lengths)
+    dear = packing(lengths, 1e6, 0.0)
+    assert (len(dear.parts), {place.start for place in dear.places}) == (1, {0})
+
+
+@pytest.mark.parametrize("name", ["manual", "gluon"])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("cost", [0, 1 << 40])
+def test_no_packing_changes_the_values(name: str, cell: str, cost: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"rnnviz.engines.{name}._cost_of_call", lambda weights: cost)
+    monkeypatch.setattr("rnnviz.engines.packing._COPY", 0)
+    monkeypatch.setattr("rnnviz.engines.packing.PART_VALUES", 200)
+    network = {"cell": cell, "input_size": 3, "hidden_size": 5, "num_layers": 2, "bidirectional": True}
+    sequence = {"batch_size": 12, "timesteps": 30, "lengths": "uniform", "seed": 1}
+    tables = {"network": network, "sequence": sequence, "initial_state": {"source": "normal"}}
+    inputs = load_inputs(Config.from_mapping(tables))
+    trace, _ = computed(load_engine(name), inputs)
+    assert_each_sample_is_as_alone(trace, inputs, 2e-5)
