@@ -8,6 +8,7 @@ mapped pages are the system's cache, which it takes back when it needs to; they 
 Run it by itself, with the sizes of the trace: python -m tests.benchmarks.bench_window 10000 1024 4 2
 """
 
+import gc
 import os
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from PySide6.QtWidgets import QApplication
 from rnnviz.core.trace import Trace, open_trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.app import SWITCH_SECONDS
+from rnnviz.gui.application import GcTimer
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
@@ -72,13 +74,16 @@ def figure(what: str, values: list[float], unit: str = "ms", processor: list[flo
 def open_window(result: RunResult | None) -> Iterator[MainWindow]:
     """The window on a result that nothing has to be computed for."""
     application = QApplication.instance() or QApplication([])
+    # As in the program.
     sys.setswitchinterval(SWITCH_SECONDS)
+    collector = GcTimer(application)
     with tempfile.TemporaryDirectory(prefix="rnnviz-settings-") as folder:
         settings = Settings(QSettings(str(Path(folder) / "settings.ini"), QSettings.Format.IniFormat))
         window = MainWindow(settings, ThemeManager("light"), Runner())
         window.resize(WIDTH, HEIGHT)
         painted = QEventLoop()
         window.completed.connect(painted.quit)
+        window.completed.connect(gc.freeze)
         window.show()
         painted.exec()
         application.processEvents()
@@ -91,6 +96,8 @@ def open_window(result: RunResult | None) -> Iterator[MainWindow]:
             window.leave()
             window.deleteLater()
             application.processEvents()
+            gc.unfreeze()
+            collector.stop()
 
 
 def finish_pending(window: MainWindow) -> None:
