@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import ceil
 from typing import ClassVar, Literal, Self, TypeAlias, TypeVar, get_args
 
 from PySide6.QtCore import (
@@ -42,7 +43,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import wrapped
 from rnnviz.gui.app_state import Field, Session
-from rnnviz.gui.export.picture import flush_scene_updates
+from rnnviz.gui.export.picture import IncrementalGrab, flush_scene_updates
 from rnnviz.gui.theme.palettes import THEMES, Theme, ThemeName
 from rnnviz.gui.theme.scaling import DialogScrollArea, chosen_text_scale, scaled, space_dialog
 from rnnviz.gui.views.base import ResultView
@@ -196,18 +197,6 @@ class Figure(QWidget):
             self._shrunk *= (self.width() + lacking) / self.width()
             self.resize((QSizeF(self._size) * self._shrunk).toSize())
 
-    def preview(self, room: QSize, scale: float) -> QPixmap:
-        """The figure for a screen of `scale` pixels per point, within `room`."""
-        size = QSize(self.size()).scaled(room, Qt.AspectRatioMode.KeepAspectRatio)
-        made = QPixmap(size * scale)
-        made.fill(Qt.GlobalColor.white)
-        painter = QPainter(made)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        painter.drawPixmap(QRect(QPoint(), made.size()), self.grab())
-        painter.end()
-        made.setDevicePixelRatio(scale)
-        return made
-
     def image(self, resolution: int) -> QImage:
         """The figure as pixels.
 
@@ -332,10 +321,23 @@ def _open_buffer() -> QBuffer:
 
 _PREVIEW, _PREVIEW_SHARE = (460, 380), 0.35
 """Size of the preview in pixels, and its largest share of the screen's width and height."""
+_PREVIEW_PIXELS = 1 << 19
+"""Pixels of a figure that are drawn in a turn of the event loop: lanes at a new scale are read, too."""
 _LOOKS_MS = (60, 300, 1200)
 """Times of the previews after a change: some views compute in the background."""
 _FORMATS = (("PDF", "pdf"), ("SVG", "svg"), ("PNG", "png"))
 _THEMES = (("Light", "light"), ("Dark", "dark"))
+
+
+def _preview(image: QImage, room: QSize, scale: float) -> QPixmap:
+    """A picture for a screen of `scale` pixels per point, within `room`."""
+    made = QPixmap(image.size().scaled(room, Qt.AspectRatioMode.KeepAspectRatio) * scale)
+    painter = QPainter(made)
+    painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+    painter.drawImage(made.rect(), image)
+    painter.end()
+    made.setDevicePixelRatio(scale)
+    return made
 
 
 class ExportDialog(QDialog):
@@ -378,6 +380,7 @@ class ExportDialog(QDialog):
         self._looks = QTimer(self, singleShot=True)
         self._looks.timeout.connect(self._look)
         self._due: list[int] = []
+        self._grab: IncrementalGrab | None = None
         session.changed.connect(self._on_session)
 
     def _add_rows(self, *rows: tuple[str, QWidget]) -> None:
@@ -401,6 +404,7 @@ class ExportDialog(QDialog):
 
     def _take_figure(self) -> Figure | None:
         """The figure, which lives on without the dialog."""
+        self._end_grab()
         taken, self.figure = self.figure, None
         if taken is not None:
             self.destroyed.disconnect(taken.close)
@@ -431,9 +435,27 @@ class ExportDialog(QDialog):
         raise NotImplementedError
 
     def _look(self) -> None:
+        self._end_grab()
         self._arrange()
         assert self.figure is not None
-        self._preview.setPixmap(self.figure.preview(self._room, self.devicePixelRatioF()))
+        # Of a large figure, in several turns of the event loop.
+        scale = ceil(self.devicePixelRatioF())
+        self._grab = IncrementalGrab(
+            self.figure, scale, lambda: None, self._show_preview, self._look_again, _PREVIEW_PIXELS
+        )
+
+    def _end_grab(self) -> None:
+        if self._grab is not None:
+            self._grab.end()
+            self._grab = None
+
+    def _look_again(self) -> None:
+        self._grab = None
+        self._looks.start(0)
+
+    def _show_preview(self, image: QImage) -> None:
+        self._grab = None
+        self._preview.setPixmap(_preview(image, self._room, self.devicePixelRatioF()))
         if self._due:
             self._looks.start(self._due.pop(0))
 

@@ -142,11 +142,13 @@ class IncrementalGrab(QObject):
         make_ready: Callable[[], object],
         taken: Callable[[QImage], object],
         disturbed: Callable[[], object],
+        pixels: int | None = None,
     ) -> None:
         """Start. `taken` receives the picture at `scale` times the widget's resolution.
 
         A small picture is drawn before this returns. `make_ready` is called before drawing. `disturbed` is called
-        instead of `taken` if the widget is resized; the picture must then be started again.
+        instead of `taken` if the widget is resized; the picture must then be started again. `pixels` is the
+        largest number of them in a turn, by default AT_ONCE.
 
         Raises
         ------
@@ -158,7 +160,7 @@ class IncrementalGrab(QObject):
         self._widget, self._scale, self._taken, self._disturbed = widget, scale, taken, disturbed
         self._image = allocate_image(widget, scale)
         self._changed = QRegion()
-        self._rounds = 0
+        self._rounds, self._pixels = 0, pixels or AT_ONCE
         self._parts = self._parts_of(QRegion(widget.rect()))
         self._turns = QTimer(self, interval=0)
         self._turns.timeout.connect(self._go_on)
@@ -180,7 +182,7 @@ class IncrementalGrab(QObject):
     def _go_on(self) -> None:
         window = self._widget.window()
         if not window.isVisible():
-            self._end()
+            self.end()
         elif self._widget.size() * self._scale != self._image.size():
             self._restart()
         elif self._parts:
@@ -190,7 +192,7 @@ class IncrementalGrab(QObject):
             self._catch_up()
 
     def _restart(self) -> None:
-        self._end()
+        self.end()
         self._disturbed()
 
     def _catch_up(self) -> None:
@@ -215,12 +217,17 @@ class IncrementalGrab(QObject):
             self._changed = before
 
     def _finish(self) -> None:
-        self._end()
-        window, image, taken = self._widget.window(), self._image, self._taken
+        self._turns.stop()
         # The callback, such as opening a dialog, takes a turn, too.
-        QTimer.singleShot(0, window, lambda: taken(image) if window.isVisible() else None)
+        QTimer.singleShot(0, self, self._deliver)
 
-    def _end(self) -> None:
+    def _deliver(self) -> None:
+        self.end()
+        if self._widget.window().isVisible():
+            self._taken(self._image)
+
+    def end(self) -> None:
+        """Take no picture, if it is not finished."""
         self._turns.stop()
         _application().removeEventFilter(self)
         self.deleteLater()
@@ -228,7 +235,7 @@ class IncrementalGrab(QObject):
     def _parts_of(self, region: QRegion) -> list[QRegion]:
         """Split a region into strips of one turn each, from top to bottom."""
         around = region.boundingRect()
-        rows = max(1, AT_ONCE // (max(around.width(), 1) * self._scale**2))
+        rows = max(1, self._pixels // (max(around.width(), 1) * self._scale**2))
         strips = (
             region & QRegion(QRect(around.left(), top, around.width(), rows))
             for top in range(around.top(), around.top() + around.height(), rows)
