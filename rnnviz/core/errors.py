@@ -51,10 +51,14 @@ def in_short(why: str) -> str:
 
 
 class EngineError(RuntimeError):
-    """An engine is missing, failed or died. Its text is one plain sentence."""
+    """An engine is missing, failed or died. Its text is one plain sentence.
 
-    def __init__(self, sentence: str) -> None:
+    `engine` is the name of one that failed in a run.
+    """
+
+    def __init__(self, sentence: str, engine: str | None = None) -> None:
         super().__init__(_sentence(sentence))
+        self.engine = engine
 
 
 def _sentence(text: str) -> str:

@@ -110,7 +110,8 @@ class Finished:
 class Failed:
     """The run failed: the user's input is not valid ("input"), or an engine is missing, failed or died.
 
-    `key` is the dotted key of the config that is wrong, where it is one; `traceback` is for a bug report.
+    `key` is the dotted key of the config that is wrong, where it is one; `traceback` is for a bug report. `engine` is
+    the engine that failed, where it is one, so that the others can run without it.
     """
 
     request_id: int
@@ -118,6 +119,7 @@ class Failed:
     sentence: str
     key: str | None = None
     traceback: str = ""
+    engine: str | None = None
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from rnnviz.core.config import Config
-from rnnviz.core.engine_spec import is_own, is_recording
-from rnnviz.core.errors import ConfigError, EngineError, InputError, check_regular
+from rnnviz.core.engine_spec import display_name, is_own, is_recording
+from rnnviz.core.errors import ConfigError, EngineError, InputError, check_regular, in_short
 from rnnviz.core.inputs import Inputs, open_inputs, save_inputs
 from rnnviz.core.memory_budget import check_demand
 from rnnviz.core.mmap_arrays import FloatArray
@@ -116,7 +116,7 @@ def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
         def progress(done: float, stage: Stage = stage, start: float = start) -> None:
             notify(stage, start + done * _ENGINES / len(names))
 
-        with _at_its_key(config, name):
+        with _at_its_key(config, name), _named(name):
             engine = load_engine(name)
             versions[name] = engine.version
             trace = _new_trace(engine, inputs, folder / f"engine-{place}", name)
@@ -314,6 +314,21 @@ def _at_its_key(config: Config, engine: str) -> Iterator[None]:
         raise
     except InputError as error:
         raise ConfigError(_key(config, engine), str(error)) from error
+
+
+@contextmanager
+def _named(engine: str) -> Iterator[None]:
+    """Name the engine in errors that it raises, except those of memory and disks."""
+    try:
+        yield
+    except EngineError as error:
+        error.engine = engine
+        raise
+    except (InputError, MemoryError, OSError):
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {in_short(str(error))}"
+        raise EngineError(f"{display_name(engine)} failed: {reason}.", engine) from error
 
 
 def _new_trace(engine: Engine, inputs: Inputs, folder: Path, name: str) -> Trace:

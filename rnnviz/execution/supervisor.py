@@ -28,6 +28,7 @@ from rnnviz.execution.events import (
     Progressed,
     RunRequest,
     Stage,
+    StageKind,
 )
 from rnnviz.execution.folders import remove_with, storage, temporary_place
 from rnnviz.execution.log import log
@@ -175,6 +176,7 @@ class Supervisor:
             "engine",
             f"The worker process ended while {stage} ({describe_exit(process.exitcode)}): "
             "there is no result, and the next run starts a new process.",
+            engine=stage.engine if stage.kind is StageKind.COMPUTING else None,
         )
 
     def _drop_child(self) -> None:

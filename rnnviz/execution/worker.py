@@ -168,7 +168,7 @@ def _messages(request: "RunRequest", folder: Path, notify: "Callable[[Stage, flo
     except InputError as error:
         yield "failed", ("input", str(error), None, "")
     except EngineError as error:
-        yield "failed", ("engine", str(error), None, format_exc())
+        yield "failed", ("engine", str(error), None, format_exc(), error.engine)
     except MemoryError:
         yield "failed", ("input", _NO_MEMORY, None, format_exc())
     except OSError as error:

@@ -1,6 +1,7 @@
 """Runs without a result: stopped, failed, or with a dead worker; the next run works."""
 
 import os
+from pathlib import Path
 from threading import Timer
 from time import monotonic
 
@@ -8,10 +9,12 @@ import psutil
 import pytest
 
 from rnnviz.core.errors import ConfigError, EngineError, InputError
+from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import ENGINES
 from rnnviz.execution import supervisor as supervisor_module
 from rnnviz.execution.events import Cancelled, Failed, Finished, Progressed, RunRequest, Stage, StageKind
 from rnnviz.execution.folders import storage
+from rnnviz.execution.pipeline import compute
 from rnnviz.execution.supervisor import Supervisor, run
 from rnnviz.io.inputs import load_inputs
 from tests.execution import loads
@@ -45,6 +48,17 @@ def test_an_error_in_the_child_is_a_sentence_and_the_child_lives_on(
     assert ("Traceback" in failure.traceback) == (load not in (loads.refuse_input, loads.refuse_key))
     finished(events_of(supervisor))
     assert engine_processes() == before
+
+
+def test_an_engine_that_fails_while_it_runs_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("the table\nhas no room")
+
+    monkeypatch.setattr(ManualEngine, "run", fail)
+    request = RunRequest(config(), load_inputs)
+    with pytest.raises(EngineError, match="manual failed: RuntimeError: the table has no room") as error:
+        compute(request, tmp_path, lambda *_: None)
+    assert error.value.engine == "manual"
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,11 @@ class RunControl(QObject):
 
     error_changed = Signal(object)
     """Sentence with the reason for the missing result, or None."""
+    engine_failed = Signal(str, object)
+    """The name of the engine that failed in a run, after its sentence, and the config without it.
+
+    The config is None if too few engines are left.
+    """
     stale_changed = Signal(bool)
     """Whether the result is out of date and no run is scheduled."""
     message = Signal(str)
@@ -226,6 +231,8 @@ class RunControl(QObject):
         if event.key is not None:
             self._errors.show_error(event.key, event.sentence)
         self.error_changed.emit(event.sentence)
+        if event.engine is not None:
+            self.engine_failed.emit(event.engine, _without(self._session.config, event.engine))
         self._update_stale()
 
     def _on_stopped(self) -> None:
@@ -245,6 +252,11 @@ class RunControl(QObject):
         if stale != self._stale:
             self._stale = stale
             self.stale_changed.emit(stale)
+
+
+def _without(config: Config, engine: str) -> Config | None:
+    others = tuple(name for name in config.compare.engines if name != engine)
+    return config.with_engines(others) if len(others) > 1 else None
 
 
 def _watched(config: Config) -> Iterator[str]:

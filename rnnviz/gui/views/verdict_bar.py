@@ -4,7 +4,8 @@ from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent, QTextDocument
 from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
-from rnnviz.core.engine_spec import display_name
+from rnnviz.core.config import Config
+from rnnviz.core.engine_spec import display_name, is_own
 from rnnviz.core.number_format import true_minus_in
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import wrapped
@@ -93,6 +94,9 @@ _STATES = {
 _RUNNING = "*Running*: {stage}"
 _SHOWN = "Shown: {verdict}"
 _LAST = "The last result is still shown: {verdict}"
+_CORRECT = "Correct the file (Ctrl+E opens it) and save it; then it runs again."
+_AGAIN = "Press F5 to try again."
+_WITHOUT = "Compares the other engines, without {engine}. Undo adds it again."
 _EMPTY = "*No results yet.* Press Run (F5) to compute the network with every engine and compare the results."
 _STALE = "*Out of date:* "
 _STALE_NOTE = "Settings changed since this run. Press F5 to update."
@@ -134,6 +138,8 @@ class VerdictBar(ResultView):
         self._stale = False
         self._stage: Stage | None = None
         self._error: str | None = None
+        self._failed_engine = ""
+        self._others: Config | None = None
         self.state = "empty"
         """ "agree", "blind", "drift", "disagree", "stale", "auditing", "running", "error" or "empty"."""
 
@@ -147,6 +153,8 @@ class VerdictBar(ResultView):
         self._audit_all.clicked.connect(self.full_audit_requested)
         self._remedy = ActionButton("Fix and rerun", "Fix")
         self._remedy.clicked.connect(self._ask_for_remedy)
+        self._without = ActionButton("Run without it", "Without")
+        self._without.clicked.connect(lambda: self.remedy_requested.emit(self._others))
         self._first = link_button("first", "Selects the first mismatch in the order of computation.")
         self._previous = link_button("previous", "Selects the mismatch before the selected value.")
         self._next = link_button("next", "Selects the mismatch after the selected value.")
@@ -167,7 +175,7 @@ class VerdictBar(ResultView):
         self._details.setProperty(OVERLAY, True)
         self.setProperty(UNFOLDED, self._details)
 
-        self._actions = (self._audit_all, self._remedy)
+        self._actions = (self._audit_all, self._remedy, self._without)
         self._links = (self._first, self._previous, self._next, self._dismiss)
         buttons = *self._links[:3], *self._actions, self._dismiss, self._fold
         self._row = across(self._icon, 4, (self._text, 1), *buttons, margins=(_MARGIN, 0, 8, 0), spacing=4)
@@ -231,6 +239,13 @@ class VerdictBar(ResultView):
         if sentence is not None:
             self._stage = None
         self._error = sentence
+        self._failed_engine, self._others = "", None
+        self._compose()
+
+    def show_failed_engine(self, engine: str, others: Config | None) -> None:
+        """Say what to do about the engine that the shown error is of; `others` is the config without it, if any."""
+        self._failed_engine, self._others = engine, others
+        self._without.explain(_WITHOUT.format(engine=display_name(engine)))
         self._compose()
 
     def apply_theme(self, theme: Theme) -> None:
@@ -249,7 +264,8 @@ class VerdictBar(ResultView):
         elif self._stage is not None:
             self._show_text("running", fill(_RUNNING, stage=str(self._stage)), last and _SHOWN.format(verdict=last))
         elif self._error is not None:
-            self._show_text("error", (TextPart(self._error),), last and _LAST.format(verdict=last))
+            shown = last and _LAST.format(verdict=last)
+            self._show_text("error", (TextPart(self._error),), NOTE_GAP.join(filter(None, (self._advice, shown))))
         elif words is None:
             self._show_text("empty", fill(_EMPTY), "")
         elif self._stale:
@@ -266,6 +282,13 @@ class VerdictBar(ResultView):
         evaluated = words if settled and self.state not in ("stale", "auditing") else None
         self._show_buttons(evaluated)
         self._fit_buttons()
+
+    @property
+    def _advice(self) -> str:
+        """The way out of an error of an engine."""
+        if not self._failed_engine:
+            return ""
+        return _CORRECT if is_own(self._failed_engine) else _AGAIN
 
     @property
     def _being_audited(self) -> bool:
@@ -307,6 +330,8 @@ class VerdictBar(ResultView):
         facts: list[tuple[str, tuple[TextPart, ...]]] = []
         if self.state in ("error", "running", "empty"):
             facts.append((self.state.capitalize(), self._sentence))
+        if self.state == "error" and self._advice:
+            facts.append(("Advice", (TextPart(self._advice),)))
         if self._result is not None and self._candidate is not None:
             all_facts = verdict_facts(self._result, self._candidate)
             # A sentence that the banner shows whole is not repeated.
@@ -370,6 +395,7 @@ class VerdictBar(ResultView):
             self._audit_all.explain(_AUDIT_ALL.format(share=covered(coverage)))
         remedy = "" if words is None else words.remedy
         self._remedy.setVisible(bool(remedy))
+        self._without.setVisible(self.state == "error" and self._others is not None)
         if remedy:
             self._remedy.explain(_REMEDY.format(change=remedy))
 

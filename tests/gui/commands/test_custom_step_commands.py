@@ -84,9 +84,39 @@ def test_an_error_in_the_file_is_a_sentence_with_its_line_and_a_fixed_file_runs(
     with qtbot.waitSignal(window.runner.failed, timeout=20_000) as failed:
         window.files.open_recurrence(mine)
     assert f"{mine}, line 2: NameError" in failed.args[0].sentence
+    assert "Ctrl+E" in window.verdict._text.shown
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         mine.write_text(starter("rnn_relu"))
     assert window.verdict.state == "agree"
+
+
+KILLED = "import os\n\n\ndef step(x, state, p):\n    os._exit(1)\n"
+WRONG_SHAPE = "def step(x, state, p):\n    return (x,)\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("code", "reason"), [(KILLED, "exit code 1"), (WRONG_SHAPE, "(16, 5)")])
+def test_the_others_run_without_an_engine_that_failed(
+    qtbot: Any, window: MainWindow, mine: Path, code: str, reason: str
+) -> None:
+    before = window.session.result
+    window.code_trust.trust(str(mine))
+    mine.write_text(code)
+    with qtbot.waitSignal(window.runner.failed, timeout=20_000) as failed:
+        window.files.open_recurrence(mine)
+    assert failed.args[0].engine == str(mine)
+    assert str(mine) in window.verdict.text
+    assert reason in window.verdict.text
+    assert window.session.result is before
+    button = window.verdict._without
+    assert button.isVisible()
+    assert "mine.py" in button.toolTip()
+    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        button.click()
+    assert list(window.session.result.traces) == ["gluon", "manual"]
+    assert not button.isVisible()
+    window.document.undo()
+    assert str(mine) in window.session.config.compare.candidates
 
 
 def test_a_new_custom_step_is_written_for_the_cell_and_runs_without_a_question(

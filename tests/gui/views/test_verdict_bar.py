@@ -97,6 +97,21 @@ def test_an_error_leaves_the_last_verdict_visible_and_can_be_dismissed(qtbot, li
     assert line.state == "agree"
 
 
+def test_an_error_of_an_engine_says_what_to_do(qtbot, line: VerdictBar) -> None:
+    others = make_result().config
+    line.show_error("torch failed: RuntimeError: no.")
+    line.show_failed_engine("torch", others)
+    assert "F5" in shown(line)
+    with qtbot.waitSignal(line.remedy_requested) as asked:
+        qtbot.mouseClick(line._without, Qt.MouseButton.LeftButton)
+    assert asked.args == [others]
+    line.show_failed_engine("./mine.py", None)
+    assert "Ctrl+E" in shown(line)
+    assert line._without.isHidden()
+    line.show_error("The disk is full.")
+    assert "Ctrl+E" not in shown(line)
+
+
 def test_another_result_ends_the_message_of_failure(line: VerdictBar) -> None:
     line.show_error("The worker process ended.")
     line.show_result(make_result(), "manual")
